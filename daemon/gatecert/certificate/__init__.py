@@ -1,0 +1,1 @@
+"""Keys, requests, self-signed bootstrap certificates, and the checking of chains."""

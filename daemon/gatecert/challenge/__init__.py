@@ -1,0 +1,1 @@
+"""Responses to the challenges of an authority (RFC 8555 section 8)."""

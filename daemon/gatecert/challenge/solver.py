@@ -1,0 +1,61 @@
+"""What every challenge type has to be able to do (RFC 8555 section 8)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+from gatecert.model import Identifier
+
+if TYPE_CHECKING:
+    from gatecert.deadline import Deadline
+
+
+@dataclass(frozen=True, slots=True)
+class Challenge:
+    """One challenge of one authorization.
+
+    Attributes:
+        type: ``http-01``, ``dns-01`` …
+        token: base64url text, checked (CVE-2026-40611): letters, digits, ``-`` and ``_`` only.
+        key_authorization: RFC 8555 section 8.1.
+    """
+
+    type: str
+    identifier: Identifier
+    token: str
+    key_authorization: str = field(repr=False)
+
+
+class Solver(Protocol):
+    """Presents responses to one challenge type, for any number of gateways at once.
+
+    The order of calls for a challenge is present, wait, (the authority is told), seen, clean_up.
+    """
+
+    def present(self, challenge: Challenge) -> None:
+        """Make the response available.
+
+        Raises:
+            ChallengeError: It cannot be; nothing is left behind.
+        """
+        ...
+
+    def wait(self, challenge: Challenge, deadline: Deadline) -> None:
+        """Return once the authority will be able to see the response.
+
+        Raises:
+            ChallengeError: It was still not visible at the deadline.
+        """
+        ...
+
+    def seen(self, challenge: Challenge, seconds: float) -> bool:
+        """Wait at most ``seconds`` for the authority to look; True as soon as it has.
+
+        A solver that cannot tell waits and returns False.
+        """
+        ...
+
+    def clean_up(self, challenge: Challenge) -> None:
+        """Take the response away again; called however the validation ended, never raises."""
+        ...

@@ -1,0 +1,267 @@
+"""Every error that gatecert raises, as data.
+
+::
+
+    GatecertError
+    ├── ConfigurationError            what the operator wrote; carries every problem found
+    ├── StateError                    the state directory
+    │   ├── StateHeldError            another gatecert holds it (exit 3)
+    │   ├── LockTimeoutError          another gatecert is changing this gateway (exit 3)
+    │   └── StorageError              unwritable, read-only or full
+    ├── ResolutionError               the resolver gave no answer that can be used
+    ├── CertificateError              a key, request, certificate or chain that is not sound
+    ├── ChallengeError                a challenge could not be presented
+    │   └── AddressInUseError         somebody else listens where the responder must
+    ├── AuthorityError                the certificate authority, or the way to it
+    │   ├── AuthorityUnreachableError network, TLS or an answer that is no ACME
+    │   ├── InsecureURLError          an http:// URL where only https:// is safe
+    │   ├── TermsNotAgreedError       the operator has not agreed to the terms of service
+    │   ├── DeadlineExceededError     the total deadline of an operation passed
+    │   └── ACMEError                 a problem document (RFC 8555 section 6.7)
+    │       ├── RateLimitedError      carries retry_after
+    │       ├── AccountMissingError   the authority does not know the account
+    │       └── ChallengeFailedError  a validation failed; carries the failures
+    └── DeploymentError               the certificate is there, but the gateway does not serve it
+        ├── ReloadError               the reload command failed, hung or could not be run
+        └── NotServedError            the handshake shows something else
+
+Each message is one line written for an operator. ``fix`` says what to do, ``code`` is stable and
+may be matched by programs, ``retryable`` tells whether the same attempt may succeed later with
+nothing changed by a person.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+LONGEST_FOREIGN_TEXT = 500
+
+
+def clean(text: str, limit: int = LONGEST_FOREIGN_TEXT) -> str:
+    """Make text from outside (an authority, a server, a command) safe to show on one line.
+
+    Control and other unprintable characters become spaces, runs of white space become one space,
+    and the result is cut to ``limit`` characters.
+    """
+    printable = "".join(character if character.isprintable() else " " for character in text)
+    single_line = " ".join(printable.split())
+    return single_line if len(single_line) <= limit else single_line[: limit - 1] + "…"
+
+
+class GatecertError(Exception):
+    """The root of every expected error.
+
+    Args:
+        message: One line: what happened, where, and what it means for the gateway.
+        fix: One line: what the operator can do about it. Empty when nothing needs doing.
+    """
+
+    code: ClassVar[str] = "error"
+    retryable: ClassVar[bool] = False
+
+    def __init__(self, message: str, *, fix: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.fix = fix
+
+    def __str__(self) -> str:
+        return f"{self.message} ({self.fix})" if self.fix else self.message
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing wrong with a configuration file.
+
+    Attributes:
+        where: ``file:line``, or the file alone where no line can be named.
+        key: Dotted path of the key, empty where the whole file is meant.
+        what: What is wrong and what would be right, on one line.
+    """
+
+    where: str
+    key: str
+    what: str
+
+    def __str__(self) -> str:
+        return (
+            f"{self.where}: {self.key}: {self.what}" if self.key else f"{self.where}: {self.what}"
+        )
+
+
+class ConfigurationError(GatecertError):
+    """The configuration cannot be used; every problem in it is listed."""
+
+    code = "configuration"
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        super().__init__("\n".join(str(problem) for problem in problems))
+        self.problems = tuple(problems)
+
+
+class StateError(GatecertError):
+    """Something about the state directory."""
+
+    code = "state"
+
+
+class StateHeldError(StateError):
+    """Another gatecert holds the state directory."""
+
+    code = "state-held"
+
+
+class LockTimeoutError(StateError):
+    """Another gatecert kept a gateway's lock for longer than we may wait."""
+
+    code = "gateway-busy"
+    retryable = True
+
+
+class StorageError(StateError):
+    """The state directory cannot be read or written (permissions, read-only, full)."""
+
+    code = "state-unwritable"
+    retryable = True
+
+
+class ResolutionError(GatecertError):
+    """No usable answer from the resolver."""
+
+    code = "resolution"
+    retryable = True
+
+
+class CertificateError(GatecertError):
+    """A key, request, certificate or chain is not sound, or not the one that was asked for."""
+
+    code = "certificate"
+
+
+class ChallengeError(GatecertError):
+    """A challenge response could not be presented to the authority."""
+
+    code = "challenge"
+    retryable = True
+
+
+class AddressInUseError(ChallengeError):
+    """Another process listens on an address that a challenge responder needs."""
+
+    code = "address-in-use"
+
+
+class AuthorityError(GatecertError):
+    """The certificate authority, or the way to it."""
+
+    code = "authority"
+    retryable = True
+
+
+class AuthorityUnreachableError(AuthorityError):
+    """No answer, no trusted TLS, or an answer that is not ACME."""
+
+    code = "authority-unreachable"
+
+
+class InsecureURLError(AuthorityError):
+    """An authority's URL is not https:// (CVE-2025-54799)."""
+
+    code = "authority-insecure"
+    retryable = False
+
+
+class TermsNotAgreedError(AuthorityError):
+    """The operator has not agreed to the authority's terms of service."""
+
+    code = "terms-not-agreed"
+    retryable = False
+
+
+class DeadlineExceededError(AuthorityError):
+    """The total deadline of an operation with the authority passed."""
+
+    code = "authority-deadline"
+
+
+class ACMEError(AuthorityError):
+    """The authority answered with a problem document (RFC 8555 section 6.7, RFC 7807).
+
+    Attributes:
+        problem_type: The last part of ``urn:ietf:params:acme:error:…``, or the whole type URI.
+        detail: The authority's text, cleaned.
+        subproblems: Pairs of identifier and text, cleaned.
+        status: HTTP status code, 0 where the problem stood inside an order or authorization.
+        retry_after: The earliest instant at which to try again, aware UTC.
+    """
+
+    code = "acme"
+
+    def __init__(  # noqa: PLR0913 - a problem document has this many fields
+        self,
+        problem_type: str,
+        detail: str,
+        *,
+        subproblems: Sequence[tuple[str, str]] = (),
+        status: int = 0,
+        retry_after: datetime | None = None,
+        fix: str = "",
+    ) -> None:
+        self.problem_type = clean(problem_type, 100)
+        self.detail = clean(detail)
+        self.subproblems = tuple((clean(who, 255), clean(what)) for who, what in subproblems)
+        self.status = status
+        self.retry_after = retry_after
+        more = "".join(f"; {who}: {what}" for who, what in self.subproblems)
+        super().__init__(
+            f"the authority answered {self.problem_type}: {self.detail}{more}", fix=fix
+        )
+
+
+class RateLimitedError(ACMEError):
+    """The authority asks us to wait (``rateLimited``, HTTP 429 or 503 with Retry-After)."""
+
+    code = "rate-limited"
+
+
+class AccountMissingError(ACMEError):
+    """The authority does not know our account (``accountDoesNotExist``)."""
+
+    code = "account-missing"
+
+
+class ChallengeFailedError(ACMEError):
+    """The authority looked for a challenge response and did not accept what it found."""
+
+    code = "challenge-failed"
+
+
+class DeploymentError(GatecertError):
+    """The new certificate exists, but the gateway does not serve it."""
+
+    code = "deployment"
+    retryable = True
+
+
+class ReloadError(DeploymentError):
+    """The reload command failed, hung or could not be run.
+
+    Attributes:
+        output: What the command printed, cleaned and cut.
+    """
+
+    code = "reload-failed"
+
+    def __init__(self, message: str, *, output: str = "", fix: str = "") -> None:
+        self.output = clean(output)
+        super().__init__(f"{message}: {self.output}" if self.output else message, fix=fix)
+
+
+class NotServedError(DeploymentError):
+    """A handshake shows that another certificate is served than the installed one."""
+
+    code = "not-served"

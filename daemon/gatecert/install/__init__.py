@@ -1,0 +1,1 @@
+"""Swapped: the ``live`` link, copied files, and the reload command."""

@@ -1,0 +1,595 @@
+"""The values that one stage hands to the next, and those that outlive a pass on disk.
+
+::
+
+    Config → Target → Due → Resolution → IssuedChain → Installed → Verdict → Outcome
+             (which)  (when)  (where)       (what)       (swapped)   (served?)  (reported, stored)
+
+Every class is a frozen dataclass. Every instant is an aware UTC ``datetime``, every duration a
+``timedelta``. PEM is ``bytes``; private keys never appear in a repr.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+from pathlib import Path
+from typing import Protocol
+
+# --------------------------------------------------------------------------- which
+
+
+class IdentifierType(StrEnum):
+    """ACME identifier types (RFC 8555 section 9.7.7, RFC 8738 for IP addresses)."""
+
+    DNS = "dns"
+    IP = "ip"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Identifier:
+    """A name that a certificate is for.
+
+    Attributes:
+        type: DNS name or IP address.
+        value: Lower-case A-labels without a final dot (``*.`` in front of a wildcard), or the
+            canonical text of an address.
+    """
+
+    type: IdentifierType
+    value: str
+
+    @property
+    def is_wildcard(self) -> bool:
+        """Whether this is a wildcard DNS name."""
+        return self.value.startswith("*.")
+
+    def __str__(self) -> str:
+        return self.value
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """A host (name or address, without brackets) and a TCP or UDP port."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+class Mode(StrEnum):
+    """Where a gateway's certificate comes from."""
+
+    AUTOMATIC = "automatic"
+    CUSTOM = "custom"
+
+
+class KeyType(StrEnum):
+    """Certificate key types that public authorities accept."""
+
+    ECDSA_P256 = "ecdsa-p256"
+    ECDSA_P384 = "ecdsa-p384"
+    RSA_2048 = "rsa-2048"
+    RSA_3072 = "rsa-3072"
+    RSA_4096 = "rsa-4096"
+
+
+@dataclass(frozen=True, slots=True)
+class KeyPolicy:
+    """Which key a certificate gets, and whether a renewal keeps it."""
+
+    type: KeyType = KeyType.ECDSA_P256
+    reuse: bool = False
+
+
+class FileContents(StrEnum):
+    """What a copied file holds, in PEM."""
+
+    PRIVKEY = "privkey"
+    CERT = "cert"
+    CHAIN = "chain"
+    FULLCHAIN = "fullchain"
+    COMBINED = "combined"  # fullchain, then privkey
+
+
+@dataclass(frozen=True, slots=True)
+class FileCopy:
+    """A file that some server insists on, beside ``live``.
+
+    Attributes:
+        mode: Permission bits, as for ``os.chmod``.
+    """
+
+    path: Path
+    contents: FileContents
+    owner: str | None = None
+    group: str | None = None
+    mode: int = 0o600
+
+
+@dataclass(frozen=True, slots=True)
+class InstallPlan:
+    """How a certificate reaches the gateway and how it is proven to be served.
+
+    Attributes:
+        reload: The reload command as argv; empty when the gateway notices by itself.
+        reload_timeout: After this the command's process group is killed.
+        verify: Every listener that has to serve the certificate; empty means no proof.
+        verify_timeout: How long the listeners may take until they serve it.
+        copies: Further files to write.
+        key_group: Group that may read private keys (then 0640, directories 0750).
+        keep_versions: How many versions are kept on disk, the live one included.
+    """
+
+    reload: tuple[str, ...] = ()
+    reload_timeout: timedelta = timedelta(seconds=30)
+    verify: tuple[Endpoint, ...] = ()
+    verify_timeout: timedelta = timedelta(seconds=15)
+    copies: tuple[FileCopy, ...] = ()
+    key_group: str | None = None
+    keep_versions: int = 5
+
+
+@dataclass(frozen=True, slots=True)
+class RenewalPolicy:
+    """When a certificate is renewed where the authority gives no renewal information.
+
+    Attributes:
+        renewal_info: Whether ARI (RFC 9773) is asked at all.
+        remaining: Fraction of the lifetime left at which to renew; None means one third, or one
+            half where the lifetime is under ten days.
+    """
+
+    renewal_info: bool = True
+    remaining: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One gateway, as the pipeline sees it.
+
+    Attributes:
+        identifiers: The hostname first, then the alternative names, without repetition.
+        display_name: The hostname for people: U-label and A-label where they differ.
+        excluded_region: The region for which this gateway is never enrolled, empty otherwise.
+        addresses: Addresses the names must resolve to, as canonical text; empty means detected.
+        authorities: Names of the authorities to try, in order.
+        challenges: Challenge types to try, in order (``http-01`` …).
+    """
+
+    name: str
+    identifiers: tuple[Identifier, ...]
+    display_name: str
+    mode: Mode = Mode.AUTOMATIC
+    excluded_region: str = ""
+    addresses: tuple[str, ...] = ()
+    authorities: tuple[str, ...] = ()
+    challenges: tuple[str, ...] = ("http-01",)
+    key: KeyPolicy = KeyPolicy()
+    install: InstallPlan = InstallPlan()
+    renewal: RenewalPolicy = RenewalPolicy()
+
+    @property
+    def hostname(self) -> str:
+        """The name by which clients reach the gateway (A-labels)."""
+        return self.identifiers[0].value
+
+
+# --------------------------------------------------------------------------- what there is
+
+
+class Origin(StrEnum):
+    """Who made a certificate."""
+
+    BOOTSTRAP = "bootstrap"
+    AUTHORITY = "authority"
+    IMPORTED = "imported"
+
+
+@dataclass(frozen=True, slots=True)
+class CertificateSummary:
+    """What has to be known of a certificate to decide about it.
+
+    Attributes:
+        subject: RFC 4514 text, cleaned.
+        issuer: RFC 4514 text, cleaned.
+        fingerprint: SHA-256 of the DER, lower-case hexadecimal.
+        chain_fingerprints: The same for the intermediates, in order.
+        key_fingerprint: SHA-256 of the SubjectPublicKeyInfo DER, lower-case hexadecimal.
+        is_bootstrap: Self-signed by gatecert.
+        certificate_id: ARI CertID (RFC 9773 section 4.1), empty where there can be none.
+    """
+
+    subject: str
+    issuer: str
+    identifiers: tuple[Identifier, ...]
+    not_before: datetime
+    not_after: datetime
+    fingerprint: str
+    chain_fingerprints: tuple[str, ...]
+    key_fingerprint: str
+    is_bootstrap: bool
+    certificate_id: str
+
+    @property
+    def lifetime(self) -> timedelta:
+        """The whole validity period."""
+        return self.not_after - self.not_before
+
+    def covers(self, identifiers: tuple[Identifier, ...]) -> bool:
+        """Whether every one of the identifiers stands in the certificate."""
+        return set(identifiers) <= set(self.identifiers)
+
+
+# --------------------------------------------------------------------------- when
+
+
+class Action(StrEnum):
+    """What a pass has to do for a gateway."""
+
+    NONE = "none"
+    BOOTSTRAP = "bootstrap"
+    ENROL = "enrol"
+    DEPLOY = "deploy"
+    SKIP = "skip"
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """What is to be done for a gateway, and when.
+
+    Attributes:
+        action: What to do at ``at``.
+        at: The instant; not after ``now`` means at once.
+        reason: Why, in words for the operator.
+    """
+
+    action: Action
+    at: datetime
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class RenewalInfo:
+    """What the authority last suggested for a certificate (RFC 9773).
+
+    Attributes:
+        certificate_id: Which certificate this is about.
+        renew_at: The instant picked at random in the window; None when there is no usable answer.
+        next_fetch: Not asked again before this instant.
+        explanation_url: The authority's page that explains the window, empty if none.
+        failures: Consecutive fetches that failed.
+    """
+
+    certificate_id: str
+    next_fetch: datetime
+    window_start: datetime | None = None
+    window_end: datetime | None = None
+    renew_at: datetime | None = None
+    explanation_url: str = ""
+    failures: int = 0
+
+
+# --------------------------------------------------------------------------- where
+
+
+class ResolutionKind(StrEnum):
+    """How looking up a name ended, best first."""
+
+    HERE = "here"
+    BEHIND_NAT = "behind-nat"  # only private addresses on this host: a public answer has to do
+    ELSEWHERE = "elsewhere"
+    NO_ADDRESS = "no-address"
+    NO_SUCH_NAME = "no-such-name"
+    SERVER_FAILURE = "server-failure"
+    TIMEOUT = "timeout"
+
+
+@dataclass(frozen=True, slots=True)
+class NameResolution:
+    """What one name resolves to.
+
+    Attributes:
+        answers: Every address found, canonical text.
+        wrong: Those of them that are not the gateway's.
+        time_to_live: Smallest TTL seen on the way (negative answers: RFC 2308), None if unknown.
+        detail: One line for the operator.
+    """
+
+    name: str
+    kind: ResolutionKind
+    answers: tuple[str, ...] = ()
+    wrong: tuple[str, ...] = ()
+    time_to_live: timedelta | None = None
+    detail: str = ""
+
+    @property
+    def points_here(self) -> bool:
+        """Whether an order may be placed as far as this name is concerned."""
+        return self.kind in {ResolutionKind.HERE, ResolutionKind.BEHIND_NAT}
+
+
+@dataclass(frozen=True, slots=True)
+class Resolution:
+    """What all DNS names of a gateway resolve to.
+
+    Attributes:
+        expected: The gateway's own addresses, canonical text; empty behind NAT.
+    """
+
+    at: datetime
+    names: tuple[NameResolution, ...]
+    expected: tuple[str, ...] = ()
+
+    @property
+    def points_here(self) -> bool:
+        """Whether every name points at the gateway."""
+        return all(name.points_here for name in self.names)
+
+    @property
+    def detail(self) -> str:
+        """One line: what is wrong, or that all is right."""
+        wrong = [name.detail for name in self.names if not name.points_here]
+        return "; ".join(wrong or [name.detail for name in self.names])
+
+    @property
+    def time_to_live(self) -> timedelta | None:
+        """The smallest TTL of all names."""
+        known = [name.time_to_live for name in self.names if name.time_to_live is not None]
+        return min(known, default=None)
+
+
+# --------------------------------------------------------------------------- what
+
+
+@dataclass(frozen=True, slots=True)
+class KeyRequest:
+    """A private key that waits for its certificate.
+
+    Attributes:
+        id: Name of its directory below ``requests/``.
+        csr: Certificate signing request, PEM.
+    """
+
+    id: str
+    created: datetime
+    private_key: bytes = field(repr=False)
+    csr: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class PendingOrder:
+    """An order that has been placed and not yet been brought to an end.
+
+    Attributes:
+        authority: Name of the authority in the configuration.
+        directory_url: Its directory, so that an order is never resumed elsewhere.
+        url: The order's URL (RFC 8555 section 7.4).
+        request_id: The key request whose key and CSR belong to it.
+    """
+
+    authority: str
+    directory_url: str
+    url: str
+    request_id: str
+    identifiers: tuple[Identifier, ...]
+    created: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """An ACME account (RFC 8555 section 7.1.2).
+
+    Attributes:
+        private_key: Account key, PEM (PKCS #8).
+        url: Account URL; empty when only the key is known.
+        directory_url: The authority it was made at.
+    """
+
+    private_key: bytes = field(repr=False)
+    url: str = ""
+    directory_url: str = ""
+    contact: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class IssuedChain:
+    """A key with its certificate and the certificates of its issuers, checked.
+
+    Attributes:
+        certificate: The leaf, PEM.
+        chain: The intermediates, PEM, concatenated, the leaf's issuer first; may be empty.
+        root: The self-signed root where it is known, PEM; kept, never served.
+        authority: Name of the authority in the configuration, empty otherwise.
+        order_url: Where it came from, empty for bootstrap and imports.
+        notes: Things worth telling the operator, one line each.
+    """
+
+    private_key: bytes = field(repr=False)
+    certificate: bytes
+    chain: bytes
+    origin: Origin
+    root: bytes = b""
+    authority: str = ""
+    order_url: str = ""
+    notes: tuple[str, ...] = ()
+
+
+# --------------------------------------------------------------------------- swapped
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """One stored key and certificate of a gateway, below ``versions/<id>``.
+
+    Attributes:
+        id: Sortable by age.
+        directory: Absolute path.
+        origin: None where ``meta.json`` was lost; the certificate itself then has to tell.
+        certificate: The leaf, PEM.
+        chain: The intermediates, PEM.
+    """
+
+    id: str
+    directory: Path
+    certificate: bytes
+    chain: bytes
+    origin: Origin | None = None
+    authority: str = ""
+    order_url: str = ""
+    created: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Installed:
+    """``live`` now leads to ``version``; before, it led to ``previous``."""
+
+    version: Version
+    previous: Version | None
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """How far bringing a version onto the gateway has come; this host's alone.
+
+    Attributes:
+        version: Id of the version that ought to be served.
+        confirmed: When a handshake last proved it at every listener; None while unproven.
+        failures: Consecutive failed tries.
+        next_attempt: No try before this instant.
+        error: Why the last try failed, one line.
+    """
+
+    version: str
+    confirmed: datetime | None = None
+    failures: int = 0
+    next_attempt: datetime | None = None
+    error: str = ""
+
+
+# --------------------------------------------------------------------------- served?
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """What one listener serves.
+
+    Attributes:
+        fingerprint: SHA-256 of the served leaf's DER, empty where no handshake succeeded.
+        matches: Leaf and intermediates equal the installed ones.
+        detail: One line for the operator.
+    """
+
+    endpoint: Endpoint
+    fingerprint: str
+    matches: bool
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Whether every listener serves the installed certificate."""
+
+    at: datetime
+    probes: tuple[Probe, ...]
+
+    @property
+    def served(self) -> bool:
+        """True when every listener matches; also when there is none to ask."""
+        return all(probe.matches for probe in self.probes)
+
+    @property
+    def detail(self) -> str:
+        """One line: what is wrong, or what is served."""
+        wrong = [probe.detail for probe in self.probes if not probe.matches]
+        return "; ".join(wrong or [probe.detail for probe in self.probes])
+
+
+# --------------------------------------------------------------------------- reported, stored
+
+
+class OutcomeKind(StrEnum):
+    """How a pass ended."""
+
+    IDLE = "idle"
+    BOOTSTRAPPED = "bootstrapped"
+    WAITING = "waiting"
+    ENROLLED = "enrolled"
+    RENEWED = "renewed"
+    DEPLOYED = "deployed"
+    SKIPPED = "skipped"
+    ROLLED_BACK = "rolled-back"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a pass over one gateway ended.
+
+    Attributes:
+        detail: One line in words.
+        code: The error's stable code, empty when nothing failed.
+        fix: What the operator can do, empty when nothing needs doing.
+        next_action: What comes next, in words.
+        next_at: When; None where only a person or an event can move things on.
+        seconds: How long the pass took.
+    """
+
+    gateway: str
+    at: datetime
+    kind: OutcomeKind
+    detail: str
+    code: str = ""
+    fix: str = ""
+    next_action: str = ""
+    next_at: datetime | None = None
+    seconds: float = 0.0
+
+    @property
+    def failed(self) -> bool:
+        """Whether an operator would call this a failure."""
+        return self.kind in {OutcomeKind.FAILED, OutcomeKind.ROLLED_BACK}
+
+
+@dataclass(frozen=True, slots=True)
+class GatewayState:
+    """What has to be remembered of a gateway between passes; ``state.json``.
+
+    Attributes:
+        failures: Consecutive failed attempts to enrol.
+        next_attempt: No order before this instant.
+        resolution: The last look at DNS.
+        order: The order that is under way.
+        renewal: What the authority last suggested.
+        outcome: How the last pass that did something ended.
+    """
+
+    failures: int = 0
+    next_attempt: datetime | None = None
+    resolution: Resolution | None = None
+    order: PendingOrder | None = None
+    renewal: RenewalInfo | None = None
+    outcome: Outcome | None = None
+
+
+# --------------------------------------------------------------------------- told meanwhile
+
+
+class Stage(StrEnum):
+    """The stages an operator sees go by."""
+
+    RESOLVE = "resolve"
+    ORDER = "order"
+    INSTALL = "install"
+    VERIFY = "verify"
+
+
+class Progress(Protocol):
+    """Called as a pass goes along, with one line for the operator."""
+
+    def __call__(self, gateway: str, stage: Stage, message: str) -> None:
+        """Tell that ``gateway`` is in ``stage``."""
+        ...

@@ -1,0 +1,1 @@
+"""Reported: status, logs, progress, and what the service manager is told."""

@@ -1,0 +1,1 @@
+"""Where: the names of a gateway, its own addresses, and its region."""

@@ -1,0 +1,1 @@
+"""When: pure decisions in ``due``, timers in ``jobs``."""

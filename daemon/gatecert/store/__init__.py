@@ -1,0 +1,1 @@
+"""What outlives a pass: accounts, versions, requests, schedule, tokens, locks."""

@@ -1,0 +1,143 @@
+"""What a pair of gateways could one day share, behind one Protocol.
+
+The first implementation is ``store.files``: a directory with the layout that administrators know
+from other clients. What is this host's alone (``live``, copies, the deployment) belongs to
+``install``.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+    from datetime import datetime
+    from pathlib import Path
+
+    from gatecert.model import Account, GatewayState, IssuedChain, KeyRequest, Version
+
+
+class TokenStore(Protocol):
+    """Challenge tokens that any responder on this state directory may answer with."""
+
+    def put_token(self, token: str, key_authorization: str) -> None:
+        """Keep a key authorization under its token.
+
+        Raises:
+            ValueError: The token has characters outside base64url (CVE-2026-40611).
+            StorageError: It cannot be written.
+        """
+        ...
+
+    def token(self, token: str) -> str | None:
+        """The key authorization of a token; None for unknown or ill-formed tokens."""
+        ...
+
+    def remove_token(self, token: str) -> None:
+        """Forget a token; unknown ones are no error."""
+        ...
+
+
+class AccountStore(Protocol):
+    """ACME accounts, by the authority's name in the configuration."""
+
+    def account(self, authority: str) -> Account | None:
+        """The account, as far as it is known; a damaged ``account.json`` leaves the key."""
+        ...
+
+    def save_account(self, authority: str, account: Account) -> None:
+        """Keep an account; the key is durable before its URL is written.
+
+        Raises:
+            StorageError: It cannot be written.
+        """
+        ...
+
+
+class Store(TokenStore, AccountStore, Protocol):
+    """Everything that outlives a pass.
+
+    Every method that writes raises StorageError when it cannot, and leaves the old or the new
+    value behind, never a mixture, whenever the process dies.
+    """
+
+    def gateway_directory(self, gateway: str) -> Path:
+        """``STATE/gateways/<name>``."""
+        ...
+
+    def state(self, gateway: str) -> GatewayState:
+        """What is remembered; a damaged file is set aside, said in the log, and read as new."""
+        ...
+
+    def save_state(self, gateway: str, state: GatewayState) -> None:
+        """Remember."""
+        ...
+
+    def add_version(
+        self, gateway: str, issued: IssuedChain, *, now: datetime, key_group: str | None = None
+    ) -> Version:
+        """Write ``versions/<id>`` in full and durably; it appears under its name only then."""
+        ...
+
+    def versions(self, gateway: str) -> tuple[Version, ...]:
+        """All readable versions, newest first."""
+        ...
+
+    def version(self, gateway: str, version_id: str) -> Version | None:
+        """One version, None where it is missing or cannot be read."""
+        ...
+
+    def private_key(self, version: Version) -> bytes:
+        """The private key of a version, PEM."""
+        ...
+
+    def remove_version(self, version: Version) -> None:
+        """Delete a version for good."""
+        ...
+
+    def add_request(self, gateway: str, request: KeyRequest) -> None:
+        """Keep a key that waits for its certificate, below ``requests/<id>``."""
+        ...
+
+    def requests(self, gateway: str) -> tuple[KeyRequest, ...]:
+        """All keys that wait, newest first."""
+        ...
+
+    def remove_request(self, gateway: str, request_id: str) -> None:
+        """Forget a key request; unknown ones are no error."""
+        ...
+
+    def check_writable(self) -> None:
+        """Write, fsync and read back a small file.
+
+        Raises:
+            StorageError: That does not work, or too little space is left for a renewal.
+        """
+        ...
+
+    def hold(self) -> AbstractContextManager[None]:
+        """Hold the state directory as its one daemon.
+
+        Raises:
+            StateHeldError: Another daemon does.
+        """
+        ...
+
+    def holder(self) -> int | None:
+        """Process id of the daemon that holds the state directory; None when there is none."""
+        ...
+
+    def lock_gateway(
+        self, gateway: str, purpose: str, *, wait: float
+    ) -> AbstractContextManager[None]:
+        """Hold a gateway's own lock while changing it.
+
+        Args:
+            gateway: Its name.
+            purpose: What is being done, in words, shown to others who wait.
+            wait: Seconds to wait for another holder.
+
+        Raises:
+            LockTimeoutError: The other holder took longer; says what it was doing.
+        """
+        ...

@@ -1,0 +1,1 @@
+"""Served? Handshakes with every listener of a gateway."""
