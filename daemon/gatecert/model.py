@@ -154,7 +154,7 @@ class Target:
     Attributes:
         identifiers: The hostname first, then the alternative names, without repetition.
         display_name: The hostname for people: U-label and A-label where they differ.
-        excluded_region: The region for which this gateway is never enrolled, empty otherwise.
+        region: The region as configured, lower case; empty means: from the hostname.
         addresses: Addresses the names must resolve to, as canonical text; empty means detected.
         authorities: Names of the authorities to try, in order.
         challenges: Challenge types to try, in order (``http-01`` …).
@@ -164,7 +164,7 @@ class Target:
     identifiers: tuple[Identifier, ...]
     display_name: str
     mode: Mode = Mode.AUTOMATIC
-    excluded_region: str = ""
+    region: str = ""
     addresses: tuple[str, ...] = ()
     authorities: tuple[str, ...] = ()
     challenges: tuple[str, ...] = ("http-01",)
