@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-import pytest
+from typing import TYPE_CHECKING
+
 from pytest_socket import disable_socket
+
+if TYPE_CHECKING:
+    import pytest
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
