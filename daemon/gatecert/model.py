@@ -234,7 +234,6 @@ class Action(StrEnum):
     BOOTSTRAP = "bootstrap"
     ENROL = "enrol"
     DEPLOY = "deploy"
-    SKIP = "skip"
 
 
 @dataclass(frozen=True, slots=True)
@@ -560,16 +559,20 @@ class GatewayState:
 
     Attributes:
         failures: Consecutive failed attempts to enrol.
+        failed_at: When the last of them failed; in the future only if the clock was set back.
         next_attempt: No order before this instant.
         resolution: The last look at DNS.
+        next_look: DNS is not asked again before this instant.
         order: The order that is under way.
         renewal: What the authority last suggested.
         outcome: How the last pass that did something ended.
     """
 
     failures: int = 0
+    failed_at: datetime | None = None
     next_attempt: datetime | None = None
     resolution: Resolution | None = None
+    next_look: datetime | None = None
     order: PendingOrder | None = None
     renewal: RenewalInfo | None = None
     outcome: Outcome | None = None

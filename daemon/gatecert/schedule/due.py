@@ -1,0 +1,208 @@
+"""When is something due? Pure: nothing here reads a clock, a file or a socket.
+
+Rules, in the order in which they are applied:
+
+- A gateway without a usable certificate gets a bootstrap certificate at once; a bootstrap
+  certificate is made anew when a third of its life is left.
+- An excluded region is never enrolled, a custom gateway is never renewed by itself.
+- A certificate from an authority is renewed when the authority says so (ARI, RFC 9773), else when
+  a third of its lifetime is left, half where the lifetime is under ten days.
+- ARI can bring a renewal forward, never push it past the last twelfth of the lifetime: an
+  authority that errs must not let a certificate lapse.
+- After a failure the next attempt comes 1 min, 10 min, 100 min, then a day later (Let's Encrypt
+  integration guide), with jitter, and never later than 1/24 of the life that remains.
+- A certificate that is installed and not proven to be served is deployed again, without an order.
+- Instants that were remembered under a clock that has since been set back count for nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from gatecert.model import (
+    Action,
+    CertificateSummary,
+    Deployment,
+    Due,
+    GatewayState,
+    Mode,
+    Target,
+)
+
+if TYPE_CHECKING:
+    from random import Random
+
+RETRY_DELAYS = (
+    timedelta(minutes=1),
+    timedelta(minutes=10),
+    timedelta(minutes=100),
+    timedelta(days=1),
+)
+RETRY_JITTER = 0.2
+SHARE_OF_REMAINING_LIFE = 24
+SHORTEST_RETRY = timedelta(seconds=1)
+
+DEPLOYMENT_DELAYS = (
+    timedelta(seconds=10),
+    timedelta(minutes=1),
+    timedelta(minutes=5),
+    timedelta(minutes=30),
+    timedelta(hours=1),
+)
+
+LONGEST_REST = timedelta(days=1)
+SHORT_LIFETIME = timedelta(days=10)
+LATEST_RENEWAL = 1 / 12
+BOOTSTRAP_REMAINING = 1 / 3
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """All that decides what a gateway needs.
+
+    Attributes:
+        live: The certificate that ``live`` leads to; None when there is none that can be used.
+        newest: The newest usable certificate that has not been proven to be served, if it is not
+            the live one: what a rolled-back deployment is to bring back.
+        excluded_region: The region for which the gateway is never enrolled, empty otherwise.
+    """
+
+    target: Target
+    state: GatewayState
+    live: CertificateSummary | None
+    deployment: Deployment | None
+    newest: CertificateSummary | None = None
+    excluded_region: str = ""
+
+
+def next_due(situation: Situation, now: datetime) -> Due:
+    """What the gateway needs next, and when; an instant not after ``now`` means at once."""
+    bootstrap = _bootstrap_due(situation, now)
+    if bootstrap is not None and bootstrap.at <= now:
+        return bootstrap
+    candidates = [
+        due
+        for due in (bootstrap, _deployment_due(situation, now), _enrolment_due(situation, now))
+        if due is not None
+    ] or [Due(Action.NONE, now + LONGEST_REST, "nothing is due")]
+    # Of what is due already, enrolment goes first: it ends in a deployment of something better.
+    overdue = [due for due in candidates if due.at <= now]
+    if overdue:
+        return max(overdue, key=lambda due: due.action is Action.ENROL)
+    return min(candidates, key=lambda due: due.at)
+
+
+def renewal_instant(situation: Situation) -> tuple[datetime, str]:
+    """When the certificate in use should be replaced, and why then.
+
+    Raises:
+        ValueError: There is no certificate in use.
+    """
+    certificate = certificate_in_use(situation)
+    if certificate is None:
+        raise ValueError("no certificate is in use")
+    fallback = certificate.not_after - certificate.lifetime * _remaining(situation, certificate)
+    renewal = situation.state.renewal
+    if (
+        situation.target.renewal.renewal_info
+        and renewal is not None
+        and renewal.renew_at is not None
+        and renewal.certificate_id == certificate.certificate_id
+    ):
+        latest = certificate.not_after - certificate.lifetime * LATEST_RENEWAL
+        if renewal.renew_at <= latest:
+            return renewal.renew_at, "the authority's renewal information (ARI) says so"
+        return latest, "the end is near, whatever the authority's renewal information says"
+    return fallback, "its lifetime is nearly used up"
+
+
+def certificate_in_use(situation: Situation) -> CertificateSummary | None:
+    """The certificate that renewal is about: the newest that an authority has issued."""
+    for certificate in (situation.newest, situation.live):
+        if certificate is not None and not certificate.is_bootstrap:
+            return certificate
+    return None
+
+
+def next_attempt(
+    failures: int,
+    *,
+    now: datetime,
+    random: Random,
+    not_after: datetime | None = None,
+    retry_after: datetime | None = None,
+) -> datetime:
+    """The earliest instant for another attempt to enrol.
+
+    Args:
+        failures: Consecutive failures, the last one included; at least 1.
+        now: The instant of the failure.
+        random: Source of jitter.
+        not_after: End of the certificate in use, if an authority issued one.
+        retry_after: What the authority asked for; never undercut.
+    """
+    delay = RETRY_DELAYS[min(failures, len(RETRY_DELAYS)) - 1]
+    delay *= 1 + random.uniform(0, RETRY_JITTER)
+    if not_after is not None and not_after > now:
+        delay = max(SHORTEST_RETRY, min(delay, (not_after - now) / SHARE_OF_REMAINING_LIFE))
+    at = now + delay
+    return at if retry_after is None else max(at, retry_after)
+
+
+def next_deployment(failures: int, *, now: datetime) -> datetime:
+    """The earliest instant for another attempt to bring a certificate onto the gateway."""
+    return now + DEPLOYMENT_DELAYS[min(failures, len(DEPLOYMENT_DELAYS)) - 1]
+
+
+def _remaining(situation: Situation, certificate: CertificateSummary) -> float:
+    configured = situation.target.renewal.remaining
+    if configured is not None:
+        return configured
+    return 1 / 2 if certificate.lifetime < SHORT_LIFETIME else 1 / 3
+
+
+def _bootstrap_due(situation: Situation, now: datetime) -> Due | None:
+    live = situation.live
+    if live is None:
+        return Due(Action.BOOTSTRAP, now, "there is no usable certificate")
+    if not live.is_bootstrap:
+        return None
+    if not live.covers(situation.target.identifiers):
+        return Due(Action.BOOTSTRAP, now, "the bootstrap certificate has other names")
+    at = live.not_after - live.lifetime * BOOTSTRAP_REMAINING
+    return Due(Action.BOOTSTRAP, at, "the bootstrap certificate nears its end")
+
+
+def _deployment_due(situation: Situation, now: datetime) -> Due | None:
+    deployment = situation.deployment
+    if deployment is None or deployment.confirmed is not None:
+        return None
+    at = deployment.next_attempt or now
+    if at > now + DEPLOYMENT_DELAYS[-1]:
+        at = now
+    return Due(Action.DEPLOY, at, "the installed certificate is not proven to be served")
+
+
+def _enrolment_due(situation: Situation, now: datetime) -> Due | None:
+    if situation.excluded_region or situation.target.mode is not Mode.AUTOMATIC:
+        return None
+    not_before = _no_attempt_before(situation.state, now)
+    certificate = certificate_in_use(situation)
+    if certificate is None:
+        return Due(Action.ENROL, not_before, "only a bootstrap certificate is served")
+    if not certificate.covers(situation.target.identifiers):
+        return Due(Action.ENROL, not_before, "the configured names have changed")
+    at, reason = renewal_instant(situation)
+    return Due(Action.ENROL, max(at, not_before), reason)
+
+
+def _no_attempt_before(state: GatewayState, now: datetime) -> datetime:
+    instants = [now]
+    if state.next_attempt is not None and (state.failed_at or now) <= now:
+        instants.append(state.next_attempt)
+    look = state.resolution
+    if look is not None and look.at <= now and not look.points_here and state.next_look is not None:
+        instants.append(state.next_look)
+    return max(instants)
