@@ -1,0 +1,64 @@
+# Everything starts from nothing: Python 3.11 or newer, git, make and the machine's own package
+# sources. What a target needs is set up on the way, once.
+
+PYTHON ?= python3
+export PYTHON
+
+bin := .venv/bin
+stamps := .cache/stamps
+sources := daemon tests demo bench pebble/run
+harness := PYTHONPATH=tests/integration
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint fix bench setup lock clean
+
+help: ## Show this list
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1|\2/p' Makefile | column -t -s '|'
+
+demo: setup ## Show the whole story on a real authority, a real gateway and a real client
+	@$(harness) $(bin)/python -m demo
+
+test: setup ## Run every test, with coverage by branch
+	@$(bin)/pytest --cov --cov-report=term --cov-fail-under=95
+
+lint: $(stamps)/environment ## Check style, types and the direction of imports
+	@$(bin)/ruff check $(sources)
+	@$(bin)/ruff format --check $(sources)
+	@$(bin)/mypy
+	@$(bin)/lint-imports
+
+fix: $(stamps)/environment ## Repair what can be repaired without thinking
+	@$(bin)/ruff check --fix $(sources)
+	@$(bin)/ruff format $(sources)
+
+bench: setup $(stamps)/peer ## Measure, side by side with certbot
+	@$(harness) $(bin)/python -m bench
+
+setup: $(stamps)/environment $(stamps)/prerequisites ## Set everything up, and do nothing more
+	@pebble/fetch >/dev/null
+
+lock: $(stamps)/uv ## Pin the newest versions that pyproject.toml allows
+	@$(call compile,--group dev --group build pyproject.toml,requirements.lock)
+	@$(call compile,--group bench,bench/requirements.lock)
+
+clean: ## Remove what the other targets made
+	rm -rf .venv .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage*
+
+$(stamps)/environment: requirements.lock pyproject.toml tests/integration/environment
+	@tests/integration/environment .venv requirements.lock --with-project
+	@mkdir -p $(@D) && touch $@
+
+$(stamps)/peer: bench/requirements.lock tests/integration/environment
+	@tests/integration/environment .cache/peer bench/requirements.lock
+	@mkdir -p $(@D) && touch $@
+
+$(stamps)/prerequisites: tests/integration/prerequisites
+	@tests/integration/prerequisites
+	@mkdir -p $(@D) && touch $@
+
+$(stamps)/uv:
+	@$(PYTHON) -m venv .cache/uv && .cache/uv/bin/python -m pip --quiet install uv
+	@mkdir -p $(@D) && touch $@
+
+compile = UV_CUSTOM_COMPILE_COMMAND='make lock' .cache/uv/bin/uv pip compile --quiet --upgrade \
+	--universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links $(1) -o $(2)
