@@ -296,6 +296,7 @@ class NameResolution:
         wrong: Those of them that are not the gateway's.
         time_to_live: Smallest TTL seen on the way (negative answers: RFC 2308), None if unknown.
         detail: One line for the operator.
+        required: Whether validation needs the name to point here; dns-* challenges do not.
     """
 
     name: str
@@ -304,11 +305,13 @@ class NameResolution:
     wrong: tuple[str, ...] = ()
     time_to_live: timedelta | None = None
     detail: str = ""
+    required: bool = True
 
     @property
     def points_here(self) -> bool:
         """Whether an order may be placed as far as this name is concerned."""
-        return self.kind in {ResolutionKind.HERE, ResolutionKind.BEHIND_NAT}
+        here = {ResolutionKind.HERE, ResolutionKind.BEHIND_NAT}
+        return not self.required or self.kind in here
 
 
 @dataclass(frozen=True, slots=True)
@@ -325,7 +328,7 @@ class Resolution:
 
     @property
     def points_here(self) -> bool:
-        """Whether every name points at the gateway."""
+        """Whether an order may be placed: every name that has to points at the gateway."""
         return all(name.points_here for name in self.names)
 
     @property
