@@ -17,6 +17,7 @@
     │   ├── InsecureURLError          an http:// URL where only https:// is safe
     │   ├── TermsNotAgreedError       the operator has not agreed to the terms of service
     │   ├── DeadlineExceededError     the total deadline of an operation passed
+    │   ├── InterruptedOrderError     gatecert is leaving; the order can be resumed
     │   └── ACMEError                 a problem document (RFC 8555 section 6.7)
     │       ├── RateLimitedError      carries retry_after
     │       ├── AccountMissingError   the authority does not know the account
@@ -186,6 +187,12 @@ class DeadlineExceededError(AuthorityError):
     """The total deadline of an operation with the authority passed."""
 
     code = "authority-deadline"
+
+
+class InterruptedOrderError(AuthorityError):
+    """gatecert is leaving in the middle of an order, which is kept and resumed at the next start."""
+
+    code = "interrupted"
 
 
 class ACMEError(AuthorityError):
