@@ -190,7 +190,7 @@ class DeadlineExceededError(AuthorityError):
 
 
 class InterruptedOrderError(AuthorityError):
-    """gatecert is leaving in the middle of an order, which is kept and resumed at the next start."""
+    """gatecert is leaving in the middle of an order, which is resumed at the next start."""
 
     code = "interrupted"
 
