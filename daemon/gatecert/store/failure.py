@@ -1,0 +1,51 @@
+"""What the operating system refused, in words for the operator.
+
+Disk full, quota, read-only and not permitted are told apart because each has another remedy.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from typing import TYPE_CHECKING
+
+from gatecert.errors import StorageError, clean
+from gatecert.store.identity import current_user
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+LONGEST_PATH_SHOWN = 300
+
+
+def storage_error(error: OSError, doing: str, path: Path) -> StorageError:
+    """Say what ``error`` means for the operator.
+
+    Args:
+        error: What the operating system answered.
+        doing: What was tried, as it follows on "cannot": ``write``, ``read`` …
+        path: On which file or directory.
+    """
+    shown, folder = (clean(str(name), LONGEST_PATH_SHOWN) for name in (path, path.parent))
+    user = current_user()
+    able = "readable" if doing == "read" else "writable"
+    not_permitted = (
+        f"not {able} by user {user}",
+        f"let user {user} own {folder}, or run gatecert as its owner",
+    )
+    meanings = {
+        errno.ENOSPC: ("disk full", f"free space or inodes on the file system of {folder}"),
+        errno.EDQUOT: (f"the disk quota of user {user} is used up", "free space, or raise it"),
+        errno.EROFS: (
+            "read-only file system",
+            "mount it writable; in a systemd unit, list it in ReadWritePaths=",
+        ),
+        errno.EACCES: not_permitted,
+        errno.EPERM: not_permitted,
+        errno.EIO: ("input/output error", "the disk may be failing: see the kernel's log (dmesg)"),
+        errno.ENOENT: ("it does not exist", f"create {folder}"),
+        errno.EMFILE: ("too many open files", "raise LimitNOFILE= in the unit, or ulimit -n"),
+    }
+    words = os.strerror(error.errno) if error.errno else clean(str(error)) or "it failed"
+    what, fix = meanings.get(error.errno or 0, (words, f"look at what {shown} is"))
+    return StorageError(f"cannot {doing} {shown}: {what}", fix=fix)

@@ -1,0 +1,56 @@
+"""Names for what is being made or removed, which tell whose they are.
+
+``.tmp-PID-LIFE-N`` is becoming something, ``.trash-PID-LIFE-N`` is about to be deleted. Both belong
+to one process; once that is gone they are leftovers of a crash. PIDs come again (in a container
+the daemon is process 1 in every life), so the name also carries a random mark of this life.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import re
+import secrets
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_LIFE = secrets.token_hex(4)
+_NUMBERS = itertools.count()
+_PRIVATE_NAME = re.compile(r"\.(?:tmp|trash)-(?P<pid>[0-9]{1,10})-(?P<life>[0-9a-f]{8})-[0-9]+")
+
+
+def temporary_beside(path: Path) -> Path:
+    """A free name in the same directory for what is going to be ``path``."""
+    return path.with_name(_private_name("tmp"))
+
+
+def trash_beside(path: Path) -> Path:
+    """A free name in the same directory for what was ``path``."""
+    return path.with_name(_private_name("trash"))
+
+
+def is_leftover(name: str) -> bool:
+    """Whether a name was given by gatecert, in a life that is over."""
+    match = _PRIVATE_NAME.fullmatch(name)
+    if match is None:
+        return False
+    pid = int(match["pid"])
+    if pid == os.getpid():
+        return match["life"] != _LIFE
+    return not _is_alive(pid)
+
+
+def _private_name(kind: str) -> str:
+    return f".{kind}-{os.getpid()}-{_LIFE}-{next(_NUMBERS)}"
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except PermissionError:
+        return True
+    except (ProcessLookupError, OverflowError):
+        return False
+    return True
