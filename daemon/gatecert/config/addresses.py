@@ -1,0 +1,88 @@
+"""How addresses and endpoints are written.
+
+An IPv6 address stands in brackets where a port follows (RFC 3986 section 3.2.2). Which hosts and
+ports make sense depends on the key, hence several annotated types over one parser.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from typing import Annotated, Final
+
+from pydantic import PlainSerializer, PlainValidator, WithJsonSchema
+
+from gatecert.config.values import TEXT, BadValueError, shown, text
+from gatecert.model import Endpoint
+
+
+def address(value: object) -> str:
+    """An IP address that one host can have, as canonical text."""
+    try:
+        result = ipaddress.ip_address(text(value).strip("[]"))
+    except ValueError as error:
+        raise BadValueError(f"{shown(value)} is not an IP address") from error
+    if result.is_unspecified or result.is_multicast:
+        raise BadValueError(f"{shown(value)} is not the address of one host")
+    return str(result)
+
+
+def endpoint(value: object, *, port: int | None = None, numeric: bool = False) -> Endpoint:
+    """``host:port``, an IPv6 address in brackets.
+
+    Args:
+        value: What was written.
+        port: The port where none is written; None where one has to be.
+        numeric: Whether the host has to be an IP address.
+    """
+    if isinstance(value, Endpoint):
+        return value
+    example = f"[::1]:{port or 80} or 127.0.0.1:{port or 80}"
+    host, written = _split(text(value))
+    number = int(written) if re.fullmatch(r"[0-9]{1,5}", written) else 0
+    if not written and port is not None:
+        number = port
+    if not host or not 0 < number < 65536:  # noqa: PLR2004 - 16 bits
+        missing = "has no port" if host and not written else "is not a host and a port"
+        raise BadValueError(f"{shown(value)} {missing}; write it like {example}")
+    try:
+        return Endpoint(str(ipaddress.ip_address(host)), number)
+    except ValueError as error:
+        if numeric or not re.fullmatch(r"(?=.*[a-z])[a-z0-9]([a-z0-9.-]*[a-z0-9])?", host):
+            raise BadValueError(f"{shown(value)} names no IP address; like {example}") from error
+    return Endpoint(host, number)
+
+
+def _split(written: str) -> tuple[str, str]:
+    """Host and port as written, either of them empty where it is missing or makes no sense."""
+    bracketed = re.fullmatch(r"\[([^\[\]]+)\](?::([^:]+))?", written)
+    if bracketed:
+        return bracketed[1], bracketed[2] or ""
+    if written.count(":") > 1:  # a bare IPv6 address can have no port
+        return written, ""
+    host, colon, port = written.lower().partition(":")
+    return host, port if port or not colon else "?"
+
+
+def _listener(value: object) -> Endpoint:
+    return endpoint(value, numeric=True)
+
+
+def _nameserver(value: object) -> Endpoint:
+    return endpoint(value, port=53, numeric=True)
+
+
+def _dns_server(value: object) -> Endpoint:
+    return endpoint(value, port=53)
+
+
+def _tls_server(value: object) -> Endpoint:
+    return endpoint(value, port=443)
+
+
+_AS_TEXT: Final = PlainSerializer(str, return_type=str)
+Address = Annotated[str, PlainValidator(address), WithJsonSchema(TEXT)]
+Listener = Annotated[Endpoint, PlainValidator(_listener), _AS_TEXT, WithJsonSchema(TEXT)]
+Nameserver = Annotated[Endpoint, PlainValidator(_nameserver), _AS_TEXT, WithJsonSchema(TEXT)]
+DnsServer = Annotated[Endpoint, PlainValidator(_dns_server), _AS_TEXT, WithJsonSchema(TEXT)]
+TlsServer = Annotated[Endpoint, PlainValidator(_tls_server), _AS_TEXT, WithJsonSchema(TEXT)]

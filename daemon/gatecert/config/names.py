@@ -1,0 +1,161 @@
+"""How host names, regions and the operator's own names are written.
+
+Internationalised names are accepted as people write them and kept as A-labels, after the UTS 46
+mapping that also lower-cases (RFC 5890, RFC 5891, UTS 46 section 4). Limits: 63 octets a label, 253
+a name (RFC 1035 section 2.3.4); letters, digits and hyphens (RFC 1123 section 2.1).
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from typing import Annotated, Final
+
+from pydantic import PlainSerializer, PlainValidator, WithJsonSchema
+
+from gatecert.config.values import TEXT, BadValueError, shown, text
+from gatecert.model import Identifier, IdentifierType
+
+LONGEST_NAME: Final = 253
+SAFE_NAME: Final = r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}"
+_LABEL: Final = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
+PRIVATE_ZONES: Final = frozenset(
+    {
+        *("local", "localhost", "localdomain", "internal", "intranet", "private", "lan"),
+        *("home", "corp", "home.arpa", "in-addr.arpa", "ip6.arpa", "invalid", "onion", "alt"),
+    }
+)
+"""Zones in which no public authority issues: RFC 6761, 6762, 7686, 8375, 9476, ICANN's collisions.
+
+``test`` and ``example`` are left out: private authorities are tried with them.
+"""
+
+
+def host_name(value: object) -> str:
+    """A DNS name as lower-case A-labels without a final dot; ``*.`` may stand in front."""
+    written = text(value)
+    wildcard, name = ("*.", written[2:]) if written.startswith("*.") else ("", written)
+    name = _a_labels(name.rstrip(".") if not name.endswith("..") else name, written)
+    for label in name.split("."):
+        if not _LABEL.fullmatch(label):
+            raise BadValueError(_complaint(label, written))
+    if len(wildcard + name) > LONGEST_NAME:
+        raise BadValueError(f"{shown(written)} is longer than {LONGEST_NAME} characters")
+    if name.rpartition(".")[2].isdigit():
+        raise BadValueError(f"{shown(written)} is neither a host name nor an IP address")
+    return wildcard + name
+
+
+def _a_labels(name: str, written: str) -> str:
+    """The name in ASCII and lower case."""
+    if name.isascii() and "xn--" not in name.lower():
+        return name.lower()
+    import idna  # noqa: PLC0415 - its tables are large, and few names need them
+
+    try:
+        return idna.encode(name, uts46=True, transitional=False).decode("ascii")
+    except idna.IDNAError as error:
+        raise BadValueError(
+            f"{shown(written)} is not a valid international name: {error}"
+        ) from error
+
+
+def _complaint(label: str, written: str) -> str:
+    """What is wrong with a label."""
+    if not label:
+        return f"{shown(written)} has an empty label (two dots in a row, or a dot in front)"
+    if "*" in label:
+        return f"{shown(written)}: a wildcard is a whole label in front, as in *.example.com"
+    if "/" in label or ":" in label:
+        return f"{shown(written)} is not a host name; leave out any scheme, port and path"
+    if len(label) > 63:  # noqa: PLR2004 - RFC 1035 section 2.3.4
+        return f"{shown(written)} has a label longer than 63 characters"
+    return (
+        f"{shown(label)} in {shown(written)} is no label of a host name: letters, digits and "
+        f"hyphens, with no hyphen at either end"
+    )
+
+
+def gateway_host_name(value: object) -> str:
+    """The name clients reach the gateway by: a DNS name, for addresses are alternative names."""
+    if _as_address(value) is not None:
+        raise BadValueError(
+            f"{shown(value)} is an IP address; a gateway needs a DNS name here. Addresses may "
+            f"stand in alternative_names, if the authority issues for them (often in a profile)"
+        )
+    return host_name(value)
+
+
+def identifier(value: object) -> Identifier:
+    """A DNS name or an IP address."""
+    if isinstance(value, Identifier):
+        return value
+    address = _as_address(value)
+    if address is not None:
+        return Identifier(IdentifierType.IP, address)
+    return Identifier(IdentifierType.DNS, host_name(value))
+
+
+def _as_address(value: object) -> str | None:
+    """Canonical text of an address; None for everything else."""
+    try:
+        return str(ipaddress.ip_address(str(value).strip().removeprefix("[").removesuffix("]")))
+    except ValueError:
+        return None
+
+
+def for_people(name: str) -> str:
+    """A host name with U-labels and, where they differ, A-labels: ``münchen.example (xn--…)``."""
+    if "xn--" not in name:
+        return name
+    import idna  # noqa: PLC0415 - as above
+
+    wildcard, bare = ("*.", name[2:]) if name.startswith("*.") else ("", name)
+    return f"{wildcard}{idna.decode(bare)} ({name})"
+
+
+def private_zone(name: str) -> str:
+    """The zone that keeps a name from being public, empty for public ones.
+
+    A single label is its own such zone.
+    """
+    labels = name.removeprefix("*.").split(".")
+    if len(labels) == 1:
+        return labels[0]
+    suffixes = (".".join(labels[start:]) for start in range(len(labels)))
+    return next((suffix for suffix in suffixes if suffix in PRIVATE_ZONES), "")
+
+
+def safe_name(value: object) -> str:
+    """A name for a gateway, an authority or a member, usable as a directory's name."""
+    written = text(value)
+    if not re.fullmatch(SAFE_NAME, written) or ".." in written:
+        raise BadValueError(
+            f"{shown(written)} cannot name a directory; use up to 63 letters, digits, dots, "
+            f"hyphens and underscores, a letter or digit first, and never two dots in a row"
+        )
+    return written
+
+
+def region(value: object) -> str:
+    """A region: a word such as ``global`` or a country's two letters, in lower case."""
+    written = text(value).lower()
+    if not re.fullmatch(r"[a-z][a-z0-9-]{0,30}", written):
+        raise BadValueError(f"{shown(value)} is not a region; write global, or a code such as cn")
+    return written
+
+
+_AS_TEXT: Final = PlainSerializer(str, return_type=str)
+HostName = Annotated[str, PlainValidator(host_name), WithJsonSchema(TEXT)]
+GatewayHostName = Annotated[str, PlainValidator(gateway_host_name), WithJsonSchema(TEXT)]
+AnyName = Annotated[Identifier, PlainValidator(identifier), _AS_TEXT, WithJsonSchema(TEXT)]
+SafeName = Annotated[
+    str,
+    PlainValidator(safe_name),
+    WithJsonSchema({"type": "string", "pattern": f"^(?!.*\\.\\.){SAFE_NAME}$"}),
+]
+Region = Annotated[
+    str,
+    PlainValidator(region),
+    WithJsonSchema({"type": "string", "pattern": "^[A-Za-z][A-Za-z0-9-]{0,30}$"}),
+]

@@ -1,0 +1,55 @@
+"""What may be written in the configuration file, as frozen models.
+
+The models know single keys. What keys have to do with one another is in ``config.consistency``, so
+that both kinds of problem can be reported at once.
+"""
+
+from gatecert.config.schema.authority import (
+    AuthoritySettings,
+    ExternalAccountSettings,
+    MacAlgorithm,
+)
+from gatecert.config.schema.base import Settings
+from gatecert.config.schema.challenge import (
+    ChallengeKind,
+    ChallengeSettings,
+    Dns01Settings,
+    Http01Settings,
+    ResolverSettings,
+    TlsAlpn01Settings,
+    TsigAlgorithm,
+    TsigSettings,
+)
+from gatecert.config.schema.configuration import Configuration
+from gatecert.config.schema.gateway import (
+    ClientAuthenticationSettings,
+    CopySettings,
+    GatewaySettings,
+    InstallSettings,
+    KeySettings,
+    MemberSettings,
+    RenewalSettings,
+)
+
+__all__ = [
+    "AuthoritySettings",
+    "ChallengeKind",
+    "ChallengeSettings",
+    "ClientAuthenticationSettings",
+    "Configuration",
+    "CopySettings",
+    "Dns01Settings",
+    "ExternalAccountSettings",
+    "GatewaySettings",
+    "Http01Settings",
+    "InstallSettings",
+    "KeySettings",
+    "MacAlgorithm",
+    "MemberSettings",
+    "RenewalSettings",
+    "ResolverSettings",
+    "Settings",
+    "TlsAlpn01Settings",
+    "TsigAlgorithm",
+    "TsigSettings",
+]

@@ -1,0 +1,80 @@
+"""What every group of settings has in common."""
+
+from __future__ import annotations
+
+import difflib
+from enum import StrEnum
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final, TypeVar
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    PlainSerializer,
+    PlainValidator,
+    WithJsonSchema,
+    model_validator,
+)
+
+from gatecert.config.values import BadValueError, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+Choice = TypeVar("Choice", bound=StrEnum)
+NEAR_ENOUGH: Final = 0.6
+
+
+class Settings(BaseModel):
+    """A group of settings: cannot be changed, knows all its keys, never repeats what was written.
+
+    A key without a value counts as not written, so that a section whose keys are all commented out
+    is no error.
+    """
+
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        hide_input_in_errors=True,
+        validate_by_alias=True,
+        validate_by_name=True,
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _leave_out_empty(cls, data: object) -> object:
+        if isinstance(data, dict):
+            return {key: value for key, value in data.items() if value is not None}
+        return data
+
+
+def one_of(
+    kind: type[Choice], value: object, refused: Mapping[str, str] = MappingProxyType({})
+) -> Choice:
+    """One of a few words, in any case.
+
+    Args:
+        kind: The words.
+        value: What was written.
+        refused: Words that somebody may well write, with the reason why they are not taken.
+    """
+    words = {member.value.lower(): member for member in kind}
+    written = value.strip().lower() if isinstance(value, str) else ""
+    if written in words:
+        return words[written]
+    if written in refused:
+        raise BadValueError(f"{shown(value)} is not possible: {refused[written]}")
+    near = difflib.get_close_matches(written, words, 1, NEAR_ENOUGH)
+    hint = f" (did you mean {near[0]}?)" if near else ""
+    raise BadValueError(f"{shown(value)} is none of {', '.join(kind)}{hint}")
+
+
+def choice(
+    kind: type[Choice], refused: Mapping[str, str] = MappingProxyType({})
+) -> tuple[PlainValidator, PlainSerializer, WithJsonSchema]:
+    """What makes a field of an enumeration, for ``Annotated[Kind, *choice(Kind)]``."""
+    return (
+        PlainValidator(lambda value: one_of(kind, value, refused)),
+        PlainSerializer(str, return_type=str),
+        WithJsonSchema({"enum": [member.value for member in kind]}),
+    )

@@ -1,0 +1,198 @@
+"""Gateways: their names, where the certificate comes from, and how it gets into service."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Annotated
+
+from pydantic import Field, PlainSerializer, PlainValidator, WithJsonSchema
+
+from gatecert.config.addresses import Address, TlsServer
+from gatecert.config.names import AnyName, GatewayHostName, Region, SafeName
+from gatecert.config.paths import AnyFile, Command, Permissions
+from gatecert.config.schema.base import Settings, choice, one_of
+from gatecert.config.schema.challenge import ChallengeKind
+from gatecert.config.values import (
+    BadValueError,
+    Duration,
+    Fraction,
+    KeptVersions,
+    Switch,
+    Text,
+)
+from gatecert.model import FileContents, KeyType, Mode
+
+_CHALLENGE_KINDS = [member.value for member in ChallengeKind]
+UNWANTED_KEYS = {
+    "ed25519": "no public authority issues for it; write ecdsa-p256",
+    "rsa-1024": "it is too short; write rsa-2048, or better ecdsa-p256",
+}
+
+
+def challenge_kinds(value: object) -> tuple[ChallengeKind, ...]:
+    """One kind, or a list in the order to try; ``auto`` is read as none at all."""
+    if isinstance(value, str) and value.strip().lower() == "auto":
+        return ()
+    if not isinstance(value, str | list | tuple) or not value:
+        raise BadValueError(
+            f"is not a kind of challenge; write auto, one of {', '.join(_CHALLENGE_KINDS)}, or a "
+            f"list of them"
+        )
+    kinds = [value] if isinstance(value, str) else value
+    if "auto" in kinds:
+        raise BadValueError("auto stands alone, not in a list: it already is every kind set up")
+    return tuple(dict.fromkeys(one_of(ChallengeKind, kind) for kind in kinds))
+
+
+ChallengeKinds = Annotated[
+    tuple[ChallengeKind, ...],
+    PlainValidator(challenge_kinds),
+    PlainSerializer(lambda kinds: list(kinds) or "auto"),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"enum": ["auto", *_CHALLENGE_KINDS]},
+                {"type": "array", "items": {"enum": _CHALLENGE_KINDS}, "minItems": 1},
+            ]
+        }
+    ),
+]
+
+
+class KeySettings(Settings):
+    """The key of a certificate."""
+
+    type: Annotated[KeyType, *choice(KeyType, UNWANTED_KEYS)] = Field(
+        default=KeyType.ECDSA_P256,
+        description="ecdsa-p256, ecdsa-p384, rsa-2048, rsa-3072 or rsa-4096.",
+    )
+    reuse: Switch = Field(
+        default=False,
+        description="Whether a renewal keeps the key, for clients that pin it. Default: a new one.",
+    )
+
+
+class CopySettings(Settings):
+    """A file that some server insists on, beside the live directory."""
+
+    path: AnyFile = Field(description="Where the file is written.")
+    contents: Annotated[FileContents, *choice(FileContents)] = Field(
+        description="privkey, cert, chain, fullchain, or combined (fullchain and then privkey)."
+    )
+    owner: Text | None = Field(
+        default=None, description="User that owns the file. Default: the one gatecert runs as."
+    )
+    group: Text | None = Field(default=None, description="Group of the file. Default: the owner's.")
+    mode: Permissions = Field(default=0o600, description="Permission bits, in octal.")
+
+
+class InstallSettings(Settings):
+    """How a certificate gets into service, and how that is proven."""
+
+    reload: Command = Field(
+        default=(),
+        description="Command that makes the server read its files again, as a list of arguments; "
+        "never run by a shell. Default: none, the server notices by itself.",
+    )
+    reload_timeout: Duration = Field(
+        default=timedelta(seconds=30), description="After this the command is killed."
+    )
+    verify: tuple[TlsServer, ...] = Field(
+        default=(),
+        description="Every listener that must serve the certificate; port 443 if none is written. "
+        "Default: no proof.",
+    )
+    verify_timeout: Duration = Field(
+        default=timedelta(seconds=15), description="How long they may take until they serve it."
+    )
+    copy_to: tuple[CopySettings, ...] = Field(
+        default=(), description="Files that some servers insist on."
+    )
+    key_group: Text | None = Field(
+        default=None,
+        description="Group that may read the private key (then mode 0640). Default: nobody else.",
+    )
+    keep_versions: KeptVersions = Field(
+        default=5, description="Certificates kept on disk, the live one included."
+    )
+
+
+class RenewalSettings(Settings):
+    """When a certificate is renewed."""
+
+    renewal_info: Switch = Field(
+        default=True,
+        description="Whether the authority is asked when to renew (ARI, RFC 9773).",
+    )
+    remaining: Fraction | None = Field(
+        default=None,
+        description="Part of the lifetime left at which to renew, where the authority does not "
+        "say. Default: one third, one half where the lifetime is under ten days.",
+    )
+
+
+class MemberSettings(Settings):
+    """One host of a pair that shares a name."""
+
+    common_name: GatewayHostName = Field(description="The name of this host alone.")
+
+
+class ClientAuthenticationSettings(Settings):
+    """Certificates demanded from users."""
+
+    crl_files: tuple[AnyFile, ...] = Field(
+        default=(), description="Revocation lists of the users' authorities, PEM."
+    )
+    known_users: AnyFile | None = Field(
+        default=None,
+        description="Directory of user certificates, to see who would be locked out by a change.",
+    )
+
+
+class GatewaySettings(Settings):
+    """A gateway.
+
+    ``name`` is its key in ``gateways``; it is not written a second time.
+    """
+
+    name: str = Field(default="", description="The key.")
+    hostname: GatewayHostName = Field(description="DNS name by which clients reach the gateway.")
+    alternative_names: tuple[AnyName, ...] = Field(
+        default=(), description="More DNS names or IP addresses for the certificate."
+    )
+    mode: Annotated[Mode, *choice(Mode)] = Field(
+        default=Mode.AUTOMATIC,
+        description="automatic (enrolled and renewed) or custom (you bring the certificate).",
+    )
+    region: Region | None = Field(
+        default=None,
+        description="Region of the gateway; excluded regions are never enrolled. Default: from "
+        "the hostname.",
+    )
+    addresses: tuple[Address, ...] = Field(
+        default=(),
+        description="IP addresses the names must resolve to. Default: detected.",
+    )
+    challenge: ChallengeKinds = Field(
+        default=(),
+        description="Kind of challenge, a list in the order to try, or auto: every kind that is "
+        "set up and fits. Default: auto.",
+    )
+    authorities: tuple[SafeName, ...] = Field(
+        default=(),
+        description="Authorities to try, in order. Default: all, in the order they are listed.",
+    )
+    key: KeySettings = Field(default=KeySettings(), description="The key of the certificate.")
+    install: InstallSettings = Field(
+        default=InstallSettings(), description="How the certificate gets into service."
+    )
+    renewal: RenewalSettings = Field(
+        default=RenewalSettings(), description="When the certificate is renewed."
+    )
+    members: dict[SafeName, MemberSettings] = Field(
+        default_factory=dict, description="The hosts of a pair that shares the hostname."
+    )
+    member: SafeName | None = Field(default=None, description="Which of the members this host is.")
+    client_authentication: ClientAuthenticationSettings | None = Field(
+        default=None, description="Certificates demanded from users. Default: none."
+    )

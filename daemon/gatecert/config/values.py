@@ -1,0 +1,166 @@
+"""How plain values are written: text, switches, numbers and durations.
+
+Each parser takes what YAML holds (text, as ``document`` leaves every scalar) or the finished value,
+and raises ``BadValueError`` with one line for the operator: what is wrong, what would be right. The
+annotated types below them carry the parser, the way back to text, and the JSON Schema.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from typing import Annotated, Final
+
+from pydantic import PlainSerializer, PlainValidator, WithJsonSchema
+
+from gatecert.errors import clean
+
+LONGEST_SHOWN: Final = 80
+TEXT: Final = {"type": "string", "minLength": 1}
+
+
+class BadValueError(ValueError):
+    """A value that cannot be read as what its key wants; the text follows the key in a message."""
+
+
+def shown(value: object) -> str:
+    """A value in quotes, safe on one line; what is no scalar is named by its kind."""
+    match value:
+        case None:
+            return "an empty value"
+        case dict():
+            return "a mapping"
+        case list() | tuple():
+            return "a list"
+    return f'"{clean(str(value), LONGEST_SHOWN)}"'
+
+
+def text(value: object) -> str:
+    """Plain text: not empty, on one line."""
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        raise BadValueError(f"{shown(value)} is not plain text")
+    result = str(value).strip()
+    if not result:
+        raise BadValueError("is empty; write a value or leave the key out")
+    if not result.isprintable():
+        raise BadValueError("contains control characters; write it on one line")
+    return result
+
+
+Text = Annotated[str, PlainValidator(text), WithJsonSchema(TEXT)]
+
+# --------------------------------------------------------------------------- switches and numbers
+
+TRUE: Final = frozenset({"true", "yes", "on"})
+FALSE: Final = frozenset({"false", "no", "off"})
+
+
+def switch(value: object) -> bool:
+    """``true`` or ``false``; YAML's older ``yes``, ``no``, ``on`` and ``off`` are understood."""
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, str) and value.lower() in TRUE | FALSE:
+        return value.lower() in TRUE
+    raise BadValueError(f"{shown(value)} is neither true nor false")
+
+
+def fraction(value: object) -> float:
+    """A part of a whole, strictly between nothing and all: ``0.33``, ``1/3`` or ``33%``."""
+    wrong = BadValueError(
+        f"{shown(value)} is not a fraction between 0 and 1; write it as 0.33, 1/3 or 33%"
+    )
+    match = re.fullmatch(r"([0-9]*\.?[0-9]+)\s*(?:(%)|/\s*([1-9][0-9]*))?", str(value).strip())
+    if match is None:
+        raise wrong
+    number, percent, divisor = match.groups()
+    result = float(number) / (100 if percent else int(divisor or 1))
+    if not 0 < result < 1:
+        raise wrong
+    return result
+
+
+def whole_number(value: object) -> int:
+    """A whole number in decimal digits."""
+    if isinstance(value, bool) or not re.fullmatch(r"[0-9]{1,9}", str(value)):
+        raise BadValueError(f"{shown(value)} is not a whole number")
+    return int(str(value))
+
+
+def kept_versions(value: object) -> int:
+    """How many versions stay on disk; two at least, or nothing could be rolled back to."""
+    number = whole_number(value)
+    if not 2 <= number <= 1000:  # noqa: PLR2004 - see the message
+        raise BadValueError(
+            f"{shown(value)} versions cannot be kept; write 2 to 1000 (the live one included, "
+            f"and the one before it is what a failed swap goes back to)"
+        )
+    return number
+
+
+Switch = Annotated[bool, PlainValidator(switch), WithJsonSchema({"type": "boolean"})]
+Fraction = Annotated[
+    float,
+    PlainValidator(fraction),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1},
+                {"type": "string", "pattern": r"^[0-9.]+\s*(%|/\s*[1-9][0-9]*)?$"},
+            ]
+        }
+    ),
+]
+KeptVersions = Annotated[
+    int,
+    PlainValidator(kept_versions),
+    WithJsonSchema({"type": "integer", "minimum": 2, "maximum": 1000}),
+]
+
+# --------------------------------------------------------------------------- durations
+
+UNITS: Final = {"w": 604_800_000, "d": 86_400_000, "h": 3_600_000, "m": 60_000, "s": 1000, "ms": 1}
+DURATION: Final = r"([0-9]+w)?([0-9]+d)?([0-9]+h)?([0-9]+m(?!s))?([0-9]+s)?([0-9]+ms)?"
+LONGEST_DURATION: Final = timedelta(days=3650)
+
+
+def duration(value: object) -> timedelta:
+    """A positive length of time with its units, largest first: ``30s``, ``6h``, ``1h30m``.
+
+    A number without a unit is refused: seconds, minutes and days have all been meant by it.
+    """
+    if isinstance(value, timedelta):
+        return value
+    written = str(value).strip().lower()
+    if re.fullmatch(r"[0-9.]+", written):
+        raise BadValueError(
+            f"{shown(value)} has no unit; write {written}s for seconds (or m, h, d)"
+        )
+    match = re.fullmatch(DURATION, written)
+    if not written or match is None:
+        raise BadValueError(
+            f"{shown(value)} is not a duration; write numbers with units, largest first, "
+            f"such as 30s, 6h, 10d or 1h30m (w, d, h, m, s, ms)"
+        )
+    parts = zip(match.groups(), UNITS.items(), strict=True)
+    total = sum(int(part[: -len(unit)]) * factor for part, (unit, factor) in parts if part)
+    if not 0 < total <= LONGEST_DURATION // timedelta(milliseconds=1):
+        raise BadValueError(f"{shown(value)} must be longer than nothing and at most ten years")
+    return timedelta(milliseconds=total)
+
+
+def duration_text(value: timedelta) -> str:
+    """The shortest text that ``duration`` reads as the same value."""
+    rest = value // timedelta(milliseconds=1)
+    written = ""
+    for unit, factor in UNITS.items():
+        count, rest = (0, rest) if unit == "w" and rest % factor else divmod(rest, factor)
+        written += f"{count}{unit}" if count else ""
+    return written
+
+
+Duration = Annotated[
+    timedelta,
+    PlainValidator(duration),
+    PlainSerializer(duration_text, return_type=str),
+    WithJsonSchema({"type": "string", "pattern": f"^(?=[0-9]){DURATION}$", "examples": ["30s"]}),
+]
