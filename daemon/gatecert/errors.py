@@ -21,6 +21,7 @@
     │   └── ACMEError                 a problem document (RFC 8555 section 6.7)
     │       ├── RateLimitedError      carries retry_after
     │       ├── AccountMissingError   the authority does not know the account
+    │       ├── UserActionRequiredError  a person has to visit the authority's page first
     │       └── ChallengeFailedError  a validation failed; carries the failures
     └── DeploymentError               the certificate is there, but the gateway does not serve it
         ├── ReloadError               the reload command failed, hung or could not be run
@@ -217,6 +218,7 @@ class ACMEError(AuthorityError):
         status: int = 0,
         retry_after: datetime | None = None,
         fix: str = "",
+        authority: str = "",
     ) -> None:
         self.problem_type = clean(problem_type, 100)
         self.detail = clean(detail)
@@ -225,7 +227,8 @@ class ACMEError(AuthorityError):
         self.retry_after = retry_after
         more = "".join(f"; {who}: {what}" for who, what in self.subproblems)
         super().__init__(
-            f"the authority answered {self.problem_type}: {self.detail}{more}", fix=fix
+            f"{authority or 'the authority'} answered {self.problem_type}: {self.detail}{more}",
+            fix=fix,
         )
 
 
@@ -239,6 +242,16 @@ class AccountMissingError(ACMEError):
     """The authority does not know our account (``accountDoesNotExist``)."""
 
     code = "account-missing"
+
+
+class UserActionRequiredError(ACMEError):
+    """Nothing will be issued until a person has visited the authority's page; ``fix`` has its URL.
+
+    Either new terms of service (``userActionRequired``), or a name that the authority has paused.
+    """
+
+    code = "user-action-required"
+    retryable = False
 
 
 class ChallengeFailedError(ACMEError):
