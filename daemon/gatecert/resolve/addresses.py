@@ -1,0 +1,117 @@
+"""Which addresses the names of a gateway have to resolve to.
+
+What the operator configured counts and nothing else, whatever kind of address it is. Otherwise they
+are the public addresses of this host's interfaces: globally reachable unicast by the registries of
+IANA (RFC 6890), so neither private, shared (RFC 6598), link-local, unique-local nor documentation
+addresses. Temporary IPv6 addresses (RFC 8981) are this host's for as long as they last.
+
+A host whose IPv4 addresses are all private sits behind NAT: it cannot know its public one, so any
+public IPv4 address passes. A public IPv6 address on an interface is not translated, so it is
+compared all the same; only where there is no public address at all does any public IPv6 address
+pass as well.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from gatecert.errors import ResolutionError
+from gatecert.resolve.lookup import in_order
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+
+@dataclass(frozen=True, slots=True)
+class GatewayAddresses:
+    """The gateway's own addresses, as far as they can be known.
+
+    Attributes:
+        expected: Canonical text, IPv4 first.
+        behind_nat: Whether this host does not know its public IPv4 address.
+    """
+
+    expected: tuple[str, ...]
+    behind_nat: bool = False
+
+    def accepts(self, address: str) -> bool:
+        """Whether a name may resolve to ``address``."""
+        return self.owns(address) or self.assumes(address)
+
+    def owns(self, address: str) -> bool:
+        """Whether ``address`` is known to be the gateway's."""
+        known = {ipaddress.ip_address(each) for each in self.expected}
+        return ipaddress.ip_address(address) in known
+
+    def assumes(self, address: str) -> bool:
+        """Whether ``address`` passes without being known, because of NAT."""
+        if not self.behind_nat or not is_public(address):
+            return False
+        return ":" not in address or not self.expected
+
+
+def own_addresses(configured: Sequence[str]) -> GatewayAddresses:
+    """The gateway's own addresses: as configured, else as found on this host.
+
+    Raises:
+        ResolutionError: This host's interfaces cannot be read.
+    """
+    return choose(configured, () if configured else interface_addresses())
+
+
+def choose(configured: Sequence[str], found: Iterable[str]) -> GatewayAddresses:
+    """Choose between what is configured and what was found on the interfaces.
+
+    Args:
+        configured: What the operator wrote; counts alone unless it is empty.
+        found: Every address of every interface, loopback included.
+    """
+    if configured:
+        return GatewayAddresses(in_order(configured))
+    usable = [
+        address
+        for address in map(ipaddress.ip_address, found)
+        if not (address.is_loopback or address.is_link_local)
+    ]
+    public = [address for address in usable if is_public(str(address))]
+    has_ipv4 = any(isinstance(address, ipaddress.IPv4Address) for address in usable)
+    has_public_ipv4 = any(isinstance(address, ipaddress.IPv4Address) for address in public)
+    return GatewayAddresses(
+        in_order(str(address) for address in public),
+        behind_nat=not has_public_ipv4 and (has_ipv4 or not public),
+    )
+
+
+def is_public(address: str) -> bool:
+    """Whether an authority on the Internet could connect to ``address``."""
+    parsed = ipaddress.ip_address(address)
+    if isinstance(parsed, ipaddress.IPv6Address) and parsed.is_site_local:
+        return False
+    return parsed.is_global and not (parsed.is_multicast or parsed.is_reserved)
+
+
+def interface_addresses() -> tuple[str, ...]:
+    """Every IP address of every interface of this host, without scope.
+
+    Raises:
+        ResolutionError: The system does not tell.
+    """
+    import psutil  # noqa: PLC0415 - 10 ms that a gateway with configured addresses does not need
+
+    try:
+        interfaces = psutil.net_if_addrs()
+    except OSError as error:
+        raise ResolutionError(
+            f"this host's addresses cannot be read ({error.strerror or error}), "
+            "so nothing tells whether the hostname points here",
+            fix="list them under the gateway's addresses, or allow the service AF_NETLINK sockets",
+        ) from error
+    return tuple(
+        entry.address.partition("%")[0]
+        for entries in interfaces.values()
+        for entry in entries
+        if entry.family in {socket.AF_INET, socket.AF_INET6}
+    )

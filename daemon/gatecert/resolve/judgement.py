@@ -1,0 +1,133 @@
+"""Is what a name resolves to this gateway? And if not, what is the operator to do?
+
+Pure: ``resolve.preflight`` looks up, this module compares and finds the words. Each ``detail`` is
+one line that names every wrong address, what was expected, and what puts it right.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from gatecert.model import NameResolution, ResolutionKind
+from gatecert.resolve.addresses import is_public
+from gatecert.resolve.lookup import Ending
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from gatecert.resolve.addresses import GatewayAddresses
+    from gatecert.resolve.lookup import Lookup
+
+MOST_ADDRESSES_SHOWN = 4
+
+_KINDS = {
+    Ending.NO_ADDRESS: ResolutionKind.NO_ADDRESS,
+    Ending.NO_SUCH_NAME: ResolutionKind.NO_SUCH_NAME,
+    Ending.SERVER_FAILURE: ResolutionKind.SERVER_FAILURE,
+    Ending.TIMEOUT: ResolutionKind.TIMEOUT,
+}
+
+
+def judge_name(lookup: Lookup, addresses: GatewayAddresses) -> NameResolution:
+    """Compare what looking up a name brought with the gateway's addresses.
+
+    A wrong address outweighs the failure of the other family: it is what has to be put right.
+    """
+    wrong = tuple(each for each in lookup.addresses if not addresses.accepts(each))
+    if wrong:
+        kind, detail = ResolutionKind.ELSEWHERE, _describe_wrong(lookup.name, wrong, addresses)
+    elif lookup.ending is not Ending.ADDRESSES:
+        kind, detail = _KINDS[lookup.ending], _describe_failure(lookup, addresses)
+    elif all(addresses.owns(each) for each in lookup.addresses):
+        kind = ResolutionKind.HERE
+        detail = f"{lookup.name} resolves to {_listed(lookup.addresses)}, this gateway"
+    else:
+        kind, detail = ResolutionKind.BEHIND_NAT, _describe_assumed(lookup, addresses)
+    return NameResolution(
+        name=lookup.name,
+        kind=kind,
+        answers=lookup.addresses,
+        wrong=wrong,
+        time_to_live=lookup.time_to_live,
+        detail=detail,
+    )
+
+
+def judge_address(address: str, addresses: GatewayAddresses) -> NameResolution:
+    """Compare an address that is itself an identifier with the gateway's addresses."""
+    if addresses.owns(address):
+        kind, detail = ResolutionKind.HERE, f"{address} is an address of this gateway"
+    elif addresses.assumes(address):
+        kind = ResolutionKind.BEHIND_NAT
+        detail = f"{address} cannot be checked: this gateway has only private addresses"
+    else:
+        kind = ResolutionKind.ELSEWHERE
+        detail = (
+            f"{address} is not an address of this gateway{_expectation(addresses)}; "
+            "take it out of alternative_names or list it under addresses"
+        )
+    wrong = (address,) if kind is ResolutionKind.ELSEWHERE else ()
+    return NameResolution(address, kind, answers=(address,), wrong=wrong, detail=detail)
+
+
+# --------------------------------------------------------------------------- in words
+
+
+def _describe_wrong(name: str, wrong: Sequence[str], addresses: GatewayAddresses) -> str:
+    verb = "is" if len(wrong) == 1 else "are"
+    if all(not is_public(each) for each in wrong) and addresses.behind_nat:
+        return (
+            f"{name} {_with_types(wrong)} {verb} not public, so no authority can connect; "
+            "publish the address under which this gateway is reached from outside"
+        )
+    what = "an address" if len(wrong) == 1 else "addresses"
+    text = f"{name} {_with_types(wrong)} {verb} not {what} of this gateway{_expectation(addresses)}"
+    if any(":" in each for each in wrong):
+        text += ": the authority prefers IPv6, so validation would fail"
+    return f"{text}; correct or remove it in DNS, or list it under the gateway's addresses"
+
+
+def _describe_failure(lookup: Lookup, addresses: GatewayAddresses) -> str:
+    what_to_publish = _listed(addresses.expected) or "the gateway's public address"
+    said = f": {lookup.detail}" if lookup.detail else ""
+    partly = f", only {_listed(lookup.addresses)} is known" if lookup.addresses else ""
+    match lookup.ending:
+        case Ending.NO_SUCH_NAME:
+            text = f"{lookup.name} does not exist in DNS (NXDOMAIN){said}"
+            return f"{text}; check the dynamic-DNS client, or create it for {what_to_publish}"
+        case Ending.NO_ADDRESS:
+            text = f"{lookup.name} exists in DNS but has no A or AAAA record{said}"
+            return f"{text}; check the dynamic-DNS client, or add one for {what_to_publish}"
+        case Ending.TIMEOUT:
+            text = f"{lookup.name} could not be looked up in time{partly}{said}"
+            return f"{text}; check the network and resolver.nameservers"
+        case _:
+            text = f"{lookup.name} could not be looked up{partly}{said}"
+            return f"{text}; check the zone at its DNS provider and resolver.nameservers"
+
+
+def _describe_assumed(lookup: Lookup, addresses: GatewayAddresses) -> str:
+    private = "private IPv4 addresses" if addresses.expected else "private addresses"
+    return (
+        f"{lookup.name} resolves to {_listed(lookup.addresses)}, taken for this gateway: "
+        f"it has only {private}; list its public ones under addresses to have them compared"
+    )
+
+
+def _expectation(addresses: GatewayAddresses) -> str:
+    if addresses.expected:
+        return f" (expected {_listed(addresses.expected, ' or ')})"
+    return " (expected a public address)"
+
+
+def _with_types(addresses: Sequence[str]) -> str:
+    return _listed([f"{'AAAA' if ':' in each else 'A'} {each}" for each in addresses])
+
+
+def _listed(items: Sequence[str], last: str = " and ") -> str:
+    """``a``, ``a and b``, ``a, b and c``; a long list is cut."""
+    shown = list(items[:MOST_ADDRESSES_SHOWN])
+    if len(items) > len(shown):
+        shown.append(f"{len(items) - len(shown)} more")
+        last = " and "
+    return last.join([", ".join(shown[:-1]), shown[-1]]) if len(shown) > 1 else "".join(shown)

@@ -1,0 +1,130 @@
+"""Does every name point at the gateway? Asked before an order is placed, so that none is wasted.
+
+A failed validation counts against the authority's limits; a look at DNS does not. A name passes
+with at least one right address and no wrong one: RFC 8555 section 8.3 lets the authority choose
+among them, and Boulder prefers IPv6 and falls back to IPv4 only where the connection times out, so
+that one stale AAAA is enough to fail.
+
+What is looked at:
+
+- A wildcard is not looked up. It can only be validated by dns-01, which needs no address.
+- Where every challenge of the target is a dns-* one, names are looked up and judged all the same,
+  for clients must find the gateway, but the result is ``required=False`` and holds up no order.
+- An address as an identifier (RFC 8738) is compared without looking anything up, and is always
+  required: dns-01 cannot validate it.
+
+While a name does not point here, the next look comes after the interval, or as soon as the answer
+may have changed: at the end of its TTL (RFC 2308 for negative answers). Once every name points here
+the interval alone counts; a dynamic-DNS name with a TTL of a second would otherwise be asked for
+86,400 times a day for nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from gatecert.model import IdentifierType, Resolution, ResolutionKind
+from gatecert.resolve.judgement import judge_address, judge_name
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from gatecert.model import Identifier, NameResolution, Target
+    from gatecert.resolve.addresses import GatewayAddresses
+    from gatecert.resolve.lookup import LooksUp
+
+SHORTEST_WAIT = timedelta(seconds=1)
+
+_UNKNOWN = {ResolutionKind.SERVER_FAILURE, ResolutionKind.TIMEOUT}
+
+
+def preflight(
+    target: Target, resolver: LooksUp, addresses: GatewayAddresses, *, now: datetime
+) -> Resolution:
+    """Look up every name of the target and compare what is found with the gateway's addresses."""
+    looked_up = [each.value for each in target.identifiers if _is_looked_up(each)]
+    found = {lookup.name: lookup for lookup in resolver.look_up(looked_up)}
+    required = needs_addresses(target)
+    names: list[NameResolution] = []
+    for identifier in target.identifiers:
+        if identifier.type is IdentifierType.IP:
+            names.append(judge_address(identifier.value, addresses))
+        elif identifier.value in found:
+            judged = judge_name(found[identifier.value], addresses)
+            names.append(judged if required else _excuse(judged))
+    return Resolution(at=now, names=tuple(names), expected=addresses.expected)
+
+
+def needs_addresses(target: Target) -> bool:
+    """Whether validation may connect to the names, so that they have to point here."""
+    only_dns = bool(target.challenges) and all(
+        challenge.startswith("dns-") for challenge in target.challenges
+    )
+    return not only_dns
+
+
+def next_look(resolution: Resolution, interval: timedelta, *, now: datetime) -> datetime:
+    """The instant of the next look, never before ``now`` and never later than ``interval`` from it.
+
+    Args:
+        resolution: The last look.
+        interval: ``resolver.interval``.
+        now: A look that lies ahead of it (the clock was set back) counts as made now.
+    """
+    wait = interval
+    if not resolution.points_here and resolution.time_to_live is not None:
+        wait = min(interval, resolution.time_to_live)
+    return max(now, min(now, resolution.at) + max(SHORTEST_WAIT, wait))
+
+
+def describe_change(before: Resolution | None, after: Resolution) -> str:
+    """What has changed between two looks, on one line; empty if nothing has.
+
+    A look that failed is told apart from one that found nothing. The first look changes nothing.
+    """
+    if before is None:
+        return ""
+    changes = [
+        f"{name.name} changed from {_found(earlier)} to {_found(name)}"
+        for earlier, name in _pairs(before, after)
+        if _found(earlier) != _found(name)
+    ]
+    if set(before.expected) != set(after.expected):
+        changes.append(
+            f"this gateway's addresses changed from {_listed(before.expected)} "
+            f"to {_listed(after.expected)}"
+        )
+    return "; ".join(changes)
+
+
+def _is_looked_up(identifier: Identifier) -> bool:
+    return identifier.type is IdentifierType.DNS and not identifier.is_wildcard
+
+
+def _excuse(judged: NameResolution) -> NameResolution:
+    """Say that the name need not point here; a wrong one is still told, for clients' sake."""
+    if judged.points_here:
+        return replace(judged, required=False)
+    detail = f"{judged.detail} [no order waits for this: dns challenges need no address]"
+    return replace(judged, required=False, detail=detail)
+
+
+def _pairs(before: Resolution, after: Resolution) -> list[tuple[NameResolution, NameResolution]]:
+    """The names that were looked at both times."""
+    earlier = {name.name: name for name in before.names}
+    return [(earlier[name.name], name) for name in after.names if name.name in earlier]
+
+
+def _found(name: NameResolution) -> str:
+    if name.kind in _UNKNOWN:
+        return f"unknown ({name.kind})"
+    if name.kind is ResolutionKind.NO_SUCH_NAME:
+        return "no such name"
+    return _listed(sorted(name.answers)) if name.answers else "no address"
+
+
+def _listed(addresses: Sequence[str]) -> str:
+    return ", ".join(addresses) or "private ones only"
