@@ -1,0 +1,95 @@
+"""The self-signed certificate that a gateway serves until an authority has issued a trusted one.
+
+It says who made it in its organisation, so that it is told from a certificate that somebody
+signed by hand, and from an authority's. It is a plain end-entity certificate (RFC 5280): no
+authority (critical basicConstraints), a TLS server, with the names in subjectAltName. Nobody
+verifies it, so it is made to be quick: ECDSA P-256, one signature.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from gatecert.certificate import key
+from gatecert.certificate.request import (
+    LONGEST_COMMON_NAME,
+    alternative_names,
+    server_key_usage,
+)
+from gatecert.model import IssuedChain, Origin
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from gatecert.model import Identifier
+
+ORGANIZATION = "gatecert bootstrap (self-signed)"
+LIFETIME = timedelta(days=30)
+_BACKDATED = timedelta(hours=1)  # for clients whose clocks are slow
+
+
+def bootstrap(
+    identifiers: Sequence[Identifier], *, now: datetime, lifetime: timedelta = LIFETIME
+) -> IssuedChain:
+    """Make a key and its self-signed certificate.
+
+    Args:
+        identifiers: The gateway's names, the hostname first.
+        now: Aware; the certificate begins an hour earlier.
+        lifetime: How long the certificate is valid, counted from ``now``.
+
+    Raises:
+        CertificateError: There is no name, or one cannot stand in a certificate.
+    """
+    names = alternative_names(identifiers)
+    private_key = ec.generate_private_key(ec.SECP256R1())
+    public_key = private_key.public_key()
+    subject = x509.Name(
+        [
+            x509.NameAttribute(NameOID.ORGANIZATION_NAME, ORGANIZATION),
+            x509.NameAttribute(NameOID.COMMON_NAME, identifiers[0].value[:LONGEST_COMMON_NAME]),
+        ]
+    )
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(subject)
+        .public_key(public_key)
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - _BACKDATED)
+        .not_valid_after(now + lifetime)
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .add_extension(server_key_usage(key_encipherment=False), critical=True)
+        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
+        .add_extension(names, critical=False)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(public_key), critical=False)
+        .sign(private_key, hashes.SHA256())
+    )
+    return IssuedChain(
+        private_key=key.to_pem(private_key),
+        certificate=certificate.public_bytes(serialization.Encoding.PEM),
+        chain=b"",
+        origin=Origin.BOOTSTRAP,
+    )
+
+
+def is_bootstrap(certificate: x509.Certificate) -> bool:
+    """Whether a certificate is a bootstrap of gatecert's: its organisation, and self-signed."""
+    if certificate.subject != certificate.issuer:
+        return False
+    organizations = certificate.subject.get_attributes_for_oid(NameOID.ORGANIZATION_NAME)
+    if [attribute.value for attribute in organizations] != [ORGANIZATION]:
+        return False
+    try:
+        certificate.verify_directly_issued_by(certificate)
+    except (InvalidSignature, UnsupportedAlgorithm, TypeError, ValueError):
+        return False
+    return True

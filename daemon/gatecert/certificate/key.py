@@ -1,0 +1,85 @@
+"""Private keys of certificates: making them, reading them, telling them apart.
+
+Keys are PKCS #8 (RFC 5958) in PEM, unencrypted, because the gateway has to read them unattended;
+the mode of their file protects them. Only RSA and ECDSA are read: public authorities certify
+nothing else (CA/Browser Forum Baseline Requirements section 6.1.1.3). No message tells anything
+of a key's contents.
+"""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from typing import TYPE_CHECKING, TypeAlias
+
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+
+from gatecert.errors import CertificateError
+from gatecert.model import KeyType
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
+
+PrivateKey: TypeAlias = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
+
+_CURVES: dict[KeyType, type[ec.EllipticCurve]] = {
+    KeyType.ECDSA_P256: ec.SECP256R1,
+    KeyType.ECDSA_P384: ec.SECP384R1,
+}
+_MODULUS_BITS = {KeyType.RSA_2048: 2048, KeyType.RSA_3072: 3072, KeyType.RSA_4096: 4096}
+_PUBLIC_EXPONENT = 65537
+
+
+def generate(key_type: KeyType) -> bytes:
+    """Make a private key: PEM, PKCS #8, unencrypted."""
+    key: PrivateKey
+    if (curve := _CURVES.get(key_type)) is not None:
+        key = ec.generate_private_key(curve())
+    else:
+        key = rsa.generate_private_key(_PUBLIC_EXPONENT, _MODULUS_BITS[key_type])
+    return to_pem(key)
+
+
+def to_pem(key: PrivateKey) -> bytes:
+    """A private key as it is stored: PEM, PKCS #8, unencrypted."""
+    return key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
+
+
+def load(pem: bytes) -> PrivateKey:
+    """Read a private key: PKCS #8, or the older forms of OpenSSL.
+
+    Raises:
+        CertificateError: It cannot be read, is encrypted, or is neither RSA nor ECDSA.
+    """
+    try:
+        key = serialization.load_pem_private_key(pem, password=None)
+    except TypeError as error:
+        raise CertificateError(
+            "the private key is encrypted: the gateway could not read it unattended",
+            fix="take the passphrase off with: openssl pkey -in OLD -out NEW",
+        ) from error
+    except (ValueError, UnsupportedAlgorithm) as error:
+        raise CertificateError(
+            "the private key cannot be read: it is damaged, or no PEM private key at all",
+            fix="restore the file, or have a new key made by enrolling again",
+        ) from error
+    if not isinstance(key, ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey):
+        raise CertificateError(
+            "the private key is neither RSA nor ECDSA: public authorities certify no other kind",
+            fix=f"use one of the key types {', '.join(KeyType)}",
+        )
+    return key
+
+
+def fingerprint(public_key: CertificatePublicKeyTypes) -> str:
+    """SHA-256 of the SubjectPublicKeyInfo DER, lower-case hexadecimal."""
+    return sha256(
+        public_key.public_bytes(
+            serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
+        )
+    ).hexdigest()

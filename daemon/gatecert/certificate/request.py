@@ -1,0 +1,155 @@
+"""Certificate signing requests (PKCS #10, RFC 2986).
+
+The names asked for stand in subjectAltName; clients have ignored the common name since RFC 6125,
+and X.520 lets it have 64 characters only. An authority that speaks ACME takes the names and the
+key from the request and decides on all else itself (RFC 8555 section 7.4), so such a request
+stays minimal. A request that an administrator carries to an authority may ask for more: an
+organisation, a common name and the key usages of a TLS server.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import logging
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from gatecert.certificate import key
+from gatecert.errors import CertificateError, clean
+from gatecert.model import IdentifierType
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from gatecert.model import Identifier
+
+logger = logging.getLogger(__name__)
+
+LONGEST_COMMON_NAME = 64  # bytes; ub-common-name, RFC 5280 appendix A.1
+
+_NOTHING: Mapping[str, str] = MappingProxyType({})
+_SUBJECT_ATTRIBUTES = {  # from the widest to the narrowest, as X.500 names are written
+    "C": NameOID.COUNTRY_NAME,
+    "ST": NameOID.STATE_OR_PROVINCE_NAME,
+    "L": NameOID.LOCALITY_NAME,
+    "O": NameOID.ORGANIZATION_NAME,
+    "OU": NameOID.ORGANIZATIONAL_UNIT_NAME,
+}
+
+
+def build_request(
+    private_key_pem: bytes,
+    identifiers: Sequence[Identifier],
+    *,
+    common_name: str | None,
+    subject: Mapping[str, str] = _NOTHING,
+    usages: bool = False,
+) -> bytes:
+    """Make a certificate signing request, PEM.
+
+    Args:
+        private_key_pem: The key that is to be certified; it signs the request.
+        identifiers: The names that are to stand in the certificate.
+        common_name: Left out when None, and when it is longer than 64 bytes.
+        subject: Further attributes: ``O``, ``OU``, ``L``, ``ST``, ``C``.
+        usages: Whether to ask for the key usages of a TLS server as well.
+
+    Raises:
+        CertificateError: The key cannot be read, there is no name, or the subject is ill-formed.
+    """
+    private_key = key.load(private_key_pem)
+    builder = (
+        x509.CertificateSigningRequestBuilder()
+        .subject_name(x509.Name(list(_subject(common_name, subject))))
+        .add_extension(alternative_names(identifiers), critical=False)
+    )
+    if usages:
+        for_rsa = isinstance(private_key, rsa.RSAPrivateKey)
+        builder = builder.add_extension(
+            server_key_usage(key_encipherment=for_rsa), critical=True
+        ).add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
+    request = builder.sign(private_key, hashes.SHA256())
+    return request.public_bytes(serialization.Encoding.PEM)
+
+
+def alternative_names(identifiers: Sequence[Identifier]) -> x509.SubjectAlternativeName:
+    """The names of a gateway as subjectAltName (RFC 5280 section 4.2.1.6).
+
+    Raises:
+        CertificateError: There is none, or one is neither an A-label nor an address.
+    """
+    if not identifiers:
+        raise CertificateError(
+            "a certificate needs at least one name", fix="give the gateway a hostname"
+        )
+    return x509.SubjectAlternativeName([_general_name(name) for name in identifiers])
+
+
+def server_key_usage(*, key_encipherment: bool) -> x509.KeyUsage:
+    """The key usage of a TLS server: signatures, and RSA key transport where the key is RSA."""
+    return x509.KeyUsage(
+        digital_signature=True,
+        content_commitment=False,
+        key_encipherment=key_encipherment,
+        data_encipherment=False,
+        key_agreement=False,
+        key_cert_sign=False,
+        crl_sign=False,
+        encipher_only=False,
+        decipher_only=False,
+    )
+
+
+def _general_name(identifier: Identifier) -> x509.GeneralName:
+    """One name as subjectAltName has it."""
+    try:
+        if identifier.type is IdentifierType.IP:
+            return x509.IPAddress(ipaddress.ip_address(identifier.value))
+        return x509.DNSName(identifier.value)
+    except ValueError as error:
+        raise CertificateError(
+            f"'{clean(identifier.value, 255)}' is no {identifier.type.value.upper()} name"
+            " that can stand in a certificate",
+            fix="write internationalised names as A-labels (xn--…)",
+        ) from error
+
+
+def _subject(
+    common_name: str | None, subject: Mapping[str, str]
+) -> Iterator[x509.NameAttribute[str]]:
+    """The attributes of the subject, from the widest to the narrowest."""
+    if unknown := sorted(set(subject) - set(_SUBJECT_ATTRIBUTES)):
+        raise CertificateError(
+            f"a request's subject cannot have the attribute '{clean(unknown[0], 40)}'",
+            fix=f"use {', '.join(_SUBJECT_ATTRIBUTES)}",
+        )
+    for attribute, oid in _SUBJECT_ATTRIBUTES.items():
+        if attribute in subject:
+            yield _attribute(attribute, oid, subject[attribute])
+    if common_name is None:
+        return
+    if len(common_name.encode(errors="replace")) > LONGEST_COMMON_NAME:
+        logger.info("event=common-name-left-out limit_bytes=%d", LONGEST_COMMON_NAME)
+        return
+    yield _attribute("CN", NameOID.COMMON_NAME, common_name)
+
+
+def _attribute(attribute: str, oid: x509.ObjectIdentifier, value: str) -> x509.NameAttribute[str]:
+    """One attribute, within the lengths of RFC 5280 appendix A.1."""
+    refusal = CertificateError(
+        f"the subject's {attribute} '{clean(value, 80)}' cannot stand in a request: it is"
+        " empty, too long or ill-formed",
+        fix="C is a two-letter country code; O, OU and CN have at most 64 characters, L and ST 128",
+    )
+    if not value.isprintable():
+        raise refusal
+    try:
+        value.encode()  # an unpaired surrogate cannot be written
+        return x509.NameAttribute(oid, value)
+    except ValueError as error:
+        raise refusal from error
