@@ -256,6 +256,17 @@ def sweep(directory: Path) -> None:
         _discard(leftover)
 
 
+def subdirectories(directory: Path) -> list[Path]:
+    """The directories in a directory, not those it is linked to; none where it is missing."""
+    with step("read", directory):
+        try:
+            return [
+                entry for entry in directory.iterdir() if entry.is_dir() and not entry.is_symlink()
+            ]
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+
+
 def sync_directory(directory: Path) -> None:
     """Make the names in a directory durable."""
     _sync(directory, os.O_RDONLY | os.O_DIRECTORY)

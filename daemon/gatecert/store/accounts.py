@@ -1,0 +1,93 @@
+"""ACME accounts: ``accounts/<authority>/{key.pem,account.json}``.
+
+The key is what counts: an authority finds an account again by its key (RFC 8555 section 7.3.1).
+``account.json`` therefore names the key it was written for; after a crash between the two writes,
+or beside a key from elsewhere, the account's URL counts as unknown rather than belonging to the
+wrong key.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import threading
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from gatecert.model import Account
+from gatecert.store import durable, pem, record
+from gatecert.store.codec import DamagedRecordError
+from gatecert.store.layout import PRIVATE_FILE
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from gatecert.store.layout import Layout
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _AccountRecord:
+    """What stands in ``account.json``.
+
+    Attributes:
+        key_sha256: Digest of ``key.pem``, to tell whether this record is about that key.
+    """
+
+    url: str
+    directory_url: str
+    contact: tuple[str, ...]
+    key_sha256: str
+
+
+class Accounts:
+    """The accounts below one state directory."""
+
+    def __init__(self, layout: Layout) -> None:
+        self._layout = layout
+        self._writing = threading.Lock()  # key and record of two writers may not mix
+
+    def account(self, authority: str) -> Account | None:
+        """The account, as far as it is known."""
+        directory = self._layout.account(authority)
+        private_key = _read_key(directory / "key.pem")
+        if private_key is None:
+            return None
+        known = record.read_record(directory / "account.json", _AccountRecord)
+        if known is None:
+            return Account(private_key)
+        if known.key_sha256 != _digest(private_key):
+            logger.warning("account is of another key authority=%s read=key-only", authority)
+            return Account(private_key)
+        return Account(private_key, known.url, known.directory_url, known.contact)
+
+    def save_account(self, authority: str, account: Account) -> None:
+        """Keep an account; the key is durable before its URL is written."""
+        directory = self._layout.account(authority)
+        known = _AccountRecord(
+            account.url, account.directory_url, account.contact, _digest(account.private_key)
+        )
+        with self._writing:
+            self._layout.make(directory)
+            durable.sweep(directory)
+            key = directory / "key.pem"
+            if _read_key(key) != account.private_key:
+                durable.write_file(key, account.private_key, mode=PRIVATE_FILE)
+            record.write_record(directory / "account.json", known)
+
+
+def _read_key(path: Path) -> bytes | None:
+    try:
+        data = record.read_file(path)
+    except DamagedRecordError as error:
+        record.set_aside(path, str(error))
+        return None
+    if data is not None and not pem.has_private_key(data):
+        record.set_aside(path, "it holds no private key")
+        return None
+    return data
+
+
+def _digest(private_key: bytes) -> str:
+    return hashlib.sha256(private_key).hexdigest()

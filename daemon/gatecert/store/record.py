@@ -1,0 +1,118 @@
+"""Reading files that may have been damaged, without ever falling over them.
+
+A record that cannot be read as what it ought to be (empty, garbage, another encoding, wrong types,
+a directory in its place) is set aside as ``<name>.damaged-<time>``, so that somebody can look at
+it, is said in the log, and counts as missing. A file that cannot be read at all (not permitted,
+a failing disk) is not damaged: that is a StorageError.
+"""
+
+from __future__ import annotations
+
+import errno
+import logging
+import os
+import stat
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, TypeVar
+
+from gatecert.errors import StorageError
+from gatecert.store import durable
+from gatecert.store.codec import DamagedRecordError, decode, encode
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from _typeshed import DataclassInstance
+
+    Record = TypeVar("Record", bound=DataclassInstance)
+
+logger = logging.getLogger(__name__)
+
+LARGEST = 4 * 1024 * 1024  # bytes; the largest honest file here has a few kilobytes
+DAMAGED_KEPT = 3
+
+# A directory, a socket, a link that leads round in circles, a file where a directory ought to be
+_SOMETHING_ELSE = {errno.EISDIR, errno.ENXIO, errno.ELOOP, errno.ENOTDIR}
+
+
+def read_file(path: Path) -> bytes | None:
+    """Content of a file; None when there is none.
+
+    Raises:
+        DamagedRecordError: Something else is in its place, or it is absurdly large.
+        StorageError: It is there but cannot be read.
+    """
+    with durable.step("read", path):
+        try:
+            # A named pipe in its place must not block us.
+            descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            if error.errno in _SOMETHING_ELSE:
+                raise DamagedRecordError(os.strerror(error.errno)) from error
+            raise
+        try:
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                raise DamagedRecordError("it is not a file")
+            data = _read_all(descriptor)
+        finally:
+            os.close(descriptor)
+    if len(data) > LARGEST:
+        raise DamagedRecordError(f"it has more than {LARGEST} bytes")
+    return data
+
+
+def read_record(path: Path, kind: type[Record]) -> Record | None:
+    """A record; None when there is none or it was damaged, in which case it is set aside.
+
+    Raises:
+        StorageError: It is there but cannot be read.
+    """
+    try:
+        data = read_file(path)
+        return None if data is None else decode(kind, data)
+    except DamagedRecordError as error:
+        set_aside(path, str(error))
+        return None
+
+
+def write_record(path: Path, record: DataclassInstance, *, mode: int = 0o600) -> None:
+    """Keep a record.
+
+    Raises:
+        StorageError: It cannot be written.
+    """
+    if path.is_dir() and not path.is_symlink():
+        set_aside(path, "it is a directory")
+    durable.write_file(path, encode(record), mode=mode)
+
+
+def set_aside(path: Path, why: str) -> None:
+    """Move something damaged out of the way, keeping only the latest few of its kind."""
+    now = datetime.now(UTC)
+    aside = path.with_name(f"{path.name}.damaged-{now:%Y%m%dT%H%M%S.%fZ}")
+    try:
+        with durable.step("set aside", path):
+            path.rename(aside)
+    except StorageError as error:
+        logger.warning("damaged path=%s why=%r read=as-new set_aside=no: %s", path, why, error)
+        return
+    logger.warning("damaged path=%s why=%r read=as-new set_aside=%s", path, why, aside.name)
+    earlier = sorted(path.parent.glob(f"{path.name}.damaged-*"))
+    for old in earlier[:-DAMAGED_KEPT]:
+        try:
+            if old.is_dir() and not old.is_symlink():
+                durable.remove_tree(old)
+            else:
+                durable.remove_file(old)
+        except StorageError as error:
+            logger.warning("an old damaged file stays behind: %s", error)
+
+
+def _read_all(descriptor: int) -> bytes:
+    """Everything, or a little more than the largest size that is accepted."""
+    data = bytearray()
+    while len(data) <= LARGEST and (part := os.read(descriptor, LARGEST)):
+        data += part
+    return bytes(data)
