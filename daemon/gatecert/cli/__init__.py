@@ -1,1 +1,106 @@
-"""The command line: thin Typer commands, one module a command group; the only place that exits."""
+"""The command line: thin Typer commands, one module a command group; the only place that exits.
+
+Exit codes: 0 done; 1 at least one gateway failed; 2 wrong usage or configuration; 3 another
+gatecert holds the state directory or the gateway. Errors go to standard error, one line each.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from gatecert import __version__
+from gatecert.cli import check, daemon, enroll, status
+from gatecert.cli.context import DEFAULT_CONFIGURATION, Options
+from gatecert.errors import ConfigurationError, GatecertError, LockTimeoutError, StateHeldError
+
+FAILED = 1
+WRONG_USAGE = 2
+HELD = 3
+INTERRUPTED = 130
+
+app = typer.Typer(
+    name="gatecert",
+    help="Keep a trusted TLS certificate on a gateway, and prove that it is served.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+app.command("run")(daemon.run)
+app.command("enroll")(enroll.enroll)
+app.command("status")(status.status)
+app.command("check")(check.check)
+
+
+def _version(wanted: bool) -> None:  # noqa: FBT001 - Typer calls it with the option's value
+    if wanted:
+        typer.echo(f"gatecert {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def main(
+    context: typer.Context,
+    config: Annotated[
+        str, typer.Option("-c", "--config", metavar="FILE", help="The configuration file.")
+    ] = DEFAULT_CONFIGURATION,
+    *,
+    debug: Annotated[
+        bool, typer.Option("--debug", help="Log everything; show tracebacks of errors.")
+    ] = False,
+    version: Annotated[  # noqa: ARG001 - handled by its callback
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    """Keep what all commands share."""
+    context.obj = Options(config, debug=debug)
+
+
+def run() -> None:
+    """Run the command line and exit."""
+    debug = "--debug" in sys.argv
+    try:
+        code = app(standalone_mode=False)
+    except typer.Abort:
+        sys.exit(INTERRUPTED)
+    except Exception as error:
+        if debug:
+            raise
+        sys.exit(_explain(error))
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _explain(error: Exception) -> int:
+    """Say on standard error what went wrong, and find the exit code."""
+    import click  # noqa: PLC0415 - Typer's own error classes
+
+    match error:
+        case click.UsageError():
+            hint = f"; see '{error.ctx.command_path} --help'" if error.ctx else ""
+            _print(f"{error.format_message()}{hint}")
+            return WRONG_USAGE
+        case ConfigurationError():
+            for problem in error.problems:
+                _print(str(problem))
+            return WRONG_USAGE
+        case StateHeldError() | LockTimeoutError():
+            _print(str(error))
+            return HELD
+        case GatecertError():
+            _print(str(error))
+            return FAILED
+        case BrokenPipeError():
+            return FAILED
+        case _:
+            _print(
+                f"unexpected {type(error).__name__}: {error} (please report it; --debug shows more)"
+            )
+            return FAILED
+
+
+def _print(line: str) -> None:
+    sys.stderr.write(f"gatecert: {line}\n")

@@ -87,7 +87,8 @@ class Jobs:
             Whether everything ended within ``seconds``.
         """
         self._stopped.set()
-        self._scheduler.shutdown(wait=False)
+        if self._scheduler.running:
+            self._scheduler.shutdown(wait=False)
         end = time.monotonic() + seconds
         while self._running and time.monotonic() < end:
             time.sleep(0.02)

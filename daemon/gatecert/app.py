@@ -1,0 +1,254 @@
+"""The composition root, and the daemon's main loop: signals, service manager, scheduler.
+
+The main thread waits for signals on a wakeup descriptor and does nothing else but say now and then
+that it is alive; gateways are looked after by the scheduler's threads.
+
+- SIGHUP reads the configuration again; a bad one is reported and the old one stays in force.
+- SIGTERM and SIGINT end within ten seconds; an order under way is kept and resumed next time.
+- SIGUSR1 looks at every gateway again at once, names and renewal information included.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import random
+import select
+import signal
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Self
+
+from gatecert.authority.issue import Issuer
+from gatecert.challenge.http01 import Http01Solver
+from gatecert.config.schema import Configuration
+from gatecert.config.target import targets
+from gatecert.deployment import Deployer
+from gatecert.errors import ConfigurationError, GatecertError, LockTimeoutError
+from gatecert.model import Outcome, OutcomeKind, Progress, Stage, Target
+from gatecert.pipeline import Occasion, Pipeline
+from gatecert.resolve.dns import Resolver
+from gatecert.schedule.jobs import HEARTBEAT, Jobs
+from gatecert.store.files import FileStore
+from gatecert.store.protocol import Store
+
+if TYPE_CHECKING:
+    from gatecert.report.service_manager import ServiceManager
+
+logger = logging.getLogger(__name__)
+
+LONGEST_SILENCE = 6 * HEARTBEAT
+TIME_TO_LEAVE = 8.0
+BUSY_PAUSE = timedelta(seconds=1)
+SIGNALS = (signal.SIGHUP, signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
+
+
+@dataclass(frozen=True, slots=True)
+class House:
+    """One configuration, with everything built for it."""
+
+    configuration: Configuration
+    targets: Mapping[str, Target]
+    store: Store
+    pipeline: Pipeline
+
+
+def utc_now() -> datetime:
+    """The wall clock; everything else gets the time handed in."""
+    return datetime.now(UTC)
+
+
+def build(configuration: Configuration, progress: Progress, cancelled: threading.Event) -> House:
+    """Build every part for a configuration; touches neither network nor disk."""
+    store = FileStore(configuration.state_directory)
+    solvers = {"http-01": Http01Solver(configuration.challenges.http_01, store)}
+    issuers = {
+        name: Issuer(settings, store, solvers)
+        for name, settings in configuration.authorities.items()
+    }
+    resolver = configuration.resolver
+    pipeline = Pipeline(
+        store=store,
+        deployer=Deployer(store, progress, utc_now),
+        resolver=Resolver(resolver.nameservers, resolver.timeout),
+        issuers=issuers,
+        progress=progress,
+        now=utc_now,
+        look_interval=resolver.interval,
+        excluded_regions=configuration.excluded_regions,
+        cancelled=cancelled,
+        random=random.SystemRandom(),
+    )
+    every = {target.name: target for target in targets(configuration)}
+    return House(configuration, every, store, pipeline)
+
+
+def log_progress(gateway: str, stage: Stage, message: str) -> None:
+    """Progress of a daemon: its log."""
+    logger.info("%s gateway=%s %s", stage, gateway, message)
+
+
+class Daemon:
+    """Looks after every gateway until it is told to leave.
+
+    Args:
+        configuration: The one to begin with.
+        load: Reads the configuration again.
+        service_manager: Who is told how it goes.
+    """
+
+    def __init__(
+        self,
+        configuration: Configuration,
+        load: Callable[[], Configuration],
+        service_manager: ServiceManager,
+    ) -> None:
+        self._load = load
+        self._service_manager = service_manager
+        self._cancelled = threading.Event()
+        self._house = build(configuration, log_progress, self._cancelled)
+        self._jobs = Jobs(self._attend)
+        self._outcomes: dict[str, Outcome] = {}
+        self._look_now: set[str] = set()
+
+    def run(self) -> None:
+        """Stay until SIGTERM or SIGINT.
+
+        Raises:
+            StateHeldError: Another daemon holds the state directory.
+            StorageError: The state directory cannot be used.
+        """
+        with self._house.store.hold():
+            with _SignalPipe() as signals:
+                self._prepare()
+                self._service_manager.ready()
+                logger.info("ready gateways=%d", len(self._house.targets))
+                self._jobs.start(self._house.targets)
+                self._wait(signals)
+            self._leave()
+
+    def _prepare(self) -> None:
+        for target in self._house.targets.values():
+            try:
+                outcome = self._house.pipeline.prepare(target)
+            except GatecertError as error:
+                logger.error("gateway=%s cannot be prepared: %s", target.name, error)  # noqa: TRY400
+            else:
+                if outcome is not None:
+                    self._report(outcome)
+
+    def _wait(self, signals: _SignalPipe) -> None:
+        watchdog = self._service_manager.watchdog
+        patience = min(HEARTBEAT, watchdog / 3) if watchdog else HEARTBEAT
+        while True:
+            for number in signals.wait(patience):
+                match number:
+                    case signal.SIGHUP:
+                        self._reload()
+                    case signal.SIGUSR1:
+                        logger.info("told to look at everything again")
+                        self._look_now.update(self._house.targets)
+                        self._jobs.wake()
+                    case _:
+                        logger.info("told to leave signal=%s", signal.Signals(number).name)
+                        return
+            self._jobs.look_at_clock()
+            if self._jobs.seconds_since_heartbeat < LONGEST_SILENCE:
+                self._service_manager.alive()
+
+    def _reload(self) -> None:
+        self._service_manager.reloading()
+        try:
+            configuration = self._load()
+            if configuration.state_directory != self._house.configuration.state_directory:
+                logger.error(
+                    "state_directory cannot be changed by a reload, the old configuration stays "
+                    "in force: restart gatecert"
+                )
+                return
+            self._house = build(configuration, log_progress, self._cancelled)
+            self._prepare()
+            for gone in self._outcomes.keys() - self._house.targets.keys():
+                del self._outcomes[gone]
+            self._jobs.replace(self._house.targets)
+            logger.info("configuration read again gateways=%d", len(self._house.targets))
+        except ConfigurationError as error:
+            for problem in error.problems:
+                logger.error("%s", problem)  # noqa: TRY400
+            logger.error("configuration is not good, the old one stays in force")  # noqa: TRY400
+        finally:
+            self._service_manager.ready()
+
+    def _attend(self, name: str) -> datetime | None:
+        house = self._house
+        target = house.targets.get(name)
+        if target is None:
+            return None
+        occasion = Occasion(look_now=name in self._look_now)
+        self._look_now.discard(name)
+        try:
+            outcome = house.pipeline.attend(target, occasion)
+        except LockTimeoutError as error:
+            logger.debug("busy gateway=%s %s", name, error)
+            return utc_now() + BUSY_PAUSE
+        self._report(outcome)
+        return outcome.next_at
+
+    def _report(self, outcome: Outcome) -> None:
+        before = self._outcomes.get(outcome.gateway)
+        self._outcomes[outcome.gateway] = outcome
+        news = before is None or (before.kind, before.detail) != (outcome.kind, outcome.detail)
+        quiet = outcome.kind is OutcomeKind.IDLE or not news
+        level = logging.DEBUG if quiet else logging.ERROR if outcome.failed else logging.INFO
+        logger.log(
+            level,
+            "%s gateway=%s %s%s seconds=%.3f next=%s",
+            outcome.kind,
+            outcome.gateway,
+            outcome.detail,
+            f" fix={outcome.fix}" if outcome.fix else "",
+            outcome.seconds,
+            outcome.next_at.isoformat(timespec="seconds") if outcome.next_at else "on an event",
+        )
+        self._service_manager.status(
+            "; ".join(
+                f"{name}: {one.kind}, {one.detail}" for name, one in sorted(self._outcomes.items())
+            )
+        )
+
+    def _leave(self) -> None:
+        self._service_manager.stopping()
+        self._cancelled.set()
+        if not self._jobs.stop(TIME_TO_LEAVE):
+            logger.warning("left in the middle of a pass; it is taken up again at the next start")
+            logging.shutdown()
+            os._exit(0)
+        logger.info("left")
+
+
+class _SignalPipe:
+    """Signals as numbers read from a pipe, so that no handler interrupts anything."""
+
+    def __enter__(self) -> Self:
+        self._read, self._write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        self._descriptor_before = signal.set_wakeup_fd(self._write)
+        self._before = {number: signal.signal(number, _ignore) for number in SIGNALS}
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+        signal.set_wakeup_fd(self._descriptor_before)
+        os.close(self._read)
+        os.close(self._write)
+
+    def wait(self, seconds: float) -> list[int]:
+        """The signals that came within that time."""
+        ready, _, _ = select.select([self._read], [], [], seconds)
+        return list(os.read(self._read, 4096)) if ready else []
+
+
+def _ignore(number: int, frame: object) -> None:
+    """Python needs a handler before it writes to the wakeup descriptor."""

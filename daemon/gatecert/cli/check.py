@@ -1,0 +1,66 @@
+"""``gatecert check``: is the configuration good?"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import typer
+
+from gatecert.cli.context import options
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from gatecert.config.schema import Configuration
+    from gatecert.model import Target
+
+WRONG_CONFIGURATION = 2
+
+
+def check(context: typer.Context) -> None:
+    """Read the configuration, report everything wrong with it, and say what it will do."""
+    from gatecert.config.target import targets  # noqa: PLC0415 - --help is quick without it
+
+    given = options(context)
+    configuration = given.load()
+    found = targets(configuration)
+    problems = list(_missing_agreements(configuration, found))
+    for problem in problems:
+        typer.echo(f"gatecert: {given.config}: {problem}", err=True)
+    if problems:
+        raise typer.Exit(WRONG_CONFIGURATION)
+    typer.echo(f"{given.config}: good, {len(found)} gateways")
+    for target in found:
+        typer.echo(f"  {target.name}: {_intention(configuration, target)}")
+        for advice in _advice(target):
+            typer.echo(f"    note: {advice}")
+
+
+def _missing_agreements(configuration: Configuration, found: tuple[Target, ...]) -> Iterator[str]:
+    used = {name for target in found for name in target.authorities}
+    for name in sorted(used):
+        if not configuration.authorities[name].terms_of_service_agreed:
+            yield (
+                f"authorities.{name}.terms_of_service_agreed: is not set, so no account can be "
+                "made; read the authority's terms of service and set it to true"
+            )
+
+
+def _intention(configuration: Configuration, target: Target) -> str:
+    from gatecert.model import Mode  # noqa: PLC0415 - --help is quick without it
+    from gatecert.resolve.region import excluded_region, reason  # noqa: PLC0415
+
+    region = excluded_region(target, configuration.excluded_regions)
+    if target.mode is Mode.CUSTOM:
+        return f"{target.display_name}, certificate imported by you"
+    if region:
+        return f"{target.display_name}, {reason(region, target)}"
+    authorities = ", then ".join(target.authorities)
+    return f"{target.display_name}, enrolled with {authorities} by {', '.join(target.challenges)}"
+
+
+def _advice(target: Target) -> Iterator[str]:
+    if not target.install.verify:
+        yield "install.verify is empty, so nothing proves that the certificate is served"
+    if not target.install.reload:
+        yield "install.reload is empty, so the gateway has to notice new certificates by itself"

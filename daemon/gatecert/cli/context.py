@@ -1,0 +1,95 @@
+"""What commands share: reading the configuration, becoming the state's owner, naming gateways."""
+
+from __future__ import annotations
+
+import difflib
+import logging
+import os
+import signal
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from gatecert.app import House
+    from gatecert.config.schema import Configuration
+    from gatecert.model import Progress, Target
+
+DEFAULT_CONFIGURATION = "/etc/gatecert/config.yaml"
+
+Names = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="[NAME]...", help="Names of gateways; all of them when left out."),
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """The options in front of the command."""
+
+    config: str
+    debug: bool
+
+    def load(self) -> Configuration:
+        """Read the configuration.
+
+        Raises:
+            ConfigurationError: It cannot be used.
+        """
+        from gatecert.config.load import load  # noqa: PLC0415 - --help is quick without it
+
+        return load(Path(self.config))
+
+    def configure_logs(self, level: int) -> None:
+        """Log to standard error from this level on, from everything with ``--debug``."""
+        from gatecert.report import logs  # noqa: PLC0415 - --help is quick without it
+
+        logs.configure(logging.DEBUG if self.debug else level)
+
+
+def options(context: typer.Context) -> Options:
+    """The options in front of the command."""
+    found = context.find_object(Options)
+    if found is None:
+        raise TypeError("the command runs outside the gatecert application")
+    return found
+
+
+def open_house(configuration: Configuration, progress: Progress) -> House:
+    """Build everything for a command, as the owner of the state directory.
+
+    Raises:
+        StorageError: The state directory cannot be used.
+    """
+    from gatecert.app import build  # noqa: PLC0415 - --help is quick without it
+    from gatecert.store.owner import become_owner  # noqa: PLC0415
+
+    become_owner(configuration.state_directory, keep_bind=True)
+    return build(configuration, progress, threading.Event())
+
+
+def chosen(house: House, names: Sequence[str] | None) -> tuple[Target, ...]:
+    """The gateways that were named, all when none was.
+
+    Raises:
+        typer.BadParameter: There is no gateway of that name.
+    """
+    for name in names or ():
+        if name not in house.targets:
+            near = difflib.get_close_matches(name, house.targets, n=1)
+            hint = f", did you mean {near[0]!r}" if near else ""
+            known = ", ".join(sorted(house.targets)) or "none"
+            raise typer.BadParameter(f"no gateway is called {name!r}{hint} (configured: {known})")
+    return tuple(house.targets[name] for name in (names or sorted(house.targets)))
+
+
+def tell_daemon(house: House) -> None:
+    """Let a running daemon look at its gateways again."""
+    process = house.store.holder()
+    if process is not None:
+        os.kill(process, signal.SIGUSR1)

@@ -1,0 +1,29 @@
+"""``gatecert run``: the daemon."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from gatecert.cli.context import options
+
+if TYPE_CHECKING:
+    import typer
+
+
+def run(context: typer.Context) -> None:
+    """Look after every gateway until told to leave.
+
+    SIGHUP reads the configuration again, SIGUSR1 looks at everything again now, SIGTERM leaves.
+    """
+    from gatecert.report.service_manager import ServiceManager  # noqa: PLC0415 - --help is quick
+
+    given = options(context)
+    service_manager = ServiceManager.from_environment()
+    given.configure_logs(logging.INFO)
+    configuration = given.load()
+    from gatecert.app import Daemon  # noqa: PLC0415 - a bad configuration is told at once
+    from gatecert.store.owner import become_owner  # noqa: PLC0415
+
+    become_owner(configuration.state_directory, keep_bind=True)
+    Daemon(configuration, given.load, service_manager).run()

@@ -1,0 +1,94 @@
+"""``gatecert enroll``: do what is due now, with progress, then exit."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from gatecert.cli.context import Names, chosen, open_house, options, tell_daemon
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from gatecert.model import Outcome, Stage
+
+MOST_AT_ONCE = 16
+FAILED = 1
+
+
+class ProgressLines:
+    """One line a step, as it happens; marks and colours only for a person."""
+
+    def __init__(self) -> None:
+        self._colours = sys.stdout.isatty()
+        self._lock = threading.Lock()
+
+    def __call__(self, gateway: str, stage: Stage, message: str) -> None:
+        """Tell of a step."""
+        name = f"\x1b[1m{gateway}\x1b[0m" if self._colours else gateway
+        self._line(f"{name}: {stage}: {message}")
+
+    def ended(self, outcome: Outcome) -> None:
+        """Tell how a gateway's pass ended."""
+        good = not outcome.failed and not outcome.code
+        mark = ("\x1b[32m✓\x1b[0m " if good else "\x1b[31m✗\x1b[0m ") if self._colours else ""
+        line = (
+            f"{mark}{outcome.gateway}: {outcome.kind}: {outcome.detail} ({outcome.seconds:.2f} s)"
+        )
+        if outcome.fix:
+            line += f"; {outcome.fix}"
+        if outcome.next_at is not None:
+            line += f"; next: {outcome.next_action} at {_instant(outcome.next_at)}"
+        if good:
+            self._line(line)
+        else:
+            sys.stderr.write(f"{line}\n")
+
+    def _line(self, line: str) -> None:
+        with self._lock:
+            sys.stdout.write(f"{line}\n")
+            sys.stdout.flush()
+
+
+def enroll(
+    context: typer.Context,
+    names: Names = None,
+    *,
+    force: Annotated[
+        bool, typer.Option("--force", help="Order a new certificate even if none is due.")
+    ] = False,
+    wait: Annotated[
+        float,
+        typer.Option(
+            "--wait",
+            metavar="SECONDS",
+            help="How long to wait for one that is being changed.",
+        ),
+    ] = 60.0,
+) -> None:
+    """Do now what is due: bootstrap, enrol, renew, deploy. Shows each step."""
+    from gatecert.pipeline import Occasion  # noqa: PLC0415 - --help is quick without it
+
+    given = options(context)
+    given.configure_logs(logging.WARNING)
+    lines = ProgressLines()
+    house = open_house(given.load(), lines)
+    targets = chosen(house, names)
+    occasion = Occasion(force=force, look_now=True, wait=wait)
+    with ThreadPoolExecutor(MOST_AT_ONCE) as pool:
+        passes = [pool.submit(house.pipeline.attend, target, occasion) for target in targets]
+        outcomes = [one.result() for one in passes]
+    for outcome in outcomes:
+        lines.ended(outcome)
+    tell_daemon(house)
+    if any(outcome.failed or outcome.code for outcome in outcomes):
+        raise typer.Exit(FAILED)
+
+
+def _instant(at: datetime) -> str:
+    return at.strftime("%Y-%m-%d %H:%M:%S UTC")

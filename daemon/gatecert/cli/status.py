@@ -1,0 +1,111 @@
+"""``gatecert status``: what each gateway serves, and what comes next."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from gatecert.cli.context import Names, chosen, open_house, options
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from gatecert.app import House
+    from gatecert.model import Stage, Target
+    from gatecert.report.status import GatewayStatus
+
+GOOD = {"trusted"}
+BAD = {"expired", "failing", "not-served", "empty"}
+
+
+def status(
+    context: typer.Context,
+    names: Names = None,
+    *,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="The same for programs; see docs/status.md.")
+    ] = False,
+) -> None:
+    """Say what each gateway serves, what comes next and when, and what went wrong last."""
+    from gatecert.app import utc_now  # noqa: PLC0415 - --help is quick without it
+    from gatecert.report import status as report  # noqa: PLC0415
+
+    given = options(context)
+    given.configure_logs(logging.WARNING)
+    house = open_house(given.load(), _silence)
+    now = utc_now()
+    found = [gateway_status(house, target, now) for target in chosen(house, names)]
+    if as_json:
+        typer.echo(report.as_json(found, now=now, daemon=house.store.holder()))
+    else:
+        _show(found, house.store.holder())
+
+
+def gateway_status(house: House, target: Target, now: datetime) -> GatewayStatus:
+    """Gather what is known of a gateway."""
+    from gatecert.report import status as report  # noqa: PLC0415 - --help is quick without it
+    from gatecert.resolve.region import reason  # noqa: PLC0415
+    from gatecert.schedule.due import next_due  # noqa: PLC0415
+
+    situation = house.pipeline.situation(target)
+    live = house.pipeline.deployer.inventory(target).live
+    region = situation.excluded_region
+    known = report.Known(
+        target=target,
+        state=situation.state,
+        live=(live.version, live.summary) if live is not None else None,
+        deployment=situation.deployment,
+        due=next_due(situation, now),
+        excluded_region=region,
+        explanation=reason(region, target) if region else "",
+    )
+    return report.gateway_status(known, now)
+
+
+def _silence(gateway: str, stage: Stage, message: str) -> None:
+    """Looking changes nothing, so there is no progress to tell of."""
+
+
+def _show(found: list[GatewayStatus], daemon: int | None) -> None:
+    from rich.console import Console  # noqa: PLC0415 - only for people
+    from rich.table import Table  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
+
+    console = Console(highlight=False, soft_wrap=True)
+    running = f"running (process {daemon})" if daemon is not None else "not running"
+    console.print(f"gatecert daemon: {running}")
+    for one in found:
+        table = Table.grid(padding=(0, 2))
+        for label, text in _rows(one):
+            table.add_row(f"  {label}", Text(text))
+        style = "green" if one.state in GOOD else "red" if one.state in BAD else "yellow"
+        console.print()
+        console.print(Text.assemble((one.name, "bold"), "  ", (one.state, style), f"  {one.words}"))
+        console.print(table)
+
+
+def _rows(one: GatewayStatus) -> list[tuple[str, str]]:
+    rows = [("hostname", one.hostname)]
+    if one.names:
+        rows += [("names", ", ".join(one.names)), ("issuer", one.issuer)]
+    if one.not_after is not None:
+        rows.append(("ends", f"{one.not_after:%Y-%m-%d %H:%M} UTC, {one.days_left} days left"))
+    if one.served is not None:
+        rows.append(("served", _served(one)))
+    if one.detail:
+        rows.append(("last", one.detail))
+    if one.next_at is not None:
+        rows.append(("next", f"{one.next_action}, {one.next_at:%Y-%m-%d %H:%M:%S} UTC"))
+    if one.last_error is not None:
+        rows.append(("error", f"{one.last_error.message} [{one.last_error.code}]"))
+        if one.last_error.fix:
+            rows.append(("fix", one.last_error.fix))
+    return rows
+
+
+def _served(one: GatewayStatus) -> str:
+    if one.served and one.served_at is not None:
+        return f"yes, proven {one.served_at:%Y-%m-%d %H:%M:%S} UTC"
+    return "no"

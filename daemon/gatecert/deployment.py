@@ -1,0 +1,179 @@
+"""Installed → reloaded → proven, or the previous version is put back.
+
+One path for every certificate, whoever issued it: bootstrap, authority, administrator. What is to
+be served is written down before anything is touched, so that a crash in between is picked up by
+the next pass. Bringing a version onto the gateway is retried by itself and never costs an order.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from gatecert.errors import DeploymentError, GatecertError, NotServedError
+from gatecert.install.hook import reload
+from gatecert.install.inventory import Held, Inventory, take_inventory
+from gatecert.install.live import LiveDirectory
+from gatecert.install.prune import prune
+from gatecert.model import Deployment, Progress, Stage, Target
+from gatecert.schedule.due import next_deployment
+from gatecert.store.protocol import Store
+from gatecert.verify.verdict import prove
+
+if TYPE_CHECKING:
+    from gatecert.model import Verdict
+
+logger = logging.getLogger(__name__)
+
+ONE_LOOK = timedelta(0)
+
+
+@dataclass(frozen=True, slots=True)
+class Deployed:
+    """How bringing a version onto the gateway ended.
+
+    Attributes:
+        detail: One line for the operator.
+        error: Why the version is not served; None when it is.
+        rolled_back: Whether the previous version was put back.
+    """
+
+    held: Held
+    detail: str
+    error: GatecertError | None = None
+    rolled_back: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Deployer:
+    """Brings versions onto gateways.
+
+    Attributes:
+        progress: Told of each step.
+        now: Reads the clock.
+    """
+
+    store: Store
+    progress: Progress
+    now: Callable[[], datetime]
+
+    def live(self, target: Target) -> LiveDirectory:
+        """The gateway's ``live`` link and what is known of its deployment."""
+        return LiveDirectory(self.store.gateway_directory(target.name))
+
+    def inventory(self, target: Target) -> Inventory:
+        """Every version of the gateway that can be served."""
+        return take_inventory(self.store, target.name, self.live(target).current())
+
+    def deployment(self, target: Target, inventory: Inventory) -> Deployment | None:
+        """How far the version that ought to be served has come; None when there is none."""
+        wanted = inventory.wanted(self.now())
+        if wanted is None:
+            return None
+        deployment = self.live(target).deployment()
+        if deployment is None or deployment.version != wanted.version.id:
+            return Deployment(wanted.version.id)
+        if deployment.confirmed is not None and inventory.live != wanted:
+            return Deployment(wanted.version.id)
+        return deployment
+
+    def swap(self, target: Target, held: Held) -> None:
+        """Let ``live`` lead to a version, without telling the gateway."""
+        live = self.live(target)
+        before = live.deployment()
+        failures = before.failures if before and before.version == held.version.id else 0
+        live.save_deployment(Deployment(held.version.id, failures=failures))
+        self._point(target, held)
+
+    def deploy(self, target: Target, held: Held) -> Deployed:
+        """Bring a version onto the gateway and prove it, or put the previous one back.
+
+        Raises:
+            StorageError: Nothing could be written; ``live`` is as it was.
+        """
+        current = self.inventory(target).live
+        if held == current and target.install.verify and self.look(target, held).served:
+            return self._confirm(target, held, "is served")
+        self.swap(target, held)
+        try:
+            detail = self._bring_up(target, held)
+        except DeploymentError as error:
+            return self._roll_back(target, held, current, error)
+        return self._confirm(target, held, detail)
+
+    def look(self, target: Target, held: Held) -> Verdict:
+        """Ask every listener once what it serves."""
+        return prove(
+            target.install.verify,
+            target.hostname,
+            held.summary,
+            timeout=ONE_LOOK,
+            now=self.now,
+        )
+
+    def _point(self, target: Target, held: Held) -> None:
+        private_key = self.store.private_key(held.version)
+        self.live(target).install(target.install, held.version, private_key)
+
+    def _bring_up(self, target: Target, held: Held) -> str:
+        plan = target.install
+        if plan.reload:
+            self._tell(target, Stage.INSTALL, "reloading the gateway")
+            result = reload(
+                plan,
+                gateway=target.name,
+                hostname=target.hostname,
+                live=self.live(target).path,
+                version=held.version.id,
+            )
+            logger.info("reloaded gateway=%s seconds=%.3f", target.name, result.seconds)
+        if not plan.verify:
+            return "is installed, not proven: install.verify names no listener"
+        verdict = prove(
+            plan.verify,
+            target.hostname,
+            held.summary,
+            timeout=plan.verify_timeout,
+            now=self.now,
+        )
+        if not verdict.served:
+            raise NotServedError(
+                verdict.detail, fix="see that install.reload makes the gateway read live/ again"
+            )
+        self._tell(target, Stage.VERIFY, verdict.detail)
+        return "is served"
+
+    def _confirm(self, target: Target, held: Held, detail: str) -> Deployed:
+        self.live(target).save_deployment(Deployment(held.version.id, confirmed=self.now()))
+        prune(self.store, target.name, keep=target.install.keep_versions, live=held.version.id)
+        return Deployed(held, f"the certificate of {target.display_name} {detail}")
+
+    def _roll_back(
+        self, target: Target, held: Held, previous: Held | None, error: DeploymentError
+    ) -> Deployed:
+        self._postpone(target, held, error)
+        if previous is None or previous == held or previous.summary.not_after <= self.now():
+            return Deployed(held, error.message, error)
+        self._tell(target, Stage.INSTALL, f"rolling back to version {previous.version.id}")
+        self._point(target, previous)
+        try:
+            self._bring_up(target, previous)
+            ending = "rolled back, the previous certificate is served again"
+        except DeploymentError as second:
+            ending = f"rolled back, but that is not proven either: {second.message}"
+        return Deployed(held, f"{error.message}; {ending}", error, rolled_back=True)
+
+    def _postpone(self, target: Target, held: Held, error: DeploymentError) -> None:
+        live = self.live(target)
+        before = live.deployment()
+        failures = 1 + (before.failures if before is not None else 0)
+        at = next_deployment(failures, now=self.now())
+        live.save_deployment(
+            Deployment(held.version.id, failures=failures, next_attempt=at, error=error.message)
+        )
+
+    def _tell(self, target: Target, stage: Stage, message: str) -> None:
+        self.progress(target.name, stage, message)

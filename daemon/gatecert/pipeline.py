@@ -1,0 +1,425 @@
+"""The story of a pass: config → due → resolve → order → install → verify → report.
+
+This module alone knows the order of the stages. Each path reads like the sentence above:
+
+- ``_bootstrap``: nothing usable is there → a self-signed certificate, in place at once.
+- ``_enrol``: due → the names point here → ordered → installed → proven.
+- ``_deploy``: installed → reloaded → proven, or the previous version is put back
+  (``deployment.py``).
+
+It alone turns an error into an `Outcome`; what one gateway suffers never reaches another. A failed
+deployment is retried by itself and never costs an order.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from gatecert.authority.issue import Issuer
+from gatecert.authority.order_journal import StoreJournal
+from gatecert.certificate.bootstrap import bootstrap
+from gatecert.deployment import Deployer
+from gatecert.errors import (
+    ACMEError,
+    AuthorityError,
+    GatecertError,
+    InterruptedOrderError,
+    StorageError,
+)
+from gatecert.model import (
+    Action,
+    Due,
+    GatewayState,
+    IssuedChain,
+    Mode,
+    Outcome,
+    OutcomeKind,
+    Progress,
+    Resolution,
+    Stage,
+)
+from gatecert.resolve.dns import Resolver
+from gatecert.resolve.preflight import describe_change, next_look, preflight
+from gatecert.resolve.region import excluded_region, reason
+from gatecert.schedule.due import (
+    Situation,
+    certificate_in_use,
+    next_attempt,
+    next_due,
+)
+from gatecert.store.protocol import Store
+
+if TYPE_CHECKING:
+    from gatecert.install.inventory import Held, Inventory
+    from gatecert.model import Target
+
+logger = logging.getLogger(__name__)
+
+# A name that points here is looked up this many times less often than one that does not.
+CALM = 10
+LONGEST_FETCH = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Occasion:
+    """What called for a pass.
+
+    Attributes:
+        force: Order a new certificate whether or not one is due.
+        look_now: Ask DNS and the authority's renewal information again at once.
+        wait: Seconds to wait for somebody else who is changing the gateway.
+    """
+
+    force: bool = False
+    look_now: bool = False
+    wait: float = 0.0
+
+
+@dataclass(slots=True)
+class Pipeline:
+    """Runs passes over gateways; safe to use from several threads, one gateway each.
+
+    Attributes:
+        issuers: By the authority's name in the configuration.
+        cancelled: Set when the process has to leave; an order is then left to be resumed.
+        unsaved: State that could not be written, so that it still counts in this process.
+    """
+
+    store: Store
+    deployer: Deployer
+    resolver: Resolver
+    issuers: Mapping[str, Issuer]
+    progress: Progress
+    now: Callable[[], datetime]
+    look_interval: timedelta = timedelta(seconds=30)
+    excluded_regions: tuple[str, ...] = ("cn",)
+    cancelled: threading.Event = field(default_factory=threading.Event)
+    random: random.Random = field(default_factory=random.SystemRandom)
+    unsaved: dict[str, GatewayState] = field(default_factory=dict)
+
+    # ------------------------------------------------------------------ a pass
+
+    def prepare(self, target: Target) -> Outcome | None:
+        """Give the gateway something to serve, without any network traffic.
+
+        Returns:
+            What was done; None when there was something already.
+
+        Raises:
+            GatecertError: There is nothing to serve and nothing could be made.
+        """
+        with self.store.lock_gateway(target.name, "making a bootstrap certificate", wait=10):
+            inventory = self.deployer.inventory(target)
+            wanted = inventory.wanted(self.now())
+            if inventory.live is None and wanted is not None:
+                return self._restore(target, wanted)
+            if next_due(self._situation(target, inventory), self.now()).action is Action.BOOTSTRAP:
+                return self._bootstrap(target)
+        return None
+
+    def attend(self, target: Target, occasion: Occasion = Occasion()) -> Outcome:
+        """Do what is due for a gateway, and say how it ended and what comes next.
+
+        Raises:
+            LockTimeoutError: Somebody else is changing this gateway.
+        """
+        started = time.monotonic()
+        with self.store.lock_gateway(target.name, "looking after it", wait=occasion.wait):
+            try:
+                outcome = self._pass(target, occasion)
+            except GatecertError as error:
+                outcome = self._failure(target, error)
+            except Exception as error:
+                logger.exception("unexpected error gateway=%s", target.name)
+                outcome = self._failure(target, GatecertError(f"unexpected error: {error!r}"))
+            outcome = replace(outcome, seconds=round(time.monotonic() - started, 3))
+            return self._remember(target, outcome)
+
+    def situation(self, target: Target) -> Situation:
+        """Everything that decides what a gateway needs; changes nothing."""
+        return self._situation(target, self.deployer.inventory(target))
+
+    def next_wake(self, target: Target) -> tuple[datetime, Due]:
+        """When the gateway wants to be looked at again, and what is due next."""
+        now = self.now()
+        situation = self.situation(target)
+        due = next_due(situation, now)
+        instants = [due.at]
+        if situation.state.next_look is not None:
+            instants.append(situation.state.next_look)
+        if situation.state.renewal is not None and certificate_in_use(situation) is not None:
+            instants.append(situation.state.renewal.next_fetch)
+        return min(instants), due
+
+    def _pass(self, target: Target, occasion: Occasion) -> Outcome:
+        outcome: Outcome | None = None
+        done: set[Action] = set()
+        self._refresh_renewal_info(target, occasion)
+        while not self.cancelled.is_set():
+            situation = self.situation(target)
+            due = self._due(situation, occasion, done)
+            if due.at > self.now() or due.action in done:
+                break
+            done.add(due.action)
+            logger.debug("due gateway=%s action=%s reason=%s", target.name, due.action, due.reason)
+            match due.action:
+                case Action.BOOTSTRAP:
+                    ended = self._bootstrap(target)
+                case Action.ENROL:
+                    ended = self._enrol(target, situation, occasion)
+                case Action.DEPLOY:
+                    ended = self._deploy(target)
+                case Action.NONE:
+                    break
+            # How enrolment ended is the news, whatever was put right after it.
+            if outcome is None or Action.ENROL not in done or due.action is Action.ENROL:
+                outcome = ended
+        if outcome is None:
+            self._watch_names(target, occasion)
+        return outcome or self._nothing_due(target)
+
+    def _due(self, situation: Situation, occasion: Occasion, done: set[Action]) -> Due:
+        if occasion.look_now and Action.ENROL not in done:
+            situation = replace(situation, state=replace(situation.state, next_look=None))
+        enrollable = situation.target.mode is Mode.AUTOMATIC and not situation.excluded_region
+        if (
+            occasion.force
+            and enrollable
+            and situation.live is not None
+            and not done - {Action.BOOTSTRAP}
+        ):
+            return Due(Action.ENROL, self.now(), "asked for by the operator")
+        return next_due(situation, self.now())
+
+    def _nothing_due(self, target: Target) -> Outcome:
+        region = excluded_region(target, self.excluded_regions)
+        if target.mode is Mode.AUTOMATIC and region:
+            return self._outcome(target, OutcomeKind.SKIPPED, reason(region, target))
+        _, due = self.next_wake(target)
+        return self._outcome(target, OutcomeKind.IDLE, f"nothing is due: {due.reason} later")
+
+    # ------------------------------------------------------------------ bootstrap
+
+    def _bootstrap(self, target: Target) -> Outcome:
+        issued = bootstrap(target.identifiers, now=self.now())
+        held = self._keep(target, issued)
+        self.deployer.swap(target, held)
+        return self._outcome(
+            target, OutcomeKind.BOOTSTRAPPED, "a self-signed bootstrap certificate is in place"
+        )
+
+    def _restore(self, target: Target, wanted: Held) -> Outcome:
+        self.deployer.swap(target, wanted)
+        detail = f"live led to nothing usable; version {wanted.version.id} is in place again"
+        logger.warning("restored gateway=%s version=%s", target.name, wanted.version.id)
+        return self._outcome(target, OutcomeKind.BOOTSTRAPPED, detail)
+
+    # ------------------------------------------------------------------ enrolment
+
+    def _enrol(self, target: Target, situation: Situation, occasion: Occasion) -> Outcome:
+        self.store.check_writable()
+        resolution = self._resolve(target)
+        if not resolution.points_here:
+            return self._outcome(
+                target,
+                OutcomeKind.WAITING,
+                resolution.detail,
+                code="name-not-here",
+                fix=f"point {target.hostname} at this gateway; it is looked up again by itself",
+            )
+        renewing = certificate_in_use(situation) is not None
+        try:
+            issued = self._order(target, situation, occasion)
+        except InterruptedOrderError as error:
+            return self._outcome(target, OutcomeKind.WAITING, error.message, code=error.code)
+        held = self._keep(target, issued)
+        self._enrolled(target)
+        for note in issued.notes:
+            logger.warning("note gateway=%s %s", target.name, note)
+        deployed = self._deploy(target, held)
+        if deployed.failed:
+            return deployed
+        kind = OutcomeKind.RENEWED if renewing else OutcomeKind.ENROLLED
+        return replace(deployed, kind=kind)
+
+    def _resolve(self, target: Target) -> Resolution:
+        self._tell(target, Stage.RESOLVE, f"looking up {target.display_name}")
+        before = self._state(target)
+        resolution = preflight(target, self.resolver, now=self.now())
+        change = describe_change(before.resolution, resolution)
+        if change:
+            logger.info("names changed gateway=%s %s", target.name, change)
+        interval = self.look_interval * (CALM if resolution.points_here else 1)
+        look = next_look(resolution, interval, now=self.now())
+        self._save(target, replace(before, resolution=resolution, next_look=look))
+        self._tell(target, Stage.RESOLVE, resolution.detail)
+        return resolution
+
+    def _order(self, target: Target, situation: Situation, occasion: Occasion) -> IssuedChain:
+        issuer = self._issuer(target)
+        self._tell(target, Stage.ORDER, f"ordering from {issuer.settings.name}")
+        in_use = certificate_in_use(situation)
+        journal = StoreJournal(self.store, target, now=self.now, fresh=occasion.force)
+        return issuer.obtain(
+            target,
+            journal,
+            replaces=in_use.certificate_id if in_use is not None else "",
+            progress=self.progress,
+            cancelled=self.cancelled,
+            now=self.now,
+        )
+
+    def _issuer(self, target: Target) -> Issuer:
+        for name in target.authorities:
+            if name in self.issuers:
+                return self.issuers[name]
+        raise AuthorityError(
+            f"gateway {target.name} has no authority to enrol with",
+            fix="name one in the configuration below authorities",
+        )
+
+    def _keep(self, target: Target, issued: IssuedChain) -> Held:
+        version = self.store.add_version(
+            target.name, issued, now=self.now(), key_group=target.install.key_group
+        )
+        held = self.deployer.inventory(target).find(version.id)
+        if held is None:
+            raise StorageError(f"{version.directory}: what was written cannot be read back")
+        return held
+
+    def _enrolled(self, target: Target) -> None:
+        """Forget the order and the failures before it: its certificate is on the disk."""
+        state = self._state(target)
+        cleared = replace(
+            state, failures=0, failed_at=None, next_attempt=None, order=None, renewal=None
+        )
+        self._save(target, cleared)
+        if state.order is not None:
+            self.store.remove_request(target.name, state.order.request_id)
+
+    # ------------------------------------------------------------------ deployment
+
+    def _deploy(self, target: Target, held: Held | None = None) -> Outcome:
+        held = held or self.deployer.inventory(target).wanted(self.now())
+        if held is None:
+            raise StorageError(f"gateway {target.name} has no certificate that can be used")
+        deployed = self.deployer.deploy(target, held)
+        if deployed.error is None:
+            return self._outcome(target, OutcomeKind.DEPLOYED, deployed.detail)
+        return self._outcome(
+            target,
+            OutcomeKind.ROLLED_BACK if deployed.rolled_back else OutcomeKind.FAILED,
+            deployed.detail,
+            code=deployed.error.code,
+            fix=deployed.error.fix,
+        )
+
+    # ------------------------------------------------------------------ observations
+
+    def _refresh_renewal_info(self, target: Target, occasion: Occasion) -> None:
+        """Ask the authority when to renew, if it is time to ask (RFC 9773 section 4.3)."""
+        inventory = self.deployer.inventory(target)
+        held = inventory.wanted(self.now())
+        if (
+            held is None
+            or target.mode is not Mode.AUTOMATIC
+            or not target.renewal.renewal_info
+            or not held.summary.certificate_id
+            or held.version.authority not in self.issuers
+            or excluded_region(target, self.excluded_regions)
+        ):
+            return
+        now = self.now()
+        state = self._state(target)
+        known = state.renewal
+        if (
+            known is not None
+            and known.certificate_id == held.summary.certificate_id
+            and now < known.next_fetch <= now + LONGEST_FETCH
+            and not occasion.look_now
+        ):
+            return
+        issuer = self.issuers[held.version.authority]
+        renewal = issuer.renewal_info(held.summary, previous=known, now=self.now)
+        self._save(target, replace(state, renewal=renewal))
+
+    def _watch_names(self, target: Target, occasion: Occasion) -> None:
+        """Look the names up now and then, so that a change of address is noticed."""
+        state = self._state(target)
+        if target.mode is not Mode.AUTOMATIC or state.resolution is None:
+            return
+        if excluded_region(target, self.excluded_regions):
+            return
+        due = state.next_look is None or self.now() >= state.next_look
+        if due or occasion.look_now or state.resolution.at > self.now():
+            resolution = self._resolve(target)
+            if not resolution.points_here:
+                logger.warning("name gateway=%s %s", target.name, resolution.detail)
+
+    # ------------------------------------------------------------------ outcomes and state
+
+    def _outcome(
+        self, target: Target, kind: OutcomeKind, detail: str, *, code: str = "", fix: str = ""
+    ) -> Outcome:
+        return Outcome(target.name, self.now(), kind, detail, code=code, fix=fix)
+
+    def _failure(self, target: Target, error: GatecertError) -> Outcome:
+        """Count the failure and say when the next attempt comes."""
+        now = self.now()
+        state = self._state(target)
+        failures = state.failures + 1
+        situation = self.situation(target)
+        in_use = certificate_in_use(situation)
+        at = next_attempt(
+            failures,
+            now=now,
+            random=self.random,
+            not_after=in_use.not_after if in_use is not None else None,
+            retry_after=error.retry_after if isinstance(error, ACMEError) else None,
+        )
+        self._save(target, replace(state, failures=failures, failed_at=now, next_attempt=at))
+        return self._outcome(
+            target, OutcomeKind.FAILED, error.message, code=error.code, fix=error.fix
+        )
+
+    def _remember(self, target: Target, outcome: Outcome) -> Outcome:
+        at, due = self.next_wake(target)
+        outcome = replace(
+            outcome, next_action=f"{due.action}: {due.reason}", next_at=max(at, due.at)
+        )
+        if outcome.kind is not OutcomeKind.IDLE:
+            self._save(target, replace(self._state(target), outcome=outcome))
+        return outcome
+
+    def _situation(self, target: Target, inventory: Inventory) -> Situation:
+        wanted = inventory.wanted(self.now())
+        return Situation(
+            target=target,
+            state=self._state(target),
+            live=inventory.live.summary if inventory.live is not None else None,
+            deployment=self.deployer.deployment(target, inventory),
+            newest=wanted.summary if wanted is not None and wanted != inventory.live else None,
+            excluded_region=excluded_region(target, self.excluded_regions),
+        )
+
+    def _state(self, target: Target) -> GatewayState:
+        return self.unsaved.get(target.name) or self.store.state(target.name)
+
+    def _save(self, target: Target, state: GatewayState) -> None:
+        try:
+            self.store.save_state(target.name, state)
+        except StorageError as error:
+            self.unsaved[target.name] = state
+            logger.error("state not saved gateway=%s error=%s", target.name, error)  # noqa: TRY400
+        else:
+            self.unsaved.pop(target.name, None)
+
+    def _tell(self, target: Target, stage: Stage, message: str) -> None:
+        self.progress(target.name, stage, message)

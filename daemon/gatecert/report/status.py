@@ -1,0 +1,219 @@
+"""What is said about each gateway: the same facts for people and, as JSON, for programs.
+
+The JSON (``gatecert status --json``) is described in docs/status.md. ``schema`` changes only when a
+field is taken away or changes its meaning; new fields may come at any time.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from gatecert.model import (
+    CertificateSummary,
+    Deployment,
+    Due,
+    GatewayState,
+    Mode,
+    OutcomeKind,
+    Target,
+    Version,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+SCHEMA = 1
+DAY = 86_400
+
+
+class Condition(StrEnum):
+    """The state of a gateway in one word."""
+
+    TRUSTED = "trusted"
+    UNPROVEN = "unproven"
+    NOT_SERVED = "not-served"
+    EXPIRED = "expired"
+    BOOTSTRAP = "bootstrap"
+    WAITING = "waiting"
+    FAILING = "failing"
+    SKIPPED = "skipped"
+    EMPTY = "empty"
+
+
+WORDS = {
+    Condition.TRUSTED: "serves its certificate, proven by a handshake",
+    Condition.UNPROVEN: "has its certificate installed; no handshake has proven it yet",
+    Condition.NOT_SERVED: "has a certificate that the gateway does not serve",
+    Condition.EXPIRED: "has a certificate that has ended",
+    Condition.BOOTSTRAP: "serves the self-signed bootstrap certificate",
+    Condition.WAITING: "serves the bootstrap certificate until its name points here",
+    Condition.FAILING: "serves the bootstrap certificate; enrolment fails",
+    Condition.SKIPPED: "is never enrolled because of its region",
+    Condition.EMPTY: "has no certificate yet",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class LastError:
+    """What went wrong last, if the last pass that did something failed."""
+
+    code: str
+    message: str
+    fix: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class GatewayStatus:
+    """All that is known about a gateway.
+
+    Attributes:
+        state: See `Condition`.
+        words: The same as a sentence.
+        names: Names in the live certificate.
+        issuer: Its issuer (RFC 4514 text).
+        served: True when a handshake has proven the live certificate at every listener, False when
+            it has shown something else, None when it is not known.
+        served_at: When that handshake was.
+        days_left: Whole days until ``not_after``; negative once it has ended.
+        next_action: ``enrol``, ``deploy``, ``bootstrap`` or ``none``, and why.
+    """
+
+    name: str
+    hostname: str
+    mode: Mode
+    state: Condition
+    words: str
+    detail: str
+    names: tuple[str, ...]
+    issuer: str
+    authority: str
+    version: str
+    fingerprint: str
+    not_before: datetime | None
+    not_after: datetime | None
+    days_left: int | None
+    served: bool | None
+    served_at: datetime | None
+    next_action: str
+    next_at: datetime | None
+    failures: int
+    last_error: LastError | None
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """Where the status of a gateway is read from.
+
+    Attributes:
+        live: The version that ``live`` leads to, and what its certificate says.
+        excluded_region: The region because of which the gateway is never enrolled, else empty.
+        explanation: Why that is so and what to do instead.
+    """
+
+    target: Target
+    state: GatewayState
+    live: tuple[Version, CertificateSummary] | None
+    deployment: Deployment | None
+    due: Due
+    excluded_region: str = ""
+    explanation: str = ""
+
+
+def gateway_status(known: Known, now: datetime) -> GatewayStatus:
+    """Put into words what is known about a gateway."""
+    version, summary = known.live or (None, None)
+    outcome = known.state.outcome
+    condition = _condition(known, now)
+    skipped = condition is Condition.SKIPPED
+    failed = outcome if outcome is not None and (outcome.failed or outcome.code) else None
+    served, served_at = _served(known)
+    return GatewayStatus(
+        name=known.target.name,
+        hostname=known.target.display_name,
+        mode=known.target.mode,
+        state=condition,
+        words=f"skipped (region {known.excluded_region})" if skipped else WORDS[condition],
+        detail=known.explanation or (outcome.detail if outcome is not None else ""),
+        names=tuple(name.value for name in summary.identifiers) if summary else (),
+        issuer=summary.issuer if summary else "",
+        authority=version.authority if version else "",
+        version=version.id if version else "",
+        fingerprint=summary.fingerprint if summary else "",
+        not_before=summary.not_before if summary else None,
+        not_after=summary.not_after if summary else None,
+        days_left=int((summary.not_after - now).total_seconds() // DAY) if summary else None,
+        served=served,
+        served_at=served_at,
+        next_action=f"{known.due.action}: {known.due.reason}",
+        next_at=known.due.at,
+        failures=known.state.failures,
+        last_error=LastError(failed.code, failed.detail, failed.fix, failed.at) if failed else None,
+    )
+
+
+def as_json(statuses: Sequence[GatewayStatus], *, now: datetime, daemon: int | None) -> str:
+    """The status of all gateways as JSON.
+
+    Args:
+        statuses: One a gateway.
+        now: When they were taken.
+        daemon: Process id of the daemon that holds the state directory, if there is one.
+    """
+    import json  # noqa: PLC0415 - only for --json
+
+    document = {
+        "schema": SCHEMA,
+        "time": now,
+        "daemon": {"running": daemon is not None, "pid": daemon},
+        "gateways": [asdict(status) for status in statuses],
+    }
+    return json.dumps(document, indent=2, ensure_ascii=False, default=_text)
+
+
+def _text(value: object) -> str:
+    if isinstance(value, datetime):
+        return value.isoformat(timespec="seconds").replace("+00:00", "Z")
+    raise TypeError(f"no JSON for {type(value)}")
+
+
+def _served(known: Known) -> tuple[bool | None, datetime | None]:
+    deployment = known.deployment
+    if deployment is None or not known.target.install.verify:
+        return None, None
+    if deployment.confirmed is not None:
+        return True, deployment.confirmed
+    return (False, None) if deployment.error else (None, None)
+
+
+def _condition(known: Known, now: datetime) -> Condition:
+    if known.live is None:
+        return Condition.EMPTY
+    summary = known.live[1]
+    deployment = known.deployment
+    if summary.is_bootstrap:
+        return _bootstrap_condition(known)
+    if summary.not_after <= now:
+        return Condition.EXPIRED
+    if deployment is not None and deployment.error:
+        return Condition.NOT_SERVED
+    proven = deployment is not None and deployment.confirmed and known.target.install.verify
+    return Condition.TRUSTED if proven else Condition.UNPROVEN
+
+
+def _bootstrap_condition(known: Known) -> Condition:
+    outcome = known.state.outcome
+    deployment = known.deployment
+    if known.excluded_region:
+        return Condition.SKIPPED
+    if deployment is not None and known.live and deployment.version != known.live[0].id:
+        return Condition.NOT_SERVED
+    if outcome is not None and outcome.kind is OutcomeKind.WAITING:
+        return Condition.WAITING
+    if known.state.failures:
+        return Condition.FAILING
+    return Condition.BOOTSTRAP

@@ -1,0 +1,91 @@
+"""Log lines, as a person, the journal and a file see them."""
+
+from __future__ import annotations
+
+import io
+import logging
+import os
+import re
+from typing import TYPE_CHECKING
+
+import pytest
+
+from gatecert.report import logs
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+@pytest.fixture(autouse=True)
+def _logging_as_before() -> Iterator[None]:
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    root.handlers[:], root.level = handlers, level
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_a_file_gets_time_and_level() -> None:
+    stream = io.StringIO()
+    logs.configure(logging.INFO, stream)
+    logging.getLogger("gatecert").warning("name gateway=%s", "boston")
+    assert re.fullmatch(
+        r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ WARNING name gateway=boston\n", stream.getvalue()
+    )
+
+
+def test_a_message_never_forges_a_second_entry() -> None:
+    stream = io.StringIO()
+    logs.configure(logging.INFO, stream)
+    logging.getLogger("gatecert").warning("%s", "first\n2026-01-01T00:00:00Z INFO forged")
+    assert len(stream.getvalue().splitlines()) == 1
+
+
+def test_a_person_sees_errors_in_colour(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    stream = Terminal()
+    logs.configure(logging.INFO, stream)
+    logging.getLogger("gatecert").error("bad")
+    logging.getLogger("gatecert").info("good")
+    bad, good = stream.getvalue().splitlines()
+    assert bad.startswith("\x1b[31m")
+    assert "\x1b" not in good
+
+
+def test_no_color_is_respected(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    stream = Terminal()
+    logs.configure(logging.INFO, stream)
+    logging.getLogger("gatecert").error("bad")
+    assert "\x1b" not in stream.getvalue()
+
+
+def test_the_journal_gets_priorities(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "journal"
+    with path.open("w") as stream:
+        status = os.fstat(stream.fileno())
+        monkeypatch.setenv("JOURNAL_STREAM", f"{status.st_dev}:{status.st_ino}")
+        logs.configure(logging.INFO, stream)
+        logging.getLogger("gatecert").info("ready")
+        try:
+            int("a bug")
+        except ValueError:
+            logging.getLogger("gatecert").exception("unexpected")
+    first, *rest = path.read_text().splitlines()
+    assert first == "<6>ready"
+    assert rest[0] == "<3>unexpected"
+    assert all(line.startswith("<3>") for line in rest)
+    assert rest[-1].startswith("<3>ValueError: invalid literal")
+
+
+def test_libraries_that_log_payloads_stay_quiet() -> None:
+    stream = io.StringIO()
+    logs.configure(logging.DEBUG, stream)
+    for name in logs.TALKATIVE:
+        logging.getLogger(f"{name}.client").debug("payload")
+    assert stream.getvalue() == ""

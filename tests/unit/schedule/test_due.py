@@ -1,0 +1,272 @@
+"""Due times: every rule of schedule.due, without a clock."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from random import Random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gatecert.model import (
+    Action,
+    CertificateSummary,
+    Deployment,
+    GatewayState,
+    Identifier,
+    IdentifierType,
+    Mode,
+    NameResolution,
+    RenewalInfo,
+    RenewalPolicy,
+    Resolution,
+    ResolutionKind,
+    Target,
+)
+from gatecert.schedule.due import (
+    DEPLOYMENT_DELAYS,
+    RETRY_DELAYS,
+    RETRY_JITTER,
+    Situation,
+    certificate_in_use,
+    next_attempt,
+    next_deployment,
+    next_due,
+    renewal_instant,
+)
+
+NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
+MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
+NAME = Identifier(IdentifierType.DNS, "vpn.example.com")
+TARGET = Target(name="vpn", identifiers=(NAME,), display_name="vpn.example.com")
+
+
+def certificate(
+    *,
+    age: timedelta = DAY,
+    lifetime: timedelta = 90 * DAY,
+    is_bootstrap: bool = False,
+    names: tuple[Identifier, ...] = (NAME,),
+) -> CertificateSummary:
+    return CertificateSummary(
+        subject="",
+        issuer="",
+        identifiers=names,
+        not_before=NOW - age,
+        not_after=NOW - age + lifetime,
+        fingerprint="f",
+        chain_fingerprints=(),
+        key_fingerprint="k",
+        is_bootstrap=is_bootstrap,
+        certificate_id="" if is_bootstrap else "akiid.serial",
+    )
+
+
+BOOTSTRAP = certificate(is_bootstrap=True, lifetime=30 * DAY)
+CONFIRMED = Deployment("1", confirmed=NOW)
+
+
+def situation(live: CertificateSummary | None, **changes: object) -> Situation:
+    plain = Situation(target=TARGET, state=GatewayState(), live=live, deployment=CONFIRMED)
+    return replace(plain, **changes)  # type: ignore[arg-type] # each test names fields that exist
+
+
+def renewal(at: datetime | None, *, certificate_id: str = "akiid.serial") -> GatewayState:
+    info = RenewalInfo(certificate_id, next_fetch=NOW + HOUR, renew_at=at)
+    return GatewayState(renewal=info)
+
+
+def test_nothing_at_all_asks_for_a_bootstrap_certificate_at_once() -> None:
+    due = next_due(situation(None, deployment=None), NOW)
+    assert (due.action, due.at) == (Action.BOOTSTRAP, NOW)
+
+
+def test_a_bootstrap_certificate_is_enrolled_away_at_once() -> None:
+    assert next_due(situation(BOOTSTRAP), NOW).action is Action.ENROL
+
+
+def test_a_bootstrap_certificate_near_its_end_is_made_anew_first() -> None:
+    old = certificate(is_bootstrap=True, age=21 * DAY, lifetime=30 * DAY)
+    assert next_due(situation(old), NOW).action is Action.BOOTSTRAP
+
+
+def test_a_bootstrap_certificate_for_other_names_is_made_anew() -> None:
+    other = certificate(is_bootstrap=True, names=(Identifier(IdentifierType.DNS, "old.example"),))
+    due = next_due(situation(other), NOW)
+    assert (due.action, due.reason) == (
+        Action.BOOTSTRAP,
+        "the bootstrap certificate has other names",
+    )
+
+
+def test_an_expired_certificate_of_an_authority_is_never_replaced_by_a_bootstrap() -> None:
+    expired = certificate(age=100 * DAY)
+    assert next_due(situation(expired), NOW).action is Action.ENROL
+
+
+@pytest.mark.parametrize(
+    ("lifetime", "remaining"),
+    [(90 * DAY, 30 * DAY), (45 * DAY, 15 * DAY), (timedelta(hours=160), timedelta(hours=80))],
+)
+def test_without_renewal_information_the_lifetime_decides(
+    lifetime: timedelta, remaining: timedelta
+) -> None:
+    fresh = certificate(age=timedelta(0), lifetime=lifetime)
+    due = next_due(situation(fresh), NOW)
+    assert (due.action, due.at) == (Action.ENROL, fresh.not_after - remaining)
+
+
+def test_the_configured_fraction_wins_over_the_default() -> None:
+    target = replace(TARGET, renewal=RenewalPolicy(remaining=0.1))
+    fresh = certificate(age=timedelta(0), lifetime=100 * DAY)
+    assert next_due(situation(fresh, target=target), NOW).at == NOW + 90 * DAY
+
+
+def test_renewal_information_decides_when_there_is_some() -> None:
+    at, why = renewal_instant(situation(certificate(), state=renewal(NOW + 3 * DAY)))
+    assert at == NOW + 3 * DAY
+    assert "ARI" in why
+
+
+def test_a_window_in_the_past_means_now() -> None:
+    due = next_due(situation(certificate(), state=renewal(NOW - DAY)), NOW)
+    assert due.action is Action.ENROL
+    assert due.at <= NOW
+
+
+def test_renewal_information_cannot_let_a_certificate_lapse() -> None:
+    fresh = certificate()
+    at, _ = renewal_instant(situation(fresh, state=renewal(fresh.not_after + DAY)))
+    assert at < fresh.not_after - 7 * DAY
+
+
+@pytest.mark.parametrize(
+    ("state", "policy"),
+    [
+        (renewal(NOW - DAY, certificate_id="another.one"), RenewalPolicy()),
+        (renewal(None), RenewalPolicy()),
+        (renewal(NOW - DAY), RenewalPolicy(renewal_info=False)),
+    ],
+    ids=["of another certificate", "no answer", "switched off"],
+)
+def test_renewal_information_that_does_not_count(
+    state: GatewayState, policy: RenewalPolicy
+) -> None:
+    fresh = certificate()
+    target = replace(TARGET, renewal=policy)
+    at, _ = renewal_instant(situation(fresh, state=state, target=target))
+    assert at == fresh.not_after - 30 * DAY
+
+
+def test_renewal_needs_a_certificate() -> None:
+    with pytest.raises(ValueError, match="no certificate"):
+        renewal_instant(situation(BOOTSTRAP))
+
+
+def test_changed_names_are_enrolled_at_once() -> None:
+    other = certificate(names=(Identifier(IdentifierType.DNS, "old.example.com"),))
+    due = next_due(situation(other), NOW)
+    assert (due.action, due.at) == (Action.ENROL, NOW)
+
+
+def test_a_failure_holds_the_next_attempt_back() -> None:
+    state = GatewayState(failures=1, failed_at=NOW - MINUTE, next_attempt=NOW + MINUTE)
+    due = next_due(situation(BOOTSTRAP, state=state), NOW)
+    assert (due.action, due.at) == (Action.ENROL, NOW + MINUTE)
+
+
+def test_a_failure_in_the_future_is_forgotten_after_the_clock_was_set_back() -> None:
+    state = GatewayState(failures=1, failed_at=NOW + 900 * DAY, next_attempt=NOW + 901 * DAY)
+    due = next_due(situation(BOOTSTRAP, state=state), NOW)
+    assert (due.action, due.at) == (Action.ENROL, NOW)
+
+
+def looked(at: datetime, kind: ResolutionKind) -> GatewayState:
+    name = NameResolution("vpn.example.com", kind)
+    return GatewayState(resolution=Resolution(at, (name,)), next_look=NOW + MINUTE)
+
+
+@pytest.mark.parametrize(
+    ("state", "expected"),
+    [
+        (looked(NOW - MINUTE, ResolutionKind.ELSEWHERE), NOW + MINUTE),
+        (looked(NOW - MINUTE, ResolutionKind.HERE), NOW),
+        (looked(NOW + DAY, ResolutionKind.ELSEWHERE), NOW),
+    ],
+    ids=["waits for its name", "name is right", "clock was set back"],
+)
+def test_a_name_that_points_elsewhere_is_looked_at_again_later(
+    state: GatewayState, expected: datetime
+) -> None:
+    assert next_due(situation(BOOTSTRAP, state=state), NOW).at == expected
+
+
+def test_what_is_not_proven_is_deployed_again() -> None:
+    unproven = Deployment("1", failures=1, next_attempt=NOW + MINUTE)
+    due = next_due(situation(certificate(), deployment=unproven), NOW)
+    assert (due.action, due.at) == (Action.DEPLOY, NOW + MINUTE)
+
+
+def test_a_deployment_never_waits_longer_than_the_longest_delay() -> None:
+    lost = Deployment("1", failures=1, next_attempt=NOW + 900 * DAY)
+    due = next_due(situation(certificate(), deployment=lost), NOW)
+    assert (due.action, due.at) == (Action.DEPLOY, NOW)
+
+
+def test_enrolment_goes_before_a_deployment_of_something_worse() -> None:
+    due = next_due(situation(BOOTSTRAP, deployment=Deployment("1")), NOW)
+    assert due.action is Action.ENROL
+
+
+def test_a_certificate_that_was_rolled_back_is_deployed_and_not_ordered_again() -> None:
+    rolled_back = situation(BOOTSTRAP, newest=certificate(), deployment=Deployment("2"))
+    assert certificate_in_use(rolled_back) == certificate()
+    assert next_due(rolled_back, NOW).action is Action.DEPLOY
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"excluded_region": "cn"}, {"target": replace(TARGET, mode=Mode.CUSTOM)}],
+    ids=["excluded region", "custom"],
+)
+def test_some_gateways_are_never_enrolled(changes: dict[str, object]) -> None:
+    due = next_due(situation(BOOTSTRAP, **changes), NOW)
+    assert due.action is Action.BOOTSTRAP
+    assert due.at > NOW
+    assert next_due(situation(certificate(), **changes), NOW).action is Action.NONE
+
+
+@given(failures=st.integers(1, 50), seed=st.integers())
+def test_attempts_come_at_the_published_delays_with_jitter(failures: int, seed: int) -> None:
+    delay = next_attempt(failures, now=NOW, random=Random(seed)) - NOW
+    base = RETRY_DELAYS[min(failures, 4) - 1]
+    assert base <= delay <= base * (1 + RETRY_JITTER)
+
+
+@given(
+    failures=st.integers(1, 50),
+    seed=st.integers(),
+    life=st.timedeltas(timedelta(seconds=1), 90 * DAY),
+)
+def test_no_gap_is_longer_than_a_24th_of_the_remaining_life(
+    failures: int, seed: int, life: timedelta
+) -> None:
+    at = next_attempt(failures, now=NOW, random=Random(seed), not_after=NOW + life)
+    assert timedelta(seconds=1) <= at - NOW
+    assert at - NOW <= max(life / 24, timedelta(seconds=1))
+
+
+def test_what_the_authority_asks_for_is_never_undercut() -> None:
+    at = next_attempt(
+        1, now=NOW, random=Random(1), not_after=NOW + HOUR, retry_after=NOW + 2 * HOUR
+    )
+    assert at == NOW + 2 * HOUR
+
+
+def test_deployments_are_retried_at_growing_delays_up_to_an_hour() -> None:
+    delays = [next_deployment(failures, now=NOW) - NOW for failures in range(1, 9)]
+    assert delays == sorted(delays)
+    assert delays[: len(DEPLOYMENT_DELAYS)] == list(DEPLOYMENT_DELAYS)
+    assert delays[-1] == HOUR
