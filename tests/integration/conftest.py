@@ -1,0 +1,66 @@
+"""What every integration test starts from: names, an authority, and a command to try on them."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Protocol
+
+import pytest
+
+from harness.challenge_test_server import ChallengeTestServer
+from harness.gatecert import Gatecert
+from harness.pebble import Pebble, PebbleOptions
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+HOSTNAME = "boston-njndubu.dynamic-m.com"
+
+
+class StartPebble(Protocol):
+    """Starts an authority that behaves as asked."""
+
+    def __call__(self, options: PebbleOptions | None = None) -> Pebble: ...
+
+
+@pytest.fixture
+def servers() -> Iterator[ExitStack]:
+    """Enter a server here and it is gone when the test is over, however it ends."""
+    with ExitStack() as running:
+        yield running
+
+
+@pytest.fixture
+def names(servers: ExitStack, tmp_path: Path) -> ChallengeTestServer:
+    """The DNS; every name is unknown until a test points it somewhere."""
+    return servers.enter_context(ChallengeTestServer(tmp_path / "names"))
+
+
+@pytest.fixture
+def start_pebble(servers: ExitStack, names: ChallengeTestServer, tmp_path: Path) -> StartPebble:
+    def start(options: PebbleOptions | None = None) -> Pebble:
+        return servers.enter_context(
+            Pebble(tmp_path / "pebble", dns_server=names.address, options=options)
+        )
+
+    return start
+
+
+@pytest.fixture
+def pebble(start_pebble: StartPebble) -> Pebble:
+    """An authority as it comes: some nonces refused, some authorizations reused."""
+    return start_pebble()
+
+
+@pytest.fixture
+def gatecert(servers: ExitStack, tmp_path: Path) -> Gatecert:
+    """A configuration without authority and gateways; a daemon started from it is ended."""
+    command = Gatecert(tmp_path / "gatecert")
+    servers.push(command.__exit__)
+    return command
+
+
+@pytest.fixture
+def hostname() -> str:
+    return HOSTNAME

@@ -1,0 +1,220 @@
+"""The real gatecert command, as a daemon and beside one."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+from cryptography import x509
+
+from harness.process import BackgroundProcess
+from harness.waiting import wait_until
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from types import TracebackType
+    from typing import Self
+
+    from harness.challenge_test_server import ChallengeTestServer
+    from harness.pebble import Pebble
+
+COMMAND_TIMEOUT = 60.0  # seconds
+
+
+@dataclass(frozen=True, slots=True)
+class CommandResult:
+    """How a command ended."""
+
+    exit_code: int
+    output: str
+    errors: str
+
+    def json(self) -> Any:  # noqa: ANN401 - whatever the command documents
+        """Standard output as JSON."""
+        return json.loads(self.output)
+
+
+class Gatecert:
+    """One configuration with its state directory, and the commands that use them.
+
+    Args:
+        directory: Takes ``config.yaml``, ``state/`` and the daemon's log.
+
+    Attributes:
+        configuration: As it will be written by ``write``; change it as needed.
+        daemon: The daemon, running or not.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        directory.mkdir(parents=True, exist_ok=True)
+        self.configuration_file = directory / "config.yaml"
+        self.state_directory = directory / "state"
+        self.configuration: dict[str, Any] = {
+            "state_directory": str(self.state_directory),
+            "authorities": {},
+            "gateways": {},
+        }
+        self.daemon = BackgroundProcess(
+            [*self._command, "run"], log=directory / "gatecert.log", environment=PLAIN
+        )
+
+    # ------------------------------------------------------------------ configuration
+
+    def use(self, pebble: Pebble, names: ChallengeTestServer, **authority: Any) -> Self:  # noqa: ANN401
+        """Enrol with this authority, and look names up where it does.
+
+        Args:
+            pebble: Validates http-01 at a port of its own, on which gatecert will listen.
+            names: The resolver.
+            authority: Further keys of the authority.
+        """
+        self.configuration["authorities"]["pebble"] = {
+            "directory_url": pebble.directory_url,
+            "contact": ["ops@example.com"],
+            "terms_of_service_agreed": True,
+            "ca_bundle": str(pebble.https_certificate),
+            "trusted_roots": str(pebble.root),
+            **authority,
+        }
+        self.configuration["resolver"] = {"nameservers": [names.address], "interval": "1s"}
+        self.configuration["challenges"] = {
+            "http-01": {"listen": [f"127.0.0.1:{pebble.ports.http01}"]}
+        }
+        return self
+
+    def add_gateway(self, name: str, hostname: str, **keys: Any) -> Self:  # noqa: ANN401
+        """Add a gateway that lives at 127.0.0.1."""
+        self.configuration["gateways"][name] = {
+            "hostname": hostname,
+            "addresses": ["127.0.0.1"],
+            **keys,
+        }
+        return self
+
+    def write(self) -> Self:
+        """Write the configuration."""
+        text = yaml.safe_dump(self.configuration, sort_keys=False)
+        self.configuration_file.write_text(text, "utf-8")
+        return self
+
+    # ------------------------------------------------------------------ commands
+
+    def run(self, *arguments: str, seconds: float = COMMAND_TIMEOUT) -> CommandResult:
+        """Run a command to its end; its exit code is the caller's to judge."""
+        finished = subprocess.run(
+            [*self._command, *arguments],
+            env={**os.environ, **PLAIN},
+            stdin=subprocess.DEVNULL,
+            text=True,
+            check=False,
+            capture_output=True,
+            timeout=seconds,
+        )
+        return CommandResult(finished.returncode, finished.stdout, finished.stderr)
+
+    def status(self, name: str) -> dict[str, Any]:
+        """What ``status --json`` says about one gateway."""
+        result = self.run("status", name, "--json")
+        if not result.output:
+            raise AssertionError(f"status {name} --json said nothing: {result.errors}")
+        gateways: list[dict[str, Any]] = result.json()["gateways"]
+        return next(gateway for gateway in gateways if gateway["name"] == name)
+
+    # ------------------------------------------------------------------ the daemon
+
+    def start(self) -> Self:
+        """Write the configuration and start the daemon."""
+        self.write()
+        self.daemon.start()
+        return self
+
+    def look_again(self) -> None:
+        """Make the daemon look at everything now (SIGUSR1)."""
+        self.daemon.signal(signal.SIGUSR1)
+
+    def reload(self) -> None:
+        """Write the configuration and make the daemon read it (SIGHUP)."""
+        self.write()
+        self.daemon.signal(signal.SIGHUP)
+
+    def __enter__(self) -> Self:
+        try:
+            return self.start()
+        except BaseException:
+            self.__exit__(None, None, None)
+            raise
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.daemon.__exit__(kind, error, traceback)
+
+    # ------------------------------------------------------------------ what is on disk
+
+    def live(self, name: str) -> Path:
+        """The directory that servers read from."""
+        return self.state_directory / "gateways" / name / "live"
+
+    def certificate(self, name: str) -> x509.Certificate | None:
+        """The live certificate; None while there is none."""
+        try:
+            pem = (self.live(name) / "cert.pem").read_bytes()
+        except FileNotFoundError:
+            return None
+        return x509.load_pem_x509_certificate(pem)
+
+    def is_enrolled(self, name: str) -> bool:
+        """Whether the live certificate is an authority's."""
+        certificate = self.certificate(name)
+        return certificate is not None and certificate.issuer != certificate.subject
+
+    def wait_for(self, attempt: Callable[[], object], what: str, *, seconds: float = 15.0) -> None:
+        """Wait until something is true, with the daemon's log as explanation.
+
+        Raises:
+            AssertionError: It did not come true, or the daemon ended.
+        """
+
+        def watched() -> bool:
+            if self.daemon.started_at and not self.daemon.alive:
+                raise AssertionError(f"gatecert ended\n{self.daemon.tail()}")
+            return bool(attempt())
+
+        wait_until(watched, what, seconds=seconds, explain=self.daemon.tail)
+
+    def wait_bootstrapped(self, name: str, *, seconds: float = 10.0) -> None:
+        """Wait until there is a certificate at all."""
+        self.wait_for(lambda: self.certificate(name), f"a certificate of {name}", seconds=seconds)
+
+    def wait_enrolled(self, name: str, *, seconds: float = 15.0) -> None:
+        """Wait until an authority's certificate is live."""
+        self.wait_for(lambda: self.is_enrolled(name), f"{name} to be enrolled", seconds=seconds)
+
+    def wait_logged(self, text: str, *, seconds: float = 15.0, times: int = 1) -> None:
+        """Wait until the daemon has logged something that often."""
+        self.wait_for(
+            lambda: self.daemon.output.count(text) >= times,
+            f"the daemon to log {text!r} {times} times",
+            seconds=seconds,
+        )
+
+    @property
+    def _command(self) -> list[str]:
+        executable = Path(sys.executable).with_name("gatecert")
+        if not executable.is_file():
+            raise RuntimeError(f"{executable} is missing: run `make setup`")
+        return [str(executable), "-c", str(self.configuration_file)]
+
+
+# What a terminal would change, and what a service manager would: neither belongs to a test.
+PLAIN: Mapping[str, str] = {"NO_COLOR": "1", "TERM": "dumb", "COLUMNS": "200"}

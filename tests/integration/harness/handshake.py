@@ -1,0 +1,149 @@
+"""TLS handshakes, as any client would make them."""
+
+from __future__ import annotations
+
+import hashlib
+import socket
+import ssl
+import threading
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cryptography import x509
+
+from harness.waiting import wait_until
+
+if TYPE_CHECKING:
+    from types import TracebackType
+    from typing import Self
+
+HANDSHAKE_TIMEOUT = 5.0  # seconds
+
+
+def served_certificate(host: str, port: int, name: str, *, trusted: Path | None = None) -> bytes:
+    """The leaf that a server presents, DER.
+
+    The server proves possession of the key in every handshake, so a key and a certificate that do
+    not belong together are a failure here, trusted or not.
+
+    Args:
+        host: Address to connect to.
+        port: TCP port.
+        name: Sent as SNI; checked against the certificate when ``trusted`` is given.
+        trusted: Roots, PEM. None accepts any certificate.
+
+    Raises:
+        ssl.SSLError: The handshake failed, or the certificate is not trusted.
+        OSError: There is no connection.
+    """
+    context = ssl.create_default_context(cafile=trusted)
+    if trusted is None:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    with (
+        socket.create_connection((host, port), HANDSHAKE_TIMEOUT) as connection,
+        context.wrap_socket(connection, server_hostname=name) as secured,
+    ):
+        leaf = secured.getpeercert(binary_form=True)
+    if leaf is None:
+        raise ssl.SSLError(f"{host}:{port} presented no certificate")
+    return leaf
+
+
+def issuer(certificate: bytes) -> str:
+    """The issuer's name of a certificate (DER), RFC 4514."""
+    return x509.load_der_x509_certificate(certificate).issuer.rfc4514_string()
+
+
+@dataclass(frozen=True, slots=True)
+class Handshake:
+    """One handshake of a loop.
+
+    Attributes:
+        at: On ``time.monotonic()``.
+        fingerprint: SHA-256 of the served leaf, empty after a failure.
+        error: Why it failed, empty after success.
+    """
+
+    at: float
+    fingerprint: str = ""
+    error: str = ""
+
+
+@dataclass
+class HandshakeLoop:
+    """Handshakes one after the other in the background, and keeps what each one saw.
+
+    Attributes:
+        interval: Seconds from the start of one handshake to the start of the next.
+        trusted: As for ``served_certificate``.
+    """
+
+    host: str
+    port: int
+    name: str
+    interval: float = 0.05
+    trusted: Path | None = None
+    handshakes: list[Handshake] = field(default_factory=list)
+    _ended: threading.Event = field(default_factory=threading.Event, repr=False)
+    _thread: threading.Thread | None = field(default=None, repr=False)
+
+    @property
+    def failures(self) -> list[Handshake]:
+        """Those that failed."""
+        return [each for each in self.handshakes if each.error]
+
+    @property
+    def fingerprints(self) -> list[str]:
+        """The leaves that were served, in order, each as often as the server changed to it."""
+        seen: list[str] = []
+        for each in self.handshakes:
+            if each.fingerprint and each.fingerprint not in seen[-1:]:
+                seen.append(each.fingerprint)
+        return seen
+
+    @property
+    def rate(self) -> float:
+        """Handshakes a second."""
+        if len(self.handshakes) < 2:
+            return 0.0
+        return (len(self.handshakes) - 1) / (self.handshakes[-1].at - self.handshakes[0].at)
+
+    def wait_for_leaves(self, count: int, *, seconds: float = 10.0) -> None:
+        """Wait until the server has changed its leaf so often that it served ``count`` of them."""
+        wait_until(
+            lambda: len(self.fingerprints) >= count,
+            f"{count} certificates one after the other at {self.host}:{self.port}",
+            seconds=seconds,
+            explain=lambda: "\n".join(str(each) for each in self.handshakes[-5:]),
+        )
+
+    def __enter__(self) -> Self:
+        self._thread = threading.Thread(target=self._run, name="handshakes", daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._ended.set()
+        if self._thread is not None:
+            self._thread.join(2 * HANDSHAKE_TIMEOUT)
+
+    def _run(self) -> None:
+        while not self._ended.is_set():
+            started = time.monotonic()
+            self.handshakes.append(self._shake(started))
+            self._ended.wait(max(0.0, started + self.interval - time.monotonic()))
+
+    def _shake(self, started: float) -> Handshake:
+        try:
+            leaf = served_certificate(self.host, self.port, self.name, trusted=self.trusted)
+        except OSError as error:  # ssl.SSLError is one
+            return Handshake(started, error=f"{type(error).__name__}: {error}")
+        return Handshake(started, fingerprint=hashlib.sha256(leaf).hexdigest())

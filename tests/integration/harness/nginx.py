@@ -1,0 +1,117 @@
+"""nginx as a gateway, and as the server that loses no connection while it reloads."""
+
+from __future__ import annotations
+
+import signal
+import ssl
+from typing import TYPE_CHECKING
+
+from harness.handshake import served_certificate
+from harness.ports import free_port
+from harness.process import BackgroundProcess, program
+from harness.waiting import wait_until
+
+if TYPE_CHECKING:
+    from pathlib import Path
+    from types import TracebackType
+    from typing import Self
+
+CONFIGURATION = """\
+daemon off;
+worker_processes 1;
+pid {directory}/nginx.pid;
+error_log stderr notice;
+events {{ worker_connections 64; }}
+http {{
+    access_log off;
+    client_body_temp_path {directory}/client;
+    proxy_temp_path {directory}/proxy;
+    fastcgi_temp_path {directory}/fastcgi;
+    uwsgi_temp_path {directory}/uwsgi;
+    scgi_temp_path {directory}/scgi;
+    server {{
+        listen 127.0.0.1:{port} ssl;
+        ssl_certificate {fullchain};
+        ssl_certificate_key {private_key};
+        return 204;
+    }}
+}}
+"""
+
+
+class Nginx:
+    """One gateway on loopback.
+
+    Args:
+        directory: Takes its configuration, its log and its temporary files.
+        fullchain: The certificate and its chain, PEM; has to exist when it starts.
+        private_key: Its key, PEM.
+        port: A free one unless given.
+    """
+
+    def __init__(
+        self, directory: Path, *, fullchain: Path, private_key: Path, port: int | None = None
+    ) -> None:
+        directory.mkdir(parents=True, exist_ok=True)
+        self.port = port or free_port()
+        self.pid_file = directory / "nginx.pid"
+        self._configuration = directory / "nginx.conf"
+        self._configuration.write_text(
+            CONFIGURATION.format(
+                directory=directory,
+                port=self.port,
+                fullchain=fullchain,
+                private_key=private_key,
+            ),
+            "utf-8",
+        )
+        # -e: the compiled-in error log belongs to root, and is opened before the configuration.
+        self.process = BackgroundProcess(
+            [program("nginx"), "-e", "stderr", "-c", str(self._configuration)],
+            log=directory / "nginx.log",
+        )
+
+    @property
+    def address(self) -> str:
+        """``host:port``, as in the configuration's ``verify``."""
+        return f"127.0.0.1:{self.port}"
+
+    @property
+    def reload_command(self) -> list[str]:
+        """Makes it read its certificate again without losing a connection (SIGHUP)."""
+        return ["/bin/sh", "-c", f'kill -HUP "$(cat {self.pid_file})"']
+
+    def start(self) -> Self:
+        """Start it and wait until it serves."""
+        self.process.start()
+        wait_until(self._is_ready, f"nginx at {self.address}", explain=self.process.tail)
+        return self
+
+    def reload(self) -> None:
+        """Do what ``reload_command`` does."""
+        self.process.signal(signal.SIGHUP)
+
+    def __enter__(self) -> Self:
+        try:
+            return self.start()
+        except BaseException:
+            self.process.__exit__(None, None, None)
+            raise
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.process.__exit__(kind, error, traceback)
+
+    def _is_ready(self) -> bool:
+        if not self.process.alive:
+            raise RuntimeError(f"nginx ended at once\n{self.process.tail()}")
+        try:
+            return bool(served_certificate("127.0.0.1", self.port, "ready.invalid"))
+        except ssl.SSLError:
+            raise
+        except OSError:
+            return False

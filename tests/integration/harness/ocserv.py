@@ -1,0 +1,163 @@
+"""ocserv, the open server of the AnyConnect protocol, as the gateway.
+
+It serves on loopback with a user and a password, and reads its certificate from the files that
+gatecert keeps in ``live``. A client can authenticate, which is all that trust needs; no tunnel
+device is ever made, so it runs inside containers too.
+"""
+
+from __future__ import annotations
+
+import getpass
+import grp
+import os
+import secrets
+import shutil
+import signal
+import subprocess
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from harness.handshake import served_certificate
+from harness.ports import free_port
+from harness.process import BackgroundProcess, program
+from harness.waiting import wait_until
+
+if TYPE_CHECKING:
+    from types import TracebackType
+    from typing import Self
+
+CONFIGURATION = """\
+auth = "plain[passwd={directory}/passwords]"
+listen-host = 127.0.0.1
+tcp-port = {port}
+server-cert = {fullchain}
+server-key = {private_key}
+socket-file = {directory}/socket
+occtl-socket-file = {directory}/occtl
+use-occtl = true
+pid-file = {directory}/pid
+run-as-user = {user}
+run-as-group = {group}
+isolate-workers = false
+max-clients = 16
+max-same-clients = 16
+auth-timeout = 40
+min-reauth-time = 0
+max-ban-score = 0
+tls-priorities = "NORMAL:-VERS-SSL3.0:-VERS-TLS1.0:-VERS-TLS1.1"
+device = vpns
+ipv4-network = 192.0.2.0
+ipv4-netmask = 255.255.255.0
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """What a user of the gateway types in."""
+
+    user: str = "alice"
+    password: str = field(default_factory=lambda: secrets.token_urlsafe(12), repr=False)
+
+
+class Ocserv:
+    """One gateway on loopback.
+
+    Args:
+        directory: Takes its log.
+        fullchain: The certificate and its chain, PEM; has to exist when it starts.
+        private_key: Its key, PEM.
+        port: A free one unless given.
+    """
+
+    def __init__(
+        self, directory: Path, *, fullchain: Path, private_key: Path, port: int | None = None
+    ) -> None:
+        directory.mkdir(parents=True, exist_ok=True)
+        self.port = port or free_port()
+        self.credentials = Credentials()
+        self._fullchain = fullchain
+        self._private_key = private_key
+        # Sockets below it: their paths may have some hundred characters at most.
+        self._runtime = Path(tempfile.mkdtemp(prefix="ocserv-"))
+        self._configuration = self._runtime / "ocserv.conf"
+        self.process = BackgroundProcess(
+            [program("ocserv"), "--foreground", "--config", str(self._configuration)],
+            log=directory / "ocserv.log",
+        )
+
+    @property
+    def address(self) -> str:
+        """``host:port``, as in the configuration's ``verify``."""
+        return f"127.0.0.1:{self.port}"
+
+    @property
+    def pid_file(self) -> Path:
+        """Holds the process id while it runs."""
+        return self._runtime / "pid"
+
+    @property
+    def reload_command(self) -> list[str]:
+        """Makes it read its certificate again without dropping a session (SIGHUP)."""
+        return ["/bin/sh", "-c", f'kill -HUP "$(cat {self.pid_file})"']
+
+    def start(self) -> Self:
+        """Start it and wait until it serves."""
+        self._write_configuration()
+        self.process.start()
+        wait_until(self._is_ready, f"ocserv at {self.address}", explain=self.process.tail)
+        return self
+
+    def reload(self) -> None:
+        """Do what ``reload_command`` does."""
+        self.process.signal(signal.SIGHUP)
+
+    def stop(self) -> None:
+        """End it."""
+        self.process.stop()
+
+    def __enter__(self) -> Self:
+        try:
+            return self.start()
+        except BaseException:
+            self.__exit__(None, None, None)
+            raise
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.process.__exit__(kind, error, traceback)
+        shutil.rmtree(self._runtime, ignore_errors=True)
+
+    def _write_configuration(self) -> None:
+        self._configuration.write_text(
+            CONFIGURATION.format(
+                directory=self._runtime,
+                port=self.port,
+                fullchain=self._fullchain,
+                private_key=self._private_key,
+                user=getpass.getuser(),
+                group=grp.getgrgid(os.getgid()).gr_name,
+            ),
+            "utf-8",
+        )
+        subprocess.run(
+            [program("ocpasswd"), "-c", str(self._runtime / "passwords"), self.credentials.user],
+            input=f"{self.credentials.password}\n{self.credentials.password}\n",
+            text=True,
+            check=True,
+            capture_output=True,
+            timeout=10,
+        )
+
+    def _is_ready(self) -> bool:
+        if not self.process.alive:
+            raise RuntimeError(f"ocserv ended at once\n{self.process.tail()}")
+        try:
+            return bool(served_certificate("127.0.0.1", self.port, "ready.invalid"))
+        except OSError:
+            return False

@@ -1,0 +1,38 @@
+"""Free loopback ports.
+
+They are taken from below the range that the kernel hands to outgoing connections, so that no
+client's connection can sit on a port between the moment it is found and the moment it is used.
+"""
+
+from __future__ import annotations
+
+import random
+import socket
+
+FIRST, LAST = 20_000, 32_000
+ATTEMPTS = 200
+
+_handed_out: set[int] = set()
+
+
+def free_port(host: str = "127.0.0.1") -> int:
+    """A port that is free for TCP and UDP and that this process has not handed out before."""
+    for _ in range(ATTEMPTS):
+        port = random.randint(FIRST, LAST)
+        if port not in _handed_out and _is_free(host, port):
+            _handed_out.add(port)
+            return port
+    raise RuntimeError(f"{ATTEMPTS} random ports of {host} are all taken")
+
+
+def _is_free(host: str, port: int) -> bool:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):
+        with socket.socket(family, kind) as probe:
+            if kind == socket.SOCK_STREAM:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((host, port))
+            except OSError:
+                return False
+    return True

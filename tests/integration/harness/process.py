@@ -1,0 +1,154 @@
+"""A program that runs beside the test and is gone afterwards, whatever happens."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING, Self
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+    from types import TracebackType
+
+SEARCH_PATH = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"])
+
+
+def program(name: str) -> str:
+    """The absolute path of an installed program.
+
+    Raises:
+        RuntimeError: It is not installed; the message says what to run.
+    """
+    found = shutil.which(name, path=SEARCH_PATH)
+    if found is None:
+        raise RuntimeError(f"{name} is not installed: run `make setup`")
+    return found
+
+
+class BackgroundProcess:
+    """One program in a process group of its own, its output in a file.
+
+    The kernel ends it when this process dies, even by SIGKILL.
+
+    Args:
+        argv: What to run; the first element is an absolute path.
+        log: Takes standard output and standard error; appended to on every start.
+        environment: Added to this process's own.
+        patience: Seconds that it has for ending by itself, once it is left.
+    """
+
+    def __init__(
+        self,
+        argv: Sequence[str],
+        *,
+        log: Path,
+        environment: Mapping[str, str] | None = None,
+        patience: float = 5.0,
+    ) -> None:
+        self.argv = tuple(argv)
+        self.log = log
+        self._environment = {**os.environ, **(environment or {})}
+        self._patience = patience
+        self._process: subprocess.Popen[bytes] | None = None
+        self.started_at = 0.0
+
+    @property
+    def pid(self) -> int:
+        """Process id of the running program."""
+        return self._running.pid
+
+    @property
+    def alive(self) -> bool:
+        """Whether it runs."""
+        return self._process is not None and self._process.poll() is None
+
+    @property
+    def output(self) -> str:
+        """Everything it has printed so far, over all starts."""
+        return self.log.read_text("utf-8", "replace") if self.log.exists() else ""
+
+    def start(self) -> Self:
+        """Start it; it must not be running."""
+        if self.alive:
+            raise RuntimeError(f"{self.argv[0]} is running already")
+        with self.log.open("ab") as log:
+            self.started_at = time.monotonic()
+            self._process = subprocess.Popen(
+                [program("setpriv"), "--pdeathsig", "KILL", *self.argv],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env=self._environment,
+                start_new_session=True,
+            )
+        return self
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send a signal to the program itself."""
+        self._running.send_signal(number)
+
+    def kill(self) -> None:
+        """End it without any warning, its children too."""
+        self._end_group()
+
+    def wait(self, seconds: float) -> int:
+        """Wait until it ends by itself; its exit status, negative for a signal.
+
+        Raises:
+            AssertionError: It still runs after ``seconds``.
+        """
+        try:
+            return self._running.wait(seconds)
+        except subprocess.TimeoutExpired as error:
+            raise AssertionError(
+                f"{self.argv[0]} still runs after {seconds:g} s\n{self.tail()}"
+            ) from error
+
+    def stop(self, seconds: float = 10.0) -> int:
+        """Ask it to end (SIGTERM) and wait; whatever is left of its group is killed."""
+        process = self._running
+        process.terminate()
+        try:
+            return process.wait(seconds)
+        except subprocess.TimeoutExpired as error:
+            raise AssertionError(
+                f"{self.argv[0]} did not end within {seconds:g} s of SIGTERM\n{self.tail()}"
+            ) from error
+        finally:
+            self._end_group()
+
+    def tail(self, lines: int = 40) -> str:
+        """The last lines it printed, for an error message."""
+        return "\n".join(self.output.splitlines()[-lines:])
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self.alive:
+            self._running.terminate()
+            with suppress(subprocess.TimeoutExpired):
+                self._running.wait(self._patience)
+        if self._process is not None:
+            self._end_group()
+
+    @property
+    def _running(self) -> subprocess.Popen[bytes]:
+        if self._process is None:
+            raise RuntimeError(f"{self.argv[0]} was never started")
+        return self._process
+
+    def _end_group(self) -> None:
+        with suppress(ProcessLookupError):
+            os.killpg(self._running.pid, signal.SIGKILL)
+        self._running.wait(5.0)
