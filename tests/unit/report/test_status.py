@@ -1,0 +1,153 @@
+"""Status: the words and the JSON for every condition of a gateway."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from gatecert.model import (
+    Action,
+    CertificateSummary,
+    Deployment,
+    Due,
+    Endpoint,
+    GatewayState,
+    Identifier,
+    IdentifierType,
+    InstallPlan,
+    Origin,
+    Outcome,
+    OutcomeKind,
+    Target,
+    Version,
+)
+from gatecert.report.status import Condition, Known, as_json, gateway_status
+
+NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
+DAY = timedelta(days=1)
+NAME = Identifier(IdentifierType.DNS, "vpn.example.com")
+TARGET = Target(
+    name="vpn",
+    identifiers=(NAME,),
+    display_name="vpn.example.com",
+    install=InstallPlan(verify=(Endpoint("127.0.0.1", 443),)),
+)
+VERSION = Version("000002-x", Path("/state"), b"", b"", Origin.AUTHORITY, "letsencrypt")
+ISSUED = CertificateSummary(
+    subject="CN=vpn.example.com",
+    issuer="CN=Authority",
+    identifiers=(NAME,),
+    not_before=NOW - 30 * DAY,
+    not_after=NOW + 60 * DAY,
+    fingerprint="ab12",
+    chain_fingerprints=(),
+    key_fingerprint="k",
+    is_bootstrap=False,
+    certificate_id="a.b",
+)
+BOOTSTRAP = replace(ISSUED, is_bootstrap=True, certificate_id="")
+DUE = Due(Action.ENROL, NOW + 30 * DAY, "its lifetime is nearly used up")
+CONFIRMED = Deployment(VERSION.id, confirmed=NOW - DAY)
+WAITING = Outcome("vpn", NOW, OutcomeKind.WAITING, "points elsewhere", code="name-not-here")
+FAILED = Outcome("vpn", NOW, OutcomeKind.FAILED, "refused", code="acme", fix="do this")
+
+
+def known(live: CertificateSummary | None, **changes: object) -> Known:
+    plain = Known(
+        target=TARGET,
+        state=GatewayState(),
+        live=(VERSION, live) if live is not None else None,
+        deployment=CONFIRMED,
+        due=DUE,
+    )
+    return replace(plain, **changes)  # type: ignore[arg-type] # each test names fields that exist
+
+
+@pytest.mark.parametrize(
+    ("facts", "state"),
+    [
+        (known(None, deployment=None), Condition.EMPTY),
+        (known(ISSUED), Condition.TRUSTED),
+        (known(ISSUED, deployment=Deployment(VERSION.id)), Condition.UNPROVEN),
+        (known(ISSUED, target=replace(TARGET, install=InstallPlan())), Condition.UNPROVEN),
+        (known(ISSUED, deployment=Deployment(VERSION.id, error="old")), Condition.NOT_SERVED),
+        (known(replace(ISSUED, not_after=NOW)), Condition.EXPIRED),
+        (known(BOOTSTRAP), Condition.BOOTSTRAP),
+        (known(BOOTSTRAP, deployment=None), Condition.BOOTSTRAP),
+        (known(BOOTSTRAP, deployment=Deployment("000003-y", error="no")), Condition.NOT_SERVED),
+        (known(BOOTSTRAP, state=GatewayState(outcome=WAITING)), Condition.WAITING),
+        (known(BOOTSTRAP, state=GatewayState(failures=1, outcome=FAILED)), Condition.FAILING),
+        (known(BOOTSTRAP, excluded_region="cn", explanation="why"), Condition.SKIPPED),
+    ],
+)
+def test_every_condition_has_its_word(facts: Known, state: Condition) -> None:
+    found = gateway_status(facts, NOW)
+    assert found.state is state
+    assert found.words
+
+
+def test_a_trusted_gateway_is_described_in_full() -> None:
+    found = gateway_status(known(ISSUED), NOW)
+    assert (found.hostname, found.names, found.issuer) == (
+        "vpn.example.com",
+        ("vpn.example.com",),
+        "CN=Authority",
+    )
+    assert (found.served, found.served_at, found.days_left) == (True, NOW - DAY, 60)
+    assert (found.next_action, found.next_at) == (
+        "enrol: its lifetime is nearly used up",
+        NOW + 30 * DAY,
+    )
+    assert found.last_error is None
+
+
+def test_what_is_served_is_not_known_without_a_listener_to_ask() -> None:
+    found = gateway_status(known(ISSUED, target=replace(TARGET, install=InstallPlan())), NOW)
+    assert found.served is None
+
+
+def test_a_gateway_that_serves_something_else_says_so() -> None:
+    found = gateway_status(known(ISSUED, deployment=Deployment(VERSION.id, error="old")), NOW)
+    assert found.served is False
+
+
+def test_a_skipped_gateway_names_region_and_reason() -> None:
+    found = gateway_status(known(BOOTSTRAP, excluded_region="cn", explanation="below .cn"), NOW)
+    assert (found.words, found.detail) == ("skipped (region cn)", "below .cn")
+
+
+def test_the_last_error_comes_with_its_fix() -> None:
+    found = gateway_status(known(BOOTSTRAP, state=GatewayState(outcome=FAILED)), NOW)
+    assert found.last_error is not None
+    assert (found.last_error.code, found.last_error.fix) == ("acme", "do this")
+
+
+def test_an_ended_certificate_has_negative_days() -> None:
+    ended = replace(ISSUED, not_after=NOW - timedelta(hours=1))
+    assert gateway_status(known(ended), NOW).days_left == -1
+
+
+def test_json_is_versioned_and_complete() -> None:
+    statuses = [gateway_status(known(ISSUED), NOW), gateway_status(known(None), NOW)]
+    document = json.loads(as_json(statuses, now=NOW, daemon=42))
+    assert document["schema"] == 1
+    assert document["time"] == "2026-11-23T12:00:00Z"
+    assert document["daemon"] == {"running": True, "pid": 42}
+    first, second = document["gateways"]
+    assert (first["state"], first["served"], first["not_after"]) == (
+        "trusted",
+        True,
+        "2027-01-22T12:00:00Z",
+    )
+    assert (second["state"], second["days_left"]) == ("empty", None)
+
+
+def test_json_says_when_no_daemon_runs() -> None:
+    assert json.loads(as_json([], now=NOW, daemon=None))["daemon"] == {
+        "running": False,
+        "pid": None,
+    }
