@@ -115,9 +115,10 @@ def _describe_assumed(lookup: Lookup, addresses: GatewayAddresses) -> str:
 
 
 def _expectation(addresses: GatewayAddresses) -> str:
-    if addresses.expected:
-        return f" (expected {_listed(addresses.expected, ' or ')})"
-    return " (expected a public address)"
+    own = list(addresses.expected)
+    if addresses.behind_nat:
+        own.append("a public IPv4 address" if own else "a public address")
+    return f" (expected {_listed(own, ' or ')})"
 
 
 def _with_types(addresses: Sequence[str]) -> str:

@@ -1,0 +1,153 @@
+from __future__ import annotations
+
+import logging
+import socket
+import time
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import dns.message
+import dns.rcode
+import dns.rdatatype
+import dns.rrset
+import pytest
+
+from gatecert.model import Endpoint
+from gatecert.resolve.dns import Resolver
+from gatecert.resolve.lookup import Ending, Lookup
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    Handler = Callable[[dns.message.Message, str], Sequence[bytes]]
+    StartNameserver = Callable[[Handler], Endpoint]
+
+pytestmark = pytest.mark.enable_socket
+
+TIMEOUT = timedelta(seconds=3)
+ZONE: dict[tuple[str, str], list[str] | dns.rcode.Rcode | None] = {
+    ("both.example.", "A"): ["203.0.113.8", "203.0.113.7"],
+    ("both.example.", "AAAA"): ["2001:db8:0:0::1"],
+    ("old.example.", "A"): ["203.0.113.7"],
+    ("old.example.", "AAAA"): [],
+    ("empty.example.", "A"): [],
+    ("empty.example.", "AAAA"): [],
+    ("half.example.", "A"): ["203.0.113.7"],
+    ("half.example.", "AAAA"): dns.rcode.SERVFAIL,
+    ("slow.example.", "A"): ["203.0.113.7"],
+    ("slow.example.", "AAAA"): None,
+}
+
+
+def zone(query: dns.message.Message, _transport: str) -> list[bytes]:
+    question = query.question[0]
+    kind = dns.rdatatype.to_text(question.rdtype)
+    records = ZONE.get((question.name.to_text(), kind), dns.rcode.NXDOMAIN)
+    response = dns.message.make_response(query)
+    if records is None:
+        return []
+    if isinstance(records, dns.rcode.Rcode):
+        response.set_rcode(records)
+    elif records:
+        response.answer = [dns.rrset.from_text(question.name, 60, "IN", kind, *records)]
+    return [response.to_wire()]
+
+
+def test_each_name_ends_in_its_own_way(nameserver: StartNameserver) -> None:
+    server = nameserver(zone)
+    names = ["both.example", "old.example", "empty.example", "half.example", "none.example"]
+    minute = timedelta(seconds=60)
+    assert Resolver([server], TIMEOUT).look_up(names) == (
+        Lookup(
+            "both.example",
+            Ending.ADDRESSES,
+            ("203.0.113.7", "203.0.113.8", "2001:db8::1"),
+            minute,
+        ),
+        Lookup("old.example", Ending.ADDRESSES, ("203.0.113.7",), minute),
+        Lookup("empty.example", Ending.NO_ADDRESS),
+        Lookup(
+            "half.example",
+            Ending.SERVER_FAILURE,
+            ("203.0.113.7",),
+            minute,
+            detail=f"{server} answered SERVFAIL (AAAA)",
+        ),
+        Lookup("none.example", Ending.NO_SUCH_NAME),
+    )
+
+
+def test_no_names() -> None:
+    assert Resolver([], TIMEOUT).look_up([]) == ()
+
+
+def test_the_timeout_is_the_total_for_all_names(nameserver: StartNameserver) -> None:
+    server = nameserver(zone)
+    names = ["slow.example", "both.example"]
+    started = time.monotonic()
+    slow, both = Resolver([server], timedelta(seconds=0.15)).look_up(names)
+    assert time.monotonic() - started < 1.0  # a machine may be busy
+    assert both.ending is Ending.ADDRESSES
+    assert slow.ending is Ending.TIMEOUT
+    assert slow.addresses == ("203.0.113.7",)
+    assert str(server) in slow.detail
+    assert slow.detail.endswith("(AAAA)")
+
+
+def test_more_names_than_threads(nameserver: StartNameserver) -> None:
+    found = Resolver([nameserver(zone)], TIMEOUT).look_up(["old.example"] * 20)
+    assert [each.ending for each in found] == [Ending.ADDRESSES] * 20
+
+
+def test_nothing_is_cached(nameserver: StartNameserver, monkeypatch: pytest.MonkeyPatch) -> None:
+    resolver = Resolver([nameserver(zone)], TIMEOUT)
+    assert resolver.look_up(["old.example"])[0].addresses == ("203.0.113.7",)
+    monkeypatch.setitem(ZONE, ("old.example.", "A"), ["203.0.113.9"])
+    assert resolver.look_up(["old.example"])[0].addresses == ("203.0.113.9",)
+
+
+def test_the_system_file_is_read_again_when_it_changes(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG, "gatecert.resolve.dns")
+    resolv_conf = tmp_path / "resolv.conf"
+    resolver = Resolver([], timedelta(seconds=0.02), resolv_conf=resolv_conf)
+
+    def told() -> list[str]:
+        caplog.clear()
+        resolver.look_up(["boston.example.com"])
+        return [record.getMessage() for record in caplog.records]
+
+    resolv_conf.write_text("nameserver 127.0.0.2\n")
+    assert told()[0] == f"nameservers=127.0.0.2:53 file={resolv_conf}"
+    (second,) = told()
+    assert second.endswith("nameservers=127.0.0.2:53")
+    written_elsewhere = tmp_path / "new"
+    written_elsewhere.write_text("nameserver 127.0.0.3\n")
+    written_elsewhere.replace(resolv_conf)
+    assert told()[-1].endswith("nameservers=127.0.0.3:53")
+    resolv_conf.unlink()
+    assert told()[-1].endswith("nameservers=127.0.0.1:53")
+
+
+def test_a_system_file_that_makes_no_sense_is_a_failure_of_every_name(tmp_path: Path) -> None:
+    resolv_conf = tmp_path / "resolv.conf"
+    resolv_conf.write_text("nameserver gateway\n")
+    found = Resolver([], TIMEOUT, resolv_conf=resolv_conf).look_up(["a.example", "b.example"])
+    assert [each.ending for each in found] == [Ending.SERVER_FAILURE] * 2
+    assert all(str(resolv_conf) in each.detail for each in found)
+
+
+def test_a_stuck_look_up_of_a_nameserver_by_name_does_not_outlast_the_timeout(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def stuck(*_args: object, **_options: object) -> list[object]:
+        time.sleep(0.2)
+        return []
+
+    monkeypatch.setattr(socket, "getaddrinfo", stuck)
+    resolver = Resolver([Endpoint("ns.example.com", 53)], timedelta(seconds=0.02))
+    (found,) = resolver.look_up(["boston.example.com"])
+    assert found.ending is Ending.TIMEOUT
+    assert found.detail == "the nameservers' own names were not found in time"

@@ -1,0 +1,105 @@
+from __future__ import annotations
+
+import ipaddress
+from datetime import timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gatecert.resolve.lookup import Ending, Family, FamilyAnswer, combine, in_order
+
+MINUTE = timedelta(minutes=1)
+HOUR = timedelta(hours=1)
+ADDRESSES = {Family.IPV4: ("203.0.113.7",), Family.IPV6: ("2001:db8::1",)}
+
+
+def answer(family: Family, ending: Ending, detail: str = "") -> FamilyAnswer:
+    found = ADDRESSES[family] if ending is Ending.ADDRESSES else ()
+    return FamilyAnswer(family, ending, found, detail=detail)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "both"),
+    [
+        (Ending.ADDRESSES, Ending.ADDRESSES, Ending.ADDRESSES),
+        (Ending.ADDRESSES, Ending.NO_ADDRESS, Ending.ADDRESSES),
+        (Ending.ADDRESSES, Ending.NO_SUCH_NAME, Ending.ADDRESSES),
+        (Ending.ADDRESSES, Ending.SERVER_FAILURE, Ending.SERVER_FAILURE),
+        (Ending.ADDRESSES, Ending.TIMEOUT, Ending.TIMEOUT),
+        (Ending.NO_ADDRESS, Ending.NO_ADDRESS, Ending.NO_ADDRESS),
+        (Ending.NO_ADDRESS, Ending.NO_SUCH_NAME, Ending.NO_SUCH_NAME),
+        (Ending.NO_ADDRESS, Ending.SERVER_FAILURE, Ending.SERVER_FAILURE),
+        (Ending.NO_ADDRESS, Ending.TIMEOUT, Ending.TIMEOUT),
+        (Ending.NO_SUCH_NAME, Ending.NO_SUCH_NAME, Ending.NO_SUCH_NAME),
+        (Ending.NO_SUCH_NAME, Ending.SERVER_FAILURE, Ending.NO_SUCH_NAME),
+        (Ending.NO_SUCH_NAME, Ending.TIMEOUT, Ending.NO_SUCH_NAME),
+        (Ending.SERVER_FAILURE, Ending.SERVER_FAILURE, Ending.SERVER_FAILURE),
+        (Ending.SERVER_FAILURE, Ending.TIMEOUT, Ending.SERVER_FAILURE),
+        (Ending.TIMEOUT, Ending.TIMEOUT, Ending.TIMEOUT),
+    ],
+)
+def test_both_families_make_one_ending(one: Ending, other: Ending, both: Ending) -> None:
+    for first, second in ((one, other), (other, one)):
+        answers = [answer(Family.IPV4, first), answer(Family.IPV6, second)]
+        assert combine("boston.example.com", answers).ending is both
+
+
+def test_what_did_answer_is_kept_beside_a_failure() -> None:
+    answers = [answer(Family.IPV4, Ending.TIMEOUT), answer(Family.IPV6, Ending.ADDRESSES)]
+    assert combine("boston.example.com", answers).addresses == ("2001:db8::1",)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "both"),
+    [(MINUTE, HOUR, MINUTE), (HOUR, None, HOUR), (None, MINUTE, MINUTE), (None, None, None)],
+)
+def test_the_smaller_time_to_live_counts(
+    one: timedelta | None, other: timedelta | None, both: timedelta | None
+) -> None:
+    answers = [
+        FamilyAnswer(Family.IPV4, Ending.NO_ADDRESS, time_to_live=one),
+        FamilyAnswer(Family.IPV6, Ending.NO_ADDRESS, time_to_live=other),
+    ]
+    assert combine("boston.example.com", answers).time_to_live == both
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "both"),
+    [
+        ("x said no", "x said no", "x said no (A and AAAA)"),
+        ("x said no", "y said no", "x said no (A); y said no (AAAA)"),
+        ("", "y said no", "y said no (AAAA)"),
+        ("", "", ""),
+    ],
+)
+def test_each_thing_is_said_once(one: str, other: str, both: str) -> None:
+    answers = [
+        answer(Family.IPV4, Ending.TIMEOUT, one),
+        answer(Family.IPV6, Ending.TIMEOUT, other),
+    ]
+    assert combine("boston.example.com", answers).detail == both
+
+
+def test_only_the_family_that_decided_is_quoted() -> None:
+    answers = [
+        answer(Family.IPV4, Ending.ADDRESSES, "alias of b.example"),
+        answer(Family.IPV6, Ending.SERVER_FAILURE, "x answered SERVFAIL"),
+    ]
+    assert combine("boston.example.com", answers).detail == "x answered SERVFAIL (AAAA)"
+
+
+@given(st.lists(st.ip_addresses().map(str)))
+def test_addresses_are_distinct_and_in_order(addresses: list[str]) -> None:
+    ordered = [ipaddress.ip_address(each) for each in in_order(addresses)]
+    assert set(ordered) == {ipaddress.ip_address(each) for each in addresses}
+    assert len(ordered) == len(set(ordered))
+    assert ordered == sorted(ordered, key=lambda each: (each.version, int(each)))
+
+
+def test_addresses_become_canonical() -> None:
+    assert in_order(["2001:DB8:0::1", "10.0.0.10", "10.0.0.9"]) == (
+        "10.0.0.9",
+        "10.0.0.10",
+        "2001:db8::1",
+    )

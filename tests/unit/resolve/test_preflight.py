@@ -1,0 +1,247 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gatecert.model import (
+    Identifier,
+    IdentifierType,
+    NameResolution,
+    Resolution,
+    ResolutionKind,
+    Target,
+)
+from gatecert.resolve.addresses import GatewayAddresses
+from gatecert.resolve.lookup import Ending, Lookup
+from gatecert.resolve.preflight import describe_change, needs_addresses, next_look, preflight
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+NOW = datetime(2026, 11, 23, 8, tzinfo=UTC)
+SECOND = timedelta(seconds=1)
+INTERVAL = timedelta(seconds=30)
+OWN = GatewayAddresses(("203.0.113.7", "2001:db8::7"))
+
+durations = st.timedeltas(timedelta(0), timedelta(days=2))
+
+
+class FakeResolver:
+    """Knows the addresses of some names; the others do not exist."""
+
+    def __init__(self, **addresses: Sequence[str]) -> None:
+        self.addresses = addresses
+        self.asked: list[str] = []
+
+    def look_up(self, names: Sequence[str]) -> tuple[Lookup, ...]:
+        self.asked.extend(names)
+        return tuple(self._look_up(name) for name in names)
+
+    def _look_up(self, name: str) -> Lookup:
+        found = self.addresses.get(name.partition(".")[0])
+        if found is None:
+            return Lookup(name, Ending.NO_SUCH_NAME)
+        return Lookup(name, Ending.ADDRESSES, tuple(found), timedelta(minutes=1))
+
+
+def target(*identifiers: str, challenges: tuple[str, ...] = ("http-01",)) -> Target:
+    return Target(
+        "boston",
+        tuple(
+            Identifier(IdentifierType.DNS if each[-1].isalpha() else IdentifierType.IP, each)
+            for each in identifiers
+        ),
+        identifiers[0],
+        challenges=challenges,
+    )
+
+
+# --------------------------------------------------------------------------- preflight
+
+
+def test_every_name_points_here() -> None:
+    resolver = FakeResolver(boston=["203.0.113.7"], vpn=["2001:db8::7"])
+    resolution = preflight(
+        target("boston.example.com", "203.0.113.7", "vpn.example.com"), resolver, OWN, now=NOW
+    )
+    assert resolution.points_here
+    assert resolution.at == NOW
+    assert resolution.expected == OWN.expected
+    assert [each.name for each in resolution.names] == [
+        "boston.example.com",
+        "203.0.113.7",
+        "vpn.example.com",
+    ]
+    assert resolver.asked == ["boston.example.com", "vpn.example.com"]
+
+
+def test_one_wrong_name_is_enough() -> None:
+    resolver = FakeResolver(boston=["203.0.113.7"], vpn=["203.0.113.7", "2001:db8::1"])
+    resolution = preflight(target("boston.example.com", "vpn.example.com"), resolver, OWN, now=NOW)
+    assert not resolution.points_here
+    assert resolution.detail.startswith("vpn.example.com AAAA 2001:db8::1 is not an address")
+    assert "boston" not in resolution.detail
+
+
+def test_an_address_that_is_not_the_gateways() -> None:
+    resolver = FakeResolver(boston=["203.0.113.7"])
+    resolution = preflight(target("boston.example.com", "203.0.113.8"), resolver, OWN, now=NOW)
+    assert not resolution.points_here
+
+
+def test_a_wildcard_is_not_looked_up() -> None:
+    resolver = FakeResolver(boston=["203.0.113.7"])
+    both = target("boston.example.com", "*.example.com", challenges=("http-01", "dns-01"))
+    resolution = preflight(both, resolver, OWN, now=NOW)
+    assert resolver.asked == ["boston.example.com"]
+    assert resolution.points_here
+
+
+def test_with_dns_challenges_only_a_wrong_name_is_told_but_holds_up_nothing() -> None:
+    resolver = FakeResolver(boston=["198.51.100.9"], vpn=["203.0.113.7"])
+    dns_only = target("boston.example.com", "vpn.example.com", challenges=("dns-01",))
+    resolution = preflight(dns_only, resolver, OWN, now=NOW)
+    wrong, right = resolution.names
+    assert resolution.points_here
+    assert wrong.kind is ResolutionKind.ELSEWHERE
+    assert wrong.wrong == ("198.51.100.9",)
+    assert wrong.detail.endswith("[no order waits for this: dns challenges need no address]")
+    assert right.detail == "vpn.example.com resolves to 203.0.113.7, this gateway"
+    assert not wrong.required
+    assert not right.required
+
+
+def test_an_address_is_required_whatever_the_challenges() -> None:
+    resolver = FakeResolver(boston=["203.0.113.7"])
+    dns_only = target("boston.example.com", "203.0.113.8", challenges=("dns-01",))
+    assert not preflight(dns_only, resolver, OWN, now=NOW).points_here
+
+
+@pytest.mark.parametrize(
+    ("challenges", "needed"),
+    [
+        (("http-01",), True),
+        (("tls-alpn-01",), True),
+        (("dns-01",), False),
+        (("dns-01", "dns-account-01", "dns-persist-01"), False),
+        (("dns-01", "http-01"), True),
+        ((), True),
+    ],
+)
+def test_which_challenges_need_addresses(challenges: tuple[str, ...], needed: bool) -> None:
+    assert needs_addresses(target("boston.example.com", challenges=challenges)) is needed
+
+
+# --------------------------------------------------------------------------- next look
+
+
+def looked(
+    kind: ResolutionKind = ResolutionKind.ELSEWHERE,
+    *answers: str,
+    time_to_live: timedelta | None = None,
+    at: datetime = NOW,
+) -> Resolution:
+    name = NameResolution("boston.example.com", kind, answers, time_to_live=time_to_live)
+    return Resolution(at, (name,), expected=("203.0.113.7",))
+
+
+@pytest.mark.parametrize(
+    ("kind", "time_to_live", "wait"),
+    [
+        (ResolutionKind.ELSEWHERE, None, INTERVAL),
+        (ResolutionKind.ELSEWHERE, timedelta(hours=1), INTERVAL),
+        (ResolutionKind.ELSEWHERE, 7 * SECOND, 7 * SECOND),
+        (ResolutionKind.NO_SUCH_NAME, 7 * SECOND, 7 * SECOND),
+        (ResolutionKind.ELSEWHERE, timedelta(0), SECOND),
+        (ResolutionKind.TIMEOUT, None, INTERVAL),
+        (ResolutionKind.HERE, 7 * SECOND, INTERVAL),
+        (ResolutionKind.BEHIND_NAT, 7 * SECOND, INTERVAL),
+    ],
+)
+def test_when_to_look_again(
+    kind: ResolutionKind, time_to_live: timedelta | None, wait: timedelta
+) -> None:
+    resolution = looked(kind, time_to_live=time_to_live)
+    assert next_look(resolution, INTERVAL, now=NOW) == NOW + wait
+    assert next_look(resolution, INTERVAL, now=NOW + SECOND / 2) == NOW + wait
+
+
+def test_an_overdue_look_is_due_now() -> None:
+    now = NOW + timedelta(days=1)
+    assert next_look(looked(), INTERVAL, now=now) == now
+
+
+def test_a_look_in_the_future_counts_as_made_now() -> None:
+    resolution = looked(at=NOW + timedelta(days=1))
+    assert next_look(resolution, INTERVAL, now=NOW) == NOW + INTERVAL
+
+
+@given(
+    kind=st.sampled_from(ResolutionKind),
+    time_to_live=st.none() | durations,
+    interval=durations,
+    passed=st.timedeltas(-timedelta(days=2), timedelta(days=2)),
+)
+def test_the_next_look_is_neither_past_nor_late(
+    kind: ResolutionKind, time_to_live: timedelta | None, interval: timedelta, passed: timedelta
+) -> None:
+    now = NOW + passed
+    at = next_look(looked(kind, time_to_live=time_to_live), interval, now=now)
+    assert now <= at <= now + max(SECOND, interval)
+    if passed <= timedelta(0):
+        assert at >= now + SECOND
+
+
+# --------------------------------------------------------------------------- changes
+
+
+HERE_BEFORE = looked(ResolutionKind.HERE, "203.0.113.7")
+
+
+@pytest.mark.parametrize(
+    ("after", "text"),
+    [
+        (looked(ResolutionKind.HERE, "203.0.113.7", time_to_live=SECOND, at=NOW + SECOND), ""),
+        (
+            looked(ResolutionKind.ELSEWHERE, "203.0.113.7", "2001:db8::1"),
+            "boston.example.com changed from 203.0.113.7 to 2001:db8::1, 203.0.113.7",
+        ),
+        (
+            looked(ResolutionKind.NO_SUCH_NAME),
+            "boston.example.com changed from 203.0.113.7 to no such name",
+        ),
+        (
+            looked(ResolutionKind.NO_ADDRESS),
+            "boston.example.com changed from 203.0.113.7 to no address",
+        ),
+        (
+            looked(ResolutionKind.TIMEOUT, "203.0.113.7"),
+            "boston.example.com changed from 203.0.113.7 to unknown (timeout)",
+        ),
+        (
+            replace(HERE_BEFORE, expected=("203.0.113.8",)),
+            "this gateway's addresses changed from 203.0.113.7 to 203.0.113.8",
+        ),
+        (
+            replace(HERE_BEFORE, expected=()),
+            "this gateway's addresses changed from 203.0.113.7 to private ones only",
+        ),
+        (replace(HERE_BEFORE, names=()), ""),
+    ],
+)
+def test_what_has_changed(after: Resolution, text: str) -> None:
+    assert describe_change(HERE_BEFORE, after) == text
+
+
+def test_the_first_look_changes_nothing() -> None:
+    assert describe_change(None, HERE_BEFORE) == ""
+
+
+def test_the_order_of_answers_is_no_change() -> None:
+    before = looked(ResolutionKind.HERE, "203.0.113.7", "203.0.113.8")
+    assert describe_change(before, looked(ResolutionKind.HERE, "203.0.113.8", "203.0.113.7")) == ""

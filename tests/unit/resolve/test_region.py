@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+import pytest
+
+from gatecert.model import Identifier, IdentifierType, Target
+from gatecert.resolve.region import excluded_region, reason
+
+
+def target(*names: str, region: str = "") -> Target:
+    identifiers = tuple(Identifier(IdentifierType.DNS, name) for name in names)
+    return Target("boston", identifiers, names[0], region=region)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("boston.example.cn", "BOSTON.EXAMPLE.CN", "boston.example.cn.", "*.example.com.cn"),
+        *("boston.例子.中国", "boston.例子.中國", "boston。例子。中国", "cn"),
+        *("boston.xn--fsqu00a.xn--fiqs8s", "boston.xn--fsqu00a.XN--FIQZ9S"),
+    ],
+)
+@pytest.mark.parametrize("region", ["", "global", "cn"])
+def test_a_name_below_the_country_is_excluded_whatever_is_configured(
+    name: str, region: str
+) -> None:
+    assert excluded_region(target(name, region=region), ["cn"]) == "cn"
+
+
+def test_any_of_the_names_is_enough() -> None:
+    assert excluded_region(target("boston.example.com", "boston.example.cn"), ["cn"]) == "cn"
+
+
+@pytest.mark.parametrize("written", ["cn", "CN", " .cn "])
+def test_a_region_is_written_in_any_way(written: str) -> None:
+    assert excluded_region(target("boston.example.com", region="CN"), [written]) == "cn"
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["boston.example.com", "cn.example.com", "boston.xcn", "cn-boston.example.hk", "boston.co"],
+)
+@pytest.mark.parametrize("region", ["", "global", "us"])
+def test_elsewhere(name: str, region: str) -> None:
+    assert excluded_region(target(name, region=region), ["cn", "ru", ""]) == ""
+
+
+def test_nothing_is_excluded_by_an_empty_list() -> None:
+    assert excluded_region(target("boston.example.cn", region="cn"), []) == ""
+
+
+@pytest.mark.parametrize(
+    ("name", "region"),
+    [
+        ("boston.example.ru", "ru"),
+        ("boston.xn--e1afmkfd.xn--p1ai", "ru"),
+        ("boston.пример.рф", "ru"),
+        ("boston.example.co.uk", "gb"),
+        ("boston.example.ir", "ir"),
+        ("boston.example.cn", "cn"),
+    ],
+)
+def test_other_regions(name: str, region: str) -> None:
+    assert excluded_region(target(name), ["ir", "gb", "ru", "cn"]) == region
+
+
+def test_an_address_lies_in_no_country() -> None:
+    address = Identifier(IdentifierType.IP, "203.0.113.7")
+    assert excluded_region(Target("boston", (address,), "203.0.113.7"), ["7", "cn"]) == ""
+
+
+def test_the_reason_names_the_hostname_and_what_to_do() -> None:
+    assert reason("cn", target("boston.example.com", "boston.例子.中国", region="cn")) == (
+        "boston.例子.中国 lies below .中国, and region cn is never enrolled; it keeps serving its "
+        "self-signed certificate. For a trusted one set mode: custom and use: "
+        "gatecert csr boston, then gatecert import boston"
+    )
+
+
+def test_the_reason_is_the_configuration_where_no_name_is() -> None:
+    text = reason("cn", target("boston.example.com", region="cn"))
+    assert text.startswith("region cn is configured for this gateway and is never enrolled; ")
