@@ -1,0 +1,1 @@
+"""The whole story in half a minute, on a real authority, a real gateway and a real client."""
