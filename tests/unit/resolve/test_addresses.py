@@ -73,6 +73,7 @@ def test_configured_addresses_need_no_look_at_the_interfaces(
 def test_what_is_found_on_the_interfaces(
     found: Sequence[str],
     expected: Sequence[str],
+    *,
     behind_nat: bool,
 ) -> None:
     assert choose([], [*LOOPBACK, *found]) == GatewayAddresses(tuple(expected), behind_nat)

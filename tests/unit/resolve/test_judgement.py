@@ -154,8 +154,8 @@ def test_behind_nat_with_a_public_ipv6_address() -> None:
             Ending.NO_ADDRESS,
             "alias of b.example (A and AAAA)",
             (
-                f"{NAME} exists in DNS but has no A or AAAA record: alias of b.example (A and AAAA); "
-                "check the dynamic-DNS client, or add one for 203.0.113.7"
+                f"{NAME} exists in DNS but has no A or AAAA record: alias of b.example (A and AAAA)"
+                "; check the dynamic-DNS client, or add one for 203.0.113.7"
             ),
         ),
         (
@@ -170,8 +170,8 @@ def test_behind_nat_with_a_public_ipv6_address() -> None:
             Ending.TIMEOUT,
             "192.0.2.53:53 did not answer (A and AAAA)",
             (
-                f"{NAME} could not be looked up in time: 192.0.2.53:53 did not answer (A and AAAA); "
-                "check the network and resolver.nameservers"
+                f"{NAME} could not be looked up in time: 192.0.2.53:53 did not answer (A and AAAA)"
+                "; check the network and resolver.nameservers"
             ),
         ),
     ],

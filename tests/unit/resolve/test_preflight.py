@@ -133,7 +133,7 @@ def test_an_address_is_required_whatever_the_challenges() -> None:
         ((), True),
     ],
 )
-def test_which_challenges_need_addresses(challenges: tuple[str, ...], needed: bool) -> None:
+def test_which_challenges_need_addresses(challenges: tuple[str, ...], *, needed: bool) -> None:
     assert needs_addresses(target("boston.example.com", challenges=challenges)) is needed
 
 
