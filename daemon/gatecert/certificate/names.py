@@ -1,0 +1,65 @@
+"""What a certificate is called: the names in it, and the name by which an operator is told of it.
+
+Pure. Subjects and issuers are written by authorities, so their text is cleaned before it is shown.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cryptography import x509
+from cryptography.x509.oid import NameOID
+
+from gatecert.errors import clean
+from gatecert.model import Identifier, IdentifierType
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+_LONGEST_LABEL = 120
+
+
+def identifiers_of(certificate: x509.Certificate) -> tuple[Identifier, ...]:
+    """The DNS names and addresses in subjectAltName, in order, without repetition."""
+    try:
+        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except x509.ExtensionNotFound:
+        return ()
+    found: dict[Identifier, None] = {}
+    for name in names:
+        if isinstance(name, x509.DNSName):
+            found[Identifier(IdentifierType.DNS, name.value.lower())] = None
+        elif isinstance(name, x509.IPAddress):
+            found[Identifier(IdentifierType.IP, str(name.value))] = None
+    return tuple(found)
+
+
+def name_text(name: x509.Name) -> str:
+    """A distinguished name as RFC 4514 text, cleaned."""
+    return clean(name.rfc4514_string())
+
+
+def short_name(name: x509.Name) -> str:
+    """The common name, or the whole distinguished name where there is none; cleaned."""
+    common_names = name.get_attributes_for_oid(NameOID.COMMON_NAME)
+    if len(common_names) == 1:
+        return clean(str(common_names[0].value), _LONGEST_LABEL)
+    return clean(name.rfc4514_string(), _LONGEST_LABEL)
+
+
+def label(certificate: x509.Certificate) -> str:
+    """A certificate as an error names it: by subject, else by first name, else by serial."""
+    text = clean(certificate.subject.rfc4514_string(), _LONGEST_LABEL)
+    if not text:
+        identifiers = identifiers_of(certificate)
+        text = (
+            clean(identifiers[0].value, _LONGEST_LABEL)
+            if identifiers
+            else f"serial {certificate.serial_number:x}"
+        )
+    return f"'{text}'"
+
+
+def instant(moment: datetime) -> str:
+    """An instant as an error shows it."""
+    return moment.strftime("%Y-%m-%d %H:%M:%S UTC")

@@ -1,0 +1,108 @@
+"""The rules that every certificate of a chain has to keep: dates, signature and key. Pure.
+
+Signatures with MD5 and SHA-1 can be forged (RFC 6151, RFC 9155); key sizes are those of the
+CA/Browser Forum Baseline Requirements section 6.1.5.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+
+from gatecert.certificate.names import instant, label
+from gatecert.errors import CertificateError
+
+if TYPE_CHECKING:
+    from cryptography.x509 import Certificate
+
+SMALLEST_MODULUS = 2048  # bits
+
+_CURVES = (ec.SECP256R1, ec.SECP384R1, ec.SECP521R1)
+_FORGEABLE_HASHES = (hashes.MD5, hashes.SHA1)
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """The instant at which certificates are judged, and how wrong it may be.
+
+    Attributes:
+        now: Aware UTC.
+        skew: A certificate that begins this much later is taken all the same.
+    """
+
+    now: datetime
+    skew: timedelta
+
+    def check(self, certificate: Certificate, what: str) -> str:
+        """Refuse a certificate that is not valid now.
+
+        Args:
+            certificate: The certificate.
+            what: What it is in the chain, for the message.
+
+        Returns:
+            A note when it begins only after ``now``, else nothing.
+        """
+        begin, end = certificate.not_valid_before_utc, certificate.not_valid_after_utc
+        if end < self.now:
+            raise CertificateError(
+                f"{what} {label(certificate)} ended on {instant(end)}",
+                fix="have a new one issued; if it is new, check this machine's clock, which says"
+                f" {instant(self.now)}",
+            )
+        if begin > self.now + self.skew:
+            raise CertificateError(
+                f"{what} {label(certificate)} is not valid before {instant(begin)}",
+                fix=f"check this machine's clock, which says {instant(self.now)}",
+            )
+        if begin > self.now:
+            return (
+                f"{what} {label(certificate)} begins on {instant(begin)}, slightly in the future:"
+                " this machine's clock may be slow"
+            )
+        return ""
+
+
+def is_forgeable(certificate: Certificate) -> bool:
+    """Whether the signature on a certificate is made with MD5 or SHA-1."""
+    return isinstance(certificate.signature_hash_algorithm, _FORGEABLE_HASHES)
+
+
+def check_signature_algorithm(certificate: Certificate, what: str) -> None:
+    """Refuse signatures that can be forged.
+
+    Raises:
+        CertificateError: It is signed with MD5 or SHA-1.
+    """
+    if is_forgeable(certificate):
+        raise CertificateError(
+            f"{what} {label(certificate)} is signed with MD5 or SHA-1, which can be forged",
+            fix="have it issued anew with SHA-256",
+        )
+
+
+def check_key(certificate: Certificate, what: str) -> None:
+    """Refuse keys that are too weak, and curves that TLS clients do not know.
+
+    Raises:
+        CertificateError: The certificate has such a key.
+    """
+    public_key = certificate.public_key()
+    if isinstance(public_key, rsa.RSAPublicKey) and public_key.key_size < SMALLEST_MODULUS:
+        raise CertificateError(
+            f"{what} {label(certificate)} has an RSA key of {public_key.key_size} bits: at least"
+            f" {SMALLEST_MODULUS} are needed",
+            fix="have it issued for a new, longer key",
+        )
+    if isinstance(public_key, ec.EllipticCurvePublicKey) and not isinstance(
+        public_key.curve, _CURVES
+    ):
+        raise CertificateError(
+            f"{what} {label(certificate)} has a key on the curve {public_key.curve.name}, which"
+            " TLS clients do not know",
+            fix="have it issued for a new key of type ecdsa-p256",
+        )
