@@ -30,7 +30,8 @@ BINARIES = PROJECT / ".cache" / "pebble"
 CONFIGURATION = PROJECT / "pebble" / "config.json"
 
 HTTP_TIMEOUT = 5.0  # seconds
-ORDER_PLACED = re.compile(r"There are now \d+ orders in the db|Added order ")
+ORDER_PLACED = re.compile(r'Added order "')
+CERTIFICATE_ISSUED = re.compile(r"Issued certificate serial (\w+)")
 REQUEST = re.compile(r"(GET|HEAD|POST) (\S+) -> calling handler")
 
 
@@ -59,7 +60,8 @@ class PebbleOptions:
         reused_authorizations: Percentage of valid authorizations that a new order gets again.
         chain_length: Number of intermediates.
         alternate_roots: Number of further chains that are offered.
-        retry_after: Seconds that authorizations and orders ask to wait between polls.
+        retry_after: Seconds that authorizations and orders ask to wait between polls; 0 asks for
+            nothing.
         external_accounts: HMAC keys (base64url) by key identifier; not empty makes binding
             compulsory (RFC 8555 section 7.3.4).
     """
@@ -70,7 +72,7 @@ class PebbleOptions:
     reused_authorizations: int = 50
     chain_length: int = 1
     alternate_roots: int = 0
-    retry_after: int = 1
+    retry_after: int = 0
     external_accounts: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -211,6 +213,10 @@ class Pebble:
     def orders(self) -> int:
         """How many orders were placed, over all starts; refused requests do not count."""
         return len(ORDER_PLACED.findall(self.process.output))
+
+    def certificates(self) -> int:
+        """How many certificates were issued, over all starts."""
+        return len(CERTIFICATE_ISSUED.findall(self.process.output))
 
     def __enter__(self) -> Self:
         try:
