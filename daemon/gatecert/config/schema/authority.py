@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, ClassVar
 from urllib.parse import urlsplit
 
 from pydantic import Field, PlainValidator, WithJsonSchema
@@ -83,7 +83,9 @@ class AuthoritySettings(Settings):
     ``name`` is its key in ``authorities``; it is not written a second time.
     """
 
-    name: str = Field(default="", description="The key.")
+    unwritten: ClassVar[frozenset[str]] = frozenset({"name"})
+
+    name: Text = Field(default="", description="The key.")
     directory_url: DirectoryURL = Field(description="URL of the ACME directory, https only.")
     contact: tuple[MailAddress, ...] = Field(
         default=(), description="Mail addresses at which the authority may reach you."

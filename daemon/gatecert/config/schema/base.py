@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from enum import StrEnum
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, ClassVar, Final, TypeVar
 
 from pydantic import (
     BaseModel,
@@ -39,6 +39,9 @@ class Settings(BaseModel):
         validate_by_alias=True,
         validate_by_name=True,
     )
+
+    unwritten: ClassVar[frozenset[str]] = frozenset()
+    """Fields that the operator does not write: they follow from where the group stands."""
 
     @model_validator(mode="before")
     @classmethod

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from pydantic import Field, PlainSerializer, PlainValidator, WithJsonSchema
 
@@ -155,7 +155,9 @@ class GatewaySettings(Settings):
     ``name`` is its key in ``gateways``; it is not written a second time.
     """
 
-    name: str = Field(default="", description="The key.")
+    unwritten: ClassVar[frozenset[str]] = frozenset({"name"})
+
+    name: Text = Field(default="", description="The key.")
     hostname: GatewayHostName = Field(description="DNS name by which clients reach the gateway.")
     alternative_names: tuple[AnyName, ...] = Field(
         default=(), description="More DNS names or IP addresses for the certificate."

@@ -1,0 +1,205 @@
+"""What keys have to do with one another.
+
+Every check names the keys it rests on, so that one wrong key is not reported a second time by what
+merely follows from it.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+from gatecert.config.finding import Finding, nearest
+from gatecert.config.names import private_zone
+from gatecert.config.schema import ChallengeKind
+from gatecert.config.target import challenges, identifiers, set_up
+from gatecert.model import IdentifierType, Mode
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from gatecert.config.finding import Location
+    from gatecert.config.schema import Configuration, Dns01Settings, GatewaySettings
+
+SECRET_OPTION: Final = re.compile(r"token|secret|passw|key$", re.IGNORECASE)
+COUNTRY_ZONES: Final = {"cn": {"cn", "xn--fiqs8s", "xn--fiqz9s"}}
+"""Top-level domains of a region, where they are more than the region's own two letters."""
+
+
+def findings(configuration: Configuration) -> Iterator[Finding]:
+    """Everything that is wrong although each key by itself is right."""
+    yield from _names(configuration)
+    yield from _http_01(configuration)
+    yield from _dns_01(configuration.challenges.dns_01)
+    yield from _duplicates(configuration)
+    for gateway in configuration.gateways.values():
+        yield from _members(gateway)
+        yield from _authorities(gateway, configuration)
+        if gateway.mode is Mode.AUTOMATIC:
+            yield from _public(gateway)
+            yield from _challenges(gateway, configuration)
+
+
+def _names(configuration: Configuration) -> Iterator[Finding]:
+    """A group's name is the key it stands under, written nowhere else."""
+    groups = (("authorities", configuration.authorities), ("gateways", configuration.gateways))
+    for group, entries in groups:
+        for key, entry in entries.items():
+            if entry.name != key:
+                yield Finding((group, key, "name"), "unknown key; the name is the key above it")
+    if not configuration.gateways:
+        yield Finding(("gateways",), "names no gateway; write at least one")
+
+
+def _http_01(configuration: Configuration) -> Iterator[Finding]:
+    http_01 = configuration.challenges.http_01
+    listen, webroot = (("challenges", "http-01", key) for key in ("listen", "webroot"))
+    if http_01.webroot is not None and "listen" in http_01.model_fields_set:
+        what = "cannot stand beside listen: either a web server answers, or gatecert does"
+        yield Finding(webroot, what, (listen,))
+    elif http_01.webroot is None and not http_01.listen:
+        yield Finding(listen, "is empty; write addresses such as 0.0.0.0:80, or a webroot instead")
+    tls_alpn_01 = configuration.challenges.tls_alpn_01
+    if tls_alpn_01 is not None and not tls_alpn_01.listen:
+        where = ("challenges", "tls-alpn-01", "listen")
+        yield Finding(where, "is empty; write addresses such as 0.0.0.0:443")
+
+
+def _dns_01(dns_01: Dns01Settings | None) -> Iterator[Finding]:
+    """Each provider has keys of its own."""
+    if dns_01 is None:
+        return
+    here: Location = ("challenges", "dns-01")
+    provider = (*here, "provider")
+    own = {"rfc2136": {"server", "tsig"}, "exec": {"command", "command_timeout"}}
+    wanted = {"rfc2136": ("server", dns_01.server), "exec": ("command", dns_01.command)}
+    mine = own.get(dns_01.provider, {"options", "credentials"})
+    for key in ("server", "tsig", "command", "command_timeout", "options", "credentials"):
+        if key in dns_01.model_fields_set and key not in mine:
+            what = f"has no meaning for provider {dns_01.provider}; leave it out"
+            yield Finding((*here, key), what, (provider,))
+    key, value = wanted.get(dns_01.provider, ("", True))
+    if not value:
+        what = f"must be given for provider {dns_01.provider}"
+        yield Finding((*here, key), what, (provider,))
+    for option in dns_01.options:
+        if SECRET_OPTION.search(option):
+            what = "is a secret; write it to a file and name the file below credentials instead"
+            yield Finding((*here, "options", option), what)
+
+
+def _duplicates(configuration: Configuration) -> Iterator[Finding]:
+    """Two gateways may share neither their hostname nor a file they write."""
+    seen: dict[str, Location] = {}
+    for gateway in configuration.gateways.values():
+        here: Location = ("gateways", gateway.name)
+        said = {gateway.hostname: (*here, "hostname")}
+        for index, copy in enumerate(gateway.install.copy_to):
+            where = (*here, "install", "copy_to", index, "path")
+            first = seen.get(str(copy.path), said.get(str(copy.path)))
+            if first is not None:
+                yield Finding(where, f"is already written by {_spoken(first)}", (first,))
+            said[str(copy.path)] = where
+        first = seen.get(gateway.hostname)
+        if first is not None:
+            what = (
+                f"{gateway.hostname} is already the hostname of {_spoken(first)}; name every host "
+                f"once, and put further listeners under its install.verify"
+            )
+            yield Finding((*here, "hostname"), what, (first,))
+        seen = said | seen
+
+
+def _spoken(location: Location) -> str:
+    return f"gateway {location[1]}"
+
+
+def _members(gateway: GatewaySettings) -> Iterator[Finding]:
+    """A pair shares the hostname; each member has a name of its own besides (custom mode only)."""
+    here: Location = ("gateways", gateway.name)
+    members, member = (*here, "members"), (*here, "member")
+    if gateway.members and gateway.mode is not Mode.CUSTOM:
+        what = "are for mode custom; an authority cannot tell the hosts of a pair apart"
+        yield Finding(members, what, ((*here, "mode"),))
+    if gateway.member is not None and gateway.member not in gateway.members:
+        hint = nearest(gateway.member, gateway.members, "add it there")
+        yield Finding(member, f"{gateway.member} is none of the members; {hint}", (members,))
+    taken = {gateway.hostname: "the shared hostname"}
+    for name, settings in gateway.members.items():
+        if settings.common_name in taken:
+            what = f"is also {taken[settings.common_name]}; each host needs a name of its own"
+            yield Finding((*members, name, "common_name"), what, ((*here, "hostname"), members))
+        taken.setdefault(settings.common_name, f"the name of member {name}")
+
+
+def _authorities(gateway: GatewaySettings, configuration: Configuration) -> Iterator[Finding]:
+    """Those named exist, and an automatic gateway that may enrol has one."""
+    here: Location = ("gateways", gateway.name)
+    for index, name in enumerate(gateway.authorities):
+        if name not in configuration.authorities:
+            hint = nearest(name, configuration.authorities, "add it there")
+            what = f"{name} is not among the authorities; {hint}"
+            yield Finding((*here, "authorities", index), what, (("authorities", name),))
+    automatic = gateway.mode is Mode.AUTOMATIC
+    if automatic and not configuration.authorities and not _excluded(gateway, configuration):
+        what = f"must name one, for gateway {gateway.name} is to be enrolled (mode automatic)"
+        depends = tuple((*here, key) for key in ("mode", "region", "hostname", "authorities"))
+        yield Finding(("authorities",), what, (*depends, ("excluded_regions",)))
+
+
+def _excluded(gateway: GatewaySettings, configuration: Configuration) -> bool:
+    """Whether a gateway plainly is in a region that is never enrolled."""
+    if gateway.region is not None:
+        return gateway.region in configuration.excluded_regions
+    zone = gateway.hostname.rpartition(".")[2]
+    return any(
+        zone in COUNTRY_ZONES.get(region, {region}) for region in configuration.excluded_regions
+    )
+
+
+def _public(gateway: GatewaySettings) -> Iterator[Finding]:
+    """No authority issues for names that only exist in a private network."""
+    here: Location = ("gateways", gateway.name)
+    alternatives = (
+        ((*here, "alternative_names", index), name.value)
+        for index, name in enumerate(gateway.alternative_names)
+        if name.type is IdentifierType.DNS
+    )
+    for where, name in (((*here, "hostname"), gateway.hostname), *alternatives):
+        zone = private_zone(name)
+        if zone:
+            reason = "has no domain" if zone == name else f"lies in the private zone {zone}"
+            what = (
+                f"{name} {reason}, so no authority can issue for it; write a public DNS name, or "
+                f"set mode: custom"
+            )
+            yield Finding(where, what, ((*here, "mode"),))
+
+
+def _challenges(gateway: GatewaySettings, configuration: Configuration) -> Iterator[Finding]:
+    """Each kind named is set up, and some kind can show control over each name."""
+    here: Location = ("gateways", gateway.name)
+    ready = set_up(configuration.challenges)
+    where = (*here, "challenge")
+    for kind in gateway.challenge:
+        if kind not in ready:
+            needed: Location = ("challenges", kind.value)
+            yield Finding(where, f"{kind} is not set up; write challenges: {kind}", (needed,))
+    kinds = challenges(gateway, configuration.challenges)
+    names = identifiers(gateway)
+    depends: tuple[Location, ...] = (
+        (*here, "hostname"),
+        (*here, "alternative_names"),
+        ("challenges",),
+    )
+    wildcard = next((name for name in names if name.is_wildcard), None)
+    address = next((name for name in names if name.type is IdentifierType.IP), None)
+    if wildcard is not None and address is not None:
+        what = f"{wildcard} needs dns-01 and {address} cannot have it; make two gateways of them"
+        yield Finding((*here, "alternative_names"), what, depends)
+    elif wildcard is not None and ChallengeKind.DNS_01 not in kinds:
+        what = f"the wildcard {wildcard} needs dns-01, set up below challenges; no other kind will"
+        yield Finding(where, what, depends)
+    elif address is not None and set(kinds) == {ChallengeKind.DNS_01.value}:
+        what = f"dns-01 cannot show control over the address {address}; add http-01"
+        yield Finding(where, what, depends)

@@ -1,0 +1,85 @@
+"""Every key of the schema with its place, for error messages and for the generated documents."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, get_args, get_origin
+
+from pydantic.fields import FieldInfo
+
+from gatecert.config.schema import Configuration, Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from gatecert.config.finding import Location
+
+NAME: Final = "NAME"
+ITEM: Final = "[]"
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """One key that may be written.
+
+    Attributes:
+        path: Steps from the top; ``NAME`` for a name of the operator's choice, ``[]`` for an item.
+        field: What the schema says about it.
+        group: The settings below it, if it has any.
+    """
+
+    path: tuple[str, ...]
+    field: FieldInfo
+    group: type[Settings] | None
+
+    @property
+    def name(self) -> str:
+        """The key itself."""
+        return self.path[-1]
+
+
+def keys(group: type[Settings] = Configuration, path: tuple[str, ...] = ()) -> Iterator[Key]:
+    """All keys below a group of settings, in the order of the schema."""
+    for name, field in written(group).items():
+        key = Key((*path, name), field, settings_in(field.annotation))
+        yield key
+        if key.group is not None:
+            yield from keys(key.group, (*key.path, *step_into(field.annotation)))
+
+
+def written(group: type[Settings]) -> dict[str, FieldInfo]:
+    """The fields of a group by the names that operators write."""
+    return {
+        field.alias or name: field
+        for name, field in group.model_fields.items()
+        if name not in group.unwritten
+    }
+
+
+def group_at(location: Location) -> type[Settings] | None:
+    """The settings that a location is a group of; None where it is none or unknown."""
+    group: type[Settings] | None = Configuration
+    chosen = False  # whether the next step is a name of the operator's choice, or an index
+    for step in location:
+        if chosen:
+            chosen = False
+            continue
+        field = written(group).get(str(step)) if group is not None else None
+        if field is None:
+            return None
+        group, chosen = settings_in(field.annotation), bool(step_into(field.annotation))
+    return None if chosen else group
+
+
+def settings_in(annotation: object) -> type[Settings] | None:
+    """The group of settings inside an annotation; there is never more than one."""
+    if isinstance(annotation, type) and issubclass(annotation, Settings):
+        return annotation
+    inside = (settings_in(argument) for argument in get_args(annotation))
+    return next((group for group in inside if group is not None), None)
+
+
+def step_into(annotation: object) -> tuple[str, ...]:
+    """The step between a key and the keys of its entries, if it holds several entries."""
+    origin = get_origin(annotation)
+    return (NAME,) if origin is dict else (ITEM,) if origin is tuple else ()

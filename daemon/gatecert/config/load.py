@@ -1,0 +1,99 @@
+"""Loading a configuration: everything that is wrong is said at once, each with its line.
+
+Checking goes on behind the first error. Keys that are wrong by themselves are taken out, and what
+is left is checked for what keys have to do with one another, leaving out what would only follow
+from the errors already found.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from pydantic import ValidationError
+
+from gatecert.config import consistency, files
+from gatecert.config.document import read
+from gatecert.config.schema import Configuration
+from gatecert.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from gatecert.config.finding import Finding, Location
+    from gatecert.config.tree import Plain
+
+logger = logging.getLogger(__name__)
+
+
+def load(path: Path, *, check_files: bool = True) -> Configuration:
+    """Read and check a configuration file.
+
+    Args:
+        path: The file. Relative paths in it start at its directory.
+        check_files: Whether the files it names must be there and fit for use.
+
+    Raises:
+        ConfigurationError: With every problem there is, in the order of the lines.
+    """
+    document = read(path)
+    directory = path.absolute().parent
+    configuration, found, wrong = _validate(document.plain(), directory)
+    if configuration is not None:
+        more = list(consistency.findings(configuration))
+        if check_files:
+            more.extend(files.findings(configuration))
+        found.extend(finding for finding in more if not finding.touches(wrong))
+    problems = [*document.problems]
+    problems += [document.problem(finding.location, finding.what) for finding in found]
+    if problems or configuration is None:
+        problems.sort(key=lambda problem: int(problem.where.rpartition(":")[2]))
+        raise ConfigurationError(list(dict.fromkeys(problems)))
+    logger.debug("configuration loaded file=%s gateways=%d", path, len(configuration.gateways))
+    return configuration
+
+
+def _validate(
+    written: dict[str, Plain], directory: Path
+) -> tuple[Configuration | None, list[Finding], list[Location]]:
+    """The configuration without what is wrong in it, if anything is left; what is wrong; where."""
+    found: list[Finding] = []
+    wrong: list[Location] = []
+    while True:  # each turn leaves less of it
+        try:
+            configuration = Configuration.model_validate(
+                written, context={"directory": directory}, by_alias=True, by_name=False
+            )
+        except ValidationError as error:
+            from gatecert.config import explain  # noqa: PLC0415 - only for those who erred
+
+            new = explain.findings(error)
+            # Taking out a key can only make its group incomplete: that was not the operator.
+            found.extend(finding for finding in new if not finding.touches(wrong))
+            missing = {details["loc"] for details in error.errors() if details["type"] == "missing"}
+            spoilt = [
+                finding.location[:-1] if finding.location in missing else finding.location
+                for finding in new
+            ]
+            wrong.extend(finding.location for finding in new)
+            left = {} if () in spoilt else _without(written, spoilt)
+            if not left or left == written:
+                return None, found, wrong
+            written = left
+        else:
+            return configuration, found, wrong
+
+
+def _without(written: dict[str, Plain], locations: Iterable[Location]) -> dict[str, Plain]:
+    """The same without some keys; a list goes as a whole, lest its other items change place."""
+    below: dict[str | int, list[Location]] = {}
+    for location in locations:
+        below.setdefault(location[0], []).append(location[1:])
+    result: dict[str, Plain] = {}
+    for key, value in written.items():
+        if key not in below:
+            result[key] = value
+        elif () not in below[key] and isinstance(value, dict):
+            result[key] = _without(value, below[key])
+    return result

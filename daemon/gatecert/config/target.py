@@ -1,0 +1,100 @@
+"""From settings to the ``Target`` of each gateway, which is all that the pipeline gets to see."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from gatecert.config.names import for_people
+from gatecert.config.schema import ChallengeKind
+from gatecert.model import (
+    FileCopy,
+    Identifier,
+    IdentifierType,
+    InstallPlan,
+    KeyPolicy,
+    Mode,
+    RenewalPolicy,
+    Target,
+)
+
+if TYPE_CHECKING:
+    from gatecert.config.schema import (
+        ChallengeSettings,
+        Configuration,
+        GatewaySettings,
+        InstallSettings,
+    )
+
+
+def targets(configuration: Configuration) -> tuple[Target, ...]:
+    """The gateways, in the order in which they were written."""
+    return tuple(target(gateway, configuration) for gateway in configuration.gateways.values())
+
+
+def target(gateway: GatewaySettings, configuration: Configuration) -> Target:
+    """One gateway, with what it takes over from the rest of the configuration."""
+    automatic = gateway.mode is Mode.AUTOMATIC
+    authorities = gateway.authorities or tuple(configuration.authorities)
+    return Target(
+        name=gateway.name,
+        identifiers=identifiers(gateway),
+        display_name=for_people(gateway.hostname),
+        mode=gateway.mode,
+        region=gateway.region or "",
+        addresses=gateway.addresses,
+        authorities=tuple(dict.fromkeys(authorities)) if automatic else (),
+        challenges=challenges(gateway, configuration.challenges),
+        key=KeyPolicy(type=gateway.key.type, reuse=gateway.key.reuse),
+        install=_install_plan(gateway.install),
+        renewal=RenewalPolicy(
+            renewal_info=gateway.renewal.renewal_info, remaining=gateway.renewal.remaining
+        ),
+    )
+
+
+def identifiers(gateway: GatewaySettings) -> tuple[Identifier, ...]:
+    """The hostname first, then the alternative names, none of them twice."""
+    hostname = Identifier(IdentifierType.DNS, gateway.hostname)
+    return tuple(dict.fromkeys((hostname, *gateway.alternative_names)))
+
+
+def challenges(gateway: GatewaySettings, settings: ChallengeSettings) -> tuple[str, ...]:
+    """The kinds of challenge to try, in order.
+
+    ``auto`` is every kind that is set up and can show control over all of the names: only dns-01
+    can for wildcards (RFC 8555 section 8.4), and it cannot for addresses (RFC 8738 section 7).
+    """
+    if gateway.challenge:
+        return tuple(kind.value for kind in gateway.challenge)
+    names = identifiers(gateway)
+    kinds = set_up(settings)
+    if any(name.is_wildcard for name in names):
+        kinds = [kind for kind in kinds if kind is ChallengeKind.DNS_01]
+    if any(name.type is IdentifierType.IP for name in names):
+        kinds = [kind for kind in kinds if kind is not ChallengeKind.DNS_01]
+    return tuple(kind.value for kind in kinds)
+
+
+def set_up(settings: ChallengeSettings) -> list[ChallengeKind]:
+    """The kinds of challenge that have what they need; http-01 needs nothing."""
+    settings_of = {
+        ChallengeKind.HTTP_01: settings.http_01,
+        ChallengeKind.TLS_ALPN_01: settings.tls_alpn_01,
+        ChallengeKind.DNS_01: settings.dns_01,
+    }
+    return [kind for kind in ChallengeKind if settings_of[kind] is not None]
+
+
+def _install_plan(install: InstallSettings) -> InstallPlan:
+    return InstallPlan(
+        reload=install.reload,
+        reload_timeout=install.reload_timeout,
+        verify=install.verify,
+        verify_timeout=install.verify_timeout,
+        copies=tuple(
+            FileCopy(copy.path, copy.contents, copy.owner, copy.group, copy.mode)
+            for copy in install.copy_to
+        ),
+        key_group=install.key_group,
+        keep_versions=install.keep_versions,
+    )
