@@ -1,0 +1,170 @@
+"""Our account with an authority (RFC 8555 section 7.3): one, made once, found again when lost.
+
+- The key is on the disk before the authority hears of it, so that no account is ever lost.
+- Whoever still has the key still has the account: ``account.json`` lost or damaged is no reason to
+  make another one (authorities limit how many they make), nor to spend an external account
+  binding, which some accept only once. So the authority is asked for the key's account first.
+- Without the operator's word that the terms of service are agreed to, nothing is made.
+- Contact addresses are sent again when the configuration has others.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from gatecert.errors import AccountMissingError, AuthorityError, TermsNotAgreedError, clean
+from gatecert.model import Account
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from gatecert.authority.client import Client
+    from gatecert.authority.resources import Directory
+    from gatecert.config.schema.authority import AuthoritySettings, ExternalAccountSettings
+    from gatecert.deadline import Deadline
+    from gatecert.store.protocol import AccountStore
+
+logger = logging.getLogger(__name__)
+
+MAIL = "mailto:"
+
+
+class AccountDesk:
+    """Finds, makes and mends our account with one authority; one thread at a time.
+
+    Args:
+        settings: The authority, as configured.
+        accounts: Where accounts are kept.
+        client: The way to the authority.
+    """
+
+    def __init__(self, settings: AuthoritySettings, accounts: AccountStore, client: Client) -> None:
+        self._settings = settings
+        self._accounts = accounts
+        self._client = client
+        self._lock = threading.Lock()
+        self._forgotten: set[str] = set()
+
+    def sign_in(self, deadline: Deadline) -> Account:
+        """The account to order with; made if there is none.
+
+        Raises:
+            TermsNotAgreedError: It would have to be made, and the terms are not agreed to.
+            AuthorityError: The authority cannot be asked, or refuses.
+            StorageError: The account cannot be kept; nothing was made.
+        """
+        with self._lock:
+            account = self._accounts.account(self._settings.name)
+            if account is None or not self._is_usable(account):
+                account = self._register(account, deadline)
+            return self._with_current_contact(account, deadline)
+
+    def forget(self, account: Account) -> None:
+        """The authority no longer knows this account; the next `sign_in` keeps only its key."""
+        with self._lock:
+            self._forgotten.add(account.url)
+
+    def _is_usable(self, account: Account) -> bool:
+        here = account.directory_url == self._settings.directory_url
+        return bool(account.url) and here and account.url not in self._forgotten
+
+    def _register(self, known: Account | None, deadline: Deadline) -> Account:
+        contact = self._contact()
+        if known is None:
+            key = self._new_key()
+            url = self._make(key, contact, deadline)
+        else:
+            key = known.private_key
+            try:
+                url = self._client.find_account(key, deadline)
+                logger.info("account found again authority=%s url=%s", self._settings.name, url)
+                contact = known.contact
+            except AccountMissingError:
+                url = self._make(key, contact, deadline)
+        account = Account(key, url, self._settings.directory_url, contact)
+        self._accounts.save_account(self._settings.name, account)
+        self._forgotten.discard(url)
+        return account
+
+    def _new_key(self) -> bytes:
+        """An ES256 key, durable; another process that was quicker wins."""
+        from cryptography.hazmat.primitives import serialization  # noqa: PLC0415 - once in a life
+        from cryptography.hazmat.primitives.asymmetric import ec  # noqa: PLC0415
+
+        key = ec.generate_private_key(ec.SECP256R1()).private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+        self._accounts.save_account(self._settings.name, Account(key))
+        kept = self._accounts.account(self._settings.name)
+        return kept.private_key if kept is not None else key
+
+    def _make(self, key: bytes, contact: Sequence[str], deadline: Deadline) -> str:
+        directory = self._client.directory(deadline)
+        self._require_terms(directory)
+        binding = self._binding(directory, key, deadline)
+        url = self._client.new_account(key, contact, deadline, binding=binding)
+        logger.info("account made authority=%s url=%s", self._settings.name, url)
+        return url
+
+    def _require_terms(self, directory: Directory) -> None:
+        if directory.terms_of_service and not self._settings.terms_of_service_agreed:
+            name = self._settings.name
+            raise TermsNotAgreedError(
+                f"{self._client.label} makes no account unless you agree to its terms of service",
+                fix=f"read {clean(directory.terms_of_service, 1000)} and set "
+                f"authorities.{name}.terms_of_service_agreed: true",
+            )
+
+    def _binding(
+        self, directory: Directory, key: bytes, deadline: Deadline
+    ) -> Mapping[str, Any] | None:
+        external = self._settings.external_account
+        where = f"authorities.{self._settings.name}.external_account"
+        if external is None:
+            if directory.external_account_required:
+                raise AuthorityError(
+                    f"{self._client.label} makes accounts only for those it knows already",
+                    fix=f"get a key from it and set {where}",
+                )
+            return None
+        secret = _read_secret(external, where)
+        try:
+            return self._client.external_account_binding(
+                key, external.key_id, secret, external.algorithm.value, deadline
+            )
+        except ValueError:
+            raise AuthorityError(
+                f"the key in {external.hmac_key_file} is not base64url text",
+                fix=f"put the key that the authority gave you into {where}.hmac_key_file",
+            ) from None  # the cause would quote the secret
+
+    def _with_current_contact(self, account: Account, deadline: Deadline) -> Account:
+        contact = self._contact()
+        if contact == account.contact:
+            return account
+        self._client.update_contact(account, contact, deadline)
+        account = replace(account, contact=contact)
+        self._accounts.save_account(self._settings.name, account)
+        logger.info("contact updated authority=%s", self._settings.name)
+        return account
+
+    def _contact(self) -> tuple[str, ...]:
+        return tuple(f"{MAIL}{address}" for address in self._settings.contact)
+
+
+def _read_secret(external: ExternalAccountSettings, where: str) -> str:
+    """The HMAC key as base64url; plain base64, which some authorities hand out, will do."""
+    try:
+        text = external.hmac_key_file.read_text("ascii")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not base64url text"
+        raise AuthorityError(
+            f"{external.hmac_key_file} cannot be read: {reason}",
+            fix=f"correct {where}.hmac_key_file",
+        ) from None  # the cause could quote the secret
+    return text.strip().rstrip("=").replace("+", "-").replace("/", "_")

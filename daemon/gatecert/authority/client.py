@@ -1,0 +1,355 @@
+"""The ACME protocol (RFC 8555) with one authority, by means of the ``acme`` library.
+
+The only module that knows ``acme`` and ``josepy``. They make what we send: JWS, key
+authorizations, account, order and finalisation messages, external account bindings. Two things
+they do in ways that a daemon cannot live with, and are done here instead:
+
+- *Sending.* ``acme.client`` follows http:// URLs, reads without a total deadline or a cap, logs
+  whole requests, and gives up at the second badNonce. See ``transport`` for the former. A rejected
+  nonce is replaced by the one in the error (section 6.5), so even an authority that rejects half
+  of them gets its request.
+- *Reading.* ``acme.messages`` refuses a whole answer for one unknown status, identifier type or
+  ill-formed challenge, and raises josepy's errors. See ``resources``.
+
+Whatever goes wrong is one of ``gatecert.errors``, naming the authority and its host. A client is
+safe to use from several threads: connections and nonces are pooled, nothing else changes.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import deque
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from acme import jws, messages
+from cryptography import x509
+from josepy.b64 import b64decode, b64encode
+from josepy.errors import Error as JoseError
+from josepy.json_util import field as json_field
+from josepy.jwa import ES256, ES384, ES512, RS256, JWASignature
+from josepy.jwk import JWK, JWKRSA
+
+from gatecert.authority.answers import AnswerReader, links
+from gatecert.authority.resources import (
+    Authorization,
+    Directory,
+    Download,
+    Order,
+    SuggestedWindow,
+)
+from gatecert.authority.transport import HardenedTransport, label
+from gatecert.errors import ACMEError, AuthorityError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
+
+    from josepy.interfaces import JSONDeSerializable
+
+    from gatecert.authority.transport import Answer, Sender
+    from gatecert.deadline import Deadline
+    from gatecert.model import Account, Identifier
+
+# The libraries log whole messages at DEBUG; ours say what matters and never carry a secret.
+for _library in ("acme", "josepy", "urllib3", "requests"):
+    logging.getLogger(_library).setLevel(logging.WARNING)
+
+logger = logging.getLogger(__name__)
+
+DIRECTORY_SECONDS = 3600.0  # how long a directory is believed
+MOST_NONCE_RETRIES = 20  # at a rejection rate of one half, one request in two million is given up
+MOST_NONCES = 32
+
+
+class NewOrder(messages.NewOrder):
+    """A newOrder request that may say which certificate it replaces (RFC 9773 section 5)."""
+
+    replaces: str | None = json_field("replaces", omitempty=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Signer:
+    """Who signs a request: a key, and the URL of its account once it has one (section 6.2)."""
+
+    key: JWK = field(repr=False)
+    account_url: str | None = None
+
+    def sign(self, payload: bytes, nonce: str, url: str) -> bytes:
+        """A JWS for one URL and one nonce."""
+        signed = jws.JWS.sign(
+            payload,
+            key=self.key,
+            alg=_algorithm(self.key),
+            nonce=b64decode(nonce),
+            url=url,
+            kid=self.account_url,
+        )
+        text: str = signed.json_dumps()
+        return text.encode("ascii")
+
+
+class Client:
+    """One authority.
+
+    Args:
+        name: The authority's name in the configuration.
+        directory_url: Its directory.
+        ca_bundle: PEM file with the roots to trust for its HTTPS; None means the system's.
+        transport: How requests are sent.
+        now: The wall clock, aware UTC.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        directory_url: str,
+        *,
+        ca_bundle: Path | None = None,
+        transport: Sender | None = None,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self.name = name
+        self.directory_url = directory_url
+        self._transport = transport or HardenedTransport(name, ca_bundle)
+        self._reader = AnswerReader(name, now)
+        self._nonces: deque[str] = deque(maxlen=MOST_NONCES)
+        self._directory: tuple[Directory, float] | None = None
+
+    @property
+    def label(self) -> str:
+        """How messages call the authority: its name and host."""
+        return label(self.name, self.directory_url)
+
+    # ------------------------------------------------------------------ without an account
+
+    def directory(self, deadline: Deadline) -> Directory:
+        """The authority's directory, not older than an hour (section 7.1.1)."""
+        known = self._directory
+        if known is not None and time.monotonic() - known[1] < DIRECTORY_SECONDS:
+            return known[0]
+        directory = self._reader.read(self._get(self.directory_url, deadline), Directory.read)
+        self._directory = (directory, time.monotonic())
+        return directory
+
+    def suggested_window(self, certificate_id: str, deadline: Deadline) -> SuggestedWindow | None:
+        """When a certificate should be renewed; None where the authority does not say (RFC 9773).
+
+        The request is not signed (section 4.1).
+        """
+        base = self.directory(deadline).renewal_info
+        if not base:
+            return None
+        answer = self._get(f"{base.rstrip('/')}/{certificate_id}", deadline)
+        wait = self._reader.retry_after(answer)
+        return self._reader.read(
+            answer, lambda value: SuggestedWindow.read(value, retry_after=wait)
+        )
+
+    # ------------------------------------------------------------------ the account
+
+    def find_account(self, private_key: bytes, deadline: Deadline) -> str:
+        """The URL of the account that a key belongs to (section 7.3.1).
+
+        Raises:
+            AccountMissingError: There is none.
+        """
+        return self._new_account(
+            private_key, messages.NewRegistration(only_return_existing=True), deadline
+        )
+
+    def new_account(
+        self,
+        private_key: bytes,
+        contact: Sequence[str],
+        deadline: Deadline,
+        *,
+        binding: Mapping[str, Any] | None = None,
+    ) -> str:
+        """Make an account, the terms being agreed to; the URL of an existing one is as good.
+
+        Args:
+            private_key: PEM.
+            contact: URLs, ``mailto:…``.
+            deadline: When to give up.
+            binding: What `external_account_binding` made.
+        """
+        fields: dict[str, Any] = {"terms_of_service_agreed": True}
+        if contact:
+            fields["contact"] = tuple(contact)
+        if binding:
+            fields["external_account_binding"] = binding
+        return self._new_account(private_key, messages.NewRegistration(**fields), deadline)
+
+    def external_account_binding(
+        self, private_key: bytes, key_id: str, hmac_key: str, algorithm: str, deadline: Deadline
+    ) -> Mapping[str, Any]:
+        """Bind an account key to an account that the authority knows otherwise (section 7.3.4).
+
+        Raises:
+            ValueError: The HMAC key is not base64url.
+        """
+        directory = messages.Directory({"newAccount": self.directory(deadline).new_account})
+        binding: Mapping[str, Any] = messages.ExternalAccountBinding.from_data(
+            _load_key(private_key).public_key(), key_id, hmac_key, directory, algorithm
+        )
+        return binding
+
+    def update_contact(self, account: Account, contact: Sequence[str], deadline: Deadline) -> None:
+        """Tell the authority other contact addresses (section 7.3.2)."""
+        update = messages.UpdateRegistration(contact=tuple(contact))
+        self._post(account, account.url, _payload(update), deadline)
+
+    # ------------------------------------------------------------------ orders
+
+    def new_order(
+        self,
+        account: Account,
+        identifiers: Sequence[Identifier],
+        deadline: Deadline,
+        *,
+        profile: str = "",
+        replaces: str = "",
+    ) -> Order:
+        """Place an order (section 7.4).
+
+        Args:
+            account: Who orders.
+            identifiers: What for.
+            deadline: When to give up.
+            profile: One of the directory's profiles; empty leaves the choice to the authority.
+            replaces: CertID of the certificate that is renewed; empty if none.
+        """
+        request = NewOrder(
+            identifiers=[
+                messages.Identifier(
+                    typ=messages.IdentifierType.POSSIBLE_NAMES[each.type.value], value=each.value
+                )
+                for each in identifiers
+            ],
+            profile=profile or None,
+            replaces=replaces or None,
+        )
+        url = self.directory(deadline).new_order
+        answer = self._post(account, url, _payload(request), deadline)
+        return self._read_order(answer, answer.headers.get("Location", ""))
+
+    def order(self, account: Account, url: str, deadline: Deadline) -> Order:
+        """Look at an order."""
+        return self._read_order(self._post(account, url, b"", deadline), url)
+
+    def authorization(self, account: Account, url: str, deadline: Deadline) -> Authorization:
+        """Look at an authorization (section 7.5)."""
+        answer = self._post(account, url, b"", deadline)
+        return self._reader.read(answer, lambda value: Authorization.read(value, url=url))
+
+    def key_authorization(self, account: Account, token: str) -> str:
+        """What proves that whoever answers a challenge holds the account key (section 8.1)."""
+        thumbprint: bytes = _load_key(account.private_key).thumbprint()
+        return f"{token}.{b64encode(thumbprint).decode('ascii')}"
+
+    def answer_challenge(self, account: Account, url: str, deadline: Deadline) -> float | None:
+        """Say that the response is in place (section 7.5.1).
+
+        Returns:
+            Seconds after which the authority wants to be asked how it went; None if unsaid.
+        """
+        answer = self._post(account, url, b"{}", deadline)
+        return self._reader.retry_after(answer)
+
+    def finalize(self, account: Account, order: Order, csr: bytes, deadline: Deadline) -> Order:
+        """Hand in the CSR (PEM) of an order that is ready."""
+        request = messages.CertificateRequest(csr=x509.load_pem_x509_csr(csr))
+        answer = self._post(account, order.finalize, _payload(request), deadline)
+        return self._read_order(answer, order.url)
+
+    def download(self, account: Account, url: str, deadline: Deadline) -> Download:
+        """Download a certificate with its chain (section 7.4.2)."""
+        answer = self._post(account, url, b"", deadline)
+        return Download(answer.body, tuple(links(answer, "alternate")))
+
+    # ------------------------------------------------------------------ requests
+
+    def _new_account(
+        self, private_key: bytes, request: messages.NewRegistration, deadline: Deadline
+    ) -> str:
+        url = self.directory(deadline).new_account
+        answer = self._post_signed(url, _payload(request), Signer(_load_key(private_key)), deadline)
+        location = answer.headers.get("Location", "")
+        if not location:
+            raise self._reader.unusable(answer, "the account has no URL")
+        return location
+
+    def _get(self, url: str, deadline: Deadline) -> Answer:
+        return self._reader.checked(self._transport.send("GET", url, deadline=deadline))
+
+    def _post(self, account: Account, url: str, payload: bytes, deadline: Deadline) -> Answer:
+        """A signed request by an account; an empty payload is a POST-as-GET (section 6.3)."""
+        signer = Signer(_load_key(account.private_key), account.url)
+        return self._post_signed(url, payload, signer, deadline)
+
+    def _post_signed(self, url: str, payload: bytes, signer: Signer, deadline: Deadline) -> Answer:
+        rejected = 0
+        while True:
+            try:
+                return self._send_signed(url, payload, signer, deadline)
+            except ACMEError as error:
+                rejected += 1
+                if error.problem_type != "badNonce" or rejected > MOST_NONCE_RETRIES:
+                    raise
+
+    def _send_signed(self, url: str, payload: bytes, signer: Signer, deadline: Deadline) -> Answer:
+        body = signer.sign(payload, self._nonce(deadline), url)
+        answer = self._transport.send("POST", url, deadline=deadline, body=body)
+        self._keep_nonce(answer)
+        return self._reader.checked(answer)
+
+    def _nonce(self, deadline: Deadline) -> str:
+        """The newest nonce at hand, or a fresh one (section 7.2)."""
+        try:
+            return self._nonces.pop()
+        except IndexError:
+            pass
+        url = self.directory(deadline).new_nonce
+        answer = self._transport.send("HEAD", url, deadline=deadline)
+        self._reader.checked(answer)
+        self._keep_nonce(answer)
+        try:
+            return self._nonces.pop()
+        except IndexError:
+            raise self._reader.unusable(answer, "there is no nonce in it") from None
+
+    def _keep_nonce(self, answer: Answer) -> None:
+        nonce = answer.headers.get("Replay-Nonce", "")
+        try:
+            usable = bool(nonce) and b64encode(b64decode(nonce)).decode() == nonce
+        except (ValueError, TypeError):
+            usable = False
+        if usable:
+            self._nonces.append(nonce)
+
+    def _read_order(self, answer: Answer, url: str) -> Order:
+        wait = self._reader.retry_after(answer)
+        return self._reader.read(answer, lambda value: Order.read(value, url=url, retry_after=wait))
+
+
+def _payload(message: JSONDeSerializable) -> bytes:
+    return message.json_dumps().encode("utf-8")
+
+
+def _load_key(private_key: bytes) -> JWK:
+    try:
+        return JWK.load(private_key)
+    except JoseError as error:
+        raise AuthorityError(
+            "the account key cannot be read", fix="restore accounts/<authority>/key.pem"
+        ) from error
+
+
+def _algorithm(key: JWK) -> JWASignature:
+    """The signature algorithm that fits a key (RFC 7518 section 3.1)."""
+    if isinstance(key, JWKRSA):
+        return RS256
+    return {"secp384r1": ES384, "secp521r1": ES512}.get(key.key.curve.name, ES256)

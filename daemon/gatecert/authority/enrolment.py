@@ -1,0 +1,308 @@
+"""The story of an enrolment (RFC 8555 section 7.4), from a target to a checked chain.
+
+    place the order, or take up the pending one → authorize → finalise → download → check
+
+- *Resumed, not repeated.* Key and CSR are kept before an order is placed, its URL at once after.
+  Whatever interrupts us, the next attempt takes the same order up in whatever state it is by then.
+  An order that has failed, expired or vanished is forgotten, for it cannot be revived.
+- *All at once.* Every name of an order is validated at the same time, and a response is taken away
+  again however its validation ended (``validation.py``).
+- *Prompt and polite.* A Retry-After is waited for. The one that comes with the answer to
+  finalisation is about asking *again*: one first look is taken right away, since most authorities
+  have the certificate in hand by then; after that, it holds.
+- *Nothing is trusted.* A chain is returned only when key, names, dates and signatures have been
+  checked. If it is sound but ends in a root that the operator does not want, the order is kept:
+  the same certificate will do once ``trusted_roots`` is right, and none is ordered in vain.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Protocol
+
+from gatecert.authority.client import Client
+from gatecert.authority.problems import problem_error
+from gatecert.authority.resources import INVALID, PENDING, PROCESSING, READY, VALID
+from gatecert.authority.validation import Patience, Validation
+from gatecert.certificate.chain import check_issued, load_roots
+from gatecert.challenge.solver import Solver
+from gatecert.config.schema.authority import AuthoritySettings
+from gatecert.deadline import Deadline
+from gatecert.errors import (
+    ACMEError,
+    AuthorityError,
+    CertificateError,
+    ChallengeFailedError,
+    clean,
+)
+from gatecert.model import (
+    Account,
+    IssuedChain,
+    KeyRequest,
+    Origin,
+    PendingOrder,
+    Progress,
+    Stage,
+    Target,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from cryptography import x509
+
+    from gatecert.authority.resources import Download, Order
+    from gatecert.certificate.chain import CheckedChain
+
+logger = logging.getLogger(__name__)
+
+FIRST_LOOK_SECONDS = 0.03  # from finalisation to the first look
+MOST_ALTERNATES = 5
+
+# Problems after which an order is placed again without ``replaces`` (RFC 9773 section 5).
+_REPLACES_REFUSED = {"alreadyReplaced", "malformed", "unauthorized", "notFound"}
+_CONFLICT = 409
+
+
+class OrderJournal(Protocol):
+    """Where the order that is under way is remembered, with its key."""
+
+    def pending(self) -> tuple[PendingOrder, KeyRequest] | None:
+        """The order that was recorded last and not forgotten, with its key request."""
+        ...
+
+    def new_request(self) -> KeyRequest:
+        """Make a key and its CSR, durable when this returns."""
+        ...
+
+    def record(self, order: PendingOrder) -> None:
+        """Remember an order, durably."""
+        ...
+
+    def forget(self) -> None:
+        """The order and its key request are of no more use."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Enrolment:
+    """One enrolment of one target with one authority."""
+
+    settings: AuthoritySettings
+    client: Client
+    account: Account
+    solvers: Mapping[str, Solver]
+    target: Target
+    journal: OrderJournal
+    progress: Progress
+    deadline: Deadline
+    now: Callable[[], datetime]
+
+    def run(self, replaces: str) -> IssuedChain:
+        """From a target to a checked chain; see `Issuer.obtain`."""
+        order, request = self._take_up() or self._place(replaces)
+        while order.status != VALID:
+            match order.status:
+                case "pending":
+                    order = self._validate(order)
+                case "ready":
+                    order = self._finalize(order, request)
+                case "processing":
+                    order = self._patience.look_until(order, lambda it: it.status != PROCESSING)
+                case _:
+                    raise self._failed(order)
+        return self._fetch(order, request)
+
+    # ------------------------------------------------------------------ the order
+
+    def _take_up(self) -> tuple[Order, KeyRequest] | None:
+        """The pending order, if it can still become what is wanted."""
+        kept = self.journal.pending()
+        if kept is None:
+            return None
+        pending, request = kept
+        if not self._fits(pending):
+            logger.info("pending order no longer fits gateway=%s", self.target.name)
+            self.journal.forget()
+            return None
+        try:
+            order = self.client.order(self.account, pending.url, self.deadline)
+        except ACMEError as error:
+            if error.status not in {403, 404, 410} and error.problem_type != "malformed":
+                raise
+            logger.info("pending order is gone gateway=%s %s", self.target.name, error)
+        else:
+            if order.status in {PENDING, READY, PROCESSING, VALID}:
+                self._tell(f"going on with the order of {pending.created:%Y-%m-%d %H:%M:%S} UTC")
+                return order, request
+            logger.info("pending order gateway=%s status=%s", self.target.name, order.status)
+        self.journal.forget()
+        return None
+
+    def _fits(self, pending: PendingOrder) -> bool:
+        return (
+            pending.authority == self.settings.name
+            and pending.directory_url == self.settings.directory_url
+            and set(pending.identifiers) == set(self.target.identifiers)
+        )
+
+    def _place(self, replaces: str) -> tuple[Order, KeyRequest]:
+        profile = self._profile()
+        if not self.client.directory(self.deadline).renewal_info:
+            replaces = ""
+        request = self.journal.new_request()
+        try:
+            order = self._new_order(profile, replaces)
+        except AuthorityError:
+            self.journal.forget()
+            raise
+        self.journal.record(
+            PendingOrder(
+                authority=self.settings.name,
+                directory_url=self.settings.directory_url,
+                url=order.url,
+                request_id=request.id,
+                identifiers=self.target.identifiers,
+                created=self.now(),
+            )
+        )
+        logger.info("order placed gateway=%s url=%s", self.target.name, order.url)
+        self._tell(f"order placed with {self.client.label}")
+        return order, request
+
+    def _new_order(self, profile: str, replaces: str) -> Order:
+        names = self.target.identifiers
+        try:
+            return self.client.new_order(
+                self.account, names, self.deadline, profile=profile, replaces=replaces
+            )
+        except ACMEError as error:
+            refused = error.problem_type in _REPLACES_REFUSED or error.status == _CONFLICT
+            if not replaces or not refused:
+                raise
+            logger.info("replaces refused gateway=%s %s", self.target.name, error)
+        return self.client.new_order(self.account, names, self.deadline, profile=profile)
+
+    def _profile(self) -> str:
+        wanted = self.settings.profile or ""
+        offered = self.client.directory(self.deadline).profiles
+        if wanted and wanted not in offered:
+            names = ", ".join(sorted(offered))
+            key = f"authorities.{self.settings.name}.profile"
+            raise AuthorityError(
+                f"{self.client.label} has no profile {clean(wanted, 100)!r}",
+                fix=f"set {key} to one of {clean(names)}" if names else f"remove {key}",
+            )
+        return wanted
+
+    def _failed(self, order: Order) -> ACMEError | AuthorityError:
+        """What to raise for an order that will never be valid; it is forgotten."""
+        self.journal.forget()
+        if order.status == INVALID and order.error is not None:
+            return problem_error(order.error, name=self.settings.name, authority=self.client.label)
+        return AuthorityError(
+            f"{self.client.label} says that the order is {clean(order.status, 40)!r}, and not why"
+        )
+
+    # ------------------------------------------------------------------ its stages
+
+    @property
+    def _patience(self) -> Patience:
+        return Patience(self.client, self.account, self.deadline, self.now)
+
+    def _validate(self, order: Order) -> Order:
+        validation = Validation(self._patience, self.solvers, self.target, self._tell)
+        try:
+            return validation.run(order)
+        except ChallengeFailedError:
+            self.journal.forget()
+            raise
+
+    def _finalize(self, order: Order, request: KeyRequest) -> Order:
+        self._tell("names proven, asking for the certificate")
+        try:
+            finalized = self.client.finalize(self.account, order, request.csr, self.deadline)
+        except ACMEError as error:
+            if error.problem_type != "orderNotReady":
+                raise
+            finalized = order
+        if finalized.status in {READY, PROCESSING}:
+            pause = FIRST_LOOK_SECONDS if finalized is not order else 1.0
+            finalized = self._patience.look_after(pause, finalized.url)
+        return finalized
+
+    def _fetch(self, order: Order, request: KeyRequest) -> IssuedChain:
+        download = self.client.download(self.account, order.certificate, self.deadline)
+        checked = self._check(download, request)
+        logger.info("certificate issued gateway=%s order=%s", self.target.name, order.url)
+        self._tell(f"certificate issued by {self.client.label}")
+        return IssuedChain(
+            private_key=request.private_key,
+            certificate=checked.certificate,
+            chain=checked.chain,
+            origin=Origin.AUTHORITY,
+            root=checked.root,
+            authority=self.settings.name,
+            order_url=order.url,
+            notes=checked.notes,
+        )
+
+    # ------------------------------------------------------------------ the chain
+
+    def _check(self, download: Download, request: KeyRequest) -> CheckedChain:
+        """Check what was downloaded, and its alternate chains where roots are prescribed."""
+        roots = self._trusted_roots()
+        try:
+            return self._check_chain(download.fullchain, request, roots)
+        except CertificateError as error:
+            if roots is None or not self._is_sound(download, request):
+                self.journal.forget()
+                raise
+            refused = error
+        for chain in self._alternates(download):
+            try:
+                return self._check_chain(chain, request, roots)
+            except CertificateError as error:
+                logger.info("alternate chain refused gateway=%s %s", self.target.name, error)
+        raise refused
+
+    def _is_sound(self, download: Download, request: KeyRequest) -> bool:
+        try:
+            self._check_chain(download.fullchain, request, None)
+        except CertificateError:
+            return False
+        return True
+
+    def _check_chain(
+        self, fullchain: bytes, request: KeyRequest, roots: Sequence[x509.Certificate] | None
+    ) -> CheckedChain:
+        return check_issued(
+            request.private_key,
+            fullchain,
+            self.target.identifiers,
+            now=self.now(),
+            trusted_roots=roots,
+        )
+
+    def _alternates(self, download: Download) -> Iterator[bytes]:
+        for url in download.alternates[:MOST_ALTERNATES]:
+            yield self.client.download(self.account, url, self.deadline).fullchain
+
+    def _trusted_roots(self) -> Sequence[x509.Certificate] | None:
+        path = self.settings.trusted_roots
+        if path is None:
+            return None
+        try:
+            return load_roots(path.read_bytes())
+        except (OSError, CertificateError) as error:
+            reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
+            raise CertificateError(
+                f"{path}: the roots that chains must end in cannot be read: {clean(reason, 200)}",
+                fix=f"correct authorities.{self.settings.name}.trusted_roots",
+            ) from error
+
+    def _tell(self, message: str) -> None:
+        self.progress(self.target.name, Stage.ORDER, message)

@@ -1,0 +1,157 @@
+"""One authority, as the pipeline knows it: who obtains certificates and renewal information there.
+
+An account that the authority has forgotten (a test authority that was restarted, say) is made again
+with the same key. The orders are gone with it, so the pending one is forgotten, and the enrolment
+begins anew, once.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from typing import TYPE_CHECKING
+
+from gatecert.authority.account import AccountDesk
+from gatecert.authority.renewal_info import fetch
+from gatecert.deadline import Deadline
+from gatecert.errors import AccountMissingError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from datetime import datetime
+
+    from gatecert.authority.client import Client
+    from gatecert.authority.enrolment import OrderJournal
+    from gatecert.challenge.solver import Solver
+    from gatecert.config.schema.authority import AuthoritySettings
+    from gatecert.model import (
+        Account,
+        CertificateSummary,
+        IssuedChain,
+        Progress,
+        RenewalInfo,
+        Target,
+    )
+    from gatecert.store.protocol import AccountStore
+
+logger = logging.getLogger(__name__)
+
+ORDER_SECONDS = 300.0
+RENEWAL_INFO_SECONDS = 10.0
+
+
+class Issuer:
+    """Obtains certificates from one authority; safe to use from several threads.
+
+    Args:
+        settings: The authority, as configured.
+        accounts: Where accounts are kept.
+        solvers: By challenge type.
+        client: The way to the authority; None makes one when it is first needed, so that a daemon
+            starts without loading what only orders need.
+    """
+
+    def __init__(
+        self,
+        settings: AuthoritySettings,
+        accounts: AccountStore,
+        solvers: Mapping[str, Solver],
+        *,
+        client: Client | None = None,
+    ) -> None:
+        self.settings = settings
+        self.solvers = solvers
+        self._accounts = accounts
+        self._client = client
+        self._desk: AccountDesk | None = None
+        self._lock = threading.Lock()
+
+    def obtain(  # noqa: PLR0913 - the pipeline's side of the story
+        self,
+        target: Target,
+        journal: OrderJournal,
+        *,
+        progress: Progress,
+        now: Callable[[], datetime],
+        replaces: str = "",
+        cancelled: threading.Event | None = None,
+        seconds: float = ORDER_SECONDS,
+    ) -> IssuedChain:
+        """Obtain a certificate for a target.
+
+        The order stays in the journal; the caller forgets it once the chain is on the disk.
+
+        Args:
+            target: What for.
+            journal: Where its order is remembered.
+            progress: Told what goes on.
+            now: The wall clock, aware UTC.
+            replaces: CertID of the certificate that is renewed, empty if none.
+            cancelled: Set when gatecert is stopping.
+            seconds: The time that all of it may take.
+
+        Raises:
+            ChallengeFailedError: The authority did not accept a response.
+            ChallengeError: A response could not be presented.
+            CertificateError: What was issued is not sound.
+            InterruptedOrderError: ``cancelled`` was set; the order can be resumed.
+            AuthorityError: Anything else about the authority.
+            StorageError: Something could not be kept.
+        """
+        deadline = Deadline.after(seconds, cancelled)
+        from gatecert.authority.enrolment import Enrolment  # noqa: PLC0415 - see the class
+
+        client, desk = self._connect()
+
+        def enrol(account: Account) -> IssuedChain:
+            return Enrolment(
+                settings=self.settings,
+                client=client,
+                account=account,
+                solvers=self.solvers,
+                target=target,
+                journal=journal,
+                progress=progress,
+                deadline=deadline,
+                now=now,
+            ).run(replaces)
+
+        account = desk.sign_in(deadline)
+        try:
+            return enrol(account)
+        except AccountMissingError:
+            logger.warning(
+                "account unknown to the authority, made again authority=%s url=%s",
+                self.settings.name,
+                account.url,
+            )
+        desk.forget(account)
+        journal.forget()
+        return enrol(desk.sign_in(deadline))
+
+    def renewal_info(
+        self,
+        summary: CertificateSummary,
+        *,
+        now: Callable[[], datetime],
+        previous: RenewalInfo | None = None,
+        cancelled: threading.Event | None = None,
+    ) -> RenewalInfo:
+        """When the authority would like a certificate to be renewed; errors are answers too."""
+        client, _ = self._connect()
+        deadline = Deadline.after(RENEWAL_INFO_SECONDS, cancelled)
+        return fetch(client, summary, previous, deadline=deadline, now=now)
+
+    def _connect(self) -> tuple[Client, AccountDesk]:
+        with self._lock:
+            if self._client is None:
+                from gatecert.authority.client import Client  # noqa: PLC0415 - see the class
+
+                self._client = Client(
+                    self.settings.name,
+                    self.settings.directory_url,
+                    ca_bundle=self.settings.ca_bundle,
+                )
+            if self._desk is None:
+                self._desk = AccountDesk(self.settings, self._accounts, self._client)
+            return self._client, self._desk

@@ -1,0 +1,118 @@
+"""From an authority's problem document to the error that an operator reads.
+
+The authority's own text is passed on cleaned and cut, but a URL that a person has to visit is kept
+whole: Let's Encrypt's page for a paused name carries a long token, and agreeing to new terms has a
+page of its own (RFC 8555 section 7.3.3). What can be done about a problem depends on its type.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from gatecert.errors import (
+    AccountMissingError,
+    ACMEError,
+    ChallengeFailedError,
+    RateLimitedError,
+    UserActionRequiredError,
+    clean,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from gatecert.authority.resources import Authorization, ProblemDocument
+
+LONGEST_URL = 4096
+_URL = re.compile(r"https://[^\s\"'<>\\]+")
+_PAUSED = re.compile(r"\bpaused\b|unpause|temporarily prevented", re.IGNORECASE)
+
+# ``{name}`` is the authority's name in the configuration.
+_FIXES = {
+    "caa": "allow this authority in the CAA records of the name, or use another authority",
+    "connection": "let the authority reach the gateway from the internet: address, port forwarding,"
+    " firewall",
+    "dns": "check the name's DNS as seen from the internet, DNSSEC included",
+    "externalAccountRequired": "set authorities.{name}.external_account",
+    "incorrectResponse": "see what else answers for the name: another host, a proxy, a stale AAAA",
+    "invalidContact": "correct authorities.{name}.contact",
+    "invalidProfile": "correct authorities.{name}.profile",
+    "rejectedIdentifier": "this authority does not issue for the name; use another one",
+    "tls": "see what else answers for the name: another host, a proxy, a stale AAAA",
+    "unauthorized": "see what else answers for the name: another host, a proxy, a stale AAAA",
+    "unsupportedContact": "correct authorities.{name}.contact",
+    "unsupportedIdentifier": "this authority does not issue for such names; use another one",
+}
+
+
+def problem_error(  # noqa: PLR0913 - what is known of an answer
+    problem: ProblemDocument,
+    *,
+    name: str,
+    authority: str,
+    status: int = 0,
+    retry_after: datetime | None = None,
+    terms_of_service: str = "",
+) -> ACMEError:
+    """The error for a problem document.
+
+    Args:
+        problem: What the authority says.
+        name: The authority's name in the configuration.
+        authority: How messages call it.
+        status: HTTP status, 0 where the problem stood inside a resource.
+        retry_after: When it wants to be asked again.
+        terms_of_service: URL that came along with the problem.
+    """
+    kind: type[ACMEError] = ACMEError
+    fix = _FIXES.get(problem.type, "").format(name=name)
+    page = problem.instance or terms_of_service or _first_url(problem.detail)
+    paused = problem.type == "rateLimited" and _PAUSED.search(problem.detail) is not None
+    if problem.type == "userActionRequired" or (paused and page):
+        kind = UserActionRequiredError
+        fix = f"visit {clean(page, LONGEST_URL)}" if page else "see the authority's web site"
+    elif problem.type == "accountDoesNotExist":
+        kind = AccountMissingError
+    elif problem.type == "rateLimited":
+        kind = RateLimitedError
+    return kind(
+        problem.type,
+        problem.detail,
+        subproblems=[(each.identifier, each.detail) for each in problem.subproblems],
+        status=status,
+        retry_after=retry_after,
+        fix=fix,
+        authority=authority,
+    )
+
+
+def validation_error(
+    failed: Sequence[Authorization], *, name: str, authority: str
+) -> ChallengeFailedError:
+    """The error for authorizations that the authority did not grant, naming each."""
+    problems = [(each, _reason(each)) for each in failed]
+    first = next((problem for _, problem in problems if problem is not None), None)
+    return ChallengeFailedError(
+        first.type if first else "unauthorized",
+        "validation failed",
+        subproblems=[
+            (
+                f"*.{each.identifier}" if each.wildcard else str(each.identifier),
+                problem.detail if problem else f"the authorization is {each.status}",
+            )
+            for each, problem in problems
+        ],
+        fix=_FIXES.get(first.type if first else "unauthorized", "").format(name=name),
+        authority=authority,
+    )
+
+
+def _reason(authorization: Authorization) -> ProblemDocument | None:
+    return next((each.error for each in authorization.challenges if each.error), None)
+
+
+def _first_url(text: str) -> str:
+    found = _URL.search(text)
+    return found.group().rstrip(".,;)") if found else ""

@@ -1,0 +1,310 @@
+"""What an authority tells us (RFC 8555 section 7.1, RFC 9773 section 4.2), as plain values.
+
+Reading is lenient where the RFC wants clients to be: unknown fields, challenge types, identifier
+types and states are no errors (sections 6.1, 7.1.4 and 8), so an authority may grow without
+breaking us. It is strict where we would act on nonsense: what has to be there and is not, or is of
+another type, makes the answer unusable.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+from gatecert.model import Identifier, IdentifierType
+
+PENDING = "pending"
+READY = "ready"
+PROCESSING = "processing"
+VALID = "valid"
+INVALID = "invalid"
+
+PROBLEM_PREFIX = "urn:ietf:params:acme:error:"
+TOKEN = re.compile(r"[A-Za-z0-9_-]+", re.ASCII)
+LONGEST_TOKEN = 255  # one file name
+LONGEST_RETRY_AFTER = 31 * 24 * 3600.0  # seconds; more would be a mistake that stops us for good
+
+
+class UnusableAnswerError(ValueError):
+    """The answer is not what RFC 8555 says it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProblemDocument:
+    """An error in the authority's words (RFC 7807, RFC 8555 section 6.7).
+
+    Attributes:
+        type: Last part of ``urn:ietf:params:acme:error:…``, or the whole URI.
+        identifier: Whom a subproblem is about, as text.
+        instance: A URL for the person concerned (section 7.3.3).
+    """
+
+    type: str
+    detail: str
+    identifier: str = ""
+    instance: str = ""
+    subproblems: tuple[ProblemDocument, ...] = ()
+
+    @classmethod
+    def read(cls, value: object, *, depth: int = 0) -> ProblemDocument | None:
+        """Read one, whatever is missing; None where there is no problem document at all."""
+        if not isinstance(value, Mapping) or not ({"type", "detail", "title"} & value.keys()):
+            return None
+        nested = value.get("subproblems")
+        some = nested[:100] if isinstance(nested, list) and not depth else []
+        identifier = value.get("identifier")
+        return cls(
+            type=(_text(value, "type") or "about:blank").removeprefix(PROBLEM_PREFIX),
+            detail=_text(value, "detail") or _text(value, "title") or "no reason given",
+            identifier=_text(identifier, "value") if isinstance(identifier, Mapping) else "",
+            instance=_text(value, "instance"),
+            subproblems=tuple(
+                problem for each in some if (problem := cls.read(each, depth=depth + 1))
+            ),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Directory:
+    """Where an authority does what (section 7.1.1).
+
+    Attributes:
+        renewal_info: RFC 9773; empty where the authority does not offer it.
+        profiles: Names and what the authority says of them.
+    """
+
+    new_nonce: str
+    new_account: str
+    new_order: str
+    renewal_info: str = ""
+    terms_of_service: str = ""
+    external_account_required: bool = False
+    profiles: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def read(cls, value: object) -> Directory:
+        """Read a directory object."""
+        fields = _object(value, "directory")
+        meta = fields.get("meta")
+        meta = meta if isinstance(meta, Mapping) else {}
+        profiles = meta.get("profiles")
+        return cls(
+            new_nonce=_required(fields, "newNonce"),
+            new_account=_required(fields, "newAccount"),
+            new_order=_required(fields, "newOrder"),
+            renewal_info=_text(fields, "renewalInfo"),
+            terms_of_service=_text(meta, "termsOfService"),
+            external_account_required=meta.get("externalAccountRequired") is True,
+            profiles={str(name): str(text) for name, text in profiles.items()}
+            if isinstance(profiles, Mapping)
+            else {},
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """An order (section 7.1.3).
+
+    Attributes:
+        status: ``pending``, ``ready``, ``processing``, ``valid``, ``invalid``, or one not known.
+        authorizations: URLs.
+        certificate: URL, empty until the order is valid.
+        retry_after: Seconds after which the authority wants to be asked again; None if unsaid.
+    """
+
+    url: str
+    status: str
+    authorizations: tuple[str, ...]
+    finalize: str
+    certificate: str = ""
+    error: ProblemDocument | None = None
+    retry_after: float | None = None
+
+    @classmethod
+    def read(cls, value: object, *, url: str, retry_after: float | None = None) -> Order:
+        """Read an order object."""
+        fields = _object(value, "order")
+        order = cls(
+            url=url,
+            status=_required(fields, "status"),
+            authorizations=tuple(str(each) for each in _list(fields, "authorizations")),
+            finalize=_required(fields, "finalize"),
+            certificate=_text(fields, "certificate"),
+            error=ProblemDocument.read(fields.get("error")),
+            retry_after=retry_after,
+        )
+        if not url:
+            raise UnusableAnswerError("the order has no URL")
+        if order.status == VALID and not order.certificate:
+            raise UnusableAnswerError("the order is valid but has no certificate")
+        return order
+
+
+@dataclass(frozen=True, slots=True)
+class ChallengeOffer:
+    """One way to prove control that the authority offers (section 7.1.5).
+
+    Attributes:
+        token: As sent; empty for types that have none. Not to be trusted before `has_safe_token`.
+    """
+
+    type: str
+    url: str
+    status: str
+    token: str = ""
+    error: ProblemDocument | None = None
+
+    @property
+    def has_safe_token(self) -> bool:
+        """Whether the token is base64url text of sane length (section 8.3, CVE-2026-40611)."""
+        return len(self.token) <= LONGEST_TOKEN and TOKEN.fullmatch(self.token) is not None
+
+    @classmethod
+    def read(cls, value: object) -> ChallengeOffer | None:
+        """Read a challenge object; None where it makes no sense to us, which is no error."""
+        if not isinstance(value, Mapping) or not _text(value, "type") or not _text(value, "url"):
+            return None
+        return cls(
+            type=_text(value, "type"),
+            url=_text(value, "url"),
+            status=_text(value, "status") or PENDING,
+            token=_text(value, "token"),
+            error=ProblemDocument.read(value.get("error")),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Authorization:
+    """What has to be proven for one name (section 7.1.4).
+
+    Attributes:
+        identifier: Without ``*.``.
+        wildcard: Whether it is for the wildcard below the name.
+    """
+
+    url: str
+    identifier: Identifier
+    status: str
+    challenges: tuple[ChallengeOffer, ...]
+    wildcard: bool = False
+
+    @classmethod
+    def read(cls, value: object, *, url: str) -> Authorization:
+        """Read an authorization object."""
+        fields = _object(value, "authorization")
+        identifier = _object(fields.get("identifier"), "identifier")
+        try:
+            kind = IdentifierType(_required(identifier, "type"))
+        except ValueError as error:
+            raise UnusableAnswerError("the authorization is for no DNS name or address") from error
+        offers = (ChallengeOffer.read(each) for each in _list(fields, "challenges"))
+        return cls(
+            url=url,
+            identifier=Identifier(kind, _required(identifier, "value")),
+            status=_required(fields, "status"),
+            challenges=tuple(offer for offer in offers if offer is not None),
+            wildcard=fields.get("wildcard") is True,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Download:
+    """An issued certificate as it was downloaded, unchecked (section 7.4.2).
+
+    Attributes:
+        fullchain: PEM.
+        alternates: URLs of the same certificate with other chains.
+    """
+
+    fullchain: bytes
+    alternates: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SuggestedWindow:
+    """When an authority would like a certificate to be renewed (RFC 9773 section 4.2).
+
+    Attributes:
+        retry_after: Seconds after which to ask again; None if unsaid.
+    """
+
+    start: datetime
+    end: datetime
+    explanation_url: str = ""
+    retry_after: float | None = None
+
+    @classmethod
+    def read(cls, value: object, *, retry_after: float | None = None) -> SuggestedWindow:
+        """Read a renewal info object."""
+        fields = _object(value, "renewal information")
+        window = _object(fields.get("suggestedWindow"), "suggestedWindow")
+        return cls(
+            start=_instant(window, "start"),
+            end=_instant(window, "end"),
+            explanation_url=_text(fields, "explanationURL"),
+            retry_after=retry_after,
+        )
+
+
+def retry_after_seconds(headers: Mapping[str, str], now: datetime) -> float | None:
+    """The Retry-After of an answer in seconds from now (RFC 9110 section 10.2.3).
+
+    A date counts from the answer's own Date where there is one, so that a wrong clock on either
+    side does no harm.
+    """
+    text = headers.get("Retry-After", "").strip()
+    if not text:
+        return None
+    if text.isascii() and text.isdigit():
+        seconds = float(text[:12])
+    else:
+        try:
+            origin = _http_date(headers["Date"]) if headers.get("Date") else now
+            seconds = (_http_date(text) - origin).total_seconds()
+        except (ValueError, OverflowError):
+            return None
+    return min(max(seconds, 0.0), LONGEST_RETRY_AFTER)
+
+
+def _http_date(text: str) -> datetime:
+    when = parsedate_to_datetime(text)
+    return when if when.tzinfo is not None else when.replace(tzinfo=UTC)
+
+
+def _object(value: object, what: str) -> Mapping[str, Any]:
+    if not isinstance(value, Mapping):
+        raise UnusableAnswerError(f"the {what} is no JSON object")
+    return value
+
+
+def _text(fields: Mapping[str, Any], key: str) -> str:
+    value = fields.get(key)
+    return value if isinstance(value, str) else ""
+
+
+def _required(fields: Mapping[str, Any], key: str) -> str:
+    text = _text(fields, key)
+    if not text:
+        raise UnusableAnswerError(f"{key} is missing")
+    return text
+
+
+def _list(fields: Mapping[str, Any], key: str) -> Sequence[Any]:
+    value = fields.get(key)
+    if not isinstance(value, list):
+        raise UnusableAnswerError(f"{key} is missing")
+    return value
+
+
+def _instant(fields: Mapping[str, Any], key: str) -> datetime:
+    try:
+        when = datetime.fromisoformat(_required(fields, key))
+    except ValueError as error:
+        raise UnusableAnswerError(f"{key} is no instant") from error
+    if when.tzinfo is None:
+        raise UnusableAnswerError(f"{key} has no time zone")
+    return when.astimezone(UTC)

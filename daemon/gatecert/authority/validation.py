@@ -1,0 +1,260 @@
+"""Proving control of every name of an order (RFC 8555 section 7.5), all names at the same time.
+
+The order is looked at instead of its authorizations: one request for any number of names. The first
+look comes as soon as the authority has fetched a response, the next ones after 250 ms and ever
+longer pauses; a Retry-After is waited for. While validations run, an authority that does not answer
+for a moment is asked again: giving up would take the responses away under its eyes.
+
+Challenge types that are not known to us, and tokens that are no base64url text (CVE-2026-40611),
+are left alone.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from gatecert.authority.client import Client
+from gatecert.authority.problems import validation_error
+from gatecert.authority.resources import INVALID, PENDING, VALID
+from gatecert.authority.transport import interrupted
+from gatecert.challenge.solver import Challenge, Solver
+from gatecert.deadline import Deadline
+from gatecert.errors import (
+    AuthorityError,
+    AuthorityUnreachableError,
+    DeadlineExceededError,
+    RateLimitedError,
+    clean,
+)
+from gatecert.model import Account, Target
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from gatecert.authority.resources import Authorization, ChallengeOffer, Order
+
+logger = logging.getLogger(__name__)
+
+FIRST_PAUSE = 0.25
+LONGEST_PAUSE = 5.0
+PAUSE_GROWTH = 1.5
+SETTLE_SECONDS = 0.02  # from fetching a response to having judged it
+SLICE_SECONDS = 0.25  # how soon a stopping gatecert is noticed
+MOST_MISSED_LOOKS = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """Looks at an order again and again, promptly, politely, and not for ever."""
+
+    client: Client
+    account: Account
+    deadline: Deadline
+    now: Callable[[], datetime]
+
+    def look_until(
+        self,
+        order: Order,
+        done: Callable[[Order], bool],
+        pause: Callable[[float], None] | None = None,
+    ) -> Order:
+        """Look at an order until it is done.
+
+        Args:
+            order: As it was seen last; its Retry-After counts.
+            done: Whether to stop.
+            pause: How to let an unprescribed pause go by; it may end early.
+
+        Raises:
+            DeadlineExceededError: It was not done in time; it can be taken up again.
+        """
+        pauses = _pauses()
+        while not done(order):
+            if order.retry_after is not None:
+                self.wait(order.retry_after)
+            elif pause is not None:
+                pause(next(pauses))
+            else:
+                self.wait(next(pauses))
+            order = self._look(order.url)
+        return order
+
+    def look_after(self, seconds: float, url: str) -> Order:
+        """Look at an order once, after a while."""
+        self.wait(seconds)
+        return self._look(url)
+
+    def wait(self, seconds: float) -> None:
+        """Let that time go by.
+
+        Raises:
+            DeadlineExceededError: There is less time than that.
+            InterruptedOrderError: gatecert is stopping.
+        """
+        enough = seconds < self.deadline.remaining
+        if enough:
+            self.deadline.wait(seconds)
+        if self.deadline.interrupted:
+            raise interrupted()
+        if not enough:
+            raise DeadlineExceededError(
+                f"{self.client.label} needs more time than an order may take; "
+                "the order goes on at the next attempt"
+            )
+
+    def _look(self, url: str) -> Order:
+        missed = 0
+        while True:
+            try:
+                return self.client.order(self.account, url, self.deadline)
+            except (AuthorityUnreachableError, RateLimitedError) as error:
+                missed += 1
+                pause = self._pause_after(error, missed)
+                if missed > MOST_MISSED_LOOKS or pause >= self.deadline.remaining:
+                    raise
+                logger.info("order looked at in vain, once more in %.1f s: %s", pause, error)
+            self.wait(pause)
+
+    def _pause_after(self, error: AuthorityError, missed: int) -> float:
+        if isinstance(error, RateLimitedError) and error.retry_after is not None:
+            return max(0.0, (error.retry_after - self.now()).total_seconds())
+        return FIRST_PAUSE * 2.0**missed
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A challenge to meet, and who meets it.
+
+    Attributes:
+        answered: Whether the authority has been told before, by an interrupted attempt.
+    """
+
+    challenge: Challenge
+    solver: Solver
+    url: str
+    answered: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Validation:
+    """Proves control of the names of one order."""
+
+    patience: Patience
+    solvers: Mapping[str, Solver]
+    target: Target
+    tell: Callable[[str], None]
+
+    def run(self, order: Order) -> Order:
+        """Meet the challenges of a pending order; the order as it is when no longer pending.
+
+        Raises:
+            ChallengeFailedError: The authority did not accept a response.
+            ChallengeError: A response could not be presented.
+        """
+        patience = self.patience
+        tasks = self._tasks(order)
+        with ExitStack() as presented:
+            for task in tasks:
+                task.solver.present(task.challenge)
+                presented.callback(task.solver.clean_up, task.challenge)
+            for task in tasks:
+                task.solver.wait(task.challenge, patience.deadline)
+            unseen = deque(tasks)
+            order = patience.look_until(
+                replace(order, retry_after=self._answer(tasks)),
+                lambda it: it.status != PENDING,
+                lambda seconds: self._watch(unseen, seconds),
+            )
+        if order.status == INVALID:
+            self._raise_if_refused(order)
+        return order
+
+    def _tasks(self, order: Order) -> list[Task]:
+        """What has to be done; nothing for a name that is proven already."""
+        every = self._authorizations(order)
+        self._raise_if_any([each for each in every if each.status not in {PENDING, VALID}])
+        tasks = [self._task(each) for each in every if each.status == PENDING]
+        if tasks:
+            kinds = " and ".join(sorted({task.challenge.type for task in tasks}))
+            names = ", ".join(str(task.challenge.identifier) for task in tasks)
+            self.tell(f"proving control of {clean(names, 200)} by {kinds}")
+        return tasks
+
+    def _task(self, authorization: Authorization) -> Task:
+        for kind in self.target.challenges:
+            solver = self.solvers.get(kind)
+            offer = next((each for each in authorization.challenges if each.type == kind), None)
+            if solver is not None and offer is not None:
+                return self._accept(authorization, offer, solver)
+        offered = ", ".join(each.type for each in authorization.challenges) or "nothing"
+        raise AuthorityError(
+            f"{self.patience.client.label} offers {clean(offered, 200)} to prove control of "
+            f"{authorization.identifier}, but {', '.join(self.target.challenges)} is configured",
+            fix=f"set gateways.{self.target.name}.challenge to a kind that it offers",
+        )
+
+    def _accept(self, authorization: Authorization, offer: ChallengeOffer, solver: Solver) -> Task:
+        client = self.patience.client
+        if not offer.has_safe_token:
+            raise AuthorityError(
+                f"{client.label} sent a challenge for {authorization.identifier} whose token "
+                f"{clean(offer.token, 60)!r} is not base64url text; nothing was done with it",
+                fix=f"check authorities.{client.name}.directory_url",
+            )
+        challenge = Challenge(
+            type=offer.type,
+            identifier=authorization.identifier,
+            token=offer.token,
+            key_authorization=client.key_authorization(self.patience.account, offer.token),
+        )
+        return Task(challenge, solver, offer.url, answered=offer.status != PENDING)
+
+    def _answer(self, tasks: Sequence[Task]) -> float | None:
+        """Tell the authority that all is in place; its longest Retry-After in seconds."""
+        client, account = self.patience.client, self.patience.account
+        waits = [
+            client.answer_challenge(account, task.url, self.patience.deadline)
+            for task in tasks
+            if not task.answered
+        ]
+        return max((wait for wait in waits if wait is not None), default=None)
+
+    def _watch(self, unseen: deque[Task], seconds: float) -> None:
+        """Let a pause go by, shorter if the authority comes to see all responses meanwhile."""
+        if not unseen:
+            self.patience.wait(seconds)
+            return
+        pause = self.patience.deadline.sooner(seconds)
+        while unseen and not pause.passed:
+            task = unseen[0]
+            if task.solver.seen(task.challenge, pause.within(SLICE_SECONDS)):
+                unseen.popleft()
+        self.patience.wait(0.0 if unseen else SETTLE_SECONDS)
+
+    def _raise_if_refused(self, order: Order) -> None:
+        self._raise_if_any([each for each in self._authorizations(order) if each.status != VALID])
+
+    def _raise_if_any(self, failed: Sequence[Authorization]) -> None:
+        if failed:
+            client = self.patience.client
+            raise validation_error(failed, name=client.name, authority=client.label)
+
+    def _authorizations(self, order: Order) -> list[Authorization]:
+        patience = self.patience
+        return [
+            patience.client.authorization(patience.account, url, patience.deadline)
+            for url in order.authorizations
+        ]
+
+
+def _pauses() -> Iterator[float]:
+    pause = FIRST_PAUSE
+    while True:
+        yield pause
+        pause = min(pause * PAUSE_GROWTH, LONGEST_PAUSE)

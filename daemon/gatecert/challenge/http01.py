@@ -1,0 +1,110 @@
+"""http-01: the authority fetches a response over port 80 (RFC 8555 section 8.3).
+
+One responder serves all gateways that validate at the same time; it listens from the first response
+that is presented to the last one that is taken away. It answers from the token store, so a command
+beside the running daemon may listen too, and each answers for the other. With ``webroot``, a web
+server that is there anyway answers, and files are written where it finds them.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from typing import TYPE_CHECKING
+
+from gatecert.challenge import webroot
+from gatecert.challenge.listening import listen, serves
+from gatecert.challenge.responder import Responder
+from gatecert.errors import StateError
+
+if TYPE_CHECKING:
+    from gatecert.challenge.solver import Challenge
+    from gatecert.config.schema.challenge import Http01Settings
+    from gatecert.deadline import Deadline
+    from gatecert.model import Endpoint
+    from gatecert.store.protocol import TokenStore
+
+logger = logging.getLogger(__name__)
+
+
+class Http01Solver:
+    """Presents http-01 responses; safe to use from several threads.
+
+    Args:
+        settings: Where to listen.
+        tokens: Where responses are kept while they are presented.
+    """
+
+    def __init__(self, settings: Http01Settings, tokens: TokenStore) -> None:
+        self._settings = settings
+        self._tokens = tokens
+        self._lock = threading.Lock()
+        self._presented: dict[str, threading.Event] = {}
+        self._responder: Responder | None = None
+
+    def present(self, challenge: Challenge) -> None:
+        """Make the response available; it is once this returns.
+
+        Raises:
+            AddressInUseError: A stranger listens on the port.
+            ChallengeError: Listening is not possible.
+            StorageError: The response cannot be kept.
+        """
+        with self._lock:
+            self._tokens.put_token(challenge.token, challenge.key_authorization)
+            try:
+                self._publish(challenge)
+            except BaseException:
+                self._forget_token(challenge.token)
+                raise
+            self._presented[challenge.token] = threading.Event()
+
+    def wait(self, challenge: Challenge, deadline: Deadline) -> None:
+        """Nothing to wait for: what listens is visible."""
+
+    def seen(self, challenge: Challenge, seconds: float) -> bool:
+        """Wait at most ``seconds`` for the authority to fetch the response.
+
+        Another gatecert on the same port, or the web server of ``webroot``, may be asked instead;
+        then it stays False.
+        """
+        fetched = self._presented.get(challenge.token)
+        return fetched.wait(seconds) if fetched is not None else False
+
+    def clean_up(self, challenge: Challenge) -> None:
+        """Take the response away, and stop listening after the last one."""
+        with self._lock:
+            self._forget_token(challenge.token)
+            self._presented.pop(challenge.token, None)
+            if self._settings.webroot is not None:
+                webroot.withdraw(self._settings.webroot, challenge.token)
+            if self._presented or self._responder is None:
+                return
+            responder, self._responder = self._responder, None
+            responder.stop()
+
+    def _publish(self, challenge: Challenge) -> None:
+        if self._settings.webroot is not None:
+            webroot.publish(self._settings.webroot, challenge.token, challenge.key_authorization)
+        elif self._responder is None:
+            self._responder = self._open(challenge)
+
+    def _open(self, challenge: Challenge) -> Responder:
+        def is_ours(endpoint: Endpoint) -> bool:
+            return serves(endpoint, challenge.token, challenge.key_authorization)
+
+        listeners = listen(self._settings.listen, is_ours)
+        addresses = ", ".join(str(endpoint) for endpoint in self._settings.listen)
+        logger.debug("listening for http-01 addresses=%s", addresses)
+        return Responder(listeners, self._tokens.token, self._fetched)
+
+    def _fetched(self, token: str) -> None:
+        fetched = self._presented.get(token)
+        if fetched is not None:
+            fetched.set()
+
+    def _forget_token(self, token: str) -> None:
+        try:
+            self._tokens.remove_token(token)
+        except StateError as error:
+            logger.warning("token stays behind token=%s %s", token, error)

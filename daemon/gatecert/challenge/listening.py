@@ -1,0 +1,155 @@
+"""Taking hold of the ports that challenge responders listen on.
+
+- IPv4 and IPv6 have a socket each (``IPV6_V6ONLY``), so that both families can be bound, and the
+  one that a host lacks can be left out.
+- A command beside the running daemon has to listen on the same port. ``SO_REUSEPORT`` allows that,
+  but it would also let us share a port with a stranger that uses it, and half of the authority's
+  visits would go astray. So a port that is taken is shared only with who answers for our tokens:
+  it must serve the response that is being presented, which only a gatecert on the same state can.
+- Whoever else holds a port is named, and left alone.
+"""
+
+from __future__ import annotations
+
+import errno
+import http.client
+import logging
+import socket
+from contextlib import ExitStack
+from typing import TYPE_CHECKING
+
+from gatecert.challenge.responder import BACKLOG, PREFIX
+from gatecert.errors import AddressInUseError, ChallengeError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from gatecert.model import Endpoint
+
+logger = logging.getLogger(__name__)
+
+PROBE_SECONDS = 1.0
+MOST_TRIES = 2  # it may have closed between the look and the question
+
+# The host has no such address or family: nobody can reach it there anyway.
+_NOT_HERE = {errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT, errno.EPROTONOSUPPORT}
+
+
+def listen(
+    endpoints: Sequence[Endpoint], is_ours: Callable[[Endpoint], bool]
+) -> list[socket.socket]:
+    """Listen on every endpoint that exists on this host.
+
+    Args:
+        endpoints: Addresses (never names) and ports.
+        is_ours: Whether the one who listens there already is a gatecert on the same state.
+
+    Raises:
+        AddressInUseError: A stranger listens on one of them.
+        ChallengeError: Listening is not allowed, or possible on none of them.
+    """
+    missing: list[str] = []
+    with ExitStack() as opened:
+        listeners: list[socket.socket] = []
+        for endpoint in endpoints:
+            try:
+                listeners.append(opened.enter_context(_listen(endpoint, is_ours)))
+            except OSError as error:
+                if error.errno not in _NOT_HERE:
+                    raise _refusal(endpoint, error) from error
+                logger.info("not listening address=%s reason=%s", endpoint, error.strerror)
+                missing.append(f"{endpoint}: {error.strerror}")
+        opened.pop_all()
+    if not listeners:
+        raise ChallengeError(
+            f"there is no address to answer http-01 on ({'; '.join(missing) or 'none is set'})",
+            fix="correct challenges.http-01.listen",
+        )
+    return listeners
+
+
+def serves(endpoint: Endpoint, token: str, key_authorization: str) -> bool:
+    """Whether the one who listens at an endpoint answers for a token as we would."""
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(endpoint.host, endpoint.host)  # noqa: S104 - the wildcard is only compared
+    connection = http.client.HTTPConnection(host, endpoint.port, timeout=PROBE_SECONDS)
+    try:
+        connection.request("GET", PREFIX + token)
+        return connection.getresponse().read(1024) == key_authorization.encode("ascii")
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
+
+
+def holder(port: int) -> str:
+    """Who listens on a TCP port, in words; empty when that cannot be seen."""
+    import psutil  # noqa: PLC0415 - only when something is wrong
+
+    try:
+        pids = {
+            connection.pid
+            for connection in psutil.net_connections("tcp")
+            if connection.status == psutil.CONN_LISTEN
+            and connection.laddr
+            and connection.laddr.port == port
+            and connection.pid
+        }
+        return ", ".join(f"{psutil.Process(pid).name()} (pid {pid})" for pid in sorted(pids))
+    except (psutil.Error, OSError):
+        return ""
+
+
+def _listen(endpoint: Endpoint, is_ours: Callable[[Endpoint], bool]) -> socket.socket:
+    for _ in range(MOST_TRIES):
+        try:
+            _bind(endpoint, share=False).close()
+            break
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE:
+                raise
+            if is_ours(endpoint):
+                logger.debug("sharing address=%s with another gatecert", endpoint)
+                break
+            stranger = error
+    else:
+        raise stranger
+    listener = _bind(endpoint, share=True)
+    try:
+        listener.listen(BACKLOG)
+    except OSError:
+        listener.close()
+        raise
+    return listener
+
+
+def _bind(endpoint: Endpoint, *, share: bool) -> socket.socket:
+    family = socket.AF_INET6 if ":" in endpoint.host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if share:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        if family == socket.AF_INET6:
+            listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        listener.bind((endpoint.host, endpoint.port))
+    except OSError:
+        listener.close()
+        raise
+    return listener
+
+
+def _refusal(endpoint: Endpoint, error: OSError) -> ChallengeError:
+    if error.errno == errno.EADDRINUSE:
+        who = holder(endpoint.port)
+        return AddressInUseError(
+            f"{endpoint} is taken by {who or 'another process'}; no challenge can be answered "
+            "there and nothing was ordered",
+            fix="stop it, set challenges.http-01.listen to another address that port 80 is "
+            "forwarded to, or use another challenge",
+        )
+    if error.errno in {errno.EACCES, errno.EPERM}:
+        return ChallengeError(
+            f"not allowed to listen on {endpoint}: port {endpoint.port} needs CAP_NET_BIND_SERVICE",
+            fix="run gatecert by its systemd unit or as root",
+        )
+    return ChallengeError(f"cannot listen on {endpoint}: {error.strerror or error}")
