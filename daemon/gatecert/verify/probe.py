@@ -1,0 +1,199 @@
+"""One TLS handshake with one listener, to learn which certificates it serves.
+
+Nothing is verified here: the served chain is compared with the installed one (``verify.verdict``),
+which is stricter than any trust store. So a bootstrap or staging certificate is seen as well as a
+trusted one, and every key type and cipher is offered.
+
+- The server name (RFC 6066 section 3) is sent for DNS names, never for IP addresses.
+- A server that demands a certificate from its users is no obstacle. In TLS 1.3 the handshake is
+  over for the client before the server objects (RFC 8446 section 4.4.2.4); in TLS 1.2 the server
+  objects after it has signed its key exchange (RFC 5246 section 7.4.3), which proves it as well.
+- Name lookup, connecting and handshake share one deadline, and the bytes taken are capped, so a
+  listener that is silent, drips or talks without end costs no more than that.
+
+What goes wrong is the listener's state, not ours: it is returned as a value, never raised.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final
+
+from cryptography.x509 import InvalidVersion
+from OpenSSL import SSL
+
+from gatecert.deadline import Deadline
+from gatecert.errors import clean
+from gatecert.verify.connect import ProbeError, connect, remaining_seconds
+from gatecert.verify.served import FailureKind, ProbeFailure, ServedChain, describe
+
+if TYPE_CHECKING:
+    from gatecert.model import Endpoint
+
+LARGEST_HANDSHAKE: Final = 512 * 1024  # bytes; OpenSSL takes a chain of at most 100 KiB
+READ_SIZE: Final = 16 * 1024  # bytes
+FAREWELL: Final = 0.05  # seconds a listener gets to close its side
+
+# Anonymous suites show no certificate; weak keys (security level 0) are others' business.
+CIPHERS: Final = b"ALL:!aNULL:@SECLEVEL=0"
+
+# The client waits in this state only after the server's key exchange signature was verified.
+PROVEN_STATE: Final = b"SSLv3/TLS write finished"
+
+
+def probe(endpoint: Endpoint, server_name: str, *, timeout: float) -> ServedChain | ProbeFailure:
+    """Shake hands with a listener and tell what it serves.
+
+    Args:
+        endpoint: Where it listens (TCP).
+        server_name: The gateway's name as A-labels, or an IP address.
+        timeout: Seconds for all of it, from looking up the host to the last byte.
+    """
+    deadline = Deadline.after(timeout)
+    try:
+        with connect(endpoint, deadline) as stream:
+            tls = _shake_hands(stream, server_name, deadline)
+            _say_goodbye(stream, tls, deadline)
+        return _read(endpoint, tls)
+    except TimeoutError:
+        detail = f"accepts connections but finished no TLS handshake within {timeout:.3g} s"
+        return ProbeFailure(endpoint, FailureKind.TIMEOUT, detail)
+    except ProbeError as error:
+        return ProbeFailure(endpoint, error.kind, error.detail)
+    except OSError as error:
+        detail = f"broke the connection off during the TLS handshake ({error.strerror or error})"
+        return ProbeFailure(endpoint, FailureKind.RESET, detail)
+
+
+# --------------------------------------------------------------------------- the handshake
+
+
+def _shake_hands(stream: socket.socket, server_name: str, deadline: Deadline) -> SSL.Connection:
+    """Shake hands as far as it takes to prove what is served.
+
+    OpenSSL works on memory, so that every byte that comes and goes is counted and timed here.
+    """
+    alerts: list[int] = []
+    tls = _client(server_name, alerts)
+    waited_in = b""
+    taken = 0
+    while True:
+        try:
+            tls.do_handshake()
+        except SSL.WantReadError:
+            waited_in = tls.get_state_string()
+        except SSL.Error as error:
+            if waited_in == PROVEN_STATE and alerts:
+                return tls
+            raise _handshake_failure(error, tls, alerts) from error
+        else:
+            return tls
+        _send(stream, tls, deadline)
+        taken += _receive(stream, tls, deadline, first=not taken)
+        if taken > LARGEST_HANDSHAKE:
+            detail = f"sent more than {LARGEST_HANDSHAKE // 1024} KiB without ending the handshake"
+            raise ProbeError(FailureKind.HANDSHAKE, detail)
+
+
+def _client(server_name: str, alerts: list[int]) -> SSL.Connection:
+    """A TLS client that takes whatever it is offered, from TLS 1.2 on, and notes the alerts."""
+
+    def note(_: SSL.Connection, where: int, value: int) -> None:
+        if where & SSL.SSL_CB_READ_ALERT == SSL.SSL_CB_READ_ALERT:
+            alerts.append(value)
+
+    context = SSL.Context(SSL.TLS_CLIENT_METHOD)
+    context.set_min_proto_version(SSL.TLS1_2_VERSION)
+    context.set_cipher_list(CIPHERS)
+    context.set_options(SSL.OP_LEGACY_SERVER_CONNECT)
+    context.set_info_callback(note)
+    tls = SSL.Connection(context, None)
+    tls.set_connect_state()
+    try:
+        ipaddress.ip_address(server_name)
+    except ValueError:
+        tls.set_tlsext_host_name(_indicated_name(server_name).encode("ascii"))
+    return tls
+
+
+def _indicated_name(server_name: str) -> str:
+    """The name to send; for a wildcard one that it covers."""
+    return f"gatecert{server_name[1:]}" if server_name.startswith("*.") else server_name
+
+
+def _send(stream: socket.socket, tls: SSL.Connection, deadline: Deadline) -> None:
+    """Send what OpenSSL has to say."""
+    with suppress(SSL.WantReadError):
+        while True:
+            stream.settimeout(remaining_seconds(deadline))
+            stream.sendall(tls.bio_read(READ_SIZE))
+
+
+def _receive(stream: socket.socket, tls: SSL.Connection, deadline: Deadline, *, first: bool) -> int:
+    """Hand OpenSSL what came in, and tell how much that was."""
+    stream.settimeout(remaining_seconds(deadline))
+    data = stream.recv(READ_SIZE)
+    if not data:
+        detail = (
+            "closes the connection at once: it speaks no TLS, or is not ready yet"
+            if first
+            else "closed the connection in the middle of the TLS handshake"
+        )
+        raise ProbeError(FailureKind.RESET, detail)
+    tls.bio_write(data)
+    return len(data)
+
+
+def _say_goodbye(stream: socket.socket, tls: SSL.Connection, deadline: Deadline) -> None:
+    """End the session properly, so that no gateway logs a broken connection on our account.
+
+    Session tickets are read away first: closing with unread data would reset the connection.
+    """
+    with suppress(OSError, SSL.Error):
+        tls.shutdown()
+    with suppress(OSError):
+        _send(stream, tls, deadline)
+        stream.shutdown(socket.SHUT_WR)
+        farewell = Deadline.after(deadline.within(FAREWELL))
+        for _ in range(LARGEST_HANDSHAKE // READ_SIZE):
+            stream.settimeout(remaining_seconds(farewell))
+            if not stream.recv(READ_SIZE):
+                break
+
+
+# --------------------------------------------------------------------------- what was found
+
+
+def _reason(error: SSL.Error) -> str:
+    """The last reason on OpenSSL's error stack."""
+    match error.args:
+        case ([*_, (*_, reason)],):
+            return clean(str(reason))
+        case _:
+            return "no reason given"
+
+
+def _handshake_failure(error: SSL.Error, tls: SSL.Connection, alerts: list[int]) -> ProbeError:
+    """Say in words why there was no handshake."""
+    reason = _reason(error)
+    if alerts:  # RFC 8446 section 6.2
+        name = tls.get_servername()
+        asked = f" for the server name {name.decode()}" if name else ""
+        return ProbeError(FailureKind.HANDSHAKE, f"refuses the TLS handshake{asked} ({reason})")
+    if not tls.get_peer_cert_chain():
+        return ProbeError(FailureKind.NOT_TLS, f"does not answer in TLS 1.2 or later ({reason})")
+    return ProbeError(FailureKind.HANDSHAKE, f"failed the TLS handshake ({reason})")
+
+
+def _read(endpoint: Endpoint, tls: SSL.Connection) -> ServedChain:
+    """What the listener sent, even if no client could make sense of it."""
+    try:
+        certificates = tls.get_peer_cert_chain(as_cryptography=True)
+        if not certificates:
+            raise ProbeError(FailureKind.HANDSHAKE, "serves no certificate")
+        return describe(endpoint, certificates)
+    except (ValueError, InvalidVersion) as error:
+        detail = f"serves a certificate that cannot be read ({clean(str(error))})"
+        raise ProbeError(FailureKind.HANDSHAKE, detail) from error

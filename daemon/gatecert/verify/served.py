@@ -1,0 +1,83 @@
+"""What a listener showed when it was asked: certificates, or why there are none.
+
+Both are values. A listener that cannot be reached is the gateway's state, not an error of ours.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from cryptography.hazmat.primitives.hashes import SHA256
+
+from gatecert.errors import clean
+from gatecert.model import Endpoint
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from cryptography.x509 import Certificate
+
+
+class FailureKind(StrEnum):
+    """Why a listener showed no certificate."""
+
+    NAME = "name"
+    REFUSED = "refused"
+    UNREACHABLE = "unreachable"
+    TIMEOUT = "timeout"
+    RESET = "reset"
+    NOT_TLS = "not-tls"
+    HANDSHAKE = "handshake"
+
+
+@dataclass(frozen=True, slots=True)
+class ServedChain:
+    """What a listener served.
+
+    Attributes:
+        fingerprint: SHA-256 of the leaf's DER, lower-case hexadecimal.
+        chain_fingerprints: The same for every further certificate, as sent.
+        subject: The leaf's, RFC 4514 text, cleaned.
+        issuer: The leaf's, RFC 4514 text, cleaned.
+        not_after: When the leaf ends.
+        ends_in_root: Whether the last certificate sent names itself as its issuer.
+    """
+
+    endpoint: Endpoint
+    fingerprint: str
+    chain_fingerprints: tuple[str, ...]
+    subject: str
+    issuer: str
+    not_after: datetime
+    ends_in_root: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeFailure:
+    """Why a listener showed no certificate.
+
+    Attributes:
+        detail: What happened, for the operator; follows the endpoint's name in a sentence.
+    """
+
+    endpoint: Endpoint
+    kind: FailureKind
+    detail: str
+
+
+def describe(endpoint: Endpoint, certificates: Sequence[Certificate]) -> ServedChain:
+    """Keep of served certificates, the leaf first, what comparison and operator need."""
+    leaf, *others = certificates
+    last = certificates[-1]
+    return ServedChain(
+        endpoint=endpoint,
+        fingerprint=leaf.fingerprint(SHA256()).hex(),
+        chain_fingerprints=tuple(other.fingerprint(SHA256()).hex() for other in others),
+        subject=clean(leaf.subject.rfc4514_string()),
+        issuer=clean(leaf.issuer.rfc4514_string()),
+        not_after=leaf.not_valid_after_utc,
+        ends_in_root=last.subject == last.issuer,
+    )

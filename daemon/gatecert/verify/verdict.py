@@ -1,0 +1,164 @@
+"""Whether every listener serves the installed certificate.
+
+"Serves it" means: the leaf and its intermediates, in that order, are the installed ones, byte for
+byte. A root sent at the end is superfluous (RFC 8446 section 4.4.2 lets the sender leave it out)
+and harmless, so it is only mentioned. Anything else, a missing intermediate above all, breaks some
+client and is no match.
+
+A reload takes its time: an old worker may answer once more, a listener may be closed for a moment.
+So each listener is asked again and again until it matches or the time is up.
+"""
+
+from __future__ import annotations
+
+import logging
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from functools import partial
+from typing import TYPE_CHECKING, Final, TypeVar
+
+from gatecert.deadline import Deadline
+from gatecert.model import Probe, Verdict
+from gatecert.verify.probe import probe
+from gatecert.verify.served import ProbeFailure, ServedChain
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from datetime import datetime
+
+    from gatecert.model import CertificateSummary, Endpoint
+
+logger = logging.getLogger(__name__)
+
+ONE_HANDSHAKE: Final = timedelta(seconds=5)
+FIRST_PAUSE: Final = 0.05  # seconds
+LONGEST_PAUSE: Final = 1.0  # seconds
+MOST_AT_ONCE: Final = 16  # listeners asked in parallel
+SHOWN_DIGITS: Final = 12  # of a fingerprint
+
+Answer = TypeVar("Answer")
+
+
+def prove(  # noqa: PLR0913 - each says another thing about the proof
+    endpoints: Sequence[Endpoint],
+    server_name: str,
+    summary: CertificateSummary,
+    *,
+    timeout: timedelta,
+    now: Callable[[], datetime],
+    one_handshake: timedelta = ONE_HANDSHAKE,
+) -> Verdict:
+    """Ask every listener until it serves the installed certificate, or the time is up.
+
+    Args:
+        endpoints: The listeners; with none, the verdict is "served" and has no probes.
+        server_name: The gateway's name as A-labels, or an IP address.
+        summary: The installed certificate.
+        timeout: How long the listeners may take; with zero each is asked once.
+        now: Reads the clock.
+        one_handshake: How long one handshake may take.
+    """
+    wait = partial(
+        _wait_until_served,
+        server_name=server_name,
+        summary=summary,
+        deadline=Deadline.after(timeout.total_seconds()),
+        one_handshake=one_handshake.total_seconds(),
+    )
+    probes = _for_each(endpoints, wait)
+    return Verdict(now(), tuple(probes))
+
+
+def look(
+    endpoints: Sequence[Endpoint], server_name: str, *, timeout: timedelta = ONE_HANDSHAKE
+) -> tuple[ServedChain | ProbeFailure, ...]:
+    """Ask every listener once what it serves, whatever that is."""
+    ask = partial(probe, server_name=server_name, timeout=timeout.total_seconds())
+    return tuple(_for_each(endpoints, ask))
+
+
+def judge(answer: ServedChain | ProbeFailure, summary: CertificateSummary) -> Probe:
+    """Compare what a listener showed with the installed certificate."""
+    endpoint = answer.endpoint
+    if isinstance(answer, ProbeFailure):
+        return Probe(endpoint, "", matches=False, detail=f"{endpoint} {answer.detail}")
+    objection = _objection(answer, summary)
+    if objection:
+        return Probe(endpoint, answer.fingerprint, matches=False, detail=f"{endpoint} {objection}")
+    root = (
+        " (and its root, which clients do not need)"
+        if len(answer.chain_fingerprints) > len(summary.chain_fingerprints)
+        else ""
+    )
+    detail = f"{endpoint} serves {_name(summary)}{root}"
+    return Probe(endpoint, answer.fingerprint, matches=True, detail=detail)
+
+
+def _wait_until_served(
+    endpoint: Endpoint,
+    server_name: str,
+    summary: CertificateSummary,
+    deadline: Deadline,
+    one_handshake: float,
+) -> Probe:
+    """Ask one listener until it matches or the time is up, and keep its last telling answer."""
+    result = judge(probe(endpoint, server_name, timeout=one_handshake), summary)
+    pause, asked = FIRST_PAUSE, 1
+    while not result.matches and not deadline.passed:
+        deadline.wait(pause)
+        pause = min(2 * pause, LONGEST_PAUSE)
+        patience = deadline.within(one_handshake)
+        if patience <= 0.0:
+            break
+        latest = judge(probe(endpoint, server_name, timeout=patience), summary)
+        asked += 1
+        # A handshake that the end of the time cut short tells less than the one before it.
+        if latest.fingerprint or patience >= one_handshake:
+            result = latest
+    logger.debug("proof endpoint=%s served=%s asked=%d", endpoint, result.matches, asked)
+    return result
+
+
+def _for_each(endpoints: Sequence[Endpoint], ask: Callable[[Endpoint], Answer]) -> list[Answer]:
+    """Ask all listeners at the same time; answers come in the listeners' order."""
+    if len(endpoints) <= 1:
+        return [ask(endpoint) for endpoint in endpoints]
+    with ThreadPoolExecutor(min(len(endpoints), MOST_AT_ONCE), "verify") as pool:
+        return list(pool.map(ask, endpoints))
+
+
+def _objection(served: ServedChain, summary: CertificateSummary) -> str:
+    """What is wrong with a served chain, empty when nothing is."""
+    if served.fingerprint != summary.fingerprint:
+        return f"still serves {_other(served)} instead of {_name(summary)}"
+    installed, sent = summary.chain_fingerprints, served.chain_fingerprints
+    if sent == installed or (sent[:-1] == installed and served.ends_in_root):
+        return ""
+    if sent == installed[: len(sent)]:
+        return (
+            f"serves the right certificate without its intermediate certificates"
+            f" ({len(sent)} of {len(installed)} sent): let it read fullchain.pem"
+        )
+    if sent[: len(installed)] == installed:
+        return (
+            f"serves the right certificate, followed by {len(sent) - len(installed)}"
+            f" certificates that do not belong to it"
+        )
+    return "serves the right certificate with other intermediate certificates than the installed"
+
+
+def _other(served: ServedChain) -> str:
+    """A certificate that is not ours, as the operator may recognise it."""
+    who = served.subject or "no subject"
+    return (
+        f"the certificate of {who} (issued by {served.issuer or 'nobody'},"
+        f" sha256 {served.fingerprint[:SHOWN_DIGITS]}, ends {served.not_after:%Y-%m-%d})"
+    )
+
+
+def _name(summary: CertificateSummary) -> str:
+    """The installed certificate, in the same terms."""
+    return (
+        f"the installed one (sha256 {summary.fingerprint[:SHOWN_DIGITS]},"
+        f" ends {summary.not_after:%Y-%m-%d})"
+    )

@@ -1,0 +1,305 @@
+from __future__ import annotations
+
+import socket
+import time
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+
+from gatecert.model import Endpoint
+from gatecert.verify.served import FailureKind, ProbeFailure, ServedChain
+from gatecert.verify.verdict import judge, look, prove
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from threading import Event
+
+    from tests.unit.verify.conftest import Authority, TLSServer
+
+    from gatecert.model import CertificateSummary, Verdict
+
+NAME = "gate.example.com"
+NOW = datetime(2026, 11, 23, 8, 15, tzinfo=UTC)
+ENDPOINT = Endpoint("127.0.0.1", 443)
+PATIENT = timedelta(seconds=5)
+SHORT = timedelta(milliseconds=150)
+
+
+def ask(
+    endpoints: list[Endpoint],
+    summary: CertificateSummary,
+    timeout: timedelta = PATIENT,
+    one_handshake: timedelta = PATIENT,
+) -> Verdict:
+    return prove(
+        endpoints,
+        NAME,
+        summary,
+        timeout=timeout,
+        now=lambda: NOW,
+        one_handshake=one_handshake,
+    )
+
+
+def served_chain(
+    leaf: str, *chain: str, ends_in_root: bool = False, subject: str = "CN=other"
+) -> ServedChain:
+    return ServedChain(ENDPOINT, leaf, chain, subject, "CN=issuer", NOW, ends_in_root)
+
+
+@pytest.fixture
+def summary(authority: Authority) -> CertificateSummary:
+    """Of a certificate with two intermediates."""
+    leaf = authority.leaf().summary()
+    return type(leaf)(
+        subject="CN=gate",
+        issuer="CN=first",
+        identifiers=(),
+        not_before=NOW,
+        not_after=NOW + timedelta(days=90),
+        fingerprint="aa" * 32,
+        chain_fingerprints=("bb" * 32, "cc" * 32),
+        key_fingerprint="",
+        is_bootstrap=False,
+        certificate_id="",
+    )
+
+
+LEAF, FIRST, SECOND, ROOT, STRANGER = "aa" * 32, "bb" * 32, "cc" * 32, "dd" * 32, "ee" * 32
+
+# --------------------------------------------------------------------------- the comparison
+
+
+@pytest.mark.parametrize(
+    ("answer", "matches", "detail"),
+    [
+        (
+            served_chain(LEAF, FIRST, SECOND),
+            True,
+            "127.0.0.1:443 serves the installed one (sha256 aaaaaaaaaaaa, ends 2027-02-21)",
+        ),
+        (
+            served_chain(LEAF, FIRST, SECOND, ROOT, ends_in_root=True),
+            True,
+            (
+                "127.0.0.1:443 serves the installed one (sha256 aaaaaaaaaaaa, ends 2027-02-21)"
+                " (and its root, which clients do not need)"
+            ),
+        ),
+        (
+            served_chain(LEAF),
+            False,
+            (
+                "127.0.0.1:443 serves the right certificate without its intermediate certificates"
+                " (0 of 2 sent): let it read fullchain.pem"
+            ),
+        ),
+        (
+            served_chain(LEAF, FIRST),
+            False,
+            (
+                "127.0.0.1:443 serves the right certificate without its intermediate certificates"
+                " (1 of 2 sent): let it read fullchain.pem"
+            ),
+        ),
+        (
+            served_chain(LEAF, FIRST, SECOND, STRANGER),
+            False,
+            (
+                "127.0.0.1:443 serves the right certificate, followed by 1 certificates that do not"
+                " belong to it"
+            ),
+        ),
+        (
+            served_chain(LEAF, FIRST, SECOND, STRANGER, ROOT, ends_in_root=True),
+            False,
+            (
+                "127.0.0.1:443 serves the right certificate, followed by 2 certificates that do not"
+                " belong to it"
+            ),
+        ),
+        (
+            served_chain(LEAF, SECOND, FIRST),
+            False,
+            (
+                "127.0.0.1:443 serves the right certificate with other intermediate certificates"
+                " than the installed"
+            ),
+        ),
+        (
+            served_chain(STRANGER, FIRST, SECOND),
+            False,
+            (
+                "127.0.0.1:443 still serves the certificate of CN=other (issued by CN=issuer,"
+                " sha256 eeeeeeeeeeee, ends 2026-11-23) instead of the installed one"
+                " (sha256 aaaaaaaaaaaa, ends 2027-02-21)"
+            ),
+        ),
+        (
+            served_chain(STRANGER, subject=""),
+            False,
+            (
+                "127.0.0.1:443 still serves the certificate of no subject (issued by CN=issuer,"
+                " sha256 eeeeeeeeeeee, ends 2026-11-23) instead of the installed one"
+                " (sha256 aaaaaaaaaaaa, ends 2027-02-21)"
+            ),
+        ),
+        (
+            ProbeFailure(ENDPOINT, FailureKind.REFUSED, "refuses connections"),
+            False,
+            "127.0.0.1:443 refuses connections",
+        ),
+    ],
+)
+def test_the_comparison(
+    summary: CertificateSummary,
+    answer: ServedChain | ProbeFailure,
+    matches: bool,  # noqa: FBT001 - a parameter of the table
+    detail: str,
+) -> None:
+    probe = judge(answer, summary)
+    assert (probe.endpoint, probe.matches, probe.detail) == (ENDPOINT, matches, detail)
+    assert probe.fingerprint == getattr(answer, "fingerprint", "")
+
+
+def test_nobody_to_ask_is_served_without_probes(summary: CertificateSummary) -> None:
+    verdict = ask([], summary)
+    assert verdict.served
+    assert verdict.probes == ()
+    assert verdict.at == NOW
+
+
+# --------------------------------------------------------------------------- real listeners
+
+
+@pytest.mark.enable_socket
+def test_the_right_certificate_at_once(
+    authority: Authority, server: TLSServer, listen: Callable[..., Endpoint]
+) -> None:
+    leaf = authority.leaf()
+    endpoint = listen(server.handler(server.context(leaf)))
+    verdict = ask([endpoint], leaf.summary())
+    assert verdict.served
+    assert verdict.at == NOW
+    assert server.asked == [NAME]
+
+
+@pytest.mark.enable_socket
+def test_a_self_signed_bootstrap_matches(
+    authority: Authority, server: TLSServer, listen: Callable[..., Endpoint]
+) -> None:
+    bootstrap = authority.self_signed()
+    endpoint = listen(server.handler(server.context(bootstrap)))
+    assert ask([endpoint], bootstrap.summary()).served
+
+
+@pytest.mark.enable_socket
+def test_the_root_behind_the_chain_is_tolerated(
+    authority: Authority, server: TLSServer, listen: Callable[..., Endpoint]
+) -> None:
+    leaf = authority.leaf()
+    endpoint = listen(server.handler(server.context(leaf, leaf.above)))
+    verdict = ask([endpoint], leaf.summary())
+    assert verdict.served
+    assert "its root" in verdict.detail
+
+
+@pytest.mark.enable_socket
+def test_a_certificate_that_is_swapped_while_we_wait(
+    authority: Authority, server: TLSServer, listen: Callable[..., Endpoint]
+) -> None:
+    old, new = authority.leaf(), authority.leaf()
+    before, after = server.context(old), server.context(new)
+    endpoint = listen(server.handler(before, before, after))
+    started = time.monotonic()
+    assert ask([endpoint], new.summary()).served
+    assert time.monotonic() - started < 2.0
+    assert len(server.asked) == 3
+
+
+@pytest.mark.enable_socket
+def test_a_listener_that_is_closed_for_a_moment(
+    authority: Authority, server: TLSServer, listen: Callable[..., Endpoint]
+) -> None:
+    new = authority.leaf()
+    serve = server.handler(server.context(new))
+
+    def restarting(stream: socket.socket, number: int, stopping: Event) -> None:
+        if number > 0:
+            serve(stream, number, stopping)
+
+    assert ask([listen(restarting)], new.summary()).served
+
+
+@pytest.mark.enable_socket
+def test_the_old_certificate_to_the_end(
+    authority: Authority, server: TLSServer, listen: Callable[..., Endpoint]
+) -> None:
+    old, new = authority.leaf("old.example"), authority.leaf()
+    endpoint = listen(server.handler(server.context(old)))
+    started = time.monotonic()
+    verdict = ask([endpoint], new.summary(), SHORT)
+    assert SHORT.total_seconds() <= time.monotonic() - started < 1.5
+    assert not verdict.served
+    assert verdict.probes[0].fingerprint == old.fingerprint
+    assert f"{endpoint} still serves the certificate of CN=old.example" in verdict.detail
+    assert len(server.asked) > 1
+
+
+@pytest.mark.enable_socket
+def test_the_last_telling_answer_is_kept(
+    authority: Authority, server: TLSServer, listen: Callable[..., Endpoint]
+) -> None:
+    old, new = authority.leaf("old.example"), authority.leaf()
+    serve = server.handler(server.context(old))
+
+    def falls_silent(stream: socket.socket, number: int, stopping: Event) -> None:
+        if number == 0:
+            serve(stream, number, stopping)
+        stopping.wait(5)
+
+    verdict = ask([listen(falls_silent)], new.summary(), SHORT)
+    assert "still serves the certificate of CN=old.example" in verdict.detail
+
+
+@pytest.mark.enable_socket
+def test_without_time_each_is_asked_once(
+    authority: Authority, server: TLSServer, listen: Callable[..., Endpoint]
+) -> None:
+    old, new = authority.leaf(), authority.leaf()
+    endpoint = listen(server.handler(server.context(old)))
+    assert not ask([endpoint], new.summary(), timedelta(0)).served
+    assert ask([endpoint], old.summary(), timedelta(0)).served
+    assert len(server.asked) == 2
+
+
+@pytest.mark.enable_socket
+def test_a_silent_listener_holds_up_neither_us_nor_the_others(
+    authority: Authority, server: TLSServer, listen: Callable[..., Endpoint]
+) -> None:
+    def silent(_: socket.socket, __: int, stopping: Event) -> None:
+        stopping.wait(5)
+
+    leaf = authority.leaf()
+    good = listen(server.handler(server.context(leaf)))
+    bad = listen(silent)
+    verdict = ask([bad, good], leaf.summary(), SHORT, SHORT)
+    assert [probe.matches for probe in verdict.probes] == [False, True]
+    assert [probe.endpoint for probe in verdict.probes] == [bad, good]
+    assert verdict.detail.startswith(f"{bad} accepts connections but finished no TLS handshake")
+
+
+@pytest.mark.enable_socket
+def test_looking_tells_whatever_is_there(
+    authority: Authority, server: TLSServer, listen: Callable[..., Endpoint]
+) -> None:
+    leaf = authority.leaf()
+    good = listen(server.handler(server.context(leaf)))
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        closed = Endpoint("127.0.0.1", listener.getsockname()[1])
+    first, second = look([good, closed], NAME)
+    assert isinstance(first, ServedChain)
+    assert first.fingerprint == leaf.fingerprint
+    assert isinstance(second, ProbeFailure)
+    assert second.kind is FailureKind.REFUSED
