@@ -45,6 +45,7 @@ from gatecert.model import (
     Resolution,
     Stage,
 )
+from gatecert.resolve.addresses import own_addresses
 from gatecert.resolve.dns import Resolver
 from gatecert.resolve.preflight import describe_change, next_look, preflight
 from gatecert.resolve.region import excluded_region, reason
@@ -161,6 +162,7 @@ class Pipeline:
     def _pass(self, target: Target, occasion: Occasion) -> Outcome:
         outcome: Outcome | None = None
         done: set[Action] = set()
+        self._settle_order(target)
         self._refresh_renewal_info(target, occasion)
         while not self.cancelled.is_set():
             situation = self.situation(target)
@@ -252,7 +254,8 @@ class Pipeline:
     def _resolve(self, target: Target) -> Resolution:
         self._tell(target, Stage.RESOLVE, f"looking up {target.display_name}")
         before = self._state(target)
-        resolution = preflight(target, self.resolver, now=self.now())
+        addresses = own_addresses(target.addresses)
+        resolution = preflight(target, self.resolver, addresses, now=self.now())
         change = describe_change(before.resolution, resolution)
         if change:
             logger.info("names changed gateway=%s %s", target.name, change)
@@ -266,7 +269,9 @@ class Pipeline:
         issuer = self._issuer(target)
         self._tell(target, Stage.ORDER, f"ordering from {issuer.settings.name}")
         in_use = certificate_in_use(situation)
-        journal = StoreJournal(self.store, target, now=self.now, fresh=occasion.force)
+        journal = self._journal(target)
+        if occasion.force:
+            journal.forget()
         return issuer.obtain(
             target,
             journal,
@@ -275,6 +280,13 @@ class Pipeline:
             cancelled=self.cancelled,
             now=self.now,
         )
+
+    def _journal(self, target: Target) -> StoreJournal:
+        """Where the order is kept, with the key to go on using where that is wanted."""
+        held = self.deployer.inventory(target).wanted(self.now()) if target.key.reuse else None
+        keep = held is not None and not held.summary.is_bootstrap
+        private_key = self.store.private_key(held.version) if held is not None and keep else None
+        return StoreJournal(self.store, target, self.now, private_key)
 
     def _issuer(self, target: Target) -> Issuer:
         for name in target.authorities:
@@ -294,6 +306,14 @@ class Pipeline:
             raise StorageError(f"{version.directory}: what was written cannot be read back")
         return held
 
+    def _settle_order(self, target: Target) -> None:
+        """Bring an order to its end whose certificate reached the disk just before a crash."""
+        order = self._state(target).order
+        if order is None:
+            return
+        if any(version.order_url == order.url for version in self.store.versions(target.name)):
+            self._enrolled(target)
+
     def _enrolled(self, target: Target) -> None:
         """Forget the order and the failures before it: its certificate is on the disk."""
         state = self._state(target)
@@ -301,8 +321,7 @@ class Pipeline:
             state, failures=0, failed_at=None, next_attempt=None, order=None, renewal=None
         )
         self._save(target, cleared)
-        if state.order is not None:
-            self.store.remove_request(target.name, state.order.request_id)
+        self._journal(target).forget()
 
     # ------------------------------------------------------------------ deployment
 
@@ -347,7 +366,9 @@ class Pipeline:
         ):
             return
         issuer = self.issuers[held.version.authority]
-        renewal = issuer.renewal_info(held.summary, previous=known, now=self.now)
+        renewal = issuer.renewal_info(
+            held.summary, previous=known, now=self.now, cancelled=self.cancelled
+        )
         self._save(target, replace(state, renewal=renewal))
 
     def _watch_names(self, target: Target, occasion: Occasion) -> None:

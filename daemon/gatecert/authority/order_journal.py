@@ -7,21 +7,21 @@ so that a certificate which the authority has issued can always be fetched and u
 from __future__ import annotations
 
 import secrets
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 
 from gatecert.certificate import key
 from gatecert.certificate.request import build_request
 from gatecert.model import KeyRequest, PendingOrder, Target
 from gatecert.store.protocol import Store
 
-if TYPE_CHECKING:
-    from datetime import datetime
+PREFIX = "order-"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class StoreJournal:
-    """The journal of one gateway's order.
+    """The journal of one gateway's order; an ``OrderJournal`` for an enrolment.
 
     Attributes:
         private_key: The key to go on using (PEM); None for a new one.
@@ -29,7 +29,8 @@ class StoreJournal:
 
     store: Store
     target: Target
-    private_key: bytes | None = None
+    now: Callable[[], datetime]
+    private_key: bytes | None = field(default=None, repr=False)
 
     def pending(self) -> tuple[PendingOrder, KeyRequest] | None:
         """The order that was placed and not brought to an end, with its key."""
@@ -42,7 +43,7 @@ class StoreJournal:
         self.forget()
         return None
 
-    def new_request(self, now: datetime) -> KeyRequest:
+    def new_request(self) -> KeyRequest:
         """A key and its CSR, durable.
 
         Raises:
@@ -50,8 +51,8 @@ class StoreJournal:
         """
         private_key = self.private_key or key.generate(self.target.key.type)
         request = KeyRequest(
-            id=f"order-{secrets.token_hex(8)}",
-            created=now,
+            id=f"{PREFIX}{secrets.token_hex(8)}",
+            created=self.now(),
             private_key=private_key,
             csr=build_request(private_key, self.target.identifiers, common_name=None),
         )
@@ -68,8 +69,10 @@ class StoreJournal:
         self.store.save_state(self.target.name, replace(state, order=order))
 
     def forget(self) -> None:
-        """The order is of no more use; its key goes with it."""
+        """The order is of no more use; its key goes with it, as do keys that never got an order."""
         state = self.store.state(self.target.name)
         if state.order is not None:
             self.store.save_state(self.target.name, replace(state, order=None))
-            self.store.remove_request(self.target.name, state.order.request_id)
+        for request in self.store.requests(self.target.name):
+            if request.id.startswith(PREFIX):
+                self.store.remove_request(self.target.name, request.id)
