@@ -37,8 +37,8 @@ def from_nothing(
     """
     names.point(hostname, "127.0.0.1")
     gatecert = Gatecert(directory)
-    live = gatecert.live("gateway")
-    gateway = Ocserv(directory, fullchain=live / "fullchain.pem", private_key=live / "privkey.pem")
+    files = gatecert.files("gateway")
+    gateway = Ocserv(directory, **files)
     # The gateway starts once it has a certificate: the first reload may have to wait for it.
     reload = f'until kill -HUP "$(cat {gateway.pid_file})" 2>/dev/null; do sleep 0.01; done'
     gatecert.use(pebble, names).add_gateway(
@@ -50,7 +50,7 @@ def from_nothing(
         servers.push(gateway.__exit__)
         servers.enter_context(gatecert)
         started = gatecert.daemon.started_at
-        wait_until((live / "fullchain.pem").exists, "the bootstrap certificate", interval=POLL)
+        wait_until(files["fullchain"].exists, "the bootstrap certificate", interval=POLL)
         bootstrapped = time.monotonic() - started
         gateway.start()
 

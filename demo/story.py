@@ -92,8 +92,7 @@ class Story:
     def _start_daemon(self) -> None:
         self._gateway = Ocserv(
             self._directory,
-            fullchain=self.gatecert.live(GATEWAY) / "fullchain.pem",
-            private_key=self.gatecert.live(GATEWAY) / "privkey.pem",
+            **self.gatecert.files(GATEWAY),
         )
         self._servers.push(self._gateway.__exit__)
         self.gatecert.use(self._pebble, self._names).add_gateway(

@@ -9,12 +9,14 @@ import pytest
 
 from harness.challenge_test_server import ChallengeTestServer
 from harness.gatecert import Gatecert
+from harness.ocserv import Ocserv
 from harness.pebble import Pebble, PebbleOptions
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+BOSTON = "boston"
 HOSTNAME = "boston-njndubu.dynamic-m.com"
 
 
@@ -64,3 +66,11 @@ def gatecert(servers: ExitStack, tmp_path: Path) -> Gatecert:
 @pytest.fixture
 def hostname() -> str:
     return HOSTNAME
+
+
+@pytest.fixture
+def gateway(servers: ExitStack, gatecert: Gatecert, tmp_path: Path) -> Ocserv:
+    """An ocserv that reads the live files of the gateway ``boston``; not started yet."""
+    server = Ocserv(tmp_path / "ocserv", **gatecert.files(BOSTON))
+    servers.push(server.__exit__)
+    return server

@@ -9,7 +9,7 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 import yaml
 from cryptography import x509
@@ -39,6 +39,13 @@ class CommandResult:
     def json(self) -> Any:  # noqa: ANN401 - whatever the command documents
         """Standard output as JSON."""
         return json.loads(self.output)
+
+
+class LiveFiles(TypedDict):
+    """The two files of a server's configuration."""
+
+    fullchain: Path
+    private_key: Path
 
 
 class Gatecert:
@@ -127,6 +134,10 @@ class Gatecert:
         gateways: list[dict[str, Any]] = result.json()["gateways"]
         return next(gateway for gateway in gateways if gateway["name"] == name)
 
+    def state(self, name: str) -> str:
+        """The state of a gateway in one word."""
+        return str(self.status(name)["state"])
+
     # ------------------------------------------------------------------ the daemon
 
     def start(self) -> Self:
@@ -164,6 +175,11 @@ class Gatecert:
     def live(self, name: str) -> Path:
         """The directory that servers read from."""
         return self.state_directory / "gateways" / name / "live"
+
+    def files(self, name: str) -> LiveFiles:
+        """What a server of that gateway is told to read."""
+        live = self.live(name)
+        return LiveFiles(fullchain=live / "fullchain.pem", private_key=live / "privkey.pem")
 
     def certificate(self, name: str) -> x509.Certificate | None:
         """The live certificate; None while there is none."""

@@ -1,0 +1,103 @@
+"""What goes wrong in the field, at a real authority and a real gateway."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cryptography.hazmat.primitives import serialization
+
+from harness.handshake import served_certificate
+from harness.pebble import PebbleOptions
+from harness.waiting import wait_until
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from conftest import StartPebble
+    from harness.challenge_test_server import ChallengeTestServer
+    from harness.gatecert import Gatecert
+    from harness.ocserv import Ocserv
+    from harness.pebble import Pebble
+
+BOSTON = "boston"
+
+
+def test_killed_after_finalisation_it_resumes_the_same_order(
+    gatecert: Gatecert,
+    start_pebble: StartPebble,
+    names: ChallengeTestServer,
+    hostname: str,
+) -> None:
+    # Retry-After holds the client back after finalisation, which is when it is killed.
+    pebble = start_pebble(PebbleOptions(retry_after=3))
+    names.point(hostname, "127.0.0.1")
+    gatecert.use(pebble, names).add_gateway(BOSTON, hostname).start()
+    wait_until(pebble.certificates, "a certificate to be issued", seconds=20, interval=0.002)
+    gatecert.daemon.kill()
+    assert not gatecert.is_enrolled(BOSTON)
+
+    gatecert.start()
+    gatecert.wait_enrolled(BOSTON)
+
+    assert pebble.orders() == 1
+    assert pebble.certificates() == 1
+
+
+def test_a_reload_that_lies_is_rolled_back_and_costs_no_second_order(
+    gatecert: Gatecert,
+    pebble: Pebble,
+    names: ChallengeTestServer,
+    gateway: Ocserv,
+    hostname: str,
+    tmp_path: Path,
+) -> None:
+    reload = tmp_path / "reload"
+    reload.write_text("#!/bin/sh\nexit 0\n", "utf-8")
+    reload.chmod(0o755)
+    gatecert.use(pebble, names).add_gateway(
+        BOSTON,
+        hostname,
+        install={
+            "reload": [str(reload)],
+            "verify": [gateway.address],
+            "verify_timeout": "1s",
+        },
+    )
+    gatecert.start()
+    gatecert.wait_bootstrapped(BOSTON)
+    bootstrap = gatecert.certificate(BOSTON)
+    gateway.start()
+
+    names.point(hostname, "127.0.0.1")
+    gatecert.wait_for(lambda: gatecert.state(BOSTON) == "not-served", "the alarm")
+    status = gatecert.status(BOSTON)
+    assert status["last_error"]["code"] == "not-served"
+    assert status["last_error"]["fix"]
+    assert gatecert.certificate(BOSTON) == bootstrap
+
+    reload.write_text(f'#!/bin/sh\nkill -HUP "$(cat {gateway.pid_file})"\n', "utf-8")
+    gatecert.wait_for(
+        lambda: gatecert.state(BOSTON) == "trusted", "the deployment to be tried again", seconds=30
+    )
+    served = served_certificate("127.0.0.1", gateway.port, hostname, trusted=pebble.root)
+    live = gatecert.certificate(BOSTON)
+    assert live is not None
+    assert served == live.public_bytes(serialization.Encoding.DER)
+    assert pebble.orders() == 1
+
+
+def test_an_authority_that_forgot_everything_is_enrolled_with_again(
+    gatecert: Gatecert, pebble: Pebble, names: ChallengeTestServer, hostname: str
+) -> None:
+    names.point(hostname, "127.0.0.1")
+    gatecert.use(pebble, names).add_gateway(BOSTON, hostname).start()
+    gatecert.wait_enrolled(BOSTON)
+    first = gatecert.certificate(BOSTON)
+
+    pebble.restart()
+    result = gatecert.run("enroll", "--force")
+
+    assert result.exit_code == 0, result.errors
+    assert gatecert.is_enrolled(BOSTON)
+    assert gatecert.certificate(BOSTON) != first
+    assert pebble.orders() == 2
