@@ -112,7 +112,7 @@ def hold_gateway(path: Path, gateway: str, purpose: str, *, wait: float) -> Iter
     try:
         if not _taken_within(descriptor, path, 0.0):
             note = _read_note(descriptor)
-            logger.info("waiting gateway=%s purpose=%r until=%r is done", gateway, purpose, note)
+            logger.info("waiting gateway=%s purpose=%r behind=%r", gateway, purpose, str(note))
             if not _taken_within(descriptor, path, wait):
                 raise LockTimeoutError(
                     f"gateway {gateway} is being changed by {_read_note(descriptor)},"

@@ -21,12 +21,13 @@ import logging
 import os
 import pwd
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from gatecert.errors import StateError
 from gatecert.store.identity import user_name
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 logger = logging.getLogger(__name__)
@@ -48,8 +49,21 @@ class Owner:
     group: int
     name: str
 
+    @property
+    def for_sudo(self) -> str:
+        """As ``sudo -u`` takes it: numbers are marked."""
+        return self.name or f"'#{self.user}'"
+
     def __str__(self) -> str:
         return self.name or str(self.user)
+
+
+class Library(Protocol):
+    """The C library, as ``ctypes.CDLL`` offers it."""
+
+    def __getitem__(self, name: str, /) -> Callable[..., int]:
+        """A function by its name."""
+        ...
 
 
 class _Header(ctypes.Structure):
@@ -77,36 +91,39 @@ def become_owner(directory: Path, *, keep_bind: bool) -> Owner | None:
     Raises:
         StateError: The system does not let us.
     """
-    owner = other_owner(directory, os.geteuid())
+    try:
+        status = directory.stat()
+    except OSError:
+        return None
+    owner = other_owner(status.st_uid, status.st_gid, effective_user=os.geteuid())
     if owner is None:
         return None
     try:
-        _become(owner, keep_bind=keep_bind)
+        act_as(owner, keep_bind=keep_bind, library=ctypes.CDLL(None, use_errno=True))
     except OSError as error:
         raise StateError(
             f"cannot become user {owner}, who owns {directory}: {error.strerror or error}",
-            fix=f"run this as that user, for example: sudo -u '{owner}' gatecert …",
+            fix=f"run this as that user, for example: sudo -u {owner.for_sudo} gatecert …",
         ) from error
     logger.debug("became the owner of the state directory user=%s uid=%d", owner, owner.user)
     return owner
 
 
-def other_owner(directory: Path, effective_user: int) -> Owner | None:
-    """Whom to become; None when this is not root, or root's own directory, or none at all."""
-    if effective_user != 0:
+def other_owner(user: int, group: int, *, effective_user: int) -> Owner | None:
+    """Whom to become.
+
+    Args:
+        user: Whom the state directory belongs to.
+        group: The group it belongs to.
+        effective_user: Who runs this.
+
+    Returns:
+        None when this is not root, or the directory is root's own.
+    """
+    if effective_user != 0 or user == 0:
         return None
-    try:
-        status = directory.stat()
-    except OSError:
-        return None
-    if status.st_uid == 0:
-        return None
-    name = user_name(status.st_uid)
-    return Owner(
-        user=status.st_uid,
-        group=_group(status.st_uid, status.st_gid),
-        name="" if name == str(status.st_uid) else name,
-    )
+    name = user_name(user)
+    return Owner(user, _group(user, group), "" if name == str(user) else name)
 
 
 def _group(user: int, directory_group: int) -> int:
@@ -119,8 +136,12 @@ def _group(user: int, directory_group: int) -> int:
         return user
 
 
-def _become(owner: Owner, *, keep_bind: bool) -> None:
-    library = ctypes.CDLL(None, use_errno=True)
+def act_as(owner: Owner, *, keep_bind: bool, library: Library) -> None:
+    """Become a user for good: groups first, because only root may set them.
+
+    Raises:
+        OSError: The system does not let us.
+    """
     bind = 1 << CAP_NET_BIND_SERVICE if keep_bind else 0
     kept = _permitted(library) & bind
     if kept:
@@ -137,7 +158,7 @@ def _become(owner: Owner, *, keep_bind: bool) -> None:
     _call(library, "capset", ctypes.byref(_header()), sets)
 
 
-def _permitted(library: ctypes.CDLL) -> int:
+def _permitted(library: Library) -> int:
     """The lower 32 of the capabilities this thread may have."""
     sets = (_Capabilities * 2)()
     _call(library, "capget", ctypes.byref(_header()), sets)
@@ -148,7 +169,7 @@ def _header() -> _Header:
     return _Header(CAPABILITY_VERSION_3, 0)
 
 
-def _call(library: ctypes.CDLL, name: str, *arguments: object) -> None:
+def _call(library: Library, name: str, *arguments: object) -> None:
     if library[name](*arguments) != 0:
         number = ctypes.get_errno()
         raise OSError(number, f"{name}: {os.strerror(number)}")

@@ -1,0 +1,117 @@
+from __future__ import annotations
+
+import errno
+import stat
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import pytest
+
+from gatecert.errors import StorageError
+from gatecert.model import Account
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from gatecert.store.files import FileStore
+
+Make = Callable[..., bytes]
+Fail = Callable[[str, int], None]
+Crash = Callable[[Callable[[], object], Callable[[], None]], int]
+
+
+@pytest.fixture
+def account(make_pem: Make) -> Account:
+    return Account(
+        make_pem("PRIVATE KEY", "ONE"), "https://ca/acct/1", "https://ca/dir", ("ops@example.com",)
+    )
+
+
+def directory(store: FileStore) -> Path:
+    return store.directory / "accounts" / "letsencrypt"
+
+
+def test_unknown_is_none(store: FileStore) -> None:
+    assert store.account("letsencrypt") is None
+
+
+def test_comes_back(store: FileStore, account: Account) -> None:
+    store.save_account("letsencrypt", account)
+    assert store.account("letsencrypt") == account
+    assert store.account("other") is None
+    assert {stat.S_IMODE(path.stat().st_mode) for path in directory(store).iterdir()} == {0o600}
+
+
+def test_the_key_is_neither_in_the_record_nor_in_a_repr(store: FileStore, account: Account) -> None:
+    store.save_account("letsencrypt", account)
+    assert "ONE" not in (directory(store) / "account.json").read_text()
+    assert "ONE" not in repr(store.account("letsencrypt"))
+
+
+def test_a_key_that_has_not_changed_is_not_written_again(
+    store: FileStore, account: Account, steps: list[tuple[str, Path]]
+) -> None:
+    store.save_account("letsencrypt", account)
+    steps.clear()
+    store.save_account("letsencrypt", account)
+    assert "key.pem" not in {path.name for name, path in steps if name != "read"}
+
+
+@pytest.mark.parametrize("damage", [b"", b"garbage", b"{}", b'{"schema": 1, "url": 5}'])
+def test_a_damaged_record_leaves_the_key(store: FileStore, account: Account, damage: bytes) -> None:
+    store.save_account("letsencrypt", account)
+    (directory(store) / "account.json").write_bytes(damage)
+    assert store.account("letsencrypt") == Account(account.private_key)
+    assert len(list(directory(store).glob("account.json.damaged-*"))) == 1
+
+
+def test_a_record_of_another_key_leaves_the_key(
+    store: FileStore, account: Account, make_pem: Make, caplog: pytest.LogCaptureFixture
+) -> None:
+    store.save_account("letsencrypt", account)
+    other = make_pem("PRIVATE KEY", "TWO")
+    (directory(store) / "key.pem").write_bytes(other)
+    assert store.account("letsencrypt") == Account(other)
+    assert "another key" in caplog.text
+
+
+@pytest.mark.parametrize("damage", [b"", b"\0\0\0"])
+def test_a_lost_key_is_no_account(store: FileStore, account: Account, damage: bytes) -> None:
+    store.save_account("letsencrypt", account)
+    (directory(store) / "key.pem").write_bytes(damage)
+    assert store.account("letsencrypt") is None
+    assert len(list(directory(store).glob("key.pem.damaged-*"))) == 1
+
+
+def test_a_directory_for_a_key_is_no_account(store: FileStore) -> None:
+    (directory(store) / "key.pem").mkdir(parents=True)
+    (directory(store) / "key.pem" / "x").touch()
+    (directory(store) / "account.json").write_text("{}")
+    assert store.account("letsencrypt") is None
+
+
+def test_dying_while_the_key_is_changed_never_mixes_two_accounts(
+    store: FileStore, account: Account, make_pem: Make, crash_everywhere: Crash
+) -> None:
+    new = Account(make_pem("PRIVATE KEY", "TWO"), "https://ca/acct/2", "https://ca/dir")
+    seen: list[Account] = []
+
+    def check() -> None:
+        found = store.account("letsencrypt")
+        assert found in {account, Account(new.private_key), new}
+        if found not in seen:
+            seen.append(found)
+        if found != new:
+            store.save_account("letsencrypt", account)
+
+    store.save_account("letsencrypt", account)
+    crash_everywhere(lambda: store.save_account("letsencrypt", new), check)
+    assert seen == [account, Account(new.private_key), new]
+    assert {path.name for path in directory(store).iterdir()} == {"key.pem", "account.json"}
+
+
+def test_unwritable(store: FileStore, account: Account, fail: Fail) -> None:
+    fail("write", errno.ENOSPC)
+    with pytest.raises(StorageError, match="disk full"):
+        store.save_account("letsencrypt", account)
+    assert store.account("letsencrypt") is None

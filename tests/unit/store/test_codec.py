@@ -1,0 +1,171 @@
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gatecert.model import (
+    GatewayState,
+    Identifier,
+    IdentifierType,
+    NameResolution,
+    Outcome,
+    OutcomeKind,
+    PendingOrder,
+    RenewalInfo,
+    Resolution,
+    ResolutionKind,
+)
+from gatecert.store.codec import DamagedRecordError, decode, encode
+
+texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
+instants = st.datetimes(
+    datetime(1971, 1, 1),  # noqa: DTZ001 - hypothesis wants bounds without a zone
+    datetime(9998, 1, 1),  # noqa: DTZ001 - the same
+    timezones=st.sampled_from([UTC, timezone(timedelta(hours=-7, minutes=-30))]),
+)
+texts_tuple = st.lists(texts, max_size=3).map(tuple)
+identifiers = st.builds(Identifier, st.sampled_from(IdentifierType), texts)
+resolutions = st.builds(
+    Resolution,
+    at=instants,
+    names=st.lists(
+        st.builds(
+            NameResolution,
+            name=texts,
+            kind=st.sampled_from(ResolutionKind),
+            answers=texts_tuple,
+            wrong=texts_tuple,
+            time_to_live=st.none() | st.timedeltas(),
+            detail=texts,
+        ),
+        max_size=2,
+    ).map(tuple),
+    expected=texts_tuple,
+)
+states = st.builds(
+    GatewayState,
+    failures=st.integers(0, 10**6),
+    next_attempt=st.none() | instants,
+    resolution=st.none() | resolutions,
+    order=st.none()
+    | st.builds(
+        PendingOrder,
+        authority=texts,
+        directory_url=texts,
+        url=texts,
+        request_id=texts,
+        identifiers=st.lists(identifiers, max_size=2).map(tuple),
+        created=instants,
+    ),
+    renewal=st.none()
+    | st.builds(
+        RenewalInfo,
+        certificate_id=texts,
+        next_fetch=instants,
+        window_start=st.none() | instants,
+        explanation_url=texts,
+        failures=st.integers(0, 10),
+    ),
+    outcome=st.none()
+    | st.builds(
+        Outcome,
+        gateway=texts,
+        at=instants,
+        kind=st.sampled_from(OutcomeKind),
+        detail=texts,
+        seconds=st.floats(allow_nan=False, allow_infinity=False),
+    ),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    when: datetime | None = None
+    lasts: timedelta | None = None
+    where: Path | None = None
+    anything: object = None
+
+
+@settings(max_examples=60, deadline=None)
+@given(states)
+def test_a_state_comes_back_as_it_was(state: GatewayState) -> None:
+    assert decode(GatewayState, encode(state)) == state
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.timedeltas())
+def test_durations_lose_nothing(duration: timedelta) -> None:
+    assert decode(Sample, encode(Sample(lasts=duration))).lasts == duration
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.binary(max_size=60) | st.text(max_size=60).map(str.encode))
+def test_garbage_is_only_ever_damaged(garbage: bytes) -> None:
+    with pytest.raises(DamagedRecordError):
+        decode(GatewayState, garbage)
+
+
+def test_what_stands_in_the_file() -> None:
+    east = timezone(timedelta(hours=8))
+    sample = Sample(datetime(2026, 11, 23, 16, 15, tzinfo=east), timedelta(seconds=30), Path("/a"))
+    assert json.loads(encode(sample)) == {
+        "schema": 1,
+        "when": "2026-11-23T08:15:00Z",
+        "lasts": "PT30S",
+        "where": "/a",
+        "anything": None,
+    }
+
+
+def test_instants_come_back_in_utc() -> None:
+    when = decode(Sample, b'{"schema": 1, "when": "2026-11-23T16:15:00+08:00"}').when
+    assert when == datetime(2026, 11, 23, 8, 15, tzinfo=UTC)
+    assert when.tzinfo is UTC
+
+
+def test_unknown_fields_are_ignored() -> None:
+    data = b'{"schema": 1, "failures": 3, "of_tomorrow": {"x": []}}'
+    assert decode(GatewayState, data) == GatewayState(failures=3)
+
+
+@pytest.mark.parametrize(
+    ("data", "why"),
+    [
+        ("", "EOF"),
+        ("null", "should be an object"),
+        ("{}", "schema"),
+        ('{"schema": 2}', "schema 2 is not known"),
+        ('{"schema": true}', "schema"),
+        ('{"schema": 1, "failures": "3"}', "failures: .*valid integer"),
+        ('{"schema": 1, "failures": true}', "failures"),
+        ('{"schema": 1, "next_attempt": 17}', "next_attempt"),
+        ('{"schema": 1, "next_attempt": "2026-11-23T08:15:00"}', "no time zone"),
+        ('{"schema": 1, "next_attempt": "0001-01-01T00:00:00+10:00"}', "out of range"),
+        ('{"schema": 1, "order": {}}', "order: authority"),
+        ('{"schema": 1, "resolution": [' + "[" * 5000, "recursion|EOF"),
+    ],
+)
+def test_each_kind_of_damage_is_said_on_one_line(data: str, why: str) -> None:
+    with pytest.raises(DamagedRecordError, match=why) as caught:
+        decode(GatewayState, data.encode())
+    assert "\n" not in str(caught.value)
+
+
+def test_text_that_is_no_text_does_not_hinder_writing() -> None:
+    state = GatewayState(
+        outcome=Outcome("g", datetime(2026, 1, 1, tzinfo=UTC), OutcomeKind.FAILED, "a\udc80b")
+    )
+    outcome = decode(GatewayState, encode(state)).outcome
+    assert outcome is not None
+    assert outcome.detail == "a?b"
+
+
+def test_what_has_no_place_in_a_record_is_a_mistake_in_the_program() -> None:
+    with pytest.raises(TypeError, match="bytes has no place"):
+        encode(Sample(anything=b"secret"))

@@ -1,0 +1,36 @@
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+
+from gatecert.store.failure import storage_error
+from gatecert.store.identity import current_user
+
+PATH = Path("/var/lib/gatecert/state.json")
+
+
+def test_names_the_user_and_what_was_tried() -> None:
+    user = current_user()
+    written = storage_error(OSError(errno.EACCES, ""), "write", PATH)
+    assert written.message == f"cannot write {PATH}: not writable by user {user}"
+    read = storage_error(OSError(errno.EACCES, ""), "read", PATH)
+    assert read.message == f"cannot read {PATH}: not readable by user {user}"
+    assert user in read.fix
+    assert str(PATH.parent) in read.fix
+
+
+def test_other_refusals_in_the_systems_words() -> None:
+    error = storage_error(OSError(errno.ENOTDIR, "x"), "create", PATH)
+    assert error.message == f"cannot create {PATH}: {os.strerror(errno.ENOTDIR)}"
+
+
+def test_errors_without_a_number() -> None:
+    assert storage_error(OSError("odd\nthing"), "read", PATH).message.endswith(": odd thing")
+    assert storage_error(OSError(), "read", PATH).message.endswith(": it failed")
+
+
+def test_a_wild_path_stays_on_one_line() -> None:
+    message = str(storage_error(OSError(errno.EIO, ""), "read", Path("/a\nb" + 400 * "c")))
+    assert "\n" not in message
+    assert len(message) < 600

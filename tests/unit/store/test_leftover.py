@@ -1,0 +1,54 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from gatecert.store import leftover
+
+
+def dead_pid() -> int:
+    """A process id that was ours and is free again."""
+    pid = os.posix_spawn("/bin/true", ["true"], {})
+    os.waitpid(pid, 0)
+    return pid
+
+
+def test_names_are_in_the_same_directory_and_never_the_same() -> None:
+    path = Path("/state/key.pem")
+    names = [leftover.temporary_beside(path), leftover.temporary_beside(path)]
+    names += [leftover.trash_beside(path)]
+    assert len(set(names)) == 3
+    assert {name.parent for name in names} == {path.parent}
+    assert not any(leftover.is_leftover(name.name) for name in names)
+
+
+@pytest.mark.parametrize("kind", ["tmp", "trash"])
+def test_of_a_dead_process(kind: str) -> None:
+    assert leftover.is_leftover(f".{kind}-{dead_pid()}-0123abcd-4")
+
+
+def test_of_an_earlier_life_with_the_same_process_id() -> None:
+    assert leftover.is_leftover(f".tmp-{os.getpid()}-00000000-4")
+
+
+def test_of_a_living_process() -> None:
+    assert not leftover.is_leftover(f".tmp-{os.getppid()}-0123abcd-4")
+
+
+def test_of_a_living_process_that_is_not_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_pid: int, _signal: int) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(os, "kill", refuse)
+    assert not leftover.is_leftover(".tmp-1-0123abcd-4")
+
+
+def test_an_impossible_process_id() -> None:
+    assert leftover.is_leftover(".tmp-9999999999-0123abcd-4")
+
+
+@pytest.mark.parametrize("name", ["state.json", ".tmp", ".tmp-x-0123abcd-1", ".tmpfile", "lock"])
+def test_other_files_are_nobodys_leftovers(name: str) -> None:
+    assert not leftover.is_leftover(name)

@@ -1,0 +1,213 @@
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from contextlib import ExitStack
+from typing import TYPE_CHECKING
+
+import pytest
+
+from gatecert.errors import LockTimeoutError, StateHeldError, StorageError
+from gatecert.store import lock
+from gatecert.store.files import FileStore
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    Fail = Callable[[str, int], None]
+
+HOLDER = """
+import sys
+from pathlib import Path
+from gatecert.store.files import FileStore
+
+store = FileStore(Path(sys.argv[1]))
+with store.hold(), store.lock_gateway("boston", "import a certificate", wait=0):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def other(store: FileStore) -> Iterator[subprocess.Popen[bytes]]:
+    """Another process that holds the state directory and the lock of boston."""
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLDER, str(store.directory)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"held\n"
+        yield process
+        process.kill()
+
+
+class TestDaemonLock:
+    def test_nobody_holds_a_new_state_directory(self, store: FileStore) -> None:
+        assert store.holder() is None
+        assert not store.directory.exists()
+
+    def test_its_holder_is_known(self, store: FileStore) -> None:
+        with store.hold():
+            assert store.holder() == os.getpid()
+        assert store.holder() is None
+
+    def test_the_second_daemon_is_told_who_the_first_is(
+        self, store: FileStore, other: subprocess.Popen[bytes]
+    ) -> None:
+        assert store.holder() == other.pid
+        with (
+            pytest.raises(StateHeldError, match=f"process id {other.pid} ") as caught,
+            store.hold(),
+        ):
+            pass
+        assert str(store.directory) in caught.value.message
+
+    def test_a_lock_is_not_stale_after_kill_9(
+        self, store: FileStore, other: subprocess.Popen[bytes]
+    ) -> None:
+        other.send_signal(signal.SIGKILL)
+        other.wait()
+        assert store.holder() is None
+        with store.hold(), store.lock_gateway("boston", "renew", wait=0):
+            assert store.holder() == os.getpid()
+
+    def test_one_that_only_looks_is_not_taken_for_a_daemon(self, store: FileStore) -> None:
+        with store.hold():
+            pass
+        descriptor = os.open(store.directory / "lock", os.O_RDONLY)
+        fcntl.flock(descriptor, fcntl.LOCK_SH)
+        timer = threading.Timer(0.02, os.close, [descriptor])
+        timer.start()
+        with store.hold():
+            assert store.holder() == os.getpid()
+        timer.join()
+
+    @pytest.mark.parametrize("note", [b"", b"\xff\xfe", b"nonsense", b"0 daemon", b"-1"])
+    def test_a_holder_whose_note_is_unreadable(
+        self, store: FileStore, note: bytes, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(lock, "NOTE_GRACE", 0.01)
+        monkeypatch.setattr(lock, "PROBE_GRACE", 0.01)
+        with store.hold():
+            (store.directory / "lock").write_bytes(note)
+            assert store.holder() is None
+            with (
+                pytest.raises(StateHeldError, match="another gatecert already holds"),
+                store.hold(),
+            ):
+                pass
+
+    def test_a_shorter_note_replaces_a_longer_one(self, store: FileStore) -> None:
+        with store.hold():
+            pass
+        (store.directory / "lock").write_bytes(b"1 " + b"x" * 500)
+        with store.hold():
+            assert (store.directory / "lock").read_text() == f"{os.getpid()} daemon\n"
+
+    def test_a_directory_in_its_place(self, store: FileStore) -> None:
+        (store.directory / "lock").mkdir(parents=True)
+        with pytest.raises(StorageError, match="cannot lock"), store.hold():
+            pass
+
+    def test_read_only(self, store: FileStore, fail: Fail) -> None:
+        store.directory.mkdir()
+        fail("lock", errno.EROFS)
+        with pytest.raises(StorageError, match="read-only file system"), store.hold():
+            pass
+
+    def test_a_file_system_without_locks(
+        self, store: FileStore, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def refuse(_descriptor: int, _kind: int) -> None:
+            raise OSError(errno.ENOLCK, "no locks")
+
+        monkeypatch.setattr(fcntl, "flock", refuse)
+        with pytest.raises(StorageError, match=os.strerror(errno.ENOLCK)), store.hold():
+            pass
+
+
+class TestGatewayLock:
+    def test_gateways_do_not_hinder_each_other(self, store: FileStore) -> None:
+        with store.lock_gateway("a", "renew", wait=0), store.lock_gateway("b", "renew", wait=0):
+            pass
+
+    def test_who_waited_in_vain_is_told_for_what(
+        self, store: FileStore, other: subprocess.Popen[bytes], caplog: pytest.LogCaptureFixture
+    ) -> None:
+        caplog.set_level("INFO")
+        with (
+            pytest.raises(LockTimeoutError) as caught,
+            store.lock_gateway("boston", "renew", wait=0.02),
+        ):
+            pass
+        holder = f"gatecert with process id {other.pid} (import a certificate)"
+        assert f"gateway boston is being changed by {holder}" in caught.value.message
+        assert holder in caplog.text
+
+    def test_waits_until_the_other_is_done(self, store: FileStore) -> None:
+        with ExitStack() as stack:
+            stack.enter_context(store.lock_gateway("boston", "first", wait=0))
+            timer = threading.Timer(0.05, stack.close)
+            timer.start()
+            before = time.monotonic()
+            with store.lock_gateway("boston", "second", wait=5):
+                assert time.monotonic() - before < 1
+                note = (store.gateway_directory("boston") / "lock").read_text()
+                assert note == f"{os.getpid()} second\n"
+            timer.join()
+
+    def test_threads_exclude_each_other(self, store: FileStore) -> None:
+        inside, most = 0, 0
+
+        def work() -> None:
+            nonlocal inside, most
+            with FileStore(store.directory).lock_gateway("boston", "work", wait=5):
+                inside += 1
+                most = max(most, inside)
+                time.sleep(0.005)
+                inside -= 1
+
+        threads = [threading.Thread(target=work) for _ in range(5)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert most == 1
+
+    def test_a_reload_command_does_not_keep_it(self, store: FileStore) -> None:
+        with store.lock_gateway("boston", "deploy", wait=0):
+            lingering = subprocess.Popen(["sleep", "30"], close_fds=False)
+        with lingering:
+            with store.lock_gateway("boston", "renew", wait=0):
+                assert lingering.poll() is None
+            lingering.kill()
+
+    def test_an_error_inside_releases_it(self, store: FileStore) -> None:
+        with pytest.raises(KeyError), store.lock_gateway("boston", "renew", wait=0):
+            raise KeyError
+        with store.lock_gateway("boston", "renew", wait=0):
+            pass
+
+    def test_a_full_disk_does_not_hinder_it(self, store: FileStore, fail: Fail) -> None:
+        with store.lock_gateway("boston", "renew", wait=0):
+            pass
+        fail("write", errno.ENOSPC)
+        with store.lock_gateway("boston", "bring back", wait=0):
+            pass
+
+    def test_clears_what_a_crash_left(self, store: FileStore) -> None:
+        leftover = f".tmp-{os.getpid()}-00000000-1"
+        gateway = store.gateway_directory("boston")
+        places: list[Path] = [gateway, gateway / "versions", gateway / "requests"]
+        for place in places:
+            (place / leftover).mkdir(parents=True)
+        with store.lock_gateway("boston", "renew", wait=0):
+            assert not any((place / leftover).exists() for place in places)

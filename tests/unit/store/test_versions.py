@@ -1,0 +1,230 @@
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+
+from gatecert.errors import StorageError
+from gatecert.model import IssuedChain, Origin
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from gatecert.store.files import FileStore
+
+Make = Callable[..., bytes]
+Issued = Callable[..., IssuedChain]
+Fail = Callable[[str, int], None]
+Crash = Callable[[Callable[[], object], Callable[[], None]], int]
+
+
+def test_comes_back(store: FileStore, make_issued: Issued, make_pem: Make, now: datetime) -> None:
+    chain = make_pem("CERTIFICATE", "ISSUER")
+    issued = make_issued(chain=chain, root=make_pem("CERTIFICATE", "ROOT"))
+    version = store.add_version("boston", issued, now=now)
+    assert version.id == "000001-20261123T081500Z"
+    assert version.directory == store.gateway_directory("boston") / "versions" / version.id
+    assert version.origin is Origin.AUTHORITY
+    assert version.created == now
+    assert (version.authority, version.order_url) == (issued.authority, issued.order_url)
+    assert store.versions("boston") == (version,)
+    assert store.version("boston", version.id) == version
+    assert store.private_key(version) == issued.private_key
+    files = {path.name: path.read_bytes() for path in version.directory.iterdir()}
+    assert files.keys() == {
+        "privkey.pem",
+        "cert.pem",
+        "chain.pem",
+        "fullchain.pem",
+        "root.pem",
+        "meta.json",
+    }
+    assert files["fullchain.pem"] == issued.certificate + chain
+    assert files["root.pem"] == issued.root
+
+
+def test_files_and_directories_are_private(
+    store: FileStore, make_issued: Issued, now: datetime
+) -> None:
+    version = store.add_version("boston", make_issued(), now=now)
+    assert {stat.S_IMODE(path.stat().st_mode) for path in version.directory.iterdir()} == {0o600}
+    assert {stat.S_IMODE(path.stat().st_mode) for path in version.directory.parents[:4]} == {0o700}
+
+
+def test_a_key_group_may_read(store: FileStore, make_issued: Issued, now: datetime) -> None:
+    store.add_version("boston", make_issued(), now=now)
+    version = store.add_version("boston", make_issued(), now=now, key_group=str(os.getegid()))
+    assert {stat.S_IMODE(path.stat().st_mode) for path in version.directory.iterdir()} == {0o640}
+    ways = [version.directory, *version.directory.parents[:4]]
+    assert {stat.S_IMODE(path.stat().st_mode) for path in ways} == {0o750}
+
+
+def test_an_unknown_key_group_writes_nothing(
+    store: FileStore, make_issued: Issued, now: datetime
+) -> None:
+    with pytest.raises(StorageError, match="no group 'no-such'"):
+        store.add_version("boston", make_issued(), now=now, key_group="no-such")
+    assert store.versions("boston") == ()
+
+
+def test_newest_first_also_when_the_clock_goes_back(
+    store: FileStore, make_issued: Issued, now: datetime
+) -> None:
+    first = store.add_version("boston", make_issued("ONE"), now=now)
+    second = store.add_version("boston", make_issued("TWO"), now=now - timedelta(days=400))
+    third = store.add_version("boston", make_issued("THREE"), now=now)
+    assert store.versions("boston") == (third, second, first)
+    assert sorted(each.id for each in (third, second, first)) == [first.id, second.id, third.id]
+
+
+def test_the_number_grows_from_the_highest_there_is(
+    store: FileStore, make_issued: Issued, now: datetime
+) -> None:
+    parent = store.gateway_directory("boston") / "versions"
+    (parent / "999999-20261123T081500Z").mkdir(parents=True)
+    (parent / "by-hand").mkdir()
+    version = store.add_version("boston", make_issued(), now=now)
+    assert version.id.startswith("1000000-")
+    assert store.versions("boston") == (version,)
+    later = store.add_version("boston", make_issued(), now=now)
+    assert store.versions("boston") == (later, version)
+
+
+@pytest.mark.parametrize("name", ["privkey", "cert", "chain", "fullchain"])
+@pytest.mark.parametrize("damage", [None, b"\0\0", b"-----BEGIN CERTIFICATE-----\nMI", "directory"])
+def test_a_damaged_version_is_left_out_and_said_once(  # noqa: PLR0917 - fixtures
+    store: FileStore,
+    make_issued: Issued,
+    now: datetime,
+    caplog: pytest.LogCaptureFixture,
+    name: str,
+    damage: bytes | str | None,
+) -> None:
+    good = store.add_version("boston", make_issued(), now=now)
+    bad = store.add_version("boston", make_issued(), now=now)
+    path = bad.directory / f"{name}.pem"
+    path.unlink()
+    if damage == "directory":
+        path.mkdir()
+    elif isinstance(damage, bytes):
+        path.write_bytes(damage)
+    for _ in range(2):
+        assert store.versions("boston") == (good,)
+        assert store.version("boston", bad.id) is None
+    (said,) = caplog.records
+    assert bad.id in said.getMessage()
+
+
+@pytest.mark.parametrize("name", ["privkey", "cert", "fullchain"])
+def test_only_a_chain_may_be_empty(
+    store: FileStore, make_issued: Issued, now: datetime, name: str
+) -> None:
+    version = store.add_version("boston", make_issued(), now=now)
+    assert version.chain == b""
+    (version.directory / f"{name}.pem").write_bytes(b"")
+    assert store.versions("boston") == ()
+
+
+def test_files_that_disagree(
+    store: FileStore, make_issued: Issued, make_pem: Make, now: datetime
+) -> None:
+    version = store.add_version("boston", make_issued(), now=now)
+    path = version.directory / "fullchain.pem"
+    path.write_bytes(path.read_bytes() + b"\n\n")
+    assert store.versions("boston") == (version,), "white space is no damage"
+    path.write_bytes(make_pem("CERTIFICATE", "OTHER"))
+    assert store.versions("boston") == ()
+
+
+def test_a_lost_record_leaves_a_version(
+    store: FileStore, make_issued: Issued, now: datetime
+) -> None:
+    version = store.add_version("boston", make_issued(), now=now)
+    (version.directory / "meta.json").write_bytes(b"[")
+    bare = replace(version, origin=None, authority="", order_url="", created=None)
+    assert store.versions("boston") == (bare,)
+    assert store.versions("boston") == (bare,)
+    assert len(list(version.directory.glob("meta.json.damaged-*"))) == 1
+
+
+def test_unknown_and_ill_formed_ids(store: FileStore) -> None:
+    assert store.version("boston", "000001-20261123T081500Z") is None
+    assert store.version("boston", "../../accounts/letsencrypt") is None
+
+
+def test_a_file_where_the_versions_ought_to_be(store: FileStore) -> None:
+    store.gateway_directory("boston").mkdir(parents=True)
+    (store.gateway_directory("boston") / "versions").touch()
+    assert store.versions("boston") == ()
+
+
+def test_a_lost_private_key_is_named(store: FileStore, make_issued: Issued, now: datetime) -> None:
+    version = store.add_version("boston", make_issued(), now=now)
+    (version.directory / "privkey.pem").unlink()
+    with pytest.raises(StorageError, match=f"version {version.id} .* has lost its private key"):
+        store.private_key(version)
+
+
+def test_removed_for_good(store: FileStore, make_issued: Issued, now: datetime) -> None:
+    version = store.add_version("boston", make_issued(), now=now)
+    store.remove_version(version)
+    store.remove_version(version)
+    assert store.versions("boston") == ()
+    assert list(version.directory.parent.iterdir()) == []
+
+
+def test_nothing_else_is_removed(
+    store: FileStore, make_issued: Issued, now: datetime, tmp_path: Path
+) -> None:
+    version = store.add_version("boston", make_issued(), now=now)
+    precious = tmp_path / "precious"
+    precious.mkdir()
+    with pytest.raises(ValueError, match="is not a version of this state directory"):
+        store.remove_version(replace(version, directory=precious))
+    assert precious.is_dir()
+
+
+@pytest.mark.parametrize("step", ["create", "write", "sync", "rename"])
+def test_disk_full_leaves_what_there_was(
+    store: FileStore, make_issued: Issued, now: datetime, fail: Fail, step: str
+) -> None:
+    old = store.add_version("boston", make_issued("OLD"), now=now)
+    fail(step, errno.ENOSPC)
+    with pytest.raises(StorageError, match="disk full"):
+        store.add_version("boston", make_issued("NEW"), now=now)
+    assert store.versions("boston") == (old,)
+    assert [path.name for path in old.directory.parent.iterdir()] == [old.id]
+
+
+def test_dying_at_any_step_leaves_whole_versions_only(
+    store: FileStore,
+    make_issued: Issued,
+    now: datetime,
+    crash_everywhere: Crash,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    old = store.add_version("boston", make_issued("OLD"), now=now)
+    counts: set[int] = set()
+
+    def check() -> None:
+        with store.lock_gateway("boston", "check", wait=1):
+            found = store.versions("boston")
+            counts.add(len(found))
+            names = {path.name for path in old.directory.parent.iterdir()}
+            assert names == {version.id for version in found}
+            for version in found[:-1]:
+                store.remove_version(version)
+        assert store.versions("boston") == (old,)
+
+    def work() -> None:
+        store.add_version("boston", make_issued("NEW"), now=now)
+
+    assert crash_everywhere(work, check) > 20
+    assert counts == {1, 2}
+    assert "damaged" not in caplog.text
