@@ -10,9 +10,9 @@ import ipaddress
 import re
 from typing import Annotated, Final
 
-from pydantic import PlainSerializer, PlainValidator, WithJsonSchema
+from pydantic import PlainSerializer, PlainValidator
 
-from gatecert.config.values import TEXT, BadValueError, shown, text
+from gatecert.config.values import BadValueError, shown, text, written_as
 from gatecert.model import Endpoint
 
 
@@ -81,8 +81,8 @@ def _tls_server(value: object) -> Endpoint:
 
 
 _AS_TEXT: Final = PlainSerializer(str, return_type=str)
-Address = Annotated[str, PlainValidator(address), WithJsonSchema(TEXT)]
-Listener = Annotated[Endpoint, PlainValidator(_listener), _AS_TEXT, WithJsonSchema(TEXT)]
-Nameserver = Annotated[Endpoint, PlainValidator(_nameserver), _AS_TEXT, WithJsonSchema(TEXT)]
-DnsServer = Annotated[Endpoint, PlainValidator(_dns_server), _AS_TEXT, WithJsonSchema(TEXT)]
-TlsServer = Annotated[Endpoint, PlainValidator(_tls_server), _AS_TEXT, WithJsonSchema(TEXT)]
+Address = Annotated[str, PlainValidator(address), written_as("IP address")]
+Listener = Annotated[Endpoint, PlainValidator(_listener), _AS_TEXT, written_as("address:port")]
+Nameserver = Annotated[Endpoint, PlainValidator(_nameserver), _AS_TEXT, written_as("address:port")]
+DnsServer = Annotated[Endpoint, PlainValidator(_dns_server), _AS_TEXT, written_as("host:port")]
+TlsServer = Annotated[Endpoint, PlainValidator(_tls_server), _AS_TEXT, written_as("host:port")]

@@ -83,3 +83,11 @@ def step_into(annotation: object) -> tuple[str, ...]:
     """The step between a key and the keys of its entries, if it holds several entries."""
     origin = get_origin(annotation)
     return (NAME,) if origin is dict else (ITEM,) if origin is tuple else ()
+
+
+def defaults(group: type[Settings]) -> dict[str, object]:
+    """The defaults of a group as they would be written; the empty ones are left out."""
+    spoken: dict[str, object] = group.model_construct().model_dump(
+        mode="json", by_alias=True, exclude={"state_directory", *group.unwritten}
+    )
+    return {name: value for name, value in spoken.items() if value not in (None, [], {})}

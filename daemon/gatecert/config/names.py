@@ -11,9 +11,9 @@ import ipaddress
 import re
 from typing import Annotated, Final
 
-from pydantic import PlainSerializer, PlainValidator, WithJsonSchema
+from pydantic import PlainSerializer, PlainValidator
 
-from gatecert.config.values import TEXT, BadValueError, shown, text
+from gatecert.config.values import BadValueError, shown, text, written_as
 from gatecert.model import Identifier, IdentifierType
 
 LONGEST_NAME: Final = 253
@@ -146,16 +146,18 @@ def region(value: object) -> str:
 
 
 _AS_TEXT: Final = PlainSerializer(str, return_type=str)
-HostName = Annotated[str, PlainValidator(host_name), WithJsonSchema(TEXT)]
-GatewayHostName = Annotated[str, PlainValidator(gateway_host_name), WithJsonSchema(TEXT)]
-AnyName = Annotated[Identifier, PlainValidator(identifier), _AS_TEXT, WithJsonSchema(TEXT)]
+HostName = Annotated[str, PlainValidator(host_name), written_as("DNS name")]
+GatewayHostName = Annotated[str, PlainValidator(gateway_host_name), written_as("DNS name")]
+AnyName = Annotated[
+    Identifier, PlainValidator(identifier), _AS_TEXT, written_as("DNS name or IP address")
+]
 SafeName = Annotated[
     str,
     PlainValidator(safe_name),
-    WithJsonSchema({"type": "string", "pattern": f"^(?!.*\\.\\.){SAFE_NAME}$"}),
+    written_as("name", pattern=f"^(?!.*\\.\\.){SAFE_NAME}$"),
 ]
 Region = Annotated[
     str,
     PlainValidator(region),
-    WithJsonSchema({"type": "string", "pattern": "^[A-Za-z][A-Za-z0-9-]{0,30}$"}),
+    written_as("region", pattern="^[A-Za-z][A-Za-z0-9-]{0,30}$"),
 ]

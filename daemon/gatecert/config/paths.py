@@ -13,7 +13,7 @@ from typing import Annotated, Final
 
 from pydantic import PlainSerializer, PlainValidator, ValidationInfo, WithJsonSchema
 
-from gatecert.config.values import TEXT, BadValueError, shown, text
+from gatecert.config.values import BadValueError, shown, text, written_as
 from gatecert.errors import clean
 
 CREDENTIAL: Final = "credential:"
@@ -83,22 +83,22 @@ def permissions(value: object) -> int:
 
 
 _AS_TEXT: Final = PlainSerializer(str, return_type=str)
-AnyFile = Annotated[Path, PlainValidator(file_path), _AS_TEXT, WithJsonSchema(TEXT)]
+AnyFile = Annotated[Path, PlainValidator(file_path), _AS_TEXT, written_as("path")]
 SecretFile = Annotated[
     Path,
     PlainValidator(secret_file),
     _AS_TEXT,
-    WithJsonSchema({**TEXT, "examples": ["/etc/gatecert/secret", "credential:NAME"]}),
+    written_as("path or credential:NAME", examples=["/etc/gatecert/secret", "credential:NAME"]),
 ]
 Command = Annotated[
     tuple[str, ...],
     PlainValidator(command),
     PlainSerializer(list, return_type=list[str]),
-    WithJsonSchema({"type": "array", "items": {"type": "string"}}),
+    WithJsonSchema({"type": "array", "title": "command", "items": {"type": "string"}}),
 ]
 Permissions = Annotated[
     int,
     PlainValidator(permissions),
     PlainSerializer("{:04o}".format, return_type=str),
-    WithJsonSchema({"type": ["string", "integer"], "pattern": "^0?o?[0-7]{3}$"}),
+    written_as("file mode", type=["string", "integer"], pattern="^0?o?[0-7]{3}$"),
 ]

@@ -16,11 +16,15 @@ from pydantic import PlainSerializer, PlainValidator, WithJsonSchema
 from gatecert.errors import clean
 
 LONGEST_SHOWN: Final = 80
-TEXT: Final = {"type": "string", "minLength": 1}
 
 
 class BadValueError(ValueError):
     """A value that cannot be read as what its key wants; the text follows the key in a message."""
+
+
+def written_as(title: str, **more: object) -> WithJsonSchema:
+    """The JSON Schema of a text, for editors; the title is its type in the reference."""
+    return WithJsonSchema({"type": "string", "title": title, "minLength": 1, **more})
 
 
 def shown(value: object) -> str:
@@ -47,7 +51,7 @@ def text(value: object) -> str:
     return result
 
 
-Text = Annotated[str, PlainValidator(text), WithJsonSchema(TEXT)]
+Text = Annotated[str, PlainValidator(text), written_as("text")]
 
 # --------------------------------------------------------------------------- switches and numbers
 
@@ -97,23 +101,26 @@ def kept_versions(value: object) -> int:
     return number
 
 
-Switch = Annotated[bool, PlainValidator(switch), WithJsonSchema({"type": "boolean"})]
+Switch = Annotated[
+    bool, PlainValidator(switch), WithJsonSchema({"type": "boolean", "title": "true or false"})
+]
 Fraction = Annotated[
     float,
     PlainValidator(fraction),
     WithJsonSchema(
         {
+            "title": "fraction",
             "anyOf": [
                 {"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1},
                 {"type": "string", "pattern": r"^[0-9.]+\s*(%|/\s*[1-9][0-9]*)?$"},
-            ]
+            ],
         }
     ),
 ]
 KeptVersions = Annotated[
     int,
     PlainValidator(kept_versions),
-    WithJsonSchema({"type": "integer", "minimum": 2, "maximum": 1000}),
+    WithJsonSchema({"type": "integer", "title": "number", "minimum": 2, "maximum": 1000}),
 ]
 
 # --------------------------------------------------------------------------- durations
@@ -162,5 +169,5 @@ Duration = Annotated[
     timedelta,
     PlainValidator(duration),
     PlainSerializer(duration_text, return_type=str),
-    WithJsonSchema({"type": "string", "pattern": f"^(?=[0-9]){DURATION}$", "examples": ["30s"]}),
+    written_as("duration", pattern=f"^(?=[0-9]){DURATION}$", examples=["30s", "6h", "1h30m"]),
 ]

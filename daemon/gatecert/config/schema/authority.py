@@ -7,12 +7,12 @@ from enum import StrEnum
 from typing import Annotated, ClassVar
 from urllib.parse import urlsplit
 
-from pydantic import Field, PlainValidator, WithJsonSchema
+from pydantic import Field, PlainValidator
 
 from gatecert.config.names import host_name
 from gatecert.config.paths import AnyFile, SecretFile
 from gatecert.config.schema.base import Settings, choice
-from gatecert.config.values import TEXT, BadValueError, Switch, Text, shown, text
+from gatecert.config.values import BadValueError, Switch, Text, shown, text, written_as
 
 
 def directory_url(value: object) -> str:
@@ -52,9 +52,9 @@ def mail_address(value: object) -> str:
 DirectoryURL = Annotated[
     str,
     PlainValidator(directory_url),
-    WithJsonSchema({"type": "string", "format": "uri", "pattern": r"^https://\S+$"}),
+    written_as("URL", format="uri", pattern=r"^https://\S+$"),
 ]
-MailAddress = Annotated[str, PlainValidator(mail_address), WithJsonSchema(TEXT)]
+MailAddress = Annotated[str, PlainValidator(mail_address), written_as("mail address")]
 
 
 class MacAlgorithm(StrEnum):

@@ -79,5 +79,5 @@ def choice(
     return (
         PlainValidator(lambda value: one_of(kind, value, refused)),
         PlainSerializer(str, return_type=str),
-        WithJsonSchema({"enum": [member.value for member in kind]}),
+        WithJsonSchema({"title": "word", "enum": [member.value for member in kind]}),
     )

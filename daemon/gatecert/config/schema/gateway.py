@@ -50,10 +50,11 @@ ChallengeKinds = Annotated[
     PlainSerializer(lambda kinds: list(kinds) or "auto"),
     WithJsonSchema(
         {
+            "title": "word, or list of words",
             "anyOf": [
                 {"enum": ["auto", *_CHALLENGE_KINDS]},
                 {"type": "array", "items": {"enum": _CHALLENGE_KINDS}, "minItems": 1},
-            ]
+            ],
         }
     ),
 ]
@@ -178,7 +179,7 @@ class GatewaySettings(Settings):
     challenge: ChallengeKinds = Field(
         default=(),
         description="Kind of challenge, a list in the order to try, or auto: every kind that is "
-        "set up and fits. Default: auto.",
+        "set up and fits.",
     )
     authorities: tuple[SafeName, ...] = Field(
         default=(),
