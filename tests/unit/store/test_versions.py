@@ -98,7 +98,7 @@ def test_the_number_grows_from_the_highest_there_is(
 
 @pytest.mark.parametrize("name", ["privkey", "cert", "chain", "fullchain"])
 @pytest.mark.parametrize("damage", [None, b"\0\0", b"-----BEGIN CERTIFICATE-----\nMI", "directory"])
-def test_a_damaged_version_is_left_out_and_said_once(  # noqa: PLR0917 - fixtures
+def test_a_damaged_version_is_left_out_and_said_once(
     store: FileStore,
     make_issued: Issued,
     now: datetime,
