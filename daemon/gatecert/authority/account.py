@@ -11,6 +11,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import threading
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 MAIL = "mailto:"
+
+_BASE64URL = re.compile(r"[A-Za-z0-9_-]+", re.ASCII)
 
 
 class AccountDesk:
@@ -132,16 +135,9 @@ class AccountDesk:
                     fix=f"get a key from it and set {where}",
                 )
             return None
-        secret = _read_secret(external, where)
-        try:
-            return self._client.external_account_binding(
-                key, external.key_id, secret, external.algorithm.value, deadline
-            )
-        except ValueError:
-            raise AuthorityError(
-                f"the key in {external.hmac_key_file} is not base64url text",
-                fix=f"put the key that the authority gave you into {where}.hmac_key_file",
-            ) from None  # the cause would quote the secret
+        return self._client.external_account_binding(
+            key, external.key_id, _read_secret(external, where), external.algorithm.value, deadline
+        )
 
     def _with_current_contact(self, account: Account, deadline: Deadline) -> Account:
         contact = self._contact()
@@ -160,11 +156,16 @@ class AccountDesk:
 def _read_secret(external: ExternalAccountSettings, where: str) -> str:
     """The HMAC key as base64url; plain base64, which some authorities hand out, will do."""
     try:
-        text = external.hmac_key_file.read_text("ascii")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "not base64url text"
+        text = external.hmac_key_file.read_text("latin-1")
+    except OSError as error:
         raise AuthorityError(
-            f"{external.hmac_key_file} cannot be read: {reason}",
+            f"{external.hmac_key_file} cannot be read: {error.strerror}",
             fix=f"correct {where}.hmac_key_file",
-        ) from None  # the cause could quote the secret
-    return text.strip().rstrip("=").replace("+", "-").replace("/", "_")
+        ) from error
+    secret = text.strip().rstrip("=").replace("+", "-").replace("/", "_")
+    if not _BASE64URL.fullmatch(secret):
+        raise AuthorityError(
+            f"{external.hmac_key_file} does not hold base64url text",
+            fix=f"put the key that the authority gave you into {where}.hmac_key_file",
+        )
+    return secret

@@ -186,11 +186,7 @@ class Client:
     def external_account_binding(
         self, private_key: bytes, key_id: str, hmac_key: str, algorithm: str, deadline: Deadline
     ) -> Mapping[str, Any]:
-        """Bind an account key to an account that the authority knows otherwise (section 7.3.4).
-
-        Raises:
-            ValueError: The HMAC key is not base64url.
-        """
+        """Bind an account key to an account that the authority knows otherwise (section 7.3.4)."""
         directory = messages.Directory({"newAccount": self.directory(deadline).new_account})
         binding: Mapping[str, Any] = messages.ExternalAccountBinding.from_data(
             _load_key(private_key).public_key(), key_id, hmac_key, directory, algorithm

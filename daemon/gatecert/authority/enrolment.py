@@ -59,7 +59,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-FIRST_LOOK_SECONDS = 0.03  # from finalisation to the first look
+FIRST_LOOK_SECONDS = 0.04  # from finalisation to the first look
 MOST_ALTERNATES = 5
 
 # Problems after which an order is placed again without ``replaces`` (RFC 9773 section 5).

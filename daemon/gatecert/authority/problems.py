@@ -36,15 +36,13 @@ _FIXES = {
     " firewall",
     "dns": "check the name's DNS as seen from the internet, DNSSEC included",
     "externalAccountRequired": "set authorities.{name}.external_account",
-    "incorrectResponse": "see what else answers for the name: another host, a proxy, a stale AAAA",
     "invalidContact": "correct authorities.{name}.contact",
     "invalidProfile": "correct authorities.{name}.profile",
     "rejectedIdentifier": "this authority does not issue for the name; use another one",
-    "tls": "see what else answers for the name: another host, a proxy, a stale AAAA",
-    "unauthorized": "see what else answers for the name: another host, a proxy, a stale AAAA",
     "unsupportedContact": "correct authorities.{name}.contact",
     "unsupportedIdentifier": "this authority does not issue for such names; use another one",
 }
+_SOMEBODY_ELSE = "see what else answers for the name: another host, a proxy, a stale AAAA"
 
 
 def problem_error(  # noqa: PLR0913 - what is known of an answer
@@ -99,12 +97,12 @@ def validation_error(
         "validation failed",
         subproblems=[
             (
-                f"*.{each.identifier}" if each.wildcard else str(each.identifier),
+                each.name,
                 problem.detail if problem else f"the authorization is {each.status}",
             )
             for each, problem in problems
         ],
-        fix=_FIXES.get(first.type if first else "unauthorized", "").format(name=name),
+        fix=_FIXES.get(first.type if first else "", _SOMEBODY_ELSE).format(name=name),
         authority=authority,
     )
 

@@ -192,6 +192,11 @@ class Authorization:
     challenges: tuple[ChallengeOffer, ...]
     wildcard: bool = False
 
+    @property
+    def name(self) -> str:
+        """What is to be proven, as people write it."""
+        return f"*.{self.identifier}" if self.wildcard else str(self.identifier)
+
     @classmethod
     def read(cls, value: object, *, url: str) -> Authorization:
         """Read an authorization object."""

@@ -195,7 +195,7 @@ class Validation:
         offered = ", ".join(each.type for each in authorization.challenges) or "nothing"
         raise AuthorityError(
             f"{self.patience.client.label} offers {clean(offered, 200)} to prove control of "
-            f"{authorization.identifier}, but {', '.join(self.target.challenges)} is configured",
+            f"{authorization.name}, but {', '.join(self.target.challenges)} is configured",
             fix=f"set gateways.{self.target.name}.challenge to a kind that it offers",
         )
 
@@ -203,7 +203,7 @@ class Validation:
         client = self.patience.client
         if not offer.has_safe_token:
             raise AuthorityError(
-                f"{client.label} sent a challenge for {authorization.identifier} whose token "
+                f"{client.label} sent a challenge for {authorization.name} whose token "
                 f"{clean(offer.token, 60)!r} is not base64url text; nothing was done with it",
                 fix=f"check authorities.{client.name}.directory_url",
             )

@@ -142,8 +142,8 @@ def _refusal(endpoint: Endpoint, error: OSError) -> ChallengeError:
     if error.errno == errno.EADDRINUSE:
         who = holder(endpoint.port)
         return AddressInUseError(
-            f"{endpoint} is taken by {who or 'another process'}; no challenge can be answered "
-            "there and nothing was ordered",
+            f"{endpoint} is taken by {who or 'another process'}: the name cannot be proven there, "
+            "so no certificate is issued",
             fix="stop it, set challenges.http-01.listen to another address that port 80 is "
             "forwarded to, or use another challenge",
         )
