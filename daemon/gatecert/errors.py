@@ -24,6 +24,7 @@
     │       ├── UserActionRequiredError  a person has to visit the authority's page first
     │       └── ChallengeFailedError  a validation failed; carries the failures
     └── DeploymentError               the certificate is there, but the gateway does not serve it
+        ├── CopyError                 a file of install.copy_to could not be written
         ├── ReloadError               the reload command failed, hung or could not be run
         └── NotServedError            the handshake shows something else
 
@@ -265,6 +266,12 @@ class DeploymentError(GatecertError):
 
     code = "deployment"
     retryable = True
+
+
+class CopyError(DeploymentError):
+    """A file that some server insists on, beside ``live``, could not be written."""
+
+    code = "copy-failed"
 
 
 class ReloadError(DeploymentError):
