@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 SEARCH_PATH = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"])
 
+ENDS_WITH_PARENT = ("--pdeathsig", "KILL")  # prctl(2), PR_SET_PDEATHSIG
+
 
 def program(name: str) -> str:
     """The absolute path of an installed program.
@@ -79,7 +81,7 @@ class BackgroundProcess:
         with self.log.open("ab") as log:
             self.started_at = time.monotonic()
             self._process = subprocess.Popen(
-                [program("setpriv"), "--pdeathsig", "KILL", *self.argv],
+                [program("setpriv"), *ENDS_WITH_PARENT, *self.argv],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
