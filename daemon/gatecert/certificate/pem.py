@@ -23,7 +23,7 @@ from cryptography.utils import CryptographyDeprecationWarning
 from gatecert.errors import CertificateError, clean
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 LARGEST_CHAIN = 1 << 20  # bytes; a long real chain has less than a hundredth of it
 
@@ -67,13 +67,18 @@ def load_roots(pem: bytes) -> tuple[x509.Certificate, ...]:
     return tuple(dict.fromkeys(_certificates(pem, comments=True)))
 
 
-def find_readable(text: bytes) -> list[x509.Certificate]:
-    """The certificates of a text that can be read; for what others wrote and we cannot mend."""
+def find_readable(texts: Iterable[bytes]) -> tuple[x509.Certificate, ...]:
+    """The certificates that can be read, without repetition; for what others keep."""
+    ders: dict[bytes, None] = {}
+    for text in texts:
+        for body in _ANY_CERTIFICATE.findall(text):
+            with suppress(binascii.Error):
+                ders[binascii.a2b_base64(body)] = None
     found: list[x509.Certificate] = []
-    for body in _ANY_CERTIFICATE.findall(text):
-        with suppress(CertificateError, binascii.Error):
-            found.append(parse(binascii.a2b_base64(body)))
-    return found
+    for der in ders:
+        with suppress(CertificateError):
+            found.append(parse(der))
+    return tuple(found)
 
 
 def parse(der: bytes) -> x509.Certificate:

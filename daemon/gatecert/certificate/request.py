@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import ipaddress
 import logging
+import re
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -40,6 +41,8 @@ _SUBJECT_ATTRIBUTES = {  # from the widest to the narrowest, as X.500 names are 
     "O": NameOID.ORGANIZATION_NAME,
     "OU": NameOID.ORGANIZATIONAL_UNIT_NAME,
 }
+_COUNTRY = re.compile(r"[A-Za-z]{2}")
+_LONGEST = {"ST": 128, "L": 128, "O": 64, "OU": 64}  # characters, RFC 5280 appendix A.1
 
 
 def build_request(
@@ -140,16 +143,14 @@ def _subject(
 
 
 def _attribute(attribute: str, oid: x509.ObjectIdentifier, value: str) -> x509.NameAttribute[str]:
-    """One attribute, within the lengths of RFC 5280 appendix A.1."""
-    refusal = CertificateError(
-        f"the subject's {attribute} '{clean(value, 80)}' cannot stand in a request: it is"
-        " empty, too long or ill-formed",
-        fix="C is a two-letter country code; O, OU and CN have at most 64 characters, L and ST 128",
-    )
-    if not value.isprintable():
-        raise refusal
-    try:
-        value.encode()  # an unpaired surrogate cannot be written
-        return x509.NameAttribute(oid, value)
-    except ValueError as error:
-        raise refusal from error
+    """One attribute, within the lengths of RFC 5280 appendix A.1; a surrogate is unprintable."""
+    longest = _LONGEST.get(attribute, LONGEST_COMMON_NAME)
+    fits = 0 < len(value) <= longest and value.isprintable()
+    if not fits or (attribute == "C" and not _COUNTRY.fullmatch(value)):
+        raise CertificateError(
+            f"the subject's {attribute} '{clean(value, 80)}' cannot stand in a request: it is"
+            " empty, too long or ill-formed",
+            fix="C is a two-letter country code; O, OU and CN have at most 64 characters,"
+            " L and ST 128",
+        )
+    return x509.NameAttribute(oid, value)

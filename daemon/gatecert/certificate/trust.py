@@ -48,26 +48,26 @@ def _read(
     bundle: Path | None, _bundle_stamp: _Stamp, directory: Path | None, _directory_stamp: _Stamp
 ) -> tuple[Certificate, ...]:
     """Read both; the stamps only make the cache notice a change."""
-    found: dict[Certificate, None] = {}
-    seen: set[bytes] = set()
-    for path in _files(bundle, directory):
+    return find_readable(_texts(bundle, directory))
+
+
+def _texts(bundle: Path | None, directory: Path | None) -> Iterator[bytes]:
+    """The contents of all files that can be read: the bundle, then the directory's."""
+    for path in ([bundle] if bundle else []) + _hashed_files(directory):
         try:
-            text = path.read_bytes()
+            yield path.read_bytes()
         except OSError as error:
             logger.warning("event=trust-store-unreadable error=%s", clean(str(error)))
-            continue
-        if text not in seen:
-            seen.add(text)
-            found.update(dict.fromkeys(find_readable(text)))
-    return tuple(found)
 
 
-def _files(bundle: Path | None, directory: Path | None) -> Iterator[Path]:
-    """The files to read, in a stable order."""
-    if bundle is not None and bundle.is_file():
-        yield bundle
-    if directory is not None and directory.is_dir():
-        yield from sorted(each for each in directory.iterdir() if _HASHED_NAME.fullmatch(each.name))
+def _hashed_files(directory: Path | None) -> list[Path]:
+    """The files of a hashed directory, in a stable order."""
+    try:
+        entries = sorted(directory.iterdir()) if directory else []
+    except OSError as error:
+        logger.warning("event=trust-store-unreadable error=%s", clean(str(error)))
+        return []
+    return [entry for entry in entries if _HASHED_NAME.fullmatch(entry.name)]
 
 
 def _stamp(path: Path | None) -> _Stamp:

@@ -27,6 +27,7 @@ from tests.unit.certificate.conftest import (
 
 from gatecert.certificate import chain
 from gatecert.certificate.bootstrap import bootstrap
+from gatecert.certificate.pem import parse
 from gatecert.errors import CertificateError
 from gatecert.model import Identifier, IdentifierType
 
@@ -517,6 +518,19 @@ def test_a_root_signed_with_sha1_is_no_matter(pki: Pki, good: Good) -> None:
 def test_a_root_without_key_usage_is_no_matter(pki: Pki, good: Good) -> None:
     bare = pki.root(key_name="Root", without_usage=True, without_authority_key=True)
     assert_good(trusting(of(good.leaf, good.intermediate), bare).check(), good)
+
+
+def test_a_root_with_a_serial_of_zero_is_no_matter(pki: Pki, good: Good) -> None:
+    der = pki.root(key_name="Root", serial=1).der
+    zero = parse(der.replace(b"\x02\x01\x02\x02\x01\x01", b"\x02\x01\x02\x02\x01\x00", 1))
+    checked = replace(of(good.leaf, good.intermediate), trusted=(zero,)).check()
+    assert_good(checked, good)
+
+
+def test_an_intermediate_for_servers_is_taken(pki: Pki, good: Good) -> None:
+    middle = pki.authority("For Servers", good.root, server=True)
+    checked = trusting(of(pki.issue(NAME, middle), middle), good.root).check()
+    assert checked.chain == middle.pem
 
 
 def test_a_private_authority_may_leave_extensions_away(pki: Pki, good: Good) -> None:

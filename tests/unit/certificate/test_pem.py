@@ -1,0 +1,142 @@
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+import pytest
+from cryptography import x509
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gatecert.certificate.pem import find_readable, load_roots, parse, split_pem
+from gatecert.errors import CertificateError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.unit.certificate.conftest import Good, Pki
+
+
+def test_the_order_of_the_text_is_kept(good: Good) -> None:
+    assert split_pem(good.fullchain) == [good.leaf.certificate, good.intermediate.certificate]
+    assert split_pem(good.leaf.pem * 2) == [good.leaf.certificate] * 2
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda pem: pem.replace(b"\n", b"\r\n"),
+        lambda pem: b"\xef\xbb\xbf" + pem,
+        lambda pem: b"\n\n" + pem.replace(b"-----END", b"\n-----END") + b"\n\n",
+        lambda pem: pem.rstrip(b"\n"),
+        lambda pem: pem.replace(b"\n", b"\n \t"),
+    ],
+    ids=["CRLF", "byte order mark", "empty lines", "no last newline", "indented"],
+)
+def test_what_editors_do_to_white_space_is_no_matter(
+    good: Good, change: Callable[[bytes], bytes]
+) -> None:
+    assert len(split_pem(change(good.fullchain))) == 2
+
+
+@pytest.mark.parametrize(
+    ("label", "fix"),
+    [
+        ("PKCS7", "openssl pkcs7"),
+        ("CERTIFICATE REQUEST", "what the authority made of it"),
+        ("NEW CERTIFICATE REQUEST", "what the authority made of it"),
+        ("TRUSTED CERTIFICATE", "openssl x509"),
+        ("X509 CERTIFICATE", "openssl x509"),
+        ("X509 CRL", "leave only the blocks"),
+        ("EC PRIVATE KEY", "take it out"),
+        ("ENCRYPTED PRIVATE KEY", "take it out"),
+    ],
+)
+def test_other_blocks_are_refused_with_their_remedy(label: str, fix: str) -> None:
+    secret = "c2VjcmV0"  # noqa: S105 - stands for the contents, which no message may show
+    pem = f"-----BEGIN {label}-----\n{secret}\n-----END {label}-----\n".encode()
+    for read in (split_pem, load_roots):
+        with pytest.raises(CertificateError) as refusal:
+            read(pem)
+        assert fix in refusal.value.fix
+        assert secret not in str(refusal.value)
+
+
+def test_roots_may_have_comments_and_repetitions(good: Good) -> None:
+    text = b"# Root\n=====\n" + good.root.pem + b"\n# again: -----\n" + good.root.pem + b"# end\n"
+    assert load_roots(text) == (good.root.certificate,)
+
+
+@pytest.mark.parametrize(
+    "text", [b"# none\n", b"", b"-----BEGIN CERTIFICATE-----\n# cut", b"-----BEGIN\n"]
+)
+def test_roots_have_to_be_there_and_whole(text: bytes) -> None:
+    with pytest.raises(CertificateError):
+        load_roots(text)
+
+
+def test_a_lonely_end_among_comments_is_refused(good: Good) -> None:
+    with pytest.raises(CertificateError, match="stands alone"):
+        load_roots(good.root.pem + b"-----END CERTIFICATE-----\n")
+
+
+def test_a_serial_of_zero_is_read_without_a_warning(pki: Pki) -> None:
+    # As Go Daddy's root has; warnings are errors in tests.
+    der = pki.root("Zero", serial=1).der
+    zero = der.replace(b"\x02\x01\x02\x02\x01\x01", b"\x02\x01\x02\x02\x01\x00", 1)
+    assert zero != der
+    assert parse(zero).subject == parse(der).subject
+
+
+def test_a_damaged_part_is_found_at_once(pki: Pki) -> None:
+    # The library would only decode the extensions when they are asked for.
+    twice = x509.UnrecognizedExtension(x509.ObjectIdentifier("2.5.29.18"), b"\x05\x00")
+    with pytest.raises(CertificateError, match="cannot be decoded"):
+        parse(pki.issue(extensions=[(twice, False)]).der)
+
+
+@settings(max_examples=300, deadline=None)
+@given(position=st.integers(0, 10_000), value=st.integers(0, 255))
+def test_a_changed_byte_is_read_or_refused_in_our_own_words(
+    position: int, value: int, good: Good
+) -> None:
+    der = bytearray(good.leaf.der)
+    der[position % len(der)] = value
+    with suppress(CertificateError):  # and nothing else
+        assert len(parse(bytes(der)).subject) == 1
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    parts=st.lists(
+        st.sampled_from(
+            [
+                b"-----BEGIN CERTIFICATE-----",
+                b"-----END CERTIFICATE-----",
+                b"-----BEGIN PRIVATE KEY-----",
+                b"-----",
+                b"\n",
+                b"MIIB",
+                b"=",
+                b"\xff",
+            ]
+        ),
+        max_size=12,
+    )
+)
+def test_any_arrangement_of_lines_is_refused_in_our_own_words(parts: list[bytes]) -> None:
+    for read in (split_pem, load_roots):
+        with pytest.raises(CertificateError):
+            read(b"".join(parts))
+
+
+def test_text_made_to_be_slow_is_not_slow() -> None:
+    with pytest.raises(CertificateError, match="cut short"):
+        split_pem(b"-----BEGIN CERTIFICATE-----" * 35_000)
+
+
+def test_only_readable_certificates_are_found(good: Good) -> None:
+    assert find_readable([b"", good.fullchain, b"noise" + good.leaf.pem]) == (
+        good.leaf.certificate,
+        good.intermediate.certificate,
+    )
