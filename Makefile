@@ -38,7 +38,7 @@ setup: .venv/.complete ## Set everything up, and do nothing more
 	@pebble/fetch >/dev/null
 
 lock: .cache/uv/.complete ## Pin the newest versions that pyproject.toml allows
-	@$(call compile,--group dev --group build pyproject.toml,requirements.lock)
+	@$(call compile,--extra dns --group dev --group build pyproject.toml,requirements.lock)
 	@$(call compile,--group bench,bench/requirements.lock)
 
 clean: ## Remove what the other targets made
