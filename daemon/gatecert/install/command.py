@@ -1,0 +1,142 @@
+"""A command in a process group of its own, whose output never blocks it and never fills memory.
+
+The command is over when the process that was started has ended. Its descendants may live on, for a
+reload may have to start something; nobody waits for them, and whoever of them has not redirected
+its output loses it. A command that has to be killed takes its whole process group along: SIGTERM,
+then SIGKILL when the command has ended or has not done so in a while. Only what has made itself a
+session of its own escapes that.
+
+Output is read all the time and only the end of it is kept.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import selectors
+import signal
+import subprocess
+import time
+from contextlib import contextmanager, suppress
+from threading import Thread
+from typing import IO, TYPE_CHECKING, Final, cast
+
+from gatecert.deadline import Deadline
+from gatecert.errors import clean
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+LONGEST_OUTPUT: Final = 4096  # bytes
+READ_SIZE: Final = 64 * 1024  # bytes; what a pipe holds
+TURN: Final = 0.05  # seconds between looks at a command whose descendants keep its output open
+GRACE: Final = 2.0  # seconds between SIGTERM and SIGKILL, and from there until we give up
+
+# ECMA-48 control sequences, and the strings (window titles …) that end in BEL or ST
+_ESCAPES: Final = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|[\]PX^_][^\x07\x1b]*(?:\x07|\x1b\\)|.)?")
+
+
+class Run:
+    """A command that has been started, in a process group of its own."""
+
+    def __init__(self, process: subprocess.Popen[bytes], output: IO[bytes]) -> None:
+        self._process = process
+        self._output = output
+        self._open = True
+        self._kept = b""
+        self._selector = selectors.DefaultSelector()
+        self._selector.register(output, selectors.EVENT_READ)
+
+    @property
+    def status(self) -> int | None:
+        """Exit status, negative for a signal; None while it runs, or cannot be killed."""
+        return self._process.returncode
+
+    @property
+    def output(self) -> str:
+        """The end of the output, on one line."""
+        text = _ESCAPES.sub("", self._kept.decode(errors="replace"))
+        return clean(text, LONGEST_OUTPUT)
+
+    def wait(self, deadline: Deadline) -> bool:
+        """Read the output until the command has ended; False when it has not done so in time."""
+        while self._process.poll() is None:
+            if deadline.passed:
+                return False
+            if self._open:
+                self._read(deadline.within(TURN))
+            else:
+                with suppress(subprocess.TimeoutExpired):
+                    self._process.wait(deadline.remaining)
+        self._read(0.0)
+        return True
+
+    def kill(self) -> None:
+        """End the whole process group.
+
+        The command stays a zombie until the very end, so that its group's number cannot be given
+        to anybody else before the last signal is sent.
+        """
+        self._signal(signal.SIGTERM)
+        grace = Deadline.after(GRACE)
+        while not grace.passed and not self._has_ended():
+            if self._open:
+                self._read(grace.within(TURN))
+            else:
+                time.sleep(grace.within(TURN))
+        self._signal(signal.SIGKILL)
+        try:
+            self._process.wait(GRACE)
+        except subprocess.TimeoutExpired:  # stuck in the kernel, or become another user
+            Thread(target=self._process.wait, name="undertaker", daemon=True).start()
+        self._read(0.0)
+
+    def close(self) -> None:
+        """Let go of the command; kill it first if we leave it in the middle."""
+        if self.status is None:
+            self.kill()
+        self._selector.close()
+        self._output.close()
+
+    def _read(self, seconds: float) -> None:
+        """Wait for output or the end of it, and take at most what a pipe holds."""
+        if not self._open or not self._selector.select(seconds):
+            return
+        data = os.read(self._output.fileno(), READ_SIZE)
+        self._kept = (self._kept + data)[-LONGEST_OUTPUT:]
+        if not data:
+            self._open = False
+
+    def _has_ended(self) -> bool:
+        """Whether the command has ended, without taking its status."""
+        options = os.WEXITED | os.WNOHANG | os.WNOWAIT
+        return os.waitid(os.P_PID, self._process.pid, options) is not None
+
+    def _signal(self, number: signal.Signals) -> None:
+        with suppress(PermissionError):  # a command that became another user
+            os.killpg(self._process.pid, number)
+
+
+@contextmanager
+def started(argv: Sequence[str], environment: Mapping[str, str]) -> Iterator[Run]:
+    """Start a command in ``/`` with this environment and nothing else; it does not outlive this.
+
+    Raises:
+        OSError: It cannot be started.
+        ValueError: An argument has a null character.
+    """
+    process = subprocess.Popen(  # noqa: S603 - argv of the operator, no shell
+        argv,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        bufsize=0,
+        cwd="/",
+        env=environment,
+        start_new_session=True,
+    )
+    run = Run(process, cast("IO[bytes]", process.stdout))
+    try:
+        yield run
+    finally:
+        run.close()

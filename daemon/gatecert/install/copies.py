@@ -1,0 +1,110 @@
+"""Files that some servers insist on, beside ``live``.
+
+Each is replaced by one rename and never seen half written; a link in its place is replaced, not
+followed. What is already as it should be (content, mode, owner, group) is left alone, so that its
+time of change says when the certificate changed.
+
+Key and certificate in separate files cannot change in the same instant: a server that reads them
+without being told may see them torn apart for a moment. ``combined`` and ``live`` have no such
+moment.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import pwd
+import stat
+from typing import TYPE_CHECKING
+
+from gatecert.errors import CopyError, StorageError
+from gatecert.model import FileContents
+from gatecert.store import durable
+from gatecert.store.identity import UNCHANGED, group_number, user_number
+from gatecert.store.pem import joined
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from gatecert.model import FileCopy, Version
+
+logger = logging.getLogger(__name__)
+
+
+def write_copies(copies: Sequence[FileCopy], version: Version, private_key: bytes) -> None:
+    """Write every copy that is not yet what it should be.
+
+    All of them are tried, whatever becomes of the others.
+
+    Raises:
+        CopyError: At least one could not be written; names each.
+    """
+    failures: list[StorageError] = []
+    for copy in copies:
+        try:
+            _write(copy, contents(copy.contents, version, private_key))
+        except StorageError as error:
+            logger.debug("copy failed path=%s error=%s", copy.path, error)
+            failures.append(StorageError(f"{copy.path}: {error.message}", fix=error.fix))
+    if failures:
+        first = failures[0]
+        raise CopyError(
+            "the certificate could not be copied as install.copy_to asks: "
+            + "; ".join(failure.message for failure in failures),
+            fix=f"{first.fix}; or correct install.copy_to" if first.fix else "",
+        ) from first
+
+
+def contents(kind: FileContents, version: Version, private_key: bytes) -> bytes:
+    """What a copy holds, in PEM."""
+    match kind:
+        case FileContents.PRIVKEY:
+            return joined(private_key)
+        case FileContents.CERT:
+            return joined(version.certificate)
+        case FileContents.CHAIN:
+            return joined(version.chain)
+        case FileContents.FULLCHAIN:
+            return joined(version.certificate, version.chain)
+        case FileContents.COMBINED:
+            return joined(version.certificate, version.chain, private_key)
+
+
+def _write(copy: FileCopy, data: bytes) -> None:
+    user = user_number(copy.owner)
+    user = os.geteuid() if user == UNCHANGED else user
+    group = group_number(copy.group)
+    group = _group_of(user) if group == UNCHANGED else group
+    if _is_current(copy.path, data, (copy.mode, user, group)):
+        return
+    durable.write_file(copy.path, data, mode=copy.mode, owner=str(user), group=str(group))
+    logger.info("copied path=%s contents=%s", copy.path, copy.contents)
+
+
+def _group_of(user: int) -> int:
+    """The group of a user's files, where none is configured."""
+    if user == os.geteuid():
+        return os.getegid()
+    try:
+        return pwd.getpwuid(user).pw_gid
+    except KeyError as error:
+        raise StorageError(
+            f"user {user} has no entry on this host, so the group of the file is not known",
+            fix="name its group in the configuration",
+        ) from error
+
+
+def _is_current(path: Path, data: bytes, wanted: tuple[int, int, int]) -> bool:
+    """Whether a file is there with this content and these mode, user and group."""
+    try:
+        # A named pipe in its place must not block us.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        return False
+    with os.fdopen(descriptor, "rb") as file:
+        found = os.fstat(descriptor)
+        if not stat.S_ISREG(found.st_mode) or found.st_size != len(data):
+            return False
+        same = (stat.S_IMODE(found.st_mode), found.st_uid, found.st_gid) == wanted
+        return same and file.read(len(data) + 1) == data

@@ -1,0 +1,166 @@
+"""The reload command, which makes the gateway read its files again.
+
+It runs as argv, never through a shell, in ``/``, with nothing on standard input, and in a session
+of its own. It inherits nothing of gatecert's environment (no secrets, no ``NOTIFY_SOCKET``, no
+``CREDENTIALS_DIRECTORY``) and no descriptor; what it gets is::
+
+    PATH               /usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+    HOME               the home directory of the user gatecert acts as
+    LANG               C.UTF-8
+    GATECERT_GATEWAY   the gateway's name in the configuration
+    GATECERT_HOSTNAME  its hostname, as A-labels
+    GATECERT_LIVE      absolute path of live/, with privkey.pem, fullchain.pem …
+    GATECERT_VERSION   id of the version that live/ leads to
+
+How it is kept from hanging or flooding gatecert: ``install.command``.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import pwd
+import shutil
+import signal
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from gatecert.deadline import Deadline
+from gatecert.errors import LONGEST_FOREIGN_TEXT, ReloadError, clean
+from gatecert.install.command import Run, started
+
+if TYPE_CHECKING:
+    from gatecert.model import InstallPlan
+
+logger = logging.getLogger(__name__)
+
+PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+LONGEST_NAME: Final = 200  # characters of a command shown
+
+
+@dataclass(frozen=True, slots=True)
+class ReloadResult:
+    """How a reload command that succeeded ran.
+
+    Attributes:
+        output: The end of what it printed, on one line, without control characters.
+    """
+
+    seconds: float
+    output: str
+
+
+def reload(
+    plan: InstallPlan, *, gateway: str, hostname: str, live: Path, version: str
+) -> ReloadResult:
+    """Run the reload command of a gateway; safe from any thread, many at a time.
+
+    Args:
+        plan: Has the command and its timeout.
+        gateway: The gateway's name.
+        hostname: Its hostname, as A-labels.
+        live: Path of the ``live`` link.
+        version: Id of the version that ``live`` leads to.
+
+    Raises:
+        ReloadError: It could not be run, failed, was killed, or took too long.
+    """
+    if not plan.reload:
+        return ReloadResult(0.0, "")
+    begin = time.monotonic()
+    command = clean(plan.reload[0], LONGEST_NAME)
+    timeout = plan.reload_timeout.total_seconds()
+    argv = (_executable(plan.reload[0], command), *plan.reload[1:])
+    try:
+        with started(argv, _environment(gateway, hostname, live, version)) as run:
+            in_time = run.wait(Deadline.after(timeout))
+    except (OSError, ValueError) as error:
+        reason = clean(getattr(error, "strerror", None) or str(error))
+        raise ReloadError(
+            f"the reload command {command} cannot be run: {reason}",
+            fix="install.reload must name a program, or a script that is executable and begins"
+            " with #! and an interpreter that exists",
+        ) from error
+    seconds = time.monotonic() - begin
+    logger.debug(
+        "reload gateway=%s command=%s status=%s seconds=%.3f output=%r",
+        gateway,
+        command,
+        run.status,
+        seconds,
+        run.output,
+    )
+    if not in_time:
+        raise _too_slow(run, command, timeout)
+    if run.status != 0:
+        raise _failed(run, command)
+    return ReloadResult(seconds, run.output)
+
+
+def _executable(name: str, command: str) -> str:
+    """Absolute path of a program.
+
+    Raises:
+        ReloadError: There is none of that name.
+    """
+    if Path(name).is_absolute():
+        return name
+    found = None if "/" in name else shutil.which(name, path=PATH)
+    if found is None:
+        raise ReloadError(
+            f"the reload command {command} was not found",
+            fix=f"give its absolute path in install.reload; names are looked for in {PATH}",
+        )
+    return found
+
+
+def _environment(gateway: str, hostname: str, live: Path, version: str) -> dict[str, str]:
+    """All that the command gets; the module's docstring documents it."""
+    try:
+        home = pwd.getpwuid(os.geteuid()).pw_dir
+    except KeyError:  # a user without an entry, as in containers
+        home = "/"
+    return {
+        "PATH": PATH,
+        "HOME": home,
+        "LANG": "C.UTF-8",
+        "GATECERT_GATEWAY": gateway,
+        "GATECERT_HOSTNAME": hostname,
+        "GATECERT_LIVE": str(live),
+        "GATECERT_VERSION": version,
+    }
+
+
+def _too_slow(run: Run, command: str, timeout: float) -> ReloadError:
+    ending = "was killed" if run.status is not None else "could not even be killed"
+    return ReloadError(
+        f"the reload command {command} had not ended after {timeout:g} s and {ending}",
+        output=_telling_part(run.output),
+        fix="see why it hangs, or raise install.reload_timeout",
+    )
+
+
+def _failed(run: Run, command: str) -> ReloadError:
+    status = run.status or 0
+    how = f"exit status {status}" if status > 0 else f"killed by {_signal_name(-status)}"
+    return ReloadError(
+        f"the reload command {command} failed ({how})",
+        output=_telling_part(run.output),
+        fix="run it by hand as the user of gatecert and see what it says",
+    )
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:  # a real-time signal
+        return f"signal {number}"
+
+
+def _telling_part(output: str) -> str:
+    """The end of a long output: what a command says last is why it failed."""
+    if len(output) <= LONGEST_FOREIGN_TEXT:
+        return output
+    return f"…{output[1 - LONGEST_FOREIGN_TEXT :]}"

@@ -1,0 +1,103 @@
+"""What the servers read: the ``live`` link of a gateway, and how far its deployment has come.
+
+``live`` is a relative link to ``versions/<id>``. Swapping is one rename of it (rename(2)), so key
+and certificate change in the same instant, and a crash leaves the old pair or the new one. All of
+this is the host's alone: a pair of gateways that shares its versions has two ``live`` links.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from typing import TYPE_CHECKING, Final
+
+from gatecert.install.copies import write_copies
+from gatecert.model import Deployment
+from gatecert.store import durable
+from gatecert.store.record import read_record, set_aside, write_record
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from gatecert.model import InstallPlan, Version
+
+logger = logging.getLogger(__name__)
+
+VERSIONS: Final = "versions"
+
+
+class LiveDirectory:
+    """The ``live`` link of one gateway and ``deployment.json`` beside it.
+
+    Args:
+        gateway_directory: ``STATE/gateways/<name>``, absolute.
+    """
+
+    def __init__(self, gateway_directory: Path) -> None:
+        self._directory = gateway_directory
+
+    @property
+    def path(self) -> Path:
+        """The link; what servers and reload commands are told."""
+        return self._directory / "live"
+
+    def current(self) -> str | None:
+        """Id of the version that ``live`` leads to; None where it is missing or leads elsewhere."""
+        try:
+            destination = self._directory / self.path.readlink()
+        except OSError:  # missing, no link, or out of reach
+            return None
+        if destination.parent != self._directory / VERSIONS or not destination.is_dir():
+            return None
+        return destination.name
+
+    def install(self, plan: InstallPlan, version: Version, private_key: bytes) -> None:
+        """Let ``live`` lead to a version, and write the copies that servers insist on.
+
+        Args:
+            plan: Says which copies there are.
+            version: Below the gateway's ``versions``.
+            private_key: The version's, PEM.
+
+        Raises:
+            StorageError: The link could not be changed; it and the copies are as they were.
+            CopyError: The link was changed, but not every copy could be written.
+        """
+        self.swap(version)
+        write_copies(plan.copies, version, private_key)
+
+    def swap(self, version: Version) -> None:
+        """Let ``live`` lead to a version, with one rename.
+
+        Something else in its place is set aside, so that it can never stop a certificate.
+
+        Raises:
+            StorageError: It could not be done; the link is untouched.
+        """
+        before = self.current()
+        if before == version.id:
+            return
+        if os.path.lexists(self.path) and not self.path.is_symlink():
+            set_aside(self.path, "it is not a link")
+        durable.replace_link(self.path, f"{VERSIONS}/{version.id}")
+        logger.debug("swapped live=%s version=%s before=%s", self.path, version.id, before)
+
+    def deployment(self) -> Deployment | None:
+        """How far the deployment has come; None where it is not known, damaged files included.
+
+        Raises:
+            StorageError: The file is there but cannot be read.
+        """
+        return read_record(self._deployment_file, Deployment)
+
+    def save_deployment(self, deployment: Deployment) -> None:
+        """Remember how far the deployment has come.
+
+        Raises:
+            StorageError: It cannot be written.
+        """
+        write_record(self._deployment_file, deployment)
+
+    @property
+    def _deployment_file(self) -> Path:
+        return self._directory / "deployment.json"
