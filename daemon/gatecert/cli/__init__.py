@@ -96,9 +96,7 @@ def _explain(error: Exception) -> int:
         case BrokenPipeError():
             return FAILED
         case _:
-            _print(
-                f"unexpected {type(error).__name__}: {error} (please report it; --debug shows more)"
-            )
+            _print(f"unexpected {type(error).__name__}: {error} (--debug shows more)")
             return FAILED
 
 

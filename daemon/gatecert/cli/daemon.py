@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
+
+import typer
 
 from gatecert.cli.context import options
-
-if TYPE_CHECKING:
-    import typer
 
 
 def run(context: typer.Context) -> None:

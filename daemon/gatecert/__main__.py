@@ -1,0 +1,14 @@
+"""The ``gatecert`` command; also ``python -m gatecert``."""
+
+from __future__ import annotations
+
+
+def main() -> None:
+    """Run the command line and exit."""
+    from gatecert.cli import run  # noqa: PLC0415 - importing this module must cost nothing
+
+    run()
+
+
+if __name__ == "__main__":
+    main()
