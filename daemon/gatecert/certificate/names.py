@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from cryptography import x509
 from cryptography.x509.oid import NameOID
 
+from gatecert.certificate.pem import serial_number
 from gatecert.errors import clean
 from gatecert.model import Identifier, IdentifierType
 
@@ -55,7 +56,7 @@ def label(certificate: x509.Certificate) -> str:
         text = (
             clean(identifiers[0].value, _LONGEST_LABEL)
             if identifiers
-            else f"serial {certificate.serial_number:x}"
+            else f"serial {serial_number(certificate):x}"
         )
     return f"'{text}'"
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 import binascii
 import re
 import warnings
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from cryptography import x509
@@ -87,20 +87,37 @@ def parse(der: bytes) -> x509.Certificate:
     Raises:
         CertificateError: It is damaged, or of a kind that this program cannot read.
     """
+    try:
+        with _old_serials_allowed():
+            certificate = x509.load_der_x509_certificate(der)
+            _decode(certificate)
+    except _UNREADABLE as error:
+        raise CertificateError(
+            f"it cannot be decoded: {clean(str(error), 160)}",
+            fix="fetch the certificate again; a copy by hand often loses a line",
+        ) from error
+    if der[-1 - len(certificate.signature)] != 0:
+        raise CertificateError(
+            "it cannot be decoded: its signature is not a whole number of bytes",
+            fix="fetch the certificate again",
+        )
+    return certificate
+
+
+def serial_number(certificate: x509.Certificate) -> int:
+    """The serial number; not positive in some old roots, against RFC 5280."""
+    with _old_serials_allowed():
+        return certificate.serial_number
+
+
+@contextmanager
+def _old_serials_allowed() -> Iterator[None]:
+    """Keep the library's warning away: every trust store has such roots (Go Daddy, HARICA)."""
     with warnings.catch_warnings():
-        # Public roots in every trust store have the serial number 0 (Go Daddy, HARICA).
         warnings.filterwarnings(
             "ignore", "Parsed a serial number", category=CryptographyDeprecationWarning
         )
-        try:
-            certificate = x509.load_der_x509_certificate(der)
-            _decode(certificate)
-        except _UNREADABLE as error:
-            raise CertificateError(
-                f"it cannot be decoded: {clean(str(error), 160)}",
-                fix="fetch the certificate again; a copy by hand often loses a line",
-            ) from error
-    return certificate
+        yield
 
 
 def _decode(certificate: x509.Certificate) -> None:

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives import hashes
 from gatecert.certificate import key
 from gatecert.certificate.bootstrap import is_bootstrap
 from gatecert.certificate.names import identifiers_of, name_text
-from gatecert.certificate.pem import split_pem
+from gatecert.certificate.pem import serial_number, split_pem
 from gatecert.errors import CertificateError
 from gatecert.model import CertificateSummary
 
@@ -58,14 +58,14 @@ def summarize(certificate_pem: bytes, chain_pem: bytes = b"") -> CertificateSumm
 
 
 def certificate_id(certificate: Certificate) -> str:
-    """The ARI CertID; empty where there is no keyIdentifier of the issuer to build it from."""
+    """The ARI CertID; empty where there is nothing sound to build it from."""
     try:
         authority = certificate.extensions.get_extension_for_class(x509.AuthorityKeyIdentifier)
     except x509.ExtensionNotFound:
         return ""
-    if not authority.value.key_identifier:
+    serial = serial_number(certificate)
+    if not authority.value.key_identifier or serial <= 0:
         return ""
-    serial = certificate.serial_number
     serial_der = serial.to_bytes(serial.bit_length() // 8 + 1, "big", signed=True)
     return f"{_base64url(authority.value.key_identifier)}.{_base64url(serial_der)}"
 

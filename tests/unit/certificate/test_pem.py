@@ -95,6 +95,14 @@ def test_a_damaged_part_is_found_at_once(pki: Pki) -> None:
         parse(pki.issue(extensions=[(twice, False)]).der)
 
 
+def test_a_signature_of_broken_octets_is_refused(good: Good) -> None:
+    der = bytearray(good.leaf.der)
+    der[-1 - len(good.leaf.certificate.signature)] = 1  # unused bits of the BIT STRING
+    der[-1] &= 0xFE  # DER wants unused bits to be zero
+    with pytest.raises(CertificateError, match="whole number of bytes"):
+        parse(bytes(der))
+
+
 @settings(max_examples=300, deadline=None)
 @given(position=st.integers(0, 10_000), value=st.integers(0, 255))
 def test_a_changed_byte_is_read_or_refused_in_our_own_words(

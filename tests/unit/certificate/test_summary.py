@@ -10,6 +10,7 @@ from tests.unit.certificate.conftest import DAY, NAME, NOW, Good, Issued, Pki, d
 
 from gatecert.certificate import key
 from gatecert.certificate.bootstrap import bootstrap
+from gatecert.certificate.pem import parse
 from gatecert.certificate.summary import certificate_id, summarize
 from gatecert.errors import CertificateError
 from gatecert.model import Identifier, IdentifierType
@@ -99,6 +100,17 @@ def test_there_is_no_certificate_id_without_a_key_identifier(pki: Pki, good: Goo
     assert certificate_id(with_authority_key(pki, None, 1, good.root)) == ""
     assert certificate_id(with_authority_key(pki, b"", 1, good.root)) == ""
     assert certificate_id(pki.issue(without_authority_key=True).certificate) == ""
+
+
+@pytest.mark.parametrize("octet", [0x00, 0x80])
+def test_there_is_no_certificate_id_for_a_serial_that_is_not_positive(
+    pki: Pki, good: Good, octet: int
+) -> None:
+    # Warnings are errors in tests: the library's about such serials may not reach a log.
+    der = pki.issue(issuer=good.root, serial=1).der
+    changed = der.replace(b"\x02\x01\x02\x02\x01\x01", b"\x02\x01\x02\x02\x01" + bytes([octet]), 1)
+    assert certificate_id(parse(der)) != ""
+    assert certificate_id(parse(changed)) == ""
 
 
 def test_it_is_quick_enough_for_every_pass(good: Good) -> None:
