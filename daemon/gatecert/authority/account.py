@@ -163,7 +163,7 @@ def _read_secret(external: ExternalAccountSettings, where: str) -> str:
             fix=f"correct {where}.hmac_key_file",
         ) from error
     secret = text.strip().rstrip("=").replace("+", "-").replace("/", "_")
-    if not _BASE64URL.fullmatch(secret):
+    if not _BASE64URL.fullmatch(secret) or len(secret) % 4 == 1:
         raise AuthorityError(
             f"{external.hmac_key_file} does not hold base64url text",
             fix=f"put the key that the authority gave you into {where}.hmac_key_file",

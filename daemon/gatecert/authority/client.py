@@ -26,11 +26,13 @@ from typing import TYPE_CHECKING, Any
 
 from acme import jws, messages
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from josepy.b64 import b64decode, b64encode
-from josepy.errors import Error as JoseError
 from josepy.json_util import field as json_field
 from josepy.jwa import ES256, ES384, ES512, RS256, JWASignature
-from josepy.jwk import JWK, JWKRSA
+from josepy.jwk import JWK, JWKEC, JWKRSA
 
 from gatecert.authority.answers import AnswerReader, links
 from gatecert.authority.resources import (
@@ -336,12 +338,20 @@ def _payload(message: JSONDeSerializable) -> bytes:
 
 
 def _load_key(private_key: bytes) -> JWK:
+    """The account key; never by ``JWK.load``, which takes anything it cannot read for a secret."""
     try:
-        return JWK.load(private_key)
-    except JoseError as error:
+        key = serialization.load_pem_private_key(private_key, password=None)
+    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
         raise AuthorityError(
             "the account key cannot be read", fix="restore accounts/<authority>/key.pem"
         ) from error
+    if isinstance(key, ec.EllipticCurvePrivateKey):
+        return JWKEC(key=key)
+    if isinstance(key, rsa.RSAPrivateKey):
+        return JWKRSA(key=key)
+    raise AuthorityError(
+        "the account key is neither ECDSA nor RSA", fix="restore accounts/<authority>/key.pem"
+    )
 
 
 def _algorithm(key: JWK) -> JWASignature:
