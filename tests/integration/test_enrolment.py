@@ -73,7 +73,7 @@ def test_a_name_that_does_not_point_here_costs_no_order(
 
 @pytest.mark.parametrize(
     ("trouble", "word"),
-    [("unknown", "no address"), ("failing", "SERVFAIL"), ("elsewhere", "203.0.113.66")],
+    [("unknown", "no A or AAAA record"), ("failing", "SERVFAIL"), ("elsewhere", "203.0.113.66")],
 )
 def test_names_that_cannot_be_used_are_told_apart(
     gatecert: Gatecert,
