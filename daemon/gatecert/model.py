@@ -148,16 +148,33 @@ class RenewalPolicy:
 
 
 @dataclass(frozen=True, slots=True)
+class Member:
+    """One host of a pair that shares a hostname.
+
+    Attributes:
+        name: What the configuration calls it.
+        common_name: The name of this host alone (A-labels).
+    """
+
+    name: str
+    common_name: str
+
+
+@dataclass(frozen=True, slots=True)
 class Target:
     """One gateway, as the pipeline sees it.
 
     Attributes:
-        identifiers: The hostname first, then the alternative names, without repetition.
+        identifiers: The hostname first, then (custom mode) this member's own name and the
+            alternative names, without repetition.
         display_name: The hostname for people: U-label and A-label where they differ.
         region: The region as configured, lower case; empty means: from the hostname.
         addresses: Addresses the names must resolve to, as canonical text; empty means detected.
         authorities: Names of the authorities to try, in order.
         challenges: Challenge types to try, in order (``http-01`` …).
+        subject: Further attributes of a request's subject (``O``, ``OU``, ``L``, ``ST``, ``C``).
+        members: The hosts of a pair that shares the hostname; empty for a single host.
+        member: Which of them this host is, empty where the configuration leaves it open.
     """
 
     name: str
@@ -171,6 +188,9 @@ class Target:
     key: KeyPolicy = KeyPolicy()
     install: InstallPlan = InstallPlan()
     renewal: RenewalPolicy = RenewalPolicy()
+    subject: tuple[tuple[str, str], ...] = ()
+    members: tuple[Member, ...] = ()
+    member: str = ""
 
     @property
     def hostname(self) -> str:
@@ -420,6 +440,37 @@ class IssuedChain:
     notes: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class TextRecord:
+    """A TXT record that answers a challenge.
+
+    Attributes:
+        name: Where it stands: lower-case A-labels without a final dot, aliases followed.
+        value: Its text; no secret, since everybody may look it up.
+        zone: The zone it stands in, written like the name.
+    """
+
+    name: str
+    value: str
+    zone: str
+
+
+@dataclass(frozen=True, slots=True)
+class PublishedRecord:
+    """A TXT record that may stand in the DNS and has to be withdrawn.
+
+    Attributes:
+        id: Name of its entry in the journal.
+        at: When it was about to be published.
+        abandoned: Whether nobody works with it any more: its process is gone, or gave it up.
+    """
+
+    id: str
+    record: TextRecord
+    at: datetime
+    abandoned: bool = False
+
+
 # --------------------------------------------------------------------------- swapped
 
 
@@ -521,6 +572,7 @@ class OutcomeKind(StrEnum):
     WAITING = "waiting"
     ENROLLED = "enrolled"
     RENEWED = "renewed"
+    IMPORTED = "imported"
     DEPLOYED = "deployed"
     SKIPPED = "skipped"
     ROLLED_BACK = "rolled-back"
@@ -557,6 +609,19 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True)
+class ExpiryNotice:
+    """The last warning that was given of a certificate's end.
+
+    Attributes:
+        fingerprint: Which certificate it was about.
+        days: The threshold that had passed, in days before the end; 0 once it has ended.
+    """
+
+    fingerprint: str
+    days: int
+
+
+@dataclass(frozen=True, slots=True)
 class GatewayState:
     """What has to be remembered of a gateway between passes; ``state.json``.
 
@@ -569,6 +634,7 @@ class GatewayState:
         order: The order that is under way.
         renewal: What the authority last suggested.
         outcome: How the last pass that did something ended.
+        expiry_notice: The last warning of an imported certificate's end, so that none comes twice.
     """
 
     failures: int = 0
@@ -579,6 +645,7 @@ class GatewayState:
     order: PendingOrder | None = None
     renewal: RenewalInfo | None = None
     outcome: Outcome | None = None
+    expiry_notice: ExpiryNotice | None = None
 
 
 # --------------------------------------------------------------------------- told meanwhile

@@ -34,6 +34,7 @@ def findings(configuration: Configuration) -> Iterator[Finding]:
     yield from _duplicates(configuration)
     for gateway in configuration.gateways.values():
         yield from _members(gateway)
+        yield from _subject(gateway)
         yield from _authorities(gateway, configuration)
         if gateway.mode is Mode.AUTOMATIC:
             yield from _public(gateway)
@@ -115,21 +116,32 @@ def _spoken(location: Location) -> str:
 
 
 def _members(gateway: GatewaySettings) -> Iterator[Finding]:
-    """A pair shares the hostname; each member has a name of its own besides (custom mode only)."""
+    """A pair shares the hostname; each member has a name of its own besides."""
     here: Location = ("gateways", gateway.name)
     members, member = (*here, "members"), (*here, "member")
-    if gateway.members and gateway.mode is not Mode.CUSTOM:
-        what = "are for mode custom; an authority cannot tell the hosts of a pair apart"
-        yield Finding(members, what, ((*here, "mode"),))
     if gateway.member is not None and gateway.member not in gateway.members:
         hint = nearest(gateway.member, gateway.members, "add it there")
         yield Finding(member, f"{gateway.member} is none of the members; {hint}", (members,))
-    taken = {gateway.hostname: "the shared hostname"}
+    if len(gateway.members) == 1:
+        what = "names one host only; write every host that shares the hostname, or leave it out"
+        yield Finding(members, what)
+    taken = {gateway.hostname: "the hostname that all members share"}
     for name, settings in gateway.members.items():
         if settings.common_name in taken:
-            what = f"is also {taken[settings.common_name]}; each host needs a name of its own"
+            what = (
+                f"{settings.common_name} is also {taken[settings.common_name]}; each host needs a "
+                "name of its own, beside the shared one"
+            )
             yield Finding((*members, name, "common_name"), what, ((*here, "hostname"), members))
         taken.setdefault(settings.common_name, f"the name of member {name}")
+
+
+def _subject(gateway: GatewaySettings) -> Iterator[Finding]:
+    """An authority that enrols by itself puts no owner into a certificate."""
+    if gateway.mode is Mode.AUTOMATIC and gateway.subject.attributes():
+        here: Location = ("gateways", gateway.name)
+        what = "is for mode custom; authorities that enrol automatically leave it out; drop it"
+        yield Finding((*here, "subject"), what, ((*here, "mode"),))
 
 
 def _authorities(gateway: GatewaySettings, configuration: Configuration) -> Iterator[Finding]:

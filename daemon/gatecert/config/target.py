@@ -12,6 +12,7 @@ from gatecert.model import (
     IdentifierType,
     InstallPlan,
     KeyPolicy,
+    Member,
     Mode,
     RenewalPolicy,
     Target,
@@ -49,13 +50,24 @@ def target(gateway: GatewaySettings, configuration: Configuration) -> Target:
         renewal=RenewalPolicy(
             renewal_info=gateway.renewal.renewal_info, remaining=gateway.renewal.remaining
         ),
+        subject=tuple(gateway.subject.attributes().items()),
+        members=tuple(
+            Member(name, settings.common_name) for name, settings in gateway.members.items()
+        ),
+        member=gateway.member or "",
     )
 
 
 def identifiers(gateway: GatewaySettings) -> tuple[Identifier, ...]:
-    """The hostname first, then the alternative names, none of them twice."""
-    hostname = Identifier(IdentifierType.DNS, gateway.hostname)
-    return tuple(dict.fromkeys((hostname, *gateway.alternative_names)))
+    """The hostname first, then the alternative names, none of them twice.
+
+    A member of a pair that brings its own certificate has its own name right after the shared one.
+    """
+    names = [Identifier(IdentifierType.DNS, gateway.hostname)]
+    if gateway.mode is Mode.CUSTOM and gateway.member in gateway.members:
+        own = gateway.members[gateway.member].common_name
+        names.append(Identifier(IdentifierType.DNS, own))
+    return tuple(dict.fromkeys((*names, *gateway.alternative_names)))
 
 
 def challenges(gateway: GatewaySettings, settings: ChallengeSettings) -> tuple[str, ...]:

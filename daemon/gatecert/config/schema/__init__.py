@@ -29,6 +29,7 @@ from gatecert.config.schema.gateway import (
     KeySettings,
     MemberSettings,
     RenewalSettings,
+    SubjectSettings,
 )
 
 __all__ = [
@@ -49,6 +50,7 @@ __all__ = [
     "RenewalSettings",
     "ResolverSettings",
     "Settings",
+    "SubjectSettings",
     "TlsAlpn01Settings",
     "TsigAlgorithm",
     "TsigSettings",

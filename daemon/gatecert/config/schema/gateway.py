@@ -19,6 +19,9 @@ from gatecert.config.values import (
     KeptVersions,
     Switch,
     Text,
+    shown,
+    text,
+    written_as,
 )
 from gatecert.model import FileContents, KeyType, Mode
 
@@ -58,6 +61,60 @@ ChallengeKinds = Annotated[
         }
     ),
 ]
+
+
+LONGEST_NAME_PART = 64  # ub-organization-name, ub-organizational-unit-name: RFC 5280 appendix A.1
+LONGEST_PLACE = 128  # ub-locality-name, ub-state-name
+
+
+def country(value: object) -> str:
+    """The two letters of a country (ISO 3166), in upper case."""
+    written = text(value).upper()
+    if len(written) != 2 or not (written.isascii() and written.isalpha()):  # noqa: PLR2004 - so many letters
+        raise BadValueError(f"{shown(value)} is not the two letters of a country, such as US")
+    return written
+
+
+def name_part(value: object) -> str:
+    """Text of an organisation or a part of one."""
+    return _at_most(LONGEST_NAME_PART, value)
+
+
+def place(value: object) -> str:
+    """Text of a locality or a state."""
+    return _at_most(LONGEST_PLACE, value)
+
+
+def _at_most(longest: int, value: object) -> str:
+    written = text(value)
+    if len(written) > longest:
+        raise BadValueError(f"{shown(value)} is longer than {longest} characters")
+    return written
+
+
+Country = Annotated[
+    str, PlainValidator(country), written_as("two letters", pattern="^[A-Za-z]{2}$")
+]
+NamePart = Annotated[
+    str, PlainValidator(name_part), written_as("text", maxLength=LONGEST_NAME_PART)
+]
+Place = Annotated[str, PlainValidator(place), written_as("text", maxLength=LONGEST_PLACE)]
+
+
+class SubjectSettings(Settings):
+    """What a certificate request says of its owner, beside the name (mode custom)."""
+
+    organization: NamePart | None = Field(default=None, alias="O", description="Organisation.")
+    organizational_unit: NamePart | None = Field(
+        default=None, alias="OU", description="Part of the organisation."
+    )
+    locality: Place | None = Field(default=None, alias="L", description="City.")
+    state: Place | None = Field(default=None, alias="ST", description="State or province.")
+    country: Country | None = Field(default=None, alias="C", description="Country, two letters.")
+
+    def attributes(self) -> dict[str, str]:
+        """What was written, by the short names of X.500."""
+        return self.model_dump(by_alias=True, exclude_none=True)
 
 
 class KeySettings(Settings):
@@ -186,6 +243,10 @@ class GatewaySettings(Settings):
         description="Authorities to try, in order. Default: all, in the order they are listed.",
     )
     key: KeySettings = Field(default=KeySettings(), description="The key of the certificate.")
+    subject: SubjectSettings = Field(
+        default=SubjectSettings(),
+        description="What `gatecert csr` says of the owner: O, OU, L, ST and C (mode custom).",
+    )
     install: InstallSettings = Field(
         default=InstallSettings(), description="How the certificate gets into service."
     )
