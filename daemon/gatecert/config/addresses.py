@@ -49,13 +49,16 @@ def endpoint(value: object, *, port: int | None = None, numeric: bool = False) -
         return Endpoint(str(ipaddress.ip_address(host)), number)
     except ValueError as error:
         if numeric or not re.fullmatch(r"(?=.*[a-z])[a-z0-9]([a-z0-9.-]*[a-z0-9])?", host):
-            raise BadValueError(f"{shown(value)} names no IP address; like {example}") from error
+            lacking = "IP address" if numeric else "host"
+            raise BadValueError(
+                f"{shown(value)} names no {lacking}; write it like {example}"
+            ) from error
     return Endpoint(host, number)
 
 
 def _split(written: str) -> tuple[str, str]:
     """Host and port as written, either of them empty where it is missing or makes no sense."""
-    bracketed = re.fullmatch(r"\[([^\[\]]+)\](?::([^:]+))?", written)
+    bracketed = re.fullmatch(r"\[([^\[\]]*:[^\[\]]*)\](?::([^:]+))?", written)
     if bracketed:
         return bracketed[1], bracketed[2] or ""
     if written.count(":") > 1:  # a bare IPv6 address can have no port

@@ -129,8 +129,10 @@ def _line(error: yaml.MarkedYAMLError) -> int | None:
 def _syntax(error: yaml.MarkedYAMLError) -> str:
     """A syntax error in words; the line itself is not repeated, for it may hold a secret."""
     problem = error.problem or "not YAML"
-    if "cannot start any token" in problem:
-        problem += "; indent with spaces, never tabs, and quote text that starts with a sign"
+    if "tab character" in problem or "'\\t'" in problem:
+        problem += "; indent with spaces, never tabs"
+    elif "cannot start any token" in problem:
+        problem += "; quote text that starts with a sign"
     elif "mapping values are not allowed" in problem:
         problem += "; quote text that contains ': ', and look at the indentation"
     return f"cannot be read as YAML: {clean(problem)}"

@@ -32,10 +32,10 @@ def findings(error: ValidationError) -> list[Finding]:
 
 def _finding(details: ErrorDetails) -> Finding:
     location = details["loc"]
-    if location and location[-1] == "[key]":  # pydantic's mark for a key, after the key itself
-        location = location[:-1]
     match details["type"]:
         case "value_error":
+            if location[-1] == "[key]":  # pydantic's mark for a key, after the key itself
+                location = location[:-1]
             return Finding(location, str(details["ctx"]["error"]))
         case "missing":
             return Finding(location, f"is missing{_meaning(location)}")

@@ -67,7 +67,7 @@ def command(value: object) -> tuple[str, ...]:
 
 def permissions(value: object) -> int:
     """Permission bits in octal; never writable for all, as the file decides what is trusted."""
-    if isinstance(value, int):
+    if isinstance(value, int) and not isinstance(value, bool):
         bits = value
     elif re.fullmatch(r"0?o?[0-7]{3}", str(value)):
         bits = int(str(value).replace("o", ""), 8)

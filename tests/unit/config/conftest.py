@@ -1,0 +1,42 @@
+"""What the tests of the configuration share."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from gatecert.config.load import load
+from gatecert.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from gatecert.config.schema import Configuration
+
+
+@pytest.fixture
+def configuration(tmp_path: Path) -> Callable[[str], Configuration]:
+    """Load a configuration that is right."""
+
+    def loaded(written: str) -> Configuration:
+        path = tmp_path / "config.yaml"
+        path.write_text(written, encoding="utf-8")
+        return load(path)
+
+    return loaded
+
+
+@pytest.fixture
+def complaints(tmp_path: Path) -> Callable[[str], list[str]]:
+    """What is said of a configuration that is wrong, each as ``line: key: what``."""
+
+    def told(written: str) -> list[str]:
+        path = tmp_path / "config.yaml"
+        path.write_text(written, encoding="utf-8")
+        with pytest.raises(ConfigurationError) as caught:
+            load(path)
+        return [str(problem).removeprefix(f"{path}:") for problem in caught.value.problems]
+
+    return told

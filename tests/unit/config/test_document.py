@@ -1,0 +1,102 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from gatecert.config.document import dotted, read
+from gatecert.errors import ConfigurationError
+
+
+def complaint(path: Path) -> str:
+    with pytest.raises(ConfigurationError) as caught:
+        read(path)
+    (problem,) = caught.value.problems
+    assert str(problem).isprintable()
+    assert problem.where.startswith(str(path))
+    return str(problem).removeprefix(str(path))
+
+
+def written(tmp_path: Path, content: bytes) -> Path:
+    path = tmp_path / "config.yaml"
+    path.write_bytes(content)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"", ": is empty; start from config.example.yaml"),
+        (b"# nothing yet\n", ": is empty; start from config.example.yaml"),
+        (b"---\n~\n", ": is empty; start from config.example.yaml"),
+        (b"- a\n- b\n", ": holds a list; write keys and values"),
+        (b"just words\n", ": holds plain text; write keys and values"),
+        (b"\x7fELF\x02\x01\x00\xff\xfe", ":1: is not UTF-8 text"),
+        (b"a: 1\nb: \xff\n", ":2: is not UTF-8 text; save it as UTF-8"),
+        (b"a: 1\nb: \x00\n", ":2: is not a text file: it contains the control character U+0000"),
+        (b"a: 1\n\tb: 2\n", ":2: cannot be read as YAML: "),
+        (b"a: 1\n\tb: 2\n", "; indent with spaces, never tabs"),
+        (b"a: b: c\n", ":1: cannot be read as YAML: mapping values are not allowed"),
+        (b"a: 'open\n", "cannot be read as YAML: found unexpected end of stream"),
+        (b"a: @x\n", "quote text that starts with a sign"),
+        (b"[" * 1000, ":1: cannot be read: nested deeper than 32 levels"),
+        (b"a: " + b"x" * (1 << 20), ": is larger than 1 MiB"),
+    ],
+)
+def test_what_is_no_configuration_is_refused_in_one_line(
+    tmp_path: Path, content: bytes, said: str
+) -> None:
+    assert said in complaint(written(tmp_path, content))
+
+
+def test_syntax_errors_do_not_repeat_the_line(tmp_path: Path) -> None:
+    assert "S3cr3t" not in complaint(written(tmp_path, b"a: 1\nkey: S3cr3t: @S3cr3t\n"))
+
+
+def test_what_is_no_file_is_refused(tmp_path: Path) -> None:
+    assert "does not exist; start from config.example.yaml" in complaint(tmp_path / "none.yaml")
+    assert "is a directory; name the file in it" in complaint(tmp_path)
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    assert "is not a regular file" in complaint(pipe)
+
+
+def test_what_cannot_be_read_says_why(tmp_path: Path) -> None:
+    below = written(tmp_path, b"a: 1\n") / "config.yaml"
+    assert complaint(below) == ": cannot be read: not a directory"
+    assert "cannot be read: " in complaint(Path("/proc/self/mem"))
+
+
+def test_a_file_that_anybody_may_change_is_not_trusted(tmp_path: Path) -> None:
+    path = written(tmp_path, b"gateways: {}\n")
+    path.chmod(0o646)
+    assert "can be changed by everybody" in complaint(path)
+    path.chmod(0o644)
+    assert read(path).plain() == {"gateways": {}}
+
+
+def test_a_byte_order_mark_is_no_content(tmp_path: Path) -> None:
+    assert read(written(tmp_path, b"\xef\xbb\xbfa: b\n")).plain() == {"a": "b"}
+
+
+def test_lines_are_found_by_location(tmp_path: Path) -> None:
+    document = read(written(tmp_path, b"# \na:\n  b:\n    - x\n    - c: y\n"))
+    assert document.line(()) == 2
+    assert document.line(("a", "b")) == 3
+    assert document.line(("a", "b", 1, "c")) == 5
+    assert document.line(("a", "missing", "c")) == 2
+    assert document.line(("a", "b", 7)) == 3
+    assert document.line(("a", "b", 0, "below text")) == 4
+
+
+def test_complaints_about_the_tree_are_kept(tmp_path: Path) -> None:
+    document = read(written(tmp_path, b"a: 1\na: 2\n"))
+    (problem,) = document.problems
+    assert problem.where == f"{document.path}:2"
+
+
+def test_locations_are_written_with_dots_and_brackets() -> None:
+    assert dotted(("gateways", "boston", "verify", 0)) == "gateways.boston.verify[0]"
+    assert dotted(()) == ""
+    assert dotted(("a\nb",)) == "a b"

@@ -1,0 +1,140 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gatecert.config.names import (
+    for_people,
+    gateway_host_name,
+    host_name,
+    identifier,
+    private_zone,
+    region,
+    safe_name,
+)
+from gatecert.config.values import BadValueError
+from gatecert.model import Identifier, IdentifierType
+
+
+@pytest.mark.parametrize(
+    ("written", "kept"),
+    [
+        ("Boston-Njndubu.Dynamic-M.com", "boston-njndubu.dynamic-m.com"),
+        ("a.example.", "a.example"),
+        ("*.Example.com", "*.example.com"),
+        ("Bücher.example", "xn--bcher-kva.example"),
+        ("*.bücher.example", "*.xn--bcher-kva.example"),
+        ("XN--BCHER-KVA.example", "xn--bcher-kva.example"),
+        ("straße.example", "xn--strae-oqa.example"),
+        ("例え。テスト", "xn--r8jz45g.xn--zckzah"),
+        ("gateway", "gateway"),
+        (".".join(["a" * 63] * 3 + ["b" * 61]), ".".join(["a" * 63] * 3 + ["b" * 61])),
+    ],
+)
+def test_host_names_are_kept_as_a_labels(written: str, kept: str) -> None:
+    assert host_name(written) == kept
+
+
+@pytest.mark.parametrize(
+    ("written", "said"),
+    [
+        ("a..example", "has an empty label"),
+        ("a.example..", "has an empty label"),
+        (".example", "has an empty label"),
+        ("*.", "has an empty label"),
+        ("a.*.example", "a wildcard is a whole label in front"),
+        ("*a.example", "a wildcard is a whole label in front"),
+        ("*.*.example", "a wildcard is a whole label in front"),
+        ("https://a.example", "leave out any scheme, port and path"),
+        ("a.example:443", "leave out any scheme, port and path"),
+        ("a_b.example", '"a_b" in "a_b.example" is no label of a host name'),
+        ("-a.example", "is no label of a host name"),
+        ("a b.example", "is no label of a host name"),
+        ("a" * 64 + ".example", "longer than 63 characters"),
+        (".".join(["a" * 62] * 4 + ["bc"]), "longer than 253 characters"),
+        ("1.2.3.4.5", "is neither a host name nor an IP address"),
+        ("xn--a.example", "is not a valid international name"),
+        ("bü cher.example", "is not a valid international name"),
+        ("", "is empty"),
+        (None, "is not plain text"),
+    ],
+)
+def test_other_host_names_are_refused(written: object, said: str) -> None:
+    with pytest.raises(BadValueError) as caught:
+        host_name(written)
+    assert said in str(caught.value)
+
+
+@given(st.text())
+def test_any_text_is_a_name_or_refused_in_one_line(written: str) -> None:
+    refusal: BadValueError | None = None
+    name = ""
+    try:
+        name = host_name(written)
+    except BadValueError as error:
+        refusal = error
+    if refusal is None:
+        assert name.isascii()
+        assert host_name(name) == name
+    else:
+        assert str(refusal).isprintable()
+
+
+@pytest.mark.parametrize("written", ["203.0.113.7", "2001:db8::1", "[2001:db8::1]"])
+def test_a_gateway_is_reached_by_name(written: str) -> None:
+    with pytest.raises(BadValueError, match="is an IP address; a gateway needs a DNS name"):
+        gateway_host_name(written)
+    assert gateway_host_name("A.example") == "a.example"
+
+
+def test_alternative_names_may_be_addresses() -> None:
+    assert identifier("2001:DB8::0:7") == Identifier(IdentifierType.IP, "2001:db8::7")
+    assert identifier("[::1]") == Identifier(IdentifierType.IP, "::1")
+    name = Identifier(IdentifierType.DNS, "a.example")
+    assert identifier("A.example") == identifier(name) == name
+
+
+def test_names_are_shown_both_ways() -> None:
+    assert for_people("a.example") == "a.example"
+    assert for_people("xn--bcher-kva.example") == "bücher.example (xn--bcher-kva.example)"
+    assert for_people("*.xn--bcher-kva.example") == "*.bücher.example (*.xn--bcher-kva.example)"
+
+
+@pytest.mark.parametrize(
+    ("name", "zone"),
+    [
+        ("gateway", "gateway"),
+        ("*.gateway", "gateway"),
+        ("gw.local", "local"),
+        ("gw.localhost", "localhost"),
+        ("gw.corp.internal", "internal"),
+        ("fritz.home.arpa", "home.arpa"),
+        ("gw.invalid", "invalid"),
+        ("gw.example.com", ""),
+        ("gw.example", ""),
+        ("gw.test", ""),
+        ("local.example.com", ""),
+    ],
+)
+def test_private_zones_are_known(name: str, zone: str) -> None:
+    assert private_zone(name) == zone
+
+
+@pytest.mark.parametrize("written", ["boston", "HQ-1", "a.b_c", "0", "a" * 63])
+def test_safe_names_are_kept(written: str) -> None:
+    assert safe_name(written) == written
+
+
+@pytest.mark.parametrize("written", ["a b", "../x", "a..b", ".x", "-x", "a/b", "a" * 64, "ä", ""])
+def test_other_names_are_refused(written: str) -> None:
+    with pytest.raises(BadValueError, match=r"cannot name a directory|is empty"):
+        safe_name(written)
+
+
+def test_regions_are_words() -> None:
+    assert region("CN") == "cn"
+    assert region("no") == "no"
+    for written in ("c n", "1", "中国"):
+        with pytest.raises(BadValueError, match="is not a region"):
+            region(written)

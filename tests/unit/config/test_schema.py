@@ -1,0 +1,288 @@
+from __future__ import annotations
+
+import os
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from pydantic import ValidationError
+
+from gatecert.config.load import load
+from gatecert.config.schema import (
+    AuthoritySettings,
+    ChallengeKind,
+    ChallengeSettings,
+    Configuration,
+    Dns01Settings,
+    ExternalAccountSettings,
+    GatewaySettings,
+    Http01Settings,
+    InstallSettings,
+    KeySettings,
+    MacAlgorithm,
+    ResolverSettings,
+    TsigAlgorithm,
+)
+from gatecert.model import Endpoint, FileContents, Identifier, IdentifierType, KeyType, Mode
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+LEAST = {"gateways": {"gw": {"hostname": "gw.example.com"}}}
+
+DESIGN = """\
+state_directory: /var/lib/gatecert          # default $STATE_DIRECTORY
+authorities:                                # tried in this order
+  letsencrypt:
+    directory_url: https://acme-v02.api.letsencrypt.org/directory
+    contact: [ops@example.com]
+    terms_of_service_agreed: true
+    ca_bundle: /path.pem
+    trusted_roots: /path.pem
+    profile: shortlived
+    external_account: {key_id: kid, hmac_key_file: /hmac}
+resolver:
+  nameservers: ["127.0.0.1:8053"]
+  interval: 30s
+challenges:
+  http-01: {listen: ["[::]:80", "0.0.0.0:80"]}
+  tls-alpn-01: {listen: ["0.0.0.0:443"]}
+  dns-01:
+    provider: rfc2136
+    server: 127.0.0.1:53
+    tsig: {name: gatecert, algorithm: hmac-sha256, secret_file: /tsig}
+gateways:
+  boston:
+    hostname: boston-njndubu.dynamic-m.com
+    alternative_names: []
+    mode: automatic
+    region: global
+    addresses: [203.0.113.7]
+    challenge: http-01
+    authorities: [letsencrypt]
+    key: {type: ecdsa-p256, reuse: false}
+    install:
+      reload: [systemctl, reload, ocserv]
+      verify: ["127.0.0.1:443"]
+      copy_to: []
+    renewal: {}
+  hq:
+    hostname: vpn.company.com
+    mode: custom
+    members:
+      primary: {common_name: primaryvpn.company.com}
+      spare: {common_name: secondaryvpn.company.com}
+    member: primary
+    client_authentication: {crl_files: [], known_users: /etc/gatecert/users}
+"""
+
+
+@pytest.fixture
+def design(tmp_path: Path) -> Configuration:
+    path = tmp_path / "config.yaml"
+    path.write_text(DESIGN, encoding="utf-8")
+    return load(path, check_files=False)
+
+
+def test_the_design_is_understood(design: Configuration) -> None:
+    assert design.state_directory == Path("/var/lib/gatecert")
+    assert design.resolver.nameservers == (Endpoint("127.0.0.1", 8053),)
+    assert design.resolver.interval == timedelta(seconds=30)
+    assert design.challenges.http_01.listen == (Endpoint("::", 80), Endpoint("0.0.0.0", 80))  # noqa: S104 - only compared
+    assert design.challenges.tls_alpn_01 is not None
+    dns_01 = design.challenges.dns_01
+    assert dns_01 is not None
+    assert dns_01.server == Endpoint("127.0.0.1", 53)
+    assert dns_01.tsig is not None
+    assert dns_01.tsig.algorithm is TsigAlgorithm.HMAC_SHA256
+
+
+def test_an_authority_knows_its_name(design: Configuration) -> None:
+    assert design.authorities == {
+        "letsencrypt": AuthoritySettings(
+            name="letsencrypt",
+            directory_url="https://acme-v02.api.letsencrypt.org/directory",
+            contact=("ops@example.com",),
+            terms_of_service_agreed=True,
+            ca_bundle=Path("/path.pem"),
+            trusted_roots=Path("/path.pem"),
+            profile="shortlived",
+            external_account=ExternalAccountSettings(
+                key_id="kid", hmac_key_file=Path("/hmac"), algorithm=MacAlgorithm.HS256
+            ),
+        )
+    }
+
+
+def test_gateways_know_their_names_and_settings(design: Configuration) -> None:
+    boston, headquarters = design.gateways.values()
+    assert (boston.name, boston.hostname) == ("boston", "boston-njndubu.dynamic-m.com")
+    assert boston.challenge == (ChallengeKind.HTTP_01,)
+    assert boston.region == "global"
+    assert boston.install.reload == ("systemctl", "reload", "ocserv")
+    assert headquarters.mode is Mode.CUSTOM
+    assert headquarters.members["spare"].common_name == "secondaryvpn.company.com"
+    assert headquarters.client_authentication is not None
+    assert headquarters.client_authentication.known_users == Path("/etc/gatecert/users")
+
+
+def test_defaults_are_those_of_the_documents(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("STATE_DIRECTORY", raising=False)
+    least = Configuration.model_validate(LEAST)
+    assert least.state_directory == Path("/var/lib/gatecert")
+    assert least.excluded_regions == ("cn",)
+    assert least.authorities == {}
+    assert least.resolver == ResolverSettings()
+    assert least.challenges == ChallengeSettings(http_01=Http01Settings())
+    assert (least.challenges.tls_alpn_01, least.challenges.dns_01) == (None, None)
+    gateway = least.gateways["gw"]
+    assert gateway.mode is Mode.AUTOMATIC
+    assert gateway.region is None
+    assert gateway.challenge == gateway.authorities == ()
+    assert gateway.key == KeySettings(type=KeyType.ECDSA_P256, reuse=False)
+
+
+def test_systemd_names_the_state_directory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STATE_DIRECTORY", "/var/lib/private/gatecert:/other")
+    assert Configuration.model_validate(LEAST).state_directory == Path("/var/lib/private/gatecert")
+
+
+def test_a_key_without_a_value_is_not_written(
+    configuration: Callable[[str], Configuration],
+) -> None:
+    written = "resolver:\nauthorities: {a: {directory_url: https://a.example, profile: }}\n"
+    loaded = configuration(f"{written}gateways: {{gw: {{hostname: gw.example.com, key: ~}}}}\n")
+    assert loaded.resolver == ResolverSettings()
+    assert loaded.authorities["a"].profile is None
+
+
+def test_settings_cannot_be_changed_or_extended() -> None:
+    settings = Http01Settings(listen=(Endpoint("127.0.0.1", 0),))
+    assert settings.listen == (Endpoint("127.0.0.1", 0),)
+    with pytest.raises(ValidationError, match="frozen"):
+        settings.webroot = Path("/var/www")  # type: ignore[misc]  # what is being tested
+    with pytest.raises(ValidationError, match="not permitted"):
+        Http01Settings.model_validate({"port": 80})
+
+
+def test_programs_may_use_python_names() -> None:
+    assert ChallengeSettings(http_01=Http01Settings(webroot=Path("/w"))).http_01.webroot
+
+
+def test_errors_of_the_models_do_not_repeat_what_was_written() -> None:
+    with pytest.raises(ValidationError) as caught:
+        ExternalAccountSettings.model_validate({"key_id": "k", "hmac_key": "S3cr3t"})
+    assert "S3cr3t" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("http://ca.example/dir", "over plain http anybody on the way could pose"),
+        ("HTTP://ca.example/dir", "over plain http anybody"),
+        ("ftp://ca.example", "is not an ACME directory; write https://host/path"),
+        ("ca.example/dir", "is not an ACME directory"),
+        ("https://", "is not an ACME directory"),
+        ("https://ca.example:0/", "is not an ACME directory"),
+        ("https://ca.example/a b", "is not an ACME directory"),
+        ("https://ca.example:port/", "is not a URL"),
+        ("https://[::1/dir", "is not a URL"),
+        ("https://ca.example/#x", "must not end in #x"),
+        ("", "is empty"),
+    ],
+)
+def test_authorities_are_reached_safely(url: str, said: str) -> None:
+    with pytest.raises(ValidationError) as caught:
+        AuthoritySettings.model_validate({"directory_url": url})
+    assert said in caught.value.errors()[0]["msg"]
+
+
+def test_urls_hold_no_passwords() -> None:
+    for url in ("https://me:S3cr3t@ca.example/", "http://S3cr3t@ca.example/"):
+        with pytest.raises(ValidationError) as caught:
+            AuthoritySettings.model_validate({"directory_url": url})
+        message = caught.value.errors()[0]["msg"]
+        assert "must not contain a user name or password" in message
+        assert "S3cr3t" not in message
+
+
+def test_contacts_are_bare_mail_addresses() -> None:
+    authority = AuthoritySettings.model_validate(
+        {
+            "directory_url": "https://ca.example/",
+            "contact": ["MAILTO:ops+acme@Example.com", "a@bücher.example"],
+        }
+    )
+    assert authority.contact == ("ops+acme@example.com", "a@xn--bcher-kva.example")
+    for written in ("ops", "a@b@c", "mailto:a@b.example?subject=x", "A <a@b.example>", "@b.c"):
+        with pytest.raises(ValidationError, match=r"is not a mail address|host name"):
+            AuthoritySettings.model_validate(
+                {"directory_url": "https://ca.example/", "contact": [written]}
+            )
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("auto", ()),
+        ("http-01", (ChallengeKind.HTTP_01,)),
+        ("DNS-01", (ChallengeKind.DNS_01,)),
+        (
+            ["tls-alpn-01", "http-01", "tls-alpn-01"],
+            (ChallengeKind.TLS_ALPN_01, ChallengeKind.HTTP_01),
+        ),
+    ],
+)
+def test_challenges_are_one_or_several(written: object, meant: tuple[ChallengeKind, ...]) -> None:
+    gateway = GatewaySettings.model_validate({"hostname": "a.example", "challenge": written})
+    assert gateway.challenge == meant
+
+
+@pytest.mark.parametrize(
+    ("written", "said"),
+    [
+        ("http-1", "is none of http-01, tls-alpn-01, dns-01 (did you mean http-01?)"),
+        ([], "is not a kind of challenge"),
+        ({"http-01": {}}, "is not a kind of challenge"),
+        (["auto", "http-01"], "auto stands alone"),
+        ([["http-01"]], "a list is none of"),
+    ],
+)
+def test_other_challenges_are_refused(written: object, said: str) -> None:
+    with pytest.raises(ValidationError) as caught:
+        GatewaySettings.model_validate({"hostname": "a.example", "challenge": written})
+    assert said in caught.value.errors()[0]["msg"]
+
+
+def test_words_that_are_refused_for_a_reason_say_it() -> None:
+    with pytest.raises(ValidationError, match="no public authority issues for it"):
+        KeySettings.model_validate({"type": "Ed25519"})
+    with pytest.raises(ValidationError, match="its hash is broken"):
+        Dns01Settings.model_validate(
+            {
+                "provider": "rfc2136",
+                "tsig": {"name": "k", "algorithm": "hmac-md5", "secret_file": "/s"},
+            }
+        )
+
+
+def test_alternative_names_and_copies_become_values_of_the_model() -> None:
+    gateway = GatewaySettings.model_validate(
+        {"hostname": "a.example", "alternative_names": ["::1", "B.example"]}
+    )
+    assert gateway.alternative_names == (
+        Identifier(IdentifierType.IP, "::1"),
+        Identifier(IdentifierType.DNS, "b.example"),
+    )
+    install = InstallSettings.model_validate(
+        {"copy_to": [{"path": "/c.pem", "contents": "Combined", "mode": "0640"}]}
+    )
+    assert install.copy_to[0].contents is FileContents.COMBINED
+    assert install.copy_to[0].mode == 0o640
+
+
+def test_what_was_read_can_be_written(design: Configuration) -> None:
+    written = design.model_dump(mode="json", by_alias=True)
+    assert Configuration.model_validate(written) == design
+    assert os.fspath(design.state_directory) == written["state_directory"]
