@@ -11,7 +11,9 @@
     ├── ResolutionError               the resolver gave no answer that can be used
     ├── CertificateError              a key, request, certificate or chain that is not sound
     ├── ChallengeError                a challenge could not be presented
-    │   └── AddressInUseError         somebody else listens where the responder must
+    │   ├── AddressInUseError         somebody else listens where the responder must
+    │   ├── RecordRefusedError        a DNS provider or nameserver will not change the zone
+    │   └── RecordNotVisibleError     a nameserver does not answer with the record
     ├── AuthorityError                the certificate authority, or the way to it
     │   ├── AuthorityUnreachableError network, TLS or an answer that is no ACME
     │   ├── InsecureURLError          an http:// URL where only https:// is safe
@@ -156,6 +158,18 @@ class AddressInUseError(ChallengeError):
     """Another process listens on an address that a challenge responder needs."""
 
     code = "address-in-use"
+
+
+class RecordRefusedError(ChallengeError):
+    """A DNS provider or nameserver answered that it will not change the zone: nothing changed."""
+
+    code = "record-refused"
+
+
+class RecordNotVisibleError(ChallengeError):
+    """A nameserver of the zone does not answer with the record that the authority will look for."""
+
+    code = "record-not-visible"
 
 
 class AuthorityError(GatecertError):

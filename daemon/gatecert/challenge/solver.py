@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from gatecert.model import Identifier
 
@@ -17,14 +17,22 @@ class Challenge:
 
     Attributes:
         type: ``http-01``, ``dns-01`` …
-        token: base64url text, checked (CVE-2026-40611): letters, digits, ``-`` and ``_`` only.
-        key_authorization: RFC 8555 section 8.1.
+        identifier: Without ``*.``.
+        token: base64url text, checked (CVE-2026-40611): letters, digits, ``-`` and ``_`` only;
+            empty for the types that have none.
+        key_authorization: RFC 8555 section 8.1; empty where there is no token.
+        account_url: The account that asks; dns-account-01 and dns-persist-01 are bound to it.
+        wildcard: Whether control is shown for the wildcard below the name.
+        issuer_domain_names: How the authority calls itself in dns-persist-01 records.
     """
 
     type: str
     identifier: Identifier
     token: str
     key_authorization: str = field(repr=False)
+    account_url: str = ""
+    wildcard: bool = False
+    issuer_domain_names: tuple[str, ...] = ()
 
 
 class Solver(Protocol):
@@ -58,4 +66,13 @@ class Solver(Protocol):
 
     def clean_up(self, challenge: Challenge) -> None:
         """Take the response away again; called however the validation ended, never raises."""
+        ...
+
+
+@runtime_checkable
+class Tidies(Protocol):
+    """A solver whose responses stand somewhere that outlives this process."""
+
+    def tidy(self) -> None:
+        """Take away what a crash, or a provider that was out of reach, left; never raises."""
         ...

@@ -1,7 +1,8 @@
 """The store as a directory, with the layout that administrators know from other clients.
 
 ``FileStore`` only puts the parts together: each of ``accounts``, ``versions``, ``requests``,
-``tokens`` and ``lock`` keeps one kind of thing, ``layout`` knows where, ``durable`` knows how.
+``tokens``, ``records`` and ``lock`` keeps one kind of thing, ``layout`` knows where, ``durable``
+knows how.
 
 Threads may share one FileStore. Whoever changes a gateway holds its lock (``lock_gateway``);
 reading needs none, because everything appears at once.
@@ -19,6 +20,7 @@ from gatecert.store import durable, lock, record
 from gatecert.store.accounts import Accounts
 from gatecert.store.layout import PRIVATE_FILE, Layout
 from gatecert.store.leftover import temporary_beside
+from gatecert.store.records import Records
 from gatecert.store.requests import Requests
 from gatecert.store.tokens import Tokens
 from gatecert.store.versions import Versions
@@ -28,7 +30,14 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
-    from gatecert.model import Account, IssuedChain, KeyRequest, Version
+    from gatecert.model import (
+        Account,
+        IssuedChain,
+        KeyRequest,
+        PublishedRecord,
+        TextRecord,
+        Version,
+    )
 
 LEAST_SPACE = 1024 * 1024  # bytes; a renewal writes some 20 kB, copies and logs come on top
 LEAST_FILES = 64  # inodes; a version has seven
@@ -48,6 +57,7 @@ class FileStore:
         self._versions = Versions(self._layout)
         self._requests = Requests(self._layout)
         self._tokens = Tokens(self._layout)
+        self._records = Records(self._layout)
 
     @property
     def directory(self) -> Path:
@@ -67,6 +77,24 @@ class FileStore:
     def remove_token(self, token: str) -> None:
         """Forget a token; unknown ones are no error."""
         self._tokens.remove_token(token)
+
+    # ------------------------------------------------------------------ records
+
+    def add_record(self, record: TextRecord, *, now: datetime) -> PublishedRecord:
+        """Remember that a TXT record is about to be published; durable before this returns."""
+        return self._records.add_record(record, now=now)
+
+    def records(self) -> tuple[PublishedRecord, ...]:
+        """All TXT records that are remembered, of every process, oldest first."""
+        return self._records.records()
+
+    def abandon_record(self, published: PublishedRecord) -> None:
+        """Leave it to whoever comes next to withdraw the record."""
+        self._records.abandon_record(published)
+
+    def remove_record(self, published: PublishedRecord) -> None:
+        """Forget a record that was withdrawn; unknown ones are no error."""
+        self._records.remove_record(published)
 
     # ------------------------------------------------------------------ accounts
 
@@ -160,6 +188,7 @@ class FileStore:
         with lock.hold(self._layout.lock, self.directory):
             durable.sweep(self.directory)
             self._tokens.forget_old()
+            self._records.sweep()
             yield
 
     def holder(self) -> int | None:

@@ -6,6 +6,7 @@
       lock                                          0600
       accounts/<authority>/{key.pem,account.json}   0700, files 0600
       challenges/<token>                            0700, files 0600
+      records/<id>.json                             0700, files 0600
       gateways/                                     0700
         <name>/                                     0700 or 0750
           lock  state.json                          0600
@@ -79,6 +80,11 @@ class Layout:
     def challenges(self) -> Path:
         """Key authorizations by token."""
         return self.state / "challenges"
+
+    @property
+    def records(self) -> Path:
+        """TXT records that were published and have to be withdrawn."""
+        return self.state / "records"
 
     @property
     def gateways(self) -> Path:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 _LIFE = secrets.token_hex(4)
 _NUMBERS = itertools.count()
+_MARK = re.compile(r"(?P<pid>[0-9]{1,10})-(?P<life>[0-9a-f]{8})")
 _PRIVATE_NAME = re.compile(r"\.(?:tmp|trash)-(?P<pid>[0-9]{1,10})-(?P<life>[0-9a-f]{8})-[0-9]+")
 
 
@@ -34,16 +35,26 @@ def trash_beside(path: Path) -> Path:
 def is_leftover(name: str) -> bool:
     """Whether a name was given by gatecert, in a life that is over."""
     match = _PRIVATE_NAME.fullmatch(name)
-    if match is None:
-        return False
-    pid = int(match["pid"])
-    if pid == os.getpid():
-        return match["life"] != _LIFE
-    return not _is_alive(pid)
+    return match is not None and _is_over(int(match["pid"]), match["life"])
+
+
+def own_mark() -> str:
+    """What tells this life of this process from every other."""
+    return f"{os.getpid()}-{_LIFE}"
+
+
+def is_abandoned(mark: str) -> bool:
+    """Whether the life that a mark stands for is over; also true of what is no mark."""
+    match = _MARK.fullmatch(mark)
+    return match is None or _is_over(int(match["pid"]), match["life"])
 
 
 def _private_name(kind: str) -> str:
-    return f".{kind}-{os.getpid()}-{_LIFE}-{next(_NUMBERS)}"
+    return f".{kind}-{own_mark()}-{next(_NUMBERS)}"
+
+
+def _is_over(pid: int, life: str) -> bool:
+    return life != _LIFE if pid == os.getpid() else not _is_alive(pid)
 
 
 def _is_alive(pid: int) -> bool:

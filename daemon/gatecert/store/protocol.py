@@ -14,7 +14,15 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
-    from gatecert.model import Account, GatewayState, IssuedChain, KeyRequest, Version
+    from gatecert.model import (
+        Account,
+        GatewayState,
+        IssuedChain,
+        KeyRequest,
+        PublishedRecord,
+        TextRecord,
+        Version,
+    )
 
 
 class TokenStore(Protocol):
@@ -35,6 +43,38 @@ class TokenStore(Protocol):
 
     def remove_token(self, token: str) -> None:
         """Forget a token; unknown ones are no error."""
+        ...
+
+
+class RecordJournal(Protocol):
+    """TXT records that were published, so that each is withdrawn even after a crash."""
+
+    def add_record(self, record: TextRecord, *, now: datetime) -> PublishedRecord:
+        """Remember that a record is about to be published; durable before this returns.
+
+        Raises:
+            StorageError: It cannot be written.
+        """
+        ...
+
+    def records(self) -> tuple[PublishedRecord, ...]:
+        """All that is remembered, of every process, oldest first."""
+        ...
+
+    def abandon_record(self, published: PublishedRecord) -> None:
+        """Leave it to whoever comes next to withdraw the record.
+
+        Raises:
+            StorageError: It cannot be written.
+        """
+        ...
+
+    def remove_record(self, published: PublishedRecord) -> None:
+        """Forget a record that was withdrawn; unknown ones are no error.
+
+        Raises:
+            StorageError: It cannot be removed.
+        """
         ...
 
 
