@@ -57,7 +57,7 @@ def _unknown(location: Location) -> str:
     group = group_at(location[:-1])
     known = written(group) if group is not None else {}
     places = [".".join(key.path[:-1]) or "the top level" for key in keys() if key.name == name]
-    otherwise = f"known here: {', '.join(known)}"
+    otherwise = f"known here: {', '.join(known)}" if known else "nothing is known by this name"
     if places:
         otherwise = f"it belongs to {' or '.join(places[:3])}"
     return f"unknown key; {nearest(name, known, otherwise)}"

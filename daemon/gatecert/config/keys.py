@@ -86,8 +86,12 @@ def step_into(annotation: object) -> tuple[str, ...]:
 
 
 def defaults(group: type[Settings]) -> dict[str, object]:
-    """The defaults of a group as they would be written; the empty ones are left out."""
+    """The defaults of a group as they would be written; not the empty ones, nor groups below it."""
     spoken: dict[str, object] = group.model_construct().model_dump(
         mode="json", by_alias=True, exclude={"state_directory", *group.unwritten}
     )
-    return {name: value for name, value in spoken.items() if value not in (None, [], {})}
+    return {
+        name: value
+        for name, value in spoken.items()
+        if value not in (None, []) and not isinstance(value, dict)
+    }

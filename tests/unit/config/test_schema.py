@@ -282,6 +282,23 @@ def test_alternative_names_and_copies_become_values_of_the_model() -> None:
     assert install.copy_to[0].mode == 0o640
 
 
+@pytest.mark.parametrize(
+    ("subject", "said"),
+    [
+        ({"C": "USA"}, "is not the two letters of a country"),
+        ({"C": "ÖÜ"}, "is not the two letters of a country"),
+        ({"O": "x" * 65}, "is longer than 64 characters"),
+        ({"OU": "x" * 65}, "is longer than 64 characters"),
+        ({"L": "x" * 129}, "is longer than 128 characters"),
+        ({"ST": "x" * 129}, "is longer than 128 characters"),
+    ],
+)
+def test_subjects_keep_to_what_a_request_can_hold(subject: dict[str, str], said: str) -> None:
+    with pytest.raises(ValidationError) as caught:
+        GatewaySettings.model_validate({"hostname": "a.example", "subject": subject})
+    assert said in caught.value.errors()[0]["msg"]
+
+
 def test_what_was_read_can_be_written(design: Configuration) -> None:
     written = design.model_dump(mode="json", by_alias=True)
     assert Configuration.model_validate(written) == design

@@ -1,0 +1,239 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from gatecert.config.schema import Configuration
+
+AUTHORITY = "authorities: {le: {directory_url: https://acme.example/}}\n"
+
+
+@pytest.mark.parametrize(
+    ("written", "told"),
+    [
+        ("gateways: {}", "gateways: names no gateway"),
+        (
+            "gateways: {g: {hostname: g.example.com, name: other}}",
+            "gateways.g.name: unknown key; the name is the key above it",
+        ),
+        (
+            "challenges: {http-01: {listen: ['[::]:80'], webroot: /w}}",
+            "challenges.http-01.webroot: cannot stand beside listen",
+        ),
+        ("challenges: {http-01: {listen: []}}", "challenges.http-01.listen: is empty"),
+        ("challenges: {tls-alpn-01: {listen: []}}", "challenges.tls-alpn-01.listen: is empty"),
+        (
+            "challenges: {dns-01: {provider: rfc2136}}",
+            "challenges.dns-01.server: must be given for provider rfc2136",
+        ),
+        (
+            "challenges: {dns-01: {provider: exec}}",
+            "challenges.dns-01.command: must be given for provider exec",
+        ),
+        (
+            "challenges: {dns-01: {provider: exec, command: [x], server: 192.0.2.1}}",
+            "challenges.dns-01.server: has no meaning for provider exec; leave it out",
+        ),
+        (
+            "challenges: {dns-01: {provider: hetzner, command: [x]}}",
+            "challenges.dns-01.command: has no meaning for provider hetzner",
+        ),
+        (
+            "challenges: {dns-01: {provider: hetzner, options: {auth_token: x}}}",
+            "challenges.dns-01.options.auth_token: is a secret; write it to a file",
+        ),
+    ],
+)
+def test_settings_that_contradict_each_other(
+    complaints: Callable[[str], list[str]], written: str, told: str
+) -> None:
+    gateways = "" if "gateways" in written else "gateways: {g: {hostname: g.example.com}}\n"
+    (line,) = complaints(f"{AUTHORITY}{gateways}{written}\n")
+    assert told in line
+
+
+@pytest.mark.parametrize(
+    ("gateway", "told"),
+    [
+        ("{hostname: gateway}", "gateways.g.hostname: gateway has no domain"),
+        ("{hostname: gw.lan}", "gateways.g.hostname: gw.lan lies in the private zone lan"),
+        (
+            "{hostname: g.example.com, alternative_names: [203.0.113.7, x.internal]}",
+            "gateways.g.alternative_names[1]: x.internal lies in the private zone internal",
+        ),
+        (
+            "{hostname: '*.example.com', challenge: http-01}",
+            "gateways.g.challenge: the wildcard *.example.com needs dns-01",
+        ),
+        (
+            "{hostname: g.example.com, alternative_names: ['*.example.com'], challenge: [http-01]}",
+            "gateways.g.challenge: the wildcard *.example.com needs dns-01",
+        ),
+        (
+            "{hostname: '*.example.com'}",
+            "gateways.g.challenge: the wildcard *.example.com needs dns-01",
+        ),
+        (
+            "{hostname: g.example.com, challenge: tls-alpn-01}",
+            "gateways.g.challenge: tls-alpn-01 is not set up; write challenges: tls-alpn-01",
+        ),
+        (
+            "{hostname: g.example.com, authorities: [l]}",
+            "gateways.g.authorities[0]: l is not among the authorities; did you mean le?",
+        ),
+        (
+            "{hostname: g.example.com, authorities: [other]}",
+            "gateways.g.authorities[0]: other is not among the authorities; add it there",
+        ),
+        (
+            "{hostname: g.example.com, mode: custom, member: primary}",
+            "gateways.g.member: primary is none of the members; add it there",
+        ),
+        (
+            "{hostname: g.example.com, subject: {O: Example}}",
+            "gateways.g.subject: is for mode custom",
+        ),
+    ],
+)
+def test_gateways_that_cannot_work(
+    complaints: Callable[[str], list[str]], gateway: str, told: str
+) -> None:
+    (line,) = complaints(f"{AUTHORITY}gateways:\n  g: {gateway}\n")
+    assert line.startswith("3: ")
+    assert told in line
+
+
+PAIR = """\
+gateways:
+  g:
+    hostname: g.example.com
+    mode: custom
+    member: {member}
+    members:
+      primary: {{common_name: {primary}}}
+      spare: {{common_name: spare.example.com}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("member", "primary", "told"),
+    [
+        ("prmary", "a.example.com", "5: gateways.g.member: prmary is none of the members; did you"),
+        ("spare", "G.example.com", "7: gateways.g.members.primary.common_name: g.example.com is"),
+        ("spare", "spare.example.com", "8: gateways.g.members.spare.common_name: spare.example"),
+    ],
+)
+def test_pairs_whose_members_cannot_be_told_apart(
+    complaints: Callable[[str], list[str]], member: str, primary: str, told: str
+) -> None:
+    (line,) = complaints(PAIR.format(member=member, primary=primary))
+    assert line.startswith(told)
+
+
+def test_one_host_is_no_pair(complaints: Callable[[str], list[str]]) -> None:
+    gateway = "{hostname: g.example.com, members: {a: {common_name: a.example.com}}}"
+    (line,) = complaints(f"{AUTHORITY}gateways:\n  g: {gateway}\n")
+    assert "gateways.g.members: names one host only" in line
+
+
+DNS = "challenges: {dns-01: {provider: rfc2136, server: 192.0.2.53}}\n"
+
+
+@pytest.mark.parametrize(
+    ("gateway", "told"),
+    [
+        (
+            "{hostname: '*.example.com', alternative_names: ['::1']}",
+            "gateways.g.alternative_names: *.example.com needs dns-01 and ::1 cannot have it",
+        ),
+        (
+            "{hostname: g.example.com, alternative_names: ['::1'], challenge: dns-01}",
+            "gateways.g.challenge: dns-01 cannot show control over the address ::1",
+        ),
+    ],
+)
+def test_names_that_dns_cannot_help(
+    complaints: Callable[[str], list[str]], gateway: str, told: str
+) -> None:
+    (line,) = complaints(f"{AUTHORITY}{DNS}gateways:\n  g: {gateway}\n")
+    assert told in line
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        DNS + "gateways: {g: {hostname: '*.example.com'}}",
+        DNS + "gateways: {g: {hostname: '*.example.com', challenge: [http-01, dns-01]}}",
+        DNS + "gateways: {g: {hostname: g.example.com, alternative_names: ['::1']}}",
+        "gateways: {g: {hostname: gateway, mode: custom}}",
+        "gateways: {g: {hostname: '*.example.com', mode: custom}}",
+        "gateways: {g: {hostname: gw.test}, h: {hostname: gw.example}}",
+        "challenges: {http-01: {webroot: /var/www}}\ngateways: {g: {hostname: g.example.com}}",
+        (
+            "challenges: {dns-01: {provider: x, options: {auth_username: me}}}\n"
+            "gateways: {g: {hostname: g.example.com}}"
+        ),
+    ],
+)
+def test_what_can_work_is_accepted(
+    configuration: Callable[[str], Configuration], written: str
+) -> None:
+    assert configuration(AUTHORITY + written).authorities
+
+
+def test_two_gateways_cannot_share_a_hostname(complaints: Callable[[str], list[str]]) -> None:
+    written = "gateways:\n  a: {hostname: g.example.com}\n  b: {hostname: G.example.com.}\n"
+    (line,) = complaints(AUTHORITY + written)
+    assert line.startswith("4: gateways.b.hostname: g.example.com is already the hostname of ")
+    assert "gateway a; name every host once" in line
+
+
+def test_no_file_is_written_by_two(complaints: Callable[[str], list[str]]) -> None:
+    written = """\
+gateways:
+  a:
+    hostname: a.example.com
+    install: {copy_to: [{path: /x, contents: cert}, {path: /x, contents: chain}]}
+  b:
+    hostname: b.example.com
+    install: {copy_to: [{path: /x, contents: cert}]}
+"""
+    assert complaints(AUTHORITY + written) == [
+        "5: gateways.a.install.copy_to[1].path: is already written by gateway a",
+        "8: gateways.b.install.copy_to[0].path: is already written by gateway a",
+    ]
+
+
+@pytest.mark.parametrize(
+    "gateway",
+    [
+        "{hostname: g.example.com, mode: custom}",
+        "{hostname: g.example.com, region: cn}",
+        "{hostname: g.example.cn}",
+        "{hostname: g.中国}",
+        "{hostname: g.中國}",
+    ],
+)
+def test_who_never_enrols_needs_no_authority(
+    configuration: Callable[[str], Configuration], gateway: str
+) -> None:
+    assert configuration(f"gateways: {{g: {gateway}}}\n").authorities == {}
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "gateways: {g: {hostname: g.example.com}}",
+        "gateways: {g: {hostname: g.example.cn, region: global}}",
+        "excluded_regions: []\ngateways: {g: {hostname: g.example.cn}}",
+    ],
+)
+def test_who_enrols_needs_an_authority(
+    complaints: Callable[[str], list[str]], written: str
+) -> None:
+    (line,) = complaints(written)
+    assert "authorities: must name one, for gateway g is to be enrolled" in line

@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from pydantic import ValidationError
+from pydantic_core import InitErrorDetails
+
+from gatecert.config import explain
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from gatecert.config.finding import Location
+
+GATEWAY = "hostname: x.cn"
+
+
+@pytest.mark.parametrize(
+    ("gateway", "told"),
+    [
+        ("hostnam: x.cn, hostname: x.cn", "hostnam: unknown key; did you mean hostname?"),
+        (
+            f"{GATEWAY}, reload: [x]",
+            "reload: unknown key; it belongs to gateways.NAME.install",
+        ),
+        (
+            f"{GATEWAY}, excluded_regions: []",
+            "excluded_regions: unknown key; it belongs to the top level",
+        ),
+        (f"{GATEWAY}, key: {{zzz: 1}}", "key.zzz: unknown key; known here: type, reuse"),
+        (f"{GATEWAY}, key: ecdsa-p256", "key: must hold keys and values of its own"),
+        (f"{GATEWAY}, members: [a]", "members: must hold names and what belongs to each"),
+        (f"{GATEWAY}, addresses: '::1'", "addresses: must be a list; write it in brackets [ ]"),
+        (
+            f"{GATEWAY}, mode: custom, members: {{a: {{}}}}",
+            "members.a.common_name: is missing: The name of this host alone",
+        ),
+        (
+            f"{GATEWAY}, install: {{copy_to: [{{contents: cert}}]}}",
+            "install.copy_to[0].path: is missing: Where the file is written",
+        ),
+        (
+            f"{GATEWAY}, install: {{copy_to: [{{path: /x, contents: cert, ownr: x}}]}}",
+            "install.copy_to[0].ownr: unknown key; did you mean owner?",
+        ),
+        (f"{GATEWAY}, members: {{'a b': {{}}}}", 'members.a b: "a b" cannot name a directory'),
+    ],
+)
+def test_the_shape_of_the_file_is_explained(
+    complaints: Callable[[str], list[str]], gateway: str, told: str
+) -> None:
+    found = complaints(f"gateways:\n  g: {{{gateway}}}\n")
+    assert any(line.startswith(f"2: gateways.g.{told}") for line in found)
+
+
+def test_a_key_named_like_a_mark_of_pydantic(complaints: Callable[[str], list[str]]) -> None:
+    found = complaints("'[key]': 1\ngateways: {'[key]': {hostname: x.cn}}\n")
+    assert found[0].startswith("1: [key]: unknown key; known here: state_directory")
+    assert found[1].startswith('2: gateways.[key]: "[key]" cannot name a directory')
+
+
+@pytest.mark.parametrize(
+    ("kind", "location", "told"),
+    [
+        ("int_parsing", ("resolver", "interval"), "has a value that makes no sense here"),
+        ("missing", ("nowhere", "x"), "is missing"),
+        ("missing", ("gateways", "g", "unknown"), "is missing"),
+    ],
+)
+def test_what_no_schema_of_ours_brings_forth_has_words_too(
+    kind: str, location: Location, told: str
+) -> None:
+    error = ValidationError.from_exception_data(
+        "x", [InitErrorDetails(type=kind, loc=location, input="S3cr3t")]
+    )
+    (finding,) = explain.findings(error)
+    assert (finding.location, finding.what) == (location, told)
+
+
+def test_a_key_unknown_everywhere_and_nowhere_to_be_placed() -> None:
+    error = ValidationError.from_exception_data(
+        "x", [InitErrorDetails(type="extra_forbidden", loc=("a", "zzz"), input=1)]
+    )
+    (finding,) = explain.findings(error)
+    assert finding.what == "unknown key; nothing is known by this name"

@@ -1,0 +1,128 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from gatecert.config.schema import Configuration
+
+PEM = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"
+BUNDLES = """\
+authorities:
+  a:
+    directory_url: https://a.example/
+    ca_bundle: {path}
+gateways: {{g: {{hostname: g.example.com}}}}
+"""
+SECRETS = """\
+authorities:
+  a:
+    directory_url: https://a.example/
+    external_account: {{key_id: k, hmac_key_file: {path}}}
+gateways: {{g: {{hostname: g.example.com}}}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (b"", "holds no certificate in PEM (no -----BEGIN CERTIFICATE-----)"),
+        (b"\x30\x82", "holds no certificate in PEM"),
+        (b"x" * (8 << 20) + b"x", "names a file that is far too large"),
+        (None, "names a file that does not exist"),
+    ],
+)
+def test_bundles_hold_certificates(
+    complaints: Callable[[str], list[str]], tmp_path: Path, content: bytes | None, told: str
+) -> None:
+    bundle = tmp_path / "roots.pem"
+    if content is not None:
+        bundle.write_bytes(content)
+    (line,) = complaints(BUNDLES.format(path="roots.pem"))
+    assert line.startswith("4: authorities.a.ca_bundle: ")
+    assert told in line
+    assert str(bundle) in line
+
+
+def test_a_directory_is_no_bundle(complaints: Callable[[str], list[str]], tmp_path: Path) -> None:
+    (line,) = complaints(BUNDLES.format(path=tmp_path))
+    assert "names something that is not a file" in line
+
+
+def test_what_cannot_be_read_says_why(complaints: Callable[[str], list[str]]) -> None:
+    (line,) = complaints(BUNDLES.format(path="/proc/self/mem"))
+    assert "names a file that cannot be read: input/output error" in line
+
+
+@pytest.mark.parametrize(
+    ("mode", "content", "told"),
+    [
+        (0o644, "S3cr3t", "names a file that everybody may read or change; run chmod o= on it"),
+        (0o602, "S3cr3t", "names a file that everybody may read or change"),
+        (0o600, " \n", "names an empty file; put the secret into it"),
+        (0o600, "S3cr3t" * 20_000, "names a file that is far too large; it must be a file that"),
+    ],
+)
+def test_secrets_are_kept(
+    complaints: Callable[[str], list[str]], tmp_path: Path, mode: int, content: str, told: str
+) -> None:
+    secret = tmp_path / "hmac"
+    secret.write_text(content)
+    secret.chmod(mode)
+    (line,) = complaints(SECRETS.format(path="hmac"))
+    assert line.startswith("4: authorities.a.external_account.hmac_key_file: ")
+    assert told in line
+    assert "S3cr3t" not in line
+
+
+def test_a_secret_in_place_of_its_file_is_not_repeated(
+    complaints: Callable[[str], list[str]],
+) -> None:
+    (line,) = complaints(SECRETS.format(path="S3cr3t"))
+    assert line.endswith(
+        "names a file that does not exist; it must be a file that holds the secret"
+    )
+
+
+@pytest.mark.parametrize("mode", [0o400, 0o600, 0o640, 0o440])
+def test_secrets_may_be_shared_with_a_group(
+    configuration: Callable[[str], Configuration], tmp_path: Path, mode: int
+) -> None:
+    secret = tmp_path / "hmac"
+    secret.write_text("c2VjcmV0\n")
+    secret.chmod(mode)
+    account = configuration(SECRETS.format(path="hmac")).authorities["a"].external_account
+    assert account is not None
+    assert account.hmac_key_file == secret
+
+
+def test_every_file_is_looked_at(complaints: Callable[[str], list[str]], tmp_path: Path) -> None:
+    (tmp_path / "good.pem").write_text(PEM)
+    written = """\
+authorities:
+  a:
+    directory_url: https://a.example/
+    ca_bundle: good.pem
+    trusted_roots: none.pem
+challenges:
+  dns-01:
+    provider: rfc2136
+    server: 192.0.2.1
+    tsig: {name: k, secret_file: none}
+gateways: {g: {hostname: g.example.com}}
+"""
+    assert [line.split(": ")[1] for line in complaints(written)] == [
+        "authorities.a.trusted_roots",
+        "challenges.dns-01.tsig.secret_file",
+    ]
+    lexicon = """\
+authorities: {a: {directory_url: https://a.example/}}
+challenges: {dns-01: {provider: hetzner, credentials: {auth_token: credential:none}}}
+gateways: {g: {hostname: g.example.com}}
+"""
+    (line,) = complaints(lexicon)
+    assert line.startswith("2: challenges.dns-01.credentials.auth_token: names a file that does")
