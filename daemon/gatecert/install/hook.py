@@ -12,31 +12,27 @@ of its own. It inherits nothing of gatecert's environment (no secrets, no ``NOTI
     GATECERT_LIVE      absolute path of live/, with privkey.pem, fullchain.pem …
     GATECERT_VERSION   id of the version that live/ leads to
 
-How it is kept from hanging or flooding gatecert: ``install.command``.
+How it is kept from hanging or flooding gatecert: ``gatecert.process``.
 """
 
 from __future__ import annotations
 
 import logging
-import os
-import pwd
-import shutil
-import signal
 import time
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from gatecert import process
 from gatecert.deadline import Deadline
-from gatecert.errors import LONGEST_FOREIGN_TEXT, ReloadError, clean
-from gatecert.install.command import Run, started
+from gatecert.errors import ReloadError, clean
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from gatecert.model import InstallPlan
 
 logger = logging.getLogger(__name__)
 
-PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 LONGEST_NAME: Final = 200  # characters of a command shown
 
 
@@ -74,7 +70,7 @@ def reload(
     timeout = plan.reload_timeout.total_seconds()
     argv = (_executable(plan.reload[0], command), *plan.reload[1:])
     try:
-        with started(argv, _environment(gateway, hostname, live, version)) as run:
+        with process.started(argv, _environment(gateway, hostname, live, version)) as run:
             in_time = run.wait(Deadline.after(timeout))
     except (OSError, ValueError) as error:
         reason = clean(getattr(error, "strerror", None) or str(error))
@@ -105,27 +101,19 @@ def _executable(name: str, command: str) -> str:
     Raises:
         ReloadError: There is none of that name.
     """
-    if Path(name).is_absolute():
-        return name
-    found = None if "/" in name else shutil.which(name, path=PATH)
+    found = process.executable(name)
     if found is None:
         raise ReloadError(
             f"the reload command {command} was not found",
-            fix=f"give its absolute path in install.reload; names are looked for in {PATH}",
+            fix=f"give its absolute path in install.reload; names are looked for in {process.PATH}",
         )
     return found
 
 
 def _environment(gateway: str, hostname: str, live: Path, version: str) -> dict[str, str]:
     """All that the command gets; the module's docstring documents it."""
-    try:
-        home = pwd.getpwuid(os.geteuid()).pw_dir
-    except KeyError:  # a user without an entry, as in containers
-        home = "/"
     return {
-        "PATH": PATH,
-        "HOME": home,
-        "LANG": "C.UTF-8",
+        **process.environment(),
         "GATECERT_GATEWAY": gateway,
         "GATECERT_HOSTNAME": hostname,
         "GATECERT_LIVE": str(live),
@@ -133,34 +121,18 @@ def _environment(gateway: str, hostname: str, live: Path, version: str) -> dict[
     }
 
 
-def _too_slow(run: Run, command: str, timeout: float) -> ReloadError:
+def _too_slow(run: process.Run, command: str, timeout: float) -> ReloadError:
     ending = "was killed" if run.status is not None else "could not even be killed"
     return ReloadError(
         f"the reload command {command} had not ended after {timeout:g} s and {ending}",
-        output=_telling_part(run.output),
+        output=run.last_words,
         fix="see why it hangs, or raise install.reload_timeout",
     )
 
 
-def _failed(run: Run, command: str) -> ReloadError:
-    status = run.status or 0
-    how = f"exit status {status}" if status > 0 else f"killed by {_signal_name(-status)}"
+def _failed(run: process.Run, command: str) -> ReloadError:
     return ReloadError(
-        f"the reload command {command} failed ({how})",
-        output=_telling_part(run.output),
+        f"the reload command {command} failed ({run.ending})",
+        output=run.last_words,
         fix="run it by hand as the user of gatecert and see what it says",
     )
-
-
-def _signal_name(number: int) -> str:
-    try:
-        return signal.Signals(number).name
-    except ValueError:  # a real-time signal
-        return f"signal {number}"
-
-
-def _telling_part(output: str) -> str:
-    """The end of a long output: what a command says last is why it failed."""
-    if len(output) <= LONGEST_FOREIGN_TEXT:
-        return output
-    return f"…{output[1 - LONGEST_FOREIGN_TEXT :]}"

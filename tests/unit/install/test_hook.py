@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from gatecert import process
 from gatecert.errors import ReloadError
-from gatecert.install import command, hook
+from gatecert.install import hook
 from gatecert.install.hook import ReloadResult, reload
 from gatecert.model import InstallPlan
 
@@ -154,7 +155,7 @@ def test_output_is_cleaned(script: Callable[[str], Path]) -> None:
 def test_a_flood_is_cut_and_blocks_nobody(script: Callable[[str], Path]) -> None:
     result = run(script("yes flood | head -c 99999996; echo the end"))
     assert result.output.endswith("flood flood the end")
-    assert len(result.output) <= command.LONGEST_OUTPUT
+    assert len(result.output) <= process.LONGEST_OUTPUT
 
 
 def test_a_descendant_that_keeps_the_output_open_is_not_waited_for(
@@ -267,7 +268,7 @@ def test_a_command_that_hangs(script: Callable[[str], Path], tmp_path: Path) -> 
 def test_a_group_that_ignores_sigterm_gets_sigkill(
     script: Callable[[str], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(command, "GRACE", 0.15)
+    monkeypatch.setattr(process, "GRACE", 0.15)
     pids = tmp_path / "pids"
     path = script(
         f"trap '' TERM; sleep 60 & echo $$ $! > {pids}; exec >&- 2>&-; sleep 60; sleep 60"
@@ -306,7 +307,7 @@ def test_a_command_of_another_user_cannot_be_killed(
         raise PermissionError(1, "Operation not permitted")
 
     monkeypatch.setattr(os, "killpg", not_permitted)
-    monkeypatch.setattr(command, "GRACE", 0.05)
+    monkeypatch.setattr(process, "GRACE", 0.05)
     error = refused(script("exec sleep 60"), timeout=0.05)
     assert "had not ended after 0.05 s and could not even be killed" in error.message
     (group,) = {group for group, _ in sent}
@@ -324,7 +325,7 @@ def test_leaving_in_the_middle_kills_the_command(
         assert eventually(lambda: pids.exists() and bool(pids.read_text()))
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(command.Run, "wait", interrupt)
+    monkeypatch.setattr(process.Run, "wait", interrupt)
     with pytest.raises(KeyboardInterrupt):
         run(script(f"echo $$ > {pids}; exec sleep 60"))
     assert is_gone(int(pids.read_text()))

@@ -7,26 +7,34 @@ then SIGKILL when the command has ended or has not done so in a while. Only what
 session of its own escapes that.
 
 Output is read all the time and only the end of it is kept.
+
+A command never goes through a shell. It runs in ``/`` with nothing on standard input, and inherits
+nothing of gatecert's environment (no secrets, no ``NOTIFY_SOCKET``, no ``CREDENTIALS_DIRECTORY``)
+and no descriptor. ``environment`` is what every command gets; who starts one adds to it.
 """
 
 from __future__ import annotations
 
 import os
+import pwd
 import re
 import selectors
+import shutil
 import signal
 import subprocess
 import time
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from threading import Thread
 from typing import IO, TYPE_CHECKING, Final, cast
 
 from gatecert.deadline import Deadline
-from gatecert.errors import clean
+from gatecert.errors import LONGEST_FOREIGN_TEXT, clean
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 LONGEST_OUTPUT: Final = 4096  # bytes
 READ_SIZE: Final = 64 * 1024  # bytes; what a pipe holds
 TURN: Final = 0.05  # seconds between looks at a command whose descendants keep its output open
@@ -57,6 +65,20 @@ class Run:
         """The end of the output, on one line."""
         text = _ESCAPES.sub("", self._kept.decode(errors="replace"))
         return clean(text, LONGEST_OUTPUT)
+
+    @property
+    def last_words(self) -> str:
+        """The end of a long output: what a command says last is why it failed."""
+        output = self.output
+        if len(output) <= LONGEST_FOREIGN_TEXT:
+            return output
+        return f"…{output[1 - LONGEST_FOREIGN_TEXT :]}"
+
+    @property
+    def ending(self) -> str:
+        """How it ended, in words: its exit status, or the signal that killed it."""
+        status = self.status or 0
+        return f"exit status {status}" if status >= 0 else f"killed by {_signal_name(-status)}"
 
     def wait(self, deadline: Deadline) -> bool:
         """Read the output until the command has ended; False when it has not done so in time."""
@@ -117,6 +139,22 @@ class Run:
             os.killpg(self._process.pid, number)
 
 
+def executable(name: str) -> str | None:
+    """Absolute path of a program, looked for in ``PATH``; None where there is none of that name."""
+    if Path(name).is_absolute():
+        return name
+    return None if "/" in name else shutil.which(name, path=PATH)
+
+
+def environment() -> dict[str, str]:
+    """``PATH`` as above, ``HOME`` of the user gatecert acts as, and ``LANG=C.UTF-8``."""
+    try:
+        home = pwd.getpwuid(os.geteuid()).pw_dir
+    except KeyError:  # a user without an entry, as in containers
+        home = "/"
+    return {"PATH": PATH, "HOME": home, "LANG": "C.UTF-8"}
+
+
 @contextmanager
 def started(argv: Sequence[str], environment: Mapping[str, str]) -> Iterator[Run]:
     """Start a command in ``/`` with this environment and nothing else; it does not outlive this.
@@ -140,3 +178,10 @@ def started(argv: Sequence[str], environment: Mapping[str, str]) -> Iterator[Run
         yield run
     finally:
         run.close()
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:  # a real-time signal
+        return f"signal {number}"
