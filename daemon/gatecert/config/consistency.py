@@ -195,8 +195,9 @@ def _challenges(gateway: GatewaySettings, configuration: Configuration) -> Itera
     where = (*here, "challenge")
     for kind in gateway.challenge:
         if kind not in ready:
-            needed: Location = ("challenges", kind.value)
-            yield Finding(where, f"{kind} is not set up; write challenges: {kind}", (needed,))
+            needed: Location = ("challenges", kind.settings_key)
+            what = f"{kind} is not set up; write challenges: {kind.settings_key}"
+            yield Finding(where, what, (needed,))
     kinds = challenges(gateway, configuration.challenges)
     names = identifiers(gateway)
     depends: tuple[Location, ...] = (
@@ -209,9 +210,9 @@ def _challenges(gateway: GatewaySettings, configuration: Configuration) -> Itera
     if wildcard is not None and address is not None:
         what = f"{wildcard} needs dns-01 and {address} cannot have it; make two gateways of them"
         yield Finding((*here, "alternative_names"), what, depends)
-    elif wildcard is not None and ChallengeKind.DNS_01 not in kinds:
+    elif wildcard is not None and not any(ChallengeKind(kind).is_dns for kind in kinds):
         what = f"the wildcard {wildcard} needs dns-01, set up below challenges; no other kind will"
         yield Finding(where, what, depends)
-    elif address is not None and set(kinds) == {ChallengeKind.DNS_01.value}:
-        what = f"dns-01 cannot show control over the address {address}; add http-01"
+    elif address is not None and kinds and all(ChallengeKind(kind).is_dns for kind in kinds):
+        what = f"{kinds[0]} cannot show control over the address {address}; add http-01"
         yield Finding(where, what, depends)

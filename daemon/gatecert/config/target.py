@@ -73,18 +73,19 @@ def identifiers(gateway: GatewaySettings) -> tuple[Identifier, ...]:
 def challenges(gateway: GatewaySettings, settings: ChallengeSettings) -> tuple[str, ...]:
     """The kinds of challenge to try, in order.
 
-    ``auto`` is every kind that is set up and can show control over all of the names: only dns-01
-    can for wildcards (RFC 8555 section 8.4), and it cannot for addresses (RFC 8738 section 7).
+    ``auto`` is every kind that is set up and can show control over all of the names: only dns-*
+    kinds can for wildcards (RFC 8555 section 8.4), and they cannot for addresses (RFC 8738 section
+    7). dns-account-01 can do nothing that dns-01 cannot, and is taken only where it is asked for.
     """
     if gateway.challenge:
         return tuple(kind.value for kind in gateway.challenge)
     names = identifiers(gateway)
     kinds = set_up(settings)
     if any(name.is_wildcard for name in names):
-        kinds = [kind for kind in kinds if kind is ChallengeKind.DNS_01]
+        kinds = [kind for kind in kinds if kind.is_dns]
     if any(name.type is IdentifierType.IP for name in names):
-        kinds = [kind for kind in kinds if kind is not ChallengeKind.DNS_01]
-    return tuple(kind.value for kind in kinds)
+        kinds = [kind for kind in kinds if not kind.is_dns]
+    return tuple(kind.value for kind in kinds if kind is not ChallengeKind.DNS_ACCOUNT_01)
 
 
 def set_up(settings: ChallengeSettings) -> list[ChallengeKind]:
@@ -93,6 +94,8 @@ def set_up(settings: ChallengeSettings) -> list[ChallengeKind]:
         ChallengeKind.HTTP_01: settings.http_01,
         ChallengeKind.TLS_ALPN_01: settings.tls_alpn_01,
         ChallengeKind.DNS_01: settings.dns_01,
+        ChallengeKind.DNS_ACCOUNT_01: settings.dns_01,
+        ChallengeKind.DNS_PERSIST_01: settings.dns_persist_01,
     }
     return [kind for kind in ChallengeKind if settings_of[kind] is not None]
 

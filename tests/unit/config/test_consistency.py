@@ -82,6 +82,14 @@ def test_settings_that_contradict_each_other(
             "gateways.g.challenge: tls-alpn-01 is not set up; write challenges: tls-alpn-01",
         ),
         (
+            "{hostname: g.example.com, challenge: dns-account-01}",
+            "gateways.g.challenge: dns-account-01 is not set up; write challenges: dns-01",
+        ),
+        (
+            "{hostname: g.example.com, challenge: dns-persist-01}",
+            "gateways.g.challenge: dns-persist-01 is not set up; write challenges: dns-persist-01",
+        ),
+        (
             "{hostname: g.example.com, authorities: [l]}",
             "gateways.g.authorities[0]: l is not among the authorities; did you mean le?",
         ),
@@ -153,6 +161,10 @@ DNS = "challenges: {dns-01: {provider: rfc2136, server: 192.0.2.53}}\n"
         (
             "{hostname: g.example.com, alternative_names: ['::1'], challenge: dns-01}",
             "gateways.g.challenge: dns-01 cannot show control over the address ::1",
+        ),
+        (
+            "{hostname: g.example.com, alternative_names: ['::1'], challenge: dns-account-01}",
+            "gateways.g.challenge: dns-account-01 cannot show control over the address ::1",
         ),
     ],
 )

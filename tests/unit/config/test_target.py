@@ -151,6 +151,9 @@ ALL_KINDS = {"tls-alpn-01": {}, "dns-01": {"provider": "exec", "command": ["x"]}
         (["g.example", "*.example.com"], ALL_KINDS, ("dns-01",)),
         (["g.example", "::1"], ALL_KINDS, ("http-01", "tls-alpn-01")),
         (["*.example.com"], {}, ()),
+        (["g.example"], {"dns-persist-01": {}}, ("http-01", "dns-persist-01")),
+        (["*.example.com"], {"dns-persist-01": {}}, ("dns-persist-01",)),
+        (["g.example", "::1"], {"dns-persist-01": {}}, ("http-01",)),
     ],
 )
 def test_auto_is_every_kind_that_is_set_up_and_fits(

@@ -19,11 +19,27 @@ MINUTE = timedelta(minutes=1)
 
 
 class ChallengeKind(StrEnum):
-    """Challenge types (RFC 8555 section 8, RFC 8737), in the order in which ``auto`` takes them."""
+    """Challenge types (RFC 8555 section 8, RFC 8737), in the order in which ``auto`` takes them.
+
+    dns-account-01 and dns-persist-01 are drafts (draft-ietf-acme-dns-account-label,
+    draft-ietf-acme-dns-persist).
+    """
 
     HTTP_01 = "http-01"
     TLS_ALPN_01 = "tls-alpn-01"
     DNS_01 = "dns-01"
+    DNS_ACCOUNT_01 = "dns-account-01"
+    DNS_PERSIST_01 = "dns-persist-01"
+
+    @property
+    def is_dns(self) -> bool:
+        """Whether a TXT record answers it: good for wildcards, useless for addresses."""
+        return self.value.startswith("dns-")
+
+    @property
+    def settings_key(self) -> str:
+        """The key below ``challenges`` that sets it up."""
+        return "dns-01" if self is ChallengeKind.DNS_ACCOUNT_01 else self.value
 
 
 class TsigAlgorithm(StrEnum):
@@ -94,8 +110,18 @@ class TsigSettings(Settings):
     )
 
 
+AUTHORITATIVE = (
+    "Nameservers that have to answer with the record, in place of those that the zone names; port "
+    "53 if none is written. For zones that look different from here than from the authority. "
+    "Default: every nameserver of the zone."
+)
+
+
 class Dns01Settings(Settings):
-    """dns-01: the authority looks up a TXT record (RFC 8555 section 8.4)."""
+    """dns-01: the authority looks up a TXT record (RFC 8555 section 8.4).
+
+    The same settings serve dns-account-01, whose record has a name of its own for each account.
+    """
 
     provider: Text = Field(
         description="rfc2136 (dynamic updates), exec (a command), or a dns-lexicon provider's name."
@@ -130,8 +156,19 @@ class Dns01Settings(Settings):
         description="How long the nameservers may take until all of them answer with the record.",
     )
     propagation_interval: Duration = Field(
-        default=timedelta(seconds=2), description="How often they are asked meanwhile."
+        default=timedelta(seconds=2),
+        description="How often they are asked meanwhile; more often at first.",
     )
+    authoritative: tuple[DnsServer, ...] = Field(default=(), description=AUTHORITATIVE)
+
+
+class DnsPersist01Settings(Settings):
+    """dns-persist-01: a TXT record that a person publishes once, and that stays.
+
+    gatecert never changes it; before an order it only looks whether the record is there.
+    """
+
+    authoritative: tuple[DnsServer, ...] = Field(default=(), description=AUTHORITATIVE)
 
 
 class ChallengeSettings(Settings):
@@ -151,4 +188,9 @@ class ChallengeSettings(Settings):
         default=None,
         alias="dns-01",
         description="Answer with a DNS record; the only kind for wildcards. Default: not used.",
+    )
+    dns_persist_01: DnsPersist01Settings | None = Field(
+        default=None,
+        alias="dns-persist-01",
+        description="Rely on a DNS record that stays; write {} to use it. Default: not used.",
     )
