@@ -1,0 +1,313 @@
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+import pytest
+from tests.unit.authority.conftest import DIRECTORY_URL, TERMS, Accounts, FakeAuthority, problem
+
+from gatecert.authority.account import AccountDesk
+from gatecert.config.schema.authority import AuthoritySettings, ExternalAccountSettings
+from gatecert.errors import ACMEError, AuthorityError, StorageError, TermsNotAgreedError
+from gatecert.model import Account
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from gatecert.authority.client import Client
+    from gatecert.deadline import Deadline
+
+
+@pytest.fixture
+def accounts() -> Accounts:
+    return Accounts()
+
+
+@pytest.fixture
+def desk(settings: AuthoritySettings, accounts: Accounts, client: Client) -> AccountDesk:
+    return AccountDesk(settings, accounts, client)
+
+
+def test_an_account_is_made_once(
+    desk: AccountDesk, accounts: Accounts, authority: FakeAuthority, deadline: Deadline
+) -> None:
+    account = desk.sign_in(deadline)
+
+    assert desk.sign_in(deadline) == account
+    assert accounts.kept["acme"] == account
+    assert account.directory_url == DIRECTORY_URL
+    assert b"BEGIN PRIVATE KEY" in account.private_key
+    assert len(authority.sent("new-account")) == 1
+
+
+def test_the_key_is_kept_before_the_authority_hears_of_it(
+    desk: AccountDesk, accounts: Accounts, authority: FakeAuthority, deadline: Deadline
+) -> None:
+    authority.queued["new-account"].append(problem("serverInternal", status=500))
+
+    with pytest.raises(AuthorityError):
+        desk.sign_in(deadline)
+
+    (kept,) = accounts.history
+    assert kept.url == ""
+    assert desk.sign_in(deadline).private_key == kept.private_key
+
+
+def test_nothing_is_made_if_the_key_cannot_be_kept(
+    desk: AccountDesk,
+    accounts: Accounts,
+    authority: FakeAuthority,
+    deadline: Deadline,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def full(*_: object) -> None:
+        raise StorageError("disk full")
+
+    monkeypatch.setattr(accounts, "save_account", full)
+
+    with pytest.raises(StorageError):
+        desk.sign_in(deadline)
+
+    assert authority.requests == []
+
+
+def test_a_quicker_process_wins_with_its_key(
+    desk: AccountDesk,
+    accounts: Accounts,
+    account_key: bytes,
+    deadline: Deadline,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    save = accounts.save_account
+
+    def raced(authority: str, account: Account) -> None:
+        save(authority, account if account.url else Account(account_key))
+
+    monkeypatch.setattr(accounts, "save_account", raced)
+
+    assert desk.sign_in(deadline).private_key == account_key
+
+
+def test_a_lost_account_is_found_by_its_key(
+    desk: AccountDesk,
+    accounts: Accounts,
+    account: Account,
+    authority: FakeAuthority,
+    deadline: Deadline,
+) -> None:
+    accounts.kept["acme"] = Account(account.private_key)
+
+    assert desk.sign_in(deadline) == account
+    assert authority.sent("new-account")[-1].payload == {"onlyReturnExisting": True}
+
+
+def test_a_lost_account_needs_no_terms(
+    settings: AuthoritySettings,
+    accounts: Accounts,
+    client: Client,
+    account: Account,
+    deadline: Deadline,
+) -> None:
+    accounts.kept["acme"] = Account(account.private_key)
+    stern = settings.model_copy(update={"terms_of_service_agreed": False})
+
+    assert AccountDesk(stern, accounts, client).sign_in(deadline) == account
+
+
+def test_another_directory_gets_an_account_of_its_own(
+    desk: AccountDesk, accounts: Accounts, account_key: bytes, deadline: Deadline
+) -> None:
+    accounts.kept["acme"] = Account(account_key, "https://other/1", "https://other/directory")
+
+    account = desk.sign_in(deadline)
+
+    assert account.directory_url == DIRECTORY_URL
+    assert account.url != "https://other/1"
+    assert account.private_key == account_key
+
+
+def test_an_account_that_the_authority_forgot_is_made_again_with_its_key(
+    desk: AccountDesk, accounts: Accounts, authority: FakeAuthority, deadline: Deadline
+) -> None:
+    before = desk.sign_in(deadline)
+    authority.accounts.clear()
+
+    desk.forget(before)
+    after = desk.sign_in(deadline)
+
+    assert after.private_key == before.private_key
+    assert after.url != before.url
+    assert desk.sign_in(deadline) == after
+    assert accounts.kept["acme"] == after
+
+
+def test_an_account_that_was_forgotten_by_mistake_is_good_again(
+    desk: AccountDesk, authority: FakeAuthority, deadline: Deadline
+) -> None:
+    account = desk.sign_in(deadline)
+    desk.forget(account)
+
+    assert desk.sign_in(deadline) == account
+    assert desk.sign_in(deadline) == account
+    assert len(authority.sent("new-account")) == 2
+
+
+def test_terms_must_be_agreed_to(
+    settings: AuthoritySettings, accounts: Accounts, client: Client, deadline: Deadline
+) -> None:
+    stern = settings.model_copy(update={"terms_of_service_agreed": False})
+
+    with pytest.raises(TermsNotAgreedError) as caught:
+        AccountDesk(stern, accounts, client).sign_in(deadline)
+
+    assert TERMS in caught.value.fix
+    assert "authorities.acme.terms_of_service_agreed: true" in caught.value.fix
+
+
+def test_an_authority_without_terms_has_none_to_agree_to(
+    settings: AuthoritySettings,
+    accounts: Accounts,
+    client: Client,
+    authority: FakeAuthority,
+    deadline: Deadline,
+) -> None:
+    authority.meta = {}
+    stern = settings.model_copy(update={"terms_of_service_agreed": False})
+
+    assert AccountDesk(stern, accounts, client).sign_in(deadline).url
+
+
+def test_threads_make_one_account(
+    desk: AccountDesk, authority: FakeAuthority, deadline: Deadline
+) -> None:
+    threads = [threading.Thread(target=desk.sign_in, args=(deadline,)) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert len(authority.accounts) == 1
+    assert len(authority.sent("new-account")) == 1
+
+
+# --------------------------------------------------------------------------- contact
+
+
+def with_contact(settings: AuthoritySettings, *addresses: str) -> AuthoritySettings:
+    return settings.model_copy(update={"contact": addresses})
+
+
+def test_contact_is_sent_again_when_it_changes(
+    settings: AuthoritySettings,
+    accounts: Accounts,
+    client: Client,
+    authority: FakeAuthority,
+    deadline: Deadline,
+) -> None:
+    old = AccountDesk(with_contact(settings, "a@example.com"), accounts, client)
+    old.sign_in(deadline)
+    old.sign_in(deadline)
+    assert authority.sent("account") == []
+
+    new = AccountDesk(with_contact(settings, "b@example.com"), accounts, client)
+    account = new.sign_in(deadline)
+
+    assert new.sign_in(deadline) == account == accounts.kept["acme"]
+    assert account.contact == ("mailto:b@example.com",)
+    (update,) = authority.sent("account")
+    assert update.payload == {"contact": ["mailto:b@example.com"]}
+
+
+# --------------------------------------------------------------------------- EAB
+
+
+def bound(
+    settings: AuthoritySettings, accounts: Accounts, client: Client, file: Path
+) -> AccountDesk:
+    external = ExternalAccountSettings(key_id="kid-1", hmac_key_file=file)
+    return AccountDesk(settings.model_copy(update={"external_account": external}), accounts, client)
+
+
+def test_an_authority_that_wants_a_binding(
+    desk: AccountDesk, authority: FakeAuthority, deadline: Deadline
+) -> None:
+    authority.meta["externalAccountRequired"] = True
+
+    with pytest.raises(AuthorityError, match=r"set authorities\.acme\.external_account"):
+        desk.sign_in(deadline)
+
+    assert authority.sent("new-account") == []
+
+
+def test_a_binding_is_sent(
+    settings: AuthoritySettings,
+    accounts: Accounts,
+    client: Client,
+    authority: FakeAuthority,
+    deadline: Deadline,
+    hmac_file: Path,
+) -> None:
+    bound(settings, accounts, client, hmac_file).sign_in(deadline)
+
+    payload = authority.sent("new-account")[0].payload or {}
+    assert set(payload["externalAccountBinding"]) == {"protected", "payload", "signature"}
+
+
+def test_plain_base64_is_as_good(
+    settings: AuthoritySettings,
+    accounts: Accounts,
+    client: Client,
+    deadline: Deadline,
+    hmac_file: Path,
+) -> None:
+    hmac_file.write_text("  +/+/+/8=\n")
+
+    assert bound(settings, accounts, client, hmac_file).sign_in(deadline).url
+
+
+def test_a_binding_that_is_refused_can_be_corrected(
+    settings: AuthoritySettings,
+    accounts: Accounts,
+    client: Client,
+    authority: FakeAuthority,
+    deadline: Deadline,
+    hmac_file: Path,
+) -> None:
+    authority.queued["new-account"].append(problem("unauthorized", "unknown key", 403))
+    desk = bound(settings, accounts, client, hmac_file)
+
+    with pytest.raises(ACMEError, match="unknown key"):
+        desk.sign_in(deadline)
+
+    assert desk.sign_in(deadline).url
+
+
+@pytest.mark.parametrize("secret", ["", "###top secret###", "abcde", "top\0secret", "gehe\u00efm"])
+def test_a_secret_that_is_none_is_not_told(
+    settings: AuthoritySettings,
+    accounts: Accounts,
+    client: Client,
+    deadline: Deadline,
+    hmac_file: Path,
+    secret: str,
+) -> None:
+    hmac_file.write_text(secret, "utf-8")
+
+    with pytest.raises(AuthorityError, match="does not hold base64url text") as caught:
+        bound(settings, accounts, client, hmac_file).sign_in(deadline)
+
+    assert not secret or secret not in str(caught.value)
+    assert caught.value.__cause__ is None
+
+
+def test_a_missing_secret(
+    settings: AuthoritySettings,
+    accounts: Accounts,
+    client: Client,
+    deadline: Deadline,
+    tmp_path: Path,
+) -> None:
+    with pytest.raises(AuthorityError, match="cannot be read: No such file") as caught:
+        bound(settings, accounts, client, tmp_path / "missing").sign_in(deadline)
+
+    assert caught.value.fix == "correct authorities.acme.external_account.hmac_key_file"

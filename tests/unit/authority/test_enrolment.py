@@ -1,0 +1,592 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+from tests.unit.authority.conftest import (
+    BASE,
+    NOW,
+    FakeAuthority,
+    FakeSolver,
+    Journal,
+    RootAuthority,
+    Timeless,
+    Told,
+    answer,
+    dns,
+    problem,
+)
+
+from gatecert.authority.enrolment import FIRST_LOOK_SECONDS, Enrolment
+from gatecert.authority.validation import SETTLE_SECONDS
+from gatecert.errors import (
+    ACMEError,
+    AuthorityError,
+    AuthorityUnreachableError,
+    CertificateError,
+    ChallengeError,
+    ChallengeFailedError,
+    DeadlineExceededError,
+    RateLimitedError,
+)
+from gatecert.model import Account, Origin, PendingOrder, Target
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from gatecert.authority.client import Client
+    from gatecert.authority.transport import Answer
+    from gatecert.config.schema.authority import AuthoritySettings
+
+ORDER = {
+    "authorizations": [f"{BASE}/authz/1/vpn.example.com"],
+    "finalize": f"{BASE}/finalize/1",
+}
+
+
+@pytest.fixture
+def journal(target: Target) -> Journal:
+    return Journal(target)
+
+
+@pytest.fixture
+def timeless() -> Timeless:
+    return Timeless(300.0)
+
+
+@pytest.fixture
+def solver() -> FakeSolver:
+    return FakeSolver()
+
+
+@pytest.fixture
+def told() -> Told:
+    return Told()
+
+
+@pytest.fixture
+def enrolment(
+    settings: AuthoritySettings,
+    client: Client,
+    account: Account,
+    solver: FakeSolver,
+    target: Target,
+    journal: Journal,
+    told: Told,
+    timeless: Timeless,
+) -> Enrolment:
+    return Enrolment(
+        settings, client, account, {"http-01": solver}, target, journal, told, timeless, lambda: NOW
+    )
+
+
+def public_key(certificate: bytes) -> object:
+    return x509.load_pem_x509_certificate(certificate).public_key()
+
+
+# --------------------------------------------------------------------------- the whole story
+
+
+def test_from_a_target_to_a_checked_chain(
+    enrolment: Enrolment, journal: Journal, told: Told, root: RootAuthority
+) -> None:
+    issued = enrolment.run("")
+
+    assert journal.order is not None
+    assert journal.request is not None
+    assert issued.origin is Origin.AUTHORITY
+    assert issued.authority == "acme"
+    assert issued.order_url == journal.order.url
+    assert issued.private_key == journal.request.private_key
+    csr = x509.load_pem_x509_csr(journal.request.csr)
+    assert public_key(issued.certificate) == csr.public_key()
+    assert issued.root == root.pem
+    assert told.messages == [
+        "order placed with authority acme (ca.test)",
+        "proving control of vpn.example.com, www.example.com by http-01",
+        "names proven, asking for the certificate",
+        "certificate issued by authority acme (ca.test)",
+    ]
+
+
+def test_the_order_stays_in_the_journal_for_the_caller_to_forget(
+    enrolment: Enrolment, journal: Journal, target: Target
+) -> None:
+    issued = enrolment.run("")
+
+    assert journal.forgotten == 0
+    assert journal.order == PendingOrder(
+        authority="acme",
+        directory_url=enrolment.settings.directory_url,
+        url=issued.order_url,
+        request_id="request-1",
+        identifiers=target.identifiers,
+        created=NOW,
+    )
+
+
+def test_the_certificate_key_is_not_the_account_key(enrolment: Enrolment, account: Account) -> None:
+    assert enrolment.run("").private_key != account.private_key
+
+
+def test_the_key_is_kept_before_the_order_and_the_order_before_anything_else(
+    enrolment: Enrolment,
+    journal: Journal,
+    authority: FakeAuthority,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    record = journal.record
+
+    def recorded(order: PendingOrder) -> None:
+        assert journal.request is not None
+        assert authority.sent("authz") == []
+        record(order)
+
+    monkeypatch.setattr(journal, "record", recorded)
+    enrolment.run("")
+
+    assert journal.order is not None
+
+
+def test_names_that_are_all_proven_lead_straight_to_finalisation(
+    enrolment: Enrolment, solver: FakeSolver, authority: FakeAuthority
+) -> None:
+    authority.proven = {"vpn.example.com", "www.example.com"}
+
+    enrolment.run("")
+
+    assert solver.events == []
+    assert authority.sent("authz") == []
+
+
+# --------------------------------------------------------------------------- finalisation
+
+
+def test_one_look_right_after_finalisation(enrolment: Enrolment, timeless: Timeless) -> None:
+    enrolment.run("")
+
+    assert timeless.waits == [SETTLE_SECONDS, FIRST_LOOK_SECONDS]
+
+
+def test_further_looks_wait_as_long_as_they_are_told(
+    enrolment: Enrolment, timeless: Timeless, authority: FakeAuthority
+) -> None:
+    authority.slow_looks = 2
+    authority.proven = {"vpn.example.com", "www.example.com"}
+    processing = answer(200, {**ORDER, "status": "processing"}, {"Retry-After": "9"})
+    authority.queued["order"].append(processing)
+
+    enrolment.run("")
+
+    assert timeless.waits == [FIRST_LOOK_SECONDS, 9.0, 0.25, 0.375]
+
+
+def test_an_order_that_turns_out_not_to_be_ready_is_looked_at_again(
+    enrolment: Enrolment, authority: FakeAuthority, timeless: Timeless
+) -> None:
+    authority.queued["finalize"].append(problem("orderNotReady", status=403))
+
+    assert enrolment.run("").certificate
+    assert len(authority.sent("finalize")) == 2
+    assert 1.0 in timeless.waits
+
+
+def test_an_authority_that_issues_at_once_is_not_asked_again(
+    enrolment: Enrolment, authority: FakeAuthority, timeless: Timeless
+) -> None:
+    authority.proven = {"vpn.example.com", "www.example.com"}
+    authority.at_once = True
+
+    enrolment.run("")
+
+    assert timeless.waits == []
+    assert authority.sent("order") == []
+
+
+@pytest.mark.parametrize("kind", ["badCSR", "caa"])
+def test_a_refused_finalisation_is_told(
+    enrolment: Enrolment, authority: FakeAuthority, kind: str
+) -> None:
+    authority.queued["finalize"].append(problem(kind, "not like this", status=403))
+
+    with pytest.raises(ACMEError, match=f"answered {kind}: not like this"):
+        enrolment.run("")
+
+
+# --------------------------------------------------------------------------- taking up
+
+
+def interrupt(enrolment: Enrolment, authority: FakeAuthority, stage: str) -> None:
+    """Run into trouble at a stage, as a kill would leave things behind."""
+    authority.queued[stage].append(AuthorityUnreachableError("gone"))
+    with pytest.raises(AuthorityUnreachableError, match="gone"):
+        enrolment.run("")
+
+
+@pytest.mark.parametrize("stage", ["authz", "challenge", "finalize", "certificate"])
+def test_an_interrupted_order_is_taken_up_with_its_key(
+    enrolment: Enrolment, authority: FakeAuthority, journal: Journal, told: Told, stage: str
+) -> None:
+    interrupt(enrolment, authority, stage)
+    assert journal.request is not None
+    key = journal.request.private_key
+
+    issued = enrolment.run("")
+
+    assert issued.private_key == key
+    assert len(authority.sent("new-order")) == 1
+    assert "going on with the order of 2026-11-23 08:15:00 UTC" in told.messages
+
+
+def test_an_order_that_was_processing_is_taken_up(
+    enrolment: Enrolment, authority: FakeAuthority, journal: Journal
+) -> None:
+    interrupt(enrolment, authority, "certificate")
+    for order in authority.orders.values():
+        order["status"] = "processing"
+
+    assert enrolment.run("").order_url == (journal.order.url if journal.order else "")
+    assert len(authority.sent("finalize")) == 1
+
+
+@pytest.mark.parametrize(
+    "found",
+    [
+        answer(404, b""),
+        problem("malformed", "no such order", 404),
+        problem("malformed", "expired"),
+        problem("unauthorized", "not yours", 403),
+        answer(200, {**ORDER, "status": "invalid"}),
+        answer(200, {**ORDER, "status": "expired"}),
+    ],
+)
+def test_an_order_that_is_of_no_more_use_is_replaced(
+    enrolment: Enrolment, authority: FakeAuthority, journal: Journal, found: Answer
+) -> None:
+    interrupt(enrolment, authority, "authz")
+    first = journal.order
+    authority.queued["order"].append(found)
+
+    issued = enrolment.run("")
+
+    assert journal.forgotten == 1
+    assert first is not None
+    assert issued.order_url != first.url
+
+
+def test_a_limit_while_looking_at_the_order_does_not_cost_it(
+    enrolment: Enrolment, authority: FakeAuthority, journal: Journal
+) -> None:
+    interrupt(enrolment, authority, "authz")
+    authority.queued["order"].append(problem("rateLimited", status=429))
+
+    with pytest.raises(RateLimitedError):
+        enrolment.run("")
+
+    assert journal.order is not None
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"authority": "another"},
+        {"directory_url": "https://elsewhere.test/directory"},
+        {"identifiers": dns("old.example.com")},
+    ],
+)
+def test_an_order_that_no_longer_fits_is_replaced(
+    enrolment: Enrolment,
+    authority: FakeAuthority,
+    journal: Journal,
+    change: dict[str, object],
+) -> None:
+    interrupt(enrolment, authority, "authz")
+    assert journal.order is not None
+    journal.order = replace(journal.order, **change)  # type: ignore[arg-type]  # any field
+
+    enrolment.run("")
+
+    assert journal.forgotten == 1
+    assert len(authority.sent("new-order")) == 2
+
+
+def test_the_order_of_the_names_does_not_matter(
+    enrolment: Enrolment, authority: FakeAuthority, journal: Journal
+) -> None:
+    interrupt(enrolment, authority, "authz")
+    assert journal.order is not None
+    journal.order = replace(journal.order, identifiers=journal.order.identifiers[::-1])
+
+    enrolment.run("")
+
+    assert len(authority.sent("new-order")) == 1
+
+
+# --------------------------------------------------------------------------- ordering
+
+
+def test_the_key_of_an_order_that_was_refused_is_forgotten(
+    enrolment: Enrolment, authority: FakeAuthority, journal: Journal
+) -> None:
+    authority.queued["new-order"].append(problem("rejectedIdentifier", status=403))
+
+    with pytest.raises(ACMEError, match="rejectedIdentifier"):
+        enrolment.run("")
+
+    assert journal.request is None
+
+
+def ordered(authority: FakeAuthority) -> list[dict[str, object]]:
+    return [request.payload or {} for request in authority.sent("new-order")]
+
+
+def test_a_renewal_says_what_it_replaces(enrolment: Enrolment, authority: FakeAuthority) -> None:
+    enrolment.run("aa.bb")
+
+    assert [each.get("replaces") for each in ordered(authority)] == ["aa.bb"]
+
+
+@pytest.mark.usefixtures("fresh_directory")
+def test_nothing_is_replaced_where_nobody_knows_what_that_means(
+    enrolment: Enrolment, authority: FakeAuthority
+) -> None:
+    authority.renewal_info = False
+    enrolment.run("aa.bb")
+
+    assert "replaces" not in ordered(authority)[0]
+
+
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        problem("alreadyReplaced", status=409),
+        problem("somethingNew", status=409),
+        problem("malformed", status=400),
+        problem("malformed", status=404),
+        problem("unauthorized", status=403),
+    ],
+)
+def test_an_order_that_may_not_replace_is_placed_again_without(
+    enrolment: Enrolment, authority: FakeAuthority, refusal: Answer
+) -> None:
+    authority.queued["new-order"].append(refusal)
+
+    enrolment.run("aa.bb")
+
+    assert [each.get("replaces") for each in ordered(authority)] == ["aa.bb", None]
+
+
+def test_a_limit_is_no_reason_to_order_again(
+    enrolment: Enrolment, authority: FakeAuthority
+) -> None:
+    authority.queued["new-order"].append(problem("rateLimited", status=429))
+
+    with pytest.raises(RateLimitedError):
+        enrolment.run("aa.bb")
+
+    assert len(ordered(authority)) == 1
+
+
+def test_a_malformed_order_that_replaces_nothing_is_told(
+    enrolment: Enrolment, authority: FakeAuthority
+) -> None:
+    authority.queued["new-order"].append(problem("malformed"))
+
+    with pytest.raises(ACMEError, match="malformed"):
+        enrolment.run("")
+
+    assert len(ordered(authority)) == 1
+
+
+def with_settings(enrolment: Enrolment, **change: object) -> Enrolment:
+    return replace(enrolment, settings=enrolment.settings.model_copy(update=change))
+
+
+def test_a_profile_is_asked_for(enrolment: Enrolment, authority: FakeAuthority) -> None:
+    with_settings(enrolment, profile="short").run("")
+
+    assert ordered(authority)[0]["profile"] == "short"
+
+
+@pytest.mark.usefixtures("fresh_directory")
+@pytest.mark.parametrize(
+    ("offered", "fix"),
+    [
+        ({"b": "", "a": ""}, "set authorities.acme.profile to one of a, b"),
+        ({}, "remove authorities.acme.profile"),
+    ],
+)
+def test_a_profile_that_nobody_offers(
+    enrolment: Enrolment, authority: FakeAuthority, offered: dict[str, str], fix: str
+) -> None:
+    authority.meta["profiles"] = offered
+
+    with pytest.raises(AuthorityError, match="has no profile 'short'") as caught:
+        with_settings(enrolment, profile="short").run("")
+
+    assert caught.value.fix == fix
+    assert ordered(authority) == []
+
+
+# --------------------------------------------------------------------------- failing
+
+
+def test_an_order_that_failed_is_forgotten(
+    enrolment: Enrolment, authority: FakeAuthority, journal: Journal, solver: FakeSolver
+) -> None:
+    authority.refused["vpn.example.com"] = {"detail": "nobody there"}
+
+    with pytest.raises(ChallengeFailedError, match="nobody there"):
+        enrolment.run("")
+
+    assert journal.order is None
+    assert solver.events[-1].startswith("clean up")
+
+
+def test_an_order_that_can_be_taken_up_is_kept(
+    enrolment: Enrolment, journal: Journal, solver: FakeSolver
+) -> None:
+    solver.failure = ChallengeError("port 80 is taken")
+
+    with pytest.raises(ChallengeError):
+        enrolment.run("")
+
+    assert journal.order is not None
+
+
+def test_a_deadline_does_not_cost_the_order(
+    enrolment: Enrolment, authority: FakeAuthority, journal: Journal
+) -> None:
+    authority.looks = 1000
+
+    with pytest.raises(DeadlineExceededError):
+        enrolment.run("")
+
+    assert journal.order is not None
+
+
+def test_an_invalid_order_is_told_with_its_reason(
+    enrolment: Enrolment, authority: FakeAuthority, journal: Journal
+) -> None:
+    error = {"type": "urn:ietf:params:acme:error:caa", "detail": "CAA forbids it"}
+    invalid = answer(200, {**ORDER, "authorizations": [], "status": "invalid", "error": error})
+    authority.queued["order"].append(invalid)
+
+    with pytest.raises(ACMEError, match="answered caa: CAA forbids it") as caught:
+        enrolment.run("")
+
+    assert "CAA records" in caught.value.fix
+    assert journal.order is None
+
+
+@pytest.mark.parametrize("status", ["invalid", "dreaming\x1b"])
+def test_an_order_that_is_lost_without_a_reason(
+    enrolment: Enrolment, authority: FakeAuthority, journal: Journal, status: str
+) -> None:
+    authority.queued["order"].append(answer(200, {**ORDER, "authorizations": [], "status": status}))
+
+    with pytest.raises(AuthorityError, match="and not why") as caught:
+        enrolment.run("")
+
+    assert "\x1b" not in str(caught.value)
+    assert journal.order is None
+
+
+# --------------------------------------------------------------------------- the chain
+
+
+def test_a_certificate_for_another_key_is_never_returned(
+    enrolment: Enrolment, authority: FakeAuthority, journal: Journal, root: RootAuthority
+) -> None:
+    foreign = Journal(enrolment.target).new_request()
+    csr = x509.load_pem_x509_csr(foreign.csr).public_bytes(Encoding.DER)
+    authority.issue = lambda _: root.issue(csr)
+
+    with pytest.raises(CertificateError):
+        enrolment.run("")
+
+    assert journal.order is None
+
+
+@pytest.mark.parametrize("body", [b"", b"<html>", b"-----BEGIN CERTIFICATE-----\nAA\n"])
+def test_what_is_no_certificate_is_never_returned(
+    enrolment: Enrolment, authority: FakeAuthority, journal: Journal, body: bytes
+) -> None:
+    authority.issue = lambda _: body
+
+    with pytest.raises(CertificateError):
+        enrolment.run("")
+
+    assert journal.order is None
+
+
+@pytest.fixture
+def roots_file(root: RootAuthority, tmp_path: Path) -> Path:
+    path = tmp_path / "roots.pem"
+    path.write_bytes(root.pem)
+    return path
+
+
+def test_a_chain_that_ends_in_an_expected_root(
+    enrolment: Enrolment, roots_file: Path, root: RootAuthority
+) -> None:
+    assert with_settings(enrolment, trusted_roots=roots_file).run("").root == root.pem
+
+
+def test_an_alternate_chain_that_ends_in_an_expected_root(
+    enrolment: Enrolment, authority: FakeAuthority, roots_file: Path, root: RootAuthority
+) -> None:
+    authority.first_root = RootAuthority()
+
+    issued = with_settings(enrolment, trusted_roots=roots_file).run("")
+
+    assert issued.root == root.pem
+    assert len(authority.sent("certificate")) == 2
+
+
+def test_a_sound_chain_under_another_root_is_refused_but_its_order_kept(
+    enrolment: Enrolment,
+    authority: FakeAuthority,
+    journal: Journal,
+    roots_file: Path,
+) -> None:
+    roots_file.write_bytes(RootAuthority().pem)
+    authority.first_root = RootAuthority()
+    picky = with_settings(enrolment, trusted_roots=roots_file)
+
+    with pytest.raises(CertificateError, match="trusted roots"):
+        picky.run("")
+
+    assert len(authority.sent("certificate")) == 2
+    assert journal.order is not None
+    enrolment.run("")  # the operator has taken trusted_roots out again
+    assert len(authority.sent("new-order")) == 1
+
+
+def test_an_unsound_chain_is_refused_with_its_order_whatever_the_root(
+    enrolment: Enrolment, authority: FakeAuthority, journal: Journal, roots_file: Path
+) -> None:
+    authority.issue = lambda _: b"nonsense"
+
+    with pytest.raises(CertificateError):
+        with_settings(enrolment, trusted_roots=roots_file).run("")
+
+    assert journal.order is None
+
+
+@pytest.mark.parametrize("content", [None, b"no PEM at all"])
+def test_roots_that_cannot_be_read(
+    enrolment: Enrolment, journal: Journal, tmp_path: Path, content: bytes | None
+) -> None:
+    path = tmp_path / "roots.pem"
+    if content is not None:
+        path.write_bytes(content)
+
+    with pytest.raises(CertificateError, match="cannot be read") as caught:
+        with_settings(enrolment, trusted_roots=path).run("")
+
+    assert caught.value.fix == "correct authorities.acme.trusted_roots"
+    assert journal.order is not None
