@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from typing import Annotated, Final
+from typing import Annotated
 
-from pydantic import PlainSerializer, PlainValidator
+from pydantic import PlainValidator
 
-from gatecert.config.values import BadValueError, shown, text, written_as
+from gatecert.config.values import AsText, BadValueError, shown, text, written_as
 from gatecert.model import Endpoint
 
 
@@ -83,9 +83,8 @@ def _tls_server(value: object) -> Endpoint:
     return endpoint(value, port=443)
 
 
-_AS_TEXT: Final = PlainSerializer(str, return_type=str)
 Address = Annotated[str, PlainValidator(address), written_as("IP address")]
-Listener = Annotated[Endpoint, PlainValidator(_listener), _AS_TEXT, written_as("address:port")]
-Nameserver = Annotated[Endpoint, PlainValidator(_nameserver), _AS_TEXT, written_as("address:port")]
-DnsServer = Annotated[Endpoint, PlainValidator(_dns_server), _AS_TEXT, written_as("host:port")]
-TlsServer = Annotated[Endpoint, PlainValidator(_tls_server), _AS_TEXT, written_as("host:port")]
+Listener = Annotated[Endpoint, PlainValidator(_listener), AsText, written_as("address:port")]
+Nameserver = Annotated[Endpoint, PlainValidator(_nameserver), AsText, written_as("address:port")]
+DnsServer = Annotated[Endpoint, PlainValidator(_dns_server), AsText, written_as("host:port")]
+TlsServer = Annotated[Endpoint, PlainValidator(_tls_server), AsText, written_as("host:port")]

@@ -11,9 +11,9 @@ import ipaddress
 import re
 from typing import Annotated, Final
 
-from pydantic import PlainSerializer, PlainValidator
+from pydantic import PlainValidator
 
-from gatecert.config.values import BadValueError, shown, text, written_as
+from gatecert.config.values import AsText, BadValueError, shown, text, written_as
 from gatecert.model import Identifier, IdentifierType
 
 LONGEST_NAME: Final = 253
@@ -145,11 +145,10 @@ def region(value: object) -> str:
     return written
 
 
-_AS_TEXT: Final = PlainSerializer(str, return_type=str)
 HostName = Annotated[str, PlainValidator(host_name), written_as("DNS name")]
 GatewayHostName = Annotated[str, PlainValidator(gateway_host_name), written_as("DNS name")]
 AnyName = Annotated[
-    Identifier, PlainValidator(identifier), _AS_TEXT, written_as("DNS name or IP address")
+    Identifier, PlainValidator(identifier), AsText, written_as("DNS name or IP address")
 ]
 SafeName = Annotated[
     str,

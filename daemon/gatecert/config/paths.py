@@ -13,7 +13,7 @@ from typing import Annotated, Final
 
 from pydantic import PlainSerializer, PlainValidator, ValidationInfo, WithJsonSchema
 
-from gatecert.config.values import BadValueError, shown, text, written_as
+from gatecert.config.values import AsText, BadValueError, shown, text, written_as
 from gatecert.errors import clean
 
 CREDENTIAL: Final = "credential:"
@@ -82,12 +82,11 @@ def permissions(value: object) -> int:
     return bits
 
 
-_AS_TEXT: Final = PlainSerializer(str, return_type=str)
-AnyFile = Annotated[Path, PlainValidator(file_path), _AS_TEXT, written_as("path")]
+AnyFile = Annotated[Path, PlainValidator(file_path), AsText, written_as("path")]
 SecretFile = Annotated[
     Path,
     PlainValidator(secret_file),
-    _AS_TEXT,
+    AsText,
     written_as("path or credential:NAME", examples=["/etc/gatecert/secret", "credential:NAME"]),
 ]
 Command = Annotated[

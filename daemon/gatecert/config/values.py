@@ -16,6 +16,7 @@ from pydantic import PlainSerializer, PlainValidator, WithJsonSchema
 from gatecert.errors import clean
 
 LONGEST_SHOWN: Final = 80
+AsText: Final = PlainSerializer(str, return_type=str)
 
 
 class BadValueError(ValueError):

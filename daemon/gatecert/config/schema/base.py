@@ -16,7 +16,7 @@ from pydantic import (
     model_validator,
 )
 
-from gatecert.config.values import BadValueError, shown
+from gatecert.config.values import AsText, BadValueError, shown
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -78,6 +78,6 @@ def choice(
     """What makes a field of an enumeration, for ``Annotated[Kind, *choice(Kind)]``."""
     return (
         PlainValidator(lambda value: one_of(kind, value, refused)),
-        PlainSerializer(str, return_type=str),
+        AsText,
         WithJsonSchema({"title": "word", "enum": [member.value for member in kind]}),
     )
