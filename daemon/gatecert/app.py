@@ -71,7 +71,7 @@ def build(configuration: Configuration, progress: Progress, cancelled: threading
     resolver = configuration.resolver
     pipeline = Pipeline(
         store=store,
-        deployer=Deployer(store, progress, utc_now),
+        deployer=Deployer(store, progress, utc_now, cancelled),
         resolver=Resolver(resolver.nameservers, resolver.timeout),
         issuers=issuers,
         progress=progress,

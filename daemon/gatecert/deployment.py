@@ -8,8 +8,9 @@ the next pass. Bringing a version onto the gateway is retried by itself and neve
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -54,11 +55,14 @@ class Deployer:
     Attributes:
         progress: Told of each step.
         now: Reads the clock.
+        cancelled: Set when gatecert is leaving: a deployment under way is then left as it is, and
+            taken up by the next pass.
     """
 
     store: Store
     progress: Progress
     now: Callable[[], datetime]
+    cancelled: threading.Event = field(default_factory=threading.Event)
 
     def live(self, target: Target) -> LiveDirectory:
         """The gateway's ``live`` link and what is known of its deployment."""
@@ -106,6 +110,8 @@ class Deployer:
             self.swap(target, held)
             detail = self._bring_up(target, held)
         except DeploymentError as error:
+            if self.cancelled.is_set():
+                return Deployed(held, "left in the middle of a deployment", error)
             return self._roll_back(target, held, current, error)
         return self._confirm(target, held, detail)
 
@@ -133,6 +139,7 @@ class Deployer:
                 hostname=target.hostname,
                 live=self.live(target).path,
                 version=held.version.id,
+                cancelled=self.cancelled,
             )
             logger.info("reloaded gateway=%s seconds=%.3f", target.name, result.seconds)
         if not plan.verify:
@@ -143,6 +150,7 @@ class Deployer:
             held.summary,
             timeout=plan.verify_timeout,
             now=self.now,
+            cancelled=self.cancelled,
         )
         if not verdict.served:
             raise NotServedError(

@@ -339,6 +339,8 @@ class Pipeline:
         deployed = self.deployer.deploy(target, held)
         if deployed.error is None:
             return self._outcome(target, OutcomeKind.DEPLOYED, deployed.detail)
+        if self.cancelled.is_set():
+            return self._outcome(target, OutcomeKind.WAITING, deployed.detail)
         return self._outcome(
             target,
             OutcomeKind.ROLLED_BACK if deployed.rolled_back else OutcomeKind.FAILED,
@@ -376,6 +378,14 @@ class Pipeline:
         renewal = issuer.renewal_info(
             held.summary, previous=known, now=self.now, cancelled=self.cancelled
         )
+        if known is None or known.renew_at != renewal.renew_at:
+            logger.info(
+                "renewal information gateway=%s renew_at=%s next_fetch=%s explanation=%s",
+                target.name,
+                renewal.renew_at and renewal.renew_at.isoformat(timespec="seconds"),
+                renewal.next_fetch.isoformat(timespec="seconds"),
+                renewal.explanation_url or "none",
+            )
         self._save(target, replace(state, renewal=renewal))
 
     def _watch_names(self, target: Target, occasion: Occasion) -> None:

@@ -89,7 +89,7 @@ class Run:
                 self._read(deadline.within(TURN))
             else:
                 with suppress(subprocess.TimeoutExpired):
-                    self._process.wait(deadline.remaining)
+                    self._process.wait(deadline.within(TURN))
         self._read(0.0)
         return True
 

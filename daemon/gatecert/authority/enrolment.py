@@ -28,6 +28,7 @@ from gatecert.authority.problems import problem_error
 from gatecert.authority.resources import INVALID, PENDING, PROCESSING, READY, VALID
 from gatecert.authority.validation import Patience, Validation
 from gatecert.certificate.chain import check_issued, load_roots
+from gatecert.certificate.trust import system_roots
 from gatecert.challenge.solver import Solver
 from gatecert.config.schema.authority import AuthoritySettings
 from gatecert.deadline import Deadline
@@ -285,6 +286,7 @@ class Enrolment:
             self.target.identifiers,
             now=self.now(),
             trusted_roots=roots,
+            system_roots=system_roots() if roots is None else (),
         )
 
     def _alternates(self, download: Download) -> Iterator[bytes]:

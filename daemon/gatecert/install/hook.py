@@ -28,6 +28,7 @@ from gatecert.errors import ReloadError, clean
 
 if TYPE_CHECKING:
     from pathlib import Path
+    from threading import Event
 
     from gatecert.model import InstallPlan
 
@@ -48,8 +49,14 @@ class ReloadResult:
     output: str
 
 
-def reload(
-    plan: InstallPlan, *, gateway: str, hostname: str, live: Path, version: str
+def reload(  # noqa: PLR0913 - the command is told all of it
+    plan: InstallPlan,
+    *,
+    gateway: str,
+    hostname: str,
+    live: Path,
+    version: str,
+    cancelled: Event | None = None,
 ) -> ReloadResult:
     """Run the reload command of a gateway; safe from any thread, many at a time.
 
@@ -59,6 +66,7 @@ def reload(
         hostname: Its hostname, as A-labels.
         live: Path of the ``live`` link.
         version: Id of the version that ``live`` leads to.
+        cancelled: Set when gatecert is leaving; the command is then ended as if out of time.
 
     Raises:
         ReloadError: It could not be run, failed, was killed, or took too long.
@@ -71,7 +79,7 @@ def reload(
     argv = (_executable(plan.reload[0], command), *plan.reload[1:])
     try:
         with process.started(argv, _environment(gateway, hostname, live, version)) as run:
-            in_time = run.wait(Deadline.after(timeout))
+            in_time = run.wait(Deadline.after(timeout, cancelled))
     except (OSError, ValueError) as error:
         reason = clean(getattr(error, "strerror", None) or str(error))
         raise ReloadError(

@@ -25,6 +25,7 @@ from gatecert.verify.served import ProbeFailure, ServedChain
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from datetime import datetime
+    from threading import Event
 
     from gatecert.model import CertificateSummary, Endpoint
 
@@ -47,6 +48,7 @@ def prove(  # noqa: PLR0913 - each says another thing about the proof
     timeout: timedelta,
     now: Callable[[], datetime],
     one_handshake: timedelta = ONE_HANDSHAKE,
+    cancelled: Event | None = None,
 ) -> Verdict:
     """Ask every listener until it serves the installed certificate, or the time is up.
 
@@ -57,12 +59,13 @@ def prove(  # noqa: PLR0913 - each says another thing about the proof
         timeout: How long the listeners may take; with zero each is asked once.
         now: Reads the clock.
         one_handshake: How long one handshake may take.
+        cancelled: Set when gatecert is leaving; the last answers then have to do.
     """
     wait = partial(
         _wait_until_served,
         server_name=server_name,
         summary=summary,
-        deadline=Deadline.after(timeout.total_seconds()),
+        deadline=Deadline.after(timeout.total_seconds(), cancelled),
         one_handshake=one_handshake.total_seconds(),
     )
     probes = _for_each(endpoints, wait)
