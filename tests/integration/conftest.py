@@ -56,11 +56,17 @@ def pebble(start_pebble: StartPebble) -> Pebble:
 
 
 @pytest.fixture
-def gatecert(servers: ExitStack, tmp_path: Path) -> Gatecert:
-    """A configuration without authority and gateways; a daemon started from it is ended."""
+def gatecert(
+    servers: ExitStack,  # noqa: ARG001 - only so that they end later
+    tmp_path: Path,
+) -> Iterator[Gatecert]:
+    """A configuration without authority and gateways; a daemon started from it is ended.
+
+    It is ended before any of the servers, or its last look-up would wait for a resolver in vain.
+    """
     command = Gatecert(tmp_path / "gatecert")
-    servers.push(command.__exit__)
-    return command
+    yield command
+    command.__exit__(None, None, None)
 
 
 @pytest.fixture
