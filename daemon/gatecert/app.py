@@ -22,6 +22,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Self
 
 from gatecert.authority.issue import Issuer
+from gatecert.challenge.activation import StandingResponder
 from gatecert.challenge.http01 import Http01Solver
 from gatecert.config.schema import Configuration
 from gatecert.config.target import targets
@@ -35,6 +36,9 @@ from gatecert.store.files import FileStore
 from gatecert.store.protocol import Store
 
 if TYPE_CHECKING:
+    import socket
+    from collections.abc import Sequence
+
     from gatecert.report.service_manager import ServiceManager
 
 logger = logging.getLogger(__name__)
@@ -60,10 +64,15 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-def build(configuration: Configuration, progress: Progress, cancelled: threading.Event) -> House:
+def build(
+    configuration: Configuration,
+    progress: Progress,
+    cancelled: threading.Event,
+    standing: StandingResponder | None = None,
+) -> House:
     """Build every part for a configuration; touches neither network nor disk."""
     store = FileStore(configuration.state_directory)
-    solvers = {"http-01": Http01Solver(configuration.challenges.http_01, store)}
+    solvers = {"http-01": Http01Solver(configuration.challenges.http_01, store, standing)}
     issuers = {
         name: Issuer(settings, store, solvers)
         for name, settings in configuration.authorities.items()
@@ -97,6 +106,7 @@ class Daemon:
         configuration: The one to begin with.
         load: Reads the configuration again.
         service_manager: Who is told how it goes.
+        listeners: Sockets for http-01 that the service manager has opened.
     """
 
     def __init__(
@@ -104,11 +114,14 @@ class Daemon:
         configuration: Configuration,
         load: Callable[[], Configuration],
         service_manager: ServiceManager,
+        listeners: Sequence[socket.socket] = (),
     ) -> None:
         self._load = load
         self._service_manager = service_manager
         self._cancelled = threading.Event()
-        self._house = build(configuration, log_progress, self._cancelled)
+        tokens = FileStore(configuration.state_directory)
+        self._standing = StandingResponder(listeners, tokens) if listeners else None
+        self._house = build(configuration, log_progress, self._cancelled, self._standing)
         self._jobs = Jobs(self._attend)
         self._outcomes: dict[str, Outcome] = {}
         self._look_now: set[str] = set()
@@ -168,7 +181,7 @@ class Daemon:
                     "in force: restart gatecert"
                 )
                 return
-            self._house = build(configuration, log_progress, self._cancelled)
+            self._house = build(configuration, log_progress, self._cancelled, self._standing)
             self._prepare()
             for gone in self._outcomes.keys() - self._house.targets.keys():
                 del self._outcomes[gone]

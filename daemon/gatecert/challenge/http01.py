@@ -3,7 +3,8 @@
 One responder serves all gateways that validate at the same time; it listens from the first response
 that is presented to the last one that is taken away. It answers from the token store, so a command
 beside the running daemon may listen too, and each answers for the other. With ``webroot``, a web
-server that is there anyway answers, and files are written where it finds them.
+server that is there anyway answers, and files are written where it finds them. Where systemd has
+opened the port, one responder answers all the time (``challenge.activation``).
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from gatecert.challenge.responder import Responder
 from gatecert.errors import StateError
 
 if TYPE_CHECKING:
+    from gatecert.challenge.activation import StandingResponder
     from gatecert.challenge.solver import Challenge
     from gatecert.config.schema.challenge import Http01Settings
     from gatecert.deadline import Deadline
@@ -33,11 +35,18 @@ class Http01Solver:
     Args:
         settings: Where to listen.
         tokens: Where responses are kept while they are presented.
+        standing: Answers already, in place of listening on the configured addresses.
     """
 
-    def __init__(self, settings: Http01Settings, tokens: TokenStore) -> None:
+    def __init__(
+        self,
+        settings: Http01Settings,
+        tokens: TokenStore,
+        standing: StandingResponder | None = None,
+    ) -> None:
         self._settings = settings
         self._tokens = tokens
+        self._standing = standing
         self._lock = threading.Lock()
         self._presented: dict[str, threading.Event] = {}
         self._responder: Responder | None = None
@@ -57,7 +66,9 @@ class Http01Solver:
             except BaseException:
                 self._forget_token(challenge.token)
                 raise
-            self._presented[challenge.token] = threading.Event()
+            fetched = self._presented[challenge.token] = threading.Event()
+            if self._standing is not None:
+                self._standing.expect(challenge.token, fetched)
 
     def wait(self, challenge: Challenge, deadline: Deadline) -> None:
         """Nothing to wait for: what listens is visible."""
@@ -76,6 +87,8 @@ class Http01Solver:
         with self._lock:
             self._forget_token(challenge.token)
             self._presented.pop(challenge.token, None)
+            if self._standing is not None:
+                self._standing.forget(challenge.token)
             if self._settings.webroot is not None:
                 webroot.withdraw(self._settings.webroot, challenge.token)
             if self._presented or self._responder is None:
@@ -86,7 +99,7 @@ class Http01Solver:
     def _publish(self, challenge: Challenge) -> None:
         if self._settings.webroot is not None:
             webroot.publish(self._settings.webroot, challenge.token, challenge.key_authorization)
-        elif self._responder is None:
+        elif self._standing is None and self._responder is None:
             self._responder = self._open(challenge)
 
     def _open(self, challenge: Challenge) -> Responder:

@@ -6,6 +6,8 @@
   but it would also let us share a port with a stranger that uses it, and half of the authority's
   visits would go astray. So a port that is taken is shared only with who answers for our tokens:
   it must serve the response that is being presented, which only a gatecert on the same state can.
+- A daemon whose port systemd has opened answers for our tokens as well, but nobody can share that
+  port: then it is left to the daemon.
 - Whoever else holds a port is named, and left alone.
 """
 
@@ -33,6 +35,8 @@ MOST_TRIES = 2  # it may have closed between the look and the question
 
 # The host has no such address or family: nobody can reach it there anyway.
 _NOT_HERE = {errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT, errno.EPROTONOSUPPORT}
+_NOT_ALLOWED = {errno.EACCES, errno.EPERM}
+_NOT_OURS = {errno.EADDRINUSE} | _NOT_ALLOWED
 
 
 def listen(
@@ -44,6 +48,9 @@ def listen(
         endpoints: Addresses (never names) and ports.
         is_ours: Whether the one who listens there already is a gatecert on the same state.
 
+    Returns:
+        Listening sockets; none for endpoints that are left to another gatecert.
+
     Raises:
         AddressInUseError: A stranger listens on one of them.
         ChallengeError: Listening is not allowed, or possible on none of them.
@@ -53,14 +60,16 @@ def listen(
         listeners: list[socket.socket] = []
         for endpoint in endpoints:
             try:
-                listeners.append(opened.enter_context(_listen(endpoint, is_ours)))
+                listener = _listen(endpoint, is_ours)
+                if listener is not None:
+                    listeners.append(opened.enter_context(listener))
             except OSError as error:
                 if error.errno not in _NOT_HERE:
                     raise _refusal(endpoint, error) from error
                 logger.info("not listening address=%s reason=%s", endpoint, error.strerror)
                 missing.append(f"{endpoint}: {error.strerror}")
         opened.pop_all()
-    if not listeners:
+    if len(missing) == len(endpoints):
         raise ChallengeError(
             f"there is no address to answer http-01 on ({'; '.join(missing) or 'none is set'})",
             fix="correct challenges.http-01.listen",
@@ -99,20 +108,35 @@ def holder(port: int) -> str:
         return ""
 
 
-def _listen(endpoint: Endpoint, is_ours: Callable[[Endpoint], bool]) -> socket.socket:
+def _listen(endpoint: Endpoint, is_ours: Callable[[Endpoint], bool]) -> socket.socket | None:
+    """Listen; None where another gatecert answers for us and the port cannot be shared."""
     for _ in range(MOST_TRIES):
         try:
             _bind(endpoint, share=False).close()
-            break
+            return _bind_and_listen(endpoint)
         except OSError as error:
-            if error.errno != errno.EADDRINUSE:
+            if error.errno not in _NOT_OURS:
                 raise
             if is_ours(endpoint):
-                logger.debug("sharing address=%s with another gatecert", endpoint)
-                break
+                return _join(endpoint)
             stranger = error
-    else:
-        raise stranger
+    raise stranger
+
+
+def _join(endpoint: Endpoint) -> socket.socket | None:
+    """Share the port of another gatecert, or leave it to that one."""
+    try:
+        listener = _bind_and_listen(endpoint)
+    except OSError as error:
+        if error.errno not in _NOT_OURS:
+            raise
+        logger.debug("another gatecert answers address=%s", endpoint)
+        return None
+    logger.debug("sharing address=%s with another gatecert", endpoint)
+    return listener
+
+
+def _bind_and_listen(endpoint: Endpoint) -> socket.socket:
     listener = _bind(endpoint, share=True)
     try:
         listener.listen(BACKLOG)
@@ -147,9 +171,10 @@ def _refusal(endpoint: Endpoint, error: OSError) -> ChallengeError:
             fix="stop it, set challenges.http-01.listen to another address that port 80 is "
             "forwarded to, or use another challenge",
         )
-    if error.errno in {errno.EACCES, errno.EPERM}:
+    if error.errno in _NOT_ALLOWED:
         return ChallengeError(
             f"not allowed to listen on {endpoint}: port {endpoint.port} needs CAP_NET_BIND_SERVICE",
-            fix="run gatecert by its systemd unit or as root",
+            fix="under systemd, give the unit that capability in AmbientCapabilities=, or start "
+            "gatecert-http.socket and restart gatecert; by hand, run it as root",
         )
     return ChallengeError(f"cannot listen on {endpoint}: {error.strerror or error}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import faulthandler
 import logging
 
 import typer
@@ -17,11 +18,13 @@ def run(context: typer.Context) -> None:
     from gatecert.report.service_manager import ServiceManager  # noqa: PLC0415 - --help is quick
 
     given = options(context)
+    faulthandler.enable()  # the watchdog ends a daemon that hangs by SIGABRT: say where it hung
     service_manager = ServiceManager.from_environment()
     given.configure_logs(logging.INFO)
     configuration = given.load()
     from gatecert.app import Daemon  # noqa: PLC0415 - a bad configuration is told at once
+    from gatecert.challenge.activation import inherited  # noqa: PLC0415
     from gatecert.store.owner import become_owner  # noqa: PLC0415
 
     become_owner(configuration.state_directory, keep_bind=True)
-    Daemon(configuration, given.load, service_manager).run()
+    Daemon(configuration, given.load, service_manager, inherited()).run()
