@@ -19,6 +19,7 @@ from gatecert.install.hook import reload
 from gatecert.install.inventory import Held, Inventory, take_inventory
 from gatecert.install.live import LiveDirectory
 from gatecert.install.prune import prune
+from gatecert.install.wish import wish_reload
 from gatecert.model import Deployment, Progress, Stage, Target
 from gatecert.schedule.due import next_deployment
 from gatecert.store.protocol import Store
@@ -142,6 +143,8 @@ class Deployer:
                 cancelled=self.cancelled,
             )
             logger.info("reloaded gateway=%s seconds=%.3f", target.name, result.seconds)
+        else:
+            wish_reload(self.store.gateway_directory(target.name), held.version.id)
         if not plan.verify:
             return "is installed, not proven: install.verify names no listener"
         verdict = prove(
@@ -153,9 +156,13 @@ class Deployer:
             cancelled=self.cancelled,
         )
         if not verdict.served:
-            raise NotServedError(
-                verdict.detail, fix="see that install.reload makes the gateway read live/ again"
+            fix = (
+                "see that install.reload makes the gateway read live/ again"
+                if plan.reload
+                else "set install.reload, or let systemd reload it: see "
+                f"journalctl -u gatecert-reload@{target.name}"
             )
+            raise NotServedError(verdict.detail, fix=fix)
         self._tell(target, Stage.VERIFY, verdict.detail)
         return "is served"
 
