@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING
 from cryptography.hazmat.primitives import serialization
 
 from harness.handshake import served_certificate
+from harness.nginx import Nginx
 from harness.pebble import PebbleOptions
 from harness.waiting import wait_until
 
 if TYPE_CHECKING:
+    from contextlib import ExitStack
     from pathlib import Path
 
     from conftest import StartPebble
@@ -84,6 +86,42 @@ def test_a_reload_that_lies_is_rolled_back_and_costs_no_second_order(
     assert live is not None
     assert served == live.public_bytes(serialization.Encoding.DER)
     assert pebble.orders() == 1
+
+
+def test_a_roll_back_reaches_a_gateway_that_had_taken_the_new_certificate(
+    servers: ExitStack,
+    gatecert: Gatecert,
+    pebble: Pebble,
+    names: ChallengeTestServer,
+    gateway: Ocserv,
+    hostname: str,
+    tmp_path: Path,
+) -> None:
+    never_reloaded = Nginx(tmp_path / "nginx", **gatecert.files(BOSTON))
+    gatecert.use(pebble, names).add_gateway(
+        BOSTON,
+        hostname,
+        install={
+            "reload": gateway.reload_command,
+            "verify": [gateway.address, never_reloaded.address],
+            "verify_timeout": "1s",
+        },
+    )
+    gatecert.start()
+    gatecert.wait_bootstrapped(BOSTON)
+    bootstrap = gatecert.certificate(BOSTON)
+    gateway.start()
+    servers.enter_context(never_reloaded)
+
+    names.point(hostname, "127.0.0.1")
+    gatecert.wait_for(lambda: gatecert.state(BOSTON) == "not-served", "the alarm")
+
+    assert bootstrap is not None
+    assert gatecert.certificate(BOSTON) == bootstrap
+    for port in (gateway.port, never_reloaded.port):
+        served = served_certificate("127.0.0.1", port, hostname)
+        assert served == bootstrap.public_bytes(serialization.Encoding.DER)
+    assert never_reloaded.address in gatecert.status(BOSTON)["last_error"]["message"]
 
 
 def test_an_authority_that_forgot_everything_is_enrolled_with_again(

@@ -8,7 +8,9 @@ this is the host's alone: a pair of gateways that shares its versions has two ``
 from __future__ import annotations
 
 import logging
+import math
 import os
+import time
 from typing import TYPE_CHECKING, Final
 
 from gatecert.install.copies import write_copies
@@ -79,6 +81,7 @@ class LiveDirectory:
             return
         if os.path.lexists(self.path) and not self.path.is_symlink():
             set_aside(self.path, "it is not a link")
+        _date_ahead(version)
         durable.replace_link(self.path, f"{VERSIONS}/{version.id}")
         logger.debug("swapped live=%s version=%s before=%s", self.path, version.id, before)
 
@@ -101,3 +104,17 @@ class LiveDirectory:
     @property
     def _deployment_file(self) -> Path:
         return self._directory / "deployment.json"
+
+
+def _date_ahead(version: Version) -> None:
+    """Give the files of a version a modification time in the next whole second.
+
+    ocserv reads a file again only if it is newer, in whole seconds, than its last look. That look
+    may have been within this very second, and a version that is put back is older than it.
+    """
+    next_second = math.floor(time.time()) + 1
+    for path in version.directory.glob("*.pem"):
+        try:
+            os.utime(path, (next_second, next_second))
+        except OSError as error:  # a server that does not compare times will read it all the same
+            logger.debug("modification time kept path=%s %s", path, error)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -52,6 +53,18 @@ def test_swapping(store: FileStore, live: LiveDirectory) -> None:
     assert live.current() == second.id
     assert (live.path / "fullchain.pem").read_bytes() == certificate("BBBB")
     assert live.path.readlink() == Path("versions") / second.id
+
+
+def test_what_is_put_back_is_newer_than_any_look_at_what_it_replaces(
+    store: FileStore, live: LiveDirectory
+) -> None:
+    first, second = add(store, "AAAA"), add(store, "BBBB")
+    (first.directory / "gone.pem").symlink_to("nowhere")  # must not be in the way
+    live.swap(second)
+    last_look = int(time.time())
+    live.swap(first)
+    for name in ("privkey.pem", "cert.pem", "chain.pem", "fullchain.pem"):
+        assert (live.path / name).stat().st_mtime > last_look
 
 
 def test_a_moved_state_directory_keeps_its_live_link(
