@@ -116,4 +116,4 @@ def idle(
         after = process.cpu_times()
         passed = time.monotonic() - started
         used = after.user + after.system - before.user - before.system
-        return process.memory_info().rss / 1e6, 100 * used / passed
+        return process.memory_info().rss / 1e6, round(100 * used / passed, 4)
