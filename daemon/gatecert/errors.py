@@ -4,6 +4,7 @@
 
     GatecertError
     ├── ConfigurationError            what the operator wrote; carries every problem found
+    ├── WrongUsageError               a command that does not fit the configuration (exit 2)
     ├── StateError                    the state directory
     │   ├── StateHeldError            another gatecert holds it (exit 3)
     │   ├── LockTimeoutError          another gatecert is changing this gateway (exit 3)
@@ -106,6 +107,12 @@ class ConfigurationError(GatecertError):
     def __init__(self, problems: Sequence[Problem]) -> None:
         super().__init__("\n".join(str(problem) for problem in problems))
         self.problems = tuple(problems)
+
+
+class WrongUsageError(GatecertError):
+    """A command was given something that does not fit the configuration."""
+
+    code = "usage"
 
 
 class StateError(GatecertError):

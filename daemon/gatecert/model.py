@@ -655,6 +655,7 @@ class Stage(StrEnum):
     """The stages an operator sees go by."""
 
     RESOLVE = "resolve"
+    CHECK = "check"
     ORDER = "order"
     INSTALL = "install"
     VERIFY = "verify"

@@ -4,6 +4,7 @@ This module alone knows the order of the stages. Each path reads like the senten
 
 - ``_bootstrap``: nothing usable is there → a self-signed certificate, in place at once.
 - ``_enrol``: due → the names point here → ordered → installed → proven.
+- ``import_certificate``: handed in → checked → installed → proven.
 - ``_deploy``: installed → reloaded → proven, or the previous version is put back
   (``deployment.py``).
 
@@ -25,6 +26,9 @@ from typing import TYPE_CHECKING
 from gatecert.authority.issue import Issuer
 from gatecert.authority.order_journal import StoreJournal
 from gatecert.certificate.bootstrap import bootstrap
+from gatecert.certificate.trust import system_roots
+from gatecert.custom.acceptance import Accepted, accept
+from gatecert.custom.requests import forget_used
 from gatecert.deployment import Deployer
 from gatecert.errors import (
     ACMEError,
@@ -56,11 +60,15 @@ from gatecert.schedule.due import (
     next_attempt,
     next_due,
 )
+from gatecert.schedule.expiry import due_notice, warning
 from gatecert.store.protocol import Store
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from gatecert.certificate.upload import Upload
     from gatecert.install.inventory import Held, Inventory
-    from gatecert.model import Target
+    from gatecert.model import Target, Version
 
 logger = logging.getLogger(__name__)
 
@@ -186,6 +194,7 @@ class Pipeline:
                 outcome = ended
         if outcome is None:
             self._watch_names(target, occasion)
+        self._warn_of_end(target)
         return outcome or self._nothing_due(target)
 
     def _due(self, situation: Situation, occasion: Occasion, done: set[Action]) -> Due:
@@ -205,6 +214,14 @@ class Pipeline:
         region = excluded_region(target, self.excluded_regions)
         if target.mode is Mode.AUTOMATIC and region:
             return self._outcome(target, OutcomeKind.SKIPPED, reason(region, target))
+        live = self.deployer.inventory(target).live
+        if target.mode is Mode.CUSTOM and live is not None and live.summary.is_bootstrap:
+            return self._outcome(
+                target,
+                OutcomeKind.IDLE,
+                "waits for the certificate that you bring: gatecert csr "
+                f"{target.name}, then gatecert import {target.name}",
+            )
         _, due = self.next_wake(target)
         return self._outcome(target, OutcomeKind.IDLE, f"nothing is due: {due.reason} later")
 
@@ -330,6 +347,66 @@ class Pipeline:
         self._save(target, cleared)
         self._journal(target).forget()
 
+    # ------------------------------------------------------------------ import
+
+    def import_certificate(
+        self, target: Target, uploads: Sequence[Upload], *, wait: float
+    ) -> Outcome:
+        """Take over a certificate that an administrator hands in, if everything about it is right.
+
+        Args:
+            target: The gateway, as the member of the pair that this host is.
+            uploads: The certificate's file first.
+            wait: Seconds to wait for somebody else who is changing the gateway.
+
+        Raises:
+            CertificateError: It is not right; nothing has been changed.
+            WrongUsageError: The gateway takes no certificates.
+            StorageError: It cannot be kept; nothing has been changed.
+            LockTimeoutError: Somebody else is changing this gateway.
+        """
+        started = time.monotonic()
+        with self.store.lock_gateway(target.name, "importing a certificate", wait=wait):
+            accepted = accept(
+                self.store, target, uploads, now=self.now(), system_roots=system_roots()
+            )
+            if accepted.version is not None:
+                outcome = self._imported_before(target, accepted.version)
+            else:
+                outcome = self._import(target, accepted)
+            outcome = replace(outcome, seconds=round(time.monotonic() - started, 3))
+            return self._remember(target, outcome)
+
+    def _import(self, target: Target, accepted: Accepted) -> Outcome:
+        end = accepted.summary.not_after
+        self._tell(
+            target,
+            Stage.CHECK,
+            f"{accepted.summary.subject} from {accepted.summary.issuer}, until {end:%Y-%m-%d}",
+        )
+        for note in accepted.issued.notes:
+            self._tell(target, Stage.CHECK, f"note: {note}")
+        self.store.check_writable()
+        held = self._keep(target, accepted.issued)
+        forget_used(self.store, target.name)
+        deployed = self._deploy(target, held)
+        return deployed if deployed.failed else replace(deployed, kind=OutcomeKind.IMPORTED)
+
+    def _imported_before(self, target: Target, version: Version) -> Outcome:
+        """Change nothing, unless the gateway does not serve it yet although it ought to."""
+        inventory = self.deployer.inventory(target)
+        wanted = inventory.wanted(self.now())
+        said = f"this certificate was imported before, as version {version.id}"
+        if wanted is None or wanted.version.id != version.id:
+            newer = wanted.version.id if wanted is not None else "none"
+            return self._outcome(
+                target, OutcomeKind.IDLE, f"{said}; version {newer} has taken its place"
+            )
+        deployment = self.deployer.deployment(target, inventory)
+        if deployment is not None and deployment.confirmed is not None:
+            return self._outcome(target, OutcomeKind.IDLE, f"{said}; nothing was changed")
+        return self._deploy(target, wanted)
+
     # ------------------------------------------------------------------ deployment
 
     def _deploy(self, target: Target, held: Held | None = None) -> Outcome:
@@ -401,6 +478,20 @@ class Pipeline:
             if not resolution.points_here:
                 logger.warning("name gateway=%s %s", target.name, resolution.detail)
 
+    def _warn_of_end(self, target: Target) -> None:
+        """Say once at each threshold that an imported certificate ends."""
+        live = self.deployer.inventory(target).live
+        summary = live.summary if live is not None else None
+        now = self.now()
+        state = self._state(target)
+        notice = due_notice(target, state, summary, now)
+        if notice is None:
+            return
+        what, fix = warning(target, summary, now)
+        level = logging.WARNING if notice.days else logging.ERROR
+        logger.log(level, "certificate ends gateway=%s %s fix=%s", target.name, what, fix)
+        self._save(target, replace(state, expiry_notice=notice))
+
     # ------------------------------------------------------------------ outcomes and state
 
     def _outcome(
@@ -444,8 +535,14 @@ class Pipeline:
             live=inventory.live.summary if inventory.live is not None else None,
             deployment=self.deployer.deployment(target, inventory),
             newest=wanted.summary if wanted is not None and wanted != inventory.live else None,
-            excluded_region=excluded_region(target, self.excluded_regions),
+            excluded_region=self._excluded_region(target),
         )
+
+    def _excluded_region(self, target: Target) -> str:
+        """The region because of which there is no enrolment, where there would be one."""
+        if target.mode is not Mode.AUTOMATIC:
+            return ""
+        return excluded_region(target, self.excluded_regions)
 
     def _state(self, target: Target) -> GatewayState:
         return self.unsaved.get(target.name) or self.store.state(target.name)

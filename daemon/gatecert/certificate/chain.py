@@ -38,7 +38,9 @@ __all__ = [
     "certificate_id",
     "check_issued",
     "choose_chain",
+    "left_out_note",
     "load_roots",
+    "pem_of",
     "split_pem",
     "summarize",
 ]
@@ -101,11 +103,11 @@ def check_issued(  # noqa: PLR0913 - everything that the verdict depends on is p
     anchors = system_roots if trusted_roots is None else trusted_roots
     finder = PathFinder(leaf, others, anchors, identifiers[0], clock)
     path = finder.find(trust_required=trusted_roots is not None)
-    notes += (*path.notes, *_trust_note(path), *_left_out_note(path, others))
+    notes += (*path.notes, *_trust_note(path), *left_out_note(path, others))
     return CheckedChain(
-        certificate=_pem([leaf]),
-        chain=_pem(path.certificates[1:]),
-        root=_pem([path.root] if path.root else []),
+        certificate=pem_of([leaf]),
+        chain=pem_of(path.certificates[1:]),
+        root=pem_of([path.root] if path.root else []),
         root_name=short_name(path.certificates[-1].issuer),
         notes=notes,
     )
@@ -145,7 +147,7 @@ def _trust_note(path: Path) -> tuple[str, ...]:
     return (note,)
 
 
-def _left_out_note(path: Path, others: Iterable[Certificate]) -> tuple[str, ...]:
+def left_out_note(path: Path, others: Iterable[Certificate]) -> tuple[str, ...]:
     """Says which certificates are not going to be served."""
     used = {*path.certificates, path.root}
     extra = sorted(label(each) for each in others if each not in used)
@@ -154,6 +156,6 @@ def _left_out_note(path: Path, others: Iterable[Certificate]) -> tuple[str, ...]
     return (clean(f"left out of the chain, as not on the way to its root: {', '.join(extra)}"),)
 
 
-def _pem(certificates: Iterable[Certificate]) -> bytes:
+def pem_of(certificates: Iterable[Certificate]) -> bytes:
     """Certificates as PEM, one after the other."""
     return b"".join(each.public_bytes(Encoding.PEM) for each in certificates)

@@ -76,6 +76,15 @@ def load(pem: bytes) -> PrivateKey:
     return key
 
 
+def kind(private_key: PrivateKey) -> KeyType | None:
+    """The type that `generate` would make such a key of; None for sizes it makes none of."""
+    if isinstance(private_key, rsa.RSAPrivateKey):
+        bits = private_key.key_size
+        return next((each for each, size in _MODULUS_BITS.items() if size == bits), None)
+    curve = private_key.curve
+    return next((each for each, made in _CURVES.items() if isinstance(curve, made)), None)
+
+
 def fingerprint(public_key: CertificatePublicKeyTypes) -> str:
     """SHA-256 of the SubjectPublicKeyInfo DER, lower-case hexadecimal."""
     return sha256(

@@ -93,6 +93,13 @@ class PathFinder:
             return path
         raise refusals[0]
 
+    def dead_end(self) -> Certificate | None:
+        """The certificate whose issuer is missing; None where a way reaches a self-signed root."""
+        complete = sorted(self._complete(), key=_rank)
+        if any(self.roots(way) for way in complete):
+            return None
+        return complete[0][-1]
+
     def is_self_signed(self, certificate: Certificate) -> bool:
         """Whether a certificate is its own issuer."""
         return self._issued(certificate, certificate)
@@ -127,13 +134,17 @@ class PathFinder:
             known = self._known[child, issuer] = _is_signed_by(child, issuer)
         return known
 
-    def _root(self, end: Certificate) -> Certificate | None:
-        """The self-signed issuer of a way's end: a trusted one first, then the longest-lived."""
-        roots = [
+    def roots(self, way: Way) -> list[Certificate]:
+        """The self-signed issuers of any certificate on a way."""
+        return [
             each
             for each in dict.fromkeys((*self.anchors, *self.others))
-            if self._issued(end, each) and self.is_self_signed(each)
+            if self.is_self_signed(each) and any(self._issued(child, each) for child in way)
         ]
+
+    def _root(self, end: Certificate) -> Certificate | None:
+        """The self-signed issuer of a way's end: a trusted one first, then the longest-lived."""
+        roots = self.roots((end,))
         return min(roots, key=lambda each: (each not in self.anchors, *_age(each)), default=None)
 
     def _is_trusted(self, way: Way) -> bool:

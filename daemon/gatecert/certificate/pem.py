@@ -1,8 +1,9 @@
 """Certificates out of PEM text (RFC 7468). Pure: no clock, no file, no socket.
 
-A chain from an authority has no text between its certificates (RFC 8555 section 9.1), and what an
-administrator hands over is held to the same: text that was not understood is no basis for a
-gateway's certificate. A list of roots may carry comments, as those of operating systems do.
+A chain from an authority has no text between its certificates (RFC 8555 section 9.1): text that
+was not understood is no basis for a gateway's certificate. A list of roots may carry comments, as
+those of operating systems do, and so may what an administrator hands over, since OpenSSL writes
+its certificates below a description (RFC 7468 section 5.2).
 
 Every part of a certificate that is read later is read here once: the library decodes lazily, so
 that a damaged part would otherwise raise in the middle of a check.
@@ -43,8 +44,12 @@ _UNREADABLE = (
 )
 
 
-def split_pem(text: bytes) -> list[x509.Certificate]:
+def split_pem(text: bytes, *, comments: bool = False) -> list[x509.Certificate]:
     """The certificates of a chain, in the order they stand there.
+
+    Args:
+        text: PEM.
+        comments: Whether text outside the PEM blocks is skipped.
 
     Raises:
         CertificateError: There is anything in the text but certificates and white space, there
@@ -55,7 +60,7 @@ def split_pem(text: bytes) -> list[x509.Certificate]:
             f"the certificate chain is larger than {LARGEST_CHAIN} bytes: it is not looked at",
             fix="give only the certificate and those of its issuers",
         )
-    return _certificates(text, comments=False)
+    return _certificates(text, comments=comments)
 
 
 def load_roots(pem: bytes) -> tuple[x509.Certificate, ...]:

@@ -12,14 +12,23 @@ from typing import Annotated
 import typer
 
 from gatecert import __version__
-from gatecert.cli import check, daemon, enroll, status
+from gatecert.cli import check, custom, daemon, enroll, status
 from gatecert.cli.context import DEFAULT_CONFIGURATION, Options
-from gatecert.errors import ConfigurationError, GatecertError, LockTimeoutError, StateHeldError
+from gatecert.errors import (
+    ConfigurationError,
+    GatecertError,
+    LockTimeoutError,
+    StateHeldError,
+    WrongUsageError,
+)
 
 FAILED = 1
 WRONG_USAGE = 2
 HELD = 3
 INTERRUPTED = 130
+
+# click's UsageError, which Typer either takes from click or brings itself.
+_USAGE_ERROR = typer.BadParameter.__bases__[0]
 
 app = typer.Typer(
     name="gatecert",
@@ -34,6 +43,8 @@ app.command("run")(daemon.run)
 app.command("enroll")(enroll.enroll)
 app.command("status")(status.status)
 app.command("check")(check.check)
+app.command("csr")(custom.csr)
+app.command("import")(custom.import_certificate)
 
 
 def _version(wanted: bool) -> None:  # noqa: FBT001 - Typer calls it with the option's value
@@ -76,28 +87,29 @@ def run() -> None:
 
 def _explain(error: Exception) -> int:
     """Say on standard error what went wrong, and find the exit code."""
-    import click  # noqa: PLC0415 - Typer's own error classes
-
+    code = FAILED
     match error:
-        case click.UsageError():
+        case _ if isinstance(error, _USAGE_ERROR):
             hint = f"; see '{error.ctx.command_path} --help'" if error.ctx else ""
             _print(f"{error.format_message()}{hint}")
-            return WRONG_USAGE
+            code = WRONG_USAGE
         case ConfigurationError():
             for problem in error.problems:
                 _print(str(problem))
-            return WRONG_USAGE
+            code = WRONG_USAGE
+        case WrongUsageError():
+            _print(str(error))
+            code = WRONG_USAGE
         case StateHeldError() | LockTimeoutError():
             _print(str(error))
-            return HELD
+            code = HELD
         case GatecertError():
             _print(str(error))
-            return FAILED
         case BrokenPipeError():
-            return FAILED
+            pass
         case _:
             _print(f"unexpected {type(error).__name__}: {error} (--debug shows more)")
-            return FAILED
+    return code
 
 
 def _print(line: str) -> None:

@@ -48,6 +48,7 @@ def gateway_status(house: House, target: Target, now: datetime) -> GatewayStatus
     from gatecert.report import status as report  # noqa: PLC0415 - --help is quick without it
     from gatecert.resolve.region import reason  # noqa: PLC0415
     from gatecert.schedule.due import next_due  # noqa: PLC0415
+    from gatecert.schedule.expiry import warning  # noqa: PLC0415
 
     situation = house.pipeline.situation(target)
     live = house.pipeline.deployer.inventory(target).live
@@ -60,6 +61,7 @@ def gateway_status(house: House, target: Target, now: datetime) -> GatewayStatus
         due=next_due(situation, now),
         excluded_region=region,
         explanation=reason(region, target) if region else "",
+        warning=warning(target, situation.live, now),
     )
     return report.gateway_status(known, now)
 
@@ -98,6 +100,8 @@ def _rows(one: GatewayStatus) -> list[tuple[str, str]]:
         rows.append(("last", one.detail))
     if one.next_at is not None:
         rows.append(("next", f"{one.next_action}, {one.next_at:%Y-%m-%d %H:%M:%S} UTC"))
+    if one.warning:
+        rows += [("warning", one.warning), ("fix", one.warning_fix)]
     if one.last_error is not None:
         rows.append(("error", f"{one.last_error.message} [{one.last_error.code}]"))
         if one.last_error.fix:

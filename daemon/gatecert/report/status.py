@@ -81,6 +81,8 @@ class GatewayStatus:
         served_at: When that handshake was.
         days_left: Whole days until ``not_after``; negative once it has ended.
         next_action: ``enrol``, ``deploy``, ``bootstrap`` or ``none``, and why.
+        warning: That a certificate ends which gatecert does not renew; empty where there is none.
+        warning_fix: What to do about it.
     """
 
     name: str
@@ -103,6 +105,8 @@ class GatewayStatus:
     next_at: datetime | None
     failures: int
     last_error: LastError | None
+    warning: str = ""
+    warning_fix: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +117,7 @@ class Known:
         live: The version that ``live`` leads to, and what its certificate says.
         excluded_region: The region because of which the gateway is never enrolled, else empty.
         explanation: Why that is so and what to do instead.
+        warning: What is to be said of the certificate's end, and what to do; empty if nothing.
     """
 
     target: Target
@@ -122,6 +127,7 @@ class Known:
     due: Due
     excluded_region: str = ""
     explanation: str = ""
+    warning: tuple[str, str] = ("", "")
 
 
 def gateway_status(known: Known, now: datetime) -> GatewayStatus:
@@ -153,6 +159,8 @@ def gateway_status(known: Known, now: datetime) -> GatewayStatus:
         next_at=known.due.at,
         failures=known.state.failures,
         last_error=LastError(failed.code, failed.detail, failed.fix, failed.at) if failed else None,
+        warning=known.warning[0],
+        warning_fix=known.warning[1],
     )
 
 

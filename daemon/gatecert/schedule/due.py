@@ -4,7 +4,8 @@ Rules, in the order in which they are applied:
 
 - A gateway without a usable certificate gets a bootstrap certificate at once; a bootstrap
   certificate is made anew when a third of its life is left.
-- An excluded region is never enrolled, a custom gateway is never renewed by itself.
+- An excluded region is never enrolled, a custom gateway is never renewed by itself; the end of
+  its certificate is warned of (``expiry``).
 - A certificate from an authority is renewed when the authority says so (ARI, RFC 9773), else when
   a third of its lifetime is left, half where the lifetime is under ten days.
 - ARI can bring a renewal forward, never push it past the last twelfth of the lifetime: an
@@ -30,6 +31,7 @@ from gatecert.model import (
     Mode,
     Target,
 )
+from gatecert.schedule.expiry import next_notice
 
 if TYPE_CHECKING:
     from random import Random
@@ -84,7 +86,12 @@ def next_due(situation: Situation, now: datetime) -> Due:
         return bootstrap
     candidates = [
         due
-        for due in (bootstrap, _deployment_due(situation, now), _enrolment_due(situation, now))
+        for due in (
+            bootstrap,
+            _deployment_due(situation, now),
+            _enrolment_due(situation, now),
+            _notice_due(situation, now),
+        )
         if due is not None
     ] or [Due(Action.NONE, now + LONGEST_REST, "nothing is due")]
     # Of what is due already, enrolment goes first: it ends in a deployment of something better.
@@ -196,6 +203,11 @@ def _enrolment_due(situation: Situation, now: datetime) -> Due | None:
         return Due(Action.ENROL, not_before, "the configured names have changed")
     at, reason = renewal_instant(situation)
     return Due(Action.ENROL, max(at, not_before), reason)
+
+
+def _notice_due(situation: Situation, now: datetime) -> Due | None:
+    notice = next_notice(situation.target, situation.live, now)
+    return Due(Action.NONE, *notice) if notice is not None else None
 
 
 def _no_attempt_before(state: GatewayState, now: datetime) -> datetime:

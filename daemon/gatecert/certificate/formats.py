@@ -1,0 +1,239 @@
+"""What a file is that is no PEM certificate, and the command that makes one of it. Pure.
+
+Administrators get certificates in every form there is: binary (DER, X.690), PKCS #7 (RFC 2315) and
+PKCS #12 (RFC 7292) from Windows authorities, archives by mail, pages saved from a browser. Each is
+told by its contents, whatever the file is called. In a remedy ``{file}`` stands for the file and
+``{new}`` for the one that is written.
+"""
+
+from __future__ import annotations
+
+import binascii
+import re
+import warnings
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives import serialization
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+UTF8_MARK = b"\xef\xbb\xbf"
+DER_SEQUENCE = b"\x30"
+
+_UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
+_UTF16_UNMARKED = re.compile(rb"(?:[\t\r\n -~]\0){8}|(?:\0[\t\r\n -~]){8}")
+_LABEL = re.compile(r"-----BEGIN ([A-Za-z0-9 #-]{1,40}?)-----")
+_BARE_BASE64 = re.compile(r"[A-Za-z0-9+/\s]{40,}={0,2}\s*")
+_HTML = re.compile(r"<!doctype html|<html[\s>]|<head[\s>]|<body[\s>]", re.IGNORECASE)
+_SSH = re.compile(r"\s*(ssh-|ecdsa-sha2-|sk-ssh-|sk-ecdsa-|---- BEGIN SSH2)")
+_UNREADABLE = (ValueError, TypeError, UnsupportedAlgorithm, x509.InvalidVersion)
+_LOOKED_AT = 4096  # octets or characters from the beginning
+_PRINTABLE_SHARE = 0.9
+
+# What follows the outermost tag and length.
+_PKCS7_SIGNED_DATA = bytes.fromhex("06092a864886f70d010702")
+_PKCS12_VERSION = bytes.fromhex("020103")
+
+_ASK_FOR_PEM = "ask the authority for the certificate in PEM"
+_WANTED = "give what the authority made of the CSR, in PEM"
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """A kind of file.
+
+    Attributes:
+        what: In words, after "is".
+        fix: What to do about it.
+    """
+
+    what: str
+    fix: str = _WANTED
+
+
+_REQUEST = Format(
+    "a certificate signing request (CSR)",
+    "that is what the authority signs: give the certificate that it made of it"
+    " (openssl req -in {file} -noout -subject shows whom it is for)",
+)
+_MAGIC = {
+    b"PK\x03\x04": Format("a ZIP archive", "take the certificates out of it: unzip {file}"),
+    b"\x1f\x8b": Format("compressed with gzip", "unpack it: gunzip {file}"),
+    b"%PDF-": Format("a PDF document", _ASK_FOR_PEM),
+    b"{\\rtf": Format("a word processor's text (RTF)", "save it anew as plain text"),
+    b"\xd0\xcf\x11\xe0": Format("a word processor's document", "save it anew as plain text"),
+    b"\xfe\xed\xfe\xed": Format(
+        "a Java key store (JKS)",
+        "write its certificates as PEM: keytool -exportcert -rfc -keystore {file} -alias ALIAS",
+    ),
+}
+_PKCS7 = Format(
+    "PKCS #7 in PEM", "take the certificates out: openssl pkcs7 -in {file} -print_certs -out {new}"
+)
+_OLD_LABEL = Format(
+    "a certificate under another label than CERTIFICATE",
+    "turn it into plain PEM: openssl x509 -in {file} -out {new}",
+)
+_LABELS = {
+    "PKCS7": _PKCS7,
+    "PKCS #7 SIGNED DATA": replace(
+        _PKCS7,
+        fix="take the certificates out: sed 's/PKCS #7 SIGNED DATA/PKCS7/' {file}"
+        " | openssl pkcs7 -print_certs -out {new}",
+    ),
+    "CMS": Format(
+        "CMS in PEM",
+        "take the certificates out: openssl cms -cmsout -inform PEM -in {file} -outform DER"
+        " | openssl pkcs7 -inform DER -print_certs -out {new}",
+    ),
+    "TRUSTED CERTIFICATE": _OLD_LABEL,
+    "X509 CERTIFICATE": _OLD_LABEL,
+    "CERTIFICATE REQUEST": _REQUEST,
+    "NEW CERTIFICATE REQUEST": _REQUEST,
+    "X509 CRL": Format("a revocation list (CRL)"),
+    "PUBLIC KEY": Format("a public key"),
+    "RSA PUBLIC KEY": Format("a public key"),
+    "OCSP RESPONSE": Format("an OCSP response"),
+}
+_DAMAGED = Format("binary (DER), but damaged or of no kind that is known", _ASK_FOR_PEM)
+_ENCODED: tuple[tuple[Callable[[bytes], object], Format], ...] = (
+    (
+        x509.load_der_x509_certificate,
+        Format(
+            "a certificate in binary (DER)",
+            "turn it into PEM: openssl x509 -inform DER -in {file} -out {new}",
+        ),
+    ),
+    (
+        x509.load_der_x509_csr,
+        Format(f"{_REQUEST.what} in binary (DER)", _REQUEST.fix.replace("-in", "-inform DER -in")),
+    ),
+    (x509.load_der_x509_crl, Format("a revocation list (CRL) in binary (DER)")),
+    (serialization.load_der_public_key, Format("a public key in binary (DER)")),
+)
+
+
+def as_text(contents: bytes) -> str:
+    """The contents as an editor would show them, whatever the encoding."""
+    if _is_utf16(contents):
+        little = contents.startswith(b"\xff\xfe") or contents[1:2] == b"\0"
+        return contents.decode("utf-16-le" if little else "utf-16-be", "replace").lstrip("\ufeff")
+    return contents.decode("utf-8", "replace").lstrip("\ufeff")
+
+
+def recognize(contents: bytes) -> Format | None:
+    """What a file is; None for what may well be certificates in PEM."""
+    return _recognize_octets(contents) or _recognize_text(as_text(contents))
+
+
+def recognize_der(der: bytes) -> Format:
+    """What binary ASN.1 is."""
+    inside, is_whole = _inside(der)
+    if inside.startswith(_PKCS12_VERSION):
+        return Format(
+            "PKCS #12 (PFX), which usually has a private key in it",
+            "write only its certificates: openssl pkcs12 -in {file} -nokeys -out {new}",
+        )
+    if not is_whole:
+        return Format("binary (DER) and cut short", "fetch the whole file again")
+    if inside.startswith(_PKCS7_SIGNED_DATA):
+        return Format(
+            "PKCS #7 in binary (DER)",
+            "take the certificates out: openssl pkcs7 -inform DER -in {file} -print_certs"
+            " -out {new}",
+        )
+    for load, known in _ENCODED:
+        with suppress(*_UNREADABLE), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # the checks of the chain find what is wrong with it
+            load(der)
+            return known
+    return _DAMAGED
+
+
+def blocks(text: str) -> Iterator[tuple[str, bytes]]:
+    """The label of each PEM block and what it encodes, nothing where that is no base64."""
+    for piece in text.split("-----BEGIN ")[1:]:
+        label, _, rest = piece.partition("-----")
+        yield label, from_base64(rest.partition("-----END ")[0])
+
+
+def from_base64(text: str) -> bytes:
+    """Decoded base64, nothing for anything else."""
+    try:
+        return binascii.a2b_base64("".join(text.split()), strict_mode=True)
+    except ValueError:  # binascii.Error is one; so is text that is not ASCII
+        return b""
+
+
+def _recognize_octets(contents: bytes) -> Format | None:
+    """What can be told without reading the contents as text."""
+    if not contents.removeprefix(UTF8_MARK).strip(b"\0 \t\r\n"):
+        return Format("empty", "fetch the file again")
+    for start, known in _MAGIC.items():
+        if contents.startswith(start):
+            return known
+    if _is_utf16(contents):
+        fix = "turn it into plain text: iconv -f UTF-16 -t UTF-8 {file} > {new}"
+        return Format("text in UTF-16, as Windows writes it", fix)
+    if contents.startswith(DER_SEQUENCE) and not contents[1:2].isascii():
+        return recognize_der(contents)
+    return None
+
+
+def _recognize_text(text: str) -> Format | None:
+    if _HTML.search(text[:_LOOKED_AT]):
+        return Format("an HTML page", "download the certificate itself, not a page that shows it")
+    if _SSH.match(text):
+        return Format("an OpenSSH key", f"TLS knows no such keys; {_WANTED}")
+    if "-----BEGIN" in text or "-----END" in text:
+        return _recognize_label(text)
+    return _recognize_bare(text)
+
+
+def _is_utf16(contents: bytes) -> bool:
+    return contents.startswith(_UTF16_MARKS) or _UTF16_UNMARKED.match(contents) is not None
+
+
+def _recognize_label(text: str) -> Format | None:
+    """What the first PEM block is that is no certificate."""
+    for found in _LABEL.finditer(text):
+        if found[1] != "CERTIFICATE":
+            return _LABELS.get(found[1], Format(f"something in PEM that is labelled {found[1]}"))
+    for label, der in blocks(text):
+        known = recognize_der(der) if label == "CERTIFICATE" and der else None
+        if known is not None and known not in {_ENCODED[0][1], _DAMAGED}:
+            return Format(f"{known.what} under the label of a certificate")
+    return None
+
+
+def _recognize_bare(text: str) -> Format:
+    """What text without any PEM block is."""
+    der = from_base64(text) if _BARE_BASE64.fullmatch(text) else b""
+    if der.startswith(DER_SEQUENCE):
+        inner = recognize_der(der)
+        return Format(
+            f"base64 without BEGIN and END lines ({inner.what})",
+            "decode it: openssl base64 -d -A -in {file} -out FILE.der; then "
+            + inner.fix.replace("{file}", "FILE.der"),
+        )
+    if text.lstrip().startswith(("{", "[")):
+        return Format("JSON", "write only the certificate out of it, with real line ends")
+    beginning = text[:_LOOKED_AT]
+    if sum(map(str.isprintable, beginning.split())) < len(beginning.split()) * _PRINTABLE_SHARE:
+        return Format("binary, and of no kind that is known", _ASK_FOR_PEM)
+    return Format(
+        "text without a certificate", "give a file that has a line -----BEGIN CERTIFICATE-----"
+    )
+
+
+def _inside(der: bytes) -> tuple[bytes, bool]:
+    """What follows the outermost tag and length, and whether all of it is there."""
+    first = der[1] if len(der) > 1 else 0
+    octets = first & 0x7F if first & 0x80 else 0  # X.690 section 8.1.3
+    length = int.from_bytes(der[2 : 2 + octets], "big") if octets else first
+    return der[2 + octets :], len(der) >= 2 + octets + length

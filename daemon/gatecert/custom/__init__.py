@@ -1,0 +1,1 @@
+"""Certificates that an administrator brings: requests made here, signed elsewhere, imported."""
