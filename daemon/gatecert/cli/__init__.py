@@ -7,7 +7,7 @@ gatecert holds the state directory or the gateway. Errors go to standard error, 
 from __future__ import annotations
 
 import sys
-from typing import Annotated
+from typing import Annotated, cast
 
 import typer
 
@@ -90,8 +90,9 @@ def _explain(error: Exception) -> int:
     code = FAILED
     match error:
         case _ if isinstance(error, _USAGE_ERROR):
-            hint = f"; see '{error.ctx.command_path} --help'" if error.ctx else ""
-            _print(f"{error.format_message()}{hint}")
+            usage = cast("typer.BadParameter", error)  # what is used of it is UsageError's
+            hint = f"; see '{usage.ctx.command_path} --help'" if usage.ctx else ""
+            _print(f"{usage.format_message()}{hint}")
             code = WRONG_USAGE
         case ConfigurationError():
             for problem in error.problems:
