@@ -110,6 +110,7 @@ class Responder:
         self._lookup = lookup
         self._fetched = fetched
         self._connections: dict[_Connection, None] = {}  # oldest first
+        self._stopping = threading.Lock()
         self._deaf = threading.Event()
         self._selector = selectors.DefaultSelector()
         self._bell, self._ring = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
@@ -122,7 +123,10 @@ class Responder:
 
     def stop(self) -> None:
         """Stop listening; who is connected by then is still served, for a moment."""
-        os.close(self._ring)
+        with self._stopping:
+            if self._ring >= 0:
+                os.close(self._ring)
+                self._ring = -1  # the number may soon be somebody else's
         self._deaf.wait()
 
     def _serve(self) -> None:
@@ -223,10 +227,10 @@ class Responder:
         if connection.unsent:
             self._selector.modify(connection.channel, selectors.EVENT_WRITE, connection)
             return
-        connection.channel.shutdown(socket.SHUT_WR)
-        self._close(connection)
         if connection.token is not None:
             self._fetched(connection.token)
+        connection.channel.shutdown(socket.SHUT_WR)
+        self._close(connection)
 
     def _close(self, connection: _Connection) -> None:
         if connection in self._connections:

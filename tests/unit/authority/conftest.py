@@ -38,7 +38,7 @@ from gatecert.model import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
@@ -113,7 +113,7 @@ class FakeAuthority:
         self.offers: dict[str, dict[str, Any]] = {"shiny-99": {}, "http-01": {}, "dns-01": {}}
         self.accounts: dict[str, str] = {}
         self.orders: dict[str, dict[str, Any]] = {}
-        self.issue = root.issue
+        self.issue: Callable[[bytes], bytes] = root.issue
         self.first_root: RootAuthority | None = None
         self.at_once = False
         self._numbers = itertools.count(1)
@@ -321,11 +321,11 @@ class RootAuthority:
     def pem(self) -> bytes:
         return self.certificate.public_bytes(serialization.Encoding.PEM)
 
-    def issue(self, csr_der: bytes, *, days: int = 90) -> bytes:
+    def issue(self, csr_der: bytes) -> bytes:
         csr = x509.load_der_x509_csr(csr_der)
         names = csr.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
         leaf = (
-            self._builder(x509.Name([]), csr.public_key(), timedelta(days=days))
+            self._builder(x509.Name([]), csr.public_key(), timedelta(days=90))
             .add_extension(names, critical=True)
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
             .add_extension(_usage(ca=False), critical=True)

@@ -1,0 +1,225 @@
+from __future__ import annotations
+
+import socket
+import stat
+import threading
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+from tests.unit.challenge.conftest import LOOPBACK, Tokens, fetch, free_port
+
+from gatecert.challenge import listening
+from gatecert.challenge.http01 import Http01Solver
+from gatecert.challenge.responder import PREFIX
+from gatecert.challenge.solver import Challenge
+from gatecert.config.schema.challenge import Http01Settings
+from gatecert.deadline import Deadline
+from gatecert.errors import AddressInUseError, ChallengeError, StorageError
+from gatecert.model import Endpoint, Identifier, IdentifierType
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def challenge(name: str = "abc") -> Challenge:
+    identifier = Identifier(IdentifierType.DNS, "vpn.example.com")
+    return Challenge("http-01", identifier, name, f"{name}.thumbprint")
+
+
+def is_listening(endpoint: Endpoint) -> bool:
+    try:
+        socket.create_connection((endpoint.host, endpoint.port), timeout=5).close()
+    except ConnectionRefusedError:
+        return False
+    return True
+
+
+@pytest.fixture
+def solver(endpoint: Endpoint, tokens: Tokens) -> Http01Solver:
+    return Http01Solver(Http01Settings(listen=(endpoint,)), tokens)
+
+
+@pytest.mark.enable_socket
+def test_a_response_is_there_from_present_to_clean_up(
+    solver: Http01Solver, endpoint: Endpoint, tokens: Tokens
+) -> None:
+    assert not is_listening(endpoint)
+
+    solver.present(challenge())
+    solver.wait(challenge(), Deadline.after(1))
+    assert fetch(endpoint, f"{PREFIX}abc")[:2] == (200, b"abc.thumbprint")
+    assert fetch(endpoint, f"{PREFIX}abd")[0] == 404
+
+    solver.clean_up(challenge())
+    assert not is_listening(endpoint)
+    assert tokens.kept == {}
+
+
+@pytest.mark.enable_socket
+def test_it_is_ready_within_milliseconds(solver: Http01Solver) -> None:
+    started = time.perf_counter()
+    solver.present(challenge())
+    elapsed = time.perf_counter() - started
+    solver.clean_up(challenge())
+
+    assert elapsed < 0.1  # measured: 1 ms; the rest is for a busy machine
+
+
+@pytest.mark.enable_socket
+def test_one_responder_serves_all_until_the_last_is_done(
+    solver: Http01Solver, endpoint: Endpoint
+) -> None:
+    solver.present(challenge("one"))
+    solver.present(challenge("two"))
+    solver.clean_up(challenge("one"))
+
+    assert fetch(endpoint, f"{PREFIX}one")[0] == 404
+    assert fetch(endpoint, f"{PREFIX}two")[0] == 200
+    solver.clean_up(challenge("two"))
+    assert not is_listening(endpoint)
+
+
+@pytest.mark.enable_socket
+def test_both_families_answer(tokens: Tokens) -> None:
+    port = free_port()
+    endpoints = (Endpoint("::1", port), Endpoint(LOOPBACK, port))
+    solver = Http01Solver(Http01Settings(listen=endpoints), tokens)
+    solver.present(challenge())
+
+    assert [fetch(each, f"{PREFIX}abc")[0] for each in endpoints] == [200, 200]
+    solver.clean_up(challenge())
+
+
+@pytest.mark.enable_socket
+def test_seen_as_soon_as_the_response_is_fetched(solver: Http01Solver, endpoint: Endpoint) -> None:
+    solver.present(challenge())
+    assert not solver.seen(challenge(), 0.01)
+    visit = threading.Timer(0.05, fetch, (endpoint, f"{PREFIX}abc"))
+    visit.start()
+
+    started = time.monotonic()
+    assert solver.seen(challenge(), 10)
+    assert time.monotonic() - started < 5
+    visit.join()
+    solver.clean_up(challenge())
+    assert not solver.seen(challenge(), 10)
+
+
+@pytest.mark.enable_socket
+def test_cleaning_up_twice_or_what_was_never_presented(solver: Http01Solver) -> None:
+    solver.clean_up(challenge())
+    solver.present(challenge())
+    solver.clean_up(challenge())
+    solver.clean_up(challenge())
+
+
+@pytest.mark.enable_socket
+def test_a_command_beside_the_daemon_shares_the_port(
+    solver: Http01Solver, endpoint: Endpoint, tokens: Tokens
+) -> None:
+    beside = Http01Solver(Http01Settings(listen=(endpoint,)), tokens)
+    solver.present(challenge("daemon"))
+    beside.present(challenge("command"))
+
+    for _ in range(10):  # whichever of the two the kernel picks
+        assert fetch(endpoint, f"{PREFIX}daemon")[0] == 200
+        assert fetch(endpoint, f"{PREFIX}command")[0] == 200
+    solver.clean_up(challenge("daemon"))
+    assert fetch(endpoint, f"{PREFIX}command")[0] == 200
+    beside.clean_up(challenge("command"))
+    assert not is_listening(endpoint)
+
+
+@pytest.mark.enable_socket
+def test_a_gatecert_on_another_state_is_a_stranger(
+    solver: Http01Solver, endpoint: Endpoint
+) -> None:
+    other = Http01Solver(Http01Settings(listen=(endpoint,)), Tokens())
+    solver.present(challenge())
+
+    with pytest.raises(AddressInUseError):
+        other.present(challenge("other"))
+
+    solver.clean_up(challenge())
+
+
+@pytest.mark.enable_socket
+def test_a_port_that_is_taken_leaves_nothing_behind(
+    solver: Http01Solver, endpoint: Endpoint, tokens: Tokens, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listening, "PROBE_SECONDS", 0.02)
+    with socket.create_server((endpoint.host, endpoint.port)), pytest.raises(AddressInUseError):
+        solver.present(challenge())
+
+    assert tokens.kept == {}
+    solver.present(challenge())
+    solver.clean_up(challenge())
+
+
+@pytest.mark.enable_socket
+def test_a_token_that_cannot_be_removed_is_only_logged(
+    solver: Http01Solver,
+    endpoint: Endpoint,
+    tokens: Tokens,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def stuck(_: str) -> None:
+        raise StorageError("read-only file system")
+
+    monkeypatch.setattr(tokens, "remove_token", stuck)
+    solver.present(challenge())
+    solver.clean_up(challenge())
+
+    assert "read-only file system" in caplog.text
+    assert not is_listening(endpoint)
+
+
+@pytest.mark.enable_socket
+def test_a_response_that_cannot_be_kept_is_not_presented(
+    solver: Http01Solver, endpoint: Endpoint, tokens: Tokens, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise StorageError("disk full")
+
+    monkeypatch.setattr(tokens, "put_token", full)
+
+    with pytest.raises(StorageError):
+        solver.present(challenge())
+
+    assert not is_listening(endpoint)
+
+
+# --------------------------------------------------------------------------- webroot
+
+
+@pytest.fixture
+def webroot_solver(tokens: Tokens, tmp_path: Path) -> Http01Solver:
+    return Http01Solver(Http01Settings(webroot=tmp_path), tokens)
+
+
+def test_a_web_servers_files_are_written_and_removed(
+    webroot_solver: Http01Solver, tmp_path: Path
+) -> None:
+    directory = tmp_path / ".well-known/acme-challenge"
+    webroot_solver.present(challenge())
+
+    (file,) = directory.iterdir()
+    assert file.name == "abc"
+    assert file.read_text() == "abc.thumbprint"
+    assert stat.S_IMODE(file.stat().st_mode) == 0o644
+    assert not webroot_solver.seen(challenge(), 0)
+    webroot_solver.clean_up(challenge())
+    assert list(directory.iterdir()) == []
+
+
+def test_a_webroot_that_cannot_be_written(tokens: Tokens, tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.write_text("no directory")
+    solver = Http01Solver(Http01Settings(webroot=file), tokens)
+
+    with pytest.raises(ChallengeError, match="cannot be written: Not a directory"):
+        solver.present(challenge())
+
+    assert tokens.kept == {}
