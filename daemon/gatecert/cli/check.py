@@ -60,7 +60,21 @@ def _intention(configuration: Configuration, target: Target) -> str:
 
 
 def _advice(target: Target) -> Iterator[str]:
+    if target.members and (reason := _pair_advice(target)):
+        yield reason
     if not target.install.verify:
         yield "install.verify is empty, so nothing proves that the certificate is served"
     if not target.install.reload:
         yield "install.reload is empty, so the gateway has to notice new certificates by itself"
+
+
+def _pair_advice(target: Target) -> str:
+    from gatecert.errors import ResolutionError  # noqa: PLC0415 - --help is quick without it
+    from gatecert.resolve.addresses import own_addresses  # noqa: PLC0415
+    from gatecert.resolve.pair import why_custom  # noqa: PLC0415
+
+    try:
+        behind_nat = own_addresses(()).behind_nat
+    except ResolutionError:
+        behind_nat = False  # what is recommended does not hang on it
+    return why_custom(target, behind_nat=behind_nat)
