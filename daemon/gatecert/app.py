@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Self
 
 from gatecert.authority.issue import Issuer
 from gatecert.challenge.activation import StandingResponder
-from gatecert.challenge.http01 import Http01Solver
+from gatecert.challenge.solvers import build_solvers
 from gatecert.config.schema import Configuration
 from gatecert.config.target import targets
 from gatecert.deployment import Deployer
@@ -72,7 +72,7 @@ def build(
 ) -> House:
     """Build every part for a configuration; touches neither network nor disk."""
     store = FileStore(configuration.state_directory)
-    solvers = {"http-01": Http01Solver(configuration.challenges.http_01, store, standing)}
+    solvers = build_solvers(configuration.challenges, store, standing)
     issuers = {
         name: Issuer(settings, store, solvers)
         for name, settings in configuration.authorities.items()
