@@ -351,6 +351,15 @@ def test_a_bundle_that_cannot_be_read(
     assert "authorities.acme.ca_bundle" in caught.value.fix
 
 
+def test_a_proxy_does_not_change_what_is_trusted() -> None:
+    context = ssl.create_default_context()
+    adapter = module.PinnedTrustAdapter(context)
+
+    manager = adapter.proxy_manager_for("http://proxy.test:3128")
+
+    assert manager.connection_pool_kw["ssl_context"] is context
+
+
 def test_a_machine_without_a_store_of_roots_has_some_all_the_same(
     tmp_path: Path, server: Server, deadline: Deadline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
