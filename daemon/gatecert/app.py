@@ -73,7 +73,7 @@ def build(
     """Build every part for a configuration; touches neither network nor disk."""
     store = FileStore(configuration.state_directory)
     solvers = build_solvers(configuration.challenges, store, standing)
-    issuers = {
+    authorities = {
         name: Issuer(settings, store, solvers)
         for name, settings in configuration.authorities.items()
     }
@@ -82,7 +82,7 @@ def build(
         store=store,
         deployer=Deployer(store, progress, utc_now, cancelled),
         resolver=Resolver(resolver.nameservers, resolver.timeout),
-        issuers=issuers,
+        authorities=authorities,
         progress=progress,
         now=utc_now,
         look_interval=resolver.interval,

@@ -23,8 +23,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from gatecert.authority.issue import Issuer
 from gatecert.authority.order_journal import StoreJournal
+from gatecert.authority.protocol import Authority
 from gatecert.certificate.bootstrap import bootstrap
 from gatecert.certificate.trust import system_roots
 from gatecert.custom.acceptance import Accepted, accept
@@ -51,7 +51,7 @@ from gatecert.model import (
     Stage,
 )
 from gatecert.resolve.addresses import own_addresses
-from gatecert.resolve.dns import Resolver
+from gatecert.resolve.lookup import LooksUp
 from gatecert.resolve.preflight import describe_change, next_look, preflight
 from gatecert.resolve.region import excluded_region, reason
 from gatecert.schedule.due import (
@@ -97,15 +97,15 @@ class Pipeline:
     """Runs passes over gateways; safe to use from several threads, one gateway each.
 
     Attributes:
-        issuers: By the authority's name in the configuration.
+        authorities: By their name in the configuration.
         cancelled: Set when the process has to leave; an order is then left to be resumed.
         unsaved: State that could not be written, so that it still counts in this process.
     """
 
     store: Store
     deployer: Deployer
-    resolver: Resolver
-    issuers: Mapping[str, Issuer]
+    resolver: LooksUp
+    authorities: Mapping[str, Authority]
     progress: Progress
     now: Callable[[], datetime]
     look_interval: timedelta = timedelta(seconds=30)
@@ -290,13 +290,13 @@ class Pipeline:
         return resolution
 
     def _order(self, target: Target, situation: Situation, occasion: Occasion) -> IssuedChain:
-        issuer = self._issuer(target)
-        self._tell(target, Stage.ORDER, f"ordering from {issuer.settings.name}")
+        authority = self._authority(target)
+        self._tell(target, Stage.ORDER, f"ordering from {authority.name}")
         in_use = certificate_in_use(situation)
         journal = self._journal(target)
         if occasion.force:
             journal.forget()
-        return issuer.obtain(
+        return authority.obtain(
             target,
             journal,
             replaces=in_use.certificate_id if in_use is not None else "",
@@ -312,10 +312,10 @@ class Pipeline:
         private_key = self.store.private_key(held.version) if held is not None and keep else None
         return StoreJournal(self.store, target, self.now, private_key)
 
-    def _issuer(self, target: Target) -> Issuer:
+    def _authority(self, target: Target) -> Authority:
         for name in target.authorities:
-            if name in self.issuers:
-                return self.issuers[name]
+            if name in self.authorities:
+                return self.authorities[name]
         raise AuthorityError(
             f"gateway {target.name} has no authority to enrol with",
             fix="name one in the configuration below authorities",
@@ -437,7 +437,7 @@ class Pipeline:
             or target.mode is not Mode.AUTOMATIC
             or not target.renewal.renewal_info
             or not held.summary.certificate_id
-            or held.version.authority not in self.issuers
+            or held.version.authority not in self.authorities
             or excluded_region(target, self.excluded_regions)
         ):
             return
@@ -451,8 +451,8 @@ class Pipeline:
             and not occasion.look_now
         ):
             return
-        issuer = self.issuers[held.version.authority]
-        renewal = issuer.renewal_info(
+        authority = self.authorities[held.version.authority]
+        renewal = authority.renewal_info(
             held.summary, previous=known, now=self.now, cancelled=self.cancelled
         )
         if known is None or known.renew_at != renewal.renew_at:

@@ -66,6 +66,11 @@ class Issuer:
         self._desk: AccountDesk | None = None
         self._lock = threading.Lock()
 
+    @property
+    def name(self) -> str:
+        """The authority's name in the configuration."""
+        return self.settings.name
+
     def obtain(  # noqa: PLR0913 - the pipeline's side of the story
         self,
         target: Target,
