@@ -206,8 +206,11 @@ class Daemon:
         except LockTimeoutError as error:
             logger.debug("busy gateway=%s %s", name, error)
             return utc_now() + BUSY_PAUSE
+        except GatecertError as error:
+            logger.error("gateway=%s cannot be looked after: %s", name, error)  # noqa: TRY400
+            return None
         self._report(outcome)
-        return outcome.next_at
+        return outcome.wake_at
 
     def _report(self, outcome: Outcome) -> None:
         before = self._outcomes.get(outcome.gateway)

@@ -589,6 +589,7 @@ class Outcome:
         fix: What the operator can do, empty when nothing needs doing.
         next_action: What comes next, in words.
         next_at: When; None where only a person or an event can move things on.
+        wake_at: When the gateway wants to be looked at again, not after ``next_at``.
         seconds: How long the pass took.
     """
 
@@ -600,6 +601,7 @@ class Outcome:
     fix: str = ""
     next_action: str = ""
     next_at: datetime | None = None
+    wake_at: datetime | None = None
     seconds: float = 0.0
 
     @property

@@ -75,6 +75,7 @@ logger = logging.getLogger(__name__)
 # A name that points here is looked up this many times less often than one that does not.
 CALM = 10
 LONGEST_FETCH = timedelta(days=1)
+STORAGE_PAUSE = timedelta(seconds=30)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +101,7 @@ class Pipeline:
         authorities: By their name in the configuration.
         cancelled: Set when the process has to leave; an order is then left to be resumed.
         unsaved: State that could not be written, so that it still counts in this process.
+        held_back: Gateways for which nothing is tried before an instant, since nothing can be kept.
     """
 
     store: Store
@@ -113,6 +115,7 @@ class Pipeline:
     cancelled: threading.Event = field(default_factory=threading.Event)
     random: random.Random = field(default_factory=random.SystemRandom)
     unsaved: dict[str, GatewayState] = field(default_factory=dict)
+    held_back: dict[str, datetime] = field(default_factory=dict)
 
     # ------------------------------------------------------------------ a pass
 
@@ -141,16 +144,13 @@ class Pipeline:
             LockTimeoutError: Somebody else is changing this gateway.
         """
         started = time.monotonic()
-        with self.store.lock_gateway(target.name, "looking after it", wait=occasion.wait):
-            try:
-                outcome = self._pass(target, occasion)
-            except GatecertError as error:
-                outcome = self._failure(target, error)
-            except Exception as error:
-                logger.exception("unexpected error gateway=%s", target.name)
-                outcome = self._failure(target, GatecertError(f"unexpected error: {error!r}"))
-            outcome = replace(outcome, seconds=round(time.monotonic() - started, 3))
-            return self._remember(target, outcome)
+        try:
+            with self.store.lock_gateway(target.name, "looking after it", wait=occasion.wait):
+                outcome = self._guarded(target, lambda: self._pass(target, occasion))
+                outcome = replace(outcome, seconds=round(time.monotonic() - started, 3))
+                return self._remember(target, outcome)
+        except StorageError as error:
+            return self._remember(target, self._failure(target, error))
 
     def situation(self, target: Target) -> Situation:
         """Everything that decides what a gateway needs; changes nothing."""
@@ -169,10 +169,25 @@ class Pipeline:
         return min(instants), due
 
     def _pass(self, target: Target, occasion: Occasion) -> Outcome:
-        outcome: Outcome | None = None
-        done: set[Action] = set()
+        if self._is_held_back(target):
+            return self._outcome(
+                target, OutcomeKind.IDLE, "the state could not be written just now"
+            )
         self._settle_order(target)
         self._refresh_renewal_info(target, occasion)
+        outcome = self._do_what_is_due(target, occasion)
+        if outcome is None:
+            self._watch_names(target, occasion)
+        self._warn_of_end(target)
+        region = self._excluded_region(target)
+        if region and (outcome is None or not outcome.failed):
+            return self._outcome(target, OutcomeKind.SKIPPED, reason(region, target))
+        return outcome or self._nothing_due(target)
+
+    def _do_what_is_due(self, target: Target, occasion: Occasion) -> Outcome | None:
+        """Do one thing after the other, each at most once; None when nothing was due."""
+        outcome: Outcome | None = None
+        done: set[Action] = set()
         while not self.cancelled.is_set():
             situation = self.situation(target)
             due = self._due(situation, occasion, done)
@@ -180,22 +195,37 @@ class Pipeline:
                 break
             done.add(due.action)
             logger.debug("due gateway=%s action=%s reason=%s", target.name, due.action, due.reason)
-            match due.action:
-                case Action.BOOTSTRAP:
-                    ended = self._bootstrap(target)
-                case Action.ENROL:
-                    ended = self._enrol(target, situation, occasion)
-                case Action.DEPLOY:
-                    ended = self._deploy(target)
-                case Action.NONE:
-                    break
+            ended = self._do(due.action, target, situation, occasion)
             # How enrolment ended is the news, whatever was put right after it.
             if outcome is None or Action.ENROL not in done or due.action is Action.ENROL:
                 outcome = ended
-        if outcome is None:
-            self._watch_names(target, occasion)
-        self._warn_of_end(target)
-        return outcome or self._nothing_due(target)
+        return outcome
+
+    def _do(
+        self, action: Action, target: Target, situation: Situation, occasion: Occasion
+    ) -> Outcome:
+        match action:
+            case Action.BOOTSTRAP:
+                return self._bootstrap(target)
+            case Action.ENROL:
+                # A failure is an outcome at once, so that what else is due is still done.
+                return self._guarded(target, lambda: self._enrol(target, situation, occasion))
+            case Action.DEPLOY:
+                return self._deploy(target)
+            case Action.NONE:
+                return self._nothing_due(target)
+
+    def _guarded(self, target: Target, stage: Callable[[], Outcome]) -> Outcome:
+        """Turn any error into an outcome: what one gateway suffers never reaches another."""
+        try:
+            return stage()
+        except InterruptedOrderError as error:
+            return self._outcome(target, OutcomeKind.WAITING, error.message)
+        except GatecertError as error:
+            return self._failure(target, error)
+        except Exception as error:
+            logger.exception("unexpected error gateway=%s", target.name)
+            return self._failure(target, GatecertError(f"unexpected error: {error!r}"))
 
     def _due(self, situation: Situation, occasion: Occasion, done: set[Action]) -> Due:
         if occasion.look_now and Action.ENROL not in done:
@@ -211,9 +241,6 @@ class Pipeline:
         return next_due(situation, self.now())
 
     def _nothing_due(self, target: Target) -> Outcome:
-        region = excluded_region(target, self.excluded_regions)
-        if target.mode is Mode.AUTOMATIC and region:
-            return self._outcome(target, OutcomeKind.SKIPPED, reason(region, target))
         live = self.deployer.inventory(target).live
         if target.mode is Mode.CUSTOM and live is not None and live.summary.is_bootstrap:
             return self._outcome(
@@ -261,16 +288,13 @@ class Pipeline:
                 fix=f"point {target.hostname} at this gateway; it is looked up again by itself",
             )
         renewing = certificate_in_use(situation) is not None
-        try:
-            issued = self._order(target, situation, occasion)
-        except InterruptedOrderError as error:
-            return self._outcome(target, OutcomeKind.WAITING, error.message, code=error.code)
+        issued = self._order(target, situation, occasion)
         held = self._keep(target, issued)
         self._enrolled(target)
         for note in issued.notes:
             logger.warning("note gateway=%s %s", target.name, note)
         deployed = self._deploy(target, held)
-        if deployed.failed:
+        if deployed.kind is not OutcomeKind.DEPLOYED:
             return deployed
         kind = OutcomeKind.RENEWED if renewing else OutcomeKind.ENROLLED
         return replace(deployed, kind=kind)
@@ -500,8 +524,17 @@ class Pipeline:
         return Outcome(target.name, self.now(), kind, detail, code=code, fix=fix)
 
     def _failure(self, target: Target, error: GatecertError) -> Outcome:
-        """Count the failure and say when the next attempt comes."""
+        """Count the failure and say when the next attempt comes.
+
+        A disk that cannot be written is no failure of enrolment: it is tried again soon, and
+        enrolment goes on where it was as soon as there is room.
+        """
         now = self.now()
+        if isinstance(error, StorageError):
+            self.held_back[target.name] = now + STORAGE_PAUSE
+            return self._outcome(
+                target, OutcomeKind.FAILED, error.message, code=error.code, fix=error.fix
+            )
         state = self._state(target)
         failures = state.failures + 1
         situation = self.situation(target)
@@ -518,10 +551,19 @@ class Pipeline:
             target, OutcomeKind.FAILED, error.message, code=error.code, fix=error.fix
         )
 
+    def _is_held_back(self, target: Target) -> bool:
+        until = self.held_back.get(target.name)
+        return until is not None and self.now() < until <= self.now() + STORAGE_PAUSE
+
     def _remember(self, target: Target, outcome: Outcome) -> Outcome:
-        at, due = self.next_wake(target)
+        wake, due = self.next_wake(target)
+        if self._is_held_back(target):
+            wake = max(wake, self.held_back[target.name])
         outcome = replace(
-            outcome, next_action=f"{due.action}: {due.reason}", next_at=max(at, due.at)
+            outcome,
+            next_action=f"{due.action}: {due.reason}",
+            next_at=max(wake, due.at),
+            wake_at=wake,
         )
         if outcome.kind is not OutcomeKind.IDLE:
             self._save(target, replace(self._state(target), outcome=outcome))
@@ -545,7 +587,13 @@ class Pipeline:
         return excluded_region(target, self.excluded_regions)
 
     def _state(self, target: Target) -> GatewayState:
-        return self.unsaved.get(target.name) or self.store.state(target.name)
+        if target.name in self.unsaved:
+            return self.unsaved[target.name]
+        try:
+            return self.store.state(target.name)
+        except StorageError as error:
+            logger.error("state not read gateway=%s error=%s", target.name, error)  # noqa: TRY400
+            return GatewayState()
 
     def _save(self, target: Target, state: GatewayState) -> None:
         try:
