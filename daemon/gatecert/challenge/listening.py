@@ -20,7 +20,8 @@ import socket
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
-from gatecert.challenge.responder import BACKLOG, PREFIX
+from gatecert.challenge.responder import PREFIX
+from gatecert.challenge.server import BACKLOG
 from gatecert.errors import AddressInUseError, ChallengeError
 
 if TYPE_CHECKING:

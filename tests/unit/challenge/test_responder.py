@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.unit.challenge.conftest import LOOPBACK, exchange, fetch
 
-from gatecert.challenge import responder as module
+from gatecert.challenge import server as module
 from gatecert.challenge.responder import LARGEST_REQUEST, PREFIX, Responder, respond
 from gatecert.errors import StorageError
 from gatecert.model import Endpoint
