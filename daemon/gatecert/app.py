@@ -23,7 +23,9 @@ from typing import TYPE_CHECKING, Self
 
 from gatecert.authority.issue import Issuer
 from gatecert.challenge.activation import StandingResponder
+from gatecert.challenge.solver import Solver
 from gatecert.challenge.solvers import build_solvers
+from gatecert.challenge.tidying import Tidying
 from gatecert.config.schema import Configuration
 from gatecert.config.target import targets
 from gatecert.deployment import Deployer
@@ -57,6 +59,7 @@ class House:
     targets: Mapping[str, Target]
     store: Store
     pipeline: Pipeline
+    solvers: Mapping[str, Solver]
 
 
 def utc_now() -> datetime:
@@ -72,12 +75,12 @@ def build(
 ) -> House:
     """Build every part for a configuration; touches neither network nor disk."""
     store = FileStore(configuration.state_directory)
-    solvers = build_solvers(configuration.challenges, store, standing)
+    resolver = configuration.resolver
+    solvers = build_solvers(configuration.challenges, resolver, store, standing, utc_now)
     authorities = {
         name: Issuer(settings, store, solvers)
         for name, settings in configuration.authorities.items()
     }
-    resolver = configuration.resolver
     pipeline = Pipeline(
         store=store,
         deployer=Deployer(store, progress, utc_now, cancelled),
@@ -91,7 +94,7 @@ def build(
         random=random.SystemRandom(),
     )
     every = {target.name: target for target in targets(configuration)}
-    return House(configuration, every, store, pipeline)
+    return House(configuration, every, store, pipeline, solvers)
 
 
 def log_progress(gateway: str, stage: Stage, message: str) -> None:
@@ -123,6 +126,7 @@ class Daemon:
         self._standing = StandingResponder(listeners, tokens) if listeners else None
         self._house = build(configuration, log_progress, self._cancelled, self._standing)
         self._jobs = Jobs(self._attend)
+        self._tidying = Tidying()
         self._outcomes: dict[str, Outcome] = {}
         self._look_now: set[str] = set()
 
@@ -139,6 +143,7 @@ class Daemon:
                 self._service_manager.ready()
                 logger.info("ready gateways=%d", len(self._house.targets))
                 self._jobs.start(self._house.targets)
+                self._tidying.look(self._house.solvers)
                 self._wait(signals)
             self._leave()
 
@@ -168,6 +173,7 @@ class Daemon:
                         logger.info("told to leave signal=%s", signal.Signals(number).name)
                         return
             self._jobs.look_at_clock()
+            self._tidying.look(self._house.solvers)
             if self._jobs.seconds_since_heartbeat < LONGEST_SILENCE:
                 self._service_manager.alive()
 

@@ -150,6 +150,7 @@ class ChallengeOffer:
 
     Attributes:
         token: As sent; empty for types that have none. Not to be trusted before `has_safe_token`.
+        issuer_domain_names: How the authority calls itself (dns-persist-01 only).
     """
 
     type: str
@@ -157,6 +158,7 @@ class ChallengeOffer:
     status: str
     token: str = ""
     error: ProblemDocument | None = None
+    issuer_domain_names: tuple[str, ...] = ()
 
     @property
     def has_safe_token(self) -> bool:
@@ -174,6 +176,7 @@ class ChallengeOffer:
             status=_text(value, "status") or PENDING,
             token=_text(value, "token"),
             error=ProblemDocument.read(value.get("error")),
+            issuer_domain_names=_texts(value.get("issuer-domain-names")),
         )
 
 
@@ -289,6 +292,11 @@ def _object(value: object, what: str) -> Mapping[str, Any]:
 def _text(fields: Mapping[str, Any], key: str) -> str:
     value = fields.get(key)
     return value if isinstance(value, str) else ""
+
+
+def _texts(value: object) -> tuple[str, ...]:
+    """The texts in a list; none where it is no list."""
+    return tuple(each for each in value if isinstance(each, str)) if isinstance(value, list) else ()
 
 
 def _required(fields: Mapping[str, Any], key: str) -> str:

@@ -47,6 +47,7 @@ PAUSE_GROWTH = 1.5
 SETTLE_SECONDS = 0.02  # from fetching a response to having judged it
 SLICE_SECONDS = 0.25  # how soon a stopping gatecert is noticed
 MOST_MISSED_LOOKS = 4
+WITHOUT_TOKEN = {"dns-persist-01"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,7 +202,7 @@ class Validation:
 
     def _accept(self, authorization: Authorization, offer: ChallengeOffer, solver: Solver) -> Task:
         client = self.patience.client
-        if not offer.has_safe_token:
+        if offer.type not in WITHOUT_TOKEN and not offer.has_safe_token:
             raise AuthorityError(
                 f"{client.label} sent a challenge for {authorization.name} whose token "
                 f"{clean(offer.token, 60)!r} is not base64url text; nothing was done with it",
@@ -210,8 +211,13 @@ class Validation:
         challenge = Challenge(
             type=offer.type,
             identifier=authorization.identifier,
-            token=offer.token,
-            key_authorization=client.key_authorization(self.patience.account, offer.token),
+            token="" if offer.type in WITHOUT_TOKEN else offer.token,
+            key_authorization=""
+            if offer.type in WITHOUT_TOKEN
+            else client.key_authorization(self.patience.account, offer.token),
+            account_url=self.patience.account.url,
+            wildcard=authorization.wildcard,
+            issuer_domain_names=offer.issuer_domain_names,
         )
         return Task(challenge, solver, offer.url, answered=offer.status != PENDING)
 

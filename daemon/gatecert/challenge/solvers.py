@@ -2,25 +2,47 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Protocol
 
+from gatecert.challenge.dns01.build import dns_solvers
 from gatecert.challenge.http01 import Http01Solver
+from gatecert.store.protocol import RecordJournal, TokenStore
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from gatecert.challenge.activation import StandingResponder
     from gatecert.challenge.solver import Solver
-    from gatecert.config.schema.challenge import ChallengeSettings
-    from gatecert.store.protocol import TokenStore
+    from gatecert.config.schema.challenge import ChallengeSettings, ResolverSettings
+
+
+class ChallengeStore(TokenStore, RecordJournal, Protocol):
+    """What solvers keep on disk."""
+
+
+def utc_now() -> datetime:
+    """The wall clock."""
+    return datetime.now(UTC)
 
 
 def build_solvers(
-    settings: ChallengeSettings, tokens: TokenStore, standing: StandingResponder | None = None
+    settings: ChallengeSettings,
+    resolver: ResolverSettings,
+    store: ChallengeStore,
+    standing: StandingResponder | None = None,
+    now: Callable[[], datetime] = utc_now,
 ) -> dict[str, Solver]:
     """A solver for each challenge type that is set up; touches neither network nor disk.
 
     Args:
         settings: What is set up.
-        tokens: Where responses are kept while they are presented.
+        resolver: Who is asked where a TXT record has to go.
+        store: Where responses are kept while they are presented.
         standing: Answers http-01 already, in place of listening.
+        now: The wall clock, aware UTC.
     """
-    return {"http-01": Http01Solver(settings.http_01, tokens, standing)}
+    return {
+        "http-01": Http01Solver(settings.http_01, store, standing),
+        **dns_solvers(settings, resolver, store, now),
+    }

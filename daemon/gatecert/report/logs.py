@@ -23,8 +23,17 @@ PRIORITIES = {
 COLOURS = {logging.WARNING: "\x1b[33m", logging.ERROR: "\x1b[31m", logging.CRITICAL: "\x1b[31;1m"}
 RESET = "\x1b[0m"
 
-# These log whole requests and signed payloads at DEBUG.
-TALKATIVE = ("acme", "urllib3", "josepy", "apscheduler", "requests", "charset_normalizer")
+# These log whole requests, signed payloads and what DNS providers answer at DEBUG.
+TALKATIVE = (
+    "acme",
+    "urllib3",
+    "josepy",
+    "apscheduler",
+    "requests",
+    "charset_normalizer",
+    "lexicon",
+    "filelock",
+)
 
 
 class OneLine(logging.Formatter):

@@ -136,14 +136,17 @@ def ask(stub: Stub, name: str, family: Family, deadline: Deadline) -> FamilyAnsw
     try:
         return _follow(stub, dns.name.from_text(name), family, deadline)
     except dns.resolver.LifetimeTimeout as error:
-        said = _who_said_what(error.kwargs["errors"])
-        detail = said or f"no time was left to ask {stub.nameservers}"
-        return FamilyAnswer(family, Ending.TIMEOUT, detail=detail)
-    except dns.resolver.NoNameservers as error:
-        detail = _who_said_what(error.kwargs["errors"])
-        return FamilyAnswer(family, Ending.SERVER_FAILURE, detail=detail)
+        return FamilyAnswer(family, Ending.TIMEOUT, detail=explain(stub, error))
     except dns.exception.DNSException as error:
-        return FamilyAnswer(family, Ending.SERVER_FAILURE, detail=clean(str(error)))
+        return FamilyAnswer(family, Ending.SERVER_FAILURE, detail=explain(stub, error))
+
+
+def explain(stub: Stub, error: dns.exception.DNSException) -> str:
+    """Who said what, where a look-up brought no answer."""
+    if not isinstance(error, dns.resolver.LifetimeTimeout | dns.resolver.NoNameservers):
+        return clean(str(error))
+    said = _who_said_what(error.kwargs["errors"])
+    return said or f"no time was left to ask {stub.nameservers}"
 
 
 def _follow(stub: Stub, name: dns.name.Name, family: Family, deadline: Deadline) -> FamilyAnswer:

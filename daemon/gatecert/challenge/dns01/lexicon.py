@@ -1,0 +1,239 @@
+"""The DNS providers that the library dns-lexicon knows, about ninety of them.
+
+It is an optional extra, ``gatecert[dns]``, imported when it is first needed. Three things of it are
+kept away from a daemon:
+
+- ``lexicon.client.Client`` guesses the zone from the Public Suffix List, which it fetches from the
+  network. The zone is known here, so the provider's class is used directly.
+- Its configuration may come from the environment and the working directory. Here it comes from
+  ``options`` and from the files named in ``credentials``, and from nowhere else.
+- Most providers wait for their service without any limit. Each change therefore runs in a thread of
+  its own, which is given up after a while.
+
+Providers raise whatever they like, with requests in it that may carry secrets. What is passed on is
+one line, with every secret blotted out; so is the cause, for tracebacks.
+"""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import contextlib
+import logging
+import threading
+from concurrent.futures import Future
+from typing import TYPE_CHECKING, Final
+from urllib.parse import quote, quote_plus
+
+import requests
+
+from gatecert.challenge.dns01.secret import read_secret
+from gatecert.config.finding import nearest
+from gatecert.errors import ChallengeError, RecordRefusedError, clean
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from lexicon.config import ConfigResolver
+    from lexicon.interfaces import Provider as LexiconProvider
+
+    from gatecert.config.schema.challenge import Dns01Settings
+    from gatecert.model import TextRecord
+
+logger = logging.getLogger(__name__)
+
+SECONDS: Final = 60.0  # for one change, all of its requests together
+HERE: Final = "challenges.dns-01"
+GUESSES: Final = "auto"  # no provider, but one that guesses which it is
+UNAUTHORIZED: Final = {401, 403}
+CLIENT_ERRORS: Final = range(400, 500)
+
+
+class _ProviderError(Exception):
+    """What a provider raised, without the secrets that may have been in it."""
+
+
+class LexiconChanges:
+    """Lets dns-lexicon change the zone; see ``provider.Provider``.
+
+    Args:
+        settings: The provider's name, its options and the files of its credentials.
+        seconds: Time for one change.
+    """
+
+    def __init__(self, settings: Dns01Settings, *, seconds: float = SECONDS) -> None:
+        self._settings = settings
+        self._name = settings.provider.lower()
+        self._seconds = seconds
+
+    def publish(self, record: TextRecord) -> None:
+        """Create a record."""
+        self._change(
+            record, lambda provider: provider.create_record("TXT", record.name, record.value)
+        )
+
+    def withdraw(self, record: TextRecord) -> None:
+        """Delete a record, and no other at its name."""
+        self._change(
+            record,
+            lambda provider: provider.delete_record(
+                rtype="TXT", name=record.name, content=record.value
+            ),
+        )
+
+    def _change(self, record: TextRecord, change: Callable[[LexiconProvider], bool]) -> None:
+        kind = _provider_class(self._name)
+        secrets = {
+            option: read_secret(path, f"{HERE}.credentials.{option}")
+            for option, path in self._settings.credentials.items()
+        }
+
+        def work() -> bool:
+            provider = kind(self._configuration(record.zone, secrets))
+            provider.authenticate()
+            try:
+                return change(provider)
+            finally:
+                provider.cleanup()
+
+        try:
+            done = _within(self._seconds, work)
+        except Exception as error:  # noqa: BLE001 - there is no common root to what providers raise
+            failure = _ProviderError(_without(secrets.values(), f"{type(error).__name__}: {error}"))
+            raise self._explained(error, str(failure), record, kind) from failure
+        if not done:
+            raise RecordRefusedError(
+                f"{self._name} did not change {record.name} in the zone {record.zone}",
+                fix=f"see whether {HERE}.zone is right and the zone can be changed",
+            )
+
+    def _configuration(self, zone: str, secrets: dict[str, str]) -> ConfigResolver:
+        from lexicon.config import ConfigResolver  # noqa: PLC0415 - an optional extra
+
+        resolver = ConfigResolver()  # type: ignore[no-untyped-call]  # the library left it out
+        return resolver.with_dict(
+            {
+                "provider_name": self._name,
+                "domain": zone,
+                "ttl": int(self._settings.ttl.total_seconds()),
+                self._name: {**self._settings.options, **secrets},
+            }
+        )
+
+    def _explained(
+        self, error: Exception, words: str, record: TextRecord, kind: type[LexiconProvider]
+    ) -> ChallengeError:
+        """What a provider's exception means for the operator."""
+        from lexicon.exceptions import AuthenticationError  # noqa: PLC0415 - an optional extra
+
+        name, zone = self._name, f"the zone {record.zone}"
+        response = getattr(error, "response", None)
+        status = response.status_code if response is not None else 0
+        if isinstance(error, AuthenticationError) or status in UNAUTHORIZED:
+            return RecordRefusedError(
+                f"{name} does not accept the credentials, or they are not for {zone}: {words}",
+                fix=f"correct {self._keys}, or {HERE}.zone if the zone is another one",
+            )
+        if status in CLIENT_ERRORS:
+            return RecordRefusedError(
+                f"{name} refuses to change {record.name} in {zone}: {words}",
+                fix=f"see whether {self._keys} and {HERE}.zone are right, and {HERE}.ttl is not "
+                "below its minimum",
+            )
+        if isinstance(error, requests.RequestException | OSError):
+            return ChallengeError(
+                f"{name} cannot be reached to change {zone}: {words}",
+                fix="see whether its service is up and this host can reach it",
+            )
+        takes = ", ".join(sorted(_options(kind))) or "none"
+        return ChallengeError(
+            f"{name} failed to change {record.name} in {zone}: {words}",
+            fix=f"see whether {self._keys} are complete; {name} knows: {takes}",
+        )
+
+    @property
+    def _keys(self) -> str:
+        """The keys that name the credentials, for a message."""
+        names = [f"{HERE}.credentials.{option}" for option in self._settings.credentials]
+        return " and ".join(names) or f"{HERE}.credentials"
+
+
+def _provider_class(name: str) -> type[LexiconProvider]:
+    """The class of a provider.
+
+    Raises:
+        ChallengeError: There is none of that name, or what it needs is not installed.
+    """
+    try:
+        from lexicon._private.discovery import (  # noqa: PLC0415 - an optional extra
+            find_providers,
+            load_provider_module,
+        )
+    except ImportError as error:
+        raise ChallengeError(
+            f"the DNS provider {clean(name, 80)} needs dns-lexicon, which is not installed",
+            fix=f"install gatecert[dns], or set {HERE}.provider to rfc2136 or exec",
+        ) from error
+    known = find_providers()
+    if name not in known or name == GUESSES:
+        everyone = ("rfc2136", "exec", *(each for each in known if each != GUESSES))
+        raise ChallengeError(
+            f"{HERE}.provider: there is no DNS provider {clean(name, 80)}",
+            fix=nearest(name, everyone, f"one of {', '.join(everyone)}"),
+        )
+    try:
+        kind: type[LexiconProvider] = load_provider_module(name).Provider
+    except ImportError as error:
+        raise _needs_more(name) from error
+    if not known[name]:
+        raise _needs_more(name)
+    return kind
+
+
+def _needs_more(name: str) -> ChallengeError:
+    return ChallengeError(
+        f"the DNS provider {name} needs further packages, which are not installed",
+        fix=f"install dns-lexicon[{name}] where gatecert is installed",
+    )
+
+
+def _options(kind: type[LexiconProvider]) -> set[str]:
+    """The names of a provider's options, as far as it tells."""
+    parser = argparse.ArgumentParser(add_help=False, exit_on_error=False)
+    kind.configure_parser(parser)
+    with contextlib.suppress(argparse.ArgumentError, SystemExit):
+        return set(vars(parser.parse_known_args([])[0]))
+    return set()
+
+
+def _within(seconds: float, work: Callable[[], bool]) -> bool:
+    """Do something in a thread that is given up when it takes too long.
+
+    Raises:
+        TimeoutError: It took too long.
+    """
+    outcome: Future[bool] = Future()
+
+    def run() -> None:
+        try:
+            outcome.set_result(bool(work()))
+        except BaseException as error:  # noqa: BLE001 - handed to the thread that waits
+            outcome.set_exception(error)
+
+    # A daemon thread: one that hangs must not keep the process from ending.
+    threading.Thread(target=run, name="lexicon", daemon=True).start()
+    try:
+        return outcome.result(seconds)
+    except TimeoutError as error:
+        if outcome.done():
+            raise
+        raise TimeoutError(f"no answer within {seconds:g} s") from error
+
+
+def _without(secrets: Iterable[str], text: str) -> str:
+    """A text in which no secret is left, in whatever way it was written there."""
+    for secret in secrets:
+        encoded = base64.b64encode(secret.encode()).decode()
+        for written in (secret, quote(secret), quote(secret, safe=""), quote_plus(secret), encoded):
+            text = text.replace(written, "***")
+    return clean(text, 300)

@@ -1,0 +1,209 @@
+"""Dynamic updates (RFC 2136), signed with a shared key (TSIG, RFC 8945), over TCP.
+
+An update adds exactly one TXT record, or deletes exactly that one: RRsets are never replaced, so
+that values of other orders, other hosts and other clients stay. Adding what is there and deleting
+what is not there are no errors in the protocol either, so every update may be repeated.
+
+The server is the primary; where its name has several addresses, the next is tried when one does
+not answer.
+"""
+
+from __future__ import annotations
+
+import binascii
+import logging
+from typing import TYPE_CHECKING, Final, Protocol
+
+import dns.exception
+import dns.message
+import dns.name
+import dns.query
+import dns.rcode
+import dns.rdatatype
+import dns.tsig
+import dns.update
+
+from gatecert.challenge.dns01.secret import read_secret
+from gatecert.errors import ChallengeError, RecordRefusedError, clean
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from gatecert.challenge.dns01.zones import Nameserver
+    from gatecert.config.schema.challenge import Dns01Settings, TsigSettings
+    from gatecert.model import Endpoint, TextRecord
+
+logger = logging.getLogger(__name__)
+
+SECONDS: Final = 10.0  # for one update at one address
+HERE: Final = "challenges.dns-01"
+
+
+class FindsAddresses(Protocol):
+    """Finds addresses of servers; ``zones.Zones`` is the one that asks nameservers."""
+
+    def addresses(self, servers: Sequence[Endpoint]) -> tuple[Nameserver, ...]:
+        """Servers given by name or by address, at all of their addresses."""
+        ...
+
+
+class DynamicUpdates:
+    """Changes zones by dynamic updates; see ``provider.Provider``.
+
+    Args:
+        settings: The server, the key and the time to live.
+        zones: Finds the server's address where it is given by name.
+        seconds: Time for one update at one address.
+    """
+
+    def __init__(
+        self, settings: Dns01Settings, zones: FindsAddresses, *, seconds: float = SECONDS
+    ) -> None:
+        self._settings = settings
+        self._zones = zones
+        self._seconds = seconds
+
+    def publish(self, record: TextRecord) -> None:
+        """Add a record."""
+        update = self._update(record)
+        time_to_live = int(self._settings.ttl.total_seconds())
+        update.add(_name(record.name), time_to_live, dns.rdatatype.TXT, f'"{record.value}"')
+        self._send(update, record)
+
+    def withdraw(self, record: TextRecord) -> None:
+        """Delete a record, and no other at its name."""
+        update = self._update(record)
+        update.delete(_name(record.name), dns.rdatatype.TXT, f'"{record.value}"')
+        self._send(update, record)
+
+    def _update(self, record: TextRecord) -> dns.update.UpdateMessage:
+        update = dns.update.UpdateMessage(_name(record.zone))
+        if self._settings.tsig is not None:
+            update.use_tsig(_key(self._settings.tsig))
+        return update
+
+    def _send(self, update: dns.update.UpdateMessage, record: TextRecord) -> None:
+        """Send an update to the first address that answers.
+
+        Raises:
+            RecordRefusedError: It was refused.
+            ChallengeError: No address answered.
+        """
+        silent: list[str] = []
+        cause: Exception | None = None
+        for server in self._servers():
+            endpoint = server.endpoint
+            try:
+                answer = dns.query.tcp(
+                    update, endpoint.host, timeout=self._seconds, port=endpoint.port
+                )
+            except (OSError, EOFError, dns.exception.Timeout) as error:
+                silent.append(f"{server} {_silence(error)}")
+                cause = error
+                continue
+            except dns.exception.DNSException as error:
+                raise self._untrusted(error, str(server)) from error
+            if answer.rcode() != dns.rcode.NOERROR:
+                raise self._refused(answer.rcode(), str(server), record)
+            return
+        raise ChallengeError(
+            f"the zone {record.zone} cannot be updated: {', '.join(silent)}",
+            fix=f"{HERE}.server must be the zone's primary nameserver, and reachable over TCP",
+        ) from cause
+
+    def _servers(self) -> tuple[Nameserver, ...]:
+        server = self._settings.server
+        return self._zones.addresses([server] if server is not None else [])
+
+    def _untrusted(self, error: dns.exception.DNSException, server: str) -> ChallengeError:
+        """What an answer means that is signed wrongly, or says that our signature is wrong."""
+        tsig = self._settings.tsig
+        key = f"the TSIG key {tsig.name} ({tsig.algorithm})" if tsig else "a TSIG key"
+        match error:
+            case dns.tsig.PeerBadKey():
+                return RecordRefusedError(
+                    f"{server} does not know {key} (BADKEY)",
+                    fix=f"{HERE}.tsig.name and {HERE}.tsig.algorithm must be those of a key in the "
+                    "nameserver's configuration",
+                )
+            case dns.tsig.PeerBadSignature() | dns.tsig.PeerBadTruncation():
+                return RecordRefusedError(
+                    f"{server} has another secret for {key} (BADSIG)",
+                    fix=f"{HERE}.tsig.secret_file must hold the secret that the nameserver has",
+                )
+            case dns.tsig.PeerBadTime():
+                return RecordRefusedError(
+                    f"the clock of {server} and the one of this host differ too much for {key} "
+                    "(BADTIME)",
+                    fix="set both clocks right (NTP)",
+                )
+            case _:
+                return ChallengeError(
+                    f"the answer of {server} to the update is not signed with {key}, so it cannot "
+                    f"be trusted: {clean(str(error))}",
+                    fix=f"{HERE}.server must be the nameserver that knows the key of {HERE}.tsig",
+                )
+
+    def _refused(self, code: dns.rcode.Rcode, server: str, record: TextRecord) -> ChallengeError:
+        """What another answer than NOERROR means (RFC 2136 section 2.2)."""
+        zone = f"the zone {record.zone}"
+        match code:
+            case dns.rcode.REFUSED:
+                tsig = self._settings.tsig
+                return RecordRefusedError(
+                    f"{server} does not let us change {record.name} in {zone} (REFUSED)",
+                    fix=f"allow the key {tsig.name} to change TXT records there, in BIND by "
+                    f"update-policy {{ grant {tsig.name} subdomain {record.name}. TXT; }}"
+                    if tsig
+                    else f"name a key in {HERE}.tsig that may change TXT records there",
+                )
+            case dns.rcode.NOTAUTH | dns.rcode.NOTZONE:
+                return RecordRefusedError(
+                    f"{server} is not the primary nameserver of {zone} ({dns.rcode.to_text(code)})",
+                    fix=f"correct {HERE}.server, or {HERE}.zone if the zone is another one",
+                )
+            case dns.rcode.NOTIMP | dns.rcode.FORMERR:
+                return RecordRefusedError(
+                    f"{server} takes no dynamic updates ({dns.rcode.to_text(code)})",
+                    fix=f"correct {HERE}.server, or use another {HERE}.provider",
+                )
+            case _:
+                return ChallengeError(
+                    f"{server} could not change {zone} ({dns.rcode.to_text(code)})",
+                    fix="see why in the log of the nameserver",
+                )
+
+
+def _key(tsig: TsigSettings) -> dns.tsig.Key:
+    """The key, its secret read now.
+
+    Raises:
+        ChallengeError: Its secret cannot be read, or is no secret.
+    """
+    where = f"{HERE}.tsig.secret_file"
+    secret = read_secret(tsig.secret_file, where)
+    try:
+        decoded = binascii.a2b_base64(secret, strict_mode=True)
+    except binascii.Error:
+        decoded = b""
+    if not decoded:
+        raise ChallengeError(
+            f"the file that {where} names does not hold the secret of a TSIG key in base64",
+            fix="put the value of the key's secret, and nothing else, into it",
+        )
+    return dns.tsig.Key(_name(tsig.name), decoded, dns.name.from_text(tsig.algorithm.value))
+
+
+def _name(text: str) -> dns.name.Name:
+    return dns.name.from_text(text)
+
+
+def _silence(error: Exception) -> str:
+    match error:
+        case dns.exception.Timeout():
+            return "does not answer"
+        case EOFError():
+            return "closes the connection without an answer"
+        case OSError():
+            return f"cannot be reached ({clean((error.strerror or str(error)).lower())})"
+    return clean(str(error))

@@ -1,0 +1,46 @@
+"""Secrets, read from the files that the configuration names each time they are needed.
+
+Neither what a file holds nor what it is called is repeated: where somebody wrote the secret itself
+in place of a file, the message must not spread it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from gatecert.errors import ChallengeError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+LARGEST: Final = 64 << 10  # bytes
+
+
+def read_secret(path: Path, key: str) -> str:
+    """What a file holds, without white space around it.
+
+    Args:
+        path: The file.
+        key: The key of the configuration that names it.
+
+    Raises:
+        ChallengeError: It cannot be read, is empty, or holds no text.
+    """
+    try:
+        with path.open("rb") as file:
+            text = file.read(LARGEST).decode().strip()
+    except OSError as error:
+        reason = (error.strerror or "").lower()
+        raise ChallengeError(
+            f"the file that {key} names cannot be read: {reason}",
+            fix="let the user that gatecert runs as read it, or use credential:NAME",
+        ) from error
+    except UnicodeDecodeError:
+        # Without its cause, which would show what the file holds.
+        raise ChallengeError(
+            f"the file that {key} names holds no text",
+            fix="put the secret, and nothing else, into it",
+        ) from None
+    if not text:
+        raise ChallengeError(f"the file that {key} names is empty", fix="put the secret into it")
+    return text

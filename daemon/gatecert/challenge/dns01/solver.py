@@ -1,0 +1,242 @@
+"""dns-01 and dns-account-01: publish a TXT record, wait until it is seen, withdraw it.
+
+A record is written into a journal on disk before it is published, and its entry goes only after it
+was withdrawn. So a crash at any point leaves an entry behind, and with the next ``tidy`` (at the
+start of the daemon, and after every challenge) the record goes. The same holds where the provider
+could not be reached when it was to be withdrawn.
+
+Two orders may want the same record, because an authority hands out a pending authorization to both
+(RFC 8555 section 7.1.3). Each has an entry of its own then, and the record goes with the last.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from typing import TYPE_CHECKING, Final, Protocol
+
+from gatecert.challenge.dns01 import propagation
+from gatecert.challenge.dns01.record import validation_name, validation_value
+from gatecert.errors import (
+    ChallengeError,
+    GatecertError,
+    InterruptedOrderError,
+    RecordNotVisibleError,
+    RecordRefusedError,
+)
+from gatecert.model import TextRecord
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from datetime import datetime
+
+    from gatecert.challenge.dns01.propagation import Answer
+    from gatecert.challenge.dns01.provider import Provider
+    from gatecert.challenge.dns01.zones import Nameserver
+    from gatecert.challenge.solver import Challenge
+    from gatecert.config.schema.challenge import Dns01Settings
+    from gatecert.deadline import Deadline
+    from gatecert.model import Endpoint, PublishedRecord
+    from gatecert.store.protocol import RecordJournal
+
+logger = logging.getLogger(__name__)
+
+STRIPES: Final = 16  # records that can be changed at the same time
+
+
+class FindsZones(Protocol):
+    """Finds out where a record has to go; ``zones.Zones`` is the one that asks nameservers."""
+
+    def follow(self, name: str) -> str:
+        """Where the aliases of a name lead to."""
+        ...
+
+    def zone_of(self, name: str) -> str:
+        """The zone that a name lies in."""
+        ...
+
+    def nameservers(self, zone: str) -> tuple[Nameserver, ...]:
+        """Every address of every nameserver of a zone."""
+        ...
+
+    def addresses(self, servers: Sequence[Endpoint]) -> tuple[Nameserver, ...]:
+        """Servers given by name or by address, at all of their addresses."""
+        ...
+
+
+class Dns01Solver:
+    """Answers dns-01 and dns-account-01; safe to use from several threads.
+
+    Args:
+        settings: The zone and its nameservers where they are not to be found out, and how long a
+            record may take.
+        provider: Changes the zone.
+        zones: Finds out where a record has to go.
+        journal: Remembers what has to be withdrawn.
+        now: The wall clock, aware UTC.
+    """
+
+    def __init__(
+        self,
+        settings: Dns01Settings,
+        provider: Provider,
+        zones: FindsZones,
+        journal: RecordJournal,
+        now: Callable[[], datetime],
+    ) -> None:
+        self._settings = settings
+        self._provider = provider
+        self._zones = zones
+        self._journal = journal
+        self._now = now
+        self._presented: dict[Challenge, PublishedRecord] = {}
+        self._locks = tuple(threading.Lock() for _ in range(STRIPES))
+
+    def present(self, challenge: Challenge) -> None:
+        """Publish the record.
+
+        Raises:
+            RecordRefusedError: It is not to be had.
+            ChallengeError: It cannot be published; what may have been is withdrawn.
+            StorageError: It cannot be written down, and so is not published.
+        """
+        record = self._record(challenge)
+        with self._lock(record):
+            published = self._journal.add_record(record, now=self._now())
+            try:
+                self._provider.publish(record)
+            except RecordRefusedError:
+                self._journal.remove_record(published)
+                raise
+            except BaseException:
+                self._withdraw(published)
+                raise
+            self._presented[challenge] = published
+        logger.info("published name=%s zone=%s", record.name, record.zone)
+
+    def wait(self, challenge: Challenge, deadline: Deadline) -> None:
+        """Return once every nameserver of the zone answers with the record.
+
+        Raises:
+            RecordNotVisibleError: One of them still did not; names it.
+            InterruptedOrderError: gatecert is stopping.
+        """
+        published = self._presented.get(challenge)
+        if published is None:
+            raise ChallengeError(f"no record was published for {challenge.identifier}")
+        record = published.record
+        limit = self._settings.propagation_timeout
+        lagging = propagation.laggards(
+            self._nameservers(record.zone),
+            record.name,
+            lambda texts: _fault(texts, record.value),
+            deadline.sooner(limit.total_seconds()),
+            longest_pause=self._settings.propagation_interval.total_seconds(),
+        )
+        if lagging and deadline.interrupted:
+            raise InterruptedOrderError("gatecert is stopping; the order goes on at the next start")
+        if lagging:
+            raise _not_visible(record, lagging)
+
+    def seen(self, challenge: Challenge, seconds: float) -> bool:
+        """Nobody can tell when the authority has asked; waits and returns False."""
+        del challenge
+        threading.Event().wait(seconds)
+        return False
+
+    def clean_up(self, challenge: Challenge) -> None:
+        """Withdraw the record, and what else was left; never raises."""
+        published = self._presented.pop(challenge, None)
+        if published is None:
+            return
+        with self._lock(published.record):
+            withdrawn = self._withdraw(published)
+        if withdrawn:
+            self.tidy()
+
+    def tidy(self) -> None:
+        """Withdraw every record that nobody works with any more; never raises."""
+        for published in self._entries():
+            if not published.abandoned:
+                continue
+            with self._lock(published.record):
+                if not self._withdraw(published):
+                    return  # the provider is out of reach: the others would only take as long
+            logger.info("withdrew what was left behind name=%s", published.record.name)
+
+    def _record(self, challenge: Challenge) -> TextRecord:
+        """The record and where it goes."""
+        asked = validation_name(challenge)
+        name = self._zones.follow(asked)
+        if name != asked:
+            logger.info("alias followed name=%s leads_to=%s", asked, name)
+        zone = self._settings.zone or self._zones.zone_of(name)
+        if name != zone and not name.endswith(f".{zone}"):
+            raise RecordRefusedError(
+                f"{name} does not lie in the zone {zone}",
+                fix="correct challenges.dns-01.zone, or leave it out",
+            )
+        return TextRecord(name, validation_value(challenge), zone)
+
+    def _nameservers(self, zone: str) -> tuple[Nameserver, ...]:
+        if self._settings.authoritative:
+            return self._zones.addresses(self._settings.authoritative)
+        return self._zones.nameservers(zone)
+
+    def _withdraw(self, published: PublishedRecord) -> bool:
+        """Withdraw a record unless somebody else still needs it; never raises.
+
+        Returns:
+            False where it may still stand; it is then left to whoever comes next.
+        """
+        record = published.record
+        try:
+            if not self._is_shared(published):
+                self._provider.withdraw(record)
+            self._journal.remove_record(published)
+        except GatecertError as error:
+            logger.warning(
+                "the record %s TXT %s stays in the zone %s for now, and is withdrawn later: %s",
+                record.name, record.value, record.zone, error,
+            )  # fmt: skip
+            self._abandon(published)
+            return False
+        return True
+
+    def _abandon(self, published: PublishedRecord) -> None:
+        try:
+            self._journal.abandon_record(published)
+        except GatecertError as error:
+            logger.warning("journal of records: %s", error)
+
+    def _is_shared(self, published: PublishedRecord) -> bool:
+        return any(
+            other.record == published.record and other.id != published.id and not other.abandoned
+            for other in self._journal.records()
+        )
+
+    def _entries(self) -> tuple[PublishedRecord, ...]:
+        try:
+            return self._journal.records()
+        except GatecertError as error:
+            logger.warning("journal of records: %s", error)
+            return ()
+
+    def _lock(self, record: TextRecord) -> threading.Lock:
+        """One thread at a time decides whether a record is still needed."""
+        return self._locks[hash(record) % STRIPES]
+
+
+def _fault(texts: Sequence[str], value: str) -> str:
+    if value in texts:
+        return ""
+    return "has other records there, but not this one" if texts else "does not have it"
+
+
+def _not_visible(record: TextRecord, lagging: Sequence[Answer]) -> RecordNotVisibleError:
+    said = "; ".join(f"{each.nameserver} {each.complaint}" for each in lagging)
+    return RecordNotVisibleError(
+        f"the record {record.name} was published in the zone {record.zone}, but not every "
+        f"nameserver answers with it: {said}",
+        fix="see why that nameserver lags behind, or raise challenges.dns-01.propagation_timeout",
+    )

@@ -1,0 +1,137 @@
+"""dns-persist-01: nothing is published; the record stands, and is looked for beforehand.
+
+An authority that does not find the record makes the order fail, and failed validations are
+limited. So every nameserver of the zone is asked first, and the error names the record to publish.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from typing import TYPE_CHECKING, Final
+
+from gatecert.challenge.dns01 import persist, propagation
+from gatecert.errors import ChallengeError, InterruptedOrderError, RecordNotVisibleError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from datetime import datetime
+
+    from gatecert.challenge.dns01.propagation import Answer
+    from gatecert.challenge.dns01.solver import FindsZones
+    from gatecert.challenge.dns01.zones import Nameserver
+    from gatecert.challenge.solver import Challenge
+    from gatecert.deadline import Deadline
+    from gatecert.model import Endpoint
+
+logger = logging.getLogger(__name__)
+
+PATIENCE: Final = 5.0  # seconds until a record that was just published has to be everywhere
+LONGEST_PAUSE: Final = 1.0  # seconds
+
+
+class StandingRecords:
+    """Looks whether records for dns-persist-01 are there.
+
+    Args:
+        authoritative: Who has to answer with the record; empty means the zone's nameservers.
+        zones: Finds them.
+        now: The wall clock, aware UTC.
+    """
+
+    def __init__(
+        self, authoritative: Sequence[Endpoint], zones: FindsZones, now: Callable[[], datetime]
+    ) -> None:
+        self._authoritative = tuple(authoritative)
+        self._zones = zones
+        self._now = now
+
+    def missing(self, wanted: persist.Wanted, deadline: Deadline) -> tuple[Answer, ...]:
+        """The nameservers that do not answer with the record, each with its complaint.
+
+        Args:
+            wanted: What the record has to say.
+            deadline: How long they may take to come to have it; they are asked once at least.
+
+        Raises:
+            ChallengeError: The nameservers cannot be found.
+        """
+        name = self._zones.follow(persist.validation_name(wanted.domain))
+        return propagation.laggards(
+            self._nameservers(name),
+            name,
+            lambda texts: persist.fault(texts, wanted, now=self._now()),
+            deadline,
+            longest_pause=LONGEST_PAUSE,
+        )
+
+    def check(self, wanted: persist.Wanted, deadline: Deadline) -> None:
+        """See that the record is there.
+
+        Raises:
+            RecordNotVisibleError: It is not; says what to publish.
+            ChallengeError: The nameservers cannot be found.
+        """
+        missing = self.missing(wanted, deadline)
+        if missing and deadline.interrupted:
+            raise InterruptedOrderError("gatecert is stopping; the order goes on at the next start")
+        if missing:
+            said = "; ".join(f"{each.nameserver}: {each.complaint}" for each in missing)
+            raise RecordNotVisibleError(
+                f"dns-persist-01 cannot show control over {wanted.domain}: {said}",
+                fix=f"publish {wanted.record.zone_line}",
+            )
+
+    def _nameservers(self, name: str) -> tuple[Nameserver, ...]:
+        if self._authoritative:
+            return self._zones.addresses(self._authoritative)
+        return self._zones.nameservers(self._zones.zone_of(name))
+
+
+class DnsPersist01Solver:
+    """Answers dns-persist-01; safe to use from several threads."""
+
+    def __init__(self, records: StandingRecords) -> None:
+        self._records = records
+
+    def present(self, challenge: Challenge) -> None:
+        """Nothing to publish; see that the challenge makes sense.
+
+        Raises:
+            ChallengeError: It names no issuer, or more than a record could be for.
+        """
+        _wanted(challenge)
+
+    def wait(self, challenge: Challenge, deadline: Deadline) -> None:
+        """See that the record is there.
+
+        Raises:
+            RecordNotVisibleError: It is not; says what to publish.
+        """
+        self._records.check(_wanted(challenge), deadline.sooner(PATIENCE))
+
+    def seen(self, challenge: Challenge, seconds: float) -> bool:
+        """Nobody can tell when the authority has asked; waits and returns False."""
+        del challenge
+        threading.Event().wait(seconds)
+        return False
+
+    def clean_up(self, challenge: Challenge) -> None:
+        """Leave the record where it is."""
+
+
+def _wanted(challenge: Challenge) -> persist.Wanted:
+    issuers = challenge.issuer_domain_names
+    if not 0 < len(issuers) <= persist.MOST_ISSUERS or not challenge.account_url:
+        raise ChallengeError(
+            f"the authority's dns-persist-01 challenge for {challenge.identifier} makes no sense: "
+            f"it names {len(issuers)} issuers",
+            fix="use another kind of challenge for this gateway",
+        )
+    domain = challenge.identifier.value
+    return persist.Wanted(
+        domain.removeprefix("*."),
+        issuers,
+        challenge.account_url,
+        wildcard=challenge.wildcard or domain.startswith("*."),
+    )
