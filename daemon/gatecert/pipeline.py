@@ -31,51 +31,41 @@ from gatecert.custom.acceptance import Accepted, accept
 from gatecert.custom.requests import forget_used
 from gatecert.deployment import Deployer
 from gatecert.errors import (
-    ACMEError,
     AuthorityError,
     DeploymentError,
     GatecertError,
     InterruptedOrderError,
     StorageError,
 )
+from gatecert.memory import Memory
 from gatecert.model import (
     Action,
     Due,
-    GatewayState,
     IssuedChain,
     Mode,
     Outcome,
     OutcomeKind,
     Progress,
-    Resolution,
     Stage,
 )
-from gatecert.resolve.addresses import own_addresses
+from gatecert.observation import Observer
 from gatecert.resolve.lookup import LooksUp
-from gatecert.resolve.preflight import describe_change, next_look, preflight
-from gatecert.resolve.region import excluded_region, reason
+from gatecert.resolve.region import reason
 from gatecert.schedule.due import (
     Situation,
     certificate_in_use,
-    next_attempt,
     next_due,
 )
-from gatecert.schedule.expiry import due_notice, warning
 from gatecert.store.protocol import Store
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from gatecert.certificate.upload import Upload
-    from gatecert.install.inventory import Held, Inventory
+    from gatecert.install.inventory import Held
     from gatecert.model import Target, Version
 
 logger = logging.getLogger(__name__)
-
-# A name that points here is looked up this many times less often than one that does not.
-CALM = 10
-LONGEST_FETCH = timedelta(days=1)
-STORAGE_PAUSE = timedelta(seconds=30)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,8 +90,8 @@ class Pipeline:
     Attributes:
         authorities: By their name in the configuration.
         cancelled: Set when the process has to leave; an order is then left to be resumed.
-        unsaved: State that could not be written, so that it still counts in this process.
-        held_back: Gateways for which nothing is tried before an instant, since nothing can be kept.
+        memory: What is known of the gateways.
+        observer: Looks at names, renewal information and ends.
     """
 
     store: Store
@@ -114,8 +104,22 @@ class Pipeline:
     excluded_regions: tuple[str, ...] = ("cn",)
     cancelled: threading.Event = field(default_factory=threading.Event)
     random: random.Random = field(default_factory=random.SystemRandom)
-    unsaved: dict[str, GatewayState] = field(default_factory=dict)
-    held_back: dict[str, datetime] = field(default_factory=dict)
+    memory: Memory = field(init=False)
+    observer: Observer = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.memory = Memory(
+            self.store, self.deployer, self.now, self.excluded_regions, self.random
+        )
+        self.observer = Observer(
+            memory=self.memory,
+            resolver=self.resolver,
+            authorities=self.authorities,
+            progress=self.progress,
+            now=self.now,
+            look_interval=self.look_interval,
+            cancelled=self.cancelled,
+        )
 
     # ------------------------------------------------------------------ a pass
 
@@ -133,7 +137,10 @@ class Pipeline:
             wanted = inventory.wanted(self.now())
             if inventory.live is None and wanted is not None:
                 return self._restore(target, wanted)
-            if next_due(self._situation(target, inventory), self.now()).action is Action.BOOTSTRAP:
+            if (
+                next_due(self.memory.situation(target, inventory), self.now()).action
+                is Action.BOOTSTRAP
+            ):
                 return self._bootstrap(target)
         return None
 
@@ -148,40 +155,24 @@ class Pipeline:
             with self.store.lock_gateway(target.name, "looking after it", wait=occasion.wait):
                 outcome = self._guarded(target, lambda: self._pass(target, occasion))
                 outcome = replace(outcome, seconds=round(time.monotonic() - started, 3))
-                return self._remember(target, outcome)
+                return self.memory.remember(target, outcome)
         except StorageError as error:
-            return self._remember(target, self._failure(target, error))
-
-    def situation(self, target: Target) -> Situation:
-        """Everything that decides what a gateway needs; changes nothing."""
-        return self._situation(target, self.deployer.inventory(target))
-
-    def next_wake(self, target: Target) -> tuple[datetime, Due]:
-        """When the gateway wants to be looked at again, and what is due next."""
-        now = self.now()
-        situation = self.situation(target)
-        due = next_due(situation, now)
-        instants = [due.at]
-        if situation.state.next_look is not None:
-            instants.append(situation.state.next_look)
-        if situation.state.renewal is not None and certificate_in_use(situation) is not None:
-            instants.append(situation.state.renewal.next_fetch)
-        return min(instants), due
+            return self.memory.remember(target, self.memory.failure(target, error))
 
     def _pass(self, target: Target, occasion: Occasion) -> Outcome:
-        if self._is_held_back(target):
-            return self._outcome(
+        if self.memory.is_held_back(target):
+            return self.memory.outcome(
                 target, OutcomeKind.IDLE, "the state could not be written just now"
             )
         self._settle_order(target)
-        self._refresh_renewal_info(target, occasion)
+        self.observer.refresh_renewal_info(target, at_once=occasion.look_now)
         outcome = self._do_what_is_due(target, occasion)
         if outcome is None:
-            self._watch_names(target, occasion)
-        self._warn_of_end(target)
-        region = self._excluded_region(target)
+            self.observer.watch_names(target, at_once=occasion.look_now)
+        self.observer.warn_of_end(target)
+        region = self.memory.excluded_region(target)
         if region and (outcome is None or not outcome.failed):
-            return self._outcome(target, OutcomeKind.SKIPPED, reason(region, target))
+            return self.memory.outcome(target, OutcomeKind.SKIPPED, reason(region, target))
         return outcome or self._nothing_due(target)
 
     def _do_what_is_due(self, target: Target, occasion: Occasion) -> Outcome | None:
@@ -189,7 +180,7 @@ class Pipeline:
         outcome: Outcome | None = None
         done: set[Action] = set()
         while not self.cancelled.is_set():
-            situation = self.situation(target)
+            situation = self.memory.situation(target)
             due = self._due(situation, occasion, done)
             if due.at > self.now() or due.action in done:
                 break
@@ -220,12 +211,12 @@ class Pipeline:
         try:
             return stage()
         except InterruptedOrderError as error:
-            return self._outcome(target, OutcomeKind.WAITING, error.message)
+            return self.memory.outcome(target, OutcomeKind.WAITING, error.message)
         except GatecertError as error:
-            return self._failure(target, error)
+            return self.memory.failure(target, error)
         except Exception as error:
             logger.exception("unexpected error gateway=%s", target.name)
-            return self._failure(target, GatecertError(f"unexpected error: {error!r}"))
+            return self.memory.failure(target, GatecertError(f"unexpected error: {error!r}"))
 
     def _due(self, situation: Situation, occasion: Occasion, done: set[Action]) -> Due:
         if occasion.look_now and Action.ENROL not in done:
@@ -243,21 +234,21 @@ class Pipeline:
     def _nothing_due(self, target: Target) -> Outcome:
         live = self.deployer.inventory(target).live
         if target.mode is Mode.CUSTOM and live is not None and live.summary.is_bootstrap:
-            return self._outcome(
+            return self.memory.outcome(
                 target,
                 OutcomeKind.IDLE,
                 "waits for the certificate that you bring: gatecert csr "
                 f"{target.name}, then gatecert import {target.name}",
             )
-        _, due = self.next_wake(target)
-        return self._outcome(target, OutcomeKind.IDLE, f"nothing is due: {due.reason} later")
+        _, due = self.memory.next_wake(target)
+        return self.memory.outcome(target, OutcomeKind.IDLE, f"nothing is due: {due.reason} later")
 
     # ------------------------------------------------------------------ bootstrap
 
     def _bootstrap(self, target: Target) -> Outcome:
         issued = bootstrap(target.identifiers, now=self.now())
-        self._place(target, self._keep(target, issued))
-        return self._outcome(
+        self._place(target, self.memory.keep(target, issued))
+        return self.memory.outcome(
             target, OutcomeKind.BOOTSTRAPPED, "a self-signed bootstrap certificate is in place"
         )
 
@@ -265,7 +256,7 @@ class Pipeline:
         self._place(target, wanted)
         detail = f"live led to nothing usable; version {wanted.version.id} is in place again"
         logger.warning("restored gateway=%s version=%s", target.name, wanted.version.id)
-        return self._outcome(target, OutcomeKind.BOOTSTRAPPED, detail)
+        return self.memory.outcome(target, OutcomeKind.BOOTSTRAPPED, detail)
 
     def _place(self, target: Target, held: Held) -> None:
         """Put a version in place; what the gateway makes of it is the deployment's, right after."""
@@ -278,9 +269,9 @@ class Pipeline:
 
     def _enrol(self, target: Target, situation: Situation, occasion: Occasion) -> Outcome:
         self.store.check_writable()
-        resolution = self._resolve(target)
+        resolution = self.observer.resolve(target)
         if not resolution.points_here:
-            return self._outcome(
+            return self.memory.outcome(
                 target,
                 OutcomeKind.WAITING,
                 resolution.detail,
@@ -289,7 +280,7 @@ class Pipeline:
             )
         renewing = certificate_in_use(situation) is not None
         issued = self._order(target, situation, occasion)
-        held = self._keep(target, issued)
+        held = self.memory.keep(target, issued)
         self._enrolled(target)
         for note in issued.notes:
             logger.warning("note gateway=%s %s", target.name, note)
@@ -298,20 +289,6 @@ class Pipeline:
             return deployed
         kind = OutcomeKind.RENEWED if renewing else OutcomeKind.ENROLLED
         return replace(deployed, kind=kind)
-
-    def _resolve(self, target: Target) -> Resolution:
-        self._tell(target, Stage.RESOLVE, f"looking up {target.display_name}")
-        before = self._state(target)
-        addresses = own_addresses(target.addresses)
-        resolution = preflight(target, self.resolver, addresses, now=self.now())
-        change = describe_change(before.resolution, resolution)
-        if change:
-            logger.info("names changed gateway=%s %s", target.name, change)
-        interval = self.look_interval * (CALM if resolution.points_here else 1)
-        look = next_look(resolution, interval, now=self.now())
-        self._save(target, replace(before, resolution=resolution, next_look=look))
-        self._tell(target, Stage.RESOLVE, resolution.detail)
-        return resolution
 
     def _order(self, target: Target, situation: Situation, occasion: Occasion) -> IssuedChain:
         authority = self._authority(target)
@@ -345,18 +322,9 @@ class Pipeline:
             fix="name one in the configuration below authorities",
         )
 
-    def _keep(self, target: Target, issued: IssuedChain) -> Held:
-        version = self.store.add_version(
-            target.name, issued, now=self.now(), key_group=target.install.key_group
-        )
-        held = self.deployer.inventory(target).find(version.id)
-        if held is None:
-            raise StorageError(f"{version.directory}: what was written cannot be read back")
-        return held
-
     def _settle_order(self, target: Target) -> None:
         """Bring an order to its end whose certificate reached the disk just before a crash."""
-        order = self._state(target).order
+        order = self.memory.state(target).order
         if order is None:
             return
         if any(version.order_url == order.url for version in self.store.versions(target.name)):
@@ -364,11 +332,11 @@ class Pipeline:
 
     def _enrolled(self, target: Target) -> None:
         """Forget the order and the failures before it: its certificate is on the disk."""
-        state = self._state(target)
+        state = self.memory.state(target)
         cleared = replace(
             state, failures=0, failed_at=None, next_attempt=None, order=None, renewal=None
         )
-        self._save(target, cleared)
+        self.memory.save(target, cleared)
         self._journal(target).forget()
 
     # ------------------------------------------------------------------ import
@@ -399,7 +367,7 @@ class Pipeline:
             else:
                 outcome = self._import(target, accepted)
             outcome = replace(outcome, seconds=round(time.monotonic() - started, 3))
-            return self._remember(target, outcome)
+            return self.memory.remember(target, outcome)
 
     def _import(self, target: Target, accepted: Accepted) -> Outcome:
         end = accepted.summary.not_after
@@ -411,7 +379,7 @@ class Pipeline:
         for note in accepted.issued.notes:
             self._tell(target, Stage.CHECK, f"note: {note}")
         self.store.check_writable()
-        held = self._keep(target, accepted.issued)
+        held = self.memory.keep(target, accepted.issued)
         forget_used(self.store, target.name)
         deployed = self._deploy(target, held)
         return deployed if deployed.failed else replace(deployed, kind=OutcomeKind.IMPORTED)
@@ -423,12 +391,12 @@ class Pipeline:
         said = f"this certificate was imported before, as version {version.id}"
         if wanted is None or wanted.version.id != version.id:
             newer = wanted.version.id if wanted is not None else "none"
-            return self._outcome(
+            return self.memory.outcome(
                 target, OutcomeKind.IDLE, f"{said}; version {newer} has taken its place"
             )
         deployment = self.deployer.deployment(target, inventory)
         if deployment is not None and deployment.confirmed is not None:
-            return self._outcome(target, OutcomeKind.IDLE, f"{said}; nothing was changed")
+            return self.memory.outcome(target, OutcomeKind.IDLE, f"{said}; nothing was changed")
         return self._deploy(target, wanted)
 
     # ------------------------------------------------------------------ deployment
@@ -439,170 +407,16 @@ class Pipeline:
             raise StorageError(f"gateway {target.name} has no certificate that can be used")
         deployed = self.deployer.deploy(target, held)
         if deployed.error is None:
-            return self._outcome(target, OutcomeKind.DEPLOYED, deployed.detail)
+            return self.memory.outcome(target, OutcomeKind.DEPLOYED, deployed.detail)
         if self.cancelled.is_set():
-            return self._outcome(target, OutcomeKind.WAITING, deployed.detail)
-        return self._outcome(
+            return self.memory.outcome(target, OutcomeKind.WAITING, deployed.detail)
+        return self.memory.outcome(
             target,
             OutcomeKind.ROLLED_BACK if deployed.rolled_back else OutcomeKind.FAILED,
             deployed.detail,
             code=deployed.error.code,
             fix=deployed.error.fix,
         )
-
-    # ------------------------------------------------------------------ observations
-
-    def _refresh_renewal_info(self, target: Target, occasion: Occasion) -> None:
-        """Ask the authority when to renew, if it is time to ask (RFC 9773 section 4.3)."""
-        inventory = self.deployer.inventory(target)
-        held = inventory.wanted(self.now())
-        if (
-            held is None
-            or target.mode is not Mode.AUTOMATIC
-            or not target.renewal.renewal_info
-            or not held.summary.certificate_id
-            or held.version.authority not in self.authorities
-            or excluded_region(target, self.excluded_regions)
-        ):
-            return
-        now = self.now()
-        state = self._state(target)
-        known = state.renewal
-        if (
-            known is not None
-            and known.certificate_id == held.summary.certificate_id
-            and now < known.next_fetch <= now + LONGEST_FETCH
-            and not occasion.look_now
-        ):
-            return
-        authority = self.authorities[held.version.authority]
-        renewal = authority.renewal_info(
-            held.summary, previous=known, now=self.now, cancelled=self.cancelled
-        )
-        if known is None or known.renew_at != renewal.renew_at:
-            logger.info(
-                "renewal information gateway=%s renew_at=%s next_fetch=%s explanation=%s",
-                target.name,
-                renewal.renew_at and renewal.renew_at.isoformat(timespec="seconds"),
-                renewal.next_fetch.isoformat(timespec="seconds"),
-                renewal.explanation_url or "none",
-            )
-        self._save(target, replace(state, renewal=renewal))
-
-    def _watch_names(self, target: Target, occasion: Occasion) -> None:
-        """Look the names up now and then, so that a change of address is noticed."""
-        state = self._state(target)
-        if target.mode is not Mode.AUTOMATIC or state.resolution is None:
-            return
-        if excluded_region(target, self.excluded_regions):
-            return
-        due = state.next_look is None or self.now() >= state.next_look
-        if due or occasion.look_now or state.resolution.at > self.now():
-            resolution = self._resolve(target)
-            if not resolution.points_here:
-                logger.warning("name gateway=%s %s", target.name, resolution.detail)
-
-    def _warn_of_end(self, target: Target) -> None:
-        """Say once at each threshold that an imported certificate ends."""
-        live = self.deployer.inventory(target).live
-        summary = live.summary if live is not None else None
-        now = self.now()
-        state = self._state(target)
-        notice = due_notice(target, state, summary, now)
-        if notice is None:
-            return
-        what, fix = warning(target, summary, now)
-        level = logging.WARNING if notice.days else logging.ERROR
-        logger.log(level, "certificate ends gateway=%s %s fix=%s", target.name, what, fix)
-        self._save(target, replace(state, expiry_notice=notice))
-
-    # ------------------------------------------------------------------ outcomes and state
-
-    def _outcome(
-        self, target: Target, kind: OutcomeKind, detail: str, *, code: str = "", fix: str = ""
-    ) -> Outcome:
-        return Outcome(target.name, self.now(), kind, detail, code=code, fix=fix)
-
-    def _failure(self, target: Target, error: GatecertError) -> Outcome:
-        """Count the failure and say when the next attempt comes.
-
-        A disk that cannot be written is no failure of enrolment: it is tried again soon, and
-        enrolment goes on where it was as soon as there is room.
-        """
-        now = self.now()
-        if isinstance(error, StorageError):
-            self.held_back[target.name] = now + STORAGE_PAUSE
-            return self._outcome(
-                target, OutcomeKind.FAILED, error.message, code=error.code, fix=error.fix
-            )
-        state = self._state(target)
-        failures = state.failures + 1
-        situation = self.situation(target)
-        in_use = certificate_in_use(situation)
-        at = next_attempt(
-            failures,
-            now=now,
-            random=self.random,
-            not_after=in_use.not_after if in_use is not None else None,
-            retry_after=error.retry_after if isinstance(error, ACMEError) else None,
-        )
-        self._save(target, replace(state, failures=failures, failed_at=now, next_attempt=at))
-        return self._outcome(
-            target, OutcomeKind.FAILED, error.message, code=error.code, fix=error.fix
-        )
-
-    def _is_held_back(self, target: Target) -> bool:
-        until = self.held_back.get(target.name)
-        return until is not None and self.now() < until <= self.now() + STORAGE_PAUSE
-
-    def _remember(self, target: Target, outcome: Outcome) -> Outcome:
-        wake, due = self.next_wake(target)
-        if self._is_held_back(target):
-            wake = max(wake, self.held_back[target.name])
-        outcome = replace(
-            outcome,
-            next_action=f"{due.action}: {due.reason}",
-            next_at=max(wake, due.at),
-            wake_at=wake,
-        )
-        if outcome.kind is not OutcomeKind.IDLE:
-            self._save(target, replace(self._state(target), outcome=outcome))
-        return outcome
-
-    def _situation(self, target: Target, inventory: Inventory) -> Situation:
-        wanted = inventory.wanted(self.now())
-        return Situation(
-            target=target,
-            state=self._state(target),
-            live=inventory.live.summary if inventory.live is not None else None,
-            deployment=self.deployer.deployment(target, inventory),
-            newest=wanted.summary if wanted is not None and wanted != inventory.live else None,
-            excluded_region=self._excluded_region(target),
-        )
-
-    def _excluded_region(self, target: Target) -> str:
-        """The region because of which there is no enrolment, where there would be one."""
-        if target.mode is not Mode.AUTOMATIC:
-            return ""
-        return excluded_region(target, self.excluded_regions)
-
-    def _state(self, target: Target) -> GatewayState:
-        if target.name in self.unsaved:
-            return self.unsaved[target.name]
-        try:
-            return self.store.state(target.name)
-        except StorageError as error:
-            logger.error("state not read gateway=%s error=%s", target.name, error)  # noqa: TRY400
-            return GatewayState()
-
-    def _save(self, target: Target, state: GatewayState) -> None:
-        try:
-            self.store.save_state(target.name, state)
-        except StorageError as error:
-            self.unsaved[target.name] = state
-            logger.error("state not saved gateway=%s error=%s", target.name, error)  # noqa: TRY400
-        else:
-            self.unsaved.pop(target.name, None)
 
     def _tell(self, target: Target, stage: Stage, message: str) -> None:
         self.progress(target.name, stage, message)

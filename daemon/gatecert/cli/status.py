@@ -50,7 +50,7 @@ def gateway_status(house: House, target: Target, now: datetime) -> GatewayStatus
     from gatecert.schedule.due import next_due  # noqa: PLC0415
     from gatecert.schedule.expiry import warning  # noqa: PLC0415
 
-    situation = house.pipeline.situation(target)
+    situation = house.pipeline.memory.situation(target)
     live = house.pipeline.deployer.inventory(target).live
     region = situation.excluded_region
     known = report.Known(

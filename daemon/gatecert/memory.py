@@ -1,0 +1,170 @@
+"""What is known of gateways: their state on the disk, and what could not be written there.
+
+A disk that cannot be written must not make gatecert forget within the process: what could not be
+saved still counts until it can be, and the gateway is held back for a while. An instant or an
+outcome is worth only as much as the clock at the time, so nothing here trusts one far ahead.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from gatecert.deployment import Deployer
+from gatecert.errors import ACMEError, GatecertError, StorageError
+from gatecert.model import GatewayState, Mode, Outcome, OutcomeKind
+from gatecert.resolve.region import excluded_region
+from gatecert.schedule.due import Situation, certificate_in_use, next_attempt, next_due
+from gatecert.store.protocol import Store
+
+if TYPE_CHECKING:
+    from gatecert.install.inventory import Held, Inventory
+    from gatecert.model import Due, IssuedChain, Target
+
+logger = logging.getLogger(__name__)
+
+STORAGE_PAUSE = timedelta(seconds=30)
+
+
+@dataclass(slots=True)
+class Memory:
+    """The state of every gateway, and the outcomes that go into it.
+
+    Attributes:
+        now: Reads the clock.
+        unsaved: State that could not be written, so that it still counts in this process.
+        held_back: Gateways for which nothing is tried before an instant, since nothing can be kept.
+    """
+
+    store: Store
+    deployer: Deployer
+    now: Callable[[], datetime]
+    excluded_regions: tuple[str, ...] = ("cn",)
+    random: random.Random = field(default_factory=random.SystemRandom)
+    unsaved: dict[str, GatewayState] = field(default_factory=dict)
+    held_back: dict[str, datetime] = field(default_factory=dict)
+
+    # ------------------------------------------------------------------ what is known
+
+    def state(self, target: Target) -> GatewayState:
+        """What is remembered of a gateway; nothing where that cannot be read."""
+        if target.name in self.unsaved:
+            return self.unsaved[target.name]
+        try:
+            return self.store.state(target.name)
+        except StorageError as error:
+            logger.error("state not read gateway=%s error=%s", target.name, error)  # noqa: TRY400
+            return GatewayState()
+
+    def save(self, target: Target, state: GatewayState) -> None:
+        """Remember, on the disk or, while that is impossible, in this process."""
+        try:
+            self.store.save_state(target.name, state)
+        except StorageError as error:
+            self.unsaved[target.name] = state
+            logger.error("state not saved gateway=%s error=%s", target.name, error)  # noqa: TRY400
+        else:
+            self.unsaved.pop(target.name, None)
+
+    def keep(self, target: Target, issued: IssuedChain) -> Held:
+        """Write a new version, durably, and read it back.
+
+        Raises:
+            StorageError: It cannot be written, or not be read back.
+        """
+        version = self.store.add_version(
+            target.name, issued, now=self.now(), key_group=target.install.key_group
+        )
+        held = self.deployer.inventory(target).find(version.id)
+        if held is None:
+            raise StorageError(f"{version.directory}: what was written cannot be read back")
+        return held
+
+    def situation(self, target: Target, inventory: Inventory | None = None) -> Situation:
+        """Everything that decides what a gateway needs; changes nothing."""
+        inventory = inventory or self.deployer.inventory(target)
+        wanted = inventory.wanted(self.now())
+        return Situation(
+            target=target,
+            state=self.state(target),
+            live=inventory.live.summary if inventory.live is not None else None,
+            deployment=self.deployer.deployment(target, inventory),
+            newest=wanted.summary if wanted is not None and wanted != inventory.live else None,
+            excluded_region=self.excluded_region(target),
+        )
+
+    def excluded_region(self, target: Target) -> str:
+        """The region because of which there is no enrolment, where there would be one."""
+        if target.mode is not Mode.AUTOMATIC:
+            return ""
+        return excluded_region(target, self.excluded_regions)
+
+    def next_wake(self, target: Target) -> tuple[datetime, Due]:
+        """When the gateway wants to be looked at again, and what is due next."""
+        situation = self.situation(target)
+        due = next_due(situation, self.now())
+        instants = [due.at]
+        if situation.state.next_look is not None:
+            instants.append(situation.state.next_look)
+        if situation.state.renewal is not None and certificate_in_use(situation) is not None:
+            instants.append(situation.state.renewal.next_fetch)
+        return min(instants), due
+
+    # ------------------------------------------------------------------ outcomes
+
+    def outcome(
+        self, target: Target, kind: OutcomeKind, detail: str, *, code: str = "", fix: str = ""
+    ) -> Outcome:
+        """An outcome of now."""
+        return Outcome(target.name, self.now(), kind, detail, code=code, fix=fix)
+
+    def failure(self, target: Target, error: GatecertError) -> Outcome:
+        """Count a failure and say when the next attempt comes.
+
+        A disk that cannot be written is no failure of enrolment: it is tried again soon, and
+        enrolment goes on where it was as soon as there is room.
+        """
+        now = self.now()
+        failed = self.outcome(
+            target, OutcomeKind.FAILED, error.message, code=error.code, fix=error.fix
+        )
+        if isinstance(error, StorageError):
+            self.held_back[target.name] = now + STORAGE_PAUSE
+            return failed
+        state = self.state(target)
+        in_use = certificate_in_use(self.situation(target))
+        at = next_attempt(
+            state.failures + 1,
+            now=now,
+            random=self.random,
+            not_after=in_use.not_after if in_use is not None else None,
+            retry_after=error.retry_after if isinstance(error, ACMEError) else None,
+        )
+        self.save(
+            target, replace(state, failures=state.failures + 1, failed_at=now, next_attempt=at)
+        )
+        return failed
+
+    def is_held_back(self, target: Target) -> bool:
+        """Whether nothing should be tried for now, because nothing could be kept."""
+        until = self.held_back.get(target.name)
+        return until is not None and self.now() < until <= self.now() + STORAGE_PAUSE
+
+    def remember(self, target: Target, outcome: Outcome) -> Outcome:
+        """Complete an outcome with what comes next, and keep it if it is news."""
+        wake, due = self.next_wake(target)
+        if self.is_held_back(target):
+            wake = max(wake, self.held_back[target.name])
+        outcome = replace(
+            outcome,
+            next_action=f"{due.action}: {due.reason}",
+            next_at=max(wake, due.at),
+            wake_at=wake,
+        )
+        if outcome.kind is not OutcomeKind.IDLE:
+            self.save(target, replace(self.state(target), outcome=outcome))
+        return outcome

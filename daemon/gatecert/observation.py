@@ -1,0 +1,130 @@
+"""What is looked at now and then, whether or not anything is due: names, the authority, the end.
+
+A look that finds something new says so in the log and remembers it; what follows from it is
+decided in ``schedule.due``, as always.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from gatecert.authority.protocol import Authority
+from gatecert.memory import Memory
+from gatecert.model import Mode, Progress, Resolution, Stage
+from gatecert.resolve.addresses import own_addresses
+from gatecert.resolve.lookup import LooksUp
+from gatecert.resolve.preflight import describe_change, next_look, preflight
+from gatecert.schedule.expiry import due_notice, warning
+
+if TYPE_CHECKING:
+    from gatecert.install.inventory import Held
+    from gatecert.model import RenewalInfo, Target
+
+logger = logging.getLogger(__name__)
+
+# A name that points here is looked up this many times less often than one that does not.
+CALM = 10
+LONGEST_FETCH = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Observer:
+    """Looks at what lies outside gatecert.
+
+    Attributes:
+        look_interval: How often a name that does not point here is looked up.
+        cancelled: Set when the process has to leave.
+    """
+
+    memory: Memory
+    resolver: LooksUp
+    authorities: Mapping[str, Authority]
+    progress: Progress
+    now: Callable[[], datetime]
+    look_interval: timedelta
+    cancelled: threading.Event
+
+    def resolve(self, target: Target) -> Resolution:
+        """Look up where the gateway's names point, say what has changed, and remember it."""
+        self.progress(target.name, Stage.RESOLVE, f"looking up {target.display_name}")
+        before = self.memory.state(target)
+        addresses = own_addresses(target.addresses)
+        resolution = preflight(target, self.resolver, addresses, now=self.now())
+        change = describe_change(before.resolution, resolution)
+        if change:
+            logger.info("names changed gateway=%s %s", target.name, change)
+        interval = self.look_interval * (CALM if resolution.points_here else 1)
+        look = next_look(resolution, interval, now=self.now())
+        self.memory.save(target, replace(before, resolution=resolution, next_look=look))
+        self.progress(target.name, Stage.RESOLVE, resolution.detail)
+        return resolution
+
+    def watch_names(self, target: Target, *, at_once: bool) -> None:
+        """Look the names up now and then, so that a change of address is noticed."""
+        state = self.memory.state(target)
+        if target.mode is not Mode.AUTOMATIC or state.resolution is None:
+            return
+        if self.memory.excluded_region(target):
+            return
+        due = state.next_look is None or self.now() >= state.next_look
+        if due or at_once or state.resolution.at > self.now():
+            resolution = self.resolve(target)
+            if not resolution.points_here:
+                logger.warning("name gateway=%s %s", target.name, resolution.detail)
+
+    def refresh_renewal_info(self, target: Target, *, at_once: bool) -> None:
+        """Ask the authority when to renew, if it is time to ask (RFC 9773 section 4.3)."""
+        held = self.memory.deployer.inventory(target).wanted(self.now())
+        if held is None or not self._has_renewal_info(target, held):
+            return
+        state = self.memory.state(target)
+        known = state.renewal
+        if not at_once and known is not None and self._is_fresh(known, held):
+            return
+        authority = self.authorities[held.version.authority]
+        renewal = authority.renewal_info(
+            held.summary, previous=known, now=self.now, cancelled=self.cancelled
+        )
+        if known is None or known.renew_at != renewal.renew_at:
+            logger.info(
+                "renewal information gateway=%s renew_at=%s next_fetch=%s explanation=%s",
+                target.name,
+                renewal.renew_at and renewal.renew_at.isoformat(timespec="seconds"),
+                renewal.next_fetch.isoformat(timespec="seconds"),
+                renewal.explanation_url or "none",
+            )
+        self.memory.save(target, replace(state, renewal=renewal))
+
+    def warn_of_end(self, target: Target) -> None:
+        """Say once at each threshold that an imported certificate ends."""
+        live = self.memory.deployer.inventory(target).live
+        summary = live.summary if live is not None else None
+        now = self.now()
+        state = self.memory.state(target)
+        notice = due_notice(target, state, summary, now)
+        if notice is None:
+            return
+        what, fix = warning(target, summary, now)
+        level = logging.WARNING if notice.days else logging.ERROR
+        logger.log(level, "certificate ends gateway=%s %s fix=%s", target.name, what, fix)
+        self.memory.save(target, replace(state, expiry_notice=notice))
+
+    def _has_renewal_info(self, target: Target, held: Held) -> bool:
+        return (
+            target.mode is Mode.AUTOMATIC
+            and target.renewal.renewal_info
+            and bool(held.summary.certificate_id)
+            and held.version.authority in self.authorities
+            and not self.memory.excluded_region(target)
+        )
+
+    def _is_fresh(self, known: RenewalInfo, held: Held) -> bool:
+        return (
+            known.certificate_id == held.summary.certificate_id
+            and self.now() < known.next_fetch <= self.now() + LONGEST_FETCH
+        )
