@@ -100,6 +100,23 @@ _LABELS = {
     "RSA PUBLIC KEY": Format("a public key"),
     "OCSP RESPONSE": Format("an OCSP response"),
 }
+_PKCS7_DER = Format(
+    "PKCS #7 in binary (DER)",
+    "take the certificates out: openssl pkcs7 -inform DER -in {file} -print_certs -out {new}",
+)
+_REQUEST_DER = replace(
+    _REQUEST,
+    what=f"{_REQUEST.what} in binary (DER)",
+    fix=_REQUEST.fix.replace("-in", "-inform DER -in"),
+)
+_MISLABELLED = {
+    _PKCS7_DER: Format(
+        "PKCS #7 under the label of a certificate",
+        "take the certificates out: sed s/CERTIFICATE/PKCS7/ {file}"
+        " | openssl pkcs7 -print_certs -out {new}",
+    ),
+    _REQUEST_DER: replace(_REQUEST, what=f"{_REQUEST.what} under the label of a certificate"),
+}
 _DAMAGED = Format("binary (DER), but damaged or of no kind that is known", _ASK_FOR_PEM)
 _ENCODED: tuple[tuple[Callable[[bytes], object], Format], ...] = (
     (
@@ -111,7 +128,7 @@ _ENCODED: tuple[tuple[Callable[[bytes], object], Format], ...] = (
     ),
     (
         x509.load_der_x509_csr,
-        Format(f"{_REQUEST.what} in binary (DER)", _REQUEST.fix.replace("-in", "-inform DER -in")),
+        _REQUEST_DER,
     ),
     (x509.load_der_x509_crl, Format("a revocation list (CRL) in binary (DER)")),
     (serialization.load_der_public_key, Format("a public key in binary (DER)")),
@@ -142,11 +159,7 @@ def recognize_der(der: bytes) -> Format:
     if not is_whole:
         return Format("binary (DER) and cut short", "fetch the whole file again")
     if inside.startswith(_PKCS7_SIGNED_DATA):
-        return Format(
-            "PKCS #7 in binary (DER)",
-            "take the certificates out: openssl pkcs7 -inform DER -in {file} -print_certs"
-            " -out {new}",
-        )
+        return _PKCS7_DER
     for load, known in _ENCODED:
         with suppress(*_UNREADABLE), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # the checks of the chain find what is wrong with it
@@ -204,11 +217,8 @@ def _recognize_label(text: str) -> Format | None:
     for found in _LABEL.finditer(text):
         if found[1] != "CERTIFICATE":
             return _LABELS.get(found[1], Format(f"something in PEM that is labelled {found[1]}"))
-    for label, der in blocks(text):
-        known = recognize_der(der) if label == "CERTIFICATE" and der else None
-        if known is not None and known not in {_ENCODED[0][1], _DAMAGED}:
-            return Format(f"{known.what} under the label of a certificate")
-    return None
+    known = (_MISLABELLED.get(recognize_der(der)) for _, der in blocks(text))
+    return next(filter(None, known), None)
 
 
 def _recognize_bare(text: str) -> Format:
@@ -235,5 +245,5 @@ def _inside(der: bytes) -> tuple[bytes, bool]:
     """What follows the outermost tag and length, and whether all of it is there."""
     first = der[1] if len(der) > 1 else 0
     octets = first & 0x7F if first & 0x80 else 0  # X.690 section 8.1.3
-    length = int.from_bytes(der[2 : 2 + octets], "big") if octets else first
+    length = int.from_bytes(der[2 : 2 + octets], "big") if octets else first & 0x7F
     return der[2 + octets :], len(der) >= 2 + octets + length
