@@ -139,7 +139,7 @@ class PathFinder:
         return [
             each
             for each in dict.fromkeys((*self.anchors, *self.others))
-            if self.is_self_signed(each) and any(self._issued(child, each) for child in way)
+            if any(self._issued(child, each) for child in way) and self.is_self_signed(each)
         ]
 
     def _root(self, end: Certificate) -> Certificate | None:
