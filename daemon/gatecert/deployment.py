@@ -12,15 +12,15 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING
 
-from gatecert.errors import DeploymentError, GatecertError, NotServedError
-from gatecert.install.hook import reload
+from gatecert.errors import DeploymentError, GatecertError
+from gatecert.exchange import Exchange, Piece
 from gatecert.install.inventory import Held, Inventory, take_inventory
 from gatecert.install.live import LiveDirectory
 from gatecert.install.prune import prune
-from gatecert.install.wish import wish_reload
-from gatecert.model import Deployment, Progress, Stage, Target
+from gatecert.model import Deployment, Progress, Target
 from gatecert.schedule.due import next_deployment
 from gatecert.store.protocol import Store
 from gatecert.verify.verdict import prove
@@ -130,41 +130,28 @@ class Deployer:
         private_key = self.store.private_key(held.version)
         self.live(target).install(target.install, held.version, private_key)
 
-    def _bring_up(self, target: Target, held: Held) -> str:
+    def _piece(self, target: Target, held: Held) -> Piece:
+        """A version as something that the server reads."""
         plan = target.install
-        if plan.reload:
-            self._tell(target, Stage.INSTALL, "reloading the gateway")
-            result = reload(
-                plan,
-                gateway=target.name,
-                hostname=target.hostname,
-                live=self.live(target).path,
-                version=held.version.id,
+        return Piece(
+            name=f"version {held.version.id}",
+            file="live/",
+            live_version=held.version.id,
+            put=partial(self._point, target, held),
+            prove=partial(
+                prove,
+                plan.verify,
+                target.hostname,
+                held.summary,
+                timeout=plan.verify_timeout,
+                now=self.now,
                 cancelled=self.cancelled,
-            )
-            logger.info("reloaded gateway=%s seconds=%.3f", target.name, result.seconds)
-        else:
-            wish_reload(self.store.gateway_directory(target.name), held.version.id)
-        if not plan.verify:
-            return "is installed, not proven: install.verify names no listener"
-        verdict = prove(
-            plan.verify,
-            target.hostname,
-            held.summary,
-            timeout=plan.verify_timeout,
-            now=self.now,
-            cancelled=self.cancelled,
+            ),
         )
-        if not verdict.served:
-            fix = (
-                "see that install.reload makes the gateway read live/ again"
-                if plan.reload
-                else "set install.reload, or let systemd reload it: see "
-                f"journalctl -u gatecert-reload@{target.name}"
-            )
-            raise NotServedError(verdict.detail, fix=fix)
-        self._tell(target, Stage.VERIFY, verdict.detail)
-        return "is served"
+
+    def _bring_up(self, target: Target, held: Held) -> str:
+        directory = self.store.gateway_directory(target.name)
+        return self._exchange.bring_up(target, directory, self._piece(target, held))
 
     def _confirm(self, target: Target, held: Held, detail: str) -> Deployed:
         self.live(target).save_deployment(Deployment(held.version.id, confirmed=self.now()))
@@ -177,13 +164,11 @@ class Deployer:
         self._postpone(target, held, error)
         if previous is None or previous == held or previous.summary.not_after <= self.now():
             return Deployed(held, error.message, error)
-        self._tell(target, Stage.INSTALL, f"rolling back to version {previous.version.id}")
-        self._point(target, previous)
-        try:
-            self._bring_up(target, previous)
-            ending = "rolled back, the previous certificate is served again"
-        except DeploymentError as second:
-            ending = f"rolled back, but that is not proven either: {second.message}"
+        directory = self.store.gateway_directory(target.name)
+        second = self._exchange.put_back(target, directory, self._piece(target, previous))
+        ending = "rolled back, the previous certificate is served again"
+        if second is not None:
+            ending = f"rolled back, but that is not proven either: {second}"
         return Deployed(held, f"{error.message}; {ending}", error, rolled_back=True)
 
     def _postpone(self, target: Target, held: Held, error: DeploymentError) -> None:
@@ -195,5 +180,6 @@ class Deployer:
             Deployment(held.version.id, failures=failures, next_attempt=at, error=error.message)
         )
 
-    def _tell(self, target: Target, stage: Stage, message: str) -> None:
-        self.progress(target.name, stage, message)
+    @property
+    def _exchange(self) -> Exchange:
+        return Exchange(self.progress, self.cancelled)
