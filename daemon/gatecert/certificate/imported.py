@@ -84,13 +84,12 @@ def _find_path(
 ) -> tuple[Path, Certificate]:
     """The way to a self-signed root that was handed in, and that root."""
     finder = PathFinder(leaf, others, (), name, clock)
-    end = finder.dead_end()
-    if end is not None:
-        raise _missing_issuer(end, others)
-    anchors = [each for each in others if finder.is_self_signed(each)]
-    finder = PathFinder(leaf, others, anchors, name, clock)
     try:
-        path = finder.find(trust_required=True)
+        end = finder.dead_end()
+        if end is not None:
+            raise _missing_issuer(end, others)
+        anchors = [each for each in others if finder.is_self_signed(each)]
+        path = PathFinder(leaf, others, anchors, name, clock).find(trust_required=True)
     except CertificateError as error:
         raise CertificateError(f"{FAILED}: {error.message}", fix=error.fix) from error
     return path, path.root or finder.roots(path.certificates)[0]
@@ -100,7 +99,7 @@ def _missing_issuer(end: Certificate, others: Iterable[Certificate]) -> Certific
     """Which certificate would have continued the chain."""
     wanted = key_identifier(end, of_issuer=True)
     message = (
-        f"{FAILED}: the certificate of '{name_text(end.issuer)}' (key identifier {wanted}), which"
+        f"the certificate of '{name_text(end.issuer)}' (key identifier {wanted}), which"
         f" issued {label(end)}, is missing"
     )
     namesakes = [each for each in others if each.subject == end.issuer]
