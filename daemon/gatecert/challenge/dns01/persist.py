@@ -7,14 +7,13 @@
 
 - The text is an ``issue-value`` (RFC 8659 section 4.2): a domain name, then ``tag=value``
   parameters behind semicolons, white space around each of them. A parameter that is empty (a
-  semicolon at the end) or comes twice makes the text malformed, and an authority that finds its own
-  name in a malformed record refuses, even with a good one beside it.
+  semicolon at the end) or comes twice makes the text malformed.
 - The issuer is exactly one of the names that the authority gives in the challenge
   (``issuer-domain-names``; before there is a challenge, ``caaIdentities`` of its directory):
   lower-case A-labels without a final dot.
 - ``accounturi`` is exactly the account URL. Tags, and the value of ``policy``, may have any case.
 - A wildcard needs ``policy=wildcard``. After ``persistUntil`` the record is no good any more.
-- Parameters with other tags are ignored, and so are the records of other issuers.
+- Parameters with other tags are ignored, and so are other records beside a good one.
 """
 
 from __future__ import annotations
@@ -132,22 +131,17 @@ def fault(texts: Iterable[str], wanted: Wanted, *, now: datetime) -> str:
         if _issuer_of(text) not in wanted.issuers:
             continue
         complaint = _complaint(text, wanted, now)
-        faults.append(complaint and f"the record {clean(text, 300)!r} {complaint}")
-    # A malformed record of this issuer spoils a good one beside it.
-    malformed = [each for each in faults if MALFORMED in each]
-    if not malformed and "" in faults:
-        return ""
-    return (malformed or faults or [f"there is no record for {' or '.join(wanted.issuers)}"])[0]
-
-
-MALFORMED: Final = "is malformed"
+        if not complaint:
+            return ""
+        faults.append(f'the record "{clean(text, 300)}" {complaint}')
+    return faults[0] if faults else f"there is no record for {' or '.join(wanted.issuers)}"
 
 
 def _complaint(text: str, wanted: Wanted, now: datetime) -> str:
     try:
         parameters = _parameters(text)
     except ValueError as error:
-        return f"{MALFORMED}: {error}"
+        return f"is malformed: {error}"
     account = parameters.get("accounturi", "")
     if account != wanted.account_url:
         return f"is for another account than {clean(wanted.account_url)}"
@@ -161,7 +155,7 @@ def _expiry(parameters: Mapping[str, str], now: datetime) -> str:
     if until is None:
         return ""
     if not re.fullmatch(r"[0-9]{1,12}", until):
-        return f"{MALFORMED}: persistUntil is no number of seconds since 1970"
+        return "is malformed: persistUntil is no number of seconds since 1970"
     if now.timestamp() > int(until):
         return f"has ended at {datetime.fromtimestamp(int(until), UTC):%Y-%m-%dT%H:%M:%SZ}"
     return ""

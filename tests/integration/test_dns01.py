@@ -1,0 +1,281 @@
+"""Records at a real BIND: published, seen at every nameserver, withdrawn; and every refusal."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import yaml
+
+from gatecert.challenge.dns01.build import dns_solvers
+from gatecert.challenge.solver import Challenge, Solver, Tidies
+from gatecert.config.schema import ChallengeSettings, ResolverSettings
+from gatecert.deadline import Deadline
+from gatecert.errors import GatecertError, RecordNotVisibleError, RecordRefusedError
+from gatecert.model import Identifier, IdentifierType
+from gatecert.store.files import FileStore
+from harness.named import Named, TsigKey, Zone
+from harness.ports import free_port
+
+if TYPE_CHECKING:
+    from contextlib import ExitStack
+    from pathlib import Path
+
+NAME = "_acme-challenge.vpn.example.com"
+ALGORITHMS = ["hmac-sha256", "hmac-sha384", "hmac-sha512"]
+
+
+def challenge(name: str = "vpn.example.com", token: str = "token") -> Challenge:  # noqa: S107
+    return Challenge("dns-01", Identifier(IdentifierType.DNS, name), token, f"{token}.thumbprint")
+
+
+def settings(directory: Path, server: str, key: TsigKey, **more: object) -> dict[str, Any]:
+    """The configuration below ``challenges.dns-01``."""
+    secret_file = key.write_secret(directory / f"{key.name}.secret")
+    tsig = {"name": key.name, "algorithm": key.algorithm, "secret_file": str(secret_file)}
+    return {
+        "provider": "rfc2136",
+        "server": server,
+        "tsig": tsig,
+        "ttl": "1s",
+        "authoritative": [server],
+        "propagation_timeout": "5s",
+        **more,
+    }
+
+
+def solver(directory: Path, nameserver: Named, dns_01: dict[str, Any]) -> Solver:
+    return dns_solvers(
+        ChallengeSettings.model_validate({"dns-01": dns_01}),
+        ResolverSettings.model_validate({"nameservers": [nameserver.address]}),
+        FileStore(directory / "state"),
+        lambda: datetime.now(UTC),
+    )["dns-01"]
+
+
+def journal(directory: Path) -> list[str]:
+    return [published.record.name for published in FileStore(directory / "state").records()]
+
+
+@pytest.fixture
+def key() -> TsigKey:
+    return TsigKey()
+
+
+@pytest.fixture
+def named(servers: ExitStack, tmp_path: Path, key: TsigKey) -> Named:
+    return servers.enter_context(
+        Named(tmp_path / "named", zones=[Zone("example.com")], keys=[key], ipv6=True)
+    )
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_a_record_comes_and_goes(servers: ExitStack, tmp_path: Path, algorithm: str) -> None:
+    key = TsigKey(algorithm=algorithm)
+    named = servers.enter_context(
+        Named(tmp_path / "named", zones=[Zone("example.com")], keys=[key])
+    )
+    answers = solver(tmp_path, named, settings(tmp_path, named.address, key))
+
+    answers.present(challenge())
+    answers.wait(challenge(), Deadline.after(5))
+
+    assert len(named.texts(NAME)) == 1
+    assert journal(tmp_path) == [NAME]
+    answers.clean_up(challenge())
+    assert named.texts(NAME) == []
+    assert journal(tmp_path) == []
+
+
+def test_updates_go_over_ipv6(named: Named, tmp_path: Path, key: TsigKey) -> None:
+    answers = solver(tmp_path, named, settings(tmp_path, f"[::1]:{named.port}", key))
+
+    answers.present(challenge())
+    answers.wait(challenge(), Deadline.after(5))
+
+    assert len(named.texts(NAME)) == 1
+
+
+def test_values_stand_side_by_side_and_each_goes_alone(
+    named: Named, tmp_path: Path, key: TsigKey
+) -> None:
+    answers = solver(tmp_path, named, settings(tmp_path, named.address, key))
+    apex, wildcard = challenge("example.com", "one"), challenge("*.example.com", "two")
+    both = "_acme-challenge.example.com"
+
+    for each in (apex, wildcard):
+        answers.present(each)
+    for each in (apex, wildcard):
+        answers.wait(each, Deadline.after(5))
+
+    assert len(named.texts(both)) == 2
+    answers.clean_up(apex)
+    assert len(named.texts(both)) == 1
+    answers.clean_up(wildcard)
+    assert named.texts(both) == []
+
+
+def test_an_alias_is_followed_into_the_zone_that_may_be_changed(
+    servers: ExitStack, tmp_path: Path, key: TsigKey
+) -> None:
+    zones = [
+        Zone(
+            "example.com",
+            records=("_acme-challenge.vpn IN CNAME vpn.challenges.example.net.",),
+            keys=(),
+        ),
+        Zone("challenges.example.net"),
+    ]
+    named = servers.enter_context(Named(tmp_path / "named", zones=zones, keys=[key]))
+    answers = solver(tmp_path, named, settings(tmp_path, named.address, key))
+
+    answers.present(challenge())
+    answers.wait(challenge(), Deadline.after(5))
+
+    assert len(named.texts("vpn.challenges.example.net")) == 1
+    answers.clean_up(challenge())
+    assert named.texts("vpn.challenges.example.net") == []
+
+
+def secondary(servers: ExitStack, directory: Path, primary: Named, refresh: int) -> Named:
+    zone = Zone("example.com", primary=primary.address, refresh=refresh)
+    return servers.enter_context(Named(directory / "secondary", zones=[zone]))
+
+
+def test_a_secondary_that_lags_is_waited_for(
+    servers: ExitStack, named: Named, tmp_path: Path, key: TsigKey
+) -> None:
+    behind = secondary(servers, tmp_path, named, refresh=1)
+    both = [named.address, behind.address]
+    answers = solver(tmp_path, named, settings(tmp_path, named.address, key, authoritative=both))
+
+    answers.present(challenge())
+    assert behind.texts(NAME) == []
+    answers.wait(challenge(), Deadline.after(10))
+
+    assert behind.texts(NAME) == named.texts(NAME) != []
+
+
+def test_a_secondary_that_never_follows_is_named(
+    servers: ExitStack, named: Named, tmp_path: Path, key: TsigKey
+) -> None:
+    behind = secondary(servers, tmp_path, named, refresh=3600)
+    both = [named.address, behind.address]
+    dns_01 = settings(tmp_path, named.address, key, authoritative=both, propagation_timeout="300ms")
+    answers = solver(tmp_path, named, dns_01)
+
+    answers.present(challenge())
+    with pytest.raises(RecordNotVisibleError) as caught:
+        answers.wait(challenge(), Deadline.after(10))
+
+    assert f"{behind.address} does not have it" in caught.value.message
+    assert named.address not in caught.value.message
+    assert "challenges.dns-01.propagation_timeout" in caught.value.fix
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said", "setting"),
+    [
+        (TsigKey(name="stranger"), "BADKEY", "challenges.dns-01.tsig.name"),
+        (TsigKey(algorithm="hmac-sha512"), "BADKEY", "challenges.dns-01.tsig.algorithm"),
+        (TsigKey(), "BADSIG", "challenges.dns-01.tsig.secret_file"),
+        (TsigKey(name="powerless"), "REFUSED", "update-policy { grant powerless"),
+    ],
+)
+def test_a_key_that_will_not_do_is_one_clear_line(
+    servers: ExitStack, tmp_path: Path, wrong: TsigKey, said: str, setting: str
+) -> None:
+    known = [TsigKey(), *([wrong] if wrong.name == "powerless" else [])]
+    named = servers.enter_context(
+        Named(tmp_path / "named", zones=[Zone("example.com")], keys=known)
+    )
+    answers = solver(tmp_path, named, settings(tmp_path, named.address, wrong))
+
+    with pytest.raises(RecordRefusedError) as caught:
+        answers.present(challenge())
+
+    assert said in caught.value.message
+    assert setting in caught.value.fix
+    assert "\n" not in str(caught.value)
+    assert wrong.secret not in str(caught.value)
+    assert named.texts(NAME) == []
+    assert journal(tmp_path) == []
+
+
+def test_a_zone_that_the_server_does_not_have_is_one_clear_line(
+    servers: ExitStack, named: Named, tmp_path: Path, key: TsigKey
+) -> None:
+    elsewhere = servers.enter_context(
+        Named(tmp_path / "elsewhere", zones=[Zone("example.org")], keys=[key])
+    )
+    answers = solver(tmp_path, named, settings(tmp_path, elsewhere.address, key))
+
+    with pytest.raises(RecordRefusedError, match="is not the primary nameserver of the zone") as it:
+        answers.present(challenge())
+
+    assert "challenges.dns-01.server" in it.value.fix
+
+
+def test_a_server_that_is_not_there_is_one_clear_line_and_the_record_is_withdrawn_later(
+    named: Named, tmp_path: Path, key: TsigKey
+) -> None:
+    absent = solver(tmp_path, named, settings(tmp_path, f"127.0.0.1:{free_port()}", key))
+
+    with pytest.raises(GatecertError, match="connection refused") as caught:
+        absent.present(challenge())
+
+    assert "challenges.dns-01.server" in caught.value.fix
+    assert journal(tmp_path) == [NAME]
+    present = solver(tmp_path, named, settings(tmp_path, named.address, key))
+    assert isinstance(present, Tidies)
+    present.tidy()
+    assert journal(tmp_path) == []
+
+
+CRASH = """
+import os, sys
+from datetime import UTC, datetime
+from pathlib import Path
+import yaml
+from gatecert.challenge.dns01.build import dns_solvers
+from gatecert.challenge.solver import Challenge
+from gatecert.config.schema import ChallengeSettings, ResolverSettings
+from gatecert.model import Identifier, IdentifierType
+from gatecert.store.files import FileStore
+state, nameserver, dns_01 = yaml.safe_load(sys.stdin)
+solver = dns_solvers(
+    ChallengeSettings.model_validate({"dns-01": dns_01}),
+    ResolverSettings.model_validate({"nameservers": [nameserver]}),
+    FileStore(Path(state)),
+    lambda: datetime.now(UTC),
+)["dns-01"]
+name = Identifier(IdentifierType.DNS, "vpn.example.com")
+solver.present(Challenge("dns-01", name, "token", "token.crashed"))
+os._exit(9)
+"""
+
+
+def test_what_a_crash_leaves_is_withdrawn_and_what_others_work_with_stays(
+    named: Named, tmp_path: Path, key: TsigKey
+) -> None:
+    dns_01 = settings(tmp_path, named.address, key)
+    crashed = subprocess.run(
+        [sys.executable, "-c", CRASH],
+        input=yaml.safe_dump([str(tmp_path / "state"), named.address, dns_01]),
+        text=True,
+        check=False,
+    )
+    answers = solver(tmp_path, named, dns_01)
+    answers.present(challenge())
+
+    assert crashed.returncode == 9
+    assert len(named.texts(NAME)) == 2
+    assert isinstance(answers, Tidies)
+    answers.tidy()
+    assert len(named.texts(NAME)) == 1
+    answers.wait(challenge(), Deadline.after(5))
+    answers.clean_up(challenge())
+    assert named.texts(NAME) == []
