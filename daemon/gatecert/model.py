@@ -161,6 +161,32 @@ class Member:
 
 
 @dataclass(frozen=True, slots=True)
+class ClientAuthentication:
+    """What is known of the certificates that a gateway demands of its users.
+
+    Attributes:
+        crl_files: Revocation lists of the users' authorities, PEM.
+        known_users: Directory of user certificates, None where there is none.
+    """
+
+    crl_files: tuple[Path, ...] = ()
+    known_users: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ClientProfile:
+    """How a gateway stands in its users' clients.
+
+    Attributes:
+        display_name: What users choose it by; empty means the gateway's name.
+        port: The port that clients connect to.
+    """
+
+    display_name: str = ""
+    port: int = 443
+
+
+@dataclass(frozen=True, slots=True)
 class Target:
     """One gateway, as the pipeline sees it.
 
@@ -175,6 +201,7 @@ class Target:
         subject: Further attributes of a request's subject (``O``, ``OU``, ``L``, ``ST``, ``C``).
         members: The hosts of a pair that shares the hostname; empty for a single host.
         member: Which of them this host is, empty where the configuration leaves it open.
+        client_authentication: None where no certificate is demanded of users.
     """
 
     name: str
@@ -191,6 +218,8 @@ class Target:
     subject: tuple[tuple[str, str], ...] = ()
     members: tuple[Member, ...] = ()
     member: str = ""
+    client_authentication: ClientAuthentication | None = None
+    profile: ClientProfile = ClientProfile()
 
     @property
     def hostname(self) -> str:
@@ -637,6 +666,7 @@ class GatewayState:
         renewal: What the authority last suggested.
         outcome: How the last pass that did something ended.
         expiry_notice: The last warning of an imported certificate's end, so that none comes twice.
+        authority_notices: The same for each authority of the users' certificates.
     """
 
     failures: int = 0
@@ -648,6 +678,7 @@ class GatewayState:
     renewal: RenewalInfo | None = None
     outcome: Outcome | None = None
     expiry_notice: ExpiryNotice | None = None
+    authority_notices: tuple[ExpiryNotice, ...] = ()
 
 
 # --------------------------------------------------------------------------- told meanwhile

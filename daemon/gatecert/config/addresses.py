@@ -8,12 +8,21 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from typing import Annotated
+from typing import Annotated, Final
 
-from pydantic import PlainValidator
+from pydantic import PlainValidator, WithJsonSchema
 
-from gatecert.config.values import AsText, BadValueError, shown, text, written_as
+from gatecert.config.values import (
+    AsText,
+    BadValueError,
+    shown,
+    text,
+    whole_number,
+    written_as,
+)
 from gatecert.model import Endpoint
+
+LAST_PORT: Final = 65535  # 16 bits
 
 
 def address(value: object) -> str:
@@ -42,7 +51,7 @@ def endpoint(value: object, *, port: int | None = None, numeric: bool = False) -
     number = int(written) if re.fullmatch(r"[0-9]{1,5}", written) else 0
     if not written and port is not None:
         number = port
-    if not host or not 0 < number < 65536:  # noqa: PLR2004 - 16 bits
+    if not host or not 0 < number <= LAST_PORT:
         missing = "has no port" if host and not written else "is not a host and a port"
         raise BadValueError(f"{shown(value)} {missing}; write it like {example}")
     try:
@@ -88,3 +97,18 @@ Listener = Annotated[Endpoint, PlainValidator(_listener), AsText, written_as("ad
 Nameserver = Annotated[Endpoint, PlainValidator(_nameserver), AsText, written_as("address:port")]
 DnsServer = Annotated[Endpoint, PlainValidator(_dns_server), AsText, written_as("host:port")]
 TlsServer = Annotated[Endpoint, PlainValidator(_tls_server), AsText, written_as("host:port")]
+
+
+def port_number(value: object) -> int:
+    """A TCP port."""
+    number = whole_number(value)
+    if not 1 <= number <= LAST_PORT:
+        raise BadValueError(f"{shown(value)} is not a port; write 1 to {LAST_PORT}")
+    return number
+
+
+Port = Annotated[
+    int,
+    PlainValidator(port_number),
+    WithJsonSchema({"type": "integer", "title": "port", "minimum": 1, "maximum": LAST_PORT}),
+]

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from gatecert.config.names import for_people
 from gatecert.config.schema import ChallengeKind
 from gatecert.model import (
+    ClientAuthentication,
+    ClientProfile,
     FileCopy,
     Identifier,
     IdentifierType,
@@ -55,6 +57,8 @@ def target(gateway: GatewaySettings, configuration: Configuration) -> Target:
             Member(name, settings.common_name) for name, settings in gateway.members.items()
         ),
         member=gateway.member or "",
+        client_authentication=_client_authentication(gateway),
+        profile=ClientProfile(gateway.profile.display_name or "", gateway.profile.port),
     )
 
 
@@ -98,6 +102,13 @@ def set_up(settings: ChallengeSettings) -> list[ChallengeKind]:
         ChallengeKind.DNS_PERSIST_01: settings.dns_persist_01,
     }
     return [kind for kind in ChallengeKind if settings_of[kind] is not None]
+
+
+def _client_authentication(gateway: GatewaySettings) -> ClientAuthentication | None:
+    settings = gateway.client_authentication
+    if settings is None:
+        return None
+    return ClientAuthentication(settings.crl_files, settings.known_users)
 
 
 def _install_plan(install: InstallSettings) -> InstallPlan:

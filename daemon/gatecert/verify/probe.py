@@ -8,6 +8,7 @@ trusted one, and every key type and cipher is offered.
 - A server that demands a certificate from its users is no obstacle. In TLS 1.3 the handshake is
   over for the client before the server objects (RFC 8446 section 4.4.2.4); in TLS 1.2 the server
   objects after it has signed its key exchange (RFC 5246 section 7.4.3), which proves it as well.
+  The authorities that it names (RFC 8446 section 4.2.4) are part of what it shows.
 - Name lookup, connecting and handshake share one deadline, and the bytes taken are capped, so a
   listener that is silent, drips or talks without end costs no more than that.
 
@@ -42,6 +43,29 @@ CIPHERS: Final = b"ALL:!aNULL:@SECLEVEL=0"
 # The client waits in this state only after the server's key exchange signature was verified.
 PROVEN_STATE: Final = b"SSLv3/TLS write finished"
 
+# The client is in this state only after the server has asked it for a certificate.
+ASKED_STATE: Final = b"SSLv3/TLS read server certificate request"
+
+
+class _Heard:
+    """What OpenSSL tells in the course of a handshake.
+
+    Attributes:
+        alerts: Those that the server sent.
+        asked: Whether the server asked for a certificate.
+    """
+
+    def __init__(self) -> None:
+        self.alerts: list[int] = []
+        self.asked = False
+
+    def __call__(self, tls: SSL.Connection, where: int, value: int) -> None:
+        """Note what happens (SSL_CTX_set_info_callback(3))."""
+        if where & SSL.SSL_CB_READ_ALERT == SSL.SSL_CB_READ_ALERT:
+            self.alerts.append(value)
+        elif tls.get_state_string() == ASKED_STATE:
+            self.asked = True
+
 
 def probe(endpoint: Endpoint, server_name: str, *, timeout: float) -> ServedChain | ProbeFailure:
     """Shake hands with a listener and tell what it serves.
@@ -54,9 +78,10 @@ def probe(endpoint: Endpoint, server_name: str, *, timeout: float) -> ServedChai
     deadline = Deadline.after(timeout)
     try:
         with connect(endpoint, deadline) as stream:
-            tls = _shake_hands(stream, server_name, deadline)
+            heard = _Heard()
+            tls = _shake_hands(stream, server_name, deadline, heard)
             _say_goodbye(stream, tls, deadline)
-        return _read(endpoint, tls)
+        return _read(endpoint, tls, asked=heard.asked)
     except TimeoutError:
         detail = f"accepts connections but finished no TLS handshake within {timeout:.3g} s"
         return ProbeFailure(endpoint, FailureKind.TIMEOUT, detail)
@@ -70,13 +95,14 @@ def probe(endpoint: Endpoint, server_name: str, *, timeout: float) -> ServedChai
 # --------------------------------------------------------------------------- the handshake
 
 
-def _shake_hands(stream: socket.socket, server_name: str, deadline: Deadline) -> SSL.Connection:
+def _shake_hands(
+    stream: socket.socket, server_name: str, deadline: Deadline, heard: _Heard
+) -> SSL.Connection:
     """Shake hands as far as it takes to prove what is served.
 
     OpenSSL works on memory, so that every byte that comes and goes is counted and timed here.
     """
-    alerts: list[int] = []
-    tls = _client(server_name, alerts)
+    tls = _client(server_name, heard)
     waited_in = b""
     taken = 0
     while True:
@@ -85,9 +111,9 @@ def _shake_hands(stream: socket.socket, server_name: str, deadline: Deadline) ->
         except SSL.WantReadError:
             waited_in = tls.get_state_string()
         except SSL.Error as error:
-            if waited_in == PROVEN_STATE and alerts:
+            if waited_in == PROVEN_STATE and heard.alerts:
                 return tls
-            raise _handshake_failure(error, tls, alerts) from error
+            raise _handshake_failure(error, tls, heard.alerts) from error
         else:
             return tls
         _send(stream, tls, deadline)
@@ -97,18 +123,13 @@ def _shake_hands(stream: socket.socket, server_name: str, deadline: Deadline) ->
             raise ProbeError(FailureKind.HANDSHAKE, detail)
 
 
-def _client(server_name: str, alerts: list[int]) -> SSL.Connection:
-    """A TLS client that takes whatever it is offered, from TLS 1.2 on, and notes the alerts."""
-
-    def note(_: SSL.Connection, where: int, value: int) -> None:
-        if where & SSL.SSL_CB_READ_ALERT == SSL.SSL_CB_READ_ALERT:
-            alerts.append(value)
-
+def _client(server_name: str, heard: _Heard) -> SSL.Connection:
+    """A TLS client that takes whatever it is offered, from TLS 1.2 on, and notes what it hears."""
     context = SSL.Context(SSL.TLS_CLIENT_METHOD)
     context.set_min_proto_version(SSL.TLS1_2_VERSION)
     context.set_cipher_list(CIPHERS)
     context.set_options(SSL.OP_LEGACY_SERVER_CONNECT)
-    context.set_info_callback(note)
+    context.set_info_callback(heard)
     tls = SSL.Connection(context, None)
     tls.set_connect_state()
     try:
@@ -187,13 +208,14 @@ def _handshake_failure(error: SSL.Error, tls: SSL.Connection, alerts: list[int])
     return ProbeError(FailureKind.HANDSHAKE, f"failed the TLS handshake ({reason})")
 
 
-def _read(endpoint: Endpoint, tls: SSL.Connection) -> ServedChain:
+def _read(endpoint: Endpoint, tls: SSL.Connection, *, asked: bool = False) -> ServedChain:
     """What the listener sent, even if no client could make sense of it."""
     try:
         certificates = tls.get_peer_cert_chain(as_cryptography=True)
         if not certificates:
             raise ProbeError(FailureKind.HANDSHAKE, "serves no certificate")
-        return describe(endpoint, certificates)
+        names = tls.get_client_ca_list(as_cryptography=True) if asked else None
+        return describe(endpoint, certificates, names)
     except (ValueError, InvalidVersion) as error:
         detail = f"serves a certificate that cannot be read ({clean(str(error))})"
         raise ProbeError(FailureKind.HANDSHAKE, detail) from error

@@ -16,9 +16,9 @@ from gatecert.errors import clean
 from gatecert.model import Endpoint
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
-    from cryptography.x509 import Certificate
+    from cryptography.x509 import Certificate, Name
 
 
 class FailureKind(StrEnum):
@@ -44,6 +44,8 @@ class ServedChain:
         issuer: The leaf's, RFC 4514 text, cleaned.
         not_after: When the leaf ends.
         ends_in_root: Whether the last certificate sent names itself as its issuer.
+        asked: The authorities from which the listener wants its users' certificates, RFC 4514
+            text; empty for any, None where it wants no certificate of its users.
     """
 
     endpoint: Endpoint
@@ -53,6 +55,7 @@ class ServedChain:
     issuer: str
     not_after: datetime
     ends_in_root: bool
+    asked: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +71,16 @@ class ProbeFailure:
     detail: str
 
 
-def describe(endpoint: Endpoint, certificates: Sequence[Certificate]) -> ServedChain:
-    """Keep of served certificates, the leaf first, what comparison and operator need."""
+def describe(
+    endpoint: Endpoint, certificates: Sequence[Certificate], asked: Iterable[Name] | None = None
+) -> ServedChain:
+    """Keep of a handshake what comparison and operator need.
+
+    Args:
+        endpoint: Which listener it was.
+        certificates: What it served, the leaf first.
+        asked: The authorities that it named when it asked for a certificate; None if it did not.
+    """
     leaf, *others = certificates
     last = certificates[-1]
     return ServedChain(
@@ -80,4 +91,5 @@ def describe(endpoint: Endpoint, certificates: Sequence[Certificate]) -> ServedC
         issuer=clean(leaf.issuer.rfc4514_string()),
         not_after=leaf.not_valid_after_utc,
         ends_in_root=last.subject == last.issuer,
+        asked=None if asked is None else tuple(name.rfc4514_string() for name in asked),
     )

@@ -15,7 +15,7 @@ import logging
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from functools import partial
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Final, TypeAlias, TypeVar
 
 from gatecert.deadline import Deadline
 from gatecert.model import Probe, Verdict
@@ -38,6 +38,7 @@ MOST_AT_ONCE: Final = 16  # listeners asked in parallel
 SHOWN_DIGITS: Final = 12  # of a fingerprint
 
 Answer = TypeVar("Answer")
+Judge: TypeAlias = "Callable[[ServedChain | ProbeFailure], Probe]"
 
 
 def prove(  # noqa: PLR0913 - each says another thing about the proof
@@ -61,10 +62,42 @@ def prove(  # noqa: PLR0913 - each says another thing about the proof
         one_handshake: How long one handshake may take.
         cancelled: Set when gatecert is leaving; the last answers then have to do.
     """
+    return prove_by(
+        partial(judge, summary=summary),
+        endpoints,
+        server_name,
+        timeout=timeout,
+        now=now,
+        one_handshake=one_handshake,
+        cancelled=cancelled,
+    )
+
+
+def prove_by(  # noqa: PLR0913 - each says another thing about the proof
+    verdict_on: Judge,
+    endpoints: Sequence[Endpoint],
+    server_name: str,
+    *,
+    timeout: timedelta,
+    now: Callable[[], datetime],
+    one_handshake: timedelta = ONE_HANDSHAKE,
+    cancelled: Event | None = None,
+) -> Verdict:
+    """Ask every listener until its answer is the one that is wanted, or the time is up.
+
+    Args:
+        verdict_on: Says whether an answer is; for the others see ``prove``.
+        endpoints: The listeners.
+        server_name: The gateway's name.
+        timeout: How long the listeners may take.
+        now: Reads the clock.
+        one_handshake: How long one handshake may take.
+        cancelled: Set when gatecert is leaving.
+    """
     wait = partial(
-        _wait_until_served,
+        _wait_until_wanted,
+        verdict_on,
         server_name=server_name,
-        summary=summary,
         deadline=Deadline.after(timeout.total_seconds(), cancelled),
         one_handshake=one_handshake.total_seconds(),
     )
@@ -97,15 +130,15 @@ def judge(answer: ServedChain | ProbeFailure, summary: CertificateSummary) -> Pr
     return Probe(endpoint, answer.fingerprint, matches=True, detail=detail)
 
 
-def _wait_until_served(
+def _wait_until_wanted(
+    verdict_on: Judge,
     endpoint: Endpoint,
     server_name: str,
-    summary: CertificateSummary,
     deadline: Deadline,
     one_handshake: float,
 ) -> Probe:
     """Ask one listener until it matches or the time is up, and keep its last telling answer."""
-    result = judge(probe(endpoint, server_name, timeout=one_handshake), summary)
+    result = verdict_on(probe(endpoint, server_name, timeout=one_handshake))
     pause, asked = FIRST_PAUSE, 1
     while not result.matches and not deadline.passed:
         deadline.wait(pause)
@@ -113,7 +146,7 @@ def _wait_until_served(
         patience = deadline.within(one_handshake)
         if patience <= 0.0:
             break
-        latest = judge(probe(endpoint, server_name, timeout=patience), summary)
+        latest = verdict_on(probe(endpoint, server_name, timeout=patience))
         asked += 1
         # A handshake that the end of the time cut short tells less than the one before it.
         if latest.fingerprint or patience >= one_handshake:

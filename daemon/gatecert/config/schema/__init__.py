@@ -29,6 +29,7 @@ from gatecert.config.schema.gateway import (
     InstallSettings,
     KeySettings,
     MemberSettings,
+    ProfileSettings,
     RenewalSettings,
     SubjectSettings,
 )
@@ -49,6 +50,7 @@ __all__ = [
     "KeySettings",
     "MacAlgorithm",
     "MemberSettings",
+    "ProfileSettings",
     "RenewalSettings",
     "ResolverSettings",
     "Settings",

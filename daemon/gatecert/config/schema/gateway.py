@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field, PlainSerializer, PlainValidator, WithJsonSchema
 
-from gatecert.config.addresses import Address, TlsServer
+from gatecert.config.addresses import Address, Port, TlsServer
 from gatecert.config.names import AnyName, GatewayHostName, Region, SafeName
 from gatecert.config.paths import AnyFile, Command, Permissions
 from gatecert.config.schema.base import Settings, choice, one_of
@@ -207,6 +207,15 @@ class ClientAuthenticationSettings(Settings):
     )
 
 
+class ProfileSettings(Settings):
+    """How the gateway stands in the users' clients (`gatecert profile`)."""
+
+    display_name: Text | None = Field(
+        default=None, description="What users choose it by. Default: the gateway's name here."
+    )
+    port: Port = Field(default=443, description="The port that clients connect to.")
+
+
 class GatewaySettings(Settings):
     """A gateway.
 
@@ -258,5 +267,10 @@ class GatewaySettings(Settings):
     )
     member: SafeName | None = Field(default=None, description="Which of the members this host is.")
     client_authentication: ClientAuthenticationSettings | None = Field(
-        default=None, description="Certificates demanded from users. Default: none."
+        default=None,
+        description="Certificates demanded from users; write {} where nothing else is to be said. "
+        "Default: none.",
+    )
+    profile: ProfileSettings = Field(
+        default=ProfileSettings(), description="How the gateway stands in the users' clients."
     )
