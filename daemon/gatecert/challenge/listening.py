@@ -39,15 +39,29 @@ _NOT_HERE = {errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT, errno.EPROTONOSUPPORT}
 _NOT_ALLOWED = {errno.EACCES, errno.EPERM}
 _NOT_OURS = {errno.EADDRINUSE} | _NOT_ALLOWED
 
+_WAYS_OUT = {
+    "http-01": "stop it, set challenges.http-01.listen to another address that port 80 is "
+    "forwarded to, or use another challenge",
+    "tls-alpn-01": "let it hand connections for ALPN acme-tls/1 to another address and set "
+    "challenges.tls-alpn-01.listen to that (docs/challenges.md), or use another challenge",
+}
+_PERMISSIONS = {
+    "http-01": "under systemd, give the unit that capability in AmbientCapabilities=, or start "
+    "gatecert-http.socket and restart gatecert; by hand, run it as root",
+    "tls-alpn-01": "under systemd, give the unit that capability in AmbientCapabilities=; by hand, "
+    "run it as root",
+}
+
 
 def listen(
-    endpoints: Sequence[Endpoint], is_ours: Callable[[Endpoint], bool]
+    endpoints: Sequence[Endpoint], is_ours: Callable[[Endpoint], bool], *, kind: str = "http-01"
 ) -> list[socket.socket]:
     """Listen on every endpoint that exists on this host.
 
     Args:
         endpoints: Addresses (never names) and ports.
         is_ours: Whether the one who listens there already is a gatecert on the same state.
+        kind: The challenge type, a key of ``challenges`` in the configuration.
 
     Returns:
         Listening sockets; none for endpoints that are left to another gatecert.
@@ -66,22 +80,21 @@ def listen(
                     listeners.append(opened.enter_context(listener))
             except OSError as error:
                 if error.errno not in _NOT_HERE:
-                    raise _refusal(endpoint, error) from error
+                    raise _refusal(endpoint, error, kind) from error
                 logger.info("not listening address=%s reason=%s", endpoint, error.strerror)
                 missing.append(f"{endpoint}: {error.strerror}")
         opened.pop_all()
     if len(missing) == len(endpoints):
         raise ChallengeError(
-            f"there is no address to answer http-01 on ({'; '.join(missing) or 'none is set'})",
-            fix="correct challenges.http-01.listen",
+            f"there is no address to answer {kind} on ({'; '.join(missing) or 'none is set'})",
+            fix=f"correct challenges.{kind}.listen",
         )
     return listeners
 
 
 def serves(endpoint: Endpoint, token: str, key_authorization: str) -> bool:
     """Whether the one who listens at an endpoint answers for a token as we would."""
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(endpoint.host, endpoint.host)  # noqa: S104 - the wildcard is only compared
-    connection = http.client.HTTPConnection(host, endpoint.port, timeout=PROBE_SECONDS)
+    connection = http.client.HTTPConnection(*reachable(endpoint), timeout=PROBE_SECONDS)
     try:
         connection.request("GET", PREFIX + token)
         return connection.getresponse().read(1024) == key_authorization.encode("ascii")
@@ -89,6 +102,12 @@ def serves(endpoint: Endpoint, token: str, key_authorization: str) -> bool:
         return False
     finally:
         connection.close()
+
+
+def reachable(endpoint: Endpoint) -> tuple[str, int]:
+    """Where to reach from here who listens at an endpoint."""
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(endpoint.host, endpoint.host)  # noqa: S104 - the wildcard is only compared
+    return host, endpoint.port
 
 
 def holder(port: int) -> str:
@@ -163,19 +182,17 @@ def _bind(endpoint: Endpoint, *, share: bool) -> socket.socket:
     return listener
 
 
-def _refusal(endpoint: Endpoint, error: OSError) -> ChallengeError:
+def _refusal(endpoint: Endpoint, error: OSError, kind: str) -> ChallengeError:
     if error.errno == errno.EADDRINUSE:
         who = holder(endpoint.port)
         return AddressInUseError(
             f"{endpoint} is taken by {who or 'another process'}: the name cannot be proven there, "
             "so no certificate is issued",
-            fix="stop it, set challenges.http-01.listen to another address that port 80 is "
-            "forwarded to, or use another challenge",
+            fix=_WAYS_OUT[kind],
         )
     if error.errno in _NOT_ALLOWED:
         return ChallengeError(
             f"not allowed to listen on {endpoint}: port {endpoint.port} needs CAP_NET_BIND_SERVICE",
-            fix="under systemd, give the unit that capability in AmbientCapabilities=, or start "
-            "gatecert-http.socket and restart gatecert; by hand, run it as root",
+            fix=_PERMISSIONS[kind],
         )
     return ChallengeError(f"cannot listen on {endpoint}: {error.strerror or error}")

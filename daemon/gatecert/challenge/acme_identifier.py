@@ -1,0 +1,111 @@
+"""The certificate that answers tls-alpn-01 (RFC 8737 section 3, RFC 8738 section 6).
+
+It is self-signed, has exactly one subjectAltName, the name that is validated, and a critical
+acmeIdentifier extension: the SHA-256 digest of the key authorization as an OCTET STRING. An address
+is asked for under its name in the reverse DNS, since SNI may only hold DNS names (RFC 6066).
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from dataclasses import dataclass, field
+from datetime import timedelta
+from hashlib import sha256
+from typing import TYPE_CHECKING
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from gatecert.model import Identifier, IdentifierType
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+ACME_IDENTIFIER = x509.ObjectIdentifier("1.3.6.1.5.5.7.1.31")
+LIFETIME = timedelta(days=7)
+_BACKDATED = timedelta(days=1)  # nobody looks, but clocks differ
+_OCTET_STRING_OF_32 = b"\x04\x20"  # DER: tag and length
+
+_REVERSE_IPV4 = re.compile(r"((?:[0-9]{1,3}\.){4})in-addr\.arpa")
+_REVERSE_IPV6 = re.compile(r"((?:[0-9a-f]\.){32})ip6\.arpa")
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A key and the certificate that answers one challenge."""
+
+    certificate: x509.Certificate
+    private_key: ec.EllipticCurvePrivateKey = field(repr=False)
+
+
+def server_name(identifier: Identifier) -> str:
+    """The name under which an authority asks for an identifier (SNI)."""
+    if identifier.type is IdentifierType.IP:
+        return ipaddress.ip_address(identifier.value).reverse_pointer
+    return identifier.value
+
+
+def identifier_of(name: str) -> Identifier:
+    """The identifier that is asked for under a name; the inverse of `server_name`."""
+    ipv4, ipv6 = _REVERSE_IPV4.fullmatch(name), _REVERSE_IPV6.fullmatch(name)
+    try:
+        if ipv4:
+            text = ".".join(reversed(ipv4[1].rstrip(".").split(".")))
+            return Identifier(IdentifierType.IP, str(ipaddress.IPv4Address(text)))
+        if ipv6:
+            number = int(ipv6[1].replace(".", "")[::-1], 16)
+            return Identifier(IdentifierType.IP, str(ipaddress.IPv6Address(number)))
+    except ValueError:  # 999.1.1.1: it only looks like an address
+        pass
+    return Identifier(IdentifierType.DNS, name)
+
+
+def digest(key_authorization: str) -> bytes:
+    """The value of the acmeIdentifier extension, DER."""
+    return _OCTET_STRING_OF_32 + sha256(key_authorization.encode("ascii")).digest()
+
+
+def make_answer(identifier: Identifier, key_authorization: str, *, now: datetime) -> Answer:
+    """Make the certificate for one challenge.
+
+    Raises:
+        ValueError: The name cannot stand in a certificate.
+    """
+    private_key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "ACME challenge")])
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(subject)
+        .public_key(private_key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - _BACKDATED)
+        .not_valid_after(now + LIFETIME)
+        .add_extension(x509.SubjectAlternativeName([_general_name(identifier)]), critical=False)
+        .add_extension(
+            x509.UnrecognizedExtension(ACME_IDENTIFIER, digest(key_authorization)), critical=True
+        )
+        .sign(private_key, hashes.SHA256())
+    )
+    return Answer(certificate, private_key)
+
+
+def answers(certificate: x509.Certificate, key_authorization: str) -> bool:
+    """Whether a certificate answers the challenge with that key authorization."""
+    try:
+        extension = certificate.extensions.get_extension_for_oid(ACME_IDENTIFIER)
+    except (x509.ExtensionNotFound, ValueError):
+        return False
+    value = extension.value
+    return isinstance(value, x509.UnrecognizedExtension) and value.value == digest(
+        key_authorization
+    )
+
+
+def _general_name(identifier: Identifier) -> x509.GeneralName:
+    if identifier.type is IdentifierType.IP:
+        return x509.IPAddress(ipaddress.ip_address(identifier.value))
+    return x509.DNSName(identifier.value)
