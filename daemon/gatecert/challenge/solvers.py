@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from gatecert.challenge.dns01.build import dns_solvers
 from gatecert.challenge.http01 import Http01Solver
+from gatecert.challenge.tls_alpn01 import TlsAlpn01Solver
 from gatecert.store.protocol import RecordJournal, TokenStore
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ def build_solvers(
         standing: Answers http-01 already, in place of listening.
         now: The wall clock, aware UTC.
     """
-    return {
-        "http-01": Http01Solver(settings.http_01, store, standing),
-        **dns_solvers(settings, resolver, store, now),
-    }
+    solvers: dict[str, Solver] = {"http-01": Http01Solver(settings.http_01, store, standing)}
+    if settings.tls_alpn_01 is not None:
+        solvers["tls-alpn-01"] = TlsAlpn01Solver(settings.tls_alpn_01, store)
+    return solvers | dns_solvers(settings, resolver, store, now)

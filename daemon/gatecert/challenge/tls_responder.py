@@ -155,7 +155,7 @@ class TlsConversation:
         connection.use_privatekey(answer.private_key)
 
     def _choose_protocol(self, _: SSL.Connection, offered: list[bytes]) -> bytes:
-        if offered == [PROTOCOL]:
+        if self._name and offered == [PROTOCOL]:
             return PROTOCOL
         if self._name:
             self._refusal = NO_APPLICATION_PROTOCOL

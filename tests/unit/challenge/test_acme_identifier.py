@@ -1,0 +1,114 @@
+from __future__ import annotations
+
+import ipaddress
+from datetime import UTC, datetime
+from hashlib import sha256
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gatecert.challenge.acme_identifier import (
+    ACME_IDENTIFIER,
+    Answer,
+    answers,
+    identifier_of,
+    make_answer,
+    server_name,
+)
+from gatecert.model import Identifier, IdentifierType
+
+NOW = datetime(2026, 11, 23, 9, tzinfo=UTC)
+KEY_AUTHORIZATION = "token.thumbprint"
+NAME = Identifier(IdentifierType.DNS, "vpn.example.com")
+
+
+def made(identifier: Identifier = NAME) -> Answer:
+    return make_answer(identifier, KEY_AUTHORIZATION, now=NOW)
+
+
+def names(certificate: x509.Certificate) -> list[x509.GeneralName]:
+    return list(certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value)
+
+
+def test_it_is_what_rfc_8737_demands() -> None:
+    certificate = made().certificate
+
+    assert names(certificate) == [x509.DNSName("vpn.example.com")]
+    extension = certificate.extensions.get_extension_for_oid(ACME_IDENTIFIER)
+    assert extension.critical
+    assert ACME_IDENTIFIER.dotted_string == "1.3.6.1.5.5.7.1.31"
+    assert isinstance(extension.value, x509.UnrecognizedExtension)
+    hashed = sha256(KEY_AUTHORIZATION.encode()).digest()
+    assert extension.value.value == b"\x04\x20" + hashed
+    certificate.verify_directly_issued_by(certificate)
+    assert certificate.not_valid_before_utc < NOW < certificate.not_valid_after_utc
+
+
+@pytest.mark.parametrize("address", ["203.0.113.7", "2001:db8::7"])
+def test_an_address_stands_in_it_as_an_address(address: str) -> None:
+    certificate = made(Identifier(IdentifierType.IP, address)).certificate
+    assert names(certificate) == [x509.IPAddress(ipaddress.ip_address(address))]
+
+
+def test_a_name_that_fits_in_no_certificate_is_refused() -> None:
+    with pytest.raises(ValueError, match="A-label"):
+        made(Identifier(IdentifierType.DNS, "münchen.example"))
+
+
+def test_it_answers_its_own_challenge_only() -> None:
+    certificate = made().certificate
+    assert answers(certificate, KEY_AUTHORIZATION)
+    assert not answers(certificate, "other.thumbprint")
+
+
+def test_another_certificate_answers_nothing() -> None:
+    answer = made()
+    plain = (
+        x509.CertificateBuilder()
+        .subject_name(answer.certificate.subject)
+        .issuer_name(answer.certificate.subject)
+        .public_key(answer.private_key.public_key())
+        .serial_number(1)
+        .not_valid_before(NOW)
+        .not_valid_after(answer.certificate.not_valid_after_utc)
+        .sign(answer.private_key, hashes.SHA256())
+    )
+    assert not answers(plain, KEY_AUTHORIZATION)
+
+
+def test_its_key_is_in_no_repr() -> None:
+    assert "private_key" not in repr(made())
+
+
+@pytest.mark.parametrize(
+    ("address", "name"),
+    [
+        ("192.0.2.1", "1.2.0.192.in-addr.arpa"),
+        (
+            "2001:db8::1",
+            "1.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.8.b.d.0.1.0.0.2.ip6.arpa",
+        ),
+    ],
+)
+def test_addresses_are_asked_for_by_their_reverse_names(address: str, name: str) -> None:
+    assert server_name(Identifier(IdentifierType.IP, address)) == name
+
+
+@given(st.ip_addresses())
+def test_the_reverse_name_leads_back(
+    address: ipaddress.IPv4Address | ipaddress.IPv6Address,
+) -> None:
+    identifier = Identifier(IdentifierType.IP, str(address))
+    assert identifier_of(server_name(identifier)) == identifier
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["vpn.example.com", "999.2.0.192.in-addr.arpa", "2.0.192.in-addr.arpa", "g.ip6.arpa", ""],
+)
+def test_any_other_name_is_a_name(name: str) -> None:
+    assert identifier_of(name) == Identifier(IdentifierType.DNS, name)
+    assert server_name(Identifier(IdentifierType.DNS, name)) == name

@@ -1,0 +1,225 @@
+from __future__ import annotations
+
+import socket
+import ssl
+import threading
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+from cryptography import x509
+from tests.unit.challenge.conftest import LOOPBACK, Tokens, exchange, free_port
+
+from gatecert.challenge.acme_identifier import answers, server_name
+from gatecert.challenge.solver import Challenge, Solver
+from gatecert.challenge.tls_alpn01 import TlsAlpn01Solver, entry, serves
+from gatecert.config.schema.challenge import TlsAlpn01Settings
+from gatecert.deadline import Deadline
+from gatecert.errors import AddressInUseError, ChallengeError, StorageError
+from gatecert.model import Endpoint, Identifier, IdentifierType
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+pytestmark = pytest.mark.enable_socket
+
+
+NAME = "vpn.example.com"
+
+
+def challenge(name: str = NAME, key: str = "abc") -> Challenge:
+    identifier = Identifier(IdentifierType.DNS, name)
+    return Challenge("tls-alpn-01", identifier, key, f"{key}.thumbprint")
+
+
+def validate(
+    endpoint: Endpoint, name: str = "vpn.example.com", protocol: str = "acme-tls/1"
+) -> x509.Certificate:
+    """What an authority is shown."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    context.set_alpn_protocols([protocol])
+    with (
+        socket.create_connection((endpoint.host, endpoint.port), timeout=5) as channel,
+        context.wrap_socket(channel, server_hostname=name) as secured,
+    ):
+        assert secured.selected_alpn_protocol() == "acme-tls/1"
+        assert secured.recv(1) == b""
+        return x509.load_der_x509_certificate(secured.getpeercert(binary_form=True) or b"")
+
+
+def is_listening(endpoint: Endpoint) -> bool:
+    try:
+        socket.create_connection((endpoint.host, endpoint.port), timeout=5).close()
+    except ConnectionRefusedError:
+        return False
+    return True
+
+
+def new_solver(endpoint: Endpoint, tokens: Tokens) -> TlsAlpn01Solver:
+    return TlsAlpn01Solver(TlsAlpn01Settings(listen=(endpoint,)), tokens)
+
+
+@pytest.fixture
+def solver(endpoint: Endpoint, tokens: Tokens) -> Iterator[TlsAlpn01Solver]:
+    made = new_solver(endpoint, tokens)
+    yield made
+    for name in ("vpn.example.com", "two.example.com"):
+        for token in ("abc", "def"):
+            made.clean_up(challenge(name, token))
+
+
+def test_a_response_is_there_from_present_to_clean_up(
+    solver: TlsAlpn01Solver, endpoint: Endpoint, tokens: Tokens
+) -> None:
+    protocol: Solver = solver
+    assert not is_listening(endpoint)
+
+    protocol.present(challenge())
+    protocol.wait(challenge(), Deadline.after(1))
+    assert answers(validate(endpoint), "abc.thumbprint")
+
+    protocol.clean_up(challenge())
+    assert not is_listening(endpoint)
+    assert tokens.kept == {}
+
+
+def test_no_certificate_for_anybody_else(solver: TlsAlpn01Solver, endpoint: Endpoint) -> None:
+    solver.present(challenge())
+    with pytest.raises(ssl.SSLError, match=r"(?i)no.application.protocol"):
+        validate(endpoint, protocol="h2")
+    with pytest.raises(ssl.SSLError, match=r"(?i)unrecognized.name"):
+        validate(endpoint, "other.example.com")
+    assert exchange(endpoint, b"GET / HTTP/1.1\r\n\r\n") == b"\x15\x03\x03\x00\x02\x02\x28"
+    assert not solver.seen(challenge(), 0)
+
+
+def test_each_name_has_its_own(solver: TlsAlpn01Solver, endpoint: Endpoint) -> None:
+    solver.present(challenge())
+    solver.present(challenge("two.example.com", "def"))
+
+    assert answers(validate(endpoint), "abc.thumbprint")
+    assert answers(validate(endpoint, "two.example.com"), "def.thumbprint")
+
+    solver.clean_up(challenge())
+    with pytest.raises(ssl.SSLError, match=r"(?i)unrecognized.name"):
+        validate(endpoint)
+    assert answers(validate(endpoint, "two.example.com"), "def.thumbprint")
+
+
+@pytest.mark.parametrize("address", ["203.0.113.7", "2001:db8::7"])
+def test_an_address_is_validated_under_its_reverse_name(
+    solver: TlsAlpn01Solver, endpoint: Endpoint, address: str
+) -> None:
+    identifier = Identifier(IdentifierType.IP, address)
+    wanted = Challenge("tls-alpn-01", identifier, "abc", "abc.thumbprint")
+    solver.present(wanted)
+    try:
+        assert answers(validate(endpoint, server_name(identifier)), "abc.thumbprint")
+    finally:
+        solver.clean_up(wanted)
+
+
+def test_it_is_told_when_the_authority_has_looked(
+    solver: TlsAlpn01Solver, endpoint: Endpoint
+) -> None:
+    solver.present(challenge())
+    assert not solver.seen(challenge(), 0.01)
+
+    authority = threading.Thread(target=validate, args=(endpoint,))
+    started = time.monotonic()
+    authority.start()
+    assert solver.seen(challenge(), 5)
+    assert time.monotonic() - started < 1
+    authority.join()
+    assert not solver.seen(challenge("two.example.com"), 0)
+
+
+def test_one_name_is_validated_for_one_order_at_a_time(
+    solver: TlsAlpn01Solver, endpoint: Endpoint
+) -> None:
+    solver.present(challenge())
+    with pytest.raises(ChallengeError, match="another gateway"):
+        solver.present(challenge(NAME, "def"))
+
+    solver.clean_up(challenge(NAME, "def"))
+    assert answers(validate(endpoint), "abc.thumbprint")
+    solver.present(challenge())  # the same order again is no second one
+
+
+def test_two_on_the_same_state_answer_for_each_other(
+    solver: TlsAlpn01Solver, endpoint: Endpoint, tokens: Tokens
+) -> None:
+    solver.present(challenge())
+    beside = new_solver(endpoint, tokens)
+    beside.present(challenge("two.example.com", "def"))
+    try:
+        for _ in range(10):  # the kernel picks one of both
+            assert answers(validate(endpoint), "abc.thumbprint")
+            assert answers(validate(endpoint, "two.example.com"), "def.thumbprint")
+    finally:
+        beside.clean_up(challenge("two.example.com", "def"))
+
+
+def test_a_port_of_somebody_else_is_left_alone(
+    solver: TlsAlpn01Solver, endpoint: Endpoint, tokens: Tokens
+) -> None:
+    other = new_solver(endpoint, Tokens())
+    other.present(challenge("other.example.com"))
+    try:
+        with pytest.raises(AddressInUseError) as caught:
+            solver.present(challenge())
+    finally:
+        other.clean_up(challenge("other.example.com"))
+
+    assert "acme-tls/1" in caught.value.fix
+    assert "challenges.tls-alpn-01.listen" in caught.value.fix
+    assert tokens.kept == {}
+    solver.present(challenge())
+    assert is_listening(endpoint)
+
+
+def test_nothing_to_listen_on(tokens: Tokens) -> None:
+    solver = new_solver(Endpoint("192.0.2.1", free_port()), tokens)
+    with pytest.raises(ChallengeError, match=r"no address to answer tls-alpn-01 on") as caught:
+        solver.present(challenge())
+    assert caught.value.fix == "correct challenges.tls-alpn-01.listen"
+
+
+def test_a_name_that_fits_in_no_certificate(solver: TlsAlpn01Solver, tokens: Tokens) -> None:
+    with pytest.raises(ChallengeError, match="cannot stand in a certificate"):
+        solver.present(challenge("münchen.example"))
+    assert tokens.kept == {}
+
+
+class BrokenTokens(Tokens):
+    def remove_token(self, token: str) -> None:
+        raise StorageError(f"disk broken at {token}")
+
+
+def test_an_entry_that_cannot_be_removed_is_only_logged(
+    endpoint: Endpoint, caplog: pytest.LogCaptureFixture
+) -> None:
+    solver = new_solver(endpoint, BrokenTokens())
+    solver.present(challenge())
+    solver.clean_up(challenge())
+    assert "stays behind" in caplog.text
+    assert not is_listening(endpoint)
+
+
+def test_entries_are_tokens_of_a_fixed_length() -> None:
+    assert len(entry("a." * 120)) == len(entry("a")) == 55
+    assert entry("a") != entry("b")
+
+
+def test_nobody_and_strangers_do_not_serve(endpoint: Endpoint) -> None:
+    assert not serves(endpoint, challenge())
+    with socket.create_server((LOOPBACK, 0)) as silent:
+        stranger = Endpoint(LOOPBACK, silent.getsockname()[1])
+
+        def hang_up() -> None:
+            silent.accept()[0].close()
+
+        threading.Thread(target=hang_up).start()
+        assert not serves(stranger, challenge())

@@ -1,0 +1,204 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from OpenSSL import SSL
+
+from gatecert.challenge.acme_identifier import Answer, answers, make_answer
+from gatecert.challenge.tls_responder import (
+    HANDSHAKE_FAILURE,
+    NO_APPLICATION_PROTOCOL,
+    PROTOCOL,
+    UNRECOGNIZED_NAME,
+    TlsConversation,
+    alert,
+)
+from gatecert.errors import StorageError
+from gatecert.model import Identifier, IdentifierType
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+NAME = "vpn.example.com"
+KEY_AUTHORIZATION = "token.thumbprint"
+ANSWER = make_answer(Identifier(IdentifierType.DNS, NAME), KEY_AUTHORIZATION, now=datetime.now(UTC))
+VERSIONS = [SSL.TLS1_2_VERSION, SSL.TLS1_3_VERSION]
+
+
+class Visitor:
+    """A TLS client on memory."""
+
+    def __init__(
+        self,
+        name: str = NAME,
+        protocols: tuple[bytes, ...] = (PROTOCOL,),
+        version: int = SSL.TLS1_3_VERSION,
+    ) -> None:
+        context = SSL.Context(SSL.TLS_CLIENT_METHOD)
+        context.set_min_proto_version(version)
+        context.set_max_proto_version(version)
+        context.set_cipher_list(b"ALL:@SECLEVEL=0")
+        if protocols:
+            context.set_alpn_protos(list(protocols))
+        self.connection = SSL.Connection(context, None)
+        if name:
+            self.connection.set_tlsext_host_name(name.encode())
+        self.connection.set_connect_state()
+        self.heard = b""
+
+    def meet(self, conversation: TlsConversation, piece: int = 1 << 16) -> bool:
+        """Speak until one of both has no more to say; whether the handshake was completed."""
+        while True:
+            try:
+                self.connection.do_handshake()
+                complete = True
+            except SSL.WantReadError:
+                complete = False
+            except SSL.Error:
+                return False
+            said = self._said()
+            if not said:
+                return complete
+            for start in range(0, len(said), piece):
+                answer = conversation.hear(said[start : start + piece])
+                self.heard += answer
+                if answer:
+                    self.connection.bio_write(answer)
+                if conversation.over:
+                    break
+
+    def _said(self) -> bytes:
+        try:
+            return self.connection.bio_read(1 << 16)
+        except SSL.WantReadError:
+            return b""
+
+    @property
+    def saw_certificate(self) -> bool:
+        return bool(self.connection.get_peer_cert_chain())
+
+
+def no_fetch(_: str) -> None:
+    raise AssertionError("nothing may have been fetched")
+
+
+def conversation(
+    fetched: Callable[[str], None] = no_fetch, answer: Answer | None = ANSWER
+) -> TlsConversation:
+    return TlsConversation(lambda name: answer if name == NAME else None, fetched, "192.0.2.1")
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("piece", [1 << 16, 7])
+def test_an_authority_sees_the_certificate_of_the_name(version: int, piece: int) -> None:
+    fetched: list[str] = []
+    server = conversation(fetched.append)
+    authority = Visitor(version=version)
+
+    assert authority.meet(server, piece)
+
+    assert server.over
+    assert fetched == []
+    server.close()
+    assert fetched == [NAME]
+    assert authority.connection.get_alpn_proto_negotiated() == PROTOCOL
+    certificate = authority.connection.get_peer_certificate(as_cryptography=True)
+    assert certificate is not None
+    assert answers(certificate, KEY_AUTHORIZATION)
+
+
+def test_the_name_may_be_written_in_capitals() -> None:
+    assert Visitor(NAME.upper()).meet(conversation(lambda _: None))
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize(
+    ("name", "protocols", "number"),
+    [
+        (NAME, (), NO_APPLICATION_PROTOCOL),
+        (NAME, (b"h2", b"http/1.1"), NO_APPLICATION_PROTOCOL),
+        (NAME, (b"h2", PROTOCOL), NO_APPLICATION_PROTOCOL),
+        (NAME, (PROTOCOL, b"h2"), NO_APPLICATION_PROTOCOL),
+        ("other.example.com", (PROTOCOL,), UNRECOGNIZED_NAME),
+        ("other.example.com", (b"h2",), UNRECOGNIZED_NAME),
+        ("other.example.com", (), UNRECOGNIZED_NAME),
+        ("", (PROTOCOL,), UNRECOGNIZED_NAME),
+        ("", (), UNRECOGNIZED_NAME),
+    ],
+)
+def test_everybody_else_gets_an_alert_and_nothing_else(
+    version: int, name: str, protocols: tuple[bytes, ...], number: int
+) -> None:
+    server = conversation()
+    stranger = Visitor(name, protocols, version)
+
+    assert not stranger.meet(server)
+
+    assert stranger.heard == alert(number)
+    assert not stranger.saw_certificate
+    assert server.over
+    server.close()
+
+
+def test_an_old_version_is_refused() -> None:
+    server = conversation()
+    stranger = Visitor(version=SSL.TLS1_1_VERSION)
+    assert not stranger.meet(server)
+    assert stranger.heard == alert(HANDSHAKE_FAILURE)
+
+
+@pytest.mark.parametrize(
+    "noise", [b"GET / HTTP/1.1\r\nHost: a\r\n\r\n", b"\x16\x03\x01\xff\xff\x01"]
+)
+def test_what_is_no_tls_is_refused(noise: bytes) -> None:
+    server = conversation()
+    said = server.hear(noise + b"\0" * 70_000)
+    assert said == alert(HANDSHAKE_FAILURE)
+    assert server.over
+
+
+@given(st.lists(st.binary(max_size=300), max_size=5))
+def test_no_noise_ever_gets_more_than_an_alert(pieces: list[bytes]) -> None:
+    server = conversation()
+    said = b""
+    for piece in pieces:
+        if not server.over:
+            said += server.hear(piece)
+    assert said in {b"", alert(HANDSHAKE_FAILURE), alert(UNRECOGNIZED_NAME)}
+
+
+def test_a_visitor_that_says_nothing_is_not_answered() -> None:
+    server = conversation()
+    assert server.hear(b"") == b""
+    assert not server.over
+
+
+def test_an_authority_that_gives_up_has_fetched_nothing() -> None:
+    server = conversation()
+    authority = Visitor()
+    with pytest.raises(SSL.WantReadError):
+        authority.connection.do_handshake()
+    hello = authority.connection.bio_read(1 << 16)
+    assert server.hear(hello)
+
+    broken_off = b"\x15\x03\x03\x00\x02\x02\x2a"  # bad_certificate, in the clear
+    server.hear(broken_off)
+
+    assert server.over
+    server.close()
+
+
+def test_a_store_that_cannot_be_read_ends_the_conversation(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def fail(_: str) -> Answer | None:
+        raise StorageError("disk broken")
+
+    server = TlsConversation(fail, no_fetch, "192.0.2.1")
+    with pytest.raises(StorageError, match="disk broken"):
+        Visitor().meet(server)
+    assert capsys.readouterr().err == ""
