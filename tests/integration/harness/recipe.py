@@ -1,0 +1,143 @@
+"""Servers run with the very configuration files of docs/challenges, on other ports.
+
+A recipe is for a machine of its own: it listens on every address, on ports that only root may have.
+So each address in it is replaced, word for word, and one that a test does not know is an error.
+"""
+
+from __future__ import annotations
+
+import re
+import socket
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from harness.process import BackgroundProcess, program
+from harness.waiting import wait_until
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from types import TracebackType
+    from typing import Self
+
+RECIPES = Path(__file__).resolve().parents[3] / "docs" / "challenges"
+STREAM_MODULE = Path("/usr/lib/nginx/modules/ngx_stream_module.so")
+PLACE = re.compile(r"(?<![\w.:/])(?:\d+(?:\.\d+){3}|\[::\]):\d+|/var/www/html")
+
+NGINX = """\
+{modules}
+daemon off;
+worker_processes 1;
+pid {directory}/nginx.pid;
+error_log stderr notice;
+events {{ worker_connections 64; }}
+{body}
+"""
+NGINX_HTTP = """\
+http {{
+    access_log off;
+    client_body_temp_path {directory}/client;
+    proxy_temp_path {directory}/proxy;
+    fastcgi_temp_path {directory}/fastcgi;
+    uwsgi_temp_path {directory}/uwsgi;
+    scgi_temp_path {directory}/scgi;
+    include {recipe};
+}}
+"""
+
+
+def adapted(name: str, places: Mapping[str, str]) -> str:
+    """A recipe with its addresses and directories replaced.
+
+    Args:
+        name: File name in docs/challenges.
+        places: What to put for each address or directory that occurs; where an address is
+            listened on for IPv6 as well, an empty text leaves that line out.
+
+    Raises:
+        AssertionError: The recipe has other addresses than the test knows.
+    """
+    lines = []
+    met: set[str] = set()
+    for line in (RECIPES / name).read_text("utf-8").splitlines():
+        code = line.split("#", 1)[0]
+        found = [place.group() for place in PLACE.finditer(code.replace("http://", " "))]
+        met.update(found)
+        if unknown := set(found) - places.keys():
+            raise AssertionError(f"{name} has {unknown}, which no test knows")
+        if any(not places[place] for place in found):
+            continue
+        for place in found:
+            code = code.replace(place, places[place])
+        lines.append(code.rstrip())
+    if unmet := places.keys() - met:
+        raise AssertionError(f"{name} has no {unmet}")
+    return "\n".join(lines) + "\n"
+
+
+class Recipe:
+    """One server with one recipe.
+
+    Args:
+        directory: Takes the configuration, the log and temporary files.
+        name: File name in docs/challenges; tells which server it is for.
+        port: Where it will listen.
+        places: As for ``adapted``.
+    """
+
+    def __init__(self, directory: Path, name: str, *, port: int, places: Mapping[str, str]) -> None:
+        directory.mkdir(parents=True, exist_ok=True)
+        self.port = port
+        self._name = name
+        recipe = directory / name
+        recipe.write_text(adapted(name, places), "utf-8")
+        if name.startswith("haproxy"):
+            argv = [program("haproxy"), "-db", "-f", str(recipe)]
+        else:
+            configuration = directory / "nginx.conf"
+            configuration.write_text(_nginx(directory, recipe), "utf-8")
+            # -e: the compiled-in error log belongs to root, and is opened before anything else.
+            argv = [program("nginx"), "-e", "stderr", "-c", str(configuration)]
+        self.process = BackgroundProcess(argv, log=directory / "server.log")
+
+    @property
+    def address(self) -> str:
+        """``host:port``."""
+        return f"127.0.0.1:{self.port}"
+
+    def __enter__(self) -> Self:
+        try:
+            self.process.start()
+            wait_until(self._is_ready, f"{self._name} at {self.address}", explain=self.process.tail)
+        except BaseException:
+            self.process.__exit__(None, None, None)
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.process.__exit__(kind, error, traceback)
+
+    def _is_ready(self) -> bool:
+        if not self.process.alive:
+            raise RuntimeError(f"{self._name} ended at once\n{self.process.tail()}")
+        try:
+            socket.create_connection(("127.0.0.1", self.port), timeout=5).close()
+        except OSError:
+            return False
+        return True
+
+
+def _nginx(directory: Path, recipe: Path) -> str:
+    """The whole configuration around a recipe."""
+    if "stream {" not in recipe.read_text("utf-8"):
+        body = NGINX_HTTP.format(directory=directory, recipe=recipe)
+        return NGINX.format(modules="", directory=directory, body=body)
+    if not STREAM_MODULE.is_file():
+        raise RuntimeError(f"{STREAM_MODULE} is missing: run `make setup`")
+    return NGINX.format(
+        modules=f"load_module {STREAM_MODULE};", directory=directory, body=f"include {recipe};"
+    )
