@@ -380,8 +380,8 @@ class Pipeline:
             self._tell(target, Stage.CHECK, f"note: {note}")
         self.store.check_writable()
         held = self.memory.keep(target, accepted.issued)
-        forget_used(self.store, target.name)
         deployed = self._deploy(target, held)
+        forget_used(self.store, target.name)
         return deployed if deployed.failed else replace(deployed, kind=OutcomeKind.IMPORTED)
 
     def _imported_before(self, target: Target, version: Version) -> Outcome:

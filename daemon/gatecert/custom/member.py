@@ -64,10 +64,10 @@ def require_member(target: Target) -> None:
         WrongUsageError: It is.
     """
     if target.members and not target.member:
-        names = " or ".join(member.name for member in target.members)
+        options = " or ".join(f"--member {member.name}" for member in target.members)
         raise WrongUsageError(
             f"gateway {target.name} is a pair, and nothing says which of its hosts this is",
-            fix=f"say --member {names}, or set gateways.{target.name}.member",
+            fix=f"give {options}, or set gateways.{target.name}.member",
         )
 
 

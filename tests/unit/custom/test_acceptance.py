@@ -1,0 +1,191 @@
+"""What an administrator hands in is found by its key, and refused with the reason that helps."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
+from tests.unit.custom.conftest import HOST, PAIR, PRIMARY, SPARE, Office
+
+from gatecert.certificate.imported import FAILED
+from gatecert.errors import CertificateError, WrongUsageError
+from gatecert.model import Mode, Origin
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def refusal(office: Office, certificate: bytes, chain: bytes | None = None) -> CertificateError:
+    with pytest.raises(CertificateError) as caught:
+        office.accept(certificate, chain)
+    return caught.value
+
+
+def test_a_certificate_is_accepted_with_its_key(office: Office) -> None:
+    request = office.request().waiting.request
+    certificate = office.sign(office.csr())
+    accepted = office.accept(certificate)
+    assert accepted.issued.origin is Origin.IMPORTED
+    assert accepted.issued.private_key == request.private_key
+    assert accepted.issued.certificate == certificate
+    assert accepted.issued.chain == office.middle.pem
+    assert accepted.issued.root == office.root.pem
+    assert accepted.version is None
+    assert accepted.summary.issuer == "CN=Company Issuing"
+
+
+def test_a_later_request_does_not_orphan_an_earlier_one(office: Office) -> None:
+    first = office.request().waiting.request
+    early = office.csr()
+    office.request(renew=True)
+    assert office.accept(office.sign(early)).issued.private_key == first.private_key
+
+
+def test_files_may_be_swapped_or_one(office: Office) -> None:
+    certificate = office.sign(office.csr())
+    swapped = office.accept(office.chain, certificate)
+    together = office.accept(certificate + office.chain, certificate + office.chain)
+    assert swapped.issued == together.issued
+
+
+def test_a_foreign_key_is_answered_with_the_pending_requests(office: Office) -> None:
+    foreign = office.pki.issue(HOST, office.middle, names=(HOST,))
+    error = refusal(office, foreign.pem)
+    assert "no CSR is pending" in error.message
+    assert "gatecert csr hq" in error.fix
+    first = office.request().waiting
+    second = office.request(renew=True).waiting
+    error = refusal(office, foreign.pem)
+    for pending in (first, second):
+        assert pending.key_fingerprint in error.message
+    assert "made 2026-11-23 08:15:00 UTC" in error.message
+
+
+def test_issuers_alone_are_no_certificate(office: Office) -> None:
+    office.request()
+    assert "'CN=Company Issuing'" in refusal(office, office.chain).message
+
+
+def test_a_chain_without_its_root_is_refused(office: Office) -> None:
+    certificate = office.sign(office.csr())
+    assert refusal(office, certificate, office.middle.pem).message.startswith(FAILED)
+    assert refusal(office, certificate, certificate).message.startswith(FAILED)
+
+
+def test_a_private_key_in_either_file_is_refused(office: Office) -> None:
+    certificate = office.sign(office.csr())
+    secret = office.pki.issue("x").key_pem
+    assert "private key" in refusal(office, certificate + secret).message
+    assert "private key" in refusal(office, certificate, office.chain + secret).message
+
+
+def test_an_automatic_gateway_takes_no_imports(office: Office) -> None:
+    certificate = office.sign(office.csr())
+    office.target = replace(office.target, mode=Mode.AUTOMATIC)
+    with pytest.raises(WrongUsageError, match="takes no imports"):
+        office.accept(certificate)
+
+
+def imported(office: Office, certificate: bytes) -> None:
+    issued = office.accept(certificate).issued
+    office.store.add_version("hq", issued, now=office.now)
+    for each in office.store.requests("hq"):
+        office.store.remove_request("hq", each.id)
+
+
+def test_the_same_certificate_again_is_known(office: Office) -> None:
+    certificate = office.sign(office.csr())
+    imported(office, certificate)
+    version = office.accept(certificate).version
+    assert version is not None
+    assert version.certificate == certificate
+
+
+def test_a_certificate_issued_anew_for_a_key_in_use_is_taken(office: Office) -> None:
+    csr = office.csr()
+    imported(office, office.sign(csr))
+    again = office.accept(office.sign(csr, days=700))
+    assert again.version is None
+    (version,) = office.store.versions("hq")
+    assert again.issued.private_key == office.store.private_key(version)
+
+
+def test_the_same_certificate_with_another_chain_is_taken(office: Office) -> None:
+    certificate = office.sign(office.csr())
+    imported(office, certificate)
+    crossed = office.pki.authority("Company Root", office.pki.root("Old Root"))
+    more = office.accept(certificate, office.chain + crossed.pem)
+    assert more.version is None
+    assert more.issued.chain == office.middle.pem + crossed.pem
+
+
+def test_the_key_of_a_bootstrap_certificate_is_no_request(office: Office) -> None:
+    office.pipeline.prepare(office.target)
+    key = office.live.public_key()
+    assert isinstance(key, EllipticCurvePublicKey)
+    signed = office.sign(office.csr(), public_key=key)
+    assert "belongs to no key" in refusal(office, signed).message
+
+
+# --------------------------------------------------------------------- pairs
+
+
+@pytest.fixture
+def spare(tmp_path: Path, office: Office) -> Office:
+    """The other host: its own state, the same authority."""
+    office.target = replace(PAIR)
+    other = Office(tmp_path / "spare", target=replace(PAIR), pki=office.pki)
+    other.root, other.middle = office.root, office.middle
+    return other
+
+
+def test_each_member_takes_its_own(office: Office, spare: Office) -> None:
+    for host, member in ((office, "primary"), (spare, "spare")):
+        accepted = host.accept(host.sign(host.csr(member=member)))
+        names = [str(name) for name in accepted.summary.identifiers]
+        assert names == [HOST, {"primary": PRIMARY, "spare": SPARE}[member].common_name]
+
+
+@pytest.mark.parametrize("configured", ["", "primary"])
+def test_the_other_members_certificate_is_named_as_that(
+    office: Office, spare: Office, configured: str
+) -> None:
+    office.target = replace(office.target, member=configured)
+    office.request(member="primary")
+    error = refusal(office, spare.sign(spare.csr(member="spare")))
+    assert "is that of member spare (secondaryvpn.company.com)" in error.message
+    assert "this host is member primary" in error.message
+    assert "import it on the host of spare" in error.fix
+
+
+def test_a_member_without_a_request_is_told_as_much(office: Office, spare: Office) -> None:
+    error = refusal(office, spare.sign(spare.csr(member="spare")))
+    assert "this host is a host without a request of that member" in error.message
+
+
+def test_a_certificate_signed_with_the_other_members_name_is_named_as_that(
+    office: Office,
+) -> None:
+    office.target = PAIR
+    wrong = office.sign(office.csr(member="primary"), names=(SPARE.common_name, HOST))
+    assert "is that of member spare" in refusal(office, wrong).message
+
+
+def test_a_missing_shared_name_is_refused(office: Office) -> None:
+    office.target = PAIR
+    wrong = office.sign(office.csr(member="primary"), names=(PRIMARY.common_name,))
+    assert f"is not for {HOST}" in refusal(office, wrong).message
+
+
+def test_a_request_of_no_member_leaves_it_open_which_host_this_is(office: Office) -> None:
+    certificate = office.sign(office.csr())
+    office.target = PAIR
+    assert office.accept(certificate).summary.identifiers == office.target.identifiers
+
+
+def test_another_key_than_that_of_the_imported_certificate_is_refused(office: Office) -> None:
+    imported(office, office.sign(office.csr()))
+    foreign = office.pki.issue(HOST, office.middle, names=(HOST,))
+    assert "no CSR is pending" in refusal(office, foreign.pem).message
