@@ -72,8 +72,8 @@ def test_an_automatic_pair_is_enrolled_by_the_shared_name_only(
             "{common_name: primaryvpn",
             "{common_name: vpn",
             (
-                "7: gateways.hq.members.primary.common_name: vpn.company.com is also the hostname that "
-                "all members share; each host needs a name of its own, beside the shared one"
+                "7: gateways.hq.members.primary.common_name: vpn.company.com is also the hostname "
+                "that all members share; each host needs a name of its own, beside the shared one"
             ),
         ),
         (
