@@ -64,8 +64,8 @@ def test_an_automatic_pair_is_enrolled_by_the_shared_name_only(
             "secondaryvpn",
             "primaryvpn",
             (
-                "8: gateways.hq.members.spare.common_name: primaryvpn.company.com is also the name of "
-                "member primary; each host needs a name of its own, beside the shared one"
+                "8: gateways.hq.members.spare.common_name: primaryvpn.company.com is also the name "
+                "of member primary; each host needs a name of its own, beside the shared one"
             ),
         ),
         (
