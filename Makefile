@@ -5,11 +5,11 @@ PYTHON ?= python3
 export PYTHON
 
 bin := .venv/bin
-sources := daemon tests demo bench pebble/run
+sources := daemon tests demo bench pebble/run docs/refresh
 harness := PYTHONPATH=tests/integration
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint fix bench setup lock clean
+.PHONY: help demo test lint fix docs bench setup lock clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1|\2/p' Makefile | column -t -s '|'
@@ -29,6 +29,9 @@ lint: .venv/.complete ## Check style, types and the direction of imports
 fix: .venv/.complete ## Repair what can be repaired without thinking
 	@$(bin)/ruff check --fix $(sources)
 	@$(bin)/ruff format $(sources)
+
+docs: .venv/.complete ## Write again what is generated from the code
+	@$(bin)/python docs/refresh
 
 bench: setup .cache/peer/.complete ## Measure, side by side with certbot
 	@$(harness) $(bin)/python -m bench

@@ -24,7 +24,7 @@ DEFAULT_CONFIGURATION = "/etc/gatecert/config.yaml"
 
 Names = Annotated[
     list[str] | None,
-    typer.Argument(metavar="[NAME]...", help="Names of gateways; all of them when left out."),
+    typer.Argument(metavar="NAME", help="Names of gateways; all of them when left out."),
 ]
 
 

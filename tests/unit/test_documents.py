@@ -1,0 +1,54 @@
+"""Documents that an operator follows are current and true."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+from gatecert.config.load import load
+from gatecert.config.target import targets
+from gatecert.report.status import Condition, GatewayStatus
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def test_what_is_generated_is_current() -> None:
+    command = [sys.executable, str(ROOT / "docs" / "refresh"), "--check"]
+    checked = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert checked.returncode == 0, checked.stderr
+
+
+def test_the_configuration_in_the_readme_is_good(tmp_path: Path) -> None:
+    (example,) = re.findall(
+        r"```yaml\n(.*?)```", (ROOT / "README.md").read_text("utf-8"), re.DOTALL
+    )
+    lines = [line.removeprefix("   ") for line in example.splitlines()]
+    path = tmp_path / "config.yaml"
+    path.write_text("\n".join(lines), "utf-8")
+    (target,) = targets(load(path))
+    assert (target.name, target.hostname) == ("boston", "boston-njndubu.dynamic-m.com")
+    assert target.install.reload
+    assert target.install.verify
+
+
+@pytest.mark.parametrize("name", sorted(path.name for path in ROOT.glob("docs/**/*.md")))
+def test_links_between_documents_lead_somewhere(name: str) -> None:
+    for path in ROOT.glob(f"docs/**/{name}"):
+        for link in re.findall(r"\]\((?!https?:)([^)#]+)", path.read_text("utf-8")):
+            assert (path.parent / link).exists(), f"{path.relative_to(ROOT)} links to {link}"
+
+
+def test_links_in_the_readme_lead_somewhere() -> None:
+    for link in re.findall(r"\]\((?!https?:)([^)#]+)", (ROOT / "README.md").read_text("utf-8")):
+        assert (ROOT / link).exists(), link
+
+
+def test_every_field_and_state_of_the_status_is_described() -> None:
+    described = set(re.findall(r"`([a-z_-]+)`", (ROOT / "docs" / "status.md").read_text("utf-8")))
+    assert {field.name for field in fields(GatewayStatus)} <= described
+    assert {str(condition) for condition in Condition} <= described
