@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from typing import Self
 
     from harness.challenge_test_server import ChallengeTestServer
+    from harness.named import Named
     from harness.pebble import Pebble
 
 COMMAND_TIMEOUT = 60.0  # seconds
@@ -74,7 +75,7 @@ class Gatecert:
 
     # ------------------------------------------------------------------ configuration
 
-    def use(self, pebble: Pebble, names: ChallengeTestServer, **authority: Any) -> Self:  # noqa: ANN401
+    def use(self, pebble: Pebble, names: ChallengeTestServer | Named, **authority: Any) -> Self:  # noqa: ANN401
         """Enrol with this authority, and look names up where it does.
 
         Args:

@@ -1,8 +1,9 @@
-"""BIND's named: real zones that take signed dynamic updates, and secondaries that lag behind."""
+"""BIND's named: zones that take signed dynamic updates, secondaries that lag behind, resolvers."""
 
 from __future__ import annotations
 
 import base64
+import re
 import secrets
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -33,12 +34,13 @@ options {{
     managed-keys-directory "{directory}";
     listen-on port {port} {{ 127.0.0.1; }};
     listen-on-v6 port {port} {{ {ipv6} }};
-    recursion no;
+    recursion {recursion};
     dnssec-validation no;
     empty-zones-enable no;
     notify no;
     minimal-responses no;
     max-udp-size 1232;
+    querylog yes;
 }};
 controls {{ }};
 """
@@ -79,6 +81,7 @@ class Zone:
         records: Further lines of its zone file.
         keys: Names of the keys that may change its TXT records.
         primary: ``host:port`` of its primary; None where this server is the primary.
+        forwarder: ``host:port`` of who is asked for its names; makes the server a resolver.
         refresh: Seconds between looks at the primary.
     """
 
@@ -86,10 +89,17 @@ class Zone:
     records: tuple[str, ...] = ()
     keys: tuple[str, ...] = ("gatecert",)
     primary: str | None = None
+    forwarder: str | None = None
     refresh: int = 3600
 
     def configuration(self) -> str:
         """As it stands in named.conf."""
+        if self.forwarder is not None:
+            host, _, port = self.forwarder.rpartition(":")
+            return (
+                f'zone "{self.name}" {{ type forward; forward only; '
+                f"forwarders {{ {host} port {port}; }}; }};\n"
+            )
         if self.primary is not None:
             host, _, port = self.primary.rpartition(":")
             return (
@@ -126,13 +136,16 @@ class Named:
         self.port = port or free_port()
         self._zones = tuple(zones)
         text = CONFIGURATION.format(
-            directory=directory, port=self.port, ipv6="::1;" if ipv6 else "none;"
+            directory=directory,
+            port=self.port,
+            ipv6="::1;" if ipv6 else "none;",
+            recursion="yes" if any(zone.forwarder for zone in zones) else "no",
         )
         for key in keys:
             text += f'key "{key.name}" {{ algorithm {key.algorithm}; secret "{key.secret}"; }};\n'
         for zone in zones:
             text += zone.configuration()
-            if zone.primary is None:
+            if zone.primary is None and zone.forwarder is None:
                 lines = "".join(f"{line}\n" for line in zone.records)
                 content = ZONE_FILE.format(name=zone.name) + lines
                 (directory / f"{zone.name}.zone").write_text(content, "utf-8")
@@ -158,6 +171,10 @@ class Named:
             for record in records
         )
         return sorted(found)
+
+    def questions(self, name: str) -> list[str]:
+        """The record types that a name was asked for, in order, this harness included."""
+        return re.findall(rf"query: {re.escape(name)} IN (\S+)", self.process.output)
 
     def start(self) -> Self:
         """Start it and wait until it has loaded every zone."""

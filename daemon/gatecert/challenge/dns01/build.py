@@ -62,7 +62,12 @@ def _dns_01(
     from gatecert.challenge.dns01.solver import Dns01Solver  # noqa: PLC0415
     from gatecert.challenge.dns01.zones import Zones  # noqa: PLC0415
 
-    zones = Zones(resolver.nameservers, resolver.timeout)
+    zones = Zones(
+        resolver.nameservers,
+        resolver.timeout,
+        zone=settings.zone,
+        authoritative=settings.authoritative,
+    )
     return Dns01Solver(settings, provider(settings, zones), zones, journal, now)
 
 
@@ -76,8 +81,8 @@ def _dns_persist_01(
     )
     from gatecert.challenge.dns01.zones import Zones  # noqa: PLC0415
 
-    zones = Zones(resolver.nameservers, resolver.timeout)
-    return DnsPersist01Solver(StandingRecords(settings.authoritative, zones, now))
+    zones = Zones(resolver.nameservers, resolver.timeout, authoritative=settings.authoritative)
+    return DnsPersist01Solver(StandingRecords(zones, now))
 
 
 def provider(settings: Dns01Settings, zones: Zones) -> Provider:

@@ -32,11 +32,11 @@ if TYPE_CHECKING:
 
     from gatecert.challenge.dns01.propagation import Answer
     from gatecert.challenge.dns01.provider import Provider
-    from gatecert.challenge.dns01.zones import Nameserver
+    from gatecert.challenge.dns01.zones import Nameserver, Place
     from gatecert.challenge.solver import Challenge
     from gatecert.config.schema.challenge import Dns01Settings
     from gatecert.deadline import Deadline
-    from gatecert.model import Endpoint, PublishedRecord
+    from gatecert.model import PublishedRecord
     from gatecert.store.protocol import RecordJournal
 
 logger = logging.getLogger(__name__)
@@ -47,20 +47,12 @@ STRIPES: Final = 16  # records that can be changed at the same time
 class FindsZones(Protocol):
     """Finds out where a record has to go; ``zones.Zones`` is the one that asks nameservers."""
 
-    def follow(self, name: str) -> str:
-        """Where the aliases of a name lead to."""
-        ...
-
-    def zone_of(self, name: str) -> str:
-        """The zone that a name lies in."""
+    def place(self, name: str) -> Place:
+        """Where a record for a name has to go."""
         ...
 
     def nameservers(self, zone: str) -> tuple[Nameserver, ...]:
         """Every address of every nameserver of a zone."""
-        ...
-
-    def addresses(self, servers: Sequence[Endpoint]) -> tuple[Nameserver, ...]:
-        """Servers given by name or by address, at all of their addresses."""
         ...
 
 
@@ -68,8 +60,7 @@ class Dns01Solver:
     """Answers dns-01 and dns-account-01; safe to use from several threads.
 
     Args:
-        settings: The zone and its nameservers where they are not to be found out, and how long a
-            record may take.
+        settings: The zone, where it is not to be found out, and how long a record may take.
         provider: Changes the zone.
         zones: Finds out where a record has to go.
         journal: Remembers what has to be withdrawn.
@@ -127,7 +118,7 @@ class Dns01Solver:
         record = published.record
         limit = self._settings.propagation_timeout
         lagging = propagation.laggards(
-            self._nameservers(record.zone),
+            self._zones.nameservers(record.zone),
             record.name,
             lambda texts: _fault(texts, record.value),
             deadline.sooner(limit.total_seconds()),
@@ -166,22 +157,14 @@ class Dns01Solver:
 
     def _record(self, challenge: Challenge) -> TextRecord:
         """The record and where it goes."""
-        asked = validation_name(challenge)
-        name = self._zones.follow(asked)
-        if name != asked:
-            logger.info("alias followed name=%s leads_to=%s", asked, name)
-        zone = self._settings.zone or self._zones.zone_of(name)
+        place = self._zones.place(validation_name(challenge))
+        name, zone = place.name, self._settings.zone or place.zone
         if name != zone and not name.endswith(f".{zone}"):
             raise RecordRefusedError(
                 f"{name} does not lie in the zone {zone}",
                 fix="correct challenges.dns-01.zone, or leave it out",
             )
         return TextRecord(name, validation_value(challenge), zone)
-
-    def _nameservers(self, zone: str) -> tuple[Nameserver, ...]:
-        if self._settings.authoritative:
-            return self._zones.addresses(self._settings.authoritative)
-        return self._zones.nameservers(zone)
 
     def _withdraw(self, published: PublishedRecord) -> bool:
         """Withdraw a record unless somebody else still needs it; never raises.

@@ -14,19 +14,17 @@ from gatecert.challenge.dns01 import persist, propagation
 from gatecert.errors import ChallengeError, InterruptedOrderError, RecordNotVisibleError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
     from datetime import datetime
 
     from gatecert.challenge.dns01.propagation import Answer
     from gatecert.challenge.dns01.solver import FindsZones
-    from gatecert.challenge.dns01.zones import Nameserver
     from gatecert.challenge.solver import Challenge
     from gatecert.deadline import Deadline
-    from gatecert.model import Endpoint
 
 logger = logging.getLogger(__name__)
 
-PATIENCE: Final = 5.0  # seconds until a record that was just published has to be everywhere
+PATIENCE: Final = 3.0  # seconds until a record that was just published has to be everywhere
 LONGEST_PAUSE: Final = 1.0  # seconds
 
 
@@ -34,15 +32,11 @@ class StandingRecords:
     """Looks whether records for dns-persist-01 are there.
 
     Args:
-        authoritative: Who has to answer with the record; empty means the zone's nameservers.
-        zones: Finds them.
+        zones: Finds the nameservers that have to answer with them.
         now: The wall clock, aware UTC.
     """
 
-    def __init__(
-        self, authoritative: Sequence[Endpoint], zones: FindsZones, now: Callable[[], datetime]
-    ) -> None:
-        self._authoritative = tuple(authoritative)
+    def __init__(self, zones: FindsZones, now: Callable[[], datetime]) -> None:
         self._zones = zones
         self._now = now
 
@@ -56,10 +50,10 @@ class StandingRecords:
         Raises:
             ChallengeError: The nameservers cannot be found.
         """
-        name = self._zones.follow(persist.validation_name(wanted.domain))
+        place = self._zones.place(persist.validation_name(wanted.domain))
         return propagation.laggards(
-            self._nameservers(name),
-            name,
+            self._zones.nameservers(place.zone),
+            place.name,
             lambda texts: persist.fault(texts, wanted, now=self._now()),
             deadline,
             longest_pause=LONGEST_PAUSE,
@@ -81,11 +75,6 @@ class StandingRecords:
                 f"dns-persist-01 cannot show control over {wanted.domain}: {said}",
                 fix=f"publish {wanted.record.zone_line}",
             )
-
-    def _nameservers(self, name: str) -> tuple[Nameserver, ...]:
-        if self._authoritative:
-            return self._zones.addresses(self._authoritative)
-        return self._zones.nameservers(self._zones.zone_of(name))
 
 
 class DnsPersist01Solver:

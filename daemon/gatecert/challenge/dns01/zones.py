@@ -6,19 +6,32 @@
   negative answers carry it, so one question is enough most of the time.
 - Its nameservers are those in its NS records, each at all of its addresses.
 
-Everything is asked at the configured nameservers, or at the system's.
+Zones and nameservers are looked up at the configured nameservers, or at the system's. The record's
+own name is not: these keep in mind that it does not exist (RFC 2308) for as long as the zone says,
+an hour maybe, and an authority inside the same network may ask the same ones right afterwards. So
+only names above it are looked up there, and whether it is an alias, or lies in a zone of its own,
+is asked of the zone's nameservers directly. Only where none of those can be asked from here does it
+come to a look-up after all.
 """
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import dns.exception
+import dns.flags
 import dns.inet
+import dns.message
 import dns.name
+import dns.query
+import dns.rcode
+import dns.rdataclass
+import dns.rdatatype
 import dns.resolver
 
+from gatecert.deadline import Deadline
 from gatecert.errors import ChallengeError, ResolutionError, clean
 from gatecert.model import Endpoint
 from gatecert.resolve import query
@@ -29,8 +42,23 @@ if TYPE_CHECKING:
     from datetime import timedelta
     from pathlib import Path
 
+logger = logging.getLogger(__name__)
+
 DNS_PORT: Final = 53
 LONGEST_CHAIN: Final = 16  # as many aliases as a look-up of addresses follows
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a record has to go.
+
+    Attributes:
+        name: Lower-case A-labels without a final dot, aliases followed.
+        zone: The zone that it lies in, written like the name.
+    """
+
+    name: str
+    zone: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +83,8 @@ class Zones:
     Args:
         nameservers: Whom to ask; empty means the system's.
         timeout: Total time for one look-up.
+        zone: The zone of all names below it; None means to be found out.
+        authoritative: Taken for the nameservers of every zone; empty means those that it names.
         resolv_conf: Where the system's are written.
     """
 
@@ -63,48 +93,35 @@ class Zones:
         nameservers: Sequence[Endpoint],
         timeout: timedelta,
         *,
+        zone: str | None = None,
+        authoritative: Sequence[Endpoint] = (),
         resolv_conf: Path = RESOLV_CONF,
     ) -> None:
         self._nameservers = tuple(nameservers)
+        self._zone = None if zone is None else dns.name.from_text(zone)
+        self._authoritative = tuple(authoritative)
         self._timeout = timeout
         self._resolv_conf = resolv_conf
 
-    def follow(self, name: str) -> str:
-        """Where the aliases of a name lead to; the name itself if it is none.
+    def place(self, name: str) -> Place:
+        """Where a record for a name has to go.
 
         Raises:
-            ChallengeError: Nobody could say, or they go round in circles.
+            ChallengeError: Nobody could say, or its aliases go round in circles.
         """
-        stub = self._stub()
         current = dns.name.from_text(name)
         visited: set[dns.name.Name] = set()
         while current not in visited and len(visited) < LONGEST_CHAIN:
             visited.add(current)
-            found = self._ask(stub, current, "CNAME")
-            if found is None:
-                return _text(current)
-            current = dns.name.from_text(found[0])
+            zone, alias = self._look_at(current)
+            if alias is None:
+                return Place(_text(current), _text(zone))
+            logger.info("alias followed name=%s leads_to=%s", _text(current), _text(alias))
+            current = alias
         raise ChallengeError(
             f"the aliases of {name} go round in circles at {_text(current)}",
             fix=f"correct the CNAME record of {name}",
         )
-
-    def zone_of(self, name: str) -> str:
-        """The zone that a name lies in.
-
-        Raises:
-            ChallengeError: There is none, or nobody could say.
-        """
-        stub = self._stub()
-        try:
-            zone = dns.resolver.zone_for_name(
-                dns.name.from_text(name), resolver=stub.resolver, lifetime=self._seconds
-            )
-        except dns.exception.DNSException as error:
-            raise self._unknown(f"the zone of {name}", query.explain(stub, error)) from error
-        if zone == dns.name.root:
-            raise self._unknown(f"the zone of {name}", "no domain above it exists")
-        return _text(zone)
 
     def nameservers(self, zone: str) -> tuple[Nameserver, ...]:
         """Every address of every nameserver of a zone.
@@ -112,6 +129,8 @@ class Zones:
         Raises:
             ChallengeError: They, or the addresses of one of them, could not be found.
         """
+        if self._authoritative:
+            return self.addresses(self._authoritative)
         hosts = self._ask(self._stub(), dns.name.from_text(zone), "NS")
         if not hosts:
             raise self._unknown(f"the nameservers of {zone}", "it has no NS records")
@@ -137,6 +156,67 @@ class Zones:
             hosts = (server.host,) if lookup is None else lookup.addresses
             found += [Nameserver(server.host, Endpoint(host, server.port)) for host in hosts]
         return tuple(found)
+
+    def _look_at(self, name: dns.name.Name) -> tuple[dns.name.Name, dns.name.Name | None]:
+        """The zone that a name lies in, and what it is an alias of if it is one."""
+        if self._zone is not None and name.is_subdomain(self._zone):
+            zone = self._zone
+        else:
+            zone = self._zone_of(_above(name))
+        # Each turn finds a zone that lies deeper.
+        for _ in name.labels:
+            response = self._ask_directly(_text(zone), name)
+            if response is None:
+                alias = self._ask(self._stub(), name, "CNAME")
+                return zone, dns.name.from_text(alias[0]) if alias else None
+            alias_records = response.get_rrset(
+                response.answer, name, dns.rdataclass.IN, dns.rdatatype.CNAME
+            )
+            if alias_records:
+                return zone, dns.name.from_text(alias_records[0].to_text())
+            deeper = _closest(response, name, zone)
+            if zone in {deeper, self._zone}:
+                break
+            zone = deeper
+        return zone, None
+
+    def _zone_of(self, name: dns.name.Name) -> dns.name.Name:
+        """The zone that a name lies in, looked up."""
+        stub = self._stub()
+        try:
+            zone = dns.resolver.zone_for_name(name, resolver=stub.resolver, lifetime=self._seconds)
+        except dns.exception.DNSException as error:
+            raise self._unknown(f"the zone of {_text(name)}", query.explain(stub, error)) from error
+        if zone == dns.name.root:
+            raise self._unknown(f"the zone of {_text(name)}", "no domain above it exists")
+        return zone
+
+    def _ask_directly(self, zone: str, name: dns.name.Name) -> dns.message.Message | None:
+        """What the first nameserver of a zone that can tell says; None if none can."""
+        try:
+            servers = self.nameservers(zone)
+        except ChallengeError as error:
+            logger.debug("nameservers of %s not found: %s", zone, error)
+            return None
+        question = dns.message.make_query(name, dns.rdatatype.CNAME)
+        question.flags &= ~dns.flags.RD
+        deadline = Deadline.after(self._seconds)
+        for server in servers:
+            host, port = server.endpoint.host, server.endpoint.port
+            try:
+                response, _ = dns.query.udp_with_fallback(
+                    question,
+                    host,
+                    timeout=deadline.within(query.LONGEST_ATTEMPT),
+                    port=port,
+                    ignore_unexpected=True,
+                )
+            except (OSError, dns.exception.DNSException) as error:
+                logger.debug("not told by nameserver=%s: %s", server, error)
+                continue
+            if response.rcode() in {dns.rcode.NOERROR, dns.rcode.NXDOMAIN}:
+                return response
+        return None
 
     @property
     def _seconds(self) -> float:
@@ -172,6 +252,28 @@ class Zones:
             fix="see that resolver.nameservers answer, or set challenges.dns-01.zone and "
             "challenges.dns-01.authoritative",
         )
+
+
+def _above(name: dns.name.Name) -> dns.name.Name:
+    """The closest name above that is no label of the protocol (``_acme-challenge`` …)."""
+    above = name.parent()
+    while above.labels[0].startswith(b"_"):
+        above = above.parent()
+    return above
+
+
+def _closest(
+    response: dns.message.Message, name: dns.name.Name, zone: dns.name.Name
+) -> dns.name.Name:
+    """The deepest zone around a name that an answer tells of: by a referral, or by its SOA."""
+    told = [
+        records.name
+        for records in response.authority
+        if records.rdtype in {dns.rdatatype.SOA, dns.rdatatype.NS}
+        and name.is_subdomain(records.name)
+        and records.name.is_subdomain(zone)
+    ]
+    return max([zone, *told], key=lambda each: len(each.labels))
 
 
 def _text(name: dns.name.Name) -> str:
