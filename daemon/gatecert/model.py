@@ -86,13 +86,16 @@ class KeyPolicy:
 
 
 class FileContents(StrEnum):
-    """What a copied file holds, in PEM."""
+    """What a copied file holds; in PEM where nothing else is said."""
 
     PRIVKEY = "privkey"
     CERT = "cert"
     CHAIN = "chain"
     FULLCHAIN = "fullchain"
     COMBINED = "combined"  # fullchain, then privkey
+    CERT_DER = "cert-der"
+    PRIVKEY_DER = "privkey-der"  # PKCS #8
+    PKCS12 = "pkcs12"  # privkey, cert and chain
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +104,7 @@ class FileCopy:
 
     Attributes:
         mode: Permission bits, as for ``os.chmod``.
+        password_file: Holds the password of a PKCS #12 file; None for every other kind.
     """
 
     path: Path
@@ -108,6 +112,7 @@ class FileCopy:
     owner: str | None = None
     group: str | None = None
     mode: int = 0o600
+    password_file: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)

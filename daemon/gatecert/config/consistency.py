@@ -13,7 +13,7 @@ from gatecert.config.finding import Finding, nearest
 from gatecert.config.names import private_zone
 from gatecert.config.schema import ChallengeKind
 from gatecert.config.target import challenges, identifiers, set_up
-from gatecert.model import IdentifierType, Mode
+from gatecert.model import FileContents, IdentifierType, Mode
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,6 +33,7 @@ def findings(configuration: Configuration) -> Iterator[Finding]:
     yield from _dns_01(configuration.challenges.dns_01)
     yield from _duplicates(configuration)
     for gateway in configuration.gateways.values():
+        yield from _copies(gateway)
         yield from _members(gateway)
         yield from _subject(gateway)
         yield from _authorities(gateway, configuration)
@@ -109,6 +110,19 @@ def _duplicates(configuration: Configuration) -> Iterator[Finding]:
             )
             yield Finding((*here, "hostname"), what, (first,))
         seen = said | seen
+
+
+def _copies(gateway: GatewaySettings) -> Iterator[Finding]:
+    """A PKCS #12 file has a password, and nothing else has."""
+    for index, copy in enumerate(gateway.install.copy_to):
+        here: Location = ("gateways", gateway.name, "install", "copy_to", index)
+        password, kind = (*here, "password_file"), (*here, "contents")
+        if copy.contents is FileContents.PKCS12 and copy.password_file is None:
+            what = "must be given for pkcs12: write the password to a file and name that here"
+            yield Finding(password, what, (kind,))
+        if copy.contents is not FileContents.PKCS12 and copy.password_file is not None:
+            what = f"has no meaning for {copy.contents}, which is not encrypted; leave it out"
+            yield Finding(password, what, (kind,))
 
 
 def _spoken(location: Location) -> str:

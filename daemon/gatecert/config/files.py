@@ -46,6 +46,11 @@ def _secrets(configuration: Configuration) -> Iterator[tuple[Location, Path]]:
             yield ("challenges", "dns-01", "tsig", "secret_file"), dns_01.tsig.secret_file
         for option, path in dns_01.credentials.items():
             yield ("challenges", "dns-01", "credentials", option), path
+    for name, gateway in configuration.gateways.items():
+        for index, copy in enumerate(gateway.install.copy_to):
+            if copy.password_file is not None:
+                place = ("gateways", name, "install", "copy_to", index, "password_file")
+                yield place, copy.password_file
 
 
 def _bundles(configuration: Configuration) -> Iterator[tuple[Location, Path]]:

@@ -118,7 +118,14 @@ def _install_plan(install: InstallSettings) -> InstallPlan:
         verify=install.verify,
         verify_timeout=install.verify_timeout,
         copies=tuple(
-            FileCopy(copy.path, copy.contents, copy.owner, copy.group, copy.mode)
+            FileCopy(
+                copy.path,
+                copy.contents,
+                copy.owner,
+                copy.group,
+                copy.mode,
+                password_file=copy.password_file,
+            )
             for copy in install.copy_to
         ),
         key_group=install.key_group,

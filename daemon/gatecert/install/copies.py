@@ -15,13 +15,12 @@ import logging
 import os
 import pwd
 import stat
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from gatecert.errors import CopyError, StorageError
-from gatecert.model import FileContents
+from gatecert.install.contents import contents, holds
 from gatecert.store import durable
 from gatecert.store.identity import UNCHANGED, group_number, user_number
-from gatecert.store.pem import joined
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,6 +29,9 @@ if TYPE_CHECKING:
     from gatecert.model import FileCopy, Version
 
 logger = logging.getLogger(__name__)
+
+LARGEST_COPY: Final = 1 << 20  # bytes; what is larger is none of ours
+LARGEST_PASSWORD: Final = 1 << 10  # bytes
 
 
 def write_copies(copies: Sequence[FileCopy], version: Version, private_key: bytes) -> None:
@@ -43,7 +45,7 @@ def write_copies(copies: Sequence[FileCopy], version: Version, private_key: byte
     failures: list[StorageError] = []
     for copy in copies:
         try:
-            _write(copy, contents(copy.contents, version, private_key))
+            _write(copy, version, private_key)
         except StorageError as error:
             logger.debug("copy failed path=%s error=%s", copy.path, error)
             failures.append(StorageError(f"{copy.path}: {error.message}", fix=error.fix))
@@ -56,28 +58,16 @@ def write_copies(copies: Sequence[FileCopy], version: Version, private_key: byte
         ) from first
 
 
-def contents(kind: FileContents, version: Version, private_key: bytes) -> bytes:
-    """What a copy holds, in PEM."""
-    match kind:
-        case FileContents.PRIVKEY:
-            return joined(private_key)
-        case FileContents.CERT:
-            return joined(version.certificate)
-        case FileContents.CHAIN:
-            return joined(version.chain)
-        case FileContents.FULLCHAIN:
-            return joined(version.certificate, version.chain)
-        case FileContents.COMBINED:
-            return joined(version.certificate, version.chain, private_key)
-
-
-def _write(copy: FileCopy, data: bytes) -> None:
+def _write(copy: FileCopy, version: Version, private_key: bytes) -> None:
     user = user_number(copy.owner)
     user = os.geteuid() if user == UNCHANGED else user
     group = group_number(copy.group)
     group = _group_of(user) if group == UNCHANGED else group
-    if _is_current(copy.path, data, (copy.mode, user, group)):
+    parts = (copy.contents, version, private_key, _password(copy.password_file))
+    found = _read(copy.path, (copy.mode, user, group))
+    if found is not None and holds(found, *parts):
         return
+    data = contents(*parts)
     durable.write_file(copy.path, data, mode=copy.mode, owner=str(user), group=str(group))
     logger.info("copied path=%s contents=%s", copy.path, copy.contents)
 
@@ -95,16 +85,40 @@ def _group_of(user: int) -> int:
         ) from error
 
 
-def _is_current(path: Path, data: bytes, wanted: tuple[int, int, int]) -> bool:
-    """Whether a file is there with this content and these mode, user and group."""
+def _password(path: Path | None) -> bytes:
+    """What a password file holds, without the end of its line.
+
+    Neither that nor the file's name is repeated, lest somebody wrote the password in its place.
+    """
+    if path is None:
+        return b""
+    try:
+        with path.open("rb") as file:
+            password = file.read(LARGEST_PASSWORD + 1).rstrip(b"\r\n")
+    except OSError as error:
+        reason = (error.strerror or "").lower()
+        raise StorageError(
+            f"the file that password_file names cannot be read: {reason}",
+            fix="let the user that gatecert runs as read it, or use credential:NAME",
+        ) from error
+    if not 0 < len(password) <= LARGEST_PASSWORD:
+        raise StorageError(
+            f"the file that password_file names holds no password of 1 to {LARGEST_PASSWORD} bytes",
+            fix="put the password, and nothing else, into it",
+        )
+    return password
+
+
+def _read(path: Path, wanted: tuple[int, int, int]) -> bytes | None:
+    """The content of a file; None unless it has these mode, user and group."""
     try:
         # A named pipe in its place must not block us.
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:
-        return False
+        return None
     with os.fdopen(descriptor, "rb") as file:
         found = os.fstat(descriptor)
-        if not stat.S_ISREG(found.st_mode) or found.st_size != len(data):
-            return False
+        if not stat.S_ISREG(found.st_mode) or found.st_size > LARGEST_COPY:
+            return None
         same = (stat.S_IMODE(found.st_mode), found.st_uid, found.st_gid) == wanted
-        return same and file.read(len(data) + 1) == data
+        return file.read(LARGEST_COPY) if same else None

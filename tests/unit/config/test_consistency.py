@@ -6,6 +6,7 @@ import pytest
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from gatecert.config.schema import Configuration
 
@@ -53,6 +54,33 @@ def test_settings_that_contradict_each_other(
 ) -> None:
     gateways = "" if "gateways" in written else "gateways: {g: {hostname: g.example.com}}\n"
     (line,) = complaints(f"{AUTHORITY}{gateways}{written}\n")
+    assert told in line
+
+
+@pytest.mark.parametrize(
+    ("copy", "told"),
+    [
+        ("contents: pkcs12", "copy_to[0].password_file: must be given for pkcs12"),
+        (
+            "contents: cert, password_file: secret",
+            "copy_to[0].password_file: has no meaning for cert, which is not encrypted",
+        ),
+        (
+            "contents: pkcs12, password_file: /no/such",
+            "copy_to[0].password_file: names a file that does not exist",
+        ),
+        ("contents: pfx", 'copy_to[0].contents: "pfx" is not possible: write pkcs12'),
+    ],
+)
+def test_only_pkcs12_has_a_password(
+    complaints: Callable[[str], list[str]], tmp_path: Path, copy: str, told: str
+) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text("x")
+    secret.chmod(0o600)
+    install = f"install: {{copy_to: [{{path: /x, {copy}}}]}}"
+    gateway = f"gateways: {{g: {{hostname: g.example.com, {install}}}}}"
+    (line,) = complaints(f"{AUTHORITY}{gateway}\n")
     assert told in line
 
 

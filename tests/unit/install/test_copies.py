@@ -4,14 +4,17 @@ import grp
 import os
 import pwd
 import stat
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from cryptography.hazmat.primitives.serialization import pkcs12
 
+from gatecert.certificate.bootstrap import bootstrap
 from gatecert.errors import CopyError
-from gatecert.install.copies import contents, write_copies
-from gatecert.model import FileContents, FileCopy, Version
+from gatecert.install.copies import write_copies
+from gatecert.model import FileContents, FileCopy, Identifier, IdentifierType, Version
 from gatecert.store import durable
 
 if TYPE_CHECKING:
@@ -38,20 +41,6 @@ def chowned(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
 
     monkeypatch.setattr(os, "fchown", note)
     return seen
-
-
-@pytest.mark.parametrize(
-    ("kind", "expected"),
-    [
-        (FileContents.PRIVKEY, KEY),
-        (FileContents.CERT, LEAF),
-        (FileContents.CHAIN, CHAIN),
-        (FileContents.FULLCHAIN, LEAF + CHAIN),
-        (FileContents.COMBINED, LEAF + CHAIN + KEY),
-    ],
-)
-def test_contents(kind: FileContents, expected: bytes) -> None:
-    assert contents(kind, VERSION, KEY) == expected
 
 
 def test_a_copy_has_its_content_and_mode_whatever_the_umask(tmp_path: Path) -> None:
@@ -187,3 +176,68 @@ def test_the_key_is_not_in_the_log(tmp_path: Path, caplog: pytest.LogCaptureFixt
     write_copies([copy], VERSION, KEY)
     assert f"copied path={copy.path} contents=combined" in caplog.text
     assert "CCCC" not in caplog.text
+
+
+# --------------------------------------------------------------------------- PKCS #12
+
+
+@pytest.fixture
+def pair() -> tuple[Version, bytes]:
+    """A version whose certificate can be read, and its key."""
+    names = [Identifier(IdentifierType.DNS, "a.example.com")]
+    made = bootstrap(names, now=datetime(2026, 11, 23, tzinfo=UTC))
+    version = Version("000002-20261123T081500Z", Path("/nowhere"), made.certificate, b"")
+    return version, made.private_key
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> FileCopy:
+    password = tmp_path / "password"
+    password.write_bytes(b"hunter2 \n")
+    return FileCopy(tmp_path / "a.p12", FileContents.PKCS12, password_file=password)
+
+
+def test_pkcs12_is_written_once_for_a_password(
+    copy: FileCopy, pair: tuple[Version, bytes], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("DEBUG")
+    write_copies([copy], *pair)
+    before = copy.path.stat()
+    write_copies([copy], *pair)
+    assert copy.path.stat() == before
+    assert pkcs12.load_pkcs12(copy.path.read_bytes(), b"hunter2 ").key is not None
+
+    assert copy.password_file is not None
+    copy.password_file.write_bytes(b"hunter3\r\n")
+    write_copies([copy], *pair)
+    assert pkcs12.load_pkcs12(copy.path.read_bytes(), b"hunter3").key is not None
+    assert "hunter" not in caplog.text + repr(copy)
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (None, "cannot be read: no such file"),
+        (b"\n", "holds no password"),
+        (b"x" * 1025, "holds no password of 1 to 1024 bytes"),
+    ],
+)
+def test_a_password_file_that_will_not_do(
+    copy: FileCopy, pair: tuple[Version, bytes], content: bytes | None, reason: str
+) -> None:
+    assert copy.password_file is not None
+    copy.password_file.unlink()
+    if content is not None:
+        copy.password_file.write_bytes(content)
+    with pytest.raises(CopyError, match=reason) as caught:
+        write_copies([copy], *pair)
+    assert str(copy.password_file) not in f"{caught.value}{caught.value.fix}"
+    assert not copy.path.exists()
+
+
+def test_a_huge_file_in_its_place_is_not_read(tmp_path: Path) -> None:
+    copy = FileCopy(tmp_path / "a.pem", FULLCHAIN)
+    write_copies([copy], VERSION, KEY)
+    os.truncate(copy.path, 1 << 30)  # a hole, which takes no room
+    write_copies([copy], VERSION, KEY)
+    assert copy.path.read_bytes() == LEAF + CHAIN

@@ -9,7 +9,7 @@ from pydantic import Field, PlainSerializer, PlainValidator, WithJsonSchema
 
 from gatecert.config.addresses import Address, Port, TlsServer
 from gatecert.config.names import AnyName, GatewayHostName, Region, SafeName
-from gatecert.config.paths import AnyFile, Command, Permissions
+from gatecert.config.paths import AnyFile, Command, Permissions, SecretFile
 from gatecert.config.schema.base import Settings, choice, one_of
 from gatecert.config.schema.challenge import ChallengeKind
 from gatecert.config.values import (
@@ -29,6 +29,14 @@ _CHALLENGE_KINDS = [member.value for member in ChallengeKind]
 UNWANTED_KEYS = {
     "ed25519": "no public authority issues for it; write ecdsa-p256",
     "rsa-1024": "it is too short; write rsa-2048, or better ecdsa-p256",
+}
+UNWANTED_CONTENTS = {
+    "pfx": "write pkcs12, which is the same",
+    "p12": "write pkcs12, which is the same",
+    "pem": "say what it is to hold: fullchain, privkey, or combined for both in one file",
+    "der": "say what it is to hold: cert-der or privkey-der",
+    "key": "write privkey",
+    "jks": "Java reads pkcs12 as well",
 }
 
 
@@ -134,14 +142,19 @@ class CopySettings(Settings):
     """A file that some server insists on, beside the live directory."""
 
     path: AnyFile = Field(description="Where the file is written.")
-    contents: Annotated[FileContents, *choice(FileContents)] = Field(
-        description="privkey, cert, chain, fullchain, or combined (fullchain and then privkey)."
+    contents: Annotated[FileContents, *choice(FileContents, UNWANTED_CONTENTS)] = Field(
+        description="privkey, cert, chain, fullchain, or combined (fullchain and then privkey), in "
+        "PEM; privkey-der or cert-der; pkcs12 (privkey, cert and chain)."
     )
     owner: Text | None = Field(
         default=None, description="User that owns the file. Default: the one gatecert runs as."
     )
     group: Text | None = Field(default=None, description="Group of the file. Default: the owner's.")
     mode: Permissions = Field(default=0o600, description="Permission bits, in octal.")
+    password_file: SecretFile | None = Field(
+        default=None,
+        description="File that holds the password of a pkcs12 file, or `credential:NAME`.",
+    )
 
 
 class InstallSettings(Settings):
