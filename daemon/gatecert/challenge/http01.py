@@ -3,8 +3,9 @@
 One responder serves all gateways that validate at the same time; it listens from the first response
 that is presented to the last one that is taken away. It answers from the token store, so a command
 beside the running daemon may listen too, and each answers for the other. With ``webroot``, a web
-server that is there anyway answers, and files are written where it finds them. Where systemd has
-opened the port, one responder answers all the time (``challenge.activation``).
+server that is there anyway answers, and files are written where it finds them; those that a crash
+left there are removed by whoever comes next. Where systemd has opened the port, one responder
+answers all the time (``challenge.activation``).
 """
 
 from __future__ import annotations
@@ -91,10 +92,22 @@ class Http01Solver:
                 self._standing.forget(challenge.token)
             if self._settings.webroot is not None:
                 webroot.withdraw(self._settings.webroot, challenge.token)
+                self.tidy()
             if self._presented or self._responder is None:
                 return
             responder, self._responder = self._responder, None
             responder.stop()
+
+    def tidy(self) -> None:
+        """Take away what crashed processes have left behind."""
+        try:
+            for token in self._tokens.abandoned_tokens():
+                root = self._settings.webroot
+                if root is None or webroot.withdraw(root, token):
+                    self._tokens.remove_token(token)
+                    logger.info("removed what a crash left behind token=%s", token)
+        except StateError as error:
+            logger.warning("challenges of crashed processes stay behind: %s", error)
 
     def _publish(self, challenge: Challenge) -> None:
         if self._settings.webroot is not None:

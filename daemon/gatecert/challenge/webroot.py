@@ -1,25 +1,39 @@
 """http-01 responses as files below a web server's document root (RFC 8555 section 8.3).
 
-A token is a file name here, so its alphabet is checked before anything else (CVE-2026-40611). The
-files are for everybody to read; they appear whole, or not at all.
+The files are for everybody to read (0644, directories 0755, whatever the umask is); they appear
+whole, or not at all. gatecert often has more rights than whoever else may write there, so:
+
+- A token is a file name here, and its alphabet is checked before anything else (CVE-2026-40611).
+- Below the document root no link is followed: neither ``.well-known`` nor ``acme-challenge`` may be
+  one, or gatecert would write and remove files wherever somebody wants it to. Directories are
+  opened one inside the other and stay open while a file is written, so swapping them is of no use.
+- A link in the place of the file itself is replaced.
 """
 
 from __future__ import annotations
 
+import errno
 import logging
+import os
 import re
-from contextlib import suppress
-from typing import TYPE_CHECKING
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
 
-from gatecert.errors import ChallengeError
+from gatecert.errors import ChallengeError, StorageError
+from gatecert.store import durable
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Iterator
 
 logger = logging.getLogger(__name__)
 
-DIRECTORY = ".well-known/acme-challenge"
-_TOKEN = re.compile(r"[A-Za-z0-9_-]{1,255}")
+DIRECTORY: Final = ".well-known/acme-challenge"
+FILE_MODE: Final = 0o644
+DIRECTORY_MODE: Final = 0o755
+
+_TOKEN: Final = re.compile(r"[A-Za-z0-9_-]{1,255}")
+_OPEN: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 
 
 def publish(webroot: Path, token: str, key_authorization: str) -> None:
@@ -31,27 +45,68 @@ def publish(webroot: Path, token: str, key_authorization: str) -> None:
     """
     if not _TOKEN.fullmatch(token):
         raise ValueError("the authority's token is not base64url")
-    directory = webroot / DIRECTORY
-    partial = directory / f".{token}"
+    data = key_authorization.encode("ascii")
     try:
-        directory.mkdir(mode=0o755, parents=True, exist_ok=True)
-        partial.write_bytes(key_authorization.encode("ascii"))
-        partial.chmod(0o644)
-        partial.replace(directory / token)
-    except OSError as error:
-        with suppress(OSError):
-            partial.unlink(missing_ok=True)
+        with _directory(webroot, make=True) as directory:
+            durable.sweep(directory)
+            durable.write_file(directory / token, data, mode=FILE_MODE, sync=False)
+    except (OSError, StorageError) as error:
         raise ChallengeError(
-            f"{directory}: the http-01 response cannot be written: {error.strerror}",
-            fix="correct challenges.http-01.webroot, or let gatecert write there",
+            f"{webroot / DIRECTORY}: the http-01 response cannot be written: {_reason(error)}",
+            fix="correct challenges.http-01.webroot, or let gatecert write there (in a systemd "
+            "unit, ReadWritePaths=)",
         ) from error
 
 
-def withdraw(webroot: Path, token: str) -> None:
-    """Remove a response; whatever goes wrong is only logged."""
+def withdraw(webroot: Path, token: str) -> bool:
+    """Remove a response; True once there is none. Whatever goes wrong is only logged."""
     if not _TOKEN.fullmatch(token):
-        return
+        return True
     try:
-        (webroot / DIRECTORY / token).unlink(missing_ok=True)
+        with _directory(webroot, make=False) as directory:
+            durable.remove_file(directory / token, sync=False)
+    except FileNotFoundError:
+        return True
+    except (OSError, StorageError) as error:
+        logger.warning("http-01 response stays behind token=%s reason=%s", token, _reason(error))
+        return False
+    return True
+
+
+@contextmanager
+def _directory(webroot: Path, *, make: bool) -> Iterator[Path]:
+    """The directory of the responses, by a path that nobody can turn elsewhere while it is open."""
+    opened = [os.open(webroot, _OPEN)]  # this one may be a link: the operator wrote it
+    try:
+        for name in DIRECTORY.split("/"):
+            opened.append(_enter(name, opened[-1], make=make))
+        yield Path(f"/proc/self/fd/{opened[-1]}")
+    finally:
+        for descriptor in opened:
+            os.close(descriptor)
+
+
+def _enter(name: str, above: int, *, make: bool) -> int:
+    """Open a directory inside another, which is made where it is missing."""
+    if make:
+        try:
+            os.mkdir(name, 0o700, dir_fd=above)
+        except FileExistsError:
+            make = False
+    try:
+        descriptor = os.open(name, _OPEN | os.O_NOFOLLOW, dir_fd=above)
     except OSError as error:
-        logger.warning("http-01 response stays behind token=%s reason=%s", token, error.strerror)
+        if error.errno in {errno.ENOTDIR, errno.ELOOP}:
+            raise OSError(error.errno, f"{name} there is a link, or no directory") from error
+        raise
+    if make:
+        os.fchmod(descriptor, DIRECTORY_MODE)
+    return descriptor
+
+
+def _reason(error: OSError | StorageError) -> str:
+    """What the system said; the paths in a StorageError mean nothing outside this process."""
+    cause = error if isinstance(error, OSError) else error.__cause__
+    if isinstance(cause, OSError) and cause.strerror:
+        return cause.strerror
+    return str(error)

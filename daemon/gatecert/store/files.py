@@ -78,6 +78,10 @@ class FileStore:
         """Forget a token; unknown ones are no error."""
         self._tokens.remove_token(token)
 
+    def abandoned_tokens(self) -> tuple[str, ...]:
+        """Tokens of processes that are gone, in no order."""
+        return self._tokens.abandoned_tokens()
+
     # ------------------------------------------------------------------ records
 
     def add_record(self, record: TextRecord, *, now: datetime) -> PublishedRecord:
@@ -187,7 +191,7 @@ class FileStore:
         self._layout.make(self.directory)
         with lock.hold(self._layout.lock, self.directory):
             durable.sweep(self.directory)
-            self._tokens.forget_old()
+            self._tokens.sweep()
             self._records.sweep()
             yield
 

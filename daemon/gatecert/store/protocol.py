@@ -45,6 +45,14 @@ class TokenStore(Protocol):
         """Forget a token; unknown ones are no error."""
         ...
 
+    def abandoned_tokens(self) -> tuple[str, ...]:
+        """Tokens of processes that are gone: what was put up for them can be taken down.
+
+        Raises:
+            StorageError: It cannot be known.
+        """
+        ...
+
 
 class RecordJournal(Protocol):
     """TXT records that were published, so that each is withdrawn even after a crash."""

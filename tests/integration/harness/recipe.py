@@ -6,6 +6,7 @@ So each address in it is replaced, word for word, and one that a test does not k
 
 from __future__ import annotations
 
+import os
 import re
 import socket
 from pathlib import Path
@@ -25,6 +26,7 @@ PLACE = re.compile(r"(?<![\w.:/])(?:\d+(?:\.\d+){3}|\[::\]):\d+|/var/www/html")
 
 NGINX = """\
 {modules}
+{user}
 daemon off;
 worker_processes 1;
 pid {directory}/nginx.pid;
@@ -133,11 +135,13 @@ class Recipe:
 
 def _nginx(directory: Path, recipe: Path) -> str:
     """The whole configuration around a recipe."""
+    modules, body = "", f"include {recipe};"
     if "stream {" not in recipe.read_text("utf-8"):
         body = NGINX_HTTP.format(directory=directory, recipe=recipe)
-        return NGINX.format(modules="", directory=directory, body=body)
-    if not STREAM_MODULE.is_file():
+    elif STREAM_MODULE.is_file():
+        modules = f"load_module {STREAM_MODULE};"
+    else:
         raise RuntimeError(f"{STREAM_MODULE} is missing: run `make setup`")
-    return NGINX.format(
-        modules=f"load_module {STREAM_MODULE};", directory=directory, body=f"include {recipe};"
-    )
+    # Started by root, its workers would be somebody who may not look into a test's directory.
+    user = "user root;" if os.geteuid() == 0 else ""
+    return NGINX.format(modules=modules, user=user, directory=directory, body=body)

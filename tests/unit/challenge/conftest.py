@@ -17,6 +17,7 @@ class Tokens:
 
     def __init__(self) -> None:
         self.kept: dict[str, str] = {}
+        self.abandoned: set[str] = set()
 
     def put_token(self, token: str, key_authorization: str) -> None:
         self.kept[token] = key_authorization
@@ -26,6 +27,9 @@ class Tokens:
 
     def remove_token(self, token: str) -> None:
         self.kept.pop(token, None)
+
+    def abandoned_tokens(self) -> tuple[str, ...]:
+        return tuple(self.abandoned & self.kept.keys())
 
 
 def fetch(endpoint: Endpoint, path: str, method: str = "GET") -> tuple[int, bytes, str]:

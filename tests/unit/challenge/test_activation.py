@@ -43,6 +43,9 @@ class Tokens:
     def remove_token(self, token: str) -> None:
         self.kept.pop(token, None)
 
+    def abandoned_tokens(self) -> tuple[str, ...]:
+        return ()
+
 
 @pytest.fixture
 def resources() -> Iterator[ExitStack]:

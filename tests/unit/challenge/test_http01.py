@@ -12,7 +12,7 @@ from tests.unit.challenge.conftest import LOOPBACK, Tokens, fetch, free_port
 from gatecert.challenge import listening
 from gatecert.challenge.http01 import Http01Solver
 from gatecert.challenge.responder import PREFIX
-from gatecert.challenge.solver import Challenge
+from gatecert.challenge.solver import Challenge, Tidies
 from gatecert.config.schema.challenge import Http01Settings
 from gatecert.deadline import Deadline
 from gatecert.errors import AddressInUseError, ChallengeError, StorageError
@@ -20,6 +20,7 @@ from gatecert.model import Endpoint, Identifier, IdentifierType
 
 if TYPE_CHECKING:
     from pathlib import Path
+    from typing import NoReturn
 
 
 def challenge(name: str = "abc") -> Challenge:
@@ -222,4 +223,65 @@ def test_a_webroot_that_cannot_be_written(tokens: Tokens, tmp_path: Path) -> Non
     with pytest.raises(ChallengeError, match="cannot be written: Not a directory"):
         solver.present(challenge())
 
+    assert tokens.kept == {}
+
+
+def test_files_of_crashed_processes_are_removed(
+    webroot_solver: Http01Solver, tokens: Tokens, tmp_path: Path
+) -> None:
+    directory = tmp_path / ".well-known/acme-challenge"
+    for name in ("gone", "mine"):
+        webroot_solver.present(challenge(name))
+    tokens.abandoned.add("gone")
+    assert isinstance(webroot_solver, Tidies)
+
+    webroot_solver.tidy()
+    assert [file.name for file in directory.iterdir()] == ["mine"]
+    assert tokens.kept == {"mine": "mine.thumbprint"}
+
+
+def test_whoever_validates_next_removes_them_too(
+    webroot_solver: Http01Solver, tokens: Tokens, tmp_path: Path
+) -> None:
+    webroot_solver.present(challenge("gone"))
+    webroot_solver.present(challenge("mine"))
+    tokens.abandoned.add("gone")
+
+    webroot_solver.clean_up(challenge("mine"))
+
+    assert list((tmp_path / ".well-known/acme-challenge").iterdir()) == []
+    assert tokens.kept == {}
+
+
+def test_a_file_that_cannot_be_removed_is_tried_again(
+    webroot_solver: Http01Solver, tokens: Tokens, tmp_path: Path
+) -> None:
+    tokens.put_token("gone", "gone.key")
+    tokens.abandoned.add("gone")
+    (tmp_path / ".well-known/acme-challenge/gone").mkdir(parents=True)
+
+    webroot_solver.tidy()
+
+    assert tokens.kept == {"gone": "gone.key"}
+
+
+def test_tokens_that_cannot_be_read_are_left(
+    webroot_solver: Http01Solver,
+    tokens: Tokens,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def broken() -> NoReturn:
+        raise StorageError("disk broken")
+
+    monkeypatch.setattr(tokens, "abandoned_tokens", broken)
+    webroot_solver.tidy()
+    assert "disk broken" in caplog.text
+
+
+def test_abandoned_tokens_go_without_a_webroot_as_well(tokens: Tokens) -> None:
+    solver = Http01Solver(Http01Settings(), tokens)
+    tokens.put_token("gone", "gone.key")
+    tokens.abandoned.add("gone")
+    solver.tidy()
     assert tokens.kept == {}

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import stat
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -73,3 +74,89 @@ def test_what_cannot_be_removed_is_only_logged(
     withdraw(tmp_path, "abc")
 
     assert "stays behind token=abc" in caplog.text
+
+
+@pytest.mark.parametrize("mask", [0o000, 0o077])
+def test_what_is_made_is_for_everybody_whatever_the_umask_is(tmp_path: Path, mask: int) -> None:
+    before = os.umask(mask)
+    try:
+        publish(tmp_path, "abc", "abc.def")
+    finally:
+        os.umask(before)
+
+    modes = {
+        str(path.relative_to(tmp_path)): stat.S_IMODE(path.stat().st_mode)
+        for path in tmp_path.rglob("*")
+    }
+    assert modes == {".well-known": 0o755, DIRECTORY: 0o755, f"{DIRECTORY}/abc": 0o644}
+
+
+def test_directories_that_are_there_keep_their_mode(tmp_path: Path) -> None:
+    (tmp_path / ".well-known").mkdir(mode=0o750)
+    publish(tmp_path, "abc", "abc.def")
+    assert stat.S_IMODE((tmp_path / ".well-known").stat().st_mode) == 0o750
+
+
+@pytest.mark.parametrize("link", [".well-known", DIRECTORY])
+def test_no_link_leads_out_of_the_document_root(
+    tmp_path: Path, link: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    root, elsewhere = tmp_path / "root", tmp_path / "elsewhere"
+    (elsewhere / "acme-challenge").mkdir(parents=True)
+    for directory in (elsewhere, elsewhere / "acme-challenge"):
+        (directory / "abc").write_text("stays")
+    (root / link).parent.mkdir(parents=True)
+    (root / link).symlink_to(elsewhere)
+
+    with pytest.raises(ChallengeError, match="is a link, or no directory"):
+        publish(root, "abc", "abc.def")
+    assert not withdraw(root, "abc")
+
+    files = [path for path in elsewhere.rglob("*") if path.is_file()]
+    assert [path.read_text() for path in files] == ["stays", "stays"]
+    assert "stays behind" in caplog.text
+
+
+def test_a_link_in_the_place_of_the_file_is_replaced(tmp_path: Path) -> None:
+    victim = tmp_path / "victim"
+    victim.write_text("stays")
+    (tmp_path / DIRECTORY).mkdir(parents=True)
+    (tmp_path / DIRECTORY / "abc").symlink_to(victim)
+
+    publish(tmp_path, "abc", "abc.def")
+
+    assert victim.read_text() == "stays"
+    assert not (tmp_path / DIRECTORY / "abc").is_symlink()
+
+
+def test_the_document_root_itself_may_be_a_link(tmp_path: Path) -> None:
+    real, link = tmp_path / "real", tmp_path / "link"
+    real.mkdir()
+    link.symlink_to(real)
+    publish(link, "abc", "abc.def")
+    assert (real / DIRECTORY / "abc").read_text() == "abc.def"
+    assert withdraw(link, "abc")
+
+
+def test_a_document_root_that_is_missing_is_not_made(tmp_path: Path) -> None:
+    with pytest.raises(ChallengeError, match="No such file or directory") as caught:
+        publish(tmp_path / "typo", "abc", "abc.def")
+    assert "challenges.http-01.webroot" in caught.value.fix
+    assert withdraw(tmp_path / "typo", "abc")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_crash_left_half_written_is_swept_away(tmp_path: Path) -> None:
+    (tmp_path / DIRECTORY).mkdir(parents=True)
+    (tmp_path / DIRECTORY / ".tmp-999999999-0123abcd-1").write_text("half")
+    publish(tmp_path, "abc", "abc.def")
+    assert [path.name for path in (tmp_path / DIRECTORY).iterdir()] == ["abc"]
+
+
+def test_no_descriptor_stays_open(tmp_path: Path) -> None:
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    publish(tmp_path, "abc", "abc.def")
+    withdraw(tmp_path, "abc")
+    with pytest.raises(ChallengeError):
+        publish(tmp_path / "typo", "abc", "abc.def")
+    assert len(list(Path("/proc/self/fd").iterdir())) == before

@@ -5,12 +5,13 @@ import os
 import stat
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from gatecert.errors import StorageError
-from gatecert.store.tokens import FORGOTTEN_AFTER
+from gatecert.store.tokens import ABANDONED_AFTER
 
 if TYPE_CHECKING:
     from gatecert.store.files import FileStore
@@ -59,25 +60,43 @@ def test_unwritable(store: FileStore, fail: Fail) -> None:
         store.put_token(TOKEN, "x.y")
 
 
+def abandon(store: FileStore, token: str) -> None:
+    """Let a token be one of a process that is gone."""
+    path = store.directory / "challenges" / token
+    path.write_text("x.y\n999999999-0123abcd\n")
+
+
 def grow_old(store: FileStore, token: str) -> None:
-    then = time.time() - FORGOTTEN_AFTER - 60
+    then = time.time() - ABANDONED_AFTER - 60
     os.utime(store.directory / "challenges" / token, (then, then))
 
 
-def test_the_daemon_forgets_what_a_crash_left(store: FileStore) -> None:
-    store.put_token("old", "x.y")
-    store.put_token("new", "x.y")
+def test_tokens_of_processes_that_are_gone_are_abandoned(store: FileStore) -> None:
+    assert store.abandoned_tokens() == ()
+    for token in ("mine", "gone", "old", "damaged"):
+        store.put_token(token, "x.y")
+    abandon(store, "gone")
     grow_old(store, "old")
-    with store.hold():
-        assert store.token("old") is None
-        assert store.token("new") == "x.y"
+    (store.directory / "challenges" / "damaged").write_bytes(b"\xff")
+    (store.directory / "challenges" / "no token").write_bytes(b"")
+
+    assert sorted(store.abandoned_tokens()) == ["damaged", "gone", "old"]
+    assert store.token("gone") == "x.y"
 
 
-def test_old_tokens_that_cannot_be_removed_are_no_error(
-    store: FileStore, fail: Fail, caplog: pytest.LogCaptureFixture
+def test_a_token_that_vanishes_meanwhile_is_not_abandoned(
+    store: FileStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    store.put_token("old", "x.y")
-    grow_old(store, "old")
-    fail("remove", errno.EIO)
+    store.put_token("gone", "x.y")
+    abandon(store, "gone")
+    monkeypatch.setattr(Path, "iterdir", lambda path: iter([path / "vanished"]))
+    assert store.abandoned_tokens() == ()
+
+
+def test_the_daemon_forgets_what_was_half_written(store: FileStore) -> None:
+    store.put_token("new", "x.y")
+    leftover = store.directory / "challenges" / ".tmp-999999999-0123abcd-1"
+    leftover.write_text("half")
     with store.hold():
-        assert "stay behind" in caplog.text
+        assert not leftover.exists()
+        assert store.token("new") == "x.y"
