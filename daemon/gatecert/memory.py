@@ -18,7 +18,7 @@ from gatecert.deployment import Deployer
 from gatecert.errors import ACMEError, GatecertError, StorageError
 from gatecert.model import GatewayState, Mode, Outcome, OutcomeKind
 from gatecert.resolve.region import excluded_region
-from gatecert.schedule.due import Situation, certificate_in_use, next_attempt, next_due
+from gatecert.schedule.due import Situation, certificate_in_use, next_attempt, next_due, watch_due
 from gatecert.store.protocol import Store
 
 if TYPE_CHECKING:
@@ -107,7 +107,8 @@ class Memory:
         """When the gateway wants to be looked at again, and what is due next."""
         situation = self.situation(target)
         due = next_due(situation, self.now())
-        instants = [due.at]
+        watch = watch_due(situation, self.now())
+        instants = [due.at, *([watch.at] if watch is not None else [])]
         if situation.state.next_look is not None:
             instants.append(situation.state.next_look)
         if situation.state.renewal is not None and certificate_in_use(situation) is not None:

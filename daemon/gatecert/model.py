@@ -124,6 +124,7 @@ class InstallPlan:
         reload_timeout: After this the command's process group is killed.
         verify: Every listener that has to serve the certificate; empty means no proof.
         verify_timeout: How long the listeners may take until they serve it.
+        watch: How often the listeners are asked what they serve, once it has been proven.
         copies: Further files to write.
         key_group: Group that may read private keys (then 0640, directories 0750).
         keep_versions: How many versions are kept on disk, the live one included.
@@ -133,6 +134,7 @@ class InstallPlan:
     reload_timeout: timedelta = timedelta(seconds=30)
     verify: tuple[Endpoint, ...] = ()
     verify_timeout: timedelta = timedelta(seconds=15)
+    watch: timedelta = timedelta(minutes=5)
     copies: tuple[FileCopy, ...] = ()
     key_group: str | None = None
     keep_versions: int = 5
@@ -288,6 +290,7 @@ class Action(StrEnum):
     BOOTSTRAP = "bootstrap"
     ENROL = "enrol"
     DEPLOY = "deploy"
+    VERIFY = "verify"
 
 
 @dataclass(frozen=True, slots=True)
@@ -539,6 +542,23 @@ class Installed:
 
 
 @dataclass(frozen=True, slots=True)
+class Silence:
+    """Listeners that answered once and do not any more.
+
+    Attributes:
+        since: When that was first seen.
+        at: When it was seen last.
+        listeners: Which of them, ``host:port``.
+        detail: One line for the operator.
+    """
+
+    since: datetime
+    at: datetime
+    listeners: tuple[str, ...]
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
 class Deployment:
     """How far bringing a version onto the gateway has come; this host's alone.
 
@@ -548,6 +568,7 @@ class Deployment:
         failures: Consecutive failed tries.
         next_attempt: No try before this instant.
         error: Why the last try failed, one line.
+        silence: What the last look showed, where a gateway that was proven did not answer it.
     """
 
     version: str
@@ -555,6 +576,7 @@ class Deployment:
     failures: int = 0
     next_attempt: datetime | None = None
     error: str = ""
+    silence: Silence | None = None
 
 
 # --------------------------------------------------------------------------- served?
@@ -642,6 +664,11 @@ class Outcome:
     def failed(self) -> bool:
         """Whether an operator would call this a failure."""
         return self.kind in {OutcomeKind.FAILED, OutcomeKind.ROLLED_BACK}
+
+    @property
+    def settled(self) -> bool:
+        """Whether nothing is left that an operator has to see to."""
+        return not self.failed and (not self.code or self.kind is OutcomeKind.DEPLOYED)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""What is looked at now and then, whether or not anything is due: names, the authority, the end.
+"""What is looked at now and then, whether or not anything is due: names, authority, listeners, end.
 
 A look that finds something new says so in the log and remembers it; what follows from it is
 decided in ``schedule.due``, as always.
@@ -15,11 +15,14 @@ from typing import TYPE_CHECKING
 
 from gatecert.authority.protocol import Authority
 from gatecert.memory import Memory
-from gatecert.model import Mode, Progress, Resolution, Stage
+from gatecert.model import Deployment, Mode, Progress, Resolution, Silence, Stage
 from gatecert.resolve.addresses import own_addresses
 from gatecert.resolve.lookup import LooksUp
 from gatecert.resolve.preflight import describe_change, next_look, preflight
+from gatecert.schedule.due import watch_due
 from gatecert.schedule.expiry import due_notice, warning
+from gatecert.verify.verdict import look
+from gatecert.verify.watch import Sight, View, compare
 
 if TYPE_CHECKING:
     from gatecert.install.inventory import Held
@@ -99,6 +102,44 @@ class Observer:
                 renewal.explanation_url or "none",
             )
         self.memory.save(target, replace(state, renewal=renewal))
+
+    def watch_listeners(self, target: Target, *, at_once: bool) -> str:
+        """Ask now and then whether what was proven to be served still is.
+
+        Returns:
+            What is served in its place; empty where nothing is wrong that a reload could put right.
+        """
+        situation = self.memory.situation(target)
+        due = watch_due(situation, self.now())
+        if due is None or situation.live is None or situation.deployment is None:
+            return ""
+        if due.at > self.now() and not at_once:
+            return ""
+        answers = look(target.install.verify, target.hostname)
+        sight = compare(answers, situation.live)
+        if sight.view is View.DRIFTED:
+            logger.warning("drift gateway=%s %s", target.name, sight.detail)
+            return sight.detail
+        before = situation.deployment
+        after = self._after_look(target, before, sight)
+        self.memory.deployer.live(target).save_deployment(after)
+        return ""
+
+    def _after_look(self, target: Target, before: Deployment, sight: Sight) -> Deployment:
+        """What is known of a deployment after a look that found it served, or nobody there."""
+        now, silence = self.now(), before.silence
+        if sight.view is View.SERVED:
+            if silence is not None:
+                logger.info(
+                    "answers again gateway=%s silent_since=%s",
+                    target.name,
+                    silence.since.isoformat(timespec="seconds"),
+                )
+            return replace(before, confirmed=now, silence=None)
+        if silence is None or silence.listeners != sight.listeners:
+            logger.warning("silent gateway=%s %s", target.name, sight.detail)
+        since = silence.since if silence is not None else now
+        return replace(before, silence=Silence(since, now, sight.listeners, sight.detail))
 
     def warn_of_end(self, target: Target) -> None:
         """Say once at each threshold that an imported certificate ends."""

@@ -5,6 +5,7 @@ This module alone knows the order of the stages. Each path reads like the senten
 - ``_bootstrap``: nothing usable is there → a self-signed certificate, in place at once.
 - ``_enrol``: due → the names point here → ordered → installed → proven.
 - ``import_certificate``: handed in → checked → installed → proven.
+- ``_put_right``: proven once, and now something else is served → reloaded → proven again.
 - ``_deploy``: installed → reloaded → proven, or the previous version is put back
   (``deployment.py``).
 
@@ -169,6 +170,7 @@ class Pipeline:
         outcome = self._do_what_is_due(target, occasion)
         if outcome is None:
             self.observer.watch_names(target, at_once=occasion.look_now)
+            outcome = self._watch(target, occasion)
         self.observer.warn_of_end(target)
         region = self.memory.excluded_region(target)
         if region and (outcome is None or not outcome.failed):
@@ -203,7 +205,7 @@ class Pipeline:
                 return self._guarded(target, lambda: self._enrol(target, situation, occasion))
             case Action.DEPLOY:
                 return self._deploy(target)
-            case Action.NONE:
+            case Action.NONE | Action.VERIFY:
                 return self._nothing_due(target)
 
     def _guarded(self, target: Target, stage: Callable[[], Outcome]) -> Outcome:
@@ -398,6 +400,22 @@ class Pipeline:
         if deployment is not None and deployment.confirmed is not None:
             return self.memory.outcome(target, OutcomeKind.IDLE, f"{said}; nothing was changed")
         return self._deploy(target, wanted)
+
+    # ------------------------------------------------------------------ drift
+
+    def _watch(self, target: Target, occasion: Occasion) -> Outcome | None:
+        """See that what was proven to be served still is; None when there is nothing to tell."""
+        drift = self.observer.watch_listeners(target, at_once=occasion.look_now)
+        return self._put_right(target, drift) if drift else None
+
+    def _put_right(self, target: Target, drift: str) -> Outcome:
+        """Reload a gateway that serves something else; an alarm where that does not help."""
+        self._tell(target, Stage.VERIFY, drift)
+        deployed = self._deploy(target)
+        if deployed.kind is OutcomeKind.DEPLOYED:
+            detail = f"{drift}; after a reload {deployed.detail} again"
+            return replace(deployed, detail=detail, code="drift")
+        return replace(deployed, detail=f"{deployed.detail} (it was served before)")
 
     # ------------------------------------------------------------------ deployment
 

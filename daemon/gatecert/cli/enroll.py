@@ -35,7 +35,7 @@ class ProgressLines:
 
     def ended(self, outcome: Outcome) -> None:
         """Tell how a gateway's pass ended."""
-        good = not outcome.failed and not outcome.code
+        good = outcome.settled
         mark = ("\x1b[32m✓\x1b[0m " if good else "\x1b[31m✗\x1b[0m ") if self._colours else ""
         line = (
             f"{mark}{outcome.gateway}: {outcome.kind}: {outcome.detail} ({outcome.seconds:.2f} s)"
@@ -86,7 +86,7 @@ def enroll(
     for outcome in outcomes:
         lines.ended(outcome)
     tell_daemon(house)
-    if any(outcome.failed or outcome.code for outcome in outcomes):
+    if not all(outcome.settled for outcome in outcomes):
         raise typer.Exit(FAILED)
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from gatecert.report.status import GatewayStatus
 
 GOOD = {"trusted"}
-BAD = {"expired", "failing", "not-served", "empty"}
+BAD = {"expired", "failing", "not-served", "silent", "empty"}
 
 
 def status(
@@ -112,4 +112,6 @@ def _rows(one: GatewayStatus) -> list[tuple[str, str]]:
 def _served(one: GatewayStatus) -> str:
     if one.served and one.served_at is not None:
         return f"yes, proven {one.served_at:%Y-%m-%d %H:%M:%S} UTC"
+    if one.served_at is not None:
+        return f"no, seen {one.served_at:%Y-%m-%d %H:%M:%S} UTC"
     return "no"

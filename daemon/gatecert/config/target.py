@@ -117,6 +117,7 @@ def _install_plan(install: InstallSettings) -> InstallPlan:
         reload_timeout=install.reload_timeout,
         verify=install.verify,
         verify_timeout=install.verify_timeout,
+        watch=install.watch,
         copies=tuple(
             FileCopy(
                 copy.path,

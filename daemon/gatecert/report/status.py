@@ -36,6 +36,7 @@ class Condition(StrEnum):
     TRUSTED = "trusted"
     UNPROVEN = "unproven"
     NOT_SERVED = "not-served"
+    SILENT = "silent"
     EXPIRED = "expired"
     BOOTSTRAP = "bootstrap"
     WAITING = "waiting"
@@ -48,6 +49,7 @@ WORDS = {
     Condition.TRUSTED: "serves its certificate, proven by a handshake",
     Condition.UNPROVEN: "has its certificate installed; no handshake has proven it yet",
     Condition.NOT_SERVED: "has a certificate that the gateway does not serve",
+    Condition.SILENT: "has its certificate installed, but nothing answers at its listeners",
     Condition.EXPIRED: "has a certificate that has ended",
     Condition.BOOTSTRAP: "serves the self-signed bootstrap certificate",
     Condition.WAITING: "serves the bootstrap certificate until its name points here",
@@ -77,8 +79,8 @@ class GatewayStatus:
         names: Names in the live certificate.
         issuer: Its issuer (RFC 4514 text).
         served: True when a handshake has proven the live certificate at every listener, False when
-            it has shown something else, None when it is not known.
-        served_at: When that handshake was.
+            it has shown something else or nothing answered, None when it is not known.
+        served_at: When that was seen last.
         days_left: Whole days until ``not_after``; negative once it has ended.
         next_action: ``enrol``, ``deploy``, ``bootstrap`` or ``none``, and why.
         warning: That a certificate ends which gatecert does not renew; empty where there is none.
@@ -136,7 +138,6 @@ def gateway_status(known: Known, now: datetime) -> GatewayStatus:
     outcome = known.state.outcome
     condition = _condition(known, now)
     skipped = condition is Condition.SKIPPED
-    failed = outcome if outcome is not None and (outcome.failed or outcome.code) else None
     served, served_at = _served(known)
     return GatewayStatus(
         name=known.target.name,
@@ -158,7 +159,7 @@ def gateway_status(known: Known, now: datetime) -> GatewayStatus:
         next_action=f"{known.due.action}: {known.due.reason}",
         next_at=known.due.at,
         failures=known.state.failures,
-        last_error=LastError(failed.code, failed.detail, failed.fix, failed.at) if failed else None,
+        last_error=_last_error(known),
         warning=known.warning[0],
         warning_fix=known.warning[1],
     )
@@ -189,10 +190,24 @@ def _text(value: object) -> str:
     raise TypeError(f"no JSON for {type(value)}")
 
 
+def _last_error(known: Known) -> LastError | None:
+    """What stands against the gateway: that it is silent now, or how the last pass ended."""
+    outcome, deployment = known.state.outcome, known.deployment
+    if deployment is not None and deployment.silence is not None:
+        silence = deployment.silence
+        fix = "start the gateway's server; it is asked again by itself"
+        return LastError("listener-silent", silence.detail, fix, silence.since)
+    if outcome is not None and (outcome.failed or outcome.code):
+        return LastError(outcome.code, outcome.detail, outcome.fix, outcome.at)
+    return None
+
+
 def _served(known: Known) -> tuple[bool | None, datetime | None]:
     deployment = known.deployment
     if deployment is None or not known.target.install.verify:
         return None, None
+    if deployment.silence is not None:
+        return False, deployment.silence.at
     if deployment.confirmed is not None:
         return True, deployment.confirmed
     return (False, None) if deployment.error else (None, None)
@@ -209,6 +224,8 @@ def _condition(known: Known, now: datetime) -> Condition:
         return Condition.EXPIRED
     if deployment is not None and deployment.error:
         return Condition.NOT_SERVED
+    if deployment is not None and deployment.silence is not None:
+        return Condition.SILENT
     proven = deployment is not None and deployment.confirmed and known.target.install.verify
     return Condition.TRUSTED if proven else Condition.UNPROVEN
 

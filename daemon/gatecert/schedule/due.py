@@ -13,6 +13,7 @@ Rules, in the order in which they are applied:
 - After a failure the next attempt comes 1 min, 10 min, 100 min, then a day later (Let's Encrypt
   integration guide), with jitter, and never later than 1/24 of the life that remains.
 - A certificate that is installed and not proven to be served is deployed again, without an order.
+- One that is proven is looked for again and again, as often as the operator wants it watched.
 - Instants that were remembered under a clock that has since been set back count for nothing.
 """
 
@@ -123,6 +124,20 @@ def renewal_instant(situation: Situation) -> tuple[datetime, str]:
             return renewal.renew_at, "the authority's renewal information (ARI) says so"
         return latest, "the end is near, whatever the authority's renewal information says"
     return fallback, "its lifetime is nearly used up"
+
+
+def watch_due(situation: Situation, now: datetime) -> Due | None:
+    """When the listeners are asked next whether they still serve what they were proven to serve.
+
+    None where nothing has been proven: bringing that about is the deployment's.
+    """
+    plan, deployment = situation.target.install, situation.deployment
+    if deployment is None or deployment.confirmed is None or not plan.verify:
+        return None
+    silence = deployment.silence
+    last = deployment.confirmed if silence is None else max(silence.at, deployment.confirmed)
+    at = now if last > now else last + plan.watch
+    return Due(Action.VERIFY, at, "what is served is looked at again")
 
 
 def certificate_in_use(situation: Situation) -> CertificateSummary | None:

@@ -58,6 +58,7 @@ def test_everything_said_arrives() -> None:
                 "reload_timeout": "5s",
                 "verify": ["127.0.0.1"],
                 "verify_timeout": "1m",
+                "watch": "1h",
                 "copy_to": [
                     {"path": "/c", "contents": "combined", "owner": "o", "group": "g", "mode": 288}
                 ],
@@ -86,6 +87,7 @@ def test_everything_said_arrives() -> None:
             reload_timeout=timedelta(seconds=5),
             verify=(Endpoint("127.0.0.1", 443),),
             verify_timeout=timedelta(minutes=1),
+            watch=timedelta(hours=1),
             copies=(FileCopy(Path("/c"), FileContents.COMBINED, "o", "g", 0o440),),
             key_group="ocserv",
             keep_versions=3,

@@ -22,6 +22,7 @@ from gatecert.model import (
     Origin,
     Outcome,
     OutcomeKind,
+    Silence,
     Target,
     Version,
 )
@@ -52,6 +53,10 @@ ISSUED = CertificateSummary(
 BOOTSTRAP = replace(ISSUED, is_bootstrap=True, certificate_id="")
 DUE = Due(Action.ENROL, NOW + 30 * DAY, "its lifetime is nearly used up")
 CONFIRMED = Deployment(VERSION.id, confirmed=NOW - DAY)
+SILENT = replace(
+    CONFIRMED,
+    silence=Silence(NOW - DAY, NOW, ("127.0.0.1:443",), "127.0.0.1:443 refuses connections"),
+)
 WAITING = Outcome("vpn", NOW, OutcomeKind.WAITING, "points elsewhere", code="name-not-here")
 FAILED = Outcome("vpn", NOW, OutcomeKind.FAILED, "refused", code="acme", fix="do this")
 
@@ -75,6 +80,7 @@ def known(live: CertificateSummary | None, **changes: object) -> Known:
         (known(ISSUED, deployment=Deployment(VERSION.id)), Condition.UNPROVEN),
         (known(ISSUED, target=replace(TARGET, install=InstallPlan())), Condition.UNPROVEN),
         (known(ISSUED, deployment=Deployment(VERSION.id, error="old")), Condition.NOT_SERVED),
+        (known(ISSUED, deployment=SILENT), Condition.SILENT),
         (known(replace(ISSUED, not_after=NOW)), Condition.EXPIRED),
         (known(BOOTSTRAP), Condition.BOOTSTRAP),
         (known(BOOTSTRAP, deployment=None), Condition.BOOTSTRAP),
@@ -113,6 +119,14 @@ def test_what_is_served_is_not_known_without_a_listener_to_ask() -> None:
 def test_a_gateway_that_serves_something_else_says_so() -> None:
     found = gateway_status(known(ISSUED, deployment=Deployment(VERSION.id, error="old")), NOW)
     assert found.served is False
+
+
+def test_a_silent_gateway_is_not_said_to_serve_something_else() -> None:
+    found = gateway_status(known(ISSUED, deployment=SILENT), NOW)
+    assert (found.served, found.served_at) == (False, NOW)
+    assert found.last_error is not None
+    assert (found.last_error.code, found.last_error.at) == ("listener-silent", NOW - DAY)
+    assert "refuses" in found.last_error.message
 
 
 def test_a_skipped_gateway_names_region_and_reason() -> None:

@@ -14,15 +14,18 @@ from gatecert.model import (
     Action,
     CertificateSummary,
     Deployment,
+    Endpoint,
     GatewayState,
     Identifier,
     IdentifierType,
+    InstallPlan,
     Mode,
     NameResolution,
     RenewalInfo,
     RenewalPolicy,
     Resolution,
     ResolutionKind,
+    Silence,
     Target,
 )
 from gatecert.schedule.due import (
@@ -35,6 +38,7 @@ from gatecert.schedule.due import (
     next_deployment,
     next_due,
     renewal_instant,
+    watch_due,
 )
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -270,3 +274,55 @@ def test_deployments_are_retried_at_growing_delays_up_to_an_hour() -> None:
     assert delays == sorted(delays)
     assert delays[: len(DEPLOYMENT_DELAYS)] == list(DEPLOYMENT_DELAYS)
     assert delays[-1] == HOUR
+
+
+# --------------------------------------------------------------------------- the watch
+
+WATCHED = replace(TARGET, install=InstallPlan(verify=(Endpoint("127.0.0.1", 443),), watch=HOUR))
+
+
+def watched(deployment: Deployment | None, target: Target = WATCHED) -> Situation:
+    return situation(certificate(), target=target, deployment=deployment)
+
+
+def test_what_is_proven_is_looked_for_again_and_again() -> None:
+    due = watch_due(watched(Deployment("1", confirmed=NOW - MINUTE)), NOW)
+    assert due is not None
+    assert (due.action, due.at) == (Action.VERIFY, NOW - MINUTE + HOUR)
+
+
+def test_a_silent_gateway_is_asked_no_more_often() -> None:
+    silence = Silence(NOW - DAY, NOW - MINUTE, (), "nothing listens there")
+    due = watch_due(watched(Deployment("1", confirmed=NOW - 2 * DAY, silence=silence)), NOW)
+    assert due is not None
+    assert due.at == NOW - MINUTE + HOUR
+
+
+@pytest.mark.parametrize(
+    "deployment",
+    [
+        Deployment("1", confirmed=NOW + MINUTE),
+        Deployment("1", confirmed=NOW, silence=Silence(NOW, NOW + MINUTE, (), "")),
+    ],
+)
+def test_a_look_under_a_clock_that_was_set_back_counts_for_nothing(deployment: Deployment) -> None:
+    due = watch_due(watched(deployment), NOW)
+    assert due is not None
+    assert due.at == NOW
+
+
+@pytest.mark.parametrize(
+    "unproven",
+    [
+        watched(None),
+        watched(Deployment("1")),
+        watched(CONFIRMED, replace(TARGET, install=InstallPlan())),
+    ],
+)
+def test_nothing_is_watched_that_was_not_proven(unproven: Situation) -> None:
+    assert watch_due(unproven, NOW) is None
+
+
+def test_the_watch_is_no_action_that_others_wait_for() -> None:
+    overdue = watched(Deployment("1", confirmed=NOW - DAY))
+    assert next_due(overdue, NOW).action is Action.ENROL

@@ -176,6 +176,10 @@ class InstallSettings(Settings):
     verify_timeout: Duration = Field(
         default=timedelta(seconds=15), description="How long they may take until they serve it."
     )
+    watch: Duration = Field(
+        default=timedelta(minutes=5),
+        description="How often they are asked whether they still serve it.",
+    )
     copy_to: tuple[CopySettings, ...] = Field(
         default=(), description="Files that some servers insist on."
     )

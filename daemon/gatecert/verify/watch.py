@@ -1,0 +1,74 @@
+"""Whether listeners that were proven to serve the installed certificate still do. Pure.
+
+A gateway that does not answer is told apart from one that answers with something else: the first
+is down, restarting or cut off, and no reload brings it back; the second has lost its certificate,
+to a copy that came back from a backup, a configuration that was edited or a reload that lied, and a
+reload may well bring it back.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from gatecert.verify.served import FailureKind, ProbeFailure, ServedChain
+from gatecert.verify.verdict import judge
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from gatecert.model import CertificateSummary
+
+# Nothing there speaks TLS, or nothing speaks at all.
+_SILENT = {
+    FailureKind.NAME,
+    FailureKind.REFUSED,
+    FailureKind.UNREACHABLE,
+    FailureKind.TIMEOUT,
+    FailureKind.RESET,
+}
+
+
+class View(StrEnum):
+    """What a look at all listeners came to, best first."""
+
+    SERVED = "served"
+    SILENT = "silent"
+    DRIFTED = "drifted"
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """What a look at all listeners showed.
+
+    Attributes:
+        listeners: Those that are not as they should be, ``host:port``.
+        detail: One line for the operator about each of them.
+    """
+
+    view: View
+    listeners: tuple[str, ...] = ()
+    detail: str = ""
+
+
+def is_silent(answer: ServedChain | ProbeFailure) -> bool:
+    """Whether nothing answered at a listener, so that nothing is known of what it would serve."""
+    return isinstance(answer, ProbeFailure) and answer.kind in _SILENT
+
+
+def compare(answers: Sequence[ServedChain | ProbeFailure], summary: CertificateSummary) -> Sight:
+    """Compare what listeners showed with the installed certificate."""
+    wrong = [
+        (answer, probe)
+        for answer, probe in ((answer, judge(answer, summary)) for answer in answers)
+        if not probe.matches
+    ]
+    if not wrong:
+        return Sight(View.SERVED)
+    silent = all(is_silent(answer) for answer, _ in wrong)
+    return Sight(
+        View.SILENT if silent else View.DRIFTED,
+        tuple(str(probe.endpoint) for _, probe in wrong),
+        "; ".join(probe.detail for _, probe in wrong),
+    )

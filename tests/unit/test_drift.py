@@ -1,0 +1,234 @@
+"""The watch over what is served, with a listener on loopback that can be made to serve anything."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+import threading
+from contextlib import suppress
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+
+from gatecert.certificate.bootstrap import bootstrap
+from gatecert.deployment import Deployer
+from gatecert.model import (
+    Endpoint,
+    Identifier,
+    IdentifierType,
+    InstallPlan,
+    Mode,
+    OutcomeKind,
+    Target,
+)
+from gatecert.pipeline import Occasion, Pipeline
+from gatecert.store.files import FileStore
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from gatecert.model import Deployment, Outcome
+    from gatecert.resolve.lookup import Lookup
+
+pytestmark = pytest.mark.enable_socket
+
+START = datetime(2026, 11, 23, 12, tzinfo=UTC)
+WATCH = timedelta(minutes=5)
+NAME = (Identifier(IdentifierType.DNS, "vpn.example.com"),)
+
+
+class Listener:
+    """Serves the key and certificate in a directory, read anew for each connection."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self._socket = socket.create_server(("127.0.0.1", 0))
+        self.endpoint = Endpoint("127.0.0.1", self._socket.getsockname()[1])
+        self._thread = threading.Thread(target=self._serve)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Listen no more."""
+        with suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
+        self._socket.close()
+        self._thread.join()
+
+    def _serve(self) -> None:
+        with suppress(OSError):
+            while True:
+                stream, _ = self._socket.accept()
+                context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+                context.load_cert_chain(
+                    self.directory / "fullchain.pem", self.directory / "privkey.pem"
+                )
+                with suppress(OSError), context.wrap_socket(stream, server_side=True) as tls:
+                    tls.recv(1)
+
+
+class NoNames:
+    def look_up(self, names: Sequence[str]) -> tuple[Lookup, ...]:
+        raise AssertionError(names)
+
+
+class World:
+    """One gateway whose bootstrap certificate is served and proven."""
+
+    def __init__(self, directory: Path) -> None:
+        self.time = START
+        self.store = FileStore(directory / "state")
+        self.live = directory / "state" / "gateways" / "vpn" / "live"
+        self.elsewhere = directory / "elsewhere"
+        self.elsewhere.mkdir()
+        other = bootstrap((Identifier(IdentifierType.DNS, "other.example"),), now=START)
+        (self.elsewhere / "fullchain.pem").write_bytes(other.certificate)
+        (self.elsewhere / "privkey.pem").write_bytes(other.private_key)
+        self.listener = Listener(self.live)
+        self.reloads = directory / "reloads"
+        self.reload = directory / "reload"
+        self.make_reload("true")
+        self.target = Target(
+            "vpn",
+            NAME,
+            "vpn.example.com",
+            mode=Mode.CUSTOM,
+            install=InstallPlan(
+                reload=(str(self.reload),),
+                verify=(self.listener.endpoint,),
+                verify_timeout=timedelta(seconds=0.2),
+                watch=WATCH,
+            ),
+        )
+        self.pipeline = Pipeline(
+            store=self.store,
+            deployer=Deployer(self.store, lambda *_: None, lambda: self.time),
+            resolver=NoNames(),
+            authorities={},
+            progress=lambda *_: None,
+            now=lambda: self.time,
+        )
+        self.attend()
+
+    def make_reload(self, command: str) -> None:
+        self.reload.write_text(f"#!/bin/sh\necho reload >> {self.reloads}\n{command}\n")
+        self.reload.chmod(0o755)
+
+    def attend(self, wait: timedelta = timedelta(0), **occasion: bool) -> Outcome:
+        self.time += wait
+        return self.pipeline.attend(self.target, Occasion(**occasion))
+
+    @property
+    def deployment(self) -> Deployment:
+        deployment = self.pipeline.deployer.live(self.target).deployment()
+        assert deployment is not None
+        return deployment
+
+    @property
+    def reloaded(self) -> int:
+        return len(self.reloads.read_text().splitlines()) if self.reloads.exists() else 0
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    world = World(tmp_path)
+    yield world
+    world.listener.close()
+
+
+def test_it_is_looked_at_as_often_as_asked_for(world: World) -> None:
+    assert world.deployment.confirmed == START
+    outcome = world.attend(timedelta(minutes=1))
+    assert (outcome.kind, outcome.wake_at) == (OutcomeKind.IDLE, START + WATCH)
+    assert world.deployment.confirmed == START
+    assert world.attend(timedelta(minutes=4)).kind is OutcomeKind.IDLE
+    assert world.deployment.confirmed == START + WATCH
+    assert world.reloaded == 0
+
+
+def test_an_operator_who_asks_need_not_wait(world: World) -> None:
+    world.attend(timedelta(minutes=1), look_now=True)
+    assert world.deployment.confirmed == START + timedelta(minutes=1)
+
+
+def test_drift_that_a_reload_puts_right(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    world.listener.directory = world.elsewhere
+    flag = world.elsewhere / "reloaded"
+    world.make_reload(f"touch {flag}")
+    threading.Thread(target=_serve_after, args=(world, flag)).start()
+    outcome = world.attend(WATCH)
+    assert (outcome.kind, outcome.code) == (OutcomeKind.DEPLOYED, "drift")
+    assert (outcome.failed, outcome.settled) == (False, True)
+    assert "other.example" in outcome.detail
+    assert outcome.detail.endswith(
+        "after a reload the certificate of vpn.example.com is served again"
+    )
+    assert "drift gateway=vpn" in caplog.text
+    assert world.deployment.confirmed == world.time
+    assert world.reloaded == 1
+
+
+def _serve_after(world: World, flag: Path) -> None:
+    while not flag.exists():
+        threading.Event().wait(0.005)
+    world.listener.directory = world.live
+
+
+def test_an_alarm_where_it_does_not_help(world: World) -> None:
+    world.listener.directory = world.elsewhere
+    outcome = world.attend(WATCH)
+    assert (outcome.kind, outcome.code) == (OutcomeKind.FAILED, "not-served")
+    assert not outcome.settled
+    assert "was served before" in outcome.detail
+    assert (world.deployment.confirmed, world.deployment.failures) == (None, 1)
+    assert outcome.next_at == world.time + timedelta(seconds=10)
+    world.listener.directory = world.live
+    assert world.attend(timedelta(seconds=10)).kind is OutcomeKind.DEPLOYED
+    assert world.deployment.confirmed == world.time
+
+
+def test_a_gateway_that_is_down_is_told_of_once(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    world.listener.close()
+    caplog.set_level("INFO")
+    first = world.time + WATCH
+    for _ in range(3):
+        assert world.attend(WATCH).kind is OutcomeKind.IDLE
+    assert caplog.text.count("silent gateway=vpn") == 1
+    silence = world.deployment.silence
+    assert silence is not None
+    assert (silence.since, silence.at) == (first, world.time)
+    assert world.deployment.confirmed == START
+    assert world.reloaded == 0
+
+
+def test_a_gateway_that_answers_again_is_told_of(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    endpoint = world.listener.endpoint
+    world.listener.close()
+    world.attend(WATCH)
+    caplog.set_level("INFO")
+    world.listener = Listener(world.live)
+    world.target = _at(world.target, world.listener.endpoint)
+    assert world.listener.endpoint != endpoint
+    world.attend(WATCH)
+    assert "answers again gateway=vpn silent_since=2026-11-23T12:05:00+00:00" in caplog.text
+    assert (world.deployment.silence, world.deployment.confirmed) == (None, world.time)
+
+
+def test_another_listener_that_goes_silent_is_told_of_too(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    world.listener.close()
+    world.attend(WATCH)
+    world.target = _at(world.target, world.listener.endpoint, Endpoint("127.0.0.1", 1))
+    world.attend(WATCH)
+    assert caplog.text.count("silent gateway=vpn") == 2
+
+
+def _at(target: Target, *endpoints: Endpoint) -> Target:
+    return replace(target, install=replace(target.install, verify=endpoints))

@@ -1,0 +1,60 @@
+"""A gateway that is down is told apart from one that serves something else."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+
+from gatecert.model import CertificateSummary, Endpoint
+from gatecert.verify.served import FailureKind, ProbeFailure, ServedChain
+from gatecert.verify.watch import Sight, View, compare, is_silent
+
+NOW = datetime(2026, 11, 23, 8, 15, tzinfo=UTC)
+ONE, TWO = Endpoint("127.0.0.1", 443), Endpoint("127.0.0.1", 8443)
+SUMMARY = CertificateSummary("", "", (), NOW, NOW, "aa", ("bb",), "", False, "")  # noqa: FBT003 - by order
+RIGHT = ServedChain(ONE, "aa", ("bb",), "CN=gate", "CN=issuer", NOW, ends_in_root=False)
+OTHER = ServedChain(TWO, "ee", (), "CN=other", "CN=issuer", NOW, ends_in_root=False)
+
+
+def failure(kind: FailureKind, endpoint: Endpoint = TWO) -> ProbeFailure:
+    return ProbeFailure(endpoint, kind, f"shows {kind}")
+
+
+def test_all_is_as_it_should_be() -> None:
+    assert compare([RIGHT], SUMMARY) == Sight(View.SERVED)
+    assert compare([], SUMMARY) == Sight(View.SERVED)
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        FailureKind.NAME,
+        FailureKind.REFUSED,
+        FailureKind.UNREACHABLE,
+        FailureKind.TIMEOUT,
+        FailureKind.RESET,
+    ],
+)
+def test_nobody_there(kind: FailureKind) -> None:
+    assert is_silent(failure(kind))
+    sight = compare([RIGHT, failure(kind)], SUMMARY)
+    assert sight == Sight(View.SILENT, ("127.0.0.1:8443",), f"127.0.0.1:8443 shows {kind}")
+
+
+@pytest.mark.parametrize("kind", [FailureKind.NOT_TLS, FailureKind.HANDSHAKE])
+def test_somebody_is_there_who_cannot_serve_it(kind: FailureKind) -> None:
+    assert not is_silent(failure(kind))
+    assert compare([failure(kind)], SUMMARY).view is View.DRIFTED
+
+
+def test_one_listener_that_drifted_outweighs_one_that_is_silent() -> None:
+    sight = compare([failure(FailureKind.REFUSED, ONE), OTHER], SUMMARY)
+    assert sight.view is View.DRIFTED
+    assert "127.0.0.1:443 shows refused; 127.0.0.1:8443 still serves" in sight.detail
+
+
+def test_a_missing_intermediate_is_drift() -> None:
+    bare = ServedChain(ONE, "aa", (), "CN=gate", "CN=issuer", NOW, ends_in_root=False)
+    assert compare([bare], SUMMARY).view is View.DRIFTED
+    assert not is_silent(bare)
