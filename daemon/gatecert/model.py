@@ -395,6 +395,12 @@ class Resolution:
         return "; ".join(wrong or [name.detail for name in self.names])
 
     @property
+    def kind(self) -> ResolutionKind:
+        """How the worst of the names that have to point here ended."""
+        required = [name.kind for name in self.names if name.required]
+        return max(required, key=list(ResolutionKind).index, default=ResolutionKind.HERE)
+
+    @property
     def time_to_live(self) -> timedelta | None:
         """The smallest TTL of all names."""
         known = [name.time_to_live for name in self.names if name.time_to_live is not None]

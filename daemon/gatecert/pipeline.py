@@ -47,6 +47,7 @@ from gatecert.model import (
     Outcome,
     OutcomeKind,
     Progress,
+    ResolutionKind,
     Stage,
 )
 from gatecert.observation import Observer
@@ -67,6 +68,16 @@ if TYPE_CHECKING:
     from gatecert.model import Target, Version
 
 logger = logging.getLogger(__name__)
+
+
+# Codes and fixes of names for which no order is placed; each is looked up again by itself.
+NOT_HERE = {
+    ResolutionKind.ELSEWHERE: ("name-not-here", "point the name at this gateway"),
+    ResolutionKind.NO_ADDRESS: ("name-no-address", "give the name an A or AAAA record"),
+    ResolutionKind.NO_SUCH_NAME: ("name-unknown", "create the name, or correct the hostname"),
+    ResolutionKind.SERVER_FAILURE: ("resolver-failure", "see to the name's nameservers"),
+    ResolutionKind.TIMEOUT: ("resolver-timeout", "see to the network and resolver.nameservers"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,12 +284,9 @@ class Pipeline:
         self.store.check_writable()
         resolution = self.observer.resolve(target)
         if not resolution.points_here:
+            code, fix = NOT_HERE[resolution.kind]
             return self.memory.outcome(
-                target,
-                OutcomeKind.WAITING,
-                resolution.detail,
-                code="name-not-here",
-                fix=f"point {target.hostname} at this gateway; it is looked up again by itself",
+                target, OutcomeKind.WAITING, resolution.detail, code=code, fix=fix
             )
         renewing = certificate_in_use(situation) is not None
         issued = self._order(target, situation, occasion)

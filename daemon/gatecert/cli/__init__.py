@@ -91,8 +91,7 @@ def _explain(error: Exception) -> int:
     match error:
         case _ if isinstance(error, _USAGE_ERROR):
             usage = cast("typer.BadParameter", error)  # what is used of it is UsageError's
-            hint = f"; see '{usage.ctx.command_path} --help'" if usage.ctx else ""
-            _print(f"{usage.format_message()}{hint}")
+            _print_usage(usage)
             code = WRONG_USAGE
         case ConfigurationError():
             for problem in error.problems:
@@ -111,6 +110,15 @@ def _explain(error: Exception) -> int:
         case _:
             _print(f"unexpected {type(error).__name__}: {error} (--debug shows more)")
     return code
+
+
+def _print_usage(usage: typer.BadParameter) -> None:
+    message = usage.format_message()
+    if message.startswith("Usage:"):  # nothing was asked for: the help text itself
+        sys.stderr.write(f"{message}\n")
+        return
+    hint = f"; see '{usage.ctx.command_path} --help'" if usage.ctx else ""
+    _print(f"{message.rstrip('.')}{hint}")
 
 
 def _print(line: str) -> None:

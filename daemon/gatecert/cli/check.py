@@ -29,7 +29,8 @@ def check(context: typer.Context) -> None:
         typer.echo(f"gatecert: {given.config}: {problem}", err=True)
     if problems:
         raise typer.Exit(WRONG_CONFIGURATION)
-    typer.echo(f"{given.config}: good, {len(found)} gateways")
+    count = "1 gateway" if len(found) == 1 else f"{len(found)} gateways"
+    typer.echo(f"{given.config}: good, {count}")
     for target in found:
         typer.echo(f"  {target.name}: {_intention(configuration, target)}")
         for advice in _advice(target):

@@ -112,6 +112,5 @@ def _rows(one: GatewayStatus) -> list[tuple[str, str]]:
 def _served(one: GatewayStatus) -> str:
     if one.served and one.served_at is not None:
         return f"yes, proven {one.served_at:%Y-%m-%d %H:%M:%S} UTC"
-    if one.served_at is not None:
-        return f"no, seen {one.served_at:%Y-%m-%d %H:%M:%S} UTC"
-    return "no"
+    seen = f" ({one.served_at:%Y-%m-%d %H:%M:%S} UTC)" if one.served_at is not None else ""
+    return f"no{seen}: {one.served_detail}" if one.served_detail else f"no{seen}"

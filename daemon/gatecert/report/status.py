@@ -51,9 +51,9 @@ WORDS = {
     Condition.NOT_SERVED: "has a certificate that the gateway does not serve",
     Condition.SILENT: "has its certificate installed, but nothing answers at its listeners",
     Condition.EXPIRED: "has a certificate that has ended",
-    Condition.BOOTSTRAP: "serves the self-signed bootstrap certificate",
-    Condition.WAITING: "serves the bootstrap certificate until its name points here",
-    Condition.FAILING: "serves the bootstrap certificate; enrolment fails",
+    Condition.BOOTSTRAP: "has the self-signed bootstrap certificate",
+    Condition.WAITING: "has the bootstrap certificate, and waits for its name to point here",
+    Condition.FAILING: "has the bootstrap certificate; enrolment fails",
     Condition.SKIPPED: "is never enrolled because of its region",
     Condition.EMPTY: "has no certificate yet",
 }
@@ -81,6 +81,7 @@ class GatewayStatus:
         served: True when a handshake has proven the live certificate at every listener, False when
             it has shown something else or nothing answered, None when it is not known.
         served_at: When that was seen last.
+        served_detail: Why it is not served, as far as that is known; empty otherwise.
         days_left: Whole days until ``not_after``; negative once it has ended.
         next_action: ``enrol``, ``deploy``, ``bootstrap`` or ``none``, and why.
         warning: That a certificate ends which gatecert does not renew; empty where there is none.
@@ -103,6 +104,7 @@ class GatewayStatus:
     days_left: int | None
     served: bool | None
     served_at: datetime | None
+    served_detail: str
     next_action: str
     next_at: datetime | None
     failures: int
@@ -156,6 +158,7 @@ def gateway_status(known: Known, now: datetime) -> GatewayStatus:
         days_left=int((summary.not_after - now).total_seconds() // DAY) if summary else None,
         served=served,
         served_at=served_at,
+        served_detail=known.deployment.error if known.deployment is not None else "",
         next_action=f"{known.due.action}: {known.due.reason}",
         next_at=known.due.at,
         failures=known.state.failures,
