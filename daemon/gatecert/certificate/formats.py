@@ -228,8 +228,9 @@ def _recognize_bare(text: str) -> Format:
         inner = recognize_der(der)
         return Format(
             f"base64 without BEGIN and END lines ({inner.what})",
-            "decode it: openssl base64 -d -A -in {file} -out FILE.der; then "
-            + inner.fix.replace("{file}", "FILE.der"),
+            inner.fix.replace("openssl", "base64 -d -i {file} | openssl").replace(
+                " -in {file}", ""
+            ),
         )
     if text.lstrip().startswith(("{", "[")):
         return Format("JSON", "write only the certificate out of it, with real line ends")

@@ -178,7 +178,7 @@ WRONG: dict[str, tuple[Callable[[Good], bytes], str, str]] = {
     "base64 alone": (
         lambda good: base64.encodebytes(good.leaf.der),
         "is base64 without BEGIN and END lines (a certificate in binary (DER))",
-        "-in 'in put.der' -out FILE.der; then turn it into PEM: openssl x509 -inform DER -in FILE",
+        "turn it into PEM: base64 -d -i 'in put.der' | openssl x509 -inform DER -out NEW.pem",
     ),
     "HTML": (lambda _: b"<!DOCTYPE html><html>Log in</html>", "is an HTML page", "download"),
     "HTML around a certificate": (

@@ -1,0 +1,120 @@
+"""A certificate authority run by hand, with nothing but the OpenSSL command line."""
+
+from __future__ import annotations
+
+import subprocess
+from typing import TYPE_CHECKING
+
+from harness.process import program
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+TIMEOUT = 30  # seconds
+
+CONFIGURATION = """\
+[ca]
+default_ca = issuing
+
+[issuing]
+dir = {directory}
+new_certs_dir = $dir
+database = $dir/index.txt
+rand_serial = yes
+certificate = $dir/issuing.pem
+private_key = $dir/issuing.key
+default_md = sha256
+policy = anything
+unique_subject = no
+copy_extensions = copy
+x509_extensions = server
+
+[anything]
+commonName = optional
+countryName = optional
+stateOrProvinceName = optional
+localityName = optional
+organizationName = optional
+organizationalUnitName = optional
+
+[server]
+basicConstraints = critical, CA:FALSE
+subjectKeyIdentifier = hash
+authorityKeyIdentifier = keyid
+
+[req]
+distinguished_name = nobody
+[nobody]
+"""
+AUTHORITY = ("basicConstraints=critical,CA:TRUE", "keyUsage=critical,keyCertSign,cRLSign")
+
+
+def openssl(*arguments: str | Path, given: bytes = b"") -> bytes:
+    """Run OpenSSL and return what it prints.
+
+    Raises:
+        RuntimeError: It failed; the message has its words.
+    """
+    finished = subprocess.run(
+        [program("openssl"), *map(str, arguments)],
+        input=given,
+        check=False,
+        capture_output=True,
+        timeout=TIMEOUT,
+    )
+    if finished.returncode:
+        raise RuntimeError(f"openssl {arguments[0]} failed: {finished.stderr.decode()}")
+    return finished.stdout
+
+
+class HandmadeAuthority:
+    """A root, and an issuing authority below it that signs requests with ``openssl ca``.
+
+    Args:
+        directory: Takes its keys, certificates and database.
+        name: Stands in front of their common names.
+
+    Attributes:
+        root: The self-signed root, PEM.
+        issuing: The intermediate, PEM.
+        chain: Both, the intermediate first.
+    """
+
+    def __init__(self, directory: Path, name: str = "Company") -> None:
+        directory.mkdir(parents=True)
+        self._directory = directory
+        self.root = directory / "root.pem"
+        self.issuing = directory / "issuing.pem"
+        self.chain = directory / "chain.pem"
+        self._configuration = directory / "openssl.cnf"
+        self._configuration.write_text(CONFIGURATION.format(directory=directory), "utf-8")
+        (directory / "index.txt").touch()
+        self._make("root", f"{name} Root", "-x509")
+        self._make(
+            "issuing", f"{name} Issuing", "-x509", "-CA", self.root, "-CAkey", self.key("root")
+        )
+        self.chain.write_bytes(self.issuing.read_bytes() + self.root.read_bytes())
+
+    def key(self, name: str) -> Path:
+        """The private key of ``root`` or ``issuing``, PEM."""
+        return self._directory / f"{name}.key"
+
+    def sign(self, csr: str, name: str, *, days: int = 365) -> Path:
+        """Sign a request; the certificate follows a description of it, as usual with OpenSSL."""
+        request, certificate = (self._directory / f"{name}.{kind}" for kind in ("csr", "pem"))
+        request.write_text(csr, "ascii")
+        openssl(
+            *("ca", "-batch", "-config", self._configuration, "-days", str(days)),
+            *("-in", request, "-out", certificate),
+        )
+        return certificate
+
+    def _make(self, name: str, common_name: str, *options: str | Path) -> None:
+        extensions = (part for each in AUTHORITY for part in ("-addext", each))
+        openssl(
+            *("req", "-config", self._configuration, "-newkey", "ec", "-noenc", "-days", "3650"),
+            *("-pkeyopt", "ec_paramgen_curve:P-256", "-subj", f"/CN={common_name}"),
+            *("-keyout", self.key(name), "-out", self._directory / f"{name}.pem"),
+            *extensions,
+            *options,
+        )
