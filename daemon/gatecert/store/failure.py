@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 LONGEST_PATH_SHOWN = 300
+GIVING = frozenset({"change the owner of", "change the group of", "open to its group"})
 
 
 def storage_error(error: OSError, doing: str, path: Path) -> StorageError:
@@ -33,12 +34,17 @@ def storage_error(error: OSError, doing: str, path: Path) -> StorageError:
         f"not {able} by user {user}",
         f"let user {user} own {folder}, or run gatecert as its owner",
     )
+    if doing in GIVING:
+        not_permitted = (
+            f"user {user} may not give it away",
+            "join the group; in a unit, add SupplementaryGroups=<group> and SystemCallFilter=@chown",
+        )
     meanings = {
         errno.ENOSPC: ("disk full", f"free space or inodes on the file system of {folder}"),
         errno.EDQUOT: (f"the disk quota of user {user} is used up", "free space, or raise it"),
         errno.EROFS: (
             "read-only file system",
-            "mount it writable; in a systemd unit, list it in ReadWritePaths=",
+            f"mount it writable; in a systemd unit, add ReadWritePaths={folder}",
         ),
         errno.EACCES: not_permitted,
         errno.EPERM: not_permitted,

@@ -435,3 +435,31 @@ class TestAdmitGroup:
         durable.admit_group(directory, str(os.getegid() + 1), give=True)
         assert given == [(-1, os.getegid() + 1)]
         assert mode_of(directory) == 0o750
+
+
+class TestSandbox:
+    """A service's system call filter may refuse chown(2) altogether."""
+
+    @pytest.fixture(autouse=True)
+    def filter(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        def refuse(*_arguments: object) -> None:
+            raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
+
+        monkeypatch.setattr(os, "chown", refuse)
+        monkeypatch.setattr(os, "fchown", refuse)
+
+    def test_what_has_its_group_already_needs_no_leave(self, tmp_path: Path) -> None:
+        durable.write_file(tmp_path / "key.pem", b"x", mode=0o640, group=OWN_GROUP)
+        durable.make_directory(tmp_path / "d", mode=0o750, group=OWN_GROUP)
+        assert mode_of(tmp_path / "key.pem") == 0o640
+        assert mode_of(tmp_path / "d") == 0o750
+
+    def test_another_group_is_refused_and_nothing_is_left(self, tmp_path: Path) -> None:
+        with pytest.raises(StorageError) as caught:
+            durable.write_file(tmp_path / "key.pem", b"x", mode=0o640, group=str(os.getegid() + 1))
+        assert "SystemCallFilter=@chown" in caught.value.fix
+        assert names(tmp_path) == set()
+
+    def test_another_owner_is_refused(self, tmp_path: Path) -> None:
+        with pytest.raises(StorageError):
+            durable.write_file(tmp_path / "key.pem", b"x", mode=0o640, owner=str(os.geteuid() + 1))

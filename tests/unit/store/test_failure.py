@@ -34,3 +34,15 @@ def test_a_wild_path_stays_on_one_line() -> None:
     message = str(storage_error(OSError(errno.EIO, ""), "read", Path("/a\nb" + 400 * "c")))
     assert "\n" not in message
     assert len(message) < 600
+
+
+def test_a_read_only_place_names_the_directive_of_the_sandbox() -> None:
+    error = storage_error(OSError(errno.EROFS, ""), "create", Path("/etc/haproxy/certs/a.pem"))
+    assert error.fix.endswith("add ReadWritePaths=/etc/haproxy/certs")
+
+
+def test_a_group_that_files_cannot_be_given_to_names_the_directives() -> None:
+    error = storage_error(OSError(errno.EPERM, ""), "change the group of", PATH)
+    assert error.message.endswith(f"user {current_user()} may not give it away")
+    assert "SupplementaryGroups=" in error.fix
+    assert "SystemCallFilter=@chown" in error.fix
