@@ -1,4 +1,4 @@
-"""Asks nameservers for the addresses of names.
+"""Asks nameservers for the addresses of names, and for their CAA records.
 
 All record types of all names are asked for at once, each in a thread of its own, and the timeout is
 the total for all of them: what has not been answered by then has timed out, whatever a nameserver,
@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from gatecert.deadline import Deadline
 from gatecert.errors import ResolutionError
+from gatecert.resolve.caa import CaaAnswer, CaaPolicy, climb, policy
 from gatecert.resolve.lookup import Ending, Family, FamilyAnswer, Lookup, combine
 
 if TYPE_CHECKING:
@@ -68,6 +69,38 @@ class Resolver:
         finally:
             # A thread that is still at it ends by itself soon after the deadline.
             pool.shutdown(wait=False, cancel_futures=True)
+
+    def look_up_caa(self, names: Sequence[str]) -> tuple[CaaPolicy, ...]:
+        """Which CAA records count for each name, in the order of the names; never raises."""
+        domains = tuple(dict.fromkeys(domain for name in names for domain in climb(name)))
+        if not domains:
+            return ()
+        deadline = Deadline.after(self._seconds)
+        pool = ThreadPoolExecutor(
+            min(len(domains), MOST_QUESTIONS_AT_ONCE), thread_name_prefix="caa"
+        )
+        try:
+            answers = self._ask_for_caa(domains, pool, deadline)
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+        return tuple(policy(name, answers) for name in names)
+
+    def _ask_for_caa(
+        self, domains: Sequence[str], pool: ThreadPoolExecutor, deadline: Deadline
+    ) -> dict[str, CaaAnswer]:
+        from gatecert.resolve import query  # noqa: PLC0415 - late, as in _look_up
+
+        try:
+            stub = pool.submit(self._stub).result(timeout=deadline.remaining)
+        except (ResolutionError, TimeoutError) as error:
+            failure = str(error) or "the nameservers' own names were not found in time"
+            return dict.fromkeys(domains, CaaAnswer(failure=failure))
+        asked = {domain: pool.submit(query.ask_caa, stub, domain, deadline) for domain in domains}
+        wait(asked.values(), timeout=deadline.remaining)
+        late = CaaAnswer(failure=f"no answer from {stub.nameservers} in {self._seconds:g} s")
+        return {
+            domain: future.result() if future.done() else late for domain, future in asked.items()
+        }
 
     def _look_up(
         self, names: Sequence[str], pool: ThreadPoolExecutor, deadline: Deadline

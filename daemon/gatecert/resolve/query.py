@@ -28,10 +28,12 @@ import dns.name
 import dns.nameserver
 import dns.rcode
 import dns.resolver
+from dns.rdtypes.ANY.CAA import CAA
 from dns.rdtypes.ANY.SOA import SOA
 
 from gatecert.errors import ResolutionError, clean
 from gatecert.model import Endpoint
+from gatecert.resolve.caa import CRITICAL, CaaAnswer, Property
 from gatecert.resolve.lookup import Ending, FamilyAnswer
 
 if TYPE_CHECKING:
@@ -134,11 +136,32 @@ def _addresses_of(nameserver: Endpoint) -> list[str]:
 def ask(stub: Stub, name: str, family: Family, deadline: Deadline) -> FamilyAnswer:
     """Look up one record type of one name; every way it can end is an answer, none raises."""
     try:
-        return _follow(stub, dns.name.from_text(name), family, deadline)
+        return _addresses(stub, dns.name.from_text(name), family, deadline)
     except dns.resolver.LifetimeTimeout as error:
         return FamilyAnswer(family, Ending.TIMEOUT, detail=explain(stub, error))
     except dns.exception.DNSException as error:
         return FamilyAnswer(family, Ending.SERVER_FAILURE, detail=explain(stub, error))
+
+
+def ask_caa(stub: Stub, domain: str, deadline: Deadline) -> CaaAnswer:
+    """Look up the CAA records of one domain; every way it can end is an answer, none raises."""
+    try:
+        found = _follow(stub, dns.name.from_text(domain), "CAA", deadline)
+    except dns.exception.DNSException as error:
+        return CaaAnswer(failure=explain(stub, error))
+    if found.chain is None:
+        return CaaAnswer(failure=_in_circles(found))
+    return CaaAnswer(
+        tuple(
+            Property(
+                critical=bool(record.flags & CRITICAL),
+                tag=record.tag.decode("ascii", "replace").lower(),
+                value=record.value.decode("ascii", "replace"),
+            )
+            for record in found.chain.answer or ()
+            if isinstance(record, CAA)
+        )
+    )
 
 
 def explain(stub: Stub, error: dns.exception.DNSException) -> str:
@@ -149,39 +172,63 @@ def explain(stub: Stub, error: dns.exception.DNSException) -> str:
     return said or f"no time was left to ask {stub.nameservers}"
 
 
-def _follow(stub: Stub, name: dns.name.Name, family: Family, deadline: Deadline) -> FamilyAnswer:
+def _addresses(stub: Stub, name: dns.name.Name, family: Family, deadline: Deadline) -> FamilyAnswer:
+    found = _follow(stub, name, family, deadline)
+    if found.chain is None:
+        return FamilyAnswer(family, Ending.SERVER_FAILURE, detail=_in_circles(found))
+    return FamilyAnswer(
+        family,
+        _ending(found.response, found.chain),
+        addresses=tuple(record.to_text() for record in found.chain.answer or ()),
+        time_to_live=timedelta(seconds=min(found.seconds)) if found.seconds else None,
+        detail="" if found.name == name else f"alias of {_text(found.name)}",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """Where following aliases led.
+
+    Attributes:
+        name: What the last alias stands for.
+        chain: The last answer's; None where the aliases go round in circles.
+        seconds: Every TTL on the way.
+    """
+
+    name: dns.name.Name
+    response: dns.message.QueryMessage
+    chain: dns.message.ChainingResult | None
+    seconds: tuple[int, ...]
+
+
+def _follow(stub: Stub, name: dns.name.Name, record_type: str, deadline: Deadline) -> _Found:
     """Ask for ``name`` and then, as long as answers end in an alias, for what it stands for."""
     current = name
     visited: set[dns.name.Name] = set()
     seconds: list[int] = []
-    while current not in visited and len(visited) < LONGEST_CHAIN:
+    while True:
         visited.add(current)
-        response = _response(stub, current, family, deadline)
+        response = _response(stub, current, record_type, deadline)
         chain = response.resolve_chaining()
         seconds += _times_to_live(response, chain)
-        if _ends_in_alias(response, chain):
-            current = chain.canonical_name
-            continue
-        return FamilyAnswer(
-            family,
-            _ending(response, chain),
-            addresses=tuple(record.to_text() for record in chain.answer or ()),
-            time_to_live=timedelta(seconds=min(seconds)) if seconds else None,
-            detail=""
-            if chain.canonical_name == name
-            else f"alias of {_text(chain.canonical_name)}",
-        )
-    detail = f"its aliases go round in circles at {_text(current)}"
-    return FamilyAnswer(family, Ending.SERVER_FAILURE, detail=detail)
+        current = chain.canonical_name
+        if not _ends_in_alias(response, chain):
+            return _Found(current, response, chain, tuple(seconds))
+        if current in visited or len(visited) >= LONGEST_CHAIN:
+            return _Found(current, response, None, tuple(seconds))
+
+
+def _in_circles(found: _Found) -> str:
+    return f"its aliases go round in circles at {_text(found.name)}"
 
 
 def _response(
-    stub: Stub, name: dns.name.Name, family: Family, deadline: Deadline
+    stub: Stub, name: dns.name.Name, record_type: str, deadline: Deadline
 ) -> dns.message.QueryMessage:
     """The first answer that is one, NXDOMAIN included."""
     try:
         return stub.resolver.resolve(
-            name, family, lifetime=deadline.remaining, raise_on_no_answer=False, search=False
+            name, record_type, lifetime=deadline.remaining, raise_on_no_answer=False, search=False
         ).response
     except dns.resolver.NXDOMAIN as error:
         response: dns.message.QueryMessage = error.kwargs["responses"][name]

@@ -13,6 +13,7 @@ import dns.rrset
 import pytest
 
 from gatecert.model import Endpoint
+from gatecert.resolve.caa import CaaPolicy, Property
 from gatecert.resolve.dns import Resolver
 from gatecert.resolve.lookup import Ending, Lookup
 
@@ -151,3 +152,70 @@ def test_a_stuck_look_up_of_a_nameserver_by_name_does_not_outlast_the_timeout(
     (found,) = resolver.look_up(["boston.example.com"])
     assert found.ending is Ending.TIMEOUT
     assert found.detail == "the nameservers' own names were not found in time"
+
+
+CAA_ZONE: dict[str, list[str] | dns.rcode.Rcode | None] = {
+    "boston.example.": [],
+    "example.": ['0 issue "ca.example.net; validationmethods=dns-01"', '128 tbs "unknown"'],
+    "own.example.": ['0 issue ";"'],
+    "broken.example.": dns.rcode.SERVFAIL,
+    "slow.example.": None,
+}
+ALIASES = {
+    "alias.example.": "own.example.",
+    "round.example.": "there.example.",
+    "there.example.": "round.example.",
+}
+
+
+def caa_zone(query: dns.message.Message, _transport: str) -> list[bytes]:
+    """Aliases are answered alone, as a simple server does."""
+    question = query.question[0]
+    name = question.name.to_text()
+    response = dns.message.make_response(query)
+    records = CAA_ZONE.get(name, dns.rcode.NXDOMAIN)
+    if name in ALIASES:
+        response.answer = [dns.rrset.from_text(name, 60, "IN", "CNAME", ALIASES[name])]
+    elif records is None:
+        return []
+    elif isinstance(records, dns.rcode.Rcode):
+        response.set_rcode(records)
+    elif records:
+        response.answer = [dns.rrset.from_text(name, 60, "IN", "CAA", *records)]
+    return [response.to_wire()]
+
+
+def test_caa_records_are_looked_for_up_to_the_top(nameserver: StartNameserver) -> None:
+    server = nameserver(caa_zone)
+    above = (
+        Property(critical=False, tag="issue", value="ca.example.net; validationmethods=dns-01"),
+        Property(critical=True, tag="tbs", value="unknown"),
+    )
+    own = (Property(critical=False, tag="issue", value=";"),)
+    names = ["boston.example", "nxdomain.example", "own.example", "alias.example", "none.test"]
+    assert Resolver([server], TIMEOUT).look_up_caa(names) == (
+        CaaPolicy("boston.example", "example", above),
+        CaaPolicy("nxdomain.example", "example", above),
+        CaaPolicy("own.example", "own.example", own),
+        CaaPolicy("alias.example", "alias.example", own),
+        CaaPolicy("none.test"),
+    )
+
+
+def test_caa_records_that_cannot_be_looked_up(nameserver: StartNameserver) -> None:
+    server = nameserver(caa_zone)
+    broken, circle = Resolver([server], TIMEOUT).look_up_caa(["broken.example", "round.example"])
+    assert (broken.domain, broken.properties) == ("broken.example", ())
+    assert "SERVFAIL" in broken.failure
+    assert "go round in circles" in circle.failure
+    (slow,) = Resolver([server], timedelta(seconds=0.2)).look_up_caa(["slow.example"])
+    assert str(server) in slow.failure
+
+
+def test_caa_without_names_or_nameservers(tmp_path: Path) -> None:
+    resolv_conf = tmp_path / "resolv.conf"
+    resolv_conf.write_text("nameserver gateway\n")
+    resolver = Resolver([], TIMEOUT, resolv_conf=resolv_conf)
+    assert resolver.look_up_caa([]) == ()
+    (found,) = resolver.look_up_caa(["a.example"])
+    assert str(resolv_conf) in found.failure
