@@ -17,12 +17,14 @@ from typing import TYPE_CHECKING
 
 from gatecert.errors import DeploymentError, GatecertError
 from gatecert.exchange import Exchange, Piece
+from gatecert.install.hook import environment
 from gatecert.install.inventory import Held, Inventory, take_inventory
 from gatecert.install.live import LiveDirectory
 from gatecert.install.prune import prune
 from gatecert.model import Deployment, Progress, Target
 from gatecert.schedule.due import next_deployment
 from gatecert.store.protocol import Store
+from gatecert.verify.command import ProofCommand
 from gatecert.verify.verdict import prove
 
 if TYPE_CHECKING:
@@ -105,7 +107,7 @@ class Deployer:
             StorageError: Nothing could be written; ``live`` is as it was.
         """
         current = self.inventory(target).live
-        if held == current and target.install.verify and self.look(target, held).served:
+        if held == current and target.install.is_provable and self.look(target, held).served:
             return self._confirm(target, held, "is served")
         try:
             self.swap(target, held)
@@ -124,6 +126,8 @@ class Deployer:
             held.summary,
             timeout=ONE_LOOK,
             now=self.now,
+            command=self._proof_command(target, held),
+            cancelled=self.cancelled,
         )
 
     def _point(self, target: Target, held: Held) -> None:
@@ -145,9 +149,17 @@ class Deployer:
                 held.summary,
                 timeout=plan.verify_timeout,
                 now=self.now,
+                command=self._proof_command(target, held),
                 cancelled=self.cancelled,
             ),
         )
+
+    def _proof_command(self, target: Target, held: Held) -> ProofCommand | None:
+        if not target.install.verify_command:
+            return None
+        live = self.live(target).path
+        surroundings = environment(target.name, target.hostname, live, held.version.id)
+        return ProofCommand(target.install.verify_command, surroundings, held.summary.fingerprint)
 
     def _bring_up(self, target: Target, held: Held) -> str:
         directory = self.store.gateway_directory(target.name)

@@ -83,9 +83,9 @@ class Exchange:
             logger.info("reloaded gateway=%s seconds=%.3f", target.name, result.seconds)
         else:
             wish_reload(directory, piece.live_version)
-        if not plan.verify:
-            return "is installed, not proven: install.verify names no listener"
         verdict = piece.prove()
+        if not verdict.probes:
+            return "is installed, not proven: install.verify names no listener"
         if not verdict.served:
             fix = (
                 f"see that install.reload makes the gateway read {piece.file} again"

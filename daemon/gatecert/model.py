@@ -123,6 +123,8 @@ class InstallPlan:
         reload: The reload command as argv; empty when the gateway notices by itself.
         reload_timeout: After this the command's process group is killed.
         verify: Every listener that has to serve the certificate; empty means no proof.
+        verify_command: Tells by its exit status whether the certificate is served, where TLS is
+            not at the beginning of a connection; empty when there is none.
         verify_timeout: How long the listeners may take until they serve it.
         watch: How often the listeners are asked what they serve, once it has been proven.
         copies: Further files to write.
@@ -133,11 +135,17 @@ class InstallPlan:
     reload: tuple[str, ...] = ()
     reload_timeout: timedelta = timedelta(seconds=30)
     verify: tuple[Endpoint, ...] = ()
+    verify_command: tuple[str, ...] = ()
     verify_timeout: timedelta = timedelta(seconds=15)
     watch: timedelta = timedelta(minutes=5)
     copies: tuple[FileCopy, ...] = ()
     key_group: str | None = None
     keep_versions: int = 5
+
+    @property
+    def is_provable(self) -> bool:
+        """Whether there is anything that can tell that the certificate is served."""
+        return bool(self.verify or self.verify_command)
 
 
 @dataclass(frozen=True, slots=True)
@@ -593,12 +601,13 @@ class Probe:
     """What one listener serves.
 
     Attributes:
+        endpoint: The listener; None where a command was asked instead.
         fingerprint: SHA-256 of the served leaf's DER, empty where no handshake succeeded.
         matches: Leaf and intermediates equal the installed ones.
         detail: One line for the operator.
     """
 
-    endpoint: Endpoint
+    endpoint: Endpoint | None
     fingerprint: str
     matches: bool
     detail: str

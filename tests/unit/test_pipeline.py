@@ -568,6 +568,25 @@ def test_the_gateway_is_reloaded_with_what_it_needs_to_know(world: World) -> Non
     assert log.read_text() == f"vpn {HOSTNAME}\n"
 
 
+def test_a_command_may_prove_what_no_handshake_can(world: World, tmp_path: Path) -> None:
+    served = tmp_path / "served"
+    live = world.store.gateway_directory("vpn") / "live" / "cert.pem"
+    fingerprint = f"openssl x509 -in {live} -noout -fingerprint -sha256 | tr -d :"
+    proof = f'{fingerprint} | grep -qi "$GATECERT_FINGERPRINT" && [ -e {served} ]'
+    world.plan(verify_command=("sh", "-c", proof), verify_timeout=timedelta(0))
+
+    failed = world.attend()
+    assert failed.kind is OutcomeKind.ROLLED_BACK
+    assert failed.code == "not-served"
+    assert "verify_command sh says that it is not served (exit status 1)" in failed.detail
+
+    served.touch()
+    world.later(HOUR)
+    assert world.attend().kind is OutcomeKind.DEPLOYED
+    assert not world.serves_bootstrap
+    assert world.authority.orders == 1
+
+
 def test_a_failing_reload_is_rolled_back_and_only_the_deployment_is_tried_again(
     world: World,
 ) -> None:

@@ -63,7 +63,7 @@ def _intention(configuration: Configuration, target: Target) -> str:
 def _advice(target: Target) -> Iterator[str]:
     if target.members and (reason := _pair_advice(target)):
         yield reason
-    if not target.install.verify:
+    if not target.install.is_provable:
         yield "install.verify is empty, so nothing proves that the certificate is served"
     if not target.install.reload:
         yield "install.reload is empty, so the gateway has to notice new certificates by itself"

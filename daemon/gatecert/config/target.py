@@ -116,6 +116,7 @@ def _install_plan(install: InstallSettings) -> InstallPlan:
         reload=install.reload,
         reload_timeout=install.reload_timeout,
         verify=install.verify,
+        verify_command=install.verify_command,
         verify_timeout=install.verify_timeout,
         watch=install.watch,
         copies=tuple(

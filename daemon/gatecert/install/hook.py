@@ -78,7 +78,7 @@ def reload(  # noqa: PLR0913 - the command is told all of it
     timeout = plan.reload_timeout.total_seconds()
     argv = (_executable(plan.reload[0], command), *plan.reload[1:])
     try:
-        with process.started(argv, _environment(gateway, hostname, live, version)) as run:
+        with process.started(argv, environment(gateway, hostname, live, version)) as run:
             in_time = run.wait(Deadline.after(timeout, cancelled))
     except (OSError, ValueError) as error:
         reason = clean(getattr(error, "strerror", None) or str(error))
@@ -118,8 +118,8 @@ def _executable(name: str, command: str) -> str:
     return found
 
 
-def _environment(gateway: str, hostname: str, live: Path, version: str) -> dict[str, str]:
-    """All that the command gets; the module's docstring documents it."""
+def environment(gateway: str, hostname: str, live: Path, version: str) -> dict[str, str]:
+    """What the commands of a gateway get; the module's docstring documents it."""
     return {
         **process.environment(),
         "GATECERT_GATEWAY": gateway,

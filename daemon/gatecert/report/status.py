@@ -207,7 +207,7 @@ def _last_error(known: Known) -> LastError | None:
 
 def _served(known: Known) -> tuple[bool | None, datetime | None]:
     deployment = known.deployment
-    if deployment is None or not known.target.install.verify:
+    if deployment is None or not known.target.install.is_provable:
         return None, None
     if deployment.silence is not None:
         return False, deployment.silence.at
@@ -229,7 +229,8 @@ def _condition(known: Known, now: datetime) -> Condition:
         return Condition.NOT_SERVED
     if deployment is not None and deployment.silence is not None:
         return Condition.SILENT
-    proven = deployment is not None and deployment.confirmed and known.target.install.verify
+    confirmed = deployment is not None and deployment.confirmed is not None
+    proven = confirmed and known.target.install.is_provable
     return Condition.TRUSTED if proven else Condition.UNPROVEN
 
 

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias, TypeVar
 
 from gatecert.deadline import Deadline
 from gatecert.model import Probe, Verdict
+from gatecert.verify.command import ProofCommand, wait_until_proven
 from gatecert.verify.probe import probe
 from gatecert.verify.served import ProbeFailure, ServedChain
 
@@ -49,17 +50,19 @@ def prove(  # noqa: PLR0913 - each says another thing about the proof
     timeout: timedelta,
     now: Callable[[], datetime],
     one_handshake: timedelta = ONE_HANDSHAKE,
+    command: ProofCommand | None = None,
     cancelled: Event | None = None,
 ) -> Verdict:
     """Ask every listener until it serves the installed certificate, or the time is up.
 
     Args:
-        endpoints: The listeners; with none, the verdict is "served" and has no probes.
+        endpoints: The listeners; with none and no command, the verdict has no probes.
         server_name: The gateway's name as A-labels, or an IP address.
         summary: The installed certificate.
         timeout: How long the listeners may take; with zero each is asked once.
         now: Reads the clock.
         one_handshake: How long one handshake may take.
+        command: Asked as well, at the same time.
         cancelled: Set when gatecert is leaving; the last answers then have to do.
     """
     return prove_by(
@@ -69,6 +72,7 @@ def prove(  # noqa: PLR0913 - each says another thing about the proof
         timeout=timeout,
         now=now,
         one_handshake=one_handshake,
+        command=command,
         cancelled=cancelled,
     )
 
@@ -81,6 +85,7 @@ def prove_by(  # noqa: PLR0913 - each says another thing about the proof
     timeout: timedelta,
     now: Callable[[], datetime],
     one_handshake: timedelta = ONE_HANDSHAKE,
+    command: ProofCommand | None = None,
     cancelled: Event | None = None,
 ) -> Verdict:
     """Ask every listener until its answer is the one that is wanted, or the time is up.
@@ -92,17 +97,21 @@ def prove_by(  # noqa: PLR0913 - each says another thing about the proof
         timeout: How long the listeners may take.
         now: Reads the clock.
         one_handshake: How long one handshake may take.
+        command: Asked as well, whether it says yes.
         cancelled: Set when gatecert is leaving.
     """
+    deadline = Deadline.after(timeout.total_seconds(), cancelled)
     wait = partial(
         _wait_until_wanted,
         verdict_on,
         server_name=server_name,
-        deadline=Deadline.after(timeout.total_seconds(), cancelled),
+        deadline=deadline,
         one_handshake=one_handshake.total_seconds(),
     )
-    probes = _for_each(endpoints, wait)
-    return Verdict(now(), tuple(probes))
+    questions = [partial(wait, endpoint) for endpoint in endpoints]
+    if command is not None:
+        questions.append(partial(wait_until_proven, command, deadline))
+    return Verdict(now(), tuple(_at_once(questions)))
 
 
 def look(
@@ -110,7 +119,7 @@ def look(
 ) -> tuple[ServedChain | ProbeFailure, ...]:
     """Ask every listener once what it serves, whatever that is."""
     ask = partial(probe, server_name=server_name, timeout=timeout.total_seconds())
-    return tuple(_for_each(endpoints, ask))
+    return tuple(_at_once([partial(ask, endpoint) for endpoint in endpoints]))
 
 
 def judge(answer: ServedChain | ProbeFailure, summary: CertificateSummary) -> Probe:
@@ -155,12 +164,12 @@ def _wait_until_wanted(
     return result
 
 
-def _for_each(endpoints: Sequence[Endpoint], ask: Callable[[Endpoint], Answer]) -> list[Answer]:
-    """Ask all listeners at the same time; answers come in the listeners' order."""
-    if len(endpoints) <= 1:
-        return [ask(endpoint) for endpoint in endpoints]
-    with ThreadPoolExecutor(min(len(endpoints), MOST_AT_ONCE), "verify") as pool:
-        return list(pool.map(ask, endpoints))
+def _at_once(questions: Sequence[Callable[[], Answer]]) -> list[Answer]:
+    """Ask everything at the same time; answers come in the questions' order."""
+    if len(questions) <= 1:
+        return [ask() for ask in questions]
+    with ThreadPoolExecutor(min(len(questions), MOST_AT_ONCE), "verify") as pool:
+        return [answer.result() for answer in [pool.submit(ask) for ask in questions]]
 
 
 def _objection(served: ServedChain, summary: CertificateSummary) -> str:

@@ -173,6 +173,12 @@ class InstallSettings(Settings):
         description="Every listener that must serve the certificate; port 443 if none is written. "
         "Default: no proof.",
     )
+    verify_command: Command = Field(
+        default=(),
+        description="Command that tells by exit status 0 that the certificate is served, where the "
+        "server speaks no plain TLS. It is asked again and again, like the listeners. Default: "
+        "none.",
+    )
     verify_timeout: Duration = Field(
         default=timedelta(seconds=15), description="How long they may take until they serve it."
     )
