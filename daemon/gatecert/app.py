@@ -233,6 +233,7 @@ class Daemon:
             f" fix={outcome.fix}" if outcome.fix else "",
             outcome.seconds,
             outcome.next_at.isoformat(timespec="seconds") if outcome.next_at else "on an event",
+            extra={"fields": {"outcome": outcome.kind, "code": outcome.code, "fix": outcome.fix}},
         )
         self._service_manager.status(
             "; ".join(

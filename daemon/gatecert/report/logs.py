@@ -1,8 +1,9 @@
 """Logs: for people on a terminal, for the journal under systemd, plain with a time elsewhere.
 
-Under systemd each line starts with its priority (sd-daemon(3), ``SD_INFO`` …) and carries no time,
-since the journal adds it. Messages are a few words, then ``key=value`` fields. A message never
-spans lines: what comes from outside cannot forge another entry.
+Under systemd each record is a journal entry with fields (``report.journal``). Where the journal's
+socket cannot be reached, each line starts with its priority (sd-daemon(3), ``SD_INFO`` …) and
+carries no time, since the journal adds it. Messages are a few words, then ``key=value`` fields. A
+message never spans lines: what comes from outside cannot forge another entry.
 """
 
 from __future__ import annotations
@@ -79,9 +80,13 @@ class TimedLines(OneLine):
 def configure(level: int, stream: TextIO | None = None) -> None:
     """Send the logs of this process to ``stream`` (standard error by default)."""
     stream = stream or sys.stderr
-    handler = logging.StreamHandler(stream)
+    handler: logging.Handler = logging.StreamHandler(stream)
     if _is_journal(stream):
+        from gatecert.report.journal import JournalHandler  # noqa: PLC0415 - elsewhere not needed
+
         handler.setFormatter(JournalLines())
+        handler = JournalHandler(PRIORITIES, handler)
+        handler.setFormatter(OneLine())
     else:
         colours = stream.isatty() and "NO_COLOR" not in os.environ
         handler.setFormatter(TimedLines(colours=colours))

@@ -37,7 +37,7 @@ def storage_error(error: OSError, doing: str, path: Path) -> StorageError:
     if doing in GIVING:
         not_permitted = (
             f"user {user} may not give it away",
-            "join the group; in a unit, add SupplementaryGroups=<group> and SystemCallFilter=@chown",
+            "join the group; in a unit, add SupplementaryGroups=GROUP and SystemCallFilter=@chown",
         )
     meanings = {
         errno.ENOSPC: ("disk full", f"free space or inodes on the file system of {folder}"),

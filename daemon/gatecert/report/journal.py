@@ -1,0 +1,88 @@
+"""Log records as journal entries with fields (systemd's native protocol, one datagram an entry).
+
+What stands in a message as ``key=value`` becomes a field ``GATECERT_KEY``, so that
+``journalctl GATECERT_GATEWAY=boston`` finds everything about a gateway. Only the message's template
+says which keys there are: text from an authority or a server cannot forge a field, nor can a
+value spread over lines, since its length is told beforehand.
+
+https://systemd.io/JOURNAL_NATIVE_PROTOCOL
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import socket
+import struct
+from typing import TYPE_CHECKING, Final
+
+from gatecert.errors import clean
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+SOCKET: Final = "/run/systemd/journal/socket"
+PREFIX: Final = "GATECERT_"
+LONGEST_VALUE: Final = 2048  # characters of a field
+
+# printf conversions as logging uses them, each with the key that stands before it, if one does
+_CONVERSION: Final = re.compile(
+    r"(?:\b(?P<key>[a-z][a-z0-9_]*)=)?%(?P<kind>[-#0 +]*[\d.]*[a-zA-Z%])"
+)
+
+
+class JournalHandler(logging.Handler):
+    """Sends records to the journal; what it cannot send goes to the handler beside it.
+
+    Args:
+        priorities: syslog(3) levels by logging's.
+        otherwise: Takes what the journal does not: too large, or no journal there.
+        address: The journal's socket.
+    """
+
+    def __init__(
+        self, priorities: Mapping[int, int], otherwise: logging.Handler, address: str = SOCKET
+    ) -> None:
+        super().__init__()
+        self._priorities = priorities
+        self._otherwise = otherwise
+        self._address = address
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Send a record."""
+        try:
+            entry = b"".join(_encoded(name, value) for name, value in self._fields(record))
+            with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as journal:
+                journal.sendto(entry, self._address)
+        except Exception:  # noqa: BLE001 - a log must not end the daemon
+            self._otherwise.handle(record)
+
+    def _fields(self, record: logging.LogRecord) -> Iterator[tuple[str, str]]:
+        yield "MESSAGE", self.format(record)
+        yield "PRIORITY", str(self._priorities.get(record.levelno, 6))
+        yield "SYSLOG_IDENTIFIER", "gatecert"
+        yield "CODE_FILE", record.pathname
+        yield "CODE_LINE", str(record.lineno)
+        yield "CODE_FUNC", record.funcName or ""
+        yield f"{PREFIX}LOGGER", record.name
+        for key, value in fields(record).items():
+            yield f"{PREFIX}{key.upper()}", clean(str(value), LONGEST_VALUE)
+
+
+def fields(record: logging.LogRecord) -> dict[str, object]:
+    """What a record says as ``key=value`` in its template, and in ``extra={"fields": …}``."""
+    found: dict[str, object] = {}
+    arguments = iter(record.args if isinstance(record.args, tuple) else ())
+    for conversion in _CONVERSION.finditer(str(record.msg)):
+        if conversion["kind"] == "%":
+            continue
+        value = next(arguments, None)
+        if conversion["key"]:
+            found[conversion["key"]] = value
+    found.update(getattr(record, "fields", {}))
+    return {key: value for key, value in found.items() if value not in {None, ""}}
+
+
+def _encoded(name: str, value: str) -> bytes:
+    data = value.encode("utf-8", "replace")
+    return name.encode("ascii") + b"\n" + struct.pack("<Q", len(data)) + data + b"\n"
