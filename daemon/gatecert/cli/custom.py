@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import logging
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gatecert.cli.context import chosen, open_house, options, tell_daemon
+from gatecert.cli.context import named, open_house, open_store, options, tell_daemon
 from gatecert.cli.enroll import ProgressLines
 
 if TYPE_CHECKING:
     from gatecert.certificate.upload import Upload
     from gatecert.custom.requests import Requested
-    from gatecert.model import Stage, Target
+    from gatecert.model import Target
 
 FAILED = 1
 STANDARD_INPUT = "-"
@@ -50,16 +51,18 @@ def csr(
     The key is made on this host and never leaves it. Have the request signed by an authority, then
     use import.
     """
-    from gatecert.app import utc_now  # noqa: PLC0415 - --help is quick without it
+    from gatecert.config.target import targets  # noqa: PLC0415 - --help is quick without it
     from gatecert.custom.member import as_member  # noqa: PLC0415
     from gatecert.custom.requests import request  # noqa: PLC0415
 
     given = options(context)
     given.configure_logs(logging.WARNING)
-    house = open_house(given.load(), _silence)
-    target = as_member(chosen(house, [name])[0], member)
-    with house.store.lock_gateway(name, "making a certificate request", wait=wait):
-        requested = request(house.store, target, now=utc_now(), renew=renew)
+    configuration = given.load()
+    every = {target.name: target for target in targets(configuration)}
+    target = as_member(named(every, name), member)
+    store = open_store(configuration)
+    with store.lock_gateway(name, "making a certificate request", wait=wait):
+        requested = request(store, target, now=datetime.now(UTC), renew=renew)
     _explain(target, requested)
     typer.echo(requested.waiting.request.csr, nl=False)
 
@@ -97,7 +100,7 @@ def import_certificate(  # noqa: PLR0913 - a command has this many options
 
     lines = ProgressLines()
     house = open_house(configuration, lines)
-    target = as_member(chosen(house, [name])[0], member)
+    target = as_member(named(house.targets, name), member)
     outcome = house.pipeline.import_certificate(target, uploads, wait=wait)
     lines.ended(outcome)
     tell_daemon(house)
@@ -144,7 +147,3 @@ def _explain(target: Target, requested: Requested) -> None:
     )
     for line in lines:
         typer.echo(f"gatecert: {target.name}: {line}", err=True)
-
-
-def _silence(gateway: str, stage: Stage, message: str) -> None:
-    """A request is made in one step."""

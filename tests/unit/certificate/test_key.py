@@ -89,3 +89,15 @@ def test_the_fingerprint_is_that_of_the_public_key() -> None:
         serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
     )
     assert key.fingerprint(public_key) == sha256(der).hexdigest()
+
+
+@pytest.mark.parametrize(
+    "key_type", [KeyType.ECDSA_P256, KeyType.ECDSA_P384, KeyType.RSA_2048, KeyType.RSA_3072]
+)
+def test_the_type_of_a_key_is_known(key_type: KeyType) -> None:
+    assert key.kind(key.load(key.generate(key_type))) is key_type
+
+
+def test_a_key_of_no_type_that_is_made_here_has_none() -> None:
+    assert key.kind(ec.generate_private_key(ec.SECP521R1())) is None
+    assert key.kind(rsa.generate_private_key(65537, 2056)) is None

@@ -165,3 +165,11 @@ def test_json_says_when_no_daemon_runs() -> None:
         "running": False,
         "pid": None,
     }
+
+
+def test_the_end_of_an_imported_certificate_is_warned_of() -> None:
+    known = Known(TARGET, GatewayState(), (VERSION, ISSUED), CONFIRMED, DUE, warning=("w", "f"))
+    status = gateway_status(known, NOW)
+    assert (status.warning, status.warning_fix) == ("w", "f")
+    shown = json.loads(as_json([status], now=NOW, daemon=None))["gateways"][0]
+    assert (shown["warning"], shown["warning_fix"]) == ("w", "f")
