@@ -31,7 +31,7 @@ _ISSUER = re.compile(rf"(?:{_LABEL})(?:\.{_LABEL})*", re.IGNORECASE)
 _PARAMETER = re.compile(r"(?P<tag>[A-Za-z0-9][A-Za-z0-9-]*)\s*=\s*(?P<value>[!-:<-~]*)")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, order=True)
 class Property:
     """One CAA record (section 4.1)."""
 

@@ -151,17 +151,17 @@ def ask_caa(stub: Stub, domain: str, deadline: Deadline) -> CaaAnswer:
         return CaaAnswer(failure=explain(stub, error))
     if found.chain is None:
         return CaaAnswer(failure=_in_circles(found))
-    return CaaAnswer(
-        tuple(
-            Property(
-                critical=bool(record.flags & CRITICAL),
-                tag=record.tag.decode("ascii", "replace").lower(),
-                value=record.value.decode("ascii", "replace"),
-            )
-            for record in found.chain.answer or ()
-            if isinstance(record, CAA)
+    properties = {
+        Property(
+            critical=bool(record.flags & CRITICAL),
+            tag=record.tag.decode("ascii", "replace").lower(),
+            value=record.value.decode("ascii", "replace"),
         )
-    )
+        for record in found.chain.answer or ()
+        if isinstance(record, CAA)
+    }
+    # Servers give them in any order; what is said of them should not change for that.
+    return CaaAnswer(tuple(sorted(properties)))
 
 
 def explain(stub: Stub, error: dns.exception.DNSException) -> str:
