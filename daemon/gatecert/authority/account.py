@@ -16,7 +16,8 @@ import threading
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from gatecert.errors import AccountMissingError, AuthorityError, TermsNotAgreedError, clean
+from gatecert.authority.survey import terms_refusal
+from gatecert.errors import AccountMissingError, AuthorityError
 from gatecert.model import Account
 
 if TYPE_CHECKING:
@@ -115,13 +116,9 @@ class AccountDesk:
         return url
 
     def _require_terms(self, directory: Directory) -> None:
-        if directory.terms_of_service and not self._settings.terms_of_service_agreed:
-            name = self._settings.name
-            raise TermsNotAgreedError(
-                f"{self._client.label} makes no account unless you agree to its terms of service",
-                fix=f"read {clean(directory.terms_of_service, 1000)} and set "
-                f"authorities.{name}.terms_of_service_agreed: true",
-            )
+        refusal = terms_refusal(self._settings, directory, self._client.label)
+        if refusal is not None:
+            raise refusal
 
     def _binding(
         self, directory: Directory, key: bytes, deadline: Deadline

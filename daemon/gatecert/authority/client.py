@@ -21,7 +21,7 @@ import logging
 import time
 from collections import deque
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from acme import jws, messages
@@ -41,6 +41,7 @@ from gatecert.authority.resources import (
     Download,
     Order,
     SuggestedWindow,
+    server_time,
 )
 from gatecert.authority.transport import HardenedTransport, label
 from gatecert.errors import ACMEError, AuthorityError
@@ -119,6 +120,19 @@ class Client:
         self._reader = AnswerReader(name, now)
         self._nonces: deque[str] = deque(maxlen=MOST_NONCES)
         self._directory: tuple[Directory, float] | None = None
+        self._now = now
+        self._server_time: tuple[datetime, float] | None = None
+
+    @property
+    def clock_ahead(self) -> timedelta | None:
+        """How far our clock is ahead of the authority's; None before it has said the time.
+
+        It holds although our clock may have been set since the authority said so.
+        """
+        if self._server_time is None:
+            return None
+        said, then = self._server_time
+        return self._now() - (said + timedelta(seconds=time.monotonic() - then))
 
     @property
     def label(self) -> str:
@@ -281,7 +295,9 @@ class Client:
         return location
 
     def _get(self, url: str, deadline: Deadline) -> Answer:
-        return self._reader.checked(self._transport.send("GET", url, deadline=deadline))
+        answer = self._transport.send("GET", url, deadline=deadline)
+        self._note_time(answer)
+        return self._reader.checked(answer)
 
     def _post(self, account: Account, url: str, payload: bytes, deadline: Deadline) -> Answer:
         """A signed request by an account; an empty payload is a POST-as-GET (section 6.3)."""
@@ -302,7 +318,13 @@ class Client:
         body = signer.sign(payload, self._nonce(deadline), url)
         answer = self._transport.send("POST", url, deadline=deadline, body=body)
         self._keep_nonce(answer)
+        self._note_time(answer)
         return self._reader.checked(answer)
+
+    def _note_time(self, answer: Answer) -> None:
+        said = server_time(answer.headers)
+        if said is not None:
+            self._server_time = (said, time.monotonic())
 
     def _nonce(self, deadline: Deadline) -> str:
         """The newest nonce at hand, or a fresh one (section 7.2)."""

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from gatecert.authority.account import AccountDesk
 from gatecert.authority.renewal_info import fetch
+from gatecert.authority.survey import Survey, terms_refusal
 from gatecert.deadline import Deadline
 from gatecert.errors import AccountMissingError
 
@@ -38,6 +39,7 @@ logger = logging.getLogger(__name__)
 
 ORDER_SECONDS = 300.0
 RENEWAL_INFO_SECONDS = 10.0
+SURVEY_SECONDS = 20.0
 
 
 class Issuer:
@@ -146,6 +148,28 @@ class Issuer:
         client, _ = self._connect()
         deadline = Deadline.after(RENEWAL_INFO_SECONDS, cancelled)
         return fetch(client, summary, previous, deadline=deadline, now=now)
+
+    def survey(self, cancelled: threading.Event | None = None) -> Survey:
+        """What can be known of the authority without spending anything there.
+
+        Raises:
+            AuthorityError: It cannot be reached, or is no ACME authority.
+        """
+        client, _ = self._connect()
+        directory = client.directory(Deadline.after(SURVEY_SECONDS, cancelled))
+        account = self._accounts.account(self.settings.name)
+        here = account is not None and account.directory_url == self.settings.directory_url
+        return Survey(
+            name=self.settings.name,
+            label=client.label,
+            clock_ahead=client.clock_ahead,
+            identities=directory.caa_identities,
+            account_url=account.url if account is not None and here else "",
+            # Whoever still has the key may still have the account.
+            refusal=terms_refusal(self.settings, directory, client.label)
+            if account is None
+            else None,
+        )
 
     def _connect(self) -> tuple[Client, AccountDesk]:
         with self._lock:

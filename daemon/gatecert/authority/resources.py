@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Any
 
@@ -75,6 +75,7 @@ class Directory:
     Attributes:
         renewal_info: RFC 9773; empty where the authority does not offer it.
         profiles: Names and what the authority says of them.
+        caa_identities: How the authority calls itself in CAA records (section 9.7.6).
     """
 
     new_nonce: str
@@ -84,6 +85,7 @@ class Directory:
     terms_of_service: str = ""
     external_account_required: bool = False
     profiles: Mapping[str, str] = field(default_factory=dict)
+    caa_identities: tuple[str, ...] = ()
 
     @classmethod
     def read(cls, value: object) -> Directory:
@@ -92,6 +94,7 @@ class Directory:
         meta = fields.get("meta")
         meta = meta if isinstance(meta, Mapping) else {}
         profiles = meta.get("profiles")
+        identities = meta.get("caaIdentities")
         return cls(
             new_nonce=_required(fields, "newNonce"),
             new_account=_required(fields, "newAccount"),
@@ -102,6 +105,9 @@ class Directory:
             profiles={str(name): str(text) for name, text in profiles.items()}
             if isinstance(profiles, Mapping)
             else {},
+            caa_identities=tuple(each for each in identities if isinstance(each, str))
+            if isinstance(identities, list)
+            else (),
         )
 
 
@@ -276,6 +282,18 @@ def retry_after_seconds(headers: Mapping[str, str], now: datetime) -> float | No
         except (ValueError, OverflowError):
             return None
     return min(max(seconds, 0.0), LONGEST_RETRY_AFTER)
+
+
+def server_time(headers: Mapping[str, str]) -> datetime | None:
+    """What time it was at the server when it answered (RFC 9110 section 6.6.1); None if unsaid.
+
+    A cache on the way adds how old the answer is (RFC 9111 section 5.1).
+    """
+    try:
+        age = float(headers.get("Age", "0")[:12])
+        return _http_date(headers["Date"]) + timedelta(seconds=age)
+    except (KeyError, ValueError, OverflowError):
+        return None
 
 
 def _http_date(text: str) -> datetime:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,6 +12,7 @@ from tests.unit.authority.conftest import (
     FakeAuthority,
     FakeSolver,
     Journal,
+    Request,
     Told,
     dns,
     problem,
@@ -19,7 +21,7 @@ from tests.unit.authority.test_renewal_info import SUMMARY
 
 from gatecert.authority.issue import Issuer
 from gatecert.errors import AccountMissingError, AuthorityError, InterruptedOrderError
-from gatecert.model import Target
+from gatecert.model import Account, Target
 
 if TYPE_CHECKING:
     from gatecert.authority.client import Client
@@ -141,3 +143,69 @@ def test_an_issuer_makes_its_client_when_it_is_first_needed(
         issuer.obtain(target, journal, progress=Told(), now=lambda: NOW)
 
     assert BASE not in str(issuer)
+
+
+# --------------------------------------------------------------------------- the survey
+
+
+def test_a_survey_spends_nothing(issuer: Issuer, authority: FakeAuthority) -> None:
+    authority.meta["caaIdentities"] = ["ca.test", 7]
+    survey = issuer.survey()
+    assert (survey.name, survey.identities, survey.account_url) == ("acme", ("ca.test",), "")
+    assert (survey.clock_ahead, survey.refusal) == (None, None)
+    assert "ca.test" in survey.label
+    assert [request.path for request in authority.requests] == ["/directory"]
+
+
+def test_a_survey_tells_the_account(
+    issuer: Issuer, target: Target, journal: Journal, accounts: Accounts
+) -> None:
+    issuer.obtain(target, journal, progress=Told(), now=lambda: NOW)
+    assert issuer.survey().account_url == accounts.kept["acme"].url
+    accounts.kept["acme"] = replace(accounts.kept["acme"], directory_url="https://other.test/")
+    assert issuer.survey().account_url == ""
+
+
+def test_a_survey_tells_that_the_terms_are_not_agreed_to(
+    settings: AuthoritySettings, accounts: Accounts, client: Client
+) -> None:
+    unwilling = settings.model_copy(update={"terms_of_service_agreed": False})
+    issuer = Issuer(unwilling, accounts, {}, client=client)
+    refusal = issuer.survey().refusal
+    assert refusal is not None
+    assert "terms_of_service_agreed: true" in refusal.fix
+    accounts.kept["acme"] = Account(b"a key whose account may be found again")
+    assert issuer.survey().refusal is None
+
+
+@pytest.mark.parametrize(
+    ("headers", "ahead"),
+    [
+        ({"Date": "Mon, 23 Nov 2026 08:14:00 GMT"}, 60),
+        ({"Date": "Mon, 23 Nov 2026 08:14:00 GMT", "Age": "15"}, 45),
+        ({"Date": "Mon, 23 Nov 2026 09:15:00 GMT"}, -3600),
+        ({"Date": "yesterday"}, None),
+        ({}, None),
+    ],
+)
+def test_a_survey_compares_the_clocks(
+    issuer: Issuer, authority: FakeAuthority, headers: dict[str, str], ahead: int | None
+) -> None:
+    directory = authority._directory(Request("GET", "/directory"))  # noqa: SLF001 - with a Date
+    authority.queued["directory"].append(replace(directory, headers=headers))
+    found = issuer.survey().clock_ahead
+    if ahead is None:
+        assert found is None
+    else:
+        assert found is not None
+        assert abs(found.total_seconds() - ahead) < 5
+
+
+def test_every_answer_tells_the_time(
+    issuer: Issuer, target: Target, journal: Journal, authority: FakeAuthority
+) -> None:
+    authority.challenge_headers = {"Date": "Mon, 23 Nov 2026 08:00:00 GMT"}
+    issuer.obtain(target, journal, progress=Told(), now=lambda: NOW)
+    ahead = issuer.survey().clock_ahead
+    assert ahead is not None
+    assert 14 * 60 < ahead.total_seconds() <= 15 * 60

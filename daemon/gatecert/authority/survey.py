@@ -1,0 +1,67 @@
+"""What can be known of an authority before anything is ordered from it.
+
+One look at its directory (RFC 8555 section 7.1.1) tells whether it can be reached, what time it is
+there, how it calls itself in CAA records, and whether it wants its terms agreed to. Nothing is
+spent by looking: no account, no order, no nonce.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Protocol
+
+from gatecert.errors import TermsNotAgreedError, clean
+
+if TYPE_CHECKING:
+    import threading
+
+    from gatecert.authority.resources import Directory
+    from gatecert.config.schema.authority import AuthoritySettings
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """One authority, as it presents itself.
+
+    Attributes:
+        name: Its name in the configuration.
+        label: How messages call it.
+        clock_ahead: How far this machine's clock is ahead of the authority's; None if it gave no
+            time.
+        identities: Its issuer domain names in CAA records; empty if it does not say.
+        account_url: Our account there, empty if there is none yet.
+        refusal: Why no account can be made there; None where nothing stands against it.
+    """
+
+    name: str
+    label: str
+    clock_ahead: timedelta | None = None
+    identities: tuple[str, ...] = ()
+    account_url: str = ""
+    refusal: TermsNotAgreedError | None = None
+
+
+class Surveyed(Protocol):
+    """An authority that can be looked at; ``issue.Issuer`` is the one that speaks ACME."""
+
+    def survey(self, cancelled: threading.Event | None = None) -> Survey:
+        """Look at its directory.
+
+        Raises:
+            AuthorityError: It cannot be reached, or is no ACME authority.
+        """
+        ...
+
+
+def terms_refusal(
+    settings: AuthoritySettings, directory: Directory, label: str
+) -> TermsNotAgreedError | None:
+    """Why no account may be made without the operator; None where the terms are agreed to."""
+    if not directory.terms_of_service or settings.terms_of_service_agreed:
+        return None
+    return TermsNotAgreedError(
+        f"{label} makes no account unless you agree to its terms of service",
+        fix=f"read {clean(directory.terms_of_service, 1000)} and set "
+        f"authorities.{settings.name}.terms_of_service_agreed: true",
+    )
