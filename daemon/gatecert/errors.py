@@ -154,11 +154,31 @@ class CertificateError(GatecertError):
     code = "certificate"
 
 
+@dataclass(frozen=True, slots=True)
+class FailedAttempt:
+    """One challenge type that did not work for one name.
+
+    Attributes:
+        name: As it stands in the certificate.
+        kind: ``http-01`` …
+        reason: Why, one line, cleaned.
+    """
+
+    name: str
+    kind: str
+    reason: str
+
+
 class ChallengeError(GatecertError):
-    """A challenge response could not be presented to the authority."""
+    """A challenge response could not be presented to the authority.
+
+    Attributes:
+        attempts: What was tried for which name, where that is known.
+    """
 
     code = "challenge"
     retryable = True
+    attempts: tuple[FailedAttempt, ...] = ()
 
 
 class AddressInUseError(ChallengeError):
@@ -277,9 +297,14 @@ class UserActionRequiredError(ACMEError):
 
 
 class ChallengeFailedError(ACMEError):
-    """The authority looked for a challenge response and did not accept what it found."""
+    """The authority looked for a challenge response and did not accept what it found.
+
+    Attributes:
+        attempts: Which challenge types did not work for which names.
+    """
 
     code = "challenge-failed"
+    attempts: tuple[FailedAttempt, ...] = ()
 
 
 class DeploymentError(GatecertError):

@@ -14,8 +14,15 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
+from gatecert.challenge.choice import with_failures
 from gatecert.deployment import Deployer
-from gatecert.errors import ACMEError, GatecertError, StorageError
+from gatecert.errors import (
+    ACMEError,
+    ChallengeError,
+    ChallengeFailedError,
+    GatecertError,
+    StorageError,
+)
 from gatecert.model import GatewayState, Mode, Outcome, OutcomeKind
 from gatecert.resolve.region import excluded_region
 from gatecert.schedule.due import Situation, certificate_in_use, next_attempt, next_due, watch_due
@@ -145,8 +152,18 @@ class Memory:
             not_after=in_use.not_after if in_use is not None else None,
             retry_after=error.retry_after if isinstance(error, ACMEError) else None,
         )
+        attempts = (
+            error.attempts if isinstance(error, ChallengeError | ChallengeFailedError) else ()
+        )
         self.save(
-            target, replace(state, failures=state.failures + 1, failed_at=now, next_attempt=at)
+            target,
+            replace(
+                state,
+                failures=state.failures + 1,
+                failed_at=now,
+                next_attempt=at,
+                challenge_failures=with_failures(state.challenge_failures, attempts, now=now),
+            ),
         )
         return failed
 

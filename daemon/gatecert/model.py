@@ -202,6 +202,21 @@ class ClientProfile:
 
 
 @dataclass(frozen=True, slots=True)
+class ChallengeChoice:
+    """How control over one name is to be shown.
+
+    Attributes:
+        name: As it stands in the certificate.
+        kinds: Challenge types in the order to try.
+        reason: Why not in the configured order, for the operator; empty where it is that order.
+    """
+
+    name: str
+    kinds: tuple[str, ...]
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Target:
     """One gateway, as the pipeline sees it.
 
@@ -213,6 +228,7 @@ class Target:
         addresses: Addresses the names must resolve to, as canonical text; empty means detected.
         authorities: Names of the authorities to try, in order.
         challenges: Challenge types to try, in order (``http-01`` …).
+        choices: Which of them to try for a name at this moment; left out: all, in that order.
         subject: Further attributes of a request's subject (``O``, ``OU``, ``L``, ``ST``, ``C``).
         members: The hosts of a pair that shares the hostname; empty for a single host.
         member: Which of them this host is, empty where the configuration leaves it open.
@@ -227,6 +243,7 @@ class Target:
     addresses: tuple[str, ...] = ()
     authorities: tuple[str, ...] = ()
     challenges: tuple[str, ...] = ("http-01",)
+    choices: tuple[ChallengeChoice, ...] = ()
     key: KeyPolicy = KeyPolicy()
     install: InstallPlan = InstallPlan()
     renewal: RenewalPolicy = RenewalPolicy()
@@ -240,6 +257,11 @@ class Target:
     def hostname(self) -> str:
         """The name by which clients reach the gateway (A-labels)."""
         return self.identifiers[0].value
+
+    def choice(self, name: str) -> ChallengeChoice:
+        """How to show control over one of the names."""
+        kept = (choice for choice in self.choices if choice.name == name)
+        return next(kept, ChallengeChoice(name, self.challenges))
 
 
 # --------------------------------------------------------------------------- what there is
@@ -700,6 +722,22 @@ class ExpiryNotice:
 
 
 @dataclass(frozen=True, slots=True)
+class ChallengeFailure:
+    """The last time that a challenge type did not work for a name.
+
+    Attributes:
+        name: As it stands in the certificate.
+        kind: ``http-01`` …
+        reason: Why, one line, cleaned.
+    """
+
+    name: str
+    kind: str
+    at: datetime
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class GatewayState:
     """What has to be remembered of a gateway between passes; ``state.json``.
 
@@ -713,6 +751,8 @@ class GatewayState:
         renewal: What the authority last suggested.
         outcome: How the last pass that did something ended.
         expiry_notice: The last warning of an imported certificate's end, so that none comes twice.
+        challenge_failures: What has not worked since the last certificate was issued, so that
+            another challenge type is tried next.
         authority_notices: The same for each authority of the users' certificates.
     """
 
@@ -725,6 +765,7 @@ class GatewayState:
     renewal: RenewalInfo | None = None
     outcome: Outcome | None = None
     expiry_notice: ExpiryNotice | None = None
+    challenge_failures: tuple[ChallengeFailure, ...] = ()
     authority_notices: tuple[ExpiryNotice, ...] = ()
 
 

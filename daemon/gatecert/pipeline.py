@@ -28,6 +28,7 @@ from gatecert.authority.order_journal import StoreJournal
 from gatecert.authority.protocol import Authority
 from gatecert.certificate.bootstrap import bootstrap
 from gatecert.certificate.trust import system_roots
+from gatecert.challenge.choice import choices
 from gatecert.custom.acceptance import Accepted, accept
 from gatecert.custom.requests import forget_used
 from gatecert.deployment import Deployer
@@ -308,7 +309,7 @@ class Pipeline:
         if occasion.force:
             journal.forget()
         return authority.obtain(
-            target,
+            replace(target, choices=choices(target, self.memory.state(target))),
             journal,
             replaces=in_use.certificate_id if in_use is not None else "",
             progress=self.progress,
@@ -344,7 +345,13 @@ class Pipeline:
         """Forget the order and the failures before it: its certificate is on the disk."""
         state = self.memory.state(target)
         cleared = replace(
-            state, failures=0, failed_at=None, next_attempt=None, order=None, renewal=None
+            state,
+            failures=0,
+            failed_at=None,
+            next_attempt=None,
+            order=None,
+            renewal=None,
+            challenge_failures=(),
         )
         self.memory.save(target, cleared)
         self._journal(target).forget()

@@ -10,17 +10,19 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from gatecert.authority.resources import INVALID
 from gatecert.errors import (
     AccountMissingError,
     ACMEError,
     ChallengeFailedError,
+    FailedAttempt,
     RateLimitedError,
     UserActionRequiredError,
     clean,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from datetime import datetime
 
     from gatecert.authority.resources import Authorization, ProblemDocument
@@ -39,6 +41,8 @@ _FIXES = {
     "invalidContact": "correct authorities.{name}.contact",
     "invalidProfile": "correct authorities.{name}.profile",
     "rejectedIdentifier": "this authority does not issue for the name; use another one",
+    "tls": "let connections to port 443 reach gatecert; where another server has the port, those"
+    " for ALPN acme-tls/1 (docs/challenges.md)",
     "unsupportedContact": "correct authorities.{name}.contact",
     "unsupportedIdentifier": "this authority does not issue for such names; use another one",
 }
@@ -92,7 +96,7 @@ def validation_error(
     """The error for authorizations that the authority did not grant, naming each."""
     problems = [(each, _reason(each)) for each in failed]
     first = next((problem for _, problem in problems if problem is not None), None)
-    return ChallengeFailedError(
+    error = ChallengeFailedError(
         first.type if first else "unauthorized",
         "validation failed",
         subproblems=[
@@ -105,6 +109,16 @@ def validation_error(
         fix=_FIXES.get(first.type if first else "", _SOMEBODY_ELSE).format(name=name),
         authority=authority,
     )
+    error.attempts = tuple(attempt for each in failed for attempt in _attempts(each))
+    return error
+
+
+def _attempts(authorization: Authorization) -> Iterator[FailedAttempt]:
+    """The challenges of an authorization that were not met."""
+    for offer in authorization.challenges:
+        if offer.error is not None or offer.status == INVALID:
+            detail = offer.error.detail if offer.error is not None else "no reason given"
+            yield FailedAttempt(authorization.name, clean(offer.type, 40), clean(detail))
 
 
 def _reason(authorization: Authorization) -> ProblemDocument | None:

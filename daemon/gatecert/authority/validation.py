@@ -14,12 +14,12 @@ from __future__ import annotations
 import logging
 from collections import deque
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 from gatecert.authority.client import Client
+from gatecert.authority.presentation import Presentation, Prospect, Task
 from gatecert.authority.problems import validation_error
 from gatecert.authority.resources import INVALID, PENDING, VALID
 from gatecert.authority.transport import interrupted
@@ -38,6 +38,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from gatecert.authority.resources import Authorization, ChallengeOffer, Order
+    from gatecert.errors import FailedAttempt
+    from gatecert.model import ChallengeChoice
 
 logger = logging.getLogger(__name__)
 
@@ -129,20 +131,6 @@ class Patience:
 
 
 @dataclass(frozen=True, slots=True)
-class Task:
-    """A challenge to meet, and who meets it.
-
-    Attributes:
-        answered: Whether the authority has been told before, by an interrupted attempt.
-    """
-
-    challenge: Challenge
-    solver: Solver
-    url: str
-    answered: bool
-
-
-@dataclass(frozen=True, slots=True)
 class Validation:
     """Proves control of the names of one order."""
 
@@ -159,13 +147,9 @@ class Validation:
             ChallengeError: A response could not be presented.
         """
         patience = self.patience
-        tasks = self._tasks(order)
-        with ExitStack() as presented:
-            for task in tasks:
-                task.solver.present(task.challenge)
-                presented.callback(task.solver.clean_up, task.challenge)
-            for task in tasks:
-                task.solver.wait(task.challenge, patience.deadline)
+        prospects = self._prospects(order)
+        with Presentation(patience.deadline, self.tell) as presentation:
+            tasks = presentation.bring_up(prospects)
             unseen = deque(tasks)
             order = patience.look_until(
                 replace(order, retry_after=self._answer(tasks)),
@@ -173,32 +157,39 @@ class Validation:
                 lambda seconds: self._watch(unseen, seconds),
             )
         if order.status == INVALID:
-            self._raise_if_refused(order)
+            self._raise_if_refused(order, presentation.attempts)
         return order
 
-    def _tasks(self, order: Order) -> list[Task]:
-        """What has to be done; nothing for a name that is proven already."""
+    def _prospects(self, order: Order) -> list[Prospect]:
+        """What has to be proven, and how it may be; nothing for a name that is proven already."""
         every = self._authorizations(order)
         self._raise_if_any([each for each in every if each.status not in {PENDING, VALID}])
-        tasks = [self._task(each) for each in every if each.status == PENDING]
-        if tasks:
-            kinds = " and ".join(sorted({task.challenge.type for task in tasks}))
-            names = ", ".join(str(task.challenge.identifier) for task in tasks)
-            self.tell(f"proving control of {clean(names, 200)} by {kinds}")
-        return tasks
+        return [self._prospect(each) for each in every if each.status == PENDING]
 
-    def _task(self, authorization: Authorization) -> Task:
-        for kind in self.target.challenges:
+    def _prospect(self, authorization: Authorization) -> Prospect:
+        choice = self.target.choice(authorization.name)
+        tasks: deque[Task] = deque()
+        for kind in choice.kinds:
             solver = self.solvers.get(kind)
             offer = next((each for each in authorization.challenges if each.type == kind), None)
             if solver is not None and offer is not None:
-                return self._accept(authorization, offer, solver)
+                tasks.append(self._accept(authorization, offer, solver))
+        if tasks:
+            return Prospect(authorization.name, tasks, self._reason(choice, tasks[0]))
         offered = ", ".join(each.type for each in authorization.challenges) or "nothing"
         raise AuthorityError(
             f"{self.patience.client.label} offers {clean(offered, 200)} to prove control of "
-            f"{authorization.name}, but {', '.join(self.target.challenges)} is configured",
+            f"{authorization.name}, but {', '.join(choice.kinds) or 'nothing'} is configured",
             fix=f"set gateways.{self.target.name}.challenge to a kind that it offers",
         )
+
+    def _reason(self, choice: ChallengeChoice, task: Task) -> str:
+        """Why a name is not proven by the first kind that is configured; empty where it is."""
+        kind = task.challenge.type
+        passed_over = choice.kinds[: choice.kinds.index(kind)]
+        label = self.patience.client.label
+        reasons = [f"{label} does not offer {each}" for each in passed_over]
+        return "; ".join([*([choice.reason] if choice.reason else []), *reasons])
 
     def _accept(self, authorization: Authorization, offer: ChallengeOffer, solver: Solver) -> Task:
         client = self.patience.client
@@ -243,13 +234,18 @@ class Validation:
                 unseen.popleft()
         self.patience.wait(0.0 if unseen else SETTLE_SECONDS)
 
-    def _raise_if_refused(self, order: Order) -> None:
-        self._raise_if_any([each for each in self._authorizations(order) if each.status != VALID])
+    def _raise_if_refused(self, order: Order, before: Sequence[FailedAttempt]) -> None:
+        refused = [each for each in self._authorizations(order) if each.status != VALID]
+        self._raise_if_any(refused, before)
 
-    def _raise_if_any(self, failed: Sequence[Authorization]) -> None:
+    def _raise_if_any(
+        self, failed: Sequence[Authorization], before: Sequence[FailedAttempt] = ()
+    ) -> None:
         if failed:
             client = self.patience.client
-            raise validation_error(failed, name=client.name, authority=client.label)
+            error = validation_error(failed, name=client.name, authority=client.label)
+            error.attempts = (*before, *error.attempts)
+            raise error
 
     def _authorizations(self, order: Order) -> list[Authorization]:
         patience = self.patience

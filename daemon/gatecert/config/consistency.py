@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 from gatecert.config.finding import Finding, nearest
 from gatecert.config.names import private_zone
 from gatecert.config.schema import ChallengeKind
-from gatecert.config.target import challenges, identifiers, set_up
+from gatecert.config.target import can_prove, challenges, identifiers, set_up
 from gatecert.model import FileContents, IdentifierType, Mode
 
 if TYPE_CHECKING:
@@ -219,14 +219,14 @@ def _challenges(gateway: GatewaySettings, configuration: Configuration) -> Itera
         (*here, "alternative_names"),
         ("challenges",),
     )
-    wildcard = next((name for name in names if name.is_wildcard), None)
-    address = next((name for name in names if name.type is IdentifierType.IP), None)
-    if wildcard is not None and address is not None:
-        what = f"{wildcard} needs dns-01 and {address} cannot have it; make two gateways of them"
-        yield Finding((*here, "alternative_names"), what, depends)
-    elif wildcard is not None and not any(ChallengeKind(kind).is_dns for kind in kinds):
+    unproven = [
+        name for name in names if not any(can_prove(ChallengeKind(kind), name) for kind in kinds)
+    ]
+    wildcard = next((name for name in unproven if name.is_wildcard), None)
+    address = next((name for name in unproven if name.type is IdentifierType.IP), None)
+    if wildcard is not None:
         what = f"the wildcard {wildcard} needs dns-01, set up below challenges; no other kind will"
         yield Finding(where, what, depends)
-    elif address is not None and kinds and all(ChallengeKind(kind).is_dns for kind in kinds):
+    if address is not None and kinds:
         what = f"{kinds[0]} cannot show control over the address {address}; add http-01"
         yield Finding(where, what, depends)

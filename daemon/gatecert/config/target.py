@@ -77,19 +77,26 @@ def identifiers(gateway: GatewaySettings) -> tuple[Identifier, ...]:
 def challenges(gateway: GatewaySettings, settings: ChallengeSettings) -> tuple[str, ...]:
     """The kinds of challenge to try, in order.
 
-    ``auto`` is every kind that is set up and can show control over all of the names: only dns-*
-    kinds can for wildcards (RFC 8555 section 8.4), and they cannot for addresses (RFC 8738 section
-    7). dns-account-01 can do nothing that dns-01 cannot, and is taken only where it is asked for.
+    ``auto`` is every kind that is set up and can show control over one of the names at least: only
+    dns-* kinds can for wildcards (RFC 8555 section 8.4), and they cannot for addresses (RFC 8738
+    section 7); which of them a name gets is decided name by name (``challenge.choice``).
+    dns-account-01 can do nothing that dns-01 cannot, and is taken only where it is asked for.
     """
     if gateway.challenge:
         return tuple(kind.value for kind in gateway.challenge)
     names = identifiers(gateway)
-    kinds = set_up(settings)
-    if any(name.is_wildcard for name in names):
-        kinds = [kind for kind in kinds if kind.is_dns]
-    if any(name.type is IdentifierType.IP for name in names):
-        kinds = [kind for kind in kinds if not kind.is_dns]
-    return tuple(kind.value for kind in kinds if kind is not ChallengeKind.DNS_ACCOUNT_01)
+    return tuple(
+        kind.value
+        for kind in set_up(settings)
+        if kind is not ChallengeKind.DNS_ACCOUNT_01 and any(can_prove(kind, name) for name in names)
+    )
+
+
+def can_prove(kind: ChallengeKind, name: Identifier) -> bool:
+    """Whether a kind of challenge can show control over such a name at all."""
+    if name.type is IdentifierType.IP:
+        return not kind.is_dns
+    return kind.is_dns or not name.is_wildcard
 
 
 def set_up(settings: ChallengeSettings) -> list[ChallengeKind]:

@@ -8,8 +8,9 @@ that one stale AAAA is enough to fail.
 What is looked at:
 
 - A wildcard is not looked up. It can only be validated by dns-01, which needs no address.
-- Where every challenge of the target is a dns-* one, names are looked up and judged all the same,
-  for clients must find the gateway, but the result is ``required=False`` and holds up no order.
+- Where a dns-* challenge may be used, names are looked up and judged all the same, for clients must
+  find the gateway, but the result is ``required=False`` and holds up no order: while a name does
+  not point here, only such a challenge is tried for it (``challenge.choice``).
 - An address as an identifier (RFC 8738) is compared without looking anything up, and is always
   required: dns-01 cannot validate it.
 
@@ -59,11 +60,8 @@ def preflight(
 
 
 def needs_addresses(target: Target) -> bool:
-    """Whether validation may connect to the names, so that they have to point here."""
-    only_dns = bool(target.challenges) and all(
-        challenge.startswith("dns-") for challenge in target.challenges
-    )
-    return not only_dns
+    """Whether only a connection to the names can prove them, so that they must point here."""
+    return not any(challenge.startswith("dns-") for challenge in target.challenges)
 
 
 def next_look(resolution: Resolution, interval: timedelta, *, now: datetime) -> datetime:
@@ -108,7 +106,7 @@ def _excuse(judged: NameResolution) -> NameResolution:
     """Say that the name need not point here; a wrong one is still told, for clients' sake."""
     if judged.points_here:
         return replace(judged, required=False)
-    detail = f"{judged.detail} [no order waits for this: dns challenges need no address]"
+    detail = f"{judged.detail} [no order waits for this: a TXT record can prove the name]"
     return replace(judged, required=False, detail=detail)
 
 

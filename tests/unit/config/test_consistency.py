@@ -183,8 +183,8 @@ DNS = "challenges: {dns-01: {provider: rfc2136, server: 192.0.2.53}}\n"
     ("gateway", "told"),
     [
         (
-            "{hostname: '*.example.com', alternative_names: ['::1']}",
-            "gateways.g.alternative_names: *.example.com needs dns-01 and ::1 cannot have it",
+            "{hostname: '*.example.com', alternative_names: ['::1'], challenge: http-01}",
+            "gateways.g.challenge: the wildcard *.example.com needs dns-01",
         ),
         (
             "{hostname: g.example.com, alternative_names: ['::1'], challenge: dns-01}",
@@ -209,6 +209,7 @@ def test_names_that_dns_cannot_help(
         DNS + "gateways: {g: {hostname: '*.example.com'}}",
         DNS + "gateways: {g: {hostname: '*.example.com', challenge: [http-01, dns-01]}}",
         DNS + "gateways: {g: {hostname: g.example.com, alternative_names: ['::1']}}",
+        DNS + "gateways: {g: {hostname: '*.example.com', alternative_names: ['::1']}}",
         "gateways: {g: {hostname: gateway, mode: custom}}",
         "gateways: {g: {hostname: '*.example.com', mode: custom}}",
         "gateways: {g: {hostname: gw.test}, h: {hostname: gw.example}}",

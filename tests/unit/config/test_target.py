@@ -150,15 +150,15 @@ ALL_KINDS = {"tls-alpn-01": {}, "dns-01": {"provider": "exec", "command": ["x"]}
         (["g.example"], {}, ("http-01",)),
         (["g.example"], ALL_KINDS, ("http-01", "tls-alpn-01", "dns-01")),
         (["*.example.com"], ALL_KINDS, ("dns-01",)),
-        (["g.example", "*.example.com"], ALL_KINDS, ("dns-01",)),
-        (["g.example", "::1"], ALL_KINDS, ("http-01", "tls-alpn-01")),
+        (["g.example", "*.example.com"], ALL_KINDS, ("http-01", "tls-alpn-01", "dns-01")),
+        (["*.example.com", "::1"], ALL_KINDS, ("http-01", "tls-alpn-01", "dns-01")),
         (["*.example.com"], {}, ()),
         (["g.example"], {"dns-persist-01": {}}, ("http-01", "dns-persist-01")),
         (["*.example.com"], {"dns-persist-01": {}}, ("dns-persist-01",)),
-        (["g.example", "::1"], {"dns-persist-01": {}}, ("http-01",)),
+        (["g.example", "::1"], {"dns-persist-01": {}}, ("http-01", "dns-persist-01")),
     ],
 )
-def test_auto_is_every_kind_that_is_set_up_and_fits(
+def test_auto_is_every_kind_that_is_set_up_and_fits_a_name(
     names: list[str], set_up: dict[str, object], kinds: tuple[str, ...]
 ) -> None:
     gateway: dict[str, object] = {"hostname": names[0], "alternative_names": names[1:]}

@@ -102,7 +102,7 @@ def test_a_wildcard_is_not_looked_up() -> None:
     assert resolution.points_here
 
 
-def test_with_dns_challenges_only_a_wrong_name_is_told_but_holds_up_nothing() -> None:
+def test_with_dns_challenges_a_wrong_name_is_told_but_holds_up_nothing() -> None:
     resolver = FakeResolver(boston=["198.51.100.9"], vpn=["203.0.113.7"])
     dns_only = target("boston.example.com", "vpn.example.com", challenges=("dns-01",))
     resolution = preflight(dns_only, resolver, OWN, now=NOW)
@@ -110,7 +110,7 @@ def test_with_dns_challenges_only_a_wrong_name_is_told_but_holds_up_nothing() ->
     assert resolution.points_here
     assert wrong.kind is ResolutionKind.ELSEWHERE
     assert wrong.wrong == ("198.51.100.9",)
-    assert wrong.detail.endswith("[no order waits for this: dns challenges need no address]")
+    assert wrong.detail.endswith("[no order waits for this: a TXT record can prove the name]")
     assert right.detail == "vpn.example.com resolves to 203.0.113.7, this gateway"
     assert not wrong.required
     assert not right.required
@@ -129,7 +129,7 @@ def test_an_address_is_required_whatever_the_challenges() -> None:
         (("tls-alpn-01",), True),
         (("dns-01",), False),
         (("dns-01", "dns-account-01", "dns-persist-01"), False),
-        (("dns-01", "http-01"), True),
+        (("dns-01", "http-01"), False),
         ((), True),
     ],
 )
