@@ -11,23 +11,28 @@ answers all the time (``challenge.activation``).
 from __future__ import annotations
 
 import logging
+import secrets
 import threading
 from typing import TYPE_CHECKING
 
 from gatecert.challenge import webroot
-from gatecert.challenge.listening import listen, serves
+from gatecert.challenge.listening import is_here, listen, serves
 from gatecert.challenge.responder import Responder
+from gatecert.challenge.solver import Challenge
 from gatecert.errors import StateError
+from gatecert.model import Endpoint, Identifier, IdentifierType
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from gatecert.challenge.activation import StandingResponder
-    from gatecert.challenge.solver import Challenge
     from gatecert.config.schema.challenge import Http01Settings
     from gatecert.deadline import Deadline
-    from gatecert.model import Endpoint
     from gatecert.store.protocol import TokenStore
 
 logger = logging.getLogger(__name__)
+
+HTTP_PORT = 80
 
 
 class Http01Solver:
@@ -108,6 +113,33 @@ class Http01Solver:
                     logger.info("removed what a crash left behind token=%s", token)
         except StateError as error:
             logger.warning("challenges of crashed processes stay behind: %s", error)
+
+    def rehearse(self, names: Sequence[str] = ()) -> tuple[str, ...]:
+        """Present a response of our own and fetch it: where we listen, else by each name.
+
+        Raises:
+            AddressInUseError: A stranger listens on the port.
+            ChallengeError: Listening is not possible, or the file cannot be written.
+            StorageError: The response cannot be kept.
+        """
+        token = secrets.token_urlsafe(32)
+        nobody = Identifier(IdentifierType.DNS, "nobody.invalid")
+        challenge = Challenge("http-01", nobody, token, f"{token}.try")
+        self.present(challenge)
+        try:
+            return tuple(
+                f"a response of our own cannot be fetched from http://{place}"
+                for place in self._places(names)
+                if not serves(place, token, challenge.key_authorization)
+            )
+        finally:
+            self.clean_up(challenge)
+
+    def _places(self, names: Sequence[str]) -> list[Endpoint]:
+        """Where a response should be found from here."""
+        if self._settings.webroot is not None:
+            return [Endpoint(name, HTTP_PORT) for name in names]
+        return [each for each in self._settings.listen if is_here(each)] if names else []
 
     def _publish(self, challenge: Challenge) -> None:
         if self._settings.webroot is not None:

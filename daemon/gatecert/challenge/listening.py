@@ -23,11 +23,11 @@ from typing import TYPE_CHECKING
 from gatecert.challenge.responder import PREFIX
 from gatecert.challenge.server import BACKLOG
 from gatecert.errors import AddressInUseError, ChallengeError
+from gatecert.model import Endpoint
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from gatecert.model import Endpoint
 
 logger = logging.getLogger(__name__)
 
@@ -108,6 +108,15 @@ def reachable(endpoint: Endpoint) -> tuple[str, int]:
     """Where to reach from here who listens at an endpoint."""
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(endpoint.host, endpoint.host)  # noqa: S104 - the wildcard is only compared
     return host, endpoint.port
+
+
+def is_here(endpoint: Endpoint) -> bool:
+    """Whether this host has such an address, so that something can listen there."""
+    try:
+        _bind(Endpoint(endpoint.host, 0), share=False).close()
+    except OSError as error:
+        return error.errno not in _NOT_HERE
+    return True
 
 
 def holder(port: int) -> str:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 from gatecert.model import Identifier
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from gatecert.deadline import Deadline
 
 
@@ -66,6 +68,26 @@ class Solver(Protocol):
 
     def clean_up(self, challenge: Challenge) -> None:
         """Take the response away again; called however the validation ended, never raises."""
+        ...
+
+
+@runtime_checkable
+class Rehearses(Protocol):
+    """A solver that can try out, without any authority, what presenting a response needs."""
+
+    def rehearse(self, names: Sequence[str] = ()) -> tuple[str, ...]:
+        """Present a response that nobody asked for, and take it away again.
+
+        Args:
+            names: DNS names to fetch it by, as an authority would; with none, it is only presented.
+
+        Returns:
+            What is suspicious, one line each, though no authority may mind; empty if nothing is.
+
+        Raises:
+            ChallengeError: It cannot be presented, so that a validation is certain to fail.
+            StorageError: It cannot be kept.
+        """
         ...
 
 

@@ -11,6 +11,7 @@ one order at a time, and a second one is put off before its authority has been t
 from __future__ import annotations
 
 import logging
+import secrets
 import socket
 import ssl
 import threading
@@ -29,11 +30,14 @@ from gatecert.challenge.acme_identifier import (
     make_answer,
     server_name,
 )
-from gatecert.challenge.listening import PROBE_SECONDS, listen, reachable
+from gatecert.challenge.listening import PROBE_SECONDS, is_here, listen, reachable
+from gatecert.challenge.solver import Challenge
 from gatecert.errors import ChallengeError, StateError
+from gatecert.model import Identifier, IdentifierType
 
 if TYPE_CHECKING:
-    from gatecert.challenge.solver import Challenge
+    from collections.abc import Sequence
+
     from gatecert.challenge.tls_responder import TlsResponder
     from gatecert.config.schema.challenge import TlsAlpn01Settings
     from gatecert.deadline import Deadline
@@ -116,6 +120,27 @@ class TlsAlpn01Solver:
                 return
             responder, self._responder = self._responder, None
             responder.stop()
+
+    def rehearse(self, names: Sequence[str] = ()) -> tuple[str, ...]:
+        """Present a response for a name that nobody has, and look at it where we listen.
+
+        Raises:
+            AddressInUseError: A stranger listens on the port.
+            ChallengeError: Listening is not possible.
+            StorageError: The response cannot be kept.
+        """
+        token = secrets.token_hex(16)
+        nobody = Identifier(IdentifierType.DNS, f"{token}.invalid")
+        challenge = Challenge("tls-alpn-01", nobody, token, f"{token}.try")
+        self.present(challenge)
+        try:
+            return tuple(
+                f"a response of our own is not shown at {endpoint}"
+                for endpoint in (self._settings.listen if names else ())
+                if is_here(endpoint) and not serves(endpoint, challenge)
+            )
+        finally:
+            self.clean_up(challenge)
 
     def _refuse_second(self, name: str, challenge: Challenge) -> None:
         presented = self._presented.get(name)

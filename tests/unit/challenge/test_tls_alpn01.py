@@ -10,8 +10,9 @@ import pytest
 from cryptography import x509
 from tests.unit.challenge.conftest import LOOPBACK, Tokens, exchange, free_port
 
+from gatecert.challenge import tls_alpn01
 from gatecert.challenge.acme_identifier import answers, server_name
-from gatecert.challenge.solver import Challenge, Solver
+from gatecert.challenge.solver import Challenge, Rehearses, Solver
 from gatecert.challenge.tls_alpn01 import TlsAlpn01Solver, entry, serves
 from gatecert.config.schema.challenge import TlsAlpn01Settings
 from gatecert.deadline import Deadline
@@ -223,3 +224,29 @@ def test_nobody_and_strangers_do_not_serve(endpoint: Endpoint) -> None:
 
         threading.Thread(target=hang_up).start()
         assert not serves(stranger, challenge())
+
+
+def test_a_rehearsal_leaves_nothing_behind(
+    solver: TlsAlpn01Solver, endpoint: Endpoint, tokens: Tokens
+) -> None:
+    assert isinstance(solver, Rehearses)
+    assert solver.rehearse() == ()
+    assert solver.rehearse(["vpn.example.com"]) == ()
+    assert not is_listening(endpoint)
+    assert tokens.kept == {}
+
+
+def test_a_rehearsal_names_who_holds_the_port(solver: TlsAlpn01Solver, endpoint: Endpoint) -> None:
+    with (
+        socket.create_server((endpoint.host, endpoint.port)),
+        pytest.raises(AddressInUseError, match=str(endpoint)),
+    ):
+        solver.rehearse()
+
+
+def test_a_response_that_is_not_shown_is_a_complaint(
+    solver: TlsAlpn01Solver, endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tls_alpn01, "serves", lambda *_: False)
+    (complaint,) = solver.rehearse(["vpn.example.com"])
+    assert complaint.endswith(f"is not shown at {endpoint}")
