@@ -43,6 +43,11 @@ class Tidying:
         )
         self._thread.start()
 
+    def wait(self) -> None:
+        """Wait until it is not at it any more."""
+        if self._thread is not None:
+            self._thread.join()
+
     def _tidy(self, solvers: Mapping[str, Solver]) -> None:
         try:
             for solver in dict.fromkeys(solvers.values()):

@@ -13,10 +13,11 @@ from __future__ import annotations
 
 import errno
 import logging
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import repeat
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 import dns.exception
 import dns.flags
@@ -30,7 +31,7 @@ from gatecert.challenge.dns01.zones import Nameserver
 from gatecert.errors import clean
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from gatecert.deadline import Deadline
 
@@ -60,6 +61,10 @@ class Answer:
     texts: tuple[str, ...] = ()
     complaint: str = ""
     no_route: bool = False
+
+
+Ask: TypeAlias = Callable[[Nameserver, str, float], Answer]
+"""Asks one nameserver for the TXT records of a name, for so many seconds."""
 
 
 def ask(nameserver: Nameserver, name: str, seconds: float) -> Answer:
@@ -106,7 +111,7 @@ def laggards(  # noqa: PLR0913 - what to ask whom, when to be content, and how l
     deadline: Deadline,
     *,
     longest_pause: float,
-    ask: Callable[[Nameserver, str, float], Answer] = ask,
+    ask: Ask = ask,
 ) -> tuple[Answer, ...]:
     """Ask until every nameserver is right, or the time is over.
 

@@ -199,11 +199,9 @@ def _name(text: str) -> dns.name.Name:
 
 
 def _silence(error: Exception) -> str:
-    match error:
-        case dns.exception.Timeout():
-            return "does not answer"
-        case EOFError():
-            return "closes the connection without an answer"
-        case OSError():
-            return f"cannot be reached ({clean((error.strerror or str(error)).lower())})"
-    return clean(str(error))
+    if isinstance(error, dns.exception.Timeout):
+        return "does not answer"
+    if isinstance(error, EOFError):
+        return "closes the connection without an answer"
+    reason = getattr(error, "strerror", None) or str(error)
+    return f"cannot be reached ({clean(reason.lower())})"

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from datetime import datetime
 
-    from gatecert.challenge.dns01.propagation import Answer
+    from gatecert.challenge.dns01.propagation import Answer, Ask
     from gatecert.challenge.dns01.provider import Provider
     from gatecert.challenge.dns01.zones import Nameserver, Place
     from gatecert.challenge.solver import Challenge
@@ -65,21 +65,25 @@ class Dns01Solver:
         zones: Finds out where a record has to go.
         journal: Remembers what has to be withdrawn.
         now: The wall clock, aware UTC.
+        ask: Asks one nameserver.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - each of them is another room of the house
         self,
         settings: Dns01Settings,
         provider: Provider,
         zones: FindsZones,
         journal: RecordJournal,
         now: Callable[[], datetime],
+        *,
+        ask: Ask = propagation.ask,
     ) -> None:
         self._settings = settings
         self._provider = provider
         self._zones = zones
         self._journal = journal
         self._now = now
+        self._ask = ask
         self._presented: dict[Challenge, PublishedRecord] = {}
         self._locks = tuple(threading.Lock() for _ in range(STRIPES))
 
@@ -123,6 +127,7 @@ class Dns01Solver:
             lambda texts: _fault(texts, record.value),
             deadline.sooner(limit.total_seconds()),
             longest_pause=self._settings.propagation_interval.total_seconds(),
+            ask=self._ask,
         )
         if lagging and deadline.interrupted:
             raise InterruptedOrderError("gatecert is stopping; the order goes on at the next start")

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
-    from gatecert.challenge.dns01.propagation import Answer
+    from gatecert.challenge.dns01.propagation import Answer, Ask
     from gatecert.challenge.dns01.solver import FindsZones
     from gatecert.challenge.solver import Challenge
     from gatecert.deadline import Deadline
@@ -34,11 +34,15 @@ class StandingRecords:
     Args:
         zones: Finds the nameservers that have to answer with them.
         now: The wall clock, aware UTC.
+        ask: Asks one nameserver.
     """
 
-    def __init__(self, zones: FindsZones, now: Callable[[], datetime]) -> None:
+    def __init__(
+        self, zones: FindsZones, now: Callable[[], datetime], *, ask: Ask = propagation.ask
+    ) -> None:
         self._zones = zones
         self._now = now
+        self._ask = ask
 
     def missing(self, wanted: persist.Wanted, deadline: Deadline) -> tuple[Answer, ...]:
         """The nameservers that do not answer with the record, each with its complaint.
@@ -57,6 +61,7 @@ class StandingRecords:
             lambda texts: persist.fault(texts, wanted, now=self._now()),
             deadline,
             longest_pause=LONGEST_PAUSE,
+            ask=self._ask,
         )
 
     def check(self, wanted: persist.Wanted, deadline: Deadline) -> None:

@@ -1,0 +1,301 @@
+"""dns-lexicon, the real library: PowerDNS's interface on loopback, and what can go wrong."""
+
+from __future__ import annotations
+
+import builtins
+import json
+import threading
+import time
+import traceback
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING, Any, ClassVar
+from urllib.parse import quote
+
+import pytest
+import requests
+from lexicon._private import discovery
+from lexicon._private.providers import powerdns
+
+from gatecert.challenge.dns01 import lexicon
+from gatecert.challenge.dns01.lexicon import LexiconChanges
+from gatecert.config.schema import Dns01Settings
+from gatecert.errors import ChallengeError, RecordRefusedError
+from gatecert.model import TextRecord
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+TOKEN = "s3cret/token+x="  # noqa: S105 - of a server that is not there
+NAME = "_acme-challenge.vpn.example.com"
+ONE, TWO = (TextRecord(NAME, value, "example.com") for value in ("one", "two"))
+
+
+class PowerDns:
+    """What the interface of a PowerDNS server knows, and how it answers."""
+
+    def __init__(self) -> None:
+        self.status = 200
+        self.delay = 0.0
+        self.texts: list[str] = []
+        self.times_to_live: set[int] = set()
+        self.keys: set[str] = set()
+
+    @property
+    def zone(self) -> dict[str, Any]:
+        records = [{"content": text, "disabled": False} for text in self.texts]
+        rrset = {"name": f"{NAME}.", "type": "TXT", "ttl": 90, "records": records}
+        return {"kind": "Native", "rrsets": [rrset] if records else []}
+
+    def change(self, rrset: dict[str, Any]) -> None:
+        assert (rrset["name"], rrset["type"]) == (f"{NAME}.", "TXT")
+        self.times_to_live.add(rrset["ttl"])
+        self.texts = [record["content"] for record in rrset["records"]]
+
+
+class _Handler(BaseHTTPRequestHandler):
+    state: ClassVar[PowerDns]
+
+    def do_GET(self) -> None:
+        self._answer(self.state.zone)
+
+    def do_PATCH(self) -> None:
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        self.state.change(body["rrsets"][0])
+        self._answer({})
+
+    def log_message(self, *_arguments: object) -> None:
+        """Say nothing."""
+
+    def _answer(self, body: object) -> None:
+        assert self.path == "/api/v1/servers/localhost/zones/example.com."
+        self.state.keys.add(self.headers["X-API-Key"])
+        time.sleep(self.state.delay)
+        text = json.dumps(body).encode()
+        self.send_response(self.state.status)
+        self.send_header("Content-Length", str(len(text)))
+        self.end_headers()
+        self.wfile.write(text)
+
+
+@pytest.fixture
+def state() -> PowerDns:
+    return PowerDns()
+
+
+@pytest.fixture
+def url(state: PowerDns) -> Iterator[str]:
+    handler = type("Handler", (_Handler,), {"state": state})
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+@pytest.fixture
+def token_file(tmp_path: Path) -> Path:
+    path = tmp_path / "token"
+    path.write_text(f"{TOKEN}\n", "ascii")
+    return path
+
+
+def changes(
+    token_file: Path, name: str = "powerdns", seconds: float = 5.0, **options: str
+) -> LexiconChanges:
+    settings = Dns01Settings.model_validate(
+        {
+            "provider": name,
+            "options": options,
+            "credentials": {"auth_token": str(token_file)},
+            "ttl": "90s",
+        }
+    )
+    return LexiconChanges(settings, seconds=seconds)
+
+
+@pytest.mark.enable_socket
+def test_values_come_side_by_side_and_go_one_by_one(
+    state: PowerDns, url: str, token_file: Path
+) -> None:
+    provider = changes(token_file, pdns_server=url)
+
+    provider.publish(ONE)
+    provider.publish(TWO)
+    assert sorted(state.texts) == ['"one"', '"two"']
+
+    provider.withdraw(ONE)
+    assert state.texts == ['"two"']
+    assert state.keys == {TOKEN}
+    assert state.times_to_live == {90}
+
+
+@pytest.mark.enable_socket
+@pytest.mark.parametrize(
+    ("status", "said"),
+    [
+        (401, "does not accept the credentials"),
+        (403, "does not accept"),
+        (422, "refuses to change"),
+    ],
+)
+def test_a_refusal_names_the_credentials(
+    state: PowerDns, url: str, token_file: Path, status: int, said: str
+) -> None:
+    state.status = status
+
+    with pytest.raises(RecordRefusedError, match=f"powerdns {said}") as caught:
+        changes(token_file, pdns_server=url).publish(ONE)
+
+    assert "challenges.dns-01.credentials.auth_token" in caught.value.fix
+
+
+@pytest.mark.enable_socket
+def test_a_service_that_fails_or_is_not_there_is_no_refusal(
+    state: PowerDns, url: str, token_file: Path
+) -> None:
+    state.status = 503
+
+    for address in (url, "http://127.0.0.1:1"):
+        with pytest.raises(ChallengeError, match="cannot be reached to change the zone") as caught:
+            changes(token_file, pdns_server=address).publish(ONE)
+        assert not isinstance(caught.value, RecordRefusedError)
+
+
+@pytest.mark.enable_socket
+def test_a_service_that_hangs_is_given_up(state: PowerDns, url: str, token_file: Path) -> None:
+    state.delay = 0.2
+
+    with pytest.raises(ChallengeError, match=r"TimeoutError: no answer within 0\.05 s"):
+        changes(token_file, pdns_server=url, seconds=0.05).publish(ONE)
+
+
+def test_missing_options_are_named_by_what_the_provider_knows(token_file: Path) -> None:
+    with pytest.raises(ChallengeError, match="PowerDNS API endpoint not defined") as caught:
+        changes(token_file).publish(ONE)
+
+    assert "pdns_server" in caught.value.fix
+    assert "auth_token" in caught.value.fix
+
+
+@pytest.mark.parametrize(
+    ("raised", "kind"),
+    [
+        (requests.HTTPError(f"404 for url: https://x/?key={TOKEN}"), ChallengeError),
+        (RuntimeError(f"https://x/?key={quote(TOKEN, safe='')}"), ChallengeError),
+        (TimeoutError(TOKEN), ChallengeError),
+    ],
+)
+def test_no_secret_is_left_in_an_error_or_its_traceback(
+    token_file: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    raised: Exception,
+    kind: type[ChallengeError],
+) -> None:
+    def fail(*_arguments: object) -> bool:
+        raise raised
+
+    monkeypatch.setattr(powerdns.Provider, "authenticate", fail)
+
+    with pytest.raises(kind) as caught:
+        changes(token_file, pdns_server="http://127.0.0.1:1").publish(ONE)
+
+    shown = "".join(traceback.format_exception(caught.value)) + str(caught.value)
+    assert "***" in shown
+    assert TOKEN not in shown
+    assert quote(TOKEN, safe="") not in shown
+
+
+def test_a_provider_that_says_no_is_believed(
+    token_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(powerdns.Provider, "authenticate", lambda *_arguments: None)
+    monkeypatch.setattr(powerdns.Provider, "create_record", lambda *_arguments: False)
+
+    with pytest.raises(RecordRefusedError, match="powerdns did not change"):
+        changes(token_file, pdns_server="http://127.0.0.1:1").publish(ONE)
+
+
+def test_an_authentication_error_of_the_library_names_the_credentials(
+    token_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from lexicon.exceptions import AuthenticationError  # noqa: PLC0415
+
+    def fail(*_arguments: object) -> None:
+        raise AuthenticationError("No domain found")
+
+    monkeypatch.setattr(powerdns.Provider, "authenticate", fail)
+
+    with pytest.raises(RecordRefusedError, match="No domain found") as caught:
+        changes(token_file, pdns_server="http://127.0.0.1:1").publish(ONE)
+
+    assert "challenges.dns-01.zone" in caught.value.fix
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("clouflare", "did you mean cloudflare?"),
+        ("rfc2163", "did you mean rfc2136?"),
+        ("qqqqqqqq", "one of rfc2136, exec, aliyun"),
+        ("auto", "did you mean aurora?"),
+    ],
+)
+def test_an_unknown_provider_is_answered_with_the_nearest(
+    token_file: Path, name: str, hint: str
+) -> None:
+    with pytest.raises(ChallengeError, match=f"there is no DNS provider {name}") as caught:
+        changes(token_file, name).publish(ONE)
+
+    assert hint in caught.value.fix
+    assert "challenges.dns-01.provider" in caught.value.message
+
+
+def test_a_provider_may_need_further_packages(
+    token_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(ChallengeError, match="needs further packages") as caught:
+        changes(token_file, "route53").publish(ONE)
+    assert "dns-lexicon[route53]" in caught.value.fix
+
+    def fail(name: str) -> None:
+        raise ImportError(name)
+
+    monkeypatch.setattr(discovery, "load_provider_module", fail)
+    with pytest.raises(ChallengeError, match="needs further packages"):
+        changes(token_file).publish(ONE)
+
+
+def test_without_the_extra_the_error_names_it(
+    token_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    imported = builtins.__import__
+
+    def without(name: str, *arguments: Any, **keywords: Any) -> Any:  # noqa: ANN401 - as it is
+        if name.startswith("lexicon"):
+            raise ImportError(name)
+        return imported(name, *arguments, **keywords)
+
+    monkeypatch.setattr(builtins, "__import__", without)
+
+    with pytest.raises(ChallengeError, match="needs dns-lexicon, which is not installed") as it:
+        changes(token_file).publish(ONE)
+
+    assert "gatecert[dns]" in it.value.fix
+
+
+def test_every_provider_of_the_library_tells_its_options() -> None:
+    known = discovery.find_providers()
+
+    assert len(known) > 80
+    assert lexicon._options(powerdns.Provider) >= {"auth_token", "pdns_server"}  # noqa: SLF001
+
+
+def test_options_that_the_library_will_not_tell_are_none() -> None:
+    class Demanding(powerdns.Provider):
+        @staticmethod
+        def configure_parser(parser: Any) -> None:  # noqa: ANN401 - as in the library
+            parser.add_argument("--token", required=True)
+
+    assert lexicon._options(Demanding) == set()  # noqa: SLF001

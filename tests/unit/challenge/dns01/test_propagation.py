@@ -1,0 +1,186 @@
+"""Asking every nameserver until all of them have the record."""
+
+from __future__ import annotations
+
+import errno
+import threading
+import time
+from typing import TYPE_CHECKING
+
+import dns.message
+import dns.query
+import dns.rcode
+import pytest
+
+from gatecert.challenge.dns01 import propagation
+from gatecert.challenge.dns01.propagation import Answer, ask, laggards
+from gatecert.challenge.dns01.zones import Nameserver
+from gatecert.deadline import Deadline
+from gatecert.model import Endpoint
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tests.unit.challenge.dns01.conftest import StartNameserver
+    from tests.unit.challenge.dns01.conftest import Zones as Answers
+
+NAME = "_acme-challenge.vpn.example.com"
+FIRST, SECOND = (Nameserver(f"ns{n}", Endpoint(f"192.0.2.{n}", 53)) for n in (1, 2))
+
+
+def at(endpoint: Endpoint) -> Nameserver:
+    return Nameserver("ns1.example.com", endpoint)
+
+
+def wants(texts: Sequence[str]) -> str:
+    return "" if "good" in texts else "does not have it"
+
+
+@pytest.mark.enable_socket
+def test_all_texts_of_a_name_are_read(
+    nameserver: StartNameserver, make_zones: type[Answers]
+) -> None:
+    records = {(NAME, "TXT"): ['"one"', '"tw" "o"']}
+    server = at(nameserver(make_zones(["example.com"], records)))
+
+    assert sorted(ask(server, NAME, 2).texts) == ["one", "two"]
+    assert ask(server, "other.example.com", 2) == Answer(server)
+
+
+@pytest.mark.enable_socket
+def test_a_question_is_not_recursive(nameserver: StartNameserver) -> None:
+    asked: list[dns.message.Message] = []
+
+    def remember(wire: bytes, transport: str) -> bytes:
+        del transport
+        query = dns.message.from_wire(wire)
+        asked.append(query)
+        return dns.message.make_response(query).to_wire()
+
+    ask(at(nameserver(remember)), NAME, 2)
+
+    assert not asked[0].flags & dns.flags.RD
+
+
+@pytest.mark.enable_socket
+def test_each_way_of_not_answering_is_told_apart(
+    nameserver: StartNameserver, make_zones: type[Answers]
+) -> None:
+    silent = at(nameserver(lambda _wire, _transport: None))
+    refusing = at(nameserver(make_zones([])))
+
+    assert ask(silent, NAME, 0.05).complaint == "does not answer"
+    assert ask(refusing, NAME, 2).complaint == "answers REFUSED"
+
+
+@pytest.mark.enable_socket
+def test_a_truncated_answer_that_cannot_be_had_over_tcp_is_a_bad_one(
+    nameserver: StartNameserver,
+) -> None:
+    def truncate(wire: bytes, transport: str) -> bytes:
+        if transport == "tcp":
+            return b"rubbish"
+        response = dns.message.make_response(dns.message.from_wire(wire))
+        response.flags |= dns.flags.TC
+        return response.to_wire()
+
+    answer = ask(at(nameserver(truncate)), NAME, 2)
+
+    assert answer.complaint.startswith("gives a bad answer: ")
+    assert not answer.no_route
+
+
+@pytest.mark.parametrize(
+    ("number", "no_route"),
+    [(errno.ENETUNREACH, True), (errno.EADDRNOTAVAIL, True), (errno.ECONNREFUSED, False)],
+)
+def test_an_address_without_a_route_is_told_apart(
+    monkeypatch: pytest.MonkeyPatch,
+    number: int,
+    no_route: bool,  # noqa: FBT001 - a case
+) -> None:
+    def fail(*_arguments: object, **_keywords: object) -> None:
+        raise OSError(number, "said by the system")
+
+    monkeypatch.setattr(dns.query, "udp_with_fallback", fail)
+
+    answer = ask(FIRST, NAME, 1)
+
+    assert answer.complaint == "cannot be asked: said by the system"
+    assert answer.no_route is no_route
+
+
+class Script:
+    """Answers in turn, for each nameserver."""
+
+    def __init__(self, **answers: list[str]) -> None:
+        self._answers = answers
+        self._lock = threading.Lock()
+        self.asked: list[str] = []
+
+    def __call__(self, nameserver: Nameserver, name: str, seconds: float) -> Answer:
+        assert name == NAME
+        assert seconds > 0
+        with self._lock:
+            self.asked.append(nameserver.name)
+            turns = self._answers[nameserver.name]
+            said = turns.pop(0) if len(turns) > 1 else turns[0]
+        if said == "no route":
+            return Answer(nameserver, complaint="cannot be asked", no_route=True)
+        if said == "refused":
+            return Answer(nameserver, complaint="answers REFUSED")
+        return Answer(nameserver, (said,))
+
+
+def wait_for(script: Script, seconds: float = 5.0, longest_pause: float = 0.01) -> list[str]:
+    lagging = laggards(
+        (FIRST, SECOND),
+        NAME,
+        wants,
+        Deadline.after(seconds),
+        longest_pause=longest_pause,
+        ask=script,
+    )
+    return [f"{each.nameserver.name} {each.complaint}" for each in lagging]
+
+
+def test_nobody_is_asked_again_who_has_it() -> None:
+    script = Script(ns1=["good"], ns2=["old", "refused", "good"])
+
+    assert wait_for(script) == []
+    assert sorted(script.asked) == ["ns1", "ns2", "ns2", "ns2"]
+
+
+def test_who_lags_is_named_with_the_reason() -> None:
+    script = Script(ns1=["good"], ns2=["old", "refused"])
+
+    assert wait_for(script, 0.05) == ["ns2 answers REFUSED"]
+
+
+def test_everybody_is_asked_once_however_little_time_there_is() -> None:
+    assert wait_for(Script(ns1=["good"], ns2=["good"]), 0.0) == []
+    assert wait_for(Script(ns1=["good"], ns2=["old"]), 0.0) == ["ns2 does not have it"]
+
+
+def test_who_cannot_be_asked_from_here_does_not_count_beside_others() -> None:
+    assert wait_for(Script(ns1=["good"], ns2=["no route"])) == []
+    assert wait_for(Script(ns1=["old"], ns2=["no route"]), 0.0) == ["ns1 does not have it"]
+
+
+def test_where_nobody_can_be_asked_that_is_said() -> None:
+    script = Script(ns1=["no route"], ns2=["no route"])
+
+    assert wait_for(script) == ["ns1 cannot be asked", "ns2 cannot be asked"]
+
+
+def test_a_zone_without_nameservers_has_no_laggards() -> None:
+    assert laggards((), NAME, wants, Deadline.after(1), longest_pause=1) == ()
+
+
+def test_pauses_grow(monkeypatch: pytest.MonkeyPatch) -> None:
+    pauses: list[float] = []
+    monkeypatch.setattr(time, "sleep", pauses.append)
+
+    wait_for(Script(ns1=["good"], ns2=["old", "old", "old", "good"]), longest_pause=0.2)
+
+    assert pauses == [propagation.FIRST_PAUSE, pytest.approx(0.16), 0.2]

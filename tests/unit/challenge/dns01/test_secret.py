@@ -1,0 +1,50 @@
+"""Secrets are read from files, and errors tell neither what they hold nor what they are called."""
+
+from __future__ import annotations
+
+import traceback
+from typing import TYPE_CHECKING
+
+import pytest
+
+from gatecert.challenge.dns01.secret import read_secret
+from gatecert.errors import ChallengeError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+KEY = "challenges.dns-01.credentials.auth_token"
+
+
+def test_white_space_around_a_secret_does_not_count(tmp_path: Path) -> None:
+    path = tmp_path / "secret"
+    path.write_text(" pa ss\r\n\n", "ascii")
+
+    assert read_secret(path, KEY) == "pa ss"
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [(None, "cannot be read: no such file"), (b"\n", "is empty"), (b"\xffx", "holds no text")],
+)
+def test_what_is_wrong_is_said_by_the_key(tmp_path: Path, content: bytes | None, said: str) -> None:
+    path = tmp_path / "looks-like-a-secret"
+    if content is not None:
+        path.write_bytes(content)
+
+    with pytest.raises(ChallengeError) as caught:
+        read_secret(path, KEY)
+
+    assert f"the file that {KEY} names {said}" in caught.value.message
+    assert caught.value.fix
+    assert "looks-like-a-secret" not in str(caught.value)
+
+
+def test_a_traceback_does_not_show_what_is_in_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "secret"
+    path.write_bytes(b"hunter2\xff")
+
+    with pytest.raises(ChallengeError) as caught:
+        read_secret(path, KEY)
+
+    assert "hunter2" not in "".join(traceback.format_exception(caught.value))

@@ -1,0 +1,123 @@
+"""dns-persist-01: nothing is published, and what is missing is named."""
+
+from __future__ import annotations
+
+import threading
+from datetime import UTC, datetime
+
+import pytest
+
+from gatecert.challenge.dns01 import standing
+from gatecert.challenge.dns01.propagation import Answer
+from gatecert.challenge.dns01.standing import DnsPersist01Solver, StandingRecords
+from gatecert.challenge.dns01.zones import Nameserver, Place
+from gatecert.challenge.solver import Challenge
+from gatecert.deadline import Deadline
+from gatecert.errors import ChallengeError, InterruptedOrderError, RecordNotVisibleError
+from gatecert.model import Endpoint, Identifier, IdentifierType
+
+ACCOUNT = "https://ca.example/acct/1"
+GOOD = f"ca.example; accounturi={ACCOUNT}"
+SERVER = Nameserver("ns1.example.com", Endpoint("192.0.2.1", 53))
+NOW = datetime(2026, 11, 23, 8, 15, tzinfo=UTC)
+
+
+class Zones:
+    """One zone."""
+
+    def place(self, name: str) -> Place:
+        assert name == "_validation-persist.vpn.example.com"
+        return Place(name, "example.com")
+
+    def nameservers(self, zone: str) -> tuple[Nameserver, ...]:
+        assert zone == "example.com"
+        return (SERVER,)
+
+
+class Server:
+    """A nameserver that answers every question alike."""
+
+    def __init__(self) -> None:
+        self.texts: tuple[str, ...] = ()
+
+    def __call__(self, nameserver: Nameserver, name: str, seconds: float) -> Answer:
+        assert seconds > 0
+        assert name == "_validation-persist.vpn.example.com"
+        return Answer(nameserver, self.texts)
+
+
+@pytest.fixture
+def server() -> Server:
+    return Server()
+
+
+@pytest.fixture
+def solver(monkeypatch: pytest.MonkeyPatch, server: Server) -> DnsPersist01Solver:
+    monkeypatch.setattr(standing, "PATIENCE", 0.02)
+    return DnsPersist01Solver(StandingRecords(Zones(), lambda: NOW, ask=server))
+
+
+def challenge(
+    *,
+    name: str = "vpn.example.com",
+    wildcard: bool = False,
+    issuers: tuple[str, ...] = ("ca.example",),
+    account_url: str = ACCOUNT,
+) -> Challenge:
+    return Challenge(
+        "dns-persist-01", Identifier(IdentifierType.DNS, name), "", "",
+        account_url=account_url, wildcard=wildcard, issuer_domain_names=issuers,
+    )  # fmt: skip
+
+
+def test_a_record_that_stands_is_enough(solver: DnsPersist01Solver, server: Server) -> None:
+    server.texts = ("v=spf1 -all", GOOD)
+
+    solver.present(challenge())
+    solver.wait(challenge(), Deadline.after(1))
+    assert not solver.seen(challenge(), 0.001)
+    solver.clean_up(challenge())
+
+
+def test_a_record_that_is_missing_is_shown(solver: DnsPersist01Solver, server: Server) -> None:
+    server.texts = ()
+
+    with pytest.raises(RecordNotVisibleError) as caught:
+        solver.wait(challenge(), Deadline.after(1))
+
+    assert "ns1.example.com (192.0.2.1:53): there is no record for ca.example" in str(caught.value)
+    assert caught.value.fix == (
+        f'publish _validation-persist.vpn.example.com. IN TXT "ca.example; accounturi={ACCOUNT}"'
+    )
+
+
+@pytest.mark.parametrize("asked", [challenge(wildcard=True), challenge(name="*.vpn.example.com")])
+def test_a_wildcard_needs_the_policy(
+    solver: DnsPersist01Solver, server: Server, asked: Challenge
+) -> None:
+    server.texts = (GOOD,)
+
+    with pytest.raises(RecordNotVisibleError, match="lacks policy=wildcard") as caught:
+        solver.wait(asked, Deadline.after(1))
+
+    assert caught.value.fix.endswith('; policy=wildcard"')
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [challenge(issuers=()), challenge(issuers=("ca.example",) * 11), challenge(account_url="")],
+)
+def test_a_challenge_that_makes_no_sense_is_refused(
+    solver: DnsPersist01Solver, asked: Challenge
+) -> None:
+    with pytest.raises(ChallengeError, match="makes no sense"):
+        solver.present(asked)
+
+
+def test_leaving_interrupts_the_look(solver: DnsPersist01Solver, server: Server) -> None:
+    server.texts = ()
+    leaving = threading.Event()
+    leaving.set()
+
+    with pytest.raises(InterruptedOrderError):
+        solver.wait(challenge(), Deadline.after(10, leaving))

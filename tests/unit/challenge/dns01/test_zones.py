@@ -1,0 +1,246 @@
+"""Where a record has to go: aliases, zones and nameservers, asked of real sockets."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+
+from gatecert.challenge.dns01.zones import Nameserver, Place, Zones
+from gatecert.errors import ChallengeError
+from gatecert.model import Endpoint
+from gatecert.resolve import query
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.unit.challenge.dns01.conftest import StartNameserver
+    from tests.unit.challenge.dns01.conftest import Zones as Answers
+
+NAME = "_acme-challenge.vpn.example.com"
+HOST = {("vpn.example.com", "A"): ["127.0.0.1"]}
+SHORT = timedelta(seconds=0.2)
+LONG = timedelta(seconds=2)
+
+pytestmark = pytest.mark.enable_socket
+
+
+def zones(resolver: Endpoint, *authoritative: Endpoint, zone: str | None = None) -> Zones:
+    return Zones([resolver], LONG, zone=zone, authoritative=authoritative)
+
+
+def test_a_record_goes_into_the_zone_around_its_name(
+    nameserver: StartNameserver, make_zones: type[Answers]
+) -> None:
+    answers = make_zones(["example.com"], HOST)
+    server = nameserver(answers)
+
+    assert zones(server, server).place(NAME) == Place(NAME, "example.com")
+
+
+def test_a_resolver_is_never_asked_for_the_record_itself(
+    nameserver: StartNameserver, make_zones: type[Answers]
+) -> None:
+    resolver, authority = make_zones(["example.com"], HOST), make_zones(["example.com"], HOST)
+
+    zones(nameserver(resolver), nameserver(authority)).place(f"_label.{NAME}")
+
+    assert {name for name, _ in resolver.asked} == {"vpn.example.com"}
+    assert authority.asked == [(f"_label.{NAME}", "CNAME")]
+
+
+def test_aliases_lead_into_another_zone(
+    nameserver: StartNameserver, make_zones: type[Answers]
+) -> None:
+    records = {
+        **HOST,
+        (NAME, "CNAME"): ["first.example.com."],
+        ("first.example.com", "CNAME"): ["Vpn.Challenges.Example.NET."],
+    }
+    server = nameserver(make_zones(["example.com", "challenges.example.net"], records))
+
+    place = zones(server, server).place(NAME)
+
+    assert place == Place("vpn.challenges.example.net", "challenges.example.net")
+
+
+def test_aliases_that_go_round_in_circles_are_an_error(
+    nameserver: StartNameserver, make_zones: type[Answers]
+) -> None:
+    records = {(NAME, "CNAME"): ["a.example.com."], ("a.example.com", "CNAME"): [f"{NAME}."]}
+    server = nameserver(make_zones(["example.com"], records))
+
+    with pytest.raises(ChallengeError, match="go round in circles") as caught:
+        zones(server, server).place(NAME)
+
+    assert NAME in caught.value.fix
+
+
+def test_a_zone_of_its_own_is_found_by_a_referral_and_by_its_soa(
+    nameserver: StartNameserver, make_zones: type[Answers]
+) -> None:
+    resolver = nameserver(make_zones(["example.com"], HOST))
+    parent = make_zones(["example.com"], HOST, {NAME: "ns.example.org."})
+    same_server = make_zones(["example.com", NAME], HOST)
+
+    assert zones(resolver, nameserver(parent)).place(NAME).zone == NAME
+    assert zones(resolver, nameserver(same_server)).place(NAME).zone == NAME
+
+
+def test_a_zone_that_was_given_is_not_looked_for(
+    nameserver: StartNameserver, make_zones: type[Answers]
+) -> None:
+    resolver, authority = make_zones([]), make_zones(["example.com", NAME], HOST)
+
+    place = zones(nameserver(resolver), nameserver(authority), zone="example.com").place(NAME)
+
+    assert place == Place(NAME, "example.com")
+    assert resolver.asked == []
+
+
+def test_where_no_nameserver_can_be_asked_the_resolver_is(
+    nameserver: StartNameserver, make_zones: type[Answers]
+) -> None:
+    records = {**HOST, (NAME, "CNAME"): ["vpn.example.net."]}
+    resolver = nameserver(make_zones(["example.com", "example.net"], records))
+    refuses = nameserver(make_zones(["example.org"]))
+
+    assert zones(resolver, refuses).place(NAME) == Place("vpn.example.net", "example.net")
+
+
+def test_a_nameserver_that_is_silent_or_talks_rubbish_is_passed_over(
+    nameserver: StartNameserver, make_zones: type[Answers], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(query, "LONGEST_ATTEMPT", 0.05)
+    resolver = nameserver(make_zones(["example.com"], HOST))
+    silent = nameserver(lambda _wire, _transport: None)
+    rubbish = nameserver(lambda _wire, _transport: b"rubbish")
+    good = make_zones(["example.com"], HOST)
+
+    place = zones(resolver, silent, rubbish, nameserver(good)).place(NAME)
+
+    assert place == Place(NAME, "example.com")
+    assert good.asked
+
+
+def test_without_ns_records_the_resolver_says_whether_there_is_an_alias(
+    nameserver: StartNameserver, make_zones: type[Answers]
+) -> None:
+    resolver = nameserver(make_zones(["example.com"], HOST))
+
+    assert zones(resolver).place(NAME) == Place(NAME, "example.com")
+
+
+def test_nameservers_are_those_of_the_zone_at_all_their_addresses(
+    nameserver: StartNameserver, make_zones: type[Answers]
+) -> None:
+    records = {
+        ("example.com", "NS"): ["ns2.example.com.", "ns1.example.com."],
+        ("ns1.example.com", "A"): ["192.0.2.1"],
+        ("ns1.example.com", "AAAA"): ["2001:db8::1"],
+        ("ns2.example.com", "A"): ["192.0.2.2"],
+    }
+    resolver = nameserver(make_zones(["example.com"], records))
+
+    assert [str(each) for each in zones(resolver).nameservers("example.com")] == [
+        "ns1.example.com (192.0.2.1:53)",
+        "ns1.example.com ([2001:db8::1]:53)",
+        "ns2.example.com (192.0.2.2:53)",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("records", "said"),
+    [
+        ({}, "the nameservers of example.com could not be found"),
+        (
+            {("example.com", "NS"): ["ns9.example.com."]},
+            "the address of the nameserver ns9.example.com could not be found",
+        ),
+    ],
+)
+def test_nameservers_that_cannot_be_found_are_an_error(
+    nameserver: StartNameserver,
+    make_zones: type[Answers],
+    records: dict[tuple[str, str], list[str]],
+    said: str,
+) -> None:
+    resolver = nameserver(make_zones(["example.com"], records))
+
+    with pytest.raises(ChallengeError, match=said) as caught:
+        zones(resolver).nameservers("example.com")
+
+    assert "resolver.nameservers" in caught.value.fix
+    assert "challenges.dns-01.authoritative" in caught.value.fix
+
+
+def test_nameservers_that_were_given_are_taken_as_they_are(tmp_path: Path) -> None:
+    given = Endpoint("127.0.0.1", 5353)
+    never_asked = Zones([], SHORT, authoritative=[given], resolv_conf=tmp_path / "missing")
+
+    (server,) = never_asked.nameservers("example.com")
+
+    assert server == Nameserver("127.0.0.1", given)
+    assert str(server) == "127.0.0.1:5353"
+
+
+def test_a_resolver_that_fails_is_an_error_that_says_who_said_what(
+    nameserver: StartNameserver, make_zones: type[Answers]
+) -> None:
+    server = nameserver(make_zones([]))
+
+    with pytest.raises(ChallengeError) as caught:
+        zones(server).place(NAME)
+
+    assert f"{server} answered REFUSED" in caught.value.message
+    assert "the zone of vpn.example.com could not be found" in caught.value.message
+
+
+def test_a_resolver_that_fails_for_records_is_an_error(
+    nameserver: StartNameserver, make_zones: type[Answers]
+) -> None:
+    with pytest.raises(ChallengeError, match=r"the NS records of example\.com could not be found"):
+        zones(nameserver(make_zones([]))).nameservers("example.com")
+
+
+def test_a_name_below_no_domain_at_all_is_an_error(
+    nameserver: StartNameserver, make_zones: type[Answers]
+) -> None:
+    def root(wire: bytes, transport: str) -> bytes:
+        import dns.flags  # noqa: PLC0415
+        import dns.message  # noqa: PLC0415
+        import dns.rcode  # noqa: PLC0415
+        import dns.rrset  # noqa: PLC0415
+
+        del transport
+        response = dns.message.make_response(dns.message.from_wire(wire))
+        response.set_rcode(dns.rcode.NXDOMAIN)
+        response.authority.append(
+            dns.rrset.from_text(".", 1, "IN", "SOA", "a. b. 1 3600 600 86400 1")
+        )
+        return response.to_wire()
+
+    del make_zones
+    with pytest.raises(ChallengeError, match="no domain above it exists"):
+        zones(nameserver(root)).place(NAME)
+
+
+def test_resolver_settings_that_make_no_sense_are_an_error(tmp_path: Path) -> None:
+    resolv_conf = tmp_path / "resolv.conf"
+    resolv_conf.write_bytes(b"nameserver not-an-address\n")
+
+    with pytest.raises(ChallengeError) as caught:
+        Zones([], SHORT, resolv_conf=resolv_conf).place(NAME)
+
+    assert caught.value.fix
+
+
+def test_the_resolver_of_the_system_is_asked_where_none_is_configured(
+    tmp_path: Path,
+) -> None:
+    resolv_conf = tmp_path / "resolv.conf"
+    resolv_conf.write_text("nameserver 127.255.255.254\n", "ascii")
+
+    with pytest.raises(ChallengeError, match=r"127\.255\.255\.254:53"):
+        Zones([], SHORT, resolv_conf=resolv_conf).place(NAME)

@@ -1,0 +1,43 @@
+"""One place builds every solver, by what is set up."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import pytest
+
+from gatecert.challenge.solvers import build_solvers, utc_now
+from gatecert.config.schema import ChallengeSettings, ResolverSettings
+from gatecert.store.files import FileStore
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+EXEC = {"provider": "exec", "command": ["true"]}
+
+
+@pytest.mark.parametrize(
+    ("challenges", "kinds"),
+    [
+        ({}, {"http-01"}),
+        ({"tls-alpn-01": {}}, {"http-01", "tls-alpn-01"}),
+        ({"dns-01": EXEC}, {"http-01", "dns-01", "dns-account-01"}),
+        ({"dns-persist-01": {}}, {"http-01", "dns-persist-01"}),
+    ],
+)
+def test_there_is_a_solver_for_each_kind_that_is_set_up(
+    tmp_path: Path, challenges: dict[str, object], kinds: set[str]
+) -> None:
+    state = tmp_path / "state"
+
+    solvers = build_solvers(
+        ChallengeSettings.model_validate(challenges), ResolverSettings(), FileStore(state)
+    )
+
+    assert solvers.keys() == kinds
+    assert not state.exists()
+
+
+def test_the_clock_of_solvers_is_aware() -> None:
+    assert abs(utc_now() - datetime.now(UTC)).total_seconds() < 5
