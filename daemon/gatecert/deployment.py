@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 ONE_LOOK = timedelta(0)
+NOT_PROVEN = "is installed, not proven: install.verify names no listener"
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,12 +112,12 @@ class Deployer:
             return self._confirm(target, held, "is served")
         try:
             self.swap(target, held)
-            detail = self._bring_up(target, held)
+            proven = self._bring_up(target, held)
         except DeploymentError as error:
             if self.cancelled.is_set():
                 return Deployed(held, "left in the middle of a deployment", error)
             return self._roll_back(target, held, current, error)
-        return self._confirm(target, held, detail)
+        return self._confirm(target, held, "is served" if proven else NOT_PROVEN)
 
     def look(self, target: Target, held: Held) -> Verdict:
         """Ask every listener once what it serves."""
@@ -161,7 +162,7 @@ class Deployer:
         surroundings = environment(target.name, target.hostname, live, held.version.id)
         return ProofCommand(target.install.verify_command, surroundings, held.summary.fingerprint)
 
-    def _bring_up(self, target: Target, held: Held) -> str:
+    def _bring_up(self, target: Target, held: Held) -> bool:
         directory = self.store.gateway_directory(target.name)
         return self._exchange.bring_up(target, directory, self._piece(target, held))
 

@@ -26,6 +26,7 @@
     │       ├── AccountMissingError   the authority does not know the account
     │       ├── UserActionRequiredError  a person has to visit the authority's page first
     │       └── ChallengeFailedError  a validation failed; carries the failures
+    ├── LockoutError                  a change would lock users out (--force)
     └── DeploymentError               the certificate is there, but the gateway does not serve it
         ├── CopyError                 a file of install.copy_to could not be written
         ├── ReloadError               the reload command failed, hung or could not be run
@@ -305,6 +306,12 @@ class ChallengeFailedError(ACMEError):
 
     code = "challenge-failed"
     attempts: tuple[FailedAttempt, ...] = ()
+
+
+class LockoutError(GatecertError):
+    """A change would lock out users who can log in now."""
+
+    code = "users-locked-out"
 
 
 class DeploymentError(GatecertError):

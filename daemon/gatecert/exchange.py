@@ -55,7 +55,7 @@ class Exchange:
     progress: Progress
     cancelled: threading.Event = field(default_factory=threading.Event)
 
-    def bring_up(self, target: Target, directory: Path, piece: Piece) -> str:
+    def bring_up(self, target: Target, directory: Path, piece: Piece) -> bool:
         """Make the server read a piece that is in place, and prove that it did.
 
         Args:
@@ -64,7 +64,7 @@ class Exchange:
             piece: What has to be served.
 
         Returns:
-            How far it is proven, as it follows the piece's name.
+            Whether it is proven; False where there is no listener to ask.
 
         Raises:
             DeploymentError: The server does not serve it.
@@ -85,7 +85,7 @@ class Exchange:
             wish_reload(directory, piece.live_version)
         verdict = piece.prove()
         if not verdict.probes:
-            return "is installed, not proven: install.verify names no listener"
+            return False
         if not verdict.served:
             fix = (
                 f"see that install.reload makes the gateway read {piece.file} again"
@@ -95,7 +95,7 @@ class Exchange:
             )
             raise NotServedError(verdict.detail, fix=fix)
         self._tell(target, Stage.VERIFY, verdict.detail)
-        return "is served"
+        return True
 
     def put_back(self, target: Target, directory: Path, piece: Piece) -> str | None:
         """Put in place what was there before, and bring it up.

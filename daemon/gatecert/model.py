@@ -310,6 +310,25 @@ class CertificateSummary:
         return set(identifiers) <= set(self.identifiers)
 
 
+@dataclass(frozen=True, slots=True)
+class UserAuthority:
+    """An authority whose certificates a gateway accepts from its users.
+
+    Attributes:
+        subject: RFC 4514 text, cleaned.
+        issuer: RFC 4514 text, cleaned; the subject itself for a root.
+        fingerprint: SHA-256 of the DER, lower-case hexadecimal.
+        is_root: Whether it vouches for itself.
+    """
+
+    subject: str
+    issuer: str
+    fingerprint: str
+    not_before: datetime
+    not_after: datetime
+    is_root: bool
+
+
 # --------------------------------------------------------------------------- when
 
 

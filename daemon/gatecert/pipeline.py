@@ -24,11 +24,13 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
+from gatecert.admission import Admission
 from gatecert.authority.order_journal import StoreJournal
 from gatecert.authority.protocol import Authority
 from gatecert.certificate.bootstrap import bootstrap
 from gatecert.certificate.trust import system_roots
 from gatecert.challenge.choice import choices
+from gatecert.client_authorities import ClientAuthorities
 from gatecert.custom.acceptance import Accepted, accept
 from gatecert.custom.requests import forget_used
 from gatecert.deployment import Deployer
@@ -104,6 +106,7 @@ class Pipeline:
         authorities: By their name in the configuration.
         cancelled: Set when the process has to leave; an order is then left to be resumed.
         memory: What is known of the gateways.
+        client_authorities: Looks after the authorities of users' certificates.
         observer: Looks at names, renewal information and ends.
     """
 
@@ -118,6 +121,7 @@ class Pipeline:
     cancelled: threading.Event = field(default_factory=threading.Event)
     random: random.Random = field(default_factory=random.SystemRandom)
     memory: Memory = field(init=False)
+    client_authorities: ClientAuthorities = field(init=False)
     observer: Observer = field(init=False)
 
     def __post_init__(self) -> None:
@@ -134,6 +138,14 @@ class Pipeline:
             cancelled=self.cancelled,
         )
 
+        self.client_authorities = ClientAuthorities(
+            store=self.store,
+            memory=self.memory,
+            admission=Admission(self.store, self.progress, self.now, self.cancelled),
+            progress=self.progress,
+            now=self.now,
+        )
+
     # ------------------------------------------------------------------ a pass
 
     def prepare(self, target: Target) -> Outcome | None:
@@ -146,15 +158,21 @@ class Pipeline:
             GatecertError: There is nothing to serve and nothing could be made.
         """
         with self.store.lock_gateway(target.name, "making a bootstrap certificate", wait=10):
-            inventory = self.deployer.inventory(target)
-            wanted = inventory.wanted(self.now())
-            if inventory.live is None and wanted is not None:
-                return self._restore(target, wanted)
-            if (
-                next_due(self.memory.situation(target, inventory), self.now()).action
-                is Action.BOOTSTRAP
-            ):
-                return self._bootstrap(target)
+            outcome = self._prepare_certificate(target)
+            if target.client_authentication is not None:
+                self.client_authorities.admission.ensure(target)
+        return outcome
+
+    def _prepare_certificate(self, target: Target) -> Outcome | None:
+        inventory = self.deployer.inventory(target)
+        wanted = inventory.wanted(self.now())
+        if inventory.live is None and wanted is not None:
+            return self._restore(target, wanted)
+        if (
+            next_due(self.memory.situation(target, inventory), self.now()).action
+            is Action.BOOTSTRAP
+        ):
+            return self._bootstrap(target)
         return None
 
     def attend(self, target: Target, occasion: Occasion = Occasion()) -> Outcome:
@@ -184,6 +202,8 @@ class Pipeline:
             self.observer.watch_names(target, at_once=occasion.look_now)
             outcome = self._watch(target, occasion)
         self.observer.warn_of_end(target)
+        tended = self.client_authorities.tend(target)
+        outcome = outcome or tended
         region = self.memory.excluded_region(target)
         if region and (outcome is None or not outcome.failed):
             return self.memory.outcome(target, OutcomeKind.SKIPPED, reason(region, target))

@@ -34,11 +34,15 @@ class Upload:
         role: What it is to be, for messages: ``the certificate file``.
         name: As given on the command line; empty for standard input.
         contents: Never shown, never logged.
+        why_no_key: Why no private key belongs into it, for the refusal.
     """
 
     role: str
     name: str
     contents: bytes = field(repr=False)
+    why_no_key: str = (
+        "the gateway made a key of its own, and one that was passed around is no secret"
+    )
 
     def certificates(self) -> list[Certificate]:
         """The certificates in it, in their order; at least one.
@@ -54,8 +58,8 @@ class Upload:
         if _holds_private_key(self.contents):
             raise self._refusal(
                 "contains a private key: it is refused, and nothing of it is kept",
-                "give certificates only, as openssl x509 -in {file} -out {new} writes them; the"
-                " gateway made a key of its own, and one that was passed around is no secret",
+                "give certificates only, as openssl x509 -in {file} -out {new} writes them;"
+                f" {self.why_no_key}",
             )
         known = formats.recognize(self.contents)
         if known is not None:

@@ -12,7 +12,7 @@ from typing import Annotated, cast
 import typer
 
 from gatecert import __version__
-from gatecert.cli import check, custom, daemon, enroll, status
+from gatecert.cli import check, client_ca, custom, daemon, enroll, profile, status
 from gatecert.cli.context import DEFAULT_CONFIGURATION, Options
 from gatecert.errors import (
     ConfigurationError,
@@ -45,6 +45,8 @@ app.command("status")(status.status)
 app.command("check")(check.check)
 app.command("csr")(custom.csr)
 app.command("import")(custom.import_certificate)
+app.add_typer(client_ca.app, name="client-ca")
+app.command("profile")(profile.profile)
 
 
 def _version(wanted: bool) -> None:  # noqa: FBT001 - Typer calls it with the option's value

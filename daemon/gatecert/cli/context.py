@@ -23,9 +23,16 @@ if TYPE_CHECKING:
 
 DEFAULT_CONFIGURATION = "/etc/gatecert/config.yaml"
 
+Name = Annotated[str, typer.Argument(metavar="NAME", help="Name of the gateway.")]
 Names = Annotated[
     list[str] | None,
     typer.Argument(metavar="NAME", help="Names of gateways; all of them when left out."),
+]
+Wait = Annotated[
+    float,
+    typer.Option(
+        "--wait", metavar="SECONDS", help="How long to wait for one that is being changed."
+    ),
 ]
 
 

@@ -10,7 +10,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gatecert.cli.context import named, open_house, open_store, options, tell_daemon
+from gatecert.cli.context import (
+    Name,
+    Wait,
+    named,
+    open_house,
+    open_store,
+    options,
+    tell_daemon,
+)
 from gatecert.cli.enroll import ProgressLines
 
 if TYPE_CHECKING:
@@ -21,17 +29,10 @@ if TYPE_CHECKING:
 FAILED = 1
 STANDARD_INPUT = "-"
 
-Name = Annotated[str, typer.Argument(metavar="NAME", help="Name of the gateway.")]
 MemberName = Annotated[
     str,
     typer.Option(
         "--member", metavar="M", help="Which host of a pair this is, where not configured."
-    ),
-]
-Wait = Annotated[
-    float,
-    typer.Option(
-        "--wait", metavar="SECONDS", help="How long to wait for one that is being changed."
     ),
 ]
 
@@ -112,13 +113,14 @@ def _uploads(certificate: str, chain: str) -> list[Upload]:
     """What is handed in, read as whoever runs the command."""
     if certificate == chain == STANDARD_INPUT:
         raise typer.BadParameter("--certificate and --chain cannot both be standard input")
-    uploads = [_read("the certificate file", certificate)]
+    uploads = [read_upload("the certificate file", certificate)]
     if chain and chain != certificate:
-        uploads.append(_read("the chain file", chain))
+        uploads.append(read_upload("the chain file", chain))
     return uploads
 
 
-def _read(role: str, name: str) -> Upload:
+def read_upload(role: str, name: str) -> Upload:
+    """What is handed in, read as whoever runs the command; ``-`` is standard input."""
     from gatecert.certificate.pem import LARGEST_CHAIN  # noqa: PLC0415 - --help is quick without it
     from gatecert.certificate.upload import Upload  # noqa: PLC0415
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from gatecert.app import House
     from gatecert.model import Stage, Target
-    from gatecert.report.status import GatewayStatus
+    from gatecert.report.status import ClientAuthenticationStatus, GatewayStatus
 
 GOOD = {"trusted"}
 BAD = {"expired", "failing", "not-served", "silent", "empty"}
@@ -62,8 +62,35 @@ def gateway_status(house: House, target: Target, now: datetime) -> GatewayStatus
         excluded_region=region,
         explanation=reason(region, target) if region else "",
         warning=warning(target, situation.live, now),
+        client_authentication=client_authentication_status(house, target, now),
     )
     return report.gateway_status(known, now)
+
+
+def client_authentication_status(
+    house: House, target: Target, now: datetime
+) -> ClientAuthenticationStatus | None:
+    """Gather what is known of the certificates that a gateway demands of its users."""
+    from gatecert.errors import GatecertError  # noqa: PLC0415 - --help is quick without it
+    from gatecert.report import status as report  # noqa: PLC0415
+
+    try:
+        found = house.pipeline.client_authorities.overview(target)
+    except GatecertError as error:
+        path = house.pipeline.client_authorities.admission.files(target).path
+        return report.ClientAuthenticationStatus(
+            str(path), (), asked=None, asked_at=None, error=str(error), warnings=()
+        )
+    if found is None:
+        return None
+    return report.client_authentication_status(
+        found.path,
+        found.authorities,
+        found.deployment,
+        found.warnings,
+        proven=bool(target.install.verify),
+        now=now,
+    )
 
 
 def _silence(gateway: str, stage: Stage, message: str) -> None:
@@ -102,10 +129,27 @@ def _rows(one: GatewayStatus) -> list[tuple[str, str]]:
         rows.append(("next", f"{one.next_action}, {one.next_at:%Y-%m-%d %H:%M:%S} UTC"))
     if one.warning:
         rows += [("warning", one.warning), ("fix", one.warning_fix)]
+    if one.client_authentication is not None:
+        rows += _users(one.client_authentication)
     if one.last_error is not None:
         rows.append(("error", f"{one.last_error.message} [{one.last_error.code}]"))
         if one.last_error.fix:
             rows.append(("fix", one.last_error.fix))
+    return rows
+
+
+def _users(users: ClientAuthenticationStatus) -> list[tuple[str, str]]:
+    """What is said of the certificates that users need."""
+    rows = [
+        ("users", f"certificates of {each.subject}, {each.days_left} days left")
+        for each in users.authorities
+        if each.is_root
+    ] or [("users", "nobody is admitted: no authority of user certificates yet")]
+    if users.asked and users.asked_at is not None:
+        rows.append(("asked", f"yes, proven {users.asked_at:%Y-%m-%d %H:%M:%S} UTC"))
+    if users.error:
+        rows.append(("asked", f"no: {users.error}"))
+    rows += [("warning", warning) for warning in users.warnings]
     return rows
 
 

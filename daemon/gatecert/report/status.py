@@ -19,11 +19,12 @@ from gatecert.model import (
     Mode,
     OutcomeKind,
     Target,
+    UserAuthority,
     Version,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 
 SCHEMA = 1
@@ -70,6 +71,40 @@ class LastError:
 
 
 @dataclass(frozen=True, slots=True)
+class ClientAuthority:
+    """An authority whose user certificates are accepted; for the fields see `UserAuthority`."""
+
+    subject: str
+    issuer: str
+    fingerprint: str
+    not_before: datetime
+    not_after: datetime
+    is_root: bool
+    days_left: int
+
+
+@dataclass(frozen=True, slots=True)
+class ClientAuthenticationStatus:
+    """What is known of the certificates that a gateway demands of its users.
+
+    Attributes:
+        bundle: The file that the server reads.
+        asked: True when a handshake has proven that every listener asks for certificates of
+            exactly these authorities, False when it could not be proven, None when not known.
+        asked_at: When that handshake was.
+        error: Why it could not be proven.
+        warnings: Which authorities end soon, whom that locks out, and what to do.
+    """
+
+    bundle: str
+    authorities: tuple[ClientAuthority, ...]
+    asked: bool | None
+    asked_at: datetime | None
+    error: str
+    warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class GatewayStatus:
     """All that is known about a gateway.
 
@@ -86,6 +121,7 @@ class GatewayStatus:
         next_action: ``enrol``, ``deploy``, ``bootstrap`` or ``none``, and why.
         warning: That a certificate ends which gatecert does not renew; empty where there is none.
         warning_fix: What to do about it.
+        client_authentication: None where no certificate is demanded of users.
     """
 
     name: str
@@ -111,6 +147,7 @@ class GatewayStatus:
     last_error: LastError | None
     warning: str = ""
     warning_fix: str = ""
+    client_authentication: ClientAuthenticationStatus | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +169,7 @@ class Known:
     excluded_region: str = ""
     explanation: str = ""
     warning: tuple[str, str] = ("", "")
+    client_authentication: ClientAuthenticationStatus | None = None
 
 
 def gateway_status(known: Known, now: datetime) -> GatewayStatus:
@@ -165,6 +203,43 @@ def gateway_status(known: Known, now: datetime) -> GatewayStatus:
         last_error=_last_error(known),
         warning=known.warning[0],
         warning_fix=known.warning[1],
+        client_authentication=known.client_authentication,
+    )
+
+
+def client_authentication_status(  # noqa: PLR0913 - each is another fact
+    bundle: str,
+    authorities: Sequence[UserAuthority],
+    deployment: Deployment | None,
+    warnings: tuple[str, ...],
+    *,
+    proven: bool,
+    now: datetime,
+) -> ClientAuthenticationStatus:
+    """Put together what is known of the certificates demanded of users.
+
+    Args:
+        bundle: The file that the server reads.
+        authorities: Those in it.
+        deployment: How far the last change has come.
+        warnings: What is to be said of their ends.
+        proven: Whether there are listeners that can be asked.
+        now: When this is said.
+    """
+    confirmed = deployment.confirmed if deployment is not None and proven else None
+    error = deployment.error if deployment is not None else ""
+    return ClientAuthenticationStatus(
+        bundle=bundle,
+        authorities=tuple(
+            ClientAuthority(
+                **asdict(each), days_left=int((each.not_after - now).total_seconds() // DAY)
+            )
+            for each in authorities
+        ),
+        asked=True if confirmed is not None else False if error else None,
+        asked_at=confirmed,
+        error=error,
+        warnings=warnings,
     )
 
 
@@ -176,14 +251,20 @@ def as_json(statuses: Sequence[GatewayStatus], *, now: datetime, daemon: int | N
         now: When they were taken.
         daemon: Process id of the daemon that holds the state directory, if there is one.
     """
+    return as_document(
+        {
+            "schema": SCHEMA,
+            "time": now,
+            "daemon": {"running": daemon is not None, "pid": daemon},
+            "gateways": [asdict(status) for status in statuses],
+        }
+    )
+
+
+def as_document(document: Mapping[str, object]) -> str:
+    """A document for programs, as JSON; instants in UTC."""
     import json  # noqa: PLC0415 - only for --json
 
-    document = {
-        "schema": SCHEMA,
-        "time": now,
-        "daemon": {"running": daemon is not None, "pid": daemon},
-        "gateways": [asdict(status) for status in statuses],
-    }
     return json.dumps(document, indent=2, ensure_ascii=False, default=_text)
 
 

@@ -1,0 +1,40 @@
+"""The AnyConnect client profile: how a gateway stands in the list of its users' clients.
+
+An alias that people can remember leads to the dynamic-DNS name, which they cannot. A pair is
+reached by the name that it shares; its members' own names follow as backup servers, in the order
+of the configuration, the primary first. The elements are those of AnyConnectProfile.xsd, which
+AnyConnect, ocserv (``user-profile``) and openconnect (``--xmlconfig``) all know.
+"""
+
+from __future__ import annotations
+
+import xml.etree.ElementTree as ET
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from gatecert.model import Target
+
+NAMESPACE: Final = "http://schemas.xmlsoap.org/encoding/"
+HTTPS: Final = 443
+
+
+def profile(target: Target) -> bytes:
+    """The profile of a gateway, as an XML document in UTF-8."""
+    root = ET.Element("AnyConnectProfile", {"xmlns": NAMESPACE})
+    entry = ET.SubElement(ET.SubElement(root, "ServerList"), "HostEntry")
+    ET.SubElement(entry, "HostName").text = target.profile.display_name or target.name
+    ET.SubElement(entry, "HostAddress").text = _address(target, target.hostname)
+    backups = [each.common_name for each in target.members if each.common_name != target.hostname]
+    if backups:
+        servers = ET.SubElement(entry, "BackupServerList")
+        for name in backups:
+            ET.SubElement(servers, "HostAddress").text = _address(target, name)
+    ET.indent(root)
+    text = ET.tostring(root, encoding="unicode")
+    return f'<?xml version="1.0" encoding="UTF-8"?>\n{text}\n'.encode()
+
+
+def _address(target: Target, name: str) -> str:
+    """A name with the port that clients connect to, where that is not the usual one."""
+    port = target.profile.port
+    return name if port == HTTPS else f"{name}:{port}"

@@ -1,0 +1,1 @@
+"""Certificates demanded from users: their authorities, who is accepted, who would be locked out."""

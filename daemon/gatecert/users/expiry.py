@@ -1,0 +1,73 @@
+"""When to warn that an authority of users ends. Pure.
+
+With it end all certificates that it has issued, whatever they say themselves, and a successor has
+to reach every user: hence the first warning comes three months before. Each warning is given once.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
+
+from gatecert.model import ExpiryNotice, UserAuthority
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from datetime import datetime
+
+THRESHOLDS: Final = (90, 30, 14, 7, 3, 1, 0)  # days before the end
+DAY: Final = timedelta(days=1)
+FIX: Final = (
+    "have its successor sign the users' certificates anew, and add that:"
+    " gatecert client-ca add {gateway} FILE"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """An authority that ends soon, or has ended.
+
+    Attributes:
+        days: The threshold that has passed, in days before the end; 0 once it has ended.
+        words: In words.
+    """
+
+    authority: UserAuthority
+    days: int
+    words: str
+
+
+def endings(authorities: Iterable[UserAuthority], *, now: datetime) -> tuple[Ending, ...]:
+    """The authorities for which a threshold has passed."""
+    found = []
+    for authority in authorities:
+        passed = [days for days in THRESHOLDS if authority.not_after - days * DAY <= now]
+        if passed:
+            found.append(Ending(authority, passed[-1], _words(authority, now=now)))
+    return tuple(found)
+
+
+def unsaid(found: Iterable[Ending], notices: Sequence[ExpiryNotice]) -> tuple[Ending, ...]:
+    """Those of which nothing has been said since their last threshold."""
+    said = {notice.fingerprint: notice.days for notice in notices}
+    return tuple(
+        ending
+        for ending in found
+        if ending.days < said.get(ending.authority.fingerprint, THRESHOLDS[0] + 1)
+    )
+
+
+def noticed(found: Iterable[Ending]) -> tuple[ExpiryNotice, ...]:
+    """What to remember once all of them have been said."""
+    return tuple(ExpiryNotice(each.authority.fingerprint, each.days) for each in found)
+
+
+def _words(authority: UserAuthority, *, now: datetime) -> str:
+    end = f"{authority.not_after:%Y-%m-%d %H:%M:%S} UTC"
+    who = f"the authority '{authority.subject}' of user certificates"
+    if authority.not_after <= now:
+        return f"{who} ended on {end}: no certificate of its users is accepted any more"
+    days = (authority.not_after - now) // DAY
+    left = "less than a day" if days == 0 else f"{days} day{'' if days == 1 else 's'}"
+    return f"{who} ends in {left}, on {end}"

@@ -1,0 +1,156 @@
+"""Revocation lists (CRLs, RFC 5280 section 5) of the authorities of users.
+
+Servers do not agree on a list that has ended: ocserv (GnuTLS) goes on using it, nginx (OpenSSL)
+refuses every user. So an old list still tells who is revoked, and its end is said.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.x509 import CertificateRevocationList
+
+from gatecert.certificate.names import instant, name_text
+from gatecert.certificate.pem import serial_number
+from gatecert.errors import CertificateError, StorageError, clean
+from gatecert.store import durable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from datetime import datetime
+
+    from cryptography.x509 import Certificate
+
+_BLOCK: Final = re.compile(rb"-----BEGIN X509 CRL-----.*?-----END X509 CRL-----", re.DOTALL)
+_NEVER_ISSUED: Final = 0  # serial number, RFC 5280 section 4.1.2.2
+
+
+@dataclass(frozen=True, slots=True)
+class RevocationList:
+    """One list, and the file that it stands in."""
+
+    path: Path
+    crl: CertificateRevocationList
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What the lists say about one certificate.
+
+    Attributes:
+        problem: Why it is refused, empty when it is not.
+        notes: What is to be said of the lists.
+    """
+
+    problem: str = ""
+    notes: tuple[str, ...] = ()
+
+
+def read_lists(paths: Iterable[Path]) -> tuple[RevocationList, ...]:
+    """All lists in all files.
+
+    Raises:
+        StorageError: A file cannot be read.
+        CertificateError: It is no revocation list.
+    """
+    found: list[RevocationList] = []
+    for path in paths:
+        try:
+            with durable.step("read", path):
+                data = path.read_bytes()
+        except StorageError as error:
+            raise StorageError(
+                f"{error.message}, so nobody can tell who is revoked",
+                fix=f"{error.fix}; or correct client_authentication.crl_files",
+            ) from error
+        found += [RevocationList(path, crl) for crl in _lists(path, data)]
+    return tuple(found)
+
+
+def _lists(path: Path, data: bytes) -> Iterator[CertificateRevocationList]:
+    """The lists in one file, PEM or DER."""
+    blocks = _BLOCK.findall(data)
+    try:
+        for block in blocks:
+            yield _decoded(x509.load_pem_x509_crl(block))
+        if not blocks:
+            yield _decoded(x509.load_der_x509_crl(data))
+    except (ValueError, TypeError, UnsupportedAlgorithm, x509.InvalidVersion) as error:
+        raise CertificateError(
+            f"{path} is no revocation list (CRL), so nobody can tell who is revoked",
+            fix="have the authority make it anew, in PEM: openssl ca -gencrl -out FILE",
+        ) from error
+
+
+def _decoded(crl: CertificateRevocationList) -> CertificateRevocationList:
+    """The same list, after reading what is decoded lazily and would raise later."""
+    _ = crl.extensions, crl.issuer, crl.signature_hash_algorithm
+    _ = crl.get_revoked_certificate_by_serial_number(_NEVER_ISSUED)
+    return crl
+
+
+def standing(
+    certificate: Certificate,
+    issuer: Certificate,
+    lists: Iterable[RevocationList],
+    *,
+    now: datetime,
+) -> Standing:
+    """What the lists say about a certificate.
+
+    Args:
+        certificate: The user's, or an intermediate on the way.
+        issuer: Who signed it, and has to have signed the list.
+        lists: All there are.
+        now: Aware UTC.
+    """
+    notes: list[str] = []
+    signed: list[RevocationList] = []
+    who = name_text(issuer.subject)
+    candidates = [each for each in lists if each.crl.issuer == issuer.subject]
+    for each in candidates:
+        if _is_signed_by(each.crl, issuer):
+            signed.append(each)
+        else:
+            notes.append(f"{each.path}: the list was not signed by the key of '{who}': not used")
+    if not signed:
+        notes.append(
+            f"no revocation list of '{who}' is given, so it is not known who of its users is"
+            " revoked"
+        )
+        return Standing(notes=tuple(notes))
+    newest = max(signed, key=lambda each: each.crl.last_update_utc)
+    end = newest.crl.next_update_utc
+    if end is not None and end < now:
+        notes.append(
+            f"{newest.path}: the list of '{who}' ended on {instant(end)}: ocserv goes on using it,"
+            " nginx refuses every user; have the authority make a new one"
+        )
+    entry = newest.crl.get_revoked_certificate_by_serial_number(serial_number(certificate))
+    if entry is None:
+        return Standing(notes=tuple(notes))
+    return Standing(
+        f"was revoked on {instant(entry.revocation_date_utc)}{_reason(entry)}, as {newest.path}"
+        " says",
+        tuple(notes),
+    )
+
+
+def _is_signed_by(crl: CertificateRevocationList, issuer: Certificate) -> bool:
+    try:
+        return bool(crl.is_signature_valid(issuer.public_key()))  # type: ignore[arg-type]
+    except (TypeError, ValueError, UnsupportedAlgorithm):
+        return False
+
+
+def _reason(entry: x509.RevokedCertificate) -> str:
+    try:
+        reason = entry.extensions.get_extension_for_class(x509.CRLReason).value.reason
+    except (x509.ExtensionNotFound, ValueError):
+        return ""
+    return f" ({clean(reason.value, 40)})"
