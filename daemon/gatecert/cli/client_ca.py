@@ -49,7 +49,7 @@ def add(
     *,
     wait: Wait = 60.0,
 ) -> None:
-    """Accept the certificates of an authority, and prove that the server asks for them.
+    """Accept the certificates of an authority, and prove that the server follows.
 
     The file holds its root, and its intermediates where users do not send them. Nothing changes
     unless everything is right; if the server does not follow, the authorities before come back.
@@ -69,7 +69,7 @@ def add(
 
 @app.command("list")
 def list_(context: typer.Context, name: Name, *, as_json: AsJson = False) -> None:
-    """Show the authorities whose user certificates are accepted."""
+    """Show whose certificates are accepted."""
     status = _status(options(context), name)
     if as_json:
         from gatecert.report.status import as_document  # noqa: PLC0415 - only for --json
@@ -103,7 +103,7 @@ def remove(
     ] = False,
     wait: Wait = 60.0,
 ) -> None:
-    """Accept the certificates of an authority no longer, and prove that the server follows."""
+    """Accept them no longer, and prove that the server follows."""
     given = options(context)
     given.configure_logs(logging.WARNING)
     lines = ProgressLines()
@@ -125,7 +125,7 @@ def check(
     *,
     as_json: AsJson = False,
 ) -> None:
-    """Say whether a user's certificate would be accepted, and if not, precisely why."""
+    """Say whether a certificate of a user would be accepted, and if not, why."""
     given = options(context)
     given.configure_logs(logging.WARNING)
     configuration = given.load()
