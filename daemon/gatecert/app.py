@@ -21,10 +21,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Self
 
-from gatecert.authority.issue import Issuer
+from gatecert.authority.issue import ORDER_SECONDS, Issuer
 from gatecert.challenge.activation import StandingResponder
 from gatecert.challenge.solver import Solver
-from gatecert.challenge.solvers import build_solvers
+from gatecert.challenge.solvers import build_solvers, longest_wait
 from gatecert.challenge.tidying import Tidying
 from gatecert.config.schema import Configuration
 from gatecert.config.target import targets
@@ -77,8 +77,9 @@ def build(
     store = FileStore(configuration.state_directory)
     resolver = configuration.resolver
     solvers = build_solvers(configuration.challenges, resolver, store, standing, utc_now)
+    order_seconds = ORDER_SECONDS + longest_wait(configuration.challenges)
     authorities = {
-        name: Issuer(settings, store, solvers)
+        name: Issuer(settings, store, solvers, order_seconds=order_seconds)
         for name, settings in configuration.authorities.items()
     }
     pipeline = Pipeline(

@@ -51,6 +51,7 @@ class Issuer:
         solvers: By challenge type.
         client: The way to the authority; None makes one when it is first needed, so that a daemon
             starts without loading what only orders need.
+        order_seconds: The time that an order may take, unless said otherwise.
     """
 
     def __init__(
@@ -60,11 +61,13 @@ class Issuer:
         solvers: Mapping[str, Solver],
         *,
         client: Client | None = None,
+        order_seconds: float = ORDER_SECONDS,
     ) -> None:
         self.settings = settings
         self.solvers = solvers
         self._accounts = accounts
         self._client = client
+        self._order_seconds = order_seconds
         self._desk: AccountDesk | None = None
         self._lock = threading.Lock()
 
@@ -82,7 +85,7 @@ class Issuer:
         now: Callable[[], datetime],
         replaces: str = "",
         cancelled: threading.Event | None = None,
-        seconds: float = ORDER_SECONDS,
+        seconds: float | None = None,
     ) -> IssuedChain:
         """Obtain a certificate for a target.
 
@@ -95,7 +98,7 @@ class Issuer:
             now: The wall clock, aware UTC.
             replaces: CertID of the certificate that is renewed, empty if none.
             cancelled: Set when gatecert is stopping.
-            seconds: The time that all of it may take.
+            seconds: The time that all of it may take; None means that of the constructor.
 
         Raises:
             ChallengeFailedError: The authority did not accept a response.
@@ -105,7 +108,7 @@ class Issuer:
             AuthorityError: Anything else about the authority.
             StorageError: Something could not be kept.
         """
-        deadline = Deadline.after(seconds, cancelled)
+        deadline = Deadline.after(self._order_seconds if seconds is None else seconds, cancelled)
         from gatecert.authority.enrolment import Enrolment  # noqa: PLC0415 - see the class
 
         client, desk = self._connect()

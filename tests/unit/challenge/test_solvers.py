@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from gatecert.challenge.solvers import build_solvers, utc_now
+from gatecert.challenge.solvers import build_solvers, longest_wait, utc_now
 from gatecert.config.schema import ChallengeSettings, ResolverSettings
 from gatecert.store.files import FileStore
 
@@ -41,3 +41,10 @@ def test_there_is_a_solver_for_each_kind_that_is_set_up(
 
 def test_the_clock_of_solvers_is_aware() -> None:
     assert abs(utc_now() - datetime.now(UTC)).total_seconds() < 5
+
+
+def test_an_order_may_take_longer_by_what_a_record_may_take() -> None:
+    slow = {"dns-01": {**EXEC, "propagation_timeout": "30m"}}
+
+    assert longest_wait(ChallengeSettings.model_validate(slow)) == 1800
+    assert longest_wait(ChallengeSettings()) == 0
