@@ -127,6 +127,11 @@ def _rows(one: GatewayStatus) -> list[tuple[str, str]]:
         rows.append(("last", one.detail))
     if one.next_at is not None:
         rows.append(("next", f"{one.next_action}, {one.next_at:%Y-%m-%d %H:%M:%S} UTC"))
+    rows += [
+        ("challenge", f"{planned.name} by {planned.kind}, since {planned.reason}")
+        for planned in one.challenges
+        if planned.reason
+    ]
     if one.warning:
         rows += [("warning", one.warning), ("fix", one.warning_fix)]
     if one.client_authentication is not None:

@@ -11,6 +11,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from gatecert.challenge.choice import choices
 from gatecert.model import (
     CertificateSummary,
     Deployment,
@@ -24,7 +25,7 @@ from gatecert.model import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
 
 SCHEMA = 1
@@ -105,6 +106,20 @@ class ClientAuthenticationStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class PlannedChallenge:
+    """How control over a name is to be shown next.
+
+    Attributes:
+        kind: ``http-01`` …; empty where nothing that is configured can.
+        reason: Why not by the first kind that is configured; empty where it is that one.
+    """
+
+    name: str
+    kind: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class GatewayStatus:
     """All that is known about a gateway.
 
@@ -122,6 +137,7 @@ class GatewayStatus:
         warning: That a certificate ends which gatecert does not renew; empty where there is none.
         warning_fix: What to do about it.
         client_authentication: None where no certificate is demanded of users.
+        challenges: How each name is to be proven next; empty where gatecert does not enrol.
     """
 
     name: str
@@ -148,6 +164,7 @@ class GatewayStatus:
     warning: str = ""
     warning_fix: str = ""
     client_authentication: ClientAuthenticationStatus | None = None
+    challenges: tuple[PlannedChallenge, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,7 +257,15 @@ def client_authentication_status(  # noqa: PLR0913 - each is another fact
         asked_at=confirmed,
         error=error,
         warnings=warnings,
+        challenges=tuple(_challenges(known)),
     )
+
+
+def _challenges(known: Known) -> Iterator[PlannedChallenge]:
+    if known.target.mode is not Mode.AUTOMATIC or known.excluded_region:
+        return
+    for choice in choices(known.target, known.state):
+        yield PlannedChallenge(choice.name, next(iter(choice.kinds), ""), choice.reason)
 
 
 def as_json(statuses: Sequence[GatewayStatus], *, now: datetime, daemon: int | None) -> str:

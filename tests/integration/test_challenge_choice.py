@@ -1,0 +1,126 @@
+"""Which challenge is taken when the first one does not work, and what is said about it."""
+
+from __future__ import annotations
+
+import socket
+from typing import TYPE_CHECKING
+
+import pytest
+
+from harness.ports import free_port
+from harness.waiting import wait_until
+
+if TYPE_CHECKING:
+    from harness.challenge_test_server import ChallengeTestServer
+    from harness.gatecert import Gatecert
+    from harness.pebble import Pebble
+
+BOSTON = "boston"
+
+
+@pytest.fixture
+def prepared(
+    gatecert: Gatecert, pebble: Pebble, names: ChallengeTestServer, hostname: str
+) -> Gatecert:
+    """A gateway that may use either kind that listens."""
+    names.point(hostname, "127.0.0.1")
+    gatecert.use(pebble, names).add_gateway(BOSTON, hostname)
+    gatecert.configuration["challenges"]["tls-alpn-01"] = {
+        "listen": [f"127.0.0.1:{pebble.ports.tls_alpn01}"]
+    }
+    return gatecert
+
+
+def lead_astray(gatecert: Gatecert) -> None:
+    """Let gatecert answer http-01 where the authority does not look."""
+    listen = [f"127.0.0.1:{free_port()}"]
+    gatecert.configuration["challenges"]["http-01"] = {"listen": listen}
+
+
+def test_a_port_that_is_taken_costs_nothing(
+    prepared: Gatecert, pebble: Pebble, hostname: str
+) -> None:
+    prepared.write()
+    with socket.create_server(("127.0.0.1", pebble.ports.http01)):
+        result = prepared.run("enroll")
+
+    assert result.exit_code == 0, result.errors
+    (line,) = [line for line in result.output.splitlines() if "proving control" in line]
+    assert f"proving control of {hostname} by tls-alpn-01" in line
+    assert f"http-01 cannot be presented: 127.0.0.1:{pebble.ports.http01} is taken by" in line
+    assert pebble.orders() == 1
+    assert pebble.certificates() == 1
+
+
+def test_after_a_failed_validation_another_kind_has_its_turn_even_after_a_restart(
+    prepared: Gatecert, pebble: Pebble, hostname: str
+) -> None:
+    right = prepared.configuration["challenges"]["http-01"]
+    lead_astray(prepared)
+    prepared.write()
+
+    first = prepared.run("enroll")
+    assert first.exit_code == 1
+    assert f"proving control of {hostname} by http-01" in first.output
+    (planned,) = prepared.status(BOSTON)["challenges"]
+    assert planned["name"] == hostname
+    assert planned["kind"] == "tls-alpn-01"
+    assert planned["reason"].startswith("http-01 failed at ")
+
+    second = prepared.run("enroll", "--force")
+    assert second.exit_code == 0, second.errors
+    assert f"proving control of {hostname} by tls-alpn-01 (http-01 failed at " in second.output
+    assert prepared.status(BOSTON)["challenges"] == [
+        {"name": hostname, "kind": "http-01", "reason": ""}
+    ]
+
+    # Success brings the first kind back, which is right by now.
+    prepared.configuration["challenges"]["http-01"] = right
+    prepared.write()
+    third = prepared.run("enroll", "--force")
+    assert third.exit_code == 0, third.errors
+    assert pebble.certificates() == 2
+
+
+def test_a_daemon_that_is_killed_goes_on_with_the_next_kind(
+    prepared: Gatecert, pebble: Pebble
+) -> None:
+    lead_astray(prepared)
+    prepared.start()
+    prepared.wait_for(lambda: prepared.state(BOSTON) == "failing", "the validation to fail")
+    prepared.daemon.kill()
+
+    result = prepared.run("enroll", "--force")
+
+    assert result.exit_code == 0, result.errors
+    assert "by tls-alpn-01 (http-01 failed at " in result.output
+    assert pebble.certificates() == 1
+
+
+def test_a_list_is_tried_in_its_order(prepared: Gatecert, pebble: Pebble, hostname: str) -> None:
+    prepared.configuration["gateways"][BOSTON]["challenge"] = ["tls-alpn-01", "http-01"]
+    prepared.write()
+
+    result = prepared.run("enroll")
+
+    assert result.exit_code == 0, result.errors
+    assert f"proving control of {hostname} by tls-alpn-01\n" in result.output
+    wait_until(pebble.certificates, "the certificate to be issued")
+
+
+def test_when_nothing_can_be_presented_each_reason_is_told_in_one_line(
+    prepared: Gatecert, pebble: Pebble, hostname: str
+) -> None:
+    prepared.write()
+    with (
+        socket.create_server(("127.0.0.1", pebble.ports.http01)),
+        socket.create_server(("127.0.0.1", pebble.ports.tls_alpn01)),
+    ):
+        result = prepared.run("enroll")
+
+    assert result.exit_code == 1
+    (line,) = [line for line in result.errors.splitlines() if "no challenge" in line]
+    assert f"no challenge can be presented for {hostname}: http-01: 127.0.0.1:" in line
+    assert "tls-alpn-01: 127.0.0.1:" in line
+    assert "challenges.http-01.listen" in line
+    assert not prepared.is_enrolled(BOSTON)
