@@ -27,6 +27,9 @@ from gatecert.certificate import key
 from gatecert.deployment import Deployer
 from gatecert.errors import (
     AuthorityUnreachableError,
+    ChallengeError,
+    ChallengeFailedError,
+    FailedAttempt,
     GatecertError,
     InterruptedOrderError,
     LockTimeoutError,
@@ -34,6 +37,7 @@ from gatecert.errors import (
     StorageError,
 )
 from gatecert.model import (
+    ChallengeChoice,
     FileContents,
     FileCopy,
     Identifier,
@@ -102,6 +106,7 @@ class PlayedAuthority:
     renew_at: datetime | None = None
     asked_when: int = 0
     during_order: Callable[[], None] = lambda: None
+    choices: tuple[ChallengeChoice, ...] = ()
     key: ec.EllipticCurvePrivateKey = field(
         default_factory=lambda: ec.generate_private_key(ec.SECP256R1())
     )
@@ -117,6 +122,7 @@ class PlayedAuthority:
         cancelled: threading.Event | None = None,
     ) -> IssuedChain:
         assert cancelled is not None
+        self.choices = target.choices
         pending = journal.pending()
         if pending is None:
             self.orders += 1
@@ -463,6 +469,37 @@ def test_success_clears_the_failures(world: World) -> None:
     world.later(2 * MINUTE)
     assert world.attend().kind is OutcomeKind.ENROLLED
     assert world.store.state("vpn").failures == 0
+
+
+def test_what_failed_comes_last_at_the_next_attempt_until_something_is_issued(
+    world: World,
+) -> None:
+    world.target = replace(world.target, challenges=("http-01", "tls-alpn-01"))
+    refused = ChallengeFailedError("connection", "validation failed")
+    refused.attempts = (FailedAttempt(HOSTNAME, "http-01", "connection refused"),)
+    world.authority.trouble = refused
+    world.attend()
+    assert [choice.kinds for choice in world.authority.choices] == [("http-01", "tls-alpn-01")]
+
+    world.pipeline = world.new_pipeline()
+    world.authority.trouble = None
+    world.later(2 * MINUTE)
+    assert world.attend().kind is OutcomeKind.ENROLLED
+    (choice,) = world.authority.choices
+    assert choice.kinds == ("tls-alpn-01", "http-01")
+    assert "connection refused" in choice.reason
+
+    world.attend(force=True)
+    assert [choice.kinds for choice in world.authority.choices] == [("http-01", "tls-alpn-01")]
+
+
+def test_a_challenge_that_cannot_be_presented_is_remembered_too(world: World) -> None:
+    error = ChallengeError("port 80 is taken")
+    error.attempts = (FailedAttempt(HOSTNAME, "http-01", error.message),)
+    world.authority.trouble = error
+    world.attend()
+    (failure,) = world.store.state("vpn").challenge_failures
+    assert (failure.name, failure.kind, failure.at) == (HOSTNAME, "http-01", START)
 
 
 def test_a_rate_limit_is_waited_for(world: World) -> None:

@@ -221,6 +221,7 @@ def gateway_status(known: Known, now: datetime) -> GatewayStatus:
         warning=known.warning[0],
         warning_fix=known.warning[1],
         client_authentication=known.client_authentication,
+        challenges=tuple(_challenges(known)),
     )
 
 
@@ -257,7 +258,6 @@ def client_authentication_status(  # noqa: PLR0913 - each is another fact
         asked_at=confirmed,
         error=error,
         warnings=warnings,
-        challenges=tuple(_challenges(known)),
     )
 
 

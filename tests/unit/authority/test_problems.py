@@ -9,6 +9,7 @@ from gatecert.errors import (
     AccountMissingError,
     ACMEError,
     ChallengeFailedError,
+    FailedAttempt,
     RateLimitedError,
     UserActionRequiredError,
 )
@@ -123,6 +124,10 @@ def test_every_name_that_failed_is_named() -> None:
         ("*.example.com", "the authorization is invalid"),
     )
     assert "reach the gateway" in error.fix
+    assert error.attempts == (
+        FailedAttempt("a.example.com", "http-01", "refused"),
+        FailedAttempt("*.example.com", "http-01", "no reason given"),
+    )
 
 
 def test_a_failure_without_a_reason() -> None:
@@ -132,3 +137,4 @@ def test_a_failure_without_a_reason() -> None:
 
     assert error.subproblems == (("a.example.com", "the authorization is deactivated"),)
     assert "what else answers" in error.fix
+    assert error.attempts == ()

@@ -36,6 +36,7 @@ from gatecert.errors import (
     InterruptedOrderError,
     RateLimitedError,
 )
+from gatecert.model import ChallengeChoice
 
 if TYPE_CHECKING:
     from gatecert.authority.client import Client
@@ -227,6 +228,58 @@ def test_the_first_configured_kind_that_is_offered_is_taken(
 
     assert solver.challenges == []
     assert {each.type for each in other.challenges} == {"dns-01"}
+
+
+def test_a_kind_that_is_not_offered_is_named(
+    patience: Patience, target: Target, order: Order, told: list[str]
+) -> None:
+    wanted = replace(target, challenges=("tls-alpn-01", "http-01"))
+    solvers = {"http-01": FakeSolver(), "tls-alpn-01": FakeSolver()}
+
+    Validation(patience, solvers, wanted, told.append).run(order)
+
+    (line,) = told
+    assert "by http-01 (" in line
+    assert "does not offer tls-alpn-01)" in line
+
+
+def test_each_name_is_proven_as_was_chosen_for_it(
+    patience: Patience, target: Target, order: Order, told: list[str]
+) -> None:
+    http, dns = FakeSolver(), FakeSolver()
+    chosen = ChallengeChoice("www.example.com", ("dns-01", "http-01"), "http-01 failed before")
+    wanted = replace(target, choices=(chosen,))
+
+    Validation(patience, {"http-01": http, "dns-01": dns}, wanted, told.append).run(order)
+
+    assert [each.identifier.value for each in dns.challenges] == ["www.example.com"]
+    assert [each.identifier.value for each in http.challenges] == ["vpn.example.com"]
+    assert told == [
+        "proving control of vpn.example.com by http-01",
+        "proving control of www.example.com by dns-01 (http-01 failed before)",
+    ]
+
+
+def test_what_was_passed_over_and_what_was_refused_are_both_remembered(
+    patience: Patience, target: Target, order: Order, authority: FakeAuthority
+) -> None:
+    class Taken(FakeSolver):
+        def present(self, challenge: Challenge) -> None:
+            raise ChallengeError(f"port taken, no {challenge.type}")
+
+    authority.refused["www.example.com"] = {"detail": "no"}
+    wanted = replace(target, challenges=("http-01", "dns-01"))
+    validation = Validation(
+        patience, {"http-01": Taken(), "dns-01": FakeSolver()}, wanted, lambda _: None
+    )
+
+    with pytest.raises(ChallengeFailedError) as caught:
+        validation.run(order)
+
+    failed = [(attempt.name, attempt.kind) for attempt in caught.value.attempts]
+    assert ("www.example.com", "http-01") in failed
+    assert ("www.example.com", "dns-01") in failed
+    assert ("vpn.example.com", "dns-01") not in failed
 
 
 def test_no_kind_in_common(

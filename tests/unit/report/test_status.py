@@ -12,6 +12,7 @@ import pytest
 from gatecert.model import (
     Action,
     CertificateSummary,
+    ChallengeFailure,
     Deployment,
     Due,
     Endpoint,
@@ -19,6 +20,7 @@ from gatecert.model import (
     Identifier,
     IdentifierType,
     InstallPlan,
+    Mode,
     Origin,
     Outcome,
     OutcomeKind,
@@ -173,3 +175,28 @@ def test_the_end_of_an_imported_certificate_is_warned_of() -> None:
     assert (status.warning, status.warning_fix) == ("w", "f")
     shown = json.loads(as_json([status], now=NOW, daemon=None))["gateways"][0]
     assert (shown["warning"], shown["warning_fix"]) == ("w", "f")
+
+
+def test_how_each_name_is_proven_next_and_why() -> None:
+    wildcard = Identifier(IdentifierType.DNS, "*.example.com")
+    target = replace(TARGET, identifiers=(NAME, wildcard), challenges=("http-01", "dns-01"))
+    failure = ChallengeFailure(NAME.value, "http-01", NOW, "connection refused")
+    facts = known(ISSUED, target=target, state=GatewayState(challenge_failures=(failure,)))
+
+    first, second = gateway_status(facts, NOW).challenges
+
+    assert (first.name, first.kind) == (NAME.value, "dns-01")
+    assert first.reason == "http-01 failed at 2026-11-23 12:00:00 UTC: connection refused"
+    assert (second.name, second.kind) == ("*.example.com", "dns-01")
+
+
+def test_who_is_not_enrolled_plans_no_challenge() -> None:
+    assert gateway_status(known(ISSUED, excluded_region="cn"), NOW).challenges == ()
+    custom = replace(TARGET, mode=Mode.CUSTOM)
+    assert gateway_status(known(ISSUED, target=custom), NOW).challenges == ()
+
+
+def test_a_name_that_nothing_can_prove_is_said() -> None:
+    wildcard = replace(TARGET, identifiers=(Identifier(IdentifierType.DNS, "*.example.com"),))
+    (planned,) = gateway_status(known(ISSUED, target=wildcard), NOW).challenges
+    assert planned.kind == ""
