@@ -152,6 +152,8 @@ class Daemon:
         for target in self._house.targets.values():
             try:
                 outcome = self._house.pipeline.prepare(target)
+            except LockTimeoutError as error:
+                logger.info("left to who is at work gateway=%s %s", target.name, error.message)
             except GatecertError as error:
                 logger.error("gateway=%s cannot be prepared: %s", target.name, error)  # noqa: TRY400
             else:

@@ -149,15 +149,16 @@ class Pipeline:
     # ------------------------------------------------------------------ a pass
 
     def prepare(self, target: Target) -> Outcome | None:
-        """Give the gateway something to serve, without any network traffic.
+        """Give the gateway something to serve, without any network traffic and without waiting.
 
         Returns:
             What was done; None when there was something already.
 
         Raises:
+            LockTimeoutError: Somebody else is changing this gateway.
             GatecertError: There is nothing to serve and nothing could be made.
         """
-        with self.store.lock_gateway(target.name, "making a bootstrap certificate", wait=10):
+        with self.store.lock_gateway(target.name, "making a bootstrap certificate", wait=0):
             outcome = self._prepare_certificate(target)
             if target.client_authentication is not None:
                 self.client_authorities.admission.ensure(target)

@@ -56,7 +56,9 @@ class Jobs:
                 "default": ThreadPoolExecutor(MOST_THREADS),
                 "heartbeat": ThreadPoolExecutor(1),
             },
-            job_defaults={"misfire_grace_time": None, "coalesce": True, "max_instances": 1},
+            # Passes exclude each other by ``_running``. APScheduler still counts a pass as running
+            # when it puts itself on the timer again, and would drop the next one.
+            job_defaults={"misfire_grace_time": None, "coalesce": True, "max_instances": 3},
         )
 
     def start(self, names: Iterable[str]) -> None:
@@ -86,8 +88,12 @@ class Jobs:
         Returns:
             Whether everything ended within ``seconds``.
         """
-        self._stopped.set()
+        with self._lock:
+            self._stopped.set()
         if self._scheduler.running:
+            # APScheduler 3 marks itself as stopped while its thread may still be looking jobs up,
+            # which then ends with a traceback; without jobs there is nothing to look up.
+            self._scheduler.remove_all_jobs()
             self._scheduler.shutdown(wait=False)
         end = time.monotonic() + seconds
         while self._running and time.monotonic() < end:
@@ -134,9 +140,9 @@ class Jobs:
                 # A job under way is not moved: it is looked at again as soon as it is done.
                 self._again.add(name)
                 return
-        self._scheduler.add_job(
-            self._run, DateTrigger(at), args=[name], id=name, replace_existing=True
-        )
+            self._scheduler.add_job(
+                self._run, DateTrigger(at), args=[name], id=name, replace_existing=True
+            )
 
     def _run(self, name: str) -> None:
         with self._lock:

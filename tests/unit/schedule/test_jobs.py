@@ -37,9 +37,11 @@ class Passes:
         self.gate = threading.Event()
         self.gate.set()
         self.slow = ""
+        self.wake: Callable[[], None] = lambda: None
 
     def __call__(self, name: str) -> datetime | None:
         self.count[name] += 1
+        self.wake()
         if name == self.slow:
             self.gate.wait(PATIENCE)
         return None if self.again_in is None else datetime.now(UTC) + self.again_in
@@ -96,6 +98,23 @@ def test_a_wake_during_a_pass_is_not_lost(running: Jobs, passes: Passes) -> None
     running.wake()
     passes.gate.set()
     assert eventually(lambda: passes.count["a"] == 2)
+
+
+def test_a_pass_that_is_due_again_at_once_is_never_dropped(running: Jobs, passes: Passes) -> None:
+    passes.wake = running.wake
+    running.start(["a"])
+    assert eventually(lambda: passes.count["a"] >= 50)
+
+
+def test_stop_in_the_middle_of_everything_is_quiet(recwarn: pytest.WarningsRecorder) -> None:
+    for _ in range(20):
+        busy = Passes(timedelta(0))
+        made = Jobs(busy)
+        busy.wake = made.wake
+        made.start(["a", "b", "c"])
+        assert eventually(lambda busy=busy: busy.count["a"] >= 2)  # type: ignore[misc] # a loop's own
+        assert made.stop(PATIENCE)
+    assert not recwarn.list
 
 
 def test_replaced_gateways_are_looked_after_no_more(running: Jobs, passes: Passes) -> None:
