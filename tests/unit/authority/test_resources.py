@@ -115,6 +115,19 @@ def test_challenges_that_make_no_sense_are_left_out() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("sent", "read"),
+    [(["ca.example", 3, "ca.example.net"], ("ca.example", "ca.example.net")), ("ca.example", ())],
+)
+def test_the_issuers_names_of_a_standing_record_are_read(
+    sent: object, read: tuple[str, ...]
+) -> None:
+    challenge = {"type": "dns-persist-01", "url": "https://c/1", "issuer-domain-names": sent}
+    authorization = Authorization.read({**AUTHORIZATION, "challenges": [challenge]}, url=URL)
+
+    assert authorization.challenges[0].issuer_domain_names == read
+
+
 @pytest.mark.parametrize(("wildcard", "name"), [(True, "*.example.com"), (None, "example.com")])
 def test_an_authorization_knows_its_name_as_people_write_it(wildcard: object, name: str) -> None:
     value = {**AUTHORIZATION, "identifier": {"type": "dns", "value": "example.com"}}

@@ -94,6 +94,27 @@ def test_all_names_are_validated_at_once_and_cleaned_up(
     assert told == ["proving control of vpn.example.com, www.example.com by http-01"]
 
 
+def test_a_challenge_without_a_token_carries_what_its_record_is_bound_to(
+    patience: Patience,
+    solver: FakeSolver,
+    target: Target,
+    account: Account,
+    authority: FakeAuthority,
+    order: Order,
+    told: list[str],
+) -> None:
+    authority.offers = {"dns-persist-01": {"token": "", "issuer-domain-names": ["ca.example"]}}
+    persistent = replace(target, challenges=("dns-persist-01",))
+
+    Validation(patience, {"dns-persist-01": solver}, persistent, told.append).run(order)
+
+    (challenge, _) = solver.challenges
+    assert (challenge.token, challenge.key_authorization) == ("", "")
+    assert challenge.account_url == account.url
+    assert challenge.issuer_domain_names == ("ca.example",)
+    assert not challenge.wildcard
+
+
 def test_responses_are_in_place_before_the_authority_is_told(
     validation: Validation,
     solver: FakeSolver,

@@ -1,0 +1,39 @@
+"""What docs/dns.md shows is what gatecert does."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from gatecert.challenge.dns01 import command
+from gatecert.challenge.dns01.persist import standing_record
+from gatecert.config.schema import Configuration
+
+TEXT = (Path(__file__).parents[4] / "docs/dns.md").read_text("utf-8")
+EXAMPLES = re.findall(r"```yaml\n(.*?)```", TEXT, re.DOTALL)
+
+
+@pytest.mark.parametrize("example", EXAMPLES)
+def test_every_example_is_a_good_configuration(example: str) -> None:
+    configuration = Configuration.model_validate(yaml.safe_load(example))
+
+    assert configuration.gateways["boston"].challenge
+
+
+def test_there_is_an_example_for_every_way() -> None:
+    assert len(EXAMPLES) == 5
+
+
+def test_the_environment_of_the_command_is_described_as_in_the_code() -> None:
+    assert set(re.findall(r"GATECERT_[A-Z]+", TEXT)) == set(
+        re.findall(r"GATECERT_[A-Z]+", command.__doc__ or "")
+    )
+
+
+def test_the_standing_record_is_the_one_to_publish() -> None:
+    record = standing_record("vpn.example.com", "ca.example", "https://ca.example/acct/1")
+
+    assert record.zone_line in TEXT
