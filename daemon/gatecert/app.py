@@ -29,6 +29,7 @@ from gatecert.challenge.tidying import Tidying
 from gatecert.config.schema import Configuration
 from gatecert.config.target import targets
 from gatecert.deployment import Deployer
+from gatecert.doctor.obstacles import Obstacles
 from gatecert.errors import ConfigurationError, GatecertError, LockTimeoutError
 from gatecert.model import Outcome, OutcomeKind, Progress, Stage, Target
 from gatecert.pipeline import Occasion, Pipeline
@@ -60,6 +61,8 @@ class House:
     store: Store
     pipeline: Pipeline
     solvers: Mapping[str, Solver]
+    authorities: Mapping[str, Issuer]
+    resolver: Resolver
 
 
 def utc_now() -> datetime:
@@ -75,8 +78,10 @@ def build(
 ) -> House:
     """Build every part for a configuration; touches neither network nor disk."""
     store = FileStore(configuration.state_directory)
-    resolver = configuration.resolver
-    solvers = build_solvers(configuration.challenges, resolver, store, standing, utc_now)
+    resolver = Resolver(configuration.resolver.nameservers, configuration.resolver.timeout)
+    solvers = build_solvers(
+        configuration.challenges, configuration.resolver, store, standing, utc_now
+    )
     order_seconds = ORDER_SECONDS + longest_wait(configuration.challenges)
     authorities = {
         name: Issuer(settings, store, solvers, order_seconds=order_seconds)
@@ -85,17 +90,18 @@ def build(
     pipeline = Pipeline(
         store=store,
         deployer=Deployer(store, progress, utc_now, cancelled),
-        resolver=Resolver(resolver.nameservers, resolver.timeout),
+        resolver=resolver,
         authorities=authorities,
         progress=progress,
         now=utc_now,
-        look_interval=resolver.interval,
+        look_interval=configuration.resolver.interval,
         excluded_regions=configuration.excluded_regions,
         cancelled=cancelled,
         random=random.SystemRandom(),
+        obstacles=Obstacles(authorities, solvers, resolver, cancelled).find,
     )
     every = {target.name: target for target in targets(configuration)}
-    return House(configuration, every, store, pipeline, solvers)
+    return House(configuration, every, store, pipeline, solvers, authorities, resolver)
 
 
 def log_progress(gateway: str, stage: Stage, message: str) -> None:

@@ -23,12 +23,20 @@ from gatecert.errors import (
     GatecertError,
     StorageError,
 )
-from gatecert.model import GatewayState, Mode, Outcome, OutcomeKind
+from gatecert.model import GatewayState, Mode, Obstruction, Outcome, OutcomeKind
 from gatecert.resolve.region import excluded_region
-from gatecert.schedule.due import Situation, certificate_in_use, next_attempt, next_due, watch_due
+from gatecert.schedule.due import (
+    Situation,
+    certificate_in_use,
+    next_attempt,
+    next_due,
+    next_look_at_obstacle,
+    watch_due,
+)
 from gatecert.store.protocol import Store
 
 if TYPE_CHECKING:
+    from gatecert.doctor.finding import Finding
     from gatecert.install.inventory import Held, Inventory
     from gatecert.model import Due, IssuedChain, Target
 
@@ -166,6 +174,23 @@ class Memory:
             ),
         )
         return failed
+
+    def obstructed(self, target: Target, finding: Finding, again: timedelta) -> Outcome:
+        """Remember what stands in the way of an order; no attempt was made, so none is counted."""
+        now = self.now()
+        in_use = certificate_in_use(self.situation(target))
+        not_after = in_use.not_after if in_use is not None else None
+        until = next_look_at_obstacle(again, now=now, not_after=not_after)
+        state = replace(self.state(target), obstruction=Obstruction(finding.code, now, until))
+        self.save(target, state)
+        detail = f"{finding.seen}; {finding.meaning}"
+        return self.outcome(target, OutcomeKind.FAILED, detail, code=finding.code, fix=finding.fix)
+
+    def clear(self, target: Target) -> None:
+        """Nothing stands in the way of an order any more."""
+        state = self.state(target)
+        if state.obstruction is not None:
+            self.save(target, replace(state, obstruction=None))
 
     def is_held_back(self, target: Target) -> bool:
         """Whether nothing should be tried for now, because nothing could be kept."""

@@ -757,6 +757,21 @@ class ChallengeFailure:
 
 
 @dataclass(frozen=True, slots=True)
+class Obstruction:
+    """Something that an order is certain to fail of, so that none was placed.
+
+    Attributes:
+        code: What it is; one of the doctor's.
+        at: When it was seen.
+        until: Not looked at again before this instant.
+    """
+
+    code: str
+    at: datetime
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class GatewayState:
     """What has to be remembered of a gateway between passes; ``state.json``.
 
@@ -768,6 +783,7 @@ class GatewayState:
         next_look: DNS is not asked again before this instant.
         order: The order that is under way.
         renewal: What the authority last suggested.
+        obstruction: What held back the last order; no failed attempt.
         outcome: How the last pass that did something ended.
         expiry_notice: The last warning of an imported certificate's end, so that none comes twice.
         challenge_failures: What has not worked since the last certificate was issued, so that
@@ -782,6 +798,7 @@ class GatewayState:
     next_look: datetime | None = None
     order: PendingOrder | None = None
     renewal: RenewalInfo | None = None
+    obstruction: Obstruction | None = None
     outcome: Outcome | None = None
     expiry_notice: ExpiryNotice | None = None
     challenge_failures: tuple[ChallengeFailure, ...] = ()

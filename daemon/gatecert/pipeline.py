@@ -3,7 +3,7 @@
 This module alone knows the order of the stages. Each path reads like the sentence above:
 
 - ``_bootstrap``: nothing usable is there → a self-signed certificate, in place at once.
-- ``_enrol``: due → the names point here → ordered → installed → proven.
+- ``_enrol``: due → the names point here → nothing is in the way → ordered → installed → proven.
 - ``import_certificate``: handed in → checked → installed → proven.
 - ``_put_right``: proven once, and now something else is served → reloaded → proven again.
 - ``_deploy``: installed → reloaded → proven, or the previous version is put back
@@ -34,6 +34,9 @@ from gatecert.client_authorities import ClientAuthorities
 from gatecert.custom.acceptance import Accepted, accept
 from gatecert.custom.requests import forget_used
 from gatecert.deployment import Deployer
+from gatecert.doctor.codes import BY_RESOLUTION
+from gatecert.doctor.finding import Finding
+from gatecert.doctor.obstacles import nothing_in_the_way
 from gatecert.errors import (
     AuthorityError,
     DeploymentError,
@@ -41,6 +44,7 @@ from gatecert.errors import (
     InterruptedOrderError,
     StorageError,
 )
+from gatecert.install.inventory import Held
 from gatecert.memory import Memory
 from gatecert.model import (
     Action,
@@ -50,8 +54,8 @@ from gatecert.model import (
     Outcome,
     OutcomeKind,
     Progress,
-    ResolutionKind,
     Stage,
+    Target,
 )
 from gatecert.observation import Observer
 from gatecert.resolve.lookup import LooksUp
@@ -67,20 +71,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from gatecert.certificate.upload import Upload
-    from gatecert.install.inventory import Held
-    from gatecert.model import Target, Version
+    from gatecert.model import Version
 
 logger = logging.getLogger(__name__)
-
-
-# Codes and fixes of names for which no order is placed; each is looked up again by itself.
-NOT_HERE = {
-    ResolutionKind.ELSEWHERE: ("name-not-here", "point the name at this gateway"),
-    ResolutionKind.NO_ADDRESS: ("name-no-address", "give the name an A or AAAA record"),
-    ResolutionKind.NO_SUCH_NAME: ("name-unknown", "create the name, or correct the hostname"),
-    ResolutionKind.SERVER_FAILURE: ("resolver-failure", "see to the name's nameservers"),
-    ResolutionKind.TIMEOUT: ("resolver-timeout", "see to the network and resolver.nameservers"),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +98,7 @@ class Pipeline:
     Attributes:
         authorities: By their name in the configuration.
         cancelled: Set when the process has to leave; an order is then left to be resumed.
+        obstacles: Finds what an order is certain to fail of, before it is placed.
         memory: What is known of the gateways.
         client_authorities: Looks after the authorities of users' certificates.
         observer: Looks at names, renewal information and ends.
@@ -120,6 +114,7 @@ class Pipeline:
     excluded_regions: tuple[str, ...] = ("cn",)
     cancelled: threading.Event = field(default_factory=threading.Event)
     random: random.Random = field(default_factory=random.SystemRandom)
+    obstacles: Callable[[Target, str, Held | None], Finding | None] = nothing_in_the_way
     memory: Memory = field(init=False)
     client_authorities: ClientAuthorities = field(init=False)
     observer: Observer = field(init=False)
@@ -255,7 +250,9 @@ class Pipeline:
 
     def _due(self, situation: Situation, occasion: Occasion, done: set[Action]) -> Due:
         if occasion.look_now and Action.ENROL not in done:
-            situation = replace(situation, state=replace(situation.state, next_look=None))
+            situation = replace(
+                situation, state=replace(situation.state, next_look=None, obstruction=None)
+            )
         enrollable = situation.target.mode is Mode.AUTOMATIC and not situation.excluded_region
         if (
             occasion.force
@@ -306,12 +303,16 @@ class Pipeline:
         self.store.check_writable()
         resolution = self.observer.resolve(target)
         if not resolution.points_here:
-            code, fix = NOT_HERE[resolution.kind]
+            code = BY_RESOLUTION[resolution.kind]
             return self.memory.outcome(
-                target, OutcomeKind.WAITING, resolution.detail, code=code, fix=fix
+                target, OutcomeKind.WAITING, resolution.detail, code=code.name, fix=code.fix
             )
+        authority = self._authority(target)
+        obstacle = self._obstacle(target, authority, occasion)
+        if obstacle is not None and obstacle.again is not None:
+            return self.memory.obstructed(target, obstacle, obstacle.again)
         renewing = certificate_in_use(situation) is not None
-        issued = self._order(target, situation, occasion)
+        issued = self._order(target, authority, situation, occasion)
         held = self.memory.keep(target, issued)
         self._enrolled(target)
         for note in issued.notes:
@@ -322,8 +323,19 @@ class Pipeline:
         kind = OutcomeKind.RENEWED if renewing else OutcomeKind.ENROLLED
         return replace(deployed, kind=kind)
 
-    def _order(self, target: Target, situation: Situation, occasion: Occasion) -> IssuedChain:
-        authority = self._authority(target)
+    def _obstacle(self, target: Target, authority: Authority, occasion: Occasion) -> Finding | None:
+        """What an order is certain to fail of; one that is under way is taken up in any case."""
+        if self.memory.state(target).order is not None and not occasion.force:
+            return None
+        held = self.deployer.inventory(target).wanted(self.now())
+        obstacle = self.obstacles(target, authority.name, held)
+        if obstacle is None:
+            self.memory.clear(target)
+        return obstacle
+
+    def _order(
+        self, target: Target, authority: Authority, situation: Situation, occasion: Occasion
+    ) -> IssuedChain:
         self._tell(target, Stage.ORDER, f"ordering from {authority.name}")
         in_use = certificate_in_use(situation)
         journal = self._journal(target)

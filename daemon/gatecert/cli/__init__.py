@@ -12,7 +12,7 @@ from typing import Annotated, cast
 import typer
 
 from gatecert import __version__
-from gatecert.cli import check, client_ca, custom, daemon, enroll, profile, status
+from gatecert.cli import check, client_ca, custom, daemon, doctor, enroll, profile, status
 from gatecert.cli.context import DEFAULT_CONFIGURATION, Options
 from gatecert.errors import (
     ConfigurationError,
@@ -43,6 +43,7 @@ app.command("run")(daemon.run)
 app.command("enroll")(enroll.enroll)
 app.command("status")(status.status)
 app.command("check")(check.check)
+app.command("doctor")(doctor.doctor)
 app.command("csr")(custom.csr)
 app.command("import")(custom.import_certificate)
 app.add_typer(client_ca.app, name="client-ca")

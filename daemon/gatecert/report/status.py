@@ -349,6 +349,6 @@ def _bootstrap_condition(known: Known) -> Condition:
         return Condition.NOT_SERVED
     if outcome is not None and outcome.kind is OutcomeKind.WAITING:
         return Condition.WAITING
-    if known.state.failures:
+    if known.state.failures or known.state.obstruction is not None:
         return Condition.FAILING
     return Condition.BOOTSTRAP

@@ -12,6 +12,7 @@ Rules, in the order in which they are applied:
   authority that errs must not let a certificate lapse.
 - After a failure the next attempt comes 1 min, 10 min, 100 min, then a day later (Let's Encrypt
   integration guide), with jitter, and never later than 1/24 of the life that remains.
+- What an order is certain to fail of is no failure: it is looked at again after a time of its own.
 - A certificate that is installed and not proven to be served is deployed again, without an order.
 - One that is proven is looked for again and again, as often as the operator wants it watched.
 - Instants that were remembered under a clock that has since been set back count for nothing.
@@ -173,6 +174,21 @@ def next_attempt(
     return at if retry_after is None else max(at, retry_after)
 
 
+def next_look_at_obstacle(
+    again: timedelta, *, now: datetime, not_after: datetime | None = None
+) -> datetime:
+    """When to see whether what stands in the way of an order is still there.
+
+    Args:
+        again: How long to wait, unless the certificate in use ends soon.
+        now: When it was seen.
+        not_after: End of the certificate in use, if an authority issued one.
+    """
+    if not_after is not None and not_after > now:
+        again = max(SHORTEST_RETRY, min(again, (not_after - now) / SHARE_OF_REMAINING_LIFE))
+    return now + again
+
+
 def next_deployment(failures: int, *, now: datetime) -> datetime:
     """The earliest instant for another attempt to bring a certificate onto the gateway."""
     return now + DEPLOYMENT_DELAYS[min(failures, len(DEPLOYMENT_DELAYS)) - 1]
@@ -229,6 +245,9 @@ def _no_attempt_before(state: GatewayState, now: datetime) -> datetime:
     instants = [now]
     if state.next_attempt is not None and (state.failed_at or now) <= now:
         instants.append(state.next_attempt)
+    obstruction = state.obstruction
+    if obstruction is not None and obstruction.at <= now:
+        instants.append(obstruction.until)
     look = state.resolution
     if look is not None and look.at <= now and not look.points_here and state.next_look is not None:
         instants.append(state.next_look)

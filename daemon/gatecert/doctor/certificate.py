@@ -1,0 +1,129 @@
+"""Checks of the certificate itself, and of what waits for one. Pure."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from cryptography import x509
+
+from gatecert.certificate import key
+from gatecert.certificate.names import label
+from gatecert.doctor import codes
+from gatecert.errors import GatecertError
+from gatecert.model import Mode
+from gatecert.schedule.due import LATEST_RENEWAL, certificate_in_use
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from gatecert.doctor.facts import Case
+    from gatecert.doctor.finding import Finding
+    from gatecert.model import CertificateSummary, KeyRequest
+
+BOOTSTRAP_PATIENCE = timedelta(minutes=10)
+WARN_BEFORE = timedelta(days=30)
+SHOWN_DIGITS = 16  # of a fingerprint
+
+
+def certificate(case: Case) -> Iterator[Finding]:
+    """What the gateway has, from whom, and for how long."""
+    if case.live is None:
+        yield codes.CERTIFICATE_MISSING.found("live leads to nothing usable", gateway=case.name)
+        return
+    summary = case.live.summary
+    seen = (
+        f"{summary.subject or summary.identifiers[0]}, issued by {summary.issuer}, {_end(summary)}"
+    )
+    code = codes.CERTIFICATE_OK
+    if summary.not_after <= case.now:
+        code = codes.CERTIFICATE_EXPIRED
+    elif not summary.is_bootstrap and summary.not_after - case.now < _warning_time(case, summary):
+        code = codes.CERTIFICATE_ENDS_SOON
+    yield code.found(seen, gateway=case.name)
+    missing = [str(name) for name in case.target.identifiers if name not in summary.identifiers]
+    if missing:
+        seen = f"{', '.join(missing)} not among {', '.join(map(str, summary.identifiers))}"
+        yield codes.CERTIFICATE_NAMES.found(seen, gateway=case.name)
+
+
+def _warning_time(case: Case, summary: CertificateSummary) -> timedelta:
+    """How long before the end there ought to be another."""
+    if case.target.mode is Mode.CUSTOM:
+        return WARN_BEFORE
+    return summary.lifetime * LATEST_RENEWAL
+
+
+def _end(summary: CertificateSummary) -> str:
+    return f"ends {summary.not_after:%Y-%m-%d %H:%M} UTC"
+
+
+def bootstrap(case: Case) -> Iterator[Finding]:
+    """Whether the temporary certificate is still served although its time is over, and why."""
+    live = case.live
+    if live is None or not live.summary.is_bootstrap or case.situation.excluded_region:
+        return
+    if case.target.mode is Mode.CUSTOM:
+        seen = "the bootstrap certificate is in place"
+        yield codes.BOOTSTRAP_UNTIL_IMPORT.found(seen, gateway=case.name)
+        return
+    age = case.now - (live.version.created or live.summary.not_before)
+    minutes = int(age.total_seconds()) // 60
+    if age < BOOTSTRAP_PATIENCE:
+        seen = f"it was made {minutes} minutes ago"
+        yield codes.BOOTSTRAP_YOUNG.found(seen, gateway=case.name)
+        return
+    seen = f"it was made {minutes} minutes ago; {_why(case)}"
+    yield codes.BOOTSTRAP_STILL.found(seen, gateway=case.name)
+
+
+def _why(case: Case) -> str:
+    """Why there is no other certificate, as far as the last pass knew."""
+    if certificate_in_use(case.situation) is not None:
+        return "a certificate was issued, but could not be brought into service"
+    outcome = case.situation.state.outcome
+    if outcome is None:
+        return "no attempt to enrol is known"
+    code = f" [{outcome.code}]" if outcome.code else ""
+    return f"last, at {outcome.at:%Y-%m-%d %H:%M:%S} UTC: {outcome.detail}{code}"
+
+
+def requests(case: Case) -> Iterator[Finding]:
+    """Requests that were made and not answered yet."""
+    for request in case.requests:
+        yield codes.REQUEST_PENDING.found(
+            f"request of {request.created:%Y-%m-%d %H:%M:%S} UTC, key sha256 {_key(request)}",
+            gateway=case.name,
+            fix=f"gatecert import {case.name}, once it is signed",
+        )
+
+
+def _key(request: KeyRequest) -> str:
+    try:
+        csr = x509.load_pem_x509_csr(request.csr)
+    except ValueError:
+        return "unknown"
+    return key.fingerprint(csr.public_key())[:SHOWN_DIGITS]
+
+
+def client_ca(case: Case) -> Iterator[Finding]:
+    """The authorities of the users' certificates."""
+    found = case.client_ca
+    if found is None:
+        if case.target.client_authentication is not None:
+            seen = "client_authentication is configured, and there is no client-ca/bundle.pem"
+            fix = f"gatecert client-ca add {case.name} FILE"
+            yield codes.CLIENT_CA_MISSING.found(seen, gateway=case.name, fix=fix)
+        return
+    if isinstance(found, GatecertError):
+        yield codes.CLIENT_CA_UNREADABLE.found(found.message, gateway=case.name, fix=found.fix)
+        return
+    for authority in found:
+        end = authority.not_valid_after_utc
+        seen = f"{label(authority)} ends {end:%Y-%m-%d %H:%M} UTC"
+        if end <= case.now:
+            yield codes.CLIENT_CA_EXPIRED.found(seen, gateway=case.name)
+        elif end - case.now < WARN_BEFORE:
+            yield codes.CLIENT_CA_ENDS_SOON.found(seen, gateway=case.name)
+        else:
+            yield codes.CLIENT_CA_OK.found(seen, gateway=case.name)

@@ -1,0 +1,138 @@
+"""What a diagnosis is made from: everything that was seen, taken once, before anything is judged.
+
+The checks are pure functions of these values; ``doctor.gather`` is what looks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+from cryptography.x509 import Certificate
+
+from gatecert.authority.survey import Survey
+from gatecert.errors import AuthorityError, GatecertError, ResolutionError, StateError
+from gatecert.install.inventory import Held
+from gatecert.model import KeyRequest, Mode, Resolution, Target
+from gatecert.resolve.caa import CaaPolicy
+from gatecert.schedule.due import Situation
+from gatecert.verify.served import ProbeFailure, ServedChain
+
+
+@dataclass(frozen=True, slots=True)
+class Exposure:
+    """A file or directory that is not as closed as it has to be.
+
+    Attributes:
+        what: What is wrong, after the path in a sentence.
+        fix: A command that puts it right.
+        foreign: Whether only its owner is wrong.
+    """
+
+    path: Path
+    what: str
+    fix: str
+    foreign: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """What is common to all gateways.
+
+    Attributes:
+        configuration: The file.
+        gateways: How many there are in it.
+        daemon: Process id, if one runs on the state directory.
+        storage: Why the state directory cannot be used; None when it can.
+        free: Bytes that are left for the state directory; None if unknown.
+        surveys: What was found of each authority that is used, by its name.
+    """
+
+    now: datetime
+    configuration: Path
+    gateways: int
+    state_directory: Path
+    daemon: int | None = None
+    storage: StateError | None = None
+    free: int | None = None
+    exposures: tuple[Exposure, ...] = ()
+    surveys: Mapping[str, Survey | AuthorityError] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Rehearsal:
+    """How trying to answer one kind of challenge ended.
+
+    Attributes:
+        error: Why it cannot be answered; None when it can, or was not tried.
+        tried: Whether the solver knows how to try.
+        complaints: What is suspicious.
+    """
+
+    kind: str
+    error: GatecertError | None = None
+    tried: bool = True
+    complaints: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Root:
+    """The root at the end of a chain.
+
+    Attributes:
+        certificate: None where it is not known here.
+        name: RFC 4514 text of its subject.
+        fingerprint: SHA-256 of its DER, lower-case hexadecimal; empty where it is not known.
+        trusted: Whether this machine trusts it.
+    """
+
+    name: str
+    certificate: Certificate | None = None
+    fingerprint: str = ""
+    trusted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One gateway, and what was seen of it.
+
+    Attributes:
+        live: The version that ``live`` leads to.
+        requests: Keys that wait for a certificate which somebody else signs.
+        surveys: What was found of its authorities, in their order; empty where it never enrols.
+        resolution: Where its names point; None where nobody has to look.
+        behind_nat: Whether this host has private addresses only.
+        policies: The CAA records of its names; empty where it never enrols.
+        by_name: What listeners showed to a client that sends the hostname.
+        by_address: What they showed to one that sends no name.
+        root: None for a certificate that has none, and where there is no certificate.
+        client_ca: The authorities of users' certificates; an error where they cannot be read, None
+            where there are none.
+    """
+
+    now: datetime
+    target: Target
+    situation: Situation
+    live: Held | None = None
+    requests: tuple[KeyRequest, ...] = ()
+    surveys: tuple[Survey | AuthorityError, ...] = ()
+    resolution: Resolution | ResolutionError | None = None
+    behind_nat: bool = False
+    policies: tuple[CaaPolicy, ...] = ()
+    rehearsals: tuple[Rehearsal, ...] = ()
+    by_name: tuple[ServedChain | ProbeFailure, ...] = ()
+    by_address: tuple[ServedChain | ProbeFailure, ...] = ()
+    root: Root | None = None
+    client_ca: tuple[Certificate, ...] | GatecertError | None = None
+
+    @property
+    def name(self) -> str:
+        """The gateway's name."""
+        return self.target.name
+
+    @property
+    def enrols(self) -> bool:
+        """Whether an authority is ever asked for this gateway."""
+        return self.target.mode is Mode.AUTOMATIC and not self.situation.excluded_region

@@ -1,0 +1,234 @@
+"""Looking at the world, once, before anything is judged.
+
+Nothing here changes anything that lasts: a trial file is written and removed, a challenge response
+of our own is presented and taken away. Gateways are looked at side by side, and every look has a
+deadline, so that a diagnosis ends even where nobody answers.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from cryptography.x509 import Certificate
+
+from gatecert.authority.order_journal import PREFIX
+from gatecert.authority.survey import Survey, Surveyed
+from gatecert.certificate.pem import find_readable, load_roots
+from gatecert.certificate.trust import system_roots
+from gatecert.challenge.solver import Rehearses, Solver
+from gatecert.doctor.exposure import exposures
+from gatecert.doctor.facts import Case, Machine, Rehearsal, Root
+from gatecert.doctor.roots import find_root
+from gatecert.errors import (
+    AuthorityError,
+    CertificateError,
+    ChallengeError,
+    GatecertError,
+    ResolutionError,
+    StateError,
+    StorageError,
+)
+from gatecert.model import IdentifierType, Mode, Resolution, Target
+from gatecert.resolve.addresses import own_addresses
+from gatecert.resolve.caa import LooksUpCaa
+from gatecert.resolve.lookup import LooksUp
+from gatecert.resolve.preflight import preflight
+from gatecert.store.protocol import Store
+from gatecert.verify.verdict import look
+
+if TYPE_CHECKING:
+    from gatecert.install.inventory import Held
+    from gatecert.model import KeyRequest
+    from gatecert.schedule.due import Situation
+
+NO_SERVER_NAME = "127.0.0.1"  # an address is never sent as a server name
+BUNDLE = Path("client-ca") / "bundle.pem"
+
+
+class Resolves(LooksUp, LooksUpCaa, Protocol):
+    """Looks up addresses and CAA records."""
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """The ways to look.
+
+    Attributes:
+        state_directory: Where the store is.
+        authorities: By their name in the configuration.
+        solvers: By challenge type.
+        roots: What this machine trusts.
+    """
+
+    store: Store
+    state_directory: Path
+    authorities: Mapping[str, Surveyed]
+    solvers: Mapping[str, Solver]
+    resolver: Resolves
+    now: Callable[[], datetime]
+    roots: Callable[[], Sequence[Certificate]] = system_roots
+
+
+# --------------------------------------------------------------------- the machine
+
+
+def look_at_machine(
+    around: Surroundings, configuration: Path, gateways: int, targets: Iterable[Target]
+) -> Machine:
+    """What is common to all gateways.
+
+    Args:
+        around: The ways to look.
+        configuration: The file.
+        gateways: How many there are in it.
+        targets: Those whose authorities are asked; none is asked for one that is never enrolled.
+    """
+    used = dict.fromkeys(name for target in targets for name in target.authorities)
+    shared = {target.name for target in targets if target.install.key_group is not None}
+    return Machine(
+        now=around.now(),
+        configuration=configuration.absolute(),
+        gateways=gateways,
+        state_directory=around.state_directory,
+        daemon=around.store.holder(),
+        storage=_storage(around.store),
+        free=_free(around.state_directory),
+        exposures=exposures(configuration.absolute(), around.state_directory, shared),
+        surveys={name: survey(around.authorities[name]) for name in used},
+    )
+
+
+def survey(authority: Surveyed) -> Survey | AuthorityError:
+    """What an authority presents itself as, or why it does not."""
+    try:
+        return authority.survey()
+    except AuthorityError as error:
+        return error
+
+
+def _storage(store: Store) -> StateError | None:
+    try:
+        store.check_writable()
+    except StateError as error:
+        return error
+    return None
+
+
+def _free(directory: Path) -> int | None:
+    try:
+        return shutil.disk_usage(directory).free
+    except OSError:
+        return None
+
+
+# --------------------------------------------------------------------- a gateway
+
+
+def look_at_gateway(
+    around: Surroundings, situation: Situation, live: Held | None, machine: Machine
+) -> Case:
+    """One gateway.
+
+    Args:
+        around: The ways to look.
+        situation: What is known of it.
+        live: The version that ``live`` leads to.
+        machine: What its authorities were found to be.
+    """
+    target = situation.target
+    enrols = target.mode is Mode.AUTOMATIC and not situation.excluded_region
+    listeners = target.install.verify
+    return Case(
+        now=around.now(),
+        target=target,
+        situation=situation,
+        live=live,
+        requests=_requests(around.store, target.name),
+        surveys=tuple(machine.surveys[name] for name in target.authorities) if enrols else (),
+        resolution=_resolution(around, target),
+        behind_nat=bool(target.members) and _is_behind_nat(),
+        policies=around.resolver.look_up_caa(domain_names(target)) if enrols else (),
+        rehearsals=rehearse(around.solvers, target, domain_names(target)) if enrols else (),
+        by_name=look(listeners, target.hostname),
+        by_address=look(listeners, NO_SERVER_NAME),
+        root=_root(live, around.roots) if live is not None else None,
+        client_ca=_client_ca(around.store.gateway_directory(target.name) / BUNDLE),
+    )
+
+
+def domain_names(target: Target) -> tuple[str, ...]:
+    """The names that CAA records can be about: no addresses."""
+    return tuple(each.value for each in target.identifiers if each.type is IdentifierType.DNS)
+
+
+def rehearse(
+    solvers: Mapping[str, Solver], target: Target, names: Sequence[str] = ()
+) -> tuple[Rehearsal, ...]:
+    """Try to answer every kind of challenge that the gateway may use.
+
+    Args:
+        solvers: By challenge type.
+        target: The gateway.
+        names: What to fetch responses by; with none, they are only presented.
+    """
+    fetchable = [name for name in names if not name.startswith("*.")]
+    return tuple(
+        _rehearse(kind, solvers[kind], fetchable) for kind in target.challenges if kind in solvers
+    )
+
+
+def _rehearse(kind: str, solver: Solver, names: Sequence[str]) -> Rehearsal:
+    if not isinstance(solver, Rehearses):
+        return Rehearsal(kind, tried=False)
+    try:
+        return Rehearsal(kind, complaints=solver.rehearse(names))
+    except (ChallengeError, StateError) as error:
+        return Rehearsal(kind, error=error)
+
+
+def _requests(store: Store, gateway: str) -> tuple[KeyRequest, ...]:
+    """Requests that somebody else has to sign; those of orders are none of them."""
+    return tuple(each for each in store.requests(gateway) if not each.id.startswith(PREFIX))
+
+
+def _resolution(around: Surroundings, target: Target) -> Resolution | ResolutionError:
+    try:
+        addresses = own_addresses(target.addresses)
+    except ResolutionError as error:
+        return error
+    return preflight(target, around.resolver, addresses, now=around.now())
+
+
+def _is_behind_nat() -> bool:
+    try:
+        return own_addresses(()).behind_nat
+    except ResolutionError:
+        return False  # what is recommended does not hang on it
+
+
+def _root(live: Held, roots: Callable[[], Sequence[Certificate]]) -> Root | None:
+    if live.summary.is_bootstrap:
+        return None
+    kept = live.version.directory / "root.pem"
+    try:
+        texts = [kept.read_bytes()]
+    except OSError:  # not every authority sends it
+        texts = []
+    chain = find_readable([live.version.certificate, live.version.chain])
+    return find_root(chain, find_readable(texts), roots())
+
+
+def _client_ca(path: Path) -> tuple[Certificate, ...] | GatecertError | None:
+    try:
+        return load_roots(path.read_bytes())
+    except FileNotFoundError:
+        return None
+    except CertificateError as error:
+        return CertificateError(f"{path}: {error.message}", fix=error.fix)
+    except OSError as error:
+        return StorageError(f"{path} cannot be read: {error.strerror}")

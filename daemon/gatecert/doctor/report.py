@@ -1,0 +1,81 @@
+"""A diagnosis for programs: the JSON of ``gatecert doctor --json``, described in docs/doctor.md.
+
+``schema`` changes only when a field is taken away or changes its meaning; new fields, checks and
+codes may come at any time.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from gatecert.doctor.finding import Severity
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from datetime import datetime
+
+    from gatecert.doctor.examination import Result
+    from gatecert.doctor.facts import Case
+
+SCHEMA = 1
+
+
+def count(results: Iterable[Result]) -> Counter[Severity]:
+    """How many findings there are of each severity."""
+    return Counter(result.finding.severity for result in results)
+
+
+def as_json(results: Sequence[Result], cases: Iterable[Case], *, now: datetime) -> str:
+    """A diagnosis as JSON.
+
+    Args:
+        results: The findings, in their order.
+        cases: The gateways, for the roots that their clients have to trust.
+        now: When they were looked at.
+    """
+    found = count(results)
+    document = {
+        "schema": SCHEMA,
+        "time": now.isoformat(timespec="seconds").replace("+00:00", "Z"),
+        "healthy": not found[Severity.FAILURE],
+        "failures": found[Severity.FAILURE],
+        "warnings": found[Severity.WARNING],
+        "findings": [
+            {
+                "check": result.check,
+                "code": result.finding.code,
+                "severity": result.finding.severity,
+                "gateway": result.finding.gateway,
+                "seen": result.finding.seen,
+                "meaning": result.finding.meaning,
+                "fix": result.finding.fix,
+                "holds_enrolment": result.finding.again is not None,
+            }
+            for result in results
+        ],
+        "roots": [
+            {
+                "gateway": case.name,
+                "name": case.root.name,
+                "sha256": case.root.fingerprint,
+                "trusted_here": case.root.trusted,
+            }
+            for case in cases
+            if case.root is not None
+        ],
+    }
+    return json.dumps(document, indent=2, ensure_ascii=False)
+
+
+def roots_pem(cases: Iterable[Case]) -> bytes:
+    """The roots that clients have to trust, PEM, without repetition; empty if none is known."""
+    roots = {
+        case.root.certificate: None
+        for case in cases
+        if case.root is not None and case.root.certificate is not None
+    }
+    return b"".join(root.public_bytes(Encoding.PEM) for root in roots)

@@ -1,0 +1,124 @@
+"""Checks of what clients see, and of how the certificate got there. Pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from gatecert.doctor import codes
+from gatecert.model import Identifier, IdentifierType
+from gatecert.verify.served import ProbeFailure
+from gatecert.verify.verdict import judge
+from gatecert.verify.watch import is_silent
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from gatecert.doctor.facts import Case
+    from gatecert.doctor.finding import Finding
+    from gatecert.model import CertificateSummary
+    from gatecert.verify.served import ServedChain
+
+
+def served(case: Case) -> Iterator[Finding]:
+    """What each listener shows to a client that connects by name."""
+    if not case.target.install.is_provable:
+        seen = "install.verify names no listener"
+        yield codes.NOT_VERIFIED.found(seen, gateway=case.name)
+    if case.live is None:
+        return
+    for answer in case.by_name:
+        yield _judge_served(answer, case.live.summary, case.name)
+
+
+def _judge_served(
+    answer: ServedChain | ProbeFailure, summary: CertificateSummary, gateway: str
+) -> Finding:
+    probe = judge(answer, summary)
+    if probe.matches:
+        code = codes.SERVED_OK
+    elif is_silent(answer):
+        code = codes.LISTENER_SILENT
+    elif probe.fingerprint == summary.fingerprint:
+        code = codes.CHAIN_INCOMPLETE
+    else:
+        code = codes.NOT_SERVED
+    return code.found(probe.detail, gateway=gateway)
+
+
+def by_address(case: Case) -> Iterator[Finding]:
+    """What a client sees that connects by IP address, and so sends no name."""
+    if case.live is None:
+        return
+    named = {answer.endpoint: answer for answer in case.by_name}
+    for answer in case.by_address:
+        by_name = named.get(answer.endpoint)
+        if isinstance(by_name, ProbeFailure) or by_name is None:
+            continue
+        yield _judge_by_address(case, answer, by_name)
+
+
+def _judge_by_address(
+    case: Case, answer: ServedChain | ProbeFailure, by_name: ServedChain
+) -> Finding:
+    endpoint = answer.endpoint
+    if isinstance(answer, ProbeFailure):
+        seen = f"{endpoint} without a server name {answer.detail}"
+        return codes.ADDRESS_SHOWS_OTHER.found(seen, gateway=case.name)
+    if answer.fingerprint != by_name.fingerprint:
+        seen = f"{endpoint} shows the certificate of {answer.subject or 'nobody'} without a name"
+        return codes.ADDRESS_SHOWS_OTHER.found(seen, gateway=case.name)
+    address = Identifier(IdentifierType.IP, endpoint.host)
+    if case.live is not None and address in case.live.summary.identifiers:
+        return codes.ADDRESS_OK.found(f"{endpoint.host} is in the certificate", gateway=case.name)
+    seen = f"{endpoint} shows the same certificate, which does not name {endpoint.host}"
+    fix = f"let clients connect to {case.target.display_name}"
+    return codes.CONNECT_BY_NAME.found(seen, gateway=case.name, fix=fix)
+
+
+def trust(case: Case) -> Iterator[Finding]:
+    """Which root clients have to trust."""
+    root = case.root
+    if root is None:
+        return
+    if root.certificate is None:
+        yield codes.ROOT_UNKNOWN.found(f"the chain ends below {root.name}", gateway=case.name)
+        return
+    code = codes.ROOT_OK if root.trusted else codes.ROOT_NOT_TRUSTED
+    fix = "" if root.trusted else f"gatecert doctor {case.name} --export-root FILE"
+    yield code.found(f"{root.name}, sha256 {root.fingerprint}", gateway=case.name, fix=fix)
+
+
+def deployment(case: Case) -> Iterator[Finding]:
+    """How the last reload ended."""
+    found = case.situation.deployment
+    if not case.target.install.reload:
+        yield codes.RELOAD_MISSING.found("install.reload is empty", gateway=case.name)
+    if found is None:
+        return
+    if found.confirmed is not None:
+        seen = f"version {found.version}, {found.confirmed:%Y-%m-%d %H:%M:%S} UTC"
+        yield codes.DEPLOYMENT_OK.found(seen, gateway=case.name)
+    elif found.error:
+        again = f"; next try {found.next_attempt:%H:%M:%S} UTC" if found.next_attempt else ""
+        seen = f"{found.failures} failed, last: {found.error}{again}"
+        yield codes.DEPLOYMENT_FAILED.found(seen, gateway=case.name)
+    else:
+        yield codes.DEPLOYMENT_PENDING.found(f"version {found.version}", gateway=case.name)
+
+
+def attempts(case: Case) -> Iterator[Finding]:
+    """What has been spent of the authority's patience."""
+    if not case.enrols:
+        return
+    state = case.situation.state
+    if state.order is not None:
+        seen = f"order of {state.order.created:%Y-%m-%d %H:%M:%S} UTC at {state.order.authority}"
+        yield codes.ORDER_PENDING.found(seen, gateway=case.name)
+    if not state.failures:
+        yield codes.ATTEMPTS_OK.found("no failed attempt", gateway=case.name)
+        return
+    again = f"; next {state.next_attempt:%Y-%m-%d %H:%M:%S} UTC" if state.next_attempt else ""
+    last = f", last {state.failed_at:%Y-%m-%d %H:%M:%S} UTC" if state.failed_at else ""
+    plural = "attempt" if state.failures == 1 else "attempts"
+    seen = f"{state.failures} failed {plural}{last}{again}"
+    yield codes.ATTEMPTS_FAILED.found(seen, gateway=case.name)
