@@ -4,8 +4,9 @@ The same path as a certificate's (``exchange``), with one more rule: the file th
 is there from the beginning and for ever, an authority or none (``users.bundle``), because a server
 that is told to demand certificates does not start without it.
 
-A change is written down before anything is touched, so that the next pass ends what a crash left
-half done: it proves the new bundle, or goes back to the one before.
+A change is written down before anything is touched, and what was before is forgotten before its end
+is written down. So the next pass ends what a crash left half done, wherever that was: it proves the
+new bundle, or goes back to the one before.
 """
 
 from __future__ import annotations
@@ -101,16 +102,16 @@ class Admission:
         self.ensure(target)
         files = self.files(target)
         before = files.previous() or files.read()  # of two changes in a row, the first is unproven
-        files.keep_previous(before, now=self.now())
         files.save_deployment(Deployment(bundle.id))
+        files.keep_previous(before, now=self.now())
         if not before.certificates and self._nobody_listens(target):
             files.write(bundle, now=self.now())
             error = NotServedError(
                 "the bundle is in place, but nothing listens that could be asked for it",
                 fix=f"start the server; it reads {files.path}, and is asked again by itself",
             )
-            self._postpone(target, bundle, error)
             files.forget_previous()
+            self._postpone(target, bundle, error)
             return Admitted(error.message, error)
         return self._carry_out(target, bundle, before)
 
@@ -161,6 +162,7 @@ class Admission:
         files = self.files(target)
         directory = self.store.gateway_directory(target.name)
         second = self._exchange.put_back(target, directory, self._piece(target, before))
+        files.forget_previous()
         if second is None:
             files.save_deployment(Deployment(before.id, confirmed=self.now()))
             ending = "rolled back, the authorities before are asked for again"
@@ -169,13 +171,12 @@ class Admission:
             ending = f"rolled back, but that is not proven either: {second}"
         if not before.certificates:
             ending = "rolled back: nobody is admitted with a certificate, as before"
-        files.forget_previous()
         return Admitted(f"{error.message}; {ending}", error, rolled_back=True)
 
     def _confirm(self, target: Target, bundle: Bundle, detail: str) -> Admitted:
         files = self.files(target)
-        files.save_deployment(Deployment(bundle.id, confirmed=self.now()))
         files.forget_previous()
+        files.save_deployment(Deployment(bundle.id, confirmed=self.now()))
         return Admitted(detail)
 
     def _postpone(self, target: Target, bundle: Bundle, error: GatecertError) -> None:

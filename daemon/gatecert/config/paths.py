@@ -98,6 +98,6 @@ Command = Annotated[
 Permissions = Annotated[
     int,
     PlainValidator(permissions),
-    PlainSerializer("{:04o}".format, return_type=str),
+    PlainSerializer(octal, return_type=str),
     written_as("file mode", type=["string", "integer"], pattern="^0?o?[0-7]{3}$"),
 ]

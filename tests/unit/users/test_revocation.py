@@ -1,0 +1,108 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+from tests.unit.certificate.conftest import DAY, NOW, Issued
+from tests.unit.users.conftest import write_crl
+
+from gatecert.errors import CertificateError, StorageError
+from gatecert.users.revocation import RevocationList, Standing, read_lists, standing
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.unit.users.conftest import Office
+
+
+def stands(
+    user: Issued, issuer: Issued, path: Path, *lists: x509.CertificateRevocationList
+) -> Standing:
+    found = [RevocationList(path, each) for each in lists]
+    return standing(user.certificate, issuer.certificate, found, now=NOW)
+
+
+def test_lists_are_read_from_pem_and_der(office: Office, tmp_path: Path) -> None:
+    one, two = office.root("one"), office.root("two")
+    both = write_crl(tmp_path / "both.crl", office.crl(one), office.crl(two))
+    binary = tmp_path / "binary.crl"
+    binary.write_bytes(office.crl(one).public_bytes(Encoding.DER))
+
+    found = read_lists([both, binary])
+
+    assert [each.path for each in found] == [both, both, binary]
+    assert [each.crl.issuer.rfc4514_string() for each in found] == ["CN=one", "CN=two", "CN=one"]
+
+
+def test_a_list_that_is_missing(tmp_path: Path) -> None:
+    with pytest.raises(StorageError, match="nobody can tell who is revoked") as caught:
+        read_lists([tmp_path / "none.crl"])
+    assert "client_authentication.crl_files" in caught.value.fix
+
+
+@pytest.mark.parametrize(
+    "contents",
+    [b"", b"nothing", b"-----BEGIN X509 CRL-----\nMIIB\n-----END X509 CRL-----\n", b"\x30\x03abc"],
+)
+def test_what_is_no_list(tmp_path: Path, contents: bytes) -> None:
+    path = tmp_path / "users.crl"
+    path.write_bytes(contents)
+    with pytest.raises(CertificateError, match="is no revocation list") as caught:
+        read_lists([path])
+    assert "openssl ca -gencrl" in caught.value.fix
+
+
+def test_a_revocation_is_told_with_its_reason(office: Office, tmp_path: Path) -> None:
+    root = office.root()
+    alice = office.user(root)
+    reason = x509.ReasonFlags.key_compromise
+
+    assert (
+        "UTC (keyCompromise), as"
+        in stands(alice, root, tmp_path, office.crl(root, alice, reason=reason)).problem
+    )
+    assert not stands(alice, root, tmp_path, office.crl(root)).problem
+
+
+def test_the_newest_list_counts(office: Office, tmp_path: Path) -> None:
+    root = office.root()
+    alice = office.user(root)
+    old = office.crl(root, alice, made=NOW - 3 * DAY)
+
+    assert not stands(alice, root, tmp_path, old, office.crl(root)).problem
+    assert stands(alice, root, tmp_path, old).problem
+
+
+def test_a_list_that_has_ended_still_counts_and_is_said(office: Office, tmp_path: Path) -> None:
+    root = office.root()
+    alice = office.user(root)
+
+    found = stands(
+        alice, root, tmp_path, office.crl(root, alice, made=NOW - 9 * DAY, end=NOW - DAY)
+    )
+
+    assert found.problem
+    assert "ended on 2026-11-22 08:15:00 UTC" in found.notes[0]
+    assert "nginx refuses every user" in found.notes[0]
+
+
+def test_a_list_that_somebody_else_signed_does_not_count(office: Office, tmp_path: Path) -> None:
+    root = office.root()
+    alice = office.user(root)
+    forged = office.crl(root, alice, signer=office.root("other"))
+
+    found = stands(alice, root, tmp_path, forged)
+
+    assert not found.problem
+    assert "was not signed by the key of 'CN=Users'" in found.notes[0]
+    assert "no revocation list of 'CN=Users'" in found.notes[1]
+
+
+def test_a_list_signed_with_another_kind_of_key(office: Office, tmp_path: Path) -> None:
+    root = office.root()
+    alice = office.user(root)
+    forged = office.crl(root, alice, signer=office.root("rsa", key_kind="2048"))
+
+    assert not stands(alice, root, tmp_path, forged).problem
