@@ -392,6 +392,11 @@ class ResolutionKind(StrEnum):
     SERVER_FAILURE = "server-failure"
     TIMEOUT = "timeout"
 
+    @property
+    def is_here(self) -> bool:
+        """Whether who connects to the name finds this gateway, as far as that can be known."""
+        return self in {ResolutionKind.HERE, ResolutionKind.BEHIND_NAT}
+
 
 @dataclass(frozen=True, slots=True)
 class NameResolution:
@@ -416,8 +421,7 @@ class NameResolution:
     @property
     def points_here(self) -> bool:
         """Whether an order may be placed as far as this name is concerned."""
-        here = {ResolutionKind.HERE, ResolutionKind.BEHIND_NAT}
-        return not self.required or self.kind in here
+        return not self.required or self.kind.is_here
 
 
 @dataclass(frozen=True, slots=True)

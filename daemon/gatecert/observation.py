@@ -18,7 +18,7 @@ from gatecert.memory import Memory
 from gatecert.model import Deployment, Mode, Progress, Resolution, Silence, Stage
 from gatecert.resolve.addresses import own_addresses
 from gatecert.resolve.lookup import LooksUp
-from gatecert.resolve.preflight import describe_change, next_look, preflight
+from gatecert.resolve.preflight import describe_change, has_arrived, next_look, preflight
 from gatecert.schedule.due import watch_due
 from gatecert.schedule.expiry import due_notice, warning
 from gatecert.verify.verdict import look
@@ -63,7 +63,11 @@ class Observer:
             logger.info("names changed gateway=%s %s", target.name, change)
         interval = self.look_interval * (CALM if resolution.points_here else 1)
         look = next_look(resolution, interval, now=self.now())
-        self.memory.save(target, replace(before, resolution=resolution, next_look=look))
+        state = replace(before, resolution=resolution, next_look=look)
+        if before.challenge_failures and has_arrived(before.resolution, resolution):
+            logger.info("a name points here now, tried again at once gateway=%s", target.name)
+            state = replace(state, next_attempt=None)
+        self.memory.save(target, state)
         self.progress(target.name, Stage.RESOLVE, resolution.detail)
         return resolution
 

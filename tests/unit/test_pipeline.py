@@ -502,6 +502,28 @@ def test_a_challenge_that_cannot_be_presented_is_remembered_too(world: World) ->
     assert (failure.name, failure.kind, failure.at) == (HOSTNAME, "http-01", START)
 
 
+def test_a_name_that_comes_to_point_here_is_tried_again_at_once(world: World) -> None:
+    world.target = replace(world.target, challenges=("http-01", "dns-01"))
+    world.names.address = "203.0.113.66"
+    error = ChallengeError("zone refused")
+    error.attempts = (FailedAttempt(HOSTNAME, "dns-01", error.message),)
+    world.authority.trouble = error
+    for _ in range(4):
+        world.attend()
+        world.later(2 * HOUR)
+    assert [choice.kinds for choice in world.authority.choices] == [("dns-01",)]
+    assert world.attend().kind is not OutcomeKind.ENROLLED
+
+    world.names.address = HERE
+    world.authority.trouble = None
+    world.later(HOUR)
+    world.attend()
+
+    assert world.attend().kind is OutcomeKind.ENROLLED
+    (choice,) = world.authority.choices
+    assert choice.kinds == ("http-01", "dns-01")
+
+
 def test_a_rate_limit_is_waited_for(world: World) -> None:
     until = START + 3 * HOUR
     world.authority.trouble = RateLimitedError("rateLimited", "slow down", retry_after=until)

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gatecert.model import ChallengeChoice, ChallengeFailure, IdentifierType, ResolutionKind
+from gatecert.model import ChallengeChoice, ChallengeFailure, IdentifierType
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from gatecert.errors import FailedAttempt
     from gatecert.model import GatewayState, Identifier, Resolution, Target
 
-_HERE = {ResolutionKind.HERE, ResolutionKind.BEHIND_NAT}
 LONGEST_REASON = 160
 
 
@@ -105,4 +104,4 @@ def _past(failure: ChallengeFailure) -> str:
 def _points_here(identifier: Identifier, resolution: Resolution | None) -> bool:
     """Whether a name was last seen to point here; True where it was never looked at."""
     looks = resolution.names if resolution is not None else ()
-    return all(look.kind in _HERE for look in looks if look.name == identifier.value)
+    return all(look.kind.is_here for look in looks if look.name == identifier.value)

@@ -33,8 +33,8 @@ def check(context: typer.Context) -> None:
     typer.echo(f"{given.config}: good, {count}")
     for target in found:
         typer.echo(f"  {target.name}: {_intention(configuration, target)}")
-        for advice in _advice(target):
-            typer.echo(f"    note: {advice}")
+        for note in _advice(configuration, target):
+            typer.echo(f"    note: {note}")
 
 
 def _missing_agreements(configuration: Configuration, found: tuple[Target, ...]) -> Iterator[str]:
@@ -60,7 +60,12 @@ def _intention(configuration: Configuration, target: Target) -> str:
     return f"{target.display_name}, enrolled with {authorities} by {', '.join(target.challenges)}"
 
 
-def _advice(target: Target) -> Iterator[str]:
+def _advice(configuration: Configuration, target: Target) -> Iterator[str]:
+    from gatecert.config.advice import advice  # noqa: PLC0415 - --help is quick without it
+    from gatecert.model import Mode  # noqa: PLC0415
+
+    if target.mode is Mode.AUTOMATIC:
+        yield from advice(target, configuration)
     if target.members and (reason := _pair_advice(target)):
         yield reason
     if not target.install.is_provable:

@@ -98,6 +98,15 @@ def describe_change(before: Resolution | None, after: Resolution) -> str:
     return "; ".join(changes)
 
 
+def has_arrived(before: Resolution | None, after: Resolution) -> bool:
+    """Whether some name points here that did not at the look before."""
+    if before is None:
+        return False
+    return any(
+        name.kind.is_here and not earlier.kind.is_here for earlier, name in _pairs(before, after)
+    )
+
+
 def _is_looked_up(identifier: Identifier) -> bool:
     return identifier.type is IdentifierType.DNS and not identifier.is_wildcard
 

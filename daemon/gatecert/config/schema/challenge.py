@@ -84,7 +84,8 @@ class Http01Settings(Settings):
     )
     webroot: AnyFile | None = Field(
         default=None,
-        description="Directory that a web server serves on port 80; instead of listen.",
+        description="Directory that a web server serves on port 80; instead of listen. It has to "
+        "exist, and no symbolic link is followed below it.",
     )
 
 

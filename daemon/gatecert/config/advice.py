@@ -1,0 +1,73 @@
+"""What is allowed, yet will not work as it stands: `gatecert check` says so, nothing refuses it.
+
+What an authority does cannot be known from a configuration, and who owns a port may change; so
+these are notes.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
+
+from gatecert.config.schema import ChallengeKind
+from gatecert.model import IdentifierType
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from gatecert.config.schema import Configuration
+    from gatecert.model import Endpoint, Target
+
+LETS_ENCRYPT: Final = "letsencrypt.org"
+FOR_ADDRESSES: Final = "shortlived"
+"""The only profile of Let's Encrypt that has addresses in certificates."""
+
+_EVERY_ADDRESS: Final = {"0.0.0.0", "::"}  # noqa: S104 - only compared
+
+
+def advice(target: Target, configuration: Configuration) -> Iterator[str]:
+    """What an operator should know about a gateway that is to be enrolled, one line each."""
+    yield from _addresses(target, configuration)
+    yield from _taken_ports(target, configuration)
+
+
+def _addresses(target: Target, configuration: Configuration) -> Iterator[str]:
+    """Few authorities issue for addresses, and then only in some profiles."""
+    address = next((name for name in target.identifiers if name.type is IdentifierType.IP), None)
+    if address is None:
+        return
+    for name in target.authorities:
+        authority = configuration.authorities[name]
+        host = urlsplit(authority.directory_url).hostname or ""
+        at_lets_encrypt = host == LETS_ENCRYPT or host.endswith(f".{LETS_ENCRYPT}")
+        if at_lets_encrypt and authority.profile != FOR_ADDRESSES:
+            yield (
+                f"Let's Encrypt issues for addresses such as {address} in one profile only; set "
+                f"authorities.{name}.profile: {FOR_ADDRESSES}"
+            )
+
+
+def _taken_ports(target: Target, configuration: Configuration) -> Iterator[str]:
+    """tls-alpn-01 wants the very port that a gateway has."""
+    settings = configuration.challenges.tls_alpn_01
+    if settings is None or ChallengeKind.TLS_ALPN_01 not in target.challenges:
+        return
+    for listener in settings.listen:
+        for server in target.install.verify:
+            if _meet(listener, server):
+                yield (
+                    f"challenges.tls-alpn-01.listen {listener} is where the gateway itself listens "
+                    f"(install.verify {server}); let it hand connections for ALPN acme-tls/1 to "
+                    "another address, and set listen to that: docs/challenges.md"
+                )
+                break
+
+
+def _meet(listener: Endpoint, server: Endpoint) -> bool:
+    """Whether who listens at one address is in the way of who listens at the other."""
+    if listener.port != server.port:
+        return False
+    hosts = {listener.host, server.host}
+    if not hosts & _EVERY_ADDRESS:
+        return len(hosts) == 1
+    return len({":" in host for host in hosts}) == 1

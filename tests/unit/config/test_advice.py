@@ -1,0 +1,72 @@
+from __future__ import annotations
+
+import pytest
+
+from gatecert.config.advice import advice
+from gatecert.config.schema import Configuration
+from gatecert.config.target import targets
+
+LETS_ENCRYPT = "https://acme-v02.api.letsencrypt.org/directory"
+
+
+def notes(
+    gateway: dict[str, object], *, directory_url: str = LETS_ENCRYPT, **more: object
+) -> list[str]:
+    configuration = Configuration.model_validate(
+        {
+            "authorities": {"le": {"name": "le", "directory_url": directory_url, **more}},
+            "challenges": {"tls-alpn-01": {"listen": gateway.pop("listen", ["0.0.0.0:443"])}},
+            "gateways": {"g": {"name": "g", "hostname": "g.example.com", **gateway}},
+        }
+    )
+    (target,) = targets(configuration)
+    return list(advice(target, configuration))
+
+
+def test_addresses_need_a_profile_at_lets_encrypt() -> None:
+    (note,) = notes({"alternative_names": ["2001:db8::7"]})
+    assert note == (
+        "Let's Encrypt issues for addresses such as 2001:db8::7 in one profile only; set "
+        "authorities.le.profile: shortlived"
+    )
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"profile": "shortlived"},
+        {"directory_url": "https://acme.example/directory"},
+        {"directory_url": "https://letsencrypt.org.example/directory"},
+    ],
+)
+def test_nothing_is_said_where_it_will_work(more: dict[str, str]) -> None:
+    assert notes({"alternative_names": ["203.0.113.7"]}, **more) == []
+
+
+def test_nothing_is_said_about_names() -> None:
+    assert notes({"alternative_names": ["vpn.example.com"]}) == []
+
+
+@pytest.mark.parametrize(
+    ("listen", "verify", "said"),
+    [
+        ("0.0.0.0:443", "127.0.0.1:443", True),
+        ("127.0.0.1:443", "127.0.0.1:443", True),
+        ("[::]:443", "[::1]:443", True),
+        ("127.0.0.1:10443", "127.0.0.1:443", False),
+        ("127.0.0.2:443", "127.0.0.1:443", False),
+        ("[::]:443", "127.0.0.1:443", False),
+    ],
+)
+def test_the_gateways_own_port_is_told(listen: str, verify: str, *, said: bool) -> None:
+    gateway: dict[str, object] = {"listen": [listen], "install": {"verify": [verify, verify]}}
+    found = notes(gateway)
+    assert len(found) == said
+    if said:
+        assert "docs/challenges.md" in found[0]
+        assert verify in found[0]
+
+
+def test_a_kind_that_is_not_used_takes_no_port() -> None:
+    gateway: dict[str, object] = {"challenge": "http-01", "install": {"verify": ["127.0.0.1:443"]}}
+    assert notes(gateway) == []
