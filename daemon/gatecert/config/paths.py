@@ -82,6 +82,11 @@ def permissions(value: object) -> int:
     return bits
 
 
+def octal(bits: int) -> str:
+    """Permission bits as they are written."""
+    return f"{bits:04o}"
+
+
 AnyFile = Annotated[Path, PlainValidator(file_path), AsText, written_as("path")]
 SecretFile = Annotated[
     Path,
