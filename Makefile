@@ -5,11 +5,11 @@ PYTHON ?= python3
 export PYTHON
 
 bin := .venv/bin
-sources := daemon tests demo bench pebble/run docs/refresh
+sources := daemon tests demo bench pebble/run docs/refresh docs/gateways/haproxy/haproxy-commit
 harness := PYTHONPATH=tests/integration
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint fix docs bench setup lock clean
+.PHONY: help demo test gateways container lint fix docs bench setup lock clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1|\2/p' Makefile | column -t -s '|'
@@ -19,6 +19,10 @@ demo: setup ## Show the whole story on a real authority, a real gateway and a re
 
 test: setup ## Run every test, with coverage by branch
 	@$(bin)/pytest --cov --cov-report=term
+
+gateways: setup ## Run the snippets of docs/gateways with the real servers
+	@tests/integration/prerequisites gateways
+	@tests/gateways/run
 
 lint: .venv/.complete ## Check style, types and the direction of imports
 	@$(bin)/ruff check $(sources)

@@ -54,16 +54,17 @@ class Gatecert:
 
     Args:
         directory: Takes ``config.yaml``, ``state/`` and the daemon's log.
+        state_directory: Instead of ``state/``.
 
     Attributes:
         configuration: As it will be written by ``write``; change it as needed.
         daemon: The daemon, running or not.
     """
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, *, state_directory: Path | None = None) -> None:
         directory.mkdir(parents=True, exist_ok=True)
         self.configuration_file = directory / "config.yaml"
-        self.state_directory = directory / "state"
+        self.state_directory = state_directory or directory / "state"
         self.configuration: dict[str, Any] = {
             "state_directory": str(self.state_directory),
             "authorities": {},

@@ -62,6 +62,7 @@ class PebbleOptions:
         alternate_roots: Number of further chains that are offered.
         retry_after: Seconds that authorizations and orders ask to wait between polls; 0 asks for
             nothing.
+        common_name: Whether certificates have one, as Let's Encrypt's profile "classic" has it.
         external_accounts: HMAC keys (base64url) by key identifier; not empty makes binding
             compulsory (RFC 8555 section 7.3.4).
     """
@@ -73,6 +74,7 @@ class PebbleOptions:
     chain_length: int = 1
     alternate_roots: int = 0
     retry_after: int = 0
+    common_name: bool = False
     external_accounts: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -249,7 +251,11 @@ class Pebble:
             "externalAccountBindingRequired": bool(self.options.external_accounts),
             "externalAccountMACKeys": dict(self.options.external_accounts),
             "profiles": {
-                name: {"description": f"{seconds} seconds", "validityPeriod": seconds}
+                name: {
+                    "description": f"{seconds} seconds",
+                    "validityPeriod": seconds,
+                    "promoteCommonName": self.options.common_name,
+                }
                 for name, seconds in self.options.profiles.items()
             },
         }

@@ -1,0 +1,189 @@
+"""Where the snippets of docs/gateways run as they stand, and the story that each has to tell."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+import pytest
+import yaml
+
+from harness.challenge_test_server import ChallengeTestServer
+from harness.gatecert import Gatecert
+from harness.handshake import served_certificate
+from harness.neighbour import Neighbour, run
+from harness.pebble import Pebble, PebbleOptions, PebblePorts
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+PROJECT = Path(__file__).resolve().parents[2]
+PAGES = PROJECT / "docs" / "gateways"
+BOSTON = "boston"
+HOSTNAME = "boston-njndubu.dynamic-m.com"
+STATE = Path("/var/lib/gatecert")
+PROGRAMS = Path("/usr/local/lib/gatecert")
+CHANGED = ("/etc", "/var/lib", "/var/log", "/var/www", "/run", "/usr/local")
+INSIDE = "203.0.113.1"  # a host behind the gateway
+
+
+class Tell(Protocol):
+    """Prints a figure."""
+
+    def __call__(self, line: str) -> None: ...
+
+
+@dataclass
+class Story:
+    """bootstrap served → trusted served → renewed, with the snippets of one page.
+
+    Attributes:
+        page: The folder of the page's snippets.
+    """
+
+    gatecert: Gatecert
+    names: ChallengeTestServer
+    pebble: Pebble
+    page: Path
+    servers: ExitStack
+    renewals: list[float] = field(default_factory=list)
+
+    @property
+    def root(self) -> Path:
+        """What users trust."""
+        return self.pebble.root
+
+    def bring(self, name: str, destination: str, *, mode: int = 0o644) -> Path:
+        """Put a file of the page where the page says."""
+        path = Path(destination)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(self.page / name, path)
+        path.chmod(mode)
+        return path
+
+    def bootstrap(self) -> None:
+        """Start gatecert; there is a certificate that nobody trusts."""
+        self.gatecert.start()
+        self.gatecert.wait_bootstrapped(BOSTON)
+
+    def trust(self) -> None:
+        """Let the name point here, and wait until the certificate is trusted and served."""
+        self.names.point(HOSTNAME, "127.0.0.1")
+        self.gatecert.wait_for(
+            lambda: self.gatecert.state(BOSTON) == "trusted",
+            "the gateway to be trusted",
+            seconds=30.0,
+        )
+
+    def renew(self) -> float:
+        """Renew, and tell how many seconds that took; it ends when the new one is proven."""
+        before = self.gatecert.certificate(BOSTON)
+        begin = time.monotonic()
+        result = self.gatecert.run("enroll", "--force", BOSTON)
+        seconds = time.monotonic() - begin
+        assert result.exit_code == 0, result.errors
+        assert self.gatecert.certificate(BOSTON) != before
+        assert self.gatecert.state(BOSTON) == "trusted"
+        return seconds
+
+
+class Open(Protocol):
+    """Opens a page of docs/gateways."""
+
+    def __call__(self, page: str, *, common_name: bool = False) -> Story: ...
+
+
+@pytest.fixture(autouse=True)
+def machine(tmp_path: Path) -> Iterator[None]:
+    """Directories of the system that may be changed at will, and a loopback device."""
+    if "GATECERT_PRIVATE_MACHINE" not in os.environ:
+        pytest.exit("these tests change the machine they run on: use tests/gateways/run", 2)
+    changes = tmp_path / "changes"
+    changes.mkdir()
+    run("mount", "-t", "tmpfs", "changes", str(changes))
+    with ExitStack() as mounted:
+        mounted.callback(run, "umount", "--lazy", str(changes))
+        for directory in CHANGED:
+            layers = changes / directory.strip("/").replace("/", "-")
+            upper, work = layers / "upper", layers / "work"
+            upper.mkdir(parents=True)
+            work.mkdir()
+            options = f"lowerdir={directory},upperdir={upper},workdir={work}"
+            run("mount", "-t", "overlay", "overlay", "-o", options, directory)
+            mounted.callback(run, "umount", "--lazy", directory)
+        run("ip", "link", "set", "lo", "up")
+        yield
+
+
+@pytest.fixture
+def servers(machine: None) -> Iterator[ExitStack]:  # noqa: ARG001 - they run on it
+    """Enter a server here and it is gone when the test is over, however it ends."""
+    with ExitStack() as running:
+        yield running
+
+
+@pytest.fixture
+def open_page(servers: ExitStack, tmp_path: Path) -> Open:
+    def open_page(page: str, *, common_name: bool = False) -> Story:
+        names = servers.enter_context(ChallengeTestServer(tmp_path / "names"))
+        pebble = servers.enter_context(
+            Pebble(
+                tmp_path / "pebble",
+                dns_server=names.address,
+                options=PebbleOptions(common_name=common_name),
+                ports=PebblePorts(http01=80),
+            )
+        )
+        STATE.mkdir(mode=0o711, exist_ok=True)
+        gatecert = Gatecert(Path("/etc/gatecert"), state_directory=STATE).use(pebble, names)
+        snippet = yaml.safe_load((PAGES / page / "gatecert.yaml").read_text("utf-8"))
+        if "challenges" in snippet:
+            gatecert.configuration["challenges"] = snippet["challenges"]
+        for name, keys in snippet["gateways"].items():
+            gatecert.add_gateway(name, **keys)
+        servers.push(gatecert.__exit__)
+        return Story(gatecert, names, pebble, PAGES / page, servers)
+
+    return open_page
+
+
+class Serves(Protocol):
+    """Whether there is TLS at port 443."""
+
+    def __call__(self) -> bool: ...
+
+
+@pytest.fixture
+def serves() -> Serves:
+    def serves() -> bool:
+        try:
+            return bool(served_certificate("127.0.0.1", 443, HOSTNAME))
+        except OSError:
+            return False
+
+    return serves
+
+
+@pytest.fixture
+def neighbour(servers: ExitStack, tmp_path: Path) -> Neighbour:
+    """The host that users come from; behind the gateway there is a network with one host."""
+    run("ip", "address", "add", f"{INSIDE}/32", "dev", "lo")
+    servers.callback(run, "ip", "address", "delete", f"{INSIDE}/32", "dev", "lo")
+    return servers.enter_context(Neighbour(tmp_path / "neighbour"))
+
+
+@pytest.fixture
+def tell(request: pytest.FixtureRequest) -> Tell:
+    """Prints a figure, whether or not output is captured."""
+    capture = request.config.pluginmanager.getplugin("capturemanager")
+
+    def tell(line: str) -> None:
+        with capture.global_and_fixture_disabled():
+            print(f"\n    {line}", end="", flush=True)  # noqa: T201 - figures are to be seen
+
+    return tell
