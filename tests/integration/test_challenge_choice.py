@@ -108,8 +108,8 @@ def test_a_list_is_tried_in_its_order(prepared: Gatecert, pebble: Pebble, hostna
     wait_until(pebble.certificates, "the certificate to be issued")
 
 
-def test_when_nothing_can_be_presented_each_reason_is_told_in_one_line(
-    prepared: Gatecert, pebble: Pebble, hostname: str
+def test_when_nothing_can_be_presented_each_reason_is_told_and_nothing_ordered(
+    prepared: Gatecert, pebble: Pebble
 ) -> None:
     prepared.write()
     with (
@@ -119,8 +119,9 @@ def test_when_nothing_can_be_presented_each_reason_is_told_in_one_line(
         result = prepared.run("enroll")
 
     assert result.exit_code == 1
-    (line,) = [line for line in result.errors.splitlines() if "no challenge" in line]
-    assert f"no challenge can be presented for {hostname}: http-01: 127.0.0.1:" in line
-    assert "tls-alpn-01: 127.0.0.1:" in line
+    (line,) = [line for line in result.errors.splitlines() if "is taken by" in line]
+    assert f"http-01: 127.0.0.1:{pebble.ports.http01} is taken by" in line
+    assert f"tls-alpn-01: 127.0.0.1:{pebble.ports.tls_alpn01} is taken by" in line
     assert "challenges.http-01.listen" in line
+    assert pebble.orders() == 0
     assert not prepared.is_enrolled(BOSTON)

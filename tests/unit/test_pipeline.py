@@ -25,6 +25,7 @@ from cryptography.x509.oid import NameOID
 
 from gatecert.certificate import key
 from gatecert.deployment import Deployer
+from gatecert.doctor import codes
 from gatecert.errors import (
     AuthorityUnreachableError,
     ChallengeError,
@@ -65,6 +66,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from gatecert.authority.enrolment import OrderJournal
+    from gatecert.doctor.finding import Code, Finding
+    from gatecert.install.inventory import Held
     from gatecert.model import CertificateSummary, Outcome, Progress
 
 START = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -615,6 +618,76 @@ def test_somebody_else_at_work_is_not_disturbed(world: World) -> None:
         pytest.raises(LockTimeoutError, match="importing a certificate"),
     ):
         world.attend()
+
+
+# --------------------------------------------------------------------- what is in the way
+
+
+class Obstacle:
+    """Stands in the way as long as it has a code."""
+
+    def __init__(self, code: Code) -> None:
+        self.code: Code | None = code
+        self.asked: list[tuple[str, Held | None]] = []
+
+    def __call__(self, target: Target, authority: str, in_use: Held | None) -> Finding | None:
+        self.asked.append((authority, in_use))
+        return self.code.found("seen", gateway=target.name) if self.code is not None else None
+
+
+def test_what_an_order_is_certain_to_fail_of_holds_it_back_and_costs_no_attempt(
+    world: World,
+) -> None:
+    obstacle = world.pipeline.obstacles = Obstacle(codes.ADDRESS_IN_USE)
+    outcome = world.attend()
+    assert (outcome.kind, outcome.code) == (OutcomeKind.FAILED, "address-in-use")
+    assert outcome.detail.startswith("seen; ")
+    assert outcome.fix == codes.ADDRESS_IN_USE.fix
+    assert outcome.next_at == START + MINUTE
+    state = world.store.state("vpn")
+    assert (state.failures, state.next_attempt, world.authority.orders) == (0, None, 0)
+    assert state.obstruction is not None
+    assert world.serves_bootstrap
+
+    world.pipeline = world.new_pipeline()
+    world.pipeline.obstacles = obstacle
+    assert world.attend().kind is OutcomeKind.IDLE
+    assert len(obstacle.asked) == 1
+    obstacle.code = None
+    world.later(MINUTE)
+    assert world.attend().kind is OutcomeKind.ENROLLED
+    assert world.store.state("vpn").obstruction is None
+    (authority, live) = obstacle.asked[-1]
+    assert (authority, live and live.summary.is_bootstrap) == ("played", True)
+
+
+def test_an_operator_need_not_wait_for_the_next_look_at_it(world: World) -> None:
+    obstacle = world.pipeline.obstacles = Obstacle(codes.CAA_FORBIDS)
+    assert world.attend().next_at == START + DAY
+    obstacle.code = None
+    assert world.attend(look_now=True).kind is OutcomeKind.ENROLLED
+
+
+def test_a_certificate_that_ends_soon_has_it_looked_at_more_often(world: World) -> None:
+    world.attend()
+    world.later(89 * DAY)
+    world.pipeline.obstacles = Obstacle(codes.CAA_FORBIDS)
+    outcome = world.attend()
+    assert outcome.next_at == world.clock() + HOUR
+
+
+def test_a_finding_that_is_no_obstacle_holds_nothing_back(world: World) -> None:
+    world.pipeline.obstacles = Obstacle(codes.CLOCK_OFF)
+    assert world.attend().kind is OutcomeKind.ENROLLED
+
+
+def test_an_order_that_is_under_way_is_taken_up_whatever_is_in_the_way(world: World) -> None:
+    world.authority.trouble = InterruptedOrderError("leaving")
+    world.attend()
+    world.authority.trouble = None
+    world.pipeline.obstacles = Obstacle(codes.ADDRESS_IN_USE)
+    assert world.attend().kind is OutcomeKind.ENROLLED
+    assert world.attend(force=True).code == "address-in-use"
 
 
 # --------------------------------------------------------------------- deployment

@@ -107,6 +107,5 @@ def _enter(name: str, above: int, *, make: bool) -> int:
 def _reason(error: OSError | StorageError) -> str:
     """What the system said; the paths in a StorageError mean nothing outside this process."""
     cause = error if isinstance(error, OSError) else error.__cause__
-    if isinstance(cause, OSError) and cause.strerror:
-        return cause.strerror
-    return str(error)
+    said = cause.strerror if isinstance(cause, OSError) else None
+    return said or str(error)

@@ -95,7 +95,7 @@ def look_at_machine(
         configuration=configuration.absolute(),
         gateways=gateways,
         state_directory=around.state_directory,
-        daemon=around.store.holder(),
+        daemon=_holder(around.store),
         storage=_storage(around.store),
         free=_free(around.state_directory),
         exposures=exposures(configuration.absolute(), around.state_directory, shared),
@@ -109,6 +109,13 @@ def survey(authority: Surveyed) -> Survey | AuthorityError:
         return authority.survey()
     except AuthorityError as error:
         return error
+
+
+def _holder(store: Store) -> int | None:
+    try:
+        return store.holder()
+    except StateError:
+        return None  # what is wrong there is told as the storage's trouble
 
 
 def _storage(store: Store) -> StateError | None:

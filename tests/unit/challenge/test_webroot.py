@@ -146,6 +146,11 @@ def test_a_document_root_that_is_missing_is_not_made(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_where_nothing_was_ever_written_nothing_is_removed(tmp_path: Path) -> None:
+    assert withdraw(tmp_path, "abc")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_what_a_crash_left_half_written_is_swept_away(tmp_path: Path) -> None:
     (tmp_path / DIRECTORY).mkdir(parents=True)
     (tmp_path / DIRECTORY / ".tmp-999999999-0123abcd-1").write_text("half")

@@ -21,6 +21,7 @@ from gatecert.model import (
     IdentifierType,
     InstallPlan,
     Mode,
+    Obstruction,
     Origin,
     Outcome,
     OutcomeKind,
@@ -59,6 +60,7 @@ SILENT = replace(
     CONFIRMED,
     silence=Silence(NOW - DAY, NOW, ("127.0.0.1:443",), "127.0.0.1:443 refuses connections"),
 )
+BLOCKED = Obstruction("caa-forbids", NOW, NOW + DAY)
 WAITING = Outcome("vpn", NOW, OutcomeKind.WAITING, "points elsewhere", code="name-not-here")
 FAILED = Outcome("vpn", NOW, OutcomeKind.FAILED, "refused", code="acme", fix="do this")
 
@@ -89,6 +91,7 @@ def known(live: CertificateSummary | None, **changes: object) -> Known:
         (known(BOOTSTRAP, deployment=Deployment("000003-y", error="no")), Condition.NOT_SERVED),
         (known(BOOTSTRAP, state=GatewayState(outcome=WAITING)), Condition.WAITING),
         (known(BOOTSTRAP, state=GatewayState(failures=1, outcome=FAILED)), Condition.FAILING),
+        (known(BOOTSTRAP, state=GatewayState(obstruction=BLOCKED)), Condition.FAILING),
         (known(BOOTSTRAP, excluded_region="cn", explanation="why"), Condition.SKIPPED),
     ],
 )

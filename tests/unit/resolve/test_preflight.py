@@ -18,7 +18,13 @@ from gatecert.model import (
 )
 from gatecert.resolve.addresses import GatewayAddresses
 from gatecert.resolve.lookup import Ending, Lookup
-from gatecert.resolve.preflight import describe_change, needs_addresses, next_look, preflight
+from gatecert.resolve.preflight import (
+    describe_change,
+    has_arrived,
+    needs_addresses,
+    next_look,
+    preflight,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -245,3 +251,22 @@ def test_the_first_look_changes_nothing() -> None:
 def test_the_order_of_answers_is_no_change() -> None:
     before = looked(ResolutionKind.HERE, "203.0.113.7", "203.0.113.8")
     assert describe_change(before, looked(ResolutionKind.HERE, "203.0.113.8", "203.0.113.7")) == ""
+
+
+@pytest.mark.parametrize(
+    ("earlier", "later", "arrived"),
+    [
+        ("198.51.100.9", "203.0.113.7", True),
+        ("203.0.113.7", "203.0.113.7", False),
+        ("203.0.113.7", "198.51.100.9", False),
+        ("198.51.100.9", "198.51.100.9", False),
+    ],
+)
+def test_whether_a_name_has_come_to_point_here(earlier: str, later: str, *, arrived: bool) -> None:
+    gateway = target("boston.example.com")
+    before, after = (
+        preflight(gateway, FakeResolver(boston=[address]), OWN, now=NOW)
+        for address in (earlier, later)
+    )
+    assert has_arrived(before, after) is arrived
+    assert not has_arrived(None, after)

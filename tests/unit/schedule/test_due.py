@@ -21,6 +21,7 @@ from gatecert.model import (
     InstallPlan,
     Mode,
     NameResolution,
+    Obstruction,
     RenewalInfo,
     RenewalPolicy,
     Resolution,
@@ -37,6 +38,7 @@ from gatecert.schedule.due import (
     next_attempt,
     next_deployment,
     next_due,
+    next_look_at_obstacle,
     renewal_instant,
     watch_due,
 )
@@ -326,3 +328,28 @@ def test_nothing_is_watched_that_was_not_proven(unproven: Situation) -> None:
 def test_the_watch_is_no_action_that_others_wait_for() -> None:
     overdue = watched(Deployment("1", confirmed=NOW - DAY))
     assert next_due(overdue, NOW).action is Action.ENROL
+
+
+# --------------------------------------------------------------------------- obstacles
+
+
+def test_what_is_in_the_way_is_looked_at_again_after_a_while() -> None:
+    blocked = GatewayState(obstruction=Obstruction("caa-forbids", NOW - HOUR, NOW + HOUR))
+    due = next_due(situation(BOOTSTRAP, state=blocked), NOW)
+    assert (due.action, due.at) == (Action.ENROL, NOW + HOUR)
+
+
+def test_what_was_in_the_way_under_a_clock_that_was_set_back_counts_for_nothing() -> None:
+    blocked = GatewayState(obstruction=Obstruction("clock-wrong", NOW + DAY, NOW + 2 * DAY))
+    assert next_due(situation(BOOTSTRAP, state=blocked), NOW).at == NOW
+
+
+@pytest.mark.parametrize(
+    ("left", "expected"),
+    [(None, DAY), (-DAY, DAY), (48 * DAY, DAY), (12 * DAY, DAY / 2), (MINUTE / 60, MINUTE / 60)],
+)
+def test_it_is_looked_at_more_often_as_the_end_comes_near(
+    left: timedelta | None, expected: timedelta
+) -> None:
+    not_after = None if left is None else NOW + left
+    assert next_look_at_obstacle(DAY, now=NOW, not_after=not_after) == NOW + expected

@@ -1,0 +1,419 @@
+"""Every code, provoked by one thing that is wrong."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+from tests.unit.doctor.conftest import (
+    BOOTSTRAP,
+    CONFIGURATION,
+    DAY,
+    HERE,
+    HOSTNAME,
+    HOUR,
+    LISTENER,
+    LIVE,
+    MINUTE,
+    NOW,
+    SERVED,
+    STATE,
+    SUMMARY,
+    SURVEY,
+    TARGET,
+    case,
+    certificate,
+    machine,
+    situation,
+)
+
+from gatecert.certificate import key
+from gatecert.certificate.request import build_request
+from gatecert.doctor import codes
+from gatecert.doctor.examination import ORDER, GatewayCheck, MachineCheck, examine
+from gatecert.doctor.facts import Case, Exposure, Machine, Rehearsal, Root
+from gatecert.doctor.finding import Code, Severity
+from gatecert.errors import (
+    AddressInUseError,
+    AuthorityError,
+    AuthorityUnreachableError,
+    CertificateError,
+    ChallengeError,
+    DeadlineExceededError,
+    InsecureURLError,
+    ResolutionError,
+    StorageError,
+    TermsNotAgreedError,
+)
+from gatecert.model import (
+    ClientAuthentication,
+    Deployment,
+    GatewayState,
+    Identifier,
+    IdentifierType,
+    InstallPlan,
+    KeyRequest,
+    KeyType,
+    Member,
+    Mode,
+    Outcome,
+    OutcomeKind,
+    PendingOrder,
+    Resolution,
+    ResolutionKind,
+)
+from gatecert.resolve.caa import CaaPolicy, Property
+from gatecert.verify.served import FailureKind, ProbeFailure
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+CUSTOM = replace(TARGET, mode=Mode.CUSTOM, authorities=())
+PAIR = replace(TARGET, members=(Member("one", "one.example"), Member("two", "two.example")))
+UNPLANNED = replace(TARGET, install=InstallPlan())
+ADDRESSED = replace(
+    SUMMARY, identifiers=(*SUMMARY.identifiers, Identifier(IdentifierType.IP, "127.0.0.1"))
+)
+FAILED = Outcome("vpn", NOW, OutcomeKind.FAILED, "the authority said no", code="acme")
+REQUEST = KeyRequest(
+    "20261123",
+    NOW,
+    b"",
+    build_request(key.generate(KeyType.ECDSA_P256), TARGET.identifiers, common_name=HOSTNAME),
+)
+
+
+def resolved(kind: ResolutionKind, *, required: bool = True) -> Case:
+    name = replace(HERE, kind=kind, detail=f"it ended as {kind}", required=required)
+    return case(resolution=Resolution(NOW, (name,)))
+
+
+def surveyed(ahead: timedelta | None) -> Machine:
+    return machine(surveys={"acme": replace(SURVEY, clock_ahead=ahead)})
+
+
+def unsurveyed(error: AuthorityError) -> Machine:
+    return machine(surveys={"acme": error})
+
+
+def exposed(path: Path, *, foreign: bool = False) -> Machine:
+    return machine(exposures=(Exposure(path, "has mode 0644", "chmod 0600 it", foreign),))
+
+
+def caa(value: str) -> Case:
+    forbidden = CaaPolicy(HOSTNAME, "example.com", (Property(False, "issue", value),))  # noqa: FBT003 - by order
+    return case(policies=(forbidden,))
+
+
+def rehearsed(*rehearsals: Rehearsal) -> Case:
+    return case(rehearsals=rehearsals)
+
+
+def bootstrapped(age: timedelta, **changes: object) -> Case:
+    held = replace(BOOTSTRAP, version=replace(BOOTSTRAP.version, created=NOW - age))
+    return case(live=held, situation=situation(live=held.summary), root=None, **changes)
+
+
+def shown(kind: FailureKind) -> Case:
+    return case(by_name=(ProbeFailure(LISTENER, kind, "does not"),))
+
+
+def stated(**fields: object) -> Case:
+    return case(situation=situation(state=GatewayState(**fields)))  # type: ignore[arg-type] # names of fields
+
+
+PROVOKED: list[tuple[Code, Machine | Case, str]] = [
+    (codes.CONFIGURATION_OK, machine(gateways=2), "2 gateways"),
+    (codes.CONFIGURATION_EXPOSED, exposed(CONFIGURATION), "config.yaml has mode"),
+    (codes.FILES_OK, machine(), str(STATE)),
+    (codes.KEY_EXPOSED, exposed(STATE / "accounts" / "acme" / "key.pem"), "key.pem has mode"),
+    (codes.FILES_FOREIGN, exposed(STATE / "lock", foreign=True), "lock"),
+    (codes.STATE_OK, machine(), "5120 MiB"),
+    (codes.STATE_OK, machine(free=None), "read back"),
+    (codes.STATE_UNWRITABLE, machine(storage=StorageError("disk full", fix="clean")), "disk full"),
+    (codes.DAEMON_OK, machine(), "process 42"),
+    (codes.DAEMON_STOPPED, machine(daemon=None), "nobody"),
+    (codes.AUTHORITY_OK, machine(), "ca.test"),
+    (codes.AUTHORITY_UNREACHABLE, unsurveyed(AuthorityUnreachableError("gone")), "gone"),
+    (codes.AUTHORITY_UNREACHABLE, unsurveyed(DeadlineExceededError("slow")), "slow"),
+    (codes.AUTHORITY_INSECURE, unsurveyed(InsecureURLError("http")), "http"),
+    (codes.AUTHORITY, unsurveyed(AuthorityError("no", fix="ask")), "no"),
+    (codes.CLOCK_OK, surveyed(30 * timedelta(seconds=1)), "within a minute"),
+    (codes.CLOCK_UNKNOWN, surveyed(None), "no Date"),
+    (codes.CLOCK_OFF, surveyed(90 * timedelta(seconds=1)), "90 seconds ahead of"),
+    (codes.CLOCK_OFF, surveyed(-3 * MINUTE), "3 minutes behind"),
+    (codes.CLOCK_OFF, surveyed(5 * HOUR), "5 hours ahead"),
+    (codes.CLOCK_WRONG, surveyed(-6 * MINUTE), "6 minutes behind"),
+    (codes.CLOCK_WRONG, surveyed(400 * DAY), "400 days ahead"),
+    (codes.TERMS_OK, machine(), "https://ca.test/account/1"),
+    (codes.TERMS_OK, machine(surveys={"acme": replace(SURVEY, account_url="")}), "agreed to"),
+    (
+        codes.TERMS_NOT_AGREED,
+        machine(surveys={"acme": replace(SURVEY, refusal=TermsNotAgreedError("no", fix="agree"))}),
+        "no",
+    ),
+    (codes.REGION_OK, case(), "from the hostname"),
+    (codes.REGION_EXCLUDED, case(situation=situation(excluded_region="cn")), "region cn"),
+    (codes.NAMES_OK, case(), "it is here"),
+    (codes.BEHIND_NAT, resolved(ResolutionKind.BEHIND_NAT), "behind-nat"),
+    (codes.NAME_NOT_HERE, resolved(ResolutionKind.ELSEWHERE), "elsewhere"),
+    (codes.NAME_NO_ADDRESS, resolved(ResolutionKind.NO_ADDRESS), "no-address"),
+    (codes.NAME_UNKNOWN, resolved(ResolutionKind.NO_SUCH_NAME), "no-such-name"),
+    (codes.RESOLVER_FAILURE, resolved(ResolutionKind.SERVER_FAILURE), "server-failure"),
+    (codes.RESOLVER_TIMEOUT, resolved(ResolutionKind.TIMEOUT), "timeout"),
+    (codes.RESOLUTION, case(resolution=ResolutionError("no addresses", fix="list")), "no addr"),
+    (codes.NAME_ELSEWHERE, resolved(ResolutionKind.ELSEWHERE, required=False), "elsewhere"),
+    (codes.USE_CUSTOM_MODE, case(target=PAIR, behind_nat=True), "a virtual IP behind NAT"),
+    (codes.CAA_OK, case(), "anybody may"),
+    (codes.CAA_OK, caa("ca.test"), "vpn.example.com: example.com"),
+    (
+        codes.CAA_UNKNOWN,
+        case(policies=(CaaPolicy(HOSTNAME, "example.com", failure="SERVFAIL"),)),
+        "SERVFAIL",
+    ),
+    (codes.CAA_FORBIDS, caa("other.test"), "only other.test"),
+    (codes.CAA_FORBIDS, caa(";"), "nobody"),
+    (codes.CHALLENGE_OK, case(), "http-01"),
+    (codes.CHALLENGE_UNTRIED, rehearsed(Rehearsal("dns-01", tried=False)), "dns-01"),
+    (
+        codes.CHALLENGE_NOT_FETCHED,
+        rehearsed(Rehearsal("http-01", complaints=("not fetched",))),
+        "not fetched",
+    ),
+    (
+        codes.ADDRESS_IN_USE,
+        rehearsed(Rehearsal("http-01", AddressInUseError("taken by nginx", fix="stop it"))),
+        "taken by nginx",
+    ),
+    (codes.CHALLENGE, rehearsed(Rehearsal("http-01", ChallengeError("not allowed"))), "not all"),
+    (
+        codes.STATE_UNWRITABLE,
+        rehearsed(Rehearsal("http-01", StorageError("disk full"))),
+        "disk full",
+    ),
+    (codes.CERTIFICATE_OK, case(), "ends 2027-01-22"),
+    (codes.CERTIFICATE_MISSING, case(live=None), "nothing usable"),
+    (
+        codes.CERTIFICATE_EXPIRED,
+        case(live=replace(LIVE, summary=replace(SUMMARY, not_after=NOW))),
+        "ends 2026-11-23 12:00",
+    ),
+    (
+        codes.CERTIFICATE_ENDS_SOON,
+        case(live=replace(LIVE, summary=replace(SUMMARY, not_after=NOW + DAY))),
+        "ends",
+    ),
+    (
+        codes.CERTIFICATE_ENDS_SOON,
+        case(target=CUSTOM, live=replace(LIVE, summary=replace(SUMMARY, not_after=NOW + 29 * DAY))),
+        "ends",
+    ),
+    (
+        codes.CERTIFICATE_NAMES,
+        case(live=replace(LIVE, summary=replace(SUMMARY, identifiers=()))),
+        "vpn.example.com not among",
+    ),
+    (codes.BOOTSTRAP_YOUNG, bootstrapped(9 * MINUTE), "9 minutes ago"),
+    (codes.BOOTSTRAP_STILL, bootstrapped(11 * MINUTE), "no attempt to enrol is known"),
+    (
+        codes.BOOTSTRAP_STILL,
+        replace(
+            bootstrapped(HOUR),
+            situation=situation(live=BOOTSTRAP.summary, state=GatewayState(outcome=FAILED)),
+        ),
+        "the authority said no [acme]",
+    ),
+    (
+        codes.BOOTSTRAP_STILL,
+        replace(bootstrapped(HOUR), situation=situation(live=BOOTSTRAP.summary, newest=SUMMARY)),
+        "could not be brought into service",
+    ),
+    (codes.BOOTSTRAP_UNTIL_IMPORT, bootstrapped(HOUR, target=CUSTOM), "in place"),
+    (codes.SERVED_OK, case(), "serves the installed one"),
+    (codes.NOT_VERIFIED, case(target=UNPLANNED, by_name=()), "no listener"),
+    (codes.NOT_SERVED, case(by_name=(replace(SERVED, fingerprint="ee"),)), "still serves"),
+    (codes.NOT_SERVED, shown(FailureKind.HANDSHAKE), "does not"),
+    (codes.CHAIN_INCOMPLETE, case(by_name=(replace(SERVED, chain_fingerprints=()),)), "0 of 1"),
+    (codes.LISTENER_SILENT, shown(FailureKind.REFUSED), "does not"),
+    (codes.ADDRESS_OK, case(live=replace(LIVE, summary=ADDRESSED)), "127.0.0.1 is in"),
+    (codes.CONNECT_BY_NAME, case(), "does not name 127.0.0.1"),
+    (
+        codes.ADDRESS_SHOWS_OTHER,
+        case(by_address=(replace(SERVED, fingerprint="ee", subject="CN=default"),)),
+        "CN=default",
+    ),
+    (
+        codes.ADDRESS_SHOWS_OTHER,
+        case(by_address=(ProbeFailure(LISTENER, FailureKind.HANDSHAKE, "refuses"),)),
+        "without a server name refuses",
+    ),
+    (codes.ROOT_OK, case(), "CN=Root, sha256 ff"),
+    (codes.ROOT_NOT_TRUSTED, case(root=Root("CN=R", certificate("R")[0], "ff")), "CN=R"),
+    (codes.ROOT_UNKNOWN, case(root=Root("CN=Far")), "below CN=Far"),
+    (codes.REQUEST_PENDING, case(requests=(REQUEST,)), "request of 2026-11-23 12:00:00 UTC"),
+    (codes.REQUEST_PENDING, case(requests=(replace(REQUEST, csr=b"damaged"),)), "unknown"),
+    (codes.CLIENT_CA_OK, case(client_ca=(certificate("Users")[0],)), "'CN=Users' ends"),
+    (
+        codes.CLIENT_CA_MISSING,
+        case(target=replace(TARGET, client_authentication=ClientAuthentication())),
+        "bundle.pem",
+    ),
+    (codes.CLIENT_CA_UNREADABLE, case(client_ca=CertificateError("damaged")), "damaged"),
+    (codes.CLIENT_CA_EXPIRED, case(client_ca=(certificate("Users", ends=NOW)[0],)), "'CN=Users'"),
+    (
+        codes.CLIENT_CA_ENDS_SOON,
+        case(client_ca=(certificate("Users", ends=NOW + DAY)[0],)),
+        "'CN=Users'",
+    ),
+    (codes.DEPLOYMENT_OK, case(), "version 000002-x"),
+    (codes.DEPLOYMENT_PENDING, case(situation=situation(deployment=Deployment("3"))), "version 3"),
+    (
+        codes.DEPLOYMENT_FAILED,
+        case(situation=situation(deployment=Deployment("3", None, 2, NOW, "reload hung"))),
+        "2 failed, last: reload hung; next try 12:00:00",
+    ),
+    (
+        codes.DEPLOYMENT_FAILED,
+        case(situation=situation(deployment=Deployment("3", failures=1, error="hung"))),
+        "1 failed, last: hung",
+    ),
+    (codes.RELOAD_MISSING, case(target=UNPLANNED), "empty"),
+    (codes.ATTEMPTS_OK, case(), "no failed attempt"),
+    (codes.ATTEMPTS_FAILED, stated(failures=1), "1 failed attempt"),
+    (
+        codes.ATTEMPTS_FAILED,
+        stated(failures=2, failed_at=NOW, next_attempt=NOW + HOUR),
+        "2 failed attempts, last 2026-11-23 12:00:00 UTC; next 2026-11-23 13:00:00",
+    ),
+    (
+        codes.ORDER_PENDING,
+        stated(order=PendingOrder("acme", "", "https://ca.test/1", "r", (), NOW)),
+        "at acme",
+    ),
+]
+
+UNCHECKED = {"configuration"}  # found before there is anything to check; see the command's tests
+
+
+def found(facts: Machine | Case) -> list[tuple[str, str]]:
+    results = examine(facts, ()) if isinstance(facts, Machine) else examine(machine(), (facts,))
+    return [(result.finding.code, result.finding.seen) for result in results]
+
+
+@pytest.mark.parametrize(
+    ("code", "facts", "seen"), PROVOKED, ids=lambda value: getattr(value, "name", "")
+)
+def test_what_is_wrong_has_its_code(code: Code, facts: Machine | Case, seen: str) -> None:
+    assert any(each == code.name and seen in text for each, text in found(facts)), found(facts)
+
+
+def test_every_code_is_provoked() -> None:
+    every = {code.name for check in ORDER for code in check.codes}
+    assert {code.name for code, _, _ in PROVOKED} | UNCHECKED == every
+
+
+def test_a_check_finds_only_what_it_says_it_can() -> None:
+    for _, facts, _ in PROVOKED:
+        whole = facts if isinstance(facts, Machine) else machine()
+        cases = () if isinstance(facts, Machine) else (facts,)
+        allowed = {check.name: {code.name for code in check.codes} for check in ORDER}
+        for result in examine(whole, cases):
+            assert result.finding.code in allowed[result.check]
+
+
+def test_codes_and_checks_are_named_once() -> None:
+    names = [check.name for check in ORDER]
+    assert len(names) == len(set(names))
+    catalogue = [value for value in vars(codes).values() if isinstance(value, Code)]
+    assert len({code.name for code in catalogue}) == len(catalogue)
+    assert {code.name for code in catalogue} == {
+        code.name for check in ORDER for code in check.codes
+    }
+
+
+def test_whatever_is_not_fine_has_a_meaning_and_failures_have_a_fix() -> None:
+    for check in ORDER:
+        for code in check.codes:
+            assert code.meaning
+            assert code.fix or code.severity is not Severity.FAILURE
+            assert code.severity is Severity.FAILURE or code.again is None
+
+
+def test_a_healthy_gateway_has_no_failure_and_no_warning() -> None:
+    severities = {result.finding.severity for result in examine(machine(), (case(),))}
+    assert severities == {Severity.OK, Severity.NOTE}
+
+
+def test_the_machine_comes_first_then_each_gateway_in_the_order_of_the_checks() -> None:
+    other = replace(TARGET, name="other")
+    results = examine(machine(), (case(), case(target=other, situation=situation(target=other))))
+    gateways = list(dict.fromkeys(result.finding.gateway for result in results))
+    assert gateways == ["", "vpn", "other"]
+    order = [check.name for check in ORDER if isinstance(check, MachineCheck)]
+    seen = list(dict.fromkeys(result.check for result in results if not result.finding.gateway))
+    assert seen == order
+    order = [check.name for check in ORDER if isinstance(check, GatewayCheck)]
+    seen = list(dict.fromkeys(each.check for each in results if each.finding.gateway == "other"))
+    assert seen == [name for name in order if name in seen]
+
+
+def test_a_custom_gateway_is_asked_nothing_about_authorities() -> None:
+    names = {code for code, _ in found(case(target=CUSTOM, surveys=(), policies=(), rehearsals=()))}
+    assert not names & {"region-ok", "caa-ok", "challenge-ok", "attempts-ok"}
+
+
+def test_nobody_looks_where_there_is_nothing_to_look_at() -> None:
+    bare = case(
+        target=UNPLANNED,
+        live=None,
+        situation=situation(live=None, deployment=None),
+        resolution=None,
+        surveys=(AuthorityError("no"),),
+        rehearsals=(),
+        by_name=(),
+        root=None,
+    )
+    names = [code for code, _ in found(bare)]
+    assert "certificate-missing" in names
+    assert not {"names-ok", "caa-ok", "challenge-ok", "bootstrap-still", "deployment-ok"} & set(
+        names
+    )
+
+
+def test_one_challenge_that_works_is_enough() -> None:
+    taken = Rehearsal("http-01", AddressInUseError("taken"))
+    names = [code for code, _ in found(rehearsed(taken, Rehearsal("tls-alpn-01")))]
+    assert "address-in-use" not in names
+    assert "challenge-ok" in names
+
+
+def test_who_refuses_by_name_is_not_asked_by_address() -> None:
+    failure = ProbeFailure(LISTENER, FailureKind.REFUSED, "refuses")
+    names = [code for code, _ in found(case(by_name=(failure,), by_address=(failure,)))]
+    assert names.count("listener-silent") == 1
+    assert "address-shows-other" not in names
+
+
+def test_what_to_publish_is_said_where_it_is_known() -> None:
+    (finding,) = [
+        result.finding
+        for result in examine(machine(), (caa("other.test"),))
+        if result.finding.code == "caa-forbids"
+    ]
+    assert 'example.com CAA 0 issue "ca.test"' in finding.fix
+    wild = CaaPolicy(f"*.{HOSTNAME}", "example.com", (Property(False, "issue", "x.test"),))  # noqa: FBT003 - by order
+    (finding,) = [
+        result.finding
+        for result in examine(machine(), (case(policies=(wild,)),))
+        if result.finding.code == "caa-forbids"
+    ]
+    assert "issuewild" in finding.fix
+    nobody = replace(caa(";"), surveys=(replace(SURVEY, identities=()),))
+    (finding,) = [
+        result.finding
+        for result in examine(machine(), (nobody,))
+        if result.finding.code == "caa-forbids"
+    ]
+    assert finding.fix == codes.CAA_FORBIDS.fix

@@ -1,0 +1,117 @@
+"""Which files are too open."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from gatecert.doctor.exposure import exposures
+
+if TYPE_CHECKING:
+    from gatecert.doctor.facts import Exposure
+
+
+@pytest.fixture
+def state(tmp_path: Path) -> Path:
+    state = tmp_path / "state"
+    for directory in ("accounts/acme", "gateways/vpn/versions/1", "gateways/vpn/requests/2"):
+        (state / directory).mkdir(parents=True)
+    for file in (
+        "lock",
+        "accounts/acme/key.pem",
+        "gateways/vpn/versions/1/privkey.pem",
+        "gateways/vpn/versions/1/cert.pem",
+        "gateways/vpn/requests/2/privkey.pem",
+    ):
+        (state / file).touch()
+    for path in (state, *state.rglob("*")):
+        path.chmod(0o700 if path.is_dir() else 0o600)
+    (state / "gateways/vpn/live").symlink_to("versions/1")
+    (state / "gateways/vpn/lost").symlink_to("versions/0")
+    return state
+
+
+@pytest.fixture
+def configuration(tmp_path: Path) -> Path:
+    path = tmp_path / "config.yaml"
+    path.touch(0o644)
+    return path
+
+
+def only(found: tuple[Exposure, ...]) -> Exposure:
+    (exposure,) = found
+    return exposure
+
+
+def test_what_is_closed_is_fine(configuration: Path, state: Path) -> None:
+    assert exposures(configuration, state, ()) == ()
+
+
+def test_what_is_not_there_is_fine(tmp_path: Path) -> None:
+    assert exposures(tmp_path / "none.yaml", tmp_path / "none", ()) == ()
+
+
+def test_a_configuration_that_others_may_change(configuration: Path, state: Path) -> None:
+    configuration.chmod(0o664)
+    exposure = only(exposures(configuration, state, ()))
+    assert (exposure.path, exposure.what) == (configuration, "has mode 0664")
+    assert exposure.fix == f"chmod go-w {configuration}"
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "accounts/acme/key.pem",
+        "gateways/vpn/versions/1/privkey.pem",
+        "gateways/vpn/requests/2/privkey.pem",
+    ],
+)
+@pytest.mark.parametrize("mode", [0o604, 0o640, 0o660])
+def test_a_key_that_others_may_read(configuration: Path, state: Path, key: str, mode: int) -> None:
+    (state / key).chmod(mode)
+    exposure = only(exposures(configuration, state, ()))
+    assert exposure.path == state / key
+    assert exposure.fix == f"chmod 0600 {state / key}"
+    assert not exposure.foreign
+
+
+def test_a_group_may_read_the_keys_that_it_is_given(configuration: Path, state: Path) -> None:
+    key = state / "gateways/vpn/versions/1/privkey.pem"
+    key.chmod(0o640)
+    assert exposures(configuration, state, ["vpn"]) == ()
+    key.chmod(0o660)
+    assert only(exposures(configuration, state, ["vpn"])).fix == f"chmod 0640 {key}"
+    key.chmod(0o640)
+    (state / "gateways/vpn/requests/2/privkey.pem").chmod(0o640)
+    assert only(exposures(configuration, state, ["vpn"])).path.parent.name == "2"
+
+
+@pytest.mark.parametrize("path", [".", "gateways", "lock", "gateways/vpn/versions/1/cert.pem"])
+def test_state_that_others_may_write(configuration: Path, state: Path, path: str) -> None:
+    mode = (state / path).stat().st_mode & 0o777
+    (state / path).chmod(mode | 0o022)
+    assert only(exposures(configuration, state, ())).fix.startswith(f"chmod {mode:04o} ")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may give files away")
+def test_a_file_of_somebody_else(configuration: Path, state: Path) -> None:
+    os.chown(state / "lock", 12345, -1)
+    exposure = only(exposures(configuration, state, ()))
+    assert (exposure.foreign, exposure.what) == (True, "belongs to 12345")
+
+
+def test_a_file_that_goes_meanwhile_is_no_error(
+    configuration: Path, state: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = Path.lstat
+
+    def gone(path: Path) -> os.stat_result:
+        if path.name == "lock":
+            raise FileNotFoundError(path)
+        return real(path)
+
+    monkeypatch.setattr(Path, "lstat", gone)
+    assert exposures(configuration, state, ()) == ()

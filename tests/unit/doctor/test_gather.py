@@ -1,0 +1,306 @@
+"""What is looked at, and that a diagnosis changes nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+import pytest
+from cryptography.hazmat.primitives.serialization import Encoding
+from tests.unit.doctor.conftest import (
+    BOOTSTRAP,
+    HOSTNAME,
+    LIVE,
+    NOW,
+    SURVEY,
+    TARGET,
+    certificate,
+    situation,
+)
+
+from gatecert.authority.order_journal import PREFIX
+from gatecert.certificate import key
+from gatecert.certificate.request import build_request
+from gatecert.doctor import gather
+from gatecert.doctor.facts import Rehearsal
+from gatecert.doctor.gather import (
+    Surroundings,
+    domain_names,
+    look_at_gateway,
+    look_at_machine,
+    rehearse,
+)
+from gatecert.errors import (
+    AddressInUseError,
+    AuthorityUnreachableError,
+    CertificateError,
+    ResolutionError,
+    StorageError,
+)
+from gatecert.model import (
+    Identifier,
+    IdentifierType,
+    InstallPlan,
+    KeyRequest,
+    KeyType,
+    Member,
+    Mode,
+    Resolution,
+)
+from gatecert.resolve.addresses import GatewayAddresses
+from gatecert.resolve.caa import CaaPolicy
+from gatecert.resolve.lookup import Ending, Lookup
+from gatecert.store.files import FileStore
+
+if TYPE_CHECKING:
+    import threading
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from gatecert.authority.survey import Survey
+    from gatecert.challenge.solver import Challenge
+    from gatecert.deadline import Deadline
+
+ROOT = certificate("Root")[0]
+PRIVATE_KEY = key.generate(KeyType.ECDSA_P256)
+CSR = build_request(PRIVATE_KEY, TARGET.identifiers, common_name=HOSTNAME)
+
+
+class Names:
+    def look_up(self, names: Sequence[str]) -> tuple[Lookup, ...]:
+        return tuple(Lookup(name, Ending.ADDRESSES, ("192.0.2.7",)) for name in names)
+
+    def look_up_caa(self, names: Sequence[str]) -> tuple[CaaPolicy, ...]:
+        return tuple(CaaPolicy(name) for name in names)
+
+
+@dataclass
+class Authority:
+    error: Exception | None = None
+    asked: int = 0
+
+    def survey(self, cancelled: threading.Event | None = None) -> Survey:
+        assert cancelled is None
+        self.asked += 1
+        if self.error is not None:
+            raise self.error
+        return SURVEY
+
+
+class MuteSolver:
+    """Cannot rehearse."""
+
+    def present(self, challenge: Challenge) -> None: ...
+
+    def wait(self, challenge: Challenge, deadline: Deadline) -> None: ...
+
+    def seen(self, challenge: Challenge, seconds: float) -> bool:
+        raise AssertionError(challenge, seconds)
+
+    def clean_up(self, challenge: Challenge) -> None: ...
+
+
+@dataclass
+class TrialSolver(MuteSolver):
+    complaints: tuple[str, ...] = ()
+    error: Exception | None = None
+    names: list[tuple[str, ...]] = field(default_factory=list)
+
+    def rehearse(self, names: Sequence[str] = ()) -> tuple[str, ...]:
+        self.names.append(tuple(names))
+        if self.error is not None:
+            raise self.error
+        return self.complaints
+
+
+@pytest.fixture
+def authority() -> Authority:
+    return Authority()
+
+
+@pytest.fixture
+def solver() -> TrialSolver:
+    return TrialSolver()
+
+
+@pytest.fixture
+def around(tmp_path: Path, authority: Authority, solver: TrialSolver) -> Surroundings:
+    return Surroundings(
+        store=FileStore(tmp_path / "state"),
+        state_directory=tmp_path / "state",
+        authorities={"acme": authority},
+        solvers={"http-01": solver, "dns-01": MuteSolver()},
+        resolver=Names(),
+        now=lambda: NOW,
+        roots=lambda: (ROOT,),
+    )
+
+
+@pytest.fixture
+def configuration(tmp_path: Path) -> Path:
+    path = tmp_path / "config.yaml"
+    path.touch(0o600)
+    return path
+
+
+# --------------------------------------------------------------------- the machine
+
+
+def test_the_machine_is_looked_at(
+    around: Surroundings, configuration: Path, authority: Authority
+) -> None:
+    found = look_at_machine(around, configuration, 7, [TARGET, TARGET])
+    assert (found.gateways, found.daemon, found.storage, found.exposures) == (7, None, None, ())
+    assert found.free
+    assert found.surveys == {"acme": SURVEY}
+    assert authority.asked == 1
+    assert list(around.state_directory.iterdir()) == []
+
+
+def test_what_cannot_be_looked_at_is_a_fact_too(
+    around: Surroundings, configuration: Path, authority: Authority, tmp_path: Path
+) -> None:
+    (tmp_path / "state").write_text("no directory")
+    authority.error = AuthorityUnreachableError("gone")
+    around = replace(around, state_directory=tmp_path / "state" / "below")
+    found = look_at_machine(around, configuration, 1, [TARGET])
+    assert isinstance(found.storage, StorageError)
+    assert found.free is None
+    assert found.surveys == {"acme": authority.error}
+
+
+def test_nobody_is_asked_for_gateways_that_never_enrol(
+    around: Surroundings, configuration: Path, authority: Authority
+) -> None:
+    custom = replace(TARGET, mode=Mode.CUSTOM, authorities=())
+    assert look_at_machine(around, configuration, 1, [custom]).surveys == {}
+    assert authority.asked == 0
+
+
+# --------------------------------------------------------------------- a gateway
+
+
+def test_a_gateway_is_looked_at(
+    around: Surroundings, configuration: Path, solver: TrialSolver, tmp_path: Path
+) -> None:
+    machine = look_at_machine(around, configuration, 1, [TARGET])
+    target = replace(TARGET, install=InstallPlan())
+    leaf = certificate("leaf", issuer="Root")[0].public_bytes(Encoding.PEM)
+    live = replace(LIVE, version=replace(LIVE.version, certificate=leaf, directory=tmp_path))
+    found = look_at_gateway(around, situation(target=target), live, machine)
+    assert found.surveys == (SURVEY,)
+    assert isinstance(found.resolution, Resolution)
+    assert found.policies == (CaaPolicy(HOSTNAME),)
+    assert found.rehearsals == (Rehearsal("http-01"),)
+    assert solver.names == [(HOSTNAME,)]
+    assert (found.by_name, found.by_address, found.client_ca) == ((), (), None)
+    assert found.root is not None
+    assert found.root.certificate is None  # a namesake did not sign it
+    assert not found.behind_nat
+
+
+def test_the_root_that_was_kept_is_found(
+    around: Surroundings, configuration: Path, tmp_path: Path
+) -> None:
+    machine = look_at_machine(around, configuration, 1, [TARGET])
+    itself = certificate("Private Root")[0].public_bytes(Encoding.PEM)
+    (tmp_path / "root.pem").write_bytes(itself)
+    live = replace(LIVE, version=replace(LIVE.version, certificate=itself, directory=tmp_path))
+    target = replace(TARGET, install=InstallPlan())
+    found = look_at_gateway(around, situation(target=target), live, machine).root
+    assert found is not None
+    assert (found.name, found.trusted) == ("CN=Private Root", False)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"target": replace(TARGET, mode=Mode.CUSTOM, install=InstallPlan(), authorities=())},
+        {"target": replace(TARGET, install=InstallPlan()), "excluded_region": "cn"},
+    ],
+)
+def test_nothing_of_enrolment_is_tried_for_who_never_enrols(
+    around: Surroundings, configuration: Path, solver: TrialSolver, changes: dict[str, object]
+) -> None:
+    machine = look_at_machine(around, configuration, 1, [])
+    found = look_at_gateway(around, situation(**changes), BOOTSTRAP, machine)
+    assert (found.surveys, found.policies, found.rehearsals, found.root) == ((), (), (), None)
+    assert solver.names == []
+
+
+def test_requests_of_orders_are_not_an_administrators(
+    around: Surroundings, configuration: Path
+) -> None:
+    for identity in ("20261123", f"{PREFIX}1"):
+        around.store.add_request("vpn", KeyRequest(identity, NOW, PRIVATE_KEY, CSR))
+    machine = look_at_machine(around, configuration, 1, [TARGET])
+    target = replace(TARGET, install=InstallPlan())
+    found = look_at_gateway(around, situation(target=target), None, machine)
+    assert [request.id for request in found.requests] == ["20261123"]
+
+
+@pytest.mark.parametrize(
+    ("content", "kind"), [(ROOT.public_bytes(Encoding.PEM), tuple), (b"damaged", CertificateError)]
+)
+def test_the_authorities_of_users(
+    around: Surroundings, configuration: Path, content: bytes, kind: type
+) -> None:
+    bundle = around.store.gateway_directory("vpn") / "client-ca" / "bundle.pem"
+    bundle.parent.mkdir(parents=True)
+    bundle.write_bytes(content)
+    machine = look_at_machine(around, configuration, 1, [TARGET])
+    target = replace(TARGET, install=InstallPlan())
+    assert isinstance(
+        look_at_gateway(around, situation(target=target), None, machine).client_ca, kind
+    )
+
+
+def test_authorities_of_users_that_cannot_be_read(
+    around: Surroundings, configuration: Path
+) -> None:
+    bundle = around.store.gateway_directory("vpn") / "client-ca" / "bundle.pem"
+    bundle.mkdir(parents=True)
+    machine = look_at_machine(around, configuration, 1, [TARGET])
+    target = replace(TARGET, install=InstallPlan())
+    found = look_at_gateway(around, situation(target=target), None, machine)
+    assert isinstance(found.client_ca, StorageError)
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_a_pair_is_asked_whether_it_is_behind_nat(
+    around: Surroundings, configuration: Path, monkeypatch: pytest.MonkeyPatch, *, known: bool
+) -> None:
+    def addresses(configured: Sequence[str]) -> GatewayAddresses:
+        if not known:
+            raise ResolutionError("not told")
+        return GatewayAddresses((), behind_nat=not configured)
+
+    monkeypatch.setattr(gather, "own_addresses", addresses)
+    pair = replace(TARGET, install=InstallPlan(), members=(Member("one", "1.example"),))
+    machine = look_at_machine(around, configuration, 1, [TARGET])
+    found = look_at_gateway(around, situation(target=pair), None, machine)
+    assert found.behind_nat is known
+    assert isinstance(found.resolution, Resolution if known else ResolutionError)
+
+
+# --------------------------------------------------------------------- challenges
+
+
+def test_names_without_addresses() -> None:
+    both = replace(TARGET, identifiers=(*TARGET.identifiers, Identifier(IdentifierType.IP, "::1")))
+    assert domain_names(both) == (HOSTNAME,)
+
+
+def test_every_kind_that_may_be_used_is_tried(solver: TrialSolver) -> None:
+    target = replace(TARGET, challenges=("tls-alpn-01", "dns-01", "http-01"))
+    solvers = {"http-01": solver, "dns-01": MuteSolver()}
+    assert rehearse(solvers, target) == (Rehearsal("dns-01", tried=False), Rehearsal("http-01"))
+    solver.complaints = ("odd",)
+    assert rehearse(solvers, target)[1] == Rehearsal("http-01", complaints=("odd",))
+    solver.error = AddressInUseError("taken")
+    assert rehearse(solvers, target)[1] == Rehearsal("http-01", error=solver.error)
+
+
+def test_wildcards_are_not_fetched(solver: TrialSolver) -> None:
+    rehearse({"http-01": solver}, TARGET, [f"*.{HOSTNAME}", HOSTNAME])
+    assert solver.names == [(HOSTNAME,)]

@@ -1,0 +1,75 @@
+"""The diagnosis for programs, and the page about it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+from cryptography.hazmat.primitives.serialization import Encoding
+from tests.unit.doctor.conftest import NOW, ROOT, case, machine
+
+from gatecert.doctor import reference
+from gatecert.doctor.examination import ORDER, examine
+from gatecert.doctor.facts import Root
+from gatecert.doctor.finding import Severity
+from gatecert.doctor.report import as_json, count, roots_pem
+
+PAGE = Path(__file__).parents[3] / "docs" / "doctor.md"
+
+
+def test_json_is_versioned_and_complete() -> None:
+    cases = (case(), case(root=None))
+    results = examine(machine(daemon=None), cases)
+    document = json.loads(as_json(results, cases, now=NOW))
+    assert (document["schema"], document["time"]) == (1, "2026-11-23T12:00:00Z")
+    assert (document["healthy"], document["failures"], document["warnings"]) == (True, 0, 1)
+    assert len(document["findings"]) == len(results)
+    stopped = next(each for each in document["findings"] if each["code"] == "daemon-stopped")
+    assert stopped["check"] == "daemon"
+    assert stopped["severity"] == "warning"
+    assert stopped["holds_enrolment"] is False
+    assert document["roots"] == [
+        {"gateway": "vpn", "name": "CN=Root", "sha256": "ff", "trusted_here": True}
+    ]
+
+
+def test_every_field_is_described() -> None:
+    cases = (case(),)
+    document = json.loads(as_json(examine(machine(), cases), cases, now=NOW))
+    page = PAGE.read_text("utf-8")
+    for fields in (document, document["findings"][0], document["roots"][0]):
+        assert all(f"`{field}`" in page for field in fields)
+
+
+def test_a_failure_is_not_healthy() -> None:
+    results = examine(machine(), (case(live=None),))
+    assert count(results)[Severity.FAILURE] == 1
+    assert json.loads(as_json(results, (), now=NOW))["healthy"] is False
+
+
+def test_each_root_is_exported_once() -> None:
+    assert roots_pem((case(), case(), case(root=None), case(root=Root("CN=Far")))) == (
+        ROOT.public_bytes(Encoding.PEM)
+    )
+    assert roots_pem(()) == b""
+
+
+def test_the_page_is_current() -> None:
+    assert PAGE.read_text("utf-8") == reference.text(), "run docs/refresh"
+
+
+def test_the_page_lists_every_code() -> None:
+    page = reference.text()
+    assert all(f"| `{code.name}` |" in page for check in ORDER for code in check.codes)
+    assert "| yes, for 1 day |" in page
+    assert "| yes, for 30 seconds |" in page
+
+
+def test_the_page_can_be_made_anew() -> None:
+    made = subprocess.run(
+        [sys.executable, "-m", "gatecert.doctor.reference"], capture_output=True, check=True
+    )
+    assert made.stdout.decode() == reference.text()
+    assert made.stderr == b""
