@@ -10,9 +10,10 @@ from cryptography import x509
 from gatecert.certificate import key
 from gatecert.certificate.names import label
 from gatecert.doctor import codes
-from gatecert.errors import GatecertError
+from gatecert.errors import StateError
 from gatecert.model import Mode
 from gatecert.schedule.due import LATEST_RENEWAL, certificate_in_use
+from gatecert.users.expiry import FIX, THRESHOLDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 BOOTSTRAP_PATIENCE = timedelta(minutes=10)
 WARN_BEFORE = timedelta(days=30)
+AUTHORITY_WARN_BEFORE = timedelta(days=THRESHOLDS[0])
 SHOWN_DIGITS = 16  # of a fingerprint
 
 
@@ -109,21 +111,20 @@ def _key(request: KeyRequest) -> str:
 def client_ca(case: Case) -> Iterator[Finding]:
     """The authorities of the users' certificates."""
     found = case.client_ca
-    if found is None:
-        if case.target.client_authentication is not None:
-            seen = "client_authentication is configured, and there is no client-ca/bundle.pem"
-            fix = f"gatecert client-ca add {case.name} FILE"
-            yield codes.CLIENT_CA_MISSING.found(seen, gateway=case.name, fix=fix)
-        return
-    if isinstance(found, GatecertError):
+    if isinstance(found, StateError):
         yield codes.CLIENT_CA_UNREADABLE.found(found.message, gateway=case.name, fix=found.fix)
         return
+    if not found and case.target.client_authentication is not None:
+        seen = "client_authentication is configured, and there is no authority"
+        fix = f"gatecert client-ca add {case.name} FILE"
+        yield codes.CLIENT_CA_MISSING.found(seen, gateway=case.name, fix=fix)
+    successor = FIX.format(gateway=case.name)
     for authority in found:
         end = authority.not_valid_after_utc
         seen = f"{label(authority)} ends {end:%Y-%m-%d %H:%M} UTC"
         if end <= case.now:
-            yield codes.CLIENT_CA_EXPIRED.found(seen, gateway=case.name)
-        elif end - case.now < WARN_BEFORE:
-            yield codes.CLIENT_CA_ENDS_SOON.found(seen, gateway=case.name)
+            yield codes.CLIENT_CA_EXPIRED.found(seen, gateway=case.name, fix=successor)
+        elif end - case.now <= AUTHORITY_WARN_BEFORE:
+            yield codes.CLIENT_CA_ENDS_SOON.found(seen, gateway=case.name, fix=successor)
         else:
             yield codes.CLIENT_CA_OK.found(seen, gateway=case.name)

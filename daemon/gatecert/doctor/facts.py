@@ -108,8 +108,7 @@ class Case:
         by_name: What listeners showed to a client that sends the hostname.
         by_address: What they showed to one that sends no name.
         root: None for a certificate that has none, and where there is no certificate.
-        client_ca: The authorities of users' certificates; an error where they cannot be read, None
-            where there are none.
+        client_ca: The authorities of users' certificates; an error where they cannot be read.
     """
 
     now: datetime
@@ -125,7 +124,7 @@ class Case:
     by_name: tuple[ServedChain | ProbeFailure, ...] = ()
     by_address: tuple[ServedChain | ProbeFailure, ...] = ()
     root: Root | None = None
-    client_ca: tuple[Certificate, ...] | GatecertError | None = None
+    client_ca: tuple[Certificate, ...] | StateError = ()
 
     @property
     def name(self) -> str:

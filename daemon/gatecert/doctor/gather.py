@@ -18,7 +18,7 @@ from cryptography.x509 import Certificate
 
 from gatecert.authority.order_journal import PREFIX
 from gatecert.authority.survey import Survey, Surveyed
-from gatecert.certificate.pem import find_readable, load_roots
+from gatecert.certificate.pem import find_readable
 from gatecert.certificate.trust import system_roots
 from gatecert.challenge.solver import Rehearses, Solver
 from gatecert.doctor.exposure import exposures
@@ -26,12 +26,9 @@ from gatecert.doctor.facts import Case, Machine, Rehearsal, Root
 from gatecert.doctor.roots import find_root
 from gatecert.errors import (
     AuthorityError,
-    CertificateError,
     ChallengeError,
-    GatecertError,
     ResolutionError,
     StateError,
-    StorageError,
 )
 from gatecert.model import IdentifierType, Mode, Resolution, Target
 from gatecert.resolve.addresses import own_addresses
@@ -39,6 +36,7 @@ from gatecert.resolve.caa import LooksUpCaa
 from gatecert.resolve.lookup import LooksUp
 from gatecert.resolve.preflight import preflight
 from gatecert.store.protocol import Store
+from gatecert.users.files import BundleFiles
 from gatecert.verify.verdict import look
 
 if TYPE_CHECKING:
@@ -47,7 +45,6 @@ if TYPE_CHECKING:
     from gatecert.schedule.due import Situation
 
 NO_SERVER_NAME = "127.0.0.1"  # an address is never sent as a server name
-BUNDLE = Path("client-ca") / "bundle.pem"
 
 
 class Resolves(LooksUp, LooksUpCaa, Protocol):
@@ -164,7 +161,7 @@ def look_at_gateway(
         by_name=look(listeners, target.hostname),
         by_address=look(listeners, NO_SERVER_NAME),
         root=_root(live, around.roots) if live is not None else None,
-        client_ca=_client_ca(around.store.gateway_directory(target.name) / BUNDLE),
+        client_ca=_client_ca(around.store.gateway_directory(target.name)),
     )
 
 
@@ -230,12 +227,8 @@ def _root(live: Held, roots: Callable[[], Sequence[Certificate]]) -> Root | None
     return find_root(chain, find_readable(texts), roots())
 
 
-def _client_ca(path: Path) -> tuple[Certificate, ...] | GatecertError | None:
+def _client_ca(directory: Path) -> tuple[Certificate, ...] | StateError:
     try:
-        return load_roots(path.read_bytes())
-    except FileNotFoundError:
-        return None
-    except CertificateError as error:
-        return CertificateError(f"{path}: {error.message}", fix=error.fix)
-    except OSError as error:
-        return StorageError(f"{path} cannot be read: {error.strerror}")
+        return BundleFiles(directory).read().certificates
+    except StateError as error:
+        return error

@@ -39,7 +39,6 @@ from gatecert.errors import (
     AddressInUseError,
     AuthorityError,
     AuthorityUnreachableError,
-    CertificateError,
     ChallengeError,
     DeadlineExceededError,
     InsecureURLError,
@@ -258,9 +257,9 @@ PROVOKED: list[tuple[Code, Machine | Case, str]] = [
     (
         codes.CLIENT_CA_MISSING,
         case(target=replace(TARGET, client_authentication=ClientAuthentication())),
-        "bundle.pem",
+        "no authority",
     ),
-    (codes.CLIENT_CA_UNREADABLE, case(client_ca=CertificateError("damaged")), "damaged"),
+    (codes.CLIENT_CA_UNREADABLE, case(client_ca=StorageError("damaged")), "damaged"),
     (codes.CLIENT_CA_EXPIRED, case(client_ca=(certificate("Users", ends=NOW)[0],)), "'CN=Users'"),
     (
         codes.CLIENT_CA_ENDS_SOON,

@@ -33,7 +33,6 @@ from gatecert.doctor.gather import (
 from gatecert.errors import (
     AddressInUseError,
     AuthorityUnreachableError,
-    CertificateError,
     ResolutionError,
     StorageError,
 )
@@ -193,7 +192,7 @@ def test_a_gateway_is_looked_at(
     assert found.policies == (CaaPolicy(HOSTNAME),)
     assert found.rehearsals == (Rehearsal("http-01"),)
     assert solver.names == [(HOSTNAME,)]
-    assert (found.by_name, found.by_address, found.client_ca) == ((), (), None)
+    assert (found.by_name, found.by_address, found.client_ca) == ((), (), ())
     assert found.root is not None
     assert found.root.certificate is None  # a namesake did not sign it
     assert not found.behind_nat
@@ -240,7 +239,7 @@ def test_requests_of_orders_are_not_an_administrators(
 
 
 @pytest.mark.parametrize(
-    ("content", "kind"), [(ROOT.public_bytes(Encoding.PEM), tuple), (b"damaged", CertificateError)]
+    ("content", "kind"), [(ROOT.public_bytes(Encoding.PEM), tuple), (b"damaged", StorageError)]
 )
 def test_the_authorities_of_users(
     around: Surroundings, configuration: Path, content: bytes, kind: type

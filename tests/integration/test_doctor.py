@@ -1,0 +1,565 @@
+"""``gatecert doctor`` at real servers: each thing that can go wrong is made to, and found."""
+
+from __future__ import annotations
+
+import http.server
+import json
+import os
+import shutil
+import socket
+import ssl
+import subprocess
+import sys
+import threading
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from typing import TYPE_CHECKING, Any
+
+import requests
+
+from harness.certificates import write_self_signed
+from harness.gatecert import PLAIN, CommandResult
+from harness.nginx import Nginx
+from harness.openconnect import authenticate
+from harness.pebble import PebbleOptions
+from harness.ports import free_port
+from harness.process import program
+from harness.waiting import wait_until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from contextlib import ExitStack
+    from pathlib import Path
+
+    import pytest
+
+    from conftest import StartPebble
+    from harness.challenge_test_server import ChallengeTestServer
+    from harness.gatecert import Gatecert
+    from harness.ocserv import Ocserv
+    from harness.pebble import Pebble
+
+BOSTON = "boston"
+MINUTE = timedelta(minutes=1)
+
+Findings = dict[str, dict[str, Any]]
+
+
+def diagnose(gatecert: Gatecert, *names: str) -> Findings:
+    """Everything that is said, by its code; exit code and summary fit what was found."""
+    result = gatecert.run("doctor", *names, "--json")
+    document = result.json()
+    failed = [each for each in document["findings"] if each["severity"] == "failure"]
+    assert document["schema"] == 1
+    assert (document["failures"], document["healthy"]) == (len(failed), not failed)
+    assert result.exit_code == (1 if failed else 0), result.errors
+    return {each["code"]: each for each in document["findings"]}
+
+
+def failures(found: Findings) -> set[str]:
+    return {code for code, each in found.items() if each["severity"] == "failure"}
+
+
+def assert_same_code(gatecert: Gatecert, pebble: Pebble, code: str) -> str:
+    """``enroll`` says what the doctor says, and neither orders nor counts an attempt."""
+    finding = diagnose(gatecert)[code]
+    assert finding["severity"] == "failure"
+    assert finding["holds_enrolment"]
+    result = gatecert.run("enroll")
+    assert result.exit_code == 1
+    assert finding["seen"].split(" (pid")[0] in result.errors
+    status = gatecert.status(BOSTON)
+    assert (status["last_error"]["code"], status["failures"]) == (code, 0)
+    assert status["state"] == "failing"
+    assert pebble.orders() == 0
+    return str(finding["seen"])
+
+
+# --------------------------------------------------------------------- what is well
+
+
+def test_a_gateway_that_is_well_and_the_root_to_push(
+    gatecert: Gatecert,
+    pebble: Pebble,
+    names: ChallengeTestServer,
+    gateway: Ocserv,
+    hostname: str,
+    tmp_path: Path,
+) -> None:
+    names.point(hostname, "127.0.0.1")
+    gatecert.use(pebble, names).add_gateway(
+        BOSTON,
+        hostname,
+        install={"reload": gateway.reload_command, "verify": [gateway.address]},
+    )
+    gatecert.write().run("enroll")  # proven later: the server needs files to start
+    gateway.start()
+    gatecert.start()
+    gatecert.wait_for(lambda: gatecert.state(BOSTON) == "trusted", "trust", seconds=30)
+
+    exported = tmp_path / "root.pem"
+    told = gatecert.run("doctor", BOSTON, "--export-root", str(exported))
+    found = diagnose(gatecert)
+
+    assert told.exit_code == 0, told.output
+    assert "0 failures, 1 warning\n" in told.output
+    assert "\x1b" not in told.output
+    assert failures(found) == set()
+    assert {
+        "daemon-ok",
+        "authority-ok",
+        "clock-ok",
+        "terms-ok",
+        "region-ok",
+        "names-ok",
+        "caa-ok",
+        "challenge-ok",
+        "certificate-ok",
+        "served-ok",
+        "connect-by-name",
+        "root-not-trusted",
+        "deployment-ok",
+        "attempts-ok",
+    } <= found.keys()
+    assert exported.read_bytes() == pebble.root.read_bytes()
+    assert authenticate(gateway, hostname, exported).trusted
+    assert pebble.orders() == 1
+
+
+# --------------------------------------------------------------------- the machine
+
+
+def test_a_configuration_that_cannot_be_used(gatecert: Gatecert) -> None:
+    gatecert.configuration["gatways"] = {}
+    result = gatecert.write().run("doctor", "--json")
+    assert result.exit_code == 2
+    finding = next(each for each in result.json()["findings"] if "gatways" in each["seen"])
+    assert finding["code"] == "configuration"
+    told = gatecert.run("doctor")
+    assert told.exit_code == 2
+    assert "did you mean" in told.output or "gateways" in told.output
+    assert gatecert.run("doctor", "nobody", "--json").exit_code == 2
+
+
+def test_files_that_are_open_to_others(
+    gatecert: Gatecert, pebble: Pebble, names: ChallengeTestServer, hostname: str
+) -> None:
+    names.point(hostname, "127.0.0.1")
+    gatecert.use(pebble, names).add_gateway(BOSTON, hostname).write()
+    assert gatecert.run("enroll").exit_code == 0
+    assert {"files-ok", "daemon-stopped", "not-verified", "reload-missing"} <= diagnose(
+        gatecert
+    ).keys()
+    (gatecert.live(BOSTON) / "privkey.pem").chmod(0o644)
+    gatecert.configuration_file.chmod(0o664)
+    if os.geteuid() == 0:
+        os.chown(gatecert.live(BOSTON) / "cert.pem", 12345, -1)
+
+    found = diagnose(gatecert)
+
+    assert failures(found) == {"key-exposed", "configuration-exposed"}
+    assert "chmod 0600" in found["key-exposed"]["fix"]
+    assert ("files-foreign" in found) == (os.geteuid() == 0)
+
+
+def test_a_disk_that_is_full(
+    gatecert: Gatecert, pebble: Pebble, names: ChallengeTestServer, hostname: str
+) -> None:
+    names.point(hostname, "127.0.0.1")
+    gatecert.use(pebble, names).add_gateway(BOSTON, hostname).write()
+    gatecert.state_directory.mkdir(mode=0o700)
+
+    def limited(*arguments: str) -> CommandResult:
+        command = [sys.executable, "-m", "gatecert", "-c", str(gatecert.configuration_file)]
+        finished = subprocess.run(
+            [program("prlimit"), "--fsize=8192", *command, *arguments],
+            env={**os.environ, **PLAIN},
+            stdin=subprocess.DEVNULL,
+            text=True,
+            check=False,
+            capture_output=True,
+            timeout=60,
+        )
+        return CommandResult(finished.returncode, finished.stdout, finished.stderr)
+
+    diagnosis = limited("doctor", "--json")
+    enrolment = limited("enroll")
+
+    found = {each["code"] for each in diagnosis.json()["findings"]}
+    assert diagnosis.exit_code == 1
+    assert "state-unwritable" in found
+    assert enrolment.exit_code == 1
+    assert gatecert.status(BOSTON)["last_error"]["code"] == "state-unwritable"
+    assert pebble.orders() == 0
+
+
+def test_an_authority_that_is_gone(
+    gatecert: Gatecert, pebble: Pebble, names: ChallengeTestServer, hostname: str
+) -> None:
+    names.point(hostname, "127.0.0.1")
+    gatecert.use(pebble, names).add_gateway(BOSTON, hostname).write()
+    pebble.stop()
+    assert gatecert.run("enroll").exit_code == 1
+
+    found = diagnose(gatecert)
+
+    assert {"authority-unreachable", "attempts-failed"} <= found.keys()
+    assert gatecert.status(BOSTON)["last_error"]["code"] == "authority-unreachable"
+
+
+@contextmanager
+def shifted(pebble: Pebble, shift: timedelta) -> Iterator[str]:
+    """Pebble's directory at another address, where the clock shows another time."""
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def date_time_string(self, timestamp: float | None = None) -> str:
+            assert timestamp is None
+            return format_datetime(datetime.now(UTC) + shift, usegmt=True)
+
+        def do_GET(self) -> None:
+            body = requests.get(
+                pebble.directory_url, verify=str(pebble.https_certificate), timeout=5
+            ).content
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *arguments: object) -> None: ...  # noqa: A002 - as there
+
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    certificate = pebble.https_certificate
+    context.load_cert_chain(certificate, certificate.with_name("privkey.pem"))
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield f"https://127.0.0.1:{server.server_port}/dir"
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+def test_a_clock_that_is_wrong(
+    gatecert: Gatecert, pebble: Pebble, names: ChallengeTestServer, hostname: str
+) -> None:
+    names.point(hostname, "127.0.0.1")
+    gatecert.use(pebble, names).add_gateway(BOSTON, hostname)
+    authority = gatecert.configuration["authorities"]["pebble"]
+    with shifted(pebble, -5 * MINUTE) as authority["directory_url"]:
+        found = diagnose(gatecert.write())
+        assert "5 minutes ahead" in found["clock-off"]["seen"]
+    with shifted(pebble, 121 * MINUTE) as authority["directory_url"]:
+        assert "2 hours behind" in assert_same_code(gatecert.write(), pebble, "clock-wrong")
+
+
+def test_terms_that_are_not_agreed_to(
+    gatecert: Gatecert, pebble: Pebble, names: ChallengeTestServer, hostname: str
+) -> None:
+    names.point(hostname, "127.0.0.1")
+    gatecert.use(pebble, names, terms_of_service_agreed=False)
+    gatecert.add_gateway(BOSTON, hostname).write()
+    assert_same_code(gatecert, pebble, "terms-not-agreed")
+    assert not [request for request in pebble.requests() if request.startswith("POST")]
+
+
+# --------------------------------------------------------------------- names
+
+
+def test_names_that_do_not_lead_here(
+    gatecert: Gatecert, pebble: Pebble, names: ChallengeTestServer, hostname: str
+) -> None:
+    gatecert.use(pebble, names).add_gateway(BOSTON, hostname).write()
+    assert {"name-no-address", "certificate-missing"} <= failures(diagnose(gatecert))
+    names.fail(hostname)
+    assert "resolver-failure" in failures(diagnose(gatecert))
+    names.stop_failing(hostname)
+    names.point(hostname, "127.0.0.9", "127.0.0.1")
+    found = diagnose(gatecert)
+    assert "127.0.0.9" in found["name-not-here"]["seen"]
+    result = gatecert.run("enroll")
+    assert result.exit_code == 1
+    assert gatecert.status(BOSTON)["last_error"]["code"] == "name-not-here"
+    gatecert.configuration["resolver"]["nameservers"] = [f"127.0.0.1:{free_port()}"]
+    gatecert.configuration["resolver"]["timeout"] = "1s"
+    unanswered = failures(diagnose(gatecert.write()))
+    assert unanswered & {"resolver-timeout", "resolver-failure"}
+    assert pebble.orders() == 0
+
+
+def test_caa_records_that_forbid_the_authority(
+    gatecert: Gatecert, pebble: Pebble, names: ChallengeTestServer, hostname: str
+) -> None:
+    domain = hostname.partition(".")[2]
+    names.point(hostname, "127.0.0.1")
+    names.restrict(domain, "other.example")
+    gatecert.use(pebble, names).add_gateway(BOSTON, hostname).write()
+    seen = assert_same_code(gatecert, pebble, "caa-forbids")
+    assert domain in seen
+    assert "other.example" in seen
+    next_at = datetime.fromisoformat(gatecert.status(BOSTON)["next_at"])
+    assert next_at - datetime.now(UTC) > timedelta(hours=23)
+
+    gatecert.start()
+    gatecert.wait_logged("ready")
+    gatecert.look_again()
+    gatecert.wait_logged("let only other.example issue")
+    assert pebble.orders() == 0
+    names.restrict(hostname, "pebble.letsencrypt.org")
+    gatecert.look_again()
+    gatecert.wait_enrolled(BOSTON)
+    assert "caa-ok" in diagnose(gatecert)
+    names.fail(domain)
+    names.lift_restriction(hostname)
+    assert "caa-unknown" in diagnose(gatecert)
+
+
+def test_regions_pairs_and_gateways_that_bring_their_own(
+    gatecert: Gatecert, pebble: Pebble, names: ChallengeTestServer, hostname: str
+) -> None:
+    gatecert.use(pebble, names)
+    gatecert.add_gateway("peking", "vpn.example.cn")
+    gatecert.add_gateway("hq", "vpn.company.com", mode="custom", client_authentication={})
+    members = {
+        "one": {"common_name": "one.dynamic-m.com"},
+        "two": {"common_name": "two.dynamic-m.com"},
+    }
+    gatecert.add_gateway("pair", hostname, members=members)
+    gatecert.write()
+    assert gatecert.run("enroll", "hq").exit_code == 0
+    assert gatecert.run("csr", "hq").exit_code == 0
+    before = len(pebble.requests())
+
+    peking, own = diagnose(gatecert, "peking"), diagnose(gatecert, "hq")
+
+    assert "mode: custom" in peking["region-excluded"]["seen"]
+    assert not {"authority-ok", "caa-ok", "challenge-ok"} & (peking.keys() | own.keys())
+    assert len(pebble.requests()) == before
+    assert {
+        "request-pending",
+        "bootstrap-until-import",
+        "client-ca-missing",
+        "name-elsewhere",
+    } <= own.keys()
+    assert "gatecert csr pair" in diagnose(gatecert, "pair")["use-custom-mode"]["seen"]
+
+
+def test_authorities_of_users(gatecert: Gatecert, names: ChallengeTestServer) -> None:
+    gatecert.configuration["resolver"] = {"nameservers": [names.address]}
+    gatecert.add_gateway("hq", "vpn.company.com", mode="custom", client_authentication={}).write()
+    bundle = gatecert.state_directory / "gateways" / "hq" / "client-ca" / "bundle.pem"
+    bundle.parent.mkdir(parents=True, mode=0o700)
+
+    def with_bundle(days: int) -> Findings:
+        write_self_signed(bundle, bundle.with_suffix(".key"), ["users.example"], days=days)
+        return diagnose(gatecert)
+
+    assert "users.example" in with_bundle(400)["client-ca-ok"]["seen"]
+    assert "client-ca-ends-soon" in with_bundle(10)
+    assert "client-ca-expired" in failures(with_bundle(0))
+    bundle.write_text("damaged")
+    assert "client-ca-unreadable" in failures(diagnose(gatecert))
+
+
+# --------------------------------------------------------------------- challenges
+
+
+def test_a_port_that_somebody_else_holds(
+    gatecert: Gatecert, pebble: Pebble, names: ChallengeTestServer, hostname: str
+) -> None:
+    names.point(hostname, "127.0.0.1")
+    gatecert.use(pebble, names).add_gateway(BOSTON, hostname).write()
+    with socket.create_server(("127.0.0.1", pebble.ports.http01)):
+        seen = assert_same_code(gatecert, pebble, "address-in-use")
+        assert f"pid {os.getpid()}" in seen
+        gatecert.start()
+        gatecert.wait_logged("ready")
+        gatecert.look_again()
+        gatecert.wait_logged("is taken by")
+    gatecert.look_again()
+    gatecert.wait_enrolled(BOSTON)
+    assert pebble.orders() == 1
+
+
+def test_a_challenge_that_cannot_be_answered(
+    gatecert: Gatecert, pebble: Pebble, names: ChallengeTestServer, hostname: str
+) -> None:
+    names.point(hostname, "127.0.0.1")
+    gatecert.use(pebble, names).add_gateway(BOSTON, hostname)
+    gatecert.configuration["challenges"]["http-01"] = {"listen": ["192.0.2.1:80"]}
+    assert "192.0.2.1:80" in assert_same_code(gatecert.write(), pebble, "challenge")
+
+
+# --------------------------------------------------------------------- certificates
+
+
+def test_a_bootstrap_certificate_that_stays(
+    gatecert: Gatecert, pebble: Pebble, names: ChallengeTestServer, hostname: str
+) -> None:
+    gatecert.use(pebble, names).add_gateway(BOSTON, hostname).write()
+    assert gatecert.run("enroll").exit_code == 1
+    assert "bootstrap-young" in diagnose(gatecert)
+    about = gatecert.live(BOSTON).resolve() / "meta.json"
+    record = json.loads(about.read_text())
+    record["created"] = (datetime.now(UTC) - 11 * MINUTE).isoformat()
+    about.write_text(json.dumps(record))
+
+    found = diagnose(gatecert)
+
+    assert "bootstrap-still" in failures(found)
+    assert "[name-no-address]" in found["bootstrap-still"]["seen"]
+
+
+def test_a_certificate_that_ends_or_lacks_a_name(
+    gatecert: Gatecert, start_pebble: StartPebble, names: ChallengeTestServer, hostname: str
+) -> None:
+    pebble = start_pebble(PebbleOptions(profiles={"default": 8}))
+    names.point(hostname, "127.0.0.1")
+    gatecert.use(pebble, names).add_gateway(BOSTON, hostname).write()
+    assert gatecert.run("enroll").exit_code == 0
+    gatecert.configuration["gateways"][BOSTON]["alternative_names"] = [f"www.{hostname}"]
+    assert f"www.{hostname}" in diagnose(gatecert.write())["certificate-names"]["seen"]
+    certificate = gatecert.certificate(BOSTON)
+    assert certificate is not None
+    end = certificate.not_valid_after_utc
+    wait_until(lambda: datetime.now(UTC) > end, "the certificate to end", seconds=15)
+    assert "certificate-expired" in failures(diagnose(gatecert))
+
+
+def test_an_order_that_is_under_way(
+    gatecert: Gatecert, start_pebble: StartPebble, names: ChallengeTestServer, hostname: str
+) -> None:
+    pebble = start_pebble(PebbleOptions(retry_after=3))
+    names.point(hostname, "127.0.0.1")
+    gatecert.use(pebble, names).add_gateway(BOSTON, hostname).start()
+    wait_until(pebble.certificates, "a certificate to be issued", seconds=20, interval=0.002)
+    gatecert.daemon.kill()
+    found = diagnose(gatecert)
+    assert "pebble" in found["order-pending"]["seen"]
+    assert "request-pending" not in found
+
+
+# --------------------------------------------------------------------- what is served
+
+
+def test_what_clients_see(
+    gatecert: Gatecert,
+    pebble: Pebble,
+    names: ChallengeTestServer,
+    servers: ExitStack,
+    hostname: str,
+    tmp_path: Path,
+) -> None:
+    names.point(hostname, "127.0.0.1")
+    fullchain, private_key = tmp_path / "server.pem", tmp_path / "server.key"
+    write_self_signed(fullchain, private_key, ["other.example"])
+    nginx = servers.enter_context(
+        Nginx(tmp_path / "nginx", fullchain=fullchain, private_key=private_key)
+    )
+    gatecert.use(pebble, names).add_gateway(BOSTON, hostname)
+    gatecert.write()
+    assert gatecert.run("enroll").exit_code == 0
+    install = {"reload": ["/bin/false"], "verify": [nginx.address]}
+    gatecert.configuration["gateways"][BOSTON]["install"] = install
+
+    found = diagnose(gatecert.write())
+    assert failures(found) == {"not-served"}
+    assert "other.example" in found["not-served"]["seen"]
+
+    def serve(name: str) -> None:
+        shutil.copyfile(gatecert.live(BOSTON) / name, fullchain)
+        shutil.copyfile(gatecert.live(BOSTON) / "privkey.pem", private_key)
+        nginx.process.stop()
+        nginx.start()
+
+    serve("cert.pem")
+    assert "fullchain.pem" in diagnose(gatecert)["chain-incomplete"]["seen"]
+    serve("fullchain.pem")
+    assert "served-ok" in diagnose(gatecert)
+    nginx.process.stop()
+    assert failures(diagnose(gatecert)) == {"listener-silent"}
+    assert gatecert.run("enroll", "--force").exit_code == 1
+    assert {"deployment-failed", "listener-silent"} <= failures(diagnose(gatecert))
+
+
+@contextmanager
+def by_name_only(directory: Path, hostname: str, other: tuple[Path, Path]) -> Iterator[int]:
+    """A server that shows its certificate to who sends its name, and another one to the rest."""
+    default, named = (
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER),
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER),
+    )
+    default.load_cert_chain(*other)
+    named.load_cert_chain(directory / "fullchain.pem", directory / "privkey.pem")
+
+    def choose(channel: ssl.SSLObject, name: str | None, _: ssl.SSLContext) -> None:
+        if name == hostname:
+            channel.context = named
+
+    default.sni_callback = choose
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def serve() -> None:
+        with suppress(OSError):
+            while True:
+                stream, _ = listener.accept()
+                with suppress(OSError), default.wrap_socket(stream, server_side=True) as tls:
+                    tls.recv(1)
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    try:
+        yield listener.getsockname()[1]
+    finally:
+        listener.shutdown(socket.SHUT_RDWR)
+        listener.close()
+        thread.join()
+
+
+def test_what_clients_see_that_connect_by_address(
+    gatecert: Gatecert, pebble: Pebble, names: ChallengeTestServer, hostname: str, tmp_path: Path
+) -> None:
+    names.point(hostname, "127.0.0.1")
+    other = tmp_path / "other.pem", tmp_path / "other.key"
+    write_self_signed(*other, ["default.example"])
+    gatecert.use(pebble, names).add_gateway(BOSTON, hostname).write()
+    assert gatecert.run("enroll").exit_code == 0
+    with by_name_only(gatecert.live(BOSTON), hostname, other) as port:
+        gatecert.configuration["gateways"][BOSTON]["install"] = {"verify": [f"127.0.0.1:{port}"]}
+        found = diagnose(gatecert.write())
+    assert "served-ok" in found
+    assert "default.example" in found["address-shows-other"]["seen"]
+
+
+def test_a_root_that_is_not_known_cannot_be_exported(
+    gatecert: Gatecert, pebble: Pebble, names: ChallengeTestServer, hostname: str, tmp_path: Path
+) -> None:
+    names.point(hostname, "127.0.0.1")
+    gatecert.use(pebble, names)
+    del gatecert.configuration["authorities"]["pebble"]["trusted_roots"]
+    gatecert.add_gateway(BOSTON, hostname).write()
+    assert gatecert.run("enroll").exit_code == 0
+    assert "root-unknown" in diagnose(gatecert)
+    result = gatecert.run("doctor", "--export-root", str(tmp_path / "root.pem"))
+    assert result.exit_code == 1
+    assert "no root is known" in result.errors
+    nowhere = gatecert.run("doctor", "--export-root", str(tmp_path / "none" / "root.pem"))
+    assert nowhere.exit_code == 1
+    assert "No such file" in nowhere.errors
+
+
+def test_a_root_that_this_machine_trusts(
+    gatecert: Gatecert,
+    pebble: Pebble,
+    names: ChallengeTestServer,
+    hostname: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    names.point(hostname, "127.0.0.1")
+    gatecert.use(pebble, names).add_gateway(BOSTON, hostname).write()
+    assert gatecert.run("enroll").exit_code == 0
+    monkeypatch.setenv("SSL_CERT_FILE", str(pebble.root))
+    assert "root-ok" in diagnose(gatecert)
