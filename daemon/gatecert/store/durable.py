@@ -30,7 +30,13 @@ from typing import TYPE_CHECKING
 from gatecert.errors import StorageError
 from gatecert.store.failure import storage_error
 from gatecert.store.identity import UNCHANGED, group_number, user_number
-from gatecert.store.leftover import is_leftover, temporary_beside, trash_beside
+from gatecert.store.leftover import (
+    give_up,
+    is_gone,
+    is_leftover,
+    temporary_beside,
+    trash_beside,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -232,7 +238,7 @@ def write_directory(
 def remove_tree(directory: Path) -> None:
     """Remove a directory for good: its name goes with one rename, its content afterwards.
 
-    A missing directory is no error.
+    A missing directory is no error; content that cannot be removed is left to ``sweep``.
     """
     trash = trash_beside(directory)
     with step("remove", directory):
@@ -240,13 +246,14 @@ def remove_tree(directory: Path) -> None:
             directory.rename(trash)
         except FileNotFoundError:
             return
-    sync_directory(directory.parent)
-    with step("delete", trash):
-        shutil.rmtree(trash)
+    try:
+        sync_directory(directory.parent)
+    finally:
+        _discard(trash)
 
 
 def sweep(directory: Path) -> None:
-    """Remove what crashed processes left in ``directory``; failing at that is logged only."""
+    """Remove what crashed processes and failing disks left; failing at that is logged only."""
     try:
         leftovers = [entry for entry in directory.iterdir() if is_leftover(entry.name)]
     except OSError:
@@ -306,7 +313,7 @@ def admit_group(directory: Path, group: str, *, give: bool) -> None:
 
 
 def _discard(path: Path) -> None:
-    """Remove a temporary file, link or directory; failing at that is logged only."""
+    """Remove a temporary file, link or directory; where that fails, ``sweep`` tries again."""
     try:
         with step("discard", path):
             if path.is_dir() and not path.is_symlink():
@@ -314,7 +321,10 @@ def _discard(path: Path) -> None:
             else:
                 path.unlink(missing_ok=True)
     except StorageError as error:
+        give_up(path)
         logger.warning("a temporary file stays behind: %s", error)
+    else:
+        is_gone(path)
 
 
 def _write_all(descriptor: int, data: bytes, path: Path) -> None:

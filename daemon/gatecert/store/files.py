@@ -19,7 +19,7 @@ from gatecert.model import GatewayState
 from gatecert.store import durable, lock, record
 from gatecert.store.accounts import Accounts
 from gatecert.store.layout import PRIVATE_FILE, Layout
-from gatecert.store.leftover import temporary_beside
+from gatecert.store.leftover import give_up, temporary_beside
 from gatecert.store.records import Records
 from gatecert.store.requests import Requests
 from gatecert.store.tokens import Tokens
@@ -175,10 +175,14 @@ class FileStore:
         self._layout.make(self.directory)
         self._check_room()
         path = temporary_beside(self.directory / "trial")
-        durable.write_file(path, TRIAL, mode=PRIVATE_FILE)
-        with durable.step("read", path):
-            same = path.read_bytes() == TRIAL
-        durable.remove_file(path, sync=False)
+        try:
+            durable.write_file(path, TRIAL, mode=PRIVATE_FILE)
+            with durable.step("read", path):
+                same = path.read_bytes() == TRIAL
+            durable.remove_file(path, sync=False)
+        except StorageError:
+            give_up(path)
+            raise
         if not same:
             raise StorageError(
                 f"what was written to {path} does not read back the same",
@@ -190,9 +194,8 @@ class FileStore:
         """Hold the state directory as its one daemon, and clear what a crash left in it."""
         self._layout.make(self.directory)
         with lock.hold(self._layout.lock, self.directory):
-            durable.sweep(self.directory)
-            self._tokens.sweep()
             self._records.sweep()
+            self._sweep()
             yield
 
     def holder(self) -> int | None:
@@ -206,10 +209,16 @@ class FileStore:
         self._layout.make(directory)
         path = self._layout.gateway_lock(gateway)
         with lock.hold_gateway(path, gateway, purpose, wait=wait):
+            self._sweep()
             durable.sweep(directory)
             durable.sweep(self._layout.versions(gateway))
             durable.sweep(self._layout.requests(gateway))
             yield
+
+    def _sweep(self) -> None:
+        """Clear what all gateways share of what crashes and failing disks left."""
+        durable.sweep(self.directory)
+        self._tokens.sweep()
 
     def _check_room(self) -> None:
         with durable.step("look at", self.directory):

@@ -2,7 +2,9 @@
 
 ``.tmp-PID-LIFE-N`` is becoming something, ``.trash-PID-LIFE-N`` is about to be deleted. Both belong
 to one process; once that is gone they are leftovers of a crash. PIDs come again (in a container
-the daemon is process 1 in every life), so the name also carries a random mark of this life.
+the daemon is process 1 in every life), so the name also carries a random mark of this life. What a
+living process could not remove, on a disk that was read-only for a while, it has given up: that is
+a leftover like any other.
 """
 
 from __future__ import annotations
@@ -11,6 +13,8 @@ import itertools
 import os
 import re
 import secrets
+from collections import deque
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -18,6 +22,7 @@ if TYPE_CHECKING:
 
 _LIFE = secrets.token_hex(4)
 _NUMBERS = itertools.count()
+_given_up: deque[str] = deque(maxlen=1000)  # a disk may fail for long
 _MARK = re.compile(r"(?P<pid>[0-9]{1,10})-(?P<life>[0-9a-f]{8})")
 _PRIVATE_NAME = re.compile(r"\.(?:tmp|trash)-(?P<pid>[0-9]{1,10})-(?P<life>[0-9a-f]{8})-[0-9]+")
 
@@ -33,9 +38,23 @@ def trash_beside(path: Path) -> Path:
 
 
 def is_leftover(name: str) -> bool:
-    """Whether a name was given by gatecert, in a life that is over."""
+    """Whether a name was given by gatecert, in a life that is over, or to what was given up."""
     match = _PRIVATE_NAME.fullmatch(name)
-    return match is not None and _is_over(int(match["pid"]), match["life"])
+    if match is None:
+        return False
+    return name in _given_up or _is_over(int(match["pid"]), match["life"])
+
+
+def give_up(path: Path) -> None:
+    """Nobody works with a private name any more, although something still stands under it."""
+    if path.name not in _given_up:
+        _given_up.append(path.name)
+
+
+def is_gone(path: Path) -> None:
+    """Nothing stands under a private name any more."""
+    with suppress(ValueError):
+        _given_up.remove(path.name)
 
 
 def own_mark() -> str:

@@ -52,3 +52,13 @@ def test_an_impossible_process_id() -> None:
 @pytest.mark.parametrize("name", ["state.json", ".tmp", ".tmp-x-0123abcd-1", ".tmpfile", "lock"])
 def test_other_files_are_nobodys_leftovers(name: str) -> None:
     assert not leftover.is_leftover(name)
+
+
+def test_what_was_given_up_is_a_leftover_until_it_is_gone() -> None:
+    path = leftover.temporary_beside(Path("/state/key.pem"))
+    leftover.give_up(path)
+    leftover.give_up(path)
+    assert leftover.is_leftover(path.name)
+    leftover.is_gone(path)
+    leftover.is_gone(path)
+    assert not leftover.is_leftover(path.name)
