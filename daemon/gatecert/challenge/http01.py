@@ -55,6 +55,7 @@ class Http01Solver:
         self._standing = standing
         self._lock = threading.Lock()
         self._presented: dict[str, threading.Event] = {}
+        self._left: set[str] = set()
         self._responder: Responder | None = None
 
     def present(self, challenge: Challenge) -> None:
@@ -70,7 +71,7 @@ class Http01Solver:
             try:
                 self._publish(challenge)
             except BaseException:
-                self._forget_token(challenge.token)
+                self._take_away(challenge.token, published=False)
                 raise
             fetched = self._presented[challenge.token] = threading.Event()
             if self._standing is not None:
@@ -91,12 +92,11 @@ class Http01Solver:
     def clean_up(self, challenge: Challenge) -> None:
         """Take the response away, and stop listening after the last one."""
         with self._lock:
-            self._forget_token(challenge.token)
+            self._take_away(challenge.token)
             self._presented.pop(challenge.token, None)
             if self._standing is not None:
                 self._standing.forget(challenge.token)
             if self._settings.webroot is not None:
-                webroot.withdraw(self._settings.webroot, challenge.token)
                 self.tidy()
             if self._presented or self._responder is None:
                 return
@@ -104,13 +104,11 @@ class Http01Solver:
             responder.stop()
 
     def tidy(self) -> None:
-        """Take away what crashed processes have left behind."""
+        """Take away what crashed processes, and disks that failed for a while, have left behind."""
         try:
-            for token in self._tokens.abandoned_tokens():
-                root = self._settings.webroot
-                if root is None or webroot.withdraw(root, token):
-                    self._tokens.remove_token(token)
-                    logger.info("removed what a crash left behind token=%s", token)
+            for token in {*self._left, *self._tokens.abandoned_tokens()}:
+                if self._take_away(token):
+                    logger.info("removed what was left behind token=%s", token)
         except StateError as error:
             logger.warning("challenges of crashed processes stay behind: %s", error)
 
@@ -161,8 +159,21 @@ class Http01Solver:
         if fetched is not None:
             fetched.set()
 
-    def _forget_token(self, token: str) -> None:
+    def _take_away(self, token: str, *, published: bool = True) -> bool:
+        """Take a response away, if that is possible now; otherwise ``tidy`` tries again.
+
+        The token goes last: whoever finds it after a crash knows what else to take away.
+        """
+        root = self._settings.webroot if published else None
+        gone = root is None or webroot.withdraw(root, token)
         try:
-            self._tokens.remove_token(token)
+            if gone:
+                self._tokens.remove_token(token)
         except StateError as error:
             logger.warning("token stays behind token=%s %s", token, error)
+            gone = False
+        if gone:
+            self._left.discard(token)
+        else:
+            self._left.add(token)
+        return gone

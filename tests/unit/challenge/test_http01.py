@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import errno
+import os
 import socket
 import stat
 import threading
@@ -17,6 +19,7 @@ from gatecert.config.schema.challenge import Http01Settings
 from gatecert.deadline import Deadline
 from gatecert.errors import AddressInUseError, ChallengeError, StorageError
 from gatecert.model import Endpoint, Identifier, IdentifierType
+from gatecert.store import durable
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -277,6 +280,28 @@ def test_tokens_that_cannot_be_read_are_left(
     monkeypatch.setattr(tokens, "abandoned_tokens", broken)
     webroot_solver.tidy()
     assert "disk broken" in caplog.text
+
+
+def test_what_cannot_be_taken_away_keeps_its_token(
+    webroot_solver: Http01Solver,
+    tokens: Tokens,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    webroot_solver.present(challenge("one"))
+
+    def refuse(name: str, path: Path) -> None:
+        if name == "remove":
+            raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(path))
+
+    monkeypatch.setattr(durable, "on_step", refuse)
+    webroot_solver.clean_up(challenge("one"))
+    assert (tmp_path / ".well-known/acme-challenge/one").exists()
+    assert tokens.token("one") is not None
+    monkeypatch.undo()
+    webroot_solver.tidy()
+    assert not (tmp_path / ".well-known/acme-challenge/one").exists()
+    assert tokens.token("one") is None
 
 
 def test_abandoned_tokens_go_without_a_webroot_as_well(tokens: Tokens) -> None:
