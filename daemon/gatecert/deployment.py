@@ -1,8 +1,9 @@
 """Installed → reloaded → proven, or the previous version is put back.
 
 One path for every certificate, whoever issued it: bootstrap, authority, administrator. What is to
-be served is written down before anything is touched, so that a crash in between is picked up by
-the next pass. Bringing a version onto the gateway is retried by itself and never costs an order.
+be served, and what was served before, is written down before anything is touched, so that a crash
+in between is picked up by the next pass, which can still put the previous version back. Bringing a
+version onto the gateway is retried by itself and never costs an order.
 """
 
 from __future__ import annotations
@@ -88,35 +89,42 @@ class Deployer:
             return Deployment(wanted.version.id)
         return deployment
 
-    def swap(self, target: Target, held: Held) -> None:
+    def swap(self, target: Target, held: Held) -> bool:
         """Let ``live`` lead to a version, without telling the gateway.
+
+        Returns:
+            Whether anything had to be changed.
 
         Raises:
             StorageError: The link could not be changed.
             CopyError: It was changed, but not every copy could be written.
         """
         live = self.live(target)
-        before = live.deployment()
-        failures = before.failures if before and before.version == held.version.id else 0
-        live.save_deployment(Deployment(held.version.id, failures=failures))
-        self._point(target, held)
+        known = live.deployment()
+        if known is None or known.version != held.version.id:
+            known = Deployment(held.version.id)
+        current = live.current() or ""
+        previous = known.previous if current == held.version.id else current
+        live.save_deployment(
+            Deployment(held.version.id, failures=known.failures, previous=previous)
+        )
+        return self._point(target, held)
 
     def deploy(self, target: Target, held: Held) -> Deployed:
         """Bring a version onto the gateway and prove it, or put the previous one back.
 
         Raises:
-            StorageError: Nothing could be written; ``live`` is as it was.
+            StorageError: Something could not be written; the next pass goes on from there.
         """
-        current = self.inventory(target).live
-        if held == current and target.install.is_provable and self.look(target, held).served:
-            return self._confirm(target, held, "is served")
         try:
-            self.swap(target, held)
+            changed = self.swap(target, held)
+            if not changed and target.install.is_provable and self.look(target, held).served:
+                return self._confirm(target, held, "is served")
             proven = self._bring_up(target, held)
         except DeploymentError as error:
             if self.cancelled.is_set():
                 return Deployed(held, "left in the middle of a deployment", error)
-            return self._roll_back(target, held, current, error)
+            return self._roll_back(target, held, error)
         return self._confirm(target, held, "is served" if proven else NOT_PROVEN)
 
     def look(self, target: Target, held: Held) -> Verdict:
@@ -131,9 +139,9 @@ class Deployer:
             cancelled=self.cancelled,
         )
 
-    def _point(self, target: Target, held: Held) -> None:
+    def _point(self, target: Target, held: Held) -> bool:
         private_key = self.store.private_key(held.version)
-        self.live(target).install(target.install, held.version, private_key)
+        return self.live(target).install(target.install, held.version, private_key)
 
     def _piece(self, target: Target, held: Held) -> Piece:
         """A version as something that the server reads."""
@@ -171,10 +179,17 @@ class Deployer:
         prune(self.store, target.name, keep=target.install.keep_versions, live=held.version.id)
         return Deployed(held, f"the certificate of {target.display_name} {detail}")
 
-    def _roll_back(
+    def _roll_back(self, target: Target, held: Held, error: DeploymentError) -> Deployed:
+        previous = self._previous(target)
+        try:
+            self._postpone(target, held, error)
+        finally:  # what was served is served again, whether or not that can be written down
+            deployed = self._put_back(target, held, previous, error)
+        return deployed
+
+    def _put_back(
         self, target: Target, held: Held, previous: Held | None, error: DeploymentError
     ) -> Deployed:
-        self._postpone(target, held, error)
         if previous is None or previous == held or previous.summary.not_after <= self.now():
             return Deployed(held, error.message, error)
         directory = self.store.gateway_directory(target.name)
@@ -184,13 +199,24 @@ class Deployer:
             ending = f"rolled back, but that is not proven either: {second}"
         return Deployed(held, f"{error.message}; {ending}", error, rolled_back=True)
 
+    def _previous(self, target: Target) -> Held | None:
+        """What is put back if the version that was just put in place is not taken."""
+        deployment = self.live(target).deployment()
+        return self.inventory(target).find(deployment.previous) if deployment is not None else None
+
     def _postpone(self, target: Target, held: Held, error: DeploymentError) -> None:
         live = self.live(target)
-        before = live.deployment()
-        failures = 1 + (before.failures if before is not None else 0)
+        before = live.deployment() or Deployment(held.version.id)
+        failures = 1 + before.failures
         at = next_deployment(failures, now=self.now())
         live.save_deployment(
-            Deployment(held.version.id, failures=failures, next_attempt=at, error=error.message)
+            Deployment(
+                held.version.id,
+                failures=failures,
+                next_attempt=at,
+                error=error.message,
+                previous=before.previous,
+            )
         )
 
     @property

@@ -39,7 +39,7 @@ class Piece:
     name: str
     file: str
     live_version: str
-    put: Callable[[], None]
+    put: Callable[[], object]
     prove: Callable[[], Verdict]
 
 

@@ -628,6 +628,8 @@ class Deployment:
         next_attempt: No try before this instant.
         error: Why the last try failed, one line.
         silence: What the last look showed, where a gateway that was proven did not answer it.
+        previous: Id of the version that is put back if this one is not taken, empty if none; it is
+            known even where a crash came after the swap.
     """
 
     version: str
@@ -636,6 +638,7 @@ class Deployment:
     next_attempt: datetime | None = None
     error: str = ""
     silence: Silence | None = None
+    previous: str = ""
 
 
 # --------------------------------------------------------------------------- served?

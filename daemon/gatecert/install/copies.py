@@ -34,18 +34,25 @@ LARGEST_COPY: Final = 1 << 20  # bytes; what is larger is none of ours
 LARGEST_PASSWORD: Final = 1 << 10  # bytes
 
 
-def write_copies(copies: Sequence[FileCopy], version: Version, private_key: bytes) -> None:
+def write_copies(copies: Sequence[FileCopy], version: Version, private_key: bytes) -> bool:
     """Write every copy that is not yet what it should be.
 
-    All of them are tried, whatever becomes of the others.
+    All of them are tried, whatever becomes of the others. What a crash left beside them, which may
+    well be a key, is removed.
+
+    Returns:
+        Whether any had to be written.
 
     Raises:
         CopyError: At least one could not be written; names each.
     """
     failures: list[StorageError] = []
+    written = False
+    for directory in {copy.path.parent for copy in copies}:
+        durable.sweep(directory)
     for copy in copies:
         try:
-            _write(copy, version, private_key)
+            written |= _write(copy, version, private_key)
         except StorageError as error:
             logger.debug("copy failed path=%s error=%s", copy.path, error)
             failures.append(StorageError(f"{copy.path}: {error.message}", fix=error.fix))
@@ -56,9 +63,11 @@ def write_copies(copies: Sequence[FileCopy], version: Version, private_key: byte
             + "; ".join(failure.message for failure in failures),
             fix=f"{first.fix}; or correct install.copy_to" if first.fix else "",
         ) from first
+    return written
 
 
-def _write(copy: FileCopy, version: Version, private_key: bytes) -> None:
+def _write(copy: FileCopy, version: Version, private_key: bytes) -> bool:
+    """Write a copy, unless it is as it should be; whether it had to be written."""
     user = user_number(copy.owner)
     user = os.geteuid() if user == UNCHANGED else user
     group = group_number(copy.group)
@@ -66,10 +75,11 @@ def _write(copy: FileCopy, version: Version, private_key: bytes) -> None:
     parts = (copy.contents, version, private_key, _password(copy.password_file))
     found = _read(copy.path, (copy.mode, user, group))
     if found is not None and holds(found, *parts):
-        return
+        return False
     data = contents(*parts)
     durable.write_file(copy.path, data, mode=copy.mode, owner=str(user), group=str(group))
     logger.info("copied path=%s contents=%s", copy.path, copy.contents)
+    return True
 
 
 def _group_of(user: int) -> int:

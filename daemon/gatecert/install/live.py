@@ -53,7 +53,7 @@ class LiveDirectory:
             return None
         return destination.name
 
-    def install(self, plan: InstallPlan, version: Version, private_key: bytes) -> None:
+    def install(self, plan: InstallPlan, version: Version, private_key: bytes) -> bool:
         """Let ``live`` lead to a version, and write the copies that servers insist on.
 
         Args:
@@ -61,29 +61,36 @@ class LiveDirectory:
             version: Below the gateway's ``versions``.
             private_key: The version's, PEM.
 
+        Returns:
+            Whether anything had to be changed.
+
         Raises:
             StorageError: The link could not be changed; it and the copies are as they were.
             CopyError: The link was changed, but not every copy could be written.
         """
-        self.swap(version)
-        write_copies(plan.copies, version, private_key)
+        swapped = self.swap(version)
+        return write_copies(plan.copies, version, private_key) or swapped
 
-    def swap(self, version: Version) -> None:
+    def swap(self, version: Version) -> bool:
         """Let ``live`` lead to a version, with one rename.
 
         Something else in its place is set aside, so that it can never stop a certificate.
+
+        Returns:
+            Whether it led elsewhere before.
 
         Raises:
             StorageError: It could not be done; the link is untouched.
         """
         before = self.current()
         if before == version.id:
-            return
+            return False
         if os.path.lexists(self.path) and not self.path.is_symlink():
             set_aside(self.path, "it is not a link")
         _date_ahead(version)
         durable.replace_link(self.path, f"{VERSIONS}/{version.id}")
         logger.debug("swapped live=%s version=%s before=%s", self.path, version.id, before)
+        return True
 
     def deployment(self) -> Deployment | None:
         """How far the deployment has come; None where it is not known, damaged files included.

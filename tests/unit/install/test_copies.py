@@ -241,3 +241,21 @@ def test_a_huge_file_in_its_place_is_not_read(tmp_path: Path) -> None:
     os.truncate(copy.path, 1 << 30)  # a hole, which takes no room
     write_copies([copy], VERSION, KEY)
     assert copy.path.read_bytes() == LEAF + CHAIN
+
+
+def test_it_says_whether_anything_had_to_be_written(tmp_path: Path) -> None:
+    copies = [FileCopy(tmp_path / "a.pem", FULLCHAIN), FileCopy(tmp_path / "b.pem", FULLCHAIN)]
+    assert write_copies(copies, VERSION, KEY)
+    assert not write_copies(copies, VERSION, KEY)
+    copies[1].path.unlink()
+    assert write_copies(copies, VERSION, KEY)
+
+
+def test_a_key_that_a_crash_left_beside_a_copy_is_removed(tmp_path: Path) -> None:
+    torn = tmp_path / f".tmp-{os.getpid()}-00000000-1"
+    torn.write_bytes(KEY)
+    other = tmp_path / ".tmp-of-somebody-else"
+    other.touch()
+    write_copies([FileCopy(tmp_path / "server.pem", FULLCHAIN)], VERSION, KEY)
+    assert not torn.exists()
+    assert other.exists()
