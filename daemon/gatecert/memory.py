@@ -1,8 +1,10 @@
 """What is known of gateways: their state on the disk, and what could not be written there.
 
 A disk that cannot be written must not make gatecert forget within the process: what could not be
-saved still counts until it can be, and the gateway is held back for a while. An instant or an
-outcome is worth only as much as the clock at the time, so nothing here trusts one far ahead.
+saved still counts until it can be, and the gateway is held back for a while. State that is there
+but cannot be read is not taken for none: nothing is done and nothing written until it can be. An
+instant or an outcome is worth only as much as the clock at the time, so nothing here trusts one far
+ahead.
 """
 
 from __future__ import annotations
@@ -51,8 +53,9 @@ class Memory:
 
     Attributes:
         now: Reads the clock.
-        unsaved: State that could not be written, so that it still counts in this process.
+        unsaved: Gateways whose state could not be written, so that ``known`` counts.
         held_back: Gateways for which nothing is tried before an instant, since nothing can be kept.
+        known: State as it was last read or written.
     """
 
     store: Store
@@ -60,30 +63,43 @@ class Memory:
     now: Callable[[], datetime]
     excluded_regions: tuple[str, ...] = ("cn",)
     random: random.Random = field(default_factory=random.SystemRandom)
-    unsaved: dict[str, GatewayState] = field(default_factory=dict)
+    unsaved: set[str] = field(default_factory=set)
     held_back: dict[str, datetime] = field(default_factory=dict)
+    known: dict[str, GatewayState] = field(default_factory=dict)
 
     # ------------------------------------------------------------------ what is known
 
     def state(self, target: Target) -> GatewayState:
-        """What is remembered of a gateway; nothing where that cannot be read."""
-        if target.name in self.unsaved:
-            return self.unsaved[target.name]
-        try:
-            return self.store.state(target.name)
-        except StorageError as error:
-            logger.error("state not read gateway=%s error=%s", target.name, error)  # noqa: TRY400
-            return GatewayState()
+        """What is remembered of a gateway.
 
-    def save(self, target: Target, state: GatewayState) -> None:
-        """Remember, on the disk or, while that is impossible, in this process."""
+        Raises:
+            StorageError: It is there but cannot be read.
+        """
+        if target.name not in self.unsaved:
+            self.known[target.name] = self.store.state(target.name)
+        return self.known[target.name]
+
+    def save(self, target: Target, state: GatewayState, *, durably: bool = False) -> None:
+        """Remember, on the disk or, while that is impossible, in this process.
+
+        Raises:
+            StorageError: It is remembered in this process only, and ``durably`` was asked for.
+        """
+        self.known[target.name] = state
         try:
             self.store.save_state(target.name, state)
         except StorageError as error:
-            self.unsaved[target.name] = state
+            self.unsaved.add(target.name)
             logger.error("state not saved gateway=%s error=%s", target.name, error)  # noqa: TRY400
+            if durably:
+                raise
         else:
-            self.unsaved.pop(target.name, None)
+            self.unsaved.discard(target.name)
+
+    def save_at_last(self, target: Target) -> None:
+        """Write what could not be written before."""
+        if target.name in self.unsaved:
+            self.save(target, self.known[target.name])
 
     def keep(self, target: Target, issued: IssuedChain) -> Held:
         """Write a new version, durably, and read it back.
@@ -151,13 +167,12 @@ class Memory:
         if isinstance(error, StorageError):
             self.held_back[target.name] = now + STORAGE_PAUSE
             return failed
-        state = self.state(target)
-        in_use = certificate_in_use(self.situation(target))
+        state, not_after = self._after_all(target)
         at = next_attempt(
             state.failures + 1,
             now=now,
             random=self.random,
-            not_after=in_use.not_after if in_use is not None else None,
+            not_after=not_after,
             retry_after=error.retry_after if isinstance(error, ACMEError) else None,
         )
         attempts = (
@@ -192,6 +207,17 @@ class Memory:
         if state.obstruction is not None:
             self.save(target, replace(state, obstruction=None))
 
+    def _after_all(self, target: Target) -> tuple[GatewayState, datetime | None]:
+        """The state and the end of the certificate in use, as far as they can be known now.
+
+        A failure counts even where the disk cannot be read just then.
+        """
+        try:
+            in_use = certificate_in_use(self.situation(target))
+            return self.state(target), in_use.not_after if in_use is not None else None
+        except StorageError:
+            return self.known.get(target.name, GatewayState()), None
+
     def is_held_back(self, target: Target) -> bool:
         """Whether nothing should be tried for now, because nothing could be kept."""
         until = self.held_back.get(target.name)
@@ -199,15 +225,22 @@ class Memory:
 
     def remember(self, target: Target, outcome: Outcome) -> Outcome:
         """Complete an outcome with what comes next, and keep it if it is news."""
-        wake, due = self.next_wake(target)
-        if self.is_held_back(target):
-            wake = max(wake, self.held_back[target.name])
-        outcome = replace(
-            outcome,
-            next_action=f"{due.action}: {due.reason}",
-            next_at=max(wake, due.at),
-            wake_at=wake,
-        )
-        if outcome.kind is not OutcomeKind.IDLE:
-            self.save(target, replace(self.state(target), outcome=outcome))
+        try:
+            wake, due = self.next_wake(target)
+            if self.is_held_back(target):
+                wake = max(wake, self.held_back[target.name])
+            outcome = replace(
+                outcome,
+                next_action=f"{due.action}: {due.reason}",
+                next_at=max(wake, due.at),
+                wake_at=wake,
+            )
+            if outcome.kind is not OutcomeKind.IDLE:
+                self.save(target, replace(self.state(target), outcome=outcome))
+        except StorageError as error:
+            logger.error("state not read gateway=%s error=%s", target.name, error)  # noqa: TRY400
+            again = self.now() + STORAGE_PAUSE
+            outcome = replace(
+                outcome, next_action="none: the state is read again", next_at=again, wake_at=again
+            )
         return outcome

@@ -74,9 +74,11 @@ class Observer:
     def watch_names(self, target: Target, *, at_once: bool) -> None:
         """Look the names up now and then, so that a change of address is noticed."""
         state = self.memory.state(target)
-        if target.mode is not Mode.AUTOMATIC or state.resolution is None:
+        if target.mode is not Mode.AUTOMATIC or self.memory.excluded_region(target):
+            if state.resolution is not None or state.next_look is not None:
+                self.memory.save(target, replace(state, resolution=None, next_look=None))
             return
-        if self.memory.excluded_region(target):
+        if state.resolution is None:
             return
         due = state.next_look is None or self.now() >= state.next_look
         if due or at_once or state.resolution.at > self.now():
@@ -87,10 +89,12 @@ class Observer:
     def refresh_renewal_info(self, target: Target, *, at_once: bool) -> None:
         """Ask the authority when to renew, if it is time to ask (RFC 9773 section 4.3)."""
         held = self.memory.deployer.inventory(target).wanted(self.now())
-        if held is None or not self._has_renewal_info(target, held):
-            return
         state = self.memory.state(target)
         known = state.renewal
+        if held is None or not self._has_renewal_info(target, held):
+            if known is not None:  # nobody asks any more, so it must not say when to ask next
+                self.memory.save(target, replace(state, renewal=None))
+            return
         if not at_once and known is not None and self._is_fresh(known, held):
             return
         authority = self.authorities[held.version.authority]

@@ -191,6 +191,7 @@ class Pipeline:
             return self.memory.outcome(
                 target, OutcomeKind.IDLE, "the state could not be written just now"
             )
+        self.memory.save_at_last(target)
         self._settle_order(target)
         self.observer.refresh_renewal_info(target, at_once=occasion.look_now)
         outcome = self._do_what_is_due(target, occasion)
@@ -355,7 +356,7 @@ class Pipeline:
         held = self.deployer.inventory(target).wanted(self.now()) if target.key.reuse else None
         keep = held is not None and not held.summary.is_bootstrap
         private_key = self.store.private_key(held.version) if held is not None and keep else None
-        return StoreJournal(self.store, target, self.now, private_key)
+        return StoreJournal(self.store, self.memory, target, self.now, private_key)
 
     def _authority(self, target: Target) -> Authority:
         for name in target.authorities:
@@ -370,6 +371,7 @@ class Pipeline:
         """Bring an order to its end whose certificate reached the disk just before a crash."""
         order = self.memory.state(target).order
         if order is None:
+            self._journal(target).forget_keys()
             return
         if any(version.order_url == order.url for version in self.store.versions(target.name)):
             self._enrolled(target)

@@ -590,6 +590,94 @@ def test_a_certificate_that_reached_the_disk_before_a_crash_settles_its_order(
     assert world.authority.orders == 1
 
 
+@pytest.fixture
+def unreadable(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """From then on ``state.json`` cannot be read, although it is there."""
+
+    def refuse(name: str, path: Path) -> None:
+        if (name, path.name) == ("read", "state.json"):
+            raise OSError(errno.EIO, os.strerror(errno.EIO), str(path))
+
+    return lambda: monkeypatch.setattr(durable, "on_step", refuse)
+
+
+def test_state_that_cannot_be_read_is_not_taken_for_none(
+    world: World, unreadable: Callable[[], None]
+) -> None:
+    world.authority.trouble = InterruptedOrderError("leaving")
+    world.attend()
+    path = world.store.gateway_directory("vpn") / "state.json"
+    before = path.read_bytes()
+    world.pipeline = world.new_pipeline()
+    unreadable()
+    outcome = world.attend()
+    assert (outcome.kind, outcome.code) == (OutcomeKind.FAILED, "state-unwritable")
+    assert outcome.wake_at == START + timedelta(seconds=30)
+    assert path.read_bytes() == before
+    durable.on_step = lambda *_: None
+    world.authority.trouble = None
+    world.later(timedelta(seconds=30))
+    assert world.attend().kind is OutcomeKind.ENROLLED
+    assert world.authority.orders == 1
+
+
+def test_a_failure_counts_though_the_disk_cannot_be_read_just_then(
+    world: World, unreadable: Callable[[], None]
+) -> None:
+    world.authority.trouble = AuthorityUnreachableError("no answer")
+    world.authority.during_order = unreadable
+    assert world.attend().failed
+    durable.on_step = lambda *_: None
+    assert world.store.state("vpn").failures == 1
+
+
+def test_an_order_that_cannot_be_written_down_is_not_forgotten(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(name: str, path: Path) -> None:
+        if (name, path.name) == ("replace", "state.json") and world.authority.orders:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+
+    world.pipeline.prepare(world.target)
+    monkeypatch.setattr(durable, "on_step", refuse)
+    outcome = world.attend()
+    assert (outcome.kind, outcome.code) == (OutcomeKind.FAILED, "state-unwritable")
+    assert world.store.state("vpn").order is None
+    durable.on_step = lambda *_: None
+    world.later(timedelta(seconds=30))
+    assert world.attend().kind is OutcomeKind.ENROLLED
+    assert world.authority.orders == 1
+
+
+def test_a_key_that_a_crash_left_without_its_order_goes(world: World) -> None:
+    world.attend()
+    world.pipeline._journal(world.target).new_request()  # noqa: SLF001 - and then it was killed
+    assert world.store.requests("vpn")
+    world.attend()
+    assert not world.store.requests("vpn")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"renewal": RenewalPolicy(renewal_info=False), "mode": Mode.CUSTOM},
+        {"region": "cn"},
+    ],
+    ids=["custom", "excluded"],
+)
+def test_what_is_not_looked_at_any_more_wakes_nobody(
+    world: World, change: dict[str, object]
+) -> None:
+    world.attend()
+    world.attend()
+    world.target = replace(world.target, **change)  # type: ignore[arg-type] # names of fields
+    world.later(2 * DAY)
+    world.attend()
+    outcome = world.attend()
+    assert outcome.wake_at is not None
+    assert outcome.wake_at > world.clock()
+
+
 def test_nothing_is_ordered_while_the_state_cannot_be_written(world: World, disk: Disk) -> None:
     world.pipeline.prepare(world.target)
     disk.full = True
@@ -764,6 +852,74 @@ def test_a_crash_between_swap_and_reload_is_made_good(world: World) -> None:
     assert world.attend().kind is OutcomeKind.DEPLOYED
     assert log.read_text() == "reloaded\n"
     assert world.attend().kind is OutcomeKind.IDLE
+
+
+def test_what_is_not_taken_is_rolled_back_even_after_a_crash_in_between(world: World) -> None:
+    world.attend()
+    first = world.live
+    world.plan(reload=world.script(f"[ -e {world.directory / 'allowed'} ]"))
+    world.later(60 * DAY)
+    world.pipeline.deployer.swap(world.target, _renewed(world))  # and then it was killed
+    assert world.live != first
+    assert world.attend().kind is OutcomeKind.ROLLED_BACK
+    assert world.live == first
+    (world.directory / "allowed").touch()
+    world.later(HOUR)
+    assert world.attend().kind is OutcomeKind.DEPLOYED
+    assert world.live != first
+
+
+def _renewed(world: World) -> Held:
+    """A certificate that has just been issued and kept."""
+    world.authority.trouble = InterruptedOrderError("leaving")
+    world.attend()
+    world.authority.trouble = None
+    state = world.store.state("vpn")
+    assert state.order is not None
+    (request,) = world.store.requests("vpn")
+    issued = IssuedChain(
+        request.private_key,
+        world.authority._sign(request.csr),  # noqa: SLF001 - the crash comes in between
+        b"",
+        Origin.AUTHORITY,
+        authority="played",
+        order_url=state.order.url,
+    )
+    return world.pipeline.memory.keep(world.target, issued)
+
+
+def test_what_was_served_is_served_again_though_that_cannot_be_written_down(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.attend()
+    first = world.live
+    world.plan(reload=world.script("exit 1"))
+    world.later(60 * DAY)
+
+    def full(name: str, path: Path) -> None:
+        before = json.loads(path.read_text()) if path.name == "deployment.json" else {}
+        if name == "replace" and before.get("previous"):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+
+    monkeypatch.setattr(durable, "on_step", full)
+    outcome = world.attend()
+    assert (outcome.kind, outcome.code) == (OutcomeKind.FAILED, "state-unwritable")
+    assert world.live == first
+    assert outcome.next_at == world.clock() + timedelta(seconds=30)
+
+
+def test_copies_that_a_crash_left_out_are_written_before_anything_is_confirmed(
+    world: World,
+) -> None:
+    copy = FileCopy(world.directory / "copy.pem", FileContents.CERT)
+    world.plan(copies=(copy,), verify_command=("true",))
+    world.attend()
+    copy.path.unlink()
+    deployment = world.store.gateway_directory("vpn") / "deployment.json"
+    kept = json.loads(deployment.read_text())
+    deployment.write_text(json.dumps({**kept, "confirmed": None}))
+    assert world.attend().kind is OutcomeKind.DEPLOYED
+    assert copy.path.exists()
 
 
 def test_leaving_in_the_middle_of_a_reload_leaves_the_deployment_to_the_next_pass(

@@ -10,13 +10,26 @@ import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import Protocol
 
 from gatecert.certificate import key
 from gatecert.certificate.request import build_request
-from gatecert.model import KeyRequest, PendingOrder, Target
+from gatecert.model import GatewayState, KeyRequest, PendingOrder, Target
 from gatecert.store.protocol import Store
 
 PREFIX = "order-"
+
+
+class States(Protocol):
+    """What is remembered of gateways."""
+
+    def state(self, target: Target) -> GatewayState:
+        """What is remembered; StorageError where it cannot be read."""
+        ...
+
+    def save(self, target: Target, state: GatewayState, *, durably: bool = False) -> None:
+        """Remember; StorageError where that is not durable although it has to be."""
+        ...
 
 
 @dataclass(slots=True)
@@ -24,17 +37,19 @@ class StoreJournal:
     """The journal of one gateway's order; an ``OrderJournal`` for an enrolment.
 
     Attributes:
+        states: Where the order is remembered, in this process at least if the disk fails.
         private_key: The key to go on using (PEM); None for a new one.
     """
 
     store: Store
+    states: States
     target: Target
     now: Callable[[], datetime]
     private_key: bytes | None = field(default=None, repr=False)
 
     def pending(self) -> tuple[PendingOrder, KeyRequest] | None:
         """The order that was placed and not brought to an end, with its key."""
-        order = self.store.state(self.target.name).order
+        order = self.states.state(self.target).order
         if order is None:
             return None
         for request in self.store.requests(self.target.name):
@@ -63,16 +78,20 @@ class StoreJournal:
         """Remember that an order was placed.
 
         Raises:
-            StorageError: It could not be written.
+            StorageError: It could not be written; this process remembers it all the same.
         """
-        state = self.store.state(self.target.name)
-        self.store.save_state(self.target.name, replace(state, order=order))
+        state = self.states.state(self.target)
+        self.states.save(self.target, replace(state, order=order), durably=True)
 
     def forget(self) -> None:
         """The order is of no more use; its key goes with it, as do keys that never got an order."""
-        state = self.store.state(self.target.name)
+        state = self.states.state(self.target)
         if state.order is not None:
-            self.store.save_state(self.target.name, replace(state, order=None))
+            self.states.save(self.target, replace(state, order=None), durably=True)
+        self.forget_keys()
+
+    def forget_keys(self) -> None:
+        """Keys are of no more use without an order: those of before a crash, above all."""
         for request in self.store.requests(self.target.name):
             if request.id.startswith(PREFIX):
                 self.store.remove_request(self.target.name, request.id)
