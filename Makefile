@@ -9,7 +9,7 @@ sources := daemon tests demo bench pebble/run docs/refresh docs/gateways/haproxy
 harness := PYTHONPATH=tests/integration
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test gateways container lint fix docs bench setup lock clean
+.PHONY: help demo test survive gateways container lint fix docs bench setup lock clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1|\2/p' Makefile | column -t -s '|'
@@ -19,6 +19,9 @@ demo: setup ## Show the whole story on a real authority, a real gateway and a re
 
 test: setup ## Run every test, with coverage by branch
 	@$(bin)/pytest --cov --cov-report=term
+
+survive: .venv/.complete ## Kill it at every step, and refuse it every step
+	@$(bin)/pytest tests/survival --thorough
 
 gateways: setup ## Run the snippets of docs/gateways with the real servers
 	@tests/integration/prerequisites gateways
