@@ -4,16 +4,25 @@ from __future__ import annotations
 
 import subprocess
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from harness.process import program
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from harness.ocserv import Ocserv
+    from harness.ocserv import Credentials
 
 TIMEOUT = 20.0  # seconds
+
+
+class Door(Protocol):
+    """Where a user knocks."""
+
+    @property
+    def port(self) -> int: ...
+    @property
+    def credentials(self) -> Credentials: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +54,7 @@ class Authentication:
         return ""
 
 
-def authenticate(gateway: Ocserv, name: str, root: Path) -> Authentication:
+def authenticate(gateway: Door, name: str, root: Path) -> Authentication:
     """Log in at a gateway as a user would, trusting one root only.
 
     Args:

@@ -1,0 +1,110 @@
+"""What the tests with a booted machine start from."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import time
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from harness.challenge_test_server import ChallengeTestServer
+from harness.pebble import Pebble, PebbleOptions, PebblePorts
+from machine.booted import Finished, Machine
+from machine.site import HOSTNAME, Site
+
+import gatecert
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+PROJECT = Path(__file__).resolve().parents[2]
+SUITES = ("bookworm", "trixie")
+PACKAGE = "/root/gatecert.deb"
+INSTALL = ("apt-get", "install", "--yes", "--quiet", PACKAGE)
+
+
+@dataclass(frozen=True, slots=True)
+class Installed:
+    """A root file system with the package in it.
+
+    Attributes:
+        layers: The uppermost first.
+        result: What the one command said.
+        seconds: How long it took.
+    """
+
+    suite: str
+    layers: tuple[Path, ...]
+    result: Finished
+    seconds: float
+
+
+@pytest.fixture(scope="session")
+def package() -> Path:
+    """What `make deb` has built."""
+    (found,) = (PROJECT / "dist").glob(f"gatecert_{gatecert.__version__}_*.deb")
+    return found
+
+
+@pytest.fixture(scope="session", params=SUITES)
+def installed(
+    request: pytest.FixtureRequest, package: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Installed:
+    """A Debian on which the package was installed while it ran, by one command."""
+    suite = str(request.param)
+    made = subprocess.run(
+        [PROJECT / "tests/systemd/root", suite], check=True, capture_output=True, text=True
+    )
+    base = Path(made.stdout.strip())
+    with Machine([base], tmp_path_factory.mktemp(suite)) as machine:
+        shutil.copy(package, machine.root / PACKAGE.lstrip("/"))
+        machine.boot()
+        started = time.monotonic()
+        result = machine.run(*INSTALL)
+        seconds = time.monotonic() - started
+        machine.power_off()
+    return Installed(suite, (machine.changes, base), result, seconds)
+
+
+@pytest.fixture
+def servers() -> Iterator[ExitStack]:
+    """Enter a server here and it is gone when the test is over, however it ends."""
+    with ExitStack() as running:
+        yield running
+
+
+@pytest.fixture
+def machine(installed: Installed, servers: ExitStack, tmp_path: Path) -> Machine:
+    """A machine with the package installed; switched off."""
+    return servers.enter_context(Machine(installed.layers, tmp_path / "machine"))
+
+
+@pytest.fixture
+def site(machine: Machine, servers: ExitStack, tmp_path: Path) -> Site:
+    """The machine, set up by its operator; still off, and its name points nowhere."""
+    names = servers.enter_context(ChallengeTestServer(tmp_path / "names"))
+    pebble = servers.enter_context(
+        Pebble(
+            tmp_path / "pebble",
+            dns_server=names.address,
+            ports=PebblePorts(http01=80, tls_alpn01=443),
+            options=PebbleOptions(rejected_nonces=0, reused_authorizations=0),
+        )
+    )
+    site = Site(machine, pebble, names)
+    site.set_up()
+    return site
+
+
+@pytest.fixture
+def enrolled(site: Site) -> Site:
+    """The machine, running, with a trusted certificate served."""
+    site.names.point(HOSTNAME, "127.0.0.1")
+    site.machine.boot()
+    site.wait_trusted()
+    site.wait_settled()
+    return site

@@ -1,0 +1,28 @@
+"""The gatecert command with a scheduler that can be made to hang, as a test's ExecStart.
+
+Nothing of this is in the package. The scheduler's thread stops for ever, once, as soon as it finds
+/run/hang/now; it takes that away first, so that the next process is well.
+"""
+
+import sys
+import threading
+from pathlib import Path
+
+sys.path.insert(0, "/usr/lib/gatecert/python")
+
+from apscheduler.schedulers.background import BackgroundScheduler
+
+from gatecert.__main__ import main
+
+turn = BackgroundScheduler._process_jobs
+
+
+def turn_or_hang(scheduler: BackgroundScheduler) -> float:
+    if Path("/run/hang/now").is_dir():
+        Path("/run/hang/now").rmdir()
+        threading.Event().wait()
+    return turn(scheduler)
+
+
+BackgroundScheduler._process_jobs = turn_or_hang
+main()

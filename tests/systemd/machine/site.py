@@ -1,0 +1,180 @@
+"""What an operator sets up on the machine: a configuration, ocserv as a unit, who reloads it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import yaml
+from cryptography import x509
+from harness.handshake import served_certificate
+from harness.ocserv import Credentials
+from harness.openconnect import Authentication, authenticate
+from harness.process import program
+
+if TYPE_CHECKING:
+    from harness.challenge_test_server import ChallengeTestServer
+    from harness.pebble import Pebble
+
+    from machine.booted import Machine
+
+BOSTON = "boston"
+HOSTNAME = "boston-njndubu.dynamic-m.com"
+CONFIGURATION = "/etc/gatecert/config.yaml"
+LIVE = f"/var/lib/gatecert/gateways/{BOSTON}/live"
+OCSERV = f"""\
+auth = "plain[passwd=/etc/ocserv/passwords]"
+listen-host = 127.0.0.1
+tcp-port = 443
+server-cert = {LIVE}/fullchain.pem
+server-key = {LIVE}/privkey.pem
+socket-file = /run/ocserv-socket
+use-occtl = false
+run-as-user = nobody
+run-as-group = daemon
+isolate-workers = false
+max-clients = 16
+max-same-clients = 16
+max-ban-score = 0
+device = vpns
+ipv4-network = 192.0.2.0
+ipv4-netmask = 255.255.255.0
+"""
+# The network takes as long as the test wants.
+SLOW_NETWORK = """\
+[Unit]
+DefaultDependencies=no
+Before=network-online.target
+[Service]
+Type=oneshot
+RemainAfterExit=yes
+ExecStart=/bin/sh -c 'until [ -e /run/network-is-there ]; do sleep 0.1; done'
+TimeoutStartSec=infinity
+[Install]
+WantedBy=network-online.target
+"""
+
+
+@dataclass
+class Site:
+    """The machine's gateway, with the authority and the names outside.
+
+    Attributes:
+        configuration: As ``configure`` writes it.
+    """
+
+    machine: Machine
+    pebble: Pebble
+    names: ChallengeTestServer
+    port: int = 443
+    credentials: Credentials = field(default_factory=Credentials)
+    configuration: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.configuration = {
+            "authorities": {
+                "pebble": {
+                    "directory_url": self.pebble.directory_url,
+                    "contact": ["ops@example.com"],
+                    "terms_of_service_agreed": True,
+                    "ca_bundle": "/etc/gatecert/authority.pem",
+                    "trusted_roots": "/etc/gatecert/root.pem",
+                }
+            },
+            "resolver": {"nameservers": [self.names.address], "interval": "1s"},
+            "gateways": {
+                BOSTON: {
+                    "hostname": HOSTNAME,
+                    "addresses": ["127.0.0.1"],
+                    "install": {"verify": ["127.0.0.1:443"], "key_group": "gatecert"},
+                }
+            },
+        }
+
+    @property
+    def gateway(self) -> dict[str, Any]:
+        """The gateway's part of the configuration."""
+        settings: dict[str, Any] = self.configuration["gateways"][BOSTON]
+        return settings
+
+    # ------------------------------------------------------------------ setting up
+
+    def configure(self) -> None:
+        """Write the configuration as root does: the daemon reads it, and cannot change it."""
+        text = yaml.safe_dump(self.configuration, sort_keys=False)
+        self.machine.write(CONFIGURATION, text)
+        for name, source in (
+            ("authority.pem", self.pebble.https_certificate),
+            ("root.pem", self.pebble.root),
+        ):
+            self.machine.write(f"/etc/gatecert/{name}", source.read_text("ascii"))
+
+    def set_up(self) -> None:
+        """Everything that an operator does before the first boot."""
+        self.configure()
+        self.machine.write("/etc/ocserv/ocserv.conf", OCSERV)
+        passwords = self.machine.root / "etc/ocserv/passwords"
+        subprocess.run(
+            [program("ocpasswd"), "-c", str(passwords), self.credentials.user],
+            input=f"{self.credentials.password}\n{self.credentials.password}\n",
+            text=True,
+            check=True,
+            capture_output=True,
+            timeout=10,
+        )
+        self.machine.drop_in(
+            f"gatecert-reload@{BOSTON}.service", "[Service]\nEnvironment=UNIT=ocserv.service\n"
+        )
+        self.machine.drop_in("ocserv.service", "[Unit]\nWants=network-online.target\n")
+        self.machine.enable("ocserv.service", f"gatecert-reload@{BOSTON}.path")
+
+    def delay_network(self) -> None:
+        """Let the network be there only when the test says so."""
+        self.machine.write("/etc/systemd/system/slow-network.service", SLOW_NETWORK)
+        self.machine.enable("slow-network.service")
+
+    def bring_network(self) -> None:
+        """The network is there."""
+        self.machine.write_running("/run/network-is-there", "")
+
+    # ------------------------------------------------------------------ looking
+
+    def live(self) -> x509.Certificate | None:
+        """The certificate in ``live``; None while there is none."""
+        found = self.machine.run("cat", f"{LIVE}/cert.pem")
+        return x509.load_pem_x509_certificate(found.output.encode()) if found.output else None
+
+    def served(self, *, trusted: bool = False) -> bytes | None:
+        """The leaf that ocserv serves, DER; None while it serves none (that is trusted)."""
+        root = self.pebble.root if trusted else None
+        try:
+            return served_certificate("127.0.0.1", self.port, HOSTNAME, trusted=root)
+        except OSError:
+            return None
+
+    def log_in(self) -> Authentication:
+        """Log in as a user who trusts the authority."""
+        return authenticate(self, HOSTNAME, self.pebble.root)
+
+    def wait_trusted(self, *, seconds: float = 30.0) -> None:
+        """Wait until the gateway serves a certificate of the authority."""
+        self.machine.wait_for(
+            lambda: self.served(trusted=True), "a trusted certificate at ocserv", seconds=seconds
+        )
+
+    def status(self) -> dict[str, Any]:
+        """What `gatecert status --json` says about the gateway."""
+        shown = self.machine.must("gatecert", "status", BOSTON, "--json")
+        (gateway,) = json.loads(shown)["gateways"]
+        return dict(gateway)
+
+    def is_settled(self) -> bool:
+        """Whether the daemon has looked after the gateway, and its certificate is proven."""
+        words = self.machine.shown("gatecert.service", "StatusText")
+        return words.startswith(f"{BOSTON}:") and self.status()["state"] == "trusted"
+
+    def wait_settled(self) -> None:
+        """Wait until the daemon has looked after the gateway, and its certificate is proven."""
+        self.machine.wait_for(self.is_settled, "the daemon to have settled")

@@ -1,0 +1,150 @@
+"""From installing to trusted, and over everything that happens to a service in its life."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from machine.site import BOSTON, CONFIGURATION, HOSTNAME, LIVE
+
+if TYPE_CHECKING:
+    from machine.site import Site
+
+SERVICE = "gatecert.service"
+
+
+def test_bootstrap_before_the_network_then_enrolled_and_reloaded(site: Site) -> None:
+    machine = site.machine
+    site.delay_network()
+
+    machine.boot()
+    machine.wait_active(SERVICE)
+
+    assert machine.shown("network-online.target", "ActiveState") == "inactive"
+    assert machine.shown("ocserv.service", "ActiveState") == "inactive"
+    bootstrap = site.live()
+    assert bootstrap is not None
+    assert bootstrap.issuer == bootstrap.subject
+
+    site.bring_network()
+    machine.wait_active("ocserv.service")
+    machine.wait_for(site.served, "ocserv to serve the bootstrap certificate")
+    assert "signer not found" in site.log_in().refusal
+    assert site.pebble.orders() == 0
+
+    site.names.point(HOSTNAME, "127.0.0.1")
+    site.wait_trusted()
+
+    assert site.log_in().trusted
+    assert site.pebble.orders() == 1
+    site.wait_settled()
+    status = machine.must("systemctl", "status", "--no-pager", "--full", SERVICE)
+    assert f'Status: "{BOSTON}: enrolled, the certificate of {HOSTNAME} is served"' in status
+    assert machine.said(f"gatecert-reload@{BOSTON}.service", "Finished")
+    assert machine.must("systemctl", "--failed", "--plain", "--no-legend") == ""
+
+
+def test_servers_read_the_key_through_their_group_and_nobody_else_does(enrolled: Site) -> None:
+    key = f"{LIVE}/privkey.pem"
+    as_nobody = ("setpriv", "--reuid=nobody", "--regid=nogroup")
+
+    member = enrolled.machine.run(*as_nobody, "--groups=gatecert", "cat", key)
+    stranger = enrolled.machine.run(*as_nobody, "--clear-groups", "cat", key)
+
+    assert "PRIVATE KEY" in member.output
+    assert stranger.exit_code != 0
+    assert "Permission denied" in stranger.errors
+
+
+def test_killed_it_is_back_and_orders_nothing(enrolled: Site) -> None:
+    machine = enrolled.machine
+    before = machine.shown(SERVICE, "MainPID")
+
+    machine.must("kill", "-KILL", before)
+    machine.wait_for(
+        lambda: machine.shown(SERVICE, "MainPID") not in {"0", before}, "another process"
+    )
+    machine.wait_active(SERVICE)
+    enrolled.wait_settled()
+
+    assert machine.shown(SERVICE, "NRestarts") == "1"
+    assert enrolled.pebble.orders() == 1
+    assert enrolled.served(trusted=True)
+
+
+def test_a_scheduler_that_hangs_is_ended_by_the_watchdog(enrolled: Site) -> None:
+    machine = enrolled.machine
+    hook = (Path(__file__).parent / "machine" / "hanging.py").read_text("utf-8")
+    machine.write_running("/var/lib/hanging.py", hook)
+    machine.drop_in(
+        SERVICE,
+        "[Service]\nWatchdogSec=5s\nExecStart=\nReadWritePaths=/run\n"
+        f"ExecStart=/usr/bin/python3 -IS /var/lib/hanging.py -c {CONFIGURATION} run\n",
+    )
+    machine.must("systemctl", "daemon-reload")
+    machine.must("systemctl", "restart", SERVICE)
+    enrolled.wait_settled()
+
+    machine.must("install", "-o", "gatecert", "-d", "/run/hang", "/run/hang/now")
+    machine.wait_for(
+        lambda: machine.shown(SERVICE, "NRestarts") == "1", "the watchdog", seconds=60
+    )
+    machine.wait_active(SERVICE)
+    enrolled.wait_settled()
+
+    assert machine.said(SERVICE, "Watchdog timeout (limit 5s)!")
+    assert machine.said(SERVICE, "hanging.py"), "the stacks of all threads are in the journal"
+    assert enrolled.pebble.orders() == 1
+
+
+def test_after_a_reboot_the_same_certificate_is_served_and_nothing_is_ordered(
+    enrolled: Site,
+) -> None:
+    before = enrolled.served(trusted=True)
+
+    enrolled.machine.reboot()
+    enrolled.wait_trusted()
+    enrolled.wait_settled()
+
+    assert enrolled.served(trusted=True) == before
+    assert enrolled.pebble.orders() == 1
+    assert enrolled.log_in().trusted
+
+
+def test_a_reload_with_a_bad_file_fails_and_the_old_one_stays(enrolled: Site) -> None:
+    machine = enrolled.machine
+    process = machine.shown(SERVICE, "MainPID")
+    good = dict(enrolled.configuration)
+    enrolled.configuration["gatways"] = enrolled.configuration.pop("gateways")
+    enrolled.configure()
+
+    reloaded = machine.run("systemctl", "reload", SERVICE)
+
+    assert reloaded.exit_code != 0
+    assert machine.said(SERVICE, "did you mean")
+    assert machine.shown(SERVICE, "ActiveState") == "active"
+    assert machine.shown(SERVICE, "MainPID") == process
+    assert machine.shown(SERVICE, "Result") == "success"
+    assert enrolled.served(trusted=True)
+
+    enrolled.configuration = good
+    enrolled.configure()
+    machine.must("systemctl", "reload", SERVICE)
+    machine.wait_for(
+        lambda: machine.said(SERVICE, "configuration read again"), "the daemon to read it"
+    )
+    assert machine.shown(SERVICE, "MainPID") == process
+    assert enrolled.pebble.orders() == 1
+
+
+def test_the_journal_has_fields_to_look_for(enrolled: Site) -> None:
+    entries = enrolled.machine.journal(f"GATECERT_GATEWAY={BOSTON}")
+
+    told = [entry for entry in entries if entry.get("GATECERT_OUTCOME") == "enrolled"]
+    assert len(told) == 1
+    (entry,) = told
+    assert entry["_SYSTEMD_UNIT"] == SERVICE
+    assert entry["SYSLOG_IDENTIFIER"] == "gatecert"
+    assert entry["PRIORITY"] == "6"
+    assert HOSTNAME in entry["MESSAGE"]
+    assert entry["CODE_FILE"].endswith("gatecert/app.py")
