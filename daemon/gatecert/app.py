@@ -135,6 +135,7 @@ class Daemon:
         self._jobs = Jobs(self._attend)
         self._tidying = Tidying()
         self._outcomes: dict[str, Outcome] = {}
+        self._reporting = threading.Lock()
         self._look_now: set[str] = set()
 
     def run(self) -> None:
@@ -198,8 +199,6 @@ class Daemon:
                 return
             self._house = build(configuration, log_progress, self._cancelled, self._standing)
             self._prepare()
-            for gone in self._outcomes.keys() - self._house.targets.keys():
-                del self._outcomes[gone]
             self._jobs.replace(self._house.targets)
             logger.info("configuration read again gateways=%d", len(self._house.targets))
         except ConfigurationError as error:
@@ -228,13 +227,17 @@ class Daemon:
         return outcome.wake_at
 
     def _report(self, outcome: Outcome) -> None:
-        before = self._outcomes.get(outcome.gateway)
-        self._outcomes[outcome.gateway] = outcome
+        """Log an outcome: failures always, anything else when it is news."""
+        with self._reporting:
+            before = self._outcomes.get(outcome.gateway)
+            self._outcomes[outcome.gateway] = outcome
+            known = [
+                one for name, one in sorted(self._outcomes.items()) if name in self._house.targets
+            ]
         news = before is None or (before.kind, before.detail) != (outcome.kind, outcome.detail)
-        quiet = outcome.kind is OutcomeKind.IDLE or not news
-        level = logging.DEBUG if quiet else logging.ERROR if outcome.failed else logging.INFO
+        level = logging.INFO if news and outcome.kind is not OutcomeKind.IDLE else logging.DEBUG
         logger.log(
-            level,
+            logging.ERROR if outcome.failed else level,
             "%s gateway=%s %s%s seconds=%.3f next=%s",
             outcome.kind,
             outcome.gateway,
@@ -245,9 +248,7 @@ class Daemon:
             extra={"fields": {"outcome": outcome.kind, "code": outcome.code, "fix": outcome.fix}},
         )
         self._service_manager.status(
-            "; ".join(
-                f"{name}: {one.kind}, {one.detail}" for name, one in sorted(self._outcomes.items())
-            )
+            "; ".join(f"{one.gateway}: {one.kind}, {one.detail}" for one in known)
         )
 
     def _leave(self) -> None:

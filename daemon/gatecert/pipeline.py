@@ -274,7 +274,11 @@ class Pipeline:
                 f"{target.name}, then gatecert import {target.name}",
             )
         _, due = self.memory.next_wake(target)
-        return self.memory.outcome(target, OutcomeKind.IDLE, f"nothing is due: {due.reason} later")
+        return self.memory.outcome(
+            target,
+            OutcomeKind.IDLE,
+            f"nothing is due until {due.at:%Y-%m-%d %H:%M} UTC ({due.action}: {due.reason})",
+        )
 
     # ------------------------------------------------------------------ bootstrap
 
