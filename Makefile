@@ -9,10 +9,10 @@ sources := daemon tests demo bench pebble/run docs/refresh docs/gateways/haproxy
 harness := PYTHONPATH=tests/integration
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test survive gateways container lint fix docs bench setup lock clean
+.PHONY: help demo test survive test-gateways test-container lint fix docs bench setup lock clean
 
 help: ## Show this list
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1|\2/p' Makefile | column -t -s '|'
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1|\2/p' Makefile | column -t -s '|'
 
 demo: setup ## Show the whole story on a real authority, a real gateway and a real client
 	@$(harness) $(bin)/python -m demo
@@ -23,7 +23,7 @@ test: setup ## Run every test, with coverage by branch
 survive: .venv/.complete ## Kill it at every step, and refuse it every step
 	@$(bin)/pytest tests/survival --thorough
 
-gateways: setup ## Run the snippets of docs/gateways with the real servers
+test-gateways: setup ## Run the snippets of docs/gateways with the real servers
 	@tests/integration/prerequisites gateways
 	@tests/gateways/run
 

@@ -92,7 +92,7 @@ class Exchange:
                 if plan.reload
                 else "set install.reload, or let systemd reload it: see "
                 f"journalctl -u gatecert-reload@{target.name}"
-            )
+            ) + "; into a container mount the directory, for a file mounted by itself never changes"
             raise NotServedError(verdict.detail, fix=fix)
         self._tell(target, Stage.VERIFY, verdict.detail)
         return True

@@ -42,6 +42,23 @@ def test_a_second_daemon_on_the_same_state_leaves_with_3(
     assert gatecert.daemon.alive
 
 
+def test_it_is_healthy_while_it_runs_and_has_something_to_serve(
+    gatecert: Gatecert, pebble: Pebble, names: ChallengeTestServer, hostname: str
+) -> None:
+    gatecert.use(pebble, names).add_gateway(BOSTON, hostname).write()
+    before = gatecert.run("status", "--check")
+    gatecert.start()
+    gatecert.wait_logged("ready gateways=1")
+    running = gatecert.run("status", "--check")
+    gatecert.daemon.stop()
+    after = gatecert.run("status", "--check")
+
+    assert (before.exit_code, running.exit_code, after.exit_code) == (1, 0, 1)
+    assert before.errors.startswith("gatecert: no daemon runs\ngatecert: boston has no certificate")
+    assert (running.output, running.errors) == ("", "")
+    assert after.errors == "gatecert: no daemon runs\n"
+
+
 def test_a_killed_daemon_leaves_no_lock_behind(
     gatecert: Gatecert, pebble: Pebble, names: ChallengeTestServer, hostname: str
 ) -> None:

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 GOOD = {"trusted"}
 BAD = {"expired", "failing", "not-served", "silent", "empty"}
+UNFIT = {"expired", "empty"}
+FAILED = 1
 
 
 def status(
@@ -26,6 +28,14 @@ def status(
     *,
     as_json: Annotated[
         bool, typer.Option("--json", help="The same for programs; see docs/status.md.")
+    ] = False,
+    check: Annotated[
+        bool,
+        typer.Option(
+            "--check",
+            help="Only tell, by exit code 0 or 1, whether the daemon runs and every gateway has a "
+            "certificate that has not ended.",
+        ),
     ] = False,
 ) -> None:
     """Say what each gateway serves, what comes next and when, and what went wrong last."""
@@ -37,10 +47,13 @@ def status(
     house = open_house(given.load(), _silence)
     now = utc_now()
     found = [gateway_status(house, target, now) for target in chosen(house, names)]
-    if as_json:
-        typer.echo(report.as_json(found, now=now, daemon=house.store.holder()))
+    daemon = house.store.holder()
+    if check:
+        _check(found, daemon)
+    elif as_json:
+        typer.echo(report.as_json(found, now=now, daemon=daemon))
     else:
-        _show(found, house.store.holder())
+        _show(found, daemon)
 
 
 def gateway_status(house: House, target: Target, now: datetime) -> GatewayStatus:
@@ -95,6 +108,17 @@ def client_authentication_status(
 
 def _silence(gateway: str, stage: Stage, message: str) -> None:
     """Looking changes nothing, so there is no progress to tell of."""
+
+
+def _check(found: list[GatewayStatus], daemon: int | None) -> None:
+    """Leave with 1 if something is wrong that is gatecert's own to put right."""
+    problems = [f"{one.name} {one.words}" for one in found if one.state in UNFIT]
+    if daemon is None:
+        problems.insert(0, "no daemon runs")
+    for problem in problems:
+        typer.echo(f"gatecert: {problem}", err=True)
+    if problems:
+        raise typer.Exit(FAILED)
 
 
 def _show(found: list[GatewayStatus], daemon: int | None) -> None:

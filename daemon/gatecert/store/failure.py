@@ -49,6 +49,14 @@ def storage_error(error: OSError, doing: str, path: Path) -> StorageError:
         errno.EACCES: not_permitted,
         errno.EPERM: not_permitted,
         errno.EIO: ("input/output error", "the disk may be failing: see the kernel's log (dmesg)"),
+        errno.EBUSY: (
+            "something is mounted on it",
+            f"mount {folder} instead: what is mounted by itself can never be replaced",
+        ),
+        errno.ENOTDIR: (
+            "a file is in the place of a directory",
+            "name a directory, and where this is a container's volume, mount one there",
+        ),
         errno.ENOENT: ("it does not exist", f"create {folder}"),
         errno.EMFILE: ("too many open files", "raise LimitNOFILE= in the unit, or ulimit -n"),
     }

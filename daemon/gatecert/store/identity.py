@@ -39,7 +39,7 @@ def user_number(owner: str | None) -> int:
     except KeyError as error:
         raise StorageError(
             f"there is no user {owner!r} on this host to own a file",
-            fix="create the user, or correct the owner in the configuration",
+            fix="create the user, or correct the owner in the configuration; a number will do too",
         ) from error
 
 
@@ -58,5 +58,5 @@ def group_number(group: str | None) -> int:
     except KeyError as error:
         raise StorageError(
             f"there is no group {group!r} on this host to share a file with",
-            fix="create the group, or correct it in the configuration",
+            fix="create the group, or correct it in the configuration; a number will do too",
         ) from error

@@ -21,8 +21,20 @@ def test_names_the_user_and_what_was_tried() -> None:
 
 
 def test_other_refusals_in_the_systems_words() -> None:
-    error = storage_error(OSError(errno.ENOTDIR, "x"), "create", PATH)
-    assert error.message == f"cannot create {PATH}: {os.strerror(errno.ENOTDIR)}"
+    error = storage_error(OSError(errno.ELOOP, "x"), "create", PATH)
+    assert error.message == f"cannot create {PATH}: {os.strerror(errno.ELOOP)}"
+
+
+def test_a_file_that_is_mounted_by_itself() -> None:
+    error = storage_error(OSError(errno.EBUSY, ""), "replace", PATH)
+    assert error.message == f"cannot replace {PATH}: something is mounted on it"
+    assert error.fix.startswith(f"mount {PATH.parent} instead")
+
+
+def test_a_file_where_a_directory_should_be() -> None:
+    error = storage_error(OSError(errno.ENOTDIR, ""), "create", PATH)
+    assert error.message == f"cannot create {PATH}: a file is in the place of a directory"
+    assert "volume" in error.fix
 
 
 def test_errors_without_a_number() -> None:
