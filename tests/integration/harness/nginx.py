@@ -33,6 +33,7 @@ http {{
         listen 127.0.0.1:{port} ssl;
         ssl_certificate {fullchain};
         ssl_certificate_key {private_key};
+        {more}
         return 204;
     }}
 }}
@@ -47,10 +48,17 @@ class Nginx:
         fullchain: The certificate and its chain, PEM; has to exist when it starts.
         private_key: Its key, PEM.
         port: A free one unless given.
+        more: Further lines of its configuration.
     """
 
     def __init__(
-        self, directory: Path, *, fullchain: Path, private_key: Path, port: int | None = None
+        self,
+        directory: Path,
+        *,
+        fullchain: Path,
+        private_key: Path,
+        port: int | None = None,
+        more: str = "",
     ) -> None:
         directory.mkdir(parents=True, exist_ok=True)
         self.port = port or free_port()
@@ -62,6 +70,7 @@ class Nginx:
                 port=self.port,
                 fullchain=fullchain,
                 private_key=private_key,
+                more=more,
             ),
             "utf-8",
         )

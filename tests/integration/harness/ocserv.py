@@ -26,8 +26,11 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
+PASSWORDS = "/etc/ocserv/ocpasswd"  # where a configuration has them
+PASSWORD_ONLY = f'auth = "plain[passwd={PASSWORDS}]"'
+
 CONFIGURATION = """\
-auth = "plain[passwd={directory}/passwords]"
+{authentication}
 listen-host = 127.0.0.1
 tcp-port = {port}
 server-cert = {fullchain}
@@ -65,14 +68,22 @@ class Ocserv:
         fullchain: The certificate and its chain, PEM; has to exist when it starts.
         private_key: Its key, PEM.
         port: A free one unless given.
+        authentication: Lines of its configuration: how users authenticate, and what they get.
     """
 
     def __init__(
-        self, directory: Path, *, fullchain: Path, private_key: Path, port: int | None = None
+        self,
+        directory: Path,
+        *,
+        fullchain: Path,
+        private_key: Path,
+        port: int | None = None,
+        authentication: str = PASSWORD_ONLY,
     ) -> None:
         directory.mkdir(parents=True, exist_ok=True)
         self.port = port or free_port()
         self.credentials = Credentials()
+        self._authentication = authentication
         self._fullchain = fullchain
         self._private_key = private_key
         # Sockets below it: their paths may have some hundred characters at most.
@@ -138,6 +149,9 @@ class Ocserv:
     def _write_configuration(self) -> None:
         self._configuration.write_text(
             CONFIGURATION.format(
+                authentication=self._authentication.replace(
+                    PASSWORDS, str(self._runtime / "passwords")
+                ),
                 directory=self._runtime,
                 port=self.port,
                 fullchain=self._fullchain,

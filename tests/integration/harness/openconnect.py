@@ -45,6 +45,11 @@ class Authentication:
         return self.exit_code == 0 and bool(self.cookie)
 
     @property
+    def asked_for_password(self) -> bool:
+        """Whether the gateway let it come as far as the password."""
+        return "enter your password" in self.output
+
+    @property
     def refusal(self) -> str:
         """Why it did not accept the certificate, in its own words; empty otherwise."""
         for line in self.output.splitlines():
@@ -54,13 +59,17 @@ class Authentication:
         return ""
 
 
-def authenticate(gateway: Door, name: str, root: Path) -> Authentication:
+def authenticate(
+    gateway: Door, name: str, root: Path, *options: str, server: str = ""
+) -> Authentication:
     """Log in at a gateway as a user would, trusting one root only.
 
     Args:
         gateway: Where to connect; the name is resolved to it without any DNS.
         name: The host name that the user types.
         root: PEM; the system's own roots are not trusted.
+        options: Further ones: the user's certificate, a profile.
+        server: What the user types instead of the URL.
     """
     finished = subprocess.run(
         [
@@ -74,7 +83,8 @@ def authenticate(gateway: Door, name: str, root: Path) -> Authentication:
             f"--cafile={root}",
             f"--user={gateway.credentials.user}",
             f"--resolve={name}:127.0.0.1",
-            f"https://{name}:{gateway.port}",
+            *options,
+            server or f"https://{name}:{gateway.port}",
         ],
         input=f"{gateway.credentials.password}\n",
         text=True,
