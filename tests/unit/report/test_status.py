@@ -27,9 +27,17 @@ from gatecert.model import (
     OutcomeKind,
     Silence,
     Target,
+    UserAuthority,
     Version,
 )
-from gatecert.report.status import Condition, Known, as_json, gateway_status
+from gatecert.report.status import (
+    ClientAuthenticationStatus,
+    Condition,
+    Known,
+    as_json,
+    client_authentication_status,
+    gateway_status,
+)
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -203,3 +211,62 @@ def test_a_name_that_nothing_can_prove_is_said() -> None:
     wildcard = replace(TARGET, identifiers=(Identifier(IdentifierType.DNS, "*.example.com"),))
     (planned,) = gateway_status(known(ISSUED, target=wildcard), NOW).challenges
     assert planned.kind == ""
+
+
+# --------------------------------------------------------------------------- users
+
+
+def users(deployment: Deployment | None, *, proven: bool = True) -> ClientAuthenticationStatus:
+    authority = UserAuthority(
+        "CN=Users", "CN=Users", "ab", NOW - DAY, NOW + 9.5 * DAY, is_root=True
+    )
+    return client_authentication_status(
+        "/bundle.pem", [authority], deployment, ("it ends",), proven=proven, now=NOW
+    )
+
+
+def test_users_certificates_are_described_for_programs() -> None:
+    described = users(Deployment("a", confirmed=NOW))
+    status = gateway_status(replace(known(ISSUED), client_authentication=described), NOW)
+
+    document = json.loads(as_json([status], now=NOW, daemon=None))
+
+    assert document["gateways"][0]["client_authentication"] == {
+        "bundle": "/bundle.pem",
+        "authorities": [
+            {
+                "subject": "CN=Users",
+                "issuer": "CN=Users",
+                "fingerprint": "ab",
+                "not_before": "2026-11-22T12:00:00Z",
+                "not_after": "2026-12-03T00:00:00Z",
+                "is_root": True,
+                "days_left": 9,
+            }
+        ],
+        "asked": True,
+        "asked_at": "2026-11-23T12:00:00Z",
+        "error": "",
+        "warnings": ["it ends"],
+    }
+
+
+@pytest.mark.parametrize(
+    ("deployment", "proven", "asked"),
+    [
+        (None, True, None),
+        (Deployment("a"), True, None),
+        (Deployment("a", confirmed=NOW), False, None),
+        (Deployment("a", error="nothing listens"), True, False),
+    ],
+)
+def test_what_is_known_of_whom_the_server_asks_for(
+    deployment: Deployment | None,
+    *,
+    proven: bool,
+    asked: bool | None,
+) -> None:
+    described = users(deployment, proven=proven)
+
+    assert described.asked is asked
+    assert described.asked_at is None
