@@ -84,8 +84,7 @@ def start(
         client_authentication={},
     )
     gatecert.start()
-    gatecert.wait_logged("next=", times=2)  # no reload any more, which would end a server too young
-    assert bundle(gatecert).exists()
+    gatecert.wait_for(bundle(gatecert).exists, "a bundle")
     ocserv.start()
     return Vpn(gatecert, ocserv, hostname, directory)
 

@@ -89,6 +89,7 @@ class Ocserv:
         # Sockets below it: their paths may have some hundred characters at most.
         self._runtime = Path(tempfile.mkdtemp(prefix="ocserv-"))
         self._configuration = self._runtime / "ocserv.conf"
+        self._ready = self._runtime / "ready"
         self.process = BackgroundProcess(
             [
                 *_as_root(),
@@ -112,14 +113,20 @@ class Ocserv:
 
     @property
     def reload_command(self) -> list[str]:
-        """Makes it read its certificate again without dropping a session (SIGHUP)."""
-        return ["/bin/sh", "-c", f'kill -HUP "$(cat {self.pid_file})"']
+        """Makes it read its certificate again without dropping a session (SIGHUP).
+
+        It fails until the server is ready: a signal would end one that is only starting, since it
+        writes its process id before it handles signals.
+        """
+        return ["/bin/sh", "-c", f'test -e {self._ready} && kill -HUP "$(cat {self.pid_file})"']
 
     def start(self) -> Self:
         """Start it and wait until it serves."""
         self._write_configuration()
+        self._ready.unlink(missing_ok=True)
         self.process.start()
         wait_until(self._is_ready, f"ocserv at {self.address}", explain=self.process.tail)
+        self._ready.touch()
         return self
 
     def reload(self) -> None:
