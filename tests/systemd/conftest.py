@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from harness.challenge_test_server import ChallengeTestServer
-from harness.pebble import Pebble, PebbleOptions, PebblePorts
-from machine.booted import Finished, Machine
-from machine.site import HOSTNAME, Site
 
 import gatecert
+from harness.challenge_test_server import ChallengeTestServer
+from harness.machine.booted import Finished, Machine
+from harness.machine.site import HOSTNAME, Site
+from harness.pebble import Pebble, PebbleOptions, PebblePorts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from machine.site import BOSTON, CONFIGURATION, HOSTNAME, LIVE
+from harness.machine.site import BOSTON, CONFIGURATION, HOSTNAME, LIVE
 
 if TYPE_CHECKING:
-    from machine.site import Site
+    from harness.machine.site import Site
 
 SERVICE = "gatecert.service"
 
@@ -74,7 +74,7 @@ def test_killed_it_is_back_and_orders_nothing(enrolled: Site) -> None:
 
 def test_a_scheduler_that_hangs_is_ended_by_the_watchdog(enrolled: Site) -> None:
     machine = enrolled.machine
-    hook = (Path(__file__).parent / "machine" / "hanging.py").read_text("utf-8")
+    hook = Path(__file__).with_name("hanging.py").read_text("utf-8")
     machine.write_running("/var/lib/hanging.py", hook)
     machine.drop_in(
         SERVICE,
@@ -86,9 +86,7 @@ def test_a_scheduler_that_hangs_is_ended_by_the_watchdog(enrolled: Site) -> None
     enrolled.wait_settled()
 
     machine.must("install", "-o", "gatecert", "-d", "/run/hang", "/run/hang/now")
-    machine.wait_for(
-        lambda: machine.shown(SERVICE, "NRestarts") == "1", "the watchdog", seconds=60
-    )
+    machine.wait_for(lambda: machine.shown(SERVICE, "NRestarts") == "1", "the watchdog", seconds=60)
     machine.wait_active(SERVICE)
     enrolled.wait_settled()
 

@@ -5,20 +5,18 @@ from __future__ import annotations
 import json
 import subprocess
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import yaml
 from cryptography import x509
+
+from harness.challenge_test_server import ChallengeTestServer
 from harness.handshake import served_certificate
+from harness.machine.booted import Machine
 from harness.ocserv import Credentials
 from harness.openconnect import Authentication, authenticate
+from harness.pebble import Pebble
 from harness.process import program
-
-if TYPE_CHECKING:
-    from harness.challenge_test_server import ChallengeTestServer
-    from harness.pebble import Pebble
-
-    from machine.booted import Machine
 
 BOSTON = "boston"
 HOSTNAME = "boston-njndubu.dynamic-m.com"

@@ -110,8 +110,11 @@ class Machine:
     def run(self, *argv: str, seconds: float = COMMAND_PATIENCE) -> Finished:
         """Run a command as the machine's root; its exit code is the caller's to judge."""
         finished = subprocess.run(
-            [program("nsenter"), "--target", str(self._leader), "--mount", "--uts", "--ipc", "--pid"]
-            + ["--cgroup", "--wdns=/", *argv],
+            [
+                *(program("nsenter"), "--target", str(self._leader)),
+                *("--mount", "--uts", "--ipc", "--pid", "--cgroup", "--wdns=/"),
+                *argv,
+            ],
             env=PLAIN,
             stdin=subprocess.DEVNULL,
             capture_output=True,
@@ -175,9 +178,7 @@ class Machine:
         self, attempt: Callable[[], Value | None], what: str, *, seconds: float = 15.0
     ) -> Value:
         """Wait for something, with the journal as explanation."""
-        return wait_until(
-            attempt, what, seconds=seconds, interval=0.05, explain=self.journal_tail
-        )
+        return wait_until(attempt, what, seconds=seconds, interval=0.05, explain=self.journal_tail)
 
     # ------------------------------------------------------------------ journal
 
