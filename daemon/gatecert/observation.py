@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from gatecert.authority.protocol import Authority
+from gatecert.custom.coverage import uncovered
 from gatecert.memory import Memory
 from gatecert.model import Deployment, Mode, Progress, Resolution, Silence, Stage
 from gatecert.resolve.addresses import own_addresses
@@ -162,6 +163,13 @@ class Observer:
         level = logging.WARNING if notice.days else logging.ERROR
         logger.log(level, "certificate ends gateway=%s %s fix=%s", target.name, what, fix)
         self.memory.save(target, replace(state, expiry_notice=notice))
+
+    def warn_of_names(self, target: Target) -> None:
+        """Say that an imported certificate is not for all the names that are configured."""
+        live = self.memory.deployer.inventory(target).live
+        what, fix = uncovered(target, live.summary if live is not None else None)
+        if what:
+            logger.warning("names gateway=%s %s fix=%s", target.name, what, fix)
 
     def _has_renewal_info(self, target: Target, held: Held) -> bool:
         return (

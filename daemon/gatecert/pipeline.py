@@ -155,6 +155,7 @@ class Pipeline:
         """
         with self.store.lock_gateway(target.name, "making a bootstrap certificate", wait=0):
             outcome = self._prepare_certificate(target)
+            self.observer.warn_of_names(target)
             if target.client_authentication is not None:
                 self.client_authorities.admission.ensure(target)
         return outcome

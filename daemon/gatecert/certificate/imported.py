@@ -14,17 +14,18 @@ from cryptography.hazmat.primitives import hashes
 
 from gatecert.certificate.chain import CLOCK_SKEW, CheckedChain, left_out_note, pem_of
 from gatecert.certificate.leaf import check_leaf, find_leaf
-from gatecert.certificate.names import identifiers_of, label, name_text, short_name
+from gatecert.certificate.names import identifiers_of, label, name_text, not_covered, short_name
 from gatecert.certificate.path import Path, PathFinder
 from gatecert.certificate.rules import Clock
 from gatecert.errors import CertificateError
-from gatecert.model import Identifier, IdentifierType
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
     from datetime import datetime
 
     from cryptography.x509 import Certificate
+
+    from gatecert.model import Identifier
 
 FAILED = "Failed verifying the device certificate with the certificate chain"
 
@@ -52,7 +53,7 @@ def check_imported(
     clock = Clock(now, CLOCK_SKEW)
     leaf = find_leaf(certificates, private_key)
     _check_names_are_there(leaf)
-    notes = check_leaf(leaf, _without_wildcards(identifiers, leaf), clock)
+    notes = check_leaf(leaf, not_covered(identifiers, identifiers_of(leaf)), clock)
     others = [each for each in certificates if each != leaf]
     path, root = _find_path(leaf, others, identifiers[0], clock)
     notes += (*path.notes, *_trust_note(root, system_roots))
@@ -121,20 +122,6 @@ def _check_names_are_there(leaf: Certificate) -> None:
         " the names of the CSR were left out when it was signed",
         fix="sign the CSR again with its extensions: openssl x509 -req -copy_extensions copy, or"
         " copy_extensions = copy in the section of openssl ca",
-    )
-
-
-def _without_wildcards(
-    identifiers: Iterable[Identifier], leaf: Certificate
-) -> tuple[Identifier, ...]:
-    """The names that no wildcard of the certificate covers, and that have to stand there."""
-    zones = {name.value.removeprefix("*.") for name in identifiers_of(leaf) if name.is_wildcard}
-    return tuple(
-        name
-        for name in identifiers
-        if name.type is not IdentifierType.DNS
-        or name.is_wildcard
-        or name.value.partition(".")[2] not in zones
     )
 
 

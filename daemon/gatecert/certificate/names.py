@@ -15,6 +15,7 @@ from gatecert.errors import clean
 from gatecert.model import Identifier, IdentifierType
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from datetime import datetime
 
 _LONGEST_LABEL = 120
@@ -33,6 +34,29 @@ def identifiers_of(certificate: x509.Certificate) -> tuple[Identifier, ...]:
         elif isinstance(name, x509.IPAddress):
             found[Identifier(IdentifierType.IP, str(name.value))] = None
     return tuple(found)
+
+
+def not_covered(
+    identifiers: Iterable[Identifier], present: Iterable[Identifier]
+) -> tuple[Identifier, ...]:
+    """The names that a certificate is not for, as clients compare them (RFC 9525 section 6.3).
+
+    Args:
+        identifiers: The names that it has to be good for.
+        present: Those that stand in it; a wildcard is good for one label in its place.
+    """
+    given = frozenset(present)
+    zones = {name.value.removeprefix("*.") for name in given if name.is_wildcard}
+    return tuple(
+        name
+        for name in identifiers
+        if name not in given
+        and (
+            name.type is not IdentifierType.DNS
+            or name.is_wildcard
+            or name.value.partition(".")[2] not in zones
+        )
+    )
 
 
 def name_text(name: x509.Name) -> str:

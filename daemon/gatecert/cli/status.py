@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from gatecert.app import House
-    from gatecert.model import Stage, Target
+    from gatecert.model import CertificateSummary, Stage, Target
     from gatecert.report.status import ClientAuthenticationStatus, GatewayStatus
 
 GOOD = {"trusted"}
@@ -61,7 +61,6 @@ def gateway_status(house: House, target: Target, now: datetime) -> GatewayStatus
     from gatecert.report import status as report  # noqa: PLC0415 - --help is quick without it
     from gatecert.resolve.region import reason  # noqa: PLC0415
     from gatecert.schedule.due import next_due  # noqa: PLC0415
-    from gatecert.schedule.expiry import warning  # noqa: PLC0415
 
     situation = house.pipeline.memory.situation(target)
     live = house.pipeline.deployer.inventory(target).live
@@ -74,10 +73,19 @@ def gateway_status(house: House, target: Target, now: datetime) -> GatewayStatus
         due=next_due(situation, now),
         excluded_region=region,
         explanation=reason(region, target) if region else "",
-        warning=warning(target, situation.live, now),
+        warning=_warning(target, situation.live, now),
         client_authentication=client_authentication_status(house, target, now),
     )
     return report.gateway_status(known, now)
+
+
+def _warning(target: Target, live: CertificateSummary | None, now: datetime) -> tuple[str, str]:
+    """What only a person can put right of the certificate in use, and how."""
+    from gatecert.custom.coverage import uncovered  # noqa: PLC0415 - --help is quick without it
+    from gatecert.schedule.expiry import warning  # noqa: PLC0415
+
+    said = [each for each in (warning(target, live, now), uncovered(target, live)) if each[0]]
+    return "; ".join(what for what, _ in said), said[0][1] if said else ""
 
 
 def client_authentication_status(

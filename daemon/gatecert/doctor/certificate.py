@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from cryptography import x509
 
 from gatecert.certificate import key
-from gatecert.certificate.names import label
+from gatecert.certificate.names import label, not_covered
+from gatecert.custom.coverage import uncovered
 from gatecert.doctor import codes
 from gatecert.errors import StateError
 from gatecert.model import Mode
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
     from gatecert.doctor.facts import Case
     from gatecert.doctor.finding import Finding
-    from gatecert.model import CertificateSummary, KeyRequest
+    from gatecert.model import CertificateSummary, KeyRequest, Target
 
 BOOTSTRAP_PATIENCE = timedelta(minutes=10)
 WARN_BEFORE = timedelta(days=30)
@@ -43,10 +44,19 @@ def certificate(case: Case) -> Iterator[Finding]:
     elif not summary.is_bootstrap and summary.not_after - case.now < _warning_time(case, summary):
         code = codes.CERTIFICATE_ENDS_SOON
     yield code.found(seen, gateway=case.name)
-    missing = [str(name) for name in case.target.identifiers if name not in summary.identifiers]
+    missing = _missing_names(case.target, summary)
     if missing:
         seen = f"{', '.join(missing)} not among {', '.join(map(str, summary.identifiers))}"
-        yield codes.CERTIFICATE_NAMES.found(seen, gateway=case.name)
+        yield codes.CERTIFICATE_NAMES.found(
+            seen, gateway=case.name, fix=uncovered(case.target, summary)[1]
+        )
+
+
+def _missing_names(target: Target, summary: CertificateSummary) -> list[str]:
+    """Names that are not in the certificate; one that was imported may have a wildcard for them."""
+    if target.mode is Mode.CUSTOM:
+        return list(map(str, not_covered(target.identifiers, summary.identifiers)))
+    return [str(name) for name in target.identifiers if name not in summary.identifiers]
 
 
 def _warning_time(case: Case, summary: CertificateSummary) -> timedelta:

@@ -134,7 +134,8 @@ class GatewayStatus:
         served_detail: Why it is not served, as far as that is known; empty otherwise.
         days_left: Whole days until ``not_after``; negative once it has ended.
         next_action: ``enrol``, ``deploy``, ``bootstrap`` or ``none``, and why.
-        warning: That a certificate ends which gatecert does not renew; empty where there is none.
+        warning: What only a person can put right of the certificate in use, that it ends or is not
+            for every configured name; empty where there is nothing.
         warning_fix: What to do about it.
         client_authentication: None where no certificate is demanded of users.
         challenges: How each name is to be proven next; empty where gatecert does not enrol.
@@ -175,7 +176,7 @@ class Known:
         live: The version that ``live`` leads to, and what its certificate says.
         excluded_region: The region because of which the gateway is never enrolled, else empty.
         explanation: Why that is so and what to do instead.
-        warning: What is to be said of the certificate's end, and what to do; empty if nothing.
+        warning: What only a person can put right of the certificate, and how; empty if nothing.
     """
 
     target: Target

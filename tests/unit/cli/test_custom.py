@@ -188,6 +188,25 @@ def test_status_warns_until_there_is_a_new_one(run: Run, office: Office) -> None
     assert "gatecert csr hq --renew" in output
 
 
+def test_a_name_that_was_configured_later_is_warned_of_until_it_is_in_the_certificate(
+    run: Run, office: Office, gateway: dict[str, object]
+) -> None:
+    def bring() -> int:
+        given = signed(run, office) + office.chain
+        return run("import", "hq", "--certificate", "-", given=given)[0]
+
+    assert bring() == 0
+    gateway["alternative_names"] = ["new.company.com"]
+    told = " ".join(run("status")[1].split())
+    assert "is not for new.company.com" in told
+    assert "gatecert csr hq, have it signed" in told
+    assert "certificate-names" in run("doctor", "--json")[1]
+    assert bring() == 0
+    told = run("status")[1]
+    assert "new.company.com" in told
+    assert "is not for" not in told
+
+
 def test_an_automatic_pair_is_advised(run: Run, gateway: dict[str, object]) -> None:
     gateway.update(mode="automatic", region="cn", members={"primary": PRIMARY, "spare": SPARE})
     code, output, _ = run("check")
