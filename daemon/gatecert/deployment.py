@@ -16,6 +16,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING
 
+from gatecert.deadline import Deadline
 from gatecert.errors import DeploymentError, GatecertError
 from gatecert.exchange import Exchange, Piece
 from gatecert.install.hook import environment
@@ -25,11 +26,11 @@ from gatecert.install.prune import prune
 from gatecert.model import Deployment, Progress, Target
 from gatecert.schedule.due import next_deployment
 from gatecert.store.protocol import Store
-from gatecert.verify.command import ProofCommand
+from gatecert.verify.command import ONE_RUN, ProofCommand, ask
 from gatecert.verify.verdict import prove
 
 if TYPE_CHECKING:
-    from gatecert.model import Verdict
+    from gatecert.model import Probe, Verdict
 
 logger = logging.getLogger(__name__)
 
@@ -137,6 +138,13 @@ class Deployer:
             now=self.now,
             command=self._proof_command(target, held),
             cancelled=self.cancelled,
+        )
+
+    def ask_command(self, target: Target, held: Held) -> Probe | None:
+        """Run ``install.verify_command`` once; None where there is none."""
+        command = self._proof_command(target, held)
+        return (
+            ask(command, Deadline.after(ONE_RUN, self.cancelled)) if command is not None else None
         )
 
     def _point(self, target: Target, held: Held) -> bool:

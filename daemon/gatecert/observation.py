@@ -125,7 +125,11 @@ class Observer:
         if due.at > self.now() and not at_once:
             return ""
         answers = look(target.install.verify, target.hostname)
-        sight = compare(answers, situation.live)
+        live = self.memory.deployer.inventory(target).live
+        command = self.memory.deployer.ask_command(target, live) if live is not None else None
+        if self.cancelled.is_set():
+            return ""  # a look that was cut short tells nothing
+        sight = compare(answers, situation.live, command)
         if sight.view is View.DRIFTED:
             logger.warning("drift gateway=%s %s", target.name, sight.detail)
             return sight.detail

@@ -230,5 +230,37 @@ def test_another_listener_that_goes_silent_is_told_of_too(
     assert caplog.text.count("silent gateway=vpn") == 2
 
 
+def test_a_command_that_denies_it_is_drift_as_well(world: World, tmp_path: Path) -> None:
+    denied = tmp_path / "denied"
+    asked = tmp_path / "asked"
+    script = f"echo $GATECERT_FINGERPRINT >> {asked}; test ! -e {denied}"
+    plan = replace(world.target.install, verify=(), verify_command=("sh", "-c", script))
+    world.target = replace(world.target, install=plan)
+    assert world.attend(WATCH).kind is OutcomeKind.IDLE
+    assert world.deployment.confirmed == world.time
+    denied.touch()
+    world.make_reload(f"rm {denied}")
+    outcome = world.attend(WATCH)
+    assert (outcome.kind, outcome.code) == (OutcomeKind.DEPLOYED, "drift")
+    assert "verify_command sh says that it is not served" in outcome.detail
+    assert world.reloaded == 1
+    live = world.pipeline.deployer.inventory(world.target).live
+    assert live is not None
+    assert set(asked.read_text().split()) == {live.summary.fingerprint}
+    denied.touch()
+    world.make_reload("true")
+    assert world.attend(WATCH).code == "not-served"
+
+
+def test_a_look_that_was_cut_short_tells_nothing(world: World) -> None:
+    plan = replace(world.target.install, verify_command=("sleep", "1"))
+    world.target = replace(world.target, install=plan)
+    world.pipeline.deployer.cancelled.set()
+    world.pipeline.cancelled = world.pipeline.deployer.cancelled
+    world.pipeline.__post_init__()
+    assert world.attend(WATCH).kind is OutcomeKind.IDLE
+    assert world.deployment.confirmed == START
+
+
 def _at(target: Target, *endpoints: Endpoint) -> Target:
     return replace(target, install=replace(target.install, verify=endpoints))

@@ -93,6 +93,7 @@ def _look(
         solvers=house.solvers,
         resolver=house.resolver,
         now=utc_now,
+        ask_command=deployer.ask_command,
     )
     machine = look_at_machine(around, configuration, len(house.targets), enrolling)
 

@@ -291,6 +291,12 @@ CHAIN_INCOMPLETE = Code(
     "clients that do not know the intermediate certificates refuse the gateway",
     "let the server read live/fullchain.pem in place of live/cert.pem",
 )
+PROOF_DENIED = Code(
+    "proof-denied",
+    FAILURE,
+    "install.verify_command does not say that the installed certificate is served",
+    "see what it says; that the server reads live/, and that install.reload makes it read again",
+)
 LISTENER_SILENT = Code(
     "listener-silent",
     FAILURE,

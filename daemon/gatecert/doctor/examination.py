@@ -164,6 +164,7 @@ ORDER: tuple[MachineCheck | GatewayCheck, ...] = (
             codes.NOT_VERIFIED,
             codes.NOT_SERVED,
             codes.CHAIN_INCOMPLETE,
+            codes.PROOF_DENIED,
             codes.LISTENER_SILENT,
         ),
     ),

@@ -15,7 +15,7 @@ from cryptography.x509 import Certificate
 from gatecert.authority.survey import Survey
 from gatecert.errors import AuthorityError, GatecertError, ResolutionError, StateError
 from gatecert.install.inventory import Held
-from gatecert.model import KeyRequest, Mode, Resolution, Target
+from gatecert.model import KeyRequest, Mode, Probe, Resolution, Target
 from gatecert.resolve.caa import CaaPolicy
 from gatecert.schedule.due import Situation
 from gatecert.verify.served import ProbeFailure, ServedChain
@@ -107,6 +107,7 @@ class Case:
         policies: The CAA records of its names; empty where it never enrols.
         by_name: What listeners showed to a client that sends the hostname.
         by_address: What they showed to one that sends no name.
+        by_command: What ``install.verify_command`` said; None where there is none.
         root: None for a certificate that has none, and where there is no certificate.
         client_ca: The authorities of users' certificates; an error where they cannot be read.
     """
@@ -123,6 +124,7 @@ class Case:
     rehearsals: tuple[Rehearsal, ...] = ()
     by_name: tuple[ServedChain | ProbeFailure, ...] = ()
     by_address: tuple[ServedChain | ProbeFailure, ...] = ()
+    by_command: Probe | None = None
     root: Root | None = None
     client_ca: tuple[Certificate, ...] | StateError = ()
 

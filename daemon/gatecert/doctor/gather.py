@@ -30,7 +30,8 @@ from gatecert.errors import (
     ResolutionError,
     StateError,
 )
-from gatecert.model import IdentifierType, Mode, Resolution, Target
+from gatecert.install.inventory import Held
+from gatecert.model import IdentifierType, Mode, Probe, Resolution, Target
 from gatecert.resolve.addresses import own_addresses
 from gatecert.resolve.caa import LooksUpCaa
 from gatecert.resolve.lookup import LooksUp
@@ -40,7 +41,6 @@ from gatecert.users.files import BundleFiles
 from gatecert.verify.verdict import look
 
 if TYPE_CHECKING:
-    from gatecert.install.inventory import Held
     from gatecert.model import KeyRequest
     from gatecert.schedule.due import Situation
 
@@ -60,6 +60,7 @@ class Surroundings:
         authorities: By their name in the configuration.
         solvers: By challenge type.
         roots: What this machine trusts.
+        ask_command: Runs a gateway's ``install.verify_command`` once; None where there is none.
     """
 
     store: Store
@@ -69,6 +70,7 @@ class Surroundings:
     resolver: Resolves
     now: Callable[[], datetime]
     roots: Callable[[], Sequence[Certificate]] = system_roots
+    ask_command: Callable[[Target, Held], Probe | None] = lambda _, __: None
 
 
 # --------------------------------------------------------------------- the machine
@@ -160,6 +162,7 @@ def look_at_gateway(
         rehearsals=rehearse(around.solvers, target, domain_names(target)) if enrols else (),
         by_name=look(listeners, target.hostname),
         by_address=look(listeners, NO_SERVER_NAME),
+        by_command=around.ask_command(target, live) if live is not None else None,
         root=_root(live, around.roots) if live is not None else None,
         client_ca=_client_ca(around.store.gateway_directory(target.name)),
     )

@@ -28,6 +28,9 @@ def served(case: Case) -> Iterator[Finding]:
         return
     for answer in case.by_name:
         yield _judge_served(answer, case.live.summary, case.name)
+    if case.by_command is not None:
+        code = codes.SERVED_OK if case.by_command.matches else codes.PROOF_DENIED
+        yield code.found(case.by_command.detail, gateway=case.name)
 
 
 def _judge_served(

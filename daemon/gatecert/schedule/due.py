@@ -133,7 +133,7 @@ def watch_due(situation: Situation, now: datetime) -> Due | None:
     None where nothing has been proven: bringing that about is the deployment's.
     """
     plan, deployment = situation.target.install, situation.deployment
-    if deployment is None or deployment.confirmed is None or not plan.verify:
+    if deployment is None or deployment.confirmed is None or not plan.is_provable:
         return None
     silence = deployment.silence
     last = deployment.confirmed if silence is None else max(silence.at, deployment.confirmed)

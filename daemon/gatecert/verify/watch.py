@@ -18,7 +18,7 @@ from gatecert.verify.verdict import judge
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from gatecert.model import CertificateSummary
+    from gatecert.model import CertificateSummary, Probe
 
 # Nothing there speaks TLS, or nothing speaks at all.
 _SILENT = {
@@ -57,18 +57,31 @@ def is_silent(answer: ServedChain | ProbeFailure) -> bool:
     return isinstance(answer, ProbeFailure) and answer.kind in _SILENT
 
 
-def compare(answers: Sequence[ServedChain | ProbeFailure], summary: CertificateSummary) -> Sight:
-    """Compare what listeners showed with the installed certificate."""
+def compare(
+    answers: Sequence[ServedChain | ProbeFailure],
+    summary: CertificateSummary,
+    command: Probe | None = None,
+) -> Sight:
+    """Compare what listeners showed with the installed certificate.
+
+    Args:
+        answers: What they showed.
+        summary: The installed certificate.
+        command: What the operator's own proof said; None where there is none. It cannot tell a
+            server that is down from one that serves something else, so a no counts as the latter,
+            unless a listener that is silent tells the reason.
+    """
     wrong = [
         (answer, probe)
         for answer, probe in ((answer, judge(answer, summary)) for answer in answers)
         if not probe.matches
     ]
-    if not wrong:
+    denied = [command] if command is not None and not command.matches else []
+    if not wrong and not denied:
         return Sight(View.SERVED)
-    silent = all(is_silent(answer) for answer, _ in wrong)
+    silent = bool(wrong) and all(is_silent(answer) for answer, _ in wrong)
     return Sight(
         View.SILENT if silent else View.DRIFTED,
         tuple(str(probe.endpoint) for _, probe in wrong),
-        "; ".join(probe.detail for _, probe in wrong),
+        "; ".join(probe.detail for probe in (*(probe for _, probe in wrong), *denied)),
     )

@@ -60,6 +60,7 @@ from gatecert.model import (
     Outcome,
     OutcomeKind,
     PendingOrder,
+    Probe,
     Resolution,
     ResolutionKind,
 )
@@ -234,6 +235,16 @@ PROVOKED: list[tuple[Code, Machine | Case, str]] = [
     (codes.NOT_VERIFIED, case(target=UNPLANNED, by_name=()), "no listener"),
     (codes.NOT_SERVED, case(by_name=(replace(SERVED, fingerprint="ee"),)), "still serves"),
     (codes.NOT_SERVED, shown(FailureKind.HANDSHAKE), "does not"),
+    (
+        codes.PROOF_DENIED,
+        case(by_command=Probe(None, "", matches=False, detail="verify_command x says no")),
+        "says no",
+    ),
+    (
+        codes.SERVED_OK,
+        case(by_command=Probe(None, "aa", matches=True, detail="verify_command x says yes")),
+        "says yes",
+    ),
     (codes.CHAIN_INCOMPLETE, case(by_name=(replace(SERVED, chain_fingerprints=()),)), "0 of 1"),
     (codes.LISTENER_SILENT, shown(FailureKind.REFUSED), "does not"),
     (codes.ADDRESS_OK, case(live=replace(LIVE, summary=ADDRESSED)), "127.0.0.1 is in"),

@@ -44,6 +44,7 @@ from gatecert.model import (
     KeyType,
     Member,
     Mode,
+    Probe,
     Resolution,
 )
 from gatecert.resolve.addresses import GatewayAddresses
@@ -184,6 +185,8 @@ def test_a_gateway_is_looked_at(
 ) -> None:
     machine = look_at_machine(around, configuration, 1, [TARGET])
     target = replace(TARGET, install=InstallPlan())
+    said = Probe(None, "", matches=False, detail="no")
+    around = replace(around, ask_command=lambda _, __: said)
     leaf = certificate("leaf", issuer="Root")[0].public_bytes(Encoding.PEM)
     live = replace(LIVE, version=replace(LIVE.version, certificate=leaf, directory=tmp_path))
     found = look_at_gateway(around, situation(target=target), live, machine)
@@ -192,6 +195,7 @@ def test_a_gateway_is_looked_at(
     assert found.policies == (CaaPolicy(HOSTNAME),)
     assert found.rehearsals == (Rehearsal("http-01"),)
     assert solver.names == [(HOSTNAME,)]
+    assert found.by_command is said
     assert (found.by_name, found.by_address, found.client_ca) == ((), (), ())
     assert found.root is not None
     assert found.root.certificate is None  # a namesake did not sign it

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from gatecert.model import CertificateSummary, Endpoint
+from gatecert.model import CertificateSummary, Endpoint, Probe
 from gatecert.verify.served import FailureKind, ProbeFailure, ServedChain
 from gatecert.verify.watch import Sight, View, compare, is_silent
 
@@ -58,3 +58,15 @@ def test_a_missing_intermediate_is_drift() -> None:
     bare = ServedChain(ONE, "aa", (), "CN=gate", "CN=issuer", NOW, ends_in_root=False)
     assert compare([bare], SUMMARY).view is View.DRIFTED
     assert not is_silent(bare)
+
+
+def test_a_command_that_denies_it_is_drift_unless_silence_explains_it() -> None:
+    yes = Probe(None, "aa", matches=True, detail="says so")
+    no = Probe(None, "", matches=False, detail="verify_command x says no")
+    assert compare([RIGHT], SUMMARY, yes) == Sight(View.SERVED)
+    assert compare([], SUMMARY, yes) == Sight(View.SERVED)
+    assert compare([RIGHT], SUMMARY, no) == Sight(View.DRIFTED, (), "verify_command x says no")
+    assert compare([], SUMMARY, no).view is View.DRIFTED
+    silent = compare([failure(FailureKind.REFUSED)], SUMMARY, no)
+    assert silent.view is View.SILENT
+    assert silent.detail.endswith("; verify_command x says no")

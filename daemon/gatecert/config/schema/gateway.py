@@ -176,8 +176,8 @@ class InstallSettings(Settings):
     verify_command: Command = Field(
         default=(),
         description="Command that tells by exit status 0 that the certificate is served, where the "
-        "server speaks no plain TLS. It is asked again and again, like the listeners. Default: "
-        "none.",
+        "server speaks no plain TLS. It is asked again and again, and watched later on, like the "
+        "listeners. Default: none.",
     )
     verify_timeout: Duration = Field(
         default=timedelta(seconds=15), description="How long they may take until they serve it."
