@@ -14,7 +14,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING
@@ -29,6 +29,7 @@ from gatecert.users.files import BundleFiles
 from gatecert.verify.asked import asks_for
 from gatecert.verify.served import FailureKind, ProbeFailure
 from gatecert.verify.verdict import look, prove_by
+from gatecert.verify.watch import is_silent
 
 if TYPE_CHECKING:
     from gatecert.model import Target, Verdict
@@ -123,8 +124,10 @@ class Admission:
         """
         files = self.files(target)
         deployment = files.deployment()
-        if deployment is None or deployment.confirmed is not None:
+        if deployment is None:
             return None
+        if deployment.confirmed is not None:
+            return self._watch(target, deployment.confirmed)
         if deployment.next_attempt is not None and self.now() < deployment.next_attempt:
             return None
         bundle, before = files.read(), files.previous()
@@ -134,6 +137,33 @@ class Admission:
         if target.install.verify and self.look(target, bundle).served:
             return self._confirm(target, bundle, PROVEN)
         return self._carry_out(target, bundle, before)
+
+    def _watch(self, target: Target, confirmed: datetime) -> Admitted | None:
+        """See now and then that what was proven to be asked for still is, and put it right.
+
+        A listener that is silent asks nobody for anything: that is told by the watch over the
+        server's own certificate (``verify.watch``).
+        """
+        now, plan = self.now(), target.install
+        if not plan.verify or confirmed <= now < confirmed + plan.watch:
+            return None
+        files = self.files(target)
+        bundle = files.read()
+        judge = asks_for(bundle.root_names, bundle.intermediate_names)
+        answers = look(plan.verify, target.hostname)
+        audible = [answer for answer in answers if not is_silent(answer)]
+        wrong = [probe.detail for probe in map(judge, audible) if not probe.matches]
+        if not wrong:
+            if len(audible) == len(answers):
+                files.save_deployment(Deployment(bundle.id, confirmed=now))
+            return None
+        drift = "; ".join(wrong)
+        logger.warning("drift gateway=%s %s", target.name, drift)
+        files.save_deployment(Deployment(bundle.id))
+        admitted = self._carry_out(target, bundle, None)
+        if admitted.error is not None:
+            return replace(admitted, detail=f"{admitted.detail} (it was asked for before)")
+        return replace(admitted, detail=f"{drift}; after a reload {admitted.detail}")
 
     def look(self, target: Target, bundle: Bundle) -> Verdict:
         """Ask every listener once of whom it wants certificates."""

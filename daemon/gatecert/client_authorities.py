@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -27,10 +27,10 @@ from gatecert.model import (
     UserAuthority,
 )
 from gatecert.store.protocol import Store
-from gatecert.users import change, expiry
+from gatecert.users import change, concerns
 from gatecert.users.acceptance import Judgement, judge
 from gatecert.users.bundle import named
-from gatecert.users.known import locked_out, locked_out_at, read_known, spoken
+from gatecert.users.known import locked_out, read_known, spoken
 from gatecert.users.revocation import read_lists
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-A_MOMENT = timedelta(seconds=1)
+LOOK_AGAIN = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ class Overview:
     Attributes:
         path: The file that the server reads.
         deployment: How far the last change has come; None where there was none.
-        warnings: Which of them end soon, and whom that locks out.
+        warnings: What somebody has to see to, so that users get in who should (``users.concerns``).
     """
 
     path: str
@@ -66,6 +66,7 @@ class ClientAuthorities:
     Attributes:
         progress: Told of each step.
         now: Reads the clock.
+        looked: When users were last looked at, and by which bundle, of each gateway.
     """
 
     store: Store
@@ -73,6 +74,7 @@ class ClientAuthorities:
     admission: Admission
     progress: Progress
     now: Callable[[], datetime]
+    looked: dict[str, tuple[datetime, str]] = field(default_factory=dict)
 
     # ------------------------------------------------------------------ asked for by a person
 
@@ -140,12 +142,12 @@ class ClientAuthorities:
             return None
         files = self.admission.files(target)
         bundle = files.read()
-        found = expiry.endings(bundle.authorities(), now=self.now())
+        found = concerns.look(target, bundle, now=self.now())
         return Overview(
             path=str(files.path),
             authorities=bundle.authorities(),
             deployment=files.deployment(),
-            warnings=tuple(self._warning(target, bundle, each) for each in found),
+            warnings=tuple(map(str, found)),
         )
 
     # ------------------------------------------------------------------ in every pass
@@ -224,34 +226,24 @@ class ClientAuthorities:
         return self.memory.outcome(target, kind, admitted.detail, code=error.code, fix=error.fix)
 
     def _warn(self, target: Target) -> None:
-        """Say once at each threshold that an authority ends."""
-        bundle = self.admission.files(target).read()
-        found = expiry.endings(bundle.authorities(), now=self.now())
-        state = self.memory.state(target)
-        news = expiry.unsaid(found, state.authority_notices)
-        for ending in news:
-            level = logging.WARNING if ending.days else logging.ERROR
-            words = self._warning(target, bundle, ending)
-            logger.log(level, "authority of users ends gateway=%s %s", target.name, words)
-        if news:
-            notices = expiry.noticed(found)
-            self.memory.save(target, replace(state, authority_notices=notices))
+        """Say once of each thing that somebody has to see to it, and again as its end comes near.
 
-    def _warning(self, target: Target, bundle: Bundle, ending: expiry.Ending) -> str:
-        """That an authority ends, whom that locks out, and what to do."""
-        settings = _settings(target)
-        end = ending.authority.not_after
-        fix = expiry.FIX.format(gateway=target.name)
-        if end <= self.now():
-            return f"{ending.words}; {fix}"
-        try:
-            known = read_known(settings.known_users)
-            lists = read_lists(settings.crl_files)
-        except GatecertError as error:
-            return f"{ending.words} ({error.message}); {fix}"
-        out = locked_out_at(known.users, bundle, end + A_MOMENT, lists, now=self.now())
-        whom = f" and locks out {spoken(out)}" if out else ""
-        return f"{ending.words}{whom}; {fix}"
+        Every user's certificate is judged for that, so it is done now and then only.
+        """
+        now = self.now()
+        bundle = self.admission.files(target).read()
+        last, of = self.looked.get(target.name, (None, ""))
+        if last is not None and of == bundle.id and last <= now < last + LOOK_AGAIN:
+            return
+        self.looked[target.name] = now, bundle.id
+        found = concerns.look(target, bundle, now=now)
+        state = self.memory.state(target)
+        for each in concerns.unsaid(found, state.authority_notices):
+            level = logging.WARNING if each.days else logging.ERROR
+            logger.log(level, "users gateway=%s %s", target.name, each)
+        notices = concerns.noticed(found)
+        if notices != state.authority_notices:
+            self.memory.save(target, replace(state, authority_notices=notices))
 
 
 def _settings(target: Target) -> ClientAuthentication:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -67,7 +69,12 @@ def bundle(gatecert: Gatecert) -> Path:
 
 
 def start(
-    servers: ExitStack, gatecert: Gatecert, hostname: str, directory: Path, more: str = ""
+    servers: ExitStack,
+    gatecert: Gatecert,
+    hostname: str,
+    directory: Path,
+    more: str = "",
+    watch: str = "5m",
 ) -> Vpn:
     """The daemon first: the server does not start without a bundle."""
     ocserv = Ocserv(
@@ -80,7 +87,7 @@ def start(
         BOSTON,
         hostname,
         mode="custom",
-        install={"reload": ocserv.reload_command, "verify": [ocserv.address]},
+        install={"reload": ocserv.reload_command, "verify": [ocserv.address], "watch": watch},
         client_authentication={},
     )
     gatecert.start()
@@ -251,6 +258,32 @@ def test_a_server_that_does_not_follow_gets_its_authorities_back(
     assert set(asked_for(nginx.address)) == {"CN=one", "CN=two"}
 
 
+def test_a_server_that_comes_to_ask_for_others_is_noticed_and_put_right(
+    servers: ExitStack, gatecert: Gatecert, hostname: str, tmp_path: Path
+) -> None:
+    vpn = start(servers, gatecert, hostname, tmp_path, watch="500ms")
+    ours, theirs = vpn.authority("ours"), vpn.authority("theirs")
+    assert vpn.client_ca("add", BOSTON, ours.root).exit_code == 0
+    before = vpn.bundle.read_bytes()
+
+    def replace_bundle(pem: bytes, seconds: int) -> None:
+        vpn.bundle.write_bytes(pem)
+        os.utime(vpn.bundle, (time.time() + seconds, time.time() + seconds))
+
+    replace_bundle(theirs.root.read_bytes(), 2)
+    vpn.ocserv.reload()
+    gatecert.wait_for(lambda: asked_for(vpn.ocserv.address) == ["CN=theirs"], "another authority")
+    replace_bundle(before, 4)  # and nobody tells the server
+
+    gatecert.wait_logged("still asks for those of 'CN=theirs'")
+    gatecert.wait_for(lambda: asked_for(vpn.ocserv.address) == ["CN=ours"], "ours again")
+    gatecert.wait_for(
+        lambda: gatecert.status(BOSTON)["client_authentication"]["asked"] is True, "the proof"
+    )
+    codes = {each["code"] for each in gatecert.run("doctor", BOSTON, "--json").json()["findings"]}
+    assert {"client-ca-ok", "client-ca-asked"} <= codes
+
+
 def test_a_server_that_demands_no_certificates_is_told_so(
     gatecert: Gatecert, gateway: Ocserv, hostname: str, tmp_path: Path
 ) -> None:
@@ -273,6 +306,10 @@ def test_a_server_that_demands_no_certificates_is_told_so(
     assert "asks for no user certificate in its TLS handshake" in result.errors
     assert "ca-cert of ocserv" in result.errors
     assert "as before" in result.errors
+    gatecert.configuration["gateways"][BOSTON]["client_authentication"] = {}
+    found = gatecert.write().run("doctor", BOSTON, "--json").json()["findings"]
+    (asked,) = [each for each in found if each["code"] == "client-ca-not-asked"]
+    assert "asks for no user certificate" in asked["seen"]
 
 
 # --------------------------------------------------------------------- who would get in
@@ -302,6 +339,15 @@ def test_a_revoked_user_is_refused_by_the_check_and_by_the_server(
     (reason,) = refused.json()["reasons"]
     assert "was revoked on" in reason
     assert not vpn.log_in(lost).asked_for_password
+
+    ended = ours.revoke(days=-1)
+    assert crl == ended
+    warnings = vpn.gatecert.status(BOSTON)["client_authentication"]["warnings"]
+    assert "the revocation list of 'CN=ours' ended on" in " ".join(warnings)
+    found = vpn.gatecert.run("doctor", BOSTON, "--json").json()["findings"]
+    assert "client-crl-ended" in {each["code"] for each in found}
+    vpn.gatecert.reload()  # else it would be looked at within the hour
+    vpn.gatecert.wait_logged("the revocation list of 'CN=ours' ended on")
 
 
 def test_known_users_are_not_locked_out_by_accident(vpn: Vpn) -> None:

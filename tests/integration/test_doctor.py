@@ -358,6 +358,19 @@ def test_authorities_of_users(gatecert: Gatecert, names: ChallengeTestServer) ->
         return diagnose(gatecert)
 
     assert "users.example" in with_bundle(400)["client-ca-ok"]["seen"]
+    known = gatecert.state_directory.parent / "known"
+    gatecert.configuration["gateways"]["hq"]["client_authentication"] = {
+        "known_users": str(known),
+        "crl_files": [str(known / "none.crl")],
+    }
+    gatecert.write()
+    assert {"known-users-unreadable", "client-crl-unusable"} <= with_bundle(400).keys()
+    known.mkdir()
+    write_self_signed(known / "a.pem", bundle.with_suffix(".a"), ["alice.example"], days=0)
+    write_self_signed(known / "b.pem", bundle.with_suffix(".b"), ["bob.example"], days=9)
+    found = with_bundle(400)
+    assert "(a.pem)" in found["known-users-ended"]["seen"]
+    assert "(b.pem)" in found["known-users-end"]["seen"]
     assert "client-ca-ends-soon" in with_bundle(10)
     assert "client-ca-expired" in failures(with_bundle(0))
     bundle.write_text("damaged")

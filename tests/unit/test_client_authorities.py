@@ -595,6 +595,63 @@ def test_the_end_of_an_authority_is_warned_of_once(
         assert "ended on 2026-12-23" in record.getMessage()
 
 
+def test_users_are_looked_at_now_and_then(started: Scene, caplog: pytest.LogCaptureFixture) -> None:
+    authorities = started.authorities
+    authorities.tend(started.target)
+    started.knows("bob", started.office.user(started.office.root(), end=NOW + DAY))
+    said = []
+    for minutes in (0, 59, 60):
+        started.clock = NOW + timedelta(minutes=minutes)
+        caplog.clear()
+        authorities.tend(started.target)
+        said.append("bob.pem" in caplog.text)
+    assert said == [False, False, True]
+    started.knows("carol", started.office.user(started.office.root(), "carol", end=NOW + DAY))
+    started.add(started.office.root())  # by a command beside the daemon
+    authorities.tend(started.target)
+    assert "carol.pem" in caplog.text
+
+
+def test_what_is_asked_for_is_watched_and_put_right(
+    started: Scene, caplog: pytest.LogCaptureFixture
+) -> None:
+    started.add(started.office.root())
+    started.clock += timedelta(minutes=4)
+    shaken = started.server.handshakes
+    assert started.tend() is None
+    assert started.server.handshakes == shaken
+    started.clock += timedelta(minutes=1)
+    assert started.tend() is None
+    assert started.deployment.confirmed == started.clock
+
+    started.server.loaded.write_bytes(bundle(started.office.root("Other")).to_pem(now=NOW))
+    started.clock += timedelta(minutes=5)
+    outcome = started.tend()
+    assert outcome is not None
+    assert (outcome.kind, outcome.failed) == (OutcomeKind.DEPLOYED, False)
+    assert "does not ask for user certificates of 'CN=Users'" in outcome.detail
+    assert "after a reload every listener asks for" in outcome.detail
+    assert "drift gateway=boston" in caplog.text
+
+    started.break_reload()
+    started.server.loaded.write_bytes(bundle(started.office.root("Other")).to_pem(now=NOW))
+    started.clock += timedelta(minutes=5)
+    outcome = started.tend()
+    assert outcome is not None
+    assert (outcome.failed, outcome.code) == (True, "not-served")
+    assert "(it was asked for before)" in outcome.detail
+    assert started.deployment.confirmed is None
+
+
+def test_a_server_that_is_silent_has_not_drifted(started: Scene) -> None:
+    started.add(started.office.root())
+    confirmed = started.deployment.confirmed
+    started.server.stop()
+    started.clock += timedelta(minutes=5)
+    assert started.tend() is None
+    assert started.deployment.confirmed == confirmed
+
+
 def test_what_there_is_to_say(started: Scene, tmp_path: Path) -> None:
     root, soon = started.office.root(), started.office.root("soon", end=NOW + 7 * DAY)
     started.add(root, soon)
@@ -614,4 +671,4 @@ def test_what_there_is_to_say(started: Scene, tmp_path: Path) -> None:
     )
     overview = started.authorities.overview(started.target)
     assert overview is not None
-    assert "nobody can tell which users" in overview.warnings[0]
+    assert "nobody can tell which users" in overview.warnings[1]

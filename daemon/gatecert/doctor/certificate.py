@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 from cryptography import x509
 
 from gatecert.certificate import key
-from gatecert.certificate.names import label, not_covered
+from gatecert.certificate.names import not_covered
 from gatecert.custom.coverage import uncovered
 from gatecert.doctor import codes
 from gatecert.errors import StateError
 from gatecert.model import Mode
 from gatecert.schedule.due import LATEST_RENEWAL, certificate_in_use
-from gatecert.users.expiry import FIX, THRESHOLDS
+from gatecert.verify.asked import asks_for
+from gatecert.verify.watch import is_silent
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 
 BOOTSTRAP_PATIENCE = timedelta(minutes=10)
 WARN_BEFORE = timedelta(days=30)
-AUTHORITY_WARN_BEFORE = timedelta(days=THRESHOLDS[0])
 SHOWN_DIGITS = 16  # of a fingerprint
 
 
@@ -119,22 +119,28 @@ def _key(request: KeyRequest) -> str:
 
 
 def client_ca(case: Case) -> Iterator[Finding]:
-    """The authorities of the users' certificates."""
-    found = case.client_ca
-    if isinstance(found, StateError):
-        yield codes.CLIENT_CA_UNREADABLE.found(found.message, gateway=case.name, fix=found.fix)
+    """The authorities of the users' certificates, and who is locked out."""
+    bundle = case.client_ca
+    if isinstance(bundle, StateError):
+        yield codes.CLIENT_CA_UNREADABLE.found(bundle.message, gateway=case.name, fix=bundle.fix)
         return
-    if not found and case.target.client_authentication is not None:
+    demanded = case.target.client_authentication is not None
+    if not bundle.certificates and demanded:
         seen = "client_authentication is configured, and there is no authority"
         fix = f"gatecert client-ca add {case.name} FILE"
         yield codes.CLIENT_CA_MISSING.found(seen, gateway=case.name, fix=fix)
-    successor = FIX.format(gateway=case.name)
-    for authority in found:
-        end = authority.not_valid_after_utc
-        seen = f"{label(authority)} ends {end:%Y-%m-%d %H:%M} UTC"
-        if end <= case.now:
-            yield codes.CLIENT_CA_EXPIRED.found(seen, gateway=case.name, fix=successor)
-        elif end - case.now <= AUTHORITY_WARN_BEFORE:
-            yield codes.CLIENT_CA_ENDS_SOON.found(seen, gateway=case.name, fix=successor)
-        else:
+    worrying = {each.key for each in case.user_concerns}
+    for authority in bundle.authorities():
+        if authority.fingerprint not in worrying:
+            seen = f"'{authority.subject}' ends {authority.not_after:%Y-%m-%d %H:%M} UTC"
             yield codes.CLIENT_CA_OK.found(seen, gateway=case.name)
+    for each in case.user_concerns:
+        code = codes.BY_CONCERN[each.kind, each.days == 0]
+        yield code.found(each.words, gateway=case.name, fix=each.fix)
+    if demanded or bundle.certificates:
+        judge = asks_for(bundle.root_names, bundle.intermediate_names)
+        for answer in case.by_name:
+            if not is_silent(answer):
+                probe = judge(answer)
+                code = codes.CLIENT_CA_ASKED if probe.matches else codes.CLIENT_CA_NOT_ASKED
+                yield code.found(probe.detail, gateway=case.name)

@@ -11,6 +11,7 @@ from datetime import timedelta
 
 from gatecert.doctor.finding import Code, Severity
 from gatecert.model import ResolutionKind
+from gatecert.users.concerns import Kind
 
 OK, NOTE, WARNING, FAILURE = Severity.OK, Severity.NOTE, Severity.WARNING, Severity.FAILURE
 
@@ -364,6 +365,66 @@ CLIENT_CA_ENDS_SOON = Code(
     "users whose certificates are from this authority will be locked out",
     "gatecert client-ca add a newer one before it ends",
 )
+CLIENT_CA_ASKED = Code(
+    "client-ca-asked", OK, "the server demands certificates of exactly these authorities"
+)
+CLIENT_CA_NOT_ASKED = Code(
+    "client-ca-not-asked",
+    FAILURE,
+    "the server does not demand certificates of exactly these authorities, so others get as far as"
+    " the password, or users who should do not",
+    "let the server read client-ca/bundle.pem (ca-cert of ocserv, ssl_client_certificate of nginx)",
+)
+CLIENT_CRL_ENDED = Code(
+    "client-crl-ended",
+    FAILURE,
+    "servers differ on a revocation list that has ended: ocserv goes on using it, nginx refuses"
+    " every user",
+    "have the authority make a new one",
+)
+CLIENT_CRL_ENDS_SOON = Code(
+    "client-crl-ends-soon",
+    WARNING,
+    "once a revocation list has ended, some servers refuse every user",
+    "have the authority make a new one",
+)
+CLIENT_CRL_UNUSABLE = Code(
+    "client-crl-unusable",
+    FAILURE,
+    "nobody can tell who is revoked",
+    "give a revocation list of an authority that gatecert client-ca list shows",
+)
+KNOWN_USERS_ENDED = Code(
+    "known-users-ended",
+    WARNING,
+    "users whose own certificates have ended are locked out",
+    "give them new ones; take out of known_users who is to get in no more",
+)
+KNOWN_USERS_END = Code(
+    "known-users-end",
+    WARNING,
+    "users whose own certificates end soon will be locked out",
+    "give them new ones",
+)
+KNOWN_USERS_UNREADABLE = Code(
+    "known-users-unreadable",
+    WARNING,
+    "nobody can tell whom a change, or an end, locks out",
+    "correct client_authentication.known_users, or what is in it",
+)
+
+# What somebody has to see to, by whether its end has come.
+BY_CONCERN = {
+    (Kind.AUTHORITY, False): CLIENT_CA_ENDS_SOON,
+    (Kind.AUTHORITY, True): CLIENT_CA_EXPIRED,
+    (Kind.LIST, False): CLIENT_CRL_ENDS_SOON,
+    (Kind.LIST, True): CLIENT_CRL_ENDED,
+    (Kind.LIST_UNUSABLE, True): CLIENT_CRL_UNUSABLE,
+    (Kind.USERS, False): KNOWN_USERS_END,
+    (Kind.USERS, True): KNOWN_USERS_ENDED,
+    (Kind.USERS_UNREADABLE, True): KNOWN_USERS_UNREADABLE,
+}
+
 DEPLOYMENT_OK = Code("deployment-ok", OK, "the last reload brought the certificate into service")
 DEPLOYMENT_PENDING = Code(
     "deployment-pending", NOTE, "the installed certificate has not been brought into service yet"

@@ -18,6 +18,8 @@ from gatecert.install.inventory import Held
 from gatecert.model import KeyRequest, Mode, Probe, Resolution, Target
 from gatecert.resolve.caa import CaaPolicy
 from gatecert.schedule.due import Situation
+from gatecert.users.bundle import Bundle
+from gatecert.users.concerns import Concern
 from gatecert.verify.served import ProbeFailure, ServedChain
 
 
@@ -110,6 +112,7 @@ class Case:
         by_command: What ``install.verify_command`` said; None where there is none.
         root: None for a certificate that has none, and where there is no certificate.
         client_ca: The authorities of users' certificates; an error where they cannot be read.
+        user_concerns: What somebody has to see to, so that users get in who should.
     """
 
     now: datetime
@@ -126,7 +129,8 @@ class Case:
     by_address: tuple[ServedChain | ProbeFailure, ...] = ()
     by_command: Probe | None = None
     root: Root | None = None
-    client_ca: tuple[Certificate, ...] | StateError = ()
+    client_ca: Bundle | StateError = field(default_factory=Bundle)
+    user_concerns: tuple[Concern, ...] = ()
 
     @property
     def name(self) -> str:

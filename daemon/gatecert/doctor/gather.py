@@ -37,12 +37,14 @@ from gatecert.resolve.caa import LooksUpCaa
 from gatecert.resolve.lookup import LooksUp
 from gatecert.resolve.preflight import preflight
 from gatecert.store.protocol import Store
+from gatecert.users import concerns
 from gatecert.users.files import BundleFiles
 from gatecert.verify.verdict import look
 
 if TYPE_CHECKING:
     from gatecert.model import KeyRequest
     from gatecert.schedule.due import Situation
+    from gatecert.users.bundle import Bundle
 
 NO_SERVER_NAME = "127.0.0.1"  # an address is never sent as a server name
 
@@ -149,6 +151,7 @@ def look_at_gateway(
     target = situation.target
     enrols = target.mode is Mode.AUTOMATIC and not situation.excluded_region
     listeners = target.install.verify
+    bundle = _client_ca(around.store.gateway_directory(target.name))
     return Case(
         now=around.now(),
         target=target,
@@ -164,7 +167,10 @@ def look_at_gateway(
         by_address=look(listeners, NO_SERVER_NAME),
         by_command=around.ask_command(target, live) if live is not None else None,
         root=_root(live, around.roots) if live is not None else None,
-        client_ca=_client_ca(around.store.gateway_directory(target.name)),
+        client_ca=bundle,
+        user_concerns=()
+        if isinstance(bundle, StateError)
+        else concerns.look(target, bundle, now=around.now()),
     )
 
 
@@ -230,8 +236,8 @@ def _root(live: Held, roots: Callable[[], Sequence[Certificate]]) -> Root | None
     return find_root(chain, find_readable(texts), roots())
 
 
-def _client_ca(directory: Path) -> tuple[Certificate, ...] | StateError:
+def _client_ca(directory: Path) -> Bundle | StateError:
     try:
-        return BundleFiles(directory).read().certificates
+        return BundleFiles(directory).read()
     except StateError as error:
         return error

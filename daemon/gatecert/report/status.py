@@ -94,7 +94,7 @@ class ClientAuthenticationStatus:
             exactly these authorities, False when it could not be proven, None when not known.
         asked_at: When that handshake was.
         error: Why it could not be proven.
-        warnings: Which authorities end soon, whom that locks out, and what to do.
+        warnings: What somebody has to see to, so that users get in who should; what to do.
     """
 
     bundle: str

@@ -1,7 +1,7 @@
 """When to warn that an authority of users ends. Pure.
 
 With it end all certificates that it has issued, whatever they say themselves, and a successor has
-to reach every user: hence the first warning comes three months before. Each warning is given once.
+to reach every user: hence the first warning comes three months before.
 """
 
 from __future__ import annotations
@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
-from gatecert.model import ExpiryNotice, UserAuthority
+from gatecert.model import UserAuthority
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
     from datetime import datetime
+
 
 THRESHOLDS: Final = (90, 30, 14, 7, 3, 1, 0)  # days before the end
 DAY: Final = timedelta(days=1)
@@ -46,21 +47,6 @@ def endings(authorities: Iterable[UserAuthority], *, now: datetime) -> tuple[End
         if passed:
             found.append(Ending(authority, passed[-1], _words(authority, now=now)))
     return tuple(found)
-
-
-def unsaid(found: Iterable[Ending], notices: Sequence[ExpiryNotice]) -> tuple[Ending, ...]:
-    """Those of which nothing has been said since their last threshold."""
-    said = {notice.fingerprint: notice.days for notice in notices}
-    return tuple(
-        ending
-        for ending in found
-        if ending.days < said.get(ending.authority.fingerprint, THRESHOLDS[0] + 1)
-    )
-
-
-def noticed(found: Iterable[Ending]) -> tuple[ExpiryNotice, ...]:
-    """What to remember once all of them have been said."""
-    return tuple(ExpiryNotice(each.authority.fingerprint, each.days) for each in found)
 
 
 def _words(authority: UserAuthority, *, now: datetime) -> str:

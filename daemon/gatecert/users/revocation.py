@@ -141,6 +141,16 @@ def standing(
     )
 
 
+def in_force(issuer: Certificate, lists: Iterable[RevocationList]) -> RevocationList | None:
+    """The newest list that an authority has signed; None where there is none."""
+    signed = [
+        each
+        for each in lists
+        if each.crl.issuer == issuer.subject and _is_signed_by(each.crl, issuer)
+    ]
+    return max(signed, key=lambda each: each.crl.last_update_utc, default=None)
+
+
 def _is_signed_by(crl: CertificateRevocationList, issuer: Certificate) -> bool:
     try:
         return bool(crl.is_signature_valid(issuer.public_key()))  # type: ignore[arg-type]

@@ -117,12 +117,22 @@ class UsersAuthority:
         )
         return made
 
-    def revoke(self, *users: UserCertificate) -> Path:
-        """Revoke certificates; the revocation list, PEM."""
+    def revoke(self, *users: UserCertificate, days: int = 7) -> Path:
+        """Revoke certificates; the revocation list, PEM, valid for so many days from now."""
         crl = self._directory / "users.crl"
         for user in users:
             openssl("ca", "-config", self._configuration, "-revoke", user.certificate)
-        openssl("ca", "-config", self._configuration, "-gencrl", "-out", crl)
+        now = datetime.now(UTC)
+        begin, end = now - timedelta(days=2), now + timedelta(days=days)
+        openssl(
+            *("ca", "-config", self._configuration, "-gencrl", "-out", crl),
+            *(
+                "-crl_lastupdate",
+                f"{begin:%Y%m%d%H%M%SZ}",
+                "-crl_nextupdate",
+                f"{end:%Y%m%d%H%M%SZ}",
+            ),
+        )
         return crl
 
 

@@ -65,6 +65,8 @@ from gatecert.model import (
     ResolutionKind,
 )
 from gatecert.resolve.caa import CaaPolicy, Property
+from gatecert.users.bundle import Bundle
+from gatecert.users.concerns import Concern, Kind
 from gatecert.verify.served import FailureKind, ProbeFailure
 
 if TYPE_CHECKING:
@@ -77,6 +79,7 @@ ADDRESSED = replace(
     SUMMARY, identifiers=(*SUMMARY.identifiers, Identifier(IdentifierType.IP, "127.0.0.1"))
 )
 FAILED = Outcome("vpn", NOW, OutcomeKind.FAILED, "the authority said no", code="acme")
+USERS = Bundle((certificate("Users")[0],))
 REQUEST = KeyRequest(
     "20261123",
     NOW,
@@ -122,6 +125,21 @@ def shown(kind: FailureKind) -> Case:
 
 def stated(**fields: object) -> Case:
     return case(situation=situation(state=GatewayState(**fields)))  # type: ignore[arg-type] # names of fields
+
+
+def demanding(**changes: object) -> Case:
+    """Certificates are demanded of users, and the server does."""
+    plain: dict[str, object] = {
+        "target": replace(TARGET, client_authentication=ClientAuthentication()),
+        "client_ca": USERS,
+        "by_name": (replace(SERVED, asked=("CN=Users",)),),
+    }
+    return case(**{**plain, **changes})
+
+
+def worried(kind: Kind, days: int) -> Case:
+    key = USERS.authorities()[0].fingerprint
+    return demanding(user_concerns=(Concern(kind, key, days, "so it is", "do it"),))
 
 
 PROVOKED: list[tuple[Code, Machine | Case, str]] = [
@@ -264,19 +282,19 @@ PROVOKED: list[tuple[Code, Machine | Case, str]] = [
     (codes.ROOT_UNKNOWN, case(root=Root("CN=Far")), "below CN=Far"),
     (codes.REQUEST_PENDING, case(requests=(REQUEST,)), "request of 2026-11-23 12:00:00 UTC"),
     (codes.REQUEST_PENDING, case(requests=(replace(REQUEST, csr=b"damaged"),)), "unknown"),
-    (codes.CLIENT_CA_OK, case(client_ca=(certificate("Users")[0],)), "'CN=Users' ends"),
-    (
-        codes.CLIENT_CA_MISSING,
-        case(target=replace(TARGET, client_authentication=ClientAuthentication())),
-        "no authority",
-    ),
+    (codes.CLIENT_CA_OK, demanding(), "'CN=Users' ends"),
+    (codes.CLIENT_CA_MISSING, demanding(client_ca=Bundle()), "no authority"),
     (codes.CLIENT_CA_UNREADABLE, case(client_ca=StorageError("damaged")), "damaged"),
-    (codes.CLIENT_CA_EXPIRED, case(client_ca=(certificate("Users", ends=NOW)[0],)), "'CN=Users'"),
-    (
-        codes.CLIENT_CA_ENDS_SOON,
-        case(client_ca=(certificate("Users", ends=NOW + DAY)[0],)),
-        "'CN=Users'",
-    ),
+    (codes.CLIENT_CA_EXPIRED, worried(Kind.AUTHORITY, 0), "so it is"),
+    (codes.CLIENT_CA_ENDS_SOON, worried(Kind.AUTHORITY, 7), "so it is"),
+    (codes.CLIENT_CA_ASKED, demanding(), "asks for user certificates of 'CN=Users'"),
+    (codes.CLIENT_CA_NOT_ASKED, demanding(by_name=(SERVED,)), "asks for no user certificate"),
+    (codes.CLIENT_CRL_ENDED, worried(Kind.LIST, 0), "so it is"),
+    (codes.CLIENT_CRL_ENDS_SOON, worried(Kind.LIST, 1), "so it is"),
+    (codes.CLIENT_CRL_UNUSABLE, worried(Kind.LIST_UNUSABLE, 0), "so it is"),
+    (codes.KNOWN_USERS_ENDED, worried(Kind.USERS, 0), "so it is"),
+    (codes.KNOWN_USERS_END, worried(Kind.USERS, 30), "so it is"),
+    (codes.KNOWN_USERS_UNREADABLE, worried(Kind.USERS_UNREADABLE, 0), "so it is"),
     (codes.DEPLOYMENT_OK, case(), "version 000002-x"),
     (codes.DEPLOYMENT_PENDING, case(situation=situation(deployment=Deployment("3"))), "version 3"),
     (
@@ -427,3 +445,16 @@ def test_what_to_publish_is_said_where_it_is_known() -> None:
         if result.finding.code == "caa-forbids"
     ]
     assert finding.fix == codes.CAA_FORBIDS.fix
+
+
+def test_what_an_authority_is_worried_about_takes_the_place_of_its_praise() -> None:
+    names = [code for code, _ in found(worried(Kind.AUTHORITY, 7))]
+    assert "client-ca-ok" not in names
+    assert names.count("client-ca-ends-soon") == 1
+
+
+def test_a_server_that_is_silent_is_not_judged_by_what_it_does_not_ask() -> None:
+    silent = ProbeFailure(LISTENER, FailureKind.REFUSED, "refuses")
+    names = [code for code, _ in found(demanding(by_name=(silent,)))]
+    assert not {"client-ca-asked", "client-ca-not-asked"} & set(names)
+    assert "client-ca-not-asked" not in [code for code, _ in found(case())]

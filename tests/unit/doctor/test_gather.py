@@ -37,6 +37,7 @@ from gatecert.errors import (
     StorageError,
 )
 from gatecert.model import (
+    ClientAuthentication,
     Identifier,
     IdentifierType,
     InstallPlan,
@@ -51,6 +52,8 @@ from gatecert.resolve.addresses import GatewayAddresses
 from gatecert.resolve.caa import CaaPolicy
 from gatecert.resolve.lookup import Ending, Lookup
 from gatecert.store.files import FileStore
+from gatecert.users.bundle import Bundle
+from gatecert.users.concerns import Kind
 
 if TYPE_CHECKING:
     import threading
@@ -196,7 +199,8 @@ def test_a_gateway_is_looked_at(
     assert found.rehearsals == (Rehearsal("http-01"),)
     assert solver.names == [(HOSTNAME,)]
     assert found.by_command is said
-    assert (found.by_name, found.by_address, found.client_ca) == ((), (), ())
+    assert (found.by_name, found.by_address) == ((), ())
+    assert (found.client_ca, found.user_concerns) == (Bundle(), ())
     assert found.root is not None
     assert found.root.certificate is None  # a namesake did not sign it
     assert not found.behind_nat
@@ -243,7 +247,7 @@ def test_requests_of_orders_are_not_an_administrators(
 
 
 @pytest.mark.parametrize(
-    ("content", "kind"), [(ROOT.public_bytes(Encoding.PEM), tuple), (b"damaged", StorageError)]
+    ("content", "kind"), [(ROOT.public_bytes(Encoding.PEM), Bundle), (b"damaged", StorageError)]
 )
 def test_the_authorities_of_users(
     around: Surroundings, configuration: Path, content: bytes, kind: type
@@ -267,6 +271,17 @@ def test_authorities_of_users_that_cannot_be_read(
     target = replace(TARGET, install=InstallPlan())
     found = look_at_gateway(around, situation(target=target), None, machine)
     assert isinstance(found.client_ca, StorageError)
+    assert found.user_concerns == ()
+
+
+def test_what_is_worrying_about_users_is_looked_for(
+    around: Surroundings, configuration: Path, tmp_path: Path
+) -> None:
+    machine = look_at_machine(around, configuration, 1, [TARGET])
+    demanded = ClientAuthentication(known_users=tmp_path / "nowhere")
+    target = replace(TARGET, install=InstallPlan(), client_authentication=demanded)
+    (concern,) = look_at_gateway(around, situation(target=target), None, machine).user_concerns
+    assert concern.kind is Kind.USERS_UNREADABLE
 
 
 @pytest.mark.parametrize("known", [True, False])

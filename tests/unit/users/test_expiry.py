@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 from tests.unit.certificate.conftest import DAY, NOW
 
-from gatecert.model import ExpiryNotice, UserAuthority
-from gatecert.users.expiry import THRESHOLDS, endings, noticed, unsaid
+from gatecert.model import UserAuthority
+from gatecert.users.expiry import endings
 
 
 def authority(days: float, name: str = "CN=Users") -> UserAuthority:
@@ -28,23 +28,3 @@ def test_what_is_said_and_when(days: float, threshold: int, words: str) -> None:
     assert ending.days == threshold
     assert ending.words.startswith("the authority 'CN=Users' of user certificates")
     assert words in ending.words
-
-
-def test_each_warning_is_given_once() -> None:
-    notices: tuple[ExpiryNotice, ...] = ()
-    said = []
-    for day in range(100):
-        now = NOW + day * DAY
-        found = endings([authority(95), authority(300, "CN=later")], now=now)
-        said += [ending.days for ending in unsaid(found, notices)]
-        notices = noticed(found)
-
-    assert tuple(said) == THRESHOLDS
-
-
-def test_authorities_are_warned_of_apart() -> None:
-    found = endings([authority(10), authority(2, "CN=sooner")], now=NOW)
-
-    (news,) = unsaid(found, (ExpiryNotice("CN=Users", 14),))
-
-    assert news.authority.subject == "CN=sooner"
