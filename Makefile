@@ -9,7 +9,7 @@ sources := daemon tests demo bench pebble/run docs/refresh docs/gateways/haproxy
 harness := PYTHONPATH=tests/integration
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test survive test-gateways test-container lint fix docs bench setup lock clean
+.PHONY: help demo test survive test-gateways test-container test-systemd deb lint fix docs bench setup lock clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1|\2/p' Makefile | column -t -s '|'
@@ -26,6 +26,13 @@ survive: .venv/.complete ## Kill it at every step, and refuse it every step
 test-gateways: setup ## Run the snippets of docs/gateways with the real servers
 	@tests/integration/prerequisites gateways
 	@tests/gateways/run
+
+test-systemd: setup deb ## Boot Debian with the package in it: from installing to trusted (as root)
+	@tests/systemd/prerequisites
+	@tests/systemd/run
+
+deb: .venv/.complete ## Build the Debian package in dist/
+	@packaging/build
 
 lint: .venv/.complete ## Check style, types and the direction of imports
 	@$(bin)/ruff check $(sources)
@@ -49,6 +56,7 @@ setup: .venv/.complete ## Set everything up, and do nothing more
 
 lock: .cache/uv/.complete ## Pin the newest versions that pyproject.toml allows
 	@$(call compile,--extra dns --group dev --group build pyproject.toml,requirements.lock)
+	@$(call compile,--extra dns pyproject.toml,packaging/requirements.lock)
 	@$(call compile,--group bench,bench/requirements.lock)
 
 clean: ## Remove what the other targets made

@@ -43,6 +43,16 @@ class Installed:
     seconds: float
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--suite", action="append", choices=SUITES, help="on this Debian only")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "installed" in metafunc.fixturenames:
+        chosen = metafunc.config.getoption("suite") or SUITES
+        metafunc.parametrize("installed", chosen, indirect=True, scope="session")
+
+
 @pytest.fixture(scope="session")
 def package() -> Path:
     """What `make deb` has built."""
@@ -50,7 +60,7 @@ def package() -> Path:
     return found
 
 
-@pytest.fixture(scope="session", params=SUITES)
+@pytest.fixture(scope="session")
 def installed(
     request: pytest.FixtureRequest, package: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Installed:

@@ -5,12 +5,25 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.machine.site import BOSTON, CONFIGURATION, HOSTNAME, LIVE
+from harness.machine.site import BOSTON, CONFIGURATION, GATEWAY, HOSTNAME, LIVE
 
 if TYPE_CHECKING:
     from harness.machine.site import Site
 
 SERVICE = "gatecert.service"
+# Like ocserv: started for systemd as soon as it runs, but a signal would end it then.
+LATE = """\
+[Service]
+ExecStart=/usr/bin/python3 -u /srv/late.py
+ExecReload=/bin/kill -HUP $MAINPID
+"""
+LATE_SERVER = """\
+import signal, time
+time.sleep(1)
+signal.signal(signal.SIGHUP, lambda *_: print("read again"))
+while True:
+    signal.pause()
+"""
 
 
 def test_bootstrap_before_the_network_then_enrolled_and_reloaded(site: Site) -> None:
@@ -146,3 +159,25 @@ def test_the_journal_has_fields_to_look_for(enrolled: Site) -> None:
     assert entry["PRIORITY"] == "6"
     assert HOSTNAME in entry["MESSAGE"]
     assert entry["CODE_FILE"].endswith("gatecert/app.py")
+
+
+def test_a_server_that_is_only_starting_is_not_ended_by_its_reload(enrolled: Site) -> None:
+    machine = enrolled.machine
+    machine.write("/srv/late.py", LATE_SERVER)
+    machine.write("/etc/systemd/system/late.service", LATE)
+    machine.drop_in(
+        f"gatecert-reload@{BOSTON}.service", "[Service]\nEnvironment=UNIT=late.service\n"
+    )
+    machine.must("systemctl", "daemon-reload")
+
+    machine.wait_for(
+        lambda: machine.shown(f"gatecert-reload@{BOSTON}.service", "ActiveState") == "inactive",
+        "the reload before to be over",
+    )
+    machine.must("systemctl", "start", "late.service")
+    machine.must(
+        "setpriv", "--reuid=gatecert", "--clear-groups", "touch", f"{GATEWAY}/reload-wanted"
+    )
+
+    machine.wait_for(lambda: machine.said("late.service", "read again"), "the server to reload")
+    assert machine.shown("late.service", "ActiveState") == "active"

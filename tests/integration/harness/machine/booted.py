@@ -192,10 +192,10 @@ class Machine:
         return any(text in str(entry.get("MESSAGE")) for entry in self.journal("--unit", unit))
 
     def journal_tail(self) -> str:
-        """What gatecert's units have logged last, for an error message."""
+        """What gatecert and the gateway have logged last, for an error message."""
         shown = self.run(
             *("journalctl", "--boot", "--no-pager", "--lines=60", "--output=short-monotonic"),
-            "--unit=gatecert*",
+            *("--unit=gatecert*", "--unit=ocserv.service", "--unit=slow-network.service"),
         )
         return shown.output or self.console.tail()
 

@@ -21,7 +21,8 @@ from harness.process import program
 BOSTON = "boston"
 HOSTNAME = "boston-njndubu.dynamic-m.com"
 CONFIGURATION = "/etc/gatecert/config.yaml"
-LIVE = f"/var/lib/gatecert/gateways/{BOSTON}/live"
+GATEWAY = f"/var/lib/gatecert/gateways/{BOSTON}"
+LIVE = f"{GATEWAY}/live"
 OCSERV = f"""\
 auth = "plain[passwd=/etc/ocserv/passwords]"
 listen-host = 127.0.0.1
