@@ -12,7 +12,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, TypeVar
-from urllib.parse import urljoin
 
 from requests.utils import parse_header_links
 
@@ -22,7 +21,7 @@ from gatecert.authority.resources import (
     UnusableAnswerError,
     retry_after_seconds,
 )
-from gatecert.authority.transport import label
+from gatecert.authority.transport import label, resolved
 from gatecert.errors import AuthorityUnreachableError, GatecertError, clean
 
 if TYPE_CHECKING:
@@ -113,11 +112,12 @@ class AnswerReader:
 def links(answer: Answer, relation: str) -> list[str]:
     """The URLs of an answer's links with a relation (RFC 8288), in order."""
     found = parse_header_links(answer.headers.get("Link", ""))
-    return [
-        urljoin(answer.url, link["url"])
+    urls = (
+        resolved(answer.url, link["url"])
         for link in found
         if link.get("rel") == relation and link.get("url")
-    ]
+    )
+    return [url for url in urls if url]
 
 
 def _json(answer: Answer) -> object:

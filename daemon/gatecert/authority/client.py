@@ -132,7 +132,7 @@ class Client:
         if self._server_time is None:
             return None
         said, then = self._server_time
-        return self._now() - (said + timedelta(seconds=time.monotonic() - then))
+        return self._now() - said - timedelta(seconds=time.monotonic() - then)
 
     @property
     def label(self) -> str:

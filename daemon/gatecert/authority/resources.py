@@ -338,4 +338,7 @@ def _instant(fields: Mapping[str, Any], key: str) -> datetime:
         raise UnusableAnswerError(f"{key} is no instant") from error
     if when.tzinfo is None:
         raise UnusableAnswerError(f"{key} has no time zone")
-    return when.astimezone(UTC)
+    try:
+        return when.astimezone(UTC)
+    except OverflowError as error:
+        raise UnusableAnswerError(f"{key} is beyond all time") from error

@@ -120,6 +120,13 @@ class PinnedTrustAdapter(HTTPAdapter):
         """Nothing to add: the context requires a trusted certificate with the right name."""
 
 
+class _Session(requests.Session):
+    """Leaves redirects alone: the library would read their bodies whole, whatever their size."""
+
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        """Nowhere; `HardenedTransport.send` follows them."""
+
+
 class HardenedTransport:
     """HTTPS to one authority, for any number of threads at once.
 
@@ -135,7 +142,7 @@ class HardenedTransport:
 
     @cached_property
     def _session(self) -> requests.Session:
-        session = requests.Session()
+        session = _Session()
         session.trust_env = False  # neither .netrc nor REQUESTS_CA_BUNDLE
         session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=()))
         session.headers.clear()
@@ -161,7 +168,7 @@ class HardenedTransport:
             location = answer.headers.get("Location", "")
             if not (300 <= answer.status < 400 and location):  # noqa: PLR2004 - HTTP's redirections
                 return answer
-            url = urljoin(url, location)
+            url = resolved(url, location) or location
             require_https(self._name, url)
             if method not in {"GET", "HEAD"}:
                 break
@@ -180,7 +187,8 @@ class HardenedTransport:
             if request.passed:
                 raise self._no_time_left(url, whole)
             return self._exchange(method, url, body, request)
-        except (requests.RequestException, HTTPError, OSError) as error:
+        except (requests.RequestException, HTTPError, OSError, ValueError) as error:
+            # ValueError: what the libraries say of some URLs that cannot be sent anywhere.
             if request.passed:
                 raise self._no_time_left(url, whole) from error
             raise self._unreachable(url, error) from error
@@ -266,6 +274,14 @@ def label(name: str, url: str) -> str:
     return f"authority {name} ({clean(urlsplit(url).netloc, 255) or 'no host'})"
 
 
+def resolved(base: str, reference: str) -> str | None:
+    """The URL that a reference leads to (RFC 3986 section 5); None where it makes no sense."""
+    try:
+        return urljoin(base, reference)
+    except ValueError:
+        return None
+
+
 def interrupted() -> InterruptedOrderError:
     """What is raised wherever a stopping gatecert leaves an operation."""
     return InterruptedOrderError("gatecert is stopping; the order goes on at the next start")
@@ -280,6 +296,7 @@ def require_https(name: str, url: str) -> None:
     try:
         parts = urlsplit(url)
         secure = parts.scheme == "https" and bool(parts.hostname) and parts.username is None
+        secure = secure and parts.port != 0  # ValueError where it is no port
     except ValueError:
         secure = False
     if not secure:

@@ -109,5 +109,11 @@ def test_links_of_one_relation_in_order() -> None:
     assert found == ["https://ca.test/c/1", "https://ca.test/c/2"]
 
 
+def test_a_link_that_makes_no_sense_is_left_out() -> None:
+    headers = {"Link": '<//[>;rel="alternate", </c/2>;rel="alternate"'}
+
+    assert links(answer(200, headers=headers), "alternate") == ["https://ca.test/c/2"]
+
+
 def test_no_links() -> None:
     assert links(answer(), "alternate") == []

@@ -252,3 +252,9 @@ def test_a_suggested_window() -> None:
 def test_a_window_that_is_none(window: object) -> None:
     with pytest.raises(UnusableAnswerError):
         SuggestedWindow.read({"suggestedWindow": window})
+
+
+@pytest.mark.parametrize("instant", ["0001-01-01T00:00:00+23:59", "9999-12-31T23:59:59-23:59"])
+def test_a_window_beyond_all_time_is_none(instant: str) -> None:
+    with pytest.raises(UnusableAnswerError, match="start is beyond all time"):
+        SuggestedWindow.read({"suggestedWindow": {"start": instant, "end": instant}})

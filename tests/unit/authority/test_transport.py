@@ -254,6 +254,9 @@ def test_threads_may_use_it_at_the_same_time(
         "https://",
         "https://user:secret@ca.test/",
         "https://[::1",
+        "https://ca.test:port/",
+        "https://ca.test:99999/",
+        "https://ca.test:0/",
         "directory",
         "",
     ],
@@ -294,6 +297,17 @@ def test_a_redirect_to_http_is_refused(
     server.script = redirect(server.url.replace("https://", "http://"))
 
     with pytest.raises(InsecureURLError):
+        transport.send("GET", server.url, deadline=deadline)
+
+
+@pytest.mark.parametrize("location", [b"//[", b"https://[::1", b"\x80", b"https://\xff.test/"])
+def test_a_redirect_that_makes_no_sense(
+    transport: HardenedTransport, server: Server, deadline: Deadline, location: bytes
+) -> None:
+    head = b"HTTP/1.1 302 Found\r\nContent-Length: 0\r\nLocation: %b\r\n\r\n" % location
+    server.script = lambda channel, _: channel.sendall(head)
+
+    with pytest.raises(AuthorityError, match="authority acme"):
         transport.send("GET", server.url, deadline=deadline)
 
 
@@ -487,6 +501,35 @@ def test_a_gigabyte_is_cut_off(
         transport.send("GET", server.url, deadline=deadline)
 
     assert sent < 64 * LARGEST_BODY
+
+
+def test_a_redirect_of_a_gigabyte_is_cut_off(
+    transport: HardenedTransport, server: Server, deadline: Deadline
+) -> None:
+    sent = 0
+
+    def script(channel: socket.socket, _: bytes) -> None:
+        nonlocal sent
+        channel.sendall(
+            b"HTTP/1.1 302 Found\r\nLocation: /elsewhere\r\nContent-Length: 1000000000\r\n\r\n"
+        )
+        with suppress(OSError):
+            while sent < 64 * LARGEST_BODY:
+                sent += channel.send(bytes(1 << 16))
+
+    server.script = script
+    with pytest.raises(AuthorityUnreachableError, match="sends more than 1 MiB"):
+        transport.send("GET", server.url, deadline=deadline)
+
+    assert sent < 32 * LARGEST_BODY
+
+
+def test_a_url_that_cannot_be_sent_anywhere(
+    transport: HardenedTransport, deadline: Deadline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("no_proxy", "192.0.2.0/24")  # makes the library look at the host
+    with pytest.raises(AuthorityUnreachableError, match="cannot be reached"):
+        transport.send("GET", "https://\ud800.test/", deadline=deadline)
 
 
 def test_the_largest_body_there_may_be(
