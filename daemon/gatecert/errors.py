@@ -21,6 +21,7 @@
     │   ├── TermsNotAgreedError       the operator has not agreed to the terms of service
     │   ├── DeadlineExceededError     the total deadline of an operation passed
     │   ├── InterruptedOrderError     gatecert is leaving; the order can be resumed
+    │   ├── BudgetSpentError          more would exceed the authority's limits; says until when
     │   └── ACMEError                 a problem document (RFC 8555 section 6.7)
     │       ├── RateLimitedError      carries retry_after
     │       ├── AccountMissingError   the authority does not know the account
@@ -237,6 +238,20 @@ class InterruptedOrderError(AuthorityError):
     """gatecert is leaving in the middle of an order, which is resumed at the next start."""
 
     code = "interrupted"
+
+
+class BudgetSpentError(AuthorityError):
+    """One more would exceed what the authority allows; nothing was sent.
+
+    Attributes:
+        until: From then on it may be tried, aware UTC.
+    """
+
+    code = "budget-spent"
+
+    def __init__(self, message: str, *, until: datetime, fix: str = "") -> None:
+        super().__init__(message, fix=fix)
+        self.until = until
 
 
 class ACMEError(AuthorityError):

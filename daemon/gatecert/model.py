@@ -264,6 +264,83 @@ class Target:
         return next(kept, ChallengeChoice(name, self.challenges))
 
 
+# --------------------------------------------------------------------------- what may be asked for
+
+
+_UNITS = (
+    ("day", timedelta(days=1)),
+    ("hour", timedelta(hours=1)),
+    ("minute", timedelta(minutes=1)),
+    ("second", timedelta(seconds=1)),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Allowance:
+    """How much of something an authority allows: at most ``count`` in any ``period``."""
+
+    count: int
+    period: timedelta
+
+    def __str__(self) -> str:
+        unit, length = next((each for each in _UNITS if self.period >= each[1]), _UNITS[-1])
+        number = self.period / length
+        return f"{self.count} in {number:g} {unit}{'' if number == 1 else 's'}"
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What an authority allows; None where it does not matter.
+
+    Attributes:
+        new_accounts: From this host.
+        orders: Of an account.
+        certificates: For a registered domain.
+        duplicates: Certificates for exactly the same names.
+        failed_validations: Of one name by an account.
+    """
+
+    new_accounts: Allowance | None = None
+    orders: Allowance | None = None
+    certificates: Allowance | None = None
+    duplicates: Allowance | None = None
+    failed_validations: Allowance | None = None
+
+
+class ExpenseKind(StrEnum):
+    """What counts against an authority's limits."""
+
+    ACCOUNT = "account"
+    ORDER = "order"
+    CERTIFICATE = "certificate"
+    VALIDATION = "validation"
+
+
+@dataclass(frozen=True, slots=True)
+class Expense:
+    """Something that was asked of an authority, or is about to be.
+
+    Attributes:
+        at: When; in the future only if the clock was set back.
+        id: What it was for, so that it counts once however often it is tried again; may be empty.
+        account: URL of the account.
+        names: The names that it was about.
+    """
+
+    kind: ExpenseKind
+    at: datetime
+    id: str = ""
+    account: str = ""
+    names: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Spending:
+    """All that was asked of one authority lately, oldest first."""
+
+    expenses: tuple[Expense, ...] = ()
+
+
 # --------------------------------------------------------------------------- what there is
 
 
@@ -487,6 +564,7 @@ class PendingOrder:
         directory_url: Its directory, so that an order is never resumed elsewhere.
         url: The order's URL (RFC 8555 section 7.4).
         request_id: The key request whose key and CSR belong to it.
+        replaces: CertID of the certificate that the authority was told it replaces (RFC 9773).
     """
 
     authority: str
@@ -495,6 +573,7 @@ class PendingOrder:
     request_id: str
     identifiers: tuple[Identifier, ...]
     created: datetime
+    replaces: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,8 @@
 - Whoever still has the key still has the account: ``account.json`` lost or damaged is no reason to
   make another one (authorities limit how many they make), nor to spend an external account
   binding, which some accept only once. So the authority is asked for the key's account first.
+- Threads and processes take turns at making one, so that a key for an external account binding is
+  never spent twice.
 - Without the operator's word that the terms of service are agreed to, nothing is made.
 - Contact addresses are sent again when the configuration has others.
 """
@@ -23,6 +25,7 @@ from gatecert.model import Account
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from gatecert.authority.budget import Budget
     from gatecert.authority.client import Client
     from gatecert.authority.resources import Directory
     from gatecert.config.schema.authority import AuthoritySettings, ExternalAccountSettings
@@ -52,10 +55,11 @@ class AccountDesk:
         self._lock = threading.Lock()
         self._forgotten: set[str] = set()
 
-    def sign_in(self, deadline: Deadline) -> Account:
+    def sign_in(self, deadline: Deadline, budget: Budget) -> Account:
         """The account to order with; made if there is none.
 
         Raises:
+            BudgetSpentError: It would have to be made, and not now.
             TermsNotAgreedError: It would have to be made, and the terms are not agreed to.
             AuthorityError: The authority cannot be asked, or refuses.
             StorageError: The account cannot be kept; nothing was made.
@@ -63,7 +67,7 @@ class AccountDesk:
         with self._lock:
             account = self._accounts.account(self._settings.name)
             if account is None or not self._is_usable(account):
-                account = self._register(account, deadline)
+                account = self._register(account, deadline, budget)
             return self._with_current_contact(account, deadline)
 
     def forget(self, account: Account) -> None:
@@ -75,11 +79,11 @@ class AccountDesk:
         here = account.directory_url == self._settings.directory_url
         return bool(account.url) and here and account.url not in self._forgotten
 
-    def _register(self, known: Account | None, deadline: Deadline) -> Account:
+    def _register(self, known: Account | None, deadline: Deadline, budget: Budget) -> Account:
         contact = self._contact()
         if known is None:
             key = self._new_key()
-            url = self._make(key, contact, deadline)
+            url = self._make(key, contact, deadline, budget)
         else:
             key = known.private_key
             try:
@@ -87,7 +91,7 @@ class AccountDesk:
                 logger.info("account found again authority=%s url=%s", self._settings.name, url)
                 contact = known.contact
             except AccountMissingError:
-                url = self._make(key, contact, deadline)
+                url = self._make(key, contact, deadline, budget)
         account = Account(key, url, self._settings.directory_url, contact)
         self._accounts.save_account(self._settings.name, account)
         self._forgotten.discard(url)
@@ -107,10 +111,11 @@ class AccountDesk:
         kept = self._accounts.account(self._settings.name)
         return kept.private_key if kept is not None else key
 
-    def _make(self, key: bytes, contact: Sequence[str], deadline: Deadline) -> str:
+    def _make(self, key: bytes, contact: Sequence[str], deadline: Deadline, budget: Budget) -> str:
         directory = self._client.directory(deadline)
         self._require_terms(directory)
         binding = self._binding(directory, key, deadline)
+        budget.account()
         url = self._client.new_account(key, contact, deadline, binding=binding)
         logger.info("account made authority=%s url=%s", self._settings.name, url)
         return url

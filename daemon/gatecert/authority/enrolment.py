@@ -7,6 +7,8 @@
   An order that has failed, expired or vanished is forgotten, for it cannot be revived.
 - *All at once.* Every name of an order is validated at the same time, and a response is taken away
   again however its validation ended (``validation.py``).
+- *Within the limits.* Whatever the authority counts is counted here first (``budget.py``), and what
+  would exceed its limits is not sent. Orders that carry ``replaces`` are exempt (RFC 9773).
 - *Prompt and polite.* A Retry-After is waited for. The one that comes with the answer to
   finalisation is about asking *again*: one first look is taken right away, since most authorities
   have the certificate in hand by then; after that, it holds.
@@ -23,11 +25,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Protocol
 
+from gatecert.authority.budget import Budget
 from gatecert.authority.client import Client
 from gatecert.authority.problems import problem_error
 from gatecert.authority.resources import INVALID, PENDING, PROCESSING, READY, VALID
 from gatecert.authority.validation import Patience, Validation
-from gatecert.certificate.chain import check_issued, load_roots
+from gatecert.certificate.chain import check_issued, choose_chain, is_preferred, load_roots
 from gatecert.certificate.trust import system_roots
 from gatecert.challenge.solver import Solver
 from gatecert.config.schema.authority import AuthoritySettings
@@ -94,6 +97,7 @@ class Enrolment:
 
     settings: AuthoritySettings
     client: Client
+    budget: Budget
     account: Account
     solvers: Mapping[str, Solver]
     target: Target
@@ -110,6 +114,7 @@ class Enrolment:
                 case "pending":
                     order = self._validate(order)
                 case "ready":
+                    self._count_certificate(order)
                     order = self._finalize(order, request)
                 case "processing":
                     order = self._patience.look_until(order, lambda it: it.status != PROCESSING)
@@ -156,7 +161,7 @@ class Enrolment:
             replaces = ""
         request = self.journal.new_request()
         try:
-            order = self._new_order(profile, replaces)
+            order, replaces = self._new_order(profile, replaces)
         except AuthorityError:
             self.journal.forget()
             raise
@@ -168,36 +173,50 @@ class Enrolment:
                 request_id=request.id,
                 identifiers=self.target.identifiers,
                 created=self.now(),
+                replaces=replaces,
             )
         )
         logger.info("order placed gateway=%s url=%s", self.target.name, order.url)
         self._tell(f"order placed with {self.client.label}")
         return order, request
 
-    def _new_order(self, profile: str, replaces: str) -> Order:
+    def _new_order(self, profile: str, replaces: str) -> tuple[Order, str]:
+        """The new order, and which certificate the authority knows that it replaces."""
         names = self.target.identifiers
-        try:
-            return self.client.new_order(
-                self.account, names, self.deadline, profile=profile, replaces=replaces
-            )
-        except ACMEError as error:
-            refused = error.problem_type in _REPLACES_REFUSED or error.status == _CONFLICT
-            if not replaces or not refused:
-                raise
-            logger.info("replaces refused gateway=%s %s", self.target.name, error)
-        return self.client.new_order(self.account, names, self.deadline, profile=profile)
+        if replaces:
+            try:
+                order = self.client.new_order(
+                    self.account, names, self.deadline, profile=profile, replaces=replaces
+                )
+            except ACMEError as error:
+                if error.problem_type not in _REPLACES_REFUSED and error.status != _CONFLICT:
+                    raise
+                logger.info("replaces refused gateway=%s %s", self.target.name, error)
+            else:
+                return order, replaces
+        self.budget.order(self.account.url, self._names)
+        return self.client.new_order(self.account, names, self.deadline, profile=profile), ""
+
+    @property
+    def _names(self) -> list[str]:
+        return sorted(identifier.value for identifier in self.target.identifiers)
 
     def _profile(self) -> str:
-        wanted = self.settings.profile or ""
+        wanted = self.settings.profile
+        if wanted is None:
+            return ""
         offered = self.client.directory(self.deadline).profiles
-        if wanted and wanted not in offered:
-            names = ", ".join(sorted(offered))
-            key = f"authorities.{self.settings.name}.profile"
+        if wanted.name in offered:
+            return wanted.name
+        names = ", ".join(sorted(offered))
+        key = f"authorities.{self.settings.name}.profile"
+        what = f"{self.client.label} has no profile {clean(wanted.name, 100)!r}"
+        if wanted.required:
             raise AuthorityError(
-                f"{self.client.label} has no profile {clean(wanted, 100)!r}",
-                fix=f"set {key} to one of {clean(names)}" if names else f"remove {key}",
+                what, fix=f"set {key} to one of {clean(names)}" if names else f"remove {key}"
             )
-        return wanted
+        self._tell(f"{what}: its choice is taken")
+        return ""
 
     def _failed(self, order: Order) -> ACMEError | AuthorityError:
         """What to raise for an order that will never be valid; it is forgotten."""
@@ -215,12 +234,20 @@ class Enrolment:
         return Patience(self.client, self.account, self.deadline, self.now)
 
     def _validate(self, order: Order) -> Order:
-        validation = Validation(self._patience, self.solvers, self.target, self._tell)
+        validation = Validation(self._patience, self.solvers, self.target, self._tell, self.budget)
         try:
             return validation.run(order)
         except ChallengeFailedError:
             self.journal.forget()
             raise
+
+    def _count_certificate(self, order: Order) -> None:
+        """Count what is about to be issued; an order that replaces a certificate is exempt."""
+        pending = self.journal.pending()
+        if pending is not None and pending[0].replaces:
+            self.budget.validated(order.url)
+        else:
+            self.budget.certificate(order.url, self._names)
 
     def _finalize(self, order: Order, request: KeyRequest) -> Order:
         self._tell("names proven, asking for the certificate")
@@ -254,21 +281,28 @@ class Enrolment:
     # ------------------------------------------------------------------ the chain
 
     def _check(self, download: Download, request: KeyRequest) -> CheckedChain:
-        """Check what was downloaded, and its alternate chains where roots are prescribed."""
+        """Check what was downloaded, and its alternate chains where they may be wanted."""
         roots = self._trusted_roots()
+        preferred = self.settings.preferred_root
+        found: list[CheckedChain] = []
+        refused: CertificateError | None = None
         try:
-            return self._check_chain(download.fullchain, request, roots)
+            found.append(self._check_chain(download.fullchain, request, roots))
         except CertificateError as error:
             if roots is None or not self._is_sound(download, request):
                 self.journal.forget()
                 raise
             refused = error
-        for chain in self._alternates(download):
+        for chain in self._alternates(download) if refused or preferred else ():
             try:
-                return self._check_chain(chain, request, roots)
+                found.append(self._check_chain(chain, request, roots))
             except CertificateError as error:
                 logger.info("alternate chain refused gateway=%s %s", self.target.name, error)
-        raise refused
+            if found and (not preferred or is_preferred(found[-1], preferred)):
+                break
+        if refused is not None and not found:
+            raise refused
+        return choose_chain(found, preferred)
 
     def _is_sound(self, download: Download, request: KeyRequest) -> bool:
         try:

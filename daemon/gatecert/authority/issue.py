@@ -12,14 +12,17 @@ import threading
 from typing import TYPE_CHECKING
 
 from gatecert.authority.account import AccountDesk
+from gatecert.authority.budget import Budget
+from gatecert.authority.limits import for_lifetime
 from gatecert.authority.renewal_info import fetch
 from gatecert.authority.survey import Survey, terms_refusal
 from gatecert.deadline import Deadline
 from gatecert.errors import AccountMissingError
+from gatecert.model import Limits
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from datetime import datetime
+    from datetime import datetime, timedelta
 
     from gatecert.authority.client import Client
     from gatecert.authority.enrolment import OrderJournal
@@ -33,7 +36,7 @@ if TYPE_CHECKING:
         RenewalInfo,
         Target,
     )
-    from gatecert.store.protocol import AccountStore
+    from gatecert.store.protocol import IssuerStore
 
 logger = logging.getLogger(__name__)
 
@@ -47,7 +50,7 @@ class Issuer:
 
     Args:
         settings: The authority, as configured.
-        accounts: Where accounts are kept.
+        store: Where accounts, and what was asked of the authority, are kept.
         solvers: By challenge type.
         client: The way to the authority; None makes one when it is first needed, so that a daemon
             starts without loading what only orders need.
@@ -57,7 +60,7 @@ class Issuer:
     def __init__(
         self,
         settings: AuthoritySettings,
-        accounts: AccountStore,
+        store: IssuerStore,
         solvers: Mapping[str, Solver],
         *,
         client: Client | None = None,
@@ -65,7 +68,7 @@ class Issuer:
     ) -> None:
         self.settings = settings
         self.solvers = solvers
-        self._accounts = accounts
+        self._store = store
         self._client = client
         self._order_seconds = order_seconds
         self._desk: AccountDesk | None = None
@@ -84,6 +87,7 @@ class Issuer:
         progress: Progress,
         now: Callable[[], datetime],
         replaces: str = "",
+        lifetime: timedelta | None = None,
         cancelled: threading.Event | None = None,
         seconds: float | None = None,
     ) -> IssuedChain:
@@ -97,10 +101,12 @@ class Issuer:
             progress: Told what goes on.
             now: The wall clock, aware UTC.
             replaces: CertID of the certificate that is renewed, empty if none.
+            lifetime: How long the certificate that is renewed lives as a whole, if there is one.
             cancelled: Set when gatecert is stopping.
             seconds: The time that all of it may take; None means that of the constructor.
 
         Raises:
+            BudgetSpentError: More would exceed the authority's limits; says until when.
             ChallengeFailedError: The authority did not accept a response.
             ChallengeError: A response could not be presented.
             CertificateError: What was issued is not sound.
@@ -112,11 +118,13 @@ class Issuer:
         from gatecert.authority.enrolment import Enrolment  # noqa: PLC0415 - see the class
 
         client, desk = self._connect()
+        budget = self._budget(client, now, lifetime)
 
         def enrol(account: Account) -> IssuedChain:
             return Enrolment(
                 settings=self.settings,
                 client=client,
+                budget=budget,
                 account=account,
                 solvers=self.solvers,
                 target=target,
@@ -126,7 +134,7 @@ class Issuer:
                 now=now,
             ).run(replaces)
 
-        account = desk.sign_in(deadline)
+        account = desk.sign_in(deadline, budget)
         try:
             return enrol(account)
         except AccountMissingError:
@@ -137,7 +145,7 @@ class Issuer:
             )
         desk.forget(account)
         journal.forget()
-        return enrol(desk.sign_in(deadline))
+        return enrol(desk.sign_in(deadline, budget))
 
     def renewal_info(
         self,
@@ -160,7 +168,7 @@ class Issuer:
         """
         client, _ = self._connect()
         directory = client.directory(Deadline.after(SURVEY_SECONDS, cancelled))
-        account = self._accounts.account(self.settings.name)
+        account = self._store.account(self.settings.name)
         here = account is not None and account.directory_url == self.settings.directory_url
         return Survey(
             name=self.settings.name,
@@ -174,6 +182,17 @@ class Issuer:
             else None,
         )
 
+    def _budget(
+        self, client: Client, now: Callable[[], datetime], lifetime: timedelta | None = None
+    ) -> Budget:
+        """What the authority allows; as many certificates as their lifetime wants, if not set."""
+        settings = self.settings.limits
+        allowances = dict(settings)
+        for name in {"certificates", "duplicates"} - settings.model_fields_set:
+            allowances[name] = for_lifetime(allowances[name], lifetime)
+        limits = Limits(**allowances)
+        return Budget(self._store, client.directory_url, limits, client.label, self.name, now)
+
     def _connect(self) -> tuple[Client, AccountDesk]:
         with self._lock:
             if self._client is None:
@@ -185,5 +204,5 @@ class Issuer:
                     ca_bundle=self.settings.ca_bundle,
                 )
             if self._desk is None:
-                self._desk = AccountDesk(self.settings, self._accounts, self._client)
+                self._desk = AccountDesk(self.settings, self._store, self._client)
             return self._client, self._desk

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     import threading
     from collections.abc import Callable
-    from datetime import datetime
+    from datetime import datetime, timedelta
 
     from gatecert.authority.enrolment import OrderJournal
     from gatecert.model import CertificateSummary, IssuedChain, Progress, RenewalInfo, Target
@@ -29,6 +29,7 @@ class Authority(Protocol):
         progress: Progress,
         now: Callable[[], datetime],
         replaces: str = "",
+        lifetime: timedelta | None = None,
         cancelled: threading.Event | None = None,
     ) -> IssuedChain:
         """Obtain a certificate for a target; the order stays in the journal.

@@ -18,6 +18,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from gatecert.authority.budget import Budget
 from gatecert.authority.client import Client
 from gatecert.authority.presentation import Presentation, Prospect, Task
 from gatecert.authority.problems import validation_error
@@ -138,16 +139,20 @@ class Validation:
     solvers: Mapping[str, Solver]
     target: Target
     tell: Callable[[str], None]
+    budget: Budget
 
     def run(self, order: Order) -> Order:
         """Meet the challenges of a pending order; the order as it is when no longer pending.
 
         Raises:
+            BudgetSpentError: Not now: if it failed, that would be once too often.
             ChallengeFailedError: The authority did not accept a response.
             ChallengeError: A response could not be presented.
         """
         patience = self.patience
         prospects = self._prospects(order)
+        names = [prospect.name for prospect in prospects]
+        self.budget.validations(order.url, patience.account.url, names)
         with Presentation(patience.deadline, self.tell) as presentation:
             tasks = presentation.bring_up(prospects)
             unseen = deque(tasks)

@@ -38,6 +38,7 @@ __all__ = [
     "certificate_id",
     "check_issued",
     "choose_chain",
+    "is_preferred",
     "left_out_note",
     "load_roots",
     "pem_of",
@@ -128,11 +129,16 @@ def choose_chain(candidates: Sequence[CheckedChain], preferred_root: str | None)
     if not preferred_root:
         return candidates[0]
     for candidate in candidates:
-        if candidate.root_name.casefold() == preferred_root.casefold():
+        if is_preferred(candidate, preferred_root):
             return candidate
     offered = ", ".join(dict.fromkeys(candidate.root_name for candidate in candidates))
     note = f"no chain ends in '{clean(preferred_root, 120)}'; the authority offers: {offered}"
     return replace(candidates[0], notes=(*candidates[0].notes, note))
+
+
+def is_preferred(candidate: CheckedChain, preferred_root: str) -> bool:
+    """Whether a chain ends in a root of that common name, upper or lower case."""
+    return candidate.root_name.casefold() == preferred_root.casefold()
 
 
 def _trust_note(path: Path) -> tuple[str, ...]:

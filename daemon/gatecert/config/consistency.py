@@ -13,6 +13,7 @@ from gatecert.config.finding import Finding, nearest
 from gatecert.config.names import private_zone
 from gatecert.config.schema import ChallengeKind
 from gatecert.config.target import can_prove, challenges, identifiers, set_up
+from gatecert.config.well_known import WELL_KNOWN
 from gatecert.model import FileContents, IdentifierType, Mode
 
 if TYPE_CHECKING:
@@ -49,6 +50,10 @@ def _names(configuration: Configuration) -> Iterator[Finding]:
         for key, entry in entries.items():
             if entry.name != key:
                 yield Finding((group, key, "name"), "unknown key; the name is the key above it")
+    for key, authority in configuration.authorities.items():
+        if not authority.directory_url:
+            what = f"is missing: URL of the ACME directory, or one of {', '.join(WELL_KNOWN)}"
+            yield Finding(("authorities", key, "directory_url"), what)
     if not configuration.gateways:
         yield Finding(("gateways",), "names no gateway; write at least one")
 

@@ -25,6 +25,14 @@ _SHAPES = {
 _OTHERWISE = "has a value that makes no sense here"
 
 
+_STAPLE = (
+    "is not possible: Must-Staple (RFC 7633) obliges the server to staple OCSP answers, and "
+    "authorities have ended OCSP (Let's Encrypt in 2025), so the gateway could not be reached; "
+    "leave it out, revocation is watched for in CRLs"
+)
+_REFUSED = dict.fromkeys(("must_staple", "ocsp_must_staple", "must-staple"), _STAPLE)
+
+
 def findings(error: ValidationError) -> list[Finding]:
     """Each error with its place and its text."""
     return [_finding(details) for details in error.errors(include_url=False, include_input=False)]
@@ -54,6 +62,8 @@ def _meaning(location: Location) -> str:
 def _unknown(location: Location) -> str:
     """An unknown key: the nearest known one, or the place where it belongs."""
     name = str(location[-1])
+    if name.lower() in _REFUSED:
+        return _REFUSED[name.lower()]
     group = group_at(location[:-1])
     known = written(group) if group is not None else {}
     places = [".".join(key.path[:-1]) or "the top level" for key in keys() if key.name == name]

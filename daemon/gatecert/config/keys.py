@@ -93,5 +93,5 @@ def defaults(group: type[Settings]) -> dict[str, object]:
     return {
         name: value
         for name, value in spoken.items()
-        if value not in (None, []) and not isinstance(value, dict)
+        if value not in (None, [], "") and not isinstance(value, dict)
     }

@@ -1,8 +1,8 @@
 """The store as a directory, with the layout that administrators know from other clients.
 
 ``FileStore`` only puts the parts together: each of ``accounts``, ``versions``, ``requests``,
-``tokens``, ``records`` and ``lock`` keeps one kind of thing, ``layout`` knows where, ``durable``
-knows how.
+``tokens``, ``records``, ``spendings`` and ``lock`` keeps one kind of thing, ``layout`` knows where,
+``durable`` knows how.
 
 Threads may share one FileStore. Whoever changes a gateway holds its lock (``lock_gateway``);
 reading needs none, because everything appears at once.
@@ -22,11 +22,12 @@ from gatecert.store.layout import PRIVATE_FILE, Layout
 from gatecert.store.leftover import give_up, temporary_beside
 from gatecert.store.records import Records
 from gatecert.store.requests import Requests
+from gatecert.store.spendings import Spendings
 from gatecert.store.tokens import Tokens
 from gatecert.store.versions import Versions
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from datetime import datetime
     from pathlib import Path
 
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
         IssuedChain,
         KeyRequest,
         PublishedRecord,
+        Spending,
         TextRecord,
         Version,
     )
@@ -58,6 +60,7 @@ class FileStore:
         self._requests = Requests(self._layout)
         self._tokens = Tokens(self._layout)
         self._records = Records(self._layout)
+        self._spendings = Spendings(self._layout)
 
     @property
     def directory(self) -> Path:
@@ -109,6 +112,16 @@ class FileStore:
     def save_account(self, authority: str, account: Account) -> None:
         """Keep an account; the key is durable before its URL is written."""
         self._accounts.save_account(authority, account)
+
+    # ------------------------------------------------------------------ spending
+
+    def spending(self, directory_url: str) -> Spending:
+        """What was asked of the authority with this directory."""
+        return self._spendings.spending(directory_url)
+
+    def change_spending(self, directory_url: str, change: Callable[[Spending], Spending]) -> None:
+        """Change it while nobody else does; durable before this returns."""
+        self._spendings.change_spending(directory_url, change)
 
     # ------------------------------------------------------------------ state
 
@@ -219,6 +232,7 @@ class FileStore:
         """Clear what all gateways share of what crashes and failing disks left."""
         durable.sweep(self.directory)
         self._tokens.sweep()
+        self._spendings.sweep()
 
     def _check_room(self) -> None:
         with durable.step("look at", self.directory):

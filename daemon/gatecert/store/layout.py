@@ -6,6 +6,7 @@
       lock                                          0600
       accounts/<authority>/{key.pem,account.json}   0700, files 0600
       challenges/<token>                            0700, files 0600
+      spending/<authority's host>-<digest>.json     0700, files 0600
       records/<id>.json                             0700, files 0600
       gateways/                                     0700
         <name>/                                     0700 or 0750
@@ -85,6 +86,11 @@ class Layout:
     def records(self) -> Path:
         """TXT records that were published and have to be withdrawn."""
         return self.state / "records"
+
+    @property
+    def spending(self) -> Path:
+        """What was asked of each authority, one file a directory URL."""
+        return self.state / "spending"
 
     @property
     def gateways(self) -> Path:

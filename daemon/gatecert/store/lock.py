@@ -108,14 +108,32 @@ def hold_gateway(path: Path, gateway: str, purpose: str, *, wait: float) -> Iter
         LockTimeoutError: The other holder took longer.
         StorageError: The lock file cannot be opened.
     """
+    with hold_file(path, f"gateway {gateway}", purpose, wait=wait):
+        yield
+
+
+@contextmanager
+def hold_file(path: Path, what: str, purpose: str, *, wait: float) -> Iterator[None]:
+    """Hold a lock file while changing what it stands for.
+
+    Args:
+        path: The lock file.
+        what: What it stands for, in words.
+        purpose: What is being done, in words, shown to others who wait.
+        wait: Seconds to wait for another holder.
+
+    Raises:
+        LockTimeoutError: The other holder took longer.
+        StorageError: The lock file cannot be opened.
+    """
     descriptor = _open(path)
     try:
         if not _taken_within(descriptor, path, 0.0):
             note = _read_note(descriptor)
-            logger.info("waiting gateway=%s purpose=%r behind=%r", gateway, purpose, str(note))
+            logger.info("waiting for=%r purpose=%r behind=%r", what, purpose, str(note))
             if not _taken_within(descriptor, path, wait):
                 raise LockTimeoutError(
-                    f"gateway {gateway} is being changed by {_read_note(descriptor)},"
+                    f"{what} is being changed by {_read_note(descriptor)},"
                     f" which took longer than the {wait:g} s that {purpose} may wait",
                     fix="try again when it is done, or allow a longer wait",
                 )

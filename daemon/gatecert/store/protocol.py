@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from contextlib import AbstractContextManager
     from datetime import datetime
     from pathlib import Path
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
         IssuedChain,
         KeyRequest,
         PublishedRecord,
+        Spending,
         TextRecord,
         Version,
     )
@@ -102,7 +104,32 @@ class AccountStore(Protocol):
         ...
 
 
-class Store(TokenStore, AccountStore, Protocol):
+class SpendingStore(Protocol):
+    """What was asked of each authority, shared by every process on this state directory."""
+
+    def spending(self, directory_url: str) -> Spending:
+        """What was asked of the authority with this directory."""
+        ...
+
+    def change_spending(self, directory_url: str, change: Callable[[Spending], Spending]) -> None:
+        """Change it while nobody else does; durable before this returns.
+
+        Args:
+            directory_url: The authority's directory.
+            change: Makes the new value of the old; what it raises leaves all as it was.
+
+        Raises:
+            LockTimeoutError: Another process took too long.
+            StorageError: It cannot be written.
+        """
+        ...
+
+
+class IssuerStore(AccountStore, SpendingStore, Protocol):
+    """What has to be remembered of an authority."""
+
+
+class Store(TokenStore, IssuerStore, Protocol):
     """Everything that outlives a pass.
 
     Every method that writes raises StorageError when it cannot, and leaves the old or the new

@@ -20,6 +20,7 @@ from josepy.b64 import b64decode, b64encode
 from requests.structures import CaseInsensitiveDict
 
 from gatecert.authority import client as client_module
+from gatecert.authority.budget import Budget
 from gatecert.authority.client import Client
 from gatecert.authority.transport import Answer, interrupted
 from gatecert.certificate import key as certificate_key
@@ -32,7 +33,9 @@ from gatecert.model import (
     Identifier,
     IdentifierType,
     KeyRequest,
+    Limits,
     PendingOrder,
+    Spending,
     Stage,
     Target,
 )
@@ -368,11 +371,12 @@ def _usage(*, ca: bool) -> x509.KeyUsage:
 
 
 class Accounts:
-    """An AccountStore in memory."""
+    """An IssuerStore in memory."""
 
     def __init__(self) -> None:
         self.kept: dict[str, Account] = {}
         self.history: list[Account] = []
+        self.spent: dict[str, Spending] = {}
 
     def account(self, authority: str) -> Account | None:
         return self.kept.get(authority)
@@ -380,6 +384,12 @@ class Accounts:
     def save_account(self, authority: str, account: Account) -> None:
         self.kept[authority] = account
         self.history.append(account)
+
+    def spending(self, directory_url: str) -> Spending:
+        return self.spent.get(directory_url, Spending())
+
+    def change_spending(self, directory_url: str, change: Callable[[Spending], Spending]) -> None:
+        self.spent[directory_url] = change(self.spending(directory_url))
 
 
 @dataclass
@@ -462,6 +472,9 @@ class Told:
     def __call__(self, gateway: str, stage: Stage, message: str) -> None:
         assert (gateway, stage) == ("boston", Stage.ORDER)
         self.messages.append(message)
+
+
+UNLIMITED = Budget(Accounts(), DIRECTORY_URL, Limits(), "acme", "acme", lambda: NOW)
 
 
 @pytest.fixture(scope="session")

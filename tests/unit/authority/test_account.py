@@ -4,7 +4,14 @@ import threading
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.unit.authority.conftest import DIRECTORY_URL, TERMS, Accounts, FakeAuthority, problem
+from tests.unit.authority.conftest import (
+    DIRECTORY_URL,
+    TERMS,
+    UNLIMITED,
+    Accounts,
+    FakeAuthority,
+    problem,
+)
 
 from gatecert.authority.account import AccountDesk
 from gatecert.config.schema.authority import AuthoritySettings, ExternalAccountSettings
@@ -31,9 +38,9 @@ def desk(settings: AuthoritySettings, accounts: Accounts, client: Client) -> Acc
 def test_an_account_is_made_once(
     desk: AccountDesk, accounts: Accounts, authority: FakeAuthority, deadline: Deadline
 ) -> None:
-    account = desk.sign_in(deadline)
+    account = desk.sign_in(deadline, UNLIMITED)
 
-    assert desk.sign_in(deadline) == account
+    assert desk.sign_in(deadline, UNLIMITED) == account
     assert accounts.kept["acme"] == account
     assert account.directory_url == DIRECTORY_URL
     assert b"BEGIN PRIVATE KEY" in account.private_key
@@ -46,11 +53,11 @@ def test_the_key_is_kept_before_the_authority_hears_of_it(
     authority.queued["new-account"].append(problem("serverInternal", status=500))
 
     with pytest.raises(AuthorityError):
-        desk.sign_in(deadline)
+        desk.sign_in(deadline, UNLIMITED)
 
     (kept,) = accounts.history
     assert kept.url == ""
-    assert desk.sign_in(deadline).private_key == kept.private_key
+    assert desk.sign_in(deadline, UNLIMITED).private_key == kept.private_key
 
 
 def test_nothing_is_made_if_the_key_cannot_be_kept(
@@ -66,7 +73,7 @@ def test_nothing_is_made_if_the_key_cannot_be_kept(
     monkeypatch.setattr(accounts, "save_account", full)
 
     with pytest.raises(StorageError):
-        desk.sign_in(deadline)
+        desk.sign_in(deadline, UNLIMITED)
 
     assert authority.requests == []
 
@@ -85,7 +92,7 @@ def test_a_quicker_process_wins_with_its_key(
 
     monkeypatch.setattr(accounts, "save_account", raced)
 
-    assert desk.sign_in(deadline).private_key == account_key
+    assert desk.sign_in(deadline, UNLIMITED).private_key == account_key
 
 
 def test_a_lost_account_is_found_by_its_key(
@@ -97,7 +104,7 @@ def test_a_lost_account_is_found_by_its_key(
 ) -> None:
     accounts.kept["acme"] = Account(account.private_key)
 
-    assert desk.sign_in(deadline) == account
+    assert desk.sign_in(deadline, UNLIMITED) == account
     assert authority.sent("new-account")[-1].payload == {"onlyReturnExisting": True}
 
 
@@ -111,7 +118,7 @@ def test_a_lost_account_needs_no_terms(
     accounts.kept["acme"] = Account(account.private_key)
     stern = settings.model_copy(update={"terms_of_service_agreed": False})
 
-    assert AccountDesk(stern, accounts, client).sign_in(deadline) == account
+    assert AccountDesk(stern, accounts, client).sign_in(deadline, UNLIMITED) == account
 
 
 def test_another_directory_gets_an_account_of_its_own(
@@ -119,7 +126,7 @@ def test_another_directory_gets_an_account_of_its_own(
 ) -> None:
     accounts.kept["acme"] = Account(account_key, "https://other/1", "https://other/directory")
 
-    account = desk.sign_in(deadline)
+    account = desk.sign_in(deadline, UNLIMITED)
 
     assert account.directory_url == DIRECTORY_URL
     assert account.url != "https://other/1"
@@ -129,26 +136,26 @@ def test_another_directory_gets_an_account_of_its_own(
 def test_an_account_that_the_authority_forgot_is_made_again_with_its_key(
     desk: AccountDesk, accounts: Accounts, authority: FakeAuthority, deadline: Deadline
 ) -> None:
-    before = desk.sign_in(deadline)
+    before = desk.sign_in(deadline, UNLIMITED)
     authority.accounts.clear()
 
     desk.forget(before)
-    after = desk.sign_in(deadline)
+    after = desk.sign_in(deadline, UNLIMITED)
 
     assert after.private_key == before.private_key
     assert after.url != before.url
-    assert desk.sign_in(deadline) == after
+    assert desk.sign_in(deadline, UNLIMITED) == after
     assert accounts.kept["acme"] == after
 
 
 def test_an_account_that_was_forgotten_by_mistake_is_good_again(
     desk: AccountDesk, authority: FakeAuthority, deadline: Deadline
 ) -> None:
-    account = desk.sign_in(deadline)
+    account = desk.sign_in(deadline, UNLIMITED)
     desk.forget(account)
 
-    assert desk.sign_in(deadline) == account
-    assert desk.sign_in(deadline) == account
+    assert desk.sign_in(deadline, UNLIMITED) == account
+    assert desk.sign_in(deadline, UNLIMITED) == account
     assert len(authority.sent("new-account")) == 2
 
 
@@ -158,7 +165,7 @@ def test_terms_must_be_agreed_to(
     stern = settings.model_copy(update={"terms_of_service_agreed": False})
 
     with pytest.raises(TermsNotAgreedError) as caught:
-        AccountDesk(stern, accounts, client).sign_in(deadline)
+        AccountDesk(stern, accounts, client).sign_in(deadline, UNLIMITED)
 
     assert TERMS in caught.value.fix
     assert "authorities.acme.terms_of_service_agreed: true" in caught.value.fix
@@ -174,13 +181,13 @@ def test_an_authority_without_terms_has_none_to_agree_to(
     authority.meta = {}
     stern = settings.model_copy(update={"terms_of_service_agreed": False})
 
-    assert AccountDesk(stern, accounts, client).sign_in(deadline).url
+    assert AccountDesk(stern, accounts, client).sign_in(deadline, UNLIMITED).url
 
 
 def test_threads_make_one_account(
     desk: AccountDesk, authority: FakeAuthority, deadline: Deadline
 ) -> None:
-    threads = [threading.Thread(target=desk.sign_in, args=(deadline,)) for _ in range(4)]
+    threads = [threading.Thread(target=desk.sign_in, args=(deadline, UNLIMITED)) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -205,14 +212,14 @@ def test_contact_is_sent_again_when_it_changes(
     deadline: Deadline,
 ) -> None:
     old = AccountDesk(with_contact(settings, "a@example.com"), accounts, client)
-    old.sign_in(deadline)
-    old.sign_in(deadline)
+    old.sign_in(deadline, UNLIMITED)
+    old.sign_in(deadline, UNLIMITED)
     assert authority.sent("account") == []
 
     new = AccountDesk(with_contact(settings, "b@example.com"), accounts, client)
-    account = new.sign_in(deadline)
+    account = new.sign_in(deadline, UNLIMITED)
 
-    assert new.sign_in(deadline) == account == accounts.kept["acme"]
+    assert new.sign_in(deadline, UNLIMITED) == account == accounts.kept["acme"]
     assert account.contact == ("mailto:b@example.com",)
     (update,) = authority.sent("account")
     assert update.payload == {"contact": ["mailto:b@example.com"]}
@@ -234,7 +241,7 @@ def test_an_authority_that_wants_a_binding(
     authority.meta["externalAccountRequired"] = True
 
     with pytest.raises(AuthorityError, match=r"set authorities\.acme\.external_account"):
-        desk.sign_in(deadline)
+        desk.sign_in(deadline, UNLIMITED)
 
     assert authority.sent("new-account") == []
 
@@ -247,7 +254,7 @@ def test_a_binding_is_sent(
     deadline: Deadline,
     hmac_file: Path,
 ) -> None:
-    bound(settings, accounts, client, hmac_file).sign_in(deadline)
+    bound(settings, accounts, client, hmac_file).sign_in(deadline, UNLIMITED)
 
     payload = authority.sent("new-account")[0].payload or {}
     assert set(payload["externalAccountBinding"]) == {"protected", "payload", "signature"}
@@ -262,7 +269,7 @@ def test_plain_base64_is_as_good(
 ) -> None:
     hmac_file.write_text("  +/+/+/8=\n")
 
-    assert bound(settings, accounts, client, hmac_file).sign_in(deadline).url
+    assert bound(settings, accounts, client, hmac_file).sign_in(deadline, UNLIMITED).url
 
 
 def test_a_binding_that_is_refused_can_be_corrected(
@@ -277,9 +284,9 @@ def test_a_binding_that_is_refused_can_be_corrected(
     desk = bound(settings, accounts, client, hmac_file)
 
     with pytest.raises(ACMEError, match="unknown key"):
-        desk.sign_in(deadline)
+        desk.sign_in(deadline, UNLIMITED)
 
-    assert desk.sign_in(deadline).url
+    assert desk.sign_in(deadline, UNLIMITED).url
 
 
 @pytest.mark.parametrize("secret", ["", "###top secret###", "abcde", "top\0secret", "gehe\u00efm"])
@@ -294,7 +301,7 @@ def test_a_secret_that_is_none_is_not_told(
     hmac_file.write_text(secret, "utf-8")
 
     with pytest.raises(AuthorityError, match="does not hold base64url text") as caught:
-        bound(settings, accounts, client, hmac_file).sign_in(deadline)
+        bound(settings, accounts, client, hmac_file).sign_in(deadline, UNLIMITED)
 
     assert not secret or secret not in str(caught.value)
     assert caught.value.__cause__ is None
@@ -308,6 +315,6 @@ def test_a_missing_secret(
     tmp_path: Path,
 ) -> None:
     with pytest.raises(AuthorityError, match="cannot be read: No such file") as caught:
-        bound(settings, accounts, client, tmp_path / "missing").sign_in(deadline)
+        bound(settings, accounts, client, tmp_path / "missing").sign_in(deadline, UNLIMITED)
 
     assert caught.value.fix == "correct authorities.acme.external_account.hmac_key_file"

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
@@ -8,7 +9,10 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 from tests.unit.authority.conftest import (
     BASE,
+    DIRECTORY_URL,
     NOW,
+    UNLIMITED,
+    Accounts,
     FakeAuthority,
     FakeSolver,
     Journal,
@@ -22,17 +26,19 @@ from tests.unit.authority.conftest import (
 
 from gatecert.authority.enrolment import FIRST_LOOK_SECONDS, Enrolment
 from gatecert.authority.validation import SETTLE_SECONDS
+from gatecert.config.schema.authority import ProfileChoice
 from gatecert.errors import (
     ACMEError,
     AuthorityError,
     AuthorityUnreachableError,
+    BudgetSpentError,
     CertificateError,
     ChallengeError,
     ChallengeFailedError,
     DeadlineExceededError,
     RateLimitedError,
 )
-from gatecert.model import Account, Origin, PendingOrder, Target
+from gatecert.model import Account, Allowance, Limits, Origin, PendingOrder, Target
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -79,7 +85,16 @@ def enrolment(
     timeless: Timeless,
 ) -> Enrolment:
     return Enrolment(
-        settings, client, account, {"http-01": solver}, target, journal, told, timeless, lambda: NOW
+        settings,
+        client,
+        UNLIMITED,
+        account,
+        {"http-01": solver},
+        target,
+        journal,
+        told,
+        timeless,
+        lambda: NOW,
     )
 
 
@@ -406,7 +421,7 @@ def with_settings(enrolment: Enrolment, **change: object) -> Enrolment:
 
 
 def test_a_profile_is_asked_for(enrolment: Enrolment, authority: FakeAuthority) -> None:
-    with_settings(enrolment, profile="short").run("")
+    with_settings(enrolment, profile=ProfileChoice("short")).run("")
 
     assert ordered(authority)[0]["profile"] == "short"
 
@@ -425,10 +440,120 @@ def test_a_profile_that_nobody_offers(
     authority.meta["profiles"] = offered
 
     with pytest.raises(AuthorityError, match="has no profile 'short'") as caught:
-        with_settings(enrolment, profile="short").run("")
+        with_settings(enrolment, profile=ProfileChoice("short")).run("")
 
     assert caught.value.fix == fix
     assert ordered(authority) == []
+
+
+@pytest.mark.usefixtures("fresh_directory")
+def test_a_profile_that_is_only_preferred(
+    enrolment: Enrolment, authority: FakeAuthority, told: Told
+) -> None:
+    preferring = with_settings(enrolment, profile=ProfileChoice("short", required=False))
+    preferring.run("")
+    authority.meta["profiles"] = {"classic": ""}
+    enrolment.journal.forget()
+    preferring.run("")
+
+    assert [each.get("profile") for each in ordered(authority)] == ["short", None]
+    assert any("has no profile 'short': its choice is taken" in line for line in told.messages)
+
+
+# --------------------------------------------------------------------------- limits
+
+
+def spending_of(store: Accounts) -> list[tuple[str, tuple[str, ...]]]:
+    return [(each.kind.value, each.names) for each in store.spending(DIRECTORY_URL).expenses]
+
+
+def with_limits(enrolment: Enrolment, store: Accounts, **limits: Allowance) -> Enrolment:
+    return replace(
+        enrolment, budget=replace(enrolment.budget, store=store, limits=Limits(**limits))
+    )
+
+
+HOUR = timedelta(hours=1)
+BOTH = ("vpn.example.com", "www.example.com")
+
+
+def test_what_is_asked_for_is_counted(enrolment: Enrolment) -> None:
+    store = Accounts()
+    with_limits(enrolment, store).run("")
+    assert spending_of(store) == [("order", ()), ("certificate", BOTH)]
+
+
+def test_failed_validations_stay_counted(enrolment: Enrolment, authority: FakeAuthority) -> None:
+    store = Accounts()
+    authority.refused["vpn.example.com"] = {"detail": "nobody there"}
+    with pytest.raises(ChallengeFailedError):
+        with_limits(enrolment, store).run("")
+    assert spending_of(store) == [
+        ("order", ()),
+        ("validation", ("vpn.example.com",)),
+        ("validation", ("www.example.com",)),
+    ]
+
+
+def test_what_would_exceed_a_limit_is_not_sent(
+    enrolment: Enrolment, authority: FakeAuthority
+) -> None:
+    limited = with_limits(enrolment, Accounts(), duplicates=Allowance(1, HOUR))
+    limited.run("")
+    limited.journal.forget()
+    sent = len(authority.requests)
+    with pytest.raises(BudgetSpentError, match="1 in 1 hour; nothing was sent") as caught:
+        limited.run("")
+    assert caught.value.until == NOW + HOUR
+    assert len(authority.requests) == sent
+
+
+def test_a_validation_that_might_be_one_too_many_is_not_tried(
+    enrolment: Enrolment, authority: FakeAuthority, journal: Journal, solver: FakeSolver
+) -> None:
+    store = Accounts()
+    limited = with_limits(enrolment, store, failed_validations=Allowance(1, HOUR))
+    interrupt(limited, authority, "authz")
+    other = replace(enrolment, journal=Journal(enrolment.target), budget=limited.budget)
+    authority.refused["www.example.com"] = {"detail": "nobody there"}
+    with pytest.raises(ChallengeFailedError):
+        other.run("")
+    answered = len(authority.sent("challenge"))
+
+    with pytest.raises(BudgetSpentError):
+        limited.run("")
+
+    assert len(authority.sent("challenge")) == answered
+    assert journal.order is not None
+    assert solver.events[-1].startswith("clean up")
+
+
+def test_orders_that_replace_a_certificate_are_exempt(
+    enrolment: Enrolment, journal: Journal
+) -> None:
+    store = Accounts()
+    limited = with_limits(enrolment, store, orders=Allowance(1, HOUR))
+    for certificate in ("a.b", "c.d", "e.f"):
+        limited.run(certificate)
+        assert journal.order is not None
+        assert journal.order.replaces == certificate
+        journal.forget()
+    assert spending_of(store) == []
+
+
+@pytest.mark.usefixtures("fresh_directory")
+def test_they_are_counted_where_the_authority_does_not_take_it(
+    enrolment: Enrolment, authority: FakeAuthority, journal: Journal
+) -> None:
+    store = Accounts()
+    authority.queued["new-order"].append(problem("alreadyReplaced", status=409))
+    with_limits(enrolment, store).run("a.b")
+    assert journal.order is not None
+    assert journal.order.replaces == ""
+    authority.renewal_info = False
+    journal.forget()
+    with_limits(enrolment, store).run("c.d")
+    assert [kind for kind, _ in spending_of(store)].count("order") == 2
 
 
 # --------------------------------------------------------------------------- failing

@@ -10,6 +10,7 @@ import pytest
 from tests.unit.authority.conftest import (
     BASE,
     NOW,
+    UNLIMITED,
     FakeAuthority,
     FakeSolver,
     Timeless,
@@ -72,7 +73,7 @@ def told() -> list[str]:
 def validation(
     patience: Patience, solver: FakeSolver, target: Target, told: list[str]
 ) -> Validation:
-    return Validation(patience, {"http-01": solver}, target, told.append)
+    return Validation(patience, {"http-01": solver}, target, told.append, UNLIMITED)
 
 
 @pytest.fixture
@@ -173,7 +174,7 @@ def test_without_a_visit_it_looks_after_the_first_pause(
     blind = FakeSolver(fetched=False)
     started = time.monotonic()
 
-    order = Validation(patience, {"http-01": blind}, target, lambda _: None).run(order)
+    order = Validation(patience, {"http-01": blind}, target, lambda _: None, UNLIMITED).run(order)
 
     assert order.status == "ready"
     assert time.monotonic() - started >= FIRST_PAUSE
@@ -245,7 +246,7 @@ def test_the_first_configured_kind_that_is_offered_is_taken(
     wanted = replace(target, challenges=("tls-alpn-01", "dns-01", "http-01"))
     solvers = {"http-01": solver, "dns-01": other, "tls-alpn-01": FakeSolver()}
 
-    Validation(patience, solvers, wanted, lambda _: None).run(order)
+    Validation(patience, solvers, wanted, lambda _: None, UNLIMITED).run(order)
 
     assert solver.challenges == []
     assert {each.type for each in other.challenges} == {"dns-01"}
@@ -309,7 +310,7 @@ def test_no_kind_in_common(
     wanted = replace(target, challenges=("tls-alpn-01", "dns-01"))
 
     with pytest.raises(AuthorityError, match="offers shiny-99, http-01, dns-01 to prove") as caught:
-        Validation(patience, {"http-01": solver}, wanted, lambda _: None).run(order)
+        Validation(patience, {"http-01": solver}, wanted, lambda _: None, UNLIMITED).run(order)
 
     assert caught.value.fix.startswith("set gateways.boston.challenge")
 
@@ -393,7 +394,7 @@ def test_stopping_ends_a_validation_at_once_and_cleans_up(
 
     solver = Stopping(fetched=False)
     with pytest.raises(InterruptedOrderError):
-        Validation(patience, {"http-01": solver}, target, lambda _: None).run(order)
+        Validation(patience, {"http-01": solver}, target, lambda _: None, UNLIMITED).run(order)
 
     assert solver.events[-2:] == ["clean up www.example.com", "clean up vpn.example.com"]
 

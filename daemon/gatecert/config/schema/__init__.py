@@ -8,6 +8,7 @@ from gatecert.config.schema.authority import (
     AuthoritySettings,
     ExternalAccountSettings,
     MacAlgorithm,
+    ProfileChoice,
 )
 from gatecert.config.schema.base import Settings
 from gatecert.config.schema.challenge import (
@@ -33,6 +34,7 @@ from gatecert.config.schema.gateway import (
     RenewalSettings,
     SubjectSettings,
 )
+from gatecert.config.schema.limits import LimitSettings
 
 __all__ = [
     "AuthoritySettings",
@@ -48,8 +50,10 @@ __all__ = [
     "Http01Settings",
     "InstallSettings",
     "KeySettings",
+    "LimitSettings",
     "MacAlgorithm",
     "MemberSettings",
+    "ProfileChoice",
     "ProfileSettings",
     "RenewalSettings",
     "ResolverSettings",

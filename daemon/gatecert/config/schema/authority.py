@@ -4,20 +4,30 @@ from __future__ import annotations
 
 import re
 from enum import StrEnum
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, NamedTuple
 from urllib.parse import urlsplit
 
-from pydantic import Field, PlainValidator
+from pydantic import Field, PlainSerializer, PlainValidator, WithJsonSchema, model_validator
 
 from gatecert.config.names import host_name
 from gatecert.config.paths import AnyFile, SecretFile
 from gatecert.config.schema.base import Settings, choice
-from gatecert.config.values import BadValueError, Switch, Text, shown, text, written_as
+from gatecert.config.schema.limits import OFF, LimitSettings
+from gatecert.config.values import FALSE, BadValueError, Switch, Text, shown, text, written_as
+from gatecert.config.well_known import GONE, WELL_KNOWN
 
 
 def directory_url(value: object) -> str:
-    """The URL of an ACME directory: https only (RFC 8555 section 6.1, CVE-2025-54799)."""
+    """The URL of an ACME directory: https only (RFC 8555 section 6.1, CVE-2025-54799).
+
+    The short name of a public authority stands for its directory.
+    """
     written = text(value)
+    known = WELL_KNOWN.get(written.lower())
+    if known is not None:
+        return known.directory_url
+    if written.lower() in GONE:
+        raise BadValueError(f"{shown(written)} is no more: {GONE[written.lower()]}")
     try:
         parts = urlsplit(written)
         host, port = parts.hostname, parts.port
@@ -31,7 +41,10 @@ def directory_url(value: object) -> str:
             f"authority; write https://"
         )
     if parts.scheme != "https" or not host or port == 0 or re.search(r"\s", written):
-        raise BadValueError(f"{shown(written)} is not an ACME directory; write https://host/path")
+        raise BadValueError(
+            f"{shown(written)} is not an ACME directory; write https://host/path, or one of "
+            f"{', '.join(WELL_KNOWN)}"
+        )
     if parts.fragment:
         raise BadValueError(f"{shown(written)} must not end in #{parts.fragment}")
     return written
@@ -49,10 +62,67 @@ def mail_address(value: object) -> str:
     return f"{local}@{host_name(domain)}"
 
 
+class ProfileChoice(NamedTuple):
+    """An ACME profile to ask for, and whether an authority without it will do as well."""
+
+    name: str
+    required: bool = True
+
+
+def profile_choice(value: object) -> ProfileChoice:
+    """A profile's name, ``{required: NAME}``, or ``{preferred: NAME}``."""
+    if isinstance(value, ProfileChoice):
+        return value
+    if not isinstance(value, dict):
+        return ProfileChoice(text(value))
+    if len(value) != 1 or not value.keys() <= {"required", "preferred"}:
+        raise BadValueError(
+            "is not a profile; write its name, {required: NAME} or {preferred: NAME}"
+        )
+    ((how, name),) = value.items()
+    return ProfileChoice(text(name), required=how == "required")
+
+
+def _profile_text(choice: ProfileChoice | None) -> str | dict[str, str] | None:
+    if choice is None or choice.required:
+        return choice and choice.name
+    return {"preferred": choice.name}
+
+
 DirectoryURL = Annotated[
     str,
     PlainValidator(directory_url),
-    written_as("URL", format="uri", pattern=r"^https://\S+$"),
+    WithJsonSchema(
+        {
+            "title": "URL or short name",
+            "anyOf": [
+                {"type": "string", "format": "uri", "pattern": r"^https://\S+$"},
+                {"enum": list(WELL_KNOWN)},
+            ],
+        }
+    ),
+]
+Profile = Annotated[
+    ProfileChoice,
+    PlainValidator(profile_choice),
+    PlainSerializer(_profile_text),
+    WithJsonSchema(
+        {
+            "title": "name, or required or preferred name",
+            "anyOf": [
+                {"type": "string", "minLength": 1},
+                *(
+                    {
+                        "type": "object",
+                        "properties": {how: {"type": "string", "minLength": 1}},
+                        "required": [how],
+                        "additionalProperties": False,
+                    }
+                    for how in ("required", "preferred")
+                ),
+            ],
+        }
+    ),
 ]
 MailAddress = Annotated[str, PlainValidator(mail_address), written_as("mail address")]
 
@@ -86,7 +156,17 @@ class AuthoritySettings(Settings):
     unwritten: ClassVar[frozenset[str]] = frozenset({"name"})
 
     name: Text = Field(default="", description="The key.")
-    directory_url: DirectoryURL = Field(description="URL of the ACME directory, https only.")
+    directory_url: DirectoryURL = Field(
+        default="",
+        description="URL of the ACME directory, https only, or a short name: "
+        f"{', '.join(WELL_KNOWN)}. May be left out where the authority's own name here is one.",
+    )
+    staging_directory_url: DirectoryURL | None = Field(
+        default=None,
+        description="Directory where the authority lets one try without harm: for enroll "
+        "--dry-run, and before a validation that has failed is asked for again. Default: Let's "
+        "Encrypt's is known.",
+    )
     contact: tuple[MailAddress, ...] = Field(
         default=(), description="Mail addresses at which the authority may reach you."
     )
@@ -105,10 +185,33 @@ class AuthoritySettings(Settings):
         description="PEM file with the roots that issued chains must end in; others are refused. "
         "Default: any root, and one that this machine does not trust is said to be so.",
     )
-    profile: Text | None = Field(
+    preferred_root: Text | None = Field(
         default=None,
-        description="ACME profile to ask for, such as shortlived. Default: the authority's choice.",
+        description="Common name of the root that the chain should end in, where the authority "
+        "offers several. Default: the chain that it gives first.",
+    )
+    profile: Profile | None = Field(
+        default=None,
+        description="ACME profile to ask for, such as shortlived; {preferred: shortlived} where it "
+        "is only taken if the authority has it. Default: the authority's choice.",
     )
     external_account: ExternalAccountSettings | None = Field(
         default=None, description="External account binding, where the authority demands it."
     )
+    limits: LimitSettings = Field(
+        default=LimitSettings(), description="What the authority allows; `off` for anything."
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_in(cls, data: object) -> object:
+        """A public authority's name says where its directory is; ``limits: off`` is all of them."""
+        if not isinstance(data, dict):
+            return data
+        filled = dict(data)
+        name = str(data.get("name", "")).lower()
+        if data.get("directory_url") is None and name in WELL_KNOWN:
+            filled["directory_url"] = name
+        if isinstance(data.get("limits"), str) and data["limits"].strip().lower() in FALSE:
+            filled["limits"] = dict.fromkeys(LimitSettings.model_fields, OFF)
+        return filled

@@ -1,0 +1,123 @@
+"""What we allow ourselves at one authority: asked before anything is sent, and kept on the disk.
+
+``limits`` has the rules; here they meet the store, which all processes of a state directory share.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from gatecert.authority.limits import spend, take_back, wait_for
+from gatecert.errors import BudgetSpentError
+from gatecert.model import Expense, ExpenseKind, Limits, Spending
+from gatecert.store.protocol import SpendingStore
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from gatecert.authority.limits import Wait
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """What may still be asked of one authority.
+
+    Attributes:
+        label: How messages call the authority.
+        name: Its name in the configuration.
+        now: The wall clock, aware UTC.
+    """
+
+    store: SpendingStore
+    directory_url: str
+    limits: Limits
+    label: str
+    name: str
+    now: Callable[[], datetime]
+
+    def account(self) -> None:
+        """An account is about to be made.
+
+        Raises:
+            BudgetSpentError: Not now.
+        """
+        self._spend([Expense(ExpenseKind.ACCOUNT, self.now())])
+
+    def order(self, account: str, names: Sequence[str]) -> None:
+        """An order is about to be placed; sees that it could be brought to its end as well.
+
+        Raises:
+            BudgetSpentError: Not now.
+        """
+        now = self.now()
+        later = [
+            Expense(ExpenseKind.CERTIFICATE, now, names=tuple(names)),
+            *self._validations("", account, names),
+        ]
+        self._spend([Expense(ExpenseKind.ORDER, now, account=account)], later)
+
+    def validations(self, order: str, account: str, names: Sequence[str]) -> None:
+        """Names are about to be validated, which may fail.
+
+        Raises:
+            BudgetSpentError: Not now.
+        """
+        self._spend(self._validations(order, account, names))
+
+    def certificate(self, order: str, names: Sequence[str]) -> None:
+        """A certificate is about to be issued: the validations before it have not failed.
+
+        Raises:
+            BudgetSpentError: Not now.
+        """
+        expense = Expense(ExpenseKind.CERTIFICATE, self.now(), order, names=tuple(names))
+        self._spend([expense], validated=order)
+
+    def validated(self, order: str) -> None:
+        """None of an order's validations has failed."""
+        self._spend([], validated=order)
+
+    def _validations(self, order: str, account: str, names: Sequence[str]) -> list[Expense]:
+        return [
+            Expense(
+                ExpenseKind.VALIDATION,
+                self.now(),
+                f"{order} {name}" if order else "",
+                account,
+                (name,),
+            )
+            for name in names
+        ]
+
+    def _spend(
+        self, wanted: Sequence[Expense], later: Sequence[Expense] = (), *, validated: str = ""
+    ) -> None:
+        def change(before: Spending) -> Spending:
+            now = self.now()
+            wait = wait_for(before, [*wanted, *later], self.limits, now)
+            if wait is not None:
+                raise self._error(wait)
+            after = spend(before, wanted, now)
+            return take_back(after, validated) if validated else after
+
+        self.store.change_spending(self.directory_url, change)
+
+    def _error(self, wait: Wait) -> BudgetSpentError:
+        logger.info(
+            "budget spent authority=%s until=%s reason=%r",
+            self.name,
+            wait.until.isoformat(timespec="seconds"),
+            wait.reason,
+        )
+        return BudgetSpentError(
+            f"{self.label} allows no more {wait.reason}; nothing was sent, it goes on at "
+            f"{wait.until:%Y-%m-%d %H:%M:%S} UTC",
+            until=wait.until,
+            fix=f"nothing, unless its limits are others: then set authorities.{self.name}.limits",
+        )

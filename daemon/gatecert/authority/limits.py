@@ -1,0 +1,211 @@
+"""What an authority's limits still allow. Pure: the clock and the past are passed in.
+
+The defaults are Let's Encrypt's: 10 new accounts from a host in 3 hours, 300 orders of an account
+in 3 hours, 50 certificates for a registered domain and 5 for exactly the same names in 7 days, 5
+failed validations of a name by an account in an hour.
+
+- *Never more than so many in any period.* Let's Encrypt gives back one after the other meanwhile (a
+  failed validation every 12 minutes), so whoever keeps to this is always below its count.
+- *Counted before it is sent*, and taken back only when it is known to have ended well: whatever
+  interrupts us, we never know of less than the authority does.
+- *Once each.* What is tried again under the same id counts once.
+- *A clock that was set back frees nothing and blocks nothing for ever*: what seems to lie in the
+  future counts as of now. Nothing is forgotten for its age alone, so a clock that ran ahead for a
+  while frees nothing either once it is right again.
+- *No certificate lapses by it.* Whoever issues certificates that live a day has to allow more than
+  five of them a week: unless the operator said how many, a certificate may be renewed twice as
+  often as its lifetime wants.
+- Orders that replace a certificate by its CertID (RFC 9773) are exempt, and do not come here.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from functools import cache, partial
+from math import ceil
+from typing import TYPE_CHECKING
+
+from gatecert.model import Allowance, Expense, ExpenseKind, Limits, Spending
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from publicsuffixlist import PublicSuffixList
+
+HOUR = timedelta(hours=1)
+WEEK = timedelta(days=7)
+
+# Staging directories are there for trying: Let's Encrypt's allows this much.
+STAGING = Limits(
+    new_accounts=Allowance(50, 3 * HOUR),
+    orders=Allowance(1500, 3 * HOUR),
+    failed_validations=Allowance(200, HOUR),
+)
+
+RENEWALS_A_LIFE = 4  # twice as often as at half of the lifetime, the earliest there is
+MOST_REMEMBERED = 1000  # expenses; more than all the limits of one host together ever need
+_SITE_BITS = 64  # of an IPv6 address: what one subscriber has
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Until when something has to wait, and for what."""
+
+    until: datetime
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Rule:
+    """One limit, as it applies to one expense."""
+
+    allowance: Allowance
+    what: str
+    counts: Callable[[Expense], bool]
+
+
+def for_lifetime(allowance: Allowance | None, lifetime: timedelta | None) -> Allowance | None:
+    """How many certificates may be issued, where the last one lived that long."""
+    if allowance is None or not lifetime:
+        return allowance
+    needed = ceil(RENEWALS_A_LIFE * allowance.period / lifetime)
+    return replace(allowance, count=max(allowance.count, needed))
+
+
+def wait_for(
+    spending: Spending, wanted: Sequence[Expense], limits: Limits, now: datetime
+) -> Wait | None:
+    """How long something has to wait; None if it may be asked for now.
+
+    Args:
+        spending: What was asked for so far.
+        wanted: What is to be asked for, all at once.
+        limits: What is allowed.
+        now: Aware UTC.
+    """
+    past = settled(spending, now).expenses
+    waits = [
+        wait
+        for expense in wanted
+        if not _is_paid(past, expense)
+        for rule in _rules(expense, limits, past)
+        if (wait := _wait(past, rule, now)) is not None
+    ]
+    return max(waits, key=lambda wait: wait.until, default=None)
+
+
+def spend(spending: Spending, wanted: Sequence[Expense], now: datetime) -> Spending:
+    """The same with what is about to be asked for."""
+    past = settled(spending, now).expenses
+    new = tuple(expense for expense in wanted if not _is_paid(past, expense))
+    return Spending((*past, *new)[-MOST_REMEMBERED:])
+
+
+def take_back(spending: Spending, order_url: str) -> Spending:
+    """The same without the validations of an order, none of which has failed."""
+    return Spending(
+        tuple(
+            expense
+            for expense in spending.expenses
+            if expense.kind is not ExpenseKind.VALIDATION
+            or not expense.id.startswith(f"{order_url} ")
+        )
+    )
+
+
+def settled(spending: Spending, now: datetime) -> Spending:
+    """The same, with whatever seems to lie in the future as of now."""
+    return Spending(
+        tuple(
+            expense if expense.at <= now else replace(expense, at=now)
+            for expense in spending.expenses
+        )
+    )
+
+
+@cache
+def registered_domain(name: str) -> str:
+    """What certificates are counted for: the part of a name below a public suffix.
+
+    Authorities count by the Public Suffix List with its private part, so that each customer of a
+    dynamic-DNS service in it counts alone; IPv4 addresses alone, IPv6 addresses by /64.
+    """
+    try:
+        address = ipaddress.ip_address(name)
+    except ValueError:
+        bare = name.removeprefix("*.")
+        return _public_suffixes().privatesuffix(bare) or bare
+    if address.version == 4:  # noqa: PLR2004 - IPv4
+        return str(address)
+    return str(ipaddress.ip_network((address, _SITE_BITS), strict=False))
+
+
+@cache
+def _public_suffixes() -> PublicSuffixList:
+    from publicsuffixlist import PublicSuffixList  # noqa: PLC0415 - only for whoever gets close
+
+    return PublicSuffixList()
+
+
+def _is_paid(past: Sequence[Expense], wanted: Expense) -> bool:
+    return bool(wanted.id) and any(
+        expense.kind is wanted.kind and expense.id == wanted.id for expense in past
+    )
+
+
+def _wait(past: Sequence[Expense], rule: _Rule, now: datetime) -> Wait | None:
+    allowance = rule.allowance
+    begin = now - allowance.period
+    instants = sorted(each.at for each in past if each.at > begin and rule.counts(each))
+    if len(instants) < allowance.count:
+        return None
+    return Wait(instants[-allowance.count] + allowance.period, f"{rule.what}: {allowance}")
+
+
+def _rules(wanted: Expense, limits: Limits, past: Sequence[Expense]) -> Iterator[_Rule]:
+    """The limits that an expense has to keep."""
+    match wanted.kind:
+        case ExpenseKind.ACCOUNT:
+            yield from _rule(limits.new_accounts, "new accounts", wanted, lambda _: True)
+        case ExpenseKind.ORDER:
+            yield from _rule(
+                limits.orders, "orders", wanted, lambda past: past.account == wanted.account
+            )
+        case ExpenseKind.VALIDATION:
+            yield from _rule(
+                limits.failed_validations,
+                f"failed validations of {', '.join(wanted.names)}",
+                wanted,
+                lambda past: past.account == wanted.account and past.names == wanted.names,
+            )
+        case ExpenseKind.CERTIFICATE:
+            yield from _rule(
+                limits.duplicates,
+                f"certificates for {', '.join(wanted.names)}",
+                wanted,
+                lambda past: set(past.names) == set(wanted.names),
+            )
+            # The Public Suffix List takes a while to read: not before it can matter.
+            issued = sum(expense.kind is ExpenseKind.CERTIFICATE for expense in past)
+            if limits.certificates is not None and issued >= limits.certificates.count:
+                yield from _domain_rules(wanted, limits.certificates)
+
+
+def _domain_rules(wanted: Expense, allowance: Allowance) -> Iterator[_Rule]:
+    for domain in sorted({registered_domain(name) for name in wanted.names}):
+        what = f"certificates below {domain}"
+        yield from _rule(allowance, what, wanted, partial(_is_below, domain))
+
+
+def _is_below(domain: str, past: Expense) -> bool:
+    return any(registered_domain(name) == domain for name in past.names)
+
+
+def _rule(
+    allowance: Allowance | None, what: str, wanted: Expense, counts: Callable[[Expense], bool]
+) -> Iterator[_Rule]:
+    if allowance is not None:
+        yield _Rule(allowance, what, lambda past: past.kind is wanted.kind and counts(past))

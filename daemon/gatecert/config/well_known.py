@@ -1,0 +1,66 @@
+"""Public certificate authorities by short name, so that nobody has to look up their directories.
+
+Those that issue over ACME to whoever asks, or to whoever has signed up with them, in November 2026.
+An authority that wants to know its customers (external account binding, RFC 8555 section 7.3.4)
+hands out a key when one signs up. Not here: Buypass, which ended its certificates in October 2025,
+and those that give each customer a directory URL of its own (DigiCert, GlobalSign, Sectigo).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+@dataclass(frozen=True, slots=True)
+class WellKnown:
+    """A public authority.
+
+    Attributes:
+        directory_url: Its ACME directory.
+        external_account: Whether it makes accounts only for those it knows already.
+        staging_directory_url: Where one may try without harm, with no sign-up; empty if nowhere.
+    """
+
+    directory_url: str
+    external_account: bool
+    staging_directory_url: str = ""
+
+
+LETS_ENCRYPT_STAGING: Final = "https://acme-staging-v02.api.letsencrypt.org/directory"
+
+WELL_KNOWN: Final[Mapping[str, WellKnown]] = MappingProxyType(
+    {
+        "letsencrypt": WellKnown(
+            "https://acme-v02.api.letsencrypt.org/directory",
+            external_account=False,
+            staging_directory_url=LETS_ENCRYPT_STAGING,
+        ),
+        "letsencrypt-staging": WellKnown(LETS_ENCRYPT_STAGING, external_account=False),
+        "zerossl": WellKnown("https://acme.zerossl.com/v2/DV90", external_account=True),
+        "google": WellKnown("https://dv.acme-v02.api.pki.goog/directory", external_account=True),
+        # Its accounts and keys are others than those of "google".
+        "google-staging": WellKnown(
+            "https://dv.acme-v02.test-api.pki.goog/directory", external_account=True
+        ),
+        "sslcom": WellKnown("https://acme.ssl.com/sslcom-dv-ecc", external_account=True),
+        "sslcom-rsa": WellKnown("https://acme.ssl.com/sslcom-dv-rsa", external_account=True),
+        "actalis": WellKnown("https://acme-api.actalis.com/acme/directory", external_account=True),
+    }
+)
+
+GONE: Final = MappingProxyType(
+    {
+        "buypass": "Buypass ended its certificates in October 2025",
+        "entrust": "Entrust has handed its public certificates over to Sectigo",
+    }
+)
+
+
+def by_directory(url: str) -> WellKnown | None:
+    """The public authority that has a directory; None for any other."""
+    return next((each for each in WELL_KNOWN.values() if each.directory_url == url), None)

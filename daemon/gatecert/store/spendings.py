@@ -1,0 +1,59 @@
+"""What was asked of authorities: ``spending/<host>-<digest of the directory's URL>.json``.
+
+An authority counts what comes from one host or account whatever it is called here, so there is one
+file a directory URL: renaming an authority, or naming it twice, frees nothing. Daemon and commands
+change the file under its own lock, never for longer than it takes to write it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from gatecert.model import Spending
+from gatecert.store import durable, lock
+from gatecert.store.layout import PRIVATE_FILE
+from gatecert.store.record import read_record, write_record
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from gatecert.store.layout import Layout
+
+LONGEST_WAIT = 10.0  # seconds; others hold the lock for some milliseconds
+
+_UNSAFE = re.compile(r"[^a-z0-9.-]")
+
+
+class Spendings:
+    """What was asked of each authority from one state directory."""
+
+    def __init__(self, layout: Layout) -> None:
+        self._layout = layout
+
+    def spending(self, directory_url: str) -> Spending:
+        """What was asked; a damaged file is set aside, said in the log, and read as nothing."""
+        return read_record(self._path(directory_url), Spending) or Spending()
+
+    def change_spending(self, directory_url: str, change: Callable[[Spending], Spending]) -> None:
+        """Change it while nobody else does."""
+        path = self._path(directory_url)
+        self._layout.make(path.parent)
+        what = f"the spending at {urlsplit(directory_url).netloc}"
+        with lock.hold_file(path.with_suffix(".lock"), what, "counting", wait=LONGEST_WAIT):
+            before = self.spending(directory_url)
+            after = change(before)
+            if after != before:
+                write_record(path, after, mode=PRIVATE_FILE)
+
+    def sweep(self) -> None:
+        """Remove files that a crash left half written."""
+        durable.sweep(self._layout.spending)
+
+    def _path(self, directory_url: str) -> Path:
+        host = _UNSAFE.sub("_", (urlsplit(directory_url).hostname or "").lower())[:100]
+        digest = hashlib.sha256(directory_url.encode()).hexdigest()[:12]
+        return self._layout.spending / f"{host}-{digest}.json"
