@@ -20,6 +20,7 @@ from gatecert.challenge.choice import with_failures
 from gatecert.deployment import Deployer
 from gatecert.errors import (
     ACMEError,
+    BudgetSpentError,
     ChallengeError,
     ChallengeFailedError,
     GatecertError,
@@ -206,6 +207,14 @@ class Memory:
         state = self.state(target)
         if state.obstruction is not None:
             self.save(target, replace(state, obstruction=None))
+
+    def postponed(self, target: Target, error: BudgetSpentError) -> Outcome:
+        """Wait until an authority's limits allow more, which is no failure."""
+        state = self.state(target)
+        self.save(target, replace(state, failed_at=self.now(), next_attempt=error.until))
+        return self.outcome(
+            target, OutcomeKind.WAITING, error.message, code=error.code, fix=error.fix
+        )
 
     def _after_all(self, target: Target) -> tuple[GatewayState, datetime | None]:
         """The state and the end of the certificate in use, as far as they can be known now.

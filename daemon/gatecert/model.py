@@ -321,7 +321,9 @@ class Expense:
     """Something that was asked of an authority, or is about to be.
 
     Attributes:
-        at: When; in the future only if the clock was set back.
+        at: When; where the clock had been set back, the latest instant known until then.
+        noticed: What the clock said when ``at`` was found to lie in the future; None where it was
+            not.
         id: What it was for, so that it counts once however often it is tried again; may be empty.
         account: URL of the account.
         names: The names that it was about.
@@ -332,6 +334,7 @@ class Expense:
     id: str = ""
     account: str = ""
     names: tuple[str, ...] = ()
+    noticed: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -858,12 +861,34 @@ class Obstruction:
 
 
 @dataclass(frozen=True, slots=True)
+class AuthorityTrouble:
+    """What an authority has refused or failed to do for a gateway, and whether it was left for it.
+
+    Attributes:
+        name: The authority's name in the configuration.
+        at: When it failed last; in the future only if the clock was set back.
+        failures: How often in succession.
+        left_until: Not asked before this instant as long as there is another; None if not left.
+        reason: Why it failed last, one line.
+        validation_failed: Whether that was a validation, so that it is tried elsewhere first.
+    """
+
+    name: str
+    at: datetime
+    failures: int = 1
+    left_until: datetime | None = None
+    reason: str = ""
+    validation_failed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class GatewayState:
     """What has to be remembered of a gateway between passes; ``state.json``.
 
     Attributes:
         failures: Consecutive failed attempts to enrol.
-        failed_at: When the last of them failed; in the future only if the clock was set back.
+        failed_at: When the last of them failed, or had to wait; in the future only if the clock
+            was set back.
         next_attempt: No order before this instant.
         resolution: The last look at DNS.
         next_look: DNS is not asked again before this instant.
@@ -875,6 +900,7 @@ class GatewayState:
         challenge_failures: What has not worked since the last certificate was issued, so that
             another challenge type is tried next.
         authority_notices: The same for each authority of the users' certificates.
+        troubles: With authorities that certificates are enrolled with, one each.
     """
 
     failures: int = 0
@@ -889,6 +915,7 @@ class GatewayState:
     expiry_notice: ExpiryNotice | None = None
     challenge_failures: tuple[ChallengeFailure, ...] = ()
     authority_notices: tuple[ExpiryNotice, ...] = ()
+    troubles: tuple[AuthorityTrouble, ...] = ()
 
 
 # --------------------------------------------------------------------------- told meanwhile

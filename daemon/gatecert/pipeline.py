@@ -25,11 +25,9 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from gatecert.admission import Admission
-from gatecert.authority.order_journal import StoreJournal
 from gatecert.authority.protocol import Authority
 from gatecert.certificate.bootstrap import bootstrap
 from gatecert.certificate.trust import system_roots
-from gatecert.challenge.choice import choices
 from gatecert.client_authorities import ClientAuthorities
 from gatecert.custom.acceptance import Accepted, accept
 from gatecert.custom.requests import forget_used
@@ -38,7 +36,7 @@ from gatecert.doctor.codes import BY_RESOLUTION
 from gatecert.doctor.finding import Finding
 from gatecert.doctor.obstacles import nothing_in_the_way
 from gatecert.errors import (
-    AuthorityError,
+    BudgetSpentError,
     DeploymentError,
     GatecertError,
     InterruptedOrderError,
@@ -49,7 +47,6 @@ from gatecert.memory import Memory
 from gatecert.model import (
     Action,
     Due,
-    IssuedChain,
     Mode,
     Outcome,
     OutcomeKind,
@@ -58,6 +55,7 @@ from gatecert.model import (
     Target,
 )
 from gatecert.observation import Observer
+from gatecert.ordering import Obstacle, Ordering
 from gatecert.resolve.lookup import LooksUp
 from gatecert.resolve.region import reason
 from gatecert.schedule.due import (
@@ -101,6 +99,7 @@ class Pipeline:
         obstacles: Finds what an order is certain to fail of, before it is placed.
         memory: What is known of the gateways.
         client_authorities: Looks after the authorities of users' certificates.
+        ordering: Obtains certificates.
         observer: Looks at names, renewal information and ends.
     """
 
@@ -118,6 +117,7 @@ class Pipeline:
     memory: Memory = field(init=False)
     client_authorities: ClientAuthorities = field(init=False)
     observer: Observer = field(init=False)
+    ordering: Ordering = field(init=False)
 
     def __post_init__(self) -> None:
         self.memory = Memory(
@@ -132,7 +132,14 @@ class Pipeline:
             look_interval=self.look_interval,
             cancelled=self.cancelled,
         )
-
+        self.ordering = Ordering(
+            self.memory,
+            self.authorities,
+            self.progress,
+            self.now,
+            self.cancelled,
+            self.obstacles,
+        )
         self.client_authorities = ClientAuthorities(
             store=self.store,
             memory=self.memory,
@@ -244,6 +251,8 @@ class Pipeline:
             return stage()
         except InterruptedOrderError as error:
             return self.memory.outcome(target, OutcomeKind.WAITING, error.message)
+        except BudgetSpentError as error:
+            return self.memory.postponed(target, error)
         except GatecertError as error:
             return self.memory.failure(target, error)
         except Exception as error:
@@ -313,12 +322,10 @@ class Pipeline:
             return self.memory.outcome(
                 target, OutcomeKind.WAITING, resolution.detail, code=code.name, fix=code.fix
             )
-        authority = self._authority(target)
-        obstacle = self._obstacle(target, authority, occasion)
-        if obstacle is not None and obstacle.again is not None:
-            return self.memory.obstructed(target, obstacle, obstacle.again)
         renewing = certificate_in_use(situation) is not None
-        issued = self._order(target, authority, situation, occasion)
+        issued = self.ordering.obtain(target, situation, afresh=occasion.force)
+        if isinstance(issued, Obstacle):
+            return self.memory.obstructed(target, issued.finding, issued.again)
         held = self.memory.keep(target, issued)
         self._enrolled(target)
         for note in issued.notes:
@@ -329,54 +336,11 @@ class Pipeline:
         kind = OutcomeKind.RENEWED if renewing else OutcomeKind.ENROLLED
         return replace(deployed, kind=kind)
 
-    def _obstacle(self, target: Target, authority: Authority, occasion: Occasion) -> Finding | None:
-        """What an order is certain to fail of; one that is under way is taken up in any case."""
-        if self.memory.state(target).order is not None and not occasion.force:
-            return None
-        held = self.deployer.inventory(target).wanted(self.now())
-        obstacle = self.obstacles(target, authority.name, held)
-        if obstacle is None:
-            self.memory.clear(target)
-        return obstacle
-
-    def _order(
-        self, target: Target, authority: Authority, situation: Situation, occasion: Occasion
-    ) -> IssuedChain:
-        self._tell(target, Stage.ORDER, f"ordering from {authority.name}")
-        in_use = certificate_in_use(situation)
-        journal = self._journal(target)
-        if occasion.force:
-            journal.forget()
-        return authority.obtain(
-            replace(target, choices=choices(target, self.memory.state(target))),
-            journal,
-            replaces=in_use.certificate_id if in_use is not None else "",
-            progress=self.progress,
-            cancelled=self.cancelled,
-            now=self.now,
-        )
-
-    def _journal(self, target: Target) -> StoreJournal:
-        """Where the order is kept, with the key to go on using where that is wanted."""
-        held = self.deployer.inventory(target).wanted(self.now()) if target.key.reuse else None
-        keep = held is not None and not held.summary.is_bootstrap
-        private_key = self.store.private_key(held.version) if held is not None and keep else None
-        return StoreJournal(self.store, self.memory, target, self.now, private_key)
-
-    def _authority(self, target: Target) -> Authority:
-        for name in target.authorities:
-            if name in self.authorities:
-                return self.authorities[name]
-        raise AuthorityError(
-            f"gateway {target.name} has no authority to enrol with",
-            fix="name one in the configuration below authorities",
-        )
-
     def _settle_order(self, target: Target) -> None:
         """Bring an order to its end whose certificate reached the disk just before a crash."""
         order = self.memory.state(target).order
         if order is None:
-            self._journal(target).forget_keys()
+            self.ordering.journal(target).forget_keys()
             return
         if any(version.order_url == order.url for version in self.store.versions(target.name)):
             self._enrolled(target)
@@ -394,7 +358,7 @@ class Pipeline:
             challenge_failures=(),
         )
         self.memory.save(target, cleared)
-        self._journal(target).forget()
+        self.ordering.journal(target).forget()
 
     # ------------------------------------------------------------------ import
 

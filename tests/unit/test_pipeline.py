@@ -27,6 +27,7 @@ from gatecert.certificate import key
 from gatecert.deployment import Deployer
 from gatecert.doctor import codes
 from gatecert.errors import (
+    ACMEError,
     AuthorityUnreachableError,
     ChallengeError,
     ChallengeFailedError,
@@ -106,8 +107,10 @@ class PlayedAuthority:
     trouble: GatecertError | Exception | None = None
     orders: int = 0
     replaced: list[str] = field(default_factory=list)
+    lifetimes: list[timedelta | None] = field(default_factory=list)
     renew_at: datetime | None = None
     asked_when: int = 0
+    staging: PlayedAuthority | None = None
     during_order: Callable[[], None] = lambda: None
     choices: tuple[ChallengeChoice, ...] = ()
     key: ec.EllipticCurvePrivateKey = field(
@@ -122,14 +125,19 @@ class PlayedAuthority:
         progress: Progress,
         now: Callable[[], datetime],
         replaces: str = "",
+        lifetime: timedelta | None = None,
         cancelled: threading.Event | None = None,
     ) -> IssuedChain:
         assert cancelled is not None
         self.choices = target.choices
         pending = journal.pending()
+        if pending is not None and pending[0].authority != self.name:
+            journal.forget()
+            pending = None
         if pending is None:
             self.orders += 1
             self.replaced.append(replaces)
+            self.lifetimes.append(lifetime)
             request = journal.new_request()
             url = f"https://authority.example/order/{self.orders}"
             order = PendingOrder(self.name, "", url, request.id, target.identifiers, now())
@@ -138,6 +146,8 @@ class PlayedAuthority:
             order, request = pending
         progress(target.name, Stage.ORDER, "order placed")
         self.during_order()
+        if isinstance(self.trouble, ACMEError):
+            journal.forget()
         if self.trouble is not None:
             raise self.trouble
         return IssuedChain(

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from gatecert.authority.limits import spend, take_back, wait_for
+from gatecert.authority.limits import settled, spend, take_back, wait_for
 from gatecert.errors import BudgetSpentError
 from gatecert.model import Expense, ExpenseKind, Limits, Spending
 from gatecert.store.protocol import SpendingStore
@@ -98,15 +98,20 @@ class Budget:
     def _spend(
         self, wanted: Sequence[Expense], later: Sequence[Expense] = (), *, validated: str = ""
     ) -> None:
+        now = self.now()
+        waits: list[Wait] = []
+
         def change(before: Spending) -> Spending:
-            now = self.now()
             wait = wait_for(before, [*wanted, *later], self.limits, now)
             if wait is not None:
-                raise self._error(wait)
+                waits.append(wait)
+                return settled(before, now)  # from when on a clock that was set back is known
             after = spend(before, wanted, now)
             return take_back(after, validated) if validated else after
 
         self.store.change_spending(self.directory_url, change)
+        if waits:
+            raise self._error(waits[0])
 
     def _error(self, wait: Wait) -> BudgetSpentError:
         logger.info(

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import logging
 import threading
+from datetime import timedelta
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from gatecert.authority.account import AccountDesk
@@ -16,13 +18,15 @@ from gatecert.authority.budget import Budget
 from gatecert.authority.limits import for_lifetime
 from gatecert.authority.renewal_info import fetch
 from gatecert.authority.survey import Survey, terms_refusal
+from gatecert.config.schema.limits import LimitSettings
+from gatecert.config.well_known import by_directory
 from gatecert.deadline import Deadline
 from gatecert.errors import AccountMissingError
-from gatecert.model import Limits
+from gatecert.model import Allowance, Limits
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from datetime import datetime, timedelta
+    from datetime import datetime
 
     from gatecert.authority.client import Client
     from gatecert.authority.enrolment import OrderJournal
@@ -41,6 +45,14 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 ORDER_SECONDS = 300.0
+# A staging directory is there for trying; this is what Let's Encrypt's allows.
+STAGING_LIMITS = LimitSettings(
+    new_accounts=Allowance(50, timedelta(hours=3)),
+    orders=Allowance(1500, timedelta(hours=3)),
+    certificates=Allowance(30_000, timedelta(days=7)),
+    duplicates=Allowance(30_000, timedelta(days=7)),
+    failed_validations=Allowance(200, timedelta(hours=1)),
+)
 RENEWAL_INFO_SECONDS = 10.0
 SURVEY_SECONDS = 20.0
 
@@ -78,6 +90,26 @@ class Issuer:
     def name(self) -> str:
         """The authority's name in the configuration."""
         return self.settings.name
+
+    @cached_property
+    def staging(self) -> Issuer | None:
+        """The authority's staging directory, with an account and limits of its own."""
+        known = by_directory(self.settings.directory_url)
+        url = self.settings.staging_directory_url or (known.staging_directory_url if known else "")
+        if not url:
+            return None
+        settings = self.settings.model_copy(
+            update={
+                "name": f"{self.name}.staging",
+                "directory_url": url,
+                "staging_directory_url": None,
+                "trusted_roots": None,
+                "preferred_root": None,
+                "external_account": None,
+                "limits": STAGING_LIMITS,
+            }
+        )
+        return Issuer(settings, self._store, self.solvers)
 
     def obtain(  # noqa: PLR0913 - the pipeline's side of the story
         self,

@@ -10,8 +10,9 @@ failed validations of a name by an account in an hour.
   interrupts us, we never know of less than the authority does.
 - *Once each.* What is tried again under the same id counts once.
 - *A clock that was set back frees nothing and blocks nothing for ever*: what seems to lie in the
-  future counts as of now. Nothing is forgotten for its age alone, so a clock that ran ahead for a
-  while frees nothing either once it is right again.
+  future counts from when that was noticed, and by its own instant again once the clock is right;
+  what is spent meanwhile counts as of the latest instant known. Nothing is forgotten for its age
+  alone, so a clock that ran ahead for a while frees nothing either once it is right again.
 - *No certificate lapses by it.* Whoever issues certificates that live a day has to allow more than
   five of them a week: unless the operator said how many, a certificate may be renewed twice as
   often as its lifetime wants.
@@ -34,16 +35,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from publicsuffixlist import PublicSuffixList
-
-HOUR = timedelta(hours=1)
-WEEK = timedelta(days=7)
-
-# Staging directories are there for trying: Let's Encrypt's allows this much.
-STAGING = Limits(
-    new_accounts=Allowance(50, 3 * HOUR),
-    orders=Allowance(1500, 3 * HOUR),
-    failed_validations=Allowance(200, HOUR),
-)
 
 RENEWALS_A_LIFE = 4  # twice as often as at half of the lifetime, the earliest there is
 MOST_REMEMBERED = 1000  # expenses; more than all the limits of one host together ever need
@@ -100,7 +91,13 @@ def wait_for(
 def spend(spending: Spending, wanted: Sequence[Expense], now: datetime) -> Spending:
     """The same with what is about to be asked for."""
     past = settled(spending, now).expenses
-    new = tuple(expense for expense in wanted if not _is_paid(past, expense))
+    latest = max((expense.at for expense in past), default=now)
+    behind = latest > now
+    new = tuple(
+        replace(expense, at=latest, noticed=now) if behind else expense
+        for expense in wanted
+        if not _is_paid(past, expense)
+    )
     return Spending((*past, *new)[-MOST_REMEMBERED:])
 
 
@@ -117,13 +114,8 @@ def take_back(spending: Spending, order_url: str) -> Spending:
 
 
 def settled(spending: Spending, now: datetime) -> Spending:
-    """The same, with whatever seems to lie in the future as of now."""
-    return Spending(
-        tuple(
-            expense if expense.at <= now else replace(expense, at=now)
-            for expense in spending.expenses
-        )
-    )
+    """The same, with it noticed what seems to lie in the future."""
+    return Spending(tuple(_noticed(expense, now) for expense in spending.expenses))
 
 
 @cache
@@ -150,6 +142,18 @@ def _public_suffixes() -> PublicSuffixList:
     return PublicSuffixList()
 
 
+def _noticed(expense: Expense, now: datetime) -> Expense:
+    if expense.at <= now:
+        return expense if expense.noticed is None else replace(expense, noticed=None)
+    known = expense.noticed
+    return expense if known is not None and known <= now else replace(expense, noticed=now)
+
+
+def _counts_from(expense: Expense, now: datetime) -> datetime:
+    """The instant from which an expense counts."""
+    return expense.at if expense.at <= now else expense.noticed or now
+
+
 def _is_paid(past: Sequence[Expense], wanted: Expense) -> bool:
     return bool(wanted.id) and any(
         expense.kind is wanted.kind and expense.id == wanted.id for expense in past
@@ -159,7 +163,8 @@ def _is_paid(past: Sequence[Expense], wanted: Expense) -> bool:
 def _wait(past: Sequence[Expense], rule: _Rule, now: datetime) -> Wait | None:
     allowance = rule.allowance
     begin = now - allowance.period
-    instants = sorted(each.at for each in past if each.at > begin and rule.counts(each))
+    counted = (_counts_from(expense, now) for expense in past if rule.counts(expense))
+    instants = sorted(instant for instant in counted if instant > begin)
     if len(instants) < allowance.count:
         return None
     return Wait(instants[-allowance.count] + allowance.period, f"{rule.what}: {allowance}")

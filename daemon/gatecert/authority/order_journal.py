@@ -33,6 +33,39 @@ class States(Protocol):
 
 
 @dataclass(slots=True)
+class RehearsalJournal:
+    """A journal in memory, for an order of which nothing is kept.
+
+    Attributes:
+        now: The wall clock, aware UTC.
+    """
+
+    target: Target
+    now: Callable[[], datetime]
+    _order: PendingOrder | None = None
+    _request: KeyRequest | None = None
+
+    def pending(self) -> tuple[PendingOrder, KeyRequest] | None:
+        """The order that was placed, with its key."""
+        if self._order is None or self._request is None:
+            return None
+        return self._order, self._request
+
+    def new_request(self) -> KeyRequest:
+        """A key and its CSR."""
+        self._request = _new_request(self.target, key.generate(self.target.key.type), self.now())
+        return self._request
+
+    def record(self, order: PendingOrder) -> None:
+        """Remember that an order was placed."""
+        self._order = order
+
+    def forget(self) -> None:
+        """The order is of no more use."""
+        self._order = self._request = None
+
+
+@dataclass(slots=True)
 class StoreJournal:
     """The journal of one gateway's order; an ``OrderJournal`` for an enrolment.
 
@@ -65,12 +98,7 @@ class StoreJournal:
             StorageError: They could not be written; nothing may be ordered.
         """
         private_key = self.private_key or key.generate(self.target.key.type)
-        request = KeyRequest(
-            id=f"{PREFIX}{secrets.token_hex(8)}",
-            created=self.now(),
-            private_key=private_key,
-            csr=build_request(private_key, self.target.identifiers, common_name=None),
-        )
+        request = _new_request(self.target, private_key, self.now())
         self.store.add_request(self.target.name, request)
         return request
 
@@ -95,3 +123,12 @@ class StoreJournal:
         for request in self.store.requests(self.target.name):
             if request.id.startswith(PREFIX):
                 self.store.remove_request(self.target.name, request.id)
+
+
+def _new_request(target: Target, private_key: bytes, now: datetime) -> KeyRequest:
+    return KeyRequest(
+        id=f"{PREFIX}{secrets.token_hex(8)}",
+        created=now,
+        private_key=private_key,
+        csr=build_request(private_key, target.identifiers, common_name=None),
+    )

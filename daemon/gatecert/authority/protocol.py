@@ -21,6 +21,11 @@ class Authority(Protocol):
         """Its name in the configuration."""
         ...
 
+    @property
+    def staging(self) -> Authority | None:
+        """Where one may try the same without harm; None where no such place is known."""
+        ...
+
     def obtain(  # noqa: PLR0913 - the pipeline's side of the story
         self,
         target: Target,

@@ -9,7 +9,6 @@ import pytest
 
 from gatecert.authority.limits import (
     MOST_REMEMBERED,
-    STAGING,
     for_lifetime,
     registered_domain,
     settled,
@@ -133,9 +132,31 @@ def test_a_clock_that_was_set_back_frees_nothing_and_blocks_nothing_for_ever() -
     wait = wait_for(past, [VALIDATION], USUAL, earlier)
     assert wait is not None
     assert wait.until == earlier + HOUR
-    kept = spend(past, [], earlier)
+    kept = settled(past, earlier)
+    assert wait_for(kept, [VALIDATION], USUAL, earlier + HOUR - SECOND) is not None
     assert wait_for(kept, [VALIDATION], USUAL, earlier + HOUR) is None
-    assert settled(kept, earlier) == kept
+    assert settled(kept, earlier + MINUTE) == kept
+
+
+def test_nor_does_setting_it_right_again() -> None:
+    earlier = NOW - 1000 * DAY
+    kept = settled(repeated(VALIDATION, 5), earlier)
+    assert wait_for(kept, [VALIDATION], USUAL, NOW + MINUTE) is not None
+    meanwhile = repeated(VALIDATION, 1)
+    for number in range(4):
+        at = earlier + number * MINUTE
+        assert wait_for(meanwhile, [VALIDATION], USUAL, at) is None
+        meanwhile = spend(meanwhile, [replace(VALIDATION, at=at)], at)
+    assert wait_for(meanwhile, [VALIDATION], USUAL, earlier + 5 * MINUTE) is not None
+    assert wait_for(meanwhile, [VALIDATION], USUAL, NOW + MINUTE) is not None
+
+
+def test_a_clock_that_is_set_back_further_counts_anew() -> None:
+    first, second = NOW - 10 * DAY, NOW - 20 * DAY
+    kept = settled(settled(repeated(VALIDATION, 5), first), second)
+    wait = wait_for(kept, [VALIDATION], USUAL, second)
+    assert wait is not None
+    assert wait.until == second + HOUR
 
 
 def test_a_clock_that_ran_ahead_for_a_while_frees_nothing() -> None:
@@ -162,7 +183,6 @@ def test_no_certificate_lapses_by_its_limit(lifetime: timedelta | None, count: i
 
 def test_what_is_off_stays_off() -> None:
     assert for_lifetime(None, DAY) is None
-    assert STAGING.duplicates is None
 
 
 def test_in_no_period_is_there_ever_more_than_allowed() -> None:

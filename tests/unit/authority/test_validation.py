@@ -107,7 +107,7 @@ def test_a_challenge_without_a_token_carries_what_its_record_is_bound_to(
     authority.offers = {"dns-persist-01": {"token": "", "issuer-domain-names": ["ca.example"]}}
     persistent = replace(target, challenges=("dns-persist-01",))
 
-    Validation(patience, {"dns-persist-01": solver}, persistent, told.append).run(order)
+    Validation(patience, {"dns-persist-01": solver}, persistent, told.append, UNLIMITED).run(order)
 
     (challenge, _) = solver.challenges
     assert (challenge.token, challenge.key_authorization) == ("", "")
@@ -258,7 +258,7 @@ def test_a_kind_that_is_not_offered_is_named(
     wanted = replace(target, challenges=("tls-alpn-01", "http-01"))
     solvers = {"http-01": FakeSolver(), "tls-alpn-01": FakeSolver()}
 
-    Validation(patience, solvers, wanted, told.append).run(order)
+    Validation(patience, solvers, wanted, told.append, UNLIMITED).run(order)
 
     (line,) = told
     assert "by http-01 (" in line
@@ -272,7 +272,9 @@ def test_each_name_is_proven_as_was_chosen_for_it(
     chosen = ChallengeChoice("www.example.com", ("dns-01", "http-01"), "http-01 failed before")
     wanted = replace(target, choices=(chosen,))
 
-    Validation(patience, {"http-01": http, "dns-01": dns}, wanted, told.append).run(order)
+    Validation(patience, {"http-01": http, "dns-01": dns}, wanted, told.append, UNLIMITED).run(
+        order
+    )
 
     assert [each.identifier.value for each in dns.challenges] == ["www.example.com"]
     assert [each.identifier.value for each in http.challenges] == ["vpn.example.com"]
@@ -292,7 +294,7 @@ def test_what_was_passed_over_and_what_was_refused_are_both_remembered(
     authority.refused["www.example.com"] = {"detail": "no"}
     wanted = replace(target, challenges=("http-01", "dns-01"))
     validation = Validation(
-        patience, {"http-01": Taken(), "dns-01": FakeSolver()}, wanted, lambda _: None
+        patience, {"http-01": Taken(), "dns-01": FakeSolver()}, wanted, lambda _: None, UNLIMITED
     )
 
     with pytest.raises(ChallengeFailedError) as caught:

@@ -106,7 +106,8 @@ def test_what_crashes_left_is_removed_when_a_daemon_begins(
     store: FileStore, expense: Expense
 ) -> None:
     store.change_spending(URL, adding(expense))
-    left = store.directory / "spending" / ".x.json.4194999-0-00000000.tmp"
+    left = store.directory / "spending" / ".tmp-4194999-00000000-1"
     left.write_bytes(b"")
     with store.hold():
-        assert store.spending(URL) == Spending((expense,))
+        assert not left.exists()
+    assert store.spending(URL) == Spending((expense,))

@@ -1,0 +1,230 @@
+"""From a gateway that is due to a certificate: which authority, with which key, replacing what.
+
+The first authority of the configuration that was not left for its refusals or failures is asked
+(``schedule.failover``); when it is left now, the next one is asked at once. What an authority has
+issued is its own affair: only there is a new certificate said to replace it (RFC 9773).
+
+What an order is certain to fail of is looked for first, and nothing is placed where it is found
+(``doctor.obstacles``). An obstacle that only one authority has is a reason to ask the next.
+
+After a validation has failed, the next attempt is made at the authority's staging directory first,
+if one is known: what fails there is not asked for in earnest, where failures are counted.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from gatecert.authority.order_journal import RehearsalJournal, StoreJournal
+from gatecert.authority.protocol import Authority
+from gatecert.challenge.choice import choices
+from gatecert.doctor.codes import CAA_FORBIDS, TERMS_NOT_AGREED
+from gatecert.doctor.finding import Finding
+from gatecert.errors import (
+    AuthorityError,
+    ChallengeError,
+    ChallengeFailedError,
+    GatecertError,
+    InterruptedOrderError,
+)
+from gatecert.install.inventory import Held
+from gatecert.memory import Memory
+from gatecert.model import AuthorityTrouble, Progress, Stage, Target
+from gatecert.schedule.due import certificate_in_use
+from gatecert.schedule.failover import (
+    absent_until,
+    after_failure,
+    after_success,
+    to_ask,
+    trouble_with,
+)
+
+if TYPE_CHECKING:
+    from gatecert.model import IssuedChain
+    from gatecert.schedule.due import Situation
+
+logger = logging.getLogger(__name__)
+
+# Obstacles that another authority need not have.
+OF_ONE_AUTHORITY = {CAA_FORBIDS.name, TERMS_NOT_AGREED.name}
+
+
+@dataclass(frozen=True, slots=True)
+class Obstacle:
+    """What stands in the way of an order.
+
+    Attributes:
+        again: How long until it is looked for again.
+    """
+
+    finding: Finding
+    again: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class Ordering:
+    """Obtains certificates from whichever authority stands.
+
+    Attributes:
+        authorities: By their name in the configuration.
+        cancelled: Set when the process has to leave; an order is then left to be resumed.
+        obstacles: Finds what an order is certain to fail of, before it is placed.
+    """
+
+    memory: Memory
+    authorities: Mapping[str, Authority]
+    progress: Progress
+    now: Callable[[], datetime]
+    cancelled: threading.Event
+    obstacles: Callable[[Target, str, Held | None], Finding | None]
+
+    def obtain(
+        self, target: Target, situation: Situation, *, afresh: bool
+    ) -> IssuedChain | Obstacle:
+        """Obtain a certificate, or say what stands in the way.
+
+        Args:
+            target: What for.
+            situation: What there is.
+            afresh: Whether to forget the order under way and what authorities have refused before.
+
+        Raises:
+            GatecertError: There is none; of the authority that was asked last.
+        """
+        known = [name for name in target.authorities if name in self.authorities]
+        if not known:
+            raise AuthorityError(
+                f"gateway {target.name} has no authority to enrol with",
+                fix="name one in the configuration below authorities",
+            )
+        if afresh:
+            self.journal(target).forget()
+            self.memory.save(target, replace(self.memory.state(target), troubles=()))
+        names = to_ask(known, self.memory.state(target).troubles, self.now())
+        for name, following in zip(names, (*names[1:], None), strict=True):
+            try:
+                issued = self._obtain_from(self.authorities[name], target, situation)
+            except GatecertError as error:
+                left = self._note_failure(target, name, error)
+                if not left or following is None:
+                    raise
+                reason = error.message
+            else:
+                if not isinstance(issued, Obstacle):
+                    self._note_success(target, name)
+                    return issued
+                if issued.finding.code not in OF_ONE_AUTHORITY or following is None:
+                    return issued
+                reason = issued.finding.seen
+                self._note_obstacle(target, name, issued)
+            logger.warning("authority left gateway=%s name=%s %s", target.name, name, reason)
+            self._tell(target, f"{reason}; {following} is asked instead")
+        raise AssertionError("a loop over at least one authority returns or raises")
+
+    def journal(self, target: Target) -> StoreJournal:
+        """Where the order is kept, with the key to go on using where that is wanted."""
+        inventory = self.memory.deployer.inventory(target)
+        held = inventory.wanted(self.now()) if target.key.reuse else None
+        keep = held is not None and not held.summary.is_bootstrap
+        store = self.memory.store
+        private_key = store.private_key(held.version) if held is not None and keep else None
+        return StoreJournal(store, self.memory, target, self.now, private_key)
+
+    def _obtain_from(
+        self, authority: Authority, target: Target, situation: Situation
+    ) -> IssuedChain | Obstacle:
+        journal = self.journal(target)
+        obstacle = self._obstacle(target, authority)
+        if obstacle is not None:
+            return obstacle
+        trouble = trouble_with(authority.name, situation.state.troubles, self.now())
+        if trouble is not None and trouble.validation_failed and journal.pending() is None:
+            self._rehearse(authority, target)
+        self._tell(target, f"ordering from {authority.name}")
+        held = self._in_use(target, situation)
+        theirs = held is not None and held.version.authority == authority.name
+        return authority.obtain(
+            self._with_choices(target),
+            journal,
+            replaces=held.summary.certificate_id if held is not None and theirs else "",
+            lifetime=held.summary.lifetime if held is not None and theirs else None,
+            progress=self.progress,
+            cancelled=self.cancelled,
+            now=self.now,
+        )
+
+    def _obstacle(self, target: Target, authority: Authority) -> Obstacle | None:
+        """What an order is certain to fail of; one that is under way is taken up in any case."""
+        order = self.memory.state(target).order
+        if order is not None and order.authority == authority.name:
+            return None
+        held = self.memory.deployer.inventory(target).wanted(self.now())
+        finding = self.obstacles(target, authority.name, held)
+        if finding is None or finding.again is None:
+            self.memory.clear(target)
+            return None
+        return Obstacle(finding, finding.again)
+
+    def _rehearse(self, authority: Authority, target: Target) -> None:
+        """Try at the staging directory what has failed in earnest.
+
+        Raises:
+            ChallengeFailedError: It fails there too.
+            ChallengeError: A response cannot be presented.
+            InterruptedOrderError: gatecert is leaving.
+        """
+        staging = authority.staging
+        if staging is None:
+            return
+        self._tell(target, f"the last validation failed: trying at {staging.name} first")
+        try:
+            staging.obtain(
+                self._with_choices(target),
+                RehearsalJournal(target, self.now),
+                progress=self.progress,
+                cancelled=self.cancelled,
+                now=self.now,
+            )
+        except (ChallengeFailedError, ChallengeError, InterruptedOrderError):
+            raise
+        except GatecertError as error:
+            logger.warning("staging of no use gateway=%s %s", target.name, error)
+
+    def _with_choices(self, target: Target) -> Target:
+        """The same, with the challenge types to try for each name after what has failed."""
+        return replace(target, choices=choices(target, self.memory.state(target)))
+
+    def _in_use(self, target: Target, situation: Situation) -> Held | None:
+        """The version whose certificate is to be renewed."""
+        summary = certificate_in_use(situation)
+        held = self.memory.deployer.inventory(target).held
+        return next((one for one in held if one.summary == summary), None)
+
+    def _note_failure(self, target: Target, name: str, error: GatecertError) -> bool:
+        """Remember a failure; whether the authority is left for it."""
+        state, now = self.memory.state(target), self.now()
+        troubles = after_failure(state.troubles, name, error, now)
+        if troubles != state.troubles:
+            self.memory.save(target, replace(state, troubles=troubles))
+        return absent_until(name, troubles, now) is not None
+
+    def _note_obstacle(self, target: Target, name: str, obstacle: Obstacle) -> None:
+        state, now = self.memory.state(target), self.now()
+        until = now + obstacle.again
+        trouble = AuthorityTrouble(name, now, 0, until, obstacle.finding.seen)
+        troubles = (*after_success(state.troubles, name), trouble)
+        self.memory.save(target, replace(state, troubles=troubles))
+
+    def _note_success(self, target: Target, name: str) -> None:
+        state = self.memory.state(target)
+        troubles = after_success(state.troubles, name)
+        if troubles != state.troubles:
+            self.memory.save(target, replace(state, troubles=troubles))
+
+    def _tell(self, target: Target, message: str) -> None:
+        self.progress(target.name, Stage.ORDER, message)

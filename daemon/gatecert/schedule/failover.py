@@ -1,0 +1,139 @@
+"""Which authority is asked? Pure: nothing here reads a clock, a file or a socket.
+
+Authorities are asked in the order of the configuration. One of them is left for the next
+
+- at once when it refuses for good what no waiting will change: the name, a CAA record, the profile,
+  the account, its terms; or when it says itself that it wants to be asked later, or its limits do;
+- after the second temporary failure in succession: no answer, trouble of its own, a validation
+  that failed.
+
+It is asked again when it said so, after a day where it refused for good, and else after an hour,
+two, four … at most a day. What is the gateway's own trouble (a port that is taken, a full disk)
+would be no better elsewhere, and moves nothing. Where all were left, the one that comes back first
+is asked: the pauses between attempts are decided in ``due``.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from gatecert.errors import (
+    ACMEError,
+    AuthorityError,
+    BudgetSpentError,
+    CertificateError,
+    ChallengeFailedError,
+    InterruptedOrderError,
+    RateLimitedError,
+)
+from gatecert.model import AuthorityTrouble
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from gatecert.errors import GatecertError
+
+PATIENCE = 2  # temporary failures in succession
+SHORTEST_ABSENCE = timedelta(hours=1)
+LONGEST_ABSENCE = timedelta(days=1)
+
+# RFC 8555 section 6.7: what an authority says again however often it is asked.
+REFUSALS = {
+    "accountDoesNotExist",
+    "badPublicKey",
+    "badSignatureAlgorithm",
+    "caa",
+    "externalAccountRequired",
+    "invalidContact",
+    "invalidProfile",
+    "rejectedIdentifier",
+    "unauthorized",
+    "unsupportedContact",
+    "unsupportedIdentifier",
+    "userActionRequired",
+}
+
+
+def to_ask(
+    names: Sequence[str], troubles: Sequence[AuthorityTrouble], now: datetime
+) -> tuple[str, ...]:
+    """The authorities to ask now, one after the other as each is left.
+
+    Args:
+        names: All that may be asked, in the order of the configuration; at least one.
+        troubles: What there was with them.
+        now: Aware UTC.
+    """
+    absences = {name: absent_until(name, troubles, now) for name in names}
+    present = tuple(name for name in names if absences[name] is None)
+    return present or (min(names, key=lambda name: absences[name] or now),)
+
+
+def absent_until(name: str, troubles: Sequence[AuthorityTrouble], now: datetime) -> datetime | None:
+    """Until when an authority was left; None where it was not, or is back."""
+    trouble = trouble_with(name, troubles, now)
+    if trouble is None or trouble.left_until is None or trouble.left_until <= now:
+        return None
+    return trouble.left_until
+
+
+def trouble_with(
+    name: str, troubles: Sequence[AuthorityTrouble], now: datetime
+) -> AuthorityTrouble | None:
+    """The trouble there was with an authority; none from under a clock that has been set back."""
+    return next((each for each in troubles if each.name == name and each.at <= now), None)
+
+
+def after_failure(
+    troubles: Sequence[AuthorityTrouble], name: str, error: GatecertError, now: datetime
+) -> tuple[AuthorityTrouble, ...]:
+    """What there is with the authorities after one of them has failed."""
+    if not _is_its_doing(error):
+        return tuple(troubles)
+    before = trouble_with(name, troubles, now)
+    waits = isinstance(error, BudgetSpentError)
+    failures = (before.failures if before is not None else 0) + (0 if waits else 1)
+    trouble = AuthorityTrouble(
+        name=name,
+        at=now,
+        failures=failures,
+        left_until=_left_until(error, failures, now),
+        reason=error.message,
+        validation_failed=before is not None and before.validation_failed
+        if waits
+        else isinstance(error, ChallengeFailedError),
+    )
+    return (*after_success(troubles, name), trouble)
+
+
+def after_success(troubles: Sequence[AuthorityTrouble], name: str) -> tuple[AuthorityTrouble, ...]:
+    """The same without the trouble with an authority that has issued."""
+    return tuple(each for each in troubles if each.name != name)
+
+
+def _is_its_doing(error: GatecertError) -> bool:
+    kinds = (AuthorityError, CertificateError)
+    return isinstance(error, kinds) and not isinstance(error, InterruptedOrderError)
+
+
+def _left_until(error: GatecertError, failures: int, now: datetime) -> datetime | None:
+    if isinstance(error, BudgetSpentError):
+        return error.until
+    if isinstance(error, RateLimitedError):
+        return max(error.retry_after or now, now + SHORTEST_ABSENCE)
+    if _is_final(error):
+        return now + LONGEST_ABSENCE
+    if failures < PATIENCE:
+        return None
+    absence = SHORTEST_ABSENCE * (1 << min(failures - PATIENCE, 10))
+    return now + min(absence, LONGEST_ABSENCE)
+
+
+def _is_final(error: GatecertError) -> bool:
+    if isinstance(error, ChallengeFailedError):
+        return error.problem_type == "caa"
+    if isinstance(error, ACMEError):
+        return not error.retryable or error.problem_type in REFUSALS
+    # An AuthorityError of no further kind says that what is configured does not fit the authority.
+    return not error.retryable or type(error) is AuthorityError

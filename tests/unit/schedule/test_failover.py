@@ -1,0 +1,131 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from gatecert.errors import (
+    ACMEError,
+    AddressInUseError,
+    AuthorityError,
+    AuthorityUnreachableError,
+    BudgetSpentError,
+    CertificateError,
+    ChallengeFailedError,
+    GatecertError,
+    InterruptedOrderError,
+    RateLimitedError,
+    StorageError,
+    TermsNotAgreedError,
+    UserActionRequiredError,
+)
+from gatecert.model import AuthorityTrouble
+from gatecert.schedule.failover import absent_until, after_failure, after_success, to_ask
+
+NOW = datetime(2026, 11, 23, 8, 15, tzinfo=UTC)
+MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
+NAMES = ("first", "second", "third")
+
+Troubles = tuple[AuthorityTrouble, ...]
+
+
+def failed(error: GatecertError, times: int = 1, name: str = "first") -> Troubles:
+    troubles: Troubles = ()
+    for _ in range(times):
+        troubles = after_failure(troubles, name, error, NOW)
+    return troubles
+
+
+def test_authorities_are_asked_in_the_order_of_the_configuration() -> None:
+    assert to_ask(NAMES, (), NOW) == NAMES
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ACMEError("rejectedIdentifier", "we do not issue for that"),
+        ACMEError("externalAccountRequired", "who are you"),
+        ChallengeFailedError("caa", "forbidden"),
+        TermsNotAgreedError("terms"),
+        UserActionRequiredError("rateLimited", "paused"),
+        AuthorityError("no such profile"),
+    ],
+)
+def test_a_refusal_for_good_is_not_repeated_for_a_day(error: GatecertError) -> None:
+    troubles = failed(error)
+    assert to_ask(NAMES, troubles, NOW + 23 * HOUR) == ("second", "third")
+    assert to_ask(NAMES, troubles, NOW + DAY) == NAMES
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        AuthorityUnreachableError("no answer"),
+        ACMEError("serverInternal", "oops"),
+        ChallengeFailedError("connection", "refused"),
+    ],
+)
+def test_what_may_pass_is_tried_twice(error: GatecertError) -> None:
+    assert to_ask(NAMES, failed(error), NOW) == NAMES
+    twice = failed(error, 2)
+    assert to_ask(NAMES, twice, NOW + 59 * MINUTE) == ("second", "third")
+    assert to_ask(NAMES, twice, NOW + HOUR) == NAMES
+
+
+def test_a_certificate_that_is_not_sound_is_not_tried_again_soon() -> None:
+    assert absent_until("first", failed(CertificateError("broken")), NOW) == NOW + DAY
+
+
+def test_absences_grow_to_a_day() -> None:
+    absences = [
+        absent_until("first", failed(AuthorityUnreachableError("no answer"), times), NOW)
+        for times in (2, 3, 4, 7, 50)
+    ]
+    assert absences == [NOW + hours * HOUR for hours in (1, 2, 4, 24, 24)]
+
+
+@pytest.mark.parametrize(
+    "error",
+    [AddressInUseError("port 80"), StorageError("disk full"), InterruptedOrderError("leaving")],
+)
+def test_the_gateways_own_trouble_moves_nothing(error: GatecertError) -> None:
+    assert failed(error, 5) == ()
+
+
+def test_who_asks_us_to_come_later_is_left_until_then() -> None:
+    later = RateLimitedError("rateLimited", "slow down", retry_after=NOW + 5 * HOUR)
+    assert absent_until("first", failed(later), NOW) == NOW + 5 * HOUR
+    assert absent_until("first", failed(RateLimitedError("rateLimited", "x")), NOW) == NOW + HOUR
+
+
+def test_a_spent_budget_is_no_failure_but_the_next_is_asked() -> None:
+    spent = BudgetSpentError("enough", until=NOW + 2 * HOUR)
+    (trouble,) = failed(spent, 3)
+    assert trouble.failures == 0
+    assert to_ask(NAMES, (trouble,), NOW + HOUR) == ("second", "third")
+
+
+def test_a_failed_validation_is_remembered_through_a_wait() -> None:
+    troubles = failed(ChallengeFailedError("connection", "refused"))
+    (trouble,) = after_failure(troubles, "first", BudgetSpentError("x", until=NOW + HOUR), NOW)
+    assert trouble.validation_failed
+    (trouble,) = after_failure((trouble,), "first", AuthorityUnreachableError("x"), NOW)
+    assert not trouble.validation_failed
+
+
+def test_where_all_were_left_the_first_to_come_back_is_asked() -> None:
+    troubles: Troubles = ()
+    for name in NAMES:
+        troubles = after_failure(troubles, name, ACMEError("caa", "no"), NOW)
+    troubles = after_failure(troubles, "second", BudgetSpentError("x", until=NOW + HOUR), NOW)
+    assert to_ask(NAMES, troubles, NOW) == ("second",)
+    assert to_ask(("first",), troubles, NOW) == ("first",)
+
+
+def test_success_is_a_new_beginning_for_that_authority_alone() -> None:
+    troubles = (*failed(ACMEError("caa", "no")), *failed(ACMEError("caa", "no"), name="second"))
+    assert to_ask(NAMES, after_success(troubles, "first"), NOW) == ("first", "third")
+
+
+def test_a_clock_that_was_set_back_makes_all_of_it_count_for_nothing() -> None:
+    assert to_ask(NAMES, failed(ACMEError("caa", "no")), NOW - MINUTE) == NAMES
