@@ -80,6 +80,13 @@ class Memory:
             self.known[target.name] = self.store.state(target.name)
         return self.known[target.name]
 
+    def last_known(self, target: Target) -> GatewayState:
+        """The same, or what it was before, for a failure counts even where it cannot be read."""
+        try:
+            return self.state(target)
+        except StorageError:
+            return self.known.get(target.name, GatewayState())
+
     def save(self, target: Target, state: GatewayState, *, durably: bool = False) -> None:
         """Remember, on the disk or, while that is impossible, in this process.
 
@@ -168,12 +175,12 @@ class Memory:
         if isinstance(error, StorageError):
             self.held_back[target.name] = now + STORAGE_PAUSE
             return failed
-        state, not_after = self._after_all(target)
+        state = self.last_known(target)
         at = next_attempt(
             state.failures + 1,
             now=now,
             random=self.random,
-            not_after=not_after,
+            not_after=self._end_if_known(target),
             retry_after=error.retry_after if isinstance(error, ACMEError) else None,
         )
         attempts = (
@@ -216,16 +223,12 @@ class Memory:
             target, OutcomeKind.WAITING, error.message, code=error.code, fix=error.fix
         )
 
-    def _after_all(self, target: Target) -> tuple[GatewayState, datetime | None]:
-        """The state and the end of the certificate in use, as far as they can be known now.
-
-        A failure counts even where the disk cannot be read just then.
-        """
+    def _end_if_known(self, target: Target) -> datetime | None:
         try:
             in_use = certificate_in_use(self.situation(target))
-            return self.state(target), in_use.not_after if in_use is not None else None
         except StorageError:
-            return self.known.get(target.name, GatewayState()), None
+            return None
+        return in_use.not_after if in_use is not None else None
 
     def is_held_back(self, target: Target) -> bool:
         """Whether nothing should be tried for now, because nothing could be kept."""

@@ -207,7 +207,7 @@ class Ordering:
 
     def _note_failure(self, target: Target, name: str, error: GatecertError) -> bool:
         """Remember a failure; whether the authority is left for it."""
-        state, now = self.memory.state(target), self.now()
+        state, now = self.memory.last_known(target), self.now()
         troubles = after_failure(state.troubles, name, error, now)
         if troubles != state.troubles:
             self.memory.save(target, replace(state, troubles=troubles))

@@ -22,7 +22,7 @@ from gatecert.model import OutcomeKind
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from gatecert.doctor.finding import Finding
+    from gatecert.doctor.finding import Code, Finding
 
 UNREACHABLE = AuthorityUnreachableError("no answer")
 REFUSED = ACMEError("rejectedIdentifier", "not for us")
@@ -131,7 +131,7 @@ def world_with(world: World, second: PlayedAuthority, found: dict[str, Finding])
 
 @pytest.mark.parametrize("code", [codes.CAA_FORBIDS, codes.TERMS_NOT_AGREED])
 def test_what_stands_in_the_way_at_one_authority_is_no_matter_at_the_next(
-    world: World, second: PlayedAuthority, code: codes.Code
+    world: World, second: PlayedAuthority, code: Code
 ) -> None:
     world_with(world, second, {"played": code.found("not here")})
     assert world.attend().kind is OutcomeKind.ENROLLED

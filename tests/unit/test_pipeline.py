@@ -225,6 +225,11 @@ class World:
             random=random.Random(1),
         )
 
+    def obstruct(self, obstacle: Obstacle) -> Obstacle:
+        """As after a restart, with something in the way."""
+        self.pipeline = replace(self.new_pipeline(), obstacles=obstacle)
+        return obstacle
+
     def plan(self, **plan: object) -> None:
         self.target = replace(self.target, install=InstallPlan(**plan))  # type: ignore[arg-type] # names of fields
 
@@ -661,7 +666,7 @@ def test_an_order_that_cannot_be_written_down_is_not_forgotten(
 
 def test_a_key_that_a_crash_left_without_its_order_goes(world: World) -> None:
     world.attend()
-    world.pipeline._journal(world.target).new_request()  # noqa: SLF001 - and then it was killed
+    world.pipeline.ordering.journal(world.target).new_request()  # and then it was killed
     assert world.store.requests("vpn")
     world.attend()
     assert not world.store.requests("vpn")
@@ -736,7 +741,7 @@ class Obstacle:
 def test_what_an_order_is_certain_to_fail_of_holds_it_back_and_costs_no_attempt(
     world: World,
 ) -> None:
-    obstacle = world.pipeline.obstacles = Obstacle(codes.ADDRESS_IN_USE)
+    obstacle = world.obstruct(Obstacle(codes.ADDRESS_IN_USE))
     outcome = world.attend()
     assert (outcome.kind, outcome.code) == (OutcomeKind.FAILED, "address-in-use")
     assert outcome.detail.startswith("seen; ")
@@ -747,8 +752,7 @@ def test_what_an_order_is_certain_to_fail_of_holds_it_back_and_costs_no_attempt(
     assert state.obstruction is not None
     assert world.serves_bootstrap
 
-    world.pipeline = world.new_pipeline()
-    world.pipeline.obstacles = obstacle
+    world.obstruct(obstacle)
     assert world.attend().kind is OutcomeKind.IDLE
     assert len(obstacle.asked) == 1
     obstacle.code = None
@@ -760,7 +764,7 @@ def test_what_an_order_is_certain_to_fail_of_holds_it_back_and_costs_no_attempt(
 
 
 def test_an_operator_need_not_wait_for_the_next_look_at_it(world: World) -> None:
-    obstacle = world.pipeline.obstacles = Obstacle(codes.CAA_FORBIDS)
+    obstacle = world.obstruct(Obstacle(codes.CAA_FORBIDS))
     assert world.attend().next_at == START + DAY
     obstacle.code = None
     assert world.attend(look_now=True).kind is OutcomeKind.ENROLLED
@@ -769,13 +773,13 @@ def test_an_operator_need_not_wait_for_the_next_look_at_it(world: World) -> None
 def test_a_certificate_that_ends_soon_has_it_looked_at_more_often(world: World) -> None:
     world.attend()
     world.later(89 * DAY)
-    world.pipeline.obstacles = Obstacle(codes.CAA_FORBIDS)
+    world.obstruct(Obstacle(codes.CAA_FORBIDS))
     outcome = world.attend()
     assert outcome.next_at == world.clock() + HOUR
 
 
 def test_a_finding_that_is_no_obstacle_holds_nothing_back(world: World) -> None:
-    world.pipeline.obstacles = Obstacle(codes.CLOCK_OFF)
+    world.obstruct(Obstacle(codes.CLOCK_OFF))
     assert world.attend().kind is OutcomeKind.ENROLLED
 
 
@@ -783,7 +787,7 @@ def test_an_order_that_is_under_way_is_taken_up_whatever_is_in_the_way(world: Wo
     world.authority.trouble = InterruptedOrderError("leaving")
     world.attend()
     world.authority.trouble = None
-    world.pipeline.obstacles = Obstacle(codes.ADDRESS_IN_USE)
+    world.obstruct(Obstacle(codes.ADDRESS_IN_USE))
     assert world.attend().kind is OutcomeKind.ENROLLED
     assert world.attend(force=True).code == "address-in-use"
 

@@ -40,7 +40,8 @@ def _addresses(target: Target, configuration: Configuration) -> Iterator[str]:
         authority = configuration.authorities[name]
         host = urlsplit(authority.directory_url).hostname or ""
         at_lets_encrypt = host == LETS_ENCRYPT or host.endswith(f".{LETS_ENCRYPT}")
-        if at_lets_encrypt and authority.profile != FOR_ADDRESSES:
+        profile = authority.profile.name if authority.profile is not None else ""
+        if at_lets_encrypt and profile != FOR_ADDRESSES:
             yield (
                 f"Let's Encrypt issues for addresses such as {address} in one profile only; set "
                 f"authorities.{name}.profile: {FOR_ADDRESSES}"
