@@ -11,6 +11,7 @@ import json
 import os
 import random
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -939,9 +940,18 @@ def test_copies_that_a_crash_left_out_are_written_before_anything_is_confirmed(
 def test_leaving_in_the_middle_of_a_reload_leaves_the_deployment_to_the_next_pass(
     world: World,
 ) -> None:
-    world.plan(reload=world.script("sleep 5"))
-    threading.Timer(0.1, world.cancelled.set).start()
+    started = world.directory / "started"
+    world.plan(reload=world.script(f"touch {started}; sleep 5"))
+
+    def leave() -> None:
+        while not started.exists():
+            time.sleep(0.01)
+        world.cancelled.set()
+
+    leaving = threading.Thread(target=leave)
+    leaving.start()
     outcome = world.attend()
+    leaving.join()
     assert outcome.kind is OutcomeKind.WAITING
     assert not world.serves_bootstrap
     world.cancelled.clear()
