@@ -18,7 +18,7 @@ demo: setup ## Show the whole story on a real authority, a real gateway and a re
 	@$(harness) $(bin)/python -m demo
 
 test: setup ## Run every test, with coverage by branch
-	@$(bin)/pytest --cov --cov-report=term
+	@$(bin)/pytest --numprocesses=logical --maxprocesses=4 --cov --cov-report=term
 
 survive: .venv/.complete ## Kill it at every step, and refuse it every step
 	@$(bin)/pytest tests/survival --thorough

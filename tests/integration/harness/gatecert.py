@@ -136,6 +136,11 @@ class Gatecert:
         gateways: list[dict[str, Any]] = result.json()["gateways"]
         return next(gateway for gateway in gateways if gateway["name"] == name)
 
+    def last_error(self, name: str) -> str | None:
+        """The code of what went wrong last, or None when nothing did."""
+        error = self.status(name)["last_error"]
+        return error["code"] if error else None
+
     def state(self, name: str) -> str:
         """The state of a gateway in one word."""
         return str(self.status(name)["state"])

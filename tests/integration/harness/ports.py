@@ -1,16 +1,20 @@
 """Free loopback ports.
 
 They are taken from below the range that the kernel hands to outgoing connections, so that no
-client's connection can sit on a port between the moment it is found and the moment it is used.
+client's connection can sit on a port between the moment it is found and the moment it is used. Of
+several processes that test side by side (pytest-xdist) each has ports of its own.
 """
 
 from __future__ import annotations
 
+import os
 import random
 import socket
 
 FIRST, LAST = 20_000, 32_000
 ATTEMPTS = 200
+PROCESSES = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+THIS_PROCESS = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
 
 _handed_out: set[int] = set()
 
@@ -18,7 +22,7 @@ _handed_out: set[int] = set()
 def free_port(host: str = "127.0.0.1") -> int:
     """A port that is free for TCP and UDP and that this process has not handed out before."""
     for _ in range(ATTEMPTS):
-        port = random.randint(FIRST, LAST)
+        port = random.randrange(FIRST + THIS_PROCESS, LAST, PROCESSES)
         if port not in _handed_out and _is_free(host, port):
             _handed_out.add(port)
             return port
