@@ -53,6 +53,32 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("installed", chosen, indirect=True, scope="session")
 
 
+class Figures:
+    """What was measured, for the end of the run."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def add(self, what: str, seconds: float) -> None:
+        self.lines.append(f"{what}: {seconds:.2f} s")
+
+
+FIGURES = Figures()
+
+
+@pytest.fixture(scope="session")
+def figures() -> Figures:
+    """Add a figure here and it is printed when the run is over."""
+    return FIGURES
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    if FIGURES.lines:
+        terminalreporter.section("figures")
+        for line in FIGURES.lines:
+            terminalreporter.write_line(line)
+
+
 @pytest.fixture(scope="session")
 def package() -> Path:
     """What `make deb` has built."""

@@ -53,7 +53,9 @@ def test_bootstrap_before_the_network_then_enrolled_and_reloaded(site: Site) -> 
     site.wait_settled()
     status = machine.must("systemctl", "status", "--no-pager", "--full", SERVICE)
     assert f'Status: "{BOSTON}: enrolled, the certificate of {HOSTNAME} is served"' in status
-    assert machine.said(f"gatecert-reload@{BOSTON}.service", "Finished")
+    machine.wait_for(
+        lambda: machine.said(f"gatecert-reload@{BOSTON}.service", "Finished"), "the reload's end"
+    )
     assert machine.must("systemctl", "--failed", "--plain", "--no-legend") == ""
 
 

@@ -174,6 +174,12 @@ class Machine:
             lambda: self.shown(unit, "ActiveState") == "active", f"{unit} to run", seconds=seconds
         )
 
+    def wait_idle(self) -> None:
+        """Wait until systemd has nothing to start or stop: the boot, for example, is over."""
+        self.wait_for(
+            lambda: not self.must("systemctl", "list-jobs", "--no-legend"), "no job", seconds=30
+        )
+
     def wait_for(
         self, attempt: Callable[[], Value | None], what: str, *, seconds: float = 15.0
     ) -> Value:

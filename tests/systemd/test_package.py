@@ -1,0 +1,158 @@
+"""The package on a machine: installed, upgraded, removed, purged."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import threading
+from typing import TYPE_CHECKING, Self
+
+import pytest
+
+from harness.machine.site import CONFIGURATION, LIVE
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from harness.machine.booted import Machine
+    from harness.machine.site import Site
+
+    from .conftest import Figures, Installed
+
+SERVICE = "gatecert.service"
+NEWER = "99.0.0"
+
+
+@pytest.fixture(scope="session")
+def newer_package(package: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The package again, as a later version whose modules are not the same."""
+    directory = tmp_path_factory.mktemp("newer")
+    tree, built = directory / "tree", directory / "gatecert-newer.deb"
+    subprocess.run(["dpkg-deb", "--raw-extract", package, tree], check=True)
+    control = tree / "DEBIAN/control"
+    version = next(
+        line.split()[1] for line in control.read_text().splitlines() if line.startswith("Version:")
+    )
+    module = tree / "usr/lib/gatecert/python/gatecert/__init__.py"
+    for file in (control, module):
+        file.write_text(file.read_text().replace(version, NEWER))
+    subprocess.run(
+        ["dpkg-deb", "--root-owner-group", "-Znone", "--build", tree, built],
+        check=True,
+        stdout=subprocess.DEVNULL,
+    )
+    return built
+
+
+def install(machine: Machine, package: Path) -> str:
+    """Install a package that is outside, as an operator does."""
+    shutil.copy(package, machine.root / "root/gatecert-newer.deb")
+    return machine.must("apt-get", "install", "--yes", "/root/gatecert-newer.deb")
+
+
+class Handshakes(threading.Thread):
+    """One handshake after the other with the gateway, for as long as the block lasts."""
+
+    def __init__(self, site: Site) -> None:
+        super().__init__()
+        self._site = site
+        self._over = threading.Event()
+        self.served: list[bytes | None] = []
+
+    def run(self) -> None:
+        while not self._over.wait(0.02):
+            self.served.append(self._site.served(trusted=True))
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._over.set()
+        self.join()
+
+
+def test_one_command_installs_and_nothing_happens_without_a_configuration(
+    installed: Installed, machine: Machine, figures: Figures
+) -> None:
+    assert installed.result.exit_code == 0, installed.result.errors
+    figures.add(f"{installed.suite}: apt-get install", installed.seconds)
+
+    machine.boot()
+
+    machine.wait_idle()
+    assert machine.shown(SERVICE, "UnitFileState") == "enabled"
+    assert machine.shown(SERVICE, "ConditionResult") == "no"
+    assert machine.must("systemctl", "--failed", "--plain", "--no-legend") == ""
+    assert machine.must("gatecert", "--help").startswith("Usage: gatecert")
+    assert machine.must("stat", "--format=%a %U:%G", "/etc/gatecert") == "750 root:gatecert\n"
+    assert (
+        machine.must("stat", "--format=%a %U:%G", "/var/lib/gatecert") == "711 gatecert:gatecert\n"
+    )
+    assert machine.must("find", "/", "-xdev", "-nouser") == ""
+
+
+def test_directories_that_were_lost_come_back_at_boot(machine: Machine) -> None:
+    machine.boot()
+    machine.must("rm", "-rf", "/etc/gatecert", "/var/lib/gatecert")
+
+    machine.reboot()
+    machine.wait_idle()
+
+    assert machine.must("stat", "--format=%a %U:%G", "/etc/gatecert") == "750 root:gatecert\n"
+    assert (
+        machine.must("stat", "--format=%a %U:%G", "/var/lib/gatecert") == "711 gatecert:gatecert\n"
+    )
+
+
+def test_an_upgrade_orders_nothing_and_loses_no_handshake(
+    enrolled: Site, newer_package: Path
+) -> None:
+    machine = enrolled.machine
+    before = enrolled.served(trusted=True)
+    process = machine.shown(SERVICE, "MainPID")
+    version = machine.must("readlink", LIVE)
+
+    with Handshakes(enrolled) as handshakes:
+        install(machine, newer_package)
+        machine.wait_active(SERVICE)
+        enrolled.wait_settled()
+
+    assert len(handshakes.served) > 50
+    assert set(handshakes.served) == {before}
+    assert machine.shown(SERVICE, "MainPID") not in {"0", process}
+    assert machine.must("gatecert", "--version").strip().endswith(NEWER)
+    assert machine.must("readlink", LIVE) == version
+    assert enrolled.pebble.orders() == 1
+
+
+def test_removed_it_leaves_the_state_and_purged_it_leaves_nothing(
+    enrolled: Site, newer_package: Path
+) -> None:
+    machine = enrolled.machine
+    before = enrolled.served(trusted=True)
+
+    machine.must("apt-get", "remove", "--yes", "gatecert")
+
+    assert machine.run("systemctl", "is-active", SERVICE).exit_code != 0
+    assert machine.run("test", "-e", "/usr/lib/gatecert").exit_code != 0
+    assert machine.must("stat", "--format=%U", f"{LIVE}/privkey.pem") == "gatecert\n"
+    assert machine.run("test", "-e", CONFIGURATION).exit_code == 0
+    assert enrolled.served(trusted=True) == before
+
+    install(machine, newer_package)
+    machine.wait_active(SERVICE)
+    enrolled.wait_settled()
+
+    assert enrolled.served(trusted=True) == before
+    assert enrolled.pebble.orders() == 1
+
+    machine.must("apt-get", "purge", "--yes", "gatecert")
+
+    left = machine.must(
+        *("find", "/etc", "/usr", "/var/lib", "/run", "-xdev", "-name", "*gatecert*"),
+        *("-not", "-path", "/etc/systemd/system/*.d"),
+    )
+    assert left.split() == []
+    assert machine.must("find", "/etc/systemd", "-xtype", "l") == ""
+    assert machine.must("systemctl", "--failed", "--plain", "--no-legend") == ""
