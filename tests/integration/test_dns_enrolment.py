@@ -84,6 +84,7 @@ def test_dns_01_enrols_names_and_wildcards_together(
     assert names_in(gatecert) == {
         HOSTNAME, "example.com", "*.example.com", "*.vpn.example.com",
     }  # fmt: skip
+    assert "was presented and found" in findings(gatecert)["challenge-ok"]["seen"]
     assert named.texts(NAME) == []
     assert named.texts("_acme-challenge.example.com") == []
     assert list((gatecert.state_directory / "records").iterdir()) == []
@@ -167,28 +168,83 @@ def test_an_alias_leads_the_record_into_another_zone(
     assert named.texts("vpn.challenges.example.net") == []
 
 
-def test_dns_persist_01_says_what_to_publish_and_enrols_once_it_is_there(
-    gatecert: Gatecert, authority: Pebble, named: Named, key: TsigKey
+def findings(gatecert: Gatecert) -> dict[str, dict[str, Any]]:
+    document = gatecert.run("doctor", BOSTON, "--json").json()
+    return {each["code"]: each for each in document["findings"]}
+
+
+def test_dns_persist_01_says_what_to_publish_and_where_it_is_missing(
+    servers: ExitStack,
+    gatecert: Gatecert,
+    authority: Pebble,
+    named: Named,
+    tmp_path: Path,
+    key: TsigKey,
 ) -> None:
+    behind = servers.enter_context(
+        Named(tmp_path / "behind", zones=[Zone("example.com", keys=("gatecert",))], keys=[key])
+    )
     gatecert.use(authority, named)
-    gatecert.configuration["challenges"]["dns-persist-01"] = {"authoritative": [named.address]}
-    gatecert.add_gateway(BOSTON, HOSTNAME, challenge="dns-persist-01").write()
+    both = {"authoritative": [named.address, behind.address]}
+    gatecert.configuration["challenges"]["dns-persist-01"] = both
+    gatecert.add_gateway(
+        BOSTON, HOSTNAME, alternative_names=[f"*.{HOSTNAME}"], challenge="dns-persist-01"
+    )
+    gatecert.write()
 
     refused = gatecert.run("enroll", BOSTON)
-
     assert refused.exit_code == 1
-    said = refused.errors + refused.output
-    name, _, value = said.partition("publish ")[2].partition(" IN TXT ")
+    assert "gatecert dns-record boston" in refused.errors
+    assert "gatecert dns-record boston" in findings(gatecert)["challenge"]["fix"]
+    assert "gatecert dns-record boston" in gatecert.run("check").errors
+
+    printed = gatecert.run("dns-record", BOSTON)
+    assert printed.exit_code == 0, printed.errors
+    comment, line = printed.output.splitlines()
+    assert comment.startswith("; boston: for authority pebble")
+    name, _, value = line.partition(" IN TXT ")
+    value = value.strip('"')
     assert name == f"_validation-persist.{HOSTNAME}."
-    value = value.split('"')[1]
     assert value.startswith("pebble.letsencrypt.org; accounturi=https://")
+    assert value.endswith("; policy=wildcard")
+    assert gatecert.run("dns-record").output == printed.output  # the same account
+    limited = gatecert.run("dns-record", BOSTON, "--until", "2099-12-31").output
+    assert "; persistUntil=4102444799" in limited
+    assert gatecert.run("dns-record", BOSTON, "--until", "2020-01-01").exit_code == 2
 
     publish(named, key, name, value)
-    accepted = gatecert.run("enroll", BOSTON, "--force")
+    publish(behind, key, name, value.replace("; policy=wildcard", ""))
+    checked = gatecert.run("check")
+    assert checked.exit_code == 1
+    assert f"publish {line}" in checked.errors
+    wrong = findings(gatecert)["record-not-visible"]
+    assert behind.address in wrong["seen"]
+    assert named.address not in wrong["seen"]
+    assert "lacks policy=wildcard" in wrong["seen"]
+    assert wrong["fix"] == f"publish {line}"
+    assert gatecert.run("enroll", BOSTON, "--force").exit_code == 1
+    status = gatecert.status(BOSTON)
+    assert (status["last_error"]["code"], status["failures"]) == ("record-not-visible", 0)
+    assert authority.orders() == 0
 
+    publish(behind, key, name, value)
+    assert "records stand at every nameserver" in gatecert.run("check").output
+    assert "challenge-ok" in findings(gatecert)
+    accepted = gatecert.run("enroll", BOSTON, "--force")
     assert accepted.exit_code == 0, accepted.errors + accepted.output
-    assert gatecert.is_enrolled(BOSTON)
+    assert names_in(gatecert) == {HOSTNAME, f"*.{HOSTNAME}"}
     assert named.texts(f"_validation-persist.{HOSTNAME}") == [value]
+
+
+def test_records_that_nobody_needs_are_not_printed(
+    gatecert: Gatecert, authority: Pebble, named: Named
+) -> None:
+    gatecert.use(authority, named)
+    gatecert.add_gateway(BOSTON, HOSTNAME).write()
+    for arguments in ((BOSTON,), (), ("bostn",)):
+        result = gatecert.run("dns-record", *arguments)
+        assert (result.exit_code, result.output) == (2, "")
+    assert not [each for each in authority.requests() if each.startswith("POST")]
 
 
 def publish(named: Named, key: TsigKey, name: str, value: str) -> None:
@@ -238,10 +294,14 @@ def test_a_key_that_the_nameserver_does_not_know_is_one_clear_line(
     gatecert.configuration["challenges"]["dns-01"] = rfc2136(tmp_path, named, stranger)
     gatecert.add_gateway(BOSTON, HOSTNAME, challenge="dns-01").write()
 
+    found = findings(gatecert)["challenge"]
     result = gatecert.run("enroll", BOSTON)
 
     assert result.exit_code == 1
     said = result.errors + result.output
+    assert found["seen"].removeprefix("dns-01: ") in said
+    assert gatecert.status(BOSTON)["last_error"]["code"] == "challenge"
+    assert authority.orders() == 0
     assert "BADSIG" in said
     assert "challenges.dns-01.tsig.secret_file" in said
     assert stranger.secret not in said

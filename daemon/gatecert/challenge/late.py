@@ -9,12 +9,12 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING
 
-from gatecert.challenge.solver import Tidies
+from gatecert.challenge.solver import Tidies, TriesRecords
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from gatecert.challenge.solver import Challenge, Solver
+    from gatecert.challenge.solver import Challenge, Solver, Trial
     from gatecert.deadline import Deadline
 
 
@@ -50,6 +50,11 @@ class LateSolver:
         """Take the response away again; never raises."""
         if self._solver is not None:
             self._solver.clean_up(challenge)
+
+    def try_out(self, trial: Trial) -> tuple[str, ...]:
+        """Answer as if an authority had asked, if the solver knows how to."""
+        solver = self._made()
+        return solver.try_out(trial) if isinstance(solver, TriesRecords) else ()
 
     def tidy(self) -> None:
         """Take away what was left behind; makes the solver only if something was; never raises."""

@@ -91,6 +91,44 @@ class Rehearses(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """What to try out with a solver that answers by TXT records.
+
+    Attributes:
+        type: ``dns-01`` …
+        gateway: Its name in the configuration.
+        names: DNS names that control is to be shown over, wildcards too.
+        account_url: The account that will ask; empty where there is none yet.
+        issuers: How the authority calls itself.
+        look: Whether to see that nameservers answer with the record, too.
+    """
+
+    type: str
+    gateway: str
+    names: tuple[str, ...]
+    account_url: str = ""
+    issuers: tuple[str, ...] = ()
+    look: bool = False
+
+
+@runtime_checkable
+class TriesRecords(Protocol):
+    """A solver by TXT records that can try out, without any authority, whether it will succeed."""
+
+    def try_out(self, trial: Trial) -> tuple[str, ...]:
+        """Answer for each name as if an authority had asked, and leave nothing behind.
+
+        Returns:
+            What is suspicious, one line each, though a validation may succeed.
+
+        Raises:
+            ChallengeError: A validation is certain to fail.
+            StorageError: What was published cannot be written down.
+        """
+        ...
+
+
 @runtime_checkable
 class Tidies(Protocol):
     """A solver whose responses stand somewhere that outlives this process."""

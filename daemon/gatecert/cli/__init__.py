@@ -12,7 +12,17 @@ from typing import Annotated, cast
 import typer
 
 from gatecert import __version__
-from gatecert.cli import check, client_ca, custom, daemon, doctor, enroll, profile, status
+from gatecert.cli import (
+    check,
+    client_ca,
+    custom,
+    daemon,
+    dns_record,
+    doctor,
+    enroll,
+    profile,
+    status,
+)
 from gatecert.cli.context import DEFAULT_CONFIGURATION, Options
 from gatecert.errors import (
     ConfigurationError,
@@ -48,6 +58,7 @@ app.command("csr")(custom.csr)
 app.command("import")(custom.import_certificate)
 app.add_typer(client_ca.app, name="client-ca")
 app.command("profile")(profile.profile)
+app.command("dns-record")(dns_record.dns_record)
 
 
 def _version(wanted: bool) -> None:  # noqa: FBT001 - Typer calls it with the option's value

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import typer
 
-from gatecert.cli.context import options
+from gatecert.cli.context import open_house, options
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -15,10 +16,14 @@ if TYPE_CHECKING:
     from gatecert.model import Target
 
 WRONG_CONFIGURATION = 2
+FAILED = 1
 
 
 def check(context: typer.Context) -> None:
-    """Read the configuration, report everything wrong with it, and say what it will do."""
+    """Read the configuration, report everything wrong with it, and say what it will do.
+
+    Records for dns-persist-01, which you publish, are looked for at every nameserver.
+    """
     from gatecert.config.target import targets  # noqa: PLC0415 - --help is quick without it
 
     given = options(context)
@@ -35,6 +40,26 @@ def check(context: typer.Context) -> None:
         typer.echo(f"  {target.name}: {_intention(configuration, target)}")
         for note in _advice(configuration, target):
             typer.echo(f"    note: {note}")
+    _check_records(configuration, found)
+
+
+def _check_records(configuration: Configuration, found: tuple[Target, ...]) -> None:
+    """See that the records stand which were to be published once."""
+    from gatecert.cli.dns_record import DNS_PERSIST_01, is_used, standing_faults  # noqa: PLC0415
+
+    if not any(DNS_PERSIST_01 in target.challenges for target in found):
+        return
+    house = open_house(configuration, lambda *_: None)
+    failed = False
+    for target in filter(partial(is_used, house), found):
+        faults = list(standing_faults(house, target))
+        for fault in faults:
+            typer.echo(f"gatecert: {target.name}: {fault}", err=True)
+        if not faults:
+            typer.echo(f"  {target.name}: its {DNS_PERSIST_01} records stand at every nameserver")
+        failed = failed or bool(faults)
+    if failed:
+        raise typer.Exit(FAILED)
 
 
 def _missing_agreements(configuration: Configuration, found: tuple[Target, ...]) -> Iterator[str]:

@@ -203,6 +203,20 @@ CHALLENGE_OK = Code("challenge-ok", OK, "the authority's challenge can be answer
 CHALLENGE_UNTRIED = Code(
     "challenge-untried", NOTE, "whether this kind of challenge works is seen only at an order"
 )
+CHALLENGE_PASSED_OVER = Code(
+    "challenge-passed-over",
+    WARNING,
+    "this kind of challenge cannot be answered; another one is used in its place",
+    "correct its settings, or take it out of the gateway's challenge",
+)
+RECORD_NOT_VISIBLE = Code(
+    "record-not-visible",
+    FAILURE,
+    "a nameserver does not answer with the record that the authority will look for; nothing is"
+    " ordered",
+    "publish the record that is shown (gatecert dns-record prints it) at every nameserver",
+    again=SOON,
+)
 CHALLENGE_NOT_FETCHED = Code(
     "challenge-not-fetched",
     WARNING,

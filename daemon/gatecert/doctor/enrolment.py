@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from gatecert.authority.survey import Survey
 from gatecert.doctor import codes
-from gatecert.errors import AddressInUseError, ResolutionError, StateError
+from gatecert.errors import AddressInUseError, RecordNotVisibleError, ResolutionError, StateError
 from gatecert.model import ResolutionKind
 from gatecert.resolve.caa import Applicant, objection
 from gatecert.resolve.pair import why_custom
@@ -96,16 +96,19 @@ def challenge(case: Case) -> Iterator[Finding]:
     """Whether the authority's challenge can be answered."""
     obstacle = judge_rehearsals(case.rehearsals, case.name)
     for rehearsal in case.rehearsals:
-        if rehearsal.error is not None:
-            continue
-        if not rehearsal.tried:
+        error = rehearsal.error
+        if error is not None:
+            if obstacle is None:
+                seen = f"{rehearsal.kind}: {error.message}"
+                yield codes.CHALLENGE_PASSED_OVER.found(seen, gateway=case.name, fix=error.fix)
+        elif not rehearsal.tried:
             seen = f"{rehearsal.kind} is set up"
             yield codes.CHALLENGE_UNTRIED.found(seen, gateway=case.name)
         elif rehearsal.complaints:
             seen = f"{rehearsal.kind}: {'; '.join(rehearsal.complaints)}"
             yield codes.CHALLENGE_NOT_FETCHED.found(seen, gateway=case.name)
         else:
-            seen = f"{rehearsal.kind}: a response of our own was presented and fetched"
+            seen = f"{rehearsal.kind}: a response of our own was presented and found"
             yield codes.CHALLENGE_OK.found(seen, gateway=case.name)
     if obstacle is not None:
         yield obstacle
@@ -122,6 +125,8 @@ def judge_rehearsals(rehearsals: Sequence[Rehearsal], gateway: str) -> Finding |
             code = codes.ADDRESS_IN_USE
         case StateError():
             code = codes.STATE_UNWRITABLE
+        case RecordNotVisibleError():
+            code = codes.RECORD_NOT_VISIBLE
         case _:
             code = codes.CHALLENGE
     seen = "; ".join(f"{each.kind}: {each.error.message}" for each in failed if each.error)

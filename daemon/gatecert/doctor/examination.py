@@ -132,6 +132,8 @@ ORDER: tuple[MachineCheck | GatewayCheck, ...] = (
             codes.CHALLENGE_OK,
             codes.CHALLENGE_UNTRIED,
             codes.CHALLENGE_NOT_FETCHED,
+            codes.CHALLENGE_PASSED_OVER,
+            codes.RECORD_NOT_VISIBLE,
             codes.ADDRESS_IN_USE,
             codes.CHALLENGE,
             codes.STATE_UNWRITABLE,

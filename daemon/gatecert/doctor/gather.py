@@ -8,9 +8,10 @@ deadline, so that a diagnosis ends even where nobody answers.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -20,7 +21,7 @@ from gatecert.authority.order_journal import PREFIX
 from gatecert.authority.survey import Survey, Surveyed
 from gatecert.certificate.pem import find_readable
 from gatecert.certificate.trust import system_roots
-from gatecert.challenge.solver import Rehearses, Solver
+from gatecert.challenge.solver import Rehearses, Solver, Trial, TriesRecords
 from gatecert.doctor.exposure import exposures
 from gatecert.doctor.facts import Case, Machine, Rehearsal, Root
 from gatecert.doctor.roots import find_root
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
     from gatecert.schedule.due import Situation
     from gatecert.users.bundle import Bundle
 
+BOUND_TO_ACCOUNT = {"dns-account-01", "dns-persist-01"}
 NO_SERVER_NAME = "127.0.0.1"  # an address is never sent as a server name
 
 
@@ -150,6 +152,7 @@ def look_at_gateway(
     """
     target = situation.target
     enrols = target.mode is Mode.AUTOMATIC and not situation.excluded_region
+    surveys = tuple(machine.surveys[name] for name in target.authorities) if enrols else ()
     listeners = target.install.verify
     bundle = _client_ca(around.store.gateway_directory(target.name))
     return Case(
@@ -158,11 +161,11 @@ def look_at_gateway(
         situation=situation,
         live=live,
         requests=_requests(around.store, target.name),
-        surveys=tuple(machine.surveys[name] for name in target.authorities) if enrols else (),
+        surveys=surveys,
         resolution=_resolution(around, target),
         behind_nat=bool(target.members) and _is_behind_nat(),
         policies=around.resolver.look_up_caa(domain_names(target)) if enrols else (),
-        rehearsals=rehearse(around.solvers, target, domain_names(target)) if enrols else (),
+        rehearsals=rehearse(around.solvers, target, surveys, thorough=True) if enrols else (),
         by_name=look(listeners, target.hostname),
         by_address=look(listeners, NO_SERVER_NAME),
         by_command=around.ask_command(target, live) if live is not None else None,
@@ -180,26 +183,54 @@ def domain_names(target: Target) -> tuple[str, ...]:
 
 
 def rehearse(
-    solvers: Mapping[str, Solver], target: Target, names: Sequence[str] = ()
+    solvers: Mapping[str, Solver],
+    target: Target,
+    surveys: Iterable[Survey | AuthorityError] = (),
+    *,
+    thorough: bool = False,
 ) -> tuple[Rehearsal, ...]:
     """Try to answer every kind of challenge that the gateway may use.
 
     Args:
         solvers: By challenge type.
         target: The gateway.
-        names: What to fetch responses by; with none, they are only presented.
+        surveys: What was found of the authorities that would ask.
+        thorough: Whether to look for responses as well, as an authority would.
     """
-    fetchable = [name for name in names if not name.startswith("*.")]
-    return tuple(
-        _rehearse(kind, solvers[kind], fetchable) for kind in target.challenges if kind in solvers
-    )
+    names = domain_names(target)
+    fetchable = [name for name in names if thorough and not name.startswith("*.")]
+    found: list[Rehearsal] = []
+    for kind in target.challenges:
+        solver = solvers.get(kind)
+        if isinstance(solver, TriesRecords):
+            trial = Trial(kind, target.name, names, look=thorough)
+            found += _try_out(solver, trial, surveys)
+        elif isinstance(solver, Rehearses):
+            found.append(_rehearsed(kind, partial(solver.rehearse, fetchable)))
+        elif solver is not None:
+            found.append(Rehearsal(kind, tried=False))
+    return tuple(found)
 
 
-def _rehearse(kind: str, solver: Solver, names: Sequence[str]) -> Rehearsal:
-    if not isinstance(solver, Rehearses):
-        return Rehearsal(kind, tried=False)
+def _try_out(
+    solver: TriesRecords, trial: Trial, surveys: Iterable[Survey | AuthorityError]
+) -> Iterator[Rehearsal]:
+    """Try records out, once for each account where they are bound to it."""
+    if not trial.names:
+        return
+    if trial.type not in BOUND_TO_ACCOUNT:
+        yield _rehearsed(trial.type, partial(solver.try_out, trial))
+        return
+    for survey in surveys:
+        if isinstance(survey, Survey):
+            bound = replace(trial, account_url=survey.account_url, issuers=survey.identities)
+            kind = f"{trial.type} ({survey.label})"
+            yield _rehearsed(kind, partial(solver.try_out, bound))
+
+
+def _rehearsed(kind: str, attempt: Callable[[], tuple[str, ...]]) -> Rehearsal:
     try:
-        return Rehearsal(kind, complaints=solver.rehearse(names))
+        return Rehearsal(kind, complaints=attempt())
     except (ChallengeError, StateError) as error:
         return Rehearsal(kind, error=error)
 

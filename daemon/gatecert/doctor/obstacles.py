@@ -62,7 +62,7 @@ class Obstacles:
         yield judge_clock(survey, CLOCK_SKEW + backdating(survey.name, in_use))
         yield judge_terms(survey)
         yield judge_caa(self.resolver.look_up_caa(domain_names(target)), survey, target)
-        challenge = judge_rehearsals(rehearse(self.solvers, target), target.name)
+        challenge = judge_rehearsals(rehearse(self.solvers, target, [survey]), target.name)
         if challenge is not None:
             yield challenge
 

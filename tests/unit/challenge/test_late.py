@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from gatecert.challenge.late import LateSolver
-from gatecert.challenge.solver import Challenge
+from gatecert.challenge.solver import Challenge, Trial
 from gatecert.deadline import Deadline
 from gatecert.model import Identifier, IdentifierType
 
@@ -95,3 +95,16 @@ def test_threads_share_one_solver() -> None:
 
     assert len(made) == 1
     assert len(made[0].calls) == 32
+
+
+class Trying(Recorder):
+    """One that can be tried out."""
+
+    def try_out(self, trial: Trial) -> tuple[str, ...]:
+        return (f"tried {trial.gateway}",)
+
+
+def test_it_is_tried_out_if_it_can_be() -> None:
+    trial = Trial("dns-01", "boston", ("vpn.example.com",))
+    assert LateSolver(Trying).try_out(trial) == ("tried boston",)
+    assert LateSolver(Recorder).try_out(trial) == ()

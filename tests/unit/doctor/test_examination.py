@@ -42,6 +42,7 @@ from gatecert.errors import (
     ChallengeError,
     DeadlineExceededError,
     InsecureURLError,
+    RecordNotVisibleError,
     ResolutionError,
     StorageError,
     TermsNotAgreedError,
@@ -199,6 +200,16 @@ PROVOKED: list[tuple[Code, Machine | Case, str]] = [
         codes.CHALLENGE_NOT_FETCHED,
         rehearsed(Rehearsal("http-01", complaints=("not fetched",))),
         "not fetched",
+    ),
+    (
+        codes.CHALLENGE_PASSED_OVER,
+        rehearsed(Rehearsal("http-01", ChallengeError("not allowed")), Rehearsal("tls-alpn-01")),
+        "http-01: not allowed",
+    ),
+    (
+        codes.RECORD_NOT_VISIBLE,
+        rehearsed(Rehearsal("dns-persist-01 (acme)", RecordNotVisibleError("there is no record"))),
+        "dns-persist-01 (acme): there is no record",
     ),
     (
         codes.ADDRESS_IN_USE,

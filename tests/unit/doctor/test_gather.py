@@ -21,6 +21,7 @@ from tests.unit.doctor.conftest import (
 from gatecert.authority.order_journal import PREFIX
 from gatecert.certificate import key
 from gatecert.certificate.request import build_request
+from gatecert.challenge.solver import Trial
 from gatecert.doctor import gather
 from gatecert.doctor.facts import Rehearsal
 from gatecert.doctor.gather import (
@@ -32,7 +33,9 @@ from gatecert.doctor.gather import (
 )
 from gatecert.errors import (
     AddressInUseError,
+    AuthorityError,
     AuthorityUnreachableError,
+    RecordNotVisibleError,
     ResolutionError,
     StorageError,
 )
@@ -320,5 +323,51 @@ def test_every_kind_that_may_be_used_is_tried(solver: TrialSolver) -> None:
 
 
 def test_wildcards_are_not_fetched(solver: TrialSolver) -> None:
-    rehearse({"http-01": solver}, TARGET, [f"*.{HOSTNAME}", HOSTNAME])
-    assert solver.names == [(HOSTNAME,)]
+    wild = Identifier(IdentifierType.DNS, f"*.{HOSTNAME}")
+    both = replace(TARGET, identifiers=(wild, *TARGET.identifiers))
+    rehearse({"http-01": solver}, both, thorough=True)
+    rehearse({"http-01": solver}, both)
+    assert solver.names == [(HOSTNAME,), ()]
+
+
+@dataclass
+class RecordSolver(MuteSolver):
+    trials: list[Trial] = field(default_factory=list)
+    error: Exception | None = None
+
+    def try_out(self, trial: Trial) -> tuple[str, ...]:
+        self.trials.append(trial)
+        if self.error is not None:
+            raise self.error
+        return ("odd",) if trial.look else ()
+
+
+def test_records_are_tried_out_once_for_each_account_that_they_are_bound_to() -> None:
+    solver = RecordSolver()
+    kinds = ("dns-01", "dns-account-01", "dns-persist-01")
+    target = replace(TARGET, challenges=kinds)
+    other = replace(SURVEY, label="the other", account_url="https://other.test/1")
+    found = rehearse(
+        dict.fromkeys(kinds, solver), target, [SURVEY, AuthorityError("gone"), other], thorough=True
+    )
+    assert [each.kind for each in found] == [
+        "dns-01",
+        f"dns-account-01 ({SURVEY.label})",
+        "dns-account-01 (the other)",
+        f"dns-persist-01 ({SURVEY.label})",
+        "dns-persist-01 (the other)",
+    ]
+    assert {each.complaints for each in found} == {("odd",)}
+    plain, bound = solver.trials[0], solver.trials[-1]
+    assert plain == Trial("dns-01", "vpn", (HOSTNAME,), look=True)
+    assert (bound.account_url, bound.issuers) == ("https://other.test/1", ("ca.test",))
+
+
+def test_records_are_tried_out_for_names_only() -> None:
+    solver = RecordSolver(error=RecordNotVisibleError("missing"))
+    target = replace(TARGET, challenges=("dns-01",))
+    (found,) = rehearse({"dns-01": solver}, target)
+    assert found.error is solver.error
+    assert not solver.trials[0].look
+    address = replace(target, identifiers=(Identifier(IdentifierType.IP, "192.0.2.7"),))
+    assert rehearse({"dns-01": solver}, address) == ()

@@ -76,9 +76,37 @@ class Wanted:
     @property
     def record(self) -> StandingRecord:
         """The record that says so."""
+        return self.record_until(None)
+
+    def record_until(self, end: datetime | None) -> StandingRecord:
+        """The record that says so until an instant, or for ever."""
         return standing_record(
-            self.domain, self.issuers[0], self.account_url, wildcard=self.wildcard
+            self.domain,
+            self.issuers[0],
+            self.account_url,
+            wildcard=self.wildcard,
+            persist_until=end,
         )
+
+
+def wanted_for(
+    names: Iterable[str], issuers: tuple[str, ...], account_url: str
+) -> tuple[Wanted, ...]:
+    """What the records of all names have to say; a wildcard and the name above share one.
+
+    Args:
+        names: DNS names (A-labels), wildcards with ``*.`` in front.
+        issuers: How the authority calls itself, at least one.
+        account_url: The account that orders.
+    """
+    wildcards: dict[str, bool] = {}
+    for name in names:
+        domain = name.removeprefix("*.")
+        wildcards[domain] = wildcards.get(domain, False) or domain != name
+    return tuple(
+        Wanted(domain, issuers, account_url, wildcard=wildcard)
+        for domain, wildcard in wildcards.items()
+    )
 
 
 def validation_name(domain: str) -> str:

@@ -111,6 +111,7 @@ def laggards(  # noqa: PLR0913 - what to ask whom, when to be content, and how l
     deadline: Deadline,
     *,
     longest_pause: float,
+    once: bool = False,
     ask: Ask = ask,
 ) -> tuple[Answer, ...]:
     """Ask until every nameserver is right, or the time is over.
@@ -121,6 +122,7 @@ def laggards(  # noqa: PLR0913 - what to ask whom, when to be content, and how l
         fault: What is wrong with the texts at the name; empty when nothing is.
         deadline: When to give up.
         longest_pause: Seconds between two looks, at most.
+        once: Give up after the first look.
         ask: Asks one nameserver.
 
     Returns:
@@ -140,7 +142,7 @@ def laggards(  # noqa: PLR0913 - what to ask whom, when to be content, and how l
             wrong = [_judged(each, fault) for each in answers if not each.no_route]
             lagging = tuple(each for each in wrong if each.complaint)
             right += len(wrong) - len(lagging)
-            if not lagging or deadline.passed:
+            if not lagging or once or deadline.passed:
                 break
             logger.debug("waiting for name=%s nameservers=%s", name, _names(lagging))
             deadline.wait(min(pause, longest_pause))

@@ -12,11 +12,14 @@ Two orders may want the same record, because an authority hands out a pending au
 from __future__ import annotations
 
 import logging
+import secrets
 import threading
 from typing import TYPE_CHECKING, Final, Protocol
 
 from gatecert.challenge.dns01 import propagation
-from gatecert.challenge.dns01.record import validation_name, validation_value
+from gatecert.challenge.dns01.record import DNS_ACCOUNT_01, validation_name, validation_value
+from gatecert.challenge.solver import Challenge
+from gatecert.deadline import Deadline
 from gatecert.errors import (
     ChallengeError,
     GatecertError,
@@ -24,7 +27,7 @@ from gatecert.errors import (
     RecordNotVisibleError,
     RecordRefusedError,
 )
-from gatecert.model import TextRecord
+from gatecert.model import Identifier, IdentifierType, TextRecord
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -33,14 +36,14 @@ if TYPE_CHECKING:
     from gatecert.challenge.dns01.propagation import Answer, Ask
     from gatecert.challenge.dns01.provider import Provider
     from gatecert.challenge.dns01.zones import Nameserver, Place
-    from gatecert.challenge.solver import Challenge
+    from gatecert.challenge.solver import Trial
     from gatecert.config.schema.challenge import Dns01Settings
-    from gatecert.deadline import Deadline
     from gatecert.model import PublishedRecord
     from gatecert.store.protocol import RecordJournal
 
 logger = logging.getLogger(__name__)
 
+LONGEST_TRIAL: Final = 15.0  # seconds that nameservers get for a record of no use
 STRIPES: Final = 16  # records that can be changed at the same time
 
 
@@ -149,6 +152,35 @@ class Dns01Solver:
             withdrawn = self._withdraw(published)
         if withdrawn:
             self.tidy()
+
+    def try_out(self, trial: Trial) -> tuple[str, ...]:
+        """Publish a record of no use for each name, look for it if asked to, and withdraw it.
+
+        Raises:
+            ChallengeError: It cannot be published.
+            StorageError: It cannot be written down, and so is not published.
+        """
+        if trial.type == DNS_ACCOUNT_01 and not trial.account_url:
+            return ("there is no account yet, whose label stands in the record's name",)
+        complaints = []
+        for domain in dict.fromkeys(name.removeprefix("*.") for name in trial.names):
+            token = secrets.token_urlsafe(32)
+            challenge = Challenge(
+                trial.type,
+                Identifier(IdentifierType.DNS, domain),
+                token,
+                f"{token}.try",
+                trial.account_url,
+            )
+            self.present(challenge)
+            try:
+                if trial.look:
+                    self.wait(challenge, Deadline.after(LONGEST_TRIAL))
+            except RecordNotVisibleError as error:
+                complaints.append(error.message)
+            finally:
+                self.clean_up(challenge)
+        return tuple(complaints)
 
     def tidy(self) -> None:
         """Withdraw every record that nobody works with any more; never raises."""

@@ -11,16 +11,16 @@ import threading
 from typing import TYPE_CHECKING, Final
 
 from gatecert.challenge.dns01 import persist, propagation
+from gatecert.deadline import Deadline
 from gatecert.errors import ChallengeError, InterruptedOrderError, RecordNotVisibleError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from datetime import datetime
 
     from gatecert.challenge.dns01.propagation import Answer, Ask
     from gatecert.challenge.dns01.solver import FindsZones
-    from gatecert.challenge.solver import Challenge
-    from gatecert.deadline import Deadline
+    from gatecert.challenge.solver import Challenge, Trial
 
 logger = logging.getLogger(__name__)
 
@@ -44,12 +44,15 @@ class StandingRecords:
         self._now = now
         self._ask = ask
 
-    def missing(self, wanted: persist.Wanted, deadline: Deadline) -> tuple[Answer, ...]:
+    def missing(
+        self, wanted: persist.Wanted, deadline: Deadline, *, once: bool = False
+    ) -> tuple[Answer, ...]:
         """The nameservers that do not answer with the record, each with its complaint.
 
         Args:
             wanted: What the record has to say.
             deadline: How long they may take to come to have it; they are asked once at least.
+            once: Ask no second time.
 
         Raises:
             ChallengeError: The nameservers cannot be found.
@@ -61,25 +64,32 @@ class StandingRecords:
             lambda texts: persist.fault(texts, wanted, now=self._now()),
             deadline,
             longest_pause=LONGEST_PAUSE,
+            once=once,
             ask=self._ask,
         )
 
-    def check(self, wanted: persist.Wanted, deadline: Deadline) -> None:
-        """See that the record is there.
+    def check(
+        self, wanted: Sequence[persist.Wanted], deadline: Deadline, *, once: bool = False
+    ) -> None:
+        """See that records are there.
 
         Raises:
-            RecordNotVisibleError: It is not; says what to publish.
+            RecordNotVisibleError: One of them is not; says what to publish.
             ChallengeError: The nameservers cannot be found.
         """
-        missing = self.missing(wanted, deadline)
-        if missing and deadline.interrupted:
-            raise InterruptedOrderError("gatecert is stopping; the order goes on at the next start")
-        if missing:
-            said = "; ".join(f"{each.nameserver}: {each.complaint}" for each in missing)
-            raise RecordNotVisibleError(
-                f"dns-persist-01 cannot show control over {wanted.domain}: {said}",
-                fix=f"publish {wanted.record.zone_line}",
-            )
+        faults, lines = [], []
+        for each in wanted:
+            missing = self.missing(each, deadline.sooner(PATIENCE), once=once)
+            if missing and deadline.interrupted:
+                raise InterruptedOrderError(
+                    "gatecert is stopping; the order goes on at the next start"
+                )
+            if missing:
+                said = "; ".join(f"{answer.nameserver}: {answer.complaint}" for answer in missing)
+                faults.append(f"dns-persist-01 cannot show control over {each.domain}: {said}")
+                lines.append(each.record.zone_line)
+        if faults:
+            raise RecordNotVisibleError("; ".join(faults), fix=f"publish {' and '.join(lines)}")
 
 
 class DnsPersist01Solver:
@@ -102,7 +112,7 @@ class DnsPersist01Solver:
         Raises:
             RecordNotVisibleError: It is not; says what to publish.
         """
-        self._records.check(_wanted(challenge), deadline.sooner(PATIENCE))
+        self._records.check([_wanted(challenge)], deadline)
 
     def seen(self, challenge: Challenge, seconds: float) -> bool:
         """Nobody can tell when the authority has asked; waits and returns False."""
@@ -112,6 +122,24 @@ class DnsPersist01Solver:
 
     def clean_up(self, challenge: Challenge) -> None:
         """Leave the record where it is."""
+
+    def try_out(self, trial: Trial) -> tuple[str, ...]:
+        """See that the record of each name is there, whether or not that is asked for.
+
+        Raises:
+            RecordNotVisibleError: One of them is not; says what to publish.
+            ChallengeError: Nobody can know yet what to publish.
+        """
+        if not trial.issuers:
+            return ("the authority does not say how it calls itself in records",)
+        if not trial.account_url:
+            raise ChallengeError(
+                "there is no account yet, which the record for dns-persist-01 has to name",
+                fix=f"gatecert dns-record {trial.gateway} makes one and prints what to publish",
+            )
+        wanted = persist.wanted_for(trial.names, trial.issuers, trial.account_url)
+        self._records.check(wanted, Deadline.after(PATIENCE * len(wanted)), once=True)
+        return ()
 
 
 def _wanted(challenge: Challenge) -> persist.Wanted:

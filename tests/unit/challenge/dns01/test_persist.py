@@ -113,3 +113,16 @@ def test_what_others_publish_is_shown_on_one_line() -> None:
     complaint = persist.fault([f"{GOOD}; \x1b[2Jx=\n"], WANTED, now=NOW)
 
     assert complaint.isprintable()
+
+
+def test_a_wildcard_and_the_name_above_it_share_a_record() -> None:
+    names = ("a.example", "*.a.example", "*.b.example", "c.example")
+    found = persist.wanted_for(names, ("ca.example", "old.example"), "https://ca.example/1")
+    assert [(each.domain, each.wildcard) for each in found] == [
+        ("a.example", True),
+        ("b.example", True),
+        ("c.example", False),
+    ]
+    assert found[2].record.value == "ca.example; accounturi=https://ca.example/1"
+    end = datetime(2027, 1, 1, tzinfo=UTC)
+    assert found[1].record_until(end).value.endswith("policy=wildcard; persistUntil=1798761600")

@@ -13,7 +13,7 @@ from gatecert.challenge.dns01.propagation import Answer
 from gatecert.challenge.dns01.record import validation_value
 from gatecert.challenge.dns01.solver import Dns01Solver
 from gatecert.challenge.dns01.zones import Nameserver, Place
-from gatecert.challenge.solver import Challenge
+from gatecert.challenge.solver import Challenge, Trial
 from gatecert.config.schema import Dns01Settings
 from gatecert.deadline import Deadline
 from gatecert.errors import (
@@ -362,3 +362,47 @@ def test_many_threads_publish_and_withdraw_at_once(
 
     assert provider.records == set()
     assert journal.records() == ()
+
+
+# --------------------------------------------------------------------------- trying out
+
+
+def trial(*names: str, kind: str = "dns-01", account_url: str = "", look: bool = False) -> Trial:
+    return Trial(kind, "boston", names, account_url, look=look)
+
+
+def test_a_record_of_no_use_is_published_once_a_name_and_withdrawn(
+    solver: Dns01Solver, provider: Provider, journal: Journal
+) -> None:
+    assert solver.try_out(trial("vpn.example.com", "*.vpn.example.com")) == ()
+    assert journal.steps == [
+        f"add {NAME}", f"publish {NAME}", f"withdraw {NAME}", f"remove {NAME}",
+    ]  # fmt: skip
+    assert provider.records == set()
+
+
+def test_it_is_looked_for_where_that_is_asked(solver: Dns01Solver, provider: Provider) -> None:
+    (complaint,) = solver.try_out(trial("vpn.example.com", look=True))
+    assert "ns1.example.com (192.0.2.1:53) does not have it" in complaint
+    assert provider.records == set()
+
+
+def test_what_is_refused_is_certain_to_be_refused(
+    solver: Dns01Solver, provider: Provider, journal: Journal
+) -> None:
+    provider.refusal = RecordRefusedError("the key is wrong")
+    with pytest.raises(RecordRefusedError):
+        solver.try_out(trial("vpn.example.com"))
+    assert journal.records() == ()
+
+
+def test_before_there_is_an_account_its_label_is_not_known(
+    solver: Dns01Solver, provider: Provider, journal: Journal
+) -> None:
+    (complaint,) = solver.try_out(trial("vpn.example.com", kind="dns-account-01"))
+    assert "no account yet" in complaint
+    assert journal.steps == []
+    url = "https://ca.example/acct/1"
+    assert solver.try_out(trial("vpn.example.com", kind="dns-account-01", account_url=url)) == ()
+    assert journal.steps[1].startswith("publish _")
+    assert provider.records == set()

@@ -11,7 +11,7 @@ from gatecert.challenge.dns01 import standing
 from gatecert.challenge.dns01.propagation import Answer
 from gatecert.challenge.dns01.standing import DnsPersist01Solver, StandingRecords
 from gatecert.challenge.dns01.zones import Nameserver, Place
-from gatecert.challenge.solver import Challenge
+from gatecert.challenge.solver import Challenge, Trial
 from gatecert.deadline import Deadline
 from gatecert.errors import ChallengeError, InterruptedOrderError, RecordNotVisibleError
 from gatecert.model import Endpoint, Identifier, IdentifierType
@@ -121,3 +121,48 @@ def test_leaving_interrupts_the_look(solver: DnsPersist01Solver, server: Server)
 
     with pytest.raises(InterruptedOrderError):
         solver.wait(challenge(), Deadline.after(10, leaving))
+
+
+def trial(
+    *names: str, account_url: str = ACCOUNT, issuers: tuple[str, ...] = ("ca.example",)
+) -> Trial:
+    return Trial("dns-persist-01", "boston", names, account_url, issuers)
+
+
+def test_it_is_tried_out_by_looking_for_the_record(
+    solver: DnsPersist01Solver, server: Server
+) -> None:
+    server.texts = (GOOD,)
+    assert solver.try_out(trial("vpn.example.com")) == ()
+    both = trial("vpn.example.com", "*.vpn.example.com")
+    with pytest.raises(RecordNotVisibleError, match="lacks policy=wildcard") as caught:
+        solver.try_out(both)
+    assert caught.value.fix.count("_validation-persist") == 1
+    server.texts = (f"{GOOD}; policy=wildcard",)
+    assert solver.try_out(both) == ()
+
+
+def test_before_there_is_an_account_there_is_nothing_to_look_for(
+    solver: DnsPersist01Solver,
+) -> None:
+    with pytest.raises(ChallengeError, match="no account yet") as caught:
+        solver.try_out(trial("vpn.example.com", account_url=""))
+    assert caught.value.fix.startswith("gatecert dns-record boston")
+    (complaint,) = solver.try_out(trial("vpn.example.com", issuers=()))
+    assert "does not say how it calls itself" in complaint
+
+
+def test_every_record_that_is_missing_is_shown(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Names(Zones):
+        def place(self, name: str) -> Place:
+            assert name.startswith("_validation-persist.")
+            return Place("_validation-persist.vpn.example.com", "example.com")
+
+    monkeypatch.setattr(standing, "PATIENCE", 0.02)
+    solver = DnsPersist01Solver(StandingRecords(Names(), lambda: NOW, ask=server))
+    with pytest.raises(RecordNotVisibleError, match=r"over a\.example.*over b\.example") as caught:
+        solver.try_out(trial("a.example", "b.example"))
+    assert "_validation-persist.a.example. IN TXT" in caught.value.fix
+    assert " and _validation-persist.b.example. IN TXT" in caught.value.fix
