@@ -192,16 +192,20 @@ class Issuer:
         deadline = Deadline.after(RENEWAL_INFO_SECONDS, cancelled)
         return fetch(client, summary, previous, deadline=deadline, now=now)
 
-    def account_url(self) -> str:
+    def account_url(self, now: Callable[[], datetime]) -> str:
         """The URL of our account there, which is made if there is none.
 
+        Args:
+            now: The wall clock, aware UTC.
+
         Raises:
+            BudgetSpentError: Too many were made from here; says until when.
             TermsNotAgreedError: It would have to be made, and the terms are not agreed to.
             AuthorityError: The authority cannot be asked, or refuses.
             StorageError: The account cannot be kept.
         """
-        _, desk = self._connect()
-        return desk.sign_in(Deadline.after(SURVEY_SECONDS)).url
+        client, desk = self._connect()
+        return desk.sign_in(Deadline.after(SURVEY_SECONDS), self._budget(client, now, None)).url
 
     def survey(self, cancelled: threading.Event | None = None) -> Survey:
         """What can be known of the authority without spending anything there.

@@ -121,7 +121,8 @@ def _using(house: House, names: Sequence[str] | None) -> list[Target]:
 
 def _lines(house: House, target: Target, authority: str, end: datetime | None) -> Iterator[str]:
     """The records for one authority, below a comment."""
-    from gatecert.challenge.dns01.persist import wanted_for  # noqa: PLC0415 - --help is quick
+    from gatecert.app import utc_now  # noqa: PLC0415 - --help is quick without it
+    from gatecert.challenge.dns01.persist import wanted_for  # noqa: PLC0415
     from gatecert.doctor.gather import domain_names  # noqa: PLC0415
 
     issuer = house.authorities[authority]
@@ -131,7 +132,7 @@ def _lines(house: House, target: Target, authority: str, end: datetime | None) -
             f"{survey.label} does not say how it calls itself in records",
             fix="use another kind of challenge with this authority",
         )
-    account = issuer.account_url()
+    account = issuer.account_url(utc_now)
     yield f"; {target.name}: for {survey.label}"
     for wanted in wanted_for(domain_names(target), survey.identities, account):
         yield wanted.record_until(end).zone_line

@@ -166,6 +166,14 @@ def test_a_survey_tells_the_account(
     assert issuer.survey().account_url == ""
 
 
+def test_the_account_is_made_once_for_who_asks_only_for_its_url(
+    issuer: Issuer, authority: FakeAuthority
+) -> None:
+    url = issuer.account_url(lambda: NOW)
+    assert issuer.account_url(lambda: NOW) == url == issuer.survey().account_url
+    assert authority.orders == {}
+
+
 def test_a_survey_tells_that_the_terms_are_not_agreed_to(
     settings: AuthoritySettings, accounts: Accounts, client: Client
 ) -> None:
