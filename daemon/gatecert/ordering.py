@@ -96,12 +96,7 @@ class Ordering:
         Raises:
             GatecertError: There is none; of the authority that was asked last.
         """
-        known = [name for name in target.authorities if name in self.authorities]
-        if not known:
-            raise AuthorityError(
-                f"gateway {target.name} has no authority to enrol with",
-                fix="name one in the configuration below authorities",
-            )
+        known = [authority.name for authority in self.known(target)]
         if afresh:
             self.journal(target).forget()
             self.memory.save(target, replace(self.memory.state(target), troubles=()))
@@ -125,6 +120,20 @@ class Ordering:
             logger.warning("authority left gateway=%s name=%s %s", target.name, name, reason)
             self._tell(target, f"{reason}; {following} is asked instead")
         raise AssertionError("a loop over at least one authority returns or raises")
+
+    def known(self, target: Target) -> list[Authority]:
+        """The authorities that a gateway may use, in their order.
+
+        Raises:
+            AuthorityError: There is none.
+        """
+        found = [self.authorities[name] for name in target.authorities if name in self.authorities]
+        if not found:
+            raise AuthorityError(
+                f"gateway {target.name} has no authority to enrol with",
+                fix="name one in the configuration below authorities",
+            )
+        return found
 
     def journal(self, target: Target) -> StoreJournal:
         """Where the order is kept, with the key to go on using where that is wanted."""
@@ -158,17 +167,39 @@ class Ordering:
             now=self.now,
         )
 
+    def obstacle(self, target: Target, authority: Authority) -> Obstacle | None:
+        """What an order is certain to fail of; changes nothing.
+
+        Raises:
+            AuthorityError: The authority cannot be reached.
+        """
+        held = self.memory.deployer.inventory(target).wanted(self.now())
+        finding = self.obstacles(target, authority.name, held)
+        return Obstacle(finding, finding.again) if finding and finding.again else None
+
+    def rehearse(self, staging: Authority, target: Target) -> IssuedChain:
+        """Obtain a certificate of which nothing is kept.
+
+        Raises:
+            GatecertError: There is none.
+        """
+        return staging.obtain(
+            self._with_choices(target),
+            RehearsalJournal(target, self.now),
+            progress=self.progress,
+            cancelled=self.cancelled,
+            now=self.now,
+        )
+
     def _obstacle(self, target: Target, authority: Authority) -> Obstacle | None:
-        """What an order is certain to fail of; one that is under way is taken up in any case."""
+        """The same; an order that is under way is taken up in any case."""
         order = self.memory.state(target).order
         if order is not None and order.authority == authority.name:
             return None
-        held = self.memory.deployer.inventory(target).wanted(self.now())
-        finding = self.obstacles(target, authority.name, held)
-        if finding is None or finding.again is None:
+        obstacle = self.obstacle(target, authority)
+        if obstacle is None:
             self.memory.clear(target)
-            return None
-        return Obstacle(finding, finding.again)
+        return obstacle
 
     def _rehearse(self, authority: Authority, target: Target) -> None:
         """Try at the staging directory what has failed in earnest.
@@ -183,13 +214,7 @@ class Ordering:
             return
         self._tell(target, f"the last validation failed: trying at {staging.name} first")
         try:
-            staging.obtain(
-                self._with_choices(target),
-                RehearsalJournal(target, self.now),
-                progress=self.progress,
-                cancelled=self.cancelled,
-                now=self.now,
-            )
+            self.rehearse(staging, target)
         except (ChallengeFailedError, ChallengeError, InterruptedOrderError):
             raise
         except GatecertError as error:

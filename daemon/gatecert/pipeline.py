@@ -35,6 +35,7 @@ from gatecert.deployment import Deployer
 from gatecert.doctor.codes import BY_RESOLUTION
 from gatecert.doctor.finding import Finding
 from gatecert.doctor.obstacles import nothing_in_the_way
+from gatecert.dry_run import DryRun
 from gatecert.errors import (
     BudgetSpentError,
     DeploymentError,
@@ -193,6 +194,14 @@ class Pipeline:
                 return self.memory.remember(target, outcome)
         except StorageError as error:
             return self.memory.remember(target, self.memory.failure(target, error))
+
+    def dry_run(self, target: Target, *, wait: float) -> Outcome:
+        """Try to enrol at staging directories (``dry_run.py``); nothing is changed.
+
+        Raises:
+            LockTimeoutError: Somebody else is changing this gateway.
+        """
+        return DryRun(self.ordering, self.resolver).run(target, wait=wait)
 
     def _pass(self, target: Target, occasion: Occasion) -> Outcome:
         if self.memory.is_held_back(target):

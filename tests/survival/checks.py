@@ -57,7 +57,7 @@ def check_disk(scene: Scene) -> None:
             continue
         assert not stat.S_IMODE(status.st_mode) & 0o077, f"{path} is open to others"
         final = not any(part.startswith(".") for part in path.relative_to(scene.state).parts)
-        if final and path.is_file() and path.name not in MAY_BE_EMPTY:
+        if final and path.is_file() and path.suffix != ".lock" and path.name not in MAY_BE_EMPTY:
             assert status.st_size > 0, f"{path} is empty"
     for path in (scene.directory / "copies").iterdir():
         if b"PRIVATE KEY" in path.read_bytes():

@@ -6,6 +6,8 @@ import logging
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -55,12 +57,25 @@ class ProgressLines:
             sys.stdout.flush()
 
 
-def enroll(
+def enroll(  # noqa: PLR0913 - the options of the command
     context: typer.Context,
     names: Names = None,
     *,
     force: Annotated[
         bool, typer.Option("--force", help="Order a new certificate even if none is due.")
+    ] = False,
+    rotate_key: Annotated[
+        bool,
+        typer.Option(
+            "--rotate-key", help="Order with a new key even where key.reuse keeps the old one."
+        ),
+    ] = False,
+    dry_run: Annotated[
+        bool,
+        typer.Option(
+            "--dry-run",
+            help="Try the whole path at the authority's staging directory; install nothing.",
+        ),
     ] = False,
     wait: Annotated[
         float,
@@ -74,18 +89,27 @@ def enroll(
     """Do now what is due: bootstrap, enrol, renew, deploy. Shows each step."""
     from gatecert.pipeline import Occasion  # noqa: PLC0415 - --help is quick without it
 
+    if dry_run and (force or rotate_key):
+        raise typer.BadParameter("--dry-run changes nothing, so it goes without the others")
     given = options(context)
     given.configure_logs(logging.WARNING)
     lines = ProgressLines()
     house = open_house(given.load(), lines)
     targets = chosen(house, names)
-    occasion = Occasion(force=force, look_now=True, wait=wait)
+    if rotate_key:
+        targets = tuple(replace(one, key=replace(one.key, reuse=False)) for one in targets)
+    occasion = Occasion(force=force or rotate_key, look_now=True, wait=wait)
+    attend = (
+        partial(house.pipeline.dry_run, wait=wait)
+        if dry_run
+        else partial(house.pipeline.attend, occasion=occasion)
+    )
     with ThreadPoolExecutor(MOST_AT_ONCE) as pool:
-        passes = [pool.submit(house.pipeline.attend, target, occasion) for target in targets]
-        outcomes = [one.result() for one in passes]
+        outcomes = list(pool.map(attend, targets))
     for outcome in outcomes:
         lines.ended(outcome)
-    tell_daemon(house)
+    if not dry_run:
+        tell_daemon(house)
     if not all(outcome.settled for outcome in outcomes):
         raise typer.Exit(FAILED)
 
