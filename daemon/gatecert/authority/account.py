@@ -19,7 +19,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from gatecert.authority.survey import terms_refusal
-from gatecert.errors import AccountMissingError, AuthorityError
+from gatecert.errors import AccountMissingError, ACMEError, AuthorityError
 from gatecert.model import Account
 
 if TYPE_CHECKING:
@@ -35,6 +35,14 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 MAIL = "mailto:"
+
+# RFC 8555 section 7.3.4 names none; these are what authorities answer to a binding they refuse.
+BINDING_REFUSED = {
+    "badSignatureAlgorithm",
+    "externalAccountRequired",
+    "malformed",
+    "unauthorized",
+}
 
 _BASE64URL = re.compile(r"[A-Za-z0-9_-]+", re.ASCII)
 
@@ -116,7 +124,15 @@ class AccountDesk:
         self._require_terms(directory)
         binding = self._binding(directory, key, deadline)
         budget.account()
-        url = self._client.new_account(key, contact, deadline, binding=binding)
+        try:
+            url = self._client.new_account(key, contact, deadline, binding=binding)
+        except ACMEError as error:
+            if binding is not None and error.problem_type in BINDING_REFUSED:
+                error.fix = (
+                    f"check key_id, hmac_key_file and algorithm below {self._where} against what "
+                    f"the authority gave you; a key that works only once may be spent"
+                )
+            raise
         logger.info("account made authority=%s url=%s", self._settings.name, url)
         return url
 
@@ -129,7 +145,7 @@ class AccountDesk:
         self, directory: Directory, key: bytes, deadline: Deadline
     ) -> Mapping[str, Any] | None:
         external = self._settings.external_account
-        where = f"authorities.{self._settings.name}.external_account"
+        where = self._where
         if external is None:
             if directory.external_account_required:
                 raise AuthorityError(
@@ -140,6 +156,10 @@ class AccountDesk:
         return self._client.external_account_binding(
             key, external.key_id, _read_secret(external, where), external.algorithm.value, deadline
         )
+
+    @property
+    def _where(self) -> str:
+        return f"authorities.{self._settings.name}.external_account"
 
     def _with_current_contact(self, account: Account, deadline: Deadline) -> Account:
         contact = self._contact()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -65,6 +65,7 @@ class PebbleOptions:
         common_name: Whether certificates have one, as Let's Encrypt's profile "classic" has it.
         external_accounts: HMAC keys (base64url) by key identifier; not empty makes binding
             compulsory (RFC 8555 section 7.3.4).
+        blocked: Domains for which nothing is issued.
     """
 
     profiles: Mapping[str, int] = field(default_factory=lambda: {"default": 90 * 86_400})
@@ -76,6 +77,7 @@ class PebbleOptions:
     retry_after: int = 0
     common_name: bool = False
     external_accounts: Mapping[str, str] = field(default_factory=dict)
+    blocked: Sequence[str] = ()
 
     @property
     def environment(self) -> dict[str, str]:
@@ -196,6 +198,10 @@ class Pebble:
         )
         response.raise_for_status()
 
+    def root_certificate(self, number: int) -> bytes:
+        """The root of one of its chains (PEM), the alternates counted from 1."""
+        return self._when_ready(self._management_url(f"roots/{number}"))
+
     def certificate_status(self, serial_number: int) -> str:
         """``Valid`` or ``Revoked``."""
         response = requests.get(
@@ -250,6 +256,7 @@ class Pebble:
             "retryAfter": {"authz": self.options.retry_after, "order": self.options.retry_after},
             "externalAccountBindingRequired": bool(self.options.external_accounts),
             "externalAccountMACKeys": dict(self.options.external_accounts),
+            "domainBlocklist": list(self.options.blocked),
             "profiles": {
                 name: {
                     "description": f"{seconds} seconds",

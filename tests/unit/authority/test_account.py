@@ -283,10 +283,25 @@ def test_a_binding_that_is_refused_can_be_corrected(
     authority.queued["new-account"].append(problem("unauthorized", "unknown key", 403))
     desk = bound(settings, accounts, client, hmac_file)
 
-    with pytest.raises(ACMEError, match="unknown key"):
+    with pytest.raises(ACMEError, match="unknown key") as caught:
         desk.sign_in(deadline, UNLIMITED)
+    assert "authorities.acme.external_account" in caught.value.fix
 
     assert desk.sign_in(deadline, UNLIMITED).url
+
+
+def test_other_trouble_is_not_put_down_to_the_binding(
+    settings: AuthoritySettings,
+    accounts: Accounts,
+    client: Client,
+    authority: FakeAuthority,
+    deadline: Deadline,
+    hmac_file: Path,
+) -> None:
+    authority.queued["new-account"].append(problem("invalidContact", "who?", 400))
+    with pytest.raises(ACMEError) as caught:
+        bound(settings, accounts, client, hmac_file).sign_in(deadline, UNLIMITED)
+    assert caught.value.fix == "correct authorities.acme.contact"
 
 
 @pytest.mark.parametrize("secret", ["", "###top secret###", "abcde", "top\0secret", "gehe\u00efm"])

@@ -1,0 +1,294 @@
+"""Authorities as they are: strict, forgetful, down; several of them, and what they offer."""
+
+from __future__ import annotations
+
+import base64
+import secrets
+import shutil
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from cryptography import x509
+from cryptography.x509.oid import NameOID
+
+from harness.pebble import Pebble, PebbleOptions, PebblePorts
+from harness.waiting import wait_until
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextlib import ExitStack
+    from pathlib import Path
+
+    from conftest import StartPebble
+    from harness.challenge_test_server import ChallengeTestServer
+    from harness.gatecert import Gatecert
+
+BOSTON = "boston"
+
+
+@pytest.fixture
+def beside(
+    servers: ExitStack, names: ChallengeTestServer, tmp_path: Path
+) -> Callable[[Pebble], Pebble]:
+    """Starts another authority, which validates at the same port and shows the same to clients."""
+
+    def start(first: Pebble) -> Pebble:
+        (tmp_path / "second").mkdir()
+        for name in ("certificate.pem", "privkey.pem"):
+            shutil.copy(first.https_certificate.with_name(name), tmp_path / "second")
+        ports = PebblePorts(http01=first.ports.http01)
+        return servers.enter_context(
+            Pebble(tmp_path / "second", dns_server=names.address, ports=ports)
+        )
+
+    return start
+
+
+def settings(pebble: Pebble, **more: Any) -> dict[str, Any]:  # noqa: ANN401 - whatever the key wants
+    """A further authority of the configuration."""
+    return {
+        "directory_url": pebble.directory_url,
+        "terms_of_service_agreed": True,
+        "ca_bundle": str(pebble.https_certificate),
+        **more,
+    }
+
+
+def issued_by(gatecert: Gatecert, root: Path) -> bool:
+    """Whether what is live was issued below a root of Pebble's, whose names carry a number."""
+    chain = (gatecert.live(BOSTON) / "chain.pem").read_bytes()
+    return x509.load_pem_x509_certificates(chain)[-1].issuer == _subject(root.read_bytes())
+
+
+def _subject(root: bytes) -> x509.Name:
+    return x509.load_pem_x509_certificate(root).subject
+
+
+# --------------------------------------------------------------------- several authorities
+
+
+def test_a_name_that_one_authority_blocks_comes_from_the_next_at_once(
+    gatecert: Gatecert,
+    start_pebble: StartPebble,
+    names: ChallengeTestServer,
+    hostname: str,
+    beside: Callable[[Pebble], Pebble],
+) -> None:
+    first = start_pebble(PebbleOptions(blocked=[hostname.partition(".")[2]]))
+    second = beside(first)
+    names.point(hostname, "127.0.0.1")
+    gatecert.use(first, names).add_gateway(BOSTON, hostname)
+    gatecert.configuration["authorities"]["second"] = settings(second)
+    gatecert.write()
+
+    result = gatecert.run("enroll")
+
+    assert result.exit_code == 0, result.errors
+    assert "second is asked instead" in result.output
+    assert issued_by(gatecert, second.root)
+    assert (first.orders(), second.orders()) == (0, 1)
+
+    # It is left for a while, which outlives the process; an operator may ask it all the same.
+    assert gatecert.run("enroll", "--force").exit_code == 0
+    assert second.orders() == 2
+    assert sum(line == "POST /order-plz" for line in first.requests()) >= 2
+
+
+def test_when_the_first_dies_in_the_middle_of_an_order_the_second_takes_over(
+    gatecert: Gatecert,
+    start_pebble: StartPebble,
+    names: ChallengeTestServer,
+    hostname: str,
+    beside: Callable[[Pebble], Pebble],
+) -> None:
+    # So short a life that a renewal comes soon, and attempts after failures sooner still.
+    first = start_pebble(
+        PebbleOptions(
+            profiles={"short": 16}, retry_after=2, slowest_validation=4, reused_authorizations=0
+        )
+    )
+    second = beside(first)
+    names.point(hostname, "127.0.0.1")
+    gatecert.use(first, names, profile="short").add_gateway(
+        BOSTON, hostname, renewal={"renewal_info": False}
+    )
+    gatecert.configuration["authorities"]["pebble"].pop("trusted_roots")
+    gatecert.configuration["authorities"]["second"] = settings(second)
+    gatecert.start()
+    gatecert.wait_enrolled(BOSTON)
+    assert issued_by(gatecert, first.root)
+
+    wait_until(lambda: first.orders() == 2, "the renewal", seconds=20, interval=0.002)
+    first.stop()
+    gatecert.wait_for(
+        lambda: issued_by(gatecert, second.root), "the second authority to take over", seconds=30
+    )
+
+    assert (first.certificates(), second.orders(), second.certificates()) == (1, 1, 1)
+    gatecert.wait_logged("second is asked instead")
+
+
+# --------------------------------------------------------------------- trying without harm
+
+
+def test_a_dry_run_goes_all_the_way_and_installs_nothing(
+    gatecert: Gatecert,
+    pebble: Pebble,
+    names: ChallengeTestServer,
+    hostname: str,
+    beside: Callable[[Pebble], Pebble],
+) -> None:
+    staging = beside(pebble)
+    names.point(hostname, "127.0.0.1")
+    gatecert.use(pebble, names, staging_directory_url=staging.directory_url)
+    gatecert.add_gateway(BOSTON, hostname).write()
+    before = sorted(gatecert.state_directory.rglob("*.pem"))
+
+    result = gatecert.run("enroll", "--dry-run")
+
+    assert result.exit_code == 0, result.errors
+    assert "pebble.staging issued a certificate, and nothing was installed" in result.output
+    assert (pebble.orders(), staging.certificates()) == (0, 1)
+    assert "POST /sign-me-up" not in pebble.requests()
+    assert gatecert.certificate(BOSTON) is None
+    made = set(gatecert.state_directory.rglob("*.pem")) - set(before)
+    assert {path.parent.name for path in made} == {"pebble.staging"}
+
+    names.point(hostname, "127.0.0.2")
+    refused = gatecert.run("enroll", "--dry-run")
+    assert refused.exit_code == 1
+    assert staging.certificates() == 1
+
+
+# --------------------------------------------------------------------- accounts
+
+
+@pytest.mark.parametrize("algorithm", ["HS256", "HS384", "HS512"])
+def test_an_account_is_bound_to_one_that_the_authority_knows(
+    gatecert: Gatecert,
+    start_pebble: StartPebble,
+    names: ChallengeTestServer,
+    hostname: str,
+    tmp_path: Path,
+    algorithm: str,
+) -> None:
+    secret = base64.urlsafe_b64encode(secrets.token_bytes(64)).decode().rstrip("=")
+    pebble = start_pebble(PebbleOptions(external_accounts={"kid-1": secret}))
+    key_file = tmp_path / "hmac"
+    names.point(hostname, "127.0.0.1")
+    gatecert.use(pebble, names).add_gateway(BOSTON, hostname).write()
+
+    missing = gatecert.run("enroll")
+    assert missing.exit_code == 1
+    assert "set authorities.pebble.external_account" in missing.errors
+
+    def bound(text: str) -> None:
+        key_file.write_text(text, "ascii")
+        key_file.chmod(0o600)
+        gatecert.configuration["authorities"]["pebble"]["external_account"] = {
+            "key_id": "kid-1",
+            "hmac_key_file": str(key_file),
+            "algorithm": algorithm,
+        }
+        gatecert.write()
+
+    bound(base64.urlsafe_b64encode(b"x" * 64).decode())
+    rejected = gatecert.run("enroll", "--force")
+    assert rejected.exit_code == 1
+    assert "authorities.pebble.external_account" in rejected.errors
+    assert base64.urlsafe_b64encode(b"x" * 64).decode()[:20] not in rejected.errors
+
+    bound(secret)
+    right = gatecert.run("enroll", "--force")
+    assert right.exit_code == 0, right.errors
+    # The key may work once only, so it is not needed again, even if the account's file is lost.
+    (gatecert.state_directory / "accounts" / "pebble" / "account.json").unlink()
+    key_file.write_text("gone", "ascii")
+    again = gatecert.run("enroll", "--force")
+    assert again.exit_code == 0, again.errors
+
+
+# --------------------------------------------------------------------- profiles and chains
+
+
+def test_a_profile_that_the_authority_does_not_have_is_named_before_anything_is_sent(
+    gatecert: Gatecert, start_pebble: StartPebble, names: ChallengeTestServer, hostname: str
+) -> None:
+    pebble = start_pebble(PebbleOptions(profiles={"classic": 3600, "shortlived": 600}))
+    names.point(hostname, "127.0.0.1")
+    gatecert.use(pebble, names, profile="tlsserver").add_gateway(BOSTON, hostname).write()
+
+    refused = gatecert.run("enroll")
+    assert refused.exit_code == 1
+    assert len(refused.errors.splitlines()) == 1
+    assert "set authorities.pebble.profile to one of classic, shortlived" in refused.errors
+    assert pebble.orders() == 0
+
+    for wanted, seconds in (({"preferred": "shortlived"}, 600), ("classic", 3600)):
+        gatecert.configuration["authorities"]["pebble"]["profile"] = wanted
+        gatecert.write()
+        result = gatecert.run("enroll", "--force")
+        assert result.exit_code == 0, result.errors
+        certificate = gatecert.certificate(BOSTON)
+        assert certificate is not None
+        lifetime = certificate.not_valid_after_utc - certificate.not_valid_before_utc
+        assert abs(lifetime.total_seconds() - seconds) <= 1
+
+
+def test_of_several_chains_the_one_with_the_preferred_root_is_taken(
+    gatecert: Gatecert, start_pebble: StartPebble, names: ChallengeTestServer, hostname: str
+) -> None:
+    pebble = start_pebble(PebbleOptions(alternate_roots=2, chain_length=3))
+    wanted = _subject(pebble.root_certificate(2))
+    (name,) = wanted.get_attributes_for_oid(NameOID.COMMON_NAME)
+    names.point(hostname, "127.0.0.1")
+    gatecert.use(pebble, names, preferred_root=name.value).add_gateway(BOSTON, hostname)
+    gatecert.configuration["authorities"]["pebble"].pop("trusted_roots")
+    gatecert.write()
+
+    result = gatecert.run("enroll")
+
+    assert result.exit_code == 0, result.errors
+    chain = x509.load_pem_x509_certificates((gatecert.live(BOSTON) / "chain.pem").read_bytes())
+    assert len(chain) == 3
+    assert chain[-1].issuer == wanted
+
+
+# --------------------------------------------------------------------- its moods
+
+
+@pytest.mark.parametrize("reused", [0, 100])
+def test_authorizations_are_used_again_or_not(
+    gatecert: Gatecert,
+    start_pebble: StartPebble,
+    names: ChallengeTestServer,
+    hostname: str,
+    reused: int,
+) -> None:
+    pebble = start_pebble(PebbleOptions(reused_authorizations=reused, rejected_nonces=0))
+    names.point(hostname, "127.0.0.1")
+    gatecert.use(pebble, names).add_gateway(BOSTON, hostname).write()
+    for _ in range(2):
+        result = gatecert.run("enroll", "--force")
+        assert result.exit_code == 0, result.errors
+    validations = [line for line in pebble.requests() if line.startswith("POST /chalZ/")]
+    assert len(validations) == (1 if reused else 2)
+
+
+# --------------------------------------------------------------------- keys
+
+
+def test_a_key_that_is_kept_is_rotated_when_asked_for(
+    gatecert: Gatecert, pebble: Pebble, names: ChallengeTestServer, hostname: str
+) -> None:
+    names.point(hostname, "127.0.0.1")
+    gatecert.use(pebble, names).add_gateway(BOSTON, hostname, key={"reuse": True}).write()
+    seen = []
+    for options in ((), ("--force",), ("--rotate-key",)):
+        result = gatecert.run("enroll", *options)
+        assert result.exit_code == 0, result.errors
+        certificate = gatecert.certificate(BOSTON)
+        assert certificate is not None
+        seen.append(certificate.public_key())
+    assert seen[0] == seen[1] != seen[2]
+    assert pebble.certificates() == 3
