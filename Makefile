@@ -5,7 +5,7 @@ PYTHON ?= python3
 export PYTHON
 
 bin := .venv/bin
-sources := daemon tests demo bench pebble/run docs/refresh docs/gateways/haproxy/haproxy-commit
+sources := daemon tests demo bench pebble/run docs/refresh docs/gateways/haproxy/haproxy-commit container/send-signal
 harness := PYTHONPATH=tests/integration
 
 .DEFAULT_GOAL := help
@@ -33,6 +33,10 @@ test-systemd: setup deb ## Boot Debian with the package in it: from installing t
 
 deb: .venv/.complete ## Build the Debian package in dist/
 	@packaging/build
+
+test-container: setup ## Run gatecert beside nginx in containers, as container/ has it (as root)
+	@tests/integration/prerequisites container
+	@tests/container/run
 
 lint: .venv/.complete ## Check style, types and the direction of imports
 	@$(bin)/ruff check $(sources)

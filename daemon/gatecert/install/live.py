@@ -47,11 +47,10 @@ class LiveDirectory:
         """Id of the version that ``live`` leads to; None where it is missing or leads elsewhere."""
         try:
             destination = self._directory / self.path.readlink()
+            leads_to_version = destination.parent == self._directory / VERSIONS
+            return destination.name if leads_to_version and destination.is_dir() else None
         except OSError:  # missing, no link, or out of reach
             return None
-        if destination.parent != self._directory / VERSIONS or not destination.is_dir():
-            return None
-        return destination.name
 
     def install(self, plan: InstallPlan, version: Version, private_key: bytes) -> bool:
         """Let ``live`` lead to a version, and write the copies that servers insist on.

@@ -167,22 +167,36 @@ def replace_link(link: Path, destination: str | Path) -> None:
 # --------------------------------------------------------------------------- directories
 
 
+def is_directory(path: Path) -> bool:
+    """Whether there is a directory; not being allowed to look is no "no".
+
+    Raises:
+        StorageError: It cannot be told.
+    """
+    try:
+        return stat.S_ISDIR(path.stat().st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError as error:
+        raise storage_error(error, "read", path) from error
+
+
 def make_directory(path: Path, *, mode: int, group: str | None = None) -> None:
     """Make a directory, and those above it that are missing; one that exists is left as it is.
 
     Raises:
         StorageError: It could not be made, or something else is in its place.
     """
-    if path.is_dir():
+    if is_directory(path):
         return
-    if not path.parent.is_dir():
+    if not is_directory(path.parent):
         make_directory(path.parent, mode=mode, group=group)
     members = group_number(group)
     with step("create", path):
         try:
             path.mkdir(0o700)
         except FileExistsError:
-            if path.is_dir():  # another thread was quicker
+            if is_directory(path):  # another thread was quicker
                 return
             raise
     _own_directory(path, mode, members)

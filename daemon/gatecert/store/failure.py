@@ -10,7 +10,7 @@ import os
 from typing import TYPE_CHECKING
 
 from gatecert.errors import StorageError, clean
-from gatecert.store.identity import current_user
+from gatecert.store.identity import current_user, user_name
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -32,7 +32,7 @@ def storage_error(error: OSError, doing: str, path: Path) -> StorageError:
     able = "readable" if doing == "read" else "writable"
     not_permitted = (
         f"not {able} by user {user}",
-        f"let user {user} own {folder}, or run gatecert as its owner",
+        f"let user {user} own {folder}{_owner(path.parent)}, or run gatecert as its owner",
     )
     if doing in GIVING:
         not_permitted = (
@@ -63,3 +63,10 @@ def storage_error(error: OSError, doing: str, path: Path) -> StorageError:
     words = os.strerror(error.errno) if error.errno else clean(str(error)) or "it failed"
     what, fix = meanings.get(error.errno or 0, (words, f"look at what {shown} is"))
     return StorageError(f"cannot {doing} {shown}: {what}", fix=fix)
+
+
+def _owner(folder: Path) -> str:
+    try:
+        return f", which is user {user_name(folder.stat().st_uid)}'s"
+    except OSError:  # out of reach, or not there
+        return ""

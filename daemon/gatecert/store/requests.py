@@ -43,7 +43,7 @@ class Requests:
         """Keep a key; keeping the same one twice is no error, another one under its id is."""
         parent = self._layout.requests(gateway)
         directory = parent / safe_name(request.id)
-        if directory.is_dir():
+        if durable.is_directory(directory):
             known = self._read(directory)
             if known and (known.private_key, known.csr) == (request.private_key, request.csr):
                 return

@@ -101,7 +101,7 @@ class Versions:
         if not _ID.fullmatch(version_id):
             return None
         directory = self._layout.versions(gateway) / version_id
-        return self._read(directory) if directory.is_dir() else None
+        return self._read(directory) if durable.is_directory(directory) else None
 
     def private_key(self, version: Version) -> bytes:
         """The private key of a version, PEM."""

@@ -147,3 +147,24 @@ class HandshakeLoop:
         except OSError as error:  # ssl.SSLError is one
             return Handshake(started, error=f"{type(error).__name__}: {error}")
         return Handshake(started, fingerprint=hashlib.sha256(leaf).hexdigest())
+
+
+@dataclass
+class RequestLoop(HandshakeLoop):
+    """Whole HTTP requests, each on a connection of its own; any answer but 200 is a failure."""
+
+    def _shake(self, started: float) -> Handshake:
+        context = ssl.create_default_context(cafile=self.trusted)
+        try:
+            with (
+                socket.create_connection((self.host, self.port), HANDSHAKE_TIMEOUT) as connection,
+                context.wrap_socket(connection, server_hostname=self.name) as secured,
+            ):
+                leaf = secured.getpeercert(binary_form=True) or b""
+                secured.sendall(f"GET / HTTP/1.0\r\nHost: {self.name}\r\n\r\n".encode())
+                answer = b"".join(iter(lambda: secured.recv(4096), b""))
+        except OSError as error:
+            return Handshake(started, error=f"{type(error).__name__}: {error}")
+        if not answer.startswith(b"HTTP/1.1 200 "):
+            return Handshake(started, error=f"answered {answer[:40]!r}")
+        return Handshake(started, fingerprint=hashlib.sha256(leaf).hexdigest())

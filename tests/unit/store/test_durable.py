@@ -29,6 +29,16 @@ def mode_of(path: Path) -> int:
     return stat.S_IMODE(path.lstat().st_mode)
 
 
+def test_not_being_able_to_look_is_no_answer(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "loop").symlink_to("loop")
+    looked = [durable.is_directory(path) for path in (tmp_path, tmp_path / "no", tmp_path / "file")]
+    assert looked == [True, False, False]
+    assert not durable.is_directory(tmp_path / "file" / "inside")
+    with pytest.raises(StorageError, match=r"cannot read .*loop"):
+        durable.is_directory(tmp_path / "loop")
+
+
 def names(directory: Path) -> set[str]:
     return {entry.name for entry in directory.iterdir()}
 

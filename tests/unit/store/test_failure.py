@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 
 from gatecert.store.failure import storage_error
-from gatecert.store.identity import current_user
+from gatecert.store.identity import current_user, user_name
 
 PATH = Path("/var/lib/gatecert/state.json")
 
@@ -58,3 +58,9 @@ def test_a_group_that_files_cannot_be_given_to_names_the_directives() -> None:
     assert error.message.endswith(f"user {current_user()} may not give it away")
     assert "SupplementaryGroups=" in error.fix
     assert "SystemCallFilter=@chown" in error.fix
+
+
+def test_names_whom_it_belongs_to(tmp_path: Path) -> None:
+    error = storage_error(OSError(errno.EACCES, ""), "write", tmp_path / "state.json")
+    owner = user_name(tmp_path.stat().st_uid)
+    assert f"own {tmp_path}, which is user {owner}'s, or" in error.fix

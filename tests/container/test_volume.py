@@ -1,0 +1,115 @@
+"""Volumes that were mounted wrongly: what is wrong is said, and what to do."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+import yaml
+from tests.container.conftest import BOSTON, FILES, HOSTNAME
+
+from harness.container import Container, Sidecar
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.container.conftest import Outside
+
+    from harness.container import Podman
+
+IMAGE = "localhost/gatecert"
+STATE = "/var/lib/gatecert"
+COPY = "/etc/gateway/boston.pem"
+
+
+@pytest.fixture
+def configuration(outside: Outside, tmp_path: Path) -> Path:
+    """The compose file's, for a gateway that is not there."""
+    settings = outside.adapt(yaml.safe_load((FILES / "compose-gatecert.yaml").read_text("utf-8")))
+    settings["gateways"][BOSTON]["install"] = {"copy_to": [{"path": COPY, "contents": "combined"}]}
+    path = tmp_path / "config.yaml"
+    path.write_text(yaml.safe_dump(settings), "utf-8")
+    return path
+
+
+def sidecar(podman: Podman, outside: Outside, configuration: Path, *volumes: str) -> Sidecar:
+    options = [
+        *("--read-only", "--read-only-tmpfs=false", "--cap-drop=ALL", outside.mounted),
+        f"--volume={configuration}:/etc/gatecert/config.yaml:ro",
+        *(f"--volume={volume}" for volume in volumes),
+    ]
+    return Sidecar(podman, "gatecert", IMAGE, options)
+
+
+def test_a_copy_that_is_mounted_as_a_file(
+    podman: Podman, outside: Outside, configuration: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "gateway"
+    folder.mkdir()
+    folder.chmod(0o777)
+    (folder / "boston.pem").touch(0o666)
+    volumes = (f"{folder}:/etc/gateway", f"{folder / 'boston.pem'}:{COPY}")
+    mounted = sidecar(podman, outside, configuration, *volumes).start()
+    mounted.wait_for(lambda: f"cannot replace {COPY}" in mounted.log, "the copy to be refused")
+    assert "something is mounted on it" in mounted.log
+    assert (
+        "mount /etc/gateway instead: what is mounted by itself can never be replaced" in mounted.log
+    )
+
+
+def test_a_gateway_that_mounts_one_file_is_found_out(
+    podman: Podman, outside: Outside, configuration: Path, tmp_path: Path
+) -> None:
+    """Its file never changes; only a handshake can tell."""
+    settings = yaml.safe_load(configuration.read_text("utf-8"))
+    settings["gateways"][BOSTON]["install"] = {
+        "verify": ["127.0.0.1:8443"],
+        "verify_timeout": "3s",
+        "key_group": "10001",
+    }
+    configuration.write_text(yaml.safe_dump(settings), "utf-8")
+    mounted = sidecar(podman, outside, configuration, f"gatecert:{STATE}").start()
+    mounted.wait_for(lambda: mounted.is_healthy, "a certificate")
+    live = podman.volume("gatecert") / "gateways" / BOSTON / "live"
+    server = (FILES / "gateway.conf").read_text("utf-8")
+    (tmp_path / "gateway.conf").write_text(server.replace(str(live.parent), "/certs"), "utf-8")
+    options = [
+        *("--user=101:10001", "--tmpfs=/tmp"),
+        f"--volume={FILES / 'gateway.conf'}:/etc/nginx/conf.d/default.conf:ro",
+        *(
+            f"--volume={(live / name).resolve()}:{STATE}/gateways/{BOSTON}/live/{name}:ro"
+            for name in ("fullchain.pem", "privkey.pem")
+        ),
+    ]
+    gateway = Container(
+        podman, "gateway", "localhost/nginx", options, ["nginx", "-g", "daemon off;"]
+    )
+    gateway.start()
+    gateway.wait_for(outside.served, "the gateway to serve")
+
+    outside.names.point(HOSTNAME, "127.0.0.1")
+    said = "a file mounted by itself never changes"
+    mounted.wait_for(lambda: said in mounted.log, "gatecert to find out")
+    assert outside.served(trusted=True) is None
+
+
+def test_a_volume_that_belongs_to_somebody_else(
+    podman: Podman, outside: Outside, configuration: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "state").mkdir(mode=0o755)
+    mounted = sidecar(podman, outside, configuration, f"{tmp_path / 'state'}:{STATE}").start()
+    assert mounted.wait() == 1
+    (line, *_) = [one for one in mounted.log.splitlines() if STATE in one]
+    assert f"let user 10001 own {STATE}, which is user root's" in line
+
+
+def test_a_volume_whose_content_belongs_to_somebody_else(
+    podman: Podman, outside: Outside, configuration: Path, tmp_path: Path
+) -> None:
+    """As after a run as root: the directory was given back, what lies in it was not."""
+    (tmp_path / "state").mkdir()
+    (tmp_path / "state" / "gateways").mkdir(mode=0o700)
+    (tmp_path / "state").chmod(0o777)
+    mounted = sidecar(podman, outside, configuration, f"{tmp_path / 'state'}:{STATE}").start()
+    said = f"let user 10001 own {STATE}/gateways, which is user root's"
+    mounted.wait_for(lambda: said in mounted.log, "gatecert to complain")

@@ -1,0 +1,197 @@
+"""Containers of podman, with the images that tests/container/images has made."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cryptography import x509
+
+from harness.process import program
+from harness.waiting import wait_until
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import TracebackType
+    from typing import Self
+
+CACHE = Path(__file__).resolve().parents[3] / ".cache" / "container"
+# What stands in the files of container/, and what tests/container/images made of it.
+IMAGES = {
+    "gatecert": "localhost/gatecert",
+    "docker.io/nginxinc/nginx-unprivileged": "localhost/nginx",
+}
+COMMAND_TIMEOUT = 60.0  # seconds
+COMMAND = ("python3", "-m", "gatecert")
+LIMITS = ("--ulimit", "nofile=1024:1024", "--ulimit", "nproc=1024:1024")
+# Without systemd nobody runs health checks by a timer; the tests run them.
+HERE = ("--network", "host", "--health-interval", "disable", *LIMITS)
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a command ended."""
+
+    exit_code: int
+    output: str
+    errors: str
+
+
+class Podman:
+    """One store of images, containers and volumes, apart from the machine's own.
+
+    Whatever runs in it when this is left is removed, volumes too.
+    """
+
+    def __init__(self) -> None:
+        cache = CACHE.resolve()
+        self._command = [
+            program("podman"),
+            *("--root", str(cache / "storage"), "--runroot", str(cache / "run")),
+            *("--cgroup-manager", "cgroupfs", "--runtime", "runc", "--log-level", "fatal"),
+        ]
+
+    def ask(self, *arguments: str, seconds: float = COMMAND_TIMEOUT) -> Ended:
+        """Run podman to its end; its exit code is the caller's to judge."""
+        finished = subprocess.run(
+            [*self._command, *arguments],
+            stdin=subprocess.DEVNULL,
+            text=True,
+            check=False,
+            capture_output=True,
+            timeout=seconds,
+        )
+        return Ended(finished.returncode, finished.stdout, finished.stderr)
+
+    def must(self, *arguments: str) -> str:
+        """Run podman; it must succeed. What it printed."""
+        ended = self.ask(*arguments)
+        if ended.exit_code != 0:
+            raise AssertionError(f"podman {' '.join(arguments)} failed: {ended.errors.strip()}")
+        return ended.output.strip()
+
+    def volume(self, name: str) -> Path:
+        """Where a volume lies on this machine."""
+        return Path(self.must("volume", "inspect", "--format", "{{.Mountpoint}}", name))
+
+    def clear(self) -> None:
+        """Remove every container and every volume."""
+        self.ask("rm", "--all", "--force", "--time", "1")
+        self.ask("volume", "rm", "--all", "--force")
+
+    def __enter__(self) -> Self:
+        self.clear()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.clear()
+
+
+@dataclass
+class Container:
+    """One container; started by ``start``, and for all later starts the same.
+
+    Attributes:
+        options: podman's, between ``run`` and the image.
+        command: What runs instead of the image's own.
+    """
+
+    podman: Podman
+    name: str
+    image: str
+    options: Sequence[str] = ()
+    command: Sequence[str] = ()
+
+    def start(self) -> Self:
+        """Create it, and run it in the background."""
+        self.podman.must(
+            *("run", "--detach", "--name", self.name, *HERE, *self.options),
+            *(self.image, *self.command),
+        )
+        return self
+
+    def remove(self) -> None:
+        """Stop it as orchestrators do, by SIGTERM, and remove it."""
+        self.stop()
+        self.podman.must("rm", self.name)
+
+    def stop(self) -> int:
+        """Ask it to end (SIGTERM); its exit code, which tells whether it was killed at last."""
+        self.podman.must("stop", "--time", "10", self.name)
+        return int(self.podman.must("inspect", "--format", "{{.State.ExitCode}}", self.name))
+
+    def wait(self) -> int:
+        """Wait until it ends by itself; its exit code."""
+        return int(self.podman.must("wait", self.name))
+
+    def execute(self, *command: str) -> Ended:
+        """Run a command in it."""
+        return self.podman.ask("exec", self.name, *command)
+
+    @property
+    def log(self) -> str:
+        """What it has printed since it was created."""
+        ended = self.podman.ask("logs", self.name)
+        return ended.output + ended.errors
+
+    @property
+    def runs(self) -> bool:
+        """Whether it runs."""
+        ended = self.podman.ask("inspect", "--format", "{{.State.Running}}", self.name)
+        return ended.output.strip() == "true"
+
+    @property
+    def is_healthy(self) -> bool:
+        """What the image's own health check says."""
+        return self.podman.ask("healthcheck", "run", self.name).exit_code == 0
+
+    def wait_for(self, attempt: Callable[[], object], what: str, *, seconds: float = 30.0) -> None:
+        """Wait until something is true, with the log as explanation."""
+        wait_until(
+            lambda: bool(attempt()),
+            what,
+            seconds=seconds,
+            interval=0.05,
+            explain=lambda: self.log[-4000:],
+        )
+
+
+@dataclass
+class Sidecar(Container):
+    """gatecert in its container.
+
+    Attributes:
+        state: Its volume, on this machine; set once it is known.
+    """
+
+    state: Path = Path("/nowhere")
+
+    def command_line(self, *arguments: str) -> Ended:
+        """Run a command of gatecert beside the daemon."""
+        return self.execute(*COMMAND, *arguments)
+
+    def status(self, gateway: str) -> dict[str, Any]:
+        """What ``status --json`` says about one gateway."""
+        (found,) = json.loads(self.command_line("status", gateway, "--json").output)["gateways"]
+        return dict(found)
+
+    def is_trusted(self, gateway: str) -> bool:
+        """Whether its certificate is an authority's, and proven to be served."""
+        return bool(self.status(gateway)["state"] == "trusted")
+
+    def certificate(self, gateway: str) -> x509.Certificate | None:
+        """The live certificate; None while there is none."""
+        try:
+            pem = (self.state / "gateways" / gateway / "live" / "cert.pem").read_bytes()
+        except FileNotFoundError:
+            return None
+        return x509.load_pem_x509_certificate(pem)
