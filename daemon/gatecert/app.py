@@ -22,6 +22,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Self
 
 from gatecert.authority.issue import ORDER_SECONDS, Issuer
+from gatecert.authority.revocation_lists import RevocationLists
 from gatecert.challenge.activation import StandingResponder
 from gatecert.challenge.solver import Solver
 from gatecert.challenge.solvers import build_solvers, longest_wait
@@ -34,6 +35,7 @@ from gatecert.errors import ConfigurationError, GatecertError, LockTimeoutError
 from gatecert.model import Outcome, OutcomeKind, Progress, Stage, Target
 from gatecert.pipeline import Occasion, Pipeline
 from gatecert.resolve.dns import Resolver
+from gatecert.revoking import Revoker
 from gatecert.schedule.jobs import HEARTBEAT, Jobs
 from gatecert.store.files import FileStore
 from gatecert.store.protocol import Store
@@ -63,6 +65,7 @@ class House:
     solvers: Mapping[str, Solver]
     authorities: Mapping[str, Issuer]
     resolver: Resolver
+    revoker: Revoker
 
 
 def utc_now() -> datetime:
@@ -99,9 +102,11 @@ def build(
         cancelled=cancelled,
         random=random.SystemRandom(),
         obstacles=Obstacles(authorities, solvers, resolver, cancelled).find,
+        lists=RevocationLists(store, utc_now),
     )
     every = {target.name: target for target in targets(configuration)}
-    return House(configuration, every, store, pipeline, solvers, authorities, resolver)
+    revoker = Revoker(store, pipeline.memory, authorities, utc_now, cancelled)
+    return House(configuration, every, store, pipeline, solvers, authorities, resolver, revoker)
 
 
 def log_progress(gateway: str, stage: Stage, message: str) -> None:

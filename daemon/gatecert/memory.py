@@ -36,6 +36,7 @@ from gatecert.schedule.due import (
     next_look_at_obstacle,
     watch_due,
 )
+from gatecert.schedule.revocation import is_settled, standing_of
 from gatecert.store.protocol import Store
 
 if TYPE_CHECKING:
@@ -152,6 +153,9 @@ class Memory:
             instants.append(situation.state.next_look)
         if situation.state.renewal is not None and certificate_in_use(situation) is not None:
             instants.append(situation.state.renewal.next_fetch)
+        standing = standing_of(situation.state, certificate_in_use(situation))
+        if standing is not None and standing.next_look > self.now() and not is_settled(standing):
+            instants.append(standing.next_look)
         return min(instants), due
 
     # ------------------------------------------------------------------ outcomes

@@ -154,12 +154,14 @@ class RenewalPolicy:
 
     Attributes:
         renewal_info: Whether ARI (RFC 9773) is asked at all.
+        revocation_lists: Whether the authority's revocation lists are looked at.
         remaining: Fraction of the lifetime left at which to renew; None means one third, or one
             half where the lifetime is under ten days.
     """
 
     renewal_info: bool = True
     remaining: float | None = None
+    revocation_lists: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -456,6 +458,69 @@ class RenewalInfo:
     renew_at: datetime | None = None
     explanation_url: str = ""
     failures: int = 0
+
+
+class RevocationReason(StrEnum):
+    """Why a certificate was revoked, by the names of RFC 5280 section 5.3.1."""
+
+    UNSPECIFIED = "unspecified"
+    KEY_COMPROMISE = "keyCompromise"
+    CA_COMPROMISE = "cACompromise"
+    AFFILIATION_CHANGED = "affiliationChanged"
+    SUPERSEDED = "superseded"
+    CESSATION_OF_OPERATION = "cessationOfOperation"
+    CERTIFICATE_HOLD = "certificateHold"
+    PRIVILEGE_WITHDRAWN = "privilegeWithdrawn"
+    AA_COMPROMISE = "aACompromise"
+
+
+@dataclass(frozen=True, slots=True)
+class RevocationStanding:
+    """Whether a certificate was revoked, as far as that is known.
+
+    Attributes:
+        fingerprint: Which certificate this is about.
+        next_look: Its authority's revocation lists are not looked at before this instant.
+        checked: When a list was last found to be good that tells of it; None if never.
+        revoked: Since when it is revoked; None if it is not.
+        source: Who says so: URL of a list, or in words.
+        new_key: Whether its key may not be used again.
+        failures: Consecutive looks that told nothing.
+        problem: Why the last look told nothing, one line; empty when it did.
+    """
+
+    fingerprint: str
+    next_look: datetime
+    checked: datetime | None = None
+    revoked: datetime | None = None
+    reason: RevocationReason = RevocationReason.UNSPECIFIED
+    source: str = ""
+    new_key: bool = False
+    failures: int = 0
+    problem: str = ""
+
+    @property
+    def words(self) -> str:
+        """That it was revoked, when, and why."""
+        since = f" on {self.revoked:%Y-%m-%d %H:%M} UTC" if self.revoked is not None else ""
+        return f"revoked{since} ({self.reason})"
+
+
+@dataclass(frozen=True, slots=True)
+class StoredList:
+    """A revocation list as it was fetched; not to be trusted before its signature is checked.
+
+    Attributes:
+        data: DER or PEM.
+        fetched: When its host last said that this is the current one.
+        etag: What the host called it, to ask whether there is a newer one.
+        last_modified: The same, for hosts without entity tags.
+    """
+
+    data: bytes = field(repr=False)
+    fetched: datetime
+    etag: str = ""
+    last_modified: str = ""
 
 
 # --------------------------------------------------------------------------- where
@@ -901,6 +966,7 @@ class GatewayState:
             another challenge type is tried next.
         authority_notices: The same for each authority of the users' certificates.
         troubles: With authorities that certificates are enrolled with, one each.
+        revocation: Whether the certificate was revoked.
     """
 
     failures: int = 0
@@ -916,6 +982,12 @@ class GatewayState:
     challenge_failures: tuple[ChallengeFailure, ...] = ()
     authority_notices: tuple[ExpiryNotice, ...] = ()
     troubles: tuple[AuthorityTrouble, ...] = ()
+    revocation: RevocationStanding | None = None
+
+    def revocation_of(self, certificate: CertificateSummary) -> RevocationStanding | None:
+        """What is known of the revocation of this certificate; None where nothing is."""
+        known = self.revocation
+        return known if known and known.fingerprint == certificate.fingerprint else None
 
 
 # --------------------------------------------------------------------------- told meanwhile

@@ -43,6 +43,7 @@ from gatecert.schedule.failover import (
     to_ask,
     trouble_with,
 )
+from gatecert.schedule.revocation import must_change_key
 
 if TYPE_CHECKING:
     from gatecert.model import IssuedChain
@@ -139,7 +140,11 @@ class Ordering:
         """Where the order is kept, with the key to go on using where that is wanted."""
         inventory = self.memory.deployer.inventory(target)
         held = inventory.wanted(self.now()) if target.key.reuse else None
-        keep = held is not None and not held.summary.is_bootstrap
+        keep = (
+            held is not None
+            and not held.summary.is_bootstrap
+            and not must_change_key(self.memory.state(target), held.summary)
+        )
         store = self.memory.store
         private_key = store.private_key(held.version) if held is not None and keep else None
         return StoreJournal(store, self.memory, target, self.now, private_key)

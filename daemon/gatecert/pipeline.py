@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING
 
 from gatecert.admission import Admission
 from gatecert.authority.protocol import Authority
+from gatecert.authority.revocation_lists import LooksUpRevocation
 from gatecert.certificate.bootstrap import bootstrap
 from gatecert.certificate.trust import system_roots
 from gatecert.client_authorities import ClientAuthorities
@@ -59,6 +60,7 @@ from gatecert.observation import Observer
 from gatecert.ordering import Obstacle, Ordering
 from gatecert.resolve.lookup import LooksUp
 from gatecert.resolve.region import reason
+from gatecert.revocation_watch import RevocationWatch
 from gatecert.schedule.due import (
     Situation,
     certificate_in_use,
@@ -98,10 +100,12 @@ class Pipeline:
         authorities: By their name in the configuration.
         cancelled: Set when the process has to leave; an order is then left to be resumed.
         obstacles: Finds what an order is certain to fail of, before it is placed.
+        lists: Looks certificates up in revocation lists; None looks nowhere.
         memory: What is known of the gateways.
         client_authorities: Looks after the authorities of users' certificates.
         ordering: Obtains certificates.
         observer: Looks at names, renewal information and ends.
+        revocation: Looks whether certificates were revoked.
     """
 
     store: Store
@@ -115,10 +119,12 @@ class Pipeline:
     cancelled: threading.Event = field(default_factory=threading.Event)
     random: random.Random = field(default_factory=random.SystemRandom)
     obstacles: Callable[[Target, str, Held | None], Finding | None] = nothing_in_the_way
+    lists: LooksUpRevocation | None = None
     memory: Memory = field(init=False)
     client_authorities: ClientAuthorities = field(init=False)
     observer: Observer = field(init=False)
     ordering: Ordering = field(init=False)
+    revocation: RevocationWatch = field(init=False)
 
     def __post_init__(self) -> None:
         self.memory = Memory(
@@ -140,6 +146,9 @@ class Pipeline:
             self.now,
             self.cancelled,
             self.obstacles,
+        )
+        self.revocation = RevocationWatch(
+            self.memory, self.lists, self.now, self.random, self.cancelled
         )
         self.client_authorities = ClientAuthorities(
             store=self.store,
@@ -211,6 +220,7 @@ class Pipeline:
         self.memory.save_at_last(target)
         self._settle_order(target)
         self.observer.refresh_renewal_info(target, at_once=occasion.look_now)
+        self.revocation.look_before_reuse(target)
         outcome = self._do_what_is_due(target, occasion)
         if outcome is None:
             self.observer.watch_names(target, at_once=occasion.look_now)
@@ -218,6 +228,8 @@ class Pipeline:
         self.observer.warn_of_end(target)
         tended = self.client_authorities.tend(target)
         outcome = outcome or tended
+        if self.revocation.look(target, at_once=occasion.look_now):
+            outcome = self._do_what_is_due(target, occasion) or outcome
         region = self.memory.excluded_region(target)
         if region and (outcome is None or not outcome.failed):
             return self.memory.outcome(target, OutcomeKind.SKIPPED, reason(region, target))

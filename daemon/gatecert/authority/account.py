@@ -8,6 +8,7 @@
   never spent twice.
 - Without the operator's word that the terms of service are agreed to, nothing is made.
 - Contact addresses are sent again when the configuration has others.
+- A change of the key that a crash cut off is settled first (``account_key``).
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import threading
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from gatecert.authority.account_key import KeyChange, new_account_key
 from gatecert.authority.survey import terms_refusal
 from gatecert.errors import AccountMissingError, ACMEError, AuthorityError
 from gatecert.model import Account
@@ -61,6 +63,7 @@ class AccountDesk:
         self._accounts = accounts
         self._client = client
         self._lock = threading.Lock()
+        self._key_change = KeyChange(settings.name, accounts, client)
         self._forgotten: set[str] = set()
 
     def sign_in(self, deadline: Deadline, budget: Budget) -> Account:
@@ -74,9 +77,32 @@ class AccountDesk:
         """
         with self._lock:
             account = self._accounts.account(self._settings.name)
+            if account is not None:
+                account = self._key_change.settle(account, deadline)
             if account is None or not self._is_usable(account):
                 account = self._register(account, deadline, budget)
             return self._with_current_contact(account, deadline)
+
+    def known(self, deadline: Deadline) -> Account | None:
+        """The account that there is; None where it would have to be made.
+
+        Raises:
+            AuthorityError: The authority cannot be asked which key it knows.
+            StorageError: What is kept cannot be read.
+        """
+        with self._lock:
+            account = self._accounts.account(self._settings.name)
+            if account is not None:
+                account = self._key_change.settle(account, deadline)
+            if account is None or self._is_usable(account):
+                return account
+            try:
+                url = self._client.find_account(account.private_key, deadline)
+            except ACMEError as error:
+                if error.problem_type not in {"accountDoesNotExist", "unauthorized"}:
+                    raise
+                return None
+            return replace(account, url=url, directory_url=self._settings.directory_url)
 
     def forget(self, account: Account) -> None:
         """The authority no longer knows this account; the next `sign_in` keeps only its key."""
@@ -107,14 +133,7 @@ class AccountDesk:
 
     def _new_key(self) -> bytes:
         """An ES256 key, durable; another process that was quicker wins."""
-        from cryptography.hazmat.primitives import serialization  # noqa: PLC0415 - once in a life
-        from cryptography.hazmat.primitives.asymmetric import ec  # noqa: PLC0415
-
-        key = ec.generate_private_key(ec.SECP256R1()).private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        )
+        key = new_account_key()
         self._accounts.save_account(self._settings.name, Account(key))
         kept = self._accounts.account(self._settings.name)
         return kept.private_key if kept is not None else key

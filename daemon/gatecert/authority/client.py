@@ -1,7 +1,7 @@
 """The ACME protocol (RFC 8555) with one authority, by means of the ``acme`` library.
 
-The only module that knows ``acme`` and ``josepy``. They make what we send: JWS, key
-authorizations, account, order and finalisation messages, external account bindings. Two things
+With ``signature``, the only module that knows ``acme`` and ``josepy``. They make what we send: JWS,
+key authorizations, account, order and finalisation messages, external account bindings. Two things
 they do in ways that a daemon cannot live with, and are done here instead:
 
 - *Sending.* ``acme.client`` follows http:// URLs, reads without a total deadline or a cap, logs
@@ -17,25 +17,22 @@ safe to use from several threads: connections and nonces are pooled, nothing els
 
 from __future__ import annotations
 
+import json
 import logging
 import time
 from collections import deque
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from acme import jws, messages
+from acme import messages
 from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from josepy.b64 import b64decode, b64encode
 from josepy.json_util import field as json_field
-from josepy.jwa import ES256, ES384, ES512, RS256, JWASignature
-from josepy.jwk import JWK, JWKEC, JWKRSA
 
 from gatecert.authority.answers import AnswerReader, links
 from gatecert.authority.resources import (
+    AccountObject,
     Authorization,
     Directory,
     Download,
@@ -43,6 +40,7 @@ from gatecert.authority.resources import (
     SuggestedWindow,
     server_time,
 )
+from gatecert.authority.signature import Signer, key_change, load_key
 from gatecert.authority.transport import HardenedTransport, label
 from gatecert.errors import ACMEError, AuthorityError
 
@@ -71,27 +69,6 @@ class NewOrder(messages.NewOrder):
     """A newOrder request that may say which certificate it replaces (RFC 9773 section 5)."""
 
     replaces: str | None = json_field("replaces", omitempty=True)
-
-
-@dataclass(frozen=True, slots=True)
-class Signer:
-    """Who signs a request: a key, and the URL of its account once it has one (section 6.2)."""
-
-    key: JWK = field(repr=False)
-    account_url: str | None = None
-
-    def sign(self, payload: bytes, nonce: str, url: str) -> bytes:
-        """A JWS for one URL and one nonce."""
-        signed = jws.JWS.sign(
-            payload,
-            key=self.key,
-            alg=_algorithm(self.key),
-            nonce=b64decode(nonce),
-            url=url,
-            kid=self.account_url,
-        )
-        text: str = signed.json_dumps()
-        return text.encode("ascii")
 
 
 class Client:
@@ -205,7 +182,7 @@ class Client:
         """Bind an account key to an account that the authority knows otherwise (section 7.3.4)."""
         directory = messages.Directory({"newAccount": self.directory(deadline).new_account})
         binding: Mapping[str, Any] = messages.ExternalAccountBinding.from_data(
-            _load_key(private_key).public_key(), key_id, hmac_key, directory, algorithm
+            load_key(private_key).public_key(), key_id, hmac_key, directory, algorithm
         )
         return binding
 
@@ -213,6 +190,54 @@ class Client:
         """Tell the authority other contact addresses (section 7.3.2)."""
         update = messages.UpdateRegistration(contact=tuple(contact))
         self._post(account, account.url, _payload(update), deadline)
+
+    def look_at_account(self, account: Account, deadline: Deadline) -> AccountObject:
+        """Look at an account (section 7.3)."""
+        return self._reader.read(
+            self._post(account, account.url, b"", deadline), AccountObject.read
+        )
+
+    def change_key(self, account: Account, new_key: bytes, deadline: Deadline) -> None:
+        """Let another key (PEM) take the place of the account's (section 7.3.5)."""
+        url = self._offered("key_change", "change account keys", deadline)
+        change = key_change(account.url, account.private_key, new_key, url)
+        self._post(account, url, change, deadline)
+
+    def deactivate(self, account: Account, deadline: Deadline) -> None:
+        """Give an account up, for good (section 7.3.6)."""
+        update = messages.UpdateRegistration(status="deactivated")
+        self._post(account, account.url, _payload(update), deadline)
+
+    # ------------------------------------------------------------------ revocation
+
+    def revoke(
+        self,
+        certificate: bytes,
+        deadline: Deadline,
+        *,
+        reason: int,
+        account: Account | None = None,
+        private_key: bytes = b"",
+    ) -> None:
+        """Revoke a certificate (section 7.6).
+
+        Args:
+            certificate: PEM.
+            deadline: When to give up.
+            reason: Code of RFC 5280 section 5.3.1; 0, which says nothing, is left out.
+            account: Who asks for it.
+            private_key: The certificate's own key (PEM), which signs where no account does.
+        """
+        url = self._offered("revoke_cert", "revoke certificates", deadline)
+        der = x509.load_pem_x509_certificate(certificate).public_bytes(serialization.Encoding.DER)
+        fields: dict[str, Any] = {"certificate": b64encode(der).decode("ascii")}
+        if reason:
+            fields["reason"] = reason
+        payload = json.dumps(fields).encode("ascii")
+        if account is not None:
+            self._post(account, url, payload, deadline)
+        else:
+            self._post_signed(url, payload, Signer(load_key(private_key)), deadline)
 
     # ------------------------------------------------------------------ orders
 
@@ -259,7 +284,7 @@ class Client:
 
     def key_authorization(self, account: Account, token: str) -> str:
         """What proves that whoever answers a challenge holds the account key (section 8.1)."""
-        thumbprint: bytes = _load_key(account.private_key).thumbprint()
+        thumbprint: bytes = load_key(account.private_key).thumbprint()
         return f"{token}.{b64encode(thumbprint).decode('ascii')}"
 
     def answer_challenge(self, account: Account, url: str, deadline: Deadline) -> float | None:
@@ -284,11 +309,18 @@ class Client:
 
     # ------------------------------------------------------------------ requests
 
+    def _offered(self, name: str, what: str, deadline: Deadline) -> str:
+        """The URL of something that not every authority offers."""
+        url: str = getattr(self.directory(deadline), name)
+        if not url:
+            raise AuthorityError(f"{self.label} does not {what} over ACME")
+        return url
+
     def _new_account(
         self, private_key: bytes, request: messages.NewRegistration, deadline: Deadline
     ) -> str:
         url = self.directory(deadline).new_account
-        answer = self._post_signed(url, _payload(request), Signer(_load_key(private_key)), deadline)
+        answer = self._post_signed(url, _payload(request), Signer(load_key(private_key)), deadline)
         location = answer.headers.get("Location", "")
         if not location:
             raise self._reader.unusable(answer, "the account has no URL")
@@ -301,7 +333,7 @@ class Client:
 
     def _post(self, account: Account, url: str, payload: bytes, deadline: Deadline) -> Answer:
         """A signed request by an account; an empty payload is a POST-as-GET (section 6.3)."""
-        signer = Signer(_load_key(account.private_key), account.url)
+        signer = Signer(load_key(account.private_key), account.url)
         return self._post_signed(url, payload, signer, deadline)
 
     def _post_signed(self, url: str, payload: bytes, signer: Signer, deadline: Deadline) -> Answer:
@@ -357,27 +389,3 @@ class Client:
 
 def _payload(message: JSONDeSerializable) -> bytes:
     return message.json_dumps().encode("utf-8")
-
-
-def _load_key(private_key: bytes) -> JWK:
-    """The account key; never by ``JWK.load``, which takes anything it cannot read for a secret."""
-    try:
-        key = serialization.load_pem_private_key(private_key, password=None)
-    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
-        raise AuthorityError(
-            "the account key cannot be read", fix="restore accounts/<authority>/key.pem"
-        ) from error
-    if isinstance(key, ec.EllipticCurvePrivateKey):
-        return JWKEC(key=key)
-    if isinstance(key, rsa.RSAPrivateKey):
-        return JWKRSA(key=key)
-    raise AuthorityError(
-        "the account key is neither ECDSA nor RSA", fix="restore accounts/<authority>/key.pem"
-    )
-
-
-def _algorithm(key: JWK) -> JWASignature:
-    """The signature algorithm that fits a key (RFC 7518 section 3.1)."""
-    if isinstance(key, JWKRSA):
-        return RS256
-    return {"secp384r1": ES384, "secp521r1": ES512}.get(key.key.curve.name, ES256)

@@ -28,8 +28,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from datetime import datetime
 
+    from gatecert.authority.administration import AccountAdministration
     from gatecert.authority.client import Client
     from gatecert.authority.enrolment import OrderJournal
+    from gatecert.authority.revocation import Revocation, Revoked
     from gatecert.challenge.solver import Solver
     from gatecert.config.schema.authority import AuthoritySettings
     from gatecert.model import (
@@ -55,6 +57,7 @@ STAGING_LIMITS = LimitSettings(
 )
 RENEWAL_INFO_SECONDS = 10.0
 SURVEY_SECONDS = 20.0
+ADMINISTRATION_SECONDS = 60.0
 
 
 class Issuer:
@@ -206,6 +209,28 @@ class Issuer:
         """
         client, desk = self._connect()
         return desk.sign_in(Deadline.after(SURVEY_SECONDS), self._budget(client, now, None)).url
+
+    def revoke(self, revocation: Revocation, cancelled: threading.Event | None = None) -> Revoked:
+        """Revoke a certificate; makes no account for it.
+
+        Raises:
+            AuthorityError: The authority refuses, or cannot be asked.
+            StorageError: The account cannot be read.
+        """
+        from gatecert.authority.revocation import revoke  # noqa: PLC0415 - seldom
+
+        client, desk = self._connect()
+        deadline = Deadline.after(ADMINISTRATION_SECONDS, cancelled)
+        return revoke(client, desk.known(deadline), revocation, deadline)
+
+    def administration(self) -> AccountAdministration:
+        """Our account there, for the commands about it."""
+        from gatecert.authority.administration import (  # noqa: PLC0415 - seldom
+            AccountAdministration,
+        )
+
+        client, _ = self._connect()
+        return AccountAdministration(self.settings, self._store, client)
 
     def survey(self, cancelled: threading.Event | None = None) -> Survey:
         """What can be known of the authority without spending anything there.

@@ -73,7 +73,8 @@ class Directory:
     """Where an authority does what (section 7.1.1).
 
     Attributes:
-        renewal_info: RFC 9773; empty where the authority does not offer it.
+        revoke_cert: Empty where the authority does not offer it, as are the next two.
+        renewal_info: RFC 9773.
         profiles: Names and what the authority says of them.
         caa_identities: How the authority calls itself in CAA records (section 9.7.6).
     """
@@ -81,6 +82,8 @@ class Directory:
     new_nonce: str
     new_account: str
     new_order: str
+    revoke_cert: str = ""
+    key_change: str = ""
     renewal_info: str = ""
     terms_of_service: str = ""
     external_account_required: bool = False
@@ -99,6 +102,8 @@ class Directory:
             new_nonce=_required(fields, "newNonce"),
             new_account=_required(fields, "newAccount"),
             new_order=_required(fields, "newOrder"),
+            revoke_cert=_text(fields, "revokeCert"),
+            key_change=_text(fields, "keyChange"),
             renewal_info=_text(fields, "renewalInfo"),
             terms_of_service=_text(meta, "termsOfService"),
             external_account_required=meta.get("externalAccountRequired") is True,
@@ -109,6 +114,25 @@ class Directory:
             if isinstance(identities, list)
             else (),
         )
+
+
+@dataclass(frozen=True, slots=True)
+class AccountObject:
+    """An account, as the authority sees it (section 7.1.2).
+
+    Attributes:
+        status: ``valid``, ``deactivated`` or ``revoked``.
+        contact: URLs.
+    """
+
+    status: str
+    contact: tuple[str, ...] = ()
+
+    @classmethod
+    def read(cls, value: object) -> AccountObject:
+        """Read an account object."""
+        fields = _object(value, "account")
+        return cls(_required(fields, "status"), _texts(fields.get("contact")))
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ import typer
 
 from gatecert import __version__
 from gatecert.cli import (
+    account,
     check,
     client_ca,
     custom,
@@ -21,6 +22,7 @@ from gatecert.cli import (
     doctor,
     enroll,
     profile,
+    revoke,
     status,
 )
 from gatecert.cli.context import DEFAULT_CONFIGURATION, Options
@@ -59,6 +61,8 @@ app.command("import")(custom.import_certificate)
 app.add_typer(client_ca.app, name="client-ca")
 app.command("profile")(profile.profile)
 app.command("dns-record")(dns_record.dns_record)
+app.command("revoke")(revoke.revoke)
+app.add_typer(account.app, name="account")
 
 
 def _version(wanted: bool) -> None:  # noqa: FBT001 - Typer calls it with the option's value

@@ -9,7 +9,7 @@ import signal
 import threading
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from gatecert.config.schema import Configuration
     from gatecert.model import Progress, Target
     from gatecert.store.protocol import Store
+
+Thing = TypeVar("Thing")
 
 DEFAULT_CONFIGURATION = "/etc/gatecert/config.yaml"
 
@@ -109,12 +111,23 @@ def named(targets: Mapping[str, Target], name: str) -> Target:
     Raises:
         typer.BadParameter: There is none.
     """
-    if name in targets:
-        return targets[name]
-    near = difflib.get_close_matches(name, targets, n=1)
+    return known_as("gateway", targets, name)
+
+
+def known_as(what: str, every: Mapping[str, Thing], name: str) -> Thing:
+    """What the configuration calls so.
+
+    Raises:
+        typer.BadParameter: Nothing is called so.
+    """
+    if name in every:
+        return every[name]
+    near = difflib.get_close_matches(name, every, n=1)
     hint = f", did you mean {near[0]!r}" if near else ""
-    known = ", ".join(sorted(targets)) or "none"
-    raise typer.BadParameter(f"no gateway is called {name!r}{hint} (configured: {known})")
+    known = ", ".join(sorted(every)) or "none"
+    if not name:
+        raise typer.BadParameter(f"name the {what} (configured: {known})")
+    raise typer.BadParameter(f"no {what} is called {name!r}{hint} (configured: {known})")
 
 
 def tell_daemon(house: House) -> None:

@@ -14,10 +14,14 @@ if TYPE_CHECKING:
 
     from gatecert.app import House
     from gatecert.model import CertificateSummary, Stage, Target
-    from gatecert.report.status import ClientAuthenticationStatus, GatewayStatus
+    from gatecert.report.status import (
+        ClientAuthenticationStatus,
+        GatewayStatus,
+        RevocationStatus,
+    )
 
 GOOD = {"trusted"}
-BAD = {"expired", "failing", "not-served", "silent", "empty"}
+BAD = {"expired", "revoked", "failing", "not-served", "silent", "empty"}
 UNFIT = {"expired", "empty"}
 FAILED = 1
 
@@ -148,11 +152,7 @@ def _show(found: list[GatewayStatus], daemon: int | None) -> None:
 
 
 def _rows(one: GatewayStatus) -> list[tuple[str, str]]:
-    rows = [("hostname", one.hostname)]
-    if one.names:
-        rows += [("names", ", ".join(one.names)), ("issuer", one.issuer)]
-    if one.not_after is not None:
-        rows.append(("ends", f"{one.not_after:%Y-%m-%d %H:%M} UTC, {one.days_left} days left"))
+    rows = [("hostname", one.hostname), *_certificate(one)]
     if one.served is not None:
         rows.append(("served", _served(one)))
     if one.detail:
@@ -175,6 +175,18 @@ def _rows(one: GatewayStatus) -> list[tuple[str, str]]:
     return rows
 
 
+def _certificate(one: GatewayStatus) -> list[tuple[str, str]]:
+    """What is said of the certificate itself."""
+    rows = []
+    if one.names:
+        rows += [("names", ", ".join(one.names)), ("issuer", one.issuer)]
+    if one.not_after is not None:
+        rows.append(("ends", f"{one.not_after:%Y-%m-%d %H:%M} UTC, {one.days_left} days left"))
+    if one.revocation is not None and (one.revocation.revoked or one.revocation.problem):
+        rows.append(("revoked", _revoked(one.revocation)))
+    return rows
+
+
 def _users(users: ClientAuthenticationStatus) -> list[tuple[str, str]]:
     """What is said of the certificates that users need."""
     rows = [
@@ -188,6 +200,13 @@ def _users(users: ClientAuthenticationStatus) -> list[tuple[str, str]]:
         rows.append(("asked", f"no: {users.error}"))
     rows += [("warning", warning) for warning in users.warnings]
     return rows
+
+
+def _revoked(revocation: RevocationStatus) -> str:
+    if revocation.revoked and revocation.revoked_at is not None:
+        since = f"{revocation.revoked_at:%Y-%m-%d %H:%M} UTC"
+        return f"since {since} ({revocation.reason}), says {revocation.source}"
+    return f"not known: {revocation.problem}"
 
 
 def _served(one: GatewayStatus) -> str:

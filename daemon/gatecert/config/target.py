@@ -50,7 +50,9 @@ def target(gateway: GatewaySettings, configuration: Configuration) -> Target:
         key=KeyPolicy(type=gateway.key.type, reuse=gateway.key.reuse),
         install=_install_plan(gateway.install),
         renewal=RenewalPolicy(
-            renewal_info=gateway.renewal.renewal_info, remaining=gateway.renewal.remaining
+            renewal_info=gateway.renewal.renewal_info,
+            remaining=gateway.renewal.remaining,
+            revocation_lists=gateway.renewal.revocation_lists,
         ),
         subject=tuple(gateway.subject.attributes().items()),
         members=tuple(

@@ -14,6 +14,7 @@ from gatecert.doctor import codes
 from gatecert.errors import StateError
 from gatecert.model import Mode
 from gatecert.schedule.due import LATEST_RENEWAL, certificate_in_use
+from gatecert.schedule.revocation import standing_of
 from gatecert.verify.asked import asks_for
 from gatecert.verify.watch import is_silent
 
@@ -68,6 +69,23 @@ def _warning_time(case: Case, summary: CertificateSummary) -> timedelta:
 
 def _end(summary: CertificateSummary) -> str:
     return f"ends {summary.not_after:%Y-%m-%d %H:%M} UTC"
+
+
+def revocation(case: Case) -> Iterator[Finding]:
+    """What the last look at the authority's revocation lists told; nothing before the first."""
+    if case.live is None:
+        return
+    known = standing_of(case.situation.state, case.live.summary)
+    if known is None:
+        return
+    if known.revoked is not None:
+        seen = f"{known.words}, says {known.source}"
+        yield codes.CERTIFICATE_REVOKED.found(seen, gateway=case.name)
+    elif known.problem:
+        yield codes.REVOCATION_UNKNOWN.found(known.problem, gateway=case.name)
+    elif known.checked is not None:
+        seen = f"not in {known.source} on {known.checked:%Y-%m-%d %H:%M} UTC"
+        yield codes.REVOCATION_OK.found(seen, gateway=case.name)
 
 
 def bootstrap(case: Case) -> Iterator[Finding]:

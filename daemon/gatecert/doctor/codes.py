@@ -266,6 +266,22 @@ CERTIFICATE_NAMES = Code(
     "clients that use a name which is not in the certificate refuse the gateway",
     "an automatic gateway gets a new one by itself; otherwise gatecert csr and gatecert import",
 )
+REVOCATION_OK = Code(
+    "revocation-ok", OK, "the authority's lists do not name the certificate as revoked"
+)
+REVOCATION_UNKNOWN = Code(
+    "revocation-unknown",
+    WARNING,
+    "whether the certificate was revoked is not known, so it would not be replaced at once",
+    "let this machine reach the list's host over http (port 80)",
+)
+CERTIFICATE_REVOKED = Code(
+    "certificate-revoked",
+    FAILURE,
+    "clients that look at revocation refuse the gateway",
+    "an automatic gateway gets another certificate by itself, see what else is said of it;"
+    " otherwise gatecert csr --renew and gatecert import",
+)
 BOOTSTRAP_YOUNG = Code(
     "bootstrap-young",
     NOTE,

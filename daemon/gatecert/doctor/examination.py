@@ -152,6 +152,12 @@ ORDER: tuple[MachineCheck | GatewayCheck, ...] = (
         ),
     ),
     GatewayCheck(
+        "revocation",
+        "Did the authority revoke the certificate, as far as the daemon has seen?",
+        certificate.revocation,
+        (codes.REVOCATION_OK, codes.REVOCATION_UNKNOWN, codes.CERTIFICATE_REVOKED),
+    ),
+    GatewayCheck(
         "bootstrap",
         "Is the bootstrap certificate still served after ten minutes, and why?",
         certificate.bootstrap,

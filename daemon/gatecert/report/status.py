@@ -19,6 +19,7 @@ from gatecert.model import (
     GatewayState,
     Mode,
     OutcomeKind,
+    RevocationStanding,
     Target,
     UserAuthority,
     Version,
@@ -40,6 +41,7 @@ class Condition(StrEnum):
     NOT_SERVED = "not-served"
     SILENT = "silent"
     EXPIRED = "expired"
+    REVOKED = "revoked"
     BOOTSTRAP = "bootstrap"
     WAITING = "waiting"
     FAILING = "failing"
@@ -53,6 +55,7 @@ WORDS = {
     Condition.NOT_SERVED: "has a certificate that the gateway does not serve",
     Condition.SILENT: "has its certificate installed, but nothing answers at its listeners",
     Condition.EXPIRED: "has a certificate that has ended",
+    Condition.REVOKED: "has a certificate that was revoked",
     Condition.BOOTSTRAP: "has the self-signed bootstrap certificate",
     Condition.WAITING: "has the bootstrap certificate, and waits for its name to point here",
     Condition.FAILING: "has the bootstrap certificate; enrolment fails",
@@ -106,6 +109,27 @@ class ClientAuthenticationStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class RevocationStatus:
+    """Whether the live certificate was revoked, as far as is known.
+
+    Attributes:
+        revoked: True or False as the authority's lists say; None where they could not be read.
+        revoked_at: Since when.
+        reason: Why (RFC 5280), empty where it was not.
+        source: URL of the list that says so, or who has asked for it.
+        checked_at: When a list was last read that tells of it.
+        problem: Why the last look told nothing; empty where it did.
+    """
+
+    revoked: bool | None
+    revoked_at: datetime | None
+    reason: str
+    source: str
+    checked_at: datetime | None
+    problem: str
+
+
+@dataclass(frozen=True, slots=True)
 class PlannedChallenge:
     """How control over a name is to be shown next.
 
@@ -139,6 +163,7 @@ class GatewayStatus:
         warning_fix: What to do about it.
         client_authentication: None where no certificate is demanded of users.
         challenges: How each name is to be proven next; empty where gatecert does not enrol.
+        revocation: None before the first look at the authority's revocation lists.
     """
 
     name: str
@@ -166,6 +191,7 @@ class GatewayStatus:
     warning_fix: str = ""
     client_authentication: ClientAuthenticationStatus | None = None
     challenges: tuple[PlannedChallenge, ...] = ()
+    revocation: RevocationStatus | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,6 +214,11 @@ class Known:
     explanation: str = ""
     warning: tuple[str, str] = ("", "")
     client_authentication: ClientAuthenticationStatus | None = None
+
+    @property
+    def standing(self) -> RevocationStanding | None:
+        """What is known of the live certificate's revocation."""
+        return self.state.revocation_of(self.live[1]) if self.live is not None else None
 
 
 def gateway_status(known: Known, now: datetime) -> GatewayStatus:
@@ -223,6 +254,7 @@ def gateway_status(known: Known, now: datetime) -> GatewayStatus:
         warning_fix=known.warning[1],
         client_authentication=known.client_authentication,
         challenges=tuple(_challenges(known)),
+        revocation=_revocation(known),
     )
 
 
@@ -259,6 +291,21 @@ def client_authentication_status(  # noqa: PLR0913 - each is another fact
         asked_at=confirmed,
         error=error,
         warnings=warnings,
+    )
+
+
+def _revocation(known: Known) -> RevocationStatus | None:
+    standing = known.standing
+    if standing is None or not (standing.checked or standing.problem):
+        return None
+    revoked = standing.revoked is not None
+    return RevocationStatus(
+        revoked=revoked if revoked or not standing.problem else None,
+        revoked_at=standing.revoked,
+        reason=str(standing.reason) if revoked else "",
+        source=standing.source,
+        checked_at=standing.checked,
+        problem=standing.problem,
     )
 
 
@@ -327,11 +374,17 @@ def _condition(known: Known, now: datetime) -> Condition:
     if known.live is None:
         return Condition.EMPTY
     summary = known.live[1]
-    deployment = known.deployment
     if summary.is_bootstrap:
         return _bootstrap_condition(known)
     if summary.not_after <= now:
         return Condition.EXPIRED
+    if known.standing is not None and known.standing.revoked is not None:
+        return Condition.REVOKED
+    return _deployed_condition(known)
+
+
+def _deployed_condition(known: Known) -> Condition:
+    deployment = known.deployment
     if deployment is not None and deployment.error:
         return Condition.NOT_SERVED
     if deployment is not None and deployment.silence is not None:

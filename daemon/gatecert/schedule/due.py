@@ -10,6 +10,7 @@ Rules, in the order in which they are applied:
   a third of its lifetime is left, half where the lifetime is under ten days.
 - ARI can bring a renewal forward, never push it past the last twelfth of the lifetime: an
   authority that errs must not let a certificate lapse.
+- A certificate that was revoked is replaced at once.
 - After a failure the next attempt comes 1 min, 10 min, 100 min, then a day later (Let's Encrypt
   integration guide), with jitter, and never later than 1/24 of the life that remains.
 - What an order is certain to fail of is no failure: it is looked at again after a time of its own.
@@ -34,6 +35,7 @@ from gatecert.model import (
     Target,
 )
 from gatecert.schedule.expiry import next_notice
+from gatecert.schedule.revocation import revoked
 
 if TYPE_CHECKING:
     from random import Random
@@ -232,6 +234,9 @@ def _enrolment_due(situation: Situation, now: datetime) -> Due | None:
         return Due(Action.ENROL, not_before, "only a bootstrap certificate is served")
     if not certificate.covers(situation.target.identifiers):
         return Due(Action.ENROL, not_before, "the configured names have changed")
+    standing = revoked(situation.state, certificate)
+    if standing is not None:
+        return Due(Action.ENROL, not_before, f"the certificate was {standing.words}")
     at, reason = renewal_instant(situation)
     return Due(Action.ENROL, max(at, not_before), reason)
 

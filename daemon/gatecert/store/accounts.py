@@ -1,9 +1,14 @@
-"""ACME accounts: ``accounts/<authority>/{key.pem,account.json}``.
+"""ACME accounts: ``accounts/<authority>/{key.pem,account.json,next-key.pem}``.
 
 The key is what counts: an authority finds an account again by its key (RFC 8555 section 7.3.1).
 ``account.json`` therefore names the key it was written for; after a crash between the two writes,
 or beside a key from elsewhere, the account's URL counts as unknown rather than belonging to the
 wrong key.
+
+``next-key.pem`` is there while the account's key is being changed (section 7.3.5): it is durable
+before the authority hears of it, and goes only when it has become the account's key, so that
+whichever of the two the authority knows is still here after a crash. The key of an account that was
+given up is kept aside as ``key.pem.deactivated``.
 """
 
 from __future__ import annotations
@@ -25,6 +30,9 @@ if TYPE_CHECKING:
     from gatecert.store.layout import Layout
 
 logger = logging.getLogger(__name__)
+
+NEXT_KEY = "next-key.pem"
+RETIRED_KEY = "key.pem.deactivated"
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +83,33 @@ class Accounts:
             if _read_key(key) != account.private_key:
                 durable.write_file(key, account.private_key, mode=PRIVATE_FILE)
             record.write_record(directory / "account.json", known)
+
+    def next_key(self, authority: str) -> bytes | None:
+        """The key that may have taken the place of the account's."""
+        return _read_key(self._layout.account(authority) / NEXT_KEY)
+
+    def save_next_key(self, authority: str, private_key: bytes) -> None:
+        """Keep a key that is about to take the place of the account's."""
+        directory = self._layout.account(authority)
+        self._layout.make(directory)
+        durable.write_file(directory / NEXT_KEY, private_key, mode=PRIVATE_FILE)
+
+    def remove_next_key(self, authority: str) -> None:
+        """Forget the key beside the account's."""
+        directory = self._layout.account(authority)
+        if directory.is_dir():
+            durable.remove_file(directory / NEXT_KEY)
+
+    def retire_account(self, authority: str) -> None:
+        """Put an account that was given up out of the way."""
+        directory = self._layout.account(authority)
+        with self._writing:
+            private_key = _read_key(directory / "key.pem")
+            if private_key is None:
+                return
+            durable.write_file(directory / RETIRED_KEY, private_key, mode=PRIVATE_FILE)
+            for name in ("key.pem", NEXT_KEY, "account.json"):
+                durable.remove_file(directory / name)
 
 
 def _read_key(path: Path) -> bytes | None:

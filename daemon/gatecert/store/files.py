@@ -1,8 +1,8 @@
 """The store as a directory, with the layout that administrators know from other clients.
 
 ``FileStore`` only puts the parts together: each of ``accounts``, ``versions``, ``requests``,
-``tokens``, ``records``, ``spendings`` and ``lock`` keeps one kind of thing, ``layout`` knows where,
-``durable`` knows how.
+``tokens``, ``records``, ``revocation_lists``, ``spendings`` and ``lock`` keeps one kind of thing,
+``layout`` knows where, ``durable`` knows how.
 
 Threads may share one FileStore. Whoever changes a gateway holds its lock (``lock_gateway``);
 reading needs none, because everything appears at once.
@@ -22,6 +22,7 @@ from gatecert.store.layout import PRIVATE_FILE, Layout
 from gatecert.store.leftover import give_up, temporary_beside
 from gatecert.store.records import Records
 from gatecert.store.requests import Requests
+from gatecert.store.revocation_lists import RevocationListFiles
 from gatecert.store.spendings import Spendings
 from gatecert.store.tokens import Tokens
 from gatecert.store.versions import Versions
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
         KeyRequest,
         PublishedRecord,
         Spending,
+        StoredList,
         TextRecord,
         Version,
     )
@@ -61,6 +63,7 @@ class FileStore:
         self._tokens = Tokens(self._layout)
         self._records = Records(self._layout)
         self._spendings = Spendings(self._layout)
+        self._lists = RevocationListFiles(self._layout)
 
     @property
     def directory(self) -> Path:
@@ -112,6 +115,32 @@ class FileStore:
     def save_account(self, authority: str, account: Account) -> None:
         """Keep an account; the key is durable before its URL is written."""
         self._accounts.save_account(authority, account)
+
+    def next_key(self, authority: str) -> bytes | None:
+        """The key that may have taken the place of the account's."""
+        return self._accounts.next_key(authority)
+
+    def save_next_key(self, authority: str, private_key: bytes) -> None:
+        """Keep a key that is about to take the place of the account's."""
+        self._accounts.save_next_key(authority, private_key)
+
+    def remove_next_key(self, authority: str) -> None:
+        """Forget the key beside the account's."""
+        self._accounts.remove_next_key(authority)
+
+    def retire_account(self, authority: str) -> None:
+        """Put an account that was given up out of the way."""
+        self._accounts.retire_account(authority)
+
+    # ------------------------------------------------------------------ revocation lists
+
+    def revocation_list(self, url: str) -> StoredList | None:
+        """The list that was kept last."""
+        return self._lists.revocation_list(url)
+
+    def save_revocation_list(self, url: str, fresh: StoredList) -> None:
+        """Keep a list in place of the one before."""
+        self._lists.save_revocation_list(url, fresh)
 
     # ------------------------------------------------------------------ spending
 
@@ -208,6 +237,7 @@ class FileStore:
         self._layout.make(self.directory)
         with lock.hold(self._layout.lock, self.directory):
             self._records.sweep()
+            self._lists.sweep()
             self._sweep()
             yield
 

@@ -8,6 +8,7 @@
       challenges/<token>                            0700, files 0600
       spending/<authority's host>-<digest>.json     0700, files 0600
       records/<id>.json                             0700, files 0600
+      revocation-lists/<digest>.{crl,json}          0700, files 0600
       gateways/                                     0700
         <name>/                                     0700 or 0750
           lock  state.json                          0600
@@ -91,6 +92,11 @@ class Layout:
     def spending(self) -> Path:
         """What was asked of each authority, one file a directory URL."""
         return self.state / "spending"
+
+    @property
+    def revocation_lists(self) -> Path:
+        """Revocation lists by the digest of their URLs."""
+        return self.state / "revocation-lists"
 
     @property
     def gateways(self) -> Path:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         KeyRequest,
         PublishedRecord,
         Spending,
+        StoredList,
         TextRecord,
         Version,
     )
@@ -88,6 +89,26 @@ class RecordJournal(Protocol):
         ...
 
 
+class ListStore(Protocol):
+    """Revocation lists that were fetched, by URL; for all gateways."""
+
+    def revocation_list(self, url: str) -> StoredList | None:
+        """The list that was kept last; None where there is none that is whole.
+
+        Raises:
+            StorageError: It is there but cannot be read.
+        """
+        ...
+
+    def save_revocation_list(self, url: str, fresh: StoredList) -> None:
+        """Keep a list in place of the one before.
+
+        Raises:
+            StorageError: It cannot be written.
+        """
+        ...
+
+
 class AccountStore(Protocol):
     """ACME accounts, by the authority's name in the configuration."""
 
@@ -101,6 +122,26 @@ class AccountStore(Protocol):
         Raises:
             StorageError: It cannot be written.
         """
+        ...
+
+    def next_key(self, authority: str) -> bytes | None:
+        """The key (PEM) that may have taken the place of the account's; None if there is none."""
+        ...
+
+    def save_next_key(self, authority: str, private_key: bytes) -> None:
+        """Keep a key that is about to take the place of the account's; durable on return.
+
+        Raises:
+            StorageError: It cannot be written.
+        """
+        ...
+
+    def remove_next_key(self, authority: str) -> None:
+        """Forget the key beside the account's; none is no error."""
+        ...
+
+    def retire_account(self, authority: str) -> None:
+        """Put an account that was given up out of the way; none is no error."""
         ...
 
 
@@ -129,7 +170,7 @@ class IssuerStore(AccountStore, SpendingStore, Protocol):
     """What has to be remembered of an authority."""
 
 
-class Store(TokenStore, IssuerStore, Protocol):
+class Store(TokenStore, IssuerStore, ListStore, Protocol):
     """Everything that outlives a pass.
 
     Every method that writes raises StorageError when it cannot, and leaves the old or the new

@@ -12,11 +12,13 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from acme.jws import JWS
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from josepy.b64 import b64decode, b64encode
+from josepy.jwk import JWK
 from requests.structures import CaseInsensitiveDict
 
 from gatecert.authority import client as client_module
@@ -82,6 +84,7 @@ class Request:
     path: str
     header: dict[str, Any] = field(default_factory=dict)
     payload: dict[str, Any] | None = None
+    body: bytes = b""
 
 
 class FakeAuthority:
@@ -99,6 +102,9 @@ class FakeAuthority:
         first_root: Who issues what is downloaded first; then ``issue``'s is the alternate.
         at_once: Whether finalisation is answered with a certificate.
         offers: Challenge types that are offered, with what is added to each.
+        deactivated: URLs of accounts that were given up.
+        contact: What it says an account's contacts are.
+        revoked: Reason codes by certificate (DER).
     """
 
     def __init__(self, root: RootAuthority) -> None:
@@ -115,6 +121,9 @@ class FakeAuthority:
         self.challenge_headers: dict[str, str] = {}
         self.offers: dict[str, dict[str, Any]] = {"shiny-99": {}, "http-01": {}, "dns-01": {}}
         self.accounts: dict[str, str] = {}
+        self.deactivated: set[str] = set()
+        self.contact: list[str] = []
+        self.revoked: dict[bytes, int | None] = {}
         self.orders: dict[str, dict[str, Any]] = {}
         self.issue: Callable[[bytes], bytes] = root.issue
         self.first_root: RootAuthority | None = None
@@ -133,9 +142,10 @@ class FakeAuthority:
         with self._lock:
             request = Request(method, url.removeprefix(BASE))
             if body is not None:
-                jws = json.loads(body)
-                request.header = json.loads(b64decode(jws["protected"]))
-                request.payload = json.loads(b64decode(jws["payload"]) or b"null")
+                message = json.loads(body)
+                request.header = json.loads(b64decode(message["protected"]))
+                request.payload = json.loads(b64decode(message["payload"]) or b"null")
+                request.body = body
                 assert request.header["url"] == url
             self.requests.append(request)
             response = self._answer(request)
@@ -157,12 +167,25 @@ class FakeAuthority:
             if isinstance(queued, Exception):
                 raise queued
             return queued
-        known = request.header.get("kid") in self.accounts.values()
-        if request.method == "POST" and kind != "new-account" and not known:
-            return problem("accountDoesNotExist")
+        if request.method == "POST" and kind not in {"new-account", "revoke-cert"}:
+            refusal = self._refusal_of_account(request)
+            if refusal is not None:
+                return refusal
         handler = getattr(self, "_" + kind.replace("-", "_"))
         response: Answer = handler(request)
         return response
+
+    def _refusal_of_account(self, request: Request) -> Answer | None:
+        """Why a request is none of an account that is known and good."""
+        url = request.header.get("kid")
+        key = next((key for key, each in self.accounts.items() if each == url), None)
+        if key is None:
+            return problem("accountDoesNotExist")
+        if not JWS.json_loads(request.body).verify(JWK.from_json(json.loads(key))):
+            return problem("malformed", "JWS verification error")
+        if url in self.deactivated:
+            return problem("unauthorized", "Account has been deactivated", 403)
+        return None
 
     def _make_nonce(self) -> str:
         nonce = b64encode(f"nonce-{next(self._numbers):06}".encode()).decode()
@@ -175,9 +198,14 @@ class FakeAuthority:
     # ------------------------------------------------------------------ resources
 
     def _directory(self, _: Request) -> Answer:
-        names = ("newNonce", "newAccount", "newOrder")
-        paths = ("new-nonce", "new-account", "new-order")
-        urls = {name: f"{BASE}/{path}" for name, path in zip(names, paths, strict=True)}
+        paths = {
+            "newNonce": "new-nonce",
+            "newAccount": "new-account",
+            "newOrder": "new-order",
+            "revokeCert": "revoke-cert",
+            "keyChange": "key-change",
+        }
+        urls = {name: f"{BASE}/{path}" for name, path in paths.items()}
         if self.renewal_info:
             urls["renewalInfo"] = f"{BASE}/renewal-info/"
         return answer(200, {**urls, "meta": self.meta, "surprise": {"new": 1}})
@@ -189,13 +217,50 @@ class FakeAuthority:
         payload = request.payload or {}
         thumbprint = json.dumps(request.header["jwk"], sort_keys=True)
         known = self.accounts.get(thumbprint)
+        if known in self.deactivated:
+            return problem("unauthorized", "an account exists but is deactivated", 403)
         if known is None and payload.get("onlyReturnExisting"):
             return problem("accountDoesNotExist")
         url = self.accounts.setdefault(thumbprint, f"{BASE}/account/{next(self._numbers)}")
         return answer(200 if known else 201, {"status": "valid"}, {"Location": url})
 
-    def _account(self, _: Request) -> Answer:
+    def _account(self, request: Request) -> Answer:
+        if (request.payload or {}).get("status") == "deactivated":
+            self.deactivated.add(request.header["kid"])
+        return answer(200, {"status": "valid", "contact": self.contact})
+
+    def _key_change(self, request: Request) -> Answer:
+        inner = JWS.json_loads(json.dumps(request.payload))
+        header = inner.signature.combined
+        payload = json.loads(inner.payload)
+        new_key = json.dumps(header.jwk.to_json(), sort_keys=True)
+        old_key = json.dumps(payload["oldKey"], sort_keys=True)
+        assert inner.verify(header.jwk)
+        assert header.url == f"{BASE}/key-change"
+        assert header.nonce is None
+        assert payload["account"] == request.header["kid"] == self.accounts[old_key]
+        if new_key in self.accounts:
+            return problem("malformed", "the key is in use", 409)
+        self.accounts[new_key] = self.accounts.pop(old_key)
         return answer(200, {"status": "valid"})
+
+    def _revoke_cert(self, request: Request) -> Answer:
+        der = b64decode((request.payload or {})["certificate"])
+        certificate = x509.load_der_x509_certificate(der)
+        key = JWK.load(
+            certificate.public_key().public_bytes(
+                serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+            )
+        )
+        if "jwk" in request.header:
+            if request.header["jwk"] != key.to_json():
+                return problem("unauthorized", "another key", 403)
+        elif refusal := self._refusal_of_account(request):
+            return refusal
+        if der in self.revoked:
+            return problem("alreadyRevoked")
+        self.revoked[der] = (request.payload or {}).get("reason")
+        return answer(200, b"")
 
     def _new_order(self, request: Request) -> Answer:
         number = str(next(self._numbers))
@@ -371,17 +436,27 @@ def _usage(*, ca: bool) -> x509.KeyUsage:
 
 
 class Accounts:
-    """An IssuerStore in memory."""
+    """An IssuerStore in memory.
+
+    Attributes:
+        trouble: What is raised by ``save_account`` and ``save_next_key``, by their names.
+        forgets: Whether the next key is not there when it is read back.
+    """
 
     def __init__(self) -> None:
+        self.trouble: dict[str, BaseException] = {}
+        self.forgets = False
         self.kept: dict[str, Account] = {}
         self.history: list[Account] = []
         self.spent: dict[str, Spending] = {}
+        self.next_keys: dict[str, bytes] = {}
+        self.retired: list[str] = []
 
     def account(self, authority: str) -> Account | None:
         return self.kept.get(authority)
 
     def save_account(self, authority: str, account: Account) -> None:
+        self._meet_trouble("save_account")
         self.kept[authority] = account
         self.history.append(account)
 
@@ -390,6 +465,25 @@ class Accounts:
 
     def change_spending(self, directory_url: str, change: Callable[[Spending], Spending]) -> None:
         self.spent[directory_url] = change(self.spending(directory_url))
+
+    def _meet_trouble(self, name: str) -> None:
+        if name in self.trouble:
+            raise self.trouble[name]
+
+    def next_key(self, authority: str) -> bytes | None:
+        return self.next_keys.get(authority)
+
+    def save_next_key(self, authority: str, private_key: bytes) -> None:
+        self._meet_trouble("save_next_key")
+        if not self.forgets:
+            self.next_keys[authority] = private_key
+
+    def remove_next_key(self, authority: str) -> None:
+        self.next_keys.pop(authority, None)
+
+    def retire_account(self, authority: str) -> None:
+        self.kept.pop(authority, None)
+        self.retired.append(authority)
 
 
 @dataclass

@@ -210,6 +210,11 @@ class RenewalSettings(Settings):
         description="Part of the lifetime left at which to renew, where the authority does not "
         "say. Default: one third, one half where the lifetime is under ten days.",
     )
+    revocation_lists: Switch = Field(
+        default=True,
+        description="Whether the revocation lists (CRLs) that the certificate names are looked at "
+        "every few hours; one that was revoked is replaced at once.",
+    )
 
 
 class MemberSettings(Settings):

@@ -1,0 +1,87 @@
+"""Who signs what an authority is sent: JWS by means of the ``acme`` library (RFC 8555 section 6.2).
+
+An account signs with its key and names itself by its URL (``kid``). Where there is no account yet,
+or none is meant, the key itself stands in the header (``jwk``): a new account, a revocation by the
+certificate's own key, and the inner message of a key change.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+
+from acme import jws
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from josepy.b64 import b64decode
+from josepy.jwa import ES256, ES384, ES512, RS256, JWASignature
+from josepy.jwk import JWK, JWKEC, JWKRSA
+
+from gatecert.errors import AuthorityError
+
+
+@dataclass(frozen=True, slots=True)
+class Signer:
+    """Who signs a request: a key, and the URL of its account once it has one."""
+
+    key: JWK = field(repr=False)
+    account_url: str | None = None
+
+    def sign(self, payload: bytes, nonce: str, url: str) -> bytes:
+        """A JWS for one URL and one nonce."""
+        return self._sign(payload, b64decode(nonce), url)
+
+    def sign_inner(self, payload: bytes, url: str) -> bytes:
+        """A JWS that stands inside another one, which has the nonce (section 7.3.5)."""
+        return self._sign(payload, None, url)
+
+    def _sign(self, payload: bytes, nonce: bytes | None, url: str) -> bytes:
+        signed = jws.JWS.sign(
+            payload,
+            key=self.key,
+            alg=_algorithm(self.key),
+            nonce=nonce,
+            url=url,
+            kid=self.account_url,
+        )
+        text: str = signed.json_dumps()
+        return text.encode("ascii")
+
+
+def key_change(account_url: str, old_key: bytes, new_key: bytes, url: str) -> bytes:
+    """What tells an authority that another key takes the place of an account's.
+
+    Args:
+        account_url: The account.
+        old_key: Its key, PEM.
+        new_key: The one that takes its place, PEM; it signs.
+        url: Where this is sent.
+    """
+    old = load_key(old_key).public_key().to_json()
+    payload = json.dumps({"account": account_url, "oldKey": old}).encode("ascii")
+    return Signer(load_key(new_key)).sign_inner(payload, url)
+
+
+def load_key(private_key: bytes) -> JWK:
+    """A key; never by ``JWK.load``, which takes anything it cannot read for a secret."""
+    try:
+        key = serialization.load_pem_private_key(private_key, password=None)
+    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
+        raise AuthorityError(
+            "the account key cannot be read", fix="restore accounts/<authority>/key.pem"
+        ) from error
+    if isinstance(key, ec.EllipticCurvePrivateKey):
+        return JWKEC(key=key)
+    if isinstance(key, rsa.RSAPrivateKey):
+        return JWKRSA(key=key)
+    raise AuthorityError(
+        "the account key is neither ECDSA nor RSA", fix="restore accounts/<authority>/key.pem"
+    )
+
+
+def _algorithm(key: JWK) -> JWASignature:
+    """The signature algorithm that fits a key (RFC 7518 section 3.1)."""
+    if isinstance(key, JWKRSA):
+        return RS256
+    return {"secp384r1": ES384, "secp521r1": ES512}.get(key.key.curve.name, ES256)

@@ -1,0 +1,151 @@
+"""Revoking the certificate that a gateway serves, because an operator says so.
+
+The authority that issued it is asked (``authority.revocation``), and the answer is remembered; what
+follows is decided in ``schedule``, as always: the next pass orders a replacement. Until that is
+proven to be served, the revoked certificate stays: clients that do not look at revocation go on
+connecting, and the others are no worse off than with none.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Protocol
+
+from gatecert.authority.revocation import Revocation, Revoked, Signature
+from gatecert.errors import WrongUsageError
+from gatecert.memory import Memory
+from gatecert.model import Mode, RevocationReason, RevocationStanding
+from gatecert.revocation_watch import with_standing
+from gatecert.store.protocol import Store
+
+if TYPE_CHECKING:
+    from gatecert.install.inventory import Held
+    from gatecert.model import Target
+
+logger = logging.getLogger(__name__)
+
+OPERATOR = "the operator's request"
+NOT_BEFORE = timedelta(days=1)
+
+
+class Revokes(Protocol):
+    """An authority that can be asked to revoke."""
+
+    def revoke(self, revocation: Revocation, cancelled: threading.Event | None = None) -> Revoked:
+        """Revoke a certificate; raises AuthorityError where that is refused."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Revoker:
+    """Revokes gateways' certificates.
+
+    Attributes:
+        authorities: By their name in the configuration.
+        cancelled: Set when the process has to leave.
+    """
+
+    store: Store
+    memory: Memory
+    authorities: Mapping[str, Revokes]
+    now: Callable[[], datetime]
+    cancelled: threading.Event
+
+    def revoke(
+        self, target: Target, reason: RevocationReason, by: Signature | None, *, wait: float
+    ) -> str:
+        """Revoke the certificate in use.
+
+        Args:
+            target: Whose.
+            reason: Why, for everybody to read in the authority's lists.
+            by: Whose key signs; None means whichever does.
+            wait: Seconds to wait for somebody else who is changing the gateway.
+
+        Returns:
+            What was done, one line.
+
+        Raises:
+            WrongUsageError: There is nothing that gatecert could have revoked.
+            AuthorityError: The authority refuses, or cannot be asked.
+            LockTimeoutError: Somebody else is changing this gateway.
+        """
+        with self.store.lock_gateway(target.name, "revoking its certificate", wait=wait):
+            held = self.memory.deployer.inventory(target).wanted(self.now())
+            name, held = _revocable(target, held)
+            if name not in self.authorities:
+                raise WrongUsageError(
+                    f"the certificate of {target.name} was ordered from {name}, which is not"
+                    " configured any more",
+                    fix=f"put authorities.{name} back until it is revoked",
+                )
+            private_key = self.store.private_key(held.version)
+            revocation = Revocation(held.version.certificate, private_key, reason, by)
+            done = self.authorities[name].revoke(revocation, self.cancelled)
+            new_key = self._remember(target, held, reason, done)
+            logger.info(
+                "certificate revoked gateway=%s reason=%s by=%s version=%s",
+                target.name,
+                reason,
+                done.by,
+                held.version.id,
+            )
+        what = "had been revoked before" if done.before else f"is revoked ({reason})"
+        how = f"by the key of the {done.by}"
+        key = "; the next one gets another key" if new_key else ""
+        return f"the certificate of version {held.version.id} {what}, {how}{key}"
+
+    def _remember(
+        self, target: Target, held: Held, reason: RevocationReason, done: Revoked
+    ) -> bool:
+        now = self.now()
+        new_key = reason is RevocationReason.KEY_COMPROMISE or done.by is Signature.CERTIFICATE
+        standing = RevocationStanding(
+            fingerprint=held.summary.fingerprint,
+            next_look=now + NOT_BEFORE,
+            checked=now,
+            revoked=now,
+            reason=reason,
+            source=OPERATOR,
+            new_key=new_key,
+        )
+        state = with_standing(self.memory.state(target), target, standing)
+        # What has failed before is tried again at once: there is another reason for it now.
+        self.memory.save(target, replace(state, next_attempt=None, obstruction=None))
+        return new_key
+
+
+def not_replaced(target: Target, region: str) -> str:
+    """Why a revoked certificate is not replaced by gatecert, and what to do; empty where it is."""
+    bring = (
+        f"it stays in place until you bring another one: gatecert csr {target.name} --renew, then"
+        f" gatecert import {target.name}"
+    )
+    if target.mode is Mode.CUSTOM:
+        return f"the revoked certificate is not replaced by itself (mode: custom); {bring}"
+    if region:
+        return (
+            f"the revoked certificate is not replaced, since region {region} is never enrolled;"
+            f" set mode: custom: {bring}"
+        )
+    return ""
+
+
+def _revocable(target: Target, held: Held | None) -> tuple[str, Held]:
+    """The authority of the certificate in use."""
+    if held is None or held.summary.is_bootstrap:
+        raise WrongUsageError(
+            f"gateway {target.name} has no certificate that could be revoked: its own self-signed"
+            " one stands in no list"
+        )
+    if not held.version.authority:
+        raise WrongUsageError(
+            f"the certificate of {target.name} was imported, so gatecert cannot have it revoked",
+            fix=f"ask its issuer, {held.summary.issuer}; then gatecert csr {target.name} --renew"
+            f" and gatecert import {target.name}",
+        )
+    return held.version.authority, held

@@ -1,0 +1,181 @@
+"""Certificates are revoked at a real authority and replaced; accounts get other keys."""
+
+from __future__ import annotations
+
+import shutil
+from typing import TYPE_CHECKING
+
+import pytest
+from cryptography.hazmat.primitives import serialization
+
+if TYPE_CHECKING:
+    from cryptography import x509
+
+    from harness.challenge_test_server import ChallengeTestServer
+    from harness.gatecert import Gatecert
+    from harness.ocserv import Ocserv
+    from harness.pebble import Pebble
+
+BOSTON = "boston"
+
+
+@pytest.fixture
+def enrolled(
+    gatecert: Gatecert, pebble: Pebble, names: ChallengeTestServer, hostname: str
+) -> Gatecert:
+    """A gateway with a certificate whose key is kept at renewals, and no daemon."""
+    names.point(hostname, "127.0.0.1")
+    gatecert.use(pebble, names).add_gateway(BOSTON, hostname, key={"reuse": True}).write()
+    result = gatecert.run("enroll")
+    assert result.exit_code == 0, result.errors
+    return gatecert
+
+
+def live(gatecert: Gatecert) -> x509.Certificate:
+    certificate = gatecert.certificate(BOSTON)
+    assert certificate is not None
+    return certificate
+
+
+def public_key(certificate: x509.Certificate) -> bytes:
+    return certificate.public_key().public_bytes(
+        serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
+    )
+
+
+# --------------------------------------------------------------------- revoke
+
+
+def test_beside_the_daemon_the_account_revokes_and_clients_see_the_next_certificate(
+    gatecert: Gatecert,
+    pebble: Pebble,
+    names: ChallengeTestServer,
+    gateway: Ocserv,
+    hostname: str,
+) -> None:
+    names.point(hostname, "127.0.0.1")
+    gatecert.use(pebble, names).add_gateway(
+        BOSTON,
+        hostname,
+        key={"reuse": True},
+        install={"reload": gateway.reload_command, "verify": [gateway.address]},
+    ).start()
+    gatecert.wait_bootstrapped(BOSTON)
+    gateway.start()
+    gatecert.wait_for(lambda: gatecert.state(BOSTON) == "trusted", "boston to be trusted")
+    first = live(gatecert)
+
+    result = gatecert.run("revoke", BOSTON, "--reason", "superseded")
+
+    assert result.exit_code == 0, result.errors
+    assert "is revoked (superseded), by the key of the account" in result.output
+    assert pebble.certificate_status(first.serial_number) == "Revoked"
+    second = live(gatecert)
+    assert second != first
+    assert public_key(second) == public_key(first)
+    assert pebble.certificate_status(second.serial_number) == "Valid"
+    assert gatecert.state(BOSTON) == "trusted"
+    gatecert.wait_logged("told to look at everything again")
+    assert pebble.orders() == 2
+
+
+def test_a_key_that_has_leaked_revokes_itself_and_is_never_used_again(
+    enrolled: Gatecert, pebble: Pebble
+) -> None:
+    first = live(enrolled)
+    result = enrolled.run("revoke", BOSTON, "--reason", "keycompromise")
+    assert result.exit_code == 0, result.errors
+    assert "is revoked (keyCompromise), by the key of the certificate" in result.output
+    assert pebble.certificate_status(first.serial_number) == "Revoked"
+    assert public_key(live(enrolled)) != public_key(first)
+
+
+def test_a_lost_account_does_not_keep_a_certificate_from_being_revoked(
+    enrolled: Gatecert, pebble: Pebble
+) -> None:
+    first = live(enrolled)
+    shutil.rmtree(enrolled.state_directory / "accounts")
+    result = enrolled.run("revoke", BOSTON)
+    assert result.exit_code == 0, result.errors
+    assert "is revoked (unspecified), by the key of the certificate" in result.output
+    assert pebble.certificate_status(first.serial_number) == "Revoked"
+    assert public_key(live(enrolled)) != public_key(first)
+
+
+def test_what_is_revoked_stays_served_while_it_cannot_be_replaced(
+    enrolled: Gatecert, pebble: Pebble, names: ChallengeTestServer, hostname: str
+) -> None:
+    first = live(enrolled)
+    names.point(hostname, "203.0.113.7")
+    result = enrolled.run("revoke", BOSTON, "--reason", "keyCompromise")
+    assert result.exit_code == 1
+    assert "203.0.113.7" in result.errors
+    assert pebble.certificate_status(first.serial_number) == "Revoked"
+    assert live(enrolled) == first
+    assert enrolled.state(BOSTON) == "revoked"
+
+    names.point(hostname, "127.0.0.1")
+    with enrolled:
+        enrolled.wait_for(lambda: live(enrolled) != first, "another certificate")
+    assert public_key(live(enrolled)) != public_key(first)
+
+
+def test_in_a_region_that_is_never_enrolled_nothing_is_ordered_in_its_place(
+    enrolled: Gatecert, pebble: Pebble
+) -> None:
+    first = live(enrolled)
+    enrolled.configuration["gateways"][BOSTON]["region"] = "cn"
+    enrolled.write()
+    result = enrolled.run("revoke", BOSTON, "--reason", "cessationOfOperation")
+    assert result.exit_code == 0
+    assert "is not replaced, since region cn is never enrolled" in result.errors
+    assert pebble.certificate_status(first.serial_number) == "Revoked"
+    assert live(enrolled) == first
+    assert pebble.orders() == 1
+
+
+# --------------------------------------------------------------------- accounts
+
+
+def test_the_account_gets_another_key_beside_the_daemon_which_goes_on_with_it(
+    enrolled: Gatecert, pebble: Pebble
+) -> None:
+    key_file = enrolled.state_directory / "accounts" / "pebble" / "key.pem"
+    before = enrolled.run("account", "show", "--json").json()["accounts"][0]
+    old_key = key_file.read_bytes()
+    assert (before["status"], before["contact"]) == ("valid", ["mailto:ops@example.com"])
+
+    with enrolled:
+        enrolled.wait_logged("ready gateways=1")
+        result = enrolled.run("account", "rollover")
+        assert result.exit_code == 0, result.errors
+        first = live(enrolled)
+        assert enrolled.run("enroll", "--force").exit_code == 0
+        assert live(enrolled) != first
+
+    after = enrolled.run("account", "show", "--json").json()["accounts"][0]
+    assert after["url"] == before["url"]
+    assert after["key_fingerprint"] != before["key_fingerprint"]
+    assert pebble.process.output.count("accounts in memory") == 1
+
+    key_file.write_bytes(old_key)
+    shown = enrolled.run("account", "show")
+    assert "none yet" in shown.output, shown.output
+
+
+def test_an_account_is_given_up_only_when_confirmed_and_then_another_one_is_made(
+    enrolled: Gatecert,
+) -> None:
+    asked = enrolled.run("account", "deactivate")
+    assert (asked.exit_code, "say --yes" in asked.errors) == (2, True)
+    first = enrolled.run("account", "show", "--json").json()["accounts"][0]
+    assert first["status"] == "valid"
+
+    result = enrolled.run("account", "deactivate", "pebble", "--yes")
+    assert result.exit_code == 0, result.errors
+    assert "the next order of boston makes another one" in result.errors
+    assert enrolled.run("account", "show", "--json").json()["accounts"][0]["status"] == "none"
+
+    assert enrolled.run("enroll", "--force").exit_code == 0
+    second = enrolled.run("account", "show", "--json").json()["accounts"][0]
+    assert second["url"] != first["url"]
