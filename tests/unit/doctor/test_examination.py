@@ -64,6 +64,8 @@ from gatecert.model import (
     Probe,
     Resolution,
     ResolutionKind,
+    RevocationReason,
+    RevocationStanding,
 )
 from gatecert.resolve.caa import CaaPolicy, Property
 from gatecert.users.bundle import Bundle
@@ -141,6 +143,11 @@ def demanding(**changes: object) -> Case:
 def worried(kind: Kind, days: int) -> Case:
     key = USERS.authorities()[0].fingerprint
     return demanding(user_concerns=(Concern(kind, key, days, "so it is", "do it"),))
+
+
+def standing(**fields: object) -> RevocationStanding:
+    plain = RevocationStanding(SUMMARY.fingerprint, NOW + DAY, source="http://ca.example/1.crl")
+    return replace(plain, **fields)  # type: ignore[arg-type] # names of fields
 
 
 PROVOKED: list[tuple[Code, Machine | Case, str]] = [
@@ -238,6 +245,17 @@ PROVOKED: list[tuple[Code, Machine | Case, str]] = [
         codes.CERTIFICATE_ENDS_SOON,
         case(target=CUSTOM, live=replace(LIVE, summary=replace(SUMMARY, not_after=NOW + 29 * DAY))),
         "ends",
+    ),
+    (
+        codes.REVOCATION_OK,
+        stated(revocation=standing(checked=NOW)),
+        "not in http://ca.example/1.crl",
+    ),
+    (codes.REVOCATION_UNKNOWN, stated(revocation=standing(problem="nobody there")), "nobody there"),
+    (
+        codes.CERTIFICATE_REVOKED,
+        stated(revocation=standing(revoked=NOW, reason=RevocationReason.SUPERSEDED)),
+        "revoked on 2026",
     ),
     (
         codes.CERTIFICATE_NAMES,

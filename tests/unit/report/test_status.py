@@ -25,6 +25,8 @@ from gatecert.model import (
     Origin,
     Outcome,
     OutcomeKind,
+    RevocationReason,
+    RevocationStanding,
     Silence,
     Target,
     UserAuthority,
@@ -34,6 +36,7 @@ from gatecert.report.status import (
     ClientAuthenticationStatus,
     Condition,
     Known,
+    RevocationStatus,
     as_json,
     client_authentication_status,
     gateway_status,
@@ -68,6 +71,14 @@ SILENT = replace(
     CONFIRMED,
     silence=Silence(NOW - DAY, NOW, ("127.0.0.1:443",), "127.0.0.1:443 refuses connections"),
 )
+REVOKED = RevocationStanding(
+    ISSUED.fingerprint,
+    NOW + DAY,
+    checked=NOW,
+    revoked=NOW - DAY,
+    reason=RevocationReason.KEY_COMPROMISE,
+    source="http://ca.example/1.crl",
+)
 BLOCKED = Obstruction("caa-forbids", NOW, NOW + DAY)
 WAITING = Outcome("vpn", NOW, OutcomeKind.WAITING, "points elsewhere", code="name-not-here")
 FAILED = Outcome("vpn", NOW, OutcomeKind.FAILED, "refused", code="acme", fix="do this")
@@ -94,6 +105,11 @@ def known(live: CertificateSummary | None, **changes: object) -> Known:
         (known(ISSUED, deployment=Deployment(VERSION.id, error="old")), Condition.NOT_SERVED),
         (known(ISSUED, deployment=SILENT), Condition.SILENT),
         (known(replace(ISSUED, not_after=NOW)), Condition.EXPIRED),
+        (known(ISSUED, state=GatewayState(revocation=REVOKED)), Condition.REVOKED),
+        (
+            known(ISSUED, state=GatewayState(revocation=replace(REVOKED, fingerprint="cd"))),
+            Condition.TRUSTED,
+        ),
         (known(BOOTSTRAP), Condition.BOOTSTRAP),
         (known(BOOTSTRAP, deployment=None), Condition.BOOTSTRAP),
         (known(BOOTSTRAP, deployment=Deployment("000003-y", error="no")), Condition.NOT_SERVED),
@@ -270,3 +286,29 @@ def test_what_is_known_of_whom_the_server_asks_for(
 
     assert described.asked is asked
     assert described.asked_at is None
+
+
+def test_it_is_said_whether_the_certificate_was_revoked() -> None:
+    def status(standing: RevocationStanding | None) -> RevocationStatus | None:
+        return gateway_status(
+            known(ISSUED, state=GatewayState(revocation=standing)), NOW
+        ).revocation
+
+    assert status(None) is None
+    assert status(RevocationStanding(ISSUED.fingerprint, NOW + DAY)) is None
+    assert gateway_status(known(None, deployment=None), NOW).revocation is None
+    assert status(REVOKED) == RevocationStatus(
+        revoked=True,
+        revoked_at=NOW - DAY,
+        reason="keyCompromise",
+        source="http://ca.example/1.crl",
+        checked_at=NOW,
+        problem="",
+    )
+    fine = replace(REVOKED, revoked=None, reason=RevocationReason.UNSPECIFIED)
+    assert status(fine) == RevocationStatus(
+        revoked=False, revoked_at=None, reason="", source=fine.source, checked_at=NOW, problem=""
+    )
+    unknown = status(replace(fine, problem="nobody there"))
+    assert unknown is not None
+    assert (unknown.revoked, unknown.problem) == (None, "nobody there")

@@ -115,3 +115,36 @@ def test_unwritable(store: FileStore, account: Account, fail: Fail) -> None:
     with pytest.raises(StorageError, match="disk full"):
         store.save_account("letsencrypt", account)
     assert store.account("letsencrypt") is None
+
+
+# --------------------------------------------------------------------- another key
+
+
+def test_a_key_that_is_to_take_its_place_waits_beside_it(
+    store: FileStore, account: Account, make_pem: Make
+) -> None:
+    key = make_pem("PRIVATE KEY", "TWO")
+    assert store.next_key("letsencrypt") is None
+    store.remove_next_key("letsencrypt")
+    store.save_next_key("letsencrypt", key)
+    assert store.next_key("letsencrypt") == key
+    store.save_account("letsencrypt", account)
+    assert store.account("letsencrypt") == account
+    assert {stat.S_IMODE(path.stat().st_mode) for path in directory(store).iterdir()} == {0o600}
+    store.remove_next_key("letsencrypt")
+    assert store.next_key("letsencrypt") is None
+    assert store.account("letsencrypt") == account
+
+
+def test_an_account_that_was_given_up_is_out_of_the_way_but_for_its_key(
+    store: FileStore, account: Account, make_pem: Make
+) -> None:
+    store.retire_account("letsencrypt")
+    store.save_account("letsencrypt", account)
+    store.save_next_key("letsencrypt", make_pem("PRIVATE KEY", "TWO"))
+    store.retire_account("letsencrypt")
+    assert store.account("letsencrypt") is None
+    assert store.next_key("letsencrypt") is None
+    (kept,) = directory(store).iterdir()
+    assert kept.read_bytes() == account.private_key
+    assert stat.S_IMODE(kept.stat().st_mode) == 0o600
