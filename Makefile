@@ -9,7 +9,7 @@ sources := daemon tests demo bench pebble/run docs/refresh docs/gateways/haproxy
 harness := PYTHONPATH=tests/integration
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test survive test-gateways test-container test-systemd deb lint fix docs bench setup lock clean
+.PHONY: help demo test faults survive test-gateways test-container test-systemd deb lint fix docs bench setup lock clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1|\2/p' Makefile | column -t -s '|'
@@ -19,6 +19,10 @@ demo: setup ## Show the whole story on a real authority, a real gateway and a re
 
 test: setup ## Run every test, with coverage by branch
 	@$(bin)/pytest --numprocesses=logical --maxprocesses=4 --cov --cov-report=term
+
+faults: setup .cache/peer/.complete ## Play every fault, also to certbot and lego; write docs/faults.md
+	@tests/integration/debian-testing lego 4.20 .cache/lego lego >/dev/null
+	@$(harness) $(bin)/python -m tests.faults $(if $(CI),--output .cache/faults.md)
 
 survive: .venv/.complete ## Kill it at every step, and refuse it every step
 	@$(bin)/pytest tests/survival --thorough

@@ -55,14 +55,22 @@ class Gatecert:
     Args:
         directory: Takes ``config.yaml``, ``state/`` and the daemon's log.
         state_directory: Instead of ``state/``.
+        environment: Added to every command's.
 
     Attributes:
         configuration: As it will be written by ``write``; change it as needed.
         daemon: The daemon, running or not.
     """
 
-    def __init__(self, directory: Path, *, state_directory: Path | None = None) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        state_directory: Path | None = None,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
         directory.mkdir(parents=True, exist_ok=True)
+        self._environment = {**PLAIN, **(environment or {})}
         self.configuration_file = directory / "config.yaml"
         self.state_directory = state_directory or directory / "state"
         self.configuration: dict[str, Any] = {
@@ -71,7 +79,7 @@ class Gatecert:
             "gateways": {},
         }
         self.daemon = BackgroundProcess(
-            [*self._command, "run"], log=directory / "gatecert.log", environment=PLAIN
+            [*self._command, "run"], log=directory / "gatecert.log", environment=self._environment
         )
 
     # ------------------------------------------------------------------ configuration
@@ -119,7 +127,7 @@ class Gatecert:
         """Run a command to its end; its exit code is the caller's to judge."""
         finished = subprocess.run(
             [*self._command, *arguments],
-            env={**os.environ, **PLAIN},
+            env={**os.environ, **self._environment},
             stdin=subprocess.DEVNULL,
             text=True,
             check=False,

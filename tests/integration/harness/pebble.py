@@ -148,9 +148,14 @@ class Pebble:
         )
 
     @property
+    def base_url(self) -> str:
+        """Where it is."""
+        return f"https://127.0.0.1:{self.ports.acme}"
+
+    @property
     def directory_url(self) -> str:
         """The ACME directory."""
-        return f"https://127.0.0.1:{self.ports.acme}/dir"
+        return f"{self.base_url}/dir"
 
     def start(self) -> Self:
         """Start it and wait until it answers; ``root`` is then the new root."""

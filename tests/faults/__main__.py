@@ -1,0 +1,76 @@
+"""``make faults``: plays every row, prints the table, and writes it to docs/faults.md.
+
+Our rows have to hold: one that does not, or that was not played, is an exit code of 1. What the
+peers do is measured, and is no failure of ours; that it could not be measured is one.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.table import Table
+from tests.faults.scoreboard import CLIENTS, Scoreboard, read, versions, write
+
+from harness.pebble import PROJECT
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+RESULTS = PROJECT / ".cache" / "faults.xml"
+PAGE = PROJECT / "docs" / "faults.md"
+AT_ONCE = 8  # most rows wait
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Play, print, write."""
+    parser = argparse.ArgumentParser(prog="make faults", description="Play every row.")
+    parser.add_argument("--output", type=Path, default=PAGE, help="where the page goes")
+    parser.add_argument("--only", default="", help="an expression that chooses rows (pytest -k)")
+    options = parser.parse_args(arguments)
+    console = Console(highlight=False, width=160)
+    started = time.monotonic()
+    finished = subprocess.run(
+        [
+            *(sys.executable, "-m", "pytest", "tests/faults", "--every-row", "--peers"),
+            *("-n", str(AT_ONCE), "--dist=worksteal", "-q", "--no-cov", "--tb=short", "-o"),
+            *("junit_family=xunit1", f"--junitxml={RESULTS}", "-p", "no:cacheprovider"),
+            *(("-k", options.only) if options.only else ()),
+        ],
+        cwd=PROJECT,
+        text=True,
+        check=False,
+        capture_output=True,
+    )
+    board = read(RESULTS) if finished.returncode in {0, 1} else Scoreboard()
+    show(board, console)
+    console.print(f"\n{board.tally}; {time.monotonic() - started:.0f} s in all")
+    if not options.only:
+        write(options.output, board, versions())
+        console.print(f"written to {options.output}")
+    faults = board.faults(complete=not options.only)
+    if faults or finished.returncode not in {0, 1}:
+        console.print(finished.stdout[-20_000:], finished.stderr[-5_000:], markup=False)
+        for fault in faults:
+            console.print(f"[red]{fault}[/]")
+        return 1
+    return 0
+
+
+def show(board: Scoreboard, console: Console) -> None:
+    """The table, for a person."""
+    table = Table(box=None, pad_edge=False)
+    for heading in ("row", "fault", *CLIENTS, "seconds"):
+        table.add_column(heading, justify="right" if heading in {"row", "seconds"} else "left")
+    for row in board.lines():
+        table.add_row(*row)
+    console.print(table)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,184 @@
+"""What a run of all rows has shown: read from pytest's report, written as a table."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from collections import defaultdict
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+from xml.etree import ElementTree as ET
+
+from tests.faults.peers import CERTBOT, LEGO
+from tests.faults.rows import NOT_FOR_PEERS, ROWS
+
+from harness.pebble import BINARIES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+OURS = "gatecert"
+CLIENTS = (OURS, "certbot", "lego")
+TEST = re.compile(r"test_(peer_)?row_(\d+)(?:_\w+)?(?:\[(.*)\])?$")
+HELD, FELL, BROKEN = "✓", "✗", "!"
+
+HEAD = """\
+# Faults
+
+<!-- Written by `make faults`; what it says was measured. -->
+
+Every fault of the catalogue is put to the real `gatecert` command, and where it applies to certbot
+and lego: the same authority, the same proxy before it, the same judgement. "✓" is the right
+behaviour, "✗" another one and what was seen; "n/a" means that the row says nothing of that client.
+The peers are commands that a timer starts; they are run as their manuals say, with a forced renewal
+where a row wants one.
+
+How to play with faults by hand: [faults-by-hand.md](faults-by-hand.md).
+
+"""
+NOT_APPLICABLE = "n/a"
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """How one test ended.
+
+    Attributes:
+        mark: ``HELD``, ``FELL``, or ``BROKEN`` where nothing could be measured.
+        why: What was seen instead, on one line.
+    """
+
+    test: str
+    mark: str
+    seconds: float
+    why: str = ""
+
+
+@dataclass
+class Scoreboard:
+    """All results, by row and client."""
+
+    results: dict[tuple[int, str], list[Result]] = field(default_factory=lambda: defaultdict(list))
+
+    def mark(self, row: int, client: str) -> str:
+        """One word for a row and a client."""
+        results = self.results.get((row, client), [])
+        if not results:
+            return NOT_APPLICABLE if client in NOT_FOR_PEERS.get(row, ()) else "?"
+        marks = {result.mark for result in results}
+        return next(mark for mark in (BROKEN, FELL, HELD) if mark in marks)
+
+    def why(self, row: int, client: str) -> str:
+        """What was seen instead, or why a row does not apply."""
+        whys = [result.why for result in self.results.get((row, client), []) if result.why]
+        return whys[0] if whys else NOT_FOR_PEERS.get(row, {}).get(client, "")
+
+    def seconds(self, row: int) -> float:
+        """How long a row took for all clients, one after the other."""
+        return sum(
+            result.seconds for client in CLIENTS for result in self.results.get((row, client), [])
+        )
+
+    def lines(self) -> Iterator[list[str]]:
+        """The table."""
+        for row, (fault, _) in ROWS.items():
+            cells = [
+                f"{self.mark(row, client)} {self.why(row, client)}".strip() for client in CLIENTS
+            ]
+            yield [str(row), fault, *cells, f"{self.seconds(row):.0f}"]
+
+    @property
+    def tally(self) -> str:
+        """How many rows hold, for each client."""
+        return ", ".join(
+            f"{client}: {sum(self.mark(row, client) == HELD for row in ROWS)} of "
+            f"{sum(client not in NOT_FOR_PEERS.get(row, ()) for row in ROWS)} rows"
+            for client in CLIENTS
+        )
+
+    def faults(self, *, complete: bool) -> list[str]:
+        """Why the run is no success; empty when it is one.
+
+        Args:
+            complete: Whether every row should have been played.
+        """
+        found: list[str] = []
+        for (row, client), results in sorted(self.results.items()):
+            bad = {BROKEN, FELL} if client == OURS else {BROKEN}
+            found += [
+                f"row {row}, {client}: {result.test}: {result.why}"
+                for result in results
+                if result.mark in bad
+            ]
+        if complete:
+            found += [
+                f"row {row}, {client}: was not played"
+                for row in ROWS
+                for client in CLIENTS
+                if self.mark(row, client) == "?"
+            ]
+        return found
+
+
+def read(report: Path) -> Scoreboard:
+    """Read what pytest has written."""
+    board = Scoreboard()
+    for case in ET.parse(report).getroot().iter("testcase"):  # noqa: S314 - our own report
+        name = case.get("name", "")
+        match = TEST.match(name)
+        if match is None:
+            continue
+        parameters = (match[3] or "").split("-")
+        client = next((each for each in CLIENTS[1:] if each in parameters), "")
+        client = client if match[1] else OURS
+        mark, why = _verdict(case)
+        board.results[int(match[2]), client].append(
+            Result(name, mark, float(case.get("time", "0")), why)
+        )
+    return board
+
+
+def _verdict(case: ET.Element) -> tuple[str, str]:
+    for kind in ("failure", "error", "skipped"):
+        found = case.find(kind)
+        if found is not None:
+            message = found.get("message", "")
+            first = message.splitlines()[0] if message else kind
+            asserted = kind == "failure" and first.startswith(("AssertionError", "assert "))
+            return FELL if asserted else BROKEN, first.removeprefix("AssertionError: ")[:120]
+    return HELD, ""
+
+
+def versions() -> Mapping[str, str]:
+    """Which programs these are."""
+
+    def said(*argv: str | Path) -> str:
+        finished = subprocess.run(argv, text=True, check=True, capture_output=True, timeout=60)
+        found = re.search(r"\d+(?:\.\d+)+\S*", finished.stdout)
+        return found.group() if found else finished.stdout.strip()
+
+    from gatecert import __version__  # noqa: PLC0415 - the rest needs nothing of the package
+
+    return {
+        OURS: __version__,
+        "certbot": said(CERTBOT, "--version"),
+        "lego": (LEGO.parent / "version").read_text("utf-8").strip(),
+        "Pebble": (BINARIES / "version").read_text("utf-8").strip(),
+    }
+
+
+def write(page: Path, board: Scoreboard, known: Mapping[str, str]) -> None:
+    """Write the page."""
+    told = ", ".join(f"{name} {version}" for name, version in known.items())
+    lines = [
+        f"{HEAD}Measured on {datetime.now(UTC):%Y-%m-%d} with {told}: {board.tally}.",
+        "",
+        "| row | fault | right behaviour | gatecert | certbot | lego | seconds |",
+        "|--:|---|---|---|---|---|--:|",
+    ]
+    for row, cells in zip(ROWS, board.lines(), strict=True):
+        number, fault, *rest = (cell.replace("|", "\\|") for cell in cells)
+        lines.append(f"| {number} | {fault} | {ROWS[row][1]} | {' | '.join(rest)} |")
+    page.write_text("\n".join(lines) + "\n", "utf-8")
