@@ -1,7 +1,8 @@
-"""Volumes that were mounted wrongly: what is wrong is said, and what to do."""
+"""Volumes that were mounted wrongly, or in part: what is wrong is said, and what to do."""
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,12 +14,13 @@ from harness.container import Container, Sidecar
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.container.conftest import Outside
+    from tests.container.conftest import Outside, Tell
 
     from harness.container import Podman
 
 IMAGE = "localhost/gatecert"
 STATE = "/var/lib/gatecert"
+LIMIT = 5  # certificates a week for the same names, as at Let's Encrypt
 COPY = "/etc/gateway/boston.pem"
 
 
@@ -113,3 +115,30 @@ def test_a_volume_whose_content_belongs_to_somebody_else(
     mounted = sidecar(podman, outside, configuration, f"{tmp_path / 'state'}:{STATE}").start()
     said = f"let user 10001 own {STATE}/gateways, which is user root's"
     mounted.wait_for(lambda: said in mounted.log, "gatecert to complain")
+
+
+def test_with_an_empty_volume_and_a_remembered_account_it_stays_inside_the_limits(
+    podman: Podman, outside: Outside, configuration: Path, tell: Tell
+) -> None:
+    settings = yaml.safe_load(configuration.read_text("utf-8"))
+    settings["gateways"][BOSTON]["install"] = {}
+    configuration.write_text(yaml.safe_dump(settings), "utf-8")
+    outside.names.point(HOSTNAME, "127.0.0.1")
+    remembered = [f"{name}:{STATE}/{name}" for name in ("accounts", "spending")]
+    options = sidecar(podman, outside, configuration, *remembered).options
+    begin = time.monotonic()
+    for _ in range(LIMIT):
+        ended = podman.last(*options, IMAGE, "enroll")
+        assert ended.exit_code == 0, ended.errors
+    assert outside.pebble.certificates() == LIMIT
+
+    asked = len(outside.pebble.requests())
+    ended = podman.last(*options, IMAGE, "enroll")
+    tell(
+        f"{LIMIT + 1} empty volumes in {time.monotonic() - begin:.1f} s: "
+        f"{outside.pebble.certificates()} certificates of 1 account, the last asked for nothing"
+    )
+    assert "nothing was sent" in ended.output + ended.errors
+    assert not [one for one in outside.pebble.requests()[asked:] if one.startswith("POST")]
+    assert outside.pebble.requests().count("POST /sign-me-up") == 1
+    assert outside.pebble.certificates() == outside.pebble.orders() == LIMIT

@@ -74,6 +74,10 @@ class Podman:
             raise AssertionError(f"podman {' '.join(arguments)} failed: {ended.errors.strip()}")
         return ended.output.strip()
 
+    def last(self, *arguments: str) -> Ended:
+        """Run a container to its end, and remove it with its own volumes."""
+        return self.ask("run", "--rm", *HERE, *arguments)
+
     def volume(self, name: str) -> Path:
         """Where a volume lies on this machine."""
         return Path(self.must("volume", "inspect", "--format", "{{.Mountpoint}}", name))
