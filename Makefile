@@ -61,6 +61,7 @@ bench: setup .cache/peer/.complete ## Measure, side by side with certbot
 setup: .venv/.complete ## Set everything up, and do nothing more
 	@tests/integration/prerequisites
 	@pebble/fetch >/dev/null
+	@tests/integration/debian-testing caddy 2.8 .cache/caddy caddy >/dev/null
 
 lock: .cache/uv/.complete ## Pin the newest versions that pyproject.toml allows
 	@$(call compile,--extra dns --group dev --group build pyproject.toml,requirements.lock)

@@ -5,6 +5,10 @@ look comes as soon as the authority has fetched a response, the next ones after 
 longer pauses; a Retry-After is waited for. While validations run, an authority that does not answer
 for a moment is asked again: giving up would take the responses away under its eyes.
 
+An authority that was not convinced may leave the challenge pending, with an error, for the client
+to ask once more (section 8.2) instead of giving it up; it will never look again by itself, so that
+is a failure as well. One look in a few goes to the authorizations to find that out.
+
 Challenge types that are not known to us, and tokens that are no base64url text (CVE-2026-40611),
 are left alone.
 """
@@ -16,6 +20,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
+from itertools import count
 from typing import TYPE_CHECKING
 
 from gatecert.authority.budget import Budget
@@ -50,6 +55,7 @@ PAUSE_GROWTH = 1.5
 SETTLE_SECONDS = 0.02  # from fetching a response to having judged it
 SLICE_SECONDS = 0.25  # how soon a stopping gatecert is noticed
 MOST_MISSED_LOOKS = 4
+LOOKS_AT_ORDER = 5  # until the authorizations are looked at, some three seconds
 WITHOUT_TOKEN = {"dns-persist-01"}
 
 
@@ -156,12 +162,13 @@ class Validation:
         with Presentation(patience.deadline, self.tell) as presentation:
             tasks = presentation.bring_up(prospects)
             unseen = deque(tasks)
+            looks = count()
             order = patience.look_until(
                 replace(order, retry_after=self._answer(tasks)),
-                lambda it: it.status != PENDING,
+                lambda it: it.status != PENDING or self._is_given_up(it, next(looks)),
                 lambda seconds: self._watch(unseen, seconds),
             )
-        if order.status == INVALID:
+        if order.status in {INVALID, PENDING}:
             self._raise_if_refused(order, presentation.attempts)
         return order
 
@@ -238,6 +245,16 @@ class Validation:
             if task.solver.seen(task.challenge, pause.within(SLICE_SECONDS)):
                 unseen.popleft()
         self.patience.wait(0.0 if unseen else SETTLE_SECONDS)
+
+    def _is_given_up(self, order: Order, looks: int) -> bool:
+        """Whether the authority waits for us to ask once more."""
+        if not looks or looks % LOOKS_AT_ORDER:
+            return False
+        return any(
+            offer.status == PENDING and offer.error is not None
+            for authorization in self._authorizations(order)
+            for offer in authorization.challenges
+        )
 
     def _raise_if_refused(self, order: Order, before: Sequence[FailedAttempt]) -> None:
         refused = [each for each in self._authorizations(order) if each.status != VALID]

@@ -101,7 +101,8 @@ class FakeAuthority:
         issue: Makes a chain of a CSR (DER).
         first_root: Who issues what is downloaded first; then ``issue``'s is the alternate.
         at_once: Whether finalisation is answered with a certificate.
-        offers: Challenge types that are offered, with what is added to each.
+        offers: Challenge types that are offered, with what is added to each; an error comes only
+            once it was answered.
         deactivated: URLs of accounts that were given up.
         contact: What it says an account's contacts are.
         revoked: Reason codes by certificate (DER).
@@ -329,7 +330,7 @@ class FakeAuthority:
                 "status": "processing" if name in order["answered"] else "pending",
                 "token": hashlib.sha256(f"{number}{name}{kind}".encode()).hexdigest(),
                 **({"error": self.refused[name]} if refused else {}),
-                **extra,
+                **(extra if "error" not in extra or name in order["answered"] else {}),
             }
             for kind, extra in self.offers.items()
         ]

@@ -22,6 +22,7 @@ from tests.unit.authority.conftest import (
 from gatecert.authority.validation import (
     FIRST_PAUSE,
     LONGEST_PAUSE,
+    LOOKS_AT_ORDER,
     MOST_MISSED_LOOKS,
     SETTLE_SECONDS,
     Patience,
@@ -347,6 +348,28 @@ def test_a_refused_name_is_told_with_the_authoritys_words(
     assert caught.value.problem_type == "connection"
     assert ("www.example.com", "203.0.113.7: connection refused") in caught.value.subproblems
     assert solver.events[-2:] == ["clean up www.example.com", "clean up vpn.example.com"]
+
+
+def test_a_challenge_that_is_left_pending_with_an_error_is_refused(
+    validation: Validation, order: Order, authority: FakeAuthority, solver: FakeSolver
+) -> None:
+    error = {"type": "urn:ietf:params:acme:error:connection", "detail": "nobody there"}
+    authority.offers["http-01"] = {"status": "pending", "error": error}
+    next(iter(authority.orders.values()))["looks"] = 1000
+    with pytest.raises(ChallengeFailedError, match="nobody there") as caught:
+        validation.run(order)
+    assert {attempt.kind for attempt in caught.value.attempts} == {"http-01"}
+    assert solver.events[-1].startswith("clean up")
+    assert len(authority.sent("order")) == LOOKS_AT_ORDER
+
+
+def test_a_challenge_that_the_authority_goes_on_with_is_waited_for(
+    validation: Validation, order: Order, authority: FakeAuthority
+) -> None:
+    error = {"type": "urn:ietf:params:acme:error:connection", "detail": "nobody there yet"}
+    authority.offers["http-01"] = {"status": "processing", "error": error}
+    next(iter(authority.orders.values()))["looks"] = 3 * LOOKS_AT_ORDER
+    assert validation.run(order).status == "ready"
 
 
 def test_an_authorization_that_is_dead_already_costs_no_challenge(
