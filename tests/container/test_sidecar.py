@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from harness.container import Podman
     from harness.pod import Pod
 
+TERMINATED = 143  # 128 and SIGTERM
+
 
 def begin_compose(compose: Compose, podman: Podman, outside: Outside) -> Pair:
     """Both services, in the order that the file asks for."""
@@ -57,7 +59,9 @@ def test_the_gateway_watches_the_directory(
     tell(f"compose: SIGTERM ends the daemon in {time.monotonic() - begin:.1f} s")
 
 
-def test_the_gateway_is_told_by_a_signal(pod: Pod, outside: Outside, tell: Tell) -> None:
+def test_the_gateway_is_told_by_a_signal(
+    pod: Pod, podman: Podman, outside: Outside, tell: Tell
+) -> None:
     begin = time.monotonic()
     pair = begin_pod(pod, outside)
     started = time.monotonic() - begin
@@ -69,6 +73,20 @@ def test_the_gateway_is_told_by_a_signal(pod: Pod, outside: Outside, tell: Tell)
         f"one {trusted:.1f} s after the name points here, renewed and proven in {renewed:.1f} s; "
         f"0 of {len(requests.handshakes)} requests dropped"
     )
+
+    command = ("python3", "/opt/gatecert/bin/send-signal", "HUP")
+    nobody = pair.sidecar.execute(*command, "ocserv")
+    assert nobody.exit_code == 1
+    assert nobody.errors.startswith("no process is called ocserv: do the containers share")
+    other = podman.ask("exec", "--user=10002:10002", pair.sidecar.name, *command, "nginx")
+    assert other.exit_code == 1
+    assert "(nginx) belongs to user 10001, and this is user 10002" in other.errors
+
+
+def test_a_gateway_that_waits_for_its_first_certificate_can_be_ended(compose: Compose) -> None:
+    gateway = compose.service("gateway").start()
+    assert gateway.runs
+    assert gateway.stop() == TERMINATED
 
 
 def test_created_again_with_the_same_volume_nothing_is_ordered(
