@@ -114,6 +114,7 @@ class PlayedAuthority:
     staging: PlayedAuthority | None = None
     during_order: Callable[[], None] = lambda: None
     choices: tuple[ChallengeChoice, ...] = ()
+    lists_at: str = ""
     key: ec.EllipticCurvePrivateKey = field(
         default_factory=lambda: ec.generate_private_key(ec.SECP256R1())
     )
@@ -178,9 +179,13 @@ class PlayedAuthority:
         csr = x509.load_pem_x509_csr(csr_pem)
         names = csr.extensions.get_extension_for_class(x509.SubjectAlternativeName)
         identifier = x509.AuthorityKeyIdentifier.from_issuer_public_key(self.key.public_key())
+        builder = x509.CertificateBuilder()
+        if self.lists_at:
+            place = x509.UniformResourceIdentifier(self.lists_at)
+            point = x509.DistributionPoint([place], None, None, None)
+            builder = builder.add_extension(x509.CRLDistributionPoints([point]), critical=False)
         return (
-            x509.CertificateBuilder()
-            .subject_name(x509.Name([]))
+            builder.subject_name(x509.Name([]))
             .issuer_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Played Root")]))
             .public_key(csr.public_key())
             .serial_number(x509.random_serial_number())
