@@ -88,8 +88,8 @@ def _reason(text: str) -> RevocationReason:
     if found is not None:
         raise typer.BadParameter(f"the reason {found} is not the owner's to give: {possible}")
     near = difflib.get_close_matches(text.casefold(), by_name, n=1, cutoff=0.5)
-    hint = f", did you mean {by_name[near[0]]}?" if near else ""
-    raise typer.BadParameter(f"{text!r} is no reason{hint} Possible: {possible}")
+    hint = f", did you mean {by_name[near[0]]}?" if near else f"; possible: {possible}"
+    raise typer.BadParameter(f"{text!r} is no reason{hint}")
 
 
 def _signature(text: str) -> Signature | None:
