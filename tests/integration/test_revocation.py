@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING
 import pytest
 from cryptography.hazmat.primitives import serialization
 
+from harness.list_server import ListServer
+from harness.openssl import HandmadeAuthority
+
 if TYPE_CHECKING:
+    from contextlib import ExitStack
+    from pathlib import Path
+
     from cryptography import x509
 
     from harness.challenge_test_server import ChallengeTestServer
@@ -132,6 +138,97 @@ def test_in_a_region_that_is_never_enrolled_nothing_is_ordered_in_its_place(
     assert pebble.certificate_status(first.serial_number) == "Revoked"
     assert live(enrolled) == first
     assert pebble.orders() == 1
+
+
+# --------------------------------------------------------------------- noticed
+
+
+@pytest.fixture
+def lists(servers: ExitStack) -> ListServer:
+    return servers.enter_context(ListServer())
+
+
+@pytest.fixture
+def brought(
+    gatecert: Gatecert,
+    pebble: Pebble,
+    names: ChallengeTestServer,
+    hostname: str,
+    lists: ListServer,
+    tmp_path: Path,
+) -> tuple[HandmadeAuthority, Path]:
+    """A gateway with a certificate that names its authority's lists, which Pebble's do not."""
+    authority = HandmadeAuthority(tmp_path / "authority", lists_at=lists.url)
+    lists.publish(authority.revocation_list())
+    names.point(hostname, "127.0.0.1")
+    gatecert.use(pebble, names)
+    gatecert.add_gateway(BOSTON, hostname, mode="custom", key={"reuse": True}).write()
+    request = gatecert.run("csr", BOSTON)
+    certificate = authority.sign(request.output, BOSTON)
+    result = gatecert.run(
+        *("import", BOSTON, "--certificate", str(certificate)),
+        *("--chain", str(authority.chain)),
+    )
+    assert result.exit_code == 0, result.errors
+    return authority, certificate
+
+
+def test_what_its_authority_has_revoked_is_noticed_and_replaced_with_another_key(
+    gatecert: Gatecert,
+    pebble: Pebble,
+    lists: ListServer,
+    brought: tuple[HandmadeAuthority, Path],
+) -> None:
+    authority, certificate = brought
+    first = live(gatecert)
+    gatecert.configuration["gateways"][BOSTON]["mode"] = "automatic"
+    gatecert.start()
+    gatecert.wait_logged("ready gateways=1")
+    gatecert.look_again()
+    gatecert.wait_for(lambda: gatecert.status(BOSTON)["revocation"], "a look at the list")
+    seen = gatecert.status(BOSTON)["revocation"]
+    assert (seen["revoked"], seen["source"], seen["problem"]) == (False, lists.url, "")
+    assert "revocation-ok" in gatecert.run("doctor", BOSTON, "--json").output
+    assert pebble.orders() == 0
+
+    authority.revoke(certificate, "keyCompromise")
+    lists.publish(authority.revocation_list())
+    gatecert.look_again()
+    gatecert.wait_for(lambda: live(gatecert) != first, "another certificate")
+
+    assert public_key(live(gatecert)) != public_key(first)
+    gatecert.wait_logged(f"certificate revoked gateway={BOSTON}")
+    assert f"reason=keyCompromise list={lists.url}" in gatecert.daemon.output
+    assert pebble.orders() == 1
+    assert lists.answers[0] == lists.answers[-1] == 200
+
+
+def test_a_host_that_is_down_is_said_and_what_was_revoked_before_a_person_replaces_it(
+    gatecert: Gatecert,
+    pebble: Pebble,
+    lists: ListServer,
+    brought: tuple[HandmadeAuthority, Path],
+) -> None:
+    authority, certificate = brought
+    lists.stop()
+    result = gatecert.run("enroll")
+    assert result.exit_code == 0, result.errors
+    assert f"the revocation list {lists.url} cannot be had" in result.errors
+    seen = gatecert.status(BOSTON)["revocation"]
+    assert (seen["revoked"], lists.url in seen["problem"]) == (None, True)
+    assert "revocation-unknown" in gatecert.run("doctor", BOSTON, "--json").output
+
+    lists.start()
+    authority.revoke(certificate, "superseded")
+    lists.publish(authority.revocation_list())
+    assert gatecert.run("enroll").exit_code == 0
+    status = gatecert.status(BOSTON)
+    assert (status["state"], status["revocation"]["reason"]) == ("revoked", "superseded")
+    doctor = gatecert.run("doctor", BOSTON, "--json")
+    assert (doctor.exit_code, "certificate-revoked" in doctor.output) == (1, True)
+    refused = gatecert.run("revoke", BOSTON)
+    assert (refused.exit_code, "ask its issuer, CN=Company Issuing" in refused.errors) == (2, True)
+    assert pebble.orders() == 0
 
 
 # --------------------------------------------------------------------- accounts

@@ -23,6 +23,9 @@ database = $dir/index.txt
 rand_serial = yes
 certificate = $dir/issuing.pem
 private_key = $dir/issuing.key
+crlnumber = $dir/crlnumber
+default_crl_days = 1
+crl_extensions = lists
 default_md = sha256
 policy = anything
 unique_subject = no
@@ -41,6 +44,13 @@ organizationalUnitName = optional
 basicConstraints = critical, CA:FALSE
 subjectKeyIdentifier = hash
 authorityKeyIdentifier = keyid
+{points}
+[lists]
+authorityKeyIdentifier = keyid
+issuingDistributionPoint = critical, @part
+[part]
+fullname = URI:{lists_at}
+onlyuser = TRUE
 
 [req]
 distinguished_name = nobody
@@ -73,6 +83,7 @@ class HandmadeAuthority:
     Args:
         directory: Takes its keys, certificates and database.
         name: Stands in front of their common names.
+        lists_at: URL of the revocation list that its certificates name; none when left out.
 
     Attributes:
         root: The self-signed root, PEM.
@@ -80,15 +91,20 @@ class HandmadeAuthority:
         chain: Both, the intermediate first.
     """
 
-    def __init__(self, directory: Path, name: str = "Company") -> None:
+    def __init__(self, directory: Path, name: str = "Company", *, lists_at: str = "") -> None:
         directory.mkdir(parents=True)
         self._directory = directory
         self.root = directory / "root.pem"
         self.issuing = directory / "issuing.pem"
         self.chain = directory / "chain.pem"
         self._configuration = directory / "openssl.cnf"
-        self._configuration.write_text(CONFIGURATION.format(directory=directory), "utf-8")
+        points = f"crlDistributionPoints = URI:{lists_at}\n" if lists_at else ""
+        text = CONFIGURATION.format(
+            directory=directory, points=points, lists_at=lists_at or "none:"
+        )
+        self._configuration.write_text(text, "utf-8")
         (directory / "index.txt").touch()
+        (directory / "crlnumber").write_text("01\n", "ascii")
         self._make("root", f"{name} Root", "-x509")
         self._make(
             "issuing", f"{name} Issuing", "-x509", "-CA", self.root, "-CAkey", self.key("root")
@@ -108,6 +124,18 @@ class HandmadeAuthority:
             *("-in", request, "-out", certificate),
         )
         return certificate
+
+    def revoke(self, certificate: Path, reason: str) -> None:
+        """Revoke a certificate; the next revocation list says so."""
+        openssl(
+            *("ca", "-config", self._configuration, "-revoke", certificate),
+            *("-crl_reason", reason),
+        )
+
+    def revocation_list(self) -> bytes:
+        """The list of what is revoked by now (DER), for the address that its certificates name."""
+        pem = openssl("ca", "-config", self._configuration, "-gencrl")
+        return openssl("crl", "-outform", "DER", given=pem)
 
     def _make(self, name: str, common_name: str, *options: str | Path) -> None:
         extensions = (part for each in AUTHORITY for part in ("-addext", each))
