@@ -20,7 +20,7 @@ from gatecert.authority.revocation_lists import LooksUpRevocation
 from gatecert.certificate.pem import find_readable
 from gatecert.certificate.trust import system_roots
 from gatecert.memory import Memory
-from gatecert.model import RevocationReason, RevocationStanding
+from gatecert.model import Mode, RevocationReason, RevocationStanding
 from gatecert.schedule.revocation import (
     first_look,
     is_due,
@@ -145,12 +145,14 @@ class RevocationWatch:
         self, target: Target, known: RevocationStanding | None, fresh: RevocationStanding
     ) -> None:
         if fresh.revoked is not None and (known is None or known.revoked is None):
+            stays = not_replaced(target, self.memory.excluded_region(target))
             logger.error(
-                "certificate revoked gateway=%s since=%s reason=%s list=%s",
+                "certificate revoked gateway=%s since=%s reason=%s list=%s%s",
                 target.name,
                 fresh.revoked.isoformat(timespec="seconds"),
                 fresh.reason,
                 fresh.source,
+                f" fix={stays}" if stays else "",
             )
         elif fresh.problem and (known is None or known.problem != fresh.problem):
             logger.warning(
@@ -176,6 +178,22 @@ def with_standing(state: GatewayState, target: Target, fresh: RevocationStanding
     if fresh.revoked is not None and fresh.new_key and target.key.reuse:
         state = replace(state, order=None)
     return state
+
+
+def not_replaced(target: Target, region: str) -> str:
+    """Why a revoked certificate is not replaced by gatecert, and what to do; empty where it is."""
+    bring = (
+        f"it stays in place until you bring another one: gatecert csr {target.name} --renew, then"
+        f" gatecert import {target.name}"
+    )
+    if target.mode is Mode.CUSTOM:
+        return f"the revoked certificate is not replaced by itself (mode: custom); {bring}"
+    if region:
+        return (
+            f"the revoked certificate is not replaced, since region {region} is never enrolled;"
+            f" set mode: custom: {bring}"
+        )
+    return ""
 
 
 def _names_lists(held: Held) -> bool:

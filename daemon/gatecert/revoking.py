@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Protocol
 from gatecert.authority.revocation import Revocation, Revoked, Signature
 from gatecert.errors import WrongUsageError
 from gatecert.memory import Memory
-from gatecert.model import Mode, RevocationReason, RevocationStanding
+from gatecert.model import RevocationReason, RevocationStanding
 from gatecert.revocation_watch import with_standing
 from gatecert.store.protocol import Store
 
@@ -117,22 +117,6 @@ class Revoker:
         # What has failed before is tried again at once: there is another reason for it now.
         self.memory.save(target, replace(state, next_attempt=None, obstruction=None))
         return new_key
-
-
-def not_replaced(target: Target, region: str) -> str:
-    """Why a revoked certificate is not replaced by gatecert, and what to do; empty where it is."""
-    bring = (
-        f"it stays in place until you bring another one: gatecert csr {target.name} --renew, then"
-        f" gatecert import {target.name}"
-    )
-    if target.mode is Mode.CUSTOM:
-        return f"the revoked certificate is not replaced by itself (mode: custom); {bring}"
-    if region:
-        return (
-            f"the revoked certificate is not replaced, since region {region} is never enrolled;"
-            f" set mode: custom: {bring}"
-        )
-    return ""
 
 
 def _revocable(target: Target, held: Held | None) -> tuple[str, Held]:

@@ -22,7 +22,8 @@ from gatecert.model import (
     RenewalPolicy,
     RevocationReason,
 )
-from gatecert.revoking import OPERATOR, Revoker, not_replaced
+from gatecert.revocation_watch import not_replaced
+from gatecert.revoking import OPERATOR, Revoker
 
 if TYPE_CHECKING:
     import threading
@@ -242,11 +243,14 @@ def test_what_is_only_held_is_looked_at_again(town: Town) -> None:
     assert town.known.revoked is None
 
 
-def test_a_certificate_that_was_brought_is_looked_up_and_stays(town: Town) -> None:
+def test_a_certificate_that_was_brought_is_looked_up_and_stays(
+    town: Town, caplog: pytest.LogCaptureFixture
+) -> None:
     town.target = replace(town.target, mode=Mode.CUSTOM)
     town.revoked(LEAKED)
     town.attend(look_now=True)
     assert town.known.revoked is not None
+    assert "bring another one: gatecert csr vpn --renew" in caplog.text
     assert town.live == town.first
     assert town.authority.orders == 1
 

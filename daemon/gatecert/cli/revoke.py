@@ -49,7 +49,7 @@ def revoke(
     has leaked (keyCompromise) or has signed the revocation itself.
     """
     from gatecert.pipeline import Occasion  # noqa: PLC0415 - --help is quick without it
-    from gatecert.revoking import not_replaced  # noqa: PLC0415
+    from gatecert.revocation_watch import not_replaced  # noqa: PLC0415
 
     why, key = _reason(reason), _signature(by)
     given = options(context)
