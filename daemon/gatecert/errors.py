@@ -19,6 +19,8 @@
     │   ├── AuthorityUnreachableError network, TLS or an answer that is no ACME
     │   ├── InsecureURLError          an http:// URL where only https:// is safe
     │   ├── TermsNotAgreedError       the operator has not agreed to the terms of service
+    │   ├── BindingMissingError       it makes accounts only for those it knows already
+    │   ├── ProfileMissingError       it has no profile of that name
     │   ├── DeadlineExceededError     the total deadline of an operation passed
     │   ├── InterruptedOrderError     gatecert is leaving; the order can be resumed
     │   ├── BudgetSpentError          more would exceed the authority's limits; says until when
@@ -225,6 +227,20 @@ class TermsNotAgreedError(AuthorityError):
     """The operator has not agreed to the authority's terms of service."""
 
     code = "terms-not-agreed"
+    retryable = False
+
+
+class BindingMissingError(AuthorityError):
+    """The authority wants an external account binding, and none is configured."""
+
+    code = "binding-missing"
+    retryable = False
+
+
+class ProfileMissingError(AuthorityError):
+    """The authority does not have the profile that is required."""
+
+    code = "profile-missing"
     retryable = False
 
 

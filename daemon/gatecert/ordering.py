@@ -23,7 +23,13 @@ from typing import TYPE_CHECKING
 from gatecert.authority.order_journal import RehearsalJournal, StoreJournal
 from gatecert.authority.protocol import Authority
 from gatecert.challenge.choice import choices
-from gatecert.doctor.codes import CAA_FORBIDS, RECORD_NOT_VISIBLE, TERMS_NOT_AGREED
+from gatecert.doctor.codes import (
+    BINDING_MISSING,
+    CAA_FORBIDS,
+    PROFILE_MISSING,
+    RECORD_NOT_VISIBLE,
+    TERMS_NOT_AGREED,
+)
 from gatecert.doctor.finding import Finding
 from gatecert.errors import (
     AuthorityError,
@@ -52,7 +58,16 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 # Obstacles that another authority need not have.
-OF_ONE_AUTHORITY = {CAA_FORBIDS.name, RECORD_NOT_VISIBLE.name, TERMS_NOT_AGREED.name}
+OF_ONE_AUTHORITY = {
+    code.name
+    for code in (
+        BINDING_MISSING,
+        CAA_FORBIDS,
+        PROFILE_MISSING,
+        RECORD_NOT_VISIBLE,
+        TERMS_NOT_AGREED,
+    )
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from gatecert.authority.account_key import KeyChange, new_account_key
-from gatecert.authority.survey import terms_refusal
+from gatecert.authority.survey import binding_refusal, terms_refusal
 from gatecert.errors import AccountMissingError, ACMEError, AuthorityError
 from gatecert.model import Account
 
@@ -165,12 +165,10 @@ class AccountDesk:
     ) -> Mapping[str, Any] | None:
         external = self._settings.external_account
         where = self._where
+        refusal = binding_refusal(self._settings, directory, self._client.label)
+        if refusal is not None:
+            raise refusal
         if external is None:
-            if directory.external_account_required:
-                raise AuthorityError(
-                    f"{self._client.label} makes accounts only for those it knows already",
-                    fix=f"get a key from it and set {where}",
-                )
             return None
         return self._client.external_account_binding(
             key, external.key_id, _read_secret(external, where), external.algorithm.value, deadline

@@ -29,6 +29,7 @@ from gatecert.authority.budget import Budget
 from gatecert.authority.client import Client
 from gatecert.authority.problems import problem_error
 from gatecert.authority.resources import INVALID, PENDING, PROCESSING, READY, VALID
+from gatecert.authority.survey import profile_refusal
 from gatecert.authority.validation import Patience, Validation
 from gatecert.certificate.chain import check_issued, choose_chain, is_preferred, load_roots
 from gatecert.certificate.trust import system_roots
@@ -205,17 +206,14 @@ class Enrolment:
         wanted = self.settings.profile
         if wanted is None:
             return ""
-        offered = self.client.directory(self.deadline).profiles
-        if wanted.name in offered:
+        directory = self.client.directory(self.deadline)
+        refusal = profile_refusal(self.settings, directory, self.client.label)
+        if refusal is not None:
+            raise refusal
+        if wanted.name in directory.profiles:
             return wanted.name
-        names = ", ".join(sorted(offered))
-        key = f"authorities.{self.settings.name}.profile"
-        what = f"{self.client.label} has no profile {clean(wanted.name, 100)!r}"
-        if wanted.required:
-            raise AuthorityError(
-                what, fix=f"set {key} to one of {clean(names)}" if names else f"remove {key}"
-            )
-        self._tell(f"{what}: its choice is taken")
+        name = clean(wanted.name, 100)
+        self._tell(f"{self.client.label} has no profile {name!r}: its choice is taken")
         return ""
 
     def _failed(self, order: Order) -> ACMEError | AuthorityError:

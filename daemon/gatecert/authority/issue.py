@@ -17,7 +17,7 @@ from gatecert.authority.account import AccountDesk
 from gatecert.authority.budget import Budget
 from gatecert.authority.limits import for_lifetime
 from gatecert.authority.renewal_info import fetch
-from gatecert.authority.survey import Survey, terms_refusal
+from gatecert.authority.survey import Survey, binding_refusal, profile_refusal, terms_refusal
 from gatecert.config.schema.limits import LimitSettings
 from gatecert.config.well_known import by_directory
 from gatecert.deadline import Deadline
@@ -242,6 +242,7 @@ class Issuer:
         directory = client.directory(Deadline.after(SURVEY_SECONDS, cancelled))
         account = self._store.account(self.settings.name)
         here = account is not None and account.directory_url == self.settings.directory_url
+        about = (self.settings, directory, client.label)
         return Survey(
             name=self.settings.name,
             label=client.label,
@@ -249,9 +250,9 @@ class Issuer:
             identities=directory.caa_identities,
             account_url=account.url if account is not None and here else "",
             # Whoever still has the key may still have the account.
-            refusal=terms_refusal(self.settings, directory, client.label)
-            if account is None
-            else None,
+            refusal=(terms_refusal(*about) or binding_refusal(*about)) if account is None else None,
+            profile=self.settings.profile.name if self.settings.profile is not None else "",
+            profile_refusal=profile_refusal(*about),
         )
 
     def _budget(

@@ -108,6 +108,21 @@ TERMS_NOT_AGREED = Code(
     "read them, and set terms_of_service_agreed: true",
     again=SOON,
 )
+BINDING_MISSING = Code(
+    "binding-missing",
+    FAILURE,
+    "the authority makes accounts only for those it knows already",
+    "get a key from it, and set external_account",
+    again=SOON,
+)
+PROFILE_OK = Code("profile-ok", OK, "the authority has the profile that is asked for")
+PROFILE_MISSING = Code(
+    "profile-missing",
+    FAILURE,
+    "the authority does not have the profile that is required, so nothing is ordered from it",
+    "set profile to one that it has, or remove it",
+    again=SOON,
+)
 
 # --------------------------------------------------------------------- names
 

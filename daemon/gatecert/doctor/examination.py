@@ -95,7 +95,13 @@ ORDER: tuple[MachineCheck | GatewayCheck, ...] = (
         "terms",
         "Is there an account, or may one be made?",
         machine.terms,
-        (codes.TERMS_OK, codes.TERMS_NOT_AGREED),
+        (codes.TERMS_OK, codes.TERMS_NOT_AGREED, codes.BINDING_MISSING),
+    ),
+    MachineCheck(
+        "profile",
+        "Does the authority have the profile that is asked for?",
+        machine.profiles,
+        (codes.PROFILE_OK, codes.PROFILE_MISSING),
     ),
     GatewayCheck(
         "region",

@@ -11,6 +11,7 @@ from gatecert.doctor import codes
 from gatecert.errors import (
     AuthorityError,
     AuthorityUnreachableError,
+    BindingMissingError,
     DeadlineExceededError,
     InsecureURLError,
 )
@@ -121,10 +122,27 @@ def terms(machine: Machine) -> Iterator[Finding]:
 def judge_terms(survey: Survey) -> Finding:
     """Whether the authority's terms stand in the way of an account."""
     if survey.refusal is not None:
-        return codes.TERMS_NOT_AGREED.found(survey.refusal.message, fix=survey.refusal.fix)
+        bound = isinstance(survey.refusal, BindingMissingError)
+        code = codes.BINDING_MISSING if bound else codes.TERMS_NOT_AGREED
+        return code.found(survey.refusal.message, fix=survey.refusal.fix)
     if survey.account_url:
         return codes.TERMS_OK.found(f"account {survey.account_url}")
     return codes.TERMS_OK.found(f"{survey.label}: its terms are agreed to, or it has none")
+
+
+def profiles(machine: Machine) -> Iterator[Finding]:
+    """Whether authorities have the profiles that are asked for."""
+    for survey in machine.surveys.values():
+        if isinstance(survey, Survey) and survey.profile:
+            yield judge_profile(survey)
+
+
+def judge_profile(survey: Survey) -> Finding:
+    """Whether an order would get its profile."""
+    refusal = survey.profile_refusal
+    if refusal is not None:
+        return codes.PROFILE_MISSING.found(refusal.message, fix=refusal.fix)
+    return codes.PROFILE_OK.found(f"{survey.label}: {survey.profile or 'no profile is asked for'}")
 
 
 def _duration(span: timedelta) -> str:

@@ -18,7 +18,7 @@ from gatecert.certificate.chain import CLOCK_SKEW
 from gatecert.challenge.solver import Solver
 from gatecert.doctor.enrolment import judge_caa, judge_rehearsals
 from gatecert.doctor.gather import domain_names, rehearse
-from gatecert.doctor.machine import judge_clock, judge_terms
+from gatecert.doctor.machine import judge_clock, judge_profile, judge_terms
 from gatecert.resolve.caa import LooksUpCaa
 
 if TYPE_CHECKING:
@@ -61,6 +61,7 @@ class Obstacles:
         """The checks in their order, each made only if those before found nothing."""
         yield judge_clock(survey, CLOCK_SKEW + backdating(survey.name, in_use))
         yield judge_terms(survey)
+        yield judge_profile(survey)
         yield judge_caa(self.resolver.look_up_caa(domain_names(target)), survey, target)
         challenge = judge_rehearsals(rehearse(self.solvers, target, [survey]), target.name)
         if challenge is not None:

@@ -20,7 +20,13 @@ from tests.unit.authority.conftest import (
 from tests.unit.authority.test_renewal_info import SUMMARY
 
 from gatecert.authority.issue import Issuer
-from gatecert.errors import AccountMissingError, AuthorityError, InterruptedOrderError
+from gatecert.config.schema.authority import ProfileChoice
+from gatecert.errors import (
+    AccountMissingError,
+    AuthorityError,
+    BindingMissingError,
+    InterruptedOrderError,
+)
 from gatecert.model import Account, Target
 
 if TYPE_CHECKING:
@@ -172,6 +178,40 @@ def test_the_account_is_made_once_for_who_asks_only_for_its_url(
     url = issuer.account_url(lambda: NOW)
     assert issuer.account_url(lambda: NOW) == url == issuer.survey().account_url
     assert authority.orders == {}
+
+
+def test_a_survey_tells_that_an_account_has_to_be_bound(
+    issuer: Issuer, authority: FakeAuthority
+) -> None:
+    authority.meta["externalAccountRequired"] = True
+    refusal = issuer.survey().refusal
+    assert isinstance(refusal, BindingMissingError)
+    assert "authorities.acme.external_account" in refusal.fix
+
+
+@pytest.mark.parametrize(
+    ("choice", "missing"),
+    [
+        (None, False),
+        (ProfileChoice("short"), False),
+        (ProfileChoice("tiny", required=False), False),
+        (ProfileChoice("tiny"), True),
+    ],
+)
+def test_a_survey_tells_whether_the_profile_is_to_be_had(
+    settings: AuthoritySettings,
+    accounts: Accounts,
+    client: Client,
+    choice: ProfileChoice | None,
+    *,
+    missing: bool,
+) -> None:
+    wanted = settings.model_copy(update={"profile": choice})
+    survey = Issuer(wanted, accounts, {}, client=client).survey()
+    assert survey.profile == (choice.name if choice else "")
+    assert (survey.profile_refusal is not None) == missing
+    if survey.profile_refusal is not None:
+        assert survey.profile_refusal.fix == "set authorities.acme.profile to one of short"
 
 
 def test_a_survey_tells_that_the_terms_are_not_agreed_to(

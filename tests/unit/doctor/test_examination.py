@@ -39,9 +39,11 @@ from gatecert.errors import (
     AddressInUseError,
     AuthorityError,
     AuthorityUnreachableError,
+    BindingMissingError,
     ChallengeError,
     DeadlineExceededError,
     InsecureURLError,
+    ProfileMissingError,
     RecordNotVisibleError,
     ResolutionError,
     StorageError,
@@ -178,6 +180,21 @@ PROVOKED: list[tuple[Code, Machine | Case, str]] = [
     (
         codes.TERMS_NOT_AGREED,
         machine(surveys={"acme": replace(SURVEY, refusal=TermsNotAgreedError("no", fix="agree"))}),
+        "no",
+    ),
+    (
+        codes.BINDING_MISSING,
+        machine(surveys={"acme": replace(SURVEY, refusal=BindingMissingError("whom?"))}),
+        "whom?",
+    ),
+    (codes.PROFILE_OK, machine(surveys={"acme": replace(SURVEY, profile="tiny")}), "tiny"),
+    (
+        codes.PROFILE_MISSING,
+        machine(
+            surveys={
+                "acme": replace(SURVEY, profile="tiny", profile_refusal=ProfileMissingError("no"))
+            }
+        ),
         "no",
     ),
     (codes.REGION_OK, case(), "from the hostname"),
@@ -405,7 +422,8 @@ def test_a_healthy_gateway_has_no_failure_and_no_warning() -> None:
 
 def test_the_machine_comes_first_then_each_gateway_in_the_order_of_the_checks() -> None:
     other = replace(TARGET, name="other")
-    results = examine(machine(), (case(), case(target=other, situation=situation(target=other))))
+    facts = machine(surveys={"acme": replace(SURVEY, profile="tiny")})
+    results = examine(facts, (case(), case(target=other, situation=situation(target=other))))
     gateways = list(dict.fromkeys(result.finding.gateway for result in results))
     assert gateways == ["", "vpn", "other"]
     order = [check.name for check in ORDER if isinstance(check, MachineCheck)]

@@ -11,7 +11,13 @@ from tests.unit.doctor.conftest import DAY, HOSTNAME, HOUR, LIVE, MINUTE, SURVEY
 
 from gatecert.authority.survey import Survey
 from gatecert.doctor.obstacles import Obstacles, backdating, nothing_in_the_way
-from gatecert.errors import AddressInUseError, AuthorityUnreachableError, TermsNotAgreedError
+from gatecert.errors import (
+    AddressInUseError,
+    AuthorityUnreachableError,
+    BindingMissingError,
+    ProfileMissingError,
+    TermsNotAgreedError,
+)
 from gatecert.resolve.caa import CaaPolicy, Property
 
 if TYPE_CHECKING:
@@ -101,6 +107,16 @@ def test_a_clock_that_is_only_off_holds_nothing_back(world: World, ahead: timede
 def test_terms(world: World) -> None:
     world.found = replace(SURVEY, refusal=TermsNotAgreedError("no"))
     assert code(world.obstacle()) == "terms-not-agreed"
+
+
+def test_an_account_that_has_to_be_bound(world: World) -> None:
+    world.found = replace(SURVEY, refusal=BindingMissingError("whom?"))
+    assert code(world.obstacle()) == "binding-missing"
+
+
+def test_a_profile_that_is_not_to_be_had(world: World) -> None:
+    world.found = replace(SURVEY, profile="tiny", profile_refusal=ProfileMissingError("no"))
+    assert code(world.obstacle()) == "profile-missing"
 
 
 def test_caa_records_are_looked_at_once_a_day(world: World) -> None:
