@@ -111,6 +111,27 @@ class Deployer:
         )
         return self._point(target, held)
 
+    def catch_up(self, target: Target, held: Held) -> None:
+        """Write what the configuration has come to ask for since this version was proven.
+
+        Where that changes anything, or cannot be done, the version has to be deployed once more:
+        the gateway may have to be told.
+
+        Raises:
+            StorageError: That cannot be remembered.
+        """
+        live = self.live(target)
+        known = live.deployment()
+        if known is None or known.confirmed is None or known.version != held.version.id:
+            return
+        try:
+            changed = self._point(target, held)
+        except GatecertError as error:
+            logger.debug("not as configured gateway=%s error=%s", target.name, error)
+            changed = True
+        if changed:
+            live.save_deployment(Deployment(held.version.id))
+
     def deploy(self, target: Target, held: Held) -> Deployed:
         """Bring a version onto the gateway and prove it, or put the previous one back.
 

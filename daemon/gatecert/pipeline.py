@@ -187,6 +187,8 @@ class Pipeline:
             is Action.BOOTSTRAP
         ):
             return self._bootstrap(target)
+        if inventory.live is not None and inventory.live == wanted:
+            self.deployer.catch_up(target, wanted)
         return None
 
     def attend(self, target: Target, occasion: Occasion = Occasion()) -> Outcome:

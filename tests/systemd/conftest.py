@@ -59,8 +59,8 @@ class Figures:
     def __init__(self) -> None:
         self.lines: list[str] = []
 
-    def add(self, what: str, seconds: float) -> None:
-        self.lines.append(f"{what}: {seconds:.2f} s")
+    def add(self, what: str, value: float, unit: str = " s") -> None:
+        self.lines.append(f"{what}: {value:.3g}{unit}")
 
 
 FIGURES = Figures()

@@ -942,6 +942,40 @@ def test_copies_that_a_crash_left_out_are_written_before_anything_is_confirmed(
     assert copy.path.exists()
 
 
+def test_a_copy_that_the_configuration_asks_for_later_is_written_at_once(world: World) -> None:
+    reloads = world.directory / "reloads"
+    world.plan(reload=world.script(f"echo >>{reloads}"))
+    world.attend()
+    before = len(reloads.read_text())
+    copy = FileCopy(world.directory / "copy.pem", FileContents.CERT)
+    world.plan(copies=(copy,), reload=world.target.install.reload)
+
+    assert world.pipeline.prepare(world.target) is None
+
+    assert copy.path.exists()
+    assert world.attend().kind is OutcomeKind.DEPLOYED
+    assert len(reloads.read_text()) == before + 1
+    assert world.pipeline.prepare(world.target) is None
+    assert world.attend().kind is OutcomeKind.IDLE
+    assert world.authority.orders == 1
+
+
+def test_a_copy_asked_for_later_that_cannot_be_written_is_a_failure_and_costs_nothing(
+    world: World,
+) -> None:
+    world.attend()
+    issued = world.live
+    world.plan(copies=(FileCopy(world.directory / "missing" / "cert.pem", FileContents.CERT),))
+
+    assert world.pipeline.prepare(world.target) is None
+    outcome = world.attend()
+
+    assert outcome.kind is OutcomeKind.FAILED
+    assert "missing/cert.pem" in outcome.detail
+    assert world.live == issued
+    assert world.authority.orders == 1
+
+
 def test_leaving_in_the_middle_of_a_reload_leaves_the_deployment_to_the_next_pass(
     world: World,
 ) -> None:

@@ -2,18 +2,23 @@
 
 Nothing of what a secret file is called or holds is repeated: where somebody wrote the secret in
 place of a file, the message must not spread it.
+
+systemd shows credentials to a service's main process only (systemd.exec(5)): the command of an
+``ExecReload=`` is told where they are and cannot look there. About what is hidden nothing is said;
+the daemon looks for itself.
 """
 
 from __future__ import annotations
 
+import os
 import stat
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from gatecert.config.finding import Finding
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from gatecert.config.finding import Location
     from gatecert.config.schema import Configuration
@@ -25,14 +30,21 @@ CERTIFICATE: Final = b"-----BEGIN CERTIFICATE-----"
 
 def findings(configuration: Configuration) -> Iterator[Finding]:
     """What is wrong with the files that are needed to work at all."""
+    hidden = _hidden_credentials()
     for location, path in _secrets(configuration):
-        what = _secret_complaint(path)
+        what = _secret_complaint(path) if path.parent != hidden else ""
         if what:
             yield Finding(location, what)
     for location, path in _bundles(configuration):
         what = _bundle_complaint(path)
         if what:
             yield Finding(location, what)
+
+
+def _hidden_credentials() -> Path | None:
+    """Where this service's credentials are, if they are hidden from this process."""
+    told = os.environ.get("CREDENTIALS_DIRECTORY")
+    return Path(told) if told and not os.access(told, os.X_OK) else None
 
 
 def _secrets(configuration: Configuration) -> Iterator[tuple[Location, Path]]:

@@ -100,6 +100,20 @@ def test_secrets_may_be_shared_with_a_group(
     assert account.hmac_key_file == secret
 
 
+def test_credentials_that_systemd_hides_are_not_missed(
+    configuration: Callable[[str], Configuration],
+    complaints: Callable[[str], list[str]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    directory = tmp_path / "credentials"
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(directory))
+    assert configuration(SECRETS.format(path="credential:hmac")).gateways
+    assert complaints(SECRETS.format(path="hmac"))
+    directory.mkdir()
+    assert complaints(SECRETS.format(path="credential:hmac"))
+
+
 def test_every_file_is_looked_at(complaints: Callable[[str], list[str]], tmp_path: Path) -> None:
     (tmp_path / "good.pem").write_text(PEM)
     written = """\

@@ -134,6 +134,16 @@ class Machine:
             )
         return finished.output
 
+    def must_offline(self, *argv: str) -> None:
+        """Run a command that has to succeed while the machine is off."""
+        subprocess.run(
+            [program("chroot"), str(self.root), *argv],
+            env=PLAIN,
+            check=True,
+            capture_output=True,
+            timeout=COMMAND_PATIENCE,
+        )
+
     def write(self, path: str, text: str, *, mode: int = 0o644) -> None:
         """Write a file inside."""
         file = self.root / path.lstrip("/")

@@ -177,3 +177,11 @@ class Site:
     def wait_settled(self) -> None:
         """Wait until the daemon has looked after the gateway, and its certificate is proven."""
         self.machine.wait_for(self.is_settled, "the daemon to have settled")
+
+    def wait_reloaded(self) -> None:
+        """Wait until no reload of the gateway is under way."""
+        unit = f"gatecert-reload@{BOSTON}.service"
+        self.machine.wait_for(
+            lambda: self.machine.shown(unit, "ActiveState") in {"inactive", "failed"},
+            "the reload to be over",
+        )

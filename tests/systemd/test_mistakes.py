@@ -1,0 +1,115 @@
+"""What an operator can get wrong with the units, and what is said about it."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from harness.machine.site import BOSTON, GATEWAY, HOSTNAME
+
+if TYPE_CHECKING:
+    from harness.machine.site import Site
+
+SERVICE = "gatecert.service"
+RELOAD = f"gatecert-reload@{BOSTON}.service"
+
+
+def test_a_group_that_is_missing_is_named(site: Site) -> None:
+    site.gateway["install"]["key_group"] = "tls-servers"
+    site.configure()
+    site.names.point(HOSTNAME, "127.0.0.1")
+
+    site.machine.boot()
+
+    site.machine.wait_for(
+        lambda: site.machine.said(SERVICE, "there is no group 'tls-servers' on this host"),
+        "an explanation",
+    )
+    assert site.machine.said(SERVICE, "create the group, or correct it in the configuration")
+    assert site.pebble.orders() == 0
+
+
+def test_a_path_that_the_sandbox_closes_is_said_with_the_directive_that_opens_it(
+    enrolled: Site,
+) -> None:
+    machine = enrolled.machine
+    machine.must("install", "-d", "-o", "gatecert", "/srv/haproxy")
+    enrolled.gateway["install"]["copy_to"] = [
+        {"path": "/srv/haproxy/boston.pem", "contents": "combined"}
+    ]
+    enrolled.configure()
+
+    machine.must("systemctl", "reload", SERVICE)
+
+    directive = "ReadWritePaths=/srv/haproxy"
+    machine.wait_for(lambda: machine.said(SERVICE, directive), "an explanation")
+    assert enrolled.served(trusted=True)
+
+    machine.drop_in(SERVICE, f"[Service]\n{directive}\n")
+    machine.must("systemctl", "daemon-reload")
+    machine.must("systemctl", "restart", SERVICE)
+    machine.wait_for(
+        lambda: machine.run("test", "-s", "/srv/haproxy/boston.pem").exit_code == 0, "the copy"
+    )
+    enrolled.wait_settled()
+    assert enrolled.pebble.orders() == 1
+
+
+def test_no_capability_and_no_socket_either(site: Site) -> None:
+    machine = site.machine
+    machine.drop_in(SERVICE, "[Service]\nAmbientCapabilities=\nCapabilityBoundingSet=\n")
+    site.names.point(HOSTNAME, "127.0.0.1")
+
+    machine.boot()
+
+    machine.wait_for(
+        lambda: machine.said(SERVICE, "start gatecert-http.socket and restart gatecert"),
+        "an explanation",
+    )
+    assert machine.said(SERVICE, "port 80 needs CAP_NET_BIND_SERVICE")
+    assert site.pebble.orders() == 0
+    assert machine.shown(SERVICE, "ActiveState") == "active"
+    assert site.served()
+
+
+def test_state_that_belongs_to_somebody_else(enrolled: Site) -> None:
+    machine = enrolled.machine
+    machine.must("systemctl", "stop", SERVICE)
+    machine.must("chown", "-R", "root:root", GATEWAY)
+    before = enrolled.served(trusted=True)
+
+    machine.must("systemctl", "start", SERVICE)
+
+    machine.wait_for(lambda: machine.said(SERVICE, "by user gatecert"), "an explanation")
+    assert machine.said(SERVICE, f"let user gatecert own {GATEWAY}")
+    assert enrolled.served(trusted=True) == before
+    assert enrolled.pebble.orders() == 1
+
+    machine.must("chown", "-R", "gatecert:gatecert", GATEWAY)
+    machine.must("systemctl", "restart", SERVICE)
+    enrolled.wait_settled()
+    assert enrolled.pebble.orders() == 1
+
+
+def test_a_unit_to_reload_that_does_not_exist(enrolled: Site) -> None:
+    machine = enrolled.machine
+    enrolled.wait_reloaded()
+
+    for unit, explanation in (
+        (
+            "ocsrv.service",
+            "there is no unit ocsrv.service: correct Environment=UNIT=",
+        ),
+        ("", "no unit is named: systemctl edit this service"),
+        ("gatecert.service", "gatecert.service is gatecert itself"),
+        ("dbus.socket", "dbus.socket cannot be reloaded"),
+        ("--now", "--now is no name of a unit"),
+    ):
+        machine.drop_in(RELOAD, f"[Service]\nEnvironment=UNIT={unit}\n")
+        machine.must("systemctl", "daemon-reload")
+
+        asked = machine.run("systemctl", "start", RELOAD)
+
+        assert asked.exit_code != 0
+        machine.wait_for(partial(machine.said, RELOAD, explanation), explanation)
+    assert enrolled.served(trusted=True)
