@@ -89,6 +89,10 @@ def test_a_name_that_one_authority_blocks_comes_from_the_next_at_once(
     assert (first.orders(), second.orders()) == (0, 1)
 
     # It is left for a while, which outlives the process; an operator may ask it all the same.
+    (left,) = gatecert.status(BOSTON)["authorities_left"]
+    assert left["name"] == "pebble"
+    assert "rejectedIdentifier" in left["reason"]
+    assert "pebble is left until" in gatecert.run("status").output
     assert gatecert.run("enroll", "--force").exit_code == 0
     assert second.orders() == 2
     assert sum(line == "POST /order-plz" for line in first.requests()) >= 2
@@ -292,3 +296,30 @@ def test_a_key_that_is_kept_is_rotated_when_asked_for(
         seen.append(certificate.public_key())
     assert seen[0] == seen[1] != seen[2]
     assert pebble.certificates() == 3
+
+
+# --------------------------------------------------------------------- renewals
+
+
+def test_a_state_from_a_backup_renews_what_was_renewed_already(
+    gatecert: Gatecert,
+    start_pebble: StartPebble,
+    names: ChallengeTestServer,
+    hostname: str,
+    tmp_path: Path,
+) -> None:
+    pebble = start_pebble(PebbleOptions(rejected_nonces=0))
+    names.point(hostname, "127.0.0.1")
+    gatecert.use(pebble, names).add_gateway(BOSTON, hostname).write()
+    assert gatecert.run("enroll").exit_code == 0
+    shutil.copytree(gatecert.state_directory, tmp_path / "backup", symlinks=True)
+    assert gatecert.run("enroll", "--force").exit_code == 0
+    shutil.rmtree(gatecert.state_directory)
+    shutil.copytree(tmp_path / "backup", gatecert.state_directory, symlinks=True)
+
+    result = gatecert.run("enroll", "--force")
+
+    # The authority will not have the same certificate replaced twice, so it is asked once more.
+    assert result.exit_code == 0, result.errors
+    assert pebble.orders() == 3
+    assert pebble.requests().count("POST /order-plz") == 4

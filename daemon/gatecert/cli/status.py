@@ -164,6 +164,10 @@ def _rows(one: GatewayStatus) -> list[tuple[str, str]]:
         for planned in one.challenges
         if planned.reason
     ]
+    rows += [
+        ("authority", f"{left.name} is left until {left.until:%Y-%m-%d %H:%M} UTC: {left.reason}")
+        for left in one.authorities_left
+    ]
     if one.warning:
         rows += [("warning", one.warning), ("fix", one.warning_fix)]
     if one.client_authentication is not None:

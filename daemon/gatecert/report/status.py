@@ -144,6 +144,20 @@ class PlannedChallenge:
 
 
 @dataclass(frozen=True, slots=True)
+class AbsentAuthority:
+    """An authority that was left for the next one.
+
+    Attributes:
+        until: Not asked before, as long as there is another.
+        reason: Why.
+    """
+
+    name: str
+    until: datetime
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class GatewayStatus:
     """All that is known about a gateway.
 
@@ -164,6 +178,7 @@ class GatewayStatus:
         client_authentication: None where no certificate is demanded of users.
         challenges: How each name is to be proven next; empty where gatecert does not enrol.
         revocation: None before the first look at the authority's revocation lists.
+        authorities_left: Those of its authorities that are not asked for a while.
     """
 
     name: str
@@ -192,6 +207,7 @@ class GatewayStatus:
     client_authentication: ClientAuthenticationStatus | None = None
     challenges: tuple[PlannedChallenge, ...] = ()
     revocation: RevocationStatus | None = None
+    authorities_left: tuple[AbsentAuthority, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,6 +271,7 @@ def gateway_status(known: Known, now: datetime) -> GatewayStatus:
         client_authentication=known.client_authentication,
         challenges=tuple(_challenges(known)),
         revocation=_revocation(known),
+        authorities_left=tuple(_authorities_left(known, now)),
     )
 
 
@@ -314,6 +331,13 @@ def _challenges(known: Known) -> Iterator[PlannedChallenge]:
         return
     for choice in choices(known.target, known.state):
         yield PlannedChallenge(choice.name, next(iter(choice.kinds), ""), choice.reason)
+
+
+def _authorities_left(known: Known, now: datetime) -> Iterator[AbsentAuthority]:
+    for trouble in known.state.troubles:
+        until = trouble.left_until
+        if until is not None and trouble.at <= now < until:
+            yield AbsentAuthority(trouble.name, until, trouble.reason)
 
 
 def as_json(statuses: Sequence[GatewayStatus], *, now: datetime, daemon: int | None) -> str:

@@ -11,6 +11,7 @@ import pytest
 
 from gatecert.model import (
     Action,
+    AuthorityTrouble,
     CertificateSummary,
     ChallengeFailure,
     Deployment,
@@ -227,6 +228,21 @@ def test_a_name_that_nothing_can_prove_is_said() -> None:
     wildcard = replace(TARGET, identifiers=(Identifier(IdentifierType.DNS, "*.example.com"),))
     (planned,) = gateway_status(known(ISSUED, target=wildcard), NOW).challenges
     assert planned.kind == ""
+
+
+def test_authorities_that_are_not_asked_for_a_while_are_told() -> None:
+    left = AuthorityTrouble("first", NOW, 1, NOW + timedelta(hours=1), "no answer")
+    back = AuthorityTrouble("second", NOW - timedelta(days=2), 1, NOW, "no answer")
+    present = AuthorityTrouble("third", NOW, 1)
+    ahead = replace(left, name="fourth", at=NOW + timedelta(days=400))
+    state = GatewayState(troubles=(left, back, present, ahead))
+    status = gateway_status(known(ISSUED, state=state), NOW)
+    (told,) = status.authorities_left
+    assert (told.name, told.until, told.reason) == ("first", left.left_until, "no answer")
+    shown = json.loads(as_json([status], now=NOW, daemon=None))["gateways"][0]
+    assert shown["authorities_left"] == [
+        {"name": "first", "until": "2026-11-23T13:00:00Z", "reason": "no answer"}
+    ]
 
 
 # --------------------------------------------------------------------------- users
