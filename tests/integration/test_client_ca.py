@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import re
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -74,7 +72,6 @@ def start(
     hostname: str,
     directory: Path,
     more: str = "",
-    watch: str = "5m",
 ) -> Vpn:
     """The daemon first: the server does not start without a bundle."""
     ocserv = Ocserv(
@@ -87,7 +84,7 @@ def start(
         BOSTON,
         hostname,
         mode="custom",
-        install={"reload": ocserv.reload_command, "verify": [ocserv.address], "watch": watch},
+        install={"reload": ocserv.reload_command, "verify": [ocserv.address]},
         client_authentication={},
     )
     gatecert.start()
@@ -261,22 +258,32 @@ def test_a_server_that_does_not_follow_gets_its_authorities_back(
 def test_a_server_that_comes_to_ask_for_others_is_noticed_and_put_right(
     servers: ExitStack, gatecert: Gatecert, hostname: str, tmp_path: Path
 ) -> None:
-    vpn = start(servers, gatecert, hostname, tmp_path, watch="500ms")
-    ours, theirs = vpn.authority("ours"), vpn.authority("theirs")
-    assert vpn.client_ca("add", BOSTON, ours.root).exit_code == 0
-    before = vpn.bundle.read_bytes()
+    # nginx reads the bundle only when it is told to; ocserv does so for each connection.
+    nginx = Nginx(
+        tmp_path / "nginx",
+        **gatecert.files(BOSTON),
+        more=f"ssl_verify_client on; ssl_client_certificate {bundle(gatecert)};",
+    )
+    ours, theirs = (UsersAuthority(tmp_path / name, name) for name in ("ours", "theirs"))
+    gatecert.add_gateway(
+        BOSTON,
+        hostname,
+        mode="custom",
+        install={"reload": nginx.reload_command, "verify": [nginx.address], "watch": "500ms"},
+        client_authentication={},
+    ).start()
+    gatecert.wait_for(bundle(gatecert).exists, "a bundle")
+    servers.enter_context(nginx)
+    assert gatecert.run("client-ca", "add", BOSTON, str(ours.root)).exit_code == 0
+    before = bundle(gatecert).read_bytes()
 
-    def replace_bundle(pem: bytes, seconds: int) -> None:
-        vpn.bundle.write_bytes(pem)
-        os.utime(vpn.bundle, (time.time() + seconds, time.time() + seconds))
+    bundle(gatecert).write_bytes(theirs.root.read_bytes())
+    nginx.reload()
+    gatecert.wait_for(lambda: asked_for(nginx.address) == ["CN=theirs"], "another authority")
+    bundle(gatecert).write_bytes(before)  # and nobody tells the server
 
-    replace_bundle(theirs.root.read_bytes(), 2)
-    vpn.ocserv.reload()
-    gatecert.wait_for(lambda: asked_for(vpn.ocserv.address) == ["CN=theirs"], "another authority")
-    replace_bundle(before, 4)  # and nobody tells the server
-
-    gatecert.wait_logged("still asks for those of 'CN=theirs'")
-    gatecert.wait_for(lambda: asked_for(vpn.ocserv.address) == ["CN=ours"], "ours again")
+    gatecert.wait_logged("and asks for those of 'CN=theirs'; after a reload")
+    gatecert.wait_for(lambda: asked_for(nginx.address) == ["CN=ours"], "ours again")
     gatecert.wait_for(
         lambda: gatecert.status(BOSTON)["client_authentication"]["asked"] is True, "the proof"
     )

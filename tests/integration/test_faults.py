@@ -79,7 +79,7 @@ def test_a_reload_that_lies_is_rolled_back_and_costs_no_second_order(
 
     reload.write_text(f'#!/bin/sh\nkill -HUP "$(cat {gateway.pid_file})"\n', "utf-8")
     gatecert.wait_for(
-        lambda: gatecert.state(BOSTON) == "trusted", "the deployment to be tried again", seconds=30
+        lambda: gatecert.state(BOSTON) == "trusted", "the deployment to be tried again", seconds=60
     )
     served = served_certificate("127.0.0.1", gateway.port, hostname, trusted=pebble.root)
     live = gatecert.certificate(BOSTON)
