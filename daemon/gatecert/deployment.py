@@ -76,7 +76,8 @@ class Deployer:
 
     def inventory(self, target: Target) -> Inventory:
         """Every version of the gateway that can be served."""
-        return take_inventory(self.store, target.name, self.live(target).current())
+        live = self.live(target).current()
+        return take_inventory(self.store, target.name, live, pair=target.key.second is not None)
 
     def deployment(self, target: Target, inventory: Inventory) -> Deployment | None:
         """How far the version that ought to be served has come; None when there is none."""

@@ -76,13 +76,29 @@ class KeyType(StrEnum):
     RSA_3072 = "rsa-3072"
     RSA_4096 = "rsa-4096"
 
+    @property
+    def algorithm(self) -> str:
+        """``ecdsa`` or ``rsa``."""
+        return self.value.partition("-")[0]
+
 
 @dataclass(frozen=True, slots=True)
 class KeyPolicy:
-    """Which key a certificate gets, and whether a renewal keeps it."""
+    """Which key a certificate gets, and whether a renewal keeps it.
+
+    Attributes:
+        second: For a second certificate beside the first, of the other algorithm; None for none.
+    """
 
     type: KeyType = KeyType.ECDSA_P256
     reuse: bool = False
+    second: KeyType | None = None
+
+    def is_kept_by(self, summary: CertificateSummary) -> bool:
+        """Whether a certificate is a pair if one is wanted, each of the algorithm it has to be."""
+        if self.second is None:
+            return True
+        return summary.algorithms == (self.type.algorithm, self.second.algorithm)
 
 
 class FileContents(StrEnum):
@@ -369,6 +385,8 @@ class CertificateSummary:
         key_fingerprint: SHA-256 of the SubjectPublicKeyInfo DER, lower-case hexadecimal.
         is_bootstrap: Self-signed by gatecert.
         certificate_id: ARI CertID (RFC 9773 section 4.1), empty where there can be none.
+        key_algorithm: ``ecdsa`` or ``rsa``; empty where it does not matter.
+        second: The certificate of the other algorithm that is served beside this one, if any.
     """
 
     subject: str
@@ -381,6 +399,28 @@ class CertificateSummary:
     key_fingerprint: str
     is_bootstrap: bool
     certificate_id: str
+    key_algorithm: str = ""
+    second: CertificateSummary | None = None
+
+    @property
+    def algorithms(self) -> tuple[str, ...]:
+        """What to ask a listener for, one handshake each: anything, unless this is a pair."""
+        return ("",) if self.second is None else (self.key_algorithm, self.second.key_algorithm)
+
+    def of(self, algorithm: str, fingerprint: str = "") -> CertificateSummary:
+        """The certificate of the pair that a client sees which takes only this algorithm.
+
+        Args:
+            algorithm: Empty for a client that takes any; then either will do.
+            fingerprint: What such a client saw.
+        """
+        second = self.second
+        if second is None:
+            return self
+        wanted = (
+            second.key_algorithm == algorithm if algorithm else second.fingerprint == fingerprint
+        )
+        return second if wanted else self
 
     @property
     def lifetime(self) -> timedelta:
@@ -671,6 +711,7 @@ class IssuedChain:
         authority: Name of the authority in the configuration, empty otherwise.
         order_url: Where it came from, empty for bootstrap and imports.
         notes: Things worth telling the operator, one line each.
+        second: The one of the other algorithm that goes with it.
     """
 
     private_key: bytes = field(repr=False)
@@ -681,6 +722,7 @@ class IssuedChain:
     authority: str = ""
     order_url: str = ""
     notes: tuple[str, ...] = ()
+    second: IssuedChain | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -727,6 +769,8 @@ class Version:
         origin: None where ``meta.json`` was lost; the certificate itself then has to tell.
         certificate: The leaf, PEM.
         chain: The intermediates, PEM.
+        second_certificate: The leaf of the other algorithm, PEM; empty where there is none.
+        second_chain: Its intermediates, PEM.
     """
 
     id: str
@@ -737,6 +781,8 @@ class Version:
     authority: str = ""
     order_url: str = ""
     created: datetime | None = None
+    second_certificate: bytes = b""
+    second_chain: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -958,6 +1004,7 @@ class GatewayState:
         resolution: The last look at DNS.
         next_look: DNS is not asked again before this instant.
         order: The order that is under way.
+        second_order: The same for the second certificate of a pair.
         renewal: What the authority last suggested.
         obstruction: What held back the last order; no failed attempt.
         outcome: How the last pass that did something ended.
@@ -983,6 +1030,7 @@ class GatewayState:
     authority_notices: tuple[ExpiryNotice, ...] = ()
     troubles: tuple[AuthorityTrouble, ...] = ()
     revocation: RevocationStanding | None = None
+    second_order: PendingOrder | None = None
 
     def revocation_of(self, certificate: CertificateSummary) -> RevocationStanding | None:
         """What is known of the revocation of this certificate; None where nothing is."""

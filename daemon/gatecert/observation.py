@@ -124,7 +124,8 @@ class Observer:
             return ""
         if due.at > self.now() and not at_once:
             return ""
-        answers = look(target.install.verify, target.hostname)
+        algorithms = situation.live.algorithms
+        answers = look(target.install.verify, target.hostname, algorithms=algorithms)
         live = self.memory.deployer.inventory(target).live
         command = self.memory.deployer.ask_command(target, live) if live is not None else None
         if self.cancelled.is_set():

@@ -52,7 +52,7 @@ from gatecert.schedule.failover import (
 from gatecert.schedule.revocation import must_change_key
 
 if TYPE_CHECKING:
-    from gatecert.model import IssuedChain
+    from gatecert.model import CertificateSummary, IssuedChain
     from gatecert.schedule.due import Situation
 
 logger = logging.getLogger(__name__)
@@ -114,7 +114,7 @@ class Ordering:
         """
         known = [authority.name for authority in self.known(target)]
         if afresh:
-            self.journal(target).forget()
+            self.forget(target)
             self.memory.save(target, replace(self.memory.state(target), troubles=()))
         names = to_ask(known, self.memory.state(target).troubles, self.now())
         for name, following in zip(names, (*names[1:], None), strict=True):
@@ -151,8 +151,21 @@ class Ordering:
             )
         return found
 
-    def journal(self, target: Target) -> StoreJournal:
-        """Where the order is kept, with the key to go on using where that is wanted."""
+    def forget(self, target: Target) -> None:
+        """What is under way is of no more use."""
+        if self.memory.state(target).second_order is not None:
+            self.journal(target, second=True).forget()
+        self.journal(target).forget()
+
+    def journal(self, target: Target, *, second: bool = False) -> StoreJournal:
+        """Where the order is kept, with the key to go on using where that is wanted.
+
+        Args:
+            target: What the order is for.
+            second: Whether it is that of a pair's second certificate.
+        """
+        if second and target.key.second is not None:
+            target = replace(target, key=replace(target.key, type=target.key.second))
         inventory = self.memory.deployer.inventory(target)
         held = inventory.wanted(self.now()) if target.key.reuse else None
         keep = (
@@ -161,8 +174,11 @@ class Ordering:
             and not must_change_key(self.memory.state(target), held.summary)
         )
         store = self.memory.store
-        private_key = store.private_key(held.version) if held is not None and keep else None
-        return StoreJournal(store, self.memory, target, self.now, private_key)
+        if held is None or not keep or (second and held.summary.second is None):
+            private_key = None
+        else:
+            private_key = store.private_key(held.version, second=second)
+        return StoreJournal(store, self.memory, target, self.now, private_key, second=second)
 
     def _obtain_from(
         self, authority: Authority, target: Target, situation: Situation
@@ -177,11 +193,36 @@ class Ordering:
         self._tell(target, f"ordering from {authority.name}")
         held = self._in_use(target, situation)
         theirs = held is not None and held.version.authority == authority.name
+        in_use = held.summary if held is not None and theirs else None
+        issued = self._place(authority, target, journal, in_use)
+        if target.key.second is None:
+            return issued
+        self._tell(target, f"ordering the second certificate ({target.key.second})")
+        second = replace(target, key=replace(target.key, type=target.key.second, second=None))
+        in_use = in_use.second if in_use is not None else None
+        of_second = self.journal(target, second=True)
+        return replace(issued, second=self._place(authority, second, of_second, in_use))
+
+    def _place(
+        self,
+        authority: Authority,
+        target: Target,
+        journal: StoreJournal,
+        in_use: CertificateSummary | None,
+    ) -> IssuedChain:
+        """Bring an order to its end; the one that is under way, if there is one.
+
+        Args:
+            authority: Whom to ask.
+            target: What for.
+            journal: Where the order is remembered.
+            in_use: The certificate that it replaces, if the same authority has issued that.
+        """
         return authority.obtain(
             self._with_choices(target),
             journal,
-            replaces=held.summary.certificate_id if held is not None and theirs else "",
-            lifetime=held.summary.lifetime if held is not None and theirs else None,
+            replaces=in_use.certificate_id if in_use is not None else "",
+            lifetime=in_use.lifetime if in_use is not None else None,
             progress=self.progress,
             cancelled=self.cancelled,
             now=self.now,

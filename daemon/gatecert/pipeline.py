@@ -316,7 +316,7 @@ class Pipeline:
     # ------------------------------------------------------------------ bootstrap
 
     def _bootstrap(self, target: Target) -> Outcome:
-        issued = bootstrap(target.identifiers, now=self.now())
+        issued = bootstrap(target.identifiers, now=self.now(), key_policy=target.key)
         self._place(target, self.memory.keep(target, issued))
         return self.memory.outcome(
             target, OutcomeKind.BOOTSTRAPPED, "a self-signed bootstrap certificate is in place"
@@ -363,6 +363,8 @@ class Pipeline:
         """Bring an order to its end whose certificate reached the disk just before a crash."""
         order = self.memory.state(target).order
         if order is None:
+            if self.memory.state(target).second_order is not None:
+                self.ordering.journal(target, second=True).forget()
             self.ordering.journal(target).forget_keys()
             return
         if any(version.order_url == order.url for version in self.store.versions(target.name)):
@@ -381,7 +383,7 @@ class Pipeline:
             challenge_failures=(),
         )
         self.memory.save(target, cleared)
-        self.ordering.journal(target).forget()
+        self.ordering.forget(target)
 
     # ------------------------------------------------------------------ import
 

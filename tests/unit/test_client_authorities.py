@@ -53,7 +53,7 @@ pytestmark = pytest.mark.enable_socket
 
 HOST = "vpn.example.com"
 GATEWAY = "boston"
-SOON = timedelta(milliseconds=80)
+SOON = timedelta(milliseconds=200)
 
 
 class Server:

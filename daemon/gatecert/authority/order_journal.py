@@ -18,6 +18,7 @@ from gatecert.model import GatewayState, KeyRequest, PendingOrder, Target
 from gatecert.store.protocol import Store
 
 PREFIX = "order-"
+SECOND_PREFIX = f"{PREFIX}second-"
 
 
 class States(Protocol):
@@ -72,6 +73,7 @@ class StoreJournal:
     Attributes:
         states: Where the order is remembered, in this process at least if the disk fails.
         private_key: The key to go on using (PEM); None for a new one.
+        second: Whether it is the order of a pair's second certificate.
     """
 
     store: Store
@@ -79,10 +81,11 @@ class StoreJournal:
     target: Target
     now: Callable[[], datetime]
     private_key: bytes | None = field(default=None, repr=False)
+    second: bool = False
 
     def pending(self) -> tuple[PendingOrder, KeyRequest] | None:
         """The order that was placed and not brought to an end, with its key."""
-        order = self.states.state(self.target).order
+        order = self._order(self.states.state(self.target))
         if order is None:
             return None
         for request in self.store.requests(self.target.name):
@@ -98,7 +101,8 @@ class StoreJournal:
             StorageError: They could not be written; nothing may be ordered.
         """
         private_key = self.private_key or key.generate(self.target.key.type)
-        request = _new_request(self.target, private_key, self.now())
+        prefix = SECOND_PREFIX if self.second else PREFIX
+        request = _new_request(self.target, private_key, self.now(), prefix)
         self.store.add_request(self.target.name, request)
         return request
 
@@ -109,25 +113,38 @@ class StoreJournal:
             StorageError: It could not be written; this process remembers it all the same.
         """
         state = self.states.state(self.target)
-        self.states.save(self.target, replace(state, order=order), durably=True)
+        self.states.save(self.target, self._with(state, order), durably=True)
 
     def forget(self) -> None:
         """The order is of no more use; its key goes with it, as do keys that never got an order."""
         state = self.states.state(self.target)
-        if state.order is not None:
-            self.states.save(self.target, replace(state, order=None), durably=True)
+        if self._order(state) is not None:
+            self.states.save(self.target, self._with(state, None), durably=True)
         self.forget_keys()
 
     def forget_keys(self) -> None:
         """Keys are of no more use without an order: those of before a crash, above all."""
+        other = None if self.second else self.states.state(self.target).second_order
         for request in self.store.requests(self.target.name):
-            if request.id.startswith(PREFIX):
+            if not request.id.startswith(SECOND_PREFIX if self.second else PREFIX):
+                continue
+            if other is None or request.id != other.request_id:
                 self.store.remove_request(self.target.name, request.id)
 
+    def _order(self, state: GatewayState) -> PendingOrder | None:
+        return state.second_order if self.second else state.order
 
-def _new_request(target: Target, private_key: bytes, now: datetime) -> KeyRequest:
+    def _with(self, state: GatewayState, order: PendingOrder | None) -> GatewayState:
+        if self.second:
+            return replace(state, second_order=order)
+        return replace(state, order=order)
+
+
+def _new_request(
+    target: Target, private_key: bytes, now: datetime, prefix: str = PREFIX
+) -> KeyRequest:
     return KeyRequest(
-        id=f"{PREFIX}{secrets.token_hex(8)}",
+        id=f"{prefix}{secrets.token_hex(8)}",
         created=now,
         private_key=private_key,
         csr=build_request(private_key, target.identifiers, common_name=None),

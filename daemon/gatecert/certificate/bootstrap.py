@@ -3,18 +3,19 @@
 It says who made it in its organisation, so that it is told from a certificate that somebody
 signed by hand, and from an authority's. It is a plain end-entity certificate (RFC 5280): no
 authority (critical basicConstraints), a TLS server, with the names in subjectAltName. Nobody
-verifies it, so it is made to be quick: ECDSA P-256, one signature.
+verifies it, so it is made to be quick: ECDSA P-256, one signature. Only a gateway that serves keys
+of two algorithms gets one of each, because its server does not start without.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from gatecert.certificate import key
@@ -23,7 +24,7 @@ from gatecert.certificate.request import (
     alternative_names,
     server_key_usage,
 )
-from gatecert.model import IssuedChain, Origin
+from gatecert.model import IssuedChain, KeyPolicy, KeyType, Origin
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,24 +34,42 @@ if TYPE_CHECKING:
 
 ORGANIZATION = "gatecert bootstrap (self-signed)"
 LIFETIME = timedelta(days=30)
+ONE_KEY = KeyPolicy()
 _BACKDATED = timedelta(hours=1)  # for clients whose clocks are slow
 
 
 def bootstrap(
-    identifiers: Sequence[Identifier], *, now: datetime, lifetime: timedelta = LIFETIME
+    identifiers: Sequence[Identifier],
+    *,
+    now: datetime,
+    lifetime: timedelta = LIFETIME,
+    key_policy: KeyPolicy = ONE_KEY,
 ) -> IssuedChain:
-    """Make a key and its self-signed certificate.
+    """Make a key and its self-signed certificate, or a pair of them.
 
     Args:
         identifiers: The gateway's names, the hostname first.
         now: Aware; the certificate begins an hour earlier.
         lifetime: How long the certificate is valid, counted from ``now``.
+        key_policy: Whether a second one of the other algorithm is wanted, and of which types they
+            are then; a single one is always of the quick kind.
 
     Raises:
         CertificateError: There is no name, or one cannot stand in a certificate.
     """
+    if key_policy.second is None:
+        return _self_signed(identifiers, KeyType.ECDSA_P256, now, lifetime)
+    return replace(
+        _self_signed(identifiers, key_policy.type, now, lifetime),
+        second=_self_signed(identifiers, key_policy.second, now, lifetime),
+    )
+
+
+def _self_signed(
+    identifiers: Sequence[Identifier], key_type: KeyType, now: datetime, lifetime: timedelta
+) -> IssuedChain:
     names = alternative_names(identifiers)
-    private_key = ec.generate_private_key(ec.SECP256R1())
+    private_key = key.load(key.generate(key_type))
     public_key = private_key.public_key()
     subject = x509.Name(
         [

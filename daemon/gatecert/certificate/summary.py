@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import rsa
 
 from gatecert.certificate import key
 from gatecert.certificate.bootstrap import is_bootstrap
@@ -54,6 +55,7 @@ def summarize(certificate_pem: bytes, chain_pem: bytes = b"") -> CertificateSumm
         key_fingerprint=key.fingerprint(certificate.public_key()),
         is_bootstrap=is_bootstrap(certificate),
         certificate_id=certificate_id(certificate),
+        key_algorithm="rsa" if isinstance(certificate.public_key(), rsa.RSAPublicKey) else "ecdsa",
     )
 
 

@@ -186,6 +186,9 @@ def _certificate(one: GatewayStatus) -> list[tuple[str, str]]:
         rows += [("names", ", ".join(one.names)), ("issuer", one.issuer)]
     if one.not_after is not None:
         rows.append(("ends", f"{one.not_after:%Y-%m-%d %H:%M} UTC, {one.days_left} days left"))
+    if one.second is not None:
+        end = f"ends {one.second.not_after:%Y-%m-%d %H:%M} UTC"
+        rows.append(("second", f"{one.second.algorithm.upper()}, {one.second.issuer}, {end}"))
     if one.revocation is not None and (one.revocation.revoked or one.revocation.problem):
         rows.append(("revoked", _revoked(one.revocation)))
     return rows

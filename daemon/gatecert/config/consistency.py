@@ -34,6 +34,7 @@ def findings(configuration: Configuration) -> Iterator[Finding]:
     yield from _dns_01(configuration.challenges.dns_01)
     yield from _duplicates(configuration)
     for gateway in configuration.gateways.values():
+        yield from _second_key(gateway)
         yield from _copies(gateway)
         yield from _members(gateway)
         yield from _subject(gateway)
@@ -56,6 +57,21 @@ def _names(configuration: Configuration) -> Iterator[Finding]:
             yield Finding(("authorities", key, "directory_url"), what)
     if not configuration.gateways:
         yield Finding(("gateways",), "names no gateway; write at least one")
+
+
+def _second_key(gateway: GatewaySettings) -> Iterator[Finding]:
+    """Two kinds of key, both certified by an authority."""
+    key = gateway.key
+    if key.second is None:
+        return
+    where = ("gateways", gateway.name, "key", "second")
+    if key.second.algorithm == key.type.algorithm:
+        other = "rsa-2048" if key.type.algorithm == "ecdsa" else "ecdsa-p256"
+        what = f"is of the same kind as {key.type}; write {other}, or leave it out"
+        yield Finding(where, what, (("gateways", gateway.name, "key", "type"),))
+    elif gateway.mode is Mode.CUSTOM:
+        what = "is for certificates that an authority issues; leave it out with mode: custom"
+        yield Finding(where, what, (("gateways", gateway.name, "mode"),))
 
 
 def _http_01(configuration: Configuration) -> Iterator[Finding]:

@@ -47,7 +47,7 @@ def target(gateway: GatewaySettings, configuration: Configuration) -> Target:
         addresses=gateway.addresses,
         authorities=tuple(dict.fromkeys(authorities)) if automatic else (),
         challenges=challenges(gateway, configuration.challenges),
-        key=KeyPolicy(type=gateway.key.type, reuse=gateway.key.reuse),
+        key=KeyPolicy(gateway.key.type, gateway.key.reuse, gateway.key.second),
         install=_install_plan(gateway.install),
         renewal=RenewalPolicy(
             renewal_info=gateway.renewal.renewal_info,

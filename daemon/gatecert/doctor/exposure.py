@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 OTHERS: Final = stat.S_IRWXO
 GROUP: Final = stat.S_IRWXG
 WRITABLE: Final = stat.S_IWGRP | stat.S_IWOTH
-KEYS: Final = {"privkey.pem", "key.pem"}
+KEYS: Final = {"privkey.pem", "second-privkey.pem", "key.pem"}
 
 
 def exposures(

@@ -154,6 +154,7 @@ def look_at_gateway(
     enrols = target.mode is Mode.AUTOMATIC and not situation.excluded_region
     surveys = tuple(machine.surveys[name] for name in target.authorities) if enrols else ()
     listeners = target.install.verify
+    algorithms = live.summary.algorithms if live is not None else ("",)
     bundle = _client_ca(around.store.gateway_directory(target.name))
     return Case(
         now=around.now(),
@@ -166,7 +167,7 @@ def look_at_gateway(
         behind_nat=bool(target.members) and _is_behind_nat(),
         policies=around.resolver.look_up_caa(domain_names(target)) if enrols else (),
         rehearsals=rehearse(around.solvers, target, surveys, thorough=True) if enrols else (),
-        by_name=look(listeners, target.hostname),
+        by_name=look(listeners, target.hostname, algorithms=algorithms),
         by_address=look(listeners, NO_SERVER_NAME),
         by_command=around.ask_command(target, live) if live is not None else None,
         root=_root(live, around.roots) if live is not None else None,

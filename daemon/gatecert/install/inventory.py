@@ -7,7 +7,7 @@ A version counts only if its certificate can be read and belongs to its key. So 
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from gatecert.certificate import chain, key
@@ -59,29 +59,39 @@ class Inventory:
         return next((held for held in self.held if held.version.id == version_id), None)
 
 
-def take_inventory(store: Store, gateway: str, live: str | None) -> Inventory:
+def take_inventory(
+    store: Store, gateway: str, live: str | None, *, pair: bool = False
+) -> Inventory:
     """Look at every version of a gateway.
 
     Args:
         store: Where the versions are.
         gateway: Its name.
         live: The id that the ``live`` link leads to.
+        pair: Whether second certificates count.
     """
-    held = tuple(_usable(store, store.versions(gateway)))
+    held = tuple(_usable(store, store.versions(gateway), pair=pair))
     return Inventory(held, next((one for one in held if one.version.id == live), None))
 
 
-def _usable(store: Store, versions: Iterable[Version]) -> Iterable[Held]:
+def _usable(store: Store, versions: Iterable[Version], *, pair: bool) -> Iterable[Held]:
     for version in versions:
         try:
             summary = chain.summarize(version.certificate, version.chain)
-            private_key = key.load(store.private_key(version))
-            if key.fingerprint(private_key.public_key()) != summary.key_fingerprint:
-                logger.warning(
-                    "key and certificate do not belong together path=%s", version.directory
-                )
-                continue
+            fits = _fits(store.private_key(version), summary)
+            if pair and version.second_certificate:
+                second = chain.summarize(version.second_certificate, version.second_chain)
+                fits = fits and _fits(store.private_key(version, second=True), second)
+                summary = replace(summary, second=second)
         except GatecertError as error:
             logger.warning("version cannot be used path=%s error=%s", version.directory, error)
             continue
-        yield Held(version, summary)
+        if fits:
+            yield Held(version, summary)
+        else:
+            logger.warning("key and certificate do not belong together path=%s", version.directory)
+
+
+def _fits(private_key: bytes, summary: CertificateSummary) -> bool:
+    """Whether a certificate is for a key."""
+    return key.fingerprint(key.load(private_key).public_key()) == summary.key_fingerprint

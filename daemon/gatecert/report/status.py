@@ -158,6 +158,17 @@ class AbsentAuthority:
 
 
 @dataclass(frozen=True, slots=True)
+class SecondCertificate:
+    """The certificate for the other kind of key, served beside the first."""
+
+    algorithm: str
+    issuer: str
+    fingerprint: str
+    not_before: datetime
+    not_after: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class GatewayStatus:
     """All that is known about a gateway.
 
@@ -179,6 +190,7 @@ class GatewayStatus:
         challenges: How each name is to be proven next; empty where gatecert does not enrol.
         revocation: None before the first look at the authority's revocation lists.
         authorities_left: Those of its authorities that are not asked for a while.
+        second: The live certificate for the other kind of key; None where there is one only.
     """
 
     name: str
@@ -208,6 +220,7 @@ class GatewayStatus:
     challenges: tuple[PlannedChallenge, ...] = ()
     revocation: RevocationStatus | None = None
     authorities_left: tuple[AbsentAuthority, ...] = ()
+    second: SecondCertificate | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -272,6 +285,19 @@ def gateway_status(known: Known, now: datetime) -> GatewayStatus:
         challenges=tuple(_challenges(known)),
         revocation=_revocation(known),
         authorities_left=tuple(_authorities_left(known, now)),
+        second=_second(summary.second if summary is not None else None),
+    )
+
+
+def _second(summary: CertificateSummary | None) -> SecondCertificate | None:
+    if summary is None:
+        return None
+    return SecondCertificate(
+        summary.key_algorithm,
+        summary.issuer,
+        summary.fingerprint,
+        summary.not_before,
+        summary.not_after,
     )
 
 

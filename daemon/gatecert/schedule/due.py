@@ -211,6 +211,8 @@ def _bootstrap_due(situation: Situation, now: datetime) -> Due | None:
         return None
     if not live.covers(situation.target.identifiers):
         return Due(Action.BOOTSTRAP, now, "the bootstrap certificate has other names")
+    if not situation.target.key.is_kept_by(live):
+        return Due(Action.BOOTSTRAP, now, "the bootstrap certificate has other keys")
     at = live.not_after - live.lifetime * BOOTSTRAP_REMAINING
     return Due(Action.BOOTSTRAP, at, "the bootstrap certificate nears its end")
 
@@ -237,6 +239,8 @@ def _enrolment_due(situation: Situation, now: datetime) -> Due | None:
     standing = revoked(situation.state, certificate)
     if standing is not None:
         return Due(Action.ENROL, not_before, f"the certificate was {standing.words}")
+    if not situation.target.key.is_kept_by(certificate):
+        return Due(Action.ENROL, not_before, "a certificate for each of two keys is wanted")
     at, reason = renewal_instant(situation)
     return Due(Action.ENROL, max(at, not_before), reason)
 

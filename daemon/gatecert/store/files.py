@@ -184,9 +184,9 @@ class FileStore:
         """One version, None where it is missing or cannot be read."""
         return self._versions.version(gateway, version_id)
 
-    def private_key(self, version: Version) -> bytes:
+    def private_key(self, version: Version, *, second: bool = False) -> bytes:
         """The private key of a version, PEM."""
-        return self._versions.private_key(version)
+        return self._versions.private_key(version, second=second)
 
     def remove_version(self, version: Version) -> None:
         """Delete a version for good."""

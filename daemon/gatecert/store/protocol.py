@@ -203,7 +203,7 @@ class Store(TokenStore, IssuerStore, ListStore, Protocol):
         """One version, None where it is missing or cannot be read."""
         ...
 
-    def private_key(self, version: Version) -> bytes:
+    def private_key(self, version: Version, *, second: bool = False) -> bytes:
         """The private key of a version, PEM."""
         ...
 

@@ -7,6 +7,9 @@ id only when it is complete and durable, and is never changed afterwards.
 Reading is forgiving: a version with a missing, empty or torn PEM file is left out and said in the
 log once; one that lost its ``meta.json`` is still a version. ``root.pem`` is kept where the root
 is known, for those who have to check the chain; servers never send it.
+
+A gateway with keys of two algorithms has the files of the other one beside them in the same version
+(``second-privkey.pem`` …), so that both are swapped by the same rename.
 """
 
 from __future__ import annotations
@@ -35,6 +38,8 @@ if TYPE_CHECKING:
     from gatecert.store.layout import Layout
 
 logger = logging.getLogger(__name__)
+
+SECOND = "second-"
 
 _ID = re.compile(r"(?P<number>[0-9]{6,})-[0-9]{8}T[0-9]{6}Z")
 
@@ -65,7 +70,7 @@ class Versions:
         self._layout.make(parent)
         if key_group is not None:
             self._layout.admit(gateway, key_group)
-        created = now.astimezone(UTC)
+        created, second = now.astimezone(UTC), issued.second
         number = max((_number(name) for name in _names(parent)), default=0) + 1
         directory = parent / f"{number:06d}-{created:%Y%m%dT%H%M%SZ}"
         about = _VersionRecord(
@@ -73,7 +78,11 @@ class Versions:
         )
         durable.write_directory(
             directory,
-            {**_pem_files(issued), "meta.json": encode(about)},
+            {
+                **_pem_files(issued),
+                **(_pem_files(second, SECOND) if second else {}),
+                "meta.json": encode(about),
+            },
             file_mode=PRIVATE_FILE if key_group is None else GROUP_FILE,
             mode=PRIVATE_DIRECTORY if key_group is None else GROUP_DIRECTORY,
             group=key_group,
@@ -87,6 +96,8 @@ class Versions:
             authority=issued.authority,
             order_url=issued.order_url,
             created=created,
+            second_certificate=pem.joined(second.certificate) if second else b"",
+            second_chain=pem.joined(second.chain) if second else b"",
         )
 
     def versions(self, gateway: str) -> tuple[Version, ...]:
@@ -103,10 +114,10 @@ class Versions:
         directory = self._layout.versions(gateway) / version_id
         return self._read(directory) if durable.is_directory(directory) else None
 
-    def private_key(self, version: Version) -> bytes:
+    def private_key(self, version: Version, *, second: bool = False) -> bytes:
         """The private key of a version, PEM."""
         try:
-            return _pem_file(version.directory, "privkey")
+            return _pem_file(version.directory, "privkey", SECOND if second else "")
         except DamagedRecordError as error:
             raise StorageError(
                 f"version {version.id} in {version.directory.parent} has lost its private key:"
@@ -123,6 +134,9 @@ class Versions:
     def _read(self, directory: Path) -> Version | None:
         try:
             certificate, chain = _read_pem(directory)
+            second_certificate, second_chain = b"", b""
+            if (directory / f"{SECOND}cert.pem").exists():
+                second_certificate, second_chain = _read_pem(directory, SECOND)
         except DamagedRecordError as error:
             if directory not in self._said:
                 self._said.add(directory)
@@ -138,6 +152,8 @@ class Versions:
             authority=about.authority if about else "",
             order_url=about.order_url if about else "",
             created=about.created if about else None,
+            second_certificate=second_certificate,
+            second_chain=second_chain,
         )
 
 
@@ -149,34 +165,37 @@ def _number(version_id: str) -> int:
     return int(version_id.partition("-")[0])
 
 
-def _pem_files(issued: IssuedChain) -> dict[str, bytes]:
+def _pem_files(issued: IssuedChain, prefix: str = "") -> dict[str, bytes]:
     files = {
-        "privkey.pem": pem.joined(issued.private_key),
-        "cert.pem": pem.joined(issued.certificate),
-        "chain.pem": pem.joined(issued.chain),
-        "fullchain.pem": pem.joined(issued.certificate, issued.chain),
+        "privkey": pem.joined(issued.private_key),
+        "cert": pem.joined(issued.certificate),
+        "chain": pem.joined(issued.chain),
+        "fullchain": pem.joined(issued.certificate, issued.chain),
     }
-    return files | ({"root.pem": pem.joined(issued.root)} if issued.root else {})
+    if issued.root:
+        files["root"] = pem.joined(issued.root)
+    return {f"{prefix}{name}.pem": data for name, data in files.items()}
 
 
-def _read_pem(directory: Path) -> tuple[bytes, bytes]:
+def _read_pem(directory: Path, prefix: str = "") -> tuple[bytes, bytes]:
     """Certificate and chain of a version whose files are all there and agree.
 
     Raises:
         DamagedRecordError: They are not, or do not.
     """
-    _pem_file(directory, "privkey")
-    certificate = _pem_file(directory, "cert")
-    chain = _pem_file(directory, "chain")
-    if _pem_file(directory, "fullchain").split() != (certificate + b"\n" + chain).split():
-        raise DamagedRecordError("fullchain.pem is not cert.pem followed by chain.pem")
+    _pem_file(directory, "privkey", prefix)
+    certificate = _pem_file(directory, "cert", prefix)
+    chain = _pem_file(directory, "chain", prefix)
+    if _pem_file(directory, "fullchain", prefix).split() != (certificate + b"\n" + chain).split():
+        what = f"{prefix}fullchain.pem is not {prefix}cert.pem followed by {prefix}chain.pem"
+        raise DamagedRecordError(what)
     return certificate, chain
 
 
-def _pem_file(directory: Path, name: str) -> bytes:
-    data = record.read_file(directory / f"{name}.pem")
+def _pem_file(directory: Path, name: str, prefix: str = "") -> bytes:
+    data = record.read_file(directory / f"{prefix}{name}.pem")
     if data is None:
-        raise DamagedRecordError(f"{name}.pem is missing")
+        raise DamagedRecordError(f"{prefix}{name}.pem is missing")
     match name:
         case "privkey":
             whole = pem.has_private_key(data)
@@ -185,5 +204,5 @@ def _pem_file(directory: Path, name: str) -> bytes:
         case _:
             whole = pem.has_certificates(data)
     if not whole:
-        raise DamagedRecordError(f"{name}.pem is empty or torn")
+        raise DamagedRecordError(f"{prefix}{name}.pem is empty or torn")
     return data

@@ -4,6 +4,7 @@ Nothing is verified here: the served chain is compared with the installed one (`
 which is stricter than any trust store. So a bootstrap or staging certificate is seen as well as a
 trusted one, and every key type and cipher is offered.
 
+- A listener that serves a certificate for each of two kinds of key is asked once for each.
 - The server name (RFC 6066 section 3) is sent for DNS names, never for IP addresses.
 - A server that demands a certificate from its users is no obstacle. In TLS 1.3 the handshake is
   over for the client before the server objects (RFC 8446 section 4.4.2.4); in TLS 1.2 the server
@@ -20,6 +21,7 @@ from __future__ import annotations
 import ipaddress
 import socket
 from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from cryptography.x509 import InvalidVersion
@@ -39,6 +41,15 @@ FAREWELL: Final = 0.05  # seconds a listener gets to close its side
 
 # Anonymous suites show no certificate; weak keys (security level 0) are others' business.
 CIPHERS: Final = b"ALL:!aNULL:@SECLEVEL=0"
+
+TURNED_AWAY: Final = {FailureKind.RESET, FailureKind.HANDSHAKE, FailureKind.NOT_TLS}
+
+# For who takes certificates of one kind of key only.
+ONLY: Final = {"ecdsa": b"aECDSA:@SECLEVEL=0", "rsa": b"aRSA:@SECLEVEL=0"}
+SIGNATURES: Final = {
+    "ecdsa": b"ECDSA+SHA256:ECDSA+SHA384:ECDSA+SHA512",
+    "rsa": b"RSA-PSS+SHA256:RSA-PSS+SHA384:RSA-PSS+SHA512:RSA+SHA256:RSA+SHA384:RSA+SHA512",
+}
 
 # The client waits in this state only after the server's key exchange signature was verified.
 PROVEN_STATE: Final = b"SSLv3/TLS write finished"
@@ -67,19 +78,34 @@ class _Heard:
             self.asked = True
 
 
-def probe(endpoint: Endpoint, server_name: str, *, timeout: float) -> ServedChain | ProbeFailure:
+def probe(
+    endpoint: Endpoint, server_name: str, *, timeout: float, algorithm: str = ""
+) -> ServedChain | ProbeFailure:
     """Shake hands with a listener and tell what it serves.
 
     Args:
         endpoint: Where it listens (TCP).
         server_name: The gateway's name as A-labels, or an IP address.
         timeout: Seconds for all of it, from looking up the host to the last byte.
+        algorithm: The only kind of key to take, ``ecdsa`` or ``rsa``; empty for any.
     """
+    result = replace(_probe(endpoint, server_name, timeout, algorithm), algorithm=algorithm)
+    if algorithm and isinstance(result, ProbeFailure) and result.kind in TURNED_AWAY:
+        # Some servers say why in an alert, others just close the connection.
+        detail = f"turns away a client that takes {algorithm.upper()} keys only: it {result.detail}"
+        return replace(result, kind=FailureKind.HANDSHAKE, detail=detail)
+    return result
+
+
+def _probe(
+    endpoint: Endpoint, server_name: str, timeout: float, algorithm: str
+) -> ServedChain | ProbeFailure:
     deadline = Deadline.after(timeout)
     try:
         with connect(endpoint, deadline) as stream:
             heard = _Heard()
-            tls = _shake_hands(stream, server_name, deadline, heard)
+            tls = _client(server_name, heard, algorithm)
+            _shake_hands(stream, tls, deadline, heard)
             _say_goodbye(stream, tls, deadline)
         return _read(endpoint, tls, asked=heard.asked)
     except TimeoutError:
@@ -96,13 +122,12 @@ def probe(endpoint: Endpoint, server_name: str, *, timeout: float) -> ServedChai
 
 
 def _shake_hands(
-    stream: socket.socket, server_name: str, deadline: Deadline, heard: _Heard
-) -> SSL.Connection:
+    stream: socket.socket, tls: SSL.Connection, deadline: Deadline, heard: _Heard
+) -> None:
     """Shake hands as far as it takes to prove what is served.
 
     OpenSSL works on memory, so that every byte that comes and goes is counted and timed here.
     """
-    tls = _client(server_name, heard)
     waited_in = b""
     taken = 0
     while True:
@@ -112,10 +137,10 @@ def _shake_hands(
             waited_in = tls.get_state_string()
         except SSL.Error as error:
             if waited_in == PROVEN_STATE and heard.alerts:
-                return tls
+                return
             raise _handshake_failure(error, tls, heard.alerts) from error
         else:
-            return tls
+            return
         _send(stream, tls, deadline)
         taken += _receive(stream, tls, deadline, first=not taken)
         if taken > LARGEST_HANDSHAKE:
@@ -123,11 +148,19 @@ def _shake_hands(
             raise ProbeError(FailureKind.HANDSHAKE, detail)
 
 
-def _client(server_name: str, heard: _Heard) -> SSL.Connection:
-    """A TLS client that takes whatever it is offered, from TLS 1.2 on, and notes what it hears."""
+def _client(server_name: str, heard: _Heard, algorithm: str) -> SSL.Connection:
+    """A TLS client that takes whatever it is offered, from TLS 1.2 on, and notes what it hears.
+
+    One that takes one kind of key only offers signatures of that kind only (RFC 8446 section
+    4.2.3), and in TLS 1.2 suites that authenticate by it.
+    """
     context = SSL.Context(SSL.TLS_CLIENT_METHOD)
     context.set_min_proto_version(SSL.TLS1_2_VERSION)
-    context.set_cipher_list(CIPHERS)
+    context.set_cipher_list(ONLY.get(algorithm, CIPHERS))
+    if algorithm:
+        # pyOpenSSL has no name for it, though the library below has.
+        library, handle = SSL._lib, context._context  # type: ignore[attr-defined] # noqa: SLF001
+        library.SSL_CTX_set1_sigalgs_list(handle, SIGNATURES[algorithm])
     context.set_options(SSL.OP_LEGACY_SERVER_CONNECT)
     context.set_info_callback(heard)
     tls = SSL.Connection(context, None)

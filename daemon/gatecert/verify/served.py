@@ -46,6 +46,7 @@ class ServedChain:
         ends_in_root: Whether the last certificate sent names itself as its issuer.
         asked: The authorities from which the listener wants its users' certificates, RFC 4514
             text; empty for any, None where it wants no certificate of its users.
+        algorithm: The only kind of key that the client took, ``ecdsa`` or ``rsa``; empty for any.
     """
 
     endpoint: Endpoint
@@ -56,6 +57,7 @@ class ServedChain:
     not_after: datetime
     ends_in_root: bool
     asked: tuple[str, ...] | None = None
+    algorithm: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,11 +66,13 @@ class ProbeFailure:
 
     Attributes:
         detail: What happened, for the operator; follows the endpoint's name in a sentence.
+        algorithm: The only kind of key that the client took, ``ecdsa`` or ``rsa``; empty for any.
     """
 
     endpoint: Endpoint
     kind: FailureKind
     detail: str
+    algorithm: str = ""
 
 
 def describe(

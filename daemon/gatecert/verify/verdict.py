@@ -73,6 +73,7 @@ def prove(  # noqa: PLR0913 - each says another thing about the proof
         now=now,
         one_handshake=one_handshake,
         command=command,
+        algorithms=summary.algorithms,
         cancelled=cancelled,
     )
 
@@ -86,6 +87,7 @@ def prove_by(  # noqa: PLR0913 - each says another thing about the proof
     now: Callable[[], datetime],
     one_handshake: timedelta = ONE_HANDSHAKE,
     command: ProofCommand | None = None,
+    algorithms: Sequence[str] = ("",),
     cancelled: Event | None = None,
 ) -> Verdict:
     """Ask every listener until its answer is the one that is wanted, or the time is up.
@@ -98,6 +100,7 @@ def prove_by(  # noqa: PLR0913 - each says another thing about the proof
         now: Reads the clock.
         one_handshake: How long one handshake may take.
         command: Asked as well, whether it says yes.
+        algorithms: Kinds of key to ask for apart; an empty one takes any.
         cancelled: Set when gatecert is leaving.
     """
     deadline = Deadline.after(timeout.total_seconds(), cancelled)
@@ -108,46 +111,62 @@ def prove_by(  # noqa: PLR0913 - each says another thing about the proof
         deadline=deadline,
         one_handshake=one_handshake.total_seconds(),
     )
-    questions = [partial(wait, endpoint) for endpoint in endpoints]
+    questions = [
+        partial(wait, endpoint, algorithm) for endpoint in endpoints for algorithm in algorithms
+    ]
     if command is not None:
         questions.append(partial(wait_until_proven, command, deadline))
     return Verdict(now(), tuple(_at_once(questions)))
 
 
 def look(
-    endpoints: Sequence[Endpoint], server_name: str, *, timeout: timedelta = ONE_HANDSHAKE
+    endpoints: Sequence[Endpoint],
+    server_name: str,
+    *,
+    timeout: timedelta = ONE_HANDSHAKE,
+    algorithms: Sequence[str] = ("",),
 ) -> tuple[ServedChain | ProbeFailure, ...]:
-    """Ask every listener once what it serves, whatever that is."""
+    """Ask every listener once what it serves, whatever that is; once for each kind of key."""
     ask = partial(probe, server_name=server_name, timeout=timeout.total_seconds())
-    return tuple(_at_once([partial(ask, endpoint) for endpoint in endpoints]))
+    questions = [
+        partial(ask, endpoint, algorithm=algorithm)
+        for endpoint in endpoints
+        for algorithm in algorithms
+    ]
+    return tuple(_at_once(questions))
 
 
 def judge(answer: ServedChain | ProbeFailure, summary: CertificateSummary) -> Probe:
     """Compare what a listener showed with the installed certificate."""
     endpoint = answer.endpoint
+    place = f"{endpoint} ({answer.algorithm.upper()})" if answer.algorithm else f"{endpoint}"
     if isinstance(answer, ProbeFailure):
-        return Probe(endpoint, "", matches=False, detail=f"{endpoint} {answer.detail}")
+        return Probe(endpoint, "", matches=False, detail=f"{place} {answer.detail}")
+    summary = summary.of(answer.algorithm, answer.fingerprint)
     objection = _objection(answer, summary)
     if objection:
-        return Probe(endpoint, answer.fingerprint, matches=False, detail=f"{endpoint} {objection}")
+        return Probe(endpoint, answer.fingerprint, matches=False, detail=f"{place} {objection}")
     root = (
         " (and its root, which clients do not need)"
         if len(answer.chain_fingerprints) > len(summary.chain_fingerprints)
         else ""
     )
-    detail = f"{endpoint} serves {_name(summary)}{root}"
+    detail = f"{place} serves {_name(summary)}{root}"
     return Probe(endpoint, answer.fingerprint, matches=True, detail=detail)
 
 
-def _wait_until_wanted(
+def _wait_until_wanted(  # noqa: PLR0913 - whom to ask, for what, and how long
     verdict_on: Judge,
     endpoint: Endpoint,
+    algorithm: str,
+    *,
     server_name: str,
     deadline: Deadline,
     one_handshake: float,
 ) -> Probe:
     """Ask one listener until it matches or the time is up, and keep its last telling answer."""
-    result = verdict_on(probe(endpoint, server_name, timeout=one_handshake))
+    ask = partial(probe, endpoint, server_name, algorithm=algorithm)
+    result = verdict_on(ask(timeout=one_handshake))
     pause, asked = FIRST_PAUSE, 1
     while not result.matches and not deadline.passed:
         deadline.wait(pause)
@@ -155,7 +174,7 @@ def _wait_until_wanted(
         patience = deadline.within(one_handshake)
         if patience <= 0.0:
             break
-        latest = verdict_on(probe(endpoint, server_name, timeout=patience))
+        latest = verdict_on(ask(timeout=patience))
         asked += 1
         # A handshake that the end of the time cut short tells less than the one before it.
         if latest.fingerprint or patience >= one_handshake:

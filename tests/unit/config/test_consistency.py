@@ -278,3 +278,28 @@ def test_who_enrols_needs_an_authority(
 ) -> None:
     (line,) = complaints(written)
     assert "authorities: must name one, for gateway g is to be enrolled" in line
+
+
+@pytest.mark.parametrize(
+    ("gateway", "told"),
+    [
+        (
+            "key: {second: ecdsa-p384}",
+            "key.second: is of the same kind as ecdsa-p256; write rsa-2048",
+        ),
+        (
+            "key: {type: rsa-2048, second: rsa-4096}",
+            "is of the same kind as rsa-2048; write ecdsa-p256",
+        ),
+        (
+            "mode: custom, key: {second: rsa-2048}",
+            "key.second: is for certificates that an authority",
+        ),
+        ("key: {second: ed25519}", "no public authority issues for it"),
+    ],
+)
+def test_two_keys_are_of_two_kinds(
+    complaints: Callable[[str], list[str]], gateway: str, told: str
+) -> None:
+    (line,) = complaints(f"{AUTHORITY}gateways: {{g: {{hostname: g.example.com, {gateway}}}}}\n")
+    assert told in line

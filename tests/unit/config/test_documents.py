@@ -115,7 +115,7 @@ def test_what_the_example_calls_the_default_is_the_default() -> None:
     assert list(least.excluded_regions) == shown["excluded_regions"]
     gateway = shown["gateways"]["boston"]
     assert gateway["mode"] == defaults(GatewaySettings)["mode"]
-    assert gateway["key"] == defaults(KeySettings)
+    assert gateway["key"] == {**defaults(KeySettings), "second": "rsa-2048"}
     assert shown["challenges"]["http-01"]["listen"] == [
         str(endpoint) for endpoint in least.challenges.http_01.listen
     ]

@@ -328,3 +328,12 @@ def test_it_is_said_whether_the_certificate_was_revoked() -> None:
     unknown = status(replace(fine, problem="nobody there"))
     assert unknown is not None
     assert (unknown.revoked, unknown.problem) == (None, "nobody there")
+
+
+def test_the_second_certificate_of_a_pair() -> None:
+    assert gateway_status(known(ISSUED), NOW).second is None
+    rsa = replace(ISSUED, key_algorithm="rsa", fingerprint="f2")
+    second = gateway_status(known(replace(ISSUED, second=rsa)), NOW).second
+    assert second is not None
+    assert (second.algorithm, second.fingerprint) == ("rsa", "f2")
+    assert second.not_after == ISSUED.not_after

@@ -2,20 +2,23 @@ from __future__ import annotations
 
 import socket
 import time
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
 
 from gatecert.model import Endpoint
 from gatecert.verify.served import FailureKind, ProbeFailure, ServedChain
 from gatecert.verify.verdict import judge, look, prove
+from gatecert.verify.watch import is_silent
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from threading import Event
 
-    from tests.unit.verify.conftest import Authority, TLSServer
+    from tests.unit.verify.conftest import Authority, Issued, TLSServer
 
     from gatecert.model import CertificateSummary, Verdict
 
@@ -303,3 +306,65 @@ def test_looking_tells_whatever_is_there(
     assert first.fingerprint == leaf.fingerprint
     assert isinstance(second, ProbeFailure)
     assert second.kind is FailureKind.REFUSED
+
+
+# --------------------------------------------------------------------- two kinds of key
+
+
+def both_of(first: Issued, second: Issued) -> CertificateSummary:
+    return replace(
+        first.summary(),
+        key_algorithm="ecdsa",
+        second=replace(second.summary(), key_algorithm="rsa"),
+    )
+
+
+@pytest.mark.enable_socket
+def test_a_client_of_each_kind_sees_its_own_certificate(
+    authority: Authority, server: TLSServer, listen: Callable[..., Endpoint]
+) -> None:
+    first = authority.leaf()
+    second = authority.leaf(key=rsa.generate_private_key(65537, 2048))
+    context = server.context(first)
+    server.context(second)
+    context.load_cert_chain(next(server.directory.glob(f"{second.fingerprint[:16]}-*.pem")))
+    endpoint = listen(server.handler(context))
+    pair = both_of(first, second)
+
+    verdict = ask([endpoint], pair, SHORT, SHORT)
+
+    assert verdict.served, verdict.detail
+    assert [each.fingerprint for each in verdict.probes] == [first.fingerprint, second.fingerprint]
+    assert f"{endpoint} (ECDSA) serves" in verdict.detail
+    assert f"{endpoint} (RSA) serves" in verdict.detail
+    answers = look([endpoint], NAME, algorithms=pair.algorithms)
+    assert [each.algorithm for each in answers] == ["ecdsa", "rsa"]
+    (anything,) = look([endpoint], NAME)
+    assert judge(anything, pair).matches
+
+
+@pytest.mark.enable_socket
+def test_a_server_that_has_one_of_the_two_is_not_enough(
+    authority: Authority, server: TLSServer, listen: Callable[..., Endpoint]
+) -> None:
+    first = authority.leaf()
+    second = authority.leaf(key=rsa.generate_private_key(65537, 2048))
+    endpoint = listen(server.handler(server.context(first)))
+    verdict = ask([endpoint], both_of(first, second), SHORT, SHORT)
+    assert [each.matches for each in verdict.probes] == [True, False]
+    assert f"{endpoint} (RSA) turns away a client that takes RSA keys only" in verdict.detail
+    (answer,) = look([endpoint], NAME, algorithms=["rsa"])
+    assert isinstance(answer, ProbeFailure)
+    assert not is_silent(answer)
+
+
+def test_of_a_pair_the_certificate_is_meant_that_the_client_takes(authority: Authority) -> None:
+    first, second = authority.leaf(), authority.leaf("other")
+    pair = both_of(first, second)
+    assert pair.of("ecdsa") is pair
+    assert pair.of("rsa") is pair.second
+    assert pair.of("", second.fingerprint) is pair.second
+    assert pair.of("", "neither") is pair
+    alone = first.summary()
+    assert alone.of("rsa") is alone
+    assert alone.algorithms == ("",)

@@ -136,6 +136,12 @@ class KeySettings(Settings):
         default=False,
         description="Whether a renewal keeps the key, for clients that pin it. Default: a new one.",
     )
+    second: Annotated[KeyType, *choice(KeyType, UNWANTED_KEYS)] | None = Field(
+        default=None,
+        description="For a second certificate, where a server serves one for each of two kinds of "
+        "key: rsa-… beside ecdsa-…, or the other way round. Its files are live/second-….pem. "
+        "Default: none.",
+    )
 
 
 class CopySettings(Settings):
