@@ -9,7 +9,7 @@ sources := daemon tests demo bench pebble/run docs/refresh docs/gateways/haproxy
 harness := PYTHONPATH=tests/integration
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test faults survive test-gateways test-container test-systemd deb lint fix docs bench setup lock clean
+.PHONY: help demo test faults survive fuzz test-gateways test-container test-systemd deb lint fix docs bench setup lock clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1|\2/p' Makefile | column -t -s '|'
@@ -26,6 +26,9 @@ faults: setup .cache/peer/.complete ## Play every fault, also to certbot and leg
 
 survive: .venv/.complete ## Kill it at every step, and refuse it every step
 	@$(bin)/pytest tests/survival --thorough
+
+fuzz: .venv/.complete .cache/atheris/.complete ## Try a million inputs that are wrong, for an hour or two
+	@PYTHONPATH=.cache/atheris $(bin)/python -m tests.fuzz.long $(FUZZ)
 
 test-gateways: setup ## Run the snippets of docs/gateways with the real servers
 	@tests/integration/prerequisites gateways
@@ -67,6 +70,7 @@ lock: .cache/uv/.complete ## Pin the newest versions that pyproject.toml allows
 	@$(call compile,--extra dns --group dev --group build pyproject.toml,requirements.lock)
 	@$(call compile,--extra dns pyproject.toml,packaging/requirements.lock)
 	@$(call compile,--group bench,bench/requirements.lock)
+	@$(call compile,--group fuzz,tests/fuzz/requirements.lock)
 
 clean: ## Remove what the other targets made
 	rm -rf .venv .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage*
@@ -77,6 +81,11 @@ clean: ## Remove what the other targets made
 
 .cache/peer/.complete: bench/requirements.lock tests/integration/environment
 	@tests/integration/environment .cache/peer bench/requirements.lock
+	@touch $@
+
+.cache/atheris/.complete: tests/fuzz/requirements.lock .venv/.complete
+	@$(bin)/python -m pip --quiet --quiet install --require-hashes --no-deps --only-binary :all: \
+		--upgrade --target .cache/atheris --requirement $<
 	@touch $@
 
 .cache/uv/.complete:

@@ -4,6 +4,7 @@ One object a file, with ``"schema": 1`` beside the fields. Instants are ISO 8601
 durations ISO 8601 as well (``PT30S``), because strict validation takes no bare number for one.
 Reading is strict about types and lenient about what it does not know: unknown fields are ignored
 and missing ones take their default, so that an older and a newer gatecert read each other's files.
+Every whole number is a count, so one below zero, or one that nothing could have counted, is damage.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     Record = TypeVar("Record", bound=DataclassInstance)
 
 SCHEMA = 1
+LARGEST_COUNT = 10**9
 
 _DAY = timedelta(days=1)
 _SECOND = timedelta(seconds=1)
@@ -64,7 +66,7 @@ def decode(kind: type[Record], data: bytes) -> Record:
         problem = error.errors(include_url=False, include_context=False, include_input=False)[0]
         parts = [*(str(part) for part in problem["loc"]), problem["msg"]]
         raise DamagedRecordError(clean(": ".join(parts))) from error
-    return cast("Record", _in_utc(record))
+    return cast("Record", _sound(record))
 
 
 @cache
@@ -93,8 +95,8 @@ def _iso_duration(value: timedelta) -> str:
     return f"{sign}P{days}DT{seconds}{fraction}S" if days else f"{sign}PT{seconds}{fraction}S"
 
 
-def _in_utc(value: object) -> object:
-    """The same value with every instant in it aware and in UTC."""
+def _sound(value: object) -> object:
+    """The same value with every instant in it aware and in UTC, and every number a count."""
     if isinstance(value, datetime):
         if value.tzinfo is None:
             raise DamagedRecordError(f"{value.isoformat()} has no time zone")
@@ -102,9 +104,11 @@ def _in_utc(value: object) -> object:
             return value.astimezone(UTC)
         except OverflowError as error:
             raise DamagedRecordError(f"{value.isoformat()} is out of range") from error
+    if isinstance(value, int) and not 0 <= value <= LARGEST_COUNT:
+        raise DamagedRecordError(f"a count is {'below zero' if value < 0 else 'beyond all reason'}")
     if isinstance(value, tuple):
-        return tuple(_in_utc(part) for part in value)
+        return tuple(_sound(part) for part in value)
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         names = (field.name for field in dataclasses.fields(value))
-        return dataclasses.replace(value, **{name: _in_utc(getattr(value, name)) for name in names})
+        return dataclasses.replace(value, **{name: _sound(getattr(value, name)) for name in names})
     return value

@@ -107,7 +107,7 @@ class Zones:
         """Where a record for a name has to go.
 
         Raises:
-            ChallengeError: Nobody could say, or its aliases go round in circles.
+            ChallengeError: Nobody could say, or its aliases go nowhere or round in circles.
         """
         current = dns.name.from_text(name)
         visited: set[dns.name.Name] = set()
@@ -116,6 +116,11 @@ class Zones:
             zone, alias = self._look_at(current)
             if alias is None:
                 return Place(_text(current), _text(zone))
+            if alias == dns.name.root:  # what some put there to say that there is nothing
+                raise ChallengeError(
+                    f"{_text(current)} is an alias that leads nowhere",
+                    fix=f"correct the CNAME record of {_text(current)}",
+                )
             logger.info("alias followed name=%s leads_to=%s", _text(current), _text(alias))
             current = alias
         raise ChallengeError(

@@ -65,6 +65,15 @@ def test_aliases_lead_into_another_zone(
     assert place == Place("vpn.challenges.example.net", "challenges.example.net")
 
 
+def test_an_alias_that_leads_nowhere_is_an_error(
+    nameserver: StartNameserver, make_zones: type[Answers]
+) -> None:
+    server = nameserver(make_zones(["example.com"], {(NAME, "CNAME"): ["."]}))
+
+    with pytest.raises(ChallengeError, match=f"{NAME} is an alias that leads nowhere"):
+        zones(server, server).place(NAME)
+
+
 def test_aliases_that_go_round_in_circles_are_an_error(
     nameserver: StartNameserver, make_zones: type[Answers]
 ) -> None:
