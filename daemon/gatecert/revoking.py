@@ -4,6 +4,9 @@ The authority that issued it is asked (``authority.revocation``), and the answer
 follows is decided in ``schedule``, as always: the next pass orders a replacement. Until that is
 proven to be served, the revoked certificate stays: clients that do not look at revocation go on
 connecting, and the others are no worse off than with none.
+
+A key that has leaked makes every certificate worthless that was issued for it, so earlier ones that
+have not ended are revoked with the one in use.
 """
 
 from __future__ import annotations
@@ -16,7 +19,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Protocol
 
 from gatecert.authority.revocation import Revocation, Revoked, Signature
-from gatecert.errors import WrongUsageError
+from gatecert.errors import AuthorityError, WrongUsageError
 from gatecert.memory import Memory
 from gatecert.model import RevocationReason, RevocationStanding
 from gatecert.revocation_watch import with_standing
@@ -94,10 +97,33 @@ class Revoker:
                 done.by,
                 held.version.id,
             )
+            more = self._revoke_others(target, held, revocation)
         what = "had been revoked before" if done.before else f"is revoked ({reason})"
         how = f"by the key of the {done.by}"
         key = "; the next one gets another key" if new_key else ""
-        return f"the certificate of version {held.version.id} {what}, {how}{key}"
+        return f"the certificate of version {held.version.id} {what}, {how}{key}{more}"
+
+    def _revoke_others(self, target: Target, held: Held, revocation: Revocation) -> str:
+        """Revoke earlier certificates for a key that has leaked; how that went, in words."""
+        if revocation.reason is not RevocationReason.KEY_COMPROMISE:
+            return ""
+        told = ""
+        for other in self.memory.deployer.inventory(target).held:
+            summary, version = other.summary, other.version
+            same_key = summary.key_fingerprint == held.summary.key_fingerprint
+            if other == held or not same_key or summary.not_after <= self.now():
+                continue
+            try:
+                authority = self.authorities[version.authority]
+                earlier = replace(revocation, certificate=version.certificate)
+                authority.revoke(earlier, self.cancelled)
+            except KeyError:
+                told += f"; version {version.id} has the same key, and nobody can be asked for it"
+            except AuthorityError as error:
+                told += f"; version {version.id} has the same key, and is not revoked: {error}"
+            else:
+                told += f"; so is version {version.id}, which has the same key"
+        return told
 
     def _remember(
         self, target: Target, held: Held, reason: RevocationReason, done: Revoked

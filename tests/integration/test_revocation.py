@@ -88,11 +88,15 @@ def test_beside_the_daemon_the_account_revokes_and_clients_see_the_next_certific
 def test_a_key_that_has_leaked_revokes_itself_and_is_never_used_again(
     enrolled: Gatecert, pebble: Pebble
 ) -> None:
+    earlier = live(enrolled)
+    assert enrolled.run("enroll", "--force").exit_code == 0
     first = live(enrolled)
+    assert public_key(first) == public_key(earlier)
     result = enrolled.run("revoke", BOSTON, "--reason", "keycompromise")
     assert result.exit_code == 0, result.errors
     assert "is revoked (keyCompromise), by the key of the certificate" in result.output
-    assert pebble.certificate_status(first.serial_number) == "Revoked"
+    for certificate in (first, earlier):
+        assert pebble.certificate_status(certificate.serial_number) == "Revoked"
     assert public_key(live(enrolled)) != public_key(first)
 
 

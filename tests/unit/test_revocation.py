@@ -64,11 +64,14 @@ class RevokingAuthority:
     by: Signature = Signature.ACCOUNT
     trouble: ACMEError | None = None
     asked: list[Revocation] = field(default_factory=list)
+    refuses: bytes = b""
 
     def revoke(self, revocation: Revocation, cancelled: threading.Event | None = None) -> Revoked:
         assert cancelled is not None
         if self.trouble is not None:
             raise self.trouble
+        if revocation.certificate == self.refuses:
+            raise ACMEError("unauthorized", "not that one")
         self.asked.append(revocation)
         return Revoked(self.by, before=len(self.asked) > 1)
 
@@ -306,6 +309,40 @@ def test_a_key_that_has_leaked_or_has_asked_itself_is_not_used_again(
     assert town.revoking.asked[0].by is by
     assert town.attend().kind is OutcomeKind.RENEWED
     assert not town.same_key
+
+
+def test_earlier_certificates_for_a_key_that_has_leaked_are_revoked_too(town: Town) -> None:
+    town.attend(force=True)
+    assert town.same_key
+    said = town.revoke(LEAKED)
+    assert "so is version 000002-" in said
+    revoked = [x509.load_pem_x509_certificate(each.certificate) for each in town.revoking.asked]
+    assert revoked == [town.live, town.first]
+    assert len({each.private_key for each in town.revoking.asked}) == 1
+
+
+def test_earlier_certificates_stay_where_the_key_has_not_leaked_or_they_have_ended(
+    town: Town,
+) -> None:
+    town.attend(force=True)
+    town.revoke(SUPERSEDED)
+    assert len(town.revoking.asked) == 1
+    town.later(61 * DAY)
+    town.attend(force=True)
+    town.later(30 * DAY)
+    town.revoking.asked.clear()
+    town.revoke(LEAKED)
+    assert len(town.revoking.asked) == 1
+
+
+def test_earlier_certificates_that_cannot_be_revoked_are_said(town: Town) -> None:
+    first = town.store.versions("vpn")[0]
+    town.attend(force=True)
+    town.revoking.refuses = first.certificate
+    assert f"version {first.id} has the same key, and is not revoked: " in town.revoke(LEAKED)
+    about = first.directory / "meta.json"
+    about.write_text(about.read_text().replace('"played"', '"gone"'))
+    assert f"version {first.id} has the same key, and nobody can" in town.revoke(LEAKED)
 
 
 def test_revoking_twice_is_no_harm(town: Town) -> None:

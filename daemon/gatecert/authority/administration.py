@@ -18,6 +18,7 @@ from gatecert.errors import (
     ACMEError,
     AuthorityError,
     WrongUsageError,
+    clean,
 )
 
 if TYPE_CHECKING:
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from gatecert.store.protocol import AccountStore
 
 logger = logging.getLogger(__name__)
+
+LONGEST_URL = 1000
 
 # RFC 8555 has no problem type for it; Boulder and Pebble say so in these words.
 _DEACTIVATED = re.compile(r"\bdeactivated\b", re.IGNORECASE)
@@ -45,6 +48,7 @@ class AccountView:
         contact: URLs, as the authority has them; where it does not say, as it was told.
         key_fingerprint: SHA-256 of the public key's DER (SubjectPublicKeyInfo), hexadecimal.
         key_change_pending: Whether a change of the key was cut off and has not been settled.
+        terms_of_service: URL of the authority's terms as they are now; empty where it has none.
         problem: Why it could not be asked, one line.
     """
 
@@ -55,6 +59,7 @@ class AccountView:
     contact: tuple[str, ...] = ()
     key_fingerprint: str = ""
     key_change_pending: bool = False
+    terms_of_service: str = ""
     problem: str = ""
 
 
@@ -93,6 +98,8 @@ class AccountAdministration:
             key_change_pending=self._change.is_under_way,
         )
         try:
+            terms = self._client.directory(deadline).terms_of_service
+            view = replace(view, terms_of_service=clean(terms, LONGEST_URL))
             seen = self._client.look_at_account(self._located(account, deadline), deadline)
         except AccountMissingError:
             return replace(view, url="", status="none")

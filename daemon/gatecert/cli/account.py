@@ -160,6 +160,8 @@ def _show(view: AccountView) -> None:
     if view.key_fingerprint:
         rows.append(("key", f"SHA-256 {view.key_fingerprint}"))
     rows += [("contact", contact) for contact in view.contact]
+    if view.terms_of_service:
+        rows.append(("terms", view.terms_of_service))
     if view.key_change_pending:
         fix = f"gatecert account rollover {view.authority} finishes it"
         rows.append(("pending", f"a change of the key that was cut off; {fix}"))

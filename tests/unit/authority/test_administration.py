@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.unit.authority.conftest import DIRECTORY_URL, Accounts, problem
+from tests.unit.authority.conftest import DIRECTORY_URL, TERMS, Accounts, problem
 
 from gatecert.authority.account_key import new_account_key
 from gatecert.authority.administration import AccountAdministration, AccountView
@@ -56,6 +56,7 @@ def test_an_account_is_shown_as_the_authority_sees_it(
     assert (view.url, view.status) == (account.url, "valid")
     assert view.contact == ("mailto:ops@example.com",)
     assert len(view.key_fingerprint) == 64
+    assert view.terms_of_service == TERMS
     assert (view.problem, view.key_change_pending) == ("", False)
     authority.contact = []
     assert desk.view(deadline).contact == ("mailto:old@example.com",)
