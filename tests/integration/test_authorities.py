@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.x509.oid import NameOID
 
 from harness.pebble import Pebble, PebbleOptions, PebblePorts
@@ -207,7 +209,9 @@ def test_an_account_is_bound_to_one_that_the_authority_knows(
     assert right.exit_code == 0, right.errors
     # The key may work once only, so it is not needed again, even if the account's file is lost.
     (gatecert.state_directory / "accounts" / "pebble" / "account.json").unlink()
-    key_file.write_text("gone", "ascii")
+    key_file.unlink()
+    del gatecert.configuration["authorities"]["pebble"]["external_account"]
+    gatecert.write()
     again = gatecert.run("enroll", "--force")
     assert again.exit_code == 0, again.errors
 
@@ -296,6 +300,28 @@ def test_a_key_that_is_kept_is_rotated_when_asked_for(
         seen.append(certificate.public_key())
     assert seen[0] == seen[1] != seen[2]
     assert pebble.certificates() == 3
+
+
+@pytest.mark.parametrize(
+    ("kind", "size"), [("ecdsa-p384", 384), ("rsa-2048", 2048), ("rsa-3072", 3072)]
+)
+def test_keys_of_every_kind_are_certified(
+    gatecert: Gatecert,
+    pebble: Pebble,
+    names: ChallengeTestServer,
+    hostname: str,
+    kind: str,
+    size: int,
+) -> None:
+    names.point(hostname, "127.0.0.1")
+    gatecert.use(pebble, names).add_gateway(BOSTON, hostname, key={"type": kind}).write()
+    result = gatecert.run("enroll")
+    assert result.exit_code == 0, result.errors
+    certificate = gatecert.certificate(BOSTON)
+    assert certificate is not None
+    key = certificate.public_key()
+    assert isinstance(key, RSAPublicKey if kind.startswith("rsa") else EllipticCurvePublicKey)
+    assert key.key_size == size
 
 
 # --------------------------------------------------------------------- renewals

@@ -291,7 +291,8 @@ class Enrolment:
                 self.journal.forget()
                 raise
             refused = error
-        for chain in self._alternates(download) if refused or preferred else ():
+        satisfied = bool(found) and (not preferred or is_preferred(found[0], preferred))
+        for chain in () if satisfied else self._alternates(download):
             try:
                 found.append(self._check_chain(chain, request, roots))
             except CertificateError as error:

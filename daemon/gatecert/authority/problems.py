@@ -40,11 +40,13 @@ _FIXES = {
     "externalAccountRequired": "set authorities.{name}.external_account",
     "invalidContact": "correct authorities.{name}.contact",
     "invalidProfile": "correct authorities.{name}.profile",
-    "rejectedIdentifier": "this authority does not issue for the name; use another one",
+    "rejectedIdentifier": "this authority does not issue for the name; add another one below"
+    " authorities",
     "tls": "let connections to port 443 reach gatecert; where another server has the port, those"
     " for ALPN acme-tls/1 (docs/challenges.md)",
     "unsupportedContact": "correct authorities.{name}.contact",
-    "unsupportedIdentifier": "this authority does not issue for such names; use another one",
+    "unsupportedIdentifier": "this authority does not issue for such names; add another one below"
+    " authorities",
 }
 _SOMEBODY_ELSE = "see what else answers for the name: another host, a proxy, a stale AAAA"
 

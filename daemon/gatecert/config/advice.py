@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 from gatecert.config.schema import ChallengeKind
+from gatecert.config.well_known import by_directory
 from gatecert.model import IdentifierType
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ _EVERY_ADDRESS: Final = {"0.0.0.0", "::"}  # noqa: S104 - only compared
 def advice(target: Target, configuration: Configuration) -> Iterator[str]:
     """What an operator should know about a gateway that is to be enrolled, one line each."""
     yield from _addresses(target, configuration)
+    yield from _bindings(target, configuration)
     yield from _taken_ports(target, configuration)
 
 
@@ -45,6 +47,18 @@ def _addresses(target: Target, configuration: Configuration) -> Iterator[str]:
             yield (
                 f"Let's Encrypt issues for addresses such as {address} in one profile only; set "
                 f"authorities.{name}.profile: {FOR_ADDRESSES}"
+            )
+
+
+def _bindings(target: Target, configuration: Configuration) -> Iterator[str]:
+    """Some public authorities want to know whom they deal with."""
+    for name in target.authorities:
+        authority = configuration.authorities[name]
+        known = by_directory(authority.directory_url)
+        if known is not None and known.external_account and authority.external_account is None:
+            yield (
+                f"{name} makes an account only for those it knows already; unless there is one, "
+                f"get a key from it and set authorities.{name}.external_account"
             )
 
 

@@ -373,12 +373,13 @@ class FakeAuthority:
 class RootAuthority:
     """Issues for a CSR straight from a root, whose certificate comes along as the chain."""
 
+    common_name: str = "Unit Test Root"
     key: ec.EllipticCurvePrivateKey = field(
         default_factory=lambda: ec.generate_private_key(ec.SECP256R1())
     )
 
     def __post_init__(self) -> None:
-        self.name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Unit Test Root")])
+        self.name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, self.common_name)])
         self.certificate = (
             self._builder(self.name, self.key.public_key(), timedelta(days=3650))
             .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)

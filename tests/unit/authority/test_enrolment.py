@@ -672,6 +672,23 @@ def test_an_alternate_chain_that_ends_in_an_expected_root(
     assert len(authority.sent("certificate")) == 2
 
 
+@pytest.mark.parametrize("preferred", ["other", "expected", "unheard of"])
+def test_the_chain_with_the_preferred_root_is_taken(
+    enrolment: Enrolment, authority: FakeAuthority, root: RootAuthority, preferred: str
+) -> None:
+    other = authority.first_root = RootAuthority("Other Root")
+    name = {"other": "other root", "expected": root.common_name}.get(preferred, preferred)
+
+    issued = with_settings(enrolment, preferred_root=name).run("")
+
+    chain = x509.load_pem_x509_certificates(issued.certificate + issued.chain)
+    assert chain[-1].issuer == (root if preferred == "expected" else other).name
+    assert len(authority.sent("certificate")) == (1 if preferred == "other" else 2)
+    assert any("no chain ends in 'unheard of'" in note for note in issued.notes) == (
+        preferred == "unheard of"
+    )
+
+
 def test_a_sound_chain_under_another_root_is_refused_but_its_order_kept(
     enrolment: Enrolment,
     authority: FakeAuthority,

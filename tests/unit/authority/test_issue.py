@@ -19,8 +19,9 @@ from tests.unit.authority.conftest import (
 )
 from tests.unit.authority.test_renewal_info import SUMMARY
 
-from gatecert.authority.issue import Issuer
-from gatecert.config.schema.authority import ProfileChoice
+from gatecert.authority.issue import STAGING_LIMITS, Issuer
+from gatecert.config.schema.authority import ExternalAccountSettings, ProfileChoice
+from gatecert.config.well_known import LETS_ENCRYPT_STAGING, WELL_KNOWN
 from gatecert.errors import (
     AccountMissingError,
     AuthorityError,
@@ -30,6 +31,8 @@ from gatecert.errors import (
 from gatecert.model import Account, Target
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from gatecert.authority.client import Client
     from gatecert.config.schema.authority import AuthoritySettings
 
@@ -149,6 +152,41 @@ def test_an_issuer_makes_its_client_when_it_is_first_needed(
         issuer.obtain(target, journal, progress=Told(), now=lambda: NOW)
 
     assert BASE not in str(issuer)
+
+
+# --------------------------------------------------------------------------- staging
+
+
+def test_a_staging_directory_has_its_own_account_and_limits(
+    settings: AuthoritySettings, accounts: Accounts, client: Client, tmp_path: Path
+) -> None:
+    url = "https://staging.test/directory"
+    own = settings.model_copy(
+        update={
+            "staging_directory_url": url,
+            "trusted_roots": tmp_path / "roots.pem",
+            "preferred_root": "Root",
+            "external_account": ExternalAccountSettings(key_id="1", hmac_key_file=tmp_path / "x"),
+        }
+    )
+    staging = Issuer(own, accounts, {}, client=client).staging
+    assert staging is not None
+    assert (staging.name, staging.settings.directory_url) == ("acme.staging", url)
+    # Its roots are others, and a key that works once is not spent there.
+    found = staging.settings
+    assert (found.trusted_roots, found.preferred_root, found.external_account) == (None,) * 3
+    assert found.limits == STAGING_LIMITS
+    assert staging.staging is None
+
+
+def test_lets_encrypts_is_known_and_others_have_none(
+    settings: AuthoritySettings, accounts: Accounts
+) -> None:
+    assert Issuer(settings, accounts, {}).staging is None
+    public = settings.model_copy(update={"directory_url": WELL_KNOWN["letsencrypt"].directory_url})
+    staging = Issuer(public, accounts, {}).staging
+    assert staging is not None
+    assert staging.settings.directory_url == LETS_ENCRYPT_STAGING
 
 
 # --------------------------------------------------------------------------- the survey

@@ -1,10 +1,15 @@
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
 from gatecert.config.advice import advice
 from gatecert.config.schema import Configuration
 from gatecert.config.target import targets
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 LETS_ENCRYPT = "https://acme-v02.api.letsencrypt.org/directory"
 
@@ -41,6 +46,16 @@ def test_addresses_need_a_profile_at_lets_encrypt() -> None:
 )
 def test_nothing_is_said_where_it_will_work(more: dict[str, str]) -> None:
     assert notes({"alternative_names": ["203.0.113.7"]}, **more) == []
+
+
+def test_a_public_authority_that_knows_its_customers(tmp_path: Path) -> None:
+    (note,) = notes({}, directory_url="zerossl")
+    assert note.endswith("get a key from it and set authorities.le.external_account")
+    secret = tmp_path / "hmac"
+    secret.write_text("AAAA")
+    secret.chmod(0o600)
+    binding = {"key_id": "kid-1", "hmac_key_file": str(secret)}
+    assert notes({}, directory_url="zerossl", external_account=binding) == []
 
 
 def test_nothing_is_said_about_names() -> None:

@@ -210,7 +210,7 @@ class AuthoritySettings(Settings):
             return data
         filled = dict(data)
         name = str(data.get("name", "")).lower()
-        if data.get("directory_url") is None and name in WELL_KNOWN:
+        if data.get("directory_url") is None and name in {*WELL_KNOWN, *GONE}:
             filled["directory_url"] = name
         if isinstance(data.get("limits"), str) and data["limits"].strip().lower() in FALSE:
             filled["limits"] = dict.fromkeys(LimitSettings.model_fields, OFF)
