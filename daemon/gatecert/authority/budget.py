@@ -1,6 +1,8 @@
 """What we allow ourselves at one authority: asked before anything is sent, and kept on the disk.
 
 ``limits`` has the rules; here they meet the store, which all processes of a state directory share.
+Time is the authority's, as far as it has said what time it is there: whoever sets this machine's
+clock neither gains nor loses anything.
 """
 
 from __future__ import annotations
@@ -8,7 +10,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from gatecert.authority.limits import settled, spend, take_back, wait_for
@@ -32,6 +34,7 @@ class Budget:
         label: How messages call the authority.
         name: Its name in the configuration.
         now: The wall clock, aware UTC.
+        ahead: How far that is ahead of the authority's; None if unknown.
     """
 
     store: SpendingStore
@@ -40,6 +43,7 @@ class Budget:
     label: str
     name: str
     now: Callable[[], datetime]
+    ahead: Callable[[], timedelta | None] = lambda: None
 
     def account(self) -> None:
         """An account is about to be made.
@@ -47,7 +51,7 @@ class Budget:
         Raises:
             BudgetSpentError: Not now.
         """
-        self._spend([Expense(ExpenseKind.ACCOUNT, self.now())])
+        self._spend([Expense(ExpenseKind.ACCOUNT, self._time())])
 
     def order(self, account: str, names: Sequence[str]) -> None:
         """An order is about to be placed; sees that it could be brought to its end as well.
@@ -55,7 +59,7 @@ class Budget:
         Raises:
             BudgetSpentError: Not now.
         """
-        now = self.now()
+        now = self._time()
         later = [
             Expense(ExpenseKind.CERTIFICATE, now, names=tuple(names)),
             *self._validations("", account, names),
@@ -76,7 +80,7 @@ class Budget:
         Raises:
             BudgetSpentError: Not now.
         """
-        expense = Expense(ExpenseKind.CERTIFICATE, self.now(), order, names=tuple(names))
+        expense = Expense(ExpenseKind.CERTIFICATE, self._time(), order, names=tuple(names))
         self._spend([expense], validated=order)
 
     def validated(self, order: str) -> None:
@@ -87,7 +91,7 @@ class Budget:
         return [
             Expense(
                 ExpenseKind.VALIDATION,
-                self.now(),
+                self._time(),
                 f"{order} {name}" if order else "",
                 account,
                 (name,),
@@ -98,7 +102,7 @@ class Budget:
     def _spend(
         self, wanted: Sequence[Expense], later: Sequence[Expense] = (), *, validated: str = ""
     ) -> None:
-        now = self.now()
+        now = self._time()
         waits: list[Wait] = []
 
         def change(before: Spending) -> Spending:
@@ -113,16 +117,21 @@ class Budget:
         if waits:
             raise self._error(waits[0])
 
+    def _time(self) -> datetime:
+        """What time it is at the authority."""
+        return self.now() - (self.ahead() or timedelta(0))
+
     def _error(self, wait: Wait) -> BudgetSpentError:
+        until = wait.until + (self.ahead() or timedelta(0))
         logger.info(
             "budget spent authority=%s until=%s reason=%r",
             self.name,
-            wait.until.isoformat(timespec="seconds"),
+            until.isoformat(timespec="seconds"),
             wait.reason,
         )
         return BudgetSpentError(
             f"{self.label} allows no more {wait.reason}; nothing was sent, it goes on at "
-            f"{wait.until:%Y-%m-%d %H:%M:%S} UTC",
-            until=wait.until,
+            f"{until:%Y-%m-%d %H:%M:%S} UTC",
+            until=until,
             fix=f"nothing, unless its limits are others: then set authorities.{self.name}.limits",
         )

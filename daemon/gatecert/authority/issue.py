@@ -264,7 +264,15 @@ class Issuer:
         for name in {"certificates", "duplicates"} - settings.model_fields_set:
             allowances[name] = for_lifetime(allowances[name], lifetime)
         limits = Limits(**allowances)
-        return Budget(self._store, client.directory_url, limits, client.label, self.name, now)
+        return Budget(
+            self._store,
+            client.directory_url,
+            limits,
+            client.label,
+            self.name,
+            now,
+            ahead=lambda: client.clock_ahead,
+        )
 
     def _connect(self) -> tuple[Client, AccountDesk]:
         with self._lock:

@@ -8,7 +8,9 @@ failed validations of a name by an account in an hour.
   failed validation every 12 minutes), so whoever keeps to this is always below its count.
 - *Counted before it is sent*, and taken back only when it is known to have ended well: whatever
   interrupts us, we never know of less than the authority does.
-- *Once each.* What is tried again under the same id counts once.
+- *Once each.* What is tried again under the same id counts once, from the last time on.
+- *On the way.* What is counted here reaches the authority a little later, some of it sooner than
+  the rest, so a period is taken for longer than it is.
 - *A clock that was set back frees nothing and blocks nothing for ever*: what seems to lie in the
   future counts from when that was noticed, and by its own instant again once the clock is right;
   what is spent meanwhile counts as of the latest instant known. Nothing is forgotten for its age
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
 
     from publicsuffixlist import PublicSuffixList
 
+ON_THE_WAY = timedelta(minutes=5)  # as long as an order may take
 RENEWALS_A_LIFE = 4  # twice as often as at half of the lifetime, the earliest there is
 MOST_REMEMBERED = 1000  # expenses; more than all the limits of one host together ever need
 _SITE_BITS = 64  # of an IPv6 address: what one subscriber has
@@ -93,12 +96,10 @@ def spend(spending: Spending, wanted: Sequence[Expense], now: datetime) -> Spend
     past = settled(spending, now).expenses
     latest = max((expense.at for expense in past), default=now)
     behind = latest > now
-    new = tuple(
-        replace(expense, at=latest, noticed=now) if behind else expense
-        for expense in wanted
-        if not _is_paid(past, expense)
-    )
-    return Spending((*past, *new)[-MOST_REMEMBERED:])
+    again = {(expense.kind, expense.id) for expense in wanted if expense.id}
+    others = (expense for expense in past if (expense.kind, expense.id) not in again)
+    new = (replace(each, at=latest, noticed=now) if behind else each for each in wanted)
+    return Spending((*others, *new)[-MOST_REMEMBERED:])
 
 
 def take_back(spending: Spending, order_url: str) -> Spending:
@@ -162,12 +163,13 @@ def _is_paid(past: Sequence[Expense], wanted: Expense) -> bool:
 
 def _wait(past: Sequence[Expense], rule: _Rule, now: datetime) -> Wait | None:
     allowance = rule.allowance
-    begin = now - allowance.period
+    period = allowance.period + ON_THE_WAY
+    begin = now - period
     counted = (_counts_from(expense, now) for expense in past if rule.counts(expense))
     instants = sorted(instant for instant in counted if instant > begin)
     if len(instants) < allowance.count:
         return None
-    return Wait(instants[-allowance.count] + allowance.period, f"{rule.what}: {allowance}")
+    return Wait(instants[-allowance.count] + period, f"{rule.what}: {allowance}")
 
 
 def _rules(wanted: Expense, limits: Limits, past: Sequence[Expense]) -> Iterator[_Rule]:

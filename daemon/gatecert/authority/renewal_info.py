@@ -118,13 +118,14 @@ def after_failure(
     return RenewalInfo(certificate_id, next_fetch=now + USUAL_WAIT, failures=failures)
 
 
-def fetch(
+def fetch(  # noqa: PLR0913 - everything that the answer depends on is passed in
     client: Client,
     summary: CertificateSummary,
     previous: RenewalInfo | None,
     *,
     deadline: Deadline,
     now: Callable[[], datetime],
+    random: Callable[[], float] = _uniform,
 ) -> RenewalInfo:
     """Ask an authority when to renew a certificate; an error is an answer too."""
     certificate_id = summary.certificate_id
@@ -146,7 +147,7 @@ def fetch(
         )
     if window is None:
         return RenewalInfo(certificate_id, next_fetch=now() + USUAL_WAIT)
-    return choose(certificate_id, window, now=now())
+    return choose(certificate_id, window, now=now(), random=random)
 
 
 def _pause(retry_after: float | None) -> timedelta:

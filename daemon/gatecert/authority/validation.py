@@ -161,6 +161,9 @@ class Validation:
         self.budget.validations(order.url, patience.account.url, names)
         with Presentation(patience.deadline, self.tell) as presentation:
             tasks = presentation.bring_up(prospects)
+            if any(task.challenge.type.startswith("dns-") for task in tasks):
+                # Records take their time to be seen; the authority counts when it is told.
+                self.budget.validations(order.url, patience.account.url, names)
             unseen = deque(tasks)
             looks = count()
             order = patience.look_until(

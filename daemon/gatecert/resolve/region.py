@@ -10,6 +10,7 @@ configured: an authority would get to see it.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from gatecert.model import IdentifierType
@@ -25,6 +26,8 @@ TOP_LEVEL_DOMAINS = {
     "ru": ("ru", "рф", "xn--p1ai"),
     "gb": ("uk", "gb"),
 }
+
+LARGEST_CACHE = 1024  # texts; asked about the same few names at every pass
 
 _DOTS = re.compile("[.\u3002\uff0e\uff61]")  # the label separators of RFC 3490 section 3.1
 
@@ -65,9 +68,11 @@ def _names_below(target: Target, region: str) -> list[str]:
     ]
 
 
+@lru_cache(maxsize=LARGEST_CACHE)
 def _top_level(name: str) -> str:
     return _DOTS.sub(".", name.casefold()).rstrip(".").rpartition(".")[2]
 
 
+@lru_cache(maxsize=LARGEST_CACHE)
 def _code(region: str) -> str:
     return region.strip().strip(".").casefold()

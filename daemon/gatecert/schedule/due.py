@@ -12,7 +12,9 @@ Rules, in the order in which they are applied:
   authority that errs must not let a certificate lapse.
 - A certificate that was revoked is replaced at once.
 - After a failure the next attempt comes 1 min, 10 min, 100 min, then a day later (Let's Encrypt
-  integration guide), with jitter, and never later than 1/24 of the life that remains.
+  integration guide), or by chance a little sooner, and never later than 1/24 of the life that
+  remains. A certificate that has ended is seen by everybody: then the next attempt comes after an
+  hour at the latest, and more and more seldom as time goes by, down to once a day.
 - What an order is certain to fail of is no failure: it is looked at again after a time of its own.
 - A certificate that is installed and not proven to be served is deployed again, without an order.
 - One that is proven is looked for again and again, as often as the operator wants it watched.
@@ -49,6 +51,7 @@ RETRY_DELAYS = (
 RETRY_JITTER = 0.2
 SHARE_OF_REMAINING_LIFE = 24
 SHORTEST_RETRY = timedelta(seconds=1)
+RETRY_AFTER_END = timedelta(hours=1)
 
 DEPLOYMENT_DELAYS = (
     timedelta(seconds=10),
@@ -165,14 +168,12 @@ def next_attempt(
         failures: Consecutive failures, the last one included; at least 1.
         now: The instant of the failure.
         random: Source of jitter.
-        not_after: End of the certificate in use, if an authority issued one.
+        not_after: End of the certificate in use, if an authority issued one; it may have passed.
         retry_after: What the authority asked for; never undercut.
     """
     delay = RETRY_DELAYS[min(failures, len(RETRY_DELAYS)) - 1]
-    delay *= 1 + random.uniform(0, RETRY_JITTER)
-    if not_after is not None and not_after > now:
-        delay = max(SHORTEST_RETRY, min(delay, (not_after - now) / SHARE_OF_REMAINING_LIFE))
-    at = now + delay
+    delay *= 1 - random.uniform(0, RETRY_JITTER)
+    at = now + _hurried(delay, now, not_after)
     return at if retry_after is None else max(at, retry_after)
 
 
@@ -186,14 +187,21 @@ def next_look_at_obstacle(
         now: When it was seen.
         not_after: End of the certificate in use, if an authority issued one.
     """
-    if not_after is not None and not_after > now:
-        again = max(SHORTEST_RETRY, min(again, (not_after - now) / SHARE_OF_REMAINING_LIFE))
-    return now + again
+    return now + _hurried(again, now, not_after)
 
 
 def next_deployment(failures: int, *, now: datetime) -> datetime:
     """The earliest instant for another attempt to bring a certificate onto the gateway."""
     return now + DEPLOYMENT_DELAYS[min(failures, len(DEPLOYMENT_DELAYS)) - 1]
+
+
+def _hurried(delay: timedelta, now: datetime, not_after: datetime | None) -> timedelta:
+    """A delay, cut by how close the end of a certificate is, or how long ago it was."""
+    if not_after is None:
+        return delay
+    share = abs(not_after - now) / SHARE_OF_REMAINING_LIFE
+    shortest = SHORTEST_RETRY if not_after > now else RETRY_AFTER_END
+    return min(delay, max(shortest, share))
 
 
 def _remaining(situation: Situation, certificate: CertificateSummary) -> float:

@@ -25,6 +25,7 @@ from tests.unit.authority.conftest import (
 )
 
 from gatecert.authority.enrolment import FIRST_LOOK_SECONDS, Enrolment
+from gatecert.authority.limits import ON_THE_WAY
 from gatecert.authority.validation import SETTLE_SECONDS
 from gatecert.config.schema.authority import ProfileChoice
 from gatecert.errors import (
@@ -504,7 +505,7 @@ def test_what_would_exceed_a_limit_is_not_sent(
     sent = len(authority.requests)
     with pytest.raises(BudgetSpentError, match="1 in 1 hour; nothing was sent") as caught:
         limited.run("")
-    assert caught.value.until == NOW + HOUR
+    assert caught.value.until == NOW + HOUR + ON_THE_WAY
     assert len(authority.requests) == sent
 
 

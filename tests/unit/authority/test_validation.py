@@ -11,6 +11,7 @@ from tests.unit.authority.conftest import (
     BASE,
     NOW,
     UNLIMITED,
+    Accounts,
     FakeAuthority,
     FakeSolver,
     Timeless,
@@ -38,9 +39,11 @@ from gatecert.errors import (
     InterruptedOrderError,
     RateLimitedError,
 )
-from gatecert.model import ChallengeChoice
+from gatecert.model import Allowance, ChallengeChoice, Limits
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from gatecert.authority.client import Client
     from gatecert.authority.resources import Order
     from gatecert.authority.transport import Answer
@@ -251,6 +254,31 @@ def test_the_first_configured_kind_that_is_offered_is_taken(
 
     assert solver.challenges == []
     assert {each.type for each in other.challenges} == {"dns-01"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "counted"), [("http-01", NOW), ("dns-01", NOW + timedelta(minutes=30))]
+)
+def test_a_validation_counts_from_when_the_authority_is_told(
+    patience: Patience, target: Target, order: Order, kind: str, counted: datetime
+) -> None:
+    """Records take their time to be seen, which is no time that the authority knows of."""
+    clock = [NOW]
+
+    class Slow(FakeSolver):
+        def wait(self, challenge: Challenge, deadline: Deadline) -> None:
+            super().wait(challenge, deadline)
+            clock[0] = NOW + timedelta(minutes=30)
+
+    store = Accounts()
+    limits = Limits(failed_validations=Allowance(1, timedelta(hours=1)))
+    budget = replace(UNLIMITED, store=store, limits=limits, now=lambda: clock[0])
+    wanted = replace(target, challenges=(kind,))
+
+    Validation(patience, {kind: Slow()}, wanted, lambda _: None, budget).run(order)
+
+    expenses = store.spending(budget.directory_url).expenses
+    assert [(each.names, each.at) for each in expenses] == [((name,), counted) for name in NAMES]
 
 
 def test_a_kind_that_is_not_offered_is_named(

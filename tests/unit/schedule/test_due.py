@@ -248,7 +248,7 @@ def test_some_gateways_are_never_enrolled(changes: dict[str, object]) -> None:
 def test_attempts_come_at_the_published_delays_with_jitter(failures: int, seed: int) -> None:
     delay = next_attempt(failures, now=NOW, random=Random(seed)) - NOW
     base = RETRY_DELAYS[min(failures, 4) - 1]
-    assert base <= delay <= base * (1 + RETRY_JITTER)
+    assert base * (1 - RETRY_JITTER) <= delay <= base
 
 
 @given(
@@ -262,6 +262,18 @@ def test_no_gap_is_longer_than_a_24th_of_the_remaining_life(
     at = next_attempt(failures, now=NOW, random=Random(seed), not_after=NOW + life)
     assert timedelta(seconds=1) <= at - NOW
     assert at - NOW <= max(life / 24, timedelta(seconds=1))
+
+
+@given(
+    failures=st.integers(1, 50),
+    seed=st.integers(),
+    past=st.timedeltas(timedelta(0), 90 * DAY),
+)
+def test_once_a_certificate_has_ended_gaps_grow_from_an_hour_to_a_day(
+    failures: int, seed: int, past: timedelta
+) -> None:
+    at = next_attempt(failures, now=NOW, random=Random(seed), not_after=NOW - past)
+    assert at - NOW <= max(HOUR, min(DAY, past / 24))
 
 
 def test_what_the_authority_asks_for_is_never_undercut() -> None:
@@ -346,9 +358,17 @@ def test_what_was_in_the_way_under_a_clock_that_was_set_back_counts_for_nothing(
 
 @pytest.mark.parametrize(
     ("left", "expected"),
-    [(None, DAY), (-DAY, DAY), (48 * DAY, DAY), (12 * DAY, DAY / 2), (MINUTE / 60, MINUTE / 60)],
+    [
+        (None, DAY),
+        (48 * DAY, DAY),
+        (12 * DAY, DAY / 2),
+        (MINUTE / 60, MINUTE / 60),
+        (-MINUTE, HOUR),
+        (-12 * DAY, DAY / 2),
+        (-48 * DAY, DAY),
+    ],
 )
-def test_it_is_looked_at_more_often_as_the_end_comes_near(
+def test_it_is_looked_at_more_often_the_closer_the_end_is(
     left: timedelta | None, expected: timedelta
 ) -> None:
     not_after = None if left is None else NOW + left
