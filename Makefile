@@ -9,7 +9,7 @@ sources := daemon tests demo bench pebble/run docs/refresh docs/gateways/haproxy
 harness := PYTHONPATH=tests/integration
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test faults survive fuzz test-gateways test-container test-systemd deb lint fix docs bench setup lock clean
+.PHONY: help demo test faults survive years fuzz test-gateways test-container test-systemd deb lint fix docs bench setup lock clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1|\2/p' Makefile | column -t -s '|'
@@ -24,8 +24,12 @@ faults: setup .cache/peer/.complete ## Play every fault, also to certbot and leg
 	@tests/integration/debian-testing lego 4.20 .cache/lego lego >/dev/null
 	@$(harness) $(bin)/python -m tests.faults $(if $(CI),--output .cache/faults.md)
 
-survive: .venv/.complete ## Kill it at every step, and refuse it every step
+survive: .venv/.complete ## Kill it at every step, refuse it every step, and let it live for years
 	@$(bin)/pytest tests/survival --thorough
+
+years: .venv/.complete ## Simulate 10,000 years; YEARS=, LIVES=, SEED= for others
+	@$(bin)/python -m tests.survival.years $(if $(LIVES),--lives $(LIVES),--years $(or $(YEARS),10000)) \
+		$(if $(SEED),--seed $(SEED))
 
 fuzz: .venv/.complete .cache/atheris/.complete ## Try a million inputs that are wrong, for an hour or two
 	@PYTHONPATH=.cache/atheris $(bin)/python -m tests.fuzz.long $(FUZZ)

@@ -1,0 +1,292 @@
+"""A gateway and its store in memory: as quick as a dictionary, and as durable."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from gatecert.deployment import Deployer
+from gatecert.errors import ReloadError, StorageError
+from gatecert.exchange import Exchange
+from gatecert.install.inventory import Held, Inventory, take_inventory
+from gatecert.install.live import LiveDirectory
+from gatecert.model import Deployment, GatewayState, Spending, Version
+from gatecert.store.codec import encode
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from datetime import datetime
+
+    from gatecert.exchange import Piece
+    from gatecert.model import (
+        Account,
+        InstallPlan,
+        IssuedChain,
+        KeyRequest,
+        StoredList,
+        Target,
+    )
+
+NOWHERE = Path("/nonexistent")
+
+
+class MemoryStore:
+    """A `gatecert.store.protocol.Store` of one gateway, whose disk may be full.
+
+    Attributes:
+        full: Whether nothing can be written.
+    """
+
+    def __init__(self) -> None:
+        self.full = False
+        self._state = GatewayState()
+        self._versions: tuple[Version, ...] = ()
+        self._keys: dict[str, bytes] = {}
+        self._requests: dict[str, KeyRequest] = {}
+        self._accounts: dict[str, Account] = {}
+        self._spent: dict[str, Spending] = {}
+        self._tokens: dict[str, str] = {}
+        self._next_keys: dict[str, bytes] = {}
+        self._lists: dict[str, StoredList] = {}
+        self._number = 0
+
+    def lose_state(self) -> None:
+        """As if ``state.json`` was found damaged."""
+        self._state = GatewayState()
+
+    def check_writable(self) -> None:
+        if self.full:
+            raise StorageError("disk full")
+
+    def size(self) -> int:
+        """Bytes that ``state.json`` would take."""
+        return len(encode(self._state))
+
+    def count(self) -> int:
+        """How many files are kept, an expense counting as one."""
+        expenses = sum(len(each.expenses) for each in self._spent.values())
+        some = (self._versions, self._requests, self._tokens, self._accounts, self._lists)
+        return expenses + sum(len(each) for each in some)
+
+    def gateway_directory(self, gateway: str) -> Path:
+        return NOWHERE / gateway
+
+    def state(self, _gateway: str) -> GatewayState:
+        return self._state
+
+    def save_state(self, _gateway: str, state: GatewayState) -> None:
+        self.check_writable()
+        self._state = state
+
+    def add_version(
+        self, gateway: str, issued: IssuedChain, *, now: datetime, key_group: str | None = None
+    ) -> Version:
+        assert key_group is None
+        self.check_writable()
+        self._number += 1
+        version_id = f"{self._number:06d}-{now:%Y%m%dT%H%M%SZ}"
+        version = Version(
+            id=version_id,
+            directory=NOWHERE / gateway / version_id,
+            certificate=issued.certificate,
+            chain=issued.chain,
+            origin=issued.origin,
+            authority=issued.authority,
+            order_url=issued.order_url,
+            created=now,
+        )
+        self.put_version(version, issued.private_key)
+        return version
+
+    def put_version(self, version: Version, private_key: bytes) -> None:
+        """Keep a version as it is."""
+        self._versions = (version, *self._versions)
+        self._keys[version.id] = private_key
+
+    def versions(self, _gateway: str) -> tuple[Version, ...]:
+        return self._versions
+
+    def version(self, _gateway: str, version_id: str) -> Version | None:
+        return next((each for each in self._versions if each.id == version_id), None)
+
+    def private_key(self, version: Version, *, second: bool = False) -> bytes:
+        assert not second
+        return self._keys[version.id]
+
+    def remove_version(self, version: Version) -> None:
+        self.check_writable()
+        self._versions = tuple(each for each in self._versions if each.id != version.id)
+        del self._keys[version.id]
+
+    def add_request(self, _gateway: str, request: KeyRequest) -> None:
+        self.check_writable()
+        self._requests[request.id] = request
+
+    def requests(self, _gateway: str) -> tuple[KeyRequest, ...]:
+        return tuple(self._requests.values())
+
+    def remove_request(self, _gateway: str, request_id: str) -> None:
+        self.check_writable()
+        self._requests.pop(request_id, None)
+
+    def account(self, authority: str) -> Account | None:
+        return self._accounts.get(authority)
+
+    def save_account(self, authority: str, account: Account) -> None:
+        self._accounts[authority] = account
+
+    def next_key(self, authority: str) -> bytes | None:
+        return self._next_keys.get(authority)
+
+    def save_next_key(self, authority: str, private_key: bytes) -> None:
+        self._next_keys[authority] = private_key
+
+    def remove_next_key(self, authority: str) -> None:
+        self._next_keys.pop(authority, None)
+
+    def retire_account(self, authority: str) -> None:
+        self._accounts.pop(authority, None)
+
+    def revocation_list(self, url: str) -> StoredList | None:
+        return self._lists.get(url)
+
+    def save_revocation_list(self, url: str, fresh: StoredList) -> None:
+        self.check_writable()
+        self._lists[url] = fresh
+
+    def spending(self, directory_url: str) -> Spending:
+        return self._spent.get(directory_url, Spending())
+
+    def change_spending(self, directory_url: str, change: Callable[[Spending], Spending]) -> None:
+        self.check_writable()
+        self._spent[directory_url] = change(self.spending(directory_url))
+
+    def put_token(self, token: str, key_authorization: str) -> None:
+        self._tokens[token] = key_authorization
+
+    def token(self, token: str) -> str | None:
+        return self._tokens.get(token)
+
+    def remove_token(self, token: str) -> None:
+        self._tokens.pop(token, None)
+
+    def abandoned_tokens(self) -> tuple[str, ...]:
+        return ()
+
+    @contextmanager
+    def hold(self) -> Iterator[None]:
+        yield
+
+    def holder(self) -> int | None:
+        return None
+
+    @contextmanager
+    def lock_gateway(self, _gateway: str, purpose: str, *, wait: float) -> Iterator[None]:
+        assert purpose
+        assert wait >= 0
+        self.check_writable()
+        yield
+
+
+class Live(LiveDirectory):
+    """``live`` and ``deployment.json`` in memory."""
+
+    def __init__(self, store: MemoryStore) -> None:
+        super().__init__(NOWHERE)
+        self._store = store
+        self._current: str | None = None
+        self._deployment: Deployment | None = None
+
+    def current(self) -> str | None:
+        return self._current
+
+    def install(self, plan: InstallPlan, version: Version, private_key: bytes) -> bool:
+        assert private_key
+        assert not plan.copies
+        return self.swap(version)
+
+    def swap(self, version: Version) -> bool:
+        if version.id == self._current:
+            return False
+        self._store.check_writable()
+        self._current = version.id
+        return True
+
+    def deployment(self) -> Deployment | None:
+        return self._deployment
+
+    def save_deployment(self, deployment: Deployment) -> None:
+        self._store.check_writable()
+        self._deployment = deployment
+
+
+@dataclass
+class Gateway:
+    """The server: it serves what ``live`` led to at its last successful reload.
+
+    Attributes:
+        stubborn: Whether reloads fail.
+    """
+
+    store: MemoryStore
+    stubborn: bool = False
+    served: Held | None = None
+
+    def __post_init__(self) -> None:
+        self.live = Live(self.store)
+        self._held: dict[str, tuple[Held, ...]] = {}
+        self._known = Inventory((), None)
+        self._key: tuple[object, str | None] = (None, None)
+
+    def inventory(self, name: str) -> Inventory:
+        """As it really is, but nothing is read twice."""
+        versions, live = self.store.versions(name), self.live.current()
+        if self._key[0] is not versions or self._key[1] != live:
+            self._key = (versions, live)
+            self._held = {each.id: self._held.get(each.id) or self._read(each) for each in versions}
+            held = tuple(one for each in versions for one in self._held[each.id])
+            self._known = Inventory(held, next((o for o in held if o.version.id == live), None))
+        return self._known
+
+    def _read(self, version: Version) -> tuple[Held, ...]:
+        alone = MemoryStore()
+        alone.put_version(version, self.store.private_key(version))
+        return take_inventory(alone, "", None).held
+
+    def reload(self, name: str) -> None:
+        if self.stubborn:
+            raise ReloadError("the reload command failed")
+        self.served = self.inventory(name).live
+
+
+@dataclass(frozen=True, slots=True)
+class PlayedExchange(Exchange):
+    """Reloads the played gateway in place of a real one."""
+
+    gateway: Gateway = field(default_factory=lambda: Gateway(MemoryStore()))
+
+    def bring_up(self, target: Target, directory: Path, piece: Piece) -> bool:
+        assert directory == NOWHERE / target.name
+        assert piece.name
+        self.gateway.reload(target.name)
+        return True
+
+
+@dataclass(frozen=True, slots=True)
+class PlayedDeployer(Deployer):
+    """The real deployment onto a played gateway."""
+
+    gateway: Gateway = field(default_factory=lambda: Gateway(MemoryStore()))
+
+    def live(self, target: Target) -> LiveDirectory:
+        assert target.name
+        return self.gateway.live
+
+    def inventory(self, target: Target) -> Inventory:
+        return self.gateway.inventory(target.name)
+
+    @property
+    def _exchange(self) -> Exchange:
+        return PlayedExchange(self.progress, self.cancelled, self.gateway)
