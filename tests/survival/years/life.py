@@ -163,7 +163,7 @@ class Life:
             asks_again=chance.choice((6 * HOUR, DAY, DAY, DAY)),
         )
         self._names = Names(self.world, chance.choice((HOUR, 4 * HOUR)))
-        self._interval = chance.choice((HOUR, 4 * HOUR, 12 * HOUR))
+        self._interval = chance.choice((HOUR, 12 * HOUR, DAY, DAY))
         self.target = Target(
             name="vpn",
             identifiers=tuple(

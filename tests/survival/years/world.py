@@ -47,10 +47,10 @@ TROUBLES: dict[Trouble, tuple[float, timedelta, timedelta]] = {
     Trouble.NETWORK: (6, MINUTE, 20 * DAY),
     Trouble.ELSEWHERE: (6, 2 * MINUTE, 5 * DAY),
     Trouble.UNVALIDATED: (4, 10 * MINUTE, 20 * DAY),
-    Trouble.PORT: (2, 10 * MINUTE, 5 * DAY),
+    Trouble.PORT: (2, 10 * MINUTE, 6 * HOUR),
     Trouble.DISK: (3, MINUTE, 2 * HOUR),
-    Trouble.STUBBORN: (2, 10 * MINUTE, 5 * DAY),
-    Trouble.CLOCK: (4, MINUTE, 10 * DAY),
+    Trouble.STUBBORN: (2, 10 * MINUTE, 2 * DAY),
+    Trouble.CLOCK: (4, MINUTE, DAY),
     Trouble.ASLEEP: (6, MINUTE, 10 * DAY),
     Trouble.STOPPED: (6, MINUTE, 10 * DAY),
 }
