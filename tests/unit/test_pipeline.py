@@ -481,7 +481,7 @@ def test_failures_hold_the_next_attempt_back_across_restarts(world: World) -> No
     world.later(2 * MINUTE)
     second = world.attend()
     assert second.next_at is not None
-    assert second.next_at - world.clock() >= 10 * MINUTE
+    assert second.next_at - world.clock() >= 8 * MINUTE
     assert world.store.state("vpn").failures == 2
     assert world.serves_bootstrap
 
