@@ -25,6 +25,7 @@ from gatecert.errors import (
     ChallengeFailedError,
     GatecertError,
     StorageError,
+    UserActionRequiredError,
 )
 from gatecert.model import GatewayState, Mode, Obstruction, Outcome, OutcomeKind
 from gatecert.resolve.region import excluded_region
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 STORAGE_PAUSE = timedelta(seconds=30)
+UNTIL_A_PERSON_ACTED = timedelta(days=1)  # who acts sooner says so: gatecert enroll --force
 
 
 @dataclass(slots=True)
@@ -185,7 +187,7 @@ class Memory:
             now=now,
             random=self.random,
             not_after=self._end_if_known(target),
-            retry_after=error.retry_after if isinstance(error, ACMEError) else None,
+            retry_after=_not_before(error, now),
         )
         attempts = (
             error.attempts if isinstance(error, ChallengeError | ChallengeFailedError) else ()
@@ -260,3 +262,10 @@ class Memory:
                 outcome, next_action="none: the state is read again", next_at=again, wake_at=again
             )
         return outcome
+
+
+def _not_before(error: GatecertError, now: datetime) -> datetime | None:
+    """The instant before which another attempt is certain to fail, or is unwelcome."""
+    if isinstance(error, UserActionRequiredError):
+        return max(now + UNTIL_A_PERSON_ACTED, error.retry_after or now)
+    return error.retry_after if isinstance(error, ACMEError) else None

@@ -42,7 +42,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     every_row, peers = (bool(config.getoption(name)) for name in ("every_row", "peers"))
 
     def wanted(item: pytest.Item) -> bool:
-        if "peer" in getattr(item, "fixturenames", ()):
+        if "peer_name" in getattr(item, "fixturenames", ()):
             return peers
         return every_row or item.get_closest_marker("slow") is None
 

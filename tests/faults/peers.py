@@ -217,35 +217,50 @@ def run(
 ) -> Run:
     """Run a peer's command to its end, or to the end of our patience."""
     peer.directory.mkdir(parents=True, exist_ok=True)
-    with start(peer, argv, environment=environment) as process:
-        started, peak = time.monotonic(), 0.0
-        ended_by_itself = True
-        while process.poll() is None:
-            with suppress(psutil.Error):
-                peak = max(peak, psutil.Process(process.pid).memory_info().rss / 1e6)
-            if time.monotonic() - started > patience or peak > most_megabytes:
-                ended_by_itself = False
-                kill(process)
-                break
-            time.sleep(0.02)
-        seconds = time.monotonic() - started
-        kill(process)
-        output = _log(peer).read_text("utf-8", "replace")
+    return watched(
+        argv,
+        peer.directory.with_suffix(".log"),
+        patience=patience,
+        most_megabytes=most_megabytes,
+        environment={**peer.environment, **(environment or {})},
+    )
+
+
+def watched(
+    argv: Sequence[str],
+    log: Path,
+    *,
+    patience: float = PATIENCE,
+    most_megabytes: float = 2000.0,
+    environment: Mapping[str, str] | None = None,
+) -> Run:
+    """Run a command and watch how long it takes and how large it grows; killed where too much."""
+    process = start(argv, log, environment=environment)
+    started, peak, ended_by_itself = time.monotonic(), 0.0, True
+    while process.poll() is None:
+        with suppress(psutil.Error):
+            peak = max(peak, psutil.Process(process.pid).memory_info().rss / 1e6)
+        if time.monotonic() - started > patience or peak > most_megabytes:
+            ended_by_itself = False
+            break
+        time.sleep(0.02)
+    seconds = time.monotonic() - started
+    kill(process)
+    output = log.read_text("utf-8", "replace")
     return Run(process.returncode if ended_by_itself else None, output, seconds, peak)
 
 
 def start(
-    peer: Peer, argv: Sequence[str], *, environment: Mapping[str, str] | None = None
+    argv: Sequence[str], log: Path, *, environment: Mapping[str, str] | None = None
 ) -> subprocess.Popen[bytes]:
-    """Start a peer's command in a process group of its own; its output goes to a file."""
-    peer.directory.mkdir(parents=True, exist_ok=True)
-    with _log(peer).open("wb") as log:
+    """Start a command in a process group of its own; its output goes to a file."""
+    with log.open("wb") as output:
         return subprocess.Popen(
             [program("setpriv"), *ENDS_WITH_PARENT, *argv],
             stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            env={**os.environ, **peer.environment, **(environment or {})},
+            stdout=output,
+            stderr=output,
+            env={**os.environ, **(environment or {})},
             start_new_session=True,
         )
 
@@ -275,7 +290,3 @@ def leaf(peer: Peer) -> x509.Certificate | None:
         return x509.load_pem_x509_certificates(peer.fullchain.read_bytes())[0]
     except FileNotFoundError:
         return None
-
-
-def _log(peer: Peer) -> Path:
-    return peer.directory.with_suffix(".log")

@@ -38,6 +38,7 @@ from gatecert.errors import (
     LockTimeoutError,
     RateLimitedError,
     StorageError,
+    UserActionRequiredError,
 )
 from gatecert.model import (
     ChallengeChoice,
@@ -484,6 +485,20 @@ def test_failures_hold_the_next_attempt_back_across_restarts(world: World) -> No
     assert second.next_at - world.clock() >= 8 * MINUTE
     assert world.store.state("vpn").failures == 2
     assert world.serves_bootstrap
+
+
+def test_where_a_person_has_to_act_attempts_stop_for_a_day(world: World) -> None:
+    world.authority.trouble = UserActionRequiredError(
+        "rateLimited", "paused", fix="visit https://portal.example.org"
+    )
+    outcome = world.attend()
+    assert outcome.next_at is not None
+    assert outcome.next_at - START == DAY
+    world.authority.trouble = None
+    world.later(DAY - MINUTE)
+    assert world.attend().kind is OutcomeKind.IDLE
+    world.later(2 * MINUTE)
+    assert world.attend().kind is OutcomeKind.ENROLLED
 
 
 def test_success_clears_the_failures(world: World) -> None:

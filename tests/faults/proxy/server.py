@@ -125,6 +125,10 @@ class FaultProxy:
             await self._stop.wait()
         finally:
             await runner.cleanup()
+            left = asyncio.all_tasks() - {asyncio.current_task()}
+            for task in left:
+                task.cancel()
+            await asyncio.gather(*left, return_exceptions=True)
 
     async def _connect(self, application: web.Application) -> AsyncIterator[None]:
         context = ssl.create_default_context(cafile=self._upstream_certificate)

@@ -79,7 +79,7 @@ class Gatecert:
             "gateways": {},
         }
         self.daemon = BackgroundProcess(
-            [*self._command, "run"], log=directory / "gatecert.log", environment=self._environment
+            [*self.command, "run"], log=directory / "gatecert.log", environment=self._environment
         )
 
     # ------------------------------------------------------------------ configuration
@@ -126,7 +126,7 @@ class Gatecert:
     def run(self, *arguments: str, seconds: float = COMMAND_TIMEOUT) -> CommandResult:
         """Run a command to its end; its exit code is the caller's to judge."""
         finished = subprocess.run(
-            [*self._command, *arguments],
+            [*self.command, *arguments],
             env={**os.environ, **self._environment},
             stdin=subprocess.DEVNULL,
             text=True,
@@ -240,7 +240,8 @@ class Gatecert:
         )
 
     @property
-    def _command(self) -> list[str]:
+    def command(self) -> list[str]:
+        """The command with its configuration."""
         executable = Path(sys.executable).with_name("gatecert")
         if not executable.is_file():
             raise RuntimeError(f"{executable} is missing: run `make setup`")
