@@ -493,6 +493,18 @@ ATTEMPTS_FAILED = Code(
     "attempts have failed; the next one waits, so that the authority's limits are not spent",
     "put right what failed; gatecert enroll --force tries at once",
 )
+BUDGET_SPENT = Code(
+    "budget-spent",
+    WARNING,
+    "more would exceed the authority's limits, so nothing is sent before they allow it",
+    "nothing, unless its limits are others: then set limits below the authority",
+)
+AUTHORITY_LEFT = Code(
+    "authority-left",
+    WARNING,
+    "this authority has refused or failed, and the others are asked for a while",
+    "put right what it says; gatecert enroll --force begins with the first at once",
+)
 ORDER_PENDING = Code(
     "order-pending", NOTE, "an order is under way and is taken up again, so nothing is lost"
 )

@@ -235,7 +235,13 @@ ORDER: tuple[MachineCheck | GatewayCheck, ...] = (
         "attempts",
         "What has been spent of the authority's limits?",
         service.attempts,
-        (codes.ATTEMPTS_OK, codes.ATTEMPTS_FAILED, codes.ORDER_PENDING),
+        (
+            codes.ATTEMPTS_OK,
+            codes.ATTEMPTS_FAILED,
+            codes.BUDGET_SPENT,
+            codes.AUTHORITY_LEFT,
+            codes.ORDER_PENDING,
+        ),
     ),
 )
 

@@ -12,6 +12,7 @@ from gatecert.verify.watch import is_silent
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from datetime import datetime
 
     from gatecert.doctor.facts import Case
     from gatecert.doctor.finding import Finding
@@ -117,11 +118,22 @@ def attempts(case: Case) -> Iterator[Finding]:
     if state.order is not None:
         seen = f"order of {state.order.created:%Y-%m-%d %H:%M:%S} UTC at {state.order.authority}"
         yield codes.ORDER_PENDING.found(seen, gateway=case.name)
+    for trouble in state.troubles:
+        if trouble.left_until is not None and trouble.at <= case.now < trouble.left_until:
+            seen = f"{trouble.name}, until {_instant(trouble.left_until)}: {trouble.reason}"
+            yield codes.AUTHORITY_LEFT.found(seen, gateway=case.name)
+    outcome, again = state.outcome, state.next_attempt
+    if again and again > case.now and outcome and outcome.code == codes.BUDGET_SPENT.name:
+        yield codes.BUDGET_SPENT.found(outcome.detail, gateway=case.name)
     if not state.failures:
         yield codes.ATTEMPTS_OK.found("no failed attempt", gateway=case.name)
         return
-    again = f"; next {state.next_attempt:%Y-%m-%d %H:%M:%S} UTC" if state.next_attempt else ""
-    last = f", last {state.failed_at:%Y-%m-%d %H:%M:%S} UTC" if state.failed_at else ""
+    upcoming = f"; next {_instant(again)}" if again else ""
+    last = f", last {_instant(state.failed_at)}" if state.failed_at else ""
     plural = "attempt" if state.failures == 1 else "attempts"
-    seen = f"{state.failures} failed {plural}{last}{again}"
+    seen = f"{state.failures} failed {plural}{last}{upcoming}"
     yield codes.ATTEMPTS_FAILED.found(seen, gateway=case.name)
+
+
+def _instant(at: datetime) -> str:
+    return f"{at:%Y-%m-%d %H:%M:%S} UTC"

@@ -50,6 +50,7 @@ from gatecert.errors import (
     TermsNotAgreedError,
 )
 from gatecert.model import (
+    AuthorityTrouble,
     ClientAuthentication,
     Deployment,
     GatewayState,
@@ -360,6 +361,24 @@ PROVOKED: list[tuple[Code, Machine | Case, str]] = [
         codes.ATTEMPTS_FAILED,
         stated(failures=2, failed_at=NOW, next_attempt=NOW + HOUR),
         "2 failed attempts, last 2026-11-23 12:00:00 UTC; next 2026-11-23 13:00:00",
+    ),
+    (
+        codes.BUDGET_SPENT,
+        stated(
+            next_attempt=NOW + HOUR,
+            outcome=Outcome("vpn", NOW, OutcomeKind.WAITING, "no more orders", code="budget-spent"),
+        ),
+        "no more orders",
+    ),
+    (
+        codes.AUTHORITY_LEFT,
+        stated(
+            troubles=(
+                AuthorityTrouble("back", NOW - HOUR, 2, NOW, "no answer"),
+                AuthorityTrouble("acme", NOW, 1, NOW + HOUR, "it refuses"),
+            )
+        ),
+        "acme, until 2026-11-23 13:00:00 UTC: it refuses",
     ),
     (
         codes.ORDER_PENDING,
