@@ -18,6 +18,7 @@ demo: setup ## Show the whole story on a real authority, a real gateway and a re
 	@$(harness) $(bin)/python -m demo
 
 test: setup ## Run every test, with coverage by branch
+	@tests/integration/debian-testing caddy 2.8 .cache/caddy caddy >/dev/null
 	@$(bin)/pytest --numprocesses=logical --maxprocesses=4 --cov --cov-report=term
 
 faults: setup .cache/peer/.complete ## Play every fault, also to certbot and lego; write docs/faults.md
@@ -68,7 +69,6 @@ bench: setup .cache/peer/.complete ## Measure, side by side with certbot
 setup: .venv/.complete ## Set everything up, and do nothing more
 	@tests/integration/prerequisites
 	@pebble/fetch >/dev/null
-	@tests/integration/debian-testing caddy 2.8 .cache/caddy caddy >/dev/null
 
 lock: .cache/uv/.complete ## Pin the newest versions that pyproject.toml allows
 	@$(call compile,--extra dns --group dev --group build pyproject.toml,requirements.lock)
