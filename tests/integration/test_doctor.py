@@ -121,7 +121,9 @@ def test_a_gateway_that_is_well_and_the_root_to_push(
         "root-not-trusted",
         "deployment-ok",
         "attempts-ok",
+        "limits-ok",
     } <= found.keys()
+    assert "certificates for" in found["limits-ok"]["seen"]
     assert exported.read_bytes() == pebble.root.read_bytes()
     assert authenticate(gateway, hostname, exported).trusted
     assert pebble.orders() == 1

@@ -164,6 +164,10 @@ class Scene:
         """The command succeeds, and the server goes on with what it has."""
         self._reload("/bin/true")
 
+    def stall_reload(self) -> None:
+        """The command takes longer than anybody waits who is leaving."""
+        self._reload("/bin/sleep", "5")
+
     def fail_reload(self) -> None:
         self._reload("/bin/false")
 
@@ -409,6 +413,8 @@ def test_a_crash_at_any_step_leaves_the_old_or_the_new(
 def test_leaving_in_the_middle_is_taken_up_again(started: Scene) -> None:
     one, two = started.office.root("one"), started.office.root("two")
     started.add(one)
+    target = started.target
+    started.stall_reload()
     started.cancelled.set()
     outcome = started.add(two)
 
@@ -417,6 +423,7 @@ def test_leaving_in_the_middle_is_taken_up_again(started: Scene) -> None:
     assert started.files.previous() == bundle(one)
 
     started.cancelled.clear()
+    started.target = target
     ended = started.tend()
     assert ended is not None
     assert ended.kind is OutcomeKind.DEPLOYED
@@ -426,6 +433,7 @@ def test_leaving_in_the_middle_is_taken_up_again(started: Scene) -> None:
 def test_of_two_changes_in_a_row_the_proven_one_comes_back(started: Scene) -> None:
     one, two, three = (started.office.root(name) for name in ("one", "two", "three"))
     started.add(one)
+    started.stall_reload()
     started.cancelled.set()
     started.add(two)
     started.cancelled.clear()

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from gatecert.authority.limits import settled, spend, take_back, wait_for
+from gatecert.authority.limits import left, settled, spend, take_back, wait_for
 from gatecert.errors import BudgetSpentError
 from gatecert.model import Expense, ExpenseKind, Limits, Spending
 from gatecert.store.protocol import SpendingStore
@@ -21,7 +21,7 @@ from gatecert.store.protocol import SpendingStore
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from gatecert.authority.limits import Wait
+    from gatecert.authority.limits import Left, Wait
 
 logger = logging.getLogger(__name__)
 
@@ -65,6 +65,20 @@ class Budget:
             *self._validations("", account, names),
         ]
         self._spend([Expense(ExpenseKind.ORDER, now, account=account)], later)
+
+    def left(self, account: str, names: Sequence[str]) -> tuple[Left, ...]:
+        """What is left for an order; nothing is spent by asking.
+
+        Raises:
+            StorageError: What was spent cannot be read.
+        """
+        now = self.now()
+        wanted = [
+            Expense(ExpenseKind.ORDER, now, account=account),
+            Expense(ExpenseKind.CERTIFICATE, now, names=tuple(names)),
+            *self._validations("", account, names),
+        ]
+        return left(self.store.spending(self.directory_url), wanted, self.limits, now)
 
     def validations(self, order: str, account: str, names: Sequence[str]) -> None:
         """Names are about to be validated, which may fail.

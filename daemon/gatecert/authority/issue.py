@@ -25,12 +25,13 @@ from gatecert.errors import AccountMissingError
 from gatecert.model import Allowance, Limits
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from datetime import datetime
 
     from gatecert.authority.administration import AccountAdministration
     from gatecert.authority.client import Client
     from gatecert.authority.enrolment import OrderJournal
+    from gatecert.authority.limits import Left
     from gatecert.authority.revocation import Revocation, Revoked
     from gatecert.challenge.solver import Solver
     from gatecert.config.schema.authority import AuthoritySettings
@@ -194,6 +195,24 @@ class Issuer:
         client, _ = self._connect()
         deadline = Deadline.after(RENEWAL_INFO_SECONDS, cancelled)
         return fetch(client, summary, previous, deadline=deadline, now=now)
+
+    def limits_left(
+        self, names: Sequence[str], now: Callable[[], datetime], lifetime: timedelta | None = None
+    ) -> tuple[Left, ...]:
+        """What is left of the authority's limits for an order; nothing is sent.
+
+        Args:
+            names: What it would be for.
+            now: The wall clock, aware UTC.
+            lifetime: How long the last certificate lived, if there was one.
+
+        Raises:
+            StorageError: What was spent, or the account, cannot be read.
+        """
+        client, _ = self._connect()
+        account = self._store.account(self.settings.name)
+        url = account.url if account is not None else ""
+        return self._budget(client, now, lifetime).left(url, sorted(names))
 
     def account_url(self, now: Callable[[], datetime]) -> str:
         """The URL of our account there, which is made if there is none.

@@ -53,6 +53,27 @@ class Wait:
 
 
 @dataclass(frozen=True, slots=True)
+class Left:
+    """What is left of one limit.
+
+    Attributes:
+        what: Of what.
+        count: How many more now.
+        until: When there will be one again; None while there is.
+    """
+
+    what: str
+    count: int
+    allowance: Allowance
+    until: datetime | None = None
+
+    def __str__(self) -> str:
+        if self.until is not None:
+            return f"no more {self.what} until {self.until:%Y-%m-%d %H:%M:%S} UTC"
+        return f"{self.count} of {self.allowance} {self.what}"
+
+
+@dataclass(frozen=True, slots=True)
 class _Rule:
     """One limit, as it applies to one expense."""
 
@@ -89,6 +110,26 @@ def wait_for(
         if (wait := _wait(past, rule, now)) is not None
     ]
     return max(waits, key=lambda wait: wait.until, default=None)
+
+
+def left(
+    spending: Spending, wanted: Sequence[Expense], limits: Limits, now: datetime
+) -> tuple[Left, ...]:
+    """What is left of each limit that has to be kept.
+
+    Args:
+        spending: What was asked for so far.
+        wanted: What would be asked for.
+        limits: What is allowed.
+        now: Aware UTC.
+    """
+    past = settled(spending, now).expenses
+    found = []
+    for rule in (rule for expense in wanted for rule in _rules(expense, limits, past)):
+        wait = _wait(past, rule, now)
+        count = max(0, rule.allowance.count - len(_counted(past, rule, now)))
+        found.append(Left(rule.what, count, rule.allowance, wait.until if wait else None))
+    return tuple(found)
 
 
 def spend(spending: Spending, wanted: Sequence[Expense], now: datetime) -> Spending:
@@ -164,12 +205,17 @@ def _is_paid(past: Sequence[Expense], wanted: Expense) -> bool:
 def _wait(past: Sequence[Expense], rule: _Rule, now: datetime) -> Wait | None:
     allowance = rule.allowance
     period = allowance.period + ON_THE_WAY
-    begin = now - period
-    counted = (_counts_from(expense, now) for expense in past if rule.counts(expense))
-    instants = sorted(instant for instant in counted if instant > begin)
+    instants = _counted(past, rule, now)
     if len(instants) < allowance.count:
         return None
     return Wait(instants[-allowance.count] + period, f"{rule.what}: {allowance}")
+
+
+def _counted(past: Sequence[Expense], rule: _Rule, now: datetime) -> list[datetime]:
+    """When each expense was that counts at present, oldest first."""
+    begin = now - (rule.allowance.period + ON_THE_WAY)
+    instants = (_counts_from(expense, now) for expense in past if rule.counts(expense))
+    return sorted(instant for instant in instants if instant > begin)
 
 
 def _rules(wanted: Expense, limits: Limits, past: Sequence[Expense]) -> Iterator[_Rule]:

@@ -15,7 +15,10 @@ from gatecert.errors import BindingMissingError, ProfileMissingError, TermsNotAg
 
 if TYPE_CHECKING:
     import threading
+    from collections.abc import Callable, Sequence
+    from datetime import datetime
 
+    from gatecert.authority.limits import Left
     from gatecert.authority.resources import Directory
     from gatecert.config.schema.authority import AuthoritySettings
 
@@ -54,6 +57,20 @@ class Surveyed(Protocol):
 
         Raises:
             AuthorityError: It cannot be reached, or is no ACME authority.
+        """
+        ...
+
+
+class Limited(Surveyed, Protocol):
+    """One that counts what is asked of it."""
+
+    def limits_left(
+        self, names: Sequence[str], now: Callable[[], datetime], lifetime: timedelta | None = None
+    ) -> tuple[Left, ...]:
+        """What is left of its limits for an order of these names.
+
+        Raises:
+            StorageError: That cannot be read.
         """
         ...
 

@@ -487,6 +487,7 @@ RELOAD_MISSING = Code(
     "there is no install.reload, so the server has to notice new certificates by itself",
 )
 ATTEMPTS_OK = Code("attempts-ok", OK, "no attempt to enrol has failed since the last success")
+LIMITS_OK = Code("limits-ok", OK, "what the authority allows is not used up")
 ATTEMPTS_FAILED = Code(
     "attempts-failed",
     WARNING,

@@ -240,6 +240,7 @@ ORDER: tuple[MachineCheck | GatewayCheck, ...] = (
             codes.ATTEMPTS_FAILED,
             codes.BUDGET_SPENT,
             codes.AUTHORITY_LEFT,
+            codes.LIMITS_OK,
             codes.ORDER_PENDING,
         ),
     ),

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from cryptography.x509 import Certificate
 
+from gatecert.authority.limits import Left
 from gatecert.authority.survey import Survey
 from gatecert.errors import AuthorityError, GatecertError, ResolutionError, StateError
 from gatecert.install.inventory import Held
@@ -106,6 +107,7 @@ class Case:
         surveys: What was found of its authorities, in their order; empty where it never enrols.
         resolution: Where its names point; None where nobody has to look.
         behind_nat: Whether this host has private addresses only.
+        limits: What is left of its authorities' limits, each with who it is in front.
         policies: The CAA records of its names; empty where it never enrols.
         by_name: What listeners showed to a client that sends the hostname.
         by_address: What they showed to one that sends no name.
@@ -123,6 +125,7 @@ class Case:
     surveys: tuple[Survey | AuthorityError, ...] = ()
     resolution: Resolution | ResolutionError | None = None
     behind_nat: bool = False
+    limits: tuple[tuple[str, Left], ...] = ()
     policies: tuple[CaaPolicy, ...] = ()
     rehearsals: tuple[Rehearsal, ...] = ()
     by_name: tuple[ServedChain | ProbeFailure, ...] = ()

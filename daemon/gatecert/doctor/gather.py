@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Protocol
 from cryptography.x509 import Certificate
 
 from gatecert.authority.order_journal import PREFIX
-from gatecert.authority.survey import Survey, Surveyed
+from gatecert.authority.survey import Limited, Survey, Surveyed
 from gatecert.certificate.pem import find_readable
 from gatecert.certificate.trust import system_roots
 from gatecert.challenge.solver import Rehearses, Solver, Trial, TriesRecords
@@ -43,6 +43,7 @@ from gatecert.users.files import BundleFiles
 from gatecert.verify.verdict import look
 
 if TYPE_CHECKING:
+    from gatecert.authority.limits import Left
     from gatecert.model import KeyRequest
     from gatecert.schedule.due import Situation
     from gatecert.users.bundle import Bundle
@@ -69,7 +70,7 @@ class Surroundings:
 
     store: Store
     state_directory: Path
-    authorities: Mapping[str, Surveyed]
+    authorities: Mapping[str, Limited]
     solvers: Mapping[str, Solver]
     resolver: Resolves
     now: Callable[[], datetime]
@@ -163,6 +164,7 @@ def look_at_gateway(
         live=live,
         requests=_requests(around.store, target.name),
         surveys=surveys,
+        limits=tuple(_limits(around, target, live)) if enrols else (),
         resolution=_resolution(around, target),
         behind_nat=bool(target.members) and _is_behind_nat(),
         policies=around.resolver.look_up_caa(domain_names(target)) if enrols else (),
@@ -176,6 +178,20 @@ def look_at_gateway(
         if isinstance(bundle, StateError)
         else concerns.look(target, bundle, now=around.now()),
     )
+
+
+def _limits(around: Surroundings, target: Target, live: Held | None) -> Iterator[tuple[str, Left]]:
+    """What is left for an order, at each authority."""
+    names = [each.value for each in target.identifiers]
+    for authority in target.authorities:
+        issued = live is not None and live.version.authority == authority
+        lifetime = live.summary.lifetime if live is not None and issued else None
+        try:
+            found = around.authorities[authority].limits_left(names, around.now, lifetime)
+        except StateError:
+            continue  # what is wrong there is told as the storage's trouble
+        for left in found:
+            yield authority, left
 
 
 def domain_names(target: Target) -> tuple[str, ...]:

@@ -14,10 +14,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import datetime
 
+    from gatecert.authority.limits import Left
     from gatecert.doctor.facts import Case
     from gatecert.doctor.finding import Finding
     from gatecert.model import CertificateSummary
     from gatecert.verify.served import ServedChain
+
+
+LIMITS_SHOWN = 4
 
 
 def served(case: Case) -> Iterator[Finding]:
@@ -123,8 +127,10 @@ def attempts(case: Case) -> Iterator[Finding]:
             seen = f"{trouble.name}, until {_instant(trouble.left_until)}: {trouble.reason}"
             yield codes.AUTHORITY_LEFT.found(seen, gateway=case.name)
     outcome, again = state.outcome, state.next_attempt
-    if again and again > case.now and outcome and outcome.code == codes.BUDGET_SPENT.name:
+    waits = outcome is not None and outcome.code == codes.BUDGET_SPENT.name
+    if outcome and waits and again and again > case.now and not _is_spent(case):
         yield codes.BUDGET_SPENT.found(outcome.detail, gateway=case.name)
+    yield from _limits(case)
     if not state.failures:
         yield codes.ATTEMPTS_OK.found("no failed attempt", gateway=case.name)
         return
@@ -137,3 +143,20 @@ def attempts(case: Case) -> Iterator[Finding]:
 
 def _instant(at: datetime) -> str:
     return f"{at:%Y-%m-%d %H:%M:%S} UTC"
+
+
+def _limits(case: Case) -> Iterator[Finding]:
+    """What is left of each authority's limits, nearest to its end first."""
+    by_authority: dict[str, list[Left]] = {}
+    for authority, left in case.limits:
+        by_authority.setdefault(authority, []).append(left)
+    for authority, lefts in by_authority.items():
+        spent = [left for left in lefts if left.until is not None]
+        shown = sorted(spent or lefts, key=lambda left: left.count)[:LIMITS_SHOWN]
+        code = codes.BUDGET_SPENT if spent else codes.LIMITS_OK
+        seen = f"{authority}: {'; '.join(map(str, shown))}"
+        yield code.found(seen, gateway=case.name)
+
+
+def _is_spent(case: Case) -> bool:
+    return any(left.until is not None for _, left in case.limits)

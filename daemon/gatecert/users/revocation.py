@@ -66,7 +66,8 @@ def read_lists(paths: Iterable[Path]) -> tuple[RevocationList, ...]:
         except StorageError as error:
             raise StorageError(
                 f"{error.message}, so nobody can tell who is revoked",
-                fix=f"{error.fix}; or correct client_authentication.crl_files",
+                fix="have the authority's list written there, or correct"
+                " client_authentication.crl_files",
             ) from error
         found += [RevocationList(path, crl) for crl in _lists(path, data)]
     return tuple(found)

@@ -210,6 +210,19 @@ def test_a_survey_tells_the_account(
     assert issuer.survey().account_url == ""
 
 
+def test_what_is_left_is_told_without_asking_anybody(
+    issuer: Issuer, target: Target, journal: Journal, authority: FakeAuthority
+) -> None:
+    names = [each.value for each in target.identifiers]
+    fresh = {each.what.split()[0]: each.count for each in issuer.limits_left(names, lambda: NOW)}
+    assert authority.requests == []
+    issuer.obtain(target, journal, progress=Told(), now=lambda: NOW)
+    after = {each.what.split()[0]: each.count for each in issuer.limits_left(names, lambda: NOW)}
+    assert fresh["orders"] - after["orders"] == 1
+    assert fresh["certificates"] - after["certificates"] == 1
+    assert fresh["failed"] == after["failed"]
+
+
 def test_the_account_is_made_once_for_who_asks_only_for_its_url(
     issuer: Issuer, authority: FakeAuthority
 ) -> None:

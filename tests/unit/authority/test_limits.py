@@ -11,6 +11,7 @@ from gatecert.authority.limits import (
     MOST_REMEMBERED,
     ON_THE_WAY,
     for_lifetime,
+    left,
     registered_domain,
     settled,
     spend,
@@ -200,3 +201,18 @@ def test_in_no_period_is_there_ever_more_than_allowed() -> None:
     arrived = [at + ON_THE_WAY * chance.random() for at in granted]
     assert all(later - first >= HOUR for first, later in zip(arrived, arrived[5:], strict=False))
     assert all(first < later for first, later in pairwise(granted))
+
+
+def test_what_is_left_of_each_limit() -> None:
+    orders = Expense(ExpenseKind.ORDER, NOW, account="a")
+    past = Spending((*repeated(VALIDATION, 5).expenses, replace(orders, at=NOW - HOUR)))
+    found = left(past, [orders, CERTIFICATE, VALIDATION], USUAL, NOW)
+    assert [(each.what.split()[0], each.count) for each in found] == [
+        ("orders", 299),
+        ("certificates", 5),
+        ("failed", 0),
+    ]
+    assert found[2].until == NOW - 4 * MINUTE + HOUR + ON_THE_WAY
+    assert str(found[0]) == "299 of 300 in 3 hours orders"
+    assert str(found[2]).startswith("no more failed validations of vpn.example.com until 2026-")
+    assert left(Spending(), [orders], Limits(), NOW) == ()

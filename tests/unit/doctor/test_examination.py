@@ -29,6 +29,7 @@ from tests.unit.doctor.conftest import (
     situation,
 )
 
+from gatecert.authority.limits import Left
 from gatecert.certificate import key
 from gatecert.certificate.request import build_request
 from gatecert.doctor import codes
@@ -50,6 +51,7 @@ from gatecert.errors import (
     TermsNotAgreedError,
 )
 from gatecert.model import (
+    Allowance,
     AuthorityTrouble,
     ClientAuthentication,
     Deployment,
@@ -85,6 +87,7 @@ ADDRESSED = replace(
     SUMMARY, identifiers=(*SUMMARY.identifiers, Identifier(IdentifierType.IP, "127.0.0.1"))
 )
 FAILED = Outcome("vpn", NOW, OutcomeKind.FAILED, "the authority said no", code="acme")
+HOURLY = Allowance(300, 3 * HOUR)
 USERS = Bundle((certificate("Users")[0],))
 REQUEST = KeyRequest(
     "20261123",
@@ -379,6 +382,16 @@ PROVOKED: list[tuple[Code, Machine | Case, str]] = [
             )
         ),
         "acme, until 2026-11-23 13:00:00 UTC: it refuses",
+    ),
+    (
+        codes.LIMITS_OK,
+        case(limits=(("acme", Left("orders", 299, HOURLY)), ("acme", Left("others", 2, HOURLY)))),
+        "acme: 2 of 300 in 3 hours others; 299 of 300 in 3 hours orders",
+    ),
+    (
+        codes.BUDGET_SPENT,
+        case(limits=(("acme", Left("orders", 0, HOURLY, NOW)), ("acme", Left("o", 2, HOURLY)))),
+        "acme: no more orders until 2026-11-23 12:00:00 UTC",
     ),
     (
         codes.ORDER_PENDING,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
@@ -18,6 +19,7 @@ from tests.unit.doctor.conftest import (
     situation,
 )
 
+from gatecert.authority.limits import Left
 from gatecert.authority.order_journal import PREFIX
 from gatecert.certificate import key
 from gatecert.certificate.request import build_request
@@ -40,6 +42,7 @@ from gatecert.errors import (
     StorageError,
 )
 from gatecert.model import (
+    Allowance,
     ClientAuthentication,
     Identifier,
     IdentifierType,
@@ -60,13 +63,15 @@ from gatecert.users.concerns import Kind
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
+    from datetime import datetime
     from pathlib import Path
 
     from gatecert.authority.survey import Survey
     from gatecert.challenge.solver import Challenge
     from gatecert.deadline import Deadline
 
+LEFT = Left("orders", 299, Allowance(300, timedelta(hours=3)))
 ROOT = certificate("Root")[0]
 PRIVATE_KEY = key.generate(KeyType.ECDSA_P256)
 CSR = build_request(PRIVATE_KEY, TARGET.identifiers, common_name=HOSTNAME)
@@ -84,6 +89,8 @@ class Names:
 class Authority:
     error: Exception | None = None
     asked: int = 0
+    unreadable: StorageError | None = None
+    lifetimes: list[timedelta | None] = field(default_factory=list)
 
     def survey(self, cancelled: threading.Event | None = None) -> Survey:
         assert cancelled is None
@@ -91,6 +98,18 @@ class Authority:
         if self.error is not None:
             raise self.error
         return SURVEY
+
+    def limits_left(
+        self,
+        names: Sequence[str],
+        now: Callable[[], datetime],
+        lifetime: timedelta | None = None,
+    ) -> tuple[Left, ...]:
+        assert (list(names), now()) == ([HOSTNAME], NOW)
+        self.lifetimes.append(lifetime)
+        if self.unreadable is not None:
+            raise self.unreadable
+        return (LEFT,)
 
 
 class MuteSolver:
@@ -204,6 +223,7 @@ def test_a_gateway_is_looked_at(
     assert found.by_command is said
     assert (found.by_name, found.by_address) == ((), ())
     assert (found.client_ca, found.user_concerns) == (Bundle(), ())
+    assert found.limits == (("acme", LEFT),)
     assert found.root is not None
     assert found.root.certificate is None  # a namesake did not sign it
     assert not found.behind_nat
@@ -275,6 +295,16 @@ def test_authorities_of_users_that_cannot_be_read(
     found = look_at_gateway(around, situation(target=target), None, machine)
     assert isinstance(found.client_ca, StorageError)
     assert found.user_concerns == ()
+
+
+def test_limits_that_cannot_be_read_are_left_out(
+    around: Surroundings, configuration: Path, authority: Authority
+) -> None:
+    authority.unreadable = StorageError("damaged")
+    machine = look_at_machine(around, configuration, 1, [TARGET])
+    target = replace(TARGET, install=InstallPlan())
+    assert look_at_gateway(around, situation(target=target), None, machine).limits == ()
+    assert authority.lifetimes == [None]
 
 
 def test_what_is_worrying_about_users_is_looked_for(
