@@ -12,6 +12,7 @@ import logging
 import random
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -30,7 +31,7 @@ from gatecert.schedule.revocation import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from cryptography.x509 import Certificate
 
@@ -112,10 +113,16 @@ class RevocationWatch:
         return False
 
     def _ask(self, held: Held) -> Report | None:
-        certificates = find_readable([held.version.certificate])
-        if self.lists is None or not certificates:
-            return None
-        return self.lists.look(certificates[0], _issuers(held), self.cancelled)
+        """What the lists say of a version, of which one certificate or two may be revoked."""
+        whole: Report | None = None
+        for certificate in _certificates(held):
+            if self.lists is None:
+                return None
+            report = self.lists.look(certificate, _issuers(held), self.cancelled)
+            if report is not None and report.entry is not None:
+                return report
+            whole = _both(whole, report)
+        return whole
 
     def _standing(
         self, held: Held, known: RevocationStanding | None, report: Report
@@ -176,7 +183,7 @@ def with_standing(state: GatewayState, target: Target, fresh: RevocationStanding
     """
     state = replace(state, revocation=fresh)
     if fresh.revoked is not None and fresh.new_key and target.key.reuse:
-        state = replace(state, order=None)
+        state = replace(state, order=None, second_order=None)
     return state
 
 
@@ -199,13 +206,29 @@ def not_replaced(target: Target, region: str) -> str:
 def _names_lists(held: Held) -> bool:
     from gatecert.certificate.revocation_list import places  # noqa: PLC0415 - once a certificate
 
-    return any(places(each) for each in find_readable([held.version.certificate])[:1])
+    return any(places(each) for each in _certificates(held))
+
+
+def _certificates(held: Held) -> Iterator[Certificate]:
+    """The gateway's certificates: one, or two with keys of different kinds."""
+    version = held.version
+    for text in (version.certificate, version.second_certificate):
+        yield from find_readable([text])[:1]
+
+
+def _both(one: Report | None, other: Report | None) -> Report | None:
+    """What can be said of two certificates that are not known to be revoked."""
+    if one is None or other is None:
+        return one or other
+    ends = min(filter(None, (one.ends, other.ends)), default=None)
+    return replace(one, ends=ends, problem=one.problem or other.problem)
 
 
 def _issuers(held: Held) -> Sequence[Certificate]:
     """Among which the certificate's issuer is, as far as it is known."""
-    try:
-        kept = (held.version.directory / "root.pem").read_bytes()
-    except OSError:  # not every authority sends it
-        kept = b""
-    return (*find_readable([held.version.chain, kept]), *system_roots())
+    version = held.version
+    texts = [version.chain, version.second_chain]
+    for name in ("root.pem", "second-root.pem"):
+        with suppress(OSError):  # not every authority sends it
+            texts.append((version.directory / name).read_bytes())
+    return (*find_readable(texts), *system_roots())

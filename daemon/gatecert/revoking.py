@@ -5,6 +5,7 @@ follows is decided in ``schedule``, as always: the next pass orders a replacemen
 proven to be served, the revoked certificate stays: clients that do not look at revocation go on
 connecting, and the others are no worse off than with none.
 
+Of a pair of certificates, one for each kind of key, both are revoked, since both are replaced.
 A key that has leaked makes every certificate worthless that was issued for it, so earlier ones that
 have not ended are revoked with the one in use.
 """
@@ -26,6 +27,8 @@ from gatecert.revocation_watch import with_standing
 from gatecert.store.protocol import Store
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from gatecert.install.inventory import Held
     from gatecert.model import Target
 
@@ -86,8 +89,7 @@ class Revoker:
                     " configured any more",
                     fix=f"put authorities.{name} back until it is revoked",
                 )
-            private_key = self.store.private_key(held.version)
-            revocation = Revocation(held.version.certificate, private_key, reason, by)
+            revocation, *second = self._revocations(held, reason, by)
             done = self.authorities[name].revoke(revocation, self.cancelled)
             new_key = self._remember(target, held, reason, done)
             logger.info(
@@ -97,33 +99,51 @@ class Revoker:
                 done.by,
                 held.version.id,
             )
-            more = self._revoke_others(target, held, revocation)
+            more = "".join(
+                self._also(name, each, "its second certificate is") for each in second
+            ) + self._revoke_earlier(target, held, [revocation, *second])
         what = "had been revoked before" if done.before else f"is revoked ({reason})"
         how = f"by the key of the {done.by}"
         key = "; the next one gets another key" if new_key else ""
         return f"the certificate of version {held.version.id} {what}, {how}{key}{more}"
 
-    def _revoke_others(self, target: Target, held: Held, revocation: Revocation) -> str:
-        """Revoke earlier certificates for a key that has leaked; how that went, in words."""
-        if revocation.reason is not RevocationReason.KEY_COMPROMISE:
+    def _revocations(
+        self, held: Held, reason: RevocationReason, by: Signature | None
+    ) -> list[Revocation]:
+        """One for each certificate of a version."""
+        version = held.version
+        keys = self.store.private_key
+        found = [Revocation(version.certificate, keys(version), reason, by)]
+        if held.summary.second is not None:
+            private_key = keys(version, second=True)
+            found.append(Revocation(version.second_certificate, private_key, reason, by))
+        return found
+
+    def _revoke_earlier(self, target: Target, held: Held, revoked: Sequence[Revocation]) -> str:
+        """Revoke earlier certificates for keys that have leaked; how that went, in words."""
+        reason, by = revoked[0].reason, revoked[0].by
+        if reason is not RevocationReason.KEY_COMPROMISE:
             return ""
+        leaked = {each.private_key for each in revoked}
         told = ""
         for other in self.memory.deployer.inventory(target).held:
-            summary, version = other.summary, other.version
-            same_key = summary.key_fingerprint == held.summary.key_fingerprint
-            if other == held or not same_key or summary.not_after <= self.now():
+            if other == held or other.summary.not_after <= self.now():
                 continue
-            try:
-                authority = self.authorities[version.authority]
-                earlier = replace(revocation, certificate=version.certificate)
-                authority.revoke(earlier, self.cancelled)
-            except KeyError:
-                told += f"; version {version.id} has the same key, and nobody can be asked for it"
-            except AuthorityError as error:
-                told += f"; version {version.id} has the same key, and is not revoked: {error}"
-            else:
-                told += f"; so is version {version.id}, which has the same key"
+            for each in self._revocations(other, reason, by):
+                if each.private_key in leaked:
+                    what = f"version {other.version.id} has the same key, and is"
+                    told += self._also(other.version.authority, each, what)
         return told
+
+    def _also(self, authority: str, revocation: Revocation, what: str) -> str:
+        """Revoke another certificate; how that went, in words."""
+        try:
+            self.authorities[authority].revoke(revocation, self.cancelled)
+        except KeyError:
+            return f"; {what} not revoked, since its authority is not configured"
+        except AuthorityError as error:
+            return f"; {what} not revoked: {error}"
+        return f"; {what} revoked as well"
 
     def _remember(
         self, target: Target, held: Held, reason: RevocationReason, done: Revoked

@@ -17,6 +17,7 @@ from gatecert.certificate.revocation_list import Entry
 from gatecert.errors import ACMEError, AuthorityUnreachableError, WrongUsageError
 from gatecert.model import (
     KeyPolicy,
+    KeyType,
     Mode,
     OutcomeKind,
     RenewalPolicy,
@@ -315,7 +316,8 @@ def test_earlier_certificates_for_a_key_that_has_leaked_are_revoked_too(town: To
     town.attend(force=True)
     assert town.same_key
     said = town.revoke(LEAKED)
-    assert "so is version 000002-" in said
+    assert "version 000002-" in said
+    assert said.endswith("has the same key, and is revoked as well")
     revoked = [x509.load_pem_x509_certificate(each.certificate) for each in town.revoking.asked]
     assert revoked == [town.live, town.first]
     assert len({each.private_key for each in town.revoking.asked}) == 1
@@ -342,7 +344,7 @@ def test_earlier_certificates_that_cannot_be_revoked_are_said(town: Town) -> Non
     assert f"version {first.id} has the same key, and is not revoked: " in town.revoke(LEAKED)
     about = first.directory / "meta.json"
     about.write_text(about.read_text().replace('"played"', '"gone"'))
-    assert f"version {first.id} has the same key, and nobody can" in town.revoke(LEAKED)
+    assert f"version {first.id} has the same key, and is not revoked, since" in town.revoke(LEAKED)
 
 
 def test_revoking_twice_is_no_harm(town: Town) -> None:
@@ -398,3 +400,62 @@ def test_why_it_is_not_replaced_is_said(town: Town) -> None:
     custom = not_replaced(replace(town.target, mode=Mode.CUSTOM), "")
     assert "mode: custom" in custom
     assert "gatecert csr vpn --renew" in custom
+
+
+# --------------------------------------------------------------------- a pair
+
+
+@pytest.fixture
+def pair(town: Town) -> Town:
+    """A gateway with a certificate for each of two kinds of key, both kept."""
+    policy = KeyPolicy(KeyType.ECDSA_P256, reuse=True, second=KeyType.RSA_2048)
+    town.target = replace(town.target, key=policy)
+    assert town.attend(look_now=True).kind is OutcomeKind.RENEWED
+    town.first = town.live
+    return town
+
+
+def second(town: Town) -> x509.Certificate:
+    path = town.store.gateway_directory("vpn") / "live" / "second-cert.pem"
+    return x509.load_pem_x509_certificate(path.read_bytes())
+
+
+def test_both_certificates_of_a_pair_are_revoked(pair: Town) -> None:
+    other = second(pair)
+    said = pair.revoke(SUPERSEDED)
+    assert said.endswith("by the key of the account; its second certificate is revoked as well")
+    revoked = [x509.load_pem_x509_certificate(each.certificate) for each in pair.revoking.asked]
+    assert revoked == [pair.first, other]
+    assert pair.attend().kind is OutcomeKind.RENEWED
+    assert pair.same_key
+    assert second(pair) != other
+
+
+def test_keys_of_a_pair_that_have_leaked_are_both_changed(pair: Town) -> None:
+    other = second(pair)
+    pair.revoke(LEAKED)
+    assert pair.attend().kind is OutcomeKind.RENEWED
+    assert not pair.same_key
+    assert _key(second(pair)) != _key(other)
+
+
+def test_a_pair_is_replaced_when_either_was_revoked(pair: Town) -> None:
+    other = second(pair)
+    pair.lists.report = Report(Entry(pair.clock() - DAY, LEAKED), LIST)
+    pair.lists.only = other
+    assert pair.attend(look_now=True).kind is OutcomeKind.RENEWED
+    assert not pair.same_key
+    assert _key(second(pair)) != _key(other)
+
+
+def test_of_a_pair_nothing_is_known_where_it_is_not_of_both(pair: Town) -> None:
+    asked = pair.lists.asked
+    pair.lists.only = second(pair)
+    pair.lists.report = Report(problem="nobody there")
+    pair.attend(look_now=True)
+    assert pair.lists.asked == asked + 2
+    assert (pair.known.problem, pair.known.revoked) == ("nobody there", None)
+    pair.lists.report = Report(source=LIST, ends=pair.clock() + 5 * HOUR)
+    pair.attend(look_now=True)
+    assert pair.known.problem == ""
+    assert pair.known.next_look <= pair.clock() + 5 * HOUR
