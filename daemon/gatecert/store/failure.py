@@ -27,12 +27,12 @@ def storage_error(error: OSError, doing: str, path: Path) -> StorageError:
         doing: What was tried, as it follows on "cannot": ``write``, ``read`` …
         path: On which file or directory.
     """
-    shown, folder = (clean(str(name), LONGEST_PATH_SHOWN) for name in (path, path.parent))
+    shown, folder = _shown(path), _shown(path.parent)
     user = current_user()
     able = "readable" if doing == "read" else "writable"
     not_permitted = (
         f"not {able} by user {user}",
-        f"let user {user} own {folder}{_owner(path.parent)}, or run gatecert as its owner",
+        f"let user {user} own {_foreign(path)}, or run gatecert as its owner",
     )
     if doing in GIVING:
         not_permitted = (
@@ -65,8 +65,22 @@ def storage_error(error: OSError, doing: str, path: Path) -> StorageError:
     return StorageError(f"cannot {doing} {shown}: {what}", fix=fix)
 
 
-def _owner(folder: Path) -> str:
+def _foreign(path: Path) -> str:
+    """What is somebody else's: the lowest directory above that can be seen, else the file."""
+    folder = next((one for one in path.parents if _owner(one) is not None), path.parent)
+    for one in (folder, path):
+        owner = _owner(one)
+        if owner is not None and owner != os.geteuid():
+            return f"{_shown(one)}, which is user {user_name(owner)}'s"
+    return _shown(folder)
+
+
+def _owner(path: Path) -> int | None:
     try:
-        return f", which is user {user_name(folder.stat().st_uid)}'s"
+        return path.lstat().st_uid
     except OSError:  # out of reach, or not there
-        return ""
+        return None
+
+
+def _shown(path: Path) -> str:
+    return clean(str(path), LONGEST_PATH_SHOWN)

@@ -4,20 +4,21 @@ import errno
 import os
 from pathlib import Path
 
+import pytest
+
 from gatecert.store.failure import storage_error
 from gatecert.store.identity import current_user, user_name
 
 PATH = Path("/var/lib/gatecert/state.json")
 
 
-def test_names_the_user_and_what_was_tried() -> None:
-    user = current_user()
-    written = storage_error(OSError(errno.EACCES, ""), "write", PATH)
-    assert written.message == f"cannot write {PATH}: not writable by user {user}"
-    read = storage_error(OSError(errno.EACCES, ""), "read", PATH)
-    assert read.message == f"cannot read {PATH}: not readable by user {user}"
-    assert user in read.fix
-    assert str(PATH.parent) in read.fix
+def test_names_the_user_and_what_was_tried(tmp_path: Path) -> None:
+    user, path = current_user(), tmp_path / "state.json"
+    written = storage_error(OSError(errno.EACCES, ""), "write", path)
+    assert written.message == f"cannot write {path}: not writable by user {user}"
+    read = storage_error(OSError(errno.EACCES, ""), "read", path)
+    assert read.message == f"cannot read {path}: not readable by user {user}"
+    assert read.fix == f"let user {user} own {tmp_path}, or run gatecert as its owner"
 
 
 def test_other_refusals_in_the_systems_words() -> None:
@@ -60,7 +61,36 @@ def test_a_group_that_files_cannot_be_given_to_names_the_directives() -> None:
     assert "SystemCallFilter=@chown" in error.fix
 
 
-def test_names_whom_it_belongs_to(tmp_path: Path) -> None:
-    error = storage_error(OSError(errno.EACCES, ""), "write", tmp_path / "state.json")
-    owner = user_name(tmp_path.stat().st_uid)
-    assert f"own {tmp_path}, which is user {owner}'s, or" in error.fix
+@pytest.fixture
+def somebody_else(monkeypatch: pytest.MonkeyPatch) -> str:
+    """What is here belongs to this user, and it is not the one who runs this."""
+    owner = os.geteuid()
+    monkeypatch.setattr(os, "geteuid", lambda: owner + 1)
+    return user_name(owner)
+
+
+def test_names_what_stands_in_the_way_and_whose_it_is(tmp_path: Path, somebody_else: str) -> None:
+    denied = OSError(errno.EACCES, "")
+    whose = f"which is user {somebody_else}'s, or run gatecert as its owner"
+    assert f"own {tmp_path}, {whose}" in storage_error(denied, "read", tmp_path / "file").fix
+    # The directory is out of reach, so what lies above it is in the way.
+    beyond = tmp_path / "hidden" / "file"
+    assert f"own {tmp_path}, {whose}" in storage_error(denied, "read", beyond).fix
+
+
+def test_a_file_of_somebody_else_in_ones_own_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own, path = tmp_path.stat().st_uid, tmp_path / "file"
+    path.touch()
+    real = Path.lstat
+
+    def lstat(asked: Path) -> os.stat_result:
+        found = real(asked)
+        if asked != path:
+            return found
+        return os.stat_result([*found[:4], own + 1, *found[5:10]])
+
+    monkeypatch.setattr(Path, "lstat", lstat)
+    fix = storage_error(OSError(errno.EACCES, ""), "read", path).fix
+    assert f"own {path}, which is user {user_name(own + 1)}'s, or" in fix
