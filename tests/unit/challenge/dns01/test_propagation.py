@@ -154,7 +154,7 @@ def test_nobody_is_asked_again_who_has_it() -> None:
 def test_who_lags_is_named_with_the_reason() -> None:
     script = Script(ns1=["good"], ns2=["old", "refused"])
 
-    assert wait_for(script, 0.05) == ["ns2 answers REFUSED"]
+    assert wait_for(script, 0.2) == ["ns2 answers REFUSED"]
 
 
 def test_everybody_is_asked_once_however_little_time_there_is() -> None:
