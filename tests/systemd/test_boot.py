@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import time
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import pytest
 
 from harness.machine.site import BOSTON, CONFIGURATION, GATEWAY, HOSTNAME, LIVE
 
 if TYPE_CHECKING:
     from harness.machine.site import Site
+
+    from .conftest import Figures, Installed
 
 SERVICE = "gatecert.service"
 # Like ocserv: started for systemd as soon as it runs, but a signal would end it then.
@@ -87,6 +93,7 @@ def test_killed_it_is_back_and_orders_nothing(enrolled: Site) -> None:
     assert enrolled.served(trusted=True)
 
 
+@pytest.mark.on_one_debian
 def test_a_scheduler_that_hangs_is_ended_by_the_watchdog(enrolled: Site) -> None:
     machine = enrolled.machine
     hook = Path(__file__).with_name("hanging.py").read_text("utf-8")
@@ -180,3 +187,61 @@ def test_a_server_that_is_only_starting_is_not_ended_by_its_reload(enrolled: Sit
 
     machine.wait_for(lambda: machine.said("late.service", "read again"), "the server to reload")
     assert machine.shown("late.service", "ActiveState") == "active"
+
+
+def test_a_clock_that_is_wrong_at_boot_costs_no_order(site: Site) -> None:
+    """As on hosts without a battery: years behind, until NTP has its first answer."""
+    machine = site.machine
+    machine.write("/etc/gatecert/clock", "-7y\n")
+    (library,) = (machine.root / "usr/lib").glob("*/faketime/libfaketimeMT.so.1")
+    machine.drop_in(
+        SERVICE,
+        "[Service]\n"
+        f"Environment=LD_PRELOAD=/{library.relative_to(machine.root)}\n"
+        "Environment=FAKETIME_TIMESTAMP_FILE=/etc/gatecert/clock FAKETIME_NO_CACHE=1\n"
+        "Environment=FAKETIME_DONT_FAKE_MONOTONIC=1 FAKETIME_DISABLE_SHM=1\n",
+    )
+    site.names.point(HOSTNAME, "127.0.0.1")
+
+    machine.boot()
+    machine.wait_active(SERVICE)
+    bootstrap = site.live()
+    assert bootstrap is not None
+    assert bootstrap.not_valid_after_utc < datetime.now(UTC)
+    machine.wait_for(lambda: machine.said(SERVICE, "set the clock"), "an explanation")
+    assert site.pebble.orders() == 0
+    assert site.served()
+
+    machine.write("/etc/gatecert/clock", "+0\n")
+    site.wait_trusted(seconds=60)
+    site.wait_settled()
+
+    assert site.pebble.orders() == 1
+    assert machine.shown(SERVICE, "NRestarts") == "0"
+
+
+def test_how_long_an_operator_waits(site: Site, installed: Installed, figures: Figures) -> None:
+    """From `systemctl start` on, with an empty state; the best of three, for others may be busy."""
+    machine = site.machine
+    machine.must_offline("systemctl", "disable", SERVICE, "ocserv.service")
+    site.names.point(HOSTNAME, "127.0.0.1")
+    machine.boot()
+    machine.wait_idle()
+    ready, trusted = [], []
+
+    for _ in range(3):
+        started = time.monotonic()
+        machine.must("systemctl", "start", SERVICE)
+        ready.append(time.monotonic() - started)
+        machine.must("systemctl", "start", "ocserv.service")
+        site.wait_trusted()
+        trusted.append(time.monotonic() - started)
+        site.wait_settled()
+        site.wait_reloaded()
+        machine.must("systemctl", "stop", SERVICE, "ocserv.service")
+        machine.must("rm", "-rf", GATEWAY)
+
+    figures.add(f"{installed.suite}: systemctl start to READY", min(ready))
+    figures.add(f"{installed.suite}: systemctl start to trusted and served", min(trusted))
+    assert min(ready) <= 1.0
+    assert min(trusted) <= 3.0

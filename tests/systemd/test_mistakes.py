@@ -5,10 +5,14 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
+import pytest
+
 from harness.machine.site import BOSTON, GATEWAY, HOSTNAME
 
 if TYPE_CHECKING:
     from harness.machine.site import Site
+
+pytestmark = pytest.mark.on_one_debian
 
 SERVICE = "gatecert.service"
 RELOAD = f"gatecert-reload@{BOSTON}.service"

@@ -58,6 +58,10 @@ IDLE_SECONDS = 30.0  # servers commonly hang up after a minute
 SLICE_SECONDS = 0.5  # how soon a stopping gatecert is noticed
 MOST_REDIRECTS = 5
 
+# Not valid yet, and no longer: 9 and 10 of openssl/x509_vfy.h.
+_OF_ANOTHER_TIME = frozenset({9, 10})
+_ANOTHER_TIME = "set the clock of this machine, if it is not right (timedatectl)"
+
 _deadline: ContextVar[Deadline] = ContextVar("deadline")
 
 
@@ -254,7 +258,9 @@ class HardenedTransport:
             if isinstance(cause, ssl.SSLCertVerificationError):
                 return AuthorityUnreachableError(
                     f"{who} has a TLS certificate that is not trusted: {cause.verify_message}",
-                    fix=f"if that is a private or test authority, set "
+                    fix=_ANOTHER_TIME
+                    if cause.verify_code in _OF_ANOTHER_TIME
+                    else f"if that is a private or test authority, set "
                     f"authorities.{self._name}.ca_bundle to a PEM file with its root",
                 )
             if isinstance(cause, NameResolutionError):

@@ -19,7 +19,6 @@ from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.jobstores.base import JobLookupError
 from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.triggers.date import DateTrigger
-from apscheduler.triggers.interval import IntervalTrigger
 
 logger = logging.getLogger(__name__)
 
@@ -121,16 +120,25 @@ class Jobs:
         return True
 
     def _start_heartbeat(self) -> None:
-        self._scheduler.add_job(
-            self._heartbeat,
-            IntervalTrigger(seconds=HEARTBEAT, timezone=UTC),
-            executor="heartbeat",
-            id=HEARTBEAT_ID,
-            replace_existing=True,
-        )
+        """Put the next beat on the timer.
+
+        One at a time: of an interval, APScheduler counts every beat that a clock set ahead by years
+        has left out, for minutes.
+        """
+        with self._lock:
+            if self._stopped.is_set():
+                return
+            self._scheduler.add_job(
+                self._heartbeat,
+                DateTrigger(datetime.now(UTC) + timedelta(seconds=HEARTBEAT)),
+                executor="heartbeat",
+                id=HEARTBEAT_ID,
+                replace_existing=True,
+            )
 
     def _heartbeat(self) -> None:
         self._beat = time.monotonic()
+        self._start_heartbeat()
 
     def _schedule(self, name: str, at: datetime) -> None:
         with self._lock:

@@ -4,7 +4,7 @@ import socket
 import ssl
 import threading
 import time
-from contextlib import suppress
+from contextlib import closing, suppress
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from typing import TYPE_CHECKING
@@ -41,6 +41,11 @@ pytestmark = pytest.mark.enable_socket
 @pytest.fixture(scope="module")
 def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Key and self-signed certificate of the server, which is also the client's root."""
+    return make_bundle(tmp_path_factory.mktemp("tls"), begin=timedelta(hours=-1))
+
+
+def make_bundle(directory: Path, *, begin: timedelta) -> Path:
+    """Key and certificate in one file; valid for two hours from ``begin`` from now."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "an authority's web server")])
     now = datetime.now(UTC)
@@ -50,15 +55,15 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
         .issuer_name(name)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(hours=1))
-        .not_valid_after(now + timedelta(hours=1))
+        .not_valid_before(now + begin)
+        .not_valid_after(now + begin + timedelta(hours=2))
         .add_extension(
             x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False
         )
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
         .sign(key, hashes.SHA256())
     )
-    path = tmp_path_factory.mktemp("tls") / "server.pem"
+    path = directory / "server.pem"
     path.write_bytes(
         key.private_bytes(
             serialization.Encoding.PEM,
@@ -340,6 +345,21 @@ def test_a_certificate_that_is_not_trusted(server: Server, deadline: Deadline) -
 
     assert "set authorities.acme.ca_bundle" in caught.value.fix
     assert server.requests == []
+
+
+@pytest.mark.parametrize(
+    ("begin", "reason"),
+    [(timedelta(hours=1), "certificate is not yet valid"), (timedelta(hours=-3), "has expired")],
+)
+def test_a_certificate_of_another_time_points_at_the_clock(
+    tmp_path: Path, deadline: Deadline, begin: timedelta, reason: str
+) -> None:
+    bundle = make_bundle(tmp_path, begin=begin)
+    server = Server(bundle)
+    with closing(server), pytest.raises(AuthorityUnreachableError, match=reason) as caught:
+        HardenedTransport("acme", bundle).send("GET", server.url, deadline=deadline)
+
+    assert caught.value.fix.startswith("set the clock")
 
 
 def test_a_certificate_for_another_name(
