@@ -32,7 +32,7 @@ def test_the_configuration_in_the_readme_is_good(tmp_path: Path) -> None:
     path.write_text("\n".join(lines), "utf-8")
     (target,) = targets(load(path))
     assert (target.name, target.hostname) == ("boston", "boston-njndubu.dynamic-m.com")
-    assert target.install.reload
+    assert target.install.verify
     assert target.install.verify
 
 
