@@ -7,6 +7,7 @@ gatecert holds the state directory or the gateway. Errors go to standard error, 
 from __future__ import annotations
 
 import sys
+import traceback
 from typing import Annotated, cast
 
 import typer
@@ -96,9 +97,9 @@ def run() -> None:
         code = app(standalone_mode=False)
     except typer.Abort:
         sys.exit(INTERRUPTED)
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - whatever it is, it is said in one line
         if debug:
-            raise
+            traceback.print_exc()
         sys.exit(_explain(error))
     sys.exit(code if isinstance(code, int) else 0)
 

@@ -17,12 +17,15 @@ end of what the command printed becomes part of the error. Besides ``PATH``, ``H
     GATECERT_TTL      time to live, in seconds
 
 Nothing that the authority sends is among the arguments: the name comes from the configuration and
-the DNS, the value is a hash.
+the DNS, the value is a hash. Where aliases were followed, the name is up to whoever has the zone
+that they lead to, so one that is not made of letters, digits, hyphens, underscores and dots, or
+begins with a hyphen, is refused: a command could take it for something else.
 """
 
 from __future__ import annotations
 
 import logging
+import re
 import time
 from typing import TYPE_CHECKING, Final
 
@@ -37,7 +40,10 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 LONGEST_NAME: Final = 200  # characters of a command shown
-KEY: Final = "challenges.dns-01.command"
+HERE: Final = "challenges.dns-01"
+KEY: Final = f"{HERE}.command"
+
+_PLAIN: Final = re.compile(r"(?!-)[a-z0-9_.-]+", re.ASCII | re.IGNORECASE)
 
 
 class CommandProvider:
@@ -55,6 +61,12 @@ class CommandProvider:
         self._run("clean-up", record)
 
     def _run(self, action: str, record: TextRecord) -> None:
+        for text in (record.name, record.zone):
+            if not _PLAIN.fullmatch(text):
+                raise ChallengeError(
+                    f"{clean(text, LONGEST_NAME)!r} is no name that a command is given",
+                    fix=f"correct the CNAME record that leads there, or {HERE}.zone",
+                )
         name, *arguments = self._settings.command
         shown = f"{KEY} {clean(name, LONGEST_NAME)}"
         argv = (_executable(name, shown), *arguments, action, record.name, record.value)

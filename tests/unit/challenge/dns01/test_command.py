@@ -60,6 +60,29 @@ def test_the_command_gets_the_action_the_name_and_the_value(script: Script, tmp_
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        "-rf.example.com", "--help", "$(reboot).example.com", "a b.example.com", "a\nb.example.com",
+        "\\000.example.com", "", "\x1b[2J.example.com", "caf\u00e9.example.com", "a;b", "a/../b",
+    ],
+)  # fmt: skip
+def test_a_name_that_could_be_taken_for_something_else_is_given_to_no_command(
+    script: Script, tmp_path: Path, name: str
+) -> None:
+    told = tmp_path / "told"
+    hook = provider(script(f"touch {told}"))
+
+    for record in (TextRecord(name, "value", "example.com"), TextRecord("a.b", "value", name)):
+        for act in (hook.publish, hook.withdraw):
+            with pytest.raises(
+                ChallengeError, match="is no name that a command is given"
+            ) as caught:
+                act(record)
+            assert str(caught.value).isprintable()
+    assert not told.exists()
+
+
 def test_the_environment_is_what_the_documentation_says(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
