@@ -153,6 +153,7 @@ class Authority:
 
     Attributes:
         windows: What renewal information says: ``right``, ``late`` or ``none``.
+        errs: The same while it is wrong: ``past``, ``backwards`` or ``late``.
         asks_again: Its Retry-After for renewal information.
         refuses: Whether no validation ever succeeds.
         broken: What was exceeded.
@@ -162,6 +163,7 @@ class Authority:
     world: World
     lifetime: timedelta
     windows: str = "right"
+    errs: str = "past"
     asks_again: timedelta = 6 * HOUR
     refuses: bool = False
     broken: list[str] = field(default_factory=list)
@@ -357,7 +359,7 @@ class Authority:
         begin = end - lifetime / 3
         kind = self.windows
         if world.is_wrong(Trouble.WINDOWS):
-            kind = ("past", "backwards", "late")[world.wrong[Trouble.WINDOWS] % 3]
+            kind = self.errs
         if revoked or kind == "past":
             begin, finish = start - DAY, start
         elif kind == "backwards":

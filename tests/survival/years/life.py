@@ -37,7 +37,7 @@ from gatecert.pipeline import Occasion, Pipeline
 from gatecert.resolve.caa import CaaPolicy
 from gatecert.resolve.lookup import Ending, Lookup
 from gatecert.schedule.due import SHORT_LIFETIME
-from gatecert.schedule.jobs import HEARTBEAT, SHORTEST_TIMER
+from gatecert.schedule.jobs import HEARTBEAT, LONGEST_TIMER, SHORTEST_TIMER
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -160,6 +160,7 @@ class Life:
             self.world,
             lifetime,
             windows=chance.choice(("right", "right", "right", "none", "late")),
+            errs=chance.choice(("past", "backwards", "late")),
             asks_again=chance.choice((6 * HOUR, DAY, DAY, DAY)),
         )
         self._names = Names(self.world, chance.choice((HOUR, 4 * HOUR)))
@@ -286,6 +287,7 @@ class Life:
     def _attend(self, occasion: Occasion = ROUTINE) -> None:
         record, world = self.record, self.world
         record.passes += 1
+        saves = self.store.saves
         try:
             outcome = self._pipeline.attend(self.target, occasion)
         except Killed:
@@ -298,7 +300,12 @@ class Life:
         if "unexpected error" in outcome.detail:
             self._fault(outcome.detail)
         assert outcome.wake_at is not None
-        self._wake = max(world.time + SHORTEST_TIMER, outcome.wake_at - world.offset)
+        wake = outcome.wake_at - world.offset
+        if self.store.saves != saves:
+            # The daemon looks again within a minute, always. That is left out only where a pass
+            # has changed nothing: until the instant it named, the next ones would not either.
+            wake = min(wake, world.time + LONGEST_TIMER)
+        self._wake = max(world.time + SHORTEST_TIMER, wake)
         self._judge_pace()
 
     # ------------------------------------------------------------------ what has to hold
