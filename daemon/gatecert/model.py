@@ -315,6 +315,7 @@ class Limits:
         orders: Of an account.
         certificates: For a registered domain.
         duplicates: Certificates for exactly the same names.
+        replacements: The same where each replaces the one before, which authorities do not count.
         failed_validations: Of one name by an account.
     """
 
@@ -322,6 +323,7 @@ class Limits:
     orders: Allowance | None = None
     certificates: Allowance | None = None
     duplicates: Allowance | None = None
+    replacements: Allowance | None = None
     failed_validations: Allowance | None = None
 
 
@@ -331,6 +333,7 @@ class ExpenseKind(StrEnum):
     ACCOUNT = "account"
     ORDER = "order"
     CERTIFICATE = "certificate"
+    REPLACEMENT = "replacement"
     VALIDATION = "validation"
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -66,19 +66,36 @@ class Budget:
         ]
         self._spend([Expense(ExpenseKind.ORDER, now, account=account)], later)
 
+    def may_replace(self, names: Sequence[str]) -> None:
+        """An order that replaces a certificate is about to be placed.
+
+        Raises:
+            BudgetSpentError: There were too many of late.
+        """
+        self._spend([], [Expense(ExpenseKind.REPLACEMENT, self._time(), names=tuple(names))])
+
+    def replacement(self, order: str, names: Sequence[str]) -> None:
+        """A certificate is about to be issued that replaces another; see `certificate`."""
+        expense = Expense(ExpenseKind.REPLACEMENT, self._time(), order, names=tuple(names))
+        self._spend([expense], validated=order)
+
     def left(self, account: str, names: Sequence[str]) -> tuple[Left, ...]:
         """What is left for an order; nothing is spent by asking.
 
         Raises:
             StorageError: What was spent cannot be read.
         """
-        now = self.now()
+        now = self._time()
         wanted = [
             Expense(ExpenseKind.ORDER, now, account=account),
             Expense(ExpenseKind.CERTIFICATE, now, names=tuple(names)),
             *self._validations("", account, names),
         ]
-        return left(self.store.spending(self.directory_url), wanted, self.limits, now)
+        known = left(self.store.spending(self.directory_url), wanted, self.limits, now)
+        return tuple(
+            each if each.until is None else replace(each, until=self._here(each.until))
+            for each in known
+        )
 
     def validations(self, order: str, account: str, names: Sequence[str]) -> None:
         """Names are about to be validated, which may fail.
@@ -96,10 +113,6 @@ class Budget:
         """
         expense = Expense(ExpenseKind.CERTIFICATE, self._time(), order, names=tuple(names))
         self._spend([expense], validated=order)
-
-    def validated(self, order: str) -> None:
-        """None of an order's validations has failed."""
-        self._spend([], validated=order)
 
     def _validations(self, order: str, account: str, names: Sequence[str]) -> list[Expense]:
         return [
@@ -135,8 +148,12 @@ class Budget:
         """What time it is at the authority."""
         return self.now() - (self.ahead() or timedelta(0))
 
+    def _here(self, instant: datetime) -> datetime:
+        """An instant at the authority, by this machine's clock."""
+        return instant + (self.ahead() or timedelta(0))
+
     def _error(self, wait: Wait) -> BudgetSpentError:
-        until = wait.until + (self.ahead() or timedelta(0))
+        until = self._here(wait.until)
         logger.info(
             "budget spent authority=%s until=%s reason=%r",
             self.name,

@@ -185,6 +185,7 @@ class Enrolment:
         """The new order, and which certificate the authority knows that it replaces."""
         names = self.target.identifiers
         if replaces:
+            self.budget.may_replace(self._names)
             try:
                 order = self.client.new_order(
                     self.account, names, self.deadline, profile=profile, replaces=replaces
@@ -240,10 +241,10 @@ class Enrolment:
             raise
 
     def _count_certificate(self, order: Order) -> None:
-        """Count what is about to be issued; an order that replaces a certificate is exempt."""
+        """Count what is about to be issued."""
         pending = self.journal.pending()
         if pending is not None and pending[0].replaces:
-            self.budget.validated(order.url)
+            self.budget.replacement(order.url, self._names)
         else:
             self.budget.certificate(order.url, self._names)
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from gatecert.authority.account import AccountDesk
 from gatecert.authority.budget import Budget
-from gatecert.authority.limits import for_lifetime
+from gatecert.authority.limits import REPLACEMENTS, for_lifetime
 from gatecert.authority.renewal_info import fetch
 from gatecert.authority.survey import Survey, binding_refusal, profile_refusal, terms_refusal
 from gatecert.config.schema.limits import LimitSettings
@@ -282,7 +282,7 @@ class Issuer:
         allowances = dict(settings)
         for name in {"certificates", "duplicates"} - settings.model_fields_set:
             allowances[name] = for_lifetime(allowances[name], lifetime)
-        limits = Limits(**allowances)
+        limits = Limits(**allowances, replacements=for_lifetime(REPLACEMENTS, lifetime))
         return Budget(
             self._store,
             client.directory_url,

@@ -18,7 +18,9 @@ failed validations of a name by an account in an hour.
 - *No certificate lapses by it.* Whoever issues certificates that live a day has to allow more than
   five of them a week: unless the operator said how many, a certificate may be renewed twice as
   often as its lifetime wants.
-- Orders that replace a certificate by its CertID (RFC 9773) are exempt, and do not come here.
+- Orders that replace a certificate by its CertID (RFC 9773) are exempt at the authority. So that
+  one that errs, and wants each certificate replaced as soon as it is issued, does not get a new
+  one every minute, there is a limit of our own.
 """
 
 from __future__ import annotations
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
     from publicsuffixlist import PublicSuffixList
 
 ON_THE_WAY = timedelta(minutes=5)  # as long as an order may take
+REPLACEMENTS = Allowance(5, timedelta(days=1))
 RENEWALS_A_LIFE = 4  # twice as often as at half of the lifetime, the earliest there is
 MOST_REMEMBERED = 1000  # expenses; more than all the limits of one host together ever need
 _SITE_BITS = 64  # of an IPv6 address: what one subscriber has
@@ -233,6 +236,13 @@ def _rules(wanted: Expense, limits: Limits, past: Sequence[Expense]) -> Iterator
                 f"failed validations of {', '.join(wanted.names)}",
                 wanted,
                 lambda past: past.account == wanted.account and past.names == wanted.names,
+            )
+        case ExpenseKind.REPLACEMENT:
+            yield from _rule(
+                limits.replacements,
+                f"replacements of the certificate for {', '.join(wanted.names)}",
+                wanted,
+                lambda past: set(past.names) == set(wanted.names),
             )
         case ExpenseKind.CERTIFICATE:
             yield from _rule(

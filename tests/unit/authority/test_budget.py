@@ -68,6 +68,16 @@ def test_setting_the_clock_frees_nothing_and_costs_nothing(jump: timedelta) -> N
     clocks.budget().validations("order/2", "a", NAMES)
 
 
+def test_what_is_left_is_told_by_this_machine_s_clock() -> None:
+    clocks = Clocks(ahead=DAY)
+    clocks.budget().validations("order/1", "a", NAMES)
+    (left,) = clocks.budget().left("a", NAMES)
+    assert (left.count, left.until) == (0, NOW + HOUR + ON_THE_WAY + DAY)
+    clocks.time += 2 * HOUR
+    (left,) = clocks.budget().left("a", NAMES)
+    assert (left.count, left.until) == (1, None)
+
+
 def test_where_no_time_is_known_this_machine_s_counts() -> None:
     clocks = Clocks(ahead=None)
     clocks.budget().validations("order/1", "a", NAMES)

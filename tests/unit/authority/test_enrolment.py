@@ -529,7 +529,7 @@ def test_a_validation_that_might_be_one_too_many_is_not_tried(
     assert solver.events[-1].startswith("clean up")
 
 
-def test_orders_that_replace_a_certificate_are_exempt(
+def test_orders_that_replace_a_certificate_have_only_our_own_limit(
     enrolment: Enrolment, journal: Journal
 ) -> None:
     store = Accounts()
@@ -539,7 +539,21 @@ def test_orders_that_replace_a_certificate_are_exempt(
         assert journal.order is not None
         assert journal.order.replaces == certificate
         journal.forget()
-    assert spending_of(store) == []
+    assert [kind for kind, _ in spending_of(store)] == ["replacement"] * 3
+
+
+def test_an_authority_that_wants_every_certificate_replaced_does_not_get_its_way(
+    enrolment: Enrolment, authority: FakeAuthority, journal: Journal
+) -> None:
+    limited = with_limits(enrolment, Accounts(), replacements=Allowance(2, HOUR))
+    for certificate in ("a.b", "c.d"):
+        limited.run(certificate)
+        journal.forget()
+    sent = len(ordered(authority))
+    with pytest.raises(BudgetSpentError, match="replacements of the certificate for vpn"):
+        limited.run("e.f")
+    assert len(ordered(authority)) == sent
+    assert journal.order is None
 
 
 @pytest.mark.usefixtures("fresh_directory")

@@ -10,6 +10,7 @@ import pytest
 from gatecert.authority.limits import (
     MOST_REMEMBERED,
     ON_THE_WAY,
+    REPLACEMENTS,
     for_lifetime,
     left,
     registered_domain,
@@ -24,7 +25,7 @@ from gatecert.model import Allowance, Expense, ExpenseKind, Limits, Spending
 NOW = datetime(2026, 11, 23, 8, 15, tzinfo=UTC)
 SECOND, MINUTE, HOUR = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1)
 DAY, WEEK = timedelta(days=1), timedelta(days=7)
-USUAL = Limits(**dict(LimitSettings()))
+USUAL = Limits(**dict(LimitSettings()), replacements=REPLACEMENTS)
 VALIDATION = Expense(ExpenseKind.VALIDATION, NOW, account="a", names=("vpn.example.com",))
 CERTIFICATE = Expense(ExpenseKind.CERTIFICATE, NOW, names=("vpn.example.com",))
 
@@ -48,6 +49,7 @@ def test_nothing_waits_at_first() -> None:
         (ExpenseKind.ACCOUNT, 10, 3 * HOUR),
         (ExpenseKind.ORDER, 300, 3 * HOUR),
         (ExpenseKind.CERTIFICATE, 5, WEEK),
+        (ExpenseKind.REPLACEMENT, 5, DAY),
         (ExpenseKind.VALIDATION, 5, HOUR),
     ],
 )
