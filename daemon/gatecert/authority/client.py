@@ -61,6 +61,7 @@ for _library in ("acme", "josepy", "urllib3", "requests"):
 logger = logging.getLogger(__name__)
 
 DIRECTORY_SECONDS = 3600.0  # how long a directory is believed
+CLOCK_DRIFT_SECONDS = 60.0  # between wall clock and monotonic clock: set, or slept
 MOST_NONCE_RETRIES = 20  # at a rejection rate of one half, one request in two million is given up
 MOST_NONCES = 32
 
@@ -96,7 +97,7 @@ class Client:
         self._transport = transport or HardenedTransport(name, ca_bundle)
         self._reader = AnswerReader(name, now)
         self._nonces: deque[str] = deque(maxlen=MOST_NONCES)
-        self._directory: tuple[Directory, float] | None = None
+        self._directory: tuple[Directory, float, datetime] | None = None
         self._now = now
         self._server_time: tuple[datetime, float] | None = None
 
@@ -119,12 +120,19 @@ class Client:
     # ------------------------------------------------------------------ without an account
 
     def directory(self, deadline: Deadline) -> Directory:
-        """The authority's directory, not older than an hour (section 7.1.1)."""
-        known = self._directory
-        if known is not None and time.monotonic() - known[1] < DIRECTORY_SECONDS:
-            return known[0]
+        """The authority's directory, not older than an hour (section 7.1.1).
+
+        An hour of the wall clock as well: the other one stands still while a machine sleeps, and
+        what was known before counts for nothing then, the authority's time least of all.
+        """
+        if self._directory is not None:
+            directory, then, at = self._directory
+            age = time.monotonic() - then
+            drift = (self._now() - at).total_seconds() - age
+            if age < DIRECTORY_SECONDS and abs(drift) < CLOCK_DRIFT_SECONDS:
+                return directory
         directory = self._reader.read(self._get(self.directory_url, deadline), Directory.read)
-        self._directory = (directory, time.monotonic())
+        self._directory = (directory, time.monotonic(), self._now())
         return directory
 
     def suggested_window(self, certificate_id: str, deadline: Deadline) -> SuggestedWindow | None:

@@ -6,6 +6,8 @@ import asyncio
 import ssl
 import threading
 from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from typing import TYPE_CHECKING
 
 import aiohttp
@@ -38,6 +40,7 @@ class FaultProxy:
     Attributes:
         rules: What goes wrong; change it at any time.
         https_certificate: What clients have to trust to speak to it.
+        ahead: By how much its clock (the header Date) differs from ours.
     """
 
     def __init__(
@@ -51,6 +54,7 @@ class FaultProxy:
         self._private_key = directory / "privkey.pem"
         self._upstream = upstream.rstrip("/")
         self._upstream_certificate = upstream_certificate
+        self.ahead = timedelta(0)
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._run, name="fault-proxy", daemon=True)
         self._ready = threading.Event()
@@ -115,6 +119,7 @@ class FaultProxy:
         context.load_cert_chain(self.https_certificate, self._private_key)
         application = web.Application(client_max_size=1 << 20)
         application.cleanup_ctx.append(self._connect)
+        application.on_response_prepare.append(self._tell_the_time)
         application.router.add_route("*", "/{path:.*}", self._handle)
         runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.1)
         await runner.setup()
@@ -137,6 +142,9 @@ class FaultProxy:
         async with aiohttp.ClientSession(connector=connector, auto_decompress=False) as session:
             application[SESSION] = session
             yield
+
+    async def _tell_the_time(self, _: web.Request, response: web.StreamResponse) -> None:
+        response.headers["Date"] = format_datetime(datetime.now(UTC) + self.ahead, usegmt=True)
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:
         body = await request.read()

@@ -207,6 +207,10 @@ class Pebble:
         """The root of one of its chains (PEM), the alternates counted from 1."""
         return self._when_ready(self._management_url(f"roots/{number}"))
 
+    def alternate_root(self, number: int) -> bytes:
+        """The root that an alternate chain ends in, PEM; the first one has number 1."""
+        return self._when_ready(self._management_url(f"roots/{number}"))
+
     def certificate_status(self, serial_number: int) -> str:
         """``Valid`` or ``Revoked``."""
         response = requests.get(

@@ -4,6 +4,7 @@ import hashlib
 import json
 import logging
 import threading
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
@@ -63,6 +64,21 @@ def test_the_directory_is_fetched_once_in_a_while(
     monkeypatch.setattr(module, "DIRECTORY_SECONDS", 0.0)
     client.directory(deadline)
     assert len(authority.sent("directory")) == 2
+
+
+def test_after_a_sleep_or_a_set_clock_the_directory_is_fetched_again(
+    authority: FakeAuthority, deadline: Deadline
+) -> None:
+    clock = [NOW]
+    client = Client("acme", DIRECTORY_URL, transport=authority, now=lambda: clock[0])
+    client.directory(deadline)
+    clock[0] = NOW + timedelta(days=21)  # the monotonic clock stood still meanwhile
+    client.directory(deadline)
+    client.directory(deadline)
+    assert len(authority.sent("directory")) == 2
+    clock[0] = NOW
+    client.directory(deadline)
+    assert len(authority.sent("directory")) == 3
 
 
 def test_a_directory_that_is_a_web_page(
