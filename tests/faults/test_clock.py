@@ -99,6 +99,7 @@ def is_served(gatecert: Gatecert, name: str) -> bool:
     return gatecert.state(name) in {"trusted", "unproven"}
 
 
+@pytest.mark.slow
 def test_row_29_switched_off_past_the_end(play: Play) -> None:
     scene = play(PebbleOptions(rejected_nonces=0, profiles={"short": 20, "long": 90 * 86_400}))
     gatecert = scene.gatecert(authority={"profile": "short"})

@@ -88,6 +88,7 @@ def files(directory: Path) -> set[Path]:
     return {path for path in directory.rglob("*") if path.is_file()}
 
 
+@pytest.mark.slow
 def test_row_33_tokens_that_lead_elsewhere(scene: Scene) -> None:
     webroot = scene.directory / "outer" / "webroot"
     webroot.mkdir(parents=True)
@@ -132,6 +133,7 @@ def test_peer_row_33(peer: Peer, scene: Scene) -> None:
 # ---------------------------------------------------------------------- 34
 
 
+@pytest.mark.slow
 def test_row_34_certificates_that_are_not_what_was_asked_for(scene: Scene) -> None:
     forger = Forger(scene.directory)
     gatecert = scene.gatecert(
