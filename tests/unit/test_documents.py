@@ -33,7 +33,6 @@ def test_the_configuration_in_the_readme_is_good(tmp_path: Path) -> None:
     (target,) = targets(load(path))
     assert (target.name, target.hostname) == ("boston", "boston-njndubu.dynamic-m.com")
     assert target.install.verify
-    assert target.install.verify
 
 
 @pytest.mark.parametrize("name", sorted(path.name for path in ROOT.glob("docs/**/*.md")))
