@@ -9,7 +9,7 @@ sources := daemon tests demo bench pebble/run docs/refresh docs/gateways/haproxy
 harness := PYTHONPATH=tests/integration
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test faults survive years fuzz test-gateways test-container test-systemd deb lint fix docs bench setup lock clean
+.PHONY: help demo test faults survive years fuzz test-gateways test-container test-systemd as-root deb lint fix docs bench setup lock clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1|\2/p' Makefile | column -t -s '|'
@@ -39,9 +39,12 @@ test-gateways: setup ## Run the snippets of docs/gateways with the real servers
 	@tests/integration/prerequisites gateways
 	@tests/gateways/run
 
-test-systemd: setup deb ## Boot Debian with the package in it: from installing to trusted (as root)
+test-systemd: as-root setup deb ## Boot Debian with the package in it: from installing to trusted (as root)
 	@tests/systemd/prerequisites
 	@tests/systemd/run
+
+as-root:
+	@[ "$$(id -u)" -eq 0 ] || { echo 'this boots machines and has to run as root: sudo make' $(MAKECMDGOALS) >&2; exit 1; }
 
 deb: .venv/.complete ## Build the Debian package in dist/
 	@packaging/build
