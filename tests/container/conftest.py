@@ -85,7 +85,9 @@ class Pair:
         """Let the name point here, and wait until the certificate is served; in seconds."""
         begin = time.monotonic()
         self.outside.names.point(HOSTNAME, "127.0.0.1")
-        self.sidecar.wait_for(lambda: self.outside.served(trusted=True), "a trusted certificate")
+        self.sidecar.wait_for(
+            lambda: self.outside.served(trusted=True), "a trusted certificate", interval=0.02
+        )
         seconds = time.monotonic() - begin
         self.wait_settled()
         return seconds

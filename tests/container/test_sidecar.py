@@ -24,7 +24,7 @@ def begin_compose(compose: Compose, podman: Podman, outside: Outside) -> Pair:
     sidecar.wait_for(lambda: sidecar.is_healthy, "gatecert to be healthy")
     sidecar.state = podman.volume("gatecert")
     gateway = compose.service("gateway").start()
-    gateway.wait_for(outside.served, "the gateway to serve")
+    gateway.wait_for(outside.served, "the gateway to serve", interval=0.02)
     return Pair(outside, sidecar, gateway)
 
 
@@ -35,7 +35,7 @@ def begin_pod(pod: Pod, outside: Outside) -> Pair:
     probe = pod.startup_probe()
     sidecar.wait_for(lambda: sidecar.execute(*probe).exit_code == 0, "gatecert to start up")
     gateway = pod.gateway().start()
-    gateway.wait_for(outside.served, "the gateway to serve")
+    gateway.wait_for(outside.served, "the gateway to serve", interval=0.02)
     return Pair(outside, sidecar, gateway)
 
 

@@ -158,13 +158,27 @@ class Container:
         """What the image's own health check says."""
         return self.podman.ask("healthcheck", "run", self.name).exit_code == 0
 
-    def wait_for(self, attempt: Callable[[], object], what: str, *, seconds: float = 30.0) -> None:
-        """Wait until something is true, with the log as explanation."""
+    def wait_for(
+        self,
+        attempt: Callable[[], object],
+        what: str,
+        *,
+        seconds: float = 30.0,
+        interval: float = 0.2,
+    ) -> None:
+        """Wait until something is true, with the log as explanation.
+
+        Args:
+            attempt: Must not block for long.
+            what: What is waited for, in words.
+            seconds: How long at most.
+            interval: Seconds between two attempts.
+        """
         wait_until(
             lambda: bool(attempt()),
             what,
             seconds=seconds,
-            interval=0.05,
+            interval=interval,
             explain=lambda: self.log[-4000:],
         )
 
