@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 Value = TypeVar("Value")
 
-BOOT_PATIENCE = 30.0  # seconds
-COMMAND_PATIENCE = 60.0  # seconds
+BOOT_PATIENCE = 60.0  # seconds
+COMMAND_PATIENCE = 120.0  # seconds
 PLAIN = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8", "HOME": "/root"}
 REBOOT_ASKED_FOR = 133  # systemd-nspawn --keep-unit
 
@@ -178,7 +178,7 @@ class Machine:
         """When something happened to a unit, in seconds of the monotonic clock."""
         return int(self.shown(unit, name)) / 1e6
 
-    def wait_active(self, unit: str, *, seconds: float = 20.0) -> None:
+    def wait_active(self, unit: str, *, seconds: float = 40.0) -> None:
         """Wait until a unit has started."""
         self.wait_for(
             lambda: self.shown(unit, "ActiveState") == "active", f"{unit} to run", seconds=seconds
@@ -187,11 +187,11 @@ class Machine:
     def wait_idle(self) -> None:
         """Wait until systemd has nothing to start or stop: the boot, for example, is over."""
         self.wait_for(
-            lambda: not self.must("systemctl", "list-jobs", "--no-legend"), "no job", seconds=30
+            lambda: not self.must("systemctl", "list-jobs", "--no-legend"), "no job", seconds=60
         )
 
     def wait_for(
-        self, attempt: Callable[[], Value | None], what: str, *, seconds: float = 15.0
+        self, attempt: Callable[[], Value | None], what: str, *, seconds: float = 40.0
     ) -> Value:
         """Wait for something, with the journal as explanation."""
         return wait_until(attempt, what, seconds=seconds, interval=0.05, explain=self.journal_tail)

@@ -157,7 +157,7 @@ class Site:
         """Log in as a user who trusts the authority."""
         return authenticate(self, HOSTNAME, self.pebble.root)
 
-    def wait_trusted(self, *, seconds: float = 30.0) -> None:
+    def wait_trusted(self, *, seconds: float = 60.0) -> None:
         """Wait until the gateway serves a certificate of the authority."""
         self.machine.wait_for(
             lambda: self.served(trusted=True), "a trusted certificate at ocserv", seconds=seconds
