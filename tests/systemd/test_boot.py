@@ -221,29 +221,33 @@ def test_a_clock_that_is_wrong_at_boot_costs_no_order(site: Site) -> None:
     assert machine.shown(SERVICE, "NRestarts") == "0"
 
 
+def others() -> float:
+    """How many times longer than on a machine of its own something takes just now."""
+    wall, own = time.monotonic(), time.process_time()
+    while time.process_time() - own < 0.2:
+        pass
+    return max(1.0, (time.monotonic() - wall) / (time.process_time() - own))
+
+
 def test_how_long_an_operator_waits(site: Site, installed: Installed, figures: Figures) -> None:
-    """With an empty state; the best of five at most, for others may be busy."""
+    """With an empty state. What others on this machine take away is counted out of the limits."""
     machine = site.machine
     machine.must_offline("systemctl", "disable", SERVICE, "ocserv.service")
     site.names.point(HOSTNAME, "127.0.0.1")
     machine.boot()
     machine.wait_idle()
-    ready: list[float] = []
-    trusted: list[float] = []
+    busy = others()
 
-    while len(ready) < 5 and not (ready and ready[-1] <= READY and trusted[-1] <= TRUSTED):
-        started = time.monotonic()
-        machine.must("systemctl", "start", SERVICE)
-        ready.append(time.monotonic() - started)
-        machine.must("systemctl", "start", "ocserv.service")
-        site.wait_trusted()
-        trusted.append(time.monotonic() - started)
-        site.wait_settled()
-        site.wait_reloaded()
-        machine.must("systemctl", "stop", SERVICE, "ocserv.service")
-        machine.must("rm", "-rf", GATEWAY)
+    started = time.monotonic()
+    machine.must("systemctl", "start", SERVICE)
+    ready = time.monotonic() - started
+    machine.must("systemctl", "start", "ocserv.service")
+    site.wait_trusted()
+    trusted = time.monotonic() - started
 
-    figures.add(f"{installed.suite}: systemctl start to READY", min(ready))
-    figures.add(f"{installed.suite}: systemctl start to trusted and served", min(trusted))
-    assert min(ready) <= READY
-    assert min(trusted) <= TRUSTED
+    busy = max(busy, others())
+    figures.add(f"{installed.suite}: systemctl start to READY", ready)
+    figures.add(f"{installed.suite}: systemctl start to trusted and served", trusted)
+    figures.add(f"{installed.suite}: how many times longer because of others", busy, "")
+    assert ready / busy <= READY
+    assert trusted / busy <= TRUSTED
