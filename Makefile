@@ -26,7 +26,7 @@ faults: setup .cache/peer/.complete ## Play every fault, also to certbot and leg
 	@$(harness) $(bin)/python -m tests.faults $(if $(CI),--output .cache/faults.md)
 
 survive: .venv/.complete ## Kill it at every step, refuse it every step, and let it live for years
-	@$(bin)/pytest tests/survival --thorough
+	@$(bin)/pytest tests/survival --numprocesses=logical --maxprocesses=4 $(if $(CI),--every-point,--thorough)
 
 years: .venv/.complete ## Simulate 10,000 years; YEARS=, LIVES=, SEED= for others
 	@$(bin)/python -m tests.survival.years $(if $(LIVES),--lives $(LIVES),--years $(or $(YEARS),10000)) \

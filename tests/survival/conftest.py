@@ -23,45 +23,62 @@ if TYPE_CHECKING:
 pytest.register_assert_rewrite("tests.survival.checks")
 
 MEMORY = Path("/dev/shm")  # noqa: S108 - a file system, in which a directory of our own is made
-TALLY = pytest.StashKey[list[str]]()
+TALLY = "survived"  # a property of tests, so that it comes from other processes as well
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--every-point", action="store_true", help="no point is left out")
     parser.addoption(
-        "--thorough", action="store_true", help="every point and many more years (make survive)"
+        "--thorough", action="store_true", help="the same, in every way, and many more years"
     )
 
 
-def pytest_terminal_summary(
-    terminalreporter: pytest.TerminalReporter, config: pytest.Config
-) -> None:
-    lines = config.stash.get(TALLY, [])
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    reports = [each for some in terminalreporter.stats.values() for each in some]
+    lines = [
+        line
+        for report in sorted(reports, key=lambda each: str(getattr(each, "nodeid", "")))
+        if getattr(report, "when", "") == "teardown"
+        for name, line in report.user_properties
+        if name == TALLY
+    ]
     if lines:
         terminalreporter.section("survived")
         for line in lines:
-            terminalreporter.write_line(line)
+            terminalreporter.write_line(str(line))
 
 
 @pytest.fixture
-def tally(request: pytest.FixtureRequest) -> list[str]:
+def tally(request: pytest.FixtureRequest) -> Iterator[list[str]]:
     """Lines for the end of the run."""
-    return request.config.stash.setdefault(TALLY, [])
+    lines: list[str] = []
+    yield lines
+    request.node.user_properties += [(TALLY, line) for line in lines]
 
 
 @dataclass(frozen=True)
 class Pace:
-    """Whether there is time for everything."""
+    """Whether there is time for everything.
 
+    Attributes:
+        every_point: No point is left out, at least.
+        thorough: Every way to fail at every point.
+    """
+
+    every_point: bool
     thorough: bool
 
     def some(self, cases: Sequence[Case], stride: int) -> Sequence[Case]:
         """All cases, or one of so many."""
-        return cases if self.thorough else cases[::stride]
+        return cases if self.every_point else cases[::stride]
 
 
 @pytest.fixture
 def pace(request: pytest.FixtureRequest) -> Pace:
-    return Pace(bool(request.config.getoption("--thorough", default=False)))
+    thorough = bool(request.config.getoption("--thorough", default=False))
+    return Pace(
+        thorough or bool(request.config.getoption("--every-point", default=False)), thorough
+    )
 
 
 @pytest.fixture

@@ -83,7 +83,12 @@ def _refuse_each(
     count = Refusal(1 << 30, errno.EIO, lasting=False)
     durable.on_step = count
     operation.carry_out(scene, scene.house())
-    cases = [(number, kind) for number in range(count.reached) for kind in KINDS]
+    cases = [
+        (number, kind)
+        for number in range(count.reached)
+        for turn, kind in enumerate(KINDS, start=number + lasting)
+        if pace.thorough or not turn % len(KINDS) or not pace.every_point
+    ]
     chosen = pace.some(cases, STRIDE)
     faults = []
     for number, kind in chosen:
