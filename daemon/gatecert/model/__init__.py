@@ -1,0 +1,107 @@
+"""The values that one stage hands to the next, and those that outlive a pass on disk.
+
+::
+
+    Config → Target → Due → Resolution → IssuedChain → Installed → Verdict → Outcome
+             (which)  (when)  (where)       (what)       (swapped)   (served?)  (reported, stored)
+
+Every class is a frozen dataclass. Every instant is an aware UTC ``datetime``, every duration a
+``timedelta``. PEM is ``bytes``; private keys never appear in a repr.
+
+One module for each of these words; the rest of gatecert imports from here.
+"""
+
+from gatecert.model.certificate import CertificateSummary, Origin, UserAuthority
+from gatecert.model.due import Action, Due, RenewalInfo
+from gatecert.model.identifier import Identifier, IdentifierType
+from gatecert.model.installation import Deployment, Installed, Probe, Silence, Verdict, Version
+from gatecert.model.limits import Allowance, Expense, ExpenseKind, Limits, Spending
+from gatecert.model.order import (
+    Account,
+    IssuedChain,
+    KeyRequest,
+    PendingOrder,
+    PublishedRecord,
+    TextRecord,
+)
+from gatecert.model.outcome import Outcome, OutcomeKind, Progress, Stage
+from gatecert.model.resolution import NameResolution, Resolution, ResolutionKind
+from gatecert.model.revocation import RevocationReason, RevocationStanding, StoredList
+from gatecert.model.state import (
+    AuthorityTrouble,
+    ChallengeFailure,
+    ExpiryNotice,
+    GatewayState,
+    Obstruction,
+)
+from gatecert.model.target import (
+    ChallengeChoice,
+    ClientAuthentication,
+    ClientProfile,
+    Endpoint,
+    FileContents,
+    FileCopy,
+    InstallPlan,
+    KeyPolicy,
+    KeyType,
+    Member,
+    Mode,
+    RenewalPolicy,
+    Target,
+)
+
+__all__ = [
+    "Account",
+    "Action",
+    "Allowance",
+    "AuthorityTrouble",
+    "CertificateSummary",
+    "ChallengeChoice",
+    "ChallengeFailure",
+    "ClientAuthentication",
+    "ClientProfile",
+    "Deployment",
+    "Due",
+    "Endpoint",
+    "Expense",
+    "ExpenseKind",
+    "ExpiryNotice",
+    "FileContents",
+    "FileCopy",
+    "GatewayState",
+    "Identifier",
+    "IdentifierType",
+    "InstallPlan",
+    "Installed",
+    "IssuedChain",
+    "KeyPolicy",
+    "KeyRequest",
+    "KeyType",
+    "Limits",
+    "Member",
+    "Mode",
+    "NameResolution",
+    "Obstruction",
+    "Origin",
+    "Outcome",
+    "OutcomeKind",
+    "PendingOrder",
+    "Probe",
+    "Progress",
+    "PublishedRecord",
+    "RenewalInfo",
+    "RenewalPolicy",
+    "Resolution",
+    "ResolutionKind",
+    "RevocationReason",
+    "RevocationStanding",
+    "Silence",
+    "Spending",
+    "Stage",
+    "StoredList",
+    "Target",
+    "TextRecord",
+    "UserAuthority",
+    "Verdict",
+    "Version",
+]

@@ -1,0 +1,86 @@
+"""What an authority allows, and what of it has been spent."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+_UNITS = (
+    ("day", timedelta(days=1)),
+    ("hour", timedelta(hours=1)),
+    ("minute", timedelta(minutes=1)),
+    ("second", timedelta(seconds=1)),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Allowance:
+    """How much of something an authority allows: at most ``count`` in any ``period``."""
+
+    count: int
+    period: timedelta
+
+    def __str__(self) -> str:
+        unit, length = next((each for each in _UNITS if self.period >= each[1]), _UNITS[-1])
+        number = self.period / length
+        return f"{self.count} in {number:g} {unit}{'' if number == 1 else 's'}"
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What an authority allows; None where it does not matter.
+
+    Attributes:
+        new_accounts: From this host.
+        orders: Of an account.
+        certificates: For a registered domain.
+        duplicates: Certificates for exactly the same names.
+        replacements: The same where each replaces the one before, which authorities do not count.
+        failed_validations: Of one name by an account.
+    """
+
+    new_accounts: Allowance | None = None
+    orders: Allowance | None = None
+    certificates: Allowance | None = None
+    duplicates: Allowance | None = None
+    replacements: Allowance | None = None
+    failed_validations: Allowance | None = None
+
+
+class ExpenseKind(StrEnum):
+    """What counts against an authority's limits."""
+
+    ACCOUNT = "account"
+    ORDER = "order"
+    CERTIFICATE = "certificate"
+    REPLACEMENT = "replacement"
+    VALIDATION = "validation"
+
+
+@dataclass(frozen=True, slots=True)
+class Expense:
+    """Something that was asked of an authority, or is about to be.
+
+    Attributes:
+        at: When; where the clock had been set back, the latest instant known until then.
+        noticed: What the clock said when ``at`` was found to lie in the future; None where it was
+            not.
+        id: What it was for, so that it counts once however often it is tried again; may be empty.
+        account: URL of the account.
+        names: The names that it was about.
+    """
+
+    kind: ExpenseKind
+    at: datetime
+    id: str = ""
+    account: str = ""
+    names: tuple[str, ...] = ()
+    noticed: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Spending:
+    """All that was asked of one authority lately, oldest first."""
+
+    expenses: tuple[Expense, ...] = ()
