@@ -31,7 +31,8 @@ HEAD = """\
 
 Every fault of the catalogue is put to the real `gatecert` command, and where it applies to certbot
 and lego: the same authority, the same proxy before it, the same judgement. "✓" is the right
-behaviour, "✗" another one and what was seen; "n/a" means that the row says nothing of that client.
+behaviour, "✗" another one and what was seen; "n/a" means that the row says nothing of that client,
+"?" that it was not played in this run, which then is no success.
 The peers are commands that a timer starts; they are run as their manuals say, with a forced renewal
 where a row wants one.
 
