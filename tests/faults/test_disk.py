@@ -103,13 +103,14 @@ def test_peer_row_09(peer: Peer) -> None:
             shutil.rmtree(peer.directory)
             peers.issue(peer)
     if not point:  # no directory is changed at all: the files are written over
-        point, torn = 1, overwritten(peer)
+        point, torn = overwritten(peer)
     assert not torn, f"no whole pair after {len(torn)} of {point} kills"
 
 
-def overwritten(peer: Peer) -> list[int]:
-    """The writes at which a kill leaves no whole pair, where files are written over."""
-    torn = []
+def overwritten(peer: Peer) -> tuple[int, list[int]]:
+    """Kills at each write, where files are written over: how many, and which left no whole pair."""
+    torn: list[int] = []
+    kills = 0
     for number in range(1, 40):
         argv = peer.renewal(force=True)
         log = peer.directory.parent / "strace.log"
@@ -128,13 +129,14 @@ def overwritten(peer: Peer) -> list[int]:
         )
         if "SIGKILL" not in log.read_text("utf-8", "replace"):
             break
+        kills += 1
         try:
             assert_pair(peer.fullchain, peer.private_key)
         except (AssertionError, OSError, ValueError):
             torn.append(number)
             shutil.rmtree(peer.directory)
             peers.issue(peer)
-    return torn
+    return kills, torn
 
 
 # ---------------------------------------------------------------------- 10
