@@ -22,7 +22,6 @@ import selectors
 import shutil
 import signal
 import subprocess
-import time
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Thread
@@ -50,10 +49,13 @@ class Run:
     def __init__(self, process: subprocess.Popen[bytes], output: IO[bytes]) -> None:
         self._process = process
         self._output = output
-        self._open = True
         self._kept = b""
         self._selector = selectors.DefaultSelector()
         self._selector.register(output, selectors.EVENT_READ)
+        self._end: int | None = None
+        with suppress(OSError):  # a kernel or a sandbox without it: then we look every ``TURN``
+            self._end = os.pidfd_open(process.pid)
+            self._selector.register(self._end, selectors.EVENT_READ)
 
     @property
     def status(self) -> int | None:
@@ -85,11 +87,7 @@ class Run:
         while self._process.poll() is None:
             if deadline.passed:
                 return False
-            if self._open:
-                self._read(deadline.within(TURN))
-            else:
-                with suppress(subprocess.TimeoutExpired):
-                    self._process.wait(deadline.within(TURN))
+            self._read(deadline.within(TURN))
         self._read(0.0)
         return True
 
@@ -102,14 +100,12 @@ class Run:
         self._signal(signal.SIGTERM)
         grace = Deadline.after(GRACE)
         while not grace.passed and not self._has_ended():
-            if self._open:
-                self._read(grace.within(TURN))
-            else:
-                time.sleep(grace.within(TURN))
+            self._read(grace.within(TURN))
         self._signal(signal.SIGKILL)
-        try:
-            self._process.wait(GRACE)
-        except subprocess.TimeoutExpired:  # stuck in the kernel, or become another user
+        last = Deadline.after(GRACE)
+        while self._process.poll() is None and not last.passed:
+            self._read(last.within(TURN))
+        if self.status is None:  # stuck in the kernel, or become another user
             Thread(target=self._process.wait, name="undertaker", daemon=True).start()
         self._read(0.0)
 
@@ -119,15 +115,17 @@ class Run:
             self.kill()
         self._selector.close()
         self._output.close()
+        if self._end is not None:
+            os.close(self._end)
 
     def _read(self, seconds: float) -> None:
-        """Wait for output or the end of it, and take at most what a pipe holds."""
-        if not self._open or not self._selector.select(seconds):
+        """Wait for output or for the command's end, and take at most what a pipe holds."""
+        if all(key.fileobj is not self._output for key, _ in self._selector.select(seconds)):
             return
         data = os.read(self._output.fileno(), READ_SIZE)
         self._kept = (self._kept + data)[-LONGEST_OUTPUT:]
         if not data:
-            self._open = False
+            self._selector.unregister(self._output)
 
     def _has_ended(self) -> bool:
         """Whether the command has ended, without taking its status."""

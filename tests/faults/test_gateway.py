@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
     from harness.gatecert import Gatecert
 
-CHILD = "4242.42"  # an argument of sleep by which a child is known
+CHILD = f"4242.{os.getpid()}"  # an argument of sleep by which a child of this process is known
 
 
 def script(path: Path, body: str) -> str:
