@@ -17,6 +17,7 @@
     │   └── RecordNotVisibleError     a nameserver does not answer with the record
     ├── AuthorityError                the certificate authority, or the way to it
     │   ├── AuthorityUnreachableError network, TLS or an answer that is no ACME
+    │   │   └── AuthorityBrokenError  it answered that something of its own is broken
     │   ├── InsecureURLError          an http:// URL where only https:// is safe
     │   ├── TermsNotAgreedError       the operator has not agreed to the terms of service
     │   ├── BindingMissingError       it makes accounts only for those it knows already
@@ -214,6 +215,10 @@ class AuthorityUnreachableError(AuthorityError):
     """No answer, no trusted TLS, or an answer that is not ACME."""
 
     code = "authority-unreachable"
+
+
+class AuthorityBrokenError(AuthorityUnreachableError):
+    """The authority answered that something of its own is broken (HTTP 5xx)."""
 
 
 class InsecureURLError(AuthorityError):

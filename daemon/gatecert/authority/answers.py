@@ -22,7 +22,7 @@ from gatecert.authority.resources import (
     retry_after_seconds,
 )
 from gatecert.authority.transport import label, resolved
-from gatecert.errors import AuthorityUnreachableError, GatecertError, clean
+from gatecert.errors import AuthorityBrokenError, AuthorityUnreachableError, GatecertError, clean
 
 if TYPE_CHECKING:
     from gatecert.authority.transport import Answer
@@ -91,7 +91,7 @@ class AnswerReader:
             problem = replace(said, type="rateLimited")
         elif answer.status >= FIRST_SERVER_ERROR:
             detail = f": {clean(problem.detail, 200)}" if problem else ""
-            return AuthorityUnreachableError(
+            return AuthorityBrokenError(
                 f"{label(self.name, answer.url)} has trouble of its own: "
                 f"HTTP {answer.status}{detail}"
             )

@@ -38,6 +38,7 @@ from gatecert.config.schema.authority import AuthoritySettings
 from gatecert.deadline import Deadline
 from gatecert.errors import (
     ACMEError,
+    AuthorityBrokenError,
     AuthorityError,
     CertificateError,
     ChallengeFailedError,
@@ -194,6 +195,8 @@ class Enrolment:
                 if error.problem_type not in _REPLACES_REFUSED and error.status != _CONFLICT:
                     raise
                 logger.info("replaces refused gateway=%s %s", self.target.name, error)
+            except AuthorityBrokenError as error:  # perhaps over what is replaced, as Pebble
+                logger.info("replaces not understood gateway=%s %s", self.target.name, error)
             else:
                 return order, replaces
         self.budget.order(self.account.url, self._names)

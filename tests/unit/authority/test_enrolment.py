@@ -383,6 +383,7 @@ def test_nothing_is_replaced_where_nobody_knows_what_that_means(
         problem("malformed", status=400),
         problem("malformed", status=404),
         problem("unauthorized", status=403),
+        problem("serverInternal", status=500),
     ],
 )
 def test_an_order_that_may_not_replace_is_placed_again_without(
