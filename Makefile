@@ -19,7 +19,7 @@ demo: setup ## Show the whole story on a real authority, a real gateway and a re
 
 test: setup ## Run every test, with coverage by branch
 	@tests/integration/debian-testing caddy 2.8 .cache/caddy caddy >/dev/null
-	@$(bin)/pytest --numprocesses=logical --maxprocesses=4 --cov --cov-report=term
+	@$(bin)/pytest --numprocesses=logical --maxprocesses=4 $(patience) --cov --cov-report=term
 
 faults: setup .cache/peer/.complete ## Play every fault, also to certbot and lego; write docs/faults.md
 	@tests/integration/debian-testing lego 4.20 .cache/lego lego >/dev/null
@@ -81,6 +81,9 @@ lock: .cache/uv/.complete ## Pin the newest versions that pyproject.toml allows
 
 clean: ## Remove what the other targets made
 	rm -rf .venv .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage*
+
+# What a server did not do in the time it had is waited for once more, and shown; nothing else is tried twice.
+patience = --reruns=1 --only-rerun=WaitedTooLongError -r R
 
 .venv/.complete: requirements.lock pyproject.toml tests/integration/environment
 	@tests/integration/environment .venv requirements.lock --with-project
