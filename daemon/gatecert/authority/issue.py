@@ -282,7 +282,9 @@ class Issuer:
         allowances = dict(settings)
         for name in {"certificates", "duplicates"} - settings.model_fields_set:
             allowances[name] = for_lifetime(allowances[name], lifetime)
-        limits = Limits(**allowances, replacements=for_lifetime(REPLACEMENTS, lifetime))
+        unlimited = allowances["duplicates"] is None
+        replacements = None if unlimited else for_lifetime(REPLACEMENTS, lifetime)
+        limits = Limits(**allowances, replacements=replacements)
         return Budget(
             self._store,
             client.directory_url,

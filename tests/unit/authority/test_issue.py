@@ -26,6 +26,7 @@ from gatecert.errors import (
     AccountMissingError,
     AuthorityError,
     BindingMissingError,
+    BudgetSpentError,
     InterruptedOrderError,
 )
 from gatecert.model import Account, Target
@@ -308,3 +309,22 @@ def test_every_answer_tells_the_time(
     ahead = issuer.survey().clock_ahead
     assert ahead is not None
     assert 14 * 60 < ahead.total_seconds() <= 15 * 60
+
+
+def test_an_authority_without_limits_has_none_for_replacements(
+    settings: AuthoritySettings,
+    accounts: Accounts,
+    client: Client,
+    target: Target,
+) -> None:
+    def replace_six_times(settings: AuthoritySettings) -> None:
+        issuer = Issuer(settings, accounts, {"http-01": FakeSolver()}, client=client)
+        for _ in range(6):
+            issuer.obtain(
+                target, Journal(target), replaces="aa.bb", progress=Told(), now=lambda: NOW
+            )
+
+    unlimited = settings.limits.model_copy(update={"duplicates": None})
+    replace_six_times(settings.model_copy(update={"limits": unlimited}))
+    with pytest.raises(BudgetSpentError, match="replacements"):
+        replace_six_times(settings)

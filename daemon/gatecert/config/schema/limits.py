@@ -71,7 +71,8 @@ class LimitSettings(Settings):
     duplicates: Limit = Field(
         default=Allowance(5, WEEK),
         description="Certificates for exactly the same names. Unless it is set, short-lived "
-        "certificates may be renewed as often as their lifetime wants.",
+        "certificates may be renewed as often as their lifetime wants. `off` also lifts the limit "
+        "of five replacements a day.",
     )
     failed_validations: Limit = Field(
         default=Allowance(5, timedelta(hours=1)),
