@@ -50,7 +50,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-USER_AGENT = f"gatecert/{__version__} (+https://pypi.org/project/gatecert/)"
+USER_AGENT = f"gatecert/{__version__}"
 LARGEST_BODY = 1 << 20  # bytes; the longest honest answer is a chain of a few kilobytes
 CONNECT_SECONDS = 5.0  # an address; also the TLS handshake
 REQUEST_SECONDS = 30.0  # a request in all

@@ -169,7 +169,7 @@ def test_what_a_request_says_and_what_it_does_not(
     head, body = server.requests[0].split(b"\r\n\r\n")
     lines = head.decode().split("\r\n")
     assert lines[0] == "POST /directory HTTP/1.1"
-    assert f"User-Agent: gatecert/{__version__} (+" in head.decode()
+    assert f"User-Agent: gatecert/{__version__}\r\n" in head.decode()
     assert "Content-Type: application/jose+json" in lines
     assert "Accept-Encoding: identity" in lines
     assert not [line for line in lines if line.startswith(("Cookie", "Authorization"))]
