@@ -49,7 +49,7 @@ def from_nothing(
     with ExitStack() as servers:
         servers.push(gateway.__exit__)
         servers.enter_context(gatecert)
-        started = gatecert.daemon.started_at
+        started = gatecert.process.started_at
         wait_until(files["fullchain"].exists, "the bootstrap certificate", interval=POLL)
         bootstrapped = time.monotonic() - started
         gateway.start()
@@ -62,7 +62,7 @@ def from_nothing(
             except OSError:
                 return False
 
-        wait_until(is_trusted, "a trusted certificate", seconds=30, explain=gatecert.daemon.tail)
+        wait_until(is_trusted, "a trusted certificate", seconds=30, explain=gatecert.process.tail)
         return bootstrapped, time.monotonic() - started
 
 
@@ -85,7 +85,7 @@ def warm(
             else:
                 servers.enter_context(gatecert)
             gatecert.wait_logged("enrolled gateway=", times=number + 1)
-        taken = dict(ENROLLED.findall(gatecert.daemon.output))
+        taken = dict(ENROLLED.findall(gatecert.process.output))
         # The first one makes the account as well.
         return [float(taken[f"gateway{number}"]) for number in range(1, len(hostnames))]
 
@@ -109,7 +109,7 @@ def idle(
     with gatecert:
         gatecert.wait_enrolled("gateway")
         time.sleep(SETTLED)
-        process = psutil.Process(gatecert.daemon.pid)
+        process = psutil.Process(gatecert.process.pid)
         before = process.cpu_times()
         started = time.monotonic()
         time.sleep(window)

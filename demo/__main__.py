@@ -24,7 +24,7 @@ def main() -> int:
             teller.broken("interrupted", "")
             return 1
         except (StoryBrokenError, AssertionError, OSError, RuntimeError) as error:
-            teller.broken(str(error), story.gatecert.daemon.tail(30))
+            teller.broken(str(error), story.gatecert.process.tail(30))
             return 1
     teller.end("From nothing to a trusted gateway, renewed by itself")
     return 0

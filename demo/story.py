@@ -105,7 +105,7 @@ class Story:
         )
         with self._teller.step("gatecert starts and writes a bootstrap certificate") as step:
             self._servers.enter_context(self.gatecert)
-            step.since(self.gatecert.daemon.started_at)
+            step.since(self.gatecert.process.started_at)
             self.gatecert.wait_bootstrapped(GATEWAY)
             certificate = self.gatecert.certificate(GATEWAY)
             step.require(certificate and not self.gatecert.is_enrolled(GATEWAY), "it is missing")
@@ -166,7 +166,7 @@ class Story:
 
     def _leave(self) -> None:
         with self._teller.step("it is gone, and the gateway goes on serving") as step:
-            exit_code = self.gatecert.daemon.stop()
+            exit_code = self.gatecert.process.stop()
             step.require(exit_code == 0, f"it ended with {exit_code}")
             self._require_trusted(step)
 

@@ -91,7 +91,7 @@ def test_row_02_retry_after(scene: Scene, as_date: bool) -> None:  # noqa: FBT00
         daemon = scene.gatecert(clock=clock).start()
         daemon.wait_logged("ready gateways=1")
         time.sleep(0.7)
-        daemon.daemon.kill()
+        daemon.process.kill()
     assert scene.rules.asked("new-order") == 1
     scene.gatecert(clock="+935s").start().wait_enrolled(VPN)
     assert scene.rules.asked("new-order") == 2

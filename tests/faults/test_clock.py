@@ -39,7 +39,7 @@ def test_row_13_a_clock_that_is_wrong_by_years(scene: Scene, clock: str) -> None
     for _ in range(3):
         time.sleep(1)
         late.look_again()
-    late.daemon.stop()
+    late.process.stop()
     # Whatever it makes of that: no loop, and what was there goes on being served.
     assert scene.pebble.orders() <= 2
     assert gatecert.certificate(VPN) is not None
@@ -79,7 +79,7 @@ def test_row_13_a_clock_that_jumps(play: Play) -> None:
         gatecert.look_again()
         time.sleep(1)
     assert scene.pebble.orders() == 2
-    gatecert.daemon.stop()
+    gatecert.process.stop()
 
 
 @pytest.mark.parametrize("peer_name", ["certbot"])  # lego does not ask libc for the time
@@ -183,11 +183,11 @@ def test_row_36_killed_every_five_seconds_for_an_hour(scene: Scene) -> None:
         gatecert = scene.gatecert(clock=f"@{offset}")
         gatecert.configuration["resolver"]["nameservers"] = [ours.address]
         gatecert.add_gateway("good", "good.example.com").write()
-        gatecert.daemon.start()
+        gatecert.process.start()
         gatecert.wait_logged("ready gateways=2", times=lives + 1)
         # Most end at once; each twelfth goes on for as long as an order takes.
         time.sleep(2 if lives % 12 == 0 else 0.35 * (lives % 7) / 7)
-        gatecert.daemon.kill()
+        gatecert.process.kill()
         lives += 1
     assert lives == HOUR / EVERY
     failed = scene.rules.asked("challenge")

@@ -146,7 +146,7 @@ def test_row_10_killed_after_finalisation(scene: Scene) -> None:
     scene.rules.add("finalize", Delay(30), times=1)
     gatecert = scene.gatecert().start()
     wait_until(scene.pebble.certificates, "a certificate to be issued", seconds=30)
-    gatecert.daemon.kill()
+    gatecert.process.kill()
     assert not gatecert.is_enrolled(VPN)
     gatecert.start().wait_enrolled(VPN)
     assert scene.pebble.orders() == 1
@@ -296,7 +296,7 @@ def test_row_25_state_files_that_are_garbage(scene: Scene, how: str) -> None:
     assert gatecert.certificate(VPN) == before
     gatecert.look_again()
     time.sleep(1)
-    assert gatecert.daemon.stop() == 0
+    assert gatecert.process.stop() == 0
     issued(gatecert.run("enroll", "--force"))
     assert gatecert.certificate(VPN) != before
 
@@ -331,9 +331,9 @@ def test_row_26_two_on_one_state_directory(scene: Scene) -> None:
     gatecert.wait_enrolled(VPN)
     second = gatecert.run("run", seconds=30)
     assert second.exit_code == 3
-    assert str(gatecert.daemon.pid) in second.errors
-    assert gatecert.daemon.alive
-    gatecert.daemon.kill()
+    assert str(gatecert.process.pid) in second.errors
+    assert gatecert.process.alive
+    gatecert.process.kill()
     gatecert.start()
     gatecert.wait_logged("ready gateways=1", times=2)
 

@@ -38,8 +38,8 @@ def test_row_27_sigterm_in_the_middle_of_an_order(scene: Scene) -> None:
     gatecert.wait_for(lambda: scene.rules.asked("challenge"), "the challenge", seconds=30)
     time.sleep(0.5)
     started = time.monotonic()
-    gatecert.daemon.signal(signal.SIGTERM)
-    assert gatecert.daemon.wait(10) == 0
+    gatecert.process.signal(signal.SIGTERM)
+    assert gatecert.process.wait(10) == 0
     assert time.monotonic() - started < 10
     assert not somebody_listens(scene)
     scene.rules.clear()
@@ -74,9 +74,9 @@ def test_row_28_a_bad_configuration_on_reload(scene: Scene) -> None:
     good = gatecert.configuration_file.read_bytes()
     for bad in (b"gateways: [", b"", b"\x00", good.replace(b"hostname", b"hostnam")):
         gatecert.configuration_file.write_bytes(bad)
-        before = gatecert.daemon.output.count("the old one stays in force")
-        gatecert.daemon.signal(signal.SIGHUP)
+        before = gatecert.process.output.count("the old one stays in force")
+        gatecert.process.signal(signal.SIGHUP)
         gatecert.wait_logged("the old one stays in force", times=before + 1)
-    assert "hostnam" in gatecert.daemon.output
+    assert "hostnam" in gatecert.process.output
     scene.names.point(HOSTNAME, "127.0.0.1")
     gatecert.wait_enrolled(VPN)

@@ -164,7 +164,7 @@ def test_row_24_an_alternate_chain(play: Play) -> None:
     # Only the second root is expected, to which an alternate chain leads.
     scene = play(PebbleOptions(rejected_nonces=0, alternate_roots=2))
     roots = scene.directory / "roots.pem"
-    roots.write_bytes(scene.pebble.alternate_root(1))
+    roots.write_bytes(scene.pebble.root_certificate(1))
     gatecert = scene.gatecert(authority={"trusted_roots": str(roots)})
     issued(gatecert.run("enroll"))
     assert gatecert.is_enrolled(VPN)

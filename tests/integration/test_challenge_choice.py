@@ -88,7 +88,7 @@ def test_a_daemon_that_is_killed_goes_on_with_the_next_kind(
     lead_astray(prepared)
     prepared.start()
     prepared.wait_for(lambda: prepared.state(BOSTON) == "failing", "the validation to fail")
-    prepared.daemon.kill()
+    prepared.process.kill()
 
     result = prepared.run("enroll", "--force")
 

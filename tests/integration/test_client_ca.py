@@ -175,7 +175,7 @@ def test_authorities_come_and_go_beside_the_daemon(vpn: Vpn) -> None:
     status = vpn.gatecert.status(BOSTON)["client_authentication"]
     assert status["authorities"] == []
     assert status["asked"] is True
-    assert vpn.gatecert.daemon.alive
+    assert vpn.gatecert.process.alive
     assert "nobody is admitted" in vpn.gatecert.run("status").output
 
 

@@ -120,7 +120,7 @@ def test_a_renewal_by_hand_goes_unnoticed_and_is_called_for_in_time(
     loop.wait_for_leaves(2)
     assert loop.failures == []
     assert gatecert.status(HQ)["warning"] == ""
-    assert gatecert.daemon.output.count("the imported certificate ends in") == 1
+    assert gatecert.process.output.count("the imported certificate ends in") == 1
 
 
 def test_a_certificate_that_the_gateway_does_not_serve_is_rolled_back(

@@ -22,9 +22,9 @@ def test_it_leaves_when_told_to(
     gatecert.wait_enrolled(BOSTON)
 
     started = time.monotonic()
-    gatecert.daemon.signal(signal.SIGTERM)
+    gatecert.process.signal(signal.SIGTERM)
 
-    assert gatecert.daemon.wait(10) == 0
+    assert gatecert.process.wait(10) == 0
     assert time.monotonic() - started < 10
 
 
@@ -37,9 +37,9 @@ def test_a_second_daemon_on_the_same_state_leaves_with_3(
     second = gatecert.run("run", seconds=15)
 
     assert second.exit_code == 3
-    assert str(gatecert.daemon.pid) in second.errors
+    assert str(gatecert.process.pid) in second.errors
     assert len(second.errors.strip().splitlines()) == 1
-    assert gatecert.daemon.alive
+    assert gatecert.process.alive
 
 
 def test_it_is_healthy_while_it_runs_and_has_something_to_serve(
@@ -50,7 +50,7 @@ def test_it_is_healthy_while_it_runs_and_has_something_to_serve(
     gatecert.start()
     gatecert.wait_logged("ready gateways=1")
     running = gatecert.run("status", "--check")
-    gatecert.daemon.stop()
+    gatecert.process.stop()
     after = gatecert.run("status", "--check")
 
     assert (before.exit_code, running.exit_code, after.exit_code) == (1, 0, 1)
@@ -64,7 +64,7 @@ def test_a_killed_daemon_leaves_no_lock_behind(
 ) -> None:
     gatecert.use(pebble, names).add_gateway(BOSTON, hostname).start()
     gatecert.wait_bootstrapped(BOSTON)
-    gatecert.daemon.kill()
+    gatecert.process.kill()
     names.point(hostname, "127.0.0.1")
 
     gatecert.start()
@@ -84,7 +84,7 @@ def test_a_bad_configuration_leaves_the_old_one_in_force(
     names.point(hostname, "127.0.0.1")
     gatecert.wait_enrolled(BOSTON)
 
-    assert "gateways" in gatecert.daemon.output.split("gatways", 1)[1]
+    assert "gateways" in gatecert.process.output.split("gatways", 1)[1]
 
 
 def test_a_gateway_that_is_added_later_is_looked_after(
@@ -118,5 +118,5 @@ def test_commands_work_beside_a_running_daemon(
     assert checked.exit_code == 0, checked.errors
     assert listed.exit_code == 0, listed.errors
     assert hostname in listed.output
-    assert str(gatecert.daemon.pid) in listed.output
+    assert str(gatecert.process.pid) in listed.output
     assert "\x1b" not in listed.output

@@ -273,8 +273,8 @@ def test_a_record_left_by_a_killed_daemon_is_withdrawn_at_the_next_start(
     gatecert.use(authority, named)
     gatecert.configuration["challenges"]["dns-01"] = dns_01
     gatecert.add_gateway(BOSTON, HOSTNAME, challenge="dns-01").start()
-    wait_until(lambda: named.texts(NAME), "a record", explain=gatecert.daemon.tail)
-    gatecert.daemon.kill()
+    wait_until(lambda: named.texts(NAME), "a record", explain=gatecert.process.tail)
+    gatecert.process.kill()
     left = named.texts(NAME)
 
     # The order goes on at the next start and wants the same record, now seen everywhere.
@@ -283,7 +283,7 @@ def test_a_record_left_by_a_killed_daemon_is_withdrawn_at_the_next_start(
     gatecert.wait_enrolled(BOSTON)
 
     assert len(left) == 1
-    wait_until(lambda: not named.texts(NAME), "the record to go", explain=gatecert.daemon.tail)
+    wait_until(lambda: not named.texts(NAME), "the record to go", explain=gatecert.process.tail)
 
 
 def test_a_key_that_the_nameserver_does_not_know_is_one_clear_line(

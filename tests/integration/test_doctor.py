@@ -451,7 +451,7 @@ def test_an_order_that_is_under_way(
     names.point(hostname, "127.0.0.1")
     gatecert.use(pebble, names).add_gateway(BOSTON, hostname).start()
     wait_until(pebble.certificates, "a certificate to be issued", seconds=20, interval=0.002)
-    gatecert.daemon.kill()
+    gatecert.process.kill()
     found = diagnose(gatecert)
     assert "pebble" in found["order-pending"]["seen"]
     assert "request-pending" not in found

@@ -152,6 +152,6 @@ def test_a_gateway_that_is_down_is_told_of_once_and_not_reloaded(
     gateway.start()
     gatecert.wait_logged("answers again")
     assert trusted(gatecert)
-    assert gatecert.daemon.output.count("silent gateway=boston") == 1
+    assert gatecert.process.output.count("silent gateway=boston") == 1
     assert reloads.read_text() == before
     assert pebble.orders() == 1

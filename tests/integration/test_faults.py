@@ -35,7 +35,7 @@ def test_killed_after_finalisation_it_resumes_the_same_order(
     names.point(hostname, "127.0.0.1")
     gatecert.use(pebble, names).add_gateway(BOSTON, hostname).start()
     wait_until(pebble.certificates, "a certificate to be issued", seconds=20, interval=0.002)
-    gatecert.daemon.kill()
+    gatecert.process.kill()
     assert not gatecert.is_enrolled(BOSTON)
 
     gatecert.start()

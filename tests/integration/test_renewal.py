@@ -102,4 +102,4 @@ def test_a_renewal_window_in_the_past_renews_at_once_and_once(
 
     assert pebble.orders() == 2
     assert "is a replacement of" in pebble.process.output
-    assert "https://example.com/why" in gatecert.daemon.output
+    assert "https://example.com/why" in gatecert.process.output

@@ -202,7 +202,7 @@ def test_what_its_authority_has_revoked_is_noticed_and_replaced_with_another_key
 
     assert public_key(live(gatecert)) != public_key(first)
     gatecert.wait_logged(f"certificate revoked gateway={BOSTON}")
-    assert f"reason=keyCompromise list={lists.url}" in gatecert.daemon.output
+    assert f"reason=keyCompromise list={lists.url}" in gatecert.process.output
     assert pebble.orders() == 1
     assert lists.answers[0] == lists.answers[-1] == 200
 

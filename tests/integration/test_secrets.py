@@ -207,7 +207,7 @@ def test_no_secret_leaves_its_place(
     scene = Scene(servers, gatecert, tmp_path)
     temporary = tmp_path / "temporary"
     temporary.mkdir()
-    daemon = gatecert.daemon.argv
+    daemon = gatecert.process.argv
     argv = (daemon[0], "--debug", *daemon[1:])
     environment = {**PLAIN, "TMPDIR": str(temporary)}
     log = tmp_path / "debug.log"

@@ -103,7 +103,7 @@ def test_what_a_killed_gatecert_left_is_removed(
     with socket.create_server(("127.0.0.1", port)):
         behind_files.start()
         wait_until(published, "a file in the webroot", seconds=20)
-        behind_files.daemon.kill()
+        behind_files.process.kill()
     (left,) = published()
     assert stat.S_IMODE(left.stat().st_mode) == 0o644
     servers.enter_context(

@@ -14,18 +14,17 @@ from harness.certificates import write_self_signed
 from harness.pebble import HTTP_TIMEOUT, PROJECT
 from harness.ports import free_port
 from harness.process import BackgroundProcess
-from harness.waiting import wait_until
+from harness.server import Server
 
 if TYPE_CHECKING:
     from pathlib import Path
-    from types import TracebackType
     from typing import Self
 
 
 BINARY = PROJECT / ".cache" / "caddy" / "caddy"
 
 
-class Caddy:
+class Caddy(Server):
     """One authority on loopback, with a root and an intermediate of its own.
 
     Args:
@@ -65,23 +64,8 @@ class Caddy:
         settings = self._settings(private_key)
         self._configuration.write_text(json.dumps(settings, indent=2), "utf-8")
         self.process.start()
-        wait_until(self._is_ready, f"Caddy at {self.directory_url}", explain=self.process.tail)
+        self.when_ready(self._is_ready, f"Caddy at {self.directory_url}")
         return self
-
-    def __enter__(self) -> Self:
-        try:
-            return self.start()
-        except BaseException:
-            self.process.__exit__(None, None, None)
-            raise
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.process.__exit__(kind, error, traceback)
 
     def _settings(self, private_key: Path) -> dict[str, Any]:
         authority = {
@@ -111,8 +95,6 @@ class Caddy:
         }
 
     def _is_ready(self) -> bool:
-        if not self.process.alive:
-            raise RuntimeError(f"Caddy ended at once\n{self.process.tail()}")
         try:
             answer = requests.get(
                 self.directory_url, verify=str(self.https_certificate), timeout=HTTP_TIMEOUT

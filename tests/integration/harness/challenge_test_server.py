@@ -12,15 +12,14 @@ import requests
 from harness.pebble import HTTP_TIMEOUT, binary
 from harness.ports import free_port
 from harness.process import BackgroundProcess
-from harness.waiting import wait_until
+from harness.server import Server
 
 if TYPE_CHECKING:
     from pathlib import Path
-    from types import TracebackType
     from typing import Self
 
 
-class ChallengeTestServer:
+class ChallengeTestServer(Server):
     """One DNS server on loopback, over UDP and TCP.
 
     Args:
@@ -51,7 +50,7 @@ class ChallengeTestServer:
     def start(self) -> Self:
         """Start it and wait until it can be steered."""
         self.process.start()
-        wait_until(self._is_ready, "pebble-challtestsrv", explain=self.process.tail)
+        self.when_ready(self._is_ready, "pebble-challtestsrv")
         return self
 
     def point(self, name: str, *addresses: str) -> None:
@@ -108,21 +107,6 @@ class ChallengeTestServer:
         response.raise_for_status()
         return len(response.json() or [])
 
-    def __enter__(self) -> Self:
-        try:
-            return self.start()
-        except BaseException:
-            self.process.__exit__(None, None, None)
-            raise
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.process.__exit__(kind, error, traceback)
-
     def _post(self, path: str, *, host: str, **fields: Any) -> None:  # noqa: ANN401 - any JSON
         response = requests.post(
             f"http://{self._management}/{path}",
@@ -132,8 +116,6 @@ class ChallengeTestServer:
         response.raise_for_status()
 
     def _is_ready(self) -> bool:
-        if not self.process.alive:
-            raise RuntimeError(f"pebble-challtestsrv ended at once\n{self.process.tail()}")
         try:
             self._post("clear-txt", host="ready.invalid")
         except requests.ConnectionError:

@@ -15,11 +15,11 @@ import yaml
 from cryptography import x509
 
 from harness.process import BackgroundProcess
+from harness.server import Server
 from harness.waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from types import TracebackType
     from typing import Self
 
     from harness.challenge_test_server import ChallengeTestServer
@@ -49,7 +49,7 @@ class LiveFiles(TypedDict):
     private_key: Path
 
 
-class Gatecert:
+class Gatecert(Server):
     """One configuration with its state directory, and the commands that use them.
 
     Args:
@@ -78,7 +78,7 @@ class Gatecert:
             "authorities": {},
             "gateways": {},
         }
-        self.daemon = BackgroundProcess(
+        self.process = BackgroundProcess(
             [*self.command, "run"], log=directory / "gatecert.log", environment=self._environment
         )
 
@@ -158,32 +158,17 @@ class Gatecert:
     def start(self) -> Self:
         """Write the configuration and start the daemon."""
         self.write()
-        self.daemon.start()
+        self.process.start()
         return self
 
     def look_again(self) -> None:
         """Make the daemon look at everything now (SIGUSR1)."""
-        self.daemon.signal(signal.SIGUSR1)
+        self.process.signal(signal.SIGUSR1)
 
     def reload(self) -> None:
         """Write the configuration and make the daemon read it (SIGHUP)."""
         self.write()
-        self.daemon.signal(signal.SIGHUP)
-
-    def __enter__(self) -> Self:
-        try:
-            return self.start()
-        except BaseException:
-            self.__exit__(None, None, None)
-            raise
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.daemon.__exit__(kind, error, traceback)
+        self.process.signal(signal.SIGHUP)
 
     # ------------------------------------------------------------------ what is on disk
 
@@ -217,11 +202,11 @@ class Gatecert:
         """
 
         def watched() -> bool:
-            if self.daemon.started_at and not self.daemon.alive:
-                raise AssertionError(f"gatecert ended\n{self.daemon.tail()}")
+            if self.process.started_at and not self.process.alive:
+                raise AssertionError(f"gatecert ended\n{self.process.tail()}")
             return bool(attempt())
 
-        wait_until(watched, what, seconds=seconds, explain=self.daemon.tail)
+        wait_until(watched, what, seconds=seconds, explain=self.process.tail)
 
     def wait_bootstrapped(self, name: str, *, seconds: float = 10.0) -> None:
         """Wait until there is a certificate at all."""
@@ -234,7 +219,7 @@ class Gatecert:
     def wait_logged(self, text: str, *, seconds: float = 15.0, times: int = 1) -> None:
         """Wait until the daemon has logged something that often."""
         self.wait_for(
-            lambda: self.daemon.output.count(text) >= times,
+            lambda: self.process.output.count(text) >= times,
             f"the daemon to log {text!r} {times} times",
             seconds=seconds,
         )

@@ -15,12 +15,11 @@ import dns.rdatatype
 
 from harness.ports import free_port
 from harness.process import BackgroundProcess, program
-from harness.waiting import wait_until
+from harness.server import Server
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
-    from types import TracebackType
     from typing import Self
 
 ADDRESS = "127.0.0.1"
@@ -112,7 +111,7 @@ class Zone:
         return f'zone "{self.name}" {{ type primary; file "{self.name}.zone"; {policy} }};\n'
 
 
-class Named:
+class Named(Server):
     """One nameserver on loopback.
 
     Args:
@@ -179,27 +178,10 @@ class Named:
     def start(self) -> Self:
         """Start it and wait until it has loaded every zone."""
         self.process.start()
-        wait_until(self._is_ready, f"named at {self.address}", explain=self.process.tail)
+        self.when_ready(self._is_ready, f"named at {self.address}")
         return self
 
-    def __enter__(self) -> Self:
-        try:
-            return self.start()
-        except BaseException:
-            self.process.__exit__(None, None, None)
-            raise
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.process.__exit__(kind, error, traceback)
-
     def _is_ready(self) -> bool:
-        if not self.process.alive:
-            raise RuntimeError(f"named ended at once\n{self.process.tail()}")
         try:
             answers = [self._ask(zone.name, "SOA") for zone in self._zones]
         except (OSError, dns.exception.Timeout):

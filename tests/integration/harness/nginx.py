@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING
 from harness.handshake import served_certificate
 from harness.ports import free_port
 from harness.process import BackgroundProcess, program
-from harness.waiting import wait_until
+from harness.server import Server
 
 if TYPE_CHECKING:
     from pathlib import Path
-    from types import TracebackType
     from typing import Self
 
 CONFIGURATION = """\
@@ -40,7 +39,7 @@ http {{
 """
 
 
-class Nginx:
+class Nginx(Server):
     """One gateway on loopback.
 
     Args:
@@ -93,31 +92,14 @@ class Nginx:
     def start(self) -> Self:
         """Start it and wait until it serves."""
         self.process.start()
-        wait_until(self._is_ready, f"nginx at {self.address}", explain=self.process.tail)
+        self.when_ready(self._is_ready, f"nginx at {self.address}")
         return self
 
     def reload(self) -> None:
         """Do what ``reload_command`` does."""
         self.process.signal(signal.SIGHUP)
 
-    def __enter__(self) -> Self:
-        try:
-            return self.start()
-        except BaseException:
-            self.process.__exit__(None, None, None)
-            raise
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.process.__exit__(kind, error, traceback)
-
     def _is_ready(self) -> bool:
-        if not self.process.alive:
-            raise RuntimeError(f"nginx ended at once\n{self.process.tail()}")
         try:
             return bool(served_certificate("127.0.0.1", self.port, "ready.invalid"))
         except ssl.SSLError:

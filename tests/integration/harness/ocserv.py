@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 from harness.handshake import served_certificate
 from harness.ports import free_port
 from harness.process import ENDS_WITH_PARENT, BackgroundProcess, program
-from harness.waiting import wait_until
+from harness.server import Server
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -60,7 +60,7 @@ class Credentials:
     password: str = field(default_factory=lambda: secrets.token_urlsafe(12), repr=False)
 
 
-class Ocserv:
+class Ocserv(Server):
     """One gateway on loopback.
 
     Args:
@@ -125,7 +125,7 @@ class Ocserv:
         self._write_configuration()
         self._ready.unlink(missing_ok=True)
         self.process.start()
-        wait_until(self._is_ready, f"ocserv at {self.address}", explain=self.process.tail)
+        self.when_ready(self._is_ready, f"ocserv at {self.address}")
         self._ready.touch()
         return self
 
@@ -137,20 +137,13 @@ class Ocserv:
         """End it."""
         self.process.stop()
 
-    def __enter__(self) -> Self:
-        try:
-            return self.start()
-        except BaseException:
-            self.__exit__(None, None, None)
-            raise
-
     def __exit__(
         self,
         kind: type[BaseException] | None,
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self.process.__exit__(kind, error, traceback)
+        super().__exit__(kind, error, traceback)
         shutil.rmtree(self._runtime, ignore_errors=True)
 
     def _write_configuration(self) -> None:
@@ -176,8 +169,6 @@ class Ocserv:
         )
 
     def _is_ready(self) -> bool:
-        if not self.process.alive:
-            raise RuntimeError(f"ocserv ended at once\n{self.process.tail()}")
         try:
             return bool(served_certificate("127.0.0.1", self.port, "ready.invalid"))
         except OSError:

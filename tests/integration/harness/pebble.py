@@ -18,11 +18,10 @@ import requests
 from harness.certificates import write_self_signed
 from harness.ports import free_port
 from harness.process import BackgroundProcess
-from harness.waiting import wait_until
+from harness.server import Server
 
 if TYPE_CHECKING:
     from datetime import datetime
-    from types import TracebackType
     from typing import Self
 
 PROJECT = Path(__file__).resolve().parents[3]
@@ -105,7 +104,7 @@ class PebblePorts:
     tls_alpn01: int = field(default_factory=free_port)
 
 
-class Pebble:
+class Pebble(Server):
     """One authority on loopback.
 
     Args:
@@ -166,8 +165,8 @@ class Pebble:
         self._configuration.write_text(json.dumps(self._settings(), indent=2), "utf-8")
         self.process.start()
         # Port, then management port: Pebble opens them in no particular order.
-        self._when_ready(self.directory_url)
-        self.root.write_bytes(self._when_ready(self._management_url("roots/0")))
+        self._fetch(self.directory_url)
+        self.root.write_bytes(self._fetch(self._management_url("roots/0")))
         return self
 
     def stop(self) -> None:
@@ -205,11 +204,7 @@ class Pebble:
 
     def root_certificate(self, number: int) -> bytes:
         """The root of one of its chains (PEM), the alternates counted from 1."""
-        return self._when_ready(self._management_url(f"roots/{number}"))
-
-    def alternate_root(self, number: int) -> bytes:
-        """The root that an alternate chain ends in, PEM; the first one has number 1."""
-        return self._when_ready(self._management_url(f"roots/{number}"))
+        return self._fetch(self._management_url(f"roots/{number}"))
 
     def certificate_status(self, serial_number: int) -> str:
         """``Valid`` or ``Revoked``."""
@@ -234,21 +229,6 @@ class Pebble:
     def certificates(self) -> int:
         """How many certificates were issued, over all starts."""
         return len(CERTIFICATE_ISSUED.findall(self.process.output))
-
-    def __enter__(self) -> Self:
-        try:
-            return self.start()
-        except BaseException:
-            self.process.__exit__(None, None, None)
-            raise
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.process.__exit__(kind, error, traceback)
 
     def _management_url(self, path: str) -> str:
         return f"https://127.0.0.1:{self.ports.management}/{path}"
@@ -277,10 +257,8 @@ class Pebble:
         }
         return settings
 
-    def _when_ready(self, url: str) -> bytes:
+    def _fetch(self, url: str) -> bytes:
         def attempt() -> bytes | None:
-            if not self.process.alive:
-                raise RuntimeError(f"Pebble ended at once\n{self.process.tail()}")
             try:
                 response = requests.get(
                     url, verify=str(self.https_certificate), timeout=HTTP_TIMEOUT
@@ -289,4 +267,4 @@ class Pebble:
                 return None
             return response.content if response.ok else None
 
-        return wait_until(attempt, f"Pebble at {url}", explain=self.process.tail)
+        return self.when_ready(attempt, f"Pebble at {url}")

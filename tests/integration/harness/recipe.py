@@ -13,11 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.process import BackgroundProcess, program
-from harness.waiting import wait_until
+from harness.server import Server
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from types import TracebackType
     from typing import Self
 
 RECIPES = Path(__file__).resolve().parents[3] / "docs" / "challenges"
@@ -76,7 +75,7 @@ def adapted(name: str, places: Mapping[str, str]) -> str:
     return "\n".join(lines) + "\n"
 
 
-class Recipe:
+class Recipe(Server):
     """One server with one recipe.
 
     Args:
@@ -106,26 +105,13 @@ class Recipe:
         """``host:port``."""
         return f"127.0.0.1:{self.port}"
 
-    def __enter__(self) -> Self:
-        try:
-            self.process.start()
-            wait_until(self._is_ready, f"{self._name} at {self.address}", explain=self.process.tail)
-        except BaseException:
-            self.process.__exit__(None, None, None)
-            raise
+    def start(self) -> Self:
+        """Start it and wait until it takes connections."""
+        self.process.start()
+        self.when_ready(self._is_ready, f"{self._name} at {self.address}")
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.process.__exit__(kind, error, traceback)
-
     def _is_ready(self) -> bool:
-        if not self.process.alive:
-            raise RuntimeError(f"{self._name} ended at once\n{self.process.tail()}")
         try:
             socket.create_connection(("127.0.0.1", self.port), timeout=5).close()
         except OSError:
