@@ -33,7 +33,15 @@ if TYPE_CHECKING:
 
     from tests.fuzz.promise import Property
 
-MODULES: Final = ("authority", "configuration", "names", "state", "imports", "served")
+MODULES: Final = (
+    "authority",
+    "configuration",
+    "names",
+    "state",
+    "imports",
+    "served",
+    "revocation",
+)
 PROJECT: Final = Path(__file__).resolve().parents[2]
 FOUND: Final = PROJECT / ".cache" / "fuzz"
 INPUTS: Final = 1_000_000

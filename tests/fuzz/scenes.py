@@ -5,10 +5,12 @@ from __future__ import annotations
 import logging
 import random
 import shutil
+import socket
 import tempfile
 import threading
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -19,7 +21,7 @@ from gatecert.certificate import key
 from gatecert.certificate.bootstrap import bootstrap
 from gatecert.certificate.chain import summarize
 from gatecert.deployment import Deployer
-from gatecert.model import Identifier, IdentifierType, Target
+from gatecert.model import Endpoint, Identifier, IdentifierType, Target
 from gatecert.pipeline import Pipeline
 from gatecert.store.files import FileStore
 
@@ -152,3 +154,35 @@ class Scene:
 
 def _silence(gateway: str, stage: Stage, message: str) -> None:
     """Nobody looks on."""
+
+
+class Listener:
+    """Sends what it is told to whoever connects, and hangs up."""
+
+    def __init__(self) -> None:
+        self.says = b""
+        self._socket = socket.create_server(("127.0.0.1", 0), backlog=64)
+        self.endpoint = Endpoint("127.0.0.1", self._socket.getsockname()[1])
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def _serve(self) -> None:
+        with suppress(OSError):
+            while True:
+                channel, _ = self._socket.accept()
+                with suppress(OSError), channel:
+                    channel.settimeout(1)
+                    channel.recv(65536)
+                    channel.sendall(self.says)
+                    channel.shutdown(socket.SHUT_WR)
+                    while channel.recv(65536):
+                        pass
+
+    def close(self) -> None:
+        """Listen no more."""
+        self._socket.close()
+
+
+@cache
+def listener() -> Listener:
+    """The one of this process."""
+    return Listener()

@@ -8,7 +8,6 @@ import threading
 import time
 from contextlib import suppress
 from datetime import timedelta
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -16,7 +15,7 @@ import pytest
 from OpenSSL import SSL
 from tests.fuzz.material import one_of_octets, spoilt
 from tests.fuzz.promise import check_error, check_line, promised
-from tests.fuzz.scenes import scratch
+from tests.fuzz.scenes import listener, scratch
 from tests.fuzz.source import Make, Source, binary, just, lists, mapped, one_of
 from tests.unit.certificate.conftest import Pki
 
@@ -100,36 +99,6 @@ octets: Make[bytes] = one_of(
     mapped(lists(ders, 3, least=1), flight),
     mapped(lists(one_of_octets(*SEEDS), 3), b"".join),
 )
-
-
-class Listener:
-    """Sends what it is told to whoever connects, and hangs up."""
-
-    def __init__(self) -> None:
-        self.says = b""
-        self._socket = socket.create_server(("127.0.0.1", 0), backlog=64)
-        self.endpoint = Endpoint("127.0.0.1", self._socket.getsockname()[1])
-        threading.Thread(target=self._serve, daemon=True).start()
-
-    def _serve(self) -> None:
-        with suppress(OSError):
-            while True:
-                channel, _ = self._socket.accept()
-                with suppress(OSError), channel:
-                    channel.settimeout(1)
-                    channel.recv(65536)
-                    channel.sendall(self.says)
-                    channel.shutdown(socket.SHUT_WR)
-                    while channel.recv(65536):
-                        pass
-
-    def close(self) -> None:
-        self._socket.close()
-
-
-@cache
-def listener() -> Listener:
-    return Listener()
 
 
 @promised(octets, just("vpn.example.com", "192.0.2.1", "*.example.com"), share=8)

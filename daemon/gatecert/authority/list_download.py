@@ -12,6 +12,7 @@ import http.client
 import socket
 import urllib.error
 import urllib.request
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -60,7 +61,9 @@ def download(
     headers |= {"If-Modified-Since": last_modified} if last_modified else {}
     try:
         request = urllib.request.Request(url, headers=headers)  # noqa: S310 - http only, see _opener
-        with _opener(deadline).open(request, timeout=max(deadline.remaining, 0.001)) as response:
+        with ExitStack() as responses:
+            opener = _opener(deadline, responses)
+            response = opener.open(request, timeout=max(deadline.remaining, 0.001))
             return Downloaded(
                 _read(response, url),
                 response.headers.get("ETag", ""),
@@ -68,7 +71,7 @@ def download(
             )
     except urllib.error.HTTPError as error:
         error.close()
-        if error.code == NOT_MODIFIED:
+        if error.code == NOT_MODIFIED and (etag or last_modified):
             return Downloaded(None, etag, last_modified)
         raise _unreachable(url, f"HTTP {error.code}") from error
     except (OSError, http.client.HTTPException, ValueError) as error:
@@ -107,8 +110,13 @@ class _DeadlineSocket(socket.socket):
         return super().recv_into(*arguments, **named)
 
 
-def _opener(deadline: Deadline) -> urllib.request.OpenerDirector:
-    """What follows http redirects and the environment's proxies, and knows no other scheme."""
+def _opener(deadline: Deadline, responses: ExitStack) -> urllib.request.OpenerDirector:
+    """What follows http redirects and the environment's proxies, and knows no other scheme.
+
+    Args:
+        deadline: For all of it.
+        responses: Closes every response, one that redirects to nowhere too.
+    """
 
     class Connection(http.client.HTTPConnection):
         def connect(self) -> None:
@@ -119,7 +127,7 @@ def _opener(deadline: Deadline) -> urllib.request.OpenerDirector:
 
     class Http(urllib.request.HTTPHandler):
         def http_open(self, req: urllib.request.Request) -> http.client.HTTPResponse:
-            return self.do_open(Connection, req)
+            return responses.enter_context(self.do_open(Connection, req))
 
     opener = urllib.request.OpenerDirector()
     for handler in (

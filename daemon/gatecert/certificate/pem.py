@@ -34,7 +34,8 @@ _BYTE_ORDER_MARK = b"\xef\xbb\xbf"  # written by editors on Windows
 _WHITE_SPACE = b" \t\r\n"
 _DER_SEQUENCE = b"\x30"
 _CERTIFICATE = "CERTIFICATE"
-_UNREADABLE = (
+# What cryptography raises over what it cannot decode, at once or on the first look.
+UNREADABLE = (
     ValueError,
     TypeError,
     UnsupportedAlgorithm,
@@ -96,7 +97,7 @@ def parse(der: bytes) -> x509.Certificate:
         with _old_serials_allowed():
             certificate = x509.load_der_x509_certificate(der)
             _decode(certificate)
-    except _UNREADABLE as error:
+    except UNREADABLE as error:
         raise CertificateError(
             f"it cannot be decoded: {clean(str(error), 160)}",
             fix="fetch the certificate again; a copy by hand often loses a line",

@@ -22,7 +22,7 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.x509 import CertificateRevocationList, ReasonFlags
 
 from gatecert.certificate.names import instant, name_text
-from gatecert.certificate.pem import serial_number
+from gatecert.certificate.pem import UNREADABLE, serial_number
 from gatecert.errors import CertificateError
 from gatecert.model import RevocationReason
 
@@ -154,9 +154,17 @@ def read_list(data: bytes) -> CertificateRevocationList:
         # What is decoded lazily would raise later.
         _ = crl.extensions, crl.issuer, crl.last_update_utc, crl.next_update_utc
         _ = crl.get_revoked_certificate_by_serial_number(_NEVER_ISSUED)
-    except (ValueError, TypeError, UnsupportedAlgorithm, x509.InvalidVersion) as error:
+    except UNREADABLE as error:
         raise CertificateError("what was sent is no revocation list (CRL)") from error
     return crl
+
+
+def is_signed_by(crl: CertificateRevocationList, issuer: Certificate) -> bool:
+    """Whether this authority's key made the signature of a list."""
+    try:
+        return bool(crl.is_signature_valid(issuer.public_key()))  # type: ignore[arg-type] # raises TypeError
+    except (TypeError, ValueError, UnsupportedAlgorithm):
+        return False
 
 
 def accept(  # noqa: PLR0913 - everything that the verdict depends on is passed in
@@ -184,7 +192,7 @@ def accept(  # noqa: PLR0913 - everything that the verdict depends on is passed 
     who = name_text(issuer.subject)
     if crl.issuer != certificate.issuer:
         raise CertificateError(f"the list is one of '{name_text(crl.issuer)}', not of '{who}'")
-    if not _may_sign_lists(issuer) or not _is_signed_by(crl, issuer):
+    if not _may_sign_lists(issuer) or not is_signed_by(crl, issuer):
         raise CertificateError(f"the list was not signed by the key of '{who}'")
     if crl.last_update_utc > now + clock_skew:
         begins = instant(crl.last_update_utc)
@@ -231,13 +239,6 @@ def _may_sign_lists(issuer: Certificate) -> bool:
         return True
 
 
-def _is_signed_by(crl: CertificateRevocationList, issuer: Certificate) -> bool:
-    try:
-        return bool(crl.is_signature_valid(issuer.public_key()))  # type: ignore[arg-type] # raises TypeError
-    except (TypeError, ValueError, UnsupportedAlgorithm):
-        return False
-
-
 def _number(
     crl: CertificateRevocationList, kind: type[x509.CRLNumber | x509.DeltaCRLIndicator]
 ) -> int | None:
@@ -268,7 +269,7 @@ def look_up(
     for each in (delta, base):
         found = _find(each, certificate) if each is not None else None
         if found is not None:
-            flag = _flag(found)
+            flag = reason(found)
             if flag is ReasonFlags.remove_from_crl:
                 return None
             return Entry(found.revocation_date_utc, RevocationReason(flag.value))
@@ -279,8 +280,9 @@ def _find(accepted: AcceptedList, certificate: Certificate) -> x509.RevokedCerti
     return accepted.crl.get_revoked_certificate_by_serial_number(serial_number(certificate))
 
 
-def _flag(found: x509.RevokedCertificate) -> ReasonFlags:
+def reason(entry: x509.RevokedCertificate) -> ReasonFlags:
+    """Why, as far as the list says so (5.3.1)."""
     try:
-        return found.extensions.get_extension_for_class(x509.CRLReason).value.reason
-    except (x509.ExtensionNotFound, ValueError):
+        return entry.extensions.get_extension_for_class(x509.CRLReason).value.reason
+    except (x509.ExtensionNotFound, *UNREADABLE):
         return ReasonFlags.unspecified

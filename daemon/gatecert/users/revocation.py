@@ -11,12 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.x509 import CertificateRevocationList
+from cryptography.x509 import CertificateRevocationList, ReasonFlags
 
 from gatecert.certificate.names import instant, name_text
 from gatecert.certificate.pem import serial_number
+from gatecert.certificate.revocation_list import is_signed_by, read_list, reason
 from gatecert.errors import CertificateError, StorageError, clean
 from gatecert.store import durable
 
@@ -24,10 +23,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from datetime import datetime
 
-    from cryptography.x509 import Certificate
+    from cryptography.x509 import Certificate, RevokedCertificate
 
 _BLOCK: Final = re.compile(rb"-----BEGIN X509 CRL-----.*?-----END X509 CRL-----", re.DOTALL)
-_NEVER_ISSUED: Final = 0  # serial number, RFC 5280 section 4.1.2.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,24 +73,14 @@ def read_lists(paths: Iterable[Path]) -> tuple[RevocationList, ...]:
 
 def _lists(path: Path, data: bytes) -> Iterator[CertificateRevocationList]:
     """The lists in one file, PEM or DER."""
-    blocks = _BLOCK.findall(data)
     try:
-        for block in blocks:
-            yield _decoded(x509.load_pem_x509_crl(block))
-        if not blocks:
-            yield _decoded(x509.load_der_x509_crl(data))
-    except (ValueError, TypeError, UnsupportedAlgorithm, x509.InvalidVersion) as error:
+        for block in _BLOCK.findall(data) or [data]:
+            yield read_list(block)
+    except CertificateError as error:
         raise CertificateError(
             f"{path} is no revocation list (CRL), so nobody can tell who is revoked",
             fix="have the authority make it anew, in PEM: openssl ca -gencrl -out FILE",
         ) from error
-
-
-def _decoded(crl: CertificateRevocationList) -> CertificateRevocationList:
-    """The same list, after reading what is decoded lazily and would raise later."""
-    _ = crl.extensions, crl.issuer, crl.signature_hash_algorithm
-    _ = crl.get_revoked_certificate_by_serial_number(_NEVER_ISSUED)
-    return crl
 
 
 def standing(
@@ -115,7 +103,7 @@ def standing(
     who = name_text(issuer.subject)
     candidates = [each for each in lists if each.crl.issuer == issuer.subject]
     for each in candidates:
-        if _is_signed_by(each.crl, issuer):
+        if is_signed_by(each.crl, issuer):
             signed.append(each)
         else:
             notes.append(f"{each.path}: the list was not signed by the key of '{who}': not used")
@@ -136,8 +124,7 @@ def standing(
     if entry is None:
         return Standing(notes=tuple(notes))
     return Standing(
-        f"was revoked on {instant(entry.revocation_date_utc)}{_reason(entry)}, as {newest.path}"
-        " says",
+        f"was revoked on {instant(entry.revocation_date_utc)}{_why(entry)}, as {newest.path} says",
         tuple(notes),
     )
 
@@ -147,21 +134,11 @@ def in_force(issuer: Certificate, lists: Iterable[RevocationList]) -> Revocation
     signed = [
         each
         for each in lists
-        if each.crl.issuer == issuer.subject and _is_signed_by(each.crl, issuer)
+        if each.crl.issuer == issuer.subject and is_signed_by(each.crl, issuer)
     ]
     return max(signed, key=lambda each: each.crl.last_update_utc, default=None)
 
 
-def _is_signed_by(crl: CertificateRevocationList, issuer: Certificate) -> bool:
-    try:
-        return bool(crl.is_signature_valid(issuer.public_key()))  # type: ignore[arg-type]
-    except (TypeError, ValueError, UnsupportedAlgorithm):
-        return False
-
-
-def _reason(entry: x509.RevokedCertificate) -> str:
-    try:
-        reason = entry.extensions.get_extension_for_class(x509.CRLReason).value.reason
-    except (x509.ExtensionNotFound, ValueError):
-        return ""
-    return f" ({clean(reason.value, 40)})"
+def _why(entry: RevokedCertificate) -> str:
+    found = reason(entry)
+    return "" if found is ReasonFlags.unspecified else f" ({clean(found.value, 40)})"

@@ -50,6 +50,9 @@ class Handler(BaseHTTPRequestHandler):
         known = self.headers["If-Modified-Since"] == MODIFIED
         self._send(304 if known else 200, b"" if known else LIST)
 
+    def _unasked(self) -> None:
+        self._send(304)
+
     def _moved(self) -> None:
         self._send(302, Location="/good")
 
@@ -133,6 +136,11 @@ def test_a_list_that_is_known_is_not_sent_again(base: str, deadline: Deadline) -
     assert known == Downloaded(None, '"1"', MODIFIED)
     assert download(f"{base}/dated", deadline, last_modified=MODIFIED).data is None
     assert download(f"{base}/dated", deadline).data == LIST
+
+
+def test_a_list_that_is_not_known_has_to_be_sent(base: str, deadline: Deadline) -> None:
+    with pytest.raises(AuthorityUnreachableError, match="HTTP 304"):
+        download(f"{base}/unasked", deadline)
 
 
 def test_redirects_are_followed_over_http_only(base: str, deadline: Deadline) -> None:

@@ -24,15 +24,20 @@ from gatecert.certificate.revocation_list import (
     look_up,
     places,
     read_list,
+    reason,
 )
 from gatecert.errors import CertificateError
 from gatecert.model import RevocationReason
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import datetime
 
 URL = "http://ca.example/1.crl"
 SKEW = timedelta(minutes=5)
+# Object identifiers of extensions below 2.5.29, in DER.
+ISSUER_ALTERNATIVE_NAME, CRL_NUMBER = b"\x55\x1d\x12", b"\x55\x1d\x14"
+CRL_REASON, INVALIDITY_DATE = b"\x55\x1d\x15", b"\x55\x1d\x18"
 
 
 def uri(url: str = URL) -> x509.UniformResourceIdentifier:
@@ -75,6 +80,7 @@ def crl(
     part: dict[str, Any] | None = None,
     extensions: Sequence[tuple[x509.ExtensionType, bool]] = (),
     name: x509.Name | None = None,
+    invalid: datetime | None = None,
 ) -> x509.CertificateRevocationList:
     builder = (
         x509.CertificateRevocationListBuilder()
@@ -82,14 +88,16 @@ def crl(
         .last_update(NOW + begins)
         .next_update(NOW + ends)
     )
-    for certificate, reason in revoked:
+    for certificate, flag in revoked:
         entry = (
             x509.RevokedCertificateBuilder()
             .serial_number(certificate.serial_number)
             .revocation_date(NOW - 2 * DAY)
         )
-        if reason is not None:
-            entry = entry.add_extension(x509.CRLReason(reason), critical=False)
+        if flag is not None:
+            entry = entry.add_extension(x509.CRLReason(flag), critical=False)
+        if invalid is not None:
+            entry = entry.add_extension(x509.InvalidityDate(invalid), critical=False)
         builder = builder.add_revoked_certificate(entry.build())
     if number is not None:
         builder = builder.add_extension(x509.CRLNumber(number), critical=False)
@@ -162,6 +170,21 @@ def test_lists_are_read_from_der_and_pem(root: Issued) -> None:
 def test_what_is_no_list(data: bytes) -> None:
     with pytest.raises(CertificateError, match="no revocation list"):
         read_list(data)
+
+
+def test_a_list_that_says_something_twice_is_none(root: Issued) -> None:
+    name = x509.IssuerAlternativeName([x509.DNSName("ca.example")])
+    data = crl(root, extensions=[(name, False)]).public_bytes(Encoding.DER)
+    with pytest.raises(CertificateError, match="no revocation list"):
+        read_list(data.replace(ISSUER_ALTERNATIVE_NAME, CRL_NUMBER))
+
+
+def test_reasons_that_contradict_each_other_are_none(root: Issued) -> None:
+    certificate = leaf(root)
+    made = crl(root, [(certificate, ReasonFlags.key_compromise)], invalid=NOW)
+    data = made.public_bytes(Encoding.DER).replace(INVALIDITY_DATE, CRL_REASON)
+    (entry,) = read_list(data)
+    assert reason(entry) is ReasonFlags.unspecified
 
 
 def test_a_list_of_the_issuer_counts_for_every_reason(root: Issued) -> None:
