@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from tests.fuzz.promise import check_line
-from tests.unit.test_pipeline import HERE, Clock, Names, PlayedAuthority
+from tests.unit.pipeline.conftest import HERE, Clock, Names, PlayedAuthority
 
 from gatecert.certificate import key
 from gatecert.certificate.bootstrap import bootstrap

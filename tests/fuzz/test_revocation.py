@@ -21,15 +21,8 @@ from tests.fuzz.promise import check_line, promised, refused_properly
 from tests.fuzz.scenes import listener
 from tests.fuzz.source import Make, Source, boolean, just, mapped, one_of
 from tests.unit.authority.test_revocation_lists import Hosts, Kept
-from tests.unit.certificate.conftest import DAY, NOW, Pki
-from tests.unit.certificate.test_revocation_list import (
-    CRL_NUMBER,
-    ISSUER_ALTERNATIVE_NAME,
-    crl,
-    leaf,
-    point,
-    uri,
-)
+from tests.unit.certificate.conftest import DAY, NOW, URL, Pki, crl, der, leaf, point, uri
+from tests.unit.certificate.test_revocation_list import CRL_NUMBER, ISSUER_ALTERNATIVE_NAME
 
 from gatecert.authority.list_download import LARGEST_LIST, download
 from gatecert.authority.revocation_lists import RevocationLists
@@ -40,22 +33,12 @@ from gatecert.model import RevocationReason, StoredList
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-URL: Final = "http://ca.example/1.crl"
 DELTA: Final = "http://ca.example/delta.crl"
 ROOT: Final = Pki().root()
 LEAF: Final = leaf(ROOT, point(URL))
 ECDSA_WITH_SHA256: Final = bytes.fromhex("300a06082a8648ce3d040302")  # RFC 5758 section 3.2
 FRESHEST: Final = x509.FreshestCRL([point(DELTA)])
 OTHER_NAME: Final = x509.IssuerAlternativeName([x509.DNSName("ca.example")])
-
-
-def der(tag: int, content: bytes) -> bytes:
-    """A value in DER (X.690 section 8.1)."""
-    size = len(content)
-    if size < 0x80:
-        return bytes([tag, size]) + content
-    length = size.to_bytes((size.bit_length() + 7) // 8, "big")
-    return bytes([tag, 0x80 | len(length)]) + length + content
 
 
 def signed(content: bytes) -> bytes:

@@ -14,7 +14,7 @@ from tests.fuzz.material import altered, as_text, encoded, one_of_octets, spoilt
 from tests.fuzz.promise import check_line, promised, refused_properly
 from tests.fuzz.scenes import VPN, Scene, check_outcome, no_traceback, scratch
 from tests.fuzz.source import Make, Source, binary, boolean, just, lists, mapped, one_of
-from tests.unit.test_pipeline import START
+from tests.unit.pipeline.conftest import START
 
 from gatecert.authority.budget import Budget
 from gatecert.errors import AuthorityUnreachableError

@@ -33,7 +33,7 @@ from tests.unit.authority.conftest import (
     answer,
     dns,
 )
-from tests.unit.test_pipeline import HERE, Names
+from tests.unit.pipeline.conftest import HERE, Names
 
 from gatecert.authority.client import Client
 from gatecert.authority.issue import Issuer

@@ -11,8 +11,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import ReasonFlags
-from tests.unit.certificate.conftest import DAY, NOW, Pki
-from tests.unit.certificate.test_revocation_list import crl, leaf, point, uri
+from tests.unit.certificate.conftest import DAY, NOW, URL, Pki, crl, leaf, point, uri
 
 from gatecert.authority.list_download import Downloaded
 from gatecert.authority.revocation_lists import Report, RevocationLists
@@ -24,7 +23,6 @@ if TYPE_CHECKING:
 
     from gatecert.deadline import Deadline
 
-URL = "http://ca.example/1.crl"
 OTHER = "http://ca.example/2.crl"
 DELTA = "http://ca.example/delta.crl"
 HOUR = timedelta(hours=1)

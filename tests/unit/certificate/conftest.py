@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, TypedDict, Unpack
+from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 import pytest
 from cryptography import x509
@@ -20,8 +20,11 @@ from gatecert.model import Identifier, IdentifierType
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from cryptography.x509 import ReasonFlags
+
 NOW = datetime(2026, 11, 23, 8, 15, tzinfo=UTC)
 NAME = "vpn.example.com"
+URL = "http://ca.example/1.crl"
 DAY = timedelta(days=1)
 
 _SIGNATURES = {  # the algorithm identifier of SHA-256, and of SHA-1 in its place
@@ -196,17 +199,18 @@ def _with_sha1(certificate: x509.Certificate, signer: key.PrivateKey) -> x509.Ce
     kind = "ec" if isinstance(signer, ec.EllipticCurvePrivateKey) else "rsa"
     sha256, sha1 = _SIGNATURES[kind]
     body = _contents(certificate.tbs_certificate_bytes).replace(sha256, sha1, 1)
-    to_be_signed = _der(0x30, body)
+    to_be_signed = der(0x30, body)
     if isinstance(signer, ec.EllipticCurvePrivateKey):
         signature = signer.sign(to_be_signed, ec.ECDSA(hashes.SHA1()))  # noqa: S303 - a bad chain is wanted
     else:
         signature = signer.sign(to_be_signed, padding.PKCS1v15(), hashes.SHA1())  # noqa: S303 - the same
     return x509.load_der_x509_certificate(
-        _der(0x30, to_be_signed + sha1 + _der(0x03, b"\0" + signature))
+        der(0x30, to_be_signed + sha1 + der(0x03, b"\0" + signature))
     )
 
 
-def _der(tag: int, contents: bytes) -> bytes:
+def der(tag: int, contents: bytes) -> bytes:
+    """A value in DER (X.690 section 8.1)."""
     length = len(contents)
     if length < 0x80:
         return bytes([tag, length]) + contents
@@ -214,8 +218,8 @@ def _der(tag: int, contents: bytes) -> bytes:
     return bytes([tag, 0x80 | len(size)]) + size + contents
 
 
-def _contents(der: bytes) -> bytes:
-    return der[2 + (der[1] & 0x7F if der[1] & 0x80 else 0) :]
+def _contents(value: bytes) -> bytes:
+    return value[2 + (value[1] & 0x7F if value[1] & 0x80 else 0) :]
 
 
 @dataclass(frozen=True)
@@ -241,3 +245,82 @@ def good(pki: Pki) -> Good:
     root = pki.root()
     intermediate = pki.authority("Intermediate", root)
     return Good(root, intermediate, pki.issue(NAME, intermediate))
+
+
+# --------------------------------------------------------------------- revocation lists
+
+
+def uri(url: str = URL) -> x509.UniformResourceIdentifier:
+    return x509.UniformResourceIdentifier(url)
+
+
+def point(
+    *urls: str,
+    reasons: frozenset[ReasonFlags] | None = None,
+    issuer: str = "",
+    relative: x509.RelativeDistinguishedName | None = None,
+) -> x509.DistributionPoint:
+    signed_by = [x509.DirectoryName(common_name(issuer))] if issuer else None
+    names = [uri(url) for url in urls] or None
+    return x509.DistributionPoint(names, relative, reasons, signed_by)
+
+
+def common_name(text: str) -> x509.Name:
+    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, text)])
+
+
+def leaf(root: Issued, *points: x509.DistributionPoint) -> x509.Certificate:
+    extensions = [(x509.CRLDistributionPoints(points), False)] if points else []
+    return Pki().issue(issuer=root, extensions=extensions).certificate
+
+
+def crl(
+    root: Issued,
+    revoked: Sequence[tuple[x509.Certificate, ReasonFlags | None]] = (),
+    *,
+    begins: timedelta = -DAY,
+    ends: timedelta = DAY,
+    number: int | None = 7,
+    base: int | None = None,
+    part: dict[str, Any] | None = None,
+    extensions: Sequence[tuple[x509.ExtensionType, bool]] = (),
+    name: x509.Name | None = None,
+    invalid: datetime | None = None,
+) -> x509.CertificateRevocationList:
+    builder = (
+        x509.CertificateRevocationListBuilder()
+        .issuer_name(name or root.certificate.subject)
+        .last_update(NOW + begins)
+        .next_update(NOW + ends)
+    )
+    for certificate, flag in revoked:
+        entry = (
+            x509.RevokedCertificateBuilder()
+            .serial_number(certificate.serial_number)
+            .revocation_date(NOW - 2 * DAY)
+        )
+        if flag is not None:
+            entry = entry.add_extension(x509.CRLReason(flag), critical=False)
+        if invalid is not None:
+            entry = entry.add_extension(x509.InvalidityDate(invalid), critical=False)
+        builder = builder.add_revoked_certificate(entry.build())
+    if number is not None:
+        builder = builder.add_extension(x509.CRLNumber(number), critical=False)
+    if base is not None:
+        builder = builder.add_extension(x509.DeltaCRLIndicator(base), critical=True)
+    if part is not None:
+        plain: dict[str, Any] = {
+            "full_name": None,
+            "relative_name": None,
+            "only_contains_user_certs": False,
+            "only_contains_ca_certs": False,
+            "only_some_reasons": None,
+            "indirect_crl": False,
+            "only_contains_attribute_certs": False,
+        }
+        builder = builder.add_extension(
+            x509.IssuingDistributionPoint(**(plain | part)), critical=True
+        )
+    for extension, critical in extensions:
+        builder = builder.add_extension(extension, critical=critical)
+    return builder.sign(root.private_key, hashes.SHA256())

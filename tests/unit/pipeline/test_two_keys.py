@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
-from tests.unit.test_pipeline import DAY, MINUTE, World
+from tests.unit.pipeline.conftest import DAY, MINUTE, World
 
 from gatecert.certificate.bootstrap import bootstrap
 from gatecert.errors import AuthorityUnreachableError

@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.unit.test_pipeline import DAY, HOUR, MINUTE, START, PlayedAuthority, World
+from tests.unit.pipeline.conftest import DAY, HOUR, MINUTE, START, PlayedAuthority, World
 
 from gatecert.doctor import codes
 from gatecert.errors import (
@@ -20,18 +20,11 @@ from gatecert.errors import (
 from gatecert.model import OutcomeKind
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from gatecert.doctor.finding import Code, Finding
 
 UNREACHABLE = AuthorityUnreachableError("no answer")
 REFUSED = ACMEError("rejectedIdentifier", "not for us")
 NOT_VALIDATED = ChallengeFailedError("connection", "refused")
-
-
-@pytest.fixture
-def world(tmp_path: Path) -> World:
-    return World(tmp_path)
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.unit.test_pipeline import DAY, ELSEWHERE, START, PlayedAuthority, World
+from tests.unit.pipeline.conftest import DAY, ELSEWHERE, START, PlayedAuthority, World
 
 from gatecert.doctor import codes
 from gatecert.errors import ACMEError, AuthorityError, BudgetSpentError, ChallengeFailedError

@@ -9,20 +9,13 @@ from typing import TYPE_CHECKING
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
-from tests.unit.test_pipeline import DAY, ELSEWHERE, HERE, HOUR, MINUTE, World
+from tests.unit.pipeline.conftest import DAY, ELSEWHERE, HERE, HOUR, MINUTE, World
 
 from gatecert.authority.revocation import Revocation, Revoked, Signature
 from gatecert.authority.revocation_lists import Report
 from gatecert.certificate.revocation_list import Entry
 from gatecert.errors import ACMEError, AuthorityUnreachableError, WrongUsageError
-from gatecert.model import (
-    KeyPolicy,
-    KeyType,
-    Mode,
-    OutcomeKind,
-    RenewalPolicy,
-    RevocationReason,
-)
+from gatecert.model import KeyPolicy, KeyType, Mode, OutcomeKind, RenewalPolicy, RevocationReason
 from gatecert.revocation_watch import not_replaced
 from gatecert.revoking import OPERATOR, Revoker
 
