@@ -73,7 +73,8 @@ class Left:
     def __str__(self) -> str:
         if self.until is not None:
             return f"no more {self.what} until {self.until:%Y-%m-%d %H:%M:%S} UTC"
-        return f"{self.count} of {self.allowance} {self.what}"
+        allowance = self.allowance
+        return f"{self.count} of {allowance.count} {self.what} left in {allowance.period_text}"
 
 
 @dataclass(frozen=True, slots=True)

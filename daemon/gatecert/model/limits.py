@@ -22,9 +22,14 @@ class Allowance:
     period: timedelta
 
     def __str__(self) -> str:
+        return f"{self.count} in {self.period_text}"
+
+    @property
+    def period_text(self) -> str:
+        """The period in words: "3 hours"."""
         unit, length = next((each for each in _UNITS if self.period >= each[1]), _UNITS[-1])
         number = self.period / length
-        return f"{self.count} in {number:g} {unit}{'' if number == 1 else 's'}"
+        return f"{number:g} {unit}{'' if number == 1 else 's'}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -215,6 +215,6 @@ def test_what_is_left_of_each_limit() -> None:
         ("failed", 0),
     ]
     assert found[2].until == NOW - 4 * MINUTE + HOUR + ON_THE_WAY
-    assert str(found[0]) == "299 of 300 in 3 hours orders"
+    assert str(found[0]) == "299 of 300 orders left in 3 hours"
     assert str(found[2]).startswith("no more failed validations of vpn.example.com until 2026-")
     assert left(Spending(), [orders], Limits(), NOW) == ()

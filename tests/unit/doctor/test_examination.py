@@ -386,7 +386,7 @@ PROVOKED: list[tuple[Code, Machine | Case, str]] = [
     (
         codes.LIMITS_OK,
         case(limits=(("acme", Left("orders", 299, HOURLY)), ("acme", Left("others", 2, HOURLY)))),
-        "acme: 2 of 300 in 3 hours others; 299 of 300 in 3 hours orders",
+        "acme: 2 of 300 others left in 3 hours; 299 of 300 orders left in 3 hours",
     ),
     (
         codes.BUDGET_SPENT,
