@@ -135,20 +135,19 @@ def _check(found: list[GatewayStatus], daemon: int | None) -> None:
 
 def _show(found: list[GatewayStatus], daemon: int | None) -> None:
     from rich.console import Console  # noqa: PLC0415 - only for people
-    from rich.table import Table  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415
 
     console = Console(highlight=False, soft_wrap=True)
     running = f"running (process {daemon})" if daemon is not None else "not running"
     console.print(f"gatecert daemon: {running}")
     for one in found:
-        table = Table.grid(padding=(0, 2))
-        for label, text in _rows(one):
-            table.add_row(f"  {label}", Text(text))
         style = "green" if one.state in GOOD else "red" if one.state in BAD else "yellow"
         console.print()
         console.print(Text.assemble((one.name, "bold"), "  ", (one.state, style), f"  {one.words}"))
-        console.print(table)
+        rows = _rows(one)
+        width = max(len(label) for label, _ in rows)
+        for label, text in rows:
+            console.print(Text(f"  {label:<{width}}  {text}"))
 
 
 def _rows(one: GatewayStatus) -> list[tuple[str, str]]:
