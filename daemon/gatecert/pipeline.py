@@ -215,6 +215,8 @@ class Pipeline:
         return DryRun(self.ordering, self.resolver).run(target, wait=wait)
 
     def _pass(self, target: Target, occasion: Occasion) -> Outcome:
+        if occasion.look_now:
+            self.memory.held_back.pop(target.name, None)
         if self.memory.is_held_back(target):
             return self.memory.outcome(
                 target, OutcomeKind.IDLE, "the state could not be written just now"

@@ -16,6 +16,7 @@ from tests.faults import peers
 from tests.faults.proxy.faults import Delay
 from tests.faults.scene import VPN, Scene, assert_pair, issued, refused
 
+from harness.pebble import PebbleOptions
 from harness.process import ENDS_WITH_PARENT, program
 from harness.waiting import wait_until
 
@@ -23,11 +24,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
+    from tests.faults.conftest import Play
     from tests.faults.peers import Peer
 
 CHANGES = "rename,renameat,renameat2,link,linkat,symlink,symlinkat,unlink,unlinkat"
 MOST_POINTS = 200
 SMALL = 8 << 20  # bytes
+LIFETIME = 20  # seconds
 
 
 # ---------------------------------------------------------------------- 9
@@ -180,6 +183,18 @@ def small_disk(directory: Path) -> Iterator[Callable[[str], None]]:
         subprocess.run([program("umount"), "--lazy", str(directory)], check=True, timeout=20)
 
 
+@contextmanager
+def read_only(directory: Path) -> Iterator[None]:
+    """Nothing can be written there, whoever has files open below it."""
+    mount, there = program("mount"), str(directory)
+    subprocess.run([mount, "--bind", there, there], check=True, timeout=20)
+    try:
+        subprocess.run([mount, "-o", "remount,bind,ro", there], check=True, timeout=20)
+        yield
+    finally:
+        subprocess.run([program("umount"), "--lazy", there], check=True, timeout=20)
+
+
 def fill(directory: Path) -> Path:
     """Leave no room at all."""
     ballast = directory / "ballast"
@@ -255,6 +270,22 @@ def test_row_12_state_that_cannot_be_written(scene: Scene) -> None:
     remount("remount,rw")
     issued(gatecert.run("enroll", "--force"))
     assert gatecert.certificate(VPN) != before
+
+
+def test_row_12_a_daemon_whose_state_cannot_be_written(play: Play) -> None:
+    scene = play(PebbleOptions(rejected_nonces=0, profiles={"short": LIFETIME}))
+    gatecert = scene.gatecert().start()
+    gatecert.wait_enrolled(VPN)
+    with read_only(gatecert.state_directory):
+        before, orders = gatecert.certificate(VPN), scene.rules.asked("new-order")
+        gatecert.wait_logged("ead-only", seconds=LIFETIME)
+        assert "[state-unwritable]" in gatecert.run("doctor").output
+        assert gatecert.process.alive
+        assert scene.rules.asked("new-order") == orders
+        assert gatecert.certificate(VPN) == before
+        assert "stays behind" not in gatecert.process.output
+    gatecert.look_again()
+    gatecert.wait_for(lambda: gatecert.certificate(VPN) != before, "a renewal", seconds=LIFETIME)
 
 
 def test_peer_row_12(peer: Peer, scene: Scene) -> None:

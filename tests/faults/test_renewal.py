@@ -9,8 +9,8 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 from tests.faults import peers
-from tests.faults.proxy.faults import Answer, Drop, Page, Patch
-from tests.faults.scene import VPN, Scene, assert_pair, issued
+from tests.faults.proxy.faults import ANSWERS, Answer, Drop, Page, Patch
+from tests.faults.scene import VPN, Scene, assert_pair, issued, refused
 
 from harness.pebble import PebbleOptions
 
@@ -184,3 +184,29 @@ def test_peer_row_24(peer_name: str, play: Play) -> None:
     assert_pair(peer.fullchain, peer.private_key)
     chain = x509.load_pem_x509_certificates(peer.fullchain.read_bytes())
     assert len(chain) == 4, f"keeps {len(chain)} of 4 certificates"
+
+
+# ---------------------------------------------------------------------- other answers
+
+
+def test_an_authority_that_knows_of_another_replacement(scene: Scene) -> None:
+    gatecert = scene.gatecert()
+    issued(gatecert.run("enroll"))
+    first = gatecert.certificate(VPN)
+    scene.rules.add("new-order", ANSWERS["already-replaced"], times=1)
+    issued(gatecert.run("enroll", "--force"))
+    assert gatecert.certificate(VPN) != first
+    orders = [entry.payload or {} for entry in scene.rules.journal("new-order")]
+    assert ["replaces" in order for order in orders] == [False, True, False]
+
+
+def test_terms_that_have_changed_are_waited_for(scene: Scene) -> None:
+    scene.rules.add("new-order", ANSWERS["user-action-required"])
+    gatecert = scene.gatecert()
+    refused(gatecert.run("enroll"), "https://example.org/terms/v2")
+    assert gatecert.status(VPN)["next_at"] > (datetime.now(UTC) + timedelta(hours=23)).isoformat()
+    gatecert.run("enroll")
+    assert scene.rules.asked("new-order") == 1
+
+    scene.rules.clear()
+    issued(gatecert.run("enroll", "--force"))

@@ -332,7 +332,7 @@ def _discard(path: Path) -> None:
         with step("discard", path):
             if path.is_dir() and not path.is_symlink():
                 shutil.rmtree(path)
-            else:
+            elif os.path.lexists(path):  # a read-only file system refuses even to remove nothing
                 path.unlink(missing_ok=True)
     except StorageError as error:
         give_up(path)

@@ -294,6 +294,15 @@ def test_nothing_is_ordered_while_the_state_cannot_be_written(world: World, disk
     assert world.store.state("vpn").failures == 0
 
 
+def test_who_has_made_room_need_not_wait(world: World, disk: Disk) -> None:
+    disk.full = True
+    assert world.attend().code == "state-unwritable"
+    assert world.attend(look_now=True).code == "state-unwritable"
+    disk.full = False
+    assert world.attend().kind is OutcomeKind.IDLE
+    assert world.attend(look_now=True).kind is OutcomeKind.ENROLLED
+
+
 def test_a_version_that_cannot_be_read_back_is_a_failure(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
