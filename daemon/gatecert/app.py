@@ -202,7 +202,9 @@ class Daemon:
                     "in force: restart gatecert"
                 )
                 return
-            self._house = build(configuration, log_progress, self._cancelled, self._standing)
+            house = build(configuration, log_progress, self._cancelled, self._standing)
+            house.pipeline.memory.inherit(self._house.pipeline.memory)
+            self._house = house
             self._prepare()
             self._jobs.replace(self._house.targets)
             logger.info("configuration read again gateways=%d", len(self._house.targets))

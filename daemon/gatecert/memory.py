@@ -112,6 +112,12 @@ class Memory:
         if target.name in self.unsaved:
             self.save(target, self.known[target.name])
 
+    def inherit(self, before: Memory) -> None:
+        """Go on with what could not be written under the configuration before."""
+        self.unsaved |= before.unsaved
+        self.held_back |= before.held_back
+        self.known |= before.known
+
     def keep(self, target: Target, issued: IssuedChain) -> Held:
         """Write a new version, durably, and read it back.
 

@@ -294,6 +294,22 @@ def test_nothing_is_ordered_while_the_state_cannot_be_written(world: World, disk
     assert world.store.state("vpn").failures == 0
 
 
+def test_what_could_not_be_written_outlives_another_configuration(world: World, disk: Disk) -> None:
+    world.pipeline.prepare(world.target)
+    world.authority.trouble = AuthorityUnreachableError("no answer")
+    world.authority.during_order = lambda: setattr(disk, "full", True)
+    world.attend()
+    after = world.new_pipeline()
+    after.memory.inherit(world.pipeline.memory)
+    assert world.store.state("vpn").failures == 0
+    assert after.memory.state(world.target).failures == 1
+    disk.full = False
+    world.pipeline = after
+    world.later(MINUTE)
+    world.attend()
+    assert world.store.state("vpn").failures >= 1
+
+
 def test_who_has_made_room_need_not_wait(world: World, disk: Disk) -> None:
     disk.full = True
     assert world.attend().code == "state-unwritable"
