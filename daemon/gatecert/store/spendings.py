@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import re
+import threading
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -18,7 +20,7 @@ from gatecert.store.layout import PRIVATE_FILE
 from gatecert.store.record import read_record, write_record
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from gatecert.store.layout import Layout
@@ -33,6 +35,7 @@ class Spendings:
 
     def __init__(self, layout: Layout) -> None:
         self._layout = layout
+        self._turn = threading.Lock()
 
     def spending(self, directory_url: str) -> Spending:
         """What was asked; a damaged file is set aside, said in the log, and read as nothing."""
@@ -43,11 +46,25 @@ class Spendings:
         path = self._path(directory_url)
         self._layout.make(path.parent)
         what = f"the spending at {urlsplit(directory_url).netloc}"
-        with lock.hold_file(path.with_suffix(".lock"), what, "counting", wait=LONGEST_WAIT):
+        file = path.with_suffix(".lock")
+        with self._in_turn(), lock.hold_file(file, what, "counting", wait=LONGEST_WAIT):
             before = self.spending(directory_url)
             after = change(before)
             if after != before:
                 write_record(path, after, mode=PRIVATE_FILE)
+
+    @contextmanager
+    def _in_turn(self) -> Iterator[None]:
+        """Queue among the threads of this process, since a lock file knows no turns.
+
+        Without, of many gateways that enrol at once one or the other would never get it in time.
+        """
+        queued = self._turn.acquire(timeout=LONGEST_WAIT)
+        try:
+            yield
+        finally:
+            if queued:
+                self._turn.release()
 
     def sweep(self) -> None:
         """Remove files that a crash left half written."""

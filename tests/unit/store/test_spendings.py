@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import logging
 import threading
 from dataclasses import replace
 from datetime import timedelta
@@ -79,6 +80,24 @@ def test_threads_and_processes_take_turns(store: FileStore, expense: Expense) ->
     for thread in threads:
         thread.join()
     assert len(store.spending(URL).expenses) == 20
+
+
+def test_threads_queue_rather_than_look_again_and_again(
+    store: FileStore, expense: Expense, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+
+    def spend(second: int) -> None:
+        later = replace(expense, at=expense.at + timedelta(seconds=second))
+        store.change_spending(URL, adding(later))
+
+    threads = [threading.Thread(target=spend, args=(second,)) for second in range(30)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(store.spending(URL).expenses) == len(threads)
+    assert "waiting" not in caplog.text  # for a lock file, which knows no turns
 
 
 def test_a_lock_that_is_never_given_back_is_said(
