@@ -9,12 +9,14 @@ a newer one, which costs next to nothing where there is none (RFC 9110 section 1
 from __future__ import annotations
 
 import http.client
+import io
+import re
 import socket
 import urllib.error
 import urllib.request
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from gatecert.authority.transport import USER_AGENT
 from gatecert.errors import AuthorityUnreachableError, clean
@@ -24,7 +26,10 @@ if TYPE_CHECKING:
 
 LARGEST_LIST = 16 << 20  # bytes; whole lists of large authorities have some millions
 PIECE = 1 << 16
+LONGEST_VALIDATOR = 200  # characters
 NOT_MODIFIED = 304
+
+_PLAIN = re.compile(r"[ -~]*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +71,8 @@ def download(
             response = opener.open(request, timeout=max(deadline.remaining, 0.001))
             return Downloaded(
                 _read(response, url),
-                response.headers.get("ETag", ""),
-                response.headers.get("Last-Modified", ""),
+                _validator(response, "ETag"),
+                _validator(response, "Last-Modified"),
             )
     except urllib.error.HTTPError as error:
         error.close()
@@ -91,12 +96,35 @@ def _read(response: http.client.HTTPResponse, url: str) -> bytes:
     return bytes(data)
 
 
+def _validator(response: http.client.HTTPResponse, name: str) -> str:
+    """What a host calls a list, as far as it can be said back in a request."""
+    value = response.headers.get(name, "").strip()
+    return value if len(value) <= LONGEST_VALIDATOR and _PLAIN.fullmatch(value) else ""
+
+
 def _unreachable(url: str, reason: str) -> AuthorityUnreachableError:
     return AuthorityUnreachableError(
         f"the revocation list {clean(url, 200)} cannot be had: {clean(reason, 200)}",
         fix="let this machine reach that host over http (port 80), or set renewal.revocation_lists:"
         " false",
     )
+
+
+class _Redirect(urllib.request.HTTPRedirectHandler):
+    """Follows redirects without reading what comes with them, which may have any size."""
+
+    def http_error_302(
+        self,
+        req: urllib.request.Request,
+        fp: IO[bytes],  # noqa: ARG002 - closed with all responses
+        code: int,
+        msg: str,
+        headers: http.client.HTTPMessage,
+    ) -> Any:  # noqa: ANN401 - as in urllib
+        """Go where it leads."""
+        return super().http_error_302(req, io.BytesIO(), code, msg, headers)
+
+    http_error_301 = http_error_303 = http_error_307 = http_error_308 = http_error_302
 
 
 class _DeadlineSocket(socket.socket):
@@ -135,7 +163,7 @@ def _opener(deadline: Deadline, responses: ExitStack) -> urllib.request.OpenerDi
         urllib.request.UnknownHandler(),
         Http(),
         urllib.request.HTTPDefaultErrorHandler(),
-        urllib.request.HTTPRedirectHandler(),
+        _Redirect(),
         urllib.request.HTTPErrorProcessor(),
     ):
         opener.add_handler(handler)

@@ -28,6 +28,7 @@ from gatecert.certificate.revocation_list import (
     Entry,
     Place,
     accept,
+    can_be_listed,
     delta_places,
     fits,
     look_up,
@@ -131,6 +132,8 @@ class RevocationLists:
         found = places(certificate)
         if not found:
             return None
+        if not can_be_listed(certificate):
+            return Report(problem="its serial number is negative, so that no list can name it")
         issuer = _issuer(certificate, issuers)
         if issuer is None:
             return Report(problem="the issuer's certificate is not known here")

@@ -13,9 +13,11 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
 
     from cryptography.x509 import Certificate, DistributionPoint
 
+_HTTP = re.compile(r"http://[!-~]+", re.IGNORECASE)  # RFC 3986: visible ASCII, no space
 _NEVER_ISSUED = 0  # serial number, RFC 5280 section 4.1.2.2
 _UNDERSTOOD = (
     x509.AuthorityKeyIdentifier,
@@ -122,11 +125,17 @@ def _places(points: Iterable[DistributionPoint], issuer: x509.Name) -> Iterator[
         urls = tuple(
             name.value
             for name in point.full_name or ()
-            if isinstance(name, x509.UniformResourceIdentifier)
-            and name.value.lower().startswith("http://")
+            if isinstance(name, x509.UniformResourceIdentifier) and _is_http(name.value)
         )
         if urls and point.crl_issuer is None:
             yield Place(urls, names, point.reasons or EVERY_REASON)
+
+
+def _is_http(url: str) -> bool:
+    try:
+        return _HTTP.fullmatch(url) is not None and bool(urlsplit(url).hostname)
+    except ValueError:
+        return False
 
 
 def _names(
@@ -262,22 +271,30 @@ def fits(base: AcceptedList, delta: AcceptedList) -> bool:
     )
 
 
+def can_be_listed(certificate: Certificate) -> bool:
+    """Whether lists can name a certificate; a negative serial number (4.1.2.2) they cannot."""
+    return serial_number(certificate) >= 0
+
+
+def find(
+    crl: CertificateRevocationList, certificate: Certificate
+) -> x509.RevokedCertificate | None:
+    """The entry of a certificate that can be listed."""
+    return crl.get_revoked_certificate_by_serial_number(serial_number(certificate))
+
+
 def look_up(
     certificate: Certificate, base: AcceptedList, delta: AcceptedList | None = None
 ) -> Entry | None:
     """What a complete list says, with the delta list that fits it; None where not revoked."""
     for each in (delta, base):
-        found = _find(each, certificate) if each is not None else None
+        found = find(each.crl, certificate) if each is not None else None
         if found is not None:
             flag = reason(found)
             if flag is ReasonFlags.remove_from_crl:
                 return None
             return Entry(found.revocation_date_utc, RevocationReason(flag.value))
     return None
-
-
-def _find(accepted: AcceptedList, certificate: Certificate) -> x509.RevokedCertificate | None:
-    return accepted.crl.get_revoked_certificate_by_serial_number(serial_number(certificate))
 
 
 def reason(entry: x509.RevokedCertificate) -> ReasonFlags:

@@ -14,8 +14,13 @@ from typing import TYPE_CHECKING, Final
 from cryptography.x509 import CertificateRevocationList, ReasonFlags
 
 from gatecert.certificate.names import instant, name_text
-from gatecert.certificate.pem import serial_number
-from gatecert.certificate.revocation_list import is_signed_by, read_list, reason
+from gatecert.certificate.revocation_list import (
+    can_be_listed,
+    find,
+    is_signed_by,
+    read_list,
+    reason,
+)
 from gatecert.errors import CertificateError, StorageError, clean
 from gatecert.store import durable
 
@@ -120,7 +125,10 @@ def standing(
             f"{newest.path}: the list of '{who}' ended on {instant(end)}: ocserv goes on using it,"
             " nginx refuses every user; have the authority make a new one"
         )
-    entry = newest.crl.get_revoked_certificate_by_serial_number(serial_number(certificate))
+    if not can_be_listed(certificate):
+        notes.append("its serial number is negative, so that no list can name it")
+        return Standing(notes=tuple(notes))
+    entry = find(newest.crl, certificate)
     if entry is None:
         return Standing(notes=tuple(notes))
     return Standing(

@@ -53,6 +53,15 @@ class Handler(BaseHTTPRequestHandler):
     def _unasked(self) -> None:
         self._send(304)
 
+    def _weighed(self) -> None:
+        self.send_response(302)
+        self.send_header("Location", "/good")
+        self.send_header("Content-Length", str(10**20))
+        self.end_headers()
+
+    def _folded(self) -> None:
+        self._send(200, LIST, ETag='"1"\r\n folded', Last_Modified="x" * 1000)
+
     def _moved(self) -> None:
         self._send(302, Location="/good")
 
@@ -138,6 +147,10 @@ def test_a_list_that_is_known_is_not_sent_again(base: str, deadline: Deadline) -
     assert download(f"{base}/dated", deadline).data == LIST
 
 
+def test_what_cannot_be_said_back_is_forgotten(base: str, deadline: Deadline) -> None:
+    assert download(f"{base}/folded", deadline) == Downloaded(LIST)
+
+
 def test_a_list_that_is_not_known_has_to_be_sent(base: str, deadline: Deadline) -> None:
     with pytest.raises(AuthorityUnreachableError, match="HTTP 304"):
         download(f"{base}/unasked", deadline)
@@ -145,6 +158,7 @@ def test_a_list_that_is_not_known_has_to_be_sent(base: str, deadline: Deadline) 
 
 def test_redirects_are_followed_over_http_only(base: str, deadline: Deadline) -> None:
     assert download(f"{base}/moved", deadline).data == LIST
+    assert download(f"{base}/weighed", deadline).data == LIST
     for path in ("secret", "local"):
         with pytest.raises(AuthorityUnreachableError):
             download(f"{base}/{path}", deadline)

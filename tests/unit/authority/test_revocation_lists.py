@@ -11,7 +11,18 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import ReasonFlags
-from tests.unit.certificate.conftest import DAY, NOW, URL, Pki, crl, leaf, point, uri
+from tests.unit.certificate.conftest import (
+    DAY,
+    NOW,
+    SERIAL,
+    URL,
+    Pki,
+    crl,
+    leaf,
+    negated,
+    point,
+    uri,
+)
 
 from gatecert.authority.list_download import Downloaded
 from gatecert.authority.revocation_lists import Report, RevocationLists
@@ -199,6 +210,12 @@ def test_an_older_list_never_takes_the_place_of_a_newer_one(world: World) -> Non
 def test_what_is_no_list_is_said(world: World) -> None:
     world.hosts.lists[URL] = b"<html>"
     assert world.look().problem == f"{URL}: what was sent is no revocation list (CRL)"
+
+
+def test_of_a_negative_serial_number_no_list_can_tell(world: World) -> None:
+    certificate = negated(leaf(world.root, point(URL), serial=SERIAL))
+    assert "negative" in world.look(certificate).problem
+    assert world.hosts.asked == []
 
 
 def test_without_the_issuer_nothing_can_be_believed(world: World) -> None:

@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from gatecert.certificate import key
+from gatecert.certificate.pem import parse
 from gatecert.model import Identifier, IdentifierType
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ NOW = datetime(2026, 11, 23, 8, 15, tzinfo=UTC)
 NAME = "vpn.example.com"
 URL = "http://ca.example/1.crl"
 DAY = timedelta(days=1)
+SERIAL = 0x7FAABBCC  # for `negated`
 
 _SIGNATURES = {  # the algorithm identifier of SHA-256, and of SHA-1 in its place
     "ec": (bytes.fromhex("300a06082a8648ce3d040302"), bytes.fromhex("300906072a8648ce3d0401")),
@@ -218,6 +220,13 @@ def der(tag: int, contents: bytes) -> bytes:
     return bytes([tag, 0x80 | len(size)]) + size + contents
 
 
+def negated(certificate: x509.Certificate) -> x509.Certificate:
+    """The same with a negative serial number, which the library reads but does not write."""
+    positive = der(0x02, certificate.serial_number.to_bytes(4, "big"))
+    negative = positive.replace(b"\x7f", b"\x8f", 1)
+    return parse(certificate.public_bytes(Encoding.DER).replace(positive, negative, 1))
+
+
 def _contents(value: bytes) -> bytes:
     return value[2 + (value[1] & 0x7F if value[1] & 0x80 else 0) :]
 
@@ -269,9 +278,11 @@ def common_name(text: str) -> x509.Name:
     return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, text)])
 
 
-def leaf(root: Issued, *points: x509.DistributionPoint) -> x509.Certificate:
+def leaf(
+    root: Issued, *points: x509.DistributionPoint, serial: int | None = None
+) -> x509.Certificate:
     extensions = [(x509.CRLDistributionPoints(points), False)] if points else []
-    return Pki().issue(issuer=root, extensions=extensions).certificate
+    return Pki().issue(issuer=root, extensions=extensions, serial=serial).certificate
 
 
 def crl(

@@ -90,6 +90,13 @@ def test_delta_lists_are_found_where_the_list_or_the_certificate_says(root: Issu
 # --------------------------------------------------------------------- whether it counts
 
 
+@pytest.mark.parametrize(
+    "url", ["http://ca.\x01xample/1.crl", "http://ca.example/a b", "http://", "http://[ca"]
+)
+def test_what_is_no_url_is_no_place(root: Issued, url: str) -> None:
+    assert places(leaf(root, point(url))) == ()
+
+
 def test_lists_are_read_from_der_and_pem(root: Issued) -> None:
     made = crl(root)
     assert read_list(made.public_bytes(Encoding.DER)) == made

@@ -1,11 +1,12 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
-from tests.unit.certificate.conftest import DAY, NOW, Issued
+from tests.unit.certificate.conftest import DAY, NOW, SERIAL, Issued, negated
 from tests.unit.users.conftest import write_crl
 
 from gatecert.errors import CertificateError, StorageError
@@ -64,6 +65,15 @@ def test_a_revocation_is_told_with_its_reason(office: Office, tmp_path: Path) ->
         in stands(alice, root, tmp_path, office.crl(root, alice, reason=reason)).problem
     )
     assert not stands(alice, root, tmp_path, office.crl(root)).problem
+
+
+def test_a_serial_number_that_no_list_can_name_is_said(office: Office, tmp_path: Path) -> None:
+    root = office.root()
+    alice = office.user(root, serial=SERIAL)
+    nobody = replace(alice, certificate=negated(alice.certificate))
+    found = stands(nobody, root, tmp_path, office.crl(root))
+    assert not found.problem
+    assert "negative" in found.notes[-1]
 
 
 def test_the_newest_list_counts(office: Office, tmp_path: Path) -> None:
