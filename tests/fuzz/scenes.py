@@ -184,5 +184,12 @@ class Listener:
 
 @cache
 def listener() -> Listener:
-    """The one of this process."""
+    """The one of this process, until `stop_listening`."""
     return Listener()
+
+
+def stop_listening() -> None:
+    """Close it, if there is one."""
+    if listener.cache_info().currsize:
+        listener().close()
+        listener.cache_clear()

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 from unittest.mock import patch
 
+import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -18,7 +19,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import ReasonFlags
 from tests.fuzz.material import HTTP_DATES, URLS, one_of_octets, spoilt
 from tests.fuzz.promise import check_line, promised, refused_properly
-from tests.fuzz.scenes import listener
+from tests.fuzz.scenes import listener, stop_listening
 from tests.fuzz.source import Make, Source, boolean, just, mapped, one_of
 from tests.unit.authority.test_revocation_lists import Hosts, Kept
 from tests.unit.certificate.conftest import DAY, NOW, URL, Pki, crl, der, leaf, point, uri
@@ -39,6 +40,12 @@ LEAF: Final = leaf(ROOT, point(URL))
 ECDSA_WITH_SHA256: Final = bytes.fromhex("300a06082a8648ce3d040302")  # RFC 5758 section 3.2
 FRESHEST: Final = x509.FreshestCRL([point(DELTA)])
 OTHER_NAME: Final = x509.IssuerAlternativeName([x509.DNSName("ca.example")])
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _tidy() -> Iterator[None]:
+    yield
+    stop_listening()
 
 
 def signed(content: bytes) -> bytes:

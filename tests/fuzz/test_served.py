@@ -15,7 +15,7 @@ import pytest
 from OpenSSL import SSL
 from tests.fuzz.material import one_of_octets, spoilt
 from tests.fuzz.promise import check_error, check_line, promised
-from tests.fuzz.scenes import listener, scratch
+from tests.fuzz.scenes import listener, scratch, stop_listening
 from tests.fuzz.source import Make, Source, binary, just, lists, mapped, one_of
 from tests.unit.certificate.conftest import Pki
 
@@ -175,8 +175,7 @@ ENDINGS: Final = ("0", "1", "255")
 def _tidy() -> Iterator[None]:
     yield
     SCRATCH.__exit__(None, None, None)
-    if listener.cache_info().currsize:
-        listener().close()
+    stop_listening()
 
 
 def outputs(source: Source) -> bytes:
