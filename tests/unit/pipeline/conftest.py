@@ -23,7 +23,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
 from gatecert.deployment import Deployer
-from gatecert.errors import ACMEError, GatecertError
+from gatecert.errors import ACMEError, GatecertError, InterruptedOrderError
 from gatecert.model import (
     ChallengeChoice,
     Identifier,
@@ -133,7 +133,7 @@ class PlayedAuthority:
             raise self.trouble
         return IssuedChain(
             private_key=request.private_key,
-            certificate=self._sign(request.csr),
+            certificate=self.sign(request.csr),
             chain=b"",
             origin=Origin.AUTHORITY,
             authority=self.name,
@@ -154,7 +154,7 @@ class PlayedAuthority:
         self.asked_when += 1
         return RenewalInfo(summary.certificate_id, now() + 6 * HOUR, renew_at=self.renew_at)
 
-    def _sign(self, csr_pem: bytes) -> bytes:
+    def sign(self, csr_pem: bytes) -> bytes:
         csr = x509.load_pem_x509_csr(csr_pem)
         names = csr.extensions.get_extension_for_class(x509.SubjectAlternativeName)
         identifier = x509.AuthorityKeyIdentifier.from_issuer_public_key(self.key.public_key())
@@ -239,6 +239,24 @@ class World:
 
     def attend(self, **occasion: object) -> Outcome:
         return self.pipeline.attend(self.target, Occasion(**occasion))  # type: ignore[arg-type] # names of fields
+
+    def keep_unsettled(self) -> Held:
+        """A certificate that reached the disk just before a crash: its order is not settled yet."""
+        self.authority.trouble = InterruptedOrderError("leaving")
+        self.attend()
+        self.authority.trouble = None
+        state = self.store.state("vpn")
+        assert state.order is not None
+        (request,) = self.store.requests("vpn")
+        issued = IssuedChain(
+            request.private_key,
+            self.authority.sign(request.csr),
+            b"",
+            Origin.AUTHORITY,
+            authority="played",
+            order_url=state.order.url,
+        )
+        return self.pipeline.memory.keep(self.target, issued)
 
     def later(self, wait: timedelta) -> None:
         self.clock.time += wait

@@ -12,16 +12,13 @@ from typing import TYPE_CHECKING
 
 from tests.unit.pipeline.conftest import DAY, HOSTNAME, HOUR, MINUTE, World
 
-from gatecert.errors import InterruptedOrderError
-from gatecert.model import FileContents, FileCopy, IssuedChain, Origin, OutcomeKind
+from gatecert.model import FileContents, FileCopy, OutcomeKind
 from gatecert.store import durable
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     import pytest
-
-    from gatecert.install.inventory import Held
 
 
 def test_the_gateway_is_reloaded_with_what_it_needs_to_know(world: World) -> None:
@@ -102,7 +99,7 @@ def test_what_is_not_taken_is_rolled_back_even_after_a_crash_in_between(world: W
     first = world.live
     world.plan(reload=world.script(f"[ -e {world.directory / 'allowed'} ]"))
     world.later(60 * DAY)
-    world.pipeline.deployer.swap(world.target, _renewed(world))  # and then it was killed
+    world.pipeline.deployer.swap(world.target, world.keep_unsettled())  # and then it was killed
     assert world.live != first
     assert world.attend().kind is OutcomeKind.ROLLED_BACK
     assert world.live == first
@@ -110,25 +107,6 @@ def test_what_is_not_taken_is_rolled_back_even_after_a_crash_in_between(world: W
     world.later(HOUR)
     assert world.attend().kind is OutcomeKind.DEPLOYED
     assert world.live != first
-
-
-def _renewed(world: World) -> Held:
-    """A certificate that has just been issued and kept."""
-    world.authority.trouble = InterruptedOrderError("leaving")
-    world.attend()
-    world.authority.trouble = None
-    state = world.store.state("vpn")
-    assert state.order is not None
-    (request,) = world.store.requests("vpn")
-    issued = IssuedChain(
-        request.private_key,
-        world.authority._sign(request.csr),  # noqa: SLF001 - the crash comes in between
-        b"",
-        Origin.AUTHORITY,
-        authority="played",
-        order_url=state.order.url,
-    )
-    return world.pipeline.memory.keep(world.target, issued)
 
 
 def test_what_was_served_is_served_again_though_that_cannot_be_written_down(

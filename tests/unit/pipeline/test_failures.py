@@ -22,7 +22,7 @@ from gatecert.errors import (
     StorageError,
     UserActionRequiredError,
 )
-from gatecert.model import IssuedChain, Mode, Origin, OutcomeKind, RenewalPolicy
+from gatecert.model import Mode, OutcomeKind, RenewalPolicy
 from gatecert.store import durable
 from gatecert.store.files import FileStore
 
@@ -170,21 +170,7 @@ def test_an_interrupted_order_is_resumed_and_no_failure(world: World) -> None:
 def test_a_certificate_that_reached_the_disk_before_a_crash_settles_its_order(
     world: World,
 ) -> None:
-    world.authority.trouble = InterruptedOrderError("leaving")
-    world.attend()
-    world.authority.trouble = None
-    state = world.store.state("vpn")
-    assert state.order is not None
-    (request,) = world.store.requests("vpn")
-    issued = IssuedChain(
-        request.private_key,
-        world.authority._sign(request.csr),  # noqa: SLF001 - the crash comes in between
-        b"",
-        Origin.AUTHORITY,
-        authority="played",
-        order_url=state.order.url,
-    )
-    world.store.add_version("vpn", issued, now=START)
+    world.keep_unsettled()
     outcome = world.attend()
     assert outcome.kind is OutcomeKind.DEPLOYED
     assert not world.serves_bootstrap
