@@ -10,6 +10,7 @@ import argparse
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -34,6 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--only", default="", help="an expression that chooses rows (pytest -k)")
     options = parser.parse_args(arguments)
     console = Console(highlight=False, width=160)
+    plain = partial(console.print, sep="\n", markup=False, soft_wrap=True)
     started = time.monotonic()
     finished = subprocess.run(
         [
@@ -48,27 +50,29 @@ def main(arguments: Sequence[str] | None = None) -> int:
         capture_output=True,
     )
     board = read(RESULTS) if finished.returncode in {0, 1} else Scoreboard()
-    show(board, console)
+    show(board, console, complete=not options.only)
     console.print(f"\n{board.tally}; {time.monotonic() - started:.0f} s in all")
     if not options.only:
         write(options.output, board, versions())
         console.print(f"written to {options.output}")
     faults = board.faults(complete=not options.only)
-    if faults or finished.returncode not in {0, 1}:
-        console.print(finished.stdout[-20_000:], finished.stderr[-5_000:], markup=False)
-        for fault in faults:
-            console.print(f"[red]{fault}[/]")
-        return 1
-    return 0
+    if finished.returncode not in {0, 1}:
+        plain(finished.stdout[-20_000:], finished.stderr[-5_000:])
+    for failure in board.failures:
+        plain(f"\n---- {failure.test}", failure.story)
+    plain(*faults)
+    return 1 if faults or finished.returncode not in {0, 1} else 0
 
 
-def show(board: Scoreboard, console: Console) -> None:
-    """The table, for a person."""
+def show(board: Scoreboard, console: Console, *, complete: bool) -> None:
+    """The table, for a person: all rows, or those that were played."""
     table = Table(box=None, pad_edge=False)
     for heading in ("row", "fault", *CLIENTS, "seconds"):
         table.add_column(heading, justify="right" if heading in {"row", "seconds"} else "left")
-    for row in board.lines():
-        table.add_row(*row)
+    played = {row for row, _ in board.results}
+    for line in board.lines():
+        if complete or int(line[0]) in played:
+            table.add_row(*line)
     console.print(table)
 
 

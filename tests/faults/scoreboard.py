@@ -47,21 +47,30 @@ class Result:
     """How one test ended.
 
     Attributes:
+        test: As pytest names it: its file and its name.
         mark: ``HELD``, ``FELL``, or ``BROKEN`` where nothing could be measured.
         why: What was seen instead, on one line.
+        story: All that pytest says of it, where it has not held.
     """
 
     test: str
     mark: str
     seconds: float
     why: str = ""
+    story: str = ""
 
 
 @dataclass
 class Scoreboard:
-    """All results, by row and client."""
+    """All results.
+
+    Attributes:
+        results: By row and client.
+        tools: Of the tests of what the rows are played with.
+    """
 
     results: dict[tuple[int, str], list[Result]] = field(default_factory=lambda: defaultdict(list))
+    tools: list[Result] = field(default_factory=list)
 
     def mark(self, row: int, client: str) -> str:
         """One word for a row and a client."""
@@ -99,23 +108,27 @@ class Scoreboard:
             for client in CLIENTS
         )
 
+    @property
+    def failures(self) -> list[Result]:
+        """What makes the run no success: a row of ours that fell, or any that was not measured."""
+        rows = [
+            result
+            for (_, client), results in sorted(self.results.items())
+            for result in results
+            if result.mark in ({BROKEN, FELL} if client == OURS else {BROKEN})
+        ]
+        return rows + [result for result in self.tools if result.mark != HELD]
+
     def faults(self, *, complete: bool) -> list[str]:
-        """Why the run is no success; empty when it is one.
+        """Why the run is no success, a line each as pytest writes it; empty when it is one.
 
         Args:
             complete: Whether every row should have been played.
         """
-        found: list[str] = []
-        for (row, client), results in sorted(self.results.items()):
-            bad = {BROKEN, FELL} if client == OURS else {BROKEN}
-            found += [
-                f"row {row}, {client}: {result.test}: {result.why}"
-                for result in results
-                if result.mark in bad
-            ]
+        found = [f"FAILED {result.test} - {result.why}" for result in self.failures]
         if complete:
             found += [
-                f"row {row}, {client}: was not played"
+                f"FAILED row {row}, {client}: was not played"
                 for row in ROWS
                 for client in CLIENTS
                 if self.mark(row, client) == "?"
@@ -128,28 +141,29 @@ def read(report: Path) -> Scoreboard:
     board = Scoreboard()
     for case in ET.parse(report).getroot().iter("testcase"):  # noqa: S314 - our own report
         name = case.get("name", "")
+        result = _result(case, "::".join(filter(None, (case.get("file"), name))))
         match = TEST.match(name)
         if match is None:
+            board.tools.append(result)
             continue
         parameters = (match[3] or "").split("-")
         client = next((each for each in CLIENTS[1:] if each in parameters), "")
         client = client if match[1] else OURS
-        mark, why = _verdict(case)
-        board.results[int(match[2]), client].append(
-            Result(name, mark, float(case.get("time", "0")), why)
-        )
+        board.results[int(match[2]), client].append(result)
     return board
 
 
-def _verdict(case: ET.Element) -> tuple[str, str]:
+def _result(case: ET.Element, test: str) -> Result:
+    seconds = float(case.get("time", "0"))
     for kind in ("failure", "error", "skipped"):
         found = case.find(kind)
         if found is not None:
             message = found.get("message", "")
             first = message.splitlines()[0] if message else kind
             asserted = kind == "failure" and first.startswith(("AssertionError", "assert "))
-            return FELL if asserted else BROKEN, first.removeprefix("AssertionError: ")[:120]
-    return HELD, ""
+            why = first.removeprefix("AssertionError: ")[:120]
+            return Result(test, FELL if asserted else BROKEN, seconds, why, found.text or "")
+    return Result(test, HELD, seconds)
 
 
 def versions() -> Mapping[str, str]:

@@ -8,7 +8,7 @@ import shutil
 import signal
 import subprocess
 import time
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
@@ -185,14 +185,21 @@ def small_disk(directory: Path) -> Iterator[Callable[[str], None]]:
 
 @contextmanager
 def read_only(directory: Path) -> Iterator[None]:
-    """Nothing can be written there, whoever has files open below it."""
-    mount, there = program("mount"), str(directory)
-    subprocess.run([mount, "--bind", there, there], check=True, timeout=20)
-    try:
-        subprocess.run([mount, "-o", "remount,bind,ro", there], check=True, timeout=20)
+    """Nothing can be written there from one moment to the next, whoever has files open below it."""
+
+    def run(name: str, *arguments: str | Path) -> None:
+        subprocess.run([program(name), *arguments], check=True, timeout=20)
+
+    # Made where nobody writes, for a mount that is being written through stays as it is (EBUSY).
+    aside = directory.with_name(f"{directory.name}-read-only")
+    aside.mkdir()
+    with ExitStack() as mounted:
+        run("mount", "--bind", directory, aside)
+        mounted.callback(run, "umount", "--lazy", aside)
+        run("mount", "-o", "remount,bind,ro", aside)
+        run("mount", "--bind", aside, directory)
+        mounted.callback(run, "umount", "--lazy", directory)
         yield
-    finally:
-        subprocess.run([program("umount"), "--lazy", there], check=True, timeout=20)
 
 
 def fill(directory: Path) -> Path:
@@ -275,7 +282,7 @@ def test_row_12_state_that_cannot_be_written(scene: Scene) -> None:
 def test_row_12_a_daemon_whose_state_cannot_be_written(play: Play) -> None:
     scene = play(PebbleOptions(rejected_nonces=0, profiles={"short": LIFETIME}))
     gatecert = scene.gatecert().start()
-    gatecert.wait_enrolled(VPN)
+    gatecert.wait_logged(f"enrolled gateway={VPN}")  # the pass is over: nothing is being written
     with read_only(gatecert.state_directory):
         before, orders = gatecert.certificate(VPN), scene.rules.asked("new-order")
         gatecert.wait_logged("ead-only", seconds=LIFETIME)

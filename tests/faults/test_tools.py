@@ -19,12 +19,14 @@ if TYPE_CHECKING:
 
 REPORT = """<testsuites><testsuite>
 <testcase name="test_row_01_badnonce_storm" time="1.5"/>
-<testcase name="test_row_01_more" time="0.5"><failure message="assert 1 == 2&#10;more"/></testcase>
+<testcase name="test_row_01_more" file="tests/faults/test_authority.py" time="0.5">
+<failure message="assert 1 == 2&#10;more">the whole story</failure></testcase>
 <testcase name="test_peer_row_01[certbot]" time="2"/>
 <testcase name="test_peer_row_01[lego-x]" time="2">
 <failure message="AssertionError: gives up|&#10;assert False"/></testcase>
 <testcase name="test_peer_row_02[lego]" time="2"><failure message="KeyError: 1"/></testcase>
 <testcase name="test_something_else" time="9"/>
+<testcase name="test_a_tool" time="1"><error message="RuntimeError: gone"/></testcase>
 </testsuite></testsuites>"""
 
 
@@ -40,10 +42,12 @@ def test_a_red_row_is_red(report: Path, tmp_path: Path) -> None:
     assert [board.mark(1, client) for client in CLIENTS] == ["✗", "✓", "✗"]
     assert board.why(1, "lego") == "gives up|"
     assert board.seconds(1) == 6
-    assert [fault.split(":")[0] for fault in board.faults(complete=False)] == [
-        "row 1, gatecert",
-        "row 2, lego",
+    assert board.faults(complete=False) == [
+        "FAILED tests/faults/test_authority.py::test_row_01_more - assert 1 == 2",
+        "FAILED test_peer_row_02[lego] - KeyError: 1",
+        "FAILED test_a_tool - RuntimeError: gone",
     ]
+    assert board.failures[0].story == "the whole story"
     write(tmp_path / "page.md", board, {"gatecert": "1.0"})
     lines = (tmp_path / "page.md").read_text("utf-8").splitlines()
     assert sum(line.startswith("| ") for line in lines) == 1 + len(ROWS)
