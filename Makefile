@@ -80,7 +80,7 @@ lock: .cache/uv/.complete ## Pin the newest versions that pyproject.toml allows
 	@$(call compile,--group fuzz,tests/fuzz/requirements.lock)
 
 clean: ## Remove what the other targets made
-	rm -rf .venv .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage*
+	rm -rf .venv .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage* dist
 
 # What a server did not do in the time it had is waited for once more, and shown; nothing else is tried twice.
 patience = --reruns=1 --only-rerun=WaitedTooLongError -r R

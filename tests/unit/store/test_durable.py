@@ -19,7 +19,8 @@ OWN_GROUP = str(os.getegid())
 
 
 @pytest.fixture(params=[0o000, 0o077, 0o777], ids=oct)
-def umask(request: pytest.FixtureRequest) -> Iterator[None]:
+def umask(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[None]:
+    assert tmp_path.is_dir()  # made before, or only root could enter it
     before = os.umask(request.param)
     yield
     os.umask(before)

@@ -171,8 +171,14 @@ class Site:
 
     def is_settled(self) -> bool:
         """Whether the daemon has looked after the gateway, and its certificate is proven."""
-        words = self.machine.shown("gatecert.service", "StatusText")
-        return words.startswith(f"{BOSTON}:") and self.status()["state"] == "trusted"
+        name, _, words = self.machine.shown("gatecert.service", "StatusText").partition(": ")
+        # The state is written before the pass is over, of which the text is the last word.
+        unproven = ("bootstrapped", "waiting")
+        return (
+            name == BOSTON
+            and not words.startswith(unproven)
+            and self.status()["state"] == "trusted"
+        )
 
     def wait_settled(self) -> None:
         """Wait until the daemon has looked after the gateway, and its certificate is proven."""
