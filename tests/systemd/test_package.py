@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import threading
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Self
 
 import pytest
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from .conftest import Figures, Installed
 
 SERVICE = "gatecert.service"
+DOCUMENTATION = "/usr/share/doc/gatecert"
 NEWER = "99.0.0"
 
 
@@ -90,6 +93,20 @@ def test_one_command_installs_and_nothing_happens_without_a_configuration(
         machine.must("stat", "--format=%a %U:%G", "/var/lib/gatecert") == "711 gatecert:gatecert\n"
     )
     assert machine.must("find", "/", "-xdev", "-nouser") == ""
+
+
+def test_every_page_is_there_and_finds_the_others(machine: Machine) -> None:
+    machine.boot()
+
+    told = machine.shown(SERVICE, "Documentation")
+    machine.must("test", "-s", told.removeprefix("file://"))
+    assert machine.must("head", "--lines=2", f"{DOCUMENTATION}/config.example.yaml")
+    pages = machine.must("find", DOCUMENTATION, "-name", "*.md").split()
+    assert f"{DOCUMENTATION}/docs/gateways/ocserv.md" in pages
+    for page in pages:
+        links = re.findall(r"\]\((?!https?:)([^)#]+)", machine.must("cat", page))
+        if links:
+            machine.must("ls", *(str(PurePosixPath(page).parent / link) for link in links))
 
 
 def test_directories_that_were_lost_come_back_at_boot(machine: Machine) -> None:
