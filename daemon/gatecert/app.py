@@ -32,8 +32,9 @@ from gatecert.config.target import targets
 from gatecert.deployment import Deployer
 from gatecert.doctor.obstacles import Obstacles
 from gatecert.errors import ConfigurationError, GatecertError, LockTimeoutError
-from gatecert.model import Outcome, OutcomeKind, Progress, Stage, Target
+from gatecert.model import Outcome, OutcomeKind, Progress, Target
 from gatecert.pipeline import Occasion, Pipeline
+from gatecert.report.progress import ProgressLog
 from gatecert.resolve.dns import Resolver
 from gatecert.revoking import Revoker
 from gatecert.schedule.jobs import HEARTBEAT, Jobs
@@ -109,11 +110,6 @@ def build(
     return House(configuration, every, store, pipeline, solvers, authorities, resolver, revoker)
 
 
-def log_progress(gateway: str, stage: Stage, message: str) -> None:
-    """Progress of a daemon: its log."""
-    logger.info("%s gateway=%s %s", stage, gateway, message)
-
-
 class Daemon:
     """Looks after every gateway until it is told to leave.
 
@@ -136,7 +132,8 @@ class Daemon:
         self._cancelled = threading.Event()
         tokens = FileStore(configuration.state_directory)
         self._standing = StandingResponder(listeners, tokens) if listeners else None
-        self._house = build(configuration, log_progress, self._cancelled, self._standing)
+        self._progress = ProgressLog()
+        self._house = build(configuration, self._progress, self._cancelled, self._standing)
         self._jobs = Jobs(self._attend)
         self._tidying = Tidying()
         self._outcomes: dict[str, Outcome] = {}
@@ -202,7 +199,7 @@ class Daemon:
                     "in force: restart gatecert"
                 )
                 return
-            house = build(configuration, log_progress, self._cancelled, self._standing)
+            house = build(configuration, self._progress, self._cancelled, self._standing)
             house.pipeline.memory.inherit(self._house.pipeline.memory)
             self._house = house
             self._prepare()
