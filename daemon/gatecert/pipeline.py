@@ -411,7 +411,7 @@ class Pipeline:
                 self.store, target, uploads, now=self.now(), system_roots=system_roots()
             )
             if accepted.version is not None:
-                outcome = self._imported_before(target, accepted.version)
+                outcome = self._import_again(target, accepted, accepted.version)
             else:
                 outcome = self._import(target, accepted)
             outcome = replace(outcome, seconds=round(time.monotonic() - started, 3))
@@ -432,18 +432,25 @@ class Pipeline:
         forget_used(self.store, target.name)
         return deployed if deployed.failed else replace(deployed, kind=OutcomeKind.IMPORTED)
 
-    def _imported_before(self, target: Target, version: Version) -> Outcome:
-        """Change nothing, unless the gateway does not serve it yet although it ought to."""
+    def _import_again(self, target: Target, accepted: Accepted, version: Version) -> Outcome:
+        """Change nothing, unless the gateway does not serve it yet although it ought to.
+
+        One that has been followed by another is taken anew only where the gateway has refused the
+        other: a file that is handed in again and again must not undo a renewal.
+        """
         inventory = self.deployer.inventory(target)
         wanted = inventory.wanted(self.now())
+        deployment = self.deployer.deployment(target, inventory)
+        confirmed = deployment is not None and deployment.confirmed is not None
         said = f"this certificate was imported before, as version {version.id}"
         if wanted is None or wanted.version.id != version.id:
+            if not confirmed:
+                return self._import(target, accepted)
             newer = wanted.version.id if wanted is not None else "none"
             return self.memory.outcome(
                 target, OutcomeKind.IDLE, f"{said}; version {newer} has taken its place"
             )
-        deployment = self.deployer.deployment(target, inventory)
-        if deployment is not None and deployment.confirmed is not None:
+        if confirmed:
             return self.memory.outcome(target, OutcomeKind.IDLE, f"{said}; nothing was changed")
         return self._deploy(target, wanted)
 

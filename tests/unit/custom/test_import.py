@@ -104,6 +104,26 @@ def test_what_the_gateway_does_not_take_is_rolled_back_and_can_be_brought_again(
     assert office.live.public_bytes(Encoding.PEM) == second
 
 
+def test_an_older_one_comes_back_where_the_gateway_has_refused_the_newer(
+    office: Office, tmp_path: Path
+) -> None:
+    good = office.sign(office.csr())
+    bring(office, good)
+    script = tmp_path / "reload"
+    live = office.store.gateway_directory("hq") / "live" / "cert.pem"
+    script.write_text(f"#!/bin/sh\ncmp -s {live} {tmp_path}/good\n")
+    script.chmod(0o755)
+    (tmp_path / "good").write_bytes(good)
+    office.target = replace(office.target, install=InstallPlan(reload=(str(script),)))
+    assert bring(office, office.sign(office.csr(renew=True))).failed
+    outcome = bring(office, good)
+    assert (outcome.kind, outcome.failed) == (OutcomeKind.IMPORTED, False)
+    assert office.live.public_bytes(Encoding.PEM) == good
+    office.now += timedelta(days=1)
+    assert office.pipeline.attend(office.target).kind is OutcomeKind.IDLE
+    assert bring(office, good).kind is OutcomeKind.IDLE
+
+
 def test_an_import_waits_for_nobody_without_being_told_to(office: Office) -> None:
     certificate = office.sign(office.csr())
     with (
