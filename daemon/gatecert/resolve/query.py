@@ -285,6 +285,8 @@ def _words(said: Exception | str) -> str:
             return "did not answer"
         case dns.message.ChainTooLong():
             return "answered with aliases that go round in circles"
+        case EOFError():
+            return "closed the TCP connection without an answer"
         case OSError():
             return f"could not be asked: {said.strerror or said}"
         case _:

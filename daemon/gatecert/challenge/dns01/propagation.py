@@ -83,6 +83,8 @@ def ask(nameserver: Nameserver, name: str, seconds: float) -> Answer:
         )
     except dns.exception.Timeout:
         return Answer(nameserver, complaint="does not answer")
+    except EOFError:
+        return Answer(nameserver, complaint="closes the TCP connection without an answer")
     except OSError as error:
         reason = clean(error.strerror or str(error))
         no_route = error.errno in _NO_ROUTE

@@ -216,7 +216,7 @@ class Zones:
                     port=port,
                     ignore_unexpected=True,
                 )
-            except (OSError, dns.exception.DNSException) as error:
+            except (OSError, EOFError, dns.exception.DNSException) as error:
                 logger.debug("not told by nameserver=%s: %s", server, error)
                 continue
             if response.rcode() in {dns.rcode.NOERROR, dns.rcode.NXDOMAIN}:

@@ -200,5 +200,19 @@ def nameserver() -> Iterator[StartNameserver]:
 
 
 @pytest.fixture
+def truncated_only() -> Handler:
+    """Truncates every answer over UDP, and closes TCP connections without one."""
+
+    def handle(wire: bytes, transport: str) -> bytes | None:
+        if transport == "tcp":
+            return None
+        response = dns.message.make_response(dns.message.from_wire(wire))
+        response.flags |= dns.flags.TC
+        return response.to_wire()
+
+    return handle
+
+
+@pytest.fixture
 def make_zones() -> type[Zones]:
     return Zones

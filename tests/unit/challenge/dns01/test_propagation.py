@@ -21,7 +21,7 @@ from gatecert.model import Endpoint
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from tests.unit.challenge.dns01.conftest import StartNameserver
+    from tests.unit.challenge.dns01.conftest import Handler, StartNameserver
     from tests.unit.challenge.dns01.conftest import Zones as Answers
 
 NAME = "_acme-challenge.vpn.example.com"
@@ -88,6 +88,15 @@ def test_a_truncated_answer_that_cannot_be_had_over_tcp_is_a_bad_one(
 
     assert answer.complaint.startswith("gives a bad answer: ")
     assert not answer.no_route
+
+
+@pytest.mark.enable_socket
+def test_a_connection_closed_after_a_truncated_answer_is_a_complaint(
+    nameserver: StartNameserver, truncated_only: Handler
+) -> None:
+    answer = ask(at(nameserver(truncated_only)), NAME, 2)
+
+    assert answer.complaint == "closes the TCP connection without an answer"
 
 
 @pytest.mark.parametrize(

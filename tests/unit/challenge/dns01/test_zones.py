@@ -15,7 +15,7 @@ from gatecert.resolve import query
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.unit.challenge.dns01.conftest import StartNameserver
+    from tests.unit.challenge.dns01.conftest import Handler, StartNameserver
     from tests.unit.challenge.dns01.conftest import Zones as Answers
 
 NAME = "_acme-challenge.vpn.example.com"
@@ -128,6 +128,18 @@ def test_a_nameserver_that_is_silent_or_talks_rubbish_is_passed_over(
     good = make_zones(["example.com"], HOST)
 
     place = zones(resolver, silent, rubbish, nameserver(good)).place(NAME)
+
+    assert place == Place(NAME, "example.com")
+    assert good.asked
+
+
+def test_a_nameserver_that_closes_the_connection_is_passed_over(
+    nameserver: StartNameserver, make_zones: type[Answers], truncated_only: Handler
+) -> None:
+    resolver = nameserver(make_zones(["example.com"], HOST))
+    good = make_zones(["example.com"], HOST)
+
+    place = zones(resolver, nameserver(truncated_only), nameserver(good)).place(NAME)
 
     assert place == Place(NAME, "example.com")
     assert good.asked
