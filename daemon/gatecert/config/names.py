@@ -17,6 +17,7 @@ from gatecert.config.values import AsText, BadValueError, shown, text, written_a
 from gatecert.model import Identifier, IdentifierType
 
 LONGEST_NAME: Final = 253
+GLOBAL: Final = "global"
 SAFE_NAME: Final = r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}"
 _LABEL: Final = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 PRIVATE_ZONES: Final = frozenset(
@@ -137,12 +138,25 @@ def safe_name(value: object) -> str:
     return written
 
 
+def country(value: object) -> str:
+    """A country's two letters (ISO 3166-1), in lower case; ``uk`` is the one that means ``gb``."""
+    return _country(value, "a country's two letters")
+
+
 def region(value: object) -> str:
-    """A region: a word such as ``global`` or a country's two letters, in lower case."""
+    """``global``, or a country as ``country`` takes it."""
+    if text(value).lower() == GLOBAL:
+        return GLOBAL
+    return _country(value, f"{GLOBAL}, or a country's two letters")
+
+
+def _country(value: object, wanted: str) -> str:
     written = text(value).lower()
-    if not re.fullmatch(r"[a-z][a-z0-9-]{0,30}", written):
-        raise BadValueError(f"{shown(value)} is not a region; write global, or a code such as cn")
-    return written
+    if not re.fullmatch(r"[a-z]{2}", written):
+        raise BadValueError(
+            f"{shown(value)} is not a region; write {wanted} (ISO 3166), such as cn for China"
+        )
+    return "gb" if written == "uk" else written
 
 
 HostName = Annotated[str, PlainValidator(host_name), written_as("DNS name")]
@@ -155,8 +169,9 @@ SafeName = Annotated[
     PlainValidator(safe_name),
     written_as("name", pattern=f"^(?!.*\\.\\.){SAFE_NAME}$"),
 ]
+Country = Annotated[str, PlainValidator(country), written_as("country", pattern="^[A-Za-z]{2}$")]
 Region = Annotated[
     str,
     PlainValidator(region),
-    written_as("region", pattern="^[A-Za-z][A-Za-z0-9-]{0,30}$"),
+    written_as("region", pattern="^([A-Za-z]{2}|[Gg][Ll][Oo][Bb][Aa][Ll])$"),
 ]

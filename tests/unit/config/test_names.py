@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gatecert.config.names import (
+    country,
     for_people,
     gateway_host_name,
     host_name,
@@ -132,9 +133,22 @@ def test_other_names_are_refused(written: str) -> None:
         safe_name(written)
 
 
-def test_regions_are_words() -> None:
-    assert region("CN") == "cn"
-    assert region("no") == "no"
-    for written in ("c n", "1", "中国"):
-        with pytest.raises(BadValueError, match="is not a region"):
-            region(written)
+@pytest.mark.parametrize(
+    ("written", "kept"), [("CN", "cn"), (" cn ", "cn"), ("no", "no"), ("UK", "gb"), ("gb", "gb")]
+)
+def test_countries_are_two_letters(written: str, kept: str) -> None:
+    assert country(written) == region(written) == kept
+
+
+def test_a_region_may_be_the_whole_world() -> None:
+    assert region("Global") == "global"
+    with pytest.raises(BadValueError, match="write a country's two letters"):
+        country("global")
+
+
+@pytest.mark.parametrize("written", ["China", "chn", ".cn", "c n", "c1", "1", "中国", "europe"])
+def test_other_regions_are_refused(written: str) -> None:
+    with pytest.raises(BadValueError, match=r"is not a region; write .* such as cn for China"):
+        region(written)
+    with pytest.raises(BadValueError, match=r"is not a region; write .* such as cn for China"):
+        country(written)

@@ -8,7 +8,7 @@ from typing import Annotated, Final
 
 from pydantic import BeforeValidator, Field
 
-from gatecert.config.names import Region, SafeName
+from gatecert.config.names import Country, SafeName
 from gatecert.config.paths import AnyFile
 from gatecert.config.schema.authority import AuthoritySettings
 from gatecert.config.schema.base import Settings
@@ -42,8 +42,9 @@ class Configuration(Settings):
         description="Where keys, certificates and accounts are kept. Default: $STATE_DIRECTORY, "
         "which systemd sets, or else /var/lib/gatecert.",
     )
-    excluded_regions: tuple[Region, ...] = Field(
-        default=("cn",), description="Regions whose gateways are never enrolled."
+    excluded_regions: tuple[Country, ...] = Field(
+        default=("cn",),
+        description="Countries, by their two letters, whose gateways are never enrolled.",
     )
     authorities: Annotated[dict[SafeName, AuthoritySettings], BeforeValidator(_with_names)] = Field(
         default_factory=dict,

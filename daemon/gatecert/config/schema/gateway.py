@@ -269,8 +269,8 @@ class GatewaySettings(Settings):
     )
     region: Region | None = Field(
         default=None,
-        description="Region of the gateway; excluded regions are never enrolled. Default: from "
-        "the hostname.",
+        description="Region of the gateway: global, or a country's two letters such as cn; "
+        "excluded regions are never enrolled. Default: from the hostname.",
     )
     addresses: tuple[Address, ...] = Field(
         default=(),
