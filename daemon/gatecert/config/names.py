@@ -13,6 +13,7 @@ from typing import Annotated, Final
 
 from pydantic import PlainValidator
 
+from gatecert.config.addresses import address
 from gatecert.config.values import AsText, BadValueError, shown, text, written_as
 from gatecert.model import Identifier, IdentifierType
 
@@ -88,13 +89,18 @@ def gateway_host_name(value: object) -> str:
 
 
 def identifier(value: object) -> Identifier:
-    """A DNS name or an IP address."""
+    """A DNS name, or an IP address that one host can have."""
     if isinstance(value, Identifier):
         return value
-    address = _as_address(value)
-    if address is not None:
-        return Identifier(IdentifierType.IP, address)
-    return Identifier(IdentifierType.DNS, host_name(value))
+    written = _as_address(value)
+    if written is None:
+        return Identifier(IdentifierType.DNS, host_name(value))
+    if "%" in written:
+        raise BadValueError(
+            f"{shown(value)} has a scope, and an address in a certificate has none; write "
+            f"{written.partition('%')[0]}"
+        )
+    return Identifier(IdentifierType.IP, address(written))
 
 
 def _as_address(value: object) -> str | None:

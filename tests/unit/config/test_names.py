@@ -96,6 +96,22 @@ def test_alternative_names_may_be_addresses() -> None:
     assert identifier("A.example") == identifier(name) == name
 
 
+@pytest.mark.parametrize(
+    ("written", "said"),
+    [
+        ("fe80::1%eth0", "an address in a certificate has none; write fe80::1$"),
+        ("[FE80::1%1]", "an address in a certificate has none; write fe80::1$"),
+        ("0.0.0.0", "is not the address of one host"),  # noqa: S104 - refused
+        ("::", "is not the address of one host"),
+        ("224.0.0.1", "is not the address of one host"),
+        ("ff02::1", "is not the address of one host"),
+    ],
+)
+def test_an_address_that_no_host_can_show_is_no_alternative_name(written: str, said: str) -> None:
+    with pytest.raises(BadValueError, match=said):
+        identifier(written)
+
+
 def test_names_are_shown_both_ways() -> None:
     assert for_people("a.example") == "a.example"
     assert for_people("xn--bcher-kva.example") == "bücher.example (xn--bcher-kva.example)"
