@@ -184,7 +184,7 @@ def _key(tsig: TsigSettings) -> dns.tsig.Key:
     secret = read_secret(tsig.secret_file, where)
     try:
         decoded = binascii.a2b_base64(secret, strict_mode=True)
-    except binascii.Error:
+    except ValueError:  # binascii.Error is one; the plain one is for what is not ASCII
         decoded = b""
     if not decoded:
         raise ChallengeError(

@@ -17,7 +17,7 @@ LARGEST: Final = 64 << 10  # bytes
 
 
 def read_secret(path: Path, key: str) -> str:
-    """What a file holds, without white space around it.
+    """What a file holds, without white space around it and a byte order mark in front.
 
     Args:
         path: The file.
@@ -28,7 +28,7 @@ def read_secret(path: Path, key: str) -> str:
     """
     try:
         with path.open("rb") as file:
-            text = file.read(LARGEST).decode().strip()
+            text = file.read(LARGEST).decode("utf-8-sig").strip()
     except OSError as error:
         reason = (error.strerror or "").lower()
         raise ChallengeError(

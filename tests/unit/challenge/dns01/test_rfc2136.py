@@ -273,9 +273,11 @@ def test_an_answer_that_makes_no_sense_is_not_trusted(nameserver: StartNameserve
         provider(settings(None), rubbish).publish(RECORD)
 
 
-@pytest.mark.parametrize("content", ["not base64!", "c2VjcmV0\n c2VjcmV0 {", 'secret "c2Vj";'])
+@pytest.mark.parametrize(
+    "content", ["not base64!", "c2VjcmV0\n c2VjcmV0 {", 'secret "c2Vj";', "c2VjcmV0é"]
+)
 def test_a_secret_that_is_none_is_one_clear_line(secret_file: Path, content: str) -> None:
-    secret_file.write_text(content, "ascii")
+    secret_file.write_text(content, "utf-8")
 
     with pytest.raises(ChallengeError) as caught:
         provider(settings(secret_file)).publish(RECORD)

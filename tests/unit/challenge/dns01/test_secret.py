@@ -16,9 +16,10 @@ if TYPE_CHECKING:
 KEY = "challenges.dns-01.credentials.auth_token"
 
 
-def test_white_space_around_a_secret_does_not_count(tmp_path: Path) -> None:
+@pytest.mark.parametrize("content", [b" pa ss\r\n\n", b"\xef\xbb\xbfpa ss\r\n"])
+def test_what_editors_put_around_a_secret_does_not_count(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "secret"
-    path.write_text(" pa ss\r\n\n", "ascii")
+    path.write_bytes(content)
 
     assert read_secret(path, KEY) == "pa ss"
 
