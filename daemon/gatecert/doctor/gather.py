@@ -7,6 +7,7 @@ deadline, so that a diagnosis ends even where nobody answers.
 
 from __future__ import annotations
 
+import logging
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -28,8 +29,10 @@ from gatecert.doctor.roots import find_root
 from gatecert.errors import (
     AuthorityError,
     ChallengeError,
+    InterruptedOrderError,
     ResolutionError,
     StateError,
+    clean,
 )
 from gatecert.install.inventory import Held
 from gatecert.model import IdentifierType, Mode, Probe, Resolution, Target
@@ -47,6 +50,8 @@ if TYPE_CHECKING:
     from gatecert.model import KeyRequest
     from gatecert.schedule.due import Situation
     from gatecert.users.bundle import Bundle
+
+logger = logging.getLogger(__name__)
 
 BOUND_TO_ACCOUNT = {"dns-account-01", "dns-persist-01"}
 NO_SERVER_NAME = "127.0.0.1"  # an address is never sent as a server name
@@ -250,6 +255,13 @@ def _rehearsed(kind: str, attempt: Callable[[], tuple[str, ...]]) -> Rehearsal:
         return Rehearsal(kind, complaints=attempt())
     except (ChallengeError, StateError) as error:
         return Rehearsal(kind, error=error)
+    except InterruptedOrderError:
+        raise
+    except Exception as error:
+        # What else was found is told all the same.
+        logger.debug("unexpected error kind=%s", kind, exc_info=True)
+        unexpected = ChallengeError(f"unexpected {type(error).__name__}: {clean(str(error))}")
+        return Rehearsal(kind, error=unexpected)
 
 
 def _requests(store: Store, gateway: str) -> tuple[KeyRequest, ...]:

@@ -37,6 +37,8 @@ from gatecert.errors import (
     AddressInUseError,
     AuthorityError,
     AuthorityUnreachableError,
+    ChallengeError,
+    InterruptedOrderError,
     RecordNotVisibleError,
     ResolutionError,
     StorageError,
@@ -401,3 +403,21 @@ def test_records_are_tried_out_for_names_only() -> None:
     assert not solver.trials[0].look
     address = replace(target, identifiers=(Identifier(IdentifierType.IP, "192.0.2.7"),))
     assert rehearse({"dns-01": solver}, address) == ()
+
+
+def test_what_nobody_expected_of_one_kind_leaves_the_others(solver: TrialSolver) -> None:
+    target = replace(TARGET, challenges=("dns-01", "http-01"))
+    broken = RecordSolver(error=EOFError("the end"))
+
+    failed, fine = rehearse({"dns-01": broken, "http-01": solver}, target)
+
+    assert isinstance(failed.error, ChallengeError)
+    assert failed.error.message == "unexpected EOFError: the end"
+    assert fine == Rehearsal("http-01")
+
+
+def test_a_trial_ends_when_gatecert_stops() -> None:
+    stopping = RecordSolver(error=InterruptedOrderError("stopping"))
+
+    with pytest.raises(InterruptedOrderError):
+        rehearse({"dns-01": stopping}, replace(TARGET, challenges=("dns-01",)))

@@ -32,7 +32,7 @@ import dns.rdatatype
 import dns.resolver
 
 from gatecert.deadline import Deadline
-from gatecert.errors import ChallengeError, ResolutionError, clean
+from gatecert.errors import ChallengeError, RecordRefusedError, ResolutionError, clean
 from gatecert.model import Endpoint
 from gatecert.resolve import query
 from gatecert.resolve.dns import RESOLV_CONF, Resolver
@@ -107,9 +107,16 @@ class Zones:
         """Where a record for a name has to go.
 
         Raises:
+            RecordRefusedError: No record can have this name.
             ChallengeError: Nobody could say, or its aliases go nowhere or round in circles.
         """
-        current = dns.name.from_text(name)
+        try:
+            current = dns.name.from_text(name)
+        except dns.exception.DNSException as error:
+            raise RecordRefusedError(
+                f"no DNS record can be called {clean(name)}: a name has 253 characters at most",
+                fix="show control over the name in another way (http-01), or choose a shorter one",
+            ) from error
         visited: set[dns.name.Name] = set()
         while current not in visited and len(visited) < LONGEST_CHAIN:
             visited.add(current)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from gatecert.challenge.dns01.zones import Nameserver, Place, Zones
-from gatecert.errors import ChallengeError
+from gatecert.errors import ChallengeError, RecordRefusedError
 from gatecert.model import Endpoint
 from gatecert.resolve import query
 
@@ -84,6 +84,15 @@ def test_aliases_that_go_round_in_circles_are_an_error(
         zones(server, server).place(NAME)
 
     assert NAME in caught.value.fix
+
+
+def test_a_name_too_long_for_any_record_is_refused() -> None:
+    longest = ".".join(["a" * 63] * 3 + ["b" * 61])
+
+    with pytest.raises(RecordRefusedError, match="no DNS record can be called _acme") as caught:
+        zones(Endpoint("127.0.0.1", 9)).place(f"_acme-challenge.{longest}")
+
+    assert "http-01" in caught.value.fix
 
 
 def test_a_zone_of_its_own_is_found_by_a_referral_and_by_its_soa(
