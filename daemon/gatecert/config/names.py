@@ -20,6 +20,7 @@ from gatecert.model import Identifier, IdentifierType
 LONGEST_NAME: Final = 253
 GLOBAL: Final = "global"
 SAFE_NAME: Final = r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}"
+_DOTS: Final = re.compile("[.\u3002\uff0e\uff61]")  # the label separators of RFC 3490 section 3.1
 _LABEL: Final = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 PRIVATE_ZONES: Final = frozenset(
     {
@@ -46,6 +47,41 @@ def host_name(value: object) -> str:
     if name.rpartition(".")[2].isdigit():
         raise BadValueError(f"{shown(written)} is neither a host name nor an IP address")
     return wildcard + name
+
+
+def zone_name(value: object) -> str:
+    """A DNS zone as lower-case A-labels without a final dot; underscores are letters in it."""
+    name = _domain_name(value, "letters, digits, hyphens and underscores")
+    if name.rpartition(".")[2].isdigit():
+        raise BadValueError(f"{shown(value)} is not the name of a zone")
+    return name
+
+
+def key_name(value: object) -> str:
+    """The name of a TSIG key, written like a zone's; a slash may stand in it as well."""
+    return _domain_name(value, "letters, digits, hyphens, underscores and slashes", more="/")
+
+
+def _domain_name(value: object, allowed: str, *, more: str = "") -> str:
+    """A name in the DNS that need not be a host's (RFC 2181 section 11).
+
+    Args:
+        value: What was written.
+        allowed: The characters of a label, in words.
+        more: Characters beside letters, digits, hyphens and underscores.
+    """
+    written = text(value)
+    name = written.removesuffix(".")
+    labels = [_a_labels(label, written) if label else "" for label in _DOTS.split(name)]
+    for label in labels:
+        if not re.fullmatch(rf"[a-z0-9_{more}-]{{1,63}}", label):
+            raise BadValueError(
+                f"{shown(label)} in {shown(written)} is no label of such a name: 1 to 63 {allowed}"
+            )
+    name = ".".join(labels)
+    if len(name) > LONGEST_NAME:
+        raise BadValueError(f"{shown(written)} is longer than {LONGEST_NAME} characters")
+    return name
 
 
 def _a_labels(name: str, written: str) -> str:
@@ -166,6 +202,8 @@ def _country(value: object, wanted: str) -> str:
 
 
 HostName = Annotated[str, PlainValidator(host_name), written_as("DNS name")]
+ZoneName = Annotated[str, PlainValidator(zone_name), written_as("DNS name")]
+KeyName = Annotated[str, PlainValidator(key_name), written_as("DNS name")]
 GatewayHostName = Annotated[str, PlainValidator(gateway_host_name), written_as("DNS name")]
 AnyName = Annotated[
     Identifier, PlainValidator(identifier), AsText, written_as("DNS name or IP address")

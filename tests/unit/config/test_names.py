@@ -10,9 +10,11 @@ from gatecert.config.names import (
     gateway_host_name,
     host_name,
     identifier,
+    key_name,
     private_zone,
     region,
     safe_name,
+    zone_name,
 )
 from gatecert.config.values import BadValueError
 from gatecert.model import Identifier, IdentifierType
@@ -65,6 +67,66 @@ def test_other_host_names_are_refused(written: object, said: str) -> None:
     with pytest.raises(BadValueError) as caught:
         host_name(written)
     assert said in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("written", "kept"),
+    [
+        ("Example.com.", "example.com"),
+        ("_acme-challenge.vpn.example.com", "_acme-challenge.vpn.example.com"),
+        ("_acme-challenge.bücher.example", "_acme-challenge.xn--bcher-kva.example"),
+        ("例え。テスト", "xn--r8jz45g.xn--zckzah"),
+        ("-a_.example", "-a_.example"),
+    ],
+)
+def test_zones_and_keys_are_no_hosts(written: str, kept: str) -> None:
+    assert zone_name(written) == key_name(written) == kept
+
+
+def test_names_of_keys_hold_even_more() -> None:
+    assert key_name("gw_1/Update.2026") == "gw_1/update.2026"
+
+
+@pytest.mark.parametrize(
+    ("written", "said"),
+    [
+        ("*.example.com", "is no label of such a name: 1 to 63 letters"),
+        ("a..example", '"" in "a..example" is no label'),
+        ("a.example..", "is no label"),
+        (".", "is no label"),
+        ("a b.example", "is no label"),
+        ("a" * 64 + ".example", "is no label"),
+        (".".join(["a" * 62] * 4 + ["bc"]), "longer than 253 characters"),
+        ("", "is empty"),
+        (None, "is not plain text"),
+    ],
+)
+def test_other_zones_and_keys_are_refused(written: object, said: str) -> None:
+    for read in (zone_name, key_name):
+        with pytest.raises(BadValueError, match=said):
+            read(written)
+
+
+@pytest.mark.parametrize("written", ["a/b.example", "192.0.2.7"])
+def test_some_names_are_good_for_keys_only(written: str) -> None:
+    assert key_name(written) == written
+    with pytest.raises(BadValueError, match=r"is no label|is not the name of a zone"):
+        zone_name(written)
+
+
+@given(st.text())
+def test_any_text_is_a_zone_or_refused_in_one_line(written: str) -> None:
+    refusal: BadValueError | None = None
+    name = ""
+    try:
+        name = zone_name(written)
+    except BadValueError as error:
+        refusal = error
+    if refusal is None:
+        assert name.isascii()
+        assert zone_name(name) == name
+    else:
+        assert str(refusal).isprintable()
 
 
 @given(st.text())

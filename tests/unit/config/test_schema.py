@@ -303,3 +303,13 @@ def test_what_was_read_can_be_written(design: Configuration) -> None:
     written = design.model_dump(mode="json", by_alias=True)
     assert Configuration.model_validate(written) == design
     assert os.fspath(design.state_directory) == written["state_directory"]
+
+
+def test_zones_and_keys_of_dns_01_need_not_be_called_like_hosts() -> None:
+    tsig = {"name": "GW_1/update", "secret_file": "/x"}
+    settings = Dns01Settings.model_validate(
+        {"provider": "rfc2136", "zone": "_acme-challenge.vpn.example.com", "tsig": tsig}
+    )
+    assert settings.zone == "_acme-challenge.vpn.example.com"
+    assert settings.tsig is not None
+    assert settings.tsig.name == "gw_1/update"

@@ -9,7 +9,7 @@ from typing import Annotated
 from pydantic import Field
 
 from gatecert.config.addresses import DnsServer, Listener, Nameserver
-from gatecert.config.names import HostName
+from gatecert.config.names import KeyName, ZoneName
 from gatecert.config.paths import AnyFile, Command, SecretFile
 from gatecert.config.schema.base import Settings, choice
 from gatecert.config.values import Duration, Text
@@ -101,7 +101,7 @@ class TlsAlpn01Settings(Settings):
 class TsigSettings(Settings):
     """The key that signs dynamic updates (RFC 8945)."""
 
-    name: HostName = Field(description="Name of the key, as the nameserver knows it.")
+    name: KeyName = Field(description="Name of the key, as the nameserver knows it.")
     algorithm: Annotated[TsigAlgorithm, *choice(TsigAlgorithm, BROKEN)] = Field(
         default=TsigAlgorithm.HMAC_SHA256,
         description="HMAC algorithm: hmac-sha256, hmac-sha384 or hmac-sha512.",
@@ -133,7 +133,7 @@ class Dns01Settings(Settings):
     tsig: TsigSettings | None = Field(
         default=None, description="rfc2136: key that signs the updates."
     )
-    zone: HostName | None = Field(
+    zone: ZoneName | None = Field(
         default=None, description="Zone the records go into. Default: found by its SOA record."
     )
     command: Command = Field(
