@@ -17,12 +17,15 @@ from gatecert.config.values import AsText, BadValueError, shown, text, written_a
 from gatecert.errors import clean
 
 CREDENTIAL: Final = "credential:"
+IN_FULL: Final = "write the path in full"
 SERVICE_CREDENTIALS: Final = "/run/credentials/gatecert.service"
 
 
 def file_path(value: object, information: ValidationInfo) -> Path:
     """A path; a relative one starts at the directory of the configuration file."""
     path = value if isinstance(value, Path) else Path(text(value))
+    if str(path).startswith("~"):
+        raise BadValueError(f"{shown(value)}: ~ is not expanded; {IN_FULL}")
     directory = (information.context or {}).get("directory")
     return Path(directory, path) if directory is not None else path
 
@@ -37,6 +40,8 @@ def secret_file(value: object, information: ValidationInfo) -> Path:
         raise BadValueError(
             "is not the name of a file; secrets are read from files, never from here"
         )
+    if str(value).strip().startswith("~"):
+        raise BadValueError(f"begins with ~, which is not expanded; {IN_FULL}")
     if not str(value).startswith(CREDENTIAL):
         return file_path(value, information)
     name = str(value).removeprefix(CREDENTIAL)

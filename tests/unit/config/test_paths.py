@@ -22,6 +22,17 @@ def test_relative_paths_start_beside_the_configuration() -> None:
         FILE.validate_python("")
 
 
+@pytest.mark.parametrize("written", ["~/state", "~root/state", " ~/state"])
+def test_a_home_directory_is_written_in_full(written: str) -> None:
+    with pytest.raises(ValidationError, match=r"~ is not expanded; write the path in full"):
+        FILE.validate_python(written, context=CONTEXT)
+    with pytest.raises(ValidationError) as caught:
+        SECRET.validate_python(written, context=CONTEXT)
+    (error,) = caught.value.errors()
+    assert "begins with ~, which is not expanded; write the path in full" in error["msg"]
+    assert "state" not in error["msg"]
+
+
 def test_credentials_come_from_systemd(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CREDENTIALS_DIRECTORY", "/run/credentials/x")
     assert SECRET.validate_python("credential:eab") == Path("/run/credentials/x/eab")
