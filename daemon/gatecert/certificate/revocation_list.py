@@ -203,16 +203,7 @@ def accept(  # noqa: PLR0913 - everything that the verdict depends on is passed 
         raise CertificateError(f"the list is one of '{name_text(crl.issuer)}', not of '{who}'")
     if not _may_sign_lists(issuer) or not is_signed_by(crl, issuer):
         raise CertificateError(f"the list was not signed by the key of '{who}'")
-    if crl.last_update_utc > now + clock_skew:
-        begins = instant(crl.last_update_utc)
-        raise CertificateError(f"the list begins in the future, on {begins}: a clock is wrong")
-    unknown = [
-        extension.oid.dotted_string
-        for extension in crl.extensions
-        if extension.critical and not isinstance(extension.value, _UNDERSTOOD)
-    ]
-    if unknown:
-        raise CertificateError(f"the list says what is not understood here: {', '.join(unknown)}")
+    check_list(crl, now=now, clock_skew=clock_skew)
     return AcceptedList(
         crl=crl,
         begins=crl.last_update_utc,
@@ -223,22 +214,102 @@ def accept(  # noqa: PLR0913 - everything that the verdict depends on is passed 
     )
 
 
+def check_list(crl: CertificateRevocationList, *, now: datetime, clock_skew: timedelta) -> None:
+    """Hold a list to the rules that do not depend on a certificate.
+
+    Args:
+        crl: The list.
+        now: Aware UTC.
+        clock_skew: How far in the future a list may begin.
+
+    Raises:
+        CertificateError: It does not count; says why.
+    """
+    if crl.last_update_utc > now + clock_skew:
+        begins = instant(crl.last_update_utc)
+        raise CertificateError(f"the list begins in the future, on {begins}: a clock is wrong")
+    unknown = [
+        extension.oid.dotted_string
+        for extension in crl.extensions
+        if extension.critical and not isinstance(extension.value, _UNDERSTOOD)
+    ]
+    if unknown:
+        raise CertificateError(f"the list says what is not understood here: {', '.join(unknown)}")
+    part = scope(crl)
+    if part is not None and part.indirect_crl:
+        raise CertificateError("the list is about other authorities' certificates as well")
+    if part is not None and part.only_contains_attribute_certs:
+        raise CertificateError("the list is about other kinds of certificates")
+
+
+def check_scope(
+    crl: CertificateRevocationList, certificate: Certificate, names: frozenset[x509.GeneralName]
+) -> None:
+    """Refuse a list that is not about this certificate (6.3.3 (b)).
+
+    Args:
+        crl: The list.
+        certificate: What it is to tell about.
+        names: By which the list can say that it is the one meant.
+
+    Raises:
+        CertificateError: It is about others.
+    """
+    part = scope(crl)
+    if part is None:
+        return
+    if part.only_contains_user_certs if is_authority(certificate) else part.only_contains_ca_certs:
+        raise CertificateError("the list is about other kinds of certificates")
+    own = _names(part.full_name, part.relative_name, certificate.issuer)
+    if own and not own & names:
+        raise CertificateError("the list is another part of the issuer's lists")
+
+
+def scope(crl: CertificateRevocationList) -> x509.IssuingDistributionPoint | None:
+    """What a list says it is about; None where it is about all certificates of its issuer."""
+    try:
+        return crl.extensions.get_extension_for_class(x509.IssuingDistributionPoint).value
+    except x509.ExtensionNotFound:
+        return None
+
+
+def point_names(certificate: Certificate) -> frozenset[x509.GeneralName]:
+    """The names of all lists of a certificate, whatever they are fetched with."""
+    try:
+        points = certificate.extensions.get_extension_for_class(x509.CRLDistributionPoints).value
+    except x509.ExtensionNotFound:
+        return frozenset()
+    return frozenset().union(
+        *(
+            _names(point.full_name, point.relative_name, certificate.issuer)
+            for point in points
+            if point.crl_issuer is None
+        )
+    )
+
+
+def is_delta(crl: CertificateRevocationList) -> bool:
+    """Whether a list only says what has changed since another (5.2.4)."""
+    return _number(crl, x509.DeltaCRLIndicator) is not None
+
+
 def _reasons(
     crl: CertificateRevocationList, certificate: Certificate, place: Place
 ) -> frozenset[ReasonFlags]:
     """The reasons that the list is for, if it is for this certificate at all (6.3.3 (b), (d))."""
-    try:
-        part = crl.extensions.get_extension_for_class(x509.IssuingDistributionPoint).value
-    except x509.ExtensionNotFound:
+    check_scope(crl, certificate, place.names)
+    part = scope(crl)
+    if part is None:
         return place.reasons
-    if part.indirect_crl:
-        raise CertificateError("the list is about other authorities' certificates as well")
-    if part.only_contains_ca_certs or part.only_contains_attribute_certs:
-        raise CertificateError("the list is about other kinds of certificates")
-    names = _names(part.full_name, part.relative_name, certificate.issuer)
-    if names and not names & place.names:
-        raise CertificateError("the list is another part of the issuer's lists")
     return place.reasons & (part.only_some_reasons or EVERY_REASON)
+
+
+def is_authority(certificate: Certificate) -> bool:
+    """Whether a certificate is an authority's (CA:TRUE)."""
+    try:
+        return certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
+    except x509.ExtensionNotFound:
+        return False
 
 
 def _may_sign_lists(issuer: Certificate) -> bool:

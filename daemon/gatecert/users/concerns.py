@@ -19,7 +19,13 @@ from gatecert.errors import GatecertError
 from gatecert.model import ClientAuthentication, ExpiryNotice
 from gatecert.users import expiry
 from gatecert.users.known import KnownUsers, locked_out_at, read_known, spoken
-from gatecert.users.revocation import in_force, read_lists
+from gatecert.users.revocation import (
+    in_force,
+    is_about_users,
+    read_lists,
+    signed_by,
+    unusable,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -154,32 +160,67 @@ def _lists(
             Kind.LIST_UNUSABLE, "revocation lists", 0, lists.message, lists.fix or "see to the file"
         )
         return
-    used = [(each, in_force(each, lists)) for each in bundle.certificates]
-    for issuer, newest in used:
-        end = newest.crl.next_update_utc if newest is not None else None
-        if newest is None or end is None:
+    used = [
+        (issuer, each)
+        for issuer in bundle.certificates
+        for each in in_force(issuer, lists, now=now)
+    ]
+    for issuer, each in used:
+        end = each.crl.next_update_utc
+        if end is None:
             continue
-        begin = newest.crl.last_update_utc
+        begin = each.crl.last_update_utc
         if end - (end - begin) / SHARE_OF_LIFE > now:
             continue
         ended = end <= now
         words = (
-            f"{newest.path}: the revocation list of '{name_text(issuer.subject)}'"
+            f"{each.path}: the revocation list of '{name_text(issuer.subject)}'"
             f" {'ended' if ended else 'ends'} on {instant(end)}:"
             " with an ended one ocserv goes on as before, and nginx refuses every user"
         )
         fix = "have the authority make a new one: openssl ca -gencrl -out FILE"
-        yield Concern(Kind.LIST, f"{newest.path} {instant(end)}", 0 if ended else 1, words, fix)
-    signed = {newest.crl.issuer for _, newest in used if newest is not None}
+        yield Concern(Kind.LIST, f"{each.path} {instant(end)}", 0 if ended else 1, words, fix)
+    if bundle.certificates:
+        yield from _unusable_lists(bundle, lists, now=now)
+
+
+def _unusable_lists(
+    bundle: Bundle, lists: Sequence[RevocationList], *, now: datetime
+) -> Iterator[Concern]:
+    """Lists by which no user can be revoked."""
+    signed = {
+        each.crl.issuer for issuer in bundle.certificates for each in signed_by(issuer, lists)
+    }
+    without_users = {
+        issuer.subject
+        for issuer in bundle.certificates
+        if not any(issuer in bundle.above(each) for each in bundle.intermediates)
+        and not any(is_about_users(each) for each in in_force(issuer, lists, now=now))
+    }
     for each in lists:
-        if bundle.certificates and each.crl.issuer not in signed:
+        who = name_text(each.crl.issuer)
+        key = f"{each.path} {who}"
+        if each.crl.issuer not in signed:
             yield Concern(
                 Kind.LIST_UNUSABLE,
-                f"{each.path} {name_text(each.crl.issuer)}",
+                key,
                 0,
-                f"{each.path}: the revocation list of '{name_text(each.crl.issuer)}' is signed by"
+                f"{each.path}: the revocation list of '{who}' is signed by"
                 " none of the gateway's authorities of users, so nobody is revoked by it",
                 "give the list of an authority that gatecert client-ca list shows",
+            )
+            continue
+        why = unusable(each, now=now)
+        if not why and not is_about_users(each) and each.crl.issuer in without_users:
+            why = "the list is about certificates of authorities only"
+        if why:
+            yield Concern(
+                Kind.LIST_UNUSABLE,
+                key,
+                0,
+                f"{each.path}: the revocation list of '{who}' is not used, so no user is revoked by"
+                f" it: {why}",
+                "have the authority make a complete list: openssl ca -gencrl -out FILE",
             )
 
 

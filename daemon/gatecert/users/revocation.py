@@ -2,6 +2,9 @@
 
 Servers do not agree on a list that has ended: ocserv (GnuTLS) goes on using it, nginx (OpenSSL)
 refuses every user. So an old list still tells who is revoked, and its end is said.
+
+A list counts only for the certificates that it is about (``certificate.revocation_list``). Delta
+lists are not applied, as neither server does that.
 """
 
 from __future__ import annotations
@@ -13,13 +16,19 @@ from typing import TYPE_CHECKING, Final
 
 from cryptography.x509 import CertificateRevocationList, ReasonFlags
 
+from gatecert.certificate.chain import CLOCK_SKEW
 from gatecert.certificate.names import instant, name_text
 from gatecert.certificate.revocation_list import (
     can_be_listed,
+    check_list,
+    check_scope,
     find,
+    is_delta,
     is_signed_by,
+    point_names,
     read_list,
     reason,
+    scope,
 )
 from gatecert.errors import CertificateError, StorageError, clean
 from gatecert.store import durable
@@ -28,7 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from datetime import datetime
 
-    from cryptography.x509 import Certificate, RevokedCertificate
+    from cryptography.x509 import Certificate, IssuingDistributionPoint, RevokedCertificate
 
 _BLOCK: Final = re.compile(rb"-----BEGIN X509 CRL-----.*?-----END X509 CRL-----", re.DOTALL)
 
@@ -104,47 +113,90 @@ def standing(
         now: Aware UTC.
     """
     notes: list[str] = []
-    signed: list[RevocationList] = []
+    fitting: list[RevocationList] = []
     who = name_text(issuer.subject)
-    candidates = [each for each in lists if each.crl.issuer == issuer.subject]
-    for each in candidates:
-        if is_signed_by(each.crl, issuer):
-            signed.append(each)
-        else:
+    for each in (each for each in lists if each.crl.issuer == issuer.subject):
+        if not is_signed_by(each.crl, issuer):
             notes.append(f"{each.path}: the list was not signed by the key of '{who}': not used")
-    if not signed:
+        elif problem := unusable(each, now=now) or _out_of_scope(each, certificate):
+            notes.append(f"{each.path}: {problem}: not used")
+        else:
+            fitting.append(each)
+    if not fitting:
         notes.append(
-            f"no revocation list of '{who}' is given, so it is not known who of its users is"
-            " revoked"
+            f"no revocation list of '{who}' is given that counts here, so it is not known who of"
+            " its users is revoked"
         )
         return Standing(notes=tuple(notes))
-    newest = max(signed, key=lambda each: each.crl.last_update_utc)
-    end = newest.crl.next_update_utc
-    if end is not None and end < now:
-        notes.append(
-            f"{newest.path}: the list of '{who}' ended on {instant(end)}: ocserv goes on using it,"
-            " nginx refuses every user; have the authority make a new one"
-        )
+    newest = _newest(fitting)
+    for each in newest:
+        end = each.crl.next_update_utc
+        if end is not None and end < now:
+            notes.append(
+                f"{each.path}: the list of '{who}' ended on {instant(end)}: ocserv goes on using"
+                " it, nginx refuses every user; have the authority make a new one"
+            )
     if not can_be_listed(certificate):
         notes.append("its serial number is negative, so that no list can name it")
         return Standing(notes=tuple(notes))
-    entry = find(newest.crl, certificate)
-    if entry is None:
-        return Standing(notes=tuple(notes))
-    return Standing(
-        f"was revoked on {instant(entry.revocation_date_utc)}{_why(entry)}, as {newest.path} says",
-        tuple(notes),
-    )
+    for each in newest:
+        entry = find(each.crl, certificate)
+        if entry is not None:
+            revoked = instant(entry.revocation_date_utc)
+            problem = f"was revoked on {revoked}{_why(entry)}, as {each.path} says"
+            return Standing(problem, tuple(notes))
+    return Standing(notes=tuple(notes))
 
 
-def in_force(issuer: Certificate, lists: Iterable[RevocationList]) -> RevocationList | None:
-    """The newest list that an authority has signed; None where there is none."""
-    signed = [
+def signed_by(issuer: Certificate, lists: Iterable[RevocationList]) -> tuple[RevocationList, ...]:
+    """The lists that an authority has signed, whatever they are about."""
+    return tuple(
         each
         for each in lists
         if each.crl.issuer == issuer.subject and is_signed_by(each.crl, issuer)
-    ]
-    return max(signed, key=lambda each: each.crl.last_update_utc, default=None)
+    )
+
+
+def in_force(
+    issuer: Certificate, lists: Iterable[RevocationList], *, now: datetime
+) -> tuple[RevocationList, ...]:
+    """The newest list of each scope that an authority has signed and that can be used."""
+    signed = signed_by(issuer, lists)
+    return _newest(each for each in signed if not unusable(each, now=now))
+
+
+def unusable(found: RevocationList, *, now: datetime) -> str:
+    """Why a list tells nothing about any certificate; empty if it does."""
+    try:
+        check_list(found.crl, now=now, clock_skew=CLOCK_SKEW)
+    except CertificateError as error:
+        return error.message
+    if is_delta(found.crl):
+        return "the list only says what has changed since another (a delta list)"
+    return ""
+
+
+def is_about_users(found: RevocationList) -> bool:
+    """Whether users may stand in a list; there are some for authorities only."""
+    part = scope(found.crl)
+    return part is None or not part.only_contains_ca_certs
+
+
+def _out_of_scope(found: RevocationList, certificate: Certificate) -> str:
+    """Why a list is not about this certificate; empty if it is."""
+    try:
+        check_scope(found.crl, certificate, point_names(certificate))
+    except CertificateError as error:
+        return error.message
+    return ""
+
+
+def _newest(lists: Iterable[RevocationList]) -> tuple[RevocationList, ...]:
+    """The newest list of each scope: an older one says nothing any more."""
+    newest: dict[IssuingDistributionPoint | None, RevocationList] = {}
+    for each in sorted(lists, key=lambda each: each.crl.last_update_utc):
+        newest[scope(each.crl)] = each
+    return tuple(newest.values())
 
 
 def _why(entry: RevokedCertificate) -> str:

@@ -15,6 +15,7 @@ from tests.unit.certificate.conftest import DAY, NOW, Issued, Pki
 from gatecert.users.bundle import Bundle
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import datetime
     from pathlib import Path
 
@@ -49,6 +50,7 @@ class Office:
         made: datetime = NOW - DAY,
         end: datetime = NOW + 7 * DAY,
         signer: Issued | None = None,
+        extensions: Sequence[tuple[x509.ExtensionType, bool]] = (),
     ) -> x509.CertificateRevocationList:
         builder = (
             x509.CertificateRevocationListBuilder()
@@ -65,6 +67,8 @@ class Office:
             if reason is not None:
                 entry = entry.add_extension(x509.CRLReason(reason), critical=False)
             builder = builder.add_revoked_certificate(entry.build())
+        for extension, critical in extensions:
+            builder = builder.add_extension(extension, critical)
         return builder.sign((signer or issuer).private_key, hashes.SHA256())
 
 
@@ -79,6 +83,25 @@ def write_crl(path: Path, *lists: x509.CertificateRevocationList) -> Path:
 
 def extended(*oids: x509.ObjectIdentifier) -> tuple[x509.ExtendedKeyUsage, bool]:
     return x509.ExtendedKeyUsage(oids), False
+
+
+def part(
+    *names: str, users: bool = False, authorities: bool = False, indirect: bool = False
+) -> tuple[x509.IssuingDistributionPoint, bool]:
+    """What a list says it is about."""
+    full_name = [x509.UniformResourceIdentifier(each) for each in names] or None
+    return (
+        x509.IssuingDistributionPoint(
+            full_name=full_name,
+            relative_name=None,
+            only_contains_user_certs=users,
+            only_contains_ca_certs=authorities,
+            only_some_reasons=None,
+            indirect_crl=indirect,
+            only_contains_attribute_certs=False,
+        ),
+        True,
+    )
 
 
 SERVER_ONLY = extended(ExtendedKeyUsageOID.SERVER_AUTH)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from tests.unit.certificate.conftest import DAY, NOW
-from tests.unit.users.conftest import Office, bundle, write_crl
+from tests.unit.users.conftest import Office, bundle, part, write_crl
 
 from gatecert.errors import StorageError
 from gatecert.model import ClientAuthentication, ExpiryNotice, Identifier, IdentifierType, Target
@@ -115,6 +115,30 @@ def test_a_list_of_nobody_revokes_nobody(office: Office, tmp_path: Path) -> None
     assert concern.kind is Kind.LIST_UNUSABLE
     assert "'CN=Stranger' is signed by none of" in concern.words
     assert found(bundle(), lists=read_lists([path])) == ()  # nobody gets in: nobody to revoke
+
+
+def test_a_list_that_cannot_be_used_is_said(office: Office, tmp_path: Path) -> None:
+    root = office.root()
+    early = office.crl(root, made=NOW + DAY, end=NOW + 9 * DAY)
+    lists = read_lists([write_crl(tmp_path / "users.crl", office.crl(root), early)])
+    (concern,) = found(bundle(root), lists=lists)
+    assert concern.kind is Kind.LIST_UNUSABLE
+    assert "of 'CN=Users' is not used" in concern.words
+    assert "begins in the future" in concern.words
+
+
+def test_a_list_for_authorities_alone_is_said_where_there_are_none(
+    office: Office, tmp_path: Path
+) -> None:
+    root = office.root()
+    upper = office.crl(root, extensions=[part(authorities=True)])
+    lists = read_lists([write_crl(tmp_path / "users.crl", upper)])
+    (concern,) = found(bundle(root), lists=lists)
+    assert concern.kind is Kind.LIST_UNUSABLE
+    assert "about certificates of authorities only" in concern.words
+    assert found(bundle(root, office.intermediate(root)), lists=lists) == ()
+    both = read_lists([write_crl(tmp_path / "both.crl", upper, office.crl(root))])
+    assert found(bundle(root), lists=both) == ()
 
 
 # --------------------------------------------------------------------------- users

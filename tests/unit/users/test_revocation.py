@@ -7,12 +7,13 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 from tests.unit.certificate.conftest import DAY, NOW, SERIAL, Issued, negated
-from tests.unit.users.conftest import write_crl
+from tests.unit.users.conftest import part, write_crl
 
 from gatecert.errors import CertificateError, StorageError
 from gatecert.users.revocation import RevocationList, Standing, read_lists, standing
 
 if TYPE_CHECKING:
+    from datetime import datetime
     from pathlib import Path
 
     from tests.unit.users.conftest import Office
@@ -116,3 +117,50 @@ def test_a_list_signed_with_another_kind_of_key(office: Office, tmp_path: Path) 
     forged = office.crl(root, alice, signer=office.root("rsa", key_kind="2048"))
 
     assert not stands(alice, root, tmp_path, forged).problem
+
+
+UNKNOWN = x509.UnrecognizedExtension(x509.ObjectIdentifier("1.2.3.4"), b"\x05\x00")
+
+
+@pytest.mark.parametrize(
+    ("extension", "made", "why"),
+    [
+        (part(authorities=True), NOW, "about other kinds of certificates"),
+        (part("http://ca.example/2.crl"), NOW, "another part of the issuer's lists"),
+        (part(indirect=True), NOW, "other authorities' certificates"),
+        ((x509.DeltaCRLIndicator(1), True), NOW, "a delta list"),
+        ((UNKNOWN, True), NOW, "not understood here: 1.2.3.4"),
+        ((x509.CRLNumber(9), False), NOW + DAY, "begins in the future"),
+    ],
+)
+def test_a_newer_list_that_does_not_apply_hides_no_revocation(
+    office: Office,
+    tmp_path: Path,
+    extension: tuple[x509.ExtensionType, bool],
+    made: datetime,
+    why: str,
+) -> None:
+    root = office.root()
+    alice = office.user(root)
+    newer = office.crl(root, made=made, end=made + 7 * DAY, extensions=[extension])
+
+    found = stands(alice, root, tmp_path, office.crl(root, alice), newer)
+
+    assert found.problem
+    assert why in found.notes[0]
+    assert found.notes[0].endswith(": not used")
+    assert "that counts here" in stands(alice, root, tmp_path, newer).notes[1]
+
+
+def test_lists_of_several_scopes_count_together(office: Office, tmp_path: Path) -> None:
+    root = office.root()
+    url = x509.UniformResourceIdentifier("http://ca.example/1.crl")
+    points = x509.CRLDistributionPoints([x509.DistributionPoint([url], None, None, None)])
+    alice = office.user(root, extensions=[(points, False)])
+    middle = office.intermediate(root)
+    mine = office.crl(root, alice, extensions=[part(url.value)])
+    authorities = office.crl(root, middle, made=NOW, extensions=[part(authorities=True)])
+    users = office.crl(root, made=NOW, extensions=[part(users=True)])
+
+    assert stands(alice, root, tmp_path, mine, users, authorities).problem
+    assert stands(middle, root, tmp_path, mine, users, authorities).problem
