@@ -33,12 +33,16 @@ if TYPE_CHECKING:
     from gatecert.certificate.rules import Clock
     from gatecert.model import Identifier
 
-_ISSUER_POLICY = ExtensionPolicy.permit_all().require_present(
-    x509.BasicConstraints, Criticality.AGNOSTIC, None
+# TLS servers and clients do not look at certificate policies (OpenSSL: only if asked to), and
+# RFC 5280 sections 4.2.1.11 and 4.2.1.14 want policyConstraints and inhibitAnyPolicy critical.
+LENIENT = (
+    ExtensionPolicy.permit_all()
+    .may_be_present(x509.CertificatePolicies, Criticality.AGNOSTIC, None)
+    .may_be_present(x509.PolicyConstraints, Criticality.AGNOSTIC, None)
+    .may_be_present(x509.InhibitAnyPolicy, Criticality.AGNOSTIC, None)
 )
-_LEAF_POLICY = ExtensionPolicy.permit_all().require_present(
-    x509.SubjectAlternativeName, Criticality.AGNOSTIC, None
-)
+_ISSUER_POLICY = LENIENT.require_present(x509.BasicConstraints, Criticality.AGNOSTIC, None)
+_LEAF_POLICY = LENIENT.require_present(x509.SubjectAlternativeName, Criticality.AGNOSTIC, None)
 _FOR_SERVERS = {ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE}
 _FETCH_AGAIN = "have the authority's current chain, and use that"
 

@@ -18,7 +18,6 @@ from cryptography import x509
 from cryptography.x509 import Certificate
 from cryptography.x509.verification import (
     Criticality,
-    ExtensionPolicy,
     PolicyBuilder,
     Store,
     VerificationError,
@@ -26,6 +25,7 @@ from cryptography.x509.verification import (
 
 from gatecert.certificate.names import label, name_text
 from gatecert.certificate.rules import check_key, check_signature_algorithm
+from gatecert.certificate.validation import LENIENT
 from gatecert.errors import CertificateError, clean
 from gatecert.users import rules
 from gatecert.users.bundle import named
@@ -38,10 +38,8 @@ if TYPE_CHECKING:
     from gatecert.users.bundle import Bundle
     from gatecert.users.revocation import RevocationList
 
-_ISSUERS = ExtensionPolicy.permit_all().require_present(
-    x509.BasicConstraints, Criticality.AGNOSTIC, None
-)
-_USERS = ExtensionPolicy.permit_all()
+_ISSUERS = LENIENT.require_present(x509.BasicConstraints, Criticality.AGNOSTIC, None)
+_USERS = LENIENT
 _MOST_STEPS = 16  # no honest chain is longer
 
 

@@ -63,6 +63,15 @@ class Options(TypedDict, total=False):
     serial: int | None
 
 
+_ANY_POLICY = x509.ObjectIdentifier("2.5.29.32.0")
+# Critical extensions about policies, which neither servers nor clients of TLS look at.
+POLICIES: tuple[tuple[x509.ExtensionType, bool], ...] = (
+    (x509.CertificatePolicies([x509.PolicyInformation(_ANY_POLICY, None)]), True),
+    (x509.PolicyConstraints(require_explicit_policy=3, inhibit_policy_mapping=0), True),
+    (x509.InhibitAnyPolicy(2), True),
+)
+
+
 @dataclass(frozen=True)
 class Issued:
     """A certificate with its key."""

@@ -17,6 +17,7 @@ from tests.unit.certificate.conftest import (
     DAY,
     NAME,
     NOW,
+    POLICIES,
     Good,
     Issued,
     Options,
@@ -543,6 +544,13 @@ def test_a_private_authority_may_leave_extensions_away(pki: Pki, good: Good) -> 
         without_authority_key=True,
     )
     assert of(bare, good.intermediate).check().certificate == bare.pem
+
+
+def test_critical_policies_are_no_matter(pki: Pki, good: Good) -> None:
+    issuer = pki.authority("Policies", good.root, extensions=POLICIES)
+    handed = of(pki.issue(NAME, issuer, extensions=POLICIES[:1]), issuer)
+    checked = trusting(handed, good.root).check()
+    assert checked.chain == issuer.pem
 
 
 def test_an_rsa_key_for_key_transport_is_taken(pki: Pki, good: Good) -> None:

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
-from tests.unit.certificate.conftest import DAY, NOW, Issued, key_usage
+from tests.unit.certificate.conftest import DAY, NOW, POLICIES, Issued, key_usage
 from tests.unit.users.conftest import SERVER_ONLY, bundle
 
 from gatecert.users.acceptance import Judgement, find_user, judge
@@ -63,6 +63,14 @@ def test_what_is_unsaid_does_not_bind(office: Office) -> None:
         {"names": ("alice@example.com",)},
     ):
         assert judged(bundle(root), office.user(root, **options)).accepted, options
+
+
+def test_critical_policies_bind_nobody(office: Office) -> None:
+    root = office.root()
+    middle = office.intermediate(root, extensions=POLICIES)
+    alice = office.user(middle, extensions=POLICIES[:1])
+
+    assert judged(bundle(root, middle), alice).reasons == ()
 
 
 # --------------------------------------------------------------------------- refused
