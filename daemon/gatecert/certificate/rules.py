@@ -11,18 +11,39 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
+from cryptography.x509.oid import PublicKeyAlgorithmOID, SignatureAlgorithmOID
 
 from gatecert.certificate.names import instant, label
 from gatecert.errors import CertificateError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from cryptography.x509 import Certificate
 
 SMALLEST_MODULUS = 2048  # bits
 
 _CURVES = (ec.SECP256R1, ec.SECP384R1, ec.SECP521R1)
 _FORGEABLE_HASHES = (hashes.MD5, hashes.SHA1)
+
+# What ``cryptography``'s validator takes: the keys of issuers, and signatures.
+_KNOWN_KEYS = {PublicKeyAlgorithmOID.RSAES_PKCS1_v1_5, PublicKeyAlgorithmOID.EC_PUBLIC_KEY}
+_KNOWN_HASHES = (hashes.SHA256, hashes.SHA384, hashes.SHA512)
+_KNOWN_SIGNATURES = {
+    SignatureAlgorithmOID.RSA_WITH_SHA256,
+    SignatureAlgorithmOID.RSA_WITH_SHA384,
+    SignatureAlgorithmOID.RSA_WITH_SHA512,
+    SignatureAlgorithmOID.ECDSA_WITH_SHA256,
+    SignatureAlgorithmOID.ECDSA_WITH_SHA384,
+    SignatureAlgorithmOID.ECDSA_WITH_SHA512,
+}
+_KEYS = {
+    PublicKeyAlgorithmOID.ED25519: "an Ed25519 key",
+    PublicKeyAlgorithmOID.ED448: "an Ed448 key",
+    PublicKeyAlgorithmOID.DSA: "a DSA key",
+    PublicKeyAlgorithmOID.RSASSA_PSS: "an RSA key for RSASSA-PSS only",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,3 +127,40 @@ def check_key(certificate: Certificate, what: str) -> None:
             " TLS clients do not know",
             fix="have it issued for a new key of type ecdsa-p256",
         )
+
+
+def unknown_kind(certificates: Sequence[Certificate]) -> str:
+    """Which certificate has a key or signature that the validator does not know; empty if none.
+
+    Args:
+        certificates: An end-entity certificate, then its issuers, roots among them.
+    """
+    for issuer in certificates[1:]:
+        if kind := unknown_key(issuer):
+            return f"{label(issuer)} has {kind}"
+    for each in certificates:
+        if each.subject != each.issuer and (kind := _unknown_signature(each)):
+            return f"{label(each)} is signed with {kind}"
+    return ""
+
+
+def unknown_key(issuer: Certificate) -> str:
+    """What kind of key an issuer has, if that is not RSA or ECDSA; empty otherwise."""
+    oid = issuer.public_key_algorithm_oid
+    return "" if oid in _KNOWN_KEYS else _KEYS.get(oid, f"a key of the kind {oid.dotted_string}")
+
+
+def _unknown_signature(certificate: Certificate) -> str:
+    """How a certificate is signed, if the validator does not know that; empty otherwise."""
+    oid = certificate.signature_algorithm_oid
+    if oid in _KNOWN_SIGNATURES:
+        return ""
+    made_with = certificate.signature_hash_algorithm
+    name = made_with.name if made_with is not None else oid.dotted_string
+    if oid != SignatureAlgorithmOID.RSASSA_PSS or made_with is None:
+        return f"the algorithm {oid.dotted_string} ({name})"
+    parameters = certificate.signature_algorithm_parameters
+    salt = parameters._salt_length if isinstance(parameters, padding.PSS) else None  # noqa: SLF001 - nothing else tells
+    if isinstance(made_with, _KNOWN_HASHES) and salt == made_with.digest_size:
+        return ""
+    return f"RSASSA-PSS with {name} and a salt of {salt} bytes"

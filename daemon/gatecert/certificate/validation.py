@@ -23,7 +23,7 @@ from cryptography.x509.verification import (
 )
 
 from gatecert.certificate.names import instant, label
-from gatecert.certificate.rules import check_key, check_signature_algorithm
+from gatecert.certificate.rules import check_key, check_signature_algorithm, unknown_kind
 from gatecert.errors import CertificateError, clean
 from gatecert.model import IdentifierType
 
@@ -175,17 +175,30 @@ def _subject(name: Identifier) -> x509.DNSName | x509.IPAddress:
     return x509.DNSName(f"any{name.value[1:]}" if name.is_wildcard else name.value)
 
 
+def verdict(error: Exception) -> str:
+    """The validator's own words, in brief; never the names of its own parts."""
+    found = str(error).split(" (encountered processing", 1)[0]
+    found = found.removeprefix("validation failed: ").removeprefix("candidates exhausted: ")
+    if "AlgorithmIdentifier {" in found:
+        return "there is a key or a signature of a kind that is not taken"
+    return clean(found, 200)
+
+
 def _refusal(
     certificates: Sequence[x509.Certificate], error: VerificationError
 ) -> CertificateError:
     """What the validator found, and in which certificate as far as can be told."""
-    found = str(error).split(" (encountered processing", 1)[0]
-    found = found.removeprefix("validation failed: ").removeprefix("candidates exhausted: ")
+    if kind := unknown_kind(certificates):
+        return CertificateError(
+            f"{kind}, which is not taken",
+            fix="have it issued under an RSA or ECDSA authority that signs with SHA-256",
+        )
+    found = verdict(error)
     where = f"the chain of the certificate {label(certificates[0])}"
     constraining = [label(each) for each in certificates[1:] if _has_name_constraints(each)]
     if constraining and "constraint" in found:
         where += f", whose names are constrained by {' and '.join(dict.fromkeys(constraining))},"
-    return CertificateError(f"{where} is not valid: {clean(found, 200)}", fix=_FETCH_AGAIN)
+    return CertificateError(f"{where} is not valid: {found}", fix=_FETCH_AGAIN)
 
 
 def _has_name_constraints(certificate: x509.Certificate) -> bool:

@@ -25,8 +25,8 @@ from cryptography.x509.verification import (
 
 from gatecert.certificate.names import label, name_text
 from gatecert.certificate.rules import check_key, check_signature_algorithm
-from gatecert.certificate.validation import LENIENT
-from gatecert.errors import CertificateError, clean
+from gatecert.certificate.validation import LENIENT, verdict
+from gatecert.errors import CertificateError
 from gatecert.users import rules
 from gatecert.users.bundle import named
 from gatecert.users.revocation import standing
@@ -237,9 +237,7 @@ def _verdict(
     try:
         _verify(user, sent, bundle, at=now)
     except (VerificationError, ValueError) as error:
-        found = str(error).split(" (encountered processing", 1)[0]
-        found = found.removeprefix("validation failed: ").removeprefix("candidates exhausted: ")
-        return clean(found, 200)
+        return verdict(error)
     return "one of the issuers on the way may not issue for TLS clients"
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
@@ -102,6 +102,8 @@ class Pki:
         if name not in self.keys:
             if kind == "ec":
                 self.keys[name] = ec.generate_private_key(ec.SECP256R1())
+            elif kind == "ed25519":
+                self.keys[name] = ed25519.Ed25519PrivateKey.generate()  # type: ignore[assignment] # no key of gatecert's
             elif kind == "curve":
                 self.keys[name] = ec.generate_private_key(ec.SECP256K1())
             else:
@@ -142,6 +144,7 @@ class Pki:
         issuer_name: x509.Name | None = None,
         sha1: bool = False,
         serial: int | None = None,
+        salt: int | None = None,
     ) -> Issued:
         private_key = self.key(key_name or name, key_kind)
         if subject is None:
@@ -178,7 +181,12 @@ class Pki:
             )
         for extension, critical in extensions:
             builder = builder.add_extension(extension, critical)
-        issued = Issued(builder.sign(signer, hashes.SHA256()), private_key)
+        signed = builder.sign(
+            signer,
+            _digest(signer),
+            rsa_padding=None if salt is None else padding.PSS(padding.MGF1(hashes.SHA256()), salt),
+        )
+        issued = Issued(signed, private_key)
         return Issued(_with_sha1(issued.certificate, signer), private_key) if sha1 else issued
 
 
@@ -203,6 +211,10 @@ def _general_name(name: str) -> x509.GeneralName:
         return x509.IPAddress(ipaddress.ip_address(name))
     except ValueError:
         return x509.RFC822Name(name) if "@" in name else x509.DNSName(name)
+
+
+def _digest(signer: object) -> hashes.SHA256 | None:
+    return None if isinstance(signer, ed25519.Ed25519PrivateKey) else hashes.SHA256()
 
 
 def _with_sha1(certificate: x509.Certificate, signer: key.PrivateKey) -> x509.Certificate:

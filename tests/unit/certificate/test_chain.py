@@ -553,6 +553,27 @@ def test_critical_policies_are_no_matter(pki: Pki, good: Good) -> None:
     assert checked.chain == issuer.pem
 
 
+def test_an_issuer_whose_key_the_validator_does_not_know_is_named(pki: Pki) -> None:
+    root = pki.root("Edwards", key_kind="ed25519")
+    middle = pki.authority("Below Edwards", root)
+    with pytest.raises(CertificateError) as caught:
+        trusting(of(pki.issue(NAME, middle), middle), root).check()
+    assert caught.value.message == "'CN=Edwards' has an Ed25519 key, which is not taken"
+    assert "RSA or ECDSA" in caught.value.fix
+
+
+def test_a_signature_that_the_validator_does_not_know_is_named(pki: Pki) -> None:
+    root = pki.root("Salted", key_kind="2048", key_name="rsa2048")
+    odd, usual = (pki.issue(NAME, root, salt=salt) for salt in (20, 32))
+    with pytest.raises(CertificateError) as caught:
+        trusting(of(odd), root).check()
+    assert caught.value.message == (
+        f"'CN={NAME}' is signed with RSASSA-PSS with sha256 and a salt of 20 bytes, which is not"
+        " taken"
+    )
+    assert trusting(of(usual), root).check().certificate == usual.pem
+
+
 def test_an_rsa_key_for_key_transport_is_taken(pki: Pki, good: Good) -> None:
     old_style = pki.issue(
         NAME,
