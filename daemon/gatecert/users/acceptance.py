@@ -24,7 +24,7 @@ from cryptography.x509.verification import (
 )
 
 from gatecert.certificate.names import label, name_text
-from gatecert.certificate.rules import check_key, check_signature_algorithm
+from gatecert.certificate.rules import check_key, check_signature_algorithm, unknown_kind
 from gatecert.certificate.validation import LENIENT, verdict
 from gatecert.errors import CertificateError
 from gatecert.users import rules
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 
 _ISSUERS = LENIENT.require_present(x509.BasicConstraints, Criticality.AGNOSTIC, None)
 _USERS = LENIENT
+_CANNOT_TELL = "cannot be judged here: "
 _MOST_STEPS = 16  # no honest chain is longer
 
 
@@ -63,6 +64,11 @@ class Judgement:
     def accepted(self) -> bool:
         """Whether the gateway would take it."""
         return not self.reasons
+
+    @property
+    def undecided(self) -> bool:
+        """Whether nothing speaks against it but that this program cannot judge it."""
+        return bool(self.reasons) and all(each.startswith(_CANNOT_TELL) for each in self.reasons)
 
 
 def judge(
@@ -154,6 +160,7 @@ def _explain(
 ) -> Iterator[str]:
     """Walk upwards as far as it goes, and say what is in the way there."""
     current, below = user, 0
+    way = [user]
     for _ in range(_MOST_STEPS):
         candidates = [
             each
@@ -171,8 +178,9 @@ def _explain(
             )
             return
         if rules.is_root(issuer):
-            yield from _at_root(user, issuer, sent, bundle, now=now)
+            yield from _at_root((*way, issuer), sent, bundle, now=now)
             return
+        way.append(issuer)
         current, below = issuer, below + 1
     yield f"has more than {_MOST_STEPS} issuers above it"
 
@@ -211,14 +219,10 @@ def _issuer_problems(issuer: Certificate, below: int, *, now: datetime) -> Itera
 
 
 def _at_root(
-    user: Certificate,
-    root: Certificate,
-    sent: Sequence[Certificate],
-    bundle: Bundle,
-    *,
-    now: datetime,
+    way: Sequence[Certificate], sent: Sequence[Certificate], bundle: Bundle, *, now: datetime
 ) -> Iterator[str]:
-    """What is in the way although every issuer up to a root is good."""
+    """What is in the way although every issuer from the user up to a root is good."""
+    user, root = way[0], way[-1]
     if root not in bundle.roots:
         known = named(bundle.roots) or "none yet"
         yield (
@@ -226,7 +230,9 @@ def _at_root(
             f" authorities ({known})"
         )
         return
-    if not any(rules.date_problems(user, now=now)):  # else that is why, and it is said already
+    if kind := unknown_kind(way):
+        yield f"{_CANNOT_TELL}{kind}, which servers may take all the same"
+    elif not any(rules.date_problems(user, now=now)):  # else that is why, and it is said already
         yield f"does not hold under {label(root)}: {_verdict(user, sent, bundle, now=now)}"
 
 

@@ -15,6 +15,7 @@ from cryptography.x509 import Certificate
 from cryptography.x509.oid import NameOID
 
 from gatecert.certificate.names import label, name_text
+from gatecert.certificate.rules import unknown_key
 from gatecert.errors import CertificateError, WrongUsageError, clean
 from gatecert.users.bundle import Bundle, fingerprint, is_placeholder, named
 from gatecert.users.rules import check_authority, is_root
@@ -146,6 +147,11 @@ def _notes(
     for each in added:
         if is_root(each) and not _has_usage(each):
             yield f"{label(each)} has no key usage; some servers want keyCertSign said"
+        if kind := unknown_key(each):
+            yield (
+                f"{label(each)} has {kind}: gatecert cannot judge certificates below it, so check"
+                " accepts none of them, whatever the server does"
+            )
         if any(other.subject == each.subject for other in bundle.certificates):
             yield (
                 f"there is another authority by the name {label(each)}: a handshake shows names"

@@ -7,7 +7,7 @@ files are passed over, and so is a private key beside a certificate.
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from cryptography.x509 import Certificate
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
+    from gatecert.users.acceptance import Judgement
     from gatecert.users.bundle import Bundle
     from gatecert.users.revocation import RevocationList
 
@@ -36,10 +37,15 @@ class KnownUser:
     Attributes:
         name: The file's.
         certificates: The user's own, and whatever stands with it.
+        undecided: Whether this program cannot tell if it is accepted.
     """
 
     name: str
     certificates: tuple[Certificate, ...]
+    undecided: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.name}, which cannot be judged here" if self.undecided else self.name
 
     @property
     def not_after(self) -> datetime:
@@ -94,12 +100,12 @@ def locked_out(
     *,
     now: datetime,
 ) -> tuple[KnownUser, ...]:
-    """Those who are accepted by one bundle and not by another."""
+    """Those who are accepted by one bundle and not by another; in doubt they are."""
     return tuple(
-        user
+        replace(user, undecided=old.undecided)
         for user in users
-        if judge(user.certificates, before, lists, now=now).accepted
-        and not judge(user.certificates, after, lists, now=now).accepted
+        if _may_enter(old := judge(user.certificates, before, lists, now=now))
+        and not _may_enter(judge(user.certificates, after, lists, now=now))
     )
 
 
@@ -113,20 +119,24 @@ def locked_out_at(
 ) -> tuple[KnownUser, ...]:
     """Those who are accepted now and not at a later time, though their own certificates last."""
     return tuple(
-        user
+        replace(user, undecided=old.undecided)
         for user in users
         if user.not_after > at
-        and judge(user.certificates, bundle, lists, now=now).accepted
-        and not judge(user.certificates, bundle, lists, now=at).accepted
+        and _may_enter(old := judge(user.certificates, bundle, lists, now=now))
+        and not _may_enter(judge(user.certificates, bundle, lists, now=at))
     )
 
 
 def spoken(users: Sequence[KnownUser]) -> str:
     """How many, and who."""
-    names = ", ".join(user.name for user in users[:NAMES_SHOWN])
+    names = ", ".join(map(str, users[:NAMES_SHOWN]))
     more = f" and {len(users) - NAMES_SHOWN} more" if len(users) > NAMES_SHOWN else ""
     one = len(users) == 1
     return f"{len(users)} known user {'certificate' if one else 'certificates'} ({names}{more})"
+
+
+def _may_enter(judgement: Judgement) -> bool:
+    return judgement.accepted or judgement.undecided
 
 
 def _certificates(path: Path) -> tuple[Certificate, ...]:

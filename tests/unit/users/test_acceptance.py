@@ -76,6 +76,20 @@ def test_critical_policies_bind_nobody(office: Office) -> None:
 # --------------------------------------------------------------------------- refused
 
 
+def test_what_the_validator_does_not_know_is_left_undecided(office: Office) -> None:
+    edwards = office.root("Edwards", key_kind="ed25519")
+    middle = office.intermediate(edwards)
+
+    judgement = judged(bundle(edwards, middle), office.user(middle))
+
+    (reason,) = judgement.reasons
+    assert reason.startswith("cannot be judged here: 'CN=Edwards' has an Ed25519 key, which")
+    assert judgement.undecided
+    assert not judged(bundle(edwards, middle), office.user(middle, server=True)).undecided
+    assert not judged(bundle(office.root()), office.user(middle)).undecided
+    assert not judged(bundle(office.root()), office.user(office.root())).undecided
+
+
 def test_an_unknown_authority_is_named(office: Office) -> None:
     stranger = office.root("Stranger")
     alice = office.user(stranger)

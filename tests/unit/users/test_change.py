@@ -139,6 +139,11 @@ def test_what_is_unusual_is_said(office: Office) -> None:
     assert "another authority by the name 'CN=Users'" in note
 
 
+def test_an_authority_whose_key_cannot_be_judged_is_said(office: Office) -> None:
+    (note,) = added(Bundle(), office.root("Edwards", key_kind="ed25519")).notes
+    assert "'CN=Edwards' has an Ed25519 key: gatecert cannot judge" in note
+
+
 # --------------------------------------------------------------------------- removing
 
 

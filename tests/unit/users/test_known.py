@@ -75,6 +75,20 @@ def test_who_is_locked_out_by_a_change(office: Office, tmp_path: Path) -> None:
     assert not locked_out(users, bundle(one), bundle(one, two), now=NOW)
 
 
+def test_who_cannot_be_judged_counts_as_locked_out(office: Office) -> None:
+    edwards = office.root("Edwards", key_kind="ed25519", end=NOW + 9 * DAY)
+    other, bad = office.root("other"), office.user(edwards, "bad", server=True)
+    users = [known("eve", office.user(edwards, "eve")), known("bad", bad)]
+
+    out = locked_out(users, bundle(edwards, other), bundle(other), now=NOW)
+
+    assert [user.name for user in out] == ["eve"]
+    assert spoken(out) == "1 known user certificate (eve, which cannot be judged here)"
+    assert not locked_out(users, bundle(edwards, other), bundle(edwards), now=NOW)
+    at_end = locked_out_at(users, bundle(edwards), NOW + 10 * DAY, now=NOW)
+    assert [user.name for user in at_end] == ["eve"]
+
+
 def test_who_is_locked_out_by_time(office: Office) -> None:
     root = office.root("ends", end=NOW + 30 * DAY)
     long, short = office.user(root, "long"), office.user(root, "short", end=NOW + 20 * DAY)
