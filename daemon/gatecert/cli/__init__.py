@@ -1,7 +1,8 @@
 """The command line: thin Typer commands, one module a command group; the only place that exits.
 
 Exit codes: 0 done; 1 at least one gateway failed; 2 wrong usage or configuration; 3 another
-gatecert holds the state directory or the gateway. Errors go to standard error, one line each.
+gatecert holds the state directory or the gateway; 130 interrupted; 141 nobody reads the output.
+Errors go to standard error, one line each.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from gatecert.cli import (
     dns_record,
     doctor,
     enroll,
+    output,
     profile,
     revoke,
     status,
@@ -39,6 +41,7 @@ FAILED = 1
 WRONG_USAGE = 2
 HELD = 3
 INTERRUPTED = 130
+UNREAD = 141  # what a shell shows for a program that SIGPIPE has ended
 
 # click's UsageError, which Typer either takes from click or brings itself.
 _USAGE_ERROR = typer.BadParameter.__bases__[0]
@@ -93,10 +96,14 @@ def main(
 def run() -> None:
     """Run the command line and exit."""
     debug = "--debug" in sys.argv
+    output.prepare()
     try:
         code = app(standalone_mode=False)
     except typer.Abort:
         sys.exit(INTERRUPTED)
+    except SystemExit:  # so click and rich leave where nobody reads on; nothing else does
+        output.silence(sys.stdout)
+        sys.exit(UNREAD)
     except Exception as error:  # noqa: BLE001 - whatever it is, it is said in one line
         if debug:
             traceback.print_exc()
@@ -141,4 +148,4 @@ def _print_usage(usage: typer.BadParameter) -> None:
 
 
 def _print(line: str) -> None:
-    sys.stderr.write(f"gatecert: {line}\n")
+    output.write_line(sys.stderr, f"gatecert: {line}")

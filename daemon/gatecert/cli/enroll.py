@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gatecert.cli.context import Names, chosen, open_house, options, tell_daemon
+from gatecert.cli.output import write_line
 
 if TYPE_CHECKING:
     from datetime import datetime
+    from typing import TextIO
 
     from gatecert.model import Outcome, Stage
 
@@ -24,7 +26,10 @@ FAILED = 1
 
 
 class ProgressLines:
-    """One line a step, as it happens; marks and colours only for a person."""
+    """One line a step, as it happens; marks and colours only for a person.
+
+    The work goes on where nobody reads the lines: what cannot be written is left out.
+    """
 
     def __init__(self) -> None:
         self._colours = sys.stdout.isatty()
@@ -33,7 +38,7 @@ class ProgressLines:
     def __call__(self, gateway: str, stage: Stage, message: str) -> None:
         """Tell of a step."""
         name = f"\x1b[1m{gateway}\x1b[0m" if self._colours else gateway
-        self._line(f"{name}: {stage}: {message}")
+        self.tell(f"{name}: {stage}: {message}")
 
     def ended(self, outcome: Outcome) -> None:
         """Tell how a gateway's pass ended."""
@@ -46,15 +51,15 @@ class ProgressLines:
             line += f"; {outcome.fix}"
         if outcome.next_at is not None:
             line += f"; next: {outcome.next_action} at {_instant(outcome.next_at)}"
-        if good:
-            self._line(line)
-        else:
-            sys.stderr.write(f"{line}\n")
+        self._line(line, sys.stdout if good else sys.stderr)
 
-    def _line(self, line: str) -> None:
+    def tell(self, line: str) -> None:
+        """Tell of a step that has words of its own."""
+        self._line(line, sys.stdout)
+
+    def _line(self, line: str, stream: TextIO) -> None:
         with self._lock:
-            sys.stdout.write(f"{line}\n")
-            sys.stdout.flush()
+            write_line(stream, line)
 
 
 def enroll(  # noqa: PLR0913 - the options of the command

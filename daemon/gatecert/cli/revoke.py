@@ -11,6 +11,7 @@ import typer
 
 from gatecert.cli.context import Name, Wait, chosen, open_house, options, tell_daemon
 from gatecert.cli.enroll import ProgressLines
+from gatecert.cli.output import write_line
 
 if TYPE_CHECKING:
     from gatecert.authority.revocation import Signature
@@ -57,11 +58,10 @@ def revoke(
     lines = ProgressLines()
     house = open_house(given.load(), lines)
     target = chosen(house, [name])[0]
-    typer.echo(f"{name}: {house.revoker.revoke(target, why, key, wait=wait)}")
+    lines.tell(f"{name}: {house.revoker.revoke(target, why, key, wait=wait)}")
     stays = not_replaced(target, house.pipeline.memory.excluded_region(target))
     if stays:
-        sys.stdout.flush()
-        typer.echo(f"gatecert: {name}: {stays}", err=True)
+        write_line(sys.stderr, f"gatecert: {name}: {stays}")
         tell_daemon(house)
         return
     outcome = house.pipeline.attend(target, Occasion(look_now=True, wait=wait))

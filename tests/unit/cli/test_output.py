@@ -1,0 +1,91 @@
+"""Whoever reads what a command writes: the work is done all the same."""
+
+from __future__ import annotations
+
+import io
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from gatecert.cli import enroll, output
+from gatecert.model import Stage
+
+
+@pytest.fixture
+def reloaded(tmp_path: Path) -> Path:
+    return tmp_path / "reloaded"
+
+
+@pytest.fixture
+def configuration(tmp_path: Path, reloaded: Path) -> Path:
+    gateway = {
+        "hostname": "vpn.example.com",
+        "mode": "custom",
+        "install": {"reload": ["touch", str(reloaded)]},
+    }
+    written = {"state_directory": str(tmp_path / "state"), "gateways": {"vpn": gateway}}
+    path = tmp_path / "config.yaml"
+    path.write_text(yaml.dump(written), "utf-8")
+    return path
+
+
+def start(configuration: Path, *arguments: str, **files: object) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "gatecert", "-c", str(configuration), *arguments]
+    return subprocess.Popen(command, stderr=subprocess.PIPE, **files)  # type: ignore[call-overload, no-any-return]
+
+
+def test_a_certificate_is_installed_though_the_pipe_is_closed(
+    configuration: Path, reloaded: Path, tmp_path: Path
+) -> None:
+    process = start(configuration, "enroll", stdout=subprocess.PIPE)
+    process.stdout.close()  # type: ignore[union-attr]
+
+    _, errors = process.communicate(timeout=30)
+
+    assert (process.returncode, errors) == (0, b"")
+    assert reloaded.exists()
+    assert (tmp_path / "state/gateways/vpn/live/fullchain.pem").exists()
+
+
+def test_a_certificate_is_installed_though_the_disk_of_the_log_is_full(
+    configuration: Path, reloaded: Path
+) -> None:
+    with Path("/dev/full").open("wb") as full:
+        process = start(configuration, "enroll", stdout=full)
+        _, errors = process.communicate(timeout=30)
+
+    assert (process.returncode, errors) == (0, b"")
+    assert reloaded.exists()
+
+
+@pytest.mark.parametrize("command", ["status", "doctor"])
+def test_who_reads_on_no_more_is_not_told_of_it(configuration: Path, command: str) -> None:
+    process = start(configuration, command, "--json", stdout=subprocess.PIPE)
+    process.stdout.close()  # type: ignore[union-attr]
+
+    _, errors = process.communicate(timeout=30)
+
+    assert (process.returncode, errors) == (141, b"")
+
+
+def test_every_character_is_shown_on_every_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(shown, "ascii"))
+
+    output.prepare()
+    enroll.ProgressLines()("vpn", Stage.CHECK, "münchen ✓")
+
+    assert shown.getvalue() == b"vpn: check: m\\xfcnchen \\u2713\n"
+
+
+def test_a_stream_that_was_closed_at_the_start_swallows_all(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sys, "stdout", None)
+
+    output.prepare()
+    enroll.ProgressLines()("vpn", Stage.CHECK, "good")
+    sys.stdout.close()
