@@ -95,7 +95,7 @@ def _look(
         now=utc_now,
         ask_command=deployer.ask_command,
     )
-    machine = look_at_machine(around, configuration, len(house.targets), enrolling)
+    machine = look_at_machine(around, configuration, house.targets.values(), enrolling)
 
     def look(target: Target) -> Case:
         inventory = deployer.inventory(target)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
@@ -87,22 +87,25 @@ class Surroundings:
 
 
 def look_at_machine(
-    around: Surroundings, configuration: Path, gateways: int, targets: Iterable[Target]
+    around: Surroundings,
+    configuration: Path,
+    gateways: Collection[Target],
+    targets: Iterable[Target],
 ) -> Machine:
     """What is common to all gateways.
 
     Args:
         around: The ways to look.
         configuration: The file.
-        gateways: How many there are in it.
+        gateways: All that are in it; keys of any of them may lie in the state directory.
         targets: Those whose authorities are asked; none is asked for one that is never enrolled.
     """
     used = dict.fromkeys(name for target in targets for name in target.authorities)
-    shared = {target.name for target in targets if target.install.key_group is not None}
+    shared = {target.name for target in gateways if target.install.key_group is not None}
     return Machine(
         now=around.now(),
         configuration=configuration.absolute(),
-        gateways=gateways,
+        gateways=len(gateways),
         state_directory=around.state_directory,
         daemon=_holder(around.store),
         storage=_storage(around.store),

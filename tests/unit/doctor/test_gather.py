@@ -176,7 +176,7 @@ def configuration(tmp_path: Path) -> Path:
 def test_the_machine_is_looked_at(
     around: Surroundings, configuration: Path, authority: Authority
 ) -> None:
-    found = look_at_machine(around, configuration, 7, [TARGET, TARGET])
+    found = look_at_machine(around, configuration, [TARGET] * 7, [TARGET, TARGET])
     assert (found.gateways, found.daemon, found.storage, found.exposures) == (7, None, None, ())
     assert found.free
     assert found.surveys == {"acme": SURVEY}
@@ -190,7 +190,7 @@ def test_what_cannot_be_looked_at_is_a_fact_too(
     (tmp_path / "state").write_text("no directory")
     authority.error = AuthorityUnreachableError("gone")
     around = replace(around, state_directory=tmp_path / "state" / "below")
-    found = look_at_machine(around, configuration, 1, [TARGET])
+    found = look_at_machine(around, configuration, [TARGET], [TARGET])
     assert isinstance(found.storage, StorageError)
     assert found.free is None
     assert found.surveys == {"acme": authority.error}
@@ -200,8 +200,22 @@ def test_nobody_is_asked_for_gateways_that_never_enrol(
     around: Surroundings, configuration: Path, authority: Authority
 ) -> None:
     custom = replace(TARGET, mode=Mode.CUSTOM, authorities=())
-    assert look_at_machine(around, configuration, 1, [custom]).surveys == {}
+    assert look_at_machine(around, configuration, [TARGET], [custom]).surveys == {}
     assert authority.asked == 0
+
+
+def test_the_keys_of_gateways_that_are_not_looked_at_are_shared_as_configured(
+    around: Surroundings, configuration: Path
+) -> None:
+    install = replace(TARGET.install, key_group="ssl-cert")
+    other = replace(TARGET, name="other", mode=Mode.CUSTOM, install=install)
+    key = around.state_directory / "gateways/other/versions/1/privkey.pem"
+    key.parent.mkdir(parents=True)
+    key.touch(0o640)
+    found = look_at_machine(around, configuration, [TARGET, other], [TARGET])
+    assert found.exposures == ()
+    found = look_at_machine(around, configuration, [TARGET], [TARGET])
+    assert [each.path for each in found.exposures] == [key]
 
 
 # --------------------------------------------------------------------- a gateway
@@ -210,7 +224,7 @@ def test_nobody_is_asked_for_gateways_that_never_enrol(
 def test_a_gateway_is_looked_at(
     around: Surroundings, configuration: Path, solver: TrialSolver, tmp_path: Path
 ) -> None:
-    machine = look_at_machine(around, configuration, 1, [TARGET])
+    machine = look_at_machine(around, configuration, [TARGET], [TARGET])
     target = replace(TARGET, install=InstallPlan())
     said = Probe(None, "", matches=False, detail="no")
     around = replace(around, ask_command=lambda _, __: said)
@@ -234,7 +248,7 @@ def test_a_gateway_is_looked_at(
 def test_the_root_that_was_kept_is_found(
     around: Surroundings, configuration: Path, tmp_path: Path
 ) -> None:
-    machine = look_at_machine(around, configuration, 1, [TARGET])
+    machine = look_at_machine(around, configuration, [TARGET], [TARGET])
     itself = certificate("Private Root")[0].public_bytes(Encoding.PEM)
     (tmp_path / "root.pem").write_bytes(itself)
     live = replace(LIVE, version=replace(LIVE.version, certificate=itself, directory=tmp_path))
@@ -254,7 +268,7 @@ def test_the_root_that_was_kept_is_found(
 def test_nothing_of_enrolment_is_tried_for_who_never_enrols(
     around: Surroundings, configuration: Path, solver: TrialSolver, changes: dict[str, object]
 ) -> None:
-    machine = look_at_machine(around, configuration, 1, [])
+    machine = look_at_machine(around, configuration, [TARGET], [])
     found = look_at_gateway(around, situation(**changes), BOOTSTRAP, machine)
     assert (found.surveys, found.policies, found.rehearsals, found.root) == ((), (), (), None)
     assert solver.names == []
@@ -265,7 +279,7 @@ def test_requests_of_orders_are_not_an_administrators(
 ) -> None:
     for identity in ("20261123", f"{PREFIX}1"):
         around.store.add_request("vpn", KeyRequest(identity, NOW, PRIVATE_KEY, CSR))
-    machine = look_at_machine(around, configuration, 1, [TARGET])
+    machine = look_at_machine(around, configuration, [TARGET], [TARGET])
     target = replace(TARGET, install=InstallPlan())
     found = look_at_gateway(around, situation(target=target), None, machine)
     assert [request.id for request in found.requests] == ["20261123"]
@@ -280,7 +294,7 @@ def test_the_authorities_of_users(
     bundle = around.store.gateway_directory("vpn") / "client-ca" / "bundle.pem"
     bundle.parent.mkdir(parents=True)
     bundle.write_bytes(content)
-    machine = look_at_machine(around, configuration, 1, [TARGET])
+    machine = look_at_machine(around, configuration, [TARGET], [TARGET])
     target = replace(TARGET, install=InstallPlan())
     assert isinstance(
         look_at_gateway(around, situation(target=target), None, machine).client_ca, kind
@@ -292,7 +306,7 @@ def test_authorities_of_users_that_cannot_be_read(
 ) -> None:
     bundle = around.store.gateway_directory("vpn") / "client-ca" / "bundle.pem"
     bundle.mkdir(parents=True)
-    machine = look_at_machine(around, configuration, 1, [TARGET])
+    machine = look_at_machine(around, configuration, [TARGET], [TARGET])
     target = replace(TARGET, install=InstallPlan())
     found = look_at_gateway(around, situation(target=target), None, machine)
     assert isinstance(found.client_ca, StorageError)
@@ -303,7 +317,7 @@ def test_limits_that_cannot_be_read_are_left_out(
     around: Surroundings, configuration: Path, authority: Authority
 ) -> None:
     authority.unreadable = StorageError("damaged")
-    machine = look_at_machine(around, configuration, 1, [TARGET])
+    machine = look_at_machine(around, configuration, [TARGET], [TARGET])
     target = replace(TARGET, install=InstallPlan())
     assert look_at_gateway(around, situation(target=target), None, machine).limits == ()
     assert authority.lifetimes == [None]
@@ -312,7 +326,7 @@ def test_limits_that_cannot_be_read_are_left_out(
 def test_what_is_worrying_about_users_is_looked_for(
     around: Surroundings, configuration: Path, tmp_path: Path
 ) -> None:
-    machine = look_at_machine(around, configuration, 1, [TARGET])
+    machine = look_at_machine(around, configuration, [TARGET], [TARGET])
     demanded = ClientAuthentication(known_users=tmp_path / "nowhere")
     target = replace(TARGET, install=InstallPlan(), client_authentication=demanded)
     (concern,) = look_at_gateway(around, situation(target=target), None, machine).user_concerns
@@ -330,7 +344,7 @@ def test_a_pair_is_asked_whether_it_is_behind_nat(
 
     monkeypatch.setattr(gather, "own_addresses", addresses)
     pair = replace(TARGET, install=InstallPlan(), members=(Member("one", "1.example"),))
-    machine = look_at_machine(around, configuration, 1, [TARGET])
+    machine = look_at_machine(around, configuration, [TARGET], [TARGET])
     found = look_at_gateway(around, situation(target=pair), None, machine)
     assert found.behind_nat is known
     assert isinstance(found.resolution, Resolution if known else ResolutionError)
