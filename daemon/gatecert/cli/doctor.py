@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import os
-from contextlib import contextmanager
+import stat
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -123,12 +124,16 @@ def _unusable(error: ConfigurationError) -> tuple[Result, ...]:
 def _opened(path: Path | None) -> Iterator[int | None]:
     """Open a file to write to, as whoever gave the command, before becoming the state's owner.
 
+    Where nothing is written, a file that was not there before is removed again, unless it lies
+    where the state's owner may not remove it.
+
     Raises:
         GatecertError: It cannot be opened.
     """
     if path is None:
         yield None
         return
+    is_new = not path.exists()
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o644)
     except OSError as error:
@@ -136,6 +141,9 @@ def _opened(path: Path | None) -> Iterator[int | None]:
     try:
         yield descriptor
     finally:
+        if is_new and not os.fstat(descriptor).st_size:
+            with suppress(OSError):
+                path.unlink()
         os.close(descriptor)
 
 
@@ -145,7 +153,8 @@ def _export(descriptor: int, pem: bytes) -> None:
             "no root is known, so nothing was written",
             fix="gatecert doctor says why; the root is known once a certificate was issued",
         )
-    os.ftruncate(descriptor, 0)
+    if stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.ftruncate(descriptor, 0)
     os.write(descriptor, pem)
 
 

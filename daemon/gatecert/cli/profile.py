@@ -35,6 +35,23 @@ def profile(
     if not output:
         typer.echo(written, nl=False)
         return
-    from gatecert.store.durable import write_file  # noqa: PLC0415 - --help is quick
+    _write(Path(output).absolute(), written)
 
-    write_file(Path(output).absolute(), written, mode=READABLE)
+
+def _write(path: Path, document: bytes) -> None:
+    """Replace the file, where a link leads if it is one; a device or a pipe is written to.
+
+    Raises:
+        StorageError: It cannot be written.
+    """
+    from gatecert.store.durable import write_file  # noqa: PLC0415 - --help is quick
+    from gatecert.store.failure import storage_error  # noqa: PLC0415
+
+    try:
+        if not path.exists() or path.is_file():
+            write_file(path.resolve(), document, mode=READABLE)
+            return
+        with path.open("wb", buffering=0) as file:
+            file.write(document)
+    except OSError as error:
+        raise storage_error(error, "write", path) from error

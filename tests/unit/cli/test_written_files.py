@@ -1,0 +1,115 @@
+"""Files that a command writes where it is told to: what is there is not always a file."""
+
+from __future__ import annotations
+
+import os
+import stat
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+import yaml
+
+from gatecert import cli
+from gatecert.doctor import report
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+ROOT = b"-----BEGIN CERTIFICATE-----\n"
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:
+    gateway = {"hostname": "vpn.example.com", "mode": "custom"}
+    written = {"state_directory": str(tmp_path / "state"), "gateways": {"vpn": gateway}}
+    configuration = tmp_path / "config.yaml"
+    configuration.write_text(yaml.dump(written), "utf-8")
+
+    monkeypatch.setattr("gatecert.cli.doctor._look", lambda *_: (None, ()))
+    monkeypatch.setattr("gatecert.doctor.examination.examine", lambda *_: ())
+
+    def command(*arguments: str) -> int:
+        monkeypatch.setattr(sys, "argv", ["gatecert", "-c", str(configuration), *arguments])
+        with pytest.raises(SystemExit) as ended:
+            cli.run()
+        return int(ended.value.code or 0)
+
+    return command
+
+
+@pytest.fixture
+def pipe(tmp_path: Path) -> Path:
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    return path
+
+
+def read_after(pipe: Path, action: Callable[[], int]) -> tuple[int, bytes]:
+    """What is in the pipe once it was written to."""
+    descriptor = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        return action(), os.read(descriptor, 65536)
+    finally:
+        os.close(descriptor)
+
+
+def test_a_profile_is_written_to_a_pipe_not_in_its_place(
+    run: Callable[..., int], pipe: Path, tmp_path: Path
+) -> None:
+    link = tmp_path / "link"
+    link.symlink_to(pipe)
+    for output in (pipe, link):
+        code, told = read_after(pipe, lambda: run("profile", "vpn", "--output", str(output)))  # noqa: B023 - called at once
+        assert (code, b"vpn.example.com" in told) == (0, True)
+    assert stat.S_ISFIFO(pipe.stat().st_mode)
+    assert link.is_symlink()
+
+
+def test_a_profile_goes_where_a_link_leads(run: Callable[..., int], tmp_path: Path) -> None:
+    link, file = tmp_path / "link", tmp_path / "profile.xml"
+    link.symlink_to(file)
+    for before in (None, "old"):
+        if before is not None:
+            file.write_text(before)
+        assert run("profile", "vpn", "--output", str(link)) == 0
+        assert link.is_symlink()
+        assert "vpn.example.com" in file.read_text("utf-8")
+
+
+def test_a_profile_in_the_place_of_a_directory(
+    run: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("profile", "vpn", "--output", str(tmp_path)) == 1
+    assert f"cannot write {tmp_path}: Is a directory" in capsys.readouterr().err
+
+
+def test_a_root_is_exported_to_a_pipe(
+    run: Callable[..., int], pipe: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(report, "roots_pem", lambda _: ROOT)
+    _, told = read_after(pipe, lambda: run("doctor", "--export-root", str(pipe)))
+    assert told == ROOT
+
+
+def test_a_root_takes_the_place_of_a_longer_one(
+    run: Callable[..., int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(report, "roots_pem", lambda _: ROOT)
+    file = tmp_path / "root.pem"
+    file.write_bytes(ROOT * 2)
+    run("doctor", "--export-root", str(file))
+    assert file.read_bytes() == ROOT
+
+
+def test_where_no_root_is_known_no_file_is_left(
+    run: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file, kept = tmp_path / "root.pem", tmp_path / "kept.pem"
+    kept.touch()
+    for each in (file, kept):
+        assert run("doctor", "--export-root", str(each)) == 1
+        assert "no root is known, so nothing was written" in capsys.readouterr().err
+    assert not file.exists()
+    assert kept.exists()
