@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from datetime import datetime
     from typing import TextIO
 
-    from gatecert.model import Outcome, Stage
+    from gatecert.app import House
+    from gatecert.model import Outcome, Stage, Target
 
 MOST_AT_ONCE = 16
 FAILED = 1
@@ -111,12 +112,51 @@ def enroll(  # noqa: PLR0913 - the options of the command
     )
     with ThreadPoolExecutor(MOST_AT_ONCE) as pool:
         outcomes = list(pool.map(attend, targets))
+    if not dry_run:
+        outcomes = list(map(partial(still_failing, house), targets, outcomes))
     for outcome in outcomes:
         lines.ended(outcome)
     if not dry_run:
         tell_daemon(house)
     if not all(outcome.settled for outcome in outcomes):
         raise typer.Exit(FAILED)
+
+
+def still_failing(house: House, target: Target, outcome: Outcome) -> Outcome:
+    """The outcome, or, where a pass had only to wait for the next attempt, what has failed before.
+
+    A gateway that has the certificate it wants suffers from no attempt that failed.
+
+    Raises:
+        StorageError: What is known of the gateway cannot be read.
+    """
+    from gatecert.model import Mode, OutcomeKind  # noqa: PLC0415 - --help is quick without it
+    from gatecert.schedule.due import certificate_in_use  # noqa: PLC0415
+    from gatecert.schedule.revocation import revoked  # noqa: PLC0415
+
+    if outcome.kind is not OutcomeKind.IDLE:
+        return outcome
+    situation = house.pipeline.memory.situation(target)
+    state, certificate = situation.state, certificate_in_use(situation)
+    failures, last = state.failures, state.outcome
+    usable = certificate is not None and certificate.not_after > outcome.at
+    if target.mode is not Mode.AUTOMATIC or (usable and not revoked(state, certificate)):
+        return outcome
+    if last is not None and last.settled:
+        last = None
+    if not failures and last is None:
+        return outcome
+    said = [last.detail] if last is not None else []
+    fixes = [last.fix] if last is not None and last.fix else []
+    if failures:
+        said.insert(0, f"{failures} failed attempt{'' if failures == 1 else 's'}")
+        fixes.append(f"gatecert enroll {target.name} --force tries at once")
+    return replace(
+        outcome,
+        detail=", last: ".join(said),
+        code=last.code if last is not None else "attempts-failed",
+        fix="; ".join(fixes),
+    )
 
 
 def _instant(at: datetime) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gatecert.cli.context import Name, Wait, chosen, open_house, options, tell_daemon
-from gatecert.cli.enroll import ProgressLines
+from gatecert.cli.enroll import ProgressLines, still_failing
 from gatecert.cli.output import write_line
 
 if TYPE_CHECKING:
@@ -65,6 +65,7 @@ def revoke(
         tell_daemon(house)
         return
     outcome = house.pipeline.attend(target, Occasion(look_now=True, wait=wait))
+    outcome = still_failing(house, target, outcome)
     lines.ended(outcome)
     tell_daemon(house)
     if not outcome.settled:
