@@ -182,10 +182,8 @@ class Pipeline:
         wanted = inventory.wanted(self.now())
         if inventory.live is None and wanted is not None:
             return self._restore(target, wanted)
-        if (
-            next_due(self.memory.situation(target, inventory), self.now()).action
-            is Action.BOOTSTRAP
-        ):
+        due = next_due(self.memory.situation(target, inventory), self.now())
+        if due.action is Action.BOOTSTRAP and due.at <= self.now():
             return self._bootstrap(target)
         if inventory.live is not None and inventory.live == wanted:
             self.deployer.catch_up(target, wanted)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import pytest
 from tests.unit.pipeline.conftest import DAY, ELSEWHERE, World
 
 from gatecert.certificate import key
-from gatecert.model import FileContents, FileCopy, KeyType, OutcomeKind
+from gatecert.model import FileContents, FileCopy, KeyType, Mode, OutcomeKind
 
 
 def test_there_is_something_to_serve_before_anything_else(world: World) -> None:
@@ -21,6 +24,26 @@ def test_what_is_there_is_left_alone(world: World) -> None:
     first = world.live
     assert world.pipeline.prepare(world.target) is None
     assert world.live == first
+
+
+@pytest.mark.parametrize(
+    "change", [{"region": "cn"}, {"mode": Mode.CUSTOM}], ids=["excluded", "custom"]
+)
+def test_what_nobody_enrols_keeps_its_bootstrap_certificate_until_it_nears_its_end(
+    world: World, change: dict[str, object]
+) -> None:
+    world.target = replace(world.target, **change)  # type: ignore[arg-type] # names of fields
+    world.pipeline.prepare(world.target)
+    world.attend()
+    first = world.live
+
+    world.pipeline = world.new_pipeline()
+    assert world.pipeline.prepare(world.target) is None
+    assert world.live == first
+
+    world.later(21 * DAY)
+    assert world.pipeline.prepare(world.target) is not None
+    assert world.live != first
 
 
 def test_a_bootstrap_certificate_is_made_anew_before_it_ends(world: World) -> None:
