@@ -4,6 +4,10 @@ One path for every certificate, whoever issued it: bootstrap, authority, adminis
 be served, and what was served before, is written down before anything is touched, so that a crash
 in between is picked up by the next pass, which can still put the previous version back. Bringing a
 version onto the gateway is retried by itself and never costs an order.
+
+A copy that cannot be written is a failure, and keeps no certificate from being served: where the
+version is proven in spite of it, it stays, and the copies alone are tried again. Where nothing can
+be proven, the previous version is put back for as long as its certificate has not ended.
 """
 
 from __future__ import annotations
@@ -11,13 +15,13 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING
 
 from gatecert.deadline import Deadline
-from gatecert.errors import DeploymentError, GatecertError
+from gatecert.errors import CopyError, DeploymentError, GatecertError
 from gatecert.exchange import Exchange, Piece
 from gatecert.install.hook import environment
 from gatecert.install.inventory import Held, Inventory, take_inventory
@@ -139,15 +143,19 @@ class Deployer:
         Raises:
             StorageError: Something could not be written; the next pass goes on from there.
         """
+        provable = target.install.is_provable
         try:
-            changed = self.swap(target, held)
-            if not changed and target.install.is_provable and self.look(target, held).served:
-                return self._confirm(target, held, "is served")
-            proven = self._bring_up(target, held)
+            changed, uncopied = self._swap_at_least(target, held)
+            if uncopied is not None and not provable and not self._is_past_going_back(target):
+                raise uncopied
+            is_served = not changed and provable and self.look(target, held).served
+            proven = is_served or self._bring_up(target, held)
         except DeploymentError as error:
             if self.cancelled.is_set():
                 return Deployed(held, "left in the middle of a deployment", error)
             return self._roll_back(target, held, error)
+        if uncopied is not None:
+            return self._stay(target, held, uncopied, proven=proven)
         return self._confirm(target, held, "is served" if proven else NOT_PROVEN)
 
     def look(self, target: Target, held: Held) -> Verdict:
@@ -169,9 +177,31 @@ class Deployer:
             ask(command, Deadline.after(ONE_RUN, self.cancelled)) if command is not None else None
         )
 
+    def _swap_at_least(self, target: Target, held: Held) -> tuple[bool, CopyError | None]:
+        """Swap; whether anything had to be changed, and why a copy could not be written."""
+        before = self.live(target).current()
+        try:
+            return self.swap(target, held), None
+        except CopyError as error:
+            return before != held.version.id, error
+
+    def _is_past_going_back(self, target: Target) -> bool:
+        """Whether what was served before can be served no more: it has ended, or is gone."""
+        deployment = self.live(target).deployment()
+        if deployment is None or not deployment.previous:
+            return False
+        previous = self._previous(target)
+        return previous is None or previous.summary.not_after <= self.now()
+
     def _point(self, target: Target, held: Held) -> bool:
         private_key = self.store.private_key(held.version)
         return self.live(target).install(target.install, held.version, private_key)
+
+    def _point_at_least(self, target: Target, held: Held) -> None:
+        try:
+            self._point(target, held)
+        except CopyError as error:
+            logger.warning("not every copy gateway=%s error=%s", target.name, error)
 
     def _piece(self, target: Target, held: Held) -> Piece:
         """A version as something that the server reads."""
@@ -206,8 +236,18 @@ class Deployer:
 
     def _confirm(self, target: Target, held: Held, detail: str) -> Deployed:
         self.live(target).save_deployment(Deployment(held.version.id, confirmed=self.now()))
-        prune(self.store, target.name, keep=target.install.keep_versions, live=held.version.id)
+        self._prune(target, held)
         return Deployed(held, f"the certificate of {target.display_name} {detail}")
+
+    def _prune(self, target: Target, held: Held) -> None:
+        prune(self.store, target.name, keep=target.install.keep_versions, live=held.version.id)
+
+    def _stay(self, target: Target, held: Held, uncopied: CopyError, *, proven: bool) -> Deployed:
+        """Remember that copies are missing of a version that the gateway has taken."""
+        self._postpone(target, held, uncopied, previous="")
+        self._prune(target, held)
+        ending = "it is served all the same" if proven else "the gateway was told all the same"
+        return Deployed(held, f"{uncopied.message}; {ending}", uncopied)
 
     def _roll_back(self, target: Target, held: Held, error: DeploymentError) -> Deployed:
         previous = self._previous(target)
@@ -223,7 +263,10 @@ class Deployer:
         if previous is None or previous == held or previous.summary.not_after <= self.now():
             return Deployed(held, error.message, error)
         directory = self.store.gateway_directory(target.name)
-        second = self._exchange.put_back(target, directory, self._piece(target, previous))
+        piece = self._piece(target, previous)
+        if not isinstance(error, CopyError):  # the gateway was told of the other version
+            piece = replace(piece, put=partial(self._point_at_least, target, previous))
+        second = self._exchange.put_back(target, directory, piece)
         ending = "rolled back, the previous certificate is served again"
         if second is not None:
             ending = f"rolled back, but that is not proven either: {second}"
@@ -234,7 +277,9 @@ class Deployer:
         deployment = self.live(target).deployment()
         return self.inventory(target).find(deployment.previous) if deployment is not None else None
 
-    def _postpone(self, target: Target, held: Held, error: DeploymentError) -> None:
+    def _postpone(
+        self, target: Target, held: Held, error: DeploymentError, *, previous: str | None = None
+    ) -> None:
         live = self.live(target)
         before = live.deployment() or Deployment(held.version.id)
         failures = 1 + before.failures
@@ -245,7 +290,7 @@ class Deployer:
                 failures=failures,
                 next_attempt=at,
                 error=error.message,
-                previous=before.previous,
+                previous=before.previous if previous is None else previous,
             )
         )
 

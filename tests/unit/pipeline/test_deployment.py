@@ -219,3 +219,95 @@ def test_nothing_is_begun_when_leaving(world: World) -> None:
     world.cancelled.set()
     assert world.attend().kind is OutcomeKind.IDLE
     assert world.authority.orders == 0
+
+
+def test_a_copy_that_cannot_be_written_keeps_no_certificate_from_being_served(
+    world: World,
+) -> None:
+    copy = FileCopy(world.directory / "copies" / "cert.pem", FileContents.CERT)
+    copy.path.parent.mkdir()
+    reloads, proofs = world.directory / "reloads", world.directory / "proofs"
+    plan = {
+        "reload": world.script(
+            f"echo >>{reloads}; rm -f {proofs}/*; touch {proofs}/$GATECERT_VERSION"
+        ),
+        "verify_command": ("sh", "-c", f"[ -e {proofs}/$GATECERT_VERSION ]"),
+        "verify_timeout": timedelta(0),
+        "copies": (copy,),
+    }
+    proofs.mkdir()
+    world.plan(**plan)
+    assert world.attend().kind is OutcomeKind.ENROLLED
+    first = world.live
+    reloads.unlink()
+    copy.path.unlink()
+    copy.path.parent.rmdir()
+    world.later(60 * DAY)
+
+    outcome = world.attend()
+
+    assert (outcome.kind, outcome.code) == (OutcomeKind.FAILED, "copy-failed")
+    assert outcome.detail.endswith("; it is served all the same")
+    assert outcome.fix
+    assert world.live != first
+    assert reloads.read_text() == "\n"
+
+    world.later(HOUR)
+    assert world.attend().code == "copy-failed"
+    assert reloads.read_text() == "\n"
+
+    copy.path.parent.mkdir()
+    world.later(HOUR)
+    assert world.attend().kind is OutcomeKind.DEPLOYED
+    assert copy.path.exists()
+    assert reloads.read_text() == "\n\n"
+    assert world.authority.orders == 2
+
+
+def test_what_is_not_taken_is_rolled_back_though_copies_cannot_be_written(world: World) -> None:
+    world.attend()
+    first = world.live
+    (version,) = world.store.versions("vpn")[:1]
+    told = world.directory / "told"
+    world.plan(
+        reload=world.script(f"echo $GATECERT_VERSION >{told}"),
+        verify_command=("sh", "-c", f"[ $GATECERT_VERSION = {version.id} ]"),
+        verify_timeout=timedelta(0),
+        copies=(FileCopy(world.directory / "missing" / "cert.pem", FileContents.CERT),),
+    )
+    world.later(60 * DAY)
+
+    outcome = world.attend()
+
+    assert (outcome.kind, outcome.code) == (OutcomeKind.ROLLED_BACK, "not-served")
+    assert world.live == first
+    assert told.read_text() == f"{version.id}\n"
+
+
+def test_where_nothing_is_proven_a_missing_copy_waits_until_the_previous_certificate_has_ended(
+    world: World,
+) -> None:
+    world.attend()
+    first = world.live
+    reloads = world.directory / "reloads"
+    world.plan(
+        reload=world.script(f"echo >>{reloads}"),
+        copies=(FileCopy(world.directory / "missing" / "cert.pem", FileContents.CERT),),
+    )
+    world.later(60 * DAY)
+    outcome = world.attend()
+    assert (outcome.kind, outcome.code) == (OutcomeKind.ROLLED_BACK, "copy-failed")
+    assert world.live == first
+    assert not reloads.exists()
+
+    world.later(30 * DAY)
+    outcome = world.attend()
+    assert (outcome.kind, outcome.code) == (OutcomeKind.FAILED, "copy-failed")
+    assert outcome.detail.endswith("; the gateway was told all the same")
+    assert world.live != first
+    assert reloads.read_text() == "\n"
+
+    world.later(HOUR)
+    assert world.attend().code == "copy-failed"
+    assert reloads.read_text() == "\n"
+    assert world.authority.orders == 2
