@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import logging
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
@@ -37,6 +37,7 @@ from gatecert.schedule.due import (
     next_look_at_obstacle,
     watch_due,
 )
+from gatecert.schedule.failover import first_back
 from gatecert.schedule.revocation import is_settled, standing_of
 from gatecert.store.protocol import Store
 
@@ -57,6 +58,7 @@ class Memory:
 
     Attributes:
         now: Reads the clock.
+        authorities: Names of those that can be asked.
         unsaved: Gateways whose state could not be written, so that ``known`` counts.
         held_back: Gateways for which nothing is tried before an instant, since nothing can be kept.
         known: State as it was last read or written.
@@ -67,6 +69,7 @@ class Memory:
     now: Callable[[], datetime]
     excluded_regions: tuple[str, ...] = ("cn",)
     random: random.Random = field(default_factory=random.SystemRandom)
+    authorities: Container[str] = ()
     unsaved: set[str] = field(default_factory=set)
     held_back: dict[str, datetime] = field(default_factory=dict)
     known: dict[str, GatewayState] = field(default_factory=dict)
@@ -178,7 +181,8 @@ class Memory:
         """Count a failure and say when the next attempt comes.
 
         A disk that cannot be written is no failure of enrolment: it is tried again soon, and
-        enrolment goes on where it was as soon as there is room.
+        enrolment goes on where it was as soon as there is room. Of several authorities, the time
+        that the last one asked for is not waited for where another may be asked before.
         """
         now = self.now()
         failed = self.outcome(
@@ -188,12 +192,13 @@ class Memory:
             self.held_back[target.name] = now + STORAGE_PAUSE
             return failed
         state = self.last_known(target)
+        wait = _not_before(error, now)
         at = next_attempt(
             state.failures + 1,
             now=now,
             random=self.random,
             not_after=self._end_if_known(target),
-            retry_after=_not_before(error, now),
+            retry_after=self._until_any(target, state, wait) if wait is not None else None,
         )
         attempts = (
             error.attempts if isinstance(error, ChallengeError | ChallengeFailedError) else ()
@@ -228,12 +233,28 @@ class Memory:
             self.save(target, replace(state, obstruction=None))
 
     def postponed(self, target: Target, error: BudgetSpentError) -> Outcome:
-        """Wait until an authority's limits allow more, which is no failure."""
-        state = self.state(target)
-        self.save(target, replace(state, failed_at=self.now(), next_attempt=error.until))
+        """Wait until an authority's limits allow more, which is no failure.
+
+        Of several authorities, until any of them may be asked.
+        """
+        state, now = self.state(target), self.now()
+        at = self._until_any(target, state, error.until)
+        if at != error.until:
+            soon = next_attempt(
+                1, now=now, random=self.random, not_after=self._end_if_known(target)
+            )
+            at = min(error.until, max(at, soon))
+        self.save(target, replace(state, failed_at=now, next_attempt=at))
         return self.outcome(
             target, OutcomeKind.WAITING, error.message, code=error.code, fix=error.fix
         )
+
+    def _until_any(self, target: Target, state: GatewayState, until: datetime) -> datetime:
+        """The instant that an authority asked for, or when another may be asked before it."""
+        names = [name for name in target.authorities if name in self.authorities]
+        if len(names) <= 1:
+            return until
+        return min(until, first_back(names, state.troubles, self.now()))
 
     def _end_if_known(self, target: Target) -> datetime | None:
         try:

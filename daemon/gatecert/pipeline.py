@@ -128,7 +128,12 @@ class Pipeline:
 
     def __post_init__(self) -> None:
         self.memory = Memory(
-            self.store, self.deployer, self.now, self.excluded_regions, self.random
+            self.store,
+            self.deployer,
+            self.now,
+            self.excluded_regions,
+            self.random,
+            self.authorities,
         )
         self.observer = Observer(
             memory=self.memory,

@@ -8,9 +8,10 @@ Authorities are asked in the order of the configuration. One of them is left for
   that failed.
 
 It is asked again when it said so, after a day where it refused for good, and else after an hour,
-two, four … at most a day. What is the gateway's own trouble (a port that is taken, a full disk)
-would be no better elsewhere, and moves nothing. Where all were left, the one that comes back first
-is asked: the pauses between attempts are decided in ``due``.
+two, four … at most a day. The time that one of them asked for holds back none of the others. What
+is the gateway's own trouble (a port that is taken, a full disk) would be no better elsewhere, and
+moves nothing. Where all were left, the one that comes back first is asked: the pauses between
+attempts are decided in ``due``.
 """
 
 from __future__ import annotations
@@ -78,6 +79,19 @@ def absent_until(name: str, troubles: Sequence[AuthorityTrouble], now: datetime)
     return trouble.left_until
 
 
+def first_back(
+    names: Sequence[str], troubles: Sequence[AuthorityTrouble], now: datetime
+) -> datetime:
+    """When any of several authorities may be asked again; ``now`` where one of them was not left.
+
+    Args:
+        names: All that may be asked; at least one.
+        troubles: What there was with them.
+        now: Aware UTC.
+    """
+    return min(absent_until(name, troubles, now) or now for name in names)
+
+
 def trouble_with(
     name: str, troubles: Sequence[AuthorityTrouble], now: datetime
 ) -> AuthorityTrouble | None:
@@ -120,14 +134,22 @@ def _is_its_doing(error: GatecertError) -> bool:
 def _left_until(error: GatecertError, failures: int, now: datetime) -> datetime | None:
     if isinstance(error, BudgetSpentError):
         return error.until
+    asked_for = error.retry_after if isinstance(error, ACMEError) else None
+    absence = _absence(error, failures)
+    if absence is None:
+        return asked_for
+    return max(asked_for or now, now + absence)
+
+
+def _absence(error: GatecertError, failures: int) -> timedelta | None:
+    """How long an authority is left at least; None where it need not be."""
     if isinstance(error, RateLimitedError):
-        return max(error.retry_after or now, now + SHORTEST_ABSENCE)
+        return SHORTEST_ABSENCE
     if _is_final(error):
-        return now + LONGEST_ABSENCE
+        return LONGEST_ABSENCE
     if failures < PATIENCE:
         return None
-    absence = SHORTEST_ABSENCE * (1 << min(failures - PATIENCE, 10))
-    return now + min(absence, LONGEST_ABSENCE)
+    return min(SHORTEST_ABSENCE * (1 << min(failures - PATIENCE, 10)), LONGEST_ABSENCE)
 
 
 def _is_final(error: GatecertError) -> bool:

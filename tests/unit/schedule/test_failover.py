@@ -20,7 +20,13 @@ from gatecert.errors import (
     UserActionRequiredError,
 )
 from gatecert.model import AuthorityTrouble
-from gatecert.schedule.failover import absent_until, after_failure, after_success, to_ask
+from gatecert.schedule.failover import (
+    absent_until,
+    after_failure,
+    after_success,
+    first_back,
+    to_ask,
+)
 
 NOW = datetime(2026, 11, 23, 8, 15, tzinfo=UTC)
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
@@ -96,6 +102,27 @@ def test_who_asks_us_to_come_later_is_left_until_then() -> None:
     later = RateLimitedError("rateLimited", "slow down", retry_after=NOW + 5 * HOUR)
     assert absent_until("first", failed(later), NOW) == NOW + 5 * HOUR
     assert absent_until("first", failed(RateLimitedError("rateLimited", "x")), NOW) == NOW + HOUR
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ACMEError("serverInternal", "oops", retry_after=NOW + 30 * HOUR),
+        ACMEError("caa", "forbidden", retry_after=NOW + 30 * HOUR),
+    ],
+)
+@pytest.mark.parametrize("times", [1, 2, 3])
+def test_whatever_else_it_says_it_is_not_asked_before_the_time_it_has_named(
+    error: GatecertError, times: int
+) -> None:
+    assert absent_until("first", failed(error, times), NOW) == NOW + 30 * HOUR
+
+
+def test_the_first_to_come_back_is_waited_for_where_all_were_left() -> None:
+    soon = failed(BudgetSpentError("x", until=NOW + HOUR))
+    late = failed(BudgetSpentError("x", until=NOW + DAY), name="second")
+    assert first_back(NAMES[:2], (*soon, *late), NOW) == NOW + HOUR
+    assert first_back(NAMES, (*soon, *late), NOW) == NOW
 
 
 def test_a_spent_budget_is_no_failure_but_the_next_is_asked() -> None:
