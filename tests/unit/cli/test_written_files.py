@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import stat
 import sys
@@ -27,6 +28,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:
     configuration = tmp_path / "config.yaml"
     configuration.write_text(yaml.dump(written), "utf-8")
 
+    monkeypatch.setattr(logging, "basicConfig", lambda **_: None)  # pytest's handlers stay
     monkeypatch.setattr("gatecert.cli.doctor._look", lambda *_: (None, ()))
     monkeypatch.setattr("gatecert.doctor.examination.examine", lambda *_: ())
 
