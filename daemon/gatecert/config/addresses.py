@@ -23,6 +23,7 @@ from gatecert.config.values import (
 from gatecert.model import Endpoint
 
 LAST_PORT: Final = 65535  # 16 bits
+_EVERY_ADDRESS: Final = {"0.0.0.0", "::"}  # noqa: S104 - only compared
 
 
 def address(value: object) -> str:
@@ -76,8 +77,25 @@ def _split(written: str) -> tuple[str, str]:
     return host, port if port or not colon else "?"
 
 
+def overlap(one: Endpoint, other: Endpoint) -> bool:
+    """Whether who listens at one address is in the way of who listens at the other."""
+    if one.port != other.port:
+        return False
+    hosts = {one.host, other.host}
+    if not hosts & _EVERY_ADDRESS:
+        return len(hosts) == 1
+    return len({":" in host for host in hosts}) == 1
+
+
 def _listener(value: object) -> Endpoint:
-    return endpoint(value, numeric=True)
+    listener = endpoint(value, numeric=True)
+    host = ipaddress.ip_address(listener.host)
+    if isinstance(host, ipaddress.IPv6Address) and host.ipv4_mapped is not None:
+        raise BadValueError(
+            f"{shown(value)} is an IPv4 address inside an IPv6 one; write "
+            f"{Endpoint(str(host.ipv4_mapped), listener.port)}"
+        )
+    return listener
 
 
 def _nameserver(value: object) -> Endpoint:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
+from gatecert.config.addresses import overlap
 from gatecert.config.schema import ChallengeKind
 from gatecert.config.well_known import by_directory
 from gatecert.model import IdentifierType
@@ -17,13 +18,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from gatecert.config.schema import Configuration
-    from gatecert.model import Endpoint, Target
+    from gatecert.model import Target
 
 LETS_ENCRYPT: Final = "letsencrypt.org"
 FOR_ADDRESSES: Final = "shortlived"
 """The only profile of Let's Encrypt that has addresses in certificates."""
-
-_EVERY_ADDRESS: Final = {"0.0.0.0", "::"}  # noqa: S104 - only compared
 
 
 def advice(target: Target, configuration: Configuration) -> Iterator[str]:
@@ -69,20 +68,10 @@ def _taken_ports(target: Target, configuration: Configuration) -> Iterator[str]:
         return
     for listener in settings.listen:
         for server in target.install.verify:
-            if _meet(listener, server):
+            if overlap(listener, server):
                 yield (
                     f"challenges.tls-alpn-01.listen {listener} is where the gateway itself listens "
                     f"(install.verify {server}); let it hand connections for ALPN acme-tls/1 to "
                     "another address, and set listen to that: docs/challenges.md"
                 )
                 break
-
-
-def _meet(listener: Endpoint, server: Endpoint) -> bool:
-    """Whether who listens at one address is in the way of who listens at the other."""
-    if listener.port != server.port:
-        return False
-    hosts = {listener.host, server.host}
-    if not hosts & _EVERY_ADDRESS:
-        return len(hosts) == 1
-    return len({":" in host for host in hosts}) == 1

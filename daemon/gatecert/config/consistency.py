@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
+from gatecert.config.addresses import overlap
 from gatecert.config.finding import Finding, nearest
 from gatecert.config.names import private_zone
 from gatecert.config.schema import ChallengeKind
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
     from gatecert.config.finding import Location
     from gatecert.config.schema import Configuration, Dns01Settings, GatewaySettings
+    from gatecert.model import Endpoint
 
 SECRET_OPTION: Final = re.compile(r"token|secret|passw|key$", re.IGNORECASE)
 COUNTRY_ZONES: Final = {"cn": {"cn", "xn--fiqs8s", "xn--fiqz9s"}}
@@ -31,6 +33,7 @@ def findings(configuration: Configuration) -> Iterator[Finding]:
     """Everything that is wrong although each key by itself is right."""
     yield from _names(configuration)
     yield from _http_01(configuration)
+    yield from _listeners(configuration)
     yield from _dns_01(configuration.challenges.dns_01)
     yield from _duplicates(configuration)
     for gateway in configuration.gateways.values():
@@ -86,6 +89,26 @@ def _http_01(configuration: Configuration) -> Iterator[Finding]:
     if tls_alpn_01 is not None and not tls_alpn_01.listen:
         where = ("challenges", "tls-alpn-01", "listen")
         yield Finding(where, "is empty; write addresses such as 0.0.0.0:443")
+
+
+def _listeners(configuration: Configuration) -> Iterator[Finding]:
+    """No two of them may want the same address, for gatecert would be in its own way."""
+    http_01, tls_alpn_01 = configuration.challenges.http_01, configuration.challenges.tls_alpn_01
+    listeners = {
+        "http-01": http_01.listen if http_01.webroot is None else (),
+        "tls-alpn-01": tls_alpn_01.listen if tls_alpn_01 is not None else (),
+    }
+    taken: list[tuple[str, Endpoint]] = []
+    for kind, listen in listeners.items():
+        for index, listener in enumerate(listen):
+            other = next((each for each in taken if overlap(each[1], listener)), None)
+            if other is None:
+                taken.append((kind, listener))
+                continue
+            first = f"{other[1]} of challenges.{other[0]}.listen"
+            what = f"{listener} is already taken by {first}; leave one of them out"
+            depends = (("challenges", other[0], "listen"),)
+            yield Finding(("challenges", kind, "listen", index), what, depends)
 
 
 def _dns_01(dns_01: Dns01Settings | None) -> Iterator[Finding]:

@@ -68,6 +68,15 @@ def test_listeners_and_nameservers_are_addresses() -> None:
             TypeAdapter(kind).validate_python("localhost:53")
 
 
+@pytest.mark.parametrize(
+    ("written", "wanted"),
+    [("[::ffff:0.0.0.0]:80", "0.0.0.0:80"), ("[::ffff:c000:207]:80", "192.0.2.7:80")],
+)
+def test_listeners_of_ipv4_are_written_as_such(written: str, wanted: str) -> None:
+    with pytest.raises(ValidationError, match=f"inside an IPv6 one; write {wanted}"):
+        TypeAdapter(Listener).validate_python(written)
+
+
 def test_endpoints_are_written_as_they_were_read() -> None:
     for written in ("[2001:db8::1]:443", "127.0.0.1:443"):
         assert TypeAdapter(TlsServer).dump_python(endpoint(written)) == written

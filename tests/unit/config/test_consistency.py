@@ -28,6 +28,18 @@ AUTHORITY = "authorities: {le: {directory_url: https://acme.example/}}\n"
         ("challenges: {http-01: {listen: []}}", "challenges.http-01.listen: is empty"),
         ("challenges: {tls-alpn-01: {listen: []}}", "challenges.tls-alpn-01.listen: is empty"),
         (
+            "challenges: {http-01: {listen: ['127.0.0.1:80', '127.0.0.1:80']}}",
+            "listen[1]: 127.0.0.1:80 is already taken by 127.0.0.1:80 of challenges.http-01.listen",
+        ),
+        (
+            "challenges: {tls-alpn-01: {listen: ['[::1]:443', '[::]:443', '0.0.0.0:443']}}",
+            "challenges.tls-alpn-01.listen[1]: [::]:443 is already taken by [::1]:443",
+        ),
+        (
+            "challenges: {tls-alpn-01: {listen: ['127.0.0.1:80']}}",
+            "listen[0]: 127.0.0.1:80 is already taken by 0.0.0.0:80 of challenges.http-01.listen",
+        ),
+        (
             "challenges: {dns-01: {provider: rfc2136}}",
             "challenges.dns-01.server: must be given for provider rfc2136",
         ),
@@ -55,6 +67,20 @@ def test_settings_that_contradict_each_other(
     gateways = "" if "gateways" in written else "gateways: {g: {hostname: g.example.com}}\n"
     (line,) = complaints(f"{AUTHORITY}{gateways}{written}\n")
     assert told in line
+
+
+@pytest.mark.parametrize(
+    "challenges",
+    [
+        "{http-01: {listen: ['[::]:80', '0.0.0.0:80', '0.0.0.0:8080']}, tls-alpn-01: {}}",
+        "{http-01: {webroot: /w}, tls-alpn-01: {listen: ['0.0.0.0:80']}}",
+    ],
+)
+def test_listeners_that_leave_each_other_alone(
+    configuration: Callable[[str], Configuration], challenges: str
+) -> None:
+    gateways = "gateways: {g: {hostname: g.example.com}}\n"
+    assert configuration(f"{AUTHORITY}{gateways}challenges: {challenges}\n").gateways
 
 
 @pytest.mark.parametrize(
