@@ -120,10 +120,18 @@ def _dns_01(dns_01: Dns01Settings | None) -> Iterator[Finding]:
     own = {"rfc2136": {"server", "tsig"}, "exec": {"command", "command_timeout"}}
     wanted = {"rfc2136": ("server", dns_01.server), "exec": ("command", dns_01.command)}
     mine = own.get(dns_01.provider, {"options", "credentials"})
-    for key in ("server", "tsig", "command", "command_timeout", "options", "credentials"):
-        if key in dns_01.model_fields_set and key not in mine:
-            what = f"has no meaning for provider {dns_01.provider}; leave it out"
-            yield Finding((*here, key), what, (provider,))
+    meaningless = [
+        key
+        for key in ("server", "tsig", "command", "command_timeout", "options", "credentials")
+        if key in dns_01.model_fields_set and key not in mine
+    ]
+    hint = "" if dns_01.provider in own else nearest(dns_01.provider, own)
+    if meaningless and hint:
+        yield Finding(provider, f"{dns_01.provider} has no use for {meaningless[0]}; {hint}")
+        return
+    for each in meaningless:
+        what = f"has no meaning for provider {dns_01.provider}; leave it out"
+        yield Finding((*here, each), what, (provider,))
     key, value = wanted.get(dns_01.provider, ("", True))
     if not value:
         what = f"must be given for provider {dns_01.provider}"

@@ -56,6 +56,14 @@ AUTHORITY = "authorities: {le: {directory_url: https://acme.example/}}\n"
             "challenges.dns-01.command: has no meaning for provider hetzner",
         ),
         (
+            "challenges: {dns-01: {provider: rfc-2136, server: 192.0.2.1, zone: example.com}}",
+            "challenges.dns-01.provider: rfc-2136 has no use for server; did you mean rfc2136?",
+        ),
+        (
+            "challenges: {dns-01: {provider: execute, command: [x], options: {a: b}}}",
+            "challenges.dns-01.provider: execute has no use for command; did you mean exec?",
+        ),
+        (
             "challenges: {dns-01: {provider: hetzner, options: {auth_token: x}}}",
             "challenges.dns-01.options.auth_token: is a secret; write it to a file",
         ),

@@ -313,3 +313,10 @@ def test_zones_and_keys_of_dns_01_need_not_be_called_like_hosts() -> None:
     assert settings.zone == "_acme-challenge.vpn.example.com"
     assert settings.tsig is not None
     assert settings.tsig.name == "gw_1/update"
+
+
+@pytest.mark.parametrize(
+    ("written", "kept"), [("RFC2136", "rfc2136"), ("Exec", "exec"), ("Route53", "Route53")]
+)
+def test_own_providers_of_dns_01_are_written_in_any_case(written: str, kept: str) -> None:
+    assert Dns01Settings.model_validate({"provider": written}).provider == kept

@@ -6,13 +6,13 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import Field, PlainValidator
 
 from gatecert.config.addresses import DnsServer, Listener, Nameserver
 from gatecert.config.names import KeyName, ZoneName
 from gatecert.config.paths import AnyFile, Command, SecretFile
 from gatecert.config.schema.base import Settings, choice
-from gatecert.config.values import Duration, Text
+from gatecert.config.values import Duration, Text, text, written_as
 from gatecert.model import Endpoint
 
 MINUTE = timedelta(minutes=1)
@@ -111,11 +111,18 @@ class TsigSettings(Settings):
     )
 
 
+OWN_PROVIDERS = ("rfc2136", "exec")
 AUTHORITATIVE = (
     "Nameservers that have to answer with the record, in place of those that the zone names; port "
     "53 if none is written. For zones that look different from here than from the authority. "
     "Default: every nameserver of the zone."
 )
+
+
+def provider_name(value: object) -> str:
+    """Who changes zones: our own providers in any case, those of Lexicon as they are written."""
+    written = text(value)
+    return written.lower() if written.lower() in OWN_PROVIDERS else written
 
 
 class Dns01Settings(Settings):
@@ -124,7 +131,7 @@ class Dns01Settings(Settings):
     The same settings serve dns-account-01, whose record has a name of its own for each account.
     """
 
-    provider: Text = Field(
+    provider: Annotated[str, PlainValidator(provider_name), written_as("text")] = Field(
         description="rfc2136 (dynamic updates), exec (a command), or a dns-lexicon provider's name."
     )
     server: DnsServer | None = Field(
