@@ -69,12 +69,15 @@ def switch(value: object) -> bool:
     raise BadValueError(f"{shown(value)} is neither true nor false")
 
 
+FRACTION: Final = r"([0-9]{0,9}\.?[0-9]{1,40})\s*(?:(%)|/\s*([1-9][0-9]{0,8}))?"
+
+
 def fraction(value: object) -> float:
     """A part of a whole, strictly between nothing and all: ``0.33``, ``1/3`` or ``33%``."""
     wrong = BadValueError(
         f"{shown(value)} is not a fraction between 0 and 1; write it as 0.33, 1/3 or 33%"
     )
-    match = re.fullmatch(r"([0-9]*\.?[0-9]+)\s*(?:(%)|/\s*([1-9][0-9]*))?", str(value).strip())
+    match = re.fullmatch(FRACTION, str(value).strip())
     if match is None:
         raise wrong
     number, percent, divisor = match.groups()
@@ -127,7 +130,10 @@ KeptVersions = Annotated[
 # --------------------------------------------------------------------------- durations
 
 UNITS: Final = {"w": 604_800_000, "d": 86_400_000, "h": 3_600_000, "m": 60_000, "s": 1000, "ms": 1}
-DURATION: Final = r"([0-9]+w)?([0-9]+d)?([0-9]+h)?([0-9]+m(?!s))?([0-9]+s)?([0-9]+ms)?"
+DURATION: Final = (
+    r"([0-9]{1,12}w)?([0-9]{1,12}d)?([0-9]{1,12}h)?([0-9]{1,12}m(?!s))?"
+    r"([0-9]{1,12}s)?([0-9]{1,12}ms)?"
+)
 LONGEST_DURATION: Final = timedelta(days=3650)
 
 
@@ -139,7 +145,7 @@ def duration(value: object) -> timedelta:
     if isinstance(value, timedelta):
         return value
     written = str(value).strip().lower()
-    if re.fullmatch(r"[0-9.]+", written):
+    if re.fullmatch(r"[0-9.]{1,12}", written):
         raise BadValueError(
             f"{shown(value)} has no unit; write {written}s for seconds (or m, h, d)"
         )

@@ -157,6 +157,16 @@ def test_a_key_without_a_value_is_not_written(
     assert loaded.authorities["a"].profile is None
 
 
+def test_an_unknown_key_without_a_value_is_unknown_all_the_same(
+    complaints: Callable[[str], list[str]],
+) -> None:
+    written = "gateways: {gw: {hostname: gw.example.com, mode: custom, regoin: }}\n"
+    assert complaints(f"{written}chalenges:\n") == [
+        "1: gateways.gw.regoin: unknown key; did you mean region?",
+        "2: chalenges: unknown key; did you mean challenges?",
+    ]
+
+
 def test_settings_cannot_be_changed_or_extended() -> None:
     settings = Http01Settings(listen=(Endpoint("127.0.0.1", 0),))
     assert settings.listen == (Endpoint("127.0.0.1", 0),)

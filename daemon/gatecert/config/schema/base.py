@@ -28,8 +28,8 @@ NEAR_ENOUGH: Final = 0.6
 class Settings(BaseModel):
     """A group of settings: cannot be changed, knows all its keys, never repeats what was written.
 
-    A key without a value counts as not written, so that a section whose keys are all commented out
-    is no error.
+    A known key without a value counts as not written, so that a section whose keys are all
+    commented out is no error.
     """
 
     model_config = ConfigDict(
@@ -46,9 +46,10 @@ class Settings(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _leave_out_empty(cls, data: object) -> object:
-        if isinstance(data, dict):
-            return {key: value for key, value in data.items() if value is not None}
-        return data
+        if not isinstance(data, dict):
+            return data
+        known = {field.alias or name for name, field in cls.model_fields.items()}
+        return {key: value for key, value in data.items() if value is not None or key not in known}
 
 
 def one_of(
