@@ -63,7 +63,12 @@ def _check_records(configuration: Configuration, found: tuple[Target, ...]) -> N
 
 
 def _missing_agreements(configuration: Configuration, found: tuple[Target, ...]) -> Iterator[str]:
-    used = {name for target in found for name in target.authorities}
+    """Those asked for an account; nobody is for a gateway that is never enrolled."""
+    from gatecert.resolve.region import excluded_region  # noqa: PLC0415 - --help is quick
+
+    excluded = configuration.excluded_regions
+    enrolled = [target for target in found if not excluded_region(target, excluded)]
+    used = {name for target in enrolled for name in target.authorities}
     for name in sorted(used):
         if not configuration.authorities[name].terms_of_service_agreed:
             yield (

@@ -102,21 +102,44 @@ def _using(house: House, names: Sequence[str] | None) -> list[Target]:
     Raises:
         WrongUsageError: One of them, or all, do not.
     """
-    found = []
+    found: list[Target] = []
+    unused: list[Target] = []
     for target in chosen(house, names):
         if is_used(house, target):
             found.append(target)
-        elif names:
-            raise WrongUsageError(
-                f"gateway {target.name} shows control over its names in another way",
-                fix=f"set gateways.{target.name}.challenge to {DNS_PERSIST_01}",
-            )
+        elif names or DNS_PERSIST_01 in target.challenges:
+            unused.append(target)
+    if unused and (names or not found):
+        raise _needs_none(house, unused[0])
     if not found:
         raise WrongUsageError(
             f"no gateway shows control over its names by {DNS_PERSIST_01}",
             fix=f"set a gateway's challenge to {DNS_PERSIST_01}",
         )
     return found
+
+
+def _needs_none(house: House, target: Target) -> WrongUsageError:
+    """Why there is no record for a gateway."""
+    from gatecert.model import Mode  # noqa: PLC0415 - --help is quick without it
+
+    gateway = f"gateways.{target.name}"
+    if target.mode is Mode.CUSTOM:
+        return WrongUsageError(
+            f"gateway {target.name} is never enrolled, so it needs no record: its mode is custom",
+            fix=f"leave it out, or set {gateway}.mode to automatic",
+        )
+    region = house.pipeline.memory.excluded_region(target)
+    if region:
+        return WrongUsageError(
+            f"gateway {target.name} is never enrolled, so it needs no record: it is in region "
+            f"{region}",
+            fix="leave it out",
+        )
+    return WrongUsageError(
+        f"gateway {target.name} shows control over its names in another way",
+        fix=f"set {gateway}.challenge to {DNS_PERSIST_01}",
+    )
 
 
 def _lines(house: House, target: Target, authority: str, end: datetime | None) -> Iterator[str]:

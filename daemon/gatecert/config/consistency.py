@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 from gatecert.config.addresses import overlap
 from gatecert.config.finding import Finding, nearest
 from gatecert.config.names import private_zone
+from gatecert.config.regions import first_excluded
 from gatecert.config.schema import ChallengeKind
 from gatecert.config.target import can_prove, challenges, identifiers, set_up
 from gatecert.config.well_known import WELL_KNOWN
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
     from gatecert.model import Endpoint
 
 SECRET_OPTION: Final = re.compile(r"token|secret|passw|key$", re.IGNORECASE)
-COUNTRY_ZONES: Final = {"cn": {"cn", "xn--fiqs8s", "xn--fiqz9s"}}
-"""Top-level domains of a region, where they are more than the region's own two letters."""
 
 
 def findings(configuration: Configuration) -> Iterator[Finding]:
@@ -221,18 +220,15 @@ def _authorities(gateway: GatewaySettings, configuration: Configuration) -> Iter
     automatic = gateway.mode is Mode.AUTOMATIC
     if automatic and not configuration.authorities and not _excluded(gateway, configuration):
         what = f"must name one, for gateway {gateway.name} is to be enrolled (mode automatic)"
-        depends = tuple((*here, key) for key in ("mode", "region", "hostname", "authorities"))
+        keys = ("mode", "region", "hostname", "alternative_names", "authorities")
+        depends = tuple((*here, key) for key in keys)
         yield Finding(("authorities",), what, (*depends, ("excluded_regions",)))
 
 
 def _excluded(gateway: GatewaySettings, configuration: Configuration) -> bool:
-    """Whether a gateway plainly is in a region that is never enrolled."""
-    if gateway.region is not None:
-        return gateway.region in configuration.excluded_regions
-    zone = gateway.hostname.rpartition(".")[2]
-    return any(
-        zone in COUNTRY_ZONES.get(region, {region}) for region in configuration.excluded_regions
-    )
+    """Whether a gateway is in a region that is never enrolled."""
+    excluded = configuration.excluded_regions
+    return bool(first_excluded(gateway.region or "", identifiers(gateway), excluded))
 
 
 def _public(gateway: GatewaySettings) -> Iterator[Finding]:

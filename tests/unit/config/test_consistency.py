@@ -289,6 +289,8 @@ gateways:
         "{hostname: g.example.com, mode: custom}",
         "{hostname: g.example.com, region: cn}",
         "{hostname: g.example.cn}",
+        "{hostname: g.example.cn, region: global}",
+        "{hostname: g.example.com, alternative_names: [g.example.cn]}",
         "{hostname: g.中国}",
         "{hostname: g.中國}",
     ],
@@ -303,7 +305,7 @@ def test_who_never_enrols_needs_no_authority(
     "written",
     [
         "gateways: {g: {hostname: g.example.com}}",
-        "gateways: {g: {hostname: g.example.cn, region: global}}",
+        "gateways: {g: {hostname: g.example.com, alternative_names: [cn.example.com]}}",
         "excluded_regions: []\ngateways: {g: {hostname: g.example.cn}}",
     ],
 )

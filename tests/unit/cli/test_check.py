@@ -1,0 +1,86 @@
+"""``gatecert check`` and ``gatecert dns-record`` on gateways that are never enrolled."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Protocol
+
+import pytest
+import yaml
+
+from gatecert import cli
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+NOWHERE = "https://127.0.0.1:9/directory"
+CHINESE = {"hostname": "vpn.example.cn"}
+OWN = {"hostname": "vpn.example.com", "mode": "custom"}
+USUAL = {"hostname": "vpn.example.com"}
+BY_RECORD = {"challenge": "dns-persist-01"}
+
+
+class Run(Protocol):
+    """Runs a command for some gateways; returns how it ended, and what it wrote."""
+
+    def __call__(
+        self, gateways: dict[str, dict[str, str]], *arguments: str
+    ) -> tuple[int, str, str]: ...
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    configuration = tmp_path / "config.yaml"
+
+    def command(gateways: dict[str, dict[str, str]], *arguments: str) -> tuple[int, str, str]:
+        written = {
+            "state_directory": str(tmp_path / "state"),
+            "authorities": {"le": {"directory_url": NOWHERE}},
+            "challenges": {"dns-persist-01": {}},
+            "gateways": gateways,
+        }
+        configuration.write_text(yaml.dump(written), "utf-8")
+        monkeypatch.setattr(sys, "argv", ["gatecert", "-c", str(configuration), *arguments])
+        with pytest.raises(SystemExit) as ended:
+            cli.run()
+        told = capsys.readouterr()
+        return int(ended.value.code or 0), told.out, told.err
+
+    return command
+
+
+@pytest.mark.parametrize("gateway", [CHINESE, OWN])
+def test_nobody_has_to_agree_to_terms_where_nobody_is_asked(
+    run: Run, gateway: dict[str, str]
+) -> None:
+    assert run({"vpn": gateway}, "check")[0] == 0
+
+
+def test_terms_are_agreed_to_before_there_is_an_account(run: Run) -> None:
+    code, _, errors = run({"vpn": USUAL, "peking": CHINESE}, "check")
+
+    assert code == 2
+    assert "authorities.le.terms_of_service_agreed: is not set" in errors
+
+
+@pytest.mark.parametrize(("gateway", "why"), [(CHINESE, "it is in region cn"), (OWN, "custom")])
+@pytest.mark.parametrize("names", [(), ("vpn",)])
+def test_who_is_never_enrolled_needs_no_record(
+    run: Run, gateway: dict[str, str], why: str, names: tuple[str, ...]
+) -> None:
+    code, _, errors = run({"vpn": gateway | BY_RECORD}, "dns-record", *names)
+
+    assert code == 2
+    assert "gateway vpn is never enrolled, so it needs no record: " in errors
+    assert why in errors
+    assert "challenge to" not in errors
+
+
+def test_who_shows_control_in_another_way_needs_no_record(run: Run) -> None:
+    other = USUAL | {"challenge": "http-01"}
+
+    assert (
+        "vpn shows control over its names in another way"
+        in run({"vpn": other}, "dns-record", "vpn")[2]
+    )
+    assert "no gateway shows control over its names" in run({"vpn": other}, "dns-record")[2]
