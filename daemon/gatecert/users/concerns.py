@@ -242,7 +242,9 @@ def _users(known: KnownUsers | GatecertError, *, now: datetime) -> Iterator[Conc
     if known.unreadable:
         names = ", ".join(known.unreadable)
         words = f"no certificate can be read in {names}, so nobody can tell whether it is accepted"
-        fix = "put certificates into known_users, PEM or DER, or take the files away"
+        fix = (
+            "put certificates into known_users, regular files of PEM or DER, or take the files away"
+        )
         yield Concern(Kind.USERS_UNREADABLE, f"unreadable {names}", 0, words, fix)
 
 

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Final
 
 from cryptography.x509 import Certificate
 
-from gatecert.certificate.pem import find_readable, parse
+from gatecert.certificate.pem import LARGEST_CHAIN, find_readable, parse
 from gatecert.errors import CertificateError, StorageError
 from gatecert.store import durable
 from gatecert.users.acceptance import find_user, judge
+from gatecert.users.reading import read_regular
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -146,8 +147,8 @@ def _certificates(path: Path) -> tuple[Certificate, ...]:
 def _read(path: Path) -> Iterator[Certificate]:
     """The certificates in one file; none where it cannot be read."""
     try:
-        data = path.read_bytes()
-    except OSError:
+        data = read_regular(path, largest=LARGEST_CHAIN)
+    except (OSError, ValueError):
         return
     found = find_readable([data])
     yield from found

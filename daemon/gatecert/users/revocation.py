@@ -32,6 +32,7 @@ from gatecert.certificate.revocation_list import (
 )
 from gatecert.errors import CertificateError, StorageError, clean
 from gatecert.store import durable
+from gatecert.users.reading import read_regular
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 
     from cryptography.x509 import Certificate, IssuingDistributionPoint, RevokedCertificate
 
+LARGEST_LIST: Final = 64 << 20  # bytes; a list of a million users has about half of it
 _BLOCK: Final = re.compile(rb"-----BEGIN X509 CRL-----.*?-----END X509 CRL-----", re.DOTALL)
 
 
@@ -73,8 +75,7 @@ def read_lists(paths: Iterable[Path]) -> tuple[RevocationList, ...]:
     found: list[RevocationList] = []
     for path in paths:
         try:
-            with durable.step("read", path):
-                data = path.read_bytes()
+            data = _read(path)
         except StorageError as error:
             raise StorageError(
                 f"{error.message}, so nobody can tell who is revoked",
@@ -83,6 +84,16 @@ def read_lists(paths: Iterable[Path]) -> tuple[RevocationList, ...]:
             ) from error
         found += [RevocationList(path, crl) for crl in _lists(path, data)]
     return tuple(found)
+
+
+def _read(path: Path) -> bytes:
+    try:
+        with durable.step("read", path):
+            return read_regular(path, largest=LARGEST_LIST)
+    except ValueError as error:
+        raise StorageError(
+            f"cannot read {clean(str(path), 300)}: {error}", fix="name a regular file"
+        ) from error
 
 
 def _lists(path: Path, data: bytes) -> Iterator[CertificateRevocationList]:

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 import pytest
 from tests.unit.certificate.conftest import DAY, NOW, Issued
 from tests.unit.users.conftest import bundle
 
+from gatecert.certificate.pem import LARGEST_CHAIN
 from gatecert.errors import StorageError
 from gatecert.users.known import (
     KnownUser,
@@ -50,6 +52,19 @@ def test_certificates_are_read_in_any_form(office: Office, tmp_path: Path) -> No
         known("carol.cer", carol),
     )
     assert found.unreadable == ("broken.pem", "folder.pem")
+
+
+def test_only_regular_files_of_sensible_size_are_read(office: Office, tmp_path: Path) -> None:
+    alice = office.user(office.root())
+    os.mkfifo(tmp_path / "pipe.pem")
+    (tmp_path / "large.pem").write_bytes(alice.pem + b"\n" * LARGEST_CHAIN)
+    (tmp_path / "alice.der").write_bytes(alice.der)
+    (tmp_path / "link.pem").symlink_to("alice.der")
+
+    found = read_known(tmp_path)
+
+    assert found.users == (known("link.pem", alice),)
+    assert found.unreadable == ("large.pem", "pipe.pem")
 
 
 def test_a_folder_that_is_missing(tmp_path: Path) -> None:

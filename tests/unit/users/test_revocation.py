@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -42,6 +43,12 @@ def test_a_list_that_is_missing(tmp_path: Path) -> None:
     with pytest.raises(StorageError, match="nobody can tell who is revoked") as caught:
         read_lists([tmp_path / "none.crl"])
     assert "client_authentication.crl_files" in caught.value.fix
+
+
+def test_a_pipe_in_the_place_of_a_list_does_not_block(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "users.crl")
+    with pytest.raises(StorageError, match="not a regular file, so nobody can tell who is revoked"):
+        read_lists([tmp_path / "users.crl"])
 
 
 @pytest.mark.parametrize(
