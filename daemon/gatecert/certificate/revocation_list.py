@@ -201,7 +201,7 @@ def accept(  # noqa: PLR0913 - everything that the verdict depends on is passed 
     who = name_text(issuer.subject)
     if crl.issuer != certificate.issuer:
         raise CertificateError(f"the list is one of '{name_text(crl.issuer)}', not of '{who}'")
-    if not _may_sign_lists(issuer) or not is_signed_by(crl, issuer):
+    if not may_sign_lists(issuer) or not is_signed_by(crl, issuer):
         raise CertificateError(f"the list was not signed by the key of '{who}'")
     check_list(crl, now=now, clock_skew=clock_skew)
     return AcceptedList(
@@ -312,7 +312,8 @@ def is_authority(certificate: Certificate) -> bool:
         return False
 
 
-def _may_sign_lists(issuer: Certificate) -> bool:
+def may_sign_lists(issuer: Certificate) -> bool:
+    """Whether the key usage, if any, allows an authority to sign lists (cRLSign)."""
     try:
         return issuer.extensions.get_extension_for_class(x509.KeyUsage).value.crl_sign
     except x509.ExtensionNotFound:

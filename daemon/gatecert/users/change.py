@@ -18,11 +18,14 @@ from gatecert.certificate.names import label, name_text
 from gatecert.certificate.rules import unknown_key
 from gatecert.errors import CertificateError, WrongUsageError, clean
 from gatecert.users.bundle import Bundle, fingerprint, is_placeholder, named
+from gatecert.users.revocation import without_list
 from gatecert.users.rules import check_authority, is_root
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Collection, Iterator, Sequence
     from datetime import datetime
+
+    from gatecert.users.revocation import RevocationList
 
 
 SHORTEST_FINGERPRINT: Final = 8  # hexadecimal digits that are taken for one
@@ -51,12 +54,19 @@ class Change:
         return f"added {named(self.added)}" if self.added else f"removed {named(self.removed)}"
 
 
-def add(bundle: Bundle, uploaded: Sequence[Certificate], *, now: datetime) -> Change:
+def add(
+    bundle: Bundle,
+    uploaded: Sequence[Certificate],
+    lists: Collection[RevocationList] = (),
+    *,
+    now: datetime,
+) -> Change:
     """Take over authorities that are handed in.
 
     Args:
         bundle: What there is.
         uploaded: The certificates of one file, at least one.
+        lists: Revocation lists; decide only on a note.
         now: Aware UTC.
 
     Raises:
@@ -79,7 +89,9 @@ def add(bundle: Bundle, uploaded: Sequence[Certificate], *, now: datetime) -> Ch
         check_authority(each, now=now)
     changed = Bundle((*bundle.certificates, *added))
     _check_roots(changed, added)
-    return Change(changed, added=added, notes=tuple(_notes(bundle, uploaded, added)))
+    notes = [*_notes(bundle, uploaded, added)]
+    notes += (found for each in added if (found := without_list(each, lists, now=now)))
+    return Change(changed, added=added, notes=tuple(notes))
 
 
 def remove(bundle: Bundle, selector: str) -> Change:

@@ -18,6 +18,7 @@ from gatecert.certificate.names import instant, name_text
 from gatecert.errors import GatecertError
 from gatecert.model import ClientAuthentication, ExpiryNotice
 from gatecert.users import expiry
+from gatecert.users.bundle import fingerprint
 from gatecert.users.known import KnownUsers, locked_out_at, read_known, spoken
 from gatecert.users.revocation import (
     in_force,
@@ -25,6 +26,7 @@ from gatecert.users.revocation import (
     read_lists,
     signed_by,
     unusable,
+    without_list,
 )
 
 if TYPE_CHECKING:
@@ -182,6 +184,16 @@ def _lists(
         yield Concern(Kind.LIST, f"{each.path} {instant(end)}", 0 if ended else 1, words, fix)
     if bundle.certificates:
         yield from _unusable_lists(bundle, lists, now=now)
+    for issuer in bundle.certificates:
+        if words := without_list(issuer, lists, now=now):
+            yield Concern(
+                Kind.LIST_UNUSABLE,
+                f"no list {fingerprint(issuer)}",
+                0,
+                words,
+                "have the authority make one (openssl ca -gencrl -out FILE), and give it to the"
+                " server and in client_authentication.crl_files",
+            )
 
 
 def _unusable_lists(

@@ -25,6 +25,7 @@ from gatecert.certificate.revocation_list import (
     find,
     is_delta,
     is_signed_by,
+    may_sign_lists,
     point_names,
     read_list,
     reason,
@@ -35,7 +36,7 @@ from gatecert.store import durable
 from gatecert.users.reading import read_regular
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Collection, Iterable, Iterator
     from datetime import datetime
 
     from cryptography.x509 import Certificate, IssuingDistributionPoint, RevokedCertificate
@@ -111,7 +112,7 @@ def _lists(path: Path, data: bytes) -> Iterator[CertificateRevocationList]:
 def standing(
     certificate: Certificate,
     issuer: Certificate,
-    lists: Iterable[RevocationList],
+    lists: Collection[RevocationList],
     *,
     now: datetime,
 ) -> Standing:
@@ -123,22 +124,17 @@ def standing(
         lists: All there are.
         now: Aware UTC.
     """
-    notes: list[str] = []
-    fitting: list[RevocationList] = []
     who = name_text(issuer.subject)
-    for each in (each for each in lists if each.crl.issuer == issuer.subject):
-        if not is_signed_by(each.crl, issuer):
-            notes.append(f"{each.path}: the list was not signed by the key of '{who}': not used")
-        elif problem := unusable(each, now=now) or _out_of_scope(each, certificate):
-            notes.append(f"{each.path}: {problem}: not used")
-        else:
-            fitting.append(each)
+    fitting, notes = _fitting(certificate, issuer, lists, now=now)
     if not fitting:
         notes.append(
             f"no revocation list of '{who}' is given that counts here, so it is not known who of"
-            " its users is revoked"
+            " its users is revoked; with ssl_crl nginx refuses every one of them, ocserv does not"
+            " look"
         )
         return Standing(notes=tuple(notes))
+    if not may_sign_lists(issuer):
+        notes.append(without_list(issuer, lists, now=now))
     newest = _newest(fitting)
     for each in newest:
         end = each.crl.next_update_utc
@@ -159,6 +155,23 @@ def standing(
     return Standing(notes=tuple(notes))
 
 
+def _fitting(
+    certificate: Certificate, issuer: Certificate, lists: Iterable[RevocationList], *, now: datetime
+) -> tuple[list[RevocationList], list[str]]:
+    """The lists that tell about a certificate, and notes why others do not."""
+    fitting: list[RevocationList] = []
+    notes: list[str] = []
+    who = name_text(issuer.subject)
+    for each in (each for each in lists if each.crl.issuer == issuer.subject):
+        if not is_signed_by(each.crl, issuer):
+            notes.append(f"{each.path}: the list was not signed by the key of '{who}': not used")
+        elif problem := unusable(each, now=now) or _out_of_scope(each, certificate):
+            notes.append(f"{each.path}: {problem}: not used")
+        else:
+            fitting.append(each)
+    return fitting, notes
+
+
 def signed_by(issuer: Certificate, lists: Iterable[RevocationList]) -> tuple[RevocationList, ...]:
     """The lists that an authority has signed, whatever they are about."""
     return tuple(
@@ -174,6 +187,30 @@ def in_force(
     """The newest list of each scope that an authority has signed and that can be used."""
     signed = signed_by(issuer, lists)
     return _newest(each for each in signed if not unusable(each, now=now))
+
+
+def without_list(issuer: Certificate, lists: Collection[RevocationList], *, now: datetime) -> str:
+    """Whom an authority locks out because it has no list that counts; empty if it has, or none do.
+
+    Args:
+        issuer: An authority of users.
+        lists: All there are; without any the server is taken not to look for revocation either.
+        now: Aware UTC.
+    """
+    if not lists:
+        return ""
+    who = name_text(issuer.subject)
+    if not may_sign_lists(issuer):
+        return (
+            f"nginx refuses every user of '{who}', which may not sign revocation lists (its key"
+            " usage lacks cRLSign); ocserv does not look"
+        )
+    if not in_force(issuer, lists, now=now):
+        return (
+            f"nginx refuses every user of '{who}' while it has no revocation list; ocserv does not"
+            " look"
+        )
+    return ""
 
 
 def unusable(found: RevocationList, *, now: datetime) -> str:

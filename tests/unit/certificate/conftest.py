@@ -191,7 +191,11 @@ class Pki:
 
 
 def key_usage(
-    *, digital_signature: bool = False, key_encipherment: bool = False, key_cert_sign: bool = False
+    *,
+    digital_signature: bool = False,
+    key_encipherment: bool = False,
+    key_cert_sign: bool = False,
+    crl_sign: bool = True,
 ) -> x509.KeyUsage:
     return x509.KeyUsage(
         digital_signature=digital_signature,
@@ -200,7 +204,7 @@ def key_usage(
         data_encipherment=False,
         key_agreement=False,
         key_cert_sign=key_cert_sign,
-        crl_sign=key_cert_sign,
+        crl_sign=key_cert_sign and crl_sign,
         encipher_only=False,
         decipher_only=False,
     )

@@ -12,8 +12,11 @@ from gatecert.errors import CertificateError, WrongUsageError
 from gatecert.users import bundle as bundles
 from gatecert.users.bundle import Bundle, fingerprint
 from gatecert.users.change import Change, add, remove
+from gatecert.users.revocation import RevocationList
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.unit.users.conftest import Office
 
 
@@ -142,6 +145,17 @@ def test_what_is_unusual_is_said(office: Office) -> None:
 def test_an_authority_whose_key_cannot_be_judged_is_said(office: Office) -> None:
     (note,) = added(Bundle(), office.root("Edwards", key_kind="ed25519")).notes
     assert "'CN=Edwards' has an Ed25519 key: gatecert cannot judge" in note
+
+
+def test_an_authority_without_a_list_is_said_where_others_have_one(
+    office: Office, tmp_path: Path
+) -> None:
+    old, new = office.root("old"), office.root("new")
+    lists = [RevocationList(tmp_path, office.crl(old))]
+    (note,) = add(bundle(old), [new.certificate], lists, now=NOW).notes
+    assert note.startswith("nginx refuses every user of 'CN=new' while it has no revocation list")
+    lists.append(RevocationList(tmp_path, office.crl(new)))
+    assert not add(bundle(old), [new.certificate], lists, now=NOW).notes
 
 
 # --------------------------------------------------------------------------- removing

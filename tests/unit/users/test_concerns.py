@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.unit.certificate.conftest import DAY, NOW
+from tests.unit.certificate.conftest import DAY, NOW, key_usage
 from tests.unit.users.conftest import Office, bundle, part, write_crl
 
 from gatecert.errors import StorageError
@@ -136,9 +136,24 @@ def test_a_list_for_authorities_alone_is_said_where_there_are_none(
     (concern,) = found(bundle(root), lists=lists)
     assert concern.kind is Kind.LIST_UNUSABLE
     assert "about certificates of authorities only" in concern.words
-    assert found(bundle(root, office.intermediate(root)), lists=lists) == ()
+    middle = office.intermediate(root)
+    lists += read_lists([write_crl(tmp_path / "middle.crl", office.crl(middle))])
+    assert found(bundle(root, middle), lists=lists) == ()
     both = read_lists([write_crl(tmp_path / "both.crl", upper, office.crl(root))])
     assert found(bundle(root), lists=both) == ()
+
+
+def test_an_authority_without_a_list_is_said_where_others_have_one(
+    office: Office, tmp_path: Path
+) -> None:
+    old, new = office.root("old"), office.root("new")
+    mute = office.root("mute", usage=key_usage(key_cert_sign=True, crl_sign=False))
+    lists = read_lists([write_crl(tmp_path / "users.crl", office.crl(old), office.crl(mute))])
+    without, unsigned = found(bundle(old, new, mute), lists=lists)
+    assert without.kind is unsigned.kind is Kind.LIST_UNUSABLE
+    assert "every user of 'CN=new' while it has no revocation list" in without.words
+    assert "'CN=mute', which may not sign revocation lists" in unsigned.words
+    assert found(bundle(old, new, mute)) == ()
 
 
 # --------------------------------------------------------------------------- users

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
-from tests.unit.certificate.conftest import DAY, NOW, SERIAL, Issued, negated
+from tests.unit.certificate.conftest import DAY, NOW, SERIAL, Issued, key_usage, negated
 from tests.unit.users.conftest import part, write_crl
 
 from gatecert.errors import CertificateError, StorageError
@@ -171,3 +171,13 @@ def test_lists_of_several_scopes_count_together(office: Office, tmp_path: Path) 
 
     assert stands(alice, root, tmp_path, mine, users, authorities).problem
     assert stands(middle, root, tmp_path, mine, users, authorities).problem
+
+
+def test_an_authority_that_may_sign_no_lists_is_said(office: Office, tmp_path: Path) -> None:
+    root = office.root(usage=key_usage(key_cert_sign=True, crl_sign=False))
+    alice = office.user(root)
+
+    found = stands(alice, root, tmp_path, office.crl(root, alice))
+
+    assert found.problem
+    assert "lacks cRLSign" in found.notes[0]
