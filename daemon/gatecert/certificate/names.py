@@ -21,10 +21,12 @@ if TYPE_CHECKING:
 _LONGEST_LABEL = 120
 
 
-def identifiers_of(certificate: x509.Certificate) -> tuple[Identifier, ...]:
+def identifiers_of(
+    named: x509.Certificate | x509.CertificateSigningRequest,
+) -> tuple[Identifier, ...]:
     """The DNS names and addresses in subjectAltName, in order, without repetition."""
     try:
-        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+        names = named.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     except x509.ExtensionNotFound:
         return ()
     found: dict[Identifier, None] = {}

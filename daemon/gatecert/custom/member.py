@@ -86,10 +86,13 @@ def of_request(target: Target, csr: bytes) -> Target:
     """The gateway as the member that a request was made for, where the configuration is silent."""
     if target.member or not target.members:
         return target
-    names = _common_names(x509.load_pem_x509_csr(csr).subject)
-    for member in target.members:
-        if member.common_name in names:
-            return _with_member(target, member.name)
+    request = x509.load_pem_x509_csr(csr)
+    members = {member.common_name: member for member in target.members}
+    # A name that is too long for a common name stands in subjectAltName only, before any other's.
+    named = (name.value for name in identifiers_of(request))
+    for name in (*_common_names(request.subject), *named):
+        if name in members:
+            return _with_member(target, members[name].name)
     return target
 
 

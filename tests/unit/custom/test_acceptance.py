@@ -7,14 +7,18 @@ from typing import TYPE_CHECKING
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
+from cryptography.x509.oid import NameOID
 from tests.unit.custom.conftest import HOST, PAIR, PRIMARY, SPARE, Office
 
 from gatecert.certificate.imported import FAILED
 from gatecert.errors import CertificateError, WrongUsageError
-from gatecert.model import Mode, Origin
+from gatecert.model import Identifier, IdentifierType, Member, Mode, Origin
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+
+LATER = Identifier(IdentifierType.DNS, SPARE.common_name)
 
 
 def refusal(office: Office, certificate: bytes, chain: bytes | None = None) -> CertificateError:
@@ -158,6 +162,15 @@ def test_the_other_members_certificate_is_named_as_that(
     assert "is that of member spare (secondaryvpn.company.com)" in error.message
     assert "this host is member primary" in error.message
     assert "import it on the host of spare" in error.fix
+
+
+def test_a_member_whose_name_is_too_long_for_a_common_name(office: Office) -> None:
+    long = Member("primary", f"{'p' * 60}.company.com")
+    office.target = replace(PAIR, members=(long, SPARE), identifiers=(*PAIR.identifiers, LATER))
+    csr = office.csr(member="primary")
+    assert not csr.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+    names = [str(name) for name in office.accept(office.sign(csr)).summary.identifiers]
+    assert names == [HOST, long.common_name, SPARE.common_name]
 
 
 def test_a_member_without_a_request_is_told_as_much(office: Office, spare: Office) -> None:
