@@ -30,13 +30,14 @@ if TYPE_CHECKING:
 FAILED = "Failed verifying the device certificate with the certificate chain"
 
 
-def check_imported(
+def check_imported(  # noqa: PLR0913 - everything that the verdict depends on is passed in
     private_key: bytes,
     certificates: Sequence[Certificate],
     identifiers: Sequence[Identifier],
     *,
     now: datetime,
     system_roots: Collection[Certificate],
+    preferred: Collection[Certificate] = (),
 ) -> CheckedChain:
     """Check a certificate and all its issuers, in whatever order they come.
 
@@ -46,12 +47,14 @@ def check_imported(
         identifiers: The names that the certificate has to be good for, at least one.
         now: Aware UTC.
         system_roots: What this machine trusts; decides only on a note.
+        preferred: Those of the certificate's own file: where several are for the key, the only one
+            of these is meant.
 
     Raises:
         CertificateError: Something is not sound; says which certificate, which rule, what to do.
     """
     clock = Clock(now, CLOCK_SKEW)
-    leaf = find_leaf(certificates, private_key)
+    leaf = find_leaf(certificates, private_key, preferred)
     _check_names_are_there(leaf)
     notes = check_leaf(leaf, not_covered(identifiers, identifiers_of(leaf)), clock)
     others = [each for each in certificates if each != leaf]

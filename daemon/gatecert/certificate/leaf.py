@@ -15,12 +15,13 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from gatecert.certificate import key
-from gatecert.certificate.names import identifiers_of, label
+from gatecert.certificate.names import identifiers_of, instant, label
+from gatecert.certificate.pem import serial_number
 from gatecert.certificate.rules import check_key, check_signature_algorithm
 from gatecert.errors import CertificateError, clean
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
     from gatecert.certificate.rules import Clock
     from gatecert.model import Identifier
@@ -28,12 +29,17 @@ if TYPE_CHECKING:
 _NAMES_SHOWN = 5
 
 
-def find_leaf(certificates: Sequence[x509.Certificate], private_key: bytes) -> x509.Certificate:
+def find_leaf(
+    certificates: Sequence[x509.Certificate],
+    private_key: bytes,
+    preferred: Collection[x509.Certificate] = (),
+) -> x509.Certificate:
     """The certificate of a private key, wherever in the chain it stands.
 
     Args:
         certificates: At least one, without repetition.
         private_key: PEM.
+        preferred: Where there are several for the key, the only one of these is meant.
 
     Raises:
         CertificateError: The key cannot be read, or there is not exactly one certificate for it.
@@ -45,13 +51,14 @@ def find_leaf(certificates: Sequence[x509.Certificate], private_key: bytes) -> x
             f"the private key does not belong to the certificate {label(certificates[0])}",
             fix="give the certificate that was made from this gateway's latest request",
         )
-    if len(ours) > 1:
+    meant = [each for each in ours if each in preferred]
+    if len(ours) > 1 and len(meant) != 1:
         raise CertificateError(
             f"there are {len(ours)} different certificates for the same private key:"
-            f" {_listed(label(each) for each in ours)}",
+            f" {_listed(map(_apart, ours))}",
             fix="leave only the one that the gateway is to serve",
         )
-    return ours[0]
+    return (meant or ours)[0]
 
 
 def check_leaf(
@@ -72,6 +79,13 @@ def check_leaf(
     note = clock.check(leaf, "the certificate")
     _check_usages(leaf)
     return (note,) if note else ()
+
+
+def _apart(certificate: x509.Certificate) -> str:
+    """A certificate with what tells it from another of the same name."""
+    begin, end = certificate.not_valid_before_utc, certificate.not_valid_after_utc
+    serial = f"serial {serial_number(certificate):x}"
+    return f"{label(certificate)} ({serial}, {instant(begin)} to {instant(end)})"
 
 
 def _check_not_authority(leaf: x509.Certificate) -> None:

@@ -89,6 +89,7 @@ def accept(
         match.target.identifiers,
         now=now,
         system_roots=system_roots,
+        preferred=uploads[0].certificates(),
     )
     summary = summarize(checked.certificate, checked.chain)
     issued = IssuedChain(
@@ -109,7 +110,7 @@ def _certificates(uploads: Sequence[Upload]) -> Iterator[Certificate]:
 
 def _match(store: Store, target: Target, certificates: Sequence[Certificate]) -> _Match:
     """The key of one of the certificates, and the gateway as the member that the key is of."""
-    by_key = {key.fingerprint(each.public_key()): each for each in certificates}
+    by_key = {key.fingerprint(each.public_key()): each for each in reversed(certificates)}
     pending = waiting(store, target.name)
     for each in pending:
         if each.key_fingerprint in by_key:

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
+from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
 from cryptography.x509.oid import NameOID
 from tests.unit.custom.conftest import HOST, PAIR, PRIMARY, SPARE, Office
@@ -114,6 +115,30 @@ def test_a_certificate_issued_anew_for_a_key_in_use_is_taken(office: Office) -> 
     assert again.version is None
     (version,) = office.store.versions("hq")
     assert again.issued.private_key == office.store.private_key(version)
+
+
+def test_the_certificate_before_among_the_issuers_is_left_out(office: Office) -> None:
+    csr = office.csr()
+    old, new = office.sign(csr), office.sign(csr, days=700)
+    imported(office, old)
+
+    accepted = office.accept(new, old + office.chain)
+
+    assert accepted.issued.certificate == new
+    assert accepted.issued.chain == office.middle.pem
+    assert any("left out of the chain" in note for note in accepted.issued.notes)
+
+
+def test_two_certificates_for_a_key_are_told_apart(office: Office) -> None:
+    csr = office.csr()
+    both = [office.sign(csr), office.sign(csr, days=700)]
+    for certificate, chain in ((b"".join(both), None), (office.chain, b"".join(both))):
+        error = refusal(office, certificate, chain)
+        assert "2 different certificates for the same private key" in error.message
+        for each in both:
+            issued = x509.load_pem_x509_certificate(each)
+            assert f"(serial {issued.serial_number:x}, 2026-11-22 08:15:00 UTC to " in error.message
+            assert f"{issued.not_valid_after_utc:%Y-%m-%d}" in error.message
 
 
 def test_the_same_certificate_with_another_chain_is_taken(office: Office) -> None:
