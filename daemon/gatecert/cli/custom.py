@@ -20,6 +20,7 @@ from gatecert.cli.context import (
     tell_daemon,
 )
 from gatecert.cli.enroll import ProgressLines
+from gatecert.errors import clean
 
 if TYPE_CHECKING:
     from gatecert.certificate.upload import Upload
@@ -131,7 +132,8 @@ def read_upload(role: str, name: str) -> Upload:
         with Path(name).open("rb") as file:
             return Upload(role, name, file.read(most))
     except OSError as error:
-        raise typer.BadParameter(f"{role} {name} cannot be read: {error.strerror}") from error
+        why = f"{role} {clean(name)} cannot be read: {error.strerror}"
+        raise typer.BadParameter(why) from error
 
 
 def _explain(target: Target, requested: Requested) -> None:

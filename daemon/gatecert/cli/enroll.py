@@ -14,6 +14,7 @@ import typer
 
 from gatecert.cli.context import Names, chosen, open_house, options, tell_daemon
 from gatecert.cli.output import write_line
+from gatecert.report.terminal import has_colours
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 MOST_AT_ONCE = 16
 FAILED = 1
+BOLD, GREEN, RED, PLAIN = "\x1b[1m", "\x1b[32m", "\x1b[31m", "\x1b[0m"
 
 
 class ProgressLines:
@@ -33,18 +35,22 @@ class ProgressLines:
     """
 
     def __init__(self) -> None:
-        self._colours = sys.stdout.isatty()
         self._lock = threading.Lock()
 
     def __call__(self, gateway: str, stage: Stage, message: str) -> None:
         """Tell of a step."""
-        name = f"\x1b[1m{gateway}\x1b[0m" if self._colours else gateway
+        name = f"{BOLD}{gateway}{PLAIN}" if has_colours(sys.stdout) else gateway
         self.tell(f"{name}: {stage}: {message}")
 
     def ended(self, outcome: Outcome) -> None:
         """Tell how a gateway's pass ended."""
         good = outcome.settled
-        mark = ("\x1b[32m✓\x1b[0m " if good else "\x1b[31m✗\x1b[0m ") if self._colours else ""
+        stream = sys.stdout if good else sys.stderr
+        mark = ""
+        if stream.isatty():
+            mark = "✓ " if good else "✗ "
+        if has_colours(stream):
+            mark = f"{GREEN if good else RED}{mark}{PLAIN}"
         line = (
             f"{mark}{outcome.gateway}: {outcome.kind}: {outcome.detail} ({outcome.seconds:.2f} s)"
         )
@@ -52,7 +58,7 @@ class ProgressLines:
             line += f"; {outcome.fix}"
         if outcome.next_at is not None:
             line += f"; next: {outcome.next_action} at {_instant(outcome.next_at)}"
-        self._line(line, sys.stdout if good else sys.stderr)
+        self._line(line, stream)
 
     def tell(self, line: str) -> None:
         """Tell of a step that has words of its own."""

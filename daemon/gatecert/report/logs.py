@@ -14,6 +14,8 @@ import sys
 from datetime import UTC, datetime
 from typing import TextIO
 
+from gatecert.report.terminal import has_colours
+
 PRIORITIES = {
     logging.DEBUG: 7,
     logging.INFO: 6,
@@ -88,8 +90,7 @@ def configure(level: int, stream: TextIO | None = None) -> None:
         handler = JournalHandler(PRIORITIES, handler)
         handler.setFormatter(OneLine())
     else:
-        colours = stream.isatty() and "NO_COLOR" not in os.environ
-        handler.setFormatter(TimedLines(colours=colours))
+        handler.setFormatter(TimedLines(colours=has_colours(stream)))
     logging.basicConfig(level=level, handlers=[handler], force=True)
     for name in TALKATIVE:
         logging.getLogger(name).setLevel(logging.WARNING)

@@ -212,3 +212,10 @@ def test_an_automatic_pair_is_advised(run: Run, gateway: dict[str, object]) -> N
     code, output, _ = run("check")
     assert code == 0
     assert "mode: custom is recommended" in output
+
+
+def test_a_wild_file_name_stays_on_one_line(run: Run) -> None:
+    code, _, errors = run("import", "hq", "--certificate", "no\x1b[31m\nsuch")
+    assert code == 2
+    assert "the certificate file no [31m such cannot be read" in errors
+    assert errors.count("\n") == 1

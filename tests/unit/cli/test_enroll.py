@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from io import StringIO
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from gatecert.cli.enroll import still_failing
+from gatecert.cli.enroll import ProgressLines, still_failing
 from gatecert.model import (
     CertificateSummary,
     GatewayState,
@@ -19,6 +20,7 @@ from gatecert.model import (
     Outcome,
     OutcomeKind,
     RevocationStanding,
+    Stage,
     Target,
 )
 from gatecert.schedule.due import Situation
@@ -100,3 +102,33 @@ def test_who_never_enrols_or_has_failed_in_nothing_is_at_rest() -> None:
     custom = replace(TARGET, mode=Mode.CUSTOM)
     assert judged(BOOTSTRAP, FAILING, target=custom) == IDLE
     assert judged(BOOTSTRAP, GatewayState()) == IDLE
+
+
+class Terminal(StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "colours"),
+    [("TERM", "xterm", True), ("TERM", "dumb", False), ("NO_COLOR", "1", False)],
+)
+def test_marks_are_for_a_person_and_colours_for_one_who_wants_them(
+    name: str,
+    value: str,
+    colours: bool,  # noqa: FBT001 - a parameter of the test
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv(name, value)
+    told, errors = Terminal(), StringIO()
+    monkeypatch.setattr("sys.stdout", told)
+    monkeypatch.setattr("sys.stderr", errors)
+    lines = ProgressLines()
+    lines("vpn", Stage.CHECK, "good")
+    lines.ended(SERVED)
+    lines.ended(REFUSED)
+    assert ("\x1b" in told.getvalue()) is colours
+    assert "✓ " in told.getvalue()
+    assert errors.getvalue().startswith("vpn: failed: refused")

@@ -48,6 +48,7 @@ def test_a_message_never_forges_a_second_entry() -> None:
 
 def test_a_person_sees_errors_in_colour(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setenv("TERM", "xterm")
     stream = Terminal()
     logs.configure(logging.INFO, stream)
     logging.getLogger("gatecert").error("bad")
@@ -57,8 +58,11 @@ def test_a_person_sees_errors_in_colour(monkeypatch: pytest.MonkeyPatch) -> None
     assert "\x1b" not in good
 
 
-def test_no_color_is_respected(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("NO_COLOR", "1")
+@pytest.mark.parametrize(("name", "value"), [("NO_COLOR", "1"), ("TERM", "dumb")])
+def test_who_wants_no_colours_gets_none(
+    name: str, value: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(name, value)
     stream = Terminal()
     logs.configure(logging.INFO, stream)
     logging.getLogger("gatecert").error("bad")
