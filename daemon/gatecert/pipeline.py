@@ -72,7 +72,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from gatecert.certificate.upload import Upload
-    from gatecert.model import Version
+    from gatecert.model import Deployment, Version
 
 logger = logging.getLogger(__name__)
 
@@ -83,7 +83,8 @@ class Occasion:
 
     Attributes:
         force: Order a new certificate whether or not one is due.
-        look_now: Ask DNS and the authority's renewal information again at once.
+        look_now: Ask DNS and the authority's renewal information again at once, and do not wait to
+            bring a certificate onto the gateway that it has not taken.
         wait: Seconds to wait for somebody else who is changing the gateway.
     """
 
@@ -246,8 +247,13 @@ class Pipeline:
         """Do one thing after the other, each at most once; None when nothing was due."""
         outcome: Outcome | None = None
         done: set[Action] = set()
+        before: Deployment | None = None
         while not self.cancelled.is_set():
             situation = self.memory.situation(target)
+            before = before or situation.deployment
+            if occasion.look_now and before is not None and situation.deployment == before:
+                # Tried before this pass, and not in it.
+                situation = replace(situation, deployment=replace(before, next_attempt=None))
             due = self._due(situation, occasion, done)
             if due.at > self.now() or due.action in done:
                 break
