@@ -139,6 +139,7 @@ class Daemon:
         self._outcomes: dict[str, Outcome] = {}
         self._reporting = threading.Lock()
         self._look_now: set[str] = set()
+        self._unprepared: set[str] = set()
 
     def run(self) -> None:
         """Stay until SIGTERM or SIGINT.
@@ -160,14 +161,27 @@ class Daemon:
     def _prepare(self) -> None:
         for target in self._house.targets.values():
             try:
-                outcome = self._house.pipeline.prepare(target)
+                self._prepare_gateway(self._house, target)
             except LockTimeoutError as error:
-                logger.info("left to who is at work gateway=%s %s", target.name, error.message)
-            except GatecertError as error:
-                logger.error("gateway=%s cannot be prepared: %s", target.name, error)  # noqa: TRY400
-            else:
-                if outcome is not None:
-                    self._report(outcome)
+                self._unprepared.add(target.name)
+                logger.info("prepared by its next pass gateway=%s %s", target.name, error.message)
+
+    def _prepare_gateway(self, house: House, target: Target) -> None:
+        """Prepare a gateway, or say why not.
+
+        Raises:
+            LockTimeoutError: Somebody else is changing it.
+        """
+        try:
+            outcome = house.pipeline.prepare(target)
+        except LockTimeoutError:
+            raise
+        except GatecertError as error:
+            logger.error("gateway=%s cannot be prepared: %s", target.name, error)  # noqa: TRY400
+        else:
+            if outcome is not None:
+                self._report(outcome)
+        self._unprepared.discard(target.name)
 
     def _wait(self, signals: _SignalPipe) -> None:
         watchdog = self._service_manager.watchdog
@@ -220,6 +234,8 @@ class Daemon:
         occasion = Occasion(look_now=name in self._look_now)
         self._look_now.discard(name)
         try:
+            if name in self._unprepared:
+                self._prepare_gateway(house, target)
             outcome = house.pipeline.attend(target, occasion)
         except LockTimeoutError as error:
             logger.debug("busy gateway=%s %s", name, error)
@@ -227,6 +243,9 @@ class Daemon:
         except GatecertError as error:
             logger.error("gateway=%s cannot be looked after: %s", name, error)  # noqa: TRY400
             return None
+        finally:
+            if house is not self._house:  # what was put in place is not what is asked for now
+                self._unprepared.add(name)
         self._report(outcome)
         return outcome.wake_at
 
