@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from gatecert.authority.transport import Answer
 
 FIRST_ERROR = 400
-NOT_FOUND = 404
+GONE = {404, 410}
 TOO_MANY_REQUESTS = 429
 FIRST_SERVER_ERROR = 500
 SERVICE_UNAVAILABLE = 503
@@ -95,7 +95,7 @@ class AnswerReader:
                 f"{label(self.name, answer.url)} has trouble of its own: "
                 f"HTTP {answer.status}{detail}"
             )
-        elif problem is None and answer.status == NOT_FOUND:  # Pebble says no more than that
+        elif problem is None and answer.status in GONE:  # Pebble says no more than that
             problem = ProblemDocument("notFound", f"nothing is found at {answer.url}")
         if problem is None:
             return self.unusable(answer, "an error without a problem document")

@@ -4,7 +4,9 @@
 
 - *Resumed, not repeated.* Key and CSR are kept before an order is placed, its URL at once after.
   Whatever interrupts us, the next attempt takes the same order up in whatever state it is by then.
-  An order that has failed, expired or vanished is forgotten, for it cannot be revived.
+  An order that has failed, expired or vanished is forgotten, for it cannot be revived. So is one
+  that after `LONGEST_ORDER` still is not valid, or whose certificate still cannot be fetched: an
+  authority that has lost track of it would keep it for ever, until nothing valid is served.
 - *All at once.* Every name of an order is validated at the same time, and a response is taken away
   again however its validation ended (``validation.py``).
 - *Within the limits.* Whatever the authority counts is counted here first (``budget.py``), and what
@@ -22,8 +24,8 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
-from typing import TYPE_CHECKING, Protocol
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Final, Protocol
 
 from gatecert.authority.budget import Budget
 from gatecert.authority.client import Client
@@ -42,6 +44,8 @@ from gatecert.errors import (
     AuthorityError,
     CertificateError,
     ChallengeFailedError,
+    InterruptedOrderError,
+    RateLimitedError,
     clean,
 )
 from gatecert.model import (
@@ -65,12 +69,21 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+LONGEST_ORDER: Final = timedelta(days=1)
+"""How long an order is taken up again, from when it was placed.
+
+Restarts, power cuts and an authority's bad hours are over by then; a new order costs one of what
+the authority allows; and the shortest-lived certificates are renewed two days before their end, of
+which one is left.
+"""
+
 FIRST_LOOK_SECONDS = 0.04  # from finalisation to the first look
 MOST_ALTERNATES = 5
 
 # Problems after which an order is placed again without ``replaces`` (RFC 9773 section 5).
 _REPLACES_REFUSED = {"alreadyReplaced", "malformed", "unauthorized", "notFound"}
 _CONFLICT = 409
+_GONE = {404, 410}
 
 
 class OrderJournal(Protocol):
@@ -127,23 +140,30 @@ class Enrolment:
     # ------------------------------------------------------------------ the order
 
     def _take_up(self) -> tuple[Order, KeyRequest] | None:
-        """The pending order, if it can still become what is wanted."""
+        """The pending order, if it can still become what is wanted, in time."""
         kept = self.journal.pending()
         if kept is None:
             return None
         pending, request = kept
+        late = self._is_late(pending)
         if not self._fits(pending):
             logger.info("pending order no longer fits gateway=%s", self.target.name)
             self.journal.forget()
             return None
         try:
             order = self.client.order(self.account, pending.url, self.deadline)
-        except ACMEError as error:
-            if error.status not in {403, 404, 410} and error.problem_type != "malformed":
+        except InterruptedOrderError:
+            raise
+        except RateLimitedError:
+            if late:
+                self.journal.forget()
+            raise
+        except AuthorityError as error:
+            if not late and not _is_refused(error):
                 raise
             logger.info("pending order is gone gateway=%s %s", self.target.name, error)
         else:
-            if order.status in {PENDING, READY, PROCESSING, VALID}:
+            if order.status in ({VALID} if late else {PENDING, READY, PROCESSING, VALID}):
                 self._tell(f"going on with the order of {pending.created:%Y-%m-%d %H:%M:%S} UTC")
                 return order, request
             logger.info("pending order gateway=%s status=%s", self.target.name, order.status)
@@ -156,6 +176,10 @@ class Enrolment:
             and pending.directory_url == self.settings.directory_url
             and set(pending.identifiers) == set(self.target.identifiers)
         )
+
+    def _is_late(self, pending: PendingOrder) -> bool:
+        """Whether it should have come to its end; a clock that was set back is no excuse."""
+        return not timedelta() <= self.now() - pending.created < LONGEST_ORDER
 
     def _place(self, replaces: str) -> tuple[Order, KeyRequest]:
         profile = self._profile()
@@ -265,7 +289,7 @@ class Enrolment:
         return finalized
 
     def _fetch(self, order: Order, request: KeyRequest) -> IssuedChain:
-        download = self.client.download(self.account, order.certificate, self.deadline)
+        download = self._download(order)
         checked = self._check(download, request)
         logger.info("certificate issued gateway=%s order=%s", self.target.name, order.url)
         self._tell(f"certificate issued by {self.client.label}")
@@ -279,6 +303,20 @@ class Enrolment:
             order_url=order.url,
             notes=checked.notes,
         )
+
+    def _download(self, order: Order) -> Download:
+        """What was issued; an order whose certificate is lost, or late, is forgotten."""
+        try:
+            return self.client.download(self.account, order.certificate, self.deadline)
+        except InterruptedOrderError:
+            raise
+        except AuthorityError as error:
+            kept = self.journal.pending()
+            lost = isinstance(error, ACMEError) and error.status in _GONE
+            if lost or (kept is not None and self._is_late(kept[0])):
+                logger.info("certificate is lost gateway=%s %s", self.target.name, error)
+                self.journal.forget()
+            raise
 
     # ------------------------------------------------------------------ the chain
 
@@ -345,3 +383,10 @@ class Enrolment:
 
     def _tell(self, message: str) -> None:
         self.progress(self.target.name, Stage.ORDER, message)
+
+
+def _is_refused(error: AuthorityError) -> bool:
+    """Whether the authority says that there is no such order, or none of ours."""
+    return isinstance(error, ACMEError) and (
+        error.status in {403, *_GONE} or error.problem_type == "malformed"
+    )

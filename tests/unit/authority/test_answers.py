@@ -69,11 +69,12 @@ def test_an_error_that_is_no_problem_document() -> None:
         READER.checked(answer(400, b"<html>\x00nope"))
 
 
-def test_nothing_found_and_nothing_said() -> None:
+@pytest.mark.parametrize("status", [404, 410])
+def test_nothing_found_and_nothing_said(status: int) -> None:
     with pytest.raises(ACMEError) as caught:
-        READER.checked(answer(404, b""))
+        READER.checked(answer(status, b""))
 
-    assert (caught.value.problem_type, caught.value.status) == ("notFound", 404)
+    assert (caught.value.problem_type, caught.value.status) == ("notFound", status)
 
 
 def test_new_terms_of_service_have_a_page() -> None:

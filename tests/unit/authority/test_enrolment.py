@@ -24,7 +24,7 @@ from tests.unit.authority.conftest import (
     problem,
 )
 
-from gatecert.authority.enrolment import FIRST_LOOK_SECONDS, Enrolment
+from gatecert.authority.enrolment import FIRST_LOOK_SECONDS, LONGEST_ORDER, Enrolment
 from gatecert.authority.limits import ON_THE_WAY
 from gatecert.authority.validation import SETTLE_SECONDS
 from gatecert.config.schema.authority import ProfileChoice
@@ -37,6 +37,7 @@ from gatecert.errors import (
     ChallengeError,
     ChallengeFailedError,
     DeadlineExceededError,
+    InterruptedOrderError,
     RateLimitedError,
 )
 from gatecert.model import Account, Allowance, Limits, Origin, PendingOrder, Target
@@ -272,6 +273,7 @@ def test_an_order_that_was_processing_is_taken_up(
     "found",
     [
         answer(404, b""),
+        answer(410, b"<html>gone</html>"),
         problem("malformed", "no such order", 404),
         problem("malformed", "expired"),
         problem("unauthorized", "not yours", 403),
@@ -338,6 +340,126 @@ def test_the_order_of_the_names_does_not_matter(
 
     enrolment.run("")
 
+    assert len(authority.sent("new-order")) == 1
+
+
+# --------------------------------------------------------------------------- an end to it
+
+ON_TIME = [LONGEST_ORDER - timedelta(seconds=1), timedelta()]
+LATE = [LONGEST_ORDER, timedelta(seconds=-1)]
+UNREACHABLE = AuthorityUnreachableError("no such host")
+
+
+def after(enrolment: Enrolment, age: timedelta) -> Enrolment:
+    return replace(enrolment, now=lambda: NOW + age)
+
+
+@pytest.mark.parametrize("age", LATE)
+@pytest.mark.parametrize(
+    "found",
+    [
+        answer(500, b"oops"),
+        UNREACHABLE,
+        answer(200, {**ORDER, "status": "pending"}),
+        answer(200, {**ORDER, "status": "ready"}),
+        answer(200, {**ORDER, "status": "processing"}),
+    ],
+)
+def test_an_order_that_came_to_no_end_within_its_time_is_replaced(
+    enrolment: Enrolment,
+    authority: FakeAuthority,
+    journal: Journal,
+    found: Answer | Exception,
+    age: timedelta,
+) -> None:
+    interrupt(enrolment, authority, "authz")
+    authority.queued["order"].append(found)
+
+    after(enrolment, age).run("")
+
+    assert journal.forgotten == 1
+    assert len(authority.sent("new-order")) == 2
+
+
+@pytest.mark.parametrize("age", ON_TIME)
+@pytest.mark.parametrize("found", [answer(500, b"oops"), UNREACHABLE])
+def test_until_then_it_is_kept(
+    enrolment: Enrolment,
+    authority: FakeAuthority,
+    journal: Journal,
+    found: Answer | Exception,
+    age: timedelta,
+) -> None:
+    interrupt(enrolment, authority, "authz")
+    authority.queued["order"].append(found)
+
+    with pytest.raises(AuthorityUnreachableError):
+        after(enrolment, age).run("")
+
+    assert journal.order is not None
+
+
+@pytest.mark.parametrize("age", LATE)
+def test_a_certificate_that_was_issued_is_never_too_late(
+    enrolment: Enrolment, authority: FakeAuthority, age: timedelta
+) -> None:
+    interrupt(enrolment, authority, "certificate")
+
+    after(enrolment, age).run("")
+
+    assert len(authority.sent("new-order")) == 1
+
+
+@pytest.mark.parametrize("status", [404, 410])
+def test_an_order_whose_certificate_is_gone_is_forgotten_at_once(
+    enrolment: Enrolment, authority: FakeAuthority, journal: Journal, status: int
+) -> None:
+    authority.queued["certificate"].append(answer(status, b""))
+
+    with pytest.raises(ACMEError, match="notFound"):
+        enrolment.run("")
+
+    assert journal.order is None
+
+
+@pytest.mark.parametrize(("ages", "kept"), [(ON_TIME, True), (LATE, False)])
+def test_an_order_whose_certificate_cannot_be_fetched_is_forgotten_in_the_end(
+    enrolment: Enrolment,
+    authority: FakeAuthority,
+    journal: Journal,
+    ages: list[timedelta],
+    kept: bool,  # noqa: FBT001 - a parameter of the test
+) -> None:
+    for age in ages:
+        interrupt(enrolment, authority, "certificate")
+        authority.queued["certificate"].append(answer(500, b"oops"))
+        with pytest.raises(AuthorityUnreachableError):
+            after(enrolment, age).run("")
+        assert (journal.order is not None) == kept
+
+
+def test_leaving_gatecert_costs_no_order(
+    enrolment: Enrolment, authority: FakeAuthority, journal: Journal
+) -> None:
+    interrupt(enrolment, authority, "certificate")
+    late = after(enrolment, LONGEST_ORDER)
+    for stage in ("order", "certificate"):
+        authority.queued[stage].append(InterruptedOrderError("leaving"))
+        with pytest.raises(InterruptedOrderError):
+            late.run("")
+        assert journal.order is not None
+
+
+def test_a_limit_is_waited_for_before_a_late_order_is_replaced(
+    enrolment: Enrolment, authority: FakeAuthority, journal: Journal
+) -> None:
+    interrupt(enrolment, authority, "authz")
+    authority.queued["order"].append(problem("rateLimited", status=429))
+
+    with pytest.raises(RateLimitedError):
+        after(enrolment, LONGEST_ORDER).run("")
+
+    assert journal.order is None
     assert len(authority.sent("new-order")) == 1
 
 
