@@ -32,7 +32,7 @@ from gatecert.authority.client import Client
 from gatecert.authority.problems import problem_error
 from gatecert.authority.resources import INVALID, PENDING, PROCESSING, READY, VALID
 from gatecert.authority.survey import profile_refusal
-from gatecert.authority.validation import Patience, Validation
+from gatecert.authority.validation import Patience, Validation, pauses
 from gatecert.certificate.chain import check_issued, choose_chain, is_preferred, load_roots
 from gatecert.certificate.trust import system_roots
 from gatecert.challenge.solver import Solver
@@ -78,6 +78,7 @@ which one is left.
 """
 
 FIRST_LOOK_SECONDS = 0.04  # from finalisation to the first look
+FIRST_REST_SECONDS = 1.0  # from finalisation to the look at an order that stays ready all the same
 MOST_ALTERNATES = 5
 
 # Problems after which an order is placed again without ``replaces`` (RFC 9773 section 5).
@@ -276,17 +277,25 @@ class Enrolment:
             self.budget.certificate(order.url, self._names)
 
     def _finalize(self, order: Order, request: KeyRequest) -> Order:
+        """Hand in the CSR, again where the order stays ready; what has become of it."""
         self._tell("names proven, asking for the certificate")
+        ever_longer = pauses(FIRST_REST_SECONDS)
+        while order.status == READY:
+            order = self._hand_in(order, request)
+            if order.status == PROCESSING:
+                order = self._patience.look_after(FIRST_LOOK_SECONDS, order.url)
+            if order.status == READY:
+                rest = max(order.retry_after or 0.0, next(ever_longer))
+                order = self._patience.look_after(rest, order.url)
+        return order
+
+    def _hand_in(self, order: Order, request: KeyRequest) -> Order:
         try:
-            finalized = self.client.finalize(self.account, order, request.csr, self.deadline)
+            return self.client.finalize(self.account, order, request.csr, self.deadline)
         except ACMEError as error:
             if error.problem_type != "orderNotReady":
                 raise
-            finalized = order
-        if finalized.status in {READY, PROCESSING}:
-            pause = FIRST_LOOK_SECONDS if finalized is not order else 1.0
-            finalized = self._patience.look_after(pause, finalized.url)
-        return finalized
+            return order
 
     def _fetch(self, order: Order, request: KeyRequest) -> IssuedChain:
         download = self._download(order)

@@ -2,8 +2,9 @@
 
 The order is looked at instead of its authorizations: one request for any number of names. The first
 look comes as soon as the authority has fetched a response, the next ones after 250 ms and ever
-longer pauses; a Retry-After is waited for. While validations run, an authority that does not answer
-for a moment is asked again: giving up would take the responses away under its eyes.
+longer pauses; a Retry-After that is longer is waited for, one that is not makes us no less patient.
+While validations run, an authority that does not answer for a moment is asked again: giving up
+would take the responses away under its eyes.
 
 An authority that was not convinced may leave the challenge pending, with an error, for the client
 to ask once more (section 8.2) instead of giving it up; it will never look again by itself, so that
@@ -77,21 +78,22 @@ class Patience:
         """Look at an order until it is done.
 
         Args:
-            order: As it was seen last; its Retry-After counts.
+            order: As it was seen last; its Retry-After counts, where it is longer than our pause.
             done: Whether to stop.
             pause: How to let an unprescribed pause go by; it may end early.
 
         Raises:
             DeadlineExceededError: It was not done in time; it can be taken up again.
         """
-        pauses = _pauses()
+        ever_longer = pauses()
         while not done(order):
+            shortest = next(ever_longer)
             if order.retry_after is not None:
-                self.wait(order.retry_after)
+                self.wait(max(order.retry_after, shortest))
             elif pause is not None:
-                pause(next(pauses))
+                pause(shortest)
             else:
-                self.wait(next(pauses))
+                self.wait(shortest)
             order = self._look(order.url)
         return order
 
@@ -280,8 +282,9 @@ class Validation:
         ]
 
 
-def _pauses() -> Iterator[float]:
-    pause = FIRST_PAUSE
+def pauses(first: float = FIRST_PAUSE) -> Iterator[float]:
+    """Ever longer pauses, in seconds, between one look and the next."""
+    pause = first
     while True:
         yield pause
         pause = min(pause * PAUSE_GROWTH, LONGEST_PAUSE)

@@ -198,7 +198,7 @@ def test_further_looks_wait_as_long_as_they_are_told(
 
     enrolment.run("")
 
-    assert timeless.waits == [FIRST_LOOK_SECONDS, 9.0, 0.25, 0.375]
+    assert timeless.waits == [FIRST_LOOK_SECONDS, 9.0, 0.375, 0.5625]
 
 
 def test_an_order_that_turns_out_not_to_be_ready_is_looked_at_again(
@@ -209,6 +209,40 @@ def test_an_order_that_turns_out_not_to_be_ready_is_looked_at_again(
     assert enrolment.run("").certificate
     assert len(authority.sent("finalize")) == 2
     assert 1.0 in timeless.waits
+
+
+@pytest.mark.parametrize(
+    ("headers", "rests"), [({}, [1.0, 1.5, 2.25]), ({"Retry-After": "2"}, [2.0, 2.0, 2.25])]
+)
+def test_an_order_that_stays_ready_is_finalised_again_after_ever_longer_rests(
+    enrolment: Enrolment,
+    authority: FakeAuthority,
+    timeless: Timeless,
+    headers: dict[str, str],
+    rests: list[float],
+) -> None:
+    authority.proven = set(BOTH)
+    ready = answer(200, {**ORDER, "status": "ready"}, headers)
+    authority.queued["finalize"].extend([ready] * len(rests))
+
+    enrolment.run("")
+
+    assert len(authority.sent("finalize")) == len(rests) + 1
+    assert timeless.waits == [*rests, FIRST_LOOK_SECONDS]
+
+
+def test_an_order_that_goes_back_to_ready_is_given_a_rest(
+    enrolment: Enrolment, authority: FakeAuthority, timeless: Timeless
+) -> None:
+    authority.proven = set(BOTH)
+    authority.queued["finalize"].append(answer(200, {**ORDER, "status": "processing"}))
+    authority.queued["order"].append(
+        answer(200, {**ORDER, "status": "ready"}, {"Retry-After": "60"})
+    )
+
+    enrolment.run("")
+
+    assert timeless.waits == [FIRST_LOOK_SECONDS, 60.0, FIRST_LOOK_SECONDS]
 
 
 def test_an_authority_that_issues_at_once_is_not_asked_again(

@@ -200,6 +200,23 @@ def test_a_retry_after_is_waited_for(
     assert timeless.waits == [11.0, 13.0]
 
 
+@pytest.mark.parametrize("retry_after", ["0", "Mon, 23 Nov 2026 08:00:00 GMT"])
+def test_a_retry_after_that_is_no_wait_does_not_shorten_the_pauses(
+    validation: Validation,
+    order: Order,
+    timeless: Timeless,
+    authority: FakeAuthority,
+    retry_after: str,
+) -> None:
+    pending = {"status": "pending", "authorizations": [], "finalize": f"{BASE}/finalize/1"}
+    authority.challenge_headers = {"Retry-After": retry_after}
+    authority.queued["order"].extend([answer(200, pending, {"Retry-After": retry_after})] * 3)
+
+    validation.run(order)
+
+    assert timeless.waits == [FIRST_PAUSE * 1.5**n for n in range(4)]
+
+
 def test_names_that_are_proven_need_no_challenge(
     validation: Validation,
     solver: FakeSolver,
