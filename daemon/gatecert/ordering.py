@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING
 
 from gatecert.authority.order_journal import RehearsalJournal, StoreJournal
 from gatecert.authority.protocol import Authority
+from gatecert.certificate import key
 from gatecert.challenge.choice import choices
 from gatecert.doctor.codes import (
     BINDING_MISSING,
@@ -166,19 +167,23 @@ class Ordering:
         """
         if second and target.key.second is not None:
             target = replace(target, key=replace(target.key, type=target.key.second))
-        inventory = self.memory.deployer.inventory(target)
-        held = inventory.wanted(self.now()) if target.key.reuse else None
-        keep = (
-            held is not None
-            and not held.summary.is_bootstrap
-            and not must_change_key(self.memory.state(target), held.summary)
+        private_key = self._key_to_keep(target) if target.key.reuse else None
+        return StoreJournal(
+            self.memory.store, self.memory, target, self.now, private_key, second=second
         )
-        store = self.memory.store
-        if held is None or not keep or (second and held.summary.second is None):
-            private_key = None
-        else:
-            private_key = store.private_key(held.version, second=second)
-        return StoreJournal(store, self.memory, target, self.now, private_key, second=second)
+
+    def _key_to_keep(self, target: Target) -> bytes | None:
+        """The key (PEM) in use that is of the type that is wanted, from either half of a pair."""
+        held = self.memory.deployer.inventory(target).wanted(self.now())
+        if (
+            held is None
+            or held.summary.is_bootstrap
+            or must_change_key(self.memory.state(target), held.summary)
+        ):
+            return None
+        halves = (False, True) if held.summary.second is not None else (False,)
+        keys = [self.memory.store.private_key(held.version, second=half) for half in halves]
+        return next((each for each in keys if key.kind(key.load(each)) == target.key.type), None)
 
     def _obtain_from(
         self, authority: Authority, target: Target, situation: Situation

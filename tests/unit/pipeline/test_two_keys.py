@@ -90,6 +90,27 @@ def test_keys_that_are_to_stay_stay_both(world: World) -> None:
     assert after["second-cert.pem"] != before["second-cert.pem"]
 
 
+def test_a_key_that_is_to_stay_stays_only_where_its_type_is_still_wanted(world: World) -> None:
+    world.target = replace(world.target, key=KeyPolicy(KeyType.ECDSA_P256, reuse=True))
+    world.attend()
+    pinned = files(world)["privkey.pem"]
+
+    swapped = KeyPolicy(KeyType.RSA_2048, reuse=True, second=KeyType.ECDSA_P256)
+    world.target = replace(world.target, key=swapped)
+    assert world.attend().kind is OutcomeKind.RENEWED
+    assert live(world).summary.algorithms == ("rsa", "ecdsa")
+    assert files(world)["second-privkey.pem"] == pinned
+    assert world.attend().kind is OutcomeKind.IDLE
+    assert world.authority.orders == 3
+
+    world.target = replace(world.target, key=KeyPolicy(KeyType.ECDSA_P384, reuse=True))
+    world.later(60 * DAY)
+    assert world.attend().kind is OutcomeKind.RENEWED
+    served = x509.load_pem_x509_certificate(files(world)["cert.pem"]).public_key()
+    assert isinstance(served, ec.EllipticCurvePublicKey)
+    assert isinstance(served.curve, ec.SECP384R1)
+
+
 def test_what_was_ordered_is_taken_up_when_the_second_fails(world: World) -> None:
     def interrupt() -> None:
         gone = world.authority.orders == 2
