@@ -379,8 +379,8 @@ def test_the_order_of_the_names_does_not_matter(
 
 # --------------------------------------------------------------------------- an end to it
 
-ON_TIME = [LONGEST_ORDER - timedelta(seconds=1), timedelta()]
-LATE = [LONGEST_ORDER, timedelta(seconds=-1)]
+ON_TIME = [LONGEST_ORDER - timedelta(seconds=1), timedelta(), timedelta(minutes=-1)]
+LATE = [LONGEST_ORDER, LONGEST_ORDER + timedelta(days=30)]
 UNREACHABLE = AuthorityUnreachableError("no such host")
 
 
