@@ -16,6 +16,7 @@ Importing this module costs some 60 ms, so ``resolve.dns`` does it when the firs
 from __future__ import annotations
 
 import contextlib
+import io
 import socket
 from dataclasses import dataclass
 from datetime import timedelta
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     from gatecert.resolve.lookup import Family
 
 DNS_PORT = 53
+LOOPBACK = "127.0.0.1"
 LONGEST_CHAIN = 16  # as many as dnspython follows within one answer
 LONGEST_ATTEMPT = 2.0  # seconds for one nameserver, before the next is asked
 
@@ -91,26 +93,42 @@ def configured_stub(nameservers: Iterable[Endpoint], seconds: float) -> Stub:
 
 
 def system_stub(resolv_conf: Path, seconds: float) -> Stub:
-    """Ask the system's nameservers.
+    """Ask the system's nameservers, those of which the file gives an address.
 
     Where the file is missing or names none, that is the one on this machine: resolv.conf(5).
 
     Raises:
-        ResolutionError: The file makes no sense.
+        ResolutionError: The file names nameservers, and not one of them can be asked.
     """
-    resolver = dns.resolver.Resolver(configure=False)
-    resolver.nameservers = ["127.0.0.1"]
-    try:
-        with contextlib.suppress(dns.resolver.NoResolverConfiguration):
-            resolver.read_resolv_conf(resolv_conf)
-    except (ValueError, dns.exception.DNSException) as error:
+    named, options = _read(resolv_conf)
+    usable = [each for each in named if dns.inet.is_address(each)]
+    if named and not usable:
         raise ResolutionError(
-            f"{resolv_conf} cannot be understood, so no name can be looked up: {clean(str(error))}",
+            f"{resolv_conf} names no nameserver by its address ({clean(', '.join(named))}), "
+            "so no name can be looked up",
             fix="mend it, or set resolver.nameservers",
-        ) from error
-    return _stub(
-        resolver, [Endpoint(str(each), DNS_PORT) for each in resolver.nameservers], seconds
-    )
+        )
+    resolver = dns.resolver.Resolver(configure=False)
+    with contextlib.suppress(dns.resolver.NoResolverConfiguration):  # said of options alone
+        resolver.read_resolv_conf(io.StringIO(options))
+    return _stub(resolver, [Endpoint(each, DNS_PORT) for each in usable or [LOOPBACK]], seconds)
+
+
+def _read(resolv_conf: Path) -> tuple[list[str], str]:
+    """The nameservers as they are written, and the lines with options; nothing else is of use."""
+    try:
+        written = resolv_conf.read_bytes().decode("ascii", "replace")
+    except OSError:
+        return [], ""
+    nameservers: list[str] = []
+    options: list[str] = []
+    for line in written.split("\n"):
+        match line.split():
+            case ["nameserver", address, *_]:
+                nameservers.append(address)
+            case ["options", *_]:
+                options.append(line)
+    return nameservers, "\n".join(options)
 
 
 def _stub(resolver: dns.resolver.Resolver, endpoints: Sequence[Endpoint], seconds: float) -> Stub:

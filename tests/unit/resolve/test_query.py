@@ -350,7 +350,7 @@ def test_the_system_nameservers(tmp_path: Path) -> None:
     assert system_stub(resolv_conf, 3.0).nameservers == "192.0.2.1:53, [2001:db8::53]:53"
 
 
-@pytest.mark.parametrize("written", [None, "", "search example.com\n"])
+@pytest.mark.parametrize("written", [None, "", "search example.com\n", "search a..b\n"])
 def test_without_any_the_one_on_this_machine(tmp_path: Path, written: str | None) -> None:
     resolv_conf = tmp_path / "resolv.conf"
     if written is not None:
@@ -359,14 +359,33 @@ def test_without_any_the_one_on_this_machine(tmp_path: Path, written: str | None
 
 
 @pytest.mark.parametrize(
-    "written", [b"nameserver not-an-address\n", b"nameserver \xff\xfe\n", b"search a..b\n"]
+    "odd",
+    [
+        b"nameserver 127.0.0.1#53",
+        b"nameserver https://dns.example/dns-query",
+        b"nameserver",
+        b"# f\xfcr alle",
+        b"search a..b",
+        bytes(range(256)),
+    ],
+)
+def test_a_line_that_cannot_be_used_is_passed_over(tmp_path: Path, odd: bytes) -> None:
+    resolv_conf = tmp_path / "resolv.conf"
+    resolv_conf.write_bytes(odd + b"\nnameserver 192.0.2.1\r\noptions rotate timeout:x\n")
+    stub = system_stub(resolv_conf, 3.0)
+    assert stub.nameservers == "192.0.2.1:53"
+    assert stub.resolver.rotate
+
+
+@pytest.mark.parametrize(
+    "written", [b"nameserver not-an-address\n", b"nameserver \xff\xfe\nsearch a.example\n"]
 )
 def test_a_file_that_makes_no_sense(tmp_path: Path, written: bytes) -> None:
     resolv_conf = tmp_path / "resolv.conf"
     resolv_conf.write_bytes(written)
     with pytest.raises(ResolutionError) as caught:
         system_stub(resolv_conf, 3.0)
-    assert str(resolv_conf) in caught.value.message
+    assert f"{resolv_conf} names no nameserver by its address (" in caught.value.message
     assert caught.value.fix == "mend it, or set resolver.nameservers"
 
 
