@@ -77,9 +77,10 @@ def open_house(configuration: Configuration, progress: Progress) -> House:
         StorageError: The state directory cannot be used.
     """
     from gatecert.app import build  # noqa: PLC0415 - --help is quick without it
+    from gatecert.store import failure  # noqa: PLC0415
     from gatecert.store.owner import become_owner  # noqa: PLC0415
 
-    become_owner(configuration.state_directory, keep_bind=True)
+    failure.acts_as_daemon |= bool(become_owner(configuration.state_directory, keep_bind=True))
     return build(configuration, progress, threading.Event())
 
 
@@ -89,10 +90,11 @@ def open_store(configuration: Configuration) -> Store:
     Raises:
         StorageError: The state directory cannot be used.
     """
-    from gatecert.store.files import FileStore  # noqa: PLC0415 - --help is quick without it
+    from gatecert.store import failure  # noqa: PLC0415 - --help is quick without it
+    from gatecert.store.files import FileStore  # noqa: PLC0415
     from gatecert.store.owner import become_owner  # noqa: PLC0415
 
-    become_owner(configuration.state_directory, keep_bind=False)
+    failure.acts_as_daemon |= bool(become_owner(configuration.state_directory, keep_bind=False))
     return FileStore(configuration.state_directory)
 
 

@@ -24,7 +24,9 @@ def run(context: typer.Context) -> None:
     configuration = given.load()
     from gatecert.app import Daemon  # noqa: PLC0415 - a bad configuration is told at once
     from gatecert.challenge.activation import inherited  # noqa: PLC0415
+    from gatecert.store import failure  # noqa: PLC0415
     from gatecert.store.owner import become_owner  # noqa: PLC0415
 
+    failure.acts_as_daemon = True
     become_owner(configuration.state_directory, keep_bind=True)
     Daemon(configuration, given.load, service_manager, inherited()).run()

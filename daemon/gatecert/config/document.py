@@ -104,6 +104,10 @@ def _text(path: Path) -> str:
         raise _refusal(
             path, "does not exist; start from config.example.yaml, or name the file with -c"
         ) from error
+    except PermissionError as error:
+        raise _refusal(
+            path, "cannot be read: permission denied; run it with sudo, or let this user read it"
+        ) from error
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         raise _refusal(path, f"cannot be read: {reason}") from error

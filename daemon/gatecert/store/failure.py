@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 LONGEST_PATH_SHOWN = 300
 GIVING = frozenset({"change the owner of", "change the group of", "open to its group"})
 
+# Whether this is the daemon, or root who acts as it: then what is refused belongs to the wrong
+# user. Anybody else who runs a command is the wrong user himself.
+acts_as_daemon = False
+
 
 def storage_error(error: OSError, doing: str, path: Path) -> StorageError:
     """Say what ``error`` means for the operator.
@@ -30,10 +34,7 @@ def storage_error(error: OSError, doing: str, path: Path) -> StorageError:
     shown, folder = _shown(path), _shown(path.parent)
     user = current_user()
     able = "readable" if doing == "read" else "writable"
-    not_permitted = (
-        f"not {able} by user {user}",
-        f"let user {user} own {_foreign(path)}, or run gatecert as its owner",
-    )
+    not_permitted = (f"not {able} by user {user}", _remedy(user, path))
     if doing in GIVING:
         not_permitted = (
             f"user {user} may not give it away",
@@ -65,14 +66,21 @@ def storage_error(error: OSError, doing: str, path: Path) -> StorageError:
     return StorageError(f"cannot {doing} {shown}: {what}", fix=fix)
 
 
-def _foreign(path: Path) -> str:
-    """What is somebody else's: the lowest directory above that can be seen, else the file."""
+def _remedy(user: str, path: Path) -> str:
+    """What to do where the system permits too little."""
     folder = next((one for one in path.parents if _owner(one) is not None), path.parent)
     for one in (folder, path):
         owner = _owner(one)
-        if owner is not None and owner != os.geteuid():
-            return f"{_shown(one)}, which is user {user_name(owner)}'s"
-    return _shown(folder)
+        if owner is None or owner == os.geteuid():
+            continue
+        whose = user_name(owner)
+        if acts_as_daemon:
+            return (
+                f"let user {user} own {_shown(one)}, which is user {whose}'s, "
+                "or run gatecert as its owner"
+            )
+        return f"run it with sudo, or as user {whose}, who owns {_shown(one)}"
+    return f"let user {user} own {_shown(folder)}, or run gatecert as its owner"
 
 
 def _owner(path: Path) -> int | None:

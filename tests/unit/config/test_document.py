@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 
@@ -66,6 +67,18 @@ def test_what_cannot_be_read_says_why(tmp_path: Path) -> None:
     below = written(tmp_path, b"a: 1\n") / "config.yaml"
     assert complaint(below) == ": cannot be read: not a directory"
     assert "cannot be read: " in complaint(Path("/proc/self/mem"))
+
+
+def test_what_this_user_may_not_read_says_who_may(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    path = written(tmp_path, b"a: 1\n")
+    monkeypatch.setattr(Path, "open", refuse)
+    why = "cannot be read: permission denied; run it with sudo, or let this user read it"
+    assert complaint(path) == f": {why}"
 
 
 def test_a_file_that_anybody_may_change_is_not_trusted(tmp_path: Path) -> None:

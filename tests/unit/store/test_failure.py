@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from gatecert.store import failure
 from gatecert.store.failure import storage_error
 from gatecert.store.identity import current_user, user_name
 
@@ -69,13 +70,23 @@ def somebody_else(monkeypatch: pytest.MonkeyPatch) -> str:
     return user_name(owner)
 
 
-def test_names_what_stands_in_the_way_and_whose_it_is(tmp_path: Path, somebody_else: str) -> None:
+def test_names_what_stands_in_the_way_and_whose_it_is(
+    tmp_path: Path, somebody_else: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(failure, "acts_as_daemon", True)
     denied = OSError(errno.EACCES, "")
     whose = f"which is user {somebody_else}'s, or run gatecert as its owner"
     assert f"own {tmp_path}, {whose}" in storage_error(denied, "read", tmp_path / "file").fix
     # The directory is out of reach, so what lies above it is in the way.
     beyond = tmp_path / "hidden" / "file"
     assert f"own {tmp_path}, {whose}" in storage_error(denied, "read", beyond).fix
+
+
+def test_who_runs_a_command_beside_the_daemon_is_told_as_whom_to(
+    tmp_path: Path, somebody_else: str
+) -> None:
+    fix = storage_error(OSError(errno.EACCES, ""), "read", tmp_path / "file").fix
+    assert fix == f"run it with sudo, or as user {somebody_else}, who owns {tmp_path}"
 
 
 def test_a_file_of_somebody_else_in_ones_own_directory(
@@ -92,5 +103,6 @@ def test_a_file_of_somebody_else_in_ones_own_directory(
         return os.stat_result([*found[:4], own + 1, *found[5:10]])
 
     monkeypatch.setattr(Path, "lstat", lstat)
+    monkeypatch.setattr(failure, "acts_as_daemon", True)
     fix = storage_error(OSError(errno.EACCES, ""), "read", path).fix
     assert f"own {path}, which is user {user_name(own + 1)}'s, or" in fix
