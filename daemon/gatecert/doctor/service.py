@@ -122,10 +122,7 @@ def attempts(case: Case) -> Iterator[Finding]:
     if state.order is not None:
         seen = f"order of {state.order.created:%Y-%m-%d %H:%M:%S} UTC at {state.order.authority}"
         yield codes.ORDER_PENDING.found(seen, gateway=case.name)
-    for trouble in state.troubles:
-        if trouble.left_until is not None and trouble.at <= case.now < trouble.left_until:
-            seen = f"{trouble.name}, until {_instant(trouble.left_until)}: {trouble.reason}"
-            yield codes.AUTHORITY_LEFT.found(seen, gateway=case.name)
+    yield from _authorities_left(case)
     outcome, again = state.outcome, state.next_attempt
     waits = outcome is not None and outcome.code == codes.BUDGET_SPENT.name
     if outcome and waits and again and again > case.now and not _is_spent(case):
@@ -139,6 +136,20 @@ def attempts(case: Case) -> Iterator[Finding]:
     plural = "attempt" if state.failures == 1 else "attempts"
     seen = f"{state.failures} failed {plural}{last}{upcoming}"
     yield codes.ATTEMPTS_FAILED.found(seen, gateway=case.name)
+
+
+def _authorities_left(case: Case) -> Iterator[Finding]:
+    """Those that are left for another, which is the first to come back where all were left."""
+    left = {
+        trouble.name: (trouble.left_until, trouble.reason)
+        for trouble in case.situation.state.troubles
+        if trouble.left_until is not None and trouble.at <= case.now < trouble.left_until
+    }
+    if left and set(left).issuperset(case.target.authorities):
+        del left[min(left, key=lambda name: left[name])]
+    for name, (until, reason) in left.items():
+        seen = f"{name}, until {_instant(until)}: {reason}"
+        yield codes.AUTHORITY_LEFT.found(seen, gateway=case.name)
 
 
 def _instant(at: datetime) -> str:

@@ -284,7 +284,7 @@ def gateway_status(known: Known, now: datetime) -> GatewayStatus:
         client_authentication=known.client_authentication,
         challenges=tuple(_challenges(known)),
         revocation=_revocation(known),
-        authorities_left=tuple(_authorities_left(known, now)),
+        authorities_left=_authorities_left(known, now),
         second=_second(summary.second if summary is not None else None),
     )
 
@@ -359,11 +359,16 @@ def _challenges(known: Known) -> Iterator[PlannedChallenge]:
         yield PlannedChallenge(choice.name, next(iter(choice.kinds), ""), choice.reason)
 
 
-def _authorities_left(known: Known, now: datetime) -> Iterator[AbsentAuthority]:
-    for trouble in known.state.troubles:
-        until = trouble.left_until
-        if until is not None and trouble.at <= now < until:
-            yield AbsentAuthority(trouble.name, until, trouble.reason)
+def _authorities_left(known: Known, now: datetime) -> tuple[AbsentAuthority, ...]:
+    """Those that are left for another, which is the first to come back where all were left."""
+    left = [
+        AbsentAuthority(trouble.name, trouble.left_until, trouble.reason)
+        for trouble in known.state.troubles
+        if trouble.left_until is not None and trouble.at <= now < trouble.left_until
+    ]
+    if left and {each.name for each in left}.issuperset(known.target.authorities):
+        left.remove(min(left, key=lambda each: each.until))
+    return tuple(left)
 
 
 def as_json(statuses: Sequence[GatewayStatus], *, now: datetime, daemon: int | None) -> str:

@@ -136,6 +136,12 @@ def stated(**fields: object) -> Case:
     return case(situation=situation(state=GatewayState(**fields)))  # type: ignore[arg-type] # names of fields
 
 
+def troubled(*troubles: AuthorityTrouble) -> Case:
+    """A gateway that may ask two authorities."""
+    target = replace(TARGET, authorities=("acme", "back"))
+    return replace(stated(troubles=troubles), target=target)
+
+
 def demanding(**changes: object) -> Case:
     """Certificates are demanded of users, and the server does."""
     plain: dict[str, object] = {
@@ -375,11 +381,9 @@ PROVOKED: list[tuple[Code, Machine | Case, str]] = [
     ),
     (
         codes.AUTHORITY_LEFT,
-        stated(
-            troubles=(
-                AuthorityTrouble("back", NOW - HOUR, 2, NOW, "no answer"),
-                AuthorityTrouble("acme", NOW, 1, NOW + HOUR, "it refuses"),
-            )
+        troubled(
+            AuthorityTrouble("back", NOW - HOUR, 2, NOW, "no answer"),
+            AuthorityTrouble("acme", NOW, 1, NOW + HOUR, "it refuses"),
         ),
         "acme, until 2026-11-23 13:00:00 UTC: it refuses",
     ),
@@ -487,6 +491,14 @@ def test_nobody_looks_where_there_is_nothing_to_look_at() -> None:
     assert not {"names-ok", "caa-ok", "challenge-ok", "bootstrap-still", "deployment-ok"} & set(
         names
     )
+
+
+def test_an_authority_is_left_only_where_there_is_another_to_ask() -> None:
+    trouble = AuthorityTrouble("acme", NOW, 1, NOW + HOUR, "it refuses")
+    assert codes.AUTHORITY_LEFT.name not in dict(found(stated(troubles=(trouble,))))
+    later = replace(trouble, name="back", left_until=NOW + 2 * HOUR)
+    (seen,) = [what for code, what in found(troubled(trouble, later)) if code == "authority-left"]
+    assert seen.startswith("back, ")
 
 
 def test_one_challenge_that_works_is_enough() -> None:

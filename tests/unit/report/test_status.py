@@ -236,13 +236,26 @@ def test_authorities_that_are_not_asked_for_a_while_are_told() -> None:
     present = AuthorityTrouble("third", NOW, 1)
     ahead = replace(left, name="fourth", at=NOW + timedelta(days=400))
     state = GatewayState(troubles=(left, back, present, ahead))
-    status = gateway_status(known(ISSUED, state=state), NOW)
+    target = replace(TARGET, authorities=("first", "second", "third", "fourth"))
+    status = gateway_status(known(ISSUED, target=target, state=state), NOW)
     (told,) = status.authorities_left
     assert (told.name, told.until, told.reason) == ("first", left.left_until, "no answer")
     shown = json.loads(as_json([status], now=NOW, daemon=None))["gateways"][0]
     assert shown["authorities_left"] == [
         {"name": "first", "until": "2026-11-23T13:00:00Z", "reason": "no answer"}
     ]
+
+
+def test_an_authority_is_left_only_where_there_is_another_to_ask() -> None:
+    first = AuthorityTrouble("first", NOW, 1, NOW + DAY, "no answer")
+    second = replace(first, name="second", left_until=NOW + timedelta(hours=1))
+    target = replace(TARGET, authorities=("first",))
+    facts = known(ISSUED, target=target, state=GatewayState(troubles=(first,)))
+    assert gateway_status(facts, NOW).authorities_left == ()
+    target = replace(TARGET, authorities=("first", "second"))
+    facts = known(ISSUED, target=target, state=GatewayState(troubles=(first, second)))
+    (told,) = gateway_status(facts, NOW).authorities_left
+    assert told.name == "first"
 
 
 # --------------------------------------------------------------------------- users
