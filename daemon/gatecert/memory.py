@@ -1,10 +1,10 @@
 """What is known of gateways: their state on the disk, and what could not be written there.
 
 A disk that cannot be written must not make gatecert forget within the process: what could not be
-saved still counts until it can be, and the gateway is held back for a while. State that is there
-but cannot be read is not taken for none: nothing is done and nothing written until it can be. An
-instant or an outcome is worth only as much as the clock at the time, so nothing here trusts one far
-ahead.
+saved still counts until it can be, and the gateway is held back for a while. It gives way to what
+a command has written meanwhile, an order above all. State that is there but cannot be read is not
+taken for none: nothing is done and nothing written until it can be. An instant or an outcome is
+worth only as much as the clock at the time, so nothing here trusts one far ahead.
 """
 
 from __future__ import annotations
@@ -59,7 +59,8 @@ class Memory:
     Attributes:
         now: Reads the clock.
         authorities: Names of those that can be asked.
-        unsaved: Gateways whose state could not be written, so that ``known`` counts.
+        unsaved: Gateways whose state could not be written, so that ``known`` counts, and what the
+            disk held when it was last read.
         held_back: Gateways for which nothing is tried before an instant, since nothing can be kept.
         known: State as it was last read or written.
     """
@@ -70,7 +71,7 @@ class Memory:
     excluded_regions: tuple[str, ...] = ("cn",)
     random: random.Random = field(default_factory=random.SystemRandom)
     authorities: Container[str] = ()
-    unsaved: set[str] = field(default_factory=set)
+    unsaved: dict[str, GatewayState] = field(default_factory=dict)
     held_back: dict[str, datetime] = field(default_factory=dict)
     known: dict[str, GatewayState] = field(default_factory=dict)
 
@@ -82,6 +83,7 @@ class Memory:
         Raises:
             StorageError: It is there but cannot be read.
         """
+        self._give_way(target)
         if target.name not in self.unsaved:
             self.known[target.name] = self.store.state(target.name)
         return self.known[target.name]
@@ -99,21 +101,35 @@ class Memory:
         Raises:
             StorageError: It is remembered in this process only, and ``durably`` was asked for.
         """
+        before = self.known.get(target.name, GatewayState())
         self.known[target.name] = state
         try:
             self.store.save_state(target.name, state)
         except StorageError as error:
-            self.unsaved.add(target.name)
+            self.unsaved.setdefault(target.name, before)
             logger.error("state not saved gateway=%s error=%s", target.name, error)  # noqa: TRY400
             if durably:
                 raise
         else:
-            self.unsaved.discard(target.name)
+            self.unsaved.pop(target.name, None)
 
     def save_at_last(self, target: Target) -> None:
         """Write what could not be written before."""
+        self._give_way(target)
         if target.name in self.unsaved:
             self.save(target, self.known[target.name])
+
+    def _give_way(self, target: Target) -> None:
+        """Forget what could not be written where a command has written something since."""
+        if target.name not in self.unsaved:
+            return
+        try:
+            found = self.store.state(target.name)
+        except StorageError:
+            return
+        if found not in (self.unsaved[target.name], self.known[target.name]):
+            del self.unsaved[target.name]
+            logger.warning("somebody else has changed the state gateway=%s", target.name)
 
     def inherit(self, before: Memory) -> None:
         """Go on with what could not be written under the configuration before."""

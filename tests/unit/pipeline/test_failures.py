@@ -296,6 +296,31 @@ def test_what_could_not_be_written_outlives_another_configuration(world: World, 
     assert world.store.state("vpn").failures >= 1
 
 
+def test_what_could_not_be_written_gives_way_to_what_a_command_has_written_since(
+    world: World, disk: Disk
+) -> None:
+    world.attend()
+    world.later(DAY)
+    disk.full = True
+    daemon = world.pipeline
+    world.attend(look_now=True)
+    assert "vpn" in daemon.memory.unsaved
+    disk.full = False
+
+    world.pipeline = world.new_pipeline()  # gatecert enroll --force, and Ctrl-C
+    world.authority.trouble = InterruptedOrderError("leaving")
+    world.attend(force=True)
+    ordered = world.store.state("vpn").order
+    assert ordered is not None
+
+    world.pipeline = daemon
+    world.later(MINUTE)
+    world.attend()
+    assert not daemon.memory.unsaved
+    assert world.store.state("vpn").order == ordered
+    assert world.store.requests("vpn")
+
+
 def test_who_has_made_room_need_not_wait(world: World, disk: Disk) -> None:
     disk.full = True
     assert world.attend().code == "state-unwritable"
