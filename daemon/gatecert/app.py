@@ -35,6 +35,7 @@ from gatecert.errors import ConfigurationError, GatecertError, LockTimeoutError
 from gatecert.model import Outcome, OutcomeKind, Progress, Target
 from gatecert.pipeline import Occasion, Pipeline
 from gatecert.report.progress import ProgressLog
+from gatecert.process import heed_children
 from gatecert.resolve.dns import Resolver
 from gatecert.revoking import Revoker
 from gatecert.schedule.jobs import HEARTBEAT, Jobs
@@ -80,7 +81,11 @@ def build(
     cancelled: threading.Event,
     standing: StandingResponder | None = None,
 ) -> House:
-    """Build every part for a configuration; touches neither network nor disk."""
+    """Build every part for a configuration; touches neither network nor disk.
+
+    Call it from the main thread.
+    """
+    heed_children()
     store = FileStore(configuration.state_directory)
     resolver = Resolver(configuration.resolver.nameservers, configuration.resolver.timeout)
     solvers = build_solvers(

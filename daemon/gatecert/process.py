@@ -153,6 +153,16 @@ def environment() -> dict[str, str]:
     return {"PATH": PATH, "HOME": home, "LANG": "C.UTF-8"}
 
 
+def heed_children() -> None:
+    """Undo that SIGCHLD is ignored, as whoever started us may have left it.
+
+    Every command would then seem to have ended with status 0. Call it from the main thread, before
+    any command is started.
+    """
+    if signal.getsignal(signal.SIGCHLD) is signal.SIG_IGN:
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+
+
 @contextmanager
 def started(argv: Sequence[str], environment: Mapping[str, str]) -> Iterator[Run]:
     """Start a command in ``/`` with this environment and nothing else; it does not outlive this.

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import signal
+import threading
 from typing import TYPE_CHECKING
 
 import pytest
 
-from gatecert.app import Daemon
+from gatecert.app import Daemon, build
 from gatecert.config.load import load
+from gatecert.model import OutcomeKind
 from gatecert.report.service_manager import ServiceManager
 from gatecert.store.files import FileStore
 
@@ -86,3 +89,15 @@ def test_a_pass_under_the_configuration_before_is_no_preparation(
     assert not copy.exists()
     daemon._attend("hq")  # noqa: SLF001
     assert copy.exists()
+
+
+def test_a_command_that_fails_has_failed_though_whoever_started_us_ignores_children(
+    written: Callable[[str], Configuration],
+) -> None:
+    before = signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    try:
+        house = build(written("{reload: [/bin/false]}"), lambda *_: None, threading.Event())
+        outcome = house.pipeline.attend(house.targets["hq"])
+    finally:
+        signal.signal(signal.SIGCHLD, before)
+    assert (outcome.kind, outcome.code) == (OutcomeKind.FAILED, "reload-failed")
