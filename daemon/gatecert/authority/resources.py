@@ -8,7 +8,6 @@ another type, makes the answer unusable.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -16,6 +15,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 
 from gatecert.model import Identifier, IdentifierType
+from gatecert.store.tokens import TOKEN
 
 PENDING = "pending"
 READY = "ready"
@@ -24,8 +24,6 @@ VALID = "valid"
 INVALID = "invalid"
 
 PROBLEM_PREFIX = "urn:ietf:params:acme:error:"
-TOKEN = re.compile(r"[A-Za-z0-9_-]+", re.ASCII)
-LONGEST_TOKEN = 255  # one file name
 LONGEST_RETRY_AFTER = 31 * 24 * 3600.0  # seconds; more would be a mistake that stops us for good
 
 
@@ -192,8 +190,11 @@ class ChallengeOffer:
 
     @property
     def has_safe_token(self) -> bool:
-        """Whether the token is base64url text of sane length (section 8.3, CVE-2026-40611)."""
-        return len(self.token) <= LONGEST_TOKEN and TOKEN.fullmatch(self.token) is not None
+        """Whether the token is base64url text of a length that can be kept.
+
+        See section 8.3 and CVE-2026-40611.
+        """
+        return TOKEN.fullmatch(self.token) is not None
 
     @classmethod
     def read(cls, value: object) -> ChallengeOffer | None:

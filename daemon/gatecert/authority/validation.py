@@ -213,7 +213,7 @@ class Validation:
         if offer.type not in WITHOUT_TOKEN and not offer.has_safe_token:
             raise AuthorityError(
                 f"{client.label} sent a challenge for {authorization.name} whose token "
-                f"{clean(offer.token, 60)!r} is not base64url text; nothing was done with it",
+                f"{clean(offer.token, 60)!r} is no base64url text of sane length; nothing was done",
                 fix=f"check authorities.{client.name}.directory_url",
             )
         challenge = Challenge(

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 ABANDONED_AFTER = 86_400.0  # seconds; no validation takes as long
 
-_TOKEN = re.compile(r"[A-Za-z0-9_-]{1,200}")
+TOKEN = re.compile(r"[A-Za-z0-9_-]{1,200}", re.ASCII)  # a file name that is not too long
 
 
 class Tokens:
@@ -37,7 +37,7 @@ class Tokens:
 
     def put_token(self, token: str, key_authorization: str) -> None:
         """Keep a key authorization under its token."""
-        if not _TOKEN.fullmatch(token):
+        if not TOKEN.fullmatch(token):
             raise ValueError("the authority's token is not base64url")
         data = f"{key_authorization}\n{own_mark()}\n".encode("ascii")
         self._layout.make(self._layout.challenges)
@@ -50,7 +50,7 @@ class Tokens:
 
     def remove_token(self, token: str) -> None:
         """Forget a token; unknown ones are no error."""
-        if _TOKEN.fullmatch(token):
+        if TOKEN.fullmatch(token):
             durable.remove_file(self._layout.challenges / token, sync=False)
 
     def abandoned_tokens(self) -> tuple[str, ...]:
@@ -60,7 +60,7 @@ class Tokens:
             return ()
         with durable.step("read", directory):
             names = [path.name for path in directory.iterdir()]
-        return tuple(name for name in names if _TOKEN.fullmatch(name) and self._is_abandoned(name))
+        return tuple(name for name in names if TOKEN.fullmatch(name) and self._is_abandoned(name))
 
     def sweep(self) -> None:
         """Remove files that a crash left half written."""
@@ -75,7 +75,7 @@ class Tokens:
 
     def _read(self, token: str) -> tuple[str, str]:
         """Key authorization and mark of a token; empty where there is none, or it is damaged."""
-        if not _TOKEN.fullmatch(token):
+        if not TOKEN.fullmatch(token):
             return "", ""
         try:
             data = record.read_file(self._layout.challenges / token) or b""

@@ -22,6 +22,12 @@ TOKEN = "LoqXcYV8q5ONbJQxbmR7SCTNo3tiAXDfowyjxAjEuX0"  # noqa: S105 - the one of
 ILL_FORMED = ["", ".", "..", "../lock", "/etc/passwd", "a/b", "a\0b", "a b", "a=", "é", "x" * 201]
 
 
+@pytest.mark.parametrize("length", [1, 200])
+def test_what_an_authority_may_send_can_be_kept(store: FileStore, length: int) -> None:
+    store.put_token("x" * length, "x.y")
+    assert store.token("x" * length) == "x.y"
+
+
 def test_comes_back_until_forgotten(store: FileStore) -> None:
     assert store.token(TOKEN) is None
     store.put_token(TOKEN, f"{TOKEN}.thumbprint")
