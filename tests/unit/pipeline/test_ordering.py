@@ -111,6 +111,19 @@ def test_force_begins_with_the_first_again(world: World) -> None:
     assert world.store.versions("vpn")[0].authority == "played"
 
 
+def test_force_gives_the_order_that_is_under_way_up(world: World) -> None:
+    world.authority.trouble = UNREACHABLE
+    world.attend()
+    pending = world.store.state("vpn").order
+    assert pending is not None
+    world.attend(force=True)
+    assert world.authority.orders == 2
+    placed = world.store.state("vpn").order
+    assert placed is not None
+    assert placed.url != pending.url
+    assert [each.id for each in world.store.requests("vpn")] == [placed.request_id]
+
+
 # --------------------------------------------------------------------- obstacles
 
 
