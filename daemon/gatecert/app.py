@@ -34,8 +34,8 @@ from gatecert.doctor.obstacles import Obstacles
 from gatecert.errors import ConfigurationError, GatecertError, LockTimeoutError
 from gatecert.model import Outcome, OutcomeKind, Progress, Target
 from gatecert.pipeline import Occasion, Pipeline
-from gatecert.report.progress import ProgressLog
 from gatecert.process import heed_children
+from gatecert.report.progress import ProgressLog
 from gatecert.resolve.dns import Resolver
 from gatecert.revoking import Revoker
 from gatecert.schedule.jobs import HEARTBEAT, Jobs
