@@ -77,10 +77,31 @@ def gateway_status(house: House, target: Target, now: datetime) -> GatewayStatus
         due=next_due(situation, now),
         excluded_region=region,
         explanation=reason(region, target) if region else "",
-        warning=_warning(target, situation.live, now),
+        warning=_awaited(house, target, situation.live) or _warning(target, situation.live, now),
         client_authentication=client_authentication_status(house, target, now),
     )
     return report.gateway_status(known, now)
+
+
+def _awaited(
+    house: House, target: Target, live: CertificateSummary | None
+) -> tuple[str, str] | None:
+    """What a gateway waits for whose certificate somebody else signs; None once it has one."""
+    from gatecert.authority.order_journal import PREFIX  # noqa: PLC0415 - --help is quick
+    from gatecert.model import Mode  # noqa: PLC0415
+
+    if target.mode is not Mode.CUSTOM or live is None or not live.is_bootstrap:
+        return None
+    name = target.name
+    requests = [each for each in house.store.requests(name) if not each.id.startswith(PREFIX)]
+    if requests:
+        made = max(each.created for each in requests)
+        what = f"waits for the certificate of its request, made {made:%Y-%m-%d %H:%M:%S} UTC"
+        first = f"have the request signed (gatecert csr {name} shows it)"
+    else:
+        what = "waits for the certificate that you bring"
+        first = f"gatecert csr {name} makes a request; have it signed"
+    return what, f"{first}, then: gatecert import {name} --certificate FILE --chain FILE"
 
 
 def _warning(target: Target, live: CertificateSummary | None, now: datetime) -> tuple[str, str]:

@@ -219,3 +219,13 @@ def test_a_wild_file_name_stays_on_one_line(run: Run) -> None:
     assert code == 2
     assert "the certificate file no [31m such cannot be read" in errors
     assert errors.count("\n") == 1
+
+
+def test_status_says_what_a_gateway_waits_for(run: Run) -> None:
+    assert run("enroll")[0] == 0
+    _, told, _ = run("status")
+    assert "waits for the certificate that you bring" in told
+    assert "gatecert csr hq makes a request; have it signed, then: gatecert import hq" in told
+    run("csr", "hq")
+    _, told, _ = run("status")
+    assert "waits for the certificate of its request, made 20" in told
