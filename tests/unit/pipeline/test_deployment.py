@@ -112,6 +112,27 @@ def test_a_deployment_that_fails_is_tried_once_in_a_pass(world: World) -> None:
     assert tries.read_text() == "\n\n"  # the new one, and back
 
 
+def test_a_certificate_that_has_ended_is_never_put_back(world: World) -> None:
+    world.attend()
+    first = world.live
+    world.plan(reload=world.script("exit 1"))
+    world.later(91 * DAY)
+    outcome = world.attend()
+    assert (outcome.kind, outcome.code) == (OutcomeKind.FAILED, "reload-failed")
+    assert world.live != first
+
+
+def test_what_failed_of_another_version_does_not_hold_back_the_one_that_is_wanted(
+    world: World,
+) -> None:
+    world.attend()
+    again = (world.clock() + HOUR).isoformat()
+    other = {"version": "000001-other", "confirmed": None, "failures": 5, "next_attempt": again}
+    deployment = world.store.gateway_directory("vpn") / "deployment.json"
+    deployment.write_text(json.dumps({**json.loads(deployment.read_text()), **other}))
+    assert world.attend().kind is OutcomeKind.DEPLOYED
+
+
 def test_a_crash_between_swap_and_reload_is_made_good(world: World) -> None:
     world.attend()
     log = world.directory / "log"

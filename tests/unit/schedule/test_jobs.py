@@ -80,6 +80,14 @@ def test_no_timer_is_longer_than_a_minute(
     assert eventually(lambda: passes.count["a"] >= 2)
 
 
+def test_a_pass_that_names_no_instant_is_run_again_all_the_same(
+    running: Jobs, passes: Passes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(jobs, "LONGEST_TIMER", timedelta(milliseconds=1))
+    running.start(["a"])
+    assert eventually(lambda: passes.count["a"] >= 2)
+
+
 def test_a_slow_gateway_holds_up_no_other(running: Jobs, passes: Passes) -> None:
     passes.slow = "slow"
     passes.gate.clear()
@@ -143,6 +151,18 @@ def test_the_heartbeat_shows_that_the_scheduler_turns(
     before = running.seconds_since_heartbeat
     running.start([])
     assert eventually(lambda: running.seconds_since_heartbeat < before)
+
+
+def test_it_beats_again_and_again(running: Jobs, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jobs, "HEARTBEAT", 0.02)
+    running.start([])
+    for _ in range(3):
+        instant = time.monotonic()
+        assert eventually(
+            lambda instant=instant: (  # type: ignore[misc] # a loop's own
+                running.seconds_since_heartbeat < time.monotonic() - instant
+            )
+        )
 
 
 class Clock:

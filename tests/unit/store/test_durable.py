@@ -259,6 +259,13 @@ class TestDirectories:
         assert mode_of(tmp_path / "a") == mode
         assert mode_of(tmp_path / "a" / "b") == mode
 
+    def test_each_is_durable_in_the_one_above_it(
+        self, tmp_path: Path, steps: list[tuple[str, Path]]
+    ) -> None:
+        durable.make_directory(tmp_path / "a" / "b", mode=0o700)
+        synced = [path for name, path in steps if name == "sync"]
+        assert synced == [tmp_path, tmp_path / "a"]
+
     def test_an_existing_one_is_left_as_it_is(self, tmp_path: Path) -> None:
         (tmp_path / "a").mkdir(0o711)
         durable.make_directory(tmp_path / "a", mode=0o700)

@@ -116,6 +116,12 @@ def test_the_last_answer_counts_when_the_time_is_up(tmp_path: Path) -> None:
     assert len(counter.read_text()) >= 2
 
 
+def test_it_pauses_between_two_runs(tmp_path: Path) -> None:
+    counter = tmp_path / "counter"
+    wait_until_proven(shell('echo >>"$1"; false', counter), Deadline.after(0.6))
+    assert len(counter.read_text()) <= 4
+
+
 @pytest.mark.parametrize(("status", "served"), [(0, True), (1, False)])
 def test_a_verdict_may_hang_on_a_command_alone(
     authority: Authority, status: int, *, served: bool

@@ -251,6 +251,15 @@ def test_the_old_certificate_to_the_end(
 
 
 @pytest.mark.enable_socket
+def test_a_listener_is_left_in_peace_between_two_looks(
+    authority: Authority, server: TLSServer, listen: Callable[..., Endpoint]
+) -> None:
+    endpoint = listen(server.handler(server.context(authority.leaf("old.example"))))
+    assert not ask([endpoint], authority.leaf().summary(), timedelta(milliseconds=600)).served
+    assert len(server.asked) <= 5
+
+
+@pytest.mark.enable_socket
 def test_the_last_telling_answer_is_kept(
     authority: Authority, server: TLSServer, listen: Callable[..., Endpoint]
 ) -> None:
