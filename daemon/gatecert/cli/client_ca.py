@@ -12,6 +12,7 @@ import typer
 from gatecert.cli.context import Name, Wait, chosen, open_house, options, tell_daemon
 from gatecert.cli.custom import read_upload
 from gatecert.cli.enroll import ProgressLines
+from gatecert.report.span import until
 
 if TYPE_CHECKING:
     from gatecert.cli.context import Options
@@ -70,7 +71,9 @@ def add(
 @app.command("list")
 def list_(context: typer.Context, name: Name, *, as_json: AsJson = False) -> None:
     """Show whose certificates are accepted."""
-    status = _status(options(context), name)
+    from gatecert.app import utc_now  # noqa: PLC0415 - --help is quick without it
+
+    status, now = _status(options(context), name), utc_now()
     if as_json:
         from gatecert.report.status import as_document  # noqa: PLC0415 - only for --json
 
@@ -80,7 +83,7 @@ def list_(context: typer.Context, name: Name, *, as_json: AsJson = False) -> Non
         kind = "root" if each.is_root else f"intermediate of {each.issuer}"
         typer.echo(each.subject)
         typer.echo(f"  SHA-256  {each.fingerprint}")
-        typer.echo(f"  {kind}, ends {each.not_after:%Y-%m-%d}, {each.days_left} days left")
+        typer.echo(f"  {kind}, ends {each.not_after:%Y-%m-%d}, {until(each.not_after, now)}")
     if not status.authorities:
         typer.echo(
             f"none: nobody is admitted; gatecert client-ca add {name} FILE adds an authority"

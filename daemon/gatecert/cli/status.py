@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gatecert.cli.context import Names, chosen, open_house, options
+from gatecert.report.span import until
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -57,7 +58,7 @@ def status(
     elif as_json:
         typer.echo(report.as_json(found, now=now, daemon=daemon))
     else:
-        _show(found, daemon)
+        _show(found, daemon, now)
 
 
 def gateway_status(house: House, target: Target, now: datetime) -> GatewayStatus:
@@ -154,7 +155,7 @@ def _check(found: list[GatewayStatus], daemon: int | None) -> None:
         raise typer.Exit(FAILED)
 
 
-def _show(found: list[GatewayStatus], daemon: int | None) -> None:
+def _show(found: list[GatewayStatus], daemon: int | None, now: datetime) -> None:
     from rich.console import Console  # noqa: PLC0415 - only for people
     from rich.text import Text  # noqa: PLC0415
 
@@ -165,14 +166,14 @@ def _show(found: list[GatewayStatus], daemon: int | None) -> None:
         style = "green" if one.state in GOOD else "red" if one.state in BAD else "yellow"
         console.print()
         console.print(Text.assemble((one.name, "bold"), "  ", (one.state, style), f"  {one.words}"))
-        rows = _rows(one)
+        rows = _rows(one, now)
         width = max(len(label) for label, _ in rows)
         for label, text in rows:
             console.print(Text(f"  {label:<{width}}  {text}"))
 
 
-def _rows(one: GatewayStatus) -> list[tuple[str, str]]:
-    rows = [("hostname", one.hostname), *_certificate(one)]
+def _rows(one: GatewayStatus, now: datetime) -> list[tuple[str, str]]:
+    rows = [("hostname", one.hostname), *_certificate(one, now)]
     if one.served is not None:
         rows.append(("served", _served(one)))
     if one.detail:
@@ -191,7 +192,7 @@ def _rows(one: GatewayStatus) -> list[tuple[str, str]]:
     if one.warning:
         rows += [("warning", one.warning), ("fix", one.warning_fix)]
     if one.client_authentication is not None:
-        rows += _users(one.client_authentication)
+        rows += _users(one.client_authentication, now)
     if one.last_error is not None:
         rows.append(("error", f"{one.last_error.message} [{one.last_error.code}]"))
         if one.last_error.fix:
@@ -199,13 +200,13 @@ def _rows(one: GatewayStatus) -> list[tuple[str, str]]:
     return rows
 
 
-def _certificate(one: GatewayStatus) -> list[tuple[str, str]]:
+def _certificate(one: GatewayStatus, now: datetime) -> list[tuple[str, str]]:
     """What is said of the certificate itself."""
     rows = []
     if one.names:
         rows += [("names", ", ".join(one.names)), ("issuer", one.issuer)]
     if one.not_after is not None:
-        rows.append(("ends", f"{one.not_after:%Y-%m-%d %H:%M} UTC, {one.days_left} days left"))
+        rows.append(("ends", f"{one.not_after:%Y-%m-%d %H:%M} UTC, {until(one.not_after, now)}"))
     if one.second is not None:
         end = f"ends {one.second.not_after:%Y-%m-%d %H:%M} UTC"
         rows.append(("second", f"{one.second.algorithm.upper()}, {one.second.issuer}, {end}"))
@@ -214,10 +215,10 @@ def _certificate(one: GatewayStatus) -> list[tuple[str, str]]:
     return rows
 
 
-def _users(users: ClientAuthenticationStatus) -> list[tuple[str, str]]:
+def _users(users: ClientAuthenticationStatus, now: datetime) -> list[tuple[str, str]]:
     """What is said of the certificates that users need."""
     rows = [
-        ("users", f"certificates of {each.subject}, {each.days_left} days left")
+        ("users", f"certificates of {each.subject}, {until(each.not_after, now)}")
         for each in users.authorities
         if each.is_root
     ] or [("users", "nobody is admitted: no authority of user certificates yet")]

@@ -13,6 +13,7 @@ from gatecert.custom.coverage import uncovered
 from gatecert.doctor import codes
 from gatecert.errors import StateError
 from gatecert.model import Mode
+from gatecert.report.span import span
 from gatecert.schedule.due import LATEST_RENEWAL, certificate_in_use
 from gatecert.schedule.revocation import standing_of
 from gatecert.verify.asked import asks_for
@@ -98,13 +99,11 @@ def bootstrap(case: Case) -> Iterator[Finding]:
         yield codes.BOOTSTRAP_UNTIL_IMPORT.found(seen, gateway=case.name)
         return
     age = case.now - (live.version.created or live.summary.not_before)
-    minutes = int(age.total_seconds()) // 60
+    made = f"it was made {span(age)} ago"
     if age < BOOTSTRAP_PATIENCE:
-        seen = f"it was made {minutes} minutes ago"
-        yield codes.BOOTSTRAP_YOUNG.found(seen, gateway=case.name)
+        yield codes.BOOTSTRAP_YOUNG.found(made, gateway=case.name)
         return
-    seen = f"it was made {minutes} minutes ago; {_why(case)}"
-    yield codes.BOOTSTRAP_STILL.found(seen, gateway=case.name)
+    yield codes.BOOTSTRAP_STILL.found(f"{made}; {_why(case)}", gateway=case.name)
 
 
 def _why(case: Case) -> str:

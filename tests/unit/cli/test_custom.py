@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import sys
 from typing import TYPE_CHECKING, Protocol
 
@@ -225,6 +226,7 @@ def test_status_says_what_a_gateway_waits_for(run: Run) -> None:
     assert run("enroll")[0] == 0
     _, told, _ = run("status")
     assert "waits for the certificate that you bring" in told
+    assert re.search(r"ends .* UTC, \d+ days left\n", told)
     assert "gatecert csr hq makes a request; have it signed, then: gatecert import hq" in told
     run("csr", "hq")
     _, told, _ = run("status")

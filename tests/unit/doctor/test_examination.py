@@ -290,6 +290,7 @@ PROVOKED: list[tuple[Code, Machine | Case, str]] = [
         "vpn.example.com not among",
     ),
     (codes.BOOTSTRAP_YOUNG, bootstrapped(9 * MINUTE), "9 minutes ago"),
+    (codes.BOOTSTRAP_YOUNG, bootstrapped(MINUTE), "1 minute ago"),
     (codes.BOOTSTRAP_STILL, bootstrapped(11 * MINUTE), "no attempt to enrol is known"),
     (
         codes.BOOTSTRAP_STILL,
