@@ -83,13 +83,14 @@ class Occasion:
 
     Attributes:
         force: Order a new certificate whether or not one is due.
-        look_now: Ask DNS and the authority's renewal information again at once, and do not wait to
-            bring a certificate onto the gateway that it has not taken.
+        look_now: Ask DNS and the authority's renewal information again at once.
+        deploy_now: Do not wait to bring a certificate onto the gateway that it has not taken.
         wait: Seconds to wait for somebody else who is changing the gateway.
     """
 
     force: bool = False
     look_now: bool = False
+    deploy_now: bool = False
     wait: float = 0.0
 
 
@@ -251,7 +252,7 @@ class Pipeline:
         while not self.cancelled.is_set():
             situation = self.memory.situation(target)
             before = before or situation.deployment
-            if occasion.look_now and before is not None and situation.deployment == before:
+            if occasion.deploy_now and before is not None and situation.deployment == before:
                 # Tried before this pass, and not in it.
                 situation = replace(situation, deployment=replace(before, next_attempt=None))
             due = self._due(situation, occasion, done)

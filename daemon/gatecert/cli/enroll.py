@@ -110,7 +110,7 @@ def enroll(  # noqa: PLR0913 - the options of the command
     targets = chosen(house, names)
     if rotate_key:
         targets = tuple(replace(one, key=replace(one.key, reuse=False)) for one in targets)
-    occasion = Occasion(force=force or rotate_key, look_now=True, wait=wait)
+    occasion = Occasion(force=force or rotate_key, look_now=True, deploy_now=True, wait=wait)
     attend = (
         partial(house.pipeline.dry_run, wait=wait)
         if dry_run

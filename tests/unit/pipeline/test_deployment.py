@@ -93,12 +93,12 @@ def test_who_has_repaired_the_reload_need_not_wait(world: World) -> None:
     world.later(MINUTE)
     assert world.attend().kind is OutcomeKind.IDLE
     before = len(tries.read_text().splitlines())
-    assert world.attend(look_now=True).failed
+    assert world.attend(deploy_now=True).failed
     assert len(tries.read_text().splitlines()) == before + 2  # the new one, and back
 
     world.plan(reload=world.script("exit 0"))
     assert world.attend().kind is OutcomeKind.IDLE
-    assert world.attend(look_now=True).kind is OutcomeKind.DEPLOYED
+    assert world.attend(deploy_now=True).kind is OutcomeKind.DEPLOYED
     assert not world.serves_bootstrap
     assert world.authority.orders == 1
 
@@ -108,7 +108,7 @@ def test_a_deployment_that_fails_is_tried_once_in_a_pass(world: World) -> None:
     tries = world.directory / "tries"
     world.plan(reload=world.script(f"echo >>{tries}; exit 1"))
     world.later(60 * DAY)
-    assert world.attend(look_now=True).kind is OutcomeKind.ROLLED_BACK
+    assert world.attend(deploy_now=True).kind is OutcomeKind.ROLLED_BACK
     assert tries.read_text() == "\n\n"  # the new one, and back
 
 
