@@ -139,16 +139,9 @@ def attempts(case: Case) -> Iterator[Finding]:
 
 
 def _authorities_left(case: Case) -> Iterator[Finding]:
-    """Those that are left for another, which is the first to come back where all were left."""
-    left = {
-        trouble.name: (trouble.left_until, trouble.reason)
-        for trouble in case.situation.state.troubles
-        if trouble.left_until is not None and trouble.at <= case.now < trouble.left_until
-    }
-    if left and set(left).issuperset(case.target.authorities):
-        del left[min(left, key=lambda name: left[name])]
-    for name, (until, reason) in left.items():
-        seen = f"{name}, until {_instant(until)}: {reason}"
+    state, authorities = case.situation.state, case.target.authorities
+    for left in state.authorities_left(authorities, case.now):
+        seen = f"{left.name}, until {_instant(left.until)}: {left.reason}"
         yield codes.AUTHORITY_LEFT.found(seen, gateway=case.name)
 
 

@@ -28,6 +28,7 @@ from gatecert.model.outcome import Outcome, OutcomeKind, Progress, Stage
 from gatecert.model.resolution import NameResolution, Resolution, ResolutionKind
 from gatecert.model.revocation import RevocationReason, RevocationStanding, StoredList
 from gatecert.model.state import (
+    AbsentAuthority,
     AuthorityTrouble,
     ChallengeFailure,
     ExpiryNotice,
@@ -51,6 +52,7 @@ from gatecert.model.target import (
 )
 
 __all__ = [
+    "AbsentAuthority",
     "Account",
     "Action",
     "Allowance",

@@ -13,6 +13,8 @@ from gatecert.model.resolution import Resolution
 from gatecert.model.revocation import RevocationStanding
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from gatecert.model.certificate import CertificateSummary
 
 
@@ -82,6 +84,20 @@ class AuthorityTrouble:
 
 
 @dataclass(frozen=True, slots=True)
+class AbsentAuthority:
+    """An authority that was left for the next one.
+
+    Attributes:
+        until: Not asked before, as long as there is another.
+        reason: Why.
+    """
+
+    name: str
+    until: datetime
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class GatewayState:
     """What has to be remembered of a gateway between passes; ``state.json``.
 
@@ -125,3 +141,21 @@ class GatewayState:
         """What is known of the revocation of this certificate; None where nothing is."""
         known = self.revocation
         return known if known and known.fingerprint == certificate.fingerprint else None
+
+    def authorities_left(
+        self, authorities: Collection[str], now: datetime
+    ) -> tuple[AbsentAuthority, ...]:
+        """Those that are left for another; where all were left, the first to come back is not.
+
+        Args:
+            authorities: Names of those that the gateway may be enrolled with.
+            now: Aware UTC.
+        """
+        left = [
+            AbsentAuthority(trouble.name, trouble.left_until, trouble.reason)
+            for trouble in self.troubles
+            if trouble.left_until is not None and trouble.at <= now < trouble.left_until
+        ]
+        if left and {each.name for each in left}.issuperset(authorities):
+            left.remove(min(left, key=lambda each: each.until))
+        return tuple(left)

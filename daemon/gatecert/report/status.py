@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from gatecert.challenge.choice import choices
 from gatecert.model import (
+    AbsentAuthority,
     CertificateSummary,
     Deployment,
     Due,
@@ -144,20 +145,6 @@ class PlannedChallenge:
 
 
 @dataclass(frozen=True, slots=True)
-class AbsentAuthority:
-    """An authority that was left for the next one.
-
-    Attributes:
-        until: Not asked before, as long as there is another.
-        reason: Why.
-    """
-
-    name: str
-    until: datetime
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
 class SecondCertificate:
     """The certificate for the other kind of key, served beside the first."""
 
@@ -284,7 +271,7 @@ def gateway_status(known: Known, now: datetime) -> GatewayStatus:
         client_authentication=known.client_authentication,
         challenges=tuple(_challenges(known)),
         revocation=_revocation(known),
-        authorities_left=_authorities_left(known, now),
+        authorities_left=known.state.authorities_left(known.target.authorities, now),
         second=_second(summary.second if summary is not None else None),
     )
 
@@ -357,18 +344,6 @@ def _challenges(known: Known) -> Iterator[PlannedChallenge]:
         return
     for choice in choices(known.target, known.state):
         yield PlannedChallenge(choice.name, next(iter(choice.kinds), ""), choice.reason)
-
-
-def _authorities_left(known: Known, now: datetime) -> tuple[AbsentAuthority, ...]:
-    """Those that are left for another, which is the first to come back where all were left."""
-    left = [
-        AbsentAuthority(trouble.name, trouble.left_until, trouble.reason)
-        for trouble in known.state.troubles
-        if trouble.left_until is not None and trouble.at <= now < trouble.left_until
-    ]
-    if left and {each.name for each in left}.issuperset(known.target.authorities):
-        left.remove(min(left, key=lambda each: each.until))
-    return tuple(left)
 
 
 def as_json(statuses: Sequence[GatewayStatus], *, now: datetime, daemon: int | None) -> str:
