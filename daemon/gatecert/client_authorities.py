@@ -92,12 +92,16 @@ class ClientAuthorities:
             LockTimeoutError: Somebody else is changing this gateway.
         """
         uploaded = upload.certificates()
-        return self._change(
-            target,
-            "adding an authority of users",
-            lambda bundle: change.add(bundle, uploaded, now=self.now()),
-            wait=wait,
-        )
+
+        def added(bundle: Bundle) -> change.Change:
+            try:
+                lists = read_lists(_settings(target).crl_files)
+            except GatecertError as error:  # no obstacle: what is added is judged by itself
+                found = change.add(bundle, uploaded, now=self.now())
+                return replace(found, notes=(*found.notes, error.message))
+            return change.add(bundle, uploaded, lists, now=self.now())
+
+        return self._change(target, "adding an authority of users", added, wait=wait)
 
     def remove(self, target: Target, selector: str, *, force: bool, wait: float) -> Outcome:
         """Take out an authority.

@@ -339,6 +339,22 @@ def test_namesakes_cannot_be_told_apart_and_that_is_said(started: Scene) -> None
     assert any("cannot tell the two apart" in line for line in started.told)
 
 
+def test_a_successor_without_a_revocation_list_is_said(started: Scene, tmp_path: Path) -> None:
+    old, new = started.office.root("old"), started.office.root("new")
+    started.add(old)
+    crl = write_crl(tmp_path / "users.crl", started.office.crl(old))
+    started.target = replace(
+        started.target, client_authentication=ClientAuthentication(crl_files=(crl,))
+    )
+
+    assert started.add(new).kind is OutcomeKind.DEPLOYED
+    assert any("every user of 'CN=new' while it has no" in line for line in started.told)
+
+    crl.unlink()
+    assert started.add(started.office.root("newer")).kind is OutcomeKind.DEPLOYED
+    assert any("nobody can tell who is revoked" in line for line in started.told)
+
+
 def test_a_full_disk_changes_nothing(started: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     one = started.office.root("one")
     started.add(one)
