@@ -58,8 +58,6 @@ if TYPE_CHECKING:
 for _library in ("acme", "josepy", "urllib3", "requests"):
     logging.getLogger(_library).setLevel(logging.WARNING)
 
-logger = logging.getLogger(__name__)
-
 DIRECTORY_SECONDS = 3600.0  # how long a directory is believed
 CLOCK_DRIFT_SECONDS = 60.0  # between wall clock and monotonic clock: set, or slept
 MOST_NONCE_RETRIES = 20  # at a rejection rate of one half, one request in two million is given up

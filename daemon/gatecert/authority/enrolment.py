@@ -27,6 +27,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final, Protocol
 
+from gatecert.authority.answers import GONE
 from gatecert.authority.budget import Budget
 from gatecert.authority.client import Client
 from gatecert.authority.problems import problem_error
@@ -84,7 +85,6 @@ MOST_ALTERNATES = 5
 # Problems after which an order is placed again without ``replaces`` (RFC 9773 section 5).
 _REPLACES_REFUSED = {"alreadyReplaced", "malformed", "unauthorized", "notFound"}
 _CONFLICT = 409
-_GONE = {404, 410}
 
 
 class OrderJournal(Protocol):
@@ -321,7 +321,7 @@ class Enrolment:
             raise
         except AuthorityError as error:
             kept = self.journal.pending()
-            lost = isinstance(error, ACMEError) and error.status in _GONE
+            lost = isinstance(error, ACMEError) and error.status in GONE
             if lost or (kept is not None and self._is_late(kept[0])):
                 logger.info("certificate is lost gateway=%s %s", self.target.name, error)
                 self.journal.forget()
@@ -397,5 +397,5 @@ class Enrolment:
 def _is_refused(error: AuthorityError) -> bool:
     """Whether the authority says that there is no such order, or none of ours."""
     return isinstance(error, ACMEError) and (
-        error.status in {403, *_GONE} or error.problem_type == "malformed"
+        error.status in {403, *GONE} or error.problem_type == "malformed"
     )

@@ -25,6 +25,7 @@ from cryptography.x509 import CertificateRevocationList, ReasonFlags
 
 from gatecert.certificate.names import instant, name_text
 from gatecert.certificate.pem import UNREADABLE, serial_number
+from gatecert.certificate.rules import is_authority
 from gatecert.errors import CertificateError
 from gatecert.model import RevocationReason
 
@@ -302,14 +303,6 @@ def _reasons(
     if part is None:
         return place.reasons
     return place.reasons & (part.only_some_reasons or EVERY_REASON)
-
-
-def is_authority(certificate: Certificate) -> bool:
-    """Whether a certificate is an authority's (CA:TRUE)."""
-    try:
-        return certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
-    except x509.ExtensionNotFound:
-        return False
 
 
 def may_sign_lists(issuer: Certificate) -> bool:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
+from cryptography.x509 import BasicConstraints, ExtensionNotFound
 from cryptography.x509.oid import PublicKeyAlgorithmOID, SignatureAlgorithmOID
 
 from gatecert.certificate.names import instant, label
@@ -127,6 +128,14 @@ def check_key(certificate: Certificate, what: str) -> None:
             " TLS clients do not know",
             fix="have it issued for a new key of type ecdsa-p256",
         )
+
+
+def is_authority(certificate: Certificate) -> bool:
+    """Whether it may issue certificates at all (CA:TRUE)."""
+    try:
+        return certificate.extensions.get_extension_for_class(BasicConstraints).value.ca
+    except ExtensionNotFound:
+        return False
 
 
 def unknown_kind(certificates: Sequence[Certificate]) -> str:

@@ -14,13 +14,13 @@ from typing import Annotated, Final
 from pydantic import PlainValidator
 
 from gatecert.config.addresses import address
+from gatecert.config.regions import DOTS
 from gatecert.config.values import AsText, BadValueError, shown, text, written_as
 from gatecert.model import Identifier, IdentifierType
 
 LONGEST_NAME: Final = 253
 GLOBAL: Final = "global"
 SAFE_NAME: Final = r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}"
-_DOTS: Final = re.compile("[.\u3002\uff0e\uff61]")  # the label separators of RFC 3490 section 3.1
 _LABEL: Final = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 PRIVATE_ZONES: Final = frozenset(
     {
@@ -72,7 +72,7 @@ def _domain_name(value: object, allowed: str, *, more: str = "") -> str:
     """
     written = text(value)
     name = written.removesuffix(".")
-    labels = [_a_labels(label, written) if label else "" for label in _DOTS.split(name)]
+    labels = [_a_labels(label, written) if label else "" for label in DOTS.split(name)]
     for label in labels:
         if not re.fullmatch(rf"[a-z0-9_{more}-]{{1,63}}", label):
             raise BadValueError(

@@ -26,7 +26,7 @@ TOP_LEVEL_DOMAINS = {
 
 LARGEST_CACHE = 1024  # texts; asked about the same few names at every pass
 
-_DOTS = re.compile("[.\u3002\uff0e\uff61]")  # the label separators of RFC 3490 section 3.1
+DOTS = re.compile("[.\u3002\uff0e\uff61]")  # the label separators of RFC 3490 section 3.1
 
 
 def first_excluded(region: str, identifiers: Iterable[Identifier], excluded: Iterable[str]) -> str:
@@ -58,7 +58,7 @@ def names_below(identifiers: Iterable[Identifier], region: str) -> list[str]:
 @lru_cache(maxsize=LARGEST_CACHE)
 def top_level(name: str) -> str:
     """The last label of a name."""
-    return _DOTS.sub(".", name.casefold()).rstrip(".").rpartition(".")[2]
+    return DOTS.sub(".", name.casefold()).rstrip(".").rpartition(".")[2]
 
 
 @lru_cache(maxsize=LARGEST_CACHE)

@@ -17,6 +17,7 @@ from gatecert.certificate import key
 from gatecert.certificate.chain import summarize
 from gatecert.certificate.imported import check_imported
 from gatecert.certificate.names import label
+from gatecert.certificate.rules import is_authority
 from gatecert.custom.member import of_request, other_member
 from gatecert.custom.requests import waiting
 from gatecert.errors import CertificateError, WrongUsageError
@@ -121,7 +122,7 @@ def _match(store: Store, target: Target, certificates: Sequence[Certificate]) ->
         served = x509.load_pem_x509_certificate(version.certificate)
         if key.fingerprint(served.public_key()) in by_key:
             return _Match(store.private_key(version), target)
-    device = next((each for each in certificates if not _is_authority(each)), certificates[0])
+    device = next((each for each in certificates if not is_authority(each)), certificates[0])
     here = of_request(target, pending[0].request.csr) if pending else target
     _check_member(here, device)
     raise _no_key(target, device, pending)
@@ -175,10 +176,3 @@ def _imported(store: Store, target: Target) -> Iterator[Version]:
     for version in store.versions(target.name):
         if version.origin is Origin.IMPORTED:
             yield version
-
-
-def _is_authority(certificate: Certificate) -> bool:
-    try:
-        return certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
-    except x509.ExtensionNotFound:
-        return False

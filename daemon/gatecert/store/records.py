@@ -8,7 +8,6 @@ number may come again, so a file of a certain age counts as abandoned whoever ha
 
 from __future__ import annotations
 
-import logging
 import secrets
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -24,8 +23,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from gatecert.store.layout import Layout
-
-logger = logging.getLogger(__name__)
 
 ABANDONED_AFTER = timedelta(days=1)  # no validation takes as long
 NOBODY = ""

@@ -24,7 +24,12 @@ from cryptography.x509.verification import (
 )
 
 from gatecert.certificate.names import label, name_text
-from gatecert.certificate.rules import check_key, check_signature_algorithm, unknown_kind
+from gatecert.certificate.rules import (
+    check_key,
+    check_signature_algorithm,
+    is_authority,
+    unknown_kind,
+)
 from gatecert.certificate.validation import LENIENT, verdict
 from gatecert.errors import CertificateError
 from gatecert.users import rules
@@ -117,7 +122,7 @@ def find_user(certificates: Sequence[Certificate]) -> Certificate:
 
 def _own_problems(user: Certificate) -> Iterator[str]:
     """What is wrong with the certificate itself."""
-    if rules.is_authority(user):
+    if is_authority(user):
         yield "is an authority's (CA:TRUE), not a user's"
     if not rules.is_for_clients(user):
         yield (
@@ -209,7 +214,7 @@ def _no_issuer(
 
 def _issuer_problems(issuer: Certificate, below: int, *, now: datetime) -> Iterator[str]:
     """Why an issuer on the way does not vouch for anybody."""
-    if not rules.is_authority(issuer):
+    if not is_authority(issuer):
         yield "is no authority's certificate (basicConstraints lack CA:TRUE)"
     yield from rules.usage_problems(issuer)
     yield from rules.date_problems(issuer, now=now)

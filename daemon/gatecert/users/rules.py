@@ -14,7 +14,12 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from gatecert.certificate.names import instant, label
-from gatecert.certificate.rules import check_key, check_signature_algorithm, is_forgeable
+from gatecert.certificate.rules import (
+    check_key,
+    check_signature_algorithm,
+    is_authority,
+    is_forgeable,
+)
 from gatecert.errors import CertificateError
 
 if TYPE_CHECKING:
@@ -81,12 +86,6 @@ def check_authority(certificate: Certificate, *, now: datetime) -> None:
             fix="give the authority's current certificate; if this is it, check this machine's"
             f" clock, which says {instant(now)}",
         )
-
-
-def is_authority(certificate: Certificate) -> bool:
-    """Whether it may issue certificates at all (CA:TRUE)."""
-    constraints = _extension(certificate, x509.BasicConstraints)
-    return constraints is not None and constraints.ca
 
 
 def path_length(certificate: Certificate) -> int | None:

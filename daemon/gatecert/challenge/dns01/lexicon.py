@@ -19,7 +19,6 @@ from __future__ import annotations
 import argparse
 import base64
 import contextlib
-import logging
 import threading
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Final
@@ -39,8 +38,6 @@ if TYPE_CHECKING:
 
     from gatecert.config.schema.challenge import Dns01Settings
     from gatecert.model import TextRecord
-
-logger = logging.getLogger(__name__)
 
 SECONDS: Final = 60.0  # for one change, all of its requests together
 HERE: Final = "challenges.dns-01"

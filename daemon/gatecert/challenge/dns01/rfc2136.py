@@ -11,7 +11,6 @@ not answer.
 from __future__ import annotations
 
 import binascii
-import logging
 from typing import TYPE_CHECKING, Final, Protocol
 
 import dns.exception
@@ -32,8 +31,6 @@ if TYPE_CHECKING:
     from gatecert.challenge.dns01.zones import Nameserver
     from gatecert.config.schema.challenge import Dns01Settings, TsigSettings
     from gatecert.model import Endpoint, TextRecord
-
-logger = logging.getLogger(__name__)
 
 SECONDS: Final = 10.0  # for one update at one address
 HERE: Final = "challenges.dns-01"

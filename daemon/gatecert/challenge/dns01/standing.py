@@ -6,7 +6,6 @@ limited. So every nameserver of the zone is asked first, and the error names the
 
 from __future__ import annotations
 
-import logging
 import threading
 from typing import TYPE_CHECKING, Final
 
@@ -21,8 +20,6 @@ if TYPE_CHECKING:
     from gatecert.challenge.dns01.propagation import Answer, Ask
     from gatecert.challenge.dns01.solver import FindsZones
     from gatecert.challenge.solver import Challenge, Trial
-
-logger = logging.getLogger(__name__)
 
 PATIENCE: Final = 3.0  # seconds until a record that was just published has to be everywhere
 LONGEST_PAUSE: Final = 1.0  # seconds
