@@ -104,6 +104,57 @@ ROWS: Mapping[int, tuple[str, str]] = {
         "killed and restarted every 5 s for an hour",
         "never more than 5 failed validations or 5 duplicates",
     ),
+    37: (
+        "reload command missing or misspelt at the first enrolment",
+        "the CA's certificate stays live; alarm; the reload alone is retried",
+    ),
+    38: (
+        "listener that cannot be proven (PROXY protocol, STARTTLS, strict virtual host)",
+        "the better certificate stays live; alarm; the proof alone is retried",
+    ),
+    39: (
+        "two processes on one port, one serves the old certificate",
+        "seen as mixed; no loop of reloads",
+    ),
+    40: ("name with several addresses, one of them stale", "every address is proven"),
+    41: (
+        "AAAA SERVFAIL, REFUSED or silent while A is right",
+        "ordered, with a warning; renewed in time",
+    ),
+    42: ("DNS64", "no wrong AAAA is seen"),
+    43: ("wildcard CNAME over _acme-challenge", "dns-01 succeeds"),
+    44: (
+        "one lame or refusing nameserver of three",
+        "dns-01 succeeds, with a warning",
+    ),
+    45: (
+        "authorization invalid while the order stays pending; challenge POST answered 400",
+        "given up within 10 s; port and lock are free",
+    ),
+    46: (
+        "finalize answer without certificate URL",
+        "polled again; the certificate is taken",
+    ),
+    47: ("alternate chain answers 404", "the first chain is taken"),
+    48: ("reused key is forbidden at finalize", "ordered with a new key"),
+    49: ("contact refused", "ordered all the same"),
+    50: (
+        "CA suddenly issues for minutes, or from an unknown root",
+        "never replaces a better certificate; the best version is never pruned; no order loop",
+    ),
+    51: (
+        "first of two CAs down, nothing trusted is served",
+        "the second is asked at once, with --force too",
+    ),
+    52: (
+        "authorization for a name that was not ordered",
+        "refused; nothing is published",
+    ),
+    53: ("one address floods the responder", "validation succeeds"),
+    54: (
+        "a local user waits to bind the responder's port",
+        "check fails beforehand and names the fix",
+    ),
 }
 
 # Rows that ask for something that a command started by a timer does not have, or does not do.
