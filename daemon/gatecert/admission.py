@@ -22,12 +22,12 @@ from typing import TYPE_CHECKING
 from gatecert.errors import DeploymentError, GatecertError, NotServedError
 from gatecert.exchange import Exchange, Piece
 from gatecert.install.live import LiveDirectory
-from gatecert.model import Deployment, Progress
+from gatecert.model import Deployment, FailureKind, Progress
 from gatecert.schedule.due import next_deployment
 from gatecert.store.protocol import Store
 from gatecert.users.files import BundleFiles
 from gatecert.verify.asked import asks_for
-from gatecert.verify.served import FailureKind, ProbeFailure
+from gatecert.verify.served import ProbeFailure
 from gatecert.verify.verdict import look, prove_by
 from gatecert.verify.watch import is_silent
 

@@ -14,7 +14,15 @@ One module for each of these words; the rest of gatecert imports from here.
 from gatecert.model.certificate import CertificateSummary, Origin, UserAuthority
 from gatecert.model.due import Action, Due, RenewalInfo
 from gatecert.model.identifier import Identifier, IdentifierType
-from gatecert.model.installation import Deployment, Installed, Probe, Silence, Verdict, Version
+from gatecert.model.installation import (
+    Deployment,
+    FailureKind,
+    Installed,
+    Probe,
+    Silence,
+    Verdict,
+    Version,
+)
 from gatecert.model.limits import Allowance, Expense, ExpenseKind, Limits, Spending
 from gatecert.model.order import (
     Account,
@@ -68,6 +76,7 @@ __all__ = [
     "Expense",
     "ExpenseKind",
     "ExpiryNotice",
+    "FailureKind",
     "FileContents",
     "FileCopy",
     "GatewayState",

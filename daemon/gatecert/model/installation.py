@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from pathlib import Path
 
 from gatecert.model.certificate import Origin
@@ -85,6 +86,18 @@ class Deployment:
     previous: str = ""
 
 
+class FailureKind(StrEnum):
+    """Why a listener showed no certificate."""
+
+    NAME = "name"
+    REFUSED = "refused"
+    UNREACHABLE = "unreachable"
+    TIMEOUT = "timeout"
+    RESET = "reset"
+    NOT_TLS = "not-tls"
+    HANDSHAKE = "handshake"
+
+
 @dataclass(frozen=True, slots=True)
 class Probe:
     """What one listener serves.
@@ -94,12 +107,14 @@ class Probe:
         fingerprint: SHA-256 of the served leaf's DER, empty where no handshake succeeded.
         matches: Leaf and intermediates equal the installed ones.
         detail: One line for the operator.
+        failure: Why there was no handshake; None where there was one, or a command was asked.
     """
 
     endpoint: Endpoint | None
     fingerprint: str
     matches: bool
     detail: str
+    failure: FailureKind | None = None
 
 
 @dataclass(frozen=True, slots=True)

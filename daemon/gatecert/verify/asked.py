@@ -41,7 +41,8 @@ def _judge(
 ) -> Probe:
     endpoint = answer.endpoint
     if isinstance(answer, ProbeFailure):
-        return Probe(endpoint, "", matches=False, detail=f"{endpoint} {answer.detail}")
+        detail = f"{endpoint} {answer.detail}"
+        return Probe(endpoint, "", matches=False, detail=detail, failure=answer.kind)
     objection = _objection(answer, roots, roots | intermediates)
     words = objection or f"asks for user certificates of {listed(roots)}"
     return Probe(endpoint, answer.fingerprint, matches=not objection, detail=f"{endpoint} {words}")

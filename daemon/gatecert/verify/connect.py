@@ -11,7 +11,7 @@ from threading import Thread
 from typing import TYPE_CHECKING
 
 from gatecert.errors import clean
-from gatecert.verify.served import FailureKind
+from gatecert.model import FailureKind
 
 if TYPE_CHECKING:
     from gatecert.deadline import Deadline

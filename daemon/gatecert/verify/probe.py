@@ -29,8 +29,9 @@ from OpenSSL import SSL
 
 from gatecert.deadline import Deadline
 from gatecert.errors import clean
+from gatecert.model import FailureKind
 from gatecert.verify.connect import ProbeError, connect, remaining_seconds
-from gatecert.verify.served import FailureKind, ProbeFailure, ServedChain, describe
+from gatecert.verify.served import ProbeFailure, ServedChain, describe
 
 if TYPE_CHECKING:
     from gatecert.model import Endpoint

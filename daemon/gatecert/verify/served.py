@@ -7,30 +7,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from cryptography.hazmat.primitives.hashes import SHA256
 
 from gatecert.errors import clean
-from gatecert.model import Endpoint
+from gatecert.model import Endpoint, FailureKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from cryptography.x509 import Certificate, Name
-
-
-class FailureKind(StrEnum):
-    """Why a listener showed no certificate."""
-
-    NAME = "name"
-    REFUSED = "refused"
-    UNREACHABLE = "unreachable"
-    TIMEOUT = "timeout"
-    RESET = "reset"
-    NOT_TLS = "not-tls"
-    HANDSHAKE = "handshake"
 
 
 @dataclass(frozen=True, slots=True)

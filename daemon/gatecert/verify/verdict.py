@@ -141,7 +141,8 @@ def judge(answer: ServedChain | ProbeFailure, summary: CertificateSummary) -> Pr
     endpoint = answer.endpoint
     place = f"{endpoint} ({answer.algorithm.upper()})" if answer.algorithm else f"{endpoint}"
     if isinstance(answer, ProbeFailure):
-        return Probe(endpoint, "", matches=False, detail=f"{place} {answer.detail}")
+        detail = f"{place} {answer.detail}"
+        return Probe(endpoint, "", matches=False, detail=detail, failure=answer.kind)
     summary = summary.of(answer.algorithm, answer.fingerprint)
     objection = _objection(answer, summary)
     if objection:

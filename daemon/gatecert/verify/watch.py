@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from gatecert.verify.served import FailureKind, ProbeFailure, ServedChain
+from gatecert.model import FailureKind
+from gatecert.verify.served import ProbeFailure, ServedChain
 from gatecert.verify.verdict import judge
 
 if TYPE_CHECKING:

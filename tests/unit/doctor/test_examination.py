@@ -55,6 +55,7 @@ from gatecert.model import (
     AuthorityTrouble,
     ClientAuthentication,
     Deployment,
+    FailureKind,
     GatewayState,
     Identifier,
     IdentifierType,
@@ -75,7 +76,7 @@ from gatecert.model import (
 from gatecert.resolve.caa import CaaPolicy, Property
 from gatecert.users.bundle import Bundle
 from gatecert.users.concerns import Concern, Kind
-from gatecert.verify.served import FailureKind, ProbeFailure
+from gatecert.verify.served import ProbeFailure
 
 if TYPE_CHECKING:
     from pathlib import Path

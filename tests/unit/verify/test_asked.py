@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import pytest
 from OpenSSL import SSL
 
-from gatecert.model import Endpoint, Probe
+from gatecert.model import Endpoint, FailureKind, Probe
 from gatecert.verify.asked import asks_for, listed
 from gatecert.verify.probe import probe
-from gatecert.verify.served import FailureKind, ProbeFailure, ServedChain
+from gatecert.verify.served import ProbeFailure, ServedChain
 from gatecert.verify.verdict import prove_by
 
 if TYPE_CHECKING:

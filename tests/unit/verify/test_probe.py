@@ -9,11 +9,11 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 from OpenSSL import SSL
 
-from gatecert.model import Endpoint
+from gatecert.model import Endpoint, FailureKind
 from gatecert.verify import connect
 from gatecert.verify.connect import ProbeError
 from gatecert.verify.probe import _read, probe
-from gatecert.verify.served import FailureKind, ProbeFailure, ServedChain
+from gatecert.verify.served import ProbeFailure, ServedChain
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from gatecert.model import Endpoint
-from gatecert.verify.served import FailureKind, ProbeFailure, ServedChain
+from gatecert.model import Endpoint, FailureKind
+from gatecert.verify.served import ProbeFailure, ServedChain
 from gatecert.verify.verdict import judge, look, prove
 from gatecert.verify.watch import is_silent
 
