@@ -22,14 +22,13 @@ from typing import TYPE_CHECKING
 from gatecert.errors import DeploymentError, GatecertError, NotServedError
 from gatecert.exchange import Exchange, Piece
 from gatecert.install.live import LiveDirectory
-from gatecert.model import Deployment, FailureKind, Progress
+from gatecert.model import Deployment, Progress
 from gatecert.schedule.due import next_deployment
 from gatecert.store.protocol import Store
 from gatecert.users.files import BundleFiles
 from gatecert.verify.asked import asks_for
-from gatecert.verify.served import ProbeFailure
 from gatecert.verify.verdict import look, prove_by
-from gatecert.verify.watch import is_silent
+from gatecert.verify.watch import is_silent, nobody_listens
 
 if TYPE_CHECKING:
     from gatecert.model import Target, Verdict
@@ -105,7 +104,7 @@ class Admission:
         before = files.previous() or files.read()  # of two changes in a row, the first is unproven
         files.save_deployment(Deployment(bundle.id))
         files.keep_previous(before, now=self.now())
-        if not before.certificates and self._nobody_listens(target):
+        if not before.certificates and nobody_listens(look(target.install.verify, target.hostname)):
             files.write(bundle, now=self.now())
             error = NotServedError(
                 "the bundle is in place, but nothing listens that could be asked for it",
@@ -237,14 +236,6 @@ class Admission:
             timeout=timeout,
             now=self.now,
             cancelled=self.cancelled,
-        )
-
-    def _nobody_listens(self, target: Target) -> bool:
-        """Whether the server plainly is not running."""
-        answers = look(target.install.verify, target.hostname)
-        return bool(answers) and all(
-            isinstance(answer, ProbeFailure) and answer.kind is FailureKind.REFUSED
-            for answer in answers
         )
 
     @property

@@ -19,10 +19,12 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Self
 
 from gatecert.authority.issue import ORDER_SECONDS, Issuer
 from gatecert.authority.revocation_lists import RevocationLists
+from gatecert.certificate.trust import expected_roots
 from gatecert.challenge.activation import StandingResponder
 from gatecert.challenge.solver import Solver
 from gatecert.challenge.solvers import build_solvers, longest_wait
@@ -45,6 +47,8 @@ from gatecert.store.protocol import Store
 if TYPE_CHECKING:
     import socket
     from collections.abc import Sequence
+
+    from cryptography.x509 import Certificate
 
     from gatecert.report.service_manager import ServiceManager
 
@@ -98,7 +102,7 @@ def build(
     }
     pipeline = Pipeline(
         store=store,
-        deployer=Deployer(store, progress, utc_now, cancelled),
+        deployer=Deployer(store, progress, utc_now, cancelled, partial(_roots, configuration)),
         resolver=resolver,
         authorities=authorities,
         progress=progress,
@@ -113,6 +117,14 @@ def build(
     every = {target.name: target for target in targets(configuration)}
     revoker = Revoker(store, pipeline.memory, authorities, utc_now, cancelled)
     return House(configuration, every, store, pipeline, solvers, authorities, resolver, revoker)
+
+
+def _roots(configuration: Configuration, target: Target) -> tuple[Certificate, ...]:
+    """What is trusted for a gateway: this machine's roots and those that its authorities use."""
+    settings = (configuration.authorities.get(name) for name in target.authorities)
+    return expected_roots(
+        each.trusted_roots for each in settings if each is not None and each.trusted_roots
+    )
 
 
 class Daemon:

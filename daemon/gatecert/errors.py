@@ -159,6 +159,24 @@ class CertificateError(GatecertError):
     code = "certificate"
 
 
+class WorseCertificateError(CertificateError):
+    """A certificate is sound, but the gateway is better off with the one that it has."""
+
+    code = "worse-certificate"
+
+
+class UntrustedRootError(WorseCertificateError):
+    """A chain ends in a root that nobody expects, and a trusted certificate is in use."""
+
+    code = "untrusted-root"
+
+
+class ShortLivedError(WorseCertificateError):
+    """A certificate ends within a day, and sooner than the one in use."""
+
+    code = "short-lived"
+
+
 @dataclass(frozen=True, slots=True)
 class FailedAttempt:
     """One challenge type that did not work for one name.
@@ -368,12 +386,14 @@ class ReloadError(DeploymentError):
 
     Attributes:
         output: What the command printed, cleaned and cut.
+        ran: Whether it was started at all.
     """
 
     code = "reload-failed"
 
-    def __init__(self, message: str, *, output: str = "", fix: str = "") -> None:
+    def __init__(self, message: str, *, output: str = "", fix: str = "", ran: bool = False) -> None:
         self.output = clean(output)
+        self.ran = ran
         super().__init__(f"{message}: {self.output}" if self.output else message, fix=fix)
 
 

@@ -26,8 +26,9 @@ from gatecert.errors import (
     GatecertError,
     StorageError,
     UserActionRequiredError,
+    WorseCertificateError,
 )
-from gatecert.model import GatewayState, Mode, Obstruction, Outcome, OutcomeKind
+from gatecert.model import GatewayState, Mode, Obstruction, Origin, Outcome, OutcomeKind
 from gatecert.resolve.region import excluded_region
 from gatecert.schedule.due import (
     Situation,
@@ -36,6 +37,7 @@ from gatecert.schedule.due import (
     next_due,
     next_look_at_obstacle,
     watch_due,
+    worse_certificate_pause,
 )
 from gatecert.schedule.failover import first_back
 from gatecert.schedule.revocation import is_settled, standing_of
@@ -161,6 +163,7 @@ class Memory:
             live=inventory.live.summary if inventory.live is not None else None,
             deployment=self.deployer.deployment(target, inventory),
             newest=wanted.summary if wanted is not None and wanted != inventory.live else None,
+            issued=_issued(inventory),
             excluded_region=self.excluded_region(target),
         )
 
@@ -208,12 +211,13 @@ class Memory:
             self.held_back[target.name] = now + STORAGE_PAUSE
             return failed
         state = self.last_known(target)
-        wait = _not_before(error, now)
+        not_after = self._end_if_known(target)
+        wait = _not_before(error, now, not_after)
         at = next_attempt(
             state.failures + 1,
             now=now,
             random=self.random,
-            not_after=self._end_if_known(target),
+            not_after=not_after,
             retry_after=self._until_any(target, state, wait) if wait is not None else None,
         )
         attempts = (
@@ -307,8 +311,19 @@ class Memory:
         return outcome
 
 
-def _not_before(error: GatecertError, now: datetime) -> datetime | None:
+def _not_before(error: GatecertError, now: datetime, not_after: datetime | None) -> datetime | None:
     """The instant before which another attempt is certain to fail, or is unwelcome."""
+    if isinstance(error, WorseCertificateError):  # the CA issues them, and counts them
+        return now + worse_certificate_pause(now, not_after)
     if isinstance(error, UserActionRequiredError):
         return max(now + UNTIL_A_PERSON_ACTED, error.retry_after or now)
     return error.retry_after if isinstance(error, ACMEError) else None
+
+
+def _issued(inventory: Inventory) -> tuple[datetime, ...]:
+    """When a CA issued the certificates that are kept, in use or not, the newest first."""
+    return tuple(
+        held.version.created
+        for held in inventory.held
+        if held.version.origin is Origin.AUTHORITY and held.version.created is not None
+    )

@@ -28,7 +28,8 @@ from gatecert.admission import Admission
 from gatecert.authority.protocol import Authority
 from gatecert.authority.revocation_lists import LooksUpRevocation
 from gatecert.certificate.bootstrap import bootstrap
-from gatecert.certificate.trust import system_roots
+from gatecert.certificate.comparison import merit, why_worse
+from gatecert.certificate.trust import system_roots, trust_of
 from gatecert.client_authorities import ClientAuthorities
 from gatecert.custom.acceptance import Accepted, accept
 from gatecert.custom.requests import forget_used
@@ -85,12 +86,15 @@ class Occasion:
         force: Order a new certificate whether or not one is due.
         look_now: Ask DNS and the authority's renewal information again at once.
         deploy_now: Do not wait to bring a certificate onto the gateway that it has not taken.
+        accept_untrusted: Take a certificate whose root nobody expects, even in place of a trusted
+            one.
         wait: Seconds to wait for somebody else who is changing the gateway.
     """
 
     force: bool = False
     look_now: bool = False
     deploy_now: bool = False
+    accept_untrusted: bool = False
     wait: float = 0.0
 
 
@@ -228,6 +232,8 @@ class Pipeline:
             )
         self.memory.save_at_last(target)
         self._settle_order(target)
+        if occasion.accept_untrusted:
+            self._accept_untrusted(target)
         self.observer.refresh_renewal_info(target, at_once=occasion.look_now)
         self.revocation.look_before_reuse(target)
         outcome = self._do_what_is_due(target, occasion)
@@ -357,7 +363,7 @@ class Pipeline:
             return self.memory.outcome(
                 target, OutcomeKind.WAITING, resolution.detail, code=code.name, fix=code.fix
             )
-        renewing = certificate_in_use(situation) is not None
+        before = certificate_in_use(situation)
         issued = self.ordering.obtain(target, situation, afresh=occasion.force)
         if isinstance(issued, Obstacle):
             return self.memory.obstructed(target, issued.finding, issued.again)
@@ -365,11 +371,57 @@ class Pipeline:
         self._enrolled(target)
         for note in issued.notes:
             logger.warning("note gateway=%s %s", target.name, note)
+        if occasion.accept_untrusted:
+            self._accept_root(target, held)
+        self._refuse_worse(target, held)
         deployed = self._deploy(target, held)
         if deployed.kind is not OutcomeKind.DEPLOYED:
             return deployed
-        kind = OutcomeKind.RENEWED if renewing else OutcomeKind.ENROLLED
-        return replace(deployed, kind=kind)
+        if before is None:
+            return replace(deployed, kind=OutcomeKind.ENROLLED)
+        detail = deployed.detail
+        if held.summary.not_after < before.not_after:
+            sooner = f"it ends on {held.summary.not_after:%Y-%m-%d}, sooner than the one before"
+            logger.warning("ends sooner gateway=%s %s", target.name, sooner)
+            detail += f"; {sooner} ({before.not_after:%Y-%m-%d})"
+        return replace(deployed, kind=OutcomeKind.RENEWED, detail=detail)
+
+    def _refuse_worse(self, target: Target, held: Held) -> None:
+        """Keep a new certificate out of the place of a better one.
+
+        Raises:
+            WorseCertificateError: The gateway is better off with another version.
+        """
+        inventory, now = self.deployer.inventory(target), self.now()
+        best, new = inventory.wanted(now), inventory.find(held.version.id)
+        if best is None or new is None or best.version.id == new.version.id:
+            return
+        raise why_worse(
+            new.summary,
+            new.trust,
+            new.merit(target, now),
+            best.merit(target, now),
+            other_ends=best.summary.not_after,
+        )
+
+    def _accept_untrusted(self, target: Target) -> None:
+        """Accept the root of the newest certificate, where that alone keeps it out of use."""
+        inventory = self.deployer.inventory(target)
+        wanted = inventory.wanted(self.now())
+        newest = next((one for one in inventory.held if not one.summary.is_bootstrap), None)
+        if newest is not None and newest != wanted:
+            self._accept_root(target, newest)
+
+    def _accept_root(self, target: Target, held: Held) -> None:
+        found = self.deployer.inventory(target).find(held.version.id)
+        if found is None or found.trust.trusted or found.accepted or not found.trust.whole:
+            return
+        self._accept(target, found.trust.root)
+
+    def _accept(self, target: Target, root: str) -> None:
+        logger.warning("accepts an untrusted root gateway=%s root=%s", target.name, root)
+        state = self.memory.state(target)
+        self.memory.save(target, replace(state, accepted_roots=(*state.accepted_roots, root)))
 
     def _settle_order(self, target: Target) -> None:
         """Bring an order to its end whose certificate reached the disk just before a crash."""
@@ -400,7 +452,12 @@ class Pipeline:
     # ------------------------------------------------------------------ import
 
     def import_certificate(
-        self, target: Target, uploads: Sequence[Upload], *, wait: float
+        self,
+        target: Target,
+        uploads: Sequence[Upload],
+        *,
+        wait: float,
+        accept_untrusted: bool = False,
     ) -> Outcome:
         """Take over a certificate that an administrator hands in, if everything about it is right.
 
@@ -408,9 +465,11 @@ class Pipeline:
             target: The gateway, as the member of the pair that this host is.
             uploads: The certificate's file first.
             wait: Seconds to wait for somebody else who is changing the gateway.
+            accept_untrusted: Take it even in place of one that is trusted.
 
         Raises:
-            CertificateError: It is not right; nothing has been changed.
+            CertificateError: It is not right, or worse than what is in use; nothing has been
+                changed.
             WrongUsageError: The gateway takes no certificates.
             StorageError: It cannot be kept; nothing has been changed.
             LockTimeoutError: Somebody else is changing this gateway.
@@ -421,13 +480,41 @@ class Pipeline:
                 self.store, target, uploads, now=self.now(), system_roots=system_roots()
             )
             if accepted.version is not None:
-                outcome = self._import_again(target, accepted, accepted.version)
+                outcome = self._import_again(
+                    target, accepted, accepted.version, accept_untrusted=accept_untrusted
+                )
             else:
-                outcome = self._import(target, accepted)
+                outcome = self._import(target, accepted, accept_untrusted=accept_untrusted)
             outcome = replace(outcome, seconds=round(time.monotonic() - started, 3))
             return self.memory.remember(target, outcome)
 
-    def _import(self, target: Target, accepted: Accepted) -> Outcome:
+    def _refuse_worse_import(
+        self, target: Target, accepted: Accepted, *, accept_untrusted: bool
+    ) -> None:
+        """Refuse a certificate that is worse than the one in use; nothing is on the disk yet.
+
+        Raises:
+            WorseCertificateError: It is.
+        """
+        inventory, now = self.deployer.inventory(target), self.now()
+        best, issued = inventory.wanted(now), accepted.issued
+        trust = trust_of(issued.certificate, issued.chain, self.deployer.roots(target), now=now)
+        accepts = accept_untrusted and not trust.trusted
+        worth = merit(
+            accepted.summary,
+            replace(trust, trusted=trust.trusted or accepts),
+            revoked=False,
+            target=target,
+            now=now,
+        )
+        if best is not None and worth < best.merit(target, now):
+            other, ends = best.merit(target, now), best.summary.not_after
+            raise why_worse(accepted.summary, trust, worth, other, other_ends=ends)
+        if accepts:
+            self._accept(target, trust.root)
+
+    def _import(self, target: Target, accepted: Accepted, *, accept_untrusted: bool) -> Outcome:
+        self._refuse_worse_import(target, accepted, accept_untrusted=accept_untrusted)
         end = accepted.summary.not_after
         self._tell(
             target,
@@ -442,7 +529,9 @@ class Pipeline:
         forget_used(self.store, target.name)
         return deployed if deployed.failed else replace(deployed, kind=OutcomeKind.IMPORTED)
 
-    def _import_again(self, target: Target, accepted: Accepted, version: Version) -> Outcome:
+    def _import_again(
+        self, target: Target, accepted: Accepted, version: Version, *, accept_untrusted: bool
+    ) -> Outcome:
         """Change nothing, unless the gateway does not serve it yet although it ought to.
 
         One that has been followed by another is taken anew only where the gateway has refused the
@@ -455,7 +544,7 @@ class Pipeline:
         said = f"this certificate was imported before, as version {version.id}"
         if wanted is None or wanted.version.id != version.id:
             if not confirmed:
-                return self._import(target, accepted)
+                return self._import(target, accepted, accept_untrusted=accept_untrusted)
             newer = wanted.version.id if wanted is not None else "none"
             return self.memory.outcome(
                 target, OutcomeKind.IDLE, f"{said}; version {newer} has taken its place"
@@ -487,6 +576,8 @@ class Pipeline:
         if held is None:
             raise StorageError(f"gateway {target.name} has no certificate that can be used")
         deployed = self.deployer.deploy(target, held)
+        if deployed.waits:
+            return self.memory.outcome(target, OutcomeKind.IDLE, deployed.detail)
         if deployed.error is None:
             return self.memory.outcome(target, OutcomeKind.DEPLOYED, deployed.detail)
         if self.cancelled.is_set():

@@ -81,7 +81,7 @@ class Revoker:
             LockTimeoutError: Somebody else is changing this gateway.
         """
         with self.store.lock_gateway(target.name, "revoking its certificate", wait=wait):
-            held = self.memory.deployer.inventory(target).wanted(self.now())
+            held = self._in_use(target)
             name, held = _revocable(target, held)
             if name not in self.authorities:
                 raise WrongUsageError(
@@ -106,6 +106,12 @@ class Revoker:
         how = f"by the key of the {done.by}"
         key = "; the next one gets another key" if new_key else ""
         return f"the certificate of version {held.version.id} {what}, {how}{key}{more}"
+
+    def _in_use(self, target: Target) -> Held | None:
+        """What is served, or what ought to be where that is nothing that a CA has issued."""
+        inventory = self.memory.deployer.inventory(target)
+        live = inventory.live
+        return inventory.wanted(self.now()) if live is None or live.summary.is_bootstrap else live
 
     def _revocations(
         self, held: Held, reason: RevocationReason, by: Signature | None

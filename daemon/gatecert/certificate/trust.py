@@ -9,15 +9,20 @@ from __future__ import annotations
 import logging
 import re
 import ssl
+from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gatecert.certificate.pem import find_readable
-from gatecert.errors import clean
+from gatecert.certificate.comparison import Trust
+from gatecert.certificate.names import identifiers_of, name_text
+from gatecert.certificate.path import PathFinder
+from gatecert.certificate.pem import find_readable, split_pem
+from gatecert.certificate.rules import Clock
+from gatecert.errors import CertificateError, clean
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from cryptography.x509 import Certificate
 
@@ -30,30 +35,89 @@ _Stamp = tuple[int, int, int]
 def system_roots() -> tuple[Certificate, ...]:
     """Every certificate in the machine's trust store that can be read, without repetition.
 
-    A missing or unreadable trust store is an empty one: it decides on nothing but a note.
+    A missing or unreadable trust store is an empty one.
+    """
+    return expected_roots()
+
+
+def expected_roots(files: Iterable[Path] = ()) -> tuple[Certificate, ...]:
+    """The roots that this machine trusts, and those of further files.
+
+    Args:
+        files: PEM files, ``trusted_roots`` above all; one that cannot be read has no roots.
     """
     paths = ssl.get_default_verify_paths()
-    bundle = Path(paths.cafile) if paths.cafile else None
-    directory = Path(paths.capath) if paths.capath else None
-    return read_roots(bundle, directory)
+    bundles = [Path(paths.cafile)] if paths.cafile else []
+    return read_roots((*bundles, *files), Path(paths.capath) if paths.capath else None)
 
 
-def read_roots(bundle: Path | None, directory: Path | None) -> tuple[Certificate, ...]:
-    """The certificates of one bundle and one hashed directory, remembered until either changes."""
-    return _read(bundle, _stamp(bundle), directory, _stamp(directory))
+def read_roots(bundles: Iterable[Path], directory: Path | None) -> tuple[Certificate, ...]:
+    """The certificates of bundles and one hashed directory, remembered until one of them changes.
+
+    The same tuple is returned until then.
+    """
+    stamps = tuple((bundle, _stamp(bundle)) for bundle in bundles)
+    return _read(stamps, directory, _stamp(directory))
 
 
-@lru_cache(maxsize=1)
+def trust_of(
+    certificate: bytes, chain: bytes, roots: tuple[Certificate, ...], *, now: datetime
+) -> Trust:
+    """Say where the chain of a certificate leads; looked at once a day and for each set of roots.
+
+    Args:
+        certificate: The gateway's certificate, PEM.
+        chain: Its intermediates, PEM; may be empty.
+        roots: What is trusted, as `read_roots` returned it.
+        now: Aware UTC.
+    """
+    return _trust_of(certificate, chain, _Roots(roots), now.date())
+
+
+class _Roots:
+    """Trusted certificates as a key of a cache: equal where they are the same tuple."""
+
+    __slots__ = ("certificates",)
+
+    def __init__(self, certificates: tuple[Certificate, ...]) -> None:
+        self.certificates = certificates
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Roots) and self.certificates is other.certificates
+
+    def __hash__(self) -> int:
+        return id(self.certificates)
+
+
+@lru_cache(maxsize=4096)
+def _trust_of(certificate: bytes, chain: bytes, roots: _Roots, today: date) -> Trust:
+    leaf = split_pem(certificate)[0]
+    others = split_pem(chain) if chain.strip() else []
+    last = others[-1] if others else leaf
+    midnight = datetime(today.year, today.month, today.day, tzinfo=UTC)
+    within = min(max(midnight, leaf.not_valid_before_utc), leaf.not_valid_after_utc)
+    names = identifiers_of(leaf)
+    if not names:
+        return Trust(root=name_text(last.issuer), whole=False)
+    finder = PathFinder(leaf, others, roots.certificates, names[0], Clock(within, timedelta(0)))
+    try:
+        path = finder.find(trust_required=False)
+    except CertificateError:  # the issuer of a certificate without intermediates is a root
+        return Trust(root=name_text(last.issuer), whole=not others)
+    return Trust(path.trusted, name_text(path.certificates[-1].issuer))
+
+
+@lru_cache(maxsize=16)
 def _read(
-    bundle: Path | None, _bundle_stamp: _Stamp, directory: Path | None, _directory_stamp: _Stamp
+    bundles: tuple[tuple[Path, _Stamp], ...], directory: Path | None, _directory_stamp: _Stamp
 ) -> tuple[Certificate, ...]:
-    """Read both; the stamps only make the cache notice a change."""
-    return find_readable(_texts(bundle, directory))
+    """Read them all; the stamps only make the cache notice a change."""
+    return find_readable(_texts([bundle for bundle, _ in bundles], directory))
 
 
-def _texts(bundle: Path | None, directory: Path | None) -> Iterator[bytes]:
-    """The contents of all files that can be read: the bundle, then the directory's."""
-    for path in ([bundle] if bundle else []) + _hashed_files(directory):
+def _texts(bundles: list[Path], directory: Path | None) -> Iterator[bytes]:
+    """The contents of all files that can be read: the bundles, then the directory's."""
+    for path in bundles + _hashed_files(directory):
         try:
             yield path.read_bytes()
         except OSError as error:

@@ -88,6 +88,13 @@ def import_certificate(  # noqa: PLR0913 - a command has this many options
         ),
     ] = "",
     member: MemberName = "",
+    accept_untrusted: Annotated[
+        bool,
+        typer.Option(
+            "--accept-untrusted",
+            help="Take it even in place of a certificate that this machine trusts.",
+        ),
+    ] = False,
     wait: Wait = 60.0,
 ) -> None:
     """Take over a signed certificate: check it, install it, prove that it is served.
@@ -103,7 +110,9 @@ def import_certificate(  # noqa: PLR0913 - a command has this many options
     lines = ProgressLines()
     house = open_house(configuration, lines)
     target = as_member(named(house.targets, name), member)
-    outcome = house.pipeline.import_certificate(target, uploads, wait=wait)
+    outcome = house.pipeline.import_certificate(
+        target, uploads, wait=wait, accept_untrusted=accept_untrusted
+    )
     lines.ended(outcome)
     tell_daemon(house)
     if outcome.failed or outcome.code:

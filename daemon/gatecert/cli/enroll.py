@@ -82,6 +82,13 @@ def enroll(  # noqa: PLR0913 - the options of the command
             "--rotate-key", help="Order with a new key even where key.reuse keeps the old one."
         ),
     ] = False,
+    accept_untrusted: Annotated[
+        bool,
+        typer.Option(
+            "--accept-untrusted",
+            help="Take a certificate whose root is not trusted, even in place of a trusted one.",
+        ),
+    ] = False,
     dry_run: Annotated[
         bool,
         typer.Option(
@@ -101,7 +108,7 @@ def enroll(  # noqa: PLR0913 - the options of the command
     """Do now what is due: bootstrap, enrol, renew, deploy. Shows each step."""
     from gatecert.pipeline import Occasion  # noqa: PLC0415 - --help is quick without it
 
-    if dry_run and (force or rotate_key):
+    if dry_run and (force or rotate_key or accept_untrusted):
         raise typer.BadParameter("--dry-run changes nothing, so it goes without the others")
     given = options(context)
     given.configure_logs(logging.WARNING)
@@ -110,7 +117,13 @@ def enroll(  # noqa: PLR0913 - the options of the command
     targets = chosen(house, names)
     if rotate_key:
         targets = tuple(replace(one, key=replace(one.key, reuse=False)) for one in targets)
-    occasion = Occasion(force=force or rotate_key, look_now=True, deploy_now=True, wait=wait)
+    occasion = Occasion(
+        force=force or rotate_key,
+        look_now=True,
+        deploy_now=True,
+        accept_untrusted=accept_untrusted,
+        wait=wait,
+    )
     attend = (
         partial(house.pipeline.dry_run, wait=wait)
         if dry_run

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
         RevocationStatus,
     )
 
-GOOD = {"trusted"}
+GOOD = {"trusted", "private-root"}
 BAD = {"expired", "revoked", "failing", "not-served", "silent", "empty"}
 UNFIT = {"expired", "empty"}
 FAILED = 1
@@ -76,6 +76,7 @@ def gateway_status(house: House, target: Target, now: datetime) -> GatewayStatus
         live=(live.version, live.summary) if live is not None else None,
         deployment=situation.deployment,
         due=next_due(situation, now),
+        trusted=live is not None and live.trust.trusted,
         excluded_region=region,
         explanation=reason(region, target) if region else "",
         warning=_awaited(house, target, situation.live) or _warning(target, situation.live, now),

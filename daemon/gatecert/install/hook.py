@@ -135,6 +135,7 @@ def _too_slow(run: process.Run, command: str, timeout: float) -> ReloadError:
         f"the reload command {command} had not ended after {timeout:g} s and {ending}",
         output=run.last_words,
         fix="see why it hangs, or raise install.reload_timeout",
+        ran=True,
     )
 
 
@@ -143,4 +144,5 @@ def _failed(run: process.Run, command: str) -> ReloadError:
         f"the reload command {command} failed ({run.ending})",
         output=run.last_words,
         fix="run it by hand as the user of gatecert and see what it says",
+        ran=True,
     )

@@ -7,16 +7,20 @@ A version counts only if its certificate can be read and belongs to its key. So 
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from gatecert.certificate import chain, key
+from gatecert.certificate.comparison import UNKNOWN, Merit, Trust, merit
+from gatecert.certificate.trust import trust_of
 from gatecert.errors import GatecertError
-from gatecert.model import CertificateSummary, Version
+from gatecert.model import CertificateSummary, GatewayState, Target, Version
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
     from datetime import datetime
+
+    from cryptography.x509 import Certificate
 
     from gatecert.store.protocol import Store
 
@@ -25,10 +29,24 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """A version that can be served, with what its certificate says."""
+    """A version that can be served, with what its certificate says.
+
+    Attributes:
+        trust: Where its chain leads.
+        accepted: Whether the operator has accepted its root although it is not trusted.
+        revoked: Whether the CA has revoked it, as far as is known.
+    """
 
     version: Version
     summary: CertificateSummary
+    trust: Trust = field(default=UNKNOWN, compare=False)
+    accepted: bool = field(default=False, compare=False)
+    revoked: bool = field(default=False, compare=False)
+
+    def merit(self, target: Target, now: datetime) -> Merit:
+        """What the version is worth to the gateway."""
+        trust = replace(self.trust, trusted=self.trust.trusted or self.accepted)
+        return merit(self.summary, trust, revoked=self.revoked, target=target, now=now)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,41 +55,102 @@ class Inventory:
 
     Attributes:
         live: The one that ``live`` leads to; None when it leads nowhere or to nothing usable.
+        target: The gateway.
     """
 
     held: tuple[Held, ...]
     live: Held | None
+    target: Target
 
     def wanted(self, now: datetime) -> Held | None:
         """The version that ought to be served.
 
-        That is the newest one that an authority issued or an administrator imported and that has
-        not ended; else what is live already (an expired certificate shows more of who we are than
-        a self-signed one); else the newest of all.
+        That is the best one (``certificate.comparison``), the newest of equals, that a CA issued or
+        an administrator imported and that has not ended; else what is live already; else the
+        newest of all.
         """
-        for held in self.held:
-            if not held.summary.is_bootstrap and held.summary.not_after > now:
-                return held
+        valid = self._valid(now)
+        if valid:
+            return max(valid, key=lambda held: held.merit(self.target, now))
         return self.live or next(iter(self.held), None)
+
+    def lasting(self, now: datetime) -> Held | None:
+        """The best version that is still valid, the one that ends last of equals; None if none."""
+        return max(
+            self._valid(now),
+            key=lambda held: (held.merit(self.target, now), held.summary.not_after),
+            default=None,
+        )
+
+    def _valid(self, now: datetime) -> list[Held]:
+        return [
+            held
+            for held in self.held
+            if not held.summary.is_bootstrap and held.summary.not_after > now
+        ]
 
     def find(self, version_id: str) -> Held | None:
         """The version of that id."""
         return next((held for held in self.held if held.version.id == version_id), None)
 
 
-def take_inventory(
-    store: Store, gateway: str, live: str | None, *, pair: bool = False
+def take_inventory(  # noqa: PLR0913 - everything that a version is judged by
+    store: Store,
+    target: Target,
+    live: str | None,
+    *,
+    state: GatewayState,
+    roots: tuple[Certificate, ...],
+    now: datetime,
 ) -> Inventory:
     """Look at every version of a gateway.
 
     Args:
         store: Where the versions are.
-        gateway: Its name.
+        target: The gateway.
         live: The id that the ``live`` link leads to.
-        pair: Whether second certificates count.
+        state: What is remembered of the gateway: revocation, and roots that were accepted.
+        roots: What is trusted.
+        now: Aware UTC.
     """
-    held = tuple(_usable(store, store.versions(gateway), pair=pair))
-    return Inventory(held, next((one for one in held if one.version.id == live), None))
+    usable = _usable(store, store.versions(target.name), pair=target.key.second is not None)
+    held = judged(usable, state=state, roots=roots, now=now)
+    return Inventory(held, next((one for one in held if one.version.id == live), None), target)
+
+
+def judged(
+    usable: Iterable[Held],
+    *,
+    state: GatewayState,
+    roots: tuple[Certificate, ...],
+    now: datetime,
+) -> tuple[Held, ...]:
+    """Say of versions whether they are trusted, accepted and revoked; see `take_inventory`."""
+    found = [_with_trust(held, state.accepted_roots, roots, now) for held in usable]
+    return tuple(replace(one, revoked=_is_revoked(one, found, state)) for one in found)
+
+
+def _with_trust(
+    held: Held, accepted: Sequence[str], roots: tuple[Certificate, ...], now: datetime
+) -> Held:
+    if held.summary.is_bootstrap:
+        return held
+    trust = trust_of(held.version.certificate, held.version.chain, roots, now=now)
+    return replace(held, trust=trust, accepted=trust.whole and trust.root in accepted)
+
+
+def _is_revoked(held: Held, every: Iterable[Held], state: GatewayState) -> bool:
+    """Whether a version was revoked, or has the key of one that was revoked for its key."""
+    known = state.revocation
+    if known is None or known.revoked is None:
+        return False
+    if held.summary.fingerprint == known.fingerprint:
+        return True
+    return known.new_key and any(
+        one.summary.fingerprint == known.fingerprint
+        and one.summary.key_fingerprint == held.summary.key_fingerprint
+        for one in every
+    )
 
 
 def _usable(store: Store, versions: Iterable[Version], *, pair: bool) -> Iterable[Held]:

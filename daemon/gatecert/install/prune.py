@@ -1,9 +1,9 @@
 """Which versions may go.
 
-The newest few stay. Whatever their age, these stay too: the live one; one that a deployment refers
-to; and the newest that an authority issued or an administrator imported, however many bootstrap
-certificates came after it. A version that lost its ``meta.json`` may be such a one, so the newest
-of those stays as well.
+The newest few stay. Whatever their age, these stay too: the live one; those that the caller needs,
+the best one that is still valid above all; and the newest that an authority issued or an
+administrator imported, however many bootstrap certificates came after it. A version that lost its
+``meta.json`` may be such a one, so the newest of those stays as well.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def prune(
         gateway: Whose.
         keep: How many stay, the live one included.
         live: Id of the version that ``live`` leads to.
-        needed: Ids of further versions that stay, a deployment's above all.
+        needed: Ids of further versions that stay.
     """
     try:
         for version in superfluous(store.versions(gateway), keep=keep, live=live, needed=needed):

@@ -31,6 +31,7 @@ class CertificateSummary:
         certificate_id: ARI CertID (RFC 9773 section 4.1), empty where there can be none.
         key_algorithm: ``ecdsa`` or ``rsa``; empty where it does not matter.
         second: The certificate of the other algorithm that is served beside this one, if any.
+        must_staple: Whether it demands OCSP stapling (RFC 7633).
     """
 
     subject: str
@@ -45,6 +46,7 @@ class CertificateSummary:
     certificate_id: str
     key_algorithm: str = ""
     second: CertificateSummary | None = None
+    must_staple: bool = False
 
     @property
     def algorithms(self) -> tuple[str, ...]:

@@ -73,8 +73,9 @@ class Deployment:
         next_attempt: No try before this instant.
         error: Why the last try failed, one line.
         silence: What the last look showed, where a gateway that was proven did not answer it.
-        previous: Id of the version that is put back if this one is not taken, empty if none; it is
-            known even where a crash came after the swap.
+        previous: Id of the version that is put back if the server refuses this one, empty if none;
+            it is known even where a crash came after the swap.
+        answered: Listeners that completed a TLS handshake before the swap, ``host:port``.
     """
 
     version: str
@@ -84,6 +85,7 @@ class Deployment:
     error: str = ""
     silence: Silence | None = None
     previous: str = ""
+    answered: tuple[str, ...] = ()
 
 
 class FailureKind(StrEnum):

@@ -119,6 +119,7 @@ class GatewayState:
         authority_notices: The same for each authority of the users' certificates.
         troubles: With authorities that certificates are enrolled with, one each.
         revocation: Whether the certificate was revoked.
+        accepted_roots: Names of untrusted roots (RFC 4514 text) that the operator has accepted.
     """
 
     failures: int = 0
@@ -136,6 +137,7 @@ class GatewayState:
     troubles: tuple[AuthorityTrouble, ...] = ()
     revocation: RevocationStanding | None = None
     second_order: PendingOrder | None = None
+    accepted_roots: tuple[str, ...] = ()
 
     def revocation_of(self, certificate: CertificateSummary) -> RevocationStanding | None:
         """What is known of the revocation of this certificate; None where nothing is."""

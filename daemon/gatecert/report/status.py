@@ -38,6 +38,7 @@ class Condition(StrEnum):
     """The state of a gateway in one word."""
 
     TRUSTED = "trusted"
+    PRIVATE_ROOT = "private-root"
     UNPROVEN = "unproven"
     NOT_SERVED = "not-served"
     SILENT = "silent"
@@ -52,6 +53,7 @@ class Condition(StrEnum):
 
 WORDS = {
     Condition.TRUSTED: "serves its certificate, proven by a handshake",
+    Condition.PRIVATE_ROOT: "served, private root: clients need the root of its CA",
     Condition.UNPROVEN: "has its certificate installed; no handshake has proven it yet",
     Condition.NOT_SERVED: "has a certificate that the gateway does not serve",
     Condition.SILENT: "has its certificate installed, but nothing answers at its listeners",
@@ -216,6 +218,7 @@ class Known:
 
     Attributes:
         live: The version that ``live`` leads to, and what its certificate says.
+        trusted: Whether its chain ends in ``trusted_roots`` or in a root of this machine.
         excluded_region: The region because of which the gateway is never enrolled, else empty.
         explanation: Why that is so and what to do instead.
         warning: What only a person can put right of the certificate, and how; empty if nothing.
@@ -226,6 +229,7 @@ class Known:
     live: tuple[Version, CertificateSummary] | None
     deployment: Deployment | None
     due: Due
+    trusted: bool = False
     excluded_region: str = ""
     explanation: str = ""
     warning: tuple[str, str] = ("", "")
@@ -421,7 +425,9 @@ def _deployed_condition(known: Known) -> Condition:
         return Condition.SILENT
     confirmed = deployment is not None and deployment.confirmed is not None
     proven = confirmed and known.target.install.is_provable
-    return Condition.TRUSTED if proven else Condition.UNPROVEN
+    if not proven:
+        return Condition.UNPROVEN
+    return Condition.TRUSTED if known.trusted else Condition.PRIVATE_ROOT
 
 
 def _bootstrap_condition(known: Known) -> Condition:

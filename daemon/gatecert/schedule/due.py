@@ -11,6 +11,11 @@ Rules, in the order in which they are applied:
 - ARI can bring a renewal forward, never push it past the last twelfth of the lifetime: an
   authority that errs must not let a certificate lapse.
 - A certificate that was revoked is replaced at once.
+- A renewal that came within a twenty-fourth of the lifetime, or an hour, is not followed by another
+  one within that time, whatever the authority says: one that issues certificates of seconds, or
+  wants each replaced at once, is not flooded with orders.
+- A certificate that is worse than the one in use is no renewal: the next order waits a day, or a
+  quarter of the time that is left of the one in use.
 - After a failure the next attempt comes 1 min, 10 min, 100 min, then a day later (Let's Encrypt
   integration guide), or by chance a little sooner, and never later than 1/24 of the life that
   remains. A certificate that has ended is seen by everybody: then the next attempt comes after an
@@ -61,6 +66,11 @@ DEPLOYMENT_DELAYS = (
     timedelta(hours=1),
 )
 
+SHORTEST_RENEWAL = timedelta(seconds=10)
+LONGEST_RENEWAL = timedelta(hours=1)
+SHARE_OF_LIFETIME = 24
+WORSE_CERTIFICATE_PAUSE = timedelta(days=1)
+
 LONGEST_REST = timedelta(days=1)
 SHORT_LIFETIME = timedelta(days=10)
 LATEST_RENEWAL = 1 / 12
@@ -75,6 +85,7 @@ class Situation:
         live: The certificate that ``live`` leads to; None when there is none that can be used.
         newest: The newest usable certificate that has not been proven to be served, if it is not
             the live one: what a rolled-back deployment is to bring back.
+        issued: When the certificates that are kept were issued, in use or not, the newest first.
         excluded_region: The region for which the gateway is never enrolled, empty otherwise.
     """
 
@@ -84,6 +95,7 @@ class Situation:
     deployment: Deployment | None
     newest: CertificateSummary | None = None
     excluded_region: str = ""
+    issued: tuple[datetime, ...] = ()
 
 
 def next_due(situation: Situation, now: datetime) -> Due:
@@ -190,9 +202,34 @@ def next_look_at_obstacle(
     return now + _hurried(again, now, not_after)
 
 
-def next_deployment(failures: int, *, now: datetime) -> datetime:
-    """The earliest instant for another attempt to bring a certificate onto the gateway."""
-    return now + DEPLOYMENT_DELAYS[min(failures, len(DEPLOYMENT_DELAYS)) - 1]
+def next_deployment(failures: int, *, now: datetime, not_after: datetime | None = None) -> datetime:
+    """The earliest instant for another attempt to bring a certificate onto the gateway.
+
+    Args:
+        failures: Consecutive failures, the last one included; at least 1.
+        now: The instant of the failure.
+        not_after: End of the certificate that was put back; None where none was.
+    """
+    delay = DEPLOYMENT_DELAYS[min(failures, len(DEPLOYMENT_DELAYS)) - 1]
+    return now + max(_hurried(delay, now, not_after), DEPLOYMENT_DELAYS[0])
+
+
+def next_look_for_listener(since: datetime, *, now: datetime) -> datetime:
+    """When to look next whether something listens; ``since`` is when nothing did first."""
+    soon = now - since < timedelta(minutes=10)
+    return now + (DEPLOYMENT_DELAYS[0] if soon else DEPLOYMENT_DELAYS[1])
+
+
+def worse_certificate_pause(now: datetime, not_after: datetime | None) -> timedelta:
+    """How long no certificate is ordered after one that was worse than the one in use.
+
+    Args:
+        now: When it was issued.
+        not_after: End of the certificate in use.
+    """
+    if not_after is None or not_after <= now:
+        return timedelta(0)
+    return min(WORSE_CERTIFICATE_PAUSE, (not_after - now) / 4)
 
 
 def _hurried(delay: timedelta, now: datetime, not_after: datetime | None) -> timedelta:
@@ -244,13 +281,27 @@ def _enrolment_due(situation: Situation, now: datetime) -> Due | None:
         return Due(Action.ENROL, not_before, "only a bootstrap certificate is served")
     if not certificate.covers(situation.target.identifiers):
         return Due(Action.ENROL, not_before, "the configured names have changed")
-    standing = revoked(situation.state, certificate)
-    if standing is not None:
-        return Due(Action.ENROL, not_before, f"the certificate was {standing.words}")
+    for each in (certificate, situation.live):
+        standing = revoked(situation.state, each)
+        if standing is not None:
+            return Due(Action.ENROL, not_before, f"the certificate was {standing.words}")
     if not situation.target.key.is_kept_by(certificate):
         return Due(Action.ENROL, not_before, "a certificate for each of two keys is wanted")
     at, reason = renewal_instant(situation)
-    return Due(Action.ENROL, max(at, not_before), reason)
+    at = max(at, not_before, _no_renewal_before(situation, certificate, now))
+    return Due(Action.ENROL, at, reason)
+
+
+def _no_renewal_before(
+    situation: Situation, certificate: CertificateSummary, now: datetime
+) -> datetime:
+    """The instant before which there is no renewal, where the last one came too soon already."""
+    if len(situation.issued) <= 1:
+        return now
+    last, before = situation.issued[:2]
+    share = certificate.lifetime / SHARE_OF_LIFETIME
+    pause = max(SHORTEST_RENEWAL, min(share, LONGEST_RENEWAL))
+    return last + pause if before <= last <= now and last - before < pause else now
 
 
 def _notice_due(situation: Situation, now: datetime) -> Due | None:

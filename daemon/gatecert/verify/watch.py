@@ -58,6 +58,14 @@ def is_silent(answer: ServedChain | ProbeFailure) -> bool:
     return isinstance(answer, ProbeFailure) and answer.kind in _SILENT
 
 
+def nobody_listens(answers: Sequence[ServedChain | ProbeFailure]) -> bool:
+    """Whether every listener refuses connections, so that the server plainly is not running."""
+    return bool(answers) and all(
+        isinstance(answer, ProbeFailure) and answer.kind is FailureKind.REFUSED
+        for answer in answers
+    )
+
+
 def compare(
     answers: Sequence[ServedChain | ProbeFailure],
     summary: CertificateSummary,

@@ -64,13 +64,18 @@ BACKDATED = HOUR
 ORDER_LIFE = 7 * DAY
 PROOF_LIFE = 7 * HOUR
 
+SHORT_LIFE = timedelta(minutes=10)
+
 _KEY = ec.generate_private_key(ec.SECP256R1())
 _ISSUER = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Played Root")])
+_OTHER_KEY = ec.generate_private_key(ec.SECP256R1())
+_OTHER_ISSUER = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Unknown Root")])
 _IDENTIFIER = x509.AuthorityKeyIdentifier.from_issuer_public_key(_KEY.public_key())
 
 
-def root_pem() -> bytes:
-    """The root that everything is signed by."""
+def root_pem(*, unknown: bool = False) -> bytes:
+    """The root that everything is signed by, or the one that nobody expects."""
+    key, name = (_OTHER_KEY, _OTHER_ISSUER) if unknown else (_KEY, _ISSUER)
     key_usage = x509.KeyUsage(
         digital_signature=False,
         content_commitment=False,
@@ -82,21 +87,24 @@ def root_pem() -> bytes:
         encipher_only=False,
         decipher_only=False,
     )
-    subject = x509.SubjectKeyIdentifier.from_public_key(_KEY.public_key())
+    subject = x509.SubjectKeyIdentifier.from_public_key(key.public_key())
     return (
         x509.CertificateBuilder()
-        .subject_name(_ISSUER)
-        .issuer_name(_ISSUER)
-        .public_key(_KEY.public_key())
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
         .serial_number(1)
         .not_valid_before(datetime(2000, 1, 1))  # noqa: DTZ001 - UTC by convention of X.509
         .not_valid_after(datetime(2100, 1, 1))  # noqa: DTZ001 - as above
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
         .add_extension(key_usage, critical=True)
         .add_extension(subject, critical=False)
-        .sign(_KEY, hashes.SHA256())
+        .sign(key, hashes.SHA256())
         .public_bytes(Encoding.PEM)
     )
+
+
+ROOT, UNKNOWN_ROOT = root_pem(), root_pem(unknown=True)
 
 
 @dataclass
@@ -137,6 +145,7 @@ class Placed:
     answered: set[str] = field(default_factory=set)
     refused: set[str] = field(default_factory=set)
     certificate: bytes = b""
+    root: bytes = b""
     looks: int = 0
 
     def conclude(self) -> None:
@@ -332,23 +341,31 @@ class Authority:
         names = csr.extensions.get_extension_for_class(x509.SubjectAlternativeName)
         begin = self.world.time.replace(microsecond=0) - BACKDATED
         end = begin + self.lifetime
+        short = self.world.is_wrong(Trouble.SHORT_LIVED)
+        if short:
+            end = begin + BACKDATED + SHORT_LIFE
+        unknown = self.world.is_wrong(Trouble.UNTRUSTED)
+        if short or unknown:
+            self.world.disturb()
         self.issued += 1
         serial = (1 << 80) + self.issued
         order.certificate = (
             x509.CertificateBuilder()
             .subject_name(x509.Name([]))
-            .issuer_name(_ISSUER)
+            .issuer_name(_OTHER_ISSUER if unknown else _ISSUER)
             .public_key(csr.public_key())
             .serial_number(serial)
             .not_valid_before(begin)
             .not_valid_after(end)
             .add_extension(names.value, critical=True)
             .add_extension(_IDENTIFIER, critical=False)
-            .sign(_KEY, hashes.SHA256())
+            .sign(_OTHER_KEY if unknown else _KEY, hashes.SHA256())
             .public_bytes(Encoding.PEM)
         )
+        order.root = UNKNOWN_ROOT if unknown else ROOT
         order.status = VALID
-        self.count(self.replacements)
+        if not short:  # a gateway that has nothing better needs one every few minutes
+            self.count(self.replacements)
         if not order.replaces:
             self.count(self.duplicates)
 
@@ -488,7 +505,7 @@ class PlayedClient(Client):
         leave = self._reach(deadline)
         order = self._authority.order(url.removesuffix("/certificate"))
         leave()
-        return Download(order.certificate)
+        return Download(order.certificate + order.root)
 
 
 def _shown(order: Placed) -> Order:
@@ -509,7 +526,7 @@ class PlayedIssuer(Issuer):
     def __init__(
         self,
         authority: Authority,
-        roots: Path,
+        roots: Path | None,
         store: IssuerStore,
         solvers: Mapping[str, Solver],
     ) -> None:

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tests.survival.years.authority import root_pem
+
+from gatecert.certificate.pem import load_roots
 from gatecert.deployment import Deployer
-from gatecert.errors import ReloadError, StorageError
+from gatecert.errors import NotServedError, ReloadError, StorageError
 from gatecert.exchange import Exchange
-from gatecert.install.inventory import Held, Inventory, take_inventory
+from gatecert.install.inventory import Held, Inventory, judged, take_inventory
 from gatecert.install.live import LiveDirectory
 from gatecert.model import Deployment, GatewayState, Spending, Version
 from gatecert.store.codec import encode
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from datetime import datetime
+    from collections.abc import Iterator
 
     from gatecert.exchange import Piece
     from gatecert.model import (
@@ -30,6 +34,7 @@ if TYPE_CHECKING:
     )
 
 NOWHERE = Path("/nonexistent")
+ROOTS = load_roots(root_pem())
 
 
 class MemoryStore:
@@ -231,49 +236,56 @@ class Gateway:
 
     Attributes:
         stubborn: Whether reloads fail.
+        unprovable: Whether handshakes show nothing of what is served.
     """
 
     store: MemoryStore
     stubborn: bool = False
+    unprovable: bool = False
     served: Held | None = None
 
     def __post_init__(self) -> None:
         self.live = Live(self.store)
         self._held: dict[str, tuple[Held, ...]] = {}
-        self._known = Inventory((), None)
-        self._key: tuple[object, str | None] = (None, None)
+        self._versions: object = None
 
-    def inventory(self, name: str) -> Inventory:
+    def inventory(self, target: Target, now: datetime) -> Inventory:
         """As it really is, but nothing is read twice."""
-        versions, live = self.store.versions(name), self.live.current()
-        if self._key[0] is not versions or self._key[1] != live:
-            self._key = (versions, live)
-            self._held = {each.id: self._held.get(each.id) or self._read(each) for each in versions}
-            held = tuple(one for each in versions for one in self._held[each.id])
-            self._known = Inventory(held, next((o for o in held if o.version.id == live), None))
-        return self._known
+        versions, live = self.store.versions(target.name), self.live.current()
+        if self._versions is not versions:
+            self._versions = versions
+            self._held = {
+                each.id: self._held.get(each.id) or self._read(target, each, now)
+                for each in versions
+            }
+        usable = [one for each in versions for one in self._held[each.id]]
+        held = judged(usable, state=self.store.state(target.name), roots=ROOTS, now=now)
+        return Inventory(held, next((o for o in held if o.version.id == live), None), target)
 
-    def _read(self, version: Version) -> tuple[Held, ...]:
+    def _read(self, target: Target, version: Version, now: datetime) -> tuple[Held, ...]:
         alone = MemoryStore()
         alone.put_version(version, self.store.private_key(version))
-        return take_inventory(alone, "", None).held
+        return take_inventory(alone, target, None, state=GatewayState(), roots=ROOTS, now=now).held
 
-    def reload(self, name: str) -> None:
+    def reload(self, target: Target, now: datetime) -> None:
         if self.stubborn:
-            raise ReloadError("the reload command failed")
-        self.served = self.inventory(name).live
+            raise ReloadError("the reload command failed", ran=True)
+        self.served = self.inventory(target, now).live
+        if self.unprovable:
+            raise NotServedError("the listener speaks no TLS")
 
 
 @dataclass(frozen=True, slots=True)
 class PlayedExchange(Exchange):
     """Reloads the played gateway in place of a real one."""
 
-    gateway: Gateway = field(default_factory=lambda: Gateway(MemoryStore()))
+    now: Callable[[], datetime] = field(kw_only=True)
+    gateway: Gateway = field(kw_only=True)
 
     def bring_up(self, target: Target, directory: Path, piece: Piece) -> bool:
         assert directory == NOWHERE / target.name
         assert piece.name
-        self.gateway.reload(target.name)
+        self.gateway.reload(target, self.now())
         return True
 
 
@@ -288,8 +300,8 @@ class PlayedDeployer(Deployer):
         return self.gateway.live
 
     def inventory(self, target: Target) -> Inventory:
-        return self.gateway.inventory(target.name)
+        return self.gateway.inventory(target, self.now())
 
     @property
     def _exchange(self) -> Exchange:
-        return PlayedExchange(self.progress, self.cancelled, self.gateway)
+        return PlayedExchange(self.progress, self.cancelled, now=self.now, gateway=self.gateway)

@@ -14,6 +14,7 @@ from tests.survival.years.authority import NAME, Authority, PlayedIssuer
 from tests.survival.years.gateway import Gateway, MemoryStore, PlayedDeployer
 from tests.survival.years.world import (
     BEGIN,
+    CLOCK_IS_RIGHT,
     DAY,
     HOUR,
     MINUTE,
@@ -154,7 +155,6 @@ class Life:
         chance = random.Random(seed)
         self.world = World(chance, story(chance, span))
         self._end = BEGIN + span
-        self._roots = roots
         lifetime = chance.choice(LIFETIMES)
         self.authority = Authority(
             self.world,
@@ -181,6 +181,14 @@ class Life:
         self._wake: datetime | None = None
         self._recent: list[datetime] = []
         self._due_share = self._latest_renewal(lifetime)
+        self._good: dict[str, datetime] = {}
+        # Where no roots are configured, any sound chain is taken, and those of this machine tell.
+        self._roots = chance.choice((roots, None))
+
+    @property
+    def expects_any_root(self) -> bool:
+        """Whether chains may end anywhere, so that only the comparison keeps a worse one out."""
+        return self._roots is None
 
     def _latest_renewal(self, lifetime: timedelta) -> float:
         """The share of its life that a certificate has left when it is renewed at the latest."""
@@ -236,6 +244,7 @@ class Life:
         troubles = self.world.wrong
         self.store.full = Trouble.DISK in troubles
         self.gateway.stubborn = Trouble.STUBBORN in troubles
+        self.gateway.unprovable = Trouble.UNPROVABLE in troubles
         match change.what:
             case Trouble.ASLEEP | Trouble.STOPPED:
                 if self.world.is_wrong(Trouble.ASLEEP, Trouble.STOPPED):
@@ -307,6 +316,7 @@ class Life:
             wake = min(wake, world.time + LONGEST_TIMER)
         self._wake = max(world.time + SHORTEST_TIMER, wake)
         self._judge_pace()
+        self._judge_live()
 
     # ------------------------------------------------------------------ what has to hold
 
@@ -330,6 +340,23 @@ class Life:
         if wanted and left < max(timedelta(0), share - DAY - SLACK):
             word = "expired" if left < timedelta(0) else f"has only {left}"
             self._fault(f"{word}, although all has been well since {sound:%Y-%m-%d %H:%M:%S}")
+
+    def _judge_live(self) -> None:
+        """See that nothing worse is live than the best that there ever was and still could be."""
+        world = self.world
+        if world.is_wrong(Trouble.CLOCK, Trouble.DISK) or abs(world.offset) > CLOCK_IS_RIGHT:
+            return
+        inventory = self.gateway.inventory(self.target, world.time)
+        for held in inventory.held:
+            if held.trust.trusted and not held.summary.is_bootstrap and not held.revoked:
+                self._good[held.version.id] = held.summary.not_after
+            elif held.revoked:
+                self._good.pop(held.version.id, None)
+        best = max(self._good.values(), default=BEGIN)
+        live = inventory.live
+        fine = live is not None and live.trust.trusted and live.summary.not_after > world.time
+        if not fine and best > world.time + SLACK:
+            self._fault(f"{live} is live, although there was one that lasts until {best}")
 
     def _judge_pace(self) -> None:
         """Neither a busy loop nor anything that grows."""

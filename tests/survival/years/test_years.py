@@ -12,14 +12,17 @@ from tests.survival.years.authority import Authority, Limit, root_pem
 from tests.survival.years.life import HERE, LIFETIMES, Life
 from tests.survival.years.world import BEGIN, DAY, HOUR, MINUTE, Change, Trouble
 
+from gatecert.install.inventory import Inventory
 from gatecert.pipeline import Pipeline
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from datetime import datetime
     from pathlib import Path
 
     from tests.survival.conftest import Pace
 
+    from gatecert.install.inventory import Held
     from gatecert.model import Outcome, Target
 
 FIRST = 20_261_123
@@ -88,6 +91,23 @@ def test_that_there_is_no_certificate_is_noticed(roots: Path) -> None:
     life.authority.refuses = True
     record = life.run()
     assert any("no certificate of an authority after a good day" in one for one in record.faults)
+
+
+@pytest.mark.parametrize("surprise", [Trouble.SHORT_LIVED, Trouble.UNTRUSTED])
+def test_a_worse_certificate_in_place_of_a_better_one_is_noticed(
+    roots: Path, monkeypatch: pytest.MonkeyPatch, surprise: Trouble
+) -> None:
+    """The newest certificate is taken for the best, and nothing looks at it."""
+
+    def newest(self: Inventory, _: datetime) -> Held | None:
+        return next((held for held in self.held if not held.summary.is_bootstrap), self.live)
+
+    monkeypatch.setattr(Inventory, "wanted", newest)
+    seed = next(seed for seed in range(100) if Life(seed, roots).expects_any_root)
+    life = Life(seed, roots)
+    life.world.changes = [Change(BEGIN + HOUR, surprise)]
+    record = life.run()
+    assert "is live, although there was one that lasts until" in record.faults[0]
 
 
 def test_that_nothing_could_be_had_is_no_fault(roots: Path) -> None:

@@ -33,6 +33,9 @@ class Trouble(StrEnum):
     PORT = "challenge cannot be presented"
     DISK = "disk full"
     STUBBORN = "reloads fail"
+    UNPROVABLE = "listener cannot be proven"
+    SHORT_LIVED = "authority issues for minutes"
+    UNTRUSTED = "authority issues from an unknown root"
     CLOCK = "clock wrong"
     ASLEEP = "machine suspended"
     STOPPED = "daemon stopped"
@@ -50,6 +53,9 @@ TROUBLES: dict[Trouble, tuple[float, timedelta, timedelta]] = {
     Trouble.PORT: (2, 10 * MINUTE, 6 * HOUR),
     Trouble.DISK: (3, MINUTE, 2 * HOUR),
     Trouble.STUBBORN: (2, 10 * MINUTE, 2 * DAY),
+    Trouble.UNPROVABLE: (2, 10 * MINUTE, 5 * DAY),
+    Trouble.SHORT_LIVED: (1, HOUR, 5 * DAY),
+    Trouble.UNTRUSTED: (1, HOUR, 5 * DAY),
     Trouble.CLOCK: (4, MINUTE, DAY),
     Trouble.ASLEEP: (6, MINUTE, 10 * DAY),
     Trouble.STOPPED: (6, MINUTE, 10 * DAY),

@@ -25,17 +25,17 @@ def test_bundle_and_directory_are_read_without_repetition(
     (directory / "0123abcd.0").write_bytes(good.root.pem)
     (directory / "89abcdef.1").write_bytes(other.pem)
     (directory / "unhashed.pem").write_bytes(good.leaf.pem)
-    found = trust.read_roots(bundle, directory)
+    found = trust.read_roots([bundle], directory)
     assert found == (good.root.certificate, other.certificate)
 
 
 def test_an_update_of_the_trust_store_is_noticed(tmp_path: Path, pki: Pki, good: Good) -> None:
     bundle = tmp_path / "bundle.pem"
     bundle.write_bytes(good.root.pem)
-    first = trust.read_roots(bundle, None)
-    assert trust.read_roots(bundle, None) is first
+    first = trust.read_roots([bundle], None)
+    assert trust.read_roots([bundle], None) is first
     bundle.write_bytes(good.root.pem + pki.root("Added").pem)
-    assert len(trust.read_roots(bundle, None)) == 2
+    assert len(trust.read_roots([bundle], None)) == 2
 
 
 def test_what_cannot_be_read_is_left_out(tmp_path: Path, good: Good) -> None:
@@ -43,16 +43,16 @@ def test_what_cannot_be_read_is_left_out(tmp_path: Path, good: Good) -> None:
     damaged = good.leaf.pem.replace(b"MII", b"MIM", 1)
     no_base64 = b"-----BEGIN CERTIFICATE-----\nAAAAA\n-----END CERTIFICATE-----\n"
     bundle.write_bytes(damaged + no_base64 + good.root.pem)
-    assert trust.read_roots(bundle, None) == (good.root.certificate,)
+    assert trust.read_roots([bundle], None) == (good.root.certificate,)
 
 
 def test_a_missing_trust_store_is_empty_and_said(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.WARNING):
-        assert trust.read_roots(tmp_path / "missing", tmp_path / "no directory") == ()
+        assert trust.read_roots([tmp_path / "missing"], tmp_path / "no directory") == ()
     assert [record.levelname for record in caplog.records] == ["WARNING", "WARNING"]
-    assert trust.read_roots(None, None) == ()
+    assert trust.read_roots([], None) == ()
 
 
 def test_the_places_are_those_of_openssl(

@@ -6,10 +6,11 @@ from pathlib import Path
 import pytest
 
 from gatecert.install.inventory import Held, Inventory
-from gatecert.model import CertificateSummary, Version
+from gatecert.model import CertificateSummary, Identifier, IdentifierType, Target, Version
 
 NOW = datetime(2026, 11, 23, 8, 15, tzinfo=UTC)
 DAY = timedelta(days=1)
+TARGET = Target("vpn", (Identifier(IdentifierType.DNS, "vpn.example.com"),), "vpn.example.com")
 
 
 def held(version: str, *, is_bootstrap: bool = False, left: timedelta = 9 * DAY) -> Held:
@@ -56,4 +57,4 @@ ENDED, ENDED_BEFORE = held("2", left=-DAY), held("1", left=-2 * DAY)
 def test_what_ought_to_be_served(
     versions: tuple[Held, ...], live: Held | None, wanted: Held | None
 ) -> None:
-    assert Inventory(versions, live).wanted(NOW) == wanted
+    assert Inventory(versions, live, TARGET).wanted(NOW) == wanted

@@ -94,6 +94,7 @@ class PlayedAuthority:
     during_order: Callable[[], None] = lambda: None
     choices: tuple[ChallengeChoice, ...] = ()
     lists_at: str = ""
+    issuer: str = "Played Root"
     key: ec.EllipticCurvePrivateKey = field(
         default_factory=lambda: ec.generate_private_key(ec.SECP256R1())
     )
@@ -154,6 +155,38 @@ class PlayedAuthority:
         self.asked_when += 1
         return RenewalInfo(summary.certificate_id, now() + 6 * HOUR, renew_at=self.renew_at)
 
+    @property
+    def root(self) -> bytes:
+        """Its root, PEM."""
+        name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, self.issuer)])
+        usage = dict.fromkeys(
+            (
+                "digital_signature",
+                "content_commitment",
+                "key_encipherment",
+                "data_encipherment",
+                "key_agreement",
+                "encipher_only",
+                "decipher_only",
+            ),
+            False,
+        )
+        subject = x509.SubjectKeyIdentifier.from_public_key(self.key.public_key())
+        return (
+            x509.CertificateBuilder()
+            .subject_name(name)
+            .issuer_name(name)
+            .public_key(self.key.public_key())
+            .serial_number(1)
+            .not_valid_before(START - DAY)
+            .not_valid_after(START + 4000 * DAY)
+            .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+            .add_extension(x509.KeyUsage(key_cert_sign=True, crl_sign=True, **usage), critical=True)
+            .add_extension(subject, critical=False)
+            .sign(self.key, hashes.SHA256())
+            .public_bytes(Encoding.PEM)
+        )
+
     def sign(self, csr_pem: bytes) -> bytes:
         csr = x509.load_pem_x509_csr(csr_pem)
         names = csr.extensions.get_extension_for_class(x509.SubjectAlternativeName)
@@ -165,7 +198,7 @@ class PlayedAuthority:
             builder = builder.add_extension(x509.CRLDistributionPoints([point]), critical=False)
         return (
             builder.subject_name(x509.Name([]))
-            .issuer_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Played Root")]))
+            .issuer_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, self.issuer)]))
             .public_key(csr.public_key())
             .serial_number(x509.random_serial_number())
             .not_valid_before(self.clock())

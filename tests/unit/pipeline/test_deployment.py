@@ -1,4 +1,4 @@
-"""Installed, reloaded and proven, or the version before put back."""
+"""Installed, reloaded and proven; the best certificate stays in place."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import time
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+import pytest
 from tests.unit.pipeline.conftest import DAY, HOSTNAME, HOUR, MINUTE, World
 
 from gatecert.model import FileContents, FileCopy, OutcomeKind
@@ -17,8 +18,6 @@ from gatecert.store import durable
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    import pytest
 
 
 def test_the_gateway_is_reloaded_with_what_it_needs_to_know(world: World) -> None:
@@ -36,8 +35,9 @@ def test_a_command_may_prove_what_no_handshake_can(world: World, tmp_path: Path)
     world.plan(verify_command=("sh", "-c", proof), verify_timeout=timedelta(0))
 
     failed = world.attend()
-    assert failed.kind is OutcomeKind.ROLLED_BACK
+    assert failed.kind is OutcomeKind.FAILED
     assert failed.code == "not-served"
+    assert not world.serves_bootstrap
     assert "verify_command sh says that it is not served (exit status 1)" in failed.detail
 
     served.touch()
@@ -47,18 +47,46 @@ def test_a_command_may_prove_what_no_handshake_can(world: World, tmp_path: Path)
     assert world.authority.orders == 1
 
 
-def test_a_failing_reload_is_rolled_back_and_only_the_deployment_is_tried_again(
+def takes_only(world: World, version: str) -> tuple[str, ...]:
+    """A reload command of a server that refuses every other version until it is allowed."""
+    allowed = world.directory / "allowed"
+    return world.script(
+        f"[ $GATECERT_VERSION = {version} ] || [ -e {allowed} ] || {{ echo bad key; exit 3; }}"
+    )
+
+
+def test_a_version_that_the_server_refuses_is_rolled_back_and_the_deployment_alone_tried_again(
     world: World,
 ) -> None:
+    world.attend()
+    first = world.live
+    world.plan(reload=takes_only(world, world.store.versions("vpn")[0].id))
+    world.later(60 * DAY)
+    outcome = world.attend()
+    assert (outcome.kind, outcome.code) == (OutcomeKind.ROLLED_BACK, "reload-failed")
+    assert "bad key" in outcome.detail
+    assert "served again" in outcome.detail
+    assert world.live == first
+    assert world.store.state("vpn").failures == 0
+
+    (world.directory / "allowed").touch()
+    assert world.attend().kind is OutcomeKind.IDLE
+    world.later(timedelta(seconds=10))
+    assert world.attend().kind is OutcomeKind.DEPLOYED
+    assert world.live != first
+    assert world.authority.orders == 2
+
+
+def test_a_reload_that_fails_for_every_version_keeps_the_newer_one(world: World) -> None:
     world.attend()
     first = world.live
     world.plan(reload=world.script("echo not today; exit 3"))
     world.later(60 * DAY)
     outcome = world.attend()
-    assert (outcome.kind, outcome.code) == (OutcomeKind.ROLLED_BACK, "reload-failed")
+    assert (outcome.kind, outcome.code) == (OutcomeKind.FAILED, "reload-failed")
     assert "not today" in outcome.detail
     assert "not proven either" in outcome.detail
-    assert world.live == first
+    assert world.live != first
     assert world.store.state("vpn").failures == 0
 
     world.plan(reload=world.script("exit 0"))
@@ -67,6 +95,28 @@ def test_a_failing_reload_is_rolled_back_and_only_the_deployment_is_tried_again(
     assert world.attend().kind is OutcomeKind.DEPLOYED
     assert world.live != first
     assert world.authority.orders == 2
+
+
+@pytest.mark.parametrize("age", [0 * DAY, 89 * DAY + 23 * HOUR], ids=["bootstrap", "at its end"])
+@pytest.mark.parametrize("reload", [("sytemctl", "reload"), None], ids=["misspelt", "fails"])
+def test_a_reload_that_does_not_work_never_puts_a_worse_certificate_in_place(
+    world: World, age: timedelta, reload: tuple[str, ...] | None
+) -> None:
+    if age:
+        world.attend()
+    first = world.store.versions("vpn")[0].id if age else ""
+    world.plan(reload=reload or world.script("exit 1"))
+    world.later(age)
+    outcome = world.attend()
+    assert (outcome.kind, outcome.code) == (OutcomeKind.FAILED, "reload-failed")
+    assert "stays in place" in outcome.detail
+    assert not world.serves_bootstrap
+    assert world.pipeline.deployer.live(world.target).current() != first
+
+    world.plan(reload=world.script("exit 0"))
+    world.later(timedelta(seconds=10))
+    assert world.attend().kind is OutcomeKind.DEPLOYED
+    assert world.authority.orders == (2 if age else 1)
 
 
 def test_deployments_that_go_on_failing_are_tried_less_and_less(world: World) -> None:
@@ -94,7 +144,7 @@ def test_who_has_repaired_the_reload_need_not_wait(world: World) -> None:
     assert world.attend().kind is OutcomeKind.IDLE
     before = len(tries.read_text().splitlines())
     assert world.attend(deploy_now=True).failed
-    assert len(tries.read_text().splitlines()) == before + 2  # the new one, and back
+    assert len(tries.read_text().splitlines()) == before + 1
 
     world.plan(reload=world.script("exit 0"))
     assert world.attend().kind is OutcomeKind.IDLE
@@ -108,8 +158,8 @@ def test_a_deployment_that_fails_is_tried_once_in_a_pass(world: World) -> None:
     tries = world.directory / "tries"
     world.plan(reload=world.script(f"echo >>{tries}; exit 1"))
     world.later(60 * DAY)
-    assert world.attend(deploy_now=True).kind is OutcomeKind.ROLLED_BACK
-    assert tries.read_text() == "\n\n"  # the new one, and back
+    assert world.attend(deploy_now=True).kind is OutcomeKind.FAILED
+    assert tries.read_text() == "\n\n"  # the new one, and the one before
 
 
 def test_a_certificate_that_has_ended_is_never_put_back(world: World) -> None:
@@ -148,7 +198,7 @@ def test_a_crash_between_swap_and_reload_is_made_good(world: World) -> None:
 def test_what_is_not_taken_is_rolled_back_even_after_a_crash_in_between(world: World) -> None:
     world.attend()
     first = world.live
-    world.plan(reload=world.script(f"[ -e {world.directory / 'allowed'} ]"))
+    world.plan(reload=takes_only(world, world.store.versions("vpn")[0].id))
     world.later(60 * DAY)
     world.pipeline.deployer.swap(world.target, world.keep_unsettled())  # and then it was killed
     assert world.live != first
@@ -165,7 +215,7 @@ def test_what_was_served_is_served_again_though_that_cannot_be_written_down(
 ) -> None:
     world.attend()
     first = world.live
-    world.plan(reload=world.script("exit 1"))
+    world.plan(reload=takes_only(world, world.store.versions("vpn")[0].id))
     world.later(60 * DAY)
 
     def full(name: str, path: Path) -> None:
@@ -321,7 +371,9 @@ def test_what_is_not_taken_is_rolled_back_though_copies_cannot_be_written(world:
     (version,) = world.store.versions("vpn")[:1]
     told = world.directory / "told"
     world.plan(
-        reload=world.script(f"echo $GATECERT_VERSION >{told}"),
+        reload=world.script(
+            f"echo $GATECERT_VERSION >{told}; [ $GATECERT_VERSION = {version.id} ]"
+        ),
         verify_command=("sh", "-c", f"[ $GATECERT_VERSION = {version.id} ]"),
         verify_timeout=timedelta(0),
         copies=(FileCopy(world.directory / "missing" / "cert.pem", FileContents.CERT),),
@@ -330,7 +382,7 @@ def test_what_is_not_taken_is_rolled_back_though_copies_cannot_be_written(world:
 
     outcome = world.attend()
 
-    assert (outcome.kind, outcome.code) == (OutcomeKind.ROLLED_BACK, "not-served")
+    assert (outcome.kind, outcome.code) == (OutcomeKind.ROLLED_BACK, "reload-failed")
     assert world.live == first
     assert told.read_text() == f"{version.id}\n"
 

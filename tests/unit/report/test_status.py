@@ -92,6 +92,7 @@ def known(live: CertificateSummary | None, **changes: object) -> Known:
         live=(VERSION, live) if live is not None else None,
         deployment=CONFIRMED,
         due=DUE,
+        trusted=True,
     )
     return replace(plain, **changes)  # type: ignore[arg-type] # each test names fields that exist
 
@@ -101,6 +102,7 @@ def known(live: CertificateSummary | None, **changes: object) -> Known:
     [
         (known(None, deployment=None), Condition.EMPTY),
         (known(ISSUED), Condition.TRUSTED),
+        (known(ISSUED, trusted=False), Condition.PRIVATE_ROOT),
         (known(ISSUED, deployment=Deployment(VERSION.id)), Condition.UNPROVEN),
         (known(ISSUED, target=replace(TARGET, install=InstallPlan())), Condition.UNPROVEN),
         (known(ISSUED, deployment=Deployment(VERSION.id, error="old")), Condition.NOT_SERVED),

@@ -1,0 +1,133 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gatecert.certificate.comparison import Trust, merit, why_worse
+from gatecert.errors import ShortLivedError, UntrustedRootError, WorseCertificateError
+from gatecert.model import (
+    CertificateSummary,
+    Identifier,
+    IdentifierType,
+    KeyPolicy,
+    KeyType,
+    Target,
+)
+
+if TYPE_CHECKING:
+    from gatecert.certificate.comparison import Merit
+
+NOW = datetime(2026, 11, 23, 8, 15, tzinfo=UTC)
+DAY, MINUTE = timedelta(days=1), timedelta(minutes=1)
+NAME, OTHER = (Identifier(IdentifierType.DNS, f"{label}.example.com") for label in ("vpn", "two"))
+TARGET = Target("vpn", (NAME, OTHER), NAME.value)
+GOOD = CertificateSummary(
+    subject="",
+    issuer="CN=CA",
+    identifiers=(NAME, OTHER),
+    not_before=NOW - 30 * DAY,
+    not_after=NOW + 60 * DAY,
+    fingerprint="aa",
+    chain_fingerprints=("bb",),
+    key_fingerprint="cc",
+    is_bootstrap=False,
+    certificate_id="",
+)
+TRUSTED, UNTRUSTED = Trust(trusted=True, root="CN=Root"), Trust(root="CN=Unknown")
+
+
+def worth(
+    *, trust: Trust = TRUSTED, revoked: bool = False, target: Target = TARGET, **changes: object
+) -> Merit:
+    summary = replace(GOOD, **changes)  # type: ignore[arg-type] # each names fields that exist
+    return merit(summary, trust, revoked=revoked, target=target, now=NOW)
+
+
+PAIR = replace(TARGET, key=KeyPolicy(KeyType.ECDSA_P256, second=KeyType.RSA_2048))
+RANKING = {
+    "trusted": worth(),
+    "trusted, demands stapling": worth(must_staple=True),
+    "trusted, one name missing": worth(identifiers=(NAME,)),
+    "trusted, revoked": worth(revoked=True),
+    "from an unknown root": worth(trust=UNTRUSTED),
+    "from an unknown root, incomplete chain": worth(trust=replace(UNTRUSTED, whole=False)),
+    "trusted, for another hostname": worth(identifiers=(OTHER,)),
+    "self-signed": worth(trust=Trust(), is_bootstrap=True),
+    "ended, for another hostname": worth(
+        trust=UNTRUSTED, identifiers=(OTHER,), not_after=NOW - DAY
+    ),
+}
+
+
+def test_each_is_better_than_the_next() -> None:
+    ranked = sorted(RANKING, key=lambda name: RANKING[name], reverse=True)
+    assert ranked == list(RANKING)
+
+
+def test_a_missing_key_of_a_pair_counts_less_than_a_missing_name() -> None:
+    assert worth() > worth(target=PAIR) > worth(target=PAIR, identifiers=(NAME,))
+
+
+def test_a_wildcard_stands_for_its_names() -> None:
+    wildcard = (Identifier(IdentifierType.DNS, "*.example.com"),)
+    assert worth(identifiers=wildcard) == worth()
+
+
+@pytest.mark.parametrize(
+    ("left", "other", "better"),
+    [
+        (10 * MINUTE, 60 * DAY, "second"),
+        (DAY - MINUTE, DAY, "second"),
+        (6 * DAY, 60 * DAY, "neither"),
+        (MINUTE, 2 * MINUTE, "second"),
+        (-DAY, MINUTE, "second"),
+    ],
+)
+def test_time_left_counts_up_to_a_day(left: timedelta, other: timedelta, better: str) -> None:
+    first, second = worth(not_after=NOW + left), worth(not_after=NOW + other)
+    assert better == ("neither" if first == second else "first" if first > second else "second")
+
+
+@pytest.mark.parametrize(
+    ("trust", "changes", "kind", "words"),
+    [
+        (UNTRUSTED, {}, UntrustedRootError, "ends in 'CN=Unknown', which neither trusted_roots"),
+        (TRUSTED, {"not_after": NOW + MINUTE}, ShortLivedError, "ends at 2026-11-23 08:16:00 UTC"),
+        (TRUSTED, {"identifiers": (NAME,)}, WorseCertificateError, "not for every configured name"),
+        (TRUSTED, {"must_staple": True}, WorseCertificateError, "OCSP stapling"),
+        (TRUSTED, {"not_after": NOW - DAY}, WorseCertificateError, "has ended"),
+    ],
+)
+def test_why_it_is_worse_is_told(
+    trust: Trust, changes: dict[str, object], kind: type[WorseCertificateError], words: str
+) -> None:
+    summary = replace(GOOD, **changes)  # type: ignore[arg-type] # each names fields that exist
+    worse = worth(trust=trust, **changes)  # type: ignore[arg-type] # as above
+    error = why_worse(summary, trust, worse, worth(), other_ends=GOOD.not_after)
+    assert type(error) is kind
+    assert words in error.message
+    assert "2027-01-22" in error.message
+    assert "\n" not in str(error)
+
+
+@given(
+    trusted=st.booleans(),
+    revoked=st.booleans(),
+    minutes=st.integers(1, 10**6),
+    names=st.sets(st.sampled_from([NAME, OTHER]), min_size=1),
+)
+def test_nothing_is_better_than_what_every_client_takes(
+    *, trusted: bool, revoked: bool, minutes: int, names: set[Identifier]
+) -> None:
+    any_other = worth(
+        trust=Trust(trusted=trusted),
+        revoked=revoked,
+        not_after=NOW + minutes * MINUTE,
+        identifiers=tuple(names),
+    )
+    assert any_other <= worth()
