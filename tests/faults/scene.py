@@ -66,6 +66,7 @@ class Scene:
         *,
         clock: str = "",
         authority: Mapping[str, Any] | None = None,
+        environment: Mapping[str, str] | None = None,
         **keys: Any,  # noqa: ANN401 - any key of a gateway
     ) -> Gatecert:
         """The command with one gateway ``vpn``, its configuration written.
@@ -73,10 +74,12 @@ class Scene:
         Args:
             clock: How far off its clock is, as libfaketime wants it written.
             authority: Further keys of the authority.
+            environment: Added to the command's.
             keys: Further keys of the gateway.
         """
         gatecert = Gatecert(
-            self.directory / "gatecert", environment=false_clock(clock) if clock else None
+            self.directory / "gatecert",
+            environment={**(false_clock(clock) if clock else {}), **(environment or {})},
         )
         gatecert.use(
             self.pebble,

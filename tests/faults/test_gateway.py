@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -109,9 +110,9 @@ def test_row_19_a_reload_that_lies(scene: Scene) -> None:
     path = scene.directory / "reload"
     gatecert, server = enrolled(scene, script(path, "exit 0"))
     before = gatecert.certificate(VPN)
-    refused(gatecert.run("enroll", "--force"))
+    refused(gatecert.run("enroll", "--force"), "stays in place")
     assert gatecert.status(VPN)["last_error"]["code"] == "not-served"
-    assert gatecert.certificate(VPN) == before
+    assert gatecert.certificate(VPN) != before
     assert served(server) == der(before)
 
     script(path, f'kill -HUP "$(cat {server.pid_file})"')
@@ -151,6 +152,30 @@ def test_row_20_the_server_refuses_the_new_pair(scene: Scene) -> None:
     assert gatecert.certificate(VPN) == before
     assert served(server) == der(before)
     assert gatecert.status(VPN)["last_error"]["code"] == "reload-failed"
+
+
+def test_row_20_the_server_does_not_survive_the_new_pair(scene: Scene) -> None:
+    """A restart with the new pair leaves nobody listening; with the one before, it serves again."""
+    gatecert = scene.gatecert()
+    scene.names.point(HOSTNAME, "127.0.0.9")
+    refused(gatecert.run("enroll"), "waiting")
+    server = scene.nginx(gatecert).start()
+    bootstrap, first = gatecert.certificate(VPN), gatecert.live(VPN).readlink()
+    restart = script(
+        scene.directory / "restart",
+        f'kill -QUIT "$(cat {server.pid_file})" || :\n'
+        f"while [ -e {server.pid_file} ]; do sleep 0.05; done\n"
+        f'[ "$(readlink {gatecert.live(VPN)})" = "{first}" ] || exit 0\n'
+        f"{' '.join(server.process.argv)} >{scene.directory}/again.log 2>&1 &\n",
+    )
+    gatecert.configuration["gateways"][VPN]["install"]["reload"] = [restart]
+    gatecert.write()
+    scene.names.point(HOSTNAME, "127.0.0.1")
+    refused(gatecert.run("enroll"), "rolled back", "is served again")
+    assert gatecert.certificate(VPN) == bootstrap
+    assert served(server) == der(bootstrap)
+    assert scene.pebble.orders() == 1
+    os.kill(int(server.pid_file.read_text()), signal.SIGQUIT)
 
 
 def test_peer_row_20(peer: Peer, scene: Scene) -> None:

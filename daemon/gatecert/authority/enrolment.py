@@ -78,6 +78,10 @@ the authority allows; and the shortest-lived certificates are renewed two days b
 which one is left.
 """
 
+LONGEST_REFUSED_ORDER: Final = LONGEST_ORDER / 2
+"""How long a certificate from an unexpected root is fetched again, so that correcting
+``trusted_roots`` costs no order; then the authority is asked for another certificate."""
+
 FIRST_LOOK_SECONDS = 0.04  # from finalisation to the first look
 FIRST_REST_SECONDS = 1.0  # from finalisation to the look at an order that stays ready all the same
 MOST_ALTERNATES = 5
@@ -351,6 +355,9 @@ class Enrolment:
             if found and (not preferred or is_preferred(found[-1], preferred)):
                 break
         if refused is not None and not found:
+            kept = self.journal.pending()
+            if kept is not None and abs(self.now() - kept[0].created) >= LONGEST_REFUSED_ORDER:
+                self.journal.forget()
             raise refused
         return choose_chain(found, preferred)
 

@@ -880,6 +880,20 @@ def test_a_sound_chain_under_another_root_is_refused_but_its_order_kept(
     assert len(authority.sent("new-order")) == 1
 
 
+def test_an_order_whose_chain_is_refused_for_half_a_day_is_given_up(
+    enrolment: Enrolment, authority: FakeAuthority, journal: Journal, roots_file: Path
+) -> None:
+    roots_file.write_bytes(RootAuthority().pem)
+    authority.first_root = RootAuthority()
+    picky = with_settings(enrolment, trusted_roots=roots_file)
+    with pytest.raises(CertificateError, match="trusted roots"):
+        picky.run("")
+    for age, kept in ((11, True), (13, False)):
+        with pytest.raises(CertificateError, match="trusted roots"):
+            after(picky, timedelta(hours=age)).run("")
+        assert (journal.order is not None) is kept
+
+
 def test_an_unsound_chain_is_refused_with_its_order_whatever_the_root(
     enrolment: Enrolment, authority: FakeAuthority, journal: Journal, roots_file: Path
 ) -> None:
