@@ -117,10 +117,15 @@ class Limit:
     instants: deque[datetime] = field(default_factory=deque)
     most: int = 0
 
-    def note(self, now: datetime) -> str:
-        """What is exceeded by one more now; empty if nothing is."""
+    def is_spent(self, now: datetime) -> bool:
+        """Whether one more would exceed it now."""
         while self.instants and self.instants[0] <= now - self.period:
             self.instants.popleft()
+        return len(self.instants) >= self.count
+
+    def note(self, now: datetime) -> str:
+        """What is exceeded by one more now; empty if nothing is."""
+        self.is_spent(now)
         self.instants.append(now)
         self.most = max(self.most, len(self.instants))
         if len(self.instants) <= self.count:
@@ -167,6 +172,7 @@ class Authority:
         refuses: Whether no validation ever succeeds.
         broken: What was exceeded.
         revoked: CertIDs whose windows are in the past.
+        wasted_at: When it last issued one that nobody can use.
     """
 
     world: World
@@ -181,6 +187,7 @@ class Authority:
     placed: int = 0
     requests: int = 0
     silent_until: datetime | None = None
+    wasted_at: datetime | None = None
     lives: dict[str, tuple[datetime, datetime]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -239,6 +246,13 @@ class Authority:
         exceeded = limit.note(self.world.time)
         if exceeded:
             self.broken.append(f"{self.world.time:%Y-%m-%d %H:%M:%S} {exceeded}")
+
+    @property
+    def is_exhausted(self) -> bool:
+        """Whether none can be had, since too many were issued that nobody can use."""
+        now = self.world.time
+        recently = self.wasted_at is not None and now < self.wasted_at + self.duplicates.period
+        return recently and self.duplicates.is_spent(now)
 
     def most(self) -> dict[str, tuple[int, int]]:
         """The most of each limited thing that came together, and how much is allowed."""
@@ -346,6 +360,7 @@ class Authority:
             end = begin + BACKDATED + SHORT_LIFE
         unknown = self.world.is_wrong(Trouble.UNTRUSTED)
         if short or unknown:
+            self.wasted_at = self.world.time
             self.world.disturb()
         self.issued += 1
         serial = (1 << 80) + self.issued

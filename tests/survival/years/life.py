@@ -326,6 +326,8 @@ class Life:
     def _judge(self, before: datetime) -> None:
         """See that what is served is as good as it could be, after nothing happened since."""
         world, served = self.world, self.gateway.served
+        if self.authority.is_exhausted:
+            world.disturb()
         sound = world.sound_since
         wanted = sound is not None and world.time - sound > DAY + SLACK
         if served is None or served.summary.is_bootstrap:
