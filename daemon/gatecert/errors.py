@@ -279,6 +279,12 @@ class InterruptedOrderError(AuthorityError):
     code = "interrupted"
 
 
+class AuthorizationMismatchError(AuthorityError):
+    """The authority wants control of a name to be proven that was not ordered; nothing was done."""
+
+    code = "authorization-mismatch"
+
+
 class BudgetSpentError(AuthorityError):
     """One more would exceed what the authority allows; nothing was sent.
 
@@ -327,6 +333,12 @@ class ACMEError(AuthorityError):
             f"{authority or 'the authority'} answered {self.problem_type}: {self.detail}{more}",
             fix=fix,
         )
+
+
+class ForbiddenKeyError(ACMEError):
+    """The authority does not issue for this key, which has leaked perhaps; another one may do."""
+
+    code = "key-forbidden"
 
 
 class RateLimitedError(ACMEError):

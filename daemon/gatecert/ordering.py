@@ -36,6 +36,7 @@ from gatecert.errors import (
     AuthorityError,
     ChallengeError,
     ChallengeFailedError,
+    ForbiddenKeyError,
     GatecertError,
     InterruptedOrderError,
 )
@@ -223,6 +224,22 @@ class Ordering:
             journal: Where the order is remembered.
             in_use: The certificate that it replaces, if the same authority has issued that.
         """
+        try:
+            return self._obtain(authority, target, journal, in_use)
+        except ForbiddenKeyError as error:
+            if journal.private_key is None:
+                raise
+            logger.warning("key refused, ordered with a new one gateway=%s %s", target.name, error)
+            self._tell(target, f"{error.message}; a new key is used")
+            return self._obtain(authority, target, replace(journal, private_key=None), in_use)
+
+    def _obtain(
+        self,
+        authority: Authority,
+        target: Target,
+        journal: StoreJournal,
+        in_use: CertificateSummary | None,
+    ) -> IssuedChain:
         return authority.obtain(
             self._with_choices(target),
             journal,

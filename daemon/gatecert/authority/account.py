@@ -7,7 +7,8 @@
 - Threads and processes take turns at making one, so that a key for an external account binding is
   never spent twice.
 - Without the operator's word that the terms of service are agreed to, nothing is made.
-- Contact addresses are sent again when the configuration has others.
+- Contact addresses are sent again when the configuration has others. They are a courtesy: where the
+  authority refuses them, or cannot be told, the account is made or used without.
 - A change of the key that a crash cut off is settled first (``account_key``).
 """
 
@@ -21,7 +22,15 @@ from typing import TYPE_CHECKING, Any
 
 from gatecert.authority.account_key import KeyChange, new_account_key
 from gatecert.authority.survey import binding_refusal, terms_refusal
-from gatecert.errors import AccountMissingError, ACMEError, AuthorityError
+from gatecert.errors import (
+    AccountMissingError,
+    ACMEError,
+    AuthorityBrokenError,
+    AuthorityError,
+    InterruptedOrderError,
+    RateLimitedError,
+    UserActionRequiredError,
+)
 from gatecert.model import Account
 
 if TYPE_CHECKING:
@@ -45,6 +54,8 @@ BINDING_REFUSED = {
     "malformed",
     "unauthorized",
 }
+
+CONTACT_REFUSED = {"invalidContact", "unsupportedContact"}
 
 _BASE64URL = re.compile(r"[A-Za-z0-9_-]+", re.ASCII)
 
@@ -110,6 +121,8 @@ class AccountDesk:
             self._forgotten.add(account.url)
 
     def _is_usable(self, account: Account) -> bool:
+        if not account.url.startswith("https://"):  # kept as the authority wrote it: relative
+            return False
         here = account.directory_url == self._settings.directory_url
         return bool(account.url) and here and account.url not in self._forgotten
 
@@ -125,6 +138,14 @@ class AccountDesk:
                 logger.info("account found again authority=%s url=%s", self._settings.name, url)
                 contact = known.contact
             except AccountMissingError:
+                url = self._make(key, contact, deadline, budget)
+            except (ACMEError, AuthorityBrokenError) as error:
+                # An authority that finds no accounts gives the one of a key to who makes it again.
+                if self._settings.external_account is not None or isinstance(
+                    error, RateLimitedError | UserActionRequiredError
+                ):
+                    raise
+                logger.info("account not found authority=%s %s", self._settings.name, error)
                 url = self._make(key, contact, deadline, budget)
         account = Account(key, url, self._settings.directory_url, contact)
         self._accounts.save_account(self._settings.name, account)
@@ -144,7 +165,7 @@ class AccountDesk:
         binding = self._binding(directory, key, deadline)
         budget.account()
         try:
-            url = self._client.new_account(key, contact, deadline, binding=binding)
+            url = self._new_account(key, contact, deadline, binding)
         except ACMEError as error:
             if binding is not None and error.problem_type in BINDING_REFUSED:
                 error.fix = (
@@ -153,6 +174,34 @@ class AccountDesk:
                 )
             raise
         logger.info("account made authority=%s url=%s", self._settings.name, url)
+        return url
+
+    def _new_account(
+        self,
+        key: bytes,
+        contact: Sequence[str],
+        deadline: Deadline,
+        binding: Mapping[str, Any] | None,
+    ) -> str:
+        """Make an account; without contact addresses where the authority refuses those."""
+        try:
+            return self._client.new_account(key, contact, deadline, binding=binding)
+        except ACMEError as error:
+            if not contact or error.problem_type not in CONTACT_REFUSED:
+                raise
+            refusal = error
+        try:
+            url = self._client.new_account(key, (), deadline, binding=binding)
+        except ACMEError as error:
+            if error.problem_type in CONTACT_REFUSED:
+                raise refusal from error
+            raise
+        logger.warning(
+            "account without contact authority=%s %s fix=%s",
+            self._settings.name,
+            refusal.message,
+            refusal.fix,
+        )
         return url
 
     def _require_terms(self, directory: Directory) -> None:
@@ -182,7 +231,18 @@ class AccountDesk:
         contact = self._contact()
         if contact == account.contact:
             return account
-        self._client.update_contact(account, contact, deadline)
+        try:
+            self._client.update_contact(account, contact, deadline)
+        except (AccountMissingError, InterruptedOrderError):
+            raise
+        except AuthorityError as error:
+            logger.warning(
+                "contact not updated authority=%s %s fix=%s",
+                self._settings.name,
+                error.message,
+                error.fix,
+            )
+            return account
         account = replace(account, contact=contact)
         self._accounts.save_account(self._settings.name, account)
         logger.info("contact updated authority=%s", self._settings.name)

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import time
 from collections import deque
 from datetime import UTC, datetime, timedelta
@@ -41,8 +42,8 @@ from gatecert.authority.resources import (
     server_time,
 )
 from gatecert.authority.signature import Signer, key_change, load_key
-from gatecert.authority.transport import HardenedTransport, label
-from gatecert.errors import ACMEError, AuthorityError
+from gatecert.authority.transport import HardenedTransport, label, resolved
+from gatecert.errors import ACMEError, AuthorityError, AuthorityUnreachableError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -62,6 +63,10 @@ DIRECTORY_SECONDS = 3600.0  # how long a directory is believed
 CLOCK_DRIFT_SECONDS = 60.0  # between wall clock and monotonic clock: set, or slept
 MOST_NONCE_RETRIES = 20  # at a rejection rate of one half, one request in two million is given up
 MOST_NONCES = 32
+
+# Seconds, last first: Boulder's front ends verify by the old key for a while after a key change.
+KEY_CHANGE_PAUSES = (8.0, 4.0, 2.0, 1.0)
+_UNVERIFIED = re.compile(r"\bJWS verification (error|failed)", re.IGNORECASE)
 
 
 class NewOrder(messages.NewOrder):
@@ -277,7 +282,7 @@ class Client:
         )
         url = self.directory(deadline).new_order
         answer = self._post(account, url, _payload(request), deadline)
-        return self._read_order(answer, answer.headers.get("Location", ""))
+        return self._read_order(answer, _location(answer))
 
     def order(self, account: Account, url: str, deadline: Deadline) -> Order:
         """Look at an order."""
@@ -304,6 +309,10 @@ class Client:
 
     def finalize(self, account: Account, order: Order, csr: bytes, deadline: Deadline) -> Order:
         """Hand in the CSR (PEM) of an order that is ready."""
+        if not order.finalize:
+            raise AuthorityUnreachableError(
+                f"{self.label} does not say where the certificate request of the order goes"
+            )
         request = messages.CertificateRequest(csr=x509.load_pem_x509_csr(csr))
         answer = self._post(account, order.finalize, _payload(request), deadline)
         return self._read_order(answer, order.url)
@@ -327,7 +336,7 @@ class Client:
     ) -> str:
         url = self.directory(deadline).new_account
         answer = self._post_signed(url, _payload(request), Signer(load_key(private_key)), deadline)
-        location = answer.headers.get("Location", "")
+        location = _location(answer)
         if not location:
             raise self._reader.unusable(answer, "the account has no URL")
         return location
@@ -344,10 +353,15 @@ class Client:
 
     def _post_signed(self, url: str, payload: bytes, signer: Signer, deadline: Deadline) -> Answer:
         rejected = 0
+        pauses = list(KEY_CHANGE_PAUSES)
         while True:
             try:
                 return self._send_signed(url, payload, signer, deadline)
             except ACMEError as error:
+                if _is_unverified(error) and pauses and pauses[-1] < deadline.remaining:
+                    deadline.wait(pauses.pop())
+                    if not deadline.interrupted:
+                        continue
                 rejected += 1
                 if error.problem_type != "badNonce" or rejected > MOST_NONCE_RETRIES:
                     raise
@@ -390,7 +404,23 @@ class Client:
 
     def _read_order(self, answer: Answer, url: str) -> Order:
         wait = self._reader.retry_after(answer)
-        return self._reader.read(answer, lambda value: Order.read(value, url=url, retry_after=wait))
+        return self._reader.read(
+            answer,
+            lambda value: Order.read(value, url=url, base=answer.url, retry_after=wait),
+        )
+
+
+def _is_unverified(error: ACMEError) -> bool:
+    """Whether a signature did not fit the key that the authority knows."""
+    return error.problem_type in {"malformed", "unauthorized"} and bool(
+        _UNVERIFIED.search(error.detail)
+    )
+
+
+def _location(answer: Answer) -> str:
+    """The absolute URL of what was made (RFC 9110 section 10.2.2); empty where there is none."""
+    location = answer.headers.get("Location", "")
+    return resolved(answer.url, location) or "" if location else ""
 
 
 def _payload(message: JSONDeSerializable) -> bytes:

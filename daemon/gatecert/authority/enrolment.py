@@ -22,8 +22,9 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -33,6 +34,7 @@ from gatecert.authority.client import Client
 from gatecert.authority.problems import problem_error
 from gatecert.authority.resources import INVALID, PENDING, PROCESSING, READY, VALID
 from gatecert.authority.survey import profile_refusal
+from gatecert.authority.transport import resolved
 from gatecert.authority.validation import Patience, Validation, pauses
 from gatecert.certificate.chain import check_issued, choose_chain, is_preferred, load_roots
 from gatecert.certificate.trust import system_roots
@@ -43,8 +45,10 @@ from gatecert.errors import (
     ACMEError,
     AuthorityBrokenError,
     AuthorityError,
+    AuthorizationMismatchError,
     CertificateError,
     ChallengeFailedError,
+    ForbiddenKeyError,
     InterruptedOrderError,
     RateLimitedError,
     clean,
@@ -85,6 +89,12 @@ LONGEST_REFUSED_ORDER: Final = LONGEST_ORDER / 2
 FIRST_LOOK_SECONDS = 0.04  # from finalisation to the first look
 FIRST_REST_SECONDS = 1.0  # from finalisation to the look at an order that stays ready all the same
 MOST_ALTERNATES = 5
+
+# What Boulder answers to a key that was revoked for keyCompromise, or that is weak.
+KEY_PROBLEMS = {"badCSR", "badPublicKey"}
+_KEY_FORBIDDEN = re.compile(
+    r"\bkey\b.*\b(forbidden|compromised|revoked|blocked|weak)", re.IGNORECASE
+)
 
 # Problems after which an order is placed again without ``replaces`` (RFC 9773 section 5).
 _REPLACES_REFUSED = {"alreadyReplaced", "malformed", "unauthorized", "notFound"}
@@ -129,8 +139,13 @@ class Enrolment:
     def run(self, replaces: str) -> IssuedChain:
         """From a target to a checked chain; see `Issuer.obtain`."""
         order, request = self._take_up() or self._place(replaces)
-        while order.status != VALID:
+        while order.status != VALID or not order.certificate:
             match order.status:
+                case "valid":  # the certificate is there, and the next answer says where
+                    order = self._patience.look_until(
+                        self._patience.look_after(FIRST_LOOK_SECONDS, order.url),
+                        lambda it: bool(it.certificate) or it.status != VALID,
+                    )
                 case "pending":
                     order = self._validate(order)
                 case "ready":
@@ -150,6 +165,7 @@ class Enrolment:
         if kept is None:
             return None
         pending, request = kept
+        pending = replace(pending, url=resolved(self.settings.directory_url, pending.url) or "")
         late = self._is_late(pending)
         if not self._fits(pending):
             logger.info("pending order no longer fits gateway=%s", self.target.name)
@@ -227,9 +243,25 @@ class Enrolment:
             except AuthorityBrokenError as error:  # perhaps over what is replaced, as Pebble
                 logger.info("replaces not understood gateway=%s %s", self.target.name, error)
             else:
-                return order, replaces
+                return self._checked(order), replaces
         self.budget.order(self.account.url, self._names)
-        return self.client.new_order(self.account, names, self.deadline, profile=profile), ""
+        order = self.client.new_order(self.account, names, self.deadline, profile=profile)
+        return self._checked(order), ""
+
+    def _checked(self, order: Order) -> Order:
+        """A new order, which is for the names that were asked for.
+
+        Raises:
+            AuthorizationMismatchError: It is for others.
+        """
+        if order.names and order.names != {name.lower() for name in self._names}:
+            others = clean(", ".join(sorted(order.names.difference(self._names))), 200)
+            raise AuthorizationMismatchError(
+                f"{self.client.label} answers with an order for other names than were asked for"
+                f" ({others or 'fewer'}); nothing was published",
+                fix=f"check authorities.{self.settings.name}.directory_url",
+            )
+        return order
 
     @property
     def _names(self) -> list[str]:
@@ -268,7 +300,7 @@ class Enrolment:
         validation = Validation(self._patience, self.solvers, self.target, self._tell, self.budget)
         try:
             return validation.run(order)
-        except ChallengeFailedError:
+        except (ChallengeFailedError, AuthorizationMismatchError):
             self.journal.forget()
             raise
 
@@ -297,9 +329,18 @@ class Enrolment:
         try:
             return self.client.finalize(self.account, order, request.csr, self.deadline)
         except ACMEError as error:
-            if error.problem_type != "orderNotReady":
-                raise
-            return order
+            if error.problem_type == "orderNotReady":
+                return order
+            if error.problem_type in KEY_PROBLEMS and _KEY_FORBIDDEN.search(error.detail):
+                self.journal.forget()
+                raise ForbiddenKeyError(
+                    error.problem_type,
+                    error.detail,
+                    status=error.status,
+                    fix="order with a new key: gatecert enroll --rotate-key",
+                    authority=self.client.label,
+                ) from error
+            raise
 
     def _fetch(self, order: Order, request: KeyRequest) -> IssuedChain:
         download = self._download(order)
@@ -382,7 +423,12 @@ class Enrolment:
 
     def _alternates(self, download: Download) -> Iterator[bytes]:
         for url in download.alternates[:MOST_ALTERNATES]:
-            yield self.client.download(self.account, url, self.deadline).fullchain
+            try:
+                yield self.client.download(self.account, url, self.deadline).fullchain
+            except InterruptedOrderError:
+                raise
+            except AuthorityError as error:
+                logger.info("alternate chain passed over gateway=%s %s", self.target.name, error)
 
     def _trusted_roots(self) -> Sequence[x509.Certificate] | None:
         path = self.settings.trusted_roots

@@ -9,10 +9,11 @@ another type, makes the answer unusable.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Any
+from urllib.parse import urljoin
 
 from gatecert.model import Identifier, IdentifierType
 from gatecert.store.tokens import TOKEN
@@ -140,8 +141,10 @@ class Order:
     Attributes:
         status: ``pending``, ``ready``, ``processing``, ``valid``, ``invalid``, or one not known.
         authorizations: URLs.
-        certificate: URL, empty until the order is valid.
+        finalize: URL, empty where this answer does not say; the next look at the order may.
+        certificate: URL, empty until the order is valid, and where this answer does not say.
         retry_after: Seconds after which the authority wants to be asked again; None if unsaid.
+        names: What the order is for, as the authority understood it; empty where it does not say.
     """
 
     url: str
@@ -151,25 +154,35 @@ class Order:
     certificate: str = ""
     error: ProblemDocument | None = None
     retry_after: float | None = None
+    names: frozenset[str] = frozenset()
 
     @classmethod
-    def read(cls, value: object, *, url: str, retry_after: float | None = None) -> Order:
-        """Read an order object."""
+    def read(
+        cls, value: object, *, url: str, base: str = "", retry_after: float | None = None
+    ) -> Order:
+        """Read an order object.
+
+        Args:
+            value: The answer's JSON.
+            url: The order's own URL.
+            base: Where the answer came from; relative URLs start there.
+            retry_after: As in `Order`.
+        """
         fields = _object(value, "order")
-        order = cls(
-            url=url,
-            status=_required(fields, "status"),
-            authorizations=tuple(str(each) for each in _list(fields, "authorizations")),
-            finalize=_required(fields, "finalize"),
-            certificate=_text(fields, "certificate"),
-            error=ProblemDocument.read(fields.get("error")),
-            retry_after=retry_after,
-        )
         if not url:
             raise UnusableAnswerError("the order has no URL")
-        if order.status == VALID and not order.certificate:
-            raise UnusableAnswerError("the order is valid but has no certificate")
-        return order
+        return cls(
+            url=url,
+            status=_required(fields, "status"),
+            authorizations=tuple(
+                urljoin(base, each) for each in _texts(fields.get("authorizations"))
+            ),
+            finalize=_url(fields, "finalize", base),
+            certificate=_url(fields, "certificate", base),
+            error=ProblemDocument.read(fields.get("error")),
+            retry_after=retry_after,
+            names=_names(fields.get("identifiers")),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,14 +209,24 @@ class ChallengeOffer:
         """
         return TOKEN.fullmatch(self.token) is not None
 
+    @property
+    def has_failed(self) -> bool:
+        """Whether the authority was not convinced; it may wait for the client to ask once more."""
+        return self.status == INVALID or (self.status == PENDING and self.error is not None)
+
+    @property
+    def is_stuck(self) -> bool:
+        """Whether the authority was not convinced and says that it tries again by itself."""
+        return self.status == PROCESSING and self.error is not None
+
     @classmethod
-    def read(cls, value: object) -> ChallengeOffer | None:
+    def read(cls, value: object, *, base: str = "") -> ChallengeOffer | None:
         """Read a challenge object; None where it makes no sense to us, which is no error."""
         if not isinstance(value, Mapping) or not _text(value, "type") or not _text(value, "url"):
             return None
         return cls(
             type=_text(value, "type"),
-            url=_text(value, "url"),
+            url=_url(value, "url", base),
             status=_text(value, "status") or PENDING,
             token=_text(value, "token"),
             error=ProblemDocument.read(value.get("error")),
@@ -231,6 +254,13 @@ class Authorization:
         """What is to be proven, as people write it."""
         return f"*.{self.identifier}" if self.wildcard else str(self.identifier)
 
+    def with_problem(self, problem: ProblemDocument) -> Authorization:
+        """The same, the problem told for challenges that have failed without one."""
+        if any(each.error is not None for each in self.challenges):
+            return self
+        told = [replace(each, error=problem) for each in self.challenges if each.status != VALID]
+        return replace(self, challenges=tuple(told[:1]))
+
     @classmethod
     def read(cls, value: object, *, url: str) -> Authorization:
         """Read an authorization object."""
@@ -240,7 +270,7 @@ class Authorization:
             kind = IdentifierType(_required(identifier, "type"))
         except ValueError as error:
             raise UnusableAnswerError("the authorization is for no DNS name or address") from error
-        offers = (ChallengeOffer.read(each) for each in _list(fields, "challenges"))
+        offers = (ChallengeOffer.read(each, base=url) for each in _list(fields, "challenges"))
         return cls(
             url=url,
             identifier=Identifier(kind, _required(identifier, "value")),
@@ -335,6 +365,21 @@ def _object(value: object, what: str) -> Mapping[str, Any]:
 def _text(fields: Mapping[str, Any], key: str) -> str:
     value = fields.get(key)
     return value if isinstance(value, str) else ""
+
+
+def _url(fields: Mapping[str, Any], key: str, base: str) -> str:
+    """A URL, absolute where ``base`` is; empty where there is none or it makes no sense."""
+    text = _text(fields, key)
+    try:
+        return urljoin(base, text) if text else ""
+    except ValueError:
+        return ""
+
+
+def _names(value: object) -> frozenset[str]:
+    """The values of the identifiers in a list, in lower case."""
+    some = value if isinstance(value, list) else []
+    return frozenset(_text(each, "value").lower() for each in some if isinstance(each, Mapping))
 
 
 def _texts(value: object) -> tuple[str, ...]:

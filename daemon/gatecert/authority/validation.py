@@ -8,7 +8,12 @@ would take the responses away under its eyes.
 
 An authority that was not convinced may leave the challenge pending, with an error, for the client
 to ask once more (section 8.2) instead of giving it up; it will never look again by itself, so that
-is a failure as well. One look in a few goes to the authorizations to find that out.
+is a failure as well. So is one that is still processing, with an error, a few seconds later. It may
+also leave the order pending whose authorization is invalid, or refuse to be told that a response is
+in place. Every few seconds the authorizations are looked at to find that out.
+
+There is one authorization for each name that was ordered, and none for any other: an authority that
+wants anything else proven is refused before anything is published.
 
 Challenge types that are not known to us, and tokens that are no base64url text (CVE-2026-40611),
 are left alone.
@@ -21,22 +26,25 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
-from itertools import count
 from typing import TYPE_CHECKING
 
 from gatecert.authority.budget import Budget
 from gatecert.authority.client import Client
 from gatecert.authority.presentation import Presentation, Prospect, Task
 from gatecert.authority.problems import validation_error
-from gatecert.authority.resources import INVALID, PENDING, VALID
+from gatecert.authority.resources import INVALID, PENDING, VALID, ProblemDocument
 from gatecert.authority.transport import interrupted
 from gatecert.challenge.solver import Challenge, Solver
 from gatecert.deadline import Deadline
 from gatecert.errors import (
+    AccountMissingError,
+    ACMEError,
     AuthorityError,
     AuthorityUnreachableError,
+    AuthorizationMismatchError,
     DeadlineExceededError,
     RateLimitedError,
+    UserActionRequiredError,
     clean,
 )
 from gatecert.model import Account, Target
@@ -56,8 +64,9 @@ PAUSE_GROWTH = 1.5
 SETTLE_SECONDS = 0.02  # from fetching a response to having judged it
 SLICE_SECONDS = 0.25  # how soon a stopping gatecert is noticed
 MOST_MISSED_LOOKS = 4
-LOOKS_AT_ORDER = 5  # until the authorizations are looked at, some three seconds
+AUTHORIZATIONS_SECONDS = 3.0  # until the authorizations are looked at
 WITHOUT_TOKEN = {"dns-persist-01"}
+BAD_REQUEST, SERVER_ERROR = 400, 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,10 +176,10 @@ class Validation:
                 # Records take their time to be seen; the authority counts when it is told.
                 self.budget.validations(order.url, patience.account.url, names)
             unseen = deque(tasks)
-            looks = count()
+            wait = self._answer(order, tasks, presentation.attempts)
             order = patience.look_until(
-                replace(order, retry_after=self._answer(tasks)),
-                lambda it: it.status != PENDING or self._is_given_up(it, next(looks)),
+                replace(order, retry_after=wait),
+                self._concluded(),
                 lambda seconds: self._watch(unseen, seconds),
             )
         if order.status in {INVALID, PENDING}:
@@ -179,9 +188,44 @@ class Validation:
 
     def _prospects(self, order: Order) -> list[Prospect]:
         """What has to be proven, and how it may be; nothing for a name that is proven already."""
-        every = self._authorizations(order)
+        if not order.authorizations:
+            label = self.patience.client.label
+            raise AuthorityUnreachableError(f"{label} lists no authorization of a pending order")
+        every = self._ordered(self._authorizations(order, at_most=len(self.target.identifiers)))
         self._raise_if_any([each for each in every if each.status not in {PENDING, VALID}])
         return [self._prospect(each) for each in every if each.status == PENDING]
+
+    def _ordered(self, authorizations: Sequence[Authorization]) -> list[Authorization]:
+        """The authorizations, each for a name that was ordered, which none other is for.
+
+        Raises:
+            AuthorizationMismatchError: One is not.
+        """
+        left = {name.value.lower(): name for name in self.target.identifiers}
+        found = []
+        for each in authorizations:
+            value = each.identifier.value.lower()
+            wildcard = f"*.{value.removeprefix('*.')}"
+            names = (wildcard,) if each.wildcard else (value, wildcard)
+            name = next((name for name in names if name in left), None)
+            if name is None:
+                raise self._mismatch(f"control of {clean(each.name, 100)}, which was not ordered")
+            identifier = left.pop(name)
+            found.append(
+                replace(
+                    each,
+                    identifier=replace(identifier, value=identifier.value.removeprefix("*.")),
+                    wildcard=identifier.is_wildcard,
+                )
+            )
+        return found
+
+    def _mismatch(self, what: str) -> AuthorizationMismatchError:
+        client = self.patience.client
+        return AuthorizationMismatchError(
+            f"{client.label} demands {what}; nothing was published",
+            fix=f"check authorities.{client.name}.directory_url; such an authority is not used",
+        )
 
     def _prospect(self, authorization: Authorization) -> Prospect:
         choice = self.target.choice(authorization.name)
@@ -229,15 +273,53 @@ class Validation:
         )
         return Task(challenge, solver, offer.url, answered=offer.status != PENDING)
 
-    def _answer(self, tasks: Sequence[Task]) -> float | None:
-        """Tell the authority that all is in place; its longest Retry-After in seconds."""
+    def _answer(
+        self, order: Order, tasks: Sequence[Task], attempts: Sequence[FailedAttempt]
+    ) -> float | None:
+        """Tell the authority that all is in place; its longest Retry-After in seconds.
+
+        Raises:
+            ChallengeFailedError: It answers that the challenge has failed.
+        """
         client, account = self.patience.client, self.patience.account
-        waits = [
-            client.answer_challenge(account, task.url, self.patience.deadline)
-            for task in tasks
-            if not task.answered
-        ]
+        waits = []
+        for task in tasks:
+            if task.answered:
+                continue
+            try:
+                waits.append(client.answer_challenge(account, task.url, self.patience.deadline))
+            except (RateLimitedError, UserActionRequiredError, AccountMissingError):
+                raise
+            except ACMEError as error:
+                if not BAD_REQUEST <= error.status < SERVER_ERROR:
+                    raise
+                self._raise_if_refused(order, attempts, told=error)
         return max((wait for wait in waits if wait is not None), default=None)
+
+    def _concluded(self) -> Callable[[Order], bool]:
+        """What tells that an order needs no further look, or that a name of it has failed."""
+        deadline = self.patience.deadline
+        next_look = deadline.remaining - AUTHORIZATIONS_SECONDS
+        stuck_before: set[str] = set()
+
+        def concluded(order: Order) -> bool:
+            nonlocal next_look, stuck_before
+            if order.status != PENDING:
+                return True
+            if deadline.remaining > next_look:
+                return False
+            next_look = deadline.remaining - AUTHORIZATIONS_SECONDS
+            every = self._authorizations(order)
+            offers = [offer for each in every for offer in each.challenges]
+            stuck = {offer.url for offer in offers if offer.is_stuck}
+            still_stuck, stuck_before = stuck & stuck_before, stuck
+            return (
+                bool(still_stuck)
+                or any(each.status not in {PENDING, VALID} for each in every)
+                or any(offer.has_failed for offer in offers)
+            )
+
+        return concluded
 
     def _watch(self, unseen: deque[Task], seconds: float) -> None:
         """Let a pause go by, shorter if the authority comes to see all responses meanwhile."""
@@ -251,18 +333,13 @@ class Validation:
                 unseen.popleft()
         self.patience.wait(0.0 if unseen else SETTLE_SECONDS)
 
-    def _is_given_up(self, order: Order, looks: int) -> bool:
-        """Whether the authority waits for us to ask once more."""
-        if not looks or looks % LOOKS_AT_ORDER:
-            return False
-        return any(
-            offer.status == PENDING and offer.error is not None
-            for authorization in self._authorizations(order)
-            for offer in authorization.challenges
-        )
-
-    def _raise_if_refused(self, order: Order, before: Sequence[FailedAttempt]) -> None:
+    def _raise_if_refused(
+        self, order: Order, before: Sequence[FailedAttempt], *, told: ACMEError | None = None
+    ) -> None:
         refused = [each for each in self._authorizations(order) if each.status != VALID]
+        if told is not None:
+            problem = ProblemDocument(told.problem_type, told.detail)
+            refused = [each.with_problem(problem) for each in refused]
         self._raise_if_any(refused, before)
 
     def _raise_if_any(
@@ -274,8 +351,10 @@ class Validation:
             error.attempts = (*before, *error.attempts)
             raise error
 
-    def _authorizations(self, order: Order) -> list[Authorization]:
+    def _authorizations(self, order: Order, *, at_most: int | None = None) -> list[Authorization]:
         patience = self.patience
+        if at_most is not None and len(order.authorizations) > at_most:
+            raise self._mismatch(f"{len(order.authorizations)} authorizations for {at_most} names")
         return [
             patience.client.authorization(patience.account, url, patience.deadline)
             for url in order.authorizations

@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from gatecert.model import Target
 
 LETS_ENCRYPT: Final = "letsencrypt.org"
+EXAMPLES: Final = {"example.com", "example.net", "example.org"}
+RESERVED: Final = {"example", "invalid", "localhost", "test"}
+"""Names that nobody has (RFC 2606); authorities refuse them in contact addresses."""
+
 FOR_ADDRESSES: Final = "shortlived"
 """The only profile of Let's Encrypt that has addresses in certificates."""
 
@@ -29,6 +33,7 @@ def advice(target: Target, configuration: Configuration) -> Iterator[str]:
     """What an operator should know about a gateway that is to be enrolled, one line each."""
     yield from _addresses(target, configuration)
     yield from _bindings(target, configuration)
+    yield from _contacts(target, configuration)
     yield from _taken_ports(target, configuration)
 
 
@@ -59,6 +64,21 @@ def _bindings(target: Target, configuration: Configuration) -> Iterator[str]:
                 f"{name} makes an account only for those it knows already; unless there is one, "
                 f"get a key from it and set authorities.{name}.external_account"
             )
+
+
+def _contacts(target: Target, configuration: Configuration) -> Iterator[str]:
+    """Public authorities refuse addresses in domains that are reserved for examples."""
+    for name in target.authorities:
+        authority = configuration.authorities[name]
+        if by_directory(authority.directory_url) is None:
+            continue
+        for address in authority.contact:
+            domain = address.rpartition("@")[2].lower()
+            if domain in EXAMPLES or domain.rpartition(".")[2] in RESERVED:
+                yield (
+                    f"{name} refuses contact addresses such as {address}, a domain for examples; "
+                    f"correct authorities.{name}.contact"
+                )
 
 
 def _taken_ports(target: Target, configuration: Configuration) -> Iterator[str]:

@@ -106,6 +106,13 @@ class FakeAuthority:
         deactivated: URLs of accounts that were given up.
         contact: What it says an account's contacts are.
         revoked: Reason codes by certificate (DER).
+        stays_pending: Whether an order stays pending although an authorization is invalid.
+        errors: For how many looks at authorizations the errors of ``offers`` are shown.
+        instead: Names that authorizations are for in place of those that were ordered.
+        retry_after: What comes along with an order.
+        relative: Whether the Location of an order is a relative URL.
+        leaves_out: Fields that the answer to a finalisation lacks.
+        alternates: HTTP status of alternate chains.
     """
 
     def __init__(self, root: RootAuthority) -> None:
@@ -129,6 +136,13 @@ class FakeAuthority:
         self.issue: Callable[[bytes], bytes] = root.issue
         self.first_root: RootAuthority | None = None
         self.at_once = False
+        self.stays_pending = False
+        self.errors = 1_000_000
+        self.instead: dict[str, str] = {}
+        self.retry_after = ""
+        self.relative = False
+        self.leaves_out: set[str] = set()
+        self.alternates = 200
         self._numbers = itertools.count(1)
         self._nonces: set[str] = set()
         self._lock = threading.Lock()
@@ -275,7 +289,7 @@ class FakeAuthority:
             "slow": self.slow_looks,
         }
         self._advance(number)
-        location = {"Location": f"{BASE}/order/{number}"}
+        location = {"Location": f"{'' if self.relative else BASE}/order/{number}"}
         return answer(201, self._order_object(number), location)
 
     def _advance(self, number: str) -> None:
@@ -284,7 +298,7 @@ class FakeAuthority:
         if order["status"] != "pending":
             return
         if names & set(self.refused) & order["answered"]:
-            order["status"] = "invalid"
+            order["status"] = "pending" if self.stays_pending else "invalid"
         elif order["valid"] | order["answered"] == names:
             order["valid"] = names
             order["status"] = "ready"
@@ -315,14 +329,17 @@ class FakeAuthority:
             order["slow"] -= 1
             if order["slow"] < 0:
                 order["status"] = "valid"
-        return answer(200, self._order_object(number))
+        wait = {"Retry-After": self.retry_after} if self.retry_after else {}
+        return answer(200, self._order_object(number), wait)
 
     def _authz(self, request: Request) -> Answer:
         _, _, number, name = request.path.split("/")
         order = self.orders[number]
         refused = name in self.refused and name in order["answered"]
         status = "invalid" if refused else "valid" if name in order["valid"] else "pending"
-        base_name = name.removeprefix("*.")
+        base_name = self.instead.get(name, name).removeprefix("*.")
+        if order["answered"]:
+            self.errors -= 1
         challenges = [
             {
                 "type": kind,
@@ -330,7 +347,11 @@ class FakeAuthority:
                 "status": "processing" if name in order["answered"] else "pending",
                 "token": hashlib.sha256(f"{number}{name}{kind}".encode()).hexdigest(),
                 **({"error": self.refused[name]} if refused else {}),
-                **(extra if "error" not in extra or name in order["answered"] else {}),
+                **(
+                    extra
+                    if "error" not in extra or (name in order["answered"] and self.errors >= 0)
+                    else {}
+                ),
             }
             for kind, extra in self.offers.items()
         ]
@@ -355,10 +376,14 @@ class FakeAuthority:
         order = self.orders[number]
         order["csr"] = b64decode((request.payload or {})["csr"])
         order["status"] = "valid" if self.at_once else "processing"
-        return answer(200, self._order_object(number), {"Retry-After": "600"})
+        said = self._order_object(number)
+        kept = {name: value for name, value in said.items() if name not in self.leaves_out}
+        return answer(200, kept, {"Retry-After": "600"})
 
     def _certificate(self, request: Request) -> Answer:
         csr = self.orders[request.path.split("/")[2]]["csr"]
+        if request.path.endswith("/alternate") and self.alternates != 200:
+            return answer(self.alternates, b"")
         if self.first_root is None or request.path.endswith("/alternate"):
             return answer(200, self.issue(csr))
         link = {"Link": f'<{BASE}{request.path}/alternate>;rel="alternate"'}
@@ -557,6 +582,10 @@ class Timeless(Deadline):
 
     def wait(self, seconds: float) -> None:
         self.waits.append(seconds)
+
+    @property
+    def waited(self) -> float:
+        return sum(self.waits)
 
 
 @dataclass

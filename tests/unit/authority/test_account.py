@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -233,6 +234,74 @@ def bound(
 ) -> AccountDesk:
     external = ExternalAccountSettings(key_id="kid-1", hmac_key_file=file)
     return AccountDesk(settings.model_copy(update={"external_account": external}), accounts, client)
+
+
+def test_a_contact_that_is_refused_is_left_out(
+    settings: AuthoritySettings,
+    accounts: Accounts,
+    client: Client,
+    authority: FakeAuthority,
+    deadline: Deadline,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    settings = settings.model_copy(update={"contact": ("ops@example.com",)})
+    desk = AccountDesk(settings, accounts, client)
+    authority.queued["new-account"].append(problem("invalidContact", "example.com is forbidden"))
+    assert desk.sign_in(deadline, UNLIMITED).url
+    first, second = authority.sent("new-account")
+    assert (first.payload or {})["contact"]
+    assert "contact" not in (second.payload or {})
+    assert "example.com is forbidden" in caplog.text
+
+
+def test_an_authority_that_wants_another_contact_says_why_it_refused_the_first(
+    settings: AuthoritySettings,
+    accounts: Accounts,
+    client: Client,
+    authority: FakeAuthority,
+    deadline: Deadline,
+) -> None:
+    settings = settings.model_copy(update={"contact": ("ops@example.com",)})
+    desk = AccountDesk(settings, accounts, client)
+    authority.queued["new-account"] += [
+        problem("invalidContact", "that one is forbidden"),
+        problem("invalidContact", "there has to be one"),
+    ]
+    with pytest.raises(ACMEError, match="that one is forbidden"):
+        desk.sign_in(deadline, UNLIMITED)
+
+
+def test_a_contact_that_cannot_be_updated_blocks_nothing(
+    settings: AuthoritySettings,
+    accounts: Accounts,
+    client: Client,
+    authority: FakeAuthority,
+    deadline: Deadline,
+) -> None:
+    account = AccountDesk(settings, accounts, client).sign_in(deadline, UNLIMITED)
+    other = settings.model_copy(update={"contact": ("new@corp.test",)})
+    authority.queued["account"].append(problem("serverInternal", status=500))
+    assert AccountDesk(other, accounts, client).sign_in(deadline, UNLIMITED) == account
+    updated = AccountDesk(other, accounts, client).sign_in(deadline, UNLIMITED)
+    assert updated.contact == ("mailto:new@corp.test",)
+
+
+def test_an_account_that_cannot_be_found_is_made_with_its_key(
+    desk: AccountDesk, accounts: Accounts, authority: FakeAuthority, deadline: Deadline
+) -> None:
+    account = desk.sign_in(deadline, UNLIMITED)
+    accounts.kept["acme"] = Account(account.private_key)
+    authority.queued["new-account"].append(problem("malformed", "what is onlyReturnExisting?"))
+    assert desk.sign_in(deadline, UNLIMITED).url == account.url
+
+
+def test_a_relative_account_url_is_mended(
+    desk: AccountDesk, accounts: Accounts, deadline: Deadline
+) -> None:
+    account = desk.sign_in(deadline, UNLIMITED)
+    accounts.kept["acme"] = replace(account, url="/account/1")
+    assert desk.sign_in(deadline, UNLIMITED).url == account.url
+    assert accounts.kept["acme"].url == account.url
 
 
 def test_an_authority_that_wants_a_binding(

@@ -32,11 +32,13 @@ from gatecert.errors import (
     ACMEError,
     AuthorityError,
     AuthorityUnreachableError,
+    AuthorizationMismatchError,
     BudgetSpentError,
     CertificateError,
     ChallengeError,
     ChallengeFailedError,
     DeadlineExceededError,
+    ForbiddenKeyError,
     InterruptedOrderError,
     RateLimitedError,
 )
@@ -255,6 +257,57 @@ def test_an_authority_that_issues_at_once_is_not_asked_again(
 
     assert timeless.waits == []
     assert authority.sent("order") == []
+
+
+@pytest.mark.parametrize("left_out", ["certificate", "finalize", "authorizations"])
+def test_what_a_finalisation_is_answered_without_is_looked_for(
+    enrolment: Enrolment, authority: FakeAuthority, left_out: str
+) -> None:
+    authority.at_once = True
+    authority.leaves_out = {left_out}
+    assert enrolment.run("").certificate
+    assert len(authority.sent("new-order")) == 1
+
+
+@pytest.mark.parametrize("kind", ["badCSR", "badPublicKey"])
+def test_a_key_that_is_forbidden_is_told_apart(
+    enrolment: Enrolment, authority: FakeAuthority, journal: Journal, kind: str
+) -> None:
+    refusal = problem(kind, "invalid public key in CSR: public key is forbidden")
+    authority.queued["finalize"].append(refusal)
+    with pytest.raises(ForbiddenKeyError, match="forbidden"):
+        enrolment.run("")
+    assert journal.order is None
+
+
+def test_an_order_for_other_names_is_refused(
+    enrolment: Enrolment, authority: FakeAuthority
+) -> None:
+    other = [{"type": "dns", "value": "victim.example.org"}]
+    body = {"status": "pending", "authorizations": [], "finalize": BASE, "identifiers": other}
+    authority.queued["new-order"].append(answer(201, body, {"Location": f"{BASE}/order/1"}))
+    with pytest.raises(AuthorizationMismatchError, match=r"victim\.example\.org"):
+        enrolment.run("")
+    assert not authority.sent("authz")
+
+
+def test_a_relative_order_url_is_resolved_before_it_is_kept(
+    enrolment: Enrolment, authority: FakeAuthority, journal: Journal
+) -> None:
+    authority.relative = True
+    enrolment.run("")
+    assert journal.order is not None
+    assert journal.order.url.startswith(f"{BASE}/order/")
+
+
+@pytest.mark.parametrize("status", [404, 500])
+def test_an_alternate_chain_that_cannot_be_fetched_is_passed_over(
+    enrolment: Enrolment, authority: FakeAuthority, root: RootAuthority, status: int
+) -> None:
+    authority.first_root = root
+    authority.alternates = status
+    assert with_settings(enrolment, preferred_root="unheard of").run("").certificate
+    assert len(authority.sent("certificate")) == 2
 
 
 @pytest.mark.parametrize("kind", ["badCSR", "caa"])

@@ -78,14 +78,25 @@ def test_an_order_that_failed_says_why() -> None:
     ("change", "why"),
     [
         ({"status": 7}, "status"),
-        ({"finalize": ""}, "finalize"),
-        ({"authorizations": "https://z/1"}, "authorizations"),
-        ({"status": "valid"}, "no certificate"),
     ],
 )
 def test_an_order_that_cannot_be_used(change: dict[str, Any], why: str) -> None:
     with pytest.raises(UnusableAnswerError, match=why):
         Order.read({**ORDER, **change}, url=URL)
+
+
+@pytest.mark.parametrize("missing", ["finalize", "authorizations", "certificate"])
+def test_what_an_answer_leaves_out_the_next_one_may_say(missing: str) -> None:
+    order = Order.read({**ORDER, "status": "valid", missing: None}, url=URL)
+    assert not getattr(order, missing)
+
+
+def test_relative_urls_start_where_the_answer_came_from() -> None:
+    relative = {"finalize": "f/1", "authorizations": ["/z/1"], "certificate": "../c/1"}
+    order = Order.read({**ORDER, **relative}, url=URL, base="https://ca.example/acme/order")
+    assert order.finalize == "https://ca.example/acme/f/1"
+    assert order.authorizations == ("https://ca.example/z/1",)
+    assert order.certificate == "https://ca.example/c/1"
 
 
 def test_an_order_without_a_url() -> None:

@@ -23,7 +23,6 @@ from tests.unit.authority.conftest import (
 from gatecert.authority.validation import (
     FIRST_PAUSE,
     LONGEST_PAUSE,
-    LOOKS_AT_ORDER,
     MOST_MISSED_LOOKS,
     SETTLE_SECONDS,
     Patience,
@@ -33,6 +32,7 @@ from gatecert.deadline import Deadline
 from gatecert.errors import (
     AuthorityError,
     AuthorityUnreachableError,
+    AuthorizationMismatchError,
     ChallengeError,
     ChallengeFailedError,
     DeadlineExceededError,
@@ -396,7 +396,11 @@ def test_a_refused_name_is_told_with_the_authoritys_words(
 
 
 def test_a_challenge_that_is_left_pending_with_an_error_is_refused(
-    validation: Validation, order: Order, authority: FakeAuthority, solver: FakeSolver
+    validation: Validation,
+    order: Order,
+    authority: FakeAuthority,
+    solver: FakeSolver,
+    timeless: Timeless,
 ) -> None:
     error = {"type": "urn:ietf:params:acme:error:connection", "detail": "nobody there"}
     authority.offers["http-01"] = {"status": "pending", "error": error}
@@ -405,7 +409,18 @@ def test_a_challenge_that_is_left_pending_with_an_error_is_refused(
         validation.run(order)
     assert {attempt.kind for attempt in caught.value.attempts} == {"http-01"}
     assert solver.events[-1].startswith("clean up")
-    assert len(authority.sent("order")) == LOOKS_AT_ORDER
+    assert timeless.waited < 10
+
+
+def test_a_challenge_that_stays_processing_with_an_error_is_refused(
+    validation: Validation, order: Order, authority: FakeAuthority, timeless: Timeless
+) -> None:
+    error = {"type": "urn:ietf:params:acme:error:connection", "detail": "nobody there"}
+    authority.offers["http-01"] = {"status": "processing", "error": error}
+    next(iter(authority.orders.values()))["looks"] = 1000
+    with pytest.raises(ChallengeFailedError, match="nobody there"):
+        validation.run(order)
+    assert timeless.waited < 10
 
 
 def test_a_challenge_that_the_authority_goes_on_with_is_waited_for(
@@ -413,8 +428,75 @@ def test_a_challenge_that_the_authority_goes_on_with_is_waited_for(
 ) -> None:
     error = {"type": "urn:ietf:params:acme:error:connection", "detail": "nobody there yet"}
     authority.offers["http-01"] = {"status": "processing", "error": error}
-    next(iter(authority.orders.values()))["looks"] = 3 * LOOKS_AT_ORDER
+    next(iter(authority.orders.values()))["looks"] = 15
+    authority.errors = len(NAMES)
     assert validation.run(order).status == "ready"
+
+
+@pytest.mark.parametrize("retry_after", ["", "4"])
+def test_an_authorization_that_is_invalid_while_its_order_stays_pending_is_a_failure(
+    validation: Validation,
+    order: Order,
+    authority: FakeAuthority,
+    timeless: Timeless,
+    retry_after: str,
+) -> None:
+    authority.refused["www.example.com"] = {"detail": "nobody there"}
+    authority.stays_pending = True
+    authority.retry_after = retry_after
+    with pytest.raises(ChallengeFailedError, match="nobody there"):
+        validation.run(order)
+    assert timeless.waited < 10
+
+
+def test_a_challenge_that_may_not_be_answered_is_a_failure(
+    validation: Validation, order: Order, authority: FakeAuthority, solver: FakeSolver
+) -> None:
+    authority.queued["challenge"].append(problem("malformed", "validation failed"))
+    with pytest.raises(ChallengeFailedError, match="validation failed") as caught:
+        validation.run(order)
+    assert caught.value.attempts
+    assert solver.events[-1].startswith("clean up")
+    assert len(authority.sent("challenge")) == 1
+
+
+# --------------------------------------------------------------------- what was ordered
+
+
+def test_an_authorization_for_a_name_that_was_not_ordered_is_refused(
+    validation: Validation, order: Order, authority: FakeAuthority, solver: FakeSolver
+) -> None:
+    authority.instead["www.example.com"] = "victim.example.org"
+    with pytest.raises(AuthorizationMismatchError, match=r"victim\.example\.org.*not ordered"):
+        validation.run(order)
+    assert solver.events == []
+    assert not authority.sent("challenge")
+
+
+def test_two_authorizations_for_one_name_are_refused(
+    validation: Validation, order: Order, authority: FakeAuthority, solver: FakeSolver
+) -> None:
+    authority.instead["www.example.com"] = "vpn.example.com"
+    with pytest.raises(AuthorizationMismatchError, match="not ordered"):
+        validation.run(order)
+    assert solver.events == []
+
+
+def test_more_authorizations_than_names_are_not_even_looked_at(
+    validation: Validation, order: Order, authority: FakeAuthority, solver: FakeSolver
+) -> None:
+    many = replace(order, authorizations=tuple(f"{BASE}/authz/1/{n}" for n in range(20_000)))
+    with pytest.raises(AuthorizationMismatchError, match="20000 authorizations for 2 names"):
+        validation.run(many)
+    assert not authority.sent("authz")
+    assert solver.events == []
+
+
+def test_a_pending_order_without_authorizations_is_of_no_use(
+    validation: Validation, order: Order
+) -> None:
+    with pytest.raises(AuthorityUnreachableError, match="lists no authorization"):
+        validation.run(replace(order, authorizations=()))
 
 
 def test_an_authorization_that_is_dead_already_costs_no_challenge(
