@@ -1,8 +1,10 @@
 """From a gateway that is due to a certificate: which authority, with which key, replacing what.
 
 The first authority of the configuration that was not left for its refusals or failures is asked
-(``schedule.failover``); when it is left now, the next one is asked at once. What an authority has
-issued is its own affair: only there is a new certificate said to replace it (RFC 9773).
+(``schedule.failover``); when it is left now, the next one is asked at once, in the same pass: after
+its first failure where there is no certificate to go on with, or the operator wants one now. What
+an authority has issued is its own affair: only there is a new certificate said to replace it
+(RFC 9773).
 
 What an order is certain to fail of is looked for first, and nothing is placed where it is found
 (``doctor.obstacles``). An obstacle that only one authority has is a reason to ask the next.
@@ -42,7 +44,7 @@ from gatecert.errors import (
 from gatecert.install.inventory import Held
 from gatecert.memory import Memory
 from gatecert.model import AuthorityTrouble, Progress, Stage, Target
-from gatecert.schedule.due import certificate_in_use
+from gatecert.schedule.due import certificate_in_use, is_urgent
 from gatecert.schedule.failover import (
     absent_until,
     after_failure,
@@ -117,12 +119,13 @@ class Ordering:
         if afresh:
             self.forget(target)
             self.memory.save(target, replace(self.memory.state(target), troubles=()))
-        names = to_ask(known, self.memory.state(target).troubles, self.now())
+        urgent = afresh or is_urgent(situation, self.now())
+        names = to_ask(known, self.memory.state(target).troubles, self.now(), urgent=urgent)
         for name, following in zip(names, (*names[1:], None), strict=True):
             try:
                 issued = self._obtain_from(self.authorities[name], target, situation)
             except GatecertError as error:
-                left = self._note_failure(target, name, error)
+                left = self._note_failure(target, name, error, urgent=urgent)
                 if not left or following is None:
                     raise
                 reason = error.message
@@ -296,10 +299,12 @@ class Ordering:
         held = self.memory.deployer.inventory(target).held
         return next((one for one in held if one.summary == summary), None)
 
-    def _note_failure(self, target: Target, name: str, error: GatecertError) -> bool:
+    def _note_failure(
+        self, target: Target, name: str, error: GatecertError, *, urgent: bool
+    ) -> bool:
         """Remember a failure; whether the authority is left for it."""
         state, now = self.memory.last_known(target), self.now()
-        troubles = after_failure(state.troubles, name, error, now)
+        troubles = after_failure(state.troubles, name, error, now, urgent=urgent)
         if troubles != state.troubles:
             self.memory.save(target, replace(state, troubles=troubles))
         return absent_until(name, troubles, now) is not None

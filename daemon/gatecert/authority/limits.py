@@ -138,9 +138,7 @@ def left(
     return tuple(found)
 
 
-def spend(
-    spending: Spending, wanted: Sequence[Expense], limits: Limits, now: datetime
-) -> Spending:
+def spend(spending: Spending, wanted: Sequence[Expense], limits: Limits, now: datetime) -> Spending:
     """The same with what is about to be asked for, and without what no limit counts any more.
 
     Args:

@@ -93,7 +93,7 @@ def test_a_sixth_duplicate_in_the_week_is_refused_however_many_others_there_were
     for number in range(1100):
         names = (f"vpn.example-{number}.com",)
         replace(clocks.budget(), limits=limits).certificate(f"other/{number}", names)
-    with pytest.raises(BudgetSpentError, match="certificates for vpn.example.com"):
+    with pytest.raises(BudgetSpentError, match=r"certificates for vpn\.example\.com"):
         replace(clocks.budget(), limits=limits).certificate("order/6", NAMES)
     clocks.time = NOW + 7 * DAY + ON_THE_WAY
     replace(clocks.budget(), limits=limits).certificate("order/6", NAMES)
