@@ -159,6 +159,7 @@ ROWS: Mapping[int, tuple[str, str]] = {
 
 # Rows that ask for something that a command started by a timer does not have, or does not do.
 NO_DAEMON = "it is no daemon"
+NO_CHECK = "has no command that judges its configuration"
 ONE_AUTHORITY = "knows one authority at a time"
 NOT_FOR_PEERS: Mapping[int, Mapping[str, str]] = {
     13: {"lego": "reads the clock past libfaketime"},
@@ -166,4 +167,5 @@ NOT_FOR_PEERS: Mapping[int, Mapping[str, str]] = {
     28: {"certbot": NO_DAEMON, "lego": NO_DAEMON},
     30: {"certbot": "has no bootstrap", "lego": "has no bootstrap"},
     51: {"certbot": ONE_AUTHORITY, "lego": ONE_AUTHORITY},
+    54: {"certbot": NO_CHECK, "lego": NO_CHECK},
 }

@@ -1,27 +1,32 @@
-"""Row 53: one address floods the responder."""
+"""Rows 53 and 54: who would keep the CA from the responder, or be visited in its place."""
 
 from __future__ import annotations
 
-import selectors
+import json
+import os
 import socket
+import subprocess
+import sys
 import threading
-import time
 from collections import deque
 from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING
 
 import pytest
 from tests.faults import peers
+from tests.faults.forwarder import LOOPBACK, Forwarder
 from tests.faults.scene import VPN, Scene, issued
 
+from harness.pebble import PROJECT
 from harness.ports import free_port
+from harness.process import program
 
 if TYPE_CHECKING:
+    from pathlib import Path
     from typing import Self
 
     from tests.faults.peers import Peer
 
-LOOPBACK = "127.0.0.1"
 ATTACKER = "127.0.0.2"
 CROWD = 300  # connections that the attacker keeps open
 PACE = 0.001  # seconds between two of them
@@ -49,7 +54,7 @@ class Flood:
             crowd: deque[socket.socket] = deque()
             while not self._over.wait(PACE):
                 channel = opened.enter_context(socket.socket())
-                channel.setblocking(False)
+                channel.settimeout(0)
                 with suppress(OSError):
                     channel.bind((ATTACKER, 0))
                     channel.connect_ex((LOOPBACK, self._port))
@@ -61,56 +66,6 @@ class Flood:
             opened.pop_all()
             for channel in crowd:
                 channel.close()
-
-
-class Forwarder:
-    """Hands connections from one port on to another; the first bytes come late.
-
-    Attributes:
-        attempts: How many connections came.
-    """
-
-    def __init__(self, port: int, upstream: int, *, late: float = 0.0) -> None:
-        self._listener = socket.create_server((LOOPBACK, port))
-        self._upstream = upstream
-        self._late = late
-        self.attempts = 0
-        self._thread = threading.Thread(target=self._run, daemon=True)
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
-        self._thread.join()
-
-    def _run(self) -> None:
-        with suppress(OSError):
-            while True:
-                visitor, _ = self._listener.accept()
-                self.attempts += 1
-                threading.Thread(target=self._forward, args=(visitor,), daemon=True).start()
-
-    def _forward(self, visitor: socket.socket) -> None:
-        with visitor, suppress(OSError):
-            with socket.create_connection((LOOPBACK, self._upstream), 5) as upstream:
-                time.sleep(self._late)
-                _pump(visitor, upstream)
-
-
-def _pump(one: socket.socket, other: socket.socket) -> None:
-    """Hand bytes over both ways until one side closes."""
-    with selectors.DefaultSelector() as selector:
-        selector.register(one, selectors.EVENT_READ, other)
-        selector.register(other, selectors.EVENT_READ, one)
-        while events := selector.select(10):
-            for key, _ in events:
-                data = key.fileobj.recv(65536)  # type: ignore[union-attr] # a socket
-                if not data:
-                    return
-                key.data.sendall(data)
 
 
 # ---------------------------------------------------------------------- 53
@@ -139,3 +94,32 @@ def test_peer_row_53(peer: Peer, scene: Scene) -> None:
     with Forwarder(visited, port, late=LATE), Flood(port):
         result = peers.run(peer, command)
     assert result.succeeded, "is not validated"
+
+
+# ---------------------------------------------------------------------- 54
+
+
+def test_row_54_check_fails_where_a_local_user_can_bind_the_forwarded_port(tmp_path: Path) -> None:
+    rights = [] if os.geteuid() == 0 else ["--map-root-user"]
+    played = subprocess.run(
+        [
+            *(program("unshare"), *rights, "--net"),
+            *(sys.executable, "-m", "tests.faults.squatting", str(tmp_path)),
+        ],
+        env={**os.environ, "PYTHONPATH": f"{PROJECT}:{PROJECT / 'tests' / 'integration'}"},
+        text=True,
+        check=False,
+        capture_output=True,
+        timeout=120,
+    )
+    assert played.returncode == 0, played.stderr
+    found = json.loads(played.stdout)
+
+    exposed = found["8089"]
+    assert exposed["user"], "the attack is not one"
+    assert exposed["check"] == 2
+    assert "127.0.0.1:8089" in exposed["said"]
+    assert "such as 127.0.0.1:888" in exposed["said"]
+
+    closed = found["888"]
+    assert (closed["check"], closed["user"], closed["owner"]) == (0, False, True), closed

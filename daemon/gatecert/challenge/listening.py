@@ -121,20 +121,29 @@ def is_here(endpoint: Endpoint) -> bool:
 
 def holder(port: int) -> str:
     """Who listens on a TCP port, in words; empty when that cannot be seen."""
+    return occupant(port) or ""
+
+
+def occupant(port: int) -> str | None:
+    """The same; None where nobody listens there."""
     import psutil  # noqa: PLC0415 - only when something is wrong
 
     try:
-        pids = {
+        found = [
             connection.pid
             for connection in psutil.net_connections("tcp")
             if connection.status == psutil.CONN_LISTEN
             and connection.laddr
             and connection.laddr.port == port
-            and connection.pid
-        }
-        return ", ".join(f"{psutil.Process(pid).name()} (pid {pid})" for pid in sorted(pids))
+        ]
     except (psutil.Error, OSError):
-        return ""
+        return None
+    try:
+        pids = sorted({pid for pid in found if pid})
+        named = ", ".join(f"{psutil.Process(pid).name()} (pid {pid})" for pid in pids)
+    except (psutil.Error, OSError):
+        named = ""
+    return named if found else None
 
 
 def _listen(endpoint: Endpoint, is_ours: Callable[[Endpoint], bool]) -> socket.socket | None:

@@ -34,7 +34,7 @@ from gatecert.certificate import key
 from gatecert.certificate.request import build_request
 from gatecert.doctor import codes
 from gatecert.doctor.examination import ORDER, GatewayCheck, MachineCheck, examine
-from gatecert.doctor.facts import Case, Exposure, Machine, Rehearsal, Root
+from gatecert.doctor.facts import Case, Exposure, Machine, OpenListener, Rehearsal, Root
 from gatecert.doctor.finding import Code, Severity
 from gatecert.errors import (
     AddressInUseError,
@@ -44,6 +44,7 @@ from gatecert.errors import (
     ChallengeError,
     DeadlineExceededError,
     InsecureURLError,
+    Problem,
     ProfileMissingError,
     RecordNotVisibleError,
     ResolutionError,
@@ -55,6 +56,7 @@ from gatecert.model import (
     AuthorityTrouble,
     ClientAuthentication,
     Deployment,
+    Endpoint,
     FailureKind,
     GatewayState,
     Identifier,
@@ -88,6 +90,7 @@ ADDRESSED = replace(
     SUMMARY, identifiers=(*SUMMARY.identifiers, Identifier(IdentifierType.IP, "127.0.0.1"))
 )
 FAILED = Outcome("vpn", NOW, OutcomeKind.FAILED, "the authority said no", code="acme")
+NO_PROGRAM = Problem("config.yaml:7", "gateways.vpn.install.reload[0]", "there is no program")
 HOURLY = Allowance(300, 3 * HOUR)
 USERS = Bundle((certificate("Users")[0],))
 REQUEST = KeyRequest(
@@ -113,6 +116,10 @@ def unsurveyed(error: AuthorityError) -> Machine:
 
 def exposed(path: Path, *, foreign: bool = False) -> Machine:
     return machine(exposures=(Exposure(path, "has mode 0644", "chmod 0600 it", foreign),))
+
+
+def forwarded(forwarder: str | None) -> OpenListener:
+    return OpenListener("http-01", Endpoint("127.0.0.1", 8089), forwarder)
 
 
 def caa(value: str) -> Case:
@@ -165,6 +172,11 @@ def standing(**fields: object) -> RevocationStanding:
 
 PROVOKED: list[tuple[Code, Machine | Case, str]] = [
     (codes.CONFIGURATION_OK, machine(gateways=2), "2 gateways"),
+    (codes.NAMED_MISSING, machine(missing=(NO_PROGRAM,)), "config.yaml:7: gateways.vpn"),
+    (codes.LISTENERS_OK, machine(), "no port"),
+    (codes.LISTENER_EXPOSED, machine(open_listeners=(forwarded("nginx"),)), "nginx has port 80"),
+    (codes.LISTENER_EXPOSED, machine(open_listeners=(forwarded(""),)), "another process has"),
+    (codes.LISTENER_UNPRIVILEGED, machine(open_listeners=(forwarded(None),)), "127.0.0.1:8089"),
     (codes.CONFIGURATION_EXPOSED, exposed(CONFIGURATION), "config.yaml has mode"),
     (codes.FILES_OK, machine(), str(STATE)),
     (codes.KEY_EXPOSED, exposed(STATE / "accounts" / "acme" / "key.pem"), "key.pem has mode"),
