@@ -99,6 +99,7 @@ def test_peer_row_53(peer: Peer, scene: Scene) -> None:
 # ---------------------------------------------------------------------- 54
 
 
+@pytest.mark.slow
 def test_row_54_check_fails_where_a_local_user_can_bind_the_forwarded_port(tmp_path: Path) -> None:
     rights = [] if os.geteuid() == 0 else ["--map-root-user"]
     played = subprocess.run(

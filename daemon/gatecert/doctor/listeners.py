@@ -11,6 +11,7 @@ place is taken to; where nobody does, the port is forwarded by another host, or 
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from gatecert.config.schema.challenge import ChallengeSettings
     from gatecert.doctor.finding import Finding
     from gatecert.model import Endpoint, Target
+
+logger = logging.getLogger(__name__)
 
 PORTS = {"http-01": 80, "tls-alpn-01": 443}  # RFC 8555 section 8.3, RFC 8737 section 3
 USUAL_START = 1024  # of the ports that anybody may bind
@@ -58,6 +61,13 @@ def open_listeners(
         forwarder = None if ours else look(PORTS[kind])
         found += [OpenListener(kind, each, forwarder) for each in open_ones]
     return tuple(found)
+
+
+def warn(challenges: ChallengeSettings, targets: Iterable[Target]) -> None:
+    """Log where somebody else can answer; nothing is held back for it."""
+    for finding in map(judge, open_listeners(challenges, targets)):
+        if finding.fails:
+            logger.warning("%s: %s; %s", finding.seen, finding.meaning, finding.fix)
 
 
 def judge(listener: OpenListener) -> Finding:

@@ -1,14 +1,19 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import pytest
 from tests.unit.doctor.conftest import TARGET
 
+from gatecert.challenge import listening
 from gatecert.config.schema.challenge import ChallengeSettings
 from gatecert.doctor.facts import OpenListener
-from gatecert.doctor.listeners import judge, open_listeners
+from gatecert.doctor.listeners import judge, open_listeners, warn
 from gatecert.model import Endpoint
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 BOTH = replace(TARGET, challenges=("http-01", "tls-alpn-01"))
 
@@ -90,3 +95,16 @@ def test_kinds_that_no_gateway_uses_do_not_matter() -> None:
 
 def test_the_kernel_says_where_unprivileged_ports_begin() -> None:
     assert open_listeners(settings("127.0.0.1:60000"), [TARGET], occupant=nobody) != ()
+
+
+@pytest.mark.parametrize(("occupant", "lines"), [(somebody, 1), (nobody, 0)])
+def test_the_log_warns_of_what_others_can_answer(
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    occupant: Callable[[int], str | None],
+    lines: int,
+) -> None:
+    monkeypatch.setattr(listening, "occupant", occupant)
+    warn(settings("127.0.0.1:60089"), [TARGET])
+    assert len(caplog.messages) == lines
+    assert all("such as 127.0.0.1:888" in message for message in caplog.messages)
