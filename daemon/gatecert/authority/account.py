@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from gatecert.authority.account_key import KeyChange, new_account_key
 from gatecert.authority.survey import binding_refusal, terms_refusal
-from gatecert.errors import AccountMissingError, ACMEError, AuthorityError
+from gatecert.errors import AccountMissingError, ACMEError, AuthorityBrokenError, AuthorityError
 from gatecert.model import Account
 
 if TYPE_CHECKING:
@@ -145,8 +145,8 @@ class AccountDesk:
         budget.account()
         try:
             url = self._client.new_account(key, contact, deadline, binding=binding)
-        except ACMEError as error:
-            if binding is not None and error.problem_type in BINDING_REFUSED:
+        except (ACMEError, AuthorityBrokenError) as error:
+            if binding is not None and _may_refuse_binding(error):
                 error.fix = (
                     f"check key_id, hmac_key_file and algorithm below {self._where} against what "
                     f"the authority gave you; a key that works only once may be spent"
@@ -190,6 +190,11 @@ class AccountDesk:
 
     def _contact(self) -> tuple[str, ...]:
         return tuple(f"{MAIL}{address}" for address in self._settings.contact)
+
+
+def _may_refuse_binding(error: ACMEError | AuthorityBrokenError) -> bool:
+    """Whether an error may be about the binding: some CAs answer 500 to a key they do not know."""
+    return isinstance(error, AuthorityBrokenError) or error.problem_type in BINDING_REFUSED
 
 
 def _read_secret(external: ExternalAccountSettings, where: str) -> str:

@@ -512,6 +512,12 @@ RELOAD_MISSING = Code(
 )
 ATTEMPTS_OK = Code("attempts-ok", OK, "no attempt to enrol has failed since the last success")
 LIMITS_OK = Code("limits-ok", OK, "what the authority allows is not used up")
+LAST_ATTEMPT_FAILED = Code(
+    "last-attempt-failed",
+    FAILURE,
+    "the last attempt to obtain a certificate failed, and none has succeeded since",
+    "put right what it says; gatecert enroll --force tries at once",
+)
 ATTEMPTS_FAILED = Code(
     "attempts-failed",
     WARNING,

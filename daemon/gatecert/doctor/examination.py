@@ -239,10 +239,11 @@ ORDER: tuple[MachineCheck | GatewayCheck, ...] = (
     ),
     GatewayCheck(
         "attempts",
-        "What has been spent of the authority's limits?",
+        "How did the last attempt end, and what has been spent of the authority's limits?",
         service.attempts,
         (
             codes.ATTEMPTS_OK,
+            codes.LAST_ATTEMPT_FAILED,
             codes.ATTEMPTS_FAILED,
             codes.BUDGET_SPENT,
             codes.AUTHORITY_LEFT,

@@ -72,6 +72,7 @@ class AuthorityTrouble:
         failures: How often in succession.
         left_until: Not asked before this instant as long as there is another; None if not left.
         reason: Why it failed last, one line.
+        fix: What to do about that, one line; empty if unknown.
         validation_failed: Whether that was a validation, so that it is tried elsewhere first.
         fails: Whether it neither refused for good nor asked for the time, so that it may be asked
             before ``left_until`` where nobody else can be.
@@ -84,6 +85,7 @@ class AuthorityTrouble:
     reason: str = ""
     validation_failed: bool = False
     fails: bool = False
+    fix: str = ""
 
 
 @dataclass(frozen=True, slots=True)

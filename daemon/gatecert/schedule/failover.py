@@ -150,6 +150,7 @@ def after_failure(
         left_until=_left_until(error, failures - patience, now),
         fails=_merely_fails(error),
         reason=error.message,
+        fix=error.fix,
         validation_failed=before is not None and before.validation_failed
         if waits
         else isinstance(error, ChallengeFailedError),
