@@ -86,15 +86,23 @@ def read_record(path: Path, kind: type[Record], *, largest: int = LARGEST) -> Re
         return None
 
 
-def write_record(path: Path, record: DataclassInstance, *, mode: int = 0o600) -> None:
+def write_record(
+    path: Path, record: DataclassInstance, *, mode: int = 0o600, indent: int | None = 2
+) -> None:
     """Keep a record.
+
+    Args:
+        path: Where.
+        record: What.
+        mode: Of the file.
+        indent: As for `encode`.
 
     Raises:
         StorageError: It cannot be written.
     """
     if path.is_dir() and not path.is_symlink():
         set_aside(path, "it is a directory")
-    durable.write_file(path, encode(record), mode=mode)
+    durable.write_file(path, encode(record, indent=indent), mode=mode)
 
 
 def set_aside(path: Path, why: str) -> None:

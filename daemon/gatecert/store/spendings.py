@@ -56,7 +56,7 @@ class Spendings:
             before = self.spending(directory_url)
             after = change(before)
             if after != before:
-                write_record(path, after, mode=PRIVATE_FILE)
+                write_record(path, after, mode=PRIVATE_FILE, indent=None)
 
     @contextmanager
     def _in_turn(self) -> Iterator[None]:
