@@ -113,7 +113,7 @@ class Ordering:
             afresh: Whether to forget the order under way and what authorities have refused before.
 
         Raises:
-            GatecertError: There is none; of the authority that was asked last.
+            GatecertError: There is none; of the last authority that could be asked for one.
         """
         known = [authority.name for authority in self.known(target)]
         if afresh:
@@ -121,6 +121,7 @@ class Ordering:
             self.memory.save(target, replace(self.memory.state(target), troubles=()))
         urgent = afresh or is_urgent(situation, self.now())
         names = to_ask(known, self.memory.state(target).troubles, self.now(), urgent=urgent)
+        failed: GatecertError | None = None
         for name, following in zip(names, (*names[1:], None), strict=True):
             try:
                 issued = self._obtain_from(self.authorities[name], target, situation)
@@ -128,15 +129,18 @@ class Ordering:
                 left = self._note_failure(target, name, error, urgent=urgent)
                 if not left or following is None:
                     raise
-                reason = error.message
+                reason, failed = error.message, error
             else:
                 if not isinstance(issued, Obstacle):
                     self._note_success(target, name)
                     return issued
-                if issued.finding.code not in OF_ONE_AUTHORITY or following is None:
+                of_one = issued.finding.code in OF_ONE_AUTHORITY
+                if not of_one or (following is None and failed is None):
                     return issued
                 reason = issued.finding.seen
                 self._note_obstacle(target, name, issued)
+                if following is None and failed is not None:
+                    raise failed  # which may be over sooner than what stands in the way here
             logger.warning("authority left gateway=%s name=%s %s", target.name, name, reason)
             self._tell(target, f"{reason}; {following} is asked instead")
         raise AssertionError("a loop over at least one authority returns or raises")

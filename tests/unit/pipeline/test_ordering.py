@@ -192,6 +192,21 @@ def test_what_stands_in_the_way_at_one_authority_is_no_matter_at_the_next(
     assert "vpn order not here; second is asked instead" in world.told
 
 
+def test_what_stands_in_the_way_at_the_next_does_not_put_off_the_first(
+    world: World, second: PlayedAuthority
+) -> None:
+    world_with(world, second, {"second": codes.CAA_FORBIDS.found("not there")})
+    world.authority.trouble = UNREACHABLE
+    outcome = world.attend()
+    assert outcome.code == "authority-unreachable"
+    assert outcome.next_at is not None
+    assert outcome.next_at - world.clock() <= MINUTE
+    world.authority.trouble = None
+    world.clock.time = outcome.next_at
+    assert world.attend().kind is OutcomeKind.ENROLLED
+    assert second.orders == 0
+
+
 def test_what_stands_in_the_way_everywhere_is_told(world: World, second: PlayedAuthority) -> None:
     taken = codes.ADDRESS_IN_USE.found("port 80 is taken")
     world_with(world, second, dict.fromkeys(("played", "second"), taken))
