@@ -32,9 +32,10 @@ from gatecert.challenge.tidying import Tidying
 from gatecert.config.schema import Configuration
 from gatecert.config.target import targets
 from gatecert.deployment import Deployer
+from gatecert.doctor import listeners
 from gatecert.doctor.obstacles import Obstacles
 from gatecert.errors import ConfigurationError, GatecertError, LockTimeoutError
-from gatecert.model import Outcome, OutcomeKind, Progress, Target
+from gatecert.model import Mode, Outcome, OutcomeKind, Progress, Target
 from gatecert.pipeline import Occasion, Pipeline
 from gatecert.process import heed_children
 from gatecert.report.progress import ProgressLog
@@ -72,6 +73,13 @@ class House:
     authorities: Mapping[str, Issuer]
     resolver: Resolver
     revoker: Revoker
+
+    def warn_of_listeners(self) -> None:
+        """Log where another user of this machine could answer challenges."""
+        excluded = self.pipeline.memory.excluded_region
+        every = [target for target in self.targets.values() if target.mode is Mode.AUTOMATIC]
+        enrolled = [target for target in every if not excluded(target)]
+        listeners.warn(self.configuration.challenges, enrolled)
 
 
 def utc_now() -> datetime:
@@ -176,6 +184,7 @@ class Daemon:
             self._leave()
 
     def _prepare(self) -> None:
+        self._house.warn_of_listeners()
         for target in self._house.targets.values():
             try:
                 self._prepare_gateway(self._house, target)

@@ -33,6 +33,8 @@ from gatecert.resolve.region import excluded_region
 from gatecert.schedule.due import (
     Situation,
     certificate_in_use,
+    heeded,
+    is_urgent,
     next_attempt,
     next_due,
     next_look_at_obstacle,
@@ -260,10 +262,9 @@ class Memory:
         state, now = self.state(target), self.now()
         at = self._until_any(target, state, error.until)
         if at != error.until:
-            soon = next_attempt(
-                1, now=now, random=self.random, not_after=self._end_if_known(target)
-            )
-            at = min(error.until, max(at, soon))
+            end = self._end_if_known(target)
+            soon = next_attempt(1, now=now, random=self.random, not_after=end)
+            at = min(error.until, max(heeded(at, now, end), soon))
         self.save(target, replace(state, failed_at=now, next_attempt=at))
         return self.outcome(
             target, OutcomeKind.WAITING, error.message, code=error.code, fix=error.fix
@@ -274,7 +275,11 @@ class Memory:
         names = [name for name in target.authorities if name in self.authorities]
         if len(names) <= 1:
             return until
-        return min(until, first_back(names, state.troubles, self.now()))
+        try:
+            urgent = is_urgent(self.situation(target), self.now())
+        except StorageError:
+            urgent = False
+        return min(until, first_back(names, state.troubles, self.now(), urgent=urgent))
 
     def _end_if_known(self, target: Target) -> datetime | None:
         try:

@@ -1,8 +1,10 @@
 """From a gateway that is due to a certificate: which authority, with which key, replacing what.
 
 The first authority of the configuration that was not left for its refusals or failures is asked
-(``schedule.failover``); when it is left now, the next one is asked at once. What an authority has
-issued is its own affair: only there is a new certificate said to replace it (RFC 9773).
+(``schedule.failover``); when it is left now, the next one is asked at once, in the same pass: after
+its first failure where there is no certificate to go on with, or the operator wants one now. What
+an authority has issued is its own affair: only there is a new certificate said to replace it
+(RFC 9773).
 
 What an order is certain to fail of is looked for first, and nothing is placed where it is found
 (``doctor.obstacles``). An obstacle that only one authority has is a reason to ask the next.
@@ -43,7 +45,7 @@ from gatecert.errors import (
 from gatecert.install.inventory import Held
 from gatecert.memory import Memory
 from gatecert.model import AuthorityTrouble, Progress, Stage, Target
-from gatecert.schedule.due import certificate_in_use
+from gatecert.schedule.due import certificate_in_use, is_urgent
 from gatecert.schedule.failover import (
     absent_until,
     after_failure,
@@ -112,29 +114,34 @@ class Ordering:
             afresh: Whether to forget the order under way and what authorities have refused before.
 
         Raises:
-            GatecertError: There is none; of the authority that was asked last.
+            GatecertError: There is none; of the last authority that could be asked for one.
         """
         known = [authority.name for authority in self.known(target)]
         if afresh:
             self.forget(target)
             self.memory.save(target, replace(self.memory.state(target), troubles=()))
-        names = to_ask(known, self.memory.state(target).troubles, self.now())
+        urgent = afresh or is_urgent(situation, self.now())
+        names = to_ask(known, self.memory.state(target).troubles, self.now(), urgent=urgent)
+        failed: GatecertError | None = None
         for name, following in zip(names, (*names[1:], None), strict=True):
             try:
                 issued = self._obtain_from(self.authorities[name], target, situation)
             except GatecertError as error:
-                left = self._note_failure(target, name, error)
+                left = self._note_failure(target, name, error, urgent=urgent)
                 if not left or following is None:
                     raise
-                reason = error.message
+                reason, failed = error.message, error
             else:
                 if not isinstance(issued, Obstacle):
                     self._note_success(target, name)
                     return issued
-                if issued.finding.code not in OF_ONE_AUTHORITY or following is None:
+                of_one = issued.finding.code in OF_ONE_AUTHORITY
+                if not of_one or (following is None and failed is None):
                     return issued
                 reason = issued.finding.seen
                 self._note_obstacle(target, name, issued)
+                if following is None and failed is not None:
+                    raise failed  # which may be over sooner than what stands in the way here
             logger.warning("authority left gateway=%s name=%s %s", target.name, name, reason)
             self._tell(target, f"{reason}; {following} is asked instead")
         raise AssertionError("a loop over at least one authority returns or raises")
@@ -313,10 +320,12 @@ class Ordering:
         held = self.memory.deployer.inventory(target).held
         return next((one for one in held if one.summary == summary), None)
 
-    def _note_failure(self, target: Target, name: str, error: GatecertError) -> bool:
+    def _note_failure(
+        self, target: Target, name: str, error: GatecertError, *, urgent: bool
+    ) -> bool:
         """Remember a failure; whether the authority is left for it."""
         state, now = self.memory.last_known(target), self.now()
-        troubles = after_failure(state.troubles, name, error, now)
+        troubles = after_failure(state.troubles, name, error, now, urgent=urgent)
         if troubles != state.troubles:
             self.memory.save(target, replace(state, troubles=troubles))
         return absent_until(name, troubles, now) is not None

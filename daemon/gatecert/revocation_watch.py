@@ -140,11 +140,18 @@ class RevocationWatch:
                 new_key=report.entry.reason is RevocationReason.KEY_COMPROMISE,
                 failures=0,
                 problem="",
+                fix="",
             )
         if report.problem:
             failures = standing.failures + 1
             at = next_look(now, self.random, failures=failures)
-            return replace(standing, next_look=at, failures=failures, problem=report.problem)
+            return replace(
+                standing,
+                next_look=at,
+                failures=failures,
+                problem=report.problem,
+                fix=report.fix,
+            )
         at = next_look(now, self.random, ends=report.ends)
         return RevocationStanding(held.summary.fingerprint, at, checked=now, source=report.source)
 

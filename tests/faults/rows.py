@@ -160,10 +160,14 @@ ROWS: Mapping[int, tuple[str, str]] = {
 # Rows that ask for something that a command started by a timer does not have, or does not do.
 NO_DAEMON = "it is no daemon"
 NO_PROOF = "never looks at what is served"
+NO_CHECK = "has no command that judges its configuration"
+ONE_AUTHORITY = "knows one authority at a time"
 NOT_FOR_PEERS: Mapping[int, Mapping[str, str]] = {
     13: {"lego": "reads the clock past libfaketime"},
     14: {"certbot": "never looks names up", "lego": "never looks names up for http-01"},
     28: {"certbot": NO_DAEMON, "lego": NO_DAEMON},
     30: {"certbot": "has no bootstrap", "lego": "has no bootstrap"},
     38: {"certbot": NO_PROOF, "lego": NO_PROOF},
+    51: {"certbot": ONE_AUTHORITY, "lego": ONE_AUTHORITY},
+    54: {"certbot": NO_CHECK, "lego": NO_CHECK},
 }

@@ -182,6 +182,9 @@ def test_row_35_a_name_that_is_paused(scene: Scene) -> None:
     error = gatecert.status(VPN)["last_error"]
     assert PORTAL in error["message"] + error["fix"]
     assert error["code"] == "user-action-required"
+    diagnosed = gatecert.run("doctor")
+    assert diagnosed.exit_code == 1
+    assert PORTAL in diagnosed.output
     for clock in ("+70s", "+20m", "+3h", "+23h"):
         scene.gatecert(clock=clock).run("enroll")
     assert scene.rules.asked("new-order") == 1

@@ -84,9 +84,11 @@ def test_the_page_leads_from_no_authority_to_its_successor_and_to_a_revocation(
     assert "was revoked on" in revoked.output
 
 
-def test_the_revocation_list_of_the_page_has_its_key(gatecert: Gatecert) -> None:
+def test_the_revocation_list_of_the_page_has_its_key(gatecert: Gatecert, tmp_path: Path) -> None:
     gateway = yaml.safe_load(blocks("yaml")[0])["gateways"][BOSTON]
     gateway.update(yaml.safe_load(blocks("yaml")[1]), mode="custom")
+    gateway["client_authentication"]["crl_files"] = [str(tmp_path / "users.crl")]
+    (tmp_path / "users.crl").touch()
     gatecert.configuration["gateways"][BOSTON] = gateway
     gatecert.write()
     result = gatecert.run("check")

@@ -210,6 +210,36 @@ def test_an_authority_that_is_gone(
     assert gatecert.status(BOSTON)["last_error"]["code"] == "authority-unreachable"
 
 
+def test_what_an_authority_refuses_is_a_failure_in_its_words(
+    gatecert: Gatecert, start_pebble: StartPebble, names: ChallengeTestServer, hostname: str
+) -> None:
+    pebble = start_pebble(PebbleOptions(blocked=[hostname.partition(".")[2]]))
+    names.point(hostname, "127.0.0.1")
+    gatecert.use(pebble, names).add_gateway(BOSTON, hostname).write()
+    assert gatecert.run("enroll").exit_code == 1
+
+    result = gatecert.run("doctor")
+    found = diagnose(gatecert)
+
+    assert result.exit_code == 1
+    assert "rejectedIdentifier" in found["last-attempt-failed"]["seen"]
+    assert hostname in found["last-attempt-failed"]["seen"]
+    assert "0 failures" not in result.output
+
+
+def test_a_directory_url_that_leads_elsewhere(
+    gatecert: Gatecert, pebble: Pebble, names: ChallengeTestServer, hostname: str
+) -> None:
+    names.point(hostname, "127.0.0.1")
+    wrong = f"{pebble.directory_url}ectory"
+    gatecert.use(pebble, names, directory_url=wrong).add_gateway(BOSTON, hostname).write()
+
+    found = diagnose(gatecert)
+
+    assert "HTTP 404" in found["authority-unreachable"]["seen"]
+    assert "correct authorities.pebble.directory_url" in found["authority-unreachable"]["fix"]
+
+
 @contextmanager
 def shifted(pebble: Pebble, shift: timedelta) -> Iterator[str]:
     """Pebble's directory at another address, where the clock shows another time."""

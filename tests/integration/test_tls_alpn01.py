@@ -103,7 +103,7 @@ def test_it_answers_behind_a_gateway_that_owns_the_port(
             places={
                 "0.0.0.0:443": f"127.0.0.1:{public}",
                 "[::]:443": "",
-                "127.0.0.1:10443": f"127.0.0.1:{own}",
+                "127.0.0.1:844": f"127.0.0.1:{own}",
                 "127.0.0.1:8443": server.address,
             },
         )

@@ -152,7 +152,7 @@ def test_nginx_passes_on_what_the_authority_asks_for(
             tmp_path,
             "nginx-http-01-proxy.conf",
             pebble.ports.http01,
-            {"127.0.0.1:8089": f"127.0.0.1:{own}"},
+            {"127.0.0.1:888": f"127.0.0.1:{own}"},
         )
     )
     names.point(hostname, "127.0.0.1")

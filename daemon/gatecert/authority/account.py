@@ -139,7 +139,7 @@ class AccountDesk:
                 contact = known.contact
             except AccountMissingError:
                 url = self._make(key, contact, deadline, budget)
-            except (ACMEError, AuthorityBrokenError) as error:
+            except ACMEError as error:
                 # An authority that finds no accounts gives the one of a key to who makes it again.
                 if self._settings.external_account is not None or isinstance(
                     error, RateLimitedError | UserActionRequiredError
@@ -166,8 +166,8 @@ class AccountDesk:
         budget.account()
         try:
             url = self._new_account(key, contact, deadline, binding)
-        except ACMEError as error:
-            if binding is not None and error.problem_type in BINDING_REFUSED:
+        except (ACMEError, AuthorityBrokenError) as error:
+            if binding is not None and _may_refuse_binding(error):
                 error.fix = (
                     f"check key_id, hmac_key_file and algorithm below {self._where} against what "
                     f"the authority gave you; a key that works only once may be spent"
@@ -250,6 +250,11 @@ class AccountDesk:
 
     def _contact(self) -> tuple[str, ...]:
         return tuple(f"{MAIL}{address}" for address in self._settings.contact)
+
+
+def _may_refuse_binding(error: ACMEError | AuthorityBrokenError) -> bool:
+    """Whether an error may be about the binding: some CAs answer 500 to a key they do not know."""
+    return isinstance(error, AuthorityBrokenError) or error.problem_type in BINDING_REFUSED
 
 
 def _read_secret(external: ExternalAccountSettings, where: str) -> str:

@@ -137,7 +137,7 @@ class Budget:
             if wait is not None:
                 waits.append(wait)
                 return settled(before, now)  # from when on a clock that was set back is known
-            after = spend(before, wanted, now)
+            after = spend(before, wanted, self.limits, now)
             return take_back(after, validated) if validated else after
 
         self.store.change_spending(self.directory_url, change)

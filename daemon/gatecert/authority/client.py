@@ -31,7 +31,7 @@ from cryptography.hazmat.primitives import serialization
 from josepy.b64 import b64decode, b64encode
 from josepy.json_util import field as json_field
 
-from gatecert.authority.answers import AnswerReader, links
+from gatecert.authority.answers import GONE, AnswerReader, links
 from gatecert.authority.resources import (
     AccountObject,
     Authorization,
@@ -43,7 +43,8 @@ from gatecert.authority.resources import (
 )
 from gatecert.authority.signature import Signer, key_change, load_key
 from gatecert.authority.transport import HardenedTransport, label, resolved
-from gatecert.errors import ACMEError, AuthorityError, AuthorityUnreachableError
+from gatecert.config.well_known import same_host
+from gatecert.errors import ACMEError, AuthorityError, AuthorityUnreachableError, clean
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -134,9 +135,34 @@ class Client:
             drift = (self._now() - at).total_seconds() - age
             if age < DIRECTORY_SECONDS and abs(drift) < CLOCK_DRIFT_SECONDS:
                 return directory
-        directory = self._reader.read(self._get(self.directory_url, deadline), Directory.read)
+        directory = self._read_directory(deadline)
         self._directory = (directory, time.monotonic(), self._now())
         return directory
+
+    def _read_directory(self, deadline: Deadline) -> Directory:
+        """Read the directory anew.
+
+        Raises:
+            AuthorityUnreachableError: There is none at that URL, or it cannot be reached.
+        """
+        near = same_host(self.directory_url)
+        hint = f": did you mean {near}?" if near else "; the CA's documentation has it"
+        fix = f"correct authorities.{self.name}.directory_url{hint}"
+        try:
+            answer = self._get(self.directory_url, deadline)
+        except ACMEError as error:
+            if error.status not in GONE:
+                raise
+            raise AuthorityUnreachableError(
+                f"{self.label} has no directory at {clean(self.directory_url, 200)}: "
+                f"HTTP {error.status}",
+                fix=fix,
+            ) from error
+        try:
+            return self._reader.read(answer, Directory.read)
+        except AuthorityUnreachableError as error:
+            error.fix = error.fix or fix
+            raise
 
     def suggested_window(self, certificate_id: str, deadline: Deadline) -> SuggestedWindow | None:
         """When a certificate should be renewed; None where the authority does not say (RFC 9773).

@@ -13,8 +13,10 @@ failed validations of a name by an account in an hour.
   the rest, so a period is taken for longer than it is.
 - *A clock that was set back frees nothing and blocks nothing for ever*: what seems to lie in the
   future counts from when that was noticed, and by its own instant again once the clock is right;
-  what is spent meanwhile counts as of the latest instant known. Nothing is forgotten for its age
-  alone, so a clock that ran ahead for a while frees nothing either once it is right again.
+  what is spent meanwhile counts as of the latest instant known.
+- *Nothing that a limit still counts is ever forgotten*, however much there is. What no limit counts
+  any more is forgotten only where newer entries abound, so a clock that ran ahead for a while frees
+  nothing either once it is right again.
 - *No certificate lapses by it.* Whoever issues certificates that live a day has to allow more than
   five of them a week: unless the operator said how many, a certificate may be renewed twice as
   often as its lifetime wants.
@@ -43,7 +45,7 @@ if TYPE_CHECKING:
 ON_THE_WAY = timedelta(minutes=5)  # as long as an order may take
 REPLACEMENTS = Allowance(5, timedelta(days=1))
 RENEWALS_A_LIFE = 4  # twice as often as at half of the lifetime, the earliest there is
-MOST_REMEMBERED = 1000  # expenses; more than all the limits of one host together ever need
+LEAST_REMEMBERED = 1000  # expenses, the newest, whether or not they still count
 _SITE_BITS = 64  # of an IPv6 address: what one subscriber has
 
 
@@ -136,15 +138,22 @@ def left(
     return tuple(found)
 
 
-def spend(spending: Spending, wanted: Sequence[Expense], now: datetime) -> Spending:
-    """The same with what is about to be asked for."""
+def spend(spending: Spending, wanted: Sequence[Expense], limits: Limits, now: datetime) -> Spending:
+    """The same with what is about to be asked for, and without what no limit counts any more.
+
+    Args:
+        spending: What was asked for so far.
+        wanted: What is about to be asked for.
+        limits: What is allowed.
+        now: Aware UTC.
+    """
     past = settled(spending, now).expenses
     latest = max((expense.at for expense in past), default=now)
     behind = latest > now
     again = {(expense.kind, expense.id) for expense in wanted if expense.id}
     others = (expense for expense in past if (expense.kind, expense.id) not in again)
     new = (replace(each, at=latest, noticed=now) if behind else each for each in wanted)
-    return Spending((*others, *new)[-MOST_REMEMBERED:])
+    return Spending(_without_stale((*others, *new), limits, now))
 
 
 def take_back(spending: Spending, order_url: str) -> Spending:
@@ -186,6 +195,30 @@ def _public_suffixes() -> PublicSuffixList:
     from publicsuffixlist import PublicSuffixList  # noqa: PLC0415 - only for whoever gets close
 
     return PublicSuffixList()
+
+
+def _without_stale(
+    expenses: tuple[Expense, ...], limits: Limits, now: datetime
+) -> tuple[Expense, ...]:
+    """All that a limit still counts, and the newest."""
+    old, newest = expenses[:-LEAST_REMEMBERED], expenses[-LEAST_REMEMBERED:]
+    begins = {kind: now - _longest_period(kind, limits) - ON_THE_WAY for kind in ExpenseKind}
+    return (
+        *(expense for expense in old if _counts_from(expense, now) > begins[expense.kind]),
+        *newest,
+    )
+
+
+def _longest_period(kind: ExpenseKind, limits: Limits) -> timedelta:
+    """How long an expense of this kind counts; nothing where no limit counts it."""
+    allowances = {
+        ExpenseKind.ACCOUNT: (limits.new_accounts,),
+        ExpenseKind.ORDER: (limits.orders,),
+        ExpenseKind.CERTIFICATE: (limits.certificates, limits.duplicates),
+        ExpenseKind.REPLACEMENT: (limits.replacements,),
+        ExpenseKind.VALIDATION: (limits.failed_validations,),
+    }[kind]
+    return max((each.period for each in allowances if each), default=timedelta(0))
 
 
 def _noticed(expense: Expense, now: datetime) -> Expense:

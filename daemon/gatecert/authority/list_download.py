@@ -28,8 +28,18 @@ LARGEST_LIST = 16 << 20  # bytes; whole lists of large authorities have some mil
 PIECE = 1 << 16
 LONGEST_VALIDATOR = 200  # characters
 NOT_MODIFIED = 304
+FIRST_SERVER_ERROR = 500
 
 _PLAIN = re.compile(r"[ -~]*")
+
+UNREACHABLE = (
+    "let this machine reach that host over http (port 80), or set renewal.revocation_lists: false"
+)
+NOT_PUBLISHED = (
+    "its host answers, so nothing is wrong with the network: the CA has to publish the list where"
+    " its certificates say; tell it, or set renewal.revocation_lists: false"
+)
+HOST_BROKEN = "nothing here: the list's host has trouble of its own, and is asked again by itself"
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +88,8 @@ def download(
         error.close()
         if error.code == NOT_MODIFIED and (etag or last_modified):
             return Downloaded(None, etag, last_modified)
-        raise _unreachable(url, f"HTTP {error.code}") from error
+        fix = HOST_BROKEN if error.code >= FIRST_SERVER_ERROR else NOT_PUBLISHED
+        raise _unreachable(url, f"HTTP {error.code}", fix) from error
     except (OSError, http.client.HTTPException, ValueError) as error:
         reason = getattr(error, "reason", error)
         text = "no answer in time" if isinstance(reason, TimeoutError) else str(reason)
@@ -102,11 +113,9 @@ def _validator(response: http.client.HTTPResponse, name: str) -> str:
     return value if len(value) <= LONGEST_VALIDATOR and _PLAIN.fullmatch(value) else ""
 
 
-def _unreachable(url: str, reason: str) -> AuthorityUnreachableError:
+def _unreachable(url: str, reason: str, fix: str = UNREACHABLE) -> AuthorityUnreachableError:
     return AuthorityUnreachableError(
-        f"the revocation list {clean(url, 200)} cannot be had: {clean(reason, 200)}",
-        fix="let this machine reach that host over http (port 80), or set renewal.revocation_lists:"
-        " false",
+        f"the revocation list {clean(url, 200)} cannot be had: {clean(reason, 200)}", fix=fix
     )
 
 

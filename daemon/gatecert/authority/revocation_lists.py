@@ -75,12 +75,14 @@ class Report:
         source: URL of the list that says so, or of the last one that was read.
         ends: When the first of the lists ends.
         problem: Why nothing can be said, one line; empty where it can.
+        fix: What to do about that; empty if unknown.
     """
 
     entry: Entry | None = None
     source: str = ""
     ends: datetime | None = None
     problem: str = ""
+    fix: str = ""
 
 
 class LooksUpRevocation(Protocol):
@@ -105,13 +107,13 @@ class RevocationLists:
         now: The wall clock, aware UTC.
         fetch: How lists are fetched.
         down: Hosts that did not answer: until when (monotonic clock) they are left alone, and what
-            they are said to be meanwhile.
+            they are said to be meanwhile, and what to do.
     """
 
     store: ListStore
     now: Callable[[], datetime]
     fetch: Downloads = download
-    down: dict[str, tuple[float, str]] = field(default_factory=dict)
+    down: dict[str, tuple[float, str, str]] = field(default_factory=dict)
 
     def look(
         self,
@@ -173,9 +175,9 @@ class RevocationLists:
 
     def _sent(self, url: str, kept: StoredList | None, deadline: Deadline) -> Downloaded:
         host = urlsplit(url).netloc
-        until, reason = self.down.get(host, (0.0, ""))
+        until, reason, fix = self.down.get(host, (0.0, "", ""))
         if time.monotonic() < until:
-            raise AuthorityUnreachableError(reason)
+            raise AuthorityUnreachableError(reason, fix=fix)
         try:
             sent = self.fetch(
                 url,
@@ -185,7 +187,7 @@ class RevocationLists:
             )
         except AuthorityUnreachableError as error:
             if not deadline.interrupted:
-                self.down[host] = (time.monotonic() + DOWN_SECONDS, error.message)
+                self.down[host] = (time.monotonic() + DOWN_SECONDS, error.message, error.fix)
             raise
         self.down.pop(host, None)
         return sent
@@ -226,7 +228,8 @@ class _Look:
             try:
                 accepted, source, excuse = self._accepted(place)
             except GatecertError as error:
-                report = replace(report, problem=report.problem or error.message)
+                if not report.problem:
+                    report = replace(report, problem=error.message, fix=error.fix)
                 continue
             entry = look_up(self.certificate, accepted, self._delta(accepted))
             if entry is not None:
@@ -240,7 +243,7 @@ class _Look:
             ends = min(filter(None, (report.ends, accepted.ends)), default=None)
             report = replace(report, source=source, ends=ends)
         if not left:
-            return replace(report, problem="")
+            return replace(report, problem="", fix="")
         return replace(report, problem=report.problem or "the lists do not tell of every reason")
 
     def _accepted(self, place: Place) -> tuple[AcceptedList, str, str]:

@@ -18,6 +18,7 @@ import http.client
 import logging
 import socket
 from contextlib import ExitStack
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gatecert.challenge.responder import PREFIX
@@ -34,14 +35,16 @@ logger = logging.getLogger(__name__)
 PROBE_SECONDS = 1.0
 MOST_TRIES = 2  # it may have closed between the look and the question
 
+_WILDCARDS = {"0.0.0.0", "::"}  # noqa: S104 - only compared
+
 # The host has no such address or family: nobody can reach it there anyway.
 _NOT_HERE = {errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT, errno.EPROTONOSUPPORT}
 _NOT_ALLOWED = {errno.EACCES, errno.EPERM}
 _NOT_OURS = {errno.EADDRINUSE} | _NOT_ALLOWED
 
 _WAYS_OUT = {
-    "http-01": "stop it, set challenges.http-01.listen to another address that port 80 is "
-    "forwarded to, or use another challenge",
+    "http-01": "stop it, let it forward challenges to a loopback port below 1024 and set "
+    "challenges.http-01.listen to that (docs/challenges.md), or use another challenge",
     "tls-alpn-01": "let it hand connections for ALPN acme-tls/1 to another address and set "
     "challenges.tls-alpn-01.listen to that (docs/challenges.md), or use another challenge",
 }
@@ -119,22 +122,65 @@ def is_here(endpoint: Endpoint) -> bool:
     return True
 
 
-def holder(port: int) -> str:
-    """Who listens on a TCP port, in words; empty when that cannot be seen."""
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """Who listens on a TCP port.
+
+    Attributes:
+        addresses: At which of this host's addresses.
+        who: In words; empty when that cannot be seen.
+    """
+
+    addresses: tuple[str, ...]
+    who: str
+
+    @property
+    def elsewhere(self) -> bool:
+        """Whether the port is free at some address."""
+        return not _WILDCARDS.intersection(self.addresses)
+
+
+def holder(endpoint: Endpoint) -> Holder:
+    """Who keeps others from listening at an endpoint."""
+    return _holder(endpoint.port, lambda host: _collide(host, endpoint.host))
+
+
+def occupant(port: int) -> str | None:
+    """Who listens on a TCP port at any address, in words; None where nobody does."""
+    found = _holder(port, lambda _: True)
+    return found.who if found.addresses else None
+
+
+def _holder(port: int, counts: Callable[[str], bool]) -> Holder:
     import psutil  # noqa: PLC0415 - only when something is wrong
 
     try:
-        pids = {
-            connection.pid
+        found = [
+            (str(connection.laddr.ip), connection.pid)
             for connection in psutil.net_connections("tcp")
             if connection.status == psutil.CONN_LISTEN
             and connection.laddr
             and connection.laddr.port == port
-            and connection.pid
-        }
-        return ", ".join(f"{psutil.Process(pid).name()} (pid {pid})" for pid in sorted(pids))
+            and counts(str(connection.laddr.ip))
+        ]
     except (psutil.Error, OSError):
-        return ""
+        return Holder((), "")
+    addresses = tuple(sorted({address for address, _ in found}))
+    try:
+        pids = sorted({pid for _, pid in found if pid})
+        who = ", ".join(f"{psutil.Process(pid).name()} (pid {pid})" for pid in pids)
+    except (psutil.Error, OSError):
+        who = ""
+    return Holder(addresses, who)
+
+
+def _collide(one: str, other: str) -> bool:
+    """Whether a port cannot be bound at both addresses."""
+    if "::" in {one, other} and one != other:
+        return one == "::" or ":" in one  # [::] may take IPv4 as well, ours (V6ONLY) does not
+    if "0.0.0.0" in {one, other}:  # noqa: S104 - the wildcard is only compared
+        return (":" in one) == (":" in other)
+    return one == other
 
 
 def _listen(endpoint: Endpoint, is_ours: Callable[[Endpoint], bool]) -> socket.socket | None:
@@ -191,14 +237,24 @@ def _bind(endpoint: Endpoint, *, share: bool) -> socket.socket:
     return listener
 
 
+def _taken(endpoint: Endpoint, found: Holder, kind: str) -> AddressInUseError:
+    who, consequence = found.who or "another process", "so no certificate is issued"
+    if endpoint.host in _WILDCARDS and found.addresses and found.elsewhere:
+        return AddressInUseError(
+            f"{endpoint} is taken: {who} has port {endpoint.port} at "
+            f"{', '.join(found.addresses)}, {consequence}",
+            fix=f"set challenges.{kind}.listen to the address that the CA connects to, if that is "
+            f"another one of this machine's; otherwise {_WAYS_OUT[kind]}",
+        )
+    return AddressInUseError(
+        f"{endpoint} is taken by {who}: the name cannot be proven there, {consequence}",
+        fix=_WAYS_OUT[kind],
+    )
+
+
 def _refusal(endpoint: Endpoint, error: OSError, kind: str) -> ChallengeError:
     if error.errno == errno.EADDRINUSE:
-        who = holder(endpoint.port)
-        return AddressInUseError(
-            f"{endpoint} is taken by {who or 'another process'}: the name cannot be proven there, "
-            "so no certificate is issued",
-            fix=_WAYS_OUT[kind],
-        )
+        return _taken(endpoint, holder(endpoint), kind)
     if error.errno in _NOT_ALLOWED:
         return ChallengeError(
             f"not allowed to listen on {endpoint}: port {endpoint.port} needs CAP_NET_BIND_SERVICE",

@@ -3,7 +3,10 @@
 It faces the whole internet, as root or nearly so, for a few seconds at a time. So there is one
 thread, and everything is bounded: the time a connection may take in all (not between two bytes),
 how much it may say, and how many there are. Whoever comes when it is full takes the place of the
-oldest. What is said on a connection is a `Conversation`, which knows nothing of sockets.
+oldest connection from the address (IPv6: the /64) that holds the most, and of those that have said
+something, one from the address that holds the fewest is served first. So one address that floods
+the server competes with itself alone. What is said on a connection is a `Conversation`, which knows
+nothing of sockets and begins with the first byte: silence costs next to nothing.
 
 A listener is closed only after the connections that wait in its queue have been served, since the
 kernel would reset them, even where another process goes on listening on the same port.
@@ -17,6 +20,7 @@ import selectors
 import socket
 import threading
 import time
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -62,14 +66,17 @@ class _Connection:
     """One visitor.
 
     Attributes:
+        site: The network that it comes from, for which it counts.
         ends: Instant on ``time.monotonic()`` at which it is cut off.
+        conversation: None until something has come.
         heard: How many bytes have come.
     """
 
     channel: socket.socket
     peer: str
+    site: bytes
     ends: float
-    conversation: Conversation
+    conversation: Conversation | None = None
     heard: int = 0
     unsent: bytes = b""
 
@@ -124,13 +131,18 @@ class Server:
     def _turn(self, timeout: float | None) -> bool:
         """Handle what has happened; False once the server has to stop."""
         stopping = False
+        ready: list[_Connection] = []
         for key, _ in self._selector.select(timeout):
             if key.fileobj == self._bell:
                 stopping = True
             elif isinstance(key.data, _Connection):
-                self._attend(key.data)
+                ready.append(key.data)
             elif isinstance(key.fileobj, socket.socket):
                 self._accept(key.fileobj)
+        held = self._held()
+        for connection in sorted(ready, key=lambda each: held[each.site]):
+            if connection in self._connections:  # it may have made room
+                self._attend(connection)
         now = time.monotonic()
         for late in [each for each in self._connections if each.ends <= now]:
             self._close(late)
@@ -166,14 +178,25 @@ class Server:
                 time.sleep(SHORTAGE_SECONDS)
                 return
             channel.settimeout(0)
-            if len(self._connections) >= MOST_CONNECTIONS:
-                self._close(next(iter(self._connections)))
             peer = str(address[0])
             ends = time.monotonic() + CONNECTION_SECONDS
-            connection = _Connection(channel, peer, ends, self._converse(peer))
+            connection = _Connection(channel, peer, site(peer), ends)
+            self._make_room(connection.site)
             self._connections[connection] = None
             self._selector.register(channel, selectors.EVENT_READ, connection)
-            self._attend(connection)
+
+    def _make_room(self, site: bytes) -> None:
+        """Close the oldest connection of whoever would hold the most with a new one from a site."""
+        if len(self._connections) < MOST_CONNECTIONS:
+            return
+        held = self._held()
+        held[site] += 1
+        most = max(held[each.site] for each in self._connections)
+        self._close(next(each for each in self._connections if held[each.site] == most))
+
+    def _held(self) -> Counter[bytes]:
+        """How many connections there are from each site."""
+        return Counter(each.site for each in self._connections)
 
     def _attend(self, connection: _Connection) -> None:
         try:
@@ -193,6 +216,8 @@ class Server:
     def _hear(self, connection: _Connection) -> None:
         piece = connection.channel.recv(READ_SIZE)
         connection.heard += len(piece)
+        if connection.conversation is None:
+            connection.conversation = self._converse(connection.peer)
         connection.unsent = connection.conversation.hear(piece)
         said_enough = not piece or connection.heard > MOST_HEARD
         if not connection.unsent and (said_enough or connection.conversation.over):
@@ -201,11 +226,12 @@ class Server:
     def _send(self, connection: _Connection) -> None:
         sent = connection.channel.send(connection.unsent)
         connection.unsent = connection.unsent[sent:]
+        conversation = connection.conversation
         waits_for = selectors.EVENT_WRITE if connection.unsent else selectors.EVENT_READ
-        if connection.unsent or not connection.conversation.over:
+        if connection.unsent or conversation is None or not conversation.over:
             self._selector.modify(connection.channel, waits_for, connection)
             return
-        connection.conversation.close()
+        conversation.close()
         connection.channel.shutdown(socket.SHUT_WR)
         self._close(connection)
 
@@ -214,3 +240,10 @@ class Server:
             del self._connections[connection]
             self._selector.unregister(connection.channel)
             connection.channel.close()
+
+
+def site(peer: str) -> bytes:
+    """What of an address one subscriber has: of IPv6 the first 64 bits."""
+    if ":" in peer:
+        return socket.inet_pton(socket.AF_INET6, peer.partition("%")[0])[:8]
+    return peer.encode()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from gatecert.config.schema import Configuration
+    from gatecert.doctor.finding import Finding
     from gatecert.model import Target
 
 WRONG_CONFIGURATION = 2
@@ -22,25 +24,59 @@ FAILED = 1
 def check(context: typer.Context) -> None:
     """Read the configuration, report everything wrong with it, and say what it will do.
 
-    Records for dns-persist-01, which you publish, are looked for at every nameserver.
+    What it names (commands, directories, files, users, groups) has to exist, and no other user of
+    this machine may be able to answer challenges in gatecert's place. Records for dns-persist-01,
+    which you publish, are looked for at every nameserver.
     """
-    from gatecert.config.target import targets  # noqa: PLC0415 - --help is quick without it
+    from gatecert.config.existence import problems  # noqa: PLC0415 - --help is quick without it
+    from gatecert.config.target import targets  # noqa: PLC0415
 
     given = options(context)
     configuration = given.load()
     found = targets(configuration)
-    problems = list(_missing_agreements(configuration, found))
-    for problem in problems:
-        typer.echo(f"gatecert: {given.config}: {problem}", err=True)
-    if problems:
+    listeners = _open_listeners(configuration, found)
+    wrong = [str(problem) for problem in problems(Path(given.config), configuration)]
+    wrong += [
+        f"{given.config}: {what}"
+        for what in (
+            *_missing_agreements(configuration, found),
+            *(f"{each.seen}: {each.meaning}; {each.fix}" for each in listeners if each.fails),
+        )
+    ]
+    for complaint in wrong:
+        typer.echo(f"gatecert: {complaint}", err=True)
+    if wrong:
         raise typer.Exit(WRONG_CONFIGURATION)
     count = "1 gateway" if len(found) == 1 else f"{len(found)} gateways"
     typer.echo(f"{given.config}: good, {count}")
+    for listener in listeners:
+        typer.echo(f"  note: {listener.seen}: {listener.meaning}")
     for target in found:
         typer.echo(f"  {target.name}: {_intention(configuration, target)}")
         for note in _advice(configuration, target):
             typer.echo(f"    note: {note}")
     _check_records(configuration, found)
+
+
+def _open_listeners(configuration: Configuration, found: tuple[Target, ...]) -> list[Finding]:
+    """Where another user of this machine could answer challenges."""
+    from gatecert.doctor.listeners import judge, open_listeners  # noqa: PLC0415 - --help is quick
+
+    enrolled = _enrolled(configuration, found)
+    return [judge(each) for each in open_listeners(configuration.challenges, enrolled)]
+
+
+def _enrolled(configuration: Configuration, found: tuple[Target, ...]) -> list[Target]:
+    """The gateways that are ever enrolled."""
+    from gatecert.model import Mode  # noqa: PLC0415 - --help is quick without it
+    from gatecert.resolve.region import excluded_region  # noqa: PLC0415
+
+    excluded = configuration.excluded_regions
+    return [
+        target
+        for target in found
+        if target.mode is Mode.AUTOMATIC and not excluded_region(target, excluded)
+    ]
 
 
 def _check_records(configuration: Configuration, found: tuple[Target, ...]) -> None:
@@ -64,10 +100,7 @@ def _check_records(configuration: Configuration, found: tuple[Target, ...]) -> N
 
 def _missing_agreements(configuration: Configuration, found: tuple[Target, ...]) -> Iterator[str]:
     """Those asked for an account; nobody is for a gateway that is never enrolled."""
-    from gatecert.resolve.region import excluded_region  # noqa: PLC0415 - --help is quick
-
-    excluded = configuration.excluded_regions
-    enrolled = [target for target in found if not excluded_region(target, excluded)]
+    enrolled = _enrolled(configuration, found)
     used = {name for target in enrolled for name in target.authorities}
     for name in sorted(used):
         if not configuration.authorities[name].terms_of_service_agreed:

@@ -6,6 +6,7 @@ import logging
 import os
 import stat
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -79,11 +80,13 @@ def _look(
     from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - --help is quick without it
 
     from gatecert.app import utc_now  # noqa: PLC0415
+    from gatecert.config.existence import problems  # noqa: PLC0415
     from gatecert.doctor.gather import (  # noqa: PLC0415
         Surroundings,
         look_at_gateway,
         look_at_machine,
     )
+    from gatecert.doctor.listeners import open_listeners  # noqa: PLC0415
 
     memory, deployer = house.pipeline.memory, house.pipeline.deployer
     enrolling = [target for target in targets if not memory.excluded_region(target)]
@@ -96,7 +99,11 @@ def _look(
         now=utc_now,
         ask_command=deployer.ask_command,
     )
-    machine = look_at_machine(around, configuration, house.targets.values(), enrolling)
+    machine = replace(
+        look_at_machine(around, configuration, house.targets.values(), enrolling),
+        missing=problems(configuration, house.configuration),
+        open_listeners=open_listeners(house.configuration.challenges, enrolling),
+    )
 
     def look(target: Target) -> Case:
         inventory = deployer.inventory(target)

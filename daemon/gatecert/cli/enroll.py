@@ -115,6 +115,7 @@ def enroll(  # noqa: PLR0913 - the options of the command
     lines = ProgressLines()
     house = open_house(given.load(), lines)
     targets = chosen(house, names)
+    house.warn_of_listeners()
     if rotate_key:
         targets = tuple(replace(one, key=replace(one.key, reuse=False)) for one in targets)
     occasion = Occasion(

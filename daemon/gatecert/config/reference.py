@@ -29,7 +29,9 @@ Editors complete and check the file with [config.schema.json](config.schema.json
     # yaml-language-server: $schema=/path/to/config.schema.json
 
 `gatecert check` reads the file and says everything that is wrong with it at once, each as
-`file:line: key: what is wrong, what would be right`.
+`file:line: key: what is wrong, what would be right`. It also fails on what the file names and
+does not exist (commands, directories, files, users, groups), and where another user of the machine
+could answer challenges ([challenges.md](challenges.md)); neither keeps the daemon from starting.
 
 How values are written:
 

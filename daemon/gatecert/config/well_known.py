@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -64,3 +65,10 @@ GONE: Final = MappingProxyType(
 def by_directory(url: str) -> WellKnown | None:
     """The public authority that has a directory; None for any other."""
     return next((each for each in WELL_KNOWN.values() if each.directory_url == url), None)
+
+
+def same_host(url: str) -> str:
+    """The directory of a public authority at the host of a URL; empty where there is none."""
+    host = urlsplit(url).hostname
+    found = (each.directory_url for each in WELL_KNOWN.values())
+    return next((each for each in found if urlsplit(each).hostname == host), "")

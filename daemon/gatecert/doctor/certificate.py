@@ -83,7 +83,7 @@ def revocation(case: Case) -> Iterator[Finding]:
         seen = f"{known.words}, says {known.source}"
         yield codes.CERTIFICATE_REVOKED.found(seen, gateway=case.name)
     elif known.problem:
-        yield codes.REVOCATION_UNKNOWN.found(known.problem, gateway=case.name)
+        yield codes.REVOCATION_UNKNOWN.found(known.problem, gateway=case.name, fix=known.fix)
     elif known.checked is not None:
         seen = f"not in {known.source} on {known.checked:%Y-%m-%d %H:%M} UTC"
         yield codes.REVOCATION_OK.found(seen, gateway=case.name)

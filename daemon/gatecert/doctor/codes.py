@@ -27,6 +27,12 @@ CONFIGURATION = Code(
     "the configuration cannot be used; a running daemon keeps the one before",
     "correct it; gatecert check shows what is left",
 )
+NAMED_MISSING = Code(
+    "named-missing",
+    FAILURE,
+    "something that the configuration names does not exist, so what needs it fails",
+    "create it, or correct its name",
+)
 CONFIGURATION_EXPOSED = Code(
     "configuration-exposed",
     FAILURE,
@@ -245,6 +251,24 @@ ADDRESS_IN_USE = Code(
     "another program holds the port on which the authority's visit is answered; nothing is ordered",
     "stop it, answer on another address, or use another challenge",
     again=SOON,
+)
+LISTENERS_OK = Code(
+    "listeners-ok", OK, "no other user of this machine can answer the CA's challenges"
+)
+LISTENER_EXPOSED = Code(
+    "listener-exposed",
+    FAILURE,
+    "any user of this machine may bind that port while gatecert does not listen there, answer the"
+    " CA, and obtain a trusted certificate for the gateway's name",
+    "listen on a loopback address with a port below 1024, such as 127.0.0.1:888, and forward to"
+    " that, or set challenges.http-01.webroot",
+)
+LISTENER_UNPRIVILEGED = Code(
+    "listener-unprivileged",
+    NOTE,
+    "any user of this machine may bind that port while gatecert does not listen there, which"
+    " matters where the CA's connections are forwarded to it",
+    "forward to a loopback address with a port below 1024, such as 127.0.0.1:888",
 )
 CHALLENGE = Code(
     "challenge",
@@ -488,6 +512,12 @@ RELOAD_MISSING = Code(
 )
 ATTEMPTS_OK = Code("attempts-ok", OK, "no attempt to enrol has failed since the last success")
 LIMITS_OK = Code("limits-ok", OK, "what the authority allows is not used up")
+LAST_ATTEMPT_FAILED = Code(
+    "last-attempt-failed",
+    FAILURE,
+    "the last attempt to obtain a certificate failed, and none has succeeded since",
+    "put right what it says; gatecert enroll --force tries at once",
+)
 ATTEMPTS_FAILED = Code(
     "attempts-failed",
     WARNING,

@@ -54,13 +54,19 @@ ORDER: tuple[MachineCheck | GatewayCheck, ...] = (
         "configuration",
         "Can the configuration be used?",
         machine.configuration,
-        (codes.CONFIGURATION_OK, codes.CONFIGURATION),
+        (codes.CONFIGURATION_OK, codes.CONFIGURATION, codes.NAMED_MISSING),
     ),
     MachineCheck(
         "files",
         "Are keys and state closed to everybody else?",
         machine.files,
         (codes.FILES_OK, codes.KEY_EXPOSED, codes.CONFIGURATION_EXPOSED, codes.FILES_FOREIGN),
+    ),
+    MachineCheck(
+        "listeners",
+        "Could another user of this machine answer the CA's challenges?",
+        machine.listeners,
+        (codes.LISTENERS_OK, codes.LISTENER_EXPOSED, codes.LISTENER_UNPRIVILEGED),
     ),
     MachineCheck(
         "state",
@@ -233,10 +239,11 @@ ORDER: tuple[MachineCheck | GatewayCheck, ...] = (
     ),
     GatewayCheck(
         "attempts",
-        "What has been spent of the authority's limits?",
+        "How did the last attempt end, and what has been spent of the authority's limits?",
         service.attempts,
         (
             codes.ATTEMPTS_OK,
+            codes.LAST_ATTEMPT_FAILED,
             codes.ATTEMPTS_FAILED,
             codes.BUDGET_SPENT,
             codes.AUTHORITY_LEFT,

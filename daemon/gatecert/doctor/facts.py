@@ -14,9 +14,9 @@ from cryptography.x509 import Certificate
 
 from gatecert.authority.limits import Left
 from gatecert.authority.survey import Survey
-from gatecert.errors import AuthorityError, GatecertError, ResolutionError, StateError
+from gatecert.errors import AuthorityError, GatecertError, Problem, ResolutionError, StateError
 from gatecert.install.inventory import Held
-from gatecert.model import KeyRequest, Mode, Probe, Resolution, Target
+from gatecert.model import Endpoint, KeyRequest, Mode, Probe, Resolution, Target
 from gatecert.resolve.caa import CaaPolicy
 from gatecert.schedule.due import Situation
 from gatecert.users.bundle import Bundle
@@ -41,6 +41,21 @@ class Exposure:
 
 
 @dataclass(frozen=True, slots=True)
+class OpenListener:
+    """A listener for challenges at a port that any user may bind.
+
+    Attributes:
+        kind: The challenge type.
+        forwarder: Who has the port that the CA connects to, as far as can be seen; None where
+            nobody has.
+    """
+
+    kind: str
+    endpoint: Endpoint
+    forwarder: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Machine:
     """What is common to all gateways.
 
@@ -51,6 +66,8 @@ class Machine:
         storage: Why the state directory cannot be used; None when it can.
         free: Bytes that are left for the state directory; None if unknown.
         surveys: What was found of each authority that is used, by its name.
+        missing: What the configuration names and does not exist, each with its line.
+        open_listeners: Where another user could answer challenges.
     """
 
     now: datetime
@@ -62,6 +79,8 @@ class Machine:
     free: int | None = None
     exposures: tuple[Exposure, ...] = ()
     surveys: Mapping[str, Survey | AuthorityError] = field(default_factory=dict)
+    missing: tuple[Problem, ...] = ()
+    open_listeners: tuple[OpenListener, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

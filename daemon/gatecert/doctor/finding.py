@@ -38,6 +38,11 @@ class Finding:
     fix: str = ""
     again: timedelta | None = None
 
+    @property
+    def fails(self) -> bool:
+        """Whether it is a failure."""
+        return self.severity is Severity.FAILURE
+
 
 @dataclass(frozen=True, slots=True)
 class Code:

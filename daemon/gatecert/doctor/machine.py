@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from gatecert.authority.survey import Survey
 from gatecert.certificate.chain import CLOCK_SKEW
 from gatecert.doctor import codes
+from gatecert.doctor.listeners import judge
 from gatecert.errors import (
     AuthorityError,
     AuthorityUnreachableError,
@@ -30,7 +31,18 @@ MIBIBYTE = 1 << 20
 def configuration(machine: Machine) -> Iterator[Finding]:
     """The configuration, which was read before anything else."""
     count = "1 gateway" if machine.gateways == 1 else f"{machine.gateways} gateways"
+    for problem in machine.missing:
+        yield codes.NAMED_MISSING.found(str(problem))
+    if machine.missing:
+        return
     yield codes.CONFIGURATION_OK.found(f"{machine.configuration}: {count}")
+
+
+def listeners(machine: Machine) -> Iterator[Finding]:
+    """Whether another user of this machine could answer challenges."""
+    yield from map(judge, machine.open_listeners)
+    if not machine.open_listeners:
+        yield codes.LISTENERS_OK.found("gatecert listens on no port that any user may bind")
 
 
 def files(machine: Machine) -> Iterator[Finding]:

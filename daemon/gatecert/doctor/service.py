@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gatecert.doctor import codes
+from gatecert.errors import CopyError, DeploymentError, NotServedError, ReloadError
 from gatecert.model import Identifier, IdentifierType
+from gatecert.schedule.failover import trouble_with
 from gatecert.verify.served import ProbeFailure
 from gatecert.verify.verdict import judge
 from gatecert.verify.watch import is_silent
@@ -22,6 +24,9 @@ if TYPE_CHECKING:
 
 
 LIMITS_SHOWN = 4
+OF_DEPLOYMENT = {
+    kind.code for kind in (CopyError, DeploymentError, NotServedError, ReloadError)
+}  # told by the check of that name
 
 
 def served(case: Case) -> Iterator[Finding]:
@@ -135,14 +140,34 @@ def attempts(case: Case) -> Iterator[Finding]:
     last = f", last {_instant(state.failed_at)}" if state.failed_at else ""
     plural = "attempt" if state.failures == 1 else "attempts"
     seen = f"{state.failures} failed {plural}{last}{upcoming}"
+    yield from _last_failure(case)
     yield codes.ATTEMPTS_FAILED.found(seen, gateway=case.name)
+
+
+def _last_failure(case: Case) -> Iterator[Finding]:
+    """How the last attempt failed, in the words of whoever refused.
+
+    An outcome of something else may have taken its place; then the authority's trouble is known.
+    """
+    state, outcome = case.situation.state, case.situation.state.outcome
+    troubles = [trouble for trouble in state.troubles if trouble.failures]
+    if outcome is not None and outcome.failed and outcome.code not in OF_DEPLOYMENT:
+        seen, fix = f"{_instant(outcome.at)}: {outcome.detail}", outcome.fix
+    elif troubles:
+        last = max(troubles, key=lambda trouble: trouble.at)
+        seen, fix = f"{_instant(last.at)}: {last.reason}", last.fix
+    else:
+        return
+    yield codes.LAST_ATTEMPT_FAILED.found(seen, gateway=case.name, fix=fix)
 
 
 def _authorities_left(case: Case) -> Iterator[Finding]:
     state, authorities = case.situation.state, case.target.authorities
     for left in state.authorities_left(authorities, case.now):
         seen = f"{left.name}, until {_instant(left.until)}: {left.reason}"
-        yield codes.AUTHORITY_LEFT.found(seen, gateway=case.name)
+        trouble = trouble_with(left.name, state.troubles, case.now)
+        fix = trouble.fix if trouble is not None else ""
+        yield codes.AUTHORITY_LEFT.found(seen, gateway=case.name, fix=fix)
 
 
 def _instant(at: datetime) -> str:

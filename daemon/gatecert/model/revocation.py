@@ -34,6 +34,7 @@ class RevocationStanding:
         new_key: Whether its key may not be used again.
         failures: Consecutive looks that told nothing.
         problem: Why the last look told nothing, one line; empty when it did.
+        fix: What to do about that, one line; empty if unknown.
     """
 
     fingerprint: str
@@ -45,6 +46,7 @@ class RevocationStanding:
     new_key: bool = False
     failures: int = 0
     problem: str = ""
+    fix: str = ""
 
     @property
     def words(self) -> str:

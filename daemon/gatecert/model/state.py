@@ -72,7 +72,10 @@ class AuthorityTrouble:
         failures: How often in succession.
         left_until: Not asked before this instant as long as there is another; None if not left.
         reason: Why it failed last, one line.
+        fix: What to do about that, one line; empty if unknown.
         validation_failed: Whether that was a validation, so that it is tried elsewhere first.
+        fails: Whether it neither refused for good nor asked for the time, so that it may be asked
+            before ``left_until`` where nobody else can be.
     """
 
     name: str
@@ -81,6 +84,8 @@ class AuthorityTrouble:
     left_until: datetime | None = None
     reason: str = ""
     validation_failed: bool = False
+    fails: bool = False
+    fix: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,8 @@ Rules, in the order in which they are applied:
   integration guide), or by chance a little sooner, and never later than 1/24 of the life that
   remains. A certificate that has ended is seen by everybody: then the next attempt comes after an
   hour at the latest, and more and more seldom as time goes by, down to once a day.
+- What an authority asks for (Retry-After) is heeded, but not past the end of the certificate: then
+  a try comes before it, each time half as long before, and once a day where there is none to end.
 - What an order is certain to fail of is no failure: it is looked at again after a time of its own.
 - A certificate that is installed and not proven to be served is deployed again, without an order.
 - One that is proven is looked for again and again, as often as the operator wants it watched.
@@ -57,6 +59,8 @@ RETRY_JITTER = 0.2
 SHARE_OF_REMAINING_LIFE = 24
 SHORTEST_RETRY = timedelta(seconds=1)
 RETRY_AFTER_END = timedelta(hours=1)
+RAREST_TRY = timedelta(days=1)
+SHORTEST_WAIT = timedelta(seconds=10)  # where an authority asked for a longer one
 
 DEPLOYMENT_DELAYS = (
     timedelta(seconds=10),
@@ -166,6 +170,15 @@ def certificate_in_use(situation: Situation) -> CertificateSummary | None:
     return None
 
 
+def is_urgent(situation: Situation, now: datetime) -> bool:
+    """Whether there is no certificate to go on with, or it is about to end."""
+    certificate = certificate_in_use(situation)
+    if certificate is None or revoked(situation.state, certificate) is not None:
+        return True
+    calm_until = certificate.not_after - certificate.lifetime * LATEST_RENEWAL
+    return now >= calm_until or not certificate.covers(situation.target.identifiers)
+
+
 def next_attempt(
     failures: int,
     *,
@@ -181,12 +194,31 @@ def next_attempt(
         now: The instant of the failure.
         random: Source of jitter.
         not_after: End of the certificate in use, if an authority issued one; it may have passed.
-        retry_after: What the authority asked for; never undercut.
+        retry_after: What the authority asked for.
     """
     delay = RETRY_DELAYS[min(failures, len(RETRY_DELAYS)) - 1]
     delay *= 1 - random.uniform(0, RETRY_JITTER)
     at = now + _hurried(delay, now, not_after)
-    return at if retry_after is None else max(at, retry_after)
+    return at if retry_after is None else max(at, heeded(retry_after, now, not_after))
+
+
+def heeded(retry_after: datetime, now: datetime, not_after: datetime | None) -> datetime:
+    """Until when an authority's Retry-After is waited for.
+
+    To its end, unless the certificate would end meanwhile: then a try may help, and what it costs
+    the authority is a refused request, a few times before the end and once a day after it.
+
+    Args:
+        retry_after: What the authority asked for.
+        now: Aware UTC.
+        not_after: End of the certificate in use, if an authority issued one; it may have passed.
+    """
+    if not_after is None or not_after <= now:
+        return min(retry_after, now + RAREST_TRY)
+    left = not_after - now
+    if retry_after <= not_after - left / SHARE_OF_REMAINING_LIFE:
+        return retry_after
+    return min(retry_after, max(not_after - min(left / 2, RAREST_TRY), now + SHORTEST_WAIT))
 
 
 def next_look_at_obstacle(

@@ -5,13 +5,16 @@ Authorities are asked in the order of the configuration. One of them is left for
 - at once when it refuses for good what no waiting will change: the name, a CAA record, the profile,
   the account, its terms; or when it says itself that it wants to be asked later, or its limits do;
 - after the second temporary failure in succession: no answer, trouble of its own, a validation
-  that failed.
+  that failed;
+- where no certificate can be used, or the one in use is about to end, after the first failure,
+  unless that was a validation: there is nothing to be calm about.
 
 It is asked again when it said so, after a day where it refused for good, and else after an hour,
 two, four … at most a day. The time that one of them asked for holds back none of the others. What
 is the gateway's own trouble (a port that is taken, a full disk) would be no better elsewhere, and
-moves nothing. Where all were left, the one that comes back first is asked: the pauses between
-attempts are decided in ``due``.
+moves nothing. Where all were left, the one that comes back first is asked, of those that did not
+ask for the time; where it is urgent, each of those, and nobody is left for more than a day. The
+pauses between attempts are decided in ``due``.
 """
 
 from __future__ import annotations
@@ -57,7 +60,11 @@ REFUSALS = {
 
 
 def to_ask(
-    names: Sequence[str], troubles: Sequence[AuthorityTrouble], now: datetime
+    names: Sequence[str],
+    troubles: Sequence[AuthorityTrouble],
+    now: datetime,
+    *,
+    urgent: bool = False,
 ) -> tuple[str, ...]:
     """The authorities to ask now, one after the other as each is left.
 
@@ -65,10 +72,15 @@ def to_ask(
         names: All that may be asked, in the order of the configuration; at least one.
         troubles: What there was with them.
         now: Aware UTC.
+        urgent: Whether there is no certificate to go on with.
     """
-    absences = {name: absent_until(name, troubles, now) for name in names}
-    present = tuple(name for name in names if absences[name] is None)
-    return present or (min(names, key=lambda name: absences[name] or now),)
+    absences = {name: _back_at(name, troubles, now, urgent=urgent) for name in names}
+    present = [name for name in names if absences[name] <= now]
+    failing = [name for name in names if name not in present and _fails(name, troubles, now)]
+    failing.sort(key=lambda name: absences[name])
+    if urgent and (present or failing):
+        return (*present, *failing)
+    return tuple(present) or (min(failing or names, key=lambda name: absences[name]),)
 
 
 def absent_until(name: str, troubles: Sequence[AuthorityTrouble], now: datetime) -> datetime | None:
@@ -80,7 +92,11 @@ def absent_until(name: str, troubles: Sequence[AuthorityTrouble], now: datetime)
 
 
 def first_back(
-    names: Sequence[str], troubles: Sequence[AuthorityTrouble], now: datetime
+    names: Sequence[str],
+    troubles: Sequence[AuthorityTrouble],
+    now: datetime,
+    *,
+    urgent: bool = False,
 ) -> datetime:
     """When any of several authorities may be asked again; ``now`` where one of them was not left.
 
@@ -88,8 +104,12 @@ def first_back(
         names: All that may be asked; at least one.
         troubles: What there was with them.
         now: Aware UTC.
+        urgent: Whether there is no certificate to go on with; then one that merely fails may be
+            asked at any time.
     """
-    return min(absent_until(name, troubles, now) or now for name in names)
+    if urgent and any(_fails(name, troubles, now) for name in names):
+        return now
+    return min(_back_at(name, troubles, now, urgent=urgent) for name in names)
 
 
 def trouble_with(
@@ -100,20 +120,37 @@ def trouble_with(
 
 
 def after_failure(
-    troubles: Sequence[AuthorityTrouble], name: str, error: GatecertError, now: datetime
+    troubles: Sequence[AuthorityTrouble],
+    name: str,
+    error: GatecertError,
+    now: datetime,
+    *,
+    urgent: bool = False,
 ) -> tuple[AuthorityTrouble, ...]:
-    """What there is with the authorities after one of them has failed."""
+    """What there is with the authorities after one of them has failed.
+
+    Args:
+        troubles: What there was with them before.
+        name: Which of them has failed.
+        error: How.
+        now: Aware UTC.
+        urgent: Whether there is no certificate to go on with.
+    """
     if not _is_its_doing(error):
         return tuple(troubles)
     before = trouble_with(name, troubles, now)
     waits = isinstance(error, BudgetSpentError)
     failures = (before.failures if before is not None else 0) + (0 if waits else 1)
+    calm = not urgent or isinstance(error, ChallengeFailedError)
+    patience = PATIENCE if calm else 1
     trouble = AuthorityTrouble(
         name=name,
         at=now,
         failures=failures,
-        left_until=_left_until(error, failures, now),
+        left_until=_left_until(error, failures - patience, now),
+        fails=_merely_fails(error),
         reason=error.message,
+        fix=error.fix,
         validation_failed=before is not None and before.validation_failed
         if waits
         else isinstance(error, ChallengeFailedError),
@@ -131,25 +168,60 @@ def _is_its_doing(error: GatecertError) -> bool:
     return isinstance(error, kinds) and not isinstance(error, InterruptedOrderError)
 
 
-def _left_until(error: GatecertError, failures: int, now: datetime) -> datetime | None:
+def _back_at(
+    name: str, troubles: Sequence[AuthorityTrouble], now: datetime, *, urgent: bool
+) -> datetime:
+    """When an authority may be asked again; ``now`` where it may."""
+    until = absent_until(name, troubles, now)
+    trouble = trouble_with(name, troubles, now)
+    if until is None or trouble is None:
+        return now
+    return max(now, min(until, trouble.at + LONGEST_ABSENCE)) if urgent else until
+
+
+def _fails(name: str, troubles: Sequence[AuthorityTrouble], now: datetime) -> bool:
+    """Whether an authority was left only because it fails for the time being."""
+    trouble = trouble_with(name, troubles, now)
+    return trouble is not None and trouble.fails
+
+
+def _left_until(error: GatecertError, beyond: int, now: datetime) -> datetime | None:
+    """Until when an authority is left.
+
+    Args:
+        error: What it did last.
+        beyond: How many failures there were beyond the one for which it is left.
+        now: Aware UTC.
+    """
     if isinstance(error, BudgetSpentError):
         return error.until
-    asked_for = error.retry_after if isinstance(error, ACMEError) else None
-    absence = _absence(error, failures)
+    asked_for = _asked_for(error)
+    absence = _absence(error, beyond)
     if absence is None:
         return asked_for
     return max(asked_for or now, now + absence)
 
 
-def _absence(error: GatecertError, failures: int) -> timedelta | None:
+def _asked_for(error: GatecertError) -> datetime | None:
+    """When an authority itself wants to be asked again."""
+    return error.retry_after if isinstance(error, ACMEError) else None
+
+
+def _merely_fails(error: GatecertError) -> bool:
+    """Whether an authority neither refuses for good nor wants to be asked later."""
+    says_when = isinstance(error, BudgetSpentError | RateLimitedError)
+    return not says_when and _asked_for(error) is None and not _is_final(error)
+
+
+def _absence(error: GatecertError, beyond: int) -> timedelta | None:
     """How long an authority is left at least; None where it need not be."""
     if isinstance(error, RateLimitedError):
         return SHORTEST_ABSENCE
     if _is_final(error):
         return LONGEST_ABSENCE
-    if failures < PATIENCE:
+    if beyond < 0:
         return None
-    return min(SHORTEST_ABSENCE * (1 << min(failures - PATIENCE, 10)), LONGEST_ABSENCE)
+    return min(SHORTEST_ABSENCE * (1 << min(beyond, 10)), LONGEST_ABSENCE)
 
 
 def _is_final(error: GatecertError) -> bool:

@@ -44,10 +44,15 @@ class _Marker:
     schema: int
 
 
-def encode(record: DataclassInstance) -> bytes:
-    """A record as JSON for the disk."""
-    fields = {"schema": SCHEMA, **dataclasses.asdict(record)}
-    text = json.dumps(fields, default=_as_json, indent=2, ensure_ascii=False)
+def encode(record: DataclassInstance, *, indent: int | None = 2) -> bytes:
+    """A record as JSON for the disk.
+
+    Args:
+        record: What to keep.
+        indent: For people who read the file; None is several times as fast.
+    """
+    fields = {"schema": SCHEMA, **_fields(record)}
+    text = json.dumps(fields, default=_as_json, indent=indent, ensure_ascii=False)
     return f"{text}\n".encode(errors="replace")
 
 
@@ -74,7 +79,13 @@ def _adapter(kind: type[DataclassInstance]) -> TypeAdapter[DataclassInstance]:
     return TypeAdapter(kind)
 
 
-def _as_json(value: object) -> str:
+def _fields(record: DataclassInstance) -> dict[str, object]:
+    return {field.name: getattr(record, field.name) for field in dataclasses.fields(record)}
+
+
+def _as_json(value: object) -> str | dict[str, object]:
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return _fields(value)
     match value:
         case datetime():
             return value.astimezone(UTC).isoformat().replace("+00:00", "Z")

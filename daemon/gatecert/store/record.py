@@ -35,8 +35,12 @@ DAMAGED_KEPT = 3
 _SOMETHING_ELSE = {errno.EISDIR, errno.ENXIO, errno.ELOOP, errno.ENOTDIR}
 
 
-def read_file(path: Path) -> bytes | None:
+def read_file(path: Path, *, largest: int = LARGEST) -> bytes | None:
     """Content of a file; None when there is none.
+
+    Args:
+        path: Where it is.
+        largest: In bytes; a larger file counts as damaged.
 
     Raises:
         DamagedRecordError: Something else is in its place, or it is absurdly large.
@@ -55,37 +59,50 @@ def read_file(path: Path) -> bytes | None:
         try:
             if not stat.S_ISREG(os.fstat(descriptor).st_mode):
                 raise DamagedRecordError("it is not a file")
-            data = _read_all(descriptor)
+            data = _read_all(descriptor, largest)
         finally:
             os.close(descriptor)
-    if len(data) > LARGEST:
-        raise DamagedRecordError(f"it has more than {LARGEST} bytes")
+    if len(data) > largest:
+        raise DamagedRecordError(f"it has more than {largest} bytes")
     return data
 
 
-def read_record(path: Path, kind: type[Record]) -> Record | None:
+def read_record(path: Path, kind: type[Record], *, largest: int = LARGEST) -> Record | None:
     """A record; None when there is none or it was damaged, in which case it is set aside.
+
+    Args:
+        path: Where it is.
+        kind: What it is.
+        largest: As for `read_file`.
 
     Raises:
         StorageError: It is there but cannot be read.
     """
     try:
-        data = read_file(path)
+        data = read_file(path, largest=largest)
         return None if data is None else decode(kind, data)
     except DamagedRecordError as error:
         set_aside(path, str(error))
         return None
 
 
-def write_record(path: Path, record: DataclassInstance, *, mode: int = 0o600) -> None:
+def write_record(
+    path: Path, record: DataclassInstance, *, mode: int = 0o600, indent: int | None = 2
+) -> None:
     """Keep a record.
+
+    Args:
+        path: Where.
+        record: What.
+        mode: Of the file.
+        indent: As for `encode`.
 
     Raises:
         StorageError: It cannot be written.
     """
     if path.is_dir() and not path.is_symlink():
         set_aside(path, "it is a directory")
-    durable.write_file(path, encode(record), mode=mode)
+    durable.write_file(path, encode(record, indent=indent), mode=mode)
 
 
 def set_aside(path: Path, why: str) -> None:
@@ -110,9 +127,9 @@ def set_aside(path: Path, why: str) -> None:
             logger.warning("an old damaged file stays behind: %s", error)
 
 
-def _read_all(descriptor: int) -> bytes:
+def _read_all(descriptor: int, largest: int) -> bytes:
     """Everything, or a little more than the largest size that is accepted."""
     data = bytearray()
-    while len(data) <= LARGEST and (part := os.read(descriptor, LARGEST)):
+    while len(data) <= largest and (part := os.read(descriptor, LARGEST)):
         data += part
     return bytes(data)

@@ -3,6 +3,9 @@
 An authority counts what comes from one host or account whatever it is called here, so there is one
 file a directory URL: renaming an authority, or naming it twice, frees nothing. Daemon and commands
 change the file under its own lock, never for longer than it takes to write it.
+
+Whoever looks after thousands of gateways asks for more than other records ever hold, and a record
+that was set aside for its size would free what the authority still counts.
 """
 
 from __future__ import annotations
@@ -26,6 +29,7 @@ if TYPE_CHECKING:
     from gatecert.store.layout import Layout
 
 LONGEST_WAIT = 10.0  # seconds; others hold the lock for some milliseconds
+LARGEST = 256 << 20  # bytes; an expense has some three hundred
 
 _UNSAFE = re.compile(r"[^a-z0-9.-]")
 
@@ -39,7 +43,8 @@ class Spendings:
 
     def spending(self, directory_url: str) -> Spending:
         """What was asked; a damaged file is set aside, said in the log, and read as nothing."""
-        return read_record(self._path(directory_url), Spending) or Spending()
+        path = self._path(directory_url)
+        return read_record(path, Spending, largest=LARGEST) or Spending()
 
     def change_spending(self, directory_url: str, change: Callable[[Spending], Spending]) -> None:
         """Change it while nobody else does."""
@@ -51,7 +56,7 @@ class Spendings:
             before = self.spending(directory_url)
             after = change(before)
             if after != before:
-                write_record(path, after, mode=PRIVATE_FILE)
+                write_record(path, after, mode=PRIVATE_FILE, indent=None)
 
     @contextmanager
     def _in_turn(self) -> Iterator[None]:

@@ -30,7 +30,7 @@ from tests.survival.years.world import (
 
 from gatecert import deadline
 from gatecert.authority import client
-from gatecert.authority.limits import MOST_REMEMBERED
+from gatecert.authority.limits import LEAST_REMEMBERED
 from gatecert.doctor.obstacles import Obstacles
 from gatecert.errors import ChallengeError, StorageError
 from gatecert.model import Identifier, IdentifierType, OutcomeKind, Target
@@ -53,7 +53,7 @@ LIFETIMES = (90 * DAY, 45 * DAY, timedelta(hours=160))
 SLACK = HOUR  # for what is under way
 MOST_PASSES_A_MINUTE = 150
 LARGEST_STATE = 20_000  # bytes
-MOST_KEPT = MOST_REMEMBERED + 10
+MOST_KEPT = LEAST_REMEMBERED + 10
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,13 @@ from tests.unit.authority.conftest import (
 
 from gatecert.authority.account import AccountDesk
 from gatecert.config.schema.authority import AuthoritySettings, ExternalAccountSettings
-from gatecert.errors import ACMEError, AuthorityError, StorageError, TermsNotAgreedError
+from gatecert.errors import (
+    ACMEError,
+    AuthorityBrokenError,
+    AuthorityError,
+    StorageError,
+    TermsNotAgreedError,
+)
 from gatecert.model import Account
 
 if TYPE_CHECKING:
@@ -357,6 +363,25 @@ def test_a_binding_that_is_refused_can_be_corrected(
     assert "authorities.acme.external_account" in caught.value.fix
 
     assert desk.sign_in(deadline, UNLIMITED).url
+
+
+def test_a_server_error_may_come_of_the_binding(
+    settings: AuthoritySettings,
+    accounts: Accounts,
+    client: Client,
+    authority: FakeAuthority,
+    deadline: Deadline,
+    hmac_file: Path,
+) -> None:
+    """step-ca answers HTTP 500 to a key that it does not know."""
+    for desk, about in (
+        (bound(settings, accounts, client, hmac_file), True),
+        (AccountDesk(settings, accounts, client), False),
+    ):
+        authority.queued["new-account"].append(problem("serverInternal", "not found", 500))
+        with pytest.raises(AuthorityBrokenError, match="HTTP 500") as caught:
+            desk.sign_in(deadline, UNLIMITED)
+        assert ("check key_id, hmac_key_file" in caught.value.fix) is about
 
 
 def test_other_trouble_is_not_put_down_to_the_binding(

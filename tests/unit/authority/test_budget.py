@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -82,3 +82,18 @@ def test_where_no_time_is_known_this_machine_s_counts() -> None:
     clocks = Clocks(ahead=None)
     clocks.budget().validations("order/1", "a", NAMES)
     assert [expense.at for expense in clocks.store.spent.expenses] == [NOW]
+
+
+def test_a_sixth_duplicate_in_the_week_is_refused_however_many_others_there_were() -> None:
+    clocks = Clocks()
+    limits = Limits(certificates=Allowance(50, 7 * DAY), duplicates=Allowance(5, 7 * DAY))
+    for number in range(5):
+        replace(clocks.budget(), limits=limits).certificate(f"order/{number}", NAMES)
+    clocks.time += DAY
+    for number in range(1100):
+        names = (f"vpn.example-{number}.com",)
+        replace(clocks.budget(), limits=limits).certificate(f"other/{number}", names)
+    with pytest.raises(BudgetSpentError, match=r"certificates for vpn\.example\.com"):
+        replace(clocks.budget(), limits=limits).certificate("order/6", NAMES)
+    clocks.time = NOW + 7 * DAY + ON_THE_WAY
+    replace(clocks.budget(), limits=limits).certificate("order/6", NAMES)

@@ -5,7 +5,8 @@ import json
 import logging
 import threading
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, cast
 
 import pytest
 from cryptography import x509
@@ -36,6 +37,7 @@ from gatecert.errors import (
 from gatecert.model import Account, Identifier, IdentifierType, Target
 
 if TYPE_CHECKING:
+    from gatecert.authority.transport import Answer, Sender
     from gatecert.deadline import Deadline
 
 NAMES = dns("vpn.example.com")
@@ -88,6 +90,42 @@ def test_a_directory_that_is_a_web_page(
 
     with pytest.raises(AuthorityUnreachableError, match=r"authority acme \(ca.test\)"):
         client.directory(deadline)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "seen"),
+    [
+        (
+            answer(404, b"<html>not found"),
+            "no directory at https://ca.test/directory: HTTP 404",
+        ),
+        (problem("malformed", "no such page", 404), "HTTP 404"),
+        (answer(200, b"<html>welcome"), "not ACME"),
+    ],
+)
+def test_a_wrong_directory_url_is_said_to_be_wrong(
+    client: Client, authority: FakeAuthority, deadline: Deadline, wrong: Answer, seen: str
+) -> None:
+    authority.queued["directory"].append(wrong)
+
+    with pytest.raises(AuthorityUnreachableError, match=seen) as caught:
+        client.directory(deadline)
+    assert caught.value.fix.startswith("correct authorities.acme.directory_url; ")
+
+
+def test_the_directory_of_a_public_authority_is_suggested(deadline: Deadline) -> None:
+    def send(*_: object, **__: object) -> Answer:
+        return answer(404, b"")
+
+    sender = SimpleNamespace(send=send)
+    wrong = "https://acme-v02.api.letsencrypt.org/acme"
+    client = Client("le", wrong, transport=cast("Sender", sender))
+    with pytest.raises(AuthorityUnreachableError) as caught:
+        client.directory(deadline)
+    assert caught.value.fix == (
+        "correct authorities.le.directory_url: "
+        "did you mean https://acme-v02.api.letsencrypt.org/directory?"
+    )
 
 
 # --------------------------------------------------------------------------- accounts

@@ -8,7 +8,7 @@ from itertools import pairwise
 import pytest
 
 from gatecert.authority.limits import (
-    MOST_REMEMBERED,
+    LEAST_REMEMBERED,
     ON_THE_WAY,
     REPLACEMENTS,
     for_lifetime,
@@ -116,7 +116,8 @@ def test_registered_domains(name: str, domain: str) -> None:
 def test_what_is_tried_again_counts_once_from_the_last_time_on() -> None:
     expense = replace(VALIDATION, id="order/1 vpn.example.com")
     again = replace(expense, at=NOW + HOUR)
-    past = spend(spend(Spending(), [expense, CERTIFICATE], NOW), [again], NOW + HOUR)
+    past = spend(Spending(), [expense, CERTIFICATE], USUAL, NOW)
+    past = spend(past, [again], USUAL, NOW + HOUR)
     assert past.expenses == (CERTIFICATE, again)
     full = spent(*repeated(VALIDATION, 4).expenses, expense)
     assert wait_for(full, [VALIDATION], USUAL, NOW) is not None
@@ -151,7 +152,7 @@ def test_nor_does_setting_it_right_again() -> None:
     for number in range(4):
         at = earlier + number * MINUTE
         assert wait_for(meanwhile, [VALIDATION], USUAL, at) is None
-        meanwhile = spend(meanwhile, [replace(VALIDATION, at=at)], at)
+        meanwhile = spend(meanwhile, [replace(VALIDATION, at=at)], USUAL, at)
     assert wait_for(meanwhile, [VALIDATION], USUAL, earlier + 5 * MINUTE) is not None
     assert wait_for(meanwhile, [VALIDATION], USUAL, NOW + MINUTE) is not None
 
@@ -165,16 +166,43 @@ def test_a_clock_that_is_set_back_further_counts_anew() -> None:
 
 
 def test_a_clock_that_ran_ahead_for_a_while_frees_nothing() -> None:
-    ahead = spend(repeated(CERTIFICATE, 5), [VALIDATION], NOW + 1000 * DAY)
+    ahead = spend(repeated(CERTIFICATE, 5), [VALIDATION], USUAL, NOW + 1000 * DAY)
     assert wait_for(ahead, [CERTIFICATE], USUAL, NOW) is not None
 
 
-def test_not_everything_is_remembered() -> None:
+def test_what_no_limit_counts_any_more_is_forgotten_where_newer_entries_abound() -> None:
     past = Spending()
-    for number in range(MOST_REMEMBERED + 10):
-        past = spend(past, [replace(VALIDATION, at=NOW + number * SECOND)], NOW + DAY)
-    assert len(past.expenses) == MOST_REMEMBERED
-    assert past.expenses[-1].at == NOW + (MOST_REMEMBERED + 9) * SECOND
+    for number in range(LEAST_REMEMBERED + 10):
+        past = spend(past, [replace(VALIDATION, at=NOW + number * SECOND)], USUAL, NOW + DAY)
+    assert len(past.expenses) == LEAST_REMEMBERED
+    assert past.expenses[-1].at == NOW + (LEAST_REMEMBERED + 9) * SECOND
+
+
+@pytest.mark.parametrize("later", [timedelta(0), 6 * DAY])
+def test_nothing_that_a_limit_still_counts_is_forgotten(later: timedelta) -> None:
+    past = repeated(CERTIFICATE, 5, SECOND)
+    now = NOW + later
+    others = [
+        replace(CERTIFICATE, at=now, id=f"order/{number}", names=(f"vpn.example{number}.com",))
+        for number in range(2 * LEAST_REMEMBERED)
+    ]
+    for begin in range(0, len(others), 500):
+        past = spend(past, others[begin : begin + 500], USUAL, now)
+    wait = wait_for(past, [replace(CERTIFICATE, at=now)], USUAL, now)
+    assert wait is not None
+    assert wait.reason == "certificates for vpn.example.com: 5 in 7 days"
+    assert len(past.expenses) == 5 + 2 * LEAST_REMEMBERED
+
+
+def test_each_kind_is_remembered_for_as_long_as_its_longest_limit_counts() -> None:
+    limits = replace(USUAL, orders=Allowance(5, 30 * DAY), new_accounts=None)
+    past = Spending()
+    for kind in ExpenseKind:
+        past = spend(past, [replace(VALIDATION, kind=kind)], limits, NOW)
+    later = NOW + 8 * DAY
+    many = [replace(VALIDATION, at=later, id=str(number)) for number in range(LEAST_REMEMBERED)]
+    kept = spend(past, many, limits, later).expenses
+    assert [each.kind for each in kept[:-LEAST_REMEMBERED]] == [ExpenseKind.ORDER]
 
 
 @pytest.mark.parametrize(
@@ -196,7 +224,7 @@ def test_in_no_period_is_there_ever_more_than_allowed() -> None:
     past, now, granted = Spending(), NOW, []
     while now < NOW + DAY:
         if wait_for(past, [VALIDATION], USUAL, now) is None:
-            past = spend(past, [replace(VALIDATION, at=now)], now)
+            past = spend(past, [replace(VALIDATION, at=now)], USUAL, now)
             granted.append(now)
         now += timedelta(seconds=chance.uniform(1, 600))
     assert len(granted) > 24 * 4

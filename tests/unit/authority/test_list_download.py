@@ -187,6 +187,15 @@ def test_what_cannot_be_had_says_why(base: str, path: str, why: str, deadline: D
     assert "renewal.revocation_lists" in caught.value.fix
 
 
+def test_a_list_that_its_host_does_not_have_is_no_matter_of_the_network(
+    base: str, deadline: Deadline
+) -> None:
+    with pytest.raises(AuthorityUnreachableError) as caught:
+        download(f"{base}/missing", deadline)
+    assert "the CA has to publish the list" in caught.value.fix
+    assert "port 80" not in caught.value.fix
+
+
 def test_a_list_has_a_largest_size(
     base: str, deadline: Deadline, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -4,6 +4,7 @@ import errno
 import os
 import socket
 import threading
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import psutil
@@ -11,13 +12,15 @@ import pytest
 from tests.unit.challenge.conftest import LOOPBACK, free_port
 
 from gatecert.challenge import listening as module
-from gatecert.challenge.listening import holder, listen, serves
+from gatecert.challenge.listening import Holder, holder, listen, occupant, serves
 from gatecert.challenge.responder import PREFIX, Responder
 from gatecert.errors import AddressInUseError, ChallengeError
 from gatecert.model import Endpoint
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+
+WILDCARD = "0.0.0.0"  # noqa: S104 - nothing is bound there
 
 pytestmark = pytest.mark.enable_socket
 
@@ -58,7 +61,7 @@ def test_both_families_on_one_port(both: tuple[Endpoint, Endpoint]) -> None:
 
 def test_both_wildcards_on_one_port() -> None:
     port = free_port()
-    wildcards = (Endpoint("::", port), Endpoint("0.0.0.0", port))  # noqa: S104 - as configured
+    wildcards = (Endpoint("::", port), Endpoint(WILDCARD, port))
     close(listen(wildcards, nobody_is_ours))
 
 
@@ -184,7 +187,8 @@ def test_listening_that_fails_after_binding(
 
 
 def test_nobody_holds_a_free_port(endpoint: Endpoint) -> None:
-    assert holder(endpoint.port) == ""
+    assert holder(endpoint) == Holder((), "")
+    assert occupant(endpoint.port) is None
 
 
 @pytest.mark.parametrize("failure", [psutil.AccessDenied(1), OSError("no /proc")])
@@ -194,7 +198,60 @@ def test_a_holder_that_cannot_be_seen(monkeypatch: pytest.MonkeyPatch, failure: 
 
     monkeypatch.setattr(psutil, "net_connections", denied)
 
-    assert holder(80) == ""
+    assert holder(Endpoint(WILDCARD, 80)) == Holder((), "")
+    assert occupant(80) is None
+
+
+def listening_at(*hosts: str) -> Callable[[str], list[object]]:
+    """What psutil sees of somebody at port 80 of these addresses."""
+    seen = [
+        SimpleNamespace(
+            status=psutil.CONN_LISTEN, laddr=SimpleNamespace(ip=host, port=80), pid=os.getpid()
+        )
+        for host in hosts
+    ]
+    return lambda _kind: list(seen)
+
+
+@pytest.mark.parametrize(
+    ("host", "taken", "collides"),
+    [
+        (WILDCARD, WILDCARD, True),
+        (WILDCARD, "127.0.0.1", True),
+        (WILDCARD, "::", True),
+        (WILDCARD, "::1", False),
+        ("::", WILDCARD, False),
+        ("::", "::1", True),
+        ("192.0.2.1", WILDCARD, True),
+        ("192.0.2.1", "127.0.0.1", False),
+        ("192.0.2.1", "192.0.2.1", True),
+    ],
+)
+def test_only_who_is_in_the_way_is_named(
+    monkeypatch: pytest.MonkeyPatch,
+    host: str,
+    taken: str,
+    collides: bool,  # noqa: FBT001 - a parameter
+) -> None:
+    monkeypatch.setattr(psutil, "net_connections", listening_at(taken))
+    assert holder(Endpoint(host, 80)).addresses == ((taken,) if collides else ())
+    assert f"(pid {os.getpid()})" in (occupant(80) or "")
+
+
+def test_a_port_that_is_taken_at_one_address_is_free_at_the_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(psutil, "net_connections", listening_at("127.0.0.1"))
+
+    def refused(*_: object) -> None:
+        raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE))
+
+    monkeypatch.setattr(socket.socket, "bind", refused)
+    with pytest.raises(AddressInUseError, match=r"has port 80 at 127\.0\.0\.1") as caught:
+        listen([Endpoint(WILDCARD, 80)], nobody_is_ours)
+    assert "set challenges.http-01.listen to the address that the CA connects to" in (
+        caught.value.fix
+    )
 
 
 # --------------------------------------------------------------------------- serves
@@ -212,7 +269,7 @@ def test_a_gatecert_on_the_same_state_is_known_by_its_answer(endpoint: Endpoint)
 
 
 def test_the_wildcard_is_asked_on_loopback() -> None:
-    wildcard = Endpoint("0.0.0.0", free_port())  # noqa: S104 - as configured
+    wildcard = Endpoint(WILDCARD, free_port())
     responder = Responder(
         listen([wildcard], nobody_is_ours), {"abc": "abc.def"}.get, lambda _: None
     )

@@ -132,8 +132,9 @@ class Running:
             raise self.failure
         return lookup(token)
 
-    def connect(self) -> socket.socket:
-        return socket.create_connection((LOOPBACK, self.endpoint.port), timeout=5)
+    def connect(self, source: str = LOOPBACK) -> socket.socket:
+        where = (LOOPBACK, self.endpoint.port)
+        return socket.create_connection(where, timeout=5, source_address=(source, 0))
 
 
 @pytest.fixture
@@ -220,6 +221,37 @@ def test_a_crowd_does_not_keep_the_authority_out(
 
         assert fetch(running.endpoint, PREFIX + TOKEN)[0] == 200
         assert is_closed(idlers[0])
+
+
+@pytest.mark.enable_socket
+def test_one_address_that_floods_it_competes_with_itself_alone(
+    running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "MOST_CONNECTIONS", 3)
+    with contextlib.ExitStack() as flood, running.connect() as slow:
+        flooding = [flood.enter_context(running.connect("127.0.0.2")) for _ in range(10)]
+        flooding[-1].sendall(b"GET /")
+        assert is_closed(flooding[0])
+
+        slow.sendall(REQUEST)
+        received = b""
+        while piece := slow.recv(4096):
+            received += piece
+        assert received.endswith(TEXT.encode())
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("192.0.2.1", "192.0.2.1", True),
+        ("192.0.2.1", "192.0.2.2", False),
+        ("2001:db8::1", "2001:db8::ffff:1", True),
+        ("2001:db8::1", "2001:db8:0:1::1", False),
+        ("fe80::1%eth0", "fe80::2%eth0", True),
+    ],
+)
+def test_what_one_subscriber_has_counts_as_one(one: str, other: str, same: bool) -> None:  # noqa: FBT001 - a parameter
+    assert (module.site(one) == module.site(other)) is same
 
 
 @pytest.mark.enable_socket

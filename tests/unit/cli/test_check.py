@@ -1,4 +1,4 @@
-"""``gatecert check`` and ``gatecert dns-record`` on gateways that are never enrolled."""
+"""``gatecert check``, and ``gatecert dns-record`` on gateways that are never enrolled."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ import pytest
 import yaml
 
 from gatecert import cli
+from gatecert.challenge import listening
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
 NOWHERE = "https://127.0.0.1:9/directory"
@@ -24,7 +26,7 @@ class Run(Protocol):
     """Runs a command for some gateways; returns how it ended, and what it wrote."""
 
     def __call__(
-        self, gateways: dict[str, dict[str, str]], *arguments: str
+        self, gateways: Mapping[str, Mapping[str, object]], *arguments: str
     ) -> tuple[int, str, str]: ...
 
 
@@ -32,12 +34,14 @@ class Run(Protocol):
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
     configuration = tmp_path / "config.yaml"
 
-    def command(gateways: dict[str, dict[str, str]], *arguments: str) -> tuple[int, str, str]:
+    def command(
+        gateways: Mapping[str, Mapping[str, object]], *arguments: str
+    ) -> tuple[int, str, str]:
         written = {
             "state_directory": str(tmp_path / "state"),
             "authorities": {"le": {"directory_url": NOWHERE}},
             "challenges": {"dns-persist-01": {}},
-            "gateways": gateways,
+            "gateways": {name: dict(gateway) for name, gateway in gateways.items()},
         }
         configuration.write_text(yaml.dump(written), "utf-8")
         monkeypatch.setattr(sys, "argv", ["gatecert", "-c", str(configuration), *arguments])
@@ -84,3 +88,41 @@ def test_who_shows_control_in_another_way_needs_no_record(run: Run) -> None:
         in run({"vpn": other}, "dns-record", "vpn")[2]
     )
     assert "no gateway shows control over its names" in run({"vpn": other}, "dns-record")[2]
+
+
+def test_what_is_named_and_does_not_exist_fails_with_its_line(run: Run) -> None:
+    reload = {"install": {"reload": ["/no/such/program"]}}
+    code, output, errors = run({"vpn": {**OWN, **reload}}, "check")
+
+    assert (code, output) == (2, "")
+    assert ".yaml:" in errors
+    assert "gateways.vpn.install.reload[0]: there is no program /no/such/program" in errors
+
+
+@pytest.mark.parametrize("occupant", ["nginx (pid 7)", None])
+def test_a_port_that_any_user_may_bind_fails_where_something_forwards_to_it(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    occupant: str | None,
+) -> None:
+    monkeypatch.setattr(listening, "occupant", lambda _: occupant)
+    configuration = tmp_path / "config.yaml"
+    written = {
+        "state_directory": str(tmp_path / "state"),
+        "authorities": {"le": {"directory_url": NOWHERE, "terms_of_service_agreed": True}},
+        "challenges": {"http-01": {"listen": ["127.0.0.1:60089"]}},
+        "gateways": {"vpn": USUAL},
+    }
+    configuration.write_text(yaml.dump(written), "utf-8")
+    monkeypatch.setattr(sys, "argv", ["gatecert", "-c", str(configuration), "check"])
+    with pytest.raises(SystemExit) as ended:
+        cli.run()
+    told = capsys.readouterr()
+    if occupant is None:
+        assert not ended.value.code
+        assert "note: challenges.http-01.listen 127.0.0.1:60089" in told.out
+    else:
+        assert ended.value.code == 2
+        assert "127.0.0.1:60089, and nginx (pid 7) has port 80" in told.err
+        assert "such as 127.0.0.1:888" in told.err

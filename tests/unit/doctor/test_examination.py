@@ -34,7 +34,7 @@ from gatecert.certificate import key
 from gatecert.certificate.request import build_request
 from gatecert.doctor import codes
 from gatecert.doctor.examination import ORDER, GatewayCheck, MachineCheck, examine
-from gatecert.doctor.facts import Case, Exposure, Machine, Rehearsal, Root
+from gatecert.doctor.facts import Case, Exposure, Machine, OpenListener, Rehearsal, Root
 from gatecert.doctor.finding import Code, Severity
 from gatecert.errors import (
     AddressInUseError,
@@ -44,6 +44,7 @@ from gatecert.errors import (
     ChallengeError,
     DeadlineExceededError,
     InsecureURLError,
+    Problem,
     ProfileMissingError,
     RecordNotVisibleError,
     ResolutionError,
@@ -55,6 +56,7 @@ from gatecert.model import (
     AuthorityTrouble,
     ClientAuthentication,
     Deployment,
+    Endpoint,
     FailureKind,
     GatewayState,
     Identifier,
@@ -88,6 +90,7 @@ ADDRESSED = replace(
     SUMMARY, identifiers=(*SUMMARY.identifiers, Identifier(IdentifierType.IP, "127.0.0.1"))
 )
 FAILED = Outcome("vpn", NOW, OutcomeKind.FAILED, "the authority said no", code="acme")
+NO_PROGRAM = Problem("config.yaml:7", "gateways.vpn.install.reload[0]", "there is no program")
 HOURLY = Allowance(300, 3 * HOUR)
 USERS = Bundle((certificate("Users")[0],))
 REQUEST = KeyRequest(
@@ -113,6 +116,10 @@ def unsurveyed(error: AuthorityError) -> Machine:
 
 def exposed(path: Path, *, foreign: bool = False) -> Machine:
     return machine(exposures=(Exposure(path, "has mode 0644", "chmod 0600 it", foreign),))
+
+
+def forwarded(forwarder: str | None) -> OpenListener:
+    return OpenListener("http-01", Endpoint("127.0.0.1", 8089), forwarder)
 
 
 def caa(value: str) -> Case:
@@ -165,6 +172,11 @@ def standing(**fields: object) -> RevocationStanding:
 
 PROVOKED: list[tuple[Code, Machine | Case, str]] = [
     (codes.CONFIGURATION_OK, machine(gateways=2), "2 gateways"),
+    (codes.NAMED_MISSING, machine(missing=(NO_PROGRAM,)), "config.yaml:7: gateways.vpn"),
+    (codes.LISTENERS_OK, machine(), "no port"),
+    (codes.LISTENER_EXPOSED, machine(open_listeners=(forwarded("nginx"),)), "nginx has port 80"),
+    (codes.LISTENER_EXPOSED, machine(open_listeners=(forwarded(""),)), "another process has"),
+    (codes.LISTENER_UNPRIVILEGED, machine(open_listeners=(forwarded(None),)), "127.0.0.1:8089"),
     (codes.CONFIGURATION_EXPOSED, exposed(CONFIGURATION), "config.yaml has mode"),
     (codes.FILES_OK, machine(), str(STATE)),
     (codes.KEY_EXPOSED, exposed(STATE / "accounts" / "acme" / "key.pem"), "key.pem has mode"),
@@ -369,6 +381,23 @@ PROVOKED: list[tuple[Code, Machine | Case, str]] = [
     (codes.ATTEMPTS_OK, case(), "no failed attempt"),
     (codes.ATTEMPTS_FAILED, stated(failures=1), "1 failed attempt"),
     (
+        codes.LAST_ATTEMPT_FAILED,
+        stated(failures=1, outcome=FAILED),
+        "2026-11-23 12:00:00 UTC: the authority said no",
+    ),
+    (
+        codes.LAST_ATTEMPT_FAILED,
+        stated(
+            failures=1,
+            outcome=replace(FAILED, code="not-served", detail="another one is served"),
+            troubles=(
+                AuthorityTrouble("one", NOW - HOUR, reason="older"),
+                AuthorityTrouble("two", NOW, reason="two answered rejectedIdentifier: not for us"),
+            ),
+        ),
+        "two answered rejectedIdentifier: not for us",
+    ),
+    (
         codes.ATTEMPTS_FAILED,
         stated(failures=2, failed_at=NOW, next_attempt=NOW + HOUR),
         "2 failed attempts, last 2026-11-23 12:00:00 UTC; next 2026-11-23 13:00:00",
@@ -551,3 +580,29 @@ def test_a_server_that_is_silent_is_not_judged_by_what_it_does_not_ask() -> None
     names = [code for code, _ in found(demanding(by_name=(silent,)))]
     assert not {"client-ca-asked", "client-ca-not-asked"} & set(names)
     assert "client-ca-not-asked" not in [code for code, _ in found(case())]
+
+
+def test_a_page_to_visit_is_shown_with_the_failure() -> None:
+    portal = "visit https://portal.test/unpause?jwt=abc"
+    paused = replace(FAILED, code="user-action-required", fix=portal)
+    trouble = AuthorityTrouble("acme", NOW, 1, NOW + HOUR, "paused", fix=portal)
+    for facts, code in (
+        (stated(failures=1, outcome=paused), codes.LAST_ATTEMPT_FAILED),
+        (stated(failures=1, troubles=(trouble,)), codes.LAST_ATTEMPT_FAILED),
+        (troubled(trouble, AuthorityTrouble("back", NOW - HOUR)), codes.AUTHORITY_LEFT),
+    ):
+        fixes = {each.finding.code: each.finding.fix for each in examine(machine(), (facts,))}
+        assert fixes[code.name] == portal
+
+
+def test_a_revocation_list_that_cannot_be_had_has_the_fix_that_fits() -> None:
+    standing = RevocationStanding(
+        SUMMARY.fingerprint, NOW, problem="HTTP 404", fix="the CA has to publish the list"
+    )
+    results = examine(machine(), (stated(revocation=standing),))
+    fixes = {each.finding.code: each.finding.fix for each in results}
+    assert fixes["revocation-unknown"] == "the CA has to publish the list"
+
+
+def test_after_a_success_no_failure_is_left() -> None:
+    assert "last-attempt-failed" not in dict(found(stated(outcome=FAILED)))

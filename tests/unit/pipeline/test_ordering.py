@@ -46,14 +46,61 @@ def test_the_next_authority_takes_over_at_once_after_a_refusal(
     assert any("second is asked instead" in line for line in world.told)
 
 
+@pytest.mark.parametrize("force", [False, True])
+def test_it_takes_over_at_once_where_only_a_bootstrap_certificate_is_served(
+    world: World,
+    second: PlayedAuthority,
+    force: bool,  # noqa: FBT001 - a parameter
+) -> None:
+    world.authority.trouble = UNREACHABLE
+    assert world.attend(force=force).kind is OutcomeKind.ENROLLED
+    assert (world.authority.orders, second.orders) == (1, 1)
+
+
+@pytest.mark.parametrize("left", [7 * DAY, timedelta(0), -DAY])
+def test_it_takes_over_at_once_where_the_certificate_is_about_to_end(
+    world: World, second: PlayedAuthority, left: timedelta
+) -> None:
+    world.attend()
+    world.authority.trouble = UNREACHABLE
+    world.later(90 * DAY - left)
+    assert world.attend().kind is OutcomeKind.RENEWED
+    assert second.orders == 1
+
+
+def test_force_does_not_stay_with_an_authority_that_is_down(
+    world: World, second: PlayedAuthority
+) -> None:
+    world.attend()
+    world.authority.trouble = UNREACHABLE
+    assert world.attend(force=True).kind is OutcomeKind.RENEWED
+    assert second.orders == 1
+
+
+def test_where_all_are_down_each_is_asked_in_every_pass(
+    world: World, second: PlayedAuthority
+) -> None:
+    world.authority.trouble = second.trouble = UNREACHABLE
+    assert world.attend().code == "authority-unreachable"
+    for number in range(2, 5):
+        world.later(DAY + HOUR if number == 4 else 101 * MINUTE)
+        world.attend()
+        assert (world.authority.orders, second.orders) == (number, number)
+    world.later(DAY + HOUR)
+    world.authority.trouble = None
+    assert world.attend().kind is OutcomeKind.ENROLLED
+
+
 def test_it_takes_over_after_two_temporary_failures(world: World, second: PlayedAuthority) -> None:
+    world.attend()
+    world.later(60 * DAY)
     world.authority.trouble = UNREACHABLE
     assert world.attend().code == "authority-unreachable"
     assert second.orders == 0
     world.pipeline = world.new_pipeline()
     world.pipeline.authorities["second"] = second  # type: ignore[index] # a dict in this test
     world.later(2 * MINUTE)
-    assert world.attend().kind is OutcomeKind.ENROLLED
+    assert world.attend().kind is OutcomeKind.RENEWED
     assert second.orders == 1
 
 
@@ -143,6 +190,21 @@ def test_what_stands_in_the_way_at_one_authority_is_no_matter_at_the_next(
     assert world.attend().kind is OutcomeKind.ENROLLED
     assert (world.authority.orders, second.orders) == (0, 1)
     assert "vpn order not here; second is asked instead" in world.told
+
+
+def test_what_stands_in_the_way_at_the_next_does_not_put_off_the_first(
+    world: World, second: PlayedAuthority
+) -> None:
+    world_with(world, second, {"second": codes.CAA_FORBIDS.found("not there")})
+    world.authority.trouble = UNREACHABLE
+    outcome = world.attend()
+    assert outcome.code == "authority-unreachable"
+    assert outcome.next_at is not None
+    assert outcome.next_at - world.clock() <= MINUTE
+    world.authority.trouble = None
+    world.clock.time = outcome.next_at
+    assert world.attend().kind is OutcomeKind.ENROLLED
+    assert second.orders == 0
 
 
 def test_what_stands_in_the_way_everywhere_is_told(world: World, second: PlayedAuthority) -> None:

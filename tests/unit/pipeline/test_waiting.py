@@ -1,4 +1,7 @@
-"""The wait that one authority asks for is its own: whoever else may be asked is asked before."""
+"""How long an authority's wish to be asked later is heeded.
+
+It is its own: whoever else may be asked is asked before. And it lets no certificate lapse.
+"""
 
 from __future__ import annotations
 
@@ -76,6 +79,63 @@ def test_the_wait_of_the_second_is_kept_while_the_first_is_asked(
         assert outcome.next_at - world.clock() < 3 * HOUR
         world.clock.time = outcome.next_at
     assert second.orders == 1
+
+
+def wait_until(world: World, instant: datetime) -> int:
+    """Attend whenever the pipeline wants to; how many orders were tried."""
+    before = world.authority.orders
+    outcome = world.attend()
+    while outcome.wake_at is not None and outcome.wake_at < instant:
+        world.clock.time = max(outcome.wake_at, world.clock.time)
+        outcome = world.attend()
+    world.clock.time = instant
+    return world.authority.orders - before
+
+
+def test_an_only_authority_is_tried_before_and_seldom_after_the_certificate_ends(
+    world: World,
+) -> None:
+    world.authority.lifetime = 6 * DAY
+    world.attend()
+    end = world.clock() + 6 * DAY
+    world.later(3 * DAY)
+    world.authority.trouble = RateLimitedError(
+        "rateLimited", "later", retry_after=world.clock() + 365 * DAY
+    )
+    assert 5 <= wait_until(world, end) <= 20
+    assert wait_until(world, end + 10 * DAY) <= 12
+    world.authority.trouble = None
+    world.later(DAY)
+    assert world.attend().kind is OutcomeKind.RENEWED
+
+
+def test_an_authority_is_not_tried_before_its_time_while_the_certificate_lasts(
+    world: World,
+) -> None:
+    world.authority.lifetime = 6 * DAY
+    world.attend()
+    world.later(3 * DAY)
+    until = world.clock() + 2 * DAY
+    world.authority.trouble = RateLimitedError("rateLimited", "later", retry_after=until)
+    assert wait_until(world, until) == 1
+
+
+def test_an_authority_that_is_back_is_asked_before_the_certificate_ends(
+    world: World, second: PlayedAuthority
+) -> None:
+    """The first was left for a day, the second asks for a week, the certificate ends first."""
+    second.trouble = RateLimitedError("rateLimited", "later", retry_after=world.clock() + 30 * DAY)
+    world.authority.trouble = ACMEError("unauthorized", "no", retry_after=world.clock() + 30 * DAY)
+    end = world.clock() + 3 * DAY - HOUR
+    world.attend()
+    tried = world.authority.orders
+    outcome = world.attend()
+    assert outcome.next_at is not None
+    world.clock.time = outcome.next_at
+    assert outcome.next_at < end
+    world.authority.trouble = second.trouble = None
+    assert world.attend().kind is OutcomeKind.RENEWED
+    assert world.authority.orders + second.orders > tried
 
 
 def test_an_only_authority_is_waited_for(world: World, second: PlayedAuthority) -> None:

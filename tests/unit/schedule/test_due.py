@@ -35,6 +35,8 @@ from gatecert.schedule.due import (
     RETRY_JITTER,
     Situation,
     certificate_in_use,
+    heeded,
+    is_urgent,
     next_attempt,
     next_deployment,
     next_due,
@@ -276,11 +278,44 @@ def test_once_a_certificate_has_ended_gaps_grow_from_an_hour_to_a_day(
     assert at - NOW <= max(HOUR, min(DAY, past / 24))
 
 
-def test_what_the_authority_asks_for_is_never_undercut() -> None:
+@pytest.mark.parametrize("wait", [HOUR, 10 * DAY, 28 * DAY])
+def test_what_the_authority_asks_for_is_not_undercut_while_the_certificate_lasts(
+    wait: timedelta,
+) -> None:
     at = next_attempt(
-        1, now=NOW, random=Random(1), not_after=NOW + HOUR, retry_after=NOW + 2 * HOUR
+        1, now=NOW, random=Random(1), not_after=NOW + 30 * DAY, retry_after=NOW + wait
     )
-    assert at == NOW + 2 * HOUR
+    assert at == NOW + wait
+
+
+@given(
+    left=st.timedeltas(timedelta(seconds=20), 90 * DAY),
+    wait=st.timedeltas(timedelta(seconds=1), 1000 * DAY),
+)
+def test_what_the_authority_asks_for_is_not_heeded_past_the_end(
+    left: timedelta, wait: timedelta
+) -> None:
+    now, end, asked_for = NOW, NOW + left, NOW + wait
+    tries = 0
+    while (at := heeded(asked_for, now, end)) < end and now < asked_for:
+        assert at > now
+        now, tries = at, tries + 1
+    assert 1 <= tries <= 20
+
+
+@pytest.mark.parametrize("end", [None, NOW, NOW - DAY])
+def test_without_a_certificate_to_lose_one_try_a_day_is_made(end: datetime | None) -> None:
+    assert heeded(NOW + 300 * DAY, NOW, end) == NOW + DAY
+    assert heeded(NOW + 3 * HOUR, NOW, end) == NOW + 3 * HOUR
+
+
+def test_it_is_urgent_where_no_certificate_can_be_gone_on_with() -> None:
+    good = certificate()
+    assert is_urgent(situation(BOOTSTRAP), NOW)
+    assert not is_urgent(situation(good), NOW)
+    last_twelfth = good.not_after - good.lifetime / 12
+    assert is_urgent(situation(good), last_twelfth)
+    assert not is_urgent(situation(good), last_twelfth - HOUR)
 
 
 def test_deployments_are_retried_at_growing_delays_up_to_an_hour() -> None:

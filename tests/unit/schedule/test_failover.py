@@ -7,11 +7,13 @@ import pytest
 from gatecert.errors import (
     ACMEError,
     AddressInUseError,
+    AuthorityBrokenError,
     AuthorityError,
     AuthorityUnreachableError,
     BudgetSpentError,
     CertificateError,
     ChallengeFailedError,
+    DeadlineExceededError,
     GatecertError,
     InterruptedOrderError,
     RateLimitedError,
@@ -76,6 +78,50 @@ def test_what_may_pass_is_tried_twice(error: GatecertError) -> None:
     twice = failed(error, 2)
     assert to_ask(NAMES, twice, NOW + 59 * MINUTE) == ("second", "third")
     assert to_ask(NAMES, twice, NOW + HOUR) == NAMES
+
+
+def urgently(error: GatecertError, *, name: str = "first", before: Troubles = ()) -> Troubles:
+    return after_failure(before, name, error, NOW, urgent=True)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        AuthorityUnreachableError("no answer"),
+        AuthorityBrokenError("HTTP 500"),
+        DeadlineExceededError("too long"),
+        ACMEError("serverInternal", "oops"),
+    ],
+)
+def test_where_it_is_urgent_the_next_is_asked_after_the_first_failure(
+    error: GatecertError,
+) -> None:
+    troubles = urgently(error)
+    assert absent_until("first", troubles, NOW) == NOW + HOUR
+    assert to_ask(NAMES, troubles, NOW) == ("second", "third")
+    assert to_ask(NAMES, troubles, NOW, urgent=True) == ("second", "third", "first")
+    assert first_back(NAMES[:1], troubles, NOW, urgent=True) == NOW
+
+
+def test_a_failed_validation_is_tried_twice_even_so() -> None:
+    assert to_ask(NAMES, urgently(ChallengeFailedError("dns", "no")), NOW, urgent=True) == NAMES
+
+
+def test_who_asked_for_the_time_is_not_hurried_but_for_once_a_day() -> None:
+    later = RateLimitedError("rateLimited", "slow down", retry_after=NOW + 50 * HOUR)
+    troubles = urgently(later)
+    assert first_back(NAMES[:1], troubles, NOW, urgent=True) == NOW + DAY
+    troubles = urgently(AuthorityUnreachableError("x"), name="second", before=troubles)
+    asked = NAMES[:2]
+    assert to_ask(asked, troubles, NOW + 23 * HOUR, urgent=True) == ("second",)
+    assert to_ask(asked, troubles, NOW + DAY, urgent=True) == ("first", "second")
+
+
+def test_of_those_that_were_left_one_that_asked_for_the_time_is_asked_last() -> None:
+    troubles = failed(RateLimitedError("rateLimited", "x", retry_after=NOW + 3 * HOUR))
+    for _ in range(6):
+        troubles = after_failure(troubles, "second", AuthorityUnreachableError("x"), NOW)
+    assert to_ask(NAMES[:2], troubles, NOW) == ("second",)
 
 
 def test_a_certificate_that_is_not_sound_is_not_tried_again_soon() -> None:

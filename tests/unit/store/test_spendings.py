@@ -10,7 +10,7 @@ import pytest
 
 from gatecert.errors import LockTimeoutError, StorageError
 from gatecert.model import Expense, ExpenseKind, Spending
-from gatecert.store import lock, spendings
+from gatecert.store import lock, record, spendings
 from gatecert.store.files import FileStore
 
 if TYPE_CHECKING:
@@ -66,6 +66,17 @@ def test_what_a_change_raises_leaves_all_as_it_was(store: FileStore, expense: Ex
 def test_nothing_is_written_where_nothing_changes(store: FileStore) -> None:
     store.change_spending(URL, lambda before: before)
     assert list((store.directory / "spending").glob("*.json")) == []
+
+
+def test_a_record_of_more_expenses_than_other_records_can_hold_is_kept(
+    store: FileStore, expense: Expense
+) -> None:
+    names = tuple(f"vpn{number}.example.com" for number in range(100))
+    many = [replace(expense, id=f"order/{number}", names=names) for number in range(2000)]
+    store.change_spending(URL, lambda before: Spending((*before.expenses, *many)))
+    (path,) = (store.directory / "spending").glob("*.json")
+    assert path.stat().st_size > record.LARGEST
+    assert len(store.spending(URL).expenses) == len(many)
 
 
 def test_threads_and_processes_take_turns(store: FileStore, expense: Expense) -> None:

@@ -80,7 +80,9 @@ class Http01Settings(Settings):
 
     listen: tuple[Listener, ...] = Field(
         default=(Endpoint("::", 80), Endpoint("0.0.0.0", 80)),  # noqa: S104 - the authority comes from anywhere
-        description="Addresses that gatecert answers on, only while a validation runs.",
+        description="Addresses that gatecert answers on, only while a validation runs. Where "
+        "something forwards to it: a loopback address with a port below 1024, which no other user "
+        "can bind.",
     )
     webroot: AnyFile | None = Field(
         default=None,
@@ -94,7 +96,9 @@ class TlsAlpn01Settings(Settings):
 
     listen: tuple[Listener, ...] = Field(
         default=(Endpoint("::", 443), Endpoint("0.0.0.0", 443)),  # noqa: S104 - as above
-        description="Addresses that gatecert answers on, only while a validation runs.",
+        description="Addresses that gatecert answers on, only while a validation runs. Where "
+        "something forwards to it: a loopback address with a port below 1024, which no other user "
+        "can bind.",
     )
 
 

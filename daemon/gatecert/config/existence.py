@@ -1,0 +1,148 @@
+"""Whether what a configuration names exists: commands, directories, files, users and groups.
+
+Only ``gatecert check`` and ``doctor`` ask: the daemon has to start whatever is missing, since the
+rest of its work does not depend on it. What has to be there to work at all is ``config.files``'.
+What cannot be looked at, because whoever asks may not, is taken to exist.
+"""
+
+from __future__ import annotations
+
+import difflib
+import grp
+import os
+import pwd
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, TypeVar
+
+from gatecert.config.document import read
+from gatecert.config.finding import Finding, nearest
+from gatecert.process import PATH, executable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from gatecert.config.finding import Location
+    from gatecert.config.schema import Configuration
+    from gatecert.config.schema.gateway import GatewaySettings
+    from gatecert.errors import Problem
+
+    Entry = TypeVar("Entry")
+
+ALIKE: Final = 0.8  # of 1: how near a program's name has to be to be suggested
+
+
+def problems(path: Path, configuration: Configuration) -> tuple[Problem, ...]:
+    """Everything that is named and does not exist, each with its line.
+
+    Args:
+        path: The file that the configuration was read from.
+        configuration: What it says.
+
+    Raises:
+        ConfigurationError: The file cannot be read any more.
+    """
+    found = list(findings(configuration))
+    if not found:
+        return ()
+    document = read(path)
+    return tuple(document.problem(each.location, each.what) for each in found)
+
+
+def findings(configuration: Configuration) -> Iterator[Finding]:
+    """Everything that is named and does not exist."""
+    http_01, dns_01 = configuration.challenges.http_01, configuration.challenges.dns_01
+    if http_01.webroot is not None:
+        where = ("challenges", "http-01", "webroot")
+        yield from _directory(where, http_01.webroot, "create it, or name the web server's")
+    if dns_01 is not None:
+        yield from _command(("challenges", "dns-01", "command"), dns_01.command)
+    for name, gateway in configuration.gateways.items():
+        yield from _of_gateway(("gateways", name), gateway)
+
+
+def _of_gateway(where: Location, gateway: GatewaySettings) -> Iterator[Finding]:
+    install = gateway.install
+    yield from _command((*where, "install", "reload"), install.reload)
+    yield from _command((*where, "install", "verify_command"), install.verify_command)
+    yield from _group((*where, "install", "key_group"), install.key_group)
+    for index, copy in enumerate(install.copy_to):
+        here = (*where, "install", "copy_to", index)
+        yield from _directory((*here, "path"), copy.path.parent, "create it; gatecert does not")
+        yield from _user((*here, "owner"), copy.owner)
+        yield from _group((*here, "group"), copy.group)
+    users = gateway.client_authentication
+    if users is not None:
+        here = (*where, "client_authentication")
+        for index, path in enumerate(users.crl_files):
+            if _is_missing(path):
+                yield Finding((*here, "crl_files", index), f"there is no file {path}")
+        if users.known_users is not None:
+            fix = "put the users' certificates there"
+            yield from _directory((*here, "known_users"), users.known_users, fix)
+
+
+def _command(where: Location, command: Sequence[str]) -> Iterator[Finding]:
+    if not command:
+        return
+    program = executable(command[0])
+    if program is None:
+        near = difflib.get_close_matches(command[0], _programs(), 1, ALIKE)
+        hint = f"did you mean {near[0]}?" if near else f"install it, or name it in full ({PATH})"
+        yield Finding((*where, 0), f"there is no program {command[0]!r} on PATH; {hint}")
+    elif _is_missing(Path(program)):
+        elsewhere = executable(Path(program).name)
+        hint = f"did you mean {elsewhere}?" if elsewhere else "install it, or correct its name"
+        yield Finding((*where, 0), f"there is no program {program}; {hint}")
+    elif Path(program).is_dir() or not os.access(program, os.X_OK):
+        yield Finding((*where, 0), f"{program} cannot be executed; run chmod +x on it")
+
+
+def _directory(where: Location, path: Path, fix: str) -> Iterator[Finding]:
+    if _is_missing(path):
+        yield Finding(where, f"there is no directory {path}; {fix}")
+    elif path.exists() and not path.is_dir():
+        yield Finding(where, f"{path} is not a directory")
+
+
+def _user(where: Location, name: str | None) -> Iterator[Finding]:
+    if name is not None and not _is_known(name, pwd.getpwnam):
+        hint = nearest(name, [user.pw_name for user in pwd.getpwall()], "create it")
+        yield Finding(where, f"there is no user {name!r} on this host; {hint}")
+
+
+def _group(where: Location, name: str | None) -> Iterator[Finding]:
+    if name is not None and not _is_known(name, grp.getgrnam):
+        hint = nearest(name, [group.gr_name for group in grp.getgrall()], "create it")
+        yield Finding(where, f"there is no group {name!r} on this host; {hint}")
+
+
+def _is_known(name: str, look_up: Callable[[str], Entry]) -> bool:
+    """Whether a user or group exists; a number needs no entry."""
+    if name.isascii() and name.isdigit():
+        return True
+    try:
+        look_up(name)
+    except KeyError:
+        return False
+    return True
+
+
+def _is_missing(path: Path) -> bool:
+    """Whether nothing is there, as far as may be seen."""
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError:
+        return False
+    return False
+
+
+def _programs() -> set[str]:
+    """The names of all programs on ``PATH``."""
+    return {
+        entry.name
+        for directory in map(Path, PATH.split(":"))
+        if directory.is_dir()
+        for entry in directory.iterdir()
+    }

@@ -1,0 +1,99 @@
+"""Can another user of this machine answer the CA in gatecert's place?
+
+gatecert listens only while a validation runs. Where something that has port 80 (or 443) forwards to
+a port that any user may bind, a user who waits for it is visited by the CA in between: with an ACME
+account of his own he obtains a trusted certificate for the gateway's name. Ports that only root may
+bind (below ``net.ipv4.ip_unprivileged_port_start``) and a webroot are closed to him.
+
+Whether something forwards is not visible from here. Whoever listens on the CA's port in gatecert's
+place is taken to; where nobody does, the port is forwarded by another host, or not at all.
+"""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from gatecert.challenge import listening
+from gatecert.doctor import codes
+from gatecert.doctor.facts import OpenListener
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from gatecert.config.schema.challenge import ChallengeSettings
+    from gatecert.doctor.finding import Finding
+    from gatecert.model import Endpoint, Target
+
+logger = logging.getLogger(__name__)
+
+PORTS = {"http-01": 80, "tls-alpn-01": 443}  # RFC 8555 section 8.3, RFC 8737 section 3
+USUAL_START = 1024  # of the ports that anybody may bind
+EXAMPLES = {"http-01": "127.0.0.1:888", "tls-alpn-01": "127.0.0.1:844"}
+UNPRIVILEGED = Path("/proc/sys/net/ipv4/ip_unprivileged_port_start")
+
+
+def open_listeners(
+    challenges: ChallengeSettings,
+    targets: Iterable[Target],
+    *,
+    unprivileged: int | None = None,
+    occupant: Callable[[int], str | None] | None = None,
+) -> tuple[OpenListener, ...]:
+    """The configured listeners that any user may bind.
+
+    Args:
+        challenges: Where gatecert listens.
+        targets: The gateways that are enrolled.
+        unprivileged: The first port that anybody may bind. Default: the kernel's.
+        occupant: Tells who listens on a port; None where nobody does. Default: looks.
+    """
+    kinds = {kind for target in targets for kind in target.challenges}
+    start = _unprivileged() if unprivileged is None else unprivileged
+    look = occupant or listening.occupant
+    found: list[OpenListener] = []
+    for kind, listeners in _listeners(challenges):
+        open_ones = [each for each in listeners if start <= each.port != PORTS[kind]]
+        if kind not in kinds or not open_ones:
+            continue
+        ours = any(each.port == PORTS[kind] for each in listeners)
+        forwarder = None if ours else look(PORTS[kind])
+        found += [OpenListener(kind, each, forwarder) for each in open_ones]
+    return tuple(found)
+
+
+def warn(challenges: ChallengeSettings, targets: Iterable[Target]) -> None:
+    """Log where somebody else can answer; nothing is held back for it."""
+    for finding in map(judge, open_listeners(challenges, targets)):
+        if finding.fails:
+            logger.warning("%s: %s; %s", finding.seen, finding.meaning, finding.fix)
+
+
+def judge(listener: OpenListener) -> Finding:
+    """Whether somebody else can answer in gatecert's place."""
+    key, port = f"challenges.{listener.kind}.listen", PORTS[listener.kind]
+    if listener.forwarder is None:
+        return codes.LISTENER_UNPRIVILEGED.found(
+            f"{key} {listener.endpoint}, and nothing on this machine has port {port}"
+        )
+    return codes.LISTENER_EXPOSED.found(
+        f"{key} {listener.endpoint}, and {listener.forwarder or 'another process'} has port {port}",
+        fix=f"set {key} to a loopback address with a port below {USUAL_START}, such as "
+        f"{EXAMPLES[listener.kind]}, and forward to that"
+        + (", or set challenges.http-01.webroot" if listener.kind == "http-01" else ""),
+    )
+
+
+def _listeners(challenges: ChallengeSettings) -> Iterator[tuple[str, tuple[Endpoint, ...]]]:
+    if challenges.http_01.webroot is None:
+        yield "http-01", challenges.http_01.listen
+    if challenges.tls_alpn_01 is not None:
+        yield "tls-alpn-01", challenges.tls_alpn_01.listen
+
+
+def _unprivileged() -> int:
+    try:
+        return int(UNPRIVILEGED.read_text("ascii"))
+    except (OSError, ValueError):
+        return USUAL_START

@@ -1,0 +1,123 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from gatecert.config.existence import findings, problems
+from gatecert.config.schema import Configuration
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    import pytest
+
+
+def of(
+    gateway: Mapping[str, object], challenges: Mapping[str, object] | None = None
+) -> list[tuple[str, str]]:
+    """What is missing: the key's last parts, and what is said."""
+    configuration = Configuration.model_validate(
+        {
+            "authorities": {"le": {"directory_url": "letsencrypt"}},
+            "challenges": challenges or {},
+            "gateways": {"vpn": {"hostname": "vpn.example.com", **gateway}},
+        },
+        by_alias=True,
+        by_name=False,
+    )
+    return [
+        (".".join(map(str, found.location[-3:])), found.what) for found in findings(configuration)
+    ]
+
+
+def test_a_misspelt_command_is_found_and_the_nearest_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "systemctl").touch(mode=0o755)
+    monkeypatch.setattr("gatecert.config.existence.PATH", str(tmp_path))
+    ((key, what),) = of({"install": {"reload": ["sytemctl", "reload", "ocserv"]}})
+    assert key == "install.reload.0"
+    assert what == "there is no program 'sytemctl' on PATH; did you mean systemctl?"
+
+
+def test_commands_are_there_and_may_be_executed(tmp_path: Path) -> None:
+    script = tmp_path / "reload"
+    (_, what), (_, other) = of(
+        {"install": {"reload": [str(script)], "verify_command": ["no-such-program-at-all"]}}
+    )
+    assert what.startswith(f"there is no program {script}")
+    assert "/usr/local/sbin" in other
+    script.touch(mode=0o644)
+    ((_, what),) = of({"install": {"reload": [str(script)]}})
+    assert "chmod +x" in what
+    script.chmod(0o755)
+    assert of({"install": {"reload": [str(script)], "verify_command": ["sh", "-c", "x"]}}) == []
+
+
+def test_the_command_of_dns_01_is_there() -> None:
+    challenges = {"dns-01": {"provider": "exec", "command": ["/no/such/hook"]}}
+    what = "there is no program /no/such/hook; install it, or correct its name"
+    assert of({}, challenges) == [("dns-01.command.0", what)]
+
+
+def test_a_program_in_another_directory_is_named() -> None:
+    ((_, what),) = of({"install": {"reload": ["/opt/sh"]}})
+    assert what.startswith("there is no program /opt/sh; did you mean /")
+
+
+def test_directories_are_there(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.touch()
+    gone = tmp_path / "gone"
+    assert of({}, {"http-01": {"webroot": str(tmp_path)}}) == []
+    ((key, what),) = of({}, {"http-01": {"webroot": str(gone)}})
+    assert key == "challenges.http-01.webroot"
+    assert f"there is no directory {gone}" in what
+    ((_, what),) = of({}, {"http-01": {"webroot": str(file)}})
+    assert what == f"{file} is not a directory"
+
+
+def test_a_copy_needs_a_directory_and_an_owner_but_is_not_there_yet(tmp_path: Path) -> None:
+    copy: dict[str, object] = {"path": str(tmp_path / "cert.pem"), "contents": "fullchain"}
+    assert of({"install": {"copy_to": [copy]}}) == []
+    copy |= {"owner": "root", "group": "0"}
+    assert of({"install": {"copy_to": [copy], "key_group": "root"}}) == []
+    copy |= {"path": str(tmp_path / "gone" / "cert.pem"), "owner": "rooot", "group": "nobody-here"}
+    found = of({"install": {"copy_to": [copy], "key_group": "roott"}})
+    assert [key for key, _ in found] == [
+        "vpn.install.key_group",
+        "copy_to.0.path",
+        "copy_to.0.owner",
+        "copy_to.0.group",
+    ]
+    assert "did you mean root?" in found[0][1]
+    assert found[2][1] == "there is no user 'rooot' on this host; did you mean root?"
+
+
+def test_files_about_users_are_there(tmp_path: Path) -> None:
+    users = {"crl_files": [str(tmp_path / "users.crl")], "known_users": str(tmp_path / "users")}
+    found = of({"client_authentication": users})
+    assert [key for key, _ in found] == [
+        "client_authentication.crl_files.0",
+        "vpn.client_authentication.known_users",
+    ]
+    (tmp_path / "users.crl").touch()
+    (tmp_path / "users").mkdir()
+    assert of({"client_authentication": users}) == []
+
+
+def test_each_is_said_with_its_line(tmp_path: Path) -> None:
+    file = tmp_path / "config.yaml"
+    file.write_text(
+        "gateways:\n  vpn:\n    hostname: vpn.example.com\n    install:\n"
+        "      key_group: nobody-here\n"
+    )
+    configuration = Configuration.model_validate(
+        {"gateways": {"vpn": {"hostname": "vpn.example.com", "mode": "custom",
+                              "install": {"key_group": "nobody-here"}}}},
+        by_alias=True, by_name=False,
+    )  # fmt: skip
+    (problem,) = problems(file, configuration)
+    assert str(problem).startswith(
+        f"{file}:5: gateways.vpn.install.key_group: there is no group 'nobody-here' on this host"
+    )
