@@ -74,7 +74,7 @@ def test_the_gateway_is_told_by_a_signal(
         f"0 of {len(requests.handshakes)} requests dropped"
     )
 
-    assert podman.ask("exec", pair.sidecar.name, "gatecert", "status").output.startswith(BOSTON)
+    assert podman.ask("exec", pair.sidecar.name, "gatecert", "status").exit_code == 0
     command = ("python3", "/opt/gatecert/bin/send-signal", "HUP")
     nobody = pair.sidecar.execute(*command, "ocserv")
     assert nobody.exit_code == 1
