@@ -39,8 +39,8 @@ SERVICE = "gatecert.service"
 INSIDE = "203.0.113.1"  # a host behind the gateway
 # What a page has set up, for the next one to start without it.
 CLEAN_UP = """\
-systemctl disable --quiet --now gatecert-reload@boston.path {units} 2>/dev/null
-systemctl stop gatecert {units}
+systemctl disable --quiet gatecert-reload@boston.path {units} 2>/dev/null
+systemctl stop gatecert gatecert-reload@boston.path {units}
 cd /etc/systemd/system && rm -rf gatecert*.d openvpn-*.d /etc/gatecert/* /var/lib/gatecert/*
 systemctl daemon-reload
 systemctl reset-failed
@@ -96,9 +96,14 @@ class Page:
 
 
 PLAYED = (
-    Page("nginx", "nginx.service", before="systemctl start nginx"),
-    Page("haproxy", "haproxy.service"),
-    Page("ocserv", "ocserv.service", answers="secret\nsecret\n"),
+    Page("nginx", "nginx.service", before="systemctl enable --quiet --now nginx"),
+    Page("haproxy", "haproxy.service", before="systemctl enable --quiet haproxy"),
+    Page(
+        "ocserv",
+        "ocserv.service",
+        before="systemctl enable --quiet ocserv",
+        answers="secret\nsecret\n",
+    ),
     Page(
         "openvpn",
         "openvpn-server@boston.service",
@@ -108,6 +113,7 @@ PLAYED = (
     Page(
         "strongswan",
         "strongswan.service strongswan-certs.socket",
+        before="systemctl enable --quiet strongswan",
         files=("/etc/swanctl/x509ca/users.pem",),
     ),
 )
@@ -215,6 +221,14 @@ def test_the_page_as_written(page: Page, visit: Visit) -> None:
     assert renewed.exit_code == 0, renewed.errors
     assert site.status()["state"] == "trusted"
     assert site.live() != first
+    assert gets_in()
+    assert machine.must("systemctl", "--failed", "--plain", "--no-legend") == ""
+    machine.must("gatecert", "check")
+
+    machine.reboot()
+    machine.wait_idle()
+    site.wait_settled()
+
     assert gets_in()
     assert machine.must("systemctl", "--failed", "--plain", "--no-legend") == ""
     assert site.pebble.orders() == 2

@@ -489,7 +489,7 @@ DEPLOYMENT_FAILED = Code(
 RELOAD_MISSING = Code(
     "reload-missing",
     NOTE,
-    "there is no install.reload, so the server has to notice new certificates by itself",
+    "there is no install.reload, so systemd or the server itself has to notice new certificates",
 )
 ATTEMPTS_OK = Code("attempts-ok", OK, "no attempt to enrol has failed since the last success")
 LIMITS_OK = Code("limits-ok", OK, "what the authority allows is not used up")
