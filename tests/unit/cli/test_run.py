@@ -19,7 +19,6 @@ def test_the_exit_code_is_the_same_with_a_traceback(
 ) -> None:
     options = ["--debug"] if debug else []
     missing = str(tmp_path / "missing.yaml")
-    monkeypatch.setenv("container", "")
     monkeypatch.setattr("sys.argv", ["gatecert", *options, "-c", missing, "check"])
 
     with pytest.raises(SystemExit) as ended:
