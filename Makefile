@@ -37,10 +37,12 @@ fuzz: .venv/.complete .cache/atheris/.complete ## Try a million inputs that are 
 
 test-gateways: setup ## Run the snippets of docs/gateways with the real servers
 	@tests/integration/prerequisites gateways
+	@tests/integration/debian-testing caddy 2.8 .cache/caddy caddy >/dev/null
 	@tests/gateways/run
 
 test-systemd: as-root setup deb ## Boot Debian with the package in it: from installing to trusted (as root)
 	@tests/systemd/prerequisites
+	@tests/integration/prerequisites gateways
 	@tests/systemd/run
 
 as-root:

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from gatecert import surroundings
 from gatecert.errors import DeploymentError, NotServedError
 from gatecert.install.hook import reload
 from gatecert.install.wish import wish_reload
@@ -90,8 +91,12 @@ class Exchange:
             fix = (
                 f"see that install.reload makes the gateway read {piece.file} again"
                 if plan.reload
-                else "set install.reload, or let systemd reload it: see "
-                f"journalctl -u gatecert-reload@{target.name}"
+                else surroundings.fix_for(
+                    host="set install.reload, or let systemd reload it: see "
+                    f"journalctl -u gatecert-reload@{target.name}",
+                    container="let the gateway's container watch its volume, or set install.reload "
+                    "to send the server a signal (docs/container.md)",
+                )
             ) + "; into a container mount the directory, for a file mounted by itself never changes"
             raise NotServedError(verdict.detail, fix=fix)
         self._tell(target, Stage.VERIFY, verdict.detail)

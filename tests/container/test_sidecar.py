@@ -74,6 +74,7 @@ def test_the_gateway_is_told_by_a_signal(
         f"0 of {len(requests.handshakes)} requests dropped"
     )
 
+    assert podman.ask("exec", pair.sidecar.name, "gatecert", "status").exit_code == 0
     command = ("python3", "/opt/gatecert/bin/send-signal", "HUP")
     nobody = pair.sidecar.execute(*command, "ocserv")
     assert nobody.exit_code == 1
@@ -109,3 +110,14 @@ def test_created_again_with_the_same_volume_nothing_is_ordered(
     assert pair.sidecar.certificate(BOSTON) == certificate
     assert outside.served(trusted=True) is not None
     assert HOSTNAME in pair.sidecar.command_line("status").output
+
+
+def test_what_to_do_is_what_can_be_done_in_a_container(compose: Compose, podman: Podman) -> None:
+    sidecar = compose.sidecar("gatecert")
+
+    examined = podman.last(*sidecar.options, sidecar.image, "doctor")
+
+    assert "nobody holds /var/lib/gatecert" in examined.output
+    assert "start the container whose command is gatecert run" in examined.output
+    for only_on_a_host in ("systemctl", "journalctl", "timedatectl", "sudo"):
+        assert only_on_a_host not in examined.output + examined.errors

@@ -8,7 +8,7 @@ import time
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import pytest
 import yaml
@@ -92,6 +92,16 @@ class Story:
         return seconds
 
 
+def settings(page: str) -> dict[str, Any]:
+    """What a page says where gatecert runs as root and without systemd."""
+    files = [PAGES / page / name for name in ("gatecert.yaml", "by-hand.yaml")]
+    snippet, *rest = (yaml.safe_load(file.read_text("utf-8")) for file in files if file.exists())
+    for more in rest:
+        for name, keys in more["gateways"].items():
+            snippet["gateways"][name]["install"] |= keys["install"]
+    return dict(snippet)
+
+
 class Open(Protocol):
     """Opens a page of docs/gateways."""
 
@@ -141,7 +151,7 @@ def open_page(servers: ExitStack, tmp_path: Path) -> Open:
         )
         STATE.mkdir(mode=0o711, exist_ok=True)
         gatecert = Gatecert(Path("/etc/gatecert"), state_directory=STATE).use(pebble, names)
-        snippet = yaml.safe_load((PAGES / page / "gatecert.yaml").read_text("utf-8"))
+        snippet = settings(page)
         if "challenges" in snippet:
             gatecert.configuration["challenges"] = snippet["challenges"]
         for name, keys in snippet["gateways"].items():

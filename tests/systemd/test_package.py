@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
@@ -13,6 +14,8 @@ import pytest
 
 from harness.machine.site import CONFIGURATION, LIVE
 
+from .conftest import PROJECT
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -23,7 +26,7 @@ if TYPE_CHECKING:
 
 SERVICE = "gatecert.service"
 DOCUMENTATION = "/usr/share/doc/gatecert"
-NEWER = "99.0.0"
+OLDER, NEWER = "0.0.1", "99.0.0"
 
 
 @pytest.fixture(scope="session")
@@ -93,6 +96,32 @@ def test_one_command_installs_and_nothing_happens_without_a_configuration(
         machine.must("stat", "--format=%a %U:%G", "/var/lib/gatecert") == "711 gatecert:gatecert\n"
     )
     assert machine.must("find", "/", "-xdev", "-nouser") == ""
+
+
+@pytest.mark.on_one_debian
+def test_the_build_says_how_far_it_is(installed: Installed, tmp_path: Path) -> None:
+    assert installed.result.exit_code == 0
+    packs_nothing = tmp_path / "dpkg-deb"  # which takes the longest
+    packs_nothing.write_text("#!/bin/sh\n")
+    packs_nothing.chmod(0o755)
+
+    built = subprocess.run(
+        [PROJECT / "packaging/build"],
+        env={**os.environ, "VERSION": OLDER, "PATH": f"{tmp_path}:{os.environ['PATH']}"},
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=600,
+    )
+
+    package = built.stdout.strip()
+    assert package.startswith(f"dist/gatecert_{OLDER}_")
+    told = built.stderr.splitlines()
+    assert all(line.startswith("packaging/build: ") for line in told)
+    assert told[-2:] == [
+        f"packaging/build: copying gatecert {OLDER} and what it imports",
+        f"packaging/build: packing {package}",
+    ]
 
 
 def test_every_page_is_there_and_finds_the_others(machine: Machine) -> None:

@@ -32,7 +32,7 @@ from requests.structures import CaseInsensitiveDict
 from requests.utils import get_environ_proxies
 from urllib3.exceptions import HTTPError, NameResolutionError
 
-from gatecert import __version__
+from gatecert import __version__, surroundings
 from gatecert.errors import (
     AuthorityError,
     AuthorityUnreachableError,
@@ -60,7 +60,14 @@ MOST_REDIRECTS = 5
 
 # Not valid yet, and no longer: 9 and 10 of openssl/x509_vfy.h.
 _OF_ANOTHER_TIME = frozenset({9, 10})
-_ANOTHER_TIME = "set the clock of this machine, if it is not right (timedatectl)"
+
+
+def _set_clock() -> str:
+    return surroundings.fix_for(
+        host="set the clock of this machine, if it is not right (timedatectl)",
+        container="set the clock of the container's host, if it is not right",
+    )
+
 
 _deadline: ContextVar[Deadline] = ContextVar("deadline")
 
@@ -258,7 +265,7 @@ class HardenedTransport:
             if isinstance(cause, ssl.SSLCertVerificationError):
                 return AuthorityUnreachableError(
                     f"{who} has a TLS certificate that is not trusted: {cause.verify_message}",
-                    fix=_ANOTHER_TIME
+                    fix=_set_clock()
                     if cause.verify_code in _OF_ANOTHER_TIME
                     else f"if that is a private or test authority, set "
                     f"authorities.{self._name}.ca_bundle to a PEM file with its root",

@@ -21,6 +21,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from gatecert import surroundings
 from gatecert.challenge.responder import PREFIX
 from gatecert.challenge.server import BACKLOG
 from gatecert.errors import AddressInUseError, ChallengeError
@@ -47,12 +48,6 @@ _WAYS_OUT = {
     "challenges.http-01.listen to that (docs/challenges.md), or use another challenge",
     "tls-alpn-01": "let it hand connections for ALPN acme-tls/1 to another address and set "
     "challenges.tls-alpn-01.listen to that (docs/challenges.md), or use another challenge",
-}
-_PERMISSIONS = {
-    "http-01": "under systemd, give the unit that capability in AmbientCapabilities=, or start "
-    "gatecert-http.socket and restart gatecert; by hand, run it as root",
-    "tls-alpn-01": "under systemd, give the unit that capability in AmbientCapabilities=; by hand, "
-    "run it as root",
 }
 
 
@@ -258,6 +253,17 @@ def _refusal(endpoint: Endpoint, error: OSError, kind: str) -> ChallengeError:
     if error.errno in _NOT_ALLOWED:
         return ChallengeError(
             f"not allowed to listen on {endpoint}: port {endpoint.port} needs CAP_NET_BIND_SERVICE",
-            fix=_PERMISSIONS[kind],
+            fix=_permission(kind, endpoint.port),
         )
     return ChallengeError(f"cannot listen on {endpoint}: {error.strerror or error}")
+
+
+def _permission(kind: str, port: int) -> str:
+    """How a port below 1024 is opened here."""
+    return surroundings.fix_for(
+        host="under systemd, give the unit that capability in AmbientCapabilities="
+        + (", or start gatecert-http.socket and restart gatecert" if kind == "http-01" else "")
+        + "; by hand, run it as root",
+        container=f"set challenges.{kind}.listen to a port above 1023, such as "
+        f"0.0.0.0:{8000 + port}, and publish it as port {port}",
+    )

@@ -13,7 +13,7 @@ from typing import Annotated, cast
 
 import typer
 
-from gatecert import __version__
+from gatecert import __version__, surroundings
 from gatecert.cli import (
     account,
     check,
@@ -96,6 +96,7 @@ def main(
 def run() -> None:
     """Run the command line and exit."""
     debug = "--debug" in sys.argv
+    surroundings.in_container = surroundings.is_container()
     output.prepare()
     try:
         code = app(standalone_mode=False)

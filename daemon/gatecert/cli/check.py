@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from gatecert import surroundings
 from gatecert.cli.context import open_house, options
 
 if TYPE_CHECKING:
@@ -134,7 +135,11 @@ def _advice(configuration: Configuration, target: Target) -> Iterator[str]:
     if not target.install.is_provable:
         yield "install.verify is empty, so nothing proves that the certificate is served"
     if not target.install.reload:
-        yield "install.reload is empty, so the gateway has to notice new certificates by itself"
+        yield "install.reload is empty, so " + surroundings.fix_for(
+            host=f"gatecert-reload@{target.name}.path has to be enabled, or the gateway has to "
+            "notice new certificates by itself (docs/systemd.md)",
+            container="the gateway's container has to watch its volume (docs/container.md)",
+        )
 
 
 def _pair_advice(target: Target) -> str:

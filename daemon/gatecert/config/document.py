@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import stat
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 import yaml
 
+from gatecert import surroundings
 from gatecert.config.tree import LimitError, Node, Plain, build
 from gatecert.errors import ConfigurationError, Problem, clean
 
@@ -106,7 +108,12 @@ def _text(path: Path) -> str:
         ) from error
     except PermissionError as error:
         raise _refusal(
-            path, "cannot be read: permission denied; run it with sudo, or let this user read it"
+            path,
+            "cannot be read: permission denied; "
+            + surroundings.fix_for(
+                host="run it with sudo, or let this user read it",
+                container=f"let user {os.geteuid()} of the container read the file that is mounted",
+            ),
         ) from error
     except OSError as error:
         reason = (error.strerror or str(error)).lower()

@@ -18,6 +18,8 @@ OK, NOTE, WARNING, FAILURE = Severity.OK, Severity.NOTE, Severity.WARNING, Sever
 SOON = timedelta(minutes=1)  # what a person may be putting right at this moment
 DAILY = timedelta(days=1)  # what others have to change
 
+_CLOCK_OF_CONTAINER = "set the clock of the container's host, and keep it right with NTP"
+
 # --------------------------------------------------------------------- this machine
 
 CONFIGURATION_OK = Code("configuration-ok", OK, "the configuration can be used")
@@ -67,6 +69,7 @@ DAEMON_STOPPED = Code(
     WARNING,
     "no daemon runs on this state directory: nothing is renewed, and no change is noticed",
     "start it: systemctl start gatecert, or gatecert run",
+    fix_in_container="start the container whose command is gatecert run, with this volume",
 )
 
 # --------------------------------------------------------------------- authorities
@@ -98,12 +101,14 @@ CLOCK_OFF = Code(
     WARNING,
     "this machine's clock is wrong; renewals come too early or too late",
     "set the clock, and keep it right with NTP (timedatectl set-ntp true)",
+    fix_in_container=_CLOCK_OF_CONTAINER,
 )
 CLOCK_WRONG = Code(
     "clock-wrong",
     FAILURE,
     "a certificate issued now would not be valid by this machine's clock, so none is ordered",
     "set the clock, and keep it right with NTP (timedatectl set-ntp true)",
+    fix_in_container=_CLOCK_OF_CONTAINER,
     again=SOON,
 )
 TERMS_OK = Code("terms-ok", OK, "there is an account, or one may be made")
@@ -508,7 +513,7 @@ DEPLOYMENT_FAILED = Code(
 RELOAD_MISSING = Code(
     "reload-missing",
     NOTE,
-    "there is no install.reload, so the server has to notice new certificates by itself",
+    "there is no install.reload, so systemd or the server itself has to notice new certificates",
 )
 ATTEMPTS_OK = Code("attempts-ok", OK, "no attempt to enrol has failed since the last success")
 LIMITS_OK = Code("limits-ok", OK, "what the authority allows is not used up")

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 
+from gatecert import surroundings
+
 
 class Severity(StrEnum):
     """How bad a finding is, best first."""
@@ -51,6 +53,7 @@ class Code:
     Attributes:
         fix: What to do about it, where that does not hang on what was seen.
         again: As in `Finding`.
+        fix_in_container: In place of ``fix``, where this runs in a container; empty for the same.
     """
 
     name: str
@@ -58,6 +61,7 @@ class Code:
     meaning: str
     fix: str = ""
     again: timedelta | None = None
+    fix_in_container: str = ""
 
     def found(self, seen: str, *, gateway: str = "", fix: str = "") -> Finding:
         """This, as it was found.
@@ -67,6 +71,7 @@ class Code:
             gateway: Whom it is about.
             fix: In place of the general one.
         """
+        general = surroundings.fix_for(host=self.fix, container=self.fix_in_container or self.fix)
         return Finding(
-            self.name, self.severity, gateway, seen, self.meaning, fix or self.fix, self.again
+            self.name, self.severity, gateway, seen, self.meaning, fix or general, self.again
         )

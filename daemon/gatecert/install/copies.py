@@ -17,6 +17,7 @@ import pwd
 import stat
 from typing import TYPE_CHECKING, Final
 
+from gatecert import surroundings
 from gatecert.errors import CopyError, StorageError
 from gatecert.install.contents import contents, holds
 from gatecert.store import durable
@@ -109,7 +110,10 @@ def _password(path: Path | None) -> bytes:
         reason = (error.strerror or "").lower()
         raise StorageError(
             f"the file that password_file names cannot be read: {reason}",
-            fix="let the user that gatecert runs as read it, or use credential:NAME",
+            fix=surroundings.fix_for(
+                host="let the user that gatecert runs as read it, or use credential:NAME",
+                container=f"mount it so that user {os.geteuid()} of the container can read it",
+            ),
         ) from error
     if not 0 < len(password) <= LARGEST_PASSWORD:
         raise StorageError(

@@ -9,6 +9,7 @@ import errno
 import os
 from typing import TYPE_CHECKING
 
+from gatecert import surroundings
 from gatecert.errors import StorageError, clean
 from gatecert.store.identity import current_user, user_name
 
@@ -38,14 +39,22 @@ def storage_error(error: OSError, doing: str, path: Path) -> StorageError:
     if doing in GIVING:
         not_permitted = (
             f"user {user} may not give it away",
-            "join the group; in a unit, add SupplementaryGroups=GROUP and SystemCallFilter=@chown",
+            surroundings.fix_for(
+                host="join the group; in a unit, add SupplementaryGroups=GROUP and "
+                "SystemCallFilter=@chown",
+                container="add the group to the container (group_add in compose, "
+                "supplementalGroups in Kubernetes)",
+            ),
         )
     meanings = {
         errno.ENOSPC: ("disk full", f"free space or inodes on the file system of {folder}"),
         errno.EDQUOT: (f"the disk quota of user {user} is used up", "free space, or raise it"),
         errno.EROFS: (
             "read-only file system",
-            f"mount it writable; in a systemd unit, add ReadWritePaths={folder}",
+            surroundings.fix_for(
+                host=f"mount it writable; in a systemd unit, add ReadWritePaths={folder}",
+                container=f"mount a volume at {folder}, writable",
+            ),
         ),
         errno.EACCES: not_permitted,
         errno.EPERM: not_permitted,
@@ -59,7 +68,13 @@ def storage_error(error: OSError, doing: str, path: Path) -> StorageError:
             "name a directory, and where this is a container's volume, mount one there",
         ),
         errno.ENOENT: ("it does not exist", f"create {folder}"),
-        errno.EMFILE: ("too many open files", "raise LimitNOFILE= in the unit, or ulimit -n"),
+        errno.EMFILE: (
+            "too many open files",
+            surroundings.fix_for(
+                host="raise LimitNOFILE= in the unit, or ulimit -n",
+                container="raise the container's limit (--ulimit nofile=1024)",
+            ),
+        ),
     }
     words = os.strerror(error.errno) if error.errno else clean(str(error)) or "it failed"
     what, fix = meanings.get(error.errno or 0, (words, f"look at what {shown} is"))
@@ -79,7 +94,11 @@ def _remedy(user: str, path: Path) -> str:
                 f"let user {user} own {_shown(one)}, which is user {whose}'s, "
                 "or run gatecert as its owner"
             )
-        return f"run it with sudo, or as user {whose}, who owns {_shown(one)}"
+        return surroundings.fix_for(
+            host=f"run it with sudo, or as user {whose}, who owns {_shown(one)}",
+            container=f"run it as user {whose}, who owns {_shown(one)} "
+            f"(docker exec --user {owner} CONTAINER …)",
+        )
     return f"let user {user} own {_shown(folder)}, or run gatecert as its owner"
 
 

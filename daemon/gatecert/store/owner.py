@@ -23,6 +23,7 @@ import pwd
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from gatecert import surroundings
 from gatecert.errors import StateError
 from gatecert.store.identity import user_name
 
@@ -103,7 +104,11 @@ def become_owner(directory: Path, *, keep_bind: bool) -> Owner | None:
     except OSError as error:
         raise StateError(
             f"cannot become user {owner}, who owns {directory}: {error.strerror or error}",
-            fix=f"run this as that user, for example: sudo -u {owner.for_sudo} gatecert …",
+            fix="run this as that user, for example: "
+            + surroundings.fix_for(
+                host=f"sudo -u {owner.for_sudo} gatecert …",
+                container=f"docker exec --user {owner.user} CONTAINER gatecert …",
+            ),
         ) from error
     logger.debug("became the owner of the state directory user=%s uid=%d", owner, owner.user)
     return owner

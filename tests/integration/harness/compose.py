@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from harness.container import Podman
 
-CARRIED_OUT_ELSEWHERE = {"image", "command", "depends_on", "ports"}
+CARRIED_OUT_ELSEWHERE = {"build", "image", "command", "depends_on", "ports"}
 
 
 class Compose:

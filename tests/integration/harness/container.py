@@ -26,7 +26,7 @@ IMAGES = {
     "docker.io/nginxinc/nginx-unprivileged": "localhost/nginx",
 }
 COMMAND_TIMEOUT = 60.0  # seconds
-COMMAND = ("python3", "-m", "gatecert")
+COMMAND = ("gatecert",)
 LIMITS = ("--ulimit", "nofile=1024:1024", "--ulimit", "nproc=1024:1024")
 # Without systemd nobody runs health checks by a timer; the tests run them.
 HERE = ("--network", "host", "--health-interval", "disable", *LIMITS)

@@ -234,4 +234,5 @@ class Gatecert(Server):
 
 
 # What a terminal would change, and what a service manager would: neither belongs to a test.
-PLAIN: Mapping[str, str] = {"NO_COLOR": "1", "TERM": "dumb", "COLUMNS": "200"}
+# "container": errors speak as on a host, wherever the tests run.
+PLAIN: Mapping[str, str] = {"NO_COLOR": "1", "TERM": "dumb", "COLUMNS": "200", "container": ""}

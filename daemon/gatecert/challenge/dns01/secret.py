@@ -6,8 +6,10 @@ in place of a file, the message must not spread it.
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Final
 
+from gatecert import surroundings
 from gatecert.errors import ChallengeError
 
 if TYPE_CHECKING:
@@ -33,7 +35,10 @@ def read_secret(path: Path, key: str) -> str:
         reason = (error.strerror or "").lower()
         raise ChallengeError(
             f"the file that {key} names cannot be read: {reason}",
-            fix="let the user that gatecert runs as read it, or use credential:NAME",
+            fix=surroundings.fix_for(
+                host="let the user that gatecert runs as read it, or use credential:NAME",
+                container=f"mount it so that user {os.geteuid()} of the container can read it",
+            ),
         ) from error
     except UnicodeDecodeError:
         # Without its cause, which would show what the file holds.

@@ -22,6 +22,10 @@ Value = TypeVar("Value")
 BOOT_PATIENCE = 60.0  # seconds
 COMMAND_PATIENCE = 120.0  # seconds
 PLAIN = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8", "HOME": "/root"}
+SHOWN = (
+    *("gatecert*", "ocserv.service", "nginx.service", "haproxy.service", "openvpn-server@*"),
+    *("strongswan*", "slow-network.service"),
+)
 REBOOT_ASKED_FOR = 133  # systemd-nspawn --keep-unit
 
 
@@ -40,9 +44,10 @@ class Machine:
     Args:
         layers: Root file systems to start from, the uppermost first.
         directory: Takes what the machine changes, and its console.
+        options: systemd-nspawn's.
     """
 
-    def __init__(self, layers: Sequence[Path], directory: Path) -> None:
+    def __init__(self, layers: Sequence[Path], directory: Path, *options: str) -> None:
         self._layers = layers
         self._directory = directory
         self.root = directory / "root"
@@ -52,6 +57,7 @@ class Machine:
             [
                 *(program("systemd-nspawn"), "--quiet", "--register=no", "--keep-unit"),
                 *("--console=pipe", "--link-journal=no", "--resolv-conf=off", "--timezone=off"),
+                *options,
                 *("--directory", str(self.root), "--boot"),
                 *("SYSTEMD_CGROUP_ENABLE_LEGACY_FORCE=1", "systemd.firstboot=off"),
             ],
@@ -107,8 +113,14 @@ class Machine:
 
     # ------------------------------------------------------------------ inside
 
-    def run(self, *argv: str, seconds: float = COMMAND_PATIENCE) -> Finished:
-        """Run a command as the machine's root; its exit code is the caller's to judge."""
+    def run(self, *argv: str, seconds: float = COMMAND_PATIENCE, text: str = "") -> Finished:
+        """Run a command as the machine's root; its exit code is the caller's to judge.
+
+        Args:
+            argv: The command.
+            seconds: How long it may take.
+            text: What it reads from standard input.
+        """
         finished = subprocess.run(
             [
                 *(program("nsenter"), "--target", str(self._leader)),
@@ -116,7 +128,7 @@ class Machine:
                 *argv,
             ],
             env=PLAIN,
-            stdin=subprocess.DEVNULL,
+            input=text,
             capture_output=True,
             text=True,
             check=False,
@@ -124,9 +136,9 @@ class Machine:
         )
         return Finished(finished.returncode, finished.stdout, finished.stderr)
 
-    def must(self, *argv: str, seconds: float = COMMAND_PATIENCE) -> str:
+    def must(self, *argv: str, seconds: float = COMMAND_PATIENCE, text: str = "") -> str:
         """Run a command that has to succeed, and return what it printed."""
-        finished = self.run(*argv, seconds=seconds)
+        finished = self.run(*argv, seconds=seconds, text=text)
         if finished.exit_code != 0:
             raise AssertionError(
                 f"{' '.join(argv)} ended with {finished.exit_code}\n"
@@ -211,7 +223,7 @@ class Machine:
         """What gatecert and the gateway have logged last, for an error message."""
         shown = self.run(
             *("journalctl", "--boot", "--no-pager", "--lines=60", "--output=short-monotonic"),
-            *("--unit=gatecert*", "--unit=ocserv.service", "--unit=slow-network.service"),
+            *(f"--unit={unit}" for unit in SHOWN),
         )
         return shown.output or self.console.tail()
 

@@ -1,0 +1,234 @@
+"""docs/gateways as written: each page's configuration and commands, with the package.
+
+strongSwan does ESP by itself here (kernel-libipsec), for a kernel that lacks it runs the test too.
+"""
+
+from __future__ import annotations
+
+import re
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+import pytest
+import yaml
+from tests.gateways.test_openvpn import READY
+from tests.gateways.test_openvpn import client as openvpn_client
+from tests.gateways.test_strongswan import DAEMON
+from tests.gateways.test_strongswan import Client as StrongSwanClient
+
+from harness.challenge_test_server import ChallengeTestServer
+from harness.machine.booted import Machine
+from harness.machine.site import BOSTON, HOSTNAME, Site
+from harness.neighbour import Neighbour, run
+from harness.pebble import Pebble, PebbleOptions, PebblePorts
+from harness.users import User, make_user
+from harness.waiting import wait_until
+
+from .conftest import PROJECT
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from .conftest import Installed
+
+PAGES = "/usr/share/doc/gatecert/docs/gateways"
+BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+SERVICE = "gatecert.service"
+INSIDE = "203.0.113.1"  # a host behind the gateway
+# What a page has set up, for the next one to start without it.
+CLEAN_UP = """\
+systemctl disable --quiet gatecert-reload@boston.path {units} 2>/dev/null
+systemctl stop gatecert gatecert-reload@boston.path {units}
+cd /etc/systemd/system && rm -rf gatecert*.d openvpn-*.d /etc/gatecert/* /var/lib/gatecert/*
+systemctl daemon-reload
+systemctl reset-failed
+"""
+
+
+@dataclass
+class Visit:
+    """One page on the machine, with who lives around it."""
+
+    site: Site
+    user: User
+    servers: ExitStack
+    directory: Path
+
+    def neighbour(self) -> Neighbour:
+        """The host that users come from; behind the gateway there is a network with one host."""
+        run("ip", "address", "add", f"{INSIDE}/32", "dev", "lo")
+        self.servers.callback(run, "ip", "address", "delete", f"{INSIDE}/32", "dev", "lo")
+        return self.servers.enter_context(Neighbour(self.directory / "neighbour"))
+
+
+class Logs(Protocol):
+    """Whether a user gets in now."""
+
+    def __call__(self) -> bool: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A page, and what the test adds to it.
+
+    Attributes:
+        units: The servers, which are stopped at the end.
+        before: What Debian, or the operator, has done before: shell.
+        answers: What the operator types when the commands ask.
+        common_name: Whether the certificate has to have one.
+        files: Where the users' authority lies.
+    """
+
+    name: str
+    units: str
+    before: str = ""
+    answers: str = ""
+    common_name: bool = False
+    files: tuple[str, ...] = ()
+
+    def users(self, visit: Visit) -> Logs:
+        """The users of this gateway."""
+        return {"openvpn": _openvpn, "strongswan": _strongswan, "ocserv": _anyconnect}.get(
+            self.name, _browser
+        )(visit)
+
+
+PLAYED = (
+    Page("nginx", "nginx.service", before="systemctl enable --quiet --now nginx"),
+    Page("haproxy", "haproxy.service", before="systemctl enable --quiet haproxy"),
+    Page(
+        "ocserv",
+        "ocserv.service",
+        before="systemctl enable --quiet ocserv",
+        answers="secret\nsecret\n",
+    ),
+    Page(
+        "openvpn",
+        "openvpn-server@boston.service",
+        common_name=True,
+        files=("/etc/openvpn/users-ca.pem",),
+    ),
+    Page(
+        "strongswan",
+        "strongswan.service strongswan-certs.socket",
+        before="systemctl enable --quiet strongswan",
+        files=("/etc/swanctl/x509ca/users.pem",),
+    ),
+)
+
+
+def _browser(visit: Visit) -> Logs:
+    return lambda: visit.site.served(trusted=True) is not None
+
+
+def _anyconnect(visit: Visit) -> Logs:
+    visit.site.credentials = type(visit.site.credentials)("alice", "secret")
+    return lambda: visit.site.log_in().trusted
+
+
+def _openvpn(visit: Visit) -> Logs:
+    neighbour = visit.neighbour()
+
+    def gets_in() -> bool:
+        with neighbour.background(*openvpn_client(visit.site.pebble.root, visit.user)) as tunnel:
+            wait_until(
+                lambda: READY in tunnel.output or "VERIFY ERROR" in tunnel.output,
+                "an answer of OpenVPN",
+                seconds=30.0,
+                explain=tunnel.tail,
+            )
+            return READY in tunnel.output
+
+    return gets_in
+
+
+def _strongswan(visit: Visit) -> Logs:
+    client = StrongSwanClient(
+        visit.neighbour(), visit.directory / "client", visit.user, visit.site.pebble.root
+    )
+    visit.servers.push(client.process.__exit__)
+    client.start()
+
+    def gets_in() -> bool:
+        if "initiate completed successfully" not in client.connect():
+            return False
+        client.disconnect()
+        return True
+
+    return gets_in
+
+
+@pytest.fixture(scope="module")
+def shared(installed: Installed, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
+    """One machine for all pages, which may have tunnels."""
+    directory = tmp_path_factory.mktemp("pages") / "machine"
+    with Machine(installed.layers, directory, "--capability=CAP_NET_ADMIN") as machine:
+        socket = "unix:///run/charon.vici"
+        daemon = DAEMON.format(socket=socket.removeprefix("unix://"))
+        machine.write("/etc/strongswan.conf", daemon)
+        yield machine.boot()
+
+
+@pytest.fixture
+def visit(shared: Machine, page: Page, servers: ExitStack, tmp_path: Path) -> Iterator[Visit]:
+    names = servers.enter_context(ChallengeTestServer(tmp_path / "names"))
+    pebble = servers.enter_context(
+        Pebble(
+            tmp_path / "pebble",
+            dns_server=names.address,
+            ports=PebblePorts(http01=80, tls_alpn01=443),
+            options=PebbleOptions(
+                rejected_nonces=0, reused_authorizations=0, common_name=page.common_name
+            ),
+        )
+    )
+    user = make_user(tmp_path / "user", "alice")
+    for file in page.files:
+        shared.write(file, user.authority.read_text("ascii"))
+    yield Visit(Site(shared, pebble, names), user, servers, tmp_path)
+    shared.run("sh", "-c", CLEAN_UP.format(units=page.units))
+
+
+def test_every_page_is_played() -> None:
+    pages = {path.stem for path in (PROJECT / "docs/gateways").glob("*.md")} - {"README"}
+    assert {page.name for page in PLAYED} == pages
+
+
+@pytest.mark.parametrize("page", PLAYED, ids=lambda page: page.name)
+def test_the_page_as_written(page: Page, visit: Visit) -> None:
+    site, machine = visit.site, visit.site.machine
+    machine.must("sh", "-ec", page.before)
+    blocks = BLOCK.findall(machine.must("cat", f"{PAGES}/{page.name}.md"))
+    settings = yaml.safe_load(next(text for language, text in blocks if language == "yaml"))
+    settings["gateways"][BOSTON]["addresses"] = ["127.0.0.1"]
+    site.configuration.update(settings)
+    site.configure()
+
+    for commands in (text for language, text in blocks if language == "sh"):
+        machine.must("sh", "-ec", commands, text=page.answers)
+    gets_in = page.users(visit)
+
+    assert not gets_in(), "the bootstrap certificate, which nobody trusts"
+    site.names.point(HOSTNAME, "127.0.0.1")
+    site.wait_settled()
+    first = site.live()
+    assert gets_in()
+
+    renewed = machine.run("gatecert", "enroll", "--force", BOSTON)
+
+    assert renewed.exit_code == 0, renewed.errors
+    assert site.status()["state"] == "trusted"
+    assert site.live() != first
+    assert gets_in()
+    assert machine.must("systemctl", "--failed", "--plain", "--no-legend") == ""
+    machine.must("gatecert", "check")
+
+    machine.reboot()
+    machine.wait_idle()
+    site.wait_settled()
+
+    assert gets_in()
+    assert machine.must("systemctl", "--failed", "--plain", "--no-legend") == ""
+    assert site.pebble.orders() == 2

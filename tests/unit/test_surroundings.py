@@ -1,0 +1,118 @@
+"""Where this runs, and that nobody in a container is told to use what only a host has."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+import gatecert
+from gatecert import surroundings
+from gatecert.challenge import webroot
+from gatecert.doctor import codes
+from gatecert.errors import ChallengeError
+from gatecert.store.failure import storage_error
+from gatecert.surroundings import fix_for, is_container
+
+SOURCES = Path(gatecert.__file__).parent
+ONLY_ON_A_HOST = re.compile(
+    r"systemctl|journalctl|timedatectl|\bsudo\b|ReadWritePaths|AmbientCapabilities|LimitNOFILE"
+    r"|SupplementaryGroups|gatecert-reload@|gatecert-http\.socket"
+)
+# Examples in the reference of the configuration, which is the same everywhere.
+EXAMPLES = {"config/paths.py", "config/reference.py"}
+
+
+@pytest.mark.parametrize(
+    ("files", "environment", "expected"),
+    [
+        ((), {}, False),
+        (("run/.containerenv",), {}, True),
+        ((".dockerenv",), {}, True),
+        ((), {"KUBERNETES_SERVICE_HOST": "192.0.2.1"}, True),
+        ((), {"container": "podman"}, True),
+        ((".dockerenv",), {"container": ""}, False),
+        ((".dockerenv", "run/systemd/system/"), {"container": "lxc"}, False),
+        (("run/systemd/system/",), {}, False),
+    ],
+)
+def test_a_container_is_known_by_its_marks_unless_systemd_is_booted(
+    files: tuple[str, ...],
+    environment: dict[str, str],
+    expected: bool,  # noqa: FBT001 - a parameter of the test
+    tmp_path: Path,
+) -> None:
+    for name in files:
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.mkdir(parents=True) if name.endswith("/") else path.touch()
+
+    assert is_container(tmp_path, environment) is expected
+
+
+def test_fixes_speak_of_where_they_are_read(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    read_only = OSError(30, "Read-only file system")
+    missing = tmp_path / "missing"
+
+    def fixes() -> list[str]:
+        with pytest.raises(ChallengeError) as refused:
+            webroot.publish(missing, "token", "token.thumb")
+        return [
+            fix_for(host="on the host", container="in the container"),
+            codes.DAEMON_STOPPED.found("nobody").fix,
+            codes.CLOCK_WRONG.found("late").fix,
+            codes.CONFIGURATION.found("bad").fix,
+            storage_error(read_only, "write", Path("/etc/haproxy/boston.pem")).fix,
+            refused.value.fix,
+        ]
+
+    on_host = fixes()
+    monkeypatch.setattr(surroundings, "in_container", True)
+    in_container = fixes()
+
+    assert on_host[0] == "on the host"
+    assert "systemctl start gatecert" in on_host[1]
+    assert "timedatectl" in on_host[2]
+    assert "ReadWritePaths=/etc/haproxy" in on_host[4]
+    assert in_container[0] == "in the container"
+    assert in_container[3] == on_host[3] != ""
+    assert "mount a volume at /etc/haproxy" in in_container[4]
+    assert "volume" in in_container[5]
+    assert not [fix for fix in in_container if ONLY_ON_A_HOST.search(fix)]
+
+
+@pytest.mark.parametrize(
+    "path",
+    [path for path in SOURCES.rglob("*.py") if str(path.relative_to(SOURCES)) not in EXAMPLES],
+    ids=lambda path: str(path.relative_to(SOURCES)),
+)
+def test_what_only_a_host_has_is_named_with_words_for_a_container_beside(path: Path) -> None:
+    tree = ast.parse(path.read_text("utf-8"))
+    covered = {id(node) for part in documented(tree) for node in ast.walk(part)}
+
+    named = [
+        node.value
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+        if id(node) not in covered and ONLY_ON_A_HOST.search(node.value)
+    ]
+
+    assert named == []
+
+
+def documented(tree: ast.Module) -> list[ast.AST]:
+    """Documentation strings, and calls that give words for both."""
+    found: list[ast.AST] = []
+    for node in ast.walk(tree):
+        match node:
+            case ast.Expr(value=ast.Constant()):
+                found.append(node)
+            case ast.Call(keywords=keywords):
+                names = {keyword.arg for keyword in keywords}
+                if {"host", "container"} <= names or "fix_in_container" in names:
+                    found.append(node)
+    return found
