@@ -2,6 +2,10 @@
 
 - An alias (CNAME) at ``_acme-challenge`` delegates the answer to another place, often another zone
   at another provider. It is followed as the authority follows it, and the record goes to its end.
+- A wildcard (``*.example.com CNAME …``) answers for ``_acme-challenge`` too, and delegates nothing.
+  A random name beside it shows this: it is an alias of the same name. A record at the name itself
+  wins over a wildcard (RFC 4592 section 3.2), so the record goes there. A wildcard is followed only
+  where the configured zone contains the alias's target and not the name.
 - The zone of a name is the closest one above it that has an SOA record (RFC 1035 section 3.3.13);
   negative answers carry it, so one question is enough most of the time.
 - Its nameservers are those in its NS records, each at all of its addresses.
@@ -11,12 +15,13 @@ own name is not: these keep in mind that it does not exist (RFC 2308) for as lon
 an hour maybe, and an authority inside the same network may ask the same ones right afterwards. So
 only names above it are looked up there, and whether it is an alias, or lies in a zone of its own,
 is asked of the zone's nameservers directly. Only where none of those can be asked from here does it
-come to a look-up after all.
+come to a look-up after all, and with ``propagation: recursive``, where nobody else is asked.
 """
 
 from __future__ import annotations
 
 import logging
+import secrets
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -46,6 +51,7 @@ logger = logging.getLogger(__name__)
 
 DNS_PORT: Final = 53
 LONGEST_CHAIN: Final = 16  # as many aliases as a look-up of addresses follows
+RANDOM_BYTES: Final = 7  # with them a label is as long as _acme-challenge
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,10 +73,15 @@ class Nameserver:
 
     Attributes:
         name: What it is called, in messages.
+        endpoint: Where to ask it; its name stands for an address that is not known.
+        no_address: Why its address is not known; empty where it is.
+        recursive: Whether it is a resolver, which looks for an answer at other nameservers.
     """
 
     name: str
     endpoint: Endpoint
+    no_address: str = ""
+    recursive: bool = False
 
     def __str__(self) -> str:
         named = self.name and self.name != self.endpoint.host
@@ -85,21 +96,27 @@ class Zones:
         timeout: Total time for one look-up.
         zone: The zone of all names below it; None means to be found out.
         authoritative: Taken for the nameservers of every zone; empty means those that it names.
+        recursive: Ask resolvers alone, and no nameserver of a zone.
+        follow_aliases: Whether an alias at a name leads the record elsewhere.
         resolv_conf: Where the system's are written.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - whom to ask, and what the operator knows already
         self,
         nameservers: Sequence[Endpoint],
         timeout: timedelta,
         *,
         zone: str | None = None,
         authoritative: Sequence[Endpoint] = (),
+        recursive: bool = False,
+        follow_aliases: bool = True,
         resolv_conf: Path = RESOLV_CONF,
     ) -> None:
         self._nameservers = tuple(nameservers)
         self._zone = None if zone is None else dns.name.from_text(zone)
         self._authoritative = tuple(authoritative)
+        self._recursive = recursive
+        self._follow_aliases = follow_aliases
         self._timeout = timeout
         self._resolv_conf = resolv_conf
 
@@ -121,7 +138,7 @@ class Zones:
         while current not in visited and len(visited) < LONGEST_CHAIN:
             visited.add(current)
             zone, alias = self._look_at(current)
-            if alias is None:
+            if alias is None or not self._delegates(current, alias):
                 return Place(_text(current), _text(zone))
             if alias == dns.name.root:  # what some put there to say that there is nothing
                 raise ChallengeError(
@@ -136,17 +153,27 @@ class Zones:
         )
 
     def nameservers(self, zone: str) -> tuple[Nameserver, ...]:
-        """Every address of every nameserver of a zone.
+        """Everybody who has to answer with a record in a zone, at all addresses.
+
+        Those are the zone's nameservers, or the resolvers where only these are asked. One without
+        an address is among them, beside others.
 
         Raises:
-            ChallengeError: They, or the addresses of one of them, could not be found.
+            ChallengeError: They, or the addresses of all of them, could not be found.
         """
+        if self._recursive:
+            return self._resolvers()
         if self._authoritative:
-            return self.addresses(self._authoritative)
-        hosts = self._ask(self._stub(), dns.name.from_text(zone), "NS")
-        if not hosts:
-            raise self._unknown(f"the nameservers of {zone}", "it has no NS records")
-        return self.addresses([Endpoint(host.rstrip("."), DNS_PORT) for host in sorted(hosts)])
+            servers = self._authoritative
+        else:
+            hosts = self._ask(self._stub(), dns.name.from_text(zone), "NS")
+            if not hosts:
+                raise self._unknown(f"the nameservers of {zone}", "it has no NS records")
+            servers = tuple(Endpoint(host.rstrip("."), DNS_PORT) for host in sorted(hosts))
+        found = self._located(servers)
+        if all(each.no_address for each in found):
+            raise self._no_address(found)
+        return found
 
     def addresses(self, servers: Sequence[Endpoint]) -> tuple[Nameserver, ...]:
         """Servers given by name or by address, at all of their addresses.
@@ -154,6 +181,14 @@ class Zones:
         Raises:
             ChallengeError: One of them has no address.
         """
+        found = self._located(servers)
+        missing = [each for each in found if each.no_address]
+        if missing:
+            raise self._no_address(missing)
+        return found
+
+    def _located(self, servers: Sequence[Endpoint]) -> tuple[Nameserver, ...]:
+        """Servers at all of their addresses, those without one with the reason."""
         named = [each.host for each in servers if not dns.inet.is_address(each.host)]
         looked_up = Resolver(
             self._nameservers, self._timeout, resolv_conf=self._resolv_conf
@@ -163,11 +198,43 @@ class Zones:
         for server in servers:
             lookup = addresses.get(server.host)
             if lookup is not None and not lookup.addresses:
-                reason = lookup.detail or "it has none"
-                raise self._unknown(f"the address of the nameserver {server.host}", reason)
+                found.append(Nameserver(server.host, server, lookup.detail or "it has none"))
+                continue
             hosts = (server.host,) if lookup is None else lookup.addresses
             found += [Nameserver(server.host, Endpoint(host, server.port)) for host in hosts]
         return tuple(found)
+
+    def _resolvers(self) -> tuple[Nameserver, ...]:
+        """The configured nameservers, or the system's, to be asked with recursion."""
+        return tuple(
+            Nameserver(endpoint.host, endpoint, recursive=True)
+            for endpoint in self._stub().endpoints
+        )
+
+    def _no_address(self, servers: Sequence[Nameserver]) -> ChallengeError:
+        names = ", ".join(dict.fromkeys(each.name for each in servers))
+        which = "nameserver" if len(servers) == 1 else "nameservers"
+        what = "the address" if len(servers) == 1 else "an address"
+        return self._unknown(f"{what} of the {which} {names}", servers[0].no_address)
+
+    def _delegates(self, name: dns.name.Name, alias: dns.name.Name) -> bool:
+        """Whether an alias at a name is meant to lead the record elsewhere."""
+        if not self._follow_aliases:
+            return False
+        zone = self._zone
+        if zone is not None and alias.is_subdomain(zone) and not name.is_subdomain(zone):
+            return True
+        label = f"_{secrets.token_hex(RANDOM_BYTES)}"
+        try:
+            sibling = dns.name.from_text(label, name.parent())
+        except dns.exception.DNSException:  # too long a name: nothing can be told
+            return True
+        if self._look_at(sibling)[1] != alias:
+            return True
+        logger.info(
+            "alias made by a wildcard, not followed name=%s leads_to=%s", _text(name), _text(alias)
+        )
+        return False
 
     def _look_at(self, name: dns.name.Name) -> tuple[dns.name.Name, dns.name.Name | None]:
         """The zone that a name lies in, and what it is an alias of if it is one."""
@@ -179,6 +246,8 @@ class Zones:
         for _ in name.labels:
             response = self._ask_directly(_text(zone), name)
             if response is None:
+                if not self._follow_aliases:  # then the name itself is better not looked up
+                    return zone, None
                 alias = self._ask(self._stub(), name, "CNAME")
                 return zone, dns.name.from_text(alias[0]) if alias else None
             alias_records = response.get_rrset(
@@ -204,7 +273,14 @@ class Zones:
         return zone
 
     def _ask_directly(self, zone: str, name: dns.name.Name) -> dns.message.Message | None:
-        """What the first nameserver of a zone that can tell says; None if none can."""
+        """What the first nameserver of a zone that can tell says; None if none can.
+
+        One that does not speak for the zone (a lame delegation) is believed only where no other
+        answers.
+        """
+        if self._recursive:
+            return None
+        lame = None
         try:
             servers = self.nameservers(zone)
         except ChallengeError as error:
@@ -214,6 +290,8 @@ class Zones:
         question.flags &= ~dns.flags.RD
         deadline = Deadline.after(self._seconds)
         for server in servers:
+            if server.no_address:
+                continue
             host, port = server.endpoint.host, server.endpoint.port
             try:
                 response, _ = dns.query.udp_with_fallback(
@@ -226,9 +304,12 @@ class Zones:
             except (OSError, EOFError, dns.exception.DNSException) as error:
                 logger.debug("not told by nameserver=%s: %s", server, error)
                 continue
-            if response.rcode() in {dns.rcode.NOERROR, dns.rcode.NXDOMAIN}:
+            if response.rcode() not in {dns.rcode.NOERROR, dns.rcode.NXDOMAIN}:
+                continue
+            if response.flags & dns.flags.AA or _is_referral(response, zone):
                 return response
-        return None
+            lame = lame or response
+        return lame
 
     @property
     def _seconds(self) -> float:
@@ -262,7 +343,7 @@ class Zones:
         return ChallengeError(
             f"{what} could not be found, so no record can be published: {clean(reason)}",
             fix="see that resolver.nameservers answer, or set challenges.dns-01.zone and "
-            "challenges.dns-01.authoritative",
+            "challenges.dns-01.authoritative, or challenges.dns-01.propagation: recursive",
         )
 
 
@@ -272,6 +353,17 @@ def _above(name: dns.name.Name) -> dns.name.Name:
     while above.labels[0].startswith(b"_"):
         above = above.parent()
     return above
+
+
+def _is_referral(response: dns.message.Message, zone: str) -> bool:
+    """Whether an answer leads to a zone below the one that was asked (RFC 1034 section 4.3.2)."""
+    origin = dns.name.from_text(zone)
+    return not response.answer and any(
+        records.rdtype == dns.rdatatype.NS
+        and records.name != origin
+        and records.name.is_subdomain(origin)
+        for records in response.authority
+    )
 
 
 def _closest(
