@@ -164,4 +164,9 @@ NOT_FOR_PEERS: Mapping[int, Mapping[str, str]] = {
     14: {"certbot": "never looks names up", "lego": "never looks names up for http-01"},
     28: {"certbot": NO_DAEMON, "lego": NO_DAEMON},
     30: {"certbot": "has no bootstrap", "lego": "has no bootstrap"},
+    43: {"certbot": "leaves it to a plugin or a hook where the record goes"},
+    44: {
+        "certbot": "asks no nameserver, and waits a fixed time",
+        "lego": "asks nameservers at port 53 only, which a row cannot have",
+    },
 }
