@@ -234,6 +234,12 @@ class Zones:
         logger.info(
             "alias made by a wildcard, not followed name=%s leads_to=%s", _text(name), _text(alias)
         )
+        if self._look_at(name.parent())[1] == alias:
+            logger.warning(
+                "%s exists only by a wildcard, which does not answer for it while a record stands "
+                "below it (RFC 4592); give it a CNAME or address record of its own",
+                _text(name.parent()),
+            )
         return False
 
     def _look_at(self, name: dns.name.Name) -> tuple[dns.name.Name, dns.name.Name | None]:

@@ -74,7 +74,7 @@ class Zones:
             response.flags |= dns.flags.AA
         known = {**self.records, (zone, "SOA"): [SOA]}
         exists = any(name == other or other.endswith(f".{name}") for other, _ in known)
-        source = name if exists else f"*.{name.partition('.')[2]}"
+        source = name if exists else self._wildcard(name, known)
         for each in (kind, "CNAME"):
             if (source, each) in known:
                 response.answer.append(_rrset(name, each, known[source, each]))
@@ -82,6 +82,14 @@ class Zones:
         if not exists:
             response.set_rcode(dns.rcode.NXDOMAIN)
         response.authority.append(_rrset(zone, "SOA", [SOA]))
+
+    @staticmethod
+    def _wildcard(name: str, known: Mapping[tuple[str, str], Sequence[str]]) -> str:
+        """The one below the closest name that exists (RFC 4592 section 3.3.1)."""
+        above = name
+        while above and not any(each == above or each.endswith(f".{above}") for each, _ in known):
+            above = above.partition(".")[2]
+        return f"*.{above}"
 
     @staticmethod
     def _around(name: str, zones: Sequence[str] | Mapping[str, str]) -> str | None:

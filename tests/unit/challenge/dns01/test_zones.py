@@ -79,6 +79,20 @@ def test_a_wildcard_is_no_delegation(
     assert zones(server, server).place(NAME) == Place(NAME, "example.com")
 
 
+def test_a_host_that_exists_only_by_a_wildcard_is_warned_of(
+    nameserver: StartNameserver, make_zones: type[Answers], caplog: pytest.LogCaptureFixture
+) -> None:
+    by_wildcard = {("*.example.com", "CNAME"): ["edge.example.net."]}
+    beside_it = {**HOST, ("*.vpn.example.com", "CNAME"): ["edge.example.net."]}
+
+    for records in (beside_it, by_wildcard):
+        assert caplog.text == ""
+        server = nameserver(make_zones(["example.com", "example.net"], records))
+        assert zones(server, server).place(NAME) == Place(NAME, "example.com")
+
+    assert "vpn.example.com exists only by a wildcard" in caplog.text
+
+
 def test_an_alias_beside_a_wildcard_is_followed(
     nameserver: StartNameserver, make_zones: type[Answers]
 ) -> None:
