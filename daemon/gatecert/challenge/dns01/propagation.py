@@ -38,7 +38,7 @@ import dns.rcode
 import dns.rdatatype
 from dns.rdtypes.ANY.TXT import TXT
 
-from gatecert.challenge.dns01.zones import Nameserver
+from gatecert.challenge.dns01.nameservers import Nameserver
 from gatecert.errors import clean
 
 if TYPE_CHECKING:

@@ -29,7 +29,7 @@ from gatecert.errors import ChallengeError, ProviderNotAskedError, RecordRefused
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from gatecert.challenge.dns01.zones import Nameserver
+    from gatecert.challenge.dns01.nameservers import Nameserver
     from gatecert.config.schema.challenge import Dns01Settings, TsigSettings
     from gatecert.model import Endpoint, TextRecord
 

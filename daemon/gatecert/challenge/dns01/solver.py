@@ -35,9 +35,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from datetime import datetime
 
+    from gatecert.challenge.dns01.nameservers import Nameserver
     from gatecert.challenge.dns01.propagation import Ask, Visibility
     from gatecert.challenge.dns01.provider import Provider
-    from gatecert.challenge.dns01.zones import Nameserver, Place
+    from gatecert.challenge.dns01.zones import Place
     from gatecert.challenge.solver import Trial
     from gatecert.config.schema.challenge import Dns01Settings
     from gatecert.model import PublishedRecord

@@ -1,4 +1,4 @@
-"""Where a record has to go: aliases followed, the zone found, and the nameservers of the zone.
+"""Where a record has to go: aliases followed, and the zone found.
 
 - An alias (CNAME) at ``_acme-challenge`` delegates the answer to another place, often another zone
   at another provider. It is followed as the authority follows it, and the record goes to its end.
@@ -27,29 +27,28 @@ from typing import TYPE_CHECKING, Final
 
 import dns.exception
 import dns.flags
-import dns.inet
 import dns.message
 import dns.name
 import dns.query
 import dns.rcode
 import dns.rdataclass
 import dns.rdatatype
-import dns.resolver
 
+from gatecert.challenge.dns01.nameservers import Nameserver, Nameservers, written
 from gatecert.deadline import Deadline
-from gatecert.errors import ChallengeError, RecordRefusedError, ResolutionError, clean
-from gatecert.model import Endpoint
+from gatecert.errors import ChallengeError, RecordRefusedError, clean
 from gatecert.resolve import query
-from gatecert.resolve.dns import RESOLV_CONF, Resolver
+from gatecert.resolve.dns import RESOLV_CONF
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import timedelta
     from pathlib import Path
 
+    from gatecert.model import Endpoint
+
 logger = logging.getLogger(__name__)
 
-DNS_PORT: Final = 53
 LONGEST_CHAIN: Final = 16  # as many aliases as a look-up of addresses follows
 RANDOM_BYTES: Final = 7  # with them a label is as long as _acme-challenge
 
@@ -65,27 +64,6 @@ class Place:
 
     name: str
     zone: str
-
-
-@dataclass(frozen=True, slots=True)
-class Nameserver:
-    """One address of a nameserver.
-
-    Attributes:
-        name: What it is called, in messages.
-        endpoint: Where to ask it; its name stands for an address that is not known.
-        no_address: Why its address is not known; empty where it is.
-        recursive: Whether it is a resolver, which looks for an answer at other nameservers.
-    """
-
-    name: str
-    endpoint: Endpoint
-    no_address: str = ""
-    recursive: bool = False
-
-    def __str__(self) -> str:
-        named = self.name and self.name != self.endpoint.host
-        return f"{self.name} ({self.endpoint})" if named else str(self.endpoint)
 
 
 class Zones:
@@ -112,13 +90,17 @@ class Zones:
         follow_aliases: bool = True,
         resolv_conf: Path = RESOLV_CONF,
     ) -> None:
-        self._nameservers = tuple(nameservers)
+        self._lookups = Nameservers(
+            nameservers,
+            timeout,
+            authoritative=authoritative,
+            recursive=recursive,
+            resolv_conf=resolv_conf,
+        )
         self._zone = None if zone is None else dns.name.from_text(zone)
-        self._authoritative = tuple(authoritative)
         self._recursive = recursive
         self._follow_aliases = follow_aliases
-        self._timeout = timeout
-        self._resolv_conf = resolv_conf
+        self._seconds = timeout.total_seconds()
 
     def place(self, name: str) -> Place:
         """Where a record for a name has to go.
@@ -139,83 +121,26 @@ class Zones:
             visited.add(current)
             zone, alias = self._look_at(current)
             if alias is None or not self._delegates(current, alias):
-                return Place(_text(current), _text(zone))
+                return Place(written(current), written(zone))
             if alias == dns.name.root:  # what some put there to say that there is nothing
                 raise ChallengeError(
-                    f"{_text(current)} is an alias that leads nowhere",
-                    fix=f"correct the CNAME record of {_text(current)}",
+                    f"{written(current)} is an alias that leads nowhere",
+                    fix=f"correct the CNAME record of {written(current)}",
                 )
-            logger.info("alias followed name=%s leads_to=%s", _text(current), _text(alias))
+            logger.info("alias followed name=%s leads_to=%s", written(current), written(alias))
             current = alias
         raise ChallengeError(
-            f"the aliases of {name} go round in circles at {_text(current)}",
+            f"the aliases of {name} go round in circles at {written(current)}",
             fix=f"correct the CNAME record of {name}",
         )
 
     def nameservers(self, zone: str) -> tuple[Nameserver, ...]:
-        """Everybody who has to answer with a record in a zone, at all addresses.
-
-        Those are the zone's nameservers, or the resolvers where only these are asked. One without
-        an address is among them, beside others.
-
-        Raises:
-            ChallengeError: They, or the addresses of all of them, could not be found.
-        """
-        if self._recursive:
-            return self._resolvers()
-        if self._authoritative:
-            servers = self._authoritative
-        else:
-            hosts = self._ask(self._stub(), dns.name.from_text(zone), "NS")
-            if not hosts:
-                raise self._unknown(f"the nameservers of {zone}", "it has no NS records")
-            servers = tuple(Endpoint(host.rstrip("."), DNS_PORT) for host in sorted(hosts))
-        found = self._located(servers)
-        if all(each.no_address for each in found):
-            raise self._no_address(found)
-        return found
+        """Everybody who has to answer with a record in a zone: see ``Nameservers.of_zone``."""
+        return self._lookups.of_zone(zone)
 
     def addresses(self, servers: Sequence[Endpoint]) -> tuple[Nameserver, ...]:
-        """Servers given by name or by address, at all of their addresses.
-
-        Raises:
-            ChallengeError: One of them has no address.
-        """
-        found = self._located(servers)
-        missing = [each for each in found if each.no_address]
-        if missing:
-            raise self._no_address(missing)
-        return found
-
-    def _located(self, servers: Sequence[Endpoint]) -> tuple[Nameserver, ...]:
-        """Servers at all of their addresses, those without one with the reason."""
-        named = [each.host for each in servers if not dns.inet.is_address(each.host)]
-        looked_up = Resolver(
-            self._nameservers, self._timeout, resolv_conf=self._resolv_conf
-        ).look_up(named)
-        addresses = dict(zip(named, looked_up, strict=True))
-        found: list[Nameserver] = []
-        for server in servers:
-            lookup = addresses.get(server.host)
-            if lookup is not None and not lookup.addresses:
-                found.append(Nameserver(server.host, server, lookup.detail or "it has none"))
-                continue
-            hosts = (server.host,) if lookup is None else lookup.addresses
-            found += [Nameserver(server.host, Endpoint(host, server.port)) for host in hosts]
-        return tuple(found)
-
-    def _resolvers(self) -> tuple[Nameserver, ...]:
-        """The configured nameservers, or the system's, to be asked with recursion."""
-        return tuple(
-            Nameserver(endpoint.host, endpoint, recursive=True)
-            for endpoint in self._stub().endpoints
-        )
-
-    def _no_address(self, servers: Sequence[Nameserver]) -> ChallengeError:
-        names = ", ".join(dict.fromkeys(each.name for each in servers))
-        which = "nameserver" if len(servers) == 1 else "nameservers"
-        what = "the address" if len(servers) == 1 else "an address"
-        return self._unknown(f"{what} of the {which} {names}", servers[0].no_address)
+        """Servers given by name or by address: see ``Nameservers.addresses``."""
+        return self._lookups.addresses(servers)
 
     def _delegates(self, name: dns.name.Name, alias: dns.name.Name) -> bool:
         """Whether an alias at a name is meant to lead the record elsewhere."""
@@ -229,32 +154,43 @@ class Zones:
             sibling = dns.name.from_text(label, name.parent())
         except dns.exception.DNSException:  # too long a name: nothing can be told
             return True
-        if self._look_at(sibling)[1] != alias:
+        if not self._is_alias(sibling, alias):
             return True
         logger.info(
-            "alias made by a wildcard, not followed name=%s leads_to=%s", _text(name), _text(alias)
+            "alias made by a wildcard, not followed name=%s leads_to=%s",
+            written(name),
+            written(alias),
         )
-        if self._look_at(name.parent())[1] == alias:
+        host = _above(name)
+        if self._is_alias(host, alias):
             logger.warning(
                 "%s exists only by a wildcard, which does not answer for it while a record stands "
                 "below it (RFC 4592); give it a CNAME or address record of its own",
-                _text(name.parent()),
+                written(host),
             )
         return False
+
+    def _is_alias(self, name: dns.name.Name, target: dns.name.Name) -> bool:
+        """Whether a name is an alias of another; False where nobody can say."""
+        try:
+            return self._look_at(name)[1] == target
+        except ChallengeError as error:
+            logger.debug("not known whether %s is an alias: %s", written(name), error)
+            return False
 
     def _look_at(self, name: dns.name.Name) -> tuple[dns.name.Name, dns.name.Name | None]:
         """The zone that a name lies in, and what it is an alias of if it is one."""
         if self._zone is not None and name.is_subdomain(self._zone):
             zone = self._zone
         else:
-            zone = self._zone_of(_above(name))
+            zone = self._lookups.zone_of(_above(name))
         # Each turn finds a zone that lies deeper.
         for _ in name.labels:
-            response = self._ask_directly(_text(zone), name)
+            response = self._ask_directly(written(zone), name)
             if response is None:
                 if not self._follow_aliases:  # then the name itself is better not looked up
                     return zone, None
-                alias = self._ask(self._stub(), name, "CNAME")
+                alias = self._lookups.look_up(name, "CNAME")
                 return zone, dns.name.from_text(alias[0]) if alias else None
             alias_records = response.get_rrset(
                 response.answer, name, dns.rdataclass.IN, dns.rdatatype.CNAME
@@ -267,17 +203,6 @@ class Zones:
             zone = deeper
         return zone, None
 
-    def _zone_of(self, name: dns.name.Name) -> dns.name.Name:
-        """The zone that a name lies in, looked up."""
-        stub = self._stub()
-        try:
-            zone = dns.resolver.zone_for_name(name, resolver=stub.resolver, lifetime=self._seconds)
-        except dns.exception.DNSException as error:
-            raise self._unknown(f"the zone of {_text(name)}", query.explain(stub, error)) from error
-        if zone == dns.name.root:
-            raise self._unknown(f"the zone of {_text(name)}", "no domain above it exists")
-        return zone
-
     def _ask_directly(self, zone: str, name: dns.name.Name) -> dns.message.Message | None:
         """What the first nameserver of a zone that can tell says; None if none can.
 
@@ -288,7 +213,7 @@ class Zones:
             return None
         lame = None
         try:
-            servers = self.nameservers(zone)
+            servers = self._lookups.of_zone(zone)
         except ChallengeError as error:
             logger.debug("nameservers of %s not found: %s", zone, error)
             return None
@@ -316,41 +241,6 @@ class Zones:
                 return response
             lame = lame or response
         return lame
-
-    @property
-    def _seconds(self) -> float:
-        return self._timeout.total_seconds()
-
-    def _stub(self) -> query.Stub:
-        try:
-            if self._nameservers:
-                return query.configured_stub(self._nameservers, self._seconds)
-            return query.system_stub(self._resolv_conf, self._seconds)
-        except ResolutionError as error:
-            raise ChallengeError(error.message, fix=error.fix) from error
-
-    def _ask(self, stub: query.Stub, name: dns.name.Name, kind: str) -> list[str] | None:
-        """What the records of one type say; None if there are none."""
-        try:
-            answer = stub.resolver.resolve(
-                name, kind, lifetime=self._seconds, raise_on_no_answer=False, search=False
-            )
-        except dns.resolver.NXDOMAIN:
-            return None
-        except dns.exception.DNSException as error:
-            what = f"the {kind} records of {_text(name)}"
-            raise self._unknown(what, query.explain(stub, error)) from error
-        # Where the name itself is an alias, the answer may belong to what it stands for.
-        if answer.rrset is None or answer.rrset.name != name:
-            return None
-        return [record.to_text() for record in answer.rrset]
-
-    def _unknown(self, what: str, reason: str) -> ChallengeError:
-        return ChallengeError(
-            f"{what} could not be found, so no record can be published: {clean(reason)}",
-            fix="see that resolver.nameservers answer, or set challenges.dns-01.zone and "
-            "challenges.dns-01.authoritative, or challenges.dns-01.propagation: recursive",
-        )
 
 
 def _above(name: dns.name.Name) -> dns.name.Name:
@@ -384,7 +274,3 @@ def _closest(
         and records.name.is_subdomain(zone)
     ]
     return max([zone, *told], key=lambda each: len(each.labels))
-
-
-def _text(name: dns.name.Name) -> str:
-    return clean(name.to_text(omit_final_dot=True).lower(), 255)

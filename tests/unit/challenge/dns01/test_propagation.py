@@ -15,8 +15,8 @@ import dns.rcode
 import pytest
 
 from gatecert.challenge.dns01 import propagation
+from gatecert.challenge.dns01.nameservers import Nameserver
 from gatecert.challenge.dns01.propagation import Answer, Visibility, ask, visibility
-from gatecert.challenge.dns01.zones import Nameserver
 from gatecert.deadline import Deadline
 from gatecert.model import Endpoint
 

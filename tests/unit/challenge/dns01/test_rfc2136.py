@@ -15,8 +15,8 @@ import dns.tsig
 import dns.update
 import pytest
 
+from gatecert.challenge.dns01.nameservers import Nameserver
 from gatecert.challenge.dns01.rfc2136 import DynamicUpdates
-from gatecert.challenge.dns01.zones import Nameserver
 from gatecert.config.schema import Dns01Settings
 from gatecert.errors import ChallengeError, ProviderNotAskedError, RecordRefusedError
 from gatecert.model import Endpoint, TextRecord

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from gatecert.challenge.dns01.nameservers import Nameserver
 from gatecert.challenge.dns01.propagation import Answer
 from gatecert.challenge.dns01.record import validation_value
 from gatecert.challenge.dns01.solver import Dns01Solver
-from gatecert.challenge.dns01.zones import Nameserver, Place
+from gatecert.challenge.dns01.zones import Place
 from gatecert.challenge.solver import Challenge, Trial
 from gatecert.config.schema import Dns01Settings
 from gatecert.deadline import Deadline

@@ -8,9 +8,10 @@ from datetime import UTC, datetime
 import pytest
 
 from gatecert.challenge.dns01 import standing
+from gatecert.challenge.dns01.nameservers import Nameserver
 from gatecert.challenge.dns01.propagation import Answer
 from gatecert.challenge.dns01.standing import DnsPersist01Solver, StandingRecords
-from gatecert.challenge.dns01.zones import Nameserver, Place
+from gatecert.challenge.dns01.zones import Place
 from gatecert.challenge.solver import Challenge, Trial
 from gatecert.deadline import Deadline
 from gatecert.errors import ChallengeError, InterruptedOrderError, RecordNotVisibleError

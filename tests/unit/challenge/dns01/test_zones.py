@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from gatecert.challenge.dns01.zones import Nameserver, Place, Zones
+from gatecert.challenge.dns01.nameservers import Nameserver
+from gatecert.challenge.dns01.zones import Place, Zones
 from gatecert.errors import ChallengeError, RecordRefusedError
 from gatecert.model import Endpoint
 from gatecert.resolve import query
@@ -79,6 +80,16 @@ def test_a_wildcard_is_no_delegation(
     assert zones(server, server).place(NAME) == Place(NAME, "example.com")
 
 
+def test_a_wildcard_is_told_at_the_top_of_a_zone_too(
+    nameserver: StartNameserver, make_zones: type[Answers]
+) -> None:
+    records = {("*.example.com", "CNAME"): ["edge.example.net."]}
+    server = nameserver(make_zones(["example.com", "example.net"], records))
+    name = "_acme-challenge.example.com"
+
+    assert zones(server, server).place(name) == Place(name, "example.com")
+
+
 def test_a_host_that_exists_only_by_a_wildcard_is_warned_of(
     nameserver: StartNameserver, make_zones: type[Answers], caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -88,9 +99,10 @@ def test_a_host_that_exists_only_by_a_wildcard_is_warned_of(
     for records in (beside_it, by_wildcard):
         assert caplog.text == ""
         server = nameserver(make_zones(["example.com", "example.net"], records))
-        assert zones(server, server).place(NAME) == Place(NAME, "example.com")
+        for name in (NAME, f"_label.{NAME}"):
+            assert zones(server, server).place(name) == Place(name, "example.com")
 
-    assert "vpn.example.com exists only by a wildcard" in caplog.text
+    assert caplog.text.count(" vpn.example.com exists only by a wildcard") == 2
 
 
 def test_an_alias_beside_a_wildcard_is_followed(
