@@ -233,12 +233,14 @@ def spoken(answers: Iterable[Answer]) -> str:
     return "; ".join(f"{each.nameserver} {each.complaint}" for each in answers)
 
 
-def warning(name: str, zone: str, passed_over: Iterable[Answer]) -> str:
+def warning(name: str, zone: str, passed_over: Sequence[Answer]) -> str:
     """What to say where some gave no usable answer while others have the record."""
+    resolvers = all(each.nameserver.recursive for each in passed_over)
+    who = "resolvers" if resolvers else f"nameservers of the zone {zone}"
+    where = "resolver.nameservers" if resolvers else "the zone's NS records"
     return (
-        f"the record {name} can be seen, but some nameservers of the zone {zone} are passed over, "
-        f"as resolvers do: {spoken(passed_over)}; mend them, or take them out of the zone's NS "
-        "records"
+        f"the record {name} can be seen, but not at all {who}: {spoken(passed_over)}; these are "
+        f"passed over; repair them, or take them out of {where}"
     )
 
 

@@ -277,9 +277,9 @@ def _not_visible(record: TextRecord, seen: Visibility, how: Propagation) -> Reco
     if how is Propagation.RECURSIVE:
         return RecordNotVisibleError(
             f"{published} not every resolver answers with it: {said}",
-            fix="raise challenges.dns-01.propagation_timeout and propagation_interval: a resolver "
-            "that was asked too early says for as long as the zone's SOA record has it that there "
-            "is no record; where no alias delegates the challenge, set follow_aliases: false",
+            fix="raise challenges.dns-01.propagation_interval and propagation_timeout: a resolver "
+            "that is asked too early caches the absence of the record for the zone's negative TTL "
+            "(SOA); set follow_aliases: false where no alias delegates the challenge",
         )
     if not seen.heard:
         return RecordNotVisibleError(

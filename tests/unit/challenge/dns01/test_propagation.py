@@ -239,6 +239,17 @@ def test_one_look_passes_over_who_says_nothing() -> None:
     assert sorted(script.asked) == ["ns1", "ns2"]
 
 
+def test_the_warning_says_where_to_take_them_out() -> None:
+    resolver = replace(SECOND, recursive=True)
+
+    at_zone = propagation.warning(NAME, "example.com", [Answer(SECOND, complaint="is silent")])
+    at_resolver = propagation.warning(NAME, "example.com", [Answer(resolver, complaint="hangs")])
+
+    assert "nameservers of the zone example.com: ns2 (192.0.2.2:53) is silent" in at_zone
+    assert at_zone.endswith("take them out of the zone's NS records")
+    assert at_resolver.endswith("take them out of resolver.nameservers")
+
+
 def test_a_nameserver_without_an_address_cannot_be_asked() -> None:
     nowhere = Nameserver("ns9.example.com", Endpoint("ns9.example.com", 53), "NXDOMAIN")
 
