@@ -13,6 +13,7 @@
     ├── CertificateError              a key, request, certificate or chain that is not sound
     ├── ChallengeError                a challenge could not be presented
     │   ├── AddressInUseError         somebody else listens where the responder must
+    │   ├── ProviderNotAskedError     nothing was sent to a DNS provider or nameserver
     │   ├── RecordRefusedError        a DNS provider or nameserver will not change the zone
     │   └── RecordNotVisibleError     a nameserver does not answer with the record
     ├── AuthorityError                the certificate authority, or the way to it
@@ -208,6 +209,10 @@ class AddressInUseError(ChallengeError):
     """Another process listens on an address that a challenge responder needs."""
 
     code = "address-in-use"
+
+
+class ProviderNotAskedError(ChallengeError):
+    """A DNS provider, nameserver or command was not asked to change the zone: nothing changed."""
 
 
 class RecordRefusedError(ChallengeError):

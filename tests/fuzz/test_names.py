@@ -29,8 +29,9 @@ from tests.fuzz.source import Make, Source, boolean, just, lists, mapped, one_of
 from tests.unit.resolve.conftest import _nameserver
 
 from gatecert.challenge.dns01 import persist
+from gatecert.challenge.dns01.nameservers import Nameserver
 from gatecert.challenge.dns01.propagation import ask as ask_text
-from gatecert.challenge.dns01.zones import Nameserver, Zones
+from gatecert.challenge.dns01.zones import Zones
 from gatecert.deadline import Deadline
 from gatecert.resolve import query
 from gatecert.resolve.caa import Applicant, CaaAnswer, Property, climb, objection, policy

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import socket
 import subprocess
 import sys
+import threading
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +16,12 @@ from gatecert.challenge.dns01.build import dns_solvers
 from gatecert.challenge.solver import Challenge, Solver, Tidies
 from gatecert.config.schema import ChallengeSettings, ResolverSettings
 from gatecert.deadline import Deadline
-from gatecert.errors import GatecertError, RecordNotVisibleError, RecordRefusedError
+from gatecert.errors import (
+    GatecertError,
+    ProviderNotAskedError,
+    RecordNotVisibleError,
+    RecordRefusedError,
+)
 from gatecert.model import Identifier, IdentifierType
 from gatecert.store.files import FileStore
 from harness.named import Named, TsigKey, Zone
@@ -140,6 +147,82 @@ def test_an_alias_is_followed_into_the_zone_that_may_be_changed(
     assert named.texts("vpn.challenges.example.net") == []
 
 
+def test_a_wildcard_is_no_delegation(servers: ExitStack, tmp_path: Path, key: TsigKey) -> None:
+    zones = [
+        Zone("example.com", records=("vpn IN A 127.0.0.1", "*.vpn IN CNAME edge.example.net.")),
+        Zone("example.net", keys=()),
+    ]
+    named = servers.enter_context(Named(tmp_path / "named", zones=zones, keys=[key]))
+    answers = solver(tmp_path, named, settings(tmp_path, named.address, key))
+
+    answers.present(challenge())
+    answers.wait(challenge(), Deadline.after(5))
+
+    assert len(named.texts(NAME)) == 1
+    answers.clean_up(challenge())
+    assert named.texts(NAME) == []
+
+
+def test_no_alias_is_followed_where_that_is_said(
+    servers: ExitStack, tmp_path: Path, key: TsigKey
+) -> None:
+    zone = Zone("example.com", records=("_acme-challenge.vpn IN CNAME edge.example.net.",))
+    named = servers.enter_context(Named(tmp_path / "named", zones=[zone], keys=[key]))
+    dns_01 = settings(tmp_path, named.address, key, follow_aliases=False)
+    told = tmp_path / "told"
+    hook = {"provider": "exec", "command": ["/bin/sh", "-c", f'echo "$2" >> {told}', "sh"]}
+    kept = ("ttl", "authoritative", "propagation_timeout", "follow_aliases")
+    answers = solver(tmp_path, named, {**hook, **{each: dns_01[each] for each in kept}})
+
+    answers.present(challenge())
+    answers.clean_up(challenge())
+
+    assert told.read_text("ascii").split() == [NAME, NAME]
+
+
+def test_a_resolver_answers_where_no_nameserver_can_be_asked(
+    servers: ExitStack, named: Named, tmp_path: Path, key: TsigKey
+) -> None:
+    # BIND answers for a forwarded zone only who asks with recursion.
+    resolver = servers.enter_context(
+        Named(tmp_path / "resolver", zones=[Zone("example.com", forwarder=named.address)])
+    )
+    dns_01 = settings(tmp_path, named.address, key, propagation="recursive")
+    del dns_01["authoritative"]
+    answers = solver(tmp_path, resolver, dns_01)
+
+    answers.present(challenge())
+    answers.wait(challenge(), Deadline.after(10))
+
+    assert "TXT" in resolver.questions(NAME)
+    answers.clean_up(challenge())
+    assert named.texts(NAME) == []
+
+
+def test_nameservers_without_a_usable_answer_are_warned_of_beside_one_that_is_right(
+    servers: ExitStack,
+    named: Named,
+    tmp_path: Path,
+    key: TsigKey,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    refuses = servers.enter_context(Named(tmp_path / "refuses", zones=[Zone("example.org")]))
+    lame = servers.enter_context(
+        Named(tmp_path / "lame", zones=[Zone("example.com", forwarder=named.address)])
+    )
+    servers_of_the_zone = [refuses.address, lame.address, "nowhere.example.com", named.address]
+    answers = solver(
+        tmp_path, named, settings(tmp_path, named.address, key, authoritative=servers_of_the_zone)
+    )
+
+    answers.present(challenge())
+    answers.wait(challenge(), Deadline.after(10))
+
+    assert f"{refuses.address} answers REFUSED" in caplog.text
+    assert "nowhere.example.com:53 has no address" in caplog.text
+    assert f"{named.address} " not in caplog.text
+
+
 def secondary(servers: ExitStack, directory: Path, primary: Named, refresh: int) -> Named:
     zone = Zone("example.com", primary=primary.address, refresh=refresh)
     return servers.enter_context(Named(directory / "secondary", zones=[zone]))
@@ -219,15 +302,35 @@ def test_a_zone_that_the_server_does_not_have_is_one_clear_line(
     assert "challenges.dns-01.server" in it.value.fix
 
 
-def test_a_server_that_is_not_there_is_one_clear_line_and_the_record_is_withdrawn_later(
+def test_a_server_that_is_not_there_is_one_clear_line_and_nothing_is_left(
     named: Named, tmp_path: Path, key: TsigKey
 ) -> None:
     absent = solver(tmp_path, named, settings(tmp_path, f"127.0.0.1:{free_port()}", key))
 
-    with pytest.raises(GatecertError, match="connection refused") as caught:
+    with pytest.raises(ProviderNotAskedError, match="connection refused") as caught:
         absent.present(challenge())
 
     assert "challenges.dns-01.server" in caught.value.fix
+    assert journal(tmp_path) == []
+
+
+def test_after_an_update_without_an_answer_the_record_is_withdrawn_later(
+    named: Named, tmp_path: Path, key: TsigKey
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def hang_up() -> None:
+            for _ in ("publish", "withdraw"):
+                listener.accept()[0].close()
+
+        thread = threading.Thread(target=hang_up)
+        thread.start()
+        port = listener.getsockname()[1]
+        deaf = solver(tmp_path, named, settings(tmp_path, f"127.0.0.1:{port}", key))
+        with pytest.raises(GatecertError, match="cannot be updated"):
+            deaf.present(challenge())
+        thread.join()
+
     assert journal(tmp_path) == [NAME]
     present = solver(tmp_path, named, settings(tmp_path, named.address, key))
     assert isinstance(present, Tidies)

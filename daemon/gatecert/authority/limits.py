@@ -36,11 +36,10 @@ from math import ceil
 from typing import TYPE_CHECKING
 
 from gatecert.model import Allowance, Expense, ExpenseKind, Limits, Spending
+from gatecert.resolve.suffixes import registrable_domain
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-
-    from publicsuffixlist import PublicSuffixList
 
 ON_THE_WAY = timedelta(minutes=5)  # as long as an order may take
 REPLACEMENTS = Allowance(5, timedelta(days=1))
@@ -183,18 +182,10 @@ def registered_domain(name: str) -> str:
     try:
         address = ipaddress.ip_address(name)
     except ValueError:
-        bare = name.removeprefix("*.")
-        return _public_suffixes().privatesuffix(bare) or bare
+        return registrable_domain(name.removeprefix("*."))
     if address.version == 4:  # noqa: PLR2004 - IPv4
         return str(address)
     return str(ipaddress.ip_network((address, _SITE_BITS), strict=False))
-
-
-@cache
-def _public_suffixes() -> PublicSuffixList:
-    from publicsuffixlist import PublicSuffixList  # noqa: PLC0415 - only for whoever gets close
-
-    return PublicSuffixList()
 
 
 def _without_stale(

@@ -13,7 +13,7 @@ from gatecert.config.addresses import overlap
 from gatecert.config.finding import Finding, nearest
 from gatecert.config.names import private_zone
 from gatecert.config.regions import first_excluded
-from gatecert.config.schema import ChallengeKind
+from gatecert.config.schema import ChallengeKind, Propagation
 from gatecert.config.target import can_prove, challenges, identifiers, set_up
 from gatecert.config.well_known import WELL_KNOWN
 from gatecert.model import FileContents, IdentifierType, Mode
@@ -22,7 +22,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from gatecert.config.finding import Location
-    from gatecert.config.schema import Configuration, Dns01Settings, GatewaySettings
+    from gatecert.config.schema import (
+        ChallengeSettings,
+        Configuration,
+        Dns01Settings,
+        GatewaySettings,
+    )
     from gatecert.model import Endpoint
 
 SECRET_OPTION: Final = re.compile(r"token|secret|passw|key$", re.IGNORECASE)
@@ -34,6 +39,7 @@ def findings(configuration: Configuration) -> Iterator[Finding]:
     yield from _http_01(configuration)
     yield from _listeners(configuration)
     yield from _dns_01(configuration.challenges.dns_01)
+    yield from _propagation(configuration.challenges)
     yield from _duplicates(configuration)
     for gateway in configuration.gateways.values():
         yield from _second_key(gateway)
@@ -139,6 +145,18 @@ def _dns_01(dns_01: Dns01Settings | None) -> Iterator[Finding]:
         if SECRET_OPTION.search(option):
             what = "is a secret; write it to a file and name the file below credentials instead"
             yield Finding((*here, "options", option), what)
+
+
+def _propagation(challenges: ChallengeSettings) -> Iterator[Finding]:
+    """Where resolvers are asked for records, no nameserver of a zone is."""
+    kinds = {"dns-01": challenges.dns_01, "dns-persist-01": challenges.dns_persist_01}
+    for kind, settings in kinds.items():
+        if settings is None or settings.propagation is not Propagation.RECURSIVE:
+            continue
+        if settings.authoritative:
+            here: Location = ("challenges", kind)
+            what = "has no meaning for propagation recursive; leave it out"
+            yield Finding((*here, "authoritative"), what, ((*here, "propagation"),))
 
 
 def _duplicates(configuration: Configuration) -> Iterator[Finding]:

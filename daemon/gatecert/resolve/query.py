@@ -57,6 +57,15 @@ class Stub:
     resolver: dns.resolver.Resolver
     nameservers: str
 
+    @property
+    def endpoints(self) -> tuple[Endpoint, ...]:
+        """Where each of them is asked."""
+        return tuple(
+            Endpoint(each.address, each.port)
+            for each in self.resolver.nameservers
+            if isinstance(each, _Nameserver)
+        )
+
 
 class _Nameserver(dns.nameserver.Do53Nameserver):
     """A nameserver that is called by its address and port in messages."""

@@ -67,6 +67,14 @@ AUTHORITY = "authorities: {le: {directory_url: https://acme.example/}}\n"
             "challenges: {dns-01: {provider: hetzner, options: {auth_token: x}}}",
             "challenges.dns-01.options.auth_token: is a secret; write it to a file",
         ),
+        (
+            "challenges: {dns-01: {provider: hetzner, propagation: recursive, authoritative: [a]}}",
+            "challenges.dns-01.authoritative: has no meaning for propagation recursive",
+        ),
+        (
+            "challenges: {dns-persist-01: {propagation: recursive, authoritative: [a]}}",
+            "challenges.dns-persist-01.authoritative: has no meaning for propagation recursive",
+        ),
     ],
 )
 def test_settings_that_contradict_each_other(

@@ -6,6 +6,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from gatecert.challenge.late import LateSolver
+from gatecert.config.schema.challenge import Propagation
 from gatecert.errors import StateError
 
 if TYPE_CHECKING:
@@ -67,6 +68,8 @@ def _dns_01(
         resolver.timeout,
         zone=settings.zone,
         authoritative=settings.authoritative,
+        recursive=settings.propagation is Propagation.RECURSIVE,
+        follow_aliases=settings.follow_aliases,
     )
     return Dns01Solver(settings, provider(settings, zones), zones, journal, now)
 
@@ -81,7 +84,12 @@ def _dns_persist_01(
     )
     from gatecert.challenge.dns01.zones import Zones  # noqa: PLC0415
 
-    zones = Zones(resolver.nameservers, resolver.timeout, authoritative=settings.authoritative)
+    zones = Zones(
+        resolver.nameservers,
+        resolver.timeout,
+        authoritative=settings.authoritative,
+        recursive=settings.propagation is Propagation.RECURSIVE,
+    )
     return DnsPersist01Solver(StandingRecords(zones, now))
 
 

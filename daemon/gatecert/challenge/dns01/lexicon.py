@@ -1,12 +1,14 @@
 """The DNS providers that the library dns-lexicon knows, about ninety of them.
 
-It is an optional extra, ``gatecert[dns]``, imported when it is first needed. Three things of it are
+It is an optional extra, ``gatecert[dns]``, imported when it is first needed. Some things of it are
 kept away from a daemon:
 
 - ``lexicon.client.Client`` guesses the zone from the Public Suffix List, which it fetches from the
   network. The zone is known here, so the provider's class is used directly.
 - Its configuration may come from the environment and the working directory. Here it comes from
   ``options`` and from the files named in ``credentials``, and from nowhere else.
+- A provider below whose domain its customers have theirs (DuckDNS) has one zone for all of them,
+  and wants to know the customer's domain instead: see ``_with_providers_zone``.
 - Most providers wait for their service without any limit. Each change therefore runs in a thread of
   its own, which is given up after a while.
 
@@ -21,6 +23,7 @@ import base64
 import contextlib
 import threading
 from concurrent.futures import Future
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote, quote_plus
 
@@ -28,7 +31,8 @@ import requests
 
 from gatecert.challenge.dns01.secret import read_secret
 from gatecert.config.finding import nearest
-from gatecert.errors import ChallengeError, RecordRefusedError, clean
+from gatecert.errors import ChallengeError, ProviderNotAskedError, RecordRefusedError, clean
+from gatecert.resolve.suffixes import is_public_suffix, registrable_domain
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -80,15 +84,21 @@ class LexiconChanges:
 
     def _change(self, record: TextRecord, change: Callable[[LexiconProvider], bool]) -> None:
         kind = _provider_class(self._name)
+        self._see_credentials(kind)
+        if self._settings.zone is None:
+            record = _with_providers_zone(record)
         secrets = {
             option: read_secret(path, f"{HERE}.credentials.{option}")
             for option, path in self._settings.credentials.items()
         }
 
+        asked = threading.Event()
+
         def work() -> bool:
             provider = kind(self._configuration(record.zone, secrets))
             provider.authenticate()
             try:
+                asked.set()
                 return change(provider)
             finally:
                 provider.cleanup()
@@ -97,7 +107,11 @@ class LexiconChanges:
             done = _within(self._seconds, work)
         except Exception as error:  # noqa: BLE001 - there is no common root to what providers raise
             failure = _ProviderError(_without(secrets.values(), f"{type(error).__name__}: {error}"))
-            raise self._explained(error, str(failure), record, kind) from failure
+            explained = self._explained(error, str(failure), record, kind)
+            # What has run into its timeout goes on, and may ask yet.
+            if not asked.is_set() and not isinstance(error, TimeoutError):
+                explained = _not_asked(explained)
+            raise explained from failure
         if not done:
             raise RecordRefusedError(
                 f"{self._name} did not change {record.name} in the zone {record.zone}",
@@ -148,6 +162,21 @@ class LexiconChanges:
             fix=f"see whether {self._keys} are complete; {name} knows: {takes}",
         )
 
+    def _see_credentials(self, kind: type[LexiconProvider]) -> None:
+        """See that the provider knows each credential, as far as it tells.
+
+        Raises:
+            ProviderNotAskedError: It does not know one; names those that it knows.
+        """
+        known = sorted(_options(kind))
+        for option in self._settings.credentials:
+            if known and option not in known:
+                hint = nearest(option, known)
+                raise ProviderNotAskedError(
+                    f"{HERE}.credentials.{clean(option, 80)}: {self._name} has no such credential",
+                    fix=f"{hint} {self._name} knows: {', '.join(known)}".lstrip(),
+                )
+
     @property
     def _keys(self) -> str:
         """The keys that name the credentials, for a message."""
@@ -159,7 +188,7 @@ def _provider_class(name: str) -> type[LexiconProvider]:
     """The class of a provider.
 
     Raises:
-        ChallengeError: There is none of that name, or what it needs is not installed.
+        ProviderNotAskedError: There is none of that name, or what it needs is not installed.
     """
     try:
         from lexicon._private.discovery import (  # noqa: PLC0415 - an optional extra
@@ -167,14 +196,14 @@ def _provider_class(name: str) -> type[LexiconProvider]:
             load_provider_module,
         )
     except ImportError as error:
-        raise ChallengeError(
+        raise ProviderNotAskedError(
             f"the DNS provider {clean(name, 80)} needs dns-lexicon, which is not installed",
             fix=f"install gatecert[dns], or set {HERE}.provider to rfc2136 or exec",
         ) from error
     known = find_providers()
     if name not in known or name == GUESSES:
         everyone = ("rfc2136", "exec", *(each for each in known if each != GUESSES))
-        raise ChallengeError(
+        raise ProviderNotAskedError(
             f"{HERE}.provider: there is no DNS provider {clean(name, 80)}",
             fix=nearest(name, everyone, f"one of {', '.join(everyone)}"),
         )
@@ -187,11 +216,29 @@ def _provider_class(name: str) -> type[LexiconProvider]:
     return kind
 
 
-def _needs_more(name: str) -> ChallengeError:
-    return ChallengeError(
+def _needs_more(name: str) -> ProviderNotAskedError:
+    return ProviderNotAskedError(
         f"the DNS provider {name} needs further packages, which are not installed",
         fix=f"install dns-lexicon[{name}] where gatecert is installed",
     )
+
+
+def _not_asked(error: ChallengeError) -> ChallengeError:
+    """The same error, where it is known that nothing was changed."""
+    if isinstance(error, RecordRefusedError):
+        return error
+    return ProviderNotAskedError(error.message, fix=error.fix)
+
+
+def _with_providers_zone(record: TextRecord) -> TextRecord:
+    """A record in the zone by which its provider knows it.
+
+    Where a public suffix is one zone with all domains below it (``duckdns.org``), that is the
+    domain which somebody has registered there (``myhome.duckdns.org``).
+    """
+    if not is_public_suffix(record.zone):
+        return record
+    return replace(record, zone=registrable_domain(record.name))
 
 
 def _options(kind: type[LexiconProvider]) -> set[str]:

@@ -5,14 +5,25 @@ validation fail that cannot be repeated. So each address of each nameserver is a
 recursion and past every cache, at growing intervals until it has the record. They are asked at the
 same time, over UDP and then TCP where the answer was truncated.
 
-An address that this host has no route to (IPv6, where there is none) cannot be asked from here and
-counts as long as another one could be asked.
+What one of them answers is right, wrong or nothing:
+
+- Right is an answer with the record.
+- Wrong is an authoritative answer without it. Who has given one has to give a right one, whatever
+  it does meanwhile: the authority would see what it has seen.
+- Nothing is everything else: silence, REFUSED, SERVFAIL, no address, no route to its address (IPv6,
+  where there is none), an answer without authority (a lame delegation, RFC 1912 section 2.8).
+  Resolvers pass such a nameserver over and ask the next (RFC 1034 section 5.3.3), so it is passed
+  over here, after a second chance, as long as another one is right and none is wrong.
+
+A resolver that is asked in their place (``propagation: recursive``) has no authority, and what it
+answers is right or wrong all the same.
 """
 
 from __future__ import annotations
 
 import errno
 import logging
+from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -27,11 +38,11 @@ import dns.rcode
 import dns.rdatatype
 from dns.rdtypes.ANY.TXT import TXT
 
-from gatecert.challenge.dns01.zones import Nameserver
+from gatecert.challenge.dns01.nameservers import Nameserver
 from gatecert.errors import clean
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from gatecert.deadline import Deadline
 
@@ -41,7 +52,10 @@ LONGEST_ANSWER: Final = 2.0  # seconds for one nameserver, each time
 FIRST_PAUSE: Final = 0.1  # seconds
 PAUSE_GROWTH: Final = 1.6
 MOST_AT_ONCE: Final = 16
+CHANCES: Final = 2  # times that a nameserver without a usable answer is asked, at least
 PAYLOAD: Final = 1232  # bytes; what passes everywhere unfragmented (DNS flag day 2020)
+
+LAME: Final = "answers without authority for the zone (a lame delegation)"
 
 # No address of that family here, or no way out for it
 _NO_ROUTE: Final = {errno.ENETUNREACH, errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT}
@@ -55,12 +69,30 @@ class Answer:
         texts: Every record, its strings joined.
         complaint: Why there is no usable answer; empty where there is one.
         no_route: It cannot be asked from here at all.
+        authoritative: Whether it speaks for the zone, and so can be wrong.
     """
 
     nameserver: Nameserver
     texts: tuple[str, ...] = ()
     complaint: str = ""
     no_route: bool = False
+    authoritative: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Visibility:
+    """Where a record can be seen.
+
+    Attributes:
+        lagging: The last answers of those that keep a validation from succeeding, each with its
+            complaint; none when all is well.
+        passed_over: Those that gave no usable answer, while others have the record.
+        heard: Whether at least one gave a usable answer.
+    """
+
+    lagging: tuple[Answer, ...] = ()
+    passed_over: tuple[Answer, ...] = ()
+    heard: bool = True
 
 
 Ask: TypeAlias = Callable[[Nameserver, str, float], Answer]
@@ -69,8 +101,12 @@ Ask: TypeAlias = Callable[[Nameserver, str, float], Answer]
 
 def ask(nameserver: Nameserver, name: str, seconds: float) -> Answer:
     """Ask one nameserver for the TXT records of a name; never raises."""
+    if nameserver.no_address:
+        complaint = f"has no address: {nameserver.no_address}"
+        return Answer(nameserver, complaint=complaint, no_route=True)
     question = dns.message.make_query(name, dns.rdatatype.TXT, use_edns=0, payload=PAYLOAD)
-    question.flags &= ~dns.flags.RD
+    if not nameserver.recursive:
+        question.flags &= ~dns.flags.RD
     endpoint = nameserver.endpoint
     try:
         response, _ = dns.query.udp_with_fallback(
@@ -103,10 +139,11 @@ def _read(nameserver: Nameserver, response: dns.message.Message) -> Answer:
         for record in records
         if isinstance(record, TXT)
     )
-    return Answer(nameserver, texts)
+    speaks = nameserver.recursive or bool(response.flags & dns.flags.AA)
+    return Answer(nameserver, texts, authoritative=speaks)
 
 
-def laggards(  # noqa: PLR0913 - what to ask whom, when to be content, and how long
+def visibility(  # noqa: PLR0913 - what to ask whom, when to be content, and how long
     nameservers: Sequence[Nameserver],
     name: str,
     fault: Callable[[Sequence[str]], str],
@@ -115,8 +152,8 @@ def laggards(  # noqa: PLR0913 - what to ask whom, when to be content, and how l
     longest_pause: float,
     once: bool = False,
     ask: Ask = ask,
-) -> tuple[Answer, ...]:
-    """Ask until every nameserver is right, or the time is over.
+) -> Visibility:
+    """Ask until the record can be seen everywhere, or the time is over.
 
     Args:
         nameservers: Whom to ask.
@@ -126,42 +163,86 @@ def laggards(  # noqa: PLR0913 - what to ask whom, when to be content, and how l
         longest_pause: Seconds between two looks, at most.
         once: Give up after the first look.
         ask: Asks one nameserver.
-
-    Returns:
-        The last answers of those that are still wrong, each with its complaint; none when all is
-        well. Where no nameserver at all could be asked, those are all of them.
     """
+    ledger = _Ledger(fault)
     waiting = tuple(nameservers)
-    unreachable: list[Answer] = []
     pause = FIRST_PAUSE
-    right = 0
     pool = ThreadPoolExecutor(min(MOST_AT_ONCE, len(waiting)) or 1, thread_name_prefix="txt")
     try:
         while True:
             seconds = max(FIRST_PAUSE, deadline.within(LONGEST_ANSWER))
-            answers = list(pool.map(ask, waiting, repeat(name), repeat(seconds)))
-            unreachable += [each for each in answers if each.no_route]
-            wrong = [_judged(each, fault) for each in answers if not each.no_route]
-            lagging = tuple(each for each in wrong if each.complaint)
-            right += len(wrong) - len(lagging)
-            if not lagging or once or deadline.passed:
+            ledger.enter(pool.map(ask, waiting, repeat(name), repeat(seconds)))
+            waiting = ledger.worth_asking
+            if not waiting or once or deadline.passed:
                 break
-            logger.debug("waiting for name=%s nameservers=%s", name, _names(lagging))
+            logger.debug("waiting for name=%s nameservers=%s", name, _names(waiting))
             deadline.wait(min(pause, longest_pause))
             pause *= PAUSE_GROWTH
-            waiting = tuple(each.nameserver for each in lagging)
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
-    if unreachable and right:
-        logger.info(
-            "not asked, no route from here name=%s nameservers=%s", name, _names(unreachable)
-        )
-    return lagging if right or lagging else tuple(unreachable)
+    return ledger.visibility
 
 
-def _judged(answer: Answer, fault: Callable[[Sequence[str]], str]) -> Answer:
-    return replace(answer, complaint=answer.complaint or fault(answer.texts))
+class _Ledger:
+    """What nameservers have answered so far."""
+
+    def __init__(self, fault: Callable[[Sequence[str]], str]) -> None:
+        self._fault = fault
+        self._right = False
+        self._wrong: dict[Nameserver, Answer] = {}
+        self._silent: dict[Nameserver, Answer] = {}
+        self._chances: Counter[Nameserver] = Counter()
+
+    def enter(self, answers: Iterable[Answer]) -> None:
+        """Take down the answers of one look."""
+        for answer in answers:
+            nameserver = answer.nameserver
+            self._silent.pop(nameserver, None)
+            complaint = answer.complaint or self._fault(answer.texts)
+            if not complaint:
+                self._right = True
+                self._wrong.pop(nameserver, None)
+                continue
+            usable = not answer.complaint and answer.authoritative
+            if usable or nameserver in self._wrong:
+                self._wrong[nameserver] = replace(answer, complaint=complaint)
+            else:
+                self._silent[nameserver] = replace(answer, complaint=answer.complaint or LAME)
+                self._chances[nameserver] += 1
+
+    @property
+    def worth_asking(self) -> tuple[Nameserver, ...]:
+        """Whom to ask again, none when nothing can change any more."""
+        silent = [each for each in self._silent.values() if not each.no_route]
+        undecided = any(self._chances[each.nameserver] < CHANCES for each in silent)
+        if self._right and not self._wrong and not undecided:
+            return ()
+        return (*self._wrong, *(each.nameserver for each in silent))
+
+    @property
+    def visibility(self) -> Visibility:
+        """Where the record can be seen."""
+        wrong, silent = tuple(self._wrong.values()), tuple(self._silent.values())
+        if wrong or not self._right:
+            return Visibility(lagging=wrong or silent, heard=self._right or bool(wrong))
+        return Visibility(passed_over=silent)
 
 
-def _names(answers: Sequence[Answer]) -> str:
-    return ", ".join(str(each.nameserver) for each in answers)
+def spoken(answers: Iterable[Answer]) -> str:
+    """Who gave which complaint."""
+    return "; ".join(f"{each.nameserver} {each.complaint}" for each in answers)
+
+
+def warning(name: str, zone: str, passed_over: Sequence[Answer]) -> str:
+    """What to say where some gave no usable answer while others have the record."""
+    resolvers = all(each.nameserver.recursive for each in passed_over)
+    who = "resolvers" if resolvers else f"nameservers of the zone {zone}"
+    where = "resolver.nameservers" if resolvers else "the zone's NS records"
+    return (
+        f"the record {name} can be seen, but not at all {who}: {spoken(passed_over)}; these are "
+        f"passed over; repair them, or take them out of {where}"
+    )
+
+
+def _names(nameservers: Iterable[Nameserver]) -> str:
+    return ", ".join(str(each) for each in nameservers)

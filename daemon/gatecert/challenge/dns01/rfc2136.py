@@ -11,6 +11,7 @@ not answer.
 from __future__ import annotations
 
 import binascii
+import errno
 from typing import TYPE_CHECKING, Final, Protocol
 
 import dns.exception
@@ -23,17 +24,26 @@ import dns.tsig
 import dns.update
 
 from gatecert.challenge.dns01.secret import read_secret
-from gatecert.errors import ChallengeError, RecordRefusedError, clean
+from gatecert.errors import ChallengeError, ProviderNotAskedError, RecordRefusedError, clean
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from gatecert.challenge.dns01.zones import Nameserver
+    from gatecert.challenge.dns01.nameservers import Nameserver
     from gatecert.config.schema.challenge import Dns01Settings, TsigSettings
     from gatecert.model import Endpoint, TextRecord
 
 SECONDS: Final = 10.0  # for one update at one address
 HERE: Final = "challenges.dns-01"
+
+# There was no connection that an update could have gone over
+_NOT_CONNECTED: Final = {
+    errno.EADDRNOTAVAIL,
+    errno.EAFNOSUPPORT,
+    errno.ECONNREFUSED,
+    errno.EHOSTUNREACH,
+    errno.ENETUNREACH,
+}
 
 
 class FindsAddresses(Protocol):
@@ -84,9 +94,11 @@ class DynamicUpdates:
 
         Raises:
             RecordRefusedError: It was refused.
+            ProviderNotAskedError: No connection was made to any address.
             ChallengeError: No address answered.
         """
         silent: list[str] = []
+        sent = False
         cause: Exception | None = None
         for server in self._servers():
             endpoint = server.endpoint
@@ -96,6 +108,7 @@ class DynamicUpdates:
                 )
             except (OSError, EOFError, dns.exception.Timeout) as error:
                 silent.append(f"{server} {_silence(error)}")
+                sent = sent or getattr(error, "errno", None) not in _NOT_CONNECTED
                 cause = error
                 continue
             except dns.exception.DNSException as error:
@@ -103,7 +116,8 @@ class DynamicUpdates:
             if answer.rcode() != dns.rcode.NOERROR:
                 raise self._refused(answer.rcode(), str(server), record)
             return
-        raise ChallengeError(
+        kind = ChallengeError if sent else ProviderNotAskedError
+        raise kind(
             f"the zone {record.zone} cannot be updated: {', '.join(silent)}",
             fix=f"{HERE}.server must be the zone's primary nameserver, and reachable over TCP",
         ) from cause
@@ -184,7 +198,7 @@ def _key(tsig: TsigSettings) -> dns.tsig.Key:
     except ValueError:  # binascii.Error is one; the plain one is for what is not ASCII
         decoded = b""
     if not decoded:
-        raise ChallengeError(
+        raise ProviderNotAskedError(
             f"the file that {where} names does not hold the secret of a TSIG key in base64",
             fix="put the value of the key's secret, and nothing else, into it",
         )

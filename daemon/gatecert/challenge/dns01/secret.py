@@ -10,7 +10,7 @@ import os
 from typing import TYPE_CHECKING, Final
 
 from gatecert import surroundings
-from gatecert.errors import ChallengeError
+from gatecert.errors import ProviderNotAskedError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,14 +26,14 @@ def read_secret(path: Path, key: str) -> str:
         key: The key of the configuration that names it.
 
     Raises:
-        ChallengeError: It cannot be read, is empty, or holds no text.
+        ProviderNotAskedError: It cannot be read, is empty, or holds no text.
     """
     try:
         with path.open("rb") as file:
             text = file.read(LARGEST).decode("utf-8-sig").strip()
     except OSError as error:
         reason = (error.strerror or "").lower()
-        raise ChallengeError(
+        raise ProviderNotAskedError(
             f"the file that {key} names cannot be read: {reason}",
             fix=surroundings.fix_for(
                 host="let the user that gatecert runs as read it, or use credential:NAME",
@@ -42,10 +42,12 @@ def read_secret(path: Path, key: str) -> str:
         ) from error
     except UnicodeDecodeError:
         # Without its cause, which would show what the file holds.
-        raise ChallengeError(
+        raise ProviderNotAskedError(
             f"the file that {key} names holds no text",
             fix="put the secret, and nothing else, into it",
         ) from None
     if not text:
-        raise ChallengeError(f"the file that {key} names is empty", fix="put the secret into it")
+        raise ProviderNotAskedError(
+            f"the file that {key} names is empty", fix="put the secret into it"
+        )
     return text

@@ -19,11 +19,13 @@ from typing import TYPE_CHECKING, Final, Protocol
 from gatecert.challenge.dns01 import propagation
 from gatecert.challenge.dns01.record import DNS_ACCOUNT_01, validation_name, validation_value
 from gatecert.challenge.solver import Challenge
+from gatecert.config.schema.challenge import Propagation
 from gatecert.deadline import Deadline
 from gatecert.errors import (
     ChallengeError,
     GatecertError,
     InterruptedOrderError,
+    ProviderNotAskedError,
     RecordNotVisibleError,
     RecordRefusedError,
 )
@@ -33,9 +35,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from datetime import datetime
 
-    from gatecert.challenge.dns01.propagation import Answer, Ask
+    from gatecert.challenge.dns01.nameservers import Nameserver
+    from gatecert.challenge.dns01.propagation import Ask, Visibility
     from gatecert.challenge.dns01.provider import Provider
-    from gatecert.challenge.dns01.zones import Nameserver, Place
+    from gatecert.challenge.dns01.zones import Place
     from gatecert.challenge.solver import Trial
     from gatecert.config.schema.challenge import Dns01Settings
     from gatecert.model import PublishedRecord
@@ -63,7 +66,7 @@ class Dns01Solver:
     """Answers dns-01 and dns-account-01; safe to use from several threads.
 
     Args:
-        settings: The zone, where it is not to be found out, and how long a record may take.
+        settings: The zone, where it is not to be found out, who has to see a record, and how soon.
         provider: Changes the zone.
         zones: Finds out where a record has to go.
         journal: Remembers what has to be withdrawn.
@@ -96,6 +99,7 @@ class Dns01Solver:
         Raises:
             RecordRefusedError: It is not to be had.
             ChallengeError: It cannot be published; what may have been is withdrawn.
+            ProviderNotAskedError: The same, and nothing was published.
             StorageError: It cannot be written down, and so is not published.
         """
         record = self._record(challenge)
@@ -103,7 +107,7 @@ class Dns01Solver:
             published = self._journal.add_record(record, now=self._now())
             try:
                 self._provider.publish(record)
-            except RecordRefusedError:
+            except (RecordRefusedError, ProviderNotAskedError):
                 self._journal.remove_record(published)
                 raise
             except BaseException:
@@ -113,29 +117,43 @@ class Dns01Solver:
         logger.info("published name=%s zone=%s", record.name, record.zone)
 
     def wait(self, challenge: Challenge, deadline: Deadline) -> None:
-        """Return once every nameserver of the zone answers with the record.
+        """Return once the record can be seen at the nameservers of the zone.
 
         Raises:
-            RecordNotVisibleError: One of them still did not; names it.
+            RecordNotVisibleError: One of them is still wrong, or none answers; names it.
             InterruptedOrderError: gatecert is stopping.
         """
+        doubtful = self._look(challenge, deadline)
+        if doubtful:
+            logger.warning("%s", doubtful)
+
+    def _look(self, challenge: Challenge, deadline: Deadline) -> str:
+        """Wait until the record can be seen; say which nameservers were passed over, if any."""
         published = self._presented.get(challenge)
         if published is None:
             raise ChallengeError(f"no record was published for {challenge.identifier}")
         record = published.record
-        limit = self._settings.propagation_timeout
-        lagging = propagation.laggards(
+        settings = self._settings
+        deadline = deadline.sooner(settings.propagation_timeout.total_seconds())
+        interval = settings.propagation_interval.total_seconds()
+        if settings.propagation is Propagation.RECURSIVE:
+            # Asked too early, a resolver keeps in mind that the record does not exist.
+            deadline.wait(interval)
+        seen = propagation.visibility(
             self._zones.nameservers(record.zone),
             record.name,
             lambda texts: _fault(texts, record.value),
-            deadline.sooner(limit.total_seconds()),
-            longest_pause=self._settings.propagation_interval.total_seconds(),
+            deadline,
+            longest_pause=interval,
             ask=self._ask,
         )
-        if lagging and deadline.interrupted:
+        if seen.lagging and deadline.interrupted:
             raise InterruptedOrderError("gatecert is stopping; the order goes on at the next start")
-        if lagging:
-            raise _not_visible(record, lagging)
+        if seen.lagging:
+            raise _not_visible(record, seen, settings.propagation)
+        if not seen.passed_over:
+            return ""
+        return propagation.warning(record.name, record.zone, seen.passed_over)
 
     def seen(self, challenge: Challenge, seconds: float) -> bool:
         """Nobody can tell when the authority has asked; waits and returns False."""
@@ -175,12 +193,12 @@ class Dns01Solver:
             self.present(challenge)
             try:
                 if trial.look:
-                    self.wait(challenge, Deadline.after(LONGEST_TRIAL))
+                    complaints.append(self._look(challenge, Deadline.after(LONGEST_TRIAL)))
             except RecordNotVisibleError as error:
                 complaints.append(error.message)
             finally:
                 self.clean_up(challenge)
-        return tuple(complaints)
+        return tuple(filter(None, complaints))
 
     def tidy(self) -> None:
         """Withdraw every record that nobody works with any more; never raises."""
@@ -216,7 +234,7 @@ class Dns01Solver:
             self._journal.remove_record(published)
         except GatecertError as error:
             logger.warning(
-                "the record %s TXT %s stays in the zone %s for now, and is withdrawn later: %s",
+                "the record %s TXT %s may stand in the zone %s for now, and is withdrawn later: %s",
                 record.name, record.value, record.zone, error,
             )  # fmt: skip
             self._abandon(published)
@@ -253,10 +271,23 @@ def _fault(texts: Sequence[str], value: str) -> str:
     return "has other records there, but not this one" if texts else "does not have it"
 
 
-def _not_visible(record: TextRecord, lagging: Sequence[Answer]) -> RecordNotVisibleError:
-    said = "; ".join(f"{each.nameserver} {each.complaint}" for each in lagging)
+def _not_visible(record: TextRecord, seen: Visibility, how: Propagation) -> RecordNotVisibleError:
+    said = propagation.spoken(seen.lagging)
+    published = f"the record {record.name} was published in the zone {record.zone}, but"
+    if how is Propagation.RECURSIVE:
+        return RecordNotVisibleError(
+            f"{published} not every resolver answers with it: {said}",
+            fix="raise challenges.dns-01.propagation_interval and propagation_timeout: a resolver "
+            "that is asked too early caches the absence of the record for the zone's negative TTL "
+            "(SOA); set follow_aliases: false where no alias delegates the challenge",
+        )
+    if not seen.heard:
+        return RecordNotVisibleError(
+            f"{published} none of its nameservers gives an answer that can be used: {said}",
+            fix="see that this host may ask them (UDP and TCP port 53), or, where only a resolver "
+            "can be asked from here, set challenges.dns-01.propagation: recursive",
+        )
     return RecordNotVisibleError(
-        f"the record {record.name} was published in the zone {record.zone}, but not every "
-        f"nameserver answers with it: {said}",
+        f"{published} not every nameserver answers with it: {said}",
         fix="see why that nameserver lags behind, or raise challenges.dns-01.propagation_timeout",
     )

@@ -6,6 +6,7 @@ limited. So every nameserver of the zone is asked first, and the error names the
 
 from __future__ import annotations
 
+import logging
 import threading
 from typing import TYPE_CHECKING, Final
 
@@ -17,12 +18,18 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from datetime import datetime
 
-    from gatecert.challenge.dns01.propagation import Answer, Ask
+    from gatecert.challenge.dns01.propagation import Ask, Visibility
     from gatecert.challenge.dns01.solver import FindsZones
     from gatecert.challenge.solver import Challenge, Trial
 
+logger = logging.getLogger(__name__)
+
 PATIENCE: Final = 3.0  # seconds until a record that was just published has to be everywhere
 LONGEST_PAUSE: Final = 1.0  # seconds
+UNHEARD: Final = (
+    "; where it stands already and only a resolver can be asked from here, set "
+    "challenges.dns-persist-01.propagation: recursive"
+)
 
 
 class StandingRecords:
@@ -41,10 +48,8 @@ class StandingRecords:
         self._now = now
         self._ask = ask
 
-    def missing(
-        self, wanted: persist.Wanted, deadline: Deadline, *, once: bool = False
-    ) -> tuple[Answer, ...]:
-        """The nameservers that do not answer with the record, each with its complaint.
+    def look(self, wanted: persist.Wanted, deadline: Deadline, *, once: bool = False) -> Visibility:
+        """Where the record can be seen, and which nameservers do not answer with it.
 
         Args:
             wanted: What the record has to say.
@@ -55,7 +60,7 @@ class StandingRecords:
             ChallengeError: The nameservers cannot be found.
         """
         place = self._zones.place(persist.validation_name(wanted.domain))
-        return propagation.laggards(
+        seen = propagation.visibility(
             self._zones.nameservers(place.zone),
             place.name,
             lambda texts: persist.fault(texts, wanted, now=self._now()),
@@ -64,6 +69,9 @@ class StandingRecords:
             once=once,
             ask=self._ask,
         )
+        if seen.passed_over:
+            logger.warning("%s", propagation.warning(place.name, place.zone, seen.passed_over))
+        return seen
 
     def check(
         self, wanted: Sequence[persist.Wanted], deadline: Deadline, *, once: bool = False
@@ -74,19 +82,24 @@ class StandingRecords:
             RecordNotVisibleError: One of them is not; says what to publish.
             ChallengeError: The nameservers cannot be found.
         """
-        faults, lines = [], []
+        faults, lines, heard = [], [], True
         for each in wanted:
-            missing = self.missing(each, deadline.sooner(PATIENCE), once=once)
-            if missing and deadline.interrupted:
+            seen = self.look(each, deadline.sooner(PATIENCE), once=once)
+            if seen.lagging and deadline.interrupted:
                 raise InterruptedOrderError(
                     "gatecert is stopping; the order goes on at the next start"
                 )
-            if missing:
-                said = "; ".join(f"{answer.nameserver}: {answer.complaint}" for answer in missing)
+            heard = heard and seen.heard
+            if seen.lagging:
+                said = "; ".join(
+                    f"{answer.nameserver}: {answer.complaint}" for answer in seen.lagging
+                )
                 faults.append(f"dns-persist-01 cannot show control over {each.domain}: {said}")
                 lines.append(each.record.zone_line)
         if faults:
-            raise RecordNotVisibleError("; ".join(faults), fix=f"publish {' and '.join(lines)}")
+            raise RecordNotVisibleError(
+                "; ".join(faults), fix=f"publish {' and '.join(lines)}{'' if heard else UNHEARD}"
+            )
 
 
 class DnsPersist01Solver:

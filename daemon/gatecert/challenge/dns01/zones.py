@@ -1,7 +1,11 @@
-"""Where a record has to go: aliases followed, the zone found, and the nameservers of the zone.
+"""Where a record has to go: aliases followed, and the zone found.
 
 - An alias (CNAME) at ``_acme-challenge`` delegates the answer to another place, often another zone
   at another provider. It is followed as the authority follows it, and the record goes to its end.
+- A wildcard (``*.example.com CNAME …``) answers for ``_acme-challenge`` too, and delegates nothing.
+  A random name beside it shows this: it is an alias of the same name. A record at the name itself
+  wins over a wildcard (RFC 4592 section 3.2), so the record goes there. A wildcard is followed only
+  where the configured zone contains the alias's target and not the name.
 - The zone of a name is the closest one above it that has an SOA record (RFC 1035 section 3.3.13);
   negative answers carry it, so one question is enough most of the time.
 - Its nameservers are those in its NS records, each at all of its addresses.
@@ -11,41 +15,42 @@ own name is not: these keep in mind that it does not exist (RFC 2308) for as lon
 an hour maybe, and an authority inside the same network may ask the same ones right afterwards. So
 only names above it are looked up there, and whether it is an alias, or lies in a zone of its own,
 is asked of the zone's nameservers directly. Only where none of those can be asked from here does it
-come to a look-up after all.
+come to a look-up after all, and with ``propagation: recursive``, where nobody else is asked.
 """
 
 from __future__ import annotations
 
 import logging
+import secrets
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import dns.exception
 import dns.flags
-import dns.inet
 import dns.message
 import dns.name
 import dns.query
 import dns.rcode
 import dns.rdataclass
 import dns.rdatatype
-import dns.resolver
 
+from gatecert.challenge.dns01.nameservers import Nameserver, Nameservers, written
 from gatecert.deadline import Deadline
-from gatecert.errors import ChallengeError, RecordRefusedError, ResolutionError, clean
-from gatecert.model import Endpoint
+from gatecert.errors import ChallengeError, RecordRefusedError, clean
 from gatecert.resolve import query
-from gatecert.resolve.dns import RESOLV_CONF, Resolver
+from gatecert.resolve.dns import RESOLV_CONF
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import timedelta
     from pathlib import Path
 
+    from gatecert.model import Endpoint
+
 logger = logging.getLogger(__name__)
 
-DNS_PORT: Final = 53
 LONGEST_CHAIN: Final = 16  # as many aliases as a look-up of addresses follows
+RANDOM_BYTES: Final = 7  # with them a label is as long as _acme-challenge
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,22 +66,6 @@ class Place:
     zone: str
 
 
-@dataclass(frozen=True, slots=True)
-class Nameserver:
-    """One address of a nameserver.
-
-    Attributes:
-        name: What it is called, in messages.
-    """
-
-    name: str
-    endpoint: Endpoint
-
-    def __str__(self) -> str:
-        named = self.name and self.name != self.endpoint.host
-        return f"{self.name} ({self.endpoint})" if named else str(self.endpoint)
-
-
 class Zones:
     """Finds zones; any number of threads may use it.
 
@@ -85,23 +74,33 @@ class Zones:
         timeout: Total time for one look-up.
         zone: The zone of all names below it; None means to be found out.
         authoritative: Taken for the nameservers of every zone; empty means those that it names.
+        recursive: Ask resolvers alone, and no nameserver of a zone.
+        follow_aliases: Whether an alias at a name leads the record elsewhere.
         resolv_conf: Where the system's are written.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - whom to ask, and what the operator knows already
         self,
         nameservers: Sequence[Endpoint],
         timeout: timedelta,
         *,
         zone: str | None = None,
         authoritative: Sequence[Endpoint] = (),
+        recursive: bool = False,
+        follow_aliases: bool = True,
         resolv_conf: Path = RESOLV_CONF,
     ) -> None:
-        self._nameservers = tuple(nameservers)
+        self._lookups = Nameservers(
+            nameservers,
+            timeout,
+            authoritative=authoritative,
+            recursive=recursive,
+            resolv_conf=resolv_conf,
+        )
         self._zone = None if zone is None else dns.name.from_text(zone)
-        self._authoritative = tuple(authoritative)
-        self._timeout = timeout
-        self._resolv_conf = resolv_conf
+        self._recursive = recursive
+        self._follow_aliases = follow_aliases
+        self._seconds = timeout.total_seconds()
 
     def place(self, name: str) -> Place:
         """Where a record for a name has to go.
@@ -121,65 +120,77 @@ class Zones:
         while current not in visited and len(visited) < LONGEST_CHAIN:
             visited.add(current)
             zone, alias = self._look_at(current)
-            if alias is None:
-                return Place(_text(current), _text(zone))
+            if alias is None or not self._delegates(current, alias):
+                return Place(written(current), written(zone))
             if alias == dns.name.root:  # what some put there to say that there is nothing
                 raise ChallengeError(
-                    f"{_text(current)} is an alias that leads nowhere",
-                    fix=f"correct the CNAME record of {_text(current)}",
+                    f"{written(current)} is an alias that leads nowhere",
+                    fix=f"correct the CNAME record of {written(current)}",
                 )
-            logger.info("alias followed name=%s leads_to=%s", _text(current), _text(alias))
+            logger.info("alias followed name=%s leads_to=%s", written(current), written(alias))
             current = alias
         raise ChallengeError(
-            f"the aliases of {name} go round in circles at {_text(current)}",
+            f"the aliases of {name} go round in circles at {written(current)}",
             fix=f"correct the CNAME record of {name}",
         )
 
     def nameservers(self, zone: str) -> tuple[Nameserver, ...]:
-        """Every address of every nameserver of a zone.
-
-        Raises:
-            ChallengeError: They, or the addresses of one of them, could not be found.
-        """
-        if self._authoritative:
-            return self.addresses(self._authoritative)
-        hosts = self._ask(self._stub(), dns.name.from_text(zone), "NS")
-        if not hosts:
-            raise self._unknown(f"the nameservers of {zone}", "it has no NS records")
-        return self.addresses([Endpoint(host.rstrip("."), DNS_PORT) for host in sorted(hosts)])
+        """Everybody who has to answer with a record in a zone: see ``Nameservers.of_zone``."""
+        return self._lookups.of_zone(zone)
 
     def addresses(self, servers: Sequence[Endpoint]) -> tuple[Nameserver, ...]:
-        """Servers given by name or by address, at all of their addresses.
+        """Servers given by name or by address: see ``Nameservers.addresses``."""
+        return self._lookups.addresses(servers)
 
-        Raises:
-            ChallengeError: One of them has no address.
-        """
-        named = [each.host for each in servers if not dns.inet.is_address(each.host)]
-        looked_up = Resolver(
-            self._nameservers, self._timeout, resolv_conf=self._resolv_conf
-        ).look_up(named)
-        addresses = dict(zip(named, looked_up, strict=True))
-        found: list[Nameserver] = []
-        for server in servers:
-            lookup = addresses.get(server.host)
-            if lookup is not None and not lookup.addresses:
-                reason = lookup.detail or "it has none"
-                raise self._unknown(f"the address of the nameserver {server.host}", reason)
-            hosts = (server.host,) if lookup is None else lookup.addresses
-            found += [Nameserver(server.host, Endpoint(host, server.port)) for host in hosts]
-        return tuple(found)
+    def _delegates(self, name: dns.name.Name, alias: dns.name.Name) -> bool:
+        """Whether an alias at a name is meant to lead the record elsewhere."""
+        if not self._follow_aliases:
+            return False
+        zone = self._zone
+        if zone is not None and alias.is_subdomain(zone) and not name.is_subdomain(zone):
+            return True
+        label = f"_{secrets.token_hex(RANDOM_BYTES)}"
+        try:
+            sibling = dns.name.from_text(label, name.parent())
+        except dns.exception.DNSException:  # too long a name: nothing can be told
+            return True
+        if not self._is_alias(sibling, alias):
+            return True
+        logger.info(
+            "alias made by a wildcard, not followed name=%s leads_to=%s",
+            written(name),
+            written(alias),
+        )
+        host = _above(name)
+        if self._is_alias(host, alias):
+            logger.warning(
+                "%s exists only by a wildcard, which does not answer for it while a record stands "
+                "below it (RFC 4592); give it a CNAME or address record of its own",
+                written(host),
+            )
+        return False
+
+    def _is_alias(self, name: dns.name.Name, target: dns.name.Name) -> bool:
+        """Whether a name is an alias of another; False where nobody can say."""
+        try:
+            return self._look_at(name)[1] == target
+        except ChallengeError as error:
+            logger.debug("not known whether %s is an alias: %s", written(name), error)
+            return False
 
     def _look_at(self, name: dns.name.Name) -> tuple[dns.name.Name, dns.name.Name | None]:
         """The zone that a name lies in, and what it is an alias of if it is one."""
         if self._zone is not None and name.is_subdomain(self._zone):
             zone = self._zone
         else:
-            zone = self._zone_of(_above(name))
+            zone = self._lookups.zone_of(_above(name))
         # Each turn finds a zone that lies deeper.
         for _ in name.labels:
-            response = self._ask_directly(_text(zone), name)
+            response = self._ask_directly(written(zone), name)
             if response is None:
-                alias = self._ask(self._stub(), name, "CNAME")
+                if not self._follow_aliases:  # then the name itself is better not looked up
+                    return zone, None
+                alias = self._lookups.look_up(name, "CNAME")
                 return zone, dns.name.from_text(alias[0]) if alias else None
             alias_records = response.get_rrset(
                 response.answer, name, dns.rdataclass.IN, dns.rdatatype.CNAME
@@ -192,21 +203,17 @@ class Zones:
             zone = deeper
         return zone, None
 
-    def _zone_of(self, name: dns.name.Name) -> dns.name.Name:
-        """The zone that a name lies in, looked up."""
-        stub = self._stub()
-        try:
-            zone = dns.resolver.zone_for_name(name, resolver=stub.resolver, lifetime=self._seconds)
-        except dns.exception.DNSException as error:
-            raise self._unknown(f"the zone of {_text(name)}", query.explain(stub, error)) from error
-        if zone == dns.name.root:
-            raise self._unknown(f"the zone of {_text(name)}", "no domain above it exists")
-        return zone
-
     def _ask_directly(self, zone: str, name: dns.name.Name) -> dns.message.Message | None:
-        """What the first nameserver of a zone that can tell says; None if none can."""
+        """What the first nameserver of a zone that can tell says; None if none can.
+
+        One that does not speak for the zone (a lame delegation) is believed only where no other
+        answers.
+        """
+        if self._recursive:
+            return None
+        lame = None
         try:
-            servers = self.nameservers(zone)
+            servers = self._lookups.of_zone(zone)
         except ChallengeError as error:
             logger.debug("nameservers of %s not found: %s", zone, error)
             return None
@@ -214,6 +221,8 @@ class Zones:
         question.flags &= ~dns.flags.RD
         deadline = Deadline.after(self._seconds)
         for server in servers:
+            if server.no_address:
+                continue
             host, port = server.endpoint.host, server.endpoint.port
             try:
                 response, _ = dns.query.udp_with_fallback(
@@ -226,44 +235,12 @@ class Zones:
             except (OSError, EOFError, dns.exception.DNSException) as error:
                 logger.debug("not told by nameserver=%s: %s", server, error)
                 continue
-            if response.rcode() in {dns.rcode.NOERROR, dns.rcode.NXDOMAIN}:
+            if response.rcode() not in {dns.rcode.NOERROR, dns.rcode.NXDOMAIN}:
+                continue
+            if response.flags & dns.flags.AA or _is_referral(response, zone):
                 return response
-        return None
-
-    @property
-    def _seconds(self) -> float:
-        return self._timeout.total_seconds()
-
-    def _stub(self) -> query.Stub:
-        try:
-            if self._nameservers:
-                return query.configured_stub(self._nameservers, self._seconds)
-            return query.system_stub(self._resolv_conf, self._seconds)
-        except ResolutionError as error:
-            raise ChallengeError(error.message, fix=error.fix) from error
-
-    def _ask(self, stub: query.Stub, name: dns.name.Name, kind: str) -> list[str] | None:
-        """What the records of one type say; None if there are none."""
-        try:
-            answer = stub.resolver.resolve(
-                name, kind, lifetime=self._seconds, raise_on_no_answer=False, search=False
-            )
-        except dns.resolver.NXDOMAIN:
-            return None
-        except dns.exception.DNSException as error:
-            what = f"the {kind} records of {_text(name)}"
-            raise self._unknown(what, query.explain(stub, error)) from error
-        # Where the name itself is an alias, the answer may belong to what it stands for.
-        if answer.rrset is None or answer.rrset.name != name:
-            return None
-        return [record.to_text() for record in answer.rrset]
-
-    def _unknown(self, what: str, reason: str) -> ChallengeError:
-        return ChallengeError(
-            f"{what} could not be found, so no record can be published: {clean(reason)}",
-            fix="see that resolver.nameservers answer, or set challenges.dns-01.zone and "
-            "challenges.dns-01.authoritative",
-        )
+            lame = lame or response
+        return lame
 
 
 def _above(name: dns.name.Name) -> dns.name.Name:
@@ -272,6 +249,17 @@ def _above(name: dns.name.Name) -> dns.name.Name:
     while above.labels[0].startswith(b"_"):
         above = above.parent()
     return above
+
+
+def _is_referral(response: dns.message.Message, zone: str) -> bool:
+    """Whether an answer leads to a zone below the one that was asked (RFC 1034 section 4.3.2)."""
+    origin = dns.name.from_text(zone)
+    return not response.answer and any(
+        records.rdtype == dns.rdatatype.NS
+        and records.name != origin
+        and records.name.is_subdomain(origin)
+        for records in response.authority
+    )
 
 
 def _closest(
@@ -286,7 +274,3 @@ def _closest(
         and records.name.is_subdomain(zone)
     ]
     return max([zone, *told], key=lambda each: len(each.labels))
-
-
-def _text(name: dns.name.Name) -> str:
-    return clean(name.to_text(omit_final_dot=True).lower(), 255)

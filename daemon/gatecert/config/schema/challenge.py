@@ -12,7 +12,7 @@ from gatecert.config.addresses import DnsServer, Listener, Nameserver
 from gatecert.config.names import KeyName, ZoneName
 from gatecert.config.paths import AnyFile, Command, SecretFile
 from gatecert.config.schema.base import Settings, choice
-from gatecert.config.values import Duration, Text, text, written_as
+from gatecert.config.values import Duration, Switch, Text, text, written_as
 from gatecert.model import Endpoint
 
 MINUTE = timedelta(minutes=1)
@@ -40,6 +40,13 @@ class ChallengeKind(StrEnum):
     def settings_key(self) -> str:
         """The key below ``challenges`` that sets it up."""
         return "dns-01" if self is ChallengeKind.DNS_ACCOUNT_01 else self.value
+
+
+class Propagation(StrEnum):
+    """Who is asked whether a TXT record can be seen."""
+
+    AUTHORITATIVE = "authoritative"
+    RECURSIVE = "recursive"
 
 
 class TsigAlgorithm(StrEnum):
@@ -122,6 +129,11 @@ AUTHORITATIVE = (
     "Default: every nameserver of the zone."
 )
 
+PROPAGATION = (
+    "Who has to answer with the record: authoritative (the zone's nameservers, asked directly) or "
+    "recursive (resolver.nameservers, or the system's), for hosts that can ask resolvers only."
+)
+
 
 def provider_name(value: object) -> str:
     """Who changes zones: our own providers in any case, those of Lexicon as they are written."""
@@ -162,7 +174,15 @@ class Dns01Settings(Settings):
         description="Lexicon: the provider's secret options, each the name of a file that holds "
         "it, or credential:NAME.",
     )
+    follow_aliases: Switch = Field(
+        default=True,
+        description="Whether an alias (CNAME) at _acme-challenge leads the record elsewhere; one "
+        "that a wildcard makes never does.",
+    )
     ttl: Duration = Field(default=MINUTE, description="Time to live of the TXT record.")
+    propagation: Annotated[Propagation, *choice(Propagation)] = Field(
+        default=Propagation.AUTHORITATIVE, description=PROPAGATION
+    )
     propagation_timeout: Duration = Field(
         default=2 * MINUTE,
         description="How long the nameservers may take until all of them answer with the record.",
@@ -180,6 +200,9 @@ class DnsPersist01Settings(Settings):
     gatecert never changes it; before an order it only looks whether the record is there.
     """
 
+    propagation: Annotated[Propagation, *choice(Propagation)] = Field(
+        default=Propagation.AUTHORITATIVE, description=PROPAGATION
+    )
     authoritative: tuple[DnsServer, ...] = Field(default=(), description=AUTHORITATIVE)
 
 

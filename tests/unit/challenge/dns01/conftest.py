@@ -38,15 +38,18 @@ class Zones:
 
     Attributes:
         zones: Names of its zones; others are refused.
-        records: Texts of records by name and type; aliases are not followed.
+        records: Texts of records by name and type; aliases are not followed. Wildcards answer for
+            names that do not exist.
         delegated: Zones of others, by name, with their nameserver.
         asked: Every question so far: name and type.
+        authoritative: Whether it says that it speaks for its zones.
     """
 
     zones: Sequence[str]
     records: Mapping[tuple[str, str], Sequence[str]] = field(default_factory=dict)
     delegated: Mapping[str, str] = field(default_factory=dict)
     asked: list[tuple[str, str]] = field(default_factory=list)
+    authoritative: bool = True
 
     def __call__(self, wire: bytes, transport: str) -> bytes:
         del transport
@@ -67,15 +70,26 @@ class Zones:
         return response.to_wire()
 
     def _answer(self, response: dns.message.Message, name: str, kind: str, zone: str) -> None:
-        response.flags |= dns.flags.AA
+        if self.authoritative:
+            response.flags |= dns.flags.AA
         known = {**self.records, (zone, "SOA"): [SOA]}
+        exists = any(name == other or other.endswith(f".{name}") for other, _ in known)
+        source = name if exists else self._wildcard(name, known)
         for each in (kind, "CNAME"):
-            if (name, each) in known:
-                response.answer.append(_rrset(name, each, known[name, each]))
+            if (source, each) in known:
+                response.answer.append(_rrset(name, each, known[source, each]))
                 return
-        if not any(name == other or other.endswith(f".{name}") for other, _ in known):
+        if not exists:
             response.set_rcode(dns.rcode.NXDOMAIN)
         response.authority.append(_rrset(zone, "SOA", [SOA]))
+
+    @staticmethod
+    def _wildcard(name: str, known: Mapping[tuple[str, str], Sequence[str]]) -> str:
+        """The one below the closest name that exists (RFC 4592 section 3.3.1)."""
+        above = name
+        while above and not any(each == above or each.endswith(f".{above}") for each, _ in known):
+            above = above.partition(".")[2]
+        return f"*.{above}"
 
     @staticmethod
     def _around(name: str, zones: Sequence[str] | Mapping[str, str]) -> str | None:

@@ -24,7 +24,7 @@ def test_every_example_is_a_good_configuration(example: str) -> None:
 
 
 def test_there_is_an_example_for_every_way() -> None:
-    assert len(EXAMPLES) == 5
+    assert len(EXAMPLES) == 6
 
 
 def test_the_environment_of_the_command_is_described_as_in_the_code() -> None:

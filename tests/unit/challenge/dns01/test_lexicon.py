@@ -14,12 +14,12 @@ from urllib.parse import quote
 import pytest
 import requests
 from lexicon._private import discovery
-from lexicon._private.providers import powerdns
+from lexicon._private.providers import duckdns, powerdns
 
 from gatecert.challenge.dns01 import lexicon
 from gatecert.challenge.dns01.lexicon import LexiconChanges
 from gatecert.config.schema import Dns01Settings
-from gatecert.errors import ChallengeError, RecordRefusedError
+from gatecert.errors import ChallengeError, ProviderNotAskedError, RecordRefusedError
 from gatecert.model import TextRecord
 
 if TYPE_CHECKING:
@@ -299,3 +299,82 @@ def test_options_that_the_library_will_not_tell_are_none() -> None:
             parser.add_argument("--token", required=True)
 
     assert lexicon._options(Demanding) == set()  # noqa: SLF001
+
+
+# --------------------------------------------------------------------------- zones, names, asking
+
+
+@pytest.mark.parametrize(
+    ("zone", "configured", "asked"),
+    [
+        ("duckdns.org", None, "myhome.duckdns.org"),
+        ("duckdns.org", "other.duckdns.org", "other.duckdns.org"),
+        ("myhome.duckdns.org", None, "myhome.duckdns.org"),
+    ],
+)
+def test_a_provider_below_a_public_suffix_is_asked_for_its_customers_domain(
+    token_file: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    zone: str,
+    configured: str | None,
+    asked: str,
+) -> None:
+    domains: list[str] = []
+
+    def create(provider: duckdns.Provider, *_arguments: str) -> bool:
+        domains.append(provider.domain)
+        return True
+
+    monkeypatch.setattr(duckdns.Provider, "create_record", create)
+    written = {
+        "provider": "duckdns",
+        "credentials": {"auth_token": str(token_file)},
+        **({"zone": configured} if configured else {}),
+    }
+    provider = LexiconChanges(Dns01Settings.model_validate(written))
+
+    provider.publish(TextRecord("_acme-challenge.vpn.myhome.duckdns.org", "x", configured or zone))
+
+    assert domains == [asked]
+
+
+def test_the_zone_of_a_domain_is_left_as_it_is() -> None:
+    assert lexicon._with_providers_zone(ONE) == ONE  # noqa: SLF001
+
+
+@pytest.mark.parametrize(
+    ("credential", "hint"),
+    [("auth_tokn", "did you mean auth_token? powerdns knows: "), ("qqqqq", "powerdns knows: ")],
+)
+def test_a_wrong_credential_is_answered_with_those_that_the_provider_knows(
+    token_file: Path, credential: str, hint: str
+) -> None:
+    settings = Dns01Settings.model_validate(
+        {"provider": "powerdns", "credentials": {credential: str(token_file)}}
+    )
+
+    with pytest.raises(ProviderNotAskedError, match="no such credential") as caught:
+        LexiconChanges(settings).publish(ONE)
+
+    assert f"challenges.dns-01.credentials.{credential}" in caught.value.message
+    assert caught.value.fix.startswith(hint)
+    assert "auth_token, pdns_disable_notify" in caught.value.fix
+
+
+@pytest.mark.enable_socket
+def test_a_service_that_was_asked_may_have_changed_something(
+    state: PowerDns, url: str, token_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_arguments: object) -> bool:
+        raise requests.ConnectionError("no answer")
+
+    def publish(address: str, seconds: float = 5.0) -> ChallengeError:
+        with pytest.raises(ChallengeError) as caught:
+            changes(token_file, pdns_server=address, seconds=seconds).publish(ONE)
+        return caught.value
+
+    assert isinstance(publish("http://127.0.0.1:1"), ProviderNotAskedError)
+    monkeypatch.setattr(powerdns.Provider, "create_record", fail)
+    assert not isinstance(publish(url), ProviderNotAskedError)
+    state.delay = 0.2
+    assert not isinstance(publish(url, seconds=0.05), ProviderNotAskedError)

@@ -5,16 +5,18 @@ from __future__ import annotations
 import errno
 import threading
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import dns.flags
 import dns.message
 import dns.query
 import dns.rcode
 import pytest
 
 from gatecert.challenge.dns01 import propagation
-from gatecert.challenge.dns01.propagation import Answer, ask, laggards
-from gatecert.challenge.dns01.zones import Nameserver
+from gatecert.challenge.dns01.nameservers import Nameserver
+from gatecert.challenge.dns01.propagation import Answer, Visibility, ask, visibility
 from gatecert.deadline import Deadline
 from gatecert.model import Endpoint
 
@@ -138,19 +140,31 @@ class Script:
             return Answer(nameserver, complaint="cannot be asked", no_route=True)
         if said == "refused":
             return Answer(nameserver, complaint="answers REFUSED")
+        if said == "lame":
+            return Answer(nameserver, authoritative=False)
         return Answer(nameserver, (said,))
 
 
-def wait_for(script: Script, seconds: float = 5.0, longest_pause: float = 0.01) -> list[str]:
-    lagging = laggards(
+def seen_by(
+    script: Script, seconds: float = 5.0, longest_pause: float = 0.01, *, once: bool = False
+) -> Visibility:
+    return visibility(
         (FIRST, SECOND),
         NAME,
         wants,
         Deadline.after(seconds),
         longest_pause=longest_pause,
+        once=once,
         ask=script,
     )
-    return [f"{each.nameserver.name} {each.complaint}" for each in lagging]
+
+
+def wait_for(script: Script, seconds: float = 5.0, longest_pause: float = 0.01) -> list[str]:
+    return spoken(seen_by(script, seconds, longest_pause).lagging)
+
+
+def spoken(answers: Sequence[Answer]) -> list[str]:
+    return [f"{each.nameserver.name} {each.complaint}" for each in answers]
 
 
 def test_nobody_is_asked_again_who_has_it() -> None:
@@ -182,8 +196,97 @@ def test_where_nobody_can_be_asked_that_is_said() -> None:
     assert wait_for(script) == ["ns1 cannot be asked", "ns2 cannot be asked"]
 
 
+@pytest.mark.parametrize(
+    ("said", "complaint"), [("refused", "answers REFUSED"), ("lame", propagation.LAME)]
+)
+def test_who_gives_no_usable_answer_is_passed_over_after_a_second_chance(
+    said: str, complaint: str
+) -> None:
+    script = Script(ns1=["good"], ns2=[said])
+
+    seen = seen_by(script)
+
+    assert seen.lagging == ()
+    assert spoken(seen.passed_over) == [f"ns2 {complaint}"]
+    assert script.asked.count("ns2") == propagation.CHANCES
+
+
+def test_a_second_chance_may_show_that_a_nameserver_lags() -> None:
+    script = Script(ns1=["good"], ns2=["refused", "old", "refused", "refused", "good"])
+
+    assert seen_by(script) == Visibility()
+    assert script.asked.count("ns2") == 5
+
+
+def test_who_was_wrong_is_not_excused_by_saying_nothing() -> None:
+    seen = seen_by(Script(ns1=["good"], ns2=["old", "lame"]), 0.2)
+
+    assert spoken(seen.lagging) == ["ns2 does not have it"]
+    assert seen.passed_over == ()
+
+
+def test_without_anybody_who_has_it_nobody_is_passed_over() -> None:
+    seen = seen_by(Script(ns1=["lame"], ns2=["refused"]), 0.2)
+
+    assert spoken(seen.lagging) == [f"ns1 {propagation.LAME}", "ns2 answers REFUSED"]
+    assert not seen.heard
+
+
+def test_one_look_passes_over_who_says_nothing() -> None:
+    script = Script(ns1=["good"], ns2=["refused", "old"])
+
+    assert spoken(seen_by(script, once=True).passed_over) == ["ns2 answers REFUSED"]
+    assert sorted(script.asked) == ["ns1", "ns2"]
+
+
+def test_the_warning_says_where_to_take_them_out() -> None:
+    resolver = replace(SECOND, recursive=True)
+
+    at_zone = propagation.warning(NAME, "example.com", [Answer(SECOND, complaint="is silent")])
+    at_resolver = propagation.warning(NAME, "example.com", [Answer(resolver, complaint="hangs")])
+
+    assert "nameservers of the zone example.com: ns2 (192.0.2.2:53) is silent" in at_zone
+    assert at_zone.endswith("take them out of the zone's NS records")
+    assert at_resolver.endswith("take them out of resolver.nameservers")
+
+
+def test_a_nameserver_without_an_address_cannot_be_asked() -> None:
+    nowhere = Nameserver("ns9.example.com", Endpoint("ns9.example.com", 53), "NXDOMAIN")
+
+    answer = ask(nowhere, NAME, 1)
+
+    assert answer.complaint == "has no address: NXDOMAIN"
+    assert answer.no_route
+
+
+@pytest.mark.enable_socket
+def test_an_answer_without_authority_is_told_apart(nameserver: StartNameserver) -> None:
+    def lame(wire: bytes, transport: str) -> bytes:
+        del transport
+        return dns.message.make_response(dns.message.from_wire(wire)).to_wire()
+
+    endpoint = nameserver(lame)
+
+    assert not ask(at(endpoint), NAME, 2).authoritative
+    assert ask(replace(at(endpoint), recursive=True), NAME, 2).authoritative
+
+
+@pytest.mark.enable_socket
+def test_a_resolver_is_asked_with_recursion(nameserver: StartNameserver) -> None:
+    asked: list[dns.message.Message] = []
+
+    def remember(wire: bytes, transport: str) -> bytes:
+        del transport
+        asked.append(dns.message.from_wire(wire))
+        return dns.message.make_response(asked[0]).to_wire()
+
+    ask(replace(at(nameserver(remember)), recursive=True), NAME, 2)
+
+    assert asked[0].flags & dns.flags.RD
+
+
 def test_a_zone_without_nameservers_has_no_laggards() -> None:
-    assert laggards((), NAME, wants, Deadline.after(1), longest_pause=1) == ()
+    assert visibility((), NAME, wants, Deadline.after(1), longest_pause=1).lagging == ()
 
 
 def test_pauses_grow(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import threading
+import time
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import pytest
 
+from gatecert.challenge.dns01.nameservers import Nameserver
 from gatecert.challenge.dns01.propagation import Answer
 from gatecert.challenge.dns01.record import validation_value
 from gatecert.challenge.dns01.solver import Dns01Solver
-from gatecert.challenge.dns01.zones import Nameserver, Place
+from gatecert.challenge.dns01.zones import Place
 from gatecert.challenge.solver import Challenge, Trial
 from gatecert.config.schema import Dns01Settings
 from gatecert.deadline import Deadline
 from gatecert.errors import (
     ChallengeError,
     InterruptedOrderError,
+    ProviderNotAskedError,
     RecordNotVisibleError,
     RecordRefusedError,
     StorageError,
@@ -31,6 +34,7 @@ if TYPE_CHECKING:
 NOW = datetime(2026, 11, 23, 8, 15, tzinfo=UTC)
 NAME = "_acme-challenge.vpn.example.com"
 SERVER = Nameserver("ns1.example.com", Endpoint("192.0.2.1", 53))
+LAME = Nameserver("ns2.example.com", Endpoint("192.0.2.2", 53))
 
 
 class Provider:
@@ -56,14 +60,25 @@ class Provider:
 
 
 class Server:
-    """A nameserver that answers every question alike."""
+    """A nameserver that answers every question alike.
+
+    Attributes:
+        provider: Whose records it has at once, where it follows one.
+        complaints: What is said of others, by name.
+    """
 
     def __init__(self) -> None:
+        self.provider: Provider | None = None
         self.texts: tuple[str, ...] = ()
+        self.complaints: dict[str, str] = {}
 
     def __call__(self, nameserver: Nameserver, name: str, seconds: float) -> Answer:
         assert seconds > 0
         assert name == NAME
+        if nameserver.name in self.complaints:
+            return Answer(nameserver, complaint=self.complaints[nameserver.name])
+        if self.provider is not None:
+            return Answer(nameserver, tuple(each.value for each in self.provider.records))
         return Answer(nameserver, self.texts)
 
 
@@ -72,13 +87,14 @@ class Zones:
 
     def __init__(self) -> None:
         self.aliases: dict[str, str] = {}
+        self.servers: tuple[Nameserver, ...] = (SERVER,)
 
     def place(self, name: str) -> Place:
         return Place(self.aliases.get(name, name), "example.com")
 
     def nameservers(self, zone: str) -> tuple[Nameserver, ...]:
         assert zone == "example.com"
-        return (SERVER,)
+        return self.servers
 
 
 @pytest.fixture
@@ -173,6 +189,18 @@ def test_a_refusal_leaves_nothing_to_withdraw(
     assert journal.records() == ()
 
 
+def test_a_provider_that_was_never_asked_leaves_nothing_and_is_not_said_to(
+    solver: Dns01Solver, provider: Provider, journal: Journal, caplog: pytest.LogCaptureFixture
+) -> None:
+    provider.refusal = provider.trouble = ProviderNotAskedError("not installed")
+
+    with pytest.raises(ProviderNotAskedError, match="not installed"):
+        solver.present(challenge())
+
+    assert journal.steps == [f"add {NAME}", f"publish {NAME}", f"remove {NAME}"]
+    assert caplog.text == ""
+
+
 @pytest.mark.parametrize("trouble", [ChallengeError("no answer"), KeyboardInterrupt()])
 def test_what_may_have_been_published_is_withdrawn(
     solver: Dns01Solver, provider: Provider, journal: Journal, trouble: BaseException
@@ -223,6 +251,50 @@ def test_a_nameserver_that_lags_is_named(
 
     assert f"ns1.example.com (192.0.2.1:53) {said}" in caught.value.message
     assert "propagation_timeout" in caught.value.fix
+
+
+def test_a_nameserver_that_refuses_is_warned_of_beside_one_that_is_right(
+    solver: Dns01Solver, server: Server, zones: Zones, caplog: pytest.LogCaptureFixture
+) -> None:
+    zones.servers = (SERVER, LAME)
+    server.complaints["ns2.example.com"] = "answers REFUSED"
+    server.texts = (validation_value(challenge()),)
+    solver.present(challenge())
+
+    solver.wait(challenge(), Deadline.after(1))
+
+    assert "ns2.example.com (192.0.2.2:53) answers REFUSED" in caplog.text
+    assert "ns1" not in caplog.text
+
+
+def test_where_no_nameserver_can_be_asked_the_error_names_the_resolver(
+    solver: Dns01Solver, server: Server
+) -> None:
+    server.complaints["ns1.example.com"] = "does not answer"
+    solver.present(challenge())
+
+    with pytest.raises(RecordNotVisibleError, match="gives an answer that can be used") as caught:
+        solver.wait(challenge(), Deadline.after(0.02))
+
+    assert "challenges.dns-01.propagation: recursive" in caught.value.fix
+
+
+def test_a_resolver_is_asked_no_sooner_than_one_interval_later(
+    provider: Provider, zones: Zones, journal: Journal, server: Server
+) -> None:
+    more = {"propagation": "recursive", "propagation_interval": "50ms"}
+    solver = make(provider, zones, journal, server, **more)
+    server.texts = (validation_value(challenge()),)
+    solver.present(challenge())
+    before = time.monotonic()
+
+    solver.wait(challenge(), Deadline.after(1))
+
+    assert time.monotonic() - before >= 0.05
+    server.texts = ()
+    with pytest.raises(RecordNotVisibleError, match="not every resolver answers") as caught:
+        solver.wait(challenge(), Deadline.after(0.1))
+    assert "follow_aliases: false" in caught.value.fix
 
 
 def test_leaving_interrupts_the_wait_and_is_no_failure_of_the_record(
@@ -385,6 +457,18 @@ def test_it_is_looked_for_where_that_is_asked(solver: Dns01Solver, provider: Pro
     (complaint,) = solver.try_out(trial("vpn.example.com", look=True))
     assert "ns1.example.com (192.0.2.1:53) does not have it" in complaint
     assert provider.records == set()
+
+
+def test_a_nameserver_that_is_passed_over_is_told(
+    solver: Dns01Solver, server: Server, zones: Zones, provider: Provider
+) -> None:
+    zones.servers = (SERVER, LAME)
+    server.complaints["ns2.example.com"] = "answers REFUSED"
+    server.provider = provider
+
+    (complaint,) = solver.try_out(trial("vpn.example.com", look=True))
+
+    assert "ns2.example.com (192.0.2.2:53) answers REFUSED" in complaint
 
 
 def test_what_is_refused_is_certain_to_be_refused(

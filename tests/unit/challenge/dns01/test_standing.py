@@ -8,9 +8,10 @@ from datetime import UTC, datetime
 import pytest
 
 from gatecert.challenge.dns01 import standing
+from gatecert.challenge.dns01.nameservers import Nameserver
 from gatecert.challenge.dns01.propagation import Answer
 from gatecert.challenge.dns01.standing import DnsPersist01Solver, StandingRecords
-from gatecert.challenge.dns01.zones import Nameserver, Place
+from gatecert.challenge.dns01.zones import Place
 from gatecert.challenge.solver import Challenge, Trial
 from gatecert.deadline import Deadline
 from gatecert.errors import ChallengeError, InterruptedOrderError, RecordNotVisibleError
@@ -19,11 +20,15 @@ from gatecert.model import Endpoint, Identifier, IdentifierType
 ACCOUNT = "https://ca.example/acct/1"
 GOOD = f"ca.example; accounturi={ACCOUNT}"
 SERVER = Nameserver("ns1.example.com", Endpoint("192.0.2.1", 53))
+LAME = Nameserver("ns2.example.com", Endpoint("192.0.2.2", 53))
 NOW = datetime(2026, 11, 23, 8, 15, tzinfo=UTC)
 
 
 class Zones:
     """One zone."""
+
+    def __init__(self) -> None:
+        self.servers: tuple[Nameserver, ...] = (SERVER,)
 
     def place(self, name: str) -> Place:
         assert name == "_validation-persist.vpn.example.com"
@@ -31,7 +36,7 @@ class Zones:
 
     def nameservers(self, zone: str) -> tuple[Nameserver, ...]:
         assert zone == "example.com"
-        return (SERVER,)
+        return self.servers
 
 
 class Server:
@@ -39,11 +44,12 @@ class Server:
 
     def __init__(self) -> None:
         self.texts: tuple[str, ...] = ()
+        self.complaints: dict[str, str] = {}
 
     def __call__(self, nameserver: Nameserver, name: str, seconds: float) -> Answer:
         assert seconds > 0
         assert name == "_validation-persist.vpn.example.com"
-        return Answer(nameserver, self.texts)
+        return Answer(nameserver, self.texts, self.complaints.get(nameserver.name, ""))
 
 
 @pytest.fixture
@@ -52,9 +58,14 @@ def server() -> Server:
 
 
 @pytest.fixture
-def solver(monkeypatch: pytest.MonkeyPatch, server: Server) -> DnsPersist01Solver:
+def zones() -> Zones:
+    return Zones()
+
+
+@pytest.fixture
+def solver(monkeypatch: pytest.MonkeyPatch, zones: Zones, server: Server) -> DnsPersist01Solver:
     monkeypatch.setattr(standing, "PATIENCE", 0.02)
-    return DnsPersist01Solver(StandingRecords(Zones(), lambda: NOW, ask=server))
+    return DnsPersist01Solver(StandingRecords(zones, lambda: NOW, ask=server))
 
 
 def challenge(
@@ -77,6 +88,33 @@ def test_a_record_that_stands_is_enough(solver: DnsPersist01Solver, server: Serv
     solver.wait(challenge(), Deadline.after(1))
     assert not solver.seen(challenge(), 0.001)
     solver.clean_up(challenge())
+
+
+def test_a_nameserver_that_refuses_is_warned_of_beside_one_that_is_right(
+    solver: DnsPersist01Solver,
+    zones: Zones,
+    server: Server,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    zones.servers = (SERVER, LAME)
+    server.texts = (GOOD,)
+    server.complaints["ns2.example.com"] = "answers REFUSED"
+
+    solver.wait(challenge(), Deadline.after(1))
+
+    assert "ns2.example.com (192.0.2.2:53) answers REFUSED" in caplog.text
+
+
+def test_where_no_nameserver_can_be_asked_the_error_names_the_resolver(
+    solver: DnsPersist01Solver, server: Server
+) -> None:
+    server.complaints["ns1.example.com"] = "does not answer"
+
+    with pytest.raises(RecordNotVisibleError) as caught:
+        solver.wait(challenge(), Deadline.after(1))
+
+    assert caught.value.fix.startswith("publish _validation-persist.vpn.example.com")
+    assert caught.value.fix.endswith("challenges.dns-persist-01.propagation: recursive")
 
 
 def test_a_record_that_is_missing_is_shown(solver: DnsPersist01Solver, server: Server) -> None:

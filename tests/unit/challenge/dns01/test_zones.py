@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from gatecert.challenge.dns01.zones import Nameserver, Place, Zones
+from gatecert.challenge.dns01.nameservers import Nameserver
+from gatecert.challenge.dns01.zones import Place, Zones
 from gatecert.errors import ChallengeError, RecordRefusedError
 from gatecert.model import Endpoint
 from gatecert.resolve import query
@@ -28,6 +29,10 @@ pytestmark = pytest.mark.enable_socket
 
 def zones(resolver: Endpoint, *authoritative: Endpoint, zone: str | None = None) -> Zones:
     return Zones([resolver], LONG, zone=zone, authoritative=authoritative)
+
+
+def resolvers_only(resolver: Endpoint) -> Zones:
+    return Zones([resolver], LONG, recursive=True)
 
 
 def test_a_record_goes_into_the_zone_around_its_name(
@@ -63,6 +68,121 @@ def test_aliases_lead_into_another_zone(
     place = zones(server, server).place(NAME)
 
     assert place == Place("vpn.challenges.example.net", "challenges.example.net")
+
+
+@pytest.mark.parametrize("target", ["edge.example.net.", "."])
+def test_a_wildcard_is_no_delegation(
+    nameserver: StartNameserver, make_zones: type[Answers], target: str
+) -> None:
+    records = {**HOST, ("*.vpn.example.com", "CNAME"): [target]}
+    server = nameserver(make_zones(["example.com", "example.net"], records))
+
+    assert zones(server, server).place(NAME) == Place(NAME, "example.com")
+
+
+def test_a_wildcard_is_told_at_the_top_of_a_zone_too(
+    nameserver: StartNameserver, make_zones: type[Answers]
+) -> None:
+    records = {("*.example.com", "CNAME"): ["edge.example.net."]}
+    server = nameserver(make_zones(["example.com", "example.net"], records))
+    name = "_acme-challenge.example.com"
+
+    assert zones(server, server).place(name) == Place(name, "example.com")
+
+
+def test_a_host_that_exists_only_by_a_wildcard_is_warned_of(
+    nameserver: StartNameserver, make_zones: type[Answers], caplog: pytest.LogCaptureFixture
+) -> None:
+    by_wildcard = {("*.example.com", "CNAME"): ["edge.example.net."]}
+    beside_it = {**HOST, ("*.vpn.example.com", "CNAME"): ["edge.example.net."]}
+
+    for records in (beside_it, by_wildcard):
+        assert caplog.text == ""
+        server = nameserver(make_zones(["example.com", "example.net"], records))
+        for name in (NAME, f"_label.{NAME}"):
+            assert zones(server, server).place(name) == Place(name, "example.com")
+
+    assert caplog.text.count(" vpn.example.com exists only by a wildcard") == 2
+
+
+def test_an_alias_beside_a_wildcard_is_followed(
+    nameserver: StartNameserver, make_zones: type[Answers]
+) -> None:
+    records = {
+        **HOST,
+        ("*.vpn.example.com", "CNAME"): ["edge.example.net."],
+        (NAME, "CNAME"): ["vpn.example.net."],
+    }
+    server = nameserver(make_zones(["example.com", "example.net"], records))
+
+    assert zones(server, server).place(NAME) == Place("vpn.example.net", "example.net")
+
+
+def test_a_wildcard_is_told_by_a_resolver_too(
+    nameserver: StartNameserver, make_zones: type[Answers]
+) -> None:
+    records = {**HOST, ("*.vpn.example.com", "CNAME"): ["edge.example.net."]}
+    resolver = make_zones(["example.com", "example.net"], records)
+
+    assert resolvers_only(nameserver(resolver)).place(NAME) == Place(NAME, "example.com")
+
+
+def test_a_wildcard_into_the_configured_zone_is_followed(
+    nameserver: StartNameserver, make_zones: type[Answers]
+) -> None:
+    records = {**HOST, ("*.vpn.example.com", "CNAME"): ["all.example.net."]}
+    server = nameserver(make_zones(["example.com", "example.net"], records))
+
+    place = zones(server, server, zone="example.net").place(NAME)
+
+    assert place == Place("all.example.net", "example.net")
+
+
+def test_beside_a_name_without_room_for_another_no_wildcard_is_looked_for(
+    nameserver: StartNameserver, make_zones: type[Answers]
+) -> None:
+    longest = f"_.{'.'.join(['a' * 61] * 3)}.{'b' * 48}.example.com"
+    records = {**HOST, (longest, "CNAME"): ["vpn.example.net."]}
+    server = nameserver(make_zones(["example.com", "example.net"], records))
+
+    assert zones(server, server).place(longest).name == "vpn.example.net"
+
+
+def test_no_alias_is_followed_where_that_is_said(
+    nameserver: StartNameserver, make_zones: type[Answers]
+) -> None:
+    records = {**HOST, (NAME, "CNAME"): ["vpn.example.net."]}
+    answers = make_zones(["example.com", "example.net"], records)
+    server = nameserver(answers)
+
+    directly = Zones([server], LONG, authoritative=[server], follow_aliases=False)
+    assert directly.place(NAME) == Place(NAME, "example.com")
+    answers.asked.clear()
+    by_resolver = Zones([server], LONG, recursive=True, follow_aliases=False)
+    assert by_resolver.place(NAME) == Place(NAME, "example.com")
+    assert (NAME, "CNAME") not in answers.asked
+
+
+def test_resolvers_answer_for_every_zone_where_only_they_are_asked(
+    nameserver: StartNameserver, make_zones: type[Answers]
+) -> None:
+    resolver = nameserver(make_zones(["example.com"], HOST))
+
+    (server,) = resolvers_only(resolver).nameservers("example.com")
+
+    assert server == Nameserver(resolver.host, resolver, recursive=True)
+    assert str(server) == str(resolver)
+
+
+def test_who_does_not_speak_for_the_zone_is_passed_over(
+    nameserver: StartNameserver, make_zones: type[Answers]
+) -> None:
+    resolver = nameserver(make_zones(["example.com", "example.net"], HOST))
+    lame = nameserver(make_zones(["example.com"], authoritative=False))
+    good = nameserver(make_zones(["example.com"], {(NAME, "CNAME"): ["vpn.example.net."]}))
+
+    assert zones(resolver, lame, good).place(NAME).name == "vpn.example.net"
+    assert zones(resolver, lame).place(NAME) == Place(NAME, "example.com")
 
 
 def test_an_alias_that_leads_nowhere_is_an_error(
@@ -188,6 +308,10 @@ def test_nameservers_are_those_of_the_zone_at_all_their_addresses(
             {("example.com", "NS"): ["ns9.example.com."]},
             "the address of the nameserver ns9.example.com could not be found",
         ),
+        (
+            {("example.com", "NS"): ["ns8.example.com.", "ns9.example.com."]},
+            "an address of the nameservers ns8.example.com, ns9.example.com could not be found",
+        ),
     ],
 )
 def test_nameservers_that_cannot_be_found_are_an_error(
@@ -203,6 +327,33 @@ def test_nameservers_that_cannot_be_found_are_an_error(
 
     assert "resolver.nameservers" in caught.value.fix
     assert "challenges.dns-01.authoritative" in caught.value.fix
+
+
+def test_a_nameserver_without_an_address_is_told_beside_others(
+    nameserver: StartNameserver, make_zones: type[Answers]
+) -> None:
+    records = {
+        ("example.com", "NS"): ["ns1.example.com.", "ns9.example.com."],
+        ("ns1.example.com", "A"): ["192.0.2.1"],
+    }
+    resolver = nameserver(make_zones(["example.com"], records))
+
+    first, second = zones(resolver).nameservers("example.com")
+
+    assert (str(first), first.no_address) == ("ns1.example.com (192.0.2.1:53)", "")
+    assert str(second) == "ns9.example.com:53"
+    assert second.no_address
+    with pytest.raises(ChallengeError, match=r"the address of the nameserver ns9\.example\.com"):
+        zones(resolver).addresses([Endpoint("ns9.example.com", 53)])
+
+
+def test_a_nameserver_without_an_address_is_not_asked_for_aliases(
+    nameserver: StartNameserver, make_zones: type[Answers]
+) -> None:
+    server = nameserver(make_zones(["example.com"], HOST))
+    nowhere = Endpoint("ns9.example.com", 53)
+
+    assert zones(server, nowhere, server).place(NAME) == Place(NAME, "example.com")
 
 
 def test_nameservers_that_were_given_are_taken_as_they_are(tmp_path: Path) -> None:

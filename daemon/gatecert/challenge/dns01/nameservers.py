@@ -1,0 +1,198 @@
+"""Look-ups at the resolvers: the zone of a name, its nameservers, and their addresses."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import dns.exception
+import dns.inet
+import dns.name
+import dns.resolver
+
+from gatecert.errors import ChallengeError, ResolutionError, clean
+from gatecert.model import Endpoint
+from gatecert.resolve import query
+from gatecert.resolve.dns import RESOLV_CONF, Resolver
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import timedelta
+    from pathlib import Path
+
+DNS_PORT: Final = 53
+
+
+@dataclass(frozen=True, slots=True)
+class Nameserver:
+    """One address of a nameserver.
+
+    Attributes:
+        name: What it is called, in messages.
+        endpoint: Where to ask it; its name stands for an address that is not known.
+        no_address: Why its address is not known; empty where it is.
+        recursive: Whether it is a resolver, which looks for an answer at other nameservers.
+    """
+
+    name: str
+    endpoint: Endpoint
+    no_address: str = ""
+    recursive: bool = False
+
+    def __str__(self) -> str:
+        named = self.name and self.name != self.endpoint.host
+        return f"{self.name} ({self.endpoint})" if named else str(self.endpoint)
+
+
+class Nameservers:
+    """Finds nameservers; any number of threads may use it.
+
+    Args:
+        resolvers: Whom to ask; empty means the system's.
+        timeout: Total time for one look-up.
+        authoritative: Taken for the nameservers of every zone; empty means those that it names.
+        recursive: Take the resolvers for the nameservers of every zone.
+        resolv_conf: Where the system's resolvers are written.
+    """
+
+    def __init__(
+        self,
+        resolvers: Sequence[Endpoint],
+        timeout: timedelta,
+        *,
+        authoritative: Sequence[Endpoint] = (),
+        recursive: bool = False,
+        resolv_conf: Path = RESOLV_CONF,
+    ) -> None:
+        self._configured = tuple(resolvers)
+        self._timeout = timeout
+        self._authoritative = tuple(authoritative)
+        self._recursive = recursive
+        self._resolv_conf = resolv_conf
+
+    def of_zone(self, zone: str) -> tuple[Nameserver, ...]:
+        """Everybody who has to answer with a record in a zone, at all addresses.
+
+        Those are the zone's nameservers, or the resolvers where only these are asked. One without
+        an address is among them, beside others.
+
+        Raises:
+            ChallengeError: They, or the addresses of all of them, could not be found.
+        """
+        if self._recursive:
+            return self._resolvers()
+        if self._authoritative:
+            servers = self._authoritative
+        else:
+            hosts = self.look_up(dns.name.from_text(zone), "NS")
+            if not hosts:
+                raise self._unknown(f"the nameservers of {zone}", "it has no NS records")
+            servers = tuple(Endpoint(host.rstrip("."), DNS_PORT) for host in sorted(hosts))
+        found = self._located(servers)
+        if all(each.no_address for each in found):
+            raise self._no_address(found)
+        return found
+
+    def addresses(self, servers: Sequence[Endpoint]) -> tuple[Nameserver, ...]:
+        """Servers given by name or by address, at all of their addresses.
+
+        Raises:
+            ChallengeError: One of them has no address.
+        """
+        found = self._located(servers)
+        missing = [each for each in found if each.no_address]
+        if missing:
+            raise self._no_address(missing)
+        return found
+
+    def _located(self, servers: Sequence[Endpoint]) -> tuple[Nameserver, ...]:
+        """Servers at all of their addresses, those without one with the reason."""
+        named = [each.host for each in servers if not dns.inet.is_address(each.host)]
+        looked_up = Resolver(
+            self._configured, self._timeout, resolv_conf=self._resolv_conf
+        ).look_up(named)
+        addresses = dict(zip(named, looked_up, strict=True))
+        found: list[Nameserver] = []
+        for server in servers:
+            lookup = addresses.get(server.host)
+            if lookup is not None and not lookup.addresses:
+                found.append(Nameserver(server.host, server, lookup.detail or "it has none"))
+                continue
+            hosts = (server.host,) if lookup is None else lookup.addresses
+            found += [Nameserver(server.host, Endpoint(host, server.port)) for host in hosts]
+        return tuple(found)
+
+    def _resolvers(self) -> tuple[Nameserver, ...]:
+        """The configured nameservers, or the system's, to be asked with recursion."""
+        return tuple(
+            Nameserver(endpoint.host, endpoint, recursive=True)
+            for endpoint in self._stub().endpoints
+        )
+
+    def _no_address(self, servers: Sequence[Nameserver]) -> ChallengeError:
+        names = ", ".join(dict.fromkeys(each.name for each in servers))
+        which = "nameserver" if len(servers) == 1 else "nameservers"
+        what = "the address" if len(servers) == 1 else "an address"
+        return self._unknown(f"{what} of the {which} {names}", servers[0].no_address)
+
+    def zone_of(self, name: dns.name.Name) -> dns.name.Name:
+        """The zone that a name lies in.
+
+        Raises:
+            ChallengeError: Nobody could say.
+        """
+        stub = self._stub()
+        try:
+            zone = dns.resolver.zone_for_name(name, resolver=stub.resolver, lifetime=self._seconds)
+        except dns.exception.DNSException as error:
+            raise self._unknown(
+                f"the zone of {written(name)}", query.explain(stub, error)
+            ) from error
+        if zone == dns.name.root:
+            raise self._unknown(f"the zone of {written(name)}", "no domain above it exists")
+        return zone
+
+    def look_up(self, name: dns.name.Name, kind: str) -> list[str] | None:
+        """What the records of one type say; None if there are none.
+
+        Raises:
+            ChallengeError: Nobody could say.
+        """
+        stub = self._stub()
+        try:
+            answer = stub.resolver.resolve(
+                name, kind, lifetime=self._seconds, raise_on_no_answer=False, search=False
+            )
+        except dns.resolver.NXDOMAIN:
+            return None
+        except dns.exception.DNSException as error:
+            what = f"the {kind} records of {written(name)}"
+            raise self._unknown(what, query.explain(stub, error)) from error
+        # Where the name itself is an alias, the answer may belong to what it stands for.
+        if answer.rrset is None or answer.rrset.name != name:
+            return None
+        return [record.to_text() for record in answer.rrset]
+
+    @property
+    def _seconds(self) -> float:
+        return self._timeout.total_seconds()
+
+    def _stub(self) -> query.Stub:
+        try:
+            if self._configured:
+                return query.configured_stub(self._configured, self._seconds)
+            return query.system_stub(self._resolv_conf, self._seconds)
+        except ResolutionError as error:
+            raise ChallengeError(error.message, fix=error.fix) from error
+
+    def _unknown(self, what: str, reason: str) -> ChallengeError:
+        return ChallengeError(
+            f"{what} could not be found, so no record can be published: {clean(reason)}",
+            fix="see that resolver.nameservers answer, or set challenges.dns-01.zone and "
+            "challenges.dns-01.authoritative, or challenges.dns-01.propagation: recursive",
+        )
+
+
+def written(name: dns.name.Name) -> str:
+    """A name as it is shown: lower-case, without a final dot."""
+    return clean(name.to_text(omit_final_dot=True).lower(), 255)

@@ -1,0 +1,28 @@
+"""Whose domain a name lies in."""
+
+from __future__ import annotations
+
+import pytest
+
+from gatecert.resolve.suffixes import is_public_suffix, registrable_domain
+
+
+@pytest.mark.parametrize(
+    ("name", "domain"),
+    [
+        ("_acme-challenge.vpn.example.com", "example.com"),
+        ("vpn.example.co.uk", "example.co.uk"),
+        ("_acme-challenge.myhome.duckdns.org", "myhome.duckdns.org"),
+        ("duckdns.org", "duckdns.org"),
+        ("com", "com"),
+    ],
+)
+def test_a_name_lies_in_the_domain_below_a_public_suffix(name: str, domain: str) -> None:
+    assert registrable_domain(name) == domain
+
+
+def test_public_suffixes_are_told_from_domains() -> None:
+    assert is_public_suffix("duckdns.org")
+    assert is_public_suffix("co.uk")
+    assert not is_public_suffix("myhome.duckdns.org")
+    assert not is_public_suffix("example.com")
