@@ -263,6 +263,22 @@ def test_an_account_is_given_up_and_another_one_made(
     assert authority.answers(authority.new_account) == [201, 201]
 
 
+@pytest.mark.parametrize("authority", [Serles], indirect=True)
+def test_an_account_stays_where_the_authority_ignores_that_it_is_given_up(
+    prepared: Gatecert, authority: Serles
+) -> None:
+    prepared.add_gateway(BOSTON, HOSTNAME).write()
+    assert prepared.run("enroll").exit_code == 0
+    first = account(prepared)
+
+    result = prepared.run("account", "deactivate", "--yes")
+
+    assert result.exit_code == 1, result.output
+    assert "the account is still valid" in result.errors
+    assert account(prepared) == first
+    assert authority.answers(authority.new_account) == [201]
+
+
 # --------------------------------------------------------------------- failure and recovery
 
 
