@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import socket
+import subprocess
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -15,7 +18,6 @@ from harness.private_authority import Acme2certifier, PrivateAuthority, Serles
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from contextlib import ExitStack
-    from pathlib import Path
 
     from harness.gatecert import Gatecert
 
@@ -125,6 +127,21 @@ def live(gatecert: Gatecert) -> x509.Certificate:
 def account(gatecert: Gatecert) -> dict[str, Any]:
     shown: dict[str, Any] = gatecert.run("account", "show", "--json").json()["accounts"][0]
     return shown
+
+
+# --------------------------------------------------------------------- the network
+
+
+def test_a_network_reaches_nothing_outside_and_looks_names_up_in_itself(tmp_path: Path) -> None:
+    with PrivateNetwork(tmp_path / "outer"), socket.create_server(("127.0.0.1", 80)) as server:
+        with PrivateNetwork(tmp_path / "inner") as inner:
+            with pytest.raises(ConnectionRefusedError):
+                socket.create_connection(server.getsockname(), timeout=5)
+            shown = subprocess.check_output(inner.resolving("cat", "/etc/resolv.conf"), text=True)
+        socket.create_connection(server.getsockname(), timeout=5).close()
+
+    assert shown.splitlines()[0] == "nameserver 127.0.0.1"
+    assert Path("/etc/resolv.conf").read_text("utf-8") != shown
 
 
 # --------------------------------------------------------------------- enrolment
