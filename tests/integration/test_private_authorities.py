@@ -239,6 +239,24 @@ def test_a_certificate_is_renewed_when_the_authority_says_so(
     assert authority.answers(authority.new_account) == [201]
 
 
+def test_a_validation_that_fails_is_given_up_at_once_and_the_next_order_succeeds(
+    prepared: Gatecert, authority: PrivateAuthority
+) -> None:
+    prepared.configuration["challenges"]["http-01"] = {"listen": ["127.0.0.1:81"]}
+    prepared.add_gateway(BOSTON, HOSTNAME, challenge="http-01").write()
+
+    result = prepared.run("enroll")  # a command has a minute here, an order five
+    assert (result.exit_code, HOSTNAME in result.errors) == (1, True), result.errors
+    assert not prepared.is_enrolled(BOSTON)
+
+    prepared.configuration["challenges"]["http-01"] = {"listen": ["127.0.0.1:80"]}
+    prepared.write()
+    result = prepared.run("enroll", "--force")
+    assert result.exit_code == 0, result.errors
+    assert prepared.is_enrolled(BOSTON)
+    assert authority.answers(authority.new_account) == [201]
+
+
 # --------------------------------------------------------------------- revocation
 
 
