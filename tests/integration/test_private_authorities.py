@@ -326,3 +326,32 @@ def test_what_the_authority_cannot_do_is_said_and_changes_nothing(
     after = account(prepared)
     assert (after["url"], after["key_fingerprint"]) == (before["url"], before["key_fingerprint"])
     assert authority.answers(authority.new_account).count(201) == 1
+
+
+# --------------------------------------------------------------------- private names
+
+
+@pytest.mark.parametrize("kind", ["http-01", "tls-alpn-01"])
+def test_private_names(prepared: Gatecert, names: ChallengeTestServer, kind: str) -> None:
+    hostname, *more = private = ["gw.internal", "vpn.corp.lan", "printer.local", "vpn"]
+    for name in private:
+        names.point(name, "127.0.0.1")
+    prepared.add_gateway(BOSTON, hostname, alternative_names=more, challenge=kind).write()
+
+    result = prepared.run("enroll")
+
+    assert result.exit_code == 0, result.errors
+    assert names_in(prepared) == set(private)
+
+
+def test_private_names_by_dns_01(
+    gatecert: Gatecert, servers: ExitStack, authority: PrivateAuthority, tmp_path: Path
+) -> None:
+    prove_by_dns(gatecert, servers, authority, tmp_path, "corp.lan")
+    more = ["www.corp.lan", "*.vpn.corp.lan"]
+    gatecert.add_gateway(BOSTON, "vpn.corp.lan", alternative_names=more, challenge="dns-01").write()
+
+    result = gatecert.run("enroll")
+
+    assert result.exit_code == 0, result.errors
+    assert names_in(gatecert) == {"vpn.corp.lan", *more}
