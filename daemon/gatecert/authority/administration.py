@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from gatecert.authority.account_key import KeyChange
+from gatecert.authority.resources import VALID
 from gatecert.errors import (
     AccountMissingError,
     ACMEError,
@@ -133,14 +134,20 @@ class AccountAdministration:
 
         Raises:
             WrongUsageError: There is no account.
-            AuthorityError: The authority refuses, or cannot be asked.
+            AuthorityError: The authority refuses, ignores the request, or cannot be asked.
             StorageError: It is given up there, and could not be put out of the way here.
         """
         account = self._kept()
         try:
             account = self._change.settle(account, deadline)
             account = self._located(account, deadline)
-            self._client.deactivate(account, deadline)
+            seen = self._client.deactivate(account, deadline)
+            if seen.status == VALID:
+                raise AuthorityError(
+                    f"{self._client.label} accepted the deactivation, but the account is still "
+                    "valid; its key stays in use here",
+                    fix=f"ask the operator of the CA to deactivate {account.url}",
+                )
         except AccountMissingError:
             logger.info("the authority knows no such account authority=%s", self._settings.name)
         except ACMEError as error:

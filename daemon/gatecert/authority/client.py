@@ -240,10 +240,11 @@ class Client:
         change = key_change(account.url, account.private_key, new_key, url)
         self._post(account, url, change, deadline)
 
-    def deactivate(self, account: Account, deadline: Deadline) -> None:
-        """Give an account up, for good (section 7.3.6)."""
+    def deactivate(self, account: Account, deadline: Deadline) -> AccountObject:
+        """Give an account up, for good (section 7.3.6); the account as it is from then on."""
         update = messages.UpdateRegistration(status="deactivated")
-        self._post(account, account.url, _payload(update), deadline)
+        answer = self._post(account, account.url, _payload(update), deadline)
+        return self._reader.read(answer, AccountObject.read)
 
     # ------------------------------------------------------------------ revocation
 

@@ -240,9 +240,10 @@ class FakeAuthority:
         return answer(200 if known else 201, {"status": "valid"}, {"Location": url})
 
     def _account(self, request: Request) -> Answer:
-        if (request.payload or {}).get("status") == "deactivated":
+        status = (request.payload or {}).get("status", "valid")
+        if status == "deactivated":
             self.deactivated.add(request.header["kid"])
-        return answer(200, {"status": "valid", "contact": self.contact})
+        return answer(200, {"status": status, "contact": self.contact})
 
     def _key_change(self, request: Request) -> Answer:
         inner = JWS.json_loads(json.dumps(request.payload))

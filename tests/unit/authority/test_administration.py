@@ -6,11 +6,16 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.unit.authority.conftest import DIRECTORY_URL, TERMS, Accounts, problem
+from tests.unit.authority.conftest import DIRECTORY_URL, TERMS, Accounts, answer, problem
 
 from gatecert.authority.account_key import new_account_key
 from gatecert.authority.administration import AccountAdministration, AccountView
-from gatecert.errors import ACMEError, AuthorityUnreachableError, WrongUsageError
+from gatecert.errors import (
+    ACMEError,
+    AuthorityError,
+    AuthorityUnreachableError,
+    WrongUsageError,
+)
 from gatecert.model import Account
 
 if TYPE_CHECKING:
@@ -199,6 +204,21 @@ def test_an_account_stays_where_the_authority_refuses(
     accounts.save_account(NAME, account)
     authority.queued["account"].append(problem("serverInternal", "no", 400))
     with pytest.raises(ACMEError):
+        desk.deactivate(deadline)
+    assert accounts.kept[NAME] == account
+    assert accounts.retired == []
+
+
+def test_an_account_stays_where_the_authority_ignores_that_it_is_given_up(
+    desk: AccountAdministration,
+    accounts: Accounts,
+    account: Account,
+    authority: FakeAuthority,
+    deadline: Deadline,
+) -> None:
+    accounts.save_account(NAME, account)
+    authority.queued["account"].append(answer(body={"status": "valid"}))
+    with pytest.raises(AuthorityError, match="the account is still valid"):
         desk.deactivate(deadline)
     assert accounts.kept[NAME] == account
     assert accounts.retired == []

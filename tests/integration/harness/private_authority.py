@@ -1,0 +1,214 @@
+"""ACME authorities of other makes, as companies run them for their own networks.
+
+They are web applications in a virtual environment of their own. They validate at the ports that the
+protocols name, so each runs in a private network.
+"""
+
+from __future__ import annotations
+
+import re
+from abc import abstractmethod
+from typing import TYPE_CHECKING
+
+import requests
+from cryptography import x509
+
+from harness.certificates import write_self_signed
+from harness.openssl import HandmadeAuthority
+from harness.pebble import HTTP_TIMEOUT, PROJECT
+from harness.ports import free_port
+from harness.process import BackgroundProcess
+from harness.server import Server
+
+if TYPE_CHECKING:
+    from pathlib import Path
+    from typing import Self
+
+    from harness.network import PrivateNetwork
+
+ENVIRONMENT = PROJECT / ".cache" / "authorities"
+
+
+class PrivateAuthority(Server):
+    """One authority on loopback, which signs with a key of an authority made by hand.
+
+    Args:
+        directory: Takes everything that it writes.
+        network: Where it runs; somebody has to answer for names at port 53 there.
+
+    Attributes:
+        https_certificate: What clients have to trust to speak to it.
+        root: The root that issued chains end in.
+    """
+
+    application: str
+    """What gunicorn serves: ``module:callable``."""
+    new_account: str
+    """The path that accounts are made at."""
+
+    def __init__(self, directory: Path, network: PrivateNetwork) -> None:
+        directory.mkdir(parents=True, exist_ok=True)
+        self.directory = directory
+        self.signer = HandmadeAuthority(directory / "authority")
+        self.root = self.signer.root
+        self.port = free_port()
+        self.https_certificate = directory / "certificate.pem"
+        self._private_key = directory / "privkey.pem"
+        self.process = BackgroundProcess(
+            network.resolving(
+                *(_gunicorn(), "--bind", f"127.0.0.1:{self.port}", "--no-control-socket"),
+                *("--certfile", str(self.https_certificate), "--keyfile", str(self._private_key)),
+                *("--access-logfile", "-", "--access-logformat", "%(m)s %(U)s -> %(s)s"),
+                self.application,
+            ),
+            log=directory / "gunicorn.log",
+            environment=self.environment,
+        )
+
+    @property
+    @abstractmethod
+    def environment(self) -> dict[str, str]:
+        """Variables that tell the application where its configuration is."""
+
+    @abstractmethod
+    def configure(self) -> None:
+        """Write the application's configuration."""
+
+    @property
+    def directory_url(self) -> str:
+        """The ACME directory."""
+        return f"https://127.0.0.1:{self.port}/directory"
+
+    def start(self) -> Self:
+        """Start it and wait until it answers; it still has what it had when it was stopped."""
+        if not self.https_certificate.exists():
+            write_self_signed(self.https_certificate, self._private_key, ["127.0.0.1"], days=3650)
+            self.configure()
+        self.process.start()
+        self.when_ready(self._is_ready, f"{self.application} at {self.directory_url}")
+        return self
+
+    def answers(self, path: str) -> list[int]:
+        """The statuses of its answers to a path, in order."""
+        found = re.finditer(
+            rf"^POST {re.escape(path)} -> (\d+)$", self.process.output, re.MULTILINE
+        )
+        return [int(each[1]) for each in found]
+
+    def _is_ready(self) -> bool:
+        try:
+            answer = requests.get(
+                self.directory_url, verify=str(self.https_certificate), timeout=HTTP_TIMEOUT
+            )
+        except requests.ConnectionError:
+            return False
+        return answer.ok
+
+
+class Acme2certifier(PrivateAuthority):
+    """acme2certifier with its handler for OpenSSL; others of its handlers pass requests to AD CS.
+
+    A failed authorization is invalid at once while its order stays pending.
+    """
+
+    application = "acme2certifier.share.acme2certifier_wsgi:application"
+    new_account = "/acme/newaccount"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Where its configuration is."""
+        return {"ACME_SRV_CONFIGFILE": str(self.directory / "acme_srv.cfg")}
+
+    def configure(self) -> None:
+        """Let it sign for 30 days, and write down what it revoked."""
+        (self.directory / "certificates").mkdir(exist_ok=True)
+        text = ACME2CERTIFIER.format(
+            directory=self.directory,
+            key=self.signer.key("issuing"),
+            issuing=self.signer.issuing,
+            root=self.root,
+        )
+        (self.directory / "acme_srv.cfg").write_text(text, "utf-8")
+
+    def suggest_renewal_at_once(self) -> None:
+        """Let it suggest (RFC 9773) the moment of its issuance for renewing any certificate.
+
+        It has to be stopped.
+        """
+        with (self.directory / "acme_srv.cfg").open("a", encoding="utf-8") as configuration:
+            configuration.write(RENEWAL_AT_ONCE)
+
+    def revoked(self) -> set[int]:
+        """The serial numbers on its revocation list."""
+        listed = x509.load_pem_x509_crl((self.directory / "revoked.pem").read_bytes())
+        return {entry.serial_number for entry in listed}
+
+
+class Serles(PrivateAuthority):
+    """Serles with a signer of the tests' own, since its backend for OpenSSL drops all extensions.
+
+    A challenge that fails is answered 400 and stays ``processing``. Revocation and another account
+    key are refused, and a deactivation is answered with a valid account.
+    """
+
+    application = "serles:create_app()"
+    new_account = "/newAccount"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Where its configuration is, and the signer."""
+        return {
+            "CONFIG": str(self.directory / "config.ini"),
+            "PYTHONPATH": str(PROJECT / "tests" / "integration"),
+        }
+
+    def configure(self) -> None:
+        """Let it issue for wildcards and addresses too."""
+        text = SERLES.format(
+            directory=self.directory, signer=self.signer.issuing.with_name("openssl.cnf")
+        )
+        (self.directory / "config.ini").write_text(text, "utf-8")
+
+
+ACME2CERTIFIER = """\
+[CAhandler]
+handler_module: acme2certifier.cahandlers.openssl_ca_handler
+issuing_ca_key: {key}
+issuing_ca_cert: {issuing}
+issuing_ca_crl: {directory}/revoked.pem
+ca_cert_chain_list: ["{root}"]
+cert_validity_days: 30
+cert_save_path: {directory}/certificates
+
+[DBhandler]
+handler_module: acme2certifier.dbhandlers.wsgi_handler
+dbfile: {directory}/database
+
+[DEFAULT]
+dns_server_list: ["127.0.0.1"]
+"""
+
+RENEWAL_AT_ONCE = """
+[Renewalinfo]
+renewalthreshold_pctg: 0
+renewal_window_duration: 1
+"""
+
+SERLES = """\
+[serles]
+database = sqlite:///{directory}/database
+backend = harness.serles_signer:Signer
+subjectNameTemplate =
+allowWildcards = true
+allowIpIdentifiers = true
+
+[signer]
+configuration = {signer}
+"""
+
+
+def _gunicorn() -> str:
+    path = ENVIRONMENT / "bin" / "gunicorn"
+    if not path.is_file():
+        raise RuntimeError(f"{path} is missing: run `make .cache/authorities/.complete`")
+    return str(path)
