@@ -39,10 +39,11 @@ from gatecert.errors import (
     CopyError,
     DeploymentError,
     GatecertError,
+    MixedError,
     ReloadError,
     StorageError,
 )
-from gatecert.exchange import Exchange, Piece
+from gatecert.exchange import END_THE_OTHER, Exchange, Piece
 from gatecert.install.hook import environment
 from gatecert.install.inventory import Held, Inventory, take_inventory
 from gatecert.install.live import LiveDirectory
@@ -52,7 +53,7 @@ from gatecert.schedule.due import next_deployment, next_look_for_listener
 from gatecert.store.protocol import Store
 from gatecert.verify.command import ONE_RUN, ProofCommand, ask
 from gatecert.verify.served import ProbeFailure, ServedChain
-from gatecert.verify.verdict import look, prove
+from gatecert.verify.verdict import CONFIRMATIONS, look, prove
 from gatecert.verify.watch import nobody_listens
 
 if TYPE_CHECKING:
@@ -63,6 +64,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 ONE_LOOK = timedelta(0)
+MOST_CONFIRMATIONS = 24  # handshakes, once a listener was found to serve two certificates
 START_OF_SERVER = timedelta(seconds=5)  # after a reload command that may start it
 NOT_PROVEN = "is installed, not proven: install.verify names no listener"
 BY_COMMAND = "install.verify_command"
@@ -133,6 +135,10 @@ class Deployer:
             return Deployment(wanted.version.id)
         if deployment.confirmed is not None and inventory.live != wanted:
             return Deployment(wanted.version.id)
+        if deployment.confirmed is not None and set(deployment.proven) != set(
+            target.install.proofs
+        ):
+            return Deployment(wanted.version.id)  # others are to serve it, who were never asked
         return deployment
 
     def swap(self, target: Target, held: Held, answered: Sequence[str] = ()) -> bool:
@@ -162,6 +168,7 @@ class Deployer:
                 failures=known.failures,
                 previous=previous,
                 silence=known.silence,
+                mixed=known.mixed,
                 answered=tuple(sorted({*known.answered, *answered})),
             )
         )
@@ -197,14 +204,18 @@ class Deployer:
         provable = target.install.is_provable
         answers = look(target.install.verify, target.hostname)
         nobody_there = nobody_listens(answers)
+        told, mixed = self._was_told(target, held), self._is_mixed(target)
         try:
             changed, uncopied = self._swap_at_least(target, held, self._answered(target, answers))
             may_wait = not changed or self._can_go_back(target, held)
             if uncopied is not None and not provable and may_wait:
                 raise uncopied
-            is_served = not changed and provable and self.look(target, held).served
-            if nobody_there and not changed and not is_served and self._silence(target):
+            seen = self.look(target, held) if provable and not changed else None
+            is_served = seen is not None and seen.served
+            if nobody_there and not changed and not is_served and told:
                 return self._wait_for_listener(target, held, answers)
+            if seen is not None and not is_served and mixed:
+                raise MixedError(seen.detail, fix=END_THE_OTHER)  # a reload was of no use
             patience = START_OF_SERVER if nobody_there else target.install.verify_timeout
             proven = is_served or self._bring_up(target, held, patience)
         except DeploymentError as error:
@@ -224,6 +235,7 @@ class Deployer:
             timeout=ONE_LOOK,
             now=self.now,
             command=self._proof_command(target, held),
+            confirmations=MOST_CONFIRMATIONS if self._is_mixed(target) else CONFIRMATIONS,
             cancelled=self.cancelled,
         )
 
@@ -261,6 +273,18 @@ class Deployer:
     def _is_as_good(self, target: Target, previous: Held, held: Held) -> bool:
         now = self.now()
         return previous.merit(target, now) >= held.merit(target, now)
+
+    def _was_told(self, target: Target, held: Held) -> bool:
+        """Whether the gateway was told of this version before."""
+        known = self.live(target).deployment()
+        if known is None or known.version != held.version.id:
+            return False
+        return known.confirmed is not None or known.silence is not None or bool(known.failures)
+
+    def _is_mixed(self, target: Target) -> bool:
+        """Whether a listener was found to serve two certificates after the last reload."""
+        deployment = self.live(target).deployment()
+        return deployment is not None and deployment.mixed
 
     def _silence(self, target: Target) -> Silence | None:
         """Since when nothing has listened, as far as is known."""
@@ -309,7 +333,9 @@ class Deployer:
         return self._exchange.bring_up(target, directory, self._piece(target, held, patience))
 
     def _confirm(self, target: Target, held: Held, detail: str) -> Deployed:
-        self.live(target).save_deployment(Deployment(held.version.id, confirmed=self.now()))
+        self.live(target).save_deployment(
+            Deployment(held.version.id, confirmed=self.now(), proven=target.install.proofs)
+        )
         self._prune(target, held)
         return Deployed(held, f"the certificate of {target.display_name} {detail}")
 
@@ -462,6 +488,7 @@ class Deployer:
                 error=error.message,
                 previous=before.previous if previous is None else previous,
                 answered=before.answered,
+                mixed=isinstance(error, MixedError),
             )
         )
 

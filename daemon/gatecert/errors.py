@@ -418,3 +418,9 @@ class NotServedError(DeploymentError):
     """A handshake shows that another certificate is served than the installed one."""
 
     code = "not-served"
+
+
+class MixedError(DeploymentError):
+    """Some handshakes show the installed certificate, and others another one."""
+
+    code = "mixed"

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from gatecert import surroundings
-from gatecert.errors import DeploymentError, NotServedError
+from gatecert.errors import DeploymentError, MixedError, NotServedError
 from gatecert.install.hook import reload
 from gatecert.install.wish import wish_reload
 from gatecert.model import Progress, Stage, Target, Verdict
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 logger = logging.getLogger(__name__)
+
+END_THE_OTHER = "end the server that still serves the other certificate; no reload reaches it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +89,8 @@ class Exchange:
         verdict = piece.prove()
         if not verdict.probes:
             return False
+        if verdict.mixed:
+            raise MixedError(verdict.detail, fix=END_THE_OTHER)
         if not verdict.served:
             fix = (
                 f"see that install.reload makes the gateway read {piece.file} again"

@@ -131,7 +131,7 @@ class Observer:
         if self.cancelled.is_set():
             return ""  # a look that was cut short tells nothing
         sight = compare(answers, situation.live, command)
-        if sight.view is View.DRIFTED:
+        if sight.view in {View.DRIFTED, View.MIXED}:
             logger.warning("drift gateway=%s %s", target.name, sight.detail)
             return sight.detail
         before = situation.deployment

@@ -168,6 +168,8 @@ NOT_FOR_PEERS: Mapping[int, Mapping[str, str]] = {
     28: {"certbot": NO_DAEMON, "lego": NO_DAEMON},
     30: {"certbot": "has no bootstrap", "lego": "has no bootstrap"},
     38: {"certbot": NO_PROOF, "lego": NO_PROOF},
+    39: {"certbot": NO_PROOF, "lego": NO_PROOF},
+    40: {"certbot": NO_PROOF, "lego": NO_PROOF},
     43: {"certbot": "leaves it to a plugin or a hook where the record goes"},
     44: {
         "certbot": "asks no nameserver, and waits a fixed time",

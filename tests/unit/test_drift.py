@@ -43,9 +43,9 @@ NAME = (Identifier(IdentifierType.DNS, "vpn.example.com"),)
 class Listener:
     """Serves the key and certificate in a directory, read anew for each connection."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, port: int = 0) -> None:
         self.directory = directory
-        self._socket = socket.create_server(("127.0.0.1", 0))
+        self._socket = socket.create_server(("127.0.0.1", port))
         self.endpoint = Endpoint("127.0.0.1", self._socket.getsockname()[1])
         self._thread = threading.Thread(target=self._serve)
         self._thread.start()
@@ -212,9 +212,7 @@ def test_a_gateway_that_answers_again_is_told_of(
     world.listener.close()
     world.attend(WATCH)
     caplog.set_level("INFO")
-    world.listener = Listener(world.live)
-    world.target = _at(world.target, world.listener.endpoint)
-    assert world.listener.endpoint != endpoint
+    world.listener = Listener(world.live, endpoint.port)
     world.attend(WATCH)
     assert "answers again gateway=vpn silent_since=2026-11-23T12:05:00+00:00" in caplog.text
     assert (world.deployment.silence, world.deployment.confirmed) == (None, world.time)
@@ -223,11 +221,31 @@ def test_a_gateway_that_answers_again_is_told_of(
 def test_another_listener_that_goes_silent_is_told_of_too(
     world: World, caplog: pytest.LogCaptureFixture
 ) -> None:
+    other = Listener(world.live)
+    world.target = _at(world.target, world.listener.endpoint, other.endpoint)
+    world.attend(WATCH)
     world.listener.close()
     world.attend(WATCH)
-    world.target = _at(world.target, world.listener.endpoint, Endpoint("127.0.0.1", 1))
+    other.close()
     world.attend(WATCH)
     assert caplog.text.count("silent gateway=vpn") == 2
+
+
+def test_a_listener_that_is_configured_later_is_not_taken_for_proven(world: World) -> None:
+    nobody = Endpoint("127.0.0.1", 1)
+    world.target = _at(world.target, nobody)
+    inventory = world.pipeline.deployer.inventory(world.target)
+    deployment = world.pipeline.deployer.deployment(world.target, inventory)
+    assert deployment is not None
+    assert deployment.confirmed is None
+    assert not world.attend().failed
+    assert world.deployment.confirmed is None
+    assert world.deployment.silence is not None
+
+    world.target = _at(world.target, world.listener.endpoint)
+    assert world.attend(deploy_now=True).kind is OutcomeKind.DEPLOYED
+    assert world.reloaded == 0
+    assert world.deployment.confirmed == world.time
 
 
 def test_a_command_that_denies_it_is_drift_as_well(world: World, tmp_path: Path) -> None:
@@ -236,7 +254,7 @@ def test_a_command_that_denies_it_is_drift_as_well(world: World, tmp_path: Path)
     script = f"echo $GATECERT_FINGERPRINT >> {asked}; test ! -e {denied}"
     plan = replace(world.target.install, verify=(), verify_command=("sh", "-c", script))
     world.target = replace(world.target, install=plan)
-    assert world.attend(WATCH).kind is OutcomeKind.IDLE
+    assert world.attend(WATCH).kind is OutcomeKind.DEPLOYED
     assert world.deployment.confirmed == world.time
     denied.touch()
     world.make_reload(f"rm {denied}")

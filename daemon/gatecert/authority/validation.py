@@ -21,9 +21,11 @@ are left alone.
 
 from __future__ import annotations
 
+import ipaddress
 import logging
 from collections import deque
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -54,7 +56,7 @@ if TYPE_CHECKING:
 
     from gatecert.authority.resources import Authorization, ChallengeOffer, Order
     from gatecert.errors import FailedAttempt
-    from gatecert.model import ChallengeChoice
+    from gatecert.model import ChallengeChoice, Identifier
 
 logger = logging.getLogger(__name__)
 
@@ -201,10 +203,10 @@ class Validation:
         Raises:
             AuthorizationMismatchError: One is not.
         """
-        left = {name.value.lower(): name for name in self.target.identifiers}
+        left = {_canonical(name): name for name in self.target.identifiers}
         found = []
         for each in authorizations:
-            value = each.identifier.value.lower()
+            value = _canonical(each.identifier)
             wildcard = f"*.{value.removeprefix('*.')}"
             names = (wildcard,) if each.wildcard else (value, wildcard)
             name = next((name for name in names if name in left), None)
@@ -359,6 +361,13 @@ class Validation:
             patience.client.authorization(patience.account, url, patience.deadline)
             for url in order.authorizations
         ]
+
+
+def _canonical(identifier: Identifier) -> str:
+    """The value of an identifier as it is compared: lower case, addresses in one form."""
+    with suppress(ValueError):
+        return str(ipaddress.ip_address(identifier.value))
+    return identifier.value.lower().rstrip(".")
 
 
 def pauses(first: float = FIRST_PAUSE) -> Iterator[float]:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     )
 
 GOOD = {"trusted", "private-root"}
-BAD = {"expired", "revoked", "failing", "not-served", "silent", "empty"}
+BAD = {"expired", "revoked", "failing", "not-served", "mixed", "silent", "empty"}
 UNFIT = {"expired", "empty"}
 FAILED = 1
 

@@ -6,11 +6,13 @@ ports make sense depends on the key, hence several annotated types over one pars
 
 from __future__ import annotations
 
+import difflib
 import ipaddress
 import re
+from dataclasses import replace
 from typing import Annotated, Final
 
-from pydantic import PlainValidator, WithJsonSchema
+from pydantic import PlainSerializer, PlainValidator, WithJsonSchema
 
 from gatecert.config.values import (
     AsText,
@@ -23,6 +25,9 @@ from gatecert.config.values import (
 from gatecert.model import Endpoint
 
 LAST_PORT: Final = 65535  # 16 bits
+TLS_SERVER_KEYS: Final = ("address", "starttls", "proxy_protocol", "server_name")
+STARTTLS: Final = ("smtp", "imap", "pop3", "ldap", "postgres", "ftp", "xmpp")
+PROXY_PROTOCOLS: Final = (1, 2)
 _EVERY_ADDRESS: Final = {"0.0.0.0", "::"}  # noqa: S104 - only compared
 
 
@@ -107,14 +112,67 @@ def _dns_server(value: object) -> Endpoint:
 
 
 def _tls_server(value: object) -> Endpoint:
-    return endpoint(value, port=443)
+    """``host:port``, or a mapping that says besides how the listener wants to be asked."""
+    if not isinstance(value, dict):
+        return endpoint(value, port=443)
+    for key in value:
+        if key not in TLS_SERVER_KEYS:
+            near = difflib.get_close_matches(str(key), TLS_SERVER_KEYS, 1)
+            hint = f"; did you mean {near[0]}?" if near else ""
+            raise BadValueError(
+                f"has the unknown key {shown(key)}{hint} known here: {', '.join(TLS_SERVER_KEYS)}"
+            )
+    if "address" not in value:
+        raise BadValueError("lacks address; write {address: host:port, …}")
+    server = endpoint(value["address"], port=443)
+    starttls, version = value.get("starttls", ""), value.get("proxy_protocol", 0)
+    if starttls and starttls not in STARTTLS:
+        raise BadValueError(
+            f"starttls {shown(starttls)} is not known; write one of {', '.join(STARTTLS)}"
+        )
+    if "proxy_protocol" in value and (isinstance(version, bool) or version not in PROXY_PROTOCOLS):
+        raise BadValueError(f"proxy_protocol {shown(version)} is not known; write 1 or 2")
+    name = text(value["server_name"]).lower() if value.get("server_name") else ""
+    if name and not re.fullmatch(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?", name):
+        raise BadValueError(f"server_name {shown(name)} is no host name; write A-labels")
+    protocol = text(starttls) if starttls else ""
+    return replace(server, starttls=protocol, proxy_protocol=version, server_name=name)
+
+
+def _tls_server_text(server: Endpoint) -> str | dict[str, object]:
+    """As it is written: ``host:port``, or a mapping where there is more to say."""
+    more = {name: getattr(server, name) for name in TLS_SERVER_KEYS[1:] if getattr(server, name)}
+    return {"address": str(server), **more} if more else str(server)
 
 
 Address = Annotated[str, PlainValidator(address), written_as("IP address")]
 Listener = Annotated[Endpoint, PlainValidator(_listener), AsText, written_as("address:port")]
 Nameserver = Annotated[Endpoint, PlainValidator(_nameserver), AsText, written_as("address:port")]
 DnsServer = Annotated[Endpoint, PlainValidator(_dns_server), AsText, written_as("host:port")]
-TlsServer = Annotated[Endpoint, PlainValidator(_tls_server), AsText, written_as("host:port")]
+TlsServer = Annotated[
+    Endpoint,
+    PlainValidator(_tls_server),
+    PlainSerializer(_tls_server_text),
+    WithJsonSchema(
+        {
+            "title": "host:port, or a mapping",
+            "anyOf": [
+                {"type": "string"},
+                {
+                    "type": "object",
+                    "additionalProperties": False,
+                    "required": ["address"],
+                    "properties": {
+                        "address": {"type": "string"},
+                        "starttls": {"enum": list(STARTTLS)},
+                        "proxy_protocol": {"enum": list(PROXY_PROTOCOLS)},
+                        "server_name": {"type": "string"},
+                    },
+                },
+            ],
+        }
+    ),
+]
 
 
 def port_number(value: object) -> int:

@@ -360,6 +360,12 @@ NOT_SERVED = Code(
     "clients see something else than the installed certificate",
     "see that the server reads live/, and that install.reload makes it read again",
 )
+MIXED = Code(
+    "mixed",
+    FAILURE,
+    "some clients see the installed certificate, and others another one",
+    "end the server that still serves the other certificate; no reload reaches it",
+)
 CHAIN_INCOMPLETE = Code(
     "chain-incomplete",
     FAILURE,

@@ -183,6 +183,7 @@ ORDER: tuple[MachineCheck | GatewayCheck, ...] = (
             codes.SERVED_OK,
             codes.NOT_VERIFIED,
             codes.NOT_SERVED,
+            codes.MIXED,
             codes.CHAIN_INCOMPLETE,
             codes.PROOF_DENIED,
             codes.LISTENER_SILENT,

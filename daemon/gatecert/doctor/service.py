@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gatecert.doctor import codes
-from gatecert.errors import CopyError, DeploymentError, NotServedError, ReloadError
+from gatecert.errors import CopyError, DeploymentError, MixedError, NotServedError, ReloadError
 from gatecert.model import Identifier, IdentifierType
 from gatecert.schedule.failover import trouble_with
 from gatecert.verify.served import ProbeFailure
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 LIMITS_SHOWN = 4
 OF_DEPLOYMENT = {
-    kind.code for kind in (CopyError, DeploymentError, NotServedError, ReloadError)
+    kind.code for kind in (CopyError, DeploymentError, MixedError, NotServedError, ReloadError)
 }  # told by the check of that name
 
 
@@ -36,8 +36,13 @@ def served(case: Case) -> Iterator[Finding]:
         yield codes.NOT_VERIFIED.found(seen, gateway=case.name)
     if case.live is None:
         return
+    good = {
+        str(answer.endpoint) for answer in case.by_name if judge(answer, case.live.summary).matches
+    }
     for answer in case.by_name:
-        yield _judge_served(answer, case.live.summary, case.name)
+        finding = _judge_served(answer, case.live.summary, case.name)
+        mixed = finding.code == codes.NOT_SERVED.name and str(answer.endpoint) in good
+        yield codes.MIXED.found(finding.seen, gateway=case.name) if mixed else finding
     if case.by_command is not None:
         code = codes.SERVED_OK if case.by_command.matches else codes.PROOF_DENIED
         yield code.found(case.by_command.detail, gateway=case.name)

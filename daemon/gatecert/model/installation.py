@@ -76,6 +76,8 @@ class Deployment:
         previous: Id of the version that is put back if the server refuses this one, empty if none;
             it is known even where a crash came after the swap.
         answered: Listeners that completed a TLS handshake before the swap, ``host:port``.
+        proven: What was asked when it was confirmed: listeners, and the command.
+        mixed: Whether a listener serves two certificates, which no reload changes.
     """
 
     version: str
@@ -86,6 +88,8 @@ class Deployment:
     silence: Silence | None = None
     previous: str = ""
     answered: tuple[str, ...] = ()
+    proven: tuple[str, ...] = ()
+    mixed: bool = False
 
 
 class FailureKind(StrEnum):
@@ -110,6 +114,7 @@ class Probe:
         matches: Leaf and intermediates equal the installed ones.
         detail: One line for the operator.
         failure: Why there was no handshake; None where there was one, or a command was asked.
+        mixed: Whether it serves the installed certificate to some, and another one to others.
     """
 
     endpoint: Endpoint | None
@@ -117,6 +122,7 @@ class Probe:
     matches: bool
     detail: str
     failure: FailureKind | None = None
+    mixed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +136,11 @@ class Verdict:
     def served(self) -> bool:
         """True when every listener matches; also when there is none to ask."""
         return all(probe.matches for probe in self.probes)
+
+    @property
+    def mixed(self) -> bool:
+        """Whether some listener serves two certificates, which no reload changes."""
+        return any(probe.mixed for probe in self.probes)
 
     @property
     def detail(self) -> str:

@@ -16,13 +16,35 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """A host (name or address, without brackets) and a TCP or UDP port."""
+    """A host (name or address, without brackets) and a TCP or UDP port.
+
+    Attributes:
+        starttls: The protocol whose STARTTLS comes before the TLS handshake; empty for none.
+        proxy_protocol: The version of the PROXY protocol that the listener expects; 0 for none.
+        server_name: The name to ask for instead of the gateway's; empty for that.
+        address: Which of the host's addresses is meant; empty for any.
+    """
 
     host: str
     port: int
+    starttls: str = ""
+    proxy_protocol: int = 0
+    server_name: str = ""
+    address: str = ""
 
     def __str__(self) -> str:
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+        place = f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+        return f"{place} ({self.address})" if self.address else place
+
+
+def repr_of_listener(listener: Endpoint) -> str:
+    """A listener with how it is asked, on one line."""
+    how = (
+        ("starttls", listener.starttls),
+        ("proxy_protocol", listener.proxy_protocol),
+        ("server_name", listener.server_name),
+    )
+    return " ".join([str(listener), *(f"{name}={value}" for name, value in how if value)])
 
 
 class Mode(StrEnum):
@@ -122,6 +144,11 @@ class InstallPlan:
     copies: tuple[FileCopy, ...] = ()
     key_group: str | None = None
     keep_versions: int = 5
+
+    @property
+    def proofs(self) -> tuple[str, ...]:
+        """What tells whether the certificate is served, as it is remembered: listeners, command."""
+        return (*map(repr_of_listener, self.verify), *self.verify_command)
 
     @property
     def is_provable(self) -> bool:

@@ -41,6 +41,7 @@ class Condition(StrEnum):
     PRIVATE_ROOT = "private-root"
     UNPROVEN = "unproven"
     NOT_SERVED = "not-served"
+    MIXED = "mixed"
     SILENT = "silent"
     EXPIRED = "expired"
     REVOKED = "revoked"
@@ -56,6 +57,7 @@ WORDS = {
     Condition.PRIVATE_ROOT: "served, private root: clients need the root of its CA",
     Condition.UNPROVEN: "has its certificate installed; no handshake has proven it yet",
     Condition.NOT_SERVED: "has a certificate that the gateway does not serve",
+    Condition.MIXED: "has its certificate served to some clients, and another one to others",
     Condition.SILENT: "has its certificate installed, but nothing answers at its listeners",
     Condition.EXPIRED: "has a certificate that has ended",
     Condition.REVOKED: "has a certificate that was revoked",
@@ -420,7 +422,7 @@ def _condition(known: Known, now: datetime) -> Condition:
 def _deployed_condition(known: Known) -> Condition:
     deployment = known.deployment
     if deployment is not None and deployment.error:
-        return Condition.NOT_SERVED
+        return Condition.MIXED if deployment.mixed else Condition.NOT_SERVED
     if deployment is not None and deployment.silence is not None:
         return Condition.SILENT
     confirmed = deployment is not None and deployment.confirmed is not None

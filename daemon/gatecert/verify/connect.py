@@ -34,7 +34,7 @@ def connect(endpoint: Endpoint, deadline: Deadline) -> socket.socket:
         ProbeError: None does; tells what the last one said.
     """
     failure = ProbeError(FailureKind.NAME, f"cannot be asked: {endpoint.host} has no address")
-    for address in _addresses(endpoint, deadline):
+    for address in [endpoint.address] if endpoint.address else addresses(endpoint, deadline):
         try:
             return socket.create_connection(
                 (address, endpoint.port), timeout=remaining_seconds(deadline)
@@ -44,8 +44,12 @@ def connect(endpoint: Endpoint, deadline: Deadline) -> socket.socket:
     raise failure
 
 
-def _addresses(endpoint: Endpoint, deadline: Deadline) -> list[str]:
-    """The addresses of a host, the resolver being bound by the deadline too."""
+def addresses(endpoint: Endpoint, deadline: Deadline) -> list[str]:
+    """The addresses of a host, the resolver being bound by the deadline too.
+
+    Raises:
+        ProbeError: It cannot be looked up.
+    """
     with suppress(ValueError):
         return [str(ipaddress.ip_address(endpoint.host))]
     # The system's resolver knows no deadline, so it may have to be left behind in its thread.
@@ -70,7 +74,7 @@ def _look_up(endpoint: Endpoint, answer: SimpleQueue[list[str] | OSError | Unico
     except (OSError, UnicodeError) as error:
         answer.put(error)
     else:
-        answer.put([str(address[0]) for *_, address in found])
+        answer.put(list(dict.fromkeys(str(address[0]) for *_, address in found)))
 
 
 def _connection_failure(error: OSError) -> ProbeError:

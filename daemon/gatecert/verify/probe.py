@@ -10,6 +10,7 @@ trusted one, and every key type and cipher is offered.
   over for the client before the server objects (RFC 8446 section 4.4.2.4); in TLS 1.2 the server
   objects after it has signed its key exchange (RFC 5246 section 7.4.3), which proves it as well.
   The authorities that it names (RFC 8446 section 4.2.4) are part of what it shows.
+- The PROXY protocol and STARTTLS come first where the listener wants them (``starttls``).
 - Name lookup, connecting and handshake share one deadline, and the bytes taken are capped, so a
   listener that is silent, drips or talks without end costs no more than that.
 
@@ -32,12 +33,22 @@ from gatecert.errors import clean
 from gatecert.model import FailureKind
 from gatecert.verify.connect import ProbeError, connect, remaining_seconds
 from gatecert.verify.served import ProbeFailure, ServedChain, describe
+from gatecert.verify.starttls import send_proxy_header, start_tls
 
 if TYPE_CHECKING:
     from gatecert.model import Endpoint
 
 LARGEST_HANDSHAKE: Final = 512 * 1024  # bytes; OpenSSL takes a chain of at most 100 KiB
 READ_SIZE: Final = 16 * 1024  # bytes
+SHOWN: Final = 60  # bytes of what is no TLS
+
+AT_ONCE: Final = "closes the connection at once: it speaks no TLS, or is not ready yet"
+PROXIED: Final = "; if it expects the PROXY protocol, set proxy_protocol in install.verify"
+
+TLS_RECORDS: Final = {20, 21, 22, 23}  # RFC 8446 section 5.1
+UNRECOGNIZED_NAME: Final = 112  # RFC 6066 section 3
+GREETINGS: Final = ((b"220", "smtp"), (b"* OK", "imap"), (b"+OK", "pop3"))
+
 FAREWELL: Final = 0.05  # seconds a listener gets to close its side
 
 # Anonymous suites show no certificate; weak keys (security level 0) are others' business.
@@ -102,8 +113,13 @@ def _probe(
     endpoint: Endpoint, server_name: str, timeout: float, algorithm: str
 ) -> ServedChain | ProbeFailure:
     deadline = Deadline.after(timeout)
+    server_name = endpoint.server_name or server_name
     try:
         with connect(endpoint, deadline) as stream:
+            if endpoint.proxy_protocol:
+                send_proxy_header(stream, endpoint.proxy_protocol, deadline)
+            if endpoint.starttls:
+                start_tls(stream, endpoint.starttls, server_name, deadline)
             heard = _Heard()
             tls = _client(server_name, heard, algorithm)
             _shake_hands(stream, tls, deadline, heard)
@@ -113,10 +129,12 @@ def _probe(
         detail = f"accepts connections but finished no TLS handshake within {timeout:.3g} s"
         return ProbeFailure(endpoint, FailureKind.TIMEOUT, detail)
     except ProbeError as error:
-        return ProbeFailure(endpoint, error.kind, error.detail)
+        hint = PROXIED if error.detail == AT_ONCE and not endpoint.proxy_protocol else ""
+        return ProbeFailure(endpoint, error.kind, error.detail + hint)
     except OSError as error:
         detail = f"broke the connection off during the TLS handshake ({error.strerror or error})"
-        return ProbeFailure(endpoint, FailureKind.RESET, detail)
+        hint = "" if endpoint.proxy_protocol else PROXIED
+        return ProbeFailure(endpoint, FailureKind.RESET, detail + hint)
 
 
 # --------------------------------------------------------------------------- the handshake
@@ -191,14 +209,22 @@ def _receive(stream: socket.socket, tls: SSL.Connection, deadline: Deadline, *, 
     stream.settimeout(remaining_seconds(deadline))
     data = stream.recv(READ_SIZE)
     if not data:
-        detail = (
-            "closes the connection at once: it speaks no TLS, or is not ready yet"
-            if first
-            else "closed the connection in the middle of the TLS handshake"
-        )
+        detail = AT_ONCE if first else "closed the connection in the middle of the TLS handshake"
         raise ProbeError(FailureKind.RESET, detail)
+    if first and data[0] not in TLS_RECORDS:
+        raise ProbeError(FailureKind.NOT_TLS, _no_tls(data))
     tls.bio_write(data)
     return len(data)
+
+
+def _no_tls(data: bytes) -> str:
+    """What a listener is told by whose first words are no TLS."""
+    said = clean(data[:SHOWN].decode("utf-8", "replace"))
+    protocol = next((name for prefix, name in GREETINGS if data.startswith(prefix)), "")
+    if b"FTP" in data.upper() and protocol == "smtp":
+        protocol = "ftp"
+    hint = f"; set starttls: {protocol} in install.verify" if protocol else ""
+    return f"answers {said!r} instead of TLS{hint}"
 
 
 def _say_goodbye(stream: socket.socket, tls: SSL.Connection, deadline: Deadline) -> None:
@@ -236,7 +262,14 @@ def _handshake_failure(error: SSL.Error, tls: SSL.Connection, alerts: list[int])
     if alerts:  # RFC 8446 section 6.2
         name = tls.get_servername()
         asked = f" for the server name {name.decode()}" if name else ""
-        return ProbeError(FailureKind.HANDSHAKE, f"refuses the TLS handshake{asked} ({reason})")
+        hint = (
+            "; where it serves another name, set server_name in install.verify"
+            if UNRECOGNIZED_NAME in {alert & 0xFF for alert in alerts}
+            else ""
+        )
+        return ProbeError(
+            FailureKind.HANDSHAKE, f"refuses the TLS handshake{asked} ({reason}){hint}"
+        )
     if not tls.get_peer_cert_chain():
         return ProbeError(FailureKind.NOT_TLS, f"does not answer in TLS 1.2 or later ({reason})")
     return ProbeError(FailureKind.HANDSHAKE, f"failed the TLS handshake ({reason})")

@@ -6,20 +6,27 @@ and harmless, so it is only mentioned. Anything else, a missing intermediate abo
 client and is no match.
 
 A reload takes its time: an old worker may answer once more, a listener may be closed for a moment.
-So each listener is asked again and again until it matches or the time is up.
+So each listener is asked again and again until it matches or the time is up. Once it does, it is
+asked a few times more on fresh connections: where two processes share a port and one of them still
+serves another certificate, some clients see that one, and the listener is *mixed*.
+
+A host with several addresses is asked at each of them. ``localhost`` alone is served well at one.
 """
 
 from __future__ import annotations
 
 import logging
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Final, TypeAlias, TypeVar
 
+from gatecert.challenge.listening import occupant
 from gatecert.deadline import Deadline
-from gatecert.model import Probe, Verdict
+from gatecert.model import FailureKind, Probe, Verdict
 from gatecert.verify.command import ProofCommand, wait_until_proven
+from gatecert.verify.connect import ProbeError, addresses
 from gatecert.verify.probe import probe
 from gatecert.verify.served import ProbeFailure, ServedChain
 
@@ -32,10 +39,13 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+CONFIRMATIONS: Final = 8  # further handshakes: one of two sockets is missed once in 500 times
+LOOKS: Final = 4  # handshakes of a look that is repeated every few minutes
 ONE_HANDSHAKE: Final = timedelta(seconds=5)
 FIRST_PAUSE: Final = 0.05  # seconds
 LONGEST_PAUSE: Final = 1.0  # seconds
 MOST_AT_ONCE: Final = 16  # listeners asked in parallel
+LOCAL: Final = {"localhost"}
 SHOWN_DIGITS: Final = 12  # of a fingerprint
 
 Answer = TypeVar("Answer")
@@ -51,6 +61,7 @@ def prove(  # noqa: PLR0913 - each says another thing about the proof
     now: Callable[[], datetime],
     one_handshake: timedelta = ONE_HANDSHAKE,
     command: ProofCommand | None = None,
+    confirmations: int = CONFIRMATIONS,
     cancelled: Event | None = None,
 ) -> Verdict:
     """Ask every listener until it serves the installed certificate, or the time is up.
@@ -63,6 +74,7 @@ def prove(  # noqa: PLR0913 - each says another thing about the proof
         now: Reads the clock.
         one_handshake: How long one handshake may take.
         command: Asked as well, at the same time.
+        confirmations: Further handshakes with a listener that serves it.
         cancelled: Set when gatecert is leaving; the last answers then have to do.
     """
     return prove_by(
@@ -74,6 +86,7 @@ def prove(  # noqa: PLR0913 - each says another thing about the proof
         one_handshake=one_handshake,
         command=command,
         algorithms=summary.algorithms,
+        confirmations=confirmations,
         cancelled=cancelled,
     )
 
@@ -88,6 +101,7 @@ def prove_by(  # noqa: PLR0913 - each says another thing about the proof
     one_handshake: timedelta = ONE_HANDSHAKE,
     command: ProofCommand | None = None,
     algorithms: Sequence[str] = ("",),
+    confirmations: int = CONFIRMATIONS,
     cancelled: Event | None = None,
 ) -> Verdict:
     """Ask every listener until its answer is the one that is wanted, or the time is up.
@@ -101,22 +115,25 @@ def prove_by(  # noqa: PLR0913 - each says another thing about the proof
         one_handshake: How long one handshake may take.
         command: Asked as well, whether it says yes.
         algorithms: Kinds of key to ask for apart; an empty one takes any.
+        confirmations: Further handshakes with a listener whose answer is the wanted one.
         cancelled: Set when gatecert is leaving.
     """
     deadline = Deadline.after(timeout.total_seconds(), cancelled)
+    endpoints = _each_address(endpoints, one_handshake.total_seconds())
     wait = partial(
         _wait_until_wanted,
         verdict_on,
         server_name=server_name,
         deadline=deadline,
         one_handshake=one_handshake.total_seconds(),
+        confirmations=confirmations,
     )
     questions = [
         partial(wait, endpoint, algorithm) for endpoint in endpoints for algorithm in algorithms
     ]
     if command is not None:
         questions.append(partial(wait_until_proven, command, deadline))
-    return Verdict(now(), tuple(_at_once(questions)))
+    return Verdict(now(), tuple(_without_unused_families(_at_once(questions))))
 
 
 def look(
@@ -126,14 +143,69 @@ def look(
     timeout: timedelta = ONE_HANDSHAKE,
     algorithms: Sequence[str] = ("",),
 ) -> tuple[ServedChain | ProbeFailure, ...]:
-    """Ask every listener once what it serves, whatever that is; once for each kind of key."""
-    ask = partial(probe, server_name=server_name, timeout=timeout.total_seconds())
+    """Ask every listener what it serves, whatever that is; for each kind of key.
+
+    A listener that serves two certificates in turn is told of once for each.
+    """
+    ask = partial(_look, server_name=server_name, timeout=timeout.total_seconds())
     questions = [
         partial(ask, endpoint, algorithm=algorithm)
-        for endpoint in endpoints
+        for endpoint in _each_address(endpoints, timeout.total_seconds())
         for algorithm in algorithms
     ]
-    return tuple(_at_once(questions))
+    answers = [answer for some in _at_once(questions) for answer in some]
+    heard = {answer.endpoint.host for answer in answers if isinstance(answer, ServedChain)}
+    return tuple(
+        answer
+        for answer in answers
+        if isinstance(answer, ServedChain)
+        or answer.endpoint.host not in LOCAL & heard
+        or answer.kind is not FailureKind.REFUSED
+    )
+
+
+def _look(
+    endpoint: Endpoint, *, server_name: str, timeout: float, algorithm: str
+) -> list[ServedChain | ProbeFailure]:
+    """Shake hands with one listener a few times; its answers, each certificate once."""
+    first = probe(endpoint, server_name, timeout=timeout, algorithm=algorithm)
+    if isinstance(first, ProbeFailure):
+        return [first]
+    found: list[ServedChain | ProbeFailure] = [first]
+    seen = {first.fingerprint}
+    for _ in range(LOOKS - 1):
+        answer = probe(endpoint, server_name, timeout=timeout, algorithm=algorithm)
+        if isinstance(answer, ServedChain) and answer.fingerprint not in seen:
+            seen.add(answer.fingerprint)
+            found.append(answer)
+    return found
+
+
+def _each_address(endpoints: Sequence[Endpoint], seconds: float) -> list[Endpoint]:
+    """The listeners, each once for every address of its host."""
+    found: list[Endpoint] = []
+    for endpoint in endpoints:
+        try:
+            every = addresses(endpoint, Deadline.after(seconds)) if not endpoint.address else []
+        except ProbeError:  # told by whoever asks it
+            every = []
+        if len(every) > 1:
+            found += [replace(endpoint, address=each) for each in every]
+        else:
+            found.append(endpoint)
+    return found
+
+
+def _without_unused_families(probes: Sequence[Probe]) -> list[Probe]:
+    """The probes, without an address of localhost that nobody uses: another one serves well."""
+    served = {each.endpoint.host for each in probes if each.endpoint and each.matches}
+    return [
+        each
+        for each in probes
+        if each.endpoint is None
+        or each.failure is not FailureKind.REFUSED
+        or each.endpoint.host not in LOCAL & served
+    ]
 
 
 def judge(answer: ServedChain | ProbeFailure, summary: CertificateSummary) -> Probe:
@@ -164,24 +236,54 @@ def _wait_until_wanted(  # noqa: PLR0913 - whom to ask, for what, and how long
     server_name: str,
     deadline: Deadline,
     one_handshake: float,
+    confirmations: int,
 ) -> Probe:
     """Ask one listener until it matches or the time is up, and keep its last telling answer."""
-    ask = partial(probe, endpoint, server_name, algorithm=algorithm)
-    result = verdict_on(ask(timeout=one_handshake))
-    pause, asked = FIRST_PAUSE, 1
+    handshake = partial(probe, endpoint, server_name, algorithm=algorithm)
+    result = _confirmed(verdict_on, handshake, one_handshake, confirmations)
+    pause, asked, ever_mixed = FIRST_PAUSE, 1, result.mixed
     while not result.matches and not deadline.passed:
         deadline.wait(pause)
         pause = min(2 * pause, LONGEST_PAUSE)
         patience = deadline.within(one_handshake)
         if patience <= 0.0:
             break
-        latest = verdict_on(ask(timeout=patience))
+        latest = _confirmed(verdict_on, handshake, patience, confirmations)
         asked += 1
+        ever_mixed = ever_mixed or latest.mixed
         # A handshake that the end of the time cut short tells less than the one before it.
         if latest.fingerprint or patience >= one_handshake:
             result = latest
+    other = not result.matches and result.failure is None
+    if other and (
+        ever_mixed
+        or any(verdict_on(handshake(timeout=one_handshake)).matches for _ in range(confirmations))
+    ):
+        result = replace(result, mixed=True, detail=f"{result.detail}{_who_listens(endpoint)}")
     logger.debug("proof endpoint=%s served=%s asked=%d", endpoint, result.matches, asked)
     return result
+
+
+def _confirmed(
+    verdict_on: Judge,
+    handshake: Callable[..., ServedChain | ProbeFailure],
+    patience: float,
+    confirmations: int,
+) -> Probe:
+    """Shake hands, and a few times more where that showed what is wanted."""
+    result = verdict_on(handshake(timeout=patience))
+    for _ in range(confirmations if result.matches else 0):
+        again = verdict_on(handshake(timeout=patience))
+        if not again.matches and again.failure is None:
+            return replace(again, mixed=True)
+    return result
+
+
+def _who_listens(endpoint: Endpoint) -> str:
+    """What is wrong with a listener that serves two certificates, and who shares its port."""
+    who = occupant(endpoint.port)
+    named = f" ({who} listen there)" if who else ""
+    return f", to some clients: two servers share the port{named}"
 
 
 def _at_once(questions: Sequence[Callable[[], Answer]]) -> list[Answer]:

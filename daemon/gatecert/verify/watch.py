@@ -36,6 +36,7 @@ class View(StrEnum):
 
     SERVED = "served"
     SILENT = "silent"
+    MIXED = "mixed"
     DRIFTED = "drifted"
 
 
@@ -89,8 +90,12 @@ def compare(
     if not wrong and not denied:
         return Sight(View.SERVED)
     silent = bool(wrong) and all(is_silent(answer) for answer, _ in wrong)
+    right = {str(answer.endpoint) for answer in answers if judge(answer, summary).matches}
+    mixed = bool(wrong) and right.issuperset(
+        str(answer.endpoint) for answer, _ in wrong if not is_silent(answer)
+    )
     return Sight(
-        View.SILENT if silent else View.DRIFTED,
+        View.SILENT if silent else View.MIXED if mixed and not denied else View.DRIFTED,
         tuple(str(probe.endpoint) for _, probe in wrong),
         "; ".join(probe.detail for probe in (*(probe for _, probe in wrong), *denied)),
     )

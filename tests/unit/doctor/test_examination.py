@@ -323,6 +323,7 @@ PROVOKED: list[tuple[Code, Machine | Case, str]] = [
     (codes.NOT_VERIFIED, case(target=UNPLANNED, by_name=()), "no listener"),
     (codes.NOT_SERVED, case(by_name=(replace(SERVED, fingerprint="ee"),)), "still serves"),
     (codes.NOT_SERVED, shown(FailureKind.HANDSHAKE), "does not"),
+    (codes.MIXED, case(by_name=(SERVED, replace(SERVED, fingerprint="ee"))), "still serves"),
     (
         codes.PROOF_DENIED,
         case(by_command=Probe(None, "", matches=False, detail="verify_command x says no")),

@@ -205,7 +205,7 @@ def test_no_time_at_all_is_a_timeout() -> None:
 def test_a_server_that_speaks_http(listen: Callable[..., Endpoint]) -> None:
     answer = failed(probe(listen(says(b"HTTP/1.1 400 Bad Request\r\n\r\n")), NAME, timeout=PATIENT))
     assert answer.kind is FailureKind.NOT_TLS
-    assert answer.detail.startswith("does not answer in TLS 1.2 or later (")
+    assert answer.detail == "answers 'HTTP/1.1 400 Bad Request' instead of TLS"
 
 
 def test_a_server_that_talks_without_end(listen: Callable[..., Endpoint]) -> None:

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from gatecert.model import Endpoint, FailureKind
 from gatecert.verify.served import ProbeFailure, ServedChain
-from gatecert.verify.verdict import judge, look, prove
+from gatecert.verify.verdict import CONFIRMATIONS, judge, look, prove
 from gatecert.verify.watch import is_silent
 
 if TYPE_CHECKING:
@@ -185,7 +185,7 @@ def test_the_right_certificate_at_once(
     verdict = ask([endpoint], leaf.summary())
     assert verdict.served
     assert verdict.at == NOW
-    assert server.asked == [NAME]
+    assert server.asked == [NAME] * (1 + CONFIRMATIONS)
 
 
 @pytest.mark.enable_socket
@@ -218,7 +218,7 @@ def test_a_certificate_that_is_swapped_while_we_wait(
     started = time.monotonic()
     assert ask([endpoint], new.summary()).served
     assert time.monotonic() - started < 2.0
-    assert len(server.asked) == 3
+    assert len(server.asked) == 3 + CONFIRMATIONS
 
 
 @pytest.mark.enable_socket
@@ -256,7 +256,7 @@ def test_a_listener_is_left_in_peace_between_two_looks(
 ) -> None:
     endpoint = listen(server.handler(server.context(authority.leaf("old.example"))))
     assert not ask([endpoint], authority.leaf().summary(), timedelta(milliseconds=600)).served
-    assert len(server.asked) <= 5
+    assert len(server.asked) <= 5 + CONFIRMATIONS
 
 
 @pytest.mark.enable_socket
@@ -276,14 +276,14 @@ def test_the_last_telling_answer_is_kept(
 
 
 @pytest.mark.enable_socket
-def test_without_time_each_is_asked_once(
+def test_without_time_each_is_asked_once_unless_it_matches(
     authority: Authority, server: TLSServer, listen: Callable[..., Endpoint]
 ) -> None:
     old, new = authority.leaf(), authority.leaf()
     endpoint = listen(server.handler(server.context(old)))
     assert not ask([endpoint], new.summary(), timedelta(0)).served
     assert ask([endpoint], old.summary(), timedelta(0)).served
-    assert len(server.asked) == 2
+    assert len(server.asked) == 2 + 2 * CONFIRMATIONS
 
 
 @pytest.mark.enable_socket
@@ -377,3 +377,68 @@ def test_of_a_pair_the_certificate_is_meant_that_the_client_takes(authority: Aut
     alone = first.summary()
     assert alone.of("rsa") is alone
     assert alone.algorithms == ("",)
+
+
+# --------------------------------------------------------------------------- every address
+
+
+@pytest.mark.enable_socket
+def test_a_listener_that_serves_two_certificates_is_mixed(
+    authority: Authority, server: TLSServer, listen: Callable[..., Endpoint]
+) -> None:
+    old, new = server.context(authority.leaf()), authority.leaf()
+    endpoint = listen(server.handler(*(server.context(new), old) * 100))
+    verdict = ask([endpoint], new.summary(), SHORT)
+    assert not verdict.served
+    assert verdict.mixed
+    assert "two servers share the port" in verdict.detail
+    assert "(pid " in verdict.detail
+
+
+@pytest.mark.enable_socket
+def test_an_old_worker_that_answers_once_more_makes_nothing_mixed(
+    authority: Authority, server: TLSServer, listen: Callable[..., Endpoint]
+) -> None:
+    old, new = server.context(authority.leaf()), authority.leaf()
+    fresh = server.context(new)
+    endpoint = listen(server.handler(fresh, old, fresh, old, fresh))
+    verdict = ask([endpoint], new.summary())
+    assert (verdict.served, verdict.mixed) == (True, False)
+
+
+@pytest.mark.enable_socket
+def test_a_look_tells_of_each_certificate_once(
+    authority: Authority, server: TLSServer, listen: Callable[..., Endpoint]
+) -> None:
+    one, two = authority.leaf(), authority.leaf()
+    endpoint = listen(server.handler(*(server.context(one), server.context(two)) * 10))
+    found = {each.fingerprint for each in look([endpoint], NAME) if isinstance(each, ServedChain)}
+    assert found == {one.fingerprint, two.fingerprint}
+
+
+@pytest.mark.enable_socket
+def test_every_address_of_a_host_has_to_serve_it(
+    authority: Authority,
+    server: TLSServer,
+    listen: Callable[..., Endpoint],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    leaf = authority.leaf()
+    good = listen(server.handler(server.context(leaf)))
+    found = [(2, 1, 6, "", (each, good.port)) for each in ("127.0.0.1", "127.0.0.2")]
+    resolve = socket.getaddrinfo
+
+    def look_up(host: str, *more: object, **named: object) -> object:
+        return found if host[0].isalpha() else resolve(host, *more, **named)  # type: ignore[arg-type] # passed on
+
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
+    verdict = ask([replace(good, host="gate.internal")], leaf.summary(), SHORT)
+    assert not verdict.served
+    (wrong,) = [each for each in verdict.probes if not each.matches]
+    assert f"gate.internal:{good.port} (127.0.0.2) refuses connections" in wrong.detail
+
+    local = ask([replace(good, host="localhost")], leaf.summary(), SHORT)
+    assert local.served
+    assert all(
+        isinstance(each, ServedChain) for each in look([replace(good, host="localhost")], NAME)
+    )

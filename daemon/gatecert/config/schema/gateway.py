@@ -177,7 +177,8 @@ class InstallSettings(Settings):
     verify: tuple[TlsServer, ...] = Field(
         default=(),
         description="Every listener that must serve the certificate; port 443 if none is written. "
-        "Default: no proof.",
+        "Every address of a host is asked. {address: host:port, starttls: smtp, proxy_protocol: 2, "
+        "server_name: name} says how. Default: no proof.",
     )
     verify_command: Command = Field(
         default=(),
