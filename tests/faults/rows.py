@@ -159,9 +159,12 @@ ROWS: Mapping[int, tuple[str, str]] = {
 
 # Rows that ask for something that a command started by a timer does not have, or does not do.
 NO_DAEMON = "it is no daemon"
+NO_LOOK = "never looks names up for http-01"
 NOT_FOR_PEERS: Mapping[int, Mapping[str, str]] = {
     13: {"lego": "reads the clock past libfaketime"},
-    14: {"certbot": "never looks names up", "lego": "never looks names up for http-01"},
+    14: {"certbot": "never looks names up", "lego": NO_LOOK},
     28: {"certbot": NO_DAEMON, "lego": NO_DAEMON},
     30: {"certbot": "has no bootstrap", "lego": "has no bootstrap"},
+    41: {"certbot": NO_LOOK, "lego": NO_LOOK},
+    42: {"certbot": NO_LOOK, "lego": NO_LOOK},
 }
