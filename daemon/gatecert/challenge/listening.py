@@ -45,6 +45,7 @@ _WAYS_OUT = {
     "tls-alpn-01": "let it hand connections for ALPN acme-tls/1 to another address and set "
     "challenges.tls-alpn-01.listen to that (docs/challenges.md), or use another challenge",
 }
+_WILDCARDS = {"0.0.0.0", "::"}  # noqa: S104 - only compared
 _PERMISSIONS = {
     "http-01": "under systemd, give the unit that capability in AmbientCapabilities=, or start "
     "gatecert-http.socket and restart gatecert; by hand, run it as root",
@@ -119,22 +120,36 @@ def is_here(endpoint: Endpoint) -> bool:
     return True
 
 
-def holder(port: int) -> str:
-    """Who listens on a TCP port, in words; empty when that cannot be seen."""
+def holders(endpoint: Endpoint) -> tuple[str, tuple[str, ...]]:
+    """Who keeps us from listening on an endpoint: in words, and on which addresses.
+
+    Returns:
+        Both empty when that cannot be seen; the words alone for processes of other users.
+    """
     import psutil  # noqa: PLC0415 - only when something is wrong
 
     try:
-        pids = {
-            connection.pid
+        found = {
+            (connection.laddr.ip, connection.pid)
             for connection in psutil.net_connections("tcp")
             if connection.status == psutil.CONN_LISTEN
             and connection.laddr
-            and connection.laddr.port == port
-            and connection.pid
+            and connection.laddr.port == endpoint.port
+            and _overlap(connection.laddr.ip, endpoint.host)
         }
-        return ", ".join(f"{psutil.Process(pid).name()} (pid {pid})" for pid in sorted(pids))
+        pids = sorted({pid for _, pid in found if pid})
+        words = ", ".join(f"{psutil.Process(pid).name()} (pid {pid})" for pid in pids)
     except (psutil.Error, OSError):
-        return ""
+        return "", ()
+    return words, tuple(sorted({address for address, _ in found}))
+
+
+def _overlap(holder: str, host: str) -> bool:
+    """Whether listening on one address keeps others from listening on the other."""
+    if holder == "::":  # for IPv4 as well, unless it was told otherwise
+        return True
+    same_family = (":" in holder) == (":" in host)
+    return same_family and (holder == host or holder in _WILDCARDS or host in _WILDCARDS)
 
 
 def _listen(endpoint: Endpoint, is_ours: Callable[[Endpoint], bool]) -> socket.socket | None:
@@ -193,11 +208,11 @@ def _bind(endpoint: Endpoint, *, share: bool) -> socket.socket:
 
 def _refusal(endpoint: Endpoint, error: OSError, kind: str) -> ChallengeError:
     if error.errno == errno.EADDRINUSE:
-        who = holder(endpoint.port)
+        who, addresses = holders(endpoint)
         return AddressInUseError(
-            f"{endpoint} is taken by {who or 'another process'}: the name cannot be proven there, "
-            "so no certificate is issued",
-            fix=_WAYS_OUT[kind],
+            f"{endpoint} is taken by {who or 'another process'}{_where(endpoint, addresses)}: the "
+            "name cannot be proven there, so no certificate is issued",
+            fix=_way_out(endpoint, addresses, kind),
         )
     if error.errno in _NOT_ALLOWED:
         return ChallengeError(
@@ -205,3 +220,23 @@ def _refusal(endpoint: Endpoint, error: OSError, kind: str) -> ChallengeError:
             fix=_PERMISSIONS[kind],
         )
     return ChallengeError(f"cannot listen on {endpoint}: {error.strerror or error}")
+
+
+def _where(endpoint: Endpoint, addresses: Sequence[str]) -> str:
+    """On which addresses, where that is not simply the endpoint's."""
+    if not addresses or set(addresses) == {endpoint.host}:
+        return ""
+    return f" on {', '.join(str(Endpoint(each, endpoint.port)) for each in addresses)}"
+
+
+def _way_out(endpoint: Endpoint, addresses: Sequence[str], kind: str) -> str:
+    """What to do, by which addresses are held and which one is wanted."""
+    if not addresses or set(addresses) == {endpoint.host}:
+        return _WAYS_OUT[kind]
+    if endpoint.host in _WILDCARDS and _WILDCARDS.isdisjoint(addresses):
+        return (
+            f"set challenges.{kind}.listen to the address that the names point to, with port"
+            f" {endpoint.port}, if that is none of {', '.join(addresses)}; otherwise"
+            f" {_WAYS_OUT[kind]}"
+        )
+    return f"let it listen on other addresses than {endpoint.host}; otherwise {_WAYS_OUT[kind]}"

@@ -11,7 +11,7 @@ import pytest
 from tests.unit.challenge.conftest import LOOPBACK, free_port
 
 from gatecert.challenge import listening as module
-from gatecert.challenge.listening import holder, listen, serves
+from gatecert.challenge.listening import holders, listen, serves
 from gatecert.challenge.responder import PREFIX, Responder
 from gatecert.errors import AddressInUseError, ChallengeError
 from gatecert.model import Endpoint
@@ -184,7 +184,7 @@ def test_listening_that_fails_after_binding(
 
 
 def test_nobody_holds_a_free_port(endpoint: Endpoint) -> None:
-    assert holder(endpoint.port) == ""
+    assert holders(endpoint) == ("", ())
 
 
 @pytest.mark.parametrize("failure", [psutil.AccessDenied(1), OSError("no /proc")])
@@ -194,7 +194,36 @@ def test_a_holder_that_cannot_be_seen(monkeypatch: pytest.MonkeyPatch, failure: 
 
     monkeypatch.setattr(psutil, "net_connections", denied)
 
-    assert holder(80) == ""
+    assert holders(Endpoint(LOOPBACK, 80)) == ("", ())
+
+
+def test_a_port_that_is_held_on_another_address(endpoint: Endpoint) -> None:
+    other = Endpoint("127.0.0.2", endpoint.port)
+    everywhere = Endpoint("0.0.0.0", endpoint.port)  # noqa: S104 - as configured
+    with socket.create_server((other.host, other.port)):
+        close(listen([endpoint], nobody_is_ours))
+        assert holders(endpoint) == ("", ())
+        with pytest.raises(AddressInUseError) as caught:
+            listen([everywhere], nobody_is_ours)
+    assert f"(pid {os.getpid()}) on {other}: " in str(caught.value)
+    assert caught.value.fix.startswith(
+        "set challenges.http-01.listen to the address that the names point to, with port "
+        f"{endpoint.port}, if that is none of 127.0.0.2; otherwise stop it"
+    )
+
+
+@pytest.mark.parametrize("wildcard", ["0.0.0.0", "::"])  # noqa: S104 - somebody else's
+def test_a_port_that_is_held_on_every_address(endpoint: Endpoint, wildcard: str) -> None:
+    family = socket.AF_INET6 if ":" in wildcard else socket.AF_INET
+    with (
+        socket.create_server(
+            (wildcard, endpoint.port), family=family, dualstack_ipv6=family == socket.AF_INET6
+        ),
+        pytest.raises(AddressInUseError) as caught,
+    ):
+        listen([endpoint], nobody_is_ours)
+    assert f" on {Endpoint(wildcard, endpoint.port)}: " in str(caught.value)
+    assert caught.value.fix.startswith("let it listen on other addresses than 127.0.0.1; ")
 
 
 # --------------------------------------------------------------------------- serves
