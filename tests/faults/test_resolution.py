@@ -33,8 +33,10 @@ def nameserver(scene: Scene, zone: dict[tuple[str, str], Answer]) -> tuple[Names
     "answer",
     [
         "SERVFAIL",
-        None,
-        *(pytest.param(code, marks=pytest.mark.slow) for code in ("REFUSED", "NOTIMP", "FORMERR")),
+        *(
+            pytest.param(other, marks=pytest.mark.slow)
+            for other in ("REFUSED", "NOTIMP", "FORMERR", None)
+        ),
     ],
 )
 def test_row_41_one_family_is_unknown(scene: Scene, answer: str | None) -> None:
@@ -43,8 +45,6 @@ def test_row_41_one_family_is_unknown(scene: Scene, answer: str | None) -> None:
     issued(result)
     assert f"the rest of {HOSTNAME} could not be looked up" in result.errors
     assert (answer or "no answer") in gatecert.status(VPN)["warning"]
-    examined = gatecert.run("doctor", VPN)
-    assert "could not be looked up" in examined.output
     first = gatecert.status(VPN)["fingerprint"]
     # Then nothing answers at all: a renewal goes on, a first order does not.
     server.silent = True
