@@ -21,6 +21,7 @@ from gatecert.resolve.addresses import own_addresses
 from gatecert.resolve.lookup import LooksUp
 from gatecert.resolve.preflight import preflight
 from gatecert.resolve.region import reason
+from gatecert.schedule.due import is_renewal
 
 if TYPE_CHECKING:
     from gatecert.authority.protocol import Authority
@@ -65,7 +66,7 @@ class DryRun:
         self._tell(target, Stage.RESOLVE, f"looking up {target.display_name}")
         here = own_addresses(target.addresses)
         resolution = preflight(target, self.resolver, here, now=memory.now())
-        if not resolution.points_here:
+        if not resolution.allows_order(renewing=is_renewal(memory.situation(target))):
             code = BY_RESOLUTION[resolution.kind]
             return memory.outcome(
                 target, OutcomeKind.WAITING, resolution.detail, code=code.name, fix=code.fix

@@ -62,6 +62,10 @@ class Observer:
         change = describe_change(before.resolution, resolution)
         if change:
             logger.info("names changed gateway=%s %s", target.name, change)
+        if resolution.warning and (
+            before.resolution is None or before.resolution.warning != resolution.warning
+        ):
+            logger.warning("name gateway=%s %s", target.name, resolution.warning)
         interval = self.look_interval * (CALM if resolution.points_here else 1)
         look = next_look(resolution, interval, now=self.now())
         state = replace(before, resolution=resolution, next_look=look)

@@ -65,6 +65,7 @@ from gatecert.revocation_watch import RevocationWatch
 from gatecert.schedule.due import (
     Situation,
     certificate_in_use,
+    is_renewal,
     next_due,
 )
 from gatecert.store.protocol import Store
@@ -358,7 +359,7 @@ class Pipeline:
     def _enrol(self, target: Target, situation: Situation, occasion: Occasion) -> Outcome:
         self.store.check_writable()
         resolution = self.observer.resolve(target)
-        if not resolution.points_here:
+        if not resolution.allows_order(renewing=is_renewal(situation)):
             code = BY_RESOLUTION[resolution.kind]
             return self.memory.outcome(
                 target, OutcomeKind.WAITING, resolution.detail, code=code.name, fix=code.fix

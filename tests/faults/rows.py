@@ -162,14 +162,17 @@ NO_DAEMON = "it is no daemon"
 NO_PROOF = "never looks at what is served"
 NO_CHECK = "has no command that judges its configuration"
 ONE_AUTHORITY = "knows one authority at a time"
+NO_LOOK = "never looks names up for http-01"
 NOT_FOR_PEERS: Mapping[int, Mapping[str, str]] = {
     13: {"lego": "reads the clock past libfaketime"},
-    14: {"certbot": "never looks names up", "lego": "never looks names up for http-01"},
+    14: {"certbot": "never looks names up", "lego": NO_LOOK},
     28: {"certbot": NO_DAEMON, "lego": NO_DAEMON},
     30: {"certbot": "has no bootstrap", "lego": "has no bootstrap"},
     38: {"certbot": NO_PROOF, "lego": NO_PROOF},
     39: {"certbot": NO_PROOF, "lego": NO_PROOF},
     40: {"certbot": NO_PROOF, "lego": NO_PROOF},
+    41: {"certbot": NO_LOOK, "lego": NO_LOOK},
+    42: {"certbot": NO_LOOK, "lego": NO_LOOK},
     43: {"certbot": "leaves it to a plugin or a hook where the record goes"},
     44: {
         "certbot": "asks no nameserver, and waits a fixed time",

@@ -8,6 +8,8 @@
   left before each read, which covers status line, headers and body alike, and notices within half
   a second that gatecert is stopping.
 - A body has a cap, is not decompressed, and is read before anything is made of it.
+- A proxy is taken from HTTPS_PROXY or ALL_PROXY, exceptions from NO_PROXY; an error names the proxy
+  where that is what fails, without its password.
 - Connections are kept alive, but one that has idled for long is not trusted with a POST.
 """
 
@@ -29,8 +31,15 @@ import certifi
 import requests
 from requests.adapters import HTTPAdapter
 from requests.structures import CaseInsensitiveDict
-from requests.utils import get_environ_proxies
-from urllib3.exceptions import HTTPError, NameResolutionError
+from requests.utils import get_environ_proxies, select_proxy
+from urllib3.exceptions import (
+    ConnectTimeoutError,
+    HTTPError,
+    LocationParseError,
+    NameResolutionError,
+    ProxyError,
+    ProxySchemeUnknown,
+)
 
 from gatecert import __version__, surroundings
 from gatecert.errors import (
@@ -68,6 +77,16 @@ def _set_clock() -> str:
         container="set the clock of the container's host, if it is not right",
     )
 
+
+# With a proxy, every connection is made to the proxy.
+_NO_PROXY_URL = (LocationParseError, requests.exceptions.InvalidProxyURL)
+_PROXY_FAILS = (
+    *_NO_PROXY_URL,
+    ProxyError,
+    ProxySchemeUnknown,
+    ConnectTimeoutError,
+    requests.exceptions.InvalidSchema,
+)
 
 _deadline: ContextVar[Deadline] = ContextVar("deadline")
 
@@ -261,7 +280,10 @@ class HardenedTransport:
     def _unreachable(self, url: str, error: Exception) -> AuthorityUnreachableError:
         who = label(self._name, url)
         causes = list(_causes(error))
+        proxy = _proxy(url)
         for cause in causes:
+            if proxy and isinstance(cause, _PROXY_FAILS):
+                return self._proxy_fails(url, proxy, cause, causes[-1])
             if isinstance(cause, ssl.SSLCertVerificationError):
                 return AuthorityUnreachableError(
                     f"{who} has a TLS certificate that is not trusted: {cause.verify_message}",
@@ -275,11 +297,42 @@ class HardenedTransport:
                     f"{who} cannot be found: its name does not resolve",
                     fix="check this machine's resolver",
                 )
-        root = causes[-1]
-        reason = root.strerror if isinstance(root, OSError) and root.strerror else str(root)
+        through = f" through the proxy {proxy}" if proxy else ""
+        return AuthorityUnreachableError(f"{who} cannot be reached{through}: {_reason(causes[-1])}")
+
+    def _proxy_fails(
+        self, url: str, proxy: str, cause: BaseException, root: BaseException
+    ) -> AuthorityUnreachableError:
+        beyond = f"{label(self._name, url)} cannot be reached through it"
+        if isinstance(cause, requests.exceptions.InvalidSchema):
+            return AuthorityUnreachableError(
+                f"the proxy {proxy} is a SOCKS proxy, and PySocks is not installed; {beyond}",
+                fix="install gatecert[socks], or set HTTPS_PROXY to an HTTP proxy",
+            )
+        host = clean(urlsplit(url).hostname or "", 255)
+        # What the libraries say of a URL repeats it with its password.
+        why = "that is no URL" if isinstance(cause, _NO_PROXY_URL) else _reason(root)
         return AuthorityUnreachableError(
-            f"{who} cannot be reached: {clean(reason, 200) or type(root).__name__}"
+            f"the proxy {proxy} does not work: {why}; {beyond}",
+            fix="start the proxy or correct HTTPS_PROXY (or ALL_PROXY) in gatecert's environment,"
+            f" or add {host} to NO_PROXY",
         )
+
+
+def _reason(root: BaseException) -> str:
+    """What an error comes down to, in a few words."""
+    reason = root.strerror if isinstance(root, OSError) and root.strerror else str(root)
+    return clean(reason, 200) or type(root).__name__
+
+
+def _proxy(url: str) -> str:
+    """The proxy that a URL is reached through, without credentials; empty where there is none."""
+    try:
+        found = select_proxy(url, get_environ_proxies(url)) or ""
+    except ValueError:  # of a URL that makes no sense
+        return ""
+    address = found.partition("://")[2] or found
+    return clean(address.rpartition("@")[2].rstrip("/"), 255)
 
 
 def label(name: str, url: str) -> str:
@@ -335,6 +388,10 @@ def _trust(name: str, ca_bundle: Path | None) -> ssl.SSLContext:
             f"authority {name}: the roots in {cafile} cannot be read: {clean(str(error), 200)}",
             fix=f"set authorities.{name}.ca_bundle to a readable PEM file",
         ) from error
+    if ca_bundle:
+        # Python 3.13 refuses what OpenSSL and other clients take from private authorities: no AKI,
+        # basicConstraints that are not critical.
+        context.verify_flags &= ~ssl.VERIFY_X509_STRICT
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.sslsocket_class = DeadlineSocket
     return context

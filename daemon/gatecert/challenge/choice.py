@@ -102,6 +102,13 @@ def _past(failure: ChallengeFailure) -> str:
 
 
 def _points_here(identifier: Identifier, resolution: Resolution | None) -> bool:
-    """Whether a name was last seen to point here; True where it was never looked at."""
+    """Whether a name was last seen to point here; True where it was never looked at.
+
+    A renewal goes on although a name that only a connection can prove is unknown.
+    """
     looks = resolution.names if resolution is not None else ()
-    return all(look.kind.is_here for look in looks if look.name == identifier.value)
+    return all(
+        look.kind.is_here or (look.required and look.kind.is_unknown)
+        for look in looks
+        if look.name == identifier.value
+    )

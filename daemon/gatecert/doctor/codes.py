@@ -145,11 +145,18 @@ REGION_EXCLUDED = Code(
     "set mode: custom and bring a certificate (gatecert csr, gatecert import)",
 )
 NAMES_OK = Code("names-ok", OK, "the names resolve to this gateway")
+NAME_PARTLY_UNKNOWN = Code(
+    "name-partly-unknown",
+    WARNING,
+    "A or AAAA of the name is right and the other cannot be looked up; orders are placed, but an"
+    " authority may fail there",
+    "see to the name's nameservers: they have to answer for A and AAAA alike",
+)
 NAME_NOT_HERE = Code(
     "name-not-here",
     FAILURE,
     "clients and authorities that follow the name get somewhere else; no order is placed",
-    "point the name at this gateway",
+    "point the name at this gateway; where public DNS is right already, set resolver.nameservers",
 )
 NAME_NO_ADDRESS = Code(
     "name-no-address",
@@ -166,13 +173,13 @@ NAME_UNKNOWN = Code(
 RESOLVER_FAILURE = Code(
     "resolver-failure",
     FAILURE,
-    "where the name points is not known; no order is placed",
+    "where the name points is not known; no first order is placed, renewals are",
     "see to the name's nameservers",
 )
 RESOLVER_TIMEOUT = Code(
     "resolver-timeout",
     FAILURE,
-    "where the name points is not known; no order is placed",
+    "where the name points is not known; no first order is placed, renewals are",
     "see to the network and resolver.nameservers",
 )
 RESOLUTION = Code(

@@ -41,6 +41,7 @@ def names(case: Case) -> Iterator[Finding]:
     for name in resolution.names:
         if name.kind in {ResolutionKind.HERE, ResolutionKind.BEHIND_NAT}:
             code = codes.NAMES_OK if name.kind is ResolutionKind.HERE else codes.BEHIND_NAT
+            code = codes.NAME_PARTLY_UNKNOWN if name.warning else code
         elif name.required and case.enrols:
             code = codes.BY_RESOLUTION[name.kind]
         else:

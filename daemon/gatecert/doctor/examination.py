@@ -122,6 +122,7 @@ ORDER: tuple[MachineCheck | GatewayCheck, ...] = (
         (
             codes.NAMES_OK,
             codes.BEHIND_NAT,
+            codes.NAME_PARTLY_UNKNOWN,
             *codes.BY_RESOLUTION.values(),
             codes.RESOLUTION,
             codes.NAME_ELSEWHERE,

@@ -23,6 +23,11 @@ class ResolutionKind(StrEnum):
         """Whether who connects to the name finds this gateway, as far as that can be known."""
         return self in {ResolutionKind.HERE, ResolutionKind.BEHIND_NAT}
 
+    @property
+    def is_unknown(self) -> bool:
+        """Whether nothing is known of where the name points, neither right nor wrong."""
+        return self in {ResolutionKind.SERVER_FAILURE, ResolutionKind.TIMEOUT}
+
 
 @dataclass(frozen=True, slots=True)
 class NameResolution:
@@ -34,6 +39,7 @@ class NameResolution:
         time_to_live: Smallest TTL seen on the way (negative answers: RFC 2308), None if unknown.
         detail: One line for the operator.
         required: Whether validation needs the name to point here; dns-* challenges do not.
+        warning: What could not be looked up beside right addresses; empty where nothing failed.
     """
 
     name: str
@@ -43,6 +49,7 @@ class NameResolution:
     time_to_live: timedelta | None = None
     detail: str = ""
     required: bool = True
+    warning: str = ""
 
     @property
     def points_here(self) -> bool:
@@ -66,6 +73,24 @@ class Resolution:
     def points_here(self) -> bool:
         """Whether an order may be placed: every name that has to points at the gateway."""
         return all(name.points_here for name in self.names)
+
+    def allows_order(self, *, renewing: bool) -> bool:
+        """Whether an order may be placed.
+
+        A name that is known to point elsewhere, or to have no address, holds every order back. One
+        that cannot be looked up at all holds back the first order only: an authority has validated
+        the names of a renewal before, and a resolver that is down must not let their certificate
+        end.
+
+        Args:
+            renewing: Whether the order is for the names of the certificate in use.
+        """
+        return all(name.points_here or (renewing and name.kind.is_unknown) for name in self.names)
+
+    @property
+    def warning(self) -> str:
+        """One line: what could not be looked up of names that point here; empty if nothing."""
+        return "; ".join(name.warning for name in self.names if name.warning)
 
     @property
     def detail(self) -> str:

@@ -175,7 +175,8 @@ class GatewayStatus:
         days_left: Whole days until ``not_after``; negative once it has ended.
         next_action: ``enrol``, ``deploy``, ``bootstrap`` or ``none``, and why.
         warning: What only a person can put right of the certificate in use, that it ends or is not
-            for every configured name; empty where there is nothing.
+            for every configured name, or what could not be looked up of its names; empty where
+            there is nothing.
         warning_fix: What to do about it.
         client_authentication: None where no certificate is demanded of users.
         challenges: How each name is to be proven next; empty where gatecert does not enrol.
@@ -250,6 +251,7 @@ def gateway_status(known: Known, now: datetime) -> GatewayStatus:
     condition = _condition(known, now)
     skipped = condition is Condition.SKIPPED
     served, served_at = _served(known)
+    warning, warning_fix = _warning(known)
     return GatewayStatus(
         name=known.target.name,
         hostname=known.target.display_name,
@@ -272,14 +274,21 @@ def gateway_status(known: Known, now: datetime) -> GatewayStatus:
         next_at=known.due.at,
         failures=known.state.failures,
         last_error=_last_error(known),
-        warning=known.warning[0],
-        warning_fix=known.warning[1],
+        warning=warning,
+        warning_fix=warning_fix,
         client_authentication=known.client_authentication,
         challenges=tuple(_challenges(known)),
         revocation=_revocation(known),
         authorities_left=known.state.authorities_left(known.target.authorities, now),
         second=_second(summary.second if summary is not None else None),
     )
+
+
+def _warning(known: Known) -> tuple[str, str]:
+    resolution = known.state.resolution
+    if known.warning[0] or resolution is None or not resolution.warning:
+        return known.warning
+    return resolution.warning, "see to the name's nameservers: they have to answer A and AAAA alike"
 
 
 def _second(summary: CertificateSummary | None) -> SecondCertificate | None:

@@ -25,6 +25,26 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 
+# RFC 1122, RFC 1918, RFC 3927, RFC 6598; RFC 4193, RFC 4291.
+_INTERNAL = tuple(
+    map(
+        ipaddress.ip_network,
+        (
+            "0.0.0.0/32",
+            "10.0.0.0/8",
+            "100.64.0.0/10",
+            "127.0.0.0/8",
+            "169.254.0.0/16",
+            "172.16.0.0/12",
+            "192.168.0.0/16",
+            "::/127",
+            "fc00::/7",
+            "fe80::/10",
+        ),
+    )
+)
+
+
 @dataclass(frozen=True, slots=True)
 class GatewayAddresses:
     """The gateway's own addresses, as far as they can be known.
@@ -91,6 +111,12 @@ def is_public(address: str) -> bool:
     if isinstance(parsed, ipaddress.IPv6Address) and parsed.is_site_local:
         return False
     return parsed.is_global and not (parsed.is_multicast or parsed.is_reserved)
+
+
+def is_internal(address: str) -> bool:
+    """Whether ``address`` only means something inside one machine or network."""
+    parsed = ipaddress.ip_address(address)
+    return any(parsed in network for network in _INTERNAL)
 
 
 def interface_addresses() -> tuple[str, ...]:

@@ -13,12 +13,15 @@ from __future__ import annotations
 
 import logging
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gatecert.deadline import Deadline
 from gatecert.errors import ResolutionError
+from gatecert.resolve.addresses import is_internal
 from gatecert.resolve.caa import CaaAnswer, CaaPolicy, climb, policy
+from gatecert.resolve.hosts import lines_about
 from gatecert.resolve.lookup import Ending, Family, FamilyAnswer, Lookup, combine
 
 if TYPE_CHECKING:
@@ -31,6 +34,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 RESOLV_CONF = Path("/etc/resolv.conf")
+HOSTS = Path("/etc/hosts")
 MOST_QUESTIONS_AT_ONCE = 16
 
 _FileState = tuple[int, int, int] | None
@@ -43,6 +47,7 @@ class Resolver:
         nameservers: Whom to ask, by address or by name; empty means the system's.
         timeout: Total time for one call of ``look_up``.
         resolv_conf: Where the system's are written.
+        hosts: What is looked at to explain an answer, never to find one.
     """
 
     def __init__(
@@ -51,10 +56,12 @@ class Resolver:
         timeout: timedelta,
         *,
         resolv_conf: Path = RESOLV_CONF,
+        hosts: Path = HOSTS,
     ) -> None:
         self._nameservers = tuple(nameservers)
         self._seconds = timeout.total_seconds()
         self._resolv_conf = resolv_conf
+        self._hosts = hosts
         self._system: tuple[_FileState, Stub] | None = None
 
     def look_up(self, names: Sequence[str]) -> tuple[Lookup, ...]:
@@ -125,7 +132,10 @@ class Resolver:
         )
         late = f"no answer from {stub.nameservers} in {self._seconds:g} s"
         found = tuple(
-            combine(name, [_answer(family, future, late) for family, future in asked[name]])
+            self._with_source(
+                combine(name, [_answer(family, future, late) for family, future in asked[name]]),
+                stub.nameservers,
+            )
             for name in names
         )
         for each in found:
@@ -134,6 +144,11 @@ class Resolver:
                 each.name, each.ending, ",".join(each.addresses), stub.nameservers,
             )  # fmt: skip
         return found
+
+    def _with_source(self, lookup: Lookup, nameservers: str) -> Lookup:
+        inside = [each for each in lookup.addresses if is_internal(each)]
+        lines = lines_about(lookup.name, inside, self._hosts) if inside else ()
+        return replace(lookup, nameservers=nameservers, hosts_lines=lines)
 
     def _stub(self) -> Stub:
         from gatecert.resolve import query  # noqa: PLC0415 - late, as in _look_up

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gatecert.model import NameResolution, ResolutionKind
-from gatecert.resolve.addresses import is_public
+from gatecert.resolve.addresses import is_internal, is_public
 from gatecert.resolve.lookup import Ending
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def judge_name(lookup: Lookup, addresses: GatewayAddresses) -> NameResolution:
     """
     wrong = tuple(each for each in lookup.addresses if not addresses.accepts(each))
     if wrong:
-        kind, detail = ResolutionKind.ELSEWHERE, _describe_wrong(lookup.name, wrong, addresses)
+        kind, detail = ResolutionKind.ELSEWHERE, _describe_wrong(lookup, wrong, addresses)
     elif lookup.ending is not Ending.ADDRESSES:
         kind, detail = _KINDS[lookup.ending], _describe_failure(lookup, addresses)
     elif all(addresses.owns(each) for each in lookup.addresses):
@@ -43,13 +43,15 @@ def judge_name(lookup: Lookup, addresses: GatewayAddresses) -> NameResolution:
         detail = f"{lookup.name} resolves to {_listed(lookup.addresses)}, this gateway"
     else:
         kind, detail = ResolutionKind.BEHIND_NAT, _describe_assumed(lookup, addresses)
+    warning = _describe_unknown(lookup) if kind.is_here and lookup.unknown else ""
     return NameResolution(
         name=lookup.name,
         kind=kind,
         answers=lookup.addresses,
         wrong=wrong,
         time_to_live=lookup.time_to_live,
-        detail=detail,
+        detail=f"{detail}; {warning}" if warning else detail,
+        warning=warning,
     )
 
 
@@ -73,24 +75,48 @@ def judge_address(address: str, addresses: GatewayAddresses) -> NameResolution:
 # --------------------------------------------------------------------------- in words
 
 
-def _describe_wrong(name: str, wrong: Sequence[str], addresses: GatewayAddresses) -> str:
+def _describe_wrong(lookup: Lookup, wrong: Sequence[str], addresses: GatewayAddresses) -> str:
     verb = "is" if len(wrong) == 1 else "are"
-    if all(not is_public(each) for each in wrong) and addresses.behind_nat:
-        return (
-            f"{name} {_with_types(wrong)} {verb} not public, so no authority can connect; "
-            "publish the address under which this gateway is reached from outside"
-        )
+    found = f"{lookup.name} {_with_types(wrong)} {verb} not"
     what = "an address" if len(wrong) == 1 else "addresses"
-    text = f"{name} {_with_types(wrong)} {verb} not {what} of this gateway{_expectation(addresses)}"
+    text = f"{found} {what} of this gateway{_expectation(addresses)}"
+    if addresses.behind_nat and not any(is_public(each) for each in wrong):
+        text = f"{found} public, so no authority can connect"
+    if all(is_internal(each) for each in wrong):
+        return f"{text}; {_describe_inside_view(lookup)}"
+    if addresses.behind_nat and not any(is_public(each) for each in wrong):
+        return f"{text}; publish the address under which this gateway is reached from outside"
     if any(":" in each for each in wrong):
         text += ": the authority prefers IPv6, so validation would fail"
     return f"{text}; correct or remove it in DNS, or list it under the gateway's addresses"
 
 
+def _describe_inside_view(lookup: Lookup) -> str:
+    """What to do about addresses that nobody outside can mean: public DNS may well be right."""
+    outside = "set resolver.nameservers to nameservers outside this network"
+    if lookup.hosts_lines:
+        return (
+            f"{_listed(lookup.hosts_lines)} says so, and {lookup.nameservers} answers from that"
+            f" file, which no authority sees: take the name out of that line, or {outside}"
+        )
+    who = lookup.nameservers or "the nameserver"
+    return (
+        f"{who} may answer differently inside this network than public DNS does for the authority"
+        f" (systemd-resolved, split horizon): {outside}, or, where public DNS says the same,"
+        " publish the address under which this gateway is reached from outside"
+    )
+
+
+def _describe_unknown(lookup: Lookup) -> str:
+    return (
+        f"the rest of {lookup.name} could not be looked up: {lookup.unknown}; orders are placed all"
+        " the same, but an authority may fail there: check the zone at its DNS provider"
+    )
+
+
 def _describe_failure(lookup: Lookup, addresses: GatewayAddresses) -> str:
     what_to_publish = _listed(addresses.expected) or "the gateway's public address"
     said = f": {lookup.detail}" if lookup.detail else ""
-    partly = f", only {_listed(lookup.addresses)} is known" if lookup.addresses else ""
     match lookup.ending:
         case Ending.NO_SUCH_NAME:
             text = f"{lookup.name} does not exist in DNS (NXDOMAIN){said}"
@@ -99,10 +125,10 @@ def _describe_failure(lookup: Lookup, addresses: GatewayAddresses) -> str:
             text = f"{lookup.name} exists in DNS but has no A or AAAA record{said}"
             return f"{text}; check the dynamic-DNS client, or add one for {what_to_publish}"
         case Ending.TIMEOUT:
-            text = f"{lookup.name} could not be looked up in time{partly}{said}"
+            text = f"{lookup.name} could not be looked up in time{said}"
             return f"{text}; check the network and resolver.nameservers"
         case _:
-            text = f"{lookup.name} could not be looked up{partly}{said}"
+            text = f"{lookup.name} could not be looked up{said}"
             return f"{text}; check the zone at its DNS provider and resolver.nameservers"
 
 

@@ -7,9 +7,9 @@ The two families may end differently. What counts then:
 - NXDOMAIN is said of the name, whatever the type (RFC 8020), so it outweighs a failure of the other
   family. Beside addresses it is a known fault of some servers (RFC 4074 section 4.2) and only means
   that there is none of that family.
-- One family's addresses beside a failure of the other are a failure. Boulder would go on with what
-  it has, but a stale AAAA could hide behind the failure, authorities look from several places, and
-  who fails for AAAA tends to fail for CAA. A look costs nothing, a failed validation does.
+- One family's addresses beside a failure of the other are addresses, and what failed is kept as
+  ``unknown``. Load balancers and old nameservers answer AAAA with SERVFAIL, REFUSED, NOTIMP,
+  FORMERR or not at all while A is right, and authorities go on with the family that they have.
 """
 
 from __future__ import annotations
@@ -41,6 +41,9 @@ class Ending(StrEnum):
     TIMEOUT = "timeout"
 
 
+_FAILURES = {Ending.SERVER_FAILURE, Ending.TIMEOUT}
+
+
 @dataclass(frozen=True, slots=True)
 class FamilyAnswer:
     """What looking up one record type of one name brought.
@@ -64,10 +67,12 @@ class Lookup:
     """What looking up both address families of one name brought.
 
     Attributes:
-        addresses: Canonical text, IPv4 first, in numerical order; after a failure those of the
-            family that did answer.
+        addresses: Canonical text, IPv4 first, in numerical order.
         time_to_live: The smaller of both families', None if neither is known.
         detail: Who said what, empty when there is nothing to add.
+        unknown: Why one family could not be looked up although the other has addresses.
+        nameservers: Who was asked, empty where that is not known.
+        hosts_lines: Where a hosts(5) file of this machine gives the name one of these addresses.
     """
 
     name: str
@@ -75,6 +80,9 @@ class Lookup:
     addresses: tuple[str, ...] = ()
     time_to_live: timedelta | None = None
     detail: str = ""
+    unknown: str = ""
+    nameservers: str = ""
+    hosts_lines: tuple[str, ...] = ()
 
 
 class LooksUp(Protocol):
@@ -95,6 +103,9 @@ def combine(name: str, answers: Sequence[FamilyAnswer]) -> Lookup:
         addresses=in_order(address for answer in answers for address in answer.addresses),
         time_to_live=min(known, default=None),
         detail=_explain(answer for answer in answers if answer.ending is ending),
+        unknown=_explain(answer for answer in answers if answer.ending in _FAILURES)
+        if ending is Ending.ADDRESSES
+        else "",
     )
 
 
@@ -109,7 +120,7 @@ def in_order(addresses: Iterable[str]) -> tuple[str, ...]:
 def _weigh(endings: set[Ending]) -> Ending:
     if Ending.NO_SUCH_NAME in endings and Ending.ADDRESSES not in endings:
         return Ending.NO_SUCH_NAME
-    for ending in (Ending.SERVER_FAILURE, Ending.TIMEOUT, Ending.ADDRESSES):
+    for ending in (Ending.ADDRESSES, Ending.SERVER_FAILURE, Ending.TIMEOUT):
         if ending in endings:
             return ending
     return Ending.NO_ADDRESS

@@ -1,9 +1,11 @@
 """Does every name point at the gateway? Asked before an order is placed, so that none is wasted.
 
 A failed validation counts against the authority's limits; a look at DNS does not. A name passes
-with at least one right address and no wrong one: RFC 8555 section 8.3 lets the authority choose
-among them, and Boulder prefers IPv6 and falls back to IPv4 only where the connection times out, so
-that one stale AAAA is enough to fail.
+with at least one right address and no wrong one; a family that cannot be looked up is warned of,
+and a name of which nothing can be looked up holds back first orders but no renewal
+(``Resolution.allows_order``). Wrong addresses always hold an order back: RFC 8555 section 8.3 lets
+the authority choose among them, and Boulder prefers IPv6 and falls back to IPv4 only where the
+connection times out, so that one stale AAAA is enough to fail.
 
 What is looked at:
 
@@ -11,6 +13,7 @@ What is looked at:
 - Where a dns-* challenge may be used, names are looked up and judged all the same, for clients must
   find the gateway, but the result is ``required=False`` and holds up no order: while a name does
   not point here, only such a challenge is tried for it (``challenge.choice``).
+- An AAAA that a resolver with DNS64 has made of an A record counts as that A (``resolve.dns64``).
 - An address as an identifier (RFC 8738) is compared without looking anything up, and is always
   required: dns-01 cannot validate it.
 
@@ -27,6 +30,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from gatecert.model import IdentifierType, Resolution, ResolutionKind
+from gatecert.resolve.dns64 import without_synthesis
 from gatecert.resolve.judgement import judge_address, judge_name
 
 if TYPE_CHECKING:
@@ -39,15 +43,14 @@ if TYPE_CHECKING:
 
 SHORTEST_WAIT = timedelta(seconds=1)
 
-_UNKNOWN = {ResolutionKind.SERVER_FAILURE, ResolutionKind.TIMEOUT}
-
 
 def preflight(
     target: Target, resolver: LooksUp, addresses: GatewayAddresses, *, now: datetime
 ) -> Resolution:
     """Look up every name of the target and compare what is found with the gateway's addresses."""
     looked_up = [each.value for each in target.identifiers if _is_looked_up(each)]
-    found = {lookup.name: lookup for lookup in resolver.look_up(looked_up)}
+    lookups = without_synthesis(resolver.look_up(looked_up), resolver, addresses)
+    found = {lookup.name: lookup for lookup in lookups}
     required = needs_addresses(target)
     names: list[NameResolution] = []
     for identifier in target.identifiers:
@@ -126,7 +129,7 @@ def _pairs(before: Resolution, after: Resolution) -> list[tuple[NameResolution, 
 
 
 def _found(name: NameResolution) -> str:
-    if name.kind in _UNKNOWN:
+    if name.kind.is_unknown:
         return f"unknown ({name.kind})"
     if name.kind is ResolutionKind.NO_SUCH_NAME:
         return "no such name"

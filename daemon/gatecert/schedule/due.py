@@ -179,6 +179,12 @@ def is_urgent(situation: Situation, now: datetime) -> bool:
     return now >= calm_until or not certificate.covers(situation.target.identifiers)
 
 
+def is_renewal(situation: Situation) -> bool:
+    """Whether an order would be for the names of the certificate in use, validated before."""
+    certificate = certificate_in_use(situation)
+    return certificate is not None and certificate.covers(situation.target.identifiers)
+
+
 def next_attempt(
     failures: int,
     *,
@@ -307,7 +313,7 @@ def _deployment_due(situation: Situation, now: datetime) -> Due | None:
 def _enrolment_due(situation: Situation, now: datetime) -> Due | None:
     if situation.excluded_region or situation.target.mode is not Mode.AUTOMATIC:
         return None
-    not_before = _no_attempt_before(situation.state, now)
+    not_before = _no_attempt_before(situation, now)
     certificate = certificate_in_use(situation)
     if certificate is None:
         return Due(Action.ENROL, not_before, "only a bootstrap certificate is served")
@@ -341,7 +347,8 @@ def _notice_due(situation: Situation, now: datetime) -> Due | None:
     return Due(Action.NONE, *notice) if notice is not None else None
 
 
-def _no_attempt_before(state: GatewayState, now: datetime) -> datetime:
+def _no_attempt_before(situation: Situation, now: datetime) -> datetime:
+    state = situation.state
     instants = [now]
     if state.next_attempt is not None and (state.failed_at or now) <= now:
         instants.append(state.next_attempt)
@@ -349,6 +356,11 @@ def _no_attempt_before(state: GatewayState, now: datetime) -> datetime:
     if obstruction is not None and obstruction.at <= now:
         instants.append(obstruction.until)
     look = state.resolution
-    if look is not None and look.at <= now and not look.points_here and state.next_look is not None:
+    if (
+        look is not None
+        and look.at <= now
+        and state.next_look is not None
+        and not look.allows_order(renewing=is_renewal(situation))
+    ):
         instants.append(state.next_look)
     return max(instants)

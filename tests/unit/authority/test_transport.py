@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import socket
 import ssl
+import sys
 import threading
 import time
 from contextlib import closing, suppress
@@ -392,6 +393,141 @@ def test_a_proxy_does_not_change_what_is_trusted() -> None:
     manager = adapter.proxy_manager_for("http://proxy.test:3128")
 
     assert manager.connection_pool_kw["ssl_context"] is context
+
+
+@pytest.mark.parametrize(
+    ("proxy", "shown", "why"),
+    [
+        ("http://user:hunter2@127.0.0.1:1", "127.0.0.1:1", "Connection refused"),
+        ("127.0.0.1:1", "127.0.0.1:1", "Connection refused"),
+        ("http://user:hunter2@127.0.0.1:99999", "127.0.0.1:99999", "that is no URL"),
+        ("gopher://user:hunter2@127.0.0.1:1", "127.0.0.1:1", "unsupported scheme gopher"),
+    ],
+)
+def test_a_dead_proxy_is_called_one(
+    proxy: str,
+    shown: str,
+    why: str,
+    transport: HardenedTransport,
+    deadline: Deadline,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", proxy)
+    with pytest.raises(AuthorityUnreachableError) as caught:
+        transport.send("GET", "https://ca.example/directory", deadline=deadline)
+    said = str(caught.value)
+    assert said.startswith(f"the proxy {shown} does not work: ")
+    assert why in said
+    assert "authority acme (ca.example) cannot be reached through it" in said
+    assert "hunter2" not in said
+    assert "add ca.example to NO_PROXY" in caught.value.fix
+
+
+def test_a_proxy_that_wants_a_password(
+    transport: HardenedTransport, deadline: Deadline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with closing(socket.create_server(("127.0.0.1", 0))) as listener:
+
+        def refuse() -> None:
+            channel, _ = listener.accept()
+            with channel:
+                channel.recv(65536)
+                channel.sendall(b"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n")
+
+        thread = threading.Thread(target=refuse)
+        thread.start()
+        monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{listener.getsockname()[1]}")
+        with pytest.raises(AuthorityUnreachableError, match="407 Proxy Authentication Required"):
+            transport.send("GET", "https://ca.example/directory", deadline=deadline)
+        thread.join()
+
+
+def test_a_proxy_that_says_nothing(
+    transport: HardenedTransport, deadline: Deadline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "CONNECT_SECONDS", 0.1)
+    with closing(socket.create_server(("127.0.0.1", 0))) as listener:
+        monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{listener.getsockname()[1]}")
+        with pytest.raises(AuthorityUnreachableError, match=r"through the proxy 127[.0-9:]+: "):
+            transport.send("GET", "https://ca.example/directory", deadline=deadline)
+
+
+def test_a_socks_proxy_needs_an_extra(
+    transport: HardenedTransport, deadline: Deadline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "socks", None)  # as if it were not installed
+    monkeypatch.setenv("ALL_PROXY", "socks5h://user:hunter2@127.0.0.1:1")
+    with pytest.raises(AuthorityUnreachableError) as caught:
+        transport.send("GET", "https://ca.example/directory", deadline=deadline)
+    assert str(caught.value).startswith("the proxy 127.0.0.1:1 is a SOCKS proxy, and PySocks ")
+    assert "install gatecert[socks]" in caught.value.fix
+
+
+def test_no_proxy_is_heeded(
+    transport: HardenedTransport,
+    server: Server,
+    deadline: Deadline,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:1")
+    monkeypatch.setenv("NO_PROXY", "127.0.0.0/8")
+    assert transport.send("GET", server.url, deadline=deadline).status == 200
+
+
+def make_loose_chain(directory: Path) -> tuple[Path, Path]:
+    """A server's pair and its root, as some private authorities make them.
+
+    The root's basicConstraints are not critical, and there are no key identifiers.
+    """
+    root_key, key = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
+    root = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "a private root")])
+    now = datetime.now(UTC)
+
+    def sign(name: str, of: ec.EllipticCurvePrivateKey, extension: x509.ExtensionType) -> bytes:
+        return (
+            x509.CertificateBuilder()
+            .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)]))
+            .issuer_name(root)
+            .public_key(of.public_key())
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(now - timedelta(hours=1))
+            .not_valid_after(now + timedelta(hours=1))
+            .add_extension(extension, critical=False)
+            .sign(root_key, hashes.SHA256())
+            .public_bytes(serialization.Encoding.PEM)
+        )
+
+    names = x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))])
+    pair, trusted = directory / "pair.pem", directory / "root.pem"
+    pair.write_bytes(
+        key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+        + sign("a server", key, names)
+    )
+    trusted.write_bytes(
+        sign("a private root", root_key, x509.BasicConstraints(ca=True, path_length=None))
+    )
+    return pair, trusted
+
+
+def test_a_given_root_is_judged_as_openssl_does_by_default(
+    tmp_path: Path, deadline: Deadline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usual = ssl.create_default_context
+
+    def strict(**options: str | None) -> ssl.SSLContext:  # as Python 3.13
+        context = usual(**options)  # type: ignore[arg-type] # cafile alone
+        context.verify_flags |= ssl.VERIFY_X509_STRICT
+        return context
+
+    monkeypatch.setattr(ssl, "create_default_context", strict)
+    pair, trusted = make_loose_chain(tmp_path)
+    with closing(Server(pair)) as server:
+        answer = HardenedTransport("acme", trusted).send("GET", server.url, deadline=deadline)
+    assert answer.status == 200
 
 
 def test_a_machine_without_a_store_of_roots_has_some_all_the_same(

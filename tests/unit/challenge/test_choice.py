@@ -152,10 +152,22 @@ def test_a_kind_that_failed_again_counts_once() -> None:
 )
 def test_each_name_of_a_gateway_has_its_own_choice(kind: ResolutionKind | None, first: str) -> None:
     target = Target("g", (NAME, WILDCARD, ADDRESS), NAME.value, challenges=("http-01", "dns-01"))
-    looks = (NameResolution(NAME.value, kind),) if kind is not None else ()
+    looks = (NameResolution(NAME.value, kind, required=False),) if kind is not None else ()
     state = GatewayState(resolution=Resolution(NOW, looks) if looks else None)
 
     found = choices(target, state)
 
     assert [choice.name for choice in found] == [NAME.value, WILDCARD.value, ADDRESS.value]
     assert [choice.kinds[0] for choice in found] == [first, "dns-01", "http-01"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "kinds"),
+    [(ResolutionKind.TIMEOUT, ("http-01",)), (ResolutionKind.ELSEWHERE, ())],
+)
+def test_an_unknown_name_can_be_renewed_by_the_only_kind(
+    kind: ResolutionKind, kinds: tuple[str, ...]
+) -> None:
+    target = Target("g", (NAME,), NAME.value, challenges=("http-01",))
+    state = GatewayState(resolution=Resolution(NOW, (NameResolution(NAME.value, kind),)))
+    assert choices(target, state)[0].kinds == kinds

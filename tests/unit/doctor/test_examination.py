@@ -224,6 +224,11 @@ PROVOKED: list[tuple[Code, Machine | Case, str]] = [
     (codes.REGION_EXCLUDED, case(situation=situation(excluded_region="cn")), "region cn"),
     (codes.NAMES_OK, case(), "it is here"),
     (codes.BEHIND_NAT, resolved(ResolutionKind.BEHIND_NAT), "behind-nat"),
+    (
+        codes.NAME_PARTLY_UNKNOWN,
+        case(resolution=Resolution(NOW, (replace(HERE, detail="NOTIMP", warning="NOTIMP"),))),
+        "NOTIMP",
+    ),
     (codes.NAME_NOT_HERE, resolved(ResolutionKind.ELSEWHERE), "elsewhere"),
     (codes.NAME_NO_ADDRESS, resolved(ResolutionKind.NO_ADDRESS), "no-address"),
     (codes.NAME_UNKNOWN, resolved(ResolutionKind.NO_SUCH_NAME), "no-such-name"),

@@ -66,15 +66,20 @@ class Clock:
 
 
 class Names:
-    """A resolver that knows one address for every name."""
+    """A resolver that knows one address for every name, unless it ends otherwise."""
 
     def __init__(self) -> None:
         self.address = HERE
+        self.ending = Ending.ADDRESSES
+        self.unknown = ""
         self.asked = 0
 
     def look_up(self, names: Sequence[str]) -> tuple[Lookup, ...]:
         self.asked += 1
-        return tuple(Lookup(name, Ending.ADDRESSES, (self.address,), MINUTE) for name in names)
+        found = (self.address,) if self.ending is Ending.ADDRESSES else ()
+        return tuple(
+            Lookup(name, self.ending, found, MINUTE, unknown=self.unknown) for name in names
+        )
 
 
 @dataclass

@@ -22,10 +22,13 @@ from gatecert.model import (
     IdentifierType,
     InstallPlan,
     Mode,
+    NameResolution,
     Obstruction,
     Origin,
     Outcome,
     OutcomeKind,
+    Resolution,
+    ResolutionKind,
     RevocationReason,
     RevocationStanding,
     Silence,
@@ -352,3 +355,13 @@ def test_the_second_certificate_of_a_pair() -> None:
     assert second is not None
     assert (second.algorithm, second.fingerprint) == ("rsa", "f2")
     assert second.not_after == ISSUED.not_after
+
+
+def test_what_could_not_be_looked_up_is_warned_of() -> None:
+    name = NameResolution("vpn.example.com", ResolutionKind.HERE, warning="AAAA is unknown")
+    state = GatewayState(resolution=Resolution(NOW, (name,)))
+    known = Known(TARGET, state, (VERSION, ISSUED), CONFIRMED, DUE)
+    status = gateway_status(known, NOW)
+    assert status.warning == "AAAA is unknown"
+    assert "nameservers" in status.warning_fix
+    assert gateway_status(replace(known, warning=("w", "f")), NOW).warning == "w"

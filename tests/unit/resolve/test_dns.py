@@ -57,6 +57,7 @@ def zone(query: dns.message.Message, _transport: str) -> list[bytes]:
 
 def test_each_name_ends_in_its_own_way(nameserver: StartNameserver) -> None:
     server = nameserver(zone)
+    asked = str(server)
     names = ["both.example", "old.example", "empty.example", "half.example", "none.example"]
     minute = timedelta(seconds=60)
     assert Resolver([server], TIMEOUT).look_up(names) == (
@@ -65,17 +66,19 @@ def test_each_name_ends_in_its_own_way(nameserver: StartNameserver) -> None:
             Ending.ADDRESSES,
             ("203.0.113.7", "203.0.113.8", "2001:db8::1"),
             minute,
+            nameservers=asked,
         ),
-        Lookup("old.example", Ending.ADDRESSES, ("203.0.113.7",), minute),
-        Lookup("empty.example", Ending.NO_ADDRESS),
+        Lookup("old.example", Ending.ADDRESSES, ("203.0.113.7",), minute, nameservers=asked),
+        Lookup("empty.example", Ending.NO_ADDRESS, nameservers=asked),
         Lookup(
             "half.example",
-            Ending.SERVER_FAILURE,
+            Ending.ADDRESSES,
             ("203.0.113.7",),
             minute,
-            detail=f"{server} answered SERVFAIL (AAAA)",
+            unknown=f"{server} answered SERVFAIL (AAAA)",
+            nameservers=asked,
         ),
-        Lookup("none.example", Ending.NO_SUCH_NAME),
+        Lookup("none.example", Ending.NO_SUCH_NAME, nameservers=asked),
     )
 
 
@@ -90,10 +93,33 @@ def test_the_timeout_is_the_total_for_all_names(nameserver: StartNameserver) -> 
     slow, both = Resolver([server], timedelta(seconds=0.2)).look_up(names)
     assert time.monotonic() - started < 1.0  # a machine may be busy
     assert both.ending is Ending.ADDRESSES
-    assert slow.ending is Ending.TIMEOUT
+    assert slow.ending is Ending.ADDRESSES
     assert slow.addresses == ("203.0.113.7",)
-    assert str(server) in slow.detail
-    assert slow.detail.endswith("(AAAA)")
+    assert str(server) in slow.unknown
+    assert slow.unknown.endswith("(AAAA)")
+
+
+@pytest.mark.parametrize("code", ["SERVFAIL", "REFUSED", "NOTIMP", "FORMERR"])
+def test_every_refusal_of_one_family_leaves_the_other(
+    code: str, nameserver: StartNameserver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(ZONE, ("half.example.", "AAAA"), dns.rcode.from_text(code))
+    (half,) = Resolver([nameserver(zone)], TIMEOUT).look_up(["half.example"])
+    assert half.ending is Ending.ADDRESSES
+    assert code in half.unknown
+
+
+def test_an_internal_address_is_explained_by_the_hosts_file(
+    nameserver: StartNameserver, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setitem(ZONE, ("old.example.", "A"), ["127.0.1.1"])
+    hosts = tmp_path / "hosts"
+    hosts.write_text("127.0.0.1 localhost\n127.0.1.1 old.example old\n203.0.113.7 both.example\n")
+    old, both = Resolver([nameserver(zone)], TIMEOUT, hosts=hosts).look_up(
+        ["old.example", "both.example"]
+    )
+    assert old.hosts_lines == (f"{hosts} line 2 (127.0.1.1 old.example)",)
+    assert both.hosts_lines == ()
 
 
 def test_more_names_than_threads(nameserver: StartNameserver) -> None:

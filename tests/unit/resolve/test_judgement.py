@@ -115,6 +115,16 @@ def test_behind_nat_another_address_does_not(answer: str) -> None:
     kind = "AAAA" if ":" in answer else "A"
     assert judged.detail == (
         f"{NAME} {kind} {answer} is not public, so no authority can connect; "
+        "the nameserver may answer differently inside this network than public DNS does for the "
+        "authority (systemd-resolved, split horizon): set resolver.nameservers to nameservers "
+        "outside this network, or, where public DNS says the same, "
+        "publish the address under which this gateway is reached from outside"
+    )
+
+
+def test_behind_nat_an_address_that_is_neither_public_nor_internal() -> None:
+    assert judge(NAT, "203.0.113.7").detail == (
+        f"{NAME} A 203.0.113.7 is not public, so no authority can connect; "
         "publish the address under which this gateway is reached from outside"
     )
 
@@ -187,17 +197,53 @@ def test_behind_nat_what_to_publish_is_not_known() -> None:
     assert "for the gateway's public address" in judge(NAT, ending=Ending.NO_ADDRESS).detail
 
 
-@pytest.mark.parametrize("ending", [Ending.SERVER_FAILURE, Ending.TIMEOUT])
-def test_half_an_answer_is_a_failure(ending: Ending) -> None:
-    judged = judge(HERE, "203.0.113.7", ending=ending, detail="ns failed (AAAA)")
-    assert judged.kind.value == ending.value
-    assert judged.answers == ("203.0.113.7",)
-    assert "only 203.0.113.7 is known: ns failed (AAAA)" in judged.detail
+def judge_half(addresses: GatewayAddresses, found: str) -> NameResolution:
+    lookup = Lookup(NAME, Ending.ADDRESSES, (found,), unknown="ns answered NOTIMP (AAAA)")
+    return judge_name(lookup, addresses)
+
+
+@pytest.mark.parametrize(("addresses", "found"), [(HERE, "203.0.113.7"), (NAT, "192.5.5.241")])
+def test_half_an_answer_is_enough_and_warned_of(addresses: GatewayAddresses, found: str) -> None:
+    judged = judge_half(addresses, found)
+    assert judged.points_here
+    assert judged.kind.is_here
+    assert judged.warning.startswith(
+        f"the rest of {NAME} could not be looked up: ns answered NOTIMP (AAAA); "
+    )
+    assert judged.detail.endswith(judged.warning)
 
 
 def test_a_wrong_address_outweighs_the_failure_of_the_other_family() -> None:
-    judged = judge(HERE, "198.51.100.9", ending=Ending.SERVER_FAILURE)
+    judged = judge_half(HERE, "198.51.100.9")
     assert judged.kind is ResolutionKind.ELSEWHERE
+    assert judged.warning == ""
+
+
+# --------------------------------------------------------------------------- seen from inside
+
+
+@pytest.mark.parametrize("found", ["127.0.1.1", "10.1.2.3", "100.64.0.1", "fd00::1", "::1"])
+def test_an_address_from_the_hosts_file_is_told_with_its_line(found: str) -> None:
+    line = f"/etc/hosts line 2 ({found} {NAME})"
+    lookup = Lookup(
+        NAME, Ending.ADDRESSES, (found,), nameservers="127.0.0.53:53", hosts_lines=(line,)
+    )
+    judged = judge_name(lookup, HERE)
+    assert judged.kind is ResolutionKind.ELSEWHERE
+    assert f"{found} is not an address of this gateway (expected 203.0.113.7); " in judged.detail
+    assert f"{line} says so, and 127.0.0.53:53 answers from that file" in judged.detail
+    assert judged.detail.endswith("or set resolver.nameservers to nameservers outside this network")
+
+
+def test_an_internal_address_may_be_the_inside_view_of_a_name() -> None:
+    lookup = Lookup(NAME, Ending.ADDRESSES, ("10.1.2.3",), nameservers="10.0.0.53:53")
+    detail = judge_name(lookup, HERE).detail
+    assert "10.0.0.53:53 may answer differently inside this network than public DNS" in detail
+    assert "set resolver.nameservers to nameservers outside this network" in detail
+
+
+def test_an_internal_address_that_is_the_gateways_is_right() -> None:
+    assert judge(GatewayAddresses(("10.1.2.3",)), "10.1.2.3").kind is ResolutionKind.HERE
 
 
 # --------------------------------------------------------------------------- identifiers

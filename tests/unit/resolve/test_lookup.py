@@ -25,8 +25,8 @@ def answer(family: Family, ending: Ending, detail: str = "") -> FamilyAnswer:
         (Ending.ADDRESSES, Ending.ADDRESSES, Ending.ADDRESSES),
         (Ending.ADDRESSES, Ending.NO_ADDRESS, Ending.ADDRESSES),
         (Ending.ADDRESSES, Ending.NO_SUCH_NAME, Ending.ADDRESSES),
-        (Ending.ADDRESSES, Ending.SERVER_FAILURE, Ending.SERVER_FAILURE),
-        (Ending.ADDRESSES, Ending.TIMEOUT, Ending.TIMEOUT),
+        (Ending.ADDRESSES, Ending.SERVER_FAILURE, Ending.ADDRESSES),
+        (Ending.ADDRESSES, Ending.TIMEOUT, Ending.ADDRESSES),
         (Ending.NO_ADDRESS, Ending.NO_ADDRESS, Ending.NO_ADDRESS),
         (Ending.NO_ADDRESS, Ending.NO_SUCH_NAME, Ending.NO_SUCH_NAME),
         (Ending.NO_ADDRESS, Ending.SERVER_FAILURE, Ending.SERVER_FAILURE),
@@ -81,12 +81,20 @@ def test_each_thing_is_said_once(one: str, other: str, both: str) -> None:
     assert combine("boston.example.com", answers).detail == both
 
 
-def test_only_the_family_that_decided_is_quoted() -> None:
+def test_what_failed_beside_addresses_is_kept_apart() -> None:
     answers = [
         answer(Family.IPV4, Ending.ADDRESSES, "alias of b.example"),
         answer(Family.IPV6, Ending.SERVER_FAILURE, "x answered SERVFAIL"),
     ]
-    assert combine("boston.example.com", answers).detail == "x answered SERVFAIL (AAAA)"
+    both = combine("boston.example.com", answers)
+    assert both.detail == "alias of b.example (A)"
+    assert both.unknown == "x answered SERVFAIL (AAAA)"
+
+
+@pytest.mark.parametrize("other", [Ending.NO_ADDRESS, Ending.NO_SUCH_NAME, Ending.TIMEOUT])
+def test_nothing_is_kept_apart_where_there_are_no_addresses(other: Ending) -> None:
+    answers = [answer(Family.IPV4, other, "x"), answer(Family.IPV6, Ending.SERVER_FAILURE, "y")]
+    assert combine("boston.example.com", answers).unknown == ""
 
 
 @given(st.lists(st.ip_addresses().map(str)))

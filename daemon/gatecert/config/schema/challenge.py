@@ -68,7 +68,8 @@ class ResolverSettings(Settings):
 
     nameservers: tuple[Nameserver, ...] = Field(
         default=(),
-        description="Addresses of nameservers; port 53 if none is written. Default: the system's.",
+        description="Addresses of nameservers; port 53 if none is written. Default: the system's."
+        " /etc/hosts is never read.",
     )
     interval: Duration = Field(
         default=timedelta(seconds=30),

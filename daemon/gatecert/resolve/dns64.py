@@ -1,0 +1,85 @@
+"""AAAA records that a resolver has made of A records: DNS64 (RFC 6147), no addresses of their own.
+
+Behind NAT64 a resolver embeds each IPv4 address in a prefix (RFC 6052): the well-known 64:ff9b::/96
+or one of the network's own, 64:ff9b:1::/48 and its parts among them (RFC 8215). Which prefix it is
+tells the resolver's AAAA answer for ipv4only.arpa, whose A records are well known (RFC 7050). No
+authority outside that network sees such an AAAA, so it is judged as the A that it was made from.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from ipaddress import IPv4Address, IPv6Address, IPv6Network
+from typing import TYPE_CHECKING
+
+from gatecert.resolve.lookup import in_order
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from gatecert.resolve.addresses import GatewayAddresses
+    from gatecert.resolve.lookup import LooksUp, Lookup
+
+WELL_KNOWN = IPv6Network("64:ff9b::/96")
+DISCOVERY_NAME = "ipv4only.arpa"  # RFC 7050 section 8.2
+DISCOVERY_ADDRESSES = {IPv4Address("192.0.0.170"), IPv4Address("192.0.0.171")}
+LENGTHS = (96, 64, 56, 48, 40, 32)  # RFC 6052 section 2.2
+
+# Bits 64 to 71 are zero and no part of the embedded address.
+_RESERVED_OCTET = 8
+
+
+def without_synthesis(
+    lookups: Sequence[Lookup], resolver: LooksUp, addresses: GatewayAddresses
+) -> tuple[Lookup, ...]:
+    """Put the A that it was made from in place of every synthesized AAAA.
+
+    The resolver is asked for its prefixes only where an AAAA would otherwise be wrong.
+    """
+    known = tuple(_replace(lookup, [WELL_KNOWN]) for lookup in lookups)
+    if not any(_has_strange_ipv6(lookup, addresses) for lookup in known):
+        return known
+    found = [prefix for lookup in resolver.look_up([DISCOVERY_NAME]) for prefix in prefixes(lookup)]
+    return tuple(_replace(lookup, found) for lookup in known)
+
+
+def prefixes(discovery: Lookup) -> tuple[IPv6Network, ...]:
+    """The prefixes that a resolver uses, by its answer for ipv4only.arpa (RFC 7050 section 3)."""
+    candidates = (
+        IPv6Network((address, length), strict=False)
+        for address in discovery.addresses
+        if ":" in address
+        for length in LENGTHS
+        if embedded(IPv6Address(address), length) in DISCOVERY_ADDRESSES
+    )
+    return tuple(dict.fromkeys(candidates))
+
+
+def embedded(address: IPv6Address, length: int) -> IPv4Address | None:
+    """The IPv4 address that follows a prefix of this length; None where there cannot be one."""
+    octets = list(address.packed)
+    if octets[_RESERVED_OCTET] != 0:
+        return None
+    if length <= _RESERVED_OCTET * 8:
+        del octets[_RESERVED_OCTET]
+    start = length // 8
+    return IPv4Address(bytes(octets[start : start + 4]))
+
+
+def _replace(lookup: Lookup, networks: Iterable[IPv6Network]) -> Lookup:
+    used = list(networks)
+    return replace(lookup, addresses=in_order(_origin(each, used) for each in lookup.addresses))
+
+
+def _origin(address: str, networks: Sequence[IPv6Network]) -> str:
+    if ":" not in address:
+        return address
+    parsed = IPv6Address(address)
+    for network in networks:
+        if parsed in network:
+            return str(embedded(parsed, network.prefixlen) or address)
+    return address
+
+
+def _has_strange_ipv6(lookup: Lookup, addresses: GatewayAddresses) -> bool:
+    return any(":" in each and not addresses.accepts(each) for each in lookup.addresses)

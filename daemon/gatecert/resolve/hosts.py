@@ -1,0 +1,40 @@
+"""What the hosts(5) file of this machine says of a name.
+
+gatecert asks nameservers and never reads this file to resolve a name, but systemd-resolved, dnsmasq
+and others answer from it. Debian's installer writes 127.0.1.1 for the machine's own name there.
+"""
+
+from __future__ import annotations
+
+from ipaddress import ip_address
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+    from pathlib import Path
+
+
+def lines_about(name: str, addresses: Collection[str], hosts: Path) -> tuple[str, ...]:
+    """Where the file gives the name one of these addresses: ``/etc/hosts line 2 (127.0.1.1 …)``.
+
+    A file that cannot be read says nothing.
+    """
+    try:
+        text = hosts.read_bytes().decode("utf-8", "replace")
+    except OSError:
+        return ()
+    found = []
+    for number, line in enumerate(text.split("\n"), start=1):
+        address, *names = line.partition("#")[0].split() or [""]
+        if name.lower() in {each.lower().rstrip(".") for each in names} and (
+            _canonical(address) in addresses
+        ):
+            found.append(f"{hosts} line {number} ({address} {name})")
+    return tuple(found)
+
+
+def _canonical(address: str) -> str:
+    try:
+        return str(ip_address(address))
+    except ValueError:
+        return ""

@@ -1,0 +1,100 @@
+from __future__ import annotations
+
+from ipaddress import IPv4Address, IPv6Address, IPv6Network
+from typing import TYPE_CHECKING
+
+import pytest
+
+from gatecert.resolve.addresses import GatewayAddresses
+from gatecert.resolve.dns64 import DISCOVERY_NAME, embedded, prefixes, without_synthesis
+from gatecert.resolve.lookup import Ending, Lookup
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+NAME = "boston.example.com"
+HERE = GatewayAddresses(("203.0.113.7",))
+
+
+class Discovery:
+    """Knows what a resolver answers for ipv4only.arpa, and nothing else."""
+
+    def __init__(self, *addresses: str) -> None:
+        self.addresses = addresses
+        self.asked: list[str] = []
+
+    def look_up(self, names: Sequence[str]) -> tuple[Lookup, ...]:
+        self.asked += names
+        return tuple(Lookup(name, Ending.ADDRESSES, self.addresses) for name in names)
+
+
+def judged(resolver: Discovery, *addresses: str) -> tuple[str, ...]:
+    lookups = (Lookup(NAME, Ending.ADDRESSES, addresses),)
+    return without_synthesis(lookups, resolver, HERE)[0].addresses
+
+
+@pytest.mark.parametrize(
+    ("address", "length"),
+    [  # RFC 6052 section 2.4
+        ("2001:db8:c000:221::", 32),
+        ("2001:db8:1c0:2:21::", 40),
+        ("2001:db8:122:c000:2:2100::", 48),
+        ("2001:db8:122:3c0:0:221::", 56),
+        ("2001:db8:122:344:c0:2:2100::", 64),
+        ("2001:db8:122:344::192.0.2.33", 96),
+    ],
+)
+def test_where_an_address_is_embedded(address: str, length: int) -> None:
+    assert embedded(IPv6Address(address), length) == IPv4Address("192.0.2.33")
+
+
+def test_no_address_is_embedded_where_the_reserved_bits_are_set() -> None:
+    assert embedded(IPv6Address("2001:db8:1:2:ff00::1"), 64) is None
+
+
+@pytest.mark.parametrize(
+    ("answer", "prefix"),
+    [
+        ("64:ff9b::c000:aa", "64:ff9b::/96"),
+        ("64:ff9b:1:ab::c000:ab", "64:ff9b:1:ab::/96"),
+        ("64:ff9b:1:c000:0:aa00::", "64:ff9b:1::/48"),
+        ("2001:db8:122:344:c0:0:aa00:0", "2001:db8:122:344::/64"),
+        ("2001:db8:c000:aa::", "2001:db8::/32"),
+    ],
+)
+def test_the_prefix_is_discovered(answer: str, prefix: str) -> None:
+    lookup = Lookup(DISCOVERY_NAME, Ending.ADDRESSES, ("192.0.0.170", answer))
+    assert prefixes(lookup) == (IPv6Network(prefix),)
+
+
+def test_a_resolver_without_dns64_has_no_prefix() -> None:
+    assert prefixes(Lookup(DISCOVERY_NAME, Ending.ADDRESSES, ("192.0.0.170",))) == ()
+    assert prefixes(Lookup(DISCOVERY_NAME, Ending.TIMEOUT)) == ()
+
+
+def test_the_well_known_prefix_needs_no_discovery() -> None:
+    resolver = Discovery()
+    assert judged(resolver, "203.0.113.7", "64:ff9b::203.0.113.7") == ("203.0.113.7",)
+    assert resolver.asked == []
+
+
+def test_a_prefix_of_the_network_is_discovered_when_it_matters() -> None:
+    resolver = Discovery("192.0.0.170", "64:ff9b:1:c000:0:aa00::")
+    assert judged(resolver, "203.0.113.7", "64:ff9b:1:cb00:71:700::") == ("203.0.113.7",)
+    assert resolver.asked == [DISCOVERY_NAME]
+
+
+def test_what_a_synthesized_address_stands_for_may_be_wrong() -> None:
+    assert judged(Discovery(), "64:ff9b::198.51.100.9") == ("198.51.100.9",)
+
+
+@pytest.mark.parametrize("discovered", [(), ("2001:db8:64::c000:aa",), ("::1",)])
+def test_another_ipv6_address_stays_wrong(discovered: tuple[str, ...]) -> None:
+    found = judged(Discovery(*discovered), "203.0.113.7", "2001:db8::203.0.113.7")
+    assert found == ("203.0.113.7", "2001:db8::cb00:7107")
+
+
+def test_nothing_is_asked_for_names_that_point_here() -> None:
+    resolver = Discovery()
+    assert judged(resolver, "203.0.113.7") == ("203.0.113.7",)
+    assert resolver.asked == []
