@@ -141,6 +141,17 @@ class Memory:
         self.held_back |= before.held_back
         self.known |= before.known
 
+    def accept_root(self, target: Target, root: str) -> None:
+        """Take certificates from an untrusted root for trusted ones from now on.
+
+        Args:
+            target: The gateway.
+            root: The root's name, RFC 4514 text.
+        """
+        logger.warning("accepts an untrusted root gateway=%s root=%s", target.name, root)
+        state = self.state(target)
+        self.save(target, replace(state, accepted_roots=(*state.accepted_roots, root)))
+
     def keep(self, target: Target, issued: IssuedChain) -> Held:
         """Write a new version, durably, and read it back.
 

@@ -4,9 +4,9 @@ This module alone knows the order of the stages. Each path reads like the senten
 
 - ``_bootstrap``: nothing usable is there → a self-signed certificate, in place at once.
 - ``_enrol``: due → the names point here → nothing is in the way → ordered → installed → proven.
-- ``import_certificate``: handed in → checked → installed → proven.
+- ``import_certificate``: handed in → checked → installed → proven (``importing.py``).
 - ``_put_right``: proven once, and now something else is served → reloaded → proven again.
-- ``_deploy``: installed → reloaded → proven, or the previous version is put back
+- ``_deploy``: installed → reloaded → proven, the best certificate staying in place
   (``deployment.py``).
 
 It alone turns an error into an `Outcome`; what one gateway suffers never reaches another. A failed
@@ -28,11 +28,8 @@ from gatecert.admission import Admission
 from gatecert.authority.protocol import Authority
 from gatecert.authority.revocation_lists import LooksUpRevocation
 from gatecert.certificate.bootstrap import bootstrap
-from gatecert.certificate.comparison import merit, why_worse
-from gatecert.certificate.trust import system_roots, trust_of
+from gatecert.certificate.comparison import why_worse
 from gatecert.client_authorities import ClientAuthorities
-from gatecert.custom.acceptance import Accepted, accept
-from gatecert.custom.requests import forget_used
 from gatecert.deployment import Deployer
 from gatecert.doctor.codes import BY_RESOLUTION
 from gatecert.doctor.finding import Finding
@@ -45,6 +42,7 @@ from gatecert.errors import (
     InterruptedOrderError,
     StorageError,
 )
+from gatecert.importing import Import
 from gatecert.install.inventory import Held
 from gatecert.memory import Memory
 from gatecert.model import (
@@ -74,7 +72,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from gatecert.certificate.upload import Upload
-    from gatecert.model import Deployment, Version
+    from gatecert.model import Deployment
 
 logger = logging.getLogger(__name__)
 
@@ -417,12 +415,7 @@ class Pipeline:
         found = self.deployer.inventory(target).find(held.version.id)
         if found is None or found.trust.trusted or found.accepted or not found.trust.whole:
             return
-        self._accept(target, found.trust.root)
-
-    def _accept(self, target: Target, root: str) -> None:
-        logger.warning("accepts an untrusted root gateway=%s root=%s", target.name, root)
-        state = self.memory.state(target)
-        self.memory.save(target, replace(state, accepted_roots=(*state.accepted_roots, root)))
+        self.memory.accept_root(target, found.trust.root)
 
     def _settle_order(self, target: Target) -> None:
         """Bring an order to its end whose certificate reached the disk just before a crash."""
@@ -475,84 +468,15 @@ class Pipeline:
             StorageError: It cannot be kept; nothing has been changed.
             LockTimeoutError: Somebody else is changing this gateway.
         """
-        started = time.monotonic()
-        with self.store.lock_gateway(target.name, "importing a certificate", wait=wait):
-            accepted = accept(
-                self.store, target, uploads, now=self.now(), system_roots=system_roots()
-            )
-            if accepted.version is not None:
-                outcome = self._import_again(
-                    target, accepted, accepted.version, accept_untrusted=accept_untrusted
-                )
-            else:
-                outcome = self._import(target, accepted, accept_untrusted=accept_untrusted)
-            outcome = replace(outcome, seconds=round(time.monotonic() - started, 3))
-            return self.memory.remember(target, outcome)
-
-    def _refuse_worse_import(
-        self, target: Target, accepted: Accepted, *, accept_untrusted: bool
-    ) -> None:
-        """Refuse a certificate that is worse than the one in use; nothing is on the disk yet.
-
-        Raises:
-            WorseCertificateError: It is.
-        """
-        inventory, now = self.deployer.inventory(target), self.now()
-        best, issued = inventory.wanted(now), accepted.issued
-        trust = trust_of(issued.certificate, issued.chain, self.deployer.roots(target), now=now)
-        accepts = accept_untrusted and not trust.trusted
-        worth = merit(
-            accepted.summary,
-            replace(trust, trusted=trust.trusted or accepts),
-            revoked=False,
-            target=target,
-            now=now,
-        )
-        if best is not None and worth < best.merit(target, now):
-            other, ends = best.merit(target, now), best.summary.not_after
-            raise why_worse(accepted.summary, trust, worth, other, other_ends=ends)
-        if accepts:
-            self._accept(target, trust.root)
-
-    def _import(self, target: Target, accepted: Accepted, *, accept_untrusted: bool) -> Outcome:
-        self._refuse_worse_import(target, accepted, accept_untrusted=accept_untrusted)
-        end = accepted.summary.not_after
-        self._tell(
-            target,
-            Stage.CHECK,
-            f"{accepted.summary.subject} from {accepted.summary.issuer}, until {end:%Y-%m-%d}",
-        )
-        for note in accepted.issued.notes:
-            self._tell(target, Stage.CHECK, f"note: {note}")
-        self.store.check_writable()
-        held = self.memory.keep(target, accepted.issued)
-        deployed = self._deploy(target, held)
-        forget_used(self.store, target.name)
-        return deployed if deployed.failed else replace(deployed, kind=OutcomeKind.IMPORTED)
-
-    def _import_again(
-        self, target: Target, accepted: Accepted, version: Version, *, accept_untrusted: bool
-    ) -> Outcome:
-        """Change nothing, unless the gateway does not serve it yet although it ought to.
-
-        One that has been followed by another is taken anew only where the gateway has refused the
-        other: a file that is handed in again and again must not undo a renewal.
-        """
-        inventory = self.deployer.inventory(target)
-        wanted = inventory.wanted(self.now())
-        deployment = self.deployer.deployment(target, inventory)
-        confirmed = deployment is not None and deployment.confirmed is not None
-        said = f"this certificate was imported before, as version {version.id}"
-        if wanted is None or wanted.version.id != version.id:
-            if not confirmed:
-                return self._import(target, accepted, accept_untrusted=accept_untrusted)
-            newer = wanted.version.id if wanted is not None else "none"
-            return self.memory.outcome(
-                target, OutcomeKind.IDLE, f"{said}; version {newer} has taken its place"
-            )
-        if confirmed:
-            return self.memory.outcome(target, OutcomeKind.IDLE, f"{said}; nothing was changed")
-        return self._deploy(target, wanted)
+        return Import(
+            self.store,
+            self.memory,
+            self.deployer,
+            self.progress,
+            self.now,
+            self._deploy,
+            accept_untrusted=accept_untrusted,
+        ).run(target, uploads, wait=wait)
 
     # ------------------------------------------------------------------ drift
 
