@@ -85,7 +85,7 @@ def test_from_csr_to_trusted(
     assert "does not trust the root 'CN=Company Root'" in result.output
     after = authenticate(gateway, hostname, authority.root)
     assert after.trusted, after.output
-    gatecert.wait_for(lambda: gatecert.state(BOSTON) == "trusted", "the gateway to be trusted")
+    gatecert.wait_for(lambda: gatecert.state(BOSTON) == "private-root", "the proof")
     status = gatecert.status(BOSTON)
     assert (status["mode"], status["issuer"]) == ("custom", "CN=Company Issuing")
     live = gatecert.live(BOSTON)
@@ -123,19 +123,26 @@ def test_a_renewal_by_hand_goes_unnoticed_and_is_called_for_in_time(
     assert gatecert.process.output.count("the imported certificate ends in") == 1
 
 
-def test_a_certificate_that_the_gateway_does_not_serve_is_rolled_back(
+def test_a_certificate_that_the_gateway_refuses_is_rolled_back(
     servers: ExitStack, gatecert: Gatecert, authority: HandmadeAuthority, tmp_path: Path
 ) -> None:
     web = Nginx(tmp_path / "nginx", **gatecert.files(HQ))
     install = {"reload": web.reload_command, "verify": [web.address], "verify_timeout": "2s"}
     gatecert.add_gateway(HQ, SHARED, mode="custom", install=install).write()
-    assert gatecert.run("enroll", HQ).exit_code != 0  # nobody listens yet
+    assert "nothing listens" in gatecert.run("enroll", HQ).output
     servers.enter_context(web)
     first = authority.sign(csr(gatecert, HQ), "first")
     assert bring(gatecert, HQ, first, authority.chain).exit_code == 0
     before = served_certificate("127.0.0.1", web.port, SHARED, trusted=authority.root)
 
-    gatecert.configuration["gateways"][HQ]["install"]["reload"] = ["true"]
+    reload = tmp_path / "reload"
+    taken = gatecert.live(HQ).readlink()
+    reload.write_text(
+        f'#!/bin/sh\n[ "$(readlink {gatecert.live(HQ)})" = "{taken}" ] || exit 1\n'
+        f'kill -HUP "$(cat {web.pid_file})"\n'
+    )
+    reload.chmod(0o755)
+    gatecert.configuration["gateways"][HQ]["install"]["reload"] = [str(reload)]
     gatecert.write()
     second = authority.sign(csr(gatecert, HQ), "second")
     result = bring(gatecert, HQ, second, authority.chain)

@@ -526,8 +526,13 @@ def test_what_clients_see(
     assert "served-ok" in diagnose(gatecert)
     nginx.process.stop()
     assert failures(diagnose(gatecert)) == {"listener-silent"}
-    assert gatecert.run("enroll", "--force").exit_code == 1
-    assert {"deployment-failed", "listener-silent"} <= failures(diagnose(gatecert))
+    waiting = gatecert.run("enroll", "--force")
+    assert waiting.exit_code == 0
+    assert "not proven: nothing listens" in waiting.output
+    assert failures(diagnose(gatecert)) == {"listener-silent"}
+    nginx.start()
+    assert gatecert.run("enroll").exit_code == 1
+    assert {"deployment-failed", "not-served"} <= failures(diagnose(gatecert))
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from gatecert.model import Identifier, IdentifierType
 from gatecert.schedule.failover import trouble_with
 from gatecert.verify.served import ProbeFailure
 from gatecert.verify.verdict import judge
-from gatecert.verify.watch import is_silent
+from gatecert.verify.watch import is_mixed, is_silent
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,13 +36,13 @@ def served(case: Case) -> Iterator[Finding]:
         yield codes.NOT_VERIFIED.found(seen, gateway=case.name)
     if case.live is None:
         return
-    good = {
-        str(answer.endpoint) for answer in case.by_name if judge(answer, case.live.summary).matches
-    }
     for answer in case.by_name:
         finding = _judge_served(answer, case.live.summary, case.name)
-        mixed = finding.code == codes.NOT_SERVED.name and str(answer.endpoint) in good
-        yield codes.MIXED.found(finding.seen, gateway=case.name) if mixed else finding
+        if finding.code == codes.NOT_SERVED.name and is_mixed(
+            answer, case.by_name, case.live.summary
+        ):
+            finding = codes.MIXED.found(finding.seen, gateway=case.name)
+        yield finding
     if case.by_command is not None:
         code = codes.SERVED_OK if case.by_command.matches else codes.PROOF_DENIED
         yield code.found(case.by_command.detail, gateway=case.name)

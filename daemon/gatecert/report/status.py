@@ -395,8 +395,8 @@ def _text(value: object) -> str:
 def _last_error(known: Known) -> LastError | None:
     """What stands against the gateway: that it is silent now, or how the last pass ended."""
     outcome, deployment = known.state.outcome, known.deployment
-    if deployment is not None and deployment.silence is not None:
-        silence = deployment.silence
+    silence = deployment.silence if deployment is not None else None
+    if silence is not None and (outcome is None or not outcome.failed or outcome.at <= silence.at):
         fix = "start the gateway's server; it is asked again by itself"
         return LastError("listener-silent", silence.detail, fix, silence.since)
     if outcome is not None and (outcome.failed or outcome.code):

@@ -67,6 +67,20 @@ def nobody_listens(answers: Sequence[ServedChain | ProbeFailure]) -> bool:
     )
 
 
+def is_mixed(
+    wrong: ServedChain | ProbeFailure,
+    answers: Sequence[ServedChain | ProbeFailure],
+    summary: CertificateSummary,
+) -> bool:
+    """Whether a listener that served something else also serves the installed certificate."""
+    return isinstance(wrong, ServedChain) and any(
+        answer.endpoint == wrong.endpoint
+        and answer.algorithm == wrong.algorithm
+        and judge(answer, summary).matches
+        for answer in answers
+    )
+
+
 def compare(
     answers: Sequence[ServedChain | ProbeFailure],
     summary: CertificateSummary,
@@ -90,10 +104,7 @@ def compare(
     if not wrong and not denied:
         return Sight(View.SERVED)
     silent = bool(wrong) and all(is_silent(answer) for answer, _ in wrong)
-    right = {str(answer.endpoint) for answer in answers if judge(answer, summary).matches}
-    mixed = bool(wrong) and right.issuperset(
-        str(answer.endpoint) for answer, _ in wrong if not is_silent(answer)
-    )
+    mixed = bool(wrong) and all(is_mixed(answer, answers, summary) for answer, _ in wrong)
     return Sight(
         View.SILENT if silent else View.MIXED if mixed and not denied else View.DRIFTED,
         tuple(str(probe.endpoint) for _, probe in wrong),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -70,3 +71,11 @@ def test_a_command_that_denies_it_is_drift_unless_silence_explains_it() -> None:
     silent = compare([failure(FailureKind.REFUSED)], SUMMARY, no)
     assert silent.view is View.SILENT
     assert silent.detail.endswith("; verify_command x says no")
+
+
+def test_a_listener_that_serves_both_is_mixed_and_one_for_another_key_is_not() -> None:
+    other = replace(OTHER, endpoint=ONE)
+    assert compare([RIGHT, other], SUMMARY).view is View.MIXED
+    keys = [replace(RIGHT, algorithm="ecdsa"), replace(other, algorithm="rsa")]
+    assert compare(keys, SUMMARY).view is View.DRIFTED
+    assert compare([RIGHT, other, failure(FailureKind.HANDSHAKE)], SUMMARY).view is View.DRIFTED
