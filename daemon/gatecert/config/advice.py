@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 from gatecert.config.addresses import overlap
+from gatecert.config.names import why_private
 from gatecert.config.schema import ChallengeKind
+from gatecert.config.target import asked
 from gatecert.config.well_known import by_directory
 from gatecert.model import IdentifierType
 
@@ -34,6 +36,7 @@ def advice(target: Target, configuration: Configuration) -> Iterator[str]:
     yield from _addresses(target, configuration)
     yield from _bindings(target, configuration)
     yield from _contacts(target, configuration)
+    yield from _public_authorities(target, configuration)
     yield from _taken_ports(target, configuration)
 
 
@@ -79,6 +82,20 @@ def _contacts(target: Target, configuration: Configuration) -> Iterator[str]:
                     f"{name} refuses contact addresses such as {address}, a domain for examples; "
                     f"correct authorities.{name}.contact"
                 )
+
+
+def _public_authorities(target: Target, configuration: Configuration) -> Iterator[str]:
+    """Public authorities are passed over where a name is not public."""
+    gateway = configuration.gateways.get(target.name)
+    private = next((name for name in target.identifiers if why_private(name)), None)
+    if gateway is None or private is None:
+        return
+    passed_over = [name for name in asked(gateway, configuration) if name not in target.authorities]
+    if passed_over:
+        yield (
+            f"{private} {why_private(private)}: {', '.join(passed_over)} is not asked, for it "
+            "issues for public names only"
+        )
 
 
 def _taken_ports(target: Target, configuration: Configuration) -> Iterator[str]:

@@ -11,12 +11,19 @@ from typing import TYPE_CHECKING, Final
 
 from gatecert.config.addresses import overlap
 from gatecert.config.finding import Finding, nearest
-from gatecert.config.names import private_zone
+from gatecert.config.names import why_private
 from gatecert.config.regions import first_excluded
 from gatecert.config.schema import ChallengeKind, Propagation
-from gatecert.config.target import can_prove, challenges, identifiers, set_up
+from gatecert.config.target import (
+    asked,
+    can_prove,
+    challenges,
+    identifiers,
+    may_be_private,
+    set_up,
+)
 from gatecert.config.well_known import WELL_KNOWN
-from gatecert.model import FileContents, IdentifierType, Mode
+from gatecert.model import FileContents, Identifier, IdentifierType, Mode
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -48,7 +55,7 @@ def findings(configuration: Configuration) -> Iterator[Finding]:
         yield from _subject(gateway)
         yield from _authorities(gateway, configuration)
         if gateway.mode is Mode.AUTOMATIC:
-            yield from _public(gateway)
+            yield from _public(gateway, configuration)
             yield from _challenges(gateway, configuration)
 
 
@@ -249,23 +256,25 @@ def _excluded(gateway: GatewaySettings, configuration: Configuration) -> bool:
     return bool(first_excluded(gateway.region or "", identifiers(gateway), excluded))
 
 
-def _public(gateway: GatewaySettings) -> Iterator[Finding]:
-    """No authority issues for names that only exist in a private network."""
+def _public(gateway: GatewaySettings, configuration: Configuration) -> Iterator[Finding]:
+    """Public authorities do not issue for names and addresses of private networks."""
+    names = [name for name in asked(gateway, configuration) if name in configuration.authorities]
+    if not names or any(may_be_private(name, configuration) for name in names):
+        return
     here: Location = ("gateways", gateway.name)
     alternatives = (
-        ((*here, "alternative_names", index), name.value)
+        ((*here, "alternative_names", index), name)
         for index, name in enumerate(gateway.alternative_names)
-        if name.type is IdentifierType.DNS
     )
-    for where, name in (((*here, "hostname"), gateway.hostname), *alternatives):
-        zone = private_zone(name)
-        if zone:
-            reason = "has no domain" if zone == name else f"lies in the private zone {zone}"
+    hostname = Identifier(IdentifierType.DNS, gateway.hostname)
+    for where, name in (((*here, "hostname"), hostname), *alternatives):
+        why = why_private(name)
+        if why:
             what = (
-                f"{name} {reason}, so no authority can issue for it; write a public DNS name, or "
-                f"set mode: custom"
+                f"{name} {why}, and {' and '.join(names)} issues for public names only; write a "
+                "public DNS name, add a private authority, or set mode: custom"
             )
-            yield Finding(where, what, ((*here, "mode"),))
+            yield Finding(where, what, ((*here, "mode"), (*here, "authorities"), ("authorities",)))
 
 
 def _challenges(gateway: GatewaySettings, configuration: Configuration) -> Iterator[Finding]:

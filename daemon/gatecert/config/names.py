@@ -169,6 +169,29 @@ def private_zone(name: str) -> str:
     return next((suffix for suffix in suffixes if suffix in PRIVATE_ZONES), "")
 
 
+PRIVATE_NETWORKS: Final = tuple(
+    map(
+        ipaddress.ip_network,
+        (
+            *("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"),  # RFC 1918
+            *("127.0.0.0/8", "169.254.0.0/16", "100.64.0.0/10"),  # RFC 6890
+            *("::1/128", "fe80::/10", "fc00::/7"),  # RFC 4291, RFC 4193
+        ),
+    )
+)
+
+
+def why_private(name: Identifier) -> str:
+    """Why a name is not public, as it follows the name; empty for public ones."""
+    if name.type is IdentifierType.IP:
+        address = ipaddress.ip_address(name.value)
+        return "is a private address" if any(address in each for each in PRIVATE_NETWORKS) else ""
+    zone = private_zone(name.value)
+    if not zone:
+        return ""
+    return "has no domain" if zone == name.value else f"lies in the private zone {zone}"
+
+
 def safe_name(value: object) -> str:
     """A name for a gateway, an authority or a member, usable as a directory's name."""
     written = text(value)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gatecert.config.names import for_people
+from gatecert.config.names import for_people, why_private
 from gatecert.config.schema import ChallengeKind
+from gatecert.config.well_known import is_public
 from gatecert.model import (
     ClientAuthentication,
     ClientProfile,
@@ -37,7 +38,6 @@ def targets(configuration: Configuration) -> tuple[Target, ...]:
 def target(gateway: GatewaySettings, configuration: Configuration) -> Target:
     """One gateway, with what it takes over from the rest of the configuration."""
     automatic = gateway.mode is Mode.AUTOMATIC
-    authorities = gateway.authorities or tuple(configuration.authorities)
     return Target(
         name=gateway.name,
         identifiers=identifiers(gateway),
@@ -45,7 +45,7 @@ def target(gateway: GatewaySettings, configuration: Configuration) -> Target:
         mode=gateway.mode,
         region=gateway.region or "",
         addresses=gateway.addresses,
-        authorities=tuple(dict.fromkeys(authorities)) if automatic else (),
+        authorities=authorities(gateway, configuration) if automatic else (),
         challenges=challenges(gateway, configuration.challenges),
         key=KeyPolicy(gateway.key.type, gateway.key.reuse, gateway.key.second),
         install=_install_plan(gateway.install),
@@ -62,6 +62,26 @@ def target(gateway: GatewaySettings, configuration: Configuration) -> Target:
         client_authentication=_client_authentication(gateway),
         profile=ClientProfile(gateway.profile.display_name or "", gateway.profile.port),
     )
+
+
+def asked(gateway: GatewaySettings, configuration: Configuration) -> tuple[str, ...]:
+    """The authorities that a gateway names, or all of them, in order, none of them twice."""
+    return tuple(dict.fromkeys(gateway.authorities or tuple(configuration.authorities)))
+
+
+def authorities(gateway: GatewaySettings, configuration: Configuration) -> tuple[str, ...]:
+    """Those of them that may issue for all of its names."""
+    names = asked(gateway, configuration)
+    if not any(why_private(name) for name in identifiers(gateway)):
+        return names
+    private = tuple(name for name in names if may_be_private(name, configuration))
+    return private or names
+
+
+def may_be_private(name: str, configuration: Configuration) -> bool:
+    """Whether an authority may issue for names that are not public."""
+    authority = configuration.authorities.get(name)
+    return authority is not None and not is_public(authority.directory_url)
 
 
 def identifiers(gateway: GatewaySettings) -> tuple[Identifier, ...]:

@@ -67,6 +67,26 @@ def by_directory(url: str) -> WellKnown | None:
     return next((each for each in WELL_KNOWN.values() if each.directory_url == url), None)
 
 
+# Authorities that browsers trust, by the domains of their directories: those above, and those that
+# give each customer a directory of its own.
+PUBLIC_DOMAINS: Final = frozenset(
+    {
+        *("letsencrypt.org", "zerossl.com", "pki.goog", "ssl.com", "actalis.com", "buypass.com"),
+        *("buypass.no", "sectigo.com", "digicert.com", "globalsign.com", "entrust.net"),
+    }
+)
+
+
+def is_public(url: str) -> bool:
+    """Whether a directory is that of an authority that browsers trust.
+
+    Such an authority issues for public names only (CA/Browser Forum Baseline Requirements section
+    7.1.4.2.1); any other may issue for whatever names its owner likes.
+    """
+    host = urlsplit(url).hostname or ""
+    return any(host == domain or host.endswith(f".{domain}") for domain in PUBLIC_DOMAINS)
+
+
 def same_host(url: str) -> str:
     """The directory of a public authority at the host of a URL; empty where there is none."""
     host = urlsplit(url).hostname

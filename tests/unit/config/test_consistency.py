@@ -4,6 +4,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from gatecert.config.target import targets
+from gatecert.config.well_known import is_public
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
@@ -129,12 +132,6 @@ def test_only_pkcs12_has_a_password(
 @pytest.mark.parametrize(
     ("gateway", "told"),
     [
-        ("{hostname: gateway}", "gateways.g.hostname: gateway has no domain"),
-        ("{hostname: gw.lan}", "gateways.g.hostname: gw.lan lies in the private zone lan"),
-        (
-            "{hostname: g.example.com, alternative_names: [203.0.113.7, x.internal]}",
-            "gateways.g.alternative_names[1]: x.internal lies in the private zone internal",
-        ),
         (
             "{hostname: '*.example.com', challenge: http-01}",
             "gateways.g.challenge: the wildcard *.example.com needs dns-01",
@@ -347,3 +344,53 @@ def test_two_keys_are_of_two_kinds(
 ) -> None:
     (line,) = complaints(f"{AUTHORITY}gateways: {{g: {{hostname: g.example.com, {gateway}}}}}\n")
     assert told in line
+
+
+PUBLIC = "letsencrypt: {directory_url: letsencrypt, terms_of_service_agreed: true}"
+PRIVATE = "corp: {directory_url: https://ca.corp.example/acme, terms_of_service_agreed: true}"
+
+
+@pytest.mark.parametrize(
+    ("gateway", "told"),
+    [
+        ("{hostname: gateway}", "gateways.g.hostname: gateway has no domain"),
+        ("{hostname: gw.lan}", "gateways.g.hostname: gw.lan lies in the private zone lan"),
+        (
+            "{hostname: g.example.com, alternative_names: [203.0.113.7, x.internal]}",
+            "gateways.g.alternative_names[1]: x.internal lies in the private zone internal",
+        ),
+        (
+            "{hostname: g.example.com, alternative_names: [10.1.2.3]}",
+            "gateways.g.alternative_names[0]: 10.1.2.3 is a private address",
+        ),
+    ],
+)
+def test_only_a_private_authority_issues_for_names_that_are_not_public(
+    complaints: Callable[[str], list[str]],
+    configuration: Callable[[str], Configuration],
+    gateway: str,
+    told: str,
+) -> None:
+    (line,) = complaints(f"authorities: {{{PUBLIC}}}\ngateways: {{g: {gateway}}}\n")
+    assert told in line
+    assert "letsencrypt issues for public names only" in line
+    for authorities in (PRIVATE, f"{PUBLIC}, {PRIVATE}"):
+        written = f"authorities: {{{authorities}}}\ngateways: {{g: {gateway}}}\n"
+        (target,) = targets(configuration(written))
+        assert target.authorities == ("corp",)
+    only = gateway.replace("}", ", authorities: [letsencrypt]}")
+    (line,) = complaints(f"authorities: {{{PUBLIC}, {PRIVATE}}}\ngateways: {{g: {only}}}\n")
+    assert told in line
+
+
+@pytest.mark.parametrize(
+    ("url", "public"),
+    [
+        ("https://acme-v02.api.letsencrypt.org/directory", True),
+        ("https://acme.sectigo.com/v2/OV", True),
+        ("https://letsencrypt.org.evil.example/directory", False),
+        ("https://ca.corp.internal/acme/directory", False),
+    ],
+)
+def test_public_authorities_are_known_by_their_domain(url: str, *, public: bool) -> None:
+    assert is_public(url) is public

@@ -49,7 +49,7 @@ def test_every_problem_is_told_at_once_in_the_order_of_the_file(
     assert [line.partition(" ")[0] for line in found] == [
         "1:",
         *("4:", "5:", "6:", "7:", "9:"),
-        *("11:", "12:", "13:", "15:", "16:", "17:", "18:", "18:", "19:", "19:", "20:", "21:"),
+        *("11:", "12:", "13:", "15:", "16:", "17:", "18:", "18:", "19:", "20:", "21:"),
     ]
     assert found[0] == "1: state_directroy: unknown key; did you mean state_directory?"
     assert "11: gateways.boston.hostname: is missing: DNS name by which" in "\n".join(found)
