@@ -313,9 +313,11 @@ class ACMEError(AuthorityError):
         subproblems: Pairs of identifier and text, cleaned.
         status: HTTP status code, 0 where the problem stood inside an order or authorization.
         retry_after: The earliest instant at which to try again, aware UTC.
+        algorithms: JWS algorithms that the authority takes, where that is what it minds.
     """
 
     code = "acme"
+    algorithms: tuple[str, ...] = ()
 
     def __init__(  # noqa: PLR0913 - a problem document has this many fields
         self,

@@ -383,7 +383,7 @@ def test_an_enrolment_ends_in_a_checked_chain_or_in_an_error(found: tuple[Twist,
     accounts.kept["acme"] = Account(KEY, f"{BASE}/account/1", DIRECTORY_URL)
     journal = Journal(TARGET)
     journal.request = REQUEST
-    journal.new_request = lambda: REQUEST  # type: ignore[method-assign] # a key is slow to make
+    journal.new_request = lambda **_: REQUEST  # type: ignore[method-assign] # a key is slow to make
     solver = FakeSolver()
     deadline = Impatient(0.0)
     budget = Budget(accounts, DIRECTORY_URL, Limits(), "acme", "acme", lambda: NOW)
@@ -554,7 +554,7 @@ def test_an_enrolment_without_a_twist_succeeds() -> None:
     client = client_of(authority)
     account_url = client.new_account(KEY, (), Deadline.after(5))
     journal = Journal(TARGET)
-    journal.new_request = lambda: REQUEST  # type: ignore[method-assign] # a key is slow to make
+    journal.new_request = lambda **_: REQUEST  # type: ignore[method-assign] # a key is slow to make
     Impatient.pauses.clear()
     Enrolment(
         settings=SETTINGS,

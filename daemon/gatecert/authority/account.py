@@ -20,8 +20,9 @@ import threading
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from gatecert.authority.account_key import KeyChange, new_account_key
+from gatecert.authority.account_key import KeyChange, accepted_key_type, new_account_key
 from gatecert.authority.survey import binding_refusal, terms_refusal
+from gatecert.certificate.key import kind, load
 from gatecert.errors import (
     AccountMissingError,
     ACMEError,
@@ -74,7 +75,7 @@ class AccountDesk:
         self._accounts = accounts
         self._client = client
         self._lock = threading.Lock()
-        self._key_change = KeyChange(settings.name, accounts, client)
+        self._key_change = KeyChange(settings.name, accounts, client, settings.account_key)
         self._forgotten: set[str] = set()
 
     def sign_in(self, deadline: Deadline, budget: Budget) -> Account:
@@ -127,6 +128,27 @@ class AccountDesk:
         return bool(account.url) and here and account.url not in self._forgotten
 
     def _register(self, known: Account | None, deadline: Deadline, budget: Budget) -> Account:
+        try:
+            return self._register_key(known, deadline, budget)
+        except ACMEError as error:
+            # Nobody knows a key that never had an account, so another one may take its place.
+            if error.problem_type != "badSignatureAlgorithm" or (known and known.url):
+                raise
+            kept = self._accounts.account(self._settings.name)
+            refused = kind(load(kept.private_key)) if kept else None
+            key_type = accepted_key_type(error.algorithms, refused or self._settings.account_key)
+            if key_type is None:
+                raise
+            logger.warning(
+                "another account key authority=%s type=%s %s",
+                self._settings.name,
+                key_type,
+                error.message,
+            )
+            self._accounts.save_account(self._settings.name, Account(new_account_key(key_type)))
+        return self._register_key(self._accounts.account(self._settings.name), deadline, budget)
+
+    def _register_key(self, known: Account | None, deadline: Deadline, budget: Budget) -> Account:
         contact = self._contact()
         if known is None:
             key = self._new_key()
@@ -141,8 +163,10 @@ class AccountDesk:
                 url = self._make(key, contact, deadline, budget)
             except ACMEError as error:
                 # An authority that finds no accounts gives the one of a key to who makes it again.
-                if self._settings.external_account is not None or isinstance(
-                    error, RateLimitedError | UserActionRequiredError
+                if (
+                    self._settings.external_account is not None
+                    or isinstance(error, RateLimitedError | UserActionRequiredError)
+                    or error.problem_type == "badSignatureAlgorithm"
                 ):
                     raise
                 logger.info("account not found authority=%s %s", self._settings.name, error)
@@ -153,8 +177,8 @@ class AccountDesk:
         return account
 
     def _new_key(self) -> bytes:
-        """An ES256 key, durable; another process that was quicker wins."""
-        key = new_account_key()
+        """A key, durable; another process that was quicker wins."""
+        key = new_account_key(self._settings.account_key)
         self._accounts.save_account(self._settings.name, Account(key))
         kept = self._accounts.account(self._settings.name)
         return kept.private_key if kept is not None else key

@@ -13,9 +13,13 @@ import logging
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from gatecert.certificate import key
 from gatecert.errors import AccountMissingError, ACMEError, StorageError
+from gatecert.model import KeyType
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from gatecert.authority.client import Client
     from gatecert.deadline import Deadline
     from gatecert.model import Account
@@ -26,16 +30,28 @@ logger = logging.getLogger(__name__)
 _CONFLICT = 409
 
 
-def new_account_key() -> bytes:
-    """An ES256 key, PEM."""
-    from cryptography.hazmat.primitives import serialization  # noqa: PLC0415 - once in a life
-    from cryptography.hazmat.primitives.asymmetric import ec  # noqa: PLC0415
+ALGORITHMS = {
+    "ES256": KeyType.ECDSA_P256,
+    "ES384": KeyType.ECDSA_P384,
+    "RS256": KeyType.RSA_2048,
+}
+"""Which key makes signatures of a JWS algorithm (RFC 7518 section 3.1), best first."""
 
-    return ec.generate_private_key(ec.SECP256R1()).private_bytes(
-        serialization.Encoding.PEM,
-        serialization.PrivateFormat.PKCS8,
-        serialization.NoEncryption(),
-    )
+
+def new_account_key(key_type: KeyType = KeyType.ECDSA_P256) -> bytes:
+    """Make an account key, PEM."""
+    return key.generate(key_type)
+
+
+def accepted_key_type(algorithms: Collection[str], refused: KeyType) -> KeyType | None:
+    """The type of key that an authority takes, by the algorithms that it names.
+
+    Args:
+        algorithms: What the authority says (RFC 8555 section 6.2).
+        refused: The type of key that it has just refused.
+    """
+    found = (kind for name, kind in ALGORITHMS.items() if name in algorithms and kind != refused)
+    return next(found, None)
 
 
 class KeyChange:
@@ -45,10 +61,18 @@ class KeyChange:
         name: The authority's name in the configuration.
         accounts: Where accounts are kept.
         client: The way to the authority.
+        key_type: Of a new key.
     """
 
-    def __init__(self, name: str, accounts: AccountStore, client: Client) -> None:
+    def __init__(
+        self,
+        name: str,
+        accounts: AccountStore,
+        client: Client,
+        key_type: KeyType = KeyType.ECDSA_P256,
+    ) -> None:
         self._name = name
+        self._key_type = key_type
         self._accounts = accounts
         self._client = client
 
@@ -93,7 +117,7 @@ class KeyChange:
         """
         next_key = self._accounts.next_key(self._name)
         if next_key is None:
-            self._accounts.save_next_key(self._name, new_account_key())
+            self._accounts.save_next_key(self._name, new_account_key(self._key_type))
             next_key = self._accounts.next_key(self._name)
         if next_key is None:
             raise StorageError(f"the new account key of {self._name} cannot be read back")

@@ -77,7 +77,7 @@ class AccountAdministration:
         self._settings = settings
         self._accounts = accounts
         self._client = client
-        self._change = KeyChange(settings.name, accounts, client)
+        self._change = KeyChange(settings.name, accounts, client, settings.account_key)
 
     def view(self, deadline: Deadline) -> AccountView:
         """What is known of the account; changes nothing, here or there.

@@ -108,8 +108,12 @@ class OrderJournal(Protocol):
         """The order that was recorded last and not forgotten, with its key request."""
         ...
 
-    def new_request(self) -> KeyRequest:
-        """Make a key and its CSR, durable when this returns."""
+    def new_request(self, *, common_name: bool = False) -> KeyRequest:
+        """Make a key and its CSR, durable when this returns.
+
+        Args:
+            common_name: Whether the first DNS name that fits is the subject's common name.
+        """
         ...
 
     def record(self, order: PendingOrder) -> None:
@@ -206,7 +210,7 @@ class Enrolment:
         profile = self._profile()
         if not self.client.directory(self.deadline).renewal_info:
             replaces = ""
-        request = self.journal.new_request()
+        request = self.journal.new_request(common_name=self.settings.subject_common_name)
         try:
             order, replaces = self._new_order(profile, replaces)
         except AuthorityError:

@@ -13,8 +13,8 @@ from datetime import datetime
 from typing import Protocol
 
 from gatecert.certificate import key
-from gatecert.certificate.request import build_request
-from gatecert.model import GatewayState, KeyRequest, PendingOrder, Target
+from gatecert.certificate.request import LONGEST_COMMON_NAME, build_request
+from gatecert.model import GatewayState, IdentifierType, KeyRequest, PendingOrder, Target
 from gatecert.store.protocol import Store
 
 PREFIX = "order-"
@@ -52,9 +52,10 @@ class RehearsalJournal:
             return None
         return self._order, self._request
 
-    def new_request(self) -> KeyRequest:
+    def new_request(self, *, common_name: bool = False) -> KeyRequest:
         """A key and its CSR."""
-        self._request = _new_request(self.target, key.generate(self.target.key.type), self.now())
+        private_key = key.generate(self.target.key.type)
+        self._request = _new_request(self.target, private_key, self.now(), common_name=common_name)
         return self._request
 
     def record(self, order: PendingOrder) -> None:
@@ -94,7 +95,7 @@ class StoreJournal:
         self.forget()
         return None
 
-    def new_request(self) -> KeyRequest:
+    def new_request(self, *, common_name: bool = False) -> KeyRequest:
         """A key and its CSR, durable.
 
         Raises:
@@ -102,7 +103,9 @@ class StoreJournal:
         """
         private_key = self.private_key or key.generate(self.target.key.type)
         prefix = SECOND_PREFIX if self.second else PREFIX
-        request = _new_request(self.target, private_key, self.now(), prefix)
+        request = _new_request(
+            self.target, private_key, self.now(), prefix, common_name=common_name
+        )
         self.store.add_request(self.target.name, request)
         return request
 
@@ -141,11 +144,19 @@ class StoreJournal:
 
 
 def _new_request(
-    target: Target, private_key: bytes, now: datetime, prefix: str = PREFIX
+    target: Target,
+    private_key: bytes,
+    now: datetime,
+    prefix: str = PREFIX,
+    *,
+    common_name: bool = False,
 ) -> KeyRequest:
+    names = (name.value for name in target.identifiers if name.type is IdentifierType.DNS)
+    fitting = (name for name in names if len(name) <= LONGEST_COMMON_NAME)
+    subject = next(fitting, None) if common_name else None
     return KeyRequest(
         id=f"{prefix}{secrets.token_hex(8)}",
         created=now,
         private_key=private_key,
-        csr=build_request(private_key, target.identifiers, common_name=None),
+        csr=build_request(private_key, target.identifiers, common_name=subject),
     )

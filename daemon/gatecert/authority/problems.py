@@ -33,6 +33,8 @@ _PAUSED = re.compile(r"\bpaused\b|unpause|temporarily prevented", re.IGNORECASE)
 
 # ``{name}`` is the authority's name in the configuration.
 _FIXES = {
+    "badSignatureAlgorithm": "set authorities.{name}.account_key to a type that the CA takes, such"
+    " as rsa-2048",
     "caa": "allow this authority in the CAA records of the name, or use another authority",
     "connection": "let the authority reach the gateway from the internet: address, port forwarding,"
     " firewall",
@@ -81,7 +83,7 @@ def problem_error(  # noqa: PLR0913 - what is known of an answer
         kind = AccountMissingError
     elif problem.type == "rateLimited":
         kind = RateLimitedError
-    return kind(
+    error = kind(
         problem.type,
         problem.detail,
         subproblems=[(each.identifier, each.detail) for each in problem.subproblems],
@@ -90,6 +92,8 @@ def problem_error(  # noqa: PLR0913 - what is known of an answer
         fix=fix,
         authority=authority,
     )
+    error.algorithms = problem.algorithms
+    return error
 
 
 def validation_error(

@@ -40,6 +40,7 @@ class ProblemDocument:
         type: Last part of ``urn:ietf:params:acme:error:…``, or the whole URI.
         identifier: Whom a subproblem is about, as text.
         instance: A URL for the person concerned (section 7.3.3).
+        algorithms: JWS algorithms that the authority takes (section 6.2); empty if unsaid.
     """
 
     type: str
@@ -47,6 +48,7 @@ class ProblemDocument:
     identifier: str = ""
     instance: str = ""
     subproblems: tuple[ProblemDocument, ...] = ()
+    algorithms: tuple[str, ...] = ()
 
     @classmethod
     def read(cls, value: object, *, depth: int = 0) -> ProblemDocument | None:
@@ -61,6 +63,7 @@ class ProblemDocument:
             detail=_text(value, "detail") or _text(value, "title") or "no reason given",
             identifier=_text(identifier, "value") if isinstance(identifier, Mapping) else "",
             instance=_text(value, "instance"),
+            algorithms=_texts(value.get("algorithms")),
             subproblems=tuple(
                 problem for each in some if (problem := cls.read(each, depth=depth + 1))
             ),

@@ -528,9 +528,10 @@ class Journal:
             return None
         return self.order, self.request
 
-    def new_request(self) -> KeyRequest:
+    def new_request(self, *, common_name: bool = False) -> KeyRequest:
         private_key = certificate_key.generate(self.target.key.type)
-        csr = build_request(private_key, self.target.identifiers, common_name=None)
+        first = self.target.hostname if common_name else None
+        csr = build_request(private_key, self.target.identifiers, common_name=first)
         self.request = KeyRequest("request-1", NOW, private_key, csr)
         return self.request
 

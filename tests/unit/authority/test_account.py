@@ -11,10 +11,13 @@ from tests.unit.authority.conftest import (
     UNLIMITED,
     Accounts,
     FakeAuthority,
+    answer,
     problem,
 )
 
 from gatecert.authority.account import AccountDesk
+from gatecert.authority.account_key import KeyChange
+from gatecert.certificate.key import kind, load
 from gatecert.config.schema.authority import AuthoritySettings, ExternalAccountSettings
 from gatecert.errors import (
     ACMEError,
@@ -23,7 +26,7 @@ from gatecert.errors import (
     StorageError,
     TermsNotAgreedError,
 )
-from gatecert.model import Account
+from gatecert.model import Account, KeyType
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -240,6 +243,60 @@ def bound(
 ) -> AccountDesk:
     external = ExternalAccountSettings(key_id="kid-1", hmac_key_file=file)
     return AccountDesk(settings.model_copy(update={"external_account": external}), accounts, client)
+
+
+REFUSED_ALGORITHM = "this CA takes RSA keys only"
+
+
+@pytest.mark.parametrize(
+    ("algorithms", "taken"),
+    [(["RS256"], KeyType.RSA_2048), (["ES384", "RS256"], KeyType.ECDSA_P384)],
+)
+def test_an_account_key_that_is_refused_is_replaced_by_one_that_the_authority_takes(
+    desk: AccountDesk,
+    accounts: Accounts,
+    authority: FakeAuthority,
+    deadline: Deadline,
+    algorithms: list[str],
+    taken: KeyType,
+) -> None:
+    refusal = {
+        "type": "urn:ietf:params:acme:error:badSignatureAlgorithm",
+        "detail": REFUSED_ALGORITHM,
+        "algorithms": algorithms,
+    }
+    authority.queued["new-account"].append(answer(400, refusal))
+    account = desk.sign_in(deadline, UNLIMITED)
+    assert kind(load(account.private_key)) is taken
+    assert accounts.kept["acme"] == account
+    assert authority.sent("new-account")[-1].header["alg"] == algorithms[0]
+
+
+@pytest.mark.parametrize("algorithms", [[], ["HS256"], ["ES256"]])
+def test_an_authority_that_names_no_other_algorithm_is_not_asked_again(
+    desk: AccountDesk, authority: FakeAuthority, deadline: Deadline, algorithms: list[str]
+) -> None:
+    refusal = {
+        "type": "urn:ietf:params:acme:error:badSignatureAlgorithm",
+        "detail": REFUSED_ALGORITHM,
+        "algorithms": algorithms,
+    }
+    authority.queued["new-account"].append(answer(400, refusal))
+    with pytest.raises(ACMEError, match="RSA keys only") as caught:
+        desk.sign_in(deadline, UNLIMITED)
+    assert "account_key" in caught.value.fix
+    assert len(authority.sent("new-account")) == 1
+
+
+def test_the_configured_type_of_account_key_is_made(
+    settings: AuthoritySettings, accounts: Accounts, client: Client, deadline: Deadline
+) -> None:
+    rsa = settings.model_copy(update={"account_key": KeyType.RSA_2048})
+    account = AccountDesk(rsa, accounts, client).sign_in(deadline, UNLIMITED)
+    assert kind(load(account.private_key)) is KeyType.RSA_2048
+    changed = KeyChange("acme", accounts, client, KeyType.ECDSA_P384).change(account, deadline)
+    assert kind(load(changed.private_key)) is KeyType.ECDSA_P384
+    assert changed.url == account.url
 
 
 def test_a_contact_that_is_refused_is_left_out(

@@ -15,6 +15,7 @@ from gatecert.config.schema.base import Settings, choice
 from gatecert.config.schema.limits import OFF, LimitSettings
 from gatecert.config.values import FALSE, BadValueError, Switch, Text, shown, text, written_as
 from gatecert.config.well_known import GONE, WELL_KNOWN
+from gatecert.model import KeyType
 
 
 def directory_url(value: object) -> str:
@@ -197,6 +198,17 @@ class AuthoritySettings(Settings):
     )
     external_account: ExternalAccountSettings | None = Field(
         default=None, description="External account binding, where the authority demands it."
+    )
+    account_key: Annotated[KeyType, *choice(KeyType)] = Field(
+        default=KeyType.ECDSA_P256,
+        description="Type of the account's key when it is made; an authority that refuses it and "
+        "says what it takes gets that. An account keeps its key; gatecert account rollover makes "
+        "one of this type.",
+    )
+    subject_common_name: Switch = Field(
+        default=False,
+        description="Whether requests have the first DNS name of at most 64 bytes as the subject's "
+        "common name, for authorities that refuse an empty subject.",
     )
     limits: LimitSettings = Field(
         default=LimitSettings(), description="What the authority allows; `off` for anything."
