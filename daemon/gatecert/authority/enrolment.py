@@ -142,6 +142,7 @@ class Enrolment:
 
     def run(self, replaces: str) -> IssuedChain:
         """From a target to a checked chain; see `Issuer.obtain`."""
+        self._check_roots()  # what would be refused later is not ordered
         order, request = self._take_up() or self._place(replaces)
         while order.status != VALID or not order.certificate:
             match order.status:
@@ -433,6 +434,23 @@ class Enrolment:
                 raise
             except AuthorityError as error:
                 logger.info("alternate chain passed over gateway=%s %s", self.target.name, error)
+
+    def _check_roots(self) -> None:
+        """See that a chain could end in the trusted roots.
+
+        Raises:
+            CertificateError: They cannot be read, or all of them have ended.
+        """
+        roots = self._trusted_roots()
+        if roots is None or any(root.not_valid_after_utc > self.now() for root in roots):
+            return
+        last = max(root.not_valid_after_utc for root in roots)
+        raise CertificateError(
+            f"{self.settings.trusted_roots}: no chain can end in these roots, the last of which has"
+            f" ended on {last:%Y-%m-%d}; nothing was ordered",
+            fix=f"put the authority's current root into authorities.{self.settings.name}"
+            ".trusted_roots",
+        )
 
     def _trusted_roots(self) -> Sequence[x509.Certificate] | None:
         path = self.settings.trusted_roots

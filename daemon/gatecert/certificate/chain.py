@@ -22,7 +22,7 @@ from gatecert.certificate.names import label, name_text, short_name
 from gatecert.certificate.path import Path, PathFinder
 from gatecert.certificate.pem import load_roots, split_pem
 from gatecert.certificate.rules import Clock
-from gatecert.certificate.summary import certificate_id, summarize
+from gatecert.certificate.summary import certificate_id, demands_stapling, summarize
 from gatecert.errors import CertificateError, clean
 
 if TYPE_CHECKING:
@@ -43,6 +43,7 @@ __all__ = [
     "load_roots",
     "pem_of",
     "split_pem",
+    "staple_note",
     "summarize",
 ]
 
@@ -104,7 +105,7 @@ def check_issued(  # noqa: PLR0913 - everything that the verdict depends on is p
     anchors = system_roots if trusted_roots is None else trusted_roots
     finder = PathFinder(leaf, others, anchors, identifiers[0], clock)
     path = finder.find(trust_required=trusted_roots is not None)
-    notes += (*path.notes, *_trust_note(path), *left_out_note(path, others))
+    notes += (*path.notes, *_trust_note(path), *staple_note(leaf), *left_out_note(path, others))
     return CheckedChain(
         certificate=pem_of([leaf]),
         chain=pem_of(path.certificates[1:]),
@@ -149,6 +150,17 @@ def _trust_note(path: Path) -> tuple[str, ...]:
     note = (
         f"the chain ends in '{end}', which this machine does not trust (a staging or private"
         " authority?): clients need that root"
+    )
+    return (note,)
+
+
+def staple_note(leaf: Certificate) -> tuple[str, ...]:
+    """Says that clients refuse the certificate where the server does not staple."""
+    if not demands_stapling(leaf):
+        return ()
+    note = (
+        "the certificate demands OCSP stapling (Must-Staple, RFC 7633): clients refuse it unless"
+        " the server staples a response"
     )
     return (note,)
 

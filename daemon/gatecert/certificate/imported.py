@@ -12,7 +12,13 @@ from typing import TYPE_CHECKING
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 
-from gatecert.certificate.chain import CLOCK_SKEW, CheckedChain, left_out_note, pem_of
+from gatecert.certificate.chain import (
+    CLOCK_SKEW,
+    CheckedChain,
+    left_out_note,
+    pem_of,
+    staple_note,
+)
 from gatecert.certificate.leaf import check_leaf, find_leaf
 from gatecert.certificate.names import identifiers_of, label, name_text, not_covered, short_name
 from gatecert.certificate.path import Path, PathFinder
@@ -59,7 +65,7 @@ def check_imported(  # noqa: PLR0913 - everything that the verdict depends on is
     notes = check_leaf(leaf, not_covered(identifiers, identifiers_of(leaf)), clock)
     others = [each for each in certificates if each != leaf]
     path, root = _find_path(leaf, others, identifiers[0], clock)
-    notes += (*path.notes, *_trust_note(root, system_roots))
+    notes += (*path.notes, *staple_note(leaf), *_trust_note(root, system_roots))
     return CheckedChain(
         certificate=pem_of([leaf]),
         chain=pem_of(path.certificates[1:]),

@@ -166,7 +166,8 @@ class PathFinder:
         root = self._root(way[-1])
         if root is None and len(way) == 1 and not trusted:
             raise self._no_issuer()
-        notes = tuple(check_issuers(way, root, self.clock))
+        is_anchor = root in self.anchors
+        notes = tuple(check_issuers(way, root, self.clock, is_anchor=is_anchor))
         if root is not None or len(way) > 1:
             validate(way, [root or way[-1]], self.name, self.clock)
         return Path(way, root, trusted, notes)

@@ -56,7 +56,7 @@ def summarize(certificate_pem: bytes, chain_pem: bytes = b"") -> CertificateSumm
         is_bootstrap=is_bootstrap(certificate),
         certificate_id=certificate_id(certificate),
         key_algorithm="rsa" if isinstance(certificate.public_key(), rsa.RSAPublicKey) else "ecdsa",
-        must_staple=_must_staple(certificate),
+        must_staple=demands_stapling(certificate),
     )
 
 
@@ -73,7 +73,7 @@ def certificate_id(certificate: Certificate) -> str:
     return f"{_base64url(authority.value.key_identifier)}.{_base64url(serial_der)}"
 
 
-def _must_staple(certificate: Certificate) -> bool:
+def demands_stapling(certificate: Certificate) -> bool:
     """Whether the certificate has the TLS feature status_request (RFC 7633 section 4.2.3.1)."""
     try:
         features = certificate.extensions.get_extension_for_class(x509.TLSFeature).value

@@ -13,6 +13,7 @@ import ipaddress
 from typing import TYPE_CHECKING
 
 from cryptography import x509
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.x509.oid import ExtendedKeyUsageOID
 from cryptography.x509.verification import (
     Criticality,
@@ -22,6 +23,11 @@ from cryptography.x509.verification import (
     VerificationError,
 )
 
+from gatecert.certificate.anchor import (
+    as_anchor,
+    has_dotted_constraints,
+    name_constraints,
+)
 from gatecert.certificate.names import instant, label
 from gatecert.certificate.rules import check_key, check_signature_algorithm, unknown_kind
 from gatecert.errors import CertificateError, clean
@@ -64,6 +70,51 @@ def validate(
     Raises:
         CertificateError: There is no such way, or it breaks a rule.
     """
+    dotted = next((at for at in range(1, len(path)) if has_dotted_constraints(path[at])), None)
+    if dotted is not None:
+        _validate_below(path, dotted, anchors, name, clock)
+        return
+    _verify(path, [as_anchor(each) for each in anchors], name, clock)
+
+
+def _validate_below(
+    path: Sequence[x509.Certificate],
+    at: int,
+    anchors: Sequence[x509.Certificate],
+    name: Identifier,
+    clock: Clock,
+) -> None:
+    """Validate the way up to an intermediate, by its own constraints and by those above it.
+
+    The signatures above it were verified when the way was found, and the other rules are kept by
+    `check_issuers`.
+    """
+    top = next((each for each in anchors if _issued(path[-1], each) or each in path[at:]), None)
+    if top is None:
+        raise CertificateError(
+            f"the chain of the certificate {label(path[0])} does not end in a trusted root",
+            fix=_FETCH_AGAIN,
+        )
+    for each in (*path[at:], top):
+        constraints = name_constraints(each)
+        if constraints is not None:
+            _verify(path[:at], [as_anchor(path[at], constraints)], name, clock)
+
+
+def _issued(child: x509.Certificate, issuer: x509.Certificate) -> bool:
+    try:
+        child.verify_directly_issued_by(issuer)
+    except (InvalidSignature, TypeError, ValueError, UnsupportedAlgorithm):
+        return False
+    return True
+
+
+def _verify(
+    path: Sequence[x509.Certificate],
+    anchors: Sequence[x509.Certificate],
+    name: Identifier,
+    clock: Clock,
+) -> None:
     begun = [each.not_valid_before_utc for each in (*path, *anchors)]
     soon = [begin for begin in begun if clock.now < begin <= clock.now + clock.skew]
     try:
@@ -86,7 +137,11 @@ def validate(
 
 
 def check_issuers(
-    path: Sequence[x509.Certificate], root: x509.Certificate | None, clock: Clock
+    path: Sequence[x509.Certificate],
+    root: x509.Certificate | None,
+    clock: Clock,
+    *,
+    is_anchor: bool = False,
 ) -> Iterator[str]:
     """Hold the issuers on a path to the rules that every authority's certificate has to keep.
 
@@ -94,6 +149,7 @@ def check_issuers(
         path: The gateway's certificate, then its intermediates in order.
         root: The root after them, where it is known; its own signature means nothing.
         clock: When to judge.
+        is_anchor: Whether the root is trusted; then it may be of X.509 version 1.
 
     Yields:
         Notes for the operator.
@@ -111,7 +167,11 @@ def check_issuers(
                 f"the intermediate {label(issuer)} ends on {instant(issuer.not_valid_after_utc)},"
                 " before the certificate does"
             )
-    if root is not None:
+    if root is not None and is_anchor and root.version is x509.Version.v1:
+        if note := clock.check(root, "the root"):
+            yield note
+        check_key(root, "the root")
+    elif root is not None:
         yield from _check_issuer(root, "the root", below, clock)
 
 

@@ -970,4 +970,14 @@ def test_roots_that_cannot_be_read(
         with_settings(enrolment, trusted_roots=path).run("")
 
     assert caught.value.fix == "correct authorities.acme.trusted_roots"
-    assert journal.order is not None
+    assert journal.order is None  # what would be refused is not ordered
+
+
+def test_roots_that_have_ended_are_told_before_anything_is_ordered(
+    enrolment: Enrolment, authority: FakeAuthority, roots_file: Path
+) -> None:
+    roots_file.write_bytes(RootAuthority().pem)
+    late = with_settings(after(enrolment, timedelta(days=40_000)), trusted_roots=roots_file)
+    with pytest.raises(CertificateError, match="nothing was ordered"):
+        late.run("")
+    assert not authority.sent("new-order")

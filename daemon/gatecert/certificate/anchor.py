@@ -1,0 +1,99 @@
+"""Trust anchors as names with keys. Pure.
+
+Some chains are taken by OpenSSL and GnuTLS, and not by a strict validator. A trust anchor is a name
+and a key (RFC 5280 section 6.1.1 d); in which certificate they stand does not matter. So a root of
+X.509 version 1, which has no extensions, is as good as any other. DNS name constraints begin with
+no dot (section 4.2.1.10), yet private authorities write one, and OpenSSL reads ``.corp.lan`` as the
+names below ``corp.lan``. Such a certificate is stood in for by one with the same name, key and
+dates, whose constraints are written as the RFC has them.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+def as_anchor(
+    certificate: x509.Certificate, constraints: x509.NameConstraints | None = None
+) -> x509.Certificate:
+    """A certificate as a trust anchor that the validator takes; itself where it does.
+
+    Args:
+        certificate: An authority's.
+        constraints: Name constraints to hold names to in place of its own.
+    """
+    own = name_constraints(certificate)
+    if constraints is None and certificate.version is not x509.Version.v1 and not _is_dotted(own):
+        return certificate
+    return _stand_in(certificate, _undotted(constraints or own))
+
+
+def name_constraints(certificate: x509.Certificate) -> x509.NameConstraints | None:
+    """The name constraints of a certificate."""
+    if certificate.version is x509.Version.v1:
+        return None
+    try:
+        return certificate.extensions.get_extension_for_class(x509.NameConstraints).value
+    except x509.ExtensionNotFound:
+        return None
+
+
+def has_dotted_constraints(certificate: x509.Certificate) -> bool:
+    """Whether a DNS name constraint begins with a dot."""
+    return _is_dotted(name_constraints(certificate))
+
+
+@lru_cache(maxsize=1)
+def _any_key() -> ec.EllipticCurvePrivateKey:
+    """Signs what stands in for an anchor, whose signature nobody looks at."""
+    return ec.generate_private_key(ec.SECP256R1())
+
+
+def _stand_in(
+    certificate: x509.Certificate, constraints: x509.NameConstraints | None
+) -> x509.Certificate:
+    builder = (
+        x509.CertificateBuilder()
+        .subject_name(certificate.subject)
+        .issuer_name(certificate.subject)
+        .public_key(certificate.public_key())
+        .serial_number(1)
+        .not_valid_before(certificate.not_valid_before_utc)
+        .not_valid_after(certificate.not_valid_after_utc)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+    )
+    if constraints is not None:
+        builder = builder.add_extension(constraints, critical=True)
+    return builder.sign(_any_key(), hashes.SHA256())
+
+
+def _is_dotted(constraints: x509.NameConstraints | None) -> bool:
+    if constraints is None:
+        return False
+    some = (*(constraints.permitted_subtrees or ()), *(constraints.excluded_subtrees or ()))
+    return any(isinstance(each, x509.DNSName) and each.value.startswith(".") for each in some)
+
+
+def _undotted(constraints: x509.NameConstraints | None) -> x509.NameConstraints | None:
+    if constraints is None:
+        return None
+    return x509.NameConstraints(
+        _names(constraints.permitted_subtrees), _names(constraints.excluded_subtrees)
+    )
+
+
+def _names(subtrees: Iterable[x509.GeneralName] | None) -> list[x509.GeneralName] | None:
+    if subtrees is None:
+        return None
+    return [
+        x509.DNSName(each.value.removeprefix(".")) if isinstance(each, x509.DNSName) else each
+        for each in subtrees
+    ]
