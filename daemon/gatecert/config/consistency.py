@@ -271,8 +271,8 @@ def _public(gateway: GatewaySettings, configuration: Configuration) -> Iterator[
         why = why_private(name)
         if why:
             what = (
-                f"{name} {why}, and {' and '.join(names)} issues for public names only; write a "
-                "public DNS name, add a private authority, or set mode: custom"
+                f"{name} {why}, and public CAs ({', '.join(names)}) cannot issue for it; add a "
+                "private CA to authorities, write a public name, or set mode: custom"
             )
             yield Finding(where, what, ((*here, "mode"), (*here, "authorities"), ("authorities",)))
 

@@ -21,8 +21,8 @@ def registrable_domain(name: str) -> str:
 
 
 def is_public_suffix(domain: str) -> bool:
-    """Whether domains of different people lie below a domain."""
-    return _public_suffixes().publicsuffix(domain) == domain
+    """Whether domains of different people lie below a domain; private zones are not in the list."""
+    return _public_suffixes().publicsuffix(domain, accept_unknown=False) == domain
 
 
 @cache

@@ -373,7 +373,7 @@ def test_only_a_private_authority_issues_for_names_that_are_not_public(
 ) -> None:
     (line,) = complaints(f"authorities: {{{PUBLIC}}}\ngateways: {{g: {gateway}}}\n")
     assert told in line
-    assert "letsencrypt issues for public names only" in line
+    assert "public CAs (letsencrypt) cannot issue for it" in line
     for authorities in (PRIVATE, f"{PUBLIC}, {PRIVATE}"):
         written = f"authorities: {{{authorities}}}\ngateways: {{g: {gateway}}}\n"
         (target,) = targets(configuration(written))

@@ -26,3 +26,8 @@ def test_public_suffixes_are_told_from_domains() -> None:
     assert is_public_suffix("co.uk")
     assert not is_public_suffix("myhome.duckdns.org")
     assert not is_public_suffix("example.com")
+
+
+@pytest.mark.parametrize("zone", ["internal", "lan", "printer"])
+def test_private_zones_are_no_public_suffixes(zone: str) -> None:
+    assert not is_public_suffix(zone)
