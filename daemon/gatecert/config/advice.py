@@ -93,8 +93,8 @@ def _public_authorities(target: Target, configuration: Configuration) -> Iterato
     passed_over = [name for name in asked(gateway, configuration) if name not in target.authorities]
     if passed_over:
         yield (
-            f"{', '.join(passed_over)} is passed over: {private} {why_private(private)}, and public "
-            "CAs issue for public names only"
+            f"{', '.join(passed_over)} is passed over: {private} {why_private(private)}, and "
+            "public CAs issue for public names only"
         )
 
 
