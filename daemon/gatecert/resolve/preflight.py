@@ -29,6 +29,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from gatecert.errors import clean
 from gatecert.model import IdentifierType, Resolution, ResolutionKind
 from gatecert.resolve.dns64 import without_synthesis
 from gatecert.resolve.judgement import judge_address, judge_name
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from gatecert.resolve.lookup import LooksUp
 
 SHORTEST_WAIT = timedelta(seconds=1)
+LONGEST_CHANGE = 1000  # characters
 
 
 def preflight(
@@ -98,7 +100,7 @@ def describe_change(before: Resolution | None, after: Resolution) -> str:
             f"this gateway's addresses changed from {_listed(before.expected)} "
             f"to {_listed(after.expected)}"
         )
-    return "; ".join(changes)
+    return clean("; ".join(changes), LONGEST_CHANGE)  # what was before stood in a file
 
 
 def has_arrived(before: Resolution | None, after: Resolution) -> bool:

@@ -270,3 +270,10 @@ def test_whether_a_name_has_come_to_point_here(earlier: str, later: str, *, arri
     )
     assert has_arrived(before, after) is arrived
     assert not has_arrived(None, after)
+
+
+def test_what_a_state_file_says_is_shown_on_one_line() -> None:
+    before = replace(HERE_BEFORE, expected=("\x00\x1b[31m",))
+    change = describe_change(before, HERE_BEFORE)
+    assert change.isprintable()
+    assert "203.0.113.7" in change
