@@ -66,7 +66,7 @@ PAUSE_GROWTH = 1.5
 SETTLE_SECONDS = 0.02  # from fetching a response to having judged it
 SLICE_SECONDS = 0.25  # how soon a stopping gatecert is noticed
 MOST_MISSED_LOOKS = 4
-AUTHORIZATIONS_SECONDS = 3.0  # until the authorizations are looked at
+AUTHORIZATIONS_SECONDS = 3.0  # until the authorizations are looked at; twice where told to wait
 WITHOUT_TOKEN = {"dns-persist-01"}
 BAD_REQUEST, SERVER_ERROR = 400, 500
 
@@ -301,16 +301,17 @@ class Validation:
     def _concluded(self) -> Callable[[Order], bool]:
         """What tells that an order needs no further look, or that a name of it has failed."""
         deadline = self.patience.deadline
-        next_look = deadline.remaining - AUTHORIZATIONS_SECONDS
+        last_look = deadline.remaining
         stuck_before: set[str] = set()
 
         def concluded(order: Order) -> bool:
-            nonlocal next_look, stuck_before
+            nonlocal last_look, stuck_before
             if order.status != PENDING:
                 return True
-            if deadline.remaining > next_look:
+            pause = AUTHORIZATIONS_SECONDS * (2 if order.retry_after and not stuck_before else 1)
+            if last_look - deadline.remaining < pause:
                 return False
-            next_look = deadline.remaining - AUTHORIZATIONS_SECONDS
+            last_look = deadline.remaining
             every = self._authorizations(order)
             offers = [offer for each in every for offer in each.challenges]
             stuck = {offer.url for offer in offers if offer.is_stuck}
