@@ -170,23 +170,25 @@ def look(
 def _look(
     endpoint: Endpoint, *, server_name: str, timeout: float, algorithm: str
 ) -> list[ServedChain | ProbeFailure]:
-    """Shake hands with one listener a few times; its answers, each certificate once."""
-    first = probe(endpoint, server_name, timeout=timeout, algorithm=algorithm)
-    if isinstance(first, ProbeFailure):
+    """Shake hands with one listener a few times; its answers, each certificate or failure once."""
+    ask = partial(probe, endpoint, server_name, algorithm=algorithm)
+    first = ask(timeout=timeout)
+    if _shown(first) in SILENT:
         return [first]
-    found: list[ServedChain | ProbeFailure] = [first]
-    seen = {first.fingerprint}
+    found = {_shown(first): first}
     budget = Deadline.after(timeout)
     for _ in range(LOOKS - 1):
         if budget.passed:
             break
-        answer = probe(endpoint, server_name, timeout=budget.remaining, algorithm=algorithm)
-        what = answer.fingerprint if isinstance(answer, ServedChain) else answer.kind
-        if what in SILENT or what in seen:
-            continue
-        seen.add(what)
-        found.append(answer)
-    return found
+        answer = ask(timeout=budget.remaining)
+        if _shown(answer) not in SILENT:
+            found.setdefault(_shown(answer), answer)
+    return list(found.values())
+
+
+def _shown(answer: ServedChain | ProbeFailure) -> str:
+    """What tells one answer from another: the certificate, or the kind of failure."""
+    return answer.fingerprint if isinstance(answer, ServedChain) else answer.kind
 
 
 def _each_address(endpoints: Sequence[Endpoint], seconds: float) -> list[Endpoint]:
