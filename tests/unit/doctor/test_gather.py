@@ -246,11 +246,12 @@ def test_a_gateway_is_looked_at(
     assert not found.behind_nat
 
 
+@pytest.mark.enable_socket
 def test_a_listener_with_a_name_of_its_own_is_not_asked_without(
     around: Surroundings, configuration: Path
 ) -> None:
     machine = look_at_machine(around, configuration, [TARGET], [TARGET])
-    nowhere = Endpoint("::g", 443)
+    nowhere = Endpoint("127.0.0.1", 1)
     listeners = (nowhere, replace(nowhere, server_name="www.example.com"))
     target = replace(TARGET, install=InstallPlan(verify=listeners))
     found = look_at_gateway(around, situation(target=target), None, machine)
