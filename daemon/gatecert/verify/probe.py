@@ -43,12 +43,19 @@ READ_SIZE: Final = 16 * 1024  # bytes
 SHOWN: Final = 60  # bytes of what is no TLS
 
 AT_ONCE: Final = "closes the connection at once: it speaks no TLS, or is not ready yet"
-PROXIED: Final = "; if it expects the PROXY protocol, set proxy_protocol in install.verify"
+PROXIED: Final = "; if it expects the PROXY protocol or STARTTLS, set proxy_protocol or starttls in install.verify"
 NOT_PROXIED: Final = "; if it expects no PROXY protocol, leave proxy_protocol out of install.verify"
 
 TLS_RECORDS: Final = {20, 21, 22, 23}  # RFC 8446 section 5.1
 UNRECOGNIZED_NAME: Final = 112  # RFC 6066 section 3
-GREETINGS: Final = ((b"220", "smtp"), (b"* OK", "imap"), (b"+OK", "pop3"))
+GREETINGS: Final = (
+    (b"220", "smtp"),
+    (b"* OK", "imap"),
+    (b"* PREAUTH", "imap"),
+    (b"+OK", "pop3"),
+    (b"<?xml", "xmpp"),
+    (b"<stream:", "xmpp"),
+)
 
 FAREWELL: Final = 0.05  # seconds a listener gets to close its side
 

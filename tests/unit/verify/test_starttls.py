@@ -172,6 +172,7 @@ def test_the_proxy_protocol_says_whose_connection_it_is(
         (b"220 ProFTPD FTP Server\r\n", "starttls: ftp"),
         (b"* OK IMAP4rev1\r\n", "starttls: imap"),
         (b"+OK POP3\r\n", "starttls: pop3"),
+        (b"<?xml version='1.0'?><stream:stream xmlns:stream='http://x'>", "starttls: xmpp"),
     ],
 )
 def test_a_greeting_tells_what_to_set(
@@ -193,7 +194,7 @@ def test_who_hangs_up_may_expect_the_proxy_protocol(listen: Callable[..., Endpoi
     endpoint = listen(hangs_up)
     answer = probe(endpoint, NAME, timeout=5)
     assert isinstance(answer, ProbeFailure)
-    assert "proxy_protocol" in answer.detail
+    assert "set proxy_protocol or starttls" in answer.detail
     proxied = probe(replace(endpoint, proxy_protocol=1), NAME, timeout=5)
     assert isinstance(proxied, ProbeFailure)
     assert "proxy_protocol" not in proxied.detail
