@@ -43,7 +43,10 @@ READ_SIZE: Final = 16 * 1024  # bytes
 SHOWN: Final = 60  # bytes of what is no TLS
 
 AT_ONCE: Final = "closes the connection at once: it speaks no TLS, or is not ready yet"
-PROXIED: Final = "; if it expects the PROXY protocol or STARTTLS, set proxy_protocol or starttls in install.verify"
+PROXIED: Final = (
+    "; if it expects the PROXY protocol or STARTTLS, set proxy_protocol or starttls in"
+    " install.verify"
+)
 NOT_PROXIED: Final = "; if it expects no PROXY protocol, leave proxy_protocol out of install.verify"
 
 TLS_RECORDS: Final = {20, 21, 22, 23}  # RFC 8446 section 5.1
