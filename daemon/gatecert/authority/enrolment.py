@@ -36,6 +36,7 @@ from gatecert.authority.resources import INVALID, PENDING, PROCESSING, READY, VA
 from gatecert.authority.survey import profile_refusal
 from gatecert.authority.transport import resolved
 from gatecert.authority.validation import Patience, Validation, pauses
+from gatecert.certificate.anchor import can_anchor
 from gatecert.certificate.chain import check_issued, choose_chain, is_preferred, load_roots
 from gatecert.certificate.trust import system_roots
 from gatecert.challenge.solver import Solver
@@ -439,15 +440,14 @@ class Enrolment:
         """See that a chain could end in the trusted roots.
 
         Raises:
-            CertificateError: They cannot be read, or all of them have ended.
+            CertificateError: They cannot be read, or none of them is an authority's and valid.
         """
         roots = self._trusted_roots()
-        if roots is None or any(root.not_valid_after_utc > self.now() for root in roots):
+        if roots is None or any(can_anchor(root, self.now()) for root in roots):
             return
-        last = max(root.not_valid_after_utc for root in roots)
         raise CertificateError(
-            f"{self.settings.trusted_roots}: no chain can end in these roots, the last of which has"
-            f" ended on {last:%Y-%m-%d}; nothing was ordered",
+            f"{self.settings.trusted_roots}: no chain can end in these certificates, all of which"
+            " have ended or are no authority's; nothing was ordered",
             fix=f"put the authority's current root into authorities.{self.settings.name}"
             ".trusted_roots",
         )

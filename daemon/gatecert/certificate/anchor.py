@@ -19,6 +19,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from datetime import datetime
+
+    from gatecert.model import Identifier
 
 
 def as_anchor(
@@ -49,6 +52,30 @@ def name_constraints(certificate: x509.Certificate) -> x509.NameConstraints | No
 def has_dotted_constraints(certificate: x509.Certificate) -> bool:
     """Whether a DNS name constraint begins with a dot."""
     return _is_dotted(name_constraints(certificate))
+
+
+def is_apex_of_dotted(certificate: x509.Certificate, name: Identifier) -> bool:
+    """Whether ``.corp.lan`` is permitted and ``corp.lan`` is not, which is the name."""
+    constraints = name_constraints(certificate)
+    permitted = (constraints.permitted_subtrees if constraints is not None else None) or ()
+    names = [each.value.lower() for each in permitted if isinstance(each, x509.DNSName)]
+    return f".{name.value}" in names and not any(
+        name.value == each or name.value.endswith(f".{each}")
+        for each in names
+        if each and not each.startswith(".")
+    )
+
+
+def can_anchor(certificate: x509.Certificate, now: datetime) -> bool:
+    """Whether any chain can end in a certificate: it has not ended, and is an authority's."""
+    if certificate.not_valid_after_utc <= now:
+        return False
+    if certificate.version is x509.Version.v1:
+        return True
+    try:
+        return certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
+    except x509.ExtensionNotFound:
+        return False
 
 
 @lru_cache(maxsize=1)

@@ -26,6 +26,7 @@ from cryptography.x509.verification import (
 from gatecert.certificate.anchor import (
     as_anchor,
     has_dotted_constraints,
+    is_apex_of_dotted,
     name_constraints,
 )
 from gatecert.certificate.names import instant, label
@@ -70,6 +71,13 @@ def validate(
     Raises:
         CertificateError: There is no such way, or it breaks a rule.
     """
+    for each in (*path[1:], *anchors):
+        if is_apex_of_dotted(each, name):
+            raise CertificateError(
+                f"the chain of the certificate {label(path[0])} is not valid: {label(each)} permits"
+                f" names below {name}, and not that name itself",
+                fix=_FETCH_AGAIN,
+            )
     dotted = next((at for at in range(1, len(path)) if has_dotted_constraints(path[at])), None)
     if dotted is not None:
         _validate_below(path, dotted, anchors, name, clock)
@@ -173,6 +181,11 @@ def check_issuers(
         check_key(root, "the root")
     elif root is not None:
         yield from _check_issuer(root, "the root", below, clock)
+    if root is not None and root.not_valid_after_utc < path[0].not_valid_after_utc:
+        yield (
+            f"the root {label(root)} ends on {instant(root.not_valid_after_utc)}, before the"
+            " certificate does: clients refuse it from then on"
+        )
 
 
 def _check_issuer(issuer: x509.Certificate, what: str, below: int, clock: Clock) -> Iterator[str]:

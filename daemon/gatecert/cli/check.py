@@ -41,6 +41,7 @@ def check(context: typer.Context) -> None:
         f"{given.config}: {what}"
         for what in (
             *_missing_agreements(configuration, found),
+            *_useless_roots(configuration),
             *(f"{each.seen}: {each.meaning}; {each.fix}" for each in listeners if each.fails),
         )
     ]
@@ -108,6 +109,25 @@ def _missing_agreements(configuration: Configuration, found: tuple[Target, ...])
             yield (
                 f"authorities.{name}.terms_of_service_agreed: is not set, so no account can be "
                 "made; read the authority's terms of service and set it to true"
+            )
+
+
+def _useless_roots(configuration: Configuration) -> Iterator[str]:
+    """Trusted roots in which no chain can end, so that every certificate would be refused."""
+    from gatecert.app import utc_now  # noqa: PLC0415 - --help is quick without it
+    from gatecert.certificate.anchor import can_anchor  # noqa: PLC0415
+    from gatecert.certificate.trust import read_roots  # noqa: PLC0415
+
+    for name, authority in configuration.authorities.items():
+        if authority.trusted_roots is None:
+            continue
+        if not any(
+            can_anchor(root, utc_now()) for root in read_roots([authority.trusted_roots], None)
+        ):
+            yield (
+                f"authorities.{name}.trusted_roots: no chain can end in the certificates of "
+                f"{authority.trusted_roots}, all of which have ended or are no authority's; put "
+                "the authority's current root there"
             )
 
 

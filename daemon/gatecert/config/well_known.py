@@ -67,13 +67,10 @@ def by_directory(url: str) -> WellKnown | None:
     return next((each for each in WELL_KNOWN.values() if each.directory_url == url), None)
 
 
-# Authorities that browsers trust, by the domains of their directories: those above, and those that
-# give each customer a directory of its own.
+# Authorities that browsers trust and that issue for nobody's private network, by the domains of
+# their directories. Vendors that run private authorities at the same hosts are none of them.
 PUBLIC_DOMAINS: Final = frozenset(
-    {
-        *("letsencrypt.org", "zerossl.com", "pki.goog", "ssl.com", "actalis.com", "buypass.com"),
-        *("buypass.no", "sectigo.com", "digicert.com", "globalsign.com", "entrust.net"),
-    }
+    {"letsencrypt.org", "zerossl.com", "pki.goog", "ssl.com", "actalis.com", "buypass.com"}
 )
 
 

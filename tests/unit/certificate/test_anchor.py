@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from gatecert.certificate.anchor import can_anchor
 from gatecert.certificate.chain import check_issued
 from gatecert.errors import CertificateError
 from gatecert.model import Identifier, IdentifierType
@@ -120,6 +121,24 @@ def test_a_constraint_that_begins_with_a_dot_is_read_as_openssl_reads_it(where: 
     assert checked(leaf(ISSUER, "Issuer"), issuer, roots=[root]).chain == pem(issuer)
     with pytest.raises(CertificateError):
         checked(leaf(ISSUER, "Issuer", "gw.corp.org"), issuer, roots=[root], host="gw.corp.org")
+
+
+@pytest.mark.parametrize("where", ["root", "intermediate"])
+def test_a_constraint_with_a_dot_leaves_the_domain_itself_out(where: str) -> None:
+    root = authority("Root", ROOT, "Root", ROOT, ".corp.lan" if where == "root" else "")
+    issuer = authority("Issuer", ISSUER, "Root", ROOT, ".corp.lan" if where != "root" else "")
+    with pytest.raises(CertificateError, match="not that name itself"):
+        checked(leaf(ISSUER, "Issuer", "corp.lan"), issuer, roots=[root], host="corp.lan")
+
+
+def test_only_an_authority_that_has_not_ended_can_anchor_a_chain(
+    version_1: x509.Certificate,
+) -> None:
+    root = authority("Root", ROOT, "Root", ROOT)
+    assert can_anchor(root, NOW)
+    assert can_anchor(version_1, NOW)
+    assert not can_anchor(root, NOW + 1000 * DAY)
+    assert not can_anchor(leaf(ROOT, "Root"), NOW)
 
 
 def test_what_is_constrained_above_a_dot_counts_as_well() -> None:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import sys
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Protocol
 
 import pytest
 import yaml
 
 from gatecert import cli
+from gatecert.certificate.bootstrap import bootstrap
 from gatecert.challenge import listening
+from gatecert.model import Identifier, IdentifierType, KeyPolicy
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,7 +29,10 @@ class Run(Protocol):
     """Runs a command for some gateways; returns how it ended, and what it wrote."""
 
     def __call__(
-        self, gateways: Mapping[str, Mapping[str, object]], *arguments: str
+        self,
+        gateways: Mapping[str, Mapping[str, object]],
+        *arguments: str,
+        **authority: object,
     ) -> tuple[int, str, str]: ...
 
 
@@ -35,11 +41,11 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
     configuration = tmp_path / "config.yaml"
 
     def command(
-        gateways: Mapping[str, Mapping[str, object]], *arguments: str
+        gateways: Mapping[str, Mapping[str, object]], *arguments: str, **authority: object
     ) -> tuple[int, str, str]:
         written = {
             "state_directory": str(tmp_path / "state"),
-            "authorities": {"le": {"directory_url": NOWHERE}},
+            "authorities": {"le": {"directory_url": NOWHERE, **authority}},
             "challenges": {"dns-persist-01": {}},
             "gateways": {name: dict(gateway) for name, gateway in gateways.items()},
         }
@@ -126,3 +132,13 @@ def test_a_port_that_any_user_may_bind_fails_where_something_forwards_to_it(
         assert ended.value.code == 2
         assert "127.0.0.1:60089, and nginx (pid 7) has port 80" in told.err
         assert "such as 127.0.0.1:888" in told.err
+
+
+def test_roots_in_which_no_chain_can_end_fail(run: Run, tmp_path: Path) -> None:
+    names = (Identifier(IdentifierType.DNS, "g.example.com"),)
+    leaf = bootstrap(names, now=datetime.now(UTC), key_policy=KeyPolicy())
+    roots = tmp_path / "roots.pem"
+    roots.write_bytes(leaf.certificate)
+    code, _, errors = run({"g": OWN}, "check", trusted_roots=str(roots))
+    assert code == 2
+    assert "authorities.le.trusted_roots: no chain can end in" in errors

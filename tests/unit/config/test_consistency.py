@@ -387,7 +387,8 @@ def test_only_a_private_authority_issues_for_names_that_are_not_public(
     ("url", "public"),
     [
         ("https://acme-v02.api.letsencrypt.org/directory", True),
-        ("https://acme.sectigo.com/v2/OV", True),
+        ("https://acme.zerossl.com/v2/DV90", True),
+        ("https://one.digicert.com/mpki/api/v1/acme", False),
         ("https://letsencrypt.org.evil.example/directory", False),
         ("https://ca.corp.internal/acme/directory", False),
     ],
