@@ -48,7 +48,15 @@ from gatecert.install.hook import environment
 from gatecert.install.inventory import Held, Inventory, take_inventory
 from gatecert.install.live import LiveDirectory
 from gatecert.install.prune import prune
-from gatecert.model import Deployment, FailureKind, GatewayState, Progress, Silence, Target
+from gatecert.model import (
+    Deployment,
+    FailureKind,
+    GatewayState,
+    Progress,
+    Silence,
+    Target,
+    repr_of_listener,
+)
 from gatecert.schedule.due import next_deployment, next_look_for_listener
 from gatecert.store.protocol import Store
 from gatecert.verify.command import ONE_RUN, ProofCommand, ask
@@ -260,7 +268,9 @@ class Deployer:
         self, target: Target, answers: Sequence[ServedChain | ProbeFailure]
     ) -> tuple[str, ...]:
         """Which listeners complete a TLS handshake now, whatever they serve."""
-        listeners = [str(each.endpoint) for each in answers if isinstance(each, ServedChain)]
+        listeners = [
+            repr_of_listener(each.endpoint) for each in answers if isinstance(each, ServedChain)
+        ]
         live = self.inventory(target).live if target.install.verify_command else None
         command = self.ask_command(target, live) if live is not None else None
         return (*listeners, *([BY_COMMAND] if command is not None and command.matches else []))
@@ -394,10 +404,10 @@ class Deployer:
         if isinstance(error, ReloadError) and error.ran and self._can_go_back(target, held):
             return True
         failing = {
-            str(each.endpoint)
+            repr_of_listener(each.endpoint)
             for each in answers
             if isinstance(each, ProbeFailure) and each.kind is not FailureKind.NAME
-        }
+        } - {repr_of_listener(each.endpoint) for each in answers if isinstance(each, ServedChain)}
         if not before.isdisjoint(failing):
             return True
         if BY_COMMAND not in before or target.install.verify:

@@ -282,3 +282,101 @@ def test_a_look_that_was_cut_short_tells_nothing(world: World) -> None:
 
 def _at(target: Target, *endpoints: Endpoint) -> Target:
     return replace(target, install=replace(target.install, verify=endpoints))
+
+
+# --------------------------------------------------------------------- two servers on one port
+
+
+class Turns(Listener):
+    """Two servers that share a port: the second one's turn comes with every other connection."""
+
+    def __init__(self, directory: Path, second: Path | None, port: int) -> None:
+        self.first, self.second = directory, second
+        self.shared = True
+        self._turn = 1
+        super().__init__(directory, port)
+
+    def _serve(self) -> None:
+        with suppress(OSError):
+            while True:
+                stream, _ = self._socket.accept()
+                self._turn += 1
+                second = self.shared and self._turn % 2
+                self._answer(stream, self.second if second else self.first)
+
+    def _answer(self, stream: socket.socket, directory: Path | None) -> None:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        if directory is not None:  # without a certificate every handshake fails with an alert
+            context.load_cert_chain(directory / "fullchain.pem", directory / "privkey.pem")
+        with suppress(OSError), context.wrap_socket(stream, server_side=True) as tls:
+            tls.recv(1)
+
+
+def _share(world: World, second: Path | None) -> Turns:
+    world.listener.close()
+    turns = Turns(world.live, second, world.listener.endpoint.port)
+    world.listener = turns
+    return turns
+
+
+def test_a_mixed_gateway_is_reloaded_once_and_never_said_to_be_proven(world: World) -> None:
+    turns = _share(world, world.elsewhere)
+    outcome = world.attend(WATCH)
+    assert (outcome.kind, outcome.code) == (OutcomeKind.FAILED, "mixed")
+    assert (world.deployment.confirmed, world.deployment.mixed) == (None, True)
+    for _ in range(3):
+        assert world.attend(timedelta(hours=1), look_now=True).code == "mixed"
+        assert world.deployment.confirmed is None
+    assert world.reloaded == 1
+
+    turns.shared = False
+    assert world.attend(timedelta(hours=1)).kind is OutcomeKind.DEPLOYED
+    assert world.deployment.confirmed == world.time
+    assert world.reloaded == 1
+
+
+def test_a_second_server_that_fails_handshakes_makes_nothing_roll_back(world: World) -> None:
+    """The listener still completes handshakes, so the server has not refused the certificate."""
+    _share(world, None)
+    before = world.live.resolve()
+    issued = bootstrap(NAME, now=world.time)
+    held = world.pipeline.memory.keep(world.target, issued)
+    deployed = world.pipeline.deployer.deploy(world.target, held)
+    assert deployed.error is not None
+    assert deployed.error.code == "mixed"
+    assert not deployed.rolled_back
+    assert world.reloaded == 1, "tries the previous certificate, which nobody refused"
+    assert world.live.resolve() != before
+    assert world.deployment.mixed
+
+
+def test_another_name_at_the_same_address_that_never_answered_is_no_refusal(world: World) -> None:
+    """Each entry of install.verify is remembered by itself, not by its address alone."""
+    endpoint = world.listener.endpoint
+    strict = replace(endpoint, server_name="strict.example.com")
+    world.target = _at(world.target, endpoint, strict)
+    world.listener.close()
+    world.listener = Strict(world.live, endpoint.port)
+    issued = bootstrap(NAME, now=world.time)
+    held = world.pipeline.memory.keep(world.target, issued)
+    assert world.pipeline.deployer.deploy(world.target, held).error is not None
+    assert world.reloaded == 1, "tries the previous certificate, which nobody refused"
+
+
+class Strict(Listener):
+    """Refuses one name, as a server without a host of that name may."""
+
+    def _serve(self) -> None:
+        with suppress(OSError):
+            while True:
+                stream, _ = self._socket.accept()
+                context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+                context.load_cert_chain(
+                    self.directory / "fullchain.pem", self.directory / "privkey.pem"
+                )
+                context.sni_callback = self._refuse
+                with suppress(OSError), context.wrap_socket(stream, server_side=True) as tls:
+                    tls.recv(1)
+
+    def _refuse(self, _: object, name: str | None, __: ssl.SSLContext) -> int | None:
+        return ssl.ALERT_DESCRIPTION_UNRECOGNIZED_NAME if name == "strict.example.com" else None

@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 import ipaddress
 import re
+from contextlib import suppress
 from dataclasses import replace
 from typing import Annotated, Final
 
@@ -125,18 +126,26 @@ def _tls_server(value: object) -> Endpoint:
     if "address" not in value:
         raise BadValueError("lacks address; write {address: host:port, …}")
     server = endpoint(value["address"], port=443)
-    starttls, version = value.get("starttls", ""), value.get("proxy_protocol", 0)
+    starttls = value.get("starttls", "")
     if starttls and starttls not in STARTTLS:
         raise BadValueError(
             f"starttls {shown(starttls)} is not known; write one of {', '.join(STARTTLS)}"
         )
-    if "proxy_protocol" in value and (isinstance(version, bool) or version not in PROXY_PROTOCOLS):
-        raise BadValueError(f"proxy_protocol {shown(version)} is not known; write 1 or 2")
+    version = _proxy_protocol(value["proxy_protocol"]) if "proxy_protocol" in value else 0
     name = text(value["server_name"]).lower() if value.get("server_name") else ""
     if name and not re.fullmatch(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?", name):
         raise BadValueError(f"server_name {shown(name)} is no host name; write A-labels")
     protocol = text(starttls) if starttls else ""
     return replace(server, starttls=protocol, proxy_protocol=version, server_name=name)
+
+
+def _proxy_protocol(value: object) -> int:
+    """A version of the PROXY protocol, as text too: files hold numbers as they are written."""
+    with suppress(BadValueError):
+        version = whole_number(value)
+        if version in PROXY_PROTOCOLS:
+            return version
+    raise BadValueError(f"proxy_protocol {shown(value)} is not known; write 1 or 2")
 
 
 def _tls_server_text(server: Endpoint) -> str | dict[str, object]:

@@ -178,7 +178,8 @@ def look_at_gateway(
         policies=around.resolver.look_up_caa(domain_names(target)) if enrols else (),
         rehearsals=rehearse(around.solvers, target, surveys, thorough=True) if enrols else (),
         by_name=look(listeners, target.hostname, algorithms=algorithms),
-        by_address=look(listeners, NO_SERVER_NAME),
+        # Clients send the name that is asked for instead, so what is shown without it is nothing.
+        by_address=look([each for each in listeners if not each.server_name], NO_SERVER_NAME),
         by_command=around.ask_command(target, live) if live is not None else None,
         root=_root(live, around.roots) if live is not None else None,
         client_ca=bundle,

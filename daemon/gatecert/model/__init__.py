@@ -57,6 +57,7 @@ from gatecert.model.target import (
     Mode,
     RenewalPolicy,
     Target,
+    repr_of_listener,
 )
 
 __all__ = [
@@ -115,4 +116,5 @@ __all__ = [
     "UserAuthority",
     "Verdict",
     "Version",
+    "repr_of_listener",
 ]

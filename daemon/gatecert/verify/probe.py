@@ -32,7 +32,7 @@ from gatecert.deadline import Deadline
 from gatecert.errors import clean
 from gatecert.model import FailureKind
 from gatecert.verify.connect import ProbeError, connect, remaining_seconds
-from gatecert.verify.served import ProbeFailure, ServedChain, describe
+from gatecert.verify.served import SILENT, ProbeFailure, ServedChain, describe
 from gatecert.verify.starttls import send_proxy_header, start_tls
 
 if TYPE_CHECKING:
@@ -43,11 +43,22 @@ READ_SIZE: Final = 16 * 1024  # bytes
 SHOWN: Final = 60  # bytes of what is no TLS
 
 AT_ONCE: Final = "closes the connection at once: it speaks no TLS, or is not ready yet"
-PROXIED: Final = "; if it expects the PROXY protocol, set proxy_protocol in install.verify"
+PROXIED: Final = (
+    "; if it expects the PROXY protocol or STARTTLS, set proxy_protocol or starttls in"
+    " install.verify"
+)
+NOT_PROXIED: Final = "; if it expects no PROXY protocol, leave proxy_protocol out of install.verify"
 
 TLS_RECORDS: Final = {20, 21, 22, 23}  # RFC 8446 section 5.1
 UNRECOGNIZED_NAME: Final = 112  # RFC 6066 section 3
-GREETINGS: Final = ((b"220", "smtp"), (b"* OK", "imap"), (b"+OK", "pop3"))
+GREETINGS: Final = (
+    (b"220", "smtp"),
+    (b"* OK", "imap"),
+    (b"* PREAUTH", "imap"),
+    (b"+OK", "pop3"),
+    (b"<?xml", "xmpp"),
+    (b"<stream:", "xmpp"),
+)
 
 FAREWELL: Final = 0.05  # seconds a listener gets to close its side
 
@@ -119,7 +130,7 @@ def _probe(
             if endpoint.proxy_protocol:
                 send_proxy_header(stream, endpoint.proxy_protocol, deadline)
             if endpoint.starttls:
-                start_tls(stream, endpoint.starttls, server_name, deadline)
+                start_tls(stream, endpoint, server_name, deadline)
             heard = _Heard()
             tls = _client(server_name, heard, algorithm)
             _shake_hands(stream, tls, deadline, heard)
@@ -129,12 +140,20 @@ def _probe(
         detail = f"accepts connections but finished no TLS handshake within {timeout:.3g} s"
         return ProbeFailure(endpoint, FailureKind.TIMEOUT, detail)
     except ProbeError as error:
-        hint = PROXIED if error.detail == AT_ONCE and not endpoint.proxy_protocol else ""
-        return ProbeFailure(endpoint, error.kind, error.detail + hint)
+        return ProbeFailure(endpoint, error.kind, error.detail + _hint(endpoint, error))
     except OSError as error:
         detail = f"broke the connection off during the TLS handshake ({error.strerror or error})"
-        hint = "" if endpoint.proxy_protocol else PROXIED
+        hint = _hint(endpoint, ProbeError(FailureKind.RESET, AT_ONCE))
         return ProbeFailure(endpoint, FailureKind.RESET, detail + hint)
+
+
+def _hint(endpoint: Endpoint, error: ProbeError) -> str:
+    """What to change of ``proxy_protocol`` where a connection ended as it does for want of that."""
+    if endpoint.starttls:  # the dialogue went well, or says itself what to change
+        return ""
+    if not endpoint.proxy_protocol:
+        return PROXIED if error.detail == AT_ONCE else ""
+    return "" if error.kind in SILENT else NOT_PROXIED
 
 
 # --------------------------------------------------------------------------- the handshake

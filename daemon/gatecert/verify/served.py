@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from cryptography.hazmat.primitives.hashes import SHA256
 
@@ -18,6 +18,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from cryptography.x509 import Certificate, Name
+
+# Nothing there speaks TLS, or nothing speaks at all.
+SILENT: Final = {
+    FailureKind.NAME,
+    FailureKind.REFUSED,
+    FailureKind.UNREACHABLE,
+    FailureKind.TIMEOUT,
+    FailureKind.RESET,
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,10 +23,17 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from gatecert.deadline import Deadline
+    from gatecert.model import Endpoint
 
 MOST_TALK: Final = 64 * 1024  # bytes
 READ_SIZE: Final = 4096  # bytes
 SHOWN: Final = 80  # characters of what a server said
+
+MUTE: Final = (
+    "accepts connections and says nothing: if it begins with TLS, leave starttls out of"
+    " install.verify"
+)
+MUTE_UNPROXIED: Final = f"{MUTE}; if it expects the PROXY protocol, set proxy_protocol"
 
 PROXY_SIGNATURE: Final = b"\r\n\r\n\x00\r\nQUIT\n"
 VERSION_2_PROXY: Final = 0x21
@@ -34,7 +41,8 @@ TCP_OVER: Final = {4: 0x11, 6: 0x21}
 
 # ExtendedRequest with the name 1.3.6.1.4.1.1466.20037, message 1.
 LDAP_START_TLS: Final = b"\x30\x1d\x02\x01\x01\x77\x18\x80\x16" + b"1.3.6.1.4.1.1466.20037"
-LDAP_RESPONSE: Final = 0x78
+LDAP_MESSAGE_ID: Final = 3  # bytes
+LDAP_RESPONSE: Final = b"\x78"
 LDAP_SUCCESS: Final = b"\x0a\x01\x00"
 POSTGRES_SSL_REQUEST: Final = struct.pack("!II", 8, 80877103)
 
@@ -45,12 +53,15 @@ class Talk:
     Args:
         stream: The connection.
         deadline: When to stop.
+        mute: Why a server may say nothing at all.
     """
 
-    def __init__(self, stream: socket.socket, deadline: Deadline) -> None:
+    def __init__(self, stream: socket.socket, deadline: Deadline, mute: str = MUTE) -> None:
         self._stream = stream
         self._deadline = deadline
+        self._mute = mute
         self._heard = b""
+        self._is_mute = True
 
     def say(self, data: bytes) -> None:
         """Send all of it."""
@@ -61,11 +72,11 @@ class Talk:
         """Read until what was read is complete.
 
         Raises:
-            ProbeError: The server says too much, or closes the connection.
+            ProbeError: The server says nothing at all or too much, or closes the connection.
+            TimeoutError: It does not say the rest in time.
         """
         while not complete(self._heard):
-            self._stream.settimeout(remaining_seconds(self._deadline))
-            data = self._stream.recv(READ_SIZE)
+            data = self._receive()
             if not data:
                 raise ProbeError(
                     FailureKind.RESET, "closes the connection before TLS may begin" + self._said()
@@ -75,6 +86,17 @@ class Talk:
                 raise ProbeError(FailureKind.NOT_TLS, "talks without end before TLS may begin")
         heard, self._heard = self._heard, b""
         return heard
+
+    def _receive(self) -> bytes:
+        try:
+            self._stream.settimeout(remaining_seconds(self._deadline))
+            data = self._stream.recv(READ_SIZE)
+        except TimeoutError:
+            if not self._is_mute:
+                raise
+            raise ProbeError(FailureKind.TIMEOUT, self._mute) from None
+        self._is_mute = False
+        return data
 
     def expect(self, heard: bytes, good: bool, protocol: str) -> None:  # noqa: FBT001 - reads as such
         """Go on only where the answer was a good one.
@@ -110,12 +132,14 @@ def send_proxy_header(stream: socket.socket, version: int, deadline: Deadline) -
     Talk(stream, deadline).say(header)
 
 
-def start_tls(stream: socket.socket, protocol: str, server_name: str, deadline: Deadline) -> None:
+def start_tls(
+    stream: socket.socket, endpoint: Endpoint, server_name: str, deadline: Deadline
+) -> None:
     """Bring a connection to the point where TLS begins.
 
     Args:
         stream: Just connected.
-        protocol: One of ``DIALOGUES``.
+        endpoint: Where to; its ``starttls`` is one of ``DIALOGUES``.
         server_name: Whom XMPP asks for.
         deadline: When to stop.
 
@@ -123,7 +147,8 @@ def start_tls(stream: socket.socket, protocol: str, server_name: str, deadline: 
         ProbeError: The server does not go along.
         OSError: The connection broke.
     """
-    DIALOGUES[protocol](Talk(stream, deadline), server_name)
+    mute = MUTE if endpoint.proxy_protocol else MUTE_UNPROXIED
+    DIALOGUES[endpoint.starttls](Talk(stream, deadline, mute), server_name)
 
 
 def _smtp(talk: Talk, _: str) -> None:
@@ -175,8 +200,10 @@ def _xmpp(talk: Talk, server_name: str) -> None:
 def _ldap(talk: Talk, _: str) -> None:
     talk.say(LDAP_START_TLS)
     answer = talk.hear(_is_ldap_message)
-    response = answer[answer.find(LDAP_RESPONSE) :]
-    talk.expect(answer, LDAP_SUCCESS in response[:8], "ldap")
+    message = _contents(answer)
+    response = message[LDAP_MESSAGE_ID:]
+    good = response[:1] == LDAP_RESPONSE and _contents(response).startswith(LDAP_SUCCESS)
+    talk.expect(answer, good, "ldap")
 
 
 def _postgres(talk: Talk, _: str) -> None:
@@ -196,15 +223,30 @@ def _is_reply(heard: bytes) -> bool:
 
 
 def _is_ldap_message(heard: bytes) -> bool:
-    """Whether a BER sequence with a length of one byte, or of two in the long form, is whole."""
-    if len(heard) < 2:  # noqa: PLR2004 - tag and length
-        return False
-    length = heard[1]
-    if length < 0x80:  # noqa: PLR2004 - the short form
-        return len(heard) >= 2 + length
-    digits = length & 0x7F
-    whole = int.from_bytes(heard[2 : 2 + digits], "big")
-    return len(heard) >= 2 + digits + whole > 2 + digits
+    """Whether a BER element is whole."""
+    start, length = _element(heard)
+    return bool(length) and len(heard) >= start + length
+
+
+def _contents(element: bytes) -> bytes:
+    """What a BER element holds."""
+    start, length = _element(element)
+    return element[start : start + length]
+
+
+def _element(data: bytes) -> tuple[int, int]:
+    """Where the contents of a BER element begin, and how long they are; 0 where it is cut short.
+
+    A length stands in one byte, or in as many as the first one says (X.690 section 8.1.3). Active
+    Directory always writes four.
+    """
+    if len(data) < 2:  # noqa: PLR2004 - tag and length
+        return 0, 0
+    digits = data[1] & 0x7F if data[1] & 0x80 else 0
+    start = 2 + digits
+    if len(data) < start:
+        return 0, 0
+    return start, int.from_bytes(data[2:start], "big") if digits else data[1]
 
 
 DIALOGUES: Final[dict[str, Callable[[Talk, str], None]]] = {

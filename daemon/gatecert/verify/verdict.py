@@ -8,7 +8,9 @@ client and is no match.
 A reload takes its time: an old worker may answer once more, a listener may be closed for a moment.
 So each listener is asked again and again until it matches or the time is up. Once it does, it is
 asked a few times more on fresh connections: where two processes share a port and one of them still
-serves another certificate, some clients see that one, and the listener is *mixed*.
+serves another certificate, or fails handshakes, some clients see that, and the listener is *mixed*.
+All of these handshakes together take no longer than one may; a connection that is refused, reset
+or not answered then means nothing, for many servers limit how many they take from one client.
 
 A host with several addresses is asked at each of them. ``localhost`` alone is served well at one.
 """
@@ -28,10 +30,11 @@ from gatecert.model import FailureKind, Probe, Verdict
 from gatecert.verify.command import ProofCommand, wait_until_proven
 from gatecert.verify.connect import ProbeError, addresses
 from gatecert.verify.probe import probe
-from gatecert.verify.served import ProbeFailure, ServedChain
+from gatecert.verify.served import SILENT, ProbeFailure, ServedChain
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Set as AbstractSet
     from datetime import datetime
     from threading import Event
 
@@ -154,31 +157,38 @@ def look(
         for algorithm in algorithms
     ]
     answers = [answer for some in _at_once(questions) for answer in some]
-    heard = {answer.endpoint.host for answer in answers if isinstance(answer, ServedChain)}
+    served = {_listener(each.endpoint) for each in answers if isinstance(each, ServedChain)}
     return tuple(
         answer
         for answer in answers
         if isinstance(answer, ServedChain)
-        or answer.endpoint.host not in LOCAL & heard
         or answer.kind is not FailureKind.REFUSED
+        or not _is_unused_family(answer.endpoint, served)
     )
 
 
 def _look(
     endpoint: Endpoint, *, server_name: str, timeout: float, algorithm: str
 ) -> list[ServedChain | ProbeFailure]:
-    """Shake hands with one listener a few times; its answers, each certificate once."""
-    first = probe(endpoint, server_name, timeout=timeout, algorithm=algorithm)
-    if isinstance(first, ProbeFailure):
+    """Shake hands with one listener a few times; its answers, each certificate or failure once."""
+    ask = partial(probe, endpoint, server_name, algorithm=algorithm)
+    first = ask(timeout=timeout)
+    if _shown(first) in SILENT:
         return [first]
-    found: list[ServedChain | ProbeFailure] = [first]
-    seen = {first.fingerprint}
+    found = {_shown(first): first}
+    budget = Deadline.after(timeout)
     for _ in range(LOOKS - 1):
-        answer = probe(endpoint, server_name, timeout=timeout, algorithm=algorithm)
-        if isinstance(answer, ServedChain) and answer.fingerprint not in seen:
-            seen.add(answer.fingerprint)
-            found.append(answer)
-    return found
+        if budget.passed:
+            break
+        answer = ask(timeout=budget.remaining)
+        if _shown(answer) not in SILENT:
+            found.setdefault(_shown(answer), answer)
+    return list(found.values())
+
+
+def _shown(answer: ServedChain | ProbeFailure) -> str:
+    """What tells one answer from another: the certificate, or the kind of failure."""
+    return answer.fingerprint if isinstance(answer, ServedChain) else answer.kind
 
 
 def _each_address(endpoints: Sequence[Endpoint], seconds: float) -> list[Endpoint]:
@@ -198,14 +208,24 @@ def _each_address(endpoints: Sequence[Endpoint], seconds: float) -> list[Endpoin
 
 def _without_unused_families(probes: Sequence[Probe]) -> list[Probe]:
     """The probes, without an address of localhost that nobody uses: another one serves well."""
-    served = {each.endpoint.host for each in probes if each.endpoint and each.matches}
+    served = {_listener(each.endpoint) for each in probes if each.endpoint and each.matches}
     return [
         each
         for each in probes
         if each.endpoint is None
         or each.failure is not FailureKind.REFUSED
-        or each.endpoint.host not in LOCAL & served
+        or not _is_unused_family(each.endpoint, served)
     ]
+
+
+def _is_unused_family(endpoint: Endpoint, served: AbstractSet[Endpoint]) -> bool:
+    """Whether the same listener of localhost is served at another of its addresses."""
+    return endpoint.host in LOCAL and _listener(endpoint) in served
+
+
+def _listener(endpoint: Endpoint) -> Endpoint:
+    """What was configured, whichever of its addresses is meant."""
+    return replace(endpoint, address="")
 
 
 def judge(answer: ServedChain | ProbeFailure, summary: CertificateSummary) -> Probe:
@@ -240,7 +260,10 @@ def _wait_until_wanted(  # noqa: PLR0913 - whom to ask, for what, and how long
 ) -> Probe:
     """Ask one listener until it matches or the time is up, and keep its last telling answer."""
     handshake = partial(probe, endpoint, server_name, algorithm=algorithm)
-    result = _confirmed(verdict_on, handshake, one_handshake, confirmations)
+    confirmed = partial(
+        _confirmed, verdict_on, handshake, confirmations=confirmations, cancelled=deadline.cancelled
+    )
+    result = confirmed(one_handshake)
     pause, asked, ever_mixed = FIRST_PAUSE, 1, result.mixed
     while not result.matches and not deadline.passed:
         deadline.wait(pause)
@@ -248,16 +271,20 @@ def _wait_until_wanted(  # noqa: PLR0913 - whom to ask, for what, and how long
         patience = deadline.within(one_handshake)
         if patience <= 0.0:
             break
-        latest = _confirmed(verdict_on, handshake, patience, confirmations)
+        latest = confirmed(patience)
         asked += 1
         ever_mixed = ever_mixed or latest.mixed
         # A handshake that the end of the time cut short tells less than the one before it.
         if latest.fingerprint or patience >= one_handshake:
             result = latest
-    other = not result.matches and result.failure is None
-    if other and (
+    budget = Deadline.after(one_handshake, deadline.cancelled)
+    telling = not result.matches and result.failure not in SILENT
+    if telling and (
         ever_mixed
-        or any(verdict_on(handshake(timeout=one_handshake)).matches for _ in range(confirmations))
+        or (
+            result.failure is None
+            and any(each.matches for each in _again(verdict_on, handshake, confirmations, budget))
+        )
     ):
         result = replace(result, mixed=True, detail=f"{result.detail}{_who_listens(endpoint)}")
     logger.debug("proof endpoint=%s served=%s asked=%d", endpoint, result.matches, asked)
@@ -268,15 +295,32 @@ def _confirmed(
     verdict_on: Judge,
     handshake: Callable[..., ServedChain | ProbeFailure],
     patience: float,
+    *,
     confirmations: int,
+    cancelled: Event | None,
 ) -> Probe:
     """Shake hands, and a few times more where that showed what is wanted."""
     result = verdict_on(handshake(timeout=patience))
-    for _ in range(confirmations if result.matches else 0):
-        again = verdict_on(handshake(timeout=patience))
-        if not again.matches and again.failure is None:
+    if not result.matches:
+        return result
+    budget = Deadline.after(patience, cancelled)
+    for again in _again(verdict_on, handshake, confirmations, budget):
+        if not again.matches and again.failure not in SILENT:
             return replace(again, mixed=True)
     return result
+
+
+def _again(
+    verdict_on: Judge,
+    handshake: Callable[..., ServedChain | ProbeFailure],
+    times: int,
+    budget: Deadline,
+) -> Iterator[Probe]:
+    """Shake hands on so many fresh connections, as far as the time goes."""
+    for _ in range(times):
+        if budget.passed:
+            return
+        yield verdict_on(handshake(timeout=budget.remaining))
 
 
 def _who_listens(endpoint: Endpoint) -> str:

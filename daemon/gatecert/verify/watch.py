@@ -13,22 +13,13 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from gatecert.model import FailureKind
-from gatecert.verify.served import ProbeFailure, ServedChain
+from gatecert.verify.served import SILENT, ProbeFailure, ServedChain
 from gatecert.verify.verdict import judge
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from gatecert.model import CertificateSummary, Probe
-
-# Nothing there speaks TLS, or nothing speaks at all.
-_SILENT = {
-    FailureKind.NAME,
-    FailureKind.REFUSED,
-    FailureKind.UNREACHABLE,
-    FailureKind.TIMEOUT,
-    FailureKind.RESET,
-}
 
 
 class View(StrEnum):
@@ -56,7 +47,7 @@ class Sight:
 
 def is_silent(answer: ServedChain | ProbeFailure) -> bool:
     """Whether nothing answered at a listener, so that nothing is known of what it would serve."""
-    return isinstance(answer, ProbeFailure) and answer.kind in _SILENT
+    return isinstance(answer, ProbeFailure) and answer.kind in SILENT
 
 
 def nobody_listens(answers: Sequence[ServedChain | ProbeFailure]) -> bool:
@@ -72,8 +63,8 @@ def is_mixed(
     answers: Sequence[ServedChain | ProbeFailure],
     summary: CertificateSummary,
 ) -> bool:
-    """Whether a listener that served something else also serves the installed certificate."""
-    return isinstance(wrong, ServedChain) and any(
+    """Whether a listener that served something else, or failed, also serves the installed one."""
+    return not is_silent(wrong) and any(
         answer.endpoint == wrong.endpoint
         and answer.algorithm == wrong.algorithm
         and judge(answer, summary).matches

@@ -18,6 +18,7 @@ ADAPTER: TypeAdapter[Endpoint] = TypeAdapter(TlsServer)
         ({"address": "[::1]:993"}, Endpoint("::1", 993)),
         ({"address": "mx:25", "starttls": "smtp"}, Endpoint("mx", 25, starttls="smtp")),
         ({"address": "lb", "proxy_protocol": 2}, Endpoint("lb", 443, proxy_protocol=2)),
+        ({"address": "lb", "proxy_protocol": "1"}, Endpoint("lb", 443, proxy_protocol=1)),
         (
             {"address": "lb:8443", "server_name": "WWW.example.com"},
             Endpoint("lb", 8443, server_name="www.example.com"),

@@ -46,6 +46,7 @@ from gatecert.errors import (
 from gatecert.model import (
     Allowance,
     ClientAuthentication,
+    Endpoint,
     Identifier,
     IdentifierType,
     InstallPlan,
@@ -243,6 +244,19 @@ def test_a_gateway_is_looked_at(
     assert found.root is not None
     assert found.root.certificate is None  # a namesake did not sign it
     assert not found.behind_nat
+
+
+@pytest.mark.enable_socket
+def test_a_listener_with_a_name_of_its_own_is_not_asked_without(
+    around: Surroundings, configuration: Path
+) -> None:
+    machine = look_at_machine(around, configuration, [TARGET], [TARGET])
+    nowhere = Endpoint("127.0.0.1", 1)
+    listeners = (nowhere, replace(nowhere, server_name="www.example.com"))
+    target = replace(TARGET, install=InstallPlan(verify=listeners))
+    found = look_at_gateway(around, situation(target=target), None, machine)
+    assert [each.endpoint for each in found.by_name] == list(listeners)
+    assert [each.endpoint for each in found.by_address] == [nowhere]
 
 
 def test_the_root_that_was_kept_is_found(

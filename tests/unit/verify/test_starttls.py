@@ -172,6 +172,7 @@ def test_the_proxy_protocol_says_whose_connection_it_is(
         (b"220 ProFTPD FTP Server\r\n", "starttls: ftp"),
         (b"* OK IMAP4rev1\r\n", "starttls: imap"),
         (b"+OK POP3\r\n", "starttls: pop3"),
+        (b"<?xml version='1.0'?><stream:stream xmlns:stream='http://x'>", "starttls: xmpp"),
     ],
 )
 def test_a_greeting_tells_what_to_set(
@@ -193,7 +194,7 @@ def test_who_hangs_up_may_expect_the_proxy_protocol(listen: Callable[..., Endpoi
     endpoint = listen(hangs_up)
     answer = probe(endpoint, NAME, timeout=5)
     assert isinstance(answer, ProbeFailure)
-    assert "proxy_protocol" in answer.detail
+    assert "set proxy_protocol or starttls" in answer.detail
     proxied = probe(replace(endpoint, proxy_protocol=1), NAME, timeout=5)
     assert isinstance(proxied, ProbeFailure)
     assert "proxy_protocol" not in proxied.detail
@@ -205,3 +206,62 @@ def test_another_name_may_be_asked_for(
     endpoint = listen(server.handler(server.context(authority.leaf())))
     probe(replace(endpoint, server_name="other.example.com"), NAME, timeout=5)
     assert server.asked == ["other.example.com"]
+
+
+def test_lengths_of_ldap_may_be_long(
+    authority: Authority, server: TLSServer, listen: Callable[..., Endpoint]
+) -> None:
+    """Active Directory writes every length in the long form of BER, with four bytes."""
+    answer = bytes.fromhex("308400000010020101788400000007 0a0100 0400 0400")
+    leaf = authority.leaf()
+    speech = (b"", [(b"\x30\x1d", answer)])
+    endpoint = listen(speaks(speech, server.handler(server.context(leaf))))
+    found = probe(replace(endpoint, starttls="ldap"), NAME, timeout=5)
+    assert isinstance(found, ServedChain), found
+
+
+@pytest.mark.parametrize("protocol", ["smtp", "imap", "pop3", "ftp"])
+def test_a_server_that_does_not_greet(protocol: str, listen: Callable[..., Endpoint]) -> None:
+    """One that begins with TLS, or waits for the PROXY protocol, says nothing by itself."""
+
+    def waits(stream: socket.socket, _: int, __: Event) -> None:
+        stream.recv(4096)
+
+    endpoint = replace(listen(waits), starttls=protocol)
+    answer = probe(endpoint, NAME, timeout=0.2)
+    assert isinstance(answer, ProbeFailure)
+    assert answer.kind is FailureKind.TIMEOUT
+    assert "leave starttls out" in answer.detail
+    assert "set proxy_protocol" in answer.detail
+    proxied = probe(replace(endpoint, proxy_protocol=1), NAME, timeout=0.2)
+    assert isinstance(proxied, ProbeFailure)
+    assert "set proxy_protocol" not in proxied.detail
+
+
+@pytest.mark.parametrize(
+    "answer", [b"HTTP/1.1 400 Bad Request\r\n", b"\x15\x03\x01\x00\x02\x02\x28"]
+)
+def test_a_server_that_expects_no_proxy_protocol(
+    answer: bytes, listen: Callable[..., Endpoint]
+) -> None:
+    def objects(stream: socket.socket, _: int, __: Event) -> None:
+        stream.recv(4096)
+        stream.sendall(answer)
+        stream.recv(4096)
+
+    endpoint = listen(objects)
+    plain = probe(endpoint, NAME, timeout=5)
+    proxied = probe(replace(endpoint, proxy_protocol=2), NAME, timeout=5)
+    assert isinstance(plain, ProbeFailure)
+    assert isinstance(proxied, ProbeFailure)
+    assert "leave proxy_protocol out" not in plain.detail
+    assert "leave proxy_protocol out" in proxied.detail
+
+
+def test_after_starttls_the_proxy_protocol_is_out_of_the_question(
+    listen: Callable[..., Endpoint],
+) -> None:
+    endpoint = listen(speaks(SPEECHES["smtp"], lambda stream, *_: stream.recv(4096)))
+    answer = probe(replace(endpoint, starttls="smtp"), NAME, timeout=5)
+    assert isinstance(answer, ProbeFailure)
+    assert "proxy_protocol" not in answer.detail

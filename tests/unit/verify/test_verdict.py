@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import socket
+import threading
 import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -12,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from gatecert.model import Endpoint, FailureKind
 from gatecert.verify.served import ProbeFailure, ServedChain
 from gatecert.verify.verdict import CONFIRMATIONS, judge, look, prove
-from gatecert.verify.watch import is_silent
+from gatecert.verify.watch import View, compare, is_silent
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -442,3 +443,98 @@ def test_every_address_of_a_host_has_to_serve_it(
     assert all(
         isinstance(each, ServedChain) for each in look([replace(good, host="localhost")], NAME)
     )
+
+
+@pytest.mark.enable_socket
+def test_another_port_of_localhost_does_not_stand_in_for_one_that_is_closed(
+    authority: Authority, server: TLSServer, listen: Callable[..., Endpoint]
+) -> None:
+    leaf = authority.leaf()
+    good = replace(listen(server.handler(server.context(leaf))), host="localhost")
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        closed = Endpoint("localhost", taken.getsockname()[1])
+    verdict = ask([good, closed], leaf.summary(), SHORT)
+    assert not verdict.served
+    assert f"localhost:{closed.port}" in verdict.detail
+    silent = [each for each in look([good, closed], NAME) if isinstance(each, ProbeFailure)]
+    assert {each.endpoint.port for each in silent} == {closed.port}
+
+
+# --------------------------------------------------------------------------- confirmations
+
+
+@pytest.mark.enable_socket
+def test_confirmations_share_the_time_of_one_handshake(
+    authority: Authority, server: TLSServer, listen: Callable[..., Endpoint]
+) -> None:
+    leaf = authority.leaf()
+    serve = server.handler(server.context(leaf))
+
+    def serves_once(stream: socket.socket, number: int, stopping: Event) -> None:
+        if number:
+            stopping.wait(5)
+        else:
+            serve(stream, number, stopping)
+
+    endpoint = listen(serves_once)
+    started = time.monotonic()
+    ask([endpoint], leaf.summary(), timedelta(0), timedelta(seconds=0.4))
+    look([endpoint], NAME, timeout=timedelta(seconds=0.4))
+    assert time.monotonic() - started < 4 * 0.4
+
+
+@pytest.mark.enable_socket
+def test_who_is_leaving_confirms_nothing(
+    authority: Authority, server: TLSServer, listen: Callable[..., Endpoint]
+) -> None:
+    leaf = authority.leaf()
+    endpoint = listen(server.handler(server.context(leaf)))
+    cancelled = threading.Event()
+    cancelled.set()
+    verdict = prove(
+        [endpoint],
+        NAME,
+        leaf.summary(),
+        timeout=PATIENT,
+        now=lambda: NOW,
+        cancelled=cancelled,
+    )
+    assert verdict.served
+    assert server.asked == [NAME]
+
+
+@pytest.mark.enable_socket
+def test_a_second_server_that_fails_handshakes_is_seen(
+    authority: Authority, server: TLSServer, listen: Callable[..., Endpoint]
+) -> None:
+    leaf = authority.leaf()
+    serve = server.handler(server.context(leaf))
+
+    def serves_every_other(stream: socket.socket, number: int, stopping: Event) -> None:
+        if number % 2:
+            stream.recv(4096)
+            stream.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+        else:
+            serve(stream, number, stopping)
+
+    endpoint = listen(serves_every_other)
+    verdict = ask([endpoint], leaf.summary(), SHORT)
+    assert (verdict.served, verdict.mixed) == (False, True)
+    assert "two servers share the port" in verdict.detail
+    sight = compare(look([endpoint], NAME), leaf.summary())
+    assert sight.view is View.MIXED
+
+
+@pytest.mark.enable_socket
+def test_a_server_that_limits_connections_is_not_taken_for_two(
+    authority: Authority, server: TLSServer, listen: Callable[..., Endpoint]
+) -> None:
+    leaf = authority.leaf()
+    serve = server.handler(server.context(leaf))
+
+    def hangs_up_after_the_first(stream: socket.socket, number: int, stopping: Event) -> None:
+        if not number:
+            serve(stream, number, stopping)
+
+    verdict = ask([listen(hangs_up_after_the_first)], leaf.summary(), SHORT)
+    assert (verdict.served, verdict.mixed) == (True, False)
