@@ -16,7 +16,21 @@ from harness.process import program
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from harness.gatecert import LiveFiles
+
 REUSE = "listen 127.0.0.1:{port} ssl reuseport;"
+
+
+def copied(files: LiveFiles, directory: Path) -> LiveFiles:
+    """The pair that is live now, as files that no later pair replaces."""
+    directory.mkdir()
+    for path in (files["fullchain"], files["private_key"]):
+        (directory / path.name).write_bytes(path.read_bytes())
+    return {
+        "fullchain": directory / files["fullchain"].name,
+        "private_key": directory / files["private_key"].name,
+    }
+
 
 # ---------------------------------------------------------------------- 39
 
@@ -24,16 +38,12 @@ REUSE = "listen 127.0.0.1:{port} ssl reuseport;"
 def test_row_39_two_servers_on_one_port(scene: Scene) -> None:
     gatecert = scene.gatecert()
     issued(gatecert.run("enroll"))
-    old = scene.directory / "old"
-    old.mkdir()
-    for name in ("fullchain", "privkey"):
-        (old / f"{name}.pem").write_bytes((gatecert.live(VPN) / f"{name}.pem").read_bytes())
+    old = copied(gatecert.files(VPN), scene.directory / "old")
     port = free_port()
     shared = REUSE.format(port=port)
     first = Nginx(
         scene.directory / "first",
-        fullchain=old / "fullchain.pem",
-        private_key=old / "privkey.pem",
+        **old,
         more=shared,
     )
     second = Nginx(scene.directory / "second", **gatecert.files(VPN), more=shared)
@@ -83,10 +93,7 @@ def in_a_mount_namespace(hosts: Path, argv: list[str]) -> subprocess.CompletedPr
 def test_row_40_one_address_of_several_is_stale(scene: Scene) -> None:
     gatecert = scene.gatecert()
     issued(gatecert.run("enroll"))
-    old = scene.directory / "old"
-    old.mkdir()
-    for name in ("fullchain", "privkey"):
-        (old / f"{name}.pem").write_bytes((gatecert.live(VPN) / f"{name}.pem").read_bytes())
+    old = copied(gatecert.files(VPN), scene.directory / "old")
     port = free_port()
     good = Nginx(
         scene.directory / "good",
@@ -95,8 +102,7 @@ def test_row_40_one_address_of_several_is_stale(scene: Scene) -> None:
     )
     stale = Nginx(
         scene.directory / "stale",
-        fullchain=old / "fullchain.pem",
-        private_key=old / "privkey.pem",
+        **old,
         more=f"listen 127.0.0.3:{port} ssl;",
     )
     for server in (good, stale):
