@@ -22,27 +22,27 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Self
 
-from gatecert.authority.issue import ORDER_SECONDS, Issuer
-from gatecert.authority.revocation_lists import RevocationLists
+from gatecert.acme.issuer import ORDER_SECONDS, Issuer
 from gatecert.certificate.trust import expected_roots
-from gatecert.challenge.activation import StandingResponder
+from gatecert.challenge.cleanup_thread import Tidying
+from gatecert.challenge.socket_activation import StandingResponder
 from gatecert.challenge.solver import Solver
 from gatecert.challenge.solvers import build_solvers, longest_wait
-from gatecert.challenge.tidying import Tidying
 from gatecert.config.schema import Configuration
-from gatecert.config.target import targets
-from gatecert.deployment import Deployer
-from gatecert.doctor import listeners
-from gatecert.doctor.obstacles import Obstacles
+from gatecert.config.targets import targets
+from gatecert.deploy.deployer import Deployer
+from gatecert.doctor import listener_checks
+from gatecert.doctor.preconditions import Obstacles
 from gatecert.errors import ConfigurationError, GatecertError, LockTimeoutError
+from gatecert.lifecycle.pipeline import Occasion, Pipeline
+from gatecert.lifecycle.revoke import Revoker
 from gatecert.model import Mode, Outcome, OutcomeKind, Progress, Target
-from gatecert.pipeline import Occasion, Pipeline
 from gatecert.process import heed_children
 from gatecert.report.progress import ProgressLog
 from gatecert.resolve.dns import Resolver
-from gatecert.revoking import Revoker
-from gatecert.schedule.jobs import HEARTBEAT, Jobs
-from gatecert.store.files import FileStore
+from gatecert.revocation.crl_lookup import RevocationLists
+from gatecert.schedule.timers import HEARTBEAT, Jobs
+from gatecert.store.file_store import FileStore
 from gatecert.store.protocol import Store
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ class House:
         excluded = self.pipeline.memory.excluded_region
         every = [target for target in self.targets.values() if target.mode is Mode.AUTOMATIC]
         enrolled = [target for target in every if not excluded(target)]
-        listeners.warn(self.configuration.challenges, enrolled)
+        listener_checks.warn(self.configuration.challenges, enrolled)
 
 
 def utc_now() -> datetime:

@@ -15,15 +15,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from tests.fuzz.promise import check_line
-from tests.unit.pipeline.conftest import HERE, Clock, Names, PlayedAuthority
+from tests.unit.lifecycle.conftest import HERE, Clock, Names, PlayedAuthority
 
 from gatecert.certificate import key
 from gatecert.certificate.bootstrap import bootstrap
 from gatecert.certificate.chain import summarize
-from gatecert.deployment import Deployer
+from gatecert.deploy.deployer import Deployer
+from gatecert.lifecycle.pipeline import Pipeline
 from gatecert.model import Endpoint, Identifier, IdentifierType, Target
-from gatecert.pipeline import Pipeline
-from gatecert.store.files import FileStore
+from gatecert.store.file_store import FileStore
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -35,7 +35,7 @@ from tests.fuzz.material import (
 )
 from tests.fuzz.promise import check_error, check_line, promised, refused_properly
 from tests.fuzz.source import Make, Source, boolean, just, one_of, text
-from tests.unit.authority.conftest import (
+from tests.unit.acme.conftest import (
     BASE,
     DIRECTORY_URL,
     NOW,
@@ -50,13 +50,12 @@ from tests.unit.authority.conftest import (
 )
 from urllib3 import HTTPHeaderDict, HTTPResponse
 
-from gatecert.authority.account import AccountDesk
-from gatecert.authority.answers import AnswerReader, links
-from gatecert.authority.budget import Budget
-from gatecert.authority.client import Client
-from gatecert.authority.enrolment import Enrolment
-from gatecert.authority.renewal_info import fetch
-from gatecert.authority.resources import (
+from gatecert.acme.account import AccountDesk
+from gatecert.acme.budget import Budget
+from gatecert.acme.client import Client
+from gatecert.acme.enrolment import Enrolment
+from gatecert.acme.renewal_info import fetch
+from gatecert.acme.resources import (
     LONGEST_RETRY_AFTER,
     Authorization,
     ChallengeOffer,
@@ -67,7 +66,8 @@ from gatecert.authority.resources import (
     retry_after_seconds,
     server_time,
 )
-from gatecert.authority.transport import LARGEST_BODY, Answer, HardenedTransport
+from gatecert.acme.responses import AnswerReader, links
+from gatecert.acme.transport import LARGEST_BODY, Answer, HardenedTransport
 from gatecert.certificate import key
 from gatecert.certificate.chain import check_issued, summarize
 from gatecert.certificate.request import build_request

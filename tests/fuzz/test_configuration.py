@@ -16,7 +16,7 @@ from tests.fuzz.source import binary, just, lists, mapped, one_of
 from gatecert.config import addresses, names, paths, values
 from gatecert.config.advice import advice
 from gatecert.config.load import load
-from gatecert.config.target import targets
+from gatecert.config.targets import targets
 from gatecert.config.values import BadValueError
 from gatecert.errors import ConfigurationError
 

@@ -21,17 +21,17 @@ from tests.fuzz.promise import check_line, promised, refused_properly
 from tests.fuzz.scenes import scratch
 from tests.fuzz.source import Make, just, lists, mapped, one_of
 from tests.unit.certificate.conftest import NOW
+from tests.unit.client_ca.conftest import Office as UserOffice
 from tests.unit.custom.conftest import HOST, Office
-from tests.unit.users.conftest import Office as UserOffice
 
 from gatecert.certificate import key
 from gatecert.certificate.upload import Upload
-from gatecert.custom.acceptance import accept
-from gatecert.users import change
-from gatecert.users.acceptance import judge
-from gatecert.users.bundle import Bundle, from_pem
-from gatecert.users.known import locked_out, read_known, spoken
-from gatecert.users.revocation import read_lists
+from gatecert.client_ca import bundle_change
+from gatecert.client_ca.bundle import Bundle, from_pem
+from gatecert.client_ca.crl_files import read_lists
+from gatecert.client_ca.lockout import locked_out, read_known, spoken
+from gatecert.client_ca.user_check import judge
+from gatecert.custom.import_check import accept
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -141,7 +141,7 @@ LISTS: Final = (LIST.public_bytes(Encoding.PEM), LIST.public_bytes(Encoding.DER)
 def test_an_authority_of_users(contents: bytes) -> None:
     with refused_properly():
         uploaded = Upload("the authority's file", "ca.pem", contents).certificates()
-        changed = change.add(BUNDLE, uploaded, now=NOW)
+        changed = bundle_change.add(BUNDLE, uploaded, now=NOW)
         check_line(str(changed))
         written = changed.bundle.to_pem(now=NOW)
         assert from_pem(written) == changed.bundle

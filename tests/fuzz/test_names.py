@@ -28,7 +28,7 @@ from tests.fuzz.promise import promised, refused_properly
 from tests.fuzz.source import Make, Source, boolean, just, lists, mapped, one_of
 from tests.unit.resolve.conftest import _nameserver
 
-from gatecert.challenge.dns01 import persist
+from gatecert.challenge.dns01 import persist_record
 from gatecert.challenge.dns01.nameservers import Nameserver
 from gatecert.challenge.dns01.propagation import ask as ask_text
 from gatecert.challenge.dns01.zones import Zones
@@ -229,8 +229,10 @@ STANDING: Final = b"ca.test; accounturi=https://ca.test/account/1; policy=wildca
 
 @promised(lists(one_of(texts, as_text(spoilt(just(STANDING)))), 3), share=60)
 def test_standing_records(found: list[str]) -> None:
-    wanted = persist.Wanted("vpn.example.com", ("ca.test",), "https://ca.test/1", wildcard=False)
-    assert persist.fault(found, wanted, now=datetime(2026, 11, 23, tzinfo=UTC)).isprintable()
+    wanted = persist_record.Wanted(
+        "vpn.example.com", ("ca.test",), "https://ca.test/1", wildcard=False
+    )
+    assert persist_record.fault(found, wanted, now=datetime(2026, 11, 23, tzinfo=UTC)).isprintable()
 
 
 # --------------------------------------------------------------------------- over a socket

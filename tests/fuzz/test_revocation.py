@@ -21,15 +21,15 @@ from tests.fuzz.material import HTTP_DATES, URLS, one_of_octets, spoilt
 from tests.fuzz.promise import check_line, promised, refused_properly
 from tests.fuzz.scenes import listener, stop_listening
 from tests.fuzz.source import Make, Source, boolean, just, mapped, one_of
-from tests.unit.authority.test_revocation_lists import Hosts, Kept
 from tests.unit.certificate.conftest import DAY, NOW, URL, Pki, crl, der, leaf, point, uri
-from tests.unit.certificate.test_revocation_list import CRL_NUMBER, ISSUER_ALTERNATIVE_NAME
+from tests.unit.revocation.test_crl import CRL_NUMBER, ISSUER_ALTERNATIVE_NAME
+from tests.unit.revocation.test_crl_lookup import Hosts, Kept
 
-from gatecert.authority.list_download import LARGEST_LIST, download
-from gatecert.authority.revocation_lists import RevocationLists
 from gatecert.certificate.pem import parse
 from gatecert.deadline import Deadline
 from gatecert.model import RevocationReason, StoredList
+from gatecert.revocation.crl_download import LARGEST_LIST, download
+from gatecert.revocation.crl_lookup import RevocationLists
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -19,11 +19,11 @@ from tests.fuzz.scenes import listener, scratch, stop_listening
 from tests.fuzz.source import Make, Source, binary, just, lists, mapped, one_of
 from tests.unit.certificate.conftest import Pki
 
+from gatecert.deploy.reload import reload
 from gatecert.errors import GatecertError
-from gatecert.install.hook import reload
 from gatecert.model import Endpoint, InstallPlan
 from gatecert.verify.probe import probe
-from gatecert.verify.served import ProbeFailure
+from gatecert.verify.served_chain import ProbeFailure
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -14,10 +14,11 @@ from tests.fuzz.material import altered, as_text, encoded, one_of_octets, spoilt
 from tests.fuzz.promise import check_line, promised, refused_properly
 from tests.fuzz.scenes import VPN, Scene, check_outcome, no_traceback, scratch
 from tests.fuzz.source import Make, Source, binary, boolean, just, lists, mapped, one_of
-from tests.unit.pipeline.conftest import START
+from tests.unit.lifecycle.conftest import START
 
-from gatecert.authority.budget import Budget
+from gatecert.acme.budget import Budget
 from gatecert.errors import AuthorityUnreachableError
+from gatecert.lifecycle.pipeline import Occasion
 from gatecert.model import (
     Account,
     Allowance,
@@ -43,11 +44,10 @@ from gatecert.model import (
     Spending,
     TextRecord,
 )
-from gatecert.pipeline import Occasion
 from gatecert.report.status import Known, as_json, gateway_status
 from gatecert.schedule.due import next_due
 from gatecert.store.codec import DamagedRecordError, decode, encode
-from gatecert.store.files import FileStore
+from gatecert.store.file_store import FileStore
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -23,7 +23,7 @@ from gatecert.errors import (
     RecordRefusedError,
 )
 from gatecert.model import Identifier, IdentifierType
-from gatecert.store.files import FileStore
+from gatecert.store.file_store import FileStore
 from harness.named import Named, TsigKey, Zone
 from harness.ports import free_port
 
@@ -347,7 +347,7 @@ from gatecert.challenge.dns01.build import dns_solvers
 from gatecert.challenge.solver import Challenge
 from gatecert.config.schema import ChallengeSettings, ResolverSettings
 from gatecert.model import Identifier, IdentifierType
-from gatecert.store.files import FileStore
+from gatecert.store.file_store import FileStore
 state, nameserver, dns_01 = yaml.safe_load(sys.stdin)
 solver = dns_solvers(
     ChallengeSettings.model_validate({"dns-01": dns_01}),

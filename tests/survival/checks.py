@@ -11,9 +11,9 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from tests.survival.scene import VPN
 
-from gatecert.custom.requests import PREFIX as REQUESTED
+from gatecert.custom.signing_requests import PREFIX as REQUESTED
 from gatecert.model import Mode
-from gatecert.store.files import FileStore
+from gatecert.store.file_store import FileStore
 
 if TYPE_CHECKING:
     from pathlib import Path

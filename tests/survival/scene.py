@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding
-from tests.unit.authority.conftest import (
+from tests.unit.acme.conftest import (
     BASE,
     DIRECTORY_URL,
     NOW,
@@ -33,25 +33,25 @@ from tests.unit.authority.conftest import (
     answer,
     dns,
 )
-from tests.unit.pipeline.conftest import HERE, Names
+from tests.unit.lifecycle.conftest import HERE, Names
 
-from gatecert.authority.client import Client
-from gatecert.authority.issue import Issuer
+from gatecert.acme.client import Client
+from gatecert.acme.issuer import Issuer
 from gatecert.challenge.http01 import Http01Solver
 from gatecert.config.schema.authority import AuthoritySettings
 from gatecert.config.schema.challenge import Http01Settings
 from gatecert.deadline import Deadline
-from gatecert.deployment import Deployer
+from gatecert.deploy.deployer import Deployer
+from gatecert.lifecycle.pipeline import Pipeline
 from gatecert.model import Target
-from gatecert.pipeline import Pipeline
 from gatecert.store import durable
-from gatecert.store.files import FileStore
+from gatecert.store.file_store import FileStore
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from multiprocessing.connection import Connection
 
-    from gatecert.authority.transport import Answer, Sender
+    from gatecert.acme.transport import Answer, Sender
     from gatecert.challenge.solver import Challenge
 
 VPN = "vpn"

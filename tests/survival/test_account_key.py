@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 from tests.survival.checks import where
 from tests.survival.scene import House, Scene, killed_at
 
-from gatecert.authority.issue import Issuer
+from gatecert.acme.issuer import Issuer
 from gatecert.deadline import Deadline
-from gatecert.pipeline import Occasion
+from gatecert.lifecycle.pipeline import Occasion
 
 if TYPE_CHECKING:
     from pathlib import Path

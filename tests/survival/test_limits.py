@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 
 from tests.survival.scene import HOSTNAME, VPN, Scene, killed_at
 
-from gatecert.pipeline import Occasion
-from gatecert.store.files import FileStore
+from gatecert.lifecycle.pipeline import Occasion
+from gatecert.store.file_store import FileStore
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -1,114 +1,118 @@
-"""The scripts of container/, by themselves; tests/container runs them in containers."""
+"""Where this runs, and that nobody in a container is told to use what only a host has."""
 
 from __future__ import annotations
 
-import shutil
-import signal
-import subprocess
-import sys
-import time
+import ast
+import re
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+import gatecert
+from gatecert import container
+from gatecert.challenge import webroot
+from gatecert.container import fix_for, is_container
+from gatecert.doctor import codes
+from gatecert.errors import ChallengeError
+from gatecert.store.storage_errors import storage_error
 
-SCRIPTS = Path(__file__).parents[2] / "container"
-LONG_NAME = "gateway-with-a-long-name"
-COUNTS = 'trap "echo told >>$0" HUP; echo started >>$0; while :; do sleep 0.05; done'
-SECONDS = 10
-
-
-def wait_for(condition: Callable[[], bool]) -> None:
-    end = time.monotonic() + SECONDS
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.02)
-
-
-def replace_link(link: Path, target: str) -> None:
-    link.with_name("new").symlink_to(target)
-    link.with_name("new").replace(link)
-
-
-@pytest.fixture
-def directory(tmp_path: Path) -> Path:
-    directory = tmp_path / "boston"
-    for version in ("1", "2"):
-        (directory / "versions" / version).mkdir(parents=True)
-        (directory / "versions" / version / "fullchain.pem").touch()
-    (directory / "client-ca").mkdir()
-    (directory / "client-ca/bundle.pem").write_text("one")
-    (directory / "live").symlink_to("versions/1")
-    return directory
-
-
-@pytest.fixture
-def told(directory: Path, tmp_path: Path) -> Iterator[Callable[[], list[str]]]:
-    """What the watched server has written, once it runs."""
-    log = tmp_path / "log"
-    log.touch()
-    command = ["sh", str(SCRIPTS / "watch"), str(directory), "HUP", "sh", "-c", COUNTS, str(log)]
-    process = subprocess.Popen(command)
-
-    def lines() -> list[str]:
-        return log.read_text("utf-8").split()
-
-    try:
-        wait_for(lambda: lines() == ["started"])
-        yield lines
-    finally:
-        process.send_signal(signal.SIGTERM)
-        process.wait(SECONDS)
-
-
-def test_a_server_is_told_of_a_certificate_and_of_its_users_authorities(
-    directory: Path, told: Callable[[], list[str]]
-) -> None:
-    replace_link(directory / "live", "versions/2")
-    wait_for(lambda: told() == ["started", "told"])
-    (directory / "client-ca/new.pem").write_text("two")
-    (directory / "client-ca/new.pem").replace(directory / "client-ca/bundle.pem")
-    wait_for(lambda: told() == ["started", "told", "told"])
-
-
-def send_signal(*arguments: str) -> tuple[int, str]:
-    command = [sys.executable, str(SCRIPTS / "send-signal"), *arguments]
-    ended = subprocess.run(command, capture_output=True, text=True, check=False, timeout=SECONDS)
-    return ended.returncode, ended.stderr
-
-
-def test_a_process_with_a_long_name_is_found(tmp_path: Path) -> None:
-    sleep = shutil.which("sleep")
-    assert sleep is not None
-    program = tmp_path / LONG_NAME
-    shutil.copy(sleep, program)
-    process = subprocess.Popen([str(program), "60"])
-    try:
-        wait_for(
-            lambda: Path(f"/proc/{process.pid}/comm").read_text("utf-8") == "gateway-with-a-\n"
-        )
-        assert send_signal("TERM", LONG_NAME) == (0, "")
-        assert process.wait(SECONDS) == -signal.SIGTERM
-    finally:
-        process.kill()
-        process.wait()
+SOURCES = Path(gatecert.__file__).parent
+ONLY_ON_A_HOST = re.compile(
+    r"systemctl|journalctl|timedatectl|\bsudo\b|ReadWritePaths|AmbientCapabilities|LimitNOFILE"
+    r"|SupplementaryGroups|gatecert-reload@|gatecert-http\.socket"
+)
+# Examples in the reference of the configuration, which is the same everywhere.
+EXAMPLES = {"config/paths.py", "config/key_reference.py"}
 
 
 @pytest.mark.parametrize(
-    ("arguments", "why"),
+    ("files", "environment", "expected"),
     [
-        ((), "give a signal and the name of a process: send-signal HUP nginx"),
-        (("HUP",), "give a signal and the name of a process: send-signal HUP nginx"),
-        (("SIGHUP", "nginx"), "there is no signal SIGHUP: HUP, USR1, USR2 … without SIG"),
+        ((), {}, False),
+        (("run/.containerenv",), {}, True),
+        ((".dockerenv",), {}, True),
+        ((), {"KUBERNETES_SERVICE_HOST": "192.0.2.1"}, True),
+        ((), {"container": "podman"}, True),
+        ((".dockerenv",), {"container": ""}, False),
+        ((".dockerenv", "run/systemd/system/"), {"container": "lxc"}, False),
+        (("run/systemd/system/",), {}, False),
     ],
 )
-def test_wrong_usage_is_one_line(arguments: tuple[str, ...], why: str) -> None:
-    assert send_signal(*arguments) == (2, f"send-signal: {why}\n")
+def test_a_container_is_known_by_its_marks_unless_systemd_is_booted(
+    files: tuple[str, ...],
+    environment: dict[str, str],
+    expected: bool,  # noqa: FBT001 - a parameter of the test
+    tmp_path: Path,
+) -> None:
+    for name in files:
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.mkdir(parents=True) if name.endswith("/") else path.touch()
+
+    assert is_container(tmp_path, environment) is expected
 
 
-def test_nobody_of_that_name() -> None:
-    code, why = send_signal("HUP", "no-such-process-runs-here")
-    assert (code, why.startswith("no process is called no-such-process-runs-here")) == (1, True)
+def test_fixes_speak_of_where_they_are_read(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    read_only = OSError(30, "Read-only file system")
+    missing = tmp_path / "missing"
+
+    def fixes() -> list[str]:
+        with pytest.raises(ChallengeError) as refused:
+            webroot.publish(missing, "token", "token.thumb")
+        return [
+            fix_for(host="on the host", container="in the container"),
+            codes.DAEMON_STOPPED.found("nobody").fix,
+            codes.CLOCK_WRONG.found("late").fix,
+            codes.CONFIGURATION.found("bad").fix,
+            storage_error(read_only, "write", Path("/etc/haproxy/boston.pem")).fix,
+            refused.value.fix,
+        ]
+
+    on_host = fixes()
+    monkeypatch.setattr(container, "in_container", True)
+    in_container = fixes()
+
+    assert on_host[0] == "on the host"
+    assert "systemctl start gatecert" in on_host[1]
+    assert "timedatectl" in on_host[2]
+    assert "ReadWritePaths=/etc/haproxy" in on_host[4]
+    assert in_container[0] == "in the container"
+    assert in_container[3] == on_host[3] != ""
+    assert "mount a volume at /etc/haproxy" in in_container[4]
+    assert "volume" in in_container[5]
+    assert not [fix for fix in in_container if ONLY_ON_A_HOST.search(fix)]
+
+
+@pytest.mark.parametrize(
+    "path",
+    [path for path in SOURCES.rglob("*.py") if str(path.relative_to(SOURCES)) not in EXAMPLES],
+    ids=lambda path: str(path.relative_to(SOURCES)),
+)
+def test_what_only_a_host_has_is_named_with_words_for_a_container_beside(path: Path) -> None:
+    tree = ast.parse(path.read_text("utf-8"))
+    covered = {id(node) for part in documented(tree) for node in ast.walk(part)}
+
+    named = [
+        node.value
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+        if id(node) not in covered and ONLY_ON_A_HOST.search(node.value)
+    ]
+
+    assert named == []
+
+
+def documented(tree: ast.Module) -> list[ast.AST]:
+    """Documentation strings, and calls that give words for both."""
+    found: list[ast.AST] = []
+    for node in ast.walk(tree):
+        match node:
+            case ast.Expr(value=ast.Constant()):
+                found.append(node)
+            case ast.Call(keywords=keywords):
+                names = {keyword.arg for keyword in keywords}
+                if {"host", "container"} <= names or "fix_in_container" in names:
+                    found.append(node)
+    return found

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from gatecert.config.load import load
-from gatecert.config.target import targets
+from gatecert.config.targets import targets
 from gatecert.report.status import Condition, GatewayStatus
 
 ROOT = Path(__file__).resolve().parents[2]

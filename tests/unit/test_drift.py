@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from gatecert.certificate.bootstrap import bootstrap
-from gatecert.deployment import Deployer
+from gatecert.deploy.deployer import Deployer
+from gatecert.lifecycle.pipeline import Occasion, Pipeline
 from gatecert.model import (
     Endpoint,
     Identifier,
@@ -23,8 +24,7 @@ from gatecert.model import (
     OutcomeKind,
     Target,
 )
-from gatecert.pipeline import Occasion, Pipeline
-from gatecert.store.files import FileStore
+from gatecert.store.file_store import FileStore
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -16,28 +16,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.unit.authority.conftest import (
-    DIRECTORY_URL,
-    FakeAuthority,
-    FakeSolver,
-    RootAuthority,
-    dns,
-)
-from tests.unit.pipeline.conftest import HERE, Names
+from tests.unit.acme.conftest import DIRECTORY_URL, FakeAuthority, FakeSolver, RootAuthority, dns
+from tests.unit.lifecycle.conftest import HERE, Names
 
-from gatecert.authority.client import Client
-from gatecert.authority.issue import Issuer
+from gatecert.acme.client import Client
+from gatecert.acme.issuer import Issuer
 from gatecert.config.schema.authority import AuthoritySettings
-from gatecert.deployment import Deployer
+from gatecert.deploy.deployer import Deployer
+from gatecert.lifecycle.pipeline import Occasion, Pipeline
 from gatecert.model import Target
-from gatecert.pipeline import Occasion, Pipeline
 from gatecert.store import durable
-from gatecert.store.files import FileStore
+from gatecert.store.file_store import FileStore
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from gatecert.authority.transport import Answer
+    from gatecert.acme.transport import Answer
     from gatecert.deadline import Deadline
 
 START = datetime(2026, 11, 23, 8, 15, tzinfo=UTC)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from tests.fuzz.test_configuration import FULL, as_yaml
-from tests.unit.pipeline.conftest import World
+from tests.unit.lifecycle.conftest import World
 
 from gatecert.app import build
 from gatecert.certificate import key

@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING
 
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from gatecert.certificate.certificate_names import label, name_text, short_name
+from gatecert.certificate.certification_path import Path, PathFinder
 from gatecert.certificate.leaf import check_leaf, find_leaf
-from gatecert.certificate.names import label, name_text, short_name
-from gatecert.certificate.path import Path, PathFinder
 from gatecert.certificate.pem import load_roots, split_pem
 from gatecert.certificate.rules import Clock
 from gatecert.certificate.summary import certificate_id, demands_stapling, summarize

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
-from gatecert.certificate.names import not_covered
+from gatecert.certificate.certificate_names import not_covered
 from gatecert.errors import ShortLivedError, UntrustedRootError, WorseCertificateError
 
 if TYPE_CHECKING:

@@ -12,6 +12,14 @@ from typing import TYPE_CHECKING
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 
+from gatecert.certificate.certificate_names import (
+    identifiers_of,
+    label,
+    name_text,
+    not_covered,
+    short_name,
+)
+from gatecert.certificate.certification_path import Path, PathFinder
 from gatecert.certificate.chain import (
     CLOCK_SKEW,
     CheckedChain,
@@ -20,8 +28,6 @@ from gatecert.certificate.chain import (
     staple_note,
 )
 from gatecert.certificate.leaf import check_leaf, find_leaf
-from gatecert.certificate.names import identifiers_of, label, name_text, not_covered, short_name
-from gatecert.certificate.path import Path, PathFinder
 from gatecert.certificate.rules import Clock
 from gatecert.errors import CertificateError
 

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from gatecert.certificate import key
-from gatecert.certificate.names import identifiers_of, instant, label
+from gatecert.certificate.certificate_names import identifiers_of, instant, label
 from gatecert.certificate.pem import serial_number
 from gatecert.certificate.rules import check_key, check_signature_algorithm
 from gatecert.errors import CertificateError, clean

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.x509 import BasicConstraints, ExtensionNotFound
 from cryptography.x509.oid import PublicKeyAlgorithmOID, SignatureAlgorithmOID
 
-from gatecert.certificate.names import instant, label
+from gatecert.certificate.certificate_names import instant, label
 from gatecert.errors import CertificateError
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from gatecert.certificate import key
 from gatecert.certificate.bootstrap import is_bootstrap
-from gatecert.certificate.names import identifiers_of, name_text
+from gatecert.certificate.certificate_names import identifiers_of, name_text
 from gatecert.certificate.pem import serial_number, split_pem
 from gatecert.errors import CertificateError
 from gatecert.model import CertificateSummary

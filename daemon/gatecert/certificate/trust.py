@@ -14,9 +14,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gatecert.certificate.certificate_names import identifiers_of, name_text
+from gatecert.certificate.certification_path import PathFinder
 from gatecert.certificate.comparison import Trust
-from gatecert.certificate.names import identifiers_of, name_text
-from gatecert.certificate.path import PathFinder
 from gatecert.certificate.pem import find_readable, split_pem
 from gatecert.certificate.rules import Clock
 from gatecert.errors import CertificateError, clean

@@ -5,7 +5,7 @@ that is presented to the last one that is taken away. It answers from the token 
 beside the running daemon may listen too, and each answers for the other. With ``webroot``, a web
 server that is there anyway answers, and files are written where it finds them; those that a crash
 left there are removed by whoever comes next. Where systemd has opened the port, one responder
-answers all the time (``challenge.activation``).
+answers all the time (``challenge.socket_activation``).
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ import threading
 from typing import TYPE_CHECKING
 
 from gatecert.challenge import webroot
+from gatecert.challenge.http_responder import Responder
 from gatecert.challenge.listening import is_here, listen, serves
-from gatecert.challenge.responder import Responder
 from gatecert.challenge.solver import Challenge
 from gatecert.errors import StateError
 from gatecert.model import Endpoint, Identifier, IdentifierType
@@ -25,7 +25,7 @@ from gatecert.model import Endpoint, Identifier, IdentifierType
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from gatecert.challenge.activation import StandingResponder
+    from gatecert.challenge.socket_activation import StandingResponder
     from gatecert.config.schema.challenge import Http01Settings
     from gatecert.deadline import Deadline
     from gatecert.store.protocol import TokenStore

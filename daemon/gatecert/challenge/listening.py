@@ -21,9 +21,9 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from gatecert import surroundings
-from gatecert.challenge.responder import PREFIX
-from gatecert.challenge.server import BACKLOG
+from gatecert import container
+from gatecert.challenge.bounded_server import BACKLOG
+from gatecert.challenge.http_responder import PREFIX
 from gatecert.errors import AddressInUseError, ChallengeError
 from gatecert.model import Endpoint
 
@@ -260,7 +260,7 @@ def _refusal(endpoint: Endpoint, error: OSError, kind: str) -> ChallengeError:
 
 def _permission(kind: str, port: int) -> str:
     """How a port below 1024 is opened here."""
-    return surroundings.fix_for(
+    return container.fix_for(
         host="under systemd, give the unit that capability in AmbientCapabilities="
         + (", or start gatecert-http.socket and restart gatecert" if kind == "http-01" else "")
         + "; by hand, run it as root",

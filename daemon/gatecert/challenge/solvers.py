@@ -13,7 +13,7 @@ from gatecert.store.protocol import RecordJournal, TokenStore
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from gatecert.challenge.activation import StandingResponder
+    from gatecert.challenge.socket_activation import StandingResponder
     from gatecert.challenge.solver import Solver
     from gatecert.config.schema.challenge import ChallengeSettings, ResolverSettings
 

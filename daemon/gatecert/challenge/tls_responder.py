@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Final
 
 from OpenSSL import SSL
 
-from gatecert.challenge.server import Server
+from gatecert.challenge.bounded_server import Server
 from gatecert.errors import StateError, clean
 
 if TYPE_CHECKING:

@@ -20,7 +20,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from gatecert import surroundings
+from gatecert import container
 from gatecert.errors import ChallengeError, StorageError
 from gatecert.store import durable
 
@@ -55,7 +55,7 @@ def publish(webroot: Path, token: str, key_authorization: str) -> None:
         raise ChallengeError(
             f"{webroot / DIRECTORY}: the http-01 response cannot be written: {_reason(error)}",
             fix="correct challenges.http-01.webroot, or let gatecert write there "
-            + surroundings.fix_for(
+            + container.fix_for(
                 host="(in a systemd unit, ReadWritePaths=)",
                 container=f"(mount it as a volume that user {os.geteuid()} may write to)",
             ),

@@ -13,20 +13,20 @@ from typing import Annotated, cast
 
 import typer
 
-from gatecert import __version__, surroundings
+from gatecert import __version__, container
 from gatecert.cli import (
-    account,
-    check,
-    client_ca,
-    custom,
-    daemon,
-    dns_record,
-    doctor,
-    enroll,
+    account_command,
+    check_command,
+    client_ca_command,
+    custom_command,
+    dns_record_command,
+    doctor_command,
+    enroll_command,
     output,
-    profile,
-    revoke,
-    status,
+    profile_command,
+    revoke_command,
+    run_command,
+    status_command,
 )
 from gatecert.cli.context import DEFAULT_CONFIGURATION, Options
 from gatecert.errors import (
@@ -55,18 +55,18 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
-app.command("run")(daemon.run)
-app.command("enroll")(enroll.enroll)
-app.command("status")(status.status)
-app.command("check")(check.check)
-app.command("doctor")(doctor.doctor)
-app.command("csr")(custom.csr)
-app.command("import")(custom.import_certificate)
-app.add_typer(client_ca.app, name="client-ca")
-app.command("profile")(profile.profile)
-app.command("dns-record")(dns_record.dns_record)
-app.command("revoke")(revoke.revoke)
-app.add_typer(account.app, name="account")
+app.command("run")(run_command.run)
+app.command("enroll")(enroll_command.enroll)
+app.command("status")(status_command.status)
+app.command("check")(check_command.check)
+app.command("doctor")(doctor_command.doctor)
+app.command("csr")(custom_command.csr)
+app.command("import")(custom_command.import_certificate)
+app.add_typer(client_ca_command.app, name="client-ca")
+app.command("profile")(profile_command.profile)
+app.command("dns-record")(dns_record_command.dns_record)
+app.command("revoke")(revoke_command.revoke)
+app.add_typer(account_command.app, name="account")
 
 
 def _version(wanted: bool) -> None:  # noqa: FBT001 - Typer calls it with the option's value
@@ -96,7 +96,7 @@ def main(
 def run() -> None:
     """Run the command line and exit."""
     debug = "--debug" in sys.argv
-    surroundings.in_container = surroundings.is_container()
+    container.in_container = container.is_container()
     output.prepare()
     try:
         code = app(standalone_mode=False)

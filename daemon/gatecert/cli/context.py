@@ -77,10 +77,12 @@ def open_house(configuration: Configuration, progress: Progress) -> House:
         StorageError: The state directory cannot be used.
     """
     from gatecert.app import build  # noqa: PLC0415 - --help is quick without it
-    from gatecert.store import failure  # noqa: PLC0415
-    from gatecert.store.owner import become_owner  # noqa: PLC0415
+    from gatecert.store import storage_errors  # noqa: PLC0415
+    from gatecert.store.drop_root import become_owner  # noqa: PLC0415
 
-    failure.acts_as_daemon |= bool(become_owner(configuration.state_directory, keep_bind=True))
+    storage_errors.acts_as_daemon |= bool(
+        become_owner(configuration.state_directory, keep_bind=True)
+    )
     return build(configuration, progress, threading.Event())
 
 
@@ -90,11 +92,13 @@ def open_store(configuration: Configuration) -> Store:
     Raises:
         StorageError: The state directory cannot be used.
     """
-    from gatecert.store import failure  # noqa: PLC0415 - --help is quick without it
-    from gatecert.store.files import FileStore  # noqa: PLC0415
-    from gatecert.store.owner import become_owner  # noqa: PLC0415
+    from gatecert.store import storage_errors  # noqa: PLC0415 - --help is quick without it
+    from gatecert.store.drop_root import become_owner  # noqa: PLC0415
+    from gatecert.store.file_store import FileStore  # noqa: PLC0415
 
-    failure.acts_as_daemon |= bool(become_owner(configuration.state_directory, keep_bind=False))
+    storage_errors.acts_as_daemon |= bool(
+        become_owner(configuration.state_directory, keep_bind=False)
+    )
     return FileStore(configuration.state_directory)
 
 

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from gatecert.config.addresses import overlap
 from gatecert.config.names import why_private
 from gatecert.config.schema import ChallengeKind
-from gatecert.config.target import asked
+from gatecert.config.targets import asked
 from gatecert.config.well_known import by_directory
 from gatecert.model import IdentifierType
 

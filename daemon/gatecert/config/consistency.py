@@ -10,11 +10,11 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from gatecert.config.addresses import overlap
-from gatecert.config.finding import Finding, nearest
+from gatecert.config.configuration_finding import Finding, nearest
 from gatecert.config.names import why_private
 from gatecert.config.regions import first_excluded
 from gatecert.config.schema import ChallengeKind, Propagation
-from gatecert.config.target import (
+from gatecert.config.targets import (
     asked,
     can_prove,
     challenges,
@@ -28,7 +28,7 @@ from gatecert.model import FileContents, Identifier, IdentifierType, Mode
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from gatecert.config.finding import Location
+    from gatecert.config.configuration_finding import Location
     from gatecert.config.schema import (
         ChallengeSettings,
         Configuration,

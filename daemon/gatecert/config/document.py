@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Final
 
 import yaml
 
-from gatecert import surroundings
+from gatecert import container
 from gatecert.config.tree import LimitError, Node, Plain, build
 from gatecert.errors import ConfigurationError, Problem, clean
 
 if TYPE_CHECKING:
-    from gatecert.config.finding import Location
+    from gatecert.config.configuration_finding import Location
 
 LARGEST_FILE: Final = 1 << 20  # bytes
 
@@ -110,7 +110,7 @@ def _text(path: Path) -> str:
         raise _refusal(
             path,
             "cannot be read: permission denied; "
-            + surroundings.fix_for(
+            + container.fix_for(
                 host="run it with sudo, or let this user read it",
                 container=f"let user {os.geteuid()} of the container read the file that is mounted",
             ),

@@ -14,14 +14,14 @@ import pwd
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeVar
 
+from gatecert.config.configuration_finding import Finding, nearest
 from gatecert.config.document import read
-from gatecert.config.finding import Finding, nearest
 from gatecert.process import PATH, executable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from gatecert.config.finding import Location
+    from gatecert.config.configuration_finding import Location
     from gatecert.config.schema import Configuration
     from gatecert.config.schema.gateway import GatewaySettings
     from gatecert.errors import Problem

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gatecert.config.finding import Finding, nearest
+from gatecert.config.configuration_finding import Finding, nearest
 from gatecert.config.keys import group_at, keys, written
 
 if TYPE_CHECKING:
     from pydantic import ValidationError
     from pydantic_core import ErrorDetails
 
-    from gatecert.config.finding import Location
+    from gatecert.config.configuration_finding import Location
 
 _SHAPES = {
     "model_type": "must hold keys and values of its own, indented below it",

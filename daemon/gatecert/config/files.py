@@ -15,12 +15,12 @@ import stat
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from gatecert.config.finding import Finding
+from gatecert.config.configuration_finding import Finding
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from gatecert.config.finding import Location
+    from gatecert.config.configuration_finding import Location
     from gatecert.config.schema import Configuration
 
 LARGEST_SECRET: Final = 64 << 10  # bytes

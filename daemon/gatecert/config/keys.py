@@ -12,7 +12,7 @@ from gatecert.config.schema import Configuration, Settings
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from gatecert.config.finding import Location
+    from gatecert.config.configuration_finding import Location
 
 NAME: Final = "NAME"
 ITEM: Final = "[]"

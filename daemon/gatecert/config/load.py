@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-    from gatecert.config.finding import Finding, Location
+    from gatecert.config.configuration_finding import Finding, Location
     from gatecert.config.tree import Plain
 
 logger = logging.getLogger(__name__)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from cryptography import x509
 from cryptography.x509.oid import NameOID
 
-from gatecert.certificate.names import identifiers_of
+from gatecert.certificate.certificate_names import identifiers_of
 from gatecert.errors import WrongUsageError
 from gatecert.model import Identifier, IdentifierType, Member
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from gatecert.client_ca.bundle_warnings import Kind
 from gatecert.doctor.finding import Code, Severity
 from gatecert.model import ResolutionKind
-from gatecert.users.concerns import Kind
 
 OK, NOTE, WARNING, FAILURE = Severity.OK, Severity.NOTE, Severity.WARNING, Severity.FAILURE
 

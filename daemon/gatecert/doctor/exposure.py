@@ -12,7 +12,7 @@ import stat
 from typing import TYPE_CHECKING, Final
 
 from gatecert.doctor.facts import Exposure
-from gatecert.store.identity import user_name
+from gatecert.store.users_and_groups import user_name
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator

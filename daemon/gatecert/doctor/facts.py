@@ -12,16 +12,16 @@ from pathlib import Path
 
 from cryptography.x509 import Certificate
 
-from gatecert.authority.limits import Left
-from gatecert.authority.survey import Survey
+from gatecert.acme.directory_check import Survey
+from gatecert.acme.rate_limits import Left
+from gatecert.client_ca.bundle import Bundle
+from gatecert.client_ca.bundle_warnings import Concern
+from gatecert.deploy.inventory import Held
 from gatecert.errors import AuthorityError, GatecertError, Problem, ResolutionError, StateError
-from gatecert.install.inventory import Held
 from gatecert.model import Endpoint, KeyRequest, Mode, Probe, Resolution, Target
 from gatecert.resolve.caa import CaaPolicy
 from gatecert.schedule.due import Situation
-from gatecert.users.bundle import Bundle
-from gatecert.users.concerns import Concern
-from gatecert.verify.served import ProbeFailure, ServedChain
+from gatecert.verify.served_chain import ProbeFailure, ServedChain
 
 
 @dataclass(frozen=True, slots=True)

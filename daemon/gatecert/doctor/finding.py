@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 
-from gatecert import surroundings
+from gatecert import container
 
 
 class Severity(StrEnum):
@@ -71,7 +71,7 @@ class Code:
             gateway: Whom it is about.
             fix: In place of the general one.
         """
-        general = surroundings.fix_for(host=self.fix, container=self.fix_in_container or self.fix)
+        general = container.fix_for(host=self.fix, container=self.fix_in_container or self.fix)
         return Finding(
             self.name, self.severity, gateway, seen, self.meaning, fix or general, self.again
         )

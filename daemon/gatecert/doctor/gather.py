@@ -18,11 +18,14 @@ from typing import TYPE_CHECKING, Protocol
 
 from cryptography.x509 import Certificate
 
-from gatecert.authority.order_journal import PREFIX
-from gatecert.authority.survey import Limited, Survey, Surveyed
+from gatecert.acme.directory_check import Limited, Survey, Surveyed
+from gatecert.acme.order_journal import PREFIX
 from gatecert.certificate.pem import find_readable
 from gatecert.certificate.trust import system_roots
 from gatecert.challenge.solver import Rehearses, Solver, Trial, TriesRecords
+from gatecert.client_ca import bundle_warnings
+from gatecert.client_ca.bundle_files import BundleFiles
+from gatecert.deploy.inventory import Held
 from gatecert.doctor.exposure import exposures
 from gatecert.doctor.facts import Case, Machine, Rehearsal, Root
 from gatecert.doctor.roots import find_root
@@ -34,22 +37,19 @@ from gatecert.errors import (
     StateError,
     clean,
 )
-from gatecert.install.inventory import Held
 from gatecert.model import IdentifierType, Mode, Probe, Resolution, Target
-from gatecert.resolve.addresses import own_addresses
 from gatecert.resolve.caa import LooksUpCaa
+from gatecert.resolve.gateway_addresses import own_addresses
 from gatecert.resolve.lookup import LooksUp
 from gatecert.resolve.preflight import preflight
 from gatecert.store.protocol import Store
-from gatecert.users import concerns
-from gatecert.users.files import BundleFiles
 from gatecert.verify.verdict import look
 
 if TYPE_CHECKING:
-    from gatecert.authority.limits import Left
+    from gatecert.acme.rate_limits import Left
+    from gatecert.client_ca.bundle import Bundle
     from gatecert.model import KeyRequest
     from gatecert.schedule.due import Situation
-    from gatecert.users.bundle import Bundle
 
 logger = logging.getLogger(__name__)
 
@@ -185,7 +185,7 @@ def look_at_gateway(
         client_ca=bundle,
         user_concerns=()
         if isinstance(bundle, StateError)
-        else concerns.look(target, bundle, now=around.now()),
+        else bundle_warnings.look(target, bundle, now=around.now()),
     )
 
 

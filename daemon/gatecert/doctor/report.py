@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from datetime import datetime
 
-    from gatecert.doctor.examination import Result
+    from gatecert.doctor.checks import Result
     from gatecert.doctor.facts import Case
 
 SCHEMA = 1

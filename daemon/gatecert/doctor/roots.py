@@ -13,7 +13,7 @@ from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.hashes import SHA256
 
-from gatecert.certificate.names import name_text
+from gatecert.certificate.certificate_names import name_text
 from gatecert.doctor.facts import Root
 
 if TYPE_CHECKING:

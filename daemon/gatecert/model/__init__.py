@@ -12,7 +12,7 @@ One module for each of these words; the rest of gatecert imports from here.
 """
 
 from gatecert.model.certificate import CertificateSummary, Origin, UserAuthority
-from gatecert.model.due import Action, Due, RenewalInfo
+from gatecert.model.due_action import Action, Due, RenewalInfo
 from gatecert.model.identifier import Identifier, IdentifierType
 from gatecert.model.installation import (
     Deployment,

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from gatecert.model.due import RenewalInfo
+from gatecert.model.due_action import RenewalInfo
 from gatecert.model.order import PendingOrder
 from gatecert.model.outcome import Outcome
 from gatecert.model.resolution import Resolution

@@ -11,7 +11,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from gatecert.challenge.choice import choices
+from gatecert.challenge.challenge_order import choices
 from gatecert.model import (
     AbsentAuthority,
     CertificateSummary,

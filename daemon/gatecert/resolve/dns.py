@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING
 
 from gatecert.deadline import Deadline
 from gatecert.errors import ResolutionError
-from gatecert.resolve.addresses import is_internal
 from gatecert.resolve.caa import CaaAnswer, CaaPolicy, climb, policy
+from gatecert.resolve.gateway_addresses import is_internal
 from gatecert.resolve.hosts import lines_about
 from gatecert.resolve.lookup import Ending, Family, FamilyAnswer, Lookup, combine
 

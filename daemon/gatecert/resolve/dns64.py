@@ -17,7 +17,7 @@ from gatecert.resolve.lookup import in_order
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from gatecert.resolve.addresses import GatewayAddresses
+    from gatecert.resolve.gateway_addresses import GatewayAddresses
     from gatecert.resolve.lookup import LooksUp, Lookup
 
 WELL_KNOWN = IPv6Network("64:ff9b::/96")

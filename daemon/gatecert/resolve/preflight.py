@@ -12,7 +12,7 @@ What is looked at:
 - A wildcard is not looked up. It can only be validated by dns-01, which needs no address.
 - Where a dns-* challenge may be used, names are looked up and judged all the same, for clients must
   find the gateway, but the result is ``required=False`` and holds up no order: while a name does
-  not point here, only such a challenge is tried for it (``challenge.choice``).
+  not point here, only such a challenge is tried for it (``challenge.challenge_order``).
 - An AAAA that a resolver with DNS64 has made of an A record counts as that A (``resolve.dns64``).
 - An address as an identifier (RFC 8738) is compared without looking anything up, and is always
   required: dns-01 cannot validate it.
@@ -31,15 +31,15 @@ from typing import TYPE_CHECKING
 
 from gatecert.errors import clean
 from gatecert.model import IdentifierType, Resolution, ResolutionKind
+from gatecert.resolve.address_check import judge_address, judge_name
 from gatecert.resolve.dns64 import without_synthesis
-from gatecert.resolve.judgement import judge_address, judge_name
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
     from gatecert.model import Identifier, NameResolution, Target
-    from gatecert.resolve.addresses import GatewayAddresses
+    from gatecert.resolve.gateway_addresses import GatewayAddresses
     from gatecert.resolve.lookup import LooksUp
 
 SHORTEST_WAIT = timedelta(seconds=1)

@@ -43,8 +43,8 @@ from gatecert.model import (
     Mode,
     Target,
 )
-from gatecert.schedule.expiry import next_notice
-from gatecert.schedule.revocation import revoked
+from gatecert.revocation.check_schedule import revoked
+from gatecert.schedule.expiry_warnings import next_notice
 
 if TYPE_CHECKING:
     from random import Random

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gatecert.model import Account
-from gatecert.store import durable, pem, record
+from gatecert.store import durable, json_record, pem_files
 from gatecert.store.codec import DamagedRecordError
 from gatecert.store.layout import PRIVATE_FILE
 
@@ -62,7 +62,7 @@ class Accounts:
         private_key = _read_key(directory / "key.pem")
         if private_key is None:
             return None
-        known = record.read_record(directory / "account.json", _AccountRecord)
+        known = json_record.read_record(directory / "account.json", _AccountRecord)
         if known is None:
             return Account(private_key)
         if known.key_sha256 != _digest(private_key):
@@ -82,7 +82,7 @@ class Accounts:
             key = directory / "key.pem"
             if _read_key(key) != account.private_key:
                 durable.write_file(key, account.private_key, mode=PRIVATE_FILE)
-            record.write_record(directory / "account.json", known)
+            json_record.write_record(directory / "account.json", known)
 
     def next_key(self, authority: str) -> bytes | None:
         """The key that may have taken the place of the account's."""
@@ -114,12 +114,12 @@ class Accounts:
 
 def _read_key(path: Path) -> bytes | None:
     try:
-        data = record.read_file(path)
+        data = json_record.read_file(path)
     except DamagedRecordError as error:
-        record.set_aside(path, str(error))
+        json_record.set_aside(path, str(error))
         return None
-    if data is not None and not pem.has_private_key(data):
-        record.set_aside(path, "it holds no private key")
+    if data is not None and not pem_files.has_private_key(data):
+        json_record.set_aside(path, "it holds no private key")
         return None
     return data
 

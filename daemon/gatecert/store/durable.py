@@ -28,15 +28,15 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from gatecert.errors import StorageError
-from gatecert.store.failure import storage_error
-from gatecert.store.identity import UNCHANGED, group_number, user_number
-from gatecert.store.leftover import (
+from gatecert.store.storage_errors import storage_error
+from gatecert.store.temporary_names import (
     give_up,
     is_gone,
     is_leftover,
     temporary_beside,
     trash_beside,
 )
+from gatecert.store.users_and_groups import UNCHANGED, group_number, user_number
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

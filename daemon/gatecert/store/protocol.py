@@ -1,8 +1,8 @@
 """What a pair of gateways could one day share, behind one Protocol.
 
-The first implementation is ``store.files``: a directory with the layout that administrators know
-from other clients. What is this host's alone (``live``, copies, the deployment) belongs to
-``install``.
+The first implementation is ``store.file_store``: a directory with the layout that administrators
+know from other clients. What belongs to this host alone (``live``, copies, the deployment) is in
+``deploy``.
 """
 
 from __future__ import annotations

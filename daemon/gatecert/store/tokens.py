@@ -16,10 +16,10 @@ import re
 import time
 from typing import TYPE_CHECKING
 
-from gatecert.store import durable, record
+from gatecert.store import durable, json_record
 from gatecert.store.codec import DamagedRecordError
 from gatecert.store.layout import PRIVATE_FILE
-from gatecert.store.leftover import is_abandoned, own_mark
+from gatecert.store.temporary_names import is_abandoned, own_mark
 
 if TYPE_CHECKING:
     from gatecert.store.layout import Layout
@@ -78,7 +78,7 @@ class Tokens:
         if not TOKEN.fullmatch(token):
             return "", ""
         try:
-            data = record.read_file(self._layout.challenges / token) or b""
+            data = json_record.read_file(self._layout.challenges / token) or b""
             key_authorization, _, mark = data.decode("ascii").partition("\n")
         except (DamagedRecordError, UnicodeDecodeError):
             return "", ""

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 
 from gatecert.errors import StorageError
 from gatecert.model import Origin, Version
-from gatecert.store import durable, pem, record
+from gatecert.store import durable, json_record, pem_files
 from gatecert.store.codec import DamagedRecordError, encode
 from gatecert.store.layout import (
     GROUP_DIRECTORY,
@@ -90,14 +90,14 @@ class Versions:
         return Version(
             id=directory.name,
             directory=directory,
-            certificate=pem.joined(issued.certificate),
-            chain=pem.joined(issued.chain),
+            certificate=pem_files.joined(issued.certificate),
+            chain=pem_files.joined(issued.chain),
             origin=issued.origin,
             authority=issued.authority,
             order_url=issued.order_url,
             created=created,
-            second_certificate=pem.joined(second.certificate) if second else b"",
-            second_chain=pem.joined(second.chain) if second else b"",
+            second_certificate=pem_files.joined(second.certificate) if second else b"",
+            second_chain=pem_files.joined(second.chain) if second else b"",
         )
 
     def versions(self, gateway: str) -> tuple[Version, ...]:
@@ -142,7 +142,7 @@ class Versions:
                 self._said.add(directory)
                 logger.warning("damaged version=%s why=%r read=skipped", directory, str(error))
             return None
-        about = record.read_record(directory / "meta.json", _VersionRecord)
+        about = json_record.read_record(directory / "meta.json", _VersionRecord)
         return Version(
             id=directory.name,
             directory=directory,
@@ -167,13 +167,13 @@ def _number(version_id: str) -> int:
 
 def _pem_files(issued: IssuedChain, prefix: str = "") -> dict[str, bytes]:
     files = {
-        "privkey": pem.joined(issued.private_key),
-        "cert": pem.joined(issued.certificate),
-        "chain": pem.joined(issued.chain),
-        "fullchain": pem.joined(issued.certificate, issued.chain),
+        "privkey": pem_files.joined(issued.private_key),
+        "cert": pem_files.joined(issued.certificate),
+        "chain": pem_files.joined(issued.chain),
+        "fullchain": pem_files.joined(issued.certificate, issued.chain),
     }
     if issued.root:
-        files["root"] = pem.joined(issued.root)
+        files["root"] = pem_files.joined(issued.root)
     return {f"{prefix}{name}.pem": data for name, data in files.items()}
 
 
@@ -193,16 +193,16 @@ def _read_pem(directory: Path, prefix: str = "") -> tuple[bytes, bytes]:
 
 
 def _pem_file(directory: Path, name: str, prefix: str = "") -> bytes:
-    data = record.read_file(directory / f"{prefix}{name}.pem")
+    data = json_record.read_file(directory / f"{prefix}{name}.pem")
     if data is None:
         raise DamagedRecordError(f"{prefix}{name}.pem is missing")
     match name:
         case "privkey":
-            whole = pem.has_private_key(data)
+            whole = pem_files.has_private_key(data)
         case "chain":  # a certificate that needs no intermediates has an empty one
-            whole = not data.strip() or pem.has_certificates(data)
+            whole = not data.strip() or pem_files.has_certificates(data)
         case _:
-            whole = pem.has_certificates(data)
+            whole = pem_files.has_certificates(data)
     if not whole:
         raise DamagedRecordError(f"{prefix}{name}.pem is empty or torn")
     return data

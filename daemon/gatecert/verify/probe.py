@@ -32,7 +32,7 @@ from gatecert.deadline import Deadline
 from gatecert.errors import clean
 from gatecert.model import FailureKind
 from gatecert.verify.connect import ProbeError, connect, remaining_seconds
-from gatecert.verify.served import SILENT, ProbeFailure, ServedChain, describe
+from gatecert.verify.served_chain import SILENT, ProbeFailure, ServedChain, describe
 from gatecert.verify.starttls import send_proxy_header, start_tls
 
 if TYPE_CHECKING:

@@ -27,10 +27,10 @@ from typing import TYPE_CHECKING, Final, TypeAlias, TypeVar
 from gatecert.challenge.listening import occupant
 from gatecert.deadline import Deadline
 from gatecert.model import FailureKind, Probe, Verdict
-from gatecert.verify.command import ProofCommand, wait_until_proven
 from gatecert.verify.connect import ProbeError, addresses
 from gatecert.verify.probe import probe
-from gatecert.verify.served import SILENT, ProbeFailure, ServedChain
+from gatecert.verify.served_chain import SILENT, ProbeFailure, ServedChain
+from gatecert.verify.verify_command import ProofCommand, wait_until_proven
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

@@ -13,7 +13,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from gatecert.model import FailureKind
-from gatecert.verify.served import SILENT, ProbeFailure, ServedChain
+from gatecert.verify.served_chain import SILENT, ProbeFailure, ServedChain
 from gatecert.verify.verdict import judge
 
 if TYPE_CHECKING:

@@ -20,10 +20,10 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 from tests.survival.years.world import DAY, HOUR, Killed, Trouble, World
 
-from gatecert.authority.client import Client
-from gatecert.authority.issue import RENEWAL_INFO_SECONDS, Issuer
-from gatecert.authority.renewal_info import fetch
-from gatecert.authority.resources import (
+from gatecert.acme.client import Client
+from gatecert.acme.issuer import RENEWAL_INFO_SECONDS, Issuer
+from gatecert.acme.renewal_info import fetch
+from gatecert.acme.resources import (
     INVALID,
     PENDING,
     PROCESSING,
@@ -35,7 +35,7 @@ from gatecert.authority.resources import (
     Order,
     ProblemDocument,
 )
-from gatecert.authority.transport import Answer
+from gatecert.acme.transport import Answer
 from gatecert.config.schema.authority import AuthoritySettings
 from gatecert.deadline import Deadline
 from gatecert.errors import (

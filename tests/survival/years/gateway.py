@@ -12,18 +12,18 @@ from typing import TYPE_CHECKING
 from tests.survival.years.authority import root_pem
 
 from gatecert.certificate.pem import load_roots
-from gatecert.deployment import Deployer
+from gatecert.deploy.bring_up import Exchange
+from gatecert.deploy.deployer import Deployer
+from gatecert.deploy.inventory import Held, Inventory, judged, take_inventory
+from gatecert.deploy.live import LiveDirectory
 from gatecert.errors import NotServedError, ReloadError, StorageError
-from gatecert.exchange import Exchange
-from gatecert.install.inventory import Held, Inventory, judged, take_inventory
-from gatecert.install.live import LiveDirectory
 from gatecert.model import Deployment, GatewayState, Spending, Version
 from gatecert.store.codec import encode
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from gatecert.exchange import Piece
+    from gatecert.deploy.bring_up import Piece
     from gatecert.model import (
         Account,
         InstallPlan,

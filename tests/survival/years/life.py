@@ -29,16 +29,16 @@ from tests.survival.years.world import (
 )
 
 from gatecert import deadline
-from gatecert.authority import client
-from gatecert.authority.limits import LEAST_REMEMBERED
-from gatecert.doctor.obstacles import Obstacles
+from gatecert.acme import client
+from gatecert.acme.rate_limits import LEAST_REMEMBERED
+from gatecert.doctor.preconditions import Obstacles
 from gatecert.errors import ChallengeError, StorageError
+from gatecert.lifecycle.pipeline import Occasion, Pipeline
 from gatecert.model import Identifier, IdentifierType, OutcomeKind, Target
-from gatecert.pipeline import Occasion, Pipeline
 from gatecert.resolve.caa import CaaPolicy
 from gatecert.resolve.lookup import Ending, Lookup
 from gatecert.schedule.due import SHORT_LIFETIME
-from gatecert.schedule.jobs import HEARTBEAT, LONGEST_TIMER, SHORTEST_TIMER
+from gatecert.schedule.timers import HEARTBEAT, LONGEST_TIMER, SHORTEST_TIMER
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

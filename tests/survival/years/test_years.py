@@ -12,8 +12,8 @@ from tests.survival.years.authority import Authority, Limit, root_pem
 from tests.survival.years.life import HERE, LIFETIMES, Life
 from tests.survival.years.world import BEGIN, DAY, HOUR, MINUTE, Change, Trouble
 
-from gatecert.install.inventory import Inventory
-from gatecert.pipeline import Pipeline
+from gatecert.deploy.inventory import Inventory
+from gatecert.lifecycle.pipeline import Pipeline
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from tests.survival.conftest import Pace
 
-    from gatecert.install.inventory import Held
+    from gatecert.deploy.inventory import Held
     from gatecert.model import Outcome, Target
 
 FIRST = 20_261_123

@@ -11,7 +11,7 @@ from tests.unit.certificate.conftest import DAY, NAME, NOW, Good, Pki, dns
 
 from gatecert.certificate import key
 from gatecert.certificate.bootstrap import ORGANIZATION, bootstrap, is_bootstrap
-from gatecert.certificate.names import identifiers_of
+from gatecert.certificate.certificate_names import identifiers_of
 from gatecert.errors import CertificateError
 from gatecert.model import Identifier, IdentifierType, Origin
 

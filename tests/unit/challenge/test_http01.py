@@ -13,7 +13,7 @@ from tests.unit.challenge.conftest import LOOPBACK, Tokens, fetch, free_port
 
 from gatecert.challenge import listening
 from gatecert.challenge.http01 import Http01Solver
-from gatecert.challenge.responder import PREFIX
+from gatecert.challenge.http_responder import PREFIX
 from gatecert.challenge.solver import Challenge, Rehearses, Tidies
 from gatecert.config.schema.challenge import Http01Settings
 from gatecert.deadline import Deadline

@@ -12,8 +12,8 @@ import pytest
 from tests.unit.challenge.conftest import LOOPBACK, free_port
 
 from gatecert.challenge import listening as module
+from gatecert.challenge.http_responder import PREFIX, Responder
 from gatecert.challenge.listening import Holder, holder, listen, occupant, serves
-from gatecert.challenge.responder import PREFIX, Responder
 from gatecert.errors import AddressInUseError, ChallengeError
 from gatecert.model import Endpoint
 

@@ -9,7 +9,7 @@ import pytest
 
 from gatecert.challenge.solvers import build_solvers, longest_wait, utc_now
 from gatecert.config.schema import ChallengeSettings, ResolverSettings
-from gatecert.store.files import FileStore
+from gatecert.store.file_store import FileStore
 
 if TYPE_CHECKING:
     from pathlib import Path

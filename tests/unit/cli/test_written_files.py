@@ -29,8 +29,8 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:
     configuration.write_text(yaml.dump(written), "utf-8")
 
     monkeypatch.setattr(logging, "basicConfig", lambda **_: None)  # pytest's handlers stay
-    monkeypatch.setattr("gatecert.cli.doctor._look", lambda *_: (None, ()))
-    monkeypatch.setattr("gatecert.doctor.examination.examine", lambda *_: ())
+    monkeypatch.setattr("gatecert.cli.doctor_command._look", lambda *_: (None, ()))
+    monkeypatch.setattr("gatecert.doctor.checks.examine", lambda *_: ())
 
     def command(*arguments: str) -> int:
         monkeypatch.setattr(sys, "argv", ["gatecert", "-c", str(configuration), *arguments])

@@ -6,7 +6,7 @@ import pytest
 
 from gatecert.config.advice import advice
 from gatecert.config.schema import Configuration
-from gatecert.config.target import targets
+from gatecert.config.targets import targets
 
 if TYPE_CHECKING:
     from pathlib import Path

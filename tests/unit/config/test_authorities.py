@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from gatecert.config.schema.authority import AuthoritySettings, ProfileChoice
-from gatecert.config.schema.limits import LimitSettings
+from gatecert.config.schema.rate_limit_settings import LimitSettings
 from gatecert.config.well_known import LETS_ENCRYPT_STAGING, WELL_KNOWN, by_directory
 from gatecert.model import Allowance
 

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from gatecert.config.target import targets
+from gatecert.config.targets import targets
 from gatecert.config.well_known import is_public
 
 if TYPE_CHECKING:

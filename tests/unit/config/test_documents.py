@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from gatecert.config import json_schema, reference
+from gatecert.config import json_schema, key_reference
 from gatecert.config.keys import ITEM, NAME, Key, defaults, group_at, keys
 from gatecert.config.load import load
 from gatecert.config.schema import (
@@ -21,7 +21,7 @@ from gatecert.config.schema import (
     KeySettings,
     TsigSettings,
 )
-from gatecert.config.target import targets
+from gatecert.config.targets import targets
 
 ROOT = Path(__file__).parents[3]
 EXAMPLE = ROOT / "config.example.yaml"
@@ -39,16 +39,17 @@ def test_the_json_schema_is_current() -> None:
 
 def test_the_reference_is_current() -> None:
     kept = (ROOT / "docs/configuration.md").read_text(encoding="utf-8")
-    assert kept == reference.text(), "run python -m gatecert.config.reference"
+    assert kept == key_reference.text(), "run python -m gatecert.config.key_reference"
 
 
-@pytest.mark.parametrize("module", ["json_schema", "reference"])
+@pytest.mark.parametrize("module", ["json_schema", "key_reference"])
 def test_the_documents_can_be_made_anew(module: str) -> None:
     made = subprocess.run(
         [sys.executable, "-m", f"gatecert.config.{module}"], capture_output=True, check=True
     )
     assert (
-        made.stdout.decode() == {"json_schema": json_schema, "reference": reference}[module].text()
+        made.stdout.decode()
+        == {"json_schema": json_schema, "key_reference": key_reference}[module].text()
     )
     assert made.stderr == b""
 

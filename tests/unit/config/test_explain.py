@@ -11,7 +11,7 @@ from gatecert.config import explain
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from gatecert.config.finding import Location
+    from gatecert.config.configuration_finding import Location
 
 GATEWAY = "hostname: x.cn"
 

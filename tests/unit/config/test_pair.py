@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from gatecert.config.target import target
+from gatecert.config.targets import target
 from gatecert.model import Member
 
 if TYPE_CHECKING:

@@ -15,13 +15,13 @@ from cryptography.x509.oid import NameOID
 from tests.unit.certificate.conftest import NOW, Pki, dns
 
 from gatecert.certificate.upload import Upload
-from gatecert.custom.acceptance import Accepted, accept
+from gatecert.custom.import_check import Accepted, accept
 from gatecert.custom.member import as_member
-from gatecert.custom.requests import Requested, request
-from gatecert.deployment import Deployer
+from gatecert.custom.signing_requests import Requested, request
+from gatecert.deploy.deployer import Deployer
+from gatecert.lifecycle.pipeline import Pipeline
 from gatecert.model import Member, Mode, Stage, Target
-from gatecert.pipeline import Pipeline
-from gatecert.store.files import FileStore
+from gatecert.store.file_store import FileStore
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

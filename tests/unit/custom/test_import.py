@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 from tests.unit.custom.conftest import HOST, Office
 
 from gatecert.certificate.upload import Upload
-from gatecert.custom.requests import waiting
+from gatecert.custom.signing_requests import waiting
 from gatecert.errors import CertificateError, GatecertError, LockTimeoutError, StorageError
+from gatecert.lifecycle.pipeline import Occasion
 from gatecert.model import InstallPlan, Origin, OutcomeKind
-from gatecert.pipeline import Occasion
 
 if TYPE_CHECKING:
     from pathlib import Path

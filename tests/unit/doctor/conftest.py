@@ -11,9 +11,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.x509.oid import NameOID
 
-from gatecert.authority.survey import Survey
+from gatecert.acme.directory_check import Survey
+from gatecert.deploy.inventory import Held
 from gatecert.doctor.facts import Case, Machine, Rehearsal, Root
-from gatecert.install.inventory import Held
 from gatecert.model import (
     CertificateSummary,
     Deployment,
@@ -31,7 +31,7 @@ from gatecert.model import (
 )
 from gatecert.resolve.caa import CaaPolicy
 from gatecert.schedule.due import Situation
-from gatecert.verify.served import ServedChain
+from gatecert.verify.served_chain import ServedChain
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)

@@ -19,11 +19,13 @@ from tests.unit.doctor.conftest import (
     situation,
 )
 
-from gatecert.authority.limits import Left
-from gatecert.authority.order_journal import PREFIX
+from gatecert.acme.order_journal import PREFIX
+from gatecert.acme.rate_limits import Left
 from gatecert.certificate import key
 from gatecert.certificate.request import build_request
 from gatecert.challenge.solver import Trial
+from gatecert.client_ca.bundle import Bundle
+from gatecert.client_ca.bundle_warnings import Kind
 from gatecert.doctor import gather
 from gatecert.doctor.facts import Rehearsal
 from gatecert.doctor.gather import (
@@ -57,12 +59,10 @@ from gatecert.model import (
     Probe,
     Resolution,
 )
-from gatecert.resolve.addresses import GatewayAddresses
 from gatecert.resolve.caa import CaaPolicy
+from gatecert.resolve.gateway_addresses import GatewayAddresses
 from gatecert.resolve.lookup import Ending, Lookup
-from gatecert.store.files import FileStore
-from gatecert.users.bundle import Bundle
-from gatecert.users.concerns import Kind
+from gatecert.store.file_store import FileStore
 
 if TYPE_CHECKING:
     import threading
@@ -70,7 +70,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
-    from gatecert.authority.survey import Survey
+    from gatecert.acme.directory_check import Survey
     from gatecert.challenge.solver import Challenge
     from gatecert.deadline import Deadline
 

@@ -10,8 +10,8 @@ from pathlib import Path
 from cryptography.hazmat.primitives.serialization import Encoding
 from tests.unit.doctor.conftest import NOW, ROOT, case, machine
 
-from gatecert.doctor import reference
-from gatecert.doctor.examination import ORDER, examine
+from gatecert.doctor import code_reference
+from gatecert.doctor.checks import ORDER, examine
 from gatecert.doctor.facts import Root
 from gatecert.doctor.finding import Severity
 from gatecert.doctor.report import as_json, count, roots_pem
@@ -57,11 +57,11 @@ def test_each_root_is_exported_once() -> None:
 
 
 def test_the_page_is_current() -> None:
-    assert PAGE.read_text("utf-8") == reference.text(), "run docs/refresh"
+    assert PAGE.read_text("utf-8") == code_reference.text(), "run docs/refresh"
 
 
 def test_the_page_lists_every_code() -> None:
-    page = reference.text()
+    page = code_reference.text()
     assert all(f"| `{code.name}` |" in page for check in ORDER for code in check.codes)
     assert "| yes, for 1 day |" in page
     assert "| yes, for 30 seconds |" in page
@@ -69,7 +69,7 @@ def test_the_page_lists_every_code() -> None:
 
 def test_the_page_can_be_made_anew() -> None:
     made = subprocess.run(
-        [sys.executable, "-m", "gatecert.doctor.reference"], capture_output=True, check=True
+        [sys.executable, "-m", "gatecert.doctor.code_reference"], capture_output=True, check=True
     )
-    assert made.stdout.decode() == reference.text()
+    assert made.stdout.decode() == code_reference.text()
     assert made.stderr == b""

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from gatecert.resolve.addresses import GatewayAddresses
 from gatecert.resolve.dns64 import DISCOVERY_NAME, embedded, prefixes, without_synthesis
+from gatecert.resolve.gateway_addresses import GatewayAddresses
 from gatecert.resolve.lookup import Ending, Lookup
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from gatecert.model import (
     ResolutionKind,
     Target,
 )
-from gatecert.resolve.addresses import GatewayAddresses
+from gatecert.resolve.gateway_addresses import GatewayAddresses
 from gatecert.resolve.lookup import Ending, Lookup
 from gatecert.resolve.preflight import (
     describe_change,

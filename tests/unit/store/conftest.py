@@ -14,7 +14,7 @@ import pytest
 
 from gatecert.model import IssuedChain, KeyRequest, Origin
 from gatecert.store import durable
-from gatecert.store.files import FileStore
+from gatecert.store.file_store import FileStore
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -13,7 +13,7 @@ from gatecert.model import Account
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from gatecert.store.files import FileStore
+    from gatecert.store.file_store import FileStore
 
 Make = Callable[..., bytes]
 Fail = Callable[[str, int], None]

@@ -15,7 +15,7 @@ import pytest
 
 from gatecert.errors import LockTimeoutError, StateHeldError, StorageError
 from gatecert.store import lock
-from gatecert.store.files import FileStore
+from gatecert.store.file_store import FileStore
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 HOLDER = """
 import sys
 from pathlib import Path
-from gatecert.store.files import FileStore
+from gatecert.store.file_store import FileStore
 
 store = FileStore(Path(sys.argv[1]))
 with store.hold(), store.lock_gateway("boston", "import a certificate", wait=0):

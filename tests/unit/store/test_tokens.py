@@ -14,7 +14,7 @@ from gatecert.errors import StorageError
 from gatecert.store.tokens import ABANDONED_AFTER
 
 if TYPE_CHECKING:
-    from gatecert.store.files import FileStore
+    from gatecert.store.file_store import FileStore
 
 Fail = Callable[[str, int], None]
 

@@ -16,7 +16,7 @@ from gatecert.model import IssuedChain, Origin
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from gatecert.store.files import FileStore
+    from gatecert.store.file_store import FileStore
 
 Make = Callable[..., bytes]
 Issued = Callable[..., IssuedChain]

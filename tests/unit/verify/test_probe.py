@@ -13,7 +13,7 @@ from gatecert.model import Endpoint, FailureKind
 from gatecert.verify import connect
 from gatecert.verify.connect import ProbeError
 from gatecert.verify.probe import _read, probe
-from gatecert.verify.served import ProbeFailure, ServedChain
+from gatecert.verify.served_chain import ProbeFailure, ServedChain
 
 if TYPE_CHECKING:
     from collections.abc import Callable

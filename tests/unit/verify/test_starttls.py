@@ -11,7 +11,7 @@ import pytest
 
 from gatecert.model import FailureKind
 from gatecert.verify.probe import probe
-from gatecert.verify.served import ProbeFailure, ServedChain
+from gatecert.verify.served_chain import ProbeFailure, ServedChain
 from gatecert.verify.starttls import DIALOGUES, MOST_TALK
 
 if TYPE_CHECKING:

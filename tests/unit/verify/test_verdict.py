@@ -11,7 +11,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from gatecert.model import Endpoint, FailureKind
-from gatecert.verify.served import ProbeFailure, ServedChain
+from gatecert.verify.served_chain import ProbeFailure, ServedChain
 from gatecert.verify.verdict import CONFIRMATIONS, judge, look, prove
 from gatecert.verify.watch import View, compare, is_silent
 

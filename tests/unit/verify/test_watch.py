@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import pytest
 
 from gatecert.model import CertificateSummary, Endpoint, FailureKind, Probe
-from gatecert.verify.served import ProbeFailure, ServedChain
+from gatecert.verify.served_chain import ProbeFailure, ServedChain
 from gatecert.verify.watch import Sight, View, compare, is_silent
 
 NOW = datetime(2026, 11, 23, 8, 15, tzinfo=UTC)

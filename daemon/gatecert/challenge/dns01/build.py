@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from gatecert.challenge.late import LateSolver
+from gatecert.challenge.lazy_solver import LateSolver
 from gatecert.config.schema.challenge import Propagation
 from gatecert.errors import StateError
 
@@ -59,8 +59,8 @@ def _dns_01(
     journal: RecordJournal,
     now: Callable[[], datetime],
 ) -> Solver:
-    # Late: these import dnspython, see ``challenge.late``.
-    from gatecert.challenge.dns01.solver import Dns01Solver  # noqa: PLC0415
+    # Late: these import dnspython, see ``challenge.lazy_solver``.
+    from gatecert.challenge.dns01.dns01_solver import Dns01Solver  # noqa: PLC0415
     from gatecert.challenge.dns01.zones import Zones  # noqa: PLC0415
 
     zones = Zones(
@@ -77,8 +77,8 @@ def _dns_01(
 def _dns_persist_01(
     settings: DnsPersist01Settings, resolver: ResolverSettings, now: Callable[[], datetime]
 ) -> Solver:
-    # Late: these import dnspython, see ``challenge.late``.
-    from gatecert.challenge.dns01.standing import (  # noqa: PLC0415
+    # Late: these import dnspython, see ``challenge.lazy_solver``.
+    from gatecert.challenge.dns01.persist_solver import (  # noqa: PLC0415
         DnsPersist01Solver,
         StandingRecords,
     )
@@ -102,7 +102,7 @@ def provider(settings: Dns01Settings, zones: Zones) -> Provider:
 
             return DynamicUpdates(settings, zones)
         case "exec":
-            from gatecert.challenge.dns01.command import CommandProvider  # noqa: PLC0415
+            from gatecert.challenge.dns01.exec_provider import CommandProvider  # noqa: PLC0415
 
             return CommandProvider(settings)
         case _:

@@ -30,7 +30,7 @@ from urllib.parse import quote, quote_plus
 import requests
 
 from gatecert.challenge.dns01.secret import read_secret
-from gatecert.config.finding import nearest
+from gatecert.config.configuration_finding import nearest
 from gatecert.errors import ChallengeError, ProviderNotAskedError, RecordRefusedError, clean
 from gatecert.resolve.suffixes import is_public_suffix, registrable_domain
 

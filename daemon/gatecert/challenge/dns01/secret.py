@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Final
 
-from gatecert import surroundings
+from gatecert import container
 from gatecert.errors import ProviderNotAskedError
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def read_secret(path: Path, key: str) -> str:
         reason = (error.strerror or "").lower()
         raise ProviderNotAskedError(
             f"the file that {key} names cannot be read: {reason}",
-            fix=surroundings.fix_for(
+            fix=container.fix_for(
                 host="let the user that gatecert runs as read it, or use credential:NAME",
                 container=f"mount it so that user {os.geteuid()} of the container can read it",
             ),

@@ -35,7 +35,7 @@ from gatecert.config.schema.gateway import (
     RenewalSettings,
     SubjectSettings,
 )
-from gatecert.config.schema.limits import LimitSettings
+from gatecert.config.schema.rate_limit_settings import LimitSettings
 
 __all__ = [
     "AuthoritySettings",

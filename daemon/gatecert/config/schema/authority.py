@@ -12,7 +12,7 @@ from pydantic import Field, PlainSerializer, PlainValidator, WithJsonSchema, mod
 from gatecert.config.names import host_name
 from gatecert.config.paths import AnyFile, SecretFile
 from gatecert.config.schema.base import Settings, choice
-from gatecert.config.schema.limits import OFF, LimitSettings
+from gatecert.config.schema.rate_limit_settings import OFF, LimitSettings
 from gatecert.config.values import FALSE, BadValueError, Switch, Text, shown, text, written_as
 from gatecert.config.well_known import GONE, WELL_KNOWN
 from gatecert.model import KeyType

@@ -54,7 +54,8 @@ def test_both_kinds_of_published_record_have_one_solver(journal: Journal) -> Non
 
 
 @pytest.mark.parametrize(
-    ("name", "module"), [("rfc2136", "rfc2136"), ("exec", "command"), ("cloudflare", "lexicon")]
+    ("name", "module"),
+    [("rfc2136", "rfc2136"), ("exec", "exec_provider"), ("cloudflare", "lexicon")],
 )
 def test_each_provider_is_made_by_its_name(name: str, module: str) -> None:
     made = provider(

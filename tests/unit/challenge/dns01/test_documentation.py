@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from gatecert.challenge.dns01 import command
-from gatecert.challenge.dns01.persist import standing_record
+from gatecert.challenge.dns01 import exec_provider
+from gatecert.challenge.dns01.persist_record import standing_record
 from gatecert.config.schema import Configuration
 
 TEXT = (Path(__file__).parents[4] / "docs/dns.md").read_text("utf-8")
@@ -29,7 +29,7 @@ def test_there_is_an_example_for_every_way() -> None:
 
 def test_the_environment_of_the_command_is_described_as_in_the_code() -> None:
     assert set(re.findall(r"GATECERT_[A-Z]+", TEXT)) == set(
-        re.findall(r"GATECERT_[A-Z]+", command.__doc__ or "")
+        re.findall(r"GATECERT_[A-Z]+", exec_provider.__doc__ or "")
     )
 
 

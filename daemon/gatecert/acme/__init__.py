@@ -1,0 +1,1 @@
+"""ACME: accounts, orders, renewal information and revocation (RFC 8555, RFC 9773)."""

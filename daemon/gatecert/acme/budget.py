@@ -1,0 +1,168 @@
+"""What we allow ourselves at one authority: asked before anything is sent, and kept on the disk.
+
+``limits`` has the rules; here they meet the store, which all processes of a state directory share.
+Time is the authority's, as far as it has said what time it is there: whoever sets this machine's
+clock neither gains nor loses anything.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from gatecert.acme.rate_limits import left, settled, spend, take_back, wait_for
+from gatecert.errors import BudgetSpentError
+from gatecert.model import Expense, ExpenseKind, Limits, Spending
+from gatecert.store.protocol import SpendingStore
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from gatecert.acme.rate_limits import Left, Wait
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """What may still be asked of one authority.
+
+    Attributes:
+        label: How messages call the authority.
+        name: Its name in the configuration.
+        now: The wall clock, aware UTC.
+        ahead: How far that is ahead of the authority's; None if unknown.
+    """
+
+    store: SpendingStore
+    directory_url: str
+    limits: Limits
+    label: str
+    name: str
+    now: Callable[[], datetime]
+    ahead: Callable[[], timedelta | None] = lambda: None
+
+    def account(self) -> None:
+        """An account is about to be made.
+
+        Raises:
+            BudgetSpentError: Not now.
+        """
+        self._spend([Expense(ExpenseKind.ACCOUNT, self._time())])
+
+    def order(self, account: str, names: Sequence[str]) -> None:
+        """An order is about to be placed; sees that it could be brought to its end as well.
+
+        Raises:
+            BudgetSpentError: Not now.
+        """
+        now = self._time()
+        later = [
+            Expense(ExpenseKind.CERTIFICATE, now, names=tuple(names)),
+            *self._validations("", account, names),
+        ]
+        self._spend([Expense(ExpenseKind.ORDER, now, account=account)], later)
+
+    def may_replace(self, names: Sequence[str]) -> None:
+        """An order that replaces a certificate is about to be placed.
+
+        Raises:
+            BudgetSpentError: There were too many of late.
+        """
+        self._spend([], [Expense(ExpenseKind.REPLACEMENT, self._time(), names=tuple(names))])
+
+    def replacement(self, order: str, names: Sequence[str]) -> None:
+        """A certificate is about to be issued that replaces another; see `certificate`."""
+        expense = Expense(ExpenseKind.REPLACEMENT, self._time(), order, names=tuple(names))
+        self._spend([expense], validated=order)
+
+    def left(self, account: str, names: Sequence[str]) -> tuple[Left, ...]:
+        """What is left for an order; nothing is spent by asking.
+
+        Raises:
+            StorageError: What was spent cannot be read.
+        """
+        now = self._time()
+        wanted = [
+            Expense(ExpenseKind.ORDER, now, account=account),
+            Expense(ExpenseKind.CERTIFICATE, now, names=tuple(names)),
+            *self._validations("", account, names),
+        ]
+        known = left(self.store.spending(self.directory_url), wanted, self.limits, now)
+        return tuple(
+            each if each.until is None else replace(each, until=self._here(each.until))
+            for each in known
+        )
+
+    def validations(self, order: str, account: str, names: Sequence[str]) -> None:
+        """Names are about to be validated, which may fail.
+
+        Raises:
+            BudgetSpentError: Not now.
+        """
+        self._spend(self._validations(order, account, names))
+
+    def certificate(self, order: str, names: Sequence[str]) -> None:
+        """A certificate is about to be issued: the validations before it have not failed.
+
+        Raises:
+            BudgetSpentError: Not now.
+        """
+        expense = Expense(ExpenseKind.CERTIFICATE, self._time(), order, names=tuple(names))
+        self._spend([expense], validated=order)
+
+    def _validations(self, order: str, account: str, names: Sequence[str]) -> list[Expense]:
+        return [
+            Expense(
+                ExpenseKind.VALIDATION,
+                self._time(),
+                f"{order} {name}" if order else "",
+                account,
+                (name,),
+            )
+            for name in names
+        ]
+
+    def _spend(
+        self, wanted: Sequence[Expense], later: Sequence[Expense] = (), *, validated: str = ""
+    ) -> None:
+        now = self._time()
+        waits: list[Wait] = []
+
+        def change(before: Spending) -> Spending:
+            wait = wait_for(before, [*wanted, *later], self.limits, now)
+            if wait is not None:
+                waits.append(wait)
+                return settled(before, now)  # from when on a clock that was set back is known
+            after = spend(before, wanted, self.limits, now)
+            return take_back(after, validated) if validated else after
+
+        self.store.change_spending(self.directory_url, change)
+        if waits:
+            raise self._error(waits[0])
+
+    def _time(self) -> datetime:
+        """What time it is at the authority."""
+        return self.now() - (self.ahead() or timedelta(0))
+
+    def _here(self, instant: datetime) -> datetime:
+        """An instant at the authority, by this machine's clock."""
+        return instant + (self.ahead() or timedelta(0))
+
+    def _error(self, wait: Wait) -> BudgetSpentError:
+        until = self._here(wait.until)
+        logger.info(
+            "budget spent authority=%s until=%s reason=%r",
+            self.name,
+            until.isoformat(timespec="seconds"),
+            wait.reason,
+        )
+        return BudgetSpentError(
+            f"{self.label} allows no more {wait.reason}; nothing was sent, it goes on at "
+            f"{until:%Y-%m-%d %H:%M:%S} UTC",
+            until=until,
+            fix=f"nothing, unless its limits are others: then set authorities.{self.name}.limits",
+        )

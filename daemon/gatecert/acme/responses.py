@@ -1,0 +1,123 @@
+"""From an HTTP answer to a value or an error.
+
+- A problem document becomes the error that fits its type (RFC 8555 section 6.7).
+- 429, and 503 with Retry-After, ask us to wait; when they do, everybody waits until then.
+- Other 5xx, HTML, truncated JSON and the like are the authority's own trouble, and pass.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, TypeVar
+
+from requests.utils import parse_header_links
+
+from gatecert.acme.problems import problem_error
+from gatecert.acme.resources import ProblemDocument, UnusableAnswerError, retry_after_seconds
+from gatecert.acme.transport import label, resolved
+from gatecert.errors import AuthorityBrokenError, AuthorityUnreachableError, GatecertError, clean
+
+if TYPE_CHECKING:
+    from gatecert.acme.transport import Answer
+
+FIRST_ERROR = 400
+GONE = {404, 410}
+TOO_MANY_REQUESTS = 429
+FIRST_SERVER_ERROR = 500
+SERVICE_UNAVAILABLE = 503
+
+Value = TypeVar("Value")
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerReader:
+    """Reads one authority's answers.
+
+    Attributes:
+        name: The authority's name in the configuration.
+        now: The wall clock, aware UTC.
+    """
+
+    name: str
+    now: Callable[[], datetime]
+
+    def checked(self, answer: Answer) -> Answer:
+        """Pass an answer on that is no error.
+
+        Raises:
+            ACMEError: It is a problem document.
+            RateLimitedError: We are asked to wait.
+            AuthorityUnreachableError: It is an error, but none of ACME's.
+        """
+        if answer.status < FIRST_ERROR:
+            return answer
+        raise self._error(answer, ProblemDocument.read(_json(answer)))
+
+    def read(self, answer: Answer, reader: Callable[[object], Value]) -> Value:
+        """Make a value of an answer's JSON.
+
+        Raises:
+            AuthorityUnreachableError: It is no JSON, or not the JSON it should be.
+        """
+        try:
+            return reader(_json(answer))
+        except UnusableAnswerError as error:
+            raise self.unusable(answer, str(error)) from error
+
+    def retry_after(self, answer: Answer) -> float | None:
+        """The answer's Retry-After in seconds; None if there is none."""
+        return retry_after_seconds(answer.headers, self.now())
+
+    def unusable(self, answer: Answer, why: str) -> AuthorityUnreachableError:
+        """The error for an answer that nothing can be made of."""
+        start = clean(answer.body[:60].decode("utf-8", "replace"), 60)
+        return AuthorityUnreachableError(
+            f"{label(self.name, answer.url)} sent an answer that is not ACME: "
+            f"HTTP {answer.status}, {why}" + (f"; it begins {start!r}" if start else "")
+        )
+
+    def _error(self, answer: Answer, problem: ProblemDocument | None) -> GatecertError:
+        seconds = self.retry_after(answer)
+        overloaded = answer.status == SERVICE_UNAVAILABLE and seconds is not None
+        if answer.status == TOO_MANY_REQUESTS or overloaded:
+            said = problem or ProblemDocument("rateLimited", "too many requests")
+            problem = replace(said, type="rateLimited")
+        elif answer.status >= FIRST_SERVER_ERROR:
+            detail = f": {clean(problem.detail, 200)}" if problem else ""
+            return AuthorityBrokenError(
+                f"{label(self.name, answer.url)} has trouble of its own: "
+                f"HTTP {answer.status}{detail}"
+            )
+        elif problem is None and answer.status in GONE:  # Pebble says no more than that
+            problem = ProblemDocument("notFound", f"nothing is found at {answer.url}")
+        if problem is None:
+            return self.unusable(answer, "an error without a problem document")
+        return problem_error(
+            problem,
+            name=self.name,
+            authority=label(self.name, answer.url),
+            status=answer.status,
+            retry_after=None if seconds is None else self.now() + timedelta(seconds=seconds),
+            terms_of_service=next(iter(links(answer, "terms-of-service")), ""),
+        )
+
+
+def links(answer: Answer, relation: str) -> list[str]:
+    """The URLs of an answer's links with a relation (RFC 8288), in order."""
+    found = parse_header_links(answer.headers.get("Link", ""))
+    urls = (
+        resolved(answer.url, link["url"])
+        for link in found
+        if link.get("rel") == relation and link.get("url")
+    )
+    return [url for url in urls if url]
+
+
+def _json(answer: Answer) -> object:
+    try:
+        return json.loads(answer.body)
+    except (ValueError, RecursionError):
+        return None

@@ -1,1 +1,0 @@
-"""What: accounts, orders, renewal information and revocation (RFC 8555, RFC 9773)."""

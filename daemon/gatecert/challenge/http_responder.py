@@ -1,0 +1,121 @@
+"""An HTTP server that knows challenge responses and nothing else (RFC 8555 section 8.3).
+
+There is no request body, nothing of a request is ever used but its path, and its size is bounded.
+Each connection answers one request and ends. Nothing tells what software this is.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from gatecert.challenge.bounded_server import Server
+
+if TYPE_CHECKING:
+    import socket
+
+logger = logging.getLogger(__name__)
+
+PREFIX = "/.well-known/acme-challenge/"
+LARGEST_REQUEST = 8192  # bytes, request line and headers together
+
+Lookup = Callable[[str], str | None]
+
+
+def respond(head: bytes, lookup: Lookup) -> tuple[bytes, str | None]:
+    """The response to a request, and the token that was fetched, if one was.
+
+    Args:
+        head: Request line and headers.
+        lookup: The key authorization of a token; None for any other text.
+    """
+    words = head.split(b"\r\n", 1)[0].split(b" ")
+    if len(words) != 3 or not words[2].startswith(b"HTTP/1."):  # noqa: PLR2004 - method target version
+        return _response("400 Bad Request"), None
+    method, target, _ = words
+    if method not in {b"GET", b"HEAD"}:
+        return _response("405 Method Not Allowed", allow="GET, HEAD"), None
+    try:
+        path = urlsplit(target.decode("ascii")).path
+    except ValueError:
+        return _response("400 Bad Request"), None
+    token = path.removeprefix(PREFIX)
+    text = lookup(token) if token != path else None
+    if text is None:
+        return _response("404 Not Found"), None
+    body = text.encode("ascii")
+    return _response("200 OK", body, head_only=method == b"HEAD"), token
+
+
+def _response(status: str, body: bytes = b"", *, head_only: bool = False, allow: str = "") -> bytes:
+    lines = [
+        f"HTTP/1.1 {status}",
+        "Content-Type: text/plain",
+        f"Content-Length: {len(body)}",
+        "Cache-Control: no-store",
+        "X-Content-Type-Options: nosniff",
+        *([f"Allow: {allow}"] if allow else []),
+        "Connection: close",
+        "",
+        "",
+    ]
+    return "\r\n".join(lines).encode("ascii") + (b"" if head_only else body)
+
+
+class HttpConversation:
+    """One request and its response.
+
+    Args:
+        lookup: The key authorization of a token; None for any other text.
+        fetched: Called with a token once its response is on its way; must be quick.
+        peer: Who asks, for the log.
+    """
+
+    def __init__(self, lookup: Lookup, fetched: Callable[[str], None], peer: str) -> None:
+        self._lookup = lookup
+        self._fetched = fetched
+        self._peer = peer
+        self._received = bytearray()
+        self._token: str | None = None
+        self.over = False
+
+    def hear(self, data: bytes) -> bytes:
+        """What to answer; nothing while the request is not complete."""
+        self._received += data
+        head, end, _ = bytes(self._received).partition(b"\r\n\r\n")
+        if end:
+            self.over = True
+            response, self._token = respond(head, self._lookup)
+            logger.debug("http-01 peer=%s token=%s", self._peer, self._token)
+            return response
+        if len(self._received) > LARGEST_REQUEST:
+            self.over = True
+            return _response("431 Request Header Fields Too Large")
+        return b""
+
+    def close(self) -> None:
+        """The response is on its way."""
+        if self._token is not None:
+            self._fetched(self._token)
+
+
+class Responder(Server):
+    """Serves challenge responses on some listening sockets until it is stopped.
+
+    Args:
+        listeners: Listening sockets; they belong to the responder from now on.
+        lookup: The key authorization of a token; None for any other text.
+        fetched: Called with a token once its response is on its way; must be quick.
+    """
+
+    def __init__(
+        self, listeners: list[socket.socket], lookup: Lookup, fetched: Callable[[str], None]
+    ) -> None:
+        self._lookup = lookup
+        self._fetched = fetched
+        super().__init__(listeners, self._converse, "http-01")
+
+    def _converse(self, peer: str) -> HttpConversation:
+        return HttpConversation(self._lookup, self._fetched, peer)

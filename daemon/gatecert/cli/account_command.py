@@ -1,0 +1,174 @@
+"""``gatecert account``: our accounts at authorities, and their keys.
+
+Whoever changes an account holds the locks of all gateways that use it, so no order of the daemon's
+is under way with the old key, and the daemon signs in with the new one next time.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from contextlib import ExitStack
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from gatecert.cli.context import Wait, known_as, open_house, options, tell_daemon
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from gatecert.acme.account_administration import AccountView
+    from gatecert.acme.issuer import Issuer
+    from gatecert.app import House
+    from gatecert.model import Stage
+
+SCHEMA = 1
+FAILED = 1
+SECONDS = 60.0  # for the authority's part
+
+app = typer.Typer(
+    help="Look at the accounts at authorities, change their keys, give them up.",
+    no_args_is_help=True,
+)
+
+AuthorityName = Annotated[
+    str, typer.Argument(metavar="AUTHORITY", help="Its name; may be left out if there is one only.")
+]
+
+
+@app.command("show")
+def show(
+    context: typer.Context,
+    authority: Annotated[
+        str, typer.Argument(metavar="AUTHORITY", help="Its name; all of them when left out.")
+    ] = "",
+    *,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="The same for programs; see docs/accounts.md.")
+    ] = False,
+) -> None:
+    """Say which accounts there are, and what the authorities say of them. Changes nothing."""
+    from gatecert.deadline import Deadline  # noqa: PLC0415 - --help is quick without it
+
+    given = options(context)
+    given.configure_logs(logging.WARNING)
+    house = open_house(given.load(), _silence)
+    names = [authority] if authority else sorted(house.authorities)
+    views = [_issuer(house, name).administration().view(Deadline.after(SECONDS)) for name in names]
+    if as_json:
+        from gatecert.report.status import as_document  # noqa: PLC0415 - only for --json
+
+        document = {"schema": SCHEMA, "accounts": [asdict(view) for view in views]}
+        typer.echo(as_document(document))
+    else:
+        for view in views:
+            _show(view)
+    if any(view.problem for view in views):
+        raise typer.Exit(FAILED)
+
+
+@app.command("rollover")
+def rollover(context: typer.Context, authority: AuthorityName = "", *, wait: Wait = 60.0) -> None:
+    """Give an account another key; the old one is worthless from then on.
+
+    A change that a crash has cut off is finished. Orders and certificates are not touched.
+    """
+    from gatecert.deadline import Deadline  # noqa: PLC0415 - --help is quick without it
+
+    given = options(context)
+    given.configure_logs(logging.WARNING)
+    house = open_house(given.load(), _silence)
+    name = _one(house, authority)
+    issuer = _issuer(house, name)
+    with _undisturbed(house, name, "changing an account key", wait):
+        account, finished = issuer.administration().change_key(Deadline.after(SECONDS))
+    what = "the change that was cut off is finished" if finished else "the account has another key"
+    typer.echo(f"{name}: {what}: {account.url}")
+    tell_daemon(house)
+
+
+@app.command("deactivate")
+def deactivate(
+    context: typer.Context,
+    authority: AuthorityName = "",
+    *,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    wait: Wait = 60.0,
+) -> None:
+    """Give an account up for good. Certificates stay valid.
+
+    The authority takes nothing from the account any more, and nobody can undo that.
+    """
+    from gatecert.deadline import Deadline  # noqa: PLC0415 - --help is quick without it
+    from gatecert.errors import WrongUsageError  # noqa: PLC0415
+
+    given = options(context)
+    given.configure_logs(logging.WARNING)
+    house = open_house(given.load(), _silence)
+    name = _one(house, authority)
+    issuer = _issuer(house, name)
+    if not yes:
+        if not sys.stdin.isatty():
+            raise WrongUsageError(
+                f"the account with {name} would be given up for good, and nobody is there to be"
+                " asked",
+                fix="say --yes",
+            )
+        typer.confirm(f"Give up the account with {name} for good?", abort=True)
+    with _undisturbed(house, name, "giving up an account", wait):
+        account = issuer.administration().deactivate(Deadline.after(SECONDS))
+    typer.echo(f"{name}: the account is given up: {account.url or 'its URL is not known'}")
+    users = [target.name for target in house.targets.values() if name in target.authorities]
+    if users:
+        note = f"the next order of {', '.join(sorted(users))} makes another one"
+        typer.echo(f"gatecert: {name}: {note}, unless authorities.{name} is removed", err=True)
+    tell_daemon(house)
+
+
+def _issuer(house: House, name: str) -> Issuer:
+    return known_as("authority", house.authorities, name)
+
+
+def _one(house: House, name: str) -> str:
+    """The authority that is meant."""
+    if name or len(house.authorities) != 1:
+        known_as("authority", house.authorities, name)
+        return name
+    return next(iter(house.authorities))
+
+
+def _undisturbed(house: House, name: str, purpose: str, wait: float) -> ExitStack:
+    """The locks of every gateway that uses an authority, always in the same order."""
+    with ExitStack() as locks:
+        for target in _users(house, name):
+            locks.enter_context(house.store.lock_gateway(target, purpose, wait=wait))
+        return locks.pop_all()
+
+
+def _users(house: House, name: str) -> Iterable[str]:
+    return sorted(each.name for each in house.targets.values() if name in each.authorities)
+
+
+def _show(view: AccountView) -> None:
+    rows = [
+        ("directory", view.directory_url),
+        ("account", view.url or ("none yet" if view.status == "none" else "not known")),
+        ("status", view.status + (f": {view.problem}" if view.problem else "")),
+    ]
+    if view.key_fingerprint:
+        rows.append(("key", f"SHA-256 {view.key_fingerprint}"))
+    rows += [("contact", contact) for contact in view.contact]
+    if view.terms_of_service:
+        rows.append(("terms", view.terms_of_service))
+    if view.key_change_pending:
+        fix = f"gatecert account rollover {view.authority} finishes it"
+        rows.append(("pending", f"a change of the key that was cut off; {fix}"))
+    typer.echo(view.authority)
+    for label, text in rows:
+        typer.echo(f"  {label:<10} {text}")
+
+
+def _silence(gateway: str, stage: Stage, message: str) -> None:
+    """No gateway's pass is told of."""

@@ -1,0 +1,202 @@
+"""``gatecert client-ca``: the authorities whose user certificates a gateway accepts."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from dataclasses import asdict, replace
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from gatecert.cli.context import Name, Wait, chosen, open_house, options, tell_daemon
+from gatecert.cli.custom_command import read_upload
+from gatecert.cli.enroll_command import ProgressLines
+from gatecert.report.span import until
+
+if TYPE_CHECKING:
+    from gatecert.cli.context import Options
+    from gatecert.client_ca.user_check import Judgement
+    from gatecert.model import Outcome, Stage
+    from gatecert.report.status import ClientAuthenticationStatus
+
+FAILED = 1
+SCHEMA = 1
+WHY_NO_KEY = (
+    "whoever has the key of an authority can make users, so it belongs on no gateway and, once it"
+    " was passed around, to no authority"
+)
+USERS_KEY = "a user's key is the user's alone"
+
+app = typer.Typer(
+    help="Certificates demanded from users: whose are accepted.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+
+AsJson = Annotated[
+    bool, typer.Option("--json", help="The same for programs; see docs/client-certificates.md.")
+]
+
+
+@app.command("add")
+def add(
+    context: typer.Context,
+    name: Name,
+    file: Annotated[
+        str,
+        typer.Argument(metavar="FILE", help="The authority's root certificate, PEM; - for input."),
+    ],
+    *,
+    wait: Wait = 60.0,
+) -> None:
+    """Accept the certificates of an authority, and prove that the server follows.
+
+    The file holds its root, and its intermediates where users do not send them. Nothing changes
+    unless everything is right; if the server does not follow, the authorities before come back.
+    """
+    given = options(context)
+    given.configure_logs(logging.WARNING)
+    configuration = given.load()
+    upload = replace(read_upload("the file of the authority", file), why_no_key=WHY_NO_KEY)
+    lines = ProgressLines()
+    house = open_house(configuration, lines)
+    target = chosen(house, [name])[0]
+    outcome = house.pipeline.client_authorities.add(target, upload, wait=wait)
+    lines.ended(outcome)
+    tell_daemon(house)
+    _leave(outcome)
+
+
+@app.command("list")
+def list_(context: typer.Context, name: Name, *, as_json: AsJson = False) -> None:
+    """Show whose certificates are accepted."""
+    from gatecert.app import utc_now  # noqa: PLC0415 - --help is quick without it
+
+    status, now = _status(options(context), name), utc_now()
+    if as_json:
+        from gatecert.report.status import as_document  # noqa: PLC0415 - only for --json
+
+        typer.echo(as_document({"schema": SCHEMA, "gateway": name, **asdict(status)}))
+        return
+    for each in status.authorities:
+        kind = "root" if each.is_root else f"intermediate of {each.issuer}"
+        typer.echo(each.subject)
+        typer.echo(f"  SHA-256  {each.fingerprint}")
+        typer.echo(f"  {kind}, ends {each.not_after:%Y-%m-%d}, {until(each.not_after, now)}")
+    if not status.authorities:
+        typer.echo(
+            f"none: nobody is admitted; gatecert client-ca add {name} FILE adds an authority"
+        )
+    for line in [status.error, *status.warnings]:
+        if line:
+            typer.echo(f"gatecert: {name}: {line}", err=True)
+
+
+@app.command("remove")
+def remove(
+    context: typer.Context,
+    name: Name,
+    authority: Annotated[
+        str, typer.Argument(metavar="FINGERPRINT-or-SUBJECT", help="Which one, as list shows it.")
+    ],
+    *,
+    force: Annotated[
+        bool, typer.Option("--force", help="Even if that locks out users who are known.")
+    ] = False,
+    wait: Wait = 60.0,
+) -> None:
+    """Accept them no longer, and prove that the server follows."""
+    given = options(context)
+    given.configure_logs(logging.WARNING)
+    lines = ProgressLines()
+    house = open_house(given.load(), lines)
+    target = chosen(house, [name])[0]
+    outcome = house.pipeline.client_authorities.remove(target, authority, force=force, wait=wait)
+    lines.ended(outcome)
+    tell_daemon(house)
+    _leave(outcome)
+
+
+@app.command("check")
+def check(
+    context: typer.Context,
+    name: Name,
+    file: Annotated[
+        str, typer.Argument(metavar="FILE", help="A user's certificate, PEM; - for input.")
+    ],
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Say whether a certificate of a user would be accepted, and if not, why."""
+    given = options(context)
+    given.configure_logs(logging.WARNING)
+    configuration = given.load()
+    upload = replace(read_upload("the certificate file", file), why_no_key=USERS_KEY)
+    house = open_house(configuration, _silence)
+    target = chosen(house, [name])[0]
+    judgement = house.pipeline.client_authorities.judge(target, upload)
+    if as_json:
+        from gatecert.report.status import as_document  # noqa: PLC0415 - only for --json
+
+        typer.echo(as_document(_fields(name, judgement)))
+    else:
+        _show(name, judgement)
+    if not judgement.accepted:
+        raise typer.Exit(FAILED)
+
+
+def _status(given: Options, name: str) -> ClientAuthenticationStatus:
+    from gatecert.app import utc_now  # noqa: PLC0415 - --help is quick without it
+    from gatecert.cli.status_command import client_authentication_status  # noqa: PLC0415
+    from gatecert.report.status import ClientAuthenticationStatus  # noqa: PLC0415
+
+    given.configure_logs(logging.WARNING)
+    house = open_house(given.load(), _silence)
+    target = chosen(house, [name])[0]
+    found = client_authentication_status(house, target, utc_now())
+    if found is not None:
+        return found
+    path = house.pipeline.client_authorities.admission.files(target).path
+    return ClientAuthenticationStatus(
+        str(path), (), asked=None, asked_at=None, error="", warnings=()
+    )
+
+
+def _show(name: str, judgement: Judgement) -> None:
+    from gatecert.certificate.certificate_names import label  # noqa: PLC0415 - --help is quick without it
+
+    who = label(judgement.user)
+    if judgement.accepted:
+        by = label(judgement.path[-1])
+        end = judgement.user.not_valid_after_utc
+        typer.echo(f"{name}: accepted: the certificate {who}, by {by}, until {end:%Y-%m-%d}")
+    for reason in judgement.reasons:
+        typer.echo(f"{name}: refused: the certificate {who} {reason}")
+    for note in judgement.notes:
+        sys.stdout.flush()
+        typer.echo(f"gatecert: {name}: note: {note}", err=True)
+
+
+def _fields(name: str, judgement: Judgement) -> dict[str, object]:
+    from gatecert.certificate.certificate_names import name_text  # noqa: PLC0415 - only for --json
+    from gatecert.client_ca.bundle import fingerprint  # noqa: PLC0415
+
+    return {
+        "schema": SCHEMA,
+        "gateway": name,
+        "accepted": judgement.accepted,
+        "subject": name_text(judgement.user.subject),
+        "fingerprint": fingerprint(judgement.user),
+        "reasons": list(judgement.reasons),
+        "notes": list(judgement.notes),
+    }
+
+
+def _leave(outcome: Outcome) -> None:
+    if outcome.failed or outcome.code:
+        raise typer.Exit(FAILED)
+
+
+def _silence(gateway: str, stage: Stage, message: str) -> None:
+    """Looking changes nothing, so there is no progress to tell of."""

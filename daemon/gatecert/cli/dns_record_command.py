@@ -1,0 +1,179 @@
+"""``gatecert dns-record``: what to publish once, so that control is shown over names for good."""
+
+from __future__ import annotations
+
+import logging
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from gatecert.cli.context import Names, chosen, open_house, options
+from gatecert.errors import AuthorityError, GatecertError, WrongUsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from gatecert.app import House
+    from gatecert.model import Stage, Target
+
+DNS_PERSIST_01 = "dns-persist-01"
+FAILED = 1
+
+
+def dns_record(
+    context: typer.Context,
+    names: Names = None,
+    *,
+    until: Annotated[
+        datetime | None,
+        typer.Option(
+            "--until",
+            metavar="YYYY-MM-DD",
+            formats=["%Y-%m-%d"],
+            help="The last day on which it is good; without it, it is good for ever.",
+        ),
+    ] = None,
+) -> None:
+    """Print the records to publish for dns-persist-01, ready for a zone file.
+
+    They name the account at the authority, which is made if there is none yet. Whether they stand
+    at every nameserver is told by gatecert check and gatecert doctor.
+    """
+    end = _end(until)
+    given = options(context)
+    given.configure_logs(logging.WARNING)
+    house = open_house(given.load(), _silence)
+    failed = False
+    for target in _using(house, names):
+        for authority in target.authorities:
+            try:
+                for line in _lines(house, target, authority, end):
+                    typer.echo(line)
+            except GatecertError as error:
+                failed = True
+                typer.echo(f"gatecert: {target.name}: {error}", err=True)
+    if failed:
+        raise typer.Exit(FAILED)
+
+
+def standing_faults(house: House, target: Target) -> Iterator[GatecertError]:
+    """What is wrong with the records of a gateway that have to stand, at each of its authorities.
+
+    It is looked at every nameserver, and at every authority's directory.
+    """
+    from gatecert.challenge.solver import Trial, TriesRecords  # noqa: PLC0415 - --help is quick
+    from gatecert.doctor.gather import domain_names  # noqa: PLC0415
+
+    solver = house.solvers.get(DNS_PERSIST_01)
+    if not is_used(house, target) or not isinstance(solver, TriesRecords):
+        return
+    for authority in target.authorities:
+        try:
+            survey = house.authorities[authority].survey()
+            solver.try_out(
+                Trial(
+                    DNS_PERSIST_01,
+                    target.name,
+                    domain_names(target),
+                    survey.account_url,
+                    survey.identities,
+                    look=True,
+                )
+            )
+        except GatecertError as error:
+            yield error
+
+
+def is_used(house: House, target: Target) -> bool:
+    """Whether control over the gateway's names may be shown by records that stay."""
+    from gatecert.model import Mode  # noqa: PLC0415 - --help is quick without it
+
+    return (
+        DNS_PERSIST_01 in target.challenges
+        and target.mode is Mode.AUTOMATIC
+        and not house.pipeline.memory.excluded_region(target)
+    )
+
+
+def _using(house: House, names: Sequence[str] | None) -> list[Target]:
+    """The gateways that need records; those that were named have to.
+
+    Raises:
+        WrongUsageError: One of them, or all, do not.
+    """
+    found: list[Target] = []
+    unused: list[Target] = []
+    for target in chosen(house, names):
+        if is_used(house, target):
+            found.append(target)
+        elif names or DNS_PERSIST_01 in target.challenges:
+            unused.append(target)
+    if unused and (names or not found):
+        raise _needs_none(house, unused[0])
+    if not found:
+        raise WrongUsageError(
+            f"no gateway shows control over its names by {DNS_PERSIST_01}",
+            fix=f"set a gateway's challenge to {DNS_PERSIST_01}",
+        )
+    return found
+
+
+def _needs_none(house: House, target: Target) -> WrongUsageError:
+    """Why there is no record for a gateway."""
+    from gatecert.model import Mode  # noqa: PLC0415 - --help is quick without it
+
+    gateway = f"gateways.{target.name}"
+    if target.mode is Mode.CUSTOM:
+        return WrongUsageError(
+            f"gateway {target.name} is never enrolled, so it needs no record: its mode is custom",
+            fix=f"leave it out, or set {gateway}.mode to automatic",
+        )
+    region = house.pipeline.memory.excluded_region(target)
+    if region:
+        return WrongUsageError(
+            f"gateway {target.name} is never enrolled, so it needs no record: it is in region "
+            f"{region}",
+            fix="leave it out",
+        )
+    return WrongUsageError(
+        f"gateway {target.name} shows control over its names in another way",
+        fix=f"set {gateway}.challenge to {DNS_PERSIST_01}",
+    )
+
+
+def _lines(house: House, target: Target, authority: str, end: datetime | None) -> Iterator[str]:
+    """The records for one authority, below a comment."""
+    from gatecert.app import utc_now  # noqa: PLC0415 - --help is quick without it
+    from gatecert.challenge.dns01.persist_record import wanted_for  # noqa: PLC0415
+    from gatecert.doctor.gather import domain_names  # noqa: PLC0415
+
+    issuer = house.authorities[authority]
+    survey = issuer.survey()
+    if not survey.identities:
+        raise AuthorityError(
+            f"{survey.label} does not say how it calls itself in records",
+            fix="use another kind of challenge with this authority",
+        )
+    account = issuer.account_url(utc_now)
+    yield f"; {target.name}: for {survey.label}"
+    for wanted in wanted_for(domain_names(target), survey.identities, account):
+        yield wanted.record_until(end).zone_line
+
+
+def _end(until: datetime | None) -> datetime | None:
+    """The end of that day.
+
+    Raises:
+        typer.BadParameter: It has been.
+    """
+    if until is None:
+        return None
+    end = until.replace(hour=23, minute=59, second=59, tzinfo=UTC)
+    if end <= datetime.now(UTC):
+        raise typer.BadParameter(f"{until:%Y-%m-%d} has been", param_hint="--until")
+    return end
+
+
+def _silence(gateway: str, stage: Stage, message: str) -> None:
+    """There is no progress to tell of."""

@@ -1,0 +1,215 @@
+"""``gatecert doctor``: what is wrong, in the order in which it has to be put right."""
+
+from __future__ import annotations
+
+import logging
+import os
+import stat
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from gatecert.cli.context import Names, chosen, open_house, options
+from gatecert.errors import ConfigurationError, GatecertError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from rich.console import Console
+
+    from gatecert.app import House
+    from gatecert.doctor.checks import Result
+    from gatecert.doctor.facts import Case, Machine
+    from gatecert.model import Stage, Target
+
+FAILED = 1
+WRONG_CONFIGURATION = 2
+MOST_AT_ONCE = 16
+
+MARKS = {"ok": "✓", "note": "·", "warning": "!", "failure": "✗"}
+STYLES = {"ok": "green", "note": "", "warning": "yellow", "failure": "red"}
+
+
+def doctor(
+    context: typer.Context,
+    names: Names = None,
+    *,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="The same for programs; see docs/doctor.md.")
+    ] = False,
+    export_root: Annotated[
+        Path | None,
+        typer.Option(
+            "--export-root",
+            metavar="FILE",
+            help="Write the root that clients have to trust, PEM.",
+        ),
+    ] = None,
+) -> None:
+    """Find out what is wrong, what it means and what to do. Exits with 1 if anything fails."""
+    from gatecert.doctor import report  # noqa: PLC0415 - --help is quick without it
+
+    given = options(context)
+    given.configure_logs(logging.ERROR)
+    try:
+        configuration = given.load()
+    except ConfigurationError as error:
+        _tell(_unusable(error), (), as_json=as_json)
+        raise typer.Exit(WRONG_CONFIGURATION) from error
+    with _opened(export_root) as descriptor:
+        house = open_house(configuration, _silence)
+        machine, cases = _look(house, Path(given.config), chosen(house, names))
+        if descriptor is not None:
+            _export(descriptor, report.roots_pem(cases))
+    from gatecert.doctor.checks import examine  # noqa: PLC0415 - as above
+
+    results = examine(machine, cases)
+    _tell(results, cases, as_json=as_json)
+    if any(result.finding.severity == "failure" for result in results):
+        raise typer.Exit(FAILED)
+
+
+def _look(
+    house: House, configuration: Path, targets: Sequence[Target]
+) -> tuple[Machine, tuple[Case, ...]]:
+    """Look at the machine, then at all gateways side by side."""
+    from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - --help is quick without it
+
+    from gatecert.app import utc_now  # noqa: PLC0415
+    from gatecert.config.existence import problems  # noqa: PLC0415
+    from gatecert.doctor.gather import (  # noqa: PLC0415
+        Surroundings,
+        look_at_gateway,
+        look_at_machine,
+    )
+    from gatecert.doctor.listener_checks import open_listeners  # noqa: PLC0415
+
+    memory, deployer = house.pipeline.memory, house.pipeline.deployer
+    enrolling = [target for target in targets if not memory.excluded_region(target)]
+    around = Surroundings(
+        store=house.store,
+        state_directory=house.configuration.state_directory.absolute(),
+        authorities=house.authorities,
+        solvers=house.solvers,
+        resolver=house.resolver,
+        now=utc_now,
+        ask_command=deployer.ask_command,
+    )
+    machine = replace(
+        look_at_machine(around, configuration, house.targets.values(), enrolling),
+        missing=problems(configuration, house.configuration),
+        open_listeners=open_listeners(house.configuration.challenges, enrolling),
+    )
+
+    def look(target: Target) -> Case:
+        inventory = deployer.inventory(target)
+        situation = memory.situation(target, inventory)
+        return look_at_gateway(around, situation, inventory.live, machine)
+
+    with ThreadPoolExecutor(MOST_AT_ONCE) as pool:
+        return machine, tuple(pool.map(look, targets))
+
+
+def _unusable(error: ConfigurationError) -> tuple[Result, ...]:
+    from gatecert.doctor import codes  # noqa: PLC0415 - --help is quick without it
+    from gatecert.doctor.checks import Result  # noqa: PLC0415
+
+    return tuple(
+        Result("configuration", codes.CONFIGURATION.found(str(problem)))
+        for problem in error.problems
+    )
+
+
+# --------------------------------------------------------------------- the root
+
+
+@contextmanager
+def _opened(path: Path | None) -> Iterator[int | None]:
+    """Open a file to write to, as whoever gave the command, before becoming the state's owner.
+
+    Where nothing is written, a file that was not there before is removed again, unless it lies
+    where the state's owner may not remove it.
+
+    Raises:
+        GatecertError: It cannot be opened.
+    """
+    if path is None:
+        yield None
+        return
+    is_new = not path.exists()
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    except OSError as error:
+        raise GatecertError(f"{path}: cannot be written: {error.strerror}") from error
+    try:
+        yield descriptor
+    finally:
+        if is_new and not os.fstat(descriptor).st_size:
+            with suppress(OSError):
+                path.unlink()
+        os.close(descriptor)
+
+
+def _export(descriptor: int, pem: bytes) -> None:
+    if not pem:
+        raise GatecertError(
+            "no root is known, so nothing was written",
+            fix="gatecert doctor says why; the root is known once a certificate was issued",
+        )
+    if stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.ftruncate(descriptor, 0)
+    os.write(descriptor, pem)
+
+
+# --------------------------------------------------------------------- telling
+
+
+def _silence(gateway: str, stage: Stage, message: str) -> None:
+    """Looking changes nothing, so there is no progress to tell of."""
+
+
+def _tell(results: Sequence[Result], cases: Sequence[Case], *, as_json: bool) -> None:
+    from gatecert.doctor import report  # noqa: PLC0415 - --help is quick without it
+
+    if as_json:
+        typer.echo(report.as_json(results, cases, now=datetime.now(UTC)))
+        return
+    from rich.console import Console  # noqa: PLC0415 - only for people
+    from rich.text import Text  # noqa: PLC0415
+
+    console = Console(highlight=False, soft_wrap=True)
+    shown: str | None = None
+    for result in results:
+        gateway = result.finding.gateway
+        if gateway != shown:
+            if shown is not None:
+                console.print()
+            console.print(Text(gateway or "this machine", "bold"))
+            shown = gateway
+        _show(console, result)
+    console.print(f"\n{_summary(results)}")
+
+
+def _summary(results: Sequence[Result]) -> str:
+    severities = [str(result.finding.severity) for result in results]
+    counted = [(word, severities.count(word)) for word in ("failure", "warning")]
+    return ", ".join(f"{count} {word}{'' if count == 1 else 's'}" for word, count in counted)
+
+
+def _show(console: Console, result: Result) -> None:
+    from rich.text import Text  # noqa: PLC0415 - only for people
+
+    finding = result.finding
+    style = STYLES[finding.severity]
+    mark = Text(f"  {MARKS[finding.severity]} ", style)
+    console.print(Text.assemble(mark, f"{result.check:<13} {finding.seen}"))
+    if finding.severity == "ok":
+        return
+    indent = " " * 18
+    console.print(Text.assemble(indent, (f"[{finding.code}] ", style), finding.meaning))
+    if finding.fix:
+        console.print(Text(f"{indent}fix: {finding.fix}"))

@@ -1,0 +1,245 @@
+"""``gatecert status``: what each gateway serves, and what comes next."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from gatecert.cli.context import Names, chosen, open_house, options
+from gatecert.report.span import until
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from gatecert.app import House
+    from gatecert.model import CertificateSummary, Stage, Target
+    from gatecert.report.status import (
+        ClientAuthenticationStatus,
+        GatewayStatus,
+        RevocationStatus,
+    )
+
+GOOD = {"trusted", "private-root"}
+BAD = {"expired", "revoked", "failing", "not-served", "mixed", "silent", "empty"}
+UNFIT = {"expired", "empty"}
+FAILED = 1
+
+
+def status(
+    context: typer.Context,
+    names: Names = None,
+    *,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="The same for programs; see docs/status.md.")
+    ] = False,
+    check: Annotated[
+        bool,
+        typer.Option(
+            "--check",
+            help="Only tell, by exit code 0 or 1, whether the daemon runs and every gateway has a "
+            "certificate that has not ended.",
+        ),
+    ] = False,
+) -> None:
+    """Say what each gateway serves, what comes next and when, and what went wrong last."""
+    from gatecert.app import utc_now  # noqa: PLC0415 - --help is quick without it
+    from gatecert.report import status as report  # noqa: PLC0415
+
+    given = options(context)
+    given.configure_logs(logging.WARNING)
+    house = open_house(given.load(), _silence)
+    now = utc_now()
+    found = [gateway_status(house, target, now) for target in chosen(house, names)]
+    daemon = house.store.holder()
+    if check:
+        _check(found, daemon)
+    elif as_json:
+        typer.echo(report.as_json(found, now=now, daemon=daemon))
+    else:
+        _show(found, daemon, now)
+
+
+def gateway_status(house: House, target: Target, now: datetime) -> GatewayStatus:
+    """Gather what is known of a gateway."""
+    from gatecert.report import status as report  # noqa: PLC0415 - --help is quick without it
+    from gatecert.resolve.region import reason  # noqa: PLC0415
+    from gatecert.schedule.due import next_due  # noqa: PLC0415
+
+    situation = house.pipeline.memory.situation(target)
+    live = house.pipeline.deployer.inventory(target).live
+    region = situation.excluded_region
+    known = report.Known(
+        target=target,
+        state=situation.state,
+        live=(live.version, live.summary) if live is not None else None,
+        deployment=situation.deployment,
+        due=next_due(situation, now),
+        trusted=live is not None and live.trust.trusted,
+        excluded_region=region,
+        explanation=reason(region, target) if region else "",
+        warning=_awaited(house, target, situation.live) or _warning(target, situation.live, now),
+        client_authentication=client_authentication_status(house, target, now),
+    )
+    return report.gateway_status(known, now)
+
+
+def _awaited(
+    house: House, target: Target, live: CertificateSummary | None
+) -> tuple[str, str] | None:
+    """What a gateway waits for whose certificate somebody else signs; None once it has one."""
+    from gatecert.acme.order_journal import PREFIX  # noqa: PLC0415 - --help is quick
+    from gatecert.model import Mode  # noqa: PLC0415
+
+    if target.mode is not Mode.CUSTOM or live is None or not live.is_bootstrap:
+        return None
+    name = target.name
+    requests = [each for each in house.store.requests(name) if not each.id.startswith(PREFIX)]
+    if requests:
+        made = max(each.created for each in requests)
+        what = f"waits for the certificate of its request, made {made:%Y-%m-%d %H:%M:%S} UTC"
+        first = f"have the request signed (gatecert csr {name} shows it)"
+    else:
+        what = "waits for the certificate that you bring"
+        first = f"gatecert csr {name} makes a request; have it signed"
+    return what, f"{first}, then: gatecert import {name} --certificate FILE --chain FILE"
+
+
+def _warning(target: Target, live: CertificateSummary | None, now: datetime) -> tuple[str, str]:
+    """What only a person can put right of the certificate in use, and how."""
+    from gatecert.custom.missing_names import uncovered  # noqa: PLC0415 - --help is quick without it
+    from gatecert.schedule.expiry_warnings import warning  # noqa: PLC0415
+
+    said = [each for each in (warning(target, live, now), uncovered(target, live)) if each[0]]
+    return "; ".join(what for what, _ in said), said[0][1] if said else ""
+
+
+def client_authentication_status(
+    house: House, target: Target, now: datetime
+) -> ClientAuthenticationStatus | None:
+    """Gather what is known of the certificates that a gateway demands of its users."""
+    from gatecert.errors import GatecertError  # noqa: PLC0415 - --help is quick without it
+    from gatecert.report import status as report  # noqa: PLC0415
+
+    try:
+        found = house.pipeline.client_authorities.overview(target)
+    except GatecertError as error:
+        path = house.pipeline.client_authorities.admission.files(target).path
+        return report.ClientAuthenticationStatus(
+            str(path), (), asked=None, asked_at=None, error=str(error), warnings=()
+        )
+    if found is None:
+        return None
+    return report.client_authentication_status(
+        found.path,
+        found.authorities,
+        found.deployment,
+        found.warnings,
+        proven=bool(target.install.verify),
+        now=now,
+    )
+
+
+def _silence(gateway: str, stage: Stage, message: str) -> None:
+    """Looking changes nothing, so there is no progress to tell of."""
+
+
+def _check(found: list[GatewayStatus], daemon: int | None) -> None:
+    """Leave with 1 if something is wrong that is gatecert's own to put right."""
+    problems = [f"{one.name} {one.words}" for one in found if one.state in UNFIT]
+    if daemon is None:
+        problems.insert(0, "no daemon runs")
+    for problem in problems:
+        typer.echo(f"gatecert: {problem}", err=True)
+    if problems:
+        raise typer.Exit(FAILED)
+
+
+def _show(found: list[GatewayStatus], daemon: int | None, now: datetime) -> None:
+    from rich.console import Console  # noqa: PLC0415 - only for people
+    from rich.text import Text  # noqa: PLC0415
+
+    console = Console(highlight=False, soft_wrap=True)
+    running = f"running (process {daemon})" if daemon is not None else "not running"
+    console.print(f"gatecert daemon: {running}")
+    for one in found:
+        style = "green" if one.state in GOOD else "red" if one.state in BAD else "yellow"
+        console.print()
+        console.print(Text.assemble((one.name, "bold"), "  ", (one.state, style), f"  {one.words}"))
+        rows = _rows(one, now)
+        width = max(len(label) for label, _ in rows)
+        for label, text in rows:
+            console.print(Text(f"  {label:<{width}}  {text}"))
+
+
+def _rows(one: GatewayStatus, now: datetime) -> list[tuple[str, str]]:
+    rows = [("hostname", one.hostname), *_certificate(one, now)]
+    if one.served is not None:
+        rows.append(("served", _served(one)))
+    if one.detail:
+        rows.append(("last", one.detail))
+    if one.next_at is not None:
+        rows.append(("next", f"{one.next_action}, {one.next_at:%Y-%m-%d %H:%M:%S} UTC"))
+    rows += [
+        ("challenge", f"{planned.name} by {planned.kind}, since {planned.reason}")
+        for planned in one.challenges
+        if planned.reason
+    ]
+    rows += [
+        ("authority", f"{left.name} is left until {left.until:%Y-%m-%d %H:%M} UTC: {left.reason}")
+        for left in one.authorities_left
+    ]
+    if one.warning:
+        rows += [("warning", one.warning), ("fix", one.warning_fix)]
+    if one.client_authentication is not None:
+        rows += _users(one.client_authentication, now)
+    if one.last_error is not None:
+        rows.append(("error", f"{one.last_error.message} [{one.last_error.code}]"))
+        if one.last_error.fix:
+            rows.append(("fix", one.last_error.fix))
+    return rows
+
+
+def _certificate(one: GatewayStatus, now: datetime) -> list[tuple[str, str]]:
+    """What is said of the certificate itself."""
+    rows = []
+    if one.names:
+        rows += [("names", ", ".join(one.names)), ("issuer", one.issuer)]
+    if one.not_after is not None:
+        rows.append(("ends", f"{one.not_after:%Y-%m-%d %H:%M} UTC, {until(one.not_after, now)}"))
+    if one.second is not None:
+        end = f"ends {one.second.not_after:%Y-%m-%d %H:%M} UTC"
+        rows.append(("second", f"{one.second.algorithm.upper()}, {one.second.issuer}, {end}"))
+    if one.revocation is not None and (one.revocation.revoked or one.revocation.problem):
+        rows.append(("revoked", _revoked(one.revocation)))
+    return rows
+
+
+def _users(users: ClientAuthenticationStatus, now: datetime) -> list[tuple[str, str]]:
+    """What is said of the certificates that users need."""
+    rows = [
+        ("users", f"certificates of {each.subject}, {until(each.not_after, now)}")
+        for each in users.authorities
+        if each.is_root
+    ] or [("users", "nobody is admitted: no authority of user certificates yet")]
+    if users.asked and users.asked_at is not None:
+        rows.append(("asked", f"yes, proven {users.asked_at:%Y-%m-%d %H:%M:%S} UTC"))
+    if users.error:
+        rows.append(("asked", f"no: {users.error}"))
+    rows += [("warning", warning) for warning in users.warnings]
+    return rows
+
+
+def _revoked(revocation: RevocationStatus) -> str:
+    if revocation.revoked and revocation.revoked_at is not None:
+        since = f"{revocation.revoked_at:%Y-%m-%d %H:%M} UTC"
+        return f"since {since} ({revocation.reason}), says {revocation.source}"
+    return f"not known: {revocation.problem}"
+
+
+def _served(one: GatewayStatus) -> str:
+    if one.served and one.served_at is not None:
+        return f"yes, proven {one.served_at:%Y-%m-%d %H:%M:%S} UTC"
+    seen = f" ({one.served_at:%Y-%m-%d %H:%M:%S} UTC)" if one.served_at is not None else ""
+    return f"no{seen}: {one.served_detail}" if one.served_detail else f"no{seen}"

@@ -1,0 +1,265 @@
+"""What somebody has to see to, so that users who should get in do.
+
+Three things end, each in its own time: an authority, and with it all certificates it has issued; a
+revocation list, after which servers differ (ocserv goes on using it, nginx refuses every user); and
+a user's own certificate. Whom that locks out is said as far as users are known. What cannot be read
+is a concern as well, because then nobody can tell.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+from typing import TYPE_CHECKING, Final
+
+from gatecert.certificate.certificate_names import instant, name_text
+from gatecert.client_ca import bundle_expiry
+from gatecert.client_ca.bundle import fingerprint
+from gatecert.client_ca.crl_files import (
+    in_force,
+    is_about_users,
+    read_lists,
+    signed_by,
+    unusable,
+    without_list,
+)
+from gatecert.client_ca.lockout import KnownUsers, locked_out_at, read_known, spoken
+from gatecert.errors import GatecertError
+from gatecert.model import ClientAuthentication, ExpiryNotice
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+    from datetime import datetime
+
+    from gatecert.client_ca.bundle import Bundle
+    from gatecert.client_ca.crl_files import RevocationList
+    from gatecert.client_ca.lockout import KnownUser
+    from gatecert.model import Target
+
+A_MOMENT: Final = timedelta(seconds=1)
+USERS_SOON: Final = timedelta(days=30)
+SHARE_OF_LIFE: Final = 5  # a list is renewed long before a fifth of its life is left
+NEVER: Final = 1_000_000  # days; more than any threshold
+
+
+class Kind(StrEnum):
+    """What it is about."""
+
+    AUTHORITY = "authority"
+    LIST = "list"
+    LIST_UNUSABLE = "list-unusable"
+    USERS = "users"
+    USERS_UNREADABLE = "users-unreadable"
+
+
+@dataclass(frozen=True, slots=True)
+class Concern:
+    """Something that somebody has to see to.
+
+    Attributes:
+        key: What tells it from others of its kind: a fingerprint, where there is one.
+        days: How near its end is, in days; 0 once it has come, or where it is no matter of time.
+        words: What is wrong, and whom that locks out.
+        fix: What to do.
+    """
+
+    kind: Kind
+    key: str
+    days: int
+    words: str
+    fix: str
+
+    def __str__(self) -> str:
+        return f"{self.words}; {self.fix}"
+
+
+def look(target: Target, bundle: Bundle, *, now: datetime) -> tuple[Concern, ...]:
+    """Read what is known of a gateway's users, and say what somebody has to see to."""
+    settings = target.client_authentication or ClientAuthentication()
+    known: KnownUsers | GatecertError
+    lists: tuple[RevocationList, ...] | GatecertError
+    try:
+        known = read_known(settings.known_users)
+    except GatecertError as error:
+        known = error
+    try:
+        lists = read_lists(settings.crl_files)
+    except GatecertError as error:
+        lists = error
+    return concerns(target.name, bundle, known, lists, now=now)
+
+
+def concerns(
+    gateway: str,
+    bundle: Bundle,
+    known: KnownUsers | GatecertError,
+    lists: tuple[RevocationList, ...] | GatecertError,
+    *,
+    now: datetime,
+) -> tuple[Concern, ...]:
+    """What somebody has to see to. Pure.
+
+    Args:
+        gateway: The gateway's name, for what to do.
+        bundle: The authorities in force.
+        known: The users that are known, or why they are not.
+        lists: The revocation lists, or why there are none.
+        now: Aware UTC.
+    """
+    users = known.users if isinstance(known, KnownUsers) else ()
+    readable = lists if isinstance(lists, tuple) else ()
+    return (
+        *_authorities(gateway, bundle, users, readable, now=now),
+        *_lists(bundle, lists, now=now),
+        *_users(known, now=now),
+    )
+
+
+def unsaid(found: Iterable[Concern], notices: Sequence[ExpiryNotice]) -> tuple[Concern, ...]:
+    """Those of which nothing has been said since their last threshold."""
+    said = {notice.fingerprint: notice.days for notice in notices}
+    return tuple(each for each in found if each.days < said.get(each.key, NEVER))
+
+
+def noticed(found: Iterable[Concern]) -> tuple[ExpiryNotice, ...]:
+    """What to remember once all of them have been said."""
+    return tuple(ExpiryNotice(each.key, each.days) for each in found)
+
+
+def _authorities(
+    gateway: str,
+    bundle: Bundle,
+    users: Sequence[KnownUser],
+    lists: Sequence[RevocationList],
+    *,
+    now: datetime,
+) -> Iterator[Concern]:
+    """Authorities that end, and the users whose own certificates would last."""
+    for ending in bundle_expiry.endings(bundle.authorities(), now=now):
+        end = ending.authority.not_after
+        out = locked_out_at(
+            users, bundle, max(end + A_MOMENT, now), lists, now=min(end - A_MOMENT, now)
+        )
+        whom = f", and locks out {spoken(out)}" if out else ""
+        fix = bundle_expiry.FIX.format(gateway=gateway)
+        yield Concern(
+            Kind.AUTHORITY,
+            ending.authority.fingerprint,
+            ending.days,
+            f"{ending.words}{whom}",
+            fix,
+        )
+
+
+def _lists(
+    bundle: Bundle, lists: tuple[RevocationList, ...] | GatecertError, *, now: datetime
+) -> Iterator[Concern]:
+    """Lists that end, and those that are of no use."""
+    if isinstance(lists, GatecertError):
+        yield Concern(
+            Kind.LIST_UNUSABLE, "revocation lists", 0, lists.message, lists.fix or "see to the file"
+        )
+        return
+    used = [
+        (issuer, each)
+        for issuer in bundle.certificates
+        for each in in_force(issuer, lists, now=now)
+    ]
+    for issuer, each in used:
+        end = each.crl.next_update_utc
+        if end is None:
+            continue
+        begin = each.crl.last_update_utc
+        if end - (end - begin) / SHARE_OF_LIFE > now:
+            continue
+        ended = end <= now
+        words = (
+            f"{each.path}: the revocation list of '{name_text(issuer.subject)}'"
+            f" {'ended' if ended else 'ends'} on {instant(end)}:"
+            " with an ended one ocserv goes on as before, and nginx refuses every user"
+        )
+        fix = "have the authority make a new one: openssl ca -gencrl -out FILE"
+        yield Concern(Kind.LIST, f"{each.path} {instant(end)}", 0 if ended else 1, words, fix)
+    if bundle.certificates:
+        yield from _unusable_lists(bundle, lists, now=now)
+    for issuer in bundle.certificates:
+        if words := without_list(issuer, lists, now=now):
+            yield Concern(
+                Kind.LIST_UNUSABLE,
+                f"no list {fingerprint(issuer)}",
+                0,
+                words,
+                "have the authority make one (openssl ca -gencrl -out FILE), and give it to the"
+                " server and in client_authentication.crl_files",
+            )
+
+
+def _unusable_lists(
+    bundle: Bundle, lists: Sequence[RevocationList], *, now: datetime
+) -> Iterator[Concern]:
+    """Lists by which no user can be revoked."""
+    signed = {
+        each.crl.issuer for issuer in bundle.certificates for each in signed_by(issuer, lists)
+    }
+    without_users = {
+        issuer.subject
+        for issuer in bundle.certificates
+        if not any(issuer in bundle.above(each) for each in bundle.intermediates)
+        and not any(is_about_users(each) for each in in_force(issuer, lists, now=now))
+    }
+    for each in lists:
+        who = name_text(each.crl.issuer)
+        key = f"{each.path} {who}"
+        if each.crl.issuer not in signed:
+            yield Concern(
+                Kind.LIST_UNUSABLE,
+                key,
+                0,
+                f"{each.path}: the revocation list of '{who}' is signed by"
+                " none of the gateway's authorities of users, so nobody is revoked by it",
+                "give the list of an authority that gatecert client-ca list shows",
+            )
+            continue
+        why = unusable(each, now=now)
+        if not why and not is_about_users(each) and each.crl.issuer in without_users:
+            why = "the list is about certificates of authorities only"
+        if why:
+            yield Concern(
+                Kind.LIST_UNUSABLE,
+                key,
+                0,
+                f"{each.path}: the revocation list of '{who}' is not used, so no user is revoked by"
+                f" it: {why}",
+                "have the authority make a complete list: openssl ca -gencrl -out FILE",
+            )
+
+
+def _users(known: KnownUsers | GatecertError, *, now: datetime) -> Iterator[Concern]:
+    """Users whose own certificates end, and files that tell nothing."""
+    if isinstance(known, GatecertError):
+        fix = known.fix or "see to the directory"
+        yield Concern(Kind.USERS_UNREADABLE, "known users", 0, known.message, fix)
+        return
+    ended = tuple(user for user in known.users if user.not_after <= now)
+    soon = tuple(user for user in known.users if now < user.not_after <= now + USERS_SOON)
+    fix = "give them new ones; take out of known_users who is to get in no more"
+    if ended:
+        words = f"ended, so that their users are locked out: {spoken(ended)}"
+        yield Concern(Kind.USERS, f"ended {_digest(ended)}", 0, words, fix)
+    if soon:
+        words = f"about to end within {USERS_SOON.days} days: {spoken(soon)}"
+        yield Concern(Kind.USERS, f"ending {_digest(soon)}", USERS_SOON.days, words, fix)
+    if known.unreadable:
+        names = ", ".join(known.unreadable)
+        words = f"no certificate can be read in {names}, so nobody can tell whether it is accepted"
+        fix = (
+            "put certificates into known_users, regular files of PEM or DER, or take the files away"
+        )
+        yield Concern(Kind.USERS_UNREADABLE, f"unreadable {names}", 0, words, fix)
+
+
+def _digest(users: Iterable[KnownUser]) -> str:
+    """What tells one group of users from another."""
+    return hashlib.sha256("\n".join(user.name for user in users).encode()).hexdigest()[:16]

@@ -1,0 +1,139 @@
+"""The rules that an authority of users has to keep, one function a rule. Pure.
+
+RFC 5280: basicConstraints (section 4.2.1.9), keyUsage (4.2.1.3), extKeyUsage (4.2.1.12), which
+OpenSSL applies to issuers as well. What an issuer leaves unsaid does not bind it, and much
+home-made software leaves keyUsage unsaid; basicConstraints it has to say.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeVar
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.x509.oid import ExtendedKeyUsageOID
+
+from gatecert.certificate.certificate_names import instant, label
+from gatecert.certificate.rules import (
+    check_key,
+    check_signature_algorithm,
+    is_authority,
+    is_forgeable,
+)
+from gatecert.errors import CertificateError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from datetime import datetime
+
+    from cryptography.x509 import Certificate
+
+Extension = TypeVar("Extension", bound=x509.ExtensionType)
+
+FOR_CLIENTS = frozenset(
+    {ExtendedKeyUsageOID.CLIENT_AUTH, ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE}
+)
+
+
+def is_root(certificate: Certificate) -> bool:
+    """Whether a certificate names itself as its issuer."""
+    return certificate.subject == certificate.issuer
+
+
+def is_signed_by(certificate: Certificate, issuer: Certificate) -> bool:
+    """Whether the issuer's key made the signature."""
+    try:
+        certificate.verify_directly_issued_by(issuer)
+    except InvalidSignature:
+        return False
+    except (TypeError, ValueError, UnsupportedAlgorithm):
+        # The library verifies no such signature; linked all the same, so that a rule names it.
+        return is_forgeable(certificate)
+    return True
+
+
+def check_authority(certificate: Certificate, *, now: datetime) -> None:
+    """Hold a certificate that is handed in to every rule.
+
+    Raises:
+        CertificateError: It breaks one.
+    """
+    what = "the root" if is_root(certificate) else "the intermediate"
+    if not is_authority(certificate):
+        raise CertificateError(
+            f"{label(certificate)} is no authority's certificate: its basicConstraints lack"
+            " CA:TRUE",
+            fix="give the certificate of the authority that signs the users' certificates, not a"
+            " user's or a server's",
+        )
+    if is_root(certificate) and not is_signed_by(certificate, certificate):
+        raise CertificateError(
+            f"the root {label(certificate)} names itself as its issuer, but its own key did not"
+            " sign it",
+            fix="fetch the authority's certificate again, and compare its fingerprint",
+        )
+    check_key(certificate, what)
+    if not is_root(certificate):
+        check_signature_algorithm(certificate, what)
+    for problem in usage_problems(certificate):
+        raise CertificateError(
+            f"{what} {label(certificate)} {problem}",
+            fix="give the authority that signs the users' certificates",
+        )
+    for problem in date_problems(certificate, now=now):
+        raise CertificateError(
+            f"{what} {label(certificate)} {problem}",
+            fix="give the authority's current certificate; if this is it, check this machine's"
+            f" clock, which says {instant(now)}",
+        )
+
+
+def path_length(certificate: Certificate) -> int | None:
+    """How many intermediates it allows below itself; None for any number."""
+    constraints = _extension(certificate, x509.BasicConstraints)
+    return constraints.path_length if constraints is not None else None
+
+
+def usage_problems(certificate: Certificate) -> Iterator[str]:
+    """Why an authority's usages do not let it issue user certificates."""
+    usage = _extension(certificate, x509.KeyUsage)
+    if usage is not None and not usage.key_cert_sign:
+        yield "may not sign certificates: its key usage lacks keyCertSign"
+    if not is_for_clients(certificate):
+        yield "may not issue for TLS clients: its extended key usage lacks clientAuth"
+
+
+def is_for_clients(certificate: Certificate) -> bool:
+    """Whether the extended key usage, if any, allows TLS clients."""
+    extended = _extension(certificate, x509.ExtendedKeyUsage)
+    return extended is None or not FOR_CLIENTS.isdisjoint(extended)
+
+
+def date_problems(certificate: Certificate, *, now: datetime) -> Iterator[str]:
+    """Why a certificate is not valid now."""
+    if certificate.not_valid_after_utc < now:
+        yield f"ended on {instant(certificate.not_valid_after_utc)}"
+    if certificate.not_valid_before_utc > now:
+        yield f"is not valid before {instant(certificate.not_valid_before_utc)}"
+
+
+def can_sign_handshakes(certificate: Certificate) -> bool:
+    """Whether the key usage, if any, allows a TLS client to prove that it has the key."""
+    usage = _extension(certificate, x509.KeyUsage)
+    return usage is None or usage.digital_signature or usage.key_agreement
+
+
+def key_identifier(certificate: Certificate) -> str:
+    """The issuer's key identifier, hexadecimal; empty where the certificate does not say."""
+    authority_key = _extension(certificate, x509.AuthorityKeyIdentifier)
+    if authority_key is None or authority_key.key_identifier is None:
+        return ""
+    return authority_key.key_identifier.hex()
+
+
+def _extension(certificate: Certificate, kind: type[Extension]) -> Extension | None:
+    """One extension's value; None where it is absent."""
+    try:
+        return certificate.extensions.get_extension_for_class(kind).value
+    except x509.ExtensionNotFound:
+        return None

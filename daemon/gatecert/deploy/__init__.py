@@ -1,0 +1,1 @@
+"""Deployment: versions, the ``live`` link, copies, reload, proof and roll-back."""

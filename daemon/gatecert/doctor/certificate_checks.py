@@ -1,0 +1,163 @@
+"""Checks of the certificate itself, and of what waits for one. Pure."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from cryptography import x509
+
+from gatecert.certificate import key
+from gatecert.certificate.certificate_names import not_covered
+from gatecert.custom.missing_names import uncovered
+from gatecert.doctor import codes
+from gatecert.errors import StateError
+from gatecert.model import Mode
+from gatecert.report.span import span
+from gatecert.revocation.check_schedule import standing_of
+from gatecert.schedule.due import LATEST_RENEWAL, certificate_in_use
+from gatecert.verify.client_ca_request import asks_for
+from gatecert.verify.watch import is_silent
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from gatecert.doctor.facts import Case
+    from gatecert.doctor.finding import Finding
+    from gatecert.model import CertificateSummary, KeyRequest, Target
+
+BOOTSTRAP_PATIENCE = timedelta(minutes=10)
+WARN_BEFORE = timedelta(days=30)
+SHOWN_DIGITS = 16  # of a fingerprint
+
+
+def certificate(case: Case) -> Iterator[Finding]:
+    """What the gateway has, from whom, and for how long."""
+    if case.live is None:
+        yield codes.CERTIFICATE_MISSING.found("live leads to nothing usable", gateway=case.name)
+        return
+    summary = case.live.summary
+    seen = (
+        f"{summary.subject or summary.identifiers[0]}, issued by {summary.issuer}, {_end(summary)}"
+    )
+    code = codes.CERTIFICATE_OK
+    if summary.not_after <= case.now:
+        code = codes.CERTIFICATE_EXPIRED
+    elif not summary.is_bootstrap and summary.not_after - case.now < _warning_time(case, summary):
+        code = codes.CERTIFICATE_ENDS_SOON
+    yield code.found(seen, gateway=case.name)
+    missing = _missing_names(case.target, summary)
+    if missing:
+        seen = f"{', '.join(missing)} not among {', '.join(map(str, summary.identifiers))}"
+        yield codes.CERTIFICATE_NAMES.found(
+            seen, gateway=case.name, fix=uncovered(case.target, summary)[1]
+        )
+
+
+def _missing_names(target: Target, summary: CertificateSummary) -> list[str]:
+    """Names that are not in the certificate; one that was imported may have a wildcard for them."""
+    if target.mode is Mode.CUSTOM:
+        return list(map(str, not_covered(target.identifiers, summary.identifiers)))
+    return [str(name) for name in target.identifiers if name not in summary.identifiers]
+
+
+def _warning_time(case: Case, summary: CertificateSummary) -> timedelta:
+    """How long before the end there ought to be another."""
+    if case.target.mode is Mode.CUSTOM:
+        return WARN_BEFORE
+    return summary.lifetime * LATEST_RENEWAL
+
+
+def _end(summary: CertificateSummary) -> str:
+    return f"ends {summary.not_after:%Y-%m-%d %H:%M} UTC"
+
+
+def revocation(case: Case) -> Iterator[Finding]:
+    """What the last look at the authority's revocation lists told; nothing before the first."""
+    if case.live is None:
+        return
+    known = standing_of(case.situation.state, case.live.summary)
+    if known is None:
+        return
+    if known.revoked is not None:
+        seen = f"{known.words}, says {known.source}"
+        yield codes.CERTIFICATE_REVOKED.found(seen, gateway=case.name)
+    elif known.problem:
+        yield codes.REVOCATION_UNKNOWN.found(known.problem, gateway=case.name, fix=known.fix)
+    elif known.checked is not None:
+        seen = f"not in {known.source} on {known.checked:%Y-%m-%d %H:%M} UTC"
+        yield codes.REVOCATION_OK.found(seen, gateway=case.name)
+
+
+def bootstrap(case: Case) -> Iterator[Finding]:
+    """Whether the temporary certificate is still served although its time is over, and why."""
+    live = case.live
+    if live is None or not live.summary.is_bootstrap or case.situation.excluded_region:
+        return
+    if case.target.mode is Mode.CUSTOM:
+        seen = "the bootstrap certificate is in place"
+        yield codes.BOOTSTRAP_UNTIL_IMPORT.found(seen, gateway=case.name)
+        return
+    age = case.now - (live.version.created or live.summary.not_before)
+    made = f"it was made {span(age)} ago"
+    if age < BOOTSTRAP_PATIENCE:
+        yield codes.BOOTSTRAP_YOUNG.found(made, gateway=case.name)
+        return
+    yield codes.BOOTSTRAP_STILL.found(f"{made}; {_why(case)}", gateway=case.name)
+
+
+def _why(case: Case) -> str:
+    """Why there is no other certificate, as far as the last pass knew."""
+    if certificate_in_use(case.situation) is not None:
+        return "a certificate was issued, but could not be brought into service"
+    outcome = case.situation.state.outcome
+    if outcome is None:
+        return "no attempt to enrol is known"
+    code = f" [{outcome.code}]" if outcome.code else ""
+    return f"last, at {outcome.at:%Y-%m-%d %H:%M:%S} UTC: {outcome.detail}{code}"
+
+
+def requests(case: Case) -> Iterator[Finding]:
+    """Requests that were made and not answered yet."""
+    for request in case.requests:
+        yield codes.REQUEST_PENDING.found(
+            f"request of {request.created:%Y-%m-%d %H:%M:%S} UTC, key sha256 {_key(request)}",
+            gateway=case.name,
+            fix=f"gatecert import {case.name}, once it is signed",
+        )
+
+
+def _key(request: KeyRequest) -> str:
+    try:
+        csr = x509.load_pem_x509_csr(request.csr)
+    except ValueError:
+        return "unknown"
+    return key.fingerprint(csr.public_key())[:SHOWN_DIGITS]
+
+
+def client_ca(case: Case) -> Iterator[Finding]:
+    """The authorities of the users' certificates, and who is locked out."""
+    bundle = case.client_ca
+    if isinstance(bundle, StateError):
+        yield codes.CLIENT_CA_UNREADABLE.found(bundle.message, gateway=case.name, fix=bundle.fix)
+        return
+    demanded = case.target.client_authentication is not None
+    if not bundle.certificates and demanded:
+        seen = "client_authentication is configured, and there is no authority"
+        fix = f"gatecert client-ca add {case.name} FILE"
+        yield codes.CLIENT_CA_MISSING.found(seen, gateway=case.name, fix=fix)
+    worrying = {each.key for each in case.user_concerns}
+    for authority in bundle.authorities():
+        if authority.fingerprint not in worrying:
+            seen = f"'{authority.subject}' ends {authority.not_after:%Y-%m-%d %H:%M} UTC"
+            yield codes.CLIENT_CA_OK.found(seen, gateway=case.name)
+    for each in case.user_concerns:
+        code = codes.BY_CONCERN[each.kind, each.days == 0]
+        yield code.found(each.words, gateway=case.name, fix=each.fix)
+    if demanded or bundle.certificates:
+        judge = asks_for(bundle.root_names, bundle.intermediate_names)
+        for answer in case.by_name:
+            if not is_silent(answer):
+                probe = judge(answer)
+                code = codes.CLIENT_CA_ASKED if probe.matches else codes.CLIENT_CA_NOT_ASKED
+                yield code.found(probe.detail, gateway=case.name)

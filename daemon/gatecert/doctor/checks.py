@@ -1,0 +1,283 @@
+"""The checks, in their order: what has to be right first comes first.
+
+It is the order in which an administrator who meets an untrusted certificate has to look: is this
+machine online, does the name lead here, can the authority be answered, which certificate is there,
+what is served, to whom, and who trusts it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
+from gatecert.doctor import (
+    certificate_checks,
+    codes,
+    enrolment_checks,
+    machine_checks,
+    service_checks,
+)
+from gatecert.doctor.facts import Case, Machine
+from gatecert.doctor.finding import Code, Finding
+
+
+@dataclass(frozen=True, slots=True)
+class MachineCheck:
+    """A check of what is common to all gateways.
+
+    Attributes:
+        name: One word.
+        question: What it answers.
+        codes: Everything that it can find.
+    """
+
+    name: str
+    question: str
+    examine: Callable[[Machine], Iterator[Finding]]
+    codes: tuple[Code, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class GatewayCheck:
+    """A check of one gateway; the attributes are those of `MachineCheck`."""
+
+    name: str
+    question: str
+    examine: Callable[[Case], Iterator[Finding]]
+    codes: tuple[Code, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """A finding, and the check that made it."""
+
+    check: str
+    finding: Finding
+
+
+ORDER: tuple[MachineCheck | GatewayCheck, ...] = (
+    MachineCheck(
+        "configuration",
+        "Can the configuration be used?",
+        machine_checks.configuration,
+        (codes.CONFIGURATION_OK, codes.CONFIGURATION, codes.NAMED_MISSING),
+    ),
+    MachineCheck(
+        "files",
+        "Are keys and state closed to everybody else?",
+        machine_checks.files,
+        (codes.FILES_OK, codes.KEY_EXPOSED, codes.CONFIGURATION_EXPOSED, codes.FILES_FOREIGN),
+    ),
+    MachineCheck(
+        "listeners",
+        "Could another user of this machine answer the CA's challenges?",
+        machine_checks.listeners,
+        (codes.LISTENERS_OK, codes.LISTENER_EXPOSED, codes.LISTENER_UNPRIVILEGED),
+    ),
+    MachineCheck(
+        "state",
+        "Can the state be written, fsynced and read back, and is there room?",
+        machine_checks.state,
+        (codes.STATE_OK, codes.STATE_UNWRITABLE),
+    ),
+    MachineCheck(
+        "daemon",
+        "Does the daemon run?",
+        machine_checks.daemon,
+        (codes.DAEMON_OK, codes.DAEMON_STOPPED),
+    ),
+    MachineCheck(
+        "authority",
+        "Is this machine online, and is the authority one?",
+        machine_checks.authorities,
+        (
+            codes.AUTHORITY_OK,
+            codes.AUTHORITY_UNREACHABLE,
+            codes.AUTHORITY_INSECURE,
+            codes.AUTHORITY,
+        ),
+    ),
+    MachineCheck(
+        "clock",
+        "Does the clock agree with the authority's?",
+        machine_checks.clock,
+        (codes.CLOCK_OK, codes.CLOCK_UNKNOWN, codes.CLOCK_OFF, codes.CLOCK_WRONG),
+    ),
+    MachineCheck(
+        "terms",
+        "Is there an account, or may one be made?",
+        machine_checks.terms,
+        (codes.TERMS_OK, codes.TERMS_NOT_AGREED, codes.BINDING_MISSING),
+    ),
+    MachineCheck(
+        "profile",
+        "Does the authority have the profile that is asked for?",
+        machine_checks.profiles,
+        (codes.PROFILE_OK, codes.PROFILE_MISSING),
+    ),
+    GatewayCheck(
+        "region",
+        "Is the gateway enrolled at all?",
+        enrolment_checks.region,
+        (codes.REGION_OK, codes.REGION_EXCLUDED),
+    ),
+    GatewayCheck(
+        "names",
+        "Do the names resolve to this gateway?",
+        enrolment_checks.names,
+        (
+            codes.NAMES_OK,
+            codes.BEHIND_NAT,
+            codes.NAME_PARTLY_UNKNOWN,
+            *codes.BY_RESOLUTION.values(),
+            codes.RESOLUTION,
+            codes.NAME_ELSEWHERE,
+        ),
+    ),
+    GatewayCheck(
+        "pair",
+        "Can the hosts of a pair be enrolled?",
+        enrolment_checks.pair,
+        (codes.USE_CUSTOM_MODE,),
+    ),
+    GatewayCheck(
+        "caa",
+        "Do CAA records let the authority issue?",
+        enrolment_checks.caa,
+        (codes.CAA_OK, codes.CAA_UNKNOWN, codes.CAA_FORBIDS),
+    ),
+    GatewayCheck(
+        "challenge",
+        "Can the authority's challenge be answered?",
+        enrolment_checks.challenge,
+        (
+            codes.CHALLENGE_OK,
+            codes.CHALLENGE_UNTRIED,
+            codes.CHALLENGE_NOT_FETCHED,
+            codes.CHALLENGE_PASSED_OVER,
+            codes.RECORD_NOT_VISIBLE,
+            codes.ADDRESS_IN_USE,
+            codes.CHALLENGE,
+            codes.STATE_UNWRITABLE,
+        ),
+    ),
+    GatewayCheck(
+        "certificate",
+        "Which certificate is there, from whom, for how long?",
+        certificate_checks.certificate,
+        (
+            codes.CERTIFICATE_OK,
+            codes.CERTIFICATE_MISSING,
+            codes.CERTIFICATE_EXPIRED,
+            codes.CERTIFICATE_ENDS_SOON,
+            codes.CERTIFICATE_NAMES,
+        ),
+    ),
+    GatewayCheck(
+        "revocation",
+        "Did the authority revoke the certificate, as far as the daemon has seen?",
+        certificate_checks.revocation,
+        (codes.REVOCATION_OK, codes.REVOCATION_UNKNOWN, codes.CERTIFICATE_REVOKED),
+    ),
+    GatewayCheck(
+        "bootstrap",
+        "Is the bootstrap certificate still served after ten minutes, and why?",
+        certificate_checks.bootstrap,
+        (codes.BOOTSTRAP_YOUNG, codes.BOOTSTRAP_STILL, codes.BOOTSTRAP_UNTIL_IMPORT),
+    ),
+    GatewayCheck(
+        "served",
+        "What does a client see that connects by name?",
+        service_checks.served,
+        (
+            codes.SERVED_OK,
+            codes.NOT_VERIFIED,
+            codes.NOT_SERVED,
+            codes.MIXED,
+            codes.CHAIN_INCOMPLETE,
+            codes.PROOF_DENIED,
+            codes.LISTENER_SILENT,
+        ),
+    ),
+    GatewayCheck(
+        "address",
+        "What does a client see that connects by IP address?",
+        service_checks.by_address,
+        (codes.ADDRESS_OK, codes.CONNECT_BY_NAME, codes.ADDRESS_SHOWS_OTHER),
+    ),
+    GatewayCheck(
+        "trust",
+        "Which root has a client to trust?",
+        service_checks.trust,
+        (codes.ROOT_OK, codes.ROOT_NOT_TRUSTED, codes.ROOT_UNKNOWN),
+    ),
+    GatewayCheck(
+        "request",
+        "Does a request wait for its certificate?",
+        certificate_checks.requests,
+        (codes.REQUEST_PENDING,),
+    ),
+    GatewayCheck(
+        "client-ca",
+        "Whose user certificates are accepted?",
+        certificate_checks.client_ca,
+        (
+            codes.CLIENT_CA_OK,
+            codes.CLIENT_CA_MISSING,
+            codes.CLIENT_CA_UNREADABLE,
+            codes.CLIENT_CA_EXPIRED,
+            codes.CLIENT_CA_ENDS_SOON,
+            codes.CLIENT_CA_ASKED,
+            codes.CLIENT_CA_NOT_ASKED,
+            codes.CLIENT_CRL_ENDED,
+            codes.CLIENT_CRL_ENDS_SOON,
+            codes.CLIENT_CRL_UNUSABLE,
+            codes.KNOWN_USERS_ENDED,
+            codes.KNOWN_USERS_END,
+            codes.KNOWN_USERS_UNREADABLE,
+        ),
+    ),
+    GatewayCheck(
+        "deployment",
+        "How did the last reload end?",
+        service_checks.deployment,
+        (
+            codes.DEPLOYMENT_OK,
+            codes.DEPLOYMENT_PENDING,
+            codes.DEPLOYMENT_FAILED,
+            codes.RELOAD_MISSING,
+        ),
+    ),
+    GatewayCheck(
+        "attempts",
+        "How did the last attempt end, and what has been spent of the authority's limits?",
+        service_checks.attempts,
+        (
+            codes.ATTEMPTS_OK,
+            codes.LAST_ATTEMPT_FAILED,
+            codes.ATTEMPTS_FAILED,
+            codes.BUDGET_SPENT,
+            codes.AUTHORITY_LEFT,
+            codes.LIMITS_OK,
+            codes.ORDER_PENDING,
+        ),
+    ),
+)
+
+
+def examine(machine_facts: Machine, cases: Iterable[Case]) -> tuple[Result, ...]:
+    """Every finding: the machine's first, then each gateway's, in the order of the checks."""
+    results = [
+        Result(check.name, finding)
+        for check in ORDER
+        if isinstance(check, MachineCheck)
+        for finding in check.examine(machine_facts)
+    ]
+    results += [
+        Result(check.name, finding)
+        for case in cases
+        for check in ORDER
+        if isinstance(check, GatewayCheck)
+        for finding in check.examine(case)
+    ]
+    return tuple(results)

@@ -1,0 +1,134 @@
+"""Checks of what an order needs: region, names, CAA records, a challenge that works. Pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from gatecert.acme.directory_check import Survey
+from gatecert.doctor import codes
+from gatecert.errors import AddressInUseError, RecordNotVisibleError, ResolutionError, StateError
+from gatecert.model import ResolutionKind
+from gatecert.resolve.caa import Applicant, objection
+from gatecert.resolve.region import reason
+from gatecert.resolve.shared_hostname import why_custom
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from gatecert.doctor.facts import Case, Rehearsal
+    from gatecert.doctor.finding import Finding
+    from gatecert.model import Target
+    from gatecert.resolve.caa import CaaPolicy
+
+
+def region(case: Case) -> Iterator[Finding]:
+    """Whether the gateway is ever enrolled."""
+    excluded = case.situation.excluded_region
+    if excluded:
+        yield codes.REGION_EXCLUDED.found(reason(excluded, case.target), gateway=case.name)
+    elif case.enrols:
+        yield codes.REGION_OK.found(case.target.region or "from the hostname", gateway=case.name)
+
+
+def names(case: Case) -> Iterator[Finding]:
+    """Whether dynamic DNS leads here."""
+    resolution = case.resolution
+    if resolution is None:
+        return
+    if isinstance(resolution, ResolutionError):
+        yield codes.RESOLUTION.found(resolution.message, gateway=case.name, fix=resolution.fix)
+        return
+    for name in resolution.names:
+        if name.kind in {ResolutionKind.HERE, ResolutionKind.BEHIND_NAT}:
+            code = codes.NAMES_OK if name.kind is ResolutionKind.HERE else codes.BEHIND_NAT
+            code = codes.NAME_PARTLY_UNKNOWN if name.warning else code
+        elif name.required and case.enrols:
+            code = codes.BY_RESOLUTION[name.kind]
+        else:
+            code = codes.NAME_ELSEWHERE
+        yield code.found(name.detail, gateway=case.name)
+
+
+def pair(case: Case) -> Iterator[Finding]:
+    """Whether the hosts of a pair can be enrolled at all."""
+    why = why_custom(case.target, behind_nat=case.behind_nat)
+    if why:
+        yield codes.USE_CUSTOM_MODE.found(why, gateway=case.name)
+
+
+def caa(case: Case) -> Iterator[Finding]:
+    """Whether the domain lets its authorities issue."""
+    for survey in case.surveys:
+        if isinstance(survey, Survey):
+            yield judge_caa(case.policies, survey, case.target)
+
+
+def judge_caa(policies: Sequence[CaaPolicy], survey: Survey, target: Target) -> Finding:
+    """Whether CAA records keep an authority out, for any of the names."""
+    applicant = Applicant(survey.identities, target.challenges, survey.account_url)
+    for policy in policies:
+        why = objection(policy, applicant)
+        if why:
+            return codes.CAA_FORBIDS.found(
+                f"{why} ({survey.label})",
+                gateway=target.name,
+                fix=_caa_fix(policy, survey),
+            )
+    for policy in policies:
+        if policy.failure:
+            seen = f"the CAA records of {policy.domain} cannot be looked up: {policy.failure}"
+            return codes.CAA_UNKNOWN.found(seen, gateway=target.name)
+    where = [f"{each.name}: {each.domain}" for each in policies if each.domain]
+    seen = f"records found for {', '.join(where)}" if where else "there are none, so anybody may"
+    return codes.CAA_OK.found(f"{seen} ({survey.label})", gateway=target.name)
+
+
+def _caa_fix(policy: CaaPolicy, survey: Survey) -> str:
+    if not survey.identities:
+        return ""
+    tag = "issuewild" if policy.name.startswith("*.") else "issue"
+    return (
+        f'publish {policy.domain} CAA 0 {tag} "{survey.identities[0]}", or use another authority;'
+        " gatecert enroll looks again at once"
+    )
+
+
+def challenge(case: Case) -> Iterator[Finding]:
+    """Whether the authority's challenge can be answered."""
+    obstacle = judge_rehearsals(case.rehearsals, case.name)
+    for rehearsal in case.rehearsals:
+        error = rehearsal.error
+        if error is not None:
+            if obstacle is None:
+                seen = f"{rehearsal.kind}: {error.message}"
+                yield codes.CHALLENGE_PASSED_OVER.found(seen, gateway=case.name, fix=error.fix)
+        elif not rehearsal.tried:
+            seen = f"{rehearsal.kind} is set up"
+            yield codes.CHALLENGE_UNTRIED.found(seen, gateway=case.name)
+        elif rehearsal.complaints:
+            seen = f"{rehearsal.kind}: {'; '.join(rehearsal.complaints)}"
+            yield codes.CHALLENGE_NOT_FETCHED.found(seen, gateway=case.name)
+        else:
+            seen = f"{rehearsal.kind}: a response of our own was presented and found"
+            yield codes.CHALLENGE_OK.found(seen, gateway=case.name)
+    if obstacle is not None:
+        yield obstacle
+
+
+def judge_rehearsals(rehearsals: Sequence[Rehearsal], gateway: str) -> Finding | None:
+    """Why no challenge can be answered; None where one of them may succeed."""
+    failed = [each for each in rehearsals if each.error is not None]
+    if not failed or len(failed) < len(rehearsals):
+        return None
+    first = failed[0]
+    match first.error:
+        case AddressInUseError():
+            code = codes.ADDRESS_IN_USE
+        case StateError():
+            code = codes.STATE_UNWRITABLE
+        case RecordNotVisibleError():
+            code = codes.RECORD_NOT_VISIBLE
+        case _:
+            code = codes.CHALLENGE
+    seen = "; ".join(f"{each.kind}: {each.error.message}" for each in failed if each.error)
+    return code.found(seen, gateway=gateway, fix=first.error.fix if first.error else "")

@@ -1,0 +1,166 @@
+"""Checks of what is common to all gateways: files, disk, daemon, authorities, clock. Pure."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from gatecert.acme.directory_check import Survey
+from gatecert.certificate.chain import CLOCK_SKEW
+from gatecert.doctor import codes
+from gatecert.doctor.listener_checks import judge
+from gatecert.errors import (
+    AuthorityError,
+    AuthorityUnreachableError,
+    BindingMissingError,
+    DeadlineExceededError,
+    InsecureURLError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from gatecert.doctor.facts import Machine
+    from gatecert.doctor.finding import Finding
+
+CLOCK_TOLERANCE = timedelta(minutes=1)
+LONGEST_LEAD = timedelta(days=1)  # no public certificate lives much shorter
+MIBIBYTE = 1 << 20
+
+
+def configuration(machine: Machine) -> Iterator[Finding]:
+    """The configuration, which was read before anything else."""
+    count = "1 gateway" if machine.gateways == 1 else f"{machine.gateways} gateways"
+    for problem in machine.missing:
+        yield codes.NAMED_MISSING.found(str(problem))
+    if machine.missing:
+        return
+    yield codes.CONFIGURATION_OK.found(f"{machine.configuration}: {count}")
+
+
+def listeners(machine: Machine) -> Iterator[Finding]:
+    """Whether another user of this machine could answer challenges."""
+    yield from map(judge, machine.open_listeners)
+    if not machine.open_listeners:
+        yield codes.LISTENERS_OK.found("gatecert listens on no port that any user may bind")
+
+
+def files(machine: Machine) -> Iterator[Finding]:
+    """Who may read keys, and write what gatecert believes."""
+    for exposure in machine.exposures:
+        code = codes.KEY_EXPOSED
+        if exposure.path == machine.configuration:
+            code = codes.CONFIGURATION_EXPOSED
+        elif exposure.foreign:
+            code = codes.FILES_FOREIGN
+        yield code.found(f"{exposure.path} {exposure.what}", fix=exposure.fix)
+    if not machine.exposures:
+        yield codes.FILES_OK.found(f"{machine.configuration} and {machine.state_directory}")
+
+
+def state(machine: Machine) -> Iterator[Finding]:
+    """Room, and a file that was written, fsynced and read back."""
+    if machine.storage is not None:
+        error = machine.storage
+        yield codes.STATE_UNWRITABLE.found(error.message, fix=error.fix)
+    else:
+        room = "" if machine.free is None else f", {machine.free // MIBIBYTE} MiB left"
+        yield codes.STATE_OK.found(f"{machine.state_directory}: written and read back{room}")
+
+
+def daemon(machine: Machine) -> Iterator[Finding]:
+    """Whether anybody looks after the gateways."""
+    if machine.daemon is None:
+        yield codes.DAEMON_STOPPED.found(f"nobody holds {machine.state_directory}")
+    else:
+        yield codes.DAEMON_OK.found(f"process {machine.daemon} holds {machine.state_directory}")
+
+
+def authorities(machine: Machine) -> Iterator[Finding]:
+    """Whether this machine is online: its authorities answer, and as authorities do."""
+    for survey in machine.surveys.values():
+        if isinstance(survey, Survey):
+            yield codes.AUTHORITY_OK.found(f"{survey.label} answers, and its directory is sound")
+        else:
+            yield judge_error(survey)
+
+
+def judge_error(error: AuthorityError) -> Finding:
+    """What an authority that cannot be asked comes to."""
+    match error:
+        case InsecureURLError():
+            code = codes.AUTHORITY_INSECURE
+        case AuthorityUnreachableError() | DeadlineExceededError():
+            code = codes.AUTHORITY_UNREACHABLE
+        case _:
+            code = codes.AUTHORITY
+    return code.found(error.message, fix=error.fix)
+
+
+def clock(machine: Machine) -> Iterator[Finding]:
+    """This machine's clock beside the authorities'."""
+    for survey in machine.surveys.values():
+        if isinstance(survey, Survey):
+            yield judge_clock(survey)
+
+
+def judge_clock(survey: Survey, tolerance: timedelta = CLOCK_SKEW) -> Finding:
+    """Compare the clocks.
+
+    Args:
+        survey: What was found of the authority.
+        tolerance: How far this clock may be behind until a certificate that is issued now would
+            not be valid yet.
+    """
+    ahead = survey.clock_ahead
+    if ahead is None:
+        return codes.CLOCK_UNKNOWN.found(f"{survey.label} sent no Date")
+    if abs(ahead) <= CLOCK_TOLERANCE:
+        return codes.CLOCK_OK.found(f"within a minute of {survey.label}")
+    direction = "ahead of" if ahead > timedelta(0) else "behind"
+    seen = f"this clock is {_duration(abs(ahead))} {direction} that of {survey.label}"
+    if ahead > LONGEST_LEAD or -ahead > tolerance:
+        return codes.CLOCK_WRONG.found(seen)
+    return codes.CLOCK_OFF.found(seen)
+
+
+def terms(machine: Machine) -> Iterator[Finding]:
+    """Whether there is an account, or one may be made."""
+    for survey in machine.surveys.values():
+        if isinstance(survey, Survey):
+            yield judge_terms(survey)
+
+
+def judge_terms(survey: Survey) -> Finding:
+    """Whether the authority's terms stand in the way of an account."""
+    if survey.refusal is not None:
+        bound = isinstance(survey.refusal, BindingMissingError)
+        code = codes.BINDING_MISSING if bound else codes.TERMS_NOT_AGREED
+        return code.found(survey.refusal.message, fix=survey.refusal.fix)
+    if survey.account_url:
+        return codes.TERMS_OK.found(f"account {survey.account_url}")
+    return codes.TERMS_OK.found(f"{survey.label}: its terms are agreed to, or it has none")
+
+
+def profiles(machine: Machine) -> Iterator[Finding]:
+    """Whether authorities have the profiles that are asked for."""
+    for survey in machine.surveys.values():
+        if isinstance(survey, Survey) and survey.profile:
+            yield judge_profile(survey)
+
+
+def judge_profile(survey: Survey) -> Finding:
+    """Whether an order would get its profile."""
+    refusal = survey.profile_refusal
+    if refusal is not None:
+        return codes.PROFILE_MISSING.found(refusal.message, fix=refusal.fix)
+    return codes.PROFILE_OK.found(f"{survey.label}: {survey.profile or 'no profile is asked for'}")
+
+
+def _duration(span: timedelta) -> str:
+    """A length of time as a person says it."""
+    seconds = int(span.total_seconds())
+    for unit, length in (("days", 86_400), ("hours", 3600), ("minutes", 60)):
+        if seconds >= 2 * length:
+            return f"{seconds // length} {unit}"
+    return f"{seconds} seconds"

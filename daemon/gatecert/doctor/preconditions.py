@@ -1,0 +1,83 @@
+"""What an order is certain to fail of, found before it is placed.
+
+These are checks of the doctor, made by the same functions: the outcome of ``enroll`` and of the
+daemon carries the code that ``gatecert doctor`` gives, and no attempt is spent. What may succeed
+is tried: a look-up that fails here may succeed where the authority looks from.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from gatecert.acme.directory_check import Survey, Surveyed
+from gatecert.certificate.chain import CLOCK_SKEW
+from gatecert.challenge.solver import Solver
+from gatecert.doctor.enrolment_checks import judge_caa, judge_rehearsals
+from gatecert.doctor.gather import domain_names, rehearse
+from gatecert.doctor.machine_checks import judge_clock, judge_profile, judge_terms
+from gatecert.resolve.caa import LooksUpCaa
+
+if TYPE_CHECKING:
+    from gatecert.deploy.inventory import Held
+    from gatecert.doctor.finding import Finding
+    from gatecert.model import Target
+
+
+@dataclass(frozen=True, slots=True)
+class Obstacles:
+    """Looks for what stands in the way of an order.
+
+    Attributes:
+        authorities: By their name in the configuration.
+        solvers: By challenge type.
+        cancelled: Set when the process has to leave.
+    """
+
+    authorities: Mapping[str, Surveyed]
+    solvers: Mapping[str, Solver]
+    resolver: LooksUpCaa
+    cancelled: threading.Event = field(default_factory=threading.Event)
+
+    def find(self, target: Target, authority: str, in_use: Held | None) -> Finding | None:
+        """The first thing that an order is certain to fail of; None where there is none.
+
+        Args:
+            target: What the order would be for.
+            authority: Where it would be placed.
+            in_use: The certificate that it would replace.
+
+        Raises:
+            AuthorityError: The authority cannot be reached.
+        """
+        survey = self.authorities[authority].survey(self.cancelled)
+        findings = self._findings(target, survey, in_use)
+        return next((finding for finding in findings if finding.again is not None), None)
+
+    def _findings(self, target: Target, survey: Survey, in_use: Held | None) -> Iterator[Finding]:
+        """The checks in their order, each made only if those before found nothing."""
+        yield judge_clock(survey, CLOCK_SKEW + backdating(survey.name, in_use))
+        yield judge_terms(survey)
+        yield judge_profile(survey)
+        yield judge_caa(self.resolver.look_up_caa(domain_names(target)), survey, target)
+        challenge = judge_rehearsals(rehearse(self.solvers, target, [survey]), target.name)
+        if challenge is not None:
+            yield challenge
+
+
+def backdating(authority: str, in_use: Held | None) -> timedelta:
+    """How long before it was issued an authority lets a certificate begin, as far as was seen.
+
+    Public authorities backdate by an hour or so, which is what a slow clock can be behind.
+    """
+    if in_use is None or in_use.version.created is None or in_use.version.authority != authority:
+        return timedelta(0)
+    return max(timedelta(0), in_use.version.created - in_use.summary.not_before)
+
+
+def nothing_in_the_way(target: Target, authority: str, in_use: Held | None) -> Finding | None:  # noqa: ARG001 - as `Obstacles.find`
+    """For a pipeline that is to order whatever happens."""
+    return None

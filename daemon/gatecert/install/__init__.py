@@ -1,1 +1,0 @@
-"""Swapped: the ``live`` link, copied files, and the reload command."""

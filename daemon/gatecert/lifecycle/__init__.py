@@ -1,0 +1,1 @@
+"""The lifecycle of a gateway's certificate: observe, decide, order, deploy, report."""

@@ -1,0 +1,160 @@
+"""Is what a name resolves to this gateway? And if not, what is the operator to do?
+
+Pure: ``resolve.preflight`` looks up, this module compares and finds the words. Each ``detail`` is
+one line that names every wrong address, what was expected, and what puts it right.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from gatecert.model import NameResolution, ResolutionKind
+from gatecert.resolve.gateway_addresses import is_internal, is_public
+from gatecert.resolve.lookup import Ending
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from gatecert.resolve.gateway_addresses import GatewayAddresses
+    from gatecert.resolve.lookup import Lookup
+
+MOST_ADDRESSES_SHOWN = 4
+
+_KINDS = {
+    Ending.NO_ADDRESS: ResolutionKind.NO_ADDRESS,
+    Ending.NO_SUCH_NAME: ResolutionKind.NO_SUCH_NAME,
+    Ending.SERVER_FAILURE: ResolutionKind.SERVER_FAILURE,
+    Ending.TIMEOUT: ResolutionKind.TIMEOUT,
+}
+
+
+def judge_name(lookup: Lookup, addresses: GatewayAddresses) -> NameResolution:
+    """Compare what looking up a name brought with the gateway's addresses.
+
+    A wrong address outweighs the failure of the other family: it is what has to be put right.
+    """
+    wrong = tuple(each for each in lookup.addresses if not addresses.accepts(each))
+    if wrong:
+        kind, detail = ResolutionKind.ELSEWHERE, _describe_wrong(lookup, wrong, addresses)
+    elif lookup.ending is not Ending.ADDRESSES:
+        kind, detail = _KINDS[lookup.ending], _describe_failure(lookup, addresses)
+    elif all(addresses.owns(each) for each in lookup.addresses):
+        kind = ResolutionKind.HERE
+        detail = f"{lookup.name} resolves to {_listed(lookup.addresses)}, this gateway"
+    else:
+        kind, detail = ResolutionKind.BEHIND_NAT, _describe_assumed(lookup, addresses)
+    warning = _describe_unknown(lookup) if kind.is_here and lookup.unknown else ""
+    return NameResolution(
+        name=lookup.name,
+        kind=kind,
+        answers=lookup.addresses,
+        wrong=wrong,
+        time_to_live=lookup.time_to_live,
+        detail=f"{detail}; {warning}" if warning else detail,
+        warning=warning,
+    )
+
+
+def judge_address(address: str, addresses: GatewayAddresses) -> NameResolution:
+    """Compare an address that is itself an identifier with the gateway's addresses."""
+    if addresses.owns(address):
+        kind, detail = ResolutionKind.HERE, f"{address} is an address of this gateway"
+    elif addresses.assumes(address):
+        kind = ResolutionKind.BEHIND_NAT
+        detail = f"{address} cannot be checked: this gateway has only private addresses"
+    else:
+        kind = ResolutionKind.ELSEWHERE
+        detail = (
+            f"{address} is not an address of this gateway{_expectation(addresses)}; "
+            "take it out of alternative_names or list it under addresses"
+        )
+    wrong = (address,) if kind is ResolutionKind.ELSEWHERE else ()
+    return NameResolution(address, kind, answers=(address,), wrong=wrong, detail=detail)
+
+
+# --------------------------------------------------------------------------- in words
+
+
+def _describe_wrong(lookup: Lookup, wrong: Sequence[str], addresses: GatewayAddresses) -> str:
+    verb = "is" if len(wrong) == 1 else "are"
+    found = f"{lookup.name} {_with_types(wrong)} {verb} not"
+    what = "an address" if len(wrong) == 1 else "addresses"
+    text = f"{found} {what} of this gateway{_expectation(addresses)}"
+    if addresses.behind_nat and not any(is_public(each) for each in wrong):
+        text = f"{found} public, so no authority can connect"
+    if all(is_internal(each) for each in wrong):
+        return f"{text}; {_describe_inside_view(lookup)}"
+    if addresses.behind_nat and not any(is_public(each) for each in wrong):
+        return f"{text}; publish the address under which this gateway is reached from outside"
+    if any(":" in each for each in wrong):
+        text += ": the authority prefers IPv6, so validation would fail"
+    return f"{text}; correct or remove it in DNS, or list it under the gateway's addresses"
+
+
+def _describe_inside_view(lookup: Lookup) -> str:
+    """What to do about addresses that nobody outside can mean: public DNS may well be right."""
+    outside = "set resolver.nameservers to nameservers outside this network"
+    if lookup.hosts_lines:
+        return (
+            f"{_listed(lookup.hosts_lines)} says so, and {lookup.nameservers} answers from that"
+            f" file, which no authority sees: take the name out of that line, or {outside}"
+        )
+    who = lookup.nameservers or "the nameserver"
+    return (
+        f"{who} may answer differently inside this network than public DNS does for the authority"
+        f" (systemd-resolved, split horizon): {outside}, or, where public DNS says the same,"
+        " publish the address under which this gateway is reached from outside"
+    )
+
+
+def _describe_unknown(lookup: Lookup) -> str:
+    return (
+        f"the rest of {lookup.name} could not be looked up: {lookup.unknown}; orders are placed all"
+        " the same, but an authority may fail there: check the zone at its DNS provider"
+    )
+
+
+def _describe_failure(lookup: Lookup, addresses: GatewayAddresses) -> str:
+    what_to_publish = _listed(addresses.expected) or "the gateway's public address"
+    said = f": {lookup.detail}" if lookup.detail else ""
+    match lookup.ending:
+        case Ending.NO_SUCH_NAME:
+            text = f"{lookup.name} does not exist in DNS (NXDOMAIN){said}"
+            return f"{text}; check the dynamic-DNS client, or create it for {what_to_publish}"
+        case Ending.NO_ADDRESS:
+            text = f"{lookup.name} exists in DNS but has no A or AAAA record{said}"
+            return f"{text}; check the dynamic-DNS client, or add one for {what_to_publish}"
+        case Ending.TIMEOUT:
+            text = f"{lookup.name} could not be looked up in time{said}"
+            return f"{text}; check the network and resolver.nameservers"
+        case _:
+            text = f"{lookup.name} could not be looked up{said}"
+            return f"{text}; check the zone at its DNS provider and resolver.nameservers"
+
+
+def _describe_assumed(lookup: Lookup, addresses: GatewayAddresses) -> str:
+    private = "private IPv4 addresses" if addresses.expected else "private addresses"
+    return (
+        f"{lookup.name} resolves to {_listed(lookup.addresses)}, taken for this gateway: "
+        f"it has only {private}; list its public ones under addresses to have them compared"
+    )
+
+
+def _expectation(addresses: GatewayAddresses) -> str:
+    own = list(addresses.expected)
+    if addresses.behind_nat:
+        own.append("a public IPv4 address" if own else "a public address")
+    return f" (expected {_listed(own, ' or ')})"
+
+
+def _with_types(addresses: Sequence[str]) -> str:
+    return _listed([f"{'AAAA' if ':' in each else 'A'} {each}" for each in addresses])
+
+
+def _listed(items: Sequence[str], last: str = " and ") -> str:
+    """``a``, ``a and b``, ``a, b and c``; a long list is cut."""
+    shown = list(items[:MOST_ADDRESSES_SHOWN])
+    if len(items) > len(shown):
+        shown.append(f"{len(items) - len(shown)} more")
+        last = " and "
+    return last.join([", ".join(shown[:-1]), shown[-1]]) if len(shown) > 1 else "".join(shown)

@@ -1,0 +1,1 @@
+"""Revocation: certificate revocation lists (CRLs), their download, and when to check them."""

@@ -1,0 +1,180 @@
+"""Becoming the owner of the state directory, so that no file in it changes hands.
+
+A command that root starts beside a daemon which runs as its own user would leave files behind that
+the daemon cannot read. So before it touches the state directory it becomes that directory's owner,
+for good, as far as this process goes: all three user and group ids are set, and of root's
+capabilities (capabilities(7)) only CAP_NET_BIND_SERVICE is kept, where port 80 or 443 is needed.
+
+The bounding set stays as it is and ``no_new_privs`` stays unset, so that a reload command may still
+go through sudo, as it does when the daemon runs it. Capabilities belong to a thread: this has to
+happen before any thread is started.
+
+There is no library for this that is packaged everywhere: python-prctl and pyprctl need a compiler
+or are unmaintained, libcap is not installed by default. The two calls needed, prctl(2) and
+capset(2), are in the C library itself, glibc and musl alike, and reached through ctypes.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import logging
+import os
+import pwd
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from gatecert import container
+from gatecert.errors import StateError
+from gatecert.store.users_and_groups import user_name
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+logger = logging.getLogger(__name__)
+
+CAP_NET_BIND_SERVICE = 10  # linux/capability.h
+PR_SET_KEEPCAPS = 8  # linux/prctl.h
+CAPABILITY_VERSION_3 = 0x20080522  # two sets of 32 bits each
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """Whom the state directory belongs to.
+
+    Attributes:
+        name: Login name; empty where the number has none.
+    """
+
+    user: int
+    group: int
+    name: str
+
+    @property
+    def for_sudo(self) -> str:
+        """As ``sudo -u`` takes it: numbers are marked."""
+        return self.name or f"'#{self.user}'"
+
+    def __str__(self) -> str:
+        return self.name or str(self.user)
+
+
+class Library(Protocol):
+    """The C library, as ``ctypes.CDLL`` offers it."""
+
+    def __getitem__(self, name: str, /) -> Callable[..., int]:
+        """A function by its name."""
+        ...
+
+
+class _Header(ctypes.Structure):
+    _fields_ = (("version", ctypes.c_uint32), ("pid", ctypes.c_int))
+
+
+class _Capabilities(ctypes.Structure):
+    _fields_ = (
+        ("effective", ctypes.c_uint32),
+        ("permitted", ctypes.c_uint32),
+        ("inheritable", ctypes.c_uint32),
+    )
+
+
+def become_owner(directory: Path, *, keep_bind: bool) -> Owner | None:
+    """Become the owner of the state directory, if root runs this and it is somebody else's.
+
+    Args:
+        directory: The state directory. Where it does not exist yet, nothing changes.
+        keep_bind: Whether ports below 1024 have to be opened later.
+
+    Returns:
+        Whom this process now acts as; None when nothing changed.
+
+    Raises:
+        StateError: The system does not let us.
+    """
+    try:
+        status = directory.stat()
+    except OSError:
+        return None
+    owner = other_owner(status.st_uid, status.st_gid, effective_user=os.geteuid())
+    if owner is None:
+        return None
+    try:
+        act_as(owner, keep_bind=keep_bind, library=ctypes.CDLL(None, use_errno=True))
+    except OSError as error:
+        raise StateError(
+            f"cannot become user {owner}, who owns {directory}: {error.strerror or error}",
+            fix="run this as that user, for example: "
+            + container.fix_for(
+                host=f"sudo -u {owner.for_sudo} gatecert …",
+                container=f"docker exec --user {owner.user} CONTAINER gatecert …",
+            ),
+        ) from error
+    logger.debug("became the owner of the state directory user=%s uid=%d", owner, owner.user)
+    return owner
+
+
+def other_owner(user: int, group: int, *, effective_user: int) -> Owner | None:
+    """Whom to become.
+
+    Args:
+        user: Whom the state directory belongs to.
+        group: The group it belongs to.
+        effective_user: Who runs this.
+
+    Returns:
+        None when this is not root, or the directory is root's own.
+    """
+    if effective_user != 0 or user == 0:
+        return None
+    name = user_name(user)
+    return Owner(user, _group(user, group), "" if name == str(user) else name)
+
+
+def _group(user: int, directory_group: int) -> int:
+    """The directory's group, under systemd the unit's; the user's own where it is root's."""
+    if directory_group != 0:
+        return directory_group
+    try:
+        return pwd.getpwuid(user).pw_gid
+    except KeyError:
+        return user
+
+
+def act_as(owner: Owner, *, keep_bind: bool, library: Library) -> None:
+    """Become a user for good: groups first, because only root may set them.
+
+    Raises:
+        OSError: The system does not let us.
+    """
+    bind = 1 << CAP_NET_BIND_SERVICE if keep_bind else 0
+    kept = _permitted(library) & bind
+    if kept:
+        _call(library, "prctl", PR_SET_KEEPCAPS, *map(ctypes.c_ulong, (1, 0, 0, 0)))
+    if owner.name:
+        os.initgroups(owner.name, owner.group)
+    else:
+        os.setgroups([owner.group])
+    os.setresgid(owner.group, owner.group, owner.group)
+    os.setresuid(owner.user, owner.user, owner.user)
+    if kept:
+        _call(library, "prctl", PR_SET_KEEPCAPS, *map(ctypes.c_ulong, (0, 0, 0, 0)))
+    sets = (_Capabilities * 2)(_Capabilities(kept, kept, 0), _Capabilities(0, 0, 0))
+    _call(library, "capset", ctypes.byref(_header()), sets)
+
+
+def _permitted(library: Library) -> int:
+    """The lower 32 of the capabilities this thread may have."""
+    sets = (_Capabilities * 2)()
+    _call(library, "capget", ctypes.byref(_header()), sets)
+    return int(sets[0].permitted)
+
+
+def _header() -> _Header:
+    return _Header(CAPABILITY_VERSION_3, 0)
+
+
+def _call(library: Library, name: str, *arguments: object) -> None:
+    if library[name](*arguments) != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, f"{name}: {os.strerror(number)}")

@@ -1,0 +1,113 @@
+"""What the operating system refused, in words for the operator.
+
+Disk full, quota, read-only and not permitted are told apart because each has another remedy.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from typing import TYPE_CHECKING
+
+from gatecert import container
+from gatecert.errors import StorageError, clean
+from gatecert.store.users_and_groups import current_user, user_name
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+LONGEST_PATH_SHOWN = 300
+GIVING = frozenset({"change the owner of", "change the group of", "open to its group"})
+
+# Whether this is the daemon, or root who acts as it: then what is refused belongs to the wrong
+# user. Anybody else who runs a command is the wrong user himself.
+acts_as_daemon = False
+
+
+def storage_error(error: OSError, doing: str, path: Path) -> StorageError:
+    """Say what ``error`` means for the operator.
+
+    Args:
+        error: What the operating system answered.
+        doing: What was tried, as it follows on "cannot": ``write``, ``read`` …
+        path: On which file or directory.
+    """
+    shown, folder = _shown(path), _shown(path.parent)
+    user = current_user()
+    able = "readable" if doing == "read" else "writable"
+    not_permitted = (f"not {able} by user {user}", _remedy(user, path))
+    if doing in GIVING:
+        not_permitted = (
+            f"user {user} may not give it away",
+            container.fix_for(
+                host="join the group; in a unit, add SupplementaryGroups=GROUP and "
+                "SystemCallFilter=@chown",
+                container="add the group to the container (group_add in compose, "
+                "supplementalGroups in Kubernetes)",
+            ),
+        )
+    meanings = {
+        errno.ENOSPC: ("disk full", f"free space or inodes on the file system of {folder}"),
+        errno.EDQUOT: (f"the disk quota of user {user} is used up", "free space, or raise it"),
+        errno.EROFS: (
+            "read-only file system",
+            container.fix_for(
+                host=f"mount it writable; in a systemd unit, add ReadWritePaths={folder}",
+                container=f"mount a volume at {folder}, writable",
+            ),
+        ),
+        errno.EACCES: not_permitted,
+        errno.EPERM: not_permitted,
+        errno.EIO: ("input/output error", "the disk may be failing: see the kernel's log (dmesg)"),
+        errno.EBUSY: (
+            "something is mounted on it",
+            f"mount {folder} instead: what is mounted by itself can never be replaced",
+        ),
+        errno.ENOTDIR: (
+            "a file is in the place of a directory",
+            "name a directory, and where this is a container's volume, mount one there",
+        ),
+        errno.ENOENT: ("it does not exist", f"create {folder}"),
+        errno.EMFILE: (
+            "too many open files",
+            container.fix_for(
+                host="raise LimitNOFILE= in the unit, or ulimit -n",
+                container="raise the container's limit (--ulimit nofile=1024)",
+            ),
+        ),
+    }
+    words = os.strerror(error.errno) if error.errno else clean(str(error)) or "it failed"
+    what, fix = meanings.get(error.errno or 0, (words, f"look at what {shown} is"))
+    return StorageError(f"cannot {doing} {shown}: {what}", fix=fix)
+
+
+def _remedy(user: str, path: Path) -> str:
+    """What to do where the system permits too little."""
+    folder = next((one for one in path.parents if _owner(one) is not None), path.parent)
+    for one in (folder, path):
+        owner = _owner(one)
+        if owner is None or owner == os.geteuid():
+            continue
+        whose = user_name(owner)
+        if acts_as_daemon:
+            return (
+                f"let user {user} own {_shown(one)}, which is user {whose}'s, "
+                "or run gatecert as its owner"
+            )
+        return container.fix_for(
+            host=f"run it with sudo, or as user {whose}, who owns {_shown(one)}",
+            container=f"run it as user {whose}, who owns {_shown(one)} "
+            f"(docker exec --user {owner} CONTAINER …)",
+        )
+    return f"let user {user} own {_shown(folder)}, or run gatecert as its owner"
+
+
+def _owner(path: Path) -> int | None:
+    try:
+        return path.lstat().st_uid
+    except OSError:  # out of reach, or not there
+        return None
+
+
+def _shown(path: Path) -> str:
+    return clean(str(path), LONGEST_PATH_SHOWN)

@@ -1,1 +1,0 @@
-"""Certificates demanded from users: their authorities, who is accepted, who would be locked out."""

@@ -1,0 +1,89 @@
+"""Proof by a command, for servers whose TLS is not at the beginning of a connection.
+
+OpenVPN wraps its handshake into packets of its own, IKE has none. A command of the operator then
+tells by its exit status whether the server serves the installed certificate: 0 says yes, anything
+else says no, and the end of its output says why. As with a listener, it is asked again until it
+says yes or the time is up. What it gets: ``deploy.reload.environment``, and the fingerprint.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from gatecert import process
+from gatecert.deadline import Deadline
+from gatecert.errors import clean
+from gatecert.model import Probe
+
+logger = logging.getLogger(__name__)
+
+FINGERPRINT_VARIABLE: Final = "GATECERT_FINGERPRINT"
+ONE_RUN: Final = 10.0  # seconds
+FIRST_PAUSE: Final = 0.1  # seconds
+LONGEST_PAUSE: Final = 1.0  # seconds
+LONGEST_NAME: Final = 200  # characters of a command shown
+
+
+@dataclass(frozen=True, slots=True)
+class ProofCommand:
+    """A command that tells whether the installed certificate is served.
+
+    Attributes:
+        argv: Run as it stands, never by a shell.
+        environment: All that it gets.
+        fingerprint: SHA-256 of the installed leaf's DER, lower-case hexadecimal; told the command
+            as ``GATECERT_FINGERPRINT``.
+    """
+
+    argv: tuple[str, ...]
+    environment: Mapping[str, str] = field(repr=False)
+    fingerprint: str
+
+    @property
+    def name(self) -> str:
+        """As it is shown."""
+        return f"verify_command {clean(self.argv[0], LONGEST_NAME)}"
+
+
+def wait_until_proven(command: ProofCommand, deadline: Deadline) -> Probe:
+    """Ask until the command says yes or the time is up; at least once."""
+    result = ask(command, deadline)
+    pause, asked = FIRST_PAUSE, 1
+    while not result.matches and not deadline.passed:
+        deadline.wait(pause)
+        pause = min(2 * pause, LONGEST_PAUSE)
+        if deadline.passed:
+            break
+        result = ask(command, deadline)
+        asked += 1
+    logger.debug("proof command=%s served=%s asked=%d", command.name, result.matches, asked)
+    return result
+
+
+def ask(command: ProofCommand, deadline: Deadline) -> Probe:
+    """Run the command once; ``deadline`` only ends it early when gatecert is leaving."""
+    program = process.executable(command.argv[0])
+    if program is None:
+        return _no(command, f"was not found in {process.PATH}")
+    environment = {**command.environment, FINGERPRINT_VARIABLE: command.fingerprint}
+    try:
+        with process.started((program, *command.argv[1:]), environment) as run:
+            in_time = run.wait(Deadline.after(ONE_RUN, deadline.cancelled))
+    except (OSError, ValueError) as error:
+        reason = clean(getattr(error, "strerror", None) or str(error))
+        return _no(command, f"cannot be run: {reason}")
+    if not in_time:
+        return _no(command, f"had not ended after {ONE_RUN:g} s", run.last_words)
+    if run.status != 0:
+        return _no(command, f"says that it is not served ({run.ending})", run.last_words)
+    return Probe(
+        None, command.fingerprint, matches=True, detail=f"{command.name} says that it is served"
+    )
+
+
+def _no(command: ProofCommand, what: str, last_words: str = "") -> Probe:
+    ending = f": {last_words}" if last_words else ""
+    return Probe(None, "", matches=False, detail=f"{command.name} {what}{ending}")

@@ -1,0 +1,486 @@
+from __future__ import annotations
+
+import threading
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+from tests.unit.acme.conftest import (
+    DIRECTORY_URL,
+    TERMS,
+    UNLIMITED,
+    Accounts,
+    FakeAuthority,
+    answer,
+    problem,
+)
+
+from gatecert.acme.account import AccountDesk
+from gatecert.acme.account_key import KeyChange
+from gatecert.certificate.key import kind, load
+from gatecert.config.schema.authority import AuthoritySettings, ExternalAccountSettings
+from gatecert.errors import (
+    ACMEError,
+    AuthorityBrokenError,
+    AuthorityError,
+    StorageError,
+    TermsNotAgreedError,
+)
+from gatecert.model import Account, KeyType
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from gatecert.acme.client import Client
+    from gatecert.deadline import Deadline
+
+
+@pytest.fixture
+def accounts() -> Accounts:
+    return Accounts()
+
+
+@pytest.fixture
+def desk(settings: AuthoritySettings, accounts: Accounts, client: Client) -> AccountDesk:
+    return AccountDesk(settings, accounts, client)
+
+
+def test_an_account_is_made_once(
+    desk: AccountDesk, accounts: Accounts, authority: FakeAuthority, deadline: Deadline
+) -> None:
+    account = desk.sign_in(deadline, UNLIMITED)
+
+    assert desk.sign_in(deadline, UNLIMITED) == account
+    assert accounts.kept["acme"] == account
+    assert account.directory_url == DIRECTORY_URL
+    assert b"BEGIN PRIVATE KEY" in account.private_key
+    assert len(authority.sent("new-account")) == 1
+
+
+def test_the_key_is_kept_before_the_authority_hears_of_it(
+    desk: AccountDesk, accounts: Accounts, authority: FakeAuthority, deadline: Deadline
+) -> None:
+    authority.queued["new-account"].append(problem("serverInternal", status=500))
+
+    with pytest.raises(AuthorityError):
+        desk.sign_in(deadline, UNLIMITED)
+
+    (kept,) = accounts.history
+    assert kept.url == ""
+    assert desk.sign_in(deadline, UNLIMITED).private_key == kept.private_key
+
+
+def test_nothing_is_made_if_the_key_cannot_be_kept(
+    desk: AccountDesk,
+    accounts: Accounts,
+    authority: FakeAuthority,
+    deadline: Deadline,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def full(*_: object) -> None:
+        raise StorageError("disk full")
+
+    monkeypatch.setattr(accounts, "save_account", full)
+
+    with pytest.raises(StorageError):
+        desk.sign_in(deadline, UNLIMITED)
+
+    assert authority.requests == []
+
+
+def test_a_quicker_process_wins_with_its_key(
+    desk: AccountDesk,
+    accounts: Accounts,
+    account_key: bytes,
+    deadline: Deadline,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    save = accounts.save_account
+
+    def raced(authority: str, account: Account) -> None:
+        save(authority, account if account.url else Account(account_key))
+
+    monkeypatch.setattr(accounts, "save_account", raced)
+
+    assert desk.sign_in(deadline, UNLIMITED).private_key == account_key
+
+
+def test_a_lost_account_is_found_by_its_key(
+    desk: AccountDesk,
+    accounts: Accounts,
+    account: Account,
+    authority: FakeAuthority,
+    deadline: Deadline,
+) -> None:
+    accounts.kept["acme"] = Account(account.private_key)
+
+    assert desk.sign_in(deadline, UNLIMITED) == account
+    assert authority.sent("new-account")[-1].payload == {"onlyReturnExisting": True}
+
+
+def test_a_lost_account_needs_no_terms(
+    settings: AuthoritySettings,
+    accounts: Accounts,
+    client: Client,
+    account: Account,
+    deadline: Deadline,
+) -> None:
+    accounts.kept["acme"] = Account(account.private_key)
+    stern = settings.model_copy(update={"terms_of_service_agreed": False})
+
+    assert AccountDesk(stern, accounts, client).sign_in(deadline, UNLIMITED) == account
+
+
+def test_another_directory_gets_an_account_of_its_own(
+    desk: AccountDesk, accounts: Accounts, account_key: bytes, deadline: Deadline
+) -> None:
+    accounts.kept["acme"] = Account(account_key, "https://other/1", "https://other/directory")
+
+    account = desk.sign_in(deadline, UNLIMITED)
+
+    assert account.directory_url == DIRECTORY_URL
+    assert account.url != "https://other/1"
+    assert account.private_key == account_key
+
+
+def test_an_account_that_the_authority_forgot_is_made_again_with_its_key(
+    desk: AccountDesk, accounts: Accounts, authority: FakeAuthority, deadline: Deadline
+) -> None:
+    before = desk.sign_in(deadline, UNLIMITED)
+    authority.accounts.clear()
+
+    desk.forget(before)
+    after = desk.sign_in(deadline, UNLIMITED)
+
+    assert after.private_key == before.private_key
+    assert after.url != before.url
+    assert desk.sign_in(deadline, UNLIMITED) == after
+    assert accounts.kept["acme"] == after
+
+
+def test_an_account_that_was_forgotten_by_mistake_is_good_again(
+    desk: AccountDesk, authority: FakeAuthority, deadline: Deadline
+) -> None:
+    account = desk.sign_in(deadline, UNLIMITED)
+    desk.forget(account)
+
+    assert desk.sign_in(deadline, UNLIMITED) == account
+    assert desk.sign_in(deadline, UNLIMITED) == account
+    assert len(authority.sent("new-account")) == 2
+
+
+def test_terms_must_be_agreed_to(
+    settings: AuthoritySettings, accounts: Accounts, client: Client, deadline: Deadline
+) -> None:
+    stern = settings.model_copy(update={"terms_of_service_agreed": False})
+
+    with pytest.raises(TermsNotAgreedError) as caught:
+        AccountDesk(stern, accounts, client).sign_in(deadline, UNLIMITED)
+
+    assert TERMS in caught.value.fix
+    assert "authorities.acme.terms_of_service_agreed: true" in caught.value.fix
+
+
+def test_an_authority_without_terms_has_none_to_agree_to(
+    settings: AuthoritySettings,
+    accounts: Accounts,
+    client: Client,
+    authority: FakeAuthority,
+    deadline: Deadline,
+) -> None:
+    authority.meta = {}
+    stern = settings.model_copy(update={"terms_of_service_agreed": False})
+
+    assert AccountDesk(stern, accounts, client).sign_in(deadline, UNLIMITED).url
+
+
+def test_threads_make_one_account(
+    desk: AccountDesk, authority: FakeAuthority, deadline: Deadline
+) -> None:
+    threads = [threading.Thread(target=desk.sign_in, args=(deadline, UNLIMITED)) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert len(authority.accounts) == 1
+    assert len(authority.sent("new-account")) == 1
+
+
+# --------------------------------------------------------------------------- contact
+
+
+def with_contact(settings: AuthoritySettings, *addresses: str) -> AuthoritySettings:
+    return settings.model_copy(update={"contact": addresses})
+
+
+def test_contact_is_sent_again_when_it_changes(
+    settings: AuthoritySettings,
+    accounts: Accounts,
+    client: Client,
+    authority: FakeAuthority,
+    deadline: Deadline,
+) -> None:
+    old = AccountDesk(with_contact(settings, "a@example.com"), accounts, client)
+    old.sign_in(deadline, UNLIMITED)
+    old.sign_in(deadline, UNLIMITED)
+    assert authority.sent("account") == []
+
+    new = AccountDesk(with_contact(settings, "b@example.com"), accounts, client)
+    account = new.sign_in(deadline, UNLIMITED)
+
+    assert new.sign_in(deadline, UNLIMITED) == account == accounts.kept["acme"]
+    assert account.contact == ("mailto:b@example.com",)
+    (update,) = authority.sent("account")
+    assert update.payload == {"contact": ["mailto:b@example.com"]}
+
+
+# --------------------------------------------------------------------------- EAB
+
+
+def bound(
+    settings: AuthoritySettings, accounts: Accounts, client: Client, file: Path
+) -> AccountDesk:
+    external = ExternalAccountSettings(key_id="kid-1", hmac_key_file=file)
+    return AccountDesk(settings.model_copy(update={"external_account": external}), accounts, client)
+
+
+REFUSED_ALGORITHM = "this CA takes RSA keys only"
+
+
+@pytest.mark.parametrize(
+    ("algorithms", "taken"),
+    [(["RS256"], KeyType.RSA_2048), (["ES384", "RS256"], KeyType.ECDSA_P384)],
+)
+def test_an_account_key_that_is_refused_is_replaced_by_one_that_the_authority_takes(
+    desk: AccountDesk,
+    accounts: Accounts,
+    authority: FakeAuthority,
+    deadline: Deadline,
+    algorithms: list[str],
+    taken: KeyType,
+) -> None:
+    refusal = {
+        "type": "urn:ietf:params:acme:error:badSignatureAlgorithm",
+        "detail": REFUSED_ALGORITHM,
+        "algorithms": algorithms,
+    }
+    authority.queued["new-account"].append(answer(400, refusal))
+    account = desk.sign_in(deadline, UNLIMITED)
+    assert kind(load(account.private_key)) is taken
+    assert accounts.kept["acme"] == account
+    assert authority.sent("new-account")[-1].header["alg"] == algorithms[0]
+
+
+@pytest.mark.parametrize("algorithms", [[], ["HS256"], ["ES256"]])
+def test_an_authority_that_names_no_other_algorithm_is_not_asked_again(
+    desk: AccountDesk, authority: FakeAuthority, deadline: Deadline, algorithms: list[str]
+) -> None:
+    refusal = {
+        "type": "urn:ietf:params:acme:error:badSignatureAlgorithm",
+        "detail": REFUSED_ALGORITHM,
+        "algorithms": algorithms,
+    }
+    authority.queued["new-account"].append(answer(400, refusal))
+    with pytest.raises(ACMEError, match="RSA keys only") as caught:
+        desk.sign_in(deadline, UNLIMITED)
+    assert "account_key" in caught.value.fix
+    assert len(authority.sent("new-account")) == 1
+
+
+def test_the_configured_type_of_account_key_is_made(
+    settings: AuthoritySettings, accounts: Accounts, client: Client, deadline: Deadline
+) -> None:
+    rsa = settings.model_copy(update={"account_key": KeyType.RSA_2048})
+    account = AccountDesk(rsa, accounts, client).sign_in(deadline, UNLIMITED)
+    assert kind(load(account.private_key)) is KeyType.RSA_2048
+    changed = KeyChange("acme", accounts, client, KeyType.ECDSA_P384).change(account, deadline)
+    assert kind(load(changed.private_key)) is KeyType.ECDSA_P384
+    assert changed.url == account.url
+
+
+def test_a_contact_that_is_refused_is_left_out(
+    settings: AuthoritySettings,
+    accounts: Accounts,
+    client: Client,
+    authority: FakeAuthority,
+    deadline: Deadline,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    settings = settings.model_copy(update={"contact": ("ops@example.com",)})
+    desk = AccountDesk(settings, accounts, client)
+    authority.queued["new-account"].append(problem("invalidContact", "example.com is forbidden"))
+    assert desk.sign_in(deadline, UNLIMITED).url
+    first, second = authority.sent("new-account")
+    assert (first.payload or {})["contact"]
+    assert "contact" not in (second.payload or {})
+    assert "example.com is forbidden" in caplog.text
+
+
+def test_an_authority_that_wants_another_contact_says_why_it_refused_the_first(
+    settings: AuthoritySettings,
+    accounts: Accounts,
+    client: Client,
+    authority: FakeAuthority,
+    deadline: Deadline,
+) -> None:
+    settings = settings.model_copy(update={"contact": ("ops@example.com",)})
+    desk = AccountDesk(settings, accounts, client)
+    authority.queued["new-account"] += [
+        problem("invalidContact", "that one is forbidden"),
+        problem("invalidContact", "there has to be one"),
+    ]
+    with pytest.raises(ACMEError, match="that one is forbidden"):
+        desk.sign_in(deadline, UNLIMITED)
+
+
+def test_a_contact_that_cannot_be_updated_blocks_nothing(
+    settings: AuthoritySettings,
+    accounts: Accounts,
+    client: Client,
+    authority: FakeAuthority,
+    deadline: Deadline,
+) -> None:
+    account = AccountDesk(settings, accounts, client).sign_in(deadline, UNLIMITED)
+    other = settings.model_copy(update={"contact": ("new@corp.test",)})
+    authority.queued["account"].append(problem("serverInternal", status=500))
+    assert AccountDesk(other, accounts, client).sign_in(deadline, UNLIMITED) == account
+    updated = AccountDesk(other, accounts, client).sign_in(deadline, UNLIMITED)
+    assert updated.contact == ("mailto:new@corp.test",)
+
+
+def test_an_account_that_cannot_be_found_is_made_with_its_key(
+    desk: AccountDesk, accounts: Accounts, authority: FakeAuthority, deadline: Deadline
+) -> None:
+    account = desk.sign_in(deadline, UNLIMITED)
+    accounts.kept["acme"] = Account(account.private_key)
+    authority.queued["new-account"].append(problem("malformed", "what is onlyReturnExisting?"))
+    assert desk.sign_in(deadline, UNLIMITED).url == account.url
+
+
+def test_a_relative_account_url_is_mended(
+    desk: AccountDesk, accounts: Accounts, deadline: Deadline
+) -> None:
+    account = desk.sign_in(deadline, UNLIMITED)
+    accounts.kept["acme"] = replace(account, url="/account/1")
+    assert desk.sign_in(deadline, UNLIMITED).url == account.url
+    assert accounts.kept["acme"].url == account.url
+
+
+def test_an_authority_that_wants_a_binding(
+    desk: AccountDesk, authority: FakeAuthority, deadline: Deadline
+) -> None:
+    authority.meta["externalAccountRequired"] = True
+
+    with pytest.raises(AuthorityError, match=r"set authorities\.acme\.external_account"):
+        desk.sign_in(deadline, UNLIMITED)
+
+    assert authority.sent("new-account") == []
+
+
+def test_a_binding_is_sent(
+    settings: AuthoritySettings,
+    accounts: Accounts,
+    client: Client,
+    authority: FakeAuthority,
+    deadline: Deadline,
+    hmac_file: Path,
+) -> None:
+    bound(settings, accounts, client, hmac_file).sign_in(deadline, UNLIMITED)
+
+    payload = authority.sent("new-account")[0].payload or {}
+    assert set(payload["externalAccountBinding"]) == {"protected", "payload", "signature"}
+
+
+def test_plain_base64_is_as_good(
+    settings: AuthoritySettings,
+    accounts: Accounts,
+    client: Client,
+    deadline: Deadline,
+    hmac_file: Path,
+) -> None:
+    hmac_file.write_text("  +/+/+/8=\n")
+
+    assert bound(settings, accounts, client, hmac_file).sign_in(deadline, UNLIMITED).url
+
+
+def test_a_binding_that_is_refused_can_be_corrected(
+    settings: AuthoritySettings,
+    accounts: Accounts,
+    client: Client,
+    authority: FakeAuthority,
+    deadline: Deadline,
+    hmac_file: Path,
+) -> None:
+    authority.queued["new-account"].append(problem("unauthorized", "unknown key", 403))
+    desk = bound(settings, accounts, client, hmac_file)
+
+    with pytest.raises(ACMEError, match="unknown key") as caught:
+        desk.sign_in(deadline, UNLIMITED)
+    assert "authorities.acme.external_account" in caught.value.fix
+
+    assert desk.sign_in(deadline, UNLIMITED).url
+
+
+def test_a_server_error_may_come_of_the_binding(
+    settings: AuthoritySettings,
+    accounts: Accounts,
+    client: Client,
+    authority: FakeAuthority,
+    deadline: Deadline,
+    hmac_file: Path,
+) -> None:
+    """step-ca answers HTTP 500 to a key that it does not know."""
+    for desk, about in (
+        (bound(settings, accounts, client, hmac_file), True),
+        (AccountDesk(settings, accounts, client), False),
+    ):
+        authority.queued["new-account"].append(problem("serverInternal", "not found", 500))
+        with pytest.raises(AuthorityBrokenError, match="HTTP 500") as caught:
+            desk.sign_in(deadline, UNLIMITED)
+        assert ("check key_id, hmac_key_file" in caught.value.fix) is about
+
+
+def test_other_trouble_is_not_put_down_to_the_binding(
+    settings: AuthoritySettings,
+    accounts: Accounts,
+    client: Client,
+    authority: FakeAuthority,
+    deadline: Deadline,
+    hmac_file: Path,
+) -> None:
+    authority.queued["new-account"].append(problem("invalidContact", "who?", 400))
+    with pytest.raises(ACMEError) as caught:
+        bound(settings, accounts, client, hmac_file).sign_in(deadline, UNLIMITED)
+    assert caught.value.fix == "correct authorities.acme.contact"
+
+
+@pytest.mark.parametrize("secret", ["", "###top secret###", "abcde", "top\0secret", "gehe\u00efm"])
+def test_a_secret_that_is_none_is_not_told(
+    settings: AuthoritySettings,
+    accounts: Accounts,
+    client: Client,
+    deadline: Deadline,
+    hmac_file: Path,
+    secret: str,
+) -> None:
+    hmac_file.write_text(secret, "utf-8")
+
+    with pytest.raises(AuthorityError, match="does not hold base64url text") as caught:
+        bound(settings, accounts, client, hmac_file).sign_in(deadline, UNLIMITED)
+
+    assert not secret or secret not in str(caught.value)
+    assert caught.value.__cause__ is None
+
+
+def test_a_missing_secret(
+    settings: AuthoritySettings,
+    accounts: Accounts,
+    client: Client,
+    deadline: Deadline,
+    tmp_path: Path,
+) -> None:
+    with pytest.raises(AuthorityError, match="cannot be read: No such file") as caught:
+        bound(settings, accounts, client, tmp_path / "missing").sign_in(deadline, UNLIMITED)
+
+    assert caught.value.fix == "correct authorities.acme.external_account.hmac_key_file"

@@ -1,0 +1,186 @@
+"""The account's key is changed, and after a crash at any step the account is still ours."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from tests.unit.acme.conftest import DIRECTORY_URL, Accounts, answer, problem
+
+from gatecert.acme.account_key import KeyChange, new_account_key
+from gatecert.acme.client import Client
+from gatecert.errors import AccountMissingError, ACMEError, AuthorityError, StorageError
+
+if TYPE_CHECKING:
+    from tests.unit.acme.conftest import FakeAuthority
+
+    from gatecert.deadline import Deadline
+    from gatecert.model import Account
+
+NAME = "acme"
+
+
+class Crash(BaseException):
+    """The process is gone."""
+
+
+@pytest.fixture
+def accounts(account: Account) -> Accounts:
+    accounts = Accounts()
+    accounts.save_account(NAME, account)
+    return accounts
+
+
+@pytest.fixture
+def change(accounts: Accounts, client: Client) -> KeyChange:
+    return KeyChange(NAME, accounts, client)
+
+
+def test_the_new_key_signs_from_then_on_and_the_old_one_is_worthless(
+    change: KeyChange, accounts: Accounts, account: Account, client: Client, deadline: Deadline
+) -> None:
+    changed = change.change(account, deadline)
+
+    assert changed.private_key != account.private_key
+    assert (changed.url, changed.directory_url) == (account.url, account.directory_url)
+    assert accounts.kept[NAME] == changed
+    assert not change.is_under_way
+    assert client.look_at_account(changed, deadline).status == "valid"
+    with pytest.raises(ACMEError, match="verification"):
+        client.look_at_account(account, deadline)
+    with pytest.raises(AccountMissingError):
+        client.find_account(account.private_key, deadline)
+
+
+def test_the_new_key_is_kept_before_it_is_sent(
+    change: KeyChange,
+    accounts: Accounts,
+    account: Account,
+    authority: FakeAuthority,
+    deadline: Deadline,
+) -> None:
+    accounts.trouble["save_next_key"] = StorageError("disk full")
+    with pytest.raises(StorageError):
+        change.change(account, deadline)
+    assert authority.sent("key-change") == []
+
+
+def test_a_key_that_cannot_be_read_back_is_not_sent(
+    change: KeyChange,
+    accounts: Accounts,
+    account: Account,
+    authority: FakeAuthority,
+    deadline: Deadline,
+) -> None:
+    accounts.forgets = True
+    with pytest.raises(StorageError, match="read back"):
+        change.change(account, deadline)
+    assert authority.sent("key-change") == []
+
+
+def test_a_crash_before_the_request_leaves_the_old_key_and_the_new_one_for_the_next_attempt(
+    change: KeyChange, accounts: Accounts, account: Account, deadline: Deadline
+) -> None:
+    key = new_account_key()
+    accounts.save_next_key(NAME, key)
+    assert change.settle(account, deadline) == account
+    assert change.is_under_way
+    assert change.change(account, deadline).private_key == key
+
+
+def test_a_crash_after_the_request_is_found_out(
+    change: KeyChange, accounts: Accounts, account: Account, client: Client, deadline: Deadline
+) -> None:
+    accounts.trouble["save_account"] = Crash()
+    with pytest.raises(Crash):
+        change.change(account, deadline)
+    accounts.trouble.clear()
+    assert accounts.kept[NAME] == account
+
+    settled = change.settle(account, deadline)
+    assert settled.private_key != account.private_key
+    assert accounts.kept[NAME] == settled
+    assert not change.is_under_way
+    assert client.look_at_account(settled, deadline).status == "valid"
+
+
+def test_a_crash_before_the_tidying_leaves_nothing_to_ask(
+    change: KeyChange,
+    accounts: Accounts,
+    account: Account,
+    authority: FakeAuthority,
+    deadline: Deadline,
+) -> None:
+    accounts.save_next_key(NAME, account.private_key)
+    asked = len(authority.requests)
+    assert change.settle(account, deadline) == account
+    assert not change.is_under_way
+    assert len(authority.requests) == asked
+
+
+def test_an_answer_that_was_lost_is_found_out(
+    change: KeyChange,
+    accounts: Accounts,
+    account: Account,
+    authority: FakeAuthority,
+    deadline: Deadline,
+) -> None:
+    authority.queued["key-change"].append(AuthorityError("cut off"))
+    with pytest.raises(AuthorityError, match="cut off"):
+        change.change(account, deadline)
+    assert change.is_under_way
+    assert change.settle(account, deadline) == account
+    changed = change.change(account, deadline)
+    assert accounts.kept[NAME] == changed != account
+
+
+def test_a_key_that_another_account_has_is_not_taken_over(
+    change: KeyChange, accounts: Accounts, account: Account, client: Client, deadline: Deadline
+) -> None:
+    key = new_account_key()
+    other = client.new_account(key, (), deadline)
+    accounts.save_next_key(NAME, key)
+    assert other != account.url
+    assert change.settle(account, deadline) == account
+    with pytest.raises(ACMEError, match="in use"):
+        change.change(account, deadline)
+    assert accounts.kept[NAME] == account
+
+
+def test_a_conflict_that_means_it_has_gone_through_is_success(
+    change: KeyChange,
+    accounts: Accounts,
+    account: Account,
+    authority: FakeAuthority,
+    client: Client,
+    deadline: Deadline,
+) -> None:
+    key = new_account_key()
+    client.change_key(account, key, deadline)
+    accounts.save_next_key(NAME, key)
+    authority.queued["key-change"].append(problem("malformed", "the key is in use", 409))
+    assert change.change(account, deadline).private_key == key
+    assert accounts.kept[NAME].private_key == key
+
+
+def test_another_refusal_changes_nothing(
+    change: KeyChange,
+    accounts: Accounts,
+    account: Account,
+    authority: FakeAuthority,
+    deadline: Deadline,
+) -> None:
+    authority.queued["key-change"].append(problem("badPublicKey"))
+    with pytest.raises(ACMEError, match="badPublicKey"):
+        change.change(account, deadline)
+    assert accounts.kept[NAME] == account
+
+
+def test_an_authority_that_changes_no_keys_says_so(
+    account: Account, authority: FakeAuthority, deadline: Deadline
+) -> None:
+    urls = {name: f"https://ca.test/{name}" for name in ("newNonce", "newAccount", "newOrder")}
+    authority.queued["directory"].append(answer(200, urls))
+    fresh = Client("acme", DIRECTORY_URL, transport=authority)
+    with pytest.raises(AuthorityError, match="does not change account keys"):
+        fresh.change_key(account, new_account_key(), deadline)

@@ -1,0 +1,99 @@
+"""Tests for what we allow ourselves at one authority, by its clock."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+from tests.unit.acme.conftest import DIRECTORY_URL, NOW
+
+from gatecert.acme.budget import Budget
+from gatecert.acme.rate_limits import ON_THE_WAY
+from gatecert.errors import BudgetSpentError
+from gatecert.model import Allowance, Limits, Spending
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
+NAMES = ("vpn.example.com",)
+
+
+class Spendings:
+    """Keeps what was asked for, in memory."""
+
+    def __init__(self) -> None:
+        self.spent = Spending()
+
+    def spending(self, directory_url: str) -> Spending:
+        assert directory_url == DIRECTORY_URL
+        return self.spent
+
+    def change_spending(self, directory_url: str, change: Callable[[Spending], Spending]) -> None:
+        self.spent = change(self.spending(directory_url))
+
+
+@dataclass
+class Clocks:
+    """The authority's clock, and this machine's, which is ahead of it."""
+
+    time: datetime = NOW
+    ahead: timedelta | None = timedelta(0)
+    store: Spendings = field(default_factory=Spendings)
+
+    def budget(self) -> Budget:
+        return Budget(
+            store=self.store,
+            directory_url=DIRECTORY_URL,
+            limits=Limits(failed_validations=Allowance(1, HOUR)),
+            label="acme",
+            name="acme",
+            now=lambda: self.time + (self.ahead or timedelta(0)),
+            ahead=lambda: self.ahead,
+        )
+
+
+@pytest.mark.parametrize("jump", [20 * HOUR, -20 * HOUR, 2 * MINUTE, 1000 * DAY])
+def test_setting_the_clock_frees_nothing_and_costs_nothing(jump: timedelta) -> None:
+    clocks = Clocks()
+    clocks.budget().validations("order/1", "a", NAMES)
+    clocks.time += MINUTE
+    clocks.ahead = jump
+    with pytest.raises(BudgetSpentError) as caught:
+        clocks.budget().validations("order/2", "a", NAMES)
+    assert caught.value.until == NOW + HOUR + ON_THE_WAY + jump
+    clocks.time = NOW + HOUR + ON_THE_WAY
+    clocks.budget().validations("order/2", "a", NAMES)
+
+
+def test_what_is_left_is_told_by_this_machine_s_clock() -> None:
+    clocks = Clocks(ahead=DAY)
+    clocks.budget().validations("order/1", "a", NAMES)
+    (left,) = clocks.budget().left("a", NAMES)
+    assert (left.count, left.until) == (0, NOW + HOUR + ON_THE_WAY + DAY)
+    clocks.time += 2 * HOUR
+    (left,) = clocks.budget().left("a", NAMES)
+    assert (left.count, left.until) == (1, None)
+
+
+def test_where_no_time_is_known_this_machine_s_counts() -> None:
+    clocks = Clocks(ahead=None)
+    clocks.budget().validations("order/1", "a", NAMES)
+    assert [expense.at for expense in clocks.store.spent.expenses] == [NOW]
+
+
+def test_a_sixth_duplicate_in_the_week_is_refused_however_many_others_there_were() -> None:
+    clocks = Clocks()
+    limits = Limits(certificates=Allowance(50, 7 * DAY), duplicates=Allowance(5, 7 * DAY))
+    for number in range(5):
+        replace(clocks.budget(), limits=limits).certificate(f"order/{number}", NAMES)
+    clocks.time += DAY
+    for number in range(1100):
+        names = (f"vpn.example-{number}.com",)
+        replace(clocks.budget(), limits=limits).certificate(f"other/{number}", names)
+    with pytest.raises(BudgetSpentError, match=r"certificates for vpn\.example\.com"):
+        replace(clocks.budget(), limits=limits).certificate("order/6", NAMES)
+    clocks.time = NOW + 7 * DAY + ON_THE_WAY
+    replace(clocks.budget(), limits=limits).certificate("order/6", NAMES)

@@ -1,0 +1,983 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+from tests.unit.acme.conftest import (
+    BASE,
+    DIRECTORY_URL,
+    NOW,
+    UNLIMITED,
+    Accounts,
+    FakeAuthority,
+    FakeSolver,
+    Journal,
+    RootAuthority,
+    Timeless,
+    Told,
+    answer,
+    dns,
+    problem,
+)
+
+from gatecert.acme.authorizations import SETTLE_SECONDS
+from gatecert.acme.enrolment import FIRST_LOOK_SECONDS, LONGEST_ORDER, Enrolment
+from gatecert.acme.rate_limits import ON_THE_WAY
+from gatecert.config.schema.authority import ProfileChoice
+from gatecert.errors import (
+    ACMEError,
+    AuthorityError,
+    AuthorityUnreachableError,
+    AuthorizationMismatchError,
+    BudgetSpentError,
+    CertificateError,
+    ChallengeError,
+    ChallengeFailedError,
+    DeadlineExceededError,
+    ForbiddenKeyError,
+    InterruptedOrderError,
+    RateLimitedError,
+)
+from gatecert.model import Account, Allowance, Limits, Origin, PendingOrder, Target
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from gatecert.acme.client import Client
+    from gatecert.acme.transport import Answer
+    from gatecert.config.schema.authority import AuthoritySettings
+
+ORDER = {
+    "authorizations": [f"{BASE}/authz/1/vpn.example.com"],
+    "finalize": f"{BASE}/finalize/1",
+}
+
+
+@pytest.fixture
+def journal(target: Target) -> Journal:
+    return Journal(target)
+
+
+@pytest.fixture
+def timeless() -> Timeless:
+    return Timeless(300.0)
+
+
+@pytest.fixture
+def solver() -> FakeSolver:
+    return FakeSolver()
+
+
+@pytest.fixture
+def told() -> Told:
+    return Told()
+
+
+@pytest.fixture
+def enrolment(
+    settings: AuthoritySettings,
+    client: Client,
+    account: Account,
+    solver: FakeSolver,
+    target: Target,
+    journal: Journal,
+    told: Told,
+    timeless: Timeless,
+) -> Enrolment:
+    return Enrolment(
+        settings,
+        client,
+        UNLIMITED,
+        account,
+        {"http-01": solver},
+        target,
+        journal,
+        told,
+        timeless,
+        lambda: NOW,
+    )
+
+
+def public_key(certificate: bytes) -> object:
+    return x509.load_pem_x509_certificate(certificate).public_key()
+
+
+# --------------------------------------------------------------------------- the whole story
+
+
+def test_from_a_target_to_a_checked_chain(
+    enrolment: Enrolment, journal: Journal, told: Told, root: RootAuthority
+) -> None:
+    issued = enrolment.run("")
+
+    assert journal.order is not None
+    assert journal.request is not None
+    assert issued.origin is Origin.AUTHORITY
+    assert issued.authority == "acme"
+    assert issued.order_url == journal.order.url
+    assert issued.private_key == journal.request.private_key
+    csr = x509.load_pem_x509_csr(journal.request.csr)
+    assert public_key(issued.certificate) == csr.public_key()
+    assert issued.root == root.pem
+    assert told.messages == [
+        "order placed with authority acme (ca.test)",
+        "proving control of vpn.example.com, www.example.com by http-01",
+        "names proven, asking for the certificate",
+        "certificate issued by authority acme (ca.test)",
+    ]
+
+
+def test_the_order_stays_in_the_journal_for_the_caller_to_forget(
+    enrolment: Enrolment, journal: Journal, target: Target
+) -> None:
+    issued = enrolment.run("")
+
+    assert journal.forgotten == 0
+    assert journal.order == PendingOrder(
+        authority="acme",
+        directory_url=enrolment.settings.directory_url,
+        url=issued.order_url,
+        request_id="request-1",
+        identifiers=target.identifiers,
+        created=NOW,
+    )
+
+
+def test_the_certificate_key_is_not_the_account_key(enrolment: Enrolment, account: Account) -> None:
+    assert enrolment.run("").private_key != account.private_key
+
+
+def test_the_key_is_kept_before_the_order_and_the_order_before_anything_else(
+    enrolment: Enrolment,
+    journal: Journal,
+    authority: FakeAuthority,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    record = journal.record
+
+    def recorded(order: PendingOrder) -> None:
+        assert journal.request is not None
+        assert authority.sent("authz") == []
+        record(order)
+
+    monkeypatch.setattr(journal, "record", recorded)
+    enrolment.run("")
+
+    assert journal.order is not None
+
+
+def test_names_that_are_all_proven_lead_straight_to_finalisation(
+    enrolment: Enrolment, solver: FakeSolver, authority: FakeAuthority
+) -> None:
+    authority.proven = {"vpn.example.com", "www.example.com"}
+
+    enrolment.run("")
+
+    assert solver.events == []
+    assert authority.sent("authz") == []
+
+
+# --------------------------------------------------------------------------- finalisation
+
+
+def test_one_look_right_after_finalisation(enrolment: Enrolment, timeless: Timeless) -> None:
+    enrolment.run("")
+
+    assert timeless.waits == [SETTLE_SECONDS, FIRST_LOOK_SECONDS]
+
+
+def test_further_looks_wait_as_long_as_they_are_told(
+    enrolment: Enrolment, timeless: Timeless, authority: FakeAuthority
+) -> None:
+    authority.slow_looks = 2
+    authority.proven = {"vpn.example.com", "www.example.com"}
+    processing = answer(200, {**ORDER, "status": "processing"}, {"Retry-After": "9"})
+    authority.queued["order"].append(processing)
+
+    enrolment.run("")
+
+    assert timeless.waits == [FIRST_LOOK_SECONDS, 9.0, 0.375, 0.5625]
+
+
+def test_an_order_that_turns_out_not_to_be_ready_is_looked_at_again(
+    enrolment: Enrolment, authority: FakeAuthority, timeless: Timeless
+) -> None:
+    authority.queued["finalize"].append(problem("orderNotReady", status=403))
+
+    assert enrolment.run("").certificate
+    assert len(authority.sent("finalize")) == 2
+    assert 1.0 in timeless.waits
+
+
+@pytest.mark.parametrize(
+    ("headers", "rests"), [({}, [1.0, 1.5, 2.25]), ({"Retry-After": "2"}, [2.0, 2.0, 2.25])]
+)
+def test_an_order_that_stays_ready_is_finalised_again_after_ever_longer_rests(
+    enrolment: Enrolment,
+    authority: FakeAuthority,
+    timeless: Timeless,
+    headers: dict[str, str],
+    rests: list[float],
+) -> None:
+    authority.proven = set(BOTH)
+    ready = answer(200, {**ORDER, "status": "ready"}, headers)
+    authority.queued["finalize"].extend([ready] * len(rests))
+
+    enrolment.run("")
+
+    assert len(authority.sent("finalize")) == len(rests) + 1
+    assert timeless.waits == [*rests, FIRST_LOOK_SECONDS]
+
+
+def test_an_order_that_goes_back_to_ready_is_given_a_rest(
+    enrolment: Enrolment, authority: FakeAuthority, timeless: Timeless
+) -> None:
+    authority.proven = set(BOTH)
+    authority.queued["finalize"].append(answer(200, {**ORDER, "status": "processing"}))
+    authority.queued["order"].append(
+        answer(200, {**ORDER, "status": "ready"}, {"Retry-After": "60"})
+    )
+
+    enrolment.run("")
+
+    assert timeless.waits == [FIRST_LOOK_SECONDS, 60.0, FIRST_LOOK_SECONDS]
+
+
+def test_an_authority_that_issues_at_once_is_not_asked_again(
+    enrolment: Enrolment, authority: FakeAuthority, timeless: Timeless
+) -> None:
+    authority.proven = {"vpn.example.com", "www.example.com"}
+    authority.at_once = True
+
+    enrolment.run("")
+
+    assert timeless.waits == []
+    assert authority.sent("order") == []
+
+
+@pytest.mark.parametrize("left_out", ["certificate", "finalize", "authorizations"])
+def test_what_a_finalisation_is_answered_without_is_looked_for(
+    enrolment: Enrolment, authority: FakeAuthority, left_out: str
+) -> None:
+    authority.at_once = True
+    authority.leaves_out = {left_out}
+    assert enrolment.run("").certificate
+    assert len(authority.sent("new-order")) == 1
+
+
+@pytest.mark.parametrize("kind", ["badCSR", "badPublicKey"])
+def test_a_key_that_is_forbidden_is_told_apart(
+    enrolment: Enrolment, authority: FakeAuthority, journal: Journal, kind: str
+) -> None:
+    refusal = problem(kind, "invalid public key in CSR: public key is forbidden")
+    authority.queued["finalize"].append(refusal)
+    with pytest.raises(ForbiddenKeyError, match="forbidden"):
+        enrolment.run("")
+    assert journal.order is None
+
+
+def test_an_order_for_other_names_is_refused(
+    enrolment: Enrolment, authority: FakeAuthority
+) -> None:
+    other = [{"type": "dns", "value": "victim.example.org"}]
+    body = {"status": "pending", "authorizations": [], "finalize": BASE, "identifiers": other}
+    authority.queued["new-order"].append(answer(201, body, {"Location": f"{BASE}/order/1"}))
+    with pytest.raises(AuthorizationMismatchError, match=r"victim\.example\.org"):
+        enrolment.run("")
+    assert not authority.sent("authz")
+
+
+def test_a_relative_order_url_is_resolved_before_it_is_kept(
+    enrolment: Enrolment, authority: FakeAuthority, journal: Journal
+) -> None:
+    authority.relative = True
+    enrolment.run("")
+    assert journal.order is not None
+    assert journal.order.url.startswith(f"{BASE}/order/")
+
+
+@pytest.mark.parametrize("status", [404, 500])
+def test_an_alternate_chain_that_cannot_be_fetched_is_passed_over(
+    enrolment: Enrolment, authority: FakeAuthority, root: RootAuthority, status: int
+) -> None:
+    authority.first_root = root
+    authority.alternates = status
+    assert with_settings(enrolment, preferred_root="unheard of").run("").certificate
+    assert len(authority.sent("certificate")) == 2
+
+
+@pytest.mark.parametrize("kind", ["badCSR", "caa"])
+def test_a_refused_finalisation_is_told(
+    enrolment: Enrolment, authority: FakeAuthority, kind: str
+) -> None:
+    authority.queued["finalize"].append(problem(kind, "not like this", status=403))
+
+    with pytest.raises(ACMEError, match=f"answered {kind}: not like this"):
+        enrolment.run("")
+
+
+# --------------------------------------------------------------------------- taking up
+
+
+def interrupt(enrolment: Enrolment, authority: FakeAuthority, stage: str) -> None:
+    """Run into trouble at a stage, as a kill would leave things behind."""
+    authority.queued[stage].append(AuthorityUnreachableError("gone"))
+    with pytest.raises(AuthorityUnreachableError, match="gone"):
+        enrolment.run("")
+
+
+@pytest.mark.parametrize("stage", ["authz", "challenge", "finalize", "certificate"])
+def test_an_interrupted_order_is_taken_up_with_its_key(
+    enrolment: Enrolment, authority: FakeAuthority, journal: Journal, told: Told, stage: str
+) -> None:
+    interrupt(enrolment, authority, stage)
+    assert journal.request is not None
+    key = journal.request.private_key
+
+    issued = enrolment.run("")
+
+    assert issued.private_key == key
+    assert len(authority.sent("new-order")) == 1
+    assert "going on with the order of 2026-11-23 08:15:00 UTC" in told.messages
+
+
+def test_an_order_that_was_processing_is_taken_up(
+    enrolment: Enrolment, authority: FakeAuthority, journal: Journal
+) -> None:
+    interrupt(enrolment, authority, "certificate")
+    for order in authority.orders.values():
+        order["status"] = "processing"
+
+    assert enrolment.run("").order_url == (journal.order.url if journal.order else "")
+    assert len(authority.sent("finalize")) == 1
+
+
+@pytest.mark.parametrize(
+    "found",
+    [
+        answer(404, b""),
+        answer(410, b"<html>gone</html>"),
+        problem("malformed", "no such order", 404),
+        problem("malformed", "expired"),
+        problem("unauthorized", "not yours", 403),
+        answer(200, {**ORDER, "status": "invalid"}),
+        answer(200, {**ORDER, "status": "expired"}),
+    ],
+)
+def test_an_order_that_is_of_no_more_use_is_replaced(
+    enrolment: Enrolment, authority: FakeAuthority, journal: Journal, found: Answer
+) -> None:
+    interrupt(enrolment, authority, "authz")
+    first = journal.order
+    authority.queued["order"].append(found)
+
+    issued = enrolment.run("")
+
+    assert journal.forgotten == 1
+    assert first is not None
+    assert issued.order_url != first.url
+
+
+def test_a_limit_while_looking_at_the_order_does_not_cost_it(
+    enrolment: Enrolment, authority: FakeAuthority, journal: Journal
+) -> None:
+    interrupt(enrolment, authority, "authz")
+    authority.queued["order"].append(problem("rateLimited", status=429))
+
+    with pytest.raises(RateLimitedError):
+        enrolment.run("")
+
+    assert journal.order is not None
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"authority": "another"},
+        {"directory_url": "https://elsewhere.test/directory"},
+        {"identifiers": dns("old.example.com")},
+    ],
+)
+def test_an_order_that_no_longer_fits_is_replaced(
+    enrolment: Enrolment,
+    authority: FakeAuthority,
+    journal: Journal,
+    change: dict[str, object],
+) -> None:
+    interrupt(enrolment, authority, "authz")
+    assert journal.order is not None
+    journal.order = replace(journal.order, **change)  # type: ignore[arg-type]  # any field
+
+    enrolment.run("")
+
+    assert journal.forgotten == 1
+    assert len(authority.sent("new-order")) == 2
+
+
+def test_the_order_of_the_names_does_not_matter(
+    enrolment: Enrolment, authority: FakeAuthority, journal: Journal
+) -> None:
+    interrupt(enrolment, authority, "authz")
+    assert journal.order is not None
+    journal.order = replace(journal.order, identifiers=journal.order.identifiers[::-1])
+
+    enrolment.run("")
+
+    assert len(authority.sent("new-order")) == 1
+
+
+# --------------------------------------------------------------------------- an end to it
+
+ON_TIME = [LONGEST_ORDER - timedelta(seconds=1), timedelta(), timedelta(minutes=-1)]
+LATE = [LONGEST_ORDER, LONGEST_ORDER + timedelta(days=30)]
+UNREACHABLE = AuthorityUnreachableError("no such host")
+
+
+def after(enrolment: Enrolment, age: timedelta) -> Enrolment:
+    return replace(enrolment, now=lambda: NOW + age)
+
+
+@pytest.mark.parametrize("age", LATE)
+@pytest.mark.parametrize(
+    "found",
+    [
+        answer(500, b"oops"),
+        UNREACHABLE,
+        answer(200, {**ORDER, "status": "pending"}),
+        answer(200, {**ORDER, "status": "ready"}),
+        answer(200, {**ORDER, "status": "processing"}),
+    ],
+)
+def test_an_order_that_came_to_no_end_within_its_time_is_replaced(
+    enrolment: Enrolment,
+    authority: FakeAuthority,
+    journal: Journal,
+    found: Answer | Exception,
+    age: timedelta,
+) -> None:
+    interrupt(enrolment, authority, "authz")
+    authority.queued["order"].append(found)
+
+    after(enrolment, age).run("")
+
+    assert journal.forgotten == 1
+    assert len(authority.sent("new-order")) == 2
+
+
+@pytest.mark.parametrize("age", ON_TIME)
+@pytest.mark.parametrize("found", [answer(500, b"oops"), UNREACHABLE])
+def test_until_then_it_is_kept(
+    enrolment: Enrolment,
+    authority: FakeAuthority,
+    journal: Journal,
+    found: Answer | Exception,
+    age: timedelta,
+) -> None:
+    interrupt(enrolment, authority, "authz")
+    authority.queued["order"].append(found)
+
+    with pytest.raises(AuthorityUnreachableError):
+        after(enrolment, age).run("")
+
+    assert journal.order is not None
+
+
+@pytest.mark.parametrize("age", LATE)
+def test_a_certificate_that_was_issued_is_never_too_late(
+    enrolment: Enrolment, authority: FakeAuthority, age: timedelta
+) -> None:
+    interrupt(enrolment, authority, "certificate")
+
+    after(enrolment, age).run("")
+
+    assert len(authority.sent("new-order")) == 1
+
+
+@pytest.mark.parametrize("status", [404, 410])
+def test_an_order_whose_certificate_is_gone_is_forgotten_at_once(
+    enrolment: Enrolment, authority: FakeAuthority, journal: Journal, status: int
+) -> None:
+    authority.queued["certificate"].append(answer(status, b""))
+
+    with pytest.raises(ACMEError, match="notFound"):
+        enrolment.run("")
+
+    assert journal.order is None
+
+
+@pytest.mark.parametrize(("ages", "kept"), [(ON_TIME, True), (LATE, False)])
+def test_an_order_whose_certificate_cannot_be_fetched_is_forgotten_in_the_end(
+    enrolment: Enrolment,
+    authority: FakeAuthority,
+    journal: Journal,
+    ages: list[timedelta],
+    kept: bool,  # noqa: FBT001 - a parameter of the test
+) -> None:
+    for age in ages:
+        interrupt(enrolment, authority, "certificate")
+        authority.queued["certificate"].append(answer(500, b"oops"))
+        with pytest.raises(AuthorityUnreachableError):
+            after(enrolment, age).run("")
+        assert (journal.order is not None) == kept
+
+
+def test_leaving_gatecert_costs_no_order(
+    enrolment: Enrolment, authority: FakeAuthority, journal: Journal
+) -> None:
+    interrupt(enrolment, authority, "certificate")
+    late = after(enrolment, LONGEST_ORDER)
+    for stage in ("order", "certificate"):
+        authority.queued[stage].append(InterruptedOrderError("leaving"))
+        with pytest.raises(InterruptedOrderError):
+            late.run("")
+        assert journal.order is not None
+
+
+def test_a_limit_is_waited_for_before_a_late_order_is_replaced(
+    enrolment: Enrolment, authority: FakeAuthority, journal: Journal
+) -> None:
+    interrupt(enrolment, authority, "authz")
+    authority.queued["order"].append(problem("rateLimited", status=429))
+
+    with pytest.raises(RateLimitedError):
+        after(enrolment, LONGEST_ORDER).run("")
+
+    assert journal.order is None
+    assert len(authority.sent("new-order")) == 1
+
+
+# --------------------------------------------------------------------------- ordering
+
+
+def test_the_key_of_an_order_that_was_refused_is_forgotten(
+    enrolment: Enrolment, authority: FakeAuthority, journal: Journal
+) -> None:
+    authority.queued["new-order"].append(problem("rejectedIdentifier", status=403))
+
+    with pytest.raises(ACMEError, match="rejectedIdentifier"):
+        enrolment.run("")
+
+    assert journal.request is None
+
+
+def ordered(authority: FakeAuthority) -> list[dict[str, object]]:
+    return [request.payload or {} for request in authority.sent("new-order")]
+
+
+def test_a_renewal_says_what_it_replaces(enrolment: Enrolment, authority: FakeAuthority) -> None:
+    enrolment.run("aa.bb")
+
+    assert [each.get("replaces") for each in ordered(authority)] == ["aa.bb"]
+
+
+@pytest.mark.usefixtures("fresh_directory")
+def test_nothing_is_replaced_where_nobody_knows_what_that_means(
+    enrolment: Enrolment, authority: FakeAuthority
+) -> None:
+    authority.renewal_info = False
+    enrolment.run("aa.bb")
+
+    assert "replaces" not in ordered(authority)[0]
+
+
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        problem("alreadyReplaced", status=409),
+        problem("somethingNew", status=409),
+        problem("malformed", status=400),
+        problem("malformed", status=404),
+        problem("unauthorized", status=403),
+        problem("serverInternal", status=500),
+    ],
+)
+def test_an_order_that_may_not_replace_is_placed_again_without(
+    enrolment: Enrolment, authority: FakeAuthority, refusal: Answer
+) -> None:
+    authority.queued["new-order"].append(refusal)
+
+    enrolment.run("aa.bb")
+
+    assert [each.get("replaces") for each in ordered(authority)] == ["aa.bb", None]
+
+
+def test_a_limit_is_no_reason_to_order_again(
+    enrolment: Enrolment, authority: FakeAuthority
+) -> None:
+    authority.queued["new-order"].append(problem("rateLimited", status=429))
+
+    with pytest.raises(RateLimitedError):
+        enrolment.run("aa.bb")
+
+    assert len(ordered(authority)) == 1
+
+
+def test_a_malformed_order_that_replaces_nothing_is_told(
+    enrolment: Enrolment, authority: FakeAuthority
+) -> None:
+    authority.queued["new-order"].append(problem("malformed"))
+
+    with pytest.raises(ACMEError, match="malformed"):
+        enrolment.run("")
+
+    assert len(ordered(authority)) == 1
+
+
+def with_settings(enrolment: Enrolment, **change: object) -> Enrolment:
+    return replace(enrolment, settings=enrolment.settings.model_copy(update=change))
+
+
+def test_a_profile_is_asked_for(enrolment: Enrolment, authority: FakeAuthority) -> None:
+    with_settings(enrolment, profile=ProfileChoice("short")).run("")
+
+    assert ordered(authority)[0]["profile"] == "short"
+
+
+@pytest.mark.usefixtures("fresh_directory")
+@pytest.mark.parametrize(
+    ("offered", "fix"),
+    [
+        ({"b": "", "a": ""}, "set authorities.acme.profile to one of a, b"),
+        ({}, "remove authorities.acme.profile"),
+    ],
+)
+def test_a_profile_that_nobody_offers(
+    enrolment: Enrolment, authority: FakeAuthority, offered: dict[str, str], fix: str
+) -> None:
+    authority.meta["profiles"] = offered
+
+    with pytest.raises(AuthorityError, match="has no profile 'short'") as caught:
+        with_settings(enrolment, profile=ProfileChoice("short")).run("")
+
+    assert caught.value.fix == fix
+    assert ordered(authority) == []
+
+
+@pytest.mark.usefixtures("fresh_directory")
+def test_a_profile_that_is_only_preferred(
+    enrolment: Enrolment, authority: FakeAuthority, told: Told
+) -> None:
+    preferring = with_settings(enrolment, profile=ProfileChoice("short", required=False))
+    preferring.run("")
+    authority.meta["profiles"] = {"classic": ""}
+    enrolment.journal.forget()
+    preferring.run("")
+
+    assert [each.get("profile") for each in ordered(authority)] == ["short", None]
+    assert any("has no profile 'short': its choice is taken" in line for line in told.messages)
+
+
+# --------------------------------------------------------------------------- limits
+
+
+def spending_of(store: Accounts) -> list[tuple[str, tuple[str, ...]]]:
+    return [(each.kind.value, each.names) for each in store.spending(DIRECTORY_URL).expenses]
+
+
+def with_limits(enrolment: Enrolment, store: Accounts, **limits: Allowance) -> Enrolment:
+    return replace(
+        enrolment, budget=replace(enrolment.budget, store=store, limits=Limits(**limits))
+    )
+
+
+HOUR = timedelta(hours=1)
+BOTH = ("vpn.example.com", "www.example.com")
+
+
+def test_what_is_asked_for_is_counted(enrolment: Enrolment) -> None:
+    store = Accounts()
+    with_limits(enrolment, store).run("")
+    assert spending_of(store) == [("order", ()), ("certificate", BOTH)]
+
+
+def test_failed_validations_stay_counted(enrolment: Enrolment, authority: FakeAuthority) -> None:
+    store = Accounts()
+    authority.refused["vpn.example.com"] = {"detail": "nobody there"}
+    with pytest.raises(ChallengeFailedError):
+        with_limits(enrolment, store).run("")
+    assert spending_of(store) == [
+        ("order", ()),
+        ("validation", ("vpn.example.com",)),
+        ("validation", ("www.example.com",)),
+    ]
+
+
+def test_what_would_exceed_a_limit_is_not_sent(
+    enrolment: Enrolment, authority: FakeAuthority
+) -> None:
+    limited = with_limits(enrolment, Accounts(), duplicates=Allowance(1, HOUR))
+    limited.run("")
+    limited.journal.forget()
+    sent = len(authority.requests)
+    with pytest.raises(BudgetSpentError, match="1 in 1 hour; nothing was sent") as caught:
+        limited.run("")
+    assert caught.value.until == NOW + HOUR + ON_THE_WAY
+    assert len(authority.requests) == sent
+
+
+def test_a_validation_that_might_be_one_too_many_is_not_tried(
+    enrolment: Enrolment, authority: FakeAuthority, journal: Journal, solver: FakeSolver
+) -> None:
+    store = Accounts()
+    limited = with_limits(enrolment, store, failed_validations=Allowance(1, HOUR))
+    interrupt(limited, authority, "authz")
+    other = replace(enrolment, journal=Journal(enrolment.target), budget=limited.budget)
+    authority.refused["www.example.com"] = {"detail": "nobody there"}
+    with pytest.raises(ChallengeFailedError):
+        other.run("")
+    answered = len(authority.sent("challenge"))
+
+    with pytest.raises(BudgetSpentError):
+        limited.run("")
+
+    assert len(authority.sent("challenge")) == answered
+    assert journal.order is not None
+    assert solver.events[-1].startswith("clean up")
+
+
+def test_orders_that_replace_a_certificate_have_only_our_own_limit(
+    enrolment: Enrolment, journal: Journal
+) -> None:
+    store = Accounts()
+    limited = with_limits(enrolment, store, orders=Allowance(1, HOUR))
+    for certificate in ("a.b", "c.d", "e.f"):
+        limited.run(certificate)
+        assert journal.order is not None
+        assert journal.order.replaces == certificate
+        journal.forget()
+    assert [kind for kind, _ in spending_of(store)] == ["replacement"] * 3
+
+
+def test_an_authority_that_wants_every_certificate_replaced_does_not_get_its_way(
+    enrolment: Enrolment, authority: FakeAuthority, journal: Journal
+) -> None:
+    limited = with_limits(enrolment, Accounts(), replacements=Allowance(2, HOUR))
+    for certificate in ("a.b", "c.d"):
+        limited.run(certificate)
+        journal.forget()
+    sent = len(ordered(authority))
+    with pytest.raises(BudgetSpentError, match="replacements of the certificate for vpn"):
+        limited.run("e.f")
+    assert len(ordered(authority)) == sent
+    assert journal.order is None
+
+
+@pytest.mark.usefixtures("fresh_directory")
+def test_they_are_counted_where_the_authority_does_not_take_it(
+    enrolment: Enrolment, authority: FakeAuthority, journal: Journal
+) -> None:
+    store = Accounts()
+    authority.queued["new-order"].append(problem("alreadyReplaced", status=409))
+    with_limits(enrolment, store).run("a.b")
+    assert journal.order is not None
+    assert journal.order.replaces == ""
+    authority.renewal_info = False
+    journal.forget()
+    with_limits(enrolment, store).run("c.d")
+    assert [kind for kind, _ in spending_of(store)].count("order") == 2
+
+
+# --------------------------------------------------------------------------- failing
+
+
+def test_an_order_that_failed_is_forgotten(
+    enrolment: Enrolment, authority: FakeAuthority, journal: Journal, solver: FakeSolver
+) -> None:
+    authority.refused["vpn.example.com"] = {"detail": "nobody there"}
+
+    with pytest.raises(ChallengeFailedError, match="nobody there"):
+        enrolment.run("")
+
+    assert journal.order is None
+    assert solver.events[-1].startswith("clean up")
+
+
+def test_an_order_that_can_be_taken_up_is_kept(
+    enrolment: Enrolment, journal: Journal, solver: FakeSolver
+) -> None:
+    solver.failure = ChallengeError("port 80 is taken")
+
+    with pytest.raises(ChallengeError):
+        enrolment.run("")
+
+    assert journal.order is not None
+
+
+def test_a_deadline_does_not_cost_the_order(
+    enrolment: Enrolment, authority: FakeAuthority, journal: Journal
+) -> None:
+    authority.looks = 1000
+
+    with pytest.raises(DeadlineExceededError):
+        enrolment.run("")
+
+    assert journal.order is not None
+
+
+def test_an_invalid_order_is_told_with_its_reason(
+    enrolment: Enrolment, authority: FakeAuthority, journal: Journal
+) -> None:
+    error = {"type": "urn:ietf:params:acme:error:caa", "detail": "CAA forbids it"}
+    invalid = answer(200, {**ORDER, "authorizations": [], "status": "invalid", "error": error})
+    authority.queued["order"].append(invalid)
+
+    with pytest.raises(ACMEError, match="answered caa: CAA forbids it") as caught:
+        enrolment.run("")
+
+    assert "CAA records" in caught.value.fix
+    assert journal.order is None
+
+
+@pytest.mark.parametrize("status", ["invalid", "dreaming\x1b"])
+def test_an_order_that_is_lost_without_a_reason(
+    enrolment: Enrolment, authority: FakeAuthority, journal: Journal, status: str
+) -> None:
+    authority.queued["order"].append(answer(200, {**ORDER, "authorizations": [], "status": status}))
+
+    with pytest.raises(AuthorityError, match="and not why") as caught:
+        enrolment.run("")
+
+    assert "\x1b" not in str(caught.value)
+    assert journal.order is None
+
+
+# --------------------------------------------------------------------------- the chain
+
+
+def test_a_certificate_for_another_key_is_never_returned(
+    enrolment: Enrolment, authority: FakeAuthority, journal: Journal, root: RootAuthority
+) -> None:
+    foreign = Journal(enrolment.target).new_request()
+    csr = x509.load_pem_x509_csr(foreign.csr).public_bytes(Encoding.DER)
+    authority.issue = lambda _: root.issue(csr)
+
+    with pytest.raises(CertificateError):
+        enrolment.run("")
+
+    assert journal.order is None
+
+
+@pytest.mark.parametrize("body", [b"", b"<html>", b"-----BEGIN CERTIFICATE-----\nAA\n"])
+def test_what_is_no_certificate_is_never_returned(
+    enrolment: Enrolment, authority: FakeAuthority, journal: Journal, body: bytes
+) -> None:
+    authority.issue = lambda _: body
+
+    with pytest.raises(CertificateError):
+        enrolment.run("")
+
+    assert journal.order is None
+
+
+@pytest.fixture
+def roots_file(root: RootAuthority, tmp_path: Path) -> Path:
+    path = tmp_path / "roots.pem"
+    path.write_bytes(root.pem)
+    return path
+
+
+def test_a_chain_that_ends_in_an_expected_root(
+    enrolment: Enrolment, roots_file: Path, root: RootAuthority
+) -> None:
+    assert with_settings(enrolment, trusted_roots=roots_file).run("").root == root.pem
+
+
+def test_an_alternate_chain_that_ends_in_an_expected_root(
+    enrolment: Enrolment, authority: FakeAuthority, roots_file: Path, root: RootAuthority
+) -> None:
+    authority.first_root = RootAuthority()
+
+    issued = with_settings(enrolment, trusted_roots=roots_file).run("")
+
+    assert issued.root == root.pem
+    assert len(authority.sent("certificate")) == 2
+
+
+@pytest.mark.parametrize("preferred", ["other", "expected", "unheard of"])
+def test_the_chain_with_the_preferred_root_is_taken(
+    enrolment: Enrolment, authority: FakeAuthority, root: RootAuthority, preferred: str
+) -> None:
+    other = authority.first_root = RootAuthority("Other Root")
+    name = {"other": "other root", "expected": root.common_name}.get(preferred, preferred)
+
+    issued = with_settings(enrolment, preferred_root=name).run("")
+
+    chain = x509.load_pem_x509_certificates(issued.certificate + issued.chain)
+    assert chain[-1].issuer == (root if preferred == "expected" else other).name
+    assert len(authority.sent("certificate")) == (1 if preferred == "other" else 2)
+    assert any("no chain ends in 'unheard of'" in note for note in issued.notes) == (
+        preferred == "unheard of"
+    )
+
+
+def test_a_sound_chain_under_another_root_is_refused_but_its_order_kept(
+    enrolment: Enrolment,
+    authority: FakeAuthority,
+    journal: Journal,
+    roots_file: Path,
+) -> None:
+    roots_file.write_bytes(RootAuthority().pem)
+    authority.first_root = RootAuthority()
+    picky = with_settings(enrolment, trusted_roots=roots_file)
+
+    with pytest.raises(CertificateError, match="trusted roots"):
+        picky.run("")
+
+    assert len(authority.sent("certificate")) == 2
+    assert journal.order is not None
+    enrolment.run("")  # the operator has taken trusted_roots out again
+    assert len(authority.sent("new-order")) == 1
+
+
+def test_an_order_whose_chain_is_refused_for_half_a_day_is_given_up(
+    enrolment: Enrolment, authority: FakeAuthority, journal: Journal, roots_file: Path
+) -> None:
+    roots_file.write_bytes(RootAuthority().pem)
+    authority.first_root = RootAuthority()
+    picky = with_settings(enrolment, trusted_roots=roots_file)
+    with pytest.raises(CertificateError, match="trusted roots"):
+        picky.run("")
+    for age, kept in ((11, True), (13, False)):
+        with pytest.raises(CertificateError, match="trusted roots"):
+            after(picky, timedelta(hours=age)).run("")
+        assert (journal.order is not None) is kept
+
+
+def test_an_unsound_chain_is_refused_with_its_order_whatever_the_root(
+    enrolment: Enrolment, authority: FakeAuthority, journal: Journal, roots_file: Path
+) -> None:
+    authority.issue = lambda _: b"nonsense"
+
+    with pytest.raises(CertificateError):
+        with_settings(enrolment, trusted_roots=roots_file).run("")
+
+    assert journal.order is None
+
+
+@pytest.mark.parametrize("content", [None, b"no PEM at all"])
+def test_roots_that_cannot_be_read(
+    enrolment: Enrolment, journal: Journal, tmp_path: Path, content: bytes | None
+) -> None:
+    path = tmp_path / "roots.pem"
+    if content is not None:
+        path.write_bytes(content)
+
+    with pytest.raises(CertificateError, match="cannot be read") as caught:
+        with_settings(enrolment, trusted_roots=path).run("")
+
+    assert caught.value.fix == "correct authorities.acme.trusted_roots"
+    assert journal.order is None  # what would be refused is not ordered
+
+
+def test_roots_that_have_ended_are_told_before_anything_is_ordered(
+    enrolment: Enrolment, authority: FakeAuthority, roots_file: Path
+) -> None:
+    roots_file.write_bytes(RootAuthority().pem)
+    late = with_settings(after(enrolment, timedelta(days=40_000)), trusted_roots=roots_file)
+    with pytest.raises(CertificateError, match="nothing was ordered"):
+        late.run("")
+    assert not authority.sent("new-order")

@@ -1,0 +1,330 @@
+from __future__ import annotations
+
+import threading
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+from tests.unit.acme.conftest import (
+    BASE,
+    NOW,
+    Accounts,
+    FakeAuthority,
+    FakeSolver,
+    Journal,
+    Request,
+    Told,
+    dns,
+    problem,
+)
+from tests.unit.acme.test_renewal_info import SUMMARY
+
+from gatecert.acme.issuer import STAGING_LIMITS, Issuer
+from gatecert.config.schema.authority import ExternalAccountSettings, ProfileChoice
+from gatecert.config.well_known import LETS_ENCRYPT_STAGING, WELL_KNOWN
+from gatecert.errors import (
+    AccountMissingError,
+    AuthorityError,
+    BindingMissingError,
+    BudgetSpentError,
+    InterruptedOrderError,
+)
+from gatecert.model import Account, Target
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from gatecert.acme.client import Client
+    from gatecert.config.schema.authority import AuthoritySettings
+
+
+@pytest.fixture
+def accounts() -> Accounts:
+    return Accounts()
+
+
+@pytest.fixture
+def issuer(settings: AuthoritySettings, accounts: Accounts, client: Client) -> Issuer:
+    return Issuer(settings, accounts, {"http-01": FakeSolver()}, client=client)
+
+
+@pytest.fixture
+def journal(target: Target) -> Journal:
+    return Journal(target)
+
+
+def test_a_certificate_is_obtained(
+    issuer: Issuer, target: Target, journal: Journal, accounts: Accounts
+) -> None:
+    issued = issuer.obtain(target, journal, progress=Told(), now=lambda: NOW)
+
+    assert issued.authority == "acme"
+    assert accounts.kept["acme"].url
+
+
+def test_an_account_that_the_authority_forgot_costs_the_order_but_not_the_key(
+    issuer: Issuer,
+    target: Target,
+    journal: Journal,
+    accounts: Accounts,
+    authority: FakeAuthority,
+) -> None:
+    issuer.obtain(target, journal, progress=Told(), now=lambda: NOW)
+    before, first = accounts.kept["acme"], journal.order
+    authority.accounts.clear()
+    authority.orders.clear()
+
+    issued = issuer.obtain(target, journal, progress=Told(), now=lambda: NOW)
+
+    after = accounts.kept["acme"]
+    assert after.private_key == before.private_key
+    assert after.url != before.url
+    assert first is not None
+    assert issued.order_url != first.url
+    assert journal.forgotten == 1
+
+
+def test_an_account_that_is_forgotten_again_and_again_is_told(
+    issuer: Issuer, target: Target, journal: Journal, authority: FakeAuthority
+) -> None:
+    authority.queued["new-order"].extend([problem("accountDoesNotExist")] * 2)
+
+    with pytest.raises(AccountMissingError):
+        issuer.obtain(target, journal, progress=Told(), now=lambda: NOW)
+
+
+def test_gateways_enrol_at_the_same_time_with_one_account(
+    issuer: Issuer, authority: FakeAuthority
+) -> None:
+    names = [f"gateway-{number}.example.com" for number in range(6)]
+    urls: set[str] = set()
+
+    def enrol(name: str) -> None:
+        target = Target("boston", dns(name), name)
+        issued = issuer.obtain(target, Journal(target), progress=Told(), now=lambda: NOW)
+        urls.add(issued.order_url)
+
+    threads = [threading.Thread(target=enrol, args=(name,)) for name in names]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert len(urls) == len(names)
+    assert len(authority.sent("new-account")) == 1
+
+
+def test_stopping_leaves_the_order_to_be_taken_up(
+    settings: AuthoritySettings,
+    accounts: Accounts,
+    client: Client,
+    target: Target,
+    journal: Journal,
+) -> None:
+    cancelled = threading.Event()
+    solver = FakeSolver(fetched=False)
+    issuer = Issuer(settings, accounts, {"http-01": solver}, client=client)
+    threading.Timer(0.05, cancelled.set).start()
+
+    with pytest.raises(InterruptedOrderError):
+        issuer.obtain(target, journal, progress=Told(), now=lambda: NOW, cancelled=cancelled)
+
+    assert journal.order is not None
+    assert solver.events[-1].startswith("clean up")
+    solver.fetched = True
+    issued = issuer.obtain(target, journal, progress=Told(), now=lambda: NOW)
+    assert issued.order_url == journal.order.url
+
+
+def test_renewal_information_needs_no_account(issuer: Issuer, accounts: Accounts) -> None:
+    info = issuer.renewal_info(SUMMARY, now=lambda: NOW)
+
+    assert info.renew_at is not None
+    assert accounts.kept == {}
+
+
+def test_an_issuer_makes_its_client_when_it_is_first_needed(
+    settings: AuthoritySettings, accounts: Accounts, target: Target, journal: Journal
+) -> None:
+    stern = settings.model_copy(update={"ca_bundle": None, "directory_url": "http://ca.test/"})
+    issuer = Issuer(stern, accounts, {})
+
+    with pytest.raises(AuthorityError, match="not an https:// URL"):
+        issuer.obtain(target, journal, progress=Told(), now=lambda: NOW)
+
+    assert BASE not in str(issuer)
+
+
+# --------------------------------------------------------------------------- staging
+
+
+def test_a_staging_directory_has_its_own_account_and_limits(
+    settings: AuthoritySettings, accounts: Accounts, client: Client, tmp_path: Path
+) -> None:
+    url = "https://staging.test/directory"
+    own = settings.model_copy(
+        update={
+            "staging_directory_url": url,
+            "trusted_roots": tmp_path / "roots.pem",
+            "preferred_root": "Root",
+            "external_account": ExternalAccountSettings(key_id="1", hmac_key_file=tmp_path / "x"),
+        }
+    )
+    staging = Issuer(own, accounts, {}, client=client).staging
+    assert staging is not None
+    assert (staging.name, staging.settings.directory_url) == ("acme.staging", url)
+    # Its roots are others, and a key that works once is not spent there.
+    found = staging.settings
+    assert (found.trusted_roots, found.preferred_root, found.external_account) == (None,) * 3
+    assert found.limits == STAGING_LIMITS
+    assert staging.staging is None
+
+
+def test_lets_encrypts_is_known_and_others_have_none(
+    settings: AuthoritySettings, accounts: Accounts
+) -> None:
+    assert Issuer(settings, accounts, {}).staging is None
+    public = settings.model_copy(update={"directory_url": WELL_KNOWN["letsencrypt"].directory_url})
+    staging = Issuer(public, accounts, {}).staging
+    assert staging is not None
+    assert staging.settings.directory_url == LETS_ENCRYPT_STAGING
+
+
+# --------------------------------------------------------------------------- the survey
+
+
+def test_a_survey_spends_nothing(issuer: Issuer, authority: FakeAuthority) -> None:
+    authority.meta["caaIdentities"] = ["ca.test", 7]
+    survey = issuer.survey()
+    assert (survey.name, survey.identities, survey.account_url) == ("acme", ("ca.test",), "")
+    assert (survey.clock_ahead, survey.refusal) == (None, None)
+    assert "ca.test" in survey.label
+    assert [request.path for request in authority.requests] == ["/directory"]
+
+
+def test_a_survey_tells_the_account(
+    issuer: Issuer, target: Target, journal: Journal, accounts: Accounts
+) -> None:
+    issuer.obtain(target, journal, progress=Told(), now=lambda: NOW)
+    assert issuer.survey().account_url == accounts.kept["acme"].url
+    accounts.kept["acme"] = replace(accounts.kept["acme"], directory_url="https://other.test/")
+    assert issuer.survey().account_url == ""
+
+
+def test_what_is_left_is_told_without_asking_anybody(
+    issuer: Issuer, target: Target, journal: Journal, authority: FakeAuthority
+) -> None:
+    names = [each.value for each in target.identifiers]
+    fresh = {each.what.split()[0]: each.count for each in issuer.limits_left(names, lambda: NOW)}
+    assert authority.requests == []
+    issuer.obtain(target, journal, progress=Told(), now=lambda: NOW)
+    after = {each.what.split()[0]: each.count for each in issuer.limits_left(names, lambda: NOW)}
+    assert fresh["orders"] - after["orders"] == 1
+    assert fresh["certificates"] - after["certificates"] == 1
+    assert fresh["failed"] == after["failed"]
+
+
+def test_the_account_is_made_once_for_who_asks_only_for_its_url(
+    issuer: Issuer, authority: FakeAuthority
+) -> None:
+    url = issuer.account_url(lambda: NOW)
+    assert issuer.account_url(lambda: NOW) == url == issuer.survey().account_url
+    assert authority.orders == {}
+
+
+def test_a_survey_tells_that_an_account_has_to_be_bound(
+    issuer: Issuer, authority: FakeAuthority
+) -> None:
+    authority.meta["externalAccountRequired"] = True
+    refusal = issuer.survey().refusal
+    assert isinstance(refusal, BindingMissingError)
+    assert "authorities.acme.external_account" in refusal.fix
+
+
+@pytest.mark.parametrize(
+    ("choice", "missing"),
+    [
+        (None, False),
+        (ProfileChoice("short"), False),
+        (ProfileChoice("tiny", required=False), False),
+        (ProfileChoice("tiny"), True),
+    ],
+)
+def test_a_survey_tells_whether_the_profile_is_to_be_had(
+    settings: AuthoritySettings,
+    accounts: Accounts,
+    client: Client,
+    choice: ProfileChoice | None,
+    *,
+    missing: bool,
+) -> None:
+    wanted = settings.model_copy(update={"profile": choice})
+    survey = Issuer(wanted, accounts, {}, client=client).survey()
+    assert survey.profile == (choice.name if choice else "")
+    assert (survey.profile_refusal is not None) == missing
+    if survey.profile_refusal is not None:
+        assert survey.profile_refusal.fix == "set authorities.acme.profile to one of short"
+
+
+def test_a_survey_tells_that_the_terms_are_not_agreed_to(
+    settings: AuthoritySettings, accounts: Accounts, client: Client
+) -> None:
+    unwilling = settings.model_copy(update={"terms_of_service_agreed": False})
+    issuer = Issuer(unwilling, accounts, {}, client=client)
+    refusal = issuer.survey().refusal
+    assert refusal is not None
+    assert "terms_of_service_agreed: true" in refusal.fix
+    accounts.kept["acme"] = Account(b"a key whose account may be found again")
+    assert issuer.survey().refusal is None
+
+
+@pytest.mark.parametrize(
+    ("headers", "ahead"),
+    [
+        ({"Date": "Mon, 23 Nov 2026 08:14:00 GMT"}, 60),
+        ({"Date": "Mon, 23 Nov 2026 08:14:00 GMT", "Age": "15"}, 45),
+        ({"Date": "Mon, 23 Nov 2026 09:15:00 GMT"}, -3600),
+        ({"Date": "yesterday"}, None),
+        ({}, None),
+    ],
+)
+def test_a_survey_compares_the_clocks(
+    issuer: Issuer, authority: FakeAuthority, headers: dict[str, str], ahead: int | None
+) -> None:
+    directory = authority._directory(Request("GET", "/directory"))  # noqa: SLF001 - with a Date
+    authority.queued["directory"].append(replace(directory, headers=headers))
+    found = issuer.survey().clock_ahead
+    if ahead is None:
+        assert found is None
+    else:
+        assert found is not None
+        assert abs(found.total_seconds() - ahead) < 5
+
+
+def test_every_answer_tells_the_time(
+    issuer: Issuer, target: Target, journal: Journal, authority: FakeAuthority
+) -> None:
+    authority.challenge_headers = {"Date": "Mon, 23 Nov 2026 08:00:00 GMT"}
+    issuer.obtain(target, journal, progress=Told(), now=lambda: NOW)
+    ahead = issuer.survey().clock_ahead
+    assert ahead is not None
+    assert 14 * 60 < ahead.total_seconds() <= 15 * 60
+
+
+def test_an_authority_without_limits_has_none_for_replacements(
+    settings: AuthoritySettings,
+    accounts: Accounts,
+    client: Client,
+    target: Target,
+) -> None:
+    def replace_six_times(settings: AuthoritySettings) -> None:
+        issuer = Issuer(settings, accounts, {"http-01": FakeSolver()}, client=client)
+        for _ in range(6):
+            issuer.obtain(
+                target, Journal(target), replaces="aa.bb", progress=Told(), now=lambda: NOW
+            )
+
+    unlimited = settings.limits.model_copy(update={"duplicates": None})
+    replace_six_times(settings.model_copy(update={"limits": unlimited}))
+    with pytest.raises(BudgetSpentError, match="replacements"):
+        replace_six_times(settings)

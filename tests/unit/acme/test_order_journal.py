@@ -1,0 +1,39 @@
+"""What the key request of an order is made of."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import pytest
+from cryptography import x509
+from cryptography.x509.oid import NameOID
+from tests.unit.acme.conftest import dns
+
+from gatecert.acme.order_journal import RehearsalJournal
+
+if TYPE_CHECKING:
+    from gatecert.model import Target
+
+NOW = datetime(2026, 11, 23, tzinfo=UTC)
+LONG = f"{'a' * 60}.example.com"
+
+
+@pytest.mark.parametrize(
+    ("names", "wanted", "found"),
+    [
+        (("vpn.example.com", "www.example.com"), True, ["vpn.example.com"]),
+        ((LONG, "www.example.com"), True, ["www.example.com"]),
+        ((LONG,), True, []),
+        (("vpn.example.com",), False, []),
+    ],
+)
+def test_the_first_name_that_fits_is_the_common_name(
+    target: Target, names: tuple[str, ...], *, wanted: bool, found: list[str]
+) -> None:
+    target = replace(target, identifiers=dns(*names))
+    request = RehearsalJournal(target, lambda: NOW).new_request(common_name=wanted)
+    csr = x509.load_pem_x509_csr(request.csr)
+    common = csr.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+    assert [each.value for each in common] == found

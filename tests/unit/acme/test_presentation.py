@@ -1,0 +1,140 @@
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+
+import pytest
+
+from gatecert.acme.presentation import Presentation, Prospect, Task
+from gatecert.challenge.solver import Challenge, Solver
+from gatecert.deadline import Deadline
+from gatecert.errors import AddressInUseError, ChallengeError, FailedAttempt
+from gatecert.model import Identifier, IdentifierType
+
+
+@dataclass
+class FakeSolver:
+    """Refuses to present or to become visible, if told so; writes down what is asked of it."""
+
+    refuses: ChallengeError | None = None
+    stays_unseen: ChallengeError | None = None
+    calls: list[str] = field(default_factory=list)
+
+    def present(self, challenge: Challenge) -> None:
+        self.calls.append(f"present {challenge.identifier}")
+        if self.refuses is not None:
+            raise self.refuses
+
+    def wait(self, challenge: Challenge, deadline: Deadline) -> None:
+        assert not deadline.passed
+        self.calls.append(f"wait {challenge.identifier}")
+        if self.stays_unseen is not None:
+            raise self.stays_unseen
+
+    def seen(self, challenge: Challenge, seconds: float) -> bool:
+        raise NotImplementedError
+
+    def clean_up(self, challenge: Challenge) -> None:
+        self.calls.append(f"clean up {challenge.identifier}")
+
+
+def prospect(name: str, reason: str = "", **solvers: Solver) -> Prospect:
+    """A name with one way for each solver, by kind (``http_01=…``)."""
+    identifier = Identifier(IdentifierType.DNS, name)
+    tasks = deque(
+        Task(Challenge(kind.replace("_", "-"), identifier, "abc", "abc.key"), solver, "", False)  # noqa: FBT003 - a field
+        for kind, solver in solvers.items()
+    )
+    return Prospect(name, tasks, reason)
+
+
+@pytest.fixture
+def told() -> list[str]:
+    return []
+
+
+@pytest.fixture
+def presentation(told: list[str]) -> Presentation:
+    return Presentation(Deadline.after(5), told.append)
+
+
+def kinds(tasks: list[Task]) -> list[str]:
+    return [task.challenge.type for task in tasks]
+
+
+def test_each_name_is_proven_by_its_first_way(presentation: Presentation, told: list[str]) -> None:
+    http, dns = FakeSolver(), FakeSolver()
+    with presentation:
+        tasks = presentation.bring_up(
+            [
+                prospect("a.example", http_01=http, dns_01=dns),
+                prospect("b.example", http_01=http),
+                prospect("*.c.example", "only a TXT record can", dns_01=dns),
+            ]
+        )
+        assert kinds(tasks) == ["http-01", "http-01", "dns-01"]
+        assert "clean up a.example" not in http.calls
+    assert presentation.attempts == []
+    assert http.calls[:4] == [
+        "present a.example",
+        "present b.example",
+        "wait a.example",
+        "wait b.example",
+    ]
+    assert sorted(http.calls[4:]) == ["clean up a.example", "clean up b.example"]
+    assert told == [
+        "proving control of a.example, b.example by http-01",
+        "proving control of *.c.example by dns-01 (only a TXT record can)",
+    ]
+
+
+def test_what_cannot_be_presented_is_passed_over(
+    presentation: Presentation, told: list[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    taken = FakeSolver(AddressInUseError("port 80 is taken"))
+    free = FakeSolver()
+    with presentation:
+        tasks = presentation.bring_up([prospect("a.example", http_01=taken, tls_alpn_01=free)])
+    assert kinds(tasks) == ["tls-alpn-01"]
+    assert taken.calls == ["present a.example"]
+    assert free.calls == ["present a.example", "wait a.example", "clean up a.example"]
+    (line,) = told
+    assert line.startswith("proving control of a.example by tls-alpn-01 (")
+    assert line.endswith("(http-01 cannot be presented: port 80 is taken)")
+    assert presentation.attempts == [FailedAttempt("a.example", "http-01", "port 80 is taken")]
+    assert "next=tls-alpn-01" in caplog.text
+
+
+def test_what_stays_unseen_is_passed_over_and_taken_away(presentation: Presentation) -> None:
+    dns = FakeSolver(stays_unseen=ChallengeError("not visible"))
+    http = FakeSolver()
+    with presentation:
+        tasks = presentation.bring_up([prospect("a.example", dns_01=dns, http_01=http)])
+        assert kinds(tasks) == ["http-01"]
+    assert dns.calls[-1] == "clean up a.example"
+    assert http.calls == ["present a.example", "wait a.example", "clean up a.example"]
+
+
+def test_one_way_that_fails_is_the_error_itself(presentation: Presentation) -> None:
+    taken = AddressInUseError("port 80 is taken", fix="stop it")
+    other = FakeSolver()
+    names = [prospect("a.example", http_01=other), prospect("b.example", http_01=FakeSolver(taken))]
+    with presentation, pytest.raises(AddressInUseError) as caught:
+        presentation.bring_up(names)
+    assert caught.value is taken
+    assert taken.attempts == (FailedAttempt("b.example", "http-01", "port 80 is taken"),)
+    assert other.calls == ["present a.example", "clean up a.example"]
+
+
+def test_when_all_ways_fail_each_is_named(presentation: Presentation) -> None:
+    taken = FakeSolver(AddressInUseError("port 80 is taken", fix="stop it"))
+    refused = FakeSolver(ChallengeError("zone refused"))
+    with presentation, pytest.raises(ChallengeError) as caught:
+        presentation.bring_up([prospect("a.example", http_01=taken, dns_01=refused)])
+    assert caught.value.message == (
+        "no challenge can be presented for a.example: http-01: port 80 is taken; "
+        "dns-01: zone refused"
+    )
+    assert caught.value.fix == "stop it"
+    assert [attempt.kind for attempt in caught.value.attempts] == ["http-01", "dns-01"]
+    assert presentation.attempts == list(caught.value.attempts)

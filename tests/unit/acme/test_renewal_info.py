@@ -1,0 +1,229 @@
+from __future__ import annotations
+
+import threading
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.unit.acme.conftest import NOW, FakeAuthority, answer, problem
+
+from gatecert.acme.renewal_info import after_failure, choose, fetch
+from gatecert.acme.resources import SuggestedWindow
+from gatecert.deadline import Deadline
+from gatecert.errors import AuthorityUnreachableError
+from gatecert.model import CertificateSummary, RenewalInfo
+
+if TYPE_CHECKING:
+    from gatecert.acme.client import Client
+    from gatecert.acme.transport import Answer
+
+ID = "aYhba4dGQEHhs3uEe6CuLN4ByNQ.AIdlQyE"
+START = NOW + timedelta(days=8)
+END = NOW + timedelta(days=10)
+HOUR = timedelta(hours=1)
+MINUTE = timedelta(minutes=1)
+KNOWN = RenewalInfo(ID, NOW, START, END, START + HOUR, "https://ca.test/why")
+SUMMARY = CertificateSummary(
+    subject="CN=vpn.example.com",
+    issuer="CN=Root",
+    identifiers=(),
+    not_before=NOW - timedelta(days=60),
+    not_after=NOW + timedelta(days=30),
+    fingerprint="",
+    chain_fingerprints=(),
+    key_fingerprint="",
+    is_bootstrap=False,
+    certificate_id=ID,
+)
+
+
+def window(
+    start: datetime = START, end: datetime = END, retry_after: float | None = 3600.0, url: str = ""
+) -> SuggestedWindow:
+    return SuggestedWindow(start, end, url, retry_after)
+
+
+# --------------------------------------------------------------------------- choose
+
+
+@pytest.mark.parametrize(("draw", "hours"), [(0.0, 0), (0.25, 12), (0.5, 24)])
+def test_an_instant_in_the_window_is_picked_uniformly(draw: float, hours: int) -> None:
+    info = choose(ID, window(), now=NOW, random=lambda: draw)
+
+    assert info == RenewalInfo(
+        ID, next_fetch=NOW + HOUR, window_start=START, window_end=END, renew_at=START + hours * HOUR
+    )
+
+
+@given(st.integers(1, 10**7))
+def test_every_pick_lies_in_the_window(seconds: int) -> None:
+    end = START + timedelta(seconds=seconds)
+    info = choose(ID, window(end=end), now=NOW)
+
+    assert info.renew_at is not None
+    assert START <= info.renew_at <= end
+
+
+def test_a_window_in_the_past_means_now() -> None:
+    info = choose(ID, window(NOW - 2 * HOUR, NOW - HOUR), now=NOW)
+
+    assert info.renew_at is not None
+    assert info.renew_at <= NOW
+
+
+@pytest.mark.parametrize("end", [START, START - HOUR])
+def test_a_window_that_ends_before_it_begins_is_no_answer(
+    end: datetime, caplog: pytest.LogCaptureFixture
+) -> None:
+    info = choose(ID, window(end=end, retry_after=60.0), now=NOW)
+
+    assert info.renew_at is None
+    assert info.window_start is None
+    assert info.next_fetch == NOW + 6 * HOUR
+    assert "makes no sense" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("retry_after", "pause"),
+    [
+        (None, 6 * HOUR),
+        (0.0, MINUTE),
+        (59.0, MINUTE),
+        (61.0, timedelta(seconds=61)),
+        (86_400.0, 24 * HOUR),
+        (1e6, 24 * HOUR),
+    ],
+)
+def test_retry_after_is_kept_between_a_minute_and_a_day(
+    retry_after: float | None, pause: timedelta
+) -> None:
+    assert choose(ID, window(retry_after=retry_after), now=NOW).next_fetch == NOW + pause
+
+
+@pytest.mark.parametrize(
+    ("url", "kept"),
+    [
+        ("https://ca.test/why", "https://ca.test/why"),
+        ("javascript:alert(1)", ""),
+        ("https://ca.test/\x1b[2J", "https://ca.test/ [2J"),
+        ("", ""),
+    ],
+)
+def test_the_explanation_is_kept_if_it_is_a_page(url: str, kept: str) -> None:
+    assert choose(ID, window(url=url), now=NOW).explanation_url == kept
+
+
+# --------------------------------------------------------------------------- failures
+
+
+def test_temporary_failures_are_tried_again_with_growing_pauses_and_keep_what_was_picked() -> None:
+    info: RenewalInfo | None = KNOWN
+    pauses = []
+    for _ in range(6):
+        info = after_failure(ID, info, now=NOW, temporary=True)
+        pauses.append((info.next_fetch - NOW) / MINUTE)
+        assert info.renew_at == KNOWN.renew_at
+
+    assert pauses == [1, 2, 4, 8, 16, 32]
+    last = after_failure(ID, info, now=NOW, temporary=True)
+    assert last == RenewalInfo(ID, next_fetch=NOW + 6 * HOUR, failures=7)
+
+
+def test_a_lasting_failure_leaves_it_to_the_lifetime() -> None:
+    info = after_failure(ID, KNOWN, now=NOW, temporary=False)
+
+    assert info == RenewalInfo(ID, next_fetch=NOW + 6 * HOUR, failures=1)
+
+
+def test_what_was_known_of_another_certificate_is_dropped() -> None:
+    other = replace(KNOWN, certificate_id="other.id", failures=4)
+    info = after_failure(ID, other, now=NOW, temporary=True)
+
+    assert info == RenewalInfo(ID, next_fetch=NOW + MINUTE, failures=1)
+
+
+@pytest.mark.parametrize(("hours", "pause"), [(2, 2 * HOUR), (-1, MINUTE), (48, 24 * HOUR)])
+def test_the_authority_says_when_to_ask_again(hours: int, pause: timedelta) -> None:
+    info = after_failure(ID, None, now=NOW, temporary=True, retry_after=NOW + hours * HOUR)
+
+    assert info.next_fetch == NOW + pause
+
+
+# --------------------------------------------------------------------------- fetch
+
+
+def ask(client: Client, previous: RenewalInfo | None = None) -> RenewalInfo:
+    return fetch(client, SUMMARY, previous, deadline=Deadline.after(10), now=lambda: NOW)
+
+
+def test_a_window_is_fetched(client: Client) -> None:
+    info = ask(client, replace(KNOWN, failures=3))
+
+    assert info.failures == 0
+    assert info.renew_at is not None
+    assert info.window_start is not None
+    assert info.window_start.isoformat() == "2026-12-01T00:00:00+00:00"
+    assert info.next_fetch == NOW + 6 * HOUR
+
+
+@pytest.mark.parametrize(
+    "summary",
+    [
+        replace(SUMMARY, not_after=NOW),
+        replace(SUMMARY, certificate_id=""),
+        replace(SUMMARY, certificate_id="../account"),
+    ],
+)
+def test_nothing_is_asked_about_what_nobody_could_answer(
+    client: Client, authority: FakeAuthority, summary: CertificateSummary
+) -> None:
+    info = fetch(client, summary, KNOWN, deadline=Deadline.after(10), now=lambda: NOW)
+
+    assert info.renew_at is None
+    assert info.next_fetch == NOW + 24 * HOUR
+    assert authority.requests == []
+
+
+def test_an_authority_that_does_not_say(client: Client, authority: FakeAuthority) -> None:
+    authority.renewal_info = False
+
+    assert ask(client, KNOWN) == RenewalInfo(ID, next_fetch=NOW + 6 * HOUR)
+
+
+@pytest.mark.parametrize(
+    "trouble",
+    [
+        AuthorityUnreachableError("connection reset"),
+        answer(502, b"<html>"),
+        problem("rateLimited", status=429, Retry_After="60"),
+    ],
+)
+def test_trouble_that_passes(
+    client: Client, authority: FakeAuthority, trouble: Answer | Exception
+) -> None:
+    authority.queued["renewal-info"].append(trouble)
+
+    assert ask(client, KNOWN) == replace(KNOWN, next_fetch=NOW + MINUTE, failures=1)
+
+
+def test_trouble_that_lasts(
+    client: Client, authority: FakeAuthority, caplog: pytest.LogCaptureFixture
+) -> None:
+    authority.queued["renewal-info"].append(problem("malformed", "no such certificate", 404))
+
+    assert ask(client, KNOWN) == RenewalInfo(ID, next_fetch=NOW + 6 * HOUR, failures=1)
+    assert "no such certificate" in caplog.text
+
+
+@pytest.mark.parametrize("previous", [KNOWN, None])
+def test_stopping_is_no_failure(client: Client, previous: RenewalInfo | None) -> None:
+    cancelled = threading.Event()
+    cancelled.set()
+    deadline = Deadline.after(10, cancelled)
+
+    info = fetch(client, SUMMARY, previous, deadline=deadline, now=lambda: NOW)
+
+    assert info == (previous or RenewalInfo(ID, next_fetch=NOW))

@@ -1,0 +1,759 @@
+from __future__ import annotations
+
+import socket
+import ssl
+import sys
+import threading
+import time
+from contextlib import closing, suppress
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
+from typing import TYPE_CHECKING
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from gatecert import __version__
+from gatecert.acme import transport as module
+from gatecert.acme.transport import LARGEST_BODY, HardenedTransport, label, require_https
+from gatecert.deadline import Deadline
+from gatecert.errors import (
+    AuthorityError,
+    AuthorityUnreachableError,
+    DeadlineExceededError,
+    InsecureURLError,
+    InterruptedOrderError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    Script = Callable[[socket.socket, bytes], None]
+
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi"
+
+pytestmark = pytest.mark.enable_socket
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Key and self-signed certificate of the server, which is also the client's root."""
+    return make_bundle(tmp_path_factory.mktemp("tls"), begin=timedelta(hours=-1))
+
+
+def make_bundle(directory: Path, *, begin: timedelta) -> Path:
+    """Key and certificate in one file; valid for two hours from ``begin`` from now."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "an authority's web server")])
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now + begin)
+        .not_valid_after(now + begin + timedelta(hours=2))
+        .add_extension(
+            x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False
+        )
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    path = directory / "server.pem"
+    path.write_bytes(
+        key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+        + certificate.public_bytes(serialization.Encoding.PEM)
+    )
+    return path
+
+
+class Server:
+    """A TLS server whose answers are written byte by byte by the test."""
+
+    def __init__(self, bundle: Path) -> None:
+        self.script: Script = lambda channel, _: channel.sendall(OK)
+        self.requests: list[bytes] = []
+        self.connections = 0
+        self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self._context.load_cert_chain(bundle)
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._channels: list[socket.socket] = []
+        self.url = f"https://127.0.0.1:{self._listener.getsockname()[1]}/directory"
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self) -> None:
+        with suppress(OSError):
+            while True:
+                channel, _ = self._listener.accept()
+                self.connections += 1
+                threading.Thread(target=self._talk, args=(channel,), daemon=True).start()
+
+    def _talk(self, raw: socket.socket) -> None:
+        with suppress(OSError), self._context.wrap_socket(raw, server_side=True) as channel:
+            self._channels.append(channel)
+            received = b""
+            while piece := channel.recv(65536):
+                received += piece
+                head, end, body = received.partition(b"\r\n\r\n")
+                expected = int(next(iter(head.lower().split(b"content-length: ")[1:]), b"0")[:3])
+                if end and len(body) >= expected:
+                    self.requests.append(received)
+                    received = b""
+                    self.script(channel, self.requests[-1])
+
+    def close(self) -> None:
+        self._listener.close()
+        for channel in self._channels:
+            with suppress(OSError):
+                channel.shutdown(socket.SHUT_RDWR)
+
+
+@pytest.fixture
+def server(bundle: Path) -> Iterator[Server]:
+    server = Server(bundle)
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def transport(bundle: Path) -> HardenedTransport:
+    return HardenedTransport("acme", bundle)
+
+
+@pytest.fixture
+def deadline() -> Deadline:
+    return Deadline.after(10)
+
+
+def drip(piece: bytes) -> Script:
+    """Send a piece again and again, so that no two bytes are ever far apart."""
+
+    def script(channel: socket.socket, _: bytes) -> None:
+        with suppress(OSError):
+            while True:
+                channel.sendall(piece)
+                time.sleep(0.01)
+
+    return script
+
+
+# --------------------------------------------------------------------------- plain traffic
+
+
+def test_an_answer_is_read_in_full(
+    transport: HardenedTransport, server: Server, deadline: Deadline
+) -> None:
+    server.script = lambda channel, _: channel.sendall(
+        b"HTTP/1.1 201 Created\r\nReplay-Nonce: abc\r\nTransfer-Encoding: chunked\r\n\r\n"
+        b"3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n"
+    )
+    answer = transport.send("GET", server.url, deadline=deadline)
+
+    assert (answer.status, answer.body, answer.url) == (201, b"abcde", server.url)
+    assert answer.headers["replay-nonce"] == "abc"
+
+
+def test_what_a_request_says_and_what_it_does_not(
+    transport: HardenedTransport, server: Server, deadline: Deadline
+) -> None:
+    transport.send("POST", server.url, deadline=deadline, body=b"{}")
+
+    head, body = server.requests[0].split(b"\r\n\r\n")
+    lines = head.decode().split("\r\n")
+    assert lines[0] == "POST /directory HTTP/1.1"
+    assert f"User-Agent: gatecert/{__version__}\r\n" in head.decode()
+    assert "Content-Type: application/jose+json" in lines
+    assert "Accept-Encoding: identity" in lines
+    assert not [line for line in lines if line.startswith(("Cookie", "Authorization"))]
+    assert body == b"{}"
+
+
+def test_connections_are_kept(
+    transport: HardenedTransport, server: Server, deadline: Deadline
+) -> None:
+    for _ in range(3):
+        transport.send("GET", server.url, deadline=deadline)
+    transport.send("POST", server.url, deadline=deadline, body=b"{}")
+
+    assert server.connections == 1
+
+
+def test_a_connection_that_idled_for_long_is_not_used_again(
+    transport: HardenedTransport,
+    server: Server,
+    deadline: Deadline,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    transport.send("GET", server.url, deadline=deadline)
+    monkeypatch.setattr(module, "IDLE_SECONDS", 0.0)
+    transport.send("GET", server.url, deadline=deadline)
+
+    assert server.connections == 2
+
+
+def test_no_cookie_is_ever_sent_back(
+    transport: HardenedTransport, server: Server, deadline: Deadline
+) -> None:
+    server.script = lambda channel, _: channel.sendall(
+        b"HTTP/1.1 200 OK\r\nSet-Cookie: a=b\r\nContent-Length: 0\r\n\r\n"
+    )
+    transport.send("GET", server.url, deadline=deadline)
+    transport.send("GET", server.url, deadline=deadline)
+
+    assert b"Cookie" not in server.requests[1]
+
+
+def test_netrc_and_the_environments_trust_are_left_alone(
+    transport: HardenedTransport,
+    server: Server,
+    deadline: Deadline,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    netrc = tmp_path / "netrc"
+    netrc.write_text("machine 127.0.0.1 login root password secret\n")
+    monkeypatch.setenv("NETRC", str(netrc))
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "missing"))
+
+    transport.send("GET", server.url, deadline=deadline)
+
+    assert b"Authorization" not in server.requests[0]
+
+
+def test_threads_may_use_it_at_the_same_time(
+    transport: HardenedTransport, server: Server, deadline: Deadline
+) -> None:
+    bodies: list[bytes] = []
+
+    def ask() -> None:
+        bodies.append(transport.send("GET", server.url, deadline=deadline).body)
+
+    threads = [threading.Thread(target=ask) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert bodies == [b"hi"] * 8
+
+
+# --------------------------------------------------------------------------- https only
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://ca.test/directory",
+        "HTTP://ca.test/",
+        "ftp://ca.test/",
+        "file:///etc/passwd",
+        "//ca.test/",
+        "https://",
+        "https://user:secret@ca.test/",
+        "https://[::1",
+        "https://ca.test:port/",
+        "https://ca.test:99999/",
+        "https://ca.test:0/",
+        "directory",
+        "",
+    ],
+)
+def test_only_https_urls_with_a_host_are_used(
+    transport: HardenedTransport, deadline: Deadline, url: str
+) -> None:
+    with pytest.raises(InsecureURLError, match=r"authority acme: .* is not an https:// URL"):
+        transport.send("GET", url, deadline=deadline)
+
+
+def test_https_in_any_case_is_https() -> None:
+    require_https("acme", "HTTPS://ca.test/")
+
+
+def redirect(location: str) -> Script:
+    head = f"HTTP/1.1 302 Found\r\nLocation: {location}\r\nContent-Length: 0\r\n\r\n"
+    return lambda channel, _: channel.sendall(head.encode())
+
+
+def test_a_redirect_is_followed(
+    transport: HardenedTransport, server: Server, deadline: Deadline
+) -> None:
+    def script(channel: socket.socket, request: bytes) -> None:
+        once = request.startswith(b"GET /directory")
+        (redirect("/elsewhere") if once else (lambda it, _: it.sendall(OK)))(channel, request)
+
+    server.script = script
+    answer = transport.send("GET", server.url, deadline=deadline)
+
+    assert answer.url.endswith("/elsewhere")
+    assert answer.body == b"hi"
+
+
+def test_a_redirect_to_http_is_refused(
+    transport: HardenedTransport, server: Server, deadline: Deadline
+) -> None:
+    server.script = redirect(server.url.replace("https://", "http://"))
+
+    with pytest.raises(InsecureURLError):
+        transport.send("GET", server.url, deadline=deadline)
+
+
+@pytest.mark.parametrize("location", [b"//[", b"https://[::1", b"\x80", b"https://\xff.test/"])
+def test_a_redirect_that_makes_no_sense(
+    transport: HardenedTransport, server: Server, deadline: Deadline, location: bytes
+) -> None:
+    head = b"HTTP/1.1 302 Found\r\nContent-Length: 0\r\nLocation: %b\r\n\r\n" % location
+    server.script = lambda channel, _: channel.sendall(head)
+
+    with pytest.raises(AuthorityError, match="authority acme"):
+        transport.send("GET", server.url, deadline=deadline)
+
+
+def test_a_signed_request_is_never_sent_elsewhere(
+    transport: HardenedTransport, server: Server, deadline: Deadline
+) -> None:
+    server.script = redirect("/elsewhere")
+
+    with pytest.raises(AuthorityUnreachableError, match="answers POST with redirects"):
+        transport.send("POST", server.url, deadline=deadline, body=b"{}")
+
+    assert len(server.requests) == 1
+
+
+def test_redirects_in_a_circle(
+    transport: HardenedTransport, server: Server, deadline: Deadline
+) -> None:
+    server.script = redirect("/directory")
+
+    with pytest.raises(AuthorityUnreachableError, match="lead nowhere"):
+        transport.send("GET", server.url, deadline=deadline)
+
+
+# --------------------------------------------------------------------------- trust
+
+
+def test_a_certificate_that_is_not_trusted(server: Server, deadline: Deadline) -> None:
+    with pytest.raises(AuthorityUnreachableError, match="not trusted: self-signed") as caught:
+        HardenedTransport("acme").send("GET", server.url, deadline=deadline)
+
+    assert "set authorities.acme.ca_bundle" in caught.value.fix
+    assert server.requests == []
+
+
+@pytest.mark.parametrize(
+    ("begin", "reason"),
+    [(timedelta(hours=1), "certificate is not yet valid"), (timedelta(hours=-3), "has expired")],
+)
+def test_a_certificate_of_another_time_points_at_the_clock(
+    tmp_path: Path, deadline: Deadline, begin: timedelta, reason: str
+) -> None:
+    bundle = make_bundle(tmp_path, begin=begin)
+    server = Server(bundle)
+    with closing(server), pytest.raises(AuthorityUnreachableError, match=reason) as caught:
+        HardenedTransport("acme", bundle).send("GET", server.url, deadline=deadline)
+
+    assert caught.value.fix.startswith("set the clock")
+
+
+def test_a_certificate_for_another_name(
+    transport: HardenedTransport, server: Server, deadline: Deadline
+) -> None:
+    url = server.url.replace("127.0.0.1", "localhost")
+
+    with pytest.raises(AuthorityUnreachableError, match="not trusted: Hostname mismatch"):
+        transport.send("GET", url, deadline=deadline)
+
+
+@pytest.mark.parametrize("content", [None, b"", b"no PEM"])
+def test_a_bundle_that_cannot_be_read(
+    tmp_path: Path, deadline: Deadline, content: bytes | None
+) -> None:
+    path = tmp_path / "ca.pem"
+    if content is not None:
+        path.write_bytes(content)
+
+    with pytest.raises(AuthorityError, match="cannot be read") as caught:
+        HardenedTransport("acme", path).send("GET", "https://127.0.0.1:1/", deadline=deadline)
+
+    assert "authorities.acme.ca_bundle" in caught.value.fix
+
+
+def test_a_proxy_does_not_change_what_is_trusted() -> None:
+    context = ssl.create_default_context()
+    adapter = module.PinnedTrustAdapter(context)
+
+    manager = adapter.proxy_manager_for("http://proxy.test:3128")
+
+    assert manager.connection_pool_kw["ssl_context"] is context
+
+
+@pytest.mark.parametrize(
+    ("proxy", "shown", "why"),
+    [
+        ("http://user:hunter2@127.0.0.1:1", "127.0.0.1:1", "Connection refused"),
+        ("127.0.0.1:1", "127.0.0.1:1", "Connection refused"),
+        ("http://user:hunter2@127.0.0.1:99999", "127.0.0.1:99999", "that is no URL"),
+        ("gopher://user:hunter2@127.0.0.1:1", "127.0.0.1:1", "unsupported scheme gopher"),
+    ],
+)
+def test_a_dead_proxy_is_called_one(
+    proxy: str,
+    shown: str,
+    why: str,
+    transport: HardenedTransport,
+    deadline: Deadline,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", proxy)
+    with pytest.raises(AuthorityUnreachableError) as caught:
+        transport.send("GET", "https://ca.example/directory", deadline=deadline)
+    said = str(caught.value)
+    assert said.startswith(f"the proxy {shown} does not work: ")
+    assert why in said
+    assert "authority acme (ca.example) cannot be reached through it" in said
+    assert "hunter2" not in said
+    assert "add ca.example to NO_PROXY" in caught.value.fix
+
+
+def test_a_proxy_that_wants_a_password(
+    transport: HardenedTransport, deadline: Deadline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with closing(socket.create_server(("127.0.0.1", 0))) as listener:
+
+        def refuse() -> None:
+            channel, _ = listener.accept()
+            with channel:
+                channel.recv(65536)
+                channel.sendall(b"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n")
+
+        thread = threading.Thread(target=refuse)
+        thread.start()
+        monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{listener.getsockname()[1]}")
+        with pytest.raises(AuthorityUnreachableError, match="407 Proxy Authentication Required"):
+            transport.send("GET", "https://ca.example/directory", deadline=deadline)
+        thread.join()
+
+
+def test_a_proxy_that_says_nothing(
+    transport: HardenedTransport, deadline: Deadline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "CONNECT_SECONDS", 0.1)
+    with closing(socket.create_server(("127.0.0.1", 0))) as listener:
+        monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{listener.getsockname()[1]}")
+        with pytest.raises(AuthorityUnreachableError, match=r"through the proxy 127[.0-9:]+: "):
+            transport.send("GET", "https://ca.example/directory", deadline=deadline)
+
+
+def test_a_socks_proxy_needs_an_extra(
+    transport: HardenedTransport, deadline: Deadline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "socks", None)  # as if it were not installed
+    monkeypatch.setenv("ALL_PROXY", "socks5h://user:hunter2@127.0.0.1:1")
+    with pytest.raises(AuthorityUnreachableError) as caught:
+        transport.send("GET", "https://ca.example/directory", deadline=deadline)
+    assert str(caught.value).startswith("the proxy 127.0.0.1:1 is a SOCKS proxy, and PySocks ")
+    assert "install gatecert[socks]" in caught.value.fix
+
+
+def test_no_proxy_is_heeded(
+    transport: HardenedTransport,
+    server: Server,
+    deadline: Deadline,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:1")
+    monkeypatch.setenv("NO_PROXY", "127.0.0.0/8")
+    assert transport.send("GET", server.url, deadline=deadline).status == 200
+
+
+def make_loose_chain(directory: Path) -> tuple[Path, Path]:
+    """A server's pair and its root, as some private authorities make them.
+
+    The root's basicConstraints are not critical, and there are no key identifiers.
+    """
+    root_key, key = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
+    root = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "a private root")])
+    now = datetime.now(UTC)
+
+    def sign(name: str, of: ec.EllipticCurvePrivateKey, extension: x509.ExtensionType) -> bytes:
+        return (
+            x509.CertificateBuilder()
+            .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)]))
+            .issuer_name(root)
+            .public_key(of.public_key())
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(now - timedelta(hours=1))
+            .not_valid_after(now + timedelta(hours=1))
+            .add_extension(extension, critical=False)
+            .sign(root_key, hashes.SHA256())
+            .public_bytes(serialization.Encoding.PEM)
+        )
+
+    names = x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))])
+    pair, trusted = directory / "pair.pem", directory / "root.pem"
+    pair.write_bytes(
+        key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+        + sign("a server", key, names)
+    )
+    trusted.write_bytes(
+        sign("a private root", root_key, x509.BasicConstraints(ca=True, path_length=None))
+    )
+    return pair, trusted
+
+
+def test_a_given_root_is_judged_as_openssl_does_by_default(
+    tmp_path: Path, deadline: Deadline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usual = ssl.create_default_context
+
+    def strict(**options: str | None) -> ssl.SSLContext:  # as Python 3.13
+        context = usual(**options)  # type: ignore[arg-type] # cafile alone
+        context.verify_flags |= ssl.VERIFY_X509_STRICT
+        return context
+
+    monkeypatch.setattr(ssl, "create_default_context", strict)
+    pair, trusted = make_loose_chain(tmp_path)
+    with closing(Server(pair)) as server:
+        answer = HardenedTransport("acme", trusted).send("GET", server.url, deadline=deadline)
+    assert answer.status == 200
+
+
+def test_a_machine_without_a_store_of_roots_has_some_all_the_same(
+    tmp_path: Path, server: Server, deadline: Deadline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paths = ssl.get_default_verify_paths()._replace(cafile="", capath=str(tmp_path))
+    monkeypatch.setattr(ssl, "get_default_verify_paths", lambda: paths)
+    transport = HardenedTransport("acme")
+
+    with pytest.raises(AuthorityUnreachableError, match="not trusted"):
+        transport.send("GET", server.url, deadline=deadline)
+
+    context = module._trust("acme", None)  # noqa: SLF001 - which roots there are shows nowhere else
+    assert len(context.get_ca_certs()) > 50
+
+
+# --------------------------------------------------------------------------- deadlines
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        pytest.param(lambda *_: time.sleep(2), id="silent"),
+        pytest.param(drip(b"H"), id="status line"),
+        pytest.param(drip(b"a: b\r\n"), id="headers without a status"),
+    ],
+)
+def test_the_deadline_holds_before_the_body(
+    transport: HardenedTransport, server: Server, script: Script
+) -> None:
+    server.script = script
+    started = time.monotonic()
+
+    with pytest.raises((DeadlineExceededError, AuthorityUnreachableError)):
+        transport.send("GET", server.url, deadline=Deadline.after(0.15))
+
+    assert time.monotonic() - started < 1
+
+
+def test_the_deadline_holds_while_headers_drip(
+    transport: HardenedTransport, server: Server
+) -> None:
+    def script(channel: socket.socket, request: bytes) -> None:
+        channel.sendall(b"HTTP/1.1 200 OK\r\nX: ")
+        drip(b"a")(channel, request)
+
+    server.script = script
+    with pytest.raises(DeadlineExceededError, match="longer than the operation may take"):
+        transport.send("GET", server.url, deadline=Deadline.after(0.15))
+
+
+@pytest.mark.parametrize("framing", ["Content-Length: 100000", "Connection: close"])
+def test_the_deadline_holds_while_the_body_drips(
+    transport: HardenedTransport, server: Server, framing: str
+) -> None:
+    def script(channel: socket.socket, request: bytes) -> None:
+        channel.sendall(f"HTTP/1.1 200 OK\r\n{framing}\r\n\r\n".encode())
+        drip(b"a")(channel, request)
+
+    server.script = script
+    started = time.monotonic()
+    with pytest.raises(DeadlineExceededError):
+        transport.send("GET", server.url, deadline=Deadline.after(0.15))
+
+    assert time.monotonic() - started < 1
+
+
+def test_a_request_has_a_deadline_of_its_own(
+    transport: HardenedTransport, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "REQUEST_SECONDS", 0.1)
+    server.script = lambda *_: time.sleep(2)
+
+    with pytest.raises(AuthorityUnreachableError, match="had not answered in full after"):
+        transport.send("GET", server.url, deadline=Deadline.after(10))
+
+
+def test_no_request_is_made_after_the_deadline(
+    transport: HardenedTransport, server: Server
+) -> None:
+    with pytest.raises(DeadlineExceededError):
+        transport.send("GET", server.url, deadline=Deadline.after(0))
+
+    assert server.connections == 0
+
+
+def test_stopping_interrupts_a_request(
+    transport: HardenedTransport, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "SLICE_SECONDS", 0.02)
+    cancelled = threading.Event()
+
+    def script(*_: object) -> None:
+        cancelled.set()
+        time.sleep(2)
+
+    server.script = script
+    started = time.monotonic()
+    with pytest.raises(InterruptedOrderError):
+        transport.send("GET", server.url, deadline=Deadline.after(10, cancelled))
+
+    assert time.monotonic() - started < 1
+
+
+# --------------------------------------------------------------------------- bodies
+
+
+@pytest.mark.parametrize(
+    "framing", [f"Content-Length: {1 << 30}", "Transfer-Encoding: chunked", "Connection: close"]
+)
+def test_a_gigabyte_is_cut_off(
+    transport: HardenedTransport, server: Server, deadline: Deadline, framing: str
+) -> None:
+    sent = 0
+
+    def script(channel: socket.socket, _: bytes) -> None:
+        nonlocal sent
+        channel.sendall(f"HTTP/1.1 200 OK\r\n{framing}\r\n\r\n".encode())
+        piece = b"ffff\r\n" + b"x" * 0xFFFF + b"\r\n" if "chunked" in framing else b"x" * 65536
+        with suppress(OSError):
+            while sent < 1 << 30:
+                channel.sendall(piece)
+                sent += len(piece)
+
+    server.script = script
+    with pytest.raises(AuthorityUnreachableError, match="more than 1 MiB"):
+        transport.send("GET", server.url, deadline=deadline)
+
+    assert sent < 64 * LARGEST_BODY
+
+
+def test_a_redirect_of_a_gigabyte_is_cut_off(
+    transport: HardenedTransport, server: Server, deadline: Deadline
+) -> None:
+    sent = 0
+
+    def script(channel: socket.socket, _: bytes) -> None:
+        nonlocal sent
+        channel.sendall(
+            b"HTTP/1.1 302 Found\r\nLocation: /elsewhere\r\nContent-Length: 1000000000\r\n\r\n"
+        )
+        with suppress(OSError):
+            while sent < 64 * LARGEST_BODY:
+                sent += channel.send(bytes(1 << 16))
+
+    server.script = script
+    with pytest.raises(AuthorityUnreachableError, match="sends more than 1 MiB"):
+        transport.send("GET", server.url, deadline=deadline)
+
+    assert sent < 32 * LARGEST_BODY
+
+
+def test_a_url_that_cannot_be_sent_anywhere(
+    transport: HardenedTransport, deadline: Deadline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("no_proxy", "192.0.2.0/24")  # makes the library look at the host
+    with pytest.raises(AuthorityUnreachableError, match="cannot be reached"):
+        transport.send("GET", "https://\ud800.test/", deadline=deadline)
+
+
+def test_the_largest_body_there_may_be(
+    transport: HardenedTransport, server: Server, deadline: Deadline
+) -> None:
+    server.script = lambda channel, _: channel.sendall(
+        f"HTTP/1.1 200 OK\r\nContent-Length: {LARGEST_BODY}\r\n\r\n".encode() + b"x" * LARGEST_BODY
+    )
+    assert len(transport.send("GET", server.url, deadline=deadline).body) == LARGEST_BODY
+
+
+def test_a_body_is_not_decompressed(
+    transport: HardenedTransport, server: Server, deadline: Deadline
+) -> None:
+    server.script = lambda channel, _: channel.sendall(
+        b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 4\r\n\r\n\x1f\x8b\x08\x00"
+    )
+    assert transport.send("GET", server.url, deadline=deadline).body == b"\x1f\x8b\x08\x00"
+
+
+def test_a_body_that_ends_too_soon(
+    transport: HardenedTransport, server: Server, deadline: Deadline
+) -> None:
+    def script(channel: socket.socket, _: bytes) -> None:
+        channel.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nshort")
+        channel.shutdown(socket.SHUT_RDWR)
+
+    server.script = script
+    with pytest.raises(AuthorityUnreachableError, match="cannot be reached"):
+        transport.send("GET", server.url, deadline=deadline)
+
+
+# --------------------------------------------------------------------------- no answer
+
+
+def test_nobody_listens(transport: HardenedTransport, deadline: Deadline) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        port = closed.getsockname()[1]
+
+    with pytest.raises(AuthorityUnreachableError) as caught:
+        transport.send("GET", f"https://127.0.0.1:{port}/", deadline=deadline)
+
+    assert str(caught.value) == (
+        f"authority acme (127.0.0.1:{port}) cannot be reached: Connection refused"
+    )
+
+
+def test_a_name_that_does_not_exist(
+    transport: HardenedTransport, deadline: Deadline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unknown(*_: object, **__: object) -> None:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", unknown)
+    with pytest.raises(AuthorityUnreachableError, match="its name does not resolve"):
+        transport.send("GET", "https://ca.invalid/", deadline=deadline)
+
+
+@pytest.mark.parametrize("garbage", [b"\x00\xff\r\n\r\n", b"SSH-2.0-OpenSSH\r\n\r\n"])
+def test_a_server_that_speaks_no_http(
+    transport: HardenedTransport, server: Server, deadline: Deadline, garbage: bytes
+) -> None:
+    server.script = lambda channel, _: channel.sendall(garbage)
+
+    with pytest.raises(AuthorityUnreachableError, match="cannot be reached"):
+        transport.send("GET", server.url, deadline=deadline)
+
+
+def test_how_messages_name_an_authority() -> None:
+    assert label("acme", "https://ca.test:14000/dir") == "authority acme (ca.test:14000)"
+    assert label("acme", "nonsense") == "authority acme (no host)"

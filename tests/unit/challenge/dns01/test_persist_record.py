@@ -1,0 +1,130 @@
+"""Standing records: what to publish, and whether what stands there will do for Pebble 2.10."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+
+from gatecert.challenge.dns01 import persist_record
+
+ACCOUNT = "https://ca.example/acct/1"
+ISSUER = "ca.example"
+NOW = datetime(2026, 11, 23, 8, 15, tzinfo=UTC)
+WANTED = persist_record.Wanted("vpn.example.com", (ISSUER, "other.example"), ACCOUNT)
+GOOD = f"{ISSUER}; accounturi={ACCOUNT}"
+
+
+def test_the_record_to_publish() -> None:
+    record = persist_record.standing_record("vpn.example.com", ISSUER, ACCOUNT)
+
+    assert record.name == "_validation-persist.vpn.example.com"
+    assert record.value == "ca.example; accounturi=https://ca.example/acct/1"
+    assert record.zone_line == f'_validation-persist.vpn.example.com. IN TXT "{record.value}"'
+    assert WANTED.record == record
+
+
+@pytest.mark.parametrize(("domain", "wildcard"), [("*.example.com", False), ("example.com", True)])
+def test_the_record_of_a_wildcard(domain: str, wildcard: bool) -> None:  # noqa: FBT001 - a case
+    record = persist_record.standing_record(
+        domain, ISSUER, ACCOUNT, wildcard=wildcard, persist_until=datetime(2030, 1, 1, tzinfo=UTC)
+    )
+
+    assert record.name == "_validation-persist.example.com"
+    assert record.value == f"{GOOD}; policy=wildcard; persistUntil=1893456000"
+
+
+def test_a_long_record_is_cut_into_strings_for_the_zone_file() -> None:
+    record = persist_record.standing_record(
+        "example.com", ISSUER, f"https://ca.example/{'x' * 300}"
+    )
+
+    strings = record.zone_line.split('"')[1::2]
+    assert [len(string) for string in strings] == [255, 87]
+    assert "".join(strings) == record.value
+
+
+@pytest.mark.parametrize("issuer", ["", "CA.example", "ca.example.", "ca example", 'ca";x'])
+def test_no_issuer_that_could_not_stand_in_a_record(issuer: str) -> None:
+    with pytest.raises(ValueError, match="is no domain name of an issuer"):
+        persist_record.standing_record("example.com", issuer, ACCOUNT)
+
+
+@pytest.mark.parametrize(
+    "account_url", ["", "https://ca.example/a;b", "https://ca.example/ä", "a b"]
+)
+def test_no_account_that_could_not_stand_in_a_record(account_url: str) -> None:
+    with pytest.raises(ValueError, match="is no account URL"):
+        persist_record.standing_record("example.com", ISSUER, account_url)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        GOOD,
+        f"other.example;accounturi={ACCOUNT}",
+        f" {ISSUER} ;\taccounturi = {ACCOUNT} ",
+        f"{GOOD}; colour=blue",
+        f"{GOOD}; policy=",
+        f"{GOOD}; policy=wildcard; persistUntil=1999999999",
+        f"{ISSUER}; ACCOUNTURI={ACCOUNT}; Policy=WildCard",
+    ],
+)
+def test_a_record_that_will_do(text: str) -> None:
+    assert persist_record.fault([text], WANTED, now=NOW) == ""
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("v=spf1 -all", "there is no record for ca.example or other.example"),
+        (f"stranger.example; accounturi={ACCOUNT}", "there is no record for"),
+        (f"CA.Example.; accounturi={ACCOUNT}", "there is no record for"),
+        (ISSUER, f"is for another account than {ACCOUNT}"),
+        (f"{ISSUER}; accounturi={ACCOUNT}/", f"is for another account than {ACCOUNT}"),
+        (f"{GOOD};", "is malformed: a parameter is empty"),
+        (f"{GOOD}; policy", "is malformed: a parameter is empty, or is not tag=value"),
+        (f"{GOOD}; po_licy=x", "is malformed"),
+        (f"{GOOD}; accounturi={ACCOUNT}", "is malformed: accounturi comes twice"),
+        (f"{GOOD}; persistUntil=soon", "is malformed: persistUntil is no number of seconds"),
+        (f"{GOOD}; persistUntil=1", "has ended at 1970-01-01T00:00:01Z"),
+    ],
+)
+def test_a_record_that_will_not_do(text: str, complaint: str) -> None:
+    assert complaint in persist_record.fault([text], WANTED, now=NOW)
+
+
+def test_nothing_there_will_not_do() -> None:
+    assert persist_record.fault([], WANTED, now=NOW).startswith("there is no record for")
+
+
+def test_a_good_record_will_do_beside_others() -> None:
+    texts = [f"{GOOD};", f"{ISSUER}; accounturi=https://else.example/", "x", GOOD]
+
+    assert persist_record.fault(texts, WANTED, now=NOW) == ""
+
+
+def test_a_wildcard_needs_the_policy() -> None:
+    wanted = persist_record.Wanted("example.com", (ISSUER,), ACCOUNT, wildcard=True)
+
+    assert "lacks policy=wildcard" in persist_record.fault([GOOD], wanted, now=NOW)
+    assert persist_record.fault([GOOD, f"{GOOD}; policy=wildcard"], wanted, now=NOW) == ""
+
+
+def test_what_others_publish_is_shown_on_one_line() -> None:
+    complaint = persist_record.fault([f"{GOOD}; \x1b[2Jx=\n"], WANTED, now=NOW)
+
+    assert complaint.isprintable()
+
+
+def test_a_wildcard_and_the_name_above_it_share_a_record() -> None:
+    names = ("a.example", "*.a.example", "*.b.example", "c.example")
+    found = persist_record.wanted_for(names, ("ca.example", "old.example"), "https://ca.example/1")
+    assert [(each.domain, each.wildcard) for each in found] == [
+        ("a.example", True),
+        ("b.example", True),
+        ("c.example", False),
+    ]
+    assert found[2].record.value == "ca.example; accounturi=https://ca.example/1"
+    end = datetime(2027, 1, 1, tzinfo=UTC)
+    assert found[1].record_until(end).value.endswith("policy=wildcard; persistUntil=1798761600")

@@ -1,0 +1,206 @@
+"""dns-persist-01: nothing is published, and what is missing is named."""
+
+from __future__ import annotations
+
+import threading
+from datetime import UTC, datetime
+
+import pytest
+
+from gatecert.challenge.dns01 import persist_solver
+from gatecert.challenge.dns01.nameservers import Nameserver
+from gatecert.challenge.dns01.persist_solver import DnsPersist01Solver, StandingRecords
+from gatecert.challenge.dns01.propagation import Answer
+from gatecert.challenge.dns01.zones import Place
+from gatecert.challenge.solver import Challenge, Trial
+from gatecert.deadline import Deadline
+from gatecert.errors import ChallengeError, InterruptedOrderError, RecordNotVisibleError
+from gatecert.model import Endpoint, Identifier, IdentifierType
+
+ACCOUNT = "https://ca.example/acct/1"
+GOOD = f"ca.example; accounturi={ACCOUNT}"
+SERVER = Nameserver("ns1.example.com", Endpoint("192.0.2.1", 53))
+LAME = Nameserver("ns2.example.com", Endpoint("192.0.2.2", 53))
+NOW = datetime(2026, 11, 23, 8, 15, tzinfo=UTC)
+
+
+class Zones:
+    """One zone."""
+
+    def __init__(self) -> None:
+        self.servers: tuple[Nameserver, ...] = (SERVER,)
+
+    def place(self, name: str) -> Place:
+        assert name == "_validation-persist.vpn.example.com"
+        return Place(name, "example.com")
+
+    def nameservers(self, zone: str) -> tuple[Nameserver, ...]:
+        assert zone == "example.com"
+        return self.servers
+
+
+class Server:
+    """A nameserver that answers every question alike."""
+
+    def __init__(self) -> None:
+        self.texts: tuple[str, ...] = ()
+        self.complaints: dict[str, str] = {}
+
+    def __call__(self, nameserver: Nameserver, name: str, seconds: float) -> Answer:
+        assert seconds > 0
+        assert name == "_validation-persist.vpn.example.com"
+        return Answer(nameserver, self.texts, self.complaints.get(nameserver.name, ""))
+
+
+@pytest.fixture
+def server() -> Server:
+    return Server()
+
+
+@pytest.fixture
+def zones() -> Zones:
+    return Zones()
+
+
+@pytest.fixture
+def solver(monkeypatch: pytest.MonkeyPatch, zones: Zones, server: Server) -> DnsPersist01Solver:
+    monkeypatch.setattr(persist_solver, "PATIENCE", 0.02)
+    return DnsPersist01Solver(StandingRecords(zones, lambda: NOW, ask=server))
+
+
+def challenge(
+    *,
+    name: str = "vpn.example.com",
+    wildcard: bool = False,
+    issuers: tuple[str, ...] = ("ca.example",),
+    account_url: str = ACCOUNT,
+) -> Challenge:
+    return Challenge(
+        "dns-persist-01", Identifier(IdentifierType.DNS, name), "", "",
+        account_url=account_url, wildcard=wildcard, issuer_domain_names=issuers,
+    )  # fmt: skip
+
+
+def test_a_record_that_stands_is_enough(solver: DnsPersist01Solver, server: Server) -> None:
+    server.texts = ("v=spf1 -all", GOOD)
+
+    solver.present(challenge())
+    solver.wait(challenge(), Deadline.after(1))
+    assert not solver.seen(challenge(), 0.001)
+    solver.clean_up(challenge())
+
+
+def test_a_nameserver_that_refuses_is_warned_of_beside_one_that_is_right(
+    solver: DnsPersist01Solver,
+    zones: Zones,
+    server: Server,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    zones.servers = (SERVER, LAME)
+    server.texts = (GOOD,)
+    server.complaints["ns2.example.com"] = "answers REFUSED"
+
+    solver.wait(challenge(), Deadline.after(1))
+
+    assert "ns2.example.com (192.0.2.2:53) answers REFUSED" in caplog.text
+
+
+def test_where_no_nameserver_can_be_asked_the_error_names_the_resolver(
+    solver: DnsPersist01Solver, server: Server
+) -> None:
+    server.complaints["ns1.example.com"] = "does not answer"
+
+    with pytest.raises(RecordNotVisibleError) as caught:
+        solver.wait(challenge(), Deadline.after(1))
+
+    assert caught.value.fix.startswith("publish _validation-persist.vpn.example.com")
+    assert caught.value.fix.endswith("challenges.dns-persist-01.propagation: recursive")
+
+
+def test_a_record_that_is_missing_is_shown(solver: DnsPersist01Solver, server: Server) -> None:
+    server.texts = ()
+
+    with pytest.raises(RecordNotVisibleError) as caught:
+        solver.wait(challenge(), Deadline.after(1))
+
+    assert "ns1.example.com (192.0.2.1:53): there is no record for ca.example" in str(caught.value)
+    assert caught.value.fix == (
+        f'publish _validation-persist.vpn.example.com. IN TXT "ca.example; accounturi={ACCOUNT}"'
+    )
+
+
+@pytest.mark.parametrize("asked", [challenge(wildcard=True), challenge(name="*.vpn.example.com")])
+def test_a_wildcard_needs_the_policy(
+    solver: DnsPersist01Solver, server: Server, asked: Challenge
+) -> None:
+    server.texts = (GOOD,)
+
+    with pytest.raises(RecordNotVisibleError, match="lacks policy=wildcard") as caught:
+        solver.wait(asked, Deadline.after(1))
+
+    assert caught.value.fix.endswith('; policy=wildcard"')
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [challenge(issuers=()), challenge(issuers=("ca.example",) * 11), challenge(account_url="")],
+)
+def test_a_challenge_that_makes_no_sense_is_refused(
+    solver: DnsPersist01Solver, asked: Challenge
+) -> None:
+    with pytest.raises(ChallengeError, match="makes no sense"):
+        solver.present(asked)
+
+
+def test_leaving_interrupts_the_look(solver: DnsPersist01Solver, server: Server) -> None:
+    server.texts = ()
+    leaving = threading.Event()
+    leaving.set()
+
+    with pytest.raises(InterruptedOrderError):
+        solver.wait(challenge(), Deadline.after(10, leaving))
+
+
+def trial(
+    *names: str, account_url: str = ACCOUNT, issuers: tuple[str, ...] = ("ca.example",)
+) -> Trial:
+    return Trial("dns-persist-01", "boston", names, account_url, issuers)
+
+
+def test_it_is_tried_out_by_looking_for_the_record(
+    solver: DnsPersist01Solver, server: Server
+) -> None:
+    server.texts = (GOOD,)
+    assert solver.try_out(trial("vpn.example.com")) == ()
+    both = trial("vpn.example.com", "*.vpn.example.com")
+    with pytest.raises(RecordNotVisibleError, match="lacks policy=wildcard") as caught:
+        solver.try_out(both)
+    assert caught.value.fix.count("_validation-persist") == 1
+    server.texts = (f"{GOOD}; policy=wildcard",)
+    assert solver.try_out(both) == ()
+
+
+def test_before_there_is_an_account_there_is_nothing_to_look_for(
+    solver: DnsPersist01Solver,
+) -> None:
+    with pytest.raises(ChallengeError, match="no account yet") as caught:
+        solver.try_out(trial("vpn.example.com", account_url=""))
+    assert caught.value.fix.startswith("gatecert dns-record boston")
+    (complaint,) = solver.try_out(trial("vpn.example.com", issuers=()))
+    assert "does not say how it calls itself" in complaint
+
+
+def test_every_record_that_is_missing_is_shown(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Names(Zones):
+        def place(self, name: str) -> Place:
+            assert name.startswith("_validation-persist.")
+            return Place("_validation-persist.vpn.example.com", "example.com")
+
+    monkeypatch.setattr(persist_solver, "PATIENCE", 0.02)
+    solver = DnsPersist01Solver(StandingRecords(Names(), lambda: NOW, ask=server))
+    with pytest.raises(RecordNotVisibleError, match=r"over a\.example.*over b\.example") as caught:
+        solver.try_out(trial("a.example", "b.example"))
+    assert "_validation-persist.a.example. IN TXT" in caught.value.fix
+    assert " and _validation-persist.b.example. IN TXT" in caught.value.fix

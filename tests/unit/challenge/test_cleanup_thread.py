@@ -1,0 +1,81 @@
+"""Tidying now and then, in a thread of its own."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import TYPE_CHECKING
+
+from gatecert.challenge.cleanup_thread import Tidying
+
+if TYPE_CHECKING:
+    from gatecert.challenge.solver import Challenge
+    from gatecert.deadline import Deadline
+
+
+class Plain:
+    """A solver that leaves nothing behind."""
+
+    def present(self, challenge: Challenge) -> None: ...
+
+    def wait(self, challenge: Challenge, deadline: Deadline) -> None: ...
+
+    def seen(self, challenge: Challenge, seconds: float) -> bool:
+        del challenge, seconds
+        return False
+
+    def clean_up(self, challenge: Challenge) -> None: ...
+
+
+class Tidy(Plain):
+    """A solver that takes its time."""
+
+    def __init__(self) -> None:
+        self.began = threading.Semaphore(0)
+        self.may_end = threading.Event()
+        self.times = 0
+
+    def tidy(self) -> None:
+        self.times += 1
+        self.began.release()
+        self.may_end.wait(5)
+
+
+def test_each_solver_tidies_once_at_the_start_however_often_it_is_listed() -> None:
+    solver = Tidy()
+    solver.may_end.set()
+    tidying = Tidying()
+
+    tidying.look({"dns-01": solver, "dns-account-01": solver, "http-01": Plain()})
+    tidying.wait()
+    tidying.look({"dns-01": solver})
+    tidying.wait()
+
+    assert solver.times == 1
+
+
+def test_it_tidies_again_after_the_pause() -> None:
+    solver = Tidy()
+    solver.may_end.set()
+    tidying = Tidying(0.01)
+
+    tidying.look({"dns-01": solver})
+    tidying.wait()
+    time.sleep(0.02)
+    tidying.look({"dns-01": solver})
+    tidying.wait()
+
+    assert solver.times == 2
+
+
+def test_nobody_waits_for_it_and_it_never_runs_twice_at_a_time() -> None:
+    solver = Tidy()
+    tidying = Tidying(0.0)
+
+    tidying.look({"dns-01": solver})
+    assert solver.began.acquire(timeout=5)
+    tidying.look({"dns-01": solver})
+    solver.may_end.set()
+    tidying.wait()
+
+    assert solver.times == 1

@@ -1,0 +1,346 @@
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.unit.challenge.conftest import LOOPBACK, exchange, fetch
+
+from gatecert.challenge import bounded_server as module
+from gatecert.challenge.http_responder import LARGEST_REQUEST, PREFIX, Responder, respond
+from gatecert.errors import StorageError
+from gatecert.model import Endpoint
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+TOKEN = "LoqXcYV8q5ONbJQxbmR7SCTNo3tiAXDfowyjxAjEuX0"  # noqa: S105 - the example of RFC 8555
+TEXT = f"{TOKEN}.9jg46WB3rR_AHD-EBXdN7cBkH1WOu0tA3M9fm21mqTI"
+REQUEST = f"GET {PREFIX}{TOKEN} HTTP/1.1\r\n\r\n".encode()
+
+
+def lookup(token: str) -> str | None:
+    return TEXT if token == TOKEN else None
+
+
+def answer(request: str) -> tuple[str, str, str | None]:
+    """Status line, body and token of the response to a request."""
+    response, token = respond(request.encode("latin-1"), lookup)
+    head, body = response.decode().split("\r\n\r\n")
+    return head.split("\r\n")[0], body, token
+
+
+# --------------------------------------------------------------------------- respond
+
+
+@pytest.mark.parametrize(
+    "request_line",
+    [
+        f"GET {PREFIX}{TOKEN} HTTP/1.1",
+        f"GET {PREFIX}{TOKEN} HTTP/1.0",
+        f"GET http://vpn.example.com{PREFIX}{TOKEN} HTTP/1.1",
+        f"GET {PREFIX}{TOKEN}?cache=no HTTP/1.1",
+    ],
+)
+def test_a_response_is_served(request_line: str) -> None:
+    assert answer(f"{request_line}\r\nHost: vpn.example.com") == ("HTTP/1.1 200 OK", TEXT, TOKEN)
+
+
+def test_head_is_answered_without_a_body() -> None:
+    response, token = respond(f"HEAD {PREFIX}{TOKEN} HTTP/1.1".encode(), lookup)
+
+    assert f"Content-Length: {len(TEXT)}".encode() in response
+    assert response.endswith(b"\r\n\r\n")
+    assert token == TOKEN
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/",
+        PREFIX,
+        f"{PREFIX}unknown",
+        f"{PREFIX}{TOKEN}/",
+        f"{PREFIX}../acme-challenge/{TOKEN}",
+        f"{PREFIX}%2e%2e/{TOKEN}",
+        f"/{TOKEN}",
+        TOKEN,
+        f"/x{PREFIX}{TOKEN}",
+        f"{PREFIX.upper()}{TOKEN}",
+    ],
+)
+def test_everything_else_is_not_found(path: str) -> None:
+    assert answer(f"GET {path} HTTP/1.1") == ("HTTP/1.1 404 Not Found", "", None)
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["", "GET", f"GET {PREFIX}{TOKEN}", "GET / SPDY/3", "G E T / HTTP/1.1", "GET /\xe4 HTTP/1.1",
+     "GET http://[/ HTTP/1.1"],
+)  # fmt: skip
+def test_nonsense_is_a_bad_request(line: str) -> None:
+    assert answer(line) == ("HTTP/1.1 400 Bad Request", "", None)
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS", "get"])
+def test_only_reading_is_allowed(method: str) -> None:
+    response, token = respond(f"{method} {PREFIX}{TOKEN} HTTP/1.1".encode(), lookup)
+
+    assert response.startswith(b"HTTP/1.1 405 ")
+    assert b"Allow: GET, HEAD\r\n" in response
+    assert token is None
+
+
+def test_nothing_tells_what_software_this_is() -> None:
+    response, _ = respond(f"GET {PREFIX}{TOKEN} HTTP/1.1".encode(), lookup)
+
+    head = response.split(b"\r\n\r\n")[0].lower()
+    assert b"server:" not in head
+    assert b"gatecert" not in head
+    assert b"python" not in head
+    assert b"content-type: text/plain\r\n" in head + b"\r\n"
+
+
+@given(st.binary(max_size=300))
+def test_whatever_is_sent_gets_an_answer(head: bytes) -> None:
+    response, token = respond(head, lookup)
+
+    assert response.startswith(b"HTTP/1.1 ")
+    assert token in {None, TOKEN}
+
+
+# --------------------------------------------------------------------------- Responder
+
+
+class Running:
+    """A responder on a port of its own."""
+
+    def __init__(self) -> None:
+        self.fetched: list[str] = []
+        self.listener = socket.create_server((LOOPBACK, 0))
+        self.endpoint = Endpoint(LOOPBACK, self.listener.getsockname()[1])
+        self.failure: Exception | None = None
+        self.responder = Responder([self.listener], self.lookup, self.fetched.append)
+
+    def lookup(self, token: str) -> str | None:
+        if self.failure is not None:
+            raise self.failure
+        return lookup(token)
+
+    def connect(self, source: str = LOOPBACK) -> socket.socket:
+        where = (LOOPBACK, self.endpoint.port)
+        return socket.create_connection(where, timeout=5, source_address=(source, 0))
+
+
+@pytest.fixture
+def running() -> Iterator[Running]:
+    it = Running()
+    yield it
+    it.responder.stop()
+
+
+def is_closed(channel: socket.socket) -> bool:
+    try:
+        return channel.recv(1) == b""
+    except ConnectionResetError:
+        return True
+
+
+@pytest.mark.enable_socket
+def test_a_visit(running: Running) -> None:
+    status, body, headers = fetch(running.endpoint, PREFIX + TOKEN)
+
+    assert (status, body) == (200, TEXT.encode())
+    assert len(body) < 128  # what Let's Encrypt reads at most
+    assert "Connection: close" in headers
+
+
+@pytest.mark.enable_socket
+def test_a_visit_is_told(running: Running) -> None:
+    exchange(running.endpoint, REQUEST)
+
+    assert running.fetched == [TOKEN]
+
+
+@pytest.mark.enable_socket
+def test_a_visit_to_something_else_is_no_visit(running: Running) -> None:
+    assert exchange(running.endpoint, b"GET / HTTP/1.1\r\n\r\n").startswith(b"HTTP/1.1 404 ")
+    assert running.fetched == []
+
+
+@pytest.mark.enable_socket
+def test_a_request_in_pieces(running: Running) -> None:
+    request = f"GET {PREFIX}{TOKEN} HTTP/1.1\r\nHost: a\r\n\r\n".encode()
+
+    response = exchange(running.endpoint, *(bytes([byte]) for byte in request))
+
+    assert response.endswith(TEXT.encode())
+
+
+@pytest.mark.enable_socket
+def test_a_request_that_never_ends_is_cut_off(running: Running) -> None:
+    response = exchange(running.endpoint, b"GET / HTTP/1.1\r\nX: ", b"x" * LARGEST_REQUEST)
+
+    assert response.startswith(b"HTTP/1.1 431 ")
+
+
+@pytest.mark.enable_socket
+def test_somebody_who_says_nothing_does_not_stay(
+    running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "CONNECTION_SECONDS", 0.05)
+    with running.connect() as silent, running.connect() as slow:
+        slow.sendall(b"GET /")
+        assert is_closed(silent)
+        assert is_closed(slow)
+
+
+@pytest.mark.enable_socket
+def test_somebody_who_leaves_in_the_middle(running: Running) -> None:
+    with running.connect() as leaving:
+        leaving.sendall(b"GET /")
+    with running.connect() as resetting:
+        resetting.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+        resetting.sendall(b"GET /")
+
+    assert fetch(running.endpoint, PREFIX + TOKEN)[0] == 200
+
+
+@pytest.mark.enable_socket
+def test_a_crowd_does_not_keep_the_authority_out(
+    running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "MOST_CONNECTIONS", 3)
+    with contextlib.ExitStack() as crowd:
+        idlers = [crowd.enter_context(running.connect()) for _ in range(5)]
+
+        assert fetch(running.endpoint, PREFIX + TOKEN)[0] == 200
+        assert is_closed(idlers[0])
+
+
+@pytest.mark.enable_socket
+def test_one_address_that_floods_it_competes_with_itself_alone(
+    running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "MOST_CONNECTIONS", 3)
+    with contextlib.ExitStack() as flood, running.connect() as slow:
+        flooding = [flood.enter_context(running.connect("127.0.0.2")) for _ in range(10)]
+        flooding[-1].sendall(b"GET /")
+        assert is_closed(flooding[0])
+
+        slow.sendall(REQUEST)
+        received = b""
+        while piece := slow.recv(4096):
+            received += piece
+        assert received.endswith(TEXT.encode())
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("192.0.2.1", "192.0.2.1", True),
+        ("192.0.2.1", "192.0.2.2", False),
+        ("2001:db8::1", "2001:db8::ffff:1", True),
+        ("2001:db8::1", "2001:db8:0:1::1", False),
+        ("fe80::1%eth0", "fe80::2%eth0", True),
+    ],
+)
+def test_what_one_subscriber_has_counts_as_one(one: str, other: str, same: bool) -> None:  # noqa: FBT001 - a parameter
+    assert (module.site(one) == module.site(other)) is same
+
+
+@pytest.mark.enable_socket
+def test_visits_at_the_same_time(running: Running) -> None:
+    threads = [
+        threading.Thread(target=exchange, args=(running.endpoint, REQUEST)) for _ in range(20)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert running.fetched == [TOKEN] * 20
+
+
+@pytest.mark.enable_socket
+def test_a_store_in_trouble_costs_one_visit(
+    running: Running, caplog: pytest.LogCaptureFixture
+) -> None:
+    running.failure = StorageError("input/output error")
+    assert exchange(running.endpoint, REQUEST) == b""
+    assert "cannot be read: input/output error" in caplog.text
+
+    running.failure = None
+    assert fetch(running.endpoint, PREFIX + TOKEN)[0] == 200
+
+
+@pytest.mark.enable_socket
+def test_a_response_that_does_not_fit_at_once_is_sent_in_pieces(
+    running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    huge = "x" * (1 << 24)
+    monkeypatch.setattr(running.responder, "_lookup", lambda _: huge)
+    with running.connect() as channel:
+        channel.sendall(REQUEST)
+        time.sleep(0.05)  # until the responder's socket is full
+        size = 0
+        while piece := channel.recv(1 << 20):
+            size += len(piece)
+
+    assert size > len(huge)
+
+
+@pytest.mark.enable_socket
+def test_after_stopping_nobody_listens(running: Running) -> None:
+    started = time.monotonic()
+    running.responder.stop()
+
+    assert time.monotonic() - started < 1
+    with pytest.raises(ConnectionRefusedError):
+        running.connect()
+    running.responder.stop()  # once more does no harm
+
+
+@pytest.mark.enable_socket
+def test_who_is_there_when_it_stops_is_served(running: Running) -> None:
+    with running.connect() as visitor:
+        running.responder.stop()
+        visitor.sendall(REQUEST)
+        received = b""
+        while piece := visitor.recv(4096):
+            received += piece
+
+    assert received.endswith(TEXT.encode())
+
+
+@pytest.mark.enable_socket
+def test_stopping_does_not_wait_for_idlers(
+    running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "FAREWELL_SECONDS", 0.05)
+    with running.connect() as idler:
+        running.responder.stop()
+        assert is_closed(idler)
+
+
+@pytest.mark.enable_socket
+def test_a_shortage_of_descriptors_passes(
+    running: Running, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    real = socket.socket.accept
+    shortages = iter([OSError(24, "Too many open files")])
+
+    def accept(listener: socket.socket) -> object:
+        for shortage in shortages:
+            raise shortage
+        return real(listener)
+
+    monkeypatch.setattr(socket.socket, "accept", accept)
+
+    assert fetch(running.endpoint, PREFIX + TOKEN)[0] == 200
+    assert "Too many open files" in caplog.text

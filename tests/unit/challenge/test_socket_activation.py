@@ -1,0 +1,224 @@
+"""Sockets from systemd, and the responder that answers on them all the time."""
+
+from __future__ import annotations
+
+import http.client
+import logging
+import os
+import socket
+from contextlib import ExitStack
+from typing import TYPE_CHECKING
+
+import pytest
+
+from gatecert.challenge.http01 import Http01Solver
+from gatecert.challenge.listening import listen, serves
+from gatecert.challenge.socket_activation import StandingResponder, inherited
+from gatecert.challenge.solver import Challenge
+from gatecert.config.schema.challenge import Http01Settings
+from gatecert.deadline import Deadline
+from gatecert.model import Endpoint, Identifier, IdentifierType
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+pytestmark = pytest.mark.enable_socket
+
+FIRST = 200  # far from what pytest has open
+CHALLENGE = Challenge("http-01", Identifier(IdentifierType.DNS, "a.example"), "token", "token.key")
+
+
+class Tokens:
+    """Tokens in memory."""
+
+    def __init__(self) -> None:
+        self.kept: dict[str, str] = {}
+
+    def put_token(self, token: str, key_authorization: str) -> None:
+        self.kept[token] = key_authorization
+
+    def token(self, token: str) -> str | None:
+        return self.kept.get(token)
+
+    def remove_token(self, token: str) -> None:
+        self.kept.pop(token, None)
+
+    def abandoned_tokens(self) -> tuple[str, ...]:
+        return ()
+
+
+@pytest.fixture
+def resources() -> Iterator[ExitStack]:
+    with ExitStack() as stack:
+        yield stack
+
+
+@pytest.fixture
+def listener(resources: ExitStack) -> socket.socket:
+    """A socket as systemd opens it: nobody may share its port."""
+    return resources.enter_context(socket.create_server(("127.0.0.1", 0)))
+
+
+@pytest.fixture
+def standing(resources: ExitStack, listener: socket.socket, tokens: Tokens) -> StandingResponder:
+    responder = StandingResponder([listener], tokens)
+    resources.callback(responder.stop)
+    return responder
+
+
+@pytest.fixture
+def tokens() -> Tokens:
+    return Tokens()
+
+
+@pytest.fixture
+def endpoint(listener: socket.socket) -> Endpoint:
+    return Endpoint(*listener.getsockname())
+
+
+def place(resources: ExitStack, number: int, descriptor: int) -> None:
+    """Put a descriptor where systemd would."""
+    os.dup2(descriptor, number)
+    resources.callback(_close, number)
+
+
+def _close(number: int) -> None:
+    try:
+        os.close(number)
+    except OSError:
+        return
+
+
+def variables(*names: str, process: int | None = None) -> dict[str, str]:
+    return {
+        "LISTEN_PID": str(process or os.getpid()),
+        "LISTEN_FDS": str(len(names)),
+        "LISTEN_FDNAMES": ":".join(names),
+        "PATH": "/bin",
+    }
+
+
+def fetch(endpoint: Endpoint, token: str) -> tuple[int, bytes]:
+    connection = http.client.HTTPConnection(endpoint.host, endpoint.port, timeout=5)
+    try:
+        connection.request("GET", f"/.well-known/acme-challenge/{token}")
+        response = connection.getresponse()
+        return response.status, response.read()
+    finally:
+        connection.close()
+
+
+def test_sockets_called_http_01_are_taken(resources: ExitStack, listener: socket.socket) -> None:
+    place(resources, FIRST, listener.fileno())
+    environment = variables("http-01")
+
+    (found,) = inherited(environment, first=FIRST)
+
+    assert found.getsockname() == listener.getsockname()
+    assert not os.get_inheritable(found.fileno())
+    assert environment == {"PATH": "/bin"}
+    found.close()
+
+
+@pytest.mark.parametrize(
+    "environment",
+    [
+        {},
+        variables("http-01", process=1),
+        {**variables("http-01"), "LISTEN_FDS": "many"},
+        {"LISTEN_FDS": "1"},
+    ],
+)
+def test_nothing_is_taken_that_was_not_meant_for_this_process(environment: dict[str, str]) -> None:
+    assert inherited(environment, first=FIRST) == []
+    assert not any(name.startswith("LISTEN_") for name in environment)
+
+
+def test_sockets_of_another_name_or_kind_are_left_and_said_so(
+    resources: ExitStack, listener: socket.socket, caplog: pytest.LogCaptureFixture
+) -> None:
+    datagrams = resources.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+    reading, writing = os.pipe()
+    resources.callback(os.close, reading)
+    resources.callback(os.close, writing)
+    place(resources, FIRST, listener.fileno())
+    place(resources, FIRST + 1, datagrams.fileno())
+    place(resources, FIRST + 2, reading)
+    place(resources, FIRST + 3, listener.fileno())
+    environment = variables("varlink", "http-01", "http-01", "unnamed")
+    environment["LISTEN_FDNAMES"] = "varlink:http-01:http-01"
+
+    with caplog.at_level(logging.WARNING):
+        assert inherited(environment, first=FIRST) == []
+
+    assert [record.args for record in caplog.records] == [
+        ("varlink", 0),
+        ("http-01", 1),
+        ("http-01", 2),
+        ("", 3),
+    ]
+
+
+def test_it_answers_before_anything_is_validated_and_afterwards(
+    standing: StandingResponder, tokens: Tokens, endpoint: Endpoint
+) -> None:
+    solver = Http01Solver(Http01Settings(), tokens, standing)
+
+    before = fetch(endpoint, CHALLENGE.token)
+    solver.present(CHALLENGE)
+    solver.wait(CHALLENGE, Deadline.after(1))
+    during = fetch(endpoint, CHALLENGE.token)
+    seen = solver.seen(CHALLENGE, 5)
+    solver.clean_up(CHALLENGE)
+    after = fetch(endpoint, CHALLENGE.token)
+
+    assert before[0] == after[0] == 404
+    assert during == (200, b"token.key")
+    assert seen
+
+
+def test_what_a_command_presents_is_answered_by_the_daemon(
+    standing: StandingResponder, tokens: Tokens, endpoint: Endpoint
+) -> None:
+    command = Http01Solver(Http01Settings(listen=(endpoint,)), tokens)
+
+    command.present(CHALLENGE)
+    fetched = fetch(endpoint, CHALLENGE.token)
+    command.clean_up(CHALLENGE)
+
+    assert standing is not None
+    assert fetched == (200, b"token.key")
+    assert fetch(endpoint, CHALLENGE.token)[0] == 404
+
+
+def test_a_port_that_cannot_be_shared_is_left_to_the_one_who_answers_for_us(
+    standing: StandingResponder, tokens: Tokens, endpoint: Endpoint
+) -> None:
+    tokens.put_token("mine", "mine.key")
+
+    found = listen([endpoint], lambda where: serves(where, "mine", "mine.key"))
+
+    assert standing is not None
+    assert found == []
+
+
+def test_a_stopped_responder_leaves_the_port_open(
+    resources: ExitStack, listener: socket.socket, tokens: Tokens, endpoint: Endpoint
+) -> None:
+    StandingResponder([listener.dup()], tokens).stop()
+
+    visitor = resources.enter_context(socket.create_connection((endpoint.host, endpoint.port), 5))
+
+    assert visitor.getpeername() == (endpoint.host, endpoint.port)
+
+
+def test_addresses_are_logged_as_they_are_written_in_a_configuration(
+    resources: ExitStack, tokens: Tokens, caplog: pytest.LogCaptureFixture
+) -> None:
+    ipv6 = resources.enter_context(socket.create_server(("::1", 0), family=socket.AF_INET6))
+    port = ipv6.getsockname()[1]
+
+    with caplog.at_level(logging.INFO):
+        StandingResponder([ipv6], tokens).stop()
+
+    assert f"addresses=[::1]:{port}" in caplog.text

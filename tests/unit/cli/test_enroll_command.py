@@ -1,0 +1,134 @@
+"""``gatecert enroll``: to have only waited is no success where nothing trusted is served."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from io import StringIO
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from gatecert.cli.enroll_command import ProgressLines, still_failing
+from gatecert.model import (
+    CertificateSummary,
+    GatewayState,
+    Identifier,
+    IdentifierType,
+    Mode,
+    Outcome,
+    OutcomeKind,
+    RevocationStanding,
+    Stage,
+    Target,
+)
+from gatecert.schedule.due import Situation
+
+NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
+DAY = timedelta(days=1)
+NAME = Identifier(IdentifierType.DNS, "vpn.example.com")
+TARGET = Target("vpn", (NAME,), "vpn.example.com")
+ISSUED = CertificateSummary(
+    subject="CN=vpn.example.com",
+    issuer="CN=Authority",
+    identifiers=(NAME,),
+    not_before=NOW - 30 * DAY,
+    not_after=NOW + 60 * DAY,
+    fingerprint="ab12",
+    chain_fingerprints=(),
+    key_fingerprint="k",
+    is_bootstrap=False,
+    certificate_id="a.b",
+)
+BOOTSTRAP = replace(ISSUED, is_bootstrap=True)
+ENDED = replace(ISSUED, not_after=NOW)
+REVOKED = RevocationStanding(ISSUED.fingerprint, NOW + DAY, checked=NOW, revoked=NOW - DAY)
+
+REFUSED = Outcome("vpn", NOW - DAY, OutcomeKind.FAILED, "refused", code="acme", fix="publish it")
+SPENT = Outcome("vpn", NOW - DAY, OutcomeKind.WAITING, "five a week", code="budget-spent")
+SERVED = Outcome("vpn", NOW - DAY, OutcomeKind.DEPLOYED, "is served")
+IDLE = Outcome("vpn", NOW, OutcomeKind.IDLE, "nothing is due", next_at=NOW + DAY)
+AT_ONCE = "gatecert enroll vpn --force tries at once"
+
+FAILING = GatewayState(failures=3, outcome=REFUSED)
+
+
+def judged(
+    live: CertificateSummary | None,
+    state: GatewayState,
+    *,
+    target: Target = TARGET,
+    outcome: Outcome = IDLE,
+) -> Outcome:
+    situation = Situation(target, state, live, None)
+    memory = SimpleNamespace(situation=lambda _: situation)
+    house: Any = SimpleNamespace(pipeline=SimpleNamespace(memory=memory))
+    return still_failing(house, target, outcome)
+
+
+@pytest.mark.parametrize(
+    ("live", "state", "detail", "fix"),
+    [
+        (BOOTSTRAP, FAILING, "3 failed attempts, last: refused", f"publish it; {AT_ONCE}"),
+        (ENDED, FAILING, "3 failed attempts, last: refused", f"publish it; {AT_ONCE}"),
+        (
+            ISSUED,
+            replace(FAILING, revocation=REVOKED),
+            "3 failed attempts, last: refused",
+            f"publish it; {AT_ONCE}",
+        ),
+        (BOOTSTRAP, GatewayState(failures=1, outcome=SERVED), "1 failed attempt", AT_ONCE),
+        (BOOTSTRAP, GatewayState(outcome=SPENT), "five a week", ""),
+    ],
+)
+def test_attempts_that_failed_are_told_while_the_next_is_waited_for(
+    live: CertificateSummary, state: GatewayState, detail: str, fix: str
+) -> None:
+    outcome = judged(live, state)
+    assert (outcome.settled, outcome.next_at) == (False, IDLE.next_at)
+    assert (outcome.detail, outcome.fix) == (detail, fix)
+
+
+def test_what_has_a_certificate_suffers_from_no_failure() -> None:
+    assert judged(ISSUED, FAILING) == IDLE
+
+
+def test_what_was_done_just_now_is_told_as_it_is() -> None:
+    assert judged(BOOTSTRAP, FAILING, outcome=REFUSED) == REFUSED
+
+
+def test_who_never_enrols_or_has_failed_in_nothing_is_at_rest() -> None:
+    custom = replace(TARGET, mode=Mode.CUSTOM)
+    assert judged(BOOTSTRAP, FAILING, target=custom) == IDLE
+    assert judged(BOOTSTRAP, GatewayState()) == IDLE
+
+
+class Terminal(StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "colours"),
+    [("TERM", "xterm", True), ("TERM", "dumb", False), ("NO_COLOR", "1", False)],
+)
+def test_marks_are_for_a_person_and_colours_for_one_who_wants_them(
+    name: str,
+    value: str,
+    colours: bool,  # noqa: FBT001 - a parameter of the test
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv(name, value)
+    told, errors = Terminal(), StringIO()
+    monkeypatch.setattr("sys.stdout", told)
+    monkeypatch.setattr("sys.stderr", errors)
+    lines = ProgressLines()
+    lines("vpn", Stage.CHECK, "good")
+    lines.ended(SERVED)
+    lines.ended(REFUSED)
+    assert ("\x1b" in told.getvalue()) is colours
+    assert "✓ " in told.getvalue()
+    assert errors.getvalue().startswith("vpn: failed: refused")

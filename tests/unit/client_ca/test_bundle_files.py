@@ -1,0 +1,131 @@
+from __future__ import annotations
+
+import os
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+from tests.unit.certificate.conftest import NOW
+from tests.unit.client_ca.conftest import bundle
+
+from gatecert.client_ca.bundle import Bundle
+from gatecert.client_ca.bundle_files import BundleFiles
+from gatecert.errors import StorageError
+from gatecert.model import Deployment
+from gatecert.store import durable
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.unit.client_ca.conftest import Office
+
+
+def mode(path: Path) -> int:
+    return path.stat().st_mode & 0o777
+
+
+def test_a_bundle_is_written_where_servers_read_it(office: Office, tmp_path: Path) -> None:
+    files = BundleFiles(tmp_path)
+    assert not files.exists()
+    assert files.read() == Bundle()
+
+    wanted = bundle(office.root())
+    files.write(wanted, now=NOW)
+
+    assert files.path == tmp_path / "client-ca" / "bundle.pem"
+    assert files.exists()
+    assert files.read() == wanted
+    assert (mode(files.path), mode(files.path.parent)) == (0o600, 0o700)
+
+
+def test_the_servers_group_may_read_it(tmp_path: Path) -> None:
+    files = BundleFiles(tmp_path, str(os.getegid()))
+
+    files.write(Bundle(), now=NOW)
+
+    assert (mode(files.path), mode(files.path.parent)) == (0o640, 0o750)
+    assert files.path.stat().st_gid == os.getegid()
+
+
+def test_a_bundle_is_always_newer_than_the_last_look(office: Office, tmp_path: Path) -> None:
+    files = BundleFiles(tmp_path)
+
+    files.write(bundle(office.root()), now=NOW)
+
+    assert files.path.stat().st_mtime > int(time.time())
+
+
+def test_what_to_go_back_to(office: Office, tmp_path: Path) -> None:
+    files = BundleFiles(tmp_path)
+    before = bundle(office.root())
+    assert files.previous() is None
+
+    files.keep_previous(before, now=NOW)
+    assert files.previous() == before
+    files.keep_previous(Bundle(), now=NOW)
+    assert files.previous() == Bundle()
+
+    files.forget_previous()
+    files.forget_previous()
+    assert files.previous() is None
+
+
+def test_how_far_a_change_has_come(tmp_path: Path) -> None:
+    files = BundleFiles(tmp_path)
+    assert files.deployment() is None
+
+    files.save_deployment(Deployment("abc", confirmed=NOW))
+
+    assert files.deployment() == Deployment("abc", confirmed=NOW)
+
+
+@pytest.mark.parametrize("damage", [b"", b"garbage", b"-----BEGIN CERTIFICATE-----\nMIIB\n"])
+def test_a_damaged_bundle_is_told(tmp_path: Path, damage: bytes) -> None:
+    files = BundleFiles(tmp_path)
+    files.write(Bundle(), now=NOW)
+    files.path.write_bytes(damage)
+
+    with pytest.raises(StorageError, match="does not hold the authorities") as caught:
+        files.read()
+    assert "gatecert client-ca add" in caught.value.fix
+
+
+def test_something_else_in_the_place_of_the_bundle(tmp_path: Path) -> None:
+    files = BundleFiles(tmp_path)
+    files.path.mkdir(parents=True)
+
+    assert not files.exists()
+    with pytest.raises(StorageError, match=r"Is a directory|is not a file"):
+        files.read()
+
+
+def test_a_full_disk_leaves_the_bundle_as_it_was(
+    office: Office, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = BundleFiles(tmp_path)
+    files.write(bundle(office.root()), now=NOW)
+    before = files.path.read_bytes()
+
+    def full(step: str, _: Path) -> None:
+        if step == "write":
+            raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(durable, "on_step", full)
+    with pytest.raises(StorageError, match="disk full"):
+        files.write(Bundle(), now=NOW)
+
+    assert files.path.read_bytes() == before
+    assert [path.name for path in files.path.parent.iterdir()] == ["bundle.pem"]
+
+
+def test_a_time_that_cannot_be_set_is_no_obstacle(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "utime", refuse)
+    files = BundleFiles(tmp_path)
+    files.write(Bundle(), now=NOW)
+
+    assert files.read() == Bundle()

@@ -1,0 +1,75 @@
+"""Names that were configured after the import."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+from tests.unit.certificate.conftest import dns
+from tests.unit.custom.conftest import HOST, SINGLE
+
+from gatecert.custom.missing_names import uncovered
+from gatecert.model import CertificateSummary, Identifier, IdentifierType, Mode
+
+if TYPE_CHECKING:
+    from tests.unit.custom.conftest import Office
+
+NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
+LIVE = CertificateSummary(
+    subject="",
+    issuer="",
+    identifiers=dns(HOST, "*.company.com"),
+    not_before=NOW,
+    not_after=NOW + timedelta(days=300),
+    fingerprint="f",
+    chain_fingerprints=(),
+    key_fingerprint="k",
+    is_bootstrap=False,
+    certificate_id="",
+)
+
+
+@pytest.mark.parametrize("names", [(HOST,), (HOST, "remote.company.com"), (HOST, "*.company.com")])
+def test_names_that_are_there_or_below_a_wildcard_are_covered(names: tuple[str, ...]) -> None:
+    assert uncovered(replace(SINGLE, identifiers=dns(*names)), LIVE) == ("", "")
+
+
+@pytest.mark.parametrize(
+    "missing", [*dns("a.remote.company.com", "company.com"), Identifier(IdentifierType.IP, "::1")]
+)
+def test_a_name_that_is_not_is_said_with_the_way_to_another(missing: Identifier) -> None:
+    what, fix = uncovered(replace(SINGLE, identifiers=(*dns(HOST), missing)), LIVE)
+    assert f"is not for {missing.value}" in what
+    assert fix.startswith("gatecert csr hq")
+
+
+@pytest.mark.parametrize(
+    ("live", "mode"),
+    [
+        (None, Mode.CUSTOM),
+        (replace(LIVE, is_bootstrap=True), Mode.CUSTOM),
+        (LIVE, Mode.AUTOMATIC),
+    ],
+)
+def test_what_is_replaced_by_itself_is_none_of_it(
+    live: CertificateSummary | None, mode: Mode
+) -> None:
+    other = replace(SINGLE, identifiers=dns("other.example"), mode=mode)
+    assert uncovered(other, live) == ("", "")
+
+
+def test_it_is_logged_when_the_configuration_is_read(
+    office: Office, caplog: pytest.LogCaptureFixture
+) -> None:
+    certificate = office.sign(office.csr())
+    office.pipeline.import_certificate(office.target, office.uploads(certificate), wait=0)
+    caplog.set_level(logging.WARNING)
+    office.pipeline.prepare(office.target)
+    assert not caplog.records
+    office.pipeline.prepare(replace(office.target, identifiers=dns(HOST, "new.company.com")))
+    (said,) = caplog.messages
+    assert "is not for new.company.com" in said
+    assert "gatecert csr hq" in said

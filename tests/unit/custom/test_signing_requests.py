@@ -1,0 +1,142 @@
+"""Requests: made once, printed as often as wanted, never orphaned."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from tests.unit.certificate.conftest import dns
+from tests.unit.custom.conftest import HOST, PAIR, SPARE, Office
+
+from gatecert.custom.signing_requests import PREFIX, waiting
+from gatecert.errors import WrongUsageError
+from gatecert.model import KeyPolicy, KeyRequest, KeyType, Mode
+
+if TYPE_CHECKING:
+    from gatecert.model import Target
+
+
+def names(csr: x509.CertificateSigningRequest) -> list[str]:
+    found = csr.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    return found.get_values_for_type(x509.DNSName)
+
+
+def test_a_request_asks_for_a_server_certificate(office: Office) -> None:
+    csr = office.csr()
+    assert csr.is_signature_valid
+    assert csr.subject.rfc4514_string() == f"CN={HOST},O=Company,C=US"
+    assert names(csr) == [HOST]
+    extensions = csr.extensions
+    usage = extensions.get_extension_for_class(x509.KeyUsage)
+    assert (usage.critical, usage.value.digital_signature) == (True, True)
+    extended = extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
+    assert list(extended) == [ExtendedKeyUsageOID.SERVER_AUTH]
+
+
+def test_the_pending_request_is_shown_again(office: Office) -> None:
+    first = office.request()
+    again = office.request()
+    assert (first.is_new, again.is_new) == (True, False)
+    assert first.waiting == again.waiting
+    assert first.waiting.request.id.startswith(PREFIX)
+    assert "key SHA-256" in str(first.waiting)
+
+
+def test_renewal_makes_another_and_keeps_the_first(office: Office) -> None:
+    first = office.request()
+    office.now += timedelta(hours=1)
+    second = office.request(renew=True)
+    assert second.is_new
+    assert second.outdated is None
+    assert waiting(office.store, "hq") == (second.waiting, first.waiting)
+    assert office.request().waiting == second.waiting
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"identifiers": dns(HOST, "other.company.com")},
+        {"subject": (("O", "Other"),)},
+        {"key": KeyPolicy(KeyType.RSA_2048)},
+        {"key": KeyPolicy(KeyType.ECDSA_P384)},
+    ],
+)
+def test_a_request_that_no_longer_fits_is_followed_by_another(
+    office: Office, changed: dict[str, object]
+) -> None:
+    first = office.request()
+    office.target = _changed(office.target, changed)
+    second = office.request()
+    assert second.is_new
+    assert second.outdated == first.waiting
+    assert len(waiting(office.store, "hq")) == 2
+    assert not office.request().is_new
+
+
+def _changed(target: Target, changed: dict[str, object]) -> Target:
+    return replace(target, **changed)  # type: ignore[arg-type] # names of fields
+
+
+def test_the_key_is_of_the_configured_type(office: Office) -> None:
+    office.target = replace(office.target, key=KeyPolicy(KeyType.RSA_3072))
+    csr = office.csr()
+    public_key = csr.public_key()
+    assert isinstance(public_key, rsa.RSAPublicKey)
+    assert public_key.key_size == 3072
+    assert csr.extensions.get_extension_for_class(x509.KeyUsage).value.key_encipherment
+    assert not office.request().is_new
+
+
+def test_each_member_has_a_request_of_its_own(office: Office) -> None:
+    office.target = PAIR
+    with pytest.raises(WrongUsageError, match="nothing says which"):
+        office.request()
+    csr = office.csr(member="spare")
+    (common_name,) = csr.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+    assert common_name.value == SPARE.common_name
+    assert names(csr) == [HOST, SPARE.common_name]
+
+
+def test_an_automatic_gateway_needs_no_request(office: Office) -> None:
+    office.target = replace(office.target, mode=Mode.AUTOMATIC)
+    with pytest.raises(WrongUsageError, match="set mode: custom"):
+        office.request()
+
+
+def test_keys_of_orders_and_garbage_are_no_requests(office: Office) -> None:
+    made = office.request().waiting.request
+    office.store.add_request("hq", replace(made, id="order-1"))
+    garbage = b"-----BEGIN PRIVATE KEY-----\nMIIB\n-----END PRIVATE KEY-----\n"
+    office.store.add_request("hq", KeyRequest("csr-garbage", office.now, garbage, made.csr))
+    assert [each.request.id for each in waiting(office.store, "hq")] == [made.id]
+
+
+def test_a_key_that_got_its_certificate_before_a_crash_is_not_offered_again(
+    office: Office,
+) -> None:
+    first = office.request()
+    csr = x509.load_pem_x509_csr(first.waiting.request.csr)
+    issued = office.accept(office.sign(csr)).issued
+    office.store.add_version("hq", issued, now=office.now)
+    second = office.request()
+    assert second.is_new
+    assert waiting(office.store, "hq") == (second.waiting,)
+
+
+def test_a_version_that_cannot_be_read_uses_up_nothing(office: Office) -> None:
+    first = office.request()
+    issued = office.accept(office.sign(office.csr())).issued
+    torn = issued.certificate.replace(b"M", b"A", 3)
+    office.store.add_version("hq", replace(issued, certificate=torn), now=office.now)
+    assert office.request().waiting == first.waiting
+
+
+def test_a_private_key_is_never_shown(office: Office) -> None:
+    requested = office.request()
+    assert "PRIVATE" not in f"{requested!r}{requested.waiting}"
+    assert requested.waiting.request.private_key.decode() not in repr(requested)

@@ -1,0 +1,614 @@
+"""Every code, provoked by one thing that is wrong."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+from tests.unit.doctor.conftest import (
+    BOOTSTRAP,
+    CONFIGURATION,
+    DAY,
+    HERE,
+    HOSTNAME,
+    HOUR,
+    LISTENER,
+    LIVE,
+    MINUTE,
+    NOW,
+    SERVED,
+    STATE,
+    SUMMARY,
+    SURVEY,
+    TARGET,
+    case,
+    certificate,
+    machine,
+    situation,
+)
+
+from gatecert.acme.rate_limits import Left
+from gatecert.certificate import key
+from gatecert.certificate.request import build_request
+from gatecert.client_ca.bundle import Bundle
+from gatecert.client_ca.bundle_warnings import Concern, Kind
+from gatecert.doctor import codes
+from gatecert.doctor.checks import ORDER, GatewayCheck, MachineCheck, examine
+from gatecert.doctor.facts import Case, Exposure, Machine, OpenListener, Rehearsal, Root
+from gatecert.doctor.finding import Code, Severity
+from gatecert.errors import (
+    AddressInUseError,
+    AuthorityError,
+    AuthorityUnreachableError,
+    BindingMissingError,
+    ChallengeError,
+    DeadlineExceededError,
+    InsecureURLError,
+    Problem,
+    ProfileMissingError,
+    RecordNotVisibleError,
+    ResolutionError,
+    StorageError,
+    TermsNotAgreedError,
+)
+from gatecert.model import (
+    Allowance,
+    AuthorityTrouble,
+    ClientAuthentication,
+    Deployment,
+    Endpoint,
+    FailureKind,
+    GatewayState,
+    Identifier,
+    IdentifierType,
+    InstallPlan,
+    KeyRequest,
+    KeyType,
+    Member,
+    Mode,
+    Outcome,
+    OutcomeKind,
+    PendingOrder,
+    Probe,
+    Resolution,
+    ResolutionKind,
+    RevocationReason,
+    RevocationStanding,
+)
+from gatecert.resolve.caa import CaaPolicy, Property
+from gatecert.verify.served_chain import ProbeFailure
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+CUSTOM = replace(TARGET, mode=Mode.CUSTOM, authorities=())
+PAIR = replace(TARGET, members=(Member("one", "one.example"), Member("two", "two.example")))
+UNPLANNED = replace(TARGET, install=InstallPlan())
+ADDRESSED = replace(
+    SUMMARY, identifiers=(*SUMMARY.identifiers, Identifier(IdentifierType.IP, "127.0.0.1"))
+)
+FAILED = Outcome("vpn", NOW, OutcomeKind.FAILED, "the authority said no", code="acme")
+NO_PROGRAM = Problem("config.yaml:7", "gateways.vpn.install.reload[0]", "there is no program")
+HOURLY = Allowance(300, 3 * HOUR)
+USERS = Bundle((certificate("Users")[0],))
+REQUEST = KeyRequest(
+    "20261123",
+    NOW,
+    b"",
+    build_request(key.generate(KeyType.ECDSA_P256), TARGET.identifiers, common_name=HOSTNAME),
+)
+
+
+def resolved(kind: ResolutionKind, *, required: bool = True) -> Case:
+    name = replace(HERE, kind=kind, detail=f"it ended as {kind}", required=required)
+    return case(resolution=Resolution(NOW, (name,)))
+
+
+def surveyed(ahead: timedelta | None) -> Machine:
+    return machine(surveys={"acme": replace(SURVEY, clock_ahead=ahead)})
+
+
+def unsurveyed(error: AuthorityError) -> Machine:
+    return machine(surveys={"acme": error})
+
+
+def exposed(path: Path, *, foreign: bool = False) -> Machine:
+    return machine(exposures=(Exposure(path, "has mode 0644", "chmod 0600 it", foreign),))
+
+
+def forwarded(forwarder: str | None) -> OpenListener:
+    return OpenListener("http-01", Endpoint("127.0.0.1", 8089), forwarder)
+
+
+def caa(value: str) -> Case:
+    forbidden = CaaPolicy(HOSTNAME, "example.com", (Property(False, "issue", value),))  # noqa: FBT003 - by order
+    return case(policies=(forbidden,))
+
+
+def rehearsed(*rehearsals: Rehearsal) -> Case:
+    return case(rehearsals=rehearsals)
+
+
+def bootstrapped(age: timedelta, **changes: object) -> Case:
+    held = replace(BOOTSTRAP, version=replace(BOOTSTRAP.version, created=NOW - age))
+    return case(live=held, situation=situation(live=held.summary), root=None, **changes)
+
+
+def shown(kind: FailureKind) -> Case:
+    return case(by_name=(ProbeFailure(LISTENER, kind, "does not"),))
+
+
+def stated(**fields: object) -> Case:
+    return case(situation=situation(state=GatewayState(**fields)))  # type: ignore[arg-type] # names of fields
+
+
+def troubled(*troubles: AuthorityTrouble) -> Case:
+    """A gateway that may ask two authorities."""
+    target = replace(TARGET, authorities=("acme", "back"))
+    return replace(stated(troubles=troubles), target=target)
+
+
+def demanding(**changes: object) -> Case:
+    """Certificates are demanded of users, and the server does."""
+    plain: dict[str, object] = {
+        "target": replace(TARGET, client_authentication=ClientAuthentication()),
+        "client_ca": USERS,
+        "by_name": (replace(SERVED, asked=("CN=Users",)),),
+    }
+    return case(**{**plain, **changes})
+
+
+def worried(kind: Kind, days: int) -> Case:
+    key = USERS.authorities()[0].fingerprint
+    return demanding(user_concerns=(Concern(kind, key, days, "so it is", "do it"),))
+
+
+def standing(**fields: object) -> RevocationStanding:
+    plain = RevocationStanding(SUMMARY.fingerprint, NOW + DAY, source="http://ca.example/1.crl")
+    return replace(plain, **fields)  # type: ignore[arg-type] # names of fields
+
+
+PROVOKED: list[tuple[Code, Machine | Case, str]] = [
+    (codes.CONFIGURATION_OK, machine(gateways=2), "2 gateways"),
+    (codes.NAMED_MISSING, machine(missing=(NO_PROGRAM,)), "config.yaml:7: gateways.vpn"),
+    (codes.LISTENERS_OK, machine(), "no port"),
+    (codes.LISTENER_EXPOSED, machine(open_listeners=(forwarded("nginx"),)), "nginx has port 80"),
+    (codes.LISTENER_EXPOSED, machine(open_listeners=(forwarded(""),)), "another process has"),
+    (codes.LISTENER_UNPRIVILEGED, machine(open_listeners=(forwarded(None),)), "127.0.0.1:8089"),
+    (codes.CONFIGURATION_EXPOSED, exposed(CONFIGURATION), "config.yaml has mode"),
+    (codes.FILES_OK, machine(), str(STATE)),
+    (codes.KEY_EXPOSED, exposed(STATE / "accounts" / "acme" / "key.pem"), "key.pem has mode"),
+    (codes.FILES_FOREIGN, exposed(STATE / "lock", foreign=True), "lock"),
+    (codes.STATE_OK, machine(), "5120 MiB"),
+    (codes.STATE_OK, machine(free=None), "read back"),
+    (codes.STATE_UNWRITABLE, machine(storage=StorageError("disk full", fix="clean")), "disk full"),
+    (codes.DAEMON_OK, machine(), "process 42"),
+    (codes.DAEMON_STOPPED, machine(daemon=None), "nobody"),
+    (codes.AUTHORITY_OK, machine(), "ca.test"),
+    (codes.AUTHORITY_UNREACHABLE, unsurveyed(AuthorityUnreachableError("gone")), "gone"),
+    (codes.AUTHORITY_UNREACHABLE, unsurveyed(DeadlineExceededError("slow")), "slow"),
+    (codes.AUTHORITY_INSECURE, unsurveyed(InsecureURLError("http")), "http"),
+    (codes.AUTHORITY, unsurveyed(AuthorityError("no", fix="ask")), "no"),
+    (codes.CLOCK_OK, surveyed(30 * timedelta(seconds=1)), "within a minute"),
+    (codes.CLOCK_UNKNOWN, surveyed(None), "no Date"),
+    (codes.CLOCK_OFF, surveyed(90 * timedelta(seconds=1)), "90 seconds ahead of"),
+    (codes.CLOCK_OFF, surveyed(-3 * MINUTE), "3 minutes behind"),
+    (codes.CLOCK_OFF, surveyed(5 * HOUR), "5 hours ahead"),
+    (codes.CLOCK_WRONG, surveyed(-6 * MINUTE), "6 minutes behind"),
+    (codes.CLOCK_WRONG, surveyed(400 * DAY), "400 days ahead"),
+    (codes.TERMS_OK, machine(), "https://ca.test/account/1"),
+    (codes.TERMS_OK, machine(surveys={"acme": replace(SURVEY, account_url="")}), "agreed to"),
+    (
+        codes.TERMS_NOT_AGREED,
+        machine(surveys={"acme": replace(SURVEY, refusal=TermsNotAgreedError("no", fix="agree"))}),
+        "no",
+    ),
+    (
+        codes.BINDING_MISSING,
+        machine(surveys={"acme": replace(SURVEY, refusal=BindingMissingError("whom?"))}),
+        "whom?",
+    ),
+    (codes.PROFILE_OK, machine(surveys={"acme": replace(SURVEY, profile="tiny")}), "tiny"),
+    (
+        codes.PROFILE_MISSING,
+        machine(
+            surveys={
+                "acme": replace(SURVEY, profile="tiny", profile_refusal=ProfileMissingError("no"))
+            }
+        ),
+        "no",
+    ),
+    (codes.REGION_OK, case(), "from the hostname"),
+    (codes.REGION_EXCLUDED, case(situation=situation(excluded_region="cn")), "region cn"),
+    (codes.NAMES_OK, case(), "it is here"),
+    (codes.BEHIND_NAT, resolved(ResolutionKind.BEHIND_NAT), "behind-nat"),
+    (
+        codes.NAME_PARTLY_UNKNOWN,
+        case(resolution=Resolution(NOW, (replace(HERE, detail="NOTIMP", warning="NOTIMP"),))),
+        "NOTIMP",
+    ),
+    (codes.NAME_NOT_HERE, resolved(ResolutionKind.ELSEWHERE), "elsewhere"),
+    (codes.NAME_NO_ADDRESS, resolved(ResolutionKind.NO_ADDRESS), "no-address"),
+    (codes.NAME_UNKNOWN, resolved(ResolutionKind.NO_SUCH_NAME), "no-such-name"),
+    (codes.RESOLVER_FAILURE, resolved(ResolutionKind.SERVER_FAILURE), "server-failure"),
+    (codes.RESOLVER_TIMEOUT, resolved(ResolutionKind.TIMEOUT), "timeout"),
+    (codes.RESOLUTION, case(resolution=ResolutionError("no addresses", fix="list")), "no addr"),
+    (codes.NAME_ELSEWHERE, resolved(ResolutionKind.ELSEWHERE, required=False), "elsewhere"),
+    (codes.USE_CUSTOM_MODE, case(target=PAIR, behind_nat=True), "a virtual IP behind NAT"),
+    (codes.CAA_OK, case(), "anybody may"),
+    (codes.CAA_OK, caa("ca.test"), "vpn.example.com: example.com"),
+    (
+        codes.CAA_UNKNOWN,
+        case(policies=(CaaPolicy(HOSTNAME, "example.com", failure="SERVFAIL"),)),
+        "SERVFAIL",
+    ),
+    (codes.CAA_FORBIDS, caa("other.test"), "only other.test"),
+    (codes.CAA_FORBIDS, caa(";"), "nobody"),
+    (codes.CHALLENGE_OK, case(), "http-01"),
+    (codes.CHALLENGE_UNTRIED, rehearsed(Rehearsal("dns-01", tried=False)), "dns-01"),
+    (
+        codes.CHALLENGE_NOT_FETCHED,
+        rehearsed(Rehearsal("http-01", complaints=("not fetched",))),
+        "not fetched",
+    ),
+    (
+        codes.CHALLENGE_PASSED_OVER,
+        rehearsed(Rehearsal("http-01", ChallengeError("not allowed")), Rehearsal("tls-alpn-01")),
+        "http-01: not allowed",
+    ),
+    (
+        codes.RECORD_NOT_VISIBLE,
+        rehearsed(Rehearsal("dns-persist-01 (acme)", RecordNotVisibleError("there is no record"))),
+        "dns-persist-01 (acme): there is no record",
+    ),
+    (
+        codes.ADDRESS_IN_USE,
+        rehearsed(Rehearsal("http-01", AddressInUseError("taken by nginx", fix="stop it"))),
+        "taken by nginx",
+    ),
+    (codes.CHALLENGE, rehearsed(Rehearsal("http-01", ChallengeError("not allowed"))), "not all"),
+    (
+        codes.STATE_UNWRITABLE,
+        rehearsed(Rehearsal("http-01", StorageError("disk full"))),
+        "disk full",
+    ),
+    (codes.CERTIFICATE_OK, case(), "ends 2027-01-22"),
+    (codes.CERTIFICATE_MISSING, case(live=None), "nothing usable"),
+    (
+        codes.CERTIFICATE_EXPIRED,
+        case(live=replace(LIVE, summary=replace(SUMMARY, not_after=NOW))),
+        "ends 2026-11-23 12:00",
+    ),
+    (
+        codes.CERTIFICATE_ENDS_SOON,
+        case(live=replace(LIVE, summary=replace(SUMMARY, not_after=NOW + DAY))),
+        "ends",
+    ),
+    (
+        codes.CERTIFICATE_ENDS_SOON,
+        case(target=CUSTOM, live=replace(LIVE, summary=replace(SUMMARY, not_after=NOW + 29 * DAY))),
+        "ends",
+    ),
+    (
+        codes.REVOCATION_OK,
+        stated(revocation=standing(checked=NOW)),
+        "not in http://ca.example/1.crl",
+    ),
+    (codes.REVOCATION_UNKNOWN, stated(revocation=standing(problem="nobody there")), "nobody there"),
+    (
+        codes.CERTIFICATE_REVOKED,
+        stated(revocation=standing(revoked=NOW, reason=RevocationReason.SUPERSEDED)),
+        "revoked on 2026",
+    ),
+    (
+        codes.CERTIFICATE_NAMES,
+        case(live=replace(LIVE, summary=replace(SUMMARY, identifiers=()))),
+        "vpn.example.com not among",
+    ),
+    (codes.BOOTSTRAP_YOUNG, bootstrapped(9 * MINUTE), "9 minutes ago"),
+    (codes.BOOTSTRAP_YOUNG, bootstrapped(MINUTE), "1 minute ago"),
+    (codes.BOOTSTRAP_STILL, bootstrapped(11 * MINUTE), "no attempt to enrol is known"),
+    (
+        codes.BOOTSTRAP_STILL,
+        replace(
+            bootstrapped(HOUR),
+            situation=situation(live=BOOTSTRAP.summary, state=GatewayState(outcome=FAILED)),
+        ),
+        "the authority said no [acme]",
+    ),
+    (
+        codes.BOOTSTRAP_STILL,
+        replace(bootstrapped(HOUR), situation=situation(live=BOOTSTRAP.summary, newest=SUMMARY)),
+        "could not be brought into service",
+    ),
+    (codes.BOOTSTRAP_UNTIL_IMPORT, bootstrapped(HOUR, target=CUSTOM), "in place"),
+    (codes.SERVED_OK, case(), "serves the installed one"),
+    (codes.NOT_VERIFIED, case(target=UNPLANNED, by_name=()), "no listener"),
+    (codes.NOT_SERVED, case(by_name=(replace(SERVED, fingerprint="ee"),)), "still serves"),
+    (codes.NOT_SERVED, shown(FailureKind.HANDSHAKE), "does not"),
+    (codes.MIXED, case(by_name=(SERVED, replace(SERVED, fingerprint="ee"))), "still serves"),
+    (
+        codes.PROOF_DENIED,
+        case(by_command=Probe(None, "", matches=False, detail="verify_command x says no")),
+        "says no",
+    ),
+    (
+        codes.SERVED_OK,
+        case(by_command=Probe(None, "aa", matches=True, detail="verify_command x says yes")),
+        "says yes",
+    ),
+    (codes.CHAIN_INCOMPLETE, case(by_name=(replace(SERVED, chain_fingerprints=()),)), "0 of 1"),
+    (codes.LISTENER_SILENT, shown(FailureKind.REFUSED), "does not"),
+    (codes.ADDRESS_OK, case(live=replace(LIVE, summary=ADDRESSED)), "127.0.0.1 is in"),
+    (codes.CONNECT_BY_NAME, case(), "does not name 127.0.0.1"),
+    (
+        codes.ADDRESS_SHOWS_OTHER,
+        case(by_address=(replace(SERVED, fingerprint="ee", subject="CN=default"),)),
+        "CN=default",
+    ),
+    (
+        codes.ADDRESS_SHOWS_OTHER,
+        case(by_address=(ProbeFailure(LISTENER, FailureKind.HANDSHAKE, "refuses"),)),
+        "without a server name refuses",
+    ),
+    (codes.ROOT_OK, case(), "CN=Root, sha256 ff"),
+    (codes.ROOT_NOT_TRUSTED, case(root=Root("CN=R", certificate("R")[0], "ff")), "CN=R"),
+    (codes.ROOT_UNKNOWN, case(root=Root("CN=Far")), "below CN=Far"),
+    (codes.REQUEST_PENDING, case(requests=(REQUEST,)), "request of 2026-11-23 12:00:00 UTC"),
+    (codes.REQUEST_PENDING, case(requests=(replace(REQUEST, csr=b"damaged"),)), "unknown"),
+    (codes.CLIENT_CA_OK, demanding(), "'CN=Users' ends"),
+    (codes.CLIENT_CA_MISSING, demanding(client_ca=Bundle()), "no authority"),
+    (codes.CLIENT_CA_UNREADABLE, case(client_ca=StorageError("damaged")), "damaged"),
+    (codes.CLIENT_CA_EXPIRED, worried(Kind.AUTHORITY, 0), "so it is"),
+    (codes.CLIENT_CA_ENDS_SOON, worried(Kind.AUTHORITY, 7), "so it is"),
+    (codes.CLIENT_CA_ASKED, demanding(), "asks for user certificates of 'CN=Users'"),
+    (codes.CLIENT_CA_NOT_ASKED, demanding(by_name=(SERVED,)), "asks for no user certificate"),
+    (codes.CLIENT_CRL_ENDED, worried(Kind.LIST, 0), "so it is"),
+    (codes.CLIENT_CRL_ENDS_SOON, worried(Kind.LIST, 1), "so it is"),
+    (codes.CLIENT_CRL_UNUSABLE, worried(Kind.LIST_UNUSABLE, 0), "so it is"),
+    (codes.KNOWN_USERS_ENDED, worried(Kind.USERS, 0), "so it is"),
+    (codes.KNOWN_USERS_END, worried(Kind.USERS, 30), "so it is"),
+    (codes.KNOWN_USERS_UNREADABLE, worried(Kind.USERS_UNREADABLE, 0), "so it is"),
+    (codes.DEPLOYMENT_OK, case(), "version 000002-x"),
+    (codes.DEPLOYMENT_PENDING, case(situation=situation(deployment=Deployment("3"))), "version 3"),
+    (
+        codes.DEPLOYMENT_FAILED,
+        case(situation=situation(deployment=Deployment("3", None, 2, NOW, "reload hung"))),
+        "2 failed, last: reload hung; next try 12:00:00",
+    ),
+    (
+        codes.DEPLOYMENT_FAILED,
+        case(situation=situation(deployment=Deployment("3", failures=1, error="hung"))),
+        "1 failed, last: hung",
+    ),
+    (codes.RELOAD_MISSING, case(target=UNPLANNED), "empty"),
+    (codes.ATTEMPTS_OK, case(), "no failed attempt"),
+    (codes.ATTEMPTS_FAILED, stated(failures=1), "1 failed attempt"),
+    (
+        codes.LAST_ATTEMPT_FAILED,
+        stated(failures=1, outcome=FAILED),
+        "2026-11-23 12:00:00 UTC: the authority said no",
+    ),
+    (
+        codes.LAST_ATTEMPT_FAILED,
+        stated(
+            failures=1,
+            outcome=replace(FAILED, code="not-served", detail="another one is served"),
+            troubles=(
+                AuthorityTrouble("one", NOW - HOUR, reason="older"),
+                AuthorityTrouble("two", NOW, reason="two answered rejectedIdentifier: not for us"),
+            ),
+        ),
+        "two answered rejectedIdentifier: not for us",
+    ),
+    (
+        codes.ATTEMPTS_FAILED,
+        stated(failures=2, failed_at=NOW, next_attempt=NOW + HOUR),
+        "2 failed attempts, last 2026-11-23 12:00:00 UTC; next 2026-11-23 13:00:00",
+    ),
+    (
+        codes.BUDGET_SPENT,
+        stated(
+            next_attempt=NOW + HOUR,
+            outcome=Outcome("vpn", NOW, OutcomeKind.WAITING, "no more orders", code="budget-spent"),
+        ),
+        "no more orders",
+    ),
+    (
+        codes.AUTHORITY_LEFT,
+        troubled(
+            AuthorityTrouble("back", NOW - HOUR, 2, NOW, "no answer"),
+            AuthorityTrouble("acme", NOW, 1, NOW + HOUR, "it refuses"),
+        ),
+        "acme, until 2026-11-23 13:00:00 UTC: it refuses",
+    ),
+    (
+        codes.LIMITS_OK,
+        case(limits=(("acme", Left("orders", 299, HOURLY)), ("acme", Left("others", 2, HOURLY)))),
+        "acme: 2 of 300 others left in 3 hours; 299 of 300 orders left in 3 hours",
+    ),
+    (
+        codes.BUDGET_SPENT,
+        case(limits=(("acme", Left("orders", 0, HOURLY, NOW)), ("acme", Left("o", 2, HOURLY)))),
+        "acme: no more orders until 2026-11-23 12:00:00 UTC",
+    ),
+    (
+        codes.ORDER_PENDING,
+        stated(order=PendingOrder("acme", "", "https://ca.test/1", "r", (), NOW)),
+        "at acme",
+    ),
+]
+
+UNCHECKED = {"configuration"}  # found before there is anything to check; see the command's tests
+
+
+def found(facts: Machine | Case) -> list[tuple[str, str]]:
+    results = examine(facts, ()) if isinstance(facts, Machine) else examine(machine(), (facts,))
+    return [(result.finding.code, result.finding.seen) for result in results]
+
+
+@pytest.mark.parametrize(
+    ("code", "facts", "seen"), PROVOKED, ids=lambda value: getattr(value, "name", "")
+)
+def test_what_is_wrong_has_its_code(code: Code, facts: Machine | Case, seen: str) -> None:
+    assert any(each == code.name and seen in text for each, text in found(facts)), found(facts)
+
+
+def test_every_code_is_provoked() -> None:
+    every = {code.name for check in ORDER for code in check.codes}
+    assert {code.name for code, _, _ in PROVOKED} | UNCHECKED == every
+
+
+def test_a_check_finds_only_what_it_says_it_can() -> None:
+    for _, facts, _ in PROVOKED:
+        whole = facts if isinstance(facts, Machine) else machine()
+        cases = () if isinstance(facts, Machine) else (facts,)
+        allowed = {check.name: {code.name for code in check.codes} for check in ORDER}
+        for result in examine(whole, cases):
+            assert result.finding.code in allowed[result.check]
+
+
+def test_codes_and_checks_are_named_once() -> None:
+    names = [check.name for check in ORDER]
+    assert len(names) == len(set(names))
+    catalogue = [value for value in vars(codes).values() if isinstance(value, Code)]
+    assert len({code.name for code in catalogue}) == len(catalogue)
+    assert {code.name for code in catalogue} == {
+        code.name for check in ORDER for code in check.codes
+    }
+
+
+def test_whatever_is_not_fine_has_a_meaning_and_failures_have_a_fix() -> None:
+    for check in ORDER:
+        for code in check.codes:
+            assert code.meaning
+            assert code.fix or code.severity is not Severity.FAILURE
+            assert code.severity is Severity.FAILURE or code.again is None
+
+
+def test_a_healthy_gateway_has_no_failure_and_no_warning() -> None:
+    severities = {result.finding.severity for result in examine(machine(), (case(),))}
+    assert severities == {Severity.OK, Severity.NOTE}
+
+
+def test_the_machine_comes_first_then_each_gateway_in_the_order_of_the_checks() -> None:
+    other = replace(TARGET, name="other")
+    facts = machine(surveys={"acme": replace(SURVEY, profile="tiny")})
+    results = examine(facts, (case(), case(target=other, situation=situation(target=other))))
+    gateways = list(dict.fromkeys(result.finding.gateway for result in results))
+    assert gateways == ["", "vpn", "other"]
+    order = [check.name for check in ORDER if isinstance(check, MachineCheck)]
+    seen = list(dict.fromkeys(result.check for result in results if not result.finding.gateway))
+    assert seen == order
+    order = [check.name for check in ORDER if isinstance(check, GatewayCheck)]
+    seen = list(dict.fromkeys(each.check for each in results if each.finding.gateway == "other"))
+    assert seen == [name for name in order if name in seen]
+
+
+def test_a_custom_gateway_is_asked_nothing_about_authorities() -> None:
+    names = {code for code, _ in found(case(target=CUSTOM, surveys=(), policies=(), rehearsals=()))}
+    assert not names & {"region-ok", "caa-ok", "challenge-ok", "attempts-ok"}
+
+
+def test_nobody_looks_where_there_is_nothing_to_look_at() -> None:
+    bare = case(
+        target=UNPLANNED,
+        live=None,
+        situation=situation(live=None, deployment=None),
+        resolution=None,
+        surveys=(AuthorityError("no"),),
+        rehearsals=(),
+        by_name=(),
+        root=None,
+    )
+    names = [code for code, _ in found(bare)]
+    assert "certificate-missing" in names
+    assert not {"names-ok", "caa-ok", "challenge-ok", "bootstrap-still", "deployment-ok"} & set(
+        names
+    )
+
+
+def test_an_authority_is_left_only_where_there_is_another_to_ask() -> None:
+    trouble = AuthorityTrouble("acme", NOW, 1, NOW + HOUR, "it refuses")
+    assert codes.AUTHORITY_LEFT.name not in dict(found(stated(troubles=(trouble,))))
+    later = replace(trouble, name="back", left_until=NOW + 2 * HOUR)
+    (seen,) = [what for code, what in found(troubled(trouble, later)) if code == "authority-left"]
+    assert seen.startswith("back, ")
+
+
+def test_one_challenge_that_works_is_enough() -> None:
+    taken = Rehearsal("http-01", AddressInUseError("taken"))
+    names = [code for code, _ in found(rehearsed(taken, Rehearsal("tls-alpn-01")))]
+    assert "address-in-use" not in names
+    assert "challenge-ok" in names
+
+
+def test_who_refuses_by_name_is_not_asked_by_address() -> None:
+    failure = ProbeFailure(LISTENER, FailureKind.REFUSED, "refuses")
+    names = [code for code, _ in found(case(by_name=(failure,), by_address=(failure,)))]
+    assert names.count("listener-silent") == 1
+    assert "address-shows-other" not in names
+
+
+def test_what_to_publish_is_said_where_it_is_known() -> None:
+    (finding,) = [
+        result.finding
+        for result in examine(machine(), (caa("other.test"),))
+        if result.finding.code == "caa-forbids"
+    ]
+    assert 'example.com CAA 0 issue "ca.test"' in finding.fix
+    wild = CaaPolicy(f"*.{HOSTNAME}", "example.com", (Property(False, "issue", "x.test"),))  # noqa: FBT003 - by order
+    (finding,) = [
+        result.finding
+        for result in examine(machine(), (case(policies=(wild,)),))
+        if result.finding.code == "caa-forbids"
+    ]
+    assert "issuewild" in finding.fix
+    nobody = replace(caa(";"), surveys=(replace(SURVEY, identities=()),))
+    (finding,) = [
+        result.finding
+        for result in examine(machine(), (nobody,))
+        if result.finding.code == "caa-forbids"
+    ]
+    assert finding.fix == codes.CAA_FORBIDS.fix
+
+
+def test_what_an_authority_is_worried_about_takes_the_place_of_its_praise() -> None:
+    names = [code for code, _ in found(worried(Kind.AUTHORITY, 7))]
+    assert "client-ca-ok" not in names
+    assert names.count("client-ca-ends-soon") == 1
+
+
+def test_a_server_that_is_silent_is_not_judged_by_what_it_does_not_ask() -> None:
+    silent = ProbeFailure(LISTENER, FailureKind.REFUSED, "refuses")
+    names = [code for code, _ in found(demanding(by_name=(silent,)))]
+    assert not {"client-ca-asked", "client-ca-not-asked"} & set(names)
+    assert "client-ca-not-asked" not in [code for code, _ in found(case())]
+
+
+def test_a_page_to_visit_is_shown_with_the_failure() -> None:
+    portal = "visit https://portal.test/unpause?jwt=abc"
+    paused = replace(FAILED, code="user-action-required", fix=portal)
+    trouble = AuthorityTrouble("acme", NOW, 1, NOW + HOUR, "paused", fix=portal)
+    for facts, code in (
+        (stated(failures=1, outcome=paused), codes.LAST_ATTEMPT_FAILED),
+        (stated(failures=1, troubles=(trouble,)), codes.LAST_ATTEMPT_FAILED),
+        (troubled(trouble, AuthorityTrouble("back", NOW - HOUR)), codes.AUTHORITY_LEFT),
+    ):
+        fixes = {each.finding.code: each.finding.fix for each in examine(machine(), (facts,))}
+        assert fixes[code.name] == portal
+
+
+def test_a_revocation_list_that_cannot_be_had_has_the_fix_that_fits() -> None:
+    standing = RevocationStanding(
+        SUMMARY.fingerprint, NOW, problem="HTTP 404", fix="the CA has to publish the list"
+    )
+    results = examine(machine(), (stated(revocation=standing),))
+    fixes = {each.finding.code: each.finding.fix for each in results}
+    assert fixes["revocation-unknown"] == "the CA has to publish the list"
+
+
+def test_after_a_success_no_failure_is_left() -> None:
+    assert "last-attempt-failed" not in dict(found(stated(outcome=FAILED)))

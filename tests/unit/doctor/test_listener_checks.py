@@ -1,0 +1,110 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+from tests.unit.doctor.conftest import TARGET
+
+from gatecert.challenge import listening
+from gatecert.config.schema.challenge import ChallengeSettings
+from gatecert.doctor.facts import OpenListener
+from gatecert.doctor.listener_checks import judge, open_listeners, warn
+from gatecert.model import Endpoint
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+BOTH = replace(TARGET, challenges=("http-01", "tls-alpn-01"))
+
+
+def settings(*http: str, tls: str = "", webroot: str = "") -> ChallengeSettings:
+    written: dict[str, object] = {"http-01": {"listen": list(http)} if http else {}}
+    if webroot:
+        written["http-01"] = {"webroot": webroot}
+    if tls:
+        written["tls-alpn-01"] = {"listen": [tls]}
+    return ChallengeSettings.model_validate(written)
+
+
+def somebody(port: int) -> str | None:
+    return "nginx (pid 7)" if port == 80 else ""
+
+
+def nobody(_port: int) -> str | None:
+    return None
+
+
+def found(challenges: ChallengeSettings, *, start: int = 1024) -> tuple[OpenListener, ...]:
+    return open_listeners(challenges, [BOTH], unprivileged=start, occupant=somebody)
+
+
+@pytest.mark.parametrize(
+    "challenges",
+    [
+        settings(),
+        settings("127.0.0.1:888"),
+        settings("127.0.0.1:1023", "[::1]:888"),
+        settings("127.0.0.1:888", tls="127.0.0.1:844"),
+        settings(webroot="/var/www/html"),
+    ],
+)
+def test_ports_that_only_root_may_bind_are_closed_to_users(challenges: ChallengeSettings) -> None:
+    assert found(challenges) == ()
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:1024", "[::1]:8089", "0.0.0.0:8089"])
+def test_any_user_may_bind_a_port_from_the_kernel_s_start_on(address: str) -> None:
+    (listener,) = found(settings(address))
+    finding = judge(listener)
+    assert (finding.code, finding.fails) == ("listener-exposed", True)
+    assert finding.seen == f"challenges.http-01.listen {address}, and nginx (pid 7) has port 80"
+    assert "127.0.0.1:888" in finding.fix
+    assert "webroot" in finding.fix
+    assert found(settings(address), start=20_000) == ()
+    assert found(settings("127.0.0.1:888"), start=0) != ()
+
+
+def test_tls_alpn_01_has_a_port_of_its_own() -> None:
+    (listener,) = found(settings(tls="127.0.0.1:10443"))
+    finding = judge(listener)
+    assert "another process has port 443" in finding.seen
+    assert "127.0.0.1:844" in finding.fix
+    assert "webroot" not in finding.fix
+
+
+def test_where_nobody_forwards_it_is_a_note() -> None:
+    (listener,) = open_listeners(
+        settings("127.0.0.1:5002"), [TARGET], unprivileged=1024, occupant=nobody
+    )
+    finding = judge(listener)
+    assert (finding.code, finding.fails) == ("listener-unprivileged", False)
+
+
+def test_whoever_has_port_80_is_no_forwarder_where_that_is_gatecert_itself() -> None:
+    (listener,) = found(settings("0.0.0.0:80", "127.0.0.1:8089"))
+    assert listener == OpenListener("http-01", Endpoint("127.0.0.1", 8089), None)
+
+
+def test_kinds_that_no_gateway_uses_do_not_matter() -> None:
+    by_record = replace(TARGET, challenges=("dns-01",))
+    challenges = settings("127.0.0.1:8089", tls="127.0.0.1:10443")
+    assert open_listeners(challenges, [by_record], unprivileged=1024, occupant=nobody) == ()
+    assert len(found(challenges)) == 2
+
+
+def test_the_kernel_says_where_unprivileged_ports_begin() -> None:
+    assert open_listeners(settings("127.0.0.1:60000"), [TARGET], occupant=nobody) != ()
+
+
+@pytest.mark.parametrize(("occupant", "lines"), [(somebody, 1), (nobody, 0)])
+def test_the_log_warns_of_what_others_can_answer(
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    occupant: Callable[[int], str | None],
+    lines: int,
+) -> None:
+    monkeypatch.setattr(listening, "occupant", occupant)
+    warn(settings("127.0.0.1:60089"), [TARGET])
+    assert len(caplog.messages) == lines
+    assert all("such as 127.0.0.1:888" in message for message in caplog.messages)

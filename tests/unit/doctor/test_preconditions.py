@@ -1,0 +1,156 @@
+"""What holds an order back, and what does not."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+from tests.unit.doctor.conftest import DAY, HOSTNAME, HOUR, LIVE, MINUTE, SURVEY, TARGET
+
+from gatecert.acme.directory_check import Survey
+from gatecert.doctor.preconditions import Obstacles, backdating, nothing_in_the_way
+from gatecert.errors import (
+    AddressInUseError,
+    AuthorityUnreachableError,
+    BindingMissingError,
+    ProfileMissingError,
+    TermsNotAgreedError,
+)
+from gatecert.resolve.caa import CaaPolicy, Property
+
+if TYPE_CHECKING:
+    import threading
+    from collections.abc import Sequence
+
+    from gatecert.challenge.solver import Challenge
+    from gatecert.deadline import Deadline
+    from gatecert.doctor.finding import Finding
+
+
+@dataclass
+class World:
+    """Authority, DNS and solver in one."""
+
+    found: Survey = SURVEY
+    error: Exception | None = None
+    policy: CaaPolicy = field(default_factory=lambda: CaaPolicy(HOSTNAME))
+    refusal: Exception | None = None
+    asked: list[str] = field(default_factory=list)
+
+    def survey(self, cancelled: threading.Event | None = None) -> Survey:
+        assert cancelled is not None
+        if self.error is not None:
+            raise self.error
+        return self.found
+
+    def look_up_caa(self, names: Sequence[str]) -> tuple[CaaPolicy, ...]:
+        self.asked.append("caa")
+        return tuple(replace(self.policy, name=name) for name in names)
+
+    def rehearse(self, names: Sequence[str] = ()) -> tuple[str, ...]:
+        assert names == []
+        self.asked.append("rehearsal")
+        if self.refusal is not None:
+            raise self.refusal
+        return ()
+
+    def present(self, challenge: Challenge) -> None: ...
+
+    def wait(self, challenge: Challenge, deadline: Deadline) -> None: ...
+
+    def seen(self, challenge: Challenge, seconds: float) -> bool:
+        raise AssertionError(challenge, seconds)
+
+    def clean_up(self, challenge: Challenge) -> None: ...
+
+    def obstacle(self) -> Finding | None:
+        return Obstacles({"acme": self}, {"http-01": self}, self).find(TARGET, "acme", LIVE)
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+def code(finding: Finding | None) -> str:
+    assert finding is not None
+    assert finding.again is not None
+    return finding.code
+
+
+def test_nothing_is_in_the_way(world: World) -> None:
+    assert world.obstacle() is None
+    assert world.asked == ["caa", "rehearsal"]
+    assert nothing_in_the_way(TARGET, "acme", None) is None
+
+
+def test_a_clock_that_is_behind(world: World) -> None:
+    world.found = replace(SURVEY, clock_ahead=-2 * HOUR)
+    assert code(world.obstacle()) == "clock-wrong"
+    assert world.asked == []
+
+
+def test_an_authority_that_backdates_bears_a_slower_clock(world: World) -> None:
+    world.found = replace(SURVEY, clock_ahead=-HOUR)
+    assert backdating("acme", LIVE) == HOUR
+    assert world.obstacle() is None
+
+
+@pytest.mark.parametrize("ahead", [2 * MINUTE, -2 * MINUTE, 5 * HOUR])
+def test_a_clock_that_is_only_off_holds_nothing_back(world: World, ahead: timedelta) -> None:
+    world.found = replace(SURVEY, clock_ahead=ahead)
+    assert world.obstacle() is None
+
+
+def test_terms(world: World) -> None:
+    world.found = replace(SURVEY, refusal=TermsNotAgreedError("no"))
+    assert code(world.obstacle()) == "terms-not-agreed"
+
+
+def test_an_account_that_has_to_be_bound(world: World) -> None:
+    world.found = replace(SURVEY, refusal=BindingMissingError("whom?"))
+    assert code(world.obstacle()) == "binding-missing"
+
+
+def test_a_profile_that_is_not_to_be_had(world: World) -> None:
+    world.found = replace(SURVEY, profile="tiny", profile_refusal=ProfileMissingError("no"))
+    assert code(world.obstacle()) == "profile-missing"
+
+
+def test_caa_records_are_looked_at_once_a_day(world: World) -> None:
+    world.policy = CaaPolicy(HOSTNAME, "example.com", (Property(False, "issue", ";"),))  # noqa: FBT003 - by order
+    found = world.obstacle()
+    assert code(found) == "caa-forbids"
+    assert found is not None
+    assert found.again == DAY
+    assert world.asked == ["caa"]
+
+
+def test_caa_records_that_cannot_be_looked_up_hold_nothing_back(world: World) -> None:
+    world.policy = CaaPolicy(HOSTNAME, "example.com", failure="SERVFAIL")
+    assert world.obstacle() is None
+
+
+def test_a_port_that_is_taken(world: World) -> None:
+    world.refusal = AddressInUseError("taken by nginx (pid 7)")
+    found = world.obstacle()
+    assert code(found) == "address-in-use"
+    assert found is not None
+    assert "nginx" in found.seen
+
+
+def test_an_authority_that_is_gone_is_a_failed_attempt(world: World) -> None:
+    world.error = AuthorityUnreachableError("gone")
+    with pytest.raises(AuthorityUnreachableError):
+        world.obstacle()
+
+
+def test_backdating_is_only_known_of_the_same_authority() -> None:
+    assert backdating("other", LIVE) == timedelta(0)
+    assert backdating("acme", None) == timedelta(0)
+    forgotten = replace(LIVE, version=replace(LIVE.version, created=None))
+    assert backdating("acme", forgotten) == timedelta(0)
+    early = replace(LIVE.version, created=LIVE.summary.not_before - DAY)
+    assert backdating("acme", replace(LIVE, version=early)) == timedelta(0)

@@ -1,0 +1,698 @@
+"""The story of users' certificates: disk, reload command and listener are real, on loopback.
+
+The server is a small one that reads its bundle when it is reloaded, as nginx does, and names its
+authorities in each handshake.
+"""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import socket
+import threading
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import serialization
+from OpenSSL import SSL
+from tests.unit.certificate.conftest import DAY, NOW, Issued, Pki, dns
+from tests.unit.client_ca.conftest import Office, bundle, write_crl
+
+from gatecert.certificate.bootstrap import bootstrap
+from gatecert.certificate.upload import Upload
+from gatecert.client_ca.bundle import Bundle
+from gatecert.client_ca.client_ca_deployer import Admission
+from gatecert.deploy.deployer import Deployer
+from gatecert.errors import CertificateError, LockoutError, StorageError, WrongUsageError
+from gatecert.lifecycle.client_cas import ClientAuthorities
+from gatecert.lifecycle.gateway_state import Memory
+from gatecert.model import (
+    ClientAuthentication,
+    Deployment,
+    Endpoint,
+    InstallPlan,
+    Outcome,
+    OutcomeKind,
+    Stage,
+    Target,
+)
+from gatecert.store import durable
+from gatecert.store.file_store import FileStore
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from gatecert.client_ca.bundle_files import BundleFiles
+
+pytestmark = pytest.mark.enable_socket
+
+HOST = "vpn.example.com"
+GATEWAY = "boston"
+SOON = timedelta(milliseconds=200)
+
+
+class Server:
+    """Names the authorities of ``loaded``, the bundle as it was at the last reload."""
+
+    def __init__(self, directory: Path) -> None:
+        self.loaded = directory / "loaded.pem"
+        identity = bootstrap(dns(HOST), now=NOW)
+        self._certificate = x509.load_pem_x509_certificate(identity.certificate)
+        self._key = serialization.load_pem_private_key(identity.private_key, None)
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._thread = threading.Thread(target=self._serve)
+        self.endpoint = Endpoint("127.0.0.1", self._listener.getsockname()[1])
+        self.handshakes = 0
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        with suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def _serve(self) -> None:
+        with suppress(OSError):
+            while True:
+                stream, _ = self._listener.accept()
+                self.handshakes += 1
+                with stream, suppress(SSL.Error, OSError):
+                    tls = SSL.Connection(self._context(), stream)
+                    tls.set_accept_state()
+                    tls.do_handshake()
+                    tls.shutdown()
+
+    def _context(self) -> SSL.Context:
+        context = SSL.Context(SSL.TLS_SERVER_METHOD)
+        context.use_certificate(self._certificate)
+        context.use_privatekey(self._key)  # type: ignore[arg-type]
+        if self.loaded.exists():
+            context.set_verify(SSL.VERIFY_PEER, lambda *_: True)
+            context.load_client_ca(str(self.loaded).encode())
+        return context
+
+
+@dataclass
+class Scene:
+    """A gateway, its server and the clock."""
+
+    directory: Path
+    server: Server
+    office: Office
+    clock: datetime = NOW
+    told: list[str] = field(default_factory=list)
+    cancelled: threading.Event = field(default_factory=threading.Event)
+
+    def __post_init__(self) -> None:
+        self.store = FileStore(self.directory / "state")
+        self.users = self.directory / "users"
+        self.users.mkdir()
+        self.target = Target(
+            name=GATEWAY,
+            identifiers=dns(HOST),
+            display_name=HOST,
+            install=InstallPlan(
+                reload=("/bin/cp", str(self.files.path), str(self.server.loaded)),
+                verify=(self.server.endpoint,),
+                verify_timeout=SOON,
+            ),
+            client_authentication=ClientAuthentication(known_users=self.users),
+        )
+
+    @property
+    def files(self) -> BundleFiles:
+        target = Target(GATEWAY, dns(HOST), HOST)
+        return Admission(self.store, self.tell, self.now, self.cancelled).files(target)
+
+    @property
+    def authorities(self) -> ClientAuthorities:
+        deployer = Deployer(self.store, self.tell, self.now, self.cancelled)
+        return ClientAuthorities(
+            store=self.store,
+            memory=Memory(self.store, deployer, self.now),
+            admission=Admission(self.store, self.tell, self.now, self.cancelled),
+            progress=self.tell,
+            now=self.now,
+        )
+
+    def now(self) -> datetime:
+        return self.clock
+
+    def tell(self, gateway: str, stage: Stage, message: str) -> None:
+        assert gateway == GATEWAY
+        self.told.append(f"{stage}: {message}")
+
+    def add(self, *issued: Issued) -> Outcome:
+        upload = Upload("the file", "ca.pem", b"".join(each.pem for each in issued))
+        return self.authorities.add(self.target, upload, wait=0)
+
+    def remove(self, selector: str, *, force: bool = False) -> Outcome:
+        return self.authorities.remove(self.target, selector, force=force, wait=0)
+
+    def tend(self) -> Outcome | None:
+        return self.authorities.tend(self.target)
+
+    def break_reload(self) -> None:
+        """The command succeeds, and the server goes on with what it has."""
+        self._reload("/bin/true")
+
+    def stall_reload(self) -> None:
+        """The command takes longer than anybody waits who is leaving."""
+        self._reload("/bin/sleep", "5")
+
+    def fail_reload(self) -> None:
+        self._reload("/bin/false")
+
+    def _reload(self, *command: str) -> None:
+        self.target = replace(
+            self.target, install=replace(self.target.install, reload=tuple(command))
+        )
+
+    def knows(self, name: str, user: Issued) -> None:
+        (self.users / f"{name}.pem").write_bytes(user.pem)
+
+    @property
+    def deployment(self) -> Deployment:
+        found = self.files.deployment()
+        assert found is not None
+        return found
+
+
+@pytest.fixture(scope="module")
+def pki() -> Pki:
+    return Pki()
+
+
+@pytest.fixture
+def scene(tmp_path: Path, pki: Pki) -> Iterator[Scene]:
+    server = Server(tmp_path)
+    server.start()
+    yield Scene(tmp_path, server, Office(pki))
+    server.stop()
+
+
+@pytest.fixture
+def started(scene: Scene) -> Scene:
+    """The server has read the placeholder, as it does when it starts."""
+    assert scene.tend() is None
+    scene.server.loaded.write_bytes(scene.files.path.read_bytes())
+    return scene
+
+
+# --------------------------------------------------------------------------- adding
+
+
+def test_an_authority_is_added_and_proven(started: Scene) -> None:
+    root = started.office.root()
+
+    outcome = started.add(root)
+
+    assert outcome.kind is OutcomeKind.DEPLOYED
+    assert outcome.detail == (
+        "added 'CN=Users': every listener asks for certificates of exactly these authorities"
+    )
+    assert started.files.read() == bundle(root)
+    assert started.files.previous() is None
+    assert started.deployment == Deployment(bundle(root).id, confirmed=NOW)
+    assert started.told[-1].endswith("asks for user certificates of 'CN=Users'")
+    assert started.store.state(GATEWAY).outcome == outcome
+
+
+def test_what_is_not_right_changes_nothing(started: Scene) -> None:
+    root = started.office.root()
+    started.add(root)
+    before = started.files.path.read_bytes(), started.deployment
+
+    with pytest.raises(CertificateError, match="CA:TRUE"):
+        started.add(started.office.root("other"), started.office.user(root))
+    upload = Upload("the file", "ca.pem", root.pem + root.key_pem)
+    with pytest.raises(CertificateError, match="contains a private key"):
+        started.authorities.add(started.target, upload, wait=0)
+
+    assert (started.files.path.read_bytes(), started.deployment) == before
+    leftover = b"".join(path.read_bytes() for path in started.directory.rglob("*.pem"))
+    assert b"PRIVATE KEY" not in leftover
+
+
+@pytest.mark.parametrize("way", ["break_reload", "fail_reload"])
+def test_a_server_that_does_not_follow_gets_its_authorities_back(started: Scene, way: str) -> None:
+    one, two = started.office.root("one"), started.office.root("two")
+    started.add(one)
+    loaded = started.server.loaded.read_bytes()
+    getattr(started, way)()
+
+    outcome = started.add(two)
+
+    assert outcome.kind is OutcomeKind.ROLLED_BACK
+    assert outcome.code == ("not-served" if way == "break_reload" else "reload-failed")
+    assert started.files.read() == bundle(one)
+    assert started.files.previous() is None
+    assert started.server.loaded.read_bytes() == loaded
+    if way == "break_reload":
+        assert "does not ask for user certificates of 'CN=two'" in outcome.detail
+        assert "the authorities before are asked for again" in outcome.detail
+        assert "bundle.pem" in outcome.fix
+        assert started.deployment == Deployment(bundle(one).id, confirmed=NOW)
+    else:
+        assert "not proven either" in outcome.detail
+        assert started.deployment.confirmed is None
+        assert started.deployment.error
+
+
+def test_what_was_put_back_without_proof_is_proven_later(started: Scene) -> None:
+    one = started.office.root("one")
+    started.add(one)
+    started.fail_reload()
+    started.add(started.office.root("two"))
+
+    assert started.tend() is None  # not yet: it was tried just now
+    started.clock += timedelta(minutes=1)
+    outcome = started.tend()
+
+    assert outcome is not None
+    assert outcome.kind is OutcomeKind.DEPLOYED
+    assert started.deployment == Deployment(bundle(one).id, confirmed=started.clock)
+
+
+def test_a_server_that_demands_nothing_admits_nobody(scene: Scene) -> None:
+    scene.break_reload()
+
+    outcome = scene.add(scene.office.root())
+
+    assert outcome.kind is OutcomeKind.ROLLED_BACK
+    assert "asks for no user certificate" in outcome.detail
+    assert outcome.detail.endswith("nobody is admitted with a certificate, as before")
+    assert scene.files.read() == Bundle()
+    assert scene.files.exists()
+
+
+def test_without_a_server_the_first_authority_waits_for_it(scene: Scene) -> None:
+    scene.server.stop()
+
+    root = scene.office.root()
+
+    outcome = scene.add(root)
+
+    assert outcome.kind is OutcomeKind.FAILED
+    assert outcome.code == "not-served"
+    assert "nothing listens" in outcome.detail
+    assert scene.files.read() == bundle(root)
+    assert scene.deployment.next_attempt is not None
+    assert scene.tend() is None
+
+
+def test_without_a_server_a_later_authority_is_rolled_back(started: Scene) -> None:
+    one = started.office.root("one")
+    started.add(one)
+    started.server.stop()
+
+    outcome = started.add(started.office.root("two"))
+
+    assert outcome.kind is OutcomeKind.ROLLED_BACK
+    assert "nothing listens there" in outcome.detail
+    assert started.files.read() == bundle(one)
+
+
+def test_without_listeners_nothing_is_proven_and_that_is_said(scene: Scene) -> None:
+    scene.target = replace(scene.target, install=replace(scene.target.install, verify=()))
+
+    outcome = scene.add(scene.office.root())
+
+    assert outcome.kind is OutcomeKind.DEPLOYED
+    assert "not proven: install.verify names no listener" in outcome.detail
+
+
+def test_namesakes_cannot_be_told_apart_and_that_is_said(started: Scene) -> None:
+    started.add(started.office.root())
+
+    outcome = started.add(started.office.root("Users", key_name="the next key"))
+
+    assert "their names are the same as before" in outcome.detail
+    assert any("cannot tell the two apart" in line for line in started.told)
+
+
+def test_a_successor_without_a_revocation_list_is_said(started: Scene, tmp_path: Path) -> None:
+    old, new = started.office.root("old"), started.office.root("new")
+    started.add(old)
+    crl = write_crl(tmp_path / "users.crl", started.office.crl(old))
+    started.target = replace(
+        started.target, client_authentication=ClientAuthentication(crl_files=(crl,))
+    )
+
+    assert started.add(new).kind is OutcomeKind.DEPLOYED
+    assert any("every user of 'CN=new' while it has no" in line for line in started.told)
+
+    crl.unlink()
+    assert started.add(started.office.root("newer")).kind is OutcomeKind.DEPLOYED
+    assert any("nobody can tell who is revoked" in line for line in started.told)
+
+
+def test_a_full_disk_changes_nothing(started: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    one = started.office.root("one")
+    started.add(one)
+
+    def full(step: str, path: Path) -> None:
+        if (step, path.name) == ("replace", "bundle.pem"):
+            raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(durable, "on_step", full)
+    with pytest.raises(StorageError, match="disk full"):
+        started.add(started.office.root("two"))
+    monkeypatch.undo()
+
+    assert started.files.read() == bundle(one)
+    outcome = started.tend()  # what was begun is ended: the bundle before is still asked for
+    assert outcome is not None
+    assert outcome.kind is OutcomeKind.DEPLOYED
+    assert started.files.previous() is None
+
+
+# --------------------------------------------------------------------------- interrupted
+
+
+class DiedError(Exception):
+    """Ends a change where a crash would."""
+
+
+@pytest.mark.parametrize("broken", [False, True])
+def test_a_crash_at_any_step_leaves_the_old_or_the_new(
+    started: Scene, monkeypatch: pytest.MonkeyPatch, *, broken: bool
+) -> None:
+    one, two = started.office.root("one"), started.office.root("two")
+    started.add(one)
+    loaded = started.server.loaded.read_bytes()
+    if broken:
+        started.break_reload()
+    outcomes: set[str] = set()
+    for deadly in itertools.count():
+        steps = itertools.count()
+
+        def die(_: str, path: Path, deadly: int = deadly, steps: Iterator[int] = steps) -> None:
+            if path.parent.name == "client-ca" and next(steps) == deadly:
+                raise DiedError
+
+        monkeypatch.setattr(durable, "on_step", die)
+        try:
+            started.add(two)
+        except DiedError:
+            monkeypatch.undo()
+        else:
+            break
+        found = started.files.read()
+        assert found in {bundle(one), bundle(one, two)}, deadly
+        started.tend()
+        started.clock += timedelta(hours=1)
+        started.tend()
+        expected = bundle(one) if broken else found
+        assert started.files.read() == expected, deadly
+        assert started.files.previous() is None, deadly
+        assert started.deployment.version == expected.id, deadly
+        assert started.deployment.confirmed, deadly
+        outcomes.add(found.id)
+        # As it was, for the next step.
+        started.files.write(bundle(one), now=NOW)
+        started.files.save_deployment(Deployment(bundle(one).id, confirmed=NOW))
+        started.server.loaded.write_bytes(loaded)
+    monkeypatch.undo()
+    assert deadly > 20
+    assert outcomes == {bundle(one).id, bundle(one, two).id}
+
+
+def test_leaving_in_the_middle_is_taken_up_again(started: Scene) -> None:
+    one, two = started.office.root("one"), started.office.root("two")
+    started.add(one)
+    target = started.target
+    started.stall_reload()
+    started.cancelled.set()
+    outcome = started.add(two)
+
+    assert outcome.kind is OutcomeKind.FAILED
+    assert "left in the middle" in outcome.detail
+    assert started.files.previous() == bundle(one)
+
+    started.cancelled.clear()
+    started.target = target
+    ended = started.tend()
+    assert ended is not None
+    assert ended.kind is OutcomeKind.DEPLOYED
+    assert started.files.read() == bundle(one, two)
+
+
+def test_of_two_changes_in_a_row_the_proven_one_comes_back(started: Scene) -> None:
+    one, two, three = (started.office.root(name) for name in ("one", "two", "three"))
+    started.add(one)
+    started.stall_reload()
+    started.cancelled.set()
+    started.add(two)
+    started.cancelled.clear()
+    started.break_reload()
+
+    outcome = started.add(three)
+
+    assert outcome.kind is OutcomeKind.ROLLED_BACK
+    assert started.files.read() == bundle(one)
+
+
+def test_an_unproven_bundle_is_tried_again_less_and_less_often(scene: Scene) -> None:
+    scene.server.stop()
+    root = scene.office.root()
+    scene.add(root)
+    scene.fail_reload()
+    first = scene.deployment.next_attempt
+    assert first is not None
+    scene.clock = first
+
+    outcome = scene.tend()
+
+    assert outcome is not None
+    assert outcome.kind is OutcomeKind.FAILED
+    assert scene.deployment.failures == 2
+    assert scene.files.read() == bundle(root)
+
+
+# --------------------------------------------------------------------------- removing
+
+
+def test_an_authority_is_removed_and_proven(started: Scene) -> None:
+    one, two = started.office.root("one"), started.office.root("two")
+    started.add(one, two)
+
+    outcome = started.remove("CN=one")
+
+    assert outcome.kind is OutcomeKind.DEPLOYED
+    assert outcome.detail.startswith("removed 'CN=one': every listener asks")
+    assert started.files.read() == bundle(two)
+
+
+def test_after_the_last_the_placeholder_is_asked_for(started: Scene) -> None:
+    started.add(started.office.root())
+
+    outcome = started.remove("Users")
+
+    assert outcome.kind is OutcomeKind.DEPLOYED
+    assert started.files.read() == Bundle()
+    assert "check: note: no authority is left: nobody can log in with a certificate any more" in (
+        started.told
+    )
+
+
+def test_known_users_are_not_locked_out_unless_forced(started: Scene) -> None:
+    one, two = started.office.root("one"), started.office.root("two")
+    started.add(one, two)
+    started.knows("alice", started.office.user(one))
+    started.knows("bob", started.office.user(two, "bob"))
+    (started.users / "broken.pem").write_text("nothing")
+
+    with pytest.raises(LockoutError) as caught:
+        started.remove("one")
+    assert "without 'CN=one', 1 known user certificate (alice.pem) would be locked out" in (
+        caught.value.message
+    )
+    assert "--force" in caught.value.fix
+    assert started.files.read() == bundle(one, two)
+
+    assert started.remove("one", force=True).kind is OutcomeKind.DEPLOYED
+    assert "check: note: locked out by this: 1 known user certificate (alice.pem)" in started.told
+    assert "check: note: no certificate can be read in broken.pem" in started.told
+
+
+def test_what_cannot_be_read_stops_a_removal_unless_forced(started: Scene, tmp_path: Path) -> None:
+    started.add(started.office.root())
+    started.target = replace(
+        started.target,
+        client_authentication=ClientAuthentication(known_users=tmp_path / "nowhere"),
+    )
+
+    with pytest.raises(StorageError, match="lock out"):
+        started.remove("Users")
+    assert started.remove("Users", force=True).kind is OutcomeKind.DEPLOYED
+    assert any("nobody can tell which users" in line for line in started.told)
+
+
+def test_nobody_is_meant(started: Scene) -> None:
+    with pytest.raises(WrongUsageError):
+        started.remove("CN=nobody")
+
+
+# --------------------------------------------------------------------------- judged
+
+
+def test_a_user_is_judged_by_the_bundle_in_force(started: Scene, tmp_path: Path) -> None:
+    root = started.office.root()
+    alice, bob = started.office.user(root), started.office.user(root, "bob")
+    started.add(root)
+    crl = write_crl(tmp_path / "users.crl", started.office.crl(root, bob))
+    started.target = replace(
+        started.target, client_authentication=ClientAuthentication(crl_files=(crl,))
+    )
+
+    def judged(user: Issued) -> tuple[str, ...]:
+        upload = Upload("the certificate file", "user.pem", user.pem)
+        return started.authorities.judge(started.target, upload).reasons
+
+    assert not judged(alice)
+    assert "was revoked" in judged(bob)[0]
+
+
+# --------------------------------------------------------------------------- watched
+
+
+def test_a_gateway_that_demands_nothing_is_left_alone(scene: Scene) -> None:
+    scene.target = replace(scene.target, client_authentication=None)
+
+    assert scene.tend() is None
+    assert scene.authorities.overview(scene.target) is None
+    assert not scene.files.path.parent.exists()
+
+    scene.server.loaded.write_bytes(Bundle().to_pem(now=NOW))
+    scene.add(scene.office.root())  # from then on it is looked after, whatever is configured
+    assert scene.authorities.overview(scene.target) is not None
+
+
+def test_the_file_is_there_from_the_beginning_and_comes_back(scene: Scene) -> None:
+    assert scene.tend() is None
+    first = scene.files.path.read_bytes()
+    scene.tend()
+    assert scene.files.path.read_bytes() == first
+
+    scene.files.path.unlink()
+    scene.tend()
+    assert scene.files.read() == Bundle()
+
+
+def test_a_damaged_bundle_is_an_outcome(started: Scene) -> None:
+    started.files.path.write_text("garbage")
+
+    outcome = started.tend()
+
+    assert outcome is not None
+    assert outcome.failed
+    assert outcome.code == "state-unwritable"
+    assert "does not hold the authorities" in outcome.detail
+
+
+def test_the_end_of_an_authority_is_warned_of_once(
+    started: Scene, caplog: pytest.LogCaptureFixture
+) -> None:
+    root = started.office.root("ends", end=NOW + 30 * DAY)
+    started.add(root)
+    started.knows("alice", started.office.user(root))
+    with caplog.at_level(logging.WARNING):
+        started.tend()
+        started.tend()
+        (record,) = caplog.records
+        assert "'CN=ends' of user certificates ends in 30 days" in record.getMessage()
+        assert "locks out 1 known user certificate (alice.pem)" in record.getMessage()
+        caplog.clear()
+        started.clock = NOW + 31 * DAY
+        started.tend()
+        (record,) = caplog.records
+        assert record.levelno == logging.ERROR
+        assert "ended on 2026-12-23" in record.getMessage()
+
+
+def test_users_are_looked_at_now_and_then(started: Scene, caplog: pytest.LogCaptureFixture) -> None:
+    authorities = started.authorities
+    authorities.tend(started.target)
+    started.knows("bob", started.office.user(started.office.root(), end=NOW + DAY))
+    said = []
+    for minutes in (0, 59, 60):
+        started.clock = NOW + timedelta(minutes=minutes)
+        caplog.clear()
+        authorities.tend(started.target)
+        said.append("bob.pem" in caplog.text)
+    assert said == [False, False, True]
+    started.knows("carol", started.office.user(started.office.root(), "carol", end=NOW + DAY))
+    started.add(started.office.root())  # by a command beside the daemon
+    authorities.tend(started.target)
+    assert "carol.pem" in caplog.text
+
+
+def test_what_is_asked_for_is_watched_and_put_right(
+    started: Scene, caplog: pytest.LogCaptureFixture
+) -> None:
+    started.add(started.office.root())
+    started.clock += timedelta(minutes=4)
+    shaken = started.server.handshakes
+    assert started.tend() is None
+    assert started.server.handshakes == shaken
+    started.clock += timedelta(minutes=1)
+    assert started.tend() is None
+    assert started.deployment.confirmed == started.clock
+
+    started.server.loaded.write_bytes(bundle(started.office.root("Other")).to_pem(now=NOW))
+    started.clock += timedelta(minutes=5)
+    outcome = started.tend()
+    assert outcome is not None
+    assert (outcome.kind, outcome.failed) == (OutcomeKind.DEPLOYED, False)
+    assert "does not ask for user certificates of 'CN=Users'" in outcome.detail
+    assert "after a reload every listener asks for" in outcome.detail
+    assert "drift gateway=boston" in caplog.text
+
+    started.break_reload()
+    started.server.loaded.write_bytes(bundle(started.office.root("Other")).to_pem(now=NOW))
+    started.clock += timedelta(minutes=5)
+    outcome = started.tend()
+    assert outcome is not None
+    assert (outcome.failed, outcome.code) == (True, "not-served")
+    assert "(it was asked for before)" in outcome.detail
+    assert started.deployment.confirmed is None
+
+
+def test_a_server_that_is_silent_has_not_drifted(started: Scene) -> None:
+    started.add(started.office.root())
+    confirmed = started.deployment.confirmed
+    started.server.stop()
+    started.clock += timedelta(minutes=5)
+    assert started.tend() is None
+    assert started.deployment.confirmed == confirmed
+
+
+def test_what_there_is_to_say(started: Scene, tmp_path: Path) -> None:
+    root, soon = started.office.root(), started.office.root("soon", end=NOW + 7 * DAY)
+    started.add(root, soon)
+
+    overview = started.authorities.overview(started.target)
+
+    assert overview is not None
+    assert overview.path == str(started.files.path)
+    assert [each.subject for each in overview.authorities] == ["CN=Users", "CN=soon"]
+    assert overview.deployment == started.deployment
+    (warning,) = overview.warnings
+    assert "gatecert client-ca add boston FILE" in warning
+    assert "locks out" not in warning
+
+    started.target = replace(
+        started.target, client_authentication=ClientAuthentication(known_users=tmp_path / "no")
+    )
+    overview = started.authorities.overview(started.target)
+    assert overview is not None
+    assert "nobody can tell which users" in overview.warnings[1]

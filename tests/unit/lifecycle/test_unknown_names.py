@@ -1,0 +1,69 @@
+"""Names that cannot be looked up, or only in part: what is unknown holds no renewal back."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from tests.unit.lifecycle.conftest import DAY, ELSEWHERE, MINUTE, World
+
+from gatecert.model import Identifier, IdentifierType, OutcomeKind
+from gatecert.resolve.lookup import Ending
+
+FAILURES = [Ending.SERVER_FAILURE, Ending.TIMEOUT]
+
+
+def test_one_family_is_enough_for_an_order_and_is_warned_of_once(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    world.names.unknown = "ns answered NOTIMP (AAAA)"
+    assert world.attend().kind is OutcomeKind.ENROLLED
+    world.attend(look_now=True)
+    warned = [each for each in caplog.records if "NOTIMP" in each.getMessage()]
+    assert [each.levelname for each in warned] == ["WARNING"]
+
+
+@pytest.mark.parametrize("ending", FAILURES)
+def test_a_first_order_waits_for_an_answer(world: World, ending: Ending) -> None:
+    world.names.ending = ending
+    outcome = world.attend()
+    assert outcome.kind is OutcomeKind.WAITING
+    assert outcome.code == f"resolver-{ending.removeprefix('server-')}"
+    assert world.authority.orders == 0
+
+
+@pytest.mark.parametrize("ending", FAILURES)
+def test_a_renewal_does_not_wait_for_an_answer(world: World, ending: Ending) -> None:
+    world.attend()
+    world.names.ending = ending
+    world.later(60 * DAY - MINUTE)
+    world.attend()  # the look at the names alone
+    assert world.authority.orders == 1
+    world.later(MINUTE)
+    assert world.attend().kind is OutcomeKind.RENEWED
+    assert world.authority.choices[0].kinds == ("http-01",)
+
+
+@pytest.mark.parametrize("ending", [Ending.NO_ADDRESS, Ending.NO_SUCH_NAME])
+def test_a_renewal_waits_where_it_is_known_that_there_is_no_address(
+    world: World, ending: Ending
+) -> None:
+    world.attend()
+    world.names.ending = ending
+    world.later(60 * DAY)
+    assert world.attend().kind is OutcomeKind.WAITING
+
+
+def test_a_renewal_waits_where_an_address_is_wrong(world: World) -> None:
+    world.attend()
+    world.names.address, world.names.unknown = ELSEWHERE, "ns answered SERVFAIL (AAAA)"
+    world.later(60 * DAY)
+    assert world.attend().kind is OutcomeKind.WAITING
+
+
+def test_a_name_that_is_new_in_the_certificate_waits_for_an_answer(world: World) -> None:
+    world.attend()
+    world.names.ending = Ending.TIMEOUT
+    new = Identifier(IdentifierType.DNS, "new.example.com")
+    world.target = replace(world.target, identifiers=(*world.target.identifiers, new))
+    assert world.attend().kind is OutcomeKind.WAITING

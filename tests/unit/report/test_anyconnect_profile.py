@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+import xml.etree.ElementTree as ET
+
+import pytest
+
+from gatecert.model import ClientProfile, Identifier, IdentifierType, Member, Target
+from gatecert.report.anyconnect_profile import NAMESPACE, profile
+
+NAMES = {"a": NAMESPACE}
+HOSTNAME = "boston-njndubu.dynamic-m.com"
+
+
+def target(*members: Member, display_name: str = "", port: int = 443) -> Target:
+    return Target(
+        name="boston",
+        identifiers=(Identifier(IdentifierType.DNS, HOSTNAME),),
+        display_name=HOSTNAME,
+        members=members,
+        profile=ClientProfile(display_name, port),
+    )
+
+
+def entry(document: bytes) -> ET.Element:
+    found = ET.fromstring(document).findall("a:ServerList/a:HostEntry", NAMES)  # noqa: S314 - ours
+    assert len(found) == 1
+    return found[0]
+
+
+def test_an_alias_leads_to_the_dynamic_name() -> None:
+    assert profile(target(display_name="Boston")).decode() == (
+        '<?xml version="1.0" encoding="UTF-8"?>\n'
+        f'<AnyConnectProfile xmlns="{NAMESPACE}">\n'
+        "  <ServerList>\n"
+        "    <HostEntry>\n"
+        "      <HostName>Boston</HostName>\n"
+        f"      <HostAddress>{HOSTNAME}</HostAddress>\n"
+        "    </HostEntry>\n"
+        "  </ServerList>\n"
+        "</AnyConnectProfile>\n"
+    )
+
+
+@pytest.mark.parametrize(
+    "name", ["", "R&D <west>", "\"quoted\" & 'quoted'", "]]>", "Zürich 北京 🏢", "&amp;"]
+)
+def test_whatever_the_alias_is_it_is_read_back(name: str) -> None:
+    alias = entry(profile(target(display_name=name))).findtext("a:HostName", None, NAMES)
+
+    assert alias == (name or "boston")
+
+
+def test_the_members_of_a_pair_are_backup_servers_in_their_order() -> None:
+    members = (Member("primary", "primaryvpn.company.com"), Member("spare", "sparevpn.company.com"))
+
+    found = entry(profile(target(*members, port=8443)))
+
+    assert found.findtext("a:HostAddress", None, NAMES) == f"{HOSTNAME}:8443"
+    backups = found.findall("a:BackupServerList/a:HostAddress", NAMES)
+    assert [each.text for each in backups] == [
+        "primaryvpn.company.com:8443",
+        "sparevpn.company.com:8443",
+    ]
+
+
+def test_the_shared_name_is_no_backup_of_itself() -> None:
+    found = entry(profile(target(Member("primary", HOSTNAME))))
+
+    assert found.find("a:BackupServerList", NAMES) is None

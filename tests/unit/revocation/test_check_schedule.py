@@ -1,0 +1,106 @@
+"""When revocation is looked for, and what is known of which certificate."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from random import Random
+from typing import TYPE_CHECKING
+
+import pytest
+from tests.unit.schedule.test_due import DAY, HOUR, MINUTE, NOW, certificate, situation
+
+from gatecert.model import Action, GatewayState, RevocationReason
+from gatecert.model import RevocationStanding as Standing
+from gatecert.revocation.check_schedule import (
+    FIRST_REST,
+    LONGEST_REST,
+    SHORTEST_REST,
+    first_look,
+    is_due,
+    is_settled,
+    must_change_key,
+    next_look,
+    revoked,
+    standing_of,
+)
+from gatecert.schedule.due import next_due
+
+if TYPE_CHECKING:
+    from datetime import timedelta
+
+LIVE = certificate()
+FINE = Standing(LIVE.fingerprint, NOW + HOUR, checked=NOW)
+REVOKED = replace(FINE, revoked=NOW - DAY, reason=RevocationReason.SUPERSEDED)
+
+
+def state(standing: Standing | None) -> GatewayState:
+    return GatewayState(revocation=standing)
+
+
+def test_what_is_known_is_known_of_one_certificate() -> None:
+    assert standing_of(state(FINE), LIVE) == FINE
+    assert standing_of(state(FINE), replace(LIVE, fingerprint="other")) is None
+    assert standing_of(state(FINE), None) is None
+    assert standing_of(state(None), LIVE) is None
+
+
+def test_a_certificate_is_revoked_only_if_it_was() -> None:
+    assert revoked(state(REVOKED), LIVE) == REVOKED
+    assert revoked(state(FINE), LIVE) is None
+    assert revoked(state(None), LIVE) is None
+
+
+def test_a_key_is_given_up_only_where_it_has_to_be() -> None:
+    assert must_change_key(state(replace(REVOKED, new_key=True)), LIVE)
+    assert not must_change_key(state(REVOKED), LIVE)
+    assert not must_change_key(state(replace(FINE, new_key=True)), LIVE)
+
+
+def test_a_revoked_certificate_is_replaced_at_once() -> None:
+    due = next_due(situation(LIVE, state=state(REVOKED)), NOW)
+    assert (due.action, due.at) == (Action.ENROL, NOW)
+    assert due.reason == "the certificate was revoked on 2026-11-22 12:00 UTC (superseded)"
+    assert next_due(situation(LIVE, state=state(FINE)), NOW).at > NOW
+
+
+def test_attempts_to_replace_it_are_held_back_as_others_are() -> None:
+    failed = replace(state(REVOKED), failures=1, failed_at=NOW, next_attempt=NOW + MINUTE)
+    assert next_due(situation(LIVE, state=failed), NOW).at == NOW + MINUTE
+
+
+def test_what_is_only_held_is_looked_at_again() -> None:
+    assert is_settled(REVOKED)
+    assert not is_settled(replace(REVOKED, reason=RevocationReason.CERTIFICATE_HOLD))
+    assert not is_settled(FINE)
+
+
+def test_looks_have_their_time_unless_the_clock_was_set_back() -> None:
+    assert not is_due(FINE, NOW)
+    assert is_due(FINE, NOW + HOUR)
+    assert is_due(FINE, NOW - DAY)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_look_comes_every_few_hours_at_a_random_moment(seed: int) -> None:
+    at = next_look(NOW, Random(seed))
+    assert SHORTEST_REST <= at - NOW <= LONGEST_REST
+    assert at != next_look(NOW, Random(seed + 100))
+    assert NOW <= first_look(NOW, Random(seed)) <= NOW + FIRST_REST
+
+
+def test_a_list_that_ends_sooner_is_looked_at_sooner_but_not_all_the_time() -> None:
+    def wait(ends: timedelta) -> timedelta:
+        return next_look(NOW, Random(1), ends=NOW + ends) - NOW
+
+    assert wait(2 * HOUR) == 2 * HOUR
+    assert wait(MINUTE) == HOUR
+    assert wait(-MINUTE) >= SHORTEST_REST
+    assert wait(DAY) >= SHORTEST_REST
+
+
+def test_what_told_nothing_is_looked_at_after_one_hour_two_four() -> None:
+    waits = [next_look(NOW, Random(1), failures=count) - NOW for count in (1, 2, 3, 50)]
+    assert 0.8 * HOUR <= waits[0] <= 1.2 * HOUR
+    assert 1.6 * HOUR <= waits[1] <= 2.4 * HOUR
+    assert waits[1] < waits[2] <= LONGEST_REST
+    assert SHORTEST_REST <= waits[3] <= LONGEST_REST

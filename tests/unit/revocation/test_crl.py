@@ -1,0 +1,267 @@
+"""Which lists count, and what they say of a certificate."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509 import ReasonFlags
+from cryptography.x509.oid import NameOID
+from tests.unit.certificate.conftest import (
+    DAY,
+    NOW,
+    URL,
+    Issued,
+    Pki,
+    common_name,
+    crl,
+    key_usage,
+    leaf,
+    point,
+    uri,
+)
+
+from gatecert.errors import CertificateError
+from gatecert.model import RevocationReason
+from gatecert.revocation.crl import (
+    EVERY_REASON,
+    AcceptedList,
+    Entry,
+    Place,
+    accept,
+    delta_places,
+    fits,
+    look_up,
+    places,
+    read_list,
+    reason,
+)
+
+SKEW = timedelta(minutes=5)
+# Object identifiers of extensions below 2.5.29, in DER.
+ISSUER_ALTERNATIVE_NAME, CRL_NUMBER = b"\x55\x1d\x12", b"\x55\x1d\x14"
+CRL_REASON, INVALIDITY_DATE = b"\x55\x1d\x15", b"\x55\x1d\x18"
+
+
+@pytest.fixture
+def root() -> Issued:
+    return Pki().root()
+
+
+def accepted(
+    root: Issued, certificate: x509.Certificate, found: x509.CertificateRevocationList
+) -> AcceptedList:
+    (place, *_) = places(certificate)
+    return accept(found, certificate, root.certificate, place, now=NOW, clock_skew=SKEW)
+
+
+# --------------------------------------------------------------------- where
+
+
+def test_lists_are_found_where_the_certificate_says(root: Issued) -> None:
+    other = "HTTP://b.example/x"
+    certificate = leaf(root, point("ldap://ca.example/x", URL, other))
+    (place,) = places(certificate)
+    assert place.urls == (URL, other)
+    assert uri() in place.names
+    assert place.reasons == EVERY_REASON
+    assert {ReasonFlags.key_compromise, ReasonFlags.certificate_hold} <= EVERY_REASON
+
+
+def test_places_that_cannot_be_used_are_none(root: Issued) -> None:
+    assert places(leaf(root)) == ()
+    assert places(leaf(root, point("https://ca.example/x"), point(URL, issuer="Else"))) == ()
+
+
+def test_delta_lists_are_found_where_the_list_or_the_certificate_says(root: Issued) -> None:
+    freshest = x509.FreshestCRL([point("http://ca.example/delta")])
+    certificate = leaf(root, point(URL))
+    plain = accepted(root, certificate, crl(root))
+    assert delta_places(certificate, plain) == ()
+    pointing = accepted(root, certificate, crl(root, extensions=[(freshest, False)]))
+    assert [place.urls for place in delta_places(certificate, pointing)] == [
+        ("http://ca.example/delta",)
+    ]
+
+
+# --------------------------------------------------------------------- whether it counts
+
+
+@pytest.mark.parametrize(
+    "url", ["http://ca.\x01xample/1.crl", "http://ca.example/a b", "http://", "http://[ca"]
+)
+def test_what_is_no_url_is_no_place(root: Issued, url: str) -> None:
+    assert places(leaf(root, point(url))) == ()
+
+
+def test_lists_are_read_from_der_and_pem(root: Issued) -> None:
+    made = crl(root)
+    assert read_list(made.public_bytes(Encoding.DER)) == made
+    assert read_list(b"\n" + made.public_bytes(Encoding.PEM)) == made
+
+
+@pytest.mark.parametrize("data", [b"", b"<html>", b"-----BEGIN X509 CRL-----\n", b"0\x03abc"])
+def test_what_is_no_list(data: bytes) -> None:
+    with pytest.raises(CertificateError, match="no revocation list"):
+        read_list(data)
+
+
+def test_a_list_that_says_something_twice_is_none(root: Issued) -> None:
+    name = x509.IssuerAlternativeName([x509.DNSName("ca.example")])
+    data = crl(root, extensions=[(name, False)]).public_bytes(Encoding.DER)
+    with pytest.raises(CertificateError, match="no revocation list"):
+        read_list(data.replace(ISSUER_ALTERNATIVE_NAME, CRL_NUMBER))
+
+
+def test_reasons_that_contradict_each_other_are_none(root: Issued) -> None:
+    certificate = leaf(root)
+    made = crl(root, [(certificate, ReasonFlags.key_compromise)], invalid=NOW)
+    data = made.public_bytes(Encoding.DER).replace(INVALIDITY_DATE, CRL_REASON)
+    (entry,) = read_list(data)
+    assert reason(entry) is ReasonFlags.unspecified
+
+
+def test_a_list_of_the_issuer_counts_for_every_reason(root: Issued) -> None:
+    certificate = leaf(root, point(URL))
+    found = accepted(root, certificate, crl(root))
+    assert (found.number, found.base, found.reasons) == (7, None, EVERY_REASON)
+    assert (found.begins, found.ends) == (NOW - DAY, NOW + DAY)
+    assert not found.has_ended(NOW)
+    assert found.has_ended(NOW + DAY)
+
+
+UNKNOWN = x509.UnrecognizedExtension(x509.ObjectIdentifier("1.2.3.4"), b"\x05\x00")
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"name": common_name("Else")}, "one of 'CN=Else', not of 'CN=Root'"),
+        ({"begins": timedelta(hours=1)}, "begins in the future"),
+        ({"extensions": [(UNKNOWN, True)]}, "not understood here: 1.2.3.4"),
+        ({"part": {"indirect_crl": True}}, "other authorities' certificates"),
+        ({"part": {"only_contains_ca_certs": True}}, "other kinds of certificates"),
+        ({"part": {"only_contains_attribute_certs": True}}, "other kinds of certificates"),
+        ({"part": {"full_name": [uri("http://ca.example/2.crl")]}}, "another part"),
+    ],
+)
+def test_a_list_that_does_not_count_says_why(
+    root: Issued, changes: dict[str, Any], why: str
+) -> None:
+    with pytest.raises(CertificateError, match=why):
+        accepted(root, leaf(root, point(URL)), crl(root, **changes))
+
+
+def test_a_list_that_somebody_else_has_signed_does_not_count(root: Issued) -> None:
+    certificate = leaf(root, point(URL))
+    forger = Pki().root()
+    with pytest.raises(CertificateError, match="not signed by the key of 'CN=Root'"):
+        accepted(root, certificate, crl(forger))
+    rsa_forger = Pki().root(key_kind="2048")
+    with pytest.raises(CertificateError, match="not signed"):
+        accepted(root, certificate, crl(rsa_forger))
+
+
+def test_an_issuer_may_be_forbidden_to_sign_lists() -> None:
+    usage = key_usage(digital_signature=True)
+    root = Pki().root(usage=usage)
+    with pytest.raises(CertificateError, match="not signed"):
+        accepted(root, leaf(root, point(URL)), crl(root))
+    root = Pki().root(without_usage=True)
+    assert accepted(root, leaf(root, point(URL)), crl(root)).number == 7
+
+
+def test_a_part_counts_that_the_certificate_names(root: Issued) -> None:
+    certificate = leaf(root, point("http://b.example/", URL))
+    part = {"full_name": [uri()], "only_contains_user_certs": True}
+    assert accepted(root, certificate, crl(root, part=part)).reasons == EVERY_REASON
+    assert accepted(root, certificate, crl(root, extensions=[(UNKNOWN, False)])).number == 7
+
+
+def test_a_part_may_be_named_relative_to_the_issuer(root: Issued) -> None:
+    relative = x509.RelativeDistinguishedName([x509.NameAttribute(NameOID.COMMON_NAME, "1")])
+    whole = x509.Name([*root.certificate.subject.rdns, relative])
+    place = Place((URL,), frozenset({x509.DirectoryName(whole)}))
+    found = crl(root, part={"relative_name": relative})
+    certificate = leaf(root, point(URL))
+    counted = accept(found, certificate, root.certificate, place, now=NOW, clock_skew=SKEW)
+    assert counted.reasons == EVERY_REASON
+    with pytest.raises(CertificateError, match="another part"):
+        accepted(root, certificate, found)
+
+
+def test_reasons_of_list_and_place_are_those_of_both(root: Issued) -> None:
+    leaked, superseded = ReasonFlags.key_compromise, ReasonFlags.superseded
+    certificate = leaf(root, point(URL, reasons=frozenset({leaked, superseded})))
+    assert accepted(root, certificate, crl(root)).reasons == {leaked, superseded}
+    part = {"only_some_reasons": frozenset({leaked})}
+    assert accepted(root, certificate, crl(root, part=part)).reasons == {leaked}
+
+
+# --------------------------------------------------------------------- what it says
+
+
+def test_who_is_not_in_the_list_is_not_revoked(root: Issued) -> None:
+    certificate, other = leaf(root, point(URL)), leaf(root)
+    assert look_up(certificate, accepted(root, certificate, crl(root, [(other, None)]))) is None
+
+
+@pytest.mark.parametrize("reason", [None, *sorted(EVERY_REASON, key=lambda reason: reason.name)])
+def test_who_is_in_the_list_is_revoked_for_the_reason_given(
+    root: Issued, reason: ReasonFlags | None
+) -> None:
+    certificate = leaf(root, point(URL))
+    found = accepted(root, certificate, crl(root, [(certificate, reason)]))
+    expected = RevocationReason.UNSPECIFIED if reason is None else RevocationReason(reason.value)
+    assert look_up(certificate, found) == Entry(NOW - 2 * DAY, expected)
+
+
+def test_a_delta_list_adds_and_takes_away(root: Issued) -> None:
+    certificate = leaf(root, point(URL))
+
+    def listed(reason: ReasonFlags | None, **changes: Any) -> AcceptedList:  # noqa: ANN401 - see crl
+        revoked = [(certificate, reason)] if reason else []
+        return accepted(root, certificate, crl(root, revoked, **changes))
+
+    base, delta = listed(None), listed(ReasonFlags.superseded, number=8, base=7)
+    assert fits(base, delta)
+    assert look_up(certificate, base, delta) == Entry(NOW - 2 * DAY, RevocationReason.SUPERSEDED)
+    held = listed(ReasonFlags.certificate_hold)
+    released = listed(ReasonFlags.remove_from_crl, number=8, base=6)
+    assert look_up(certificate, held) is not None
+    assert fits(held, released)
+    assert look_up(certificate, held, released) is None
+    empty = listed(None, number=8, base=7)
+    assert look_up(certificate, held, empty) == look_up(certificate, held)
+
+
+FOR_ONE_REASON = {"only_some_reasons": frozenset({ReasonFlags.superseded})}
+
+
+@pytest.mark.parametrize(
+    ("base", "delta"),
+    [
+        ({}, {}),  # no delta at all
+        ({}, {"number": 9, "base": 8}),  # based on a newer one
+        ({}, {"number": 7, "base": 6}),  # no newer than the complete one
+        ({"number": None}, {"number": 8, "base": 7}),
+        ({}, {"number": None, "base": 7}),
+        (
+            {},
+            {
+                "number": 8,
+                "base": 7,
+                "part": FOR_ONE_REASON,
+            },
+        ),
+    ],
+)
+def test_a_delta_list_that_does_not_fit(
+    root: Issued, base: dict[str, Any], delta: dict[str, Any]
+) -> None:
+    certificate = leaf(root, point(URL))
+    whole = accepted(root, certificate, crl(root, **base))
+    assert not fits(whole, accepted(root, certificate, crl(root, **delta)))

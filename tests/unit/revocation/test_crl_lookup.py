@@ -1,0 +1,307 @@
+"""Lists are fetched, kept, asked again, and believed only as far as they go."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509 import ReasonFlags
+from tests.unit.certificate.conftest import (
+    DAY,
+    NOW,
+    SERIAL,
+    URL,
+    Pki,
+    crl,
+    leaf,
+    negated,
+    point,
+    uri,
+)
+
+from gatecert.errors import AuthorityUnreachableError, StorageError
+from gatecert.model import RevocationReason, StoredList
+from gatecert.revocation.crl_download import Downloaded
+from gatecert.revocation.crl_lookup import Report, RevocationLists
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from gatecert.deadline import Deadline
+
+OTHER = "http://ca.example/2.crl"
+DELTA = "http://ca.example/delta.crl"
+HOUR = timedelta(hours=1)
+
+
+@dataclass
+class Kept:
+    """A ListStore in memory, on a disk that may fail."""
+
+    lists: dict[str, StoredList] = field(default_factory=dict)
+    full: bool = False
+    broken: bool = False
+
+    def revocation_list(self, url: str) -> StoredList | None:
+        if self.broken:
+            raise StorageError("the disk is failing")
+        return self.lists.get(url)
+
+    def save_revocation_list(self, url: str, fresh: StoredList) -> None:
+        if self.full:
+            raise StorageError("disk full")
+        self.lists[url] = fresh
+
+
+@dataclass
+class Hosts:
+    """Hosts of lists; every list has its number for an entity tag."""
+
+    lists: dict[str, bytes] = field(default_factory=dict)
+    asked: list[tuple[str, str]] = field(default_factory=list)
+    down: bool = False
+
+    def __call__(
+        self, url: str, deadline: Deadline, *, etag: str = "", last_modified: str = ""
+    ) -> Downloaded:
+        self.asked.append((url, etag))
+        if self.down or deadline.passed or url not in self.lists:
+            raise AuthorityUnreachableError(f"{url} cannot be had")
+        tag = f'"{hash(self.lists[url])}"'
+        assert last_modified in {"", "then"}
+        return Downloaded(None if etag == tag else self.lists[url], tag, "then")
+
+    def publish(self, made: x509.CertificateRevocationList, url: str = URL) -> None:
+        self.lists[url] = made.public_bytes(Encoding.DER)
+
+
+class World:
+    """One issuer, one certificate, its lists, and a clock."""
+
+    def __init__(self) -> None:
+        self.root = Pki().root()
+        self.certificate = leaf(self.root, point(URL))
+        self.kept = Kept()
+        self.hosts = Hosts()
+        self.time = NOW
+        self.lists = RevocationLists(self.kept, self.now, self.hosts)
+
+    def now(self) -> datetime:
+        return self.time
+
+    def look(self, certificate: x509.Certificate | None = None) -> Report:
+        strangers = [Pki().root().certificate, Pki().root("Else").certificate]
+        issuers = [*strangers, self.root.certificate]
+        report = self.lists.look(certificate or self.certificate, issuers)
+        assert report is not None
+        return report
+
+    def forget_failures(self) -> None:
+        self.lists.down.clear()
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+def test_who_names_no_list_is_not_asked_about(world: World) -> None:
+    assert world.lists.look(leaf(world.root), [world.root.certificate]) is None
+    assert world.hosts.asked == []
+
+
+def test_a_good_list_tells_that_nothing_was_revoked(world: World) -> None:
+    world.hosts.publish(crl(world.root))
+    assert world.look() == Report(source=URL, ends=NOW + DAY)
+
+
+def test_a_good_list_tells_that_it_was_revoked_when_and_why(world: World) -> None:
+    world.hosts.publish(crl(world.root, [(world.certificate, ReasonFlags.key_compromise)]))
+    report = world.look()
+    assert report.entry is not None
+    assert (report.entry.revoked, report.entry.reason) == (
+        NOW - 2 * DAY,
+        RevocationReason.KEY_COMPROMISE,
+    )
+    assert (report.source, report.problem) == (URL, "")
+
+
+def test_a_list_is_kept_and_only_asked_whether_it_has_changed(world: World) -> None:
+    world.hosts.publish(crl(world.root))
+    first = world.look()
+    world.time += HOUR
+    assert world.look() == first
+    assert [bool(etag) for _, etag in world.hosts.asked] == [False, True]
+    assert world.kept.lists[URL].fetched == NOW + HOUR
+    world.hosts.publish(crl(world.root, [(world.certificate, None)], begins=HOUR / 2))
+    assert world.look().entry is not None
+
+
+def test_while_the_host_is_down_the_kept_list_counts_until_its_end(world: World) -> None:
+    world.hosts.publish(crl(world.root))
+    world.look()
+    world.hosts.down = True
+    world.time += DAY - HOUR
+    assert world.look() == Report(source=URL, ends=NOW + DAY)
+    world.time += HOUR
+    report = world.look()
+    assert report.entry is None
+    assert f"the list {URL} ended on 2026-11-24 08:15:00 UTC" in report.problem
+    assert "cannot be had" in report.problem
+
+
+def test_an_ended_list_still_tells_who_was_revoked(world: World) -> None:
+    world.hosts.publish(crl(world.root, [(world.certificate, None)], ends=-HOUR))
+    assert world.look().entry is not None
+
+
+def test_an_ended_list_does_not_tell_who_was_not(world: World) -> None:
+    world.hosts.publish(crl(world.root, ends=-HOUR))
+    report = world.look()
+    assert "ended" in report.problem
+    assert "its host has no newer one" in report.problem
+
+
+def test_a_host_that_is_down_is_asked_once_for_all_gateways(world: World) -> None:
+    world.hosts.down = True
+    assert "cannot be had" in world.look().problem
+    assert "cannot be had" in world.look(leaf(world.root, point(OTHER))).problem
+    assert len(world.hosts.asked) == 1
+    world.hosts.down = False
+    world.hosts.publish(crl(world.root))
+    world.forget_failures()
+    assert world.look().problem == ""
+
+
+def test_a_gatecert_that_is_leaving_blames_no_host(world: World) -> None:
+    cancelled = threading.Event()
+    cancelled.set()
+    report = world.lists.look(world.certificate, [world.root.certificate], cancelled)
+    assert report is not None
+    assert report.problem
+    assert world.lists.down == {}
+
+
+def test_a_forged_list_neither_counts_nor_takes_a_good_ones_place(world: World) -> None:
+    world.hosts.publish(crl(world.root))
+    good = world.look()
+    forged = crl(Pki().root(), begins=-HOUR)
+    world.hosts.publish(forged)
+    assert world.look() == good
+    world.kept.lists.clear()
+    report = world.look()
+    assert "not signed by the key of 'CN=Root'" in report.problem
+    assert URL in report.problem
+    assert world.kept.lists == {}
+
+
+def test_an_older_list_never_takes_the_place_of_a_newer_one(world: World) -> None:
+    world.hosts.publish(crl(world.root, [(world.certificate, None)]))
+    assert world.look().entry is not None
+    world.hosts.publish(crl(world.root, begins=-2 * DAY))
+    assert world.look().entry is not None
+
+
+def test_what_is_no_list_is_said(world: World) -> None:
+    world.hosts.lists[URL] = b"<html>"
+    assert world.look().problem == f"{URL}: what was sent is no revocation list (CRL)"
+
+
+def test_of_a_negative_serial_number_no_list_can_tell(world: World) -> None:
+    certificate = negated(leaf(world.root, point(URL), serial=SERIAL))
+    assert "negative" in world.look(certificate).problem
+    assert world.hosts.asked == []
+
+
+def test_without_the_issuer_nothing_can_be_believed(world: World) -> None:
+    report = world.lists.look(world.certificate, [Pki().root().certificate])
+    assert report == Report(problem="the issuer's certificate is not known here")
+    assert world.hosts.asked == []
+
+
+def test_a_disk_that_fails_does_not_keep_from_looking(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    world.hosts.publish(crl(world.root))
+    world.kept.full = True
+    assert world.look().problem == ""
+    world.kept.broken = True
+    assert world.look().problem == ""
+    assert "disk full" in caplog.text
+    assert "disk is failing" in caplog.text
+
+
+# --------------------------------------------------------------------- several lists
+
+
+def test_the_next_address_will_do(world: World) -> None:
+    certificate = leaf(world.root, point("http://down.example/1", URL))
+    world.hosts.publish(crl(world.root, part={"full_name": [uri(URL)]}))
+    assert world.look(certificate) == Report(source=URL, ends=NOW + DAY)
+
+
+def test_lists_for_some_reasons_tell_together(world: World) -> None:
+    leaked = frozenset({ReasonFlags.key_compromise, ReasonFlags.ca_compromise})
+    certificate = leaf(world.root, point(URL), point(OTHER))
+    one = {"full_name": [uri(URL)], "only_some_reasons": leaked}
+    world.hosts.publish(crl(world.root, part=one))
+    report = world.look(certificate)
+    assert OTHER in report.problem
+    world.forget_failures()
+    world.hosts.publish(crl(world.root, ends=HOUR), OTHER)
+    assert world.look(certificate) == Report(source=OTHER, ends=NOW + HOUR)
+    world.hosts.publish(crl(world.root, [(certificate, ReasonFlags.superseded)]), OTHER)
+    world.kept.lists.clear()
+    assert world.look(certificate).entry is not None
+
+
+def test_lists_that_leave_reasons_out_tell_nothing(world: World) -> None:
+    leaked = frozenset({ReasonFlags.key_compromise})
+    world.hosts.publish(crl(world.root, part={"only_some_reasons": leaked}))
+    assert world.look().problem == "the lists do not tell of every reason"
+
+
+def test_a_list_whose_reasons_are_covered_is_not_fetched(world: World) -> None:
+    certificate = leaf(world.root, point(URL), point(OTHER))
+    world.hosts.publish(crl(world.root))
+    assert world.look(certificate).problem == ""
+    assert [url for url, _ in world.hosts.asked] == [URL]
+
+
+# --------------------------------------------------------------------- deltas
+
+
+def with_delta() -> list[tuple[x509.ExtensionType, bool]]:
+    return [(x509.FreshestCRL([point(DELTA)]), False)]
+
+
+def test_a_delta_list_tells_what_is_new(world: World) -> None:
+    world.hosts.publish(crl(world.root, extensions=with_delta()))
+    assert world.look().entry is None
+    world.forget_failures()
+    revoked = [(world.certificate, ReasonFlags.superseded)]
+    world.hosts.publish(crl(world.root, revoked, number=8, base=7), DELTA)
+    report = world.look()
+    assert report.entry is not None
+    assert report.entry.reason is RevocationReason.SUPERSEDED
+
+
+@pytest.mark.parametrize("changes", [{"base": 6, "number": 7}, {"base": 7, "ends": -HOUR}])
+def test_a_delta_list_that_does_not_fit_is_left_out(
+    world: World, changes: dict[str, object]
+) -> None:
+    world.hosts.publish(crl(world.root, extensions=with_delta()))
+    delta = crl(world.root, [(world.certificate, None)], **{"number": 8, **changes})  # type: ignore[arg-type] # names of parameters
+    world.hosts.publish(delta, DELTA)
+    report = world.look()
+    assert (report.entry, report.problem) == (None, "")
+
+
+def test_a_delta_list_alone_tells_nothing(world: World) -> None:
+    world.hosts.publish(crl(world.root, number=8, base=7))
+    assert "there are only changes in it" in world.look().problem

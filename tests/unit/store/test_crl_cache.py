@@ -1,0 +1,77 @@
+"""Revocation lists are kept by URL, and what is not whole counts as none."""
+
+from __future__ import annotations
+
+import stat
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from gatecert.model import StoredList
+from gatecert.store.crl_cache import KEPT
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from gatecert.store.file_store import FileStore
+
+NOW = datetime(2026, 11, 23, 8, 15, tzinfo=UTC)
+URL = "http://ca.example/../1.crl"
+LIST = StoredList(b"\x30\x00", NOW, '"1"', "Mon, 23 Nov 2026 08:15:00 GMT")
+
+
+def files(store: FileStore) -> list[Path]:
+    return sorted((store.directory / "revocation-lists").iterdir())
+
+
+def test_a_list_comes_back_by_its_url(store: FileStore) -> None:
+    assert store.revocation_list(URL) is None
+    store.save_revocation_list(URL, LIST)
+    assert store.revocation_list(URL) == LIST
+    assert store.revocation_list("http://ca.example/2.crl") is None
+    assert {stat.S_IMODE(path.stat().st_mode) for path in files(store)} == {0o600}
+    assert len(files(store)) == 2
+
+
+def test_another_list_takes_its_place(store: FileStore) -> None:
+    store.save_revocation_list(URL, LIST)
+    newer = StoredList(b"\x30\x01", NOW + timedelta(hours=1))
+    store.save_revocation_list(URL, newer)
+    assert store.revocation_list(URL) == newer
+    assert len(files(store)) == 2
+
+
+def test_a_list_that_is_still_current_is_not_written_again(store: FileStore) -> None:
+    store.save_revocation_list(URL, LIST)
+    before = [path.stat().st_ino for path in files(store) if path.suffix == ".crl"]
+    store.save_revocation_list(URL, StoredList(LIST.data, NOW + timedelta(hours=1)))
+    assert [path.stat().st_ino for path in files(store) if path.suffix == ".crl"] == before
+    kept = store.revocation_list(URL)
+    assert kept is not None
+    assert kept.fetched == NOW + timedelta(hours=1)
+
+
+def test_what_is_torn_or_lost_counts_as_none(store: FileStore) -> None:
+    store.save_revocation_list(URL, LIST)
+    (crl,) = (path for path in files(store) if path.suffix == ".crl")
+    crl.write_bytes(b"\x30")
+    assert store.revocation_list(URL) is None
+    crl.unlink()
+    assert store.revocation_list(URL) is None
+    store.save_revocation_list(URL, LIST)
+    assert store.revocation_list(URL) == LIST
+    crl.with_suffix(".json").write_text("{}")
+    assert store.revocation_list(URL) is None
+
+
+def test_what_nobody_asks_for_goes(store: FileStore) -> None:
+    store.save_revocation_list(URL, LIST)
+    later = StoredList(b"\x30\x01", NOW + KEPT + timedelta(seconds=1))
+    store.save_revocation_list("http://ca.example/2.crl", later)
+    assert store.revocation_list(URL) is None
+    assert len(files(store)) == 2
+
+
+def test_leftovers_of_a_crash_are_swept(store: FileStore) -> None:
+    store.save_revocation_list(URL, LIST)
+    with store.hold():
+        assert store.revocation_list(URL) == LIST

@@ -1,0 +1,189 @@
+from __future__ import annotations
+
+import errno
+import inspect
+import os
+import re
+from typing import TYPE_CHECKING
+
+import pytest
+
+from gatecert.errors import StorageError
+from gatecert.model import GatewayState, Outcome, OutcomeKind
+from gatecert.store import durable, file_store
+from gatecert.store.file_store import FileStore
+from gatecert.store.protocol import Store
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+    from pathlib import Path
+
+    from gatecert.model import IssuedChain
+
+    Fail = Callable[[str, int], None]
+    Crash = Callable[[Callable[[], object], Callable[[], None]], int]
+
+
+@pytest.fixture
+def state(now: datetime) -> GatewayState:
+    outcome = Outcome("boston", now, OutcomeKind.WAITING, "the name points elsewhere")
+    return GatewayState(failures=3, next_attempt=now, outcome=outcome)
+
+
+def test_is_a_store(store: FileStore, state: GatewayState) -> None:
+    kept: Store = store
+    kept.save_state("boston", state)
+    assert kept.state("boston") == state
+    assert kept.gateway_directory("boston") == store.directory / "gateways" / "boston"
+
+
+def test_every_method_is_called_as_the_protocol_says() -> None:
+    methods = dict(inspect.getmembers(Store, inspect.isfunction))
+    names = [name for name in methods if not name.startswith("_")]
+    assert len(names) > 15
+    for name in names:
+        expected = inspect.signature(methods[name]).parameters
+        assert inspect.signature(getattr(FileStore, name)).parameters == expected
+
+
+def test_a_relative_directory_outlives_a_change_of_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, state: GatewayState
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    store = FileStore(tmp_path.relative_to(tmp_path) / "state")
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    store.save_state("boston", state)
+    assert (tmp_path / "state" / "gateways" / "boston" / "state.json").is_file()
+
+
+def test_reading_writes_nothing(store: FileStore) -> None:
+    assert store.state("boston") == GatewayState()
+    assert store.versions("boston") == ()
+    assert store.requests("boston") == ()
+    assert store.account("letsencrypt") is None
+    assert store.token("token") is None
+    assert not store.directory.exists()
+
+
+@pytest.mark.parametrize("damage", [b"", b"\x00" * 4096, b"{", b'{"schema": 1, "failures": []}'])
+def test_a_damaged_state_is_read_as_new(
+    store: FileStore, state: GatewayState, damage: bytes
+) -> None:
+    store.save_state("boston", state)
+    directory = store.gateway_directory("boston")
+    (directory / "state.json").write_bytes(damage)
+    assert store.state("boston") == GatewayState()
+    assert [path.read_bytes() for path in directory.glob("state.json.damaged-*")] == [damage]
+
+
+def test_dying_while_remembering_leaves_old_or_new(
+    store: FileStore, state: GatewayState, crash_everywhere: Crash
+) -> None:
+    new = GatewayState(failures=4)
+    store.save_state("boston", state)
+    seen: list[GatewayState] = []
+
+    def check() -> None:
+        seen.append(store.state("boston"))
+
+    crash_everywhere(lambda: store.save_state("boston", new), check)
+    assert seen[0] == state
+    assert seen[-1] == new
+    assert {repr(each) for each in seen} == {repr(state), repr(new)}
+
+
+@pytest.mark.parametrize("name", ["", "..", "../x", "a/b", ".hidden"])
+def test_names_that_lead_elsewhere(store: FileStore, name: str) -> None:
+    for use in (store.state, store.versions, store.requests, store.account):
+        with pytest.raises(ValueError, match="cannot be the name"):
+            use(name)
+    with (
+        pytest.raises(ValueError, match="cannot be the name"),
+        store.lock_gateway(name, "renew", wait=0),
+    ):
+        pass
+    assert not store.directory.exists()
+
+
+class TestCheckWritable:
+    def test_leaves_nothing(self, store: FileStore) -> None:
+        store.check_writable()
+        assert list(store.directory.iterdir()) == []
+
+    @pytest.mark.parametrize(
+        ("step", "number", "words"),
+        [
+            ("create", errno.EROFS, "read-only file system"),
+            ("write", errno.EDQUOT, "quota"),
+            ("sync", errno.EIO, "input/output error"),
+            ("read", errno.EIO, "input/output error"),
+            ("look at", errno.EACCES, "not writable by user"),
+        ],
+    )
+    def test_says_what_is_wrong(
+        self, store: FileStore, fail: Fail, step: str, number: int, words: str
+    ) -> None:
+        store.directory.mkdir()
+        fail(step, number)
+        with pytest.raises(StorageError, match=f"{re.escape(str(store.directory))}.*{words}"):
+            store.check_writable()
+
+    def test_a_file_where_it_ought_to_be(self, store: FileStore) -> None:
+        store.directory.touch()
+        with pytest.raises(StorageError, match="cannot create"):
+            store.check_writable()
+
+    @pytest.mark.parametrize(
+        ("room", "words"),
+        [
+            ({"f_bavail": 100}, "only 400 KiB are left"),
+            ({"f_favail": 63}, "only 63 more files"),
+        ],
+    )
+    def test_too_little_room(
+        self,
+        store: FileStore,
+        monkeypatch: pytest.MonkeyPatch,
+        room: dict[str, int],
+        words: str,
+    ) -> None:
+        monkeypatch.setattr(os, "statvfs", lambda _path: statvfs(**room))
+        with pytest.raises(StorageError, match=f"disk full: {words}"):
+            store.check_writable()
+
+    def test_a_file_system_that_does_not_count_files(
+        self, store: FileStore, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(os, "statvfs", lambda _path: statvfs(f_files=0, f_favail=0))
+        store.check_writable()
+
+    def test_a_disk_that_lies(self, store: FileStore, monkeypatch: pytest.MonkeyPatch) -> None:
+        written = bytes(reversed(file_store.TRIAL))
+
+        def write(path: Path, _data: bytes, *, mode: int) -> None:
+            path.write_bytes(written)
+            path.chmod(mode)
+
+        monkeypatch.setattr(durable, "write_file", write)
+        with pytest.raises(StorageError, match="does not read back the same"):
+            store.check_writable()
+        assert list(store.directory.iterdir()) == []
+
+
+def statvfs(
+    *, f_bavail: int = 10**6, f_files: int = 10**6, f_favail: int = 10**6
+) -> os.statvfs_result:
+    return os.statvfs_result((4096, 4096, 10**6, 10**6, f_bavail, f_files, 10**6, f_favail, 0, 255))
+
+
+def test_a_daemon_clears_what_a_crash_left(
+    store: FileStore, make_issued: Callable[..., IssuedChain], now: datetime
+) -> None:
+    version = store.add_version("boston", make_issued(), now=now)
+    leftover = store.directory / f".tmp-{os.getpid()}-00000000-1"
+    leftover.touch()
+    with store.hold():
+        assert not leftover.exists()
+        assert store.versions("boston") == (version,)

@@ -1,0 +1,143 @@
+from __future__ import annotations
+
+import logging
+import threading
+from dataclasses import replace
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+
+from gatecert.errors import LockTimeoutError, StorageError
+from gatecert.model import Expense, ExpenseKind, Spending
+from gatecert.store import json_record, lock, rate_limit_usage
+from gatecert.store.file_store import FileStore
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+    from pathlib import Path
+
+URL = "https://acme.example.com/directory"
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> FileStore:
+    return FileStore(tmp_path / "state")
+
+
+@pytest.fixture
+def expense(now: datetime) -> Expense:
+    return Expense(ExpenseKind.VALIDATION, now, "order/1 a.example", "account/1", ("a.example",))
+
+
+def adding(expense: Expense) -> Callable[[Spending], Spending]:
+    return lambda before: Spending((*before.expenses, expense))
+
+
+def test_what_was_spent_is_read_again(store: FileStore, expense: Expense, tmp_path: Path) -> None:
+    assert store.spending(URL) == Spending()
+    store.change_spending(URL, adding(expense))
+    assert FileStore(tmp_path / "state").spending(URL) == Spending((expense,))
+
+
+def test_each_directory_has_a_file_that_only_its_owner_reads(
+    store: FileStore, expense: Expense
+) -> None:
+    for url in (URL, f"{URL}/", "https://acme.example.com:8443/directory", "https://[::1]/../x"):
+        store.change_spending(url, adding(expense))
+    files = sorted((store.directory / "spending").glob("*.json"))
+    assert len(files) == 4
+    assert {file.stat().st_mode & 0o777 for file in files} == {0o600}
+    assert all(file.name.rpartition("-")[0] in {"acme.example.com", "__1"} for file in files)
+
+
+def test_what_a_change_raises_leaves_all_as_it_was(store: FileStore, expense: Expense) -> None:
+    store.change_spending(URL, adding(expense))
+
+    def refuse(_: Spending) -> Spending:
+        raise StorageError("no")
+
+    with pytest.raises(StorageError, match="no"):
+        store.change_spending(URL, refuse)
+    assert store.spending(URL) == Spending((expense,))
+
+
+def test_nothing_is_written_where_nothing_changes(store: FileStore) -> None:
+    store.change_spending(URL, lambda before: before)
+    assert list((store.directory / "spending").glob("*.json")) == []
+
+
+def test_a_record_of_more_expenses_than_other_records_can_hold_is_kept(
+    store: FileStore, expense: Expense
+) -> None:
+    names = tuple(f"vpn{number}.example.com" for number in range(100))
+    many = [replace(expense, id=f"order/{number}", names=names) for number in range(2000)]
+    store.change_spending(URL, lambda before: Spending((*before.expenses, *many)))
+    (path,) = (store.directory / "spending").glob("*.json")
+    assert path.stat().st_size > json_record.LARGEST
+    assert len(store.spending(URL).expenses) == len(many)
+
+
+def test_threads_and_processes_take_turns(store: FileStore, expense: Expense) -> None:
+    def spend() -> None:
+        for number in range(5):
+            later = replace(expense, at=expense.at + timedelta(seconds=number))
+            FileStore(store.directory).change_spending(URL, adding(later))
+
+    threads = [threading.Thread(target=spend) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(store.spending(URL).expenses) == 20
+
+
+def test_threads_queue_rather_than_look_again_and_again(
+    store: FileStore, expense: Expense, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+
+    def spend(second: int) -> None:
+        later = replace(expense, at=expense.at + timedelta(seconds=second))
+        store.change_spending(URL, adding(later))
+
+    threads = [threading.Thread(target=spend, args=(second,)) for second in range(30)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(store.spending(URL).expenses) == len(threads)
+    assert "waiting" not in caplog.text  # for a lock file, which knows no turns
+
+
+def test_a_lock_that_is_never_given_back_is_said(
+    store: FileStore, expense: Expense, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rate_limit_usage, "LONGEST_WAIT", 0.01)
+    store.change_spending(URL, adding(expense))
+    (path,) = (store.directory / "spending").glob("*.lock")
+    with (
+        lock.hold_file(path, "a test", "testing", wait=0),
+        pytest.raises(LockTimeoutError, match=r"acme\.example\.com is being changed by .*testing"),
+    ):
+        store.change_spending(URL, adding(expense))
+
+
+def test_damage_is_set_aside(store: FileStore, expense: Expense) -> None:
+    store.change_spending(URL, adding(expense))
+    (path,) = (store.directory / "spending").glob("*.json")
+    path.write_bytes(b"{")
+    assert store.spending(URL) == Spending()
+    assert len(list(path.parent.glob("*.damaged-*"))) == 1
+
+
+def test_what_crashes_left_is_removed_when_a_daemon_begins(
+    store: FileStore, expense: Expense
+) -> None:
+    store.change_spending(URL, adding(expense))
+    left = store.directory / "spending" / ".tmp-4194999-00000000-1"
+    left.write_bytes(b"")
+    with store.hold():
+        assert not left.exists()
+    assert store.spending(URL) == Spending((expense,))

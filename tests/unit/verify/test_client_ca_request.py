@@ -1,0 +1,145 @@
+"""Of whom a listener wants user certificates: judged, and heard in real handshakes."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+from OpenSSL import SSL
+
+from gatecert.model import Endpoint, FailureKind, Probe
+from gatecert.verify.client_ca_request import asks_for, listed
+from gatecert.verify.probe import probe
+from gatecert.verify.served_chain import ProbeFailure, ServedChain
+from gatecert.verify.verdict import prove_by
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Callable
+    from threading import Event
+
+    from tests.unit.verify.conftest import Authority, Issued
+
+HERE = Endpoint("127.0.0.1", 443)
+NOW = datetime(2026, 11, 23, tzinfo=UTC)
+ROOTS, INTERMEDIATES = frozenset({"CN=one", "CN=two"}), frozenset({"CN=branch"})
+
+
+def judged(*asked: str, nothing: bool = False) -> Probe:
+    served = ServedChain(
+        HERE, "ab" * 32, (), "", "", NOW, ends_in_root=False, asked=None if nothing else asked
+    )
+    return asks_for(ROOTS, INTERMEDIATES)(served)
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [("CN=one", "CN=two"), ("CN=two", "CN=branch", "CN=one"), ("CN=one",) * 2 + ("CN=two",)],
+)
+def test_who_asks_for_exactly_these(asked: tuple[str, ...]) -> None:
+    answer = judged(*asked)
+
+    assert answer.matches
+    assert answer.fingerprint == "ab" * 32
+    assert answer.detail == "127.0.0.1:443 asks for user certificates of 'CN=one', 'CN=two'"
+
+
+@pytest.mark.parametrize(
+    ("asked", "words"),
+    [
+        ((), "asks for a user certificate, but names no authority"),
+        (("CN=one",), "does not ask for user certificates of 'CN=two'"),
+        (("CN=one", "CN=two", "CN=old"), "still asks for those of 'CN=old'"),
+        (
+            ("CN=one", "CN=old"),
+            "does not ask for user certificates of 'CN=two' and asks for those of 'CN=old'",
+        ),
+    ],
+)
+def test_who_asks_for_others(asked: tuple[str, ...], words: str) -> None:
+    answer = judged(*asked)
+
+    assert not answer.matches
+    assert answer.detail == f"127.0.0.1:443 {words}"
+
+
+def test_who_asks_for_none() -> None:
+    assert judged(nothing=True).detail == (
+        "127.0.0.1:443 asks for no user certificate in its TLS handshake"
+    )
+
+
+def test_who_does_not_answer() -> None:
+    answer = asks_for(ROOTS)(ProbeFailure(HERE, FailureKind.REFUSED, "refuses connections"))
+
+    assert not answer.matches
+    assert answer.detail == "127.0.0.1:443 refuses connections"
+
+
+def test_many_names_are_cut() -> None:
+    assert listed(f"CN={number}" for number in range(7)).endswith("'CN=4' and 2 more")
+    assert listed(["CN=evil\nline"]) == "'CN=evil line'"
+
+
+# --------------------------------------------------------------------------- in handshakes
+
+
+def serves(
+    issued: Issued, *authorities: Issued, version: int, wanted: bool = True
+) -> Callable[[socket.socket, int, Event], None]:
+    """A listener that wants certificates of these authorities, and goes on without."""
+    context = SSL.Context(SSL.TLS_SERVER_METHOD)
+    context.set_max_proto_version(version)
+    context.use_certificate(issued.certificate)
+    context.use_privatekey(issued.key)
+    if wanted:
+        context.set_verify(SSL.VERIFY_PEER, lambda *_: True)
+        for authority in authorities:
+            context.add_client_ca(authority.certificate)
+
+    def handle(stream: socket.socket, _: int, __: Event) -> None:
+        stream.settimeout(None)  # OpenSSL wants a blocking socket
+        tls = SSL.Connection(context, stream)
+        tls.set_accept_state()
+        try:
+            tls.do_handshake()
+            tls.shutdown()
+        except SSL.Error:
+            pass
+
+    return handle
+
+
+@pytest.mark.enable_socket
+@pytest.mark.parametrize("version", [SSL.TLS1_2_VERSION, SSL.TLS1_3_VERSION])
+def test_the_authorities_are_heard(
+    authority: Authority, listen: Callable[..., Endpoint], version: int
+) -> None:
+    leaf = authority.leaf()
+    endpoint = listen(serves(leaf, authority.root, authority.middle, version=version))
+
+    answer = probe(endpoint, "gate.example.com", timeout=5)
+
+    assert isinstance(answer, ServedChain)
+    assert answer.asked == ("CN=root of the test", "CN=intermediate of the test")
+    verdict = prove_by(
+        asks_for(frozenset({"CN=root of the test"}), frozenset({"CN=intermediate of the test"})),
+        [endpoint],
+        "gate.example.com",
+        timeout=timedelta(seconds=5),
+        now=lambda: NOW,
+    )
+    assert verdict.served
+
+
+@pytest.mark.enable_socket
+@pytest.mark.parametrize("version", [SSL.TLS1_2_VERSION, SSL.TLS1_3_VERSION])
+def test_asking_for_any_is_told_from_asking_for_none(
+    authority: Authority, listen: Callable[..., Endpoint], version: int
+) -> None:
+    for wanted, asked in ((True, ()), (False, None)):
+        endpoint = listen(serves(authority.leaf(), version=version, wanted=wanted))
+        answer = probe(endpoint, "gate.example.com", timeout=5)
+        assert isinstance(answer, ServedChain)
+        assert answer.asked == asked
