@@ -12,7 +12,7 @@ sys.path.insert(0, "/usr/lib/gatecert/python")
 
 from apscheduler.schedulers.background import BackgroundScheduler
 
-from gatecert import app
+from gatecert import daemon
 from gatecert.__main__ import main
 
 # The scheduler's own turn is what has to hang, and it has no public name.
@@ -28,5 +28,5 @@ def turn_or_hang(scheduler: BackgroundScheduler) -> float:
 
 
 BackgroundScheduler._process_jobs = turn_or_hang  # noqa: SLF001 - see above
-app.LONGEST_SILENCE = 8.0  # seconds, of 30: the test has less patience than an operator
+daemon.LONGEST_SILENCE = 8.0  # seconds, of 30: the test has less patience than an operator
 main()

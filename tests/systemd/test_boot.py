@@ -168,7 +168,7 @@ def test_the_journal_has_fields_to_look_for(enrolled: Site) -> None:
     assert entry["SYSLOG_IDENTIFIER"] == "gatecert"
     assert entry["PRIORITY"] == "6"
     assert HOSTNAME in entry["MESSAGE"]
-    assert entry["CODE_FILE"].endswith("gatecert/app.py")
+    assert entry["CODE_FILE"].endswith("gatecert/daemon.py")
 
 
 def test_a_server_that_is_only_starting_is_not_ended_by_its_reload(enrolled: Site) -> None:

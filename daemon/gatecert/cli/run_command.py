@@ -22,8 +22,8 @@ def run(context: typer.Context) -> None:
     service_manager = ServiceManager.from_environment()
     given.configure_logs(logging.INFO)
     configuration = given.load()
-    from gatecert.app import Daemon  # noqa: PLC0415 - a bad configuration is told at once
     from gatecert.challenge.socket_activation import inherited  # noqa: PLC0415
+    from gatecert.daemon import Daemon  # noqa: PLC0415 - a bad configuration is told at once
     from gatecert.store import storage_errors  # noqa: PLC0415
     from gatecert.store.drop_root import become_owner  # noqa: PLC0415
 

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from gatecert.app import Daemon, build
+from gatecert.app import build
 from gatecert.config.load import load
+from gatecert.daemon import Daemon
 from gatecert.model import OutcomeKind
 from gatecert.report.service_manager import ServiceManager
 from gatecert.store.file_store import FileStore

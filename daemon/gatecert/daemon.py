@@ -1,0 +1,247 @@
+"""The resident process: signals, the service manager's protocol and the timetable.
+
+The main thread waits for signals on a wakeup descriptor; each pass over a gateway runs in one of
+the scheduler's threads.
+
+- SIGHUP reads the configuration again; a faulty one is reported and the old one stays in force.
+- SIGTERM and SIGINT end the process within ten seconds; an order in progress is kept and resumed.
+- SIGUSR1 starts a pass over every gateway at once, names and renewal information included.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import select
+import signal
+import threading
+from datetime import timedelta
+from typing import TYPE_CHECKING, Self
+
+from gatecert.app import build, utc_now
+from gatecert.challenge.cleanup_thread import Tidying
+from gatecert.challenge.socket_activation import StandingResponder
+from gatecert.errors import ConfigurationError, GatecertError, LockTimeoutError
+from gatecert.lifecycle.pipeline import Occasion
+from gatecert.model import Outcome, OutcomeKind
+from gatecert.report.progress import ProgressLog
+from gatecert.schedule.timers import HEARTBEAT, Jobs
+from gatecert.store.file_store import FileStore
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Callable, Sequence
+    from datetime import datetime
+
+    from gatecert.app import House
+    from gatecert.config.schema import Configuration
+    from gatecert.model import Target
+    from gatecert.report.service_manager import ServiceManager
+
+logger = logging.getLogger(__name__)
+
+LONGEST_SILENCE = 6 * HEARTBEAT
+TIME_TO_LEAVE = 8.0
+BUSY_PAUSE = timedelta(seconds=1)
+SIGNALS = (signal.SIGHUP, signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
+
+
+class Daemon:
+    """Looks after every gateway until it is told to leave.
+
+    Args:
+        configuration: The one to begin with.
+        load: Reads the configuration again.
+        service_manager: Who is told how it goes.
+        listeners: Sockets for http-01 that the service manager has opened.
+    """
+
+    def __init__(
+        self,
+        configuration: Configuration,
+        load: Callable[[], Configuration],
+        service_manager: ServiceManager,
+        listeners: Sequence[socket.socket] = (),
+    ) -> None:
+        self._load = load
+        self._service_manager = service_manager
+        self._cancelled = threading.Event()
+        tokens = FileStore(configuration.state_directory)
+        self._standing = StandingResponder(listeners, tokens) if listeners else None
+        self._progress = ProgressLog()
+        self._house = build(configuration, self._progress, self._cancelled, self._standing)
+        self._jobs = Jobs(self._attend)
+        self._tidying = Tidying()
+        self._outcomes: dict[str, Outcome] = {}
+        self._reporting = threading.Lock()
+        self._look_now: set[str] = set()
+        self._unprepared: set[str] = set()
+
+    def run(self) -> None:
+        """Stay until SIGTERM or SIGINT.
+
+        Raises:
+            StateHeldError: Another daemon holds the state directory.
+            StorageError: The state directory cannot be used.
+        """
+        with self._house.store.hold():
+            with _SignalPipe() as signals:
+                self._prepare()
+                self._service_manager.ready()
+                logger.info("ready gateways=%d", len(self._house.targets))
+                self._jobs.start(self._house.targets)
+                self._tidying.look(self._house.solvers)
+                self._wait(signals)
+            self._leave()
+
+    def _prepare(self) -> None:
+        self._house.warn_of_listeners()
+        for target in self._house.targets.values():
+            try:
+                self._prepare_gateway(self._house, target)
+            except LockTimeoutError as error:
+                self._unprepared.add(target.name)
+                logger.info("prepared by its next pass gateway=%s %s", target.name, error.message)
+
+    def _prepare_gateway(self, house: House, target: Target) -> None:
+        """Prepare a gateway, or say why not.
+
+        Raises:
+            LockTimeoutError: Somebody else is changing it.
+        """
+        try:
+            outcome = house.pipeline.prepare(target)
+        except LockTimeoutError:
+            raise
+        except GatecertError as error:
+            logger.error("gateway=%s cannot be prepared: %s", target.name, error)  # noqa: TRY400
+        else:
+            if outcome is not None:
+                self._report(outcome)
+        self._unprepared.discard(target.name)
+
+    def _wait(self, signals: _SignalPipe) -> None:
+        watchdog = self._service_manager.watchdog
+        patience = min(HEARTBEAT, watchdog / 3) if watchdog else HEARTBEAT
+        while True:
+            for number in signals.wait(patience):
+                match number:
+                    case signal.SIGHUP:
+                        self._reload()
+                    case signal.SIGUSR1:
+                        logger.info("told to look at everything again")
+                        self._look_now.update(self._house.targets)
+                        self._jobs.wake()
+                    case _:
+                        logger.info("told to leave signal=%s", signal.Signals(number).name)
+                        return
+            self._jobs.look_at_clock()
+            self._tidying.look(self._house.solvers)
+            if self._jobs.seconds_since_heartbeat < LONGEST_SILENCE:
+                self._service_manager.alive()
+
+    def _reload(self) -> None:
+        self._service_manager.reloading()
+        try:
+            configuration = self._load()
+            if configuration.state_directory != self._house.configuration.state_directory:
+                logger.error(
+                    "state_directory cannot be changed by a reload, the old configuration stays "
+                    "in force: restart gatecert"
+                )
+                return
+            house = build(configuration, self._progress, self._cancelled, self._standing)
+            house.pipeline.memory.inherit(self._house.pipeline.memory)
+            self._house = house
+            self._prepare()
+            self._jobs.replace(self._house.targets)
+            logger.info("configuration read again gateways=%d", len(self._house.targets))
+        except ConfigurationError as error:
+            for problem in error.problems:
+                logger.error("%s", problem)  # noqa: TRY400
+            logger.error("configuration is not good, the old one stays in force")  # noqa: TRY400
+        finally:
+            self._service_manager.ready()
+
+    def _attend(self, name: str) -> datetime | None:
+        house = self._house
+        target = house.targets.get(name)
+        if target is None:
+            return None
+        occasion = Occasion(look_now=name in self._look_now)
+        self._look_now.discard(name)
+        try:
+            if name in self._unprepared:
+                self._prepare_gateway(house, target)
+            outcome = house.pipeline.attend(target, occasion)
+        except LockTimeoutError as error:
+            logger.debug("busy gateway=%s %s", name, error)
+            return utc_now() + BUSY_PAUSE
+        except GatecertError as error:
+            logger.error("gateway=%s cannot be looked after: %s", name, error)  # noqa: TRY400
+            return None
+        finally:
+            if house is not self._house:  # what was put in place is not what is asked for now
+                self._unprepared.add(name)
+        self._report(outcome)
+        return outcome.wake_at
+
+    def _report(self, outcome: Outcome) -> None:
+        """Log an outcome: failures always, anything else when it is news."""
+        with self._reporting:
+            before = self._outcomes.get(outcome.gateway)
+            self._outcomes[outcome.gateway] = outcome
+            known = [
+                one for name, one in sorted(self._outcomes.items()) if name in self._house.targets
+            ]
+        news = before is None or (before.kind, before.detail) != (outcome.kind, outcome.detail)
+        level = logging.INFO if news and outcome.kind is not OutcomeKind.IDLE else logging.DEBUG
+        logger.log(
+            logging.ERROR if outcome.failed else level,
+            "%s gateway=%s %s%s seconds=%.3f next=%s",
+            outcome.kind,
+            outcome.gateway,
+            outcome.detail,
+            f" fix={outcome.fix}" if outcome.fix else "",
+            outcome.seconds,
+            outcome.next_at.isoformat(timespec="seconds") if outcome.next_at else "on an event",
+            extra={"fields": {"outcome": outcome.kind, "code": outcome.code, "fix": outcome.fix}},
+        )
+        self._service_manager.status(
+            "; ".join(f"{one.gateway}: {one.kind}, {one.detail}" for one in known)
+        )
+
+    def _leave(self) -> None:
+        self._service_manager.stopping()
+        self._cancelled.set()
+        if not self._jobs.stop(TIME_TO_LEAVE):
+            logger.warning("left in the middle of a pass; it is taken up again at the next start")
+            logging.shutdown()
+            os._exit(0)
+        logger.info("left")
+
+
+class _SignalPipe:
+    """Signals as numbers read from a pipe, so that no handler interrupts anything."""
+
+    def __enter__(self) -> Self:
+        self._read, self._write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        self._descriptor_before = signal.set_wakeup_fd(self._write)
+        self._before = {number: signal.signal(number, _ignore) for number in SIGNALS}
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+        signal.set_wakeup_fd(self._descriptor_before)
+        os.close(self._read)
+        os.close(self._write)
+
+    def wait(self, seconds: float) -> list[int]:
+        """The signals that came within that time."""
+        ready, _, _ = select.select([self._read], [], [], seconds)
+        return list(os.read(self._read, 4096)) if ready else []
+
+
+def _ignore(number: int, frame: object) -> None:
+    """Python needs a handler before it writes to the wakeup descriptor."""
