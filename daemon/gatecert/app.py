@@ -18,13 +18,13 @@ from gatecert.config.schema import Configuration
 from gatecert.config.targets import targets
 from gatecert.deploy.deployer import Deployer
 from gatecert.doctor import listener_checks
-from gatecert.doctor.preconditions import Obstacles
+from gatecert.doctor.preconditions import Preconditions
 from gatecert.lifecycle.pipeline import Pipeline
 from gatecert.lifecycle.revoke import Revoker
 from gatecert.model import Mode, Progress, Target
 from gatecert.process import heed_children
 from gatecert.resolve.dns import Resolver
-from gatecert.revocation.crl_lookup import RevocationLists
+from gatecert.revocation.crl_lookup import CrlLookup
 from gatecert.store.file_store import FileStore
 from gatecert.store.protocol import Store
 
@@ -33,14 +33,14 @@ if TYPE_CHECKING:
 
     from cryptography.x509 import Certificate
 
-    from gatecert.challenge.socket_activation import StandingResponder
+    from gatecert.challenge.socket_activation import SocketActivatedResponder
 
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class House:
+class Application:
     """One configuration, with everything built for it."""
 
     configuration: Configuration
@@ -69,8 +69,8 @@ def build(
     configuration: Configuration,
     progress: Progress,
     cancelled: threading.Event,
-    standing: StandingResponder | None = None,
-) -> House:
+    standing: SocketActivatedResponder | None = None,
+) -> Application:
     """Build every part for a configuration; touches neither network nor disk.
 
     Call it from the main thread.
@@ -97,12 +97,14 @@ def build(
         excluded_regions=configuration.excluded_regions,
         cancelled=cancelled,
         random=random.SystemRandom(),
-        obstacles=Obstacles(authorities, solvers, resolver, cancelled).find,
-        lists=RevocationLists(store, utc_now),
+        obstacles=Preconditions(authorities, solvers, resolver, cancelled).find,
+        lists=CrlLookup(store, utc_now),
     )
     every = {target.name: target for target in targets(configuration)}
     revoker = Revoker(store, pipeline.memory, authorities, utc_now, cancelled)
-    return House(configuration, every, store, pipeline, solvers, authorities, resolver, revoker)
+    return Application(
+        configuration, every, store, pipeline, solvers, authorities, resolver, revoker
+    )
 
 
 def _roots(configuration: Configuration, target: Target) -> tuple[Certificate, ...]:

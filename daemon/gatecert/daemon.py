@@ -19,13 +19,13 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Self
 
 from gatecert.app import build, utc_now
-from gatecert.challenge.cleanup_thread import Tidying
-from gatecert.challenge.socket_activation import StandingResponder
+from gatecert.challenge.cleanup_thread import CleanupThread
+from gatecert.challenge.socket_activation import SocketActivatedResponder
 from gatecert.errors import ConfigurationError, GatecertError, LockTimeoutError
 from gatecert.lifecycle.pipeline import Occasion
 from gatecert.model import Outcome, OutcomeKind
 from gatecert.report.progress import ProgressLog
-from gatecert.schedule.timers import HEARTBEAT, Jobs
+from gatecert.schedule.timers import HEARTBEAT, Timers
 from gatecert.store.file_store import FileStore
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from datetime import datetime
 
-    from gatecert.app import House
+    from gatecert.app import Application
     from gatecert.config.schema import Configuration
     from gatecert.model import Target
     from gatecert.report.service_manager import ServiceManager
@@ -67,11 +67,11 @@ class Daemon:
         self._service_manager = service_manager
         self._cancelled = threading.Event()
         tokens = FileStore(configuration.state_directory)
-        self._standing = StandingResponder(listeners, tokens) if listeners else None
+        self._standing = SocketActivatedResponder(listeners, tokens) if listeners else None
         self._progress = ProgressLog()
-        self._house = build(configuration, self._progress, self._cancelled, self._standing)
-        self._jobs = Jobs(self._attend)
-        self._tidying = Tidying()
+        self._application = build(configuration, self._progress, self._cancelled, self._standing)
+        self._jobs = Timers(self._attend)
+        self._tidying = CleanupThread()
         self._outcomes: dict[str, Outcome] = {}
         self._reporting = threading.Lock()
         self._look_now: set[str] = set()
@@ -84,33 +84,33 @@ class Daemon:
             StateHeldError: Another daemon holds the state directory.
             StorageError: The state directory cannot be used.
         """
-        with self._house.store.hold():
+        with self._application.store.hold():
             with _SignalPipe() as signals:
                 self._prepare()
                 self._service_manager.ready()
-                logger.info("ready gateways=%d", len(self._house.targets))
-                self._jobs.start(self._house.targets)
-                self._tidying.look(self._house.solvers)
+                logger.info("ready gateways=%d", len(self._application.targets))
+                self._jobs.start(self._application.targets)
+                self._tidying.look(self._application.solvers)
                 self._wait(signals)
             self._leave()
 
     def _prepare(self) -> None:
-        self._house.warn_of_listeners()
-        for target in self._house.targets.values():
+        self._application.warn_of_listeners()
+        for target in self._application.targets.values():
             try:
-                self._prepare_gateway(self._house, target)
+                self._prepare_gateway(self._application, target)
             except LockTimeoutError as error:
                 self._unprepared.add(target.name)
                 logger.info("prepared by its next pass gateway=%s %s", target.name, error.message)
 
-    def _prepare_gateway(self, house: House, target: Target) -> None:
+    def _prepare_gateway(self, application: Application, target: Target) -> None:
         """Prepare a gateway, or say why not.
 
         Raises:
             LockTimeoutError: Somebody else is changing it.
         """
         try:
-            outcome = house.pipeline.prepare(target)
+            outcome = application.pipeline.prepare(target)
         except LockTimeoutError:
             raise
         except GatecertError as error:
@@ -130,13 +130,13 @@ class Daemon:
                         self._reload()
                     case signal.SIGUSR1:
                         logger.info("told to look at everything again")
-                        self._look_now.update(self._house.targets)
+                        self._look_now.update(self._application.targets)
                         self._jobs.wake()
                     case _:
                         logger.info("told to leave signal=%s", signal.Signals(number).name)
                         return
             self._jobs.look_at_clock()
-            self._tidying.look(self._house.solvers)
+            self._tidying.look(self._application.solvers)
             if self._jobs.seconds_since_heartbeat < LONGEST_SILENCE:
                 self._service_manager.alive()
 
@@ -144,18 +144,18 @@ class Daemon:
         self._service_manager.reloading()
         try:
             configuration = self._load()
-            if configuration.state_directory != self._house.configuration.state_directory:
+            if configuration.state_directory != self._application.configuration.state_directory:
                 logger.error(
                     "state_directory cannot be changed by a reload, the old configuration stays "
                     "in force: restart gatecert"
                 )
                 return
-            house = build(configuration, self._progress, self._cancelled, self._standing)
-            house.pipeline.memory.inherit(self._house.pipeline.memory)
-            self._house = house
+            application = build(configuration, self._progress, self._cancelled, self._standing)
+            application.pipeline.memory.inherit(self._application.pipeline.memory)
+            self._application = application
             self._prepare()
-            self._jobs.replace(self._house.targets)
-            logger.info("configuration read again gateways=%d", len(self._house.targets))
+            self._jobs.replace(self._application.targets)
+            logger.info("configuration read again gateways=%d", len(self._application.targets))
         except ConfigurationError as error:
             for problem in error.problems:
                 logger.error("%s", problem)  # noqa: TRY400
@@ -164,16 +164,16 @@ class Daemon:
             self._service_manager.ready()
 
     def _attend(self, name: str) -> datetime | None:
-        house = self._house
-        target = house.targets.get(name)
+        application = self._application
+        target = application.targets.get(name)
         if target is None:
             return None
         occasion = Occasion(look_now=name in self._look_now)
         self._look_now.discard(name)
         try:
             if name in self._unprepared:
-                self._prepare_gateway(house, target)
-            outcome = house.pipeline.attend(target, occasion)
+                self._prepare_gateway(application, target)
+            outcome = application.pipeline.attend(target, occasion)
         except LockTimeoutError as error:
             logger.debug("busy gateway=%s %s", name, error)
             return utc_now() + BUSY_PAUSE
@@ -181,7 +181,9 @@ class Daemon:
             logger.error("gateway=%s cannot be looked after: %s", name, error)  # noqa: TRY400
             return None
         finally:
-            if house is not self._house:  # what was put in place is not what is asked for now
+            if (
+                application is not self._application
+            ):  # what was put in place is not what is asked for now
                 self._unprepared.add(name)
         self._report(outcome)
         return outcome.wake_at
@@ -192,7 +194,9 @@ class Daemon:
             before = self._outcomes.get(outcome.gateway)
             self._outcomes[outcome.gateway] = outcome
             known = [
-                one for name, one in sorted(self._outcomes.items()) if name in self._house.targets
+                one
+                for name, one in sorted(self._outcomes.items())
+                if name in self._application.targets
             ]
         news = before is None or (before.kind, before.detail) != (outcome.kind, outcome.detail)
         level = logging.INFO if news and outcome.kind is not OutcomeKind.IDLE else logging.DEBUG

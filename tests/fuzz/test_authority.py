@@ -50,7 +50,7 @@ from tests.unit.acme.conftest import (
 )
 from urllib3 import HTTPHeaderDict, HTTPResponse
 
-from gatecert.acme.account import AccountDesk
+from gatecert.acme.account import AccountRegistrar
 from gatecert.acme.budget import Budget
 from gatecert.acme.client import Client
 from gatecert.acme.enrolment import Enrolment
@@ -66,8 +66,8 @@ from gatecert.acme.resources import (
     retry_after_seconds,
     server_time,
 )
-from gatecert.acme.responses import AnswerReader, links
-from gatecert.acme.transport import LARGEST_BODY, Answer, HardenedTransport
+from gatecert.acme.responses import ResponseReader, links
+from gatecert.acme.transport import LARGEST_BODY, HardenedTransport, Response
 from gatecert.certificate import key
 from gatecert.certificate.chain import check_issued, summarize
 from gatecert.certificate.request import build_request
@@ -238,10 +238,10 @@ def bodies(kind: str) -> Make[bytes]:
 
 
 @cache
-def answers(kind: str) -> Make[Answer]:
+def answers(kind: str) -> Make[Response]:
     """An answer of one kind, with any status and headers."""
 
-    def make(source: Source) -> Answer:
+    def make(source: Source) -> Response:
         return answer(source.choice(STATUSES), bodies(kind)(source), header_sets(source))
 
     return make
@@ -263,7 +263,7 @@ class Twist:
     kind: str
     skipped: int
     merged: bool
-    answer: Answer
+    answer: Response
 
 
 RESOURCES: Final = (
@@ -305,7 +305,7 @@ class Connection(BaseAdapter):
     def close(self) -> None:
         """Nothing is open."""
 
-    def _answer(self, request: requests.PreparedRequest, url: str) -> Answer:
+    def _answer(self, request: requests.PreparedRequest, url: str) -> Response:
         kind = url.removeprefix(BASE).split("/")[1]
         self.met[kind] = self.met.get(kind, -1) + 1
         try:
@@ -326,7 +326,7 @@ class Connection(BaseAdapter):
         return right
 
     @staticmethod
-    def _response(request: requests.PreparedRequest, given: Answer) -> requests.Response:
+    def _response(request: requests.PreparedRequest, given: Response) -> requests.Response:
         response = requests.Response()
         response.status_code = given.status
         response.headers = CaseInsensitiveDict(given.headers)
@@ -389,7 +389,7 @@ def test_an_enrolment_ends_in_a_checked_chain_or_in_an_error(found: tuple[Twist,
     budget = Budget(accounts, DIRECTORY_URL, Limits(), "acme", "acme", lambda: NOW)
     Impatient.pauses.clear()
     with refused_properly():
-        desk = AccountDesk(SETTINGS, accounts, client)
+        desk = AccountRegistrar(SETTINGS, accounts, client)
         account = desk.sign_in(deadline, budget)
         desk.forget(account)
         account = desk.sign_in(deadline, budget)
@@ -417,7 +417,7 @@ def test_an_enrolment_ends_in_a_checked_chain_or_in_an_error(found: tuple[Twist,
 
 
 @promised(answers("directory"), share=10)
-def test_a_directory(given: Answer) -> None:
+def test_a_directory(given: Response) -> None:
     client = client_of(FakeAuthority(ROOT), (Twist("directory", 0, merged=False, answer=given),))
     with refused_properly():
         client.directory(Deadline.after(5))
@@ -425,7 +425,7 @@ def test_a_directory(given: Answer) -> None:
 
 
 @promised(answers("renewal-info"), boolean, share=5)
-def test_renewal_information(given: Answer, again: bool) -> None:  # noqa: FBT001 - drawn
+def test_renewal_information(given: Response, again: bool) -> None:  # noqa: FBT001 - drawn
     summary = summarize(*split(CHAIN))
     twist = Twist("renewal-info", 0, merged=False, answer=given)
     client = client_of(FakeAuthority(ROOT), (twist,))
@@ -443,8 +443,8 @@ def check_renewal(found: RenewalInfo) -> None:
 
 
 @promised(answers("problem"), share=110)
-def test_a_problem(given: Answer) -> None:
-    reader = AnswerReader("acme", lambda: NOW)
+def test_a_problem(given: Response) -> None:
+    reader = ResponseReader("acme", lambda: NOW)
     try:
         reader.checked(given)
     except GatecertError as error:
@@ -468,7 +468,7 @@ def test_a_resource(drawn: tuple[str, bytes]) -> None:
         "authz": lambda value: Authorization.read(value, url=f"{BASE}/authz/1"),
         "renewal-info": SuggestedWindow.read,
     }
-    reader = AnswerReader("acme", lambda: NOW)
+    reader = ResponseReader("acme", lambda: NOW)
     try:
         value = reader.read(answer(200, body), readers[kind])
     except AuthorityUnreachableError as error:

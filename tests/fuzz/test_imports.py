@@ -29,9 +29,9 @@ from gatecert.certificate.upload import Upload
 from gatecert.client_ca import bundle_change
 from gatecert.client_ca.bundle import Bundle, from_pem
 from gatecert.client_ca.crl_files import read_lists
-from gatecert.client_ca.lockout import locked_out, read_known, spoken
-from gatecert.client_ca.user_check import judge
-from gatecert.custom.import_check import accept
+from gatecert.client_ca.lockout import locked_out, read_known_users, spoken
+from gatecert.client_ca.user_check import check_user
+from gatecert.custom.import_check import check_import
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -92,7 +92,7 @@ def test_a_file_that_is_handed_in(contents: bytes, name: str) -> None:
 @promised(one_of(files, near, near), one_of(files, near, just(OFFICE.chain)), share=20)
 def test_a_certificate_that_is_imported(certificate: bytes, chain: bytes) -> None:
     with refused_properly():
-        accepted = accept(
+        accepted = check_import(
             OFFICE.store, OFFICE.target, OFFICE.uploads(certificate, chain), now=NOW,
             system_roots=(),
         )  # fmt: skip
@@ -156,7 +156,7 @@ def test_a_revocation_list_and_a_user(revoked: bytes, user: bytes) -> None:
     with refused_properly():
         lists_read = read_lists([path])
         certificates = Upload("the user's file", "alice.pem", user).certificates()
-        judgement = judge(certificates, BUNDLE, lists_read, now=NOW)
+        judgement = check_user(certificates, BUNDLE, lists_read, now=NOW)
         for line in (*judgement.reasons, *judgement.notes):
             assert line == "" or line.isprintable()
 
@@ -167,7 +167,7 @@ def test_a_folder_of_users(contents: tuple[bytes, ...]) -> None:
     folder.mkdir(exist_ok=True)
     for number in range(3):
         (folder / f"user-{number}.crt").write_bytes(b"".join(contents[number : number + 1]))
-    known = read_known(folder)
+    known = read_known_users(folder)
     assert len(known.users) + len(known.unreadable) == 3
     with refused_properly():
         gone = locked_out(known.users, BUNDLE, Bundle((OTHER.certificate,)), now=NOW)
@@ -175,6 +175,8 @@ def test_a_folder_of_users(contents: tuple[bytes, ...]) -> None:
 
 
 def test_what_is_right_is_accepted() -> None:
-    accepted = accept(OFFICE.store, OFFICE.target, OFFICE.uploads(SIGNED), now=NOW, system_roots=())
+    accepted = check_import(
+        OFFICE.store, OFFICE.target, OFFICE.uploads(SIGNED), now=NOW, system_roots=()
+    )
     assert accepted.issued.private_key
-    assert judge([ALICE.certificate, BRANCH.certificate], BUNDLE, (), now=NOW).accepted
+    assert check_user([ALICE.certificate, BRANCH.certificate], BUNDLE, (), now=NOW).accepted

@@ -34,7 +34,7 @@ from gatecert.challenge.dns01.propagation import ask as ask_text
 from gatecert.challenge.dns01.zones import Zones
 from gatecert.deadline import Deadline
 from gatecert.resolve import query
-from gatecert.resolve.caa import Applicant, CaaAnswer, Property, climb, objection, policy
+from gatecert.resolve.caa import CaaAnswer, CaaRequest, Property, climb, objection, policy
 from gatecert.resolve.lookup import Family, combine
 
 if TYPE_CHECKING:
@@ -197,7 +197,7 @@ def test_caa(said: tuple[Reply, ...]) -> None:
     check_policy(found)
 
 
-APPLICANT: Final = Applicant(
+APPLICANT: Final = CaaRequest(
     identities=("ca.test",), account_url="https://ca.test/account/1", methods=("http-01",)
 )
 
@@ -229,7 +229,7 @@ STANDING: Final = b"ca.test; accounturi=https://ca.test/account/1; policy=wildca
 
 @promised(lists(one_of(texts, as_text(spoilt(just(STANDING)))), 3), share=60)
 def test_standing_records(found: list[str]) -> None:
-    wanted = persist_record.Wanted(
+    wanted = persist_record.ExpectedRecord(
         "vpn.example.com", ("ca.test",), "https://ca.test/1", wildcard=False
     )
     assert persist_record.fault(found, wanted, now=datetime(2026, 11, 23, tzinfo=UTC)).isprintable()

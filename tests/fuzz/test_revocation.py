@@ -29,7 +29,7 @@ from gatecert.certificate.pem import parse
 from gatecert.deadline import Deadline
 from gatecert.model import RevocationReason, StoredList
 from gatecert.revocation.crl_download import LARGEST_LIST, download
-from gatecert.revocation.crl_lookup import RevocationLists
+from gatecert.revocation.crl_lookup import CrlLookup
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -95,7 +95,7 @@ certificates: Make[bytes] = one_of(
 @promised(certificates, revocation_lists, revocation_lists, boolean, share=40)
 def test_what_lists_say(certificate: bytes, complete: bytes, delta: bytes, kept: bool) -> None:  # noqa: FBT001 - drawn
     store = Kept({URL: StoredList(delta, NOW - DAY, '"1"', "then")} if kept else {})
-    lists = RevocationLists(store, lambda: NOW, Hosts({URL: complete, DELTA: delta}))
+    lists = CrlLookup(store, lambda: NOW, Hosts({URL: complete, DELTA: delta}))
     with refused_properly():
         read = parse(certificate)
         report = lists.look(read, [ROOT.certificate])
@@ -178,7 +178,7 @@ def test_a_good_list_passes() -> None:
     """The properties above are worth something only if what is right passes them."""
     hosts = Hosts({URL: signed(LISTS[1])})
     certificate = parse(signed(CERTIFICATES[0]))
-    report = RevocationLists(Kept(), lambda: NOW, hosts).look(certificate, [ROOT.certificate])
+    report = CrlLookup(Kept(), lambda: NOW, hosts).look(certificate, [ROOT.certificate])
     assert report is not None
     assert report.entry is not None
     assert report.entry.reason is RevocationReason.KEY_COMPROMISE

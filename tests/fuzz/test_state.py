@@ -37,14 +37,14 @@ from gatecert.model import (
     Outcome,
     OutcomeKind,
     PendingOrder,
+    RateLimitUsage,
     RenewalInfo,
     Resolution,
     ResolutionKind,
     Silence,
-    Spending,
     TextRecord,
 )
-from gatecert.report.status import Known, as_json, gateway_status
+from gatecert.report.status import GatewayRecord, as_json, gateway_status
 from gatecert.schedule.due import next_due
 from gatecert.store.codec import DamagedRecordError, decode, encode
 from gatecert.store.file_store import FileStore
@@ -193,7 +193,7 @@ def test_what_is_due_by_any_state(state: GatewayState, deployment: Deployment) -
         situation = pipeline.memory.situation(WATCHED)
         live = pipeline.deployer.inventory(WATCHED).live
         assert live is not None
-        known = Known(
+        known = GatewayRecord(
             WATCHED,
             situation.state,
             (live.version, live.summary),
@@ -225,8 +225,8 @@ FEW: Final = Allowance(2, timedelta(hours=3))
 LIMITS: Final = Limits(FEW, FEW, FEW, FEW, FEW)
 
 
-@promised(built(Spending), examples=100, share=10)
-def test_what_was_spent(spending: Spending) -> None:
+@promised(built(RateLimitUsage), examples=100, share=10)
+def test_what_was_spent(spending: RateLimitUsage) -> None:
     """Whatever was asked of an authority, one more order is allowed or has to wait."""
     SCENE.restore()
     store = FileStore(SCENE.state)

@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from gatecert.challenge.dns01.build import dns_solvers
-from gatecert.challenge.solver import Challenge, Solver, Tidies
+from gatecert.challenge.solver import Challenge, LeftoverCleaner, Solver
 from gatecert.config.schema import ChallengeSettings, ResolverSettings
 from gatecert.deadline import Deadline
 from gatecert.errors import (
@@ -333,7 +333,7 @@ def test_after_an_update_without_an_answer_the_record_is_withdrawn_later(
 
     assert journal(tmp_path) == [NAME]
     present = solver(tmp_path, named, settings(tmp_path, named.address, key))
-    assert isinstance(present, Tidies)
+    assert isinstance(present, LeftoverCleaner)
     present.tidy()
     assert journal(tmp_path) == []
 
@@ -376,7 +376,7 @@ def test_what_a_crash_leaves_is_withdrawn_and_what_others_work_with_stays(
 
     assert crashed.returncode == 9
     assert len(named.texts(NAME)) == 2
-    assert isinstance(answers, Tidies)
+    assert isinstance(answers, LeftoverCleaner)
     answers.tidy()
     assert len(named.texts(NAME)) == 1
     answers.wait(challenge(), Deadline.after(5))

@@ -51,7 +51,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from multiprocessing.connection import Connection
 
-    from gatecert.acme.transport import Answer, Sender
+    from gatecert.acme.transport import Response, Sender
     from gatecert.challenge.solver import Challenge
 
 VPN = "vpn"
@@ -84,7 +84,7 @@ class Authority(FakeAuthority):
         """As it was when that was remembered."""
         self.accounts, self.orders, self.placed, self.issued = copy.deepcopy(memory)  # type: ignore[misc] # by remember
 
-    def _new_order(self, request: Request) -> Answer:
+    def _new_order(self, request: Request) -> Response:
         names = [each["value"] for each in (request.payload or {})["identifiers"]]
         for number, order in self.orders.items():
             if order["names"] == names and order["status"] in {"pending", "ready"}:
@@ -93,18 +93,18 @@ class Authority(FakeAuthority):
         self.placed += 1
         return super()._new_order(request)
 
-    def _certificate(self, request: Request) -> Answer:
+    def _certificate(self, request: Request) -> Response:
         number = request.path.split("/")[2]
         if number not in self.issued:
             self.issued[number] = self._sign(self.orders[number]["csr"])
         return answer(200, self.issued[number] + self.root.pem)
 
-    def _finalize(self, request: Request) -> Answer:
+    def _finalize(self, request: Request) -> Response:
         response = super()._finalize(request)
         self._certificate(request)
         return response
 
-    def _renewal_info(self, _: Request) -> Answer:
+    def _renewal_info(self, _: Request) -> Response:
         return answer(404, b"")
 
     def _sign(self, csr_der: bytes) -> bytes:
@@ -151,11 +151,11 @@ class Wire:
 
     def send(
         self, method: str, url: str, *, deadline: Deadline, body: bytes | None = None
-    ) -> Answer:
+    ) -> Response:
         assert not deadline.passed
         self._reached("send", url)
         self._connection.send((method, url, body))
-        response: Answer = self._connection.recv()
+        response: Response = self._connection.recv()
         self._reached("receive", url)
         return response
 

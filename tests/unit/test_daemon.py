@@ -74,7 +74,7 @@ def test_a_pass_under_the_configuration_before_is_no_preparation(
     )
     daemon._prepare()  # noqa: SLF001
     daemon._attend("hq")  # noqa: SLF001
-    before = daemon._house.pipeline  # noqa: SLF001
+    before = daemon._application.pipeline  # noqa: SLF001
     attend = before.attend
 
     def reloaded_meanwhile(*arguments: object) -> object:
@@ -97,8 +97,8 @@ def test_a_command_that_fails_has_failed_though_whoever_started_us_ignores_child
 ) -> None:
     before = signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     try:
-        house = build(written("{reload: [/bin/false]}"), lambda *_: None, threading.Event())
-        outcome = house.pipeline.attend(house.targets["hq"])
+        application = build(written("{reload: [/bin/false]}"), lambda *_: None, threading.Event())
+        outcome = application.pipeline.attend(application.targets["hq"])
     finally:
         signal.signal(signal.SIGCHLD, before)
     assert (outcome.kind, outcome.code) == (OutcomeKind.FAILED, "reload-failed")

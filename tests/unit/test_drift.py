@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from gatecert.model import Deployment, Outcome
-    from gatecert.resolve.lookup import Lookup
+    from gatecert.resolve.lookup import LookupResult
 
 pytestmark = pytest.mark.enable_socket
 
@@ -70,7 +70,7 @@ class Listener:
 
 
 class NoNames:
-    def look_up(self, names: Sequence[str]) -> tuple[Lookup, ...]:
+    def look_up(self, names: Sequence[str]) -> tuple[LookupResult, ...]:
         raise AssertionError(names)
 
 

@@ -31,7 +31,7 @@ from gatecert.store.file_store import FileStore
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from gatecert.acme.transport import Answer
+    from gatecert.acme.transport import Response
     from gatecert.deadline import Deadline
 
 START = datetime(2026, 11, 23, 8, 15, tzinfo=UTC)
@@ -73,7 +73,7 @@ class World:
 
     def send(
         self, method: str, url: str, *, deadline: Deadline, body: bytes | None = None
-    ) -> Answer:
+    ) -> Response:
         self.die_perhaps()
         answer = self.authority.send(method, url, deadline=deadline, body=body)
         kind = url.split("/")[3]

@@ -61,7 +61,7 @@ CONTACT_REFUSED = {"invalidContact", "unsupportedContact"}
 _BASE64URL = re.compile(r"[A-Za-z0-9_-]+", re.ASCII)
 
 
-class AccountDesk:
+class AccountRegistrar:
     """Finds, makes and mends our account with one authority; one thread at a time.
 
     Args:

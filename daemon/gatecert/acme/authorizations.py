@@ -32,7 +32,7 @@ from typing import TYPE_CHECKING
 
 from gatecert.acme.budget import Budget
 from gatecert.acme.client import Client
-from gatecert.acme.presentation import Presentation, Prospect, Task
+from gatecert.acme.presentation import ChallengeAttempt, NameChallenges, Presentation
 from gatecert.acme.problems import validation_error
 from gatecert.acme.resources import INVALID, PENDING, VALID, ProblemDocument
 from gatecert.acme.transport import interrupted
@@ -72,7 +72,7 @@ BAD_REQUEST, SERVER_ERROR = 400, 500
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
+class PollingPolicy:
     """Looks at an order again and again, promptly, politely, and not for ever."""
 
     client: Client
@@ -151,10 +151,10 @@ class Patience:
 
 
 @dataclass(frozen=True, slots=True)
-class Validation:
+class Authorizations:
     """Proves control of the names of one order."""
 
-    patience: Patience
+    patience: PollingPolicy
     solvers: Mapping[str, Solver]
     target: Target
     tell: Callable[[str], None]
@@ -188,7 +188,7 @@ class Validation:
             self._raise_if_refused(order, presentation.attempts)
         return order
 
-    def _prospects(self, order: Order) -> list[Prospect]:
+    def _prospects(self, order: Order) -> list[NameChallenges]:
         """What has to be proven, and how it may be; nothing for a name that is proven already."""
         if not order.authorizations:
             label = self.patience.client.label
@@ -229,16 +229,16 @@ class Validation:
             fix=f"check authorities.{client.name}.directory_url; such an authority is not used",
         )
 
-    def _prospect(self, authorization: Authorization) -> Prospect:
+    def _prospect(self, authorization: Authorization) -> NameChallenges:
         choice = self.target.choice(authorization.name)
-        tasks: deque[Task] = deque()
+        tasks: deque[ChallengeAttempt] = deque()
         for kind in choice.kinds:
             solver = self.solvers.get(kind)
             offer = next((each for each in authorization.challenges if each.type == kind), None)
             if solver is not None and offer is not None:
                 tasks.append(self._accept(authorization, offer, solver))
         if tasks:
-            return Prospect(authorization.name, tasks, self._reason(choice, tasks[0]))
+            return NameChallenges(authorization.name, tasks, self._reason(choice, tasks[0]))
         offered = ", ".join(each.type for each in authorization.challenges) or "nothing"
         raise AuthorityError(
             f"{self.patience.client.label} offers {clean(offered, 200)} to prove control of "
@@ -246,7 +246,7 @@ class Validation:
             fix=f"set gateways.{self.target.name}.challenge to a kind that it offers",
         )
 
-    def _reason(self, choice: ChallengeChoice, task: Task) -> str:
+    def _reason(self, choice: ChallengeChoice, task: ChallengeAttempt) -> str:
         """Why a name is not proven by the first kind that is configured; empty where it is."""
         kind = task.challenge.type
         passed_over = choice.kinds[: choice.kinds.index(kind)]
@@ -254,7 +254,9 @@ class Validation:
         reasons = [f"{label} does not offer {each}" for each in passed_over]
         return "; ".join([*([choice.reason] if choice.reason else []), *reasons])
 
-    def _accept(self, authorization: Authorization, offer: ChallengeOffer, solver: Solver) -> Task:
+    def _accept(
+        self, authorization: Authorization, offer: ChallengeOffer, solver: Solver
+    ) -> ChallengeAttempt:
         client = self.patience.client
         if offer.type not in WITHOUT_TOKEN and not offer.has_safe_token:
             raise AuthorityError(
@@ -273,10 +275,10 @@ class Validation:
             wildcard=authorization.wildcard,
             issuer_domain_names=offer.issuer_domain_names,
         )
-        return Task(challenge, solver, offer.url, answered=offer.status != PENDING)
+        return ChallengeAttempt(challenge, solver, offer.url, answered=offer.status != PENDING)
 
     def _answer(
-        self, order: Order, tasks: Sequence[Task], attempts: Sequence[FailedAttempt]
+        self, order: Order, tasks: Sequence[ChallengeAttempt], attempts: Sequence[FailedAttempt]
     ) -> float | None:
         """Tell the authority that all is in place; its longest Retry-After in seconds.
 
@@ -324,7 +326,7 @@ class Validation:
 
         return concluded
 
-    def _watch(self, unseen: deque[Task], seconds: float) -> None:
+    def _watch(self, unseen: deque[ChallengeAttempt], seconds: float) -> None:
         """Let a pause go by, shorter if the authority comes to see all responses meanwhile."""
         if not unseen:
             self.patience.wait(seconds)

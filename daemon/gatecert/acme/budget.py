@@ -13,15 +13,15 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from gatecert.acme.rate_limits import left, settled, spend, take_back, wait_for
+from gatecert.acme.rate_limits import remaining, settled, spend, take_back, wait_for
 from gatecert.errors import BudgetSpentError
-from gatecert.model import Expense, ExpenseKind, Limits, Spending
-from gatecert.store.protocol import SpendingStore
+from gatecert.model import Expense, ExpenseKind, Limits, RateLimitUsage
+from gatecert.store.protocol import RateLimitUsageStore
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from gatecert.acme.rate_limits import Left, Wait
+    from gatecert.acme.rate_limits import RemainingAllowance, Wait
 
 logger = logging.getLogger(__name__)
 
@@ -37,7 +37,7 @@ class Budget:
         ahead: How far that is ahead of the authority's; None if unknown.
     """
 
-    store: SpendingStore
+    store: RateLimitUsageStore
     directory_url: str
     limits: Limits
     label: str
@@ -79,7 +79,7 @@ class Budget:
         expense = Expense(ExpenseKind.REPLACEMENT, self._time(), order, names=tuple(names))
         self._spend([expense], validated=order)
 
-    def left(self, account: str, names: Sequence[str]) -> tuple[Left, ...]:
+    def remaining(self, account: str, names: Sequence[str]) -> tuple[RemainingAllowance, ...]:
         """What is left for an order; nothing is spent by asking.
 
         Raises:
@@ -91,7 +91,7 @@ class Budget:
             Expense(ExpenseKind.CERTIFICATE, now, names=tuple(names)),
             *self._validations("", account, names),
         ]
-        known = left(self.store.spending(self.directory_url), wanted, self.limits, now)
+        known = remaining(self.store.spending(self.directory_url), wanted, self.limits, now)
         return tuple(
             each if each.until is None else replace(each, until=self._here(each.until))
             for each in known
@@ -132,7 +132,7 @@ class Budget:
         now = self._time()
         waits: list[Wait] = []
 
-        def change(before: Spending) -> Spending:
+        def change(before: RateLimitUsage) -> RateLimitUsage:
             wait = wait_for(before, [*wanted, *later], self.limits, now)
             if wait is not None:
                 waits.append(wait)

@@ -40,7 +40,7 @@ from gatecert.acme.resources import (
     SuggestedWindow,
     server_time,
 )
-from gatecert.acme.responses import GONE, AnswerReader, links
+from gatecert.acme.responses import GONE, ResponseReader, links
 from gatecert.acme.signature import Signer, key_change, load_key
 from gatecert.acme.transport import HardenedTransport, label, resolved
 from gatecert.config.well_known import same_host
@@ -52,7 +52,7 @@ if TYPE_CHECKING:
 
     from josepy.interfaces import JSONDeSerializable
 
-    from gatecert.acme.transport import Answer, Sender
+    from gatecert.acme.transport import Response, Sender
     from gatecert.deadline import Deadline
     from gatecert.model import Account, Identifier
 
@@ -99,7 +99,7 @@ class Client:
         self.name = name
         self.directory_url = directory_url
         self._transport = transport or HardenedTransport(name, ca_bundle)
-        self._reader = AnswerReader(name, now)
+        self._reader = ResponseReader(name, now)
         self._nonces: deque[str] = deque(maxlen=MOST_NONCES)
         self._directory: tuple[Directory, float, datetime] | None = None
         self._now = now
@@ -368,17 +368,19 @@ class Client:
             raise self._reader.unusable(answer, "the account has no URL")
         return location
 
-    def _get(self, url: str, deadline: Deadline) -> Answer:
+    def _get(self, url: str, deadline: Deadline) -> Response:
         answer = self._transport.send("GET", url, deadline=deadline)
         self._note_time(answer)
         return self._reader.checked(answer)
 
-    def _post(self, account: Account, url: str, payload: bytes, deadline: Deadline) -> Answer:
+    def _post(self, account: Account, url: str, payload: bytes, deadline: Deadline) -> Response:
         """A signed request by an account; an empty payload is a POST-as-GET (section 6.3)."""
         signer = Signer(load_key(account.private_key), account.url)
         return self._post_signed(url, payload, signer, deadline)
 
-    def _post_signed(self, url: str, payload: bytes, signer: Signer, deadline: Deadline) -> Answer:
+    def _post_signed(
+        self, url: str, payload: bytes, signer: Signer, deadline: Deadline
+    ) -> Response:
         rejected = 0
         pauses = list(KEY_CHANGE_PAUSES)
         while True:
@@ -393,14 +395,16 @@ class Client:
                 if error.problem_type != "badNonce" or rejected > MOST_NONCE_RETRIES:
                     raise
 
-    def _send_signed(self, url: str, payload: bytes, signer: Signer, deadline: Deadline) -> Answer:
+    def _send_signed(
+        self, url: str, payload: bytes, signer: Signer, deadline: Deadline
+    ) -> Response:
         body = signer.sign(payload, self._nonce(deadline), url)
         answer = self._transport.send("POST", url, deadline=deadline, body=body)
         self._keep_nonce(answer)
         self._note_time(answer)
         return self._reader.checked(answer)
 
-    def _note_time(self, answer: Answer) -> None:
+    def _note_time(self, answer: Response) -> None:
         said = server_time(answer.headers)
         if said is not None:
             self._server_time = (said, time.monotonic())
@@ -420,7 +424,7 @@ class Client:
         except IndexError:
             raise self._reader.unusable(answer, "there is no nonce in it") from None
 
-    def _keep_nonce(self, answer: Answer) -> None:
+    def _keep_nonce(self, answer: Response) -> None:
         nonce = answer.headers.get("Replay-Nonce", "")
         try:
             usable = bool(nonce) and b64encode(b64decode(nonce)).decode() == nonce
@@ -429,7 +433,7 @@ class Client:
         if usable:
             self._nonces.append(nonce)
 
-    def _read_order(self, answer: Answer, url: str) -> Order:
+    def _read_order(self, answer: Response, url: str) -> Order:
         wait = self._reader.retry_after(answer)
         return self._reader.read(
             answer,
@@ -444,7 +448,7 @@ def _is_unverified(error: ACMEError) -> bool:
     )
 
 
-def _location(answer: Answer) -> str:
+def _location(answer: Response) -> str:
     """The absolute URL of what was made (RFC 9110 section 10.2.2); empty where there is none."""
     location = answer.headers.get("Location", "")
     return resolved(answer.url, location) or "" if location else ""

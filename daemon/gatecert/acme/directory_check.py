@@ -18,13 +18,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from datetime import datetime
 
-    from gatecert.acme.rate_limits import Left
+    from gatecert.acme.rate_limits import RemainingAllowance
     from gatecert.acme.resources import Directory
     from gatecert.config.schema.authority import AuthoritySettings
 
 
 @dataclass(frozen=True, slots=True)
-class Survey:
+class DirectoryReport:
     """One authority, as it presents itself.
 
     Attributes:
@@ -49,10 +49,10 @@ class Survey:
     profile_refusal: ProfileMissingError | None = None
 
 
-class Surveyed(Protocol):
+class DirectorySource(Protocol):
     """An authority that can be looked at; ``issue.Issuer`` is the one that speaks ACME."""
 
-    def survey(self, cancelled: threading.Event | None = None) -> Survey:
+    def check_directory(self, cancelled: threading.Event | None = None) -> DirectoryReport:
         """Look at its directory.
 
         Raises:
@@ -61,12 +61,12 @@ class Surveyed(Protocol):
         ...
 
 
-class Limited(Surveyed, Protocol):
+class RateLimitedAuthority(DirectorySource, Protocol):
     """One that counts what is asked of it."""
 
-    def limits_left(
+    def remaining_limits(
         self, names: Sequence[str], now: Callable[[], datetime], lifetime: timedelta | None = None
-    ) -> tuple[Left, ...]:
+    ) -> tuple[RemainingAllowance, ...]:
         """What is left of its limits for an order of these names.
 
         Raises:

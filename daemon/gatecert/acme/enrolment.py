@@ -28,7 +28,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final, Protocol
 
-from gatecert.acme.authorizations import Patience, Validation, pauses
+from gatecert.acme.authorizations import Authorizations, PollingPolicy, pauses
 from gatecert.acme.budget import Budget
 from gatecert.acme.client import Client
 from gatecert.acme.directory_check import profile_refusal
@@ -299,11 +299,13 @@ class Enrolment:
     # ------------------------------------------------------------------ its stages
 
     @property
-    def _patience(self) -> Patience:
-        return Patience(self.client, self.account, self.deadline, self.now)
+    def _patience(self) -> PollingPolicy:
+        return PollingPolicy(self.client, self.account, self.deadline, self.now)
 
     def _validate(self, order: Order) -> Order:
-        validation = Validation(self._patience, self.solvers, self.target, self._tell, self.budget)
+        validation = Authorizations(
+            self._patience, self.solvers, self.target, self._tell, self.budget
+        )
         try:
             return validation.run(order)
         except (ChallengeFailedError, AuthorizationMismatchError):

@@ -13,9 +13,14 @@ from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from gatecert.acme.account import AccountDesk
+from gatecert.acme.account import AccountRegistrar
 from gatecert.acme.budget import Budget
-from gatecert.acme.directory_check import Survey, binding_refusal, profile_refusal, terms_refusal
+from gatecert.acme.directory_check import (
+    DirectoryReport,
+    binding_refusal,
+    profile_refusal,
+    terms_refusal,
+)
 from gatecert.acme.rate_limits import REPLACEMENTS, for_lifetime
 from gatecert.acme.renewal_info import fetch
 from gatecert.config.schema.rate_limit_settings import LimitSettings
@@ -31,7 +36,7 @@ if TYPE_CHECKING:
     from gatecert.acme.account_administration import AccountAdministration
     from gatecert.acme.client import Client
     from gatecert.acme.enrolment import OrderJournal
-    from gatecert.acme.rate_limits import Left
+    from gatecert.acme.rate_limits import RemainingAllowance
     from gatecert.acme.revocation_request import Revocation, Revoked
     from gatecert.challenge.solver import Solver
     from gatecert.config.schema.authority import AuthoritySettings
@@ -87,7 +92,7 @@ class Issuer:
         self._store = store
         self._client = client
         self._order_seconds = order_seconds
-        self._desk: AccountDesk | None = None
+        self._desk: AccountRegistrar | None = None
         self._lock = threading.Lock()
 
     @property
@@ -196,9 +201,9 @@ class Issuer:
         deadline = Deadline.after(RENEWAL_INFO_SECONDS, cancelled)
         return fetch(client, summary, previous, deadline=deadline, now=now)
 
-    def limits_left(
+    def remaining_limits(
         self, names: Sequence[str], now: Callable[[], datetime], lifetime: timedelta | None = None
-    ) -> tuple[Left, ...]:
+    ) -> tuple[RemainingAllowance, ...]:
         """What is left of the authority's limits for an order; nothing is sent.
 
         Args:
@@ -212,7 +217,7 @@ class Issuer:
         client, _ = self._connect()
         account = self._store.account(self.settings.name)
         url = account.url if account is not None else ""
-        return self._budget(client, now, lifetime).left(url, sorted(names))
+        return self._budget(client, now, lifetime).remaining(url, sorted(names))
 
     def account_url(self, now: Callable[[], datetime]) -> str:
         """The URL of our account there, which is made if there is none.
@@ -251,7 +256,7 @@ class Issuer:
         client, _ = self._connect()
         return AccountAdministration(self.settings, self._store, client)
 
-    def survey(self, cancelled: threading.Event | None = None) -> Survey:
+    def check_directory(self, cancelled: threading.Event | None = None) -> DirectoryReport:
         """What can be known of the authority without spending anything there.
 
         Raises:
@@ -262,7 +267,7 @@ class Issuer:
         account = self._store.account(self.settings.name)
         here = account is not None and account.directory_url == self.settings.directory_url
         about = (self.settings, directory, client.label)
-        return Survey(
+        return DirectoryReport(
             name=self.settings.name,
             label=client.label,
             clock_ahead=client.clock_ahead,
@@ -295,7 +300,7 @@ class Issuer:
             ahead=lambda: client.clock_ahead,
         )
 
-    def _connect(self) -> tuple[Client, AccountDesk]:
+    def _connect(self) -> tuple[Client, AccountRegistrar]:
         with self._lock:
             if self._client is None:
                 from gatecert.acme.client import Client  # noqa: PLC0415 - see the class
@@ -306,5 +311,5 @@ class Issuer:
                     ca_bundle=self.settings.ca_bundle,
                 )
             if self._desk is None:
-                self._desk = AccountDesk(self.settings, self._store, self._client)
+                self._desk = AccountRegistrar(self.settings, self._store, self._client)
             return self._client, self._desk

@@ -34,7 +34,7 @@ class States(Protocol):
 
 
 @dataclass(slots=True)
-class RehearsalJournal:
+class DryRunJournal:
     """A journal in memory, for an order of which nothing is kept.
 
     Attributes:

@@ -27,7 +27,7 @@ LONGEST_NAMES = 200
 
 
 @dataclass(frozen=True, slots=True)
-class Task:
+class ChallengeAttempt:
     """A challenge to meet, and who meets it.
 
     Attributes:
@@ -41,7 +41,7 @@ class Task:
 
 
 @dataclass(slots=True)
-class Prospect:
+class NameChallenges:
     """One name, and the ways to prove it that are left to try, best first.
 
     Attributes:
@@ -51,12 +51,12 @@ class Prospect:
     """
 
     name: str
-    tasks: deque[Task]
+    tasks: deque[ChallengeAttempt]
     reason: str = ""
     errors: list[ChallengeError] = field(default_factory=list)
     attempts: list[FailedAttempt] = field(default_factory=list)
 
-    def give_up(self, task: Task, error: ChallengeError) -> None:
+    def give_up(self, task: ChallengeAttempt, error: ChallengeError) -> None:
         """Remember that a way was of no use."""
         kind = task.challenge.type
         self.errors.append(error)
@@ -98,7 +98,7 @@ class Presentation:
     def __exit__(self, *exception: object) -> None:
         self._presented.close()
 
-    def bring_up(self, prospects: Sequence[Prospect]) -> list[Task]:
+    def bring_up(self, prospects: Sequence[NameChallenges]) -> list[ChallengeAttempt]:
         """Present a response for each name, and wait until the authority will see it.
 
         Raises:
@@ -113,7 +113,7 @@ class Presentation:
         finally:
             self.attempts += [attempt for each in prospects for attempt in each.attempts]
 
-    def _present(self, prospect: Prospect) -> Task:
+    def _present(self, prospect: NameChallenges) -> ChallengeAttempt:
         while prospect.tasks:
             task = prospect.tasks.popleft()
             try:
@@ -125,7 +125,7 @@ class Presentation:
             return task
         raise prospect.failure()
 
-    def _wait(self, prospect: Prospect, task: Task) -> Task:
+    def _wait(self, prospect: NameChallenges, task: ChallengeAttempt) -> ChallengeAttempt:
         while True:
             try:
                 task.solver.wait(task.challenge, self._deadline)
@@ -136,7 +136,9 @@ class Presentation:
             else:
                 return task
 
-    def _pass_over(self, prospect: Prospect, task: Task, error: ChallengeError) -> None:
+    def _pass_over(
+        self, prospect: NameChallenges, task: ChallengeAttempt, error: ChallengeError
+    ) -> None:
         prospect.give_up(task, error)
         if prospect.tasks:
             logger.warning(
@@ -147,7 +149,9 @@ class Presentation:
                 error.message,
             )
 
-    def _describe(self, prospects: Sequence[Prospect], tasks: Sequence[Task]) -> None:
+    def _describe(
+        self, prospects: Sequence[NameChallenges], tasks: Sequence[ChallengeAttempt]
+    ) -> None:
         """Say which names are proven by what; the usual ways together, the others with reasons."""
         names: dict[tuple[str, str], list[str]] = {}
         for prospect, task in zip(prospects, tasks, strict=True):

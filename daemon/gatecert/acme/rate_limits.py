@@ -35,7 +35,7 @@ from functools import cache, partial
 from math import ceil
 from typing import TYPE_CHECKING
 
-from gatecert.model import Allowance, Expense, ExpenseKind, Limits, Spending
+from gatecert.model import Allowance, Expense, ExpenseKind, Limits, RateLimitUsage
 from gatecert.resolve.suffixes import registrable_domain
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ class Wait:
 
 
 @dataclass(frozen=True, slots=True)
-class Left:
+class RemainingAllowance:
     """What is left of one limit.
 
     Attributes:
@@ -96,7 +96,7 @@ def for_lifetime(allowance: Allowance | None, lifetime: timedelta | None) -> All
 
 
 def wait_for(
-    spending: Spending, wanted: Sequence[Expense], limits: Limits, now: datetime
+    spending: RateLimitUsage, wanted: Sequence[Expense], limits: Limits, now: datetime
 ) -> Wait | None:
     """How long something has to wait; None if it may be asked for now.
 
@@ -117,9 +117,9 @@ def wait_for(
     return max(waits, key=lambda wait: wait.until, default=None)
 
 
-def left(
-    spending: Spending, wanted: Sequence[Expense], limits: Limits, now: datetime
-) -> tuple[Left, ...]:
+def remaining(
+    spending: RateLimitUsage, wanted: Sequence[Expense], limits: Limits, now: datetime
+) -> tuple[RemainingAllowance, ...]:
     """What is left of each limit that has to be kept.
 
     Args:
@@ -133,11 +133,15 @@ def left(
     for rule in (rule for expense in wanted for rule in _rules(expense, limits, past)):
         wait = _wait(past, rule, now)
         count = max(0, rule.allowance.count - len(_counted(past, rule, now)))
-        found.append(Left(rule.what, count, rule.allowance, wait.until if wait else None))
+        found.append(
+            RemainingAllowance(rule.what, count, rule.allowance, wait.until if wait else None)
+        )
     return tuple(found)
 
 
-def spend(spending: Spending, wanted: Sequence[Expense], limits: Limits, now: datetime) -> Spending:
+def spend(
+    spending: RateLimitUsage, wanted: Sequence[Expense], limits: Limits, now: datetime
+) -> RateLimitUsage:
     """The same with what is about to be asked for, and without what no limit counts any more.
 
     Args:
@@ -152,12 +156,12 @@ def spend(spending: Spending, wanted: Sequence[Expense], limits: Limits, now: da
     again = {(expense.kind, expense.id) for expense in wanted if expense.id}
     others = (expense for expense in past if (expense.kind, expense.id) not in again)
     new = (replace(each, at=latest, noticed=now) if behind else each for each in wanted)
-    return Spending(_without_stale((*others, *new), limits, now))
+    return RateLimitUsage(_without_stale((*others, *new), limits, now))
 
 
-def take_back(spending: Spending, order_url: str) -> Spending:
+def take_back(spending: RateLimitUsage, order_url: str) -> RateLimitUsage:
     """The same without the validations of an order, none of which has failed."""
-    return Spending(
+    return RateLimitUsage(
         tuple(
             expense
             for expense in spending.expenses
@@ -167,9 +171,9 @@ def take_back(spending: Spending, order_url: str) -> Spending:
     )
 
 
-def settled(spending: Spending, now: datetime) -> Spending:
+def settled(spending: RateLimitUsage, now: datetime) -> RateLimitUsage:
     """The same, with it noticed what seems to lie in the future."""
-    return Spending(tuple(_noticed(expense, now) for expense in spending.expenses))
+    return RateLimitUsage(tuple(_noticed(expense, now) for expense in spending.expenses))
 
 
 @cache

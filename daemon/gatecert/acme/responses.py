@@ -21,7 +21,7 @@ from gatecert.acme.transport import label, resolved
 from gatecert.errors import AuthorityBrokenError, AuthorityUnreachableError, GatecertError, clean
 
 if TYPE_CHECKING:
-    from gatecert.acme.transport import Answer
+    from gatecert.acme.transport import Response
 
 FIRST_ERROR = 400
 GONE = {404, 410}
@@ -33,7 +33,7 @@ Value = TypeVar("Value")
 
 
 @dataclass(frozen=True, slots=True)
-class AnswerReader:
+class ResponseReader:
     """Reads one authority's answers.
 
     Attributes:
@@ -44,7 +44,7 @@ class AnswerReader:
     name: str
     now: Callable[[], datetime]
 
-    def checked(self, answer: Answer) -> Answer:
+    def checked(self, answer: Response) -> Response:
         """Pass an answer on that is no error.
 
         Raises:
@@ -56,7 +56,7 @@ class AnswerReader:
             return answer
         raise self._error(answer, ProblemDocument.read(_json(answer)))
 
-    def read(self, answer: Answer, reader: Callable[[object], Value]) -> Value:
+    def read(self, answer: Response, reader: Callable[[object], Value]) -> Value:
         """Make a value of an answer's JSON.
 
         Raises:
@@ -67,11 +67,11 @@ class AnswerReader:
         except UnusableAnswerError as error:
             raise self.unusable(answer, str(error)) from error
 
-    def retry_after(self, answer: Answer) -> float | None:
+    def retry_after(self, answer: Response) -> float | None:
         """The answer's Retry-After in seconds; None if there is none."""
         return retry_after_seconds(answer.headers, self.now())
 
-    def unusable(self, answer: Answer, why: str) -> AuthorityUnreachableError:
+    def unusable(self, answer: Response, why: str) -> AuthorityUnreachableError:
         """The error for an answer that nothing can be made of."""
         start = clean(answer.body[:60].decode("utf-8", "replace"), 60)
         return AuthorityUnreachableError(
@@ -79,7 +79,7 @@ class AnswerReader:
             f"HTTP {answer.status}, {why}" + (f"; it begins {start!r}" if start else "")
         )
 
-    def _error(self, answer: Answer, problem: ProblemDocument | None) -> GatecertError:
+    def _error(self, answer: Response, problem: ProblemDocument | None) -> GatecertError:
         seconds = self.retry_after(answer)
         overloaded = answer.status == SERVICE_UNAVAILABLE and seconds is not None
         if answer.status == TOO_MANY_REQUESTS or overloaded:
@@ -105,7 +105,7 @@ class AnswerReader:
         )
 
 
-def links(answer: Answer, relation: str) -> list[str]:
+def links(answer: Response, relation: str) -> list[str]:
     """The URLs of an answer's links with a relation (RFC 8288), in order."""
     found = parse_header_links(answer.headers.get("Link", ""))
     urls = (
@@ -116,7 +116,7 @@ def links(answer: Answer, relation: str) -> list[str]:
     return [url for url in urls if url]
 
 
-def _json(answer: Answer) -> object:
+def _json(answer: Response) -> object:
     try:
         return json.loads(answer.body)
     except (ValueError, RecursionError):

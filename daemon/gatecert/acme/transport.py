@@ -92,7 +92,7 @@ _deadline: ContextVar[Deadline] = ContextVar("deadline")
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class Response:
     """One HTTP answer, read in full.
 
     Attributes:
@@ -111,7 +111,7 @@ class Sender(Protocol):
 
     def send(
         self, method: str, url: str, *, deadline: Deadline, body: bytes | None = None
-    ) -> Answer:
+    ) -> Response:
         """Send one request and read its answer; ``body`` is a JWS."""
         ...
 
@@ -183,7 +183,7 @@ class HardenedTransport:
 
     def send(
         self, method: str, url: str, *, deadline: Deadline, body: bytes | None = None
-    ) -> Answer:
+    ) -> Response:
         """Send one request and read its answer.
 
         Raises:
@@ -209,7 +209,7 @@ class HardenedTransport:
 
     def _send_once(
         self, method: str, url: str, body: bytes | None, request: Deadline, whole: Deadline
-    ) -> Answer:
+    ) -> Response:
         require_https(self._name, url)
         self._hang_up_if_idle()
         token = _deadline.set(request)
@@ -226,7 +226,7 @@ class HardenedTransport:
             self._last_use = time.monotonic()
             _deadline.reset(token)
 
-    def _exchange(self, method: str, url: str, body: bytes | None, deadline: Deadline) -> Answer:
+    def _exchange(self, method: str, url: str, body: bytes | None, deadline: Deadline) -> Response:
         seconds = max(deadline.within(CONNECT_SECONDS), 0.001)  # zero would mean non-blocking
         response = self._session.request(
             method,
@@ -246,7 +246,7 @@ class HardenedTransport:
         response.raw.release_conn()
         headers = CaseInsensitiveDict(response.headers)
         logger.debug("request method=%s url=%s status=%d", method, url, response.status_code)
-        return Answer(response.status_code, headers, content, url)
+        return Response(response.status_code, headers, content, url)
 
     def _pieces(self, response: requests.Response, url: str, deadline: Deadline) -> Iterator[bytes]:
         size = 0

@@ -45,7 +45,7 @@ class Trust:
 UNKNOWN = Trust()
 
 
-class Merit(NamedTuple):
+class CertificateRank(NamedTuple):
     """What a certificate is worth to a gateway; a greater one is better."""
 
     accepted: bool
@@ -60,9 +60,9 @@ class Merit(NamedTuple):
     time_left: timedelta
 
 
-def merit(
+def rank(
     summary: CertificateSummary, trust: Trust, *, revoked: bool, target: Target, now: datetime
-) -> Merit:
+) -> CertificateRank:
     """Judge a certificate whose private key is at hand.
 
     Args:
@@ -75,7 +75,7 @@ def merit(
     missing = not_covered(target.identifiers, summary.identifiers)
     has_hostname = target.identifiers[0] not in missing
     valid = now < summary.not_after
-    return Merit(
+    return CertificateRank(
         accepted=valid and trust.trusted and has_hostname,
         valid_and_issued=valid and not summary.is_bootstrap,
         has_hostname=has_hostname,
@@ -90,7 +90,12 @@ def merit(
 
 
 def why_worse(
-    summary: CertificateSummary, trust: Trust, worth: Merit, other: Merit, *, other_ends: datetime
+    summary: CertificateSummary,
+    trust: Trust,
+    worth: CertificateRank,
+    other: CertificateRank,
+    *,
+    other_ends: datetime,
 ) -> WorseCertificateError:
     """Say why a certificate does not take the place of a better one.
 
@@ -101,7 +106,9 @@ def why_worse(
         other: What the better one is worth.
         other_ends: When the better one ends.
     """
-    facts = (name for name in Merit._fields if name != "accepted")  # which follows from the others
+    facts = (
+        name for name in CertificateRank._fields if name != "accepted"
+    )  # which follows from the others
     differs = next(name for name in facts if getattr(worth, name) != getattr(other, name))
     if differs == "trusted" and other.trusted:
         return UntrustedRootError(

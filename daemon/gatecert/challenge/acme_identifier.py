@@ -34,7 +34,7 @@ _REVERSE_IPV6 = re.compile(r"((?:[0-9a-f]\.){32})ip6\.arpa")
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class ValidationCertificate:
     """A key and the certificate that answers one challenge."""
 
     certificate: x509.Certificate
@@ -68,7 +68,9 @@ def digest(key_authorization: str) -> bytes:
     return _OCTET_STRING_OF_32 + sha256(key_authorization.encode("ascii")).digest()
 
 
-def make_answer(identifier: Identifier, key_authorization: str, *, now: datetime) -> Answer:
+def make_validation_certificate(
+    identifier: Identifier, key_authorization: str, *, now: datetime
+) -> ValidationCertificate:
     """Make the certificate for one challenge.
 
     Raises:
@@ -90,7 +92,7 @@ def make_answer(identifier: Identifier, key_authorization: str, *, now: datetime
         )
         .sign(private_key, hashes.SHA256())
     )
-    return Answer(certificate, private_key)
+    return ValidationCertificate(certificate, private_key)
 
 
 def answers(certificate: x509.Certificate, key_authorization: str) -> bool:

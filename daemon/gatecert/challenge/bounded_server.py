@@ -5,8 +5,8 @@ thread, and everything is bounded: the time a connection may take in all (not be
 how much it may say, and how many there are. Whoever comes when it is full takes the place of the
 oldest connection from the address (IPv6: the /64) that holds the most, and of those that have said
 something, one from the address that holds the fewest is served first. So one address that floods
-the server competes with itself alone. What is said on a connection is a `Conversation`, which knows
-nothing of sockets and begins with the first byte: silence costs next to nothing.
+the server competes with itself alone. A `ConnectionHandler` handles what is said on a connection;
+it knows nothing of sockets and begins with the first byte: silence costs next to nothing.
 
 A listener is closed only after the connections that wait in its queue have been served, since the
 kernel would reset them, even where another process goes on listening on the same port.
@@ -40,7 +40,7 @@ BACKLOG = 128
 SHORTAGE_SECONDS = 0.05  # for descriptors or memory to be free again
 
 
-class Conversation(Protocol):
+class ConnectionHandler(Protocol):
     """What is said on one connection."""
 
     def hear(self, data: bytes) -> bytes:
@@ -76,12 +76,12 @@ class _Connection:
     peer: str
     site: bytes
     ends: float
-    conversation: Conversation | None = None
+    conversation: ConnectionHandler | None = None
     heard: int = 0
     unsent: bytes = b""
 
 
-class Server:
+class BoundedServer:
     """Converses on some listening sockets until it is stopped.
 
     Args:
@@ -91,7 +91,10 @@ class Server:
     """
 
     def __init__(
-        self, listeners: list[socket.socket], converse: Callable[[str], Conversation], kind: str
+        self,
+        listeners: list[socket.socket],
+        converse: Callable[[str], ConnectionHandler],
+        kind: str,
     ) -> None:
         self._listeners = listeners
         self._converse = converse

@@ -10,7 +10,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Final
 
-from gatecert.challenge.solver import Tidies
+from gatecert.challenge.solver import LeftoverCleaner
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 PAUSE: Final = 900.0  # seconds
 
 
-class Tidying:
+class CleanupThread:
     """Tidies at the first call of ``look`` and then every so often, never twice at a time.
 
     Args:
@@ -51,7 +51,7 @@ class Tidying:
     def _tidy(self, solvers: Mapping[str, Solver]) -> None:
         try:
             for solver in dict.fromkeys(solvers.values()):
-                if isinstance(solver, Tidies):
+                if isinstance(solver, LeftoverCleaner):
                     solver.tidy()
         finally:
             self._ended = time.monotonic()

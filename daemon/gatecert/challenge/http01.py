@@ -16,7 +16,7 @@ import threading
 from typing import TYPE_CHECKING
 
 from gatecert.challenge import webroot
-from gatecert.challenge.http_responder import Responder
+from gatecert.challenge.http_responder import HttpResponder
 from gatecert.challenge.listening import is_here, listen, serves
 from gatecert.challenge.solver import Challenge
 from gatecert.errors import StateError
@@ -25,7 +25,7 @@ from gatecert.model import Endpoint, Identifier, IdentifierType
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from gatecert.challenge.socket_activation import StandingResponder
+    from gatecert.challenge.socket_activation import SocketActivatedResponder
     from gatecert.config.schema.challenge import Http01Settings
     from gatecert.deadline import Deadline
     from gatecert.store.protocol import TokenStore
@@ -48,7 +48,7 @@ class Http01Solver:
         self,
         settings: Http01Settings,
         tokens: TokenStore,
-        standing: StandingResponder | None = None,
+        standing: SocketActivatedResponder | None = None,
     ) -> None:
         self._settings = settings
         self._tokens = tokens
@@ -56,7 +56,7 @@ class Http01Solver:
         self._lock = threading.Lock()
         self._presented: dict[str, threading.Event] = {}
         self._left: set[str] = set()
-        self._responder: Responder | None = None
+        self._responder: HttpResponder | None = None
 
     def present(self, challenge: Challenge) -> None:
         """Make the response available; it is once this returns.
@@ -112,7 +112,7 @@ class Http01Solver:
         except StateError as error:
             logger.warning("challenges of crashed processes stay behind: %s", error)
 
-    def rehearse(self, names: Sequence[str] = ()) -> tuple[str, ...]:
+    def self_test(self, names: Sequence[str] = ()) -> tuple[str, ...]:
         """Present a response of our own and fetch it: where we listen, else by each name.
 
         Raises:
@@ -145,14 +145,14 @@ class Http01Solver:
         elif self._standing is None and self._responder is None:
             self._responder = self._open(challenge)
 
-    def _open(self, challenge: Challenge) -> Responder:
+    def _open(self, challenge: Challenge) -> HttpResponder:
         def is_ours(endpoint: Endpoint) -> bool:
             return serves(endpoint, challenge.token, challenge.key_authorization)
 
         listeners = listen(self._settings.listen, is_ours)
         addresses = ", ".join(str(endpoint) for endpoint in self._settings.listen)
         logger.debug("listening for http-01 addresses=%s", addresses)
-        return Responder(listeners, self._tokens.token, self._fetched)
+        return HttpResponder(listeners, self._tokens.token, self._fetched)
 
     def _fetched(self, token: str) -> None:
         fetched = self._presented.get(token)

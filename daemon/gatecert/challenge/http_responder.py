@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from gatecert.challenge.bounded_server import Server
+from gatecert.challenge.bounded_server import BoundedServer
 
 if TYPE_CHECKING:
     import socket
@@ -64,7 +64,7 @@ def _response(status: str, body: bytes = b"", *, head_only: bool = False, allow:
     return "\r\n".join(lines).encode("ascii") + (b"" if head_only else body)
 
 
-class HttpConversation:
+class HttpHandler:
     """One request and its response.
 
     Args:
@@ -101,7 +101,7 @@ class HttpConversation:
             self._fetched(self._token)
 
 
-class Responder(Server):
+class HttpResponder(BoundedServer):
     """Serves challenge responses on some listening sockets until it is stopped.
 
     Args:
@@ -117,5 +117,5 @@ class Responder(Server):
         self._fetched = fetched
         super().__init__(listeners, self._converse, "http-01")
 
-    def _converse(self, peer: str) -> HttpConversation:
-        return HttpConversation(self._lookup, self._fetched, peer)
+    def _converse(self, peer: str) -> HttpHandler:
+        return HttpHandler(self._lookup, self._fetched, peer)

@@ -9,16 +9,16 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING
 
-from gatecert.challenge.solver import Tidies, TriesRecords
+from gatecert.challenge.solver import LeftoverCleaner, RecordTester
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from gatecert.challenge.solver import Challenge, Solver, Trial
+    from gatecert.challenge.solver import Challenge, SelfTest, Solver
     from gatecert.deadline import Deadline
 
 
-class LateSolver:
+class LazySolver:
     """Stands for a solver until it is needed, and passes everything on from then.
 
     Args:
@@ -51,17 +51,17 @@ class LateSolver:
         if self._solver is not None:
             self._solver.clean_up(challenge)
 
-    def try_out(self, trial: Trial) -> tuple[str, ...]:
+    def try_out(self, trial: SelfTest) -> tuple[str, ...]:
         """Answer as if an authority had asked, if the solver knows how to."""
         solver = self._made()
-        return solver.try_out(trial) if isinstance(solver, TriesRecords) else ()
+        return solver.try_out(trial) if isinstance(solver, RecordTester) else ()
 
     def tidy(self) -> None:
         """Take away what was left behind; makes the solver only if something was; never raises."""
         if not self._needs_tidying():
             return
         solver = self._made()
-        if isinstance(solver, Tidies):
+        if isinstance(solver, LeftoverCleaner):
             solver.tidy()
 
     def _made(self) -> Solver:

@@ -118,7 +118,7 @@ def is_here(endpoint: Endpoint) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class Holder:
+class PortHolder:
     """Who listens on a TCP port.
 
     Attributes:
@@ -135,7 +135,7 @@ class Holder:
         return not _WILDCARDS.intersection(self.addresses)
 
 
-def holder(endpoint: Endpoint) -> Holder:
+def holder(endpoint: Endpoint) -> PortHolder:
     """Who keeps others from listening at an endpoint."""
     return _holder(endpoint.port, lambda host: _collide(host, endpoint.host))
 
@@ -146,7 +146,7 @@ def occupant(port: int) -> str | None:
     return found.who if found.addresses else None
 
 
-def _holder(port: int, counts: Callable[[str], bool]) -> Holder:
+def _holder(port: int, counts: Callable[[str], bool]) -> PortHolder:
     import psutil  # noqa: PLC0415 - only when something is wrong
 
     try:
@@ -159,14 +159,14 @@ def _holder(port: int, counts: Callable[[str], bool]) -> Holder:
             and counts(str(connection.laddr.ip))
         ]
     except (psutil.Error, OSError):
-        return Holder((), "")
+        return PortHolder((), "")
     addresses = tuple(sorted({address for address, _ in found}))
     try:
         pids = sorted({pid for _, pid in found if pid})
         who = ", ".join(f"{psutil.Process(pid).name()} (pid {pid})" for pid in pids)
     except (psutil.Error, OSError):
         who = ""
-    return Holder(addresses, who)
+    return PortHolder(addresses, who)
 
 
 def _collide(one: str, other: str) -> bool:
@@ -232,7 +232,7 @@ def _bind(endpoint: Endpoint, *, share: bool) -> socket.socket:
     return listener
 
 
-def _taken(endpoint: Endpoint, found: Holder, kind: str) -> AddressInUseError:
+def _taken(endpoint: Endpoint, found: PortHolder, kind: str) -> AddressInUseError:
     who, consequence = found.who or "another process", "so no certificate is issued"
     if endpoint.host in _WILDCARDS and found.addresses and found.elsewhere:
         return AddressInUseError(

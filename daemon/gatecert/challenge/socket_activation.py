@@ -16,7 +16,7 @@ import os
 import socket
 from typing import TYPE_CHECKING, Final
 
-from gatecert.challenge.http_responder import Responder
+from gatecert.challenge.http_responder import HttpResponder
 
 if TYPE_CHECKING:
     import threading
@@ -59,7 +59,7 @@ def inherited(
     return found
 
 
-class StandingResponder:
+class SocketActivatedResponder:
     """Answers http-01 on inherited sockets for as long as the process lives.
 
     Args:
@@ -69,7 +69,7 @@ class StandingResponder:
 
     def __init__(self, listeners: Sequence[socket.socket], tokens: TokenStore) -> None:
         self._expected: dict[str, threading.Event] = {}
-        self._responder = Responder(list(listeners), tokens.token, self._fetched)
+        self._responder = HttpResponder(list(listeners), tokens.token, self._fetched)
         addresses = ", ".join(_address(listener) for listener in listeners)
         logger.info("answering http-01 on sockets of systemd addresses=%s", addresses)
 

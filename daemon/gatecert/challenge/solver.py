@@ -72,10 +72,10 @@ class Solver(Protocol):
 
 
 @runtime_checkable
-class Rehearses(Protocol):
+class SelfTestingSolver(Protocol):
     """A solver that can try out, without any authority, what presenting a response needs."""
 
-    def rehearse(self, names: Sequence[str] = ()) -> tuple[str, ...]:
+    def self_test(self, names: Sequence[str] = ()) -> tuple[str, ...]:
         """Present a response that nobody asked for, and take it away again.
 
         Args:
@@ -92,7 +92,7 @@ class Rehearses(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Trial:
+class SelfTest:
     """What to try out with a solver that answers by TXT records.
 
     Attributes:
@@ -113,10 +113,10 @@ class Trial:
 
 
 @runtime_checkable
-class TriesRecords(Protocol):
+class RecordTester(Protocol):
     """A solver by TXT records that can try out, without any authority, whether it will succeed."""
 
-    def try_out(self, trial: Trial) -> tuple[str, ...]:
+    def try_out(self, trial: SelfTest) -> tuple[str, ...]:
         """Answer for each name as if an authority had asked, and leave nothing behind.
 
         Returns:
@@ -130,7 +130,7 @@ class TriesRecords(Protocol):
 
 
 @runtime_checkable
-class Tidies(Protocol):
+class LeftoverCleaner(Protocol):
     """A solver whose responses stand somewhere that outlives this process."""
 
     def tidy(self) -> None:

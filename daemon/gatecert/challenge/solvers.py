@@ -13,7 +13,7 @@ from gatecert.store.protocol import RecordJournal, TokenStore
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from gatecert.challenge.socket_activation import StandingResponder
+    from gatecert.challenge.socket_activation import SocketActivatedResponder
     from gatecert.challenge.solver import Solver
     from gatecert.config.schema.challenge import ChallengeSettings, ResolverSettings
 
@@ -37,7 +37,7 @@ def build_solvers(
     settings: ChallengeSettings,
     resolver: ResolverSettings,
     store: ChallengeStore,
-    standing: StandingResponder | None = None,
+    standing: SocketActivatedResponder | None = None,
     now: Callable[[], datetime] = utc_now,
 ) -> dict[str, Solver]:
     """A solver for each challenge type that is set up; touches neither network nor disk.

@@ -24,10 +24,10 @@ from typing import TYPE_CHECKING
 from cryptography import x509
 
 from gatecert.challenge.acme_identifier import (
-    Answer,
+    ValidationCertificate,
     answers,
     identifier_of,
-    make_answer,
+    make_validation_certificate,
     server_name,
 )
 from gatecert.challenge.listening import PROBE_SECONDS, is_here, listen, reachable
@@ -57,7 +57,7 @@ class _Presented:
 
     token: str
     key_authorization: str = field(repr=False)
-    answer: Answer
+    answer: ValidationCertificate
     fetched: threading.Event = field(default_factory=threading.Event)
 
 
@@ -121,7 +121,7 @@ class TlsAlpn01Solver:
             responder, self._responder = self._responder, None
             responder.stop()
 
-    def rehearse(self, names: Sequence[str] = ()) -> tuple[str, ...]:
+    def self_test(self, names: Sequence[str] = ()) -> tuple[str, ...]:
         """Present a response for a name that nobody has, and look at it where we listen.
 
         Raises:
@@ -162,7 +162,7 @@ class TlsAlpn01Solver:
         logger.debug("listening for tls-alpn-01 addresses=%s", addresses)
         return TlsResponder(listeners, self._find, self._fetched)
 
-    def _find(self, name: str) -> Answer | None:
+    def _find(self, name: str) -> ValidationCertificate | None:
         """The certificate for a server name: ours, or for another gatecert on the same state."""
         presented = self._presented.get(name)
         if presented is not None:
@@ -170,7 +170,9 @@ class TlsAlpn01Solver:
         key_authorization = self._tokens.token(entry(name))
         if key_authorization is None:
             return None
-        return make_answer(identifier_of(name), key_authorization, now=datetime.now(UTC))
+        return make_validation_certificate(
+            identifier_of(name), key_authorization, now=datetime.now(UTC)
+        )
 
     def _fetched(self, name: str) -> None:
         presented = self._presented.get(name)
@@ -212,10 +214,12 @@ def serves(endpoint: Endpoint, challenge: Challenge) -> bool:
     return answers(certificate, challenge.key_authorization)
 
 
-def _make_answer(challenge: Challenge) -> Answer:
+def _make_answer(challenge: Challenge) -> ValidationCertificate:
     try:
         now = datetime.now(UTC)
-        return make_answer(challenge.identifier, challenge.key_authorization, now=now)
+        return make_validation_certificate(
+            challenge.identifier, challenge.key_authorization, now=now
+        )
     except ValueError as error:
         raise ChallengeError(
             f"{challenge.identifier} cannot stand in a certificate, so tls-alpn-01 cannot prove it",

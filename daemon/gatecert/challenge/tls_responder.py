@@ -21,14 +21,14 @@ from typing import TYPE_CHECKING, Final
 
 from OpenSSL import SSL
 
-from gatecert.challenge.bounded_server import Server
+from gatecert.challenge.bounded_server import BoundedServer
 from gatecert.errors import StateError, clean
 
 if TYPE_CHECKING:
     import socket
     from collections.abc import Callable
 
-    from gatecert.challenge.acme_identifier import Answer
+    from gatecert.challenge.acme_identifier import ValidationCertificate
 
 logger = logging.getLogger(__name__)
 
@@ -49,7 +49,7 @@ def alert(description: int) -> bytes:
     return bytes([21, 3, 3, 0, 2, 2, description])
 
 
-class TlsConversation:
+class TlsHandler:
     """One handshake.
 
     Args:
@@ -60,7 +60,7 @@ class TlsConversation:
 
     def __init__(
         self,
-        answer: Callable[[str], Answer | None],
+        answer: Callable[[str], ValidationCertificate | None],
         fetched: Callable[[str], None],
         peer: str,
     ) -> None:
@@ -162,7 +162,7 @@ class TlsConversation:
         raise _RefusedError
 
 
-class TlsResponder(Server):
+class TlsResponder(BoundedServer):
     """Answers tls-alpn-01 on some listening sockets until it is stopped.
 
     Args:
@@ -174,12 +174,12 @@ class TlsResponder(Server):
     def __init__(
         self,
         listeners: list[socket.socket],
-        answer: Callable[[str], Answer | None],
+        answer: Callable[[str], ValidationCertificate | None],
         fetched: Callable[[str], None],
     ) -> None:
         self._answer = answer
         self._fetched = fetched
         super().__init__(listeners, self._converse, "tls-alpn-01")
 
-    def _converse(self, peer: str) -> TlsConversation:
-        return TlsConversation(self._answer, self._fetched, peer)
+    def _converse(self, peer: str) -> TlsHandler:
+        return TlsHandler(self._answer, self._fetched, peer)

@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gatecert.cli.context import Wait, known_as, open_house, options, tell_daemon
+from gatecert.cli.context import Wait, known_as, open_application, options, tell_daemon
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from gatecert.acme.account_administration import AccountView
     from gatecert.acme.issuer import Issuer
-    from gatecert.app import House
+    from gatecert.app import Application
     from gatecert.model import Stage
 
 SCHEMA = 1
@@ -54,9 +54,11 @@ def show(
 
     given = options(context)
     given.configure_logs(logging.WARNING)
-    house = open_house(given.load(), _silence)
-    names = [authority] if authority else sorted(house.authorities)
-    views = [_issuer(house, name).administration().view(Deadline.after(SECONDS)) for name in names]
+    application = open_application(given.load(), _silence)
+    names = [authority] if authority else sorted(application.authorities)
+    views = [
+        _issuer(application, name).administration().view(Deadline.after(SECONDS)) for name in names
+    ]
     if as_json:
         from gatecert.report.status import as_document  # noqa: PLC0415 - only for --json
 
@@ -79,14 +81,14 @@ def rollover(context: typer.Context, authority: AuthorityName = "", *, wait: Wai
 
     given = options(context)
     given.configure_logs(logging.WARNING)
-    house = open_house(given.load(), _silence)
-    name = _one(house, authority)
-    issuer = _issuer(house, name)
-    with _undisturbed(house, name, "changing an account key", wait):
+    application = open_application(given.load(), _silence)
+    name = _one(application, authority)
+    issuer = _issuer(application, name)
+    with _undisturbed(application, name, "changing an account key", wait):
         account, finished = issuer.administration().change_key(Deadline.after(SECONDS))
     what = "the change that was cut off is finished" if finished else "the account has another key"
     typer.echo(f"{name}: {what}: {account.url}")
-    tell_daemon(house)
+    tell_daemon(application)
 
 
 @app.command("deactivate")
@@ -106,9 +108,9 @@ def deactivate(
 
     given = options(context)
     given.configure_logs(logging.WARNING)
-    house = open_house(given.load(), _silence)
-    name = _one(house, authority)
-    issuer = _issuer(house, name)
+    application = open_application(given.load(), _silence)
+    name = _one(application, authority)
+    issuer = _issuer(application, name)
     if not yes:
         if not sys.stdin.isatty():
             raise WrongUsageError(
@@ -117,38 +119,38 @@ def deactivate(
                 fix="say --yes",
             )
         typer.confirm(f"Give up the account with {name} for good?", abort=True)
-    with _undisturbed(house, name, "giving up an account", wait):
+    with _undisturbed(application, name, "giving up an account", wait):
         account = issuer.administration().deactivate(Deadline.after(SECONDS))
     typer.echo(f"{name}: the account is given up: {account.url or 'its URL is not known'}")
-    users = [target.name for target in house.targets.values() if name in target.authorities]
+    users = [target.name for target in application.targets.values() if name in target.authorities]
     if users:
         note = f"the next order of {', '.join(sorted(users))} makes another one"
         typer.echo(f"gatecert: {name}: {note}, unless authorities.{name} is removed", err=True)
-    tell_daemon(house)
+    tell_daemon(application)
 
 
-def _issuer(house: House, name: str) -> Issuer:
-    return known_as("authority", house.authorities, name)
+def _issuer(application: Application, name: str) -> Issuer:
+    return known_as("authority", application.authorities, name)
 
 
-def _one(house: House, name: str) -> str:
+def _one(application: Application, name: str) -> str:
     """The authority that is meant."""
-    if name or len(house.authorities) != 1:
-        known_as("authority", house.authorities, name)
+    if name or len(application.authorities) != 1:
+        known_as("authority", application.authorities, name)
         return name
-    return next(iter(house.authorities))
+    return next(iter(application.authorities))
 
 
-def _undisturbed(house: House, name: str, purpose: str, wait: float) -> ExitStack:
+def _undisturbed(application: Application, name: str, purpose: str, wait: float) -> ExitStack:
     """The locks of every gateway that uses an authority, always in the same order."""
     with ExitStack() as locks:
-        for target in _users(house, name):
-            locks.enter_context(house.store.lock_gateway(target, purpose, wait=wait))
+        for target in _users(application, name):
+            locks.enter_context(application.store.lock_gateway(target, purpose, wait=wait))
         return locks.pop_all()
 
 
-def _users(house: House, name: str) -> Iterable[str]:
-    return sorted(each.name for each in house.targets.values() if name in each.authorities)
+def _users(application: Application, name: str) -> Iterable[str]:
+    return sorted(each.name for each in application.targets.values() if name in each.authorities)
 
 
 def _show(view: AccountView) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from gatecert import container
-from gatecert.cli.context import open_house, options
+from gatecert.cli.context import open_application, options
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -87,10 +87,10 @@ def _check_records(configuration: Configuration, found: tuple[Target, ...]) -> N
 
     if not any(DNS_PERSIST_01 in target.challenges for target in found):
         return
-    house = open_house(configuration, lambda *_: None)
+    application = open_application(configuration, lambda *_: None)
     failed = False
-    for target in filter(partial(is_used, house), found):
-        faults = list(standing_faults(house, target))
+    for target in filter(partial(is_used, application), found):
+        faults = list(standing_faults(application, target))
         for fault in faults:
             typer.echo(f"gatecert: {target.name}: {fault}", err=True)
         if not faults:
@@ -165,10 +165,10 @@ def _advice(configuration: Configuration, target: Target) -> Iterator[str]:
 def _pair_advice(target: Target) -> str:
     from gatecert.errors import ResolutionError  # noqa: PLC0415 - --help is quick without it
     from gatecert.resolve.gateway_addresses import own_addresses  # noqa: PLC0415
-    from gatecert.resolve.shared_hostname import why_custom  # noqa: PLC0415
+    from gatecert.resolve.shared_hostname import custom_mode_advice  # noqa: PLC0415
 
     try:
         behind_nat = own_addresses(()).behind_nat
     except ResolutionError:
         behind_nat = False  # what is recommended does not hang on it
-    return why_custom(target, behind_nat=behind_nat)
+    return custom_mode_advice(target, behind_nat=behind_nat)

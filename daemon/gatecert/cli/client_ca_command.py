@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gatecert.cli.context import Name, Wait, chosen, open_house, options, tell_daemon
+from gatecert.cli.context import Name, Wait, chosen, open_application, options, tell_daemon
 from gatecert.cli.custom_command import read_upload
 from gatecert.cli.enroll_command import ProgressLines
 from gatecert.report.span import until
 
 if TYPE_CHECKING:
     from gatecert.cli.context import Options
-    from gatecert.client_ca.user_check import Judgement
+    from gatecert.client_ca.user_check import UserCheckResult
     from gatecert.model import Outcome, Stage
     from gatecert.report.status import ClientAuthenticationStatus
 
@@ -60,11 +60,11 @@ def add(
     configuration = given.load()
     upload = replace(read_upload("the file of the authority", file), why_no_key=WHY_NO_KEY)
     lines = ProgressLines()
-    house = open_house(configuration, lines)
-    target = chosen(house, [name])[0]
-    outcome = house.pipeline.client_authorities.add(target, upload, wait=wait)
+    application = open_application(configuration, lines)
+    target = chosen(application, [name])[0]
+    outcome = application.pipeline.client_authorities.add(target, upload, wait=wait)
     lines.ended(outcome)
-    tell_daemon(house)
+    tell_daemon(application)
     _leave(outcome)
 
 
@@ -110,11 +110,13 @@ def remove(
     given = options(context)
     given.configure_logs(logging.WARNING)
     lines = ProgressLines()
-    house = open_house(given.load(), lines)
-    target = chosen(house, [name])[0]
-    outcome = house.pipeline.client_authorities.remove(target, authority, force=force, wait=wait)
+    application = open_application(given.load(), lines)
+    target = chosen(application, [name])[0]
+    outcome = application.pipeline.client_authorities.remove(
+        target, authority, force=force, wait=wait
+    )
     lines.ended(outcome)
-    tell_daemon(house)
+    tell_daemon(application)
     _leave(outcome)
 
 
@@ -133,9 +135,9 @@ def check(
     given.configure_logs(logging.WARNING)
     configuration = given.load()
     upload = replace(read_upload("the certificate file", file), why_no_key=USERS_KEY)
-    house = open_house(configuration, _silence)
-    target = chosen(house, [name])[0]
-    judgement = house.pipeline.client_authorities.judge(target, upload)
+    application = open_application(configuration, _silence)
+    target = chosen(application, [name])[0]
+    judgement = application.pipeline.client_authorities.check_user(target, upload)
     if as_json:
         from gatecert.report.status import as_document  # noqa: PLC0415 - only for --json
 
@@ -152,18 +154,18 @@ def _status(given: Options, name: str) -> ClientAuthenticationStatus:
     from gatecert.report.status import ClientAuthenticationStatus  # noqa: PLC0415
 
     given.configure_logs(logging.WARNING)
-    house = open_house(given.load(), _silence)
-    target = chosen(house, [name])[0]
-    found = client_authentication_status(house, target, utc_now())
+    application = open_application(given.load(), _silence)
+    target = chosen(application, [name])[0]
+    found = client_authentication_status(application, target, utc_now())
     if found is not None:
         return found
-    path = house.pipeline.client_authorities.admission.files(target).path
+    path = application.pipeline.client_authorities.admission.files(target).path
     return ClientAuthenticationStatus(
         str(path), (), asked=None, asked_at=None, error="", warnings=()
     )
 
 
-def _show(name: str, judgement: Judgement) -> None:
+def _show(name: str, judgement: UserCheckResult) -> None:
     from gatecert.certificate.certificate_names import label  # noqa: PLC0415 - --help is quick without it
 
     who = label(judgement.user)
@@ -178,7 +180,7 @@ def _show(name: str, judgement: Judgement) -> None:
         typer.echo(f"gatecert: {name}: note: {note}", err=True)
 
 
-def _fields(name: str, judgement: Judgement) -> dict[str, object]:
+def _fields(name: str, judgement: UserCheckResult) -> dict[str, object]:
     from gatecert.certificate.certificate_names import name_text  # noqa: PLC0415 - only for --json
     from gatecert.client_ca.bundle import fingerprint  # noqa: PLC0415
 

@@ -16,7 +16,7 @@ import typer
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from gatecert.app import House
+    from gatecert.app import Application
     from gatecert.config.schema import Configuration
     from gatecert.model import Progress, Target
     from gatecert.store.protocol import Store
@@ -70,7 +70,7 @@ def options(context: typer.Context) -> Options:
     return found
 
 
-def open_house(configuration: Configuration, progress: Progress) -> House:
+def open_application(configuration: Configuration, progress: Progress) -> Application:
     """Build everything for a command, as the owner of the state directory.
 
     Raises:
@@ -87,7 +87,7 @@ def open_house(configuration: Configuration, progress: Progress) -> House:
 
 
 def open_store(configuration: Configuration) -> Store:
-    """Only the store, for commands that bring nothing onto a gateway: quicker than the house.
+    """Only the store, for commands that bring nothing onto a gateway: quicker than the application.
 
     Raises:
         StorageError: The state directory cannot be used.
@@ -102,13 +102,15 @@ def open_store(configuration: Configuration) -> Store:
     return FileStore(configuration.state_directory)
 
 
-def chosen(house: House, names: Sequence[str] | None) -> tuple[Target, ...]:
+def chosen(application: Application, names: Sequence[str] | None) -> tuple[Target, ...]:
     """The gateways that were named, all when none was.
 
     Raises:
         typer.BadParameter: There is no gateway of that name.
     """
-    return tuple(named(house.targets, name) for name in (names or sorted(house.targets)))
+    return tuple(
+        named(application.targets, name) for name in (names or sorted(application.targets))
+    )
 
 
 def named(targets: Mapping[str, Target], name: str) -> Target:
@@ -136,8 +138,8 @@ def known_as(what: str, every: Mapping[str, Thing], name: str) -> Thing:
     raise typer.BadParameter(f"no {what} is called {name!r}{hint} (configured: {known})")
 
 
-def tell_daemon(house: House) -> None:
+def tell_daemon(application: Application) -> None:
     """Let a running daemon look at its gateways again."""
-    process = house.store.holder()
+    process = application.store.holder()
     if process is not None:
         os.kill(process, signal.SIGUSR1)

@@ -14,7 +14,7 @@ from gatecert.cli.context import (
     Name,
     Wait,
     named,
-    open_house,
+    open_application,
     open_store,
     options,
     tell_daemon,
@@ -24,7 +24,7 @@ from gatecert.errors import clean
 
 if TYPE_CHECKING:
     from gatecert.certificate.upload import Upload
-    from gatecert.custom.signing_requests import Requested
+    from gatecert.custom.signing_requests import NewRequest
     from gatecert.model import Target
 
 FAILED = 1
@@ -108,13 +108,13 @@ def import_certificate(  # noqa: PLR0913 - a command has this many options
     from gatecert.custom.member import as_member  # noqa: PLC0415 - --help is quick without it
 
     lines = ProgressLines()
-    house = open_house(configuration, lines)
-    target = as_member(named(house.targets, name), member)
-    outcome = house.pipeline.import_certificate(
+    application = open_application(configuration, lines)
+    target = as_member(named(application.targets, name), member)
+    outcome = application.pipeline.import_certificate(
         target, uploads, wait=wait, accept_untrusted=accept_untrusted
     )
     lines.ended(outcome)
-    tell_daemon(house)
+    tell_daemon(application)
     if outcome.failed or outcome.code:
         raise typer.Exit(FAILED)
 
@@ -145,7 +145,7 @@ def read_upload(role: str, name: str) -> Upload:
         raise typer.BadParameter(why) from error
 
 
-def _explain(target: Target, requested: Requested) -> None:
+def _explain(target: Target, requested: NewRequest) -> None:
     """Say on standard error what was printed, so that standard output is the request alone."""
     lines = []
     if requested.outdated is not None:

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gatecert.cli.context import Names, chosen, open_house, options
+from gatecert.cli.context import Names, chosen, open_application, options
 from gatecert.errors import AuthorityError, GatecertError, WrongUsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from gatecert.app import House
+    from gatecert.app import Application
     from gatecert.model import Stage, Target
 
 DNS_PERSIST_01 = "dns-persist-01"
@@ -43,12 +43,12 @@ def dns_record(
     end = _end(until)
     given = options(context)
     given.configure_logs(logging.WARNING)
-    house = open_house(given.load(), _silence)
+    application = open_application(given.load(), _silence)
     failed = False
-    for target in _using(house, names):
+    for target in _using(application, names):
         for authority in target.authorities:
             try:
-                for line in _lines(house, target, authority, end):
+                for line in _lines(application, target, authority, end):
                     typer.echo(line)
             except GatecertError as error:
                 failed = True
@@ -57,27 +57,27 @@ def dns_record(
         raise typer.Exit(FAILED)
 
 
-def standing_faults(house: House, target: Target) -> Iterator[GatecertError]:
+def standing_faults(application: Application, target: Target) -> Iterator[GatecertError]:
     """What is wrong with the records of a gateway that have to stand, at each of its authorities.
 
     It is looked at every nameserver, and at every authority's directory.
     """
-    from gatecert.challenge.solver import Trial, TriesRecords  # noqa: PLC0415 - --help is quick
+    from gatecert.challenge.solver import RecordTester, SelfTest  # noqa: PLC0415 - --help is quick
     from gatecert.doctor.gather import domain_names  # noqa: PLC0415
 
-    solver = house.solvers.get(DNS_PERSIST_01)
-    if not is_used(house, target) or not isinstance(solver, TriesRecords):
+    solver = application.solvers.get(DNS_PERSIST_01)
+    if not is_used(application, target) or not isinstance(solver, RecordTester):
         return
     for authority in target.authorities:
         try:
-            survey = house.authorities[authority].survey()
+            report = application.authorities[authority].check_directory()
             solver.try_out(
-                Trial(
+                SelfTest(
                     DNS_PERSIST_01,
                     target.name,
                     domain_names(target),
-                    survey.account_url,
-                    survey.identities,
+                    report.account_url,
+                    report.identities,
                     look=True,
                 )
             )
@@ -85,18 +85,18 @@ def standing_faults(house: House, target: Target) -> Iterator[GatecertError]:
             yield error
 
 
-def is_used(house: House, target: Target) -> bool:
+def is_used(application: Application, target: Target) -> bool:
     """Whether control over the gateway's names may be shown by records that stay."""
     from gatecert.model import Mode  # noqa: PLC0415 - --help is quick without it
 
     return (
         DNS_PERSIST_01 in target.challenges
         and target.mode is Mode.AUTOMATIC
-        and not house.pipeline.memory.excluded_region(target)
+        and not application.pipeline.memory.excluded_region(target)
     )
 
 
-def _using(house: House, names: Sequence[str] | None) -> list[Target]:
+def _using(application: Application, names: Sequence[str] | None) -> list[Target]:
     """The gateways that need records; those that were named have to.
 
     Raises:
@@ -104,13 +104,13 @@ def _using(house: House, names: Sequence[str] | None) -> list[Target]:
     """
     found: list[Target] = []
     unused: list[Target] = []
-    for target in chosen(house, names):
-        if is_used(house, target):
+    for target in chosen(application, names):
+        if is_used(application, target):
             found.append(target)
         elif names or DNS_PERSIST_01 in target.challenges:
             unused.append(target)
     if unused and (names or not found):
-        raise _needs_none(house, unused[0])
+        raise _needs_none(application, unused[0])
     if not found:
         raise WrongUsageError(
             f"no gateway shows control over its names by {DNS_PERSIST_01}",
@@ -119,7 +119,7 @@ def _using(house: House, names: Sequence[str] | None) -> list[Target]:
     return found
 
 
-def _needs_none(house: House, target: Target) -> WrongUsageError:
+def _needs_none(application: Application, target: Target) -> WrongUsageError:
     """Why there is no record for a gateway."""
     from gatecert.model import Mode  # noqa: PLC0415 - --help is quick without it
 
@@ -129,7 +129,7 @@ def _needs_none(house: House, target: Target) -> WrongUsageError:
             f"gateway {target.name} is never enrolled, so it needs no record: its mode is custom",
             fix=f"leave it out, or set {gateway}.mode to automatic",
         )
-    region = house.pipeline.memory.excluded_region(target)
+    region = application.pipeline.memory.excluded_region(target)
     if region:
         return WrongUsageError(
             f"gateway {target.name} is never enrolled, so it needs no record: it is in region "
@@ -142,22 +142,24 @@ def _needs_none(house: House, target: Target) -> WrongUsageError:
     )
 
 
-def _lines(house: House, target: Target, authority: str, end: datetime | None) -> Iterator[str]:
+def _lines(
+    application: Application, target: Target, authority: str, end: datetime | None
+) -> Iterator[str]:
     """The records for one authority, below a comment."""
     from gatecert.app import utc_now  # noqa: PLC0415 - --help is quick without it
-    from gatecert.challenge.dns01.persist_record import wanted_for  # noqa: PLC0415
+    from gatecert.challenge.dns01.persist_record import expected_record  # noqa: PLC0415
     from gatecert.doctor.gather import domain_names  # noqa: PLC0415
 
-    issuer = house.authorities[authority]
-    survey = issuer.survey()
-    if not survey.identities:
+    issuer = application.authorities[authority]
+    report = issuer.check_directory()
+    if not report.identities:
         raise AuthorityError(
-            f"{survey.label} does not say how it calls itself in records",
+            f"{report.label} does not say how it calls itself in records",
             fix="use another kind of challenge with this authority",
         )
     account = issuer.account_url(utc_now)
-    yield f"; {target.name}: for {survey.label}"
-    for wanted in wanted_for(domain_names(target), survey.identities, account):
+    yield f"; {target.name}: for {report.label}"
+    for wanted in expected_record(domain_names(target), report.identities, account):
         yield wanted.record_until(end).zone_line
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gatecert.cli.context import Names, chosen, open_house, options
+from gatecert.cli.context import Names, chosen, open_application, options
 from gatecert.errors import ConfigurationError, GatecertError
 
 if TYPE_CHECKING:
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from gatecert.app import House
+    from gatecert.app import Application
     from gatecert.doctor.checks import Result
-    from gatecert.doctor.facts import Case, Machine
+    from gatecert.doctor.facts import GatewayFacts, MachineFacts
     from gatecert.model import Stage, Target
 
 FAILED = 1
@@ -61,51 +61,51 @@ def doctor(
         _tell(_unusable(error), (), as_json=as_json)
         raise typer.Exit(WRONG_CONFIGURATION) from error
     with _opened(export_root) as descriptor:
-        house = open_house(configuration, _silence)
-        machine, cases = _look(house, Path(given.config), chosen(house, names))
+        application = open_application(configuration, _silence)
+        machine, cases = _look(application, Path(given.config), chosen(application, names))
         if descriptor is not None:
             _export(descriptor, report.roots_pem(cases))
-    from gatecert.doctor.checks import examine  # noqa: PLC0415 - as above
+    from gatecert.doctor.checks import run_checks  # noqa: PLC0415 - as above
 
-    results = examine(machine, cases)
+    results = run_checks(machine, cases)
     _tell(results, cases, as_json=as_json)
     if any(result.finding.severity == "failure" for result in results):
         raise typer.Exit(FAILED)
 
 
 def _look(
-    house: House, configuration: Path, targets: Sequence[Target]
-) -> tuple[Machine, tuple[Case, ...]]:
+    application: Application, configuration: Path, targets: Sequence[Target]
+) -> tuple[MachineFacts, tuple[GatewayFacts, ...]]:
     """Look at the machine, then at all gateways side by side."""
     from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - --help is quick without it
 
     from gatecert.app import utc_now  # noqa: PLC0415
     from gatecert.config.existence import problems  # noqa: PLC0415
     from gatecert.doctor.gather import (  # noqa: PLC0415
-        Surroundings,
+        FactSources,
         look_at_gateway,
         look_at_machine,
     )
     from gatecert.doctor.listener_checks import open_listeners  # noqa: PLC0415
 
-    memory, deployer = house.pipeline.memory, house.pipeline.deployer
+    memory, deployer = application.pipeline.memory, application.pipeline.deployer
     enrolling = [target for target in targets if not memory.excluded_region(target)]
-    around = Surroundings(
-        store=house.store,
-        state_directory=house.configuration.state_directory.absolute(),
-        authorities=house.authorities,
-        solvers=house.solvers,
-        resolver=house.resolver,
+    around = FactSources(
+        store=application.store,
+        state_directory=application.configuration.state_directory.absolute(),
+        authorities=application.authorities,
+        solvers=application.solvers,
+        resolver=application.resolver,
         now=utc_now,
         ask_command=deployer.ask_command,
     )
     machine = replace(
-        look_at_machine(around, configuration, house.targets.values(), enrolling),
-        missing=problems(configuration, house.configuration),
-        open_listeners=open_listeners(house.configuration.challenges, enrolling),
+        look_at_machine(around, configuration, application.targets.values(), enrolling),
+        missing=problems(configuration, application.configuration),
+        open_listeners=open_listeners(application.configuration.challenges, enrolling),
     )
 
-    def look(target: Target) -> Case:
+    def look(target: Target) -> GatewayFacts:
         inventory = deployer.inventory(target)
         situation = memory.situation(target, inventory)
         return look_at_gateway(around, situation, inventory.live, machine)
@@ -172,7 +172,7 @@ def _silence(gateway: str, stage: Stage, message: str) -> None:
     """Looking changes nothing, so there is no progress to tell of."""
 
 
-def _tell(results: Sequence[Result], cases: Sequence[Case], *, as_json: bool) -> None:
+def _tell(results: Sequence[Result], cases: Sequence[GatewayFacts], *, as_json: bool) -> None:
     from gatecert.doctor import report  # noqa: PLC0415 - --help is quick without it
 
     if as_json:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gatecert.cli.context import Names, chosen, open_house, options, tell_daemon
+from gatecert.cli.context import Names, chosen, open_application, options, tell_daemon
 from gatecert.cli.output import write_line
 from gatecert.report.terminal import has_colours
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from typing import TextIO
 
-    from gatecert.app import House
+    from gatecert.app import Application
     from gatecert.model import Outcome, Stage, Target
 
 MOST_AT_ONCE = 16
@@ -113,9 +113,9 @@ def enroll(  # noqa: PLR0913 - the options of the command
     given = options(context)
     given.configure_logs(logging.WARNING)
     lines = ProgressLines()
-    house = open_house(given.load(), lines)
-    targets = chosen(house, names)
-    house.warn_of_listeners()
+    application = open_application(given.load(), lines)
+    targets = chosen(application, names)
+    application.warn_of_listeners()
     if rotate_key:
         targets = tuple(replace(one, key=replace(one.key, reuse=False)) for one in targets)
     occasion = Occasion(
@@ -126,23 +126,23 @@ def enroll(  # noqa: PLR0913 - the options of the command
         wait=wait,
     )
     attend = (
-        partial(house.pipeline.dry_run, wait=wait)
+        partial(application.pipeline.dry_run, wait=wait)
         if dry_run
-        else partial(house.pipeline.attend, occasion=occasion)
+        else partial(application.pipeline.attend, occasion=occasion)
     )
     with ThreadPoolExecutor(MOST_AT_ONCE) as pool:
         outcomes = list(pool.map(attend, targets))
     if not dry_run:
-        outcomes = list(map(partial(still_failing, house), targets, outcomes))
+        outcomes = list(map(partial(still_failing, application), targets, outcomes))
     for outcome in outcomes:
         lines.ended(outcome)
     if not dry_run:
-        tell_daemon(house)
+        tell_daemon(application)
     if not all(outcome.settled for outcome in outcomes):
         raise typer.Exit(FAILED)
 
 
-def still_failing(house: House, target: Target, outcome: Outcome) -> Outcome:
+def still_failing(application: Application, target: Target, outcome: Outcome) -> Outcome:
     """The outcome, or, where a pass had only to wait for the next attempt, what has failed before.
 
     A gateway that has the certificate it wants suffers from no attempt that failed.
@@ -156,7 +156,7 @@ def still_failing(house: House, target: Target, outcome: Outcome) -> Outcome:
 
     if outcome.kind is not OutcomeKind.IDLE:
         return outcome
-    situation = house.pipeline.memory.situation(target)
+    situation = application.pipeline.memory.situation(target)
     state, certificate = situation.state, certificate_in_use(situation)
     failures, last = state.failures, state.outcome
     usable = certificate is not None and certificate.not_after > outcome.at

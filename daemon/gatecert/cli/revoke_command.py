@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gatecert.cli.context import Name, Wait, chosen, open_house, options, tell_daemon
+from gatecert.cli.context import Name, Wait, chosen, open_application, options, tell_daemon
 from gatecert.cli.enroll_command import ProgressLines, still_failing
 from gatecert.cli.output import write_line
 
@@ -56,18 +56,18 @@ def revoke(
     given = options(context)
     given.configure_logs(logging.WARNING)
     lines = ProgressLines()
-    house = open_house(given.load(), lines)
-    target = chosen(house, [name])[0]
-    lines.tell(f"{name}: {house.revoker.revoke(target, why, key, wait=wait)}")
-    stays = not_replaced(target, house.pipeline.memory.excluded_region(target))
+    application = open_application(given.load(), lines)
+    target = chosen(application, [name])[0]
+    lines.tell(f"{name}: {application.revoker.revoke(target, why, key, wait=wait)}")
+    stays = not_replaced(target, application.pipeline.memory.excluded_region(target))
     if stays:
         write_line(sys.stderr, f"gatecert: {name}: {stays}")
-        tell_daemon(house)
+        tell_daemon(application)
         return
-    outcome = house.pipeline.attend(target, Occasion(look_now=True, wait=wait))
-    outcome = still_failing(house, target, outcome)
+    outcome = application.pipeline.attend(target, Occasion(look_now=True, wait=wait))
+    outcome = still_failing(application, target, outcome)
     lines.ended(outcome)
-    tell_daemon(house)
+    tell_daemon(application)
     if not outcome.settled:
         raise typer.Exit(FAILED)
 

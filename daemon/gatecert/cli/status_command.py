@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gatecert.cli.context import Names, chosen, open_house, options
+from gatecert.cli.context import Names, chosen, open_application, options
 from gatecert.report.span import until
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from gatecert.app import House
+    from gatecert.app import Application
     from gatecert.model import CertificateSummary, Stage, Target
     from gatecert.report.status import (
         ClientAuthenticationStatus,
@@ -49,10 +49,10 @@ def status(
 
     given = options(context)
     given.configure_logs(logging.WARNING)
-    house = open_house(given.load(), _silence)
+    application = open_application(given.load(), _silence)
     now = utc_now()
-    found = [gateway_status(house, target, now) for target in chosen(house, names)]
-    daemon = house.store.holder()
+    found = [gateway_status(application, target, now) for target in chosen(application, names)]
+    daemon = application.store.holder()
     if check:
         _check(found, daemon)
     elif as_json:
@@ -61,16 +61,16 @@ def status(
         _show(found, daemon, now)
 
 
-def gateway_status(house: House, target: Target, now: datetime) -> GatewayStatus:
+def gateway_status(application: Application, target: Target, now: datetime) -> GatewayStatus:
     """Gather what is known of a gateway."""
     from gatecert.report import status as report  # noqa: PLC0415 - --help is quick without it
     from gatecert.resolve.region import reason  # noqa: PLC0415
     from gatecert.schedule.due import next_due  # noqa: PLC0415
 
-    situation = house.pipeline.memory.situation(target)
-    live = house.pipeline.deployer.inventory(target).live
+    situation = application.pipeline.memory.situation(target)
+    live = application.pipeline.deployer.inventory(target).live
     region = situation.excluded_region
-    known = report.Known(
+    known = report.GatewayRecord(
         target=target,
         state=situation.state,
         live=(live.version, live.summary) if live is not None else None,
@@ -79,14 +79,15 @@ def gateway_status(house: House, target: Target, now: datetime) -> GatewayStatus
         trusted=live is not None and live.trust.trusted,
         excluded_region=region,
         explanation=reason(region, target) if region else "",
-        warning=_awaited(house, target, situation.live) or _warning(target, situation.live, now),
-        client_authentication=client_authentication_status(house, target, now),
+        warning=_awaited(application, target, situation.live)
+        or _warning(target, situation.live, now),
+        client_authentication=client_authentication_status(application, target, now),
     )
     return report.gateway_status(known, now)
 
 
 def _awaited(
-    house: House, target: Target, live: CertificateSummary | None
+    application: Application, target: Target, live: CertificateSummary | None
 ) -> tuple[str, str] | None:
     """What a gateway waits for whose certificate somebody else signs; None once it has one."""
     from gatecert.acme.order_journal import PREFIX  # noqa: PLC0415 - --help is quick
@@ -95,7 +96,7 @@ def _awaited(
     if target.mode is not Mode.CUSTOM or live is None or not live.is_bootstrap:
         return None
     name = target.name
-    requests = [each for each in house.store.requests(name) if not each.id.startswith(PREFIX)]
+    requests = [each for each in application.store.requests(name) if not each.id.startswith(PREFIX)]
     if requests:
         made = max(each.created for each in requests)
         what = f"waits for the certificate of its request, made {made:%Y-%m-%d %H:%M:%S} UTC"
@@ -116,16 +117,16 @@ def _warning(target: Target, live: CertificateSummary | None, now: datetime) -> 
 
 
 def client_authentication_status(
-    house: House, target: Target, now: datetime
+    application: Application, target: Target, now: datetime
 ) -> ClientAuthenticationStatus | None:
     """Gather what is known of the certificates that a gateway demands of its users."""
     from gatecert.errors import GatecertError  # noqa: PLC0415 - --help is quick without it
     from gatecert.report import status as report  # noqa: PLC0415
 
     try:
-        found = house.pipeline.client_authorities.overview(target)
+        found = application.pipeline.client_authorities.overview(target)
     except GatecertError as error:
-        path = house.pipeline.client_authorities.admission.files(target).path
+        path = application.pipeline.client_authorities.admission.files(target).path
         return report.ClientAuthenticationStatus(
             str(path), (), asked=None, asked_at=None, error=str(error), warnings=()
         )

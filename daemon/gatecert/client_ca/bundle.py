@@ -28,7 +28,7 @@ from cryptography.x509.oid import NameOID
 from gatecert.certificate.certificate_names import name_text
 from gatecert.certificate.pem import load_roots
 from gatecert.client_ca.client_ca_rules import is_root, is_signed_by
-from gatecert.model import UserAuthority
+from gatecert.model import ClientCA
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -89,7 +89,7 @@ class Bundle:
         certificates = self.certificates or (placeholder(now=now),)
         return b"".join(each.public_bytes(Encoding.PEM) for each in certificates)
 
-    def authorities(self) -> tuple[UserAuthority, ...]:
+    def authorities(self) -> tuple[ClientCA, ...]:
         """What an operator is told of each."""
         return tuple(describe(each) for each in self.certificates)
 
@@ -149,9 +149,9 @@ def fingerprint(certificate: Certificate) -> str:
     return certificate.fingerprint(hashes.SHA256()).hex()
 
 
-def describe(certificate: Certificate) -> UserAuthority:
+def describe(certificate: Certificate) -> ClientCA:
     """What an operator is told of an authority."""
-    return UserAuthority(
+    return ClientCA(
         subject=name_text(certificate.subject),
         issuer=name_text(certificate.issuer),
         fingerprint=fingerprint(certificate),

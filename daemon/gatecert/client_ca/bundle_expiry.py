@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
-from gatecert.model import UserAuthority
+from gatecert.model import ClientCA
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -26,7 +26,7 @@ FIX: Final = (
 
 
 @dataclass(frozen=True, slots=True)
-class Ending:
+class CAExpiry:
     """An authority that ends soon, or has ended.
 
     Attributes:
@@ -34,22 +34,22 @@ class Ending:
         words: In words.
     """
 
-    authority: UserAuthority
+    authority: ClientCA
     days: int
     words: str
 
 
-def endings(authorities: Iterable[UserAuthority], *, now: datetime) -> tuple[Ending, ...]:
+def endings(authorities: Iterable[ClientCA], *, now: datetime) -> tuple[CAExpiry, ...]:
     """The authorities for which a threshold has passed."""
     found = []
     for authority in authorities:
         passed = [days for days in THRESHOLDS if authority.not_after - days * DAY <= now]
         if passed:
-            found.append(Ending(authority, passed[-1], _words(authority, now=now)))
+            found.append(CAExpiry(authority, passed[-1], _words(authority, now=now)))
     return tuple(found)
 
 
-def _words(authority: UserAuthority, *, now: datetime) -> str:
+def _words(authority: ClientCA, *, now: datetime) -> str:
     end = f"{authority.not_after:%Y-%m-%d %H:%M:%S} UTC"
     who = f"the authority '{authority.subject}' of user certificates"
     if authority.not_after <= now:

@@ -25,7 +25,7 @@ from gatecert.client_ca.crl_files import (
     unusable,
     without_list,
 )
-from gatecert.client_ca.lockout import KnownUsers, locked_out_at, read_known, spoken
+from gatecert.client_ca.lockout import KnownUsers, locked_out_at, read_known_users, spoken
 from gatecert.errors import GatecertError
 from gatecert.model import ClientAuthentication, ExpiryNotice
 
@@ -44,7 +44,7 @@ SHARE_OF_LIFE: Final = 5  # a list is renewed long before a fifth of its life is
 NEVER: Final = 1_000_000  # days; more than any threshold
 
 
-class Kind(StrEnum):
+class WarningKind(StrEnum):
     """What it is about."""
 
     AUTHORITY = "authority"
@@ -55,7 +55,7 @@ class Kind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Concern:
+class BundleWarning:
     """Something that somebody has to see to.
 
     Attributes:
@@ -65,7 +65,7 @@ class Concern:
         fix: What to do.
     """
 
-    kind: Kind
+    kind: WarningKind
     key: str
     days: int
     words: str
@@ -75,13 +75,13 @@ class Concern:
         return f"{self.words}; {self.fix}"
 
 
-def look(target: Target, bundle: Bundle, *, now: datetime) -> tuple[Concern, ...]:
+def look(target: Target, bundle: Bundle, *, now: datetime) -> tuple[BundleWarning, ...]:
     """Read what is known of a gateway's users, and say what somebody has to see to."""
     settings = target.client_authentication or ClientAuthentication()
     known: KnownUsers | GatecertError
     lists: tuple[RevocationList, ...] | GatecertError
     try:
-        known = read_known(settings.known_users)
+        known = read_known_users(settings.known_users)
     except GatecertError as error:
         known = error
     try:
@@ -98,7 +98,7 @@ def concerns(
     lists: tuple[RevocationList, ...] | GatecertError,
     *,
     now: datetime,
-) -> tuple[Concern, ...]:
+) -> tuple[BundleWarning, ...]:
     """What somebody has to see to. Pure.
 
     Args:
@@ -117,13 +117,15 @@ def concerns(
     )
 
 
-def unsaid(found: Iterable[Concern], notices: Sequence[ExpiryNotice]) -> tuple[Concern, ...]:
+def unsaid(
+    found: Iterable[BundleWarning], notices: Sequence[ExpiryNotice]
+) -> tuple[BundleWarning, ...]:
     """Those of which nothing has been said since their last threshold."""
     said = {notice.fingerprint: notice.days for notice in notices}
     return tuple(each for each in found if each.days < said.get(each.key, NEVER))
 
 
-def noticed(found: Iterable[Concern]) -> tuple[ExpiryNotice, ...]:
+def noticed(found: Iterable[BundleWarning]) -> tuple[ExpiryNotice, ...]:
     """What to remember once all of them have been said."""
     return tuple(ExpiryNotice(each.key, each.days) for each in found)
 
@@ -135,7 +137,7 @@ def _authorities(
     lists: Sequence[RevocationList],
     *,
     now: datetime,
-) -> Iterator[Concern]:
+) -> Iterator[BundleWarning]:
     """Authorities that end, and the users whose own certificates would last."""
     for ending in bundle_expiry.endings(bundle.authorities(), now=now):
         end = ending.authority.not_after
@@ -144,8 +146,8 @@ def _authorities(
         )
         whom = f", and locks out {spoken(out)}" if out else ""
         fix = bundle_expiry.FIX.format(gateway=gateway)
-        yield Concern(
-            Kind.AUTHORITY,
+        yield BundleWarning(
+            WarningKind.AUTHORITY,
             ending.authority.fingerprint,
             ending.days,
             f"{ending.words}{whom}",
@@ -155,11 +157,15 @@ def _authorities(
 
 def _lists(
     bundle: Bundle, lists: tuple[RevocationList, ...] | GatecertError, *, now: datetime
-) -> Iterator[Concern]:
+) -> Iterator[BundleWarning]:
     """Lists that end, and those that are of no use."""
     if isinstance(lists, GatecertError):
-        yield Concern(
-            Kind.LIST_UNUSABLE, "revocation lists", 0, lists.message, lists.fix or "see to the file"
+        yield BundleWarning(
+            WarningKind.LIST_UNUSABLE,
+            "revocation lists",
+            0,
+            lists.message,
+            lists.fix or "see to the file",
         )
         return
     used = [
@@ -181,13 +187,15 @@ def _lists(
             " with an ended one ocserv goes on as before, and nginx refuses every user"
         )
         fix = "have the authority make a new one: openssl ca -gencrl -out FILE"
-        yield Concern(Kind.LIST, f"{each.path} {instant(end)}", 0 if ended else 1, words, fix)
+        yield BundleWarning(
+            WarningKind.LIST, f"{each.path} {instant(end)}", 0 if ended else 1, words, fix
+        )
     if bundle.certificates:
         yield from _unusable_lists(bundle, lists, now=now)
     for issuer in bundle.certificates:
         if words := without_list(issuer, lists, now=now):
-            yield Concern(
-                Kind.LIST_UNUSABLE,
+            yield BundleWarning(
+                WarningKind.LIST_UNUSABLE,
                 f"no list {fingerprint(issuer)}",
                 0,
                 words,
@@ -198,7 +206,7 @@ def _lists(
 
 def _unusable_lists(
     bundle: Bundle, lists: Sequence[RevocationList], *, now: datetime
-) -> Iterator[Concern]:
+) -> Iterator[BundleWarning]:
     """Lists by which no user can be revoked."""
     signed = {
         each.crl.issuer for issuer in bundle.certificates for each in signed_by(issuer, lists)
@@ -213,8 +221,8 @@ def _unusable_lists(
         who = name_text(each.crl.issuer)
         key = f"{each.path} {who}"
         if each.crl.issuer not in signed:
-            yield Concern(
-                Kind.LIST_UNUSABLE,
+            yield BundleWarning(
+                WarningKind.LIST_UNUSABLE,
                 key,
                 0,
                 f"{each.path}: the revocation list of '{who}' is signed by"
@@ -226,8 +234,8 @@ def _unusable_lists(
         if not why and not is_about_users(each) and each.crl.issuer in without_users:
             why = "the list is about certificates of authorities only"
         if why:
-            yield Concern(
-                Kind.LIST_UNUSABLE,
+            yield BundleWarning(
+                WarningKind.LIST_UNUSABLE,
                 key,
                 0,
                 f"{each.path}: the revocation list of '{who}' is not used, so no user is revoked by"
@@ -236,28 +244,30 @@ def _unusable_lists(
             )
 
 
-def _users(known: KnownUsers | GatecertError, *, now: datetime) -> Iterator[Concern]:
+def _users(known: KnownUsers | GatecertError, *, now: datetime) -> Iterator[BundleWarning]:
     """Users whose own certificates end, and files that tell nothing."""
     if isinstance(known, GatecertError):
         fix = known.fix or "see to the directory"
-        yield Concern(Kind.USERS_UNREADABLE, "known users", 0, known.message, fix)
+        yield BundleWarning(WarningKind.USERS_UNREADABLE, "known users", 0, known.message, fix)
         return
     ended = tuple(user for user in known.users if user.not_after <= now)
     soon = tuple(user for user in known.users if now < user.not_after <= now + USERS_SOON)
     fix = "give them new ones; take out of known_users who is to get in no more"
     if ended:
         words = f"ended, so that their users are locked out: {spoken(ended)}"
-        yield Concern(Kind.USERS, f"ended {_digest(ended)}", 0, words, fix)
+        yield BundleWarning(WarningKind.USERS, f"ended {_digest(ended)}", 0, words, fix)
     if soon:
         words = f"about to end within {USERS_SOON.days} days: {spoken(soon)}"
-        yield Concern(Kind.USERS, f"ending {_digest(soon)}", USERS_SOON.days, words, fix)
+        yield BundleWarning(
+            WarningKind.USERS, f"ending {_digest(soon)}", USERS_SOON.days, words, fix
+        )
     if known.unreadable:
         names = ", ".join(known.unreadable)
         words = f"no certificate can be read in {names}, so nobody can tell whether it is accepted"
         fix = (
             "put certificates into known_users, regular files of PEM or DER, or take the files away"
         )
-        yield Concern(Kind.USERS_UNREADABLE, f"unreadable {names}", 0, words, fix)
+        yield BundleWarning(WarningKind.USERS_UNREADABLE, f"unreadable {names}", 0, words, fix)
 
 
 def _digest(users: Iterable[KnownUser]) -> str:

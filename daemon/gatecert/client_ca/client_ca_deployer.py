@@ -44,7 +44,7 @@ SAME_NAMES = (
 
 
 @dataclass(frozen=True, slots=True)
-class Admitted:
+class ClientCADeploymentResult:
     """How bringing a bundle onto a gateway ended.
 
     Attributes:
@@ -59,7 +59,7 @@ class Admitted:
 
 
 @dataclass(frozen=True, slots=True)
-class Admission:
+class ClientCADeployer:
     """Brings the authorities of users onto gateways.
 
     Attributes:
@@ -93,7 +93,7 @@ class Admission:
             files.write(files.read(), now=self.now())
             logger.info("nobody is admitted yet gateway=%s path=%s", target.name, files.path)
 
-    def change(self, target: Target, bundle: Bundle) -> Admitted:
+    def change(self, target: Target, bundle: Bundle) -> ClientCADeploymentResult:
         """Let another bundle take the place of the one in force, if the server follows.
 
         Raises:
@@ -112,10 +112,10 @@ class Admission:
             )
             files.forget_previous()
             self._postpone(target, bundle, error)
-            return Admitted(error.message, error)
+            return ClientCADeploymentResult(error.message, error)
         return self._carry_out(target, bundle, before)
 
-    def settle(self, target: Target) -> Admitted | None:
+    def settle(self, target: Target) -> ClientCADeploymentResult | None:
         """End what was left unproven, if it is time to; None where nothing was done.
 
         Raises:
@@ -137,7 +137,7 @@ class Admission:
             return self._confirm(target, bundle, PROVEN)
         return self._carry_out(target, bundle, before)
 
-    def _watch(self, target: Target, confirmed: datetime) -> Admitted | None:
+    def _watch(self, target: Target, confirmed: datetime) -> ClientCADeploymentResult | None:
         """See now and then that what was proven to be asked for still is, and put it right.
 
         A listener that is silent asks nobody for anything: that is told by the watch over the
@@ -168,7 +168,9 @@ class Admission:
         """Ask every listener once of whom it wants certificates."""
         return self._prove(target, bundle, timeout=timedelta(0))
 
-    def _carry_out(self, target: Target, bundle: Bundle, before: Bundle | None) -> Admitted:
+    def _carry_out(
+        self, target: Target, bundle: Bundle, before: Bundle | None
+    ) -> ClientCADeploymentResult:
         directory = self.store.gateway_directory(target.name)
         piece = self._piece(target, bundle)
         try:
@@ -177,17 +179,19 @@ class Admission:
             proven = self._exchange.bring_up(target, directory, piece)
         except DeploymentError as error:
             if self.cancelled.is_set():
-                return Admitted("left in the middle of a change", error)
+                return ClientCADeploymentResult("left in the middle of a change", error)
             if before is None:
                 self._postpone(target, bundle, error)
-                return Admitted(error.message, error)
+                return ClientCADeploymentResult(error.message, error)
             return self._roll_back(target, before, error)
         detail = PROVEN if proven else NOT_PROVEN
         if proven and before is not None and _names(before) == _names(bundle):
             detail += SAME_NAMES
         return self._confirm(target, bundle, detail)
 
-    def _roll_back(self, target: Target, before: Bundle, error: DeploymentError) -> Admitted:
+    def _roll_back(
+        self, target: Target, before: Bundle, error: DeploymentError
+    ) -> ClientCADeploymentResult:
         files = self.files(target)
         directory = self.store.gateway_directory(target.name)
         second = self._exchange.put_back(target, directory, self._piece(target, before))
@@ -200,13 +204,13 @@ class Admission:
             ending = f"rolled back, but that is not proven either: {second}"
         if not before.certificates:
             ending = "rolled back: nobody is admitted with a certificate, as before"
-        return Admitted(f"{error.message}; {ending}", error, rolled_back=True)
+        return ClientCADeploymentResult(f"{error.message}; {ending}", error, rolled_back=True)
 
-    def _confirm(self, target: Target, bundle: Bundle, detail: str) -> Admitted:
+    def _confirm(self, target: Target, bundle: Bundle, detail: str) -> ClientCADeploymentResult:
         files = self.files(target)
         files.forget_previous()
         files.save_deployment(Deployment(bundle.id, confirmed=self.now()))
-        return Admitted(detail)
+        return ClientCADeploymentResult(detail)
 
     def _postpone(self, target: Target, bundle: Bundle, error: GatecertError) -> None:
         files = self.files(target)

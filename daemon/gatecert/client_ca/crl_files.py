@@ -54,7 +54,7 @@ class RevocationList:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class CrlState:
     """What the lists say about one certificate.
 
     Attributes:
@@ -115,7 +115,7 @@ def standing(
     lists: Collection[RevocationList],
     *,
     now: datetime,
-) -> Standing:
+) -> CrlState:
     """What the lists say about a certificate.
 
     Args:
@@ -132,7 +132,7 @@ def standing(
             " its users is revoked; with ssl_crl nginx refuses every one of them, ocserv does not"
             " look"
         )
-        return Standing(notes=tuple(notes))
+        return CrlState(notes=tuple(notes))
     if not may_sign_lists(issuer):
         notes.append(without_list(issuer, lists, now=now))
     newest = _newest(fitting)
@@ -145,14 +145,14 @@ def standing(
             )
     if not can_be_listed(certificate):
         notes.append("its serial number is negative, so that no list can name it")
-        return Standing(notes=tuple(notes))
+        return CrlState(notes=tuple(notes))
     for each in newest:
         entry = find(each.crl, certificate)
         if entry is not None:
             revoked = instant(entry.revocation_date_utc)
             problem = f"was revoked on {revoked}{_why(entry)}, as {each.path} says"
-            return Standing(problem, tuple(notes))
-    return Standing(notes=tuple(notes))
+            return CrlState(problem, tuple(notes))
+    return CrlState(notes=tuple(notes))
 
 
 def _fitting(

@@ -14,7 +14,7 @@ from cryptography.x509 import Certificate
 
 from gatecert.certificate.pem import LARGEST_CHAIN, find_readable, parse
 from gatecert.client_ca.reading import read_regular
-from gatecert.client_ca.user_check import find_user, judge
+from gatecert.client_ca.user_check import check_user, find_user
 from gatecert.errors import CertificateError, StorageError
 from gatecert.store import durable
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from gatecert.client_ca.bundle import Bundle
     from gatecert.client_ca.crl_files import RevocationList
-    from gatecert.client_ca.user_check import Judgement
+    from gatecert.client_ca.user_check import UserCheckResult
 
 ENDINGS: Final = (".pem", ".crt", ".cer")
 NAMES_SHOWN: Final = 10
@@ -66,7 +66,7 @@ class KnownUsers:
     unreadable: tuple[str, ...] = ()
 
 
-def read_known(directory: Path | None) -> KnownUsers:
+def read_known_users(directory: Path | None) -> KnownUsers:
     """Read the folder; without one nobody is known.
 
     Raises:
@@ -105,8 +105,8 @@ def locked_out(
     return tuple(
         replace(user, undecided=old.undecided)
         for user in users
-        if _may_enter(old := judge(user.certificates, before, lists, now=now))
-        and not _may_enter(judge(user.certificates, after, lists, now=now))
+        if _may_enter(old := check_user(user.certificates, before, lists, now=now))
+        and not _may_enter(check_user(user.certificates, after, lists, now=now))
     )
 
 
@@ -123,8 +123,8 @@ def locked_out_at(
         replace(user, undecided=old.undecided)
         for user in users
         if user.not_after > at
-        and _may_enter(old := judge(user.certificates, bundle, lists, now=now))
-        and not _may_enter(judge(user.certificates, bundle, lists, now=at))
+        and _may_enter(old := check_user(user.certificates, bundle, lists, now=now))
+        and not _may_enter(check_user(user.certificates, bundle, lists, now=at))
     )
 
 
@@ -136,7 +136,7 @@ def spoken(users: Sequence[KnownUser]) -> str:
     return f"{len(users)} known user {'certificate' if one else 'certificates'} ({names}{more})"
 
 
-def _may_enter(judgement: Judgement) -> bool:
+def _may_enter(judgement: UserCheckResult) -> bool:
     return judgement.accepted or judgement.undecided
 
 

@@ -50,7 +50,7 @@ _MOST_STEPS = 16  # no honest chain is longer
 
 
 @dataclass(frozen=True, slots=True)
-class Judgement:
+class UserCheckResult:
     """What becomes of a user certificate.
 
     Attributes:
@@ -76,13 +76,13 @@ class Judgement:
         return bool(self.reasons) and all(each.startswith(_CANNOT_TELL) for each in self.reasons)
 
 
-def judge(
+def check_user(
     certificates: Sequence[Certificate],
     bundle: Bundle,
     lists: Sequence[RevocationList] = (),
     *,
     now: datetime,
-) -> Judgement:
+) -> UserCheckResult:
     """Judge a user certificate as a gateway does.
 
     Args:
@@ -109,7 +109,7 @@ def judge(
         if found.problem:
             whose = "" if certificate == user else f"cannot be trusted: {label(certificate)} "
             reasons.append(f"{whose}{found.problem}")
-    return Judgement(user, tuple(reasons), tuple(dict.fromkeys(notes)), path)
+    return UserCheckResult(user, tuple(reasons), tuple(dict.fromkeys(notes)), path)
 
 
 def find_user(certificates: Sequence[Certificate]) -> Certificate:

@@ -30,12 +30,12 @@ if TYPE_CHECKING:
     from cryptography.x509 import Certificate
 
     from gatecert.certificate.upload import Upload
-    from gatecert.custom.signing_requests import Waiting
+    from gatecert.custom.signing_requests import PendingRequest
     from gatecert.store.protocol import Store
 
 
 @dataclass(frozen=True, slots=True)
-class Accepted:
+class CheckedImport:
     """A certificate that may be installed.
 
     Attributes:
@@ -56,14 +56,14 @@ class _Match:
     target: Target
 
 
-def accept(
+def check_import(
     store: Store,
     target: Target,
     uploads: Sequence[Upload],
     *,
     now: datetime,
     system_roots: Collection[Certificate],
-) -> Accepted:
+) -> CheckedImport:
     """Check what was handed in.
 
     Args:
@@ -101,7 +101,7 @@ def accept(
         root=checked.root,
         notes=checked.notes,
     )
-    return Accepted(issued, summary, _imported_before(store, target, summary))
+    return CheckedImport(issued, summary, _imported_before(store, target, summary))
 
 
 def _certificates(uploads: Sequence[Upload]) -> Iterator[Certificate]:
@@ -142,7 +142,7 @@ def _check_member(target: Target, certificate: Certificate) -> None:
 
 
 def _no_key(
-    target: Target, certificate: Certificate, pending: Sequence[Waiting]
+    target: Target, certificate: Certificate, pending: Sequence[PendingRequest]
 ) -> CertificateError:
     """The refusal of a certificate whose key was not made here."""
     fingerprint = key.fingerprint(certificate.public_key())

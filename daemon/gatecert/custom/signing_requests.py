@@ -29,7 +29,7 @@ PREFIX = "csr-"
 
 
 @dataclass(frozen=True, slots=True)
-class Waiting:
+class PendingRequest:
     """A request that waits for its certificate.
 
     Attributes:
@@ -45,7 +45,7 @@ class Waiting:
 
 
 @dataclass(frozen=True, slots=True)
-class Requested:
+class NewRequest:
     """The answer to somebody who asks for a request.
 
     Attributes:
@@ -53,15 +53,15 @@ class Requested:
         outdated: The newest request there was, if it does not fit the configuration any more.
     """
 
-    waiting: Waiting
+    waiting: PendingRequest
     is_new: bool
-    outdated: Waiting | None = None
+    outdated: PendingRequest | None = None
 
 
-def waiting(store: Store, gateway: str) -> tuple[Waiting, ...]:
+def waiting(store: Store, gateway: str) -> tuple[PendingRequest, ...]:
     """Every request that waits, newest first."""
     return tuple(
-        Waiting(request, key.fingerprint(key.load(request.private_key).public_key()))
+        PendingRequest(request, key.fingerprint(key.load(request.private_key).public_key()))
         for request in store.requests(gateway)
         if request.id.startswith(PREFIX) and _is_readable(request)
     )
@@ -79,7 +79,7 @@ def forget_used(store: Store, gateway: str) -> None:
             store.remove_request(gateway, each.request.id)
 
 
-def request(store: Store, target: Target, *, now: datetime, renew: bool) -> Requested:
+def request(store: Store, target: Target, *, now: datetime, renew: bool) -> NewRequest:
     """The pending request of a gateway; a new one where there is none that fits.
 
     Args:
@@ -103,7 +103,7 @@ def request(store: Store, target: Target, *, now: datetime, renew: bool) -> Requ
     pending = waiting(store, target.name)
     fitting = next((each for each in pending if _fits(each.request, target)), None)
     if fitting is not None and not renew:
-        return Requested(fitting, is_new=False)
+        return NewRequest(fitting, is_new=False)
     private_key = key.generate(target.key.type)
     made = KeyRequest(
         id=f"{PREFIX}{secrets.token_hex(8)}",
@@ -114,7 +114,7 @@ def request(store: Store, target: Target, *, now: datetime, renew: bool) -> Requ
     store.add_request(target.name, made)
     fingerprint = key.fingerprint(key.load(private_key).public_key())
     outdated = pending[0] if pending and fitting is None else None
-    return Requested(Waiting(made, fingerprint), is_new=True, outdated=outdated)
+    return NewRequest(PendingRequest(made, fingerprint), is_new=True, outdated=outdated)
 
 
 def _build(private_key: bytes, target: Target) -> bytes:

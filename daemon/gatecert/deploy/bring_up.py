@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from gatecert import container
 from gatecert.deploy.reload import reload
-from gatecert.deploy.reload_request import wish_reload
+from gatecert.deploy.reload_request import request_reload
 from gatecert.errors import DeploymentError, MixedError, NotServedError
 from gatecert.model import Progress, Stage, Target, Verdict
 
@@ -85,7 +85,7 @@ class Exchange:
             )
             logger.info("reloaded gateway=%s seconds=%.3f", target.name, result.seconds)
         else:
-            wish_reload(directory, piece.live_version)
+            request_reload(directory, piece.live_version)
         verdict = piece.prove()
         if not verdict.probes:
             return False

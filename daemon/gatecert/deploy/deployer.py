@@ -36,7 +36,7 @@ from cryptography.x509 import Certificate
 from gatecert.certificate.trust import expected_roots
 from gatecert.deadline import Deadline
 from gatecert.deploy.bring_up import END_THE_OTHER, Exchange, Piece
-from gatecert.deploy.inventory import Held, Inventory, take_inventory
+from gatecert.deploy.inventory import Inventory, StoredCertificate, take_inventory
 from gatecert.deploy.live import LiveDirectory
 from gatecert.deploy.prune import prune
 from gatecert.deploy.reload import environment
@@ -79,7 +79,7 @@ BY_COMMAND = "install.verify_command"
 
 
 @dataclass(frozen=True, slots=True)
-class Deployed:
+class DeploymentResult:
     """How bringing a version onto the gateway ended.
 
     Attributes:
@@ -89,7 +89,7 @@ class Deployed:
         waits: Whether nothing listens yet, and this was known before.
     """
 
-    held: Held
+    held: StoredCertificate
     detail: str
     error: GatecertError | None = None
     rolled_back: bool = False
@@ -149,7 +149,7 @@ class Deployer:
             return Deployment(wanted.version.id)  # others are to serve it, who were never asked
         return deployment
 
-    def swap(self, target: Target, held: Held, answered: Sequence[str] = ()) -> bool:
+    def swap(self, target: Target, held: StoredCertificate, answered: Sequence[str] = ()) -> bool:
         """Let ``live`` lead to a version, without telling the gateway.
 
         Args:
@@ -182,7 +182,7 @@ class Deployer:
         )
         return self._point(target, held)
 
-    def catch_up(self, target: Target, held: Held) -> None:
+    def catch_up(self, target: Target, held: StoredCertificate) -> None:
         """Write what the configuration has come to ask for since this version was proven.
 
         Where that changes anything, or cannot be done, the version has to be deployed once more:
@@ -203,7 +203,7 @@ class Deployer:
         if changed:
             live.save_deployment(Deployment(held.version.id))
 
-    def deploy(self, target: Target, held: Held) -> Deployed:
+    def deploy(self, target: Target, held: StoredCertificate) -> DeploymentResult:
         """Bring a version onto the gateway and prove it; see the module for what is put back.
 
         Raises:
@@ -228,13 +228,13 @@ class Deployer:
             proven = is_served or self._bring_up(target, held, patience)
         except DeploymentError as error:
             if self.cancelled.is_set():
-                return Deployed(held, "left in the middle of a deployment", error)
+                return DeploymentResult(held, "left in the middle of a deployment", error)
             return self._not_taken(target, held, error, nobody_there=nobody_there)
         if uncopied is not None:
             return self._stay(target, held, uncopied, proven=proven)
         return self._confirm(target, held, "is served" if proven else NOT_PROVEN)
 
-    def look(self, target: Target, held: Held) -> Verdict:
+    def look(self, target: Target, held: StoredCertificate) -> Verdict:
         """Ask every listener once what it serves."""
         return prove(
             target.install.verify,
@@ -247,7 +247,7 @@ class Deployer:
             cancelled=self.cancelled,
         )
 
-    def ask_command(self, target: Target, held: Held) -> Probe | None:
+    def ask_command(self, target: Target, held: StoredCertificate) -> Probe | None:
         """Run ``install.verify_command`` once; None where there is none."""
         command = self._proof_command(target, held)
         return (
@@ -255,7 +255,7 @@ class Deployer:
         )
 
     def _swap_at_least(
-        self, target: Target, held: Held, answered: Sequence[str]
+        self, target: Target, held: StoredCertificate, answered: Sequence[str]
     ) -> tuple[bool, CopyError | None]:
         """Swap; whether anything had to be changed, and why a copy could not be written."""
         before = self.live(target).current()
@@ -275,16 +275,18 @@ class Deployer:
         command = self.ask_command(target, live) if live is not None else None
         return (*listeners, *([BY_COMMAND] if command is not None and command.matches else []))
 
-    def _can_go_back(self, target: Target, held: Held) -> bool:
+    def _can_go_back(self, target: Target, held: StoredCertificate) -> bool:
         """Whether there is a previous version that is valid and at least as good."""
         previous = self._previous(target)
         return previous is not None and self._is_as_good(target, previous, held)
 
-    def _is_as_good(self, target: Target, previous: Held, held: Held) -> bool:
+    def _is_as_good(
+        self, target: Target, previous: StoredCertificate, held: StoredCertificate
+    ) -> bool:
         now = self.now()
-        return previous.merit(target, now) >= held.merit(target, now)
+        return previous.rank(target, now) >= held.rank(target, now)
 
-    def _was_told(self, target: Target, held: Held) -> bool:
+    def _was_told(self, target: Target, held: StoredCertificate) -> bool:
         """Whether the gateway was told of this version before."""
         known = self.live(target).deployment()
         if known is None or known.version != held.version.id:
@@ -301,17 +303,17 @@ class Deployer:
         deployment = self.live(target).deployment()
         return deployment.silence if deployment is not None else None
 
-    def _point(self, target: Target, held: Held) -> bool:
+    def _point(self, target: Target, held: StoredCertificate) -> bool:
         private_key = self.store.private_key(held.version)
         return self.live(target).install(target.install, held.version, private_key)
 
-    def _point_at_least(self, target: Target, held: Held) -> None:
+    def _point_at_least(self, target: Target, held: StoredCertificate) -> None:
         try:
             self._point(target, held)
         except CopyError as error:
             logger.warning("not every copy gateway=%s error=%s", target.name, error)
 
-    def _piece(self, target: Target, held: Held, patience: timedelta) -> Piece:
+    def _piece(self, target: Target, held: StoredCertificate, patience: timedelta) -> Piece:
         """A version as something that the server reads."""
         plan = target.install
         return Piece(
@@ -331,25 +333,25 @@ class Deployer:
             ),
         )
 
-    def _proof_command(self, target: Target, held: Held) -> ProofCommand | None:
+    def _proof_command(self, target: Target, held: StoredCertificate) -> ProofCommand | None:
         if not target.install.verify_command:
             return None
         live = self.live(target).path
         surroundings = environment(target.name, target.hostname, live, held.version.id)
         return ProofCommand(target.install.verify_command, surroundings, held.summary.fingerprint)
 
-    def _bring_up(self, target: Target, held: Held, patience: timedelta) -> bool:
+    def _bring_up(self, target: Target, held: StoredCertificate, patience: timedelta) -> bool:
         directory = self.store.gateway_directory(target.name)
         return self._exchange.bring_up(target, directory, self._piece(target, held, patience))
 
-    def _confirm(self, target: Target, held: Held, detail: str) -> Deployed:
+    def _confirm(self, target: Target, held: StoredCertificate, detail: str) -> DeploymentResult:
         self.live(target).save_deployment(
             Deployment(held.version.id, confirmed=self.now(), proven=target.install.proofs)
         )
         self._prune(target, held)
-        return Deployed(held, f"the certificate of {target.display_name} {detail}")
+        return DeploymentResult(held, f"the certificate of {target.display_name} {detail}")
 
-    def _prune(self, target: Target, held: Held) -> None:
+    def _prune(self, target: Target, held: StoredCertificate) -> None:
         """Delete versions that nobody needs; never the best one, however old it is."""
         inventory, now = self.inventory(target), self.now()
         best = (inventory.wanted(now), inventory.lasting(now), self._previous(target))
@@ -361,18 +363,20 @@ class Deployer:
             needed=[one.version.id for one in best if one is not None],
         )
 
-    def _stay(self, target: Target, held: Held, uncopied: CopyError, *, proven: bool) -> Deployed:
+    def _stay(
+        self, target: Target, held: StoredCertificate, uncopied: CopyError, *, proven: bool
+    ) -> DeploymentResult:
         """Remember that copies are missing of a version that the gateway has taken."""
         self._postpone(target, held, uncopied, previous="")
         self._prune(target, held)
         ending = "it is served all the same" if proven else "the gateway was told all the same"
-        return Deployed(held, f"{uncopied.message}; {ending}", uncopied)
+        return DeploymentResult(held, f"{uncopied.message}; {ending}", uncopied)
 
     # ------------------------------------------------------------------ what is not proven
 
     def _not_taken(
-        self, target: Target, held: Held, error: DeploymentError, *, nobody_there: bool
-    ) -> Deployed:
+        self, target: Target, held: StoredCertificate, error: DeploymentError, *, nobody_there: bool
+    ) -> DeploymentResult:
         """Decide what stays in place of a version that is not proven to be served."""
         answers = look(target.install.verify, target.hostname)
         excused = not isinstance(error, ReloadError) or error.ran
@@ -384,15 +388,15 @@ class Deployer:
         self._postpone(target, held, error)
         self._prune(target, held)
         if self.live(target).current() != held.version.id:
-            return Deployed(held, error.message, error)
+            return DeploymentResult(held, error.message, error)
         ending = "the certificate stays in place, reload and proof are repeated"
-        return Deployed(held, f"{error.message}; {ending}", error)
+        return DeploymentResult(held, f"{error.message}; {ending}", error)
 
     def _has_refused(
         self,
         target: Target,
-        held: Held,
-        previous: Held,
+        held: StoredCertificate,
+        previous: StoredCertificate,
         error: DeploymentError,
         answers: Sequence[ServedChain | ProbeFailure],
     ) -> bool:
@@ -416,8 +420,12 @@ class Deployer:
         return command is not None and not command.matches
 
     def _roll_back(
-        self, target: Target, held: Held, previous: Held, error: DeploymentError
-    ) -> Deployed:
+        self,
+        target: Target,
+        held: StoredCertificate,
+        previous: StoredCertificate,
+        error: DeploymentError,
+    ) -> DeploymentResult:
         try:
             self._postpone(target, held, error, ends=previous.summary.not_after)
         finally:  # what was served is served again, whether or not that can be written down
@@ -425,30 +433,34 @@ class Deployer:
         return deployed
 
     def _put_back(
-        self, target: Target, held: Held, previous: Held, error: DeploymentError
-    ) -> Deployed:
+        self,
+        target: Target,
+        held: StoredCertificate,
+        previous: StoredCertificate,
+        error: DeploymentError,
+    ) -> DeploymentResult:
         if isinstance(error, CopyError):  # the gateway was not told of the other version
             self._point_at_least(target, previous)
             ending = "rolled back, the gateway was not told of the new certificate"
-            return Deployed(held, f"{error.message}; {ending}", error, rolled_back=True)
+            return DeploymentResult(held, f"{error.message}; {ending}", error, rolled_back=True)
         directory = self.store.gateway_directory(target.name)
         piece = self._piece(target, previous, target.install.verify_timeout)
         piece = replace(piece, put=partial(self._point_at_least, target, previous))
         second = self._exchange.put_back(target, directory, piece)
         if second is None:
             ending = "rolled back, the previous certificate is served again"
-            return Deployed(held, f"{error.message}; {ending}", error, rolled_back=True)
+            return DeploymentResult(held, f"{error.message}; {ending}", error, rolled_back=True)
         self._point_at_least(target, held)
         ending = f"the previous certificate is not proven either, the new one stays: {second}"
-        return Deployed(held, f"{error.message}; {ending}", error)
+        return DeploymentResult(held, f"{error.message}; {ending}", error)
 
     def _wait_for_listener(
         self,
         target: Target,
-        held: Held,
+        held: StoredCertificate,
         answers: Sequence[ServedChain | ProbeFailure],
         error: DeploymentError | None = None,
-    ) -> Deployed:
+    ) -> DeploymentResult:
         """Leave a version in place that is proven as soon as something listens."""
         known, now = self._silence(target), self.now()
         listeners = tuple(str(answer.endpoint) for answer in answers)
@@ -468,9 +480,9 @@ class Deployer:
             f"the certificate of {target.display_name} is installed, not proven: {what}; it is"
             " proven as soon as something does"
         )
-        return Deployed(held, detail, waits=known is not None)
+        return DeploymentResult(held, detail, waits=known is not None)
 
-    def _previous(self, target: Target) -> Held | None:
+    def _previous(self, target: Target) -> StoredCertificate | None:
         """What may be put back if the version that was just put in place is not taken."""
         deployment = self.live(target).deployment()
         if deployment is None or deployment.previous in {"", deployment.version}:
@@ -481,7 +493,7 @@ class Deployer:
     def _postpone(
         self,
         target: Target,
-        held: Held,
+        held: StoredCertificate,
         error: DeploymentError,
         *,
         previous: str | None = None,

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from gatecert.certificate import chain, key
-from gatecert.certificate.comparison import UNKNOWN, Merit, Trust, merit
+from gatecert.certificate.comparison import UNKNOWN, CertificateRank, Trust, rank
 from gatecert.certificate.trust import trust_of
 from gatecert.errors import GatecertError
 from gatecert.model import CertificateSummary, GatewayState, Target, Version
@@ -28,7 +28,7 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class StoredCertificate:
     """A version that can be served, with what its certificate says.
 
     Attributes:
@@ -43,10 +43,10 @@ class Held:
     accepted: bool = field(default=False, compare=False)
     revoked: bool = field(default=False, compare=False)
 
-    def merit(self, target: Target, now: datetime) -> Merit:
+    def rank(self, target: Target, now: datetime) -> CertificateRank:
         """What the version is worth to the gateway."""
         trust = replace(self.trust, trusted=self.trust.trusted or self.accepted)
-        return merit(self.summary, trust, revoked=self.revoked, target=target, now=now)
+        return rank(self.summary, trust, revoked=self.revoked, target=target, now=now)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,11 +58,11 @@ class Inventory:
         target: The gateway.
     """
 
-    held: tuple[Held, ...]
-    live: Held | None
+    held: tuple[StoredCertificate, ...]
+    live: StoredCertificate | None
     target: Target
 
-    def wanted(self, now: datetime) -> Held | None:
+    def wanted(self, now: datetime) -> StoredCertificate | None:
         """The version that ought to be served.
 
         That is the best one (``certificate.comparison``), the newest of equals, that a CA issued or
@@ -71,25 +71,25 @@ class Inventory:
         """
         valid = self._valid(now)
         if valid:
-            return max(valid, key=lambda held: held.merit(self.target, now))
+            return max(valid, key=lambda held: held.rank(self.target, now))
         return self.live or next(iter(self.held), None)
 
-    def lasting(self, now: datetime) -> Held | None:
+    def lasting(self, now: datetime) -> StoredCertificate | None:
         """The best version that is still valid, the one that ends last of equals; None if none."""
         return max(
             self._valid(now),
-            key=lambda held: (held.merit(self.target, now), held.summary.not_after),
+            key=lambda held: (held.rank(self.target, now), held.summary.not_after),
             default=None,
         )
 
-    def _valid(self, now: datetime) -> list[Held]:
+    def _valid(self, now: datetime) -> list[StoredCertificate]:
         return [
             held
             for held in self.held
             if not held.summary.is_bootstrap and held.summary.not_after > now
         ]
 
-    def find(self, version_id: str) -> Held | None:
+    def find(self, version_id: str) -> StoredCertificate | None:
         """The version of that id."""
         return next((held for held in self.held if held.version.id == version_id), None)
 
@@ -119,27 +119,29 @@ def take_inventory(  # noqa: PLR0913 - everything that a version is judged by
 
 
 def judged(
-    usable: Iterable[Held],
+    usable: Iterable[StoredCertificate],
     *,
     state: GatewayState,
     roots: tuple[Certificate, ...],
     now: datetime,
-) -> tuple[Held, ...]:
+) -> tuple[StoredCertificate, ...]:
     """Say of versions whether they are trusted, accepted and revoked; see `take_inventory`."""
     found = [_with_trust(held, state.accepted_roots, roots, now) for held in usable]
     return tuple(replace(one, revoked=_is_revoked(one, found, state)) for one in found)
 
 
 def _with_trust(
-    held: Held, accepted: Sequence[str], roots: tuple[Certificate, ...], now: datetime
-) -> Held:
+    held: StoredCertificate, accepted: Sequence[str], roots: tuple[Certificate, ...], now: datetime
+) -> StoredCertificate:
     if held.summary.is_bootstrap:
         return held
     trust = trust_of(held.version.certificate, held.version.chain, roots, now=now)
     return replace(held, trust=trust, accepted=trust.whole and trust.root in accepted)
 
 
-def _is_revoked(held: Held, every: Iterable[Held], state: GatewayState) -> bool:
+def _is_revoked(
+    held: StoredCertificate, every: Iterable[StoredCertificate], state: GatewayState
+) -> bool:
     """Whether a version was revoked, or has the key of one that was revoked for its key."""
     known = state.revocation
     if known is None or known.revoked is None:
@@ -153,7 +155,9 @@ def _is_revoked(held: Held, every: Iterable[Held], state: GatewayState) -> bool:
     )
 
 
-def _usable(store: Store, versions: Iterable[Version], *, pair: bool) -> Iterable[Held]:
+def _usable(
+    store: Store, versions: Iterable[Version], *, pair: bool
+) -> Iterable[StoredCertificate]:
     for version in versions:
         try:
             summary = chain.summarize(version.certificate, version.chain)
@@ -166,7 +170,7 @@ def _usable(store: Store, versions: Iterable[Version], *, pair: bool) -> Iterabl
             logger.warning("version cannot be used path=%s error=%s", version.directory, error)
             continue
         if fits:
-            yield Held(version, summary)
+            yield StoredCertificate(version, summary)
         else:
             logger.warning("key and certificate do not belong together path=%s", version.directory)
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 WISH: Final = "reload-wanted"
 
 
-def wish_reload(gateway_directory: Path, version: str) -> None:
+def request_reload(gateway_directory: Path, version: str) -> None:
     """Wish for the gateway to be reloaded.
 
     Args:

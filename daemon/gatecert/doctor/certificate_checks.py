@@ -14,7 +14,7 @@ from gatecert.doctor import codes
 from gatecert.errors import StateError
 from gatecert.model import Mode
 from gatecert.report.span import span
-from gatecert.revocation.check_schedule import standing_of
+from gatecert.revocation.check_schedule import revocation_state_of
 from gatecert.schedule.due import LATEST_RENEWAL, certificate_in_use
 from gatecert.verify.client_ca_request import asks_for
 from gatecert.verify.watch import is_silent
@@ -22,7 +22,7 @@ from gatecert.verify.watch import is_silent
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from gatecert.doctor.facts import Case
+    from gatecert.doctor.facts import GatewayFacts
     from gatecert.doctor.finding import Finding
     from gatecert.model import CertificateSummary, KeyRequest, Target
 
@@ -31,7 +31,7 @@ WARN_BEFORE = timedelta(days=30)
 SHOWN_DIGITS = 16  # of a fingerprint
 
 
-def certificate(case: Case) -> Iterator[Finding]:
+def certificate(case: GatewayFacts) -> Iterator[Finding]:
     """What the gateway has, from whom, and for how long."""
     if case.live is None:
         yield codes.CERTIFICATE_MISSING.found("live leads to nothing usable", gateway=case.name)
@@ -61,7 +61,7 @@ def _missing_names(target: Target, summary: CertificateSummary) -> list[str]:
     return [str(name) for name in target.identifiers if name not in summary.identifiers]
 
 
-def _warning_time(case: Case, summary: CertificateSummary) -> timedelta:
+def _warning_time(case: GatewayFacts, summary: CertificateSummary) -> timedelta:
     """How long before the end there ought to be another."""
     if case.target.mode is Mode.CUSTOM:
         return WARN_BEFORE
@@ -72,11 +72,11 @@ def _end(summary: CertificateSummary) -> str:
     return f"ends {summary.not_after:%Y-%m-%d %H:%M} UTC"
 
 
-def revocation(case: Case) -> Iterator[Finding]:
+def revocation(case: GatewayFacts) -> Iterator[Finding]:
     """What the last look at the authority's revocation lists told; nothing before the first."""
     if case.live is None:
         return
-    known = standing_of(case.situation.state, case.live.summary)
+    known = revocation_state_of(case.situation.state, case.live.summary)
     if known is None:
         return
     if known.revoked is not None:
@@ -89,7 +89,7 @@ def revocation(case: Case) -> Iterator[Finding]:
         yield codes.REVOCATION_OK.found(seen, gateway=case.name)
 
 
-def bootstrap(case: Case) -> Iterator[Finding]:
+def bootstrap(case: GatewayFacts) -> Iterator[Finding]:
     """Whether the temporary certificate is still served although its time is over, and why."""
     live = case.live
     if live is None or not live.summary.is_bootstrap or case.situation.excluded_region:
@@ -106,7 +106,7 @@ def bootstrap(case: Case) -> Iterator[Finding]:
     yield codes.BOOTSTRAP_STILL.found(f"{made}; {_why(case)}", gateway=case.name)
 
 
-def _why(case: Case) -> str:
+def _why(case: GatewayFacts) -> str:
     """Why there is no other certificate, as far as the last pass knew."""
     if certificate_in_use(case.situation) is not None:
         return "a certificate was issued, but could not be brought into service"
@@ -117,7 +117,7 @@ def _why(case: Case) -> str:
     return f"last, at {outcome.at:%Y-%m-%d %H:%M:%S} UTC: {outcome.detail}{code}"
 
 
-def requests(case: Case) -> Iterator[Finding]:
+def requests(case: GatewayFacts) -> Iterator[Finding]:
     """Requests that were made and not answered yet."""
     for request in case.requests:
         yield codes.REQUEST_PENDING.found(
@@ -135,7 +135,7 @@ def _key(request: KeyRequest) -> str:
     return key.fingerprint(csr.public_key())[:SHOWN_DIGITS]
 
 
-def client_ca(case: Case) -> Iterator[Finding]:
+def client_ca(case: GatewayFacts) -> Iterator[Finding]:
     """The authorities of the users' certificates, and who is locked out."""
     bundle = case.client_ca
     if isinstance(bundle, StateError):

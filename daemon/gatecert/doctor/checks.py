@@ -17,7 +17,7 @@ from gatecert.doctor import (
     machine_checks,
     service_checks,
 )
-from gatecert.doctor.facts import Case, Machine
+from gatecert.doctor.facts import GatewayFacts, MachineFacts
 from gatecert.doctor.finding import Code, Finding
 
 
@@ -33,7 +33,7 @@ class MachineCheck:
 
     name: str
     question: str
-    examine: Callable[[Machine], Iterator[Finding]]
+    run: Callable[[MachineFacts], Iterator[Finding]]
     codes: tuple[Code, ...]
 
 
@@ -43,7 +43,7 @@ class GatewayCheck:
 
     name: str
     question: str
-    examine: Callable[[Case], Iterator[Finding]]
+    run: Callable[[GatewayFacts], Iterator[Finding]]
     codes: tuple[Code, ...]
 
 
@@ -265,19 +265,19 @@ ORDER: tuple[MachineCheck | GatewayCheck, ...] = (
 )
 
 
-def examine(machine_facts: Machine, cases: Iterable[Case]) -> tuple[Result, ...]:
+def run_checks(machine_facts: MachineFacts, cases: Iterable[GatewayFacts]) -> tuple[Result, ...]:
     """Every finding: the machine's first, then each gateway's, in the order of the checks."""
     results = [
         Result(check.name, finding)
         for check in ORDER
         if isinstance(check, MachineCheck)
-        for finding in check.examine(machine_facts)
+        for finding in check.run(machine_facts)
     ]
     results += [
         Result(check.name, finding)
         for case in cases
         for check in ORDER
         if isinstance(check, GatewayCheck)
-        for finding in check.examine(case)
+        for finding in check.run(case)
     ]
     return tuple(results)

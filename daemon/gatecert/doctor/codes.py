@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from gatecert.client_ca.bundle_warnings import Kind
+from gatecert.client_ca.bundle_warnings import WarningKind
 from gatecert.doctor.finding import Code, Severity
 from gatecert.model import ResolutionKind
 
@@ -502,14 +502,14 @@ KNOWN_USERS_UNREADABLE = Code(
 
 # What somebody has to see to, by whether its end has come.
 BY_CONCERN = {
-    (Kind.AUTHORITY, False): CLIENT_CA_ENDS_SOON,
-    (Kind.AUTHORITY, True): CLIENT_CA_EXPIRED,
-    (Kind.LIST, False): CLIENT_CRL_ENDS_SOON,
-    (Kind.LIST, True): CLIENT_CRL_ENDED,
-    (Kind.LIST_UNUSABLE, True): CLIENT_CRL_UNUSABLE,
-    (Kind.USERS, False): KNOWN_USERS_END,
-    (Kind.USERS, True): KNOWN_USERS_ENDED,
-    (Kind.USERS_UNREADABLE, True): KNOWN_USERS_UNREADABLE,
+    (WarningKind.AUTHORITY, False): CLIENT_CA_ENDS_SOON,
+    (WarningKind.AUTHORITY, True): CLIENT_CA_EXPIRED,
+    (WarningKind.LIST, False): CLIENT_CRL_ENDS_SOON,
+    (WarningKind.LIST, True): CLIENT_CRL_ENDED,
+    (WarningKind.LIST_UNUSABLE, True): CLIENT_CRL_UNUSABLE,
+    (WarningKind.USERS, False): KNOWN_USERS_END,
+    (WarningKind.USERS, True): KNOWN_USERS_ENDED,
+    (WarningKind.USERS_UNREADABLE, True): KNOWN_USERS_UNREADABLE,
 }
 
 DEPLOYMENT_OK = Code("deployment-ok", OK, "the last reload brought the certificate into service")

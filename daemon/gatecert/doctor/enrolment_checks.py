@@ -4,24 +4,24 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gatecert.acme.directory_check import Survey
+from gatecert.acme.directory_check import DirectoryReport
 from gatecert.doctor import codes
 from gatecert.errors import AddressInUseError, RecordNotVisibleError, ResolutionError, StateError
 from gatecert.model import ResolutionKind
-from gatecert.resolve.caa import Applicant, objection
+from gatecert.resolve.caa import CaaRequest, objection
 from gatecert.resolve.region import reason
-from gatecert.resolve.shared_hostname import why_custom
+from gatecert.resolve.shared_hostname import custom_mode_advice
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from gatecert.doctor.facts import Case, Rehearsal
+    from gatecert.doctor.facts import ChallengeSelfTest, GatewayFacts
     from gatecert.doctor.finding import Finding
     from gatecert.model import Target
     from gatecert.resolve.caa import CaaPolicy
 
 
-def region(case: Case) -> Iterator[Finding]:
+def region(case: GatewayFacts) -> Iterator[Finding]:
     """Whether the gateway is ever enrolled."""
     excluded = case.situation.excluded_region
     if excluded:
@@ -30,7 +30,7 @@ def region(case: Case) -> Iterator[Finding]:
         yield codes.REGION_OK.found(case.target.region or "from the hostname", gateway=case.name)
 
 
-def names(case: Case) -> Iterator[Finding]:
+def names(case: GatewayFacts) -> Iterator[Finding]:
     """Whether dynamic DNS leads here."""
     resolution = case.resolution
     if resolution is None:
@@ -49,30 +49,30 @@ def names(case: Case) -> Iterator[Finding]:
         yield code.found(name.detail, gateway=case.name)
 
 
-def pair(case: Case) -> Iterator[Finding]:
+def pair(case: GatewayFacts) -> Iterator[Finding]:
     """Whether the hosts of a pair can be enrolled at all."""
-    why = why_custom(case.target, behind_nat=case.behind_nat)
+    why = custom_mode_advice(case.target, behind_nat=case.behind_nat)
     if why:
         yield codes.USE_CUSTOM_MODE.found(why, gateway=case.name)
 
 
-def caa(case: Case) -> Iterator[Finding]:
+def caa(case: GatewayFacts) -> Iterator[Finding]:
     """Whether the domain lets its authorities issue."""
-    for survey in case.surveys:
-        if isinstance(survey, Survey):
-            yield judge_caa(case.policies, survey, case.target)
+    for report in case.directory_reports:
+        if isinstance(report, DirectoryReport):
+            yield judge_caa(case.policies, report, case.target)
 
 
-def judge_caa(policies: Sequence[CaaPolicy], survey: Survey, target: Target) -> Finding:
+def judge_caa(policies: Sequence[CaaPolicy], report: DirectoryReport, target: Target) -> Finding:
     """Whether CAA records keep an authority out, for any of the names."""
-    applicant = Applicant(survey.identities, target.challenges, survey.account_url)
+    applicant = CaaRequest(report.identities, target.challenges, report.account_url)
     for policy in policies:
         why = objection(policy, applicant)
         if why:
             return codes.CAA_FORBIDS.found(
-                f"{why} ({survey.label})",
+                f"{why} ({report.label})",
                 gateway=target.name,
-                fix=_caa_fix(policy, survey),
+                fix=_caa_fix(policy, report),
             )
     for policy in policies:
         if policy.failure:
@@ -80,20 +80,20 @@ def judge_caa(policies: Sequence[CaaPolicy], survey: Survey, target: Target) -> 
             return codes.CAA_UNKNOWN.found(seen, gateway=target.name)
     where = [f"{each.name}: {each.domain}" for each in policies if each.domain]
     seen = f"records found for {', '.join(where)}" if where else "there are none, so anybody may"
-    return codes.CAA_OK.found(f"{seen} ({survey.label})", gateway=target.name)
+    return codes.CAA_OK.found(f"{seen} ({report.label})", gateway=target.name)
 
 
-def _caa_fix(policy: CaaPolicy, survey: Survey) -> str:
-    if not survey.identities:
+def _caa_fix(policy: CaaPolicy, report: DirectoryReport) -> str:
+    if not report.identities:
         return ""
     tag = "issuewild" if policy.name.startswith("*.") else "issue"
     return (
-        f'publish {policy.domain} CAA 0 {tag} "{survey.identities[0]}", or use another authority;'
+        f'publish {policy.domain} CAA 0 {tag} "{report.identities[0]}", or use another authority;'
         " gatecert enroll looks again at once"
     )
 
 
-def challenge(case: Case) -> Iterator[Finding]:
+def challenge(case: GatewayFacts) -> Iterator[Finding]:
     """Whether the authority's challenge can be answered."""
     obstacle = judge_rehearsals(case.rehearsals, case.name)
     for rehearsal in case.rehearsals:
@@ -115,7 +115,7 @@ def challenge(case: Case) -> Iterator[Finding]:
         yield obstacle
 
 
-def judge_rehearsals(rehearsals: Sequence[Rehearsal], gateway: str) -> Finding | None:
+def judge_rehearsals(rehearsals: Sequence[ChallengeSelfTest], gateway: str) -> Finding | None:
     """Why no challenge can be answered; None where one of them may succeed."""
     failed = [each for each in rehearsals if each.error is not None]
     if not failed or len(failed) < len(rehearsals):

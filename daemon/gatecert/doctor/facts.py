@@ -12,11 +12,11 @@ from pathlib import Path
 
 from cryptography.x509 import Certificate
 
-from gatecert.acme.directory_check import Survey
-from gatecert.acme.rate_limits import Left
+from gatecert.acme.directory_check import DirectoryReport
+from gatecert.acme.rate_limits import RemainingAllowance
 from gatecert.client_ca.bundle import Bundle
-from gatecert.client_ca.bundle_warnings import Concern
-from gatecert.deploy.inventory import Held
+from gatecert.client_ca.bundle_warnings import BundleWarning
+from gatecert.deploy.inventory import StoredCertificate
 from gatecert.errors import AuthorityError, GatecertError, Problem, ResolutionError, StateError
 from gatecert.model import Endpoint, KeyRequest, Mode, Probe, Resolution, Target
 from gatecert.resolve.caa import CaaPolicy
@@ -56,7 +56,7 @@ class OpenListener:
 
 
 @dataclass(frozen=True, slots=True)
-class Machine:
+class MachineFacts:
     """What is common to all gateways.
 
     Attributes:
@@ -65,7 +65,7 @@ class Machine:
         daemon: Process id, if one runs on the state directory.
         storage: Why the state directory cannot be used; None when it can.
         free: Bytes that are left for the state directory; None if unknown.
-        surveys: What was found of each authority that is used, by its name.
+        directory_reports: What was found of each authority that is used, by its name.
         missing: What the configuration names and does not exist, each with its line.
         open_listeners: Where another user could answer challenges.
     """
@@ -78,13 +78,13 @@ class Machine:
     storage: StateError | None = None
     free: int | None = None
     exposures: tuple[Exposure, ...] = ()
-    surveys: Mapping[str, Survey | AuthorityError] = field(default_factory=dict)
+    directory_reports: Mapping[str, DirectoryReport | AuthorityError] = field(default_factory=dict)
     missing: tuple[Problem, ...] = ()
     open_listeners: tuple[OpenListener, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
-class Rehearsal:
+class ChallengeSelfTest:
     """How trying to answer one kind of challenge ended.
 
     Attributes:
@@ -117,13 +117,14 @@ class Root:
 
 
 @dataclass(frozen=True, slots=True)
-class Case:
+class GatewayFacts:
     """One gateway, and what was seen of it.
 
     Attributes:
         live: The version that ``live`` leads to.
         requests: Keys that wait for a certificate which somebody else signs.
-        surveys: What was found of its authorities, in their order; empty where it never enrols.
+        directory_reports: What was found of its authorities, in order; empty where it never
+            enrols.
         resolution: Where its names point; None where nobody has to look.
         behind_nat: Whether this host has private addresses only.
         limits: What is left of its authorities' limits, each with who it is in front.
@@ -139,20 +140,20 @@ class Case:
     now: datetime
     target: Target
     situation: Situation
-    live: Held | None = None
+    live: StoredCertificate | None = None
     requests: tuple[KeyRequest, ...] = ()
-    surveys: tuple[Survey | AuthorityError, ...] = ()
+    directory_reports: tuple[DirectoryReport | AuthorityError, ...] = ()
     resolution: Resolution | ResolutionError | None = None
     behind_nat: bool = False
-    limits: tuple[tuple[str, Left], ...] = ()
+    limits: tuple[tuple[str, RemainingAllowance], ...] = ()
     policies: tuple[CaaPolicy, ...] = ()
-    rehearsals: tuple[Rehearsal, ...] = ()
+    rehearsals: tuple[ChallengeSelfTest, ...] = ()
     by_name: tuple[ServedChain | ProbeFailure, ...] = ()
     by_address: tuple[ServedChain | ProbeFailure, ...] = ()
     by_command: Probe | None = None
     root: Root | None = None
     client_ca: Bundle | StateError = field(default_factory=Bundle)
-    user_concerns: tuple[Concern, ...] = ()
+    user_concerns: tuple[BundleWarning, ...] = ()
 
     @property
     def name(self) -> str:

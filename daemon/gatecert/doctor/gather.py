@@ -18,16 +18,16 @@ from typing import TYPE_CHECKING, Protocol
 
 from cryptography.x509 import Certificate
 
-from gatecert.acme.directory_check import Limited, Survey, Surveyed
+from gatecert.acme.directory_check import DirectoryReport, DirectorySource, RateLimitedAuthority
 from gatecert.acme.order_journal import PREFIX
 from gatecert.certificate.pem import find_readable
 from gatecert.certificate.trust import system_roots
-from gatecert.challenge.solver import Rehearses, Solver, Trial, TriesRecords
+from gatecert.challenge.solver import RecordTester, SelfTest, SelfTestingSolver, Solver
 from gatecert.client_ca import bundle_warnings
 from gatecert.client_ca.bundle_files import BundleFiles
-from gatecert.deploy.inventory import Held
+from gatecert.deploy.inventory import StoredCertificate
 from gatecert.doctor.exposure import exposures
-from gatecert.doctor.facts import Case, Machine, Rehearsal, Root
+from gatecert.doctor.facts import ChallengeSelfTest, GatewayFacts, MachineFacts, Root
 from gatecert.doctor.roots import find_root
 from gatecert.errors import (
     AuthorityError,
@@ -38,15 +38,15 @@ from gatecert.errors import (
     clean,
 )
 from gatecert.model import IdentifierType, Mode, Probe, Resolution, Target
-from gatecert.resolve.caa import LooksUpCaa
+from gatecert.resolve.caa import CaaResolver
 from gatecert.resolve.gateway_addresses import own_addresses
-from gatecert.resolve.lookup import LooksUp
+from gatecert.resolve.lookup import AddressResolver
 from gatecert.resolve.preflight import preflight
 from gatecert.store.protocol import Store
 from gatecert.verify.verdict import look
 
 if TYPE_CHECKING:
-    from gatecert.acme.rate_limits import Left
+    from gatecert.acme.rate_limits import RemainingAllowance
     from gatecert.client_ca.bundle import Bundle
     from gatecert.model import KeyRequest
     from gatecert.schedule.due import Situation
@@ -57,12 +57,12 @@ BOUND_TO_ACCOUNT = {"dns-account-01", "dns-persist-01"}
 NO_SERVER_NAME = "127.0.0.1"  # an address is never sent as a server name
 
 
-class Resolves(LooksUp, LooksUpCaa, Protocol):
+class DnsResolver(AddressResolver, CaaResolver, Protocol):
     """Looks up addresses and CAA records."""
 
 
 @dataclass(frozen=True, slots=True)
-class Surroundings:
+class FactSources:
     """The ways to look.
 
     Attributes:
@@ -75,23 +75,23 @@ class Surroundings:
 
     store: Store
     state_directory: Path
-    authorities: Mapping[str, Limited]
+    authorities: Mapping[str, RateLimitedAuthority]
     solvers: Mapping[str, Solver]
-    resolver: Resolves
+    resolver: DnsResolver
     now: Callable[[], datetime]
     roots: Callable[[], Sequence[Certificate]] = system_roots
-    ask_command: Callable[[Target, Held], Probe | None] = lambda _, __: None
+    ask_command: Callable[[Target, StoredCertificate], Probe | None] = lambda _, __: None
 
 
 # --------------------------------------------------------------------- the machine
 
 
 def look_at_machine(
-    around: Surroundings,
+    around: FactSources,
     configuration: Path,
     gateways: Collection[Target],
     targets: Iterable[Target],
-) -> Machine:
+) -> MachineFacts:
     """What is common to all gateways.
 
     Args:
@@ -102,7 +102,7 @@ def look_at_machine(
     """
     used = dict.fromkeys(name for target in targets for name in target.authorities)
     shared = {target.name for target in gateways if target.install.key_group is not None}
-    return Machine(
+    return MachineFacts(
         now=around.now(),
         configuration=configuration.absolute(),
         gateways=len(gateways),
@@ -111,14 +111,14 @@ def look_at_machine(
         storage=_storage(around.store),
         free=_free(around.state_directory),
         exposures=exposures(configuration.absolute(), around.state_directory, shared),
-        surveys={name: survey(around.authorities[name]) for name in used},
+        directory_reports={name: check_directories(around.authorities[name]) for name in used},
     )
 
 
-def survey(authority: Surveyed) -> Survey | AuthorityError:
+def check_directories(authority: DirectorySource) -> DirectoryReport | AuthorityError:
     """What an authority presents itself as, or why it does not."""
     try:
-        return authority.survey()
+        return authority.check_directory()
     except AuthorityError as error:
         return error
 
@@ -149,8 +149,8 @@ def _free(directory: Path) -> int | None:
 
 
 def look_at_gateway(
-    around: Surroundings, situation: Situation, live: Held | None, machine: Machine
-) -> Case:
+    around: FactSources, situation: Situation, live: StoredCertificate | None, machine: MachineFacts
+) -> GatewayFacts:
     """One gateway.
 
     Args:
@@ -161,22 +161,26 @@ def look_at_gateway(
     """
     target = situation.target
     enrols = target.mode is Mode.AUTOMATIC and not situation.excluded_region
-    surveys = tuple(machine.surveys[name] for name in target.authorities) if enrols else ()
+    directory_reports = (
+        tuple(machine.directory_reports[name] for name in target.authorities) if enrols else ()
+    )
     listeners = target.install.verify
     algorithms = live.summary.algorithms if live is not None else ("",)
     bundle = _client_ca(around.store.gateway_directory(target.name))
-    return Case(
+    return GatewayFacts(
         now=around.now(),
         target=target,
         situation=situation,
         live=live,
         requests=_requests(around.store, target.name),
-        surveys=surveys,
+        directory_reports=directory_reports,
         limits=tuple(_limits(around, target, live)) if enrols else (),
         resolution=_resolution(around, target),
         behind_nat=bool(target.members) and _is_behind_nat(),
         policies=around.resolver.look_up_caa(domain_names(target)) if enrols else (),
-        rehearsals=rehearse(around.solvers, target, surveys, thorough=True) if enrols else (),
+        rehearsals=self_test_challenges(around.solvers, target, directory_reports, thorough=True)
+        if enrols
+        else (),
         by_name=look(listeners, target.hostname, algorithms=algorithms),
         # Clients send the name that is asked for instead, so what is shown without it is nothing.
         by_address=look([each for each in listeners if not each.server_name], NO_SERVER_NAME),
@@ -189,14 +193,16 @@ def look_at_gateway(
     )
 
 
-def _limits(around: Surroundings, target: Target, live: Held | None) -> Iterator[tuple[str, Left]]:
+def _limits(
+    around: FactSources, target: Target, live: StoredCertificate | None
+) -> Iterator[tuple[str, RemainingAllowance]]:
     """What is left for an order, at each authority."""
     names = [each.value for each in target.identifiers]
     for authority in target.authorities:
         issued = live is not None and live.version.authority == authority
         lifetime = live.summary.lifetime if live is not None and issued else None
         try:
-            found = around.authorities[authority].limits_left(names, around.now, lifetime)
+            found = around.authorities[authority].remaining_limits(names, around.now, lifetime)
         except StateError:
             continue  # what is wrong there is told as the storage's trouble
         for left in found:
@@ -208,64 +214,70 @@ def domain_names(target: Target) -> tuple[str, ...]:
     return tuple(each.value for each in target.identifiers if each.type is IdentifierType.DNS)
 
 
-def rehearse(
+def self_test_challenges(
     solvers: Mapping[str, Solver],
     target: Target,
-    surveys: Iterable[Survey | AuthorityError] = (),
+    directory_reports: Iterable[DirectoryReport | AuthorityError] = (),
     *,
     thorough: bool = False,
-) -> tuple[Rehearsal, ...]:
+) -> tuple[ChallengeSelfTest, ...]:
     """Try to answer every kind of challenge that the gateway may use.
 
     Args:
         solvers: By challenge type.
         target: The gateway.
-        surveys: What was found of the authorities that would ask.
+        directory_reports: What was found of the authorities that would ask.
         thorough: Whether to look for responses as well, as an authority would.
     """
     names = domain_names(target)
     fetchable = [name for name in names if thorough and not name.startswith("*.")]
-    found: list[Rehearsal] = []
+    found: list[ChallengeSelfTest] = []
     for kind in target.challenges:
         solver = solvers.get(kind)
-        if isinstance(solver, TriesRecords):
-            trial = Trial(kind, target.name, names, look=thorough)
-            found += _try_out(solver, trial, surveys)
-        elif isinstance(solver, Rehearses):
-            found.append(_rehearsed(kind, partial(solver.rehearse, fetchable)))
+        if isinstance(solver, RecordTester):
+            trial = SelfTest(kind, target.name, names, look=thorough)
+            found += _try_out(solver, trial, directory_reports)
+        elif isinstance(solver, SelfTestingSolver):
+            found.append(_rehearsed(kind, partial(solver.self_test, fetchable)))
         elif solver is not None:
-            found.append(Rehearsal(kind, tried=False))
+            found.append(ChallengeSelfTest(kind, tried=False))
     return tuple(found)
 
 
 def _try_out(
-    solver: TriesRecords, trial: Trial, surveys: Iterable[Survey | AuthorityError]
-) -> Iterator[Rehearsal]:
+    solver: RecordTester,
+    trial: SelfTest,
+    directory_reports: Iterable[DirectoryReport | AuthorityError],
+) -> Iterator[ChallengeSelfTest]:
     """Try records out, once for each account where they are bound to it."""
     if not trial.names:
         return
     if trial.type not in BOUND_TO_ACCOUNT:
         yield _rehearsed(trial.type, partial(solver.try_out, trial))
         return
-    for survey in surveys:
-        if isinstance(survey, Survey):
-            bound = replace(trial, account_url=survey.account_url, issuers=survey.identities)
-            kind = f"{trial.type} ({survey.label})"
+    for report in directory_reports:
+        if isinstance(report, DirectoryReport):
+            bound = replace(
+                trial,
+                account_url=report.account_url,
+                issuers=report.identities,
+            )
+            kind = f"{trial.type} ({report.label})"
             yield _rehearsed(kind, partial(solver.try_out, bound))
 
 
-def _rehearsed(kind: str, attempt: Callable[[], tuple[str, ...]]) -> Rehearsal:
+def _rehearsed(kind: str, attempt: Callable[[], tuple[str, ...]]) -> ChallengeSelfTest:
     try:
-        return Rehearsal(kind, complaints=attempt())
+        return ChallengeSelfTest(kind, complaints=attempt())
     except (ChallengeError, StateError) as error:
-        return Rehearsal(kind, error=error)
+        return ChallengeSelfTest(kind, error=error)
     except InterruptedOrderError:
         raise
     except Exception as error:
         # What else was found is told all the same.
         logger.debug("unexpected error kind=%s", kind, exc_info=True)
         unexpected = ChallengeError(f"unexpected {type(error).__name__}: {clean(str(error))}")
-        return Rehearsal(kind, error=unexpected)
+        return ChallengeSelfTest(kind, error=unexpected)
 
 
 def _requests(store: Store, gateway: str) -> tuple[KeyRequest, ...]:
@@ -273,7 +285,7 @@ def _requests(store: Store, gateway: str) -> tuple[KeyRequest, ...]:
     return tuple(each for each in store.requests(gateway) if not each.id.startswith(PREFIX))
 
 
-def _resolution(around: Surroundings, target: Target) -> Resolution | ResolutionError:
+def _resolution(around: FactSources, target: Target) -> Resolution | ResolutionError:
     try:
         addresses = own_addresses(target.addresses)
     except ResolutionError as error:
@@ -288,7 +300,7 @@ def _is_behind_nat() -> bool:
         return False  # what is recommended does not hang on it
 
 
-def _root(live: Held, roots: Callable[[], Sequence[Certificate]]) -> Root | None:
+def _root(live: StoredCertificate, roots: Callable[[], Sequence[Certificate]]) -> Root | None:
     if live.summary.is_bootstrap:
         return None
     kept = live.version.directory / "root.pem"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from gatecert.acme.directory_check import Survey
+from gatecert.acme.directory_check import DirectoryReport
 from gatecert.certificate.chain import CLOCK_SKEW
 from gatecert.doctor import codes
 from gatecert.doctor.listener_checks import judge
@@ -20,7 +20,7 @@ from gatecert.errors import (
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from gatecert.doctor.facts import Machine
+    from gatecert.doctor.facts import MachineFacts
     from gatecert.doctor.finding import Finding
 
 CLOCK_TOLERANCE = timedelta(minutes=1)
@@ -28,7 +28,7 @@ LONGEST_LEAD = timedelta(days=1)  # no public certificate lives much shorter
 MIBIBYTE = 1 << 20
 
 
-def configuration(machine: Machine) -> Iterator[Finding]:
+def configuration(machine: MachineFacts) -> Iterator[Finding]:
     """The configuration, which was read before anything else."""
     count = "1 gateway" if machine.gateways == 1 else f"{machine.gateways} gateways"
     for problem in machine.missing:
@@ -38,14 +38,14 @@ def configuration(machine: Machine) -> Iterator[Finding]:
     yield codes.CONFIGURATION_OK.found(f"{machine.configuration}: {count}")
 
 
-def listeners(machine: Machine) -> Iterator[Finding]:
+def listeners(machine: MachineFacts) -> Iterator[Finding]:
     """Whether another user of this machine could answer challenges."""
     yield from map(judge, machine.open_listeners)
     if not machine.open_listeners:
         yield codes.LISTENERS_OK.found("gatecert listens on no port that any user may bind")
 
 
-def files(machine: Machine) -> Iterator[Finding]:
+def files(machine: MachineFacts) -> Iterator[Finding]:
     """Who may read keys, and write what gatecert believes."""
     for exposure in machine.exposures:
         code = codes.KEY_EXPOSED
@@ -58,7 +58,7 @@ def files(machine: Machine) -> Iterator[Finding]:
         yield codes.FILES_OK.found(f"{machine.configuration} and {machine.state_directory}")
 
 
-def state(machine: Machine) -> Iterator[Finding]:
+def state(machine: MachineFacts) -> Iterator[Finding]:
     """Room, and a file that was written, fsynced and read back."""
     if machine.storage is not None:
         error = machine.storage
@@ -68,7 +68,7 @@ def state(machine: Machine) -> Iterator[Finding]:
         yield codes.STATE_OK.found(f"{machine.state_directory}: written and read back{room}")
 
 
-def daemon(machine: Machine) -> Iterator[Finding]:
+def daemon(machine: MachineFacts) -> Iterator[Finding]:
     """Whether anybody looks after the gateways."""
     if machine.daemon is None:
         yield codes.DAEMON_STOPPED.found(f"nobody holds {machine.state_directory}")
@@ -76,13 +76,13 @@ def daemon(machine: Machine) -> Iterator[Finding]:
         yield codes.DAEMON_OK.found(f"process {machine.daemon} holds {machine.state_directory}")
 
 
-def authorities(machine: Machine) -> Iterator[Finding]:
+def authorities(machine: MachineFacts) -> Iterator[Finding]:
     """Whether this machine is online: its authorities answer, and as authorities do."""
-    for survey in machine.surveys.values():
-        if isinstance(survey, Survey):
-            yield codes.AUTHORITY_OK.found(f"{survey.label} answers, and its directory is sound")
+    for report in machine.directory_reports.values():
+        if isinstance(report, DirectoryReport):
+            yield codes.AUTHORITY_OK.found(f"{report.label} answers, and its directory is sound")
         else:
-            yield judge_error(survey)
+            yield judge_error(report)
 
 
 def judge_error(error: AuthorityError) -> Finding:
@@ -97,64 +97,64 @@ def judge_error(error: AuthorityError) -> Finding:
     return code.found(error.message, fix=error.fix)
 
 
-def clock(machine: Machine) -> Iterator[Finding]:
+def clock(machine: MachineFacts) -> Iterator[Finding]:
     """This machine's clock beside the authorities'."""
-    for survey in machine.surveys.values():
-        if isinstance(survey, Survey):
-            yield judge_clock(survey)
+    for report in machine.directory_reports.values():
+        if isinstance(report, DirectoryReport):
+            yield judge_clock(report)
 
 
-def judge_clock(survey: Survey, tolerance: timedelta = CLOCK_SKEW) -> Finding:
+def judge_clock(report: DirectoryReport, tolerance: timedelta = CLOCK_SKEW) -> Finding:
     """Compare the clocks.
 
     Args:
-        survey: What was found of the authority.
+        report: What was found of the authority.
         tolerance: How far this clock may be behind until a certificate that is issued now would
             not be valid yet.
     """
-    ahead = survey.clock_ahead
+    ahead = report.clock_ahead
     if ahead is None:
-        return codes.CLOCK_UNKNOWN.found(f"{survey.label} sent no Date")
+        return codes.CLOCK_UNKNOWN.found(f"{report.label} sent no Date")
     if abs(ahead) <= CLOCK_TOLERANCE:
-        return codes.CLOCK_OK.found(f"within a minute of {survey.label}")
+        return codes.CLOCK_OK.found(f"within a minute of {report.label}")
     direction = "ahead of" if ahead > timedelta(0) else "behind"
-    seen = f"this clock is {_duration(abs(ahead))} {direction} that of {survey.label}"
+    seen = f"this clock is {_duration(abs(ahead))} {direction} that of {report.label}"
     if ahead > LONGEST_LEAD or -ahead > tolerance:
         return codes.CLOCK_WRONG.found(seen)
     return codes.CLOCK_OFF.found(seen)
 
 
-def terms(machine: Machine) -> Iterator[Finding]:
+def terms(machine: MachineFacts) -> Iterator[Finding]:
     """Whether there is an account, or one may be made."""
-    for survey in machine.surveys.values():
-        if isinstance(survey, Survey):
-            yield judge_terms(survey)
+    for report in machine.directory_reports.values():
+        if isinstance(report, DirectoryReport):
+            yield judge_terms(report)
 
 
-def judge_terms(survey: Survey) -> Finding:
+def judge_terms(report: DirectoryReport) -> Finding:
     """Whether the authority's terms stand in the way of an account."""
-    if survey.refusal is not None:
-        bound = isinstance(survey.refusal, BindingMissingError)
+    if report.refusal is not None:
+        bound = isinstance(report.refusal, BindingMissingError)
         code = codes.BINDING_MISSING if bound else codes.TERMS_NOT_AGREED
-        return code.found(survey.refusal.message, fix=survey.refusal.fix)
-    if survey.account_url:
-        return codes.TERMS_OK.found(f"account {survey.account_url}")
-    return codes.TERMS_OK.found(f"{survey.label}: its terms are agreed to, or it has none")
+        return code.found(report.refusal.message, fix=report.refusal.fix)
+    if report.account_url:
+        return codes.TERMS_OK.found(f"account {report.account_url}")
+    return codes.TERMS_OK.found(f"{report.label}: its terms are agreed to, or it has none")
 
 
-def profiles(machine: Machine) -> Iterator[Finding]:
+def profiles(machine: MachineFacts) -> Iterator[Finding]:
     """Whether authorities have the profiles that are asked for."""
-    for survey in machine.surveys.values():
-        if isinstance(survey, Survey) and survey.profile:
-            yield judge_profile(survey)
+    for report in machine.directory_reports.values():
+        if isinstance(report, DirectoryReport) and report.profile:
+            yield judge_profile(report)
 
 
-def judge_profile(survey: Survey) -> Finding:
+def judge_profile(report: DirectoryReport) -> Finding:
     """Whether an order would get its profile."""
-    refusal = survey.profile_refusal
+    refusal = report.profile_refusal
     if refusal is not None:
         return codes.PROFILE_MISSING.found(refusal.message, fix=refusal.fix)
-    return codes.PROFILE_OK.found(f"{survey.label}: {survey.profile or 'no profile is asked for'}")
+    return codes.PROFILE_OK.found(f"{report.label}: {report.profile or 'no profile is asked for'}")
 
 
 def _duration(span: timedelta) -> str:

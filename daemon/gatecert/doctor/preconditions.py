@@ -13,22 +13,22 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from gatecert.acme.directory_check import Survey, Surveyed
+from gatecert.acme.directory_check import DirectoryReport, DirectorySource
 from gatecert.certificate.chain import CLOCK_SKEW
 from gatecert.challenge.solver import Solver
 from gatecert.doctor.enrolment_checks import judge_caa, judge_rehearsals
-from gatecert.doctor.gather import domain_names, rehearse
+from gatecert.doctor.gather import domain_names, self_test_challenges
 from gatecert.doctor.machine_checks import judge_clock, judge_profile, judge_terms
-from gatecert.resolve.caa import LooksUpCaa
+from gatecert.resolve.caa import CaaResolver
 
 if TYPE_CHECKING:
-    from gatecert.deploy.inventory import Held
+    from gatecert.deploy.inventory import StoredCertificate
     from gatecert.doctor.finding import Finding
     from gatecert.model import Target
 
 
 @dataclass(frozen=True, slots=True)
-class Obstacles:
+class Preconditions:
     """Looks for what stands in the way of an order.
 
     Attributes:
@@ -37,12 +37,14 @@ class Obstacles:
         cancelled: Set when the process has to leave.
     """
 
-    authorities: Mapping[str, Surveyed]
+    authorities: Mapping[str, DirectorySource]
     solvers: Mapping[str, Solver]
-    resolver: LooksUpCaa
+    resolver: CaaResolver
     cancelled: threading.Event = field(default_factory=threading.Event)
 
-    def find(self, target: Target, authority: str, in_use: Held | None) -> Finding | None:
+    def find(
+        self, target: Target, authority: str, in_use: StoredCertificate | None
+    ) -> Finding | None:
         """The first thing that an order is certain to fail of; None where there is none.
 
         Args:
@@ -53,22 +55,26 @@ class Obstacles:
         Raises:
             AuthorityError: The authority cannot be reached.
         """
-        survey = self.authorities[authority].survey(self.cancelled)
-        findings = self._findings(target, survey, in_use)
+        report = self.authorities[authority].check_directory(self.cancelled)
+        findings = self._findings(target, report, in_use)
         return next((finding for finding in findings if finding.again is not None), None)
 
-    def _findings(self, target: Target, survey: Survey, in_use: Held | None) -> Iterator[Finding]:
+    def _findings(
+        self, target: Target, report: DirectoryReport, in_use: StoredCertificate | None
+    ) -> Iterator[Finding]:
         """The checks in their order, each made only if those before found nothing."""
-        yield judge_clock(survey, CLOCK_SKEW + backdating(survey.name, in_use))
-        yield judge_terms(survey)
-        yield judge_profile(survey)
-        yield judge_caa(self.resolver.look_up_caa(domain_names(target)), survey, target)
-        challenge = judge_rehearsals(rehearse(self.solvers, target, [survey]), target.name)
+        yield judge_clock(report, CLOCK_SKEW + backdating(report.name, in_use))
+        yield judge_terms(report)
+        yield judge_profile(report)
+        yield judge_caa(self.resolver.look_up_caa(domain_names(target)), report, target)
+        challenge = judge_rehearsals(
+            self_test_challenges(self.solvers, target, [report]), target.name
+        )
         if challenge is not None:
             yield challenge
 
 
-def backdating(authority: str, in_use: Held | None) -> timedelta:
+def backdating(authority: str, in_use: StoredCertificate | None) -> timedelta:
     """How long before it was issued an authority lets a certificate begin, as far as was seen.
 
     Public authorities backdate by an hour or so, which is what a slow clock can be behind.
@@ -78,6 +84,6 @@ def backdating(authority: str, in_use: Held | None) -> timedelta:
     return max(timedelta(0), in_use.version.created - in_use.summary.not_before)
 
 
-def nothing_in_the_way(target: Target, authority: str, in_use: Held | None) -> Finding | None:  # noqa: ARG001 - as `Obstacles.find`
-    """For a pipeline that is to order whatever happens."""
+def no_preconditions(*_: object) -> Finding | None:
+    """Find nothing: for a pipeline that places every order."""
     return None

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from gatecert.doctor.checks import Result
-    from gatecert.doctor.facts import Case
+    from gatecert.doctor.facts import GatewayFacts
 
 SCHEMA = 1
 
@@ -29,7 +29,7 @@ def count(results: Iterable[Result]) -> Counter[Severity]:
     return Counter(result.finding.severity for result in results)
 
 
-def as_json(results: Sequence[Result], cases: Iterable[Case], *, now: datetime) -> str:
+def as_json(results: Sequence[Result], cases: Iterable[GatewayFacts], *, now: datetime) -> str:
     """A diagnosis as JSON.
 
     Args:
@@ -71,7 +71,7 @@ def as_json(results: Sequence[Result], cases: Iterable[Case], *, now: datetime) 
     return json.dumps(document, indent=2, ensure_ascii=False)
 
 
-def roots_pem(cases: Iterable[Case]) -> bytes:
+def roots_pem(cases: Iterable[GatewayFacts]) -> bytes:
     """The roots that clients have to trust, PEM, without repetition; empty if none is known."""
     roots = {
         case.root.certificate: None

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import datetime
 
-    from gatecert.acme.rate_limits import Left
-    from gatecert.doctor.facts import Case
+    from gatecert.acme.rate_limits import RemainingAllowance
+    from gatecert.doctor.facts import GatewayFacts
     from gatecert.doctor.finding import Finding
     from gatecert.model import CertificateSummary
     from gatecert.verify.served_chain import ServedChain
@@ -29,7 +29,7 @@ OF_DEPLOYMENT = {
 }  # told by the check of that name
 
 
-def served(case: Case) -> Iterator[Finding]:
+def served(case: GatewayFacts) -> Iterator[Finding]:
     """What each listener shows to a client that connects by name."""
     if not case.target.install.is_provable:
         seen = "install.verify names no listener"
@@ -63,7 +63,7 @@ def _judge_served(
     return code.found(probe.detail, gateway=gateway)
 
 
-def by_address(case: Case) -> Iterator[Finding]:
+def by_address(case: GatewayFacts) -> Iterator[Finding]:
     """What a client sees that connects by IP address, and so sends no name."""
     if case.live is None:
         return
@@ -76,7 +76,7 @@ def by_address(case: Case) -> Iterator[Finding]:
 
 
 def _judge_by_address(
-    case: Case, answer: ServedChain | ProbeFailure, by_name: ServedChain
+    case: GatewayFacts, answer: ServedChain | ProbeFailure, by_name: ServedChain
 ) -> Finding:
     endpoint = answer.endpoint
     if isinstance(answer, ProbeFailure):
@@ -93,7 +93,7 @@ def _judge_by_address(
     return codes.CONNECT_BY_NAME.found(seen, gateway=case.name, fix=fix)
 
 
-def trust(case: Case) -> Iterator[Finding]:
+def trust(case: GatewayFacts) -> Iterator[Finding]:
     """Which root clients have to trust."""
     root = case.root
     if root is None:
@@ -106,7 +106,7 @@ def trust(case: Case) -> Iterator[Finding]:
     yield code.found(f"{root.name}, sha256 {root.fingerprint}", gateway=case.name, fix=fix)
 
 
-def deployment(case: Case) -> Iterator[Finding]:
+def deployment(case: GatewayFacts) -> Iterator[Finding]:
     """How the last reload ended."""
     found = case.situation.deployment
     if not case.target.install.reload:
@@ -124,7 +124,7 @@ def deployment(case: Case) -> Iterator[Finding]:
         yield codes.DEPLOYMENT_PENDING.found(f"version {found.version}", gateway=case.name)
 
 
-def attempts(case: Case) -> Iterator[Finding]:
+def attempts(case: GatewayFacts) -> Iterator[Finding]:
     """What has been spent of the authority's patience."""
     if not case.enrols:
         return
@@ -149,7 +149,7 @@ def attempts(case: Case) -> Iterator[Finding]:
     yield codes.ATTEMPTS_FAILED.found(seen, gateway=case.name)
 
 
-def _last_failure(case: Case) -> Iterator[Finding]:
+def _last_failure(case: GatewayFacts) -> Iterator[Finding]:
     """How the last attempt failed, in the words of whoever refused.
 
     An outcome of something else may have taken its place; then the authority's trouble is known.
@@ -166,7 +166,7 @@ def _last_failure(case: Case) -> Iterator[Finding]:
     yield codes.LAST_ATTEMPT_FAILED.found(seen, gateway=case.name, fix=fix)
 
 
-def _authorities_left(case: Case) -> Iterator[Finding]:
+def _authorities_left(case: GatewayFacts) -> Iterator[Finding]:
     state, authorities = case.situation.state, case.target.authorities
     for left in state.authorities_left(authorities, case.now):
         seen = f"{left.name}, until {_instant(left.until)}: {left.reason}"
@@ -179,9 +179,9 @@ def _instant(at: datetime) -> str:
     return f"{at:%Y-%m-%d %H:%M:%S} UTC"
 
 
-def _limits(case: Case) -> Iterator[Finding]:
+def _limits(case: GatewayFacts) -> Iterator[Finding]:
     """What is left of each authority's limits, nearest to its end first."""
-    by_authority: dict[str, list[Left]] = {}
+    by_authority: dict[str, list[RemainingAllowance]] = {}
     for authority, left in case.limits:
         by_authority.setdefault(authority, []).append(left)
     for authority, lefts in by_authority.items():
@@ -192,5 +192,5 @@ def _limits(case: Case) -> Iterator[Finding]:
         yield code.found(seen, gateway=case.name)
 
 
-def _is_spent(case: Case) -> bool:
+def _is_spent(case: GatewayFacts) -> bool:
     return any(left.until is not None for _, left in case.limits)

@@ -12,13 +12,13 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from gatecert.certificate.comparison import merit, why_worse
+from gatecert.certificate.comparison import rank, why_worse
 from gatecert.certificate.trust import system_roots, trust_of
-from gatecert.custom.import_check import Accepted, accept
+from gatecert.custom.import_check import CheckedImport, check_import
 from gatecert.custom.signing_requests import forget_used
 from gatecert.deploy.deployer import Deployer
-from gatecert.deploy.inventory import Held
-from gatecert.lifecycle.gateway_state import Memory
+from gatecert.deploy.inventory import StoredCertificate
+from gatecert.lifecycle.gateway_state import GatewayStates
 from gatecert.model import Outcome, OutcomeKind, Progress, Stage, Target
 from gatecert.store.protocol import Store
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Import:
+class CertificateImport:
     """Takes over certificates for gateways with ``mode: custom``.
 
     Attributes:
@@ -39,18 +39,18 @@ class Import:
     """
 
     store: Store
-    memory: Memory
+    memory: GatewayStates
     deployer: Deployer
     progress: Progress
     now: Callable[[], datetime]
-    deploy: Callable[[Target, Held], Outcome]
+    deploy: Callable[[Target, StoredCertificate], Outcome]
     accept_untrusted: bool = False
 
     def run(self, target: Target, uploads: Sequence[Upload], *, wait: float) -> Outcome:
         """Take over a certificate; see `Pipeline.import_certificate`."""
         started = time.monotonic()
         with self.store.lock_gateway(target.name, "importing a certificate", wait=wait):
-            accepted = accept(
+            accepted = check_import(
                 self.store, target, uploads, now=self.now(), system_roots=system_roots()
             )
             if accepted.version is not None:
@@ -60,7 +60,7 @@ class Import:
             outcome = replace(outcome, seconds=round(time.monotonic() - started, 3))
             return self.memory.remember(target, outcome)
 
-    def _refuse_worse(self, target: Target, accepted: Accepted) -> None:
+    def _refuse_worse(self, target: Target, accepted: CheckedImport) -> None:
         """Refuse a certificate that is worse than the one in use; nothing is on the disk yet.
 
         Raises:
@@ -70,20 +70,20 @@ class Import:
         best, issued = inventory.wanted(now), accepted.issued
         trust = trust_of(issued.certificate, issued.chain, self.deployer.roots(target), now=now)
         accepts = self.accept_untrusted and not trust.trusted
-        worth = merit(
+        worth = rank(
             accepted.summary,
             replace(trust, trusted=trust.trusted or accepts),
             revoked=False,
             target=target,
             now=now,
         )
-        if best is not None and worth < best.merit(target, now):
-            other, ends = best.merit(target, now), best.summary.not_after
+        if best is not None and worth < best.rank(target, now):
+            other, ends = best.rank(target, now), best.summary.not_after
             raise why_worse(accepted.summary, trust, worth, other, other_ends=ends)
         if accepts:
             self.memory.accept_root(target, trust.root)
 
-    def _take(self, target: Target, accepted: Accepted) -> Outcome:
+    def _take(self, target: Target, accepted: CheckedImport) -> Outcome:
         self._refuse_worse(target, accepted)
         end = accepted.summary.not_after
         self._tell(
@@ -98,7 +98,7 @@ class Import:
         forget_used(self.store, target.name)
         return deployed if deployed.failed else replace(deployed, kind=OutcomeKind.IMPORTED)
 
-    def _take_again(self, target: Target, accepted: Accepted, version: Version) -> Outcome:
+    def _take_again(self, target: Target, accepted: CheckedImport, version: Version) -> Outcome:
         """Change nothing, unless the gateway does not serve it yet although it ought to.
 
         One that has been followed by another is taken anew only where the gateway has refused the

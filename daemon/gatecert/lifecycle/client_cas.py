@@ -16,20 +16,20 @@ from typing import TYPE_CHECKING
 
 from gatecert.client_ca import bundle_change, bundle_warnings
 from gatecert.client_ca.bundle import named
-from gatecert.client_ca.client_ca_deployer import Admission, Admitted
+from gatecert.client_ca.client_ca_deployer import ClientCADeployer, ClientCADeploymentResult
 from gatecert.client_ca.crl_files import read_lists
-from gatecert.client_ca.lockout import locked_out, read_known, spoken
-from gatecert.client_ca.user_check import Judgement, judge
+from gatecert.client_ca.lockout import locked_out, read_known_users, spoken
+from gatecert.client_ca.user_check import UserCheckResult, check_user
 from gatecert.errors import GatecertError, LockoutError
-from gatecert.lifecycle.gateway_state import Memory
+from gatecert.lifecycle.gateway_state import GatewayStates
 from gatecert.model import (
     ClientAuthentication,
+    ClientCA,
     Deployment,
     Outcome,
     OutcomeKind,
     Progress,
     Stage,
-    UserAuthority,
 )
 from gatecert.store.protocol import Store
 
@@ -55,13 +55,13 @@ class Overview:
     """
 
     path: str
-    authorities: tuple[UserAuthority, ...]
+    authorities: tuple[ClientCA, ...]
     deployment: Deployment | None
     warnings: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class ClientAuthorities:
+class ClientCAs:
     """Looks after the authorities whose user certificates gateways accept.
 
     Attributes:
@@ -71,8 +71,8 @@ class ClientAuthorities:
     """
 
     store: Store
-    memory: Memory
-    admission: Admission
+    memory: GatewayStates
+    admission: ClientCADeployer
     progress: Progress
     now: Callable[[], datetime]
     looked: dict[str, tuple[datetime, str]] = field(default_factory=dict)
@@ -126,7 +126,7 @@ class ClientAuthorities:
 
         return self._change(target, "removing an authority of users", removed, wait=wait)
 
-    def judge(self, target: Target, upload: Upload) -> Judgement:
+    def check_user(self, target: Target, upload: Upload) -> UserCheckResult:
         """Whether the gateway would accept a user certificate.
 
         Raises:
@@ -135,7 +135,7 @@ class ClientAuthorities:
         """
         bundle = self.admission.files(target).read()
         lists = read_lists(_settings(target).crl_files)
-        return judge(upload.certificates(), bundle, lists, now=self.now())
+        return check_user(upload.certificates(), bundle, lists, now=self.now())
 
     def overview(self, target: Target) -> Overview | None:
         """What there is to say; None where the gateway demands no certificates.
@@ -200,7 +200,7 @@ class ClientAuthorities:
         """Refuse a change that locks known users out, or say whom it does."""
         settings = _settings(target)
         try:
-            known = read_known(settings.known_users)
+            known = read_known_users(settings.known_users)
             lists = read_lists(settings.crl_files)
         except GatecertError as error:
             if not force:
@@ -221,7 +221,10 @@ class ClientAuthorities:
         return replace(found, notes=tuple(notes))
 
     def _outcome(
-        self, target: Target, admitted: Admitted, wanted: bundle_change.Change | None = None
+        self,
+        target: Target,
+        admitted: ClientCADeploymentResult,
+        wanted: bundle_change.Change | None = None,
     ) -> Outcome:
         if admitted.error is None:
             detail = f"{wanted}: {admitted.detail}" if wanted is not None else admitted.detail

@@ -18,7 +18,7 @@ from gatecert.errors import AuthorityError, BudgetSpentError, GatecertError, Int
 from gatecert.lifecycle.ordering import Ordering
 from gatecert.model import Mode, Outcome, OutcomeKind, Stage
 from gatecert.resolve.gateway_addresses import own_addresses
-from gatecert.resolve.lookup import LooksUp
+from gatecert.resolve.lookup import AddressResolver
 from gatecert.resolve.preflight import preflight
 from gatecert.resolve.region import reason
 from gatecert.schedule.due import is_renewal
@@ -33,7 +33,7 @@ class DryRun:
     """Tries enrolments."""
 
     ordering: Ordering
-    resolver: LooksUp
+    resolver: AddressResolver
 
     def run(self, target: Target, *, wait: float) -> Outcome:
         """Try to enrol a gateway, and say how it went.
@@ -102,7 +102,7 @@ class DryRun:
     def _order(self, target: Target, authority: Authority, staging: Authority) -> None:
         self._tell(target, Stage.ORDER, f"ordering from {staging.name}")
         try:
-            issued = self.ordering.rehearse(staging, target)
+            issued = self.ordering.dry_run(staging, target)
         except GatecertError as error:
             # The staging directory has no settings of its own.
             error.fix = error.fix.replace(

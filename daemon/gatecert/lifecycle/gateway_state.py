@@ -30,7 +30,7 @@ from gatecert.errors import (
 )
 from gatecert.model import GatewayState, Mode, Obstruction, Origin, Outcome, OutcomeKind
 from gatecert.resolve.region import excluded_region
-from gatecert.revocation.check_schedule import is_settled, standing_of
+from gatecert.revocation.check_schedule import is_settled, revocation_state_of
 from gatecert.schedule.due import (
     Situation,
     certificate_in_use,
@@ -46,7 +46,7 @@ from gatecert.schedule.failover import first_back
 from gatecert.store.protocol import Store
 
 if TYPE_CHECKING:
-    from gatecert.deploy.inventory import Held, Inventory
+    from gatecert.deploy.inventory import Inventory, StoredCertificate
     from gatecert.doctor.finding import Finding
     from gatecert.model import Due, IssuedChain, Target
 
@@ -57,7 +57,7 @@ UNTIL_A_PERSON_ACTED = timedelta(days=1)  # who acts sooner says so: gatecert en
 
 
 @dataclass(slots=True)
-class Memory:
+class GatewayStates:
     """The state of every gateway, and the outcomes that go into it.
 
     Attributes:
@@ -135,7 +135,7 @@ class Memory:
             del self.unsaved[target.name]
             logger.warning("somebody else has changed the state gateway=%s", target.name)
 
-    def inherit(self, before: Memory) -> None:
+    def inherit(self, before: GatewayStates) -> None:
         """Go on with what could not be written under the configuration before."""
         self.unsaved |= before.unsaved
         self.held_back |= before.held_back
@@ -152,7 +152,7 @@ class Memory:
         state = self.state(target)
         self.save(target, replace(state, accepted_roots=(*state.accepted_roots, root)))
 
-    def keep(self, target: Target, issued: IssuedChain) -> Held:
+    def keep(self, target: Target, issued: IssuedChain) -> StoredCertificate:
         """Write a new version, durably, and read it back.
 
         Raises:
@@ -196,7 +196,7 @@ class Memory:
             instants.append(situation.state.next_look)
         if situation.state.renewal is not None and certificate_in_use(situation) is not None:
             instants.append(situation.state.renewal.next_fetch)
-        standing = standing_of(situation.state, certificate_in_use(situation))
+        standing = revocation_state_of(situation.state, certificate_in_use(situation))
         if standing is not None and standing.next_look > self.now() and not is_settled(standing):
             instants.append(standing.next_look)
         return min(instants), due

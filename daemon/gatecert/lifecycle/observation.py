@@ -15,18 +15,18 @@ from typing import TYPE_CHECKING
 
 from gatecert.acme.protocol import Authority
 from gatecert.custom.missing_names import uncovered
-from gatecert.lifecycle.gateway_state import Memory
+from gatecert.lifecycle.gateway_state import GatewayStates
 from gatecert.model import Deployment, Mode, Progress, Resolution, Silence, Stage
 from gatecert.resolve.gateway_addresses import own_addresses
-from gatecert.resolve.lookup import LooksUp
+from gatecert.resolve.lookup import AddressResolver
 from gatecert.resolve.preflight import describe_change, has_arrived, next_look, preflight
 from gatecert.schedule.due import watch_due
 from gatecert.schedule.expiry_warnings import due_notice, warning
 from gatecert.verify.verdict import look
-from gatecert.verify.watch import Sight, View, compare
+from gatecert.verify.watch import WatchResult, WatchState, compare
 
 if TYPE_CHECKING:
-    from gatecert.deploy.inventory import Held
+    from gatecert.deploy.inventory import StoredCertificate
     from gatecert.model import RenewalInfo, Target
 
 logger = logging.getLogger(__name__)
@@ -45,8 +45,8 @@ class Observer:
         cancelled: Set when the process has to leave.
     """
 
-    memory: Memory
-    resolver: LooksUp
+    memory: GatewayStates
+    resolver: AddressResolver
     authorities: Mapping[str, Authority]
     progress: Progress
     now: Callable[[], datetime]
@@ -135,7 +135,7 @@ class Observer:
         if self.cancelled.is_set():
             return ""  # a look that was cut short tells nothing
         sight = compare(answers, situation.live, command)
-        if sight.view in {View.DRIFTED, View.MIXED}:
+        if sight.view in {WatchState.DRIFTED, WatchState.MIXED}:
             logger.warning("drift gateway=%s %s", target.name, sight.detail)
             return sight.detail
         before = situation.deployment
@@ -143,10 +143,10 @@ class Observer:
         self.memory.deployer.live(target).save_deployment(after)
         return ""
 
-    def _after_look(self, target: Target, before: Deployment, sight: Sight) -> Deployment:
+    def _after_look(self, target: Target, before: Deployment, sight: WatchResult) -> Deployment:
         """What is known of a deployment after a look that found it served, or nobody there."""
         now, silence = self.now(), before.silence
-        if sight.view is View.SERVED:
+        if sight.view is WatchState.SERVED:
             if silence is not None:
                 logger.info(
                     "answers again gateway=%s silent_since=%s",
@@ -180,7 +180,7 @@ class Observer:
         if what:
             logger.warning("names gateway=%s %s fix=%s", target.name, what, fix)
 
-    def _has_renewal_info(self, target: Target, held: Held) -> bool:
+    def _has_renewal_info(self, target: Target, held: StoredCertificate) -> bool:
         return (
             target.mode is Mode.AUTOMATIC
             and target.renewal.renewal_info
@@ -189,7 +189,7 @@ class Observer:
             and not self.memory.excluded_region(target)
         )
 
-    def _is_fresh(self, known: RenewalInfo, held: Held) -> bool:
+    def _is_fresh(self, known: RenewalInfo, held: StoredCertificate) -> bool:
         return (
             known.certificate_id == held.summary.certificate_id
             and self.now() < known.next_fetch <= self.now() + LONGEST_FETCH

@@ -22,11 +22,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from gatecert.acme.order_journal import RehearsalJournal, StoreJournal
+from gatecert.acme.order_journal import DryRunJournal, StoreJournal
 from gatecert.acme.protocol import Authority
 from gatecert.certificate import key
 from gatecert.challenge.challenge_order import choices
-from gatecert.deploy.inventory import Held
+from gatecert.deploy.inventory import StoredCertificate
 from gatecert.doctor.codes import (
     BINDING_MISSING,
     CAA_FORBIDS,
@@ -43,7 +43,7 @@ from gatecert.errors import (
     GatecertError,
     InterruptedOrderError,
 )
-from gatecert.lifecycle.gateway_state import Memory
+from gatecert.lifecycle.gateway_state import GatewayStates
 from gatecert.model import AuthorityTrouble, Progress, Stage, Target
 from gatecert.revocation.check_schedule import must_change_key
 from gatecert.schedule.due import certificate_in_use, is_urgent
@@ -96,12 +96,12 @@ class Ordering:
         obstacles: Finds what an order is certain to fail of, before it is placed.
     """
 
-    memory: Memory
+    memory: GatewayStates
     authorities: Mapping[str, Authority]
     progress: Progress
     now: Callable[[], datetime]
     cancelled: threading.Event
-    obstacles: Callable[[Target, str, Held | None], Finding | None]
+    obstacles: Callable[[Target, str, StoredCertificate | None], Finding | None]
 
     def obtain(
         self, target: Target, situation: Situation, *, afresh: bool
@@ -202,7 +202,7 @@ class Ordering:
             return obstacle
         trouble = trouble_with(authority.name, situation.state.troubles, self.now())
         if trouble is not None and trouble.validation_failed and journal.pending() is None:
-            self._rehearse(authority, target)
+            self._dry_run(authority, target)
         self._tell(target, f"ordering from {authority.name}")
         held = self._in_use(target, situation)
         theirs = held is not None and held.version.authority == authority.name
@@ -267,7 +267,7 @@ class Ordering:
         finding = self.obstacles(target, authority.name, held)
         return Obstacle(finding, finding.again) if finding and finding.again else None
 
-    def rehearse(self, staging: Authority, target: Target) -> IssuedChain:
+    def dry_run(self, staging: Authority, target: Target) -> IssuedChain:
         """Obtain a certificate of which nothing is kept.
 
         Raises:
@@ -275,7 +275,7 @@ class Ordering:
         """
         return staging.obtain(
             self._with_choices(target),
-            RehearsalJournal(target, self.now),
+            DryRunJournal(target, self.now),
             progress=self.progress,
             cancelled=self.cancelled,
             now=self.now,
@@ -291,7 +291,7 @@ class Ordering:
             self.memory.clear(target)
         return obstacle
 
-    def _rehearse(self, authority: Authority, target: Target) -> None:
+    def _dry_run(self, authority: Authority, target: Target) -> None:
         """Try at the staging directory what has failed in earnest.
 
         Raises:
@@ -304,7 +304,7 @@ class Ordering:
             return
         self._tell(target, f"the last validation failed: trying at {staging.name} first")
         try:
-            self.rehearse(staging, target)
+            self.dry_run(staging, target)
         except (ChallengeFailedError, ChallengeError, InterruptedOrderError):
             raise
         except GatecertError as error:
@@ -314,7 +314,7 @@ class Ordering:
         """The same, with the challenge types to try for each name after what has failed."""
         return replace(target, choices=choices(target, self.memory.state(target)))
 
-    def _in_use(self, target: Target, situation: Situation) -> Held | None:
+    def _in_use(self, target: Target, situation: Situation) -> StoredCertificate | None:
         """The version whose certificate is to be renewed."""
         summary = certificate_in_use(situation)
         held = self.memory.deployer.inventory(target).held

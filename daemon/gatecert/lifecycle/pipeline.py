@@ -27,12 +27,12 @@ from typing import TYPE_CHECKING
 from gatecert.acme.protocol import Authority
 from gatecert.certificate.bootstrap import bootstrap
 from gatecert.certificate.comparison import why_worse
-from gatecert.client_ca.client_ca_deployer import Admission
+from gatecert.client_ca.client_ca_deployer import ClientCADeployer
 from gatecert.deploy.deployer import Deployer
-from gatecert.deploy.inventory import Held
+from gatecert.deploy.inventory import StoredCertificate
 from gatecert.doctor.codes import BY_RESOLUTION
 from gatecert.doctor.finding import Finding
-from gatecert.doctor.preconditions import nothing_in_the_way
+from gatecert.doctor.preconditions import no_preconditions
 from gatecert.errors import (
     BudgetSpentError,
     DeploymentError,
@@ -40,10 +40,10 @@ from gatecert.errors import (
     InterruptedOrderError,
     StorageError,
 )
-from gatecert.lifecycle.certificate_import import Import
-from gatecert.lifecycle.client_cas import ClientAuthorities
+from gatecert.lifecycle.certificate_import import CertificateImport
+from gatecert.lifecycle.client_cas import ClientCAs
 from gatecert.lifecycle.dry_run import DryRun
-from gatecert.lifecycle.gateway_state import Memory
+from gatecert.lifecycle.gateway_state import GatewayStates
 from gatecert.lifecycle.observation import Observer
 from gatecert.lifecycle.ordering import Obstacle, Ordering
 from gatecert.lifecycle.revocation_watch import RevocationWatch
@@ -57,9 +57,9 @@ from gatecert.model import (
     Stage,
     Target,
 )
-from gatecert.resolve.lookup import LooksUp
+from gatecert.resolve.lookup import AddressResolver
 from gatecert.resolve.region import reason
-from gatecert.revocation.crl_lookup import LooksUpRevocation
+from gatecert.revocation.crl_lookup import RevocationLookup
 from gatecert.schedule.due import (
     Situation,
     certificate_in_use,
@@ -115,7 +115,7 @@ class Pipeline:
 
     store: Store
     deployer: Deployer
-    resolver: LooksUp
+    resolver: AddressResolver
     authorities: Mapping[str, Authority]
     progress: Progress
     now: Callable[[], datetime]
@@ -123,16 +123,16 @@ class Pipeline:
     excluded_regions: tuple[str, ...] = ("cn",)
     cancelled: threading.Event = field(default_factory=threading.Event)
     random: random.Random = field(default_factory=random.SystemRandom)
-    obstacles: Callable[[Target, str, Held | None], Finding | None] = nothing_in_the_way
-    lists: LooksUpRevocation | None = None
-    memory: Memory = field(init=False)
-    client_authorities: ClientAuthorities = field(init=False)
+    obstacles: Callable[[Target, str, StoredCertificate | None], Finding | None] = no_preconditions
+    lists: RevocationLookup | None = None
+    memory: GatewayStates = field(init=False)
+    client_authorities: ClientCAs = field(init=False)
     observer: Observer = field(init=False)
     ordering: Ordering = field(init=False)
     revocation: RevocationWatch = field(init=False)
 
     def __post_init__(self) -> None:
-        self.memory = Memory(
+        self.memory = GatewayStates(
             self.store,
             self.deployer,
             self.now,
@@ -160,10 +160,10 @@ class Pipeline:
         self.revocation = RevocationWatch(
             self.memory, self.lists, self.now, self.random, self.cancelled
         )
-        self.client_authorities = ClientAuthorities(
+        self.client_authorities = ClientCAs(
             store=self.store,
             memory=self.memory,
-            admission=Admission(self.store, self.progress, self.now, self.cancelled),
+            admission=ClientCADeployer(self.store, self.progress, self.now, self.cancelled),
             progress=self.progress,
             now=self.now,
         )
@@ -339,13 +339,13 @@ class Pipeline:
             target, OutcomeKind.BOOTSTRAPPED, "a self-signed bootstrap certificate is in place"
         )
 
-    def _restore(self, target: Target, wanted: Held) -> Outcome:
+    def _restore(self, target: Target, wanted: StoredCertificate) -> Outcome:
         self._place(target, wanted)
         detail = f"live led to nothing usable; version {wanted.version.id} is in place again"
         logger.warning("restored gateway=%s version=%s", target.name, wanted.version.id)
         return self.memory.outcome(target, OutcomeKind.BOOTSTRAPPED, detail)
 
-    def _place(self, target: Target, held: Held) -> None:
+    def _place(self, target: Target, held: StoredCertificate) -> None:
         """Put a version in place; what the gateway makes of it is the deployment's, right after."""
         try:
             self.deployer.swap(target, held)
@@ -385,7 +385,7 @@ class Pipeline:
             detail += f"; {sooner} ({before.not_after:%Y-%m-%d})"
         return replace(deployed, kind=OutcomeKind.RENEWED, detail=detail)
 
-    def _refuse_worse(self, target: Target, held: Held) -> None:
+    def _refuse_worse(self, target: Target, held: StoredCertificate) -> None:
         """Keep a new certificate out of the place of a better one.
 
         Raises:
@@ -398,8 +398,8 @@ class Pipeline:
         raise why_worse(
             new.summary,
             new.trust,
-            new.merit(target, now),
-            best.merit(target, now),
+            new.rank(target, now),
+            best.rank(target, now),
             other_ends=best.summary.not_after,
         )
 
@@ -411,7 +411,7 @@ class Pipeline:
         if newest is not None and newest != wanted:
             self._accept_root(target, newest)
 
-    def _accept_root(self, target: Target, held: Held) -> None:
+    def _accept_root(self, target: Target, held: StoredCertificate) -> None:
         found = self.deployer.inventory(target).find(held.version.id)
         if found is None or found.trust.trusted or found.accepted or not found.trust.whole:
             return
@@ -468,7 +468,7 @@ class Pipeline:
             StorageError: It cannot be kept; nothing has been changed.
             LockTimeoutError: Somebody else is changing this gateway.
         """
-        return Import(
+        return CertificateImport(
             self.store,
             self.memory,
             self.deployer,
@@ -496,7 +496,7 @@ class Pipeline:
 
     # ------------------------------------------------------------------ deployment
 
-    def _deploy(self, target: Target, held: Held | None = None) -> Outcome:
+    def _deploy(self, target: Target, held: StoredCertificate | None = None) -> Outcome:
         held = held or self.deployer.inventory(target).wanted(self.now())
         if held is None:
             raise StorageError(f"gateway {target.name} has no certificate that can be used")

@@ -19,25 +19,25 @@ from typing import TYPE_CHECKING
 
 from gatecert.certificate.pem import find_readable
 from gatecert.certificate.trust import system_roots
-from gatecert.lifecycle.gateway_state import Memory
-from gatecert.model import Mode, RevocationReason, RevocationStanding
+from gatecert.lifecycle.gateway_state import GatewayStates
+from gatecert.model import Mode, RevocationReason, RevocationState
 from gatecert.revocation.check_schedule import (
     first_look,
     is_due,
     is_settled,
     next_look,
-    standing_of,
+    revocation_state_of,
 )
-from gatecert.revocation.crl_lookup import LooksUpRevocation
+from gatecert.revocation.crl_lookup import RevocationLookup
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from cryptography.x509 import Certificate
 
-    from gatecert.deploy.inventory import Held
+    from gatecert.deploy.inventory import StoredCertificate
     from gatecert.model import GatewayState, Target
-    from gatecert.revocation.crl_lookup import Report
+    from gatecert.revocation.crl_lookup import RevocationReport
 
 logger = logging.getLogger(__name__)
 
@@ -51,8 +51,8 @@ class RevocationWatch:
         cancelled: Set when the process has to leave.
     """
 
-    memory: Memory
-    lists: LooksUpRevocation | None
+    memory: GatewayStates
+    lists: RevocationLookup | None
     now: Callable[[], datetime]
     random: random.Random
     cancelled: threading.Event
@@ -67,7 +67,7 @@ class RevocationWatch:
         if held is None or self.cancelled.is_set():
             return False
         state = self.memory.state(target)
-        known = standing_of(state, held.summary)
+        known = revocation_state_of(state, held.summary)
         if known is not None and is_settled(known):
             return False
         if not at_once:
@@ -92,11 +92,15 @@ class RevocationWatch:
             return
         held = self._watched(target)
         ours = held is not None and held.summary.certificate_id == renewal.certificate_id
-        known = standing_of(self.memory.state(target), held.summary) if held is not None else None
+        known = (
+            revocation_state_of(self.memory.state(target), held.summary)
+            if held is not None
+            else None
+        )
         if ours and (known is None or known.checked is None or is_due(known, self.now())):
             self.look(target, at_once=True)
 
-    def _watched(self, target: Target) -> Held | None:
+    def _watched(self, target: Target) -> StoredCertificate | None:
         """The version whose certificate may have been revoked."""
         if self.lists is None or not target.renewal.revocation_lists:
             return None
@@ -105,16 +109,16 @@ class RevocationWatch:
             return None
         return held
 
-    def _begin(self, target: Target, held: Held) -> bool:
+    def _begin(self, target: Target, held: StoredCertificate) -> bool:
         """Decide when to look first; lists tell nothing of a certificate just issued."""
         if _names_lists(held):
             at = first_look(self.now(), self.random)
-            self._remember(target, RevocationStanding(held.summary.fingerprint, at))
+            self._remember(target, RevocationState(held.summary.fingerprint, at))
         return False
 
-    def _ask(self, held: Held) -> Report | None:
+    def _ask(self, held: StoredCertificate) -> RevocationReport | None:
         """What the lists say of a version, of which one certificate or two may be revoked."""
-        whole: Report | None = None
+        whole: RevocationReport | None = None
         for certificate in _certificates(held):
             if self.lists is None:
                 return None
@@ -125,10 +129,10 @@ class RevocationWatch:
         return whole
 
     def _standing(
-        self, held: Held, known: RevocationStanding | None, report: Report
-    ) -> RevocationStanding:
+        self, held: StoredCertificate, known: RevocationState | None, report: RevocationReport
+    ) -> RevocationState:
         now = self.now()
-        standing = known or RevocationStanding(held.summary.fingerprint, now)
+        standing = known or RevocationState(held.summary.fingerprint, now)
         if report.entry is not None:
             return replace(
                 standing,
@@ -153,11 +157,9 @@ class RevocationWatch:
                 fix=report.fix,
             )
         at = next_look(now, self.random, ends=report.ends)
-        return RevocationStanding(held.summary.fingerprint, at, checked=now, source=report.source)
+        return RevocationState(held.summary.fingerprint, at, checked=now, source=report.source)
 
-    def _say(
-        self, target: Target, known: RevocationStanding | None, fresh: RevocationStanding
-    ) -> None:
+    def _say(self, target: Target, known: RevocationState | None, fresh: RevocationState) -> None:
         if fresh.revoked is not None and (known is None or known.revoked is None):
             stays = not_replaced(target, self.memory.excluded_region(target))
             logger.error(
@@ -178,12 +180,14 @@ class RevocationWatch:
         elif known is not None and known.problem and not fresh.problem:
             logger.info("revocation known again gateway=%s revoked=no", target.name)
 
-    def _remember(self, target: Target, fresh: RevocationStanding) -> None:
-        state = with_standing(self.memory.state(target), target, fresh)
+    def _remember(self, target: Target, fresh: RevocationState) -> None:
+        state = with_revocation_state(self.memory.state(target), target, fresh)
         self.memory.save(target, state)
 
 
-def with_standing(state: GatewayState, target: Target, fresh: RevocationStanding) -> GatewayState:
+def with_revocation_state(
+    state: GatewayState, target: Target, fresh: RevocationState
+) -> GatewayState:
     """What is to be remembered of a gateway whose certificate has that standing.
 
     An order under way is given up where it may be with a key that has leaked.
@@ -210,20 +214,20 @@ def not_replaced(target: Target, region: str) -> str:
     return ""
 
 
-def _names_lists(held: Held) -> bool:
-    from gatecert.revocation.crl import places  # noqa: PLC0415 - once a certificate
+def _names_lists(held: StoredCertificate) -> bool:
+    from gatecert.revocation.crl import distribution_points  # noqa: PLC0415 - once a certificate
 
-    return any(places(each) for each in _certificates(held))
+    return any(distribution_points(each) for each in _certificates(held))
 
 
-def _certificates(held: Held) -> Iterator[Certificate]:
+def _certificates(held: StoredCertificate) -> Iterator[Certificate]:
     """The gateway's certificates: one, or two with keys of different kinds."""
     version = held.version
     for text in (version.certificate, version.second_certificate):
         yield from find_readable([text])[:1]
 
 
-def _both(one: Report | None, other: Report | None) -> Report | None:
+def _both(one: RevocationReport | None, other: RevocationReport | None) -> RevocationReport | None:
     """What can be said of two certificates that are not known to be revoked."""
     if one is None or other is None:
         return one or other
@@ -231,7 +235,7 @@ def _both(one: Report | None, other: Report | None) -> Report | None:
     return replace(one, ends=ends, problem=one.problem or other.problem)
 
 
-def _issuers(held: Held) -> Sequence[Certificate]:
+def _issuers(held: StoredCertificate) -> Sequence[Certificate]:
     """Among which the certificate's issuer is, as far as it is known."""
     version = held.version
     texts = [version.chain, version.second_chain]

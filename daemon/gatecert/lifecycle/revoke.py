@@ -21,15 +21,15 @@ from typing import TYPE_CHECKING, Protocol
 
 from gatecert.acme.revocation_request import Revocation, Revoked, Signature
 from gatecert.errors import AuthorityError, WrongUsageError
-from gatecert.lifecycle.gateway_state import Memory
-from gatecert.lifecycle.revocation_watch import with_standing
-from gatecert.model import RevocationReason, RevocationStanding
+from gatecert.lifecycle.gateway_state import GatewayStates
+from gatecert.lifecycle.revocation_watch import with_revocation_state
+from gatecert.model import RevocationReason, RevocationState
 from gatecert.store.protocol import Store
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from gatecert.deploy.inventory import Held
+    from gatecert.deploy.inventory import StoredCertificate
     from gatecert.model import Target
 
 logger = logging.getLogger(__name__)
@@ -38,7 +38,7 @@ OPERATOR = "the operator's request"
 NOT_BEFORE = timedelta(days=1)
 
 
-class Revokes(Protocol):
+class RevokingAuthority(Protocol):
     """An authority that can be asked to revoke."""
 
     def revoke(self, revocation: Revocation, cancelled: threading.Event | None = None) -> Revoked:
@@ -56,8 +56,8 @@ class Revoker:
     """
 
     store: Store
-    memory: Memory
-    authorities: Mapping[str, Revokes]
+    memory: GatewayStates
+    authorities: Mapping[str, RevokingAuthority]
     now: Callable[[], datetime]
     cancelled: threading.Event
 
@@ -107,14 +107,14 @@ class Revoker:
         key = "; the next one gets another key" if new_key else ""
         return f"the certificate of version {held.version.id} {what}, {how}{key}{more}"
 
-    def _in_use(self, target: Target) -> Held | None:
+    def _in_use(self, target: Target) -> StoredCertificate | None:
         """What is served, or what ought to be where that is nothing that a CA has issued."""
         inventory = self.memory.deployer.inventory(target)
         live = inventory.live
         return inventory.wanted(self.now()) if live is None or live.summary.is_bootstrap else live
 
     def _revocations(
-        self, held: Held, reason: RevocationReason, by: Signature | None
+        self, held: StoredCertificate, reason: RevocationReason, by: Signature | None
     ) -> list[Revocation]:
         """One for each certificate of a version."""
         version = held.version
@@ -125,7 +125,9 @@ class Revoker:
             found.append(Revocation(version.second_certificate, private_key, reason, by))
         return found
 
-    def _revoke_earlier(self, target: Target, held: Held, revoked: Sequence[Revocation]) -> str:
+    def _revoke_earlier(
+        self, target: Target, held: StoredCertificate, revoked: Sequence[Revocation]
+    ) -> str:
         """Revoke earlier certificates for keys that have leaked; how that went, in words."""
         reason, by = revoked[0].reason, revoked[0].by
         if reason is not RevocationReason.KEY_COMPROMISE:
@@ -152,11 +154,11 @@ class Revoker:
         return f"; {what} revoked as well"
 
     def _remember(
-        self, target: Target, held: Held, reason: RevocationReason, done: Revoked
+        self, target: Target, held: StoredCertificate, reason: RevocationReason, done: Revoked
     ) -> bool:
         now = self.now()
         new_key = reason is RevocationReason.KEY_COMPROMISE or done.by is Signature.CERTIFICATE
-        standing = RevocationStanding(
+        standing = RevocationState(
             fingerprint=held.summary.fingerprint,
             next_look=now + NOT_BEFORE,
             checked=now,
@@ -165,13 +167,13 @@ class Revoker:
             source=OPERATOR,
             new_key=new_key,
         )
-        state = with_standing(self.memory.state(target), target, standing)
+        state = with_revocation_state(self.memory.state(target), target, standing)
         # What has failed before is tried again at once: there is another reason for it now.
         self.memory.save(target, replace(state, next_attempt=None, obstruction=None))
         return new_key
 
 
-def _revocable(target: Target, held: Held | None) -> tuple[str, Held]:
+def _revocable(target: Target, held: StoredCertificate | None) -> tuple[str, StoredCertificate]:
     """The authority of the certificate in use."""
     if held is None or held.summary.is_bootstrap:
         raise WrongUsageError(

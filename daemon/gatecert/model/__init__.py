@@ -11,7 +11,7 @@ Every class is a frozen dataclass. Every instant is an aware UTC ``datetime``, e
 One module for each of these words; the rest of gatecert imports from here.
 """
 
-from gatecert.model.certificate import CertificateSummary, Origin, UserAuthority
+from gatecert.model.certificate import CertificateSummary, ClientCA, Origin
 from gatecert.model.due_action import Action, Due, RenewalInfo
 from gatecert.model.identifier import Identifier, IdentifierType
 from gatecert.model.installation import (
@@ -23,7 +23,7 @@ from gatecert.model.installation import (
     Verdict,
     Version,
 )
-from gatecert.model.limits import Allowance, Expense, ExpenseKind, Limits, Spending
+from gatecert.model.limits import Allowance, Expense, ExpenseKind, Limits, RateLimitUsage
 from gatecert.model.order import (
     Account,
     IssuedChain,
@@ -34,7 +34,7 @@ from gatecert.model.order import (
 )
 from gatecert.model.outcome import Outcome, OutcomeKind, Progress, Stage
 from gatecert.model.resolution import NameResolution, Resolution, ResolutionKind
-from gatecert.model.revocation import RevocationReason, RevocationStanding, StoredList
+from gatecert.model.revocation import RevocationReason, RevocationState, StoredList
 from gatecert.model.state import (
     AbsentAuthority,
     AuthorityTrouble,
@@ -70,6 +70,7 @@ __all__ = [
     "ChallengeChoice",
     "ChallengeFailure",
     "ClientAuthentication",
+    "ClientCA",
     "ClientProfile",
     "Deployment",
     "Due",
@@ -101,19 +102,18 @@ __all__ = [
     "Probe",
     "Progress",
     "PublishedRecord",
+    "RateLimitUsage",
     "RenewalInfo",
     "RenewalPolicy",
     "Resolution",
     "ResolutionKind",
     "RevocationReason",
-    "RevocationStanding",
+    "RevocationState",
     "Silence",
-    "Spending",
     "Stage",
     "StoredList",
     "Target",
     "TextRecord",
-    "UserAuthority",
     "Verdict",
     "Version",
     "repr_of_listener",

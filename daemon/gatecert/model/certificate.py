@@ -79,7 +79,7 @@ class CertificateSummary:
 
 
 @dataclass(frozen=True, slots=True)
-class UserAuthority:
+class ClientCA:
     """An authority whose certificates a gateway accepts from its users.
 
     Attributes:

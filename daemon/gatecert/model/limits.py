@@ -85,7 +85,7 @@ class Expense:
 
 
 @dataclass(frozen=True, slots=True)
-class Spending:
+class RateLimitUsage:
     """All that was asked of one authority lately, oldest first."""
 
     expenses: tuple[Expense, ...] = ()

@@ -22,7 +22,7 @@ class RevocationReason(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class RevocationStanding:
+class RevocationState:
     """Whether a certificate was revoked, as far as that is known.
 
     Attributes:

@@ -10,7 +10,7 @@ from gatecert.model.due_action import RenewalInfo
 from gatecert.model.order import PendingOrder
 from gatecert.model.outcome import Outcome
 from gatecert.model.resolution import Resolution
-from gatecert.model.revocation import RevocationStanding
+from gatecert.model.revocation import RevocationState
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -140,11 +140,11 @@ class GatewayState:
     challenge_failures: tuple[ChallengeFailure, ...] = ()
     authority_notices: tuple[ExpiryNotice, ...] = ()
     troubles: tuple[AuthorityTrouble, ...] = ()
-    revocation: RevocationStanding | None = None
+    revocation: RevocationState | None = None
     second_order: PendingOrder | None = None
     accepted_roots: tuple[str, ...] = ()
 
-    def revocation_of(self, certificate: CertificateSummary) -> RevocationStanding | None:
+    def revocation_of(self, certificate: CertificateSummary) -> RevocationState | None:
         """What is known of the revocation of this certificate; None where nothing is."""
         known = self.revocation
         return known if known and known.fingerprint == certificate.fingerprint else None

@@ -15,14 +15,14 @@ from gatecert.challenge.challenge_order import choices
 from gatecert.model import (
     AbsentAuthority,
     CertificateSummary,
+    ClientCA,
     Deployment,
     Due,
     GatewayState,
     Mode,
     OutcomeKind,
-    RevocationStanding,
+    RevocationState,
     Target,
-    UserAuthority,
     Version,
 )
 
@@ -81,7 +81,7 @@ class LastError:
 
 @dataclass(frozen=True, slots=True)
 class ClientAuthority:
-    """An authority whose user certificates are accepted; for the fields see `UserAuthority`."""
+    """An authority whose user certificates are accepted; for the fields see `ClientCA`."""
 
     subject: str
     issuer: str
@@ -216,7 +216,7 @@ class GatewayStatus:
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class GatewayRecord:
     """Where the status of a gateway is read from.
 
     Attributes:
@@ -239,12 +239,12 @@ class Known:
     client_authentication: ClientAuthenticationStatus | None = None
 
     @property
-    def standing(self) -> RevocationStanding | None:
+    def standing(self) -> RevocationState | None:
         """What is known of the live certificate's revocation."""
         return self.state.revocation_of(self.live[1]) if self.live is not None else None
 
 
-def gateway_status(known: Known, now: datetime) -> GatewayStatus:
+def gateway_status(known: GatewayRecord, now: datetime) -> GatewayStatus:
     """Put into words what is known about a gateway."""
     version, summary = known.live or (None, None)
     outcome = known.state.outcome
@@ -284,7 +284,7 @@ def gateway_status(known: Known, now: datetime) -> GatewayStatus:
     )
 
 
-def _warning(known: Known) -> tuple[str, str]:
+def _warning(known: GatewayRecord) -> tuple[str, str]:
     resolution = known.state.resolution
     if known.warning[0] or resolution is None or not resolution.warning:
         return known.warning
@@ -305,7 +305,7 @@ def _second(summary: CertificateSummary | None) -> SecondCertificate | None:
 
 def client_authentication_status(  # noqa: PLR0913 - each is another fact
     bundle: str,
-    authorities: Sequence[UserAuthority],
+    authorities: Sequence[ClientCA],
     deployment: Deployment | None,
     warnings: tuple[str, ...],
     *,
@@ -339,7 +339,7 @@ def client_authentication_status(  # noqa: PLR0913 - each is another fact
     )
 
 
-def _revocation(known: Known) -> RevocationStatus | None:
+def _revocation(known: GatewayRecord) -> RevocationStatus | None:
     standing = known.standing
     if standing is None or not (standing.checked or standing.problem):
         return None
@@ -354,7 +354,7 @@ def _revocation(known: Known) -> RevocationStatus | None:
     )
 
 
-def _challenges(known: Known) -> Iterator[PlannedChallenge]:
+def _challenges(known: GatewayRecord) -> Iterator[PlannedChallenge]:
     if known.target.mode is not Mode.AUTOMATIC or known.excluded_region:
         return
     for choice in choices(known.target, known.state):
@@ -392,7 +392,7 @@ def _text(value: object) -> str:
     raise TypeError(f"no JSON for {type(value)}")
 
 
-def _last_error(known: Known) -> LastError | None:
+def _last_error(known: GatewayRecord) -> LastError | None:
     """What stands against the gateway: that it is silent now, or how the last pass ended."""
     outcome, deployment = known.state.outcome, known.deployment
     silence = deployment.silence if deployment is not None else None
@@ -404,7 +404,7 @@ def _last_error(known: Known) -> LastError | None:
     return None
 
 
-def _served(known: Known) -> tuple[bool | None, datetime | None]:
+def _served(known: GatewayRecord) -> tuple[bool | None, datetime | None]:
     deployment = known.deployment
     if deployment is None or not known.target.install.is_provable:
         return None, None
@@ -415,7 +415,7 @@ def _served(known: Known) -> tuple[bool | None, datetime | None]:
     return (False, None) if deployment.error else (None, None)
 
 
-def _condition(known: Known, now: datetime) -> Condition:
+def _condition(known: GatewayRecord, now: datetime) -> Condition:
     if known.live is None:
         return Condition.EMPTY
     summary = known.live[1]
@@ -428,7 +428,7 @@ def _condition(known: Known, now: datetime) -> Condition:
     return _deployed_condition(known)
 
 
-def _deployed_condition(known: Known) -> Condition:
+def _deployed_condition(known: GatewayRecord) -> Condition:
     deployment = known.deployment
     if deployment is not None and deployment.error:
         return Condition.MIXED if deployment.mixed else Condition.NOT_SERVED
@@ -441,7 +441,7 @@ def _deployed_condition(known: Known) -> Condition:
     return Condition.TRUSTED if known.trusted else Condition.PRIVATE_ROOT
 
 
-def _bootstrap_condition(known: Known) -> Condition:
+def _bootstrap_condition(known: GatewayRecord) -> Condition:
     outcome = known.state.outcome
     deployment = known.deployment
     if known.excluded_region:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from gatecert.resolve.gateway_addresses import GatewayAddresses
-    from gatecert.resolve.lookup import Lookup
+    from gatecert.resolve.lookup import LookupResult
 
 MOST_ADDRESSES_SHOWN = 4
 
@@ -28,7 +28,7 @@ _KINDS = {
 }
 
 
-def judge_name(lookup: Lookup, addresses: GatewayAddresses) -> NameResolution:
+def check_name(lookup: LookupResult, addresses: GatewayAddresses) -> NameResolution:
     """Compare what looking up a name brought with the gateway's addresses.
 
     A wrong address outweighs the failure of the other family: it is what has to be put right.
@@ -55,7 +55,7 @@ def judge_name(lookup: Lookup, addresses: GatewayAddresses) -> NameResolution:
     )
 
 
-def judge_address(address: str, addresses: GatewayAddresses) -> NameResolution:
+def check_address(address: str, addresses: GatewayAddresses) -> NameResolution:
     """Compare an address that is itself an identifier with the gateway's addresses."""
     if addresses.owns(address):
         kind, detail = ResolutionKind.HERE, f"{address} is an address of this gateway"
@@ -75,7 +75,7 @@ def judge_address(address: str, addresses: GatewayAddresses) -> NameResolution:
 # --------------------------------------------------------------------------- in words
 
 
-def _describe_wrong(lookup: Lookup, wrong: Sequence[str], addresses: GatewayAddresses) -> str:
+def _describe_wrong(lookup: LookupResult, wrong: Sequence[str], addresses: GatewayAddresses) -> str:
     verb = "is" if len(wrong) == 1 else "are"
     found = f"{lookup.name} {_with_types(wrong)} {verb} not"
     what = "an address" if len(wrong) == 1 else "addresses"
@@ -91,7 +91,7 @@ def _describe_wrong(lookup: Lookup, wrong: Sequence[str], addresses: GatewayAddr
     return f"{text}; correct or remove it in DNS, or list it under the gateway's addresses"
 
 
-def _describe_inside_view(lookup: Lookup) -> str:
+def _describe_inside_view(lookup: LookupResult) -> str:
     """What to do about addresses that nobody outside can mean: public DNS may well be right."""
     outside = "set resolver.nameservers to nameservers outside this network"
     if lookup.hosts_lines:
@@ -107,14 +107,14 @@ def _describe_inside_view(lookup: Lookup) -> str:
     )
 
 
-def _describe_unknown(lookup: Lookup) -> str:
+def _describe_unknown(lookup: LookupResult) -> str:
     return (
         f"the rest of {lookup.name} could not be looked up: {lookup.unknown}; orders are placed all"
         " the same, but an authority may fail there: check the zone at its DNS provider"
     )
 
 
-def _describe_failure(lookup: Lookup, addresses: GatewayAddresses) -> str:
+def _describe_failure(lookup: LookupResult, addresses: GatewayAddresses) -> str:
     what_to_publish = _listed(addresses.expected) or "the gateway's public address"
     said = f": {lookup.detail}" if lookup.detail else ""
     match lookup.ending:
@@ -132,7 +132,7 @@ def _describe_failure(lookup: Lookup, addresses: GatewayAddresses) -> str:
             return f"{text}; check the zone at its DNS provider and resolver.nameservers"
 
 
-def _describe_assumed(lookup: Lookup, addresses: GatewayAddresses) -> str:
+def _describe_assumed(lookup: LookupResult, addresses: GatewayAddresses) -> str:
     private = "private IPv4 addresses" if addresses.expected else "private addresses"
     return (
         f"{lookup.name} resolves to {_listed(lookup.addresses)}, taken for this gateway: "

@@ -67,7 +67,7 @@ class CaaPolicy:
     failure: str = ""
 
 
-class LooksUpCaa(Protocol):
+class CaaResolver(Protocol):
     """Looks up CAA records; ``resolve.dns.Resolver`` is the one that asks nameservers."""
 
     def look_up_caa(self, names: Sequence[str]) -> tuple[CaaPolicy, ...]:
@@ -76,7 +76,7 @@ class LooksUpCaa(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Applicant:
+class CaaRequest:
     """Who is going to ask for a certificate, and how.
 
     Attributes:
@@ -105,7 +105,7 @@ def policy(name: str, answers: Mapping[str, CaaAnswer]) -> CaaPolicy:
     return CaaPolicy(name)
 
 
-def objection(found: CaaPolicy, applicant: Applicant) -> str:
+def objection(found: CaaPolicy, applicant: CaaRequest) -> str:
     """Why the authority must not issue for the name, on one line; empty where it may."""
     unknown = [each for each in found.properties if each.critical and each.tag not in KNOWN_TAGS]
     if unknown:
@@ -158,7 +158,7 @@ def _parse(value: str) -> tuple[str, dict[str, str]] | None:
     return issuer.lower(), parameters
 
 
-def _parameters_refuse(parameters: Mapping[str, str], applicant: Applicant) -> str:
+def _parameters_refuse(parameters: Mapping[str, str], applicant: CaaRequest) -> str:
     """Why parameters keep the applicant out (RFC 8657); empty where they do not."""
     methods = parameters.get("validationmethods")
     if methods is not None and applicant.methods:

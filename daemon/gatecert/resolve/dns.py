@@ -22,7 +22,7 @@ from gatecert.errors import ResolutionError
 from gatecert.resolve.caa import CaaAnswer, CaaPolicy, climb, policy
 from gatecert.resolve.gateway_addresses import is_internal
 from gatecert.resolve.hosts import lines_about
-from gatecert.resolve.lookup import Ending, Family, FamilyAnswer, Lookup, combine
+from gatecert.resolve.lookup import Ending, Family, FamilyAnswer, LookupResult, combine
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -64,7 +64,7 @@ class Resolver:
         self._hosts = hosts
         self._system: tuple[_FileState, Stub] | None = None
 
-    def look_up(self, names: Sequence[str]) -> tuple[Lookup, ...]:
+    def look_up(self, names: Sequence[str]) -> tuple[LookupResult, ...]:
         """The addresses of each name (A-labels), in the order of the names; never raises."""
         if not names:
             return ()
@@ -111,17 +111,19 @@ class Resolver:
 
     def _look_up(
         self, names: Sequence[str], pool: ThreadPoolExecutor, deadline: Deadline
-    ) -> tuple[Lookup, ...]:
+    ) -> tuple[LookupResult, ...]:
         # Late: dnspython takes 60 ms to import, and the bootstrap certificate comes first.
         from gatecert.resolve import query  # noqa: PLC0415 - as said above
 
         try:
             stub = pool.submit(self._stub).result(timeout=deadline.remaining)
         except ResolutionError as error:
-            return tuple(Lookup(name, Ending.SERVER_FAILURE, detail=str(error)) for name in names)
+            return tuple(
+                LookupResult(name, Ending.SERVER_FAILURE, detail=str(error)) for name in names
+            )
         except TimeoutError:
             detail = "the nameservers' own names were not found in time"
-            return tuple(Lookup(name, Ending.TIMEOUT, detail=detail) for name in names)
+            return tuple(LookupResult(name, Ending.TIMEOUT, detail=detail) for name in names)
         asked = {
             name: [(each, pool.submit(query.ask, stub, name, each, deadline)) for each in Family]
             for name in names
@@ -145,7 +147,7 @@ class Resolver:
             )  # fmt: skip
         return found
 
-    def _with_source(self, lookup: Lookup, nameservers: str) -> Lookup:
+    def _with_source(self, lookup: LookupResult, nameservers: str) -> LookupResult:
         inside = [each for each in lookup.addresses if is_internal(each)]
         lines = lines_about(lookup.name, inside, self._hosts) if inside else ()
         return replace(lookup, nameservers=nameservers, hosts_lines=lines)

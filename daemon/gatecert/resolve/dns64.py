@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from gatecert.resolve.gateway_addresses import GatewayAddresses
-    from gatecert.resolve.lookup import LooksUp, Lookup
+    from gatecert.resolve.lookup import AddressResolver, LookupResult
 
 WELL_KNOWN = IPv6Network("64:ff9b::/96")
 DISCOVERY_NAME = "ipv4only.arpa"  # RFC 7050 section 8.2
@@ -30,8 +30,8 @@ _RESERVED_OCTET = 8
 
 
 def without_synthesis(
-    lookups: Sequence[Lookup], resolver: LooksUp, addresses: GatewayAddresses
-) -> tuple[Lookup, ...]:
+    lookups: Sequence[LookupResult], resolver: AddressResolver, addresses: GatewayAddresses
+) -> tuple[LookupResult, ...]:
     """Put the A that it was made from in place of every synthesized AAAA.
 
     The resolver is asked for its prefixes only where an AAAA would otherwise be wrong.
@@ -43,7 +43,7 @@ def without_synthesis(
     return tuple(_replace(lookup, found) for lookup in known)
 
 
-def prefixes(discovery: Lookup) -> tuple[IPv6Network, ...]:
+def prefixes(discovery: LookupResult) -> tuple[IPv6Network, ...]:
     """The prefixes that a resolver uses, by its answer for ipv4only.arpa (RFC 7050 section 3)."""
     candidates = (
         IPv6Network((address, length), strict=False)
@@ -66,7 +66,7 @@ def embedded(address: IPv6Address, length: int) -> IPv4Address | None:
     return IPv4Address(bytes(octets[start : start + 4]))
 
 
-def _replace(lookup: Lookup, networks: Iterable[IPv6Network]) -> Lookup:
+def _replace(lookup: LookupResult, networks: Iterable[IPv6Network]) -> LookupResult:
     used = list(networks)
     return replace(lookup, addresses=in_order(_origin(each, used) for each in lookup.addresses))
 
@@ -81,5 +81,5 @@ def _origin(address: str, networks: Sequence[IPv6Network]) -> str:
     return address
 
 
-def _has_strange_ipv6(lookup: Lookup, addresses: GatewayAddresses) -> bool:
+def _has_strange_ipv6(lookup: LookupResult, addresses: GatewayAddresses) -> bool:
     return any(":" in each and not addresses.accepts(each) for each in lookup.addresses)

@@ -63,7 +63,7 @@ class FamilyAnswer:
 
 
 @dataclass(frozen=True, slots=True)
-class Lookup:
+class LookupResult:
     """What looking up both address families of one name brought.
 
     Attributes:
@@ -85,19 +85,19 @@ class Lookup:
     hosts_lines: tuple[str, ...] = ()
 
 
-class LooksUp(Protocol):
+class AddressResolver(Protocol):
     """Looks up names; ``resolve.dns.Resolver`` is the one that asks nameservers."""
 
-    def look_up(self, names: Sequence[str]) -> tuple[Lookup, ...]:
+    def look_up(self, names: Sequence[str]) -> tuple[LookupResult, ...]:
         """The addresses of each name, in the order of the names; never raises."""
         ...
 
 
-def combine(name: str, answers: Sequence[FamilyAnswer]) -> Lookup:
+def combine(name: str, answers: Sequence[FamilyAnswer]) -> LookupResult:
     """Make one result of the answers for both families, by the rules above."""
     ending = _weigh({answer.ending for answer in answers})
     known = [answer.time_to_live for answer in answers if answer.time_to_live is not None]
-    return Lookup(
+    return LookupResult(
         name=name,
         ending=ending,
         addresses=in_order(address for answer in answers for address in answer.addresses),

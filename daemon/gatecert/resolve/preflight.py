@@ -31,7 +31,7 @@ from typing import TYPE_CHECKING
 
 from gatecert.errors import clean
 from gatecert.model import IdentifierType, Resolution, ResolutionKind
-from gatecert.resolve.address_check import judge_address, judge_name
+from gatecert.resolve.address_check import check_address, check_name
 from gatecert.resolve.dns64 import without_synthesis
 
 if TYPE_CHECKING:
@@ -40,14 +40,14 @@ if TYPE_CHECKING:
 
     from gatecert.model import Identifier, NameResolution, Target
     from gatecert.resolve.gateway_addresses import GatewayAddresses
-    from gatecert.resolve.lookup import LooksUp
+    from gatecert.resolve.lookup import AddressResolver
 
 SHORTEST_WAIT = timedelta(seconds=1)
 LONGEST_CHANGE = 1000  # characters
 
 
 def preflight(
-    target: Target, resolver: LooksUp, addresses: GatewayAddresses, *, now: datetime
+    target: Target, resolver: AddressResolver, addresses: GatewayAddresses, *, now: datetime
 ) -> Resolution:
     """Look up every name of the target and compare what is found with the gateway's addresses."""
     looked_up = [each.value for each in target.identifiers if _is_looked_up(each)]
@@ -57,9 +57,9 @@ def preflight(
     names: list[NameResolution] = []
     for identifier in target.identifiers:
         if identifier.type is IdentifierType.IP:
-            names.append(judge_address(identifier.value, addresses))
+            names.append(check_address(identifier.value, addresses))
         elif identifier.value in found:
-            judged = judge_name(found[identifier.value], addresses)
+            judged = check_name(found[identifier.value], addresses)
             names.append(judged if required else _excuse(judged))
     return Resolution(at=now, names=tuple(names), expected=addresses.expected)
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from gatecert.model import Target
 
 
-def why_custom(target: Target, *, behind_nat: bool) -> str:
+def custom_mode_advice(target: Target, *, behind_nat: bool) -> str:
     """Why mode custom is recommended for a gateway, and how to go about it; empty if it is not.
 
     Args:

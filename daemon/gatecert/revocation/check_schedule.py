@@ -12,7 +12,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from gatecert.model import CertificateSummary, GatewayState, RevocationReason, RevocationStanding
+from gatecert.model import CertificateSummary, GatewayState, RevocationReason, RevocationState
 
 if TYPE_CHECKING:
     from random import Random
@@ -24,18 +24,16 @@ RETRY = timedelta(hours=1)
 RETRY_JITTER = 0.2
 
 
-def standing_of(
+def revocation_state_of(
     state: GatewayState, certificate: CertificateSummary | None
-) -> RevocationStanding | None:
+) -> RevocationState | None:
     """What is known of the revocation of this certificate; None where nothing is."""
     return state.revocation_of(certificate) if certificate is not None else None
 
 
-def revoked(
-    state: GatewayState, certificate: CertificateSummary | None
-) -> RevocationStanding | None:
+def revoked(state: GatewayState, certificate: CertificateSummary | None) -> RevocationState | None:
     """The same where it was revoked, and None where it was not."""
-    known = standing_of(state, certificate)
+    known = revocation_state_of(state, certificate)
     return known if known is not None and known.revoked is not None else None
 
 
@@ -45,12 +43,12 @@ def must_change_key(state: GatewayState, certificate: CertificateSummary) -> boo
     return standing is not None and standing.new_key
 
 
-def is_settled(standing: RevocationStanding) -> bool:
+def is_settled(standing: RevocationState) -> bool:
     """Whether a look can bring nothing new: revoked for good."""
     return standing.revoked is not None and standing.reason is not RevocationReason.CERTIFICATE_HOLD
 
 
-def is_due(standing: RevocationStanding, now: datetime) -> bool:
+def is_due(standing: RevocationState, now: datetime) -> bool:
     """Whether to look now."""
     return not now < standing.next_look <= now + LONGEST_REST
 

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from datetime import timedelta
 
-    from cryptography.x509 import Certificate, DistributionPoint
+    from cryptography.x509 import Certificate
 
 _HTTP = re.compile(r"http://[!-~]+", re.IGNORECASE)  # RFC 3986: visible ASCII, no space
 _NEVER_ISSUED = 0  # serial number, RFC 5280 section 4.1.2.2
@@ -58,7 +58,7 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class DistributionPoint:
     """Where a list of a certificate is to be found.
 
     Attributes:
@@ -73,7 +73,7 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
-class AcceptedList:
+class VerifiedCrl:
     """A list that tells about one certificate.
 
     Attributes:
@@ -99,7 +99,7 @@ class AcceptedList:
 # --------------------------------------------------------------------- where
 
 
-def places(certificate: Certificate) -> tuple[Place, ...]:
+def distribution_points(certificate: Certificate) -> tuple[DistributionPoint, ...]:
     """Where the lists of a certificate are to be found over http."""
     try:
         points = certificate.extensions.get_extension_for_class(x509.CRLDistributionPoints).value
@@ -108,9 +108,11 @@ def places(certificate: Certificate) -> tuple[Place, ...]:
     return tuple(_places(points, certificate.issuer))
 
 
-def delta_places(certificate: Certificate, base: AcceptedList) -> tuple[Place, ...]:
+def delta_distribution_points(
+    certificate: Certificate, base: VerifiedCrl
+) -> tuple[DistributionPoint, ...]:
     """Where delta lists are to be found that change a complete one (5.2.6)."""
-    found: list[Place] = []
+    found: list[DistributionPoint] = []
     for extensions in (base.crl.extensions, certificate.extensions):
         try:
             points = extensions.get_extension_for_class(x509.FreshestCRL).value
@@ -120,7 +122,9 @@ def delta_places(certificate: Certificate, base: AcceptedList) -> tuple[Place, .
     return tuple(found)
 
 
-def _places(points: Iterable[DistributionPoint], issuer: x509.Name) -> Iterator[Place]:
+def _places(
+    points: Iterable[x509.DistributionPoint], issuer: x509.Name
+) -> Iterator[DistributionPoint]:
     for point in points:
         names = _names(point.full_name, point.relative_name, issuer)
         urls = tuple(
@@ -129,7 +133,7 @@ def _places(points: Iterable[DistributionPoint], issuer: x509.Name) -> Iterator[
             if isinstance(name, x509.UniformResourceIdentifier) and _is_http(name.value)
         )
         if urls and point.crl_issuer is None:
-            yield Place(urls, names, point.reasons or EVERY_REASON)
+            yield DistributionPoint(urls, names, point.reasons or EVERY_REASON)
 
 
 def _is_http(url: str) -> bool:
@@ -181,11 +185,11 @@ def accept(  # noqa: PLR0913 - everything that the verdict depends on is passed 
     crl: CertificateRevocationList,
     certificate: Certificate,
     issuer: Certificate,
-    place: Place,
+    place: DistributionPoint,
     *,
     now: datetime,
     clock_skew: timedelta,
-) -> AcceptedList:
+) -> VerifiedCrl:
     """Hold a list to every rule.
 
     Args:
@@ -205,7 +209,7 @@ def accept(  # noqa: PLR0913 - everything that the verdict depends on is passed 
     if not may_sign_lists(issuer) or not is_signed_by(crl, issuer):
         raise CertificateError(f"the list was not signed by the key of '{who}'")
     check_list(crl, now=now, clock_skew=clock_skew)
-    return AcceptedList(
+    return VerifiedCrl(
         crl=crl,
         begins=crl.last_update_utc,
         ends=crl.next_update_utc,
@@ -295,7 +299,7 @@ def is_delta(crl: CertificateRevocationList) -> bool:
 
 
 def _reasons(
-    crl: CertificateRevocationList, certificate: Certificate, place: Place
+    crl: CertificateRevocationList, certificate: Certificate, place: DistributionPoint
 ) -> frozenset[ReasonFlags]:
     """The reasons that the list is for, if it is for this certificate at all (6.3.3 (b), (d))."""
     check_scope(crl, certificate, place.names)
@@ -325,7 +329,7 @@ def _number(
 # --------------------------------------------------------------------- what it says
 
 
-def fits(base: AcceptedList, delta: AcceptedList) -> bool:
+def fits(base: VerifiedCrl, delta: VerifiedCrl) -> bool:
     """Whether a delta list changes this complete list (5.2.4)."""
     return (
         delta.base is not None
@@ -349,7 +353,7 @@ def find(
 
 
 def look_up(
-    certificate: Certificate, base: AcceptedList, delta: AcceptedList | None = None
+    certificate: Certificate, base: VerifiedCrl, delta: VerifiedCrl | None = None
 ) -> Entry | None:
     """What a complete list says, with the delta list that fits it; None where not revoked."""
     for each in (delta, base):

@@ -31,15 +31,15 @@ from gatecert.errors import (
 from gatecert.model import StoredList
 from gatecert.revocation.crl import (
     EVERY_REASON,
-    AcceptedList,
+    DistributionPoint,
     Entry,
-    Place,
+    VerifiedCrl,
     accept,
     can_be_listed,
-    delta_places,
+    delta_distribution_points,
+    distribution_points,
     fits,
     look_up,
-    places,
     read_list,
 )
 from gatecert.revocation.crl_download import Downloaded, download
@@ -67,7 +67,7 @@ class Downloads(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class RevocationReport:
     """What the lists say of a certificate.
 
     Attributes:
@@ -85,7 +85,7 @@ class Report:
     fix: str = ""
 
 
-class LooksUpRevocation(Protocol):
+class RevocationLookup(Protocol):
     """Looks a certificate up in its authority's revocation lists."""
 
     def look(
@@ -93,13 +93,13 @@ class LooksUpRevocation(Protocol):
         certificate: Certificate,
         issuers: Sequence[Certificate],
         cancelled: threading.Event | None = None,
-    ) -> Report | None:
+    ) -> RevocationReport | None:
         """What the lists say; None where the certificate names none that can be used."""
         ...
 
 
 @dataclass(slots=True)
-class RevocationLists:
+class CrlLookup:
     """Looks certificates up; safe to use from several threads.
 
     Attributes:
@@ -120,7 +120,7 @@ class RevocationLists:
         certificate: Certificate,
         issuers: Sequence[Certificate],
         cancelled: threading.Event | None = None,
-    ) -> Report | None:
+    ) -> RevocationReport | None:
         """What the lists say of a certificate.
 
         Args:
@@ -131,20 +131,22 @@ class RevocationLists:
         Returns:
             None where the certificate names no list that can be used.
         """
-        found = places(certificate)
+        found = distribution_points(certificate)
         if not found:
             return None
         if not can_be_listed(certificate):
-            return Report(problem="its serial number is negative, so that no list can name it")
+            return RevocationReport(
+                problem="its serial number is negative, so that no list can name it"
+            )
         issuer = _issuer(certificate, issuers)
         if issuer is None:
-            return Report(problem="the issuer's certificate is not known here")
+            return RevocationReport(problem="the issuer's certificate is not known here")
         deadline = Deadline.after(LOOK_SECONDS, cancelled)
         return _Look(self, certificate, issuer, deadline).run(found)
 
     def current(
-        self, url: str, check: Callable[[bytes], AcceptedList], deadline: Deadline
-    ) -> tuple[AcceptedList, str]:
+        self, url: str, check: Callable[[bytes], VerifiedCrl], deadline: Deadline
+    ) -> tuple[VerifiedCrl, str]:
         """The newest good list that can be had, and why there is no newer one; empty where none is.
 
         Args:
@@ -193,8 +195,8 @@ class RevocationLists:
         return sent
 
     def _kept(
-        self, url: str, check: Callable[[bytes], AcceptedList]
-    ) -> tuple[StoredList | None, AcceptedList | None]:
+        self, url: str, check: Callable[[bytes], VerifiedCrl]
+    ) -> tuple[StoredList | None, VerifiedCrl | None]:
         try:
             kept = self.store.revocation_list(url)
             return (kept, check(kept.data)) if kept is not None else (None, None)
@@ -213,15 +215,15 @@ class RevocationLists:
 class _Look:
     """One look at the lists of one certificate."""
 
-    lists: RevocationLists
+    lists: CrlLookup
     certificate: Certificate
     issuer: Certificate
     deadline: Deadline
 
-    def run(self, found: Sequence[Place]) -> Report:
+    def run(self, found: Sequence[DistributionPoint]) -> RevocationReport:
         """Look into one list after the other until one says so, or all reasons are covered."""
         left = EVERY_REASON
-        report = Report()
+        report = RevocationReport()
         for place in found:
             if not place.reasons & left:
                 continue
@@ -233,7 +235,7 @@ class _Look:
                 continue
             entry = look_up(self.certificate, accepted, self._delta(accepted))
             if entry is not None:
-                return Report(entry, source, accepted.ends)
+                return RevocationReport(entry, source, accepted.ends)
             if accepted.has_ended(self.lists.now()):
                 ended = f"the list {source} ended on {instant(accepted.ends or accepted.begins)}"
                 why = f"{ended}, and {excuse or 'its host has no newer one'}"
@@ -246,7 +248,7 @@ class _Look:
             return replace(report, problem="", fix="")
         return replace(report, problem=report.problem or "the lists do not tell of every reason")
 
-    def _accepted(self, place: Place) -> tuple[AcceptedList, str, str]:
+    def _accepted(self, place: DistributionPoint) -> tuple[VerifiedCrl, str, str]:
         """The complete list of a place, its URL, and why it is not newer.
 
         Raises:
@@ -265,7 +267,7 @@ class _Look:
             problem = problem or _named(url, CertificateError("there are only changes in it"))
         raise problem or CertificateError("there is no list")
 
-    def _check_for(self, place: Place) -> Callable[[bytes], AcceptedList]:
+    def _check_for(self, place: DistributionPoint) -> Callable[[bytes], VerifiedCrl]:
         return lambda data: accept(
             read_list(data),
             self.certificate,
@@ -275,9 +277,9 @@ class _Look:
             clock_skew=CLOCK_SKEW,
         )
 
-    def _delta(self, base: AcceptedList) -> AcceptedList | None:
+    def _delta(self, base: VerifiedCrl) -> VerifiedCrl | None:
         """A delta list that is newer; one that cannot be had leaves what the complete one says."""
-        for place in delta_places(self.certificate, base):
+        for place in delta_distribution_points(self.certificate, base):
             for url in place.urls:
                 try:
                     delta, _ = self.lists.current(url, self._check_for(place), self.deadline)

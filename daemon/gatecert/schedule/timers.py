@@ -32,7 +32,7 @@ MOST_THREADS = 64
 Pass = Callable[[str], datetime | None]
 
 
-class Jobs:
+class Timers:
     """Runs a pass over each gateway whenever it is due.
 
     Args:

@@ -41,7 +41,7 @@ class _Entry:
     owner: str
 
 
-class Records:
+class PublishedRecordFiles:
     """The TXT records that any process on one state directory has published."""
 
     def __init__(self, layout: Layout) -> None:

@@ -19,9 +19,9 @@ from gatecert.model import GatewayState
 from gatecert.store import durable, json_record, lock
 from gatecert.store.accounts import Accounts
 from gatecert.store.crl_cache import RevocationListFiles
-from gatecert.store.dns_records import Records
+from gatecert.store.dns_records import PublishedRecordFiles
 from gatecert.store.layout import PRIVATE_FILE, Layout
-from gatecert.store.rate_limit_usage import Spendings
+from gatecert.store.rate_limit_usage import RateLimitUsageFiles
 from gatecert.store.request_files import Requests
 from gatecert.store.temporary_names import give_up, temporary_beside
 from gatecert.store.tokens import Tokens
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
         IssuedChain,
         KeyRequest,
         PublishedRecord,
-        Spending,
+        RateLimitUsage,
         StoredList,
         TextRecord,
         Version,
@@ -61,8 +61,8 @@ class FileStore:
         self._versions = Versions(self._layout)
         self._requests = Requests(self._layout)
         self._tokens = Tokens(self._layout)
-        self._records = Records(self._layout)
-        self._spendings = Spendings(self._layout)
+        self._records = PublishedRecordFiles(self._layout)
+        self._spendings = RateLimitUsageFiles(self._layout)
         self._lists = RevocationListFiles(self._layout)
 
     @property
@@ -144,11 +144,13 @@ class FileStore:
 
     # ------------------------------------------------------------------ spending
 
-    def spending(self, directory_url: str) -> Spending:
+    def spending(self, directory_url: str) -> RateLimitUsage:
         """What was asked of the authority with this directory."""
         return self._spendings.spending(directory_url)
 
-    def change_spending(self, directory_url: str, change: Callable[[Spending], Spending]) -> None:
+    def change_spending(
+        self, directory_url: str, change: Callable[[RateLimitUsage], RateLimitUsage]
+    ) -> None:
         """Change it while nobody else does; durable before this returns."""
         self._spendings.change_spending(directory_url, change)
 

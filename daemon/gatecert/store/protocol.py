@@ -21,7 +21,7 @@ if TYPE_CHECKING:
         IssuedChain,
         KeyRequest,
         PublishedRecord,
-        Spending,
+        RateLimitUsage,
         StoredList,
         TextRecord,
         Version,
@@ -145,14 +145,16 @@ class AccountStore(Protocol):
         ...
 
 
-class SpendingStore(Protocol):
+class RateLimitUsageStore(Protocol):
     """What was asked of each authority, shared by every process on this state directory."""
 
-    def spending(self, directory_url: str) -> Spending:
+    def spending(self, directory_url: str) -> RateLimitUsage:
         """What was asked of the authority with this directory."""
         ...
 
-    def change_spending(self, directory_url: str, change: Callable[[Spending], Spending]) -> None:
+    def change_spending(
+        self, directory_url: str, change: Callable[[RateLimitUsage], RateLimitUsage]
+    ) -> None:
         """Change it while nobody else does; durable before this returns.
 
         Args:
@@ -166,7 +168,7 @@ class SpendingStore(Protocol):
         ...
 
 
-class IssuerStore(AccountStore, SpendingStore, Protocol):
+class IssuerStore(AccountStore, RateLimitUsageStore, Protocol):
     """What has to be remembered of an authority."""
 
 

@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from gatecert.model import Spending
+from gatecert.model import RateLimitUsage
 from gatecert.store import durable, lock
 from gatecert.store.json_record import read_record, write_record
 from gatecert.store.layout import PRIVATE_FILE
@@ -34,19 +34,21 @@ LARGEST = 256 << 20  # bytes; an expense has some three hundred
 _UNSAFE = re.compile(r"[^a-z0-9.-]")
 
 
-class Spendings:
+class RateLimitUsageFiles:
     """What was asked of each authority from one state directory."""
 
     def __init__(self, layout: Layout) -> None:
         self._layout = layout
         self._turn = threading.Lock()
 
-    def spending(self, directory_url: str) -> Spending:
+    def spending(self, directory_url: str) -> RateLimitUsage:
         """What was asked; a damaged file is set aside, said in the log, and read as nothing."""
         path = self._path(directory_url)
-        return read_record(path, Spending, largest=LARGEST) or Spending()
+        return read_record(path, RateLimitUsage, largest=LARGEST) or RateLimitUsage()
 
-    def change_spending(self, directory_url: str, change: Callable[[Spending], Spending]) -> None:
+    def change_spending(
+        self, directory_url: str, change: Callable[[RateLimitUsage], RateLimitUsage]
+    ) -> None:
         """Change it while nobody else does."""
         path = self._path(directory_url)
         self._layout.make(path.parent)

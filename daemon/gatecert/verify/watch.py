@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from gatecert.model import CertificateSummary, Probe
 
 
-class View(StrEnum):
+class WatchState(StrEnum):
     """What a look at all listeners came to, best first."""
 
     SERVED = "served"
@@ -32,7 +32,7 @@ class View(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Sight:
+class WatchResult:
     """What a look at all listeners showed.
 
     Attributes:
@@ -40,7 +40,7 @@ class Sight:
         detail: One line for the operator about each of them.
     """
 
-    view: View
+    view: WatchState
     listeners: tuple[str, ...] = ()
     detail: str = ""
 
@@ -76,7 +76,7 @@ def compare(
     answers: Sequence[ServedChain | ProbeFailure],
     summary: CertificateSummary,
     command: Probe | None = None,
-) -> Sight:
+) -> WatchResult:
     """Compare what listeners showed with the installed certificate.
 
     Args:
@@ -93,11 +93,15 @@ def compare(
     ]
     denied = [command] if command is not None and not command.matches else []
     if not wrong and not denied:
-        return Sight(View.SERVED)
+        return WatchResult(WatchState.SERVED)
     silent = bool(wrong) and all(is_silent(answer) for answer, _ in wrong)
     mixed = bool(wrong) and all(is_mixed(answer, answers, summary) for answer, _ in wrong)
-    return Sight(
-        View.SILENT if silent else View.MIXED if mixed and not denied else View.DRIFTED,
+    return WatchResult(
+        WatchState.SILENT
+        if silent
+        else WatchState.MIXED
+        if mixed and not denied
+        else WatchState.DRIFTED,
         tuple(str(probe.endpoint) for _, probe in wrong),
         "; ".join(probe.detail for probe in (*(probe for _, probe in wrong), *denied)),
     )

@@ -35,7 +35,7 @@ from gatecert.acme.resources import (
     Order,
     ProblemDocument,
 )
-from gatecert.acme.transport import Answer
+from gatecert.acme.transport import Response
 from gatecert.config.schema.authority import AuthoritySettings
 from gatecert.deadline import Deadline
 from gatecert.errors import (
@@ -413,7 +413,7 @@ class PlayedClient(Client):
 
     def send(
         self, method: str, url: str, *, deadline: Deadline, body: bytes | None = None
-    ) -> Answer:
+    ) -> Response:
         """What is not signed: the directory, and renewal information."""
         assert (method, body) == ("GET", None)
         leave = self._reach(deadline)
@@ -424,13 +424,13 @@ class PlayedClient(Client):
             if authority.windows != "none":
                 value["renewalInfo"] = f"{BASE}/renewalInfo"
             leave()
-            return Answer(200, headers, json.dumps(value).encode(), url)
+            return Response(200, headers, json.dumps(value).encode(), url)
         identifier = url.rpartition("/")[2]
         start, end = authority.lives[identifier]
         value = dict(authority.window(start, end, revoked=identifier in authority.revoked))
         headers["Retry-After"] = str(int(authority.asks_again.total_seconds()))
         leave()
-        return Answer(200, headers, json.dumps(value).encode(), url)
+        return Response(200, headers, json.dumps(value).encode(), url)
 
     def _reach(self, deadline: Deadline) -> Callable[[], None]:
         assert not deadline.interrupted
@@ -441,7 +441,7 @@ class PlayedClient(Client):
         self._server_time = (world.time, world.monotonic())
         return leave
 
-    def _note_time(self, answer: Answer) -> None:
+    def _note_time(self, answer: Response) -> None:
         """Done when it was reached, to the microsecond."""
 
     def find_account(self, private_key: bytes, deadline: Deadline) -> str:

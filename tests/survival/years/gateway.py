@@ -14,10 +14,10 @@ from tests.survival.years.authority import root_pem
 from gatecert.certificate.pem import load_roots
 from gatecert.deploy.bring_up import Exchange
 from gatecert.deploy.deployer import Deployer
-from gatecert.deploy.inventory import Held, Inventory, judged, take_inventory
+from gatecert.deploy.inventory import Inventory, StoredCertificate, judged, take_inventory
 from gatecert.deploy.live import LiveDirectory
 from gatecert.errors import NotServedError, ReloadError, StorageError
-from gatecert.model import Deployment, GatewayState, Spending, Version
+from gatecert.model import Deployment, GatewayState, RateLimitUsage, Version
 from gatecert.store.codec import encode
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ class MemoryStore:
         self._keys: dict[str, bytes] = {}
         self._requests: dict[str, KeyRequest] = {}
         self._accounts: dict[str, Account] = {}
-        self._spent: dict[str, Spending] = {}
+        self._spent: dict[str, RateLimitUsage] = {}
         self._tokens: dict[str, str] = {}
         self._next_keys: dict[str, bytes] = {}
         self._lists: dict[str, StoredList] = {}
@@ -164,10 +164,12 @@ class MemoryStore:
         self.check_writable()
         self._lists[url] = fresh
 
-    def spending(self, directory_url: str) -> Spending:
-        return self._spent.get(directory_url, Spending())
+    def spending(self, directory_url: str) -> RateLimitUsage:
+        return self._spent.get(directory_url, RateLimitUsage())
 
-    def change_spending(self, directory_url: str, change: Callable[[Spending], Spending]) -> None:
+    def change_spending(
+        self, directory_url: str, change: Callable[[RateLimitUsage], RateLimitUsage]
+    ) -> None:
         self.check_writable()
         self._spent[directory_url] = change(self.spending(directory_url))
 
@@ -242,11 +244,11 @@ class Gateway:
     store: MemoryStore
     stubborn: bool = False
     unprovable: bool = False
-    served: Held | None = None
+    served: StoredCertificate | None = None
 
     def __post_init__(self) -> None:
         self.live = Live(self.store)
-        self._held: dict[str, tuple[Held, ...]] = {}
+        self._held: dict[str, tuple[StoredCertificate, ...]] = {}
         self._versions: object = None
 
     def inventory(self, target: Target, now: datetime) -> Inventory:
@@ -262,7 +264,9 @@ class Gateway:
         held = judged(usable, state=self.store.state(target.name), roots=ROOTS, now=now)
         return Inventory(held, next((o for o in held if o.version.id == live), None), target)
 
-    def _read(self, target: Target, version: Version, now: datetime) -> tuple[Held, ...]:
+    def _read(
+        self, target: Target, version: Version, now: datetime
+    ) -> tuple[StoredCertificate, ...]:
         alone = MemoryStore()
         alone.put_version(version, self.store.private_key(version))
         return take_inventory(alone, target, None, state=GatewayState(), roots=ROOTS, now=now).held

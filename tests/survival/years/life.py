@@ -31,12 +31,12 @@ from tests.survival.years.world import (
 from gatecert import deadline
 from gatecert.acme import client
 from gatecert.acme.rate_limits import LEAST_REMEMBERED
-from gatecert.doctor.preconditions import Obstacles
+from gatecert.doctor.preconditions import Preconditions
 from gatecert.errors import ChallengeError, StorageError
 from gatecert.lifecycle.pipeline import Occasion, Pipeline
 from gatecert.model import Identifier, IdentifierType, OutcomeKind, Target
 from gatecert.resolve.caa import CaaPolicy
-from gatecert.resolve.lookup import Ending, Lookup
+from gatecert.resolve.lookup import Ending, LookupResult
 from gatecert.schedule.due import SHORT_LIFETIME
 from gatecert.schedule.timers import HEARTBEAT, LONGEST_TIMER, SHORTEST_TIMER
 
@@ -63,19 +63,19 @@ class Names:
     world: World
     time_to_live: timedelta
 
-    def look_up(self, names: Sequence[str]) -> tuple[Lookup, ...]:
+    def look_up(self, names: Sequence[str]) -> tuple[LookupResult, ...]:
         return tuple(self._look_up(name) for name in names)
 
     def look_up_caa(self, names: Sequence[str]) -> tuple[CaaPolicy, ...]:
         return tuple(CaaPolicy(name) for name in names)
 
-    def _look_up(self, name: str) -> Lookup:
+    def _look_up(self, name: str) -> LookupResult:
         if self.world.is_wrong(Trouble.DNS, Trouble.NETWORK):
             self.world.take(timedelta(seconds=self.world.chance.uniform(0, 10)))
             endings = (Ending.SERVER_FAILURE, Ending.TIMEOUT)
-            return Lookup(name, self.world.chance.choice(endings))
+            return LookupResult(name, self.world.chance.choice(endings))
         address = ELSEWHERE if self.world.is_wrong(Trouble.ELSEWHERE) else HERE
-        return Lookup(name, Ending.ADDRESSES, (address,), self.time_to_live)
+        return LookupResult(name, Ending.ADDRESSES, (address,), self.time_to_live)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,9 +86,9 @@ class Solver:
 
     def present(self, challenge: Challenge) -> None:
         assert challenge.token
-        self.rehearse()
+        self.self_test()
 
-    def rehearse(self, names: Sequence[str] = ()) -> tuple[str, ...]:
+    def self_test(self, names: Sequence[str] = ()) -> tuple[str, ...]:
         if self.world.is_wrong(Trouble.PORT):
             raise ChallengeError("port 80 is taken")
         return tuple(names[:0])
@@ -287,7 +287,7 @@ class Life:
             look_interval=self._interval,
             cancelled=cancelled,
             random=world.chance,
-            obstacles=Obstacles(issuers, solvers, self._names, cancelled).find,
+            obstacles=Preconditions(issuers, solvers, self._names, cancelled).find,
         )
         with suppress(StorageError):  # the disk is full; the next pass makes up for it
             self._pipeline.prepare(self.target)

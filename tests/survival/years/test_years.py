@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from tests.survival.conftest import Pace
 
-    from gatecert.deploy.inventory import Held
+    from gatecert.deploy.inventory import StoredCertificate
     from gatecert.model import Outcome, Target
 
 FIRST = 20_261_123
@@ -99,7 +99,7 @@ def test_a_worse_certificate_in_place_of_a_better_one_is_noticed(
 ) -> None:
     """The newest certificate is taken for the best, and nothing looks at it."""
 
-    def newest(self: Inventory, _: datetime) -> Held | None:
+    def newest(self: Inventory, _: datetime) -> StoredCertificate | None:
         return next((held for held in self.held if not held.summary.is_bootstrap), self.live)
 
     monkeypatch.setattr(Inventory, "wanted", newest)

@@ -24,7 +24,7 @@ from requests.structures import CaseInsensitiveDict
 from gatecert.acme import client as client_module
 from gatecert.acme.budget import Budget
 from gatecert.acme.client import Client
-from gatecert.acme.transport import Answer, interrupted
+from gatecert.acme.transport import Response, interrupted
 from gatecert.certificate import key as certificate_key
 from gatecert.certificate.request import build_request
 from gatecert.challenge.solver import Challenge
@@ -37,7 +37,7 @@ from gatecert.model import (
     KeyRequest,
     Limits,
     PendingOrder,
-    Spending,
+    RateLimitUsage,
     Stage,
     Target,
 )
@@ -62,13 +62,13 @@ def dns(*names: str) -> tuple[Identifier, ...]:
 
 def answer(
     status: int = 200, body: object = None, headers: Mapping[str, str] | None = None
-) -> Answer:
+) -> Response:
     """An answer; a body that is not bytes is made JSON."""
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
-    return Answer(status, CaseInsensitiveDict(headers or {}), content, f"{BASE}/somewhere")
+    return Response(status, CaseInsensitiveDict(headers or {}), content, f"{BASE}/somewhere")
 
 
-def problem(kind: str, detail: str = "because", status: int = 400, **headers: str) -> Answer:
+def problem(kind: str, detail: str = "because", status: int = 400, **headers: str) -> Response:
     return answer(
         status,
         {"type": PROBLEM + kind, "detail": detail},
@@ -118,7 +118,7 @@ class FakeAuthority:
     def __init__(self, root: RootAuthority) -> None:
         self.root = root
         self.requests: list[Request] = []
-        self.queued: defaultdict[str, deque[Answer | Exception]] = defaultdict(deque)
+        self.queued: defaultdict[str, deque[Response | Exception]] = defaultdict(deque)
         self.meta: dict[str, Any] = {"termsOfService": TERMS, "profiles": {"short": "6 days"}}
         self.renewal_info = True
         self.refused: dict[str, dict[str, str]] = {}
@@ -151,7 +151,7 @@ class FakeAuthority:
 
     def send(
         self, method: str, url: str, *, deadline: Deadline, body: bytes | None = None
-    ) -> Answer:
+    ) -> Response:
         if deadline.interrupted:
             raise interrupted()
         with self._lock:
@@ -169,7 +169,7 @@ class FakeAuthority:
                 headers.setdefault("Replay-Nonce", self._make_nonce())
             return replace(response, headers=headers, url=url)
 
-    def _answer(self, request: Request) -> Answer:
+    def _answer(self, request: Request) -> Response:
         kind = request.path.split("/")[1]
         if request.method == "POST":
             nonce = request.header["nonce"]
@@ -187,10 +187,10 @@ class FakeAuthority:
             if refusal is not None:
                 return refusal
         handler = getattr(self, "_" + kind.replace("-", "_"))
-        response: Answer = handler(request)
+        response: Response = handler(request)
         return response
 
-    def _refusal_of_account(self, request: Request) -> Answer | None:
+    def _refusal_of_account(self, request: Request) -> Response | None:
         """Why a request is none of an account that is known and good."""
         url = request.header.get("kid")
         key = next((key for key, each in self.accounts.items() if each == url), None)
@@ -212,7 +212,7 @@ class FakeAuthority:
 
     # ------------------------------------------------------------------ resources
 
-    def _directory(self, _: Request) -> Answer:
+    def _directory(self, _: Request) -> Response:
         paths = {
             "newNonce": "new-nonce",
             "newAccount": "new-account",
@@ -225,10 +225,10 @@ class FakeAuthority:
             urls["renewalInfo"] = f"{BASE}/renewal-info/"
         return answer(200, {**urls, "meta": self.meta, "surprise": {"new": 1}})
 
-    def _new_nonce(self, _: Request) -> Answer:
+    def _new_nonce(self, _: Request) -> Response:
         return answer(200, b"")
 
-    def _new_account(self, request: Request) -> Answer:
+    def _new_account(self, request: Request) -> Response:
         payload = request.payload or {}
         thumbprint = json.dumps(request.header["jwk"], sort_keys=True)
         known = self.accounts.get(thumbprint)
@@ -239,13 +239,13 @@ class FakeAuthority:
         url = self.accounts.setdefault(thumbprint, f"{BASE}/account/{next(self._numbers)}")
         return answer(200 if known else 201, {"status": "valid"}, {"Location": url})
 
-    def _account(self, request: Request) -> Answer:
+    def _account(self, request: Request) -> Response:
         status = (request.payload or {}).get("status", "valid")
         if status == "deactivated":
             self.deactivated.add(request.header["kid"])
         return answer(200, {"status": status, "contact": self.contact})
 
-    def _key_change(self, request: Request) -> Answer:
+    def _key_change(self, request: Request) -> Response:
         inner = JWS.json_loads(json.dumps(request.payload))
         header = inner.signature.combined
         payload = json.loads(inner.payload)
@@ -260,7 +260,7 @@ class FakeAuthority:
         self.accounts[new_key] = self.accounts.pop(old_key)
         return answer(200, {"status": "valid"})
 
-    def _revoke_cert(self, request: Request) -> Answer:
+    def _revoke_cert(self, request: Request) -> Response:
         der = b64decode((request.payload or {})["certificate"])
         certificate = x509.load_der_x509_certificate(der)
         key = JWK.load(
@@ -278,7 +278,7 @@ class FakeAuthority:
         self.revoked[der] = (request.payload or {}).get("reason")
         return answer(200, b"")
 
-    def _new_order(self, request: Request) -> Answer:
+    def _new_order(self, request: Request) -> Response:
         number = str(next(self._numbers))
         names = [each["value"] for each in (request.payload or {})["identifiers"]]
         self.orders[number] = {
@@ -317,7 +317,7 @@ class FakeAuthority:
             found["certificate"] = f"{BASE}/certificate/{number}"
         return found
 
-    def _order(self, request: Request) -> Answer:
+    def _order(self, request: Request) -> Response:
         number = request.path.split("/")[2]
         if number not in self.orders:
             return answer(404, b"")
@@ -333,7 +333,7 @@ class FakeAuthority:
         wait = {"Retry-After": self.retry_after} if self.retry_after else {}
         return answer(200, self._order_object(number), wait)
 
-    def _authz(self, request: Request) -> Answer:
+    def _authz(self, request: Request) -> Response:
         _, _, number, name = request.path.split("/")
         order = self.orders[number]
         refused = name in self.refused and name in order["answered"]
@@ -366,13 +366,13 @@ class FakeAuthority:
             },
         )
 
-    def _challenge(self, request: Request) -> Answer:
+    def _challenge(self, request: Request) -> Response:
         _, _, number, name, _ = request.path.split("/")
         assert request.payload == {}
         self.orders[number]["answered"].add(name)
         return answer(200, {"status": "processing"}, self.challenge_headers)
 
-    def _finalize(self, request: Request) -> Answer:
+    def _finalize(self, request: Request) -> Response:
         number = request.path.split("/")[2]
         order = self.orders[number]
         order["csr"] = b64decode((request.payload or {})["csr"])
@@ -381,7 +381,7 @@ class FakeAuthority:
         kept = {name: value for name, value in said.items() if name not in self.leaves_out}
         return answer(200, kept, {"Retry-After": "600"})
 
-    def _certificate(self, request: Request) -> Answer:
+    def _certificate(self, request: Request) -> Response:
         csr = self.orders[request.path.split("/")[2]]["csr"]
         if request.path.endswith("/alternate") and self.alternates != 200:
             return answer(self.alternates, b"")
@@ -390,7 +390,7 @@ class FakeAuthority:
         link = {"Link": f'<{BASE}{request.path}/alternate>;rel="alternate"'}
         return answer(200, self.first_root.issue(csr), link)
 
-    def _renewal_info(self, _: Request) -> Answer:
+    def _renewal_info(self, _: Request) -> Response:
         window = {"start": "2026-12-01T00:00:00Z", "end": "2026-12-03T00:00:00Z"}
         return answer(200, {"suggestedWindow": window}, {"Retry-After": "21600"})
 
@@ -476,7 +476,7 @@ class Accounts:
         self.forgets = False
         self.kept: dict[str, Account] = {}
         self.history: list[Account] = []
-        self.spent: dict[str, Spending] = {}
+        self.spent: dict[str, RateLimitUsage] = {}
         self.next_keys: dict[str, bytes] = {}
         self.retired: list[str] = []
 
@@ -488,10 +488,12 @@ class Accounts:
         self.kept[authority] = account
         self.history.append(account)
 
-    def spending(self, directory_url: str) -> Spending:
-        return self.spent.get(directory_url, Spending())
+    def spending(self, directory_url: str) -> RateLimitUsage:
+        return self.spent.get(directory_url, RateLimitUsage())
 
-    def change_spending(self, directory_url: str, change: Callable[[Spending], Spending]) -> None:
+    def change_spending(
+        self, directory_url: str, change: Callable[[RateLimitUsage], RateLimitUsage]
+    ) -> None:
         self.spent[directory_url] = change(self.spending(directory_url))
 
     def _meet_trouble(self, name: str) -> None:

@@ -15,7 +15,7 @@ from tests.unit.acme.conftest import (
     problem,
 )
 
-from gatecert.acme.account import AccountDesk
+from gatecert.acme.account import AccountRegistrar
 from gatecert.acme.account_key import KeyChange
 from gatecert.certificate.key import kind, load
 from gatecert.config.schema.authority import AuthoritySettings, ExternalAccountSettings
@@ -41,12 +41,12 @@ def accounts() -> Accounts:
 
 
 @pytest.fixture
-def desk(settings: AuthoritySettings, accounts: Accounts, client: Client) -> AccountDesk:
-    return AccountDesk(settings, accounts, client)
+def desk(settings: AuthoritySettings, accounts: Accounts, client: Client) -> AccountRegistrar:
+    return AccountRegistrar(settings, accounts, client)
 
 
 def test_an_account_is_made_once(
-    desk: AccountDesk, accounts: Accounts, authority: FakeAuthority, deadline: Deadline
+    desk: AccountRegistrar, accounts: Accounts, authority: FakeAuthority, deadline: Deadline
 ) -> None:
     account = desk.sign_in(deadline, UNLIMITED)
 
@@ -58,7 +58,7 @@ def test_an_account_is_made_once(
 
 
 def test_the_key_is_kept_before_the_authority_hears_of_it(
-    desk: AccountDesk, accounts: Accounts, authority: FakeAuthority, deadline: Deadline
+    desk: AccountRegistrar, accounts: Accounts, authority: FakeAuthority, deadline: Deadline
 ) -> None:
     authority.queued["new-account"].append(problem("serverInternal", status=500))
 
@@ -71,7 +71,7 @@ def test_the_key_is_kept_before_the_authority_hears_of_it(
 
 
 def test_nothing_is_made_if_the_key_cannot_be_kept(
-    desk: AccountDesk,
+    desk: AccountRegistrar,
     accounts: Accounts,
     authority: FakeAuthority,
     deadline: Deadline,
@@ -89,7 +89,7 @@ def test_nothing_is_made_if_the_key_cannot_be_kept(
 
 
 def test_a_quicker_process_wins_with_its_key(
-    desk: AccountDesk,
+    desk: AccountRegistrar,
     accounts: Accounts,
     account_key: bytes,
     deadline: Deadline,
@@ -106,7 +106,7 @@ def test_a_quicker_process_wins_with_its_key(
 
 
 def test_a_lost_account_is_found_by_its_key(
-    desk: AccountDesk,
+    desk: AccountRegistrar,
     accounts: Accounts,
     account: Account,
     authority: FakeAuthority,
@@ -128,11 +128,11 @@ def test_a_lost_account_needs_no_terms(
     accounts.kept["acme"] = Account(account.private_key)
     stern = settings.model_copy(update={"terms_of_service_agreed": False})
 
-    assert AccountDesk(stern, accounts, client).sign_in(deadline, UNLIMITED) == account
+    assert AccountRegistrar(stern, accounts, client).sign_in(deadline, UNLIMITED) == account
 
 
 def test_another_directory_gets_an_account_of_its_own(
-    desk: AccountDesk, accounts: Accounts, account_key: bytes, deadline: Deadline
+    desk: AccountRegistrar, accounts: Accounts, account_key: bytes, deadline: Deadline
 ) -> None:
     accounts.kept["acme"] = Account(account_key, "https://other/1", "https://other/directory")
 
@@ -144,7 +144,7 @@ def test_another_directory_gets_an_account_of_its_own(
 
 
 def test_an_account_that_the_authority_forgot_is_made_again_with_its_key(
-    desk: AccountDesk, accounts: Accounts, authority: FakeAuthority, deadline: Deadline
+    desk: AccountRegistrar, accounts: Accounts, authority: FakeAuthority, deadline: Deadline
 ) -> None:
     before = desk.sign_in(deadline, UNLIMITED)
     authority.accounts.clear()
@@ -159,7 +159,7 @@ def test_an_account_that_the_authority_forgot_is_made_again_with_its_key(
 
 
 def test_an_account_that_was_forgotten_by_mistake_is_good_again(
-    desk: AccountDesk, authority: FakeAuthority, deadline: Deadline
+    desk: AccountRegistrar, authority: FakeAuthority, deadline: Deadline
 ) -> None:
     account = desk.sign_in(deadline, UNLIMITED)
     desk.forget(account)
@@ -175,7 +175,7 @@ def test_terms_must_be_agreed_to(
     stern = settings.model_copy(update={"terms_of_service_agreed": False})
 
     with pytest.raises(TermsNotAgreedError) as caught:
-        AccountDesk(stern, accounts, client).sign_in(deadline, UNLIMITED)
+        AccountRegistrar(stern, accounts, client).sign_in(deadline, UNLIMITED)
 
     assert TERMS in caught.value.fix
     assert "authorities.acme.terms_of_service_agreed: true" in caught.value.fix
@@ -191,11 +191,11 @@ def test_an_authority_without_terms_has_none_to_agree_to(
     authority.meta = {}
     stern = settings.model_copy(update={"terms_of_service_agreed": False})
 
-    assert AccountDesk(stern, accounts, client).sign_in(deadline, UNLIMITED).url
+    assert AccountRegistrar(stern, accounts, client).sign_in(deadline, UNLIMITED).url
 
 
 def test_threads_make_one_account(
-    desk: AccountDesk, authority: FakeAuthority, deadline: Deadline
+    desk: AccountRegistrar, authority: FakeAuthority, deadline: Deadline
 ) -> None:
     threads = [threading.Thread(target=desk.sign_in, args=(deadline, UNLIMITED)) for _ in range(4)]
     for thread in threads:
@@ -221,12 +221,12 @@ def test_contact_is_sent_again_when_it_changes(
     authority: FakeAuthority,
     deadline: Deadline,
 ) -> None:
-    old = AccountDesk(with_contact(settings, "a@example.com"), accounts, client)
+    old = AccountRegistrar(with_contact(settings, "a@example.com"), accounts, client)
     old.sign_in(deadline, UNLIMITED)
     old.sign_in(deadline, UNLIMITED)
     assert authority.sent("account") == []
 
-    new = AccountDesk(with_contact(settings, "b@example.com"), accounts, client)
+    new = AccountRegistrar(with_contact(settings, "b@example.com"), accounts, client)
     account = new.sign_in(deadline, UNLIMITED)
 
     assert new.sign_in(deadline, UNLIMITED) == account == accounts.kept["acme"]
@@ -240,9 +240,11 @@ def test_contact_is_sent_again_when_it_changes(
 
 def bound(
     settings: AuthoritySettings, accounts: Accounts, client: Client, file: Path
-) -> AccountDesk:
+) -> AccountRegistrar:
     external = ExternalAccountSettings(key_id="kid-1", hmac_key_file=file)
-    return AccountDesk(settings.model_copy(update={"external_account": external}), accounts, client)
+    return AccountRegistrar(
+        settings.model_copy(update={"external_account": external}), accounts, client
+    )
 
 
 REFUSED_ALGORITHM = "this CA takes RSA keys only"
@@ -253,7 +255,7 @@ REFUSED_ALGORITHM = "this CA takes RSA keys only"
     [(["RS256"], KeyType.RSA_2048), (["ES384", "RS256"], KeyType.ECDSA_P384)],
 )
 def test_an_account_key_that_is_refused_is_replaced_by_one_that_the_authority_takes(
-    desk: AccountDesk,
+    desk: AccountRegistrar,
     accounts: Accounts,
     authority: FakeAuthority,
     deadline: Deadline,
@@ -274,7 +276,7 @@ def test_an_account_key_that_is_refused_is_replaced_by_one_that_the_authority_ta
 
 @pytest.mark.parametrize("algorithms", [[], ["HS256"], ["ES256"]])
 def test_an_authority_that_names_no_other_algorithm_is_not_asked_again(
-    desk: AccountDesk, authority: FakeAuthority, deadline: Deadline, algorithms: list[str]
+    desk: AccountRegistrar, authority: FakeAuthority, deadline: Deadline, algorithms: list[str]
 ) -> None:
     refusal = {
         "type": "urn:ietf:params:acme:error:badSignatureAlgorithm",
@@ -292,7 +294,7 @@ def test_the_configured_type_of_account_key_is_made(
     settings: AuthoritySettings, accounts: Accounts, client: Client, deadline: Deadline
 ) -> None:
     rsa = settings.model_copy(update={"account_key": KeyType.RSA_2048})
-    account = AccountDesk(rsa, accounts, client).sign_in(deadline, UNLIMITED)
+    account = AccountRegistrar(rsa, accounts, client).sign_in(deadline, UNLIMITED)
     assert kind(load(account.private_key)) is KeyType.RSA_2048
     changed = KeyChange("acme", accounts, client, KeyType.ECDSA_P384).change(account, deadline)
     assert kind(load(changed.private_key)) is KeyType.ECDSA_P384
@@ -308,7 +310,7 @@ def test_a_contact_that_is_refused_is_left_out(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     settings = settings.model_copy(update={"contact": ("ops@example.com",)})
-    desk = AccountDesk(settings, accounts, client)
+    desk = AccountRegistrar(settings, accounts, client)
     authority.queued["new-account"].append(problem("invalidContact", "example.com is forbidden"))
     assert desk.sign_in(deadline, UNLIMITED).url
     first, second = authority.sent("new-account")
@@ -325,7 +327,7 @@ def test_an_authority_that_wants_another_contact_says_why_it_refused_the_first(
     deadline: Deadline,
 ) -> None:
     settings = settings.model_copy(update={"contact": ("ops@example.com",)})
-    desk = AccountDesk(settings, accounts, client)
+    desk = AccountRegistrar(settings, accounts, client)
     authority.queued["new-account"] += [
         problem("invalidContact", "that one is forbidden"),
         problem("invalidContact", "there has to be one"),
@@ -341,16 +343,16 @@ def test_a_contact_that_cannot_be_updated_blocks_nothing(
     authority: FakeAuthority,
     deadline: Deadline,
 ) -> None:
-    account = AccountDesk(settings, accounts, client).sign_in(deadline, UNLIMITED)
+    account = AccountRegistrar(settings, accounts, client).sign_in(deadline, UNLIMITED)
     other = settings.model_copy(update={"contact": ("new@corp.test",)})
     authority.queued["account"].append(problem("serverInternal", status=500))
-    assert AccountDesk(other, accounts, client).sign_in(deadline, UNLIMITED) == account
-    updated = AccountDesk(other, accounts, client).sign_in(deadline, UNLIMITED)
+    assert AccountRegistrar(other, accounts, client).sign_in(deadline, UNLIMITED) == account
+    updated = AccountRegistrar(other, accounts, client).sign_in(deadline, UNLIMITED)
     assert updated.contact == ("mailto:new@corp.test",)
 
 
 def test_an_account_that_cannot_be_found_is_made_with_its_key(
-    desk: AccountDesk, accounts: Accounts, authority: FakeAuthority, deadline: Deadline
+    desk: AccountRegistrar, accounts: Accounts, authority: FakeAuthority, deadline: Deadline
 ) -> None:
     account = desk.sign_in(deadline, UNLIMITED)
     accounts.kept["acme"] = Account(account.private_key)
@@ -359,7 +361,7 @@ def test_an_account_that_cannot_be_found_is_made_with_its_key(
 
 
 def test_a_relative_account_url_is_mended(
-    desk: AccountDesk, accounts: Accounts, deadline: Deadline
+    desk: AccountRegistrar, accounts: Accounts, deadline: Deadline
 ) -> None:
     account = desk.sign_in(deadline, UNLIMITED)
     accounts.kept["acme"] = replace(account, url="/account/1")
@@ -368,7 +370,7 @@ def test_a_relative_account_url_is_mended(
 
 
 def test_an_authority_that_wants_a_binding(
-    desk: AccountDesk, authority: FakeAuthority, deadline: Deadline
+    desk: AccountRegistrar, authority: FakeAuthority, deadline: Deadline
 ) -> None:
     authority.meta["externalAccountRequired"] = True
 
@@ -433,7 +435,7 @@ def test_a_server_error_may_come_of_the_binding(
     """step-ca answers HTTP 500 to a key that it does not know."""
     for desk, about in (
         (bound(settings, accounts, client, hmac_file), True),
-        (AccountDesk(settings, accounts, client), False),
+        (AccountRegistrar(settings, accounts, client), False),
     ):
         authority.queued["new-account"].append(problem("serverInternal", "not found", 500))
         with pytest.raises(AuthorityBrokenError, match="HTTP 500") as caught:

@@ -25,8 +25,8 @@ from gatecert.acme.authorizations import (
     LONGEST_PAUSE,
     MOST_MISSED_LOOKS,
     SETTLE_SECONDS,
-    Patience,
-    Validation,
+    Authorizations,
+    PollingPolicy,
 )
 from gatecert.deadline import Deadline
 from gatecert.errors import (
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 
     from gatecert.acme.client import Client
     from gatecert.acme.resources import Order
-    from gatecert.acme.transport import Answer
+    from gatecert.acme.transport import Response
     from gatecert.challenge.solver import Challenge
     from gatecert.model import Account, Target
 
@@ -59,8 +59,8 @@ def timeless() -> Timeless:
 
 
 @pytest.fixture
-def patience(client: Client, account: Account, timeless: Timeless) -> Patience:
-    return Patience(client, account, timeless, lambda: NOW)
+def patience(client: Client, account: Account, timeless: Timeless) -> PollingPolicy:
+    return PollingPolicy(client, account, timeless, lambda: NOW)
 
 
 @pytest.fixture
@@ -75,9 +75,9 @@ def told() -> list[str]:
 
 @pytest.fixture
 def validation(
-    patience: Patience, solver: FakeSolver, target: Target, told: list[str]
-) -> Validation:
-    return Validation(patience, {"http-01": solver}, target, told.append, UNLIMITED)
+    patience: PollingPolicy, solver: FakeSolver, target: Target, told: list[str]
+) -> Authorizations:
+    return Authorizations(patience, {"http-01": solver}, target, told.append, UNLIMITED)
 
 
 @pytest.fixture
@@ -89,7 +89,7 @@ def order(client: Client, account: Account, timeless: Timeless) -> Order:
 
 
 def test_all_names_are_validated_at_once_and_cleaned_up(
-    validation: Validation, solver: FakeSolver, order: Order, told: list[str]
+    validation: Authorizations, solver: FakeSolver, order: Order, told: list[str]
 ) -> None:
     assert validation.run(order).status == "ready"
 
@@ -100,7 +100,7 @@ def test_all_names_are_validated_at_once_and_cleaned_up(
 
 
 def test_a_challenge_without_a_token_carries_what_its_record_is_bound_to(
-    patience: Patience,
+    patience: PollingPolicy,
     solver: FakeSolver,
     target: Target,
     account: Account,
@@ -111,7 +111,9 @@ def test_a_challenge_without_a_token_carries_what_its_record_is_bound_to(
     authority.offers = {"dns-persist-01": {"token": "", "issuer-domain-names": ["ca.example"]}}
     persistent = replace(target, challenges=("dns-persist-01",))
 
-    Validation(patience, {"dns-persist-01": solver}, persistent, told.append, UNLIMITED).run(order)
+    Authorizations(patience, {"dns-persist-01": solver}, persistent, told.append, UNLIMITED).run(
+        order
+    )
 
     (challenge, _) = solver.challenges
     assert (challenge.token, challenge.key_authorization) == ("", "")
@@ -121,7 +123,7 @@ def test_a_challenge_without_a_token_carries_what_its_record_is_bound_to(
 
 
 def test_responses_are_in_place_before_the_authority_is_told(
-    validation: Validation,
+    validation: Authorizations,
     solver: FakeSolver,
     order: Order,
     authority: FakeAuthority,
@@ -138,7 +140,7 @@ def test_responses_are_in_place_before_the_authority_is_told(
 
 
 def test_solvers_get_plain_text(
-    validation: Validation, solver: FakeSolver, order: Order, client: Client, account: Account
+    validation: Authorizations, solver: FakeSolver, order: Order, client: Client, account: Account
 ) -> None:
     validation.run(order)
 
@@ -150,7 +152,7 @@ def test_solvers_get_plain_text(
 
 
 def test_the_first_look_comes_once_every_response_was_fetched(
-    validation: Validation, order: Order, timeless: Timeless, authority: FakeAuthority
+    validation: Authorizations, order: Order, timeless: Timeless, authority: FakeAuthority
 ) -> None:
     validation.run(order)
 
@@ -159,7 +161,7 @@ def test_the_first_look_comes_once_every_response_was_fetched(
 
 
 def test_later_looks_come_after_ever_longer_pauses(
-    validation: Validation, order: Order, timeless: Timeless, authority: FakeAuthority
+    validation: Authorizations, order: Order, timeless: Timeless, authority: FakeAuthority
 ) -> None:
     authority.looks = 12
     next(iter(authority.orders.values()))["looks"] = 12
@@ -174,18 +176,20 @@ def test_without_a_visit_it_looks_after_the_first_pause(
     client: Client, account: Account, target: Target, order: Order
 ) -> None:
     # Real time: a solver that cannot tell lets the pause go by itself.
-    patience = Patience(client, account, Deadline.after(10), lambda: NOW)
+    patience = PollingPolicy(client, account, Deadline.after(10), lambda: NOW)
     blind = FakeSolver(fetched=False)
     started = time.monotonic()
 
-    order = Validation(patience, {"http-01": blind}, target, lambda _: None, UNLIMITED).run(order)
+    order = Authorizations(patience, {"http-01": blind}, target, lambda _: None, UNLIMITED).run(
+        order
+    )
 
     assert order.status == "ready"
     assert time.monotonic() - started >= FIRST_PAUSE
 
 
 def test_a_retry_after_is_waited_for(
-    validation: Validation, order: Order, timeless: Timeless, authority: FakeAuthority
+    validation: Authorizations, order: Order, timeless: Timeless, authority: FakeAuthority
 ) -> None:
     authority.challenge_headers = {"Retry-After": "11"}
     authority.queued["order"].append(
@@ -202,7 +206,7 @@ def test_a_retry_after_is_waited_for(
 
 @pytest.mark.parametrize("retry_after", ["0", "Mon, 23 Nov 2026 08:00:00 GMT"])
 def test_a_retry_after_that_is_no_wait_does_not_shorten_the_pauses(
-    validation: Validation,
+    validation: Authorizations,
     order: Order,
     timeless: Timeless,
     authority: FakeAuthority,
@@ -218,7 +222,7 @@ def test_a_retry_after_that_is_no_wait_does_not_shorten_the_pauses(
 
 
 def test_names_that_are_proven_need_no_challenge(
-    validation: Validation,
+    validation: Authorizations,
     solver: FakeSolver,
     client: Client,
     account: Account,
@@ -234,7 +238,7 @@ def test_names_that_are_proven_need_no_challenge(
 
 
 def test_an_order_whose_names_are_all_proven_by_now(
-    validation: Validation,
+    validation: Authorizations,
     solver: FakeSolver,
     order: Order,
     authority: FakeAuthority,
@@ -249,7 +253,7 @@ def test_an_order_whose_names_are_all_proven_by_now(
 
 
 def test_a_challenge_that_was_answered_before_is_not_answered_again(
-    validation: Validation, solver: FakeSolver, order: Order, authority: FakeAuthority
+    validation: Authorizations, solver: FakeSolver, order: Order, authority: FakeAuthority
 ) -> None:
     for each in authority.orders.values():
         each["answered"] = {"vpn.example.com"}
@@ -261,13 +265,13 @@ def test_a_challenge_that_was_answered_before_is_not_answered_again(
 
 
 def test_the_first_configured_kind_that_is_offered_is_taken(
-    patience: Patience, solver: FakeSolver, target: Target, order: Order
+    patience: PollingPolicy, solver: FakeSolver, target: Target, order: Order
 ) -> None:
     other = FakeSolver()
     wanted = replace(target, challenges=("tls-alpn-01", "dns-01", "http-01"))
     solvers = {"http-01": solver, "dns-01": other, "tls-alpn-01": FakeSolver()}
 
-    Validation(patience, solvers, wanted, lambda _: None, UNLIMITED).run(order)
+    Authorizations(patience, solvers, wanted, lambda _: None, UNLIMITED).run(order)
 
     assert solver.challenges == []
     assert {each.type for each in other.challenges} == {"dns-01"}
@@ -277,7 +281,7 @@ def test_the_first_configured_kind_that_is_offered_is_taken(
     ("kind", "counted"), [("http-01", NOW), ("dns-01", NOW + timedelta(minutes=30))]
 )
 def test_a_validation_counts_from_when_the_authority_is_told(
-    patience: Patience, target: Target, order: Order, kind: str, counted: datetime
+    patience: PollingPolicy, target: Target, order: Order, kind: str, counted: datetime
 ) -> None:
     """Records take their time to be seen, which is no time that the authority knows of."""
     clock = [NOW]
@@ -292,19 +296,19 @@ def test_a_validation_counts_from_when_the_authority_is_told(
     budget = replace(UNLIMITED, store=store, limits=limits, now=lambda: clock[0])
     wanted = replace(target, challenges=(kind,))
 
-    Validation(patience, {kind: Slow()}, wanted, lambda _: None, budget).run(order)
+    Authorizations(patience, {kind: Slow()}, wanted, lambda _: None, budget).run(order)
 
     expenses = store.spending(budget.directory_url).expenses
     assert [(each.names, each.at) for each in expenses] == [((name,), counted) for name in NAMES]
 
 
 def test_a_kind_that_is_not_offered_is_named(
-    patience: Patience, target: Target, order: Order, told: list[str]
+    patience: PollingPolicy, target: Target, order: Order, told: list[str]
 ) -> None:
     wanted = replace(target, challenges=("tls-alpn-01", "http-01"))
     solvers = {"http-01": FakeSolver(), "tls-alpn-01": FakeSolver()}
 
-    Validation(patience, solvers, wanted, told.append, UNLIMITED).run(order)
+    Authorizations(patience, solvers, wanted, told.append, UNLIMITED).run(order)
 
     (line,) = told
     assert "by http-01 (" in line
@@ -312,13 +316,13 @@ def test_a_kind_that_is_not_offered_is_named(
 
 
 def test_each_name_is_proven_as_was_chosen_for_it(
-    patience: Patience, target: Target, order: Order, told: list[str]
+    patience: PollingPolicy, target: Target, order: Order, told: list[str]
 ) -> None:
     http, dns = FakeSolver(), FakeSolver()
     chosen = ChallengeChoice("www.example.com", ("dns-01", "http-01"), "http-01 failed before")
     wanted = replace(target, choices=(chosen,))
 
-    Validation(patience, {"http-01": http, "dns-01": dns}, wanted, told.append, UNLIMITED).run(
+    Authorizations(patience, {"http-01": http, "dns-01": dns}, wanted, told.append, UNLIMITED).run(
         order
     )
 
@@ -331,7 +335,7 @@ def test_each_name_is_proven_as_was_chosen_for_it(
 
 
 def test_what_was_passed_over_and_what_was_refused_are_both_remembered(
-    patience: Patience, target: Target, order: Order, authority: FakeAuthority
+    patience: PollingPolicy, target: Target, order: Order, authority: FakeAuthority
 ) -> None:
     class Taken(FakeSolver):
         def present(self, challenge: Challenge) -> None:
@@ -339,7 +343,7 @@ def test_what_was_passed_over_and_what_was_refused_are_both_remembered(
 
     authority.refused["www.example.com"] = {"detail": "no"}
     wanted = replace(target, challenges=("http-01", "dns-01"))
-    validation = Validation(
+    validation = Authorizations(
         patience, {"http-01": Taken(), "dns-01": FakeSolver()}, wanted, lambda _: None, UNLIMITED
     )
 
@@ -353,19 +357,19 @@ def test_what_was_passed_over_and_what_was_refused_are_both_remembered(
 
 
 def test_no_kind_in_common(
-    patience: Patience, solver: FakeSolver, target: Target, order: Order
+    patience: PollingPolicy, solver: FakeSolver, target: Target, order: Order
 ) -> None:
     wanted = replace(target, challenges=("tls-alpn-01", "dns-01"))
 
     with pytest.raises(AuthorityError, match="offers shiny-99, http-01, dns-01 to prove") as caught:
-        Validation(patience, {"http-01": solver}, wanted, lambda _: None, UNLIMITED).run(order)
+        Authorizations(patience, {"http-01": solver}, wanted, lambda _: None, UNLIMITED).run(order)
 
     assert caught.value.fix.startswith("set gateways.boston.challenge")
 
 
 @pytest.mark.parametrize("token", ["../../../etc/passwd", "a/b", "", "ä"])
 def test_a_bad_token_is_refused_before_anything_is_done(
-    validation: Validation,
+    validation: Authorizations,
     solver: FakeSolver,
     order: Order,
     authority: FakeAuthority,
@@ -381,7 +385,7 @@ def test_a_bad_token_is_refused_before_anything_is_done(
 
 
 def test_a_refused_name_is_told_with_the_authoritys_words(
-    validation: Validation, solver: FakeSolver, order: Order, authority: FakeAuthority
+    validation: Authorizations, solver: FakeSolver, order: Order, authority: FakeAuthority
 ) -> None:
     authority.refused["www.example.com"] = {
         "type": "urn:ietf:params:acme:error:connection",
@@ -396,7 +400,7 @@ def test_a_refused_name_is_told_with_the_authoritys_words(
 
 
 def test_a_challenge_that_is_left_pending_with_an_error_is_refused(
-    validation: Validation,
+    validation: Authorizations,
     order: Order,
     authority: FakeAuthority,
     solver: FakeSolver,
@@ -413,7 +417,7 @@ def test_a_challenge_that_is_left_pending_with_an_error_is_refused(
 
 
 def test_a_challenge_that_stays_processing_with_an_error_is_refused(
-    validation: Validation, order: Order, authority: FakeAuthority, timeless: Timeless
+    validation: Authorizations, order: Order, authority: FakeAuthority, timeless: Timeless
 ) -> None:
     error = {"type": "urn:ietf:params:acme:error:connection", "detail": "nobody there"}
     authority.offers["http-01"] = {"status": "processing", "error": error}
@@ -424,7 +428,7 @@ def test_a_challenge_that_stays_processing_with_an_error_is_refused(
 
 
 def test_a_challenge_that_the_authority_goes_on_with_is_waited_for(
-    validation: Validation, order: Order, authority: FakeAuthority
+    validation: Authorizations, order: Order, authority: FakeAuthority
 ) -> None:
     error = {"type": "urn:ietf:params:acme:error:connection", "detail": "nobody there yet"}
     authority.offers["http-01"] = {"status": "processing", "error": error}
@@ -435,7 +439,7 @@ def test_a_challenge_that_the_authority_goes_on_with_is_waited_for(
 
 @pytest.mark.parametrize("retry_after", ["", "4"])
 def test_an_authorization_that_is_invalid_while_its_order_stays_pending_is_a_failure(
-    validation: Validation,
+    validation: Authorizations,
     order: Order,
     authority: FakeAuthority,
     timeless: Timeless,
@@ -450,7 +454,7 @@ def test_an_authorization_that_is_invalid_while_its_order_stays_pending_is_a_fai
 
 
 def test_a_challenge_that_may_not_be_answered_is_a_failure(
-    validation: Validation, order: Order, authority: FakeAuthority, solver: FakeSolver
+    validation: Authorizations, order: Order, authority: FakeAuthority, solver: FakeSolver
 ) -> None:
     authority.queued["challenge"].append(problem("malformed", "validation failed"))
     with pytest.raises(ChallengeFailedError, match="validation failed") as caught:
@@ -464,7 +468,7 @@ def test_a_challenge_that_may_not_be_answered_is_a_failure(
 
 
 def test_an_authorization_for_a_name_that_was_not_ordered_is_refused(
-    validation: Validation, order: Order, authority: FakeAuthority, solver: FakeSolver
+    validation: Authorizations, order: Order, authority: FakeAuthority, solver: FakeSolver
 ) -> None:
     authority.instead["www.example.com"] = "victim.example.org"
     with pytest.raises(AuthorizationMismatchError, match=r"victim\.example\.org.*not ordered"):
@@ -474,7 +478,7 @@ def test_an_authorization_for_a_name_that_was_not_ordered_is_refused(
 
 
 def test_two_authorizations_for_one_name_are_refused(
-    validation: Validation, order: Order, authority: FakeAuthority, solver: FakeSolver
+    validation: Authorizations, order: Order, authority: FakeAuthority, solver: FakeSolver
 ) -> None:
     authority.instead["www.example.com"] = "vpn.example.com"
     with pytest.raises(AuthorizationMismatchError, match="not ordered"):
@@ -483,7 +487,7 @@ def test_two_authorizations_for_one_name_are_refused(
 
 
 def test_more_authorizations_than_names_are_not_even_looked_at(
-    validation: Validation, order: Order, authority: FakeAuthority, solver: FakeSolver
+    validation: Authorizations, order: Order, authority: FakeAuthority, solver: FakeSolver
 ) -> None:
     many = replace(order, authorizations=tuple(f"{BASE}/authz/1/{n}" for n in range(20_000)))
     with pytest.raises(AuthorizationMismatchError, match="20000 authorizations for 2 names"):
@@ -493,14 +497,14 @@ def test_more_authorizations_than_names_are_not_even_looked_at(
 
 
 def test_a_pending_order_without_authorizations_is_of_no_use(
-    validation: Validation, order: Order
+    validation: Authorizations, order: Order
 ) -> None:
     with pytest.raises(AuthorityUnreachableError, match="lists no authorization"):
         validation.run(replace(order, authorizations=()))
 
 
 def test_an_authorization_that_is_dead_already_costs_no_challenge(
-    validation: Validation, solver: FakeSolver, order: Order, authority: FakeAuthority
+    validation: Authorizations, solver: FakeSolver, order: Order, authority: FakeAuthority
 ) -> None:
     authority.refused["vpn.example.com"] = {"detail": "no"}
     for each in authority.orders.values():
@@ -513,7 +517,7 @@ def test_an_authorization_that_is_dead_already_costs_no_challenge(
 
 
 def test_an_order_that_is_invalid_for_another_reason_is_left_to_the_caller(
-    validation: Validation, order: Order, authority: FakeAuthority
+    validation: Authorizations, order: Order, authority: FakeAuthority
 ) -> None:
     body = {"status": "invalid", "authorizations": [], "finalize": f"{BASE}/finalize/1"}
     authority.queued["order"].append(answer(200, body))
@@ -522,7 +526,7 @@ def test_an_order_that_is_invalid_for_another_reason_is_left_to_the_caller(
 
 
 def test_what_was_presented_is_cleaned_up_when_the_next_cannot_be(
-    validation: Validation, solver: FakeSolver, order: Order, authority: FakeAuthority
+    validation: Authorizations, solver: FakeSolver, order: Order, authority: FakeAuthority
 ) -> None:
     solver.failure = ChallengeError("port 80 is taken")
 
@@ -537,7 +541,7 @@ def test_stopping_ends_a_validation_at_once_and_cleans_up(
     client: Client, account: Account, target: Target, order: Order
 ) -> None:
     cancelled = threading.Event()
-    patience = Patience(client, account, Timeless(300.0, cancelled), lambda: NOW)
+    patience = PollingPolicy(client, account, Timeless(300.0, cancelled), lambda: NOW)
 
     class Stopping(FakeSolver):
         def seen(self, challenge: Challenge, seconds: float) -> bool:
@@ -546,7 +550,7 @@ def test_stopping_ends_a_validation_at_once_and_cleans_up(
 
     solver = Stopping(fetched=False)
     with pytest.raises(InterruptedOrderError):
-        Validation(patience, {"http-01": solver}, target, lambda _: None, UNLIMITED).run(order)
+        Authorizations(patience, {"http-01": solver}, target, lambda _: None, UNLIMITED).run(order)
 
     assert solver.events[-2:] == ["clean up www.example.com", "clean up vpn.example.com"]
 
@@ -566,7 +570,7 @@ def answered(order: Order, authority: FakeAuthority) -> Order:
 
 
 def test_an_order_that_is_done_is_not_looked_at(
-    patience: Patience, order: Order, authority: FakeAuthority
+    patience: PollingPolicy, order: Order, authority: FakeAuthority
 ) -> None:
     assert patience.look_until(order, lambda _: True) is order
     assert authority.sent("order") == []
@@ -581,11 +585,11 @@ def test_an_order_that_is_done_is_not_looked_at(
     ],
 )
 def test_trouble_that_passes_is_sat_out(
-    patience: Patience,
+    patience: PollingPolicy,
     answered: Order,
     authority: FakeAuthority,
     timeless: Timeless,
-    trouble: Answer | Exception,
+    trouble: Response | Exception,
 ) -> None:
     authority.queued["order"].extend([trouble] * MOST_MISSED_LOOKS)
 
@@ -594,7 +598,7 @@ def test_trouble_that_passes_is_sat_out(
 
 
 def test_trouble_that_stays_is_raised(
-    patience: Patience, answered: Order, authority: FakeAuthority
+    patience: PollingPolicy, answered: Order, authority: FakeAuthority
 ) -> None:
     trouble = AuthorityUnreachableError("connection reset")
     authority.queued["order"].extend([trouble] * (MOST_MISSED_LOOKS + 1))
@@ -604,7 +608,7 @@ def test_trouble_that_stays_is_raised(
 
 
 def test_a_short_limit_is_waited_for(
-    patience: Patience, answered: Order, authority: FakeAuthority, timeless: Timeless
+    patience: PollingPolicy, answered: Order, authority: FakeAuthority, timeless: Timeless
 ) -> None:
     authority.queued["order"].append(problem("rateLimited", status=503, Retry_After="17"))
 
@@ -614,7 +618,7 @@ def test_a_short_limit_is_waited_for(
 
 
 def test_a_limit_longer_than_the_order_may_take_is_raised_with_its_end(
-    patience: Patience, answered: Order, authority: FakeAuthority
+    patience: PollingPolicy, answered: Order, authority: FakeAuthority
 ) -> None:
     authority.queued["order"].append(problem("rateLimited", status=429, Retry_After="9000"))
 
@@ -625,7 +629,7 @@ def test_a_limit_longer_than_the_order_may_take_is_raised_with_its_end(
 
 
 def test_an_order_that_needs_more_time_than_there_is(
-    patience: Patience, answered: Order, timeless: Timeless
+    patience: PollingPolicy, answered: Order, timeless: Timeless
 ) -> None:
     with pytest.raises(DeadlineExceededError, match="goes on at the next attempt"):
         patience.look_until(replace(answered, retry_after=301.0), is_ready)
@@ -636,7 +640,7 @@ def test_an_order_that_needs_more_time_than_there_is(
 def test_stopping_ends_the_patience(client: Client, account: Account) -> None:
     cancelled = threading.Event()
     cancelled.set()
-    patience = Patience(client, account, Timeless(300.0, cancelled), lambda: NOW)
+    patience = PollingPolicy(client, account, Timeless(300.0, cancelled), lambda: NOW)
 
     with pytest.raises(InterruptedOrderError):
         patience.wait(0.0)

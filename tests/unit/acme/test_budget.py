@@ -12,7 +12,7 @@ from tests.unit.acme.conftest import DIRECTORY_URL, NOW
 from gatecert.acme.budget import Budget
 from gatecert.acme.rate_limits import ON_THE_WAY
 from gatecert.errors import BudgetSpentError
-from gatecert.model import Allowance, Limits, Spending
+from gatecert.model import Allowance, Limits, RateLimitUsage
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,13 +25,15 @@ class Spendings:
     """Keeps what was asked for, in memory."""
 
     def __init__(self) -> None:
-        self.spent = Spending()
+        self.spent = RateLimitUsage()
 
-    def spending(self, directory_url: str) -> Spending:
+    def spending(self, directory_url: str) -> RateLimitUsage:
         assert directory_url == DIRECTORY_URL
         return self.spent
 
-    def change_spending(self, directory_url: str, change: Callable[[Spending], Spending]) -> None:
+    def change_spending(
+        self, directory_url: str, change: Callable[[RateLimitUsage], RateLimitUsage]
+    ) -> None:
         self.spent = change(self.spending(directory_url))
 
 
@@ -71,10 +73,10 @@ def test_setting_the_clock_frees_nothing_and_costs_nothing(jump: timedelta) -> N
 def test_what_is_left_is_told_by_this_machine_s_clock() -> None:
     clocks = Clocks(ahead=DAY)
     clocks.budget().validations("order/1", "a", NAMES)
-    (left,) = clocks.budget().left("a", NAMES)
+    (left,) = clocks.budget().remaining("a", NAMES)
     assert (left.count, left.until) == (0, NOW + HOUR + ON_THE_WAY + DAY)
     clocks.time += 2 * HOUR
-    (left,) = clocks.budget().left("a", NAMES)
+    (left,) = clocks.budget().remaining("a", NAMES)
     assert (left.count, left.until) == (1, None)
 
 

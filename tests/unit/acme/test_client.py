@@ -37,7 +37,7 @@ from gatecert.errors import (
 from gatecert.model import Account, Identifier, IdentifierType, Target
 
 if TYPE_CHECKING:
-    from gatecert.acme.transport import Answer, Sender
+    from gatecert.acme.transport import Response, Sender
     from gatecert.deadline import Deadline
 
 NAMES = dns("vpn.example.com")
@@ -104,7 +104,7 @@ def test_a_directory_that_is_a_web_page(
     ],
 )
 def test_a_wrong_directory_url_is_said_to_be_wrong(
-    client: Client, authority: FakeAuthority, deadline: Deadline, wrong: Answer, seen: str
+    client: Client, authority: FakeAuthority, deadline: Deadline, wrong: Response, seen: str
 ) -> None:
     authority.queued["directory"].append(wrong)
 
@@ -114,7 +114,7 @@ def test_a_wrong_directory_url_is_said_to_be_wrong(
 
 
 def test_the_directory_of_a_public_authority_is_suggested(deadline: Deadline) -> None:
-    def send(*_: object, **__: object) -> Answer:
+    def send(*_: object, **__: object) -> Response:
         return answer(404, b"")
 
     sender = SimpleNamespace(send=send)

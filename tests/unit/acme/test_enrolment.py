@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from gatecert.acme.client import Client
-    from gatecert.acme.transport import Answer
+    from gatecert.acme.transport import Response
     from gatecert.config.schema.authority import AuthoritySettings
 
 ORDER = {
@@ -369,7 +369,7 @@ def test_an_order_that_was_processing_is_taken_up(
     ],
 )
 def test_an_order_that_is_of_no_more_use_is_replaced(
-    enrolment: Enrolment, authority: FakeAuthority, journal: Journal, found: Answer
+    enrolment: Enrolment, authority: FakeAuthority, journal: Journal, found: Response
 ) -> None:
     interrupt(enrolment, authority, "authz")
     first = journal.order
@@ -456,7 +456,7 @@ def test_an_order_that_came_to_no_end_within_its_time_is_replaced(
     enrolment: Enrolment,
     authority: FakeAuthority,
     journal: Journal,
-    found: Answer | Exception,
+    found: Response | Exception,
     age: timedelta,
 ) -> None:
     interrupt(enrolment, authority, "authz")
@@ -474,7 +474,7 @@ def test_until_then_it_is_kept(
     enrolment: Enrolment,
     authority: FakeAuthority,
     journal: Journal,
-    found: Answer | Exception,
+    found: Response | Exception,
     age: timedelta,
 ) -> None:
     interrupt(enrolment, authority, "authz")
@@ -596,7 +596,7 @@ def test_nothing_is_replaced_where_nobody_knows_what_that_means(
     ],
 )
 def test_an_order_that_may_not_replace_is_placed_again_without(
-    enrolment: Enrolment, authority: FakeAuthority, refusal: Answer
+    enrolment: Enrolment, authority: FakeAuthority, refusal: Response
 ) -> None:
     authority.queued["new-order"].append(refusal)
 

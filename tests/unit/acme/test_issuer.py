@@ -190,15 +190,15 @@ def test_lets_encrypts_is_known_and_others_have_none(
     assert staging.settings.directory_url == LETS_ENCRYPT_STAGING
 
 
-# --------------------------------------------------------------------------- the survey
+# --------------------------------------------------------------------------- the report
 
 
 def test_a_survey_spends_nothing(issuer: Issuer, authority: FakeAuthority) -> None:
     authority.meta["caaIdentities"] = ["ca.test", 7]
-    survey = issuer.survey()
-    assert (survey.name, survey.identities, survey.account_url) == ("acme", ("ca.test",), "")
-    assert (survey.clock_ahead, survey.refusal) == (None, None)
-    assert "ca.test" in survey.label
+    report = issuer.check_directory()
+    assert (report.name, report.identities, report.account_url) == ("acme", ("ca.test",), "")
+    assert (report.clock_ahead, report.refusal) == (None, None)
+    assert "ca.test" in report.label
     assert [request.path for request in authority.requests] == ["/directory"]
 
 
@@ -206,19 +206,23 @@ def test_a_survey_tells_the_account(
     issuer: Issuer, target: Target, journal: Journal, accounts: Accounts
 ) -> None:
     issuer.obtain(target, journal, progress=Told(), now=lambda: NOW)
-    assert issuer.survey().account_url == accounts.kept["acme"].url
+    assert issuer.check_directory().account_url == accounts.kept["acme"].url
     accounts.kept["acme"] = replace(accounts.kept["acme"], directory_url="https://other.test/")
-    assert issuer.survey().account_url == ""
+    assert issuer.check_directory().account_url == ""
 
 
 def test_what_is_left_is_told_without_asking_anybody(
     issuer: Issuer, target: Target, journal: Journal, authority: FakeAuthority
 ) -> None:
     names = [each.value for each in target.identifiers]
-    fresh = {each.what.split()[0]: each.count for each in issuer.limits_left(names, lambda: NOW)}
+    fresh = {
+        each.what.split()[0]: each.count for each in issuer.remaining_limits(names, lambda: NOW)
+    }
     assert authority.requests == []
     issuer.obtain(target, journal, progress=Told(), now=lambda: NOW)
-    after = {each.what.split()[0]: each.count for each in issuer.limits_left(names, lambda: NOW)}
+    after = {
+        each.what.split()[0]: each.count for each in issuer.remaining_limits(names, lambda: NOW)
+    }
     assert fresh["orders"] - after["orders"] == 1
     assert fresh["certificates"] - after["certificates"] == 1
     assert fresh["failed"] == after["failed"]
@@ -228,7 +232,7 @@ def test_the_account_is_made_once_for_who_asks_only_for_its_url(
     issuer: Issuer, authority: FakeAuthority
 ) -> None:
     url = issuer.account_url(lambda: NOW)
-    assert issuer.account_url(lambda: NOW) == url == issuer.survey().account_url
+    assert issuer.account_url(lambda: NOW) == url == issuer.check_directory().account_url
     assert authority.orders == {}
 
 
@@ -236,7 +240,7 @@ def test_a_survey_tells_that_an_account_has_to_be_bound(
     issuer: Issuer, authority: FakeAuthority
 ) -> None:
     authority.meta["externalAccountRequired"] = True
-    refusal = issuer.survey().refusal
+    refusal = issuer.check_directory().refusal
     assert isinstance(refusal, BindingMissingError)
     assert "authorities.acme.external_account" in refusal.fix
 
@@ -259,11 +263,11 @@ def test_a_survey_tells_whether_the_profile_is_to_be_had(
     missing: bool,
 ) -> None:
     wanted = settings.model_copy(update={"profile": choice})
-    survey = Issuer(wanted, accounts, {}, client=client).survey()
-    assert survey.profile == (choice.name if choice else "")
-    assert (survey.profile_refusal is not None) == missing
-    if survey.profile_refusal is not None:
-        assert survey.profile_refusal.fix == "set authorities.acme.profile to one of short"
+    report = Issuer(wanted, accounts, {}, client=client).check_directory()
+    assert report.profile == (choice.name if choice else "")
+    assert (report.profile_refusal is not None) == missing
+    if report.profile_refusal is not None:
+        assert report.profile_refusal.fix == "set authorities.acme.profile to one of short"
 
 
 def test_a_survey_tells_that_the_terms_are_not_agreed_to(
@@ -271,11 +275,11 @@ def test_a_survey_tells_that_the_terms_are_not_agreed_to(
 ) -> None:
     unwilling = settings.model_copy(update={"terms_of_service_agreed": False})
     issuer = Issuer(unwilling, accounts, {}, client=client)
-    refusal = issuer.survey().refusal
+    refusal = issuer.check_directory().refusal
     assert refusal is not None
     assert "terms_of_service_agreed: true" in refusal.fix
     accounts.kept["acme"] = Account(b"a key whose account may be found again")
-    assert issuer.survey().refusal is None
+    assert issuer.check_directory().refusal is None
 
 
 @pytest.mark.parametrize(
@@ -293,7 +297,7 @@ def test_a_survey_compares_the_clocks(
 ) -> None:
     directory = authority._directory(Request("GET", "/directory"))  # noqa: SLF001 - with a Date
     authority.queued["directory"].append(replace(directory, headers=headers))
-    found = issuer.survey().clock_ahead
+    found = issuer.check_directory().clock_ahead
     if ahead is None:
         assert found is None
     else:
@@ -306,7 +310,7 @@ def test_every_answer_tells_the_time(
 ) -> None:
     authority.challenge_headers = {"Date": "Mon, 23 Nov 2026 08:00:00 GMT"}
     issuer.obtain(target, journal, progress=Told(), now=lambda: NOW)
-    ahead = issuer.survey().clock_ahead
+    ahead = issuer.check_directory().clock_ahead
     assert ahead is not None
     assert 14 * 60 < ahead.total_seconds() <= 15 * 60
 

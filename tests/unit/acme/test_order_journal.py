@@ -11,7 +11,7 @@ from cryptography import x509
 from cryptography.x509.oid import NameOID
 from tests.unit.acme.conftest import dns
 
-from gatecert.acme.order_journal import RehearsalJournal
+from gatecert.acme.order_journal import DryRunJournal
 
 if TYPE_CHECKING:
     from gatecert.model import Target
@@ -33,7 +33,7 @@ def test_the_first_name_that_fits_is_the_common_name(
     target: Target, names: tuple[str, ...], *, wanted: bool, found: list[str]
 ) -> None:
     target = replace(target, identifiers=dns(*names))
-    request = RehearsalJournal(target, lambda: NOW).new_request(common_name=wanted)
+    request = DryRunJournal(target, lambda: NOW).new_request(common_name=wanted)
     csr = x509.load_pem_x509_csr(request.csr)
     common = csr.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
     assert [each.value for each in common] == found

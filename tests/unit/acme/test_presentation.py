@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from gatecert.acme.presentation import Presentation, Prospect, Task
+from gatecert.acme.presentation import ChallengeAttempt, NameChallenges, Presentation
 from gatecert.challenge.solver import Challenge, Solver
 from gatecert.deadline import Deadline
 from gatecert.errors import AddressInUseError, ChallengeError, FailedAttempt
@@ -38,14 +38,19 @@ class FakeSolver:
         self.calls.append(f"clean up {challenge.identifier}")
 
 
-def prospect(name: str, reason: str = "", **solvers: Solver) -> Prospect:
+def prospect(name: str, reason: str = "", **solvers: Solver) -> NameChallenges:
     """A name with one way for each solver, by kind (``http_01=…``)."""
     identifier = Identifier(IdentifierType.DNS, name)
     tasks = deque(
-        Task(Challenge(kind.replace("_", "-"), identifier, "abc", "abc.key"), solver, "", False)  # noqa: FBT003 - a field
+        ChallengeAttempt(
+            Challenge(kind.replace("_", "-"), identifier, "abc", "abc.key"),
+            solver,
+            url="",
+            answered=False,
+        )
         for kind, solver in solvers.items()
     )
-    return Prospect(name, tasks, reason)
+    return NameChallenges(name, tasks, reason)
 
 
 @pytest.fixture
@@ -58,7 +63,7 @@ def presentation(told: list[str]) -> Presentation:
     return Presentation(Deadline.after(5), told.append)
 
 
-def kinds(tasks: list[Task]) -> list[str]:
+def kinds(tasks: list[ChallengeAttempt]) -> list[str]:
     return [task.challenge.type for task in tasks]
 
 

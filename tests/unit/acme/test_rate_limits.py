@@ -12,15 +12,15 @@ from gatecert.acme.rate_limits import (
     ON_THE_WAY,
     REPLACEMENTS,
     for_lifetime,
-    left,
     registered_domain,
+    remaining,
     settled,
     spend,
     take_back,
     wait_for,
 )
 from gatecert.config.schema.rate_limit_settings import LimitSettings
-from gatecert.model import Allowance, Expense, ExpenseKind, Limits, Spending
+from gatecert.model import Allowance, Expense, ExpenseKind, Limits, RateLimitUsage
 
 NOW = datetime(2026, 11, 23, 8, 15, tzinfo=UTC)
 SECOND, MINUTE, HOUR = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1)
@@ -30,17 +30,17 @@ VALIDATION = Expense(ExpenseKind.VALIDATION, NOW, account="a", names=("vpn.examp
 CERTIFICATE = Expense(ExpenseKind.CERTIFICATE, NOW, names=("vpn.example.com",))
 
 
-def spent(*expenses: Expense) -> Spending:
-    return Spending(tuple(expenses))
+def spent(*expenses: Expense) -> RateLimitUsage:
+    return RateLimitUsage(tuple(expenses))
 
 
-def repeated(expense: Expense, times: int, every: timedelta = MINUTE) -> Spending:
+def repeated(expense: Expense, times: int, every: timedelta = MINUTE) -> RateLimitUsage:
     return spent(*(replace(expense, at=NOW - number * every) for number in range(times)))
 
 
 def test_nothing_waits_at_first() -> None:
     everything = [replace(CERTIFICATE, kind=kind) for kind in ExpenseKind]
-    assert wait_for(Spending(), everything, USUAL, NOW) is None
+    assert wait_for(RateLimitUsage(), everything, USUAL, NOW) is None
 
 
 @pytest.mark.parametrize(
@@ -116,7 +116,7 @@ def test_registered_domains(name: str, domain: str) -> None:
 def test_what_is_tried_again_counts_once_from_the_last_time_on() -> None:
     expense = replace(VALIDATION, id="order/1 vpn.example.com")
     again = replace(expense, at=NOW + HOUR)
-    past = spend(Spending(), [expense, CERTIFICATE], USUAL, NOW)
+    past = spend(RateLimitUsage(), [expense, CERTIFICATE], USUAL, NOW)
     past = spend(past, [again], USUAL, NOW + HOUR)
     assert past.expenses == (CERTIFICATE, again)
     full = spent(*repeated(VALIDATION, 4).expenses, expense)
@@ -128,8 +128,8 @@ def test_validations_that_went_well_are_taken_back() -> None:
     mine = replace(VALIDATION, id="order/1 vpn.example.com")
     other = replace(VALIDATION, id="order/11 vpn.example.com")
     certificate = replace(CERTIFICATE, id="order/1")
-    left = take_back(spent(mine, other, certificate), "order/1")
-    assert left.expenses == (other, certificate)
+    remaining = take_back(spent(mine, other, certificate), "order/1")
+    assert remaining.expenses == (other, certificate)
 
 
 def test_a_clock_that_was_set_back_frees_nothing_and_blocks_nothing_for_ever() -> None:
@@ -171,7 +171,7 @@ def test_a_clock_that_ran_ahead_for_a_while_frees_nothing() -> None:
 
 
 def test_what_no_limit_counts_any_more_is_forgotten_where_newer_entries_abound() -> None:
-    past = Spending()
+    past = RateLimitUsage()
     for number in range(LEAST_REMEMBERED + 10):
         past = spend(past, [replace(VALIDATION, at=NOW + number * SECOND)], USUAL, NOW + DAY)
     assert len(past.expenses) == LEAST_REMEMBERED
@@ -196,7 +196,7 @@ def test_nothing_that_a_limit_still_counts_is_forgotten(later: timedelta) -> Non
 
 def test_each_kind_is_remembered_for_as_long_as_its_longest_limit_counts() -> None:
     limits = replace(USUAL, orders=Allowance(5, 30 * DAY), new_accounts=None)
-    past = Spending()
+    past = RateLimitUsage()
     for kind in ExpenseKind:
         past = spend(past, [replace(VALIDATION, kind=kind)], limits, NOW)
     later = NOW + 8 * DAY
@@ -221,7 +221,7 @@ def test_what_is_off_stays_off() -> None:
 def test_in_no_period_is_there_ever_more_than_allowed() -> None:
     """Somebody who asks at random instants, whose clock is honest, for a simulated day."""
     chance = random.Random(7)
-    past, now, granted = Spending(), NOW, []
+    past, now, granted = RateLimitUsage(), NOW, []
     while now < NOW + DAY:
         if wait_for(past, [VALIDATION], USUAL, now) is None:
             past = spend(past, [replace(VALIDATION, at=now)], USUAL, now)
@@ -235,8 +235,8 @@ def test_in_no_period_is_there_ever_more_than_allowed() -> None:
 
 def test_what_is_left_of_each_limit() -> None:
     orders = Expense(ExpenseKind.ORDER, NOW, account="a")
-    past = Spending((*repeated(VALIDATION, 5).expenses, replace(orders, at=NOW - HOUR)))
-    found = left(past, [orders, CERTIFICATE, VALIDATION], USUAL, NOW)
+    past = RateLimitUsage((*repeated(VALIDATION, 5).expenses, replace(orders, at=NOW - HOUR)))
+    found = remaining(past, [orders, CERTIFICATE, VALIDATION], USUAL, NOW)
     assert [(each.what.split()[0], each.count) for each in found] == [
         ("orders", 299),
         ("certificates", 5),
@@ -245,4 +245,4 @@ def test_what_is_left_of_each_limit() -> None:
     assert found[2].until == NOW - 4 * MINUTE + HOUR + ON_THE_WAY
     assert str(found[0]) == "299 of 300 orders left in 3 hours"
     assert str(found[2]).startswith("no more failed validations of vpn.example.com until 2026-")
-    assert left(Spending(), [orders], Limits(), NOW) == ()
+    assert remaining(RateLimitUsage(), [orders], Limits(), NOW) == ()

@@ -18,7 +18,7 @@ from gatecert.model import CertificateSummary, RenewalInfo
 
 if TYPE_CHECKING:
     from gatecert.acme.client import Client
-    from gatecert.acme.transport import Answer
+    from gatecert.acme.transport import Response
 
 ID = "aYhba4dGQEHhs3uEe6CuLN4ByNQ.AIdlQyE"
 START = NOW + timedelta(days=8)
@@ -202,7 +202,7 @@ def test_an_authority_that_does_not_say(client: Client, authority: FakeAuthority
     ],
 )
 def test_trouble_that_passes(
-    client: Client, authority: FakeAuthority, trouble: Answer | Exception
+    client: Client, authority: FakeAuthority, trouble: Response | Exception
 ) -> None:
     authority.queued["renewal-info"].append(trouble)
 

@@ -7,7 +7,7 @@ import pytest
 from tests.unit.acme.conftest import NOW, PROBLEM, answer, problem
 
 from gatecert.acme.resources import UnusableAnswerError
-from gatecert.acme.responses import AnswerReader, links
+from gatecert.acme.responses import ResponseReader, links
 from gatecert.errors import (
     ACMEError,
     AuthorityUnreachableError,
@@ -15,7 +15,7 @@ from gatecert.errors import (
     UserActionRequiredError,
 )
 
-READER = AnswerReader("acme", lambda: NOW)
+READER = ResponseReader("acme", lambda: NOW)
 
 
 @pytest.mark.parametrize("status", [200, 201, 204])

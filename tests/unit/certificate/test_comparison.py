@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gatecert.certificate.comparison import Trust, merit, why_worse
+from gatecert.certificate.comparison import Trust, rank, why_worse
 from gatecert.errors import ShortLivedError, UntrustedRootError, WorseCertificateError
 from gatecert.model import (
     CertificateSummary,
@@ -20,7 +20,7 @@ from gatecert.model import (
 )
 
 if TYPE_CHECKING:
-    from gatecert.certificate.comparison import Merit
+    from gatecert.certificate.comparison import CertificateRank
 
 NOW = datetime(2026, 11, 23, 8, 15, tzinfo=UTC)
 DAY, MINUTE = timedelta(days=1), timedelta(minutes=1)
@@ -43,9 +43,9 @@ TRUSTED, UNTRUSTED = Trust(trusted=True, root="CN=Root"), Trust(root="CN=Unknown
 
 def worth(
     *, trust: Trust = TRUSTED, revoked: bool = False, target: Target = TARGET, **changes: object
-) -> Merit:
+) -> CertificateRank:
     summary = replace(GOOD, **changes)  # type: ignore[arg-type] # each names fields that exist
-    return merit(summary, trust, revoked=revoked, target=target, now=NOW)
+    return rank(summary, trust, revoked=revoked, target=target, now=NOW)
 
 
 PAIR = replace(TARGET, key=KeyPolicy(KeyType.ECDSA_P256, second=KeyType.RSA_2048))

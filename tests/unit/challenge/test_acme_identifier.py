@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 
 from gatecert.challenge.acme_identifier import (
     ACME_IDENTIFIER,
-    Answer,
+    ValidationCertificate,
     answers,
     identifier_of,
-    make_answer,
+    make_validation_certificate,
     server_name,
 )
 from gatecert.model import Identifier, IdentifierType
@@ -25,8 +25,8 @@ KEY_AUTHORIZATION = "token.thumbprint"
 NAME = Identifier(IdentifierType.DNS, "vpn.example.com")
 
 
-def made(identifier: Identifier = NAME) -> Answer:
-    return make_answer(identifier, KEY_AUTHORIZATION, now=NOW)
+def made(identifier: Identifier = NAME) -> ValidationCertificate:
+    return make_validation_certificate(identifier, KEY_AUTHORIZATION, now=NOW)
 
 
 def names(certificate: x509.Certificate) -> list[x509.GeneralName]:

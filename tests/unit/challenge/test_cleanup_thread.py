@@ -6,7 +6,7 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
-from gatecert.challenge.cleanup_thread import Tidying
+from gatecert.challenge.cleanup_thread import CleanupThread
 
 if TYPE_CHECKING:
     from gatecert.challenge.solver import Challenge
@@ -44,7 +44,7 @@ class Tidy(Plain):
 def test_each_solver_tidies_once_at_the_start_however_often_it_is_listed() -> None:
     solver = Tidy()
     solver.may_end.set()
-    tidying = Tidying()
+    tidying = CleanupThread()
 
     tidying.look({"dns-01": solver, "dns-account-01": solver, "http-01": Plain()})
     tidying.wait()
@@ -57,7 +57,7 @@ def test_each_solver_tidies_once_at_the_start_however_often_it_is_listed() -> No
 def test_it_tidies_again_after_the_pause() -> None:
     solver = Tidy()
     solver.may_end.set()
-    tidying = Tidying(0.01)
+    tidying = CleanupThread(0.01)
 
     tidying.look({"dns-01": solver})
     tidying.wait()
@@ -70,7 +70,7 @@ def test_it_tidies_again_after_the_pause() -> None:
 
 def test_nobody_waits_for_it_and_it_never_runs_twice_at_a_time() -> None:
     solver = Tidy()
-    tidying = Tidying(0.0)
+    tidying = CleanupThread(0.0)
 
     tidying.look({"dns-01": solver})
     assert solver.began.acquire(timeout=5)

@@ -14,7 +14,7 @@ from tests.unit.challenge.conftest import LOOPBACK, Tokens, fetch, free_port
 from gatecert.challenge import listening
 from gatecert.challenge.http01 import Http01Solver
 from gatecert.challenge.http_responder import PREFIX
-from gatecert.challenge.solver import Challenge, Rehearses, Tidies
+from gatecert.challenge.solver import Challenge, LeftoverCleaner, SelfTestingSolver
 from gatecert.config.schema.challenge import Http01Settings
 from gatecert.deadline import Deadline
 from gatecert.errors import AddressInUseError, ChallengeError, StorageError
@@ -236,7 +236,7 @@ def test_files_of_crashed_processes_are_removed(
     for name in ("gone", "mine"):
         webroot_solver.present(challenge(name))
     tokens.abandoned.add("gone")
-    assert isinstance(webroot_solver, Tidies)
+    assert isinstance(webroot_solver, LeftoverCleaner)
 
     webroot_solver.tidy()
     assert [file.name for file in directory.iterdir()] == ["mine"]
@@ -319,9 +319,9 @@ def test_abandoned_tokens_go_without_a_webroot_as_well(tokens: Tokens) -> None:
 def test_a_rehearsal_leaves_nothing_behind(
     solver: Http01Solver, endpoint: Endpoint, tokens: Tokens
 ) -> None:
-    assert isinstance(solver, Rehearses)
-    assert solver.rehearse() == ()
-    assert solver.rehearse(["vpn.example.com"]) == ()
+    assert isinstance(solver, SelfTestingSolver)
+    assert solver.self_test() == ()
+    assert solver.self_test(["vpn.example.com"]) == ()
     assert not is_listening(endpoint)
     assert tokens.kept == {}
 
@@ -332,13 +332,13 @@ def test_a_rehearsal_names_who_holds_the_port(solver: Http01Solver, endpoint: En
         socket.create_server((endpoint.host, endpoint.port)),
         pytest.raises(AddressInUseError, match=str(endpoint)),
     ):
-        solver.rehearse()
+        solver.self_test()
 
 
 @pytest.mark.enable_socket
 def test_a_rehearsal_disturbs_no_validation(solver: Http01Solver, endpoint: Endpoint) -> None:
     solver.present(challenge())
-    assert solver.rehearse(["vpn.example.com"]) == ()
+    assert solver.self_test(["vpn.example.com"]) == ()
     assert fetch(endpoint, f"{PREFIX}abc")[0] == 200
     solver.clean_up(challenge())
 
@@ -347,7 +347,7 @@ def test_a_rehearsal_disturbs_no_validation(solver: Http01Solver, endpoint: Endp
 def test_addresses_that_this_host_lacks_are_not_asked(endpoint: Endpoint, tokens: Tokens) -> None:
     elsewhere = Endpoint("192.0.2.1", endpoint.port)
     solver = Http01Solver(Http01Settings(listen=(elsewhere, endpoint)), tokens)
-    assert solver.rehearse(["vpn.example.com"]) == ()
+    assert solver.self_test(["vpn.example.com"]) == ()
 
 
 class ForgetfulTokens(Tokens):
@@ -358,15 +358,15 @@ class ForgetfulTokens(Tokens):
 @pytest.mark.enable_socket
 def test_a_response_that_cannot_be_fetched_is_a_complaint(endpoint: Endpoint) -> None:
     solver = Http01Solver(Http01Settings(listen=(endpoint,)), ForgetfulTokens())
-    assert solver.rehearse() == ()
-    (complaint,) = solver.rehearse(["vpn.example.com"])
+    assert solver.self_test() == ()
+    (complaint,) = solver.self_test(["vpn.example.com"])
     assert complaint.endswith(f"cannot be fetched from http://{endpoint}")
 
 
 @pytest.mark.enable_socket
 def test_a_webroot_is_fetched_by_name(tokens: Tokens, tmp_path: Path) -> None:
     solver = Http01Solver(Http01Settings(webroot=tmp_path), tokens)
-    assert solver.rehearse() == ()
-    (complaint,) = solver.rehearse([LOOPBACK])
+    assert solver.self_test() == ()
+    (complaint,) = solver.self_test([LOOPBACK])
     assert complaint.endswith(f"from http://{LOOPBACK}:80")
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tests.unit.challenge.conftest import LOOPBACK, exchange, fetch
 
 from gatecert.challenge import bounded_server as module
-from gatecert.challenge.http_responder import LARGEST_REQUEST, PREFIX, Responder, respond
+from gatecert.challenge.http_responder import LARGEST_REQUEST, PREFIX, HttpResponder, respond
 from gatecert.errors import StorageError
 from gatecert.model import Endpoint
 
@@ -125,7 +125,7 @@ class Running:
         self.listener = socket.create_server((LOOPBACK, 0))
         self.endpoint = Endpoint(LOOPBACK, self.listener.getsockname()[1])
         self.failure: Exception | None = None
-        self.responder = Responder([self.listener], self.lookup, self.fetched.append)
+        self.responder = HttpResponder([self.listener], self.lookup, self.fetched.append)
 
     def lookup(self, token: str) -> str | None:
         if self.failure is not None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
-from gatecert.challenge.lazy_solver import LateSolver
-from gatecert.challenge.solver import Challenge, Trial
+from gatecert.challenge.lazy_solver import LazySolver
+from gatecert.challenge.solver import Challenge, SelfTest
 from gatecert.deadline import Deadline
 from gatecert.model import Identifier, IdentifierType
 
@@ -51,7 +51,7 @@ def test_everything_is_passed_on_to_one_solver() -> None:
         made.append(Recorder())
         return made[-1]
 
-    solver = LateSolver(make)
+    solver = LazySolver(make)
     assert made == []
     solver.present(CHALLENGE)
     solver.wait(CHALLENGE, Deadline.after(1))
@@ -66,7 +66,7 @@ def test_cleaning_up_makes_nothing() -> None:
     def make() -> Solver:
         raise AssertionError("made although nothing was presented")
 
-    solver = LateSolver(make)
+    solver = LazySolver(make)
 
     solver.clean_up(CHALLENGE)
     solver.tidy()
@@ -75,8 +75,8 @@ def test_cleaning_up_makes_nothing() -> None:
 def test_tidying_is_passed_on_where_there_is_something_to_tidy() -> None:
     tidy, plain = Tidy(), Recorder()
 
-    LateSolver(lambda: tidy, lambda: True).tidy()
-    LateSolver(lambda: plain, lambda: True).tidy()
+    LazySolver(lambda: tidy, lambda: True).tidy()
+    LazySolver(lambda: plain, lambda: True).tidy()
 
     assert tidy.calls == ["tidy"]
     assert plain.calls == []
@@ -89,7 +89,7 @@ def test_threads_share_one_solver() -> None:
         made.append(Recorder())
         return made[-1]
 
-    solver = LateSolver(make)
+    solver = LazySolver(make)
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(solver.present, [CHALLENGE] * 32))
 
@@ -100,11 +100,11 @@ def test_threads_share_one_solver() -> None:
 class Trying(Recorder):
     """One that can be tried out."""
 
-    def try_out(self, trial: Trial) -> tuple[str, ...]:
+    def try_out(self, trial: SelfTest) -> tuple[str, ...]:
         return (f"tried {trial.gateway}",)
 
 
 def test_it_is_tried_out_if_it_can_be() -> None:
-    trial = Trial("dns-01", "boston", ("vpn.example.com",))
-    assert LateSolver(Trying).try_out(trial) == ("tried boston",)
-    assert LateSolver(Recorder).try_out(trial) == ()
+    trial = SelfTest("dns-01", "boston", ("vpn.example.com",))
+    assert LazySolver(Trying).try_out(trial) == ("tried boston",)
+    assert LazySolver(Recorder).try_out(trial) == ()

@@ -12,8 +12,8 @@ import pytest
 from tests.unit.challenge.conftest import LOOPBACK, free_port
 
 from gatecert.challenge import listening as module
-from gatecert.challenge.http_responder import PREFIX, Responder
-from gatecert.challenge.listening import Holder, holder, listen, occupant, serves
+from gatecert.challenge.http_responder import PREFIX, HttpResponder
+from gatecert.challenge.listening import PortHolder, holder, listen, occupant, serves
 from gatecert.errors import AddressInUseError, ChallengeError
 from gatecert.model import Endpoint
 
@@ -187,7 +187,7 @@ def test_listening_that_fails_after_binding(
 
 
 def test_nobody_holds_a_free_port(endpoint: Endpoint) -> None:
-    assert holder(endpoint) == Holder((), "")
+    assert holder(endpoint) == PortHolder((), "")
     assert occupant(endpoint.port) is None
 
 
@@ -198,7 +198,7 @@ def test_a_holder_that_cannot_be_seen(monkeypatch: pytest.MonkeyPatch, failure: 
 
     monkeypatch.setattr(psutil, "net_connections", denied)
 
-    assert holder(Endpoint(WILDCARD, 80)) == Holder((), "")
+    assert holder(Endpoint(WILDCARD, 80)) == PortHolder((), "")
     assert occupant(80) is None
 
 
@@ -259,7 +259,7 @@ def test_a_port_that_is_taken_at_one_address_is_free_at_the_others(
 
 def test_a_gatecert_on_the_same_state_is_known_by_its_answer(endpoint: Endpoint) -> None:
     listeners = listen([endpoint], nobody_is_ours)
-    responder = Responder(listeners, {"abc": "abc.def"}.get, lambda _: None)
+    responder = HttpResponder(listeners, {"abc": "abc.def"}.get, lambda _: None)
 
     assert serves(endpoint, "abc", "abc.def")
     assert not serves(endpoint, "abc", "abc.other")
@@ -270,7 +270,7 @@ def test_a_gatecert_on_the_same_state_is_known_by_its_answer(endpoint: Endpoint)
 
 def test_the_wildcard_is_asked_on_loopback() -> None:
     wildcard = Endpoint(WILDCARD, free_port())
-    responder = Responder(
+    responder = HttpResponder(
         listen([wildcard], nobody_is_ours), {"abc": "abc.def"}.get, lambda _: None
     )
 

@@ -13,7 +13,7 @@ import pytest
 
 from gatecert.challenge.http01 import Http01Solver
 from gatecert.challenge.listening import listen, serves
-from gatecert.challenge.socket_activation import StandingResponder, inherited
+from gatecert.challenge.socket_activation import SocketActivatedResponder, inherited
 from gatecert.challenge.solver import Challenge
 from gatecert.config.schema.challenge import Http01Settings
 from gatecert.deadline import Deadline
@@ -60,8 +60,10 @@ def listener(resources: ExitStack) -> socket.socket:
 
 
 @pytest.fixture
-def standing(resources: ExitStack, listener: socket.socket, tokens: Tokens) -> StandingResponder:
-    responder = StandingResponder([listener], tokens)
+def standing(
+    resources: ExitStack, listener: socket.socket, tokens: Tokens
+) -> SocketActivatedResponder:
+    responder = SocketActivatedResponder([listener], tokens)
     resources.callback(responder.stop)
     return responder
 
@@ -160,7 +162,7 @@ def test_sockets_of_another_name_or_kind_are_left_and_said_so(
 
 
 def test_it_answers_before_anything_is_validated_and_afterwards(
-    standing: StandingResponder, tokens: Tokens, endpoint: Endpoint
+    standing: SocketActivatedResponder, tokens: Tokens, endpoint: Endpoint
 ) -> None:
     solver = Http01Solver(Http01Settings(), tokens, standing)
 
@@ -178,7 +180,7 @@ def test_it_answers_before_anything_is_validated_and_afterwards(
 
 
 def test_what_a_command_presents_is_answered_by_the_daemon(
-    standing: StandingResponder, tokens: Tokens, endpoint: Endpoint
+    standing: SocketActivatedResponder, tokens: Tokens, endpoint: Endpoint
 ) -> None:
     command = Http01Solver(Http01Settings(listen=(endpoint,)), tokens)
 
@@ -192,7 +194,7 @@ def test_what_a_command_presents_is_answered_by_the_daemon(
 
 
 def test_a_port_that_cannot_be_shared_is_left_to_the_one_who_answers_for_us(
-    standing: StandingResponder, tokens: Tokens, endpoint: Endpoint
+    standing: SocketActivatedResponder, tokens: Tokens, endpoint: Endpoint
 ) -> None:
     tokens.put_token("mine", "mine.key")
 
@@ -205,7 +207,7 @@ def test_a_port_that_cannot_be_shared_is_left_to_the_one_who_answers_for_us(
 def test_a_stopped_responder_leaves_the_port_open(
     resources: ExitStack, listener: socket.socket, tokens: Tokens, endpoint: Endpoint
 ) -> None:
-    StandingResponder([listener.dup()], tokens).stop()
+    SocketActivatedResponder([listener.dup()], tokens).stop()
 
     visitor = resources.enter_context(socket.create_connection((endpoint.host, endpoint.port), 5))
 
@@ -219,6 +221,6 @@ def test_addresses_are_logged_as_they_are_written_in_a_configuration(
     port = ipv6.getsockname()[1]
 
     with caplog.at_level(logging.INFO):
-        StandingResponder([ipv6], tokens).stop()
+        SocketActivatedResponder([ipv6], tokens).stop()
 
     assert f"addresses=[::1]:{port}" in caplog.text

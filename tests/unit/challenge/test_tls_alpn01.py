@@ -12,7 +12,7 @@ from tests.unit.challenge.conftest import LOOPBACK, Tokens, exchange, free_port
 
 from gatecert.challenge import tls_alpn01
 from gatecert.challenge.acme_identifier import answers, server_name
-from gatecert.challenge.solver import Challenge, Rehearses, Solver
+from gatecert.challenge.solver import Challenge, SelfTestingSolver, Solver
 from gatecert.challenge.tls_alpn01 import TlsAlpn01Solver, entry, serves
 from gatecert.config.schema.challenge import TlsAlpn01Settings
 from gatecert.deadline import Deadline
@@ -229,9 +229,9 @@ def test_nobody_and_strangers_do_not_serve(endpoint: Endpoint) -> None:
 def test_a_rehearsal_leaves_nothing_behind(
     solver: TlsAlpn01Solver, endpoint: Endpoint, tokens: Tokens
 ) -> None:
-    assert isinstance(solver, Rehearses)
-    assert solver.rehearse() == ()
-    assert solver.rehearse(["vpn.example.com"]) == ()
+    assert isinstance(solver, SelfTestingSolver)
+    assert solver.self_test() == ()
+    assert solver.self_test(["vpn.example.com"]) == ()
     assert not is_listening(endpoint)
     assert tokens.kept == {}
 
@@ -241,12 +241,12 @@ def test_a_rehearsal_names_who_holds_the_port(solver: TlsAlpn01Solver, endpoint:
         socket.create_server((endpoint.host, endpoint.port)),
         pytest.raises(AddressInUseError, match=str(endpoint)),
     ):
-        solver.rehearse()
+        solver.self_test()
 
 
 def test_a_response_that_is_not_shown_is_a_complaint(
     solver: TlsAlpn01Solver, endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tls_alpn01, "serves", lambda *_: False)
-    (complaint,) = solver.rehearse(["vpn.example.com"])
+    (complaint,) = solver.self_test(["vpn.example.com"])
     assert complaint.endswith(f"is not shown at {endpoint}")

@@ -8,13 +8,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from OpenSSL import SSL
 
-from gatecert.challenge.acme_identifier import Answer, answers, make_answer
+from gatecert.challenge.acme_identifier import (
+    ValidationCertificate,
+    answers,
+    make_validation_certificate,
+)
 from gatecert.challenge.tls_responder import (
     HANDSHAKE_FAILURE,
     NO_APPLICATION_PROTOCOL,
     PROTOCOL,
     UNRECOGNIZED_NAME,
-    TlsConversation,
+    TlsHandler,
     alert,
 )
 from gatecert.errors import StorageError
@@ -25,7 +29,9 @@ if TYPE_CHECKING:
 
 NAME = "vpn.example.com"
 KEY_AUTHORIZATION = "token.thumbprint"
-ANSWER = make_answer(Identifier(IdentifierType.DNS, NAME), KEY_AUTHORIZATION, now=datetime.now(UTC))
+ANSWER = make_validation_certificate(
+    Identifier(IdentifierType.DNS, NAME), KEY_AUTHORIZATION, now=datetime.now(UTC)
+)
 VERSIONS = [SSL.TLS1_2_VERSION, SSL.TLS1_3_VERSION]
 
 
@@ -50,7 +56,7 @@ class Visitor:
         self.connection.set_connect_state()
         self.heard = b""
 
-    def meet(self, conversation: TlsConversation, piece: int = 1 << 16) -> bool:
+    def meet(self, conversation: TlsHandler, piece: int = 1 << 16) -> bool:
         """Speak until one of both has no more to say; whether the handshake was completed."""
         while True:
             try:
@@ -87,9 +93,9 @@ def no_fetch(_: str) -> None:
 
 
 def conversation(
-    fetched: Callable[[str], None] = no_fetch, answer: Answer | None = ANSWER
-) -> TlsConversation:
-    return TlsConversation(lambda name: answer if name == NAME else None, fetched, "192.0.2.1")
+    fetched: Callable[[str], None] = no_fetch, answer: ValidationCertificate | None = ANSWER
+) -> TlsHandler:
+    return TlsHandler(lambda name: answer if name == NAME else None, fetched, "192.0.2.1")
 
 
 @pytest.mark.parametrize("version", VERSIONS)
@@ -195,10 +201,10 @@ def test_an_authority_that_gives_up_has_fetched_nothing() -> None:
 def test_a_store_that_cannot_be_read_ends_the_conversation(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    def fail(_: str) -> Answer | None:
+    def fail(_: str) -> ValidationCertificate | None:
         raise StorageError("disk broken")
 
-    server = TlsConversation(fail, no_fetch, "192.0.2.1")
+    server = TlsHandler(fail, no_fetch, "192.0.2.1")
     with pytest.raises(StorageError, match="disk broken"):
         Visitor().meet(server)
     assert capsys.readouterr().err == ""

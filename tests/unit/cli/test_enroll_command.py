@@ -19,7 +19,7 @@ from gatecert.model import (
     Mode,
     Outcome,
     OutcomeKind,
-    RevocationStanding,
+    RevocationState,
     Stage,
     Target,
 )
@@ -43,7 +43,7 @@ ISSUED = CertificateSummary(
 )
 BOOTSTRAP = replace(ISSUED, is_bootstrap=True)
 ENDED = replace(ISSUED, not_after=NOW)
-REVOKED = RevocationStanding(ISSUED.fingerprint, NOW + DAY, checked=NOW, revoked=NOW - DAY)
+REVOKED = RevocationState(ISSUED.fingerprint, NOW + DAY, checked=NOW, revoked=NOW - DAY)
 
 REFUSED = Outcome("vpn", NOW - DAY, OutcomeKind.FAILED, "refused", code="acme", fix="publish it")
 SPENT = Outcome("vpn", NOW - DAY, OutcomeKind.WAITING, "five a week", code="budget-spent")

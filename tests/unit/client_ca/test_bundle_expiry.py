@@ -4,11 +4,11 @@ import pytest
 from tests.unit.certificate.conftest import DAY, NOW
 
 from gatecert.client_ca.bundle_expiry import endings
-from gatecert.model import UserAuthority
+from gatecert.model import ClientCA
 
 
-def authority(days: float, name: str = "CN=Users") -> UserAuthority:
-    return UserAuthority(name, name, name, NOW - DAY, NOW + days * DAY, is_root=True)
+def authority(days: float, name: str = "CN=Users") -> ClientCA:
+    return ClientCA(name, name, name, NOW - DAY, NOW + days * DAY, is_root=True)
 
 
 @pytest.mark.parametrize(

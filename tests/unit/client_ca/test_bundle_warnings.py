@@ -9,7 +9,14 @@ from tests.unit.certificate.conftest import DAY, NOW, key_usage
 from tests.unit.client_ca.conftest import Office, bundle, part, write_crl
 
 from gatecert.client_ca.bundle_expiry import THRESHOLDS
-from gatecert.client_ca.bundle_warnings import Concern, Kind, concerns, look, noticed, unsaid
+from gatecert.client_ca.bundle_warnings import (
+    BundleWarning,
+    WarningKind,
+    concerns,
+    look,
+    noticed,
+    unsaid,
+)
 from gatecert.client_ca.crl_files import RevocationList, read_lists
 from gatecert.client_ca.lockout import KnownUser, KnownUsers
 from gatecert.errors import StorageError
@@ -37,7 +44,7 @@ def found(
     users: KnownUsers | StorageError = NOBODY,
     lists: tuple[RevocationList, ...] | StorageError = (),
     now: datetime = NOW,
-) -> tuple[Concern, ...]:
+) -> tuple[BundleWarning, ...]:
     return concerns("boston", authorities, users, lists, now=now)
 
 
@@ -58,12 +65,12 @@ def test_the_end_of_an_authority_names_whom_it_locks_out_before_and_after(office
         carol=office.user(root, "carol", end=NOW + 10 * DAY),
     )
     (before, _) = found(bundle(root, other), users)
-    assert (before.kind, before.days) == (Kind.AUTHORITY, 30)
+    assert (before.kind, before.days) == (WarningKind.AUTHORITY, 30)
     assert "and locks out 1 known user certificate (alice.pem)" in before.words
     assert "gatecert client-ca add boston FILE" in before.fix
 
     after = found(bundle(root, other), users, now=NOW + 25 * DAY)[0]
-    assert (after.kind, after.days, after.key) == (Kind.AUTHORITY, 0, before.key)
+    assert (after.kind, after.days, after.key) == (WarningKind.AUTHORITY, 0, before.key)
     assert "is accepted any more, and locks out 1 known user certificate (alice.pem)" in after.words
     assert "locks out" not in found(bundle(root, other))[0].words
 
@@ -102,7 +109,7 @@ def test_a_list_is_renewed_in_time(
     everything = found(bundle(root), lists=lists, now=now)
     assert [each.days for each in everything] == ([] if days is None else [days])
     for each in everything:
-        assert each.kind is Kind.LIST
+        assert each.kind is WarningKind.LIST
         assert f"users.crl: the revocation list of 'CN=Users' {verb}" in each.words
         assert "nginx refuses every user" in each.words
 
@@ -112,7 +119,7 @@ def test_a_list_of_nobody_revokes_nobody(office: Office, tmp_path: Path) -> None
     forged = office.crl(stranger, signer=root)
     path = write_crl(tmp_path / "users.crl", forged, office.crl(root))
     (concern,) = found(bundle(root), lists=read_lists([path]))
-    assert concern.kind is Kind.LIST_UNUSABLE
+    assert concern.kind is WarningKind.LIST_UNUSABLE
     assert "'CN=Stranger' is signed by none of" in concern.words
     assert found(bundle(), lists=read_lists([path])) == ()  # nobody gets in: nobody to revoke
 
@@ -122,7 +129,7 @@ def test_a_list_that_cannot_be_used_is_said(office: Office, tmp_path: Path) -> N
     early = office.crl(root, made=NOW + DAY, end=NOW + 9 * DAY)
     lists = read_lists([write_crl(tmp_path / "users.crl", office.crl(root), early)])
     (concern,) = found(bundle(root), lists=lists)
-    assert concern.kind is Kind.LIST_UNUSABLE
+    assert concern.kind is WarningKind.LIST_UNUSABLE
     assert "of 'CN=Users' is not used" in concern.words
     assert "begins in the future" in concern.words
 
@@ -134,7 +141,7 @@ def test_a_list_for_authorities_alone_is_said_where_there_are_none(
     upper = office.crl(root, extensions=[part(authorities=True)])
     lists = read_lists([write_crl(tmp_path / "users.crl", upper)])
     (concern,) = found(bundle(root), lists=lists)
-    assert concern.kind is Kind.LIST_UNUSABLE
+    assert concern.kind is WarningKind.LIST_UNUSABLE
     assert "about certificates of authorities only" in concern.words
     middle = office.intermediate(root)
     lists += read_lists([write_crl(tmp_path / "middle.crl", office.crl(middle))])
@@ -150,7 +157,7 @@ def test_an_authority_without_a_list_is_said_where_others_have_one(
     mute = office.root("mute", usage=key_usage(key_cert_sign=True, crl_sign=False))
     lists = read_lists([write_crl(tmp_path / "users.crl", office.crl(old), office.crl(mute))])
     without, unsigned = found(bundle(old, new, mute), lists=lists)
-    assert without.kind is unsigned.kind is Kind.LIST_UNUSABLE
+    assert without.kind is unsigned.kind is WarningKind.LIST_UNUSABLE
     assert "every user of 'CN=new' while it has no revocation list" in without.words
     assert "'CN=mute', which may not sign revocation lists" in unsigned.words
     assert found(bundle(old, new, mute)) == ()
@@ -168,7 +175,7 @@ def test_users_whose_own_certificates_end(office: Office) -> None:
         dave=office.user(root, "dave", end=NOW + 3 * DAY),
     )
     ended, soon = found(bundle(root), users)
-    assert (ended.kind, ended.days) == (Kind.USERS, 0)
+    assert (ended.kind, ended.days) == (WarningKind.USERS, 0)
     assert ended.words.endswith("locked out: 1 known user certificate (alice.pem)")
     assert soon.words.endswith("30 days: 2 known user certificates (bob.pem, dave.pem)")
     assert unsaid((ended, soon), noticed((ended, soon))) == ()
@@ -182,8 +189,8 @@ def test_what_cannot_be_read_is_said(office: Office, tmp_path: Path) -> None:
     no_list, no_folder = found(
         bundle(root), StorageError("no folder", fix="make it"), StorageError("no list")
     )
-    assert (no_list.kind, str(no_list)) == (Kind.LIST_UNUSABLE, "no list; see to the file")
-    assert (no_folder.kind, str(no_folder)) == (Kind.USERS_UNREADABLE, "no folder; make it")
+    assert (no_list.kind, str(no_list)) == (WarningKind.LIST_UNUSABLE, "no list; see to the file")
+    assert (no_folder.kind, str(no_folder)) == (WarningKind.USERS_UNREADABLE, "no folder; make it")
     (garbage,) = found(bundle(root), KnownUsers(unreadable=("noise.pem",)))
     assert "noise.pem" in str(garbage)
 
@@ -196,4 +203,4 @@ def test_what_cannot_be_read_is_said(office: Office, tmp_path: Path) -> None:
         ),
     )
     kinds = [each.kind for each in look(target, bundle(root), now=NOW)]
-    assert kinds == [Kind.LIST_UNUSABLE, Kind.USERS_UNREADABLE]
+    assert kinds == [WarningKind.LIST_UNUSABLE, WarningKind.USERS_UNREADABLE]

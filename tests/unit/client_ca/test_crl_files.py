@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from tests.unit.certificate.conftest import DAY, NOW, SERIAL, Issued, key_usage, negated
 from tests.unit.client_ca.conftest import part, write_crl
 
-from gatecert.client_ca.crl_files import RevocationList, Standing, read_lists, standing
+from gatecert.client_ca.crl_files import CrlState, RevocationList, read_lists, standing
 from gatecert.errors import CertificateError, StorageError
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 def stands(
     user: Issued, issuer: Issued, path: Path, *lists: x509.CertificateRevocationList
-) -> Standing:
+) -> CrlState:
     found = [RevocationList(path, each) for each in lists]
     return standing(user.certificate, issuer.certificate, found, now=NOW)
 

@@ -14,7 +14,7 @@ from gatecert.client_ca.lockout import (
     KnownUsers,
     locked_out,
     locked_out_at,
-    read_known,
+    read_known_users,
     spoken,
 )
 from gatecert.errors import StorageError
@@ -30,7 +30,7 @@ def known(name: str, *issued: Issued) -> KnownUser:
 
 
 def test_without_a_folder_nobody_is_known() -> None:
-    assert read_known(None) == KnownUsers()
+    assert read_known_users(None) == KnownUsers()
 
 
 def test_certificates_are_read_in_any_form(office: Office, tmp_path: Path) -> None:
@@ -44,7 +44,7 @@ def test_certificates_are_read_in_any_form(office: Office, tmp_path: Path) -> No
     (tmp_path / "broken.pem").write_text("nothing")
     (tmp_path / "folder.pem").mkdir()
 
-    found = read_known(tmp_path)
+    found = read_known_users(tmp_path)
 
     assert found.users == (
         known("alice.pem", alice, middle),
@@ -61,7 +61,7 @@ def test_only_regular_files_of_sensible_size_are_read(office: Office, tmp_path: 
     (tmp_path / "alice.der").write_bytes(alice.der)
     (tmp_path / "link.pem").symlink_to("alice.der")
 
-    found = read_known(tmp_path)
+    found = read_known_users(tmp_path)
 
     assert found.users == (known("link.pem", alice),)
     assert found.unreadable == ("large.pem", "pipe.pem")
@@ -69,7 +69,7 @@ def test_only_regular_files_of_sensible_size_are_read(office: Office, tmp_path: 
 
 def test_a_folder_that_is_missing(tmp_path: Path) -> None:
     with pytest.raises(StorageError, match="which users a change would lock out") as caught:
-        read_known(tmp_path / "nowhere")
+        read_known_users(tmp_path / "nowhere")
     assert "client_authentication.known_users" in caught.value.fix
 
 

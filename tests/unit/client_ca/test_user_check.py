@@ -9,7 +9,7 @@ from tests.unit.client_ca.conftest import SERVER_ONLY, bundle
 
 from gatecert.client_ca.bundle import Bundle
 from gatecert.client_ca.crl_files import RevocationList
-from gatecert.client_ca.user_check import Judgement, find_user, judge
+from gatecert.client_ca.user_check import UserCheckResult, check_user, find_user
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from tests.unit.client_ca.conftest import Office
 
 
-def judged(authorities: Bundle, *sent: Issued) -> Judgement:
-    return judge([each.certificate for each in sent], authorities, now=NOW)
+def judged(authorities: Bundle, *sent: Issued) -> UserCheckResult:
+    return check_user([each.certificate for each in sent], authorities, now=NOW)
 
 
 def only_reason(authorities: Bundle, *sent: Issued) -> str:
@@ -253,7 +253,7 @@ def test_circles_of_issuers_have_an_end(office: Office) -> None:
 def test_a_time_before_all_time(office: Office) -> None:
     root = office.root()
 
-    early = judge([office.user(root).certificate], bundle(root), now=NOW.replace(year=1960))
+    early = check_user([office.user(root).certificate], bundle(root), now=NOW.replace(year=1960))
 
     assert not early.accepted
 
@@ -281,12 +281,12 @@ def test_a_revoked_certificate(office: Office, tmp_path: Path) -> None:
     alice, bob = office.user(root), office.user(root, "bob")
     lists = revocations(tmp_path / "crl", office.crl(root, alice))
 
-    judgement = judge([alice.certificate], bundle(root), lists, now=NOW)
+    judgement = check_user([alice.certificate], bundle(root), lists, now=NOW)
 
     assert judgement.reasons == (
         f"was revoked on 2026-11-22 08:15:00 UTC, as {tmp_path / 'crl'} says",
     )
-    assert judge([bob.certificate], bundle(root), lists, now=NOW).accepted
+    assert check_user([bob.certificate], bundle(root), lists, now=NOW).accepted
 
 
 def test_a_revoked_intermediate(office: Office, tmp_path: Path) -> None:
@@ -294,7 +294,7 @@ def test_a_revoked_intermediate(office: Office, tmp_path: Path) -> None:
     middle = office.intermediate(root)
     lists = revocations(tmp_path, office.crl(root, middle), office.crl(middle))
 
-    (reason,) = judge(
+    (reason,) = check_user(
         [office.user(middle).certificate], bundle(root, middle), lists, now=NOW
     ).reasons
 
@@ -305,7 +305,7 @@ def test_an_issuer_without_a_list_is_noted(office: Office, tmp_path: Path) -> No
     root, other = office.root(), office.root("other")
     lists = revocations(tmp_path, office.crl(other))
 
-    (note,) = judge([office.user(root).certificate], bundle(root), lists, now=NOW).notes
+    (note,) = check_user([office.user(root).certificate], bundle(root), lists, now=NOW).notes
 
     assert "no revocation list of 'CN=Users' is given" in note
 

@@ -15,9 +15,9 @@ from cryptography.x509.oid import NameOID
 from tests.unit.certificate.conftest import NOW, Pki, dns
 
 from gatecert.certificate.upload import Upload
-from gatecert.custom.import_check import Accepted, accept
+from gatecert.custom.import_check import CheckedImport, check_import
 from gatecert.custom.member import as_member
-from gatecert.custom.signing_requests import Requested, request
+from gatecert.custom.signing_requests import NewRequest, request
 from gatecert.deploy.deployer import Deployer
 from gatecert.lifecycle.pipeline import Pipeline
 from gatecert.model import Member, Mode, Stage, Target
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from cryptography.hazmat.primitives.asymmetric.types import CertificateIssuerPublicKeyTypes
 
-    from gatecert.resolve.lookup import Lookup
+    from gatecert.resolve.lookup import LookupResult
 
 DAY = timedelta(days=1)
 HOST = "vpn.company.com"
@@ -48,7 +48,7 @@ PAIR = replace(SINGLE, members=(PRIMARY, SPARE))
 class NoNames:
     """A resolver that nobody should ask."""
 
-    def look_up(self, names: Sequence[str]) -> tuple[Lookup, ...]:
+    def look_up(self, names: Sequence[str]) -> tuple[LookupResult, ...]:
         raise AssertionError(f"{names} were looked up")
 
 
@@ -79,7 +79,7 @@ class Office:
             now=lambda: self.now,
         )
 
-    def request(self, *, member: str = "", renew: bool = False) -> Requested:
+    def request(self, *, member: str = "", renew: bool = False) -> NewRequest:
         target = as_member(self.target, member)
         return request(self.store, target, now=self.now, renew=renew)
 
@@ -124,10 +124,10 @@ class Office:
             Upload("the chain file", "i", given),
         ]
 
-    def accept(
+    def check_import(
         self, certificate: bytes, chain: bytes | None = None, *, member: str = ""
-    ) -> Accepted:
-        return accept(
+    ) -> CheckedImport:
+        return check_import(
             self.store,
             as_member(self.target, member),
             self.uploads(certificate, chain),

@@ -24,14 +24,14 @@ LATER = Identifier(IdentifierType.DNS, SPARE.common_name)
 
 def refusal(office: Office, certificate: bytes, chain: bytes | None = None) -> CertificateError:
     with pytest.raises(CertificateError) as caught:
-        office.accept(certificate, chain)
+        office.check_import(certificate, chain)
     return caught.value
 
 
 def test_a_certificate_is_accepted_with_its_key(office: Office) -> None:
     request = office.request().waiting.request
     certificate = office.sign(office.csr())
-    accepted = office.accept(certificate)
+    accepted = office.check_import(certificate)
     assert accepted.issued.origin is Origin.IMPORTED
     assert accepted.issued.private_key == request.private_key
     assert accepted.issued.certificate == certificate
@@ -45,13 +45,13 @@ def test_a_later_request_does_not_orphan_an_earlier_one(office: Office) -> None:
     first = office.request().waiting.request
     early = office.csr()
     office.request(renew=True)
-    assert office.accept(office.sign(early)).issued.private_key == first.private_key
+    assert office.check_import(office.sign(early)).issued.private_key == first.private_key
 
 
 def test_files_may_be_swapped_or_one(office: Office) -> None:
     certificate = office.sign(office.csr())
-    swapped = office.accept(office.chain, certificate)
-    together = office.accept(certificate + office.chain, certificate + office.chain)
+    swapped = office.check_import(office.chain, certificate)
+    together = office.check_import(certificate + office.chain, certificate + office.chain)
     assert swapped.issued == together.issued
 
 
@@ -90,11 +90,11 @@ def test_an_automatic_gateway_takes_no_imports(office: Office) -> None:
     certificate = office.sign(office.csr())
     office.target = replace(office.target, mode=Mode.AUTOMATIC)
     with pytest.raises(WrongUsageError, match="takes no imports"):
-        office.accept(certificate)
+        office.check_import(certificate)
 
 
 def imported(office: Office, certificate: bytes) -> None:
-    issued = office.accept(certificate).issued
+    issued = office.check_import(certificate).issued
     office.store.add_version("hq", issued, now=office.now)
     for each in office.store.requests("hq"):
         office.store.remove_request("hq", each.id)
@@ -103,7 +103,7 @@ def imported(office: Office, certificate: bytes) -> None:
 def test_the_same_certificate_again_is_known(office: Office) -> None:
     certificate = office.sign(office.csr())
     imported(office, certificate)
-    version = office.accept(certificate).version
+    version = office.check_import(certificate).version
     assert version is not None
     assert version.certificate == certificate
 
@@ -111,7 +111,7 @@ def test_the_same_certificate_again_is_known(office: Office) -> None:
 def test_a_certificate_issued_anew_for_a_key_in_use_is_taken(office: Office) -> None:
     csr = office.csr()
     imported(office, office.sign(csr))
-    again = office.accept(office.sign(csr, days=700))
+    again = office.check_import(office.sign(csr, days=700))
     assert again.version is None
     (version,) = office.store.versions("hq")
     assert again.issued.private_key == office.store.private_key(version)
@@ -122,7 +122,7 @@ def test_the_certificate_before_among_the_issuers_is_left_out(office: Office) ->
     old, new = office.sign(csr), office.sign(csr, days=700)
     imported(office, old)
 
-    accepted = office.accept(new, old + office.chain)
+    accepted = office.check_import(new, old + office.chain)
 
     assert accepted.issued.certificate == new
     assert accepted.issued.chain == office.middle.pem
@@ -145,7 +145,7 @@ def test_the_same_certificate_with_another_chain_is_taken(office: Office) -> Non
     certificate = office.sign(office.csr())
     imported(office, certificate)
     crossed = office.pki.authority("Company Root", office.pki.root("Old Root"))
-    more = office.accept(certificate, office.chain + crossed.pem)
+    more = office.check_import(certificate, office.chain + crossed.pem)
     assert more.version is None
     assert more.issued.chain == office.middle.pem + crossed.pem
 
@@ -172,7 +172,7 @@ def spare(tmp_path: Path, office: Office) -> Office:
 
 def test_each_member_takes_its_own(office: Office, spare: Office) -> None:
     for host, member in ((office, "primary"), (spare, "spare")):
-        accepted = host.accept(host.sign(host.csr(member=member)))
+        accepted = host.check_import(host.sign(host.csr(member=member)))
         names = [str(name) for name in accepted.summary.identifiers]
         assert names == [HOST, {"primary": PRIMARY, "spare": SPARE}[member].common_name]
 
@@ -194,7 +194,7 @@ def test_a_member_whose_name_is_too_long_for_a_common_name(office: Office) -> No
     office.target = replace(PAIR, members=(long, SPARE), identifiers=(*PAIR.identifiers, LATER))
     csr = office.csr(member="primary")
     assert not csr.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
-    names = [str(name) for name in office.accept(office.sign(csr)).summary.identifiers]
+    names = [str(name) for name in office.check_import(office.sign(csr)).summary.identifiers]
     assert names == [HOST, long.common_name, SPARE.common_name]
 
 
@@ -220,7 +220,7 @@ def test_a_missing_shared_name_is_refused(office: Office) -> None:
 def test_a_request_of_no_member_leaves_it_open_which_host_this_is(office: Office) -> None:
     certificate = office.sign(office.csr())
     office.target = PAIR
-    assert office.accept(certificate).summary.identifiers == office.target.identifiers
+    assert office.check_import(certificate).summary.identifiers == office.target.identifiers
 
 
 def test_another_key_than_that_of_the_imported_certificate_is_refused(office: Office) -> None:

@@ -121,7 +121,7 @@ def test_a_key_that_got_its_certificate_before_a_crash_is_not_offered_again(
 ) -> None:
     first = office.request()
     csr = x509.load_pem_x509_csr(first.waiting.request.csr)
-    issued = office.accept(office.sign(csr)).issued
+    issued = office.check_import(office.sign(csr)).issued
     office.store.add_version("hq", issued, now=office.now)
     second = office.request()
     assert second.is_new
@@ -130,7 +130,7 @@ def test_a_key_that_got_its_certificate_before_a_crash_is_not_offered_again(
 
 def test_a_version_that_cannot_be_read_uses_up_nothing(office: Office) -> None:
     first = office.request()
-    issued = office.accept(office.sign(office.csr())).issued
+    issued = office.check_import(office.sign(office.csr())).issued
     torn = issued.certificate.replace(b"M", b"A", 3)
     office.store.add_version("hq", replace(issued, certificate=torn), now=office.now)
     assert office.request().waiting == first.waiting

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from gatecert.deploy.inventory import Held, Inventory
+from gatecert.deploy.inventory import Inventory, StoredCertificate
 from gatecert.model import CertificateSummary, Identifier, IdentifierType, Target, Version
 
 NOW = datetime(2026, 11, 23, 8, 15, tzinfo=UTC)
@@ -13,7 +13,9 @@ DAY = timedelta(days=1)
 TARGET = Target("vpn", (Identifier(IdentifierType.DNS, "vpn.example.com"),), "vpn.example.com")
 
 
-def held(version: str, *, is_bootstrap: bool = False, left: timedelta = 9 * DAY) -> Held:
+def held(
+    version: str, *, is_bootstrap: bool = False, left: timedelta = 9 * DAY
+) -> StoredCertificate:
     summary = CertificateSummary(
         subject="CN=gate",
         issuer="CN=first",
@@ -26,7 +28,7 @@ def held(version: str, *, is_bootstrap: bool = False, left: timedelta = 9 * DAY)
         is_bootstrap=is_bootstrap,
         certificate_id="",
     )
-    return Held(Version(version, Path("/versions") / version, b"", b""), summary)
+    return StoredCertificate(Version(version, Path("/versions") / version, b"", b""), summary)
 
 
 BOOTSTRAP, TRUSTED = held("3", is_bootstrap=True), held("2")
@@ -55,6 +57,8 @@ ENDED, ENDED_BEFORE = held("2", left=-DAY), held("1", left=-2 * DAY)
     ],
 )
 def test_what_ought_to_be_served(
-    versions: tuple[Held, ...], live: Held | None, wanted: Held | None
+    versions: tuple[StoredCertificate, ...],
+    live: StoredCertificate | None,
+    wanted: StoredCertificate | None,
 ) -> None:
     assert Inventory(versions, live, TARGET).wanted(NOW) == wanted

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from gatecert.deploy.reload_request import WISH, wish_reload
+from gatecert.deploy.reload_request import WISH, request_reload
 from gatecert.errors import ReloadError
 
 if TYPE_CHECKING:
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def test_a_wish_is_a_file_that_nobody_else_can_read(tmp_path: Path) -> None:
-    wish_reload(tmp_path, "20261123T081500Z-1")
+    request_reload(tmp_path, "20261123T081500Z-1")
 
     wish = tmp_path / WISH
     assert wish.read_text("utf-8") == "20261123T081500Z-1\n"
@@ -23,8 +23,8 @@ def test_a_wish_is_a_file_that_nobody_else_can_read(tmp_path: Path) -> None:
 
 
 def test_a_wish_that_nobody_has_taken_is_made_again(tmp_path: Path) -> None:
-    wish_reload(tmp_path, "first")
-    wish_reload(tmp_path, "second")
+    request_reload(tmp_path, "first")
+    request_reload(tmp_path, "second")
 
     assert (tmp_path / WISH).read_text("utf-8") == "second\n"
 
@@ -34,7 +34,7 @@ def test_a_link_in_its_place_is_replaced_and_never_followed(tmp_path: Path) -> N
     victim.write_text("untouched", "utf-8")
     (tmp_path / WISH).symlink_to(victim)
 
-    wish_reload(tmp_path, "version")
+    request_reload(tmp_path, "version")
 
     assert victim.read_text("utf-8") == "untouched"
     assert not (tmp_path / WISH).is_symlink()
@@ -42,7 +42,7 @@ def test_a_link_in_its_place_is_replaced_and_never_followed(tmp_path: Path) -> N
 
 def test_a_wish_that_cannot_be_written_is_a_failed_reload(tmp_path: Path) -> None:
     with pytest.raises(ReloadError) as caught:
-        wish_reload(tmp_path / "missing", "version")
+        request_reload(tmp_path / "missing", "version")
 
     assert str(tmp_path / "missing") in caught.value.message
     assert caught.value.fix

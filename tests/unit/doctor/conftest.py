@@ -11,9 +11,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.x509.oid import NameOID
 
-from gatecert.acme.directory_check import Survey
-from gatecert.deploy.inventory import Held
-from gatecert.doctor.facts import Case, Machine, Rehearsal, Root
+from gatecert.acme.directory_check import DirectoryReport
+from gatecert.deploy.inventory import StoredCertificate
+from gatecert.doctor.facts import ChallengeSelfTest, GatewayFacts, MachineFacts, Root
 from gatecert.model import (
     CertificateSummary,
     Deployment,
@@ -64,12 +64,12 @@ SUMMARY = CertificateSummary(
 VERSION = Version(
     "000002-x", STATE / "v", b"", b"", Origin.AUTHORITY, "acme", created=NOW - 30 * DAY + HOUR
 )
-LIVE = Held(VERSION, SUMMARY)
-BOOTSTRAP = Held(
+LIVE = StoredCertificate(VERSION, SUMMARY)
+BOOTSTRAP = StoredCertificate(
     replace(VERSION, origin=Origin.BOOTSTRAP, created=NOW - HOUR),
     replace(SUMMARY, is_bootstrap=True, certificate_id=""),
 )
-SURVEY = Survey(
+SURVEY = DirectoryReport(
     "acme",
     "authority acme (ca.test)",
     clock_ahead=timedelta(0),
@@ -101,15 +101,15 @@ def certificate(
 ROOT = certificate("Root")[0]
 
 
-def machine(**changes: object) -> Machine:
-    plain = Machine(
+def machine(**changes: object) -> MachineFacts:
+    plain = MachineFacts(
         now=NOW,
         configuration=CONFIGURATION,
         gateways=1,
         state_directory=STATE,
         daemon=42,
         free=5 << 30,
-        surveys={"acme": SURVEY},
+        directory_reports={"acme": SURVEY},
     )
     return replace(plain, **changes)  # type: ignore[arg-type] # each test names fields that exist
 
@@ -124,16 +124,16 @@ def situation(**changes: object) -> Situation:
     return replace(plain, **changes)  # type: ignore[arg-type] # each test names fields that exist
 
 
-def case(**changes: object) -> Case:
-    plain = Case(
+def case(**changes: object) -> GatewayFacts:
+    plain = GatewayFacts(
         now=NOW,
         target=TARGET,
         situation=situation(),
         live=LIVE,
-        surveys=(SURVEY,),
+        directory_reports=(SURVEY,),
         resolution=Resolution(NOW, (HERE,), ("192.0.2.7",)),
         policies=(CaaPolicy(HOSTNAME),),
-        rehearsals=(Rehearsal("http-01"),),
+        rehearsals=(ChallengeSelfTest("http-01"),),
         by_name=(SERVED,),
         by_address=(SERVED,),
         root=Root("CN=Root", ROOT, "ff", trusted=True),

@@ -29,14 +29,21 @@ from tests.unit.doctor.conftest import (
     situation,
 )
 
-from gatecert.acme.rate_limits import Left
+from gatecert.acme.rate_limits import RemainingAllowance
 from gatecert.certificate import key
 from gatecert.certificate.request import build_request
 from gatecert.client_ca.bundle import Bundle
-from gatecert.client_ca.bundle_warnings import Concern, Kind
+from gatecert.client_ca.bundle_warnings import BundleWarning, WarningKind
 from gatecert.doctor import codes
-from gatecert.doctor.checks import ORDER, GatewayCheck, MachineCheck, examine
-from gatecert.doctor.facts import Case, Exposure, Machine, OpenListener, Rehearsal, Root
+from gatecert.doctor.checks import ORDER, GatewayCheck, MachineCheck, run_checks
+from gatecert.doctor.facts import (
+    ChallengeSelfTest,
+    Exposure,
+    GatewayFacts,
+    MachineFacts,
+    OpenListener,
+    Root,
+)
 from gatecert.doctor.finding import Code, Severity
 from gatecert.errors import (
     AddressInUseError,
@@ -75,7 +82,7 @@ from gatecert.model import (
     Resolution,
     ResolutionKind,
     RevocationReason,
-    RevocationStanding,
+    RevocationState,
 )
 from gatecert.resolve.caa import CaaPolicy, Property
 from gatecert.verify.served_chain import ProbeFailure
@@ -101,20 +108,20 @@ REQUEST = KeyRequest(
 )
 
 
-def resolved(kind: ResolutionKind, *, required: bool = True) -> Case:
+def resolved(kind: ResolutionKind, *, required: bool = True) -> GatewayFacts:
     name = replace(HERE, kind=kind, detail=f"it ended as {kind}", required=required)
     return case(resolution=Resolution(NOW, (name,)))
 
 
-def surveyed(ahead: timedelta | None) -> Machine:
-    return machine(surveys={"acme": replace(SURVEY, clock_ahead=ahead)})
+def surveyed(ahead: timedelta | None) -> MachineFacts:
+    return machine(directory_reports={"acme": replace(SURVEY, clock_ahead=ahead)})
 
 
-def unsurveyed(error: AuthorityError) -> Machine:
-    return machine(surveys={"acme": error})
+def unsurveyed(error: AuthorityError) -> MachineFacts:
+    return machine(directory_reports={"acme": error})
 
 
-def exposed(path: Path, *, foreign: bool = False) -> Machine:
+def exposed(path: Path, *, foreign: bool = False) -> MachineFacts:
     return machine(exposures=(Exposure(path, "has mode 0644", "chmod 0600 it", foreign),))
 
 
@@ -122,35 +129,35 @@ def forwarded(forwarder: str | None) -> OpenListener:
     return OpenListener("http-01", Endpoint("127.0.0.1", 8089), forwarder)
 
 
-def caa(value: str) -> Case:
+def caa(value: str) -> GatewayFacts:
     forbidden = CaaPolicy(HOSTNAME, "example.com", (Property(False, "issue", value),))  # noqa: FBT003 - by order
     return case(policies=(forbidden,))
 
 
-def rehearsed(*rehearsals: Rehearsal) -> Case:
+def rehearsed(*rehearsals: ChallengeSelfTest) -> GatewayFacts:
     return case(rehearsals=rehearsals)
 
 
-def bootstrapped(age: timedelta, **changes: object) -> Case:
+def bootstrapped(age: timedelta, **changes: object) -> GatewayFacts:
     held = replace(BOOTSTRAP, version=replace(BOOTSTRAP.version, created=NOW - age))
     return case(live=held, situation=situation(live=held.summary), root=None, **changes)
 
 
-def shown(kind: FailureKind) -> Case:
+def shown(kind: FailureKind) -> GatewayFacts:
     return case(by_name=(ProbeFailure(LISTENER, kind, "does not"),))
 
 
-def stated(**fields: object) -> Case:
+def stated(**fields: object) -> GatewayFacts:
     return case(situation=situation(state=GatewayState(**fields)))  # type: ignore[arg-type] # names of fields
 
 
-def troubled(*troubles: AuthorityTrouble) -> Case:
+def troubled(*troubles: AuthorityTrouble) -> GatewayFacts:
     """A gateway that may ask two authorities."""
     target = replace(TARGET, authorities=("acme", "back"))
     return replace(stated(troubles=troubles), target=target)
 
 
-def demanding(**changes: object) -> Case:
+def demanding(**changes: object) -> GatewayFacts:
     """Certificates are demanded of users, and the server does."""
     plain: dict[str, object] = {
         "target": replace(TARGET, client_authentication=ClientAuthentication()),
@@ -160,17 +167,17 @@ def demanding(**changes: object) -> Case:
     return case(**{**plain, **changes})
 
 
-def worried(kind: Kind, days: int) -> Case:
+def worried(kind: WarningKind, days: int) -> GatewayFacts:
     key = USERS.authorities()[0].fingerprint
-    return demanding(user_concerns=(Concern(kind, key, days, "so it is", "do it"),))
+    return demanding(user_concerns=(BundleWarning(kind, key, days, "so it is", "do it"),))
 
 
-def standing(**fields: object) -> RevocationStanding:
-    plain = RevocationStanding(SUMMARY.fingerprint, NOW + DAY, source="http://ca.example/1.crl")
+def standing(**fields: object) -> RevocationState:
+    plain = RevocationState(SUMMARY.fingerprint, NOW + DAY, source="http://ca.example/1.crl")
     return replace(plain, **fields)  # type: ignore[arg-type] # names of fields
 
 
-PROVOKED: list[tuple[Code, Machine | Case, str]] = [
+PROVOKED: list[tuple[Code, MachineFacts | GatewayFacts, str]] = [
     (codes.CONFIGURATION_OK, machine(gateways=2), "2 gateways"),
     (codes.NAMED_MISSING, machine(missing=(NO_PROGRAM,)), "config.yaml:7: gateways.vpn"),
     (codes.LISTENERS_OK, machine(), "no port"),
@@ -199,22 +206,34 @@ PROVOKED: list[tuple[Code, Machine | Case, str]] = [
     (codes.CLOCK_WRONG, surveyed(-6 * MINUTE), "6 minutes behind"),
     (codes.CLOCK_WRONG, surveyed(400 * DAY), "400 days ahead"),
     (codes.TERMS_OK, machine(), "https://ca.test/account/1"),
-    (codes.TERMS_OK, machine(surveys={"acme": replace(SURVEY, account_url="")}), "agreed to"),
+    (
+        codes.TERMS_OK,
+        machine(directory_reports={"acme": replace(SURVEY, account_url="")}),
+        "agreed to",
+    ),
     (
         codes.TERMS_NOT_AGREED,
-        machine(surveys={"acme": replace(SURVEY, refusal=TermsNotAgreedError("no", fix="agree"))}),
+        machine(
+            directory_reports={
+                "acme": replace(SURVEY, refusal=TermsNotAgreedError("no", fix="agree"))
+            }
+        ),
         "no",
     ),
     (
         codes.BINDING_MISSING,
-        machine(surveys={"acme": replace(SURVEY, refusal=BindingMissingError("whom?"))}),
+        machine(directory_reports={"acme": replace(SURVEY, refusal=BindingMissingError("whom?"))}),
         "whom?",
     ),
-    (codes.PROFILE_OK, machine(surveys={"acme": replace(SURVEY, profile="tiny")}), "tiny"),
+    (
+        codes.PROFILE_OK,
+        machine(directory_reports={"acme": replace(SURVEY, profile="tiny")}),
+        "tiny",
+    ),
     (
         codes.PROFILE_MISSING,
         machine(
-            surveys={
+            directory_reports={
                 "acme": replace(SURVEY, profile="tiny", profile_refusal=ProfileMissingError("no"))
             }
         ),
@@ -247,31 +266,40 @@ PROVOKED: list[tuple[Code, Machine | Case, str]] = [
     (codes.CAA_FORBIDS, caa("other.test"), "only other.test"),
     (codes.CAA_FORBIDS, caa(";"), "nobody"),
     (codes.CHALLENGE_OK, case(), "http-01"),
-    (codes.CHALLENGE_UNTRIED, rehearsed(Rehearsal("dns-01", tried=False)), "dns-01"),
+    (codes.CHALLENGE_UNTRIED, rehearsed(ChallengeSelfTest("dns-01", tried=False)), "dns-01"),
     (
         codes.CHALLENGE_NOT_FETCHED,
-        rehearsed(Rehearsal("http-01", complaints=("not fetched",))),
+        rehearsed(ChallengeSelfTest("http-01", complaints=("not fetched",))),
         "not fetched",
     ),
     (
         codes.CHALLENGE_PASSED_OVER,
-        rehearsed(Rehearsal("http-01", ChallengeError("not allowed")), Rehearsal("tls-alpn-01")),
+        rehearsed(
+            ChallengeSelfTest("http-01", ChallengeError("not allowed")),
+            ChallengeSelfTest("tls-alpn-01"),
+        ),
         "http-01: not allowed",
     ),
     (
         codes.RECORD_NOT_VISIBLE,
-        rehearsed(Rehearsal("dns-persist-01 (acme)", RecordNotVisibleError("there is no record"))),
+        rehearsed(
+            ChallengeSelfTest("dns-persist-01 (acme)", RecordNotVisibleError("there is no record"))
+        ),
         "dns-persist-01 (acme): there is no record",
     ),
     (
         codes.ADDRESS_IN_USE,
-        rehearsed(Rehearsal("http-01", AddressInUseError("taken by nginx", fix="stop it"))),
+        rehearsed(ChallengeSelfTest("http-01", AddressInUseError("taken by nginx", fix="stop it"))),
         "taken by nginx",
     ),
-    (codes.CHALLENGE, rehearsed(Rehearsal("http-01", ChallengeError("not allowed"))), "not all"),
+    (
+        codes.CHALLENGE,
+        rehearsed(ChallengeSelfTest("http-01", ChallengeError("not allowed"))),
+        "not all",
+    ),
     (
         codes.STATE_UNWRITABLE,
-        rehearsed(Rehearsal("http-01", StorageError("disk full"))),
+        rehearsed(ChallengeSelfTest("http-01", StorageError("disk full"))),
         "disk full",
     ),
     (codes.CERTIFICATE_OK, case(), "ends 2027-01-22"),
@@ -361,16 +389,16 @@ PROVOKED: list[tuple[Code, Machine | Case, str]] = [
     (codes.CLIENT_CA_OK, demanding(), "'CN=Users' ends"),
     (codes.CLIENT_CA_MISSING, demanding(client_ca=Bundle()), "no authority"),
     (codes.CLIENT_CA_UNREADABLE, case(client_ca=StorageError("damaged")), "damaged"),
-    (codes.CLIENT_CA_EXPIRED, worried(Kind.AUTHORITY, 0), "so it is"),
-    (codes.CLIENT_CA_ENDS_SOON, worried(Kind.AUTHORITY, 7), "so it is"),
+    (codes.CLIENT_CA_EXPIRED, worried(WarningKind.AUTHORITY, 0), "so it is"),
+    (codes.CLIENT_CA_ENDS_SOON, worried(WarningKind.AUTHORITY, 7), "so it is"),
     (codes.CLIENT_CA_ASKED, demanding(), "asks for user certificates of 'CN=Users'"),
     (codes.CLIENT_CA_NOT_ASKED, demanding(by_name=(SERVED,)), "asks for no user certificate"),
-    (codes.CLIENT_CRL_ENDED, worried(Kind.LIST, 0), "so it is"),
-    (codes.CLIENT_CRL_ENDS_SOON, worried(Kind.LIST, 1), "so it is"),
-    (codes.CLIENT_CRL_UNUSABLE, worried(Kind.LIST_UNUSABLE, 0), "so it is"),
-    (codes.KNOWN_USERS_ENDED, worried(Kind.USERS, 0), "so it is"),
-    (codes.KNOWN_USERS_END, worried(Kind.USERS, 30), "so it is"),
-    (codes.KNOWN_USERS_UNREADABLE, worried(Kind.USERS_UNREADABLE, 0), "so it is"),
+    (codes.CLIENT_CRL_ENDED, worried(WarningKind.LIST, 0), "so it is"),
+    (codes.CLIENT_CRL_ENDS_SOON, worried(WarningKind.LIST, 1), "so it is"),
+    (codes.CLIENT_CRL_UNUSABLE, worried(WarningKind.LIST_UNUSABLE, 0), "so it is"),
+    (codes.KNOWN_USERS_ENDED, worried(WarningKind.USERS, 0), "so it is"),
+    (codes.KNOWN_USERS_END, worried(WarningKind.USERS, 30), "so it is"),
+    (codes.KNOWN_USERS_UNREADABLE, worried(WarningKind.USERS_UNREADABLE, 0), "so it is"),
     (codes.DEPLOYMENT_OK, case(), "version 000002-x"),
     (codes.DEPLOYMENT_PENDING, case(situation=situation(deployment=Deployment("3"))), "version 3"),
     (
@@ -426,12 +454,22 @@ PROVOKED: list[tuple[Code, Machine | Case, str]] = [
     ),
     (
         codes.LIMITS_OK,
-        case(limits=(("acme", Left("orders", 299, HOURLY)), ("acme", Left("others", 2, HOURLY)))),
+        case(
+            limits=(
+                ("acme", RemainingAllowance("orders", 299, HOURLY)),
+                ("acme", RemainingAllowance("others", 2, HOURLY)),
+            )
+        ),
         "acme: 2 of 300 others left in 3 hours; 299 of 300 orders left in 3 hours",
     ),
     (
         codes.BUDGET_SPENT,
-        case(limits=(("acme", Left("orders", 0, HOURLY, NOW)), ("acme", Left("o", 2, HOURLY)))),
+        case(
+            limits=(
+                ("acme", RemainingAllowance("orders", 0, HOURLY, NOW)),
+                ("acme", RemainingAllowance("o", 2, HOURLY)),
+            )
+        ),
         "acme: no more orders until 2026-11-23 12:00:00 UTC",
     ),
     (
@@ -444,15 +482,21 @@ PROVOKED: list[tuple[Code, Machine | Case, str]] = [
 UNCHECKED = {"configuration"}  # found before there is anything to check; see the command's tests
 
 
-def found(facts: Machine | Case) -> list[tuple[str, str]]:
-    results = examine(facts, ()) if isinstance(facts, Machine) else examine(machine(), (facts,))
+def found(facts: MachineFacts | GatewayFacts) -> list[tuple[str, str]]:
+    results = (
+        run_checks(facts, ())
+        if isinstance(facts, MachineFacts)
+        else run_checks(machine(), (facts,))
+    )
     return [(result.finding.code, result.finding.seen) for result in results]
 
 
 @pytest.mark.parametrize(
     ("code", "facts", "seen"), PROVOKED, ids=lambda value: getattr(value, "name", "")
 )
-def test_what_is_wrong_has_its_code(code: Code, facts: Machine | Case, seen: str) -> None:
+def test_what_is_wrong_has_its_code(
+    code: Code, facts: MachineFacts | GatewayFacts, seen: str
+) -> None:
     assert any(each == code.name and seen in text for each, text in found(facts)), found(facts)
 
 
@@ -463,10 +507,10 @@ def test_every_code_is_provoked() -> None:
 
 def test_a_check_finds_only_what_it_says_it_can() -> None:
     for _, facts, _ in PROVOKED:
-        whole = facts if isinstance(facts, Machine) else machine()
-        cases = () if isinstance(facts, Machine) else (facts,)
+        whole = facts if isinstance(facts, MachineFacts) else machine()
+        cases = () if isinstance(facts, MachineFacts) else (facts,)
         allowed = {check.name: {code.name for code in check.codes} for check in ORDER}
-        for result in examine(whole, cases):
+        for result in run_checks(whole, cases):
             assert result.finding.code in allowed[result.check]
 
 
@@ -489,14 +533,14 @@ def test_whatever_is_not_fine_has_a_meaning_and_failures_have_a_fix() -> None:
 
 
 def test_a_healthy_gateway_has_no_failure_and_no_warning() -> None:
-    severities = {result.finding.severity for result in examine(machine(), (case(),))}
+    severities = {result.finding.severity for result in run_checks(machine(), (case(),))}
     assert severities == {Severity.OK, Severity.NOTE}
 
 
 def test_the_machine_comes_first_then_each_gateway_in_the_order_of_the_checks() -> None:
     other = replace(TARGET, name="other")
-    facts = machine(surveys={"acme": replace(SURVEY, profile="tiny")})
-    results = examine(facts, (case(), case(target=other, situation=situation(target=other))))
+    facts = machine(directory_reports={"acme": replace(SURVEY, profile="tiny")})
+    results = run_checks(facts, (case(), case(target=other, situation=situation(target=other))))
     gateways = list(dict.fromkeys(result.finding.gateway for result in results))
     assert gateways == ["", "vpn", "other"]
     order = [check.name for check in ORDER if isinstance(check, MachineCheck)]
@@ -508,7 +552,10 @@ def test_the_machine_comes_first_then_each_gateway_in_the_order_of_the_checks() 
 
 
 def test_a_custom_gateway_is_asked_nothing_about_authorities() -> None:
-    names = {code for code, _ in found(case(target=CUSTOM, surveys=(), policies=(), rehearsals=()))}
+    names = {
+        code
+        for code, _ in found(case(target=CUSTOM, directory_reports=(), policies=(), rehearsals=()))
+    }
     assert not names & {"region-ok", "caa-ok", "challenge-ok", "attempts-ok"}
 
 
@@ -518,7 +565,7 @@ def test_nobody_looks_where_there_is_nothing_to_look_at() -> None:
         live=None,
         situation=situation(live=None, deployment=None),
         resolution=None,
-        surveys=(AuthorityError("no"),),
+        directory_reports=(AuthorityError("no"),),
         rehearsals=(),
         by_name=(),
         root=None,
@@ -539,8 +586,8 @@ def test_an_authority_is_left_only_where_there_is_another_to_ask() -> None:
 
 
 def test_one_challenge_that_works_is_enough() -> None:
-    taken = Rehearsal("http-01", AddressInUseError("taken"))
-    names = [code for code, _ in found(rehearsed(taken, Rehearsal("tls-alpn-01")))]
+    taken = ChallengeSelfTest("http-01", AddressInUseError("taken"))
+    names = [code for code, _ in found(rehearsed(taken, ChallengeSelfTest("tls-alpn-01")))]
     assert "address-in-use" not in names
     assert "challenge-ok" in names
 
@@ -555,28 +602,28 @@ def test_who_refuses_by_name_is_not_asked_by_address() -> None:
 def test_what_to_publish_is_said_where_it_is_known() -> None:
     (finding,) = [
         result.finding
-        for result in examine(machine(), (caa("other.test"),))
+        for result in run_checks(machine(), (caa("other.test"),))
         if result.finding.code == "caa-forbids"
     ]
     assert 'example.com CAA 0 issue "ca.test"' in finding.fix
     wild = CaaPolicy(f"*.{HOSTNAME}", "example.com", (Property(False, "issue", "x.test"),))  # noqa: FBT003 - by order
     (finding,) = [
         result.finding
-        for result in examine(machine(), (case(policies=(wild,)),))
+        for result in run_checks(machine(), (case(policies=(wild,)),))
         if result.finding.code == "caa-forbids"
     ]
     assert "issuewild" in finding.fix
-    nobody = replace(caa(";"), surveys=(replace(SURVEY, identities=()),))
+    nobody = replace(caa(";"), directory_reports=(replace(SURVEY, identities=()),))
     (finding,) = [
         result.finding
-        for result in examine(machine(), (nobody,))
+        for result in run_checks(machine(), (nobody,))
         if result.finding.code == "caa-forbids"
     ]
     assert finding.fix == codes.CAA_FORBIDS.fix
 
 
 def test_what_an_authority_is_worried_about_takes_the_place_of_its_praise() -> None:
-    names = [code for code, _ in found(worried(Kind.AUTHORITY, 7))]
+    names = [code for code, _ in found(worried(WarningKind.AUTHORITY, 7))]
     assert "client-ca-ok" not in names
     assert names.count("client-ca-ends-soon") == 1
 
@@ -597,15 +644,15 @@ def test_a_page_to_visit_is_shown_with_the_failure() -> None:
         (stated(failures=1, troubles=(trouble,)), codes.LAST_ATTEMPT_FAILED),
         (troubled(trouble, AuthorityTrouble("back", NOW - HOUR)), codes.AUTHORITY_LEFT),
     ):
-        fixes = {each.finding.code: each.finding.fix for each in examine(machine(), (facts,))}
+        fixes = {each.finding.code: each.finding.fix for each in run_checks(machine(), (facts,))}
         assert fixes[code.name] == portal
 
 
 def test_a_revocation_list_that_cannot_be_had_has_the_fix_that_fits() -> None:
-    standing = RevocationStanding(
+    standing = RevocationState(
         SUMMARY.fingerprint, NOW, problem="HTTP 404", fix="the CA has to publish the list"
     )
-    results = examine(machine(), (stated(revocation=standing),))
+    results = run_checks(machine(), (stated(revocation=standing),))
     fixes = {each.finding.code: each.finding.fix for each in results}
     assert fixes["revocation-unknown"] == "the CA has to publish the list"
 

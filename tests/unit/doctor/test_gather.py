@@ -20,20 +20,20 @@ from tests.unit.doctor.conftest import (
 )
 
 from gatecert.acme.order_journal import PREFIX
-from gatecert.acme.rate_limits import Left
+from gatecert.acme.rate_limits import RemainingAllowance
 from gatecert.certificate import key
 from gatecert.certificate.request import build_request
-from gatecert.challenge.solver import Trial
+from gatecert.challenge.solver import SelfTest
 from gatecert.client_ca.bundle import Bundle
-from gatecert.client_ca.bundle_warnings import Kind
+from gatecert.client_ca.bundle_warnings import WarningKind
 from gatecert.doctor import gather
-from gatecert.doctor.facts import Rehearsal
+from gatecert.doctor.facts import ChallengeSelfTest
 from gatecert.doctor.gather import (
-    Surroundings,
+    FactSources,
     domain_names,
     look_at_gateway,
     look_at_machine,
-    rehearse,
+    self_test_challenges,
 )
 from gatecert.errors import (
     AddressInUseError,
@@ -61,7 +61,7 @@ from gatecert.model import (
 )
 from gatecert.resolve.caa import CaaPolicy
 from gatecert.resolve.gateway_addresses import GatewayAddresses
-from gatecert.resolve.lookup import Ending, Lookup
+from gatecert.resolve.lookup import Ending, LookupResult
 from gatecert.store.file_store import FileStore
 
 if TYPE_CHECKING:
@@ -70,19 +70,19 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
-    from gatecert.acme.directory_check import Survey
+    from gatecert.acme.directory_check import DirectoryReport
     from gatecert.challenge.solver import Challenge
     from gatecert.deadline import Deadline
 
-LEFT = Left("orders", 299, Allowance(300, timedelta(hours=3)))
+LEFT = RemainingAllowance("orders", 299, Allowance(300, timedelta(hours=3)))
 ROOT = certificate("Root")[0]
 PRIVATE_KEY = key.generate(KeyType.ECDSA_P256)
 CSR = build_request(PRIVATE_KEY, TARGET.identifiers, common_name=HOSTNAME)
 
 
 class Names:
-    def look_up(self, names: Sequence[str]) -> tuple[Lookup, ...]:
-        return tuple(Lookup(name, Ending.ADDRESSES, ("192.0.2.7",)) for name in names)
+    def look_up(self, names: Sequence[str]) -> tuple[LookupResult, ...]:
+        return tuple(LookupResult(name, Ending.ADDRESSES, ("192.0.2.7",)) for name in names)
 
     def look_up_caa(self, names: Sequence[str]) -> tuple[CaaPolicy, ...]:
         return tuple(CaaPolicy(name) for name in names)
@@ -95,19 +95,19 @@ class Authority:
     unreadable: StorageError | None = None
     lifetimes: list[timedelta | None] = field(default_factory=list)
 
-    def survey(self, cancelled: threading.Event | None = None) -> Survey:
+    def check_directory(self, cancelled: threading.Event | None = None) -> DirectoryReport:
         assert cancelled is None
         self.asked += 1
         if self.error is not None:
             raise self.error
         return SURVEY
 
-    def limits_left(
+    def remaining_limits(
         self,
         names: Sequence[str],
         now: Callable[[], datetime],
         lifetime: timedelta | None = None,
-    ) -> tuple[Left, ...]:
+    ) -> tuple[RemainingAllowance, ...]:
         assert (list(names), now()) == ([HOSTNAME], NOW)
         self.lifetimes.append(lifetime)
         if self.unreadable is not None:
@@ -116,7 +116,7 @@ class Authority:
 
 
 class MuteSolver:
-    """Cannot rehearse."""
+    """Cannot self_test_challenges."""
 
     def present(self, challenge: Challenge) -> None: ...
 
@@ -134,7 +134,7 @@ class TrialSolver(MuteSolver):
     error: Exception | None = None
     names: list[tuple[str, ...]] = field(default_factory=list)
 
-    def rehearse(self, names: Sequence[str] = ()) -> tuple[str, ...]:
+    def self_test(self, names: Sequence[str] = ()) -> tuple[str, ...]:
         self.names.append(tuple(names))
         if self.error is not None:
             raise self.error
@@ -152,8 +152,8 @@ def solver() -> TrialSolver:
 
 
 @pytest.fixture
-def around(tmp_path: Path, authority: Authority, solver: TrialSolver) -> Surroundings:
-    return Surroundings(
+def around(tmp_path: Path, authority: Authority, solver: TrialSolver) -> FactSources:
+    return FactSources(
         store=FileStore(tmp_path / "state"),
         state_directory=tmp_path / "state",
         authorities={"acme": authority},
@@ -175,18 +175,18 @@ def configuration(tmp_path: Path) -> Path:
 
 
 def test_the_machine_is_looked_at(
-    around: Surroundings, configuration: Path, authority: Authority
+    around: FactSources, configuration: Path, authority: Authority
 ) -> None:
     found = look_at_machine(around, configuration, [TARGET] * 7, [TARGET, TARGET])
     assert (found.gateways, found.daemon, found.storage, found.exposures) == (7, None, None, ())
     assert found.free
-    assert found.surveys == {"acme": SURVEY}
+    assert found.directory_reports == {"acme": SURVEY}
     assert authority.asked == 1
     assert list(around.state_directory.iterdir()) == []
 
 
 def test_what_cannot_be_looked_at_is_a_fact_too(
-    around: Surroundings, configuration: Path, authority: Authority, tmp_path: Path
+    around: FactSources, configuration: Path, authority: Authority, tmp_path: Path
 ) -> None:
     (tmp_path / "state").write_text("no directory")
     authority.error = AuthorityUnreachableError("gone")
@@ -194,19 +194,19 @@ def test_what_cannot_be_looked_at_is_a_fact_too(
     found = look_at_machine(around, configuration, [TARGET], [TARGET])
     assert isinstance(found.storage, StorageError)
     assert found.free is None
-    assert found.surveys == {"acme": authority.error}
+    assert found.directory_reports == {"acme": authority.error}
 
 
 def test_nobody_is_asked_for_gateways_that_never_enrol(
-    around: Surroundings, configuration: Path, authority: Authority
+    around: FactSources, configuration: Path, authority: Authority
 ) -> None:
     custom = replace(TARGET, mode=Mode.CUSTOM, authorities=())
-    assert look_at_machine(around, configuration, [TARGET], [custom]).surveys == {}
+    assert look_at_machine(around, configuration, [TARGET], [custom]).directory_reports == {}
     assert authority.asked == 0
 
 
 def test_the_keys_of_gateways_that_are_not_looked_at_are_shared_as_configured(
-    around: Surroundings, configuration: Path
+    around: FactSources, configuration: Path
 ) -> None:
     install = replace(TARGET.install, key_group="ssl-cert")
     other = replace(TARGET, name="other", mode=Mode.CUSTOM, install=install)
@@ -223,7 +223,7 @@ def test_the_keys_of_gateways_that_are_not_looked_at_are_shared_as_configured(
 
 
 def test_a_gateway_is_looked_at(
-    around: Surroundings, configuration: Path, solver: TrialSolver, tmp_path: Path
+    around: FactSources, configuration: Path, solver: TrialSolver, tmp_path: Path
 ) -> None:
     machine = look_at_machine(around, configuration, [TARGET], [TARGET])
     target = replace(TARGET, install=InstallPlan())
@@ -232,10 +232,10 @@ def test_a_gateway_is_looked_at(
     leaf = certificate("leaf", issuer="Root")[0].public_bytes(Encoding.PEM)
     live = replace(LIVE, version=replace(LIVE.version, certificate=leaf, directory=tmp_path))
     found = look_at_gateway(around, situation(target=target), live, machine)
-    assert found.surveys == (SURVEY,)
+    assert found.directory_reports == (SURVEY,)
     assert isinstance(found.resolution, Resolution)
     assert found.policies == (CaaPolicy(HOSTNAME),)
-    assert found.rehearsals == (Rehearsal("http-01"),)
+    assert found.rehearsals == (ChallengeSelfTest("http-01"),)
     assert solver.names == [(HOSTNAME,)]
     assert found.by_command is said
     assert (found.by_name, found.by_address) == ((), ())
@@ -248,7 +248,7 @@ def test_a_gateway_is_looked_at(
 
 @pytest.mark.enable_socket
 def test_a_listener_with_a_name_of_its_own_is_not_asked_without(
-    around: Surroundings, configuration: Path
+    around: FactSources, configuration: Path
 ) -> None:
     machine = look_at_machine(around, configuration, [TARGET], [TARGET])
     nowhere = Endpoint("127.0.0.1", 1)
@@ -260,7 +260,7 @@ def test_a_listener_with_a_name_of_its_own_is_not_asked_without(
 
 
 def test_the_root_that_was_kept_is_found(
-    around: Surroundings, configuration: Path, tmp_path: Path
+    around: FactSources, configuration: Path, tmp_path: Path
 ) -> None:
     machine = look_at_machine(around, configuration, [TARGET], [TARGET])
     itself = certificate("Private Root")[0].public_bytes(Encoding.PEM)
@@ -280,16 +280,21 @@ def test_the_root_that_was_kept_is_found(
     ],
 )
 def test_nothing_of_enrolment_is_tried_for_who_never_enrols(
-    around: Surroundings, configuration: Path, solver: TrialSolver, changes: dict[str, object]
+    around: FactSources, configuration: Path, solver: TrialSolver, changes: dict[str, object]
 ) -> None:
     machine = look_at_machine(around, configuration, [TARGET], [])
     found = look_at_gateway(around, situation(**changes), BOOTSTRAP, machine)
-    assert (found.surveys, found.policies, found.rehearsals, found.root) == ((), (), (), None)
+    assert (found.directory_reports, found.policies, found.rehearsals, found.root) == (
+        (),
+        (),
+        (),
+        None,
+    )
     assert solver.names == []
 
 
 def test_requests_of_orders_are_not_an_administrators(
-    around: Surroundings, configuration: Path
+    around: FactSources, configuration: Path
 ) -> None:
     for identity in ("20261123", f"{PREFIX}1"):
         around.store.add_request("vpn", KeyRequest(identity, NOW, PRIVATE_KEY, CSR))
@@ -303,7 +308,7 @@ def test_requests_of_orders_are_not_an_administrators(
     ("content", "kind"), [(ROOT.public_bytes(Encoding.PEM), Bundle), (b"damaged", StorageError)]
 )
 def test_the_authorities_of_users(
-    around: Surroundings, configuration: Path, content: bytes, kind: type
+    around: FactSources, configuration: Path, content: bytes, kind: type
 ) -> None:
     bundle = around.store.gateway_directory("vpn") / "client-ca" / "bundle.pem"
     bundle.parent.mkdir(parents=True)
@@ -315,9 +320,7 @@ def test_the_authorities_of_users(
     )
 
 
-def test_authorities_of_users_that_cannot_be_read(
-    around: Surroundings, configuration: Path
-) -> None:
+def test_authorities_of_users_that_cannot_be_read(around: FactSources, configuration: Path) -> None:
     bundle = around.store.gateway_directory("vpn") / "client-ca" / "bundle.pem"
     bundle.mkdir(parents=True)
     machine = look_at_machine(around, configuration, [TARGET], [TARGET])
@@ -328,7 +331,7 @@ def test_authorities_of_users_that_cannot_be_read(
 
 
 def test_limits_that_cannot_be_read_are_left_out(
-    around: Surroundings, configuration: Path, authority: Authority
+    around: FactSources, configuration: Path, authority: Authority
 ) -> None:
     authority.unreadable = StorageError("damaged")
     machine = look_at_machine(around, configuration, [TARGET], [TARGET])
@@ -338,18 +341,18 @@ def test_limits_that_cannot_be_read_are_left_out(
 
 
 def test_what_is_worrying_about_users_is_looked_for(
-    around: Surroundings, configuration: Path, tmp_path: Path
+    around: FactSources, configuration: Path, tmp_path: Path
 ) -> None:
     machine = look_at_machine(around, configuration, [TARGET], [TARGET])
     demanded = ClientAuthentication(known_users=tmp_path / "nowhere")
     target = replace(TARGET, install=InstallPlan(), client_authentication=demanded)
     (concern,) = look_at_gateway(around, situation(target=target), None, machine).user_concerns
-    assert concern.kind is Kind.USERS_UNREADABLE
+    assert concern.kind is WarningKind.USERS_UNREADABLE
 
 
 @pytest.mark.parametrize("known", [True, False])
 def test_a_pair_is_asked_whether_it_is_behind_nat(
-    around: Surroundings, configuration: Path, monkeypatch: pytest.MonkeyPatch, *, known: bool
+    around: FactSources, configuration: Path, monkeypatch: pytest.MonkeyPatch, *, known: bool
 ) -> None:
     def addresses(configured: Sequence[str]) -> GatewayAddresses:
         if not known:
@@ -375,27 +378,34 @@ def test_names_without_addresses() -> None:
 def test_every_kind_that_may_be_used_is_tried(solver: TrialSolver) -> None:
     target = replace(TARGET, challenges=("tls-alpn-01", "dns-01", "http-01"))
     solvers = {"http-01": solver, "dns-01": MuteSolver()}
-    assert rehearse(solvers, target) == (Rehearsal("dns-01", tried=False), Rehearsal("http-01"))
+    assert self_test_challenges(solvers, target) == (
+        ChallengeSelfTest("dns-01", tried=False),
+        ChallengeSelfTest("http-01"),
+    )
     solver.complaints = ("odd",)
-    assert rehearse(solvers, target)[1] == Rehearsal("http-01", complaints=("odd",))
+    assert self_test_challenges(solvers, target)[1] == ChallengeSelfTest(
+        "http-01", complaints=("odd",)
+    )
     solver.error = AddressInUseError("taken")
-    assert rehearse(solvers, target)[1] == Rehearsal("http-01", error=solver.error)
+    assert self_test_challenges(solvers, target)[1] == ChallengeSelfTest(
+        "http-01", error=solver.error
+    )
 
 
 def test_wildcards_are_not_fetched(solver: TrialSolver) -> None:
     wild = Identifier(IdentifierType.DNS, f"*.{HOSTNAME}")
     both = replace(TARGET, identifiers=(wild, *TARGET.identifiers))
-    rehearse({"http-01": solver}, both, thorough=True)
-    rehearse({"http-01": solver}, both)
+    self_test_challenges({"http-01": solver}, both, thorough=True)
+    self_test_challenges({"http-01": solver}, both)
     assert solver.names == [(HOSTNAME,), ()]
 
 
 @dataclass
 class RecordSolver(MuteSolver):
-    trials: list[Trial] = field(default_factory=list)
+    trials: list[SelfTest] = field(default_factory=list)
     error: Exception | None = None
 
-    def try_out(self, trial: Trial) -> tuple[str, ...]:
+    def try_out(self, trial: SelfTest) -> tuple[str, ...]:
         self.trials.append(trial)
         if self.error is not None:
             raise self.error
@@ -407,7 +417,7 @@ def test_records_are_tried_out_once_for_each_account_that_they_are_bound_to() ->
     kinds = ("dns-01", "dns-account-01", "dns-persist-01")
     target = replace(TARGET, challenges=kinds)
     other = replace(SURVEY, label="the other", account_url="https://other.test/1")
-    found = rehearse(
+    found = self_test_challenges(
         dict.fromkeys(kinds, solver), target, [SURVEY, AuthorityError("gone"), other], thorough=True
     )
     assert [each.kind for each in found] == [
@@ -419,33 +429,33 @@ def test_records_are_tried_out_once_for_each_account_that_they_are_bound_to() ->
     ]
     assert {each.complaints for each in found} == {("odd",)}
     plain, bound = solver.trials[0], solver.trials[-1]
-    assert plain == Trial("dns-01", "vpn", (HOSTNAME,), look=True)
+    assert plain == SelfTest("dns-01", "vpn", (HOSTNAME,), look=True)
     assert (bound.account_url, bound.issuers) == ("https://other.test/1", ("ca.test",))
 
 
 def test_records_are_tried_out_for_names_only() -> None:
     solver = RecordSolver(error=RecordNotVisibleError("missing"))
     target = replace(TARGET, challenges=("dns-01",))
-    (found,) = rehearse({"dns-01": solver}, target)
+    (found,) = self_test_challenges({"dns-01": solver}, target)
     assert found.error is solver.error
     assert not solver.trials[0].look
     address = replace(target, identifiers=(Identifier(IdentifierType.IP, "192.0.2.7"),))
-    assert rehearse({"dns-01": solver}, address) == ()
+    assert self_test_challenges({"dns-01": solver}, address) == ()
 
 
 def test_what_nobody_expected_of_one_kind_leaves_the_others(solver: TrialSolver) -> None:
     target = replace(TARGET, challenges=("dns-01", "http-01"))
     broken = RecordSolver(error=EOFError("the end"))
 
-    failed, fine = rehearse({"dns-01": broken, "http-01": solver}, target)
+    failed, fine = self_test_challenges({"dns-01": broken, "http-01": solver}, target)
 
     assert isinstance(failed.error, ChallengeError)
     assert failed.error.message == "unexpected EOFError: the end"
-    assert fine == Rehearsal("http-01")
+    assert fine == ChallengeSelfTest("http-01")
 
 
 def test_a_trial_ends_when_gatecert_stops() -> None:
     stopping = RecordSolver(error=InterruptedOrderError("stopping"))
 
     with pytest.raises(InterruptedOrderError):
-        rehearse({"dns-01": stopping}, replace(TARGET, challenges=("dns-01",)))
+        self_test_challenges({"dns-01": stopping}, replace(TARGET, challenges=("dns-01",)))

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 from tests.unit.doctor.conftest import DAY, HOSTNAME, HOUR, LIVE, MINUTE, SURVEY, TARGET
 
-from gatecert.acme.directory_check import Survey
-from gatecert.doctor.preconditions import Obstacles, backdating, nothing_in_the_way
+from gatecert.acme.directory_check import DirectoryReport
+from gatecert.doctor.preconditions import Preconditions, backdating, no_preconditions
 from gatecert.errors import (
     AddressInUseError,
     AuthorityUnreachableError,
@@ -33,13 +33,13 @@ if TYPE_CHECKING:
 class World:
     """Authority, DNS and solver in one."""
 
-    found: Survey = SURVEY
+    found: DirectoryReport = SURVEY
     error: Exception | None = None
     policy: CaaPolicy = field(default_factory=lambda: CaaPolicy(HOSTNAME))
     refusal: Exception | None = None
     asked: list[str] = field(default_factory=list)
 
-    def survey(self, cancelled: threading.Event | None = None) -> Survey:
+    def check_directory(self, cancelled: threading.Event | None = None) -> DirectoryReport:
         assert cancelled is not None
         if self.error is not None:
             raise self.error
@@ -49,7 +49,7 @@ class World:
         self.asked.append("caa")
         return tuple(replace(self.policy, name=name) for name in names)
 
-    def rehearse(self, names: Sequence[str] = ()) -> tuple[str, ...]:
+    def self_test(self, names: Sequence[str] = ()) -> tuple[str, ...]:
         assert names == []
         self.asked.append("rehearsal")
         if self.refusal is not None:
@@ -66,7 +66,7 @@ class World:
     def clean_up(self, challenge: Challenge) -> None: ...
 
     def obstacle(self) -> Finding | None:
-        return Obstacles({"acme": self}, {"http-01": self}, self).find(TARGET, "acme", LIVE)
+        return Preconditions({"acme": self}, {"http-01": self}, self).find(TARGET, "acme", LIVE)
 
 
 @pytest.fixture
@@ -83,7 +83,7 @@ def code(finding: Finding | None) -> str:
 def test_nothing_is_in_the_way(world: World) -> None:
     assert world.obstacle() is None
     assert world.asked == ["caa", "rehearsal"]
-    assert nothing_in_the_way(TARGET, "acme", None) is None
+    assert no_preconditions(TARGET, "acme", None) is None
 
 
 def test_a_clock_that_is_behind(world: World) -> None:

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from tests.unit.doctor.conftest import NOW, ROOT, case, machine
 
 from gatecert.doctor import code_reference
-from gatecert.doctor.checks import ORDER, examine
+from gatecert.doctor.checks import ORDER, run_checks
 from gatecert.doctor.facts import Root
 from gatecert.doctor.finding import Severity
 from gatecert.doctor.report import as_json, count, roots_pem
@@ -21,7 +21,7 @@ PAGE = Path(__file__).parents[3] / "docs" / "doctor.md"
 
 def test_json_is_versioned_and_complete() -> None:
     cases = (case(), case(root=None))
-    results = examine(machine(daemon=None), cases)
+    results = run_checks(machine(daemon=None), cases)
     document = json.loads(as_json(results, cases, now=NOW))
     assert (document["schema"], document["time"]) == (1, "2026-11-23T12:00:00Z")
     assert (document["healthy"], document["failures"], document["warnings"]) == (True, 0, 1)
@@ -37,14 +37,14 @@ def test_json_is_versioned_and_complete() -> None:
 
 def test_every_field_is_described() -> None:
     cases = (case(),)
-    document = json.loads(as_json(examine(machine(), cases), cases, now=NOW))
+    document = json.loads(as_json(run_checks(machine(), cases), cases, now=NOW))
     page = PAGE.read_text("utf-8")
     for fields in (document, document["findings"][0], document["roots"][0]):
         assert all(f"`{field}`" in page for field in fields)
 
 
 def test_a_failure_is_not_healthy() -> None:
-    results = examine(machine(), (case(live=None),))
+    results = run_checks(machine(), (case(live=None),))
     assert count(results)[Severity.FAILURE] == 1
     assert json.loads(as_json(results, (), now=NOW))["healthy"] is False
 

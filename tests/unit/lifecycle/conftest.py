@@ -37,7 +37,7 @@ from gatecert.model import (
     Stage,
     Target,
 )
-from gatecert.resolve.lookup import Ending, Lookup
+from gatecert.resolve.lookup import Ending, LookupResult
 from gatecert.store import durable
 from gatecert.store.file_store import FileStore
 
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from gatecert.acme.enrolment import OrderJournal
-    from gatecert.deploy.inventory import Held
+    from gatecert.deploy.inventory import StoredCertificate
     from gatecert.doctor.finding import Code, Finding
     from gatecert.model import CertificateSummary, Outcome, Progress
 
@@ -74,11 +74,11 @@ class Names:
         self.unknown = ""
         self.asked = 0
 
-    def look_up(self, names: Sequence[str]) -> tuple[Lookup, ...]:
+    def look_up(self, names: Sequence[str]) -> tuple[LookupResult, ...]:
         self.asked += 1
         found = (self.address,) if self.ending is Ending.ADDRESSES else ()
         return tuple(
-            Lookup(name, self.ending, found, MINUTE, unknown=self.unknown) for name in names
+            LookupResult(name, self.ending, found, MINUTE, unknown=self.unknown) for name in names
         )
 
 
@@ -220,9 +220,11 @@ class Obstacle:
 
     def __init__(self, code: Code) -> None:
         self.code: Code | None = code
-        self.asked: list[tuple[str, Held | None]] = []
+        self.asked: list[tuple[str, StoredCertificate | None]] = []
 
-    def __call__(self, target: Target, authority: str, in_use: Held | None) -> Finding | None:
+    def __call__(
+        self, target: Target, authority: str, in_use: StoredCertificate | None
+    ) -> Finding | None:
         self.asked.append((authority, in_use))
         return self.code.found("seen", gateway=target.name) if self.code is not None else None
 
@@ -278,7 +280,7 @@ class World:
     def attend(self, **occasion: object) -> Outcome:
         return self.pipeline.attend(self.target, Occasion(**occasion))  # type: ignore[arg-type] # names of fields
 
-    def keep_unsettled(self) -> Held:
+    def keep_unsettled(self) -> StoredCertificate:
         """A certificate that reached the disk just before a crash: its order is not settled yet."""
         self.authority.trouble = InterruptedOrderError("leaving")
         self.attend()

@@ -10,7 +10,7 @@ import pytest
 from cryptography import x509
 from tests.unit.lifecycle.conftest import DAY, HOUR, MINUTE, PlayedAuthority, World
 
-from gatecert.model import OutcomeKind, RevocationStanding
+from gatecert.model import OutcomeKind, RevocationState
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -168,7 +168,7 @@ def test_a_revoked_certificate_gives_way_to_an_older_one_that_is_not(world: Doub
     state = world.store.state("vpn")
     held = inventory.find(newer.id)
     assert held is not None
-    standing = RevocationStanding(
+    standing = RevocationState(
         held.summary.fingerprint, world.clock() + HOUR, revoked=world.clock()
     )
     world.store.save_state("vpn", replace(state, revocation=standing))

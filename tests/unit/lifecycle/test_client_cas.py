@@ -26,11 +26,11 @@ from tests.unit.client_ca.conftest import Office, bundle, write_crl
 from gatecert.certificate.bootstrap import bootstrap
 from gatecert.certificate.upload import Upload
 from gatecert.client_ca.bundle import Bundle
-from gatecert.client_ca.client_ca_deployer import Admission
+from gatecert.client_ca.client_ca_deployer import ClientCADeployer
 from gatecert.deploy.deployer import Deployer
 from gatecert.errors import CertificateError, LockoutError, StorageError, WrongUsageError
-from gatecert.lifecycle.client_cas import ClientAuthorities
-from gatecert.lifecycle.gateway_state import Memory
+from gatecert.lifecycle.client_cas import ClientCAs
+from gatecert.lifecycle.gateway_state import GatewayStates
 from gatecert.model import (
     ClientAuthentication,
     Deployment,
@@ -130,15 +130,15 @@ class Scene:
     @property
     def files(self) -> BundleFiles:
         target = Target(GATEWAY, dns(HOST), HOST)
-        return Admission(self.store, self.tell, self.now, self.cancelled).files(target)
+        return ClientCADeployer(self.store, self.tell, self.now, self.cancelled).files(target)
 
     @property
-    def authorities(self) -> ClientAuthorities:
+    def authorities(self) -> ClientCAs:
         deployer = Deployer(self.store, self.tell, self.now, self.cancelled)
-        return ClientAuthorities(
+        return ClientCAs(
             store=self.store,
-            memory=Memory(self.store, deployer, self.now),
-            admission=Admission(self.store, self.tell, self.now, self.cancelled),
+            memory=GatewayStates(self.store, deployer, self.now),
+            admission=ClientCADeployer(self.store, self.tell, self.now, self.cancelled),
             progress=self.tell,
             now=self.now,
         )
@@ -556,7 +556,7 @@ def test_a_user_is_judged_by_the_bundle_in_force(started: Scene, tmp_path: Path)
 
     def judged(user: Issued) -> tuple[str, ...]:
         upload = Upload("the certificate file", "user.pem", user.pem)
-        return started.authorities.judge(started.target, upload).reasons
+        return started.authorities.check_user(started.target, upload).reasons
 
     assert not judged(alice)
     assert "was revoked" in judged(bob)[0]

@@ -17,14 +17,14 @@ from gatecert.lifecycle.revocation_watch import not_replaced
 from gatecert.lifecycle.revoke import OPERATOR, Revoker
 from gatecert.model import KeyPolicy, KeyType, Mode, OutcomeKind, RenewalPolicy, RevocationReason
 from gatecert.revocation.crl import Entry
-from gatecert.revocation.crl_lookup import Report
+from gatecert.revocation.crl_lookup import RevocationReport
 
 if TYPE_CHECKING:
     import threading
     from collections.abc import Sequence
     from pathlib import Path
 
-    from gatecert.model import RevocationStanding
+    from gatecert.model import RevocationState
 
 LIST = "http://ca.example/1.crl"
 LEAKED = RevocationReason.KEY_COMPROMISE
@@ -35,7 +35,7 @@ SUPERSEDED = RevocationReason.SUPERSEDED
 class Lists:
     """Says of every certificate what it is told to, unless that was replaced meanwhile."""
 
-    report: Report | None = field(default_factory=lambda: Report(source=LIST))
+    report: RevocationReport | None = field(default_factory=lambda: RevocationReport(source=LIST))
     only: x509.Certificate | None = None
     asked: int = 0
 
@@ -44,11 +44,11 @@ class Lists:
         certificate: x509.Certificate,
         issuers: Sequence[x509.Certificate],
         cancelled: threading.Event | None = None,
-    ) -> Report | None:
+    ) -> RevocationReport | None:
         assert cancelled is not None
         assert issuers is not None
         self.asked += 1
-        return self.report if self.only in {None, certificate} else Report(source=LIST)
+        return self.report if self.only in {None, certificate} else RevocationReport(source=LIST)
 
 
 @dataclass
@@ -85,7 +85,7 @@ class Town(World):
 
     def revoked(self, reason: RevocationReason) -> None:
         """From now on the lists say so."""
-        self.lists.report = Report(Entry(self.clock() - DAY, reason), LIST)
+        self.lists.report = RevocationReport(Entry(self.clock() - DAY, reason), LIST)
         self.lists.only = self.live
 
     def revoke(self, reason: RevocationReason = SUPERSEDED, by: Signature | None = None) -> str:
@@ -95,7 +95,7 @@ class Town(World):
         return revoker.revoke(self.target, reason, by, wait=0)
 
     @property
-    def known(self) -> RevocationStanding:
+    def known(self) -> RevocationState:
         standing = self.store.state("vpn").revocation
         assert standing is not None
         return standing
@@ -200,7 +200,7 @@ def test_no_list_is_asked_in_haste_where_the_key_is_new_anyway(town: Town) -> No
 def test_a_host_that_is_down_is_said_once_and_holds_up_nothing(
     town: Town, caplog: pytest.LogCaptureFixture
 ) -> None:
-    town.lists.report = Report(problem="nobody there")
+    town.lists.report = RevocationReport(problem="nobody there")
     for _ in range(3):
         assert town.attend(look_now=True).kind is OutcomeKind.IDLE
     assert town.known.problem == "nobody there"
@@ -209,9 +209,9 @@ def test_a_host_that_is_down_is_said_once_and_holds_up_nothing(
     town.later(31 * DAY * 2)
     assert town.attend(look_now=True).kind is OutcomeKind.RENEWED
     with caplog.at_level(logging.INFO):
-        town.lists.report = Report(problem="nobody there")
+        town.lists.report = RevocationReport(problem="nobody there")
         town.attend(look_now=True)
-        town.lists.report = Report(source=LIST)
+        town.lists.report = RevocationReport(source=LIST)
         town.attend(look_now=True)
     assert "revocation known again" in caplog.text
     assert (town.known.problem, town.known.failures) == ("", 0)
@@ -234,7 +234,7 @@ def test_what_is_only_held_is_looked_at_again(town: Town) -> None:
     town.revoked(RevocationReason.CERTIFICATE_HOLD)
     town.attend(look_now=True)
     assert town.known.revoked is not None
-    town.lists.report = Report(source=LIST)
+    town.lists.report = RevocationReport(source=LIST)
     town.later(7 * HOUR)
     town.attend()
     assert town.known.revoked is None
@@ -434,7 +434,7 @@ def test_keys_of_a_pair_that_have_leaked_are_both_changed(pair: Town) -> None:
 
 def test_a_pair_is_replaced_when_either_was_revoked(pair: Town) -> None:
     other = second(pair)
-    pair.lists.report = Report(Entry(pair.clock() - DAY, LEAKED), LIST)
+    pair.lists.report = RevocationReport(Entry(pair.clock() - DAY, LEAKED), LIST)
     pair.lists.only = other
     assert pair.attend(look_now=True).kind is OutcomeKind.RENEWED
     assert not pair.same_key
@@ -444,11 +444,11 @@ def test_a_pair_is_replaced_when_either_was_revoked(pair: Town) -> None:
 def test_of_a_pair_nothing_is_known_where_it_is_not_of_both(pair: Town) -> None:
     asked = pair.lists.asked
     pair.lists.only = second(pair)
-    pair.lists.report = Report(problem="nobody there")
+    pair.lists.report = RevocationReport(problem="nobody there")
     pair.attend(look_now=True)
     assert pair.lists.asked == asked + 2
     assert (pair.known.problem, pair.known.revoked) == ("nobody there", None)
-    pair.lists.report = Report(source=LIST, ends=pair.clock() + 5 * HOUR)
+    pair.lists.report = RevocationReport(source=LIST, ends=pair.clock() + 5 * HOUR)
     pair.attend(look_now=True)
     assert pair.known.problem == ""
     assert pair.known.next_look <= pair.clock() + 5 * HOUR

@@ -17,7 +17,7 @@ from gatecert.model import KeyPolicy, KeyType, OutcomeKind
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from gatecert.deploy.inventory import Held
+    from gatecert.deploy.inventory import StoredCertificate
 
 PAIR = KeyPolicy(KeyType.ECDSA_P256, second=KeyType.RSA_2048)
 
@@ -29,7 +29,7 @@ def world(tmp_path: Path) -> World:
     return made
 
 
-def live(world: World) -> Held:
+def live(world: World) -> StoredCertificate:
     found = world.pipeline.deployer.inventory(world.target).live
     assert found is not None
     return found

@@ -14,6 +14,7 @@ from gatecert.model import (
     AuthorityTrouble,
     CertificateSummary,
     ChallengeFailure,
+    ClientCA,
     Deployment,
     Due,
     Endpoint,
@@ -30,16 +31,15 @@ from gatecert.model import (
     Resolution,
     ResolutionKind,
     RevocationReason,
-    RevocationStanding,
+    RevocationState,
     Silence,
     Target,
-    UserAuthority,
     Version,
 )
 from gatecert.report.status import (
     ClientAuthenticationStatus,
     Condition,
-    Known,
+    GatewayRecord,
     RevocationStatus,
     as_json,
     client_authentication_status,
@@ -75,7 +75,7 @@ SILENT = replace(
     CONFIRMED,
     silence=Silence(NOW - DAY, NOW, ("127.0.0.1:443",), "127.0.0.1:443 refuses connections"),
 )
-REVOKED = RevocationStanding(
+REVOKED = RevocationState(
     ISSUED.fingerprint,
     NOW + DAY,
     checked=NOW,
@@ -88,8 +88,8 @@ WAITING = Outcome("vpn", NOW, OutcomeKind.WAITING, "points elsewhere", code="nam
 FAILED = Outcome("vpn", NOW, OutcomeKind.FAILED, "refused", code="acme", fix="do this")
 
 
-def known(live: CertificateSummary | None, **changes: object) -> Known:
-    plain = Known(
+def known(live: CertificateSummary | None, **changes: object) -> GatewayRecord:
+    plain = GatewayRecord(
         target=TARGET,
         state=GatewayState(),
         live=(VERSION, live) if live is not None else None,
@@ -125,7 +125,7 @@ def known(live: CertificateSummary | None, **changes: object) -> Known:
         (known(BOOTSTRAP, excluded_region="cn", explanation="why"), Condition.SKIPPED),
     ],
 )
-def test_every_condition_has_its_word(facts: Known, state: Condition) -> None:
+def test_every_condition_has_its_word(facts: GatewayRecord, state: Condition) -> None:
     found = gateway_status(facts, NOW)
     assert found.state is state
     assert found.words
@@ -203,7 +203,9 @@ def test_json_says_when_no_daemon_runs() -> None:
 
 
 def test_the_end_of_an_imported_certificate_is_warned_of() -> None:
-    known = Known(TARGET, GatewayState(), (VERSION, ISSUED), CONFIRMED, DUE, warning=("w", "f"))
+    known = GatewayRecord(
+        TARGET, GatewayState(), (VERSION, ISSUED), CONFIRMED, DUE, warning=("w", "f")
+    )
     status = gateway_status(known, NOW)
     assert (status.warning, status.warning_fix) == ("w", "f")
     shown = json.loads(as_json([status], now=NOW, daemon=None))["gateways"][0]
@@ -267,9 +269,7 @@ def test_an_authority_is_left_only_where_there_is_another_to_ask() -> None:
 
 
 def users(deployment: Deployment | None, *, proven: bool = True) -> ClientAuthenticationStatus:
-    authority = UserAuthority(
-        "CN=Users", "CN=Users", "ab", NOW - DAY, NOW + 9.5 * DAY, is_root=True
-    )
+    authority = ClientCA("CN=Users", "CN=Users", "ab", NOW - DAY, NOW + 9.5 * DAY, is_root=True)
     return client_authentication_status(
         "/bundle.pem", [authority], deployment, ("it ends",), proven=proven, now=NOW
     )
@@ -323,13 +323,13 @@ def test_what_is_known_of_whom_the_server_asks_for(
 
 
 def test_it_is_said_whether_the_certificate_was_revoked() -> None:
-    def status(standing: RevocationStanding | None) -> RevocationStatus | None:
+    def status(standing: RevocationState | None) -> RevocationStatus | None:
         return gateway_status(
             known(ISSUED, state=GatewayState(revocation=standing)), NOW
         ).revocation
 
     assert status(None) is None
-    assert status(RevocationStanding(ISSUED.fingerprint, NOW + DAY)) is None
+    assert status(RevocationState(ISSUED.fingerprint, NOW + DAY)) is None
     assert gateway_status(known(None, deployment=None), NOW).revocation is None
     assert status(REVOKED) == RevocationStatus(
         revoked=True,
@@ -360,7 +360,7 @@ def test_the_second_certificate_of_a_pair() -> None:
 def test_what_could_not_be_looked_up_is_warned_of() -> None:
     name = NameResolution("vpn.example.com", ResolutionKind.HERE, warning="AAAA is unknown")
     state = GatewayState(resolution=Resolution(NOW, (name,)))
-    known = Known(TARGET, state, (VERSION, ISSUED), CONFIRMED, DUE)
+    known = GatewayRecord(TARGET, state, (VERSION, ISSUED), CONFIRMED, DUE)
     status = gateway_status(known, NOW)
     assert status.warning == "AAAA is unknown"
     assert "nameservers" in status.warning_fix

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gatecert.model import NameResolution, ResolutionKind
-from gatecert.resolve.address_check import judge_address, judge_name
+from gatecert.resolve.address_check import check_address, check_name
 from gatecert.resolve.gateway_addresses import GatewayAddresses
-from gatecert.resolve.lookup import Ending, Lookup, in_order
+from gatecert.resolve.lookup import Ending, LookupResult, in_order
 
 NAME = "boston.example.com"
 HERE = GatewayAddresses(("203.0.113.7",))
@@ -27,7 +27,7 @@ def judge(
     ending: Ending = Ending.ADDRESSES,
     detail: str = "",
 ) -> NameResolution:
-    return judge_name(Lookup(NAME, ending, found, timedelta(minutes=1), detail), addresses)
+    return check_name(LookupResult(NAME, ending, found, timedelta(minutes=1), detail), addresses)
 
 
 # --------------------------------------------------------------------------- compared
@@ -198,8 +198,8 @@ def test_behind_nat_what_to_publish_is_not_known() -> None:
 
 
 def judge_half(addresses: GatewayAddresses, found: str) -> NameResolution:
-    lookup = Lookup(NAME, Ending.ADDRESSES, (found,), unknown="ns answered NOTIMP (AAAA)")
-    return judge_name(lookup, addresses)
+    lookup = LookupResult(NAME, Ending.ADDRESSES, (found,), unknown="ns answered NOTIMP (AAAA)")
+    return check_name(lookup, addresses)
 
 
 @pytest.mark.parametrize(("addresses", "found"), [(HERE, "203.0.113.7"), (NAT, "192.5.5.241")])
@@ -225,10 +225,10 @@ def test_a_wrong_address_outweighs_the_failure_of_the_other_family() -> None:
 @pytest.mark.parametrize("found", ["127.0.1.1", "10.1.2.3", "100.64.0.1", "fd00::1", "::1"])
 def test_an_address_from_the_hosts_file_is_told_with_its_line(found: str) -> None:
     line = f"/etc/hosts line 2 ({found} {NAME})"
-    lookup = Lookup(
+    lookup = LookupResult(
         NAME, Ending.ADDRESSES, (found,), nameservers="127.0.0.53:53", hosts_lines=(line,)
     )
-    judged = judge_name(lookup, HERE)
+    judged = check_name(lookup, HERE)
     assert judged.kind is ResolutionKind.ELSEWHERE
     assert f"{found} is not an address of this gateway (expected 203.0.113.7); " in judged.detail
     assert f"{line} says so, and 127.0.0.53:53 answers from that file" in judged.detail
@@ -236,8 +236,8 @@ def test_an_address_from_the_hosts_file_is_told_with_its_line(found: str) -> Non
 
 
 def test_an_internal_address_may_be_the_inside_view_of_a_name() -> None:
-    lookup = Lookup(NAME, Ending.ADDRESSES, ("10.1.2.3",), nameservers="10.0.0.53:53")
-    detail = judge_name(lookup, HERE).detail
+    lookup = LookupResult(NAME, Ending.ADDRESSES, ("10.1.2.3",), nameservers="10.0.0.53:53")
+    detail = check_name(lookup, HERE).detail
     assert "10.0.0.53:53 may answer differently inside this network than public DNS" in detail
     assert "set resolver.nameservers to nameservers outside this network" in detail
 
@@ -282,7 +282,7 @@ def test_an_internal_address_that_is_the_gateways_is_right() -> None:
 def test_an_address_as_identifier(
     addresses: GatewayAddresses, address: str, kind: ResolutionKind, text: str
 ) -> None:
-    judged = judge_address(address, addresses)
+    judged = check_address(address, addresses)
     assert judged.kind is kind
     assert judged.answers == (address,)
     assert judged.wrong == (() if judged.points_here else (address,))

@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gatecert.resolve.caa import (
-    Applicant,
     CaaAnswer,
     CaaPolicy,
+    CaaRequest,
     Property,
     climb,
     objection,
@@ -18,7 +18,7 @@ from gatecert.resolve.caa import (
 
 NAME = "boston.vpn.example.com"
 ISSUER = "ca.example.net"
-US = Applicant(
+US = CaaRequest(
     identities=("CA.example.net",), methods=("http-01", "dns-01"), account_url="https://a/1"
 )
 
@@ -27,7 +27,7 @@ def issue(value: str, tag: str = "issue", *, critical: bool = False) -> Property
     return Property(critical, tag, value)
 
 
-def refused(*properties: Property, name: str = NAME, applicant: Applicant = US) -> str:
+def refused(*properties: Property, name: str = NAME, applicant: CaaRequest = US) -> str:
     return objection(CaaPolicy(name, "example.com", properties), applicant)
 
 
@@ -105,10 +105,10 @@ def test_a_wildcard_has_rules_of_its_own() -> None:
 
 
 def test_what_is_not_known_of_the_applicant_keeps_nobody_out() -> None:
-    nobody = Applicant()
+    nobody = CaaRequest()
     assert refused(issue("other.example"), applicant=nobody) == ""
     assert "let nobody" in refused(issue(";"), applicant=nobody)
-    stranger = Applicant(identities=(ISSUER,))
+    stranger = CaaRequest(identities=(ISSUER,))
     limits = f"{ISSUER}; validationmethods=tls-alpn-01; accounturi=https://b/2"
     assert refused(issue(limits), applicant=stranger) == ""
 

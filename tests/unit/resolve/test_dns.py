@@ -15,7 +15,7 @@ import pytest
 from gatecert.model import Endpoint
 from gatecert.resolve.caa import CaaPolicy, Property
 from gatecert.resolve.dns import Resolver
-from gatecert.resolve.lookup import Ending, Lookup
+from gatecert.resolve.lookup import Ending, LookupResult
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -61,16 +61,16 @@ def test_each_name_ends_in_its_own_way(nameserver: StartNameserver) -> None:
     names = ["both.example", "old.example", "empty.example", "half.example", "none.example"]
     minute = timedelta(seconds=60)
     assert Resolver([server], TIMEOUT).look_up(names) == (
-        Lookup(
+        LookupResult(
             "both.example",
             Ending.ADDRESSES,
             ("203.0.113.7", "203.0.113.8", "2001:db8::1"),
             minute,
             nameservers=asked,
         ),
-        Lookup("old.example", Ending.ADDRESSES, ("203.0.113.7",), minute, nameservers=asked),
-        Lookup("empty.example", Ending.NO_ADDRESS, nameservers=asked),
-        Lookup(
+        LookupResult("old.example", Ending.ADDRESSES, ("203.0.113.7",), minute, nameservers=asked),
+        LookupResult("empty.example", Ending.NO_ADDRESS, nameservers=asked),
+        LookupResult(
             "half.example",
             Ending.ADDRESSES,
             ("203.0.113.7",),
@@ -78,7 +78,7 @@ def test_each_name_ends_in_its_own_way(nameserver: StartNameserver) -> None:
             unknown=f"{server} answered SERVFAIL (AAAA)",
             nameservers=asked,
         ),
-        Lookup("none.example", Ending.NO_SUCH_NAME, nameservers=asked),
+        LookupResult("none.example", Ending.NO_SUCH_NAME, nameservers=asked),
     )
 
 

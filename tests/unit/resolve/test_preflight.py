@@ -17,7 +17,7 @@ from gatecert.model import (
     Target,
 )
 from gatecert.resolve.gateway_addresses import GatewayAddresses
-from gatecert.resolve.lookup import Ending, Lookup
+from gatecert.resolve.lookup import Ending, LookupResult
 from gatecert.resolve.preflight import (
     describe_change,
     has_arrived,
@@ -44,15 +44,15 @@ class FakeResolver:
         self.addresses = addresses
         self.asked: list[str] = []
 
-    def look_up(self, names: Sequence[str]) -> tuple[Lookup, ...]:
+    def look_up(self, names: Sequence[str]) -> tuple[LookupResult, ...]:
         self.asked.extend(names)
         return tuple(self._look_up(name) for name in names)
 
-    def _look_up(self, name: str) -> Lookup:
+    def _look_up(self, name: str) -> LookupResult:
         found = self.addresses.get(name.partition(".")[0])
         if found is None:
-            return Lookup(name, Ending.NO_SUCH_NAME)
-        return Lookup(name, Ending.ADDRESSES, tuple(found), timedelta(minutes=1))
+            return LookupResult(name, Ending.NO_SUCH_NAME)
+        return LookupResult(name, Ending.ADDRESSES, tuple(found), timedelta(minutes=1))
 
 
 def target(*identifiers: str, challenges: tuple[str, ...] = ("http-01",)) -> Target:

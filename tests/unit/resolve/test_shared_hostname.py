@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from gatecert.model import Identifier, IdentifierType, Member, Mode, Target
-from gatecert.resolve.shared_hostname import why_custom
+from gatecert.resolve.shared_hostname import custom_mode_advice
 
 PAIR = Target(
     name="hq",
@@ -16,15 +16,15 @@ PAIR = Target(
 
 
 def test_an_automatic_pair_is_told_of_custom_mode() -> None:
-    reason = why_custom(PAIR, behind_nat=False)
+    reason = custom_mode_advice(PAIR, behind_nat=False)
     assert "primary and spare share vpn.company.com at a virtual IP," in reason
     assert "mode: custom is recommended: gatecert csr hq" in reason
 
 
 def test_nat_is_named() -> None:
-    assert "a virtual IP behind NAT" in why_custom(PAIR, behind_nat=True)
+    assert "a virtual IP behind NAT" in custom_mode_advice(PAIR, behind_nat=True)
 
 
 def test_nobody_else_is_told_anything() -> None:
-    assert why_custom(replace(PAIR, mode=Mode.CUSTOM), behind_nat=True) == ""
-    assert why_custom(replace(PAIR, members=()), behind_nat=True) == ""
+    assert custom_mode_advice(replace(PAIR, mode=Mode.CUSTOM), behind_nat=True) == ""
+    assert custom_mode_advice(replace(PAIR, members=()), behind_nat=True) == ""

@@ -10,7 +10,7 @@ import pytest
 from tests.unit.schedule.test_due import DAY, HOUR, MINUTE, NOW, certificate, situation
 
 from gatecert.model import Action, GatewayState, RevocationReason
-from gatecert.model import RevocationStanding as Standing
+from gatecert.model import RevocationState as Standing
 from gatecert.revocation.check_schedule import (
     FIRST_REST,
     LONGEST_REST,
@@ -20,8 +20,8 @@ from gatecert.revocation.check_schedule import (
     is_settled,
     must_change_key,
     next_look,
+    revocation_state_of,
     revoked,
-    standing_of,
 )
 from gatecert.schedule.due import next_due
 
@@ -38,10 +38,10 @@ def state(standing: Standing | None) -> GatewayState:
 
 
 def test_what_is_known_is_known_of_one_certificate() -> None:
-    assert standing_of(state(FINE), LIVE) == FINE
-    assert standing_of(state(FINE), replace(LIVE, fingerprint="other")) is None
-    assert standing_of(state(FINE), None) is None
-    assert standing_of(state(None), LIVE) is None
+    assert revocation_state_of(state(FINE), LIVE) == FINE
+    assert revocation_state_of(state(FINE), replace(LIVE, fingerprint="other")) is None
+    assert revocation_state_of(state(FINE), None) is None
+    assert revocation_state_of(state(None), LIVE) is None
 
 
 def test_a_certificate_is_revoked_only_if_it_was() -> None:

@@ -28,14 +28,14 @@ from gatecert.errors import CertificateError
 from gatecert.model import RevocationReason
 from gatecert.revocation.crl import (
     EVERY_REASON,
-    AcceptedList,
+    DistributionPoint,
     Entry,
-    Place,
+    VerifiedCrl,
     accept,
-    delta_places,
+    delta_distribution_points,
+    distribution_points,
     fits,
     look_up,
-    places,
     read_list,
     reason,
 )
@@ -53,8 +53,8 @@ def root() -> Issued:
 
 def accepted(
     root: Issued, certificate: x509.Certificate, found: x509.CertificateRevocationList
-) -> AcceptedList:
-    (place, *_) = places(certificate)
+) -> VerifiedCrl:
+    (place, *_) = distribution_points(certificate)
     return accept(found, certificate, root.certificate, place, now=NOW, clock_skew=SKEW)
 
 
@@ -64,7 +64,7 @@ def accepted(
 def test_lists_are_found_where_the_certificate_says(root: Issued) -> None:
     other = "HTTP://b.example/x"
     certificate = leaf(root, point("ldap://ca.example/x", URL, other))
-    (place,) = places(certificate)
+    (place,) = distribution_points(certificate)
     assert place.urls == (URL, other)
     assert uri() in place.names
     assert place.reasons == EVERY_REASON
@@ -72,17 +72,20 @@ def test_lists_are_found_where_the_certificate_says(root: Issued) -> None:
 
 
 def test_places_that_cannot_be_used_are_none(root: Issued) -> None:
-    assert places(leaf(root)) == ()
-    assert places(leaf(root, point("https://ca.example/x"), point(URL, issuer="Else"))) == ()
+    assert distribution_points(leaf(root)) == ()
+    assert (
+        distribution_points(leaf(root, point("https://ca.example/x"), point(URL, issuer="Else")))
+        == ()
+    )
 
 
 def test_delta_lists_are_found_where_the_list_or_the_certificate_says(root: Issued) -> None:
     freshest = x509.FreshestCRL([point("http://ca.example/delta")])
     certificate = leaf(root, point(URL))
     plain = accepted(root, certificate, crl(root))
-    assert delta_places(certificate, plain) == ()
+    assert delta_distribution_points(certificate, plain) == ()
     pointing = accepted(root, certificate, crl(root, extensions=[(freshest, False)]))
-    assert [place.urls for place in delta_places(certificate, pointing)] == [
+    assert [place.urls for place in delta_distribution_points(certificate, pointing)] == [
         ("http://ca.example/delta",)
     ]
 
@@ -94,7 +97,7 @@ def test_delta_lists_are_found_where_the_list_or_the_certificate_says(root: Issu
     "url", ["http://ca.\x01xample/1.crl", "http://ca.example/a b", "http://", "http://[ca"]
 )
 def test_what_is_no_url_is_no_place(root: Issued, url: str) -> None:
-    assert places(leaf(root, point(url))) == ()
+    assert distribution_points(leaf(root, point(url))) == ()
 
 
 def test_lists_are_read_from_der_and_pem(root: Issued) -> None:
@@ -184,7 +187,7 @@ def test_a_part_counts_that_the_certificate_names(root: Issued) -> None:
 def test_a_part_may_be_named_relative_to_the_issuer(root: Issued) -> None:
     relative = x509.RelativeDistinguishedName([x509.NameAttribute(NameOID.COMMON_NAME, "1")])
     whole = x509.Name([*root.certificate.subject.rdns, relative])
-    place = Place((URL,), frozenset({x509.DirectoryName(whole)}))
+    place = DistributionPoint((URL,), frozenset({x509.DirectoryName(whole)}))
     found = crl(root, part={"relative_name": relative})
     certificate = leaf(root, point(URL))
     counted = accept(found, certificate, root.certificate, place, now=NOW, clock_skew=SKEW)
@@ -222,7 +225,7 @@ def test_who_is_in_the_list_is_revoked_for_the_reason_given(
 def test_a_delta_list_adds_and_takes_away(root: Issued) -> None:
     certificate = leaf(root, point(URL))
 
-    def listed(reason: ReasonFlags | None, **changes: Any) -> AcceptedList:  # noqa: ANN401 - see crl
+    def listed(reason: ReasonFlags | None, **changes: Any) -> VerifiedCrl:  # noqa: ANN401 - see crl
         revoked = [(certificate, reason)] if reason else []
         return accepted(root, certificate, crl(root, revoked, **changes))
 

@@ -27,7 +27,7 @@ from tests.unit.certificate.conftest import (
 from gatecert.errors import AuthorityUnreachableError, StorageError
 from gatecert.model import RevocationReason, StoredList
 from gatecert.revocation.crl_download import Downloaded
-from gatecert.revocation.crl_lookup import Report, RevocationLists
+from gatecert.revocation.crl_lookup import CrlLookup, RevocationReport
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -89,12 +89,12 @@ class World:
         self.kept = Kept()
         self.hosts = Hosts()
         self.time = NOW
-        self.lists = RevocationLists(self.kept, self.now, self.hosts)
+        self.lists = CrlLookup(self.kept, self.now, self.hosts)
 
     def now(self) -> datetime:
         return self.time
 
-    def look(self, certificate: x509.Certificate | None = None) -> Report:
+    def look(self, certificate: x509.Certificate | None = None) -> RevocationReport:
         strangers = [Pki().root().certificate, Pki().root("Else").certificate]
         issuers = [*strangers, self.root.certificate]
         report = self.lists.look(certificate or self.certificate, issuers)
@@ -117,7 +117,7 @@ def test_who_names_no_list_is_not_asked_about(world: World) -> None:
 
 def test_a_good_list_tells_that_nothing_was_revoked(world: World) -> None:
     world.hosts.publish(crl(world.root))
-    assert world.look() == Report(source=URL, ends=NOW + DAY)
+    assert world.look() == RevocationReport(source=URL, ends=NOW + DAY)
 
 
 def test_a_good_list_tells_that_it_was_revoked_when_and_why(world: World) -> None:
@@ -147,7 +147,7 @@ def test_while_the_host_is_down_the_kept_list_counts_until_its_end(world: World)
     world.look()
     world.hosts.down = True
     world.time += DAY - HOUR
-    assert world.look() == Report(source=URL, ends=NOW + DAY)
+    assert world.look() == RevocationReport(source=URL, ends=NOW + DAY)
     world.time += HOUR
     report = world.look()
     assert report.entry is None
@@ -220,7 +220,7 @@ def test_of_a_negative_serial_number_no_list_can_tell(world: World) -> None:
 
 def test_without_the_issuer_nothing_can_be_believed(world: World) -> None:
     report = world.lists.look(world.certificate, [Pki().root().certificate])
-    assert report == Report(problem="the issuer's certificate is not known here")
+    assert report == RevocationReport(problem="the issuer's certificate is not known here")
     assert world.hosts.asked == []
 
 
@@ -242,7 +242,7 @@ def test_a_disk_that_fails_does_not_keep_from_looking(
 def test_the_next_address_will_do(world: World) -> None:
     certificate = leaf(world.root, point("http://down.example/1", URL))
     world.hosts.publish(crl(world.root, part={"full_name": [uri(URL)]}))
-    assert world.look(certificate) == Report(source=URL, ends=NOW + DAY)
+    assert world.look(certificate) == RevocationReport(source=URL, ends=NOW + DAY)
 
 
 def test_lists_for_some_reasons_tell_together(world: World) -> None:
@@ -254,7 +254,7 @@ def test_lists_for_some_reasons_tell_together(world: World) -> None:
     assert OTHER in report.problem
     world.forget_failures()
     world.hosts.publish(crl(world.root, ends=HOUR), OTHER)
-    assert world.look(certificate) == Report(source=OTHER, ends=NOW + HOUR)
+    assert world.look(certificate) == RevocationReport(source=OTHER, ends=NOW + HOUR)
     world.hosts.publish(crl(world.root, [(certificate, ReasonFlags.superseded)]), OTHER)
     world.kept.lists.clear()
     assert world.look(certificate).entry is not None

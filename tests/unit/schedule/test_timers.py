@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from gatecert.schedule import timers
-from gatecert.schedule.timers import Jobs
+from gatecert.schedule.timers import Timers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -53,26 +53,26 @@ def passes() -> Passes:
 
 
 @pytest.fixture
-def running(passes: Passes) -> Iterator[Jobs]:
-    made = Jobs(passes)
+def running(passes: Passes) -> Iterator[Timers]:
+    made = Timers(passes)
     yield made
     passes.gate.set()
     made.stop(PATIENCE)
 
 
-def test_every_gateway_is_due_at_once(running: Jobs, passes: Passes) -> None:
+def test_every_gateway_is_due_at_once(running: Timers, passes: Passes) -> None:
     running.start(["a", "b"])
     assert eventually(lambda: passes.count == {"a": 1, "b": 1})
 
 
-def test_a_pass_says_when_it_wants_to_run_again(running: Jobs, passes: Passes) -> None:
+def test_a_pass_says_when_it_wants_to_run_again(running: Timers, passes: Passes) -> None:
     passes.again_in = timedelta(0)
     running.start(["a"])
     assert eventually(lambda: passes.count["a"] >= 3)
 
 
 def test_no_timer_is_longer_than_a_minute(
-    running: Jobs, passes: Passes, monkeypatch: pytest.MonkeyPatch
+    running: Timers, passes: Passes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(timers, "LONGEST_TIMER", timedelta(milliseconds=1))
     passes.again_in = timedelta(days=300)
@@ -81,14 +81,14 @@ def test_no_timer_is_longer_than_a_minute(
 
 
 def test_a_pass_that_names_no_instant_is_run_again_all_the_same(
-    running: Jobs, passes: Passes, monkeypatch: pytest.MonkeyPatch
+    running: Timers, passes: Passes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(timers, "LONGEST_TIMER", timedelta(milliseconds=1))
     running.start(["a"])
     assert eventually(lambda: passes.count["a"] >= 2)
 
 
-def test_a_slow_gateway_holds_up_no_other(running: Jobs, passes: Passes) -> None:
+def test_a_slow_gateway_holds_up_no_other(running: Timers, passes: Passes) -> None:
     passes.slow = "slow"
     passes.gate.clear()
     running.start(["slow", "quick"])
@@ -98,7 +98,7 @@ def test_a_slow_gateway_holds_up_no_other(running: Jobs, passes: Passes) -> None
     assert passes.count["slow"] == 1
 
 
-def test_a_wake_during_a_pass_is_not_lost(running: Jobs, passes: Passes) -> None:
+def test_a_wake_during_a_pass_is_not_lost(running: Timers, passes: Passes) -> None:
     passes.slow = "a"
     passes.gate.clear()
     running.start(["a"])
@@ -108,7 +108,7 @@ def test_a_wake_during_a_pass_is_not_lost(running: Jobs, passes: Passes) -> None
     assert eventually(lambda: passes.count["a"] == 2)
 
 
-def test_a_pass_that_is_due_again_at_once_is_never_dropped(running: Jobs, passes: Passes) -> None:
+def test_a_pass_that_is_due_again_at_once_is_never_dropped(running: Timers, passes: Passes) -> None:
     passes.wake = running.wake
     running.start(["a"])
     assert eventually(lambda: passes.count["a"] >= 50)
@@ -117,7 +117,7 @@ def test_a_pass_that_is_due_again_at_once_is_never_dropped(running: Jobs, passes
 def test_stop_in_the_middle_of_everything_is_quiet(recwarn: pytest.WarningsRecorder) -> None:
     for _ in range(20):
         busy = Passes(timedelta(0))
-        made = Jobs(busy)
+        made = Timers(busy)
         busy.wake = made.wake
         made.start(["a", "b", "c"])
         assert eventually(lambda busy=busy: busy.count["a"] >= 2)  # type: ignore[misc] # a loop's own
@@ -125,7 +125,7 @@ def test_stop_in_the_middle_of_everything_is_quiet(recwarn: pytest.WarningsRecor
     assert not recwarn.list
 
 
-def test_replaced_gateways_are_looked_after_no_more(running: Jobs, passes: Passes) -> None:
+def test_replaced_gateways_are_looked_after_no_more(running: Timers, passes: Passes) -> None:
     running.start(["old", "kept"])
     assert eventually(lambda: passes.count == {"old": 1, "kept": 1})
     running.replace(["kept", "new"])
@@ -133,7 +133,7 @@ def test_replaced_gateways_are_looked_after_no_more(running: Jobs, passes: Passe
 
 
 def test_stop_waits_for_what_is_running(passes: Passes) -> None:
-    made = Jobs(passes)
+    made = Timers(passes)
     passes.slow = "a"
     passes.gate.clear()
     made.start(["a"])
@@ -144,7 +144,7 @@ def test_stop_waits_for_what_is_running(passes: Passes) -> None:
 
 
 def test_the_heartbeat_shows_that_the_scheduler_turns(
-    running: Jobs, monkeypatch: pytest.MonkeyPatch
+    running: Timers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(timers, "HEARTBEAT", 0.02)
     time.sleep(0.05)
@@ -153,7 +153,7 @@ def test_the_heartbeat_shows_that_the_scheduler_turns(
     assert eventually(lambda: running.seconds_since_heartbeat < before)
 
 
-def test_it_beats_again_and_again(running: Jobs, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_beats_again_and_again(running: Timers, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(timers, "HEARTBEAT", 0.02)
     running.start([])
     for _ in range(3):
@@ -187,7 +187,7 @@ def test_a_clock_jump_makes_everything_due(
 ) -> None:
     clock = Clock()
     monkeypatch.setattr(timers, "time", clock)
-    made = Jobs(passes)
+    made = Timers(passes)
     made.start(["a"])
     try:
         assert eventually(lambda: passes.count["a"] == 1)
@@ -201,7 +201,7 @@ def test_a_clock_jump_makes_everything_due(
 
 
 def test_nothing_runs_after_stop(passes: Passes) -> None:
-    made = Jobs(passes)
+    made = Timers(passes)
     made.start(["a"])
     assert eventually(lambda: passes.count["a"] == 1)
     assert made.stop(PATIENCE)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from gatecert.errors import LockTimeoutError, StorageError
-from gatecert.model import Expense, ExpenseKind, Spending
+from gatecert.model import Expense, ExpenseKind, RateLimitUsage
 from gatecert.store import json_record, lock, rate_limit_usage
 from gatecert.store.file_store import FileStore
 
@@ -31,14 +31,14 @@ def expense(now: datetime) -> Expense:
     return Expense(ExpenseKind.VALIDATION, now, "order/1 a.example", "account/1", ("a.example",))
 
 
-def adding(expense: Expense) -> Callable[[Spending], Spending]:
-    return lambda before: Spending((*before.expenses, expense))
+def adding(expense: Expense) -> Callable[[RateLimitUsage], RateLimitUsage]:
+    return lambda before: RateLimitUsage((*before.expenses, expense))
 
 
 def test_what_was_spent_is_read_again(store: FileStore, expense: Expense, tmp_path: Path) -> None:
-    assert store.spending(URL) == Spending()
+    assert store.spending(URL) == RateLimitUsage()
     store.change_spending(URL, adding(expense))
-    assert FileStore(tmp_path / "state").spending(URL) == Spending((expense,))
+    assert FileStore(tmp_path / "state").spending(URL) == RateLimitUsage((expense,))
 
 
 def test_each_directory_has_a_file_that_only_its_owner_reads(
@@ -55,12 +55,12 @@ def test_each_directory_has_a_file_that_only_its_owner_reads(
 def test_what_a_change_raises_leaves_all_as_it_was(store: FileStore, expense: Expense) -> None:
     store.change_spending(URL, adding(expense))
 
-    def refuse(_: Spending) -> Spending:
+    def refuse(_: RateLimitUsage) -> RateLimitUsage:
         raise StorageError("no")
 
     with pytest.raises(StorageError, match="no"):
         store.change_spending(URL, refuse)
-    assert store.spending(URL) == Spending((expense,))
+    assert store.spending(URL) == RateLimitUsage((expense,))
 
 
 def test_nothing_is_written_where_nothing_changes(store: FileStore) -> None:
@@ -73,7 +73,7 @@ def test_a_record_of_more_expenses_than_other_records_can_hold_is_kept(
 ) -> None:
     names = tuple(f"vpn{number}.example.com" for number in range(100))
     many = [replace(expense, id=f"order/{number}", names=names) for number in range(2000)]
-    store.change_spending(URL, lambda before: Spending((*before.expenses, *many)))
+    store.change_spending(URL, lambda before: RateLimitUsage((*before.expenses, *many)))
     (path,) = (store.directory / "spending").glob("*.json")
     assert path.stat().st_size > json_record.LARGEST
     assert len(store.spending(URL).expenses) == len(many)
@@ -128,7 +128,7 @@ def test_damage_is_set_aside(store: FileStore, expense: Expense) -> None:
     store.change_spending(URL, adding(expense))
     (path,) = (store.directory / "spending").glob("*.json")
     path.write_bytes(b"{")
-    assert store.spending(URL) == Spending()
+    assert store.spending(URL) == RateLimitUsage()
     assert len(list(path.parent.glob("*.damaged-*"))) == 1
 
 
@@ -140,4 +140,4 @@ def test_what_crashes_left_is_removed_when_a_daemon_begins(
     left.write_bytes(b"")
     with store.hold():
         assert not left.exists()
-    assert store.spending(URL) == Spending((expense,))
+    assert store.spending(URL) == RateLimitUsage((expense,))

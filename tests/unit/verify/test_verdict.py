@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from gatecert.model import Endpoint, FailureKind
 from gatecert.verify.served_chain import ProbeFailure, ServedChain
 from gatecert.verify.verdict import CONFIRMATIONS, judge, look, prove
-from gatecert.verify.watch import View, compare, is_silent
+from gatecert.verify.watch import WatchState, compare, is_silent
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -522,7 +522,7 @@ def test_a_second_server_that_fails_handshakes_is_seen(
     assert (verdict.served, verdict.mixed) == (False, True)
     assert "two servers share the port" in verdict.detail
     sight = compare(look([endpoint], NAME), leaf.summary())
-    assert sight.view is View.MIXED
+    assert sight.view is WatchState.MIXED
 
 
 @pytest.mark.enable_socket

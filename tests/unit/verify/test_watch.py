@@ -9,7 +9,7 @@ import pytest
 
 from gatecert.model import CertificateSummary, Endpoint, FailureKind, Probe
 from gatecert.verify.served_chain import ProbeFailure, ServedChain
-from gatecert.verify.watch import Sight, View, compare, is_silent
+from gatecert.verify.watch import WatchResult, WatchState, compare, is_silent
 
 NOW = datetime(2026, 11, 23, 8, 15, tzinfo=UTC)
 ONE, TWO = Endpoint("127.0.0.1", 443), Endpoint("127.0.0.1", 8443)
@@ -23,8 +23,8 @@ def failure(kind: FailureKind, endpoint: Endpoint = TWO) -> ProbeFailure:
 
 
 def test_all_is_as_it_should_be() -> None:
-    assert compare([RIGHT], SUMMARY) == Sight(View.SERVED)
-    assert compare([], SUMMARY) == Sight(View.SERVED)
+    assert compare([RIGHT], SUMMARY) == WatchResult(WatchState.SERVED)
+    assert compare([], SUMMARY) == WatchResult(WatchState.SERVED)
 
 
 @pytest.mark.parametrize(
@@ -40,42 +40,48 @@ def test_all_is_as_it_should_be() -> None:
 def test_nobody_there(kind: FailureKind) -> None:
     assert is_silent(failure(kind))
     sight = compare([RIGHT, failure(kind)], SUMMARY)
-    assert sight == Sight(View.SILENT, ("127.0.0.1:8443",), f"127.0.0.1:8443 shows {kind}")
+    assert sight == WatchResult(
+        WatchState.SILENT, ("127.0.0.1:8443",), f"127.0.0.1:8443 shows {kind}"
+    )
 
 
 @pytest.mark.parametrize("kind", [FailureKind.NOT_TLS, FailureKind.HANDSHAKE])
 def test_somebody_is_there_who_cannot_serve_it(kind: FailureKind) -> None:
     assert not is_silent(failure(kind))
-    assert compare([failure(kind)], SUMMARY).view is View.DRIFTED
+    assert compare([failure(kind)], SUMMARY).view is WatchState.DRIFTED
 
 
 def test_one_listener_that_drifted_outweighs_one_that_is_silent() -> None:
     sight = compare([failure(FailureKind.REFUSED, ONE), OTHER], SUMMARY)
-    assert sight.view is View.DRIFTED
+    assert sight.view is WatchState.DRIFTED
     assert "127.0.0.1:443 shows refused; 127.0.0.1:8443 still serves" in sight.detail
 
 
 def test_a_missing_intermediate_is_drift() -> None:
     bare = ServedChain(ONE, "aa", (), "CN=gate", "CN=issuer", NOW, ends_in_root=False)
-    assert compare([bare], SUMMARY).view is View.DRIFTED
+    assert compare([bare], SUMMARY).view is WatchState.DRIFTED
     assert not is_silent(bare)
 
 
 def test_a_command_that_denies_it_is_drift_unless_silence_explains_it() -> None:
     yes = Probe(None, "aa", matches=True, detail="says so")
     no = Probe(None, "", matches=False, detail="verify_command x says no")
-    assert compare([RIGHT], SUMMARY, yes) == Sight(View.SERVED)
-    assert compare([], SUMMARY, yes) == Sight(View.SERVED)
-    assert compare([RIGHT], SUMMARY, no) == Sight(View.DRIFTED, (), "verify_command x says no")
-    assert compare([], SUMMARY, no).view is View.DRIFTED
+    assert compare([RIGHT], SUMMARY, yes) == WatchResult(WatchState.SERVED)
+    assert compare([], SUMMARY, yes) == WatchResult(WatchState.SERVED)
+    assert compare([RIGHT], SUMMARY, no) == WatchResult(
+        WatchState.DRIFTED, (), "verify_command x says no"
+    )
+    assert compare([], SUMMARY, no).view is WatchState.DRIFTED
     silent = compare([failure(FailureKind.REFUSED)], SUMMARY, no)
-    assert silent.view is View.SILENT
+    assert silent.view is WatchState.SILENT
     assert silent.detail.endswith("; verify_command x says no")
 
 
 def test_a_listener_that_serves_both_is_mixed_and_one_for_another_key_is_not() -> None:
     other = replace(OTHER, endpoint=ONE)
-    assert compare([RIGHT, other], SUMMARY).view is View.MIXED
+    assert compare([RIGHT, other], SUMMARY).view is WatchState.MIXED
     keys = [replace(RIGHT, algorithm="ecdsa"), replace(other, algorithm="rsa")]
-    assert compare(keys, SUMMARY).view is View.DRIFTED
-    assert compare([RIGHT, other, failure(FailureKind.HANDSHAKE)], SUMMARY).view is View.DRIFTED
+    assert compare(keys, SUMMARY).view is WatchState.DRIFTED
+    assert (
+        compare([RIGHT, other, failure(FailureKind.HANDSHAKE)], SUMMARY).view is WatchState.DRIFTED
+    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from gatecert.challenge.lazy_solver import LateSolver
+from gatecert.challenge.lazy_solver import LazySolver
 from gatecert.config.schema.challenge import Propagation
 from gatecert.errors import StateError
 
@@ -44,12 +44,12 @@ def dns_solvers(
     found: dict[str, Solver] = {}
     dns_01, dns_persist_01 = settings.dns_01, settings.dns_persist_01
     if dns_01 is not None:
-        solver = LateSolver(
+        solver = LazySolver(
             lambda: _dns_01(dns_01, resolver, journal, now), lambda: _has_leftovers(journal)
         )
         found |= {"dns-01": solver, "dns-account-01": solver}
     if dns_persist_01 is not None:
-        found["dns-persist-01"] = LateSolver(lambda: _dns_persist_01(dns_persist_01, resolver, now))
+        found["dns-persist-01"] = LazySolver(lambda: _dns_persist_01(dns_persist_01, resolver, now))
     return found
 
 
@@ -80,7 +80,7 @@ def _dns_persist_01(
     # Late: these import dnspython, see ``challenge.lazy_solver``.
     from gatecert.challenge.dns01.persist_solver import (  # noqa: PLC0415
         DnsPersist01Solver,
-        StandingRecords,
+        PersistRecords,
     )
     from gatecert.challenge.dns01.zones import Zones  # noqa: PLC0415
 
@@ -90,7 +90,7 @@ def _dns_persist_01(
         authoritative=settings.authoritative,
         recursive=settings.propagation is Propagation.RECURSIVE,
     )
-    return DnsPersist01Solver(StandingRecords(zones, now))
+    return DnsPersist01Solver(PersistRecords(zones, now))
 
 
 def provider(settings: Dns01Settings, zones: Zones) -> Provider:

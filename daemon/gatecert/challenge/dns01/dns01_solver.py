@@ -36,10 +36,10 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from gatecert.challenge.dns01.nameservers import Nameserver
-    from gatecert.challenge.dns01.propagation import Ask, Visibility
+    from gatecert.challenge.dns01.propagation import Ask, PropagationResult
     from gatecert.challenge.dns01.provider import Provider
-    from gatecert.challenge.dns01.zones import Place
-    from gatecert.challenge.solver import Trial
+    from gatecert.challenge.dns01.zones import RecordLocation
+    from gatecert.challenge.solver import SelfTest
     from gatecert.config.schema.challenge import Dns01Settings
     from gatecert.model import PublishedRecord
     from gatecert.store.protocol import RecordJournal
@@ -50,10 +50,10 @@ LONGEST_TRIAL: Final = 15.0  # seconds that nameservers get for a record of no u
 STRIPES: Final = 16  # records that can be changed at the same time
 
 
-class FindsZones(Protocol):
+class ZoneFinder(Protocol):
     """Finds out where a record has to go; ``zones.Zones`` is the one that asks nameservers."""
 
-    def place(self, name: str) -> Place:
+    def place(self, name: str) -> RecordLocation:
         """Where a record for a name has to go."""
         ...
 
@@ -74,11 +74,11 @@ class Dns01Solver:
         ask: Asks one nameserver.
     """
 
-    def __init__(  # noqa: PLR0913 - each of them is another room of the house
+    def __init__(  # noqa: PLR0913 - each of them is another room of the application
         self,
         settings: Dns01Settings,
         provider: Provider,
-        zones: FindsZones,
+        zones: ZoneFinder,
         journal: RecordJournal,
         now: Callable[[], datetime],
         *,
@@ -171,7 +171,7 @@ class Dns01Solver:
         if withdrawn:
             self.tidy()
 
-    def try_out(self, trial: Trial) -> tuple[str, ...]:
+    def try_out(self, trial: SelfTest) -> tuple[str, ...]:
         """Publish a record of no use for each name, look for it if asked to, and withdraw it.
 
         Raises:
@@ -271,7 +271,9 @@ def _fault(texts: Sequence[str], value: str) -> str:
     return "has other records there, but not this one" if texts else "does not have it"
 
 
-def _not_visible(record: TextRecord, seen: Visibility, how: Propagation) -> RecordNotVisibleError:
+def _not_visible(
+    record: TextRecord, seen: PropagationResult, how: Propagation
+) -> RecordNotVisibleError:
     said = propagation.spoken(seen.lagging)
     published = f"the record {record.name} was published in the zone {record.zone}, but"
     if how is Propagation.RECURSIVE:

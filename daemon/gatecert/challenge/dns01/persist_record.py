@@ -39,7 +39,7 @@ _VALUE: Final = re.compile(r"[\x21-\x3a\x3c-\x7e]*")
 
 
 @dataclass(frozen=True, slots=True)
-class StandingRecord:
+class PersistRecord:
     """A TXT record for a person to publish.
 
     Attributes:
@@ -58,7 +58,7 @@ class StandingRecord:
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class ExpectedRecord:
     """What a record has to say.
 
     Attributes:
@@ -74,13 +74,13 @@ class Wanted:
     wildcard: bool = False
 
     @property
-    def record(self) -> StandingRecord:
+    def record(self) -> PersistRecord:
         """The record that says so."""
         return self.record_until(None)
 
-    def record_until(self, end: datetime | None) -> StandingRecord:
+    def record_until(self, end: datetime | None) -> PersistRecord:
         """The record that says so until an instant, or for ever."""
-        return standing_record(
+        return make_persist_record(
             self.domain,
             self.issuers[0],
             self.account_url,
@@ -89,9 +89,9 @@ class Wanted:
         )
 
 
-def wanted_for(
+def expected_record(
     names: Iterable[str], issuers: tuple[str, ...], account_url: str
-) -> tuple[Wanted, ...]:
+) -> tuple[ExpectedRecord, ...]:
     """What the records of all names have to say; a wildcard and the name above share one.
 
     Args:
@@ -104,7 +104,7 @@ def wanted_for(
         domain = name.removeprefix("*.")
         wildcards[domain] = wildcards.get(domain, False) or domain != name
     return tuple(
-        Wanted(domain, issuers, account_url, wildcard=wildcard)
+        ExpectedRecord(domain, issuers, account_url, wildcard=wildcard)
         for domain, wildcard in wildcards.items()
     )
 
@@ -114,14 +114,14 @@ def validation_name(domain: str) -> str:
     return f"{LABEL}.{domain.removeprefix('*.')}"
 
 
-def standing_record(
+def make_persist_record(
     domain: str,
     issuer: str,
     account_url: str,
     *,
     wildcard: bool = False,
     persist_until: datetime | None = None,
-) -> StandingRecord:
+) -> PersistRecord:
     """The record to publish so that an account can show control over a name from then on.
 
     Args:
@@ -143,10 +143,10 @@ def standing_record(
         parts.append("policy=wildcard")
     if persist_until is not None:
         parts.append(f"persistUntil={int(persist_until.timestamp())}")
-    return StandingRecord(validation_name(domain), "; ".join(parts))
+    return PersistRecord(validation_name(domain), "; ".join(parts))
 
 
-def fault(texts: Iterable[str], wanted: Wanted, *, now: datetime) -> str:
+def fault(texts: Iterable[str], wanted: ExpectedRecord, *, now: datetime) -> str:
     """What is wrong with the TXT records at the name of a standing record; empty if nothing is.
 
     Args:
@@ -165,7 +165,7 @@ def fault(texts: Iterable[str], wanted: Wanted, *, now: datetime) -> str:
     return faults[0] if faults else f"there is no record for {' or '.join(wanted.issuers)}"
 
 
-def _complaint(text: str, wanted: Wanted, now: datetime) -> str:
+def _complaint(text: str, wanted: ExpectedRecord, now: datetime) -> str:
     try:
         parameters = _parameters(text)
     except ValueError as error:

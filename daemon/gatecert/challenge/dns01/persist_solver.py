@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from datetime import datetime
 
-    from gatecert.challenge.dns01.dns01_solver import FindsZones
-    from gatecert.challenge.dns01.propagation import Ask, Visibility
-    from gatecert.challenge.solver import Challenge, Trial
+    from gatecert.challenge.dns01.dns01_solver import ZoneFinder
+    from gatecert.challenge.dns01.propagation import Ask, PropagationResult
+    from gatecert.challenge.solver import Challenge, SelfTest
 
 logger = logging.getLogger(__name__)
 
@@ -32,7 +32,7 @@ UNHEARD: Final = (
 )
 
 
-class StandingRecords:
+class PersistRecords:
     """Looks whether records for dns-persist-01 are there.
 
     Args:
@@ -42,15 +42,15 @@ class StandingRecords:
     """
 
     def __init__(
-        self, zones: FindsZones, now: Callable[[], datetime], *, ask: Ask = propagation.ask
+        self, zones: ZoneFinder, now: Callable[[], datetime], *, ask: Ask = propagation.ask
     ) -> None:
         self._zones = zones
         self._now = now
         self._ask = ask
 
     def look(
-        self, wanted: persist_record.Wanted, deadline: Deadline, *, once: bool = False
-    ) -> Visibility:
+        self, wanted: persist_record.ExpectedRecord, deadline: Deadline, *, once: bool = False
+    ) -> PropagationResult:
         """Where the record can be seen, and which nameservers do not answer with it.
 
         Args:
@@ -76,7 +76,11 @@ class StandingRecords:
         return seen
 
     def check(
-        self, wanted: Sequence[persist_record.Wanted], deadline: Deadline, *, once: bool = False
+        self,
+        wanted: Sequence[persist_record.ExpectedRecord],
+        deadline: Deadline,
+        *,
+        once: bool = False,
     ) -> None:
         """See that records are there.
 
@@ -107,7 +111,7 @@ class StandingRecords:
 class DnsPersist01Solver:
     """Answers dns-persist-01; safe to use from several threads."""
 
-    def __init__(self, records: StandingRecords) -> None:
+    def __init__(self, records: PersistRecords) -> None:
         self._records = records
 
     def present(self, challenge: Challenge) -> None:
@@ -135,7 +139,7 @@ class DnsPersist01Solver:
     def clean_up(self, challenge: Challenge) -> None:
         """Leave the record where it is."""
 
-    def try_out(self, trial: Trial) -> tuple[str, ...]:
+    def try_out(self, trial: SelfTest) -> tuple[str, ...]:
         """See that the record of each name is there, whether or not that is asked for.
 
         Raises:
@@ -149,12 +153,12 @@ class DnsPersist01Solver:
                 "there is no account yet, which the record for dns-persist-01 has to name",
                 fix=f"gatecert dns-record {trial.gateway} makes one and prints what to publish",
             )
-        wanted = persist_record.wanted_for(trial.names, trial.issuers, trial.account_url)
+        wanted = persist_record.expected_record(trial.names, trial.issuers, trial.account_url)
         self._records.check(wanted, Deadline.after(PATIENCE * len(wanted)), once=True)
         return ()
 
 
-def _wanted(challenge: Challenge) -> persist_record.Wanted:
+def _wanted(challenge: Challenge) -> persist_record.ExpectedRecord:
     issuers = challenge.issuer_domain_names
     if not 0 < len(issuers) <= persist_record.MOST_ISSUERS or not challenge.account_url:
         raise ChallengeError(
@@ -163,7 +167,7 @@ def _wanted(challenge: Challenge) -> persist_record.Wanted:
             fix="use another kind of challenge for this gateway",
         )
     domain = challenge.identifier.value
-    return persist_record.Wanted(
+    return persist_record.ExpectedRecord(
         domain.removeprefix("*."),
         issuers,
         challenge.account_url,

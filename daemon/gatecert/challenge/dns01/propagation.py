@@ -80,7 +80,7 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
-class Visibility:
+class PropagationResult:
     """Where a record can be seen.
 
     Attributes:
@@ -152,7 +152,7 @@ def visibility(  # noqa: PLR0913 - what to ask whom, when to be content, and how
     longest_pause: float,
     once: bool = False,
     ask: Ask = ask,
-) -> Visibility:
+) -> PropagationResult:
     """Ask until the record can be seen everywhere, or the time is over.
 
     Args:
@@ -220,12 +220,12 @@ class _Ledger:
         return (*self._wrong, *(each.nameserver for each in silent))
 
     @property
-    def visibility(self) -> Visibility:
+    def visibility(self) -> PropagationResult:
         """Where the record can be seen."""
         wrong, silent = tuple(self._wrong.values()), tuple(self._silent.values())
         if wrong or not self._right:
-            return Visibility(lagging=wrong or silent, heard=self._right or bool(wrong))
-        return Visibility(passed_over=silent)
+            return PropagationResult(lagging=wrong or silent, heard=self._right or bool(wrong))
+        return PropagationResult(passed_over=silent)
 
 
 def spoken(answers: Iterable[Answer]) -> str:

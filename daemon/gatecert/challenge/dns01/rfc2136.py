@@ -46,7 +46,7 @@ _NOT_CONNECTED: Final = {
 }
 
 
-class FindsAddresses(Protocol):
+class AddressFinder(Protocol):
     """Finds addresses of servers; ``zones.Zones`` is the one that asks nameservers."""
 
     def addresses(self, servers: Sequence[Endpoint]) -> tuple[Nameserver, ...]:
@@ -64,7 +64,7 @@ class DynamicUpdates:
     """
 
     def __init__(
-        self, settings: Dns01Settings, zones: FindsAddresses, *, seconds: float = SECONDS
+        self, settings: Dns01Settings, zones: AddressFinder, *, seconds: float = SECONDS
     ) -> None:
         self._settings = settings
         self._zones = zones

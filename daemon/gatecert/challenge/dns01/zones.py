@@ -54,7 +54,7 @@ RANDOM_BYTES: Final = 7  # with them a label is as long as _acme-challenge
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class RecordLocation:
     """Where a record has to go.
 
     Attributes:
@@ -102,7 +102,7 @@ class Zones:
         self._follow_aliases = follow_aliases
         self._seconds = timeout.total_seconds()
 
-    def place(self, name: str) -> Place:
+    def place(self, name: str) -> RecordLocation:
         """Where a record for a name has to go.
 
         Raises:
@@ -121,7 +121,7 @@ class Zones:
             visited.add(current)
             zone, alias = self._look_at(current)
             if alias is None or not self._delegates(current, alias):
-                return Place(written(current), written(zone))
+                return RecordLocation(written(current), written(zone))
             if alias == dns.name.root:  # what some put there to say that there is nothing
                 raise ChallengeError(
                     f"{written(current)} is an alias that leads nowhere",

@@ -11,7 +11,7 @@ import pytest
 
 from gatecert.challenge.dns01.build import dns_solvers, provider
 from gatecert.challenge.dns01.zones import Zones
-from gatecert.challenge.solver import Challenge, Tidies
+from gatecert.challenge.solver import Challenge, LeftoverCleaner
 from gatecert.config.schema import ChallengeSettings, Dns01Settings, ResolverSettings
 from gatecert.errors import ChallengeError, StorageError
 from gatecert.model import Identifier, IdentifierType, TextRecord
@@ -110,7 +110,7 @@ def test_what_was_left_behind_is_withdrawn_and_nothing_else(
         journal.add_record(TextRecord(f"{name}.example.com", "v", "example.com"), now=NOW)
         for name in ("left", "kept")
     )
-    assert isinstance(solver, Tidies)
+    assert isinstance(solver, LeftoverCleaner)
     solver.tidy()
     assert not told.exists()
 
@@ -129,7 +129,7 @@ def test_a_journal_that_cannot_be_read_is_said_in_the_log(
         "dns-01"
     ]
 
-    assert isinstance(solver, Tidies)
+    assert isinstance(solver, LeftoverCleaner)
     solver.tidy()
 
     assert "disk gone" in caplog.text

@@ -14,8 +14,8 @@ from gatecert.challenge.dns01.dns01_solver import Dns01Solver
 from gatecert.challenge.dns01.nameservers import Nameserver
 from gatecert.challenge.dns01.propagation import Answer
 from gatecert.challenge.dns01.record import validation_value
-from gatecert.challenge.dns01.zones import Place
-from gatecert.challenge.solver import Challenge, Trial
+from gatecert.challenge.dns01.zones import RecordLocation
+from gatecert.challenge.solver import Challenge, SelfTest
 from gatecert.config.schema import Dns01Settings
 from gatecert.deadline import Deadline
 from gatecert.errors import (
@@ -89,8 +89,8 @@ class Zones:
         self.aliases: dict[str, str] = {}
         self.servers: tuple[Nameserver, ...] = (SERVER,)
 
-    def place(self, name: str) -> Place:
-        return Place(self.aliases.get(name, name), "example.com")
+    def place(self, name: str) -> RecordLocation:
+        return RecordLocation(self.aliases.get(name, name), "example.com")
 
     def nameservers(self, zone: str) -> tuple[Nameserver, ...]:
         assert zone == "example.com"
@@ -439,8 +439,8 @@ def test_many_threads_publish_and_withdraw_at_once(
 # --------------------------------------------------------------------------- trying out
 
 
-def trial(*names: str, kind: str = "dns-01", account_url: str = "", look: bool = False) -> Trial:
-    return Trial(kind, "boston", names, account_url, look=look)
+def trial(*names: str, kind: str = "dns-01", account_url: str = "", look: bool = False) -> SelfTest:
+    return SelfTest(kind, "boston", names, account_url, look=look)
 
 
 def test_a_record_of_no_use_is_published_once_a_name_and_withdrawn(

@@ -11,12 +11,12 @@ from gatecert.challenge.dns01 import persist_record
 ACCOUNT = "https://ca.example/acct/1"
 ISSUER = "ca.example"
 NOW = datetime(2026, 11, 23, 8, 15, tzinfo=UTC)
-WANTED = persist_record.Wanted("vpn.example.com", (ISSUER, "other.example"), ACCOUNT)
+WANTED = persist_record.ExpectedRecord("vpn.example.com", (ISSUER, "other.example"), ACCOUNT)
 GOOD = f"{ISSUER}; accounturi={ACCOUNT}"
 
 
 def test_the_record_to_publish() -> None:
-    record = persist_record.standing_record("vpn.example.com", ISSUER, ACCOUNT)
+    record = persist_record.make_persist_record("vpn.example.com", ISSUER, ACCOUNT)
 
     assert record.name == "_validation-persist.vpn.example.com"
     assert record.value == "ca.example; accounturi=https://ca.example/acct/1"
@@ -26,7 +26,7 @@ def test_the_record_to_publish() -> None:
 
 @pytest.mark.parametrize(("domain", "wildcard"), [("*.example.com", False), ("example.com", True)])
 def test_the_record_of_a_wildcard(domain: str, wildcard: bool) -> None:  # noqa: FBT001 - a case
-    record = persist_record.standing_record(
+    record = persist_record.make_persist_record(
         domain, ISSUER, ACCOUNT, wildcard=wildcard, persist_until=datetime(2030, 1, 1, tzinfo=UTC)
     )
 
@@ -35,7 +35,7 @@ def test_the_record_of_a_wildcard(domain: str, wildcard: bool) -> None:  # noqa:
 
 
 def test_a_long_record_is_cut_into_strings_for_the_zone_file() -> None:
-    record = persist_record.standing_record(
+    record = persist_record.make_persist_record(
         "example.com", ISSUER, f"https://ca.example/{'x' * 300}"
     )
 
@@ -47,7 +47,7 @@ def test_a_long_record_is_cut_into_strings_for_the_zone_file() -> None:
 @pytest.mark.parametrize("issuer", ["", "CA.example", "ca.example.", "ca example", 'ca";x'])
 def test_no_issuer_that_could_not_stand_in_a_record(issuer: str) -> None:
     with pytest.raises(ValueError, match="is no domain name of an issuer"):
-        persist_record.standing_record("example.com", issuer, ACCOUNT)
+        persist_record.make_persist_record("example.com", issuer, ACCOUNT)
 
 
 @pytest.mark.parametrize(
@@ -55,7 +55,7 @@ def test_no_issuer_that_could_not_stand_in_a_record(issuer: str) -> None:
 )
 def test_no_account_that_could_not_stand_in_a_record(account_url: str) -> None:
     with pytest.raises(ValueError, match="is no account URL"):
-        persist_record.standing_record("example.com", ISSUER, account_url)
+        persist_record.make_persist_record("example.com", ISSUER, account_url)
 
 
 @pytest.mark.parametrize(
@@ -105,7 +105,7 @@ def test_a_good_record_will_do_beside_others() -> None:
 
 
 def test_a_wildcard_needs_the_policy() -> None:
-    wanted = persist_record.Wanted("example.com", (ISSUER,), ACCOUNT, wildcard=True)
+    wanted = persist_record.ExpectedRecord("example.com", (ISSUER,), ACCOUNT, wildcard=True)
 
     assert "lacks policy=wildcard" in persist_record.fault([GOOD], wanted, now=NOW)
     assert persist_record.fault([GOOD, f"{GOOD}; policy=wildcard"], wanted, now=NOW) == ""
@@ -119,7 +119,9 @@ def test_what_others_publish_is_shown_on_one_line() -> None:
 
 def test_a_wildcard_and_the_name_above_it_share_a_record() -> None:
     names = ("a.example", "*.a.example", "*.b.example", "c.example")
-    found = persist_record.wanted_for(names, ("ca.example", "old.example"), "https://ca.example/1")
+    found = persist_record.expected_record(
+        names, ("ca.example", "old.example"), "https://ca.example/1"
+    )
     assert [(each.domain, each.wildcard) for each in found] == [
         ("a.example", True),
         ("b.example", True),

@@ -9,10 +9,10 @@ import pytest
 
 from gatecert.challenge.dns01 import persist_solver
 from gatecert.challenge.dns01.nameservers import Nameserver
-from gatecert.challenge.dns01.persist_solver import DnsPersist01Solver, StandingRecords
+from gatecert.challenge.dns01.persist_solver import DnsPersist01Solver, PersistRecords
 from gatecert.challenge.dns01.propagation import Answer
-from gatecert.challenge.dns01.zones import Place
-from gatecert.challenge.solver import Challenge, Trial
+from gatecert.challenge.dns01.zones import RecordLocation
+from gatecert.challenge.solver import Challenge, SelfTest
 from gatecert.deadline import Deadline
 from gatecert.errors import ChallengeError, InterruptedOrderError, RecordNotVisibleError
 from gatecert.model import Endpoint, Identifier, IdentifierType
@@ -30,9 +30,9 @@ class Zones:
     def __init__(self) -> None:
         self.servers: tuple[Nameserver, ...] = (SERVER,)
 
-    def place(self, name: str) -> Place:
+    def place(self, name: str) -> RecordLocation:
         assert name == "_validation-persist.vpn.example.com"
-        return Place(name, "example.com")
+        return RecordLocation(name, "example.com")
 
     def nameservers(self, zone: str) -> tuple[Nameserver, ...]:
         assert zone == "example.com"
@@ -65,7 +65,7 @@ def zones() -> Zones:
 @pytest.fixture
 def solver(monkeypatch: pytest.MonkeyPatch, zones: Zones, server: Server) -> DnsPersist01Solver:
     monkeypatch.setattr(persist_solver, "PATIENCE", 0.02)
-    return DnsPersist01Solver(StandingRecords(zones, lambda: NOW, ask=server))
+    return DnsPersist01Solver(PersistRecords(zones, lambda: NOW, ask=server))
 
 
 def challenge(
@@ -163,8 +163,8 @@ def test_leaving_interrupts_the_look(solver: DnsPersist01Solver, server: Server)
 
 def trial(
     *names: str, account_url: str = ACCOUNT, issuers: tuple[str, ...] = ("ca.example",)
-) -> Trial:
-    return Trial("dns-persist-01", "boston", names, account_url, issuers)
+) -> SelfTest:
+    return SelfTest("dns-persist-01", "boston", names, account_url, issuers)
 
 
 def test_it_is_tried_out_by_looking_for_the_record(
@@ -194,12 +194,12 @@ def test_every_record_that_is_missing_is_shown(
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Names(Zones):
-        def place(self, name: str) -> Place:
+        def place(self, name: str) -> RecordLocation:
             assert name.startswith("_validation-persist.")
-            return Place("_validation-persist.vpn.example.com", "example.com")
+            return RecordLocation("_validation-persist.vpn.example.com", "example.com")
 
     monkeypatch.setattr(persist_solver, "PATIENCE", 0.02)
-    solver = DnsPersist01Solver(StandingRecords(Names(), lambda: NOW, ask=server))
+    solver = DnsPersist01Solver(PersistRecords(Names(), lambda: NOW, ask=server))
     with pytest.raises(RecordNotVisibleError, match=r"over a\.example.*over b\.example") as caught:
         solver.try_out(trial("a.example", "b.example"))
     assert "_validation-persist.a.example. IN TXT" in caught.value.fix

@@ -16,7 +16,7 @@ import pytest
 
 from gatecert.challenge.dns01 import propagation
 from gatecert.challenge.dns01.nameservers import Nameserver
-from gatecert.challenge.dns01.propagation import Answer, Visibility, ask, visibility
+from gatecert.challenge.dns01.propagation import Answer, PropagationResult, ask, visibility
 from gatecert.deadline import Deadline
 from gatecert.model import Endpoint
 
@@ -147,7 +147,7 @@ class Script:
 
 def seen_by(
     script: Script, seconds: float = 5.0, longest_pause: float = 0.01, *, once: bool = False
-) -> Visibility:
+) -> PropagationResult:
     return visibility(
         (FIRST, SECOND),
         NAME,
@@ -214,7 +214,7 @@ def test_who_gives_no_usable_answer_is_passed_over_after_a_second_chance(
 def test_a_second_chance_may_show_that_a_nameserver_lags() -> None:
     script = Script(ns1=["good"], ns2=["refused", "old", "refused", "refused", "good"])
 
-    assert seen_by(script) == Visibility()
+    assert seen_by(script) == PropagationResult()
     assert script.asked.count("ns2") == 5
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from gatecert.challenge.dns01.nameservers import Nameserver
-from gatecert.challenge.dns01.zones import Place, Zones
+from gatecert.challenge.dns01.zones import RecordLocation, Zones
 from gatecert.errors import ChallengeError, RecordRefusedError
 from gatecert.model import Endpoint
 from gatecert.resolve import query
@@ -41,7 +41,7 @@ def test_a_record_goes_into_the_zone_around_its_name(
     answers = make_zones(["example.com"], HOST)
     server = nameserver(answers)
 
-    assert zones(server, server).place(NAME) == Place(NAME, "example.com")
+    assert zones(server, server).place(NAME) == RecordLocation(NAME, "example.com")
 
 
 def test_a_resolver_is_never_asked_for_the_record_itself(
@@ -67,7 +67,7 @@ def test_aliases_lead_into_another_zone(
 
     place = zones(server, server).place(NAME)
 
-    assert place == Place("vpn.challenges.example.net", "challenges.example.net")
+    assert place == RecordLocation("vpn.challenges.example.net", "challenges.example.net")
 
 
 @pytest.mark.parametrize("target", ["edge.example.net.", "."])
@@ -77,7 +77,7 @@ def test_a_wildcard_is_no_delegation(
     records = {**HOST, ("*.vpn.example.com", "CNAME"): [target]}
     server = nameserver(make_zones(["example.com", "example.net"], records))
 
-    assert zones(server, server).place(NAME) == Place(NAME, "example.com")
+    assert zones(server, server).place(NAME) == RecordLocation(NAME, "example.com")
 
 
 def test_a_wildcard_is_told_at_the_top_of_a_zone_too(
@@ -87,7 +87,7 @@ def test_a_wildcard_is_told_at_the_top_of_a_zone_too(
     server = nameserver(make_zones(["example.com", "example.net"], records))
     name = "_acme-challenge.example.com"
 
-    assert zones(server, server).place(name) == Place(name, "example.com")
+    assert zones(server, server).place(name) == RecordLocation(name, "example.com")
 
 
 def test_a_host_that_exists_only_by_a_wildcard_is_warned_of(
@@ -100,7 +100,7 @@ def test_a_host_that_exists_only_by_a_wildcard_is_warned_of(
         assert caplog.text == ""
         server = nameserver(make_zones(["example.com", "example.net"], records))
         for name in (NAME, f"_label.{NAME}"):
-            assert zones(server, server).place(name) == Place(name, "example.com")
+            assert zones(server, server).place(name) == RecordLocation(name, "example.com")
 
     assert caplog.text.count(" vpn.example.com exists only by a wildcard") == 2
 
@@ -115,7 +115,7 @@ def test_an_alias_beside_a_wildcard_is_followed(
     }
     server = nameserver(make_zones(["example.com", "example.net"], records))
 
-    assert zones(server, server).place(NAME) == Place("vpn.example.net", "example.net")
+    assert zones(server, server).place(NAME) == RecordLocation("vpn.example.net", "example.net")
 
 
 def test_a_wildcard_is_told_by_a_resolver_too(
@@ -124,7 +124,7 @@ def test_a_wildcard_is_told_by_a_resolver_too(
     records = {**HOST, ("*.vpn.example.com", "CNAME"): ["edge.example.net."]}
     resolver = make_zones(["example.com", "example.net"], records)
 
-    assert resolvers_only(nameserver(resolver)).place(NAME) == Place(NAME, "example.com")
+    assert resolvers_only(nameserver(resolver)).place(NAME) == RecordLocation(NAME, "example.com")
 
 
 def test_a_wildcard_into_the_configured_zone_is_followed(
@@ -135,7 +135,7 @@ def test_a_wildcard_into_the_configured_zone_is_followed(
 
     place = zones(server, server, zone="example.net").place(NAME)
 
-    assert place == Place("all.example.net", "example.net")
+    assert place == RecordLocation("all.example.net", "example.net")
 
 
 def test_beside_a_name_without_room_for_another_no_wildcard_is_looked_for(
@@ -156,10 +156,10 @@ def test_no_alias_is_followed_where_that_is_said(
     server = nameserver(answers)
 
     directly = Zones([server], LONG, authoritative=[server], follow_aliases=False)
-    assert directly.place(NAME) == Place(NAME, "example.com")
+    assert directly.place(NAME) == RecordLocation(NAME, "example.com")
     answers.asked.clear()
     by_resolver = Zones([server], LONG, recursive=True, follow_aliases=False)
-    assert by_resolver.place(NAME) == Place(NAME, "example.com")
+    assert by_resolver.place(NAME) == RecordLocation(NAME, "example.com")
     assert (NAME, "CNAME") not in answers.asked
 
 
@@ -182,7 +182,7 @@ def test_who_does_not_speak_for_the_zone_is_passed_over(
     good = nameserver(make_zones(["example.com"], {(NAME, "CNAME"): ["vpn.example.net."]}))
 
     assert zones(resolver, lame, good).place(NAME).name == "vpn.example.net"
-    assert zones(resolver, lame).place(NAME) == Place(NAME, "example.com")
+    assert zones(resolver, lame).place(NAME) == RecordLocation(NAME, "example.com")
 
 
 def test_an_alias_that_leads_nowhere_is_an_error(
@@ -233,7 +233,7 @@ def test_a_zone_that_was_given_is_not_looked_for(
 
     place = zones(nameserver(resolver), nameserver(authority), zone="example.com").place(NAME)
 
-    assert place == Place(NAME, "example.com")
+    assert place == RecordLocation(NAME, "example.com")
     assert resolver.asked == []
 
 
@@ -244,7 +244,7 @@ def test_where_no_nameserver_can_be_asked_the_resolver_is(
     resolver = nameserver(make_zones(["example.com", "example.net"], records))
     refuses = nameserver(make_zones(["example.org"]))
 
-    assert zones(resolver, refuses).place(NAME) == Place("vpn.example.net", "example.net")
+    assert zones(resolver, refuses).place(NAME) == RecordLocation("vpn.example.net", "example.net")
 
 
 def test_a_nameserver_that_is_silent_or_talks_rubbish_is_passed_over(
@@ -258,7 +258,7 @@ def test_a_nameserver_that_is_silent_or_talks_rubbish_is_passed_over(
 
     place = zones(resolver, silent, rubbish, nameserver(good)).place(NAME)
 
-    assert place == Place(NAME, "example.com")
+    assert place == RecordLocation(NAME, "example.com")
     assert good.asked
 
 
@@ -270,7 +270,7 @@ def test_a_nameserver_that_closes_the_connection_is_passed_over(
 
     place = zones(resolver, nameserver(truncated_only), nameserver(good)).place(NAME)
 
-    assert place == Place(NAME, "example.com")
+    assert place == RecordLocation(NAME, "example.com")
     assert good.asked
 
 
@@ -279,7 +279,7 @@ def test_without_ns_records_the_resolver_says_whether_there_is_an_alias(
 ) -> None:
     resolver = nameserver(make_zones(["example.com"], HOST))
 
-    assert zones(resolver).place(NAME) == Place(NAME, "example.com")
+    assert zones(resolver).place(NAME) == RecordLocation(NAME, "example.com")
 
 
 def test_nameservers_are_those_of_the_zone_at_all_their_addresses(
@@ -353,7 +353,7 @@ def test_a_nameserver_without_an_address_is_not_asked_for_aliases(
     server = nameserver(make_zones(["example.com"], HOST))
     nowhere = Endpoint("ns9.example.com", 53)
 
-    assert zones(server, nowhere, server).place(NAME) == Place(NAME, "example.com")
+    assert zones(server, nowhere, server).place(NAME) == RecordLocation(NAME, "example.com")
 
 
 def test_nameservers_that_were_given_are_taken_as_they_are(tmp_path: Path) -> None:
