@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from gatecert.acme.issuer import ORDER_SECONDS, Issuer
 from gatecert.certificate.trust import expected_roots
 from gatecert.challenge.solver import Solver
-from gatecert.challenge.solvers import build_solvers, longest_wait
+from gatecert.challenge.solvers import build_solvers, longest_propagation
 from gatecert.config.schema import Configuration
 from gatecert.config.targets import targets
 from gatecert.deploy.deployer import Deployer
@@ -81,7 +81,7 @@ def build(
     solvers = build_solvers(
         configuration.challenges, configuration.resolver, store, standing, utc_now
     )
-    order_seconds = ORDER_SECONDS + longest_wait(configuration.challenges)
+    order_seconds = ORDER_SECONDS + longest_propagation(configuration.challenges)
     authorities = {
         name: Issuer(settings, store, solvers, order_seconds=order_seconds)
         for name, settings in configuration.authorities.items()

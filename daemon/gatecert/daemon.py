@@ -71,7 +71,7 @@ class Daemon:
         self._progress = ProgressLog()
         self._application = build(configuration, self._progress, self._cancelled, self._standing)
         self._jobs = Timers(self._attend)
-        self._tidying = CleanupThread()
+        self._cleanup = CleanupThread()
         self._outcomes: dict[str, Outcome] = {}
         self._reporting = threading.Lock()
         self._look_now: set[str] = set()
@@ -90,7 +90,7 @@ class Daemon:
                 self._service_manager.ready()
                 logger.info("ready gateways=%d", len(self._application.targets))
                 self._jobs.start(self._application.targets)
-                self._tidying.look(self._application.solvers)
+                self._cleanup.run_if_due(self._application.solvers)
                 self._wait(signals)
             self._leave()
 
@@ -136,7 +136,7 @@ class Daemon:
                         logger.info("told to leave signal=%s", signal.Signals(number).name)
                         return
             self._jobs.look_at_clock()
-            self._tidying.look(self._application.solvers)
+            self._cleanup.run_if_due(self._application.solvers)
             if self._jobs.seconds_since_heartbeat < LONGEST_SILENCE:
                 self._service_manager.alive()
 

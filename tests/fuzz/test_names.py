@@ -30,11 +30,18 @@ from tests.unit.resolve.conftest import _nameserver
 
 from gatecert.challenge.dns01 import persist_record
 from gatecert.challenge.dns01.nameservers import Nameserver
-from gatecert.challenge.dns01.propagation import ask as ask_text
+from gatecert.challenge.dns01.propagation import query_txt as ask_text
 from gatecert.challenge.dns01.zones import Zones
 from gatecert.deadline import Deadline
 from gatecert.resolve import query
-from gatecert.resolve.caa import CaaAnswer, CaaRequest, Property, climb, objection, policy
+from gatecert.resolve.caa import (
+    CaaAnswer,
+    CaaRequest,
+    Property,
+    domains_to_query,
+    issuance_refusal,
+    relevant_policy,
+)
 from gatecert.resolve.lookup import Family, combine
 
 if TYPE_CHECKING:
@@ -163,11 +170,11 @@ class Played(dns.nameserver.Nameserver):
         return response
 
 
-def stub(said: tuple[Reply, ...]) -> query.Stub:
+def stub(said: tuple[Reply, ...]) -> query.StubResolver:
     resolver = dns.resolver.Resolver(configure=False)
     played = Played(said)
     resolver.nameservers = [played]
-    return query.Stub(resolver, str(played))
+    return query.StubResolver(resolver, str(played))
 
 
 values = one_of(
@@ -181,7 +188,9 @@ several = mapped(lists(replies, 3, least=1), tuple)
 
 @promised(several, share=12)
 def test_addresses(said: tuple[Reply, ...]) -> None:
-    answers = [query.ask(stub(said), NAME, family, Deadline.after(0.5)) for family in Family]
+    answers = [
+        query.query_addresses(stub(said), NAME, family, Deadline.after(0.5)) for family in Family
+    ]
     found = combine(NAME, answers)
     for address in found.addresses:
         ipaddress.ip_address(address)
@@ -192,7 +201,7 @@ def test_addresses(said: tuple[Reply, ...]) -> None:
 
 @promised(several, share=15)
 def test_caa(said: tuple[Reply, ...]) -> None:
-    found = query.ask_caa(stub(said), NAME, Deadline.after(0.5))
+    found = query.query_caa(stub(said), NAME, Deadline.after(0.5))
     assert found.failure.isprintable()
     check_policy(found)
 
@@ -204,8 +213,8 @@ APPLICANT: Final = CaaRequest(
 
 def check_policy(found: CaaAnswer) -> None:
     for name in ("vpn.example.com", "*.vpn.example.com"):
-        said = policy(name, dict.fromkeys(climb(name), found))
-        reason = objection(said, APPLICANT)
+        said = relevant_policy(name, dict.fromkeys(domains_to_query(name), found))
+        reason = issuance_refusal(said, APPLICANT)
         assert reason == "" or reason.isprintable()
 
 
@@ -232,7 +241,9 @@ def test_standing_records(found: list[str]) -> None:
     wanted = persist_record.ExpectedRecord(
         "vpn.example.com", ("ca.test",), "https://ca.test/1", wildcard=False
     )
-    assert persist_record.fault(found, wanted, now=datetime(2026, 11, 23, tzinfo=UTC)).isprintable()
+    assert persist_record.record_problem(
+        found, wanted, now=datetime(2026, 11, 23, tzinfo=UTC)
+    ).isprintable()
 
 
 # --------------------------------------------------------------------------- over a socket
@@ -288,7 +299,7 @@ def test_the_place_of_a_record(said: tuple[Reply, ...], zone: str | None) -> Non
         (server.endpoint,), timedelta(seconds=0.1), zone=zone, authoritative=(server.endpoint,)
     )
     with refused_properly():
-        place = zones.place(TEXT)
+        place = zones.locate(TEXT)
         assert place.name.isprintable()
         for nameserver in zones.nameservers(place.zone):
             assert nameserver.endpoint == server.endpoint

@@ -334,7 +334,7 @@ def test_after_an_update_without_an_answer_the_record_is_withdrawn_later(
     assert journal(tmp_path) == [NAME]
     present = solver(tmp_path, named, settings(tmp_path, named.address, key))
     assert isinstance(present, LeftoverCleaner)
-    present.tidy()
+    present.remove_leftovers()
     assert journal(tmp_path) == []
 
 
@@ -377,7 +377,7 @@ def test_what_a_crash_leaves_is_withdrawn_and_what_others_work_with_stays(
     assert crashed.returncode == 9
     assert len(named.texts(NAME)) == 2
     assert isinstance(answers, LeftoverCleaner)
-    answers.tidy()
+    answers.remove_leftovers()
     assert len(named.texts(NAME)) == 1
     answers.wait(challenge(), Deadline.after(5))
     answers.clean_up(challenge())

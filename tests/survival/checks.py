@@ -106,7 +106,7 @@ def is_right(scene: Scene, house: House) -> bool:
 
 def check_tidy(scene: Scene, house: House) -> None:
     """Nothing is left of what was interrupted."""
-    house.solver.tidy()
+    house.solver.remove_leftovers()
     leftovers = [path for path in _everything(scene) if path.name.startswith((".tmp", ".trash"))]
     assert not leftovers
     assert house.store.state(VPN).order is None

@@ -138,7 +138,7 @@ class Clock:
 class PromptSolver(Http01Solver):
     """Does not wait to see whether the authority has fetched a file from the web server."""
 
-    def seen(self, challenge: Challenge, seconds: float) -> bool:
+    def wait_for_request(self, challenge: Challenge, seconds: float) -> bool:
         return bool(challenge.token) and seconds >= 0
 
 

@@ -334,7 +334,7 @@ class Authorizations:
         pause = self.patience.deadline.sooner(seconds)
         while unseen and not pause.passed:
             task = unseen[0]
-            if task.solver.seen(task.challenge, pause.within(SLICE_SECONDS)):
+            if task.solver.wait_for_request(task.challenge, pause.within(SLICE_SECONDS)):
                 unseen.popleft()
         self.patience.wait(0.0 if unseen else SETTLE_SECONDS)
 

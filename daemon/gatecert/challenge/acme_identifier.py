@@ -48,7 +48,7 @@ def server_name(identifier: Identifier) -> str:
     return identifier.value
 
 
-def identifier_of(name: str) -> Identifier:
+def identifier_from_server_name(name: str) -> Identifier:
     """The identifier that is asked for under a name; the inverse of `server_name`."""
     ipv4, ipv6 = _REVERSE_IPV4.fullmatch(name), _REVERSE_IPV6.fullmatch(name)
     try:
@@ -63,7 +63,7 @@ def identifier_of(name: str) -> Identifier:
     return Identifier(IdentifierType.DNS, name)
 
 
-def digest(key_authorization: str) -> bytes:
+def extension_value(key_authorization: str) -> bytes:
     """The value of the acmeIdentifier extension, DER."""
     return _OCTET_STRING_OF_32 + sha256(key_authorization.encode("ascii")).digest()
 
@@ -88,21 +88,22 @@ def make_validation_certificate(
         .not_valid_after(now + LIFETIME)
         .add_extension(x509.SubjectAlternativeName([_general_name(identifier)]), critical=False)
         .add_extension(
-            x509.UnrecognizedExtension(ACME_IDENTIFIER, digest(key_authorization)), critical=True
+            x509.UnrecognizedExtension(ACME_IDENTIFIER, extension_value(key_authorization)),
+            critical=True,
         )
         .sign(private_key, hashes.SHA256())
     )
     return ValidationCertificate(certificate, private_key)
 
 
-def answers(certificate: x509.Certificate, key_authorization: str) -> bool:
+def matches_key_authorization(certificate: x509.Certificate, key_authorization: str) -> bool:
     """Whether a certificate answers the challenge with that key authorization."""
     try:
         extension = certificate.extensions.get_extension_for_oid(ACME_IDENTIFIER)
     except (x509.ExtensionNotFound, ValueError):
         return False
     value = extension.value
-    return isinstance(value, x509.UnrecognizedExtension) and value.value == digest(
+    return isinstance(value, x509.UnrecognizedExtension) and value.value == extension_value(
         key_authorization
     )
 

@@ -1,15 +1,15 @@
-"""A very small TCP server, for whoever answers challenges himself.
+"""A minimal TCP server for the http-01 and tls-alpn-01 responders.
 
-It faces the whole internet, as root or nearly so, for a few seconds at a time. So there is one
-thread, and everything is bounded: the time a connection may take in all (not between two bytes),
-how much it may say, and how many there are. Whoever comes when it is full takes the place of the
-oldest connection from the address (IPv6: the /64) that holds the most, and of those that have said
-something, one from the address that holds the fewest is served first. So one address that floods
-the server competes with itself alone. A `ConnectionHandler` handles what is said on a connection;
-it knows nothing of sockets and begins with the first byte: silence costs next to nothing.
+The server faces the Internet, possibly as root, for a few seconds at a time. It therefore uses one
+thread and bounds everything: the total time of a connection (not the time between two bytes), the
+bytes it may send, and the number of connections. When the server is full, a new connection replaces
+the oldest connection of the network (IPv4 address or IPv6 /64) that has the most. Readable
+connections are served in order of how few their network has. A flood from one address therefore
+competes only with itself. A `ConnectionHandler` processes the bytes of one connection; it knows no
+sockets and is created with the first byte, so an idle connection costs next to nothing.
 
-A listener is closed only after the connections that wait in its queue have been served, since the
-kernel would reset them, even where another process goes on listening on the same port.
+A listener is closed only after the connections in its accept queue have been served: the kernel
+would reset them, even while another process listens on the same port.
 """
 
 from __future__ import annotations
@@ -32,79 +32,79 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 READ_SIZE = 8192
-MOST_HEARD = 65_536  # bytes that one visitor may send; a conversation may allow less
+MAX_RECEIVED = 65_536  # bytes of one connection; a handler may allow fewer
 CONNECTION_SECONDS = 10.0
-FAREWELL_SECONDS = 0.5  # for connections that are open when the server stops
-MOST_CONNECTIONS = 64
+DRAIN_SECONDS = 0.5  # for connections that are open when the server stops
+MAX_CONNECTIONS = 64
 BACKLOG = 128
-SHORTAGE_SECONDS = 0.05  # for descriptors or memory to be free again
+ACCEPT_PAUSE_SECONDS = 0.05  # while the process lacks file descriptors or memory
 
 
 class ConnectionHandler(Protocol):
-    """What is said on one connection."""
+    """The protocol side of one connection."""
 
-    def hear(self, data: bytes) -> bytes:
-        """What to answer to what has come.
+    def receive(self, data: bytes) -> bytes:
+        """Process received bytes and return the bytes to send.
 
         Raises:
-            StateError: The answer cannot be read; the connection is closed without one.
+            StateError: The response cannot be read; the connection is closed without one.
         """
         ...
 
     @property
-    def over(self) -> bool:
-        """Whether nothing more is to be said, once the answer has been sent."""
+    def finished(self) -> bool:
+        """True if nothing remains to be sent after the last returned bytes."""
         ...
 
     def close(self) -> None:
-        """The last answer is on its way; must be quick."""
+        """Note that the last response was sent; must be quick."""
         ...
 
 
 @dataclass(slots=True, eq=False)
 class _Connection:
-    """One visitor.
+    """An accepted connection.
 
     Attributes:
-        site: The network that it comes from, for which it counts.
-        ends: Instant on ``time.monotonic()`` at which it is cut off.
-        conversation: None until something has come.
-        heard: How many bytes have come.
+        network: The client's network; connections are counted by it.
+        ends: Instant on ``time.monotonic()`` at which the connection is closed.
+        handler: None until the first byte arrives.
+        received: Bytes received so far.
     """
 
     channel: socket.socket
     peer: str
-    site: bytes
+    network: bytes
     ends: float
-    conversation: ConnectionHandler | None = None
-    heard: int = 0
+    handler: ConnectionHandler | None = None
+    received: int = 0
     unsent: bytes = b""
 
 
 class BoundedServer:
-    """Converses on some listening sockets until it is stopped.
+    """A server on listening sockets, from its creation until ``stop``.
 
     Args:
-        listeners: Listening sockets; they belong to the server from now on.
-        converse: Begins a conversation with the visitor from an address.
+        listeners: Listening sockets; the server takes ownership.
+        make_handler: Creates the handler of a connection from a client address.
         kind: The challenge type, for the log.
     """
 
     def __init__(
         self,
         listeners: list[socket.socket],
-        converse: Callable[[str], ConnectionHandler],
+        make_handler: Callable[[str], ConnectionHandler],
         kind: str,
     ) -> None:
         self._listeners = listeners
-        self._converse = converse
+        self._make_handler = make_handler
         self._kind = kind
         self._connections: dict[_Connection, None] = {}  # oldest first
-        self._deaf = threading.Event()
+        self._closed = threading.Event()
         self._stopping = threading.Lock()
         self._selector = selectors.DefaultSelector()
-        self._bell, self._ring = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
-        self._selector.register(self._bell, selectors.EVENT_READ)
+        self._wakeup_read, self._wakeup_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        self._selector.register(self._wakeup_read, selectors.EVENT_READ)
         for listener in listeners:
             listener.settimeout(0)
             self._selector.register(listener, selectors.EVENT_READ)
@@ -112,63 +112,63 @@ class BoundedServer:
         self._thread.start()
 
     def stop(self) -> None:
-        """Stop listening; who is connected by then is still served, for a moment."""
+        """Close the listeners; open connections are served for up to ``DRAIN_SECONDS``."""
         with self._stopping:
-            if self._ring >= 0:
-                os.close(self._ring)
-                self._ring = -1  # the number may soon be somebody else's
-        self._deaf.wait()
+            if self._wakeup_write >= 0:
+                os.close(self._wakeup_write)
+                self._wakeup_write = -1  # the number may soon be reused
+        self._closed.wait()
 
     def _serve(self) -> None:
         try:
             while self._turn(self._next_timeout()):
                 pass
-            self._say_farewell()
+            self._drain()
         finally:
             for connection in list(self._connections):
                 self._close(connection)
             self._close_listeners()
             self._selector.close()
-            os.close(self._bell)
+            os.close(self._wakeup_read)
 
     def _turn(self, timeout: float | None) -> bool:
-        """Handle what has happened; False once the server has to stop."""
+        """Handle one round of events; return False once the server has to stop."""
         stopping = False
         ready: list[_Connection] = []
         for key, _ in self._selector.select(timeout):
-            if key.fileobj == self._bell:
+            if key.fileobj == self._wakeup_read:
                 stopping = True
             elif isinstance(key.data, _Connection):
                 ready.append(key.data)
             elif isinstance(key.fileobj, socket.socket):
                 self._accept(key.fileobj)
-        held = self._held()
-        for connection in sorted(ready, key=lambda each: held[each.site]):
-            if connection in self._connections:  # it may have made room
-                self._attend(connection)
+        counts = self._counts()
+        for connection in sorted(ready, key=lambda each: counts[each.network]):
+            if connection in self._connections:  # not closed for another one meanwhile
+                self._handle(connection)
         now = time.monotonic()
-        for late in [each for each in self._connections if each.ends <= now]:
-            self._close(late)
+        for expired in [each for each in self._connections if each.ends <= now]:
+            self._close(expired)
         return not stopping
 
     def _next_timeout(self) -> float | None:
         ends = min((each.ends for each in self._connections), default=None)
         return None if ends is None else max(0.0, ends - time.monotonic())
 
-    def _say_farewell(self) -> None:
-        self._selector.unregister(self._bell)
+    def _drain(self) -> None:
+        self._selector.unregister(self._wakeup_read)
         for listener in self._listeners:
             self._accept(listener)
             self._selector.unregister(listener)
         self._close_listeners()
-        end = time.monotonic() + FAREWELL_SECONDS
-        while self._connections and (left := end - time.monotonic()) > 0:
-            self._turn(left)
+        end = time.monotonic() + DRAIN_SECONDS
+        while self._connections and (remaining := end - time.monotonic()) > 0:
+            self._turn(remaining)
 
     def _close_listeners(self) -> None:
         for listener in self._listeners:
             listener.close()
-        self._deaf.set()
+        self._closed.set()
 
     def _accept(self, listener: socket.socket) -> None:
         for _ in range(BACKLOG):
@@ -177,64 +177,64 @@ class BoundedServer:
             except BlockingIOError:
                 return
             except OSError as error:
-                logger.warning("%s cannot take a connection: %s", self._kind, error.strerror)
-                time.sleep(SHORTAGE_SECONDS)
+                logger.warning("%s: cannot accept a connection: %s", self._kind, error.strerror)
+                time.sleep(ACCEPT_PAUSE_SECONDS)
                 return
             channel.settimeout(0)
             peer = str(address[0])
             ends = time.monotonic() + CONNECTION_SECONDS
-            connection = _Connection(channel, peer, site(peer), ends)
-            self._make_room(connection.site)
+            connection = _Connection(channel, peer, network_of(peer), ends)
+            self._make_room(connection.network)
             self._connections[connection] = None
             self._selector.register(channel, selectors.EVENT_READ, connection)
 
-    def _make_room(self, site: bytes) -> None:
-        """Close the oldest connection of whoever would hold the most with a new one from a site."""
-        if len(self._connections) < MOST_CONNECTIONS:
+    def _make_room(self, network: bytes) -> None:
+        """If the server is full, close the oldest connection of the network that has the most."""
+        if len(self._connections) < MAX_CONNECTIONS:
             return
-        held = self._held()
-        held[site] += 1
-        most = max(held[each.site] for each in self._connections)
-        self._close(next(each for each in self._connections if held[each.site] == most))
+        counts = self._counts()
+        counts[network] += 1
+        most = max(counts[each.network] for each in self._connections)
+        self._close(next(each for each in self._connections if counts[each.network] == most))
 
-    def _held(self) -> Counter[bytes]:
-        """How many connections there are from each site."""
-        return Counter(each.site for each in self._connections)
+    def _counts(self) -> Counter[bytes]:
+        """Count the connections of each network."""
+        return Counter(each.network for each in self._connections)
 
-    def _attend(self, connection: _Connection) -> None:
+    def _handle(self, connection: _Connection) -> None:
         try:
             if not connection.unsent:
-                self._hear(connection)
+                self._receive(connection)
             if connection.unsent:
                 self._send(connection)
         except BlockingIOError:
             pass
         except StateError as error:
-            logger.warning("%s response cannot be read: %s", self._kind, error)
+            logger.warning("%s: cannot read the response: %s", self._kind, error)
             self._close(connection)
         except OSError as error:
             logger.debug("connection lost peer=%s error=%s", connection.peer, error)
             self._close(connection)
 
-    def _hear(self, connection: _Connection) -> None:
-        piece = connection.channel.recv(READ_SIZE)
-        connection.heard += len(piece)
-        if connection.conversation is None:
-            connection.conversation = self._converse(connection.peer)
-        connection.unsent = connection.conversation.hear(piece)
-        said_enough = not piece or connection.heard > MOST_HEARD
-        if not connection.unsent and (said_enough or connection.conversation.over):
+    def _receive(self, connection: _Connection) -> None:
+        data = connection.channel.recv(READ_SIZE)
+        connection.received += len(data)
+        if connection.handler is None:
+            connection.handler = self._make_handler(connection.peer)
+        connection.unsent = connection.handler.receive(data)
+        ended = not data or connection.received > MAX_RECEIVED
+        if not connection.unsent and (ended or connection.handler.finished):
             self._close(connection)
 
     def _send(self, connection: _Connection) -> None:
         sent = connection.channel.send(connection.unsent)
         connection.unsent = connection.unsent[sent:]
-        conversation = connection.conversation
+        handler = connection.handler
         waits_for = selectors.EVENT_WRITE if connection.unsent else selectors.EVENT_READ
-        if connection.unsent or conversation is None or not conversation.over:
+        if connection.unsent or handler is None or not handler.finished:
             self._selector.modify(connection.channel, waits_for, connection)
             return
-        conversation.close()
+        handler.close()
         connection.channel.shutdown(socket.SHUT_WR)
         self._close(connection)
 
@@ -245,8 +245,8 @@ class BoundedServer:
             connection.channel.close()
 
 
-def site(peer: str) -> bytes:
-    """What of an address one subscriber has: of IPv6 the first 64 bits."""
+def network_of(peer: str) -> bytes:
+    """Return the part of a client address that one subscriber has: of IPv6 the first 64 bits."""
     if ":" in peer:
         return socket.inet_pton(socket.AF_INET6, peer.partition("%")[0])[:8]
     return peer.encode()

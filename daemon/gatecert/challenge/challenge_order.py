@@ -28,13 +28,13 @@ if TYPE_CHECKING:
     from gatecert.errors import FailedAttempt
     from gatecert.model import GatewayState, Identifier, Resolution, Target
 
-LONGEST_REASON = 160
+MAX_REASON = 160
 
 
-def choices(target: Target, state: GatewayState) -> tuple[ChallengeChoice, ...]:
+def choose_challenges(target: Target, state: GatewayState) -> tuple[ChallengeChoice, ...]:
     """How to show control over each name of a gateway, by what is known of it."""
     return tuple(
-        choose(
+        choose_challenge(
             identifier,
             target.challenges,
             points_here=_points_here(identifier, state.resolution),
@@ -44,7 +44,7 @@ def choices(target: Target, state: GatewayState) -> tuple[ChallengeChoice, ...]:
     )
 
 
-def choose(
+def choose_challenge(
     identifier: Identifier,
     kinds: Sequence[str],
     *,
@@ -96,8 +96,8 @@ def _obstacle(identifier: Identifier, kind: str, *, points_here: bool) -> str:
 
 def _past(failure: ChallengeFailure) -> str:
     reason = failure.reason
-    if len(reason) > LONGEST_REASON:
-        reason = f"{reason[: LONGEST_REASON - 1]}…"
+    if len(reason) > MAX_REASON:
+        reason = f"{reason[: MAX_REASON - 1]}…"
     return f"{failure.kind} failed at {failure.at:%Y-%m-%d %H:%M:%S} UTC: {reason}"
 
 

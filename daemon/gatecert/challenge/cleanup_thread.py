@@ -21,7 +21,7 @@ PAUSE: Final = 900.0  # seconds
 
 
 class CleanupThread:
-    """Tidies at the first call of ``look`` and then every so often, never twice at a time.
+    """Tidies at the first call of ``run_if_due`` and then every so often, never twice at a time.
 
     Args:
         pause: Seconds between the end of one time and the beginning of the next.
@@ -32,14 +32,14 @@ class CleanupThread:
         self._thread: threading.Thread | None = None
         self._ended = float("-inf")
 
-    def look(self, solvers: Mapping[str, Solver]) -> None:
+    def run_if_due(self, solvers: Mapping[str, Solver]) -> None:
         """Begin if it is time to; returns at once."""
         busy = self._thread is not None and self._thread.is_alive()
         if busy or time.monotonic() < self._ended + self._pause:
             return
         # A daemon thread: a provider that hangs must not keep gatecert from leaving.
         self._thread = threading.Thread(
-            target=self._tidy, args=(dict(solvers),), name="tidying", daemon=True
+            target=self._run, args=(dict(solvers),), name="tidying", daemon=True
         )
         self._thread.start()
 
@@ -48,10 +48,10 @@ class CleanupThread:
         if self._thread is not None:
             self._thread.join()
 
-    def _tidy(self, solvers: Mapping[str, Solver]) -> None:
+    def _run(self, solvers: Mapping[str, Solver]) -> None:
         try:
             for solver in dict.fromkeys(solvers.values()):
                 if isinstance(solver, LeftoverCleaner):
-                    solver.tidy()
+                    solver.remove_leftovers()
         finally:
             self._ended = time.monotonic()

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from gatecert.challenge import webroot
 from gatecert.challenge.http_responder import HttpResponder
-from gatecert.challenge.listening import is_here, listen, serves
+from gatecert.challenge.listening import is_local_address, listen, serves_token
 from gatecert.challenge.solver import Challenge
 from gatecert.errors import StateError
 from gatecert.model import Endpoint, Identifier, IdentifierType
@@ -80,7 +80,7 @@ class Http01Solver:
     def wait(self, challenge: Challenge, deadline: Deadline) -> None:
         """Nothing to wait for: what listens is visible."""
 
-    def seen(self, challenge: Challenge, seconds: float) -> bool:
+    def wait_for_request(self, challenge: Challenge, seconds: float) -> bool:
         """Wait at most ``seconds`` for the authority to fetch the response.
 
         Another gatecert on the same port, or the web server of ``webroot``, may be asked instead;
@@ -97,13 +97,13 @@ class Http01Solver:
             if self._standing is not None:
                 self._standing.forget(challenge.token)
             if self._settings.webroot is not None:
-                self.tidy()
+                self.remove_leftovers()
             if self._presented or self._responder is None:
                 return
             responder, self._responder = self._responder, None
             responder.stop()
 
-    def tidy(self) -> None:
+    def remove_leftovers(self) -> None:
         """Take away what crashed processes, and disks that failed for a while, have left behind."""
         try:
             for token in {*self._left, *self._tokens.abandoned_tokens()}:
@@ -128,7 +128,7 @@ class Http01Solver:
             return tuple(
                 f"a response of our own cannot be fetched from http://{place}"
                 for place in self._places(names)
-                if not serves(place, token, challenge.key_authorization)
+                if not serves_token(place, token, challenge.key_authorization)
             )
         finally:
             self.clean_up(challenge)
@@ -137,7 +137,7 @@ class Http01Solver:
         """Where a response should be found from here."""
         if self._settings.webroot is not None:
             return [Endpoint(name, HTTP_PORT) for name in names]
-        return [each for each in self._settings.listen if is_here(each)] if names else []
+        return [each for each in self._settings.listen if is_local_address(each)] if names else []
 
     def _publish(self, challenge: Challenge) -> None:
         if self._settings.webroot is not None:
@@ -147,7 +147,7 @@ class Http01Solver:
 
     def _open(self, challenge: Challenge) -> HttpResponder:
         def is_ours(endpoint: Endpoint) -> bool:
-            return serves(endpoint, challenge.token, challenge.key_authorization)
+            return serves_token(endpoint, challenge.token, challenge.key_authorization)
 
         listeners = listen(self._settings.listen, is_ours)
         addresses = ", ".join(str(endpoint) for endpoint in self._settings.listen)
@@ -160,9 +160,9 @@ class Http01Solver:
             fetched.set()
 
     def _take_away(self, token: str, *, published: bool = True) -> bool:
-        """Take a response away, if that is possible now; otherwise ``tidy`` tries again.
+        """Remove a response; if that fails, ``remove_leftovers`` tries again.
 
-        The token goes last: whoever finds it after a crash knows what else to take away.
+        The token is removed last: after a crash it tells what else to remove.
         """
         root = self._settings.webroot if published else None
         gone = root is None or webroot.withdraw(root, token)

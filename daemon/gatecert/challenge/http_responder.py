@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 PREFIX = "/.well-known/acme-challenge/"
-LARGEST_REQUEST = 8192  # bytes, request line and headers together
+MAX_REQUEST = 8192  # bytes, request line and headers together
 
-Lookup = Callable[[str], str | None]
+TokenLookup = Callable[[str], str | None]
 
 
-def respond(head: bytes, lookup: Lookup) -> tuple[bytes, str | None]:
+def respond(head: bytes, lookup: TokenLookup) -> tuple[bytes, str | None]:
     """The response to a request, and the token that was fetched, if one was.
 
     Args:
@@ -73,25 +73,25 @@ class HttpHandler:
         peer: Who asks, for the log.
     """
 
-    def __init__(self, lookup: Lookup, fetched: Callable[[str], None], peer: str) -> None:
+    def __init__(self, lookup: TokenLookup, fetched: Callable[[str], None], peer: str) -> None:
         self._lookup = lookup
         self._fetched = fetched
         self._peer = peer
         self._received = bytearray()
         self._token: str | None = None
-        self.over = False
+        self.finished = False
 
-    def hear(self, data: bytes) -> bytes:
+    def receive(self, data: bytes) -> bytes:
         """What to answer; nothing while the request is not complete."""
         self._received += data
         head, end, _ = bytes(self._received).partition(b"\r\n\r\n")
         if end:
-            self.over = True
+            self.finished = True
             response, self._token = respond(head, self._lookup)
             logger.debug("http-01 peer=%s token=%s", self._peer, self._token)
             return response
-        if len(self._received) > LARGEST_REQUEST:
-            self.over = True
+        if len(self._received) > MAX_REQUEST:
+            self.finished = True
             return _response("431 Request Header Fields Too Large")
         return b""
 
@@ -111,11 +111,11 @@ class HttpResponder(BoundedServer):
     """
 
     def __init__(
-        self, listeners: list[socket.socket], lookup: Lookup, fetched: Callable[[str], None]
+        self, listeners: list[socket.socket], lookup: TokenLookup, fetched: Callable[[str], None]
     ) -> None:
         self._lookup = lookup
         self._fetched = fetched
-        super().__init__(listeners, self._converse, "http-01")
+        super().__init__(listeners, self._make_handler, "http-01")
 
-    def _converse(self, peer: str) -> HttpHandler:
+    def _make_handler(self, peer: str) -> HttpHandler:
         return HttpHandler(self._lookup, self._fetched, peer)

@@ -42,27 +42,27 @@ class LazySolver:
         """Return once the authority will be able to see the response."""
         self._made().wait(challenge, deadline)
 
-    def seen(self, challenge: Challenge, seconds: float) -> bool:
+    def wait_for_request(self, challenge: Challenge, seconds: float) -> bool:
         """Wait at most ``seconds`` for the authority to look; True as soon as it has."""
-        return self._made().seen(challenge, seconds)
+        return self._made().wait_for_request(challenge, seconds)
 
     def clean_up(self, challenge: Challenge) -> None:
         """Take the response away again; never raises."""
         if self._solver is not None:
             self._solver.clean_up(challenge)
 
-    def try_out(self, trial: SelfTest) -> tuple[str, ...]:
+    def test_records(self, trial: SelfTest) -> tuple[str, ...]:
         """Answer as if an authority had asked, if the solver knows how to."""
         solver = self._made()
-        return solver.try_out(trial) if isinstance(solver, RecordTester) else ()
+        return solver.test_records(trial) if isinstance(solver, RecordTester) else ()
 
-    def tidy(self) -> None:
+    def remove_leftovers(self) -> None:
         """Take away what was left behind; makes the solver only if something was; never raises."""
         if not self._needs_tidying():
             return
         solver = self._made()
         if isinstance(solver, LeftoverCleaner):
-            solver.tidy()
+            solver.remove_leftovers()
 
     def _made(self) -> Solver:
         with self._lock:

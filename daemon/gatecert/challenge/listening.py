@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 PROBE_SECONDS = 1.0
-MOST_TRIES = 2  # it may have closed between the look and the question
+BIND_ATTEMPTS = 2  # it may have closed between the look and the question
 
 _WILDCARDS = {"0.0.0.0", "::"}  # noqa: S104 - only compared
 
@@ -90,9 +90,9 @@ def listen(
     return listeners
 
 
-def serves(endpoint: Endpoint, token: str, key_authorization: str) -> bool:
+def serves_token(endpoint: Endpoint, token: str, key_authorization: str) -> bool:
     """Whether the one who listens at an endpoint answers for a token as we would."""
-    connection = http.client.HTTPConnection(*reachable(endpoint), timeout=PROBE_SECONDS)
+    connection = http.client.HTTPConnection(*connect_address(endpoint), timeout=PROBE_SECONDS)
     try:
         connection.request("GET", PREFIX + token)
         return connection.getresponse().read(1024) == key_authorization.encode("ascii")
@@ -102,13 +102,13 @@ def serves(endpoint: Endpoint, token: str, key_authorization: str) -> bool:
         connection.close()
 
 
-def reachable(endpoint: Endpoint) -> tuple[str, int]:
+def connect_address(endpoint: Endpoint) -> tuple[str, int]:
     """Where to reach from here who listens at an endpoint."""
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(endpoint.host, endpoint.host)  # noqa: S104 - the wildcard is only compared
     return host, endpoint.port
 
 
-def is_here(endpoint: Endpoint) -> bool:
+def is_local_address(endpoint: Endpoint) -> bool:
     """Whether this host has such an address, so that something can listen there."""
     try:
         _bind(Endpoint(endpoint.host, 0), share=False).close()
@@ -135,12 +135,12 @@ class PortHolder:
         return not _WILDCARDS.intersection(self.addresses)
 
 
-def holder(endpoint: Endpoint) -> PortHolder:
+def find_port_holder(endpoint: Endpoint) -> PortHolder:
     """Who keeps others from listening at an endpoint."""
     return _holder(endpoint.port, lambda host: _collide(host, endpoint.host))
 
 
-def occupant(port: int) -> str | None:
+def listening_process(port: int) -> str | None:
     """Who listens on a TCP port at any address, in words; None where nobody does."""
     found = _holder(port, lambda _: True)
     return found.who if found.addresses else None
@@ -180,7 +180,7 @@ def _collide(one: str, other: str) -> bool:
 
 def _listen(endpoint: Endpoint, is_ours: Callable[[Endpoint], bool]) -> socket.socket | None:
     """Listen; None where another gatecert answers for us and the port cannot be shared."""
-    for _ in range(MOST_TRIES):
+    for _ in range(BIND_ATTEMPTS):
         try:
             _bind(endpoint, share=False).close()
             return _bind_and_listen(endpoint)
@@ -249,7 +249,7 @@ def _taken(endpoint: Endpoint, found: PortHolder, kind: str) -> AddressInUseErro
 
 def _refusal(endpoint: Endpoint, error: OSError, kind: str) -> ChallengeError:
     if error.errno == errno.EADDRINUSE:
-        return _taken(endpoint, holder(endpoint), kind)
+        return _taken(endpoint, find_port_holder(endpoint), kind)
     if error.errno in _NOT_ALLOWED:
         return ChallengeError(
             f"not allowed to listen on {endpoint}: port {endpoint.port} needs CAP_NET_BIND_SERVICE",

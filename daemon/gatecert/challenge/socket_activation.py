@@ -30,7 +30,7 @@ NAME: Final = "http-01"  # FileDescriptorName= in gatecert-http.socket
 FIRST: Final = 3  # SD_LISTEN_FDS_START
 
 
-def inherited(
+def inherited_sockets(
     environment: MutableMapping[str, str] = os.environ, *, first: int = FIRST
 ) -> list[socket.socket]:
     """The listening sockets that the service manager has opened for http-01.

@@ -59,7 +59,7 @@ class Solver(Protocol):
         """
         ...
 
-    def seen(self, challenge: Challenge, seconds: float) -> bool:
+    def wait_for_request(self, challenge: Challenge, seconds: float) -> bool:
         """Wait at most ``seconds`` for the authority to look; True as soon as it has.
 
         A solver that cannot tell waits and returns False.
@@ -116,7 +116,7 @@ class SelfTest:
 class RecordTester(Protocol):
     """A solver by TXT records that can try out, without any authority, whether it will succeed."""
 
-    def try_out(self, trial: SelfTest) -> tuple[str, ...]:
+    def test_records(self, trial: SelfTest) -> tuple[str, ...]:
         """Answer for each name as if an authority had asked, and leave nothing behind.
 
         Returns:
@@ -133,6 +133,6 @@ class RecordTester(Protocol):
 class LeftoverCleaner(Protocol):
     """A solver whose responses stand somewhere that outlives this process."""
 
-    def tidy(self) -> None:
+    def remove_leftovers(self) -> None:
         """Take away what a crash, or a provider that was out of reach, left; never raises."""
         ...

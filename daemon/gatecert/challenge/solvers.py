@@ -27,7 +27,7 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-def longest_wait(settings: ChallengeSettings) -> float:
+def longest_propagation(settings: ChallengeSettings) -> float:
     """Seconds that a response may take until it can be seen, before the authority is told."""
     dns_01 = settings.dns_01
     return 0.0 if dns_01 is None else dns_01.propagation_timeout.total_seconds()

@@ -25,12 +25,12 @@ from cryptography import x509
 
 from gatecert.challenge.acme_identifier import (
     ValidationCertificate,
-    answers,
-    identifier_of,
+    identifier_from_server_name,
     make_validation_certificate,
+    matches_key_authorization,
     server_name,
 )
-from gatecert.challenge.listening import PROBE_SECONDS, is_here, listen, reachable
+from gatecert.challenge.listening import PROBE_SECONDS, connect_address, is_local_address, listen
 from gatecert.challenge.solver import Challenge
 from gatecert.errors import ChallengeError, StateError
 from gatecert.model import Identifier, IdentifierType
@@ -88,7 +88,7 @@ class TlsAlpn01Solver:
         with self._lock:
             self._refuse_second(name, challenge)
             answer = _make_answer(challenge)
-            self._tokens.put_token(entry(name), challenge.key_authorization)
+            self._tokens.put_token(token_key(name), challenge.key_authorization)
             self._presented[name] = _Presented(challenge.token, challenge.key_authorization, answer)
             try:
                 if self._responder is None:
@@ -100,7 +100,7 @@ class TlsAlpn01Solver:
     def wait(self, challenge: Challenge, deadline: Deadline) -> None:
         """Nothing to wait for: what listens is visible."""
 
-    def seen(self, challenge: Challenge, seconds: float) -> bool:
+    def wait_for_request(self, challenge: Challenge, seconds: float) -> bool:
         """Wait at most ``seconds`` for the authority to make its handshake.
 
         Another gatecert on the same port may be asked instead; then it stays False.
@@ -137,7 +137,7 @@ class TlsAlpn01Solver:
             return tuple(
                 f"a response of our own is not shown at {endpoint}"
                 for endpoint in (self._settings.listen if names else ())
-                if is_here(endpoint) and not serves(endpoint, challenge)
+                if is_local_address(endpoint) and not serves_challenge(endpoint, challenge)
             )
         finally:
             self.clean_up(challenge)
@@ -155,7 +155,7 @@ class TlsAlpn01Solver:
         from gatecert.challenge.tls_responder import TlsResponder  # noqa: PLC0415 - OpenSSL loads late
 
         def is_ours(endpoint: Endpoint) -> bool:
-            return serves(endpoint, challenge)
+            return serves_challenge(endpoint, challenge)
 
         listeners = listen(self._settings.listen, is_ours, kind="tls-alpn-01")
         addresses = ", ".join(str(endpoint) for endpoint in self._settings.listen)
@@ -167,11 +167,11 @@ class TlsAlpn01Solver:
         presented = self._presented.get(name)
         if presented is not None:
             return presented.answer
-        key_authorization = self._tokens.token(entry(name))
+        key_authorization = self._tokens.token(token_key(name))
         if key_authorization is None:
             return None
         return make_validation_certificate(
-            identifier_of(name), key_authorization, now=datetime.now(UTC)
+            identifier_from_server_name(name), key_authorization, now=datetime.now(UTC)
         )
 
     def _fetched(self, name: str) -> None:
@@ -182,12 +182,12 @@ class TlsAlpn01Solver:
     def _forget(self, name: str) -> None:
         del self._presented[name]
         try:
-            self._tokens.remove_token(entry(name))
+            self._tokens.remove_token(token_key(name))
         except StateError as error:
             logger.warning("challenge stays behind name=%s %s", name, error)
 
 
-def entry(name: str) -> str:
+def token_key(name: str) -> str:
     """Under what the token store keeps the key authorization for a server name.
 
     Names are longer than tokens may be, and have other letters.
@@ -195,7 +195,7 @@ def entry(name: str) -> str:
     return f"tls-alpn-01_{urlsafe_b64encode(sha256(name.encode()).digest()).decode().rstrip('=')}"
 
 
-def serves(endpoint: Endpoint, challenge: Challenge) -> bool:
+def serves_challenge(endpoint: Endpoint, challenge: Challenge) -> bool:
     """Whether the one who listens at an endpoint answers a challenge as we would."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
@@ -204,14 +204,14 @@ def serves(endpoint: Endpoint, challenge: Challenge) -> bool:
     name = server_name(challenge.identifier)
     try:
         with (
-            socket.create_connection(reachable(endpoint), PROBE_SECONDS) as connection,
+            socket.create_connection(connect_address(endpoint), PROBE_SECONDS) as connection,
             context.wrap_socket(connection, server_hostname=name) as secured,
         ):
             served = secured.getpeercert(binary_form=True)
         certificate = x509.load_der_x509_certificate(served or b"")
     except (OSError, ValueError):
         return False
-    return answers(certificate, challenge.key_authorization)
+    return matches_key_authorization(certificate, challenge.key_authorization)
 
 
 def _make_answer(challenge: Challenge) -> ValidationCertificate:

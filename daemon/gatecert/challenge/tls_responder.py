@@ -10,7 +10,7 @@ is being validated, sees a certificate. Everybody else gets an alert:
 OpenSSL works on memory here, and nothing that it says leaves before it has agreed on
 ``acme-tls/1``. That it chooses a certificate before it looks at ALPN (TLS 1.2), or never asks about
 ALPN where none is offered, can therefore give nothing away. After the handshake the connection is
-closed, for nothing may be said over it.
+closed, for nothing may be output over it.
 """
 
 from __future__ import annotations
@@ -72,9 +72,9 @@ class TlsHandler:
         self._failure: StateError | None = None
         self._complete = False
         self._connection = self._server()
-        self.over = False
+        self.finished = False
 
-    def hear(self, data: bytes) -> bytes:
+    def receive(self, data: bytes) -> bytes:
         """What to answer to what has come.
 
         Raises:
@@ -83,18 +83,18 @@ class TlsHandler:
         if not data:
             return b""
         self._connection.bio_write(data)
-        refused = self._shake_hands()
+        refused = self._do_handshake()
         if self._failure is not None:
             raise self._failure
-        said = self._said()
+        output = self._output()
         agreed = self._connection.get_alpn_proto_negotiated() == PROTOCOL
-        if not agreed and (refused or said):
-            self.over = True
+        if not agreed and (refused or output):
+            self.finished = True
             alert_number = self._refusal if refused or not self._name else NO_APPLICATION_PROTOCOL
             logger.debug("tls-alpn-01 refused peer=%s alert=%d", self._peer, alert_number)
             return alert(alert_number)
-        self.over = refused or self._complete
-        return said
+        self.finished = refused or self._complete
+        return output
 
     def close(self) -> None:
         """The last answer is on its way."""
@@ -107,7 +107,7 @@ class TlsHandler:
         if self._complete:
             self._fetched(self._name)
 
-    def _shake_hands(self) -> bool:
+    def _do_handshake(self) -> bool:
         """Go on as far as possible; True where the handshake has failed."""
         try:
             self._connection.do_handshake()
@@ -120,13 +120,13 @@ class TlsHandler:
             self._connection.shutdown()
         return False
 
-    def _said(self) -> bytes:
+    def _output(self) -> bytes:
         """What OpenSSL wants to say."""
-        said = b""
+        output = b""
         with suppress(SSL.WantReadError):
             while True:
-                said += self._connection.bio_read(READ_SIZE)
-        return said
+                output += self._connection.bio_read(READ_SIZE)
+        return output
 
     def _server(self) -> SSL.Connection:
         context = SSL.Context(SSL.TLS_SERVER_METHOD)
@@ -179,7 +179,7 @@ class TlsResponder(BoundedServer):
     ) -> None:
         self._answer = answer
         self._fetched = fetched
-        super().__init__(listeners, self._converse, "tls-alpn-01")
+        super().__init__(listeners, self._make_handler, "tls-alpn-01")
 
-    def _converse(self, peer: str) -> TlsHandler:
+    def _make_handler(self, peer: str) -> TlsHandler:
         return TlsHandler(self._answer, self._fetched, peer)

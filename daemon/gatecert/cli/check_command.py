@@ -133,13 +133,13 @@ def _useless_roots(configuration: Configuration) -> Iterator[str]:
 
 def _intention(configuration: Configuration, target: Target) -> str:
     from gatecert.model import Mode  # noqa: PLC0415 - --help is quick without it
-    from gatecert.resolve.region import excluded_region, reason  # noqa: PLC0415
+    from gatecert.resolve.region import excluded_region, exclusion_reason  # noqa: PLC0415
 
     region = excluded_region(target, configuration.excluded_regions)
     if target.mode is Mode.CUSTOM:
         return f"{target.display_name}, certificate imported by you"
     if region:
-        return f"{target.display_name}, {reason(region, target)}"
+        return f"{target.display_name}, {exclusion_reason(region, target)}"
     authorities = ", then ".join(target.authorities)
     return f"{target.display_name}, enrolled with {authorities} by {', '.join(target.challenges)}"
 

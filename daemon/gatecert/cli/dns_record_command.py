@@ -71,7 +71,7 @@ def standing_faults(application: Application, target: Target) -> Iterator[Gatece
     for authority in target.authorities:
         try:
             report = application.authorities[authority].check_directory()
-            solver.try_out(
+            solver.test_records(
                 SelfTest(
                     DNS_PERSIST_01,
                     target.name,
@@ -147,7 +147,7 @@ def _lines(
 ) -> Iterator[str]:
     """The records for one authority, below a comment."""
     from gatecert.app import utc_now  # noqa: PLC0415 - --help is quick without it
-    from gatecert.challenge.dns01.persist_record import expected_record  # noqa: PLC0415
+    from gatecert.challenge.dns01.persist_record import expected_records  # noqa: PLC0415
     from gatecert.doctor.gather import domain_names  # noqa: PLC0415
 
     issuer = application.authorities[authority]
@@ -159,7 +159,7 @@ def _lines(
         )
     account = issuer.account_url(utc_now)
     yield f"; {target.name}: for {report.label}"
-    for wanted in expected_record(domain_names(target), report.identities, account):
+    for wanted in expected_records(domain_names(target), report.identities, account):
         yield wanted.record_until(end).zone_line
 
 

@@ -22,11 +22,11 @@ def run(context: typer.Context) -> None:
     service_manager = ServiceManager.from_environment()
     given.configure_logs(logging.INFO)
     configuration = given.load()
-    from gatecert.challenge.socket_activation import inherited  # noqa: PLC0415
+    from gatecert.challenge.socket_activation import inherited_sockets  # noqa: PLC0415
     from gatecert.daemon import Daemon  # noqa: PLC0415 - a bad configuration is told at once
     from gatecert.store import storage_errors  # noqa: PLC0415
     from gatecert.store.drop_root import become_owner  # noqa: PLC0415
 
     storage_errors.acts_as_daemon = True
     become_owner(configuration.state_directory, keep_bind=True)
-    Daemon(configuration, given.load, service_manager, inherited()).run()
+    Daemon(configuration, given.load, service_manager, inherited_sockets()).run()

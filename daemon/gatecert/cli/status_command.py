@@ -64,7 +64,7 @@ def status(
 def gateway_status(application: Application, target: Target, now: datetime) -> GatewayStatus:
     """Gather what is known of a gateway."""
     from gatecert.report import status as report  # noqa: PLC0415 - --help is quick without it
-    from gatecert.resolve.region import reason  # noqa: PLC0415
+    from gatecert.resolve.region import exclusion_reason  # noqa: PLC0415
     from gatecert.schedule.due import next_due  # noqa: PLC0415
 
     situation = application.pipeline.memory.situation(target)
@@ -78,7 +78,7 @@ def gateway_status(application: Application, target: Target, now: datetime) -> G
         due=next_due(situation, now),
         trusted=live is not None and live.trust.trusted,
         excluded_region=region,
-        explanation=reason(region, target) if region else "",
+        explanation=exclusion_reason(region, target) if region else "",
         warning=_awaited(application, target, situation.live)
         or _warning(target, situation.live, now),
         client_authentication=client_authentication_status(application, target, now),

@@ -8,8 +8,8 @@ from gatecert.acme.directory_check import DirectoryReport
 from gatecert.doctor import codes
 from gatecert.errors import AddressInUseError, RecordNotVisibleError, ResolutionError, StateError
 from gatecert.model import ResolutionKind
-from gatecert.resolve.caa import CaaRequest, objection
-from gatecert.resolve.region import reason
+from gatecert.resolve.caa import CaaRequest, issuance_refusal
+from gatecert.resolve.region import exclusion_reason
 from gatecert.resolve.shared_hostname import custom_mode_advice
 
 if TYPE_CHECKING:
@@ -25,7 +25,9 @@ def region(case: GatewayFacts) -> Iterator[Finding]:
     """Whether the gateway is ever enrolled."""
     excluded = case.situation.excluded_region
     if excluded:
-        yield codes.REGION_EXCLUDED.found(reason(excluded, case.target), gateway=case.name)
+        yield codes.REGION_EXCLUDED.found(
+            exclusion_reason(excluded, case.target), gateway=case.name
+        )
     elif case.enrols:
         yield codes.REGION_OK.found(case.target.region or "from the hostname", gateway=case.name)
 
@@ -67,7 +69,7 @@ def judge_caa(policies: Sequence[CaaPolicy], report: DirectoryReport, target: Ta
     """Whether CAA records keep an authority out, for any of the names."""
     applicant = CaaRequest(report.identities, target.challenges, report.account_url)
     for policy in policies:
-        why = objection(policy, applicant)
+        why = issuance_refusal(policy, applicant)
         if why:
             return codes.CAA_FORBIDS.found(
                 f"{why} ({report.label})",

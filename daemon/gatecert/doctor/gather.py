@@ -253,7 +253,7 @@ def _try_out(
     if not trial.names:
         return
     if trial.type not in BOUND_TO_ACCOUNT:
-        yield _rehearsed(trial.type, partial(solver.try_out, trial))
+        yield _rehearsed(trial.type, partial(solver.test_records, trial))
         return
     for report in directory_reports:
         if isinstance(report, DirectoryReport):
@@ -263,7 +263,7 @@ def _try_out(
                 issuers=report.identities,
             )
             kind = f"{trial.type} ({report.label})"
-            yield _rehearsed(kind, partial(solver.try_out, bound))
+            yield _rehearsed(kind, partial(solver.test_records, bound))
 
 
 def _rehearsed(kind: str, attempt: Callable[[], tuple[str, ...]]) -> ChallengeSelfTest:

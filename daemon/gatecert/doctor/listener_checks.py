@@ -51,7 +51,7 @@ def open_listeners(
     """
     kinds = {kind for target in targets for kind in target.challenges}
     start = _unprivileged() if unprivileged is None else unprivileged
-    look = occupant or listening.occupant
+    look = occupant or listening.listening_process
     found: list[OpenListener] = []
     for kind, listeners in _listeners(challenges):
         open_ones = [each for each in listeners if start <= each.port != PORTS[kind]]

@@ -20,7 +20,7 @@ from gatecert.model import Mode, Outcome, OutcomeKind, Stage
 from gatecert.resolve.gateway_addresses import own_addresses
 from gatecert.resolve.lookup import AddressResolver
 from gatecert.resolve.preflight import preflight
-from gatecert.resolve.region import reason
+from gatecert.resolve.region import exclusion_reason
 from gatecert.schedule.due import is_renewal
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ class DryRun:
             return memory.outcome(target, OutcomeKind.IDLE, detail)
         region = memory.excluded_region(target)
         if region:
-            return memory.outcome(target, OutcomeKind.SKIPPED, reason(region, target))
+            return memory.outcome(target, OutcomeKind.SKIPPED, exclusion_reason(region, target))
         self._tell(target, Stage.RESOLVE, f"looking up {target.display_name}")
         here = own_addresses(target.addresses)
         resolution = preflight(target, self.resolver, here, now=memory.now())

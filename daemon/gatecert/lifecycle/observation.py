@@ -19,7 +19,7 @@ from gatecert.lifecycle.gateway_state import GatewayStates
 from gatecert.model import Deployment, Mode, Progress, Resolution, Silence, Stage
 from gatecert.resolve.gateway_addresses import own_addresses
 from gatecert.resolve.lookup import AddressResolver
-from gatecert.resolve.preflight import describe_change, has_arrived, next_look, preflight
+from gatecert.resolve.preflight import describe_change, newly_points_here, next_lookup, preflight
 from gatecert.schedule.due import watch_due
 from gatecert.schedule.expiry_warnings import due_notice, warning
 from gatecert.verify.verdict import look
@@ -67,9 +67,9 @@ class Observer:
         ):
             logger.warning("name gateway=%s %s", target.name, resolution.warning)
         interval = self.look_interval * (CALM if resolution.points_here else 1)
-        look = next_look(resolution, interval, now=self.now())
+        look = next_lookup(resolution, interval, now=self.now())
         state = replace(before, resolution=resolution, next_look=look)
-        if before.challenge_failures and has_arrived(before.resolution, resolution):
+        if before.challenge_failures and newly_points_here(before.resolution, resolution):
             logger.info("a name points here now, tried again at once gateway=%s", target.name)
             state = replace(state, next_attempt=None)
         self.memory.save(target, state)

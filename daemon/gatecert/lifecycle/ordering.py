@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING
 from gatecert.acme.order_journal import DryRunJournal, StoreJournal
 from gatecert.acme.protocol import Authority
 from gatecert.certificate import key
-from gatecert.challenge.challenge_order import choices
+from gatecert.challenge.challenge_order import choose_challenges
 from gatecert.deploy.inventory import StoredCertificate
 from gatecert.doctor.codes import (
     BINDING_MISSING,
@@ -312,7 +312,7 @@ class Ordering:
 
     def _with_choices(self, target: Target) -> Target:
         """The same, with the challenge types to try for each name after what has failed."""
-        return replace(target, choices=choices(target, self.memory.state(target)))
+        return replace(target, choices=choose_challenges(target, self.memory.state(target)))
 
     def _in_use(self, target: Target, situation: Situation) -> StoredCertificate | None:
         """The version whose certificate is to be renewed."""

@@ -58,7 +58,7 @@ from gatecert.model import (
     Target,
 )
 from gatecert.resolve.lookup import AddressResolver
-from gatecert.resolve.region import reason
+from gatecert.resolve.region import exclusion_reason
 from gatecert.revocation.crl_lookup import RevocationLookup
 from gatecert.schedule.due import (
     Situation,
@@ -246,7 +246,9 @@ class Pipeline:
             outcome = self._do_what_is_due(target, occasion) or outcome
         region = self.memory.excluded_region(target)
         if region and (outcome is None or not outcome.failed):
-            return self.memory.outcome(target, OutcomeKind.SKIPPED, reason(region, target))
+            return self.memory.outcome(
+                target, OutcomeKind.SKIPPED, exclusion_reason(region, target)
+            )
         return outcome or self._nothing_due(target)
 
     def _do_what_is_due(self, target: Target, occasion: Occasion) -> Outcome | None:

@@ -11,7 +11,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from gatecert.challenge.challenge_order import choices
+from gatecert.challenge.challenge_order import choose_challenges
 from gatecert.model import (
     AbsentAuthority,
     CertificateSummary,
@@ -357,7 +357,7 @@ def _revocation(known: GatewayRecord) -> RevocationStatus | None:
 def _challenges(known: GatewayRecord) -> Iterator[PlannedChallenge]:
     if known.target.mode is not Mode.AUTOMATIC or known.excluded_region:
         return
-    for choice in choices(known.target, known.state):
+    for choice in choose_challenges(known.target, known.state):
         yield PlannedChallenge(choice.name, next(iter(choice.kinds), ""), choice.reason)
 
 

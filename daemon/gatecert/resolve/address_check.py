@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from gatecert.model import NameResolution, ResolutionKind
 from gatecert.resolve.gateway_addresses import is_internal, is_public
-from gatecert.resolve.lookup import Ending
+from gatecert.resolve.lookup import LookupStatus
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
     from gatecert.resolve.gateway_addresses import GatewayAddresses
     from gatecert.resolve.lookup import LookupResult
 
-MOST_ADDRESSES_SHOWN = 4
+MAX_ADDRESSES_SHOWN = 4
 
 _KINDS = {
-    Ending.NO_ADDRESS: ResolutionKind.NO_ADDRESS,
-    Ending.NO_SUCH_NAME: ResolutionKind.NO_SUCH_NAME,
-    Ending.SERVER_FAILURE: ResolutionKind.SERVER_FAILURE,
-    Ending.TIMEOUT: ResolutionKind.TIMEOUT,
+    LookupStatus.NO_ADDRESS: ResolutionKind.NO_ADDRESS,
+    LookupStatus.NO_SUCH_NAME: ResolutionKind.NO_SUCH_NAME,
+    LookupStatus.SERVER_FAILURE: ResolutionKind.SERVER_FAILURE,
+    LookupStatus.TIMEOUT: ResolutionKind.TIMEOUT,
 }
 
 
@@ -36,8 +36,8 @@ def check_name(lookup: LookupResult, addresses: GatewayAddresses) -> NameResolut
     wrong = tuple(each for each in lookup.addresses if not addresses.accepts(each))
     if wrong:
         kind, detail = ResolutionKind.ELSEWHERE, _describe_wrong(lookup, wrong, addresses)
-    elif lookup.ending is not Ending.ADDRESSES:
-        kind, detail = _KINDS[lookup.ending], _describe_failure(lookup, addresses)
+    elif lookup.status is not LookupStatus.ADDRESSES:
+        kind, detail = _KINDS[lookup.status], _describe_failure(lookup, addresses)
     elif all(addresses.owns(each) for each in lookup.addresses):
         kind = ResolutionKind.HERE
         detail = f"{lookup.name} resolves to {_listed(lookup.addresses)}, this gateway"
@@ -59,7 +59,7 @@ def check_address(address: str, addresses: GatewayAddresses) -> NameResolution:
     """Compare an address that is itself an identifier with the gateway's addresses."""
     if addresses.owns(address):
         kind, detail = ResolutionKind.HERE, f"{address} is an address of this gateway"
-    elif addresses.assumes(address):
+    elif addresses.accepts_unverified(address):
         kind = ResolutionKind.BEHIND_NAT
         detail = f"{address} cannot be checked: this gateway has only private addresses"
     else:
@@ -117,14 +117,14 @@ def _describe_unknown(lookup: LookupResult) -> str:
 def _describe_failure(lookup: LookupResult, addresses: GatewayAddresses) -> str:
     what_to_publish = _listed(addresses.expected) or "the gateway's public address"
     said = f": {lookup.detail}" if lookup.detail else ""
-    match lookup.ending:
-        case Ending.NO_SUCH_NAME:
+    match lookup.status:
+        case LookupStatus.NO_SUCH_NAME:
             text = f"{lookup.name} does not exist in DNS (NXDOMAIN){said}"
             return f"{text}; check the dynamic-DNS client, or create it for {what_to_publish}"
-        case Ending.NO_ADDRESS:
+        case LookupStatus.NO_ADDRESS:
             text = f"{lookup.name} exists in DNS but has no A or AAAA record{said}"
             return f"{text}; check the dynamic-DNS client, or add one for {what_to_publish}"
-        case Ending.TIMEOUT:
+        case LookupStatus.TIMEOUT:
             text = f"{lookup.name} could not be looked up in time{said}"
             return f"{text}; check the network and resolver.nameservers"
         case _:
@@ -153,7 +153,7 @@ def _with_types(addresses: Sequence[str]) -> str:
 
 def _listed(items: Sequence[str], last: str = " and ") -> str:
     """``a``, ``a and b``, ``a, b and c``; a long list is cut."""
-    shown = list(items[:MOST_ADDRESSES_SHOWN])
+    shown = list(items[:MAX_ADDRESSES_SHOWN])
     if len(items) > len(shown):
         shown.append(f"{len(items) - len(shown)} more")
         last = " and "

@@ -90,22 +90,22 @@ class CaaRequest:
     account_url: str = ""
 
 
-def climb(name: str) -> tuple[str, ...]:
+def domains_to_query(name: str) -> tuple[str, ...]:
     """The domains to ask, from the name up to its top-level domain (section 3)."""
     labels = name.removeprefix("*.").rstrip(".").split(".")
     return tuple(".".join(labels[start:]) for start in range(len(labels)))
 
 
-def policy(name: str, answers: Mapping[str, CaaAnswer]) -> CaaPolicy:
+def relevant_policy(name: str, answers: Mapping[str, CaaAnswer]) -> CaaPolicy:
     """What counts for a name, given the answers of every domain that `climb` names."""
-    for domain in climb(name):
+    for domain in domains_to_query(name):
         answer = answers[domain]
         if answer.failure or answer.properties:
             return CaaPolicy(name, domain, answer.properties, answer.failure)
     return CaaPolicy(name)
 
 
-def objection(found: CaaPolicy, applicant: CaaRequest) -> str:
+def issuance_refusal(found: CaaPolicy, applicant: CaaRequest) -> str:
     """Why the authority must not issue for the name, on one line; empty where it may."""
     unknown = [each for each in found.properties if each.critical and each.tag not in KNOWN_TAGS]
     if unknown:

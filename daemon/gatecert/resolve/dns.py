@@ -19,23 +19,23 @@ from typing import TYPE_CHECKING
 
 from gatecert.deadline import Deadline
 from gatecert.errors import ResolutionError
-from gatecert.resolve.caa import CaaAnswer, CaaPolicy, climb, policy
+from gatecert.resolve.caa import CaaAnswer, CaaPolicy, domains_to_query, relevant_policy
 from gatecert.resolve.gateway_addresses import is_internal
-from gatecert.resolve.hosts import lines_about
-from gatecert.resolve.lookup import Ending, Family, FamilyAnswer, LookupResult, combine
+from gatecert.resolve.hosts import matching_lines
+from gatecert.resolve.lookup import Family, FamilyAnswer, LookupResult, LookupStatus, combine
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import timedelta
 
     from gatecert.model import Endpoint
-    from gatecert.resolve.query import Stub
+    from gatecert.resolve.query import StubResolver
 
 logger = logging.getLogger(__name__)
 
 RESOLV_CONF = Path("/etc/resolv.conf")
 HOSTS = Path("/etc/hosts")
-MOST_QUESTIONS_AT_ONCE = 16
+MAX_PARALLEL_QUERIES = 16
 
 _FileState = tuple[int, int, int] | None
 
@@ -62,14 +62,14 @@ class Resolver:
         self._seconds = timeout.total_seconds()
         self._resolv_conf = resolv_conf
         self._hosts = hosts
-        self._system: tuple[_FileState, Stub] | None = None
+        self._system: tuple[_FileState, StubResolver] | None = None
 
     def look_up(self, names: Sequence[str]) -> tuple[LookupResult, ...]:
         """The addresses of each name (A-labels), in the order of the names; never raises."""
         if not names:
             return ()
         deadline = Deadline.after(self._seconds)
-        threads = min(len(names) * len(Family), MOST_QUESTIONS_AT_ONCE)
+        threads = min(len(names) * len(Family), MAX_PARALLEL_QUERIES)
         pool = ThreadPoolExecutor(threads, thread_name_prefix="dns")
         try:
             return self._look_up(names, pool, deadline)
@@ -79,18 +79,18 @@ class Resolver:
 
     def look_up_caa(self, names: Sequence[str]) -> tuple[CaaPolicy, ...]:
         """Which CAA records count for each name, in the order of the names; never raises."""
-        domains = tuple(dict.fromkeys(domain for name in names for domain in climb(name)))
+        domains = tuple(
+            dict.fromkeys(domain for name in names for domain in domains_to_query(name))
+        )
         if not domains:
             return ()
         deadline = Deadline.after(self._seconds)
-        pool = ThreadPoolExecutor(
-            min(len(domains), MOST_QUESTIONS_AT_ONCE), thread_name_prefix="caa"
-        )
+        pool = ThreadPoolExecutor(min(len(domains), MAX_PARALLEL_QUERIES), thread_name_prefix="caa")
         try:
             answers = self._ask_for_caa(domains, pool, deadline)
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
-        return tuple(policy(name, answers) for name in names)
+        return tuple(relevant_policy(name, answers) for name in names)
 
     def _ask_for_caa(
         self, domains: Sequence[str], pool: ThreadPoolExecutor, deadline: Deadline
@@ -102,7 +102,7 @@ class Resolver:
         except (ResolutionError, TimeoutError) as error:
             failure = str(error) or "the nameservers' own names were not found in time"
             return dict.fromkeys(domains, CaaAnswer(failure=failure))
-        asked = {domain: pool.submit(query.ask_caa, stub, domain, deadline) for domain in domains}
+        asked = {domain: pool.submit(query.query_caa, stub, domain, deadline) for domain in domains}
         wait(asked.values(), timeout=deadline.remaining)
         late = CaaAnswer(failure=f"no answer from {stub.nameservers} in {self._seconds:g} s")
         return {
@@ -119,13 +119,16 @@ class Resolver:
             stub = pool.submit(self._stub).result(timeout=deadline.remaining)
         except ResolutionError as error:
             return tuple(
-                LookupResult(name, Ending.SERVER_FAILURE, detail=str(error)) for name in names
+                LookupResult(name, LookupStatus.SERVER_FAILURE, detail=str(error)) for name in names
             )
         except TimeoutError:
             detail = "the nameservers' own names were not found in time"
-            return tuple(LookupResult(name, Ending.TIMEOUT, detail=detail) for name in names)
+            return tuple(LookupResult(name, LookupStatus.TIMEOUT, detail=detail) for name in names)
         asked = {
-            name: [(each, pool.submit(query.ask, stub, name, each, deadline)) for each in Family]
+            name: [
+                (each, pool.submit(query.query_addresses, stub, name, each, deadline))
+                for each in Family
+            ]
             for name in names
         }
         wait(
@@ -143,16 +146,16 @@ class Resolver:
         for each in found:
             logger.debug(
                 "looked up name=%s ending=%s addresses=%s nameservers=%s",
-                each.name, each.ending, ",".join(each.addresses), stub.nameservers,
+                each.name, each.status, ",".join(each.addresses), stub.nameservers,
             )  # fmt: skip
         return found
 
     def _with_source(self, lookup: LookupResult, nameservers: str) -> LookupResult:
         inside = [each for each in lookup.addresses if is_internal(each)]
-        lines = lines_about(lookup.name, inside, self._hosts) if inside else ()
+        lines = matching_lines(lookup.name, inside, self._hosts) if inside else ()
         return replace(lookup, nameservers=nameservers, hosts_lines=lines)
 
-    def _stub(self) -> Stub:
+    def _stub(self) -> StubResolver:
         from gatecert.resolve import query  # noqa: PLC0415 - late, as in _look_up
 
         if self._nameservers:
@@ -167,7 +170,7 @@ class Resolver:
 def _answer(family: Family, future: Future[FamilyAnswer], late: str) -> FamilyAnswer:
     if future.done():
         return future.result()
-    return FamilyAnswer(family, Ending.TIMEOUT, detail=late)
+    return FamilyAnswer(family, LookupStatus.TIMEOUT, detail=late)
 
 
 def _file_state(path: Path) -> _FileState:

@@ -12,7 +12,7 @@ from dataclasses import replace
 from ipaddress import IPv4Address, IPv6Address, IPv6Network
 from typing import TYPE_CHECKING
 
-from gatecert.resolve.lookup import in_order
+from gatecert.resolve.lookup import sort_addresses
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -68,7 +68,9 @@ def embedded(address: IPv6Address, length: int) -> IPv4Address | None:
 
 def _replace(lookup: LookupResult, networks: Iterable[IPv6Network]) -> LookupResult:
     used = list(networks)
-    return replace(lookup, addresses=in_order(_origin(each, used) for each in lookup.addresses))
+    return replace(
+        lookup, addresses=sort_addresses(_origin(each, used) for each in lookup.addresses)
+    )
 
 
 def _origin(address: str, networks: Sequence[IPv6Network]) -> str:

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gatecert.errors import ResolutionError
-from gatecert.resolve.lookup import in_order
+from gatecert.resolve.lookup import sort_addresses
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -59,14 +59,14 @@ class GatewayAddresses:
 
     def accepts(self, address: str) -> bool:
         """Whether a name may resolve to ``address``."""
-        return self.owns(address) or self.assumes(address)
+        return self.owns(address) or self.accepts_unverified(address)
 
     def owns(self, address: str) -> bool:
         """Whether ``address`` is known to be the gateway's."""
         known = {ipaddress.ip_address(each) for each in self.expected}
         return ipaddress.ip_address(address) in known
 
-    def assumes(self, address: str) -> bool:
+    def accepts_unverified(self, address: str) -> bool:
         """Whether ``address`` passes without being known, because of NAT."""
         if not self.behind_nat or not is_public(address):
             return False
@@ -79,10 +79,10 @@ def own_addresses(configured: Sequence[str]) -> GatewayAddresses:
     Raises:
         ResolutionError: This host's interfaces cannot be read.
     """
-    return choose(configured, () if configured else interface_addresses())
+    return select_addresses(configured, () if configured else interface_addresses())
 
 
-def choose(configured: Sequence[str], found: Iterable[str]) -> GatewayAddresses:
+def select_addresses(configured: Sequence[str], found: Iterable[str]) -> GatewayAddresses:
     """Choose between what is configured and what was found on the interfaces.
 
     Args:
@@ -90,7 +90,7 @@ def choose(configured: Sequence[str], found: Iterable[str]) -> GatewayAddresses:
         found: Every address of every interface, loopback included.
     """
     if configured:
-        return GatewayAddresses(in_order(configured))
+        return GatewayAddresses(sort_addresses(configured))
     usable = [
         address
         for address in map(ipaddress.ip_address, found)
@@ -100,7 +100,7 @@ def choose(configured: Sequence[str], found: Iterable[str]) -> GatewayAddresses:
     has_ipv4 = any(isinstance(address, ipaddress.IPv4Address) for address in usable)
     has_public_ipv4 = any(isinstance(address, ipaddress.IPv4Address) for address in public)
     return GatewayAddresses(
-        in_order(str(address) for address in public),
+        sort_addresses(str(address) for address in public),
         behind_nat=not has_public_ipv4 and (has_ipv4 or not public),
     )
 

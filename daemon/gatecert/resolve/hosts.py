@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def lines_about(name: str, addresses: Collection[str], hosts: Path) -> tuple[str, ...]:
+def matching_lines(name: str, addresses: Collection[str], hosts: Path) -> tuple[str, ...]:
     """Where the file gives the name one of these addresses: ``/etc/hosts line 2 (127.0.1.1 …)``.
 
     A file that cannot be read says nothing.

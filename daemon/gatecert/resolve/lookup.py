@@ -31,7 +31,7 @@ class Family(StrEnum):
     IPV6 = "AAAA"
 
 
-class Ending(StrEnum):
+class LookupStatus(StrEnum):
     """How looking up a name, or one record type of it, ended."""
 
     ADDRESSES = "addresses"
@@ -41,7 +41,7 @@ class Ending(StrEnum):
     TIMEOUT = "timeout"
 
 
-_FAILURES = {Ending.SERVER_FAILURE, Ending.TIMEOUT}
+_FAILURES = {LookupStatus.SERVER_FAILURE, LookupStatus.TIMEOUT}
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ class FamilyAnswer:
     """
 
     family: Family
-    ending: Ending
+    status: LookupStatus
     addresses: tuple[str, ...] = ()
     time_to_live: timedelta | None = None
     detail: str = ""
@@ -76,7 +76,7 @@ class LookupResult:
     """
 
     name: str
-    ending: Ending
+    status: LookupStatus
     addresses: tuple[str, ...] = ()
     time_to_live: timedelta | None = None
     detail: str = ""
@@ -95,21 +95,21 @@ class AddressResolver(Protocol):
 
 def combine(name: str, answers: Sequence[FamilyAnswer]) -> LookupResult:
     """Make one result of the answers for both families, by the rules above."""
-    ending = _weigh({answer.ending for answer in answers})
+    status = _combined_status({answer.status for answer in answers})
     known = [answer.time_to_live for answer in answers if answer.time_to_live is not None]
     return LookupResult(
         name=name,
-        ending=ending,
-        addresses=in_order(address for answer in answers for address in answer.addresses),
+        status=status,
+        addresses=sort_addresses(address for answer in answers for address in answer.addresses),
         time_to_live=min(known, default=None),
-        detail=_explain(answer for answer in answers if answer.ending is ending),
-        unknown=_explain(answer for answer in answers if answer.ending in _FAILURES)
-        if ending is Ending.ADDRESSES
+        detail=_explain(answer for answer in answers if answer.status is status),
+        unknown=_explain(answer for answer in answers if answer.status in _FAILURES)
+        if status is LookupStatus.ADDRESSES
         else "",
     )
 
 
-def in_order(addresses: Iterable[str]) -> tuple[str, ...]:
+def sort_addresses(addresses: Iterable[str]) -> tuple[str, ...]:
     """Addresses as canonical text without repetition: IPv4 first, each in numerical order."""
     distinct = {ipaddress.ip_address(address) for address in addresses}
     return tuple(
@@ -117,13 +117,13 @@ def in_order(addresses: Iterable[str]) -> tuple[str, ...]:
     )
 
 
-def _weigh(endings: set[Ending]) -> Ending:
-    if Ending.NO_SUCH_NAME in endings and Ending.ADDRESSES not in endings:
-        return Ending.NO_SUCH_NAME
-    for ending in (Ending.ADDRESSES, Ending.SERVER_FAILURE, Ending.TIMEOUT):
-        if ending in endings:
-            return ending
-    return Ending.NO_ADDRESS
+def _combined_status(statuses: set[LookupStatus]) -> LookupStatus:
+    if LookupStatus.NO_SUCH_NAME in statuses and LookupStatus.ADDRESSES not in statuses:
+        return LookupStatus.NO_SUCH_NAME
+    for status in (LookupStatus.ADDRESSES, LookupStatus.SERVER_FAILURE, LookupStatus.TIMEOUT):
+        if status in statuses:
+            return status
+    return LookupStatus.NO_ADDRESS
 
 
 def _explain(answers: Iterable[FamilyAnswer]) -> str:

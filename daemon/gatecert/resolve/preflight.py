@@ -42,8 +42,8 @@ if TYPE_CHECKING:
     from gatecert.resolve.gateway_addresses import GatewayAddresses
     from gatecert.resolve.lookup import AddressResolver
 
-SHORTEST_WAIT = timedelta(seconds=1)
-LONGEST_CHANGE = 1000  # characters
+MIN_WAIT = timedelta(seconds=1)
+MAX_CHANGE_TEXT = 1000  # characters
 
 
 def preflight(
@@ -53,7 +53,7 @@ def preflight(
     looked_up = [each.value for each in target.identifiers if _is_looked_up(each)]
     lookups = without_synthesis(resolver.look_up(looked_up), resolver, addresses)
     found = {lookup.name: lookup for lookup in lookups}
-    required = needs_addresses(target)
+    required = requires_addresses(target)
     names: list[NameResolution] = []
     for identifier in target.identifiers:
         if identifier.type is IdentifierType.IP:
@@ -64,12 +64,12 @@ def preflight(
     return Resolution(at=now, names=tuple(names), expected=addresses.expected)
 
 
-def needs_addresses(target: Target) -> bool:
+def requires_addresses(target: Target) -> bool:
     """Whether only a connection to the names can prove them, so that they must point here."""
     return not any(challenge.startswith("dns-") for challenge in target.challenges)
 
 
-def next_look(resolution: Resolution, interval: timedelta, *, now: datetime) -> datetime:
+def next_lookup(resolution: Resolution, interval: timedelta, *, now: datetime) -> datetime:
     """The instant of the next look, never before ``now`` and never later than ``interval`` from it.
 
     Args:
@@ -80,7 +80,7 @@ def next_look(resolution: Resolution, interval: timedelta, *, now: datetime) -> 
     wait = interval
     if not resolution.points_here and resolution.time_to_live is not None:
         wait = min(interval, resolution.time_to_live)
-    return max(now, min(now, resolution.at) + max(SHORTEST_WAIT, wait))
+    return max(now, min(now, resolution.at) + max(MIN_WAIT, wait))
 
 
 def describe_change(before: Resolution | None, after: Resolution) -> str:
@@ -100,10 +100,10 @@ def describe_change(before: Resolution | None, after: Resolution) -> str:
             f"this gateway's addresses changed from {_listed(before.expected)} "
             f"to {_listed(after.expected)}"
         )
-    return clean("; ".join(changes), LONGEST_CHANGE)  # what was before stood in a file
+    return clean("; ".join(changes), MAX_CHANGE_TEXT)  # what was before stood in a file
 
 
-def has_arrived(before: Resolution | None, after: Resolution) -> bool:
+def newly_points_here(before: Resolution | None, after: Resolution) -> bool:
     """Whether some name points here that did not at the look before."""
     if before is None:
         return False

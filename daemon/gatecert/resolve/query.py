@@ -35,7 +35,7 @@ from dns.rdtypes.ANY.SOA import SOA
 from gatecert.errors import ResolutionError, clean
 from gatecert.model import Endpoint
 from gatecert.resolve.caa import CRITICAL, CaaAnswer, Property
-from gatecert.resolve.lookup import Ending, FamilyAnswer
+from gatecert.resolve.lookup import FamilyAnswer, LookupStatus
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -46,12 +46,12 @@ if TYPE_CHECKING:
 
 DNS_PORT = 53
 LOOPBACK = "127.0.0.1"
-LONGEST_CHAIN = 16  # as many as dnspython follows within one answer
-LONGEST_ATTEMPT = 2.0  # seconds for one nameserver, before the next is asked
+MAX_ALIASES = 16  # as many as dnspython follows within one answer
+ATTEMPT_SECONDS = 2.0  # seconds for one nameserver, before the next is asked
 
 
 @dataclass(frozen=True, slots=True)
-class Stub:
+class StubResolver:
     """Nameservers, ready to be asked by any number of threads."""
 
     resolver: dns.resolver.Resolver
@@ -77,7 +77,7 @@ class _Nameserver(dns.nameserver.Do53Nameserver):
 # --------------------------------------------------------------------------- whom to ask
 
 
-def configured_stub(nameservers: Iterable[Endpoint], seconds: float) -> Stub:
+def configured_stub(nameservers: Iterable[Endpoint], seconds: float) -> StubResolver:
     """Ask these nameservers; those given by name are looked up through the system.
 
     Args:
@@ -101,7 +101,7 @@ def configured_stub(nameservers: Iterable[Endpoint], seconds: float) -> Stub:
     return _stub(dns.resolver.Resolver(configure=False), found, seconds)
 
 
-def system_stub(resolv_conf: Path, seconds: float) -> Stub:
+def system_stub(resolv_conf: Path, seconds: float) -> StubResolver:
     """Ask the system's nameservers, those of which the file gives an address.
 
     Where the file is missing or names none, that is the one on this machine: resolv.conf(5).
@@ -140,11 +140,13 @@ def _read(resolv_conf: Path) -> tuple[list[str], str]:
     return nameservers, "\n".join(options)
 
 
-def _stub(resolver: dns.resolver.Resolver, endpoints: Sequence[Endpoint], seconds: float) -> Stub:
+def _stub(
+    resolver: dns.resolver.Resolver, endpoints: Sequence[Endpoint], seconds: float
+) -> StubResolver:
     resolver.nameservers = [_Nameserver(each.host, each.port) for each in endpoints]
     # Every server gets a turn, and a single one a second chance after a lost packet.
-    resolver.timeout = min(LONGEST_ATTEMPT, seconds / max(2, len(endpoints)))
-    return Stub(resolver, ", ".join(str(each) for each in endpoints))
+    resolver.timeout = min(ATTEMPT_SECONDS, seconds / max(2, len(endpoints)))
+    return StubResolver(resolver, ", ".join(str(each) for each in endpoints))
 
 
 def _addresses_of(nameserver: Endpoint) -> list[str]:
@@ -160,22 +162,24 @@ def _addresses_of(nameserver: Endpoint) -> list[str]:
 # --------------------------------------------------------------------------- what they say
 
 
-def ask(stub: Stub, name: str, family: Family, deadline: Deadline) -> FamilyAnswer:
+def query_addresses(
+    stub: StubResolver, name: str, family: Family, deadline: Deadline
+) -> FamilyAnswer:
     """Look up one record type of one name; every way it can end is an answer, none raises."""
     try:
         return _addresses(stub, dns.name.from_text(name), family, deadline)
     except dns.resolver.LifetimeTimeout as error:
-        return FamilyAnswer(family, Ending.TIMEOUT, detail=explain(stub, error))
+        return FamilyAnswer(family, LookupStatus.TIMEOUT, detail=describe_error(stub, error))
     except dns.exception.DNSException as error:
-        return FamilyAnswer(family, Ending.SERVER_FAILURE, detail=explain(stub, error))
+        return FamilyAnswer(family, LookupStatus.SERVER_FAILURE, detail=describe_error(stub, error))
 
 
-def ask_caa(stub: Stub, domain: str, deadline: Deadline) -> CaaAnswer:
+def query_caa(stub: StubResolver, domain: str, deadline: Deadline) -> CaaAnswer:
     """Look up the CAA records of one domain; every way it can end is an answer, none raises."""
     try:
         found = _follow(stub, dns.name.from_text(domain), "CAA", deadline)
     except dns.exception.DNSException as error:
-        return CaaAnswer(failure=explain(stub, error))
+        return CaaAnswer(failure=describe_error(stub, error))
     if found.chain is None:
         return CaaAnswer(failure=_in_circles(found))
     properties = {
@@ -191,7 +195,7 @@ def ask_caa(stub: Stub, domain: str, deadline: Deadline) -> CaaAnswer:
     return CaaAnswer(tuple(sorted(properties)))
 
 
-def explain(stub: Stub, error: dns.exception.DNSException) -> str:
+def describe_error(stub: StubResolver, error: dns.exception.DNSException) -> str:
     """Who said what, where a look-up brought no answer."""
     if not isinstance(error, dns.resolver.LifetimeTimeout | dns.resolver.NoNameservers):
         return clean(str(error))
@@ -199,13 +203,15 @@ def explain(stub: Stub, error: dns.exception.DNSException) -> str:
     return said or f"no time was left to ask {stub.nameservers}"
 
 
-def _addresses(stub: Stub, name: dns.name.Name, family: Family, deadline: Deadline) -> FamilyAnswer:
+def _addresses(
+    stub: StubResolver, name: dns.name.Name, family: Family, deadline: Deadline
+) -> FamilyAnswer:
     found = _follow(stub, name, family, deadline)
     if found.chain is None:
-        return FamilyAnswer(family, Ending.SERVER_FAILURE, detail=_in_circles(found))
+        return FamilyAnswer(family, LookupStatus.SERVER_FAILURE, detail=_in_circles(found))
     return FamilyAnswer(
         family,
-        _ending(found.response, found.chain),
+        _status(found.response, found.chain),
         addresses=tuple(record.to_text() for record in found.chain.answer or ()),
         time_to_live=timedelta(seconds=min(found.seconds)) if found.seconds else None,
         detail="" if found.name == name else f"alias of {_text(found.name)}",
@@ -228,7 +234,9 @@ class _Found:
     seconds: tuple[int, ...]
 
 
-def _follow(stub: Stub, name: dns.name.Name, record_type: str, deadline: Deadline) -> _Found:
+def _follow(
+    stub: StubResolver, name: dns.name.Name, record_type: str, deadline: Deadline
+) -> _Found:
     """Ask for ``name`` and then, as long as answers end in an alias, for what it stands for."""
     current = name
     visited: set[dns.name.Name] = set()
@@ -241,7 +249,7 @@ def _follow(stub: Stub, name: dns.name.Name, record_type: str, deadline: Deadlin
         current = chain.canonical_name
         if not _ends_in_alias(response, chain):
             return _Found(current, response, chain, tuple(seconds))
-        if current in visited or len(visited) >= LONGEST_CHAIN:
+        if current in visited or len(visited) >= MAX_ALIASES:
             return _Found(current, response, None, tuple(seconds))
 
 
@@ -250,7 +258,7 @@ def _in_circles(found: _Found) -> str:
 
 
 def _response(
-    stub: Stub, name: dns.name.Name, record_type: str, deadline: Deadline
+    stub: StubResolver, name: dns.name.Name, record_type: str, deadline: Deadline
 ) -> dns.message.QueryMessage:
     """The first answer that is one, NXDOMAIN included."""
     try:
@@ -262,19 +270,19 @@ def _response(
         return response
 
 
-def _ending(response: dns.message.QueryMessage, chain: dns.message.ChainingResult) -> Ending:
+def _status(response: dns.message.QueryMessage, chain: dns.message.ChainingResult) -> LookupStatus:
     if chain.answer is not None:
-        return Ending.ADDRESSES
+        return LookupStatus.ADDRESSES
     if response.rcode() == dns.rcode.NXDOMAIN:
-        return Ending.NO_SUCH_NAME
-    return Ending.NO_ADDRESS
+        return LookupStatus.NO_SUCH_NAME
+    return LookupStatus.NO_ADDRESS
 
 
 def _ends_in_alias(response: dns.message.QueryMessage, chain: dns.message.ChainingResult) -> bool:
     """Whether nothing is said of what the last alias stands for, not even that it has nothing."""
     return (
         bool(chain.cnames)
-        and _ending(response, chain) is Ending.NO_ADDRESS
+        and _status(response, chain) is LookupStatus.NO_ADDRESS
         and _negative_seconds(response, chain.canonical_name) is None
     )
 

@@ -28,7 +28,7 @@ def excluded_region(target: Target, excluded: Sequence[str]) -> str:
     return first_excluded(target.region, target.identifiers, excluded)
 
 
-def reason(region: str, target: Target) -> str:
+def exclusion_reason(region: str, target: Target) -> str:
     """Why the target is not enrolled and what to do instead, on one line."""
     names = names_below(target.identifiers, region)
     if names:

@@ -24,7 +24,7 @@ from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Final, TypeAlias, TypeVar
 
-from gatecert.challenge.listening import occupant
+from gatecert.challenge.listening import listening_process
 from gatecert.deadline import Deadline
 from gatecert.model import FailureKind, Probe, Verdict
 from gatecert.verify.connect import ProbeError, addresses
@@ -325,7 +325,7 @@ def _again(
 
 def _who_listens(endpoint: Endpoint) -> str:
     """What is wrong with a listener that serves two certificates, and who shares its port."""
-    who = occupant(endpoint.port)
+    who = listening_process(endpoint.port)
     named = f" ({who} listen there)" if who else ""
     return f", to some clients: two servers share the port{named}"
 

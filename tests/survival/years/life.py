@@ -36,7 +36,7 @@ from gatecert.errors import ChallengeError, StorageError
 from gatecert.lifecycle.pipeline import Occasion, Pipeline
 from gatecert.model import Identifier, IdentifierType, OutcomeKind, Target
 from gatecert.resolve.caa import CaaPolicy
-from gatecert.resolve.lookup import Ending, LookupResult
+from gatecert.resolve.lookup import LookupResult, LookupStatus
 from gatecert.schedule.due import SHORT_LIFETIME
 from gatecert.schedule.timers import HEARTBEAT, LONGEST_TIMER, SHORTEST_TIMER
 
@@ -72,10 +72,10 @@ class Names:
     def _look_up(self, name: str) -> LookupResult:
         if self.world.is_wrong(Trouble.DNS, Trouble.NETWORK):
             self.world.take(timedelta(seconds=self.world.chance.uniform(0, 10)))
-            endings = (Ending.SERVER_FAILURE, Ending.TIMEOUT)
+            endings = (LookupStatus.SERVER_FAILURE, LookupStatus.TIMEOUT)
             return LookupResult(name, self.world.chance.choice(endings))
         address = ELSEWHERE if self.world.is_wrong(Trouble.ELSEWHERE) else HERE
-        return LookupResult(name, Ending.ADDRESSES, (address,), self.time_to_live)
+        return LookupResult(name, LookupStatus.ADDRESSES, (address,), self.time_to_live)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +97,7 @@ class Solver:
         assert challenge.token
         assert not deadline.interrupted
 
-    def seen(self, challenge: Challenge, seconds: float) -> bool:
+    def wait_for_request(self, challenge: Challenge, seconds: float) -> bool:
         assert challenge.token
         self.world.sleep(min(0.1, seconds))
         return True

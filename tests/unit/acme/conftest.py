@@ -564,7 +564,7 @@ class FakeSolver:
         assert not deadline.passed
         self.events.append(f"wait {challenge.identifier}")
 
-    def seen(self, challenge: Challenge, seconds: float) -> bool:
+    def wait_for_request(self, challenge: Challenge, seconds: float) -> bool:
         self.events.append(f"seen {challenge.identifier}")
         if not self.fetched:
             threading.Event().wait(seconds)

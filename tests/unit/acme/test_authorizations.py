@@ -544,9 +544,9 @@ def test_stopping_ends_a_validation_at_once_and_cleans_up(
     patience = PollingPolicy(client, account, Timeless(300.0, cancelled), lambda: NOW)
 
     class Stopping(FakeSolver):
-        def seen(self, challenge: Challenge, seconds: float) -> bool:
+        def wait_for_request(self, challenge: Challenge, seconds: float) -> bool:
             cancelled.set()
-            return super().seen(challenge, seconds)
+            return super().wait_for_request(challenge, seconds)
 
     solver = Stopping(fetched=False)
     with pytest.raises(InterruptedOrderError):

@@ -31,7 +31,7 @@ class FakeSolver:
         if self.stays_unseen is not None:
             raise self.stays_unseen
 
-    def seen(self, challenge: Challenge, seconds: float) -> bool:
+    def wait_for_request(self, challenge: Challenge, seconds: float) -> bool:
         raise NotImplementedError
 
     def clean_up(self, challenge: Challenge) -> None:

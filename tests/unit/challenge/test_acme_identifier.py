@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from gatecert.challenge.acme_identifier import (
     ACME_IDENTIFIER,
     ValidationCertificate,
-    answers,
-    identifier_of,
+    identifier_from_server_name,
     make_validation_certificate,
+    matches_key_authorization,
     server_name,
 )
 from gatecert.model import Identifier, IdentifierType
@@ -60,8 +60,8 @@ def test_a_name_that_fits_in_no_certificate_is_refused() -> None:
 
 def test_it_answers_its_own_challenge_only() -> None:
     certificate = made().certificate
-    assert answers(certificate, KEY_AUTHORIZATION)
-    assert not answers(certificate, "other.thumbprint")
+    assert matches_key_authorization(certificate, KEY_AUTHORIZATION)
+    assert not matches_key_authorization(certificate, "other.thumbprint")
 
 
 def test_another_certificate_answers_nothing() -> None:
@@ -76,7 +76,7 @@ def test_another_certificate_answers_nothing() -> None:
         .not_valid_after(answer.certificate.not_valid_after_utc)
         .sign(answer.private_key, hashes.SHA256())
     )
-    assert not answers(plain, KEY_AUTHORIZATION)
+    assert not matches_key_authorization(plain, KEY_AUTHORIZATION)
 
 
 def test_its_key_is_in_no_repr() -> None:
@@ -102,7 +102,7 @@ def test_the_reverse_name_leads_back(
     address: ipaddress.IPv4Address | ipaddress.IPv6Address,
 ) -> None:
     identifier = Identifier(IdentifierType.IP, str(address))
-    assert identifier_of(server_name(identifier)) == identifier
+    assert identifier_from_server_name(server_name(identifier)) == identifier
 
 
 @pytest.mark.parametrize(
@@ -110,5 +110,5 @@ def test_the_reverse_name_leads_back(
     ["vpn.example.com", "999.2.0.192.in-addr.arpa", "2.0.192.in-addr.arpa", "g.ip6.arpa", ""],
 )
 def test_any_other_name_is_a_name(name: str) -> None:
-    assert identifier_of(name) == Identifier(IdentifierType.DNS, name)
+    assert identifier_from_server_name(name) == Identifier(IdentifierType.DNS, name)
     assert server_name(Identifier(IdentifierType.DNS, name)) == name

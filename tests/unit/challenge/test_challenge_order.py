@@ -6,7 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gatecert.challenge.challenge_order import LONGEST_REASON, choices, choose, with_failures
+from gatecert.challenge.challenge_order import (
+    MAX_REASON,
+    choose_challenge,
+    choose_challenges,
+    with_failures,
+)
 from gatecert.errors import FailedAttempt
 from gatecert.model import (
     ChallengeChoice,
@@ -42,60 +47,62 @@ histories = st.lists(
 
 
 def test_without_obstacles_the_configured_order_counts() -> None:
-    assert choose(NAME, KINDS) == ChallengeChoice(NAME.value, KINDS)
+    assert choose_challenge(NAME, KINDS) == ChallengeChoice(NAME.value, KINDS)
 
 
 def test_a_wildcard_takes_a_record() -> None:
-    choice = choose(WILDCARD, ("http-01", "tls-alpn-01", "dns-01"))
+    choice = choose_challenge(WILDCARD, ("http-01", "tls-alpn-01", "dns-01"))
     assert choice.kinds == ("dns-01",)
     assert choice.reason == "only a TXT record can prove a wildcard"
 
 
 def test_an_address_takes_a_connection() -> None:
-    choice = choose(ADDRESS, ("dns-01", "http-01", "dns-persist-01"))
+    choice = choose_challenge(ADDRESS, ("dns-01", "http-01", "dns-persist-01"))
     assert choice.kinds == ("http-01",)
     assert choice.reason == "no TXT record can prove an address"
 
 
 def test_a_name_that_is_elsewhere_takes_a_record() -> None:
-    choice = choose(NAME, ("http-01", "dns-01"), points_here=False)
+    choice = choose_challenge(NAME, ("http-01", "dns-01"), points_here=False)
     assert choice.kinds == ("dns-01",)
     assert choice.reason == "vpn.example.com does not point here"
 
 
 def test_what_failed_comes_last() -> None:
-    choice = choose(NAME, ("http-01", "tls-alpn-01"), failures=[failure("http-01")])
+    choice = choose_challenge(NAME, ("http-01", "tls-alpn-01"), failures=[failure("http-01")])
     assert choice.kinds == ("tls-alpn-01", "http-01")
     assert choice.reason == "http-01 failed at 2026-11-23 09:00:00 UTC: http-01 went wrong"
 
 
 def test_each_gets_its_turn_when_all_have_failed() -> None:
     failures = [failure("http-01", 2), failure("tls-alpn-01", 1), failure("dns-01", 3)]
-    choice = choose(NAME, ("http-01", "tls-alpn-01", "dns-01"), failures=failures)
+    choice = choose_challenge(NAME, ("http-01", "tls-alpn-01", "dns-01"), failures=failures)
     assert choice.kinds == ("tls-alpn-01", "http-01", "dns-01")
 
 
 def test_what_has_failed_for_another_name_does_not_count() -> None:
-    choice = choose(NAME, ("http-01", "dns-01"), failures=[failure("http-01", name="other")])
+    choice = choose_challenge(
+        NAME, ("http-01", "dns-01"), failures=[failure("http-01", name="other")]
+    )
     assert choice == ChallengeChoice(NAME.value, ("http-01", "dns-01"))
 
 
 def test_a_long_reason_is_cut() -> None:
     long = ChallengeFailure(NAME.value, "http-01", NOW, "x" * 500)
-    reason = choose(NAME, ("http-01", "dns-01"), failures=[long]).reason
+    reason = choose_challenge(NAME, ("http-01", "dns-01"), failures=[long]).reason
     assert reason.endswith("x…")
-    assert reason.count("x") == LONGEST_REASON - 1
+    assert reason.count("x") == MAX_REASON - 1
 
 
 def test_nothing_can_be_chosen_from_nothing() -> None:
-    assert choose(WILDCARD, ("http-01",)) == ChallengeChoice("*.example.com", ())
+    assert choose_challenge(WILDCARD, ("http-01",)) == ChallengeChoice("*.example.com", ())
 
 
 @given(identifier=identifiers, kinds=configured, points_here=st.booleans(), failures=histories)
 def test_only_configured_kinds_that_can_work_are_chosen(
     *, identifier: Identifier, kinds: list[str], points_here: bool, failures: list[ChallengeFailure]
 ) -> None:
-    choice = choose(identifier, kinds, points_here=points_here, failures=failures)
+    choice = choose_challenge(identifier, kinds, points_here=points_here, failures=failures)
     able = [kind for kind in kinds if kind.startswith("dns-") == identifier.is_wildcard]
     if identifier == NAME:
         able = [kind for kind in kinds if points_here or kind.startswith("dns-")]
@@ -106,7 +113,7 @@ def test_only_configured_kinds_that_can_work_are_chosen(
 def test_there_is_a_reason_exactly_where_the_first_kind_is_passed_over(
     *, identifier: Identifier, kinds: list[str], points_here: bool, failures: list[ChallengeFailure]
 ) -> None:
-    choice = choose(identifier, kinds, points_here=points_here, failures=failures)
+    choice = choose_challenge(identifier, kinds, points_here=points_here, failures=failures)
     if choice.kinds:
         assert bool(choice.reason) is (choice.kinds[0] != kinds[0])
 
@@ -120,14 +127,14 @@ def test_failing_again_and_again_takes_every_kind_equally_often(
     state: tuple[ChallengeFailure, ...] = ()
     tried: dict[str, int] = {}
     for minute in range(rounds):
-        choice = choose(identifier, kinds, points_here=points_here, failures=state)
+        choice = choose_challenge(identifier, kinds, points_here=points_here, failures=state)
         if not choice.kinds:
             return
         kind = choice.kinds[0]
         tried[kind] = tried.get(kind, 0) + 1
         attempt = FailedAttempt(identifier.value, kind, "no")
         state = with_failures(state, [attempt], now=NOW + timedelta(minutes=minute))
-    usable = choose(identifier, kinds, points_here=points_here).kinds
+    usable = choose_challenge(identifier, kinds, points_here=points_here).kinds
     counts = [tried.get(kind, 0) for kind in usable]
     assert max(counts) - min(counts) <= 1
     assert len(state) <= len(usable)
@@ -155,7 +162,7 @@ def test_each_name_of_a_gateway_has_its_own_choice(kind: ResolutionKind | None, 
     looks = (NameResolution(NAME.value, kind, required=False),) if kind is not None else ()
     state = GatewayState(resolution=Resolution(NOW, looks) if looks else None)
 
-    found = choices(target, state)
+    found = choose_challenges(target, state)
 
     assert [choice.name for choice in found] == [NAME.value, WILDCARD.value, ADDRESS.value]
     assert [choice.kinds[0] for choice in found] == [first, "dns-01", "http-01"]
@@ -170,4 +177,4 @@ def test_an_unknown_name_can_be_renewed_by_the_only_kind(
 ) -> None:
     target = Target("g", (NAME,), NAME.value, challenges=("http-01",))
     state = GatewayState(resolution=Resolution(NOW, (NameResolution(NAME.value, kind),)))
-    assert choices(target, state)[0].kinds == kinds
+    assert choose_challenges(target, state)[0].kinds == kinds

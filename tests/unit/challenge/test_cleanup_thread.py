@@ -20,7 +20,7 @@ class Plain:
 
     def wait(self, challenge: Challenge, deadline: Deadline) -> None: ...
 
-    def seen(self, challenge: Challenge, seconds: float) -> bool:
+    def wait_for_request(self, challenge: Challenge, seconds: float) -> bool:
         del challenge, seconds
         return False
 
@@ -35,7 +35,7 @@ class Tidy(Plain):
         self.may_end = threading.Event()
         self.times = 0
 
-    def tidy(self) -> None:
+    def remove_leftovers(self) -> None:
         self.times += 1
         self.began.release()
         self.may_end.wait(5)
@@ -44,12 +44,12 @@ class Tidy(Plain):
 def test_each_solver_tidies_once_at_the_start_however_often_it_is_listed() -> None:
     solver = Tidy()
     solver.may_end.set()
-    tidying = CleanupThread()
+    cleanup = CleanupThread()
 
-    tidying.look({"dns-01": solver, "dns-account-01": solver, "http-01": Plain()})
-    tidying.wait()
-    tidying.look({"dns-01": solver})
-    tidying.wait()
+    cleanup.run_if_due({"dns-01": solver, "dns-account-01": solver, "http-01": Plain()})
+    cleanup.wait()
+    cleanup.run_if_due({"dns-01": solver})
+    cleanup.wait()
 
     assert solver.times == 1
 
@@ -57,25 +57,25 @@ def test_each_solver_tidies_once_at_the_start_however_often_it_is_listed() -> No
 def test_it_tidies_again_after_the_pause() -> None:
     solver = Tidy()
     solver.may_end.set()
-    tidying = CleanupThread(0.01)
+    cleanup = CleanupThread(0.01)
 
-    tidying.look({"dns-01": solver})
-    tidying.wait()
+    cleanup.run_if_due({"dns-01": solver})
+    cleanup.wait()
     time.sleep(0.02)
-    tidying.look({"dns-01": solver})
-    tidying.wait()
+    cleanup.run_if_due({"dns-01": solver})
+    cleanup.wait()
 
     assert solver.times == 2
 
 
 def test_nobody_waits_for_it_and_it_never_runs_twice_at_a_time() -> None:
     solver = Tidy()
-    tidying = CleanupThread(0.0)
+    cleanup = CleanupThread(0.0)
 
-    tidying.look({"dns-01": solver})
+    cleanup.run_if_due({"dns-01": solver})
     assert solver.began.acquire(timeout=5)
-    tidying.look({"dns-01": solver})
+    cleanup.run_if_due({"dns-01": solver})
     solver.may_end.set()
-    tidying.wait()
+    cleanup.wait()
 
     assert solver.times == 1

@@ -98,16 +98,16 @@ def test_both_families_answer(tokens: Tokens) -> None:
 @pytest.mark.enable_socket
 def test_seen_as_soon_as_the_response_is_fetched(solver: Http01Solver, endpoint: Endpoint) -> None:
     solver.present(challenge())
-    assert not solver.seen(challenge(), 0.01)
+    assert not solver.wait_for_request(challenge(), 0.01)
     visit = threading.Timer(0.05, fetch, (endpoint, f"{PREFIX}abc"))
     visit.start()
 
     started = time.monotonic()
-    assert solver.seen(challenge(), 10)
+    assert solver.wait_for_request(challenge(), 10)
     assert time.monotonic() - started < 5
     visit.join()
     solver.clean_up(challenge())
-    assert not solver.seen(challenge(), 10)
+    assert not solver.wait_for_request(challenge(), 10)
 
 
 @pytest.mark.enable_socket
@@ -213,7 +213,7 @@ def test_a_web_servers_files_are_written_and_removed(
     assert file.name == "abc"
     assert file.read_text() == "abc.thumbprint"
     assert stat.S_IMODE(file.stat().st_mode) == 0o644
-    assert not webroot_solver.seen(challenge(), 0)
+    assert not webroot_solver.wait_for_request(challenge(), 0)
     webroot_solver.clean_up(challenge())
     assert list(directory.iterdir()) == []
 
@@ -238,7 +238,7 @@ def test_files_of_crashed_processes_are_removed(
     tokens.abandoned.add("gone")
     assert isinstance(webroot_solver, LeftoverCleaner)
 
-    webroot_solver.tidy()
+    webroot_solver.remove_leftovers()
     assert [file.name for file in directory.iterdir()] == ["mine"]
     assert tokens.kept == {"mine": "mine.thumbprint"}
 
@@ -263,7 +263,7 @@ def test_a_file_that_cannot_be_removed_is_tried_again(
     tokens.abandoned.add("gone")
     (tmp_path / ".well-known/acme-challenge/gone").mkdir(parents=True)
 
-    webroot_solver.tidy()
+    webroot_solver.remove_leftovers()
 
     assert tokens.kept == {"gone": "gone.key"}
 
@@ -278,7 +278,7 @@ def test_tokens_that_cannot_be_read_are_left(
         raise StorageError("disk broken")
 
     monkeypatch.setattr(tokens, "abandoned_tokens", broken)
-    webroot_solver.tidy()
+    webroot_solver.remove_leftovers()
     assert "disk broken" in caplog.text
 
 
@@ -299,7 +299,7 @@ def test_what_cannot_be_taken_away_keeps_its_token(
     assert (tmp_path / ".well-known/acme-challenge/one").exists()
     assert tokens.token("one") is not None
     monkeypatch.undo()
-    webroot_solver.tidy()
+    webroot_solver.remove_leftovers()
     assert not (tmp_path / ".well-known/acme-challenge/one").exists()
     assert tokens.token("one") is None
 
@@ -308,7 +308,7 @@ def test_abandoned_tokens_go_without_a_webroot_as_well(tokens: Tokens) -> None:
     solver = Http01Solver(Http01Settings(), tokens)
     tokens.put_token("gone", "gone.key")
     tokens.abandoned.add("gone")
-    solver.tidy()
+    solver.remove_leftovers()
     assert tokens.kept == {}
 
 

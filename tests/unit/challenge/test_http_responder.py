@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tests.unit.challenge.conftest import LOOPBACK, exchange, fetch
 
 from gatecert.challenge import bounded_server as module
-from gatecert.challenge.http_responder import LARGEST_REQUEST, PREFIX, HttpResponder, respond
+from gatecert.challenge.http_responder import MAX_REQUEST, PREFIX, HttpResponder, respond
 from gatecert.errors import StorageError
 from gatecert.model import Endpoint
 
@@ -184,7 +184,7 @@ def test_a_request_in_pieces(running: Running) -> None:
 
 @pytest.mark.enable_socket
 def test_a_request_that_never_ends_is_cut_off(running: Running) -> None:
-    response = exchange(running.endpoint, b"GET / HTTP/1.1\r\nX: ", b"x" * LARGEST_REQUEST)
+    response = exchange(running.endpoint, b"GET / HTTP/1.1\r\nX: ", b"x" * MAX_REQUEST)
 
     assert response.startswith(b"HTTP/1.1 431 ")
 
@@ -215,7 +215,7 @@ def test_somebody_who_leaves_in_the_middle(running: Running) -> None:
 def test_a_crowd_does_not_keep_the_authority_out(
     running: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "MOST_CONNECTIONS", 3)
+    monkeypatch.setattr(module, "MAX_CONNECTIONS", 3)
     with contextlib.ExitStack() as crowd:
         idlers = [crowd.enter_context(running.connect()) for _ in range(5)]
 
@@ -227,7 +227,7 @@ def test_a_crowd_does_not_keep_the_authority_out(
 def test_one_address_that_floods_it_competes_with_itself_alone(
     running: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "MOST_CONNECTIONS", 3)
+    monkeypatch.setattr(module, "MAX_CONNECTIONS", 3)
     with contextlib.ExitStack() as flood, running.connect() as slow:
         flooding = [flood.enter_context(running.connect("127.0.0.2")) for _ in range(10)]
         flooding[-1].sendall(b"GET /")
@@ -251,7 +251,7 @@ def test_one_address_that_floods_it_competes_with_itself_alone(
     ],
 )
 def test_what_one_subscriber_has_counts_as_one(one: str, other: str, same: bool) -> None:  # noqa: FBT001 - a parameter
-    assert (module.site(one) == module.site(other)) is same
+    assert (module.network_of(one) == module.network_of(other)) is same
 
 
 @pytest.mark.enable_socket
@@ -322,7 +322,7 @@ def test_who_is_there_when_it_stops_is_served(running: Running) -> None:
 def test_stopping_does_not_wait_for_idlers(
     running: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "FAREWELL_SECONDS", 0.05)
+    monkeypatch.setattr(module, "DRAIN_SECONDS", 0.05)
     with running.connect() as idler:
         running.responder.stop()
         assert is_closed(idler)

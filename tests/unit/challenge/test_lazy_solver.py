@@ -29,7 +29,7 @@ class Recorder:
         assert not deadline.passed
         self.calls.append(f"wait {challenge.token}")
 
-    def seen(self, challenge: Challenge, seconds: float) -> bool:
+    def wait_for_request(self, challenge: Challenge, seconds: float) -> bool:
         self.calls.append(f"seen {challenge.token} {seconds:g}")
         return True
 
@@ -40,7 +40,7 @@ class Recorder:
 class Tidy(Recorder):
     """One that tidies as well."""
 
-    def tidy(self) -> None:
+    def remove_leftovers(self) -> None:
         self.calls.append("tidy")
 
 
@@ -55,7 +55,7 @@ def test_everything_is_passed_on_to_one_solver() -> None:
     assert made == []
     solver.present(CHALLENGE)
     solver.wait(CHALLENGE, Deadline.after(1))
-    assert solver.seen(CHALLENGE, 0.5)
+    assert solver.wait_for_request(CHALLENGE, 0.5)
     solver.clean_up(CHALLENGE)
 
     assert len(made) == 1
@@ -69,14 +69,14 @@ def test_cleaning_up_makes_nothing() -> None:
     solver = LazySolver(make)
 
     solver.clean_up(CHALLENGE)
-    solver.tidy()
+    solver.remove_leftovers()
 
 
 def test_tidying_is_passed_on_where_there_is_something_to_tidy() -> None:
     tidy, plain = Tidy(), Recorder()
 
-    LazySolver(lambda: tidy, lambda: True).tidy()
-    LazySolver(lambda: plain, lambda: True).tidy()
+    LazySolver(lambda: tidy, lambda: True).remove_leftovers()
+    LazySolver(lambda: plain, lambda: True).remove_leftovers()
 
     assert tidy.calls == ["tidy"]
     assert plain.calls == []
@@ -100,11 +100,11 @@ def test_threads_share_one_solver() -> None:
 class Trying(Recorder):
     """One that can be tried out."""
 
-    def try_out(self, trial: SelfTest) -> tuple[str, ...]:
+    def test_records(self, trial: SelfTest) -> tuple[str, ...]:
         return (f"tried {trial.gateway}",)
 
 
 def test_it_is_tried_out_if_it_can_be() -> None:
     trial = SelfTest("dns-01", "boston", ("vpn.example.com",))
-    assert LazySolver(Trying).try_out(trial) == ("tried boston",)
-    assert LazySolver(Recorder).try_out(trial) == ()
+    assert LazySolver(Trying).test_records(trial) == ("tried boston",)
+    assert LazySolver(Recorder).test_records(trial) == ()

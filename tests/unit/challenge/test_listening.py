@@ -13,7 +13,13 @@ from tests.unit.challenge.conftest import LOOPBACK, free_port
 
 from gatecert.challenge import listening as module
 from gatecert.challenge.http_responder import PREFIX, HttpResponder
-from gatecert.challenge.listening import PortHolder, holder, listen, occupant, serves
+from gatecert.challenge.listening import (
+    PortHolder,
+    find_port_holder,
+    listen,
+    listening_process,
+    serves_token,
+)
 from gatecert.errors import AddressInUseError, ChallengeError
 from gatecert.model import Endpoint
 
@@ -187,8 +193,8 @@ def test_listening_that_fails_after_binding(
 
 
 def test_nobody_holds_a_free_port(endpoint: Endpoint) -> None:
-    assert holder(endpoint) == PortHolder((), "")
-    assert occupant(endpoint.port) is None
+    assert find_port_holder(endpoint) == PortHolder((), "")
+    assert listening_process(endpoint.port) is None
 
 
 @pytest.mark.parametrize("failure", [psutil.AccessDenied(1), OSError("no /proc")])
@@ -198,8 +204,8 @@ def test_a_holder_that_cannot_be_seen(monkeypatch: pytest.MonkeyPatch, failure: 
 
     monkeypatch.setattr(psutil, "net_connections", denied)
 
-    assert holder(Endpoint(WILDCARD, 80)) == PortHolder((), "")
-    assert occupant(80) is None
+    assert find_port_holder(Endpoint(WILDCARD, 80)) == PortHolder((), "")
+    assert listening_process(80) is None
 
 
 def listening_at(*hosts: str) -> Callable[[str], list[object]]:
@@ -234,8 +240,8 @@ def test_only_who_is_in_the_way_is_named(
     collides: bool,  # noqa: FBT001 - a parameter
 ) -> None:
     monkeypatch.setattr(psutil, "net_connections", listening_at(taken))
-    assert holder(Endpoint(host, 80)).addresses == ((taken,) if collides else ())
-    assert f"(pid {os.getpid()})" in (occupant(80) or "")
+    assert find_port_holder(Endpoint(host, 80)).addresses == ((taken,) if collides else ())
+    assert f"(pid {os.getpid()})" in (listening_process(80) or "")
 
 
 def test_a_port_that_is_taken_at_one_address_is_free_at_the_others(
@@ -261,11 +267,11 @@ def test_a_gatecert_on_the_same_state_is_known_by_its_answer(endpoint: Endpoint)
     listeners = listen([endpoint], nobody_is_ours)
     responder = HttpResponder(listeners, {"abc": "abc.def"}.get, lambda _: None)
 
-    assert serves(endpoint, "abc", "abc.def")
-    assert not serves(endpoint, "abc", "abc.other")
-    assert not serves(endpoint, "unknown", "unknown.def")
+    assert serves_token(endpoint, "abc", "abc.def")
+    assert not serves_token(endpoint, "abc", "abc.other")
+    assert not serves_token(endpoint, "unknown", "unknown.def")
     responder.stop()
-    assert not serves(endpoint, "abc", "abc.def")
+    assert not serves_token(endpoint, "abc", "abc.def")
 
 
 def test_the_wildcard_is_asked_on_loopback() -> None:
@@ -274,7 +280,7 @@ def test_the_wildcard_is_asked_on_loopback() -> None:
         listen([wildcard], nobody_is_ours), {"abc": "abc.def"}.get, lambda _: None
     )
 
-    assert serves(wildcard, "abc", "abc.def")
+    assert serves_token(wildcard, "abc", "abc.def")
     responder.stop()
 
 
@@ -288,9 +294,9 @@ def test_a_stranger_who_speaks_no_http_or_nothing_at_all(
 
     thread = threading.Thread(target=greet)
     thread.start()
-    assert not serves(endpoint, "abc", "abc.def")
+    assert not serves_token(endpoint, "abc", "abc.def")
     thread.join()
 
     monkeypatch.setattr(module, "PROBE_SECONDS", 0.05)
-    assert not serves(endpoint, "abc", "abc.def")
+    assert not serves_token(endpoint, "abc", "abc.def")
     assert PREFIX.startswith("/")

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from gatecert.challenge.http01 import Http01Solver
-from gatecert.challenge.listening import listen, serves
-from gatecert.challenge.socket_activation import SocketActivatedResponder, inherited
+from gatecert.challenge.listening import listen, serves_token
+from gatecert.challenge.socket_activation import SocketActivatedResponder, inherited_sockets
 from gatecert.challenge.solver import Challenge
 from gatecert.config.schema.challenge import Http01Settings
 from gatecert.deadline import Deadline
@@ -114,7 +114,7 @@ def test_sockets_called_http_01_are_taken(resources: ExitStack, listener: socket
     place(resources, FIRST, listener.fileno())
     environment = variables("http-01")
 
-    (found,) = inherited(environment, first=FIRST)
+    (found,) = inherited_sockets(environment, first=FIRST)
 
     assert found.getsockname() == listener.getsockname()
     assert not os.get_inheritable(found.fileno())
@@ -132,7 +132,7 @@ def test_sockets_called_http_01_are_taken(resources: ExitStack, listener: socket
     ],
 )
 def test_nothing_is_taken_that_was_not_meant_for_this_process(environment: dict[str, str]) -> None:
-    assert inherited(environment, first=FIRST) == []
+    assert inherited_sockets(environment, first=FIRST) == []
     assert not any(name.startswith("LISTEN_") for name in environment)
 
 
@@ -151,7 +151,7 @@ def test_sockets_of_another_name_or_kind_are_left_and_said_so(
     environment["LISTEN_FDNAMES"] = "varlink:http-01:http-01"
 
     with caplog.at_level(logging.WARNING):
-        assert inherited(environment, first=FIRST) == []
+        assert inherited_sockets(environment, first=FIRST) == []
 
     assert [record.args for record in caplog.records] == [
         ("varlink", 0),
@@ -170,7 +170,7 @@ def test_it_answers_before_anything_is_validated_and_afterwards(
     solver.present(CHALLENGE)
     solver.wait(CHALLENGE, Deadline.after(1))
     during = fetch(endpoint, CHALLENGE.token)
-    seen = solver.seen(CHALLENGE, 5)
+    seen = solver.wait_for_request(CHALLENGE, 5)
     solver.clean_up(CHALLENGE)
     after = fetch(endpoint, CHALLENGE.token)
 
@@ -198,7 +198,7 @@ def test_a_port_that_cannot_be_shared_is_left_to_the_one_who_answers_for_us(
 ) -> None:
     tokens.put_token("mine", "mine.key")
 
-    found = listen([endpoint], lambda where: serves(where, "mine", "mine.key"))
+    found = listen([endpoint], lambda where: serves_token(where, "mine", "mine.key"))
 
     assert standing is not None
     assert found == []

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from gatecert.challenge.solvers import build_solvers, longest_wait, utc_now
+from gatecert.challenge.solvers import build_solvers, longest_propagation, utc_now
 from gatecert.config.schema import ChallengeSettings, ResolverSettings
 from gatecert.store.file_store import FileStore
 
@@ -46,5 +46,5 @@ def test_the_clock_of_solvers_is_aware() -> None:
 def test_an_order_may_take_longer_by_what_a_record_may_take() -> None:
     slow = {"dns-01": {**EXEC, "propagation_timeout": "30m"}}
 
-    assert longest_wait(ChallengeSettings.model_validate(slow)) == 1800
-    assert longest_wait(ChallengeSettings()) == 0
+    assert longest_propagation(ChallengeSettings.model_validate(slow)) == 1800
+    assert longest_propagation(ChallengeSettings()) == 0

@@ -11,9 +11,9 @@ from cryptography import x509
 from tests.unit.challenge.conftest import LOOPBACK, Tokens, exchange, free_port
 
 from gatecert.challenge import tls_alpn01
-from gatecert.challenge.acme_identifier import answers, server_name
+from gatecert.challenge.acme_identifier import matches_key_authorization, server_name
 from gatecert.challenge.solver import Challenge, SelfTestingSolver, Solver
-from gatecert.challenge.tls_alpn01 import TlsAlpn01Solver, entry, serves
+from gatecert.challenge.tls_alpn01 import TlsAlpn01Solver, serves_challenge, token_key
 from gatecert.config.schema.challenge import TlsAlpn01Settings
 from gatecert.deadline import Deadline
 from gatecert.errors import AddressInUseError, ChallengeError, StorageError
@@ -79,7 +79,7 @@ def test_a_response_is_there_from_present_to_clean_up(
 
     protocol.present(challenge())
     protocol.wait(challenge(), Deadline.after(1))
-    assert answers(validate(endpoint), "abc.thumbprint")
+    assert matches_key_authorization(validate(endpoint), "abc.thumbprint")
 
     protocol.clean_up(challenge())
     assert not is_listening(endpoint)
@@ -93,20 +93,20 @@ def test_no_certificate_for_anybody_else(solver: TlsAlpn01Solver, endpoint: Endp
     with pytest.raises(ssl.SSLError, match=r"(?i)unrecognized.name"):
         validate(endpoint, "other.example.com")
     assert exchange(endpoint, b"GET / HTTP/1.1\r\n\r\n") == b"\x15\x03\x03\x00\x02\x02\x28"
-    assert not solver.seen(challenge(), 0)
+    assert not solver.wait_for_request(challenge(), 0)
 
 
 def test_each_name_has_its_own(solver: TlsAlpn01Solver, endpoint: Endpoint) -> None:
     solver.present(challenge())
     solver.present(challenge("two.example.com", "def"))
 
-    assert answers(validate(endpoint), "abc.thumbprint")
-    assert answers(validate(endpoint, "two.example.com"), "def.thumbprint")
+    assert matches_key_authorization(validate(endpoint), "abc.thumbprint")
+    assert matches_key_authorization(validate(endpoint, "two.example.com"), "def.thumbprint")
 
     solver.clean_up(challenge())
     with pytest.raises(ssl.SSLError, match=r"(?i)unrecognized.name"):
         validate(endpoint)
-    assert answers(validate(endpoint, "two.example.com"), "def.thumbprint")
+    assert matches_key_authorization(validate(endpoint, "two.example.com"), "def.thumbprint")
 
 
 @pytest.mark.parametrize("address", ["203.0.113.7", "2001:db8::7"])
@@ -117,7 +117,9 @@ def test_an_address_is_validated_under_its_reverse_name(
     wanted = Challenge("tls-alpn-01", identifier, "abc", "abc.thumbprint")
     solver.present(wanted)
     try:
-        assert answers(validate(endpoint, server_name(identifier)), "abc.thumbprint")
+        assert matches_key_authorization(
+            validate(endpoint, server_name(identifier)), "abc.thumbprint"
+        )
     finally:
         solver.clean_up(wanted)
 
@@ -126,15 +128,15 @@ def test_it_is_told_when_the_authority_has_looked(
     solver: TlsAlpn01Solver, endpoint: Endpoint
 ) -> None:
     solver.present(challenge())
-    assert not solver.seen(challenge(), 0.01)
+    assert not solver.wait_for_request(challenge(), 0.01)
 
     authority = threading.Thread(target=validate, args=(endpoint,))
     started = time.monotonic()
     authority.start()
-    assert solver.seen(challenge(), 5)
+    assert solver.wait_for_request(challenge(), 5)
     assert time.monotonic() - started < 1
     authority.join()
-    assert not solver.seen(challenge("two.example.com"), 0)
+    assert not solver.wait_for_request(challenge("two.example.com"), 0)
 
 
 def test_one_name_is_validated_for_one_order_at_a_time(
@@ -145,7 +147,7 @@ def test_one_name_is_validated_for_one_order_at_a_time(
         solver.present(challenge(NAME, "def"))
 
     solver.clean_up(challenge(NAME, "def"))
-    assert answers(validate(endpoint), "abc.thumbprint")
+    assert matches_key_authorization(validate(endpoint), "abc.thumbprint")
     solver.present(challenge())  # the same order again is no second one
 
 
@@ -157,8 +159,10 @@ def test_two_on_the_same_state_answer_for_each_other(
     beside.present(challenge("two.example.com", "def"))
     try:
         for _ in range(10):  # the kernel picks one of both
-            assert answers(validate(endpoint), "abc.thumbprint")
-            assert answers(validate(endpoint, "two.example.com"), "def.thumbprint")
+            assert matches_key_authorization(validate(endpoint), "abc.thumbprint")
+            assert matches_key_authorization(
+                validate(endpoint, "two.example.com"), "def.thumbprint"
+            )
     finally:
         beside.clean_up(challenge("two.example.com", "def"))
 
@@ -210,12 +214,12 @@ def test_an_entry_that_cannot_be_removed_is_only_logged(
 
 
 def test_entries_are_tokens_of_a_fixed_length() -> None:
-    assert len(entry("a." * 120)) == len(entry("a")) == 55
-    assert entry("a") != entry("b")
+    assert len(token_key("a." * 120)) == len(token_key("a")) == 55
+    assert token_key("a") != token_key("b")
 
 
 def test_nobody_and_strangers_do_not_serve(endpoint: Endpoint) -> None:
-    assert not serves(endpoint, challenge())
+    assert not serves_challenge(endpoint, challenge())
     with socket.create_server((LOOPBACK, 0)) as silent:
         stranger = Endpoint(LOOPBACK, silent.getsockname()[1])
 
@@ -223,7 +227,7 @@ def test_nobody_and_strangers_do_not_serve(endpoint: Endpoint) -> None:
             silent.accept()[0].close()
 
         threading.Thread(target=hang_up).start()
-        assert not serves(stranger, challenge())
+        assert not serves_challenge(stranger, challenge())
 
 
 def test_a_rehearsal_leaves_nothing_behind(
@@ -247,6 +251,6 @@ def test_a_rehearsal_names_who_holds_the_port(solver: TlsAlpn01Solver, endpoint:
 def test_a_response_that_is_not_shown_is_a_complaint(
     solver: TlsAlpn01Solver, endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tls_alpn01, "serves", lambda *_: False)
+    monkeypatch.setattr(tls_alpn01, "serves_challenge", lambda *_: False)
     (complaint,) = solver.self_test(["vpn.example.com"])
     assert complaint.endswith(f"is not shown at {endpoint}")

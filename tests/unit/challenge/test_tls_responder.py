@@ -10,8 +10,8 @@ from OpenSSL import SSL
 
 from gatecert.challenge.acme_identifier import (
     ValidationCertificate,
-    answers,
     make_validation_certificate,
+    matches_key_authorization,
 )
 from gatecert.challenge.tls_responder import (
     HANDSHAKE_FAILURE,
@@ -54,9 +54,9 @@ class Visitor:
         if name:
             self.connection.set_tlsext_host_name(name.encode())
         self.connection.set_connect_state()
-        self.heard = b""
+        self.received = b""
 
-    def meet(self, conversation: TlsHandler, piece: int = 1 << 16) -> bool:
+    def meet(self, handler: TlsHandler, piece: int = 1 << 16) -> bool:
         """Speak until one of both has no more to say; whether the handshake was completed."""
         while True:
             try:
@@ -66,18 +66,18 @@ class Visitor:
                 complete = False
             except SSL.Error:
                 return False
-            said = self._said()
-            if not said:
+            output = self._output()
+            if not output:
                 return complete
-            for start in range(0, len(said), piece):
-                answer = conversation.hear(said[start : start + piece])
-                self.heard += answer
+            for start in range(0, len(output), piece):
+                answer = handler.receive(output[start : start + piece])
+                self.received += answer
                 if answer:
                     self.connection.bio_write(answer)
-                if conversation.over:
+                if handler.finished:
                     break
 
-    def _said(self) -> bytes:
+    def _output(self) -> bytes:
         try:
             return self.connection.bio_read(1 << 16)
         except SSL.WantReadError:
@@ -92,7 +92,7 @@ def no_fetch(_: str) -> None:
     raise AssertionError("nothing may have been fetched")
 
 
-def conversation(
+def handler(
     fetched: Callable[[str], None] = no_fetch, answer: ValidationCertificate | None = ANSWER
 ) -> TlsHandler:
     return TlsHandler(lambda name: answer if name == NAME else None, fetched, "192.0.2.1")
@@ -102,23 +102,23 @@ def conversation(
 @pytest.mark.parametrize("piece", [1 << 16, 7])
 def test_an_authority_sees_the_certificate_of_the_name(version: int, piece: int) -> None:
     fetched: list[str] = []
-    server = conversation(fetched.append)
+    server = handler(fetched.append)
     authority = Visitor(version=version)
 
     assert authority.meet(server, piece)
 
-    assert server.over
+    assert server.finished
     assert fetched == []
     server.close()
     assert fetched == [NAME]
     assert authority.connection.get_alpn_proto_negotiated() == PROTOCOL
     certificate = authority.connection.get_peer_certificate(as_cryptography=True)
     assert certificate is not None
-    assert answers(certificate, KEY_AUTHORIZATION)
+    assert matches_key_authorization(certificate, KEY_AUTHORIZATION)
 
 
 def test_the_name_may_be_written_in_capitals() -> None:
-    assert Visitor(NAME.upper()).meet(conversation(lambda _: None))
+    assert Visitor(NAME.upper()).meet(handler(lambda _: None))
 
 
 @pytest.mark.parametrize("version", VERSIONS)
@@ -139,62 +139,62 @@ def test_the_name_may_be_written_in_capitals() -> None:
 def test_everybody_else_gets_an_alert_and_nothing_else(
     version: int, name: str, protocols: tuple[bytes, ...], number: int
 ) -> None:
-    server = conversation()
+    server = handler()
     stranger = Visitor(name, protocols, version)
 
     assert not stranger.meet(server)
 
-    assert stranger.heard == alert(number)
+    assert stranger.received == alert(number)
     assert not stranger.saw_certificate
-    assert server.over
+    assert server.finished
     server.close()
 
 
 def test_an_old_version_is_refused() -> None:
-    server = conversation()
+    server = handler()
     stranger = Visitor(version=SSL.TLS1_1_VERSION)
     assert not stranger.meet(server)
-    assert stranger.heard == alert(HANDSHAKE_FAILURE)
+    assert stranger.received == alert(HANDSHAKE_FAILURE)
 
 
 @pytest.mark.parametrize(
     "noise", [b"GET / HTTP/1.1\r\nHost: a\r\n\r\n", b"\x16\x03\x01\xff\xff\x01"]
 )
 def test_what_is_no_tls_is_refused(noise: bytes) -> None:
-    server = conversation()
-    said = server.hear(noise + b"\0" * 70_000)
-    assert said == alert(HANDSHAKE_FAILURE)
-    assert server.over
+    server = handler()
+    output = server.receive(noise + b"\0" * 70_000)
+    assert output == alert(HANDSHAKE_FAILURE)
+    assert server.finished
 
 
 @given(st.lists(st.binary(max_size=300), max_size=5))
 def test_no_noise_ever_gets_more_than_an_alert(pieces: list[bytes]) -> None:
-    server = conversation()
-    said = b""
+    server = handler()
+    output = b""
     for piece in pieces:
-        if not server.over:
-            said += server.hear(piece)
-    assert said in {b"", alert(HANDSHAKE_FAILURE), alert(UNRECOGNIZED_NAME)}
+        if not server.finished:
+            output += server.receive(piece)
+    assert output in {b"", alert(HANDSHAKE_FAILURE), alert(UNRECOGNIZED_NAME)}
 
 
 def test_a_visitor_that_says_nothing_is_not_answered() -> None:
-    server = conversation()
-    assert server.hear(b"") == b""
-    assert not server.over
+    server = handler()
+    assert server.receive(b"") == b""
+    assert not server.finished
 
 
 def test_an_authority_that_gives_up_has_fetched_nothing() -> None:
-    server = conversation()
+    server = handler()
     authority = Visitor()
     with pytest.raises(SSL.WantReadError):
         authority.connection.do_handshake()
     hello = authority.connection.bio_read(1 << 16)
-    assert server.hear(hello)
+    assert server.receive(hello)
 
     broken_off = b"\x15\x03\x03\x00\x02\x02\x2a"  # bad_certificate, in the clear
-    server.hear(broken_off)
+    server.receive(broken_off)
 
-    assert server.over
+    assert server.finished
     server.close()
 
 

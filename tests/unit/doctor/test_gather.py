@@ -61,7 +61,7 @@ from gatecert.model import (
 )
 from gatecert.resolve.caa import CaaPolicy
 from gatecert.resolve.gateway_addresses import GatewayAddresses
-from gatecert.resolve.lookup import Ending, LookupResult
+from gatecert.resolve.lookup import LookupResult, LookupStatus
 from gatecert.store.file_store import FileStore
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ CSR = build_request(PRIVATE_KEY, TARGET.identifiers, common_name=HOSTNAME)
 
 class Names:
     def look_up(self, names: Sequence[str]) -> tuple[LookupResult, ...]:
-        return tuple(LookupResult(name, Ending.ADDRESSES, ("192.0.2.7",)) for name in names)
+        return tuple(LookupResult(name, LookupStatus.ADDRESSES, ("192.0.2.7",)) for name in names)
 
     def look_up_caa(self, names: Sequence[str]) -> tuple[CaaPolicy, ...]:
         return tuple(CaaPolicy(name) for name in names)
@@ -122,7 +122,7 @@ class MuteSolver:
 
     def wait(self, challenge: Challenge, deadline: Deadline) -> None: ...
 
-    def seen(self, challenge: Challenge, seconds: float) -> bool:
+    def wait_for_request(self, challenge: Challenge, seconds: float) -> bool:
         raise AssertionError(challenge, seconds)
 
     def clean_up(self, challenge: Challenge) -> None: ...
@@ -405,7 +405,7 @@ class RecordSolver(MuteSolver):
     trials: list[SelfTest] = field(default_factory=list)
     error: Exception | None = None
 
-    def try_out(self, trial: SelfTest) -> tuple[str, ...]:
+    def test_records(self, trial: SelfTest) -> tuple[str, ...]:
         self.trials.append(trial)
         if self.error is not None:
             raise self.error

@@ -104,7 +104,7 @@ def test_the_log_warns_of_what_others_can_answer(
     occupant: Callable[[int], str | None],
     lines: int,
 ) -> None:
-    monkeypatch.setattr(listening, "occupant", occupant)
+    monkeypatch.setattr(listening, "listening_process", occupant)
     warn(settings("127.0.0.1:60089"), [TARGET])
     assert len(caplog.messages) == lines
     assert all("such as 127.0.0.1:888" in message for message in caplog.messages)

@@ -60,7 +60,7 @@ class World:
 
     def wait(self, challenge: Challenge, deadline: Deadline) -> None: ...
 
-    def seen(self, challenge: Challenge, seconds: float) -> bool:
+    def wait_for_request(self, challenge: Challenge, seconds: float) -> bool:
         raise AssertionError(challenge, seconds)
 
     def clean_up(self, challenge: Challenge) -> None: ...

@@ -37,7 +37,7 @@ from gatecert.model import (
     Stage,
     Target,
 )
-from gatecert.resolve.lookup import Ending, LookupResult
+from gatecert.resolve.lookup import LookupResult, LookupStatus
 from gatecert.store import durable
 from gatecert.store.file_store import FileStore
 
@@ -70,13 +70,13 @@ class Names:
 
     def __init__(self) -> None:
         self.address = HERE
-        self.ending = Ending.ADDRESSES
+        self.ending = LookupStatus.ADDRESSES
         self.unknown = ""
         self.asked = 0
 
     def look_up(self, names: Sequence[str]) -> tuple[LookupResult, ...]:
         self.asked += 1
-        found = (self.address,) if self.ending is Ending.ADDRESSES else ()
+        found = (self.address,) if self.ending is LookupStatus.ADDRESSES else ()
         return tuple(
             LookupResult(name, self.ending, found, MINUTE, unknown=self.unknown) for name in names
         )

@@ -8,9 +8,9 @@ import pytest
 from tests.unit.lifecycle.conftest import DAY, ELSEWHERE, MINUTE, World
 
 from gatecert.model import Identifier, IdentifierType, OutcomeKind
-from gatecert.resolve.lookup import Ending
+from gatecert.resolve.lookup import LookupStatus
 
-FAILURES = [Ending.SERVER_FAILURE, Ending.TIMEOUT]
+FAILURES = [LookupStatus.SERVER_FAILURE, LookupStatus.TIMEOUT]
 
 
 def test_one_family_is_enough_for_an_order_and_is_warned_of_once(
@@ -24,7 +24,7 @@ def test_one_family_is_enough_for_an_order_and_is_warned_of_once(
 
 
 @pytest.mark.parametrize("ending", FAILURES)
-def test_a_first_order_waits_for_an_answer(world: World, ending: Ending) -> None:
+def test_a_first_order_waits_for_an_answer(world: World, ending: LookupStatus) -> None:
     world.names.ending = ending
     outcome = world.attend()
     assert outcome.kind is OutcomeKind.WAITING
@@ -33,7 +33,7 @@ def test_a_first_order_waits_for_an_answer(world: World, ending: Ending) -> None
 
 
 @pytest.mark.parametrize("ending", FAILURES)
-def test_a_renewal_does_not_wait_for_an_answer(world: World, ending: Ending) -> None:
+def test_a_renewal_does_not_wait_for_an_answer(world: World, ending: LookupStatus) -> None:
     world.attend()
     world.names.ending = ending
     world.later(60 * DAY - MINUTE)
@@ -44,9 +44,9 @@ def test_a_renewal_does_not_wait_for_an_answer(world: World, ending: Ending) -> 
     assert world.authority.choices[0].kinds == ("http-01",)
 
 
-@pytest.mark.parametrize("ending", [Ending.NO_ADDRESS, Ending.NO_SUCH_NAME])
+@pytest.mark.parametrize("ending", [LookupStatus.NO_ADDRESS, LookupStatus.NO_SUCH_NAME])
 def test_a_renewal_waits_where_it_is_known_that_there_is_no_address(
-    world: World, ending: Ending
+    world: World, ending: LookupStatus
 ) -> None:
     world.attend()
     world.names.ending = ending
@@ -63,7 +63,7 @@ def test_a_renewal_waits_where_an_address_is_wrong(world: World) -> None:
 
 def test_a_name_that_is_new_in_the_certificate_waits_for_an_answer(world: World) -> None:
     world.attend()
-    world.names.ending = Ending.TIMEOUT
+    world.names.ending = LookupStatus.TIMEOUT
     new = Identifier(IdentifierType.DNS, "new.example.com")
     world.target = replace(world.target, identifiers=(*world.target.identifiers, new))
     assert world.attend().kind is OutcomeKind.WAITING

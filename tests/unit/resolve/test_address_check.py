@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from gatecert.model import NameResolution, ResolutionKind
 from gatecert.resolve.address_check import check_address, check_name
 from gatecert.resolve.gateway_addresses import GatewayAddresses
-from gatecert.resolve.lookup import Ending, LookupResult, in_order
+from gatecert.resolve.lookup import LookupResult, LookupStatus, sort_addresses
 
 NAME = "boston.example.com"
 HERE = GatewayAddresses(("203.0.113.7",))
@@ -24,10 +24,10 @@ ip_texts = st.lists(st.ip_addresses().map(str), min_size=1, max_size=6)
 def judge(
     addresses: GatewayAddresses,
     *found: str,
-    ending: Ending = Ending.ADDRESSES,
+    status: LookupStatus = LookupStatus.ADDRESSES,
     detail: str = "",
 ) -> NameResolution:
-    return check_name(LookupResult(NAME, ending, found, timedelta(minutes=1), detail), addresses)
+    return check_name(LookupResult(NAME, status, found, timedelta(minutes=1), detail), addresses)
 
 
 # --------------------------------------------------------------------------- compared
@@ -87,7 +87,7 @@ def test_a_long_list_is_cut() -> None:
 
 @given(ip_texts, ip_texts)
 def test_here_needs_a_right_address_and_no_wrong_one(own: list[str], found: list[str]) -> None:
-    judged = judge(GatewayAddresses(in_order(own)), *in_order(found))
+    judged = judge(GatewayAddresses(sort_addresses(own)), *sort_addresses(found))
     right = {ipaddress.ip_address(each) for each in own}
     answers = {ipaddress.ip_address(each) for each in found}
     assert judged.points_here is (answers <= right)
@@ -150,10 +150,10 @@ def test_behind_nat_with_a_public_ipv6_address() -> None:
 
 
 @pytest.mark.parametrize(
-    ("ending", "detail", "text"),
+    ("status", "detail", "text"),
     [
         (
-            Ending.NO_SUCH_NAME,
+            LookupStatus.NO_SUCH_NAME,
             "",
             (
                 f"{NAME} does not exist in DNS (NXDOMAIN); "
@@ -161,7 +161,7 @@ def test_behind_nat_with_a_public_ipv6_address() -> None:
             ),
         ),
         (
-            Ending.NO_ADDRESS,
+            LookupStatus.NO_ADDRESS,
             "alias of b.example (A and AAAA)",
             (
                 f"{NAME} exists in DNS but has no A or AAAA record: alias of b.example (A and AAAA)"
@@ -169,7 +169,7 @@ def test_behind_nat_with_a_public_ipv6_address() -> None:
             ),
         ),
         (
-            Ending.SERVER_FAILURE,
+            LookupStatus.SERVER_FAILURE,
             "192.0.2.53:53 answered SERVFAIL (A and AAAA)",
             (
                 f"{NAME} could not be looked up: 192.0.2.53:53 answered SERVFAIL (A and AAAA); "
@@ -177,7 +177,7 @@ def test_behind_nat_with_a_public_ipv6_address() -> None:
             ),
         ),
         (
-            Ending.TIMEOUT,
+            LookupStatus.TIMEOUT,
             "192.0.2.53:53 did not answer (A and AAAA)",
             (
                 f"{NAME} could not be looked up in time: 192.0.2.53:53 did not answer (A and AAAA)"
@@ -186,19 +186,23 @@ def test_behind_nat_with_a_public_ipv6_address() -> None:
         ),
     ],
 )
-def test_each_failure_has_its_own_kind_and_words(ending: Ending, detail: str, text: str) -> None:
-    judged = judge(HERE, ending=ending, detail=detail)
-    assert judged.kind.value == ending.value
+def test_each_failure_has_its_own_kind_and_words(
+    status: LookupStatus, detail: str, text: str
+) -> None:
+    judged = judge(HERE, status=status, detail=detail)
+    assert judged.kind.value == status.value
     assert not judged.points_here
     assert judged.detail == text
 
 
 def test_behind_nat_what_to_publish_is_not_known() -> None:
-    assert "for the gateway's public address" in judge(NAT, ending=Ending.NO_ADDRESS).detail
+    assert "for the gateway's public address" in judge(NAT, status=LookupStatus.NO_ADDRESS).detail
 
 
 def judge_half(addresses: GatewayAddresses, found: str) -> NameResolution:
-    lookup = LookupResult(NAME, Ending.ADDRESSES, (found,), unknown="ns answered NOTIMP (AAAA)")
+    lookup = LookupResult(
+        NAME, LookupStatus.ADDRESSES, (found,), unknown="ns answered NOTIMP (AAAA)"
+    )
     return check_name(lookup, addresses)
 
 
@@ -226,7 +230,7 @@ def test_a_wrong_address_outweighs_the_failure_of_the_other_family() -> None:
 def test_an_address_from_the_hosts_file_is_told_with_its_line(found: str) -> None:
     line = f"/etc/hosts line 2 ({found} {NAME})"
     lookup = LookupResult(
-        NAME, Ending.ADDRESSES, (found,), nameservers="127.0.0.53:53", hosts_lines=(line,)
+        NAME, LookupStatus.ADDRESSES, (found,), nameservers="127.0.0.53:53", hosts_lines=(line,)
     )
     judged = check_name(lookup, HERE)
     assert judged.kind is ResolutionKind.ELSEWHERE
@@ -236,7 +240,7 @@ def test_an_address_from_the_hosts_file_is_told_with_its_line(found: str) -> Non
 
 
 def test_an_internal_address_may_be_the_inside_view_of_a_name() -> None:
-    lookup = LookupResult(NAME, Ending.ADDRESSES, ("10.1.2.3",), nameservers="10.0.0.53:53")
+    lookup = LookupResult(NAME, LookupStatus.ADDRESSES, ("10.1.2.3",), nameservers="10.0.0.53:53")
     detail = check_name(lookup, HERE).detail
     assert "10.0.0.53:53 may answer differently inside this network than public DNS" in detail
     assert "set resolver.nameservers to nameservers outside this network" in detail

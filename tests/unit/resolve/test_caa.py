@@ -11,9 +11,9 @@ from gatecert.resolve.caa import (
     CaaPolicy,
     CaaRequest,
     Property,
-    climb,
-    objection,
-    policy,
+    domains_to_query,
+    issuance_refusal,
+    relevant_policy,
 )
 
 NAME = "boston.vpn.example.com"
@@ -28,31 +28,33 @@ def issue(value: str, tag: str = "issue", *, critical: bool = False) -> Property
 
 
 def refused(*properties: Property, name: str = NAME, applicant: CaaRequest = US) -> str:
-    return objection(CaaPolicy(name, "example.com", properties), applicant)
+    return issuance_refusal(CaaPolicy(name, "example.com", properties), applicant)
 
 
 def test_the_climb_ends_at_the_top_level_domain() -> None:
-    assert climb("boston.example.com") == ("boston.example.com", "example.com", "com")
-    assert climb("*.example.com.") == ("example.com", "com")
+    assert domains_to_query("boston.example.com") == ("boston.example.com", "example.com", "com")
+    assert domains_to_query("*.example.com.") == ("example.com", "com")
 
 
 def test_the_nearest_record_set_counts_and_no_other() -> None:
-    answers = dict.fromkeys(climb(NAME), CaaAnswer())
-    assert policy(NAME, answers) == CaaPolicy(NAME)
+    answers = dict.fromkeys(domains_to_query(NAME), CaaAnswer())
+    assert relevant_policy(NAME, answers) == CaaPolicy(NAME)
     answers["example.com"] = CaaAnswer((issue("above.example"),))
     answers["com"] = CaaAnswer((issue("far.example"),))
-    assert policy(NAME, answers) == CaaPolicy(NAME, "example.com", (issue("above.example"),))
+    assert relevant_policy(NAME, answers) == CaaPolicy(
+        NAME, "example.com", (issue("above.example"),)
+    )
     answers[NAME] = CaaAnswer((issue(ISSUER),))
-    assert policy(NAME, answers).domain == NAME
+    assert relevant_policy(NAME, answers).domain == NAME
 
 
 def test_a_failure_on_the_way_up_hides_what_lies_above() -> None:
-    answers = dict.fromkeys(climb(NAME), CaaAnswer())
+    answers = dict.fromkeys(domains_to_query(NAME), CaaAnswer())
     answers["example.com"] = CaaAnswer((issue("above.example"),))
     answers["vpn.example.com"] = CaaAnswer(failure="SERVFAIL")
-    found = policy(NAME, answers)
+    found = relevant_policy(NAME, answers)
     assert (found.domain, found.failure) == ("vpn.example.com", "SERVFAIL")
-    assert objection(found, US) == ""
+    assert issuance_refusal(found, US) == ""
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ import pytest
 from gatecert.model import Endpoint
 from gatecert.resolve.caa import CaaPolicy, Property
 from gatecert.resolve.dns import Resolver
-from gatecert.resolve.lookup import Ending, LookupResult
+from gatecert.resolve.lookup import LookupResult, LookupStatus
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -63,22 +63,24 @@ def test_each_name_ends_in_its_own_way(nameserver: StartNameserver) -> None:
     assert Resolver([server], TIMEOUT).look_up(names) == (
         LookupResult(
             "both.example",
-            Ending.ADDRESSES,
+            LookupStatus.ADDRESSES,
             ("203.0.113.7", "203.0.113.8", "2001:db8::1"),
             minute,
             nameservers=asked,
         ),
-        LookupResult("old.example", Ending.ADDRESSES, ("203.0.113.7",), minute, nameservers=asked),
-        LookupResult("empty.example", Ending.NO_ADDRESS, nameservers=asked),
+        LookupResult(
+            "old.example", LookupStatus.ADDRESSES, ("203.0.113.7",), minute, nameservers=asked
+        ),
+        LookupResult("empty.example", LookupStatus.NO_ADDRESS, nameservers=asked),
         LookupResult(
             "half.example",
-            Ending.ADDRESSES,
+            LookupStatus.ADDRESSES,
             ("203.0.113.7",),
             minute,
             unknown=f"{server} answered SERVFAIL (AAAA)",
             nameservers=asked,
         ),
-        LookupResult("none.example", Ending.NO_SUCH_NAME, nameservers=asked),
+        LookupResult("none.example", LookupStatus.NO_SUCH_NAME, nameservers=asked),
     )
 
 
@@ -92,8 +94,8 @@ def test_the_timeout_is_the_total_for_all_names(nameserver: StartNameserver) -> 
     started = time.monotonic()
     slow, both = Resolver([server], timedelta(seconds=0.2)).look_up(names)
     assert time.monotonic() - started < 1.0  # a machine may be busy
-    assert both.ending is Ending.ADDRESSES
-    assert slow.ending is Ending.ADDRESSES
+    assert both.status is LookupStatus.ADDRESSES
+    assert slow.status is LookupStatus.ADDRESSES
     assert slow.addresses == ("203.0.113.7",)
     assert str(server) in slow.unknown
     assert slow.unknown.endswith("(AAAA)")
@@ -105,7 +107,7 @@ def test_every_refusal_of_one_family_leaves_the_other(
 ) -> None:
     monkeypatch.setitem(ZONE, ("half.example.", "AAAA"), dns.rcode.from_text(code))
     (half,) = Resolver([nameserver(zone)], TIMEOUT).look_up(["half.example"])
-    assert half.ending is Ending.ADDRESSES
+    assert half.status is LookupStatus.ADDRESSES
     assert code in half.unknown
 
 
@@ -124,7 +126,7 @@ def test_an_internal_address_is_explained_by_the_hosts_file(
 
 def test_more_names_than_threads(nameserver: StartNameserver) -> None:
     found = Resolver([nameserver(zone)], TIMEOUT).look_up(["old.example"] * 20)
-    assert [each.ending for each in found] == [Ending.ADDRESSES] * 20
+    assert [each.status for each in found] == [LookupStatus.ADDRESSES] * 20
 
 
 def test_nothing_is_cached(nameserver: StartNameserver, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -162,7 +164,7 @@ def test_a_system_file_that_makes_no_sense_is_a_failure_of_every_name(tmp_path: 
     resolv_conf = tmp_path / "resolv.conf"
     resolv_conf.write_text("nameserver gateway\n")
     found = Resolver([], TIMEOUT, resolv_conf=resolv_conf).look_up(["a.example", "b.example"])
-    assert [each.ending for each in found] == [Ending.SERVER_FAILURE] * 2
+    assert [each.status for each in found] == [LookupStatus.SERVER_FAILURE] * 2
     assert all(str(resolv_conf) in each.detail for each in found)
 
 
@@ -176,7 +178,7 @@ def test_a_stuck_look_up_of_a_nameserver_by_name_does_not_outlast_the_timeout(
     monkeypatch.setattr(socket, "getaddrinfo", stuck)
     resolver = Resolver([Endpoint("ns.example.com", 53)], timedelta(seconds=0.02))
     (found,) = resolver.look_up(["boston.example.com"])
-    assert found.ending is Ending.TIMEOUT
+    assert found.status is LookupStatus.TIMEOUT
     assert found.detail == "the nameservers' own names were not found in time"
 
 

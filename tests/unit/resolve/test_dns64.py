@@ -7,7 +7,7 @@ import pytest
 
 from gatecert.resolve.dns64 import DISCOVERY_NAME, embedded, prefixes, without_synthesis
 from gatecert.resolve.gateway_addresses import GatewayAddresses
-from gatecert.resolve.lookup import Ending, LookupResult
+from gatecert.resolve.lookup import LookupResult, LookupStatus
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,11 +25,11 @@ class Discovery:
 
     def look_up(self, names: Sequence[str]) -> tuple[LookupResult, ...]:
         self.asked += names
-        return tuple(LookupResult(name, Ending.ADDRESSES, self.addresses) for name in names)
+        return tuple(LookupResult(name, LookupStatus.ADDRESSES, self.addresses) for name in names)
 
 
 def judged(resolver: Discovery, *addresses: str) -> tuple[str, ...]:
-    lookups = (LookupResult(NAME, Ending.ADDRESSES, addresses),)
+    lookups = (LookupResult(NAME, LookupStatus.ADDRESSES, addresses),)
     return without_synthesis(lookups, resolver, HERE)[0].addresses
 
 
@@ -63,13 +63,13 @@ def test_no_address_is_embedded_where_the_reserved_bits_are_set() -> None:
     ],
 )
 def test_the_prefix_is_discovered(answer: str, prefix: str) -> None:
-    lookup = LookupResult(DISCOVERY_NAME, Ending.ADDRESSES, ("192.0.0.170", answer))
+    lookup = LookupResult(DISCOVERY_NAME, LookupStatus.ADDRESSES, ("192.0.0.170", answer))
     assert prefixes(lookup) == (IPv6Network(prefix),)
 
 
 def test_a_resolver_without_dns64_has_no_prefix() -> None:
-    assert prefixes(LookupResult(DISCOVERY_NAME, Ending.ADDRESSES, ("192.0.0.170",))) == ()
-    assert prefixes(LookupResult(DISCOVERY_NAME, Ending.TIMEOUT)) == ()
+    assert prefixes(LookupResult(DISCOVERY_NAME, LookupStatus.ADDRESSES, ("192.0.0.170",))) == ()
+    assert prefixes(LookupResult(DISCOVERY_NAME, LookupStatus.TIMEOUT)) == ()
 
 
 def test_the_well_known_prefix_needs_no_discovery() -> None:

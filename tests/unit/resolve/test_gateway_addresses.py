@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from gatecert.errors import ResolutionError
 from gatecert.resolve.gateway_addresses import (
     GatewayAddresses,
-    choose,
     interface_addresses,
     is_public,
     own_addresses,
+    select_addresses,
 )
 
 if TYPE_CHECKING:
@@ -32,14 +32,14 @@ LOOPBACK = ("127.0.0.1", "::1")
 
 
 def test_what_is_configured_counts_alone() -> None:
-    assert choose(["2001:DB8::7", "203.0.113.7"], [PUBLIC4, PUBLIC6]) == GatewayAddresses(
+    assert select_addresses(["2001:DB8::7", "203.0.113.7"], [PUBLIC4, PUBLIC6]) == GatewayAddresses(
         ("203.0.113.7", "2001:db8::7")
     )
 
 
 @given(st.lists(st.ip_addresses().map(str), min_size=1), st.ip_addresses().map(str))
 def test_exactly_the_configured_addresses_are_accepted(configured: list[str], other: str) -> None:
-    addresses = choose(configured, [])
+    addresses = select_addresses(configured, [])
     assert all(addresses.owns(each) and addresses.accepts(each) for each in configured)
     is_configured = ipaddress.ip_address(other) in map(ipaddress.ip_address, configured)
     assert addresses.accepts(other) is is_configured
@@ -76,28 +76,30 @@ def test_what_is_found_on_the_interfaces(
     *,
     behind_nat: bool,
 ) -> None:
-    assert choose([], [*LOOPBACK, *found]) == GatewayAddresses(tuple(expected), behind_nat)
+    assert select_addresses([], [*LOOPBACK, *found]) == GatewayAddresses(
+        tuple(expected), behind_nat
+    )
 
 
 def test_a_public_address_is_compared() -> None:
-    addresses = choose([], [PUBLIC4])
+    addresses = select_addresses([], [PUBLIC4])
     assert addresses.owns(PUBLIC4)
     assert not addresses.accepts(OTHER4)
     assert not addresses.accepts(PUBLIC6)
 
 
 def test_behind_nat_any_public_address_passes_and_no_other() -> None:
-    addresses = choose([], ["192.168.1.2"])
-    assert addresses.assumes(PUBLIC4)
-    assert addresses.assumes(PUBLIC6)
+    addresses = select_addresses([], ["192.168.1.2"])
+    assert addresses.accepts_unverified(PUBLIC4)
+    assert addresses.accepts_unverified(PUBLIC6)
     assert not addresses.owns(PUBLIC4)
     for other in ("192.168.1.2", "127.0.0.1", "100.64.0.1", "203.0.113.7", "fd00::1", "fe80::1"):
         assert not addresses.accepts(other)
 
 
 def test_behind_nat_a_public_ipv6_address_is_compared_all_the_same() -> None:
-    addresses = choose([], ["192.168.1.2", PUBLIC6])
-    assert addresses.assumes(PUBLIC4)
+    addresses = select_addresses([], ["192.168.1.2", PUBLIC6])
+    assert addresses.accepts_unverified(PUBLIC4)
     assert addresses.owns(PUBLIC6)
     assert not addresses.accepts(OTHER6)
 

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from gatecert.resolve.hosts import lines_about
+from gatecert.resolve.hosts import matching_lines
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,14 +29,14 @@ def test_the_line_that_names_it(tmp_path: Path, line: str, *, found: bool) -> No
     hosts = tmp_path / "hosts"
     hosts.write_text(f"127.0.0.1 localhost\n{line}\n", encoding="latin-1")
     expected = (f"{hosts} line 2 (127.0.1.1 {NAME})",) if found else ()
-    assert lines_about(NAME, ["127.0.1.1"], hosts) == expected
+    assert matching_lines(NAME, ["127.0.1.1"], hosts) == expected
 
 
 def test_addresses_are_compared_and_not_their_text(tmp_path: Path) -> None:
     hosts = tmp_path / "hosts"
     hosts.write_text(f"FD00:0::1 {NAME}\n")
-    assert lines_about(NAME, ["fd00::1"], hosts) == (f"{hosts} line 1 (FD00:0::1 {NAME})",)
+    assert matching_lines(NAME, ["fd00::1"], hosts) == (f"{hosts} line 1 (FD00:0::1 {NAME})",)
 
 
 def test_a_file_that_is_missing_says_nothing(tmp_path: Path) -> None:
-    assert lines_about(NAME, ["127.0.1.1"], tmp_path / "hosts") == ()
+    assert matching_lines(NAME, ["127.0.1.1"], tmp_path / "hosts") == ()

@@ -7,46 +7,51 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gatecert.resolve.lookup import Ending, Family, FamilyAnswer, combine, in_order
+from gatecert.resolve.lookup import Family, FamilyAnswer, LookupStatus, combine, sort_addresses
 
 MINUTE = timedelta(minutes=1)
 HOUR = timedelta(hours=1)
 ADDRESSES = {Family.IPV4: ("203.0.113.7",), Family.IPV6: ("2001:db8::1",)}
 
 
-def answer(family: Family, ending: Ending, detail: str = "") -> FamilyAnswer:
-    found = ADDRESSES[family] if ending is Ending.ADDRESSES else ()
-    return FamilyAnswer(family, ending, found, detail=detail)
+def answer(family: Family, status: LookupStatus, detail: str = "") -> FamilyAnswer:
+    found = ADDRESSES[family] if status is LookupStatus.ADDRESSES else ()
+    return FamilyAnswer(family, status, found, detail=detail)
 
 
 @pytest.mark.parametrize(
     ("one", "other", "both"),
     [
-        (Ending.ADDRESSES, Ending.ADDRESSES, Ending.ADDRESSES),
-        (Ending.ADDRESSES, Ending.NO_ADDRESS, Ending.ADDRESSES),
-        (Ending.ADDRESSES, Ending.NO_SUCH_NAME, Ending.ADDRESSES),
-        (Ending.ADDRESSES, Ending.SERVER_FAILURE, Ending.ADDRESSES),
-        (Ending.ADDRESSES, Ending.TIMEOUT, Ending.ADDRESSES),
-        (Ending.NO_ADDRESS, Ending.NO_ADDRESS, Ending.NO_ADDRESS),
-        (Ending.NO_ADDRESS, Ending.NO_SUCH_NAME, Ending.NO_SUCH_NAME),
-        (Ending.NO_ADDRESS, Ending.SERVER_FAILURE, Ending.SERVER_FAILURE),
-        (Ending.NO_ADDRESS, Ending.TIMEOUT, Ending.TIMEOUT),
-        (Ending.NO_SUCH_NAME, Ending.NO_SUCH_NAME, Ending.NO_SUCH_NAME),
-        (Ending.NO_SUCH_NAME, Ending.SERVER_FAILURE, Ending.NO_SUCH_NAME),
-        (Ending.NO_SUCH_NAME, Ending.TIMEOUT, Ending.NO_SUCH_NAME),
-        (Ending.SERVER_FAILURE, Ending.SERVER_FAILURE, Ending.SERVER_FAILURE),
-        (Ending.SERVER_FAILURE, Ending.TIMEOUT, Ending.SERVER_FAILURE),
-        (Ending.TIMEOUT, Ending.TIMEOUT, Ending.TIMEOUT),
+        (LookupStatus.ADDRESSES, LookupStatus.ADDRESSES, LookupStatus.ADDRESSES),
+        (LookupStatus.ADDRESSES, LookupStatus.NO_ADDRESS, LookupStatus.ADDRESSES),
+        (LookupStatus.ADDRESSES, LookupStatus.NO_SUCH_NAME, LookupStatus.ADDRESSES),
+        (LookupStatus.ADDRESSES, LookupStatus.SERVER_FAILURE, LookupStatus.ADDRESSES),
+        (LookupStatus.ADDRESSES, LookupStatus.TIMEOUT, LookupStatus.ADDRESSES),
+        (LookupStatus.NO_ADDRESS, LookupStatus.NO_ADDRESS, LookupStatus.NO_ADDRESS),
+        (LookupStatus.NO_ADDRESS, LookupStatus.NO_SUCH_NAME, LookupStatus.NO_SUCH_NAME),
+        (LookupStatus.NO_ADDRESS, LookupStatus.SERVER_FAILURE, LookupStatus.SERVER_FAILURE),
+        (LookupStatus.NO_ADDRESS, LookupStatus.TIMEOUT, LookupStatus.TIMEOUT),
+        (LookupStatus.NO_SUCH_NAME, LookupStatus.NO_SUCH_NAME, LookupStatus.NO_SUCH_NAME),
+        (LookupStatus.NO_SUCH_NAME, LookupStatus.SERVER_FAILURE, LookupStatus.NO_SUCH_NAME),
+        (LookupStatus.NO_SUCH_NAME, LookupStatus.TIMEOUT, LookupStatus.NO_SUCH_NAME),
+        (LookupStatus.SERVER_FAILURE, LookupStatus.SERVER_FAILURE, LookupStatus.SERVER_FAILURE),
+        (LookupStatus.SERVER_FAILURE, LookupStatus.TIMEOUT, LookupStatus.SERVER_FAILURE),
+        (LookupStatus.TIMEOUT, LookupStatus.TIMEOUT, LookupStatus.TIMEOUT),
     ],
 )
-def test_both_families_make_one_ending(one: Ending, other: Ending, both: Ending) -> None:
+def test_both_families_make_one_status(
+    one: LookupStatus, other: LookupStatus, both: LookupStatus
+) -> None:
     for first, second in ((one, other), (other, one)):
         answers = [answer(Family.IPV4, first), answer(Family.IPV6, second)]
-        assert combine("boston.example.com", answers).ending is both
+        assert combine("boston.example.com", answers).status is both
 
 
 def test_what_did_answer_is_kept_beside_a_failure() -> None:
-    answers = [answer(Family.IPV4, Ending.TIMEOUT), answer(Family.IPV6, Ending.ADDRESSES)]
+    answers = [
+        answer(Family.IPV4, LookupStatus.TIMEOUT),
+        answer(Family.IPV6, LookupStatus.ADDRESSES),
+    ]
     assert combine("boston.example.com", answers).addresses == ("2001:db8::1",)
 
 
@@ -58,8 +63,8 @@ def test_the_smaller_time_to_live_counts(
     one: timedelta | None, other: timedelta | None, both: timedelta | None
 ) -> None:
     answers = [
-        FamilyAnswer(Family.IPV4, Ending.NO_ADDRESS, time_to_live=one),
-        FamilyAnswer(Family.IPV6, Ending.NO_ADDRESS, time_to_live=other),
+        FamilyAnswer(Family.IPV4, LookupStatus.NO_ADDRESS, time_to_live=one),
+        FamilyAnswer(Family.IPV6, LookupStatus.NO_ADDRESS, time_to_live=other),
     ]
     assert combine("boston.example.com", answers).time_to_live == both
 
@@ -75,38 +80,43 @@ def test_the_smaller_time_to_live_counts(
 )
 def test_each_thing_is_said_once(one: str, other: str, both: str) -> None:
     answers = [
-        answer(Family.IPV4, Ending.TIMEOUT, one),
-        answer(Family.IPV6, Ending.TIMEOUT, other),
+        answer(Family.IPV4, LookupStatus.TIMEOUT, one),
+        answer(Family.IPV6, LookupStatus.TIMEOUT, other),
     ]
     assert combine("boston.example.com", answers).detail == both
 
 
 def test_what_failed_beside_addresses_is_kept_apart() -> None:
     answers = [
-        answer(Family.IPV4, Ending.ADDRESSES, "alias of b.example"),
-        answer(Family.IPV6, Ending.SERVER_FAILURE, "x answered SERVFAIL"),
+        answer(Family.IPV4, LookupStatus.ADDRESSES, "alias of b.example"),
+        answer(Family.IPV6, LookupStatus.SERVER_FAILURE, "x answered SERVFAIL"),
     ]
     both = combine("boston.example.com", answers)
     assert both.detail == "alias of b.example (A)"
     assert both.unknown == "x answered SERVFAIL (AAAA)"
 
 
-@pytest.mark.parametrize("other", [Ending.NO_ADDRESS, Ending.NO_SUCH_NAME, Ending.TIMEOUT])
-def test_nothing_is_kept_apart_where_there_are_no_addresses(other: Ending) -> None:
-    answers = [answer(Family.IPV4, other, "x"), answer(Family.IPV6, Ending.SERVER_FAILURE, "y")]
+@pytest.mark.parametrize(
+    "other", [LookupStatus.NO_ADDRESS, LookupStatus.NO_SUCH_NAME, LookupStatus.TIMEOUT]
+)
+def test_nothing_is_kept_apart_where_there_are_no_addresses(other: LookupStatus) -> None:
+    answers = [
+        answer(Family.IPV4, other, "x"),
+        answer(Family.IPV6, LookupStatus.SERVER_FAILURE, "y"),
+    ]
     assert combine("boston.example.com", answers).unknown == ""
 
 
 @given(st.lists(st.ip_addresses().map(str)))
 def test_addresses_are_distinct_and_in_order(addresses: list[str]) -> None:
-    ordered = [ipaddress.ip_address(each) for each in in_order(addresses)]
+    ordered = [ipaddress.ip_address(each) for each in sort_addresses(addresses)]
     assert set(ordered) == {ipaddress.ip_address(each) for each in addresses}
     assert len(ordered) == len(set(ordered))
     assert ordered == sorted(ordered, key=lambda each: (each.version, int(each)))
 
 
 def test_addresses_become_canonical() -> None:
-    assert in_order(["2001:DB8:0::1", "10.0.0.10", "10.0.0.9"]) == (
+    assert sort_addresses(["2001:DB8:0::1", "10.0.0.10", "10.0.0.9"]) == (
         "10.0.0.9",
         "10.0.0.10",
         "2001:db8::1",

@@ -17,13 +17,13 @@ from gatecert.model import (
     Target,
 )
 from gatecert.resolve.gateway_addresses import GatewayAddresses
-from gatecert.resolve.lookup import Ending, LookupResult
+from gatecert.resolve.lookup import LookupResult, LookupStatus
 from gatecert.resolve.preflight import (
     describe_change,
-    has_arrived,
-    needs_addresses,
-    next_look,
+    newly_points_here,
+    next_lookup,
     preflight,
+    requires_addresses,
 )
 
 if TYPE_CHECKING:
@@ -51,8 +51,8 @@ class FakeResolver:
     def _look_up(self, name: str) -> LookupResult:
         found = self.addresses.get(name.partition(".")[0])
         if found is None:
-            return LookupResult(name, Ending.NO_SUCH_NAME)
-        return LookupResult(name, Ending.ADDRESSES, tuple(found), timedelta(minutes=1))
+            return LookupResult(name, LookupStatus.NO_SUCH_NAME)
+        return LookupResult(name, LookupStatus.ADDRESSES, tuple(found), timedelta(minutes=1))
 
 
 def target(*identifiers: str, challenges: tuple[str, ...] = ("http-01",)) -> Target:
@@ -140,7 +140,7 @@ def test_an_address_is_required_whatever_the_challenges() -> None:
     ],
 )
 def test_which_challenges_need_addresses(challenges: tuple[str, ...], *, needed: bool) -> None:
-    assert needs_addresses(target("boston.example.com", challenges=challenges)) is needed
+    assert requires_addresses(target("boston.example.com", challenges=challenges)) is needed
 
 
 # --------------------------------------------------------------------------- next look
@@ -173,18 +173,18 @@ def test_when_to_look_again(
     kind: ResolutionKind, time_to_live: timedelta | None, wait: timedelta
 ) -> None:
     resolution = looked(kind, time_to_live=time_to_live)
-    assert next_look(resolution, INTERVAL, now=NOW) == NOW + wait
-    assert next_look(resolution, INTERVAL, now=NOW + SECOND / 2) == NOW + wait
+    assert next_lookup(resolution, INTERVAL, now=NOW) == NOW + wait
+    assert next_lookup(resolution, INTERVAL, now=NOW + SECOND / 2) == NOW + wait
 
 
 def test_an_overdue_look_is_due_now() -> None:
     now = NOW + timedelta(days=1)
-    assert next_look(looked(), INTERVAL, now=now) == now
+    assert next_lookup(looked(), INTERVAL, now=now) == now
 
 
 def test_a_look_in_the_future_counts_as_made_now() -> None:
     resolution = looked(at=NOW + timedelta(days=1))
-    assert next_look(resolution, INTERVAL, now=NOW) == NOW + INTERVAL
+    assert next_lookup(resolution, INTERVAL, now=NOW) == NOW + INTERVAL
 
 
 @given(
@@ -197,7 +197,7 @@ def test_the_next_look_is_neither_past_nor_late(
     kind: ResolutionKind, time_to_live: timedelta | None, interval: timedelta, passed: timedelta
 ) -> None:
     now = NOW + passed
-    at = next_look(looked(kind, time_to_live=time_to_live), interval, now=now)
+    at = next_lookup(looked(kind, time_to_live=time_to_live), interval, now=now)
     assert now <= at <= now + max(SECOND, interval)
     if passed <= timedelta(0):
         assert at >= now + SECOND
@@ -268,8 +268,8 @@ def test_whether_a_name_has_come_to_point_here(earlier: str, later: str, *, arri
         preflight(gateway, FakeResolver(boston=[address]), OWN, now=NOW)
         for address in (earlier, later)
     )
-    assert has_arrived(before, after) is arrived
-    assert not has_arrived(None, after)
+    assert newly_points_here(before, after) is arrived
+    assert not newly_points_here(None, after)
 
 
 def test_what_a_state_file_says_is_shown_on_one_line() -> None:

@@ -12,8 +12,8 @@ import pytest
 from gatecert.deadline import Deadline
 from gatecert.errors import ResolutionError
 from gatecert.model import Endpoint
-from gatecert.resolve.lookup import Ending, Family, FamilyAnswer
-from gatecert.resolve.query import ask, configured_stub, system_stub
+from gatecert.resolve.lookup import Family, FamilyAnswer, LookupStatus
+from gatecert.resolve.query import configured_stub, query_addresses, system_stub
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -73,7 +73,7 @@ def ask_all(
     seconds: float = 3.0,
 ) -> FamilyAnswer:
     stub = configured_stub(nameservers, seconds)
-    return ask(stub, name, family, Deadline.after(seconds))
+    return query_addresses(stub, name, family, Deadline.after(seconds))
 
 
 def seconds_to_live(answer: FamilyAnswer) -> float | None:
@@ -86,7 +86,7 @@ def seconds_to_live(answer: FamilyAnswer) -> float | None:
 def test_every_address_and_the_time_to_live(nameserver: StartNameserver) -> None:
     server = nameserver(always(f"{NAME}. 60 A 203.0.113.7\n{NAME}. 60 A 203.0.113.8"))
     answer = ask_all([server])
-    assert answer.ending is Ending.ADDRESSES
+    assert answer.status is LookupStatus.ADDRESSES
     assert set(answer.addresses) == {"203.0.113.7", "203.0.113.8"}
     assert seconds_to_live(answer) == 60
     assert answer.detail == ""
@@ -109,7 +109,7 @@ def test_names_are_absolute(nameserver: StartNameserver, tmp_path: Path) -> None
     resolv_conf.write_text("search corp.example\nnameserver 127.0.0.1\noptions ndots:5\n")
     stub = system_stub(resolv_conf, 3.0)
     stub.resolver.nameservers = configured_stub([server], 3.0).resolver.nameservers
-    ask(stub, "gateway", Family.IPV4, Deadline.after(3.0))
+    query_addresses(stub, "gateway", Family.IPV4, Deadline.after(3.0))
     assert asked == ["gateway."]
 
 
@@ -175,14 +175,14 @@ def test_aliases_that_come_one_by_one_in_circles(nameserver: StartNameserver) ->
         )
     )
     answer = ask_all([server])
-    assert answer.ending is Ending.SERVER_FAILURE
+    assert answer.status is LookupStatus.SERVER_FAILURE
     assert answer.detail == f"its aliases go round in circles at {NAME}"
 
 
 def test_a_loop_of_aliases_in_one_answer(nameserver: StartNameserver) -> None:
     server = nameserver(always(f"{NAME}. 60 CNAME a.example.\na.example. 60 CNAME {NAME}."))
     answer = ask_all([server])
-    assert answer.ending is Ending.SERVER_FAILURE
+    assert answer.status is LookupStatus.SERVER_FAILURE
     assert answer.detail == f"{server} answered with aliases that go round in circles"
 
 
@@ -194,7 +194,7 @@ def test_an_endless_chain_of_aliases(nameserver: StartNameserver) -> None:
         asked.append(name)
         return [respond(query, f"{name} 60 CNAME n{len(asked)}.example.").to_wire()]
 
-    assert ask_all([nameserver(handler)]).ending is Ending.SERVER_FAILURE
+    assert ask_all([nameserver(handler)]).status is LookupStatus.SERVER_FAILURE
     assert len(asked) == 16
 
 
@@ -208,14 +208,14 @@ def test_an_alias_of_a_name_without_address_is_not_asked_again(nameserver: Start
 
     answer = ask_all([nameserver(handler)])
     assert asked == [f"{NAME}."]
-    assert answer.ending is Ending.NO_ADDRESS
+    assert answer.status is LookupStatus.NO_ADDRESS
     assert seconds_to_live(answer) == 90
 
 
 def test_an_alias_of_a_missing_name(nameserver: StartNameserver) -> None:
     records = f"{NAME}. 30 CNAME gone.example.com."
     answer = ask_all([nameserver(always(records, authority=SOA, rcode="NXDOMAIN"))])
-    assert answer.ending is Ending.NO_SUCH_NAME
+    assert answer.status is LookupStatus.NO_SUCH_NAME
     assert seconds_to_live(answer) == 30
     assert answer.detail == "alias of gone.example.com"
 
@@ -234,13 +234,18 @@ def test_an_alias_of_a_missing_name(nameserver: StartNameserver) -> None:
     ],
 )
 @pytest.mark.parametrize(
-    ("rcode", "ending"), [("NOERROR", Ending.NO_ADDRESS), ("NXDOMAIN", Ending.NO_SUCH_NAME)]
+    ("rcode", "status"),
+    [("NOERROR", LookupStatus.NO_ADDRESS), ("NXDOMAIN", LookupStatus.NO_SUCH_NAME)],
 )
 def test_negative_answers_last_as_long_as_their_zone_says(
-    nameserver: StartNameserver, authority: str, seconds: int | None, rcode: str, ending: Ending
+    nameserver: StartNameserver,
+    authority: str,
+    seconds: int | None,
+    rcode: str,
+    status: LookupStatus,
 ) -> None:
     answer = ask_all([nameserver(always(authority=authority, rcode=rcode))])
-    assert answer.ending is ending
+    assert answer.status is status
     assert answer.addresses == ()
     assert seconds_to_live(answer) == seconds
 
@@ -252,7 +257,7 @@ def test_negative_answers_last_as_long_as_their_zone_says(
 def test_a_server_that_cannot_answer(nameserver: StartNameserver, rcode: str) -> None:
     server = nameserver(always(rcode=rcode))
     answer = ask_all([server])
-    assert answer.ending is Ending.SERVER_FAILURE
+    assert answer.status is LookupStatus.SERVER_FAILURE
     assert answer.detail == f"{server} answered {rcode}"
 
 
@@ -271,7 +276,7 @@ def test_every_server_that_failed_is_named(nameserver: StartNameserver) -> None:
 def test_a_silent_server(nameserver: StartNameserver) -> None:
     server = nameserver(silent)
     answer = ask_all([server], seconds=0.15)
-    assert answer.ending is Ending.TIMEOUT
+    assert answer.status is LookupStatus.TIMEOUT
     assert answer.detail == f"{server} did not answer"
 
 
@@ -286,14 +291,14 @@ def test_a_lost_answer_is_asked_for_again(nameserver: StartNameserver) -> None:
 
     stub = configured_stub([nameserver(handler)], 3.0)
     stub.resolver.timeout = 0.05
-    answer = ask(stub, NAME, Family.IPV4, Deadline.after(3.0))
+    answer = query_addresses(stub, NAME, Family.IPV4, Deadline.after(3.0))
     assert answer.addresses == ("203.0.113.7",)
 
 
 def test_no_time_left() -> None:
     stub = configured_stub([Endpoint("127.0.0.1", 9)], 1.0)
-    answer = ask(stub, NAME, Family.IPV4, Deadline.after(0))
-    assert answer.ending is Ending.TIMEOUT
+    answer = query_addresses(stub, NAME, Family.IPV4, Deadline.after(0))
+    assert answer.status is LookupStatus.TIMEOUT
     assert answer.detail == "no time was left to ask 127.0.0.1:9"
 
 
@@ -305,20 +310,20 @@ def test_a_server_that_truncates_and_serves_no_tcp(nameserver: StartNameserver) 
 
     server = nameserver(handler)
     answer = ask_all([server])
-    assert answer.ending is Ending.SERVER_FAILURE
+    assert answer.status is LookupStatus.SERVER_FAILURE
     assert answer.detail == f"{server} closed the TCP connection without an answer"
 
 
 def test_a_server_that_cannot_be_reached() -> None:
     # The socket option that would allow sending to a broadcast address is not set.
     answer = ask_all([Endpoint("255.255.255.255", 53)])
-    assert answer.ending is Ending.SERVER_FAILURE
+    assert answer.status is LookupStatus.SERVER_FAILURE
     assert answer.detail.startswith("255.255.255.255:53 could not be asked: ")
 
 
 def test_a_name_that_cannot_be_one() -> None:
     answer = ask_all([Endpoint("127.0.0.1", 9)], name="a" * 64 + ".example.com")
-    assert answer.ending is Ending.SERVER_FAILURE
+    assert answer.status is LookupStatus.SERVER_FAILURE
     assert "octets" in answer.detail
 
 
@@ -329,7 +334,9 @@ def test_nameservers_by_name(nameserver: StartNameserver) -> None:
     server = nameserver(always(f"{NAME}. 60 A 203.0.113.7"))
     stub = configured_stub([Endpoint("localhost", server.port)], 3.0)
     assert f"127.0.0.1:{server.port}" in stub.nameservers
-    assert ask(stub, NAME, Family.IPV4, Deadline.after(3.0)).addresses == ("203.0.113.7",)
+    assert query_addresses(stub, NAME, Family.IPV4, Deadline.after(3.0)).addresses == (
+        "203.0.113.7",
+    )
 
 
 def test_a_nameserver_whose_name_is_unknown_is_left_out() -> None:

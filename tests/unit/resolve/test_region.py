@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from gatecert.model import Identifier, IdentifierType, Target
-from gatecert.resolve.region import excluded_region, reason
+from gatecert.resolve.region import excluded_region, exclusion_reason
 
 
 def target(*names: str, region: str = "") -> Target:
@@ -69,7 +69,9 @@ def test_an_address_lies_in_no_country() -> None:
 
 
 def test_the_reason_names_the_hostname_and_what_to_do() -> None:
-    assert reason("cn", target("boston.example.com", "boston.例子.中国", region="cn")) == (
+    assert exclusion_reason(
+        "cn", target("boston.example.com", "boston.例子.中国", region="cn")
+    ) == (
         "boston.例子.中国 lies below .中国, and region cn is never enrolled; it keeps serving its "
         "self-signed certificate. For a trusted one set mode: custom and use: "
         "gatecert csr boston, then gatecert import boston"
@@ -77,5 +79,5 @@ def test_the_reason_names_the_hostname_and_what_to_do() -> None:
 
 
 def test_the_reason_is_the_configuration_where_no_name_is() -> None:
-    text = reason("cn", target("boston.example.com", region="cn"))
+    text = exclusion_reason("cn", target("boston.example.com", region="cn"))
     assert text.startswith("region cn is configured for this gateway and is never enrolled; ")

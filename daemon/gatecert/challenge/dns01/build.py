@@ -80,7 +80,7 @@ def _dns_persist_01(
     # Late: these import dnspython, see ``challenge.lazy_solver``.
     from gatecert.challenge.dns01.persist_solver import (  # noqa: PLC0415
         DnsPersist01Solver,
-        PersistRecords,
+        PersistRecordChecker,
     )
     from gatecert.challenge.dns01.zones import Zones  # noqa: PLC0415
 
@@ -90,7 +90,7 @@ def _dns_persist_01(
         authoritative=settings.authoritative,
         recursive=settings.propagation is Propagation.RECURSIVE,
     )
-    return DnsPersist01Solver(PersistRecords(zones, now))
+    return DnsPersist01Solver(PersistRecordChecker(zones, now))
 
 
 def provider(settings: Dns01Settings, zones: Zones) -> Provider:
@@ -98,17 +98,17 @@ def provider(settings: Dns01Settings, zones: Zones) -> Provider:
     # Late: only one of them is ever needed, and each brings libraries of its own.
     match settings.provider:
         case "rfc2136":
-            from gatecert.challenge.dns01.rfc2136 import DynamicUpdates  # noqa: PLC0415
+            from gatecert.challenge.dns01.rfc2136 import Rfc2136Provider  # noqa: PLC0415
 
-            return DynamicUpdates(settings, zones)
+            return Rfc2136Provider(settings, zones)
         case "exec":
-            from gatecert.challenge.dns01.exec_provider import CommandProvider  # noqa: PLC0415
+            from gatecert.challenge.dns01.exec_provider import ExecProvider  # noqa: PLC0415
 
-            return CommandProvider(settings)
+            return ExecProvider(settings)
         case _:
-            from gatecert.challenge.dns01.lexicon import LexiconChanges  # noqa: PLC0415
+            from gatecert.challenge.dns01.lexicon import LexiconDnsProvider  # noqa: PLC0415
 
-            return LexiconChanges(settings)
+            return LexiconDnsProvider(settings)
 
 
 def _has_leftovers(journal: RecordJournal) -> bool:

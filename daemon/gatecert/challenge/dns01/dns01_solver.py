@@ -1,12 +1,12 @@
-"""dns-01 and dns-account-01: publish a TXT record, wait until it is seen, withdraw it.
+"""dns-01 and dns-account-01: publish a TXT record, wait for its propagation, withdraw it.
 
-A record is written into a journal on disk before it is published, and its entry goes only after it
-was withdrawn. So a crash at any point leaves an entry behind, and with the next ``tidy`` (at the
-start of the daemon, and after every challenge) the record goes. The same holds where the provider
-could not be reached when it was to be withdrawn.
+A record is entered in a journal on disk before it is published, and the entry is removed only after
+the record was withdrawn. A crash at any point therefore leaves an entry, and the next
+``remove_leftovers`` (at the start of the daemon and after every challenge) withdraws the record.
+The same holds if the provider was unreachable when the record was to be withdrawn.
 
-Two orders may want the same record, because an authority hands out a pending authorization to both
-(RFC 8555 section 7.1.3). Each has an entry of its own then, and the record goes with the last.
+Two orders may need the same record, because an authority may reuse a pending authorization for both
+(RFC 8555 section 7.1.3). Each then has its own entry, and the record is withdrawn with the last.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from gatecert.challenge.dns01.nameservers import Nameserver
-    from gatecert.challenge.dns01.propagation import Ask, PropagationResult
+    from gatecert.challenge.dns01.propagation import PropagationResult, TxtQuery
     from gatecert.challenge.dns01.provider import Provider
     from gatecert.challenge.dns01.zones import RecordLocation
     from gatecert.challenge.solver import SelfTest
@@ -46,14 +46,14 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-LONGEST_TRIAL: Final = 15.0  # seconds that nameservers get for a record of no use
-STRIPES: Final = 16  # records that can be changed at the same time
+SELF_TEST_SECONDS: Final = 15.0  # seconds that nameservers get for a record of no use
+LOCK_COUNT: Final = 16  # records that can be changed at the same time
 
 
 class ZoneFinder(Protocol):
     """Finds out where a record has to go; ``zones.Zones`` is the one that asks nameservers."""
 
-    def place(self, name: str) -> RecordLocation:
+    def locate(self, name: str) -> RecordLocation:
         """Where a record for a name has to go."""
         ...
 
@@ -71,7 +71,7 @@ class Dns01Solver:
         zones: Finds out where a record has to go.
         journal: Remembers what has to be withdrawn.
         now: The wall clock, aware UTC.
-        ask: Asks one nameserver.
+        query: Queries one nameserver.
     """
 
     def __init__(  # noqa: PLR0913 - each of them is another room of the application
@@ -82,16 +82,16 @@ class Dns01Solver:
         journal: RecordJournal,
         now: Callable[[], datetime],
         *,
-        ask: Ask = propagation.ask,
+        query: TxtQuery = propagation.query_txt,
     ) -> None:
         self._settings = settings
         self._provider = provider
         self._zones = zones
         self._journal = journal
         self._now = now
-        self._ask = ask
+        self._query = query
         self._presented: dict[Challenge, PublishedRecord] = {}
-        self._locks = tuple(threading.Lock() for _ in range(STRIPES))
+        self._locks = tuple(threading.Lock() for _ in range(LOCK_COUNT))
 
     def present(self, challenge: Challenge) -> None:
         """Publish the record.
@@ -139,13 +139,13 @@ class Dns01Solver:
         if settings.propagation is Propagation.RECURSIVE:
             # Asked too early, a resolver keeps in mind that the record does not exist.
             deadline.wait(interval)
-        seen = propagation.visibility(
+        seen = propagation.poll_nameservers(
             self._zones.nameservers(record.zone),
             record.name,
             lambda texts: _fault(texts, record.value),
             deadline,
             longest_pause=interval,
-            ask=self._ask,
+            query=self._query,
         )
         if seen.lagging and deadline.interrupted:
             raise InterruptedOrderError("gatecert is stopping; the order goes on at the next start")
@@ -153,9 +153,9 @@ class Dns01Solver:
             raise _not_visible(record, seen, settings.propagation)
         if not seen.passed_over:
             return ""
-        return propagation.warning(record.name, record.zone, seen.passed_over)
+        return propagation.passed_over_warning(record.name, record.zone, seen.passed_over)
 
-    def seen(self, challenge: Challenge, seconds: float) -> bool:
+    def wait_for_request(self, challenge: Challenge, seconds: float) -> bool:
         """Nobody can tell when the authority has asked; waits and returns False."""
         del challenge
         threading.Event().wait(seconds)
@@ -169,9 +169,9 @@ class Dns01Solver:
         with self._lock(published.record):
             withdrawn = self._withdraw(published)
         if withdrawn:
-            self.tidy()
+            self.remove_leftovers()
 
-    def try_out(self, trial: SelfTest) -> tuple[str, ...]:
+    def test_records(self, trial: SelfTest) -> tuple[str, ...]:
         """Publish a record of no use for each name, look for it if asked to, and withdraw it.
 
         Raises:
@@ -193,14 +193,14 @@ class Dns01Solver:
             self.present(challenge)
             try:
                 if trial.look:
-                    complaints.append(self._look(challenge, Deadline.after(LONGEST_TRIAL)))
+                    complaints.append(self._look(challenge, Deadline.after(SELF_TEST_SECONDS)))
             except RecordNotVisibleError as error:
                 complaints.append(error.message)
             finally:
                 self.clean_up(challenge)
         return tuple(filter(None, complaints))
 
-    def tidy(self) -> None:
+    def remove_leftovers(self) -> None:
         """Withdraw every record that nobody works with any more; never raises."""
         for published in self._entries():
             if not published.abandoned:
@@ -212,7 +212,7 @@ class Dns01Solver:
 
     def _record(self, challenge: Challenge) -> TextRecord:
         """The record and where it goes."""
-        place = self._zones.place(validation_name(challenge))
+        place = self._zones.locate(validation_name(challenge))
         name, zone = place.name, self._settings.zone or place.zone
         if name != zone and not name.endswith(f".{zone}"):
             raise RecordRefusedError(
@@ -262,7 +262,7 @@ class Dns01Solver:
 
     def _lock(self, record: TextRecord) -> threading.Lock:
         """One thread at a time decides whether a record is still needed."""
-        return self._locks[hash(record) % STRIPES]
+        return self._locks[hash(record) % LOCK_COUNT]
 
 
 def _fault(texts: Sequence[str], value: str) -> str:
@@ -274,7 +274,7 @@ def _fault(texts: Sequence[str], value: str) -> str:
 def _not_visible(
     record: TextRecord, seen: PropagationResult, how: Propagation
 ) -> RecordNotVisibleError:
-    said = propagation.spoken(seen.lagging)
+    said = propagation.describe_answers(seen.lagging)
     published = f"the record {record.name} was published in the zone {record.zone}, but"
     if how is Propagation.RECURSIVE:
         return RecordNotVisibleError(

@@ -39,14 +39,14 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-LONGEST_NAME: Final = 200  # characters of a command shown
+MAX_SHOWN: Final = 200  # characters of a command shown
 HERE: Final = "challenges.dns-01"
 KEY: Final = f"{HERE}.command"
 
 _PLAIN: Final = re.compile(r"(?!-)[a-z0-9_.-]+", re.ASCII | re.IGNORECASE)
 
 
-class CommandProvider:
+class ExecProvider:
     """Lets a command change the zone; see ``provider.Provider``."""
 
     def __init__(self, settings: Dns01Settings) -> None:
@@ -64,11 +64,11 @@ class CommandProvider:
         for text in (record.name, record.zone):
             if not _PLAIN.fullmatch(text):
                 raise ProviderNotAskedError(
-                    f"{clean(text, LONGEST_NAME)!r} is no name that a command is given",
+                    f"{clean(text, MAX_SHOWN)!r} is no name that a command is given",
                     fix=f"correct the CNAME record that leads there, or {HERE}.zone",
                 )
         name, *arguments = self._settings.command
-        shown = f"{KEY} {clean(name, LONGEST_NAME)}"
+        shown = f"{KEY} {clean(name, MAX_SHOWN)}"
         argv = (_executable(name, shown), *arguments, action, record.name, record.value)
         timeout = self._settings.command_timeout.total_seconds()
         begin = time.monotonic()

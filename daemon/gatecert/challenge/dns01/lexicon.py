@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 
 SECONDS: Final = 60.0  # for one change, all of its requests together
 HERE: Final = "challenges.dns-01"
-GUESSES: Final = "auto"  # no provider, but one that guesses which it is
+AUTO_PROVIDER: Final = "auto"  # no provider, but one that guesses which it is
 UNAUTHORIZED: Final = {401, 403}
 CLIENT_ERRORS: Final = range(400, 500)
 
@@ -54,7 +54,7 @@ class _ProviderError(Exception):
     """What a provider raised, without the secrets that may have been in it."""
 
 
-class LexiconChanges:
+class LexiconDnsProvider:
     """Lets dns-lexicon change the zone; see ``provider.Provider``.
 
     Args:
@@ -201,8 +201,8 @@ def _provider_class(name: str) -> type[LexiconProvider]:
             fix=f"install gatecert[dns], or set {HERE}.provider to rfc2136 or exec",
         ) from error
     known = find_providers()
-    if name not in known or name == GUESSES:
-        everyone = ("rfc2136", "exec", *(each for each in known if each != GUESSES))
+    if name not in known or name == AUTO_PROVIDER:
+        everyone = ("rfc2136", "exec", *(each for each in known if each != AUTO_PROVIDER))
         raise ProviderNotAskedError(
             f"{HERE}.provider: there is no DNS provider {clean(name, 80)}",
             fix=nearest(name, everyone, f"one of {', '.join(everyone)}"),

@@ -44,7 +44,7 @@ class Nameserver:
         return f"{self.name} ({self.endpoint})" if named else str(self.endpoint)
 
 
-class Nameservers:
+class NameserverLookup:
     """Finds nameservers; any number of threads may use it.
 
     Args:
@@ -146,10 +146,10 @@ class Nameservers:
             zone = dns.resolver.zone_for_name(name, resolver=stub.resolver, lifetime=self._seconds)
         except dns.exception.DNSException as error:
             raise self._unknown(
-                f"the zone of {written(name)}", query.explain(stub, error)
+                f"the zone of {display_name(name)}", query.describe_error(stub, error)
             ) from error
         if zone == dns.name.root:
-            raise self._unknown(f"the zone of {written(name)}", "no domain above it exists")
+            raise self._unknown(f"the zone of {display_name(name)}", "no domain above it exists")
         return zone
 
     def look_up(self, name: dns.name.Name, kind: str) -> list[str] | None:
@@ -166,8 +166,8 @@ class Nameservers:
         except dns.resolver.NXDOMAIN:
             return None
         except dns.exception.DNSException as error:
-            what = f"the {kind} records of {written(name)}"
-            raise self._unknown(what, query.explain(stub, error)) from error
+            what = f"the {kind} records of {display_name(name)}"
+            raise self._unknown(what, query.describe_error(stub, error)) from error
         # Where the name itself is an alias, the answer may belong to what it stands for.
         if answer.rrset is None or answer.rrset.name != name:
             return None
@@ -177,7 +177,7 @@ class Nameservers:
     def _seconds(self) -> float:
         return self._timeout.total_seconds()
 
-    def _stub(self) -> query.Stub:
+    def _stub(self) -> query.StubResolver:
         try:
             if self._configured:
                 return query.configured_stub(self._configured, self._seconds)
@@ -193,6 +193,6 @@ class Nameservers:
         )
 
 
-def written(name: dns.name.Name) -> str:
+def display_name(name: dns.name.Name) -> str:
     """A name as it is shown: lower-case, without a final dot."""
     return clean(name.to_text(omit_final_dot=True).lower(), 255)

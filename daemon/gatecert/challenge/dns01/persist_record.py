@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
 LABEL: Final = "_validation-persist"
-LONGEST_STRING: Final = 255  # bytes of one character-string (RFC 1035 section 3.3)
-MOST_ISSUERS: Final = 10
+MAX_STRING: Final = 255  # bytes of one character-string (RFC 1035 section 3.3)
+MAX_ISSUERS: Final = 10
 
 _WHITE_SPACE: Final = " \t"
 _ISSUER: Final = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*")
@@ -52,8 +52,8 @@ class PersistRecord:
     @property
     def zone_line(self) -> str:
         """As it stands in a zone file, cut into strings that are short enough."""
-        cut = range(0, len(self.value), LONGEST_STRING)
-        strings = " ".join(f'"{self.value[start : start + LONGEST_STRING]}"' for start in cut)
+        cut = range(0, len(self.value), MAX_STRING)
+        strings = " ".join(f'"{self.value[start : start + MAX_STRING]}"' for start in cut)
         return f"{self.name}. IN TXT {strings}"
 
 
@@ -89,7 +89,7 @@ class ExpectedRecord:
         )
 
 
-def expected_record(
+def expected_records(
     names: Iterable[str], issuers: tuple[str, ...], account_url: str
 ) -> tuple[ExpectedRecord, ...]:
     """What the records of all names have to say; a wildcard and the name above share one.
@@ -146,7 +146,7 @@ def make_persist_record(
     return PersistRecord(validation_name(domain), "; ".join(parts))
 
 
-def fault(texts: Iterable[str], wanted: ExpectedRecord, *, now: datetime) -> str:
+def record_problem(texts: Iterable[str], wanted: ExpectedRecord, *, now: datetime) -> str:
     """What is wrong with the TXT records at the name of a standing record; empty if nothing is.
 
     Args:

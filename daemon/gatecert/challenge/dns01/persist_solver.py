@@ -19,34 +19,38 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from gatecert.challenge.dns01.dns01_solver import ZoneFinder
-    from gatecert.challenge.dns01.propagation import Ask, PropagationResult
+    from gatecert.challenge.dns01.propagation import PropagationResult, TxtQuery
     from gatecert.challenge.solver import Challenge, SelfTest
 
 logger = logging.getLogger(__name__)
 
-PATIENCE: Final = 3.0  # seconds until a record that was just published has to be everywhere
-LONGEST_PAUSE: Final = 1.0  # seconds
-UNHEARD: Final = (
+WAIT_SECONDS: Final = 3.0  # seconds until a record that was just published has to be everywhere
+MAX_PAUSE: Final = 1.0  # seconds
+RECURSIVE_HINT: Final = (
     "; where it stands already and only a resolver can be asked from here, set "
     "challenges.dns-persist-01.propagation: recursive"
 )
 
 
-class PersistRecords:
+class PersistRecordChecker:
     """Looks whether records for dns-persist-01 are there.
 
     Args:
         zones: Finds the nameservers that have to answer with them.
         now: The wall clock, aware UTC.
-        ask: Asks one nameserver.
+        query: Queries one nameserver.
     """
 
     def __init__(
-        self, zones: ZoneFinder, now: Callable[[], datetime], *, ask: Ask = propagation.ask
+        self,
+        zones: ZoneFinder,
+        now: Callable[[], datetime],
+        *,
+        query: TxtQuery = propagation.query_txt,
     ) -> None:
         self._zones = zones
         self._now = now
-        self._ask = ask
+        self._query = query
 
     def look(
         self, wanted: persist_record.ExpectedRecord, deadline: Deadline, *, once: bool = False
@@ -61,18 +65,20 @@ class PersistRecords:
         Raises:
             ChallengeError: The nameservers cannot be found.
         """
-        place = self._zones.place(persist_record.validation_name(wanted.domain))
-        seen = propagation.visibility(
+        place = self._zones.locate(persist_record.validation_name(wanted.domain))
+        seen = propagation.poll_nameservers(
             self._zones.nameservers(place.zone),
             place.name,
-            lambda texts: persist_record.fault(texts, wanted, now=self._now()),
+            lambda texts: persist_record.record_problem(texts, wanted, now=self._now()),
             deadline,
-            longest_pause=LONGEST_PAUSE,
+            longest_pause=MAX_PAUSE,
             once=once,
-            ask=self._ask,
+            query=self._query,
         )
         if seen.passed_over:
-            logger.warning("%s", propagation.warning(place.name, place.zone, seen.passed_over))
+            logger.warning(
+                "%s", propagation.passed_over_warning(place.name, place.zone, seen.passed_over)
+            )
         return seen
 
     def check(
@@ -90,7 +96,7 @@ class PersistRecords:
         """
         faults, lines, heard = [], [], True
         for each in wanted:
-            seen = self.look(each, deadline.sooner(PATIENCE), once=once)
+            seen = self.look(each, deadline.sooner(WAIT_SECONDS), once=once)
             if seen.lagging and deadline.interrupted:
                 raise InterruptedOrderError(
                     "gatecert is stopping; the order goes on at the next start"
@@ -104,14 +110,15 @@ class PersistRecords:
                 lines.append(each.record.zone_line)
         if faults:
             raise RecordNotVisibleError(
-                "; ".join(faults), fix=f"publish {' and '.join(lines)}{'' if heard else UNHEARD}"
+                "; ".join(faults),
+                fix=f"publish {' and '.join(lines)}{'' if heard else RECURSIVE_HINT}",
             )
 
 
 class DnsPersist01Solver:
     """Answers dns-persist-01; safe to use from several threads."""
 
-    def __init__(self, records: PersistRecords) -> None:
+    def __init__(self, records: PersistRecordChecker) -> None:
         self._records = records
 
     def present(self, challenge: Challenge) -> None:
@@ -130,7 +137,7 @@ class DnsPersist01Solver:
         """
         self._records.check([_wanted(challenge)], deadline)
 
-    def seen(self, challenge: Challenge, seconds: float) -> bool:
+    def wait_for_request(self, challenge: Challenge, seconds: float) -> bool:
         """Nobody can tell when the authority has asked; waits and returns False."""
         del challenge
         threading.Event().wait(seconds)
@@ -139,7 +146,7 @@ class DnsPersist01Solver:
     def clean_up(self, challenge: Challenge) -> None:
         """Leave the record where it is."""
 
-    def try_out(self, trial: SelfTest) -> tuple[str, ...]:
+    def test_records(self, trial: SelfTest) -> tuple[str, ...]:
         """See that the record of each name is there, whether or not that is asked for.
 
         Raises:
@@ -153,14 +160,14 @@ class DnsPersist01Solver:
                 "there is no account yet, which the record for dns-persist-01 has to name",
                 fix=f"gatecert dns-record {trial.gateway} makes one and prints what to publish",
             )
-        wanted = persist_record.expected_record(trial.names, trial.issuers, trial.account_url)
-        self._records.check(wanted, Deadline.after(PATIENCE * len(wanted)), once=True)
+        wanted = persist_record.expected_records(trial.names, trial.issuers, trial.account_url)
+        self._records.check(wanted, Deadline.after(WAIT_SECONDS * len(wanted)), once=True)
         return ()
 
 
 def _wanted(challenge: Challenge) -> persist_record.ExpectedRecord:
     issuers = challenge.issuer_domain_names
-    if not 0 < len(issuers) <= persist_record.MOST_ISSUERS or not challenge.account_url:
+    if not 0 < len(issuers) <= persist_record.MAX_ISSUERS or not challenge.account_url:
         raise ChallengeError(
             f"the authority's dns-persist-01 challenge for {challenge.identifier} makes no sense: "
             f"it names {len(issuers)} issuers",

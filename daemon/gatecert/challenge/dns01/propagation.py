@@ -48,11 +48,11 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-LONGEST_ANSWER: Final = 2.0  # seconds for one nameserver, each time
+QUERY_SECONDS: Final = 2.0  # seconds for one nameserver, each time
 FIRST_PAUSE: Final = 0.1  # seconds
 PAUSE_GROWTH: Final = 1.6
-MOST_AT_ONCE: Final = 16
-CHANCES: Final = 2  # times that a nameserver without a usable answer is asked, at least
+MAX_PARALLEL: Final = 16
+ATTEMPTS: Final = 2  # times that a nameserver without a usable answer is asked, at least
 PAYLOAD: Final = 1232  # bytes; what passes everywhere unfragmented (DNS flag day 2020)
 
 LAME: Final = "answers without authority for the zone (a lame delegation)"
@@ -62,7 +62,7 @@ _NO_ROUTE: Final = {errno.ENETUNREACH, errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT}
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class NameserverAnswer:
     """What a nameserver said about the TXT records of a name.
 
     Attributes:
@@ -90,20 +90,20 @@ class PropagationResult:
         heard: Whether at least one gave a usable answer.
     """
 
-    lagging: tuple[Answer, ...] = ()
-    passed_over: tuple[Answer, ...] = ()
+    lagging: tuple[NameserverAnswer, ...] = ()
+    passed_over: tuple[NameserverAnswer, ...] = ()
     heard: bool = True
 
 
-Ask: TypeAlias = Callable[[Nameserver, str, float], Answer]
+TxtQuery: TypeAlias = Callable[[Nameserver, str, float], NameserverAnswer]
 """Asks one nameserver for the TXT records of a name, for so many seconds."""
 
 
-def ask(nameserver: Nameserver, name: str, seconds: float) -> Answer:
+def query_txt(nameserver: Nameserver, name: str, seconds: float) -> NameserverAnswer:
     """Ask one nameserver for the TXT records of a name; never raises."""
     if nameserver.no_address:
         complaint = f"has no address: {nameserver.no_address}"
-        return Answer(nameserver, complaint=complaint, no_route=True)
+        return NameserverAnswer(nameserver, complaint=complaint, no_route=True)
     question = dns.message.make_query(name, dns.rdatatype.TXT, use_edns=0, payload=PAYLOAD)
     if not nameserver.recursive:
         question.flags &= ~dns.flags.RD
@@ -118,21 +118,25 @@ def ask(nameserver: Nameserver, name: str, seconds: float) -> Answer:
             ignore_errors=True,
         )
     except dns.exception.Timeout:
-        return Answer(nameserver, complaint="does not answer")
+        return NameserverAnswer(nameserver, complaint="does not answer")
     except EOFError:
-        return Answer(nameserver, complaint="closes the TCP connection without an answer")
+        return NameserverAnswer(nameserver, complaint="closes the TCP connection without an answer")
     except OSError as error:
         reason = clean(error.strerror or str(error))
         no_route = error.errno in _NO_ROUTE
-        return Answer(nameserver, complaint=f"cannot be asked: {reason}", no_route=no_route)
+        return NameserverAnswer(
+            nameserver, complaint=f"cannot be asked: {reason}", no_route=no_route
+        )
     except dns.exception.DNSException as error:
-        return Answer(nameserver, complaint=f"gives a bad answer: {clean(str(error))}")
+        return NameserverAnswer(nameserver, complaint=f"gives a bad answer: {clean(str(error))}")
     return _read(nameserver, response)
 
 
-def _read(nameserver: Nameserver, response: dns.message.Message) -> Answer:
+def _read(nameserver: Nameserver, response: dns.message.Message) -> NameserverAnswer:
     if response.rcode() not in {dns.rcode.NOERROR, dns.rcode.NXDOMAIN}:
-        return Answer(nameserver, complaint=f"answers {dns.rcode.to_text(response.rcode())}")
+        return NameserverAnswer(
+            nameserver, complaint=f"answers {dns.rcode.to_text(response.rcode())}"
+        )
     texts = tuple(
         b"".join(record.strings).decode("ascii", "replace")
         for records in response.answer
@@ -140,10 +144,10 @@ def _read(nameserver: Nameserver, response: dns.message.Message) -> Answer:
         if isinstance(record, TXT)
     )
     speaks = nameserver.recursive or bool(response.flags & dns.flags.AA)
-    return Answer(nameserver, texts, authoritative=speaks)
+    return NameserverAnswer(nameserver, texts, authoritative=speaks)
 
 
-def visibility(  # noqa: PLR0913 - what to ask whom, when to be content, and how long
+def poll_nameservers(  # noqa: PLR0913 - what to ask whom, when to be content, and how long
     nameservers: Sequence[Nameserver],
     name: str,
     fault: Callable[[Sequence[str]], str],
@@ -151,7 +155,7 @@ def visibility(  # noqa: PLR0913 - what to ask whom, when to be content, and how
     *,
     longest_pause: float,
     once: bool = False,
-    ask: Ask = ask,
+    query: TxtQuery = query_txt,
 ) -> PropagationResult:
     """Ask until the record can be seen everywhere, or the time is over.
 
@@ -162,17 +166,17 @@ def visibility(  # noqa: PLR0913 - what to ask whom, when to be content, and how
         deadline: When to give up.
         longest_pause: Seconds between two looks, at most.
         once: Give up after the first look.
-        ask: Asks one nameserver.
+        query: Queries one nameserver.
     """
-    ledger = _Ledger(fault)
+    poll = _Poll(fault)
     waiting = tuple(nameservers)
     pause = FIRST_PAUSE
-    pool = ThreadPoolExecutor(min(MOST_AT_ONCE, len(waiting)) or 1, thread_name_prefix="txt")
+    pool = ThreadPoolExecutor(min(MAX_PARALLEL, len(waiting)) or 1, thread_name_prefix="txt")
     try:
         while True:
-            seconds = max(FIRST_PAUSE, deadline.within(LONGEST_ANSWER))
-            ledger.enter(pool.map(ask, waiting, repeat(name), repeat(seconds)))
-            waiting = ledger.worth_asking
+            seconds = max(FIRST_PAUSE, deadline.within(QUERY_SECONDS))
+            poll.enter(pool.map(query, waiting, repeat(name), repeat(seconds)))
+            waiting = poll.worth_asking
             if not waiting or once or deadline.passed:
                 break
             logger.debug("waiting for name=%s nameservers=%s", name, _names(waiting))
@@ -180,20 +184,20 @@ def visibility(  # noqa: PLR0913 - what to ask whom, when to be content, and how
             pause *= PAUSE_GROWTH
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
-    return ledger.visibility
+    return poll.result
 
 
-class _Ledger:
+class _Poll:
     """What nameservers have answered so far."""
 
     def __init__(self, fault: Callable[[Sequence[str]], str]) -> None:
         self._fault = fault
         self._right = False
-        self._wrong: dict[Nameserver, Answer] = {}
-        self._silent: dict[Nameserver, Answer] = {}
+        self._wrong: dict[Nameserver, NameserverAnswer] = {}
+        self._silent: dict[Nameserver, NameserverAnswer] = {}
         self._chances: Counter[Nameserver] = Counter()
 
-    def enter(self, answers: Iterable[Answer]) -> None:
+    def enter(self, answers: Iterable[NameserverAnswer]) -> None:
         """Take down the answers of one look."""
         for answer in answers:
             nameserver = answer.nameserver
@@ -214,13 +218,13 @@ class _Ledger:
     def worth_asking(self) -> tuple[Nameserver, ...]:
         """Whom to ask again, none when nothing can change any more."""
         silent = [each for each in self._silent.values() if not each.no_route]
-        undecided = any(self._chances[each.nameserver] < CHANCES for each in silent)
+        undecided = any(self._chances[each.nameserver] < ATTEMPTS for each in silent)
         if self._right and not self._wrong and not undecided:
             return ()
         return (*self._wrong, *(each.nameserver for each in silent))
 
     @property
-    def visibility(self) -> PropagationResult:
+    def result(self) -> PropagationResult:
         """Where the record can be seen."""
         wrong, silent = tuple(self._wrong.values()), tuple(self._silent.values())
         if wrong or not self._right:
@@ -228,19 +232,19 @@ class _Ledger:
         return PropagationResult(passed_over=silent)
 
 
-def spoken(answers: Iterable[Answer]) -> str:
+def describe_answers(answers: Iterable[NameserverAnswer]) -> str:
     """Who gave which complaint."""
     return "; ".join(f"{each.nameserver} {each.complaint}" for each in answers)
 
 
-def warning(name: str, zone: str, passed_over: Sequence[Answer]) -> str:
+def passed_over_warning(name: str, zone: str, passed_over: Sequence[NameserverAnswer]) -> str:
     """What to say where some gave no usable answer while others have the record."""
     resolvers = all(each.nameserver.recursive for each in passed_over)
     who = "resolvers" if resolvers else f"nameservers of the zone {zone}"
     where = "resolver.nameservers" if resolvers else "the zone's NS records"
     return (
-        f"the record {name} can be seen, but not at all {who}: {spoken(passed_over)}; these are "
-        f"passed over; repair them, or take them out of {where}"
+        f"the record {name} can be seen, but not at all {who}: {describe_answers(passed_over)}; "
+        f"these are passed over; repair them, or take them out of {where}"
     )
 
 

@@ -54,7 +54,7 @@ class AddressFinder(Protocol):
         ...
 
 
-class DynamicUpdates:
+class Rfc2136Provider:
     """Changes zones by dynamic updates; see ``provider.Provider``.
 
     Args:

@@ -15,7 +15,7 @@ from gatecert.errors import ProviderNotAskedError
 if TYPE_CHECKING:
     from pathlib import Path
 
-LARGEST: Final = 64 << 10  # bytes
+MAX_SIZE: Final = 64 << 10  # bytes
 
 
 def read_secret(path: Path, key: str) -> str:
@@ -30,7 +30,7 @@ def read_secret(path: Path, key: str) -> str:
     """
     try:
         with path.open("rb") as file:
-            text = file.read(LARGEST).decode("utf-8-sig").strip()
+            text = file.read(MAX_SIZE).decode("utf-8-sig").strip()
     except OSError as error:
         reason = (error.strerror or "").lower()
         raise ProviderNotAskedError(

@@ -34,7 +34,7 @@ import dns.rcode
 import dns.rdataclass
 import dns.rdatatype
 
-from gatecert.challenge.dns01.nameservers import Nameserver, Nameservers, written
+from gatecert.challenge.dns01.nameservers import Nameserver, NameserverLookup, display_name
 from gatecert.deadline import Deadline
 from gatecert.errors import ChallengeError, RecordRefusedError, clean
 from gatecert.resolve import query
@@ -49,7 +49,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-LONGEST_CHAIN: Final = 16  # as many aliases as a look-up of addresses follows
+MAX_ALIASES: Final = 16  # as many aliases as a look-up of addresses follows
 RANDOM_BYTES: Final = 7  # with them a label is as long as _acme-challenge
 
 
@@ -90,7 +90,7 @@ class Zones:
         follow_aliases: bool = True,
         resolv_conf: Path = RESOLV_CONF,
     ) -> None:
-        self._lookups = Nameservers(
+        self._lookups = NameserverLookup(
             nameservers,
             timeout,
             authoritative=authoritative,
@@ -102,7 +102,7 @@ class Zones:
         self._follow_aliases = follow_aliases
         self._seconds = timeout.total_seconds()
 
-    def place(self, name: str) -> RecordLocation:
+    def locate(self, name: str) -> RecordLocation:
         """Where a record for a name has to go.
 
         Raises:
@@ -117,29 +117,31 @@ class Zones:
                 fix="show control over the name in another way (http-01), or choose a shorter one",
             ) from error
         visited: set[dns.name.Name] = set()
-        while current not in visited and len(visited) < LONGEST_CHAIN:
+        while current not in visited and len(visited) < MAX_ALIASES:
             visited.add(current)
             zone, alias = self._look_at(current)
             if alias is None or not self._delegates(current, alias):
-                return RecordLocation(written(current), written(zone))
+                return RecordLocation(display_name(current), display_name(zone))
             if alias == dns.name.root:  # what some put there to say that there is nothing
                 raise ChallengeError(
-                    f"{written(current)} is an alias that leads nowhere",
-                    fix=f"correct the CNAME record of {written(current)}",
+                    f"{display_name(current)} is an alias that leads nowhere",
+                    fix=f"correct the CNAME record of {display_name(current)}",
                 )
-            logger.info("alias followed name=%s leads_to=%s", written(current), written(alias))
+            logger.info(
+                "alias followed name=%s leads_to=%s", display_name(current), display_name(alias)
+            )
             current = alias
         raise ChallengeError(
-            f"the aliases of {name} go round in circles at {written(current)}",
+            f"the aliases of {name} go round in circles at {display_name(current)}",
             fix=f"correct the CNAME record of {name}",
         )
 
     def nameservers(self, zone: str) -> tuple[Nameserver, ...]:
-        """Everybody who has to answer with a record in a zone: see ``Nameservers.of_zone``."""
+        """Everybody who has to answer with a record in a zone: see ``NameserverLookup.of_zone``."""
         return self._lookups.of_zone(zone)
 
     def addresses(self, servers: Sequence[Endpoint]) -> tuple[Nameserver, ...]:
-        """Servers given by name or by address: see ``Nameservers.addresses``."""
+        """Servers given by name or by address: see ``NameserverLookup.addresses``."""
         return self._lookups.addresses(servers)
 
     def _delegates(self, name: dns.name.Name, alias: dns.name.Name) -> bool:
@@ -158,15 +160,15 @@ class Zones:
             return True
         logger.info(
             "alias made by a wildcard, not followed name=%s leads_to=%s",
-            written(name),
-            written(alias),
+            display_name(name),
+            display_name(alias),
         )
         host = _above(name)
         if self._is_alias(host, alias):
             logger.warning(
                 "%s exists only by a wildcard, which does not answer for it while a record stands "
                 "below it (RFC 4592); give it a CNAME or address record of its own",
-                written(host),
+                display_name(host),
             )
         return False
 
@@ -175,7 +177,7 @@ class Zones:
         try:
             return self._look_at(name)[1] == target
         except ChallengeError as error:
-            logger.debug("not known whether %s is an alias: %s", written(name), error)
+            logger.debug("not known whether %s is an alias: %s", display_name(name), error)
             return False
 
     def _look_at(self, name: dns.name.Name) -> tuple[dns.name.Name, dns.name.Name | None]:
@@ -186,7 +188,7 @@ class Zones:
             zone = self._lookups.zone_of(_above(name))
         # Each turn finds a zone that lies deeper.
         for _ in name.labels:
-            response = self._ask_directly(written(zone), name)
+            response = self._ask_directly(display_name(zone), name)
             if response is None:
                 if not self._follow_aliases:  # then the name itself is better not looked up
                     return zone, None
@@ -228,7 +230,7 @@ class Zones:
                 response, _ = dns.query.udp_with_fallback(
                     question,
                     host,
-                    timeout=deadline.within(query.LONGEST_ATTEMPT),
+                    timeout=deadline.within(query.ATTEMPT_SECONDS),
                     port=port,
                     ignore_unexpected=True,
                 )

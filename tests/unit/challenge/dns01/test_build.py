@@ -111,11 +111,11 @@ def test_what_was_left_behind_is_withdrawn_and_nothing_else(
         for name in ("left", "kept")
     )
     assert isinstance(solver, LeftoverCleaner)
-    solver.tidy()
+    solver.remove_leftovers()
     assert not told.exists()
 
     journal.abandon_record(left)
-    solver.tidy()
+    solver.remove_leftovers()
 
     assert told.read_text("ascii") == "clean-up left.example.com\n"
     assert journal.records() == (kept,)
@@ -130,7 +130,7 @@ def test_a_journal_that_cannot_be_read_is_said_in_the_log(
     ]
 
     assert isinstance(solver, LeftoverCleaner)
-    solver.tidy()
+    solver.remove_leftovers()
 
     assert "disk gone" in caplog.text
 

@@ -12,7 +12,7 @@ import pytest
 
 from gatecert.challenge.dns01.dns01_solver import Dns01Solver
 from gatecert.challenge.dns01.nameservers import Nameserver
-from gatecert.challenge.dns01.propagation import Answer
+from gatecert.challenge.dns01.propagation import NameserverAnswer
 from gatecert.challenge.dns01.record import validation_value
 from gatecert.challenge.dns01.zones import RecordLocation
 from gatecert.challenge.solver import Challenge, SelfTest
@@ -72,14 +72,14 @@ class Server:
         self.texts: tuple[str, ...] = ()
         self.complaints: dict[str, str] = {}
 
-    def __call__(self, nameserver: Nameserver, name: str, seconds: float) -> Answer:
+    def __call__(self, nameserver: Nameserver, name: str, seconds: float) -> NameserverAnswer:
         assert seconds > 0
         assert name == NAME
         if nameserver.name in self.complaints:
-            return Answer(nameserver, complaint=self.complaints[nameserver.name])
+            return NameserverAnswer(nameserver, complaint=self.complaints[nameserver.name])
         if self.provider is not None:
-            return Answer(nameserver, tuple(each.value for each in self.provider.records))
-        return Answer(nameserver, self.texts)
+            return NameserverAnswer(nameserver, tuple(each.value for each in self.provider.records))
+        return NameserverAnswer(nameserver, self.texts)
 
 
 class Zones:
@@ -89,7 +89,7 @@ class Zones:
         self.aliases: dict[str, str] = {}
         self.servers: tuple[Nameserver, ...] = (SERVER,)
 
-    def place(self, name: str) -> RecordLocation:
+    def locate(self, name: str) -> RecordLocation:
         return RecordLocation(self.aliases.get(name, name), "example.com")
 
     def nameservers(self, zone: str) -> tuple[Nameserver, ...]:
@@ -123,7 +123,7 @@ def make(
     settings = Dns01Settings.model_validate(
         {"provider": "exec", "command": ["x"], "propagation_timeout": "1s", **more}
     )
-    return Dns01Solver(settings, provider, zones, journal, lambda: NOW, ask=server or Server())
+    return Dns01Solver(settings, provider, zones, journal, lambda: NOW, query=server or Server())
 
 
 def challenge(name: str = "vpn.example.com", token: str = "t") -> Challenge:  # noqa: S107
@@ -315,7 +315,7 @@ def test_nothing_is_waited_for_that_was_not_published(solver: Dns01Solver) -> No
 
 
 def test_nobody_knows_when_the_authority_has_asked(solver: Dns01Solver) -> None:
-    assert not solver.seen(challenge(), 0.001)
+    assert not solver.wait_for_request(challenge(), 0.001)
 
 
 # --------------------------------------------------------------------------- withdrawing
@@ -354,7 +354,7 @@ def test_a_provider_out_of_reach_leaves_the_record_for_later(
     assert "is withdrawn later: out of reach" in caplog.text
     assert [published.abandoned for published in journal.records()] == [True]
     provider.trouble = None
-    solver.tidy()
+    solver.remove_leftovers()
     assert provider.records == set()
     assert journal.records() == ()
 
@@ -378,7 +378,7 @@ def test_tidying_leaves_alone_what_somebody_works_with(
 ) -> None:
     solver.present(challenge())
 
-    solver.tidy()
+    solver.remove_leftovers()
 
     assert len(provider.records) == 1
     assert len(journal.records()) == 1
@@ -392,7 +392,7 @@ def test_tidying_stops_at_a_provider_that_is_out_of_reach(
         journal.entries[left.id] = replace(left, abandoned=True)
     provider.trouble = ChallengeError("out of reach")
 
-    solver.tidy()
+    solver.remove_leftovers()
 
     assert journal.steps.count("withdraw a.example.com") == 1
     assert "withdraw b.example.com" not in journal.steps
@@ -412,7 +412,7 @@ def test_cleaning_up_never_raises(
         provider.trouble = ChallengeError("out of reach")
 
     solver.clean_up(challenge())
-    solver.tidy()
+    solver.remove_leftovers()
 
     assert "disk gone" in caplog.text
 
@@ -446,7 +446,7 @@ def trial(*names: str, kind: str = "dns-01", account_url: str = "", look: bool =
 def test_a_record_of_no_use_is_published_once_a_name_and_withdrawn(
     solver: Dns01Solver, provider: Provider, journal: Journal
 ) -> None:
-    assert solver.try_out(trial("vpn.example.com", "*.vpn.example.com")) == ()
+    assert solver.test_records(trial("vpn.example.com", "*.vpn.example.com")) == ()
     assert journal.steps == [
         f"add {NAME}", f"publish {NAME}", f"withdraw {NAME}", f"remove {NAME}",
     ]  # fmt: skip
@@ -454,7 +454,7 @@ def test_a_record_of_no_use_is_published_once_a_name_and_withdrawn(
 
 
 def test_it_is_looked_for_where_that_is_asked(solver: Dns01Solver, provider: Provider) -> None:
-    (complaint,) = solver.try_out(trial("vpn.example.com", look=True))
+    (complaint,) = solver.test_records(trial("vpn.example.com", look=True))
     assert "ns1.example.com (192.0.2.1:53) does not have it" in complaint
     assert provider.records == set()
 
@@ -466,7 +466,7 @@ def test_a_nameserver_that_is_passed_over_is_told(
     server.complaints["ns2.example.com"] = "answers REFUSED"
     server.provider = provider
 
-    (complaint,) = solver.try_out(trial("vpn.example.com", look=True))
+    (complaint,) = solver.test_records(trial("vpn.example.com", look=True))
 
     assert "ns2.example.com (192.0.2.2:53) answers REFUSED" in complaint
 
@@ -476,17 +476,19 @@ def test_what_is_refused_is_certain_to_be_refused(
 ) -> None:
     provider.refusal = RecordRefusedError("the key is wrong")
     with pytest.raises(RecordRefusedError):
-        solver.try_out(trial("vpn.example.com"))
+        solver.test_records(trial("vpn.example.com"))
     assert journal.records() == ()
 
 
 def test_before_there_is_an_account_its_label_is_not_known(
     solver: Dns01Solver, provider: Provider, journal: Journal
 ) -> None:
-    (complaint,) = solver.try_out(trial("vpn.example.com", kind="dns-account-01"))
+    (complaint,) = solver.test_records(trial("vpn.example.com", kind="dns-account-01"))
     assert "no account yet" in complaint
     assert journal.steps == []
     url = "https://ca.example/acct/1"
-    assert solver.try_out(trial("vpn.example.com", kind="dns-account-01", account_url=url)) == ()
+    assert (
+        solver.test_records(trial("vpn.example.com", kind="dns-account-01", account_url=url)) == ()
+    )
     assert journal.steps[1].startswith("publish _")
     assert provider.records == set()

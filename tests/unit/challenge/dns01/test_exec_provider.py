@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import pytest
 
 from gatecert.challenge.dns01 import exec_provider
-from gatecert.challenge.dns01.exec_provider import CommandProvider
+from gatecert.challenge.dns01.exec_provider import ExecProvider
 from gatecert.config.schema import Dns01Settings
 from gatecert.errors import ChallengeError, ProviderNotAskedError
 from gatecert.model import TextRecord
@@ -34,8 +34,8 @@ def script(tmp_path: Path) -> Script:
     return write
 
 
-def provider(*argv: object, timeout: str = "5s") -> CommandProvider:
-    return CommandProvider(
+def provider(*argv: object, timeout: str = "5s") -> ExecProvider:
+    return ExecProvider(
         Dns01Settings.model_validate(
             {
                 "provider": "exec",

@@ -17,7 +17,7 @@ from lexicon._private import discovery
 from lexicon._private.providers import duckdns, powerdns
 
 from gatecert.challenge.dns01 import lexicon
-from gatecert.challenge.dns01.lexicon import LexiconChanges
+from gatecert.challenge.dns01.lexicon import LexiconDnsProvider
 from gatecert.config.schema import Dns01Settings
 from gatecert.errors import ChallengeError, ProviderNotAskedError, RecordRefusedError
 from gatecert.model import TextRecord
@@ -103,7 +103,7 @@ def token_file(tmp_path: Path) -> Path:
 
 def changes(
     token_file: Path, name: str = "powerdns", seconds: float = 5.0, **options: str
-) -> LexiconChanges:
+) -> LexiconDnsProvider:
     settings = Dns01Settings.model_validate(
         {
             "provider": name,
@@ -112,7 +112,7 @@ def changes(
             "ttl": "90s",
         }
     )
-    return LexiconChanges(settings, seconds=seconds)
+    return LexiconDnsProvider(settings, seconds=seconds)
 
 
 @pytest.mark.enable_socket
@@ -331,7 +331,7 @@ def test_a_provider_below_a_public_suffix_is_asked_for_its_customers_domain(
         "credentials": {"auth_token": str(token_file)},
         **({"zone": configured} if configured else {}),
     }
-    provider = LexiconChanges(Dns01Settings.model_validate(written))
+    provider = LexiconDnsProvider(Dns01Settings.model_validate(written))
 
     provider.publish(TextRecord("_acme-challenge.vpn.myhome.duckdns.org", "x", configured or zone))
 
@@ -354,7 +354,7 @@ def test_a_wrong_credential_is_answered_with_those_that_the_provider_knows(
     )
 
     with pytest.raises(ProviderNotAskedError, match="no such credential") as caught:
-        LexiconChanges(settings).publish(ONE)
+        LexiconDnsProvider(settings).publish(ONE)
 
     assert f"challenges.dns-01.credentials.{credential}" in caught.value.message
     assert caught.value.fix.startswith(hint)

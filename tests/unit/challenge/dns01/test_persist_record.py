@@ -71,7 +71,7 @@ def test_no_account_that_could_not_stand_in_a_record(account_url: str) -> None:
     ],
 )
 def test_a_record_that_will_do(text: str) -> None:
-    assert persist_record.fault([text], WANTED, now=NOW) == ""
+    assert persist_record.record_problem([text], WANTED, now=NOW) == ""
 
 
 @pytest.mark.parametrize(
@@ -91,35 +91,35 @@ def test_a_record_that_will_do(text: str) -> None:
     ],
 )
 def test_a_record_that_will_not_do(text: str, complaint: str) -> None:
-    assert complaint in persist_record.fault([text], WANTED, now=NOW)
+    assert complaint in persist_record.record_problem([text], WANTED, now=NOW)
 
 
 def test_nothing_there_will_not_do() -> None:
-    assert persist_record.fault([], WANTED, now=NOW).startswith("there is no record for")
+    assert persist_record.record_problem([], WANTED, now=NOW).startswith("there is no record for")
 
 
 def test_a_good_record_will_do_beside_others() -> None:
     texts = [f"{GOOD};", f"{ISSUER}; accounturi=https://else.example/", "x", GOOD]
 
-    assert persist_record.fault(texts, WANTED, now=NOW) == ""
+    assert persist_record.record_problem(texts, WANTED, now=NOW) == ""
 
 
 def test_a_wildcard_needs_the_policy() -> None:
     wanted = persist_record.ExpectedRecord("example.com", (ISSUER,), ACCOUNT, wildcard=True)
 
-    assert "lacks policy=wildcard" in persist_record.fault([GOOD], wanted, now=NOW)
-    assert persist_record.fault([GOOD, f"{GOOD}; policy=wildcard"], wanted, now=NOW) == ""
+    assert "lacks policy=wildcard" in persist_record.record_problem([GOOD], wanted, now=NOW)
+    assert persist_record.record_problem([GOOD, f"{GOOD}; policy=wildcard"], wanted, now=NOW) == ""
 
 
 def test_what_others_publish_is_shown_on_one_line() -> None:
-    complaint = persist_record.fault([f"{GOOD}; \x1b[2Jx=\n"], WANTED, now=NOW)
+    complaint = persist_record.record_problem([f"{GOOD}; \x1b[2Jx=\n"], WANTED, now=NOW)
 
     assert complaint.isprintable()
 
 
 def test_a_wildcard_and_the_name_above_it_share_a_record() -> None:
     names = ("a.example", "*.a.example", "*.b.example", "c.example")
-    found = persist_record.expected_record(
+    found = persist_record.expected_records(
         names, ("ca.example", "old.example"), "https://ca.example/1"
     )
     assert [(each.domain, each.wildcard) for each in found] == [

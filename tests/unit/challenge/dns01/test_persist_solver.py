@@ -9,8 +9,8 @@ import pytest
 
 from gatecert.challenge.dns01 import persist_solver
 from gatecert.challenge.dns01.nameservers import Nameserver
-from gatecert.challenge.dns01.persist_solver import DnsPersist01Solver, PersistRecords
-from gatecert.challenge.dns01.propagation import Answer
+from gatecert.challenge.dns01.persist_solver import DnsPersist01Solver, PersistRecordChecker
+from gatecert.challenge.dns01.propagation import NameserverAnswer
 from gatecert.challenge.dns01.zones import RecordLocation
 from gatecert.challenge.solver import Challenge, SelfTest
 from gatecert.deadline import Deadline
@@ -30,7 +30,7 @@ class Zones:
     def __init__(self) -> None:
         self.servers: tuple[Nameserver, ...] = (SERVER,)
 
-    def place(self, name: str) -> RecordLocation:
+    def locate(self, name: str) -> RecordLocation:
         assert name == "_validation-persist.vpn.example.com"
         return RecordLocation(name, "example.com")
 
@@ -46,10 +46,10 @@ class Server:
         self.texts: tuple[str, ...] = ()
         self.complaints: dict[str, str] = {}
 
-    def __call__(self, nameserver: Nameserver, name: str, seconds: float) -> Answer:
+    def __call__(self, nameserver: Nameserver, name: str, seconds: float) -> NameserverAnswer:
         assert seconds > 0
         assert name == "_validation-persist.vpn.example.com"
-        return Answer(nameserver, self.texts, self.complaints.get(nameserver.name, ""))
+        return NameserverAnswer(nameserver, self.texts, self.complaints.get(nameserver.name, ""))
 
 
 @pytest.fixture
@@ -64,8 +64,8 @@ def zones() -> Zones:
 
 @pytest.fixture
 def solver(monkeypatch: pytest.MonkeyPatch, zones: Zones, server: Server) -> DnsPersist01Solver:
-    monkeypatch.setattr(persist_solver, "PATIENCE", 0.02)
-    return DnsPersist01Solver(PersistRecords(zones, lambda: NOW, ask=server))
+    monkeypatch.setattr(persist_solver, "WAIT_SECONDS", 0.02)
+    return DnsPersist01Solver(PersistRecordChecker(zones, lambda: NOW, query=server))
 
 
 def challenge(
@@ -86,7 +86,7 @@ def test_a_record_that_stands_is_enough(solver: DnsPersist01Solver, server: Serv
 
     solver.present(challenge())
     solver.wait(challenge(), Deadline.after(1))
-    assert not solver.seen(challenge(), 0.001)
+    assert not solver.wait_for_request(challenge(), 0.001)
     solver.clean_up(challenge())
 
 
@@ -171,22 +171,22 @@ def test_it_is_tried_out_by_looking_for_the_record(
     solver: DnsPersist01Solver, server: Server
 ) -> None:
     server.texts = (GOOD,)
-    assert solver.try_out(trial("vpn.example.com")) == ()
+    assert solver.test_records(trial("vpn.example.com")) == ()
     both = trial("vpn.example.com", "*.vpn.example.com")
     with pytest.raises(RecordNotVisibleError, match="lacks policy=wildcard") as caught:
-        solver.try_out(both)
+        solver.test_records(both)
     assert caught.value.fix.count("_validation-persist") == 1
     server.texts = (f"{GOOD}; policy=wildcard",)
-    assert solver.try_out(both) == ()
+    assert solver.test_records(both) == ()
 
 
 def test_before_there_is_an_account_there_is_nothing_to_look_for(
     solver: DnsPersist01Solver,
 ) -> None:
     with pytest.raises(ChallengeError, match="no account yet") as caught:
-        solver.try_out(trial("vpn.example.com", account_url=""))
+        solver.test_records(trial("vpn.example.com", account_url=""))
     assert caught.value.fix.startswith("gatecert dns-record boston")
-    (complaint,) = solver.try_out(trial("vpn.example.com", issuers=()))
+    (complaint,) = solver.test_records(trial("vpn.example.com", issuers=()))
     assert "does not say how it calls itself" in complaint
 
 
@@ -194,13 +194,13 @@ def test_every_record_that_is_missing_is_shown(
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Names(Zones):
-        def place(self, name: str) -> RecordLocation:
+        def locate(self, name: str) -> RecordLocation:
             assert name.startswith("_validation-persist.")
             return RecordLocation("_validation-persist.vpn.example.com", "example.com")
 
-    monkeypatch.setattr(persist_solver, "PATIENCE", 0.02)
-    solver = DnsPersist01Solver(PersistRecords(Names(), lambda: NOW, ask=server))
+    monkeypatch.setattr(persist_solver, "WAIT_SECONDS", 0.02)
+    solver = DnsPersist01Solver(PersistRecordChecker(Names(), lambda: NOW, query=server))
     with pytest.raises(RecordNotVisibleError, match=r"over a\.example.*over b\.example") as caught:
-        solver.try_out(trial("a.example", "b.example"))
+        solver.test_records(trial("a.example", "b.example"))
     assert "_validation-persist.a.example. IN TXT" in caught.value.fix
     assert " and _validation-persist.b.example. IN TXT" in caught.value.fix

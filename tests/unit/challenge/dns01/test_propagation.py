@@ -16,7 +16,12 @@ import pytest
 
 from gatecert.challenge.dns01 import propagation
 from gatecert.challenge.dns01.nameservers import Nameserver
-from gatecert.challenge.dns01.propagation import Answer, PropagationResult, ask, visibility
+from gatecert.challenge.dns01.propagation import (
+    NameserverAnswer,
+    PropagationResult,
+    poll_nameservers,
+    query_txt,
+)
 from gatecert.deadline import Deadline
 from gatecert.model import Endpoint
 
@@ -45,8 +50,8 @@ def test_all_texts_of_a_name_are_read(
     records = {(NAME, "TXT"): ['"one"', '"tw" "o"']}
     server = at(nameserver(make_zones(["example.com"], records)))
 
-    assert sorted(ask(server, NAME, 2).texts) == ["one", "two"]
-    assert ask(server, "other.example.com", 2) == Answer(server)
+    assert sorted(query_txt(server, NAME, 2).texts) == ["one", "two"]
+    assert query_txt(server, "other.example.com", 2) == NameserverAnswer(server)
 
 
 @pytest.mark.enable_socket
@@ -59,7 +64,7 @@ def test_a_question_is_not_recursive(nameserver: StartNameserver) -> None:
         asked.append(query)
         return dns.message.make_response(query).to_wire()
 
-    ask(at(nameserver(remember)), NAME, 2)
+    query_txt(at(nameserver(remember)), NAME, 2)
 
     assert not asked[0].flags & dns.flags.RD
 
@@ -71,8 +76,8 @@ def test_each_way_of_not_answering_is_told_apart(
     silent = at(nameserver(lambda _wire, _transport: None))
     refusing = at(nameserver(make_zones([])))
 
-    assert ask(silent, NAME, 0.05).complaint == "does not answer"
-    assert ask(refusing, NAME, 2).complaint == "answers REFUSED"
+    assert query_txt(silent, NAME, 0.05).complaint == "does not answer"
+    assert query_txt(refusing, NAME, 2).complaint == "answers REFUSED"
 
 
 @pytest.mark.enable_socket
@@ -86,7 +91,7 @@ def test_a_truncated_answer_that_cannot_be_had_over_tcp_is_a_bad_one(
         response.flags |= dns.flags.TC
         return response.to_wire()
 
-    answer = ask(at(nameserver(truncate)), NAME, 2)
+    answer = query_txt(at(nameserver(truncate)), NAME, 2)
 
     assert answer.complaint.startswith("gives a bad answer: ")
     assert not answer.no_route
@@ -96,7 +101,7 @@ def test_a_truncated_answer_that_cannot_be_had_over_tcp_is_a_bad_one(
 def test_a_connection_closed_after_a_truncated_answer_is_a_complaint(
     nameserver: StartNameserver, truncated_only: Handler
 ) -> None:
-    answer = ask(at(nameserver(truncated_only)), NAME, 2)
+    answer = query_txt(at(nameserver(truncated_only)), NAME, 2)
 
     assert answer.complaint == "closes the TCP connection without an answer"
 
@@ -115,7 +120,7 @@ def test_an_address_without_a_route_is_told_apart(
 
     monkeypatch.setattr(dns.query, "udp_with_fallback", fail)
 
-    answer = ask(FIRST, NAME, 1)
+    answer = query_txt(FIRST, NAME, 1)
 
     assert answer.complaint == "cannot be asked: said by the system"
     assert answer.no_route is no_route
@@ -129,7 +134,7 @@ class Script:
         self._lock = threading.Lock()
         self.asked: list[str] = []
 
-    def __call__(self, nameserver: Nameserver, name: str, seconds: float) -> Answer:
+    def __call__(self, nameserver: Nameserver, name: str, seconds: float) -> NameserverAnswer:
         assert name == NAME
         assert seconds > 0
         with self._lock:
@@ -137,25 +142,25 @@ class Script:
             turns = self._answers[nameserver.name]
             said = turns.pop(0) if len(turns) > 1 else turns[0]
         if said == "no route":
-            return Answer(nameserver, complaint="cannot be asked", no_route=True)
+            return NameserverAnswer(nameserver, complaint="cannot be asked", no_route=True)
         if said == "refused":
-            return Answer(nameserver, complaint="answers REFUSED")
+            return NameserverAnswer(nameserver, complaint="answers REFUSED")
         if said == "lame":
-            return Answer(nameserver, authoritative=False)
-        return Answer(nameserver, (said,))
+            return NameserverAnswer(nameserver, authoritative=False)
+        return NameserverAnswer(nameserver, (said,))
 
 
 def seen_by(
     script: Script, seconds: float = 5.0, longest_pause: float = 0.01, *, once: bool = False
 ) -> PropagationResult:
-    return visibility(
+    return poll_nameservers(
         (FIRST, SECOND),
         NAME,
         wants,
         Deadline.after(seconds),
         longest_pause=longest_pause,
         once=once,
-        ask=script,
+        query=script,
     )
 
 
@@ -163,7 +168,7 @@ def wait_for(script: Script, seconds: float = 5.0, longest_pause: float = 0.01) 
     return spoken(seen_by(script, seconds, longest_pause).lagging)
 
 
-def spoken(answers: Sequence[Answer]) -> list[str]:
+def spoken(answers: Sequence[NameserverAnswer]) -> list[str]:
     return [f"{each.nameserver.name} {each.complaint}" for each in answers]
 
 
@@ -208,7 +213,7 @@ def test_who_gives_no_usable_answer_is_passed_over_after_a_second_chance(
 
     assert seen.lagging == ()
     assert spoken(seen.passed_over) == [f"ns2 {complaint}"]
-    assert script.asked.count("ns2") == propagation.CHANCES
+    assert script.asked.count("ns2") == propagation.ATTEMPTS
 
 
 def test_a_second_chance_may_show_that_a_nameserver_lags() -> None:
@@ -242,8 +247,12 @@ def test_one_look_passes_over_who_says_nothing() -> None:
 def test_the_warning_says_where_to_take_them_out() -> None:
     resolver = replace(SECOND, recursive=True)
 
-    at_zone = propagation.warning(NAME, "example.com", [Answer(SECOND, complaint="is silent")])
-    at_resolver = propagation.warning(NAME, "example.com", [Answer(resolver, complaint="hangs")])
+    at_zone = propagation.passed_over_warning(
+        NAME, "example.com", [NameserverAnswer(SECOND, complaint="is silent")]
+    )
+    at_resolver = propagation.passed_over_warning(
+        NAME, "example.com", [NameserverAnswer(resolver, complaint="hangs")]
+    )
 
     assert "nameservers of the zone example.com: ns2 (192.0.2.2:53) is silent" in at_zone
     assert at_zone.endswith("take them out of the zone's NS records")
@@ -253,7 +262,7 @@ def test_the_warning_says_where_to_take_them_out() -> None:
 def test_a_nameserver_without_an_address_cannot_be_asked() -> None:
     nowhere = Nameserver("ns9.example.com", Endpoint("ns9.example.com", 53), "NXDOMAIN")
 
-    answer = ask(nowhere, NAME, 1)
+    answer = query_txt(nowhere, NAME, 1)
 
     assert answer.complaint == "has no address: NXDOMAIN"
     assert answer.no_route
@@ -267,8 +276,8 @@ def test_an_answer_without_authority_is_told_apart(nameserver: StartNameserver) 
 
     endpoint = nameserver(lame)
 
-    assert not ask(at(endpoint), NAME, 2).authoritative
-    assert ask(replace(at(endpoint), recursive=True), NAME, 2).authoritative
+    assert not query_txt(at(endpoint), NAME, 2).authoritative
+    assert query_txt(replace(at(endpoint), recursive=True), NAME, 2).authoritative
 
 
 @pytest.mark.enable_socket
@@ -280,13 +289,13 @@ def test_a_resolver_is_asked_with_recursion(nameserver: StartNameserver) -> None
         asked.append(dns.message.from_wire(wire))
         return dns.message.make_response(asked[0]).to_wire()
 
-    ask(replace(at(nameserver(remember)), recursive=True), NAME, 2)
+    query_txt(replace(at(nameserver(remember)), recursive=True), NAME, 2)
 
     assert asked[0].flags & dns.flags.RD
 
 
 def test_a_zone_without_nameservers_has_no_laggards() -> None:
-    assert visibility((), NAME, wants, Deadline.after(1), longest_pause=1).lagging == ()
+    assert poll_nameservers((), NAME, wants, Deadline.after(1), longest_pause=1).lagging == ()
 
 
 def test_pauses_grow(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,7 +16,7 @@ import dns.update
 import pytest
 
 from gatecert.challenge.dns01.nameservers import Nameserver
-from gatecert.challenge.dns01.rfc2136 import DynamicUpdates
+from gatecert.challenge.dns01.rfc2136 import Rfc2136Provider
 from gatecert.config.schema import Dns01Settings
 from gatecert.errors import ChallengeError, ProviderNotAskedError, RecordRefusedError
 from gatecert.model import Endpoint, TextRecord
@@ -88,8 +88,8 @@ def primary(
 
 def provider(
     configured: Dns01Settings, *endpoints: Endpoint, seconds: float = 2.0
-) -> DynamicUpdates:
-    return DynamicUpdates(configured, At(*endpoints), seconds=seconds)
+) -> Rfc2136Provider:
+    return Rfc2136Provider(configured, At(*endpoints), seconds=seconds)
 
 
 @pytest.mark.enable_socket

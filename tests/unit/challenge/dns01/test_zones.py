@@ -41,7 +41,7 @@ def test_a_record_goes_into_the_zone_around_its_name(
     answers = make_zones(["example.com"], HOST)
     server = nameserver(answers)
 
-    assert zones(server, server).place(NAME) == RecordLocation(NAME, "example.com")
+    assert zones(server, server).locate(NAME) == RecordLocation(NAME, "example.com")
 
 
 def test_a_resolver_is_never_asked_for_the_record_itself(
@@ -49,7 +49,7 @@ def test_a_resolver_is_never_asked_for_the_record_itself(
 ) -> None:
     resolver, authority = make_zones(["example.com"], HOST), make_zones(["example.com"], HOST)
 
-    zones(nameserver(resolver), nameserver(authority)).place(f"_label.{NAME}")
+    zones(nameserver(resolver), nameserver(authority)).locate(f"_label.{NAME}")
 
     assert {name for name, _ in resolver.asked} == {"vpn.example.com"}
     assert authority.asked == [(f"_label.{NAME}", "CNAME")]
@@ -65,7 +65,7 @@ def test_aliases_lead_into_another_zone(
     }
     server = nameserver(make_zones(["example.com", "challenges.example.net"], records))
 
-    place = zones(server, server).place(NAME)
+    place = zones(server, server).locate(NAME)
 
     assert place == RecordLocation("vpn.challenges.example.net", "challenges.example.net")
 
@@ -77,7 +77,7 @@ def test_a_wildcard_is_no_delegation(
     records = {**HOST, ("*.vpn.example.com", "CNAME"): [target]}
     server = nameserver(make_zones(["example.com", "example.net"], records))
 
-    assert zones(server, server).place(NAME) == RecordLocation(NAME, "example.com")
+    assert zones(server, server).locate(NAME) == RecordLocation(NAME, "example.com")
 
 
 def test_a_wildcard_is_told_at_the_top_of_a_zone_too(
@@ -87,7 +87,7 @@ def test_a_wildcard_is_told_at_the_top_of_a_zone_too(
     server = nameserver(make_zones(["example.com", "example.net"], records))
     name = "_acme-challenge.example.com"
 
-    assert zones(server, server).place(name) == RecordLocation(name, "example.com")
+    assert zones(server, server).locate(name) == RecordLocation(name, "example.com")
 
 
 def test_a_host_that_exists_only_by_a_wildcard_is_warned_of(
@@ -100,7 +100,7 @@ def test_a_host_that_exists_only_by_a_wildcard_is_warned_of(
         assert caplog.text == ""
         server = nameserver(make_zones(["example.com", "example.net"], records))
         for name in (NAME, f"_label.{NAME}"):
-            assert zones(server, server).place(name) == RecordLocation(name, "example.com")
+            assert zones(server, server).locate(name) == RecordLocation(name, "example.com")
 
     assert caplog.text.count(" vpn.example.com exists only by a wildcard") == 2
 
@@ -115,7 +115,7 @@ def test_an_alias_beside_a_wildcard_is_followed(
     }
     server = nameserver(make_zones(["example.com", "example.net"], records))
 
-    assert zones(server, server).place(NAME) == RecordLocation("vpn.example.net", "example.net")
+    assert zones(server, server).locate(NAME) == RecordLocation("vpn.example.net", "example.net")
 
 
 def test_a_wildcard_is_told_by_a_resolver_too(
@@ -124,7 +124,7 @@ def test_a_wildcard_is_told_by_a_resolver_too(
     records = {**HOST, ("*.vpn.example.com", "CNAME"): ["edge.example.net."]}
     resolver = make_zones(["example.com", "example.net"], records)
 
-    assert resolvers_only(nameserver(resolver)).place(NAME) == RecordLocation(NAME, "example.com")
+    assert resolvers_only(nameserver(resolver)).locate(NAME) == RecordLocation(NAME, "example.com")
 
 
 def test_a_wildcard_into_the_configured_zone_is_followed(
@@ -133,7 +133,7 @@ def test_a_wildcard_into_the_configured_zone_is_followed(
     records = {**HOST, ("*.vpn.example.com", "CNAME"): ["all.example.net."]}
     server = nameserver(make_zones(["example.com", "example.net"], records))
 
-    place = zones(server, server, zone="example.net").place(NAME)
+    place = zones(server, server, zone="example.net").locate(NAME)
 
     assert place == RecordLocation("all.example.net", "example.net")
 
@@ -145,7 +145,7 @@ def test_beside_a_name_without_room_for_another_no_wildcard_is_looked_for(
     records = {**HOST, (longest, "CNAME"): ["vpn.example.net."]}
     server = nameserver(make_zones(["example.com", "example.net"], records))
 
-    assert zones(server, server).place(longest).name == "vpn.example.net"
+    assert zones(server, server).locate(longest).name == "vpn.example.net"
 
 
 def test_no_alias_is_followed_where_that_is_said(
@@ -156,10 +156,10 @@ def test_no_alias_is_followed_where_that_is_said(
     server = nameserver(answers)
 
     directly = Zones([server], LONG, authoritative=[server], follow_aliases=False)
-    assert directly.place(NAME) == RecordLocation(NAME, "example.com")
+    assert directly.locate(NAME) == RecordLocation(NAME, "example.com")
     answers.asked.clear()
     by_resolver = Zones([server], LONG, recursive=True, follow_aliases=False)
-    assert by_resolver.place(NAME) == RecordLocation(NAME, "example.com")
+    assert by_resolver.locate(NAME) == RecordLocation(NAME, "example.com")
     assert (NAME, "CNAME") not in answers.asked
 
 
@@ -181,8 +181,8 @@ def test_who_does_not_speak_for_the_zone_is_passed_over(
     lame = nameserver(make_zones(["example.com"], authoritative=False))
     good = nameserver(make_zones(["example.com"], {(NAME, "CNAME"): ["vpn.example.net."]}))
 
-    assert zones(resolver, lame, good).place(NAME).name == "vpn.example.net"
-    assert zones(resolver, lame).place(NAME) == RecordLocation(NAME, "example.com")
+    assert zones(resolver, lame, good).locate(NAME).name == "vpn.example.net"
+    assert zones(resolver, lame).locate(NAME) == RecordLocation(NAME, "example.com")
 
 
 def test_an_alias_that_leads_nowhere_is_an_error(
@@ -191,7 +191,7 @@ def test_an_alias_that_leads_nowhere_is_an_error(
     server = nameserver(make_zones(["example.com"], {(NAME, "CNAME"): ["."]}))
 
     with pytest.raises(ChallengeError, match=f"{NAME} is an alias that leads nowhere"):
-        zones(server, server).place(NAME)
+        zones(server, server).locate(NAME)
 
 
 def test_aliases_that_go_round_in_circles_are_an_error(
@@ -201,7 +201,7 @@ def test_aliases_that_go_round_in_circles_are_an_error(
     server = nameserver(make_zones(["example.com"], records))
 
     with pytest.raises(ChallengeError, match="go round in circles") as caught:
-        zones(server, server).place(NAME)
+        zones(server, server).locate(NAME)
 
     assert NAME in caught.value.fix
 
@@ -210,7 +210,7 @@ def test_a_name_too_long_for_any_record_is_refused() -> None:
     longest = ".".join(["a" * 63] * 3 + ["b" * 61])
 
     with pytest.raises(RecordRefusedError, match="no DNS record can be called _acme") as caught:
-        zones(Endpoint("127.0.0.1", 9)).place(f"_acme-challenge.{longest}")
+        zones(Endpoint("127.0.0.1", 9)).locate(f"_acme-challenge.{longest}")
 
     assert "http-01" in caught.value.fix
 
@@ -222,8 +222,8 @@ def test_a_zone_of_its_own_is_found_by_a_referral_and_by_its_soa(
     parent = make_zones(["example.com"], HOST, {NAME: "ns.example.org."})
     same_server = make_zones(["example.com", NAME], HOST)
 
-    assert zones(resolver, nameserver(parent)).place(NAME).zone == NAME
-    assert zones(resolver, nameserver(same_server)).place(NAME).zone == NAME
+    assert zones(resolver, nameserver(parent)).locate(NAME).zone == NAME
+    assert zones(resolver, nameserver(same_server)).locate(NAME).zone == NAME
 
 
 def test_a_zone_that_was_given_is_not_looked_for(
@@ -231,7 +231,7 @@ def test_a_zone_that_was_given_is_not_looked_for(
 ) -> None:
     resolver, authority = make_zones([]), make_zones(["example.com", NAME], HOST)
 
-    place = zones(nameserver(resolver), nameserver(authority), zone="example.com").place(NAME)
+    place = zones(nameserver(resolver), nameserver(authority), zone="example.com").locate(NAME)
 
     assert place == RecordLocation(NAME, "example.com")
     assert resolver.asked == []
@@ -244,19 +244,19 @@ def test_where_no_nameserver_can_be_asked_the_resolver_is(
     resolver = nameserver(make_zones(["example.com", "example.net"], records))
     refuses = nameserver(make_zones(["example.org"]))
 
-    assert zones(resolver, refuses).place(NAME) == RecordLocation("vpn.example.net", "example.net")
+    assert zones(resolver, refuses).locate(NAME) == RecordLocation("vpn.example.net", "example.net")
 
 
 def test_a_nameserver_that_is_silent_or_talks_rubbish_is_passed_over(
     nameserver: StartNameserver, make_zones: type[Answers], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(query, "LONGEST_ATTEMPT", 0.05)
+    monkeypatch.setattr(query, "ATTEMPT_SECONDS", 0.05)
     resolver = nameserver(make_zones(["example.com"], HOST))
     silent = nameserver(lambda _wire, _transport: None)
     rubbish = nameserver(lambda _wire, _transport: b"rubbish")
     good = make_zones(["example.com"], HOST)
 
-    place = zones(resolver, silent, rubbish, nameserver(good)).place(NAME)
+    place = zones(resolver, silent, rubbish, nameserver(good)).locate(NAME)
 
     assert place == RecordLocation(NAME, "example.com")
     assert good.asked
@@ -268,7 +268,7 @@ def test_a_nameserver_that_closes_the_connection_is_passed_over(
     resolver = nameserver(make_zones(["example.com"], HOST))
     good = make_zones(["example.com"], HOST)
 
-    place = zones(resolver, nameserver(truncated_only), nameserver(good)).place(NAME)
+    place = zones(resolver, nameserver(truncated_only), nameserver(good)).locate(NAME)
 
     assert place == RecordLocation(NAME, "example.com")
     assert good.asked
@@ -279,7 +279,7 @@ def test_without_ns_records_the_resolver_says_whether_there_is_an_alias(
 ) -> None:
     resolver = nameserver(make_zones(["example.com"], HOST))
 
-    assert zones(resolver).place(NAME) == RecordLocation(NAME, "example.com")
+    assert zones(resolver).locate(NAME) == RecordLocation(NAME, "example.com")
 
 
 def test_nameservers_are_those_of_the_zone_at_all_their_addresses(
@@ -353,7 +353,7 @@ def test_a_nameserver_without_an_address_is_not_asked_for_aliases(
     server = nameserver(make_zones(["example.com"], HOST))
     nowhere = Endpoint("ns9.example.com", 53)
 
-    assert zones(server, nowhere, server).place(NAME) == RecordLocation(NAME, "example.com")
+    assert zones(server, nowhere, server).locate(NAME) == RecordLocation(NAME, "example.com")
 
 
 def test_nameservers_that_were_given_are_taken_as_they_are(tmp_path: Path) -> None:
@@ -372,7 +372,7 @@ def test_a_resolver_that_fails_is_an_error_that_says_who_said_what(
     server = nameserver(make_zones([]))
 
     with pytest.raises(ChallengeError) as caught:
-        zones(server).place(NAME)
+        zones(server).locate(NAME)
 
     assert f"{server} answered REFUSED" in caught.value.message
     assert "the zone of vpn.example.com could not be found" in caught.value.message
@@ -404,7 +404,7 @@ def test_a_name_below_no_domain_at_all_is_an_error(
 
     del make_zones
     with pytest.raises(ChallengeError, match="no domain above it exists"):
-        zones(nameserver(root)).place(NAME)
+        zones(nameserver(root)).locate(NAME)
 
 
 def test_resolver_settings_that_make_no_sense_are_an_error(tmp_path: Path) -> None:
@@ -412,7 +412,7 @@ def test_resolver_settings_that_make_no_sense_are_an_error(tmp_path: Path) -> No
     resolv_conf.write_bytes(b"nameserver not-an-address\n")
 
     with pytest.raises(ChallengeError) as caught:
-        Zones([], SHORT, resolv_conf=resolv_conf).place(NAME)
+        Zones([], SHORT, resolv_conf=resolv_conf).locate(NAME)
 
     assert caught.value.fix
 
@@ -424,4 +424,4 @@ def test_the_resolver_of_the_system_is_asked_where_none_is_configured(
     resolv_conf.write_text("nameserver 127.255.255.254\n", "ascii")
 
     with pytest.raises(ChallengeError, match=r"127\.255\.255\.254:53"):
-        Zones([], SHORT, resolv_conf=resolv_conf).place(NAME)
+        Zones([], SHORT, resolv_conf=resolv_conf).locate(NAME)
