@@ -273,7 +273,7 @@ def test_a_store_in_trouble_costs_one_visit(
 ) -> None:
     running.failure = StorageError("input/output error")
     assert exchange(running.endpoint, REQUEST) == b""
-    assert "cannot be read: input/output error" in caplog.text
+    assert "cannot read the response: input/output error" in caplog.text
 
     running.failure = None
     assert fetch(running.endpoint, PREFIX + TOKEN)[0] == 200
