@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
-from gatecert.challenge.dns01.build import dns_solvers
 from gatecert.challenge.solver import Challenge, LeftoverCleaner, Solver
+from gatecert.challenge.solvers import dns_solvers
 from gatecert.config.schema import ChallengeSettings, ResolverSettings
 from gatecert.deadline import Deadline
 from gatecert.errors import (
@@ -343,7 +343,7 @@ import os, sys
 from datetime import UTC, datetime
 from pathlib import Path
 import yaml
-from gatecert.challenge.dns01.build import dns_solvers
+from gatecert.challenge.solvers import dns_solvers
 from gatecert.challenge.solver import Challenge
 from gatecert.config.schema import ChallengeSettings, ResolverSettings
 from gatecert.model import Identifier, IdentifierType

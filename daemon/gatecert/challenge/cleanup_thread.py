@@ -1,7 +1,7 @@
-"""Taking away, now and then, what crashes and unreachable providers left behind.
+"""Periodic removal of responses that crashes and unreachable providers left behind.
 
-It may take long (a provider that is out of reach), so it has a thread of its own; no gateway waits
-for it. Commands need none of this: each challenge that is over tidies as well.
+An unreachable provider can block for long, so this runs in its own thread and delays no gateway.
+Commands do not need it: solvers also clean up after every challenge.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ PAUSE: Final = 900.0  # seconds
 
 
 class CleanupThread:
-    """Tidies at the first call of ``run_if_due`` and then every so often, never twice at a time.
+    """Removes leftovers at the first call of ``run_if_due`` and then periodically.
 
     Args:
-        pause: Seconds between the end of one time and the beginning of the next.
+        pause: Seconds between the end of one run and the start of the next.
     """
 
     def __init__(self, pause: float = PAUSE) -> None:
@@ -33,18 +33,18 @@ class CleanupThread:
         self._ended = float("-inf")
 
     def run_if_due(self, solvers: Mapping[str, Solver]) -> None:
-        """Begin if it is time to; returns at once."""
-        busy = self._thread is not None and self._thread.is_alive()
-        if busy or time.monotonic() < self._ended + self._pause:
+        """Start a run if one is due and none is running; return at once."""
+        running = self._thread is not None and self._thread.is_alive()
+        if running or time.monotonic() < self._ended + self._pause:
             return
-        # A daemon thread: a provider that hangs must not keep gatecert from leaving.
+        # A daemon thread: a provider that hangs must not keep gatecert from exiting.
         self._thread = threading.Thread(
-            target=self._run, args=(dict(solvers),), name="tidying", daemon=True
+            target=self._run, args=(dict(solvers),), name="cleanup", daemon=True
         )
         self._thread.start()
 
     def wait(self) -> None:
-        """Wait until it is not at it any more."""
+        """Wait for the end of the current run."""
         if self._thread is not None:
             self._thread.join()
 

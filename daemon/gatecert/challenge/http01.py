@@ -41,18 +41,18 @@ class Http01Solver:
     Args:
         settings: Where to listen.
         tokens: Where responses are kept while they are presented.
-        standing: Answers already, in place of listening on the configured addresses.
+        activated: Answers already, in place of listening on the configured addresses.
     """
 
     def __init__(
         self,
         settings: Http01Settings,
         tokens: TokenStore,
-        standing: SocketActivatedResponder | None = None,
+        activated: SocketActivatedResponder | None = None,
     ) -> None:
         self._settings = settings
         self._tokens = tokens
-        self._standing = standing
+        self._activated = activated
         self._lock = threading.Lock()
         self._presented: dict[str, threading.Event] = {}
         self._left: set[str] = set()
@@ -74,8 +74,8 @@ class Http01Solver:
                 self._take_away(challenge.token, published=False)
                 raise
             fetched = self._presented[challenge.token] = threading.Event()
-            if self._standing is not None:
-                self._standing.expect(challenge.token, fetched)
+            if self._activated is not None:
+                self._activated.expect(challenge.token, fetched)
 
     def wait(self, challenge: Challenge, deadline: Deadline) -> None:
         """Nothing to wait for: what listens is visible."""
@@ -94,8 +94,8 @@ class Http01Solver:
         with self._lock:
             self._take_away(challenge.token)
             self._presented.pop(challenge.token, None)
-            if self._standing is not None:
-                self._standing.forget(challenge.token)
+            if self._activated is not None:
+                self._activated.forget(challenge.token)
             if self._settings.webroot is not None:
                 self.remove_leftovers()
             if self._presented or self._responder is None:
@@ -142,7 +142,7 @@ class Http01Solver:
     def _publish(self, challenge: Challenge) -> None:
         if self._settings.webroot is not None:
             webroot.publish(self._settings.webroot, challenge.token, challenge.key_authorization)
-        elif self._standing is None and self._responder is None:
+        elif self._activated is None and self._responder is None:
             self._responder = self._open(challenge)
 
     def _open(self, challenge: Challenge) -> HttpResponder:

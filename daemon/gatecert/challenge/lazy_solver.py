@@ -1,7 +1,7 @@
-"""A solver that is made when it is first needed.
+"""A solver that is built at its first use.
 
-dnspython takes 60 ms to import, which the daemon has better uses for at its start; most gateways
-never answer a challenge over DNS.
+Importing dnspython takes 60 ms, which would delay the start of the daemon, and most gateways never
+use a DNS challenge.
 """
 
 from __future__ import annotations
@@ -19,53 +19,53 @@ if TYPE_CHECKING:
 
 
 class LazySolver:
-    """Stands for a solver until it is needed, and passes everything on from then.
+    """A solver that builds another at its first use and delegates every call to it.
 
     Args:
-        make: Makes the solver; called once.
-        needs_tidying: Whether something may have been left that only the solver can take away.
+        build: Builds the solver; called once.
+        has_leftovers: Tells if an earlier process may have left a response behind.
     """
 
     def __init__(
-        self, make: Callable[[], Solver], needs_tidying: Callable[[], bool] = lambda: False
+        self, build: Callable[[], Solver], has_leftovers: Callable[[], bool] = lambda: False
     ) -> None:
-        self._make = make
-        self._needs_tidying = needs_tidying
+        self._build = build
+        self._has_leftovers = has_leftovers
         self._lock = threading.Lock()
         self._solver: Solver | None = None
 
     def present(self, challenge: Challenge) -> None:
         """Make the response available."""
-        self._made().present(challenge)
+        self._built().present(challenge)
 
     def wait(self, challenge: Challenge, deadline: Deadline) -> None:
-        """Return once the authority will be able to see the response."""
-        self._made().wait(challenge, deadline)
+        """Return once the authority can see the response."""
+        self._built().wait(challenge, deadline)
 
     def wait_for_request(self, challenge: Challenge, seconds: float) -> bool:
-        """Wait at most ``seconds`` for the authority to look; True as soon as it has."""
-        return self._made().wait_for_request(challenge, seconds)
+        """Wait at most ``seconds`` for the authority's request; return True once it came."""
+        return self._built().wait_for_request(challenge, seconds)
 
     def clean_up(self, challenge: Challenge) -> None:
-        """Take the response away again; never raises."""
+        """Remove the response; never raises."""
         if self._solver is not None:
             self._solver.clean_up(challenge)
 
-    def test_records(self, trial: SelfTest) -> tuple[str, ...]:
-        """Answer as if an authority had asked, if the solver knows how to."""
-        solver = self._made()
-        return solver.test_records(trial) if isinstance(solver, RecordTester) else ()
+    def test_records(self, test: SelfTest) -> tuple[str, ...]:
+        """Answer as for a request of the authority, if the solver supports it."""
+        solver = self._built()
+        return solver.test_records(test) if isinstance(solver, RecordTester) else ()
 
     def remove_leftovers(self) -> None:
-        """Take away what was left behind; makes the solver only if something was; never raises."""
-        if not self._needs_tidying():
+        """Remove leftover responses; builds the solver only if there are any; never raises."""
+        if not self._has_leftovers():
             return
-        solver = self._made()
+        solver = self._built()
         if isinstance(solver, LeftoverCleaner):
             solver.remove_leftovers()
 
-    def _made(self) -> Solver:
+    def _built(self) -> Solver:
         with self._lock:
             if self._solver is None:
-                self._solver = self._make()
+                self._solver = self._build()
             return self._solver

@@ -1,4 +1,4 @@
-"""What every challenge type has to be able to do (RFC 8555 section 8)."""
+"""The interface of challenge solvers (RFC 8555 section 8)."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Challenge:
-    """One challenge of one authorization.
+    """A challenge of an authorization.
 
     Attributes:
         type: ``http-01``, ``dns-01`` …
         identifier: Without ``*.``.
-        token: base64url text, checked (CVE-2026-40611): letters, digits, ``-`` and ``_`` only;
-            empty for the types that have none.
-        key_authorization: RFC 8555 section 8.1; empty where there is no token.
-        account_url: The account that asks; dns-account-01 and dns-persist-01 are bound to it.
-        wildcard: Whether control is shown for the wildcard below the name.
-        issuer_domain_names: How the authority calls itself in dns-persist-01 records.
+        token: Checked base64url text (CVE-2026-40611): letters, digits, ``-`` and ``_`` only;
+            empty for types without a token.
+        key_authorization: RFC 8555 section 8.1; empty without a token.
+        account_url: The ACME account; dns-account-01 and dns-persist-01 are bound to it.
+        wildcard: Whether the authorization is for the wildcard below the name.
+        issuer_domain_names: The authority's names in dns-persist-01 records.
     """
 
     type: str
@@ -40,68 +40,69 @@ class Challenge:
 class Solver(Protocol):
     """Presents responses to one challenge type, for any number of gateways at once.
 
-    The order of calls for a challenge is present, wait, (the authority is told), seen, clean_up.
+    A challenge takes these calls in order: present, wait, (the authority is told),
+    wait_for_request, clean_up.
     """
 
     def present(self, challenge: Challenge) -> None:
         """Make the response available.
 
         Raises:
-            ChallengeError: It cannot be; nothing is left behind.
+            ChallengeError: The response cannot be presented; nothing is left behind.
         """
         ...
 
     def wait(self, challenge: Challenge, deadline: Deadline) -> None:
-        """Return once the authority will be able to see the response.
+        """Return once the authority can see the response.
 
         Raises:
-            ChallengeError: It was still not visible at the deadline.
+            ChallengeError: The response was not visible at the deadline.
         """
         ...
 
     def wait_for_request(self, challenge: Challenge, seconds: float) -> bool:
-        """Wait at most ``seconds`` for the authority to look; True as soon as it has.
+        """Wait at most ``seconds`` for the authority's request; return True once it came.
 
-        A solver that cannot tell waits and returns False.
+        A solver that cannot notice the request waits and returns False.
         """
         ...
 
     def clean_up(self, challenge: Challenge) -> None:
-        """Take the response away again; called however the validation ended, never raises."""
+        """Remove the response; called however the validation ended; never raises."""
         ...
 
 
 @runtime_checkable
 class SelfTestingSolver(Protocol):
-    """A solver that can try out, without any authority, what presenting a response needs."""
+    """A solver that can test, without an authority, whether it can present a response."""
 
     def self_test(self, names: Sequence[str] = ()) -> tuple[str, ...]:
-        """Present a response that nobody asked for, and take it away again.
+        """Present a test response and remove it again.
 
         Args:
-            names: DNS names to fetch it by, as an authority would; with none, it is only presented.
+            names: DNS names to fetch it by, as an authority would; empty: only present it.
 
         Returns:
-            What is suspicious, one line each, though no authority may mind; empty if nothing is.
+            Problems, one line each, that need not make a validation fail; empty if there are none.
 
         Raises:
-            ChallengeError: It cannot be presented, so that a validation is certain to fail.
-            StorageError: It cannot be kept.
+            ChallengeError: The response cannot be presented; a validation would fail.
+            StorageError: The response cannot be stored.
         """
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class SelfTest:
-    """What to try out with a solver that answers by TXT records.
+    """Parameters of a test of a solver for TXT records.
 
     Attributes:
         type: ``dns-01`` …
-        gateway: Its name in the configuration.
-        names: DNS names that control is to be shown over, wildcards too.
-        account_url: The account that will ask; empty where there is none yet.
-        issuers: How the authority calls itself.
-        look: Whether to see that nameservers answer with the record, too.
+        gateway: The gateway's name in the configuration.
+        names: DNS names to validate, including wildcards.
+        account_url: The ACME account; empty if there is none yet.
+        issuers: The authority's issuer domain names.
+        check_propagation: Whether to check that all nameservers answer with the record.
     """
 
     type: str
@@ -109,30 +110,30 @@ class SelfTest:
     names: tuple[str, ...]
     account_url: str = ""
     issuers: tuple[str, ...] = ()
-    look: bool = False
+    check_propagation: bool = False
 
 
 @runtime_checkable
 class RecordTester(Protocol):
-    """A solver by TXT records that can try out, without any authority, whether it will succeed."""
+    """A solver for TXT records that can test, without an authority, whether it will succeed."""
 
-    def test_records(self, trial: SelfTest) -> tuple[str, ...]:
-        """Answer for each name as if an authority had asked, and leave nothing behind.
+    def test_records(self, test: SelfTest) -> tuple[str, ...]:
+        """Answer for each name as for a request of the authority, and leave nothing behind.
 
         Returns:
-            What is suspicious, one line each, though a validation may succeed.
+            Problems, one line each, that need not make a validation fail.
 
         Raises:
-            ChallengeError: A validation is certain to fail.
-            StorageError: What was published cannot be written down.
+            ChallengeError: A validation would fail.
+            StorageError: A published record cannot be entered in the journal.
         """
         ...
 
 
 @runtime_checkable
 class LeftoverCleaner(Protocol):
-    """A solver whose responses stand somewhere that outlives this process."""
+    """A solver whose responses can outlive the process."""
 
     def remove_leftovers(self) -> None:
-        """Take away what a crash, or a provider that was out of reach, left; never raises."""
+        """Remove responses left by a crash or an unreachable provider; never raises."""
         ...

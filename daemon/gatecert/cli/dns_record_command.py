@@ -78,7 +78,7 @@ def standing_faults(application: Application, target: Target) -> Iterator[Gatece
                     domain_names(target),
                     report.account_url,
                     report.identities,
-                    look=True,
+                    check_propagation=True,
                 )
             )
         except GatecertError as error:

@@ -235,7 +235,7 @@ def self_test_challenges(
     for kind in target.challenges:
         solver = solvers.get(kind)
         if isinstance(solver, RecordTester):
-            trial = SelfTest(kind, target.name, names, look=thorough)
+            trial = SelfTest(kind, target.name, names, check_propagation=thorough)
             found += _try_out(solver, trial, directory_reports)
         elif isinstance(solver, SelfTestingSolver):
             found.append(_rehearsed(kind, partial(solver.self_test, fetchable)))

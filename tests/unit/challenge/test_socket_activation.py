@@ -60,7 +60,7 @@ def listener(resources: ExitStack) -> socket.socket:
 
 
 @pytest.fixture
-def standing(
+def activated(
     resources: ExitStack, listener: socket.socket, tokens: Tokens
 ) -> SocketActivatedResponder:
     responder = SocketActivatedResponder([listener], tokens)
@@ -162,9 +162,9 @@ def test_sockets_of_another_name_or_kind_are_left_and_said_so(
 
 
 def test_it_answers_before_anything_is_validated_and_afterwards(
-    standing: SocketActivatedResponder, tokens: Tokens, endpoint: Endpoint
+    activated: SocketActivatedResponder, tokens: Tokens, endpoint: Endpoint
 ) -> None:
-    solver = Http01Solver(Http01Settings(), tokens, standing)
+    solver = Http01Solver(Http01Settings(), tokens, activated)
 
     before = fetch(endpoint, CHALLENGE.token)
     solver.present(CHALLENGE)
@@ -180,7 +180,7 @@ def test_it_answers_before_anything_is_validated_and_afterwards(
 
 
 def test_what_a_command_presents_is_answered_by_the_daemon(
-    standing: SocketActivatedResponder, tokens: Tokens, endpoint: Endpoint
+    activated: SocketActivatedResponder, tokens: Tokens, endpoint: Endpoint
 ) -> None:
     command = Http01Solver(Http01Settings(listen=(endpoint,)), tokens)
 
@@ -188,19 +188,19 @@ def test_what_a_command_presents_is_answered_by_the_daemon(
     fetched = fetch(endpoint, CHALLENGE.token)
     command.clean_up(CHALLENGE)
 
-    assert standing is not None
+    assert activated is not None
     assert fetched == (200, b"token.key")
     assert fetch(endpoint, CHALLENGE.token)[0] == 404
 
 
 def test_a_port_that_cannot_be_shared_is_left_to_the_one_who_answers_for_us(
-    standing: SocketActivatedResponder, tokens: Tokens, endpoint: Endpoint
+    activated: SocketActivatedResponder, tokens: Tokens, endpoint: Endpoint
 ) -> None:
     tokens.put_token("mine", "mine.key")
 
     found = listen([endpoint], lambda where: serves_token(where, "mine", "mine.key"))
 
-    assert standing is not None
+    assert activated is not None
     assert found == []
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from gatecert.challenge.solvers import build_solvers, longest_propagation, utc_now
+from gatecert.challenge.solvers import build_solvers, longest_propagation
 from gatecert.config.schema import ChallengeSettings, ResolverSettings
 from gatecert.store.file_store import FileStore
 
@@ -32,15 +32,15 @@ def test_there_is_a_solver_for_each_kind_that_is_set_up(
     state = tmp_path / "state"
 
     solvers = build_solvers(
-        ChallengeSettings.model_validate(challenges), ResolverSettings(), FileStore(state)
+        ChallengeSettings.model_validate(challenges),
+        ResolverSettings(),
+        FileStore(state),
+        None,
+        lambda: datetime.now(UTC),
     )
 
     assert solvers.keys() == kinds
     assert not state.exists()
-
-
-def test_the_clock_of_solvers_is_aware() -> None:
-    assert abs(utc_now() - datetime.now(UTC)).total_seconds() < 5
 
 
 def test_an_order_may_take_longer_by_what_a_record_may_take() -> None:

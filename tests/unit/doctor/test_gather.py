@@ -409,7 +409,7 @@ class RecordSolver(MuteSolver):
         self.trials.append(trial)
         if self.error is not None:
             raise self.error
-        return ("odd",) if trial.look else ()
+        return ("odd",) if trial.check_propagation else ()
 
 
 def test_records_are_tried_out_once_for_each_account_that_they_are_bound_to() -> None:
@@ -429,7 +429,7 @@ def test_records_are_tried_out_once_for_each_account_that_they_are_bound_to() ->
     ]
     assert {each.complaints for each in found} == {("odd",)}
     plain, bound = solver.trials[0], solver.trials[-1]
-    assert plain == SelfTest("dns-01", "vpn", (HOSTNAME,), look=True)
+    assert plain == SelfTest("dns-01", "vpn", (HOSTNAME,), check_propagation=True)
     assert (bound.account_url, bound.issuers) == ("https://other.test/1", ("ca.test",))
 
 
@@ -438,7 +438,7 @@ def test_records_are_tried_out_for_names_only() -> None:
     target = replace(TARGET, challenges=("dns-01",))
     (found,) = self_test_challenges({"dns-01": solver}, target)
     assert found.error is solver.error
-    assert not solver.trials[0].look
+    assert not solver.trials[0].check_propagation
     address = replace(target, identifiers=(Identifier(IdentifierType.IP, "192.0.2.7"),))
     assert self_test_challenges({"dns-01": solver}, address) == ()
 

@@ -192,7 +192,7 @@ class Dns01Solver:
             )
             self.present(challenge)
             try:
-                if trial.look:
+                if trial.check_propagation:
                     complaints.append(self._look(challenge, Deadline.after(SELF_TEST_SECONDS)))
             except RecordNotVisibleError as error:
                 complaints.append(error.message)

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from gatecert.challenge.dns01.build import dns_solvers, provider
+from gatecert.challenge.dns01.build import build_provider
 from gatecert.challenge.dns01.zones import Zones
 from gatecert.challenge.solver import Challenge, LeftoverCleaner
+from gatecert.challenge.solvers import dns_solvers
 from gatecert.config.schema import ChallengeSettings, Dns01Settings, ResolverSettings
 from gatecert.errors import ChallengeError, StorageError
 from gatecert.model import Identifier, IdentifierType, TextRecord
@@ -58,7 +59,7 @@ def test_both_kinds_of_published_record_have_one_solver(journal: Journal) -> Non
     [("rfc2136", "rfc2136"), ("exec", "exec_provider"), ("cloudflare", "lexicon")],
 )
 def test_each_provider_is_made_by_its_name(name: str, module: str) -> None:
-    made = provider(
+    made = build_provider(
         Dns01Settings.model_validate({"provider": name}), Zones([], timedelta(seconds=1))
     )
 

@@ -439,8 +439,10 @@ def test_many_threads_publish_and_withdraw_at_once(
 # --------------------------------------------------------------------------- trying out
 
 
-def trial(*names: str, kind: str = "dns-01", account_url: str = "", look: bool = False) -> SelfTest:
-    return SelfTest(kind, "boston", names, account_url, look=look)
+def trial(
+    *names: str, kind: str = "dns-01", account_url: str = "", check_propagation: bool = False
+) -> SelfTest:
+    return SelfTest(kind, "boston", names, account_url, check_propagation=check_propagation)
 
 
 def test_a_record_of_no_use_is_published_once_a_name_and_withdrawn(
@@ -454,7 +456,7 @@ def test_a_record_of_no_use_is_published_once_a_name_and_withdrawn(
 
 
 def test_it_is_looked_for_where_that_is_asked(solver: Dns01Solver, provider: Provider) -> None:
-    (complaint,) = solver.test_records(trial("vpn.example.com", look=True))
+    (complaint,) = solver.test_records(trial("vpn.example.com", check_propagation=True))
     assert "ns1.example.com (192.0.2.1:53) does not have it" in complaint
     assert provider.records == set()
 
@@ -466,7 +468,7 @@ def test_a_nameserver_that_is_passed_over_is_told(
     server.complaints["ns2.example.com"] = "answers REFUSED"
     server.provider = provider
 
-    (complaint,) = solver.test_records(trial("vpn.example.com", look=True))
+    (complaint,) = solver.test_records(trial("vpn.example.com", check_propagation=True))
 
     assert "ns2.example.com (192.0.2.2:53) answers REFUSED" in complaint
 
