@@ -14,21 +14,10 @@ from typing import Annotated, cast
 import typer
 
 from gatecert import __version__, container
-from gatecert.cli import (
-    account_command,
-    check_command,
-    client_ca_command,
-    custom_command,
-    dns_record_command,
-    doctor_command,
-    enroll_command,
-    output,
-    profile_command,
-    revoke_command,
-    run_command,
-    status_command,
-)
-from gatecert.cli.context import DEFAULT_CONFIGURATION, Options
+from gatecert.cli import output
+from gatecert.cli.exit_codes import FAILED, HELD, INTERRUPTED, UNREAD, WRONG_USAGE
+from gatecert.cli.lazy_group import LazyGroup, register
+from gatecert.cli.options import DEFAULT_CONFIGURATION, Options
 from gatecert.errors import (
     ConfigurationError,
     GatecertError,
@@ -37,17 +26,12 @@ from gatecert.errors import (
     WrongUsageError,
 )
 
-FAILED = 1
-WRONG_USAGE = 2
-HELD = 3
-INTERRUPTED = 130
-UNREAD = 141  # what a shell shows for a program that SIGPIPE has ended
-
 # click's UsageError, which Typer either takes from click or brings itself.
 _USAGE_ERROR = typer.BadParameter.__bases__[0]
 
 app = typer.Typer(
     name="gatecert",
+    cls=LazyGroup,
     help="Keep a trusted TLS certificate on a gateway, and prove that it is served.",
     no_args_is_help=True,
     add_completion=False,
@@ -55,18 +39,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
-app.command("run")(run_command.run)
-app.command("enroll")(enroll_command.enroll)
-app.command("status")(status_command.status)
-app.command("check")(check_command.check)
-app.command("doctor")(doctor_command.doctor)
-app.command("csr")(custom_command.csr)
-app.command("import")(custom_command.import_certificate)
-app.add_typer(client_ca_command.app, name="client-ca")
-app.command("profile")(profile_command.profile)
-app.command("dns-record")(dns_record_command.dns_record)
-app.command("revoke")(revoke_command.revoke)
-app.add_typer(account_command.app, name="account")
+register(app)
 
 
 def _version(wanted: bool) -> None:  # noqa: FBT001 - Typer calls it with the option's value
@@ -102,7 +75,7 @@ def run() -> None:
         code = app(standalone_mode=False)
     except typer.Abort:
         sys.exit(INTERRUPTED)
-    except SystemExit:  # so click and rich leave where nobody reads on; nothing else does
+    except SystemExit:  # click leaves so where nobody reads on; nothing else does
         output.silence(sys.stdout)
         sys.exit(UNREAD)
     except Exception as error:  # noqa: BLE001 - whatever it is, it is said in one line

@@ -6,7 +6,6 @@ is under way with the old key, and the daemon signs in with the new one next tim
 
 from __future__ import annotations
 
-import logging
 import sys
 from contextlib import ExitStack
 from dataclasses import asdict
@@ -14,7 +13,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gatecert.cli.context import Wait, known_as, open_application, options, tell_daemon
+from gatecert.cli.application import open_application, tell_daemon
+from gatecert.cli.context import Wait, find, read_configuration
+from gatecert.cli.exit_codes import FAILED
+from gatecert.deadline import Deadline
+from gatecert.errors import WrongUsageError
+from gatecert.report.status import as_document
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -22,15 +26,15 @@ if TYPE_CHECKING:
     from gatecert.acme.account_administration import AccountView
     from gatecert.acme.issuer import Issuer
     from gatecert.app import Application
-    from gatecert.model import Stage
 
 SCHEMA = 1
-FAILED = 1
 SECONDS = 60.0  # for the authority's part
 
 app = typer.Typer(
     help="Look at the accounts at authorities, change their keys, give them up.",
     no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
 )
 
 AuthorityName = Annotated[
@@ -50,18 +54,12 @@ def show(
     ] = False,
 ) -> None:
     """Say which accounts there are, and what the authorities say of them. Changes nothing."""
-    from gatecert.deadline import Deadline  # noqa: PLC0415 - --help is quick without it
-
-    given = options(context)
-    given.configure_logs(logging.WARNING)
-    application = open_application(given.load(), _silence)
+    application = open_application(read_configuration(context))
     names = [authority] if authority else sorted(application.authorities)
     views = [
         _issuer(application, name).administration().view(Deadline.after(SECONDS)) for name in names
     ]
     if as_json:
-        from gatecert.report.status import as_document  # noqa: PLC0415 - only for --json
-
         document = {"schema": SCHEMA, "accounts": [asdict(view) for view in views]}
         typer.echo(as_document(document))
     else:
@@ -77,11 +75,7 @@ def rollover(context: typer.Context, authority: AuthorityName = "", *, wait: Wai
 
     A change that a crash has cut off is finished. Orders and certificates are not touched.
     """
-    from gatecert.deadline import Deadline  # noqa: PLC0415 - --help is quick without it
-
-    given = options(context)
-    given.configure_logs(logging.WARNING)
-    application = open_application(given.load(), _silence)
+    application = open_application(read_configuration(context))
     name = _one(application, authority)
     issuer = _issuer(application, name)
     with _undisturbed(application, name, "changing an account key", wait):
@@ -103,12 +97,7 @@ def deactivate(
 
     The authority takes nothing from the account any more, and nobody can undo that.
     """
-    from gatecert.deadline import Deadline  # noqa: PLC0415 - --help is quick without it
-    from gatecert.errors import WrongUsageError  # noqa: PLC0415
-
-    given = options(context)
-    given.configure_logs(logging.WARNING)
-    application = open_application(given.load(), _silence)
+    application = open_application(read_configuration(context))
     name = _one(application, authority)
     issuer = _issuer(application, name)
     if not yes:
@@ -130,13 +119,13 @@ def deactivate(
 
 
 def _issuer(application: Application, name: str) -> Issuer:
-    return known_as("authority", application.authorities, name)
+    return find("authority", application.authorities, name)
 
 
 def _one(application: Application, name: str) -> str:
     """The authority that is meant."""
     if name or len(application.authorities) != 1:
-        known_as("authority", application.authorities, name)
+        find("authority", application.authorities, name)
         return name
     return next(iter(application.authorities))
 
@@ -170,7 +159,3 @@ def _show(view: AccountView) -> None:
     typer.echo(view.authority)
     for label, text in rows:
         typer.echo(f"  {label:<10} {text}")
-
-
-def _silence(gateway: str, stage: Stage, message: str) -> None:
-    """No gateway's pass is told of."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,7 +10,21 @@ from typing import TYPE_CHECKING
 import typer
 
 from gatecert import container
-from gatecert.cli.context import open_application, options
+from gatecert.certificate.trust import read_roots
+from gatecert.certificate.trust_anchor import can_anchor
+from gatecert.cli.application import open_application
+from gatecert.cli.context import options, read_configuration
+from gatecert.cli.dns_record_command import DNS_PERSIST_01, is_used, standing_faults
+from gatecert.cli.exit_codes import FAILED, WRONG_USAGE
+from gatecert.config.advice import advice
+from gatecert.config.existence import problems
+from gatecert.config.targets import targets
+from gatecert.doctor.listener_checks import judge, open_listeners
+from gatecert.errors import ResolutionError
+from gatecert.model import Mode
+from gatecert.resolve.gateway_addresses import own_addresses
+from gatecert.resolve.region import excluded_region, exclusion_reason
+from gatecert.resolve.shared_hostname import custom_mode_advice
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,9 +32,6 @@ if TYPE_CHECKING:
     from gatecert.config.schema import Configuration
     from gatecert.doctor.finding import Finding
     from gatecert.model import Target
-
-WRONG_CONFIGURATION = 2
-FAILED = 1
 
 
 def check(context: typer.Context) -> None:
@@ -29,11 +41,8 @@ def check(context: typer.Context) -> None:
     this machine may be able to answer challenges in gatecert's place. Records for dns-persist-01,
     which you publish, are looked for at every nameserver.
     """
-    from gatecert.config.existence import problems  # noqa: PLC0415 - --help is quick without it
-    from gatecert.config.targets import targets  # noqa: PLC0415
-
     given = options(context)
-    configuration = given.load()
+    configuration = read_configuration(context)
     found = targets(configuration)
     listeners = _open_listeners(configuration, found)
     wrong = [str(problem) for problem in problems(Path(given.config), configuration)]
@@ -48,7 +57,7 @@ def check(context: typer.Context) -> None:
     for complaint in wrong:
         typer.echo(f"gatecert: {complaint}", err=True)
     if wrong:
-        raise typer.Exit(WRONG_CONFIGURATION)
+        raise typer.Exit(WRONG_USAGE)
     count = "1 gateway" if len(found) == 1 else f"{len(found)} gateways"
     typer.echo(f"{given.config}: good, {count}")
     for listener in listeners:
@@ -62,17 +71,12 @@ def check(context: typer.Context) -> None:
 
 def _open_listeners(configuration: Configuration, found: tuple[Target, ...]) -> list[Finding]:
     """Where another user of this machine could answer challenges."""
-    from gatecert.doctor.listener_checks import judge, open_listeners  # noqa: PLC0415 - --help is quick
-
     enrolled = _enrolled(configuration, found)
     return [judge(each) for each in open_listeners(configuration.challenges, enrolled)]
 
 
 def _enrolled(configuration: Configuration, found: tuple[Target, ...]) -> list[Target]:
     """The gateways that are ever enrolled."""
-    from gatecert.model import Mode  # noqa: PLC0415 - --help is quick without it
-    from gatecert.resolve.region import excluded_region  # noqa: PLC0415
-
     excluded = configuration.excluded_regions
     return [
         target
@@ -83,11 +87,9 @@ def _enrolled(configuration: Configuration, found: tuple[Target, ...]) -> list[T
 
 def _check_records(configuration: Configuration, found: tuple[Target, ...]) -> None:
     """See that the records stand which were to be published once."""
-    from gatecert.cli.dns_record_command import DNS_PERSIST_01, is_used, standing_faults  # noqa: PLC0415
-
     if not any(DNS_PERSIST_01 in target.challenges for target in found):
         return
-    application = open_application(configuration, lambda *_: None)
+    application = open_application(configuration)
     failed = False
     for target in filter(partial(is_used, application), found):
         faults = list(standing_faults(application, target))
@@ -114,15 +116,12 @@ def _missing_agreements(configuration: Configuration, found: tuple[Target, ...])
 
 def _useless_roots(configuration: Configuration) -> Iterator[str]:
     """Trusted roots in which no chain can end, so that every certificate would be refused."""
-    from gatecert.app import utc_now  # noqa: PLC0415 - --help is quick without it
-    from gatecert.certificate.trust import read_roots  # noqa: PLC0415
-    from gatecert.certificate.trust_anchor import can_anchor  # noqa: PLC0415
-
     for name, authority in configuration.authorities.items():
         if authority.trusted_roots is None:
             continue
         if not any(
-            can_anchor(root, utc_now()) for root in read_roots([authority.trusted_roots], None)
+            can_anchor(root, datetime.now(UTC))
+            for root in read_roots([authority.trusted_roots], None)
         ):
             yield (
                 f"authorities.{name}.trusted_roots: no chain can end in the certificates of "
@@ -132,8 +131,6 @@ def _useless_roots(configuration: Configuration) -> Iterator[str]:
 
 
 def _intention(configuration: Configuration, target: Target) -> str:
-    from gatecert.model import Mode  # noqa: PLC0415 - --help is quick without it
-    from gatecert.resolve.region import excluded_region, exclusion_reason  # noqa: PLC0415
 
     region = excluded_region(target, configuration.excluded_regions)
     if target.mode is Mode.CUSTOM:
@@ -145,8 +142,6 @@ def _intention(configuration: Configuration, target: Target) -> str:
 
 
 def _advice(configuration: Configuration, target: Target) -> Iterator[str]:
-    from gatecert.config.advice import advice  # noqa: PLC0415 - --help is quick without it
-    from gatecert.model import Mode  # noqa: PLC0415
 
     if target.mode is Mode.AUTOMATIC:
         yield from advice(target, configuration)
@@ -163,9 +158,6 @@ def _advice(configuration: Configuration, target: Target) -> Iterator[str]:
 
 
 def _pair_advice(target: Target) -> str:
-    from gatecert.errors import ResolutionError  # noqa: PLC0415 - --help is quick without it
-    from gatecert.resolve.gateway_addresses import own_addresses  # noqa: PLC0415
-    from gatecert.resolve.shared_hostname import custom_mode_advice  # noqa: PLC0415
 
     try:
         behind_nat = own_addresses(()).behind_nat

@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
-import logging
 import sys
 from dataclasses import asdict, replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gatecert.cli.context import Name, Wait, chosen, open_application, options, tell_daemon
-from gatecert.cli.custom_command import read_upload
-from gatecert.cli.enroll_command import ProgressLines
+from gatecert.certificate.certificate_names import label, name_text
+from gatecert.cli.application import chosen, open_application, tell_daemon
+from gatecert.cli.context import Name, Wait, read_configuration
+from gatecert.cli.exit_codes import FAILED
+from gatecert.cli.import_command import read_upload
+from gatecert.cli.progress_lines import ProgressLines
+from gatecert.cli.status_command import client_authentication_status
+from gatecert.client_ca.bundle import fingerprint
 from gatecert.report.span import until
+from gatecert.report.status import ClientAuthenticationStatus, as_document
 
 if TYPE_CHECKING:
-    from gatecert.cli.context import Options
     from gatecert.client_ca.user_check import UserCheckResult
-    from gatecert.model import Outcome, Stage
-    from gatecert.report.status import ClientAuthenticationStatus
+    from gatecert.model import Outcome
 
-FAILED = 1
 SCHEMA = 1
 WHY_NO_KEY = (
     "whoever has the key of an authority can make users, so it belongs on no gateway and, once it"
@@ -31,6 +34,7 @@ USERS_KEY = "a user's key is the user's alone"
 app = typer.Typer(
     help="Certificates demanded from users: whose are accepted.",
     no_args_is_help=True,
+    add_completion=False,
     rich_markup_mode=None,
 )
 
@@ -55,9 +59,7 @@ def add(
     The file holds its root, and its intermediates where users do not send them. Nothing changes
     unless everything is right; if the server does not follow, the authorities before come back.
     """
-    given = options(context)
-    given.configure_logs(logging.WARNING)
-    configuration = given.load()
+    configuration = read_configuration(context)
     upload = replace(read_upload("the file of the authority", file), why_no_key=WHY_NO_KEY)
     lines = ProgressLines()
     application = open_application(configuration, lines)
@@ -71,12 +73,8 @@ def add(
 @app.command("list")
 def list_(context: typer.Context, name: Name, *, as_json: AsJson = False) -> None:
     """Show whose certificates are accepted."""
-    from gatecert.app import utc_now  # noqa: PLC0415 - --help is quick without it
-
-    status, now = _status(options(context), name), utc_now()
+    status, now = _status(context, name), datetime.now(UTC)
     if as_json:
-        from gatecert.report.status import as_document  # noqa: PLC0415 - only for --json
-
         typer.echo(as_document({"schema": SCHEMA, "gateway": name, **asdict(status)}))
         return
     for each in status.authorities:
@@ -107,10 +105,8 @@ def remove(
     wait: Wait = 60.0,
 ) -> None:
     """Accept them no longer, and prove that the server follows."""
-    given = options(context)
-    given.configure_logs(logging.WARNING)
     lines = ProgressLines()
-    application = open_application(given.load(), lines)
+    application = open_application(read_configuration(context), lines)
     target = chosen(application, [name])[0]
     outcome = application.pipeline.client_authorities.remove(
         target, authority, force=force, wait=wait
@@ -131,16 +127,12 @@ def check(
     as_json: AsJson = False,
 ) -> None:
     """Say whether a certificate of a user would be accepted, and if not, why."""
-    given = options(context)
-    given.configure_logs(logging.WARNING)
-    configuration = given.load()
+    configuration = read_configuration(context)
     upload = replace(read_upload("the certificate file", file), why_no_key=USERS_KEY)
-    application = open_application(configuration, _silence)
+    application = open_application(configuration)
     target = chosen(application, [name])[0]
     judgement = application.pipeline.client_authorities.check_user(target, upload)
     if as_json:
-        from gatecert.report.status import as_document  # noqa: PLC0415 - only for --json
-
         typer.echo(as_document(_fields(name, judgement)))
     else:
         _show(name, judgement)
@@ -148,15 +140,11 @@ def check(
         raise typer.Exit(FAILED)
 
 
-def _status(given: Options, name: str) -> ClientAuthenticationStatus:
-    from gatecert.app import utc_now  # noqa: PLC0415 - --help is quick without it
-    from gatecert.cli.status_command import client_authentication_status  # noqa: PLC0415
-    from gatecert.report.status import ClientAuthenticationStatus  # noqa: PLC0415
+def _status(context: typer.Context, name: str) -> ClientAuthenticationStatus:
 
-    given.configure_logs(logging.WARNING)
-    application = open_application(given.load(), _silence)
+    application = open_application(read_configuration(context))
     target = chosen(application, [name])[0]
-    found = client_authentication_status(application, target, utc_now())
+    found = client_authentication_status(application, target, datetime.now(UTC))
     if found is not None:
         return found
     path = application.pipeline.client_authorities.admission.files(target).path
@@ -166,7 +154,6 @@ def _status(given: Options, name: str) -> ClientAuthenticationStatus:
 
 
 def _show(name: str, judgement: UserCheckResult) -> None:
-    from gatecert.certificate.certificate_names import label  # noqa: PLC0415 - --help is quick without it
 
     who = label(judgement.user)
     if judgement.accepted:
@@ -181,8 +168,6 @@ def _show(name: str, judgement: UserCheckResult) -> None:
 
 
 def _fields(name: str, judgement: UserCheckResult) -> dict[str, object]:
-    from gatecert.certificate.certificate_names import name_text  # noqa: PLC0415 - only for --json
-    from gatecert.client_ca.bundle import fingerprint  # noqa: PLC0415
 
     return {
         "schema": SCHEMA,
@@ -198,7 +183,3 @@ def _fields(name: str, judgement: UserCheckResult) -> dict[str, object]:
 def _leave(outcome: Outcome) -> None:
     if outcome.failed or outcome.code:
         raise typer.Exit(FAILED)
-
-
-def _silence(gateway: str, stage: Stage, message: str) -> None:
-    """Looking changes nothing, so there is no progress to tell of."""

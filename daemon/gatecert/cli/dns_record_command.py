@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
-import logging
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gatecert.cli.context import Names, chosen, open_application, options
+from gatecert.challenge.dns01.persist_record import expected_records
+from gatecert.challenge.solver import RecordTester, SelfTest
+from gatecert.cli.application import chosen, open_application
+from gatecert.cli.context import Names, read_configuration
+from gatecert.cli.exit_codes import FAILED
+from gatecert.doctor.gather import domain_names
 from gatecert.errors import AuthorityError, GatecertError, WrongUsageError
+from gatecert.model import Mode
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from gatecert.app import Application
-    from gatecert.model import Stage, Target
+    from gatecert.model import Target
 
 DNS_PERSIST_01 = "dns-persist-01"
-FAILED = 1
 
 
 def dns_record(
@@ -41,9 +46,7 @@ def dns_record(
     at every nameserver is told by gatecert check and gatecert doctor.
     """
     end = _end(until)
-    given = options(context)
-    given.configure_logs(logging.WARNING)
-    application = open_application(given.load(), _silence)
+    application = open_application(read_configuration(context))
     failed = False
     for target in _using(application, names):
         for authority in target.authorities:
@@ -62,9 +65,6 @@ def standing_faults(application: Application, target: Target) -> Iterator[Gatece
 
     It is looked at every nameserver, and at every authority's directory.
     """
-    from gatecert.challenge.solver import RecordTester, SelfTest  # noqa: PLC0415 - --help is quick
-    from gatecert.doctor.gather import domain_names  # noqa: PLC0415
-
     solver = application.solvers.get(DNS_PERSIST_01)
     if not is_used(application, target) or not isinstance(solver, RecordTester):
         return
@@ -87,8 +87,6 @@ def standing_faults(application: Application, target: Target) -> Iterator[Gatece
 
 def is_used(application: Application, target: Target) -> bool:
     """Whether control over the gateway's names may be shown by records that stay."""
-    from gatecert.model import Mode  # noqa: PLC0415 - --help is quick without it
-
     return (
         DNS_PERSIST_01 in target.challenges
         and target.mode is Mode.AUTOMATIC
@@ -121,8 +119,6 @@ def _using(application: Application, names: Sequence[str] | None) -> list[Target
 
 def _needs_none(application: Application, target: Target) -> WrongUsageError:
     """Why there is no record for a gateway."""
-    from gatecert.model import Mode  # noqa: PLC0415 - --help is quick without it
-
     gateway = f"gateways.{target.name}"
     if target.mode is Mode.CUSTOM:
         return WrongUsageError(
@@ -146,10 +142,6 @@ def _lines(
     application: Application, target: Target, authority: str, end: datetime | None
 ) -> Iterator[str]:
     """The records for one authority, below a comment."""
-    from gatecert.app import utc_now  # noqa: PLC0415 - --help is quick without it
-    from gatecert.challenge.dns01.persist_record import expected_records  # noqa: PLC0415
-    from gatecert.doctor.gather import domain_names  # noqa: PLC0415
-
     issuer = application.authorities[authority]
     report = issuer.check_directory()
     if not report.identities:
@@ -157,7 +149,7 @@ def _lines(
             f"{report.label} does not say how it calls itself in records",
             fix="use another kind of challenge with this authority",
         )
-    account = issuer.account_url(utc_now)
+    account = issuer.account_url(partial(datetime.now, UTC))
     yield f"; {target.name}: for {report.label}"
     for wanted in expected_records(domain_names(target), report.identities, account):
         yield wanted.record_until(end).zone_line
@@ -175,7 +167,3 @@ def _end(until: datetime | None) -> datetime | None:
     if end <= datetime.now(UTC):
         raise typer.BadParameter(f"{until:%Y-%m-%d} has been", param_hint="--until")
     return end
-
-
-def _silence(gateway: str, stage: Stage, message: str) -> None:
-    """There is no progress to tell of."""

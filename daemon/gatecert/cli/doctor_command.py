@@ -5,33 +5,39 @@ from __future__ import annotations
 import logging
 import os
 import stat
+import sys
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gatecert.cli.context import Names, chosen, open_application, options
+from gatecert.cli.application import chosen, open_application
+from gatecert.cli.context import Names, options, read_configuration
+from gatecert.cli.exit_codes import FAILED, WRONG_USAGE
+from gatecert.config.existence import problems
+from gatecert.doctor import codes, report
+from gatecert.doctor.checks import Result, run_checks
+from gatecert.doctor.gather import FactSources, look_at_gateway, look_at_machine
+from gatecert.doctor.listener_checks import open_listeners
 from gatecert.errors import ConfigurationError, GatecertError
+from gatecert.report.terminal import has_colours
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from rich.console import Console
-
     from gatecert.app import Application
-    from gatecert.doctor.checks import Result
     from gatecert.doctor.facts import GatewayFacts, MachineFacts
-    from gatecert.model import Stage, Target
+    from gatecert.model import Target
 
-FAILED = 1
-WRONG_CONFIGURATION = 2
 MOST_AT_ONCE = 16
 
 MARKS = {"ok": "✓", "note": "·", "warning": "!", "failure": "✗"}
-STYLES = {"ok": "green", "note": "", "warning": "yellow", "failure": "red"}
+COLOURS = {"ok": "green", "note": None, "warning": "yellow", "failure": "red"}
 
 
 def doctor(
@@ -51,21 +57,17 @@ def doctor(
     ] = None,
 ) -> None:
     """Find out what is wrong, what it means and what to do. Exits with 1 if anything fails."""
-    from gatecert.doctor import report  # noqa: PLC0415 - --help is quick without it
-
     given = options(context)
-    given.configure_logs(logging.ERROR)
     try:
-        configuration = given.load()
+        configuration = read_configuration(context, logging.ERROR)
     except ConfigurationError as error:
         _tell(_unusable(error), (), as_json=as_json)
-        raise typer.Exit(WRONG_CONFIGURATION) from error
+        raise typer.Exit(WRONG_USAGE) from error
     with _opened(export_root) as descriptor:
-        application = open_application(configuration, _silence)
+        application = open_application(configuration)
         machine, cases = _look(application, Path(given.config), chosen(application, names))
         if descriptor is not None:
             _export(descriptor, report.roots_pem(cases))
-    from gatecert.doctor.checks import run_checks  # noqa: PLC0415 - as above
 
     results = run_checks(machine, cases)
     _tell(results, cases, as_json=as_json)
@@ -77,17 +79,6 @@ def _look(
     application: Application, configuration: Path, targets: Sequence[Target]
 ) -> tuple[MachineFacts, tuple[GatewayFacts, ...]]:
     """Look at the machine, then at all gateways side by side."""
-    from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - --help is quick without it
-
-    from gatecert.app import utc_now  # noqa: PLC0415
-    from gatecert.config.existence import problems  # noqa: PLC0415
-    from gatecert.doctor.gather import (  # noqa: PLC0415
-        FactSources,
-        look_at_gateway,
-        look_at_machine,
-    )
-    from gatecert.doctor.listener_checks import open_listeners  # noqa: PLC0415
-
     memory, deployer = application.pipeline.memory, application.pipeline.deployer
     enrolling = [target for target in targets if not memory.excluded_region(target)]
     around = FactSources(
@@ -96,7 +87,7 @@ def _look(
         authorities=application.authorities,
         solvers=application.solvers,
         resolver=application.resolver,
-        now=utc_now,
+        now=partial(datetime.now, UTC),
         ask_command=deployer.ask_command,
     )
     machine = replace(
@@ -115,8 +106,6 @@ def _look(
 
 
 def _unusable(error: ConfigurationError) -> tuple[Result, ...]:
-    from gatecert.doctor import codes  # noqa: PLC0415 - --help is quick without it
-    from gatecert.doctor.checks import Result  # noqa: PLC0415
 
     return tuple(
         Result("configuration", codes.CONFIGURATION.found(str(problem)))
@@ -168,30 +157,24 @@ def _export(descriptor: int, pem: bytes) -> None:
 # --------------------------------------------------------------------- telling
 
 
-def _silence(gateway: str, stage: Stage, message: str) -> None:
-    """Looking changes nothing, so there is no progress to tell of."""
-
-
 def _tell(results: Sequence[Result], cases: Sequence[GatewayFacts], *, as_json: bool) -> None:
-    from gatecert.doctor import report  # noqa: PLC0415 - --help is quick without it
 
     if as_json:
         typer.echo(report.as_json(results, cases, now=datetime.now(UTC)))
         return
-    from rich.console import Console  # noqa: PLC0415 - only for people
-    from rich.text import Text  # noqa: PLC0415
 
-    console = Console(highlight=False, soft_wrap=True)
+    colours = has_colours(sys.stdout)
     shown: str | None = None
     for result in results:
         gateway = result.finding.gateway
         if gateway != shown:
             if shown is not None:
-                console.print()
-            console.print(Text(gateway or "this machine", "bold"))
+                typer.echo()
+            typer.echo(typer.style(gateway or "this machine", bold=True), color=colours)
             shown = gateway
-        _show(console, result)
-    console.print(f"\n{_summary(results)}")
+        for line in _lines(result):
+            typer.echo(line, color=colours)
+    typer.echo(f"\n{_summary(results)}")
 
 
 def _summary(results: Sequence[Result]) -> str:
@@ -200,16 +183,14 @@ def _summary(results: Sequence[Result]) -> str:
     return ", ".join(f"{count} {word}{'' if count == 1 else 's'}" for word, count in counted)
 
 
-def _show(console: Console, result: Result) -> None:
-    from rich.text import Text  # noqa: PLC0415 - only for people
-
+def _lines(result: Result) -> Iterator[str]:
     finding = result.finding
-    style = STYLES[finding.severity]
-    mark = Text(f"  {MARKS[finding.severity]} ", style)
-    console.print(Text.assemble(mark, f"{result.check:<13} {finding.seen}"))
+    colour = COLOURS[finding.severity]
+    mark = typer.style(MARKS[finding.severity], fg=colour)
+    yield f"  {mark} {result.check:<13} {finding.seen}"
     if finding.severity == "ok":
         return
     indent = " " * 18
-    console.print(Text.assemble(indent, (f"[{finding.code}] ", style), finding.meaning))
+    yield f"{indent}{typer.style(f'[{finding.code}]', fg=colour)} {finding.meaning}"
     if finding.fix:
-        console.print(Text(f"{indent}fix: {finding.fix}"))
+        yield f"{indent}fix: {finding.fix}"

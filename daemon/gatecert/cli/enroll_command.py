@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-import sys
-import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
@@ -12,61 +9,20 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gatecert.cli.context import Names, chosen, open_application, options, tell_daemon
-from gatecert.cli.output import write_line
-from gatecert.report.terminal import has_colours
+from gatecert.cli.application import chosen, open_application, tell_daemon
+from gatecert.cli.context import Names, read_configuration
+from gatecert.cli.exit_codes import FAILED
+from gatecert.cli.progress_lines import ProgressLines
+from gatecert.lifecycle.pipeline import Occasion
+from gatecert.model import Mode, OutcomeKind
+from gatecert.revocation.check_schedule import revoked
+from gatecert.schedule.due import certificate_in_use
 
 if TYPE_CHECKING:
-    from datetime import datetime
-    from typing import TextIO
-
     from gatecert.app import Application
-    from gatecert.model import Outcome, Stage, Target
+    from gatecert.model import Outcome, Target
 
 MOST_AT_ONCE = 16
-FAILED = 1
-BOLD, GREEN, RED, PLAIN = "\x1b[1m", "\x1b[32m", "\x1b[31m", "\x1b[0m"
-
-
-class ProgressLines:
-    """One line a step, as it happens; marks and colours only for a person.
-
-    The work goes on where nobody reads the lines: what cannot be written is left out.
-    """
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-
-    def __call__(self, gateway: str, stage: Stage, message: str) -> None:
-        """Tell of a step."""
-        name = f"{BOLD}{gateway}{PLAIN}" if has_colours(sys.stdout) else gateway
-        self.tell(f"{name}: {stage}: {message}")
-
-    def ended(self, outcome: Outcome) -> None:
-        """Tell how a gateway's pass ended."""
-        good = outcome.settled
-        stream = sys.stdout if good else sys.stderr
-        mark = ""
-        if stream.isatty():
-            mark = "✓ " if good else "✗ "
-        if has_colours(stream):
-            mark = f"{GREEN if good else RED}{mark}{PLAIN}"
-        line = (
-            f"{mark}{outcome.gateway}: {outcome.kind}: {outcome.detail} ({outcome.seconds:.2f} s)"
-        )
-        if outcome.fix:
-            line += f"; {outcome.fix}"
-        if outcome.next_at is not None:
-            line += f"; next: {outcome.next_action} at {_instant(outcome.next_at)}"
-        self._line(line, stream)
-
-    def tell(self, line: str) -> None:
-        """Tell of a step that has words of its own."""
-        self._line(line, sys.stdout)
-
-    def _line(self, line: str, stream: TextIO) -> None:
-        with self._lock:
-            write_line(stream, line)
 
 
 def enroll(  # noqa: PLR0913 - the options of the command
@@ -106,14 +62,10 @@ def enroll(  # noqa: PLR0913 - the options of the command
     ] = 60.0,
 ) -> None:
     """Do now what is due: bootstrap, enrol, renew, deploy. Shows each step."""
-    from gatecert.lifecycle.pipeline import Occasion  # noqa: PLC0415 - --help is quick without it
-
     if dry_run and (force or rotate_key or accept_untrusted):
         raise typer.BadParameter("--dry-run changes nothing, so it goes without the others")
-    given = options(context)
-    given.configure_logs(logging.WARNING)
     lines = ProgressLines()
-    application = open_application(given.load(), lines)
+    application = open_application(read_configuration(context), lines)
     targets = chosen(application, names)
     application.warn_of_listeners()
     if rotate_key:
@@ -150,10 +102,6 @@ def still_failing(application: Application, target: Target, outcome: Outcome) ->
     Raises:
         StorageError: What is known of the gateway cannot be read.
     """
-    from gatecert.model import Mode, OutcomeKind  # noqa: PLC0415 - --help is quick without it
-    from gatecert.revocation.check_schedule import revoked  # noqa: PLC0415
-    from gatecert.schedule.due import certificate_in_use  # noqa: PLC0415
-
     if outcome.kind is not OutcomeKind.IDLE:
         return outcome
     situation = application.pipeline.memory.situation(target)
@@ -177,7 +125,3 @@ def still_failing(application: Application, target: Target, outcome: Outcome) ->
         code=last.code if last is not None else "attempts-failed",
         fix="; ".join(fixes),
     )
-
-
-def _instant(at: datetime) -> str:
-    return at.strftime("%Y-%m-%d %H:%M:%S UTC")

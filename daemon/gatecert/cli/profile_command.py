@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-import logging
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from gatecert.cli.context import Name, named, options
+from gatecert.cli.context import Name, find, read_configuration
+from gatecert.config.targets import targets
+from gatecert.report.anyconnect_profile import profile as document
+from gatecert.store.durable import write_file
+from gatecert.store.storage_errors import storage_error
 
 READABLE = 0o644  # a profile is for everybody
 
@@ -25,13 +28,8 @@ def profile(
 
     It goes to standard output, for ocserv (user-profile), openconnect (--xmlconfig) or AnyConnect.
     """
-    from gatecert.config.targets import targets  # noqa: PLC0415 - --help is quick without it
-    from gatecert.report.anyconnect_profile import profile as document  # noqa: PLC0415 - --help is quick
-
-    given = options(context)
-    given.configure_logs(logging.WARNING)
-    found = {target.name: target for target in targets(given.load())}
-    written = document(named(found, name))
+    found = {target.name: target for target in targets(read_configuration(context))}
+    written = document(find("gateway", found, name))
     if not output:
         typer.echo(written, nl=False)
         return
@@ -44,9 +42,6 @@ def _write(path: Path, document: bytes) -> None:
     Raises:
         StorageError: It cannot be written.
     """
-    from gatecert.store.durable import write_file  # noqa: PLC0415 - --help is quick
-    from gatecert.store.storage_errors import storage_error  # noqa: PLC0415
-
     try:
         if not path.exists() or path.is_file():
             write_file(path.resolve(), document, mode=READABLE)

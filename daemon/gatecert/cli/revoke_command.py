@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import difflib
-import logging
 import sys
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from gatecert.cli.context import Name, Wait, chosen, open_application, options, tell_daemon
-from gatecert.cli.enroll_command import ProgressLines, still_failing
+from gatecert.acme.revocation_request import REASON_CODES, Signature
+from gatecert.cli.application import chosen, open_application, tell_daemon
+from gatecert.cli.context import Name, Wait, read_configuration
+from gatecert.cli.enroll_command import still_failing
+from gatecert.cli.exit_codes import FAILED
 from gatecert.cli.output import write_line
-
-if TYPE_CHECKING:
-    from gatecert.acme.revocation_request import Signature
-    from gatecert.model import RevocationReason
-
-FAILED = 1
+from gatecert.cli.progress_lines import ProgressLines
+from gatecert.lifecycle.pipeline import Occasion
+from gatecert.lifecycle.revocation_watch import not_replaced
+from gatecert.model import RevocationReason
 
 
 def revoke(
@@ -49,14 +49,9 @@ def revoke(
     The revoked one is served until its successor is. The successor gets another key if the old one
     has leaked (keyCompromise) or has signed the revocation itself.
     """
-    from gatecert.lifecycle.pipeline import Occasion  # noqa: PLC0415 - --help is quick without it
-    from gatecert.lifecycle.revocation_watch import not_replaced  # noqa: PLC0415
-
     why, key = _reason(reason), _signature(by)
-    given = options(context)
-    given.configure_logs(logging.WARNING)
     lines = ProgressLines()
-    application = open_application(given.load(), lines)
+    application = open_application(read_configuration(context), lines)
     target = chosen(application, [name])[0]
     lines.tell(f"{name}: {application.revoker.revoke(target, why, key, wait=wait)}")
     stays = not_replaced(target, application.pipeline.memory.excluded_region(target))
@@ -78,9 +73,6 @@ def _reason(text: str) -> RevocationReason:
     Raises:
         typer.BadParameter: An operator cannot give it.
     """
-    from gatecert.acme.revocation_request import REASON_CODES  # noqa: PLC0415 - --help is quick
-    from gatecert.model import RevocationReason  # noqa: PLC0415
-
     by_name = {str(each).casefold(): each for each in RevocationReason}
     found = by_name.get(text.casefold())
     if found in REASON_CODES:
@@ -94,7 +86,6 @@ def _reason(text: str) -> RevocationReason:
 
 
 def _signature(text: str) -> Signature | None:
-    from gatecert.acme.revocation_request import Signature  # noqa: PLC0415 - --help is quick
 
     if not text:
         return None

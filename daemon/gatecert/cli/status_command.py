@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
-import logging
+import sys
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gatecert.cli.context import Names, chosen, open_application, options
+from gatecert.acme.order_journal import PREFIX
+from gatecert.cli.application import chosen, open_application
+from gatecert.cli.context import Names, read_configuration
+from gatecert.cli.exit_codes import FAILED
+from gatecert.custom.missing_names import uncovered
+from gatecert.errors import GatecertError
+from gatecert.model import Mode
+from gatecert.report import status as report
 from gatecert.report.span import until
+from gatecert.report.terminal import has_colours
+from gatecert.resolve.region import exclusion_reason
+from gatecert.schedule.due import next_due
+from gatecert.schedule.expiry_warnings import warning
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from gatecert.app import Application
-    from gatecert.model import CertificateSummary, Stage, Target
+    from gatecert.model import CertificateSummary, Target
     from gatecert.report.status import (
         ClientAuthenticationStatus,
         GatewayStatus,
@@ -24,7 +34,6 @@ if TYPE_CHECKING:
 GOOD = {"trusted", "private-root"}
 BAD = {"expired", "revoked", "failing", "not-served", "mixed", "silent", "empty"}
 UNFIT = {"expired", "empty"}
-FAILED = 1
 
 
 def status(
@@ -44,13 +53,8 @@ def status(
     ] = False,
 ) -> None:
     """Say what each gateway serves, what comes next and when, and what went wrong last."""
-    from gatecert.app import utc_now  # noqa: PLC0415 - --help is quick without it
-    from gatecert.report import status as report  # noqa: PLC0415
-
-    given = options(context)
-    given.configure_logs(logging.WARNING)
-    application = open_application(given.load(), _silence)
-    now = utc_now()
+    application = open_application(read_configuration(context))
+    now = datetime.now(UTC)
     found = [gateway_status(application, target, now) for target in chosen(application, names)]
     daemon = application.store.holder()
     if check:
@@ -63,10 +67,6 @@ def status(
 
 def gateway_status(application: Application, target: Target, now: datetime) -> GatewayStatus:
     """Gather what is known of a gateway."""
-    from gatecert.report import status as report  # noqa: PLC0415 - --help is quick without it
-    from gatecert.resolve.region import exclusion_reason  # noqa: PLC0415
-    from gatecert.schedule.due import next_due  # noqa: PLC0415
-
     situation = application.pipeline.memory.situation(target)
     live = application.pipeline.deployer.inventory(target).live
     region = situation.excluded_region
@@ -90,9 +90,6 @@ def _awaited(
     application: Application, target: Target, live: CertificateSummary | None
 ) -> tuple[str, str] | None:
     """What a gateway waits for whose certificate somebody else signs; None once it has one."""
-    from gatecert.acme.order_journal import PREFIX  # noqa: PLC0415 - --help is quick
-    from gatecert.model import Mode  # noqa: PLC0415
-
     if target.mode is not Mode.CUSTOM or live is None or not live.is_bootstrap:
         return None
     name = target.name
@@ -109,9 +106,6 @@ def _awaited(
 
 def _warning(target: Target, live: CertificateSummary | None, now: datetime) -> tuple[str, str]:
     """What only a person can put right of the certificate in use, and how."""
-    from gatecert.custom.missing_names import uncovered  # noqa: PLC0415 - --help is quick without it
-    from gatecert.schedule.expiry_warnings import warning  # noqa: PLC0415
-
     said = [each for each in (warning(target, live, now), uncovered(target, live)) if each[0]]
     return "; ".join(what for what, _ in said), said[0][1] if said else ""
 
@@ -120,9 +114,6 @@ def client_authentication_status(
     application: Application, target: Target, now: datetime
 ) -> ClientAuthenticationStatus | None:
     """Gather what is known of the certificates that a gateway demands of its users."""
-    from gatecert.errors import GatecertError  # noqa: PLC0415 - --help is quick without it
-    from gatecert.report import status as report  # noqa: PLC0415
-
     try:
         found = application.pipeline.client_authorities.overview(target)
     except GatecertError as error:
@@ -142,10 +133,6 @@ def client_authentication_status(
     )
 
 
-def _silence(gateway: str, stage: Stage, message: str) -> None:
-    """Looking changes nothing, so there is no progress to tell of."""
-
-
 def _check(found: list[GatewayStatus], daemon: int | None) -> None:
     """Leave with 1 if something is wrong that is gatecert's own to put right."""
     problems = [f"{one.name} {one.words}" for one in found if one.state in UNFIT]
@@ -158,20 +145,18 @@ def _check(found: list[GatewayStatus], daemon: int | None) -> None:
 
 
 def _show(found: list[GatewayStatus], daemon: int | None, now: datetime) -> None:
-    from rich.console import Console  # noqa: PLC0415 - only for people
-    from rich.text import Text  # noqa: PLC0415
 
-    console = Console(highlight=False, soft_wrap=True)
+    colours = has_colours(sys.stdout)
     running = f"running (process {daemon})" if daemon is not None else "not running"
-    console.print(f"gatecert daemon: {running}")
+    typer.echo(f"gatecert daemon: {running}")
     for one in found:
-        style = "green" if one.state in GOOD else "red" if one.state in BAD else "yellow"
-        console.print()
-        console.print(Text.assemble((one.name, "bold"), "  ", (one.state, style), f"  {one.words}"))
+        colour = "green" if one.state in GOOD else "red" if one.state in BAD else "yellow"
+        name, state = typer.style(one.name, bold=True), typer.style(one.state, fg=colour)
+        typer.echo(f"\n{name}  {state}  {one.words}", color=colours)
         rows = _rows(one, now)
         width = max(len(label) for label, _ in rows)
         for label, text in rows:
-            console.print(Text(f"  {label:<{width}}  {text}"))
+            typer.echo(f"  {label:<{width}}  {text}")
 
 
 def _rows(one: GatewayStatus, now: datetime) -> list[tuple[str, str]]:

@@ -112,7 +112,7 @@ def test_a_port_that_any_user_may_bind_fails_where_something_forwards_to_it(
     capsys: pytest.CaptureFixture[str],
     occupant: str | None,
 ) -> None:
-    monkeypatch.setattr(listening, "occupant", lambda _: occupant)
+    monkeypatch.setattr(listening, "listening_process", lambda _: occupant)
     configuration = tmp_path / "config.yaml"
     written = {
         "state_directory": str(tmp_path / "state"),

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from gatecert.cli.enroll_command import ProgressLines, still_failing
+from gatecert.cli.enroll_command import still_failing
+from gatecert.cli.progress_lines import ProgressLines
 from gatecert.model import (
     CertificateSummary,
     GatewayState,

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from gatecert.cli import enroll_command, output
+from gatecert.cli import output, progress_lines
 from gatecert.model import Stage
 
 
@@ -76,7 +76,7 @@ def test_every_character_is_shown_on_every_terminal(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(shown, "ascii"))
 
     output.prepare()
-    enroll_command.ProgressLines()("vpn", Stage.CHECK, "münchen ✓")
+    progress_lines.ProgressLines()("vpn", Stage.CHECK, "münchen ✓")
 
     assert shown.getvalue() == b"vpn: check: m\\xfcnchen \\u2713\n"
 
@@ -87,5 +87,5 @@ def test_a_stream_that_was_closed_at_the_start_swallows_all(
     monkeypatch.setattr(sys, "stdout", None)
 
     output.prepare()
-    enroll_command.ProgressLines()("vpn", Stage.CHECK, "good")
+    progress_lines.ProgressLines()("vpn", Stage.CHECK, "good")
     sys.stdout.close()

@@ -30,7 +30,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:
 
     monkeypatch.setattr(logging, "basicConfig", lambda **_: None)  # pytest's handlers stay
     monkeypatch.setattr("gatecert.cli.doctor_command._look", lambda *_: (None, ()))
-    monkeypatch.setattr("gatecert.doctor.checks.run_checks", lambda *_: ())
+    monkeypatch.setattr("gatecert.cli.doctor_command.run_checks", lambda *_: ())
 
     def command(*arguments: str) -> int:
         monkeypatch.setattr(sys, "argv", ["gatecert", "-c", str(configuration), *arguments])

@@ -1,0 +1,55 @@
+"""The application as commands use it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from typing import TYPE_CHECKING
+
+from gatecert.app import build
+from gatecert.cli.context import find
+from gatecert.store import storage_errors
+from gatecert.store.drop_root import become_owner
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from gatecert.app import Application
+    from gatecert.config.schema import Configuration
+    from gatecert.model import Progress, Stage, Target
+
+
+def no_progress(gateway: str, stage: Stage, message: str) -> None:
+    """Report nothing: the command changes no gateway."""
+
+
+def open_application(configuration: Configuration, progress: Progress = no_progress) -> Application:
+    """Build everything for a command, as the owner of the state directory.
+
+    Raises:
+        StorageError: The state directory cannot be used.
+    """
+    storage_errors.acts_as_daemon |= bool(
+        become_owner(configuration.state_directory, keep_bind=True)
+    )
+    return build(configuration, progress, threading.Event())
+
+
+def chosen(application: Application, names: Sequence[str] | None) -> tuple[Target, ...]:
+    """Return the gateways of these names, or all gateways if there are no names.
+
+    Raises:
+        typer.BadParameter: There is no gateway of that name.
+    """
+    return tuple(
+        find("gateway", application.targets, name)
+        for name in (names or sorted(application.targets))
+    )
+
+
+def tell_daemon(application: Application) -> None:
+    """Make a running daemon check its gateways again."""
+    process = application.store.holder()
+    if process is not None:
+        os.kill(process, signal.SIGUSR1)

@@ -1,0 +1,65 @@
+"""``gatecert csr``: make a certificate signing request."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from gatecert.cli.context import MemberName, Name, Wait, find, read_configuration
+from gatecert.config.targets import targets
+from gatecert.custom.member import as_member
+from gatecert.custom.signing_requests import request
+from gatecert.store import storage_errors
+from gatecert.store.drop_root import become_owner
+from gatecert.store.file_store import FileStore
+
+if TYPE_CHECKING:
+    from gatecert.custom.signing_requests import NewRequest
+    from gatecert.model import Target
+
+
+def csr(
+    context: typer.Context,
+    name: Name,
+    *,
+    member: MemberName = "",
+    renew: Annotated[
+        bool, typer.Option("--renew", help="Make a new key and request, whatever is pending.")
+    ] = False,
+    wait: Wait = 60.0,
+) -> None:
+    """Make a certificate signing request (PEM), or print the pending one again.
+
+    The key is made on this host and never leaves it. Have the request signed by an authority, then
+    use import.
+    """
+    configuration = read_configuration(context)
+    every = {target.name: target for target in targets(configuration)}
+    target = as_member(find("gateway", every, name), member)
+    storage_errors.acts_as_daemon |= bool(
+        become_owner(configuration.state_directory, keep_bind=False)
+    )
+    store = FileStore(configuration.state_directory)
+    with store.lock_gateway(name, "making a certificate request", wait=wait):
+        requested = request(store, target, now=datetime.now(UTC), renew=renew)
+    _explain(target, requested)
+    typer.echo(requested.waiting.request.csr, nl=False)
+
+
+def _explain(target: Target, requested: NewRequest) -> None:
+    """Say on standard error what was printed, so that standard output is the request alone."""
+    lines = []
+    if requested.outdated is not None:
+        lines.append(
+            "the configuration has changed since the pending CSR was made, so this is a new one;"
+            f" a certificate for the old one ({requested.outdated}) can still be imported"
+        )
+    state = "a new CSR," if requested.is_new else "the pending CSR,"
+    lines.append(
+        f"{state} {requested.waiting}; have it signed, then: gatecert import {target.name}"
+        " --certificate FILE --chain FILE"
+    )
+    for line in lines:
+        typer.echo(f"gatecert: {target.name}: {line}", err=True)

@@ -1,0 +1,90 @@
+"""``gatecert import``: install a certificate that somebody else signed."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gatecert.certificate.pem import LARGEST_CHAIN
+from gatecert.certificate.upload import Upload
+from gatecert.cli.application import open_application, tell_daemon
+from gatecert.cli.context import MemberName, Name, Wait, find, read_configuration
+from gatecert.cli.exit_codes import FAILED
+from gatecert.cli.progress_lines import ProgressLines
+from gatecert.custom.member import as_member
+from gatecert.errors import clean
+
+STANDARD_INPUT = "-"
+
+
+def import_certificate(  # noqa: PLR0913 - a command has this many options
+    context: typer.Context,
+    name: Name,
+    *,
+    certificate: Annotated[
+        str,
+        typer.Option(
+            "--certificate", metavar="FILE", help="The signed certificate, PEM; - for input."
+        ),
+    ],
+    chain: Annotated[
+        str,
+        typer.Option(
+            "--chain",
+            metavar="FILE",
+            help="Its issuers up to the root, PEM, unless they stand in the same file.",
+        ),
+    ] = "",
+    member: MemberName = "",
+    accept_untrusted: Annotated[
+        bool,
+        typer.Option(
+            "--accept-untrusted",
+            help="Take it even in place of a certificate that this machine trusts.",
+        ),
+    ] = False,
+    wait: Wait = 60.0,
+) -> None:
+    """Take over a signed certificate: check it, install it, prove that it is served.
+
+    Nothing changes unless everything is right.
+    """
+    configuration = read_configuration(context)
+    uploads = _uploads(certificate, chain)
+
+    lines = ProgressLines()
+    application = open_application(configuration, lines)
+    target = as_member(find("gateway", application.targets, name), member)
+    outcome = application.pipeline.import_certificate(
+        target, uploads, wait=wait, accept_untrusted=accept_untrusted
+    )
+    lines.ended(outcome)
+    tell_daemon(application)
+    if outcome.failed or outcome.code:
+        raise typer.Exit(FAILED)
+
+
+def _uploads(certificate: str, chain: str) -> list[Upload]:
+    """What is handed in, read as whoever runs the command."""
+    if certificate == chain == STANDARD_INPUT:
+        raise typer.BadParameter("--certificate and --chain cannot both be standard input")
+    uploads = [read_upload("the certificate file", certificate)]
+    if chain and chain != certificate:
+        uploads.append(read_upload("the chain file", chain))
+    return uploads
+
+
+def read_upload(role: str, name: str) -> Upload:
+    """What is handed in, read as whoever runs the command; ``-`` is standard input."""
+    most = LARGEST_CHAIN + 1  # whatever is longer is refused unread
+    if name == STANDARD_INPUT:
+        return Upload(role, "", sys.stdin.buffer.read(most))
+    try:
+        with Path(name).open("rb") as file:
+            return Upload(role, name, file.read(most))
+    except OSError as error:
+        why = f"{role} {clean(name)} cannot be read: {error.strerror}"
+        raise typer.BadParameter(why) from error
