@@ -22,7 +22,7 @@ from gatecert.doctor.preconditions import Preconditions
 from gatecert.lifecycle.pipeline import Pipeline
 from gatecert.lifecycle.revoke import Revoker
 from gatecert.model import Mode, Progress, Target
-from gatecert.process import heed_children
+from gatecert.process import restore_sigchld
 from gatecert.resolve.dns import Resolver
 from gatecert.revocation.crl_lookup import CrlLookup
 from gatecert.store.file_store import FileStore
@@ -75,7 +75,7 @@ def build(
 
     Call it from the main thread.
     """
-    heed_children()
+    restore_sigchld()
     store = FileStore(configuration.state_directory)
     resolver = Resolver(configuration.resolver.nameservers, configuration.resolver.timeout)
     solvers = build_solvers(

@@ -81,10 +81,10 @@ class Daemon:
         """Stay until SIGTERM or SIGINT.
 
         Raises:
-            StateHeldError: Another daemon holds the state directory.
+            DaemonRunningError: Another daemon holds the state directory.
             StorageError: The state directory cannot be used.
         """
-        with self._application.store.hold():
+        with self._application.store.hold_state_directory():
             with _SignalPipe() as signals:
                 self._prepare()
                 self._service_manager.ready()
@@ -135,7 +135,7 @@ class Daemon:
                     case _:
                         logger.info("told to leave signal=%s", signal.Signals(number).name)
                         return
-            self._jobs.look_at_clock()
+            self._jobs.check_clock()
             self._cleanup.run_if_due(self._application.solvers)
             if self._jobs.seconds_since_heartbeat < LONGEST_SILENCE:
                 self._service_manager.alive()

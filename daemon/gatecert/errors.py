@@ -6,26 +6,26 @@
     ├── ConfigurationError            what the operator wrote; carries every problem found
     ├── WrongUsageError               a command that does not fit the configuration (exit 2)
     ├── StateError                    the state directory
-    │   ├── StateHeldError            another gatecert holds it (exit 3)
+    │   ├── DaemonRunningError            another gatecert holds it (exit 3)
     │   ├── LockTimeoutError          another gatecert is changing this gateway (exit 3)
     │   └── StorageError              unwritable, read-only or full
     ├── ResolutionError               the resolver gave no answer that can be used
     ├── CertificateError              a key, request, certificate or chain that is not sound
     ├── ChallengeError                a challenge could not be presented
     │   ├── AddressInUseError         somebody else listens where the responder must
-    │   ├── ProviderNotAskedError     nothing was sent to a DNS provider or nameserver
+    │   ├── ProviderNotContactedError     nothing was sent to a DNS provider or nameserver
     │   ├── RecordRefusedError        a DNS provider or nameserver will not change the zone
     │   └── RecordNotVisibleError     a nameserver does not answer with the record
     ├── AuthorityError                the certificate authority, or the way to it
     │   ├── AuthorityUnreachableError network, TLS or an answer that is no ACME
-    │   │   └── AuthorityBrokenError  it answered that something of its own is broken
+    │   │   └── AuthorityServerError  it answered that something of its own is broken
     │   ├── InsecureURLError          an http:// URL where only https:// is safe
     │   ├── TermsNotAgreedError       the operator has not agreed to the terms of service
-    │   ├── BindingMissingError       it makes accounts only for those it knows already
+    │   ├── ExternalAccountRequiredError       it makes accounts only for those it knows already
     │   ├── ProfileMissingError       it has no profile of that name
     │   ├── DeadlineExceededError     the total deadline of an operation passed
     │   ├── InterruptedOrderError     gatecert is leaving; the order can be resumed
-    │   ├── BudgetSpentError          more would exceed the authority's limits; says until when
+    │   ├── RateLimitBudgetError          more would exceed the authority's limits; says until when
     │   └── ACMEError                 a problem document (RFC 8555 section 6.7)
     │       ├── RateLimitedError      carries retry_after
     │       ├── AccountMissingError   the authority does not know the account
@@ -51,10 +51,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
-LONGEST_FOREIGN_TEXT = 500
+LONGEST_EXTERNAL_TEXT = 500
 
 
-def clean(text: str, limit: int = LONGEST_FOREIGN_TEXT) -> str:
+def clean(text: str, limit: int = LONGEST_EXTERNAL_TEXT) -> str:
     """Make text from outside (an authority, a server, a command) safe to show on one line.
 
     Control and other unprintable characters become spaces, runs of white space become one space,
@@ -127,7 +127,7 @@ class StateError(GatecertError):
     code = "state"
 
 
-class StateHeldError(StateError):
+class DaemonRunningError(StateError):
     """Another gatecert holds the state directory."""
 
     code = "state-held"
@@ -160,19 +160,19 @@ class CertificateError(GatecertError):
     code = "certificate"
 
 
-class WorseCertificateError(CertificateError):
+class InferiorCertificateError(CertificateError):
     """A certificate is sound, but the gateway is better off with the one that it has."""
 
     code = "worse-certificate"
 
 
-class UntrustedRootError(WorseCertificateError):
+class UntrustedRootError(InferiorCertificateError):
     """A chain ends in a root that nobody expects, and a trusted certificate is in use."""
 
     code = "untrusted-root"
 
 
-class ShortLivedError(WorseCertificateError):
+class ShortLivedError(InferiorCertificateError):
     """A certificate ends within a day, and sooner than the one in use."""
 
     code = "short-lived"
@@ -211,7 +211,7 @@ class AddressInUseError(ChallengeError):
     code = "address-in-use"
 
 
-class ProviderNotAskedError(ChallengeError):
+class ProviderNotContactedError(ChallengeError):
     """A DNS provider, nameserver or command was not asked to change the zone: nothing changed."""
 
 
@@ -240,7 +240,7 @@ class AuthorityUnreachableError(AuthorityError):
     code = "authority-unreachable"
 
 
-class AuthorityBrokenError(AuthorityUnreachableError):
+class AuthorityServerError(AuthorityUnreachableError):
     """The authority answered that something of its own is broken (HTTP 5xx)."""
 
 
@@ -258,7 +258,7 @@ class TermsNotAgreedError(AuthorityError):
     retryable = False
 
 
-class BindingMissingError(AuthorityError):
+class ExternalAccountRequiredError(AuthorityError):
     """The authority wants an external account binding, and none is configured."""
 
     code = "binding-missing"
@@ -290,7 +290,7 @@ class AuthorizationMismatchError(AuthorityError):
     code = "authorization-mismatch"
 
 
-class BudgetSpentError(AuthorityError):
+class RateLimitBudgetError(AuthorityError):
     """One more would exceed what the authority allows; nothing was sent.
 
     Attributes:
@@ -422,7 +422,7 @@ class NotServedError(DeploymentError):
     code = "not-served"
 
 
-class MixedError(DeploymentError):
+class MixedCertificatesError(DeploymentError):
     """Some handshakes show the installed certificate, and others another one."""
 
     code = "mixed"

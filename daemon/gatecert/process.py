@@ -28,7 +28,7 @@ from threading import Thread
 from typing import IO, TYPE_CHECKING, Final, cast
 
 from gatecert.deadline import Deadline
-from gatecert.errors import LONGEST_FOREIGN_TEXT, clean
+from gatecert.errors import LONGEST_EXTERNAL_TEXT, clean
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -36,7 +36,9 @@ if TYPE_CHECKING:
 PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 LONGEST_OUTPUT: Final = 4096  # bytes
 READ_SIZE: Final = 64 * 1024  # bytes; what a pipe holds
-TURN: Final = 0.05  # seconds between looks at a command whose descendants keep its output open
+POLL_INTERVAL: Final = (
+    0.05  # seconds between looks at a command whose descendants keep its output open
+)
 GRACE: Final = 2.0  # seconds between SIGTERM and SIGKILL, and from there until we give up
 
 # ECMA-48 control sequences, and the strings (window titles …) that end in BEL or ST
@@ -53,7 +55,9 @@ class Run:
         self._selector = selectors.DefaultSelector()
         self._selector.register(output, selectors.EVENT_READ)
         self._end: int | None = None
-        with suppress(OSError):  # a kernel or a sandbox without it: then we look every ``TURN``
+        with suppress(
+            OSError
+        ):  # a kernel or a sandbox without it: then we look every ``POLL_INTERVAL``
             self._end = os.pidfd_open(process.pid)
             self._selector.register(self._end, selectors.EVENT_READ)
 
@@ -69,12 +73,12 @@ class Run:
         return clean(text, LONGEST_OUTPUT)
 
     @property
-    def last_words(self) -> str:
+    def output_tail(self) -> str:
         """The end of a long output: what a command says last is why it failed."""
         output = self.output
-        if len(output) <= LONGEST_FOREIGN_TEXT:
+        if len(output) <= LONGEST_EXTERNAL_TEXT:
             return output
-        return f"…{output[1 - LONGEST_FOREIGN_TEXT :]}"
+        return f"…{output[1 - LONGEST_EXTERNAL_TEXT :]}"
 
     @property
     def ending(self) -> str:
@@ -87,7 +91,7 @@ class Run:
         while self._process.poll() is None:
             if deadline.passed:
                 return False
-            self._read(deadline.within(TURN))
+            self._read(deadline.within(POLL_INTERVAL))
         self._read(0.0)
         return True
 
@@ -100,11 +104,11 @@ class Run:
         self._signal(signal.SIGTERM)
         grace = Deadline.after(GRACE)
         while not grace.passed and not self._has_ended():
-            self._read(grace.within(TURN))
+            self._read(grace.within(POLL_INTERVAL))
         self._signal(signal.SIGKILL)
         last = Deadline.after(GRACE)
         while self._process.poll() is None and not last.passed:
-            self._read(last.within(TURN))
+            self._read(last.within(POLL_INTERVAL))
         if self.status is None:  # stuck in the kernel, or become another user
             Thread(target=self._process.wait, name="undertaker", daemon=True).start()
         self._read(0.0)
@@ -153,7 +157,7 @@ def environment() -> dict[str, str]:
     return {"PATH": PATH, "HOME": home, "LANG": "C.UTF-8"}
 
 
-def heed_children() -> None:
+def restore_sigchld() -> None:
     """Undo that SIGCHLD is ignored, as whoever started us may have left it.
 
     Every command would then seem to have ended with status 0. Call it from the main thread, before

@@ -232,7 +232,7 @@ def test_what_was_spent(spending: RateLimitUsage) -> None:
     store = FileStore(SCENE.state)
     budget = Budget(store, "https://ca.test/dir", LIMITS, "acme", "acme", lambda: START)
     with no_traceback(), refused_properly():
-        store.change_spending("https://ca.test/dir", lambda _: spending)
+        store.update_rate_limit_usage("https://ca.test/dir", lambda _: spending)
         budget.account()
         budget.order("https://ca.test/account/1", ("vpn.example.com", "*.example.com"))
         budget.certificate("https://ca.test/order/1", ("vpn.example.com",))

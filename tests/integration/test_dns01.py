@@ -18,7 +18,7 @@ from gatecert.config.schema import ChallengeSettings, ResolverSettings
 from gatecert.deadline import Deadline
 from gatecert.errors import (
     GatecertError,
-    ProviderNotAskedError,
+    ProviderNotContactedError,
     RecordNotVisibleError,
     RecordRefusedError,
 )
@@ -307,7 +307,7 @@ def test_a_server_that_is_not_there_is_one_clear_line_and_nothing_is_left(
 ) -> None:
     absent = solver(tmp_path, named, settings(tmp_path, f"127.0.0.1:{free_port()}", key))
 
-    with pytest.raises(ProviderNotAskedError, match="connection refused") as caught:
+    with pytest.raises(ProviderNotContactedError, match="connection refused") as caught:
         absent.present(challenge())
 
     assert "challenges.dns-01.server" in caught.value.fix

@@ -58,7 +58,7 @@ def _survives(operation: Operation, scene: Scene, before: str | None) -> None:
             assert now == max(path.name for path in (scene.gateway / "versions").glob("[0-9]*"))
         check_disk(scene)
     house = scene.house()
-    with house.store.hold():
+    with house.store.hold_state_directory():
         requests = len(scene.authority.requests)
         house.pipeline.prepare(scene.target)
         assert len(scene.authority.requests) == requests

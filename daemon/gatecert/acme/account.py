@@ -26,8 +26,8 @@ from gatecert.certificate.key import kind, load
 from gatecert.errors import (
     AccountMissingError,
     ACMEError,
-    AuthorityBrokenError,
     AuthorityError,
+    AuthorityServerError,
     InterruptedOrderError,
     RateLimitedError,
     UserActionRequiredError,
@@ -82,7 +82,7 @@ class AccountRegistrar:
         """The account to order with; made if there is none.
 
         Raises:
-            BudgetSpentError: It would have to be made, and not now.
+            RateLimitBudgetError: It would have to be made, and not now.
             TermsNotAgreedError: It would have to be made, and the terms are not agreed to.
             AuthorityError: The authority cannot be asked, or refuses.
             StorageError: The account cannot be kept; nothing was made.
@@ -190,7 +190,7 @@ class AccountRegistrar:
         budget.account()
         try:
             url = self._new_account(key, contact, deadline, binding)
-        except (ACMEError, AuthorityBrokenError) as error:
+        except (ACMEError, AuthorityServerError) as error:
             if binding is not None and _may_refuse_binding(error):
                 error.fix = (
                     f"check key_id, hmac_key_file and algorithm below {self._where} against what "
@@ -276,9 +276,9 @@ class AccountRegistrar:
         return tuple(f"{MAIL}{address}" for address in self._settings.contact)
 
 
-def _may_refuse_binding(error: ACMEError | AuthorityBrokenError) -> bool:
+def _may_refuse_binding(error: ACMEError | AuthorityServerError) -> bool:
     """Whether an error may be about the binding: some CAs answer 500 to a key they do not know."""
-    return isinstance(error, AuthorityBrokenError) or error.problem_type in BINDING_REFUSED
+    return isinstance(error, AuthorityServerError) or error.problem_type in BINDING_REFUSED
 
 
 def _read_secret(external: ExternalAccountSettings, where: str) -> str:

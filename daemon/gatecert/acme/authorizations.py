@@ -164,7 +164,7 @@ class Authorizations:
         """Meet the challenges of a pending order; the order as it is when no longer pending.
 
         Raises:
-            BudgetSpentError: Not now: if it failed, that would be once too often.
+            RateLimitBudgetError: Not now: if it failed, that would be once too often.
             ChallengeFailedError: The authority did not accept a response.
             ChallengeError: A response could not be presented.
         """

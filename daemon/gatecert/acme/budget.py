@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from gatecert.acme.rate_limits import remaining, settled, spend, take_back, wait_for
-from gatecert.errors import BudgetSpentError
+from gatecert.errors import RateLimitBudgetError
 from gatecert.model import Expense, ExpenseKind, Limits, RateLimitUsage
 from gatecert.store.protocol import RateLimitUsageStore
 
@@ -49,7 +49,7 @@ class Budget:
         """An account is about to be made.
 
         Raises:
-            BudgetSpentError: Not now.
+            RateLimitBudgetError: Not now.
         """
         self._spend([Expense(ExpenseKind.ACCOUNT, self._time())])
 
@@ -57,7 +57,7 @@ class Budget:
         """An order is about to be placed; sees that it could be brought to its end as well.
 
         Raises:
-            BudgetSpentError: Not now.
+            RateLimitBudgetError: Not now.
         """
         now = self._time()
         later = [
@@ -70,7 +70,7 @@ class Budget:
         """An order that replaces a certificate is about to be placed.
 
         Raises:
-            BudgetSpentError: There were too many of late.
+            RateLimitBudgetError: There were too many of late.
         """
         self._spend([], [Expense(ExpenseKind.REPLACEMENT, self._time(), names=tuple(names))])
 
@@ -91,7 +91,7 @@ class Budget:
             Expense(ExpenseKind.CERTIFICATE, now, names=tuple(names)),
             *self._validations("", account, names),
         ]
-        known = remaining(self.store.spending(self.directory_url), wanted, self.limits, now)
+        known = remaining(self.store.rate_limit_usage(self.directory_url), wanted, self.limits, now)
         return tuple(
             each if each.until is None else replace(each, until=self._here(each.until))
             for each in known
@@ -101,7 +101,7 @@ class Budget:
         """Names are about to be validated, which may fail.
 
         Raises:
-            BudgetSpentError: Not now.
+            RateLimitBudgetError: Not now.
         """
         self._spend(self._validations(order, account, names))
 
@@ -109,7 +109,7 @@ class Budget:
         """A certificate is about to be issued: the validations before it have not failed.
 
         Raises:
-            BudgetSpentError: Not now.
+            RateLimitBudgetError: Not now.
         """
         expense = Expense(ExpenseKind.CERTIFICATE, self._time(), order, names=tuple(names))
         self._spend([expense], validated=order)
@@ -140,7 +140,7 @@ class Budget:
             after = spend(before, wanted, self.limits, now)
             return take_back(after, validated) if validated else after
 
-        self.store.change_spending(self.directory_url, change)
+        self.store.update_rate_limit_usage(self.directory_url, change)
         if waits:
             raise self._error(waits[0])
 
@@ -152,7 +152,7 @@ class Budget:
         """An instant at the authority, by this machine's clock."""
         return instant + (self.ahead() or timedelta(0))
 
-    def _error(self, wait: Wait) -> BudgetSpentError:
+    def _error(self, wait: Wait) -> RateLimitBudgetError:
         until = self._here(wait.until)
         logger.info(
             "budget spent authority=%s until=%s reason=%r",
@@ -160,7 +160,7 @@ class Budget:
             until.isoformat(timespec="seconds"),
             wait.reason,
         )
-        return BudgetSpentError(
+        return RateLimitBudgetError(
             f"{self.label} allows no more {wait.reason}; nothing was sent, it goes on at "
             f"{until:%Y-%m-%d %H:%M:%S} UTC",
             until=until,

@@ -11,7 +11,12 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Protocol
 
-from gatecert.errors import BindingMissingError, ProfileMissingError, TermsNotAgreedError, clean
+from gatecert.errors import (
+    ExternalAccountRequiredError,
+    ProfileMissingError,
+    TermsNotAgreedError,
+    clean,
+)
 
 if TYPE_CHECKING:
     import threading
@@ -44,7 +49,7 @@ class DirectoryReport:
     clock_ahead: timedelta | None = None
     identities: tuple[str, ...] = ()
     account_url: str = ""
-    refusal: TermsNotAgreedError | BindingMissingError | None = None
+    refusal: TermsNotAgreedError | ExternalAccountRequiredError | None = None
     profile: str = ""
     profile_refusal: ProfileMissingError | None = None
 
@@ -90,11 +95,11 @@ def terms_refusal(
 
 def binding_refusal(
     settings: AuthoritySettings, directory: Directory, label: str
-) -> BindingMissingError | None:
+) -> ExternalAccountRequiredError | None:
     """Why no account can be made without a binding (section 7.3.4); None where none is missing."""
     if not directory.external_account_required or settings.external_account is not None:
         return None
-    return BindingMissingError(
+    return ExternalAccountRequiredError(
         f"{label} makes accounts only for those it knows already",
         fix=f"get a key from it and set authorities.{settings.name}.external_account",
     )

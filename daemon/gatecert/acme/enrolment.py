@@ -44,8 +44,8 @@ from gatecert.config.schema.authority import AuthoritySettings
 from gatecert.deadline import Deadline
 from gatecert.errors import (
     ACMEError,
-    AuthorityBrokenError,
     AuthorityError,
+    AuthorityServerError,
     AuthorizationMismatchError,
     CertificateError,
     ChallengeFailedError,
@@ -246,7 +246,7 @@ class Enrolment:
                 if error.problem_type not in _REPLACES_REFUSED and error.status != _CONFLICT:
                     raise
                 logger.info("replaces refused gateway=%s %s", self.target.name, error)
-            except AuthorityBrokenError as error:  # perhaps over what is replaced, as Pebble
+            except AuthorityServerError as error:  # perhaps over what is replaced, as Pebble
                 logger.info("replaces not understood gateway=%s %s", self.target.name, error)
             else:
                 return self._checked(order), replaces

@@ -147,7 +147,7 @@ class Issuer:
             seconds: The time that all of it may take; None means that of the constructor.
 
         Raises:
-            BudgetSpentError: More would exceed the authority's limits; says until when.
+            RateLimitBudgetError: More would exceed the authority's limits; says until when.
             ChallengeFailedError: The authority did not accept a response.
             ChallengeError: A response could not be presented.
             CertificateError: What was issued is not sound.
@@ -226,7 +226,7 @@ class Issuer:
             now: The wall clock, aware UTC.
 
         Raises:
-            BudgetSpentError: Too many were made from here; says until when.
+            RateLimitBudgetError: Too many were made from here; says until when.
             TermsNotAgreedError: It would have to be made, and the terms are not agreed to.
             AuthorityError: The authority cannot be asked, or refuses.
             StorageError: The account cannot be kept.

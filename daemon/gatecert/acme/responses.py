@@ -18,7 +18,7 @@ from requests.utils import parse_header_links
 from gatecert.acme.problems import problem_error
 from gatecert.acme.resources import ProblemDocument, UnusableAnswerError, retry_after_seconds
 from gatecert.acme.transport import label, resolved
-from gatecert.errors import AuthorityBrokenError, AuthorityUnreachableError, GatecertError, clean
+from gatecert.errors import AuthorityServerError, AuthorityUnreachableError, GatecertError, clean
 
 if TYPE_CHECKING:
     from gatecert.acme.transport import Response
@@ -87,7 +87,7 @@ class ResponseReader:
             problem = replace(said, type="rateLimited")
         elif answer.status >= FIRST_SERVER_ERROR:
             detail = f": {clean(problem.detail, 200)}" if problem else ""
-            return AuthorityBrokenError(
+            return AuthorityServerError(
                 f"{label(self.name, answer.url)} has trouble of its own: "
                 f"HTTP {answer.status}{detail}"
             )

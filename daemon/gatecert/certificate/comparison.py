@@ -19,7 +19,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
 from gatecert.certificate.certificate_names import not_covered
-from gatecert.errors import ShortLivedError, UntrustedRootError, WorseCertificateError
+from gatecert.errors import InferiorCertificateError, ShortLivedError, UntrustedRootError
 
 if TYPE_CHECKING:
     from gatecert.model import CertificateSummary, Target
@@ -96,7 +96,7 @@ def why_worse(
     other: CertificateRank,
     *,
     other_ends: datetime,
-) -> WorseCertificateError:
+) -> InferiorCertificateError:
     """Say why a certificate does not take the place of a better one.
 
     Args:
@@ -124,7 +124,7 @@ def why_worse(
             f" the one in use, which stays until {other_ends:%Y-%m-%d %H:%M:%S} UTC",
             fix="ask the CA why its certificates end so soon (the profile?)",
         )
-    return WorseCertificateError(
+    return InferiorCertificateError(
         f"the new certificate is worse than the one in use ({REASONS.get(differs, differs)}),"
         f" which stays until {other_ends:%Y-%m-%d %H:%M} UTC"
     )

@@ -20,9 +20,9 @@ from gatecert.cli.lazy_group import LazyGroup, register
 from gatecert.cli.options import DEFAULT_CONFIGURATION, Options
 from gatecert.errors import (
     ConfigurationError,
+    DaemonRunningError,
     GatecertError,
     LockTimeoutError,
-    StateHeldError,
     WrongUsageError,
 )
 
@@ -100,7 +100,7 @@ def _explain(error: Exception) -> int:
         case WrongUsageError():
             _print(str(error))
             code = WRONG_USAGE
-        case StateHeldError() | LockTimeoutError():
+        case DaemonRunningError() | LockTimeoutError():
             _print(str(error))
             code = HELD
         case GatecertError():

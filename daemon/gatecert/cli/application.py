@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from gatecert.app import build
 from gatecert.cli.context import find
 from gatecert.store import storage_errors
-from gatecert.store.drop_root import become_owner
+from gatecert.store.drop_root import drop_root_privileges
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,8 +30,8 @@ def open_application(configuration: Configuration, progress: Progress = no_progr
     Raises:
         StorageError: The state directory cannot be used.
     """
-    storage_errors.acts_as_daemon |= bool(
-        become_owner(configuration.state_directory, keep_bind=True)
+    storage_errors.runs_as_daemon |= bool(
+        drop_root_privileges(configuration.state_directory, keep_bind=True)
     )
     return build(configuration, progress, threading.Event())
 
@@ -50,6 +50,6 @@ def chosen(application: Application, names: Sequence[str] | None) -> tuple[Targe
 
 def tell_daemon(application: Application) -> None:
     """Make a running daemon check its gateways again."""
-    process = application.store.holder()
+    process = application.store.daemon_pid()
     if process is not None:
         os.kill(process, signal.SIGUSR1)

@@ -12,7 +12,7 @@ from gatecert.config.targets import targets
 from gatecert.custom.member import as_member
 from gatecert.custom.signing_requests import request
 from gatecert.store import storage_errors
-from gatecert.store.drop_root import become_owner
+from gatecert.store.drop_root import drop_root_privileges
 from gatecert.store.file_store import FileStore
 
 if TYPE_CHECKING:
@@ -38,8 +38,8 @@ def csr(
     configuration = read_configuration(context)
     every = {target.name: target for target in targets(configuration)}
     target = as_member(find("gateway", every, name), member)
-    storage_errors.acts_as_daemon |= bool(
-        become_owner(configuration.state_directory, keep_bind=False)
+    storage_errors.runs_as_daemon |= bool(
+        drop_root_privileges(configuration.state_directory, keep_bind=False)
     )
     store = FileStore(configuration.state_directory)
     with store.lock_gateway(name, "making a certificate request", wait=wait):

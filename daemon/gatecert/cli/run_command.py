@@ -15,7 +15,7 @@ from gatecert.config.load import load
 from gatecert.daemon import Daemon
 from gatecert.report.service_manager import ServiceManager
 from gatecert.store import storage_errors
-from gatecert.store.drop_root import become_owner
+from gatecert.store.drop_root import drop_root_privileges
 
 
 def run(context: typer.Context) -> None:
@@ -28,8 +28,8 @@ def run(context: typer.Context) -> None:
     service_manager = ServiceManager.from_environment()
     configuration = read_configuration(context, logging.INFO)
 
-    storage_errors.acts_as_daemon = True
-    become_owner(configuration.state_directory, keep_bind=True)
+    storage_errors.runs_as_daemon = True
+    drop_root_privileges(configuration.state_directory, keep_bind=True)
     Daemon(
         configuration, partial(load, Path(given.config)), service_manager, inherited_sockets()
     ).run()

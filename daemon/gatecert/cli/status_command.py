@@ -20,7 +20,7 @@ from gatecert.report.span import until
 from gatecert.report.terminal import has_colours
 from gatecert.resolve.region import exclusion_reason
 from gatecert.schedule.due import next_due
-from gatecert.schedule.expiry_warnings import warning
+from gatecert.schedule.expiry_warnings import expiry_warning
 
 if TYPE_CHECKING:
     from gatecert.app import Application
@@ -56,7 +56,7 @@ def status(
     application = open_application(read_configuration(context))
     now = datetime.now(UTC)
     found = [gateway_status(application, target, now) for target in chosen(application, names)]
-    daemon = application.store.holder()
+    daemon = application.store.daemon_pid()
     if check:
         _check(found, daemon)
     elif as_json:
@@ -106,7 +106,9 @@ def _awaited(
 
 def _warning(target: Target, live: CertificateSummary | None, now: datetime) -> tuple[str, str]:
     """What only a person can put right of the certificate in use, and how."""
-    said = [each for each in (warning(target, live, now), uncovered(target, live)) if each[0]]
+    said = [
+        each for each in (expiry_warning(target, live, now), uncovered(target, live)) if each[0]
+    ]
     return "; ".join(what for what, _ in said), said[0][1] if said else ""
 
 

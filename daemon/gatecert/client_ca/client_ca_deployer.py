@@ -26,9 +26,9 @@ from gatecert.errors import DeploymentError, GatecertError, NotServedError
 from gatecert.model import Deployment, Progress
 from gatecert.schedule.due import next_deployment
 from gatecert.store.protocol import Store
-from gatecert.verify.client_ca_request import asks_for
-from gatecert.verify.verdict import look, prove_by
-from gatecert.verify.watch import is_silent, nobody_listens
+from gatecert.verify.client_ca_request import expect_client_cas
+from gatecert.verify.verdict import probe_listeners, prove_with
+from gatecert.verify.watch import all_refuse, is_silent
 
 if TYPE_CHECKING:
     from gatecert.client_ca.bundle import Bundle
@@ -104,7 +104,9 @@ class ClientCADeployer:
         before = files.previous() or files.read()  # of two changes in a row, the first is unproven
         files.save_deployment(Deployment(bundle.id))
         files.keep_previous(before, now=self.now())
-        if not before.certificates and nobody_listens(look(target.install.verify, target.hostname)):
+        if not before.certificates and all_refuse(
+            probe_listeners(target.install.verify, target.hostname)
+        ):
             files.write(bundle, now=self.now())
             error = NotServedError(
                 "the bundle is in place, but nothing listens that could be asked for it",
@@ -133,7 +135,7 @@ class ClientCADeployer:
         if before is not None and deployment.version != bundle.id:
             files.forget_previous()  # the change had not begun yet
             before = None
-        if target.install.verify and self.look(target, bundle).served:
+        if target.install.verify and self.verify_once(target, bundle).served:
             return self._confirm(target, bundle, PROVEN)
         return self._carry_out(target, bundle, before)
 
@@ -148,8 +150,8 @@ class ClientCADeployer:
             return None
         files = self.files(target)
         bundle = files.read()
-        judge = asks_for(bundle.root_names, bundle.intermediate_names)
-        answers = look(plan.verify, target.hostname)
+        judge = expect_client_cas(bundle.root_names, bundle.intermediate_names)
+        answers = probe_listeners(plan.verify, target.hostname)
         audible = [answer for answer in answers if not is_silent(answer)]
         wrong = [probe.detail for probe in map(judge, audible) if not probe.matches]
         if not wrong:
@@ -164,7 +166,7 @@ class ClientCADeployer:
             return replace(admitted, detail=f"{admitted.detail} (it was asked for before)")
         return replace(admitted, detail=f"{drift}; after a reload {admitted.detail}")
 
-    def look(self, target: Target, bundle: Bundle) -> Verdict:
+    def verify_once(self, target: Target, bundle: Bundle) -> Verdict:
         """Ask every listener once of whom it wants certificates."""
         return self._prove(target, bundle, timeout=timedelta(0))
 
@@ -233,8 +235,8 @@ class ClientCADeployer:
         )
 
     def _prove(self, target: Target, bundle: Bundle, *, timeout: timedelta) -> Verdict:
-        return prove_by(
-            asks_for(bundle.root_names, bundle.intermediate_names),
+        return prove_with(
+            expect_client_cas(bundle.root_names, bundle.intermediate_names),
             target.install.verify,
             target.hostname,
             timeout=timeout,

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from gatecert import container
 from gatecert.deploy.reload import reload
 from gatecert.deploy.reload_request import request_reload
-from gatecert.errors import DeploymentError, MixedError, NotServedError
+from gatecert.errors import DeploymentError, MixedCertificatesError, NotServedError
 from gatecert.model import Progress, Stage, Target, Verdict
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ class Exchange:
         if not verdict.probes:
             return False
         if verdict.mixed:
-            raise MixedError(verdict.detail, fix=END_THE_OTHER)
+            raise MixedCertificatesError(verdict.detail, fix=END_THE_OTHER)
         if not verdict.served:
             fix = (
                 f"see that install.reload makes the gateway read {piece.file} again"

@@ -44,7 +44,7 @@ from gatecert.errors import (
     CopyError,
     DeploymentError,
     GatecertError,
-    MixedError,
+    MixedCertificatesError,
     ReloadError,
     StorageError,
 )
@@ -57,12 +57,12 @@ from gatecert.model import (
     Target,
     repr_of_listener,
 )
-from gatecert.schedule.due import next_deployment, next_look_for_listener
+from gatecert.schedule.due import next_deployment, next_listener_check
 from gatecert.store.protocol import Store
 from gatecert.verify.served_chain import ProbeFailure, ServedChain
-from gatecert.verify.verdict import CONFIRMATIONS, look, prove
-from gatecert.verify.verify_command import ONE_RUN, ProofCommand, ask
-from gatecert.verify.watch import nobody_listens
+from gatecert.verify.verdict import CONFIRMATIONS, probe_listeners, prove
+from gatecert.verify.verify_command import RUN_TIMEOUT, ProofCommand, run_once
+from gatecert.verify.watch import all_refuse
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -71,7 +71,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-ONE_LOOK = timedelta(0)
+SINGLE_ATTEMPT = timedelta(0)
 MOST_CONFIRMATIONS = 24  # handshakes, once a listener was found to serve two certificates
 START_OF_SERVER = timedelta(seconds=5)  # after a reload command that may start it
 NOT_PROVEN = "is installed, not proven: install.verify names no listener"
@@ -210,20 +210,22 @@ class Deployer:
             StorageError: Something could not be written; the next pass goes on from there.
         """
         provable = target.install.is_provable
-        answers = look(target.install.verify, target.hostname)
-        nobody_there = nobody_listens(answers)
+        answers = probe_listeners(target.install.verify, target.hostname)
+        nobody_there = all_refuse(answers)
         told, mixed = self._was_told(target, held), self._is_mixed(target)
         try:
             changed, uncopied = self._swap_at_least(target, held, self._answered(target, answers))
             may_wait = not changed or self._can_go_back(target, held)
             if uncopied is not None and not provable and may_wait:
                 raise uncopied
-            seen = self.look(target, held) if provable and not changed else None
+            seen = self.verify_once(target, held) if provable and not changed else None
             is_served = seen is not None and seen.served
             if nobody_there and not changed and not is_served and told:
                 return self._wait_for_listener(target, held, answers)
             if seen is not None and not is_served and mixed:
-                raise MixedError(seen.detail, fix=END_THE_OTHER)  # a reload was of no use
+                raise MixedCertificatesError(
+                    seen.detail, fix=END_THE_OTHER
+                )  # a reload was of no use
             patience = START_OF_SERVER if nobody_there else target.install.verify_timeout
             proven = is_served or self._bring_up(target, held, patience)
         except DeploymentError as error:
@@ -234,13 +236,13 @@ class Deployer:
             return self._stay(target, held, uncopied, proven=proven)
         return self._confirm(target, held, "is served" if proven else NOT_PROVEN)
 
-    def look(self, target: Target, held: StoredCertificate) -> Verdict:
+    def verify_once(self, target: Target, held: StoredCertificate) -> Verdict:
         """Ask every listener once what it serves."""
         return prove(
             target.install.verify,
             target.hostname,
             held.summary,
-            timeout=ONE_LOOK,
+            timeout=SINGLE_ATTEMPT,
             now=self.now,
             command=self._proof_command(target, held),
             confirmations=MOST_CONFIRMATIONS if self._is_mixed(target) else CONFIRMATIONS,
@@ -251,7 +253,9 @@ class Deployer:
         """Run ``install.verify_command`` once; None where there is none."""
         command = self._proof_command(target, held)
         return (
-            ask(command, Deadline.after(ONE_RUN, self.cancelled)) if command is not None else None
+            run_once(command, Deadline.after(RUN_TIMEOUT, self.cancelled))
+            if command is not None
+            else None
         )
 
     def _swap_at_least(
@@ -378,9 +382,9 @@ class Deployer:
         self, target: Target, held: StoredCertificate, error: DeploymentError, *, nobody_there: bool
     ) -> DeploymentResult:
         """Decide what stays in place of a version that is not proven to be served."""
-        answers = look(target.install.verify, target.hostname)
+        answers = probe_listeners(target.install.verify, target.hostname)
         excused = not isinstance(error, ReloadError) or error.ran
-        if nobody_there and nobody_listens(answers) and excused:
+        if nobody_there and all_refuse(answers) and excused:
             return self._wait_for_listener(target, held, answers, error)
         previous = self._previous(target)
         if previous is not None and self._has_refused(target, held, previous, error, answers):
@@ -472,7 +476,7 @@ class Deployer:
         self.live(target).save_deployment(
             replace(
                 deployment,
-                next_attempt=next_look_for_listener(since, now=now),
+                next_attempt=next_listener_check(since, now=now),
                 silence=Silence(since, now, listeners, what),
             )
         )
@@ -510,7 +514,7 @@ class Deployer:
                 error=error.message,
                 previous=before.previous if previous is None else previous,
                 answered=before.answered,
-                mixed=isinstance(error, MixedError),
+                mixed=isinstance(error, MixedCertificatesError),
             )
         )
 

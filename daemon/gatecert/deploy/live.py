@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 from gatecert.deploy.copies import write_copies
 from gatecert.model import Deployment
 from gatecert.store import durable
-from gatecert.store.json_record import read_record, set_aside, write_record
+from gatecert.store.json_record import quarantine, read_record, write_record
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -85,7 +85,7 @@ class LiveDirectory:
         if before == version.id:
             return False
         if os.path.lexists(self.path) and not self.path.is_symlink():
-            set_aside(self.path, "it is not a link")
+            quarantine(self.path, "it is not a link")
         _date_ahead(version)
         durable.replace_link(self.path, f"{VERSIONS}/{version.id}")
         logger.debug("swapped live=%s version=%s before=%s", self.path, version.id, before)

@@ -133,7 +133,7 @@ def _too_slow(run: process.Run, command: str, timeout: float) -> ReloadError:
     ending = "was killed" if run.status is not None else "could not even be killed"
     return ReloadError(
         f"the reload command {command} had not ended after {timeout:g} s and {ending}",
-        output=run.last_words,
+        output=run.output_tail,
         fix="see why it hangs, or raise install.reload_timeout",
         ran=True,
     )
@@ -142,7 +142,7 @@ def _too_slow(run: process.Run, command: str, timeout: float) -> ReloadError:
 def _failed(run: process.Run, command: str) -> ReloadError:
     return ReloadError(
         f"the reload command {command} failed ({run.ending})",
-        output=run.last_words,
+        output=run.output_tail,
         fix="run it by hand as the user of gatecert and see what it says",
         ran=True,
     )

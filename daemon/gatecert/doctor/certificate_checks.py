@@ -16,7 +16,7 @@ from gatecert.model import Mode
 from gatecert.report.span import span
 from gatecert.revocation.check_schedule import revocation_state_of
 from gatecert.schedule.due import LATEST_RENEWAL, certificate_in_use
-from gatecert.verify.client_ca_request import asks_for
+from gatecert.verify.client_ca_request import expect_client_cas
 from gatecert.verify.watch import is_silent
 
 if TYPE_CHECKING:
@@ -155,7 +155,7 @@ def client_ca(case: GatewayFacts) -> Iterator[Finding]:
         code = codes.BY_CONCERN[each.kind, each.days == 0]
         yield code.found(each.words, gateway=case.name, fix=each.fix)
     if demanded or bundle.certificates:
-        judge = asks_for(bundle.root_names, bundle.intermediate_names)
+        judge = expect_client_cas(bundle.root_names, bundle.intermediate_names)
         for answer in case.by_name:
             if not is_silent(answer):
                 probe = judge(answer)

@@ -43,7 +43,7 @@ from gatecert.resolve.gateway_addresses import own_addresses
 from gatecert.resolve.lookup import AddressResolver
 from gatecert.resolve.preflight import preflight
 from gatecert.store.protocol import Store
-from gatecert.verify.verdict import look
+from gatecert.verify.verdict import probe_listeners
 
 if TYPE_CHECKING:
     from gatecert.acme.rate_limits import RemainingAllowance
@@ -125,7 +125,7 @@ def check_directories(authority: DirectorySource) -> DirectoryReport | Authority
 
 def _holder(store: Store) -> int | None:
     try:
-        return store.holder()
+        return store.daemon_pid()
     except StateError:
         return None  # what is wrong there is told as the storage's trouble
 
@@ -181,9 +181,11 @@ def look_at_gateway(
         rehearsals=self_test_challenges(around.solvers, target, directory_reports, thorough=True)
         if enrols
         else (),
-        by_name=look(listeners, target.hostname, algorithms=algorithms),
+        by_name=probe_listeners(listeners, target.hostname, algorithms=algorithms),
         # Clients send the name that is asked for instead, so what is shown without it is nothing.
-        by_address=look([each for each in listeners if not each.server_name], NO_SERVER_NAME),
+        by_address=probe_listeners(
+            [each for each in listeners if not each.server_name], NO_SERVER_NAME
+        ),
         by_command=around.ask_command(target, live) if live is not None else None,
         root=_root(live, around.roots) if live is not None else None,
         client_ca=bundle,

@@ -12,8 +12,8 @@ from gatecert.doctor.listener_checks import judge
 from gatecert.errors import (
     AuthorityError,
     AuthorityUnreachableError,
-    BindingMissingError,
     DeadlineExceededError,
+    ExternalAccountRequiredError,
     InsecureURLError,
 )
 
@@ -134,7 +134,7 @@ def terms(machine: MachineFacts) -> Iterator[Finding]:
 def judge_terms(report: DirectoryReport) -> Finding:
     """Whether the authority's terms stand in the way of an account."""
     if report.refusal is not None:
-        bound = isinstance(report.refusal, BindingMissingError)
+        bound = isinstance(report.refusal, ExternalAccountRequiredError)
         code = codes.BINDING_MISSING if bound else codes.TERMS_NOT_AGREED
         return code.found(report.refusal.message, fix=report.refusal.fix)
     if report.account_url:

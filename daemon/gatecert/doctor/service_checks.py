@@ -5,11 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gatecert.doctor import codes
-from gatecert.errors import CopyError, DeploymentError, MixedError, NotServedError, ReloadError
+from gatecert.errors import (
+    CopyError,
+    DeploymentError,
+    MixedCertificatesError,
+    NotServedError,
+    ReloadError,
+)
 from gatecert.model import Identifier, IdentifierType
-from gatecert.schedule.failover import trouble_with
+from gatecert.schedule.failover import current_trouble
 from gatecert.verify.served_chain import ProbeFailure
-from gatecert.verify.verdict import judge
+from gatecert.verify.verdict import compare_served_chain
 from gatecert.verify.watch import is_mixed, is_silent
 
 if TYPE_CHECKING:
@@ -25,7 +31,8 @@ if TYPE_CHECKING:
 
 LIMITS_SHOWN = 4
 OF_DEPLOYMENT = {
-    kind.code for kind in (CopyError, DeploymentError, MixedError, NotServedError, ReloadError)
+    kind.code
+    for kind in (CopyError, DeploymentError, MixedCertificatesError, NotServedError, ReloadError)
 }  # told by the check of that name
 
 
@@ -51,7 +58,7 @@ def served(case: GatewayFacts) -> Iterator[Finding]:
 def _judge_served(
     answer: ServedChain | ProbeFailure, summary: CertificateSummary, gateway: str
 ) -> Finding:
-    probe = judge(answer, summary)
+    probe = compare_served_chain(answer, summary)
     if probe.matches:
         code = codes.SERVED_OK
     elif is_silent(answer):
@@ -170,7 +177,7 @@ def _authorities_left(case: GatewayFacts) -> Iterator[Finding]:
     state, authorities = case.situation.state, case.target.authorities
     for left in state.authorities_left(authorities, case.now):
         seen = f"{left.name}, until {_instant(left.until)}: {left.reason}"
-        trouble = trouble_with(left.name, state.troubles, case.now)
+        trouble = current_trouble(left.name, state.troubles, case.now)
         fix = trouble.fix if trouble is not None else ""
         yield codes.AUTHORITY_LEFT.found(seen, gateway=case.name, fix=fix)
 

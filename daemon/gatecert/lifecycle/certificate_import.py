@@ -64,7 +64,7 @@ class CertificateImport:
         """Refuse a certificate that is worse than the one in use; nothing is on the disk yet.
 
         Raises:
-            WorseCertificateError: It is.
+            InferiorCertificateError: It is.
         """
         inventory, now = self.deployer.inventory(target), self.now()
         best, issued = inventory.wanted(now), accepted.issued

@@ -14,7 +14,12 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from gatecert.doctor.codes import BY_RESOLUTION
-from gatecert.errors import AuthorityError, BudgetSpentError, GatecertError, InterruptedOrderError
+from gatecert.errors import (
+    AuthorityError,
+    GatecertError,
+    InterruptedOrderError,
+    RateLimitBudgetError,
+)
 from gatecert.lifecycle.ordering import Ordering
 from gatecert.model import Mode, Outcome, OutcomeKind, Stage
 from gatecert.resolve.gateway_addresses import own_addresses
@@ -49,7 +54,7 @@ class DryRun:
         with self.ordering.memory.store.lock_gateway(target.name, "a dry run", wait=wait):
             try:
                 outcome = self._try(target)
-            except (BudgetSpentError, InterruptedOrderError) as error:
+            except (RateLimitBudgetError, InterruptedOrderError) as error:
                 outcome = self._outcome(target, OutcomeKind.WAITING, error)
             except GatecertError as error:
                 outcome = self._outcome(target, OutcomeKind.FAILED, error)

@@ -20,13 +20,13 @@ from gatecert.challenge.challenge_order import with_failures
 from gatecert.deploy.deployer import Deployer
 from gatecert.errors import (
     ACMEError,
-    BudgetSpentError,
     ChallengeError,
     ChallengeFailedError,
     GatecertError,
+    InferiorCertificateError,
+    RateLimitBudgetError,
     StorageError,
     UserActionRequiredError,
-    WorseCertificateError,
 )
 from gatecert.model import GatewayState, Mode, Obstruction, Origin, Outcome, OutcomeKind
 from gatecert.resolve.region import excluded_region
@@ -34,15 +34,15 @@ from gatecert.revocation.check_schedule import is_settled, revocation_state_of
 from gatecert.schedule.due import (
     Situation,
     certificate_in_use,
-    heeded,
+    effective_retry_after,
     is_urgent,
     next_attempt,
     next_due,
-    next_look_at_obstacle,
+    next_obstruction_check,
     watch_due,
     worse_certificate_pause,
 )
-from gatecert.schedule.failover import first_back
+from gatecert.schedule.failover import next_available
 from gatecert.store.protocol import Store
 
 if TYPE_CHECKING:
@@ -253,7 +253,7 @@ class GatewayStates:
         now = self.now()
         in_use = certificate_in_use(self.situation(target))
         not_after = in_use.not_after if in_use is not None else None
-        until = next_look_at_obstacle(again, now=now, not_after=not_after)
+        until = next_obstruction_check(again, now=now, not_after=not_after)
         state = replace(self.state(target), obstruction=Obstruction(finding.code, now, until))
         self.save(target, state)
         detail = f"{finding.seen}; {finding.meaning}"
@@ -265,7 +265,7 @@ class GatewayStates:
         if state.obstruction is not None:
             self.save(target, replace(state, obstruction=None))
 
-    def postponed(self, target: Target, error: BudgetSpentError) -> Outcome:
+    def postponed(self, target: Target, error: RateLimitBudgetError) -> Outcome:
         """Wait until an authority's limits allow more, which is no failure.
 
         Of several authorities, until any of them may be asked.
@@ -275,7 +275,7 @@ class GatewayStates:
         if at != error.until:
             end = self._end_if_known(target)
             soon = next_attempt(1, now=now, random=self.random, not_after=end)
-            at = min(error.until, max(heeded(at, now, end), soon))
+            at = min(error.until, max(effective_retry_after(at, now, end), soon))
         self.save(target, replace(state, failed_at=now, next_attempt=at))
         return self.outcome(
             target, OutcomeKind.WAITING, error.message, code=error.code, fix=error.fix
@@ -290,7 +290,7 @@ class GatewayStates:
             urgent = is_urgent(self.situation(target), self.now())
         except StorageError:
             urgent = False
-        return min(until, first_back(names, state.troubles, self.now(), urgent=urgent))
+        return min(until, next_available(names, state.troubles, self.now(), urgent=urgent))
 
     def _end_if_known(self, target: Target) -> datetime | None:
         try:
@@ -329,7 +329,7 @@ class GatewayStates:
 
 def _not_before(error: GatecertError, now: datetime, not_after: datetime | None) -> datetime | None:
     """The instant before which another attempt is certain to fail, or is unwelcome."""
-    if isinstance(error, WorseCertificateError):  # the CA issues them, and counts them
+    if isinstance(error, InferiorCertificateError):  # the CA issues them, and counts them
         return now + worse_certificate_pause(now, not_after)
     if isinstance(error, UserActionRequiredError):
         return max(now + UNTIL_A_PERSON_ACTED, error.retry_after or now)

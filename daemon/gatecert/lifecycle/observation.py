@@ -21,8 +21,8 @@ from gatecert.resolve.gateway_addresses import own_addresses
 from gatecert.resolve.lookup import AddressResolver
 from gatecert.resolve.preflight import describe_change, newly_points_here, next_lookup, preflight
 from gatecert.schedule.due import watch_due
-from gatecert.schedule.expiry_warnings import due_notice, warning
-from gatecert.verify.verdict import look
+from gatecert.schedule.expiry_warnings import due_expiry_warning, expiry_warning
+from gatecert.verify.verdict import probe_listeners
 from gatecert.verify.watch import WatchResult, WatchState, compare
 
 if TYPE_CHECKING:
@@ -129,7 +129,7 @@ class Observer:
         if due.at > self.now() and not at_once:
             return ""
         algorithms = situation.live.algorithms
-        answers = look(target.install.verify, target.hostname, algorithms=algorithms)
+        answers = probe_listeners(target.install.verify, target.hostname, algorithms=algorithms)
         live = self.memory.deployer.inventory(target).live
         command = self.memory.deployer.ask_command(target, live) if live is not None else None
         if self.cancelled.is_set():
@@ -165,10 +165,10 @@ class Observer:
         summary = live.summary if live is not None else None
         now = self.now()
         state = self.memory.state(target)
-        notice = due_notice(target, state, summary, now)
+        notice = due_expiry_warning(target, state, summary, now)
         if notice is None:
             return
-        what, fix = warning(target, summary, now)
+        what, fix = expiry_warning(target, summary, now)
         level = logging.WARNING if notice.days else logging.ERROR
         logger.log(level, "certificate ends gateway=%s %s fix=%s", target.name, what, fix)
         self.memory.save(target, replace(state, expiry_notice=notice))

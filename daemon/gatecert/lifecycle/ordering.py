@@ -48,11 +48,11 @@ from gatecert.model import AuthorityTrouble, Progress, Stage, Target
 from gatecert.revocation.check_schedule import must_change_key
 from gatecert.schedule.due import certificate_in_use, is_urgent
 from gatecert.schedule.failover import (
-    absent_until,
     after_failure,
     after_success,
-    to_ask,
-    trouble_with,
+    authorities_to_try,
+    current_trouble,
+    skipped_until,
 )
 
 if TYPE_CHECKING:
@@ -121,7 +121,9 @@ class Ordering:
             self.forget(target)
             self.memory.save(target, replace(self.memory.state(target), troubles=()))
         urgent = afresh or is_urgent(situation, self.now())
-        names = to_ask(known, self.memory.state(target).troubles, self.now(), urgent=urgent)
+        names = authorities_to_try(
+            known, self.memory.state(target).troubles, self.now(), urgent=urgent
+        )
         failed: GatecertError | None = None
         for name, following in zip(names, (*names[1:], None), strict=True):
             try:
@@ -200,7 +202,7 @@ class Ordering:
         obstacle = self._obstacle(target, authority)
         if obstacle is not None:
             return obstacle
-        trouble = trouble_with(authority.name, situation.state.troubles, self.now())
+        trouble = current_trouble(authority.name, situation.state.troubles, self.now())
         if trouble is not None and trouble.validation_failed and journal.pending() is None:
             self._dry_run(authority, target)
         self._tell(target, f"ordering from {authority.name}")
@@ -328,7 +330,7 @@ class Ordering:
         troubles = after_failure(state.troubles, name, error, now, urgent=urgent)
         if troubles != state.troubles:
             self.memory.save(target, replace(state, troubles=troubles))
-        return absent_until(name, troubles, now) is not None
+        return skipped_until(name, troubles, now) is not None
 
     def _note_obstacle(self, target: Target, name: str, obstacle: Obstacle) -> None:
         state, now = self.memory.state(target), self.now()

@@ -34,10 +34,10 @@ from gatecert.doctor.codes import BY_RESOLUTION
 from gatecert.doctor.finding import Finding
 from gatecert.doctor.preconditions import no_preconditions
 from gatecert.errors import (
-    BudgetSpentError,
     DeploymentError,
     GatecertError,
     InterruptedOrderError,
+    RateLimitBudgetError,
     StorageError,
 )
 from gatecert.lifecycle.certificate_import import CertificateImport
@@ -293,7 +293,7 @@ class Pipeline:
             return stage()
         except InterruptedOrderError as error:
             return self.memory.outcome(target, OutcomeKind.WAITING, error.message)
-        except BudgetSpentError as error:
+        except RateLimitBudgetError as error:
             return self.memory.postponed(target, error)
         except GatecertError as error:
             return self.memory.failure(target, error)
@@ -391,7 +391,7 @@ class Pipeline:
         """Keep a new certificate out of the place of a better one.
 
         Raises:
-            WorseCertificateError: The gateway is better off with another version.
+            InferiorCertificateError: The gateway is better off with another version.
         """
         inventory, now = self.deployer.inventory(target), self.now()
         best, new = inventory.wanted(now), inventory.find(held.version.id)

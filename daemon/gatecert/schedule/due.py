@@ -44,7 +44,7 @@ from gatecert.model import (
     Target,
 )
 from gatecert.revocation.check_schedule import revoked
-from gatecert.schedule.expiry_warnings import next_notice
+from gatecert.schedule.expiry_warnings import next_expiry_warning
 
 if TYPE_CHECKING:
     from random import Random
@@ -59,8 +59,8 @@ RETRY_JITTER = 0.2
 SHARE_OF_REMAINING_LIFE = 24
 SHORTEST_RETRY = timedelta(seconds=1)
 RETRY_AFTER_END = timedelta(hours=1)
-RAREST_TRY = timedelta(days=1)
-SHORTEST_WAIT = timedelta(seconds=10)  # where an authority asked for a longer one
+LONGEST_RETRY = timedelta(days=1)
+SHORTEST_RETRY_AFTER = timedelta(seconds=10)  # where an authority asked for a longer one
 
 DEPLOYMENT_DELAYS = (
     timedelta(seconds=10),
@@ -75,7 +75,7 @@ LONGEST_RENEWAL = timedelta(hours=1)
 SHARE_OF_LIFETIME = 24
 WORSE_CERTIFICATE_PAUSE = timedelta(days=1)
 
-LONGEST_REST = timedelta(days=1)
+LONGEST_IDLE = timedelta(days=1)
 SHORT_LIFETIME = timedelta(days=10)
 LATEST_RENEWAL = 1 / 12
 BOOTSTRAP_REMAINING = 1 / 3
@@ -116,7 +116,7 @@ def next_due(situation: Situation, now: datetime) -> Due:
             _notice_due(situation, now),
         )
         if due is not None
-    ] or [Due(Action.NONE, now + LONGEST_REST, "nothing is due")]
+    ] or [Due(Action.NONE, now + LONGEST_IDLE, "nothing is due")]
     # Of what is due already, enrolment goes first: it ends in a deployment of something better.
     overdue = [due for due in candidates if due.at <= now]
     if overdue:
@@ -204,11 +204,15 @@ def next_attempt(
     """
     delay = RETRY_DELAYS[min(failures, len(RETRY_DELAYS)) - 1]
     delay *= 1 - random.uniform(0, RETRY_JITTER)
-    at = now + _hurried(delay, now, not_after)
-    return at if retry_after is None else max(at, heeded(retry_after, now, not_after))
+    at = now + _shortened(delay, now, not_after)
+    return (
+        at if retry_after is None else max(at, effective_retry_after(retry_after, now, not_after))
+    )
 
 
-def heeded(retry_after: datetime, now: datetime, not_after: datetime | None) -> datetime:
+def effective_retry_after(
+    retry_after: datetime, now: datetime, not_after: datetime | None
+) -> datetime:
     """Until when an authority's Retry-After is waited for.
 
     To its end, unless the certificate would end meanwhile: then a try may help, and what it costs
@@ -220,14 +224,16 @@ def heeded(retry_after: datetime, now: datetime, not_after: datetime | None) -> 
         not_after: End of the certificate in use, if an authority issued one; it may have passed.
     """
     if not_after is None or not_after <= now:
-        return min(retry_after, now + RAREST_TRY)
+        return min(retry_after, now + LONGEST_RETRY)
     left = not_after - now
     if retry_after <= not_after - left / SHARE_OF_REMAINING_LIFE:
         return retry_after
-    return min(retry_after, max(not_after - min(left / 2, RAREST_TRY), now + SHORTEST_WAIT))
+    return min(
+        retry_after, max(not_after - min(left / 2, LONGEST_RETRY), now + SHORTEST_RETRY_AFTER)
+    )
 
 
-def next_look_at_obstacle(
+def next_obstruction_check(
     again: timedelta, *, now: datetime, not_after: datetime | None = None
 ) -> datetime:
     """When to see whether what stands in the way of an order is still there.
@@ -237,7 +243,7 @@ def next_look_at_obstacle(
         now: When it was seen.
         not_after: End of the certificate in use, if an authority issued one.
     """
-    return now + _hurried(again, now, not_after)
+    return now + _shortened(again, now, not_after)
 
 
 def next_deployment(failures: int, *, now: datetime, not_after: datetime | None = None) -> datetime:
@@ -249,10 +255,10 @@ def next_deployment(failures: int, *, now: datetime, not_after: datetime | None 
         not_after: End of the certificate that was put back; None where none was.
     """
     delay = DEPLOYMENT_DELAYS[min(failures, len(DEPLOYMENT_DELAYS)) - 1]
-    return now + max(_hurried(delay, now, not_after), DEPLOYMENT_DELAYS[0])
+    return now + max(_shortened(delay, now, not_after), DEPLOYMENT_DELAYS[0])
 
 
-def next_look_for_listener(since: datetime, *, now: datetime) -> datetime:
+def next_listener_check(since: datetime, *, now: datetime) -> datetime:
     """When to look next whether something listens; ``since`` is when nothing did first."""
     soon = now - since < timedelta(minutes=10)
     return now + (DEPLOYMENT_DELAYS[0] if soon else DEPLOYMENT_DELAYS[1])
@@ -270,7 +276,7 @@ def worse_certificate_pause(now: datetime, not_after: datetime | None) -> timede
     return min(WORSE_CERTIFICATE_PAUSE, (not_after - now) / 4)
 
 
-def _hurried(delay: timedelta, now: datetime, not_after: datetime | None) -> timedelta:
+def _shortened(delay: timedelta, now: datetime, not_after: datetime | None) -> timedelta:
     """A delay, cut by how close the end of a certificate is, or how long ago it was."""
     if not_after is None:
         return delay
@@ -343,7 +349,7 @@ def _no_renewal_before(
 
 
 def _notice_due(situation: Situation, now: datetime) -> Due | None:
-    notice = next_notice(situation.target, situation.live, now)
+    notice = next_expiry_warning(situation.target, situation.live, now)
     return Due(Action.NONE, *notice) if notice is not None else None
 
 

@@ -18,7 +18,7 @@ THRESHOLDS = (30, 14, 7, 3, 1, 0)  # days before the end
 DAY = timedelta(days=1)
 
 
-def due_notice(
+def due_expiry_warning(
     target: Target, state: GatewayState, live: CertificateSummary | None, now: datetime
 ) -> ExpiryNotice | None:
     """The warning that is due now; None where there is none, or it has been given."""
@@ -33,7 +33,7 @@ def due_notice(
     return ExpiryNotice(live.fingerprint, passed[-1])
 
 
-def next_notice(
+def next_expiry_warning(
     target: Target, live: CertificateSummary | None, now: datetime
 ) -> tuple[datetime, str] | None:
     """When the next warning comes, and which one in words."""
@@ -46,7 +46,9 @@ def next_notice(
     return None
 
 
-def warning(target: Target, live: CertificateSummary | None, now: datetime) -> tuple[str, str]:
+def expiry_warning(
+    target: Target, live: CertificateSummary | None, now: datetime
+) -> tuple[str, str]:
     """What is to be said of the certificate's end now, and what to do; empty before the first."""
     if live is None or not _is_watched(target, live) or now < live.not_after - THRESHOLDS[0] * DAY:
         return "", ""

@@ -25,10 +25,10 @@ from typing import TYPE_CHECKING
 from gatecert.errors import (
     ACMEError,
     AuthorityError,
-    BudgetSpentError,
     CertificateError,
     ChallengeFailedError,
     InterruptedOrderError,
+    RateLimitBudgetError,
     RateLimitedError,
 )
 from gatecert.model import AuthorityTrouble
@@ -38,9 +38,9 @@ if TYPE_CHECKING:
 
     from gatecert.errors import GatecertError
 
-PATIENCE = 2  # temporary failures in succession
-SHORTEST_ABSENCE = timedelta(hours=1)
-LONGEST_ABSENCE = timedelta(days=1)
+FAILURES_BEFORE_SKIP = 2  # temporary failures in succession
+SHORTEST_SKIP = timedelta(hours=1)
+LONGEST_SKIP = timedelta(days=1)
 
 # RFC 8555 section 6.7: what an authority says again however often it is asked.
 REFUSALS = {
@@ -59,7 +59,7 @@ REFUSALS = {
 }
 
 
-def to_ask(
+def authorities_to_try(
     names: Sequence[str],
     troubles: Sequence[AuthorityTrouble],
     now: datetime,
@@ -74,24 +74,28 @@ def to_ask(
         now: Aware UTC.
         urgent: Whether there is no certificate to go on with.
     """
-    absences = {name: _back_at(name, troubles, now, urgent=urgent) for name in names}
-    present = [name for name in names if absences[name] <= now]
-    failing = [name for name in names if name not in present and _fails(name, troubles, now)]
-    failing.sort(key=lambda name: absences[name])
-    if urgent and (present or failing):
-        return (*present, *failing)
-    return tuple(present) or (min(failing or names, key=lambda name: absences[name]),)
+    available = {name: _available_at(name, troubles, now, urgent=urgent) for name in names}
+    usable = [name for name in names if available[name] <= now]
+    failing = [
+        name for name in names if name not in usable and _fails_temporarily(name, troubles, now)
+    ]
+    failing.sort(key=lambda name: available[name])
+    if urgent and (usable or failing):
+        return (*usable, *failing)
+    return tuple(usable) or (min(failing or names, key=lambda name: available[name]),)
 
 
-def absent_until(name: str, troubles: Sequence[AuthorityTrouble], now: datetime) -> datetime | None:
+def skipped_until(
+    name: str, troubles: Sequence[AuthorityTrouble], now: datetime
+) -> datetime | None:
     """Until when an authority was left; None where it was not, or is back."""
-    trouble = trouble_with(name, troubles, now)
+    trouble = current_trouble(name, troubles, now)
     if trouble is None or trouble.left_until is None or trouble.left_until <= now:
         return None
     return trouble.left_until
 
 
-def first_back(
+def next_available(
     names: Sequence[str],
     troubles: Sequence[AuthorityTrouble],
     now: datetime,
@@ -107,12 +111,12 @@ def first_back(
         urgent: Whether there is no certificate to go on with; then one that merely fails may be
             asked at any time.
     """
-    if urgent and any(_fails(name, troubles, now) for name in names):
+    if urgent and any(_fails_temporarily(name, troubles, now) for name in names):
         return now
-    return min(_back_at(name, troubles, now, urgent=urgent) for name in names)
+    return min(_available_at(name, troubles, now, urgent=urgent) for name in names)
 
 
-def trouble_with(
+def current_trouble(
     name: str, troubles: Sequence[AuthorityTrouble], now: datetime
 ) -> AuthorityTrouble | None:
     """The trouble there was with an authority; none from under a clock that has been set back."""
@@ -136,19 +140,19 @@ def after_failure(
         now: Aware UTC.
         urgent: Whether there is no certificate to go on with.
     """
-    if not _is_its_doing(error):
+    if not _is_caused_by_authority(error):
         return tuple(troubles)
-    before = trouble_with(name, troubles, now)
-    waits = isinstance(error, BudgetSpentError)
+    before = current_trouble(name, troubles, now)
+    waits = isinstance(error, RateLimitBudgetError)
     failures = (before.failures if before is not None else 0) + (0 if waits else 1)
     calm = not urgent or isinstance(error, ChallengeFailedError)
-    patience = PATIENCE if calm else 1
+    allowed = FAILURES_BEFORE_SKIP if calm else 1
     trouble = AuthorityTrouble(
         name=name,
         at=now,
         failures=failures,
-        left_until=_left_until(error, failures - patience, now),
-        fails=_merely_fails(error),
+        left_until=_skip_until(error, failures - allowed, now),
+        fails=_is_temporary(error),
         reason=error.message,
         fix=error.fix,
         validation_failed=before is not None and before.validation_failed
@@ -163,29 +167,29 @@ def after_success(troubles: Sequence[AuthorityTrouble], name: str) -> tuple[Auth
     return tuple(each for each in troubles if each.name != name)
 
 
-def _is_its_doing(error: GatecertError) -> bool:
+def _is_caused_by_authority(error: GatecertError) -> bool:
     kinds = (AuthorityError, CertificateError)
     return isinstance(error, kinds) and not isinstance(error, InterruptedOrderError)
 
 
-def _back_at(
+def _available_at(
     name: str, troubles: Sequence[AuthorityTrouble], now: datetime, *, urgent: bool
 ) -> datetime:
     """When an authority may be asked again; ``now`` where it may."""
-    until = absent_until(name, troubles, now)
-    trouble = trouble_with(name, troubles, now)
+    until = skipped_until(name, troubles, now)
+    trouble = current_trouble(name, troubles, now)
     if until is None or trouble is None:
         return now
-    return max(now, min(until, trouble.at + LONGEST_ABSENCE)) if urgent else until
+    return max(now, min(until, trouble.at + LONGEST_SKIP)) if urgent else until
 
 
-def _fails(name: str, troubles: Sequence[AuthorityTrouble], now: datetime) -> bool:
+def _fails_temporarily(name: str, troubles: Sequence[AuthorityTrouble], now: datetime) -> bool:
     """Whether an authority was left only because it fails for the time being."""
-    trouble = trouble_with(name, troubles, now)
+    trouble = current_trouble(name, troubles, now)
     return trouble is not None and trouble.fails
 
 
-def _left_until(error: GatecertError, beyond: int, now: datetime) -> datetime | None:
+def _skip_until(error: GatecertError, beyond: int, now: datetime) -> datetime | None:
     """Until when an authority is left.
 
     Args:
@@ -193,38 +197,38 @@ def _left_until(error: GatecertError, beyond: int, now: datetime) -> datetime | 
         beyond: How many failures there were beyond the one for which it is left.
         now: Aware UTC.
     """
-    if isinstance(error, BudgetSpentError):
+    if isinstance(error, RateLimitBudgetError):
         return error.until
-    asked_for = _asked_for(error)
-    absence = _absence(error, beyond)
-    if absence is None:
+    asked_for = _retry_after(error)
+    skip = _skip_time(error, beyond)
+    if skip is None:
         return asked_for
-    return max(asked_for or now, now + absence)
+    return max(asked_for or now, now + skip)
 
 
-def _asked_for(error: GatecertError) -> datetime | None:
+def _retry_after(error: GatecertError) -> datetime | None:
     """When an authority itself wants to be asked again."""
     return error.retry_after if isinstance(error, ACMEError) else None
 
 
-def _merely_fails(error: GatecertError) -> bool:
+def _is_temporary(error: GatecertError) -> bool:
     """Whether an authority neither refuses for good nor wants to be asked later."""
-    says_when = isinstance(error, BudgetSpentError | RateLimitedError)
-    return not says_when and _asked_for(error) is None and not _is_final(error)
+    says_when = isinstance(error, RateLimitBudgetError | RateLimitedError)
+    return not says_when and _retry_after(error) is None and not _is_permanent(error)
 
 
-def _absence(error: GatecertError, beyond: int) -> timedelta | None:
+def _skip_time(error: GatecertError, beyond: int) -> timedelta | None:
     """How long an authority is left at least; None where it need not be."""
     if isinstance(error, RateLimitedError):
-        return SHORTEST_ABSENCE
-    if _is_final(error):
-        return LONGEST_ABSENCE
+        return SHORTEST_SKIP
+    if _is_permanent(error):
+        return LONGEST_SKIP
     if beyond < 0:
         return None
-    return min(SHORTEST_ABSENCE * (1 << min(beyond, 10)), LONGEST_ABSENCE)
+    return min(SHORTEST_SKIP * (1 << min(beyond, 10)), LONGEST_SKIP)
 
 
-def _is_final(error: GatecertError) -> bool:
+def _is_permanent(error: GatecertError) -> bool:
     if isinstance(error, ChallengeFailedError):
         return error.problem_type == "caa"
     if isinstance(error, ACMEError):

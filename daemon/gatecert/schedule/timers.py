@@ -29,7 +29,7 @@ HEARTBEAT_ID = "(heartbeat)"  # no gateway can be called that
 CLOCK_TOLERANCE = 2.0
 MOST_THREADS = 64
 
-Pass = Callable[[str], datetime | None]
+RunPass = Callable[[str], datetime | None]
 
 
 class Timers:
@@ -40,7 +40,7 @@ class Timers:
             run again (None: when something happens). Must not raise.
     """
 
-    def __init__(self, attend: Pass) -> None:
+    def __init__(self, attend: RunPass) -> None:
         self._attend = attend
         self._names: frozenset[str] = frozenset()
         self._running: set[str] = set()
@@ -104,7 +104,7 @@ class Timers:
         """Age of the scheduler's last sign of life."""
         return time.monotonic() - self._beat
 
-    def look_at_clock(self) -> bool:
+    def check_clock(self) -> bool:
         """Notice that the wall clock was set or the machine slept, and make everything due.
 
         Timers wait for instants of the wall clock: where it was set back, none would fire, the

@@ -116,10 +116,10 @@ def _read_key(path: Path) -> bytes | None:
     try:
         data = json_record.read_file(path)
     except DamagedRecordError as error:
-        json_record.set_aside(path, str(error))
+        json_record.quarantine(path, str(error))
         return None
     if data is not None and not pem_files.has_private_key(data):
-        json_record.set_aside(path, "it holds no private key")
+        json_record.quarantine(path, "it holds no private key")
         return None
     return data
 

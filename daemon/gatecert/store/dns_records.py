@@ -17,7 +17,7 @@ from gatecert.model import PublishedRecord, TextRecord
 from gatecert.store import durable
 from gatecert.store.json_record import read_record, write_record
 from gatecert.store.layout import PRIVATE_FILE
-from gatecert.store.temporary_names import is_abandoned, own_mark
+from gatecert.store.temporary_names import is_abandoned, process_mark
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from gatecert.store.layout import Layout
 
 ABANDONED_AFTER = timedelta(days=1)  # no validation takes as long
-NOBODY = ""
+NO_OWNER = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ class PublishedRecordFiles:
         """Remember that a record is about to be published."""
         published = PublishedRecord(secrets.token_hex(8), record, now)
         self._layout.make(self._layout.records)
-        self._write(published, own_mark())
+        self._write(published, process_mark())
         return published
 
     def records(self) -> tuple[PublishedRecord, ...]:
@@ -71,7 +71,7 @@ class PublishedRecordFiles:
 
     def abandon_record(self, published: PublishedRecord) -> None:
         """Leave the record to whoever comes next."""
-        self._write(published, NOBODY)
+        self._write(published, NO_OWNER)
 
     def remove_record(self, published: PublishedRecord) -> None:
         """Forget a record that was withdrawn; unknown ones are no error."""

@@ -79,7 +79,7 @@ class _Capabilities(ctypes.Structure):
     )
 
 
-def become_owner(directory: Path, *, keep_bind: bool) -> Owner | None:
+def drop_root_privileges(directory: Path, *, keep_bind: bool) -> Owner | None:
     """Become the owner of the state directory, if root runs this and it is somebody else's.
 
     Args:
@@ -96,11 +96,11 @@ def become_owner(directory: Path, *, keep_bind: bool) -> Owner | None:
         status = directory.stat()
     except OSError:
         return None
-    owner = other_owner(status.st_uid, status.st_gid, effective_user=os.geteuid())
+    owner = owner_to_switch_to(status.st_uid, status.st_gid, effective_user=os.geteuid())
     if owner is None:
         return None
     try:
-        act_as(owner, keep_bind=keep_bind, library=ctypes.CDLL(None, use_errno=True))
+        switch_user(owner, keep_bind=keep_bind, library=ctypes.CDLL(None, use_errno=True))
     except OSError as error:
         raise StateError(
             f"cannot become user {owner}, who owns {directory}: {error.strerror or error}",
@@ -114,7 +114,7 @@ def become_owner(directory: Path, *, keep_bind: bool) -> Owner | None:
     return owner
 
 
-def other_owner(user: int, group: int, *, effective_user: int) -> Owner | None:
+def owner_to_switch_to(user: int, group: int, *, effective_user: int) -> Owner | None:
     """Whom to become.
 
     Args:
@@ -141,7 +141,7 @@ def _group(user: int, directory_group: int) -> int:
         return user
 
 
-def act_as(owner: Owner, *, keep_bind: bool, library: Library) -> None:
+def switch_user(owner: Owner, *, keep_bind: bool, library: Library) -> None:
     """Become a user for good: groups first, because only root may set them.
 
     Raises:

@@ -30,11 +30,11 @@ from typing import TYPE_CHECKING
 from gatecert.errors import StorageError
 from gatecert.store.storage_errors import storage_error
 from gatecert.store.temporary_names import (
-    give_up,
-    is_gone,
     is_leftover,
+    mark_abandoned,
     temporary_beside,
     trash_beside,
+    unmark_abandoned,
 )
 from gatecert.store.users_and_groups import UNCHANGED, group_number, user_number
 
@@ -119,7 +119,10 @@ def create_file(  # noqa: PLR0913 - a file has a mode, an owner and a group
         descriptor = os.open(path, flags, 0o600)
     try:
         if (user, members) != (UNCHANGED, UNCHANGED):
-            with step("change the owner of", path), _unless_so(descriptor, user, members):
+            with (
+                step("change the owner of", path),
+                _tolerate_refused_no_op(descriptor, user, members),
+            ):
                 os.fchown(descriptor, user, members)
         with step("change the mode of", path):
             os.fchmod(descriptor, mode)
@@ -293,7 +296,7 @@ def sync_directory(directory: Path) -> None:
     _sync(directory, os.O_RDONLY | os.O_DIRECTORY)
 
 
-def admit_group(directory: Path, group: str, *, give: bool) -> None:
+def grant_group_access(directory: Path, group: str, *, give: bool) -> None:
     """Let the members of ``group`` pass through an existing directory.
 
     Nothing is taken from a group that could enter before. Where the directory cannot become the
@@ -335,10 +338,10 @@ def _discard(path: Path) -> None:
             elif os.path.lexists(path):  # a read-only file system refuses even to remove nothing
                 path.unlink(missing_ok=True)
     except StorageError as error:
-        give_up(path)
+        mark_abandoned(path)
         logger.warning("a temporary file stays behind: %s", error)
     else:
-        is_gone(path)
+        unmark_abandoned(path)
 
 
 def _write_all(descriptor: int, data: bytes, path: Path) -> None:
@@ -349,7 +352,7 @@ def _write_all(descriptor: int, data: bytes, path: Path) -> None:
 
 
 @contextmanager
-def _unless_so(file: int | Path, user: int, members: int) -> Iterator[None]:
+def _tolerate_refused_no_op(file: int | Path, user: int, members: int) -> Iterator[None]:
     """Let chown(2) be refused where nothing is to change: a sandbox refuses that as well."""
     try:
         yield
@@ -361,7 +364,7 @@ def _unless_so(file: int | Path, user: int, members: int) -> Iterator[None]:
 
 def _own_directory(path: Path, mode: int, members: int) -> None:
     if members != UNCHANGED:
-        with step("change the group of", path), _unless_so(path, UNCHANGED, members):
+        with step("change the group of", path), _tolerate_refused_no_op(path, UNCHANGED, members):
             os.chown(path, UNCHANGED, members)
     with step("change the mode of", path):
         path.chmod(mode)

@@ -23,7 +23,7 @@ from gatecert.store.dns_records import PublishedRecordFiles
 from gatecert.store.layout import PRIVATE_FILE, Layout
 from gatecert.store.rate_limit_usage import RateLimitUsageFiles
 from gatecert.store.request_files import Requests
-from gatecert.store.temporary_names import give_up, temporary_beside
+from gatecert.store.temporary_names import mark_abandoned, temporary_beside
 from gatecert.store.tokens import Tokens
 from gatecert.store.versions import Versions
 
@@ -43,9 +43,9 @@ if TYPE_CHECKING:
         Version,
     )
 
-LEAST_SPACE = 1024 * 1024  # bytes; a renewal writes some 20 kB, copies and logs come on top
-LEAST_FILES = 64  # inodes; a version has seven
-TRIAL = b"gatecert can write here\n" * 1366  # 32 KiB: a quota shows only when it is used up
+MINIMUM_SPACE = 1024 * 1024  # bytes; a renewal writes some 20 kB, copies and logs come on top
+MINIMUM_INODES = 64  # inodes; a version has seven
+PROBE_DATA = b"gatecert can write here\n" * 1366  # 32 KiB: a quota shows only when it is used up
 
 
 class FileStore:
@@ -62,7 +62,7 @@ class FileStore:
         self._requests = Requests(self._layout)
         self._tokens = Tokens(self._layout)
         self._records = PublishedRecordFiles(self._layout)
-        self._spendings = RateLimitUsageFiles(self._layout)
+        self._rate_limit_usage = RateLimitUsageFiles(self._layout)
         self._lists = RevocationListFiles(self._layout)
 
     @property
@@ -144,15 +144,15 @@ class FileStore:
 
     # ------------------------------------------------------------------ spending
 
-    def spending(self, directory_url: str) -> RateLimitUsage:
+    def rate_limit_usage(self, directory_url: str) -> RateLimitUsage:
         """What was asked of the authority with this directory."""
-        return self._spendings.spending(directory_url)
+        return self._rate_limit_usage.rate_limit_usage(directory_url)
 
-    def change_spending(
+    def update_rate_limit_usage(
         self, directory_url: str, change: Callable[[RateLimitUsage], RateLimitUsage]
     ) -> None:
         """Change it while nobody else does; durable before this returns."""
-        self._spendings.change_spending(directory_url, change)
+        self._rate_limit_usage.update_rate_limit_usage(directory_url, change)
 
     # ------------------------------------------------------------------ state
 
@@ -220,12 +220,12 @@ class FileStore:
         self._check_room()
         path = temporary_beside(self.directory / "trial")
         try:
-            durable.write_file(path, TRIAL, mode=PRIVATE_FILE)
+            durable.write_file(path, PROBE_DATA, mode=PRIVATE_FILE)
             with durable.step("read", path):
-                same = path.read_bytes() == TRIAL
+                same = path.read_bytes() == PROBE_DATA
             durable.remove_file(path, sync=False)
         except StorageError:
-            give_up(path)
+            mark_abandoned(path)
             raise
         if not same:
             raise StorageError(
@@ -234,18 +234,18 @@ class FileStore:
             )
 
     @contextmanager
-    def hold(self) -> Iterator[None]:
+    def hold_state_directory(self) -> Iterator[None]:
         """Hold the state directory as its one daemon, and clear what a crash left in it."""
         self._layout.make(self.directory)
-        with lock.hold(self._layout.lock, self.directory):
+        with lock.hold_state_directory(self._layout.lock, self.directory):
             self._records.sweep()
             self._lists.sweep()
             self._sweep()
             yield
 
-    def holder(self) -> int | None:
+    def daemon_pid(self) -> int | None:
         """Process id of the daemon that holds the state directory; None when there is none."""
-        return lock.holder(self._layout.lock)
+        return lock.daemon_pid(self._layout.lock)
 
     @contextmanager
     def lock_gateway(self, gateway: str, purpose: str, *, wait: float) -> Iterator[None]:
@@ -253,7 +253,7 @@ class FileStore:
         directory = self._layout.gateway(gateway)
         self._layout.make(directory)
         path = self._layout.gateway_lock(gateway)
-        with lock.hold_gateway(path, gateway, purpose, wait=wait):
+        with lock.hold_gateway_lock(path, gateway, purpose, wait=wait):
             self._sweep()
             durable.sweep(directory)
             durable.sweep(self._layout.versions(gateway))
@@ -264,20 +264,20 @@ class FileStore:
         """Clear what all gateways share of what crashes and failing disks left."""
         durable.sweep(self.directory)
         self._tokens.sweep()
-        self._spendings.sweep()
+        self._rate_limit_usage.sweep()
 
     def _check_room(self) -> None:
         with durable.step("look at", self.directory):
             room = os.statvfs(self.directory)
         space = room.f_bavail * room.f_frsize
-        if space < LEAST_SPACE:
+        if space < MINIMUM_SPACE:
             raise StorageError(
                 f"disk full: only {space // 1024} KiB are left for {self.directory},"
                 f" too few to keep a new certificate",
                 fix="free some space before the next renewal",
             )
         # Some file systems (btrfs) have no fixed number of inodes and report none at all.
-        if room.f_files and room.f_favail < LEAST_FILES:
+        if room.f_files and room.f_favail < MINIMUM_INODES:
             raise StorageError(
                 f"disk full: only {room.f_favail} more files can be made for {self.directory},"
                 f" too few to keep a new certificate",

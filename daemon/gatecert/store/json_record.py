@@ -82,7 +82,7 @@ def read_record(path: Path, kind: type[Record], *, largest: int = LARGEST) -> Re
         data = read_file(path, largest=largest)
         return None if data is None else decode(kind, data)
     except DamagedRecordError as error:
-        set_aside(path, str(error))
+        quarantine(path, str(error))
         return None
 
 
@@ -101,11 +101,11 @@ def write_record(
         StorageError: It cannot be written.
     """
     if path.is_dir() and not path.is_symlink():
-        set_aside(path, "it is a directory")
+        quarantine(path, "it is a directory")
     durable.write_file(path, encode(record, indent=indent), mode=mode)
 
 
-def set_aside(path: Path, why: str) -> None:
+def quarantine(path: Path, why: str) -> None:
     """Move something damaged out of the way, keeping only the latest few of its kind."""
     now = datetime.now(UTC)
     aside = path.with_name(f"{path.name}.damaged-{now:%Y%m%dT%H%M%S.%fZ}")

@@ -89,7 +89,7 @@ class Layout:
         return self.state / "records"
 
     @property
-    def spending(self) -> Path:
+    def rate_limit_usage(self) -> Path:
         """What was asked of each authority, one file a directory URL."""
         return self.state / "spending"
 
@@ -137,6 +137,6 @@ class Layout:
         Raises:
             StorageError: The directories cannot be given to the group.
         """
-        durable.admit_group(self.state, group, give=False)
+        durable.grant_group_access(self.state, group, give=False)
         for directory in (self.gateways, self.gateway(gateway), self.versions(gateway)):
-            durable.admit_group(directory, group, give=True)
+            durable.grant_group_access(directory, group, give=True)

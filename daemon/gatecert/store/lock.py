@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gatecert.deadline import Deadline
-from gatecert.errors import LockTimeoutError, StateHeldError, StorageError, clean
+from gatecert.errors import DaemonRunningError, LockTimeoutError, StorageError, clean
 from gatecert.store import durable
 
 if TYPE_CHECKING:
@@ -30,12 +30,12 @@ logger = logging.getLogger(__name__)
 
 FIRST_PAUSE = 0.005  # seconds
 LONGEST_PAUSE = 0.1  # seconds
-NOTE_GRACE = 0.1  # seconds; between taking the lock and having written who did
+HOLDER_WRITE_GRACE = 0.1  # seconds; between taking the lock and having written who did
 PROBE_GRACE = 0.1  # seconds; ``holder`` may have the lock for an instant while it looks
 
 
 @dataclass(frozen=True, slots=True)
-class _Note:
+class _LockHolder:
     """What the holder wrote into the file; only as true as the file is.
 
     Attributes:
@@ -51,42 +51,42 @@ class _Note:
 
 
 @contextmanager
-def hold(path: Path, state: Path) -> Iterator[None]:
+def hold_state_directory(path: Path, state: Path) -> Iterator[None]:
     """Hold a state directory as its one daemon.
 
     Raises:
-        StateHeldError: Another daemon does.
+        DaemonRunningError: Another daemon does.
         StorageError: The lock file cannot be opened.
     """
     descriptor = _open(path)
     try:
         if not _taken_within(descriptor, path, PROBE_GRACE):
-            note = _read_note(descriptor)
-            raise StateHeldError(
+            note = _read_holder(descriptor)
+            raise DaemonRunningError(
                 f"{note} already holds {state}, so this one leaves it alone",
                 fix="stop the other one first, or use another state_directory",
             )
-        _write_note(descriptor, path, "daemon")
+        _write_holder(descriptor, path, "daemon")
         yield
     finally:
         _release(descriptor)
 
 
-def holder(path: Path) -> int | None:
+def daemon_pid(path: Path) -> int | None:
     """Process id of the daemon that holds a lock file; None when nobody does."""
     with durable.step("read", path):
         try:
             descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         except FileNotFoundError:
             return None
-    deadline = Deadline.after(NOTE_GRACE)
+    deadline = Deadline.after(HOLDER_WRITE_GRACE)
     try:
         while True:
             with durable.step("lock", path):
                 # Shared, so that two who look do not take each other for the daemon.
                 if _try(descriptor, fcntl.LOCK_SH):
                     return None
-            pid = _read_note(descriptor).pid
+            pid = _read_holder(descriptor).pid
             if pid is not None or deadline.passed:
                 return pid
             time.sleep(FIRST_PAUSE)
@@ -95,7 +95,7 @@ def holder(path: Path) -> int | None:
 
 
 @contextmanager
-def hold_gateway(path: Path, gateway: str, purpose: str, *, wait: float) -> Iterator[None]:
+def hold_gateway_lock(path: Path, gateway: str, purpose: str, *, wait: float) -> Iterator[None]:
     """Hold a gateway's lock while changing it.
 
     Args:
@@ -108,12 +108,12 @@ def hold_gateway(path: Path, gateway: str, purpose: str, *, wait: float) -> Iter
         LockTimeoutError: The other holder took longer.
         StorageError: The lock file cannot be opened.
     """
-    with hold_file(path, f"gateway {gateway}", purpose, wait=wait):
+    with hold_lock_file(path, f"gateway {gateway}", purpose, wait=wait):
         yield
 
 
 @contextmanager
-def hold_file(path: Path, what: str, purpose: str, *, wait: float) -> Iterator[None]:
+def hold_lock_file(path: Path, what: str, purpose: str, *, wait: float) -> Iterator[None]:
     """Hold a lock file while changing what it stands for.
 
     Args:
@@ -129,16 +129,16 @@ def hold_file(path: Path, what: str, purpose: str, *, wait: float) -> Iterator[N
     descriptor = _open(path)
     try:
         if not _taken_within(descriptor, path, 0.0):
-            note = _read_note(descriptor)
+            note = _read_holder(descriptor)
             logger.info("waiting for=%r purpose=%r behind=%r", what, purpose, str(note))
             if not _taken_within(descriptor, path, wait):
                 raise LockTimeoutError(
-                    f"{what} is being changed by {_read_note(descriptor)},"
+                    f"{what} is being changed by {_read_holder(descriptor)},"
                     f" which took longer than the {wait:g} s that {purpose} may wait",
                     fix="try again when it is done, or allow a longer wait",
                 )
         with suppress(StorageError):  # a full disk is no reason not to bring a version back
-            _write_note(descriptor, path, purpose)
+            _write_holder(descriptor, path, purpose)
         yield
     finally:
         _release(descriptor)
@@ -172,7 +172,7 @@ def _taken_within(descriptor: int, path: Path, seconds: float) -> bool:
         pause = min(2 * pause, LONGEST_PAUSE)
 
 
-def _write_note(descriptor: int, path: Path, purpose: str) -> None:
+def _write_holder(descriptor: int, path: Path, purpose: str) -> None:
     """Say who holds the lock.
 
     Written before the rest is cut off, so that a full disk still has the block for it.
@@ -184,13 +184,13 @@ def _write_note(descriptor: int, path: Path, purpose: str) -> None:
         os.ftruncate(descriptor, len(note))
 
 
-def _read_note(descriptor: int) -> _Note:
+def _read_holder(descriptor: int) -> _LockHolder:
     with suppress(OSError, ValueError):
         line = os.pread(descriptor, 1024, 0).decode(errors="replace").partition("\n")[0]
         pid, _, purpose = line.partition(" ")
         if pid.isascii() and pid.isdigit() and int(pid) > 0:
-            return _Note(int(pid), clean(purpose, 200))
-    return _Note(None, "")
+            return _LockHolder(int(pid), clean(purpose, 200))
+    return _LockHolder(None, "")
 
 
 def _release(descriptor: int) -> None:

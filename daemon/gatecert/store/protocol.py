@@ -148,11 +148,11 @@ class AccountStore(Protocol):
 class RateLimitUsageStore(Protocol):
     """What was asked of each authority, shared by every process on this state directory."""
 
-    def spending(self, directory_url: str) -> RateLimitUsage:
+    def rate_limit_usage(self, directory_url: str) -> RateLimitUsage:
         """What was asked of the authority with this directory."""
         ...
 
-    def change_spending(
+    def update_rate_limit_usage(
         self, directory_url: str, change: Callable[[RateLimitUsage], RateLimitUsage]
     ) -> None:
         """Change it while nobody else does; durable before this returns.
@@ -233,15 +233,15 @@ class Store(TokenStore, IssuerStore, ListStore, Protocol):
         """
         ...
 
-    def hold(self) -> AbstractContextManager[None]:
+    def hold_state_directory(self) -> AbstractContextManager[None]:
         """Hold the state directory as its one daemon.
 
         Raises:
-            StateHeldError: Another daemon does.
+            DaemonRunningError: Another daemon does.
         """
         ...
 
-    def holder(self) -> int | None:
+    def daemon_pid(self) -> int | None:
         """Process id of the daemon that holds the state directory; None when there is none."""
         ...
 

@@ -41,12 +41,12 @@ class RateLimitUsageFiles:
         self._layout = layout
         self._turn = threading.Lock()
 
-    def spending(self, directory_url: str) -> RateLimitUsage:
+    def rate_limit_usage(self, directory_url: str) -> RateLimitUsage:
         """What was asked; a damaged file is set aside, said in the log, and read as nothing."""
         path = self._path(directory_url)
         return read_record(path, RateLimitUsage, largest=LARGEST) or RateLimitUsage()
 
-    def change_spending(
+    def update_rate_limit_usage(
         self, directory_url: str, change: Callable[[RateLimitUsage], RateLimitUsage]
     ) -> None:
         """Change it while nobody else does."""
@@ -54,8 +54,8 @@ class RateLimitUsageFiles:
         self._layout.make(path.parent)
         what = f"the spending at {urlsplit(directory_url).netloc}"
         file = path.with_suffix(".lock")
-        with self._in_turn(), lock.hold_file(file, what, "counting", wait=LONGEST_WAIT):
-            before = self.spending(directory_url)
+        with self._in_turn(), lock.hold_lock_file(file, what, "counting", wait=LONGEST_WAIT):
+            before = self.rate_limit_usage(directory_url)
             after = change(before)
             if after != before:
                 write_record(path, after, mode=PRIVATE_FILE, indent=None)
@@ -75,9 +75,9 @@ class RateLimitUsageFiles:
 
     def sweep(self) -> None:
         """Remove files that a crash left half written."""
-        durable.sweep(self._layout.spending)
+        durable.sweep(self._layout.rate_limit_usage)
 
     def _path(self, directory_url: str) -> Path:
         host = _UNSAFE.sub("_", (urlsplit(directory_url).hostname or "").lower())[:100]
         digest = hashlib.sha256(directory_url.encode()).hexdigest()[:12]
-        return self._layout.spending / f"{host}-{digest}.json"
+        return self._layout.rate_limit_usage / f"{host}-{digest}.json"

@@ -17,11 +17,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 LONGEST_PATH_SHOWN = 300
-GIVING = frozenset({"change the owner of", "change the group of", "open to its group"})
+OWNERSHIP_STEPS = frozenset({"change the owner of", "change the group of", "open to its group"})
 
 # Whether this is the daemon, or root who acts as it: then what is refused belongs to the wrong
 # user. Anybody else who runs a command is the wrong user himself.
-acts_as_daemon = False
+runs_as_daemon = False
 
 
 def storage_error(error: OSError, doing: str, path: Path) -> StorageError:
@@ -36,7 +36,7 @@ def storage_error(error: OSError, doing: str, path: Path) -> StorageError:
     user = current_user()
     able = "readable" if doing == "read" else "writable"
     not_permitted = (f"not {able} by user {user}", _remedy(user, path))
-    if doing in GIVING:
+    if doing in OWNERSHIP_STEPS:
         not_permitted = (
             f"user {user} may not give it away",
             container.fix_for(
@@ -89,7 +89,7 @@ def _remedy(user: str, path: Path) -> str:
         if owner is None or owner == os.geteuid():
             continue
         whose = user_name(owner)
-        if acts_as_daemon:
+        if runs_as_daemon:
             return (
                 f"let user {user} own {_shown(one)}, which is user {whose}'s, "
                 "or run gatecert as its owner"

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 _LIFE = secrets.token_hex(4)
 _NUMBERS = itertools.count()
-_given_up: deque[str] = deque(maxlen=1000)  # a disk may fail for long
+_abandoned: deque[str] = deque(maxlen=1000)  # a disk may fail for long
 _MARK = re.compile(r"(?P<pid>[0-9]{1,10})-(?P<life>[0-9a-f]{8})")
 _PRIVATE_NAME = re.compile(r"\.(?:tmp|trash)-(?P<pid>[0-9]{1,10})-(?P<life>[0-9a-f]{8})-[0-9]+")
 
@@ -42,22 +42,22 @@ def is_leftover(name: str) -> bool:
     match = _PRIVATE_NAME.fullmatch(name)
     if match is None:
         return False
-    return name in _given_up or _is_over(int(match["pid"]), match["life"])
+    return name in _abandoned or _is_over(int(match["pid"]), match["life"])
 
 
-def give_up(path: Path) -> None:
+def mark_abandoned(path: Path) -> None:
     """Nobody works with a private name any more, although something still stands under it."""
-    if path.name not in _given_up:
-        _given_up.append(path.name)
+    if path.name not in _abandoned:
+        _abandoned.append(path.name)
 
 
-def is_gone(path: Path) -> None:
+def unmark_abandoned(path: Path) -> None:
     """Nothing stands under a private name any more."""
     with suppress(ValueError):
-        _given_up.remove(path.name)
+        _abandoned.remove(path.name)
 
 
-def own_mark() -> str:
+def process_mark() -> str:
     """What tells this life of this process from every other."""
     return f"{os.getpid()}-{_LIFE}"
 
@@ -69,7 +69,7 @@ def is_abandoned(mark: str) -> bool:
 
 
 def _private_name(kind: str) -> str:
-    return f".{kind}-{own_mark()}-{next(_NUMBERS)}"
+    return f".{kind}-{process_mark()}-{next(_NUMBERS)}"
 
 
 def _is_over(pid: int, life: str) -> bool:

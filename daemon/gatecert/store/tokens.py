@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from gatecert.store import durable, json_record
 from gatecert.store.codec import DamagedRecordError
 from gatecert.store.layout import PRIVATE_FILE
-from gatecert.store.temporary_names import is_abandoned, own_mark
+from gatecert.store.temporary_names import is_abandoned, process_mark
 
 if TYPE_CHECKING:
     from gatecert.store.layout import Layout
@@ -39,7 +39,7 @@ class Tokens:
         """Keep a key authorization under its token."""
         if not TOKEN.fullmatch(token):
             raise ValueError("the authority's token is not base64url")
-        data = f"{key_authorization}\n{own_mark()}\n".encode("ascii")
+        data = f"{key_authorization}\n{process_mark()}\n".encode("ascii")
         self._layout.make(self._layout.challenges)
         path = self._layout.challenges / token
         durable.write_file(path, data, mode=PRIVATE_FILE, sync=False)

@@ -20,50 +20,52 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from collections.abc import Set as AbstractSet
 
-    from gatecert.verify.verdict import Judge
+    from gatecert.verify.verdict import Comparison
 
 NAMES_SHOWN: Final = 5
 LONGEST_NAME: Final = 120  # characters
 
 
-def asks_for(roots: AbstractSet[str], intermediates: AbstractSet[str] = frozenset()) -> Judge:
+def expect_client_cas(
+    roots: AbstractSet[str], intermediates: AbstractSet[str] = frozenset()
+) -> Comparison:
     """What judges an answer by the authorities that the listener asked for.
 
     Args:
         roots: Subjects that have to be named, RFC 4514 text.
         intermediates: Subjects that may be named besides.
     """
-    return partial(_judge, roots=roots, intermediates=intermediates)
+    return partial(_compare, roots=roots, intermediates=intermediates)
 
 
-def _judge(
+def _compare(
     answer: ServedChain | ProbeFailure, *, roots: AbstractSet[str], intermediates: AbstractSet[str]
 ) -> Probe:
     endpoint = answer.endpoint
     if isinstance(answer, ProbeFailure):
         detail = f"{endpoint} {answer.detail}"
         return Probe(endpoint, "", matches=False, detail=detail, failure=answer.kind)
-    objection = _objection(answer, roots, roots | intermediates)
-    words = objection or f"asks for user certificates of {listed(roots)}"
-    return Probe(endpoint, answer.fingerprint, matches=not objection, detail=f"{endpoint} {words}")
+    mismatch = _mismatch(answer, roots, roots | intermediates)
+    words = mismatch or f"asks for user certificates of {format_names(roots)}"
+    return Probe(endpoint, answer.fingerprint, matches=not mismatch, detail=f"{endpoint} {words}")
 
 
-def _objection(answer: ServedChain, required: AbstractSet[str], allowed: AbstractSet[str]) -> str:
+def _mismatch(answer: ServedChain, required: AbstractSet[str], allowed: AbstractSet[str]) -> str:
     """What is wrong with what a listener asked for, empty when nothing is."""
-    if answer.asked is None:
+    if answer.requested_client_cas is None:
         return "asks for no user certificate in its TLS handshake"
-    if not answer.asked:
+    if not answer.requested_client_cas:
         return "asks for a user certificate, but names no authority"
-    asked = frozenset(answer.asked)
+    requested = frozenset(answer.requested_client_cas)
     wrong = []
-    if missing := required - asked:
-        wrong.append(f"does not ask for user certificates of {listed(missing)}")
-    if besides := asked - allowed:
-        wrong.append(f"{'' if wrong else 'still '}asks for those of {listed(besides)}")
+    if missing := required - requested:
+        wrong.append(f"does not ask for user certificates of {format_names(missing)}")
+    if besides := requested - allowed:
+        wrong.append(f"{'' if wrong else 'still '}asks for those of {format_names(besides)}")
     return " and ".join(wrong)
 
 
-def listed(names: Iterable[str]) -> str:
+def format_names(names: Iterable[str]) -> str:
     """Names of authorities on one line, cut after the first few."""
     every = sorted(f"'{clean(name, LONGEST_NAME)}'" for name in names)
     more = f" and {len(every) - NAMES_SHOWN} more" if len(every) > NAMES_SHOWN else ""

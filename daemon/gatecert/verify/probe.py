@@ -42,12 +42,14 @@ LARGEST_HANDSHAKE: Final = 512 * 1024  # bytes; OpenSSL takes a chain of at most
 READ_SIZE: Final = 16 * 1024  # bytes
 SHOWN: Final = 60  # bytes of what is no TLS
 
-AT_ONCE: Final = "closes the connection at once: it speaks no TLS, or is not ready yet"
-PROXIED: Final = (
+CLOSED_IMMEDIATELY: Final = "closes the connection at once: it speaks no TLS, or is not ready yet"
+PREAMBLE_HINT: Final = (
     "; if it expects the PROXY protocol or STARTTLS, set proxy_protocol or starttls in"
     " install.verify"
 )
-NOT_PROXIED: Final = "; if it expects no PROXY protocol, leave proxy_protocol out of install.verify"
+NO_PROXY_HINT: Final = (
+    "; if it expects no PROXY protocol, leave proxy_protocol out of install.verify"
+)
 
 TLS_RECORDS: Final = {20, 21, 22, 23}  # RFC 8446 section 5.1
 UNRECOGNIZED_NAME: Final = 112  # RFC 6066 section 3
@@ -60,45 +62,45 @@ GREETINGS: Final = (
     (b"<stream:", "xmpp"),
 )
 
-FAREWELL: Final = 0.05  # seconds a listener gets to close its side
+CLOSE_TIMEOUT: Final = 0.05  # seconds a listener gets to close its side
 
 # Anonymous suites show no certificate; weak keys (security level 0) are others' business.
 CIPHERS: Final = b"ALL:!aNULL:@SECLEVEL=0"
 
-TURNED_AWAY: Final = {FailureKind.RESET, FailureKind.HANDSHAKE, FailureKind.NOT_TLS}
+REJECTED: Final = {FailureKind.RESET, FailureKind.HANDSHAKE, FailureKind.NOT_TLS}
 
 # For who takes certificates of one kind of key only.
-ONLY: Final = {"ecdsa": b"aECDSA:@SECLEVEL=0", "rsa": b"aRSA:@SECLEVEL=0"}
-SIGNATURES: Final = {
+CIPHERS_BY_ALGORITHM: Final = {"ecdsa": b"aECDSA:@SECLEVEL=0", "rsa": b"aRSA:@SECLEVEL=0"}
+SIGNATURES_BY_ALGORITHM: Final = {
     "ecdsa": b"ECDSA+SHA256:ECDSA+SHA384:ECDSA+SHA512",
     "rsa": b"RSA-PSS+SHA256:RSA-PSS+SHA384:RSA-PSS+SHA512:RSA+SHA256:RSA+SHA384:RSA+SHA512",
 }
 
 # The client waits in this state only after the server's key exchange signature was verified.
-PROVEN_STATE: Final = b"SSLv3/TLS write finished"
+SIGNATURE_VERIFIED_STATE: Final = b"SSLv3/TLS write finished"
 
 # The client is in this state only after the server has asked it for a certificate.
-ASKED_STATE: Final = b"SSLv3/TLS read server certificate request"
+CERTIFICATE_REQUEST_STATE: Final = b"SSLv3/TLS read server certificate request"
 
 
-class _Heard:
+class _HandshakeEvents:
     """What OpenSSL tells in the course of a handshake.
 
     Attributes:
         alerts: Those that the server sent.
-        asked: Whether the server asked for a certificate.
+        certificate_requested: Whether the server asked for a certificate.
     """
 
     def __init__(self) -> None:
         self.alerts: list[int] = []
-        self.asked = False
+        self.certificate_requested = False
 
     def __call__(self, tls: SSL.Connection, where: int, value: int) -> None:
         """Note what happens (SSL_CTX_set_info_callback(3))."""
         if where & SSL.SSL_CB_READ_ALERT == SSL.SSL_CB_READ_ALERT:
             self.alerts.append(value)
-        elif tls.get_state_string() == ASKED_STATE:
-            self.asked = True
+        elif tls.get_state_string() == CERTIFICATE_REQUEST_STATE:
+            self.certificate_requested = True
 
 
 def probe(
@@ -113,7 +115,7 @@ def probe(
         algorithm: The only kind of key to take, ``ecdsa`` or ``rsa``; empty for any.
     """
     result = replace(_probe(endpoint, server_name, timeout, algorithm), algorithm=algorithm)
-    if algorithm and isinstance(result, ProbeFailure) and result.kind in TURNED_AWAY:
+    if algorithm and isinstance(result, ProbeFailure) and result.kind in REJECTED:
         # Some servers say why in an alert, others just close the connection.
         detail = f"turns away a client that takes {algorithm.upper()} keys only: it {result.detail}"
         return replace(result, kind=FailureKind.HANDSHAKE, detail=detail)
@@ -131,11 +133,11 @@ def _probe(
                 send_proxy_header(stream, endpoint.proxy_protocol, deadline)
             if endpoint.starttls:
                 start_tls(stream, endpoint, server_name, deadline)
-            heard = _Heard()
-            tls = _client(server_name, heard, algorithm)
-            _shake_hands(stream, tls, deadline, heard)
-            _say_goodbye(stream, tls, deadline)
-        return _read(endpoint, tls, asked=heard.asked)
+            events = _HandshakeEvents()
+            tls = _client(server_name, events, algorithm)
+            _handshake(stream, tls, deadline, events)
+            _close(stream, tls, deadline)
+        return _read(endpoint, tls, certificate_requested=events.certificate_requested)
     except TimeoutError:
         detail = f"accepts connections but finished no TLS handshake within {timeout:.3g} s"
         return ProbeFailure(endpoint, FailureKind.TIMEOUT, detail)
@@ -143,7 +145,7 @@ def _probe(
         return ProbeFailure(endpoint, error.kind, error.detail + _hint(endpoint, error))
     except OSError as error:
         detail = f"broke the connection off during the TLS handshake ({error.strerror or error})"
-        hint = _hint(endpoint, ProbeError(FailureKind.RESET, AT_ONCE))
+        hint = _hint(endpoint, ProbeError(FailureKind.RESET, CLOSED_IMMEDIATELY))
         return ProbeFailure(endpoint, FailureKind.RESET, detail + hint)
 
 
@@ -152,15 +154,15 @@ def _hint(endpoint: Endpoint, error: ProbeError) -> str:
     if endpoint.starttls:  # the dialogue went well, or says itself what to change
         return ""
     if not endpoint.proxy_protocol:
-        return PROXIED if error.detail == AT_ONCE else ""
-    return "" if error.kind in SILENT else NOT_PROXIED
+        return PREAMBLE_HINT if error.detail == CLOSED_IMMEDIATELY else ""
+    return "" if error.kind in SILENT else NO_PROXY_HINT
 
 
 # --------------------------------------------------------------------------- the handshake
 
 
-def _shake_hands(
-    stream: socket.socket, tls: SSL.Connection, deadline: Deadline, heard: _Heard
+def _handshake(
+    stream: socket.socket, tls: SSL.Connection, deadline: Deadline, events: _HandshakeEvents
 ) -> None:
     """Shake hands as far as it takes to prove what is served.
 
@@ -174,9 +176,9 @@ def _shake_hands(
         except SSL.WantReadError:
             waited_in = tls.get_state_string()
         except SSL.Error as error:
-            if waited_in == PROVEN_STATE and heard.alerts:
+            if waited_in == SIGNATURE_VERIFIED_STATE and events.alerts:
                 return
-            raise _handshake_failure(error, tls, heard.alerts) from error
+            raise _handshake_failure(error, tls, events.alerts) from error
         else:
             return
         _send(stream, tls, deadline)
@@ -186,7 +188,7 @@ def _shake_hands(
             raise ProbeError(FailureKind.HANDSHAKE, detail)
 
 
-def _client(server_name: str, heard: _Heard, algorithm: str) -> SSL.Connection:
+def _client(server_name: str, events: _HandshakeEvents, algorithm: str) -> SSL.Connection:
     """A TLS client that takes whatever it is offered, from TLS 1.2 on, and notes what it hears.
 
     One that takes one kind of key only offers signatures of that kind only (RFC 8446 section
@@ -194,13 +196,13 @@ def _client(server_name: str, heard: _Heard, algorithm: str) -> SSL.Connection:
     """
     context = SSL.Context(SSL.TLS_CLIENT_METHOD)
     context.set_min_proto_version(SSL.TLS1_2_VERSION)
-    context.set_cipher_list(ONLY.get(algorithm, CIPHERS))
+    context.set_cipher_list(CIPHERS_BY_ALGORITHM.get(algorithm, CIPHERS))
     if algorithm:
         # pyOpenSSL has no name for it, though the library below has.
         library, handle = SSL._lib, context._context  # type: ignore[attr-defined] # noqa: SLF001
-        library.SSL_CTX_set1_sigalgs_list(handle, SIGNATURES[algorithm])
+        library.SSL_CTX_set1_sigalgs_list(handle, SIGNATURES_BY_ALGORITHM[algorithm])
     context.set_options(SSL.OP_LEGACY_SERVER_CONNECT)
-    context.set_info_callback(heard)
+    context.set_info_callback(events)
     tls = SSL.Connection(context, None)
     tls.set_connect_state()
     try:
@@ -228,15 +230,19 @@ def _receive(stream: socket.socket, tls: SSL.Connection, deadline: Deadline, *, 
     stream.settimeout(remaining_seconds(deadline))
     data = stream.recv(READ_SIZE)
     if not data:
-        detail = AT_ONCE if first else "closed the connection in the middle of the TLS handshake"
+        detail = (
+            CLOSED_IMMEDIATELY
+            if first
+            else "closed the connection in the middle of the TLS handshake"
+        )
         raise ProbeError(FailureKind.RESET, detail)
     if first and data[0] not in TLS_RECORDS:
-        raise ProbeError(FailureKind.NOT_TLS, _no_tls(data))
+        raise ProbeError(FailureKind.NOT_TLS, _describe_plaintext(data))
     tls.bio_write(data)
     return len(data)
 
 
-def _no_tls(data: bytes) -> str:
+def _describe_plaintext(data: bytes) -> str:
     """What a listener is told by whose first words are no TLS."""
     said = clean(data[:SHOWN].decode("utf-8", "replace"))
     protocol = next((name for prefix, name in GREETINGS if data.startswith(prefix)), "")
@@ -246,7 +252,7 @@ def _no_tls(data: bytes) -> str:
     return f"answers {said!r} instead of TLS{hint}"
 
 
-def _say_goodbye(stream: socket.socket, tls: SSL.Connection, deadline: Deadline) -> None:
+def _close(stream: socket.socket, tls: SSL.Connection, deadline: Deadline) -> None:
     """End the session properly, so that no gateway logs a broken connection on our account.
 
     Session tickets are read away first: closing with unread data would reset the connection.
@@ -256,7 +262,7 @@ def _say_goodbye(stream: socket.socket, tls: SSL.Connection, deadline: Deadline)
     with suppress(OSError):
         _send(stream, tls, deadline)
         stream.shutdown(socket.SHUT_WR)
-        farewell = Deadline.after(deadline.within(FAREWELL))
+        farewell = Deadline.after(deadline.within(CLOSE_TIMEOUT))
         for _ in range(LARGEST_HANDSHAKE // READ_SIZE):
             stream.settimeout(remaining_seconds(farewell))
             if not stream.recv(READ_SIZE):
@@ -294,13 +300,15 @@ def _handshake_failure(error: SSL.Error, tls: SSL.Connection, alerts: list[int])
     return ProbeError(FailureKind.HANDSHAKE, f"failed the TLS handshake ({reason})")
 
 
-def _read(endpoint: Endpoint, tls: SSL.Connection, *, asked: bool = False) -> ServedChain:
+def _read(
+    endpoint: Endpoint, tls: SSL.Connection, *, certificate_requested: bool = False
+) -> ServedChain:
     """What the listener sent, even if no client could make sense of it."""
     try:
         certificates = tls.get_peer_cert_chain(as_cryptography=True)
         if not certificates:
             raise ProbeError(FailureKind.HANDSHAKE, "serves no certificate")
-        names = tls.get_client_ca_list(as_cryptography=True) if asked else None
+        names = tls.get_client_ca_list(as_cryptography=True) if certificate_requested else None
         return describe(endpoint, certificates, names)
     except (ValueError, InvalidVersion) as error:
         detail = f"serves a certificate that cannot be read ({clean(str(error))})"

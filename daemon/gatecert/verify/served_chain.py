@@ -40,8 +40,8 @@ class ServedChain:
         issuer: The leaf's, RFC 4514 text, cleaned.
         not_after: When the leaf ends.
         ends_in_root: Whether the last certificate sent names itself as its issuer.
-        asked: The authorities from which the listener wants its users' certificates, RFC 4514
-            text; empty for any, None where it wants no certificate of its users.
+        requested_client_cas: The client CAs that the listener names in its certificate request, RFC
+            4514 text; empty for any CA, None where it requests no client certificate.
         algorithm: The only kind of key that the client took, ``ecdsa`` or ``rsa``; empty for any.
     """
 
@@ -52,7 +52,7 @@ class ServedChain:
     issuer: str
     not_after: datetime
     ends_in_root: bool
-    asked: tuple[str, ...] | None = None
+    requested_client_cas: tuple[str, ...] | None = None
     algorithm: str = ""
 
 
@@ -72,14 +72,16 @@ class ProbeFailure:
 
 
 def describe(
-    endpoint: Endpoint, certificates: Sequence[Certificate], asked: Iterable[Name] | None = None
+    endpoint: Endpoint,
+    certificates: Sequence[Certificate],
+    requested_client_cas: Iterable[Name] | None = None,
 ) -> ServedChain:
     """Keep of a handshake what comparison and operator need.
 
     Args:
         endpoint: Which listener it was.
         certificates: What it served, the leaf first.
-        asked: The authorities that it named when it asked for a certificate; None if it did not.
+        requested_client_cas: The client CAs in its certificate request; None without a request.
     """
     leaf, *others = certificates
     last = certificates[-1]
@@ -91,5 +93,7 @@ def describe(
         issuer=clean(leaf.issuer.rfc4514_string()),
         not_after=leaf.not_valid_after_utc,
         ends_in_root=last.subject == last.issuer,
-        asked=None if asked is None else tuple(name.rfc4514_string() for name in asked),
+        requested_client_cas=None
+        if requested_client_cas is None
+        else tuple(name.rfc4514_string() for name in requested_client_cas),
     )

@@ -25,15 +25,15 @@ if TYPE_CHECKING:
     from gatecert.deadline import Deadline
     from gatecert.model import Endpoint
 
-MOST_TALK: Final = 64 * 1024  # bytes
+LARGEST_RESPONSE: Final = 64 * 1024  # bytes
 READ_SIZE: Final = 4096  # bytes
 SHOWN: Final = 80  # characters of what a server said
 
-MUTE: Final = (
+NO_GREETING: Final = (
     "accepts connections and says nothing: if it begins with TLS, leave starttls out of"
     " install.verify"
 )
-MUTE_UNPROXIED: Final = f"{MUTE}; if it expects the PROXY protocol, set proxy_protocol"
+NO_GREETING_NO_PROXY: Final = f"{NO_GREETING}; if it expects the PROXY protocol, set proxy_protocol"
 
 PROXY_SIGNATURE: Final = b"\r\n\r\n\x00\r\nQUIT\n"
 VERSION_2_PROXY: Final = 0x21
@@ -47,71 +47,74 @@ LDAP_SUCCESS: Final = b"\x0a\x01\x00"
 POSTGRES_SSL_REQUEST: Final = struct.pack("!II", 8, 80877103)
 
 
-class Talk:
+class PlaintextConnection:
     """A conversation over a connection, by one deadline.
 
     Args:
         stream: The connection.
         deadline: When to stop.
-        mute: Why a server may say nothing at all.
+        no_greeting: Why a server may say nothing at all.
     """
 
-    def __init__(self, stream: socket.socket, deadline: Deadline, mute: str = MUTE) -> None:
+    def __init__(
+        self, stream: socket.socket, deadline: Deadline, no_greeting: str = NO_GREETING
+    ) -> None:
         self._stream = stream
         self._deadline = deadline
-        self._mute = mute
-        self._heard = b""
-        self._is_mute = True
+        self._no_greeting = no_greeting
+        self._buffer = b""
+        self._nothing_received = True
 
-    def say(self, data: bytes) -> None:
+    def send(self, data: bytes) -> None:
         """Send all of it."""
         self._stream.settimeout(remaining_seconds(self._deadline))
         self._stream.sendall(data)
 
-    def hear(self, complete: Callable[[bytes], bool]) -> bytes:
+    def receive(self, complete: Callable[[bytes], bool]) -> bytes:
         """Read until what was read is complete.
 
         Raises:
             ProbeError: The server says nothing at all or too much, or closes the connection.
             TimeoutError: It does not say the rest in time.
         """
-        while not complete(self._heard):
-            data = self._receive()
+        while not complete(self._buffer):
+            data = self._read()
             if not data:
                 raise ProbeError(
-                    FailureKind.RESET, "closes the connection before TLS may begin" + self._said()
+                    FailureKind.RESET,
+                    "closes the connection before TLS may begin" + self._received(),
                 )
-            self._heard += data
-            if len(self._heard) > MOST_TALK:
+            self._buffer += data
+            if len(self._buffer) > LARGEST_RESPONSE:
                 raise ProbeError(FailureKind.NOT_TLS, "talks without end before TLS may begin")
-        heard, self._heard = self._heard, b""
-        return heard
+        received, self._buffer = self._buffer, b""
+        return received
 
-    def _receive(self) -> bytes:
+    def _read(self) -> bytes:
         try:
             self._stream.settimeout(remaining_seconds(self._deadline))
             data = self._stream.recv(READ_SIZE)
         except TimeoutError:
-            if not self._is_mute:
+            if not self._nothing_received:
                 raise
-            raise ProbeError(FailureKind.TIMEOUT, self._mute) from None
-        self._is_mute = False
+            raise ProbeError(FailureKind.TIMEOUT, self._no_greeting) from None
+        self._nothing_received = False
         return data
 
-    def expect(self, heard: bytes, good: bool, protocol: str) -> None:  # noqa: FBT001 - reads as such
+    def require(self, received: bytes, good: bool, protocol: str) -> None:  # noqa: FBT001 - reads as such
         """Go on only where the answer was a good one.
 
         Raises:
             ProbeError: It was not.
         """
         if not good:
-            said = clean(heard.decode("utf-8", "replace"), SHOWN)
+            said = clean(received.decode("utf-8", "replace"), SHOWN)
             raise ProbeError(
                 FailureKind.NOT_TLS, f"does not begin TLS by STARTTLS of {protocol}: {said!r}"
             )
 
-    def _said(self) -> str:
-        said = clean(self._heard.decode("utf-8", "replace"), SHOWN)
+    def _received(self) -> str:
+        said = clean(self._buffer.decode("utf-8", "replace"), SHOWN)
         return f" (it said {said!r})" if said else ""
 
 
@@ -129,7 +132,7 @@ def send_proxy_header(stream: socket.socket, version: int, deadline: Deadline) -
         body += struct.pack("!HH", source_port, destination_port)
         header = PROXY_SIGNATURE + struct.pack("!BBH", VERSION_2_PROXY, TCP_OVER[family], len(body))
         header += body
-    Talk(stream, deadline).say(header)
+    PlaintextConnection(stream, deadline).send(header)
 
 
 def start_tls(
@@ -147,85 +150,87 @@ def start_tls(
         ProbeError: The server does not go along.
         OSError: The connection broke.
     """
-    mute = MUTE if endpoint.proxy_protocol else MUTE_UNPROXIED
-    DIALOGUES[endpoint.starttls](Talk(stream, deadline, mute), server_name)
+    no_greeting = NO_GREETING if endpoint.proxy_protocol else NO_GREETING_NO_PROXY
+    DIALOGUES[endpoint.starttls](PlaintextConnection(stream, deadline, no_greeting), server_name)
 
 
-def _smtp(talk: Talk, _: str) -> None:
-    greeting = talk.hear(_is_reply)
-    talk.expect(greeting, greeting.startswith(b"220"), "smtp")
-    talk.say(b"EHLO localhost\r\n")
-    talk.hear(_is_reply)
-    talk.say(b"STARTTLS\r\n")
-    answer = talk.hear(_is_reply)
-    talk.expect(answer, answer.startswith(b"220"), "smtp")
+def _smtp(connection: PlaintextConnection, _: str) -> None:
+    greeting = connection.receive(_is_reply)
+    connection.require(greeting, greeting.startswith(b"220"), "smtp")
+    connection.send(b"EHLO localhost\r\n")
+    connection.receive(_is_reply)
+    connection.send(b"STARTTLS\r\n")
+    answer = connection.receive(_is_reply)
+    connection.require(answer, answer.startswith(b"220"), "smtp")
 
 
-def _ftp(talk: Talk, _: str) -> None:
-    greeting = talk.hear(_is_reply)
-    talk.expect(greeting, greeting.startswith(b"220"), "ftp")
-    talk.say(b"AUTH TLS\r\n")
-    answer = talk.hear(_is_reply)
-    talk.expect(answer, answer.startswith(b"234"), "ftp")
+def _ftp(connection: PlaintextConnection, _: str) -> None:
+    greeting = connection.receive(_is_reply)
+    connection.require(greeting, greeting.startswith(b"220"), "ftp")
+    connection.send(b"AUTH TLS\r\n")
+    answer = connection.receive(_is_reply)
+    connection.require(answer, answer.startswith(b"234"), "ftp")
 
 
-def _imap(talk: Talk, _: str) -> None:
-    greeting = talk.hear(_is_line)
-    talk.expect(greeting, greeting.startswith((b"* OK", b"* PREAUTH")), "imap")
-    talk.say(b"a1 STARTTLS\r\n")
-    answer = talk.hear(lambda heard: heard.endswith(b"\r\n") and b"a1 " in heard)
-    talk.expect(answer, b"A1 OK" in answer.upper(), "imap")
+def _imap(connection: PlaintextConnection, _: str) -> None:
+    greeting = connection.receive(_is_line)
+    connection.require(greeting, greeting.startswith((b"* OK", b"* PREAUTH")), "imap")
+    connection.send(b"a1 STARTTLS\r\n")
+    answer = connection.receive(lambda received: received.endswith(b"\r\n") and b"a1 " in received)
+    connection.require(answer, b"A1 OK" in answer.upper(), "imap")
 
 
-def _pop3(talk: Talk, _: str) -> None:
-    greeting = talk.hear(_is_line)
-    talk.expect(greeting, greeting.startswith(b"+OK"), "pop3")
-    talk.say(b"STLS\r\n")
-    answer = talk.hear(_is_line)
-    talk.expect(answer, answer.startswith(b"+OK"), "pop3")
+def _pop3(connection: PlaintextConnection, _: str) -> None:
+    greeting = connection.receive(_is_line)
+    connection.require(greeting, greeting.startswith(b"+OK"), "pop3")
+    connection.send(b"STLS\r\n")
+    answer = connection.receive(_is_line)
+    connection.require(answer, answer.startswith(b"+OK"), "pop3")
 
 
-def _xmpp(talk: Talk, server_name: str) -> None:
-    talk.say(
+def _xmpp(connection: PlaintextConnection, server_name: str) -> None:
+    connection.send(
         f"<?xml version='1.0'?><stream:stream to='{server_name}' xmlns='jabber:client'"
         " xmlns:stream='http://etherx.jabber.org/streams' version='1.0'>".encode()
     )
-    features = talk.hear(lambda heard: b"</stream:features>" in heard or b"stream:error" in heard)
-    talk.expect(features, b"<starttls" in features, "xmpp")
-    talk.say(b"<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>")
-    answer = talk.hear(lambda heard: heard.rstrip().endswith(b">"))
-    talk.expect(answer, b"<proceed" in answer, "xmpp")
+    features = connection.receive(
+        lambda received: b"</stream:features>" in received or b"stream:error" in received
+    )
+    connection.require(features, b"<starttls" in features, "xmpp")
+    connection.send(b"<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>")
+    answer = connection.receive(lambda received: received.rstrip().endswith(b">"))
+    connection.require(answer, b"<proceed" in answer, "xmpp")
 
 
-def _ldap(talk: Talk, _: str) -> None:
-    talk.say(LDAP_START_TLS)
-    answer = talk.hear(_is_ldap_message)
+def _ldap(connection: PlaintextConnection, _: str) -> None:
+    connection.send(LDAP_START_TLS)
+    answer = connection.receive(_is_ldap_message)
     message = _contents(answer)
     response = message[LDAP_MESSAGE_ID:]
     good = response[:1] == LDAP_RESPONSE and _contents(response).startswith(LDAP_SUCCESS)
-    talk.expect(answer, good, "ldap")
+    connection.require(answer, good, "ldap")
 
 
-def _postgres(talk: Talk, _: str) -> None:
-    talk.say(POSTGRES_SSL_REQUEST)
-    answer = talk.hear(lambda heard: len(heard) >= 1)
-    talk.expect(answer, answer == b"S", "postgres")
+def _postgres(connection: PlaintextConnection, _: str) -> None:
+    connection.send(POSTGRES_SSL_REQUEST)
+    answer = connection.receive(lambda received: len(received) >= 1)
+    connection.require(answer, answer == b"S", "postgres")
 
 
-def _is_line(heard: bytes) -> bool:
-    return heard.endswith(b"\r\n")
+def _is_line(received: bytes) -> bool:
+    return received.endswith(b"\r\n")
 
 
-def _is_reply(heard: bytes) -> bool:
+def _is_reply(received: bytes) -> bool:
     """Whether the last line is the end of a reply (RFC 5321 section 4.2): "220 " and not "220-"."""
-    last = heard.rstrip(b"\r\n").rpartition(b"\n")[2]
-    return heard.endswith(b"\n") and last[:3].isdigit() and last[3:4] != b"-"
+    last = received.rstrip(b"\r\n").rpartition(b"\n")[2]
+    return received.endswith(b"\n") and last[:3].isdigit() and last[3:4] != b"-"
 
 
-def _is_ldap_message(heard: bytes) -> bool:
+def _is_ldap_message(received: bytes) -> bool:
     """Whether a BER element is whole."""
-    start, length = _element(heard)
-    return bool(length) and len(heard) >= start + length
+    start, length = _element(received)
+    return bool(length) and len(received) >= start + length
 
 
 def _contents(element: bytes) -> bytes:
@@ -249,7 +254,7 @@ def _element(data: bytes) -> tuple[int, int]:
     return start, int.from_bytes(data[2:start], "big") if digits else data[1]
 
 
-DIALOGUES: Final[dict[str, Callable[[Talk, str], None]]] = {
+DIALOGUES: Final[dict[str, Callable[[PlaintextConnection, str], None]]] = {
     "smtp": _smtp,
     "imap": _imap,
     "pop3": _pop3,

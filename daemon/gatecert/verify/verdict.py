@@ -43,16 +43,16 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 CONFIRMATIONS: Final = 8  # further handshakes: one of two sockets is missed once in 500 times
-LOOKS: Final = 4  # handshakes of a look that is repeated every few minutes
+WATCH_HANDSHAKES: Final = 4  # handshakes of a look that is repeated every few minutes
 ONE_HANDSHAKE: Final = timedelta(seconds=5)
 FIRST_PAUSE: Final = 0.05  # seconds
 LONGEST_PAUSE: Final = 1.0  # seconds
-MOST_AT_ONCE: Final = 16  # listeners asked in parallel
-LOCAL: Final = {"localhost"}
+MAX_PARALLEL: Final = 16  # listeners asked in parallel
+LOCALHOST: Final = {"localhost"}
 SHOWN_DIGITS: Final = 12  # of a fingerprint
 
 Answer = TypeVar("Answer")
-Judge: TypeAlias = "Callable[[ServedChain | ProbeFailure], Probe]"
+Comparison: TypeAlias = "Callable[[ServedChain | ProbeFailure], Probe]"
 
 
 def prove(  # noqa: PLR0913 - each says another thing about the proof
@@ -80,8 +80,8 @@ def prove(  # noqa: PLR0913 - each says another thing about the proof
         confirmations: Further handshakes with a listener that serves it.
         cancelled: Set when gatecert is leaving; the last answers then have to do.
     """
-    return prove_by(
-        partial(judge, summary=summary),
+    return prove_with(
+        partial(compare_served_chain, summary=summary),
         endpoints,
         server_name,
         timeout=timeout,
@@ -94,8 +94,8 @@ def prove(  # noqa: PLR0913 - each says another thing about the proof
     )
 
 
-def prove_by(  # noqa: PLR0913 - each says another thing about the proof
-    verdict_on: Judge,
+def prove_with(  # noqa: PLR0913 - each says another thing about the proof
+    compare: Comparison,
     endpoints: Sequence[Endpoint],
     server_name: str,
     *,
@@ -110,7 +110,7 @@ def prove_by(  # noqa: PLR0913 - each says another thing about the proof
     """Ask every listener until its answer is the one that is wanted, or the time is up.
 
     Args:
-        verdict_on: Says whether an answer is; for the others see ``prove``.
+        compare: Says whether an answer is; for the others see ``prove``.
         endpoints: The listeners.
         server_name: The gateway's name.
         timeout: How long the listeners may take.
@@ -124,8 +124,8 @@ def prove_by(  # noqa: PLR0913 - each says another thing about the proof
     deadline = Deadline.after(timeout.total_seconds(), cancelled)
     endpoints = _each_address(endpoints, one_handshake.total_seconds())
     wait = partial(
-        _wait_until_wanted,
-        verdict_on,
+        _wait_until_matching,
+        compare,
         server_name=server_name,
         deadline=deadline,
         one_handshake=one_handshake.total_seconds(),
@@ -136,10 +136,10 @@ def prove_by(  # noqa: PLR0913 - each says another thing about the proof
     ]
     if command is not None:
         questions.append(partial(wait_until_proven, command, deadline))
-    return Verdict(now(), tuple(_without_unused_families(_at_once(questions))))
+    return Verdict(now(), tuple(_without_unused_families(_run_parallel(questions))))
 
 
-def look(
+def probe_listeners(
     endpoints: Sequence[Endpoint],
     server_name: str,
     *,
@@ -150,13 +150,13 @@ def look(
 
     A listener that serves two certificates in turn is told of once for each.
     """
-    ask = partial(_look, server_name=server_name, timeout=timeout.total_seconds())
+    ask = partial(_probe_listener, server_name=server_name, timeout=timeout.total_seconds())
     questions = [
         partial(ask, endpoint, algorithm=algorithm)
         for endpoint in _each_address(endpoints, timeout.total_seconds())
         for algorithm in algorithms
     ]
-    answers = [answer for some in _at_once(questions) for answer in some]
+    answers = [answer for some in _run_parallel(questions) for answer in some]
     served = {_listener(each.endpoint) for each in answers if isinstance(each, ServedChain)}
     return tuple(
         answer
@@ -167,7 +167,7 @@ def look(
     )
 
 
-def _look(
+def _probe_listener(
     endpoint: Endpoint, *, server_name: str, timeout: float, algorithm: str
 ) -> list[ServedChain | ProbeFailure]:
     """Shake hands with one listener a few times; its answers, each certificate or failure once."""
@@ -177,7 +177,7 @@ def _look(
         return [first]
     found = {_shown(first): first}
     budget = Deadline.after(timeout)
-    for _ in range(LOOKS - 1):
+    for _ in range(WATCH_HANDSHAKES - 1):
         if budget.passed:
             break
         answer = ask(timeout=budget.remaining)
@@ -220,7 +220,7 @@ def _without_unused_families(probes: Sequence[Probe]) -> list[Probe]:
 
 def _is_unused_family(endpoint: Endpoint, served: AbstractSet[Endpoint]) -> bool:
     """Whether the same listener of localhost is served at another of its addresses."""
-    return endpoint.host in LOCAL and _listener(endpoint) in served
+    return endpoint.host in LOCALHOST and _listener(endpoint) in served
 
 
 def _listener(endpoint: Endpoint) -> Endpoint:
@@ -228,7 +228,7 @@ def _listener(endpoint: Endpoint) -> Endpoint:
     return replace(endpoint, address="")
 
 
-def judge(answer: ServedChain | ProbeFailure, summary: CertificateSummary) -> Probe:
+def compare_served_chain(answer: ServedChain | ProbeFailure, summary: CertificateSummary) -> Probe:
     """Compare what a listener showed with the installed certificate."""
     endpoint = answer.endpoint
     place = f"{endpoint} ({answer.algorithm.upper()})" if answer.algorithm else f"{endpoint}"
@@ -236,20 +236,20 @@ def judge(answer: ServedChain | ProbeFailure, summary: CertificateSummary) -> Pr
         detail = f"{place} {answer.detail}"
         return Probe(endpoint, "", matches=False, detail=detail, failure=answer.kind)
     summary = summary.of(answer.algorithm, answer.fingerprint)
-    objection = _objection(answer, summary)
-    if objection:
-        return Probe(endpoint, answer.fingerprint, matches=False, detail=f"{place} {objection}")
+    mismatch = _mismatch(answer, summary)
+    if mismatch:
+        return Probe(endpoint, answer.fingerprint, matches=False, detail=f"{place} {mismatch}")
     root = (
         " (and its root, which clients do not need)"
         if len(answer.chain_fingerprints) > len(summary.chain_fingerprints)
         else ""
     )
-    detail = f"{place} serves {_name(summary)}{root}"
+    detail = f"{place} serves {_describe_installed(summary)}{root}"
     return Probe(endpoint, answer.fingerprint, matches=True, detail=detail)
 
 
-def _wait_until_wanted(  # noqa: PLR0913 - whom to ask, for what, and how long
-    verdict_on: Judge,
+def _wait_until_matching(  # noqa: PLR0913 - whom to ask, for what, and how long
+    compare: Comparison,
     endpoint: Endpoint,
     algorithm: str,
     *,
@@ -261,21 +261,21 @@ def _wait_until_wanted(  # noqa: PLR0913 - whom to ask, for what, and how long
     """Ask one listener until it matches or the time is up, and keep its last telling answer."""
     handshake = partial(probe, endpoint, server_name, algorithm=algorithm)
     confirmed = partial(
-        _confirmed, verdict_on, handshake, confirmations=confirmations, cancelled=deadline.cancelled
+        _confirmed, compare, handshake, confirmations=confirmations, cancelled=deadline.cancelled
     )
     result = confirmed(one_handshake)
-    pause, asked, ever_mixed = FIRST_PAUSE, 1, result.mixed
+    pause, attempts, ever_mixed = FIRST_PAUSE, 1, result.mixed
     while not result.matches and not deadline.passed:
         deadline.wait(pause)
         pause = min(2 * pause, LONGEST_PAUSE)
-        patience = deadline.within(one_handshake)
-        if patience <= 0.0:
+        seconds = deadline.within(one_handshake)
+        if seconds <= 0.0:
             break
-        latest = confirmed(patience)
-        asked += 1
+        latest = confirmed(seconds)
+        attempts += 1
         ever_mixed = ever_mixed or latest.mixed
         # A handshake that the end of the time cut short tells less than the one before it.
-        if latest.fingerprint or patience >= one_handshake:
+        if latest.fingerprint or seconds >= one_handshake:
             result = latest
     budget = Deadline.after(one_handshake, deadline.cancelled)
     telling = not result.matches and result.failure not in SILENT
@@ -283,35 +283,35 @@ def _wait_until_wanted(  # noqa: PLR0913 - whom to ask, for what, and how long
         ever_mixed
         or (
             result.failure is None
-            and any(each.matches for each in _again(verdict_on, handshake, confirmations, budget))
+            and any(each.matches for each in _repeat(compare, handshake, confirmations, budget))
         )
     ):
-        result = replace(result, mixed=True, detail=f"{result.detail}{_who_listens(endpoint)}")
-    logger.debug("proof endpoint=%s served=%s asked=%d", endpoint, result.matches, asked)
+        result = replace(result, mixed=True, detail=f"{result.detail}{_shared_port_note(endpoint)}")
+    logger.debug("proof endpoint=%s served=%s asked=%d", endpoint, result.matches, attempts)
     return result
 
 
 def _confirmed(
-    verdict_on: Judge,
+    compare: Comparison,
     handshake: Callable[..., ServedChain | ProbeFailure],
-    patience: float,
+    seconds: float,
     *,
     confirmations: int,
     cancelled: Event | None,
 ) -> Probe:
     """Shake hands, and a few times more where that showed what is wanted."""
-    result = verdict_on(handshake(timeout=patience))
+    result = compare(handshake(timeout=seconds))
     if not result.matches:
         return result
-    budget = Deadline.after(patience, cancelled)
-    for again in _again(verdict_on, handshake, confirmations, budget):
+    budget = Deadline.after(seconds, cancelled)
+    for again in _repeat(compare, handshake, confirmations, budget):
         if not again.matches and again.failure not in SILENT:
             return replace(again, mixed=True)
     return result
 
 
-def _again(
-    verdict_on: Judge,
+def _repeat(
+    compare: Comparison,
     handshake: Callable[..., ServedChain | ProbeFailure],
     times: int,
     budget: Deadline,
@@ -320,28 +320,28 @@ def _again(
     for _ in range(times):
         if budget.passed:
             return
-        yield verdict_on(handshake(timeout=budget.remaining))
+        yield compare(handshake(timeout=budget.remaining))
 
 
-def _who_listens(endpoint: Endpoint) -> str:
+def _shared_port_note(endpoint: Endpoint) -> str:
     """What is wrong with a listener that serves two certificates, and who shares its port."""
     who = listening_process(endpoint.port)
     named = f" ({who} listen there)" if who else ""
     return f", to some clients: two servers share the port{named}"
 
 
-def _at_once(questions: Sequence[Callable[[], Answer]]) -> list[Answer]:
+def _run_parallel(questions: Sequence[Callable[[], Answer]]) -> list[Answer]:
     """Ask everything at the same time; answers come in the questions' order."""
     if len(questions) <= 1:
         return [ask() for ask in questions]
-    with ThreadPoolExecutor(min(len(questions), MOST_AT_ONCE), "verify") as pool:
+    with ThreadPoolExecutor(min(len(questions), MAX_PARALLEL), "verify") as pool:
         return [answer.result() for answer in [pool.submit(ask) for ask in questions]]
 
 
-def _objection(served: ServedChain, summary: CertificateSummary) -> str:
+def _mismatch(served: ServedChain, summary: CertificateSummary) -> str:
     """What is wrong with a served chain, empty when nothing is."""
     if served.fingerprint != summary.fingerprint:
-        return f"still serves {_other(served)} instead of {_name(summary)}"
+        return f"still serves {_describe_served(served)} instead of {_describe_installed(summary)}"
     installed, sent = summary.chain_fingerprints, served.chain_fingerprints
     if sent == installed or (sent[:-1] == installed and served.ends_in_root):
         return ""
@@ -358,7 +358,7 @@ def _objection(served: ServedChain, summary: CertificateSummary) -> str:
     return "serves the right certificate with other intermediate certificates than the installed"
 
 
-def _other(served: ServedChain) -> str:
+def _describe_served(served: ServedChain) -> str:
     """A certificate that is not ours, as the operator may recognise it."""
     who = served.subject or "no subject"
     return (
@@ -367,7 +367,7 @@ def _other(served: ServedChain) -> str:
     )
 
 
-def _name(summary: CertificateSummary) -> str:
+def _describe_installed(summary: CertificateSummary) -> str:
     """The installed certificate, in the same terms."""
     return (
         f"the installed one (sha256 {summary.fingerprint[:SHOWN_DIGITS]},"

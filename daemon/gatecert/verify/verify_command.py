@@ -21,7 +21,7 @@ from gatecert.model import Probe
 logger = logging.getLogger(__name__)
 
 FINGERPRINT_VARIABLE: Final = "GATECERT_FINGERPRINT"
-ONE_RUN: Final = 10.0  # seconds
+RUN_TIMEOUT: Final = 10.0  # seconds
 FIRST_PAUSE: Final = 0.1  # seconds
 LONGEST_PAUSE: Final = 1.0  # seconds
 LONGEST_NAME: Final = 200  # characters of a command shown
@@ -50,40 +50,40 @@ class ProofCommand:
 
 def wait_until_proven(command: ProofCommand, deadline: Deadline) -> Probe:
     """Ask until the command says yes or the time is up; at least once."""
-    result = ask(command, deadline)
-    pause, asked = FIRST_PAUSE, 1
+    result = run_once(command, deadline)
+    pause, attempts = FIRST_PAUSE, 1
     while not result.matches and not deadline.passed:
         deadline.wait(pause)
         pause = min(2 * pause, LONGEST_PAUSE)
         if deadline.passed:
             break
-        result = ask(command, deadline)
-        asked += 1
-    logger.debug("proof command=%s served=%s asked=%d", command.name, result.matches, asked)
+        result = run_once(command, deadline)
+        attempts += 1
+    logger.debug("proof command=%s served=%s asked=%d", command.name, result.matches, attempts)
     return result
 
 
-def ask(command: ProofCommand, deadline: Deadline) -> Probe:
+def run_once(command: ProofCommand, deadline: Deadline) -> Probe:
     """Run the command once; ``deadline`` only ends it early when gatecert is leaving."""
     program = process.executable(command.argv[0])
     if program is None:
-        return _no(command, f"was not found in {process.PATH}")
+        return _not_served(command, f"was not found in {process.PATH}")
     environment = {**command.environment, FINGERPRINT_VARIABLE: command.fingerprint}
     try:
         with process.started((program, *command.argv[1:]), environment) as run:
-            in_time = run.wait(Deadline.after(ONE_RUN, deadline.cancelled))
+            in_time = run.wait(Deadline.after(RUN_TIMEOUT, deadline.cancelled))
     except (OSError, ValueError) as error:
         reason = clean(getattr(error, "strerror", None) or str(error))
-        return _no(command, f"cannot be run: {reason}")
+        return _not_served(command, f"cannot be run: {reason}")
     if not in_time:
-        return _no(command, f"had not ended after {ONE_RUN:g} s", run.last_words)
+        return _not_served(command, f"had not ended after {RUN_TIMEOUT:g} s", run.output_tail)
     if run.status != 0:
-        return _no(command, f"says that it is not served ({run.ending})", run.last_words)
+        return _not_served(command, f"says that it is not served ({run.ending})", run.output_tail)
     return Probe(
         None, command.fingerprint, matches=True, detail=f"{command.name} says that it is served"
     )
 
 
-def _no(command: ProofCommand, what: str, last_words: str = "") -> Probe:
+def _not_served(command: ProofCommand, what: str, last_words: str = "") -> Probe:
     ending = f": {last_words}" if last_words else ""
     return Probe(None, "", matches=False, detail=f"{command.name} {what}{ending}")

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from gatecert.model import FailureKind
 from gatecert.verify.served_chain import SILENT, ProbeFailure, ServedChain
-from gatecert.verify.verdict import judge
+from gatecert.verify.verdict import compare_served_chain
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -50,7 +50,7 @@ def is_silent(answer: ServedChain | ProbeFailure) -> bool:
     return isinstance(answer, ProbeFailure) and answer.kind in SILENT
 
 
-def nobody_listens(answers: Sequence[ServedChain | ProbeFailure]) -> bool:
+def all_refuse(answers: Sequence[ServedChain | ProbeFailure]) -> bool:
     """Whether every listener refuses connections, so that the server plainly is not running."""
     return bool(answers) and all(
         isinstance(answer, ProbeFailure) and answer.kind is FailureKind.REFUSED
@@ -67,7 +67,7 @@ def is_mixed(
     return not is_silent(wrong) and any(
         answer.endpoint == wrong.endpoint
         and answer.algorithm == wrong.algorithm
-        and judge(answer, summary).matches
+        and compare_served_chain(answer, summary).matches
         for answer in answers
     )
 
@@ -88,7 +88,7 @@ def compare(
     """
     wrong = [
         (answer, probe)
-        for answer, probe in ((answer, judge(answer, summary)) for answer in answers)
+        for answer, probe in ((answer, compare_served_chain(answer, summary)) for answer in answers)
         if not probe.matches
     ]
     denied = [command] if command is not None and not command.matches else []

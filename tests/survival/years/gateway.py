@@ -164,14 +164,14 @@ class MemoryStore:
         self.check_writable()
         self._lists[url] = fresh
 
-    def spending(self, directory_url: str) -> RateLimitUsage:
+    def rate_limit_usage(self, directory_url: str) -> RateLimitUsage:
         return self._spent.get(directory_url, RateLimitUsage())
 
-    def change_spending(
+    def update_rate_limit_usage(
         self, directory_url: str, change: Callable[[RateLimitUsage], RateLimitUsage]
     ) -> None:
         self.check_writable()
-        self._spent[directory_url] = change(self.spending(directory_url))
+        self._spent[directory_url] = change(self.rate_limit_usage(directory_url))
 
     def put_token(self, token: str, key_authorization: str) -> None:
         self._tokens[token] = key_authorization
@@ -186,10 +186,10 @@ class MemoryStore:
         return ()
 
     @contextmanager
-    def hold(self) -> Iterator[None]:
+    def hold_state_directory(self) -> Iterator[None]:
         yield
 
-    def holder(self) -> int | None:
+    def daemon_pid(self) -> int | None:
         return None
 
     @contextmanager

@@ -488,13 +488,13 @@ class Accounts:
         self.kept[authority] = account
         self.history.append(account)
 
-    def spending(self, directory_url: str) -> RateLimitUsage:
+    def rate_limit_usage(self, directory_url: str) -> RateLimitUsage:
         return self.spent.get(directory_url, RateLimitUsage())
 
-    def change_spending(
+    def update_rate_limit_usage(
         self, directory_url: str, change: Callable[[RateLimitUsage], RateLimitUsage]
     ) -> None:
-        self.spent[directory_url] = change(self.spending(directory_url))
+        self.spent[directory_url] = change(self.rate_limit_usage(directory_url))
 
     def _meet_trouble(self, name: str) -> None:
         if name in self.trouble:

@@ -21,8 +21,8 @@ from gatecert.certificate.key import kind, load
 from gatecert.config.schema.authority import AuthoritySettings, ExternalAccountSettings
 from gatecert.errors import (
     ACMEError,
-    AuthorityBrokenError,
     AuthorityError,
+    AuthorityServerError,
     StorageError,
     TermsNotAgreedError,
 )
@@ -438,7 +438,7 @@ def test_a_server_error_may_come_of_the_binding(
         (AccountRegistrar(settings, accounts, client), False),
     ):
         authority.queued["new-account"].append(problem("serverInternal", "not found", 500))
-        with pytest.raises(AuthorityBrokenError, match="HTTP 500") as caught:
+        with pytest.raises(AuthorityServerError, match="HTTP 500") as caught:
             desk.sign_in(deadline, UNLIMITED)
         assert ("check key_id, hmac_key_file" in caught.value.fix) is about
 

@@ -298,7 +298,7 @@ def test_a_validation_counts_from_when_the_authority_is_told(
 
     Authorizations(patience, {kind: Slow()}, wanted, lambda _: None, budget).run(order)
 
-    expenses = store.spending(budget.directory_url).expenses
+    expenses = store.rate_limit_usage(budget.directory_url).expenses
     assert [(each.names, each.at) for each in expenses] == [((name,), counted) for name in NAMES]
 
 

@@ -11,7 +11,7 @@ from tests.unit.acme.conftest import DIRECTORY_URL, NOW
 
 from gatecert.acme.budget import Budget
 from gatecert.acme.rate_limits import ON_THE_WAY
-from gatecert.errors import BudgetSpentError
+from gatecert.errors import RateLimitBudgetError
 from gatecert.model import Allowance, Limits, RateLimitUsage
 
 if TYPE_CHECKING:
@@ -27,14 +27,14 @@ class Spendings:
     def __init__(self) -> None:
         self.spent = RateLimitUsage()
 
-    def spending(self, directory_url: str) -> RateLimitUsage:
+    def rate_limit_usage(self, directory_url: str) -> RateLimitUsage:
         assert directory_url == DIRECTORY_URL
         return self.spent
 
-    def change_spending(
+    def update_rate_limit_usage(
         self, directory_url: str, change: Callable[[RateLimitUsage], RateLimitUsage]
     ) -> None:
-        self.spent = change(self.spending(directory_url))
+        self.spent = change(self.rate_limit_usage(directory_url))
 
 
 @dataclass
@@ -63,7 +63,7 @@ def test_setting_the_clock_frees_nothing_and_costs_nothing(jump: timedelta) -> N
     clocks.budget().validations("order/1", "a", NAMES)
     clocks.time += MINUTE
     clocks.ahead = jump
-    with pytest.raises(BudgetSpentError) as caught:
+    with pytest.raises(RateLimitBudgetError) as caught:
         clocks.budget().validations("order/2", "a", NAMES)
     assert caught.value.until == NOW + HOUR + ON_THE_WAY + jump
     clocks.time = NOW + HOUR + ON_THE_WAY
@@ -95,7 +95,7 @@ def test_a_sixth_duplicate_in_the_week_is_refused_however_many_others_there_were
     for number in range(1100):
         names = (f"vpn.example-{number}.com",)
         replace(clocks.budget(), limits=limits).certificate(f"other/{number}", names)
-    with pytest.raises(BudgetSpentError, match=r"certificates for vpn\.example\.com"):
+    with pytest.raises(RateLimitBudgetError, match=r"certificates for vpn\.example\.com"):
         replace(clocks.budget(), limits=limits).certificate("order/6", NAMES)
     clocks.time = NOW + 7 * DAY + ON_THE_WAY
     replace(clocks.budget(), limits=limits).certificate("order/6", NAMES)

@@ -33,13 +33,13 @@ from gatecert.errors import (
     AuthorityError,
     AuthorityUnreachableError,
     AuthorizationMismatchError,
-    BudgetSpentError,
     CertificateError,
     ChallengeError,
     ChallengeFailedError,
     DeadlineExceededError,
     ForbiddenKeyError,
     InterruptedOrderError,
+    RateLimitBudgetError,
     RateLimitedError,
 )
 from gatecert.model import Account, Allowance, Limits, Origin, PendingOrder, Target
@@ -675,7 +675,9 @@ def test_a_profile_that_is_only_preferred(
 
 
 def spending_of(store: Accounts) -> list[tuple[str, tuple[str, ...]]]:
-    return [(each.kind.value, each.names) for each in store.spending(DIRECTORY_URL).expenses]
+    return [
+        (each.kind.value, each.names) for each in store.rate_limit_usage(DIRECTORY_URL).expenses
+    ]
 
 
 def with_limits(enrolment: Enrolment, store: Accounts, **limits: Allowance) -> Enrolment:
@@ -713,7 +715,7 @@ def test_what_would_exceed_a_limit_is_not_sent(
     limited.run("")
     limited.journal.forget()
     sent = len(authority.requests)
-    with pytest.raises(BudgetSpentError, match="1 in 1 hour; nothing was sent") as caught:
+    with pytest.raises(RateLimitBudgetError, match="1 in 1 hour; nothing was sent") as caught:
         limited.run("")
     assert caught.value.until == NOW + HOUR + ON_THE_WAY
     assert len(authority.requests) == sent
@@ -731,7 +733,7 @@ def test_a_validation_that_might_be_one_too_many_is_not_tried(
         other.run("")
     answered = len(authority.sent("challenge"))
 
-    with pytest.raises(BudgetSpentError):
+    with pytest.raises(RateLimitBudgetError):
         limited.run("")
 
     assert len(authority.sent("challenge")) == answered
@@ -760,7 +762,7 @@ def test_an_authority_that_wants_every_certificate_replaced_does_not_get_its_way
         limited.run(certificate)
         journal.forget()
     sent = len(ordered(authority))
-    with pytest.raises(BudgetSpentError, match="replacements of the certificate for vpn"):
+    with pytest.raises(RateLimitBudgetError, match="replacements of the certificate for vpn"):
         limited.run("e.f")
     assert len(ordered(authority)) == sent
     assert journal.order is None

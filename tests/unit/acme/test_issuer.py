@@ -25,9 +25,9 @@ from gatecert.config.well_known import LETS_ENCRYPT_STAGING, WELL_KNOWN
 from gatecert.errors import (
     AccountMissingError,
     AuthorityError,
-    BindingMissingError,
-    BudgetSpentError,
+    ExternalAccountRequiredError,
     InterruptedOrderError,
+    RateLimitBudgetError,
 )
 from gatecert.model import Account, Target
 
@@ -241,7 +241,7 @@ def test_a_survey_tells_that_an_account_has_to_be_bound(
 ) -> None:
     authority.meta["externalAccountRequired"] = True
     refusal = issuer.check_directory().refusal
-    assert isinstance(refusal, BindingMissingError)
+    assert isinstance(refusal, ExternalAccountRequiredError)
     assert "authorities.acme.external_account" in refusal.fix
 
 
@@ -330,5 +330,5 @@ def test_an_authority_without_limits_has_none_for_replacements(
 
     unlimited = settings.limits.model_copy(update={"duplicates": None})
     replace_six_times(settings.model_copy(update={"limits": unlimited}))
-    with pytest.raises(BudgetSpentError, match="replacements"):
+    with pytest.raises(RateLimitBudgetError, match="replacements"):
         replace_six_times(settings)

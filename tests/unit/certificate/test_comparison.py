@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gatecert.certificate.comparison import Trust, rank, why_worse
-from gatecert.errors import ShortLivedError, UntrustedRootError, WorseCertificateError
+from gatecert.errors import InferiorCertificateError, ShortLivedError, UntrustedRootError
 from gatecert.model import (
     CertificateSummary,
     Identifier,
@@ -98,13 +98,18 @@ def test_time_left_counts_up_to_a_day(left: timedelta, other: timedelta, better:
     [
         (UNTRUSTED, {}, UntrustedRootError, "ends in 'CN=Unknown', which neither trusted_roots"),
         (TRUSTED, {"not_after": NOW + MINUTE}, ShortLivedError, "ends at 2026-11-23 08:16:00 UTC"),
-        (TRUSTED, {"identifiers": (NAME,)}, WorseCertificateError, "not for every configured name"),
-        (TRUSTED, {"must_staple": True}, WorseCertificateError, "OCSP stapling"),
-        (TRUSTED, {"not_after": NOW - DAY}, WorseCertificateError, "has ended"),
+        (
+            TRUSTED,
+            {"identifiers": (NAME,)},
+            InferiorCertificateError,
+            "not for every configured name",
+        ),
+        (TRUSTED, {"must_staple": True}, InferiorCertificateError, "OCSP stapling"),
+        (TRUSTED, {"not_after": NOW - DAY}, InferiorCertificateError, "has ended"),
     ],
 )
 def test_why_it_is_worse_is_told(
-    trust: Trust, changes: dict[str, object], kind: type[WorseCertificateError], words: str
+    trust: Trust, changes: dict[str, object], kind: type[InferiorCertificateError], words: str
 ) -> None:
     summary = replace(GOOD, **changes)  # type: ignore[arg-type] # each names fields that exist
     worse = worth(trust=trust, **changes)  # type: ignore[arg-type] # as above

@@ -49,9 +49,9 @@ from gatecert.errors import (
     AddressInUseError,
     AuthorityError,
     AuthorityUnreachableError,
-    BindingMissingError,
     ChallengeError,
     DeadlineExceededError,
+    ExternalAccountRequiredError,
     InsecureURLError,
     Problem,
     ProfileMissingError,
@@ -162,7 +162,7 @@ def demanding(**changes: object) -> GatewayFacts:
     plain: dict[str, object] = {
         "target": replace(TARGET, client_authentication=ClientAuthentication()),
         "client_ca": USERS,
-        "by_name": (replace(SERVED, asked=("CN=Users",)),),
+        "by_name": (replace(SERVED, requested_client_cas=("CN=Users",)),),
     }
     return case(**{**plain, **changes})
 
@@ -222,7 +222,11 @@ PROVOKED: list[tuple[Code, MachineFacts | GatewayFacts, str]] = [
     ),
     (
         codes.BINDING_MISSING,
-        machine(directory_reports={"acme": replace(SURVEY, refusal=BindingMissingError("whom?"))}),
+        machine(
+            directory_reports={
+                "acme": replace(SURVEY, refusal=ExternalAccountRequiredError("whom?"))
+            }
+        ),
         "whom?",
     ),
     (

@@ -14,7 +14,7 @@ from gatecert.doctor.preconditions import Preconditions, backdating, no_precondi
 from gatecert.errors import (
     AddressInUseError,
     AuthorityUnreachableError,
-    BindingMissingError,
+    ExternalAccountRequiredError,
     ProfileMissingError,
     TermsNotAgreedError,
 )
@@ -110,7 +110,7 @@ def test_terms(world: World) -> None:
 
 
 def test_an_account_that_has_to_be_bound(world: World) -> None:
-    world.found = replace(SURVEY, refusal=BindingMissingError("whom?"))
+    world.found = replace(SURVEY, refusal=ExternalAccountRequiredError("whom?"))
     assert code(world.obstacle()) == "binding-missing"
 
 

@@ -9,7 +9,7 @@ import pytest
 from tests.unit.lifecycle.conftest import DAY, ELSEWHERE, START, PlayedAuthority, World
 
 from gatecert.doctor import codes
-from gatecert.errors import ACMEError, AuthorityError, BudgetSpentError, ChallengeFailedError
+from gatecert.errors import ACMEError, AuthorityError, ChallengeFailedError, RateLimitBudgetError
 from gatecert.model import Mode, OutcomeKind
 
 if TYPE_CHECKING:
@@ -118,7 +118,7 @@ def test_what_is_to_be_changed_is_a_setting_that_exists(
 
 
 def test_limits_hold_there_as_well(world: World, staging: PlayedAuthority) -> None:
-    staging.trouble = BudgetSpentError("enough", until=START + DAY)
+    staging.trouble = RateLimitBudgetError("enough", until=START + DAY)
     outcome = try_out(world)
     assert (outcome.kind, outcome.settled) == (OutcomeKind.WAITING, False)
     assert "enough; nothing was installed" in outcome.detail

@@ -13,9 +13,9 @@ from gatecert.doctor import codes
 from gatecert.errors import (
     ACMEError,
     AuthorityUnreachableError,
-    BudgetSpentError,
     ChallengeFailedError,
     InterruptedOrderError,
+    RateLimitBudgetError,
 )
 from gatecert.model import OutcomeKind
 
@@ -221,7 +221,7 @@ def test_what_stands_in_the_way_everywhere_is_told(world: World, second: PlayedA
 
 def test_a_spent_budget_is_waited_for_and_no_failure(world: World) -> None:
     until = START + 7 * DAY
-    world.authority.trouble = BudgetSpentError("enough", until=until)
+    world.authority.trouble = RateLimitBudgetError("enough", until=until)
     outcome = world.attend()
     assert (outcome.kind, outcome.code, outcome.failed) == (
         OutcomeKind.WAITING,
@@ -238,7 +238,7 @@ def test_a_spent_budget_is_waited_for_and_no_failure(world: World) -> None:
 
 
 def test_a_wait_that_was_written_under_another_clock_does_not_last_for_ever(world: World) -> None:
-    world.authority.trouble = BudgetSpentError("enough", until=START + 7 * DAY)
+    world.authority.trouble = RateLimitBudgetError("enough", until=START + 7 * DAY)
     world.attend()
     world.authority.trouble = None
     world.later(-400 * DAY)

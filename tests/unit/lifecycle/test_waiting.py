@@ -14,7 +14,7 @@ from tests.unit.lifecycle.conftest import DAY, HOUR, MINUTE, PlayedAuthority, Wo
 from gatecert.errors import (
     ACMEError,
     AuthorityUnreachableError,
-    BudgetSpentError,
+    RateLimitBudgetError,
     RateLimitedError,
     UserActionRequiredError,
 )
@@ -50,7 +50,7 @@ def second(world: World) -> PlayedAuthority:
         lambda until: RateLimitedError("rateLimited", "later", retry_after=until),
         lambda until: UserActionRequiredError("rateLimited", "paused", retry_after=until),
         lambda until: ACMEError("serverInternal", "oops", retry_after=until),
-        lambda until: BudgetSpentError("no more", until=until),
+        lambda until: RateLimitBudgetError("no more", until=until),
     ],
     ids=["rate limit", "paused", "any problem", "budget"],
 )
@@ -141,5 +141,5 @@ def test_an_authority_that_is_back_is_asked_before_the_certificate_ends(
 def test_an_only_authority_is_waited_for(world: World, second: PlayedAuthority) -> None:
     world.target = replace(world.target, authorities=("second",))
     until = world.clock() + 2 * DAY
-    second.trouble = BudgetSpentError("no more", until=until)
+    second.trouble = RateLimitBudgetError("no more", until=until)
     assert world.attend().next_at == until

@@ -35,12 +35,12 @@ from gatecert.schedule.due import (
     RETRY_JITTER,
     Situation,
     certificate_in_use,
-    heeded,
+    effective_retry_after,
     is_urgent,
     next_attempt,
     next_deployment,
     next_due,
-    next_look_at_obstacle,
+    next_obstruction_check,
     renewal_instant,
     watch_due,
 )
@@ -297,7 +297,7 @@ def test_what_the_authority_asks_for_is_not_heeded_past_the_end(
 ) -> None:
     now, end, asked_for = NOW, NOW + left, NOW + wait
     tries = 0
-    while (at := heeded(asked_for, now, end)) < end and now < asked_for:
+    while (at := effective_retry_after(asked_for, now, end)) < end and now < asked_for:
         assert at > now
         now, tries = at, tries + 1
     assert 1 <= tries <= 20
@@ -305,8 +305,8 @@ def test_what_the_authority_asks_for_is_not_heeded_past_the_end(
 
 @pytest.mark.parametrize("end", [None, NOW, NOW - DAY])
 def test_without_a_certificate_to_lose_one_try_a_day_is_made(end: datetime | None) -> None:
-    assert heeded(NOW + 300 * DAY, NOW, end) == NOW + DAY
-    assert heeded(NOW + 3 * HOUR, NOW, end) == NOW + 3 * HOUR
+    assert effective_retry_after(NOW + 300 * DAY, NOW, end) == NOW + DAY
+    assert effective_retry_after(NOW + 3 * HOUR, NOW, end) == NOW + 3 * HOUR
 
 
 def test_it_is_urgent_where_no_certificate_can_be_gone_on_with() -> None:
@@ -407,4 +407,4 @@ def test_it_is_looked_at_more_often_the_closer_the_end_is(
     left: timedelta | None, expected: timedelta
 ) -> None:
     not_after = None if left is None else NOW + left
-    assert next_look_at_obstacle(DAY, now=NOW, not_after=not_after) == NOW + expected
+    assert next_obstruction_check(DAY, now=NOW, not_after=not_after) == NOW + expected

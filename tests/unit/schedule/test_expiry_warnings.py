@@ -21,7 +21,12 @@ from gatecert.model import (
     Target,
 )
 from gatecert.schedule.due import Situation, next_due
-from gatecert.schedule.expiry_warnings import THRESHOLDS, due_notice, next_notice, warning
+from gatecert.schedule.expiry_warnings import (
+    THRESHOLDS,
+    due_expiry_warning,
+    expiry_warning,
+    next_expiry_warning,
+)
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -51,13 +56,13 @@ def left(days: float) -> CertificateSummary:
     [(30, 30), (29.9, 30), (14.1, 30), (14, 14), (7, 7), (3, 3), (1, 1), (0.1, 1), (0, 0), (-9, 0)],
 )
 def test_a_threshold_that_has_passed_is_warned_of(days: float, threshold: int) -> None:
-    assert due_notice(TARGET, NOTHING, left(days), NOW) == ExpiryNotice("f", threshold)
-    assert warning(TARGET, left(days), NOW)[0]
+    assert due_expiry_warning(TARGET, NOTHING, left(days), NOW) == ExpiryNotice("f", threshold)
+    assert expiry_warning(TARGET, left(days), NOW)[0]
 
 
 def test_nothing_is_said_before_the_first_threshold() -> None:
-    assert due_notice(TARGET, NOTHING, left(30.01), NOW) is None
-    assert warning(TARGET, left(30.01), NOW) == ("", "")
+    assert due_expiry_warning(TARGET, NOTHING, left(30.01), NOW) is None
+    assert expiry_warning(TARGET, left(30.01), NOW) == ("", "")
 
 
 @pytest.mark.parametrize(
@@ -72,18 +77,18 @@ def test_nobody_is_warned_of_what_renews_itself(
     live: CertificateSummary | None, mode: Mode
 ) -> None:
     target = replace(TARGET, mode=mode)
-    assert due_notice(target, NOTHING, live, NOW) is None
-    assert next_notice(target, live, NOW) is None
-    assert warning(target, live, NOW) == ("", "")
+    assert due_expiry_warning(target, NOTHING, live, NOW) is None
+    assert next_expiry_warning(target, live, NOW) is None
+    assert expiry_warning(target, live, NOW) == ("", "")
 
 
 def test_a_warning_is_given_once_and_for_each_certificate() -> None:
     given_before = GatewayState(expiry_notice=ExpiryNotice("f", 7))
-    assert due_notice(TARGET, given_before, left(5), NOW) is None
-    assert due_notice(TARGET, given_before, left(13), NOW) is None  # the clock was set back
-    assert due_notice(TARGET, given_before, left(3), NOW) == ExpiryNotice("f", 3)
+    assert due_expiry_warning(TARGET, given_before, left(5), NOW) is None
+    assert due_expiry_warning(TARGET, given_before, left(13), NOW) is None  # the clock was set back
+    assert due_expiry_warning(TARGET, given_before, left(3), NOW) == ExpiryNotice("f", 3)
     other = replace(left(5), fingerprint="g")
-    assert due_notice(TARGET, given_before, other, NOW) == ExpiryNotice("g", 7)
+    assert due_expiry_warning(TARGET, given_before, other, NOW) == ExpiryNotice("g", 7)
 
 
 @pytest.mark.parametrize(
@@ -96,7 +101,7 @@ def test_a_warning_is_given_once_and_for_each_certificate() -> None:
     ],
 )
 def test_a_warning_says_when_and_what_to_do(days: float, words: str) -> None:
-    what, fix = warning(TARGET, left(days), NOW)
+    what, fix = expiry_warning(TARGET, left(days), NOW)
     assert words in what
     assert fix.startswith("gatecert csr hq --renew")
 
@@ -106,12 +111,12 @@ def test_every_threshold_comes_in_turn(days: float) -> None:
     live, now, state = left(days), NOW, NOTHING
     seen = []
     while True:
-        notice = due_notice(TARGET, state, live, now)
+        notice = due_expiry_warning(TARGET, state, live, now)
         if notice is not None:
             seen.append(notice.days)
             state = GatewayState(expiry_notice=notice)
-            assert due_notice(TARGET, state, live, now) is None
-        following = next_notice(TARGET, live, now)
+            assert due_expiry_warning(TARGET, state, live, now) is None
+        following = next_expiry_warning(TARGET, live, now)
         if following is None:
             break
         assert following[0] > now

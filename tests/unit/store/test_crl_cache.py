@@ -73,5 +73,5 @@ def test_what_nobody_asks_for_goes(store: FileStore) -> None:
 
 def test_leftovers_of_a_crash_are_swept(store: FileStore) -> None:
     store.save_revocation_list(URL, LIST)
-    with store.hold():
+    with store.hold_state_directory():
         assert store.revocation_list(URL) == LIST

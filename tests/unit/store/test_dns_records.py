@@ -124,7 +124,7 @@ def test_holding_the_state_clears_what_a_crash_left_half_written(
     half_written = tmp_path / "records" / f".tmp-{os.getpid()}-00000000-1"
     half_written.touch()
 
-    with store.hold():
+    with store.hold_state_directory():
         assert not half_written.exists()
 
     assert store.records() == (published,)

@@ -13,7 +13,13 @@ import pytest
 
 from gatecert.errors import StateError
 from gatecert.store import drop_root
-from gatecert.store.drop_root import Library, Owner, act_as, become_owner, other_owner
+from gatecert.store.drop_root import (
+    Library,
+    Owner,
+    drop_root_privileges,
+    owner_to_switch_to,
+    switch_user,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,9 +32,9 @@ NAMELESS = 54_321
 CHILD = """
 import json, os, socket, sys
 from pathlib import Path
-from gatecert.store.drop_root import become_owner
+from gatecert.store.drop_root import drop_root_privileges
 
-became = become_owner(Path(sys.argv[1]), keep_bind=sys.argv[2] == "bind")
+became = drop_root_privileges(Path(sys.argv[1]), keep_bind=sys.argv[2] == "bind")
 
 
 def binds():
@@ -75,18 +81,18 @@ def run(directory: Path, keep: str) -> dict[str, object]:
 
 
 def test_who_is_not_root_stays_as_he_is() -> None:
-    assert other_owner(NOBODY, NOBODY, effective_user=NAMELESS) is None
+    assert owner_to_switch_to(NOBODY, NOBODY, effective_user=NAMELESS) is None
 
 
 def test_a_directory_that_does_not_exist_changes_nothing(tmp_path: Path) -> None:
     before = os.getresuid()
-    assert become_owner(tmp_path / "missing", keep_bind=True) is None
+    assert drop_root_privileges(tmp_path / "missing", keep_bind=True) is None
     assert os.getresuid() == before
 
 
 def test_an_own_directory_changes_nothing(tmp_path: Path) -> None:
     before = os.getresuid()
-    assert become_owner(tmp_path, keep_bind=True) is None
+    assert drop_root_privileges(tmp_path, keep_bind=True) is None
     assert os.getresuid() == before
 
 
@@ -102,7 +108,7 @@ def test_an_own_directory_changes_nothing(tmp_path: Path) -> None:
     ],
 )
 def test_whom_root_becomes(user: int, group: int, expected: Owner | None) -> None:
-    assert other_owner(user, group, effective_user=0) == expected
+    assert owner_to_switch_to(user, group, effective_user=0) == expected
 
 
 def test_how_an_owner_is_called() -> None:
@@ -126,9 +132,9 @@ def test_says_whom_it_became(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         became.append((somebody, keep_bind))
 
     expected = Owner(NAMELESS, 12, "")
-    monkeypatch.setattr(drop_root, "other_owner", lambda *_, **__: expected)
-    monkeypatch.setattr(drop_root, "act_as", note)
-    assert become_owner(tmp_path, keep_bind=True) is expected
+    monkeypatch.setattr(drop_root, "owner_to_switch_to", lambda *_, **__: expected)
+    monkeypatch.setattr(drop_root, "switch_user", note)
+    assert drop_root_privileges(tmp_path, keep_bind=True) is expected
     assert became == [(expected, True)]
 
 
@@ -139,10 +145,10 @@ def test_what_the_system_refuses_is_said(tmp_path: Path, monkeypatch: pytest.Mon
     def somebody(_user: int, _group: int, *, effective_user: int) -> Owner:
         return Owner(NAMELESS, effective_user, "")
 
-    monkeypatch.setattr(drop_root, "other_owner", somebody)
-    monkeypatch.setattr(drop_root, "act_as", refuse)
+    monkeypatch.setattr(drop_root, "owner_to_switch_to", somebody)
+    monkeypatch.setattr(drop_root, "switch_user", refuse)
     with pytest.raises(StateError, match=f"cannot become user {NAMELESS}.* refused") as caught:
-        become_owner(tmp_path, keep_bind=True)
+        drop_root_privileges(tmp_path, keep_bind=True)
     assert f"sudo -u '#{NAMELESS}'" in caught.value.fix
 
 
@@ -198,7 +204,7 @@ BIND = 1 << drop_root.CAP_NET_BIND_SERVICE
 
 
 def test_groups_before_the_user_and_capabilities_last(calls: list[str]) -> None:
-    act_as(Owner(7, 8, "gatecert"), keep_bind=True, library=FakeLibrary(calls, ROOTS))
+    switch_user(Owner(7, 8, "gatecert"), keep_bind=True, library=FakeLibrary(calls, ROOTS))
     assert calls == [
         f"prctl {drop_root.PR_SET_KEEPCAPS} 1",
         "initgroups gatecert 8",
@@ -213,7 +219,7 @@ def test_groups_before_the_user_and_capabilities_last(calls: list[str]) -> None:
 def test_nothing_is_kept_that_is_not_needed_or_not_there(
     *, calls: list[str], keep_bind: bool, permitted: int
 ) -> None:
-    act_as(Owner(7, 8, ""), keep_bind=keep_bind, library=FakeLibrary(calls, permitted))
+    switch_user(Owner(7, 8, ""), keep_bind=keep_bind, library=FakeLibrary(calls, permitted))
     assert calls == ["setgroups [8]", "setresgid 8 8 8", "setresuid 7 7 7", "capset 0 0 0"]
 
 

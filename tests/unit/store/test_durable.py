@@ -425,13 +425,13 @@ class TestAdmitGroup:
         directory = tmp_path / "d"
         directory.mkdir(0o700)
         for _ in range(2):
-            durable.admit_group(directory, OWN_GROUP, give=True)
+            durable.grant_group_access(directory, OWN_GROUP, give=True)
             assert mode_of(directory) == 0o750
 
     def test_where_nothing_may_be_given_everybody_may_pass(self, tmp_path: Path) -> None:
         directory = tmp_path / "d"
         directory.mkdir(0o700)
-        durable.admit_group(directory, str(os.getegid() + 1), give=False)
+        durable.grant_group_access(directory, str(os.getegid() + 1), give=False)
         assert mode_of(directory) == 0o701
         assert directory.stat().st_gid == os.getegid()
 
@@ -439,7 +439,7 @@ class TestAdmitGroup:
         directory = tmp_path / "d"
         directory.mkdir()
         directory.chmod(0o750)
-        durable.admit_group(directory, str(os.getegid() + 1), give=True)
+        durable.grant_group_access(directory, str(os.getegid() + 1), give=True)
         assert mode_of(directory) == 0o751
         assert directory.stat().st_gid == os.getegid()
 
@@ -450,7 +450,7 @@ class TestAdmitGroup:
         monkeypatch.setattr(os, "chown", lambda _path, user, group: given.append((user, group)))
         directory = tmp_path / "d"
         directory.mkdir(0o700)
-        durable.admit_group(directory, str(os.getegid() + 1), give=True)
+        durable.grant_group_access(directory, str(os.getegid() + 1), give=True)
         assert given == [(-1, os.getegid() + 1)]
         assert mode_of(directory) == 0o750
 

@@ -160,7 +160,7 @@ class TestCheckWritable:
         store.check_writable()
 
     def test_a_disk_that_lies(self, store: FileStore, monkeypatch: pytest.MonkeyPatch) -> None:
-        written = bytes(reversed(file_store.TRIAL))
+        written = bytes(reversed(file_store.PROBE_DATA))
 
         def write(path: Path, _data: bytes, *, mode: int) -> None:
             path.write_bytes(written)
@@ -184,6 +184,6 @@ def test_a_daemon_clears_what_a_crash_left(
     version = store.add_version("boston", make_issued(), now=now)
     leftover = store.directory / f".tmp-{os.getpid()}-00000000-1"
     leftover.touch()
-    with store.hold():
+    with store.hold_state_directory():
         assert not leftover.exists()
         assert store.versions("boston") == (version,)

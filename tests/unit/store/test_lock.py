@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from gatecert.errors import LockTimeoutError, StateHeldError, StorageError
+from gatecert.errors import DaemonRunningError, LockTimeoutError, StorageError
 from gatecert.store import lock
 from gatecert.store.file_store import FileStore
 
@@ -29,7 +29,7 @@ from pathlib import Path
 from gatecert.store.file_store import FileStore
 
 store = FileStore(Path(sys.argv[1]))
-with store.hold(), store.lock_gateway("boston", "import a certificate", wait=0):
+with store.hold_state_directory(), store.lock_gateway("boston", "import a certificate", wait=0):
     print("held", flush=True)
     sys.stdin.read()
 """
@@ -51,21 +51,21 @@ def other(store: FileStore) -> Iterator[subprocess.Popen[bytes]]:
 
 class TestDaemonLock:
     def test_nobody_holds_a_new_state_directory(self, store: FileStore) -> None:
-        assert store.holder() is None
+        assert store.daemon_pid() is None
         assert not store.directory.exists()
 
     def test_its_holder_is_known(self, store: FileStore) -> None:
-        with store.hold():
-            assert store.holder() == os.getpid()
-        assert store.holder() is None
+        with store.hold_state_directory():
+            assert store.daemon_pid() == os.getpid()
+        assert store.daemon_pid() is None
 
     def test_the_second_daemon_is_told_who_the_first_is(
         self, store: FileStore, other: subprocess.Popen[bytes]
     ) -> None:
-        assert store.holder() == other.pid
+        assert store.daemon_pid() == other.pid
         with (
-            pytest.raises(StateHeldError, match=f"process id {other.pid} ") as caught,
-            store.hold(),
+            pytest.raises(DaemonRunningError, match=f"process id {other.pid} ") as caught,
+            store.hold_state_directory(),
         ):
             pass
         assert str(store.directory) in caught.value.message
@@ -75,52 +75,55 @@ class TestDaemonLock:
     ) -> None:
         other.send_signal(signal.SIGKILL)
         other.wait()
-        assert store.holder() is None
-        with store.hold(), store.lock_gateway("boston", "renew", wait=0):
-            assert store.holder() == os.getpid()
+        assert store.daemon_pid() is None
+        with store.hold_state_directory(), store.lock_gateway("boston", "renew", wait=0):
+            assert store.daemon_pid() == os.getpid()
 
     def test_one_that_only_looks_is_not_taken_for_a_daemon(self, store: FileStore) -> None:
-        with store.hold():
+        with store.hold_state_directory():
             pass
         descriptor = os.open(store.directory / "lock", os.O_RDONLY)
         fcntl.flock(descriptor, fcntl.LOCK_SH)
         timer = threading.Timer(0.02, os.close, [descriptor])
         timer.start()
-        with store.hold():
-            assert store.holder() == os.getpid()
+        with store.hold_state_directory():
+            assert store.daemon_pid() == os.getpid()
         timer.join()
 
     @pytest.mark.parametrize("note", [b"", b"\xff\xfe", b"nonsense", b"0 daemon", b"-1"])
     def test_a_holder_whose_note_is_unreadable(
         self, store: FileStore, note: bytes, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(lock, "NOTE_GRACE", 0.01)
+        monkeypatch.setattr(lock, "HOLDER_WRITE_GRACE", 0.01)
         monkeypatch.setattr(lock, "PROBE_GRACE", 0.01)
-        with store.hold():
+        with store.hold_state_directory():
             (store.directory / "lock").write_bytes(note)
-            assert store.holder() is None
+            assert store.daemon_pid() is None
             with (
-                pytest.raises(StateHeldError, match="another gatecert already holds"),
-                store.hold(),
+                pytest.raises(DaemonRunningError, match="another gatecert already holds"),
+                store.hold_state_directory(),
             ):
                 pass
 
     def test_a_shorter_note_replaces_a_longer_one(self, store: FileStore) -> None:
-        with store.hold():
+        with store.hold_state_directory():
             pass
         (store.directory / "lock").write_bytes(b"1 " + b"x" * 500)
-        with store.hold():
+        with store.hold_state_directory():
             assert (store.directory / "lock").read_text() == f"{os.getpid()} daemon\n"
 
     def test_a_directory_in_its_place(self, store: FileStore) -> None:
         (store.directory / "lock").mkdir(parents=True)
-        with pytest.raises(StorageError, match="cannot lock"), store.hold():
+        with pytest.raises(StorageError, match="cannot lock"), store.hold_state_directory():
             pass
 
     def test_read_only(self, store: FileStore, fail: Fail) -> None:
         store.directory.mkdir()
         fail("lock", errno.EROFS)
-        with pytest.raises(StorageError, match="read-only file system"), store.hold():
+        with (
+            pytest.raises(StorageError, match="read-only file system"),
+            store.hold_state_directory(),
+        ):
             pass
 
     def test_a_file_system_without_locks(
@@ -130,7 +133,10 @@ class TestDaemonLock:
             raise OSError(errno.ENOLCK, "no locks")
 
         monkeypatch.setattr(fcntl, "flock", refuse)
-        with pytest.raises(StorageError, match=os.strerror(errno.ENOLCK)), store.hold():
+        with (
+            pytest.raises(StorageError, match=os.strerror(errno.ENOLCK)),
+            store.hold_state_directory(),
+        ):
             pass
 
 

@@ -36,16 +36,16 @@ def adding(expense: Expense) -> Callable[[RateLimitUsage], RateLimitUsage]:
 
 
 def test_what_was_spent_is_read_again(store: FileStore, expense: Expense, tmp_path: Path) -> None:
-    assert store.spending(URL) == RateLimitUsage()
-    store.change_spending(URL, adding(expense))
-    assert FileStore(tmp_path / "state").spending(URL) == RateLimitUsage((expense,))
+    assert store.rate_limit_usage(URL) == RateLimitUsage()
+    store.update_rate_limit_usage(URL, adding(expense))
+    assert FileStore(tmp_path / "state").rate_limit_usage(URL) == RateLimitUsage((expense,))
 
 
 def test_each_directory_has_a_file_that_only_its_owner_reads(
     store: FileStore, expense: Expense
 ) -> None:
     for url in (URL, f"{URL}/", "https://acme.example.com:8443/directory", "https://[::1]/../x"):
-        store.change_spending(url, adding(expense))
+        store.update_rate_limit_usage(url, adding(expense))
     files = sorted((store.directory / "spending").glob("*.json"))
     assert len(files) == 4
     assert {file.stat().st_mode & 0o777 for file in files} == {0o600}
@@ -53,18 +53,18 @@ def test_each_directory_has_a_file_that_only_its_owner_reads(
 
 
 def test_what_a_change_raises_leaves_all_as_it_was(store: FileStore, expense: Expense) -> None:
-    store.change_spending(URL, adding(expense))
+    store.update_rate_limit_usage(URL, adding(expense))
 
     def refuse(_: RateLimitUsage) -> RateLimitUsage:
         raise StorageError("no")
 
     with pytest.raises(StorageError, match="no"):
-        store.change_spending(URL, refuse)
-    assert store.spending(URL) == RateLimitUsage((expense,))
+        store.update_rate_limit_usage(URL, refuse)
+    assert store.rate_limit_usage(URL) == RateLimitUsage((expense,))
 
 
 def test_nothing_is_written_where_nothing_changes(store: FileStore) -> None:
-    store.change_spending(URL, lambda before: before)
+    store.update_rate_limit_usage(URL, lambda before: before)
     assert list((store.directory / "spending").glob("*.json")) == []
 
 
@@ -73,24 +73,24 @@ def test_a_record_of_more_expenses_than_other_records_can_hold_is_kept(
 ) -> None:
     names = tuple(f"vpn{number}.example.com" for number in range(100))
     many = [replace(expense, id=f"order/{number}", names=names) for number in range(2000)]
-    store.change_spending(URL, lambda before: RateLimitUsage((*before.expenses, *many)))
+    store.update_rate_limit_usage(URL, lambda before: RateLimitUsage((*before.expenses, *many)))
     (path,) = (store.directory / "spending").glob("*.json")
     assert path.stat().st_size > json_record.LARGEST
-    assert len(store.spending(URL).expenses) == len(many)
+    assert len(store.rate_limit_usage(URL).expenses) == len(many)
 
 
 def test_threads_and_processes_take_turns(store: FileStore, expense: Expense) -> None:
     def spend() -> None:
         for number in range(5):
             later = replace(expense, at=expense.at + timedelta(seconds=number))
-            FileStore(store.directory).change_spending(URL, adding(later))
+            FileStore(store.directory).update_rate_limit_usage(URL, adding(later))
 
     threads = [threading.Thread(target=spend) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert len(store.spending(URL).expenses) == 20
+    assert len(store.rate_limit_usage(URL).expenses) == 20
 
 
 def test_threads_queue_rather_than_look_again_and_again(
@@ -100,14 +100,14 @@ def test_threads_queue_rather_than_look_again_and_again(
 
     def spend(second: int) -> None:
         later = replace(expense, at=expense.at + timedelta(seconds=second))
-        store.change_spending(URL, adding(later))
+        store.update_rate_limit_usage(URL, adding(later))
 
     threads = [threading.Thread(target=spend, args=(second,)) for second in range(30)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert len(store.spending(URL).expenses) == len(threads)
+    assert len(store.rate_limit_usage(URL).expenses) == len(threads)
     assert "waiting" not in caplog.text  # for a lock file, which knows no turns
 
 
@@ -115,29 +115,29 @@ def test_a_lock_that_is_never_given_back_is_said(
     store: FileStore, expense: Expense, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(rate_limit_usage, "LONGEST_WAIT", 0.01)
-    store.change_spending(URL, adding(expense))
+    store.update_rate_limit_usage(URL, adding(expense))
     (path,) = (store.directory / "spending").glob("*.lock")
     with (
-        lock.hold_file(path, "a test", "testing", wait=0),
+        lock.hold_lock_file(path, "a test", "testing", wait=0),
         pytest.raises(LockTimeoutError, match=r"acme\.example\.com is being changed by .*testing"),
     ):
-        store.change_spending(URL, adding(expense))
+        store.update_rate_limit_usage(URL, adding(expense))
 
 
 def test_damage_is_set_aside(store: FileStore, expense: Expense) -> None:
-    store.change_spending(URL, adding(expense))
+    store.update_rate_limit_usage(URL, adding(expense))
     (path,) = (store.directory / "spending").glob("*.json")
     path.write_bytes(b"{")
-    assert store.spending(URL) == RateLimitUsage()
+    assert store.rate_limit_usage(URL) == RateLimitUsage()
     assert len(list(path.parent.glob("*.damaged-*"))) == 1
 
 
 def test_what_crashes_left_is_removed_when_a_daemon_begins(
     store: FileStore, expense: Expense
 ) -> None:
-    store.change_spending(URL, adding(expense))
+    store.update_rate_limit_usage(URL, adding(expense))
     left = store.directory / "spending" / ".tmp-4194999-00000000-1"
     left.write_bytes(b"")
-    with store.hold():
+    with store.hold_state_directory():
         assert not left.exists()
-    assert store.spending(URL) == RateLimitUsage((expense,))
+    assert store.rate_limit_usage(URL) == RateLimitUsage((expense,))

@@ -73,7 +73,7 @@ def somebody_else(monkeypatch: pytest.MonkeyPatch) -> str:
 def test_names_what_stands_in_the_way_and_whose_it_is(
     tmp_path: Path, somebody_else: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(storage_errors, "acts_as_daemon", True)
+    monkeypatch.setattr(storage_errors, "runs_as_daemon", True)
     denied = OSError(errno.EACCES, "")
     whose = f"which is user {somebody_else}'s, or run gatecert as its owner"
     assert f"own {tmp_path}, {whose}" in storage_error(denied, "read", tmp_path / "file").fix
@@ -103,6 +103,6 @@ def test_a_file_of_somebody_else_in_ones_own_directory(
         return os.stat_result([*found[:4], own + 1, *found[5:10]])
 
     monkeypatch.setattr(Path, "lstat", lstat)
-    monkeypatch.setattr(storage_errors, "acts_as_daemon", True)
+    monkeypatch.setattr(storage_errors, "runs_as_daemon", True)
     fix = storage_error(OSError(errno.EACCES, ""), "read", path).fix
     assert f"own {path}, which is user {user_name(own + 1)}'s, or" in fix

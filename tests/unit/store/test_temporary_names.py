@@ -56,9 +56,9 @@ def test_other_files_are_nobodys_leftovers(name: str) -> None:
 
 def test_what_was_given_up_is_a_leftover_until_it_is_gone() -> None:
     path = temporary_names.temporary_beside(Path("/state/key.pem"))
-    temporary_names.give_up(path)
-    temporary_names.give_up(path)
+    temporary_names.mark_abandoned(path)
+    temporary_names.mark_abandoned(path)
     assert temporary_names.is_leftover(path.name)
-    temporary_names.is_gone(path)
-    temporary_names.is_gone(path)
+    temporary_names.unmark_abandoned(path)
+    temporary_names.unmark_abandoned(path)
     assert not temporary_names.is_leftover(path.name)

@@ -103,6 +103,6 @@ def test_the_daemon_forgets_what_was_half_written(store: FileStore) -> None:
     store.put_token("new", "x.y")
     leftover = store.directory / "challenges" / ".tmp-999999999-0123abcd-1"
     leftover.write_text("half")
-    with store.hold():
+    with store.hold_state_directory():
         assert not leftover.exists()
         assert store.token("new") == "x.y"

@@ -9,10 +9,10 @@ import pytest
 from OpenSSL import SSL
 
 from gatecert.model import Endpoint, FailureKind, Probe
-from gatecert.verify.client_ca_request import asks_for, listed
+from gatecert.verify.client_ca_request import expect_client_cas, format_names
 from gatecert.verify.probe import probe
 from gatecert.verify.served_chain import ProbeFailure, ServedChain
-from gatecert.verify.verdict import prove_by
+from gatecert.verify.verdict import prove_with
 
 if TYPE_CHECKING:
     import socket
@@ -28,9 +28,16 @@ ROOTS, INTERMEDIATES = frozenset({"CN=one", "CN=two"}), frozenset({"CN=branch"})
 
 def judged(*asked: str, nothing: bool = False) -> Probe:
     served = ServedChain(
-        HERE, "ab" * 32, (), "", "", NOW, ends_in_root=False, asked=None if nothing else asked
+        HERE,
+        "ab" * 32,
+        (),
+        "",
+        "",
+        NOW,
+        ends_in_root=False,
+        requested_client_cas=None if nothing else asked,
     )
-    return asks_for(ROOTS, INTERMEDIATES)(served)
+    return expect_client_cas(ROOTS, INTERMEDIATES)(served)
 
 
 @pytest.mark.parametrize(
@@ -71,15 +78,17 @@ def test_who_asks_for_none() -> None:
 
 
 def test_who_does_not_answer() -> None:
-    answer = asks_for(ROOTS)(ProbeFailure(HERE, FailureKind.REFUSED, "refuses connections"))
+    answer = expect_client_cas(ROOTS)(
+        ProbeFailure(HERE, FailureKind.REFUSED, "refuses connections")
+    )
 
     assert not answer.matches
     assert answer.detail == "127.0.0.1:443 refuses connections"
 
 
 def test_many_names_are_cut() -> None:
-    assert listed(f"CN={number}" for number in range(7)).endswith("'CN=4' and 2 more")
-    assert listed(["CN=evil\nline"]) == "'CN=evil line'"
+    assert format_names(f"CN={number}" for number in range(7)).endswith("'CN=4' and 2 more")
+    assert format_names(["CN=evil\nline"]) == "'CN=evil line'"
 
 
 # --------------------------------------------------------------------------- in handshakes
@@ -122,9 +131,11 @@ def test_the_authorities_are_heard(
     answer = probe(endpoint, "gate.example.com", timeout=5)
 
     assert isinstance(answer, ServedChain)
-    assert answer.asked == ("CN=root of the test", "CN=intermediate of the test")
-    verdict = prove_by(
-        asks_for(frozenset({"CN=root of the test"}), frozenset({"CN=intermediate of the test"})),
+    assert answer.requested_client_cas == ("CN=root of the test", "CN=intermediate of the test")
+    verdict = prove_with(
+        expect_client_cas(
+            frozenset({"CN=root of the test"}), frozenset({"CN=intermediate of the test"})
+        ),
         [endpoint],
         "gate.example.com",
         timeout=timedelta(seconds=5),
@@ -142,4 +153,4 @@ def test_asking_for_any_is_told_from_asking_for_none(
         endpoint = listen(serves(authority.leaf(), version=version, wanted=wanted))
         answer = probe(endpoint, "gate.example.com", timeout=5)
         assert isinstance(answer, ServedChain)
-        assert answer.asked == asked
+        assert answer.requested_client_cas == asked

@@ -12,7 +12,7 @@ import pytest
 from gatecert.model import FailureKind
 from gatecert.verify.probe import probe
 from gatecert.verify.served_chain import ProbeFailure, ServedChain
-from gatecert.verify.starttls import DIALOGUES, MOST_TALK
+from gatecert.verify.starttls import DIALOGUES, LARGEST_RESPONSE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -99,7 +99,7 @@ def test_a_server_that_refuses_starttls(protocol: str, listen: Callable[..., End
 
 def test_a_server_that_talks_without_end(listen: Callable[..., Endpoint]) -> None:
     def talks(stream: socket.socket, _: int, __: Event) -> None:
-        stream.sendall(b"220-more\r\n" * MOST_TALK)
+        stream.sendall(b"220-more\r\n" * LARGEST_RESPONSE)
 
     answer = probe(replace(listen(talks), starttls="smtp"), NAME, timeout=5)
     assert isinstance(answer, ProbeFailure)

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from gatecert.model import Endpoint, FailureKind
 from gatecert.verify.served_chain import ProbeFailure, ServedChain
-from gatecert.verify.verdict import CONFIRMATIONS, judge, look, prove
+from gatecert.verify.verdict import CONFIRMATIONS, compare_served_chain, probe_listeners, prove
 from gatecert.verify.watch import WatchState, compare, is_silent
 
 if TYPE_CHECKING:
@@ -162,7 +162,7 @@ def test_the_comparison(
     matches: bool,  # noqa: FBT001 - a parameter of the table
     detail: str,
 ) -> None:
-    probe = judge(answer, summary)
+    probe = compare_served_chain(answer, summary)
     assert (probe.endpoint, probe.matches, probe.detail) == (ENDPOINT, matches, detail)
     assert probe.fingerprint == getattr(answer, "fingerprint", "")
 
@@ -311,7 +311,7 @@ def test_looking_tells_whatever_is_there(
     good = listen(server.handler(server.context(leaf)))
     with socket.create_server(("127.0.0.1", 0)) as listener:
         closed = Endpoint("127.0.0.1", listener.getsockname()[1])
-    first, second = look([good, closed], NAME)
+    first, second = probe_listeners([good, closed], NAME)
     assert isinstance(first, ServedChain)
     assert first.fingerprint == leaf.fingerprint
     assert isinstance(second, ProbeFailure)
@@ -347,10 +347,10 @@ def test_a_client_of_each_kind_sees_its_own_certificate(
     assert [each.fingerprint for each in verdict.probes] == [first.fingerprint, second.fingerprint]
     assert f"{endpoint} (ECDSA) serves" in verdict.detail
     assert f"{endpoint} (RSA) serves" in verdict.detail
-    answers = look([endpoint], NAME, algorithms=pair.algorithms)
+    answers = probe_listeners([endpoint], NAME, algorithms=pair.algorithms)
     assert [each.algorithm for each in answers] == ["ecdsa", "rsa"]
-    (anything,) = look([endpoint], NAME)
-    assert judge(anything, pair).matches
+    (anything,) = probe_listeners([endpoint], NAME)
+    assert compare_served_chain(anything, pair).matches
 
 
 @pytest.mark.enable_socket
@@ -363,7 +363,7 @@ def test_a_server_that_has_one_of_the_two_is_not_enough(
     verdict = ask([endpoint], both_of(first, second), SHORT, SHORT)
     assert [each.matches for each in verdict.probes] == [True, False]
     assert f"{endpoint} (RSA) turns away a client that takes RSA keys only" in verdict.detail
-    (answer,) = look([endpoint], NAME, algorithms=["rsa"])
+    (answer,) = probe_listeners([endpoint], NAME, algorithms=["rsa"])
     assert isinstance(answer, ProbeFailure)
     assert not is_silent(answer)
 
@@ -413,7 +413,11 @@ def test_a_look_tells_of_each_certificate_once(
 ) -> None:
     one, two = authority.leaf(), authority.leaf()
     endpoint = listen(server.handler(*(server.context(one), server.context(two)) * 10))
-    found = {each.fingerprint for each in look([endpoint], NAME) if isinstance(each, ServedChain)}
+    found = {
+        each.fingerprint
+        for each in probe_listeners([endpoint], NAME)
+        if isinstance(each, ServedChain)
+    }
     assert found == {one.fingerprint, two.fingerprint}
 
 
@@ -441,7 +445,8 @@ def test_every_address_of_a_host_has_to_serve_it(
     local = ask([replace(good, host="localhost")], leaf.summary(), SHORT)
     assert local.served
     assert all(
-        isinstance(each, ServedChain) for each in look([replace(good, host="localhost")], NAME)
+        isinstance(each, ServedChain)
+        for each in probe_listeners([replace(good, host="localhost")], NAME)
     )
 
 
@@ -456,7 +461,9 @@ def test_another_port_of_localhost_does_not_stand_in_for_one_that_is_closed(
     verdict = ask([good, closed], leaf.summary(), SHORT)
     assert not verdict.served
     assert f"localhost:{closed.port}" in verdict.detail
-    silent = [each for each in look([good, closed], NAME) if isinstance(each, ProbeFailure)]
+    silent = [
+        each for each in probe_listeners([good, closed], NAME) if isinstance(each, ProbeFailure)
+    ]
     assert {each.endpoint.port for each in silent} == {closed.port}
 
 
@@ -479,7 +486,7 @@ def test_confirmations_share_the_time_of_one_handshake(
     endpoint = listen(serves_once)
     started = time.monotonic()
     ask([endpoint], leaf.summary(), timedelta(0), timedelta(seconds=0.4))
-    look([endpoint], NAME, timeout=timedelta(seconds=0.4))
+    probe_listeners([endpoint], NAME, timeout=timedelta(seconds=0.4))
     assert time.monotonic() - started < 4 * 0.4
 
 
@@ -521,7 +528,7 @@ def test_a_second_server_that_fails_handshakes_is_seen(
     verdict = ask([endpoint], leaf.summary(), SHORT)
     assert (verdict.served, verdict.mixed) == (False, True)
     assert "two servers share the port" in verdict.detail
-    sight = compare(look([endpoint], NAME), leaf.summary())
+    sight = compare(probe_listeners([endpoint], NAME), leaf.summary())
     assert sight.view is WatchState.MIXED
 
 

@@ -12,7 +12,7 @@ import pytest
 from gatecert.deadline import Deadline
 from gatecert.verify import verify_command as module
 from gatecert.verify.verdict import prove
-from gatecert.verify.verify_command import ProofCommand, ask, wait_until_proven
+from gatecert.verify.verify_command import ProofCommand, run_once, wait_until_proven
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,7 +30,7 @@ def shell(lines: str, *arguments: str | Path) -> ProofCommand:
 
 
 def test_exit_status_0_says_yes() -> None:
-    result = ask(shell("echo never mind"), AT_ONCE)
+    result = run_once(shell("echo never mind"), AT_ONCE)
     assert result.matches
     assert result.endpoint is None
     assert result.fingerprint == FINGERPRINT
@@ -46,7 +46,7 @@ def test_exit_status_0_says_yes() -> None:
     ],
 )
 def test_anything_else_says_no(lines: str, reason: str) -> None:
-    result = ask(shell(lines), AT_ONCE)
+    result = run_once(shell(lines), AT_ONCE)
     assert not result.matches
     assert result.fingerprint == ""
     assert result.detail == f"verify_command sh says that it is not served {reason}"
@@ -61,7 +61,7 @@ def test_anything_else_says_no(lines: str, reason: str) -> None:
     ],
 )
 def test_a_command_that_is_not_there(name: str, reason: str) -> None:
-    result = ask(ProofCommand((name,), {}, FINGERPRINT), AT_ONCE)
+    result = run_once(ProofCommand((name,), {}, FINGERPRINT), AT_ONCE)
     assert not result.matches
     assert f"verify_command {name} {reason}" in result.detail
 
@@ -73,14 +73,14 @@ def test_it_is_told_which_certificate_and_nothing_of_ours(
     seen = tmp_path / "seen"
     program = f"import json, os; open({str(seen)!r}, 'w').write(json.dumps(dict(os.environ)))"
     command = ProofCommand((sys.executable, "-c", program), {"LANG": "C.UTF-8"}, FINGERPRINT)
-    assert ask(command, AT_ONCE).matches
+    assert run_once(command, AT_ONCE).matches
     environment = json.loads(seen.read_text())
     assert environment == {"LANG": "C.UTF-8", "GATECERT_FINGERPRINT": FINGERPRINT}
 
 
 def test_one_that_hangs_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "ONE_RUN", 0.1)
-    result = ask(shell("echo thinking; exec sleep 60"), AT_ONCE)
+    monkeypatch.setattr(module, "RUN_TIMEOUT", 0.1)
+    result = run_once(shell("echo thinking; exec sleep 60"), AT_ONCE)
     assert not result.matches
     assert result.detail == "verify_command sh had not ended after 0.1 s: thinking"
 
@@ -89,7 +89,7 @@ def test_leaving_does_not_wait_for_it() -> None:
     leaving = Event()
     leaving.set()
     begin = time.monotonic()
-    assert not ask(shell("exec sleep 60"), Deadline.after(60.0, leaving)).matches
+    assert not run_once(shell("exec sleep 60"), Deadline.after(60.0, leaving)).matches
     assert time.monotonic() - begin < 2.0
 
 

@@ -25,7 +25,7 @@ from gatecert.errors import (
     ChallengeError,
     GatecertError,
     InterruptedOrderError,
-    ProviderNotAskedError,
+    ProviderNotContactedError,
     RecordNotVisibleError,
     RecordRefusedError,
 )
@@ -99,7 +99,7 @@ class Dns01Solver:
         Raises:
             RecordRefusedError: It is not to be had.
             ChallengeError: It cannot be published; what may have been is withdrawn.
-            ProviderNotAskedError: The same, and nothing was published.
+            ProviderNotContactedError: The same, and nothing was published.
             StorageError: It cannot be written down, and so is not published.
         """
         record = self._record(challenge)
@@ -107,7 +107,7 @@ class Dns01Solver:
             published = self._journal.add_record(record, now=self._now())
             try:
                 self._provider.publish(record)
-            except (RecordRefusedError, ProviderNotAskedError):
+            except (RecordRefusedError, ProviderNotContactedError):
                 self._journal.remove_record(published)
                 raise
             except BaseException:

@@ -31,7 +31,7 @@ from typing import TYPE_CHECKING, Final
 
 from gatecert import process
 from gatecert.deadline import Deadline
-from gatecert.errors import ChallengeError, ProviderNotAskedError, clean
+from gatecert.errors import ChallengeError, ProviderNotContactedError, clean
 
 if TYPE_CHECKING:
     from gatecert.config.schema.challenge import Dns01Settings
@@ -63,7 +63,7 @@ class ExecProvider:
     def _run(self, action: str, record: TextRecord) -> None:
         for text in (record.name, record.zone):
             if not _PLAIN.fullmatch(text):
-                raise ProviderNotAskedError(
+                raise ProviderNotContactedError(
                     f"{clean(text, MAX_SHOWN)!r} is no name that a command is given",
                     fix=f"correct the CNAME record that leads there, or {HERE}.zone",
                 )
@@ -77,7 +77,7 @@ class ExecProvider:
                 in_time = run.wait(Deadline.after(timeout))
         except (OSError, ValueError) as error:
             reason = clean(getattr(error, "strerror", None) or str(error))
-            raise ProviderNotAskedError(
+            raise ProviderNotContactedError(
                 f"{shown} cannot be run: {reason}",
                 fix="it must be a program, or a script that is executable and begins with #! and an"
                 " interpreter that exists",
@@ -111,7 +111,7 @@ class ExecProvider:
 def _executable(name: str, shown: str) -> str:
     found = process.executable(name)
     if found is None:
-        raise ProviderNotAskedError(
+        raise ProviderNotContactedError(
             f"{shown} was not found",
             fix=f"give its absolute path; names are looked for in {process.PATH}",
         )
@@ -119,4 +119,4 @@ def _executable(name: str, shown: str) -> str:
 
 
 def _with_output(message: str, run: process.Run) -> str:
-    return f"{message}: {run.last_words}" if run.output else message
+    return f"{message}: {run.output_tail}" if run.output else message

@@ -31,7 +31,7 @@ import requests
 
 from gatecert.challenge.dns01.secret import read_secret
 from gatecert.config.configuration_finding import nearest
-from gatecert.errors import ChallengeError, ProviderNotAskedError, RecordRefusedError, clean
+from gatecert.errors import ChallengeError, ProviderNotContactedError, RecordRefusedError, clean
 from gatecert.resolve.suffixes import is_public_suffix, registrable_domain
 
 if TYPE_CHECKING:
@@ -166,13 +166,13 @@ class LexiconDnsProvider:
         """See that the provider knows each credential, as far as it tells.
 
         Raises:
-            ProviderNotAskedError: It does not know one; names those that it knows.
+            ProviderNotContactedError: It does not know one; names those that it knows.
         """
         known = sorted(_options(kind))
         for option in self._settings.credentials:
             if known and option not in known:
                 hint = nearest(option, known)
-                raise ProviderNotAskedError(
+                raise ProviderNotContactedError(
                     f"{HERE}.credentials.{clean(option, 80)}: {self._name} has no such credential",
                     fix=f"{hint} {self._name} knows: {', '.join(known)}".lstrip(),
                 )
@@ -188,7 +188,7 @@ def _provider_class(name: str) -> type[LexiconProvider]:
     """The class of a provider.
 
     Raises:
-        ProviderNotAskedError: There is none of that name, or what it needs is not installed.
+        ProviderNotContactedError: There is none of that name, or what it needs is not installed.
     """
     try:
         from lexicon._private.discovery import (  # noqa: PLC0415 - an optional extra
@@ -196,14 +196,14 @@ def _provider_class(name: str) -> type[LexiconProvider]:
             load_provider_module,
         )
     except ImportError as error:
-        raise ProviderNotAskedError(
+        raise ProviderNotContactedError(
             f"the DNS provider {clean(name, 80)} needs dns-lexicon, which is not installed",
             fix=f"install gatecert[dns], or set {HERE}.provider to rfc2136 or exec",
         ) from error
     known = find_providers()
     if name not in known or name == AUTO_PROVIDER:
         everyone = ("rfc2136", "exec", *(each for each in known if each != AUTO_PROVIDER))
-        raise ProviderNotAskedError(
+        raise ProviderNotContactedError(
             f"{HERE}.provider: there is no DNS provider {clean(name, 80)}",
             fix=nearest(name, everyone, f"one of {', '.join(everyone)}"),
         )
@@ -216,8 +216,8 @@ def _provider_class(name: str) -> type[LexiconProvider]:
     return kind
 
 
-def _needs_more(name: str) -> ProviderNotAskedError:
-    return ProviderNotAskedError(
+def _needs_more(name: str) -> ProviderNotContactedError:
+    return ProviderNotContactedError(
         f"the DNS provider {name} needs further packages, which are not installed",
         fix=f"install dns-lexicon[{name}] where gatecert is installed",
     )
@@ -227,7 +227,7 @@ def _not_asked(error: ChallengeError) -> ChallengeError:
     """The same error, where it is known that nothing was changed."""
     if isinstance(error, RecordRefusedError):
         return error
-    return ProviderNotAskedError(error.message, fix=error.fix)
+    return ProviderNotContactedError(error.message, fix=error.fix)
 
 
 def _with_providers_zone(record: TextRecord) -> TextRecord:

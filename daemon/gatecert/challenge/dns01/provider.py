@@ -19,7 +19,7 @@ class Provider(Protocol):
 
         Raises:
             RecordRefusedError: The answer was no; nothing changed.
-            ProviderNotAskedError: Nobody could be asked; nothing changed.
+            ProviderNotContactedError: Nobody could be asked; nothing changed.
             ChallengeError: There was no answer; the record may be there or not.
         """
         ...

@@ -24,7 +24,7 @@ import dns.tsig
 import dns.update
 
 from gatecert.challenge.dns01.secret import read_secret
-from gatecert.errors import ChallengeError, ProviderNotAskedError, RecordRefusedError, clean
+from gatecert.errors import ChallengeError, ProviderNotContactedError, RecordRefusedError, clean
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -94,7 +94,7 @@ class Rfc2136Provider:
 
         Raises:
             RecordRefusedError: It was refused.
-            ProviderNotAskedError: No connection was made to any address.
+            ProviderNotContactedError: No connection was made to any address.
             ChallengeError: No address answered.
         """
         silent: list[str] = []
@@ -116,7 +116,7 @@ class Rfc2136Provider:
             if answer.rcode() != dns.rcode.NOERROR:
                 raise self._refused(answer.rcode(), str(server), record)
             return
-        kind = ChallengeError if sent else ProviderNotAskedError
+        kind = ChallengeError if sent else ProviderNotContactedError
         raise kind(
             f"the zone {record.zone} cannot be updated: {', '.join(silent)}",
             fix=f"{HERE}.server must be the zone's primary nameserver, and reachable over TCP",
@@ -198,7 +198,7 @@ def _key(tsig: TsigSettings) -> dns.tsig.Key:
     except ValueError:  # binascii.Error is one; the plain one is for what is not ASCII
         decoded = b""
     if not decoded:
-        raise ProviderNotAskedError(
+        raise ProviderNotContactedError(
             f"the file that {where} names does not hold the secret of a TSIG key in base64",
             fix="put the value of the key's secret, and nothing else, into it",
         )

@@ -10,7 +10,7 @@ import os
 from typing import TYPE_CHECKING, Final
 
 from gatecert import container
-from gatecert.errors import ProviderNotAskedError
+from gatecert.errors import ProviderNotContactedError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,14 +26,14 @@ def read_secret(path: Path, key: str) -> str:
         key: The key of the configuration that names it.
 
     Raises:
-        ProviderNotAskedError: It cannot be read, is empty, or holds no text.
+        ProviderNotContactedError: It cannot be read, is empty, or holds no text.
     """
     try:
         with path.open("rb") as file:
             text = file.read(MAX_SIZE).decode("utf-8-sig").strip()
     except OSError as error:
         reason = (error.strerror or "").lower()
-        raise ProviderNotAskedError(
+        raise ProviderNotContactedError(
             f"the file that {key} names cannot be read: {reason}",
             fix=container.fix_for(
                 host="let the user that gatecert runs as read it, or use credential:NAME",
@@ -42,12 +42,12 @@ def read_secret(path: Path, key: str) -> str:
         ) from error
     except UnicodeDecodeError:
         # Without its cause, which would show what the file holds.
-        raise ProviderNotAskedError(
+        raise ProviderNotContactedError(
             f"the file that {key} names holds no text",
             fix="put the secret, and nothing else, into it",
         ) from None
     if not text:
-        raise ProviderNotAskedError(
+        raise ProviderNotContactedError(
             f"the file that {key} names is empty", fix="put the secret into it"
         )
     return text

@@ -21,7 +21,7 @@ from gatecert.deadline import Deadline
 from gatecert.errors import (
     ChallengeError,
     InterruptedOrderError,
-    ProviderNotAskedError,
+    ProviderNotContactedError,
     RecordNotVisibleError,
     RecordRefusedError,
     StorageError,
@@ -192,9 +192,9 @@ def test_a_refusal_leaves_nothing_to_withdraw(
 def test_a_provider_that_was_never_asked_leaves_nothing_and_is_not_said_to(
     solver: Dns01Solver, provider: Provider, journal: Journal, caplog: pytest.LogCaptureFixture
 ) -> None:
-    provider.refusal = provider.trouble = ProviderNotAskedError("not installed")
+    provider.refusal = provider.trouble = ProviderNotContactedError("not installed")
 
-    with pytest.raises(ProviderNotAskedError, match="not installed"):
+    with pytest.raises(ProviderNotContactedError, match="not installed"):
         solver.present(challenge())
 
     assert journal.steps == [f"add {NAME}", f"publish {NAME}", f"remove {NAME}"]

@@ -11,7 +11,7 @@ import pytest
 from gatecert.challenge.dns01 import exec_provider
 from gatecert.challenge.dns01.exec_provider import ExecProvider
 from gatecert.config.schema import Dns01Settings
-from gatecert.errors import ChallengeError, ProviderNotAskedError
+from gatecert.errors import ChallengeError, ProviderNotContactedError
 from gatecert.model import TextRecord
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ def test_a_name_that_could_be_taken_for_something_else_is_given_to_no_command(
     for record in (TextRecord(name, "value", "example.com"), TextRecord("a.b", "value", name)):
         for act in (hook.publish, hook.withdraw):
             with pytest.raises(
-                ProviderNotAskedError, match="is no name that a command is given"
+                ProviderNotContactedError, match="is no name that a command is given"
             ) as caught:
                 act(record)
             assert str(caught.value).isprintable()
@@ -131,7 +131,7 @@ def test_a_command_that_hangs_is_killed(script: Script) -> None:
 
 
 def test_a_command_that_is_not_there_is_one_clear_line(tmp_path: Path) -> None:
-    with pytest.raises(ProviderNotAskedError, match="no-such-hook was not found"):
+    with pytest.raises(ProviderNotContactedError, match="no-such-hook was not found"):
         provider("no-such-hook").publish(RECORD)
-    with pytest.raises(ProviderNotAskedError, match="cannot be run: No such file"):
+    with pytest.raises(ProviderNotContactedError, match="cannot be run: No such file"):
         provider(tmp_path / "missing").publish(RECORD)

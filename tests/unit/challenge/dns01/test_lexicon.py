@@ -19,7 +19,7 @@ from lexicon._private.providers import duckdns, powerdns
 from gatecert.challenge.dns01 import lexicon
 from gatecert.challenge.dns01.lexicon import LexiconDnsProvider
 from gatecert.config.schema import Dns01Settings
-from gatecert.errors import ChallengeError, ProviderNotAskedError, RecordRefusedError
+from gatecert.errors import ChallengeError, ProviderNotContactedError, RecordRefusedError
 from gatecert.model import TextRecord
 
 if TYPE_CHECKING:
@@ -353,7 +353,7 @@ def test_a_wrong_credential_is_answered_with_those_that_the_provider_knows(
         {"provider": "powerdns", "credentials": {credential: str(token_file)}}
     )
 
-    with pytest.raises(ProviderNotAskedError, match="no such credential") as caught:
+    with pytest.raises(ProviderNotContactedError, match="no such credential") as caught:
         LexiconDnsProvider(settings).publish(ONE)
 
     assert f"challenges.dns-01.credentials.{credential}" in caught.value.message
@@ -373,8 +373,8 @@ def test_a_service_that_was_asked_may_have_changed_something(
             changes(token_file, pdns_server=address, seconds=seconds).publish(ONE)
         return caught.value
 
-    assert isinstance(publish("http://127.0.0.1:1"), ProviderNotAskedError)
+    assert isinstance(publish("http://127.0.0.1:1"), ProviderNotContactedError)
     monkeypatch.setattr(powerdns.Provider, "create_record", fail)
-    assert not isinstance(publish(url), ProviderNotAskedError)
+    assert not isinstance(publish(url), ProviderNotContactedError)
     state.delay = 0.2
-    assert not isinstance(publish(url, seconds=0.05), ProviderNotAskedError)
+    assert not isinstance(publish(url, seconds=0.05), ProviderNotContactedError)

@@ -18,7 +18,7 @@ import pytest
 from gatecert.challenge.dns01.nameservers import Nameserver
 from gatecert.challenge.dns01.rfc2136 import Rfc2136Provider
 from gatecert.config.schema import Dns01Settings
-from gatecert.errors import ChallengeError, ProviderNotAskedError, RecordRefusedError
+from gatecert.errors import ChallengeError, ProviderNotContactedError, RecordRefusedError
 from gatecert.model import Endpoint, TextRecord
 
 if TYPE_CHECKING:
@@ -157,7 +157,7 @@ def test_a_server_that_nobody_answers_for_is_one_clear_line(
     with pytest.raises(ChallengeError) as caught:
         provider(settings(secret_file), hangs_up, closed).publish(RECORD)
 
-    assert not isinstance(caught.value, RecordRefusedError | ProviderNotAskedError)
+    assert not isinstance(caught.value, RecordRefusedError | ProviderNotContactedError)
     assert (
         caught.value.message == "the zone example.com cannot be updated: "
         f"ns1.example.com ({hangs_up}) closes the connection without an answer, "
@@ -168,7 +168,7 @@ def test_a_server_that_nobody_answers_for_is_one_clear_line(
 
 @pytest.mark.enable_socket
 def test_without_any_connection_nothing_was_changed(secret_file: Path) -> None:
-    with pytest.raises(ProviderNotAskedError, match="connection refused"):
+    with pytest.raises(ProviderNotContactedError, match="connection refused"):
         provider(settings(secret_file), Endpoint("127.0.0.1", 1)).publish(RECORD)
 
 
@@ -181,7 +181,7 @@ def test_a_server_that_is_silent_is_given_up(secret_file: Path) -> None:
         with pytest.raises(ChallengeError, match="does not answer") as caught:
             provider(settings(secret_file), endpoint, seconds=0.1).publish(RECORD)
 
-    assert not isinstance(caught.value, ProviderNotAskedError)
+    assert not isinstance(caught.value, ProviderNotContactedError)
 
 
 @pytest.mark.enable_socket

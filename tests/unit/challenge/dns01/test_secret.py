@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from gatecert.challenge.dns01.secret import read_secret
-from gatecert.errors import ProviderNotAskedError
+from gatecert.errors import ProviderNotContactedError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -33,7 +33,7 @@ def test_what_is_wrong_is_said_by_the_key(tmp_path: Path, content: bytes | None,
     if content is not None:
         path.write_bytes(content)
 
-    with pytest.raises(ProviderNotAskedError) as caught:
+    with pytest.raises(ProviderNotContactedError) as caught:
         read_secret(path, KEY)
 
     assert f"the file that {KEY} names {said}" in caught.value.message
@@ -45,7 +45,7 @@ def test_a_traceback_does_not_show_what_is_in_the_file(tmp_path: Path) -> None:
     path = tmp_path / "secret"
     path.write_bytes(b"hunter2\xff")
 
-    with pytest.raises(ProviderNotAskedError) as caught:
+    with pytest.raises(ProviderNotContactedError) as caught:
         read_secret(path, KEY)
 
     assert "hunter2" not in "".join(traceback.format_exception(caught.value))
