@@ -67,7 +67,7 @@ from gatecert.acme.resources import (
     server_time,
 )
 from gatecert.acme.responses import ResponseReader, links
-from gatecert.acme.transport import LARGEST_BODY, HardenedTransport, Response
+from gatecert.acme.transport import MAX_BODY_BYTES, HardenedTransport, Response
 from gatecert.certificate import key
 from gatecert.certificate.chain import check_issued, summarize
 from gatecert.certificate.request import build_request
@@ -389,10 +389,10 @@ def test_an_enrolment_ends_in_a_checked_chain_or_in_an_error(found: tuple[Twist,
     budget = Budget(accounts, DIRECTORY_URL, Limits(), "acme", "acme", lambda: NOW)
     Impatient.pauses.clear()
     with refused_properly():
-        desk = AccountRegistrar(SETTINGS, accounts, client)
-        account = desk.sign_in(deadline, budget)
-        desk.forget(account)
-        account = desk.sign_in(deadline, budget)
+        registrar = AccountRegistrar(SETTINGS, accounts, client)
+        account = registrar.ensure_account(deadline, budget)
+        registrar.forget(account)
+        account = registrar.ensure_account(deadline, budget)
         told: list[str] = []
         issued = Enrolment(
             settings=SETTINGS,
@@ -475,7 +475,7 @@ def test_a_resource(drawn: tuple[str, bytes]) -> None:
         check_error(error)
     else:
         assert value is not None
-        assert len(repr(value)) < 8 * LARGEST_BODY
+        assert len(repr(value)) < 8 * MAX_BODY_BYTES
 
 
 @promised(documents, share=60)

@@ -28,7 +28,7 @@ from tests.unit.revocation.test_crl_lookup import Hosts, Kept
 from gatecert.certificate.pem import parse
 from gatecert.deadline import Deadline
 from gatecert.model import RevocationReason, StoredList
-from gatecert.revocation.crl_download import LARGEST_LIST, download
+from gatecert.revocation.crl_download import MAX_CRL_BYTES, download
 from gatecert.revocation.crl_lookup import CrlLookup
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ def test_what_lists_say(certificate: bytes, complete: bytes, delta: bytes, kept:
     lists = CrlLookup(store, lambda: NOW, Hosts({URL: complete, DELTA: delta}))
     with refused_properly():
         read = parse(certificate)
-        report = lists.look(read, [ROOT.certificate])
+        report = lists.look_up(read, [ROOT.certificate])
         if report is not None:
             check_line(report.problem or report.source)
             if report.entry is not None:
@@ -168,7 +168,7 @@ def test_what_a_host_sends(said: bytes, etag: str) -> None:
         url = f"http://{listener().endpoint.host}:{listener().endpoint.port}/1.crl"
         sent = download(url, Deadline.after(1.0), etag=etag)
         assert sent.data is not None or etag
-        assert len(sent.data or b"") <= LARGEST_LIST
+        assert len(sent.data or b"") <= MAX_CRL_BYTES
         for each in (sent.etag, sent.last_modified):
             assert each.isprintable()
             assert len(each) < 1000
@@ -178,7 +178,7 @@ def test_a_good_list_passes() -> None:
     """The properties above are worth something only if what is right passes them."""
     hosts = Hosts({URL: signed(LISTS[1])})
     certificate = parse(signed(CERTIFICATES[0]))
-    report = CrlLookup(Kept(), lambda: NOW, hosts).look(certificate, [ROOT.certificate])
+    report = CrlLookup(Kept(), lambda: NOW, hosts).look_up(certificate, [ROOT.certificate])
     assert report is not None
     assert report.entry is not None
     assert report.entry.reason is RevocationReason.KEY_COMPROMISE

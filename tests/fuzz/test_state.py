@@ -226,13 +226,13 @@ LIMITS: Final = Limits(FEW, FEW, FEW, FEW, FEW)
 
 
 @promised(built(RateLimitUsage), examples=100, share=10)
-def test_what_was_spent(spending: RateLimitUsage) -> None:
+def test_rate_limit_usage(usage: RateLimitUsage) -> None:
     """Whatever was asked of an authority, one more order is allowed or has to wait."""
     SCENE.restore()
     store = FileStore(SCENE.state)
     budget = Budget(store, "https://ca.test/dir", LIMITS, "acme", "acme", lambda: START)
     with no_traceback(), refused_properly():
-        store.update_rate_limit_usage("https://ca.test/dir", lambda _: spending)
+        store.update_rate_limit_usage("https://ca.test/dir", lambda _: usage)
         budget.account()
         budget.order("https://ca.test/account/1", ("vpn.example.com", "*.example.com"))
         budget.certificate("https://ca.test/order/1", ("vpn.example.com",))

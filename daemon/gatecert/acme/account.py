@@ -78,7 +78,7 @@ class AccountRegistrar:
         self._key_change = KeyChange(settings.name, accounts, client, settings.account_key)
         self._forgotten: set[str] = set()
 
-    def sign_in(self, deadline: Deadline, budget: Budget) -> Account:
+    def ensure_account(self, deadline: Deadline, budget: Budget) -> Account:
         """The account to order with; made if there is none.
 
         Raises:
@@ -117,7 +117,7 @@ class AccountRegistrar:
             return replace(account, url=url, directory_url=self._settings.directory_url)
 
     def forget(self, account: Account) -> None:
-        """The authority no longer knows this account; the next `sign_in` keeps only its key."""
+        """Note that the authority does not know this account any more; only its key stays."""
         with self._lock:
             self._forgotten.add(account.url)
 

@@ -38,7 +38,7 @@ _DEACTIVATED = re.compile(r"\bdeactivated\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
-class AccountView:
+class AccountStatus:
     """What is known of our account at an authority.
 
     Attributes:
@@ -79,7 +79,7 @@ class AccountAdministration:
         self._client = client
         self._change = KeyChange(settings.name, accounts, client, settings.account_key)
 
-    def view(self, deadline: Deadline) -> AccountView:
+    def view(self, deadline: Deadline) -> AccountStatus:
         """What is known of the account; changes nothing, here or there.
 
         Raises:
@@ -88,8 +88,8 @@ class AccountAdministration:
         settings = self._settings
         account = self._accounts.account(settings.name)
         if account is None:
-            return AccountView(settings.name, settings.directory_url)
-        view = AccountView(
+            return AccountStatus(settings.name, settings.directory_url)
+        view = AccountStatus(
             authority=settings.name,
             directory_url=settings.directory_url,
             url=account.url if account.directory_url == settings.directory_url else "",
@@ -101,7 +101,7 @@ class AccountAdministration:
         try:
             terms = self._client.directory(deadline).terms_of_service
             view = replace(view, terms_of_service=clean(terms, LONGEST_URL))
-            seen = self._client.look_at_account(self._located(account, deadline), deadline)
+            seen = self._client.fetch_account(self._located(account, deadline), deadline)
         except AccountMissingError:
             return replace(view, url="", status="none")
         except AuthorityError as error:

@@ -35,7 +35,7 @@ from gatecert.acme.client import Client
 from gatecert.acme.presentation import ChallengeAttempt, NameChallenges, Presentation
 from gatecert.acme.problems import validation_error
 from gatecert.acme.resources import INVALID, PENDING, VALID, ProblemDocument
-from gatecert.acme.transport import interrupted
+from gatecert.acme.transport import stopping_error
 from gatecert.challenge.solver import Challenge, Solver
 from gatecert.deadline import Deadline
 from gatecert.errors import (
@@ -80,7 +80,7 @@ class PollingPolicy:
     deadline: Deadline
     now: Callable[[], datetime]
 
-    def look_until(
+    def poll_until(
         self,
         order: Order,
         done: Callable[[Order], bool],
@@ -96,7 +96,7 @@ class PollingPolicy:
         Raises:
             DeadlineExceededError: It was not done in time; it can be taken up again.
         """
-        ever_longer = pauses()
+        ever_longer = growing_pauses()
         while not done(order):
             shortest = next(ever_longer)
             if order.retry_after is not None:
@@ -108,7 +108,7 @@ class PollingPolicy:
             order = self._look(order.url)
         return order
 
-    def look_after(self, seconds: float, url: str) -> Order:
+    def poll_after(self, seconds: float, url: str) -> Order:
         """Look at an order once, after a while."""
         self.wait(seconds)
         return self._look(url)
@@ -124,7 +124,7 @@ class PollingPolicy:
         if enough:
             self.deadline.wait(seconds)
         if self.deadline.interrupted:
-            raise interrupted()
+            raise stopping_error()
         if not enough:
             raise DeadlineExceededError(
                 f"{self.client.label} needs more time than an order may take; "
@@ -154,7 +154,7 @@ class PollingPolicy:
 class Authorizations:
     """Proves control of the names of one order."""
 
-    patience: PollingPolicy
+    polling: PollingPolicy
     solvers: Mapping[str, Solver]
     target: Target
     tell: Callable[[str], None]
@@ -168,34 +168,34 @@ class Authorizations:
             ChallengeFailedError: The authority did not accept a response.
             ChallengeError: A response could not be presented.
         """
-        patience = self.patience
-        prospects = self._prospects(order)
-        names = [prospect.name for prospect in prospects]
-        self.budget.validations(order.url, patience.account.url, names)
-        with Presentation(patience.deadline, self.tell) as presentation:
-            tasks = presentation.bring_up(prospects)
-            if any(task.challenge.type.startswith("dns-") for task in tasks):
+        polling = self.polling
+        pending = self._pending_names(order)
+        names = [each.name for each in pending]
+        self.budget.validations(order.url, polling.account.url, names)
+        with Presentation(polling.deadline, self.tell) as presentation:
+            attempts = presentation.present_all(pending)
+            if any(attempt.challenge.type.startswith("dns-") for attempt in attempts):
                 # Records take their time to be seen; the authority counts when it is told.
-                self.budget.validations(order.url, patience.account.url, names)
-            unseen = deque(tasks)
-            wait = self._answer(order, tasks, presentation.attempts)
-            order = patience.look_until(
+                self.budget.validations(order.url, polling.account.url, names)
+            unseen = deque(attempts)
+            wait = self._notify(order, attempts, presentation.failures)
+            order = polling.poll_until(
                 replace(order, retry_after=wait),
                 self._concluded(),
                 lambda seconds: self._watch(unseen, seconds),
             )
         if order.status in {INVALID, PENDING}:
-            self._raise_if_refused(order, presentation.attempts)
+            self._raise_if_refused(order, presentation.failures)
         return order
 
-    def _prospects(self, order: Order) -> list[NameChallenges]:
+    def _pending_names(self, order: Order) -> list[NameChallenges]:
         """What has to be proven, and how it may be; nothing for a name that is proven already."""
         if not order.authorizations:
-            label = self.patience.client.label
+            label = self.polling.client.label
             raise AuthorityUnreachableError(f"{label} lists no authorization of a pending order")
         every = self._ordered(self._authorizations(order, at_most=len(self.target.identifiers)))
         self._raise_if_any([each for each in every if each.status not in {PENDING, VALID}])
-        return [self._prospect(each) for each in every if each.status == PENDING]
+        return [self._challenges_of(each) for each in every if each.status == PENDING]
 
     def _ordered(self, authorizations: Sequence[Authorization]) -> list[Authorization]:
         """The authorizations, each for a name that was ordered, which none other is for.
@@ -223,41 +223,41 @@ class Authorizations:
         return found
 
     def _mismatch(self, what: str) -> AuthorizationMismatchError:
-        client = self.patience.client
+        client = self.polling.client
         return AuthorizationMismatchError(
             f"{client.label} demands {what}; nothing was published",
             fix=f"check authorities.{client.name}.directory_url; such an authority is not used",
         )
 
-    def _prospect(self, authorization: Authorization) -> NameChallenges:
+    def _challenges_of(self, authorization: Authorization) -> NameChallenges:
         choice = self.target.choice(authorization.name)
-        tasks: deque[ChallengeAttempt] = deque()
+        attempts: deque[ChallengeAttempt] = deque()
         for kind in choice.kinds:
             solver = self.solvers.get(kind)
             offer = next((each for each in authorization.challenges if each.type == kind), None)
             if solver is not None and offer is not None:
-                tasks.append(self._accept(authorization, offer, solver))
-        if tasks:
-            return NameChallenges(authorization.name, tasks, self._reason(choice, tasks[0]))
+                attempts.append(self._accept(authorization, offer, solver))
+        if attempts:
+            return NameChallenges(authorization.name, attempts, self._reason(choice, attempts[0]))
         offered = ", ".join(each.type for each in authorization.challenges) or "nothing"
         raise AuthorityError(
-            f"{self.patience.client.label} offers {clean(offered, 200)} to prove control of "
+            f"{self.polling.client.label} offers {clean(offered, 200)} to prove control of "
             f"{authorization.name}, but {', '.join(choice.kinds) or 'nothing'} is configured",
             fix=f"set gateways.{self.target.name}.challenge to a kind that it offers",
         )
 
-    def _reason(self, choice: ChallengeChoice, task: ChallengeAttempt) -> str:
+    def _reason(self, choice: ChallengeChoice, attempt: ChallengeAttempt) -> str:
         """Why a name is not proven by the first kind that is configured; empty where it is."""
-        kind = task.challenge.type
+        kind = attempt.challenge.type
         passed_over = choice.kinds[: choice.kinds.index(kind)]
-        label = self.patience.client.label
+        label = self.polling.client.label
         reasons = [f"{label} does not offer {each}" for each in passed_over]
         return "; ".join([*([choice.reason] if choice.reason else []), *reasons])
 
     def _accept(
         self, authorization: Authorization, offer: ChallengeOffer, solver: Solver
     ) -> ChallengeAttempt:
-        client = self.patience.client
+        client = self.polling.client
         if offer.type not in WITHOUT_TOKEN and not offer.has_safe_token:
             raise AuthorityError(
                 f"{client.label} sent a challenge for {authorization.name} whose token "
@@ -270,39 +270,41 @@ class Authorizations:
             token="" if offer.type in WITHOUT_TOKEN else offer.token,
             key_authorization=""
             if offer.type in WITHOUT_TOKEN
-            else client.key_authorization(self.patience.account, offer.token),
-            account_url=self.patience.account.url,
+            else client.key_authorization(self.polling.account, offer.token),
+            account_url=self.polling.account.url,
             wildcard=authorization.wildcard,
             issuer_domain_names=offer.issuer_domain_names,
         )
-        return ChallengeAttempt(challenge, solver, offer.url, answered=offer.status != PENDING)
+        return ChallengeAttempt(challenge, solver, offer.url, notified=offer.status != PENDING)
 
-    def _answer(
-        self, order: Order, tasks: Sequence[ChallengeAttempt], attempts: Sequence[FailedAttempt]
+    def _notify(
+        self, order: Order, attempts: Sequence[ChallengeAttempt], failures: Sequence[FailedAttempt]
     ) -> float | None:
         """Tell the authority that all is in place; its longest Retry-After in seconds.
 
         Raises:
             ChallengeFailedError: It answers that the challenge has failed.
         """
-        client, account = self.patience.client, self.patience.account
+        client, account = self.polling.client, self.polling.account
         waits = []
-        for task in tasks:
-            if task.answered:
+        for attempt in attempts:
+            if attempt.notified:
                 continue
             try:
-                waits.append(client.answer_challenge(account, task.url, self.patience.deadline))
+                waits.append(
+                    client.respond_to_challenge(account, attempt.url, self.polling.deadline)
+                )
             except (RateLimitedError, UserActionRequiredError, AccountMissingError):
                 raise
             except ACMEError as error:
                 if not BAD_REQUEST <= error.status < SERVER_ERROR:
                     raise
-                self._raise_if_refused(order, attempts, told=error)
+                self._raise_if_refused(order, failures, told=error)
         return max((wait for wait in waits if wait is not None), default=None)
 
     def _concluded(self) -> Callable[[Order], bool]:
         """What tells that an order needs no further look, or that a name of it has failed."""
-        deadline = self.patience.deadline
+        deadline = self.polling.deadline
         last_look = deadline.remaining
         stuck_before: set[str] = set()
 
@@ -329,14 +331,14 @@ class Authorizations:
     def _watch(self, unseen: deque[ChallengeAttempt], seconds: float) -> None:
         """Let a pause go by, shorter if the authority comes to see all responses meanwhile."""
         if not unseen:
-            self.patience.wait(seconds)
+            self.polling.wait(seconds)
             return
-        pause = self.patience.deadline.sooner(seconds)
+        pause = self.polling.deadline.sooner(seconds)
         while unseen and not pause.passed:
-            task = unseen[0]
-            if task.solver.wait_for_request(task.challenge, pause.within(SLICE_SECONDS)):
+            attempt = unseen[0]
+            if attempt.solver.wait_for_request(attempt.challenge, pause.within(SLICE_SECONDS)):
                 unseen.popleft()
-        self.patience.wait(0.0 if unseen else SETTLE_SECONDS)
+        self.polling.wait(0.0 if unseen else SETTLE_SECONDS)
 
     def _raise_if_refused(
         self, order: Order, before: Sequence[FailedAttempt], *, told: ACMEError | None = None
@@ -351,17 +353,17 @@ class Authorizations:
         self, failed: Sequence[Authorization], before: Sequence[FailedAttempt] = ()
     ) -> None:
         if failed:
-            client = self.patience.client
+            client = self.polling.client
             error = validation_error(failed, name=client.name, authority=client.label)
             error.attempts = (*before, *error.attempts)
             raise error
 
     def _authorizations(self, order: Order, *, at_most: int | None = None) -> list[Authorization]:
-        patience = self.patience
+        polling = self.polling
         if at_most is not None and len(order.authorizations) > at_most:
             raise self._mismatch(f"{len(order.authorizations)} authorizations for {at_most} names")
         return [
-            patience.client.authorization(patience.account, url, patience.deadline)
+            polling.client.authorization(polling.account, url, polling.deadline)
             for url in order.authorizations
         ]
 
@@ -373,7 +375,7 @@ def _canonical(identifier: Identifier) -> str:
     return identifier.value.lower().rstrip(".")
 
 
-def pauses(first: float = FIRST_PAUSE) -> Iterator[float]:
+def growing_pauses(first: float = FIRST_PAUSE) -> Iterator[float]:
     """Ever longer pauses, in seconds, between one look and the next."""
     pause = first
     while True:

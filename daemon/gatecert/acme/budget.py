@@ -13,9 +13,15 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from gatecert.acme.rate_limits import remaining, settled, spend, take_back, wait_for
+from gatecert.acme.rate_limits import (
+    record_requests,
+    remaining_allowances,
+    required_wait,
+    with_future_noticed,
+    without_validations,
+)
 from gatecert.errors import RateLimitBudgetError
-from gatecert.model import Expense, ExpenseKind, Limits, RateLimitUsage
+from gatecert.model import CountedRequest, Limits, RateLimitUsage, RequestKind
 from gatecert.store.protocol import RateLimitUsageStore
 
 if TYPE_CHECKING:
@@ -51,7 +57,7 @@ class Budget:
         Raises:
             RateLimitBudgetError: Not now.
         """
-        self._spend([Expense(ExpenseKind.ACCOUNT, self._time())])
+        self._spend([CountedRequest(RequestKind.ACCOUNT, self._time())])
 
     def order(self, account: str, names: Sequence[str]) -> None:
         """An order is about to be placed; sees that it could be brought to its end as well.
@@ -61,10 +67,10 @@ class Budget:
         """
         now = self._time()
         later = [
-            Expense(ExpenseKind.CERTIFICATE, now, names=tuple(names)),
+            CountedRequest(RequestKind.CERTIFICATE, now, names=tuple(names)),
             *self._validations("", account, names),
         ]
-        self._spend([Expense(ExpenseKind.ORDER, now, account=account)], later)
+        self._spend([CountedRequest(RequestKind.ORDER, now, account=account)], later)
 
     def may_replace(self, names: Sequence[str]) -> None:
         """An order that replaces a certificate is about to be placed.
@@ -72,14 +78,16 @@ class Budget:
         Raises:
             RateLimitBudgetError: There were too many of late.
         """
-        self._spend([], [Expense(ExpenseKind.REPLACEMENT, self._time(), names=tuple(names))])
+        self._spend([], [CountedRequest(RequestKind.REPLACEMENT, self._time(), names=tuple(names))])
 
     def replacement(self, order: str, names: Sequence[str]) -> None:
         """A certificate is about to be issued that replaces another; see `certificate`."""
-        expense = Expense(ExpenseKind.REPLACEMENT, self._time(), order, names=tuple(names))
-        self._spend([expense], validated=order)
+        request = CountedRequest(RequestKind.REPLACEMENT, self._time(), order, names=tuple(names))
+        self._spend([request], validated=order)
 
-    def remaining(self, account: str, names: Sequence[str]) -> tuple[RemainingAllowance, ...]:
+    def remaining_allowances(
+        self, account: str, names: Sequence[str]
+    ) -> tuple[RemainingAllowance, ...]:
         """What is left for an order; nothing is spent by asking.
 
         Raises:
@@ -87,11 +95,13 @@ class Budget:
         """
         now = self._time()
         wanted = [
-            Expense(ExpenseKind.ORDER, now, account=account),
-            Expense(ExpenseKind.CERTIFICATE, now, names=tuple(names)),
+            CountedRequest(RequestKind.ORDER, now, account=account),
+            CountedRequest(RequestKind.CERTIFICATE, now, names=tuple(names)),
             *self._validations("", account, names),
         ]
-        known = remaining(self.store.rate_limit_usage(self.directory_url), wanted, self.limits, now)
+        known = remaining_allowances(
+            self.store.rate_limit_usage(self.directory_url), wanted, self.limits, now
+        )
         return tuple(
             each if each.until is None else replace(each, until=self._here(each.until))
             for each in known
@@ -111,13 +121,13 @@ class Budget:
         Raises:
             RateLimitBudgetError: Not now.
         """
-        expense = Expense(ExpenseKind.CERTIFICATE, self._time(), order, names=tuple(names))
-        self._spend([expense], validated=order)
+        request = CountedRequest(RequestKind.CERTIFICATE, self._time(), order, names=tuple(names))
+        self._spend([request], validated=order)
 
-    def _validations(self, order: str, account: str, names: Sequence[str]) -> list[Expense]:
+    def _validations(self, order: str, account: str, names: Sequence[str]) -> list[CountedRequest]:
         return [
-            Expense(
-                ExpenseKind.VALIDATION,
+            CountedRequest(
+                RequestKind.VALIDATION,
                 self._time(),
                 f"{order} {name}" if order else "",
                 account,
@@ -127,18 +137,24 @@ class Budget:
         ]
 
     def _spend(
-        self, wanted: Sequence[Expense], later: Sequence[Expense] = (), *, validated: str = ""
+        self,
+        wanted: Sequence[CountedRequest],
+        later: Sequence[CountedRequest] = (),
+        *,
+        validated: str = "",
     ) -> None:
         now = self._time()
         waits: list[Wait] = []
 
         def change(before: RateLimitUsage) -> RateLimitUsage:
-            wait = wait_for(before, [*wanted, *later], self.limits, now)
+            wait = required_wait(before, [*wanted, *later], self.limits, now)
             if wait is not None:
                 waits.append(wait)
-                return settled(before, now)  # from when on a clock that was set back is known
-            after = spend(before, wanted, self.limits, now)
-            return take_back(after, validated) if validated else after
+                return with_future_noticed(
+                    before, now
+                )  # from when on a clock that was set back is known
+            after = record_requests(before, wanted, self.limits, now)
+            return without_validations(after, validated) if validated else after
 
         self.store.update_rate_limit_usage(self.directory_url, change)
         if waits:

@@ -228,7 +228,7 @@ class Client:
         update = messages.UpdateRegistration(contact=tuple(contact))
         self._post(account, account.url, _payload(update), deadline)
 
-    def look_at_account(self, account: Account, deadline: Deadline) -> AccountObject:
+    def fetch_account(self, account: Account, deadline: Deadline) -> AccountObject:
         """Look at an account (section 7.3)."""
         return self._reader.read(
             self._post(account, account.url, b"", deadline), AccountObject.read
@@ -325,7 +325,7 @@ class Client:
         thumbprint: bytes = load_key(account.private_key).thumbprint()
         return f"{token}.{b64encode(thumbprint).decode('ascii')}"
 
-    def answer_challenge(self, account: Account, url: str, deadline: Deadline) -> float | None:
+    def respond_to_challenge(self, account: Account, url: str, deadline: Deadline) -> float | None:
         """Say that the response is in place (section 7.5.1).
 
         Returns:

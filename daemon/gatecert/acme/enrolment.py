@@ -28,7 +28,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final, Protocol
 
-from gatecert.acme.authorizations import Authorizations, PollingPolicy, pauses
+from gatecert.acme.authorizations import Authorizations, PollingPolicy, growing_pauses
 from gatecert.acme.budget import Budget
 from gatecert.acme.client import Client
 from gatecert.acme.directory_check import profile_refusal
@@ -148,8 +148,8 @@ class Enrolment:
         while order.status != VALID or not order.certificate:
             match order.status:
                 case "valid":  # the certificate is there, and the next answer says where
-                    order = self._patience.look_until(
-                        self._patience.look_after(FIRST_LOOK_SECONDS, order.url),
+                    order = self._polling.poll_until(
+                        self._polling.poll_after(FIRST_LOOK_SECONDS, order.url),
                         lambda it: bool(it.certificate) or it.status != VALID,
                     )
                 case "pending":
@@ -158,7 +158,7 @@ class Enrolment:
                     self._count_certificate(order)
                     order = self._finalize(order, request)
                 case "processing":
-                    order = self._patience.look_until(order, lambda it: it.status != PROCESSING)
+                    order = self._polling.poll_until(order, lambda it: it.status != PROCESSING)
                 case _:
                     raise self._failed(order)
         return self._fetch(order, request)
@@ -299,12 +299,12 @@ class Enrolment:
     # ------------------------------------------------------------------ its stages
 
     @property
-    def _patience(self) -> PollingPolicy:
+    def _polling(self) -> PollingPolicy:
         return PollingPolicy(self.client, self.account, self.deadline, self.now)
 
     def _validate(self, order: Order) -> Order:
         validation = Authorizations(
-            self._patience, self.solvers, self.target, self._tell, self.budget
+            self._polling, self.solvers, self.target, self._tell, self.budget
         )
         try:
             return validation.run(order)
@@ -323,14 +323,14 @@ class Enrolment:
     def _finalize(self, order: Order, request: KeyRequest) -> Order:
         """Hand in the CSR, again where the order stays ready; what has become of it."""
         self._tell("names proven, asking for the certificate")
-        ever_longer = pauses(FIRST_REST_SECONDS)
+        ever_longer = growing_pauses(FIRST_REST_SECONDS)
         while order.status == READY:
             order = self._hand_in(order, request)
             if order.status == PROCESSING:
-                order = self._patience.look_after(FIRST_LOOK_SECONDS, order.url)
+                order = self._polling.poll_after(FIRST_LOOK_SECONDS, order.url)
             if order.status == READY:
                 rest = max(order.retry_after or 0.0, next(ever_longer))
-                order = self._patience.look_after(rest, order.url)
+                order = self._polling.poll_after(rest, order.url)
         return order
 
     def _hand_in(self, order: Order, request: KeyRequest) -> Order:

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from gatecert.acme.client import Client
     from gatecert.acme.enrolment import OrderJournal
     from gatecert.acme.rate_limits import RemainingAllowance
-    from gatecert.acme.revocation_request import Revocation, Revoked
+    from gatecert.acme.revocation_request import Revocation, RevocationResult
     from gatecert.challenge.solver import Solver
     from gatecert.config.schema.authority import AuthoritySettings
     from gatecert.model import (
@@ -62,7 +62,7 @@ STAGING_LIMITS = LimitSettings(
     failed_validations=Allowance(200, timedelta(hours=1)),
 )
 RENEWAL_INFO_SECONDS = 10.0
-SURVEY_SECONDS = 20.0
+DIRECTORY_SECONDS = 20.0
 ADMINISTRATION_SECONDS = 60.0
 
 
@@ -92,7 +92,7 @@ class Issuer:
         self._store = store
         self._client = client
         self._order_seconds = order_seconds
-        self._desk: AccountRegistrar | None = None
+        self._registrar: AccountRegistrar | None = None
         self._lock = threading.Lock()
 
     @property
@@ -158,7 +158,7 @@ class Issuer:
         deadline = Deadline.after(self._order_seconds if seconds is None else seconds, cancelled)
         from gatecert.acme.enrolment import Enrolment  # noqa: PLC0415 - see the class
 
-        client, desk = self._connect()
+        client, registrar = self._connect()
         budget = self._budget(client, now, lifetime)
 
         def enrol(account: Account) -> IssuedChain:
@@ -175,7 +175,7 @@ class Issuer:
                 now=now,
             ).run(replaces)
 
-        account = desk.sign_in(deadline, budget)
+        account = registrar.ensure_account(deadline, budget)
         try:
             return enrol(account)
         except AccountMissingError:
@@ -184,9 +184,9 @@ class Issuer:
                 self.settings.name,
                 account.url,
             )
-        desk.forget(account)
+        registrar.forget(account)
         journal.forget()
-        return enrol(desk.sign_in(deadline, budget))
+        return enrol(registrar.ensure_account(deadline, budget))
 
     def renewal_info(
         self,
@@ -217,7 +217,7 @@ class Issuer:
         client, _ = self._connect()
         account = self._store.account(self.settings.name)
         url = account.url if account is not None else ""
-        return self._budget(client, now, lifetime).remaining(url, sorted(names))
+        return self._budget(client, now, lifetime).remaining_allowances(url, sorted(names))
 
     def account_url(self, now: Callable[[], datetime]) -> str:
         """The URL of our account there, which is made if there is none.
@@ -231,10 +231,14 @@ class Issuer:
             AuthorityError: The authority cannot be asked, or refuses.
             StorageError: The account cannot be kept.
         """
-        client, desk = self._connect()
-        return desk.sign_in(Deadline.after(SURVEY_SECONDS), self._budget(client, now, None)).url
+        client, registrar = self._connect()
+        return registrar.ensure_account(
+            Deadline.after(DIRECTORY_SECONDS), self._budget(client, now, None)
+        ).url
 
-    def revoke(self, revocation: Revocation, cancelled: threading.Event | None = None) -> Revoked:
+    def revoke(
+        self, revocation: Revocation, cancelled: threading.Event | None = None
+    ) -> RevocationResult:
         """Revoke a certificate; makes no account for it.
 
         Raises:
@@ -243,9 +247,9 @@ class Issuer:
         """
         from gatecert.acme.revocation_request import revoke  # noqa: PLC0415 - seldom
 
-        client, desk = self._connect()
+        client, registrar = self._connect()
         deadline = Deadline.after(ADMINISTRATION_SECONDS, cancelled)
-        return revoke(client, desk.known(deadline), revocation, deadline)
+        return revoke(client, registrar.known(deadline), revocation, deadline)
 
     def administration(self) -> AccountAdministration:
         """Our account there, for the commands about it."""
@@ -263,7 +267,7 @@ class Issuer:
             AuthorityError: It cannot be reached, or is no ACME authority.
         """
         client, _ = self._connect()
-        directory = client.directory(Deadline.after(SURVEY_SECONDS, cancelled))
+        directory = client.directory(Deadline.after(DIRECTORY_SECONDS, cancelled))
         account = self._store.account(self.settings.name)
         here = account is not None and account.directory_url == self.settings.directory_url
         about = (self.settings, directory, client.label)
@@ -310,6 +314,6 @@ class Issuer:
                     self.settings.directory_url,
                     ca_bundle=self.settings.ca_bundle,
                 )
-            if self._desk is None:
-                self._desk = AccountRegistrar(self.settings, self._store, self._client)
-            return self._client, self._desk
+            if self._registrar is None:
+                self._registrar = AccountRegistrar(self.settings, self._store, self._client)
+            return self._client, self._registrar

@@ -1,8 +1,8 @@
-"""Bringing up a response for each name of an order, by the first challenge type that can be.
+"""Present a response for each name of an order, by the first challenge type that works.
 
-A type that cannot be presented here (a port that is taken, a nameserver that refuses) is passed
-over for the next one of the name: the authority has been told nothing yet, so that costs nothing.
-All names are brought up before any is waited for, since records take their time to be seen.
+A type that cannot be presented here (its port is taken, a nameserver refuses the update) is skipped
+in favour of the next one: the authority has not been notified yet, so that costs nothing. All
+responses are presented before any is waited for, since DNS records take time to propagate.
 """
 
 from __future__ import annotations
@@ -23,74 +23,73 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-LONGEST_NAMES = 200
+MAX_NAMES_LENGTH = 200
 
 
 @dataclass(frozen=True, slots=True)
 class ChallengeAttempt:
-    """A challenge to meet, and who meets it.
+    """A challenge and its solver.
 
     Attributes:
-        answered: Whether the authority has been told before, by an interrupted attempt.
+        notified: An interrupted attempt has already told the authority to validate.
     """
 
     challenge: Challenge
     solver: Solver
     url: str
-    answered: bool
+    notified: bool
 
 
 @dataclass(slots=True)
 class NameChallenges:
-    """One name, and the ways to prove it that are left to try, best first.
+    """One name and the challenges left to try for it, best first.
 
     Attributes:
-        reason: Why the first of them is not the first that is configured; empty where it is.
-        errors: Why ways were given up, in order.
-        attempts: The same as data.
+        reason: Why the first challenge is not the one configured first; empty where it is.
+        errors: Why challenges were skipped, in order.
+        failures: `errors` as data.
     """
 
     name: str
-    tasks: deque[ChallengeAttempt]
+    attempts: deque[ChallengeAttempt]
     reason: str = ""
     errors: list[ChallengeError] = field(default_factory=list)
-    attempts: list[FailedAttempt] = field(default_factory=list)
+    failures: list[FailedAttempt] = field(default_factory=list)
 
-    def give_up(self, task: ChallengeAttempt, error: ChallengeError) -> None:
-        """Remember that a way was of no use."""
-        kind = task.challenge.type
+    def record_failure(self, attempt: ChallengeAttempt, error: ChallengeError) -> None:
+        """Remember that a challenge could not be presented."""
         self.errors.append(error)
-        self.attempts.append(FailedAttempt(self.name, kind, error.message))
+        self.failures.append(FailedAttempt(self.name, attempt.challenge.type, error.message))
         self.reason = "; ".join(
-            f"{attempt.kind} cannot be presented: {attempt.reason}" for attempt in self.attempts
+            f"{each.kind} cannot be presented: {each.reason}" for each in self.failures
         )
 
-    def failure(self) -> ChallengeError:
-        """What to raise when no way is left."""
-        failure = self.errors[0] if len(self.errors) == 1 else self._all_failures()
-        failure.attempts = tuple(self.attempts)
-        return failure
+    def error(self) -> ChallengeError:
+        """Build the error to raise when no challenge is left."""
+        error = self.errors[0] if len(self.errors) == 1 else self._all_failures()
+        error.attempts = tuple(self.failures)
+        return error
 
     def _all_failures(self) -> ChallengeError:
-        reasons = "; ".join(f"{attempt.kind}: {attempt.reason}" for attempt in self.attempts)
+        reasons = "; ".join(f"{each.kind}: {each.reason}" for each in self.failures)
         return ChallengeError(
             f"no challenge can be presented for {self.name}: {reasons}", fix=self.errors[0].fix
         )
 
 
 class Presentation:
-    """Responses that are up for as long as this is entered.
+    """Responses that stay in place while this context is open.
 
     Args:
-        deadline: When to stop waiting for responses to be seen.
-        tell: Told what is proven by what, and why.
+        deadline: When to stop waiting for responses to become visible.
+        tell: Receives progress messages for the operator.
     """
 
     def __init__(self, deadline: Deadline, tell: Callable[[str], None]) -> None:
         self._deadline = deadline
         self._tell = tell
         self._presented = ExitStack()
-        self.attempts: list[FailedAttempt] = []
+        self.failures: list[FailedAttempt] = []
 
     def __enter__(self) -> Self:
         return self
@@ -98,64 +97,63 @@ class Presentation:
     def __exit__(self, *exception: object) -> None:
         self._presented.close()
 
-    def bring_up(self, prospects: Sequence[NameChallenges]) -> list[ChallengeAttempt]:
-        """Present a response for each name, and wait until the authority will see it.
+    def present_all(self, names: Sequence[NameChallenges]) -> list[ChallengeAttempt]:
+        """Present a response for each name and wait until the authority can see it.
 
         Raises:
-            ChallengeError: For some name there is none.
+            ChallengeError: No challenge of some name can be presented.
         """
         try:
-            tasks = [self._present(prospect) for prospect in prospects]
-            self._describe(prospects, tasks)
+            attempts = [self._present(name) for name in names]
+            self._announce(names, attempts)
             return [
-                self._wait(prospect, task) for prospect, task in zip(prospects, tasks, strict=True)
+                self._wait(name, attempt) for name, attempt in zip(names, attempts, strict=True)
             ]
         finally:
-            self.attempts += [attempt for each in prospects for attempt in each.attempts]
+            self.failures += [failure for name in names for failure in name.failures]
 
-    def _present(self, prospect: NameChallenges) -> ChallengeAttempt:
-        while prospect.tasks:
-            task = prospect.tasks.popleft()
+    def _present(self, name: NameChallenges) -> ChallengeAttempt:
+        while name.attempts:
+            attempt = name.attempts.popleft()
             try:
-                task.solver.present(task.challenge)
+                attempt.solver.present(attempt.challenge)
             except ChallengeError as error:
-                self._pass_over(prospect, task, error)
+                self._skip(name, attempt, error)
                 continue
-            self._presented.callback(task.solver.clean_up, task.challenge)
-            return task
-        raise prospect.failure()
+            self._presented.callback(attempt.solver.clean_up, attempt.challenge)
+            return attempt
+        raise name.error()
 
-    def _wait(self, prospect: NameChallenges, task: ChallengeAttempt) -> ChallengeAttempt:
+    def _wait(self, name: NameChallenges, attempt: ChallengeAttempt) -> ChallengeAttempt:
         while True:
             try:
-                task.solver.wait(task.challenge, self._deadline)
+                attempt.solver.wait(attempt.challenge, self._deadline)
             except ChallengeError as error:
-                self._pass_over(prospect, task, error)
-                task = self._present(prospect)
-                self._describe([prospect], [task])
+                self._skip(name, attempt, error)
+                attempt = self._present(name)
+                self._announce([name], [attempt])
             else:
-                return task
+                return attempt
 
-    def _pass_over(
-        self, prospect: NameChallenges, task: ChallengeAttempt, error: ChallengeError
-    ) -> None:
-        prospect.give_up(task, error)
-        if prospect.tasks:
+    def _skip(self, name: NameChallenges, attempt: ChallengeAttempt, error: ChallengeError) -> None:
+        name.record_failure(attempt, error)
+        if name.attempts:
             logger.warning(
-                "challenge passed over name=%s kind=%s next=%s reason=%s",
-                prospect.name,
-                task.challenge.type,
-                prospect.tasks[0].challenge.type,
+                "challenge skipped name=%s kind=%s next=%s reason=%s",
+                name.name,
+                attempt.challenge.type,
+                name.attempts[0].challenge.type,
                 error.message,
             )
 
-    def _describe(
-        self, prospects: Sequence[NameChallenges], tasks: Sequence[ChallengeAttempt]
+    def _announce(
+        self, names: Sequence[NameChallenges], attempts: Sequence[ChallengeAttempt]
     ) -> None:
-        """Say which names are proven by what; the usual ways together, the others with reasons."""
-        names: dict[tuple[str, str], list[str]] = {}
-        for prospect, task in zip(prospects, tasks, strict=True):
-            names.setdefault((task.challenge.type, prospect.reason), []).append(prospect.name)
-        for (kind, reason), some in names.items():
+        """Say which challenge proves which names, grouped by challenge type and reason."""
+        groups: dict[tuple[str, str], list[str]] = {}
+        for name, attempt in zip(names, attempts, strict=True):
+            groups.setdefault((attempt.challenge.type, name.reason), []).append(name.name)
+        for (kind, reason), some in groups.items():
             why = f" ({reason})" if reason else ""
-            self._tell(f"proving control of {clean(', '.join(some), LONGEST_NAMES)} by {kind}{why}")
+            listed = clean(", ".join(some), MAX_NAMES_LENGTH)
+            self._tell(f"proving control of {listed} by {kind}{why}")

@@ -35,16 +35,16 @@ from functools import cache, partial
 from math import ceil
 from typing import TYPE_CHECKING
 
-from gatecert.model import Allowance, Expense, ExpenseKind, Limits, RateLimitUsage
+from gatecert.model import Allowance, CountedRequest, Limits, RateLimitUsage, RequestKind
 from gatecert.resolve.suffixes import registrable_domain
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-ON_THE_WAY = timedelta(minutes=5)  # as long as an order may take
+IN_TRANSIT = timedelta(minutes=5)  # as long as an order may take
 REPLACEMENTS = Allowance(5, timedelta(days=1))
 RENEWALS_A_LIFE = 4  # twice as often as at half of the lifetime, the earliest there is
-LEAST_REMEMBERED = 1000  # expenses, the newest, whether or not they still count
+MIN_KEPT_REQUESTS = 1000  # requests, the newest, whether or not they still count
 _SITE_BITS = 64  # of an IPv6 address: what one subscriber has
 
 
@@ -80,11 +80,11 @@ class RemainingAllowance:
 
 @dataclass(frozen=True, slots=True)
 class _Rule:
-    """One limit, as it applies to one expense."""
+    """One limit, as it applies to one request."""
 
     allowance: Allowance
     what: str
-    counts: Callable[[Expense], bool]
+    counts: Callable[[CountedRequest], bool]
 
 
 def for_lifetime(allowance: Allowance | None, lifetime: timedelta | None) -> Allowance | None:
@@ -95,42 +95,42 @@ def for_lifetime(allowance: Allowance | None, lifetime: timedelta | None) -> All
     return replace(allowance, count=max(allowance.count, needed))
 
 
-def wait_for(
-    spending: RateLimitUsage, wanted: Sequence[Expense], limits: Limits, now: datetime
+def required_wait(
+    usage: RateLimitUsage, wanted: Sequence[CountedRequest], limits: Limits, now: datetime
 ) -> Wait | None:
     """How long something has to wait; None if it may be asked for now.
 
     Args:
-        spending: What was asked for so far.
+        usage: What was asked for so far.
         wanted: What is to be asked for, all at once.
         limits: What is allowed.
         now: Aware UTC.
     """
-    past = settled(spending, now).expenses
+    past = with_future_noticed(usage, now).expenses
     waits = [
         wait
-        for expense in wanted
-        if not _is_paid(past, expense)
-        for rule in _rules(expense, limits, past)
+        for request in wanted
+        if not _is_counted(past, request)
+        for rule in _rules(request, limits, past)
         if (wait := _wait(past, rule, now)) is not None
     ]
     return max(waits, key=lambda wait: wait.until, default=None)
 
 
-def remaining(
-    spending: RateLimitUsage, wanted: Sequence[Expense], limits: Limits, now: datetime
+def remaining_allowances(
+    usage: RateLimitUsage, wanted: Sequence[CountedRequest], limits: Limits, now: datetime
 ) -> tuple[RemainingAllowance, ...]:
     """What is left of each limit that has to be kept.
 
     Args:
-        spending: What was asked for so far.
+        usage: What was asked for so far.
         wanted: What would be asked for.
         limits: What is allowed.
         now: Aware UTC.
     """
-    past = settled(spending, now).expenses
+    past = with_future_noticed(usage, now).expenses
     found = []
-    for rule in (rule for expense in wanted for rule in _rules(expense, limits, past)):
+    for rule in (rule for request in wanted for rule in _rules(request, limits, past)):
         wait = _wait(past, rule, now)
         count = max(0, rule.allowance.count - len(_counted(past, rule, now)))
         found.append(
@@ -139,41 +139,41 @@ def remaining(
     return tuple(found)
 
 
-def spend(
-    spending: RateLimitUsage, wanted: Sequence[Expense], limits: Limits, now: datetime
+def record_requests(
+    usage: RateLimitUsage, wanted: Sequence[CountedRequest], limits: Limits, now: datetime
 ) -> RateLimitUsage:
     """The same with what is about to be asked for, and without what no limit counts any more.
 
     Args:
-        spending: What was asked for so far.
+        usage: What was asked for so far.
         wanted: What is about to be asked for.
         limits: What is allowed.
         now: Aware UTC.
     """
-    past = settled(spending, now).expenses
-    latest = max((expense.at for expense in past), default=now)
+    past = with_future_noticed(usage, now).expenses
+    latest = max((request.at for request in past), default=now)
     behind = latest > now
-    again = {(expense.kind, expense.id) for expense in wanted if expense.id}
-    others = (expense for expense in past if (expense.kind, expense.id) not in again)
+    again = {(request.kind, request.id) for request in wanted if request.id}
+    others = (request for request in past if (request.kind, request.id) not in again)
     new = (replace(each, at=latest, noticed=now) if behind else each for each in wanted)
     return RateLimitUsage(_without_stale((*others, *new), limits, now))
 
 
-def take_back(spending: RateLimitUsage, order_url: str) -> RateLimitUsage:
+def without_validations(usage: RateLimitUsage, order_url: str) -> RateLimitUsage:
     """The same without the validations of an order, none of which has failed."""
     return RateLimitUsage(
         tuple(
-            expense
-            for expense in spending.expenses
-            if expense.kind is not ExpenseKind.VALIDATION
-            or not expense.id.startswith(f"{order_url} ")
+            request
+            for request in usage.expenses
+            if request.kind is not RequestKind.VALIDATION
+            or not request.id.startswith(f"{order_url} ")
         )
     )
 
 
-def settled(spending: RateLimitUsage, now: datetime) -> RateLimitUsage:
+def with_future_noticed(usage: RateLimitUsage, now: datetime) -> RateLimitUsage:
     """The same, with it noticed what seems to lie in the future."""
-    return RateLimitUsage(tuple(_noticed(expense, now) for expense in spending.expenses))
+    return RateLimitUsage(tuple(_with_future_noticed(request, now) for request in usage.expenses))
 
 
 @cache
@@ -193,87 +193,89 @@ def registered_domain(name: str) -> str:
 
 
 def _without_stale(
-    expenses: tuple[Expense, ...], limits: Limits, now: datetime
-) -> tuple[Expense, ...]:
+    requests: tuple[CountedRequest, ...], limits: Limits, now: datetime
+) -> tuple[CountedRequest, ...]:
     """All that a limit still counts, and the newest."""
-    old, newest = expenses[:-LEAST_REMEMBERED], expenses[-LEAST_REMEMBERED:]
-    begins = {kind: now - _longest_period(kind, limits) - ON_THE_WAY for kind in ExpenseKind}
+    old, newest = requests[:-MIN_KEPT_REQUESTS], requests[-MIN_KEPT_REQUESTS:]
+    begins = {kind: now - _longest_period(kind, limits) - IN_TRANSIT for kind in RequestKind}
     return (
-        *(expense for expense in old if _counts_from(expense, now) > begins[expense.kind]),
+        *(request for request in old if _counts_from(request, now) > begins[request.kind]),
         *newest,
     )
 
 
-def _longest_period(kind: ExpenseKind, limits: Limits) -> timedelta:
-    """How long an expense of this kind counts; nothing where no limit counts it."""
+def _longest_period(kind: RequestKind, limits: Limits) -> timedelta:
+    """How long a request of this kind counts; nothing where no limit counts it."""
     allowances = {
-        ExpenseKind.ACCOUNT: (limits.new_accounts,),
-        ExpenseKind.ORDER: (limits.orders,),
-        ExpenseKind.CERTIFICATE: (limits.certificates, limits.duplicates),
-        ExpenseKind.REPLACEMENT: (limits.replacements,),
-        ExpenseKind.VALIDATION: (limits.failed_validations,),
+        RequestKind.ACCOUNT: (limits.new_accounts,),
+        RequestKind.ORDER: (limits.orders,),
+        RequestKind.CERTIFICATE: (limits.certificates, limits.duplicates),
+        RequestKind.REPLACEMENT: (limits.replacements,),
+        RequestKind.VALIDATION: (limits.failed_validations,),
     }[kind]
     return max((each.period for each in allowances if each), default=timedelta(0))
 
 
-def _noticed(expense: Expense, now: datetime) -> Expense:
-    if expense.at <= now:
-        return expense if expense.noticed is None else replace(expense, noticed=None)
-    known = expense.noticed
-    return expense if known is not None and known <= now else replace(expense, noticed=now)
+def _with_future_noticed(request: CountedRequest, now: datetime) -> CountedRequest:
+    if request.at <= now:
+        return request if request.noticed is None else replace(request, noticed=None)
+    known = request.noticed
+    return request if known is not None and known <= now else replace(request, noticed=now)
 
 
-def _counts_from(expense: Expense, now: datetime) -> datetime:
-    """The instant from which an expense counts."""
-    return expense.at if expense.at <= now else expense.noticed or now
+def _counts_from(request: CountedRequest, now: datetime) -> datetime:
+    """The instant from which a request counts."""
+    return request.at if request.at <= now else request.noticed or now
 
 
-def _is_paid(past: Sequence[Expense], wanted: Expense) -> bool:
+def _is_counted(past: Sequence[CountedRequest], wanted: CountedRequest) -> bool:
     return bool(wanted.id) and any(
-        expense.kind is wanted.kind and expense.id == wanted.id for expense in past
+        request.kind is wanted.kind and request.id == wanted.id for request in past
     )
 
 
-def _wait(past: Sequence[Expense], rule: _Rule, now: datetime) -> Wait | None:
+def _wait(past: Sequence[CountedRequest], rule: _Rule, now: datetime) -> Wait | None:
     allowance = rule.allowance
-    period = allowance.period + ON_THE_WAY
+    period = allowance.period + IN_TRANSIT
     instants = _counted(past, rule, now)
     if len(instants) < allowance.count:
         return None
     return Wait(instants[-allowance.count] + period, f"{rule.what}: {allowance}")
 
 
-def _counted(past: Sequence[Expense], rule: _Rule, now: datetime) -> list[datetime]:
-    """When each expense was that counts at present, oldest first."""
-    begin = now - (rule.allowance.period + ON_THE_WAY)
-    instants = (_counts_from(expense, now) for expense in past if rule.counts(expense))
+def _counted(past: Sequence[CountedRequest], rule: _Rule, now: datetime) -> list[datetime]:
+    """When each request was that counts at present, oldest first."""
+    begin = now - (rule.allowance.period + IN_TRANSIT)
+    instants = (_counts_from(request, now) for request in past if rule.counts(request))
     return sorted(instant for instant in instants if instant > begin)
 
 
-def _rules(wanted: Expense, limits: Limits, past: Sequence[Expense]) -> Iterator[_Rule]:
-    """The limits that an expense has to keep."""
+def _rules(
+    wanted: CountedRequest, limits: Limits, past: Sequence[CountedRequest]
+) -> Iterator[_Rule]:
+    """The limits that a request has to keep."""
     match wanted.kind:
-        case ExpenseKind.ACCOUNT:
+        case RequestKind.ACCOUNT:
             yield from _rule(limits.new_accounts, "new accounts", wanted, lambda _: True)
-        case ExpenseKind.ORDER:
+        case RequestKind.ORDER:
             yield from _rule(
                 limits.orders, "orders", wanted, lambda past: past.account == wanted.account
             )
-        case ExpenseKind.VALIDATION:
+        case RequestKind.VALIDATION:
             yield from _rule(
                 limits.failed_validations,
                 f"failed validations of {', '.join(wanted.names)}",
                 wanted,
                 lambda past: past.account == wanted.account and past.names == wanted.names,
             )
-        case ExpenseKind.REPLACEMENT:
+        case RequestKind.REPLACEMENT:
             yield from _rule(
                 limits.replacements,
                 f"replacements of the certificate for {', '.join(wanted.names)}",
                 wanted,
                 lambda past: set(past.names) == set(wanted.names),
             )
-        case ExpenseKind.CERTIFICATE:
+        case RequestKind.CERTIFICATE:
             yield from _rule(
                 limits.duplicates,
                 f"certificates for {', '.join(wanted.names)}",
@@ -281,23 +283,26 @@ def _rules(wanted: Expense, limits: Limits, past: Sequence[Expense]) -> Iterator
                 lambda past: set(past.names) == set(wanted.names),
             )
             # The Public Suffix List takes a while to read: not before it can matter.
-            issued = sum(expense.kind is ExpenseKind.CERTIFICATE for expense in past)
+            issued = sum(request.kind is RequestKind.CERTIFICATE for request in past)
             if limits.certificates is not None and issued >= limits.certificates.count:
                 yield from _domain_rules(wanted, limits.certificates)
 
 
-def _domain_rules(wanted: Expense, allowance: Allowance) -> Iterator[_Rule]:
+def _domain_rules(wanted: CountedRequest, allowance: Allowance) -> Iterator[_Rule]:
     for domain in sorted({registered_domain(name) for name in wanted.names}):
         what = f"certificates below {domain}"
         yield from _rule(allowance, what, wanted, partial(_is_below, domain))
 
 
-def _is_below(domain: str, past: Expense) -> bool:
+def _is_below(domain: str, past: CountedRequest) -> bool:
     return any(registered_domain(name) == domain for name in past.names)
 
 
 def _rule(
-    allowance: Allowance | None, what: str, wanted: Expense, counts: Callable[[Expense], bool]
+    allowance: Allowance | None,
+    what: str,
+    wanted: CountedRequest,
+    counts: Callable[[CountedRequest], bool],
 ) -> Iterator[_Rule]:
     if allowance is not None:
         yield _Rule(allowance, what, lambda past: past.kind is wanted.kind and counts(past))

@@ -28,7 +28,7 @@ PROBLEM_PREFIX = "urn:ietf:params:acme:error:"
 LONGEST_RETRY_AFTER = 31 * 24 * 3600.0  # seconds; more would be a mistake that stops us for good
 
 
-class UnusableAnswerError(ValueError):
+class UnusableResponseError(ValueError):
     """The answer is not what RFC 8555 says it is."""
 
 
@@ -173,7 +173,7 @@ class Order:
         """
         fields = _object(value, "order")
         if not url:
-            raise UnusableAnswerError("the order has no URL")
+            raise UnusableResponseError("the order has no URL")
         return cls(
             url=url,
             status=_required(fields, "status"),
@@ -272,7 +272,9 @@ class Authorization:
         try:
             kind = IdentifierType(_required(identifier, "type"))
         except ValueError as error:
-            raise UnusableAnswerError("the authorization is for no DNS name or address") from error
+            raise UnusableResponseError(
+                "the authorization is for no DNS name or address"
+            ) from error
         offers = (ChallengeOffer.read(each, base=url) for each in _list(fields, "challenges"))
         return cls(
             url=url,
@@ -361,7 +363,7 @@ def _http_date(text: str) -> datetime:
 
 def _object(value: object, what: str) -> Mapping[str, Any]:
     if not isinstance(value, Mapping):
-        raise UnusableAnswerError(f"the {what} is no JSON object")
+        raise UnusableResponseError(f"the {what} is no JSON object")
     return value
 
 
@@ -393,14 +395,14 @@ def _texts(value: object) -> tuple[str, ...]:
 def _required(fields: Mapping[str, Any], key: str) -> str:
     text = _text(fields, key)
     if not text:
-        raise UnusableAnswerError(f"{key} is missing")
+        raise UnusableResponseError(f"{key} is missing")
     return text
 
 
 def _list(fields: Mapping[str, Any], key: str) -> Sequence[Any]:
     value = fields.get(key)
     if not isinstance(value, list):
-        raise UnusableAnswerError(f"{key} is missing")
+        raise UnusableResponseError(f"{key} is missing")
     return value
 
 
@@ -408,10 +410,10 @@ def _instant(fields: Mapping[str, Any], key: str) -> datetime:
     try:
         when = datetime.fromisoformat(_required(fields, key))
     except ValueError as error:
-        raise UnusableAnswerError(f"{key} is no instant") from error
+        raise UnusableResponseError(f"{key} is no instant") from error
     if when.tzinfo is None:
-        raise UnusableAnswerError(f"{key} has no time zone")
+        raise UnusableResponseError(f"{key} has no time zone")
     try:
         return when.astimezone(UTC)
     except OverflowError as error:
-        raise UnusableAnswerError(f"{key} is beyond all time") from error
+        raise UnusableResponseError(f"{key} is beyond all time") from error

@@ -16,17 +16,17 @@ from typing import TYPE_CHECKING, TypeVar
 from requests.utils import parse_header_links
 
 from gatecert.acme.problems import problem_error
-from gatecert.acme.resources import ProblemDocument, UnusableAnswerError, retry_after_seconds
+from gatecert.acme.resources import ProblemDocument, UnusableResponseError, retry_after_seconds
 from gatecert.acme.transport import label, resolved
 from gatecert.errors import AuthorityServerError, AuthorityUnreachableError, GatecertError, clean
 
 if TYPE_CHECKING:
     from gatecert.acme.transport import Response
 
-FIRST_ERROR = 400
+BAD_REQUEST = 400
 GONE = {404, 410}
 TOO_MANY_REQUESTS = 429
-FIRST_SERVER_ERROR = 500
+INTERNAL_SERVER_ERROR = 500
 SERVICE_UNAVAILABLE = 503
 
 Value = TypeVar("Value")
@@ -52,7 +52,7 @@ class ResponseReader:
             RateLimitedError: We are asked to wait.
             AuthorityUnreachableError: It is an error, but none of ACME's.
         """
-        if answer.status < FIRST_ERROR:
+        if answer.status < BAD_REQUEST:
             return answer
         raise self._error(answer, ProblemDocument.read(_json(answer)))
 
@@ -64,7 +64,7 @@ class ResponseReader:
         """
         try:
             return reader(_json(answer))
-        except UnusableAnswerError as error:
+        except UnusableResponseError as error:
             raise self.unusable(answer, str(error)) from error
 
     def retry_after(self, answer: Response) -> float | None:
@@ -85,7 +85,7 @@ class ResponseReader:
         if answer.status == TOO_MANY_REQUESTS or overloaded:
             said = problem or ProblemDocument("rateLimited", "too many requests")
             problem = replace(said, type="rateLimited")
-        elif answer.status >= FIRST_SERVER_ERROR:
+        elif answer.status >= INTERNAL_SERVER_ERROR:
             detail = f": {clean(problem.detail, 200)}" if problem else ""
             return AuthorityServerError(
                 f"{label(self.name, answer.url)} has trouble of its own: "

@@ -71,7 +71,7 @@ class Revocation:
 
 
 @dataclass(frozen=True, slots=True)
-class Revoked:
+class RevocationResult:
     """How it was done.
 
     Attributes:
@@ -85,7 +85,7 @@ class Revoked:
 
 def revoke(
     client: Client, account: Account | None, revocation: Revocation, deadline: Deadline
-) -> Revoked:
+) -> RevocationResult:
     """Revoke a certificate, by whichever key the authority accepts.
 
     Args:
@@ -115,7 +115,7 @@ def _revoke_by(
     account: Account | None,
     revocation: Revocation,
     deadline: Deadline,
-) -> Revoked:
+) -> RevocationResult:
     if way is Signature.ACCOUNT and account is None:
         raise AccountMissingError(
             "accountDoesNotExist",
@@ -134,5 +134,5 @@ def _revoke_by(
     except ACMEError as error:
         if error.problem_type != "alreadyRevoked":
             raise
-        return Revoked(way, before=True)
-    return Revoked(way)
+        return RevocationResult(way, before=True)
+    return RevocationResult(way)

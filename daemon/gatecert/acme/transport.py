@@ -60,12 +60,12 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 USER_AGENT = f"gatecert/{__version__}"
-LARGEST_BODY = 1 << 20  # bytes; the longest honest answer is a chain of a few kilobytes
+MAX_BODY_BYTES = 1 << 20  # bytes; the longest honest answer is a chain of a few kilobytes
 CONNECT_SECONDS = 5.0  # an address; also the TLS handshake
 REQUEST_SECONDS = 30.0  # a request in all
 IDLE_SECONDS = 30.0  # servers commonly hang up after a minute
 SLICE_SECONDS = 0.5  # how soon a stopping gatecert is noticed
-MOST_REDIRECTS = 5
+MAX_REDIRECTS = 5
 
 # Not valid yet, and no longer: 9 and 10 of openssl/x509_vfy.h.
 _OF_ANOTHER_TIME = frozenset({9, 10})
@@ -193,7 +193,7 @@ class HardenedTransport:
             InterruptedOrderError: It was cancelled.
         """
         request_deadline = deadline.sooner(REQUEST_SECONDS)
-        for _ in range(MOST_REDIRECTS + 1):
+        for _ in range(MAX_REDIRECTS + 1):
             answer = self._send_once(method, url, body, request_deadline, deadline)
             location = answer.headers.get("Location", "")
             if not (300 <= answer.status < 400 and location):  # noqa: PLR2004 - HTTP's redirections
@@ -252,9 +252,9 @@ class HardenedTransport:
         size = 0
         while piece := response.raw.read1(1 << 16, decode_content=False):
             size += len(piece)
-            if size > LARGEST_BODY:
+            if size > MAX_BODY_BYTES:
                 raise AuthorityUnreachableError(
-                    f"{label(self._name, url)} sends more than {LARGEST_BODY >> 20} MiB; "
+                    f"{label(self._name, url)} sends more than {MAX_BODY_BYTES >> 20} MiB; "
                     "that is no ACME answer and was cut off"
                 )
             if deadline.passed:
@@ -268,7 +268,7 @@ class HardenedTransport:
 
     def _no_time_left(self, url: str, whole: Deadline) -> AuthorityError:
         if whole.interrupted:
-            return interrupted()
+            return stopping_error()
         if whole.passed:
             return DeadlineExceededError(
                 f"{label(self._name, url)} took longer than the operation may take in all"
@@ -348,7 +348,7 @@ def resolved(base: str, reference: str) -> str | None:
         return None
 
 
-def interrupted() -> InterruptedOrderError:
+def stopping_error() -> InterruptedOrderError:
     """What is raised wherever a stopping gatecert leaves an operation."""
     return InterruptedOrderError("gatecert is stopping; the order goes on at the next start")
 

@@ -23,7 +23,7 @@ from gatecert.report.status import as_document
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from gatecert.acme.account_administration import AccountView
+    from gatecert.acme.account_administration import AccountStatus
     from gatecert.acme.issuer import Issuer
     from gatecert.app import Application
 
@@ -142,7 +142,7 @@ def _users(application: Application, name: str) -> Iterable[str]:
     return sorted(each.name for each in application.targets.values() if name in each.authorities)
 
 
-def _show(view: AccountView) -> None:
+def _show(view: AccountStatus) -> None:
     rows = [
         ("directory", view.directory_url),
         ("account", view.url or ("none yet" if view.status == "none" else "not known")),

@@ -15,7 +15,7 @@ from gatecert.cli.exit_codes import FAILED
 from gatecert.cli.progress_lines import ProgressLines
 from gatecert.lifecycle.pipeline import Occasion
 from gatecert.model import Mode, OutcomeKind
-from gatecert.revocation.check_schedule import revoked
+from gatecert.revocation.check_schedule import revoked_state_of
 from gatecert.schedule.due import certificate_in_use
 
 if TYPE_CHECKING:
@@ -108,7 +108,7 @@ def still_failing(application: Application, target: Target, outcome: Outcome) ->
     state, certificate = situation.state, certificate_in_use(situation)
     failures, last = state.failures, state.outcome
     usable = certificate is not None and certificate.not_after > outcome.at
-    if target.mode is not Mode.AUTOMATIC or (usable and not revoked(state, certificate)):
+    if target.mode is not Mode.AUTOMATIC or (usable and not revoked_state_of(state, certificate)):
         return outcome
     if last is not None and last.settled:
         last = None

@@ -22,14 +22,14 @@ from gatecert.client_ca.reading import read_regular
 from gatecert.errors import CertificateError, StorageError, clean
 from gatecert.revocation.crl import (
     can_be_listed,
-    check_list,
+    check_crl,
     check_scope,
-    find,
+    crl_entry,
     is_delta,
     is_signed_by,
-    may_sign_lists,
+    may_sign_crls,
+    parse_crl,
     point_names,
-    read_list,
     reason,
     scope,
 )
@@ -101,7 +101,7 @@ def _lists(path: Path, data: bytes) -> Iterator[CertificateRevocationList]:
     """The lists in one file, PEM or DER."""
     try:
         for block in _BLOCK.findall(data) or [data]:
-            yield read_list(block)
+            yield parse_crl(block)
     except CertificateError as error:
         raise CertificateError(
             f"{path} is no revocation list (CRL), so nobody can tell who is revoked",
@@ -133,7 +133,7 @@ def standing(
             " look"
         )
         return CrlState(notes=tuple(notes))
-    if not may_sign_lists(issuer):
+    if not may_sign_crls(issuer):
         notes.append(without_list(issuer, lists, now=now))
     newest = _newest(fitting)
     for each in newest:
@@ -147,7 +147,7 @@ def standing(
         notes.append("its serial number is negative, so that no list can name it")
         return CrlState(notes=tuple(notes))
     for each in newest:
-        entry = find(each.crl, certificate)
+        entry = crl_entry(each.crl, certificate)
         if entry is not None:
             revoked = instant(entry.revocation_date_utc)
             problem = f"was revoked on {revoked}{_why(entry)}, as {each.path} says"
@@ -200,7 +200,7 @@ def without_list(issuer: Certificate, lists: Collection[RevocationList], *, now:
     if not lists:
         return ""
     who = name_text(issuer.subject)
-    if not may_sign_lists(issuer):
+    if not may_sign_crls(issuer):
         return (
             f"nginx refuses every user of '{who}', which may not sign revocation lists (its key"
             " usage lacks cRLSign); ocserv does not look"
@@ -216,7 +216,7 @@ def without_list(issuer: Certificate, lists: Collection[RevocationList], *, now:
 def unusable(found: RevocationList, *, now: datetime) -> str:
     """Why a list tells nothing about any certificate; empty if it does."""
     try:
-        check_list(found.crl, now=now, clock_skew=CLOCK_SKEW)
+        check_crl(found.crl, now=now, clock_skew=CLOCK_SKEW)
     except CertificateError as error:
         return error.message
     if is_delta(found.crl):

@@ -30,7 +30,7 @@ from gatecert.errors import (
 )
 from gatecert.model import GatewayState, Mode, Obstruction, Origin, Outcome, OutcomeKind
 from gatecert.resolve.region import excluded_region
-from gatecert.revocation.check_schedule import is_settled, revocation_state_of
+from gatecert.revocation.check_schedule import is_final, revocation_state_of
 from gatecert.schedule.due import (
     Situation,
     certificate_in_use,
@@ -196,9 +196,13 @@ class GatewayStates:
             instants.append(situation.state.next_look)
         if situation.state.renewal is not None and certificate_in_use(situation) is not None:
             instants.append(situation.state.renewal.next_fetch)
-        standing = revocation_state_of(situation.state, certificate_in_use(situation))
-        if standing is not None and standing.next_look > self.now() and not is_settled(standing):
-            instants.append(standing.next_look)
+        revocation_state = revocation_state_of(situation.state, certificate_in_use(situation))
+        if (
+            revocation_state is not None
+            and revocation_state.next_look > self.now()
+            and not is_final(revocation_state)
+        ):
+            instants.append(revocation_state.next_look)
         return min(instants), due
 
     # ------------------------------------------------------------------ outcomes

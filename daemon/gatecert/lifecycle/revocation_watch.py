@@ -22,10 +22,10 @@ from gatecert.certificate.trust import system_roots
 from gatecert.lifecycle.gateway_state import GatewayStates
 from gatecert.model import Mode, RevocationReason, RevocationState
 from gatecert.revocation.check_schedule import (
-    first_look,
+    first_check,
     is_due,
-    is_settled,
-    next_look,
+    is_final,
+    next_check,
     revocation_state_of,
 )
 from gatecert.revocation.crl_lookup import RevocationLookup
@@ -68,7 +68,7 @@ class RevocationWatch:
             return False
         state = self.memory.state(target)
         known = revocation_state_of(state, held.summary)
-        if known is not None and is_settled(known):
+        if known is not None and is_final(known):
             return False
         if not at_once:
             if known is None:
@@ -78,7 +78,7 @@ class RevocationWatch:
         report = self._ask(held)
         if report is None:
             return False
-        fresh = self._standing(held, known, report)
+        fresh = self._revocation_state(held, known, report)
         self._say(target, known, fresh)
         self._remember(target, fresh)
         return fresh.revoked is not None and (known is None or known.revoked is None)
@@ -112,7 +112,7 @@ class RevocationWatch:
     def _begin(self, target: Target, held: StoredCertificate) -> bool:
         """Decide when to look first; lists tell nothing of a certificate just issued."""
         if _names_lists(held):
-            at = first_look(self.now(), self.random)
+            at = first_check(self.now(), self.random)
             self._remember(target, RevocationState(held.summary.fingerprint, at))
         return False
 
@@ -122,21 +122,21 @@ class RevocationWatch:
         for certificate in _certificates(held):
             if self.lists is None:
                 return None
-            report = self.lists.look(certificate, _issuers(held), self.cancelled)
+            report = self.lists.look_up(certificate, _issuers(held), self.cancelled)
             if report is not None and report.entry is not None:
                 return report
             whole = _both(whole, report)
         return whole
 
-    def _standing(
+    def _revocation_state(
         self, held: StoredCertificate, known: RevocationState | None, report: RevocationReport
     ) -> RevocationState:
         now = self.now()
-        standing = known or RevocationState(held.summary.fingerprint, now)
+        revocation_state = known or RevocationState(held.summary.fingerprint, now)
         if report.entry is not None:
             return replace(
-                standing,
-                next_look=next_look(now, self.random),
+                revocation_state,
+                next_look=next_check(now, self.random),
                 checked=now,
                 revoked=report.entry.revoked,
                 reason=report.entry.reason,
@@ -147,16 +147,16 @@ class RevocationWatch:
                 fix="",
             )
         if report.problem:
-            failures = standing.failures + 1
-            at = next_look(now, self.random, failures=failures)
+            failures = revocation_state.failures + 1
+            at = next_check(now, self.random, failures=failures)
             return replace(
-                standing,
+                revocation_state,
                 next_look=at,
                 failures=failures,
                 problem=report.problem,
                 fix=report.fix,
             )
-        at = next_look(now, self.random, ends=report.ends)
+        at = next_check(now, self.random, ends=report.ends)
         return RevocationState(held.summary.fingerprint, at, checked=now, source=report.source)
 
     def _say(self, target: Target, known: RevocationState | None, fresh: RevocationState) -> None:
@@ -188,7 +188,7 @@ class RevocationWatch:
 def with_revocation_state(
     state: GatewayState, target: Target, fresh: RevocationState
 ) -> GatewayState:
-    """What is to be remembered of a gateway whose certificate has that standing.
+    """What is to be remembered of a gateway whose certificate has that revocation state.
 
     An order under way is given up where it may be with a key that has leaked.
     """

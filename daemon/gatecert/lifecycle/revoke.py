@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Protocol
 
-from gatecert.acme.revocation_request import Revocation, Revoked, Signature
+from gatecert.acme.revocation_request import Revocation, RevocationResult, Signature
 from gatecert.errors import AuthorityError, WrongUsageError
 from gatecert.lifecycle.gateway_state import GatewayStates
 from gatecert.lifecycle.revocation_watch import with_revocation_state
@@ -41,7 +41,9 @@ NOT_BEFORE = timedelta(days=1)
 class RevokingAuthority(Protocol):
     """An authority that can be asked to revoke."""
 
-    def revoke(self, revocation: Revocation, cancelled: threading.Event | None = None) -> Revoked:
+    def revoke(
+        self, revocation: Revocation, cancelled: threading.Event | None = None
+    ) -> RevocationResult:
         """Revoke a certificate; raises AuthorityError where that is refused."""
         ...
 
@@ -154,11 +156,15 @@ class Revoker:
         return f"; {what} revoked as well"
 
     def _remember(
-        self, target: Target, held: StoredCertificate, reason: RevocationReason, done: Revoked
+        self,
+        target: Target,
+        held: StoredCertificate,
+        reason: RevocationReason,
+        done: RevocationResult,
     ) -> bool:
         now = self.now()
         new_key = reason is RevocationReason.KEY_COMPROMISE or done.by is Signature.CERTIFICATE
-        standing = RevocationState(
+        revocation_state = RevocationState(
             fingerprint=held.summary.fingerprint,
             next_look=now + NOT_BEFORE,
             checked=now,
@@ -167,7 +173,7 @@ class Revoker:
             source=OPERATOR,
             new_key=new_key,
         )
-        state = with_revocation_state(self.memory.state(target), target, standing)
+        state = with_revocation_state(self.memory.state(target), target, revocation_state)
         # What has failed before is tried again at once: there is another reason for it now.
         self.memory.save(target, replace(state, next_attempt=None, obstruction=None))
         return new_key

@@ -23,7 +23,7 @@ from gatecert.model.installation import (
     Verdict,
     Version,
 )
-from gatecert.model.limits import Allowance, Expense, ExpenseKind, Limits, RateLimitUsage
+from gatecert.model.limits import Allowance, CountedRequest, Limits, RateLimitUsage, RequestKind
 from gatecert.model.order import (
     Account,
     IssuedChain,
@@ -72,11 +72,10 @@ __all__ = [
     "ClientAuthentication",
     "ClientCA",
     "ClientProfile",
+    "CountedRequest",
     "Deployment",
     "Due",
     "Endpoint",
-    "Expense",
-    "ExpenseKind",
     "ExpiryNotice",
     "FailureKind",
     "FileContents",
@@ -105,6 +104,7 @@ __all__ = [
     "RateLimitUsage",
     "RenewalInfo",
     "RenewalPolicy",
+    "RequestKind",
     "Resolution",
     "ResolutionKind",
     "RevocationReason",

@@ -53,7 +53,7 @@ class Limits:
     failed_validations: Allowance | None = None
 
 
-class ExpenseKind(StrEnum):
+class RequestKind(StrEnum):
     """What counts against an authority's limits."""
 
     ACCOUNT = "account"
@@ -64,7 +64,7 @@ class ExpenseKind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Expense:
+class CountedRequest:
     """Something that was asked of an authority, or is about to be.
 
     Attributes:
@@ -76,7 +76,7 @@ class Expense:
         names: The names that it was about.
     """
 
-    kind: ExpenseKind
+    kind: RequestKind
     at: datetime
     id: str = ""
     account: str = ""
@@ -88,4 +88,4 @@ class Expense:
 class RateLimitUsage:
     """All that was asked of one authority lately, oldest first."""
 
-    expenses: tuple[Expense, ...] = ()
+    expenses: tuple[CountedRequest, ...] = ()

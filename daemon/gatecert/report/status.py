@@ -239,7 +239,7 @@ class GatewayRecord:
     client_authentication: ClientAuthenticationStatus | None = None
 
     @property
-    def standing(self) -> RevocationState | None:
+    def revocation_state(self) -> RevocationState | None:
         """What is known of the live certificate's revocation."""
         return self.state.revocation_of(self.live[1]) if self.live is not None else None
 
@@ -340,17 +340,17 @@ def client_authentication_status(  # noqa: PLR0913 - each is another fact
 
 
 def _revocation(known: GatewayRecord) -> RevocationStatus | None:
-    standing = known.standing
-    if standing is None or not (standing.checked or standing.problem):
+    revocation_state = known.revocation_state
+    if revocation_state is None or not (revocation_state.checked or revocation_state.problem):
         return None
-    revoked = standing.revoked is not None
+    revoked = revocation_state.revoked is not None
     return RevocationStatus(
-        revoked=revoked if revoked or not standing.problem else None,
-        revoked_at=standing.revoked,
-        reason=str(standing.reason) if revoked else "",
-        source=standing.source,
-        checked_at=standing.checked,
-        problem=standing.problem,
+        revoked=revoked if revoked or not revocation_state.problem else None,
+        revoked_at=revocation_state.revoked,
+        reason=str(revocation_state.reason) if revoked else "",
+        source=revocation_state.source,
+        checked_at=revocation_state.checked,
+        problem=revocation_state.problem,
     )
 
 
@@ -423,7 +423,7 @@ def _condition(known: GatewayRecord, now: datetime) -> Condition:
         return _bootstrap_condition(known)
     if summary.not_after <= now:
         return Condition.EXPIRED
-    if known.standing is not None and known.standing.revoked is not None:
+    if known.revocation_state is not None and known.revocation_state.revoked is not None:
         return Condition.REVOKED
     return _deployed_condition(known)
 

@@ -31,7 +31,9 @@ def revocation_state_of(
     return state.revocation_of(certificate) if certificate is not None else None
 
 
-def revoked(state: GatewayState, certificate: CertificateSummary | None) -> RevocationState | None:
+def revoked_state_of(
+    state: GatewayState, certificate: CertificateSummary | None
+) -> RevocationState | None:
     """The same where it was revoked, and None where it was not."""
     known = revocation_state_of(state, certificate)
     return known if known is not None and known.revoked is not None else None
@@ -39,21 +41,24 @@ def revoked(state: GatewayState, certificate: CertificateSummary | None) -> Revo
 
 def must_change_key(state: GatewayState, certificate: CertificateSummary) -> bool:
     """Whether the key of a certificate may not be used for another one."""
-    standing = revoked(state, certificate)
-    return standing is not None and standing.new_key
+    revocation_state = revoked_state_of(state, certificate)
+    return revocation_state is not None and revocation_state.new_key
 
 
-def is_settled(standing: RevocationState) -> bool:
+def is_final(revocation_state: RevocationState) -> bool:
     """Whether a look can bring nothing new: revoked for good."""
-    return standing.revoked is not None and standing.reason is not RevocationReason.CERTIFICATE_HOLD
+    return (
+        revocation_state.revoked is not None
+        and revocation_state.reason is not RevocationReason.CERTIFICATE_HOLD
+    )
 
 
-def is_due(standing: RevocationState, now: datetime) -> bool:
+def is_due(revocation_state: RevocationState, now: datetime) -> bool:
     """Whether to look now."""
-    return not now < standing.next_look <= now + LONGEST_REST
+    return not now < revocation_state.next_look <= now + LONGEST_REST
 
 
-def next_look(
+def next_check(
     now: datetime, random: Random, *, failures: int = 0, ends: datetime | None = None
 ) -> datetime:
     """When to look next.
@@ -73,6 +78,6 @@ def next_look(
     return now + rest
 
 
-def first_look(now: datetime, random: Random) -> datetime:
+def first_check(now: datetime, random: Random) -> datetime:
     """When to look for the first time."""
     return now + FIRST_REST * random.random()

@@ -46,11 +46,11 @@ _UNDERSTOOD = (
     x509.IssuingDistributionPoint,
 )
 # RFC 5280 section 6.3.2 (a): what a set of lists has to cover before nothing is left.
-EVERY_REASON = frozenset(ReasonFlags) - {ReasonFlags.unspecified, ReasonFlags.remove_from_crl}
+ALL_REASONS = frozenset(ReasonFlags) - {ReasonFlags.unspecified, ReasonFlags.remove_from_crl}
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class RevokedEntry:
     """That a certificate was revoked, as a list says."""
 
     revoked: datetime
@@ -69,7 +69,7 @@ class DistributionPoint:
 
     urls: tuple[str, ...]
     names: frozenset[x509.GeneralName]
-    reasons: frozenset[ReasonFlags] = EVERY_REASON
+    reasons: frozenset[ReasonFlags] = ALL_REASONS
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +133,7 @@ def _places(
             if isinstance(name, x509.UniformResourceIdentifier) and _is_http(name.value)
         )
         if urls and point.crl_issuer is None:
-            yield DistributionPoint(urls, names, point.reasons or EVERY_REASON)
+            yield DistributionPoint(urls, names, point.reasons or ALL_REASONS)
 
 
 def _is_http(url: str) -> bool:
@@ -156,7 +156,7 @@ def _names(
 # --------------------------------------------------------------------- whether it counts
 
 
-def read_list(data: bytes) -> CertificateRevocationList:
+def parse_crl(data: bytes) -> CertificateRevocationList:
     """A list from DER, as it has to be sent, or PEM, as some send it.
 
     Raises:
@@ -181,7 +181,7 @@ def is_signed_by(crl: CertificateRevocationList, issuer: Certificate) -> bool:
         return False
 
 
-def accept(  # noqa: PLR0913 - everything that the verdict depends on is passed in
+def verify_crl(  # noqa: PLR0913 - everything that the verdict depends on is passed in
     crl: CertificateRevocationList,
     certificate: Certificate,
     issuer: Certificate,
@@ -206,9 +206,9 @@ def accept(  # noqa: PLR0913 - everything that the verdict depends on is passed 
     who = name_text(issuer.subject)
     if crl.issuer != certificate.issuer:
         raise CertificateError(f"the list is one of '{name_text(crl.issuer)}', not of '{who}'")
-    if not may_sign_lists(issuer) or not is_signed_by(crl, issuer):
+    if not may_sign_crls(issuer) or not is_signed_by(crl, issuer):
         raise CertificateError(f"the list was not signed by the key of '{who}'")
-    check_list(crl, now=now, clock_skew=clock_skew)
+    check_crl(crl, now=now, clock_skew=clock_skew)
     return VerifiedCrl(
         crl=crl,
         begins=crl.last_update_utc,
@@ -219,7 +219,7 @@ def accept(  # noqa: PLR0913 - everything that the verdict depends on is passed 
     )
 
 
-def check_list(crl: CertificateRevocationList, *, now: datetime, clock_skew: timedelta) -> None:
+def check_crl(crl: CertificateRevocationList, *, now: datetime, clock_skew: timedelta) -> None:
     """Hold a list to the rules that do not depend on a certificate.
 
     Args:
@@ -306,10 +306,10 @@ def _reasons(
     part = scope(crl)
     if part is None:
         return place.reasons
-    return place.reasons & (part.only_some_reasons or EVERY_REASON)
+    return place.reasons & (part.only_some_reasons or ALL_REASONS)
 
 
-def may_sign_lists(issuer: Certificate) -> bool:
+def may_sign_crls(issuer: Certificate) -> bool:
     """Whether the key usage, if any, allows an authority to sign lists (cRLSign)."""
     try:
         return issuer.extensions.get_extension_for_class(x509.KeyUsage).value.crl_sign
@@ -329,7 +329,7 @@ def _number(
 # --------------------------------------------------------------------- what it says
 
 
-def fits(base: VerifiedCrl, delta: VerifiedCrl) -> bool:
+def delta_applies(base: VerifiedCrl, delta: VerifiedCrl) -> bool:
     """Whether a delta list changes this complete list (5.2.4)."""
     return (
         delta.base is not None
@@ -345,24 +345,24 @@ def can_be_listed(certificate: Certificate) -> bool:
     return serial_number(certificate) >= 0
 
 
-def find(
+def crl_entry(
     crl: CertificateRevocationList, certificate: Certificate
 ) -> x509.RevokedCertificate | None:
     """The entry of a certificate that can be listed."""
     return crl.get_revoked_certificate_by_serial_number(serial_number(certificate))
 
 
-def look_up(
+def find_revocation(
     certificate: Certificate, base: VerifiedCrl, delta: VerifiedCrl | None = None
-) -> Entry | None:
+) -> RevokedEntry | None:
     """What a complete list says, with the delta list that fits it; None where not revoked."""
     for each in (delta, base):
-        found = find(each.crl, certificate) if each is not None else None
+        found = crl_entry(each.crl, certificate) if each is not None else None
         if found is not None:
             flag = reason(found)
             if flag is ReasonFlags.remove_from_crl:
                 return None
-            return Entry(found.revocation_date_utc, RevocationReason(flag.value))
+            return RevokedEntry(found.revocation_date_utc, RevocationReason(flag.value))
     return None
 
 

@@ -24,7 +24,7 @@ from gatecert.errors import AuthorityUnreachableError, clean
 if TYPE_CHECKING:
     from gatecert.deadline import Deadline
 
-LARGEST_LIST = 16 << 20  # bytes; whole lists of large authorities have some millions
+MAX_CRL_BYTES = 16 << 20  # bytes; whole lists of large authorities have some millions
 PIECE = 1 << 16
 LONGEST_VALIDATOR = 200  # characters
 NOT_MODIFIED = 304
@@ -43,7 +43,7 @@ HOST_BROKEN = "nothing here: the list's host has trouble of its own, and is aske
 
 
 @dataclass(frozen=True, slots=True)
-class Downloaded:
+class CrlDownload:
     """What a host sent.
 
     Attributes:
@@ -59,7 +59,7 @@ class Downloaded:
 
 def download(
     url: str, deadline: Deadline, *, etag: str = "", last_modified: str = ""
-) -> Downloaded:
+) -> CrlDownload:
     """Fetch a list.
 
     Args:
@@ -79,7 +79,7 @@ def download(
         with ExitStack() as responses:
             opener = _opener(deadline, responses)
             response = opener.open(request, timeout=max(deadline.remaining, 0.001))
-            return Downloaded(
+            return CrlDownload(
                 _read(response, url),
                 _validator(response, "ETag"),
                 _validator(response, "Last-Modified"),
@@ -87,7 +87,7 @@ def download(
     except urllib.error.HTTPError as error:
         error.close()
         if error.code == NOT_MODIFIED and (etag or last_modified):
-            return Downloaded(None, etag, last_modified)
+            return CrlDownload(None, etag, last_modified)
         fix = HOST_BROKEN if error.code >= FIRST_SERVER_ERROR else NOT_PUBLISHED
         raise _unreachable(url, f"HTTP {error.code}", fix) from error
     except (OSError, http.client.HTTPException, ValueError) as error:
@@ -100,8 +100,8 @@ def _read(response: http.client.HTTPResponse, url: str) -> bytes:
     data = bytearray()
     while piece := response.read1(PIECE):
         data += piece
-        if len(data) > LARGEST_LIST:
-            raise _unreachable(url, f"it has more than {LARGEST_LIST >> 20} MiB")
+        if len(data) > MAX_CRL_BYTES:
+            raise _unreachable(url, f"it has more than {MAX_CRL_BYTES >> 20} MiB")
     if response.length:
         raise _unreachable(url, "it was cut off")
     return bytes(data)

@@ -30,19 +30,19 @@ from gatecert.errors import (
 )
 from gatecert.model import StoredList
 from gatecert.revocation.crl import (
-    EVERY_REASON,
+    ALL_REASONS,
     DistributionPoint,
-    Entry,
+    RevokedEntry,
     VerifiedCrl,
-    accept,
     can_be_listed,
+    delta_applies,
     delta_distribution_points,
     distribution_points,
-    fits,
-    look_up,
-    read_list,
+    find_revocation,
+    parse_crl,
+    verify_crl,
 )
-from gatecert.revocation.crl_download import Downloaded, download
+from gatecert.revocation.crl_download import CrlDownload, download
 from gatecert.store.protocol import ListStore
 
 if TYPE_CHECKING:
@@ -56,12 +56,12 @@ LOOK_SECONDS = 10.0
 DOWN_SECONDS = 300.0  # how long a host that did not answer is left alone
 
 
-class Downloads(Protocol):
+class CrlFetcher(Protocol):
     """Fetches a list, as `download` does."""
 
     def __call__(
         self, url: str, deadline: Deadline, *, etag: str = "", last_modified: str = ""
-    ) -> Downloaded:
+    ) -> CrlDownload:
         """Fetch a list."""
         ...
 
@@ -78,7 +78,7 @@ class RevocationReport:
         fix: What to do about that; empty if unknown.
     """
 
-    entry: Entry | None = None
+    entry: RevokedEntry | None = None
     source: str = ""
     ends: datetime | None = None
     problem: str = ""
@@ -88,7 +88,7 @@ class RevocationReport:
 class RevocationLookup(Protocol):
     """Looks a certificate up in its authority's revocation lists."""
 
-    def look(
+    def look_up(
         self,
         certificate: Certificate,
         issuers: Sequence[Certificate],
@@ -112,10 +112,10 @@ class CrlLookup:
 
     store: ListStore
     now: Callable[[], datetime]
-    fetch: Downloads = download
+    fetch: CrlFetcher = download
     down: dict[str, tuple[float, str, str]] = field(default_factory=dict)
 
-    def look(
+    def look_up(
         self,
         certificate: Certificate,
         issuers: Sequence[Certificate],
@@ -175,7 +175,7 @@ class CrlLookup:
         self._keep(url, stored)
         return fresh, ""
 
-    def _sent(self, url: str, kept: StoredList | None, deadline: Deadline) -> Downloaded:
+    def _sent(self, url: str, kept: StoredList | None, deadline: Deadline) -> CrlDownload:
         host = urlsplit(url).netloc
         until, reason, fix = self.down.get(host, (0.0, "", ""))
         if time.monotonic() < until:
@@ -222,7 +222,7 @@ class _Look:
 
     def run(self, found: Sequence[DistributionPoint]) -> RevocationReport:
         """Look into one list after the other until one says so, or all reasons are covered."""
-        left = EVERY_REASON
+        left = ALL_REASONS
         report = RevocationReport()
         for place in found:
             if not place.reasons & left:
@@ -233,7 +233,7 @@ class _Look:
                 if not report.problem:
                     report = replace(report, problem=error.message, fix=error.fix)
                 continue
-            entry = look_up(self.certificate, accepted, self._delta(accepted))
+            entry = find_revocation(self.certificate, accepted, self._delta(accepted))
             if entry is not None:
                 return RevocationReport(entry, source, accepted.ends)
             if accepted.has_ended(self.lists.now()):
@@ -268,8 +268,8 @@ class _Look:
         raise problem or CertificateError("there is no list")
 
     def _check_for(self, place: DistributionPoint) -> Callable[[bytes], VerifiedCrl]:
-        return lambda data: accept(
-            read_list(data),
+        return lambda data: verify_crl(
+            parse_crl(data),
             self.certificate,
             self.issuer,
             place,
@@ -286,7 +286,7 @@ class _Look:
                 except (AuthorityUnreachableError, CertificateError) as error:
                     logger.info("delta list not used url=%s %s", url, error)
                     continue
-                if fits(base, delta) and not delta.has_ended(self.lists.now()):
+                if delta_applies(base, delta) and not delta.has_ended(self.lists.now()):
                     return delta
         return None
 

@@ -43,7 +43,7 @@ from gatecert.model import (
     Mode,
     Target,
 )
-from gatecert.revocation.check_schedule import revoked
+from gatecert.revocation.check_schedule import revoked_state_of
 from gatecert.schedule.expiry_warnings import next_expiry_warning
 
 if TYPE_CHECKING:
@@ -173,7 +173,7 @@ def certificate_in_use(situation: Situation) -> CertificateSummary | None:
 def is_urgent(situation: Situation, now: datetime) -> bool:
     """Whether there is no certificate to go on with, or it is about to end."""
     certificate = certificate_in_use(situation)
-    if certificate is None or revoked(situation.state, certificate) is not None:
+    if certificate is None or revoked_state_of(situation.state, certificate) is not None:
         return True
     calm_until = certificate.not_after - certificate.lifetime * LATEST_RENEWAL
     return now >= calm_until or not certificate.covers(situation.target.identifiers)
@@ -326,9 +326,9 @@ def _enrolment_due(situation: Situation, now: datetime) -> Due | None:
     if not certificate.covers(situation.target.identifiers):
         return Due(Action.ENROL, not_before, "the configured names have changed")
     for each in (certificate, situation.live):
-        standing = revoked(situation.state, each)
-        if standing is not None:
-            return Due(Action.ENROL, not_before, f"the certificate was {standing.words}")
+        revocation_state = revoked_state_of(situation.state, each)
+        if revocation_state is not None:
+            return Due(Action.ENROL, not_before, f"the certificate was {revocation_state.words}")
     if not situation.target.key.is_kept_by(certificate):
         return Due(Action.ENROL, not_before, "a certificate for each of two keys is wanted")
     at, reason = renewal_instant(situation)

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from gatecert.store.layout import Layout
 
 LONGEST_WAIT = 10.0  # seconds; others hold the lock for some milliseconds
-LARGEST = 256 << 20  # bytes; an expense has some three hundred
+LARGEST = 256 << 20  # bytes; a request has some three hundred
 
 _UNSAFE = re.compile(r"[^a-z0-9.-]")
 
@@ -52,7 +52,7 @@ class RateLimitUsageFiles:
         """Change it while nobody else does."""
         path = self._path(directory_url)
         self._layout.make(path.parent)
-        what = f"the spending at {urlsplit(directory_url).netloc}"
+        what = f"the rate limit usage of {urlsplit(directory_url).netloc}"
         file = path.with_suffix(".lock")
         with self._in_turn(), lock.hold_lock_file(file, what, "counting", wait=LONGEST_WAIT):
             before = self.rate_limit_usage(directory_url)

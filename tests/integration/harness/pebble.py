@@ -207,7 +207,7 @@ class Pebble(Server):
         return self._fetch(self._management_url(f"roots/{number}"))
 
     def certificate_status(self, serial_number: int) -> str:
-        """``Valid`` or ``Revoked``."""
+        """``Valid`` or ``RevocationResult``."""
         response = requests.get(
             self._management_url(f"cert-status-by-serial/{serial_number:x}"),
             verify=str(self.https_certificate),

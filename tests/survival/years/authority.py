@@ -501,7 +501,7 @@ class PlayedClient(Client):
         assert account.url
         return f"{token}.thumbprint"
 
-    def answer_challenge(self, account: Account, url: str, deadline: Deadline) -> float | None:
+    def respond_to_challenge(self, account: Account, url: str, deadline: Deadline) -> float | None:
         assert account.url
         leave = self._reach(deadline)
         self._authority.answer(url)

@@ -72,10 +72,10 @@ class MemoryStore:
         return len(encode(self._state))
 
     def count(self) -> int:
-        """How many files are kept, an expense counting as one."""
-        expenses = sum(len(each.expenses) for each in self._spent.values())
+        """How many files are kept, a counted request counting as one."""
+        requests = sum(len(each.expenses) for each in self._spent.values())
         some = (self._versions, self._requests, self._tokens, self._accounts, self._lists)
-        return expenses + sum(len(each) for each in some)
+        return requests + sum(len(each) for each in some)
 
     def gateway_directory(self, gateway: str) -> Path:
         return NOWHERE / gateway

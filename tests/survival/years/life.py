@@ -30,7 +30,7 @@ from tests.survival.years.world import (
 
 from gatecert import deadline
 from gatecert.acme import client
-from gatecert.acme.rate_limits import LEAST_REMEMBERED
+from gatecert.acme.rate_limits import MIN_KEPT_REQUESTS
 from gatecert.doctor.preconditions import Preconditions
 from gatecert.errors import ChallengeError, StorageError
 from gatecert.lifecycle.pipeline import Occasion, Pipeline
@@ -53,7 +53,7 @@ LIFETIMES = (90 * DAY, 45 * DAY, timedelta(hours=160))
 SLACK = HOUR  # for what is under way
 MOST_PASSES_A_MINUTE = 150
 LARGEST_STATE = 20_000  # bytes
-MOST_KEPT = LEAST_REMEMBERED + 10
+MOST_KEPT = MIN_KEPT_REQUESTS + 10
 
 
 @dataclass(frozen=True, slots=True)

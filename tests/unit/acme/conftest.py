@@ -24,7 +24,7 @@ from requests.structures import CaseInsensitiveDict
 from gatecert.acme import client as client_module
 from gatecert.acme.budget import Budget
 from gatecert.acme.client import Client
-from gatecert.acme.transport import Response, interrupted
+from gatecert.acme.transport import Response, stopping_error
 from gatecert.certificate import key as certificate_key
 from gatecert.certificate.request import build_request
 from gatecert.challenge.solver import Challenge
@@ -153,7 +153,7 @@ class FakeAuthority:
         self, method: str, url: str, *, deadline: Deadline, body: bytes | None = None
     ) -> Response:
         if deadline.interrupted:
-            raise interrupted()
+            raise stopping_error()
         with self._lock:
             request = Request(method, url.removeprefix(BASE))
             if body is not None:

@@ -41,16 +41,16 @@ def accounts() -> Accounts:
 
 
 @pytest.fixture
-def desk(settings: AuthoritySettings, accounts: Accounts, client: Client) -> AccountRegistrar:
+def registrar(settings: AuthoritySettings, accounts: Accounts, client: Client) -> AccountRegistrar:
     return AccountRegistrar(settings, accounts, client)
 
 
 def test_an_account_is_made_once(
-    desk: AccountRegistrar, accounts: Accounts, authority: FakeAuthority, deadline: Deadline
+    registrar: AccountRegistrar, accounts: Accounts, authority: FakeAuthority, deadline: Deadline
 ) -> None:
-    account = desk.sign_in(deadline, UNLIMITED)
+    account = registrar.ensure_account(deadline, UNLIMITED)
 
-    assert desk.sign_in(deadline, UNLIMITED) == account
+    assert registrar.ensure_account(deadline, UNLIMITED) == account
     assert accounts.kept["acme"] == account
     assert account.directory_url == DIRECTORY_URL
     assert b"BEGIN PRIVATE KEY" in account.private_key
@@ -58,20 +58,20 @@ def test_an_account_is_made_once(
 
 
 def test_the_key_is_kept_before_the_authority_hears_of_it(
-    desk: AccountRegistrar, accounts: Accounts, authority: FakeAuthority, deadline: Deadline
+    registrar: AccountRegistrar, accounts: Accounts, authority: FakeAuthority, deadline: Deadline
 ) -> None:
     authority.queued["new-account"].append(problem("serverInternal", status=500))
 
     with pytest.raises(AuthorityError):
-        desk.sign_in(deadline, UNLIMITED)
+        registrar.ensure_account(deadline, UNLIMITED)
 
     (kept,) = accounts.history
     assert kept.url == ""
-    assert desk.sign_in(deadline, UNLIMITED).private_key == kept.private_key
+    assert registrar.ensure_account(deadline, UNLIMITED).private_key == kept.private_key
 
 
 def test_nothing_is_made_if_the_key_cannot_be_kept(
-    desk: AccountRegistrar,
+    registrar: AccountRegistrar,
     accounts: Accounts,
     authority: FakeAuthority,
     deadline: Deadline,
@@ -83,13 +83,13 @@ def test_nothing_is_made_if_the_key_cannot_be_kept(
     monkeypatch.setattr(accounts, "save_account", full)
 
     with pytest.raises(StorageError):
-        desk.sign_in(deadline, UNLIMITED)
+        registrar.ensure_account(deadline, UNLIMITED)
 
     assert authority.requests == []
 
 
 def test_a_quicker_process_wins_with_its_key(
-    desk: AccountRegistrar,
+    registrar: AccountRegistrar,
     accounts: Accounts,
     account_key: bytes,
     deadline: Deadline,
@@ -102,11 +102,11 @@ def test_a_quicker_process_wins_with_its_key(
 
     monkeypatch.setattr(accounts, "save_account", raced)
 
-    assert desk.sign_in(deadline, UNLIMITED).private_key == account_key
+    assert registrar.ensure_account(deadline, UNLIMITED).private_key == account_key
 
 
 def test_a_lost_account_is_found_by_its_key(
-    desk: AccountRegistrar,
+    registrar: AccountRegistrar,
     accounts: Accounts,
     account: Account,
     authority: FakeAuthority,
@@ -114,7 +114,7 @@ def test_a_lost_account_is_found_by_its_key(
 ) -> None:
     accounts.kept["acme"] = Account(account.private_key)
 
-    assert desk.sign_in(deadline, UNLIMITED) == account
+    assert registrar.ensure_account(deadline, UNLIMITED) == account
     assert authority.sent("new-account")[-1].payload == {"onlyReturnExisting": True}
 
 
@@ -128,15 +128,15 @@ def test_a_lost_account_needs_no_terms(
     accounts.kept["acme"] = Account(account.private_key)
     stern = settings.model_copy(update={"terms_of_service_agreed": False})
 
-    assert AccountRegistrar(stern, accounts, client).sign_in(deadline, UNLIMITED) == account
+    assert AccountRegistrar(stern, accounts, client).ensure_account(deadline, UNLIMITED) == account
 
 
 def test_another_directory_gets_an_account_of_its_own(
-    desk: AccountRegistrar, accounts: Accounts, account_key: bytes, deadline: Deadline
+    registrar: AccountRegistrar, accounts: Accounts, account_key: bytes, deadline: Deadline
 ) -> None:
     accounts.kept["acme"] = Account(account_key, "https://other/1", "https://other/directory")
 
-    account = desk.sign_in(deadline, UNLIMITED)
+    account = registrar.ensure_account(deadline, UNLIMITED)
 
     assert account.directory_url == DIRECTORY_URL
     assert account.url != "https://other/1"
@@ -144,28 +144,28 @@ def test_another_directory_gets_an_account_of_its_own(
 
 
 def test_an_account_that_the_authority_forgot_is_made_again_with_its_key(
-    desk: AccountRegistrar, accounts: Accounts, authority: FakeAuthority, deadline: Deadline
+    registrar: AccountRegistrar, accounts: Accounts, authority: FakeAuthority, deadline: Deadline
 ) -> None:
-    before = desk.sign_in(deadline, UNLIMITED)
+    before = registrar.ensure_account(deadline, UNLIMITED)
     authority.accounts.clear()
 
-    desk.forget(before)
-    after = desk.sign_in(deadline, UNLIMITED)
+    registrar.forget(before)
+    after = registrar.ensure_account(deadline, UNLIMITED)
 
     assert after.private_key == before.private_key
     assert after.url != before.url
-    assert desk.sign_in(deadline, UNLIMITED) == after
+    assert registrar.ensure_account(deadline, UNLIMITED) == after
     assert accounts.kept["acme"] == after
 
 
 def test_an_account_that_was_forgotten_by_mistake_is_good_again(
-    desk: AccountRegistrar, authority: FakeAuthority, deadline: Deadline
+    registrar: AccountRegistrar, authority: FakeAuthority, deadline: Deadline
 ) -> None:
-    account = desk.sign_in(deadline, UNLIMITED)
-    desk.forget(account)
+    account = registrar.ensure_account(deadline, UNLIMITED)
+    registrar.forget(account)
 
-    assert desk.sign_in(deadline, UNLIMITED) == account
-    assert desk.sign_in(deadline, UNLIMITED) == account
+    assert registrar.ensure_account(deadline, UNLIMITED) == account
+    assert registrar.ensure_account(deadline, UNLIMITED) == account
     assert len(authority.sent("new-account")) == 2
 
 
@@ -175,7 +175,7 @@ def test_terms_must_be_agreed_to(
     stern = settings.model_copy(update={"terms_of_service_agreed": False})
 
     with pytest.raises(TermsNotAgreedError) as caught:
-        AccountRegistrar(stern, accounts, client).sign_in(deadline, UNLIMITED)
+        AccountRegistrar(stern, accounts, client).ensure_account(deadline, UNLIMITED)
 
     assert TERMS in caught.value.fix
     assert "authorities.acme.terms_of_service_agreed: true" in caught.value.fix
@@ -191,13 +191,16 @@ def test_an_authority_without_terms_has_none_to_agree_to(
     authority.meta = {}
     stern = settings.model_copy(update={"terms_of_service_agreed": False})
 
-    assert AccountRegistrar(stern, accounts, client).sign_in(deadline, UNLIMITED).url
+    assert AccountRegistrar(stern, accounts, client).ensure_account(deadline, UNLIMITED).url
 
 
 def test_threads_make_one_account(
-    desk: AccountRegistrar, authority: FakeAuthority, deadline: Deadline
+    registrar: AccountRegistrar, authority: FakeAuthority, deadline: Deadline
 ) -> None:
-    threads = [threading.Thread(target=desk.sign_in, args=(deadline, UNLIMITED)) for _ in range(4)]
+    threads = [
+        threading.Thread(target=registrar.ensure_account, args=(deadline, UNLIMITED))
+        for _ in range(4)
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -222,14 +225,14 @@ def test_contact_is_sent_again_when_it_changes(
     deadline: Deadline,
 ) -> None:
     old = AccountRegistrar(with_contact(settings, "a@example.com"), accounts, client)
-    old.sign_in(deadline, UNLIMITED)
-    old.sign_in(deadline, UNLIMITED)
+    old.ensure_account(deadline, UNLIMITED)
+    old.ensure_account(deadline, UNLIMITED)
     assert authority.sent("account") == []
 
     new = AccountRegistrar(with_contact(settings, "b@example.com"), accounts, client)
-    account = new.sign_in(deadline, UNLIMITED)
+    account = new.ensure_account(deadline, UNLIMITED)
 
-    assert new.sign_in(deadline, UNLIMITED) == account == accounts.kept["acme"]
+    assert new.ensure_account(deadline, UNLIMITED) == account == accounts.kept["acme"]
     assert account.contact == ("mailto:b@example.com",)
     (update,) = authority.sent("account")
     assert update.payload == {"contact": ["mailto:b@example.com"]}
@@ -255,7 +258,7 @@ REFUSED_ALGORITHM = "this CA takes RSA keys only"
     [(["RS256"], KeyType.RSA_2048), (["ES384", "RS256"], KeyType.ECDSA_P384)],
 )
 def test_an_account_key_that_is_refused_is_replaced_by_one_that_the_authority_takes(
-    desk: AccountRegistrar,
+    registrar: AccountRegistrar,
     accounts: Accounts,
     authority: FakeAuthority,
     deadline: Deadline,
@@ -268,7 +271,7 @@ def test_an_account_key_that_is_refused_is_replaced_by_one_that_the_authority_ta
         "algorithms": algorithms,
     }
     authority.queued["new-account"].append(answer(400, refusal))
-    account = desk.sign_in(deadline, UNLIMITED)
+    account = registrar.ensure_account(deadline, UNLIMITED)
     assert kind(load(account.private_key)) is taken
     assert accounts.kept["acme"] == account
     assert authority.sent("new-account")[-1].header["alg"] == algorithms[0]
@@ -276,7 +279,7 @@ def test_an_account_key_that_is_refused_is_replaced_by_one_that_the_authority_ta
 
 @pytest.mark.parametrize("algorithms", [[], ["HS256"], ["ES256"]])
 def test_an_authority_that_names_no_other_algorithm_is_not_asked_again(
-    desk: AccountRegistrar, authority: FakeAuthority, deadline: Deadline, algorithms: list[str]
+    registrar: AccountRegistrar, authority: FakeAuthority, deadline: Deadline, algorithms: list[str]
 ) -> None:
     refusal = {
         "type": "urn:ietf:params:acme:error:badSignatureAlgorithm",
@@ -285,7 +288,7 @@ def test_an_authority_that_names_no_other_algorithm_is_not_asked_again(
     }
     authority.queued["new-account"].append(answer(400, refusal))
     with pytest.raises(ACMEError, match="RSA keys only") as caught:
-        desk.sign_in(deadline, UNLIMITED)
+        registrar.ensure_account(deadline, UNLIMITED)
     assert "account_key" in caught.value.fix
     assert len(authority.sent("new-account")) == 1
 
@@ -294,7 +297,7 @@ def test_the_configured_type_of_account_key_is_made(
     settings: AuthoritySettings, accounts: Accounts, client: Client, deadline: Deadline
 ) -> None:
     rsa = settings.model_copy(update={"account_key": KeyType.RSA_2048})
-    account = AccountRegistrar(rsa, accounts, client).sign_in(deadline, UNLIMITED)
+    account = AccountRegistrar(rsa, accounts, client).ensure_account(deadline, UNLIMITED)
     assert kind(load(account.private_key)) is KeyType.RSA_2048
     changed = KeyChange("acme", accounts, client, KeyType.ECDSA_P384).change(account, deadline)
     assert kind(load(changed.private_key)) is KeyType.ECDSA_P384
@@ -310,9 +313,9 @@ def test_a_contact_that_is_refused_is_left_out(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     settings = settings.model_copy(update={"contact": ("ops@example.com",)})
-    desk = AccountRegistrar(settings, accounts, client)
+    registrar = AccountRegistrar(settings, accounts, client)
     authority.queued["new-account"].append(problem("invalidContact", "example.com is forbidden"))
-    assert desk.sign_in(deadline, UNLIMITED).url
+    assert registrar.ensure_account(deadline, UNLIMITED).url
     first, second = authority.sent("new-account")
     assert (first.payload or {})["contact"]
     assert "contact" not in (second.payload or {})
@@ -327,13 +330,13 @@ def test_an_authority_that_wants_another_contact_says_why_it_refused_the_first(
     deadline: Deadline,
 ) -> None:
     settings = settings.model_copy(update={"contact": ("ops@example.com",)})
-    desk = AccountRegistrar(settings, accounts, client)
+    registrar = AccountRegistrar(settings, accounts, client)
     authority.queued["new-account"] += [
         problem("invalidContact", "that one is forbidden"),
         problem("invalidContact", "there has to be one"),
     ]
     with pytest.raises(ACMEError, match="that one is forbidden"):
-        desk.sign_in(deadline, UNLIMITED)
+        registrar.ensure_account(deadline, UNLIMITED)
 
 
 def test_a_contact_that_cannot_be_updated_blocks_nothing(
@@ -343,39 +346,39 @@ def test_a_contact_that_cannot_be_updated_blocks_nothing(
     authority: FakeAuthority,
     deadline: Deadline,
 ) -> None:
-    account = AccountRegistrar(settings, accounts, client).sign_in(deadline, UNLIMITED)
+    account = AccountRegistrar(settings, accounts, client).ensure_account(deadline, UNLIMITED)
     other = settings.model_copy(update={"contact": ("new@corp.test",)})
     authority.queued["account"].append(problem("serverInternal", status=500))
-    assert AccountRegistrar(other, accounts, client).sign_in(deadline, UNLIMITED) == account
-    updated = AccountRegistrar(other, accounts, client).sign_in(deadline, UNLIMITED)
+    assert AccountRegistrar(other, accounts, client).ensure_account(deadline, UNLIMITED) == account
+    updated = AccountRegistrar(other, accounts, client).ensure_account(deadline, UNLIMITED)
     assert updated.contact == ("mailto:new@corp.test",)
 
 
 def test_an_account_that_cannot_be_found_is_made_with_its_key(
-    desk: AccountRegistrar, accounts: Accounts, authority: FakeAuthority, deadline: Deadline
+    registrar: AccountRegistrar, accounts: Accounts, authority: FakeAuthority, deadline: Deadline
 ) -> None:
-    account = desk.sign_in(deadline, UNLIMITED)
+    account = registrar.ensure_account(deadline, UNLIMITED)
     accounts.kept["acme"] = Account(account.private_key)
     authority.queued["new-account"].append(problem("malformed", "what is onlyReturnExisting?"))
-    assert desk.sign_in(deadline, UNLIMITED).url == account.url
+    assert registrar.ensure_account(deadline, UNLIMITED).url == account.url
 
 
 def test_a_relative_account_url_is_mended(
-    desk: AccountRegistrar, accounts: Accounts, deadline: Deadline
+    registrar: AccountRegistrar, accounts: Accounts, deadline: Deadline
 ) -> None:
-    account = desk.sign_in(deadline, UNLIMITED)
+    account = registrar.ensure_account(deadline, UNLIMITED)
     accounts.kept["acme"] = replace(account, url="/account/1")
-    assert desk.sign_in(deadline, UNLIMITED).url == account.url
+    assert registrar.ensure_account(deadline, UNLIMITED).url == account.url
     assert accounts.kept["acme"].url == account.url
 
 
 def test_an_authority_that_wants_a_binding(
-    desk: AccountRegistrar, authority: FakeAuthority, deadline: Deadline
+    registrar: AccountRegistrar, authority: FakeAuthority, deadline: Deadline
 ) -> None:
     authority.meta["externalAccountRequired"] = True
 
     with pytest.raises(AuthorityError, match=r"set authorities\.acme\.external_account"):
-        desk.sign_in(deadline, UNLIMITED)
+        registrar.ensure_account(deadline, UNLIMITED)
 
     assert authority.sent("new-account") == []
 
@@ -388,7 +391,7 @@ def test_a_binding_is_sent(
     deadline: Deadline,
     hmac_file: Path,
 ) -> None:
-    bound(settings, accounts, client, hmac_file).sign_in(deadline, UNLIMITED)
+    bound(settings, accounts, client, hmac_file).ensure_account(deadline, UNLIMITED)
 
     payload = authority.sent("new-account")[0].payload or {}
     assert set(payload["externalAccountBinding"]) == {"protected", "payload", "signature"}
@@ -403,7 +406,7 @@ def test_plain_base64_is_as_good(
 ) -> None:
     hmac_file.write_text("  +/+/+/8=\n")
 
-    assert bound(settings, accounts, client, hmac_file).sign_in(deadline, UNLIMITED).url
+    assert bound(settings, accounts, client, hmac_file).ensure_account(deadline, UNLIMITED).url
 
 
 def test_a_binding_that_is_refused_can_be_corrected(
@@ -415,13 +418,13 @@ def test_a_binding_that_is_refused_can_be_corrected(
     hmac_file: Path,
 ) -> None:
     authority.queued["new-account"].append(problem("unauthorized", "unknown key", 403))
-    desk = bound(settings, accounts, client, hmac_file)
+    registrar = bound(settings, accounts, client, hmac_file)
 
     with pytest.raises(ACMEError, match="unknown key") as caught:
-        desk.sign_in(deadline, UNLIMITED)
+        registrar.ensure_account(deadline, UNLIMITED)
     assert "authorities.acme.external_account" in caught.value.fix
 
-    assert desk.sign_in(deadline, UNLIMITED).url
+    assert registrar.ensure_account(deadline, UNLIMITED).url
 
 
 def test_a_server_error_may_come_of_the_binding(
@@ -433,13 +436,13 @@ def test_a_server_error_may_come_of_the_binding(
     hmac_file: Path,
 ) -> None:
     """step-ca answers HTTP 500 to a key that it does not know."""
-    for desk, about in (
+    for registrar, about in (
         (bound(settings, accounts, client, hmac_file), True),
         (AccountRegistrar(settings, accounts, client), False),
     ):
         authority.queued["new-account"].append(problem("serverInternal", "not found", 500))
         with pytest.raises(AuthorityServerError, match="HTTP 500") as caught:
-            desk.sign_in(deadline, UNLIMITED)
+            registrar.ensure_account(deadline, UNLIMITED)
         assert ("check key_id, hmac_key_file" in caught.value.fix) is about
 
 
@@ -453,7 +456,7 @@ def test_other_trouble_is_not_put_down_to_the_binding(
 ) -> None:
     authority.queued["new-account"].append(problem("invalidContact", "who?", 400))
     with pytest.raises(ACMEError) as caught:
-        bound(settings, accounts, client, hmac_file).sign_in(deadline, UNLIMITED)
+        bound(settings, accounts, client, hmac_file).ensure_account(deadline, UNLIMITED)
     assert caught.value.fix == "correct authorities.acme.contact"
 
 
@@ -469,7 +472,7 @@ def test_a_secret_that_is_none_is_not_told(
     hmac_file.write_text(secret, "utf-8")
 
     with pytest.raises(AuthorityError, match="does not hold base64url text") as caught:
-        bound(settings, accounts, client, hmac_file).sign_in(deadline, UNLIMITED)
+        bound(settings, accounts, client, hmac_file).ensure_account(deadline, UNLIMITED)
 
     assert not secret or secret not in str(caught.value)
     assert caught.value.__cause__ is None
@@ -483,6 +486,6 @@ def test_a_missing_secret(
     tmp_path: Path,
 ) -> None:
     with pytest.raises(AuthorityError, match="cannot be read: No such file") as caught:
-        bound(settings, accounts, client, tmp_path / "missing").sign_in(deadline, UNLIMITED)
+        bound(settings, accounts, client, tmp_path / "missing").ensure_account(deadline, UNLIMITED)
 
     assert caught.value.fix == "correct authorities.acme.external_account.hmac_key_file"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from tests.unit.acme.conftest import DIRECTORY_URL, TERMS, Accounts, answer, problem
 
-from gatecert.acme.account_administration import AccountAdministration, AccountView
+from gatecert.acme.account_administration import AccountAdministration, AccountStatus
 from gatecert.acme.account_key import new_account_key
 from gatecert.errors import (
     ACMEError,
@@ -34,7 +34,9 @@ def accounts() -> Accounts:
 
 
 @pytest.fixture
-def desk(settings: AuthoritySettings, accounts: Accounts, client: Client) -> AccountAdministration:
+def registrar(
+    settings: AuthoritySettings, accounts: Accounts, client: Client
+) -> AccountAdministration:
     return AccountAdministration(settings, accounts, client)
 
 
@@ -42,14 +44,14 @@ def desk(settings: AuthoritySettings, accounts: Accounts, client: Client) -> Acc
 
 
 def test_no_account_is_shown_as_none_and_nobody_is_asked(
-    desk: AccountAdministration, authority: FakeAuthority, deadline: Deadline
+    registrar: AccountAdministration, authority: FakeAuthority, deadline: Deadline
 ) -> None:
-    assert desk.view(deadline) == AccountView(NAME, DIRECTORY_URL)
+    assert registrar.view(deadline) == AccountStatus(NAME, DIRECTORY_URL)
     assert authority.requests == []
 
 
 def test_an_account_is_shown_as_the_authority_sees_it(
-    desk: AccountAdministration,
+    registrar: AccountAdministration,
     accounts: Accounts,
     account: Account,
     authority: FakeAuthority,
@@ -57,36 +59,36 @@ def test_an_account_is_shown_as_the_authority_sees_it(
 ) -> None:
     accounts.save_account(NAME, replace(account, contact=("mailto:old@example.com",)))
     authority.contact = ["mailto:ops@example.com"]
-    view = desk.view(deadline)
+    view = registrar.view(deadline)
     assert (view.url, view.status) == (account.url, "valid")
     assert view.contact == ("mailto:ops@example.com",)
     assert len(view.key_fingerprint) == 64
     assert view.terms_of_service == TERMS
     assert (view.problem, view.key_change_pending) == ("", False)
     authority.contact = []
-    assert desk.view(deadline).contact == ("mailto:old@example.com",)
+    assert registrar.view(deadline).contact == ("mailto:old@example.com",)
 
 
 def test_a_key_without_its_account_finds_it(
-    desk: AccountAdministration, accounts: Accounts, account: Account, deadline: Deadline
+    registrar: AccountAdministration, accounts: Accounts, account: Account, deadline: Deadline
 ) -> None:
     accounts.save_account(NAME, Account(account.private_key))
-    view = desk.view(deadline)
+    view = registrar.view(deadline)
     assert view.status == "valid"
     accounts.save_account(NAME, Account(new_account_key()))
-    assert (desk.view(deadline).url, desk.view(deadline).status) == ("", "none")
+    assert (registrar.view(deadline).url, registrar.view(deadline).status) == ("", "none")
 
 
 def test_a_change_that_was_cut_off_is_shown(
-    desk: AccountAdministration, accounts: Accounts, account: Account, deadline: Deadline
+    registrar: AccountAdministration, accounts: Accounts, account: Account, deadline: Deadline
 ) -> None:
     accounts.save_account(NAME, account)
     accounts.save_next_key(NAME, new_account_key())
-    assert desk.view(deadline).key_change_pending
+    assert registrar.view(deadline).key_change_pending
 
 
 def test_what_keeps_the_authority_from_answering_is_shown(
-    desk: AccountAdministration,
+    registrar: AccountAdministration,
     accounts: Accounts,
     account: Account,
     authority: FakeAuthority,
@@ -94,7 +96,7 @@ def test_what_keeps_the_authority_from_answering_is_shown(
 ) -> None:
     accounts.save_account(NAME, account)
     authority.queued["account"].append(AuthorityUnreachableError("nobody there"))
-    view = desk.view(deadline)
+    view = registrar.view(deadline)
     assert (view.status, view.problem, view.url) == ("unknown", "nobody there", account.url)
 
 
@@ -102,17 +104,17 @@ def test_what_keeps_the_authority_from_answering_is_shown(
 
 
 def test_another_key_is_given_to_the_account(
-    desk: AccountAdministration, accounts: Accounts, account: Account, deadline: Deadline
+    registrar: AccountAdministration, accounts: Accounts, account: Account, deadline: Deadline
 ) -> None:
     accounts.save_account(NAME, account)
-    changed, finished = desk.change_key(deadline)
+    changed, finished = registrar.change_key(deadline)
     assert not finished
     assert changed.url == account.url
     assert accounts.kept[NAME] == changed != account
 
 
 def test_a_change_that_had_gone_through_is_finished_and_no_second_one_made(
-    desk: AccountAdministration,
+    registrar: AccountAdministration,
     accounts: Accounts,
     account: Account,
     client: Client,
@@ -123,30 +125,30 @@ def test_a_change_that_had_gone_through_is_finished_and_no_second_one_made(
     key = new_account_key()
     accounts.save_next_key(NAME, key)
     client.change_key(account, key, deadline)
-    changed, finished = desk.change_key(deadline)
+    changed, finished = registrar.change_key(deadline)
     assert finished
     assert changed.private_key == key
     assert len(authority.sent("key-change")) == 1
 
 
 def test_a_change_that_had_not_gone_through_is_made_with_the_same_key(
-    desk: AccountAdministration, accounts: Accounts, account: Account, deadline: Deadline
+    registrar: AccountAdministration, accounts: Accounts, account: Account, deadline: Deadline
 ) -> None:
     accounts.save_account(NAME, account)
     key = new_account_key()
     accounts.save_next_key(NAME, key)
-    changed, finished = desk.change_key(deadline)
+    changed, finished = registrar.change_key(deadline)
     assert not finished
     assert changed.private_key == key
 
 
 def test_where_there_is_no_account_no_key_is_changed(
-    desk: AccountAdministration, authority: FakeAuthority, deadline: Deadline
+    registrar: AccountAdministration, authority: FakeAuthority, deadline: Deadline
 ) -> None:
     with pytest.raises(WrongUsageError, match="there is no account"):
-        desk.change_key(deadline)
+        registrar.change_key(deadline)
     with pytest.raises(WrongUsageError, match="there is no account"):
-        desk.deactivate(deadline)
+        registrar.deactivate(deadline)
     assert authority.accounts == {}
 
 
@@ -154,21 +156,21 @@ def test_where_there_is_no_account_no_key_is_changed(
 
 
 def test_an_account_that_is_given_up_is_worthless_and_out_of_the_way(
-    desk: AccountAdministration,
+    registrar: AccountAdministration,
     accounts: Accounts,
     account: Account,
     client: Client,
     deadline: Deadline,
 ) -> None:
     accounts.save_account(NAME, account)
-    assert desk.deactivate(deadline).url == account.url
+    assert registrar.deactivate(deadline).url == account.url
     assert accounts.retired == [NAME]
     with pytest.raises(ACMEError, match="deactivated"):
-        client.look_at_account(account, deadline)
+        client.fetch_account(account, deadline)
 
 
 def test_after_a_crash_the_same_command_comes_to_the_same_end(
-    desk: AccountAdministration,
+    registrar: AccountAdministration,
     accounts: Accounts,
     account: Account,
     client: Client,
@@ -176,13 +178,13 @@ def test_after_a_crash_the_same_command_comes_to_the_same_end(
 ) -> None:
     accounts.save_account(NAME, account)
     client.deactivate(account, deadline)
-    assert desk.view(deadline).status == "deactivated"
-    desk.deactivate(deadline)
+    assert registrar.view(deadline).status == "deactivated"
+    registrar.deactivate(deadline)
     assert accounts.retired == [NAME]
 
 
 def test_an_account_that_the_authority_has_forgotten_is_put_out_of_the_way(
-    desk: AccountAdministration,
+    registrar: AccountAdministration,
     accounts: Accounts,
     account: Account,
     authority: FakeAuthority,
@@ -190,12 +192,12 @@ def test_an_account_that_the_authority_has_forgotten_is_put_out_of_the_way(
 ) -> None:
     accounts.save_account(NAME, account)
     authority.accounts.clear()
-    desk.deactivate(deadline)
+    registrar.deactivate(deadline)
     assert accounts.retired == [NAME]
 
 
 def test_an_account_stays_where_the_authority_refuses(
-    desk: AccountAdministration,
+    registrar: AccountAdministration,
     accounts: Accounts,
     account: Account,
     authority: FakeAuthority,
@@ -204,13 +206,13 @@ def test_an_account_stays_where_the_authority_refuses(
     accounts.save_account(NAME, account)
     authority.queued["account"].append(problem("serverInternal", "no", 400))
     with pytest.raises(ACMEError):
-        desk.deactivate(deadline)
+        registrar.deactivate(deadline)
     assert accounts.kept[NAME] == account
     assert accounts.retired == []
 
 
 def test_an_account_stays_where_the_authority_ignores_that_it_is_given_up(
-    desk: AccountAdministration,
+    registrar: AccountAdministration,
     accounts: Accounts,
     account: Account,
     authority: FakeAuthority,
@@ -219,6 +221,6 @@ def test_an_account_stays_where_the_authority_ignores_that_it_is_given_up(
     accounts.save_account(NAME, account)
     authority.queued["account"].append(answer(body={"status": "valid"}))
     with pytest.raises(AuthorityError, match="the account is still valid"):
-        desk.deactivate(deadline)
+        registrar.deactivate(deadline)
     assert accounts.kept[NAME] == account
     assert accounts.retired == []

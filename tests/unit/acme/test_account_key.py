@@ -45,9 +45,9 @@ def test_the_new_key_signs_from_then_on_and_the_old_one_is_worthless(
     assert (changed.url, changed.directory_url) == (account.url, account.directory_url)
     assert accounts.kept[NAME] == changed
     assert not change.is_under_way
-    assert client.look_at_account(changed, deadline).status == "valid"
+    assert client.fetch_account(changed, deadline).status == "valid"
     with pytest.raises(ACMEError, match="verification"):
-        client.look_at_account(account, deadline)
+        client.fetch_account(account, deadline)
     with pytest.raises(AccountMissingError):
         client.find_account(account.private_key, deadline)
 
@@ -101,7 +101,7 @@ def test_a_crash_after_the_request_is_found_out(
     assert settled.private_key != account.private_key
     assert accounts.kept[NAME] == settled
     assert not change.is_under_way
-    assert client.look_at_account(settled, deadline).status == "valid"
+    assert client.fetch_account(settled, deadline).status == "valid"
 
 
 def test_a_crash_before_the_tidying_leaves_nothing_to_ask(

@@ -59,7 +59,7 @@ def timeless() -> Timeless:
 
 
 @pytest.fixture
-def patience(client: Client, account: Account, timeless: Timeless) -> PollingPolicy:
+def polling(client: Client, account: Account, timeless: Timeless) -> PollingPolicy:
     return PollingPolicy(client, account, timeless, lambda: NOW)
 
 
@@ -75,9 +75,9 @@ def told() -> list[str]:
 
 @pytest.fixture
 def validation(
-    patience: PollingPolicy, solver: FakeSolver, target: Target, told: list[str]
+    polling: PollingPolicy, solver: FakeSolver, target: Target, told: list[str]
 ) -> Authorizations:
-    return Authorizations(patience, {"http-01": solver}, target, told.append, UNLIMITED)
+    return Authorizations(polling, {"http-01": solver}, target, told.append, UNLIMITED)
 
 
 @pytest.fixture
@@ -100,7 +100,7 @@ def test_all_names_are_validated_at_once_and_cleaned_up(
 
 
 def test_a_challenge_without_a_token_carries_what_its_record_is_bound_to(
-    patience: PollingPolicy,
+    polling: PollingPolicy,
     solver: FakeSolver,
     target: Target,
     account: Account,
@@ -111,7 +111,7 @@ def test_a_challenge_without_a_token_carries_what_its_record_is_bound_to(
     authority.offers = {"dns-persist-01": {"token": "", "issuer-domain-names": ["ca.example"]}}
     persistent = replace(target, challenges=("dns-persist-01",))
 
-    Authorizations(patience, {"dns-persist-01": solver}, persistent, told.append, UNLIMITED).run(
+    Authorizations(polling, {"dns-persist-01": solver}, persistent, told.append, UNLIMITED).run(
         order
     )
 
@@ -176,11 +176,11 @@ def test_without_a_visit_it_looks_after_the_first_pause(
     client: Client, account: Account, target: Target, order: Order
 ) -> None:
     # Real time: a solver that cannot tell lets the pause go by itself.
-    patience = PollingPolicy(client, account, Deadline.after(10), lambda: NOW)
+    polling = PollingPolicy(client, account, Deadline.after(10), lambda: NOW)
     blind = FakeSolver(fetched=False)
     started = time.monotonic()
 
-    order = Authorizations(patience, {"http-01": blind}, target, lambda _: None, UNLIMITED).run(
+    order = Authorizations(polling, {"http-01": blind}, target, lambda _: None, UNLIMITED).run(
         order
     )
 
@@ -265,13 +265,13 @@ def test_a_challenge_that_was_answered_before_is_not_answered_again(
 
 
 def test_the_first_configured_kind_that_is_offered_is_taken(
-    patience: PollingPolicy, solver: FakeSolver, target: Target, order: Order
+    polling: PollingPolicy, solver: FakeSolver, target: Target, order: Order
 ) -> None:
     other = FakeSolver()
     wanted = replace(target, challenges=("tls-alpn-01", "dns-01", "http-01"))
     solvers = {"http-01": solver, "dns-01": other, "tls-alpn-01": FakeSolver()}
 
-    Authorizations(patience, solvers, wanted, lambda _: None, UNLIMITED).run(order)
+    Authorizations(polling, solvers, wanted, lambda _: None, UNLIMITED).run(order)
 
     assert solver.challenges == []
     assert {each.type for each in other.challenges} == {"dns-01"}
@@ -281,7 +281,7 @@ def test_the_first_configured_kind_that_is_offered_is_taken(
     ("kind", "counted"), [("http-01", NOW), ("dns-01", NOW + timedelta(minutes=30))]
 )
 def test_a_validation_counts_from_when_the_authority_is_told(
-    patience: PollingPolicy, target: Target, order: Order, kind: str, counted: datetime
+    polling: PollingPolicy, target: Target, order: Order, kind: str, counted: datetime
 ) -> None:
     """Records take their time to be seen, which is no time that the authority knows of."""
     clock = [NOW]
@@ -296,19 +296,19 @@ def test_a_validation_counts_from_when_the_authority_is_told(
     budget = replace(UNLIMITED, store=store, limits=limits, now=lambda: clock[0])
     wanted = replace(target, challenges=(kind,))
 
-    Authorizations(patience, {kind: Slow()}, wanted, lambda _: None, budget).run(order)
+    Authorizations(polling, {kind: Slow()}, wanted, lambda _: None, budget).run(order)
 
-    expenses = store.rate_limit_usage(budget.directory_url).expenses
-    assert [(each.names, each.at) for each in expenses] == [((name,), counted) for name in NAMES]
+    requests = store.rate_limit_usage(budget.directory_url).expenses
+    assert [(each.names, each.at) for each in requests] == [((name,), counted) for name in NAMES]
 
 
 def test_a_kind_that_is_not_offered_is_named(
-    patience: PollingPolicy, target: Target, order: Order, told: list[str]
+    polling: PollingPolicy, target: Target, order: Order, told: list[str]
 ) -> None:
     wanted = replace(target, challenges=("tls-alpn-01", "http-01"))
     solvers = {"http-01": FakeSolver(), "tls-alpn-01": FakeSolver()}
 
-    Authorizations(patience, solvers, wanted, told.append, UNLIMITED).run(order)
+    Authorizations(polling, solvers, wanted, told.append, UNLIMITED).run(order)
 
     (line,) = told
     assert "by http-01 (" in line
@@ -316,13 +316,13 @@ def test_a_kind_that_is_not_offered_is_named(
 
 
 def test_each_name_is_proven_as_was_chosen_for_it(
-    patience: PollingPolicy, target: Target, order: Order, told: list[str]
+    polling: PollingPolicy, target: Target, order: Order, told: list[str]
 ) -> None:
     http, dns = FakeSolver(), FakeSolver()
     chosen = ChallengeChoice("www.example.com", ("dns-01", "http-01"), "http-01 failed before")
     wanted = replace(target, choices=(chosen,))
 
-    Authorizations(patience, {"http-01": http, "dns-01": dns}, wanted, told.append, UNLIMITED).run(
+    Authorizations(polling, {"http-01": http, "dns-01": dns}, wanted, told.append, UNLIMITED).run(
         order
     )
 
@@ -335,7 +335,7 @@ def test_each_name_is_proven_as_was_chosen_for_it(
 
 
 def test_what_was_passed_over_and_what_was_refused_are_both_remembered(
-    patience: PollingPolicy, target: Target, order: Order, authority: FakeAuthority
+    polling: PollingPolicy, target: Target, order: Order, authority: FakeAuthority
 ) -> None:
     class Taken(FakeSolver):
         def present(self, challenge: Challenge) -> None:
@@ -344,7 +344,7 @@ def test_what_was_passed_over_and_what_was_refused_are_both_remembered(
     authority.refused["www.example.com"] = {"detail": "no"}
     wanted = replace(target, challenges=("http-01", "dns-01"))
     validation = Authorizations(
-        patience, {"http-01": Taken(), "dns-01": FakeSolver()}, wanted, lambda _: None, UNLIMITED
+        polling, {"http-01": Taken(), "dns-01": FakeSolver()}, wanted, lambda _: None, UNLIMITED
     )
 
     with pytest.raises(ChallengeFailedError) as caught:
@@ -357,12 +357,12 @@ def test_what_was_passed_over_and_what_was_refused_are_both_remembered(
 
 
 def test_no_kind_in_common(
-    patience: PollingPolicy, solver: FakeSolver, target: Target, order: Order
+    polling: PollingPolicy, solver: FakeSolver, target: Target, order: Order
 ) -> None:
     wanted = replace(target, challenges=("tls-alpn-01", "dns-01"))
 
     with pytest.raises(AuthorityError, match="offers shiny-99, http-01, dns-01 to prove") as caught:
-        Authorizations(patience, {"http-01": solver}, wanted, lambda _: None, UNLIMITED).run(order)
+        Authorizations(polling, {"http-01": solver}, wanted, lambda _: None, UNLIMITED).run(order)
 
     assert caught.value.fix.startswith("set gateways.boston.challenge")
 
@@ -541,7 +541,7 @@ def test_stopping_ends_a_validation_at_once_and_cleans_up(
     client: Client, account: Account, target: Target, order: Order
 ) -> None:
     cancelled = threading.Event()
-    patience = PollingPolicy(client, account, Timeless(300.0, cancelled), lambda: NOW)
+    polling = PollingPolicy(client, account, Timeless(300.0, cancelled), lambda: NOW)
 
     class Stopping(FakeSolver):
         def wait_for_request(self, challenge: Challenge, seconds: float) -> bool:
@@ -550,12 +550,12 @@ def test_stopping_ends_a_validation_at_once_and_cleans_up(
 
     solver = Stopping(fetched=False)
     with pytest.raises(InterruptedOrderError):
-        Authorizations(patience, {"http-01": solver}, target, lambda _: None, UNLIMITED).run(order)
+        Authorizations(polling, {"http-01": solver}, target, lambda _: None, UNLIMITED).run(order)
 
     assert solver.events[-2:] == ["clean up www.example.com", "clean up vpn.example.com"]
 
 
-# --------------------------------------------------------------------------- patience
+# --------------------------------------------------------------------------- polling
 
 
 def is_ready(order: Order) -> bool:
@@ -570,9 +570,9 @@ def answered(order: Order, authority: FakeAuthority) -> Order:
 
 
 def test_an_order_that_is_done_is_not_looked_at(
-    patience: PollingPolicy, order: Order, authority: FakeAuthority
+    polling: PollingPolicy, order: Order, authority: FakeAuthority
 ) -> None:
-    assert patience.look_until(order, lambda _: True) is order
+    assert polling.poll_until(order, lambda _: True) is order
     assert authority.sent("order") == []
 
 
@@ -585,7 +585,7 @@ def test_an_order_that_is_done_is_not_looked_at(
     ],
 )
 def test_trouble_that_passes_is_sat_out(
-    patience: PollingPolicy,
+    polling: PollingPolicy,
     answered: Order,
     authority: FakeAuthority,
     timeless: Timeless,
@@ -593,54 +593,54 @@ def test_trouble_that_passes_is_sat_out(
 ) -> None:
     authority.queued["order"].extend([trouble] * MOST_MISSED_LOOKS)
 
-    assert patience.look_until(answered, is_ready).status == "ready"
+    assert polling.poll_until(answered, is_ready).status == "ready"
     assert timeless.waits == [0.25, 0.5, 1.0, 2.0, 4.0]
 
 
 def test_trouble_that_stays_is_raised(
-    patience: PollingPolicy, answered: Order, authority: FakeAuthority
+    polling: PollingPolicy, answered: Order, authority: FakeAuthority
 ) -> None:
     trouble = AuthorityUnreachableError("connection reset")
     authority.queued["order"].extend([trouble] * (MOST_MISSED_LOOKS + 1))
 
     with pytest.raises(AuthorityUnreachableError, match="connection reset"):
-        patience.look_until(answered, is_ready)
+        polling.poll_until(answered, is_ready)
 
 
 def test_a_short_limit_is_waited_for(
-    patience: PollingPolicy, answered: Order, authority: FakeAuthority, timeless: Timeless
+    polling: PollingPolicy, answered: Order, authority: FakeAuthority, timeless: Timeless
 ) -> None:
     authority.queued["order"].append(problem("rateLimited", status=503, Retry_After="17"))
 
-    patience.look_until(answered, is_ready)
+    polling.poll_until(answered, is_ready)
 
     assert timeless.waits == [0.25, 17.0]
 
 
 def test_a_limit_longer_than_the_order_may_take_is_raised_with_its_end(
-    patience: PollingPolicy, answered: Order, authority: FakeAuthority
+    polling: PollingPolicy, answered: Order, authority: FakeAuthority
 ) -> None:
     authority.queued["order"].append(problem("rateLimited", status=429, Retry_After="9000"))
 
     with pytest.raises(RateLimitedError) as caught:
-        patience.look_until(answered, is_ready)
+        polling.poll_until(answered, is_ready)
 
     assert caught.value.retry_after == NOW + timedelta(seconds=9000)
 
 
 def test_an_order_that_needs_more_time_than_there_is(
-    patience: PollingPolicy, answered: Order, timeless: Timeless
+    polling: PollingPolicy, answered: Order, timeless: Timeless
 ) -> None:
     with pytest.raises(DeadlineExceededError, match="goes on at the next attempt"):
-        patience.look_until(replace(answered, retry_after=301.0), is_ready)
+        polling.poll_until(replace(answered, retry_after=301.0), is_ready)
 
     assert timeless.waits == []
 
 
-def test_stopping_ends_the_patience(client: Client, account: Account) -> None:
+def test_stopping_ends_the_polling(client: Client, account: Account) -> None:
     cancelled = threading.Event()
     cancelled.set()
-    patience = PollingPolicy(client, account, Timeless(300.0, cancelled), lambda: NOW)
+    polling = PollingPolicy(client, account, Timeless(300.0, cancelled), lambda: NOW)
 
     with pytest.raises(InterruptedOrderError):
-        patience.wait(0.0)
+        polling.wait(0.0)

@@ -10,7 +10,7 @@ import pytest
 from tests.unit.acme.conftest import DIRECTORY_URL, NOW
 
 from gatecert.acme.budget import Budget
-from gatecert.acme.rate_limits import ON_THE_WAY
+from gatecert.acme.rate_limits import IN_TRANSIT
 from gatecert.errors import RateLimitBudgetError
 from gatecert.model import Allowance, Limits, RateLimitUsage
 
@@ -65,25 +65,25 @@ def test_setting_the_clock_frees_nothing_and_costs_nothing(jump: timedelta) -> N
     clocks.ahead = jump
     with pytest.raises(RateLimitBudgetError) as caught:
         clocks.budget().validations("order/2", "a", NAMES)
-    assert caught.value.until == NOW + HOUR + ON_THE_WAY + jump
-    clocks.time = NOW + HOUR + ON_THE_WAY
+    assert caught.value.until == NOW + HOUR + IN_TRANSIT + jump
+    clocks.time = NOW + HOUR + IN_TRANSIT
     clocks.budget().validations("order/2", "a", NAMES)
 
 
 def test_what_is_left_is_told_by_this_machine_s_clock() -> None:
     clocks = Clocks(ahead=DAY)
     clocks.budget().validations("order/1", "a", NAMES)
-    (left,) = clocks.budget().remaining("a", NAMES)
-    assert (left.count, left.until) == (0, NOW + HOUR + ON_THE_WAY + DAY)
+    (left,) = clocks.budget().remaining_allowances("a", NAMES)
+    assert (left.count, left.until) == (0, NOW + HOUR + IN_TRANSIT + DAY)
     clocks.time += 2 * HOUR
-    (left,) = clocks.budget().remaining("a", NAMES)
+    (left,) = clocks.budget().remaining_allowances("a", NAMES)
     assert (left.count, left.until) == (1, None)
 
 
 def test_where_no_time_is_known_this_machine_s_counts() -> None:
     clocks = Clocks(ahead=None)
     clocks.budget().validations("order/1", "a", NAMES)
-    assert [expense.at for expense in clocks.store.spent.expenses] == [NOW]
+    assert [request.at for request in clocks.store.spent.expenses] == [NOW]
 
 
 def test_a_sixth_duplicate_in_the_week_is_refused_however_many_others_there_were() -> None:
@@ -97,5 +97,5 @@ def test_a_sixth_duplicate_in_the_week_is_refused_however_many_others_there_were
         replace(clocks.budget(), limits=limits).certificate(f"other/{number}", names)
     with pytest.raises(RateLimitBudgetError, match=r"certificates for vpn\.example\.com"):
         replace(clocks.budget(), limits=limits).certificate("order/6", NAMES)
-    clocks.time = NOW + 7 * DAY + ON_THE_WAY
+    clocks.time = NOW + 7 * DAY + IN_TRANSIT
     replace(clocks.budget(), limits=limits).certificate("order/6", NAMES)

@@ -362,8 +362,8 @@ def test_from_order_to_download(
     offer = next(each for each in authorization.challenges if each.type == "http-01")
     authority.queued["challenge"].append(answer(200, {}, {"Retry-After": "4"}))
 
-    assert client.answer_challenge(account, offer.url, deadline) == 4.0
-    assert client.answer_challenge(account, offer.url, deadline) is None
+    assert client.respond_to_challenge(account, offer.url, deadline) == 4.0
+    assert client.respond_to_challenge(account, offer.url, deadline) is None
     ready = client.order(account, placed.url, deadline)
     assert ready.status == READY
     finalized = client.finalize(account, ready, request.csr, deadline)

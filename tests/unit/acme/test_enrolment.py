@@ -26,7 +26,7 @@ from tests.unit.acme.conftest import (
 
 from gatecert.acme.authorizations import SETTLE_SECONDS
 from gatecert.acme.enrolment import FIRST_LOOK_SECONDS, LONGEST_ORDER, Enrolment
-from gatecert.acme.rate_limits import ON_THE_WAY
+from gatecert.acme.rate_limits import IN_TRANSIT
 from gatecert.config.schema.authority import ProfileChoice
 from gatecert.errors import (
     ACMEError,
@@ -674,7 +674,7 @@ def test_a_profile_that_is_only_preferred(
 # --------------------------------------------------------------------------- limits
 
 
-def spending_of(store: Accounts) -> list[tuple[str, tuple[str, ...]]]:
+def counted_by(store: Accounts) -> list[tuple[str, tuple[str, ...]]]:
     return [
         (each.kind.value, each.names) for each in store.rate_limit_usage(DIRECTORY_URL).expenses
     ]
@@ -693,7 +693,7 @@ BOTH = ("vpn.example.com", "www.example.com")
 def test_what_is_asked_for_is_counted(enrolment: Enrolment) -> None:
     store = Accounts()
     with_limits(enrolment, store).run("")
-    assert spending_of(store) == [("order", ()), ("certificate", BOTH)]
+    assert counted_by(store) == [("order", ()), ("certificate", BOTH)]
 
 
 def test_failed_validations_stay_counted(enrolment: Enrolment, authority: FakeAuthority) -> None:
@@ -701,7 +701,7 @@ def test_failed_validations_stay_counted(enrolment: Enrolment, authority: FakeAu
     authority.refused["vpn.example.com"] = {"detail": "nobody there"}
     with pytest.raises(ChallengeFailedError):
         with_limits(enrolment, store).run("")
-    assert spending_of(store) == [
+    assert counted_by(store) == [
         ("order", ()),
         ("validation", ("vpn.example.com",)),
         ("validation", ("www.example.com",)),
@@ -717,7 +717,7 @@ def test_what_would_exceed_a_limit_is_not_sent(
     sent = len(authority.requests)
     with pytest.raises(RateLimitBudgetError, match="1 in 1 hour; nothing was sent") as caught:
         limited.run("")
-    assert caught.value.until == NOW + HOUR + ON_THE_WAY
+    assert caught.value.until == NOW + HOUR + IN_TRANSIT
     assert len(authority.requests) == sent
 
 
@@ -751,7 +751,7 @@ def test_orders_that_replace_a_certificate_have_only_our_own_limit(
         assert journal.order is not None
         assert journal.order.replaces == certificate
         journal.forget()
-    assert [kind for kind, _ in spending_of(store)] == ["replacement"] * 3
+    assert [kind for kind, _ in counted_by(store)] == ["replacement"] * 3
 
 
 def test_an_authority_that_wants_every_certificate_replaced_does_not_get_its_way(
@@ -780,7 +780,7 @@ def test_they_are_counted_where_the_authority_does_not_take_it(
     authority.renewal_info = False
     journal.forget()
     with_limits(enrolment, store).run("c.d")
-    assert [kind for kind, _ in spending_of(store)].count("order") == 2
+    assert [kind for kind, _ in counted_by(store)].count("order") == 2
 
 
 # --------------------------------------------------------------------------- failing

@@ -38,19 +38,19 @@ class FakeSolver:
         self.calls.append(f"clean up {challenge.identifier}")
 
 
-def prospect(name: str, reason: str = "", **solvers: Solver) -> NameChallenges:
+def challenges(name: str, reason: str = "", **solvers: Solver) -> NameChallenges:
     """A name with one way for each solver, by kind (``http_01=…``)."""
     identifier = Identifier(IdentifierType.DNS, name)
-    tasks = deque(
+    attempts = deque(
         ChallengeAttempt(
             Challenge(kind.replace("_", "-"), identifier, "abc", "abc.key"),
             solver,
             url="",
-            answered=False,
+            notified=False,
         )
         for kind, solver in solvers.items()
     )
-    return NameChallenges(name, tasks, reason)
+    return NameChallenges(name, attempts, reason)
 
 
 @pytest.fixture
@@ -63,23 +63,23 @@ def presentation(told: list[str]) -> Presentation:
     return Presentation(Deadline.after(5), told.append)
 
 
-def kinds(tasks: list[ChallengeAttempt]) -> list[str]:
-    return [task.challenge.type for task in tasks]
+def kinds(attempts: list[ChallengeAttempt]) -> list[str]:
+    return [attempt.challenge.type for attempt in attempts]
 
 
 def test_each_name_is_proven_by_its_first_way(presentation: Presentation, told: list[str]) -> None:
     http, dns = FakeSolver(), FakeSolver()
     with presentation:
-        tasks = presentation.bring_up(
+        attempts = presentation.present_all(
             [
-                prospect("a.example", http_01=http, dns_01=dns),
-                prospect("b.example", http_01=http),
-                prospect("*.c.example", "only a TXT record can", dns_01=dns),
+                challenges("a.example", http_01=http, dns_01=dns),
+                challenges("b.example", http_01=http),
+                challenges("*.c.example", "only a TXT record can", dns_01=dns),
             ]
         )
-        assert kinds(tasks) == ["http-01", "http-01", "dns-01"]
+        assert kinds(attempts) == ["http-01", "http-01", "dns-01"]
         assert "clean up a.example" not in http.calls
-    assert presentation.attempts == []
+    assert presentation.failures == []
     assert http.calls[:4] == [
         "present a.example",
         "present b.example",
@@ -99,14 +99,16 @@ def test_what_cannot_be_presented_is_passed_over(
     taken = FakeSolver(AddressInUseError("port 80 is taken"))
     free = FakeSolver()
     with presentation:
-        tasks = presentation.bring_up([prospect("a.example", http_01=taken, tls_alpn_01=free)])
-    assert kinds(tasks) == ["tls-alpn-01"]
+        attempts = presentation.present_all(
+            [challenges("a.example", http_01=taken, tls_alpn_01=free)]
+        )
+    assert kinds(attempts) == ["tls-alpn-01"]
     assert taken.calls == ["present a.example"]
     assert free.calls == ["present a.example", "wait a.example", "clean up a.example"]
     (line,) = told
     assert line.startswith("proving control of a.example by tls-alpn-01 (")
     assert line.endswith("(http-01 cannot be presented: port 80 is taken)")
-    assert presentation.attempts == [FailedAttempt("a.example", "http-01", "port 80 is taken")]
+    assert presentation.failures == [FailedAttempt("a.example", "http-01", "port 80 is taken")]
     assert "next=tls-alpn-01" in caplog.text
 
 
@@ -114,8 +116,8 @@ def test_what_stays_unseen_is_passed_over_and_taken_away(presentation: Presentat
     dns = FakeSolver(stays_unseen=ChallengeError("not visible"))
     http = FakeSolver()
     with presentation:
-        tasks = presentation.bring_up([prospect("a.example", dns_01=dns, http_01=http)])
-        assert kinds(tasks) == ["http-01"]
+        attempts = presentation.present_all([challenges("a.example", dns_01=dns, http_01=http)])
+        assert kinds(attempts) == ["http-01"]
     assert dns.calls[-1] == "clean up a.example"
     assert http.calls == ["present a.example", "wait a.example", "clean up a.example"]
 
@@ -123,9 +125,12 @@ def test_what_stays_unseen_is_passed_over_and_taken_away(presentation: Presentat
 def test_one_way_that_fails_is_the_error_itself(presentation: Presentation) -> None:
     taken = AddressInUseError("port 80 is taken", fix="stop it")
     other = FakeSolver()
-    names = [prospect("a.example", http_01=other), prospect("b.example", http_01=FakeSolver(taken))]
+    names = [
+        challenges("a.example", http_01=other),
+        challenges("b.example", http_01=FakeSolver(taken)),
+    ]
     with presentation, pytest.raises(AddressInUseError) as caught:
-        presentation.bring_up(names)
+        presentation.present_all(names)
     assert caught.value is taken
     assert taken.attempts == (FailedAttempt("b.example", "http-01", "port 80 is taken"),)
     assert other.calls == ["present a.example", "clean up a.example"]
@@ -135,11 +140,11 @@ def test_when_all_ways_fail_each_is_named(presentation: Presentation) -> None:
     taken = FakeSolver(AddressInUseError("port 80 is taken", fix="stop it"))
     refused = FakeSolver(ChallengeError("zone refused"))
     with presentation, pytest.raises(ChallengeError) as caught:
-        presentation.bring_up([prospect("a.example", http_01=taken, dns_01=refused)])
+        presentation.present_all([challenges("a.example", http_01=taken, dns_01=refused)])
     assert caught.value.message == (
         "no challenge can be presented for a.example: http-01: port 80 is taken; "
         "dns-01: zone refused"
     )
     assert caught.value.fix == "stop it"
     assert [attempt.kind for attempt in caught.value.attempts] == ["http-01", "dns-01"]
-    assert presentation.attempts == list(caught.value.attempts)
+    assert presentation.failures == list(caught.value.attempts)

@@ -8,94 +8,94 @@ from itertools import pairwise
 import pytest
 
 from gatecert.acme.rate_limits import (
-    LEAST_REMEMBERED,
-    ON_THE_WAY,
+    IN_TRANSIT,
+    MIN_KEPT_REQUESTS,
     REPLACEMENTS,
     for_lifetime,
+    record_requests,
     registered_domain,
-    remaining,
-    settled,
-    spend,
-    take_back,
-    wait_for,
+    remaining_allowances,
+    required_wait,
+    with_future_noticed,
+    without_validations,
 )
 from gatecert.config.schema.rate_limit_settings import LimitSettings
-from gatecert.model import Allowance, Expense, ExpenseKind, Limits, RateLimitUsage
+from gatecert.model import Allowance, CountedRequest, Limits, RateLimitUsage, RequestKind
 
 NOW = datetime(2026, 11, 23, 8, 15, tzinfo=UTC)
 SECOND, MINUTE, HOUR = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1)
 DAY, WEEK = timedelta(days=1), timedelta(days=7)
 USUAL = Limits(**dict(LimitSettings()), replacements=REPLACEMENTS)
-VALIDATION = Expense(ExpenseKind.VALIDATION, NOW, account="a", names=("vpn.example.com",))
-CERTIFICATE = Expense(ExpenseKind.CERTIFICATE, NOW, names=("vpn.example.com",))
+VALIDATION = CountedRequest(RequestKind.VALIDATION, NOW, account="a", names=("vpn.example.com",))
+CERTIFICATE = CountedRequest(RequestKind.CERTIFICATE, NOW, names=("vpn.example.com",))
 
 
-def spent(*expenses: Expense) -> RateLimitUsage:
-    return RateLimitUsage(tuple(expenses))
+def usage(*requests: CountedRequest) -> RateLimitUsage:
+    return RateLimitUsage(tuple(requests))
 
 
-def repeated(expense: Expense, times: int, every: timedelta = MINUTE) -> RateLimitUsage:
-    return spent(*(replace(expense, at=NOW - number * every) for number in range(times)))
+def repeated(request: CountedRequest, times: int, every: timedelta = MINUTE) -> RateLimitUsage:
+    return usage(*(replace(request, at=NOW - number * every) for number in range(times)))
 
 
 def test_nothing_waits_at_first() -> None:
-    everything = [replace(CERTIFICATE, kind=kind) for kind in ExpenseKind]
-    assert wait_for(RateLimitUsage(), everything, USUAL, NOW) is None
+    everything = [replace(CERTIFICATE, kind=kind) for kind in RequestKind]
+    assert required_wait(RateLimitUsage(), everything, USUAL, NOW) is None
 
 
 @pytest.mark.parametrize(
     ("kind", "count", "period"),
     [
-        (ExpenseKind.ACCOUNT, 10, 3 * HOUR),
-        (ExpenseKind.ORDER, 300, 3 * HOUR),
-        (ExpenseKind.CERTIFICATE, 5, WEEK),
-        (ExpenseKind.REPLACEMENT, 5, DAY),
-        (ExpenseKind.VALIDATION, 5, HOUR),
+        (RequestKind.ACCOUNT, 10, 3 * HOUR),
+        (RequestKind.ORDER, 300, 3 * HOUR),
+        (RequestKind.CERTIFICATE, 5, WEEK),
+        (RequestKind.REPLACEMENT, 5, DAY),
+        (RequestKind.VALIDATION, 5, HOUR),
     ],
 )
 def test_the_usual_limits_are_those_of_lets_encrypt(
-    kind: ExpenseKind, count: int, period: timedelta
+    kind: RequestKind, count: int, period: timedelta
 ) -> None:
-    expense = replace(VALIDATION, kind=kind)
-    assert wait_for(repeated(expense, count - 1, SECOND), [expense], USUAL, NOW) is None
-    full = repeated(expense, count, SECOND)
-    wait = wait_for(full, [expense], USUAL, NOW)
+    request = replace(VALIDATION, kind=kind)
+    assert required_wait(repeated(request, count - 1, SECOND), [request], USUAL, NOW) is None
+    full = repeated(request, count, SECOND)
+    wait = required_wait(full, [request], USUAL, NOW)
     assert wait is not None
-    assert wait.until == min(each.at for each in full.expenses) + period + ON_THE_WAY
-    assert wait_for(full, [expense], USUAL, wait.until) is None
-    assert wait_for(full, [expense], USUAL, wait.until - SECOND) is not None
-    assert wait_for(full, [expense], Limits(), NOW) is None
+    assert wait.until == min(each.at for each in full.expenses) + period + IN_TRANSIT
+    assert required_wait(full, [request], USUAL, wait.until) is None
+    assert required_wait(full, [request], USUAL, wait.until - SECOND) is not None
+    assert required_wait(full, [request], Limits(), NOW) is None
 
 
 def test_whoever_spent_too_much_waits_until_there_is_room_again() -> None:
     lowered = replace(USUAL, failed_validations=Allowance(2, HOUR))
-    wait = wait_for(repeated(VALIDATION, 5, MINUTE), [VALIDATION], lowered, NOW)
+    wait = required_wait(repeated(VALIDATION, 5, MINUTE), [VALIDATION], lowered, NOW)
     assert wait is not None
-    assert wait.until == NOW - MINUTE + HOUR + ON_THE_WAY
+    assert wait.until == NOW - MINUTE + HOUR + IN_TRANSIT
     assert wait.reason == "failed validations of vpn.example.com: 2 in 1 hour"
 
 
 @pytest.mark.parametrize("other", [{"account": "b"}, {"names": ("www.example.com",)}])
 def test_other_names_and_accounts_have_limits_of_their_own(other: dict[str, object]) -> None:
     different = replace(VALIDATION, **other)  # type: ignore[arg-type] # names of fields
-    assert wait_for(repeated(VALIDATION, 5), [different], USUAL, NOW) is None
+    assert required_wait(repeated(VALIDATION, 5), [different], USUAL, NOW) is None
 
 
 def test_the_longest_wait_of_all_counts() -> None:
-    past = spent(*repeated(VALIDATION, 5).expenses, *repeated(CERTIFICATE, 5).expenses)
-    wait = wait_for(past, [VALIDATION, CERTIFICATE], USUAL, NOW)
+    past = usage(*repeated(VALIDATION, 5).expenses, *repeated(CERTIFICATE, 5).expenses)
+    wait = required_wait(past, [VALIDATION, CERTIFICATE], USUAL, NOW)
     assert wait is not None
-    assert wait.until == NOW - 4 * MINUTE + WEEK + ON_THE_WAY
+    assert wait.until == NOW - 4 * MINUTE + WEEK + IN_TRANSIT
 
 
 def test_certificates_are_counted_for_the_registered_domain() -> None:
     names = [f"{number}.ddns.example.org" for number in range(50)]
-    past = spent(*(replace(CERTIFICATE, names=(name,)) for name in names))
+    past = usage(*(replace(CERTIFICATE, names=(name,)) for name in names))
     wanted = replace(CERTIFICATE, names=("*.new.example.org", "vpn.example.com"))
-    wait = wait_for(past, [wanted], USUAL, NOW)
+    wait = required_wait(past, [wanted], USUAL, NOW)
     assert wait is not None
     assert wait.reason == "certificates below example.org: 50 in 7 days"
-    assert wait_for(past, [CERTIFICATE], USUAL, NOW) is None
+    assert required_wait(past, [CERTIFICATE], USUAL, NOW) is None
 
 
 @pytest.mark.parametrize(
@@ -114,68 +114,70 @@ def test_registered_domains(name: str, domain: str) -> None:
 
 
 def test_what_is_tried_again_counts_once_from_the_last_time_on() -> None:
-    expense = replace(VALIDATION, id="order/1 vpn.example.com")
-    again = replace(expense, at=NOW + HOUR)
-    past = spend(RateLimitUsage(), [expense, CERTIFICATE], USUAL, NOW)
-    past = spend(past, [again], USUAL, NOW + HOUR)
+    request = replace(VALIDATION, id="order/1 vpn.example.com")
+    again = replace(request, at=NOW + HOUR)
+    past = record_requests(RateLimitUsage(), [request, CERTIFICATE], USUAL, NOW)
+    past = record_requests(past, [again], USUAL, NOW + HOUR)
     assert past.expenses == (CERTIFICATE, again)
-    full = spent(*repeated(VALIDATION, 4).expenses, expense)
-    assert wait_for(full, [VALIDATION], USUAL, NOW) is not None
-    assert wait_for(full, [expense], USUAL, NOW) is None
+    full = usage(*repeated(VALIDATION, 4).expenses, request)
+    assert required_wait(full, [VALIDATION], USUAL, NOW) is not None
+    assert required_wait(full, [request], USUAL, NOW) is None
 
 
 def test_validations_that_went_well_are_taken_back() -> None:
     mine = replace(VALIDATION, id="order/1 vpn.example.com")
     other = replace(VALIDATION, id="order/11 vpn.example.com")
     certificate = replace(CERTIFICATE, id="order/1")
-    remaining = take_back(spent(mine, other, certificate), "order/1")
-    assert remaining.expenses == (other, certificate)
+    rest = without_validations(usage(mine, other, certificate), "order/1")
+    assert rest.expenses == (other, certificate)
 
 
 def test_a_clock_that_was_set_back_frees_nothing_and_blocks_nothing_for_ever() -> None:
     past = repeated(VALIDATION, 5)
     earlier = NOW - 1000 * DAY
-    wait = wait_for(past, [VALIDATION], USUAL, earlier)
+    wait = required_wait(past, [VALIDATION], USUAL, earlier)
     assert wait is not None
-    assert wait.until == earlier + HOUR + ON_THE_WAY
-    kept = settled(past, earlier)
-    assert wait_for(kept, [VALIDATION], USUAL, wait.until - SECOND) is not None
-    assert wait_for(kept, [VALIDATION], USUAL, wait.until) is None
-    assert settled(kept, earlier + MINUTE) == kept
+    assert wait.until == earlier + HOUR + IN_TRANSIT
+    kept = with_future_noticed(past, earlier)
+    assert required_wait(kept, [VALIDATION], USUAL, wait.until - SECOND) is not None
+    assert required_wait(kept, [VALIDATION], USUAL, wait.until) is None
+    assert with_future_noticed(kept, earlier + MINUTE) == kept
 
 
 def test_nor_does_setting_it_right_again() -> None:
     earlier = NOW - 1000 * DAY
-    kept = settled(repeated(VALIDATION, 5), earlier)
-    assert wait_for(kept, [VALIDATION], USUAL, NOW + MINUTE) is not None
+    kept = with_future_noticed(repeated(VALIDATION, 5), earlier)
+    assert required_wait(kept, [VALIDATION], USUAL, NOW + MINUTE) is not None
     meanwhile = repeated(VALIDATION, 1)
     for number in range(4):
         at = earlier + number * MINUTE
-        assert wait_for(meanwhile, [VALIDATION], USUAL, at) is None
-        meanwhile = spend(meanwhile, [replace(VALIDATION, at=at)], USUAL, at)
-    assert wait_for(meanwhile, [VALIDATION], USUAL, earlier + 5 * MINUTE) is not None
-    assert wait_for(meanwhile, [VALIDATION], USUAL, NOW + MINUTE) is not None
+        assert required_wait(meanwhile, [VALIDATION], USUAL, at) is None
+        meanwhile = record_requests(meanwhile, [replace(VALIDATION, at=at)], USUAL, at)
+    assert required_wait(meanwhile, [VALIDATION], USUAL, earlier + 5 * MINUTE) is not None
+    assert required_wait(meanwhile, [VALIDATION], USUAL, NOW + MINUTE) is not None
 
 
 def test_a_clock_that_is_set_back_further_counts_anew() -> None:
     first, second = NOW - 10 * DAY, NOW - 20 * DAY
-    kept = settled(settled(repeated(VALIDATION, 5), first), second)
-    wait = wait_for(kept, [VALIDATION], USUAL, second)
+    kept = with_future_noticed(with_future_noticed(repeated(VALIDATION, 5), first), second)
+    wait = required_wait(kept, [VALIDATION], USUAL, second)
     assert wait is not None
-    assert wait.until == second + HOUR + ON_THE_WAY
+    assert wait.until == second + HOUR + IN_TRANSIT
 
 
 def test_a_clock_that_ran_ahead_for_a_while_frees_nothing() -> None:
-    ahead = spend(repeated(CERTIFICATE, 5), [VALIDATION], USUAL, NOW + 1000 * DAY)
-    assert wait_for(ahead, [CERTIFICATE], USUAL, NOW) is not None
+    ahead = record_requests(repeated(CERTIFICATE, 5), [VALIDATION], USUAL, NOW + 1000 * DAY)
+    assert required_wait(ahead, [CERTIFICATE], USUAL, NOW) is not None
 
 
 def test_what_no_limit_counts_any_more_is_forgotten_where_newer_entries_abound() -> None:
     past = RateLimitUsage()
-    for number in range(LEAST_REMEMBERED + 10):
-        past = spend(past, [replace(VALIDATION, at=NOW + number * SECOND)], USUAL, NOW + DAY)
-    assert len(past.expenses) == LEAST_REMEMBERED
-    assert past.expenses[-1].at == NOW + (LEAST_REMEMBERED + 9) * SECOND
+    for number in range(MIN_KEPT_REQUESTS + 10):
+        past = record_requests(
+            past, [replace(VALIDATION, at=NOW + number * SECOND)], USUAL, NOW + DAY
+        )
+    assert len(past.expenses) == MIN_KEPT_REQUESTS
+    assert past.expenses[-1].at == NOW + (MIN_KEPT_REQUESTS + 9) * SECOND
 
 
 @pytest.mark.parametrize("later", [timedelta(0), 6 * DAY])
@@ -184,25 +186,25 @@ def test_nothing_that_a_limit_still_counts_is_forgotten(later: timedelta) -> Non
     now = NOW + later
     others = [
         replace(CERTIFICATE, at=now, id=f"order/{number}", names=(f"vpn.example{number}.com",))
-        for number in range(2 * LEAST_REMEMBERED)
+        for number in range(2 * MIN_KEPT_REQUESTS)
     ]
     for begin in range(0, len(others), 500):
-        past = spend(past, others[begin : begin + 500], USUAL, now)
-    wait = wait_for(past, [replace(CERTIFICATE, at=now)], USUAL, now)
+        past = record_requests(past, others[begin : begin + 500], USUAL, now)
+    wait = required_wait(past, [replace(CERTIFICATE, at=now)], USUAL, now)
     assert wait is not None
     assert wait.reason == "certificates for vpn.example.com: 5 in 7 days"
-    assert len(past.expenses) == 5 + 2 * LEAST_REMEMBERED
+    assert len(past.expenses) == 5 + 2 * MIN_KEPT_REQUESTS
 
 
 def test_each_kind_is_remembered_for_as_long_as_its_longest_limit_counts() -> None:
     limits = replace(USUAL, orders=Allowance(5, 30 * DAY), new_accounts=None)
     past = RateLimitUsage()
-    for kind in ExpenseKind:
-        past = spend(past, [replace(VALIDATION, kind=kind)], limits, NOW)
+    for kind in RequestKind:
+        past = record_requests(past, [replace(VALIDATION, kind=kind)], limits, NOW)
     later = NOW + 8 * DAY
-    many = [replace(VALIDATION, at=later, id=str(number)) for number in range(LEAST_REMEMBERED)]
-    kept = spend(past, many, limits, later).expenses
-    assert [each.kind for each in kept[:-LEAST_REMEMBERED]] == [ExpenseKind.ORDER]
+    many = [replace(VALIDATION, at=later, id=str(number)) for number in range(MIN_KEPT_REQUESTS)]
+    kept = record_requests(past, many, limits, later).expenses
+    assert [each.kind for each in kept[:-MIN_KEPT_REQUESTS]] == [RequestKind.ORDER]
 
 
 @pytest.mark.parametrize(
@@ -223,26 +225,26 @@ def test_in_no_period_is_there_ever_more_than_allowed() -> None:
     chance = random.Random(7)
     past, now, granted = RateLimitUsage(), NOW, []
     while now < NOW + DAY:
-        if wait_for(past, [VALIDATION], USUAL, now) is None:
-            past = spend(past, [replace(VALIDATION, at=now)], USUAL, now)
+        if required_wait(past, [VALIDATION], USUAL, now) is None:
+            past = record_requests(past, [replace(VALIDATION, at=now)], USUAL, now)
             granted.append(now)
         now += timedelta(seconds=chance.uniform(1, 600))
     assert len(granted) > 24 * 4
-    arrived = [at + ON_THE_WAY * chance.random() for at in granted]
+    arrived = [at + IN_TRANSIT * chance.random() for at in granted]
     assert all(later - first >= HOUR for first, later in zip(arrived, arrived[5:], strict=False))
     assert all(first < later for first, later in pairwise(granted))
 
 
 def test_what_is_left_of_each_limit() -> None:
-    orders = Expense(ExpenseKind.ORDER, NOW, account="a")
+    orders = CountedRequest(RequestKind.ORDER, NOW, account="a")
     past = RateLimitUsage((*repeated(VALIDATION, 5).expenses, replace(orders, at=NOW - HOUR)))
-    found = remaining(past, [orders, CERTIFICATE, VALIDATION], USUAL, NOW)
+    found = remaining_allowances(past, [orders, CERTIFICATE, VALIDATION], USUAL, NOW)
     assert [(each.what.split()[0], each.count) for each in found] == [
         ("orders", 299),
         ("certificates", 5),
         ("failed", 0),
     ]
-    assert found[2].until == NOW - 4 * MINUTE + HOUR + ON_THE_WAY
+    assert found[2].until == NOW - 4 * MINUTE + HOUR + IN_TRANSIT
     assert str(found[0]) == "299 of 300 orders left in 3 hours"
     assert str(found[2]).startswith("no more failed validations of vpn.example.com until 2026-")
-    assert remaining(RateLimitUsage(), [orders], Limits(), NOW) == ()
+    assert remaining_allowances(RateLimitUsage(), [orders], Limits(), NOW) == ()

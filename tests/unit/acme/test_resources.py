@@ -14,7 +14,7 @@ from gatecert.acme.resources import (
     Order,
     ProblemDocument,
     SuggestedWindow,
-    UnusableAnswerError,
+    UnusableResponseError,
     retry_after_seconds,
 )
 from gatecert.model import Identifier, IdentifierType
@@ -57,7 +57,7 @@ def test_nonsense_beside_what_a_directory_must_have_is_ignored(meta: object) -> 
 
 @pytest.mark.parametrize("missing", ["newNonce", "newAccount", "newOrder"])
 def test_a_directory_without_what_it_must_have(missing: str) -> None:
-    with pytest.raises(UnusableAnswerError, match=missing):
+    with pytest.raises(UnusableResponseError, match=missing):
         Directory.read({**DIRECTORY, missing: None})
 
 
@@ -81,7 +81,7 @@ def test_an_order_that_failed_says_why() -> None:
     ],
 )
 def test_an_order_that_cannot_be_used(change: dict[str, Any], why: str) -> None:
-    with pytest.raises(UnusableAnswerError, match=why):
+    with pytest.raises(UnusableResponseError, match=why):
         Order.read({**ORDER, **change}, url=URL)
 
 
@@ -100,13 +100,13 @@ def test_relative_urls_start_where_the_answer_came_from() -> None:
 
 
 def test_an_order_without_a_url() -> None:
-    with pytest.raises(UnusableAnswerError, match="URL"):
+    with pytest.raises(UnusableResponseError, match="URL"):
         Order.read(ORDER, url="")
 
 
 @pytest.mark.parametrize("value", [None, [], "<html>", 3])
 def test_what_is_no_object_is_no_order(value: object) -> None:
-    with pytest.raises(UnusableAnswerError, match="object"):
+    with pytest.raises(UnusableResponseError, match="object"):
         Order.read(value, url=URL)
 
 
@@ -151,7 +151,7 @@ def test_an_authorization_knows_its_name_as_people_write_it(wildcard: object, na
 def test_an_authorization_for_something_that_is_no_name() -> None:
     strange = {**AUTHORIZATION, "identifier": {"type": "permanent-identifier", "value": "x"}}
 
-    with pytest.raises(UnusableAnswerError, match="no DNS name"):
+    with pytest.raises(UnusableResponseError, match="no DNS name"):
         Authorization.read(strange, url=URL)
 
 
@@ -263,11 +263,11 @@ def test_a_suggested_window() -> None:
     ],
 )
 def test_a_window_that_is_none(window: object) -> None:
-    with pytest.raises(UnusableAnswerError):
+    with pytest.raises(UnusableResponseError):
         SuggestedWindow.read({"suggestedWindow": window})
 
 
 @pytest.mark.parametrize("instant", ["0001-01-01T00:00:00+23:59", "9999-12-31T23:59:59-23:59"])
 def test_a_window_beyond_all_time_is_none(instant: str) -> None:
-    with pytest.raises(UnusableAnswerError, match="start is beyond all time"):
+    with pytest.raises(UnusableResponseError, match="start is beyond all time"):
         SuggestedWindow.read({"suggestedWindow": {"start": instant, "end": instant}})

@@ -6,7 +6,7 @@ from typing import NoReturn
 import pytest
 from tests.unit.acme.conftest import NOW, PROBLEM, answer, problem
 
-from gatecert.acme.resources import UnusableAnswerError
+from gatecert.acme.resources import UnusableResponseError
 from gatecert.acme.responses import ResponseReader, links
 from gatecert.errors import (
     ACMEError,
@@ -89,7 +89,7 @@ def test_new_terms_of_service_have_a_page() -> None:
 def test_broken_json_is_unusable(body: bytes) -> None:
     def reader(value: object) -> NoReturn:
         assert value is None
-        raise UnusableAnswerError("it is no object")
+        raise UnusableResponseError("it is no object")
 
     with pytest.raises(AuthorityUnreachableError, match="not ACME: HTTP 200, it is no object"):
         READER.read(answer(200, body), reader)

@@ -10,7 +10,13 @@ from cryptography.hazmat.primitives import serialization
 from tests.unit.acme.conftest import Accounts, dns, problem
 
 from gatecert.acme.issuer import Issuer
-from gatecert.acme.revocation_request import REASON_CODES, Revocation, Revoked, Signature, revoke
+from gatecert.acme.revocation_request import (
+    REASON_CODES,
+    Revocation,
+    RevocationResult,
+    Signature,
+    revoke,
+)
 from gatecert.certificate import key
 from gatecert.certificate.request import build_request
 from gatecert.errors import AccountMissingError, ACMEError, AuthorityError
@@ -50,7 +56,7 @@ def test_the_account_asks_as_a_rule_and_no_reason_is_given_without_one(
     root: RootAuthority,
     deadline: Deadline,
 ) -> None:
-    assert revoke(client, account, revocation(root), deadline) == Revoked(ACCOUNT)
+    assert revoke(client, account, revocation(root), deadline) == RevocationResult(ACCOUNT)
     assert authority.sent("revoke-cert")[-1].header["kid"] == account.url
     assert code(authority) is None
 
@@ -79,7 +85,7 @@ def test_a_key_that_has_leaked_asks_itself(
     deadline: Deadline,
 ) -> None:
     wanted = revocation(root, RevocationReason.KEY_COMPROMISE, kind=kind)
-    assert revoke(client, account, wanted, deadline) == Revoked(CERTIFICATE)
+    assert revoke(client, account, wanted, deadline) == RevocationResult(CERTIFICATE)
     assert "jwk" in authority.sent("revoke-cert")[-1].header
     assert code(authority) == 1
 
@@ -91,12 +97,12 @@ def test_the_certificates_key_asks_where_the_account_is_gone(
     root: RootAuthority,
     deadline: Deadline,
 ) -> None:
-    assert revoke(client, None, revocation(root), deadline) == Revoked(CERTIFICATE)
+    assert revoke(client, None, revocation(root), deadline) == RevocationResult(CERTIFICATE)
     authority.deactivated.add(account.url)
-    assert revoke(client, account, revocation(root), deadline) == Revoked(CERTIFICATE)
+    assert revoke(client, account, revocation(root), deadline) == RevocationResult(CERTIFICATE)
     authority.queued["revoke-cert"].append(problem("unauthorized", "not yours", 403))
     authority.deactivated.clear()
-    assert revoke(client, account, revocation(root), deadline) == Revoked(CERTIFICATE)
+    assert revoke(client, account, revocation(root), deadline) == RevocationResult(CERTIFICATE)
 
 
 def test_the_account_asks_where_the_key_is_refused(
@@ -108,7 +114,7 @@ def test_the_account_asks_where_the_key_is_refused(
 ) -> None:
     authority.queued["revoke-cert"].append(problem("unauthorized", "no such thing here", 403))
     wanted = revocation(root, RevocationReason.KEY_COMPROMISE)
-    assert revoke(client, account, wanted, deadline) == Revoked(ACCOUNT)
+    assert revoke(client, account, wanted, deadline) == RevocationResult(ACCOUNT)
 
 
 def test_whose_key_is_said_no_other_is_tried(
@@ -131,7 +137,7 @@ def test_what_was_revoked_before_is_as_good(
 ) -> None:
     wanted = revocation(root)
     revoke(client, account, wanted, deadline)
-    assert revoke(client, account, wanted, deadline) == Revoked(ACCOUNT, before=True)
+    assert revoke(client, account, wanted, deadline) == RevocationResult(ACCOUNT, before=True)
 
 
 def test_another_refusal_is_the_answer(

@@ -18,7 +18,7 @@ from cryptography.x509.oid import NameOID
 
 from gatecert import __version__
 from gatecert.acme import transport as module
-from gatecert.acme.transport import LARGEST_BODY, HardenedTransport, label, require_https
+from gatecert.acme.transport import MAX_BODY_BYTES, HardenedTransport, label, require_https
 from gatecert.deadline import Deadline
 from gatecert.errors import (
     AuthorityError,
@@ -656,7 +656,7 @@ def test_a_gigabyte_is_cut_off(
     with pytest.raises(AuthorityUnreachableError, match="more than 1 MiB"):
         transport.send("GET", server.url, deadline=deadline)
 
-    assert sent < 64 * LARGEST_BODY
+    assert sent < 64 * MAX_BODY_BYTES
 
 
 def test_a_redirect_of_a_gigabyte_is_cut_off(
@@ -670,14 +670,14 @@ def test_a_redirect_of_a_gigabyte_is_cut_off(
             b"HTTP/1.1 302 Found\r\nLocation: /elsewhere\r\nContent-Length: 1000000000\r\n\r\n"
         )
         with suppress(OSError):
-            while sent < 64 * LARGEST_BODY:
+            while sent < 64 * MAX_BODY_BYTES:
                 sent += channel.send(bytes(1 << 16))
 
     server.script = script
     with pytest.raises(AuthorityUnreachableError, match="sends more than 1 MiB"):
         transport.send("GET", server.url, deadline=deadline)
 
-    assert sent < 32 * LARGEST_BODY
+    assert sent < 32 * MAX_BODY_BYTES
 
 
 def test_a_url_that_cannot_be_sent_anywhere(
@@ -692,9 +692,10 @@ def test_the_largest_body_there_may_be(
     transport: HardenedTransport, server: Server, deadline: Deadline
 ) -> None:
     server.script = lambda channel, _: channel.sendall(
-        f"HTTP/1.1 200 OK\r\nContent-Length: {LARGEST_BODY}\r\n\r\n".encode() + b"x" * LARGEST_BODY
+        f"HTTP/1.1 200 OK\r\nContent-Length: {MAX_BODY_BYTES}\r\n\r\n".encode()
+        + b"x" * MAX_BODY_BYTES
     )
-    assert len(transport.send("GET", server.url, deadline=deadline).body) == LARGEST_BODY
+    assert len(transport.send("GET", server.url, deadline=deadline).body) == MAX_BODY_BYTES
 
 
 def test_a_body_is_not_decompressed(

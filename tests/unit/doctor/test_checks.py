@@ -113,11 +113,11 @@ def resolved(kind: ResolutionKind, *, required: bool = True) -> GatewayFacts:
     return case(resolution=Resolution(NOW, (name,)))
 
 
-def surveyed(ahead: timedelta | None) -> MachineFacts:
+def reached(ahead: timedelta | None) -> MachineFacts:
     return machine(directory_reports={"acme": replace(SURVEY, clock_ahead=ahead)})
 
 
-def unsurveyed(error: AuthorityError) -> MachineFacts:
+def unreached(error: AuthorityError) -> MachineFacts:
     return machine(directory_reports={"acme": error})
 
 
@@ -172,7 +172,7 @@ def worried(kind: WarningKind, days: int) -> GatewayFacts:
     return demanding(user_concerns=(BundleWarning(kind, key, days, "so it is", "do it"),))
 
 
-def standing(**fields: object) -> RevocationState:
+def revocation_state(**fields: object) -> RevocationState:
     plain = RevocationState(SUMMARY.fingerprint, NOW + DAY, source="http://ca.example/1.crl")
     return replace(plain, **fields)  # type: ignore[arg-type] # names of fields
 
@@ -194,17 +194,17 @@ PROVOKED: list[tuple[Code, MachineFacts | GatewayFacts, str]] = [
     (codes.DAEMON_OK, machine(), "process 42"),
     (codes.DAEMON_STOPPED, machine(daemon=None), "nobody"),
     (codes.AUTHORITY_OK, machine(), "ca.test"),
-    (codes.AUTHORITY_UNREACHABLE, unsurveyed(AuthorityUnreachableError("gone")), "gone"),
-    (codes.AUTHORITY_UNREACHABLE, unsurveyed(DeadlineExceededError("slow")), "slow"),
-    (codes.AUTHORITY_INSECURE, unsurveyed(InsecureURLError("http")), "http"),
-    (codes.AUTHORITY, unsurveyed(AuthorityError("no", fix="ask")), "no"),
-    (codes.CLOCK_OK, surveyed(30 * timedelta(seconds=1)), "within a minute"),
-    (codes.CLOCK_UNKNOWN, surveyed(None), "no Date"),
-    (codes.CLOCK_OFF, surveyed(90 * timedelta(seconds=1)), "90 seconds ahead of"),
-    (codes.CLOCK_OFF, surveyed(-3 * MINUTE), "3 minutes behind"),
-    (codes.CLOCK_OFF, surveyed(5 * HOUR), "5 hours ahead"),
-    (codes.CLOCK_WRONG, surveyed(-6 * MINUTE), "6 minutes behind"),
-    (codes.CLOCK_WRONG, surveyed(400 * DAY), "400 days ahead"),
+    (codes.AUTHORITY_UNREACHABLE, unreached(AuthorityUnreachableError("gone")), "gone"),
+    (codes.AUTHORITY_UNREACHABLE, unreached(DeadlineExceededError("slow")), "slow"),
+    (codes.AUTHORITY_INSECURE, unreached(InsecureURLError("http")), "http"),
+    (codes.AUTHORITY, unreached(AuthorityError("no", fix="ask")), "no"),
+    (codes.CLOCK_OK, reached(30 * timedelta(seconds=1)), "within a minute"),
+    (codes.CLOCK_UNKNOWN, reached(None), "no Date"),
+    (codes.CLOCK_OFF, reached(90 * timedelta(seconds=1)), "90 seconds ahead of"),
+    (codes.CLOCK_OFF, reached(-3 * MINUTE), "3 minutes behind"),
+    (codes.CLOCK_OFF, reached(5 * HOUR), "5 hours ahead"),
+    (codes.CLOCK_WRONG, reached(-6 * MINUTE), "6 minutes behind"),
+    (codes.CLOCK_WRONG, reached(400 * DAY), "400 days ahead"),
     (codes.TERMS_OK, machine(), "https://ca.test/account/1"),
     (
         codes.TERMS_OK,
@@ -325,13 +325,17 @@ PROVOKED: list[tuple[Code, MachineFacts | GatewayFacts, str]] = [
     ),
     (
         codes.REVOCATION_OK,
-        stated(revocation=standing(checked=NOW)),
+        stated(revocation=revocation_state(checked=NOW)),
         "not in http://ca.example/1.crl",
     ),
-    (codes.REVOCATION_UNKNOWN, stated(revocation=standing(problem="nobody there")), "nobody there"),
+    (
+        codes.REVOCATION_UNKNOWN,
+        stated(revocation=revocation_state(problem="nobody there")),
+        "nobody there",
+    ),
     (
         codes.CERTIFICATE_REVOKED,
-        stated(revocation=standing(revoked=NOW, reason=RevocationReason.SUPERSEDED)),
+        stated(revocation=revocation_state(revoked=NOW, reason=RevocationReason.SUPERSEDED)),
         "revoked on 2026",
     ),
     (
@@ -653,10 +657,10 @@ def test_a_page_to_visit_is_shown_with_the_failure() -> None:
 
 
 def test_a_revocation_list_that_cannot_be_had_has_the_fix_that_fits() -> None:
-    standing = RevocationState(
+    revocation_state = RevocationState(
         SUMMARY.fingerprint, NOW, problem="HTTP 404", fix="the CA has to publish the list"
     )
-    results = run_checks(machine(), (stated(revocation=standing),))
+    results = run_checks(machine(), (stated(revocation=revocation_state),))
     fixes = {each.finding.code: each.finding.fix for each in results}
     assert fixes["revocation-unknown"] == "the CA has to publish the list"
 

@@ -168,10 +168,10 @@ def test_a_revoked_certificate_gives_way_to_an_older_one_that_is_not(world: Doub
     state = world.store.state("vpn")
     held = inventory.find(newer.id)
     assert held is not None
-    standing = RevocationState(
+    revocation_state = RevocationState(
         held.summary.fingerprint, world.clock() + HOUR, revoked=world.clock()
     )
-    world.store.save_state("vpn", replace(state, revocation=standing))
+    world.store.save_state("vpn", replace(state, revocation=revocation_state))
     world.authority.trouble = None
     wanted = world.deployer.inventory(world.target).wanted(world.clock())
     assert wanted is not None

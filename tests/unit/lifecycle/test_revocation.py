@@ -11,12 +11,12 @@ from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from tests.unit.lifecycle.conftest import DAY, ELSEWHERE, HERE, HOUR, MINUTE, World
 
-from gatecert.acme.revocation_request import Revocation, Revoked, Signature
+from gatecert.acme.revocation_request import Revocation, RevocationResult, Signature
 from gatecert.errors import ACMEError, AuthorityUnreachableError, WrongUsageError
 from gatecert.lifecycle.revocation_watch import not_replaced
 from gatecert.lifecycle.revoke import OPERATOR, Revoker
 from gatecert.model import KeyPolicy, KeyType, Mode, OutcomeKind, RenewalPolicy, RevocationReason
-from gatecert.revocation.crl import Entry
+from gatecert.revocation.crl import RevokedEntry
 from gatecert.revocation.crl_lookup import RevocationReport
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ class Lists:
     only: x509.Certificate | None = None
     asked: int = 0
 
-    def look(
+    def look_up(
         self,
         certificate: x509.Certificate,
         issuers: Sequence[x509.Certificate],
@@ -60,14 +60,16 @@ class RevokingAuthority:
     asked: list[Revocation] = field(default_factory=list)
     refuses: bytes = b""
 
-    def revoke(self, revocation: Revocation, cancelled: threading.Event | None = None) -> Revoked:
+    def revoke(
+        self, revocation: Revocation, cancelled: threading.Event | None = None
+    ) -> RevocationResult:
         assert cancelled is not None
         if self.trouble is not None:
             raise self.trouble
         if revocation.certificate == self.refuses:
             raise ACMEError("unauthorized", "not that one")
         self.asked.append(revocation)
-        return Revoked(self.by, before=len(self.asked) > 1)
+        return RevocationResult(self.by, before=len(self.asked) > 1)
 
 
 class Town(World):
@@ -85,7 +87,7 @@ class Town(World):
 
     def revoked(self, reason: RevocationReason) -> None:
         """From now on the lists say so."""
-        self.lists.report = RevocationReport(Entry(self.clock() - DAY, reason), LIST)
+        self.lists.report = RevocationReport(RevokedEntry(self.clock() - DAY, reason), LIST)
         self.lists.only = self.live
 
     def revoke(self, reason: RevocationReason = SUPERSEDED, by: Signature | None = None) -> str:
@@ -96,9 +98,9 @@ class Town(World):
 
     @property
     def known(self) -> RevocationState:
-        standing = self.store.state("vpn").revocation
-        assert standing is not None
-        return standing
+        revocation_state = self.store.state("vpn").revocation
+        assert revocation_state is not None
+        return revocation_state
 
     @property
     def same_key(self) -> bool:
@@ -434,7 +436,7 @@ def test_keys_of_a_pair_that_have_leaked_are_both_changed(pair: Town) -> None:
 
 def test_a_pair_is_replaced_when_either_was_revoked(pair: Town) -> None:
     other = second(pair)
-    pair.lists.report = RevocationReport(Entry(pair.clock() - DAY, LEAKED), LIST)
+    pair.lists.report = RevocationReport(RevokedEntry(pair.clock() - DAY, LEAKED), LIST)
     pair.lists.only = other
     assert pair.attend(look_now=True).kind is OutcomeKind.RENEWED
     assert not pair.same_key

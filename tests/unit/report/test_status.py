@@ -323,9 +323,9 @@ def test_what_is_known_of_whom_the_server_asks_for(
 
 
 def test_it_is_said_whether_the_certificate_was_revoked() -> None:
-    def status(standing: RevocationState | None) -> RevocationStatus | None:
+    def status(revocation_state: RevocationState | None) -> RevocationStatus | None:
         return gateway_status(
-            known(ISSUED, state=GatewayState(revocation=standing)), NOW
+            known(ISSUED, state=GatewayState(revocation=revocation_state)), NOW
         ).revocation
 
     assert status(None) is None

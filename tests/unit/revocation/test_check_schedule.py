@@ -9,19 +9,18 @@ from typing import TYPE_CHECKING
 import pytest
 from tests.unit.schedule.test_due import DAY, HOUR, MINUTE, NOW, certificate, situation
 
-from gatecert.model import Action, GatewayState, RevocationReason
-from gatecert.model import RevocationState as Standing
+from gatecert.model import Action, GatewayState, RevocationReason, RevocationState
 from gatecert.revocation.check_schedule import (
     FIRST_REST,
     LONGEST_REST,
     SHORTEST_REST,
-    first_look,
+    first_check,
     is_due,
-    is_settled,
+    is_final,
     must_change_key,
-    next_look,
+    next_check,
     revocation_state_of,
-    revoked,
+    revoked_state_of,
 )
 from gatecert.schedule.due import next_due
 
@@ -29,12 +28,12 @@ if TYPE_CHECKING:
     from datetime import timedelta
 
 LIVE = certificate()
-FINE = Standing(LIVE.fingerprint, NOW + HOUR, checked=NOW)
+FINE = RevocationState(LIVE.fingerprint, NOW + HOUR, checked=NOW)
 REVOKED = replace(FINE, revoked=NOW - DAY, reason=RevocationReason.SUPERSEDED)
 
 
-def state(standing: Standing | None) -> GatewayState:
-    return GatewayState(revocation=standing)
+def state(revocation_state: RevocationState | None) -> GatewayState:
+    return GatewayState(revocation=revocation_state)
 
 
 def test_what_is_known_is_known_of_one_certificate() -> None:
@@ -45,9 +44,9 @@ def test_what_is_known_is_known_of_one_certificate() -> None:
 
 
 def test_a_certificate_is_revoked_only_if_it_was() -> None:
-    assert revoked(state(REVOKED), LIVE) == REVOKED
-    assert revoked(state(FINE), LIVE) is None
-    assert revoked(state(None), LIVE) is None
+    assert revoked_state_of(state(REVOKED), LIVE) == REVOKED
+    assert revoked_state_of(state(FINE), LIVE) is None
+    assert revoked_state_of(state(None), LIVE) is None
 
 
 def test_a_key_is_given_up_only_where_it_has_to_be() -> None:
@@ -69,9 +68,9 @@ def test_attempts_to_replace_it_are_held_back_as_others_are() -> None:
 
 
 def test_what_is_only_held_is_looked_at_again() -> None:
-    assert is_settled(REVOKED)
-    assert not is_settled(replace(REVOKED, reason=RevocationReason.CERTIFICATE_HOLD))
-    assert not is_settled(FINE)
+    assert is_final(REVOKED)
+    assert not is_final(replace(REVOKED, reason=RevocationReason.CERTIFICATE_HOLD))
+    assert not is_final(FINE)
 
 
 def test_looks_have_their_time_unless_the_clock_was_set_back() -> None:
@@ -82,15 +81,15 @@ def test_looks_have_their_time_unless_the_clock_was_set_back() -> None:
 
 @pytest.mark.parametrize("seed", range(20))
 def test_a_look_comes_every_few_hours_at_a_random_moment(seed: int) -> None:
-    at = next_look(NOW, Random(seed))
+    at = next_check(NOW, Random(seed))
     assert SHORTEST_REST <= at - NOW <= LONGEST_REST
-    assert at != next_look(NOW, Random(seed + 100))
-    assert NOW <= first_look(NOW, Random(seed)) <= NOW + FIRST_REST
+    assert at != next_check(NOW, Random(seed + 100))
+    assert NOW <= first_check(NOW, Random(seed)) <= NOW + FIRST_REST
 
 
 def test_a_list_that_ends_sooner_is_looked_at_sooner_but_not_all_the_time() -> None:
     def wait(ends: timedelta) -> timedelta:
-        return next_look(NOW, Random(1), ends=NOW + ends) - NOW
+        return next_check(NOW, Random(1), ends=NOW + ends) - NOW
 
     assert wait(2 * HOUR) == 2 * HOUR
     assert wait(MINUTE) == HOUR
@@ -99,7 +98,7 @@ def test_a_list_that_ends_sooner_is_looked_at_sooner_but_not_all_the_time() -> N
 
 
 def test_what_told_nothing_is_looked_at_after_one_hour_two_four() -> None:
-    waits = [next_look(NOW, Random(1), failures=count) - NOW for count in (1, 2, 3, 50)]
+    waits = [next_check(NOW, Random(1), failures=count) - NOW for count in (1, 2, 3, 50)]
     assert 0.8 * HOUR <= waits[0] <= 1.2 * HOUR
     assert 1.6 * HOUR <= waits[1] <= 2.4 * HOUR
     assert waits[1] < waits[2] <= LONGEST_REST

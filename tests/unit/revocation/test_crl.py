@@ -27,17 +27,17 @@ from tests.unit.certificate.conftest import (
 from gatecert.errors import CertificateError
 from gatecert.model import RevocationReason
 from gatecert.revocation.crl import (
-    EVERY_REASON,
+    ALL_REASONS,
     DistributionPoint,
-    Entry,
+    RevokedEntry,
     VerifiedCrl,
-    accept,
+    delta_applies,
     delta_distribution_points,
     distribution_points,
-    fits,
-    look_up,
-    read_list,
+    find_revocation,
+    parse_crl,
     reason,
+    verify_crl,
 )
 
 SKEW = timedelta(minutes=5)
@@ -55,7 +55,7 @@ def accepted(
     root: Issued, certificate: x509.Certificate, found: x509.CertificateRevocationList
 ) -> VerifiedCrl:
     (place, *_) = distribution_points(certificate)
-    return accept(found, certificate, root.certificate, place, now=NOW, clock_skew=SKEW)
+    return verify_crl(found, certificate, root.certificate, place, now=NOW, clock_skew=SKEW)
 
 
 # --------------------------------------------------------------------- where
@@ -67,8 +67,8 @@ def test_lists_are_found_where_the_certificate_says(root: Issued) -> None:
     (place,) = distribution_points(certificate)
     assert place.urls == (URL, other)
     assert uri() in place.names
-    assert place.reasons == EVERY_REASON
-    assert {ReasonFlags.key_compromise, ReasonFlags.certificate_hold} <= EVERY_REASON
+    assert place.reasons == ALL_REASONS
+    assert {ReasonFlags.key_compromise, ReasonFlags.certificate_hold} <= ALL_REASONS
 
 
 def test_places_that_cannot_be_used_are_none(root: Issued) -> None:
@@ -102,35 +102,35 @@ def test_what_is_no_url_is_no_place(root: Issued, url: str) -> None:
 
 def test_lists_are_read_from_der_and_pem(root: Issued) -> None:
     made = crl(root)
-    assert read_list(made.public_bytes(Encoding.DER)) == made
-    assert read_list(b"\n" + made.public_bytes(Encoding.PEM)) == made
+    assert parse_crl(made.public_bytes(Encoding.DER)) == made
+    assert parse_crl(b"\n" + made.public_bytes(Encoding.PEM)) == made
 
 
 @pytest.mark.parametrize("data", [b"", b"<html>", b"-----BEGIN X509 CRL-----\n", b"0\x03abc"])
 def test_what_is_no_list(data: bytes) -> None:
     with pytest.raises(CertificateError, match="no revocation list"):
-        read_list(data)
+        parse_crl(data)
 
 
 def test_a_list_that_says_something_twice_is_none(root: Issued) -> None:
     name = x509.IssuerAlternativeName([x509.DNSName("ca.example")])
     data = crl(root, extensions=[(name, False)]).public_bytes(Encoding.DER)
     with pytest.raises(CertificateError, match="no revocation list"):
-        read_list(data.replace(ISSUER_ALTERNATIVE_NAME, CRL_NUMBER))
+        parse_crl(data.replace(ISSUER_ALTERNATIVE_NAME, CRL_NUMBER))
 
 
 def test_reasons_that_contradict_each_other_are_none(root: Issued) -> None:
     certificate = leaf(root)
     made = crl(root, [(certificate, ReasonFlags.key_compromise)], invalid=NOW)
     data = made.public_bytes(Encoding.DER).replace(INVALIDITY_DATE, CRL_REASON)
-    (entry,) = read_list(data)
+    (entry,) = parse_crl(data)
     assert reason(entry) is ReasonFlags.unspecified
 
 
 def test_a_list_of_the_issuer_counts_for_every_reason(root: Issued) -> None:
     certificate = leaf(root, point(URL))
     found = accepted(root, certificate, crl(root))
-    assert (found.number, found.base, found.reasons) == (7, None, EVERY_REASON)
+    assert (found.number, found.base, found.reasons) == (7, None, ALL_REASONS)
     assert (found.begins, found.ends) == (NOW - DAY, NOW + DAY)
     assert not found.has_ended(NOW)
     assert found.has_ended(NOW + DAY)
@@ -180,7 +180,7 @@ def test_an_issuer_may_be_forbidden_to_sign_lists() -> None:
 def test_a_part_counts_that_the_certificate_names(root: Issued) -> None:
     certificate = leaf(root, point("http://b.example/", URL))
     part = {"full_name": [uri()], "only_contains_user_certs": True}
-    assert accepted(root, certificate, crl(root, part=part)).reasons == EVERY_REASON
+    assert accepted(root, certificate, crl(root, part=part)).reasons == ALL_REASONS
     assert accepted(root, certificate, crl(root, extensions=[(UNKNOWN, False)])).number == 7
 
 
@@ -190,8 +190,8 @@ def test_a_part_may_be_named_relative_to_the_issuer(root: Issued) -> None:
     place = DistributionPoint((URL,), frozenset({x509.DirectoryName(whole)}))
     found = crl(root, part={"relative_name": relative})
     certificate = leaf(root, point(URL))
-    counted = accept(found, certificate, root.certificate, place, now=NOW, clock_skew=SKEW)
-    assert counted.reasons == EVERY_REASON
+    counted = verify_crl(found, certificate, root.certificate, place, now=NOW, clock_skew=SKEW)
+    assert counted.reasons == ALL_REASONS
     with pytest.raises(CertificateError, match="another part"):
         accepted(root, certificate, found)
 
@@ -209,17 +209,20 @@ def test_reasons_of_list_and_place_are_those_of_both(root: Issued) -> None:
 
 def test_who_is_not_in_the_list_is_not_revoked(root: Issued) -> None:
     certificate, other = leaf(root, point(URL)), leaf(root)
-    assert look_up(certificate, accepted(root, certificate, crl(root, [(other, None)]))) is None
+    assert (
+        find_revocation(certificate, accepted(root, certificate, crl(root, [(other, None)])))
+        is None
+    )
 
 
-@pytest.mark.parametrize("reason", [None, *sorted(EVERY_REASON, key=lambda reason: reason.name)])
+@pytest.mark.parametrize("reason", [None, *sorted(ALL_REASONS, key=lambda reason: reason.name)])
 def test_who_is_in_the_list_is_revoked_for_the_reason_given(
     root: Issued, reason: ReasonFlags | None
 ) -> None:
     certificate = leaf(root, point(URL))
     found = accepted(root, certificate, crl(root, [(certificate, reason)]))
     expected = RevocationReason.UNSPECIFIED if reason is None else RevocationReason(reason.value)
-    assert look_up(certificate, found) == Entry(NOW - 2 * DAY, expected)
+    assert find_revocation(certificate, found) == RevokedEntry(NOW - 2 * DAY, expected)
 
 
 def test_a_delta_list_adds_and_takes_away(root: Issued) -> None:
@@ -230,15 +233,17 @@ def test_a_delta_list_adds_and_takes_away(root: Issued) -> None:
         return accepted(root, certificate, crl(root, revoked, **changes))
 
     base, delta = listed(None), listed(ReasonFlags.superseded, number=8, base=7)
-    assert fits(base, delta)
-    assert look_up(certificate, base, delta) == Entry(NOW - 2 * DAY, RevocationReason.SUPERSEDED)
+    assert delta_applies(base, delta)
+    assert find_revocation(certificate, base, delta) == RevokedEntry(
+        NOW - 2 * DAY, RevocationReason.SUPERSEDED
+    )
     held = listed(ReasonFlags.certificate_hold)
     released = listed(ReasonFlags.remove_from_crl, number=8, base=6)
-    assert look_up(certificate, held) is not None
-    assert fits(held, released)
-    assert look_up(certificate, held, released) is None
+    assert find_revocation(certificate, held) is not None
+    assert delta_applies(held, released)
+    assert find_revocation(certificate, held, released) is None
     empty = listed(None, number=8, base=7)
-    assert look_up(certificate, held, empty) == look_up(certificate, held)
+    assert find_revocation(certificate, held, empty) == find_revocation(certificate, held)
 
 
 FOR_ONE_REASON = {"only_some_reasons": frozenset({ReasonFlags.superseded})}
@@ -267,4 +272,4 @@ def test_a_delta_list_that_does_not_fit(
 ) -> None:
     certificate = leaf(root, point(URL))
     whole = accepted(root, certificate, crl(root, **base))
-    assert not fits(whole, accepted(root, certificate, crl(root, **delta)))
+    assert not delta_applies(whole, accepted(root, certificate, crl(root, **delta)))

@@ -13,7 +13,7 @@ import pytest
 from gatecert.deadline import Deadline
 from gatecert.errors import AuthorityUnreachableError
 from gatecert.revocation import crl_download
-from gatecert.revocation.crl_download import Downloaded, download
+from gatecert.revocation.crl_download import CrlDownload, download
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -133,7 +133,7 @@ def deadline() -> Deadline:
 
 
 def test_a_list_comes_with_what_it_is_called(base: str, deadline: Deadline) -> None:
-    assert download(f"{base}/good", deadline) == Downloaded(LIST, '"1"', MODIFIED)
+    assert download(f"{base}/good", deadline) == CrlDownload(LIST, '"1"', MODIFIED)
     headers = Handler.asked[0][1]
     assert headers["User-Agent"].startswith("gatecert/")
     assert headers["Accept-Encoding"] == "identity"
@@ -142,13 +142,13 @@ def test_a_list_comes_with_what_it_is_called(base: str, deadline: Deadline) -> N
 
 def test_a_list_that_is_known_is_not_sent_again(base: str, deadline: Deadline) -> None:
     known = download(f"{base}/good", deadline, etag='"1"', last_modified=MODIFIED)
-    assert known == Downloaded(None, '"1"', MODIFIED)
+    assert known == CrlDownload(None, '"1"', MODIFIED)
     assert download(f"{base}/dated", deadline, last_modified=MODIFIED).data is None
     assert download(f"{base}/dated", deadline).data == LIST
 
 
 def test_what_cannot_be_said_back_is_forgotten(base: str, deadline: Deadline) -> None:
-    assert download(f"{base}/folded", deadline) == Downloaded(LIST)
+    assert download(f"{base}/folded", deadline) == CrlDownload(LIST)
 
 
 def test_a_list_that_is_not_known_has_to_be_sent(base: str, deadline: Deadline) -> None:
@@ -199,10 +199,10 @@ def test_a_list_that_its_host_does_not_have_is_no_matter_of_the_network(
 def test_a_list_has_a_largest_size(
     base: str, deadline: Deadline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(crl_download, "LARGEST_LIST", 4999)
+    monkeypatch.setattr(crl_download, "MAX_CRL_BYTES", 4999)
     with pytest.raises(AuthorityUnreachableError, match="more than"):
         download(f"{base}/big", deadline)
-    monkeypatch.setattr(crl_download, "LARGEST_LIST", 5000)
+    monkeypatch.setattr(crl_download, "MAX_CRL_BYTES", 5000)
     assert len(download(f"{base}/big", deadline).data or b"") == 5000
 
 

@@ -26,7 +26,7 @@ from tests.unit.certificate.conftest import (
 
 from gatecert.errors import AuthorityUnreachableError, StorageError
 from gatecert.model import RevocationReason, StoredList
-from gatecert.revocation.crl_download import Downloaded
+from gatecert.revocation.crl_download import CrlDownload
 from gatecert.revocation.crl_lookup import CrlLookup, RevocationReport
 
 if TYPE_CHECKING:
@@ -68,13 +68,13 @@ class Hosts:
 
     def __call__(
         self, url: str, deadline: Deadline, *, etag: str = "", last_modified: str = ""
-    ) -> Downloaded:
+    ) -> CrlDownload:
         self.asked.append((url, etag))
         if self.down or deadline.passed or url not in self.lists:
             raise AuthorityUnreachableError(f"{url} cannot be had")
         tag = f'"{hash(self.lists[url])}"'
         assert last_modified in {"", "then"}
-        return Downloaded(None if etag == tag else self.lists[url], tag, "then")
+        return CrlDownload(None if etag == tag else self.lists[url], tag, "then")
 
     def publish(self, made: x509.CertificateRevocationList, url: str = URL) -> None:
         self.lists[url] = made.public_bytes(Encoding.DER)
@@ -94,10 +94,10 @@ class World:
     def now(self) -> datetime:
         return self.time
 
-    def look(self, certificate: x509.Certificate | None = None) -> RevocationReport:
+    def look_up(self, certificate: x509.Certificate | None = None) -> RevocationReport:
         strangers = [Pki().root().certificate, Pki().root("Else").certificate]
         issuers = [*strangers, self.root.certificate]
-        report = self.lists.look(certificate or self.certificate, issuers)
+        report = self.lists.look_up(certificate or self.certificate, issuers)
         assert report is not None
         return report
 
@@ -111,18 +111,18 @@ def world() -> World:
 
 
 def test_who_names_no_list_is_not_asked_about(world: World) -> None:
-    assert world.lists.look(leaf(world.root), [world.root.certificate]) is None
+    assert world.lists.look_up(leaf(world.root), [world.root.certificate]) is None
     assert world.hosts.asked == []
 
 
 def test_a_good_list_tells_that_nothing_was_revoked(world: World) -> None:
     world.hosts.publish(crl(world.root))
-    assert world.look() == RevocationReport(source=URL, ends=NOW + DAY)
+    assert world.look_up() == RevocationReport(source=URL, ends=NOW + DAY)
 
 
 def test_a_good_list_tells_that_it_was_revoked_when_and_why(world: World) -> None:
     world.hosts.publish(crl(world.root, [(world.certificate, ReasonFlags.key_compromise)]))
-    report = world.look()
+    report = world.look_up()
     assert report.entry is not None
     assert (report.entry.revoked, report.entry.reason) == (
         NOW - 2 * DAY,
@@ -133,23 +133,23 @@ def test_a_good_list_tells_that_it_was_revoked_when_and_why(world: World) -> Non
 
 def test_a_list_is_kept_and_only_asked_whether_it_has_changed(world: World) -> None:
     world.hosts.publish(crl(world.root))
-    first = world.look()
+    first = world.look_up()
     world.time += HOUR
-    assert world.look() == first
+    assert world.look_up() == first
     assert [bool(etag) for _, etag in world.hosts.asked] == [False, True]
     assert world.kept.lists[URL].fetched == NOW + HOUR
     world.hosts.publish(crl(world.root, [(world.certificate, None)], begins=HOUR / 2))
-    assert world.look().entry is not None
+    assert world.look_up().entry is not None
 
 
 def test_while_the_host_is_down_the_kept_list_counts_until_its_end(world: World) -> None:
     world.hosts.publish(crl(world.root))
-    world.look()
+    world.look_up()
     world.hosts.down = True
     world.time += DAY - HOUR
-    assert world.look() == RevocationReport(source=URL, ends=NOW + DAY)
+    assert world.look_up() == RevocationReport(source=URL, ends=NOW + DAY)
     world.time += HOUR
-    report = world.look()
+    report = world.look_up()
     assert report.entry is None
     assert f"the list {URL} ended on 2026-11-24 08:15:00 UTC" in report.problem
     assert "cannot be had" in report.problem
@@ -157,31 +157,31 @@ def test_while_the_host_is_down_the_kept_list_counts_until_its_end(world: World)
 
 def test_an_ended_list_still_tells_who_was_revoked(world: World) -> None:
     world.hosts.publish(crl(world.root, [(world.certificate, None)], ends=-HOUR))
-    assert world.look().entry is not None
+    assert world.look_up().entry is not None
 
 
 def test_an_ended_list_does_not_tell_who_was_not(world: World) -> None:
     world.hosts.publish(crl(world.root, ends=-HOUR))
-    report = world.look()
+    report = world.look_up()
     assert "ended" in report.problem
     assert "its host has no newer one" in report.problem
 
 
 def test_a_host_that_is_down_is_asked_once_for_all_gateways(world: World) -> None:
     world.hosts.down = True
-    assert "cannot be had" in world.look().problem
-    assert "cannot be had" in world.look(leaf(world.root, point(OTHER))).problem
+    assert "cannot be had" in world.look_up().problem
+    assert "cannot be had" in world.look_up(leaf(world.root, point(OTHER))).problem
     assert len(world.hosts.asked) == 1
     world.hosts.down = False
     world.hosts.publish(crl(world.root))
     world.forget_failures()
-    assert world.look().problem == ""
+    assert world.look_up().problem == ""
 
 
 def test_a_gatecert_that_is_leaving_blames_no_host(world: World) -> None:
     cancelled = threading.Event()
     cancelled.set()
-    report = world.lists.look(world.certificate, [world.root.certificate], cancelled)
+    report = world.lists.look_up(world.certificate, [world.root.certificate], cancelled)
     assert report is not None
     assert report.problem
     assert world.lists.down == {}
@@ -189,12 +189,12 @@ def test_a_gatecert_that_is_leaving_blames_no_host(world: World) -> None:
 
 def test_a_forged_list_neither_counts_nor_takes_a_good_ones_place(world: World) -> None:
     world.hosts.publish(crl(world.root))
-    good = world.look()
+    good = world.look_up()
     forged = crl(Pki().root(), begins=-HOUR)
     world.hosts.publish(forged)
-    assert world.look() == good
+    assert world.look_up() == good
     world.kept.lists.clear()
-    report = world.look()
+    report = world.look_up()
     assert "not signed by the key of 'CN=Root'" in report.problem
     assert URL in report.problem
     assert world.kept.lists == {}
@@ -202,24 +202,24 @@ def test_a_forged_list_neither_counts_nor_takes_a_good_ones_place(world: World) 
 
 def test_an_older_list_never_takes_the_place_of_a_newer_one(world: World) -> None:
     world.hosts.publish(crl(world.root, [(world.certificate, None)]))
-    assert world.look().entry is not None
+    assert world.look_up().entry is not None
     world.hosts.publish(crl(world.root, begins=-2 * DAY))
-    assert world.look().entry is not None
+    assert world.look_up().entry is not None
 
 
 def test_what_is_no_list_is_said(world: World) -> None:
     world.hosts.lists[URL] = b"<html>"
-    assert world.look().problem == f"{URL}: what was sent is no revocation list (CRL)"
+    assert world.look_up().problem == f"{URL}: what was sent is no revocation list (CRL)"
 
 
 def test_of_a_negative_serial_number_no_list_can_tell(world: World) -> None:
     certificate = negated(leaf(world.root, point(URL), serial=SERIAL))
-    assert "negative" in world.look(certificate).problem
+    assert "negative" in world.look_up(certificate).problem
     assert world.hosts.asked == []
 
 
 def test_without_the_issuer_nothing_can_be_believed(world: World) -> None:
-    report = world.lists.look(world.certificate, [Pki().root().certificate])
+    report = world.lists.look_up(world.certificate, [Pki().root().certificate])
     assert report == RevocationReport(problem="the issuer's certificate is not known here")
     assert world.hosts.asked == []
 
@@ -229,9 +229,9 @@ def test_a_disk_that_fails_does_not_keep_from_looking(
 ) -> None:
     world.hosts.publish(crl(world.root))
     world.kept.full = True
-    assert world.look().problem == ""
+    assert world.look_up().problem == ""
     world.kept.broken = True
-    assert world.look().problem == ""
+    assert world.look_up().problem == ""
     assert "disk full" in caplog.text
     assert "disk is failing" in caplog.text
 
@@ -242,7 +242,7 @@ def test_a_disk_that_fails_does_not_keep_from_looking(
 def test_the_next_address_will_do(world: World) -> None:
     certificate = leaf(world.root, point("http://down.example/1", URL))
     world.hosts.publish(crl(world.root, part={"full_name": [uri(URL)]}))
-    assert world.look(certificate) == RevocationReport(source=URL, ends=NOW + DAY)
+    assert world.look_up(certificate) == RevocationReport(source=URL, ends=NOW + DAY)
 
 
 def test_lists_for_some_reasons_tell_together(world: World) -> None:
@@ -250,26 +250,26 @@ def test_lists_for_some_reasons_tell_together(world: World) -> None:
     certificate = leaf(world.root, point(URL), point(OTHER))
     one = {"full_name": [uri(URL)], "only_some_reasons": leaked}
     world.hosts.publish(crl(world.root, part=one))
-    report = world.look(certificate)
+    report = world.look_up(certificate)
     assert OTHER in report.problem
     world.forget_failures()
     world.hosts.publish(crl(world.root, ends=HOUR), OTHER)
-    assert world.look(certificate) == RevocationReport(source=OTHER, ends=NOW + HOUR)
+    assert world.look_up(certificate) == RevocationReport(source=OTHER, ends=NOW + HOUR)
     world.hosts.publish(crl(world.root, [(certificate, ReasonFlags.superseded)]), OTHER)
     world.kept.lists.clear()
-    assert world.look(certificate).entry is not None
+    assert world.look_up(certificate).entry is not None
 
 
 def test_lists_that_leave_reasons_out_tell_nothing(world: World) -> None:
     leaked = frozenset({ReasonFlags.key_compromise})
     world.hosts.publish(crl(world.root, part={"only_some_reasons": leaked}))
-    assert world.look().problem == "the lists do not tell of every reason"
+    assert world.look_up().problem == "the lists do not tell of every reason"
 
 
 def test_a_list_whose_reasons_are_covered_is_not_fetched(world: World) -> None:
     certificate = leaf(world.root, point(URL), point(OTHER))
     world.hosts.publish(crl(world.root))
-    assert world.look(certificate).problem == ""
+    assert world.look_up(certificate).problem == ""
     assert [url for url, _ in world.hosts.asked] == [URL]
 
 
@@ -282,11 +282,11 @@ def with_delta() -> list[tuple[x509.ExtensionType, bool]]:
 
 def test_a_delta_list_tells_what_is_new(world: World) -> None:
     world.hosts.publish(crl(world.root, extensions=with_delta()))
-    assert world.look().entry is None
+    assert world.look_up().entry is None
     world.forget_failures()
     revoked = [(world.certificate, ReasonFlags.superseded)]
     world.hosts.publish(crl(world.root, revoked, number=8, base=7), DELTA)
-    report = world.look()
+    report = world.look_up()
     assert report.entry is not None
     assert report.entry.reason is RevocationReason.SUPERSEDED
 
@@ -298,10 +298,10 @@ def test_a_delta_list_that_does_not_fit_is_left_out(
     world.hosts.publish(crl(world.root, extensions=with_delta()))
     delta = crl(world.root, [(world.certificate, None)], **{"number": 8, **changes})  # type: ignore[arg-type] # names of parameters
     world.hosts.publish(delta, DELTA)
-    report = world.look()
+    report = world.look_up()
     assert (report.entry, report.problem) == (None, "")
 
 
 def test_a_delta_list_alone_tells_nothing(world: World) -> None:
     world.hosts.publish(crl(world.root, number=8, base=7))
-    assert "there are only changes in it" in world.look().problem
+    assert "there are only changes in it" in world.look_up().problem

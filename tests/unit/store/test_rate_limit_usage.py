@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from gatecert.errors import LockTimeoutError, StorageError
-from gatecert.model import Expense, ExpenseKind, RateLimitUsage
+from gatecert.model import CountedRequest, RateLimitUsage, RequestKind
 from gatecert.store import json_record, lock, rate_limit_usage
 from gatecert.store.file_store import FileStore
 
@@ -27,40 +27,44 @@ def store(tmp_path: Path) -> FileStore:
 
 
 @pytest.fixture
-def expense(now: datetime) -> Expense:
-    return Expense(ExpenseKind.VALIDATION, now, "order/1 a.example", "account/1", ("a.example",))
+def counted(now: datetime) -> CountedRequest:
+    return CountedRequest(
+        RequestKind.VALIDATION, now, "order/1 a.example", "account/1", ("a.example",)
+    )
 
 
-def adding(expense: Expense) -> Callable[[RateLimitUsage], RateLimitUsage]:
-    return lambda before: RateLimitUsage((*before.expenses, expense))
+def adding(counted: CountedRequest) -> Callable[[RateLimitUsage], RateLimitUsage]:
+    return lambda before: RateLimitUsage((*before.expenses, counted))
 
 
-def test_what_was_spent_is_read_again(store: FileStore, expense: Expense, tmp_path: Path) -> None:
+def test_the_usage_is_read_again(store: FileStore, counted: CountedRequest, tmp_path: Path) -> None:
     assert store.rate_limit_usage(URL) == RateLimitUsage()
-    store.update_rate_limit_usage(URL, adding(expense))
-    assert FileStore(tmp_path / "state").rate_limit_usage(URL) == RateLimitUsage((expense,))
+    store.update_rate_limit_usage(URL, adding(counted))
+    assert FileStore(tmp_path / "state").rate_limit_usage(URL) == RateLimitUsage((counted,))
 
 
 def test_each_directory_has_a_file_that_only_its_owner_reads(
-    store: FileStore, expense: Expense
+    store: FileStore, counted: CountedRequest
 ) -> None:
     for url in (URL, f"{URL}/", "https://acme.example.com:8443/directory", "https://[::1]/../x"):
-        store.update_rate_limit_usage(url, adding(expense))
+        store.update_rate_limit_usage(url, adding(counted))
     files = sorted((store.directory / "spending").glob("*.json"))
     assert len(files) == 4
     assert {file.stat().st_mode & 0o777 for file in files} == {0o600}
     assert all(file.name.rpartition("-")[0] in {"acme.example.com", "__1"} for file in files)
 
 
-def test_what_a_change_raises_leaves_all_as_it_was(store: FileStore, expense: Expense) -> None:
-    store.update_rate_limit_usage(URL, adding(expense))
+def test_what_a_change_raises_leaves_all_as_it_was(
+    store: FileStore, counted: CountedRequest
+) -> None:
+    store.update_rate_limit_usage(URL, adding(counted))
 
     def refuse(_: RateLimitUsage) -> RateLimitUsage:
         raise StorageError("no")
 
     with pytest.raises(StorageError, match="no"):
         store.update_rate_limit_usage(URL, refuse)
-    assert store.rate_limit_usage(URL) == RateLimitUsage((expense,))
+    assert store.rate_limit_usage(URL) == RateLimitUsage((counted,))
 
 
 def test_nothing_is_written_where_nothing_changes(store: FileStore) -> None:
@@ -68,21 +72,21 @@ def test_nothing_is_written_where_nothing_changes(store: FileStore) -> None:
     assert list((store.directory / "spending").glob("*.json")) == []
 
 
-def test_a_record_of_more_expenses_than_other_records_can_hold_is_kept(
-    store: FileStore, expense: Expense
+def test_a_record_of_more_requests_than_other_records_can_hold_is_kept(
+    store: FileStore, counted: CountedRequest
 ) -> None:
     names = tuple(f"vpn{number}.example.com" for number in range(100))
-    many = [replace(expense, id=f"order/{number}", names=names) for number in range(2000)]
+    many = [replace(counted, id=f"order/{number}", names=names) for number in range(2000)]
     store.update_rate_limit_usage(URL, lambda before: RateLimitUsage((*before.expenses, *many)))
     (path,) = (store.directory / "spending").glob("*.json")
     assert path.stat().st_size > json_record.LARGEST
     assert len(store.rate_limit_usage(URL).expenses) == len(many)
 
 
-def test_threads_and_processes_take_turns(store: FileStore, expense: Expense) -> None:
+def test_threads_and_processes_take_turns(store: FileStore, counted: CountedRequest) -> None:
     def spend() -> None:
         for number in range(5):
-            later = replace(expense, at=expense.at + timedelta(seconds=number))
+            later = replace(counted, at=counted.at + timedelta(seconds=number))
             FileStore(store.directory).update_rate_limit_usage(URL, adding(later))
 
     threads = [threading.Thread(target=spend) for _ in range(4)]
@@ -94,12 +98,12 @@ def test_threads_and_processes_take_turns(store: FileStore, expense: Expense) ->
 
 
 def test_threads_queue_rather_than_look_again_and_again(
-    store: FileStore, expense: Expense, caplog: pytest.LogCaptureFixture
+    store: FileStore, counted: CountedRequest, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
 
     def spend(second: int) -> None:
-        later = replace(expense, at=expense.at + timedelta(seconds=second))
+        later = replace(counted, at=counted.at + timedelta(seconds=second))
         store.update_rate_limit_usage(URL, adding(later))
 
     threads = [threading.Thread(target=spend, args=(second,)) for second in range(30)]
@@ -112,20 +116,20 @@ def test_threads_queue_rather_than_look_again_and_again(
 
 
 def test_a_lock_that_is_never_given_back_is_said(
-    store: FileStore, expense: Expense, monkeypatch: pytest.MonkeyPatch
+    store: FileStore, counted: CountedRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(rate_limit_usage, "LONGEST_WAIT", 0.01)
-    store.update_rate_limit_usage(URL, adding(expense))
+    store.update_rate_limit_usage(URL, adding(counted))
     (path,) = (store.directory / "spending").glob("*.lock")
     with (
         lock.hold_lock_file(path, "a test", "testing", wait=0),
         pytest.raises(LockTimeoutError, match=r"acme\.example\.com is being changed by .*testing"),
     ):
-        store.update_rate_limit_usage(URL, adding(expense))
+        store.update_rate_limit_usage(URL, adding(counted))
 
 
-def test_damage_is_set_aside(store: FileStore, expense: Expense) -> None:
-    store.update_rate_limit_usage(URL, adding(expense))
+def test_damage_is_set_aside(store: FileStore, counted: CountedRequest) -> None:
+    store.update_rate_limit_usage(URL, adding(counted))
     (path,) = (store.directory / "spending").glob("*.json")
     path.write_bytes(b"{")
     assert store.rate_limit_usage(URL) == RateLimitUsage()
@@ -133,11 +137,11 @@ def test_damage_is_set_aside(store: FileStore, expense: Expense) -> None:
 
 
 def test_what_crashes_left_is_removed_when_a_daemon_begins(
-    store: FileStore, expense: Expense
+    store: FileStore, counted: CountedRequest
 ) -> None:
-    store.update_rate_limit_usage(URL, adding(expense))
+    store.update_rate_limit_usage(URL, adding(counted))
     left = store.directory / "spending" / ".tmp-4194999-00000000-1"
     left.write_bytes(b"")
     with store.hold_state_directory():
         assert not left.exists()
-    assert store.rate_limit_usage(URL) == RateLimitUsage((expense,))
+    assert store.rate_limit_usage(URL) == RateLimitUsage((counted,))
