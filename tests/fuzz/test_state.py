@@ -44,7 +44,7 @@ from gatecert.model import (
     Silence,
     TextRecord,
 )
-from gatecert.report.status import GatewayRecord, as_json, gateway_status
+from gatecert.report.status import StatusFacts, as_json, gateway_status
 from gatecert.schedule.due import next_due
 from gatecert.store.codec import DamagedRecordError, decode, encode
 from gatecert.store.file_store import FileStore
@@ -193,7 +193,7 @@ def test_what_is_due_by_any_state(state: GatewayState, deployment: Deployment) -
         situation = pipeline.memory.situation(WATCHED)
         live = pipeline.deployer.inventory(WATCHED).live
         assert live is not None
-        known = GatewayRecord(
+        known = StatusFacts(
             WATCHED,
             situation.state,
             (live.version, live.summary),

@@ -14,12 +14,12 @@ from gatecert.certificate.trust import read_roots
 from gatecert.certificate.trust_anchor import can_anchor
 from gatecert.cli.application import open_application
 from gatecert.cli.context import options, read_configuration
-from gatecert.cli.dns_record_command import DNS_PERSIST_01, is_used, standing_faults
+from gatecert.cli.dns_record_command import DNS_PERSIST_01, is_used, persistent_record_errors
 from gatecert.cli.exit_codes import FAILED, WRONG_USAGE
 from gatecert.config.advice import advice
 from gatecert.config.existence import problems
 from gatecert.config.targets import targets
-from gatecert.doctor.listener_checks import judge, open_listeners
+from gatecert.doctor.listener_checks import listener_finding, open_listeners
 from gatecert.errors import ResolutionError
 from gatecert.model import Mode
 from gatecert.resolve.gateway_addresses import own_addresses
@@ -72,7 +72,7 @@ def check(context: typer.Context) -> None:
 def _open_listeners(configuration: Configuration, found: tuple[Target, ...]) -> list[Finding]:
     """Where another user of this machine could answer challenges."""
     enrolled = _enrolled(configuration, found)
-    return [judge(each) for each in open_listeners(configuration.challenges, enrolled)]
+    return [listener_finding(each) for each in open_listeners(configuration.challenges, enrolled)]
 
 
 def _enrolled(configuration: Configuration, found: tuple[Target, ...]) -> list[Target]:
@@ -92,7 +92,7 @@ def _check_records(configuration: Configuration, found: tuple[Target, ...]) -> N
     application = open_application(configuration)
     failed = False
     for target in filter(partial(is_used, application), found):
-        faults = list(standing_faults(application, target))
+        faults = list(persistent_record_errors(application, target))
         for fault in faults:
             typer.echo(f"gatecert: {target.name}: {fault}", err=True)
         if not faults:

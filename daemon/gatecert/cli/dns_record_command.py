@@ -60,7 +60,7 @@ def dns_record(
         raise typer.Exit(FAILED)
 
 
-def standing_faults(application: Application, target: Target) -> Iterator[GatecertError]:
+def persistent_record_errors(application: Application, target: Target) -> Iterator[GatecertError]:
     """What is wrong with the records of a gateway that have to stand, at each of its authorities.
 
     It is looked at every nameserver, and at every authority's directory.

@@ -22,7 +22,7 @@ from gatecert.cli.exit_codes import FAILED, WRONG_USAGE
 from gatecert.config.existence import problems
 from gatecert.doctor import codes, report
 from gatecert.doctor.checks import Result, run_checks
-from gatecert.doctor.gather import FactSources, look_at_gateway, look_at_machine
+from gatecert.doctor.gather import FactSources, gather_gateway_facts, gather_machine_facts
 from gatecert.doctor.listener_checks import open_listeners
 from gatecert.errors import ConfigurationError, GatecertError
 from gatecert.report.terminal import has_colours
@@ -65,12 +65,12 @@ def doctor(
         raise typer.Exit(WRONG_USAGE) from error
     with _opened(export_root) as descriptor:
         application = open_application(configuration)
-        machine, cases = _look(application, Path(given.config), chosen(application, names))
+        machine, gateways = _look(application, Path(given.config), chosen(application, names))
         if descriptor is not None:
-            _export(descriptor, report.roots_pem(cases))
+            _export(descriptor, report.roots_pem(gateways))
 
-    results = run_checks(machine, cases)
-    _tell(results, cases, as_json=as_json)
+    results = run_checks(machine, gateways)
+    _tell(results, gateways, as_json=as_json)
     if any(result.finding.severity == "failure" for result in results):
         raise typer.Exit(FAILED)
 
@@ -81,7 +81,7 @@ def _look(
     """Look at the machine, then at all gateways side by side."""
     memory, deployer = application.pipeline.memory, application.pipeline.deployer
     enrolling = [target for target in targets if not memory.excluded_region(target)]
-    around = FactSources(
+    sources = FactSources(
         store=application.store,
         state_directory=application.configuration.state_directory.absolute(),
         authorities=application.authorities,
@@ -91,7 +91,7 @@ def _look(
         ask_command=deployer.ask_command,
     )
     machine = replace(
-        look_at_machine(around, configuration, application.targets.values(), enrolling),
+        gather_machine_facts(sources, configuration, application.targets.values(), enrolling),
         missing=problems(configuration, application.configuration),
         open_listeners=open_listeners(application.configuration.challenges, enrolling),
     )
@@ -99,7 +99,7 @@ def _look(
     def look(target: Target) -> GatewayFacts:
         inventory = deployer.inventory(target)
         situation = memory.situation(target, inventory)
-        return look_at_gateway(around, situation, inventory.live, machine)
+        return gather_gateway_facts(sources, situation, inventory.live, machine)
 
     with ThreadPoolExecutor(MOST_AT_ONCE) as pool:
         return machine, tuple(pool.map(look, targets))
@@ -157,10 +157,10 @@ def _export(descriptor: int, pem: bytes) -> None:
 # --------------------------------------------------------------------- telling
 
 
-def _tell(results: Sequence[Result], cases: Sequence[GatewayFacts], *, as_json: bool) -> None:
+def _tell(results: Sequence[Result], gateways: Sequence[GatewayFacts], *, as_json: bool) -> None:
 
     if as_json:
-        typer.echo(report.as_json(results, cases, now=datetime.now(UTC)))
+        typer.echo(report.as_json(results, gateways, now=datetime.now(UTC)))
         return
 
     colours = has_colours(sys.stdout)

@@ -85,7 +85,7 @@ def enroll(  # noqa: PLR0913 - the options of the command
     with ThreadPoolExecutor(MOST_AT_ONCE) as pool:
         outcomes = list(pool.map(attend, targets))
     if not dry_run:
-        outcomes = list(map(partial(still_failing, application), targets, outcomes))
+        outcomes = list(map(partial(with_earlier_failure, application), targets, outcomes))
     for outcome in outcomes:
         lines.ended(outcome)
     if not dry_run:
@@ -94,7 +94,7 @@ def enroll(  # noqa: PLR0913 - the options of the command
         raise typer.Exit(FAILED)
 
 
-def still_failing(application: Application, target: Target, outcome: Outcome) -> Outcome:
+def with_earlier_failure(application: Application, target: Target, outcome: Outcome) -> Outcome:
     """The outcome, or, where a pass had only to wait for the next attempt, what has failed before.
 
     A gateway that has the certificate it wants suffers from no attempt that failed.

@@ -11,7 +11,7 @@ import typer
 from gatecert.acme.revocation_request import REASON_CODES, Signature
 from gatecert.cli.application import chosen, open_application, tell_daemon
 from gatecert.cli.context import Name, Wait, read_configuration
-from gatecert.cli.enroll_command import still_failing
+from gatecert.cli.enroll_command import with_earlier_failure
 from gatecert.cli.exit_codes import FAILED
 from gatecert.cli.output import write_line
 from gatecert.cli.progress_lines import ProgressLines
@@ -60,7 +60,7 @@ def revoke(
         tell_daemon(application)
         return
     outcome = application.pipeline.attend(target, Occasion(look_now=True, wait=wait))
-    outcome = still_failing(application, target, outcome)
+    outcome = with_earlier_failure(application, target, outcome)
     lines.ended(outcome)
     tell_daemon(application)
     if not outcome.settled:

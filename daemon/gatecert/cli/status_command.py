@@ -70,7 +70,7 @@ def gateway_status(application: Application, target: Target, now: datetime) -> G
     situation = application.pipeline.memory.situation(target)
     live = application.pipeline.deployer.inventory(target).live
     region = situation.excluded_region
-    known = report.GatewayRecord(
+    known = report.StatusFacts(
         target=target,
         state=situation.state,
         live=(live.version, live.summary) if live is not None else None,

@@ -31,26 +31,26 @@ WARN_BEFORE = timedelta(days=30)
 SHOWN_DIGITS = 16  # of a fingerprint
 
 
-def certificate(case: GatewayFacts) -> Iterator[Finding]:
+def certificate(facts: GatewayFacts) -> Iterator[Finding]:
     """What the gateway has, from whom, and for how long."""
-    if case.live is None:
-        yield codes.CERTIFICATE_MISSING.found("live leads to nothing usable", gateway=case.name)
+    if facts.live is None:
+        yield codes.CERTIFICATE_MISSING.found("live leads to nothing usable", gateway=facts.name)
         return
-    summary = case.live.summary
+    summary = facts.live.summary
     seen = (
         f"{summary.subject or summary.identifiers[0]}, issued by {summary.issuer}, {_end(summary)}"
     )
     code = codes.CERTIFICATE_OK
-    if summary.not_after <= case.now:
+    if summary.not_after <= facts.now:
         code = codes.CERTIFICATE_EXPIRED
-    elif not summary.is_bootstrap and summary.not_after - case.now < _warning_time(case, summary):
+    elif not summary.is_bootstrap and summary.not_after - facts.now < _warning_time(facts, summary):
         code = codes.CERTIFICATE_ENDS_SOON
-    yield code.found(seen, gateway=case.name)
-    missing = _missing_names(case.target, summary)
+    yield code.found(seen, gateway=facts.name)
+    missing = _missing_names(facts.target, summary)
     if missing:
         seen = f"{', '.join(missing)} not among {', '.join(map(str, summary.identifiers))}"
         yield codes.CERTIFICATE_NAMES.found(
-            seen, gateway=case.name, fix=uncovered(case.target, summary)[1]
+            seen, gateway=facts.name, fix=uncovered(facts.target, summary)[1]
         )
 
 
@@ -61,9 +61,9 @@ def _missing_names(target: Target, summary: CertificateSummary) -> list[str]:
     return [str(name) for name in target.identifiers if name not in summary.identifiers]
 
 
-def _warning_time(case: GatewayFacts, summary: CertificateSummary) -> timedelta:
+def _warning_time(facts: GatewayFacts, summary: CertificateSummary) -> timedelta:
     """How long before the end there ought to be another."""
-    if case.target.mode is Mode.CUSTOM:
+    if facts.target.mode is Mode.CUSTOM:
         return WARN_BEFORE
     return summary.lifetime * LATEST_RENEWAL
 
@@ -72,58 +72,58 @@ def _end(summary: CertificateSummary) -> str:
     return f"ends {summary.not_after:%Y-%m-%d %H:%M} UTC"
 
 
-def revocation(case: GatewayFacts) -> Iterator[Finding]:
+def revocation(facts: GatewayFacts) -> Iterator[Finding]:
     """What the last look at the authority's revocation lists told; nothing before the first."""
-    if case.live is None:
+    if facts.live is None:
         return
-    known = revocation_state_of(case.situation.state, case.live.summary)
+    known = revocation_state_of(facts.situation.state, facts.live.summary)
     if known is None:
         return
     if known.revoked is not None:
         seen = f"{known.words}, says {known.source}"
-        yield codes.CERTIFICATE_REVOKED.found(seen, gateway=case.name)
+        yield codes.CERTIFICATE_REVOKED.found(seen, gateway=facts.name)
     elif known.problem:
-        yield codes.REVOCATION_UNKNOWN.found(known.problem, gateway=case.name, fix=known.fix)
+        yield codes.REVOCATION_UNKNOWN.found(known.problem, gateway=facts.name, fix=known.fix)
     elif known.checked is not None:
         seen = f"not in {known.source} on {known.checked:%Y-%m-%d %H:%M} UTC"
-        yield codes.REVOCATION_OK.found(seen, gateway=case.name)
+        yield codes.REVOCATION_OK.found(seen, gateway=facts.name)
 
 
-def bootstrap(case: GatewayFacts) -> Iterator[Finding]:
+def bootstrap(facts: GatewayFacts) -> Iterator[Finding]:
     """Whether the temporary certificate is still served although its time is over, and why."""
-    live = case.live
-    if live is None or not live.summary.is_bootstrap or case.situation.excluded_region:
+    live = facts.live
+    if live is None or not live.summary.is_bootstrap or facts.situation.excluded_region:
         return
-    if case.target.mode is Mode.CUSTOM:
+    if facts.target.mode is Mode.CUSTOM:
         seen = "the bootstrap certificate is in place"
-        yield codes.BOOTSTRAP_UNTIL_IMPORT.found(seen, gateway=case.name)
+        yield codes.BOOTSTRAP_UNTIL_IMPORT.found(seen, gateway=facts.name)
         return
-    age = case.now - (live.version.created or live.summary.not_before)
+    age = facts.now - (live.version.created or live.summary.not_before)
     made = f"it was made {span(age)} ago"
     if age < BOOTSTRAP_PATIENCE:
-        yield codes.BOOTSTRAP_YOUNG.found(made, gateway=case.name)
+        yield codes.BOOTSTRAP_YOUNG.found(made, gateway=facts.name)
         return
-    yield codes.BOOTSTRAP_STILL.found(f"{made}; {_why(case)}", gateway=case.name)
+    yield codes.BOOTSTRAP_STILL.found(f"{made}; {_why(facts)}", gateway=facts.name)
 
 
-def _why(case: GatewayFacts) -> str:
+def _why(facts: GatewayFacts) -> str:
     """Why there is no other certificate, as far as the last pass knew."""
-    if certificate_in_use(case.situation) is not None:
+    if certificate_in_use(facts.situation) is not None:
         return "a certificate was issued, but could not be brought into service"
-    outcome = case.situation.state.outcome
+    outcome = facts.situation.state.outcome
     if outcome is None:
         return "no attempt to enrol is known"
     code = f" [{outcome.code}]" if outcome.code else ""
     return f"last, at {outcome.at:%Y-%m-%d %H:%M:%S} UTC: {outcome.detail}{code}"
 
 
-def requests(case: GatewayFacts) -> Iterator[Finding]:
+def requests(facts: GatewayFacts) -> Iterator[Finding]:
     """Requests that were made and not answered yet."""
-    for request in case.requests:
+    for request in facts.requests:
         yield codes.REQUEST_PENDING.found(
             f"request of {request.created:%Y-%m-%d %H:%M:%S} UTC, key sha256 {_key(request)}",
-            gateway=case.name,
-            fix=f"gatecert import {case.name}, once it is signed",
+            gateway=facts.name,
+            fix=f"gatecert import {facts.name}, once it is signed",
         )
 
 
@@ -135,29 +135,29 @@ def _key(request: KeyRequest) -> str:
     return key.fingerprint(csr.public_key())[:SHOWN_DIGITS]
 
 
-def client_ca(case: GatewayFacts) -> Iterator[Finding]:
+def client_ca(facts: GatewayFacts) -> Iterator[Finding]:
     """The authorities of the users' certificates, and who is locked out."""
-    bundle = case.client_ca
+    bundle = facts.client_ca
     if isinstance(bundle, StateError):
-        yield codes.CLIENT_CA_UNREADABLE.found(bundle.message, gateway=case.name, fix=bundle.fix)
+        yield codes.CLIENT_CA_UNREADABLE.found(bundle.message, gateway=facts.name, fix=bundle.fix)
         return
-    demanded = case.target.client_authentication is not None
+    demanded = facts.target.client_authentication is not None
     if not bundle.certificates and demanded:
         seen = "client_authentication is configured, and there is no authority"
-        fix = f"gatecert client-ca add {case.name} FILE"
-        yield codes.CLIENT_CA_MISSING.found(seen, gateway=case.name, fix=fix)
-    worrying = {each.key for each in case.user_concerns}
+        fix = f"gatecert client-ca add {facts.name} FILE"
+        yield codes.CLIENT_CA_MISSING.found(seen, gateway=facts.name, fix=fix)
+    worrying = {each.key for each in facts.client_ca_warnings}
     for authority in bundle.authorities():
         if authority.fingerprint not in worrying:
             seen = f"'{authority.subject}' ends {authority.not_after:%Y-%m-%d %H:%M} UTC"
-            yield codes.CLIENT_CA_OK.found(seen, gateway=case.name)
-    for each in case.user_concerns:
-        code = codes.BY_CONCERN[each.kind, each.days == 0]
-        yield code.found(each.words, gateway=case.name, fix=each.fix)
+            yield codes.CLIENT_CA_OK.found(seen, gateway=facts.name)
+    for each in facts.client_ca_warnings:
+        code = codes.BY_CLIENT_CA_WARNING[each.kind, each.days == 0]
+        yield code.found(each.words, gateway=facts.name, fix=each.fix)
     if demanded or bundle.certificates:
-        judge = expect_client_cas(bundle.root_names, bundle.intermediate_names)
-        for answer in case.by_name:
+        check = expect_client_cas(bundle.root_names, bundle.intermediate_names)
+        for answer in facts.by_name:
             if not is_silent(answer):
-                probe = judge(answer)
+                probe = check(answer)
                 code = codes.CLIENT_CA_ASKED if probe.matches else codes.CLIENT_CA_NOT_ASKED
-                yield code.found(probe.detail, gateway=case.name)
+                yield code.found(probe.detail, gateway=facts.name)

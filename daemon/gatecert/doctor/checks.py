@@ -265,7 +265,7 @@ ORDER: tuple[MachineCheck | GatewayCheck, ...] = (
 )
 
 
-def run_checks(machine_facts: MachineFacts, cases: Iterable[GatewayFacts]) -> tuple[Result, ...]:
+def run_checks(machine_facts: MachineFacts, gateways: Iterable[GatewayFacts]) -> tuple[Result, ...]:
     """Every finding: the machine's first, then each gateway's, in the order of the checks."""
     results = [
         Result(check.name, finding)
@@ -275,9 +275,9 @@ def run_checks(machine_facts: MachineFacts, cases: Iterable[GatewayFacts]) -> tu
     ]
     results += [
         Result(check.name, finding)
-        for case in cases
+        for facts in gateways
         for check in ORDER
         if isinstance(check, GatewayCheck)
-        for finding in check.run(case)
+        for finding in check.run(facts)
     ]
     return tuple(results)

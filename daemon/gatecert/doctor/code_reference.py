@@ -82,7 +82,7 @@ def _sections() -> Iterator[str]:
 
 
 def _row(code: Code) -> str:
-    held = f"yes, for {_span(code.again)}" if code.again is not None else ""
+    held = f"yes, for {_span(code.recheck_after)}" if code.recheck_after is not None else ""
     cells = (f"`{code.name}`", code.severity, code.meaning, code.fix, held)
     return f"| {' | '.join(cells)} |"
 

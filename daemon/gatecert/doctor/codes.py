@@ -61,7 +61,7 @@ STATE_UNWRITABLE = Code(
     FAILURE,
     "nothing new can be kept, so nothing is ordered; what is served stays",
     "make the state directory writable",
-    again=timedelta(seconds=30),
+    recheck_after=timedelta(seconds=30),
 )
 DAEMON_OK = Code("daemon-ok", OK, "the daemon looks after the gateways")
 DAEMON_STOPPED = Code(
@@ -109,7 +109,7 @@ CLOCK_WRONG = Code(
     "a certificate issued now would not be valid by this machine's clock, so none is ordered",
     "set the clock, and keep it right with NTP (timedatectl set-ntp true)",
     fix_in_container=_CLOCK_OF_CONTAINER,
-    again=SOON,
+    recheck_after=SOON,
 )
 TERMS_OK = Code("terms-ok", OK, "there is an account, or one may be made")
 TERMS_NOT_AGREED = Code(
@@ -117,14 +117,14 @@ TERMS_NOT_AGREED = Code(
     FAILURE,
     "the authority makes no account unless its terms of service are agreed to",
     "read them, and set terms_of_service_agreed: true",
-    again=SOON,
+    recheck_after=SOON,
 )
 BINDING_MISSING = Code(
     "binding-missing",
     FAILURE,
     "the authority makes accounts only for those it knows already",
     "get a key from it, and set external_account",
-    again=SOON,
+    recheck_after=SOON,
 )
 PROFILE_OK = Code("profile-ok", OK, "the authority has the profile that is asked for")
 PROFILE_MISSING = Code(
@@ -132,7 +132,7 @@ PROFILE_MISSING = Code(
     FAILURE,
     "the authority does not have the profile that is required, so nothing is ordered from it",
     "set profile to one that it has, or remove it",
-    again=SOON,
+    recheck_after=SOON,
 )
 
 # --------------------------------------------------------------------- names
@@ -218,7 +218,7 @@ CAA_FORBIDS = Code(
     FAILURE,
     "the authority must not issue for the name, so nothing is ordered from it",
     "add the authority to the CAA records, or use another one",
-    again=DAILY,
+    recheck_after=DAILY,
 )
 
 # Of names for which no order is placed.
@@ -248,7 +248,7 @@ RECORD_NOT_VISIBLE = Code(
     "a nameserver does not answer with the record that the authority will look for; nothing is"
     " ordered",
     "publish the record that is shown (gatecert dns-record prints it) at every nameserver",
-    again=SOON,
+    recheck_after=SOON,
 )
 CHALLENGE_NOT_FETCHED = Code(
     "challenge-not-fetched",
@@ -262,7 +262,7 @@ ADDRESS_IN_USE = Code(
     FAILURE,
     "another program holds the port on which the authority's visit is answered; nothing is ordered",
     "stop it, answer on another address, or use another challenge",
-    again=SOON,
+    recheck_after=SOON,
 )
 LISTENERS_OK = Code(
     "listeners-ok", OK, "no other user of this machine can answer the CA's challenges"
@@ -287,7 +287,7 @@ CHALLENGE = Code(
     FAILURE,
     "the authority's challenge cannot be answered; nothing is ordered",
     "correct the settings of the challenge",
-    again=SOON,
+    recheck_after=SOON,
 )
 
 # --------------------------------------------------------------------- the certificate
@@ -501,7 +501,7 @@ KNOWN_USERS_UNREADABLE = Code(
 )
 
 # What somebody has to see to, by whether its end has come.
-BY_CONCERN = {
+BY_CLIENT_CA_WARNING = {
     (WarningKind.AUTHORITY, False): CLIENT_CA_ENDS_SOON,
     (WarningKind.AUTHORITY, True): CLIENT_CA_EXPIRED,
     (WarningKind.LIST, False): CLIENT_CRL_ENDS_SOON,

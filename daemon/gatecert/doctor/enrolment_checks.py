@@ -21,51 +21,51 @@ if TYPE_CHECKING:
     from gatecert.resolve.caa import CaaPolicy
 
 
-def region(case: GatewayFacts) -> Iterator[Finding]:
+def region(facts: GatewayFacts) -> Iterator[Finding]:
     """Whether the gateway is ever enrolled."""
-    excluded = case.situation.excluded_region
+    excluded = facts.situation.excluded_region
     if excluded:
         yield codes.REGION_EXCLUDED.found(
-            exclusion_reason(excluded, case.target), gateway=case.name
+            exclusion_reason(excluded, facts.target), gateway=facts.name
         )
-    elif case.enrols:
-        yield codes.REGION_OK.found(case.target.region or "from the hostname", gateway=case.name)
+    elif facts.enrols:
+        yield codes.REGION_OK.found(facts.target.region or "from the hostname", gateway=facts.name)
 
 
-def names(case: GatewayFacts) -> Iterator[Finding]:
+def names(facts: GatewayFacts) -> Iterator[Finding]:
     """Whether dynamic DNS leads here."""
-    resolution = case.resolution
+    resolution = facts.resolution
     if resolution is None:
         return
     if isinstance(resolution, ResolutionError):
-        yield codes.RESOLUTION.found(resolution.message, gateway=case.name, fix=resolution.fix)
+        yield codes.RESOLUTION.found(resolution.message, gateway=facts.name, fix=resolution.fix)
         return
     for name in resolution.names:
         if name.kind in {ResolutionKind.HERE, ResolutionKind.BEHIND_NAT}:
             code = codes.NAMES_OK if name.kind is ResolutionKind.HERE else codes.BEHIND_NAT
             code = codes.NAME_PARTLY_UNKNOWN if name.warning else code
-        elif name.required and case.enrols:
+        elif name.required and facts.enrols:
             code = codes.BY_RESOLUTION[name.kind]
         else:
             code = codes.NAME_ELSEWHERE
-        yield code.found(name.detail, gateway=case.name)
+        yield code.found(name.detail, gateway=facts.name)
 
 
-def pair(case: GatewayFacts) -> Iterator[Finding]:
+def pair(facts: GatewayFacts) -> Iterator[Finding]:
     """Whether the hosts of a pair can be enrolled at all."""
-    why = custom_mode_advice(case.target, behind_nat=case.behind_nat)
+    why = custom_mode_advice(facts.target, behind_nat=facts.behind_nat)
     if why:
-        yield codes.USE_CUSTOM_MODE.found(why, gateway=case.name)
+        yield codes.USE_CUSTOM_MODE.found(why, gateway=facts.name)
 
 
-def caa(case: GatewayFacts) -> Iterator[Finding]:
+def caa(facts: GatewayFacts) -> Iterator[Finding]:
     """Whether the domain lets its authorities issue."""
-    for report in case.directory_reports:
+    for report in facts.directory_reports:
         if isinstance(report, DirectoryReport):
-            yield judge_caa(case.policies, report, case.target)
+            yield caa_finding(facts.policies, report, facts.target)
 
 
-def judge_caa(policies: Sequence[CaaPolicy], report: DirectoryReport, target: Target) -> Finding:
+def caa_finding(policies: Sequence[CaaPolicy], report: DirectoryReport, target: Target) -> Finding:
     """Whether CAA records keep an authority out, for any of the names."""
     applicant = CaaRequest(report.identities, target.challenges, report.account_url)
     for policy in policies:
@@ -95,32 +95,32 @@ def _caa_fix(policy: CaaPolicy, report: DirectoryReport) -> str:
     )
 
 
-def challenge(case: GatewayFacts) -> Iterator[Finding]:
+def challenge(facts: GatewayFacts) -> Iterator[Finding]:
     """Whether the authority's challenge can be answered."""
-    obstacle = judge_rehearsals(case.rehearsals, case.name)
-    for rehearsal in case.rehearsals:
-        error = rehearsal.error
+    failure = challenge_failure(facts.self_tests, facts.name)
+    for test in facts.self_tests:
+        error = test.error
         if error is not None:
-            if obstacle is None:
-                seen = f"{rehearsal.kind}: {error.message}"
-                yield codes.CHALLENGE_PASSED_OVER.found(seen, gateway=case.name, fix=error.fix)
-        elif not rehearsal.tried:
-            seen = f"{rehearsal.kind} is set up"
-            yield codes.CHALLENGE_UNTRIED.found(seen, gateway=case.name)
-        elif rehearsal.complaints:
-            seen = f"{rehearsal.kind}: {'; '.join(rehearsal.complaints)}"
-            yield codes.CHALLENGE_NOT_FETCHED.found(seen, gateway=case.name)
+            if failure is None:
+                seen = f"{test.kind}: {error.message}"
+                yield codes.CHALLENGE_PASSED_OVER.found(seen, gateway=facts.name, fix=error.fix)
+        elif not test.tried:
+            seen = f"{test.kind} is set up"
+            yield codes.CHALLENGE_UNTRIED.found(seen, gateway=facts.name)
+        elif test.complaints:
+            seen = f"{test.kind}: {'; '.join(test.complaints)}"
+            yield codes.CHALLENGE_NOT_FETCHED.found(seen, gateway=facts.name)
         else:
-            seen = f"{rehearsal.kind}: a response of our own was presented and found"
-            yield codes.CHALLENGE_OK.found(seen, gateway=case.name)
-    if obstacle is not None:
-        yield obstacle
+            seen = f"{test.kind}: a response of our own was presented and found"
+            yield codes.CHALLENGE_OK.found(seen, gateway=facts.name)
+    if failure is not None:
+        yield failure
 
 
-def judge_rehearsals(rehearsals: Sequence[ChallengeSelfTest], gateway: str) -> Finding | None:
+def challenge_failure(self_tests: Sequence[ChallengeSelfTest], gateway: str) -> Finding | None:
     """Why no challenge can be answered; None where one of them may succeed."""
-    failed = [each for each in rehearsals if each.error is not None]
-    if not failed or len(failed) < len(rehearsals):
+    failed = [each for each in self_tests if each.error is not None]
+    if not failed or len(failed) < len(self_tests):
         return None
     first = failed[0]
     match first.error:

@@ -134,7 +134,7 @@ class GatewayFacts:
         by_command: What ``install.verify_command`` said; None where there is none.
         root: None for a certificate that has none, and where there is no certificate.
         client_ca: The authorities of users' certificates; an error where they cannot be read.
-        user_concerns: What somebody has to see to, so that users get in who should.
+        client_ca_warnings: What somebody has to see to, so that users get in who should.
     """
 
     now: datetime
@@ -147,13 +147,13 @@ class GatewayFacts:
     behind_nat: bool = False
     limits: tuple[tuple[str, RemainingAllowance], ...] = ()
     policies: tuple[CaaPolicy, ...] = ()
-    rehearsals: tuple[ChallengeSelfTest, ...] = ()
+    self_tests: tuple[ChallengeSelfTest, ...] = ()
     by_name: tuple[ServedChain | ProbeFailure, ...] = ()
     by_address: tuple[ServedChain | ProbeFailure, ...] = ()
     by_command: Probe | None = None
     root: Root | None = None
     client_ca: Bundle | StateError = field(default_factory=Bundle)
-    user_concerns: tuple[BundleWarning, ...] = ()
+    client_ca_warnings: tuple[BundleWarning, ...] = ()
 
     @property
     def name(self) -> str:

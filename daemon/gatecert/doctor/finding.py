@@ -38,7 +38,7 @@ class Finding:
     seen: str
     meaning: str
     fix: str = ""
-    again: timedelta | None = None
+    recheck_after: timedelta | None = None
 
     @property
     def fails(self) -> bool:
@@ -60,7 +60,7 @@ class Code:
     severity: Severity
     meaning: str
     fix: str = ""
-    again: timedelta | None = None
+    recheck_after: timedelta | None = None
     fix_in_container: str = ""
 
     def found(self, seen: str, *, gateway: str = "", fix: str = "") -> Finding:
@@ -73,5 +73,11 @@ class Code:
         """
         general = container.fix_for(host=self.fix, container=self.fix_in_container or self.fix)
         return Finding(
-            self.name, self.severity, gateway, seen, self.meaning, fix or general, self.again
+            self.name,
+            self.severity,
+            gateway,
+            seen,
+            self.meaning,
+            fix or general,
+            self.recheck_after,
         )

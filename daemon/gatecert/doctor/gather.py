@@ -86,8 +86,8 @@ class FactSources:
 # --------------------------------------------------------------------- the machine
 
 
-def look_at_machine(
-    around: FactSources,
+def gather_machine_facts(
+    sources: FactSources,
     configuration: Path,
     gateways: Collection[Target],
     targets: Iterable[Target],
@@ -95,7 +95,7 @@ def look_at_machine(
     """What is common to all gateways.
 
     Args:
-        around: The ways to look.
+        sources: The ways to look.
         configuration: The file.
         gateways: All that are in it; keys of any of them may lie in the state directory.
         targets: Those whose authorities are asked; none is asked for one that is never enrolled.
@@ -103,19 +103,19 @@ def look_at_machine(
     used = dict.fromkeys(name for target in targets for name in target.authorities)
     shared = {target.name for target in gateways if target.install.key_group is not None}
     return MachineFacts(
-        now=around.now(),
+        now=sources.now(),
         configuration=configuration.absolute(),
         gateways=len(gateways),
-        state_directory=around.state_directory,
-        daemon=_holder(around.store),
-        storage=_storage(around.store),
-        free=_free(around.state_directory),
-        exposures=exposures(configuration.absolute(), around.state_directory, shared),
-        directory_reports={name: check_directories(around.authorities[name]) for name in used},
+        state_directory=sources.state_directory,
+        daemon=_holder(sources.store),
+        storage=_storage(sources.store),
+        free=_free(sources.state_directory),
+        exposures=exposures(configuration.absolute(), sources.state_directory, shared),
+        directory_reports={name: directory_report(sources.authorities[name]) for name in used},
     )
 
 
-def check_directories(authority: DirectorySource) -> DirectoryReport | AuthorityError:
+def directory_report(authority: DirectorySource) -> DirectoryReport | AuthorityError:
     """What an authority presents itself as, or why it does not."""
     try:
         return authority.check_directory()
@@ -148,13 +148,16 @@ def _free(directory: Path) -> int | None:
 # --------------------------------------------------------------------- a gateway
 
 
-def look_at_gateway(
-    around: FactSources, situation: Situation, live: StoredCertificate | None, machine: MachineFacts
+def gather_gateway_facts(
+    sources: FactSources,
+    situation: Situation,
+    live: StoredCertificate | None,
+    machine: MachineFacts,
 ) -> GatewayFacts:
     """One gateway.
 
     Args:
-        around: The ways to look.
+        sources: The ways to look.
         situation: What is known of it.
         live: The version that ``live`` leads to.
         machine: What its authorities were found to be.
@@ -166,19 +169,19 @@ def look_at_gateway(
     )
     listeners = target.install.verify
     algorithms = live.summary.algorithms if live is not None else ("",)
-    bundle = _client_ca(around.store.gateway_directory(target.name))
+    bundle = _client_ca(sources.store.gateway_directory(target.name))
     return GatewayFacts(
-        now=around.now(),
+        now=sources.now(),
         target=target,
         situation=situation,
         live=live,
-        requests=_requests(around.store, target.name),
+        requests=_requests(sources.store, target.name),
         directory_reports=directory_reports,
-        limits=tuple(_limits(around, target, live)) if enrols else (),
-        resolution=_resolution(around, target),
+        limits=tuple(_limits(sources, target, live)) if enrols else (),
+        resolution=_resolution(sources, target),
         behind_nat=bool(target.members) and _is_behind_nat(),
-        policies=around.resolver.look_up_caa(domain_names(target)) if enrols else (),
-        rehearsals=self_test_challenges(around.solvers, target, directory_reports, thorough=True)
+        policies=sources.resolver.look_up_caa(domain_names(target)) if enrols else (),
+        self_tests=self_test_challenges(sources.solvers, target, directory_reports, thorough=True)
         if enrols
         else (),
         by_name=probe_listeners(listeners, target.hostname, algorithms=algorithms),
@@ -186,17 +189,17 @@ def look_at_gateway(
         by_address=probe_listeners(
             [each for each in listeners if not each.server_name], NO_SERVER_NAME
         ),
-        by_command=around.ask_command(target, live) if live is not None else None,
-        root=_root(live, around.roots) if live is not None else None,
+        by_command=sources.ask_command(target, live) if live is not None else None,
+        root=_root(live, sources.roots) if live is not None else None,
         client_ca=bundle,
-        user_concerns=()
+        client_ca_warnings=()
         if isinstance(bundle, StateError)
-        else bundle_warnings.look(target, bundle, now=around.now()),
+        else bundle_warnings.look(target, bundle, now=sources.now()),
     )
 
 
 def _limits(
-    around: FactSources, target: Target, live: StoredCertificate | None
+    sources: FactSources, target: Target, live: StoredCertificate | None
 ) -> Iterator[tuple[str, RemainingAllowance]]:
     """What is left for an order, at each authority."""
     names = [each.value for each in target.identifiers]
@@ -204,7 +207,7 @@ def _limits(
         issued = live is not None and live.version.authority == authority
         lifetime = live.summary.lifetime if live is not None and issued else None
         try:
-            found = around.authorities[authority].remaining_limits(names, around.now, lifetime)
+            found = sources.authorities[authority].remaining_limits(names, sources.now, lifetime)
         except StateError:
             continue  # what is wrong there is told as the storage's trouble
         for left in found:
@@ -238,15 +241,15 @@ def self_test_challenges(
         solver = solvers.get(kind)
         if isinstance(solver, RecordTester):
             trial = SelfTest(kind, target.name, names, check_propagation=thorough)
-            found += _try_out(solver, trial, directory_reports)
+            found += _test_records(solver, trial, directory_reports)
         elif isinstance(solver, SelfTestingSolver):
-            found.append(_rehearsed(kind, partial(solver.self_test, fetchable)))
+            found.append(_self_test(kind, partial(solver.self_test, fetchable)))
         elif solver is not None:
             found.append(ChallengeSelfTest(kind, tried=False))
     return tuple(found)
 
 
-def _try_out(
+def _test_records(
     solver: RecordTester,
     trial: SelfTest,
     directory_reports: Iterable[DirectoryReport | AuthorityError],
@@ -255,7 +258,7 @@ def _try_out(
     if not trial.names:
         return
     if trial.type not in BOUND_TO_ACCOUNT:
-        yield _rehearsed(trial.type, partial(solver.test_records, trial))
+        yield _self_test(trial.type, partial(solver.test_records, trial))
         return
     for report in directory_reports:
         if isinstance(report, DirectoryReport):
@@ -265,10 +268,10 @@ def _try_out(
                 issuers=report.identities,
             )
             kind = f"{trial.type} ({report.label})"
-            yield _rehearsed(kind, partial(solver.test_records, bound))
+            yield _self_test(kind, partial(solver.test_records, bound))
 
 
-def _rehearsed(kind: str, attempt: Callable[[], tuple[str, ...]]) -> ChallengeSelfTest:
+def _self_test(kind: str, attempt: Callable[[], tuple[str, ...]]) -> ChallengeSelfTest:
     try:
         return ChallengeSelfTest(kind, complaints=attempt())
     except (ChallengeError, StateError) as error:
@@ -287,12 +290,12 @@ def _requests(store: Store, gateway: str) -> tuple[KeyRequest, ...]:
     return tuple(each for each in store.requests(gateway) if not each.id.startswith(PREFIX))
 
 
-def _resolution(around: FactSources, target: Target) -> Resolution | ResolutionError:
+def _resolution(sources: FactSources, target: Target) -> Resolution | ResolutionError:
     try:
         addresses = own_addresses(target.addresses)
     except ResolutionError as error:
         return error
-    return preflight(target, around.resolver, addresses, now=around.now())
+    return preflight(target, sources.resolver, addresses, now=sources.now())
 
 
 def _is_behind_nat() -> bool:

@@ -65,12 +65,12 @@ def open_listeners(
 
 def warn(challenges: ChallengeSettings, targets: Iterable[Target]) -> None:
     """Log where somebody else can answer; nothing is held back for it."""
-    for finding in map(judge, open_listeners(challenges, targets)):
+    for finding in map(listener_finding, open_listeners(challenges, targets)):
         if finding.fails:
             logger.warning("%s: %s; %s", finding.seen, finding.meaning, finding.fix)
 
 
-def judge(listener: OpenListener) -> Finding:
+def listener_finding(listener: OpenListener) -> Finding:
     """Whether somebody else can answer in gatecert's place."""
     key, port = f"challenges.{listener.kind}.listen", PORTS[listener.kind]
     if listener.forwarder is None:

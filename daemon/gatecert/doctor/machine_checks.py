@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from gatecert.acme.directory_check import DirectoryReport
 from gatecert.certificate.chain import CLOCK_SKEW
 from gatecert.doctor import codes
-from gatecert.doctor.listener_checks import judge
+from gatecert.doctor.listener_checks import listener_finding
 from gatecert.errors import (
     AuthorityError,
     AuthorityUnreachableError,
@@ -40,7 +40,7 @@ def configuration(machine: MachineFacts) -> Iterator[Finding]:
 
 def listeners(machine: MachineFacts) -> Iterator[Finding]:
     """Whether another user of this machine could answer challenges."""
-    yield from map(judge, machine.open_listeners)
+    yield from map(listener_finding, machine.open_listeners)
     if not machine.open_listeners:
         yield codes.LISTENERS_OK.found("gatecert listens on no port that any user may bind")
 
@@ -82,10 +82,10 @@ def authorities(machine: MachineFacts) -> Iterator[Finding]:
         if isinstance(report, DirectoryReport):
             yield codes.AUTHORITY_OK.found(f"{report.label} answers, and its directory is sound")
         else:
-            yield judge_error(report)
+            yield directory_failure(report)
 
 
-def judge_error(error: AuthorityError) -> Finding:
+def directory_failure(error: AuthorityError) -> Finding:
     """What an authority that cannot be asked comes to."""
     match error:
         case InsecureURLError():
@@ -101,10 +101,10 @@ def clock(machine: MachineFacts) -> Iterator[Finding]:
     """This machine's clock beside the authorities'."""
     for report in machine.directory_reports.values():
         if isinstance(report, DirectoryReport):
-            yield judge_clock(report)
+            yield clock_finding(report)
 
 
-def judge_clock(report: DirectoryReport, tolerance: timedelta = CLOCK_SKEW) -> Finding:
+def clock_finding(report: DirectoryReport, tolerance: timedelta = CLOCK_SKEW) -> Finding:
     """Compare the clocks.
 
     Args:
@@ -128,10 +128,10 @@ def terms(machine: MachineFacts) -> Iterator[Finding]:
     """Whether there is an account, or one may be made."""
     for report in machine.directory_reports.values():
         if isinstance(report, DirectoryReport):
-            yield judge_terms(report)
+            yield terms_finding(report)
 
 
-def judge_terms(report: DirectoryReport) -> Finding:
+def terms_finding(report: DirectoryReport) -> Finding:
     """Whether the authority's terms stand in the way of an account."""
     if report.refusal is not None:
         bound = isinstance(report.refusal, ExternalAccountRequiredError)
@@ -146,10 +146,10 @@ def profiles(machine: MachineFacts) -> Iterator[Finding]:
     """Whether authorities have the profiles that are asked for."""
     for report in machine.directory_reports.values():
         if isinstance(report, DirectoryReport) and report.profile:
-            yield judge_profile(report)
+            yield profile_finding(report)
 
 
-def judge_profile(report: DirectoryReport) -> Finding:
+def profile_finding(report: DirectoryReport) -> Finding:
     """Whether an order would get its profile."""
     refusal = report.profile_refusal
     if refusal is not None:

@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING
 from gatecert.acme.directory_check import DirectoryReport, DirectorySource
 from gatecert.certificate.chain import CLOCK_SKEW
 from gatecert.challenge.solver import Solver
-from gatecert.doctor.enrolment_checks import judge_caa, judge_rehearsals
+from gatecert.doctor.enrolment_checks import caa_finding, challenge_failure
 from gatecert.doctor.gather import domain_names, self_test_challenges
-from gatecert.doctor.machine_checks import judge_clock, judge_profile, judge_terms
+from gatecert.doctor.machine_checks import clock_finding, profile_finding, terms_finding
 from gatecert.resolve.caa import CaaResolver
 
 if TYPE_CHECKING:
@@ -57,17 +57,17 @@ class Preconditions:
         """
         report = self.authorities[authority].check_directory(self.cancelled)
         findings = self._findings(target, report, in_use)
-        return next((finding for finding in findings if finding.again is not None), None)
+        return next((finding for finding in findings if finding.recheck_after is not None), None)
 
     def _findings(
         self, target: Target, report: DirectoryReport, in_use: StoredCertificate | None
     ) -> Iterator[Finding]:
         """The checks in their order, each made only if those before found nothing."""
-        yield judge_clock(report, CLOCK_SKEW + backdating(report.name, in_use))
-        yield judge_terms(report)
-        yield judge_profile(report)
-        yield judge_caa(self.resolver.look_up_caa(domain_names(target)), report, target)
-        challenge = judge_rehearsals(
+        yield clock_finding(report, CLOCK_SKEW + backdating(report.name, in_use))
+        yield terms_finding(report)
+        yield profile_finding(report)
+        yield caa_finding(self.resolver.look_up_caa(domain_names(target)), report, target)
+        challenge = challenge_failure(
             self_test_challenges(self.solvers, target, [report]), target.name
         )
         if challenge is not None:

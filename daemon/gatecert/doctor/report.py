@@ -29,12 +29,12 @@ def count(results: Iterable[Result]) -> Counter[Severity]:
     return Counter(result.finding.severity for result in results)
 
 
-def as_json(results: Sequence[Result], cases: Iterable[GatewayFacts], *, now: datetime) -> str:
+def as_json(results: Sequence[Result], gateways: Iterable[GatewayFacts], *, now: datetime) -> str:
     """A diagnosis as JSON.
 
     Args:
         results: The findings, in their order.
-        cases: The gateways, for the roots that their clients have to trust.
+        gateways: The gateways, for the roots that their clients have to trust.
         now: When they were looked at.
     """
     found = count(results)
@@ -53,29 +53,29 @@ def as_json(results: Sequence[Result], cases: Iterable[GatewayFacts], *, now: da
                 "seen": result.finding.seen,
                 "meaning": result.finding.meaning,
                 "fix": result.finding.fix,
-                "holds_enrolment": result.finding.again is not None,
+                "holds_enrolment": result.finding.recheck_after is not None,
             }
             for result in results
         ],
         "roots": [
             {
-                "gateway": case.name,
-                "name": case.root.name,
-                "sha256": case.root.fingerprint,
-                "trusted_here": case.root.trusted,
+                "gateway": facts.name,
+                "name": facts.root.name,
+                "sha256": facts.root.fingerprint,
+                "trusted_here": facts.root.trusted,
             }
-            for case in cases
-            if case.root is not None
+            for facts in gateways
+            if facts.root is not None
         ],
     }
     return json.dumps(document, indent=2, ensure_ascii=False)
 
 
-def roots_pem(cases: Iterable[GatewayFacts]) -> bytes:
+def roots_pem(gateways: Iterable[GatewayFacts]) -> bytes:
     """The roots that clients have to trust, PEM, without repetition; empty if none is known."""
     roots = {
-        case.root.certificate: None
-        for case in cases
-        if case.root is not None and case.root.certificate is not None
+        facts.root.certificate: None
+        for facts in gateways
+        if facts.root is not None and facts.root.certificate is not None
     }
     return b"".join(root.public_bytes(Encoding.PEM) for root in roots)

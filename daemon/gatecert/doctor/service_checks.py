@@ -36,26 +36,26 @@ OF_DEPLOYMENT = {
 }  # told by the check of that name
 
 
-def served(case: GatewayFacts) -> Iterator[Finding]:
+def served(facts: GatewayFacts) -> Iterator[Finding]:
     """What each listener shows to a client that connects by name."""
-    if not case.target.install.is_provable:
+    if not facts.target.install.is_provable:
         seen = "install.verify names no listener"
-        yield codes.NOT_VERIFIED.found(seen, gateway=case.name)
-    if case.live is None:
+        yield codes.NOT_VERIFIED.found(seen, gateway=facts.name)
+    if facts.live is None:
         return
-    for answer in case.by_name:
-        finding = _judge_served(answer, case.live.summary, case.name)
+    for answer in facts.by_name:
+        finding = _served_finding(answer, facts.live.summary, facts.name)
         if finding.code == codes.NOT_SERVED.name and is_mixed(
-            answer, case.by_name, case.live.summary
+            answer, facts.by_name, facts.live.summary
         ):
-            finding = codes.MIXED.found(finding.seen, gateway=case.name)
+            finding = codes.MIXED.found(finding.seen, gateway=facts.name)
         yield finding
-    if case.by_command is not None:
-        code = codes.SERVED_OK if case.by_command.matches else codes.PROOF_DENIED
-        yield code.found(case.by_command.detail, gateway=case.name)
+    if facts.by_command is not None:
+        code = codes.SERVED_OK if facts.by_command.matches else codes.PROOF_DENIED
+        yield code.found(facts.by_command.detail, gateway=facts.name)
 
 
-def _judge_served(
+def _served_finding(
     answer: ServedChain | ProbeFailure, summary: CertificateSummary, gateway: str
 ) -> Finding:
     probe = compare_served_chain(answer, summary)
@@ -70,98 +70,98 @@ def _judge_served(
     return code.found(probe.detail, gateway=gateway)
 
 
-def by_address(case: GatewayFacts) -> Iterator[Finding]:
+def by_address(facts: GatewayFacts) -> Iterator[Finding]:
     """What a client sees that connects by IP address, and so sends no name."""
-    if case.live is None:
+    if facts.live is None:
         return
-    named = {answer.endpoint: answer for answer in case.by_name}
-    for answer in case.by_address:
+    named = {answer.endpoint: answer for answer in facts.by_name}
+    for answer in facts.by_address:
         by_name = named.get(answer.endpoint)
         if isinstance(by_name, ProbeFailure) or by_name is None:
             continue
-        yield _judge_by_address(case, answer, by_name)
+        yield _by_address_finding(facts, answer, by_name)
 
 
-def _judge_by_address(
-    case: GatewayFacts, answer: ServedChain | ProbeFailure, by_name: ServedChain
+def _by_address_finding(
+    facts: GatewayFacts, answer: ServedChain | ProbeFailure, by_name: ServedChain
 ) -> Finding:
     endpoint = answer.endpoint
     if isinstance(answer, ProbeFailure):
         seen = f"{endpoint} without a server name {answer.detail}"
-        return codes.ADDRESS_SHOWS_OTHER.found(seen, gateway=case.name)
+        return codes.ADDRESS_SHOWS_OTHER.found(seen, gateway=facts.name)
     if answer.fingerprint != by_name.fingerprint:
         seen = f"{endpoint} shows the certificate of {answer.subject or 'nobody'} without a name"
-        return codes.ADDRESS_SHOWS_OTHER.found(seen, gateway=case.name)
+        return codes.ADDRESS_SHOWS_OTHER.found(seen, gateway=facts.name)
     address = Identifier(IdentifierType.IP, endpoint.host)
-    if case.live is not None and address in case.live.summary.identifiers:
-        return codes.ADDRESS_OK.found(f"{endpoint.host} is in the certificate", gateway=case.name)
+    if facts.live is not None and address in facts.live.summary.identifiers:
+        return codes.ADDRESS_OK.found(f"{endpoint.host} is in the certificate", gateway=facts.name)
     seen = f"{endpoint} shows the same certificate, which does not name {endpoint.host}"
-    fix = f"let clients connect to {case.target.display_name}"
-    return codes.CONNECT_BY_NAME.found(seen, gateway=case.name, fix=fix)
+    fix = f"let clients connect to {facts.target.display_name}"
+    return codes.CONNECT_BY_NAME.found(seen, gateway=facts.name, fix=fix)
 
 
-def trust(case: GatewayFacts) -> Iterator[Finding]:
+def trust(facts: GatewayFacts) -> Iterator[Finding]:
     """Which root clients have to trust."""
-    root = case.root
+    root = facts.root
     if root is None:
         return
     if root.certificate is None:
-        yield codes.ROOT_UNKNOWN.found(f"the chain ends below {root.name}", gateway=case.name)
+        yield codes.ROOT_UNKNOWN.found(f"the chain ends below {root.name}", gateway=facts.name)
         return
     code = codes.ROOT_OK if root.trusted else codes.ROOT_NOT_TRUSTED
-    fix = "" if root.trusted else f"gatecert doctor {case.name} --export-root FILE"
-    yield code.found(f"{root.name}, sha256 {root.fingerprint}", gateway=case.name, fix=fix)
+    fix = "" if root.trusted else f"gatecert doctor {facts.name} --export-root FILE"
+    yield code.found(f"{root.name}, sha256 {root.fingerprint}", gateway=facts.name, fix=fix)
 
 
-def deployment(case: GatewayFacts) -> Iterator[Finding]:
+def deployment(facts: GatewayFacts) -> Iterator[Finding]:
     """How the last reload ended."""
-    found = case.situation.deployment
-    if not case.target.install.reload:
-        yield codes.RELOAD_MISSING.found("install.reload is empty", gateway=case.name)
+    found = facts.situation.deployment
+    if not facts.target.install.reload:
+        yield codes.RELOAD_MISSING.found("install.reload is empty", gateway=facts.name)
     if found is None:
         return
     if found.confirmed is not None:
         seen = f"version {found.version}, {found.confirmed:%Y-%m-%d %H:%M:%S} UTC"
-        yield codes.DEPLOYMENT_OK.found(seen, gateway=case.name)
+        yield codes.DEPLOYMENT_OK.found(seen, gateway=facts.name)
     elif found.error:
         again = f"; next try {found.next_attempt:%H:%M:%S} UTC" if found.next_attempt else ""
         seen = f"{found.failures} failed, last: {found.error}{again}"
-        yield codes.DEPLOYMENT_FAILED.found(seen, gateway=case.name)
+        yield codes.DEPLOYMENT_FAILED.found(seen, gateway=facts.name)
     else:
-        yield codes.DEPLOYMENT_PENDING.found(f"version {found.version}", gateway=case.name)
+        yield codes.DEPLOYMENT_PENDING.found(f"version {found.version}", gateway=facts.name)
 
 
-def attempts(case: GatewayFacts) -> Iterator[Finding]:
+def attempts(facts: GatewayFacts) -> Iterator[Finding]:
     """What has been spent of the authority's patience."""
-    if not case.enrols:
+    if not facts.enrols:
         return
-    state = case.situation.state
+    state = facts.situation.state
     if state.order is not None:
         seen = f"order of {state.order.created:%Y-%m-%d %H:%M:%S} UTC at {state.order.authority}"
-        yield codes.ORDER_PENDING.found(seen, gateway=case.name)
-    yield from _authorities_left(case)
+        yield codes.ORDER_PENDING.found(seen, gateway=facts.name)
+    yield from _authorities_left(facts)
     outcome, again = state.outcome, state.next_attempt
     waits = outcome is not None and outcome.code == codes.BUDGET_SPENT.name
-    if outcome and waits and again and again > case.now and not _is_spent(case):
-        yield codes.BUDGET_SPENT.found(outcome.detail, gateway=case.name)
-    yield from _limits(case)
+    if outcome and waits and again and again > facts.now and not _is_spent(facts):
+        yield codes.BUDGET_SPENT.found(outcome.detail, gateway=facts.name)
+    yield from _limits(facts)
     if not state.failures:
-        yield codes.ATTEMPTS_OK.found("no failed attempt", gateway=case.name)
+        yield codes.ATTEMPTS_OK.found("no failed attempt", gateway=facts.name)
         return
     upcoming = f"; next {_instant(again)}" if again else ""
     last = f", last {_instant(state.failed_at)}" if state.failed_at else ""
     plural = "attempt" if state.failures == 1 else "attempts"
     seen = f"{state.failures} failed {plural}{last}{upcoming}"
-    yield from _last_failure(case)
-    yield codes.ATTEMPTS_FAILED.found(seen, gateway=case.name)
+    yield from _last_failure(facts)
+    yield codes.ATTEMPTS_FAILED.found(seen, gateway=facts.name)
 
 
-def _last_failure(case: GatewayFacts) -> Iterator[Finding]:
+def _last_failure(facts: GatewayFacts) -> Iterator[Finding]:
     """How the last attempt failed, in the words of whoever refused.
 
     An outcome of something else may have taken its place; then the authority's trouble is known.
     """
-    state, outcome = case.situation.state, case.situation.state.outcome
+    state, outcome = facts.situation.state, facts.situation.state.outcome
     troubles = [trouble for trouble in state.troubles if trouble.failures]
     if outcome is not None and outcome.failed and outcome.code not in OF_DEPLOYMENT:
         seen, fix = f"{_instant(outcome.at)}: {outcome.detail}", outcome.fix
@@ -170,34 +170,34 @@ def _last_failure(case: GatewayFacts) -> Iterator[Finding]:
         seen, fix = f"{_instant(last.at)}: {last.reason}", last.fix
     else:
         return
-    yield codes.LAST_ATTEMPT_FAILED.found(seen, gateway=case.name, fix=fix)
+    yield codes.LAST_ATTEMPT_FAILED.found(seen, gateway=facts.name, fix=fix)
 
 
-def _authorities_left(case: GatewayFacts) -> Iterator[Finding]:
-    state, authorities = case.situation.state, case.target.authorities
-    for left in state.authorities_left(authorities, case.now):
+def _authorities_left(facts: GatewayFacts) -> Iterator[Finding]:
+    state, authorities = facts.situation.state, facts.target.authorities
+    for left in state.authorities_left(authorities, facts.now):
         seen = f"{left.name}, until {_instant(left.until)}: {left.reason}"
-        trouble = current_trouble(left.name, state.troubles, case.now)
+        trouble = current_trouble(left.name, state.troubles, facts.now)
         fix = trouble.fix if trouble is not None else ""
-        yield codes.AUTHORITY_LEFT.found(seen, gateway=case.name, fix=fix)
+        yield codes.AUTHORITY_LEFT.found(seen, gateway=facts.name, fix=fix)
 
 
 def _instant(at: datetime) -> str:
     return f"{at:%Y-%m-%d %H:%M:%S} UTC"
 
 
-def _limits(case: GatewayFacts) -> Iterator[Finding]:
+def _limits(facts: GatewayFacts) -> Iterator[Finding]:
     """What is left of each authority's limits, nearest to its end first."""
     by_authority: dict[str, list[RemainingAllowance]] = {}
-    for authority, left in case.limits:
+    for authority, left in facts.limits:
         by_authority.setdefault(authority, []).append(left)
     for authority, lefts in by_authority.items():
         spent = [left for left in lefts if left.until is not None]
         shown = sorted(spent or lefts, key=lambda left: left.count)[:LIMITS_SHOWN]
         code = codes.BUDGET_SPENT if spent else codes.LIMITS_OK
         seen = f"{authority}: {'; '.join(map(str, shown))}"
-        yield code.found(seen, gateway=case.name)
+        yield code.found(seen, gateway=facts.name)
 
 
-def _is_spent(case: GatewayFacts) -> bool:
-    return any(left.until is not None for _, left in case.limits)
+def _is_spent(facts: GatewayFacts) -> bool:
+    return any(left.until is not None for _, left in facts.limits)

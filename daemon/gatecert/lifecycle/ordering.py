@@ -267,7 +267,9 @@ class Ordering:
         """
         held = self.memory.deployer.inventory(target).wanted(self.now())
         finding = self.obstacles(target, authority.name, held)
-        return Obstacle(finding, finding.again) if finding and finding.again else None
+        return (
+            Obstacle(finding, finding.recheck_after) if finding and finding.recheck_after else None
+        )
 
     def dry_run(self, staging: Authority, target: Target) -> IssuedChain:
         """Obtain a certificate of which nothing is kept.

@@ -52,7 +52,7 @@ class Condition(StrEnum):
     EMPTY = "empty"
 
 
-WORDS = {
+SENTENCES = {
     Condition.TRUSTED: "serves its certificate, proven by a handshake",
     Condition.PRIVATE_ROOT: "served, private root: clients need the root of its CA",
     Condition.UNPROVEN: "has its certificate installed; no handshake has proven it yet",
@@ -99,7 +99,7 @@ class ClientAuthenticationStatus:
     Attributes:
         bundle: The file that the server reads.
         asked: True when a handshake has proven that every listener asks for certificates of
-            exactly these authorities, False when it could not be proven, None when not known.
+            exactly these authorities, False when it could not be proven, None when not facts.
         asked_at: When that handshake was.
         error: Why it could not be proven.
         warnings: What somebody has to see to, so that users get in who should; what to do.
@@ -115,7 +115,7 @@ class ClientAuthenticationStatus:
 
 @dataclass(frozen=True, slots=True)
 class RevocationStatus:
-    """Whether the live certificate was revoked, as far as is known.
+    """Whether the live certificate was revoked, as far as is facts.
 
     Attributes:
         revoked: True or False as the authority's lists say; None where they could not be read.
@@ -169,7 +169,7 @@ class GatewayStatus:
         names: Names in the live certificate.
         issuer: Its issuer (RFC 4514 text).
         served: True when a handshake has proven the live certificate at every listener, False when
-            it has shown something else or nothing answered, None when it is not known.
+            it has shown something else or nothing answered, None when it is not facts.
         served_at: When that was seen last.
         served_detail: Why it is not served, as far as that is known; empty otherwise.
         days_left: Whole days until ``not_after``; negative once it has ended.
@@ -216,7 +216,7 @@ class GatewayStatus:
 
 
 @dataclass(frozen=True, slots=True)
-class GatewayRecord:
+class StatusFacts:
     """Where the status of a gateway is read from.
 
     Attributes:
@@ -239,26 +239,26 @@ class GatewayRecord:
     client_authentication: ClientAuthenticationStatus | None = None
 
     @property
-    def revocation_state(self) -> RevocationState | None:
+    def revocation(self) -> RevocationState | None:
         """What is known of the live certificate's revocation."""
         return self.state.revocation_of(self.live[1]) if self.live is not None else None
 
 
-def gateway_status(known: GatewayRecord, now: datetime) -> GatewayStatus:
+def gateway_status(facts: StatusFacts, now: datetime) -> GatewayStatus:
     """Put into words what is known about a gateway."""
-    version, summary = known.live or (None, None)
-    outcome = known.state.outcome
-    condition = _condition(known, now)
+    version, summary = facts.live or (None, None)
+    outcome = facts.state.outcome
+    condition = _condition(facts, now)
     skipped = condition is Condition.SKIPPED
-    served, served_at = _served(known)
-    warning, warning_fix = _warning(known)
+    served, served_at = _served(facts)
+    warning, warning_fix = _warning(facts)
     return GatewayStatus(
-        name=known.target.name,
-        hostname=known.target.display_name,
-        mode=known.target.mode,
+        name=facts.target.name,
+        hostname=facts.target.display_name,
+        mode=facts.target.mode,
         state=condition,
-        words=f"skipped (region {known.excluded_region})" if skipped else WORDS[condition],
-        detail=known.explanation or (outcome.detail if outcome is not None else ""),
+        words=f"skipped (region {facts.excluded_region})" if skipped else SENTENCES[condition],
+        detail=facts.explanation or (outcome.detail if outcome is not None else ""),
         names=tuple(name.value for name in summary.identifiers) if summary else (),
         issuer=summary.issuer if summary else "",
         authority=version.authority if version else "",
@@ -269,25 +269,25 @@ def gateway_status(known: GatewayRecord, now: datetime) -> GatewayStatus:
         days_left=int((summary.not_after - now).total_seconds() // DAY) if summary else None,
         served=served,
         served_at=served_at,
-        served_detail=known.deployment.error if known.deployment is not None else "",
-        next_action=f"{known.due.action}: {known.due.reason}",
-        next_at=known.due.at,
-        failures=known.state.failures,
-        last_error=_last_error(known),
+        served_detail=facts.deployment.error if facts.deployment is not None else "",
+        next_action=f"{facts.due.action}: {facts.due.reason}",
+        next_at=facts.due.at,
+        failures=facts.state.failures,
+        last_error=_last_error(facts),
         warning=warning,
         warning_fix=warning_fix,
-        client_authentication=known.client_authentication,
-        challenges=tuple(_challenges(known)),
-        revocation=_revocation(known),
-        authorities_left=known.state.authorities_left(known.target.authorities, now),
+        client_authentication=facts.client_authentication,
+        challenges=tuple(_challenges(facts)),
+        revocation=_revocation(facts),
+        authorities_left=facts.state.authorities_left(facts.target.authorities, now),
         second=_second(summary.second if summary is not None else None),
     )
 
 
-def _warning(known: GatewayRecord) -> tuple[str, str]:
-    resolution = known.state.resolution
-    if known.warning[0] or resolution is None or not resolution.warning:
-        return known.warning
+def _warning(facts: StatusFacts) -> tuple[str, str]:
+    resolution = facts.state.resolution
+    if facts.warning[0] or resolution is None or not resolution.warning:
+        return facts.warning
     return resolution.warning, "see to the name's nameservers: they have to answer A and AAAA alike"
 
 
@@ -339,25 +339,25 @@ def client_authentication_status(  # noqa: PLR0913 - each is another fact
     )
 
 
-def _revocation(known: GatewayRecord) -> RevocationStatus | None:
-    revocation_state = known.revocation_state
-    if revocation_state is None or not (revocation_state.checked or revocation_state.problem):
+def _revocation(facts: StatusFacts) -> RevocationStatus | None:
+    revocation = facts.revocation
+    if revocation is None or not (revocation.checked or revocation.problem):
         return None
-    revoked = revocation_state.revoked is not None
+    revoked = revocation.revoked is not None
     return RevocationStatus(
-        revoked=revoked if revoked or not revocation_state.problem else None,
-        revoked_at=revocation_state.revoked,
-        reason=str(revocation_state.reason) if revoked else "",
-        source=revocation_state.source,
-        checked_at=revocation_state.checked,
-        problem=revocation_state.problem,
+        revoked=revoked if revoked or not revocation.problem else None,
+        revoked_at=revocation.revoked,
+        reason=str(revocation.reason) if revoked else "",
+        source=revocation.source,
+        checked_at=revocation.checked,
+        problem=revocation.problem,
     )
 
 
-def _challenges(known: GatewayRecord) -> Iterator[PlannedChallenge]:
-    if known.target.mode is not Mode.AUTOMATIC or known.excluded_region:
+def _challenges(facts: StatusFacts) -> Iterator[PlannedChallenge]:
+    if facts.target.mode is not Mode.AUTOMATIC or facts.excluded_region:
         return
-    for choice in choose_challenges(known.target, known.state):
+    for choice in choose_challenges(facts.target, facts.state):
         yield PlannedChallenge(choice.name, next(iter(choice.kinds), ""), choice.reason)
 
 
@@ -392,9 +392,9 @@ def _text(value: object) -> str:
     raise TypeError(f"no JSON for {type(value)}")
 
 
-def _last_error(known: GatewayRecord) -> LastError | None:
+def _last_error(facts: StatusFacts) -> LastError | None:
     """What stands against the gateway: that it is silent now, or how the last pass ended."""
-    outcome, deployment = known.state.outcome, known.deployment
+    outcome, deployment = facts.state.outcome, facts.deployment
     silence = deployment.silence if deployment is not None else None
     if silence is not None and (outcome is None or not outcome.failed or outcome.at <= silence.at):
         fix = "start the gateway's server; it is asked again by itself"
@@ -404,9 +404,9 @@ def _last_error(known: GatewayRecord) -> LastError | None:
     return None
 
 
-def _served(known: GatewayRecord) -> tuple[bool | None, datetime | None]:
-    deployment = known.deployment
-    if deployment is None or not known.target.install.is_provable:
+def _served(facts: StatusFacts) -> tuple[bool | None, datetime | None]:
+    deployment = facts.deployment
+    if deployment is None or not facts.target.install.is_provable:
         return None, None
     if deployment.silence is not None:
         return False, deployment.silence.at
@@ -415,41 +415,41 @@ def _served(known: GatewayRecord) -> tuple[bool | None, datetime | None]:
     return (False, None) if deployment.error else (None, None)
 
 
-def _condition(known: GatewayRecord, now: datetime) -> Condition:
-    if known.live is None:
+def _condition(facts: StatusFacts, now: datetime) -> Condition:
+    if facts.live is None:
         return Condition.EMPTY
-    summary = known.live[1]
+    summary = facts.live[1]
     if summary.is_bootstrap:
-        return _bootstrap_condition(known)
+        return _bootstrap_condition(facts)
     if summary.not_after <= now:
         return Condition.EXPIRED
-    if known.revocation_state is not None and known.revocation_state.revoked is not None:
+    if facts.revocation is not None and facts.revocation.revoked is not None:
         return Condition.REVOKED
-    return _deployed_condition(known)
+    return _deployed_condition(facts)
 
 
-def _deployed_condition(known: GatewayRecord) -> Condition:
-    deployment = known.deployment
+def _deployed_condition(facts: StatusFacts) -> Condition:
+    deployment = facts.deployment
     if deployment is not None and deployment.error:
         return Condition.MIXED if deployment.mixed else Condition.NOT_SERVED
     if deployment is not None and deployment.silence is not None:
         return Condition.SILENT
     confirmed = deployment is not None and deployment.confirmed is not None
-    proven = confirmed and known.target.install.is_provable
+    proven = confirmed and facts.target.install.is_provable
     if not proven:
         return Condition.UNPROVEN
-    return Condition.TRUSTED if known.trusted else Condition.PRIVATE_ROOT
+    return Condition.TRUSTED if facts.trusted else Condition.PRIVATE_ROOT
 
 
-def _bootstrap_condition(known: GatewayRecord) -> Condition:
-    outcome = known.state.outcome
-    deployment = known.deployment
-    if known.excluded_region:
+def _bootstrap_condition(facts: StatusFacts) -> Condition:
+    outcome = facts.state.outcome
+    deployment = facts.deployment
+    if facts.excluded_region:
         return Condition.SKIPPED
-    if deployment is not None and known.live and deployment.version != known.live[0].id:
+    if deployment is not None and facts.live and deployment.version != facts.live[0].id:
         return Condition.NOT_SERVED
     if outcome is not None and outcome.kind is OutcomeKind.WAITING:
         return Condition.WAITING
-    if known.state.failures or known.state.obstruction is not None:
+    if facts.state.failures or facts.state.obstruction is not None:
         return Condition.FAILING
     return Condition.BOOTSTRAP

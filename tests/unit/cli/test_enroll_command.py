@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from gatecert.cli.enroll_command import still_failing
+from gatecert.cli.enroll_command import with_earlier_failure
 from gatecert.cli.progress_lines import ProgressLines
 from gatecert.model import (
     CertificateSummary,
@@ -65,7 +65,7 @@ def judged(
     situation = Situation(target, state, live, None)
     memory = SimpleNamespace(situation=lambda _: situation)
     house: Any = SimpleNamespace(pipeline=SimpleNamespace(memory=memory))
-    return still_failing(house, target, outcome)
+    return with_earlier_failure(house, target, outcome)
 
 
 @pytest.mark.parametrize(

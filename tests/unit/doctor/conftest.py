@@ -133,7 +133,7 @@ def case(**changes: object) -> GatewayFacts:
         directory_reports=(SURVEY,),
         resolution=Resolution(NOW, (HERE,), ("192.0.2.7",)),
         policies=(CaaPolicy(HOSTNAME),),
-        rehearsals=(ChallengeSelfTest("http-01"),),
+        self_tests=(ChallengeSelfTest("http-01"),),
         by_name=(SERVED,),
         by_address=(SERVED,),
         root=Root("CN=Root", ROOT, "ff", trusted=True),

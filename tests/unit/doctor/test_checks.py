@@ -134,8 +134,8 @@ def caa(value: str) -> GatewayFacts:
     return case(policies=(forbidden,))
 
 
-def rehearsed(*rehearsals: ChallengeSelfTest) -> GatewayFacts:
-    return case(rehearsals=rehearsals)
+def rehearsed(*self_tests: ChallengeSelfTest) -> GatewayFacts:
+    return case(self_tests=self_tests)
 
 
 def bootstrapped(age: timedelta, **changes: object) -> GatewayFacts:
@@ -169,7 +169,7 @@ def demanding(**changes: object) -> GatewayFacts:
 
 def worried(kind: WarningKind, days: int) -> GatewayFacts:
     key = USERS.authorities()[0].fingerprint
-    return demanding(user_concerns=(BundleWarning(kind, key, days, "so it is", "do it"),))
+    return demanding(client_ca_warnings=(BundleWarning(kind, key, days, "so it is", "do it"),))
 
 
 def revocation_state(**fields: object) -> RevocationState:
@@ -537,7 +537,7 @@ def test_whatever_is_not_fine_has_a_meaning_and_failures_have_a_fix() -> None:
         for code in check.codes:
             assert code.meaning
             assert code.fix or code.severity is not Severity.FAILURE
-            assert code.severity is Severity.FAILURE or code.again is None
+            assert code.severity is Severity.FAILURE or code.recheck_after is None
 
 
 def test_a_healthy_gateway_has_no_failure_and_no_warning() -> None:
@@ -562,7 +562,7 @@ def test_the_machine_comes_first_then_each_gateway_in_the_order_of_the_checks() 
 def test_a_custom_gateway_is_asked_nothing_about_authorities() -> None:
     names = {
         code
-        for code, _ in found(case(target=CUSTOM, directory_reports=(), policies=(), rehearsals=()))
+        for code, _ in found(case(target=CUSTOM, directory_reports=(), policies=(), self_tests=()))
     }
     assert not names & {"region-ok", "caa-ok", "challenge-ok", "attempts-ok"}
 
@@ -574,7 +574,7 @@ def test_nobody_looks_where_there_is_nothing_to_look_at() -> None:
         situation=situation(live=None, deployment=None),
         resolution=None,
         directory_reports=(AuthorityError("no"),),
-        rehearsals=(),
+        self_tests=(),
         by_name=(),
         root=None,
     )

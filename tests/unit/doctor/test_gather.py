@@ -31,8 +31,8 @@ from gatecert.doctor.facts import ChallengeSelfTest
 from gatecert.doctor.gather import (
     FactSources,
     domain_names,
-    look_at_gateway,
-    look_at_machine,
+    gather_gateway_facts,
+    gather_machine_facts,
     self_test_challenges,
 )
 from gatecert.errors import (
@@ -177,7 +177,7 @@ def configuration(tmp_path: Path) -> Path:
 def test_the_machine_is_looked_at(
     around: FactSources, configuration: Path, authority: Authority
 ) -> None:
-    found = look_at_machine(around, configuration, [TARGET] * 7, [TARGET, TARGET])
+    found = gather_machine_facts(around, configuration, [TARGET] * 7, [TARGET, TARGET])
     assert (found.gateways, found.daemon, found.storage, found.exposures) == (7, None, None, ())
     assert found.free
     assert found.directory_reports == {"acme": SURVEY}
@@ -191,7 +191,7 @@ def test_what_cannot_be_looked_at_is_a_fact_too(
     (tmp_path / "state").write_text("no directory")
     authority.error = AuthorityUnreachableError("gone")
     around = replace(around, state_directory=tmp_path / "state" / "below")
-    found = look_at_machine(around, configuration, [TARGET], [TARGET])
+    found = gather_machine_facts(around, configuration, [TARGET], [TARGET])
     assert isinstance(found.storage, StorageError)
     assert found.free is None
     assert found.directory_reports == {"acme": authority.error}
@@ -201,7 +201,7 @@ def test_nobody_is_asked_for_gateways_that_never_enrol(
     around: FactSources, configuration: Path, authority: Authority
 ) -> None:
     custom = replace(TARGET, mode=Mode.CUSTOM, authorities=())
-    assert look_at_machine(around, configuration, [TARGET], [custom]).directory_reports == {}
+    assert gather_machine_facts(around, configuration, [TARGET], [custom]).directory_reports == {}
     assert authority.asked == 0
 
 
@@ -213,9 +213,9 @@ def test_the_keys_of_gateways_that_are_not_looked_at_are_shared_as_configured(
     key = around.state_directory / "gateways/other/versions/1/privkey.pem"
     key.parent.mkdir(parents=True)
     key.touch(0o640)
-    found = look_at_machine(around, configuration, [TARGET, other], [TARGET])
+    found = gather_machine_facts(around, configuration, [TARGET, other], [TARGET])
     assert found.exposures == ()
-    found = look_at_machine(around, configuration, [TARGET], [TARGET])
+    found = gather_machine_facts(around, configuration, [TARGET], [TARGET])
     assert [each.path for each in found.exposures] == [key]
 
 
@@ -225,21 +225,21 @@ def test_the_keys_of_gateways_that_are_not_looked_at_are_shared_as_configured(
 def test_a_gateway_is_looked_at(
     around: FactSources, configuration: Path, solver: TrialSolver, tmp_path: Path
 ) -> None:
-    machine = look_at_machine(around, configuration, [TARGET], [TARGET])
+    machine = gather_machine_facts(around, configuration, [TARGET], [TARGET])
     target = replace(TARGET, install=InstallPlan())
     said = Probe(None, "", matches=False, detail="no")
     around = replace(around, ask_command=lambda _, __: said)
     leaf = certificate("leaf", issuer="Root")[0].public_bytes(Encoding.PEM)
     live = replace(LIVE, version=replace(LIVE.version, certificate=leaf, directory=tmp_path))
-    found = look_at_gateway(around, situation(target=target), live, machine)
+    found = gather_gateway_facts(around, situation(target=target), live, machine)
     assert found.directory_reports == (SURVEY,)
     assert isinstance(found.resolution, Resolution)
     assert found.policies == (CaaPolicy(HOSTNAME),)
-    assert found.rehearsals == (ChallengeSelfTest("http-01"),)
+    assert found.self_tests == (ChallengeSelfTest("http-01"),)
     assert solver.names == [(HOSTNAME,)]
     assert found.by_command is said
     assert (found.by_name, found.by_address) == ((), ())
-    assert (found.client_ca, found.user_concerns) == (Bundle(), ())
+    assert (found.client_ca, found.client_ca_warnings) == (Bundle(), ())
     assert found.limits == (("acme", LEFT),)
     assert found.root is not None
     assert found.root.certificate is None  # a namesake did not sign it
@@ -250,11 +250,11 @@ def test_a_gateway_is_looked_at(
 def test_a_listener_with_a_name_of_its_own_is_not_asked_without(
     around: FactSources, configuration: Path
 ) -> None:
-    machine = look_at_machine(around, configuration, [TARGET], [TARGET])
+    machine = gather_machine_facts(around, configuration, [TARGET], [TARGET])
     nowhere = Endpoint("127.0.0.1", 1)
     listeners = (nowhere, replace(nowhere, server_name="www.example.com"))
     target = replace(TARGET, install=InstallPlan(verify=listeners))
-    found = look_at_gateway(around, situation(target=target), None, machine)
+    found = gather_gateway_facts(around, situation(target=target), None, machine)
     assert [each.endpoint for each in found.by_name] == list(listeners)
     assert [each.endpoint for each in found.by_address] == [nowhere]
 
@@ -262,12 +262,12 @@ def test_a_listener_with_a_name_of_its_own_is_not_asked_without(
 def test_the_root_that_was_kept_is_found(
     around: FactSources, configuration: Path, tmp_path: Path
 ) -> None:
-    machine = look_at_machine(around, configuration, [TARGET], [TARGET])
+    machine = gather_machine_facts(around, configuration, [TARGET], [TARGET])
     itself = certificate("Private Root")[0].public_bytes(Encoding.PEM)
     (tmp_path / "root.pem").write_bytes(itself)
     live = replace(LIVE, version=replace(LIVE.version, certificate=itself, directory=tmp_path))
     target = replace(TARGET, install=InstallPlan())
-    found = look_at_gateway(around, situation(target=target), live, machine).root
+    found = gather_gateway_facts(around, situation(target=target), live, machine).root
     assert found is not None
     assert (found.name, found.trusted) == ("CN=Private Root", False)
 
@@ -282,9 +282,9 @@ def test_the_root_that_was_kept_is_found(
 def test_nothing_of_enrolment_is_tried_for_who_never_enrols(
     around: FactSources, configuration: Path, solver: TrialSolver, changes: dict[str, object]
 ) -> None:
-    machine = look_at_machine(around, configuration, [TARGET], [])
-    found = look_at_gateway(around, situation(**changes), BOOTSTRAP, machine)
-    assert (found.directory_reports, found.policies, found.rehearsals, found.root) == (
+    machine = gather_machine_facts(around, configuration, [TARGET], [])
+    found = gather_gateway_facts(around, situation(**changes), BOOTSTRAP, machine)
+    assert (found.directory_reports, found.policies, found.self_tests, found.root) == (
         (),
         (),
         (),
@@ -298,9 +298,9 @@ def test_requests_of_orders_are_not_an_administrators(
 ) -> None:
     for identity in ("20261123", f"{PREFIX}1"):
         around.store.add_request("vpn", KeyRequest(identity, NOW, PRIVATE_KEY, CSR))
-    machine = look_at_machine(around, configuration, [TARGET], [TARGET])
+    machine = gather_machine_facts(around, configuration, [TARGET], [TARGET])
     target = replace(TARGET, install=InstallPlan())
-    found = look_at_gateway(around, situation(target=target), None, machine)
+    found = gather_gateway_facts(around, situation(target=target), None, machine)
     assert [request.id for request in found.requests] == ["20261123"]
 
 
@@ -313,40 +313,42 @@ def test_the_authorities_of_users(
     bundle = around.store.gateway_directory("vpn") / "client-ca" / "bundle.pem"
     bundle.parent.mkdir(parents=True)
     bundle.write_bytes(content)
-    machine = look_at_machine(around, configuration, [TARGET], [TARGET])
+    machine = gather_machine_facts(around, configuration, [TARGET], [TARGET])
     target = replace(TARGET, install=InstallPlan())
     assert isinstance(
-        look_at_gateway(around, situation(target=target), None, machine).client_ca, kind
+        gather_gateway_facts(around, situation(target=target), None, machine).client_ca, kind
     )
 
 
 def test_authorities_of_users_that_cannot_be_read(around: FactSources, configuration: Path) -> None:
     bundle = around.store.gateway_directory("vpn") / "client-ca" / "bundle.pem"
     bundle.mkdir(parents=True)
-    machine = look_at_machine(around, configuration, [TARGET], [TARGET])
+    machine = gather_machine_facts(around, configuration, [TARGET], [TARGET])
     target = replace(TARGET, install=InstallPlan())
-    found = look_at_gateway(around, situation(target=target), None, machine)
+    found = gather_gateway_facts(around, situation(target=target), None, machine)
     assert isinstance(found.client_ca, StorageError)
-    assert found.user_concerns == ()
+    assert found.client_ca_warnings == ()
 
 
 def test_limits_that_cannot_be_read_are_left_out(
     around: FactSources, configuration: Path, authority: Authority
 ) -> None:
     authority.unreadable = StorageError("damaged")
-    machine = look_at_machine(around, configuration, [TARGET], [TARGET])
+    machine = gather_machine_facts(around, configuration, [TARGET], [TARGET])
     target = replace(TARGET, install=InstallPlan())
-    assert look_at_gateway(around, situation(target=target), None, machine).limits == ()
+    assert gather_gateway_facts(around, situation(target=target), None, machine).limits == ()
     assert authority.lifetimes == [None]
 
 
 def test_what_is_worrying_about_users_is_looked_for(
     around: FactSources, configuration: Path, tmp_path: Path
 ) -> None:
-    machine = look_at_machine(around, configuration, [TARGET], [TARGET])
+    machine = gather_machine_facts(around, configuration, [TARGET], [TARGET])
     demanded = ClientAuthentication(known_users=tmp_path / "nowhere")
     target = replace(TARGET, install=InstallPlan(), client_authentication=demanded)
-    (concern,) = look_at_gateway(around, situation(target=target), None, machine).user_concerns
+    (concern,) = gather_gateway_facts(
+        around, situation(target=target), None, machine
+    ).client_ca_warnings
     assert concern.kind is WarningKind.USERS_UNREADABLE
 
 
@@ -361,8 +363,8 @@ def test_a_pair_is_asked_whether_it_is_behind_nat(
 
     monkeypatch.setattr(gather, "own_addresses", addresses)
     pair = replace(TARGET, install=InstallPlan(), members=(Member("one", "1.example"),))
-    machine = look_at_machine(around, configuration, [TARGET], [TARGET])
-    found = look_at_gateway(around, situation(target=pair), None, machine)
+    machine = gather_machine_facts(around, configuration, [TARGET], [TARGET])
+    found = gather_gateway_facts(around, situation(target=pair), None, machine)
     assert found.behind_nat is known
     assert isinstance(found.resolution, Resolution if known else ResolutionError)
 

@@ -9,7 +9,7 @@ from tests.unit.doctor.conftest import TARGET
 from gatecert.challenge import listening
 from gatecert.config.schema.challenge import ChallengeSettings
 from gatecert.doctor.facts import OpenListener
-from gatecert.doctor.listener_checks import judge, open_listeners, warn
+from gatecert.doctor.listener_checks import listener_finding, open_listeners, warn
 from gatecert.model import Endpoint
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def test_ports_that_only_root_may_bind_are_closed_to_users(challenges: Challenge
 @pytest.mark.parametrize("address", ["127.0.0.1:1024", "[::1]:8089", "0.0.0.0:8089"])
 def test_any_user_may_bind_a_port_from_the_kernel_s_start_on(address: str) -> None:
     (listener,) = found(settings(address))
-    finding = judge(listener)
+    finding = listener_finding(listener)
     assert (finding.code, finding.fails) == ("listener-exposed", True)
     assert finding.seen == f"challenges.http-01.listen {address}, and nginx (pid 7) has port 80"
     assert "127.0.0.1:888" in finding.fix
@@ -67,7 +67,7 @@ def test_any_user_may_bind_a_port_from_the_kernel_s_start_on(address: str) -> No
 
 def test_tls_alpn_01_has_a_port_of_its_own() -> None:
     (listener,) = found(settings(tls="127.0.0.1:10443"))
-    finding = judge(listener)
+    finding = listener_finding(listener)
     assert "another process has port 443" in finding.seen
     assert "127.0.0.1:844" in finding.fix
     assert "webroot" not in finding.fix
@@ -77,7 +77,7 @@ def test_where_nobody_forwards_it_is_a_note() -> None:
     (listener,) = open_listeners(
         settings("127.0.0.1:5002"), [TARGET], unprivileged=1024, occupant=nobody
     )
-    finding = judge(listener)
+    finding = listener_finding(listener)
     assert (finding.code, finding.fails) == ("listener-unprivileged", False)
 
 

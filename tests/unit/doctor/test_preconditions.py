@@ -76,7 +76,7 @@ def world() -> World:
 
 def code(finding: Finding | None) -> str:
     assert finding is not None
-    assert finding.again is not None
+    assert finding.recheck_after is not None
     return finding.code
 
 
@@ -124,7 +124,7 @@ def test_caa_records_are_looked_at_once_a_day(world: World) -> None:
     found = world.obstacle()
     assert code(found) == "caa-forbids"
     assert found is not None
-    assert found.again == DAY
+    assert found.recheck_after == DAY
     assert world.asked == ["caa"]
 
 

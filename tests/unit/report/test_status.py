@@ -39,8 +39,8 @@ from gatecert.model import (
 from gatecert.report.status import (
     ClientAuthenticationStatus,
     Condition,
-    GatewayRecord,
     RevocationStatus,
+    StatusFacts,
     as_json,
     client_authentication_status,
     gateway_status,
@@ -88,8 +88,8 @@ WAITING = Outcome("vpn", NOW, OutcomeKind.WAITING, "points elsewhere", code="nam
 FAILED = Outcome("vpn", NOW, OutcomeKind.FAILED, "refused", code="acme", fix="do this")
 
 
-def known(live: CertificateSummary | None, **changes: object) -> GatewayRecord:
-    plain = GatewayRecord(
+def known(live: CertificateSummary | None, **changes: object) -> StatusFacts:
+    plain = StatusFacts(
         target=TARGET,
         state=GatewayState(),
         live=(VERSION, live) if live is not None else None,
@@ -125,7 +125,7 @@ def known(live: CertificateSummary | None, **changes: object) -> GatewayRecord:
         (known(BOOTSTRAP, excluded_region="cn", explanation="why"), Condition.SKIPPED),
     ],
 )
-def test_every_condition_has_its_word(facts: GatewayRecord, state: Condition) -> None:
+def test_every_condition_has_its_word(facts: StatusFacts, state: Condition) -> None:
     found = gateway_status(facts, NOW)
     assert found.state is state
     assert found.words
@@ -203,7 +203,7 @@ def test_json_says_when_no_daemon_runs() -> None:
 
 
 def test_the_end_of_an_imported_certificate_is_warned_of() -> None:
-    known = GatewayRecord(
+    known = StatusFacts(
         TARGET, GatewayState(), (VERSION, ISSUED), CONFIRMED, DUE, warning=("w", "f")
     )
     status = gateway_status(known, NOW)
@@ -360,7 +360,7 @@ def test_the_second_certificate_of_a_pair() -> None:
 def test_what_could_not_be_looked_up_is_warned_of() -> None:
     name = NameResolution("vpn.example.com", ResolutionKind.HERE, warning="AAAA is unknown")
     state = GatewayState(resolution=Resolution(NOW, (name,)))
-    known = GatewayRecord(TARGET, state, (VERSION, ISSUED), CONFIRMED, DUE)
+    known = StatusFacts(TARGET, state, (VERSION, ISSUED), CONFIRMED, DUE)
     status = gateway_status(known, NOW)
     assert status.warning == "AAAA is unknown"
     assert "nameservers" in status.warning_fix
