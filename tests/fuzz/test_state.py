@@ -21,7 +21,6 @@ from gatecert.errors import AuthorityUnreachableError
 from gatecert.lifecycle.pipeline import Occasion
 from gatecert.model import (
     Account,
-    Allowance,
     ChallengeFailure,
     Deployment,
     Endpoint,
@@ -32,16 +31,17 @@ from gatecert.model import (
     InstallPlan,
     KeyRequest,
     Limits,
+    ListenerOutage,
     NameResolution,
-    Obstruction,
+    OrderBlocker,
     Outcome,
     OutcomeKind,
     PendingOrder,
+    RateLimit,
     RateLimitUsage,
     RenewalInfo,
     Resolution,
     ResolutionKind,
-    Silence,
     TextRecord,
 )
 from gatecert.report.status import StatusFacts, as_json, gateway_status
@@ -75,7 +75,7 @@ STATE: Final = GatewayState(
         START,
     ),
     renewal=RenewalInfo("a.b", START + DAY, START, START + DAY, START + DAY, "https://ca.test", 2),
-    obstruction=Obstruction("caa-forbids", START, START + DAY),
+    obstruction=OrderBlocker("caa-forbids", START, START + DAY),
     outcome=Outcome(
         VPN, START, OutcomeKind.FAILED, "it failed", "acme", "mend it", "enrol: x", START, START
     ),
@@ -89,7 +89,7 @@ DEPLOYMENT: Final = Deployment(
     2,
     START + DAY,
     "not served",
-    Silence(START, START, ("127.0.0.1:443",), "silent"),
+    ListenerOutage(START, START, ("127.0.0.1:443",), "silent"),
     "000001-20261123T120000Z",
 )
 META: Final = {
@@ -221,7 +221,7 @@ def test_a_record(data: bytes, kind: type[GatewayState | Deployment]) -> None:
         assert again == record or "nan" in repr(record)
 
 
-FEW: Final = Allowance(2, timedelta(hours=3))
+FEW: Final = RateLimit(2, timedelta(hours=3))
 LIMITS: Final = Limits(FEW, FEW, FEW, FEW, FEW)
 
 

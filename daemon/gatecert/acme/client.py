@@ -43,7 +43,7 @@ from gatecert.acme.resources import (
 from gatecert.acme.responses import GONE, ResponseReader, links
 from gatecert.acme.signature import Signer, key_change, load_key
 from gatecert.acme.transport import HardenedTransport, label, resolved
-from gatecert.config.well_known import same_host
+from gatecert.config.well_known import directory_at_host
 from gatecert.errors import ACMEError, AuthorityError, AuthorityUnreachableError, clean
 
 if TYPE_CHECKING:
@@ -145,7 +145,7 @@ class Client:
         Raises:
             AuthorityUnreachableError: There is none at that URL, or it cannot be reached.
         """
-        near = same_host(self.directory_url)
+        near = directory_at_host(self.directory_url)
         hint = f": did you mean {near}?" if near else "; the CA's documentation has it"
         fix = f"correct authorities.{self.name}.directory_url{hint}"
         try:

@@ -27,7 +27,7 @@ from gatecert.config.schema.rate_limit_settings import LimitSettings
 from gatecert.config.well_known import by_directory
 from gatecert.deadline import Deadline
 from gatecert.errors import AccountMissingError
-from gatecert.model import Allowance, Limits
+from gatecert.model import Limits, RateLimit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -55,11 +55,11 @@ logger = logging.getLogger(__name__)
 ORDER_SECONDS = 300.0
 # A staging directory is there for trying; this is what Let's Encrypt's allows.
 STAGING_LIMITS = LimitSettings(
-    new_accounts=Allowance(50, timedelta(hours=3)),
-    orders=Allowance(1500, timedelta(hours=3)),
-    certificates=Allowance(30_000, timedelta(days=7)),
-    duplicates=Allowance(30_000, timedelta(days=7)),
-    failed_validations=Allowance(200, timedelta(hours=1)),
+    new_accounts=RateLimit(50, timedelta(hours=3)),
+    orders=RateLimit(1500, timedelta(hours=3)),
+    certificates=RateLimit(30_000, timedelta(days=7)),
+    duplicates=RateLimit(30_000, timedelta(days=7)),
+    failed_validations=RateLimit(200, timedelta(hours=1)),
 )
 RENEWAL_INFO_SECONDS = 10.0
 DIRECTORY_SECONDS = 20.0

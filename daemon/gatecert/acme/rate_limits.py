@@ -35,14 +35,14 @@ from functools import cache, partial
 from math import ceil
 from typing import TYPE_CHECKING
 
-from gatecert.model import Allowance, CountedRequest, Limits, RateLimitUsage, RequestKind
+from gatecert.model import CountedRequest, Limits, RateLimit, RateLimitUsage, RequestKind
 from gatecert.resolve.suffixes import registrable_domain
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 IN_TRANSIT = timedelta(minutes=5)  # as long as an order may take
-REPLACEMENTS = Allowance(5, timedelta(days=1))
+REPLACEMENTS = RateLimit(5, timedelta(days=1))
 RENEWALS_A_LIFE = 4  # twice as often as at half of the lifetime, the earliest there is
 MIN_KEPT_REQUESTS = 1000  # requests, the newest, whether or not they still count
 _SITE_BITS = 64  # of an IPv6 address: what one subscriber has
@@ -68,7 +68,7 @@ class RemainingAllowance:
 
     what: str
     count: int
-    allowance: Allowance
+    allowance: RateLimit
     until: datetime | None = None
 
     def __str__(self) -> str:
@@ -82,12 +82,12 @@ class RemainingAllowance:
 class _Rule:
     """One limit, as it applies to one request."""
 
-    allowance: Allowance
+    allowance: RateLimit
     what: str
     counts: Callable[[CountedRequest], bool]
 
 
-def for_lifetime(allowance: Allowance | None, lifetime: timedelta | None) -> Allowance | None:
+def for_lifetime(allowance: RateLimit | None, lifetime: timedelta | None) -> RateLimit | None:
     """How many certificates may be issued, where the last one lived that long."""
     if allowance is None or not lifetime:
         return allowance
@@ -288,7 +288,7 @@ def _rules(
                 yield from _domain_rules(wanted, limits.certificates)
 
 
-def _domain_rules(wanted: CountedRequest, allowance: Allowance) -> Iterator[_Rule]:
+def _domain_rules(wanted: CountedRequest, allowance: RateLimit) -> Iterator[_Rule]:
     for domain in sorted({registered_domain(name) for name in wanted.names}):
         what = f"certificates below {domain}"
         yield from _rule(allowance, what, wanted, partial(_is_below, domain))
@@ -299,7 +299,7 @@ def _is_below(domain: str, past: CountedRequest) -> bool:
 
 
 def _rule(
-    allowance: Allowance | None,
+    allowance: RateLimit | None,
     what: str,
     wanted: CountedRequest,
     counts: Callable[[CountedRequest], bool],

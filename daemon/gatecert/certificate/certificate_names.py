@@ -38,7 +38,7 @@ def identifiers_of(
     return tuple(found)
 
 
-def not_covered(
+def uncovered_names(
     identifiers: Iterable[Identifier], present: Iterable[Identifier]
 ) -> tuple[Identifier, ...]:
     """The names that a certificate is not for, as clients compare them (RFC 9525 section 6.3).
@@ -87,6 +87,6 @@ def label(certificate: x509.Certificate) -> str:
     return f"'{text}'"
 
 
-def instant(moment: datetime) -> str:
+def format_time(moment: datetime) -> str:
     """An instant as an error shows it."""
     return moment.strftime("%Y-%m-%d %H:%M:%S UTC")

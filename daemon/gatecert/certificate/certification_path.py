@@ -19,7 +19,7 @@ from cryptography.x509 import Certificate
 
 from gatecert.certificate.certificate_names import label, name_text
 from gatecert.certificate.path_validation import check_issuers, validate
-from gatecert.certificate.rules import Clock, is_forgeable
+from gatecert.certificate.rules import ValidationTime, is_forgeable
 from gatecert.errors import CertificateError
 from gatecert.model import Identifier
 
@@ -64,7 +64,7 @@ class PathFinder:
     others: Sequence[Certificate]
     anchors: Sequence[Certificate]
     name: Identifier
-    clock: Clock
+    clock: ValidationTime
     _known: dict[tuple[Certificate, Certificate], bool] = field(default_factory=dict, repr=False)
 
     def find(self, *, trust_required: bool) -> Path:
@@ -93,7 +93,7 @@ class PathFinder:
             return path
         raise refusals[0]
 
-    def dead_end(self) -> Certificate | None:
+    def certificate_without_issuer(self) -> Certificate | None:
         """The certificate whose issuer is missing; None where a way reaches a self-signed root."""
         complete = sorted(self._complete(), key=_rank)
         if any(self.roots(way) for way in complete):

@@ -21,7 +21,7 @@ from gatecert.certificate.certificate_names import label, name_text, short_name
 from gatecert.certificate.certification_path import Path, PathFinder
 from gatecert.certificate.leaf import check_leaf, find_leaf
 from gatecert.certificate.pem import load_roots, split_pem
-from gatecert.certificate.rules import Clock
+from gatecert.certificate.rules import ValidationTime
 from gatecert.certificate.summary import certificate_id, demands_stapling, summarize
 from gatecert.errors import CertificateError, clean
 
@@ -97,7 +97,7 @@ def check_issued(  # noqa: PLR0913 - everything that the verdict depends on is p
         raise CertificateError(
             "a certificate cannot be checked without a name", fix="give the gateway a hostname"
         )
-    clock = Clock(now, clock_skew)
+    clock = ValidationTime(now, clock_skew)
     certificates = list(dict.fromkeys(split_pem(fullchain_pem)))
     leaf = find_leaf(certificates, private_key)
     notes = check_leaf(leaf, identifiers, clock)

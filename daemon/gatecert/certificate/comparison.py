@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
-from gatecert.certificate.certificate_names import not_covered
+from gatecert.certificate.certificate_names import uncovered_names
 from gatecert.errors import InferiorCertificateError, ShortLivedError, UntrustedRootError
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ def rank(
         target: The gateway that serves it.
         now: Aware UTC.
     """
-    missing = not_covered(target.identifiers, summary.identifiers)
+    missing = uncovered_names(target.identifiers, summary.identifiers)
     has_hostname = target.identifiers[0] not in missing
     valid = now < summary.not_after
     return CertificateRank(
@@ -83,13 +83,13 @@ def rank(
         unrevoked=not revoked,
         whole=trust.whole,
         has_every_name=not missing,
-        has_kinds_of_key=target.key.is_kept_by(summary),
+        has_kinds_of_key=target.key.is_satisfied_by(summary),
         without_must_staple=not summary.must_staple,
         time_left=min(summary.not_after - now, ENOUGH_TIME),
     )
 
 
-def why_worse(
+def rejection_of(
     summary: CertificateSummary,
     trust: Trust,
     worth: CertificateRank,
@@ -125,12 +125,12 @@ def why_worse(
             fix="ask the CA why its certificates end so soon (the profile?)",
         )
     return InferiorCertificateError(
-        f"the new certificate is worse than the one in use ({REASONS.get(differs, differs)}),"
+        f"the new certificate is worse than the one in use ({DEFECTS.get(differs, differs)}),"
         f" which stays until {other_ends:%Y-%m-%d %H:%M} UTC"
     )
 
 
-REASONS = {
+DEFECTS = {
     "has_hostname": "it is not for the gateway's hostname",
     "valid_and_issued": "it is self-signed, or has ended",
     "unrevoked": "it was revoked",

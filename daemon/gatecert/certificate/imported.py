@@ -16,8 +16,8 @@ from gatecert.certificate.certificate_names import (
     identifiers_of,
     label,
     name_text,
-    not_covered,
     short_name,
+    uncovered_names,
 )
 from gatecert.certificate.certification_path import Path, PathFinder
 from gatecert.certificate.chain import (
@@ -28,7 +28,7 @@ from gatecert.certificate.chain import (
     staple_note,
 )
 from gatecert.certificate.leaf import check_leaf, find_leaf
-from gatecert.certificate.rules import Clock
+from gatecert.certificate.rules import ValidationTime
 from gatecert.errors import CertificateError
 
 if TYPE_CHECKING:
@@ -65,10 +65,10 @@ def check_imported(  # noqa: PLR0913 - everything that the verdict depends on is
     Raises:
         CertificateError: Something is not sound; says which certificate, which rule, what to do.
     """
-    clock = Clock(now, CLOCK_SKEW)
+    clock = ValidationTime(now, CLOCK_SKEW)
     leaf = find_leaf(certificates, private_key, preferred)
     _check_names_are_there(leaf)
-    notes = check_leaf(leaf, not_covered(identifiers, identifiers_of(leaf)), clock)
+    notes = check_leaf(leaf, uncovered_names(identifiers, identifiers_of(leaf)), clock)
     others = [each for each in certificates if each != leaf]
     path, root = _find_path(leaf, others, identifiers[0], clock)
     notes += (*path.notes, *staple_note(leaf), *_trust_note(root, system_roots))
@@ -96,12 +96,12 @@ def key_identifier(certificate: Certificate, *, of_issuer: bool = False) -> str:
 
 
 def _find_path(
-    leaf: Certificate, others: Sequence[Certificate], name: Identifier, clock: Clock
+    leaf: Certificate, others: Sequence[Certificate], name: Identifier, clock: ValidationTime
 ) -> tuple[Path, Certificate]:
     """The way to a self-signed root that was handed in, and that root."""
     finder = PathFinder(leaf, others, (), name, clock)
     try:
-        end = finder.dead_end()
+        end = finder.certificate_without_issuer()
         if end is not None:
             raise _missing_issuer(end, others)
         anchors = [each for each in others if finder.is_self_signed(each)]

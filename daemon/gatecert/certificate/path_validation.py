@@ -23,8 +23,8 @@ from cryptography.x509.verification import (
     VerificationError,
 )
 
-from gatecert.certificate.certificate_names import instant, label
-from gatecert.certificate.rules import check_key, check_signature_algorithm, unknown_kind
+from gatecert.certificate.certificate_names import format_time, label
+from gatecert.certificate.rules import check_key, check_signature_algorithm, unsupported_algorithm
 from gatecert.certificate.trust_anchor import (
     as_anchor,
     has_dotted_constraints,
@@ -37,7 +37,7 @@ from gatecert.model import IdentifierType
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from gatecert.certificate.rules import Clock
+    from gatecert.certificate.rules import ValidationTime
     from gatecert.model import Identifier
 
 # TLS servers and clients do not look at certificate policies (OpenSSL: only if asked to), and
@@ -58,7 +58,7 @@ def validate(
     path: Sequence[x509.Certificate],
     anchors: Sequence[x509.Certificate],
     name: Identifier,
-    clock: Clock,
+    clock: ValidationTime,
 ) -> None:
     """Let the validator look for a way from ``path[0]`` through the rest to one of the anchors.
 
@@ -90,7 +90,7 @@ def _validate_below(
     at: int,
     anchors: Sequence[x509.Certificate],
     name: Identifier,
-    clock: Clock,
+    clock: ValidationTime,
 ) -> None:
     """Validate the way up to an intermediate, by its own constraints and by those above it.
 
@@ -121,7 +121,7 @@ def _verify(
     path: Sequence[x509.Certificate],
     anchors: Sequence[x509.Certificate],
     name: Identifier,
-    clock: Clock,
+    clock: ValidationTime,
 ) -> None:
     begun = [each.not_valid_before_utc for each in (*path, *anchors)]
     soon = [begin for begin in begun if clock.now < begin <= clock.now + clock.skew]
@@ -147,7 +147,7 @@ def _verify(
 def check_issuers(
     path: Sequence[x509.Certificate],
     root: x509.Certificate | None,
-    clock: Clock,
+    clock: ValidationTime,
     *,
     is_anchor: bool = False,
 ) -> Iterator[str]:
@@ -172,8 +172,8 @@ def check_issuers(
         below += issuer.subject != issuer.issuer
         if issuer.not_valid_after_utc < path[0].not_valid_after_utc:
             yield (
-                f"the intermediate {label(issuer)} ends on {instant(issuer.not_valid_after_utc)},"
-                " before the certificate does"
+                f"the intermediate {label(issuer)} ends on"
+                f" {format_time(issuer.not_valid_after_utc)}, before the certificate does"
             )
     if root is not None and is_anchor and root.version is x509.Version.v1:
         if note := clock.check(root, "the root"):
@@ -183,12 +183,14 @@ def check_issuers(
         yield from _check_issuer(root, "the root", below, clock)
     if root is not None and root.not_valid_after_utc < path[0].not_valid_after_utc:
         yield (
-            f"the root {label(root)} ends on {instant(root.not_valid_after_utc)}, before the"
+            f"the root {label(root)} ends on {format_time(root.not_valid_after_utc)}, before the"
             " certificate does: clients refuse it from then on"
         )
 
 
-def _check_issuer(issuer: x509.Certificate, what: str, below: int, clock: Clock) -> Iterator[str]:
+def _check_issuer(
+    issuer: x509.Certificate, what: str, below: int, clock: ValidationTime
+) -> Iterator[str]:
     """One issuer; ``below`` is how many intermediates stand between it and the certificate."""
     if note := clock.check(issuer, what):
         yield note
@@ -261,7 +263,7 @@ def _refusal(
     certificates: Sequence[x509.Certificate], error: VerificationError
 ) -> CertificateError:
     """What the validator found, and in which certificate as far as can be told."""
-    if kind := unknown_kind(certificates):
+    if kind := unsupported_algorithm(certificates):
         return CertificateError(
             f"{kind}, which is not taken",
             fix="have it issued under an RSA or ECDSA authority that signs with SHA-256",

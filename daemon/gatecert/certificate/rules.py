@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.x509 import BasicConstraints, ExtensionNotFound
 from cryptography.x509.oid import PublicKeyAlgorithmOID, SignatureAlgorithmOID
 
-from gatecert.certificate.certificate_names import instant, label
+from gatecert.certificate.certificate_names import format_time, label
 from gatecert.errors import CertificateError
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ _KEYS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Clock:
+class ValidationTime:
     """The instant at which certificates are judged, and how wrong it may be.
 
     Attributes:
@@ -72,19 +72,19 @@ class Clock:
         begin, end = certificate.not_valid_before_utc, certificate.not_valid_after_utc
         if end < self.now:
             raise CertificateError(
-                f"{what} {label(certificate)} ended on {instant(end)}",
+                f"{what} {label(certificate)} ended on {format_time(end)}",
                 fix="have a new one issued; if it is new, check this machine's clock, which says"
-                f" {instant(self.now)}",
+                f" {format_time(self.now)}",
             )
         if begin > self.now + self.skew:
             raise CertificateError(
-                f"{what} {label(certificate)} is not valid before {instant(begin)}",
-                fix=f"check this machine's clock, which says {instant(self.now)}",
+                f"{what} {label(certificate)} is not valid before {format_time(begin)}",
+                fix=f"check this machine's clock, which says {format_time(self.now)}",
             )
         if begin > self.now:
             return (
-                f"{what} {label(certificate)} begins on {instant(begin)}, slightly in the future:"
-                " this machine's clock may be slow"
+                f"{what} {label(certificate)} begins on {format_time(begin)}, slightly in the"
+                " future: this machine's clock may be slow"
             )
         return ""
 
@@ -138,14 +138,14 @@ def is_authority(certificate: Certificate) -> bool:
         return False
 
 
-def unknown_kind(certificates: Sequence[Certificate]) -> str:
+def unsupported_algorithm(certificates: Sequence[Certificate]) -> str:
     """Which certificate has a key or signature that the validator does not know; empty if none.
 
     Args:
         certificates: An end-entity certificate, then its issuers, roots among them.
     """
     for issuer in certificates[1:]:
-        if kind := unknown_key(issuer):
+        if kind := unsupported_key(issuer):
             return f"{label(issuer)} has {kind}"
     for each in certificates:
         if each.subject != each.issuer and (kind := _unknown_signature(each)):
@@ -153,7 +153,7 @@ def unknown_kind(certificates: Sequence[Certificate]) -> str:
     return ""
 
 
-def unknown_key(issuer: Certificate) -> str:
+def unsupported_key(issuer: Certificate) -> str:
     """What kind of key an issuer has, if that is not RSA or ECDSA; empty otherwise."""
     oid = issuer.public_key_algorithm_oid
     return "" if oid in _KNOWN_KEYS else _KEYS.get(oid, f"a key of the kind {oid.dotted_string}")

@@ -18,7 +18,7 @@ from gatecert.certificate.certificate_names import identifiers_of, name_text
 from gatecert.certificate.certification_path import PathFinder
 from gatecert.certificate.comparison import Trust
 from gatecert.certificate.pem import find_readable, split_pem
-from gatecert.certificate.rules import Clock
+from gatecert.certificate.rules import ValidationTime
 from gatecert.errors import CertificateError, clean
 
 if TYPE_CHECKING:
@@ -99,7 +99,9 @@ def _trust_of(certificate: bytes, chain: bytes, roots: _Roots, today: date) -> T
     names = identifiers_of(leaf)
     if not names:
         return Trust(root=name_text(last.issuer), whole=False)
-    finder = PathFinder(leaf, others, roots.certificates, names[0], Clock(within, timedelta(0)))
+    finder = PathFinder(
+        leaf, others, roots.certificates, names[0], ValidationTime(within, timedelta(0))
+    )
     try:
         path = finder.find(trust_required=False)
     except CertificateError:  # the issuer of a certificate without intermediates is a root

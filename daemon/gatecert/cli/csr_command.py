@@ -9,7 +9,7 @@ import typer
 
 from gatecert.cli.context import MemberName, Name, Wait, find, read_configuration
 from gatecert.config.targets import targets
-from gatecert.custom.member import as_member
+from gatecert.custom.member import select_member
 from gatecert.custom.signing_requests import request
 from gatecert.store import storage_errors
 from gatecert.store.drop_root import drop_root_privileges
@@ -37,7 +37,7 @@ def csr(
     """
     configuration = read_configuration(context)
     every = {target.name: target for target in targets(configuration)}
-    target = as_member(find("gateway", every, name), member)
+    target = select_member(find("gateway", every, name), member)
     storage_errors.runs_as_daemon |= bool(
         drop_root_privileges(configuration.state_directory, keep_bind=False)
     )
@@ -45,7 +45,7 @@ def csr(
     with store.lock_gateway(name, "making a certificate request", wait=wait):
         requested = request(store, target, now=datetime.now(UTC), renew=renew)
     _explain(target, requested)
-    typer.echo(requested.waiting.request.csr, nl=False)
+    typer.echo(requested.pending.request.csr, nl=False)
 
 
 def _explain(target: Target, requested: NewRequest) -> None:
@@ -58,7 +58,7 @@ def _explain(target: Target, requested: NewRequest) -> None:
         )
     state = "a new CSR," if requested.is_new else "the pending CSR,"
     lines.append(
-        f"{state} {requested.waiting}; have it signed, then: gatecert import {target.name}"
+        f"{state} {requested.pending}; have it signed, then: gatecert import {target.name}"
         " --certificate FILE --chain FILE"
     )
     for line in lines:

@@ -14,7 +14,7 @@ from gatecert.cli.application import open_application, tell_daemon
 from gatecert.cli.context import MemberName, Name, Wait, find, read_configuration
 from gatecert.cli.exit_codes import FAILED
 from gatecert.cli.progress_lines import ProgressLines
-from gatecert.custom.member import as_member
+from gatecert.custom.member import select_member
 from gatecert.errors import clean
 
 STANDARD_INPUT = "-"
@@ -57,7 +57,7 @@ def import_certificate(  # noqa: PLR0913 - a command has this many options
 
     lines = ProgressLines()
     application = open_application(configuration, lines)
-    target = as_member(find("gateway", application.targets, name), member)
+    target = select_member(find("gateway", application.targets, name), member)
     outcome = application.pipeline.import_certificate(
         target, uploads, wait=wait, accept_untrusted=accept_untrusted
     )

@@ -12,7 +12,7 @@ from gatecert.acme.order_journal import PREFIX
 from gatecert.cli.application import chosen, open_application
 from gatecert.cli.context import Names, read_configuration
 from gatecert.cli.exit_codes import FAILED
-from gatecert.custom.missing_names import uncovered
+from gatecert.custom.missing_names import missing_names_warning
 from gatecert.errors import GatecertError
 from gatecert.model import Mode
 from gatecert.report import status as report
@@ -107,7 +107,9 @@ def _awaited(
 def _warning(target: Target, live: CertificateSummary | None, now: datetime) -> tuple[str, str]:
     """What only a person can put right of the certificate in use, and how."""
     said = [
-        each for each in (expiry_warning(target, live, now), uncovered(target, live)) if each[0]
+        each
+        for each in (expiry_warning(target, live, now), missing_names_warning(target, live))
+        if each[0]
     ]
     return "; ".join(what for what, _ in said), said[0][1] if said else ""
 

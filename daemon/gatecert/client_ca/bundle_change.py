@@ -15,7 +15,7 @@ from cryptography.x509 import Certificate
 from cryptography.x509.oid import NameOID
 
 from gatecert.certificate.certificate_names import label, name_text
-from gatecert.certificate.rules import unknown_key
+from gatecert.certificate.rules import unsupported_key
 from gatecert.client_ca.bundle import Bundle, fingerprint, is_placeholder, named
 from gatecert.client_ca.client_ca_rules import check_authority, is_root
 from gatecert.client_ca.crl_files import without_list
@@ -159,7 +159,7 @@ def _notes(
     for each in added:
         if is_root(each) and not _has_usage(each):
             yield f"{label(each)} has no key usage; some servers want keyCertSign said"
-        if kind := unknown_key(each):
+        if kind := unsupported_key(each):
             yield (
                 f"{label(each)} has {kind}: gatecert cannot judge certificates below it, so check"
                 " accepts none of them, whatever the server does"

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 
 from cryptography.x509 import CertificateRevocationList, ReasonFlags
 
-from gatecert.certificate.certificate_names import instant, name_text
+from gatecert.certificate.certificate_names import format_time, name_text
 from gatecert.certificate.chain import CLOCK_SKEW
 from gatecert.client_ca.reading import read_regular
 from gatecert.errors import CertificateError, StorageError, clean
@@ -140,8 +140,8 @@ def standing(
         end = each.crl.next_update_utc
         if end is not None and end < now:
             notes.append(
-                f"{each.path}: the list of '{who}' ended on {instant(end)}: ocserv goes on using"
-                " it, nginx refuses every user; have the authority make a new one"
+                f"{each.path}: the list of '{who}' ended on {format_time(end)}: ocserv goes on"
+                " using it, nginx refuses every user; have the authority make a new one"
             )
     if not can_be_listed(certificate):
         notes.append("its serial number is negative, so that no list can name it")
@@ -149,7 +149,7 @@ def standing(
     for each in newest:
         entry = crl_entry(each.crl, certificate)
         if entry is not None:
-            revoked = instant(entry.revocation_date_utc)
+            revoked = format_time(entry.revocation_date_utc)
             problem = f"was revoked on {revoked}{_why(entry)}, as {each.path} says"
             return CrlState(problem, tuple(notes))
     return CrlState(notes=tuple(notes))

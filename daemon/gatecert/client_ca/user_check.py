@@ -29,7 +29,7 @@ from gatecert.certificate.rules import (
     check_key,
     check_signature_algorithm,
     is_authority,
-    unknown_kind,
+    unsupported_algorithm,
 )
 from gatecert.client_ca import client_ca_rules
 from gatecert.client_ca.bundle import named
@@ -237,7 +237,7 @@ def _at_root(
             f" authorities ({known})"
         )
         return
-    if kind := unknown_kind(way):
+    if kind := unsupported_algorithm(way):
         yield f"{_CANNOT_TELL}{kind}, which servers may take all the same"
     elif not any(
         client_ca_rules.date_problems(user, now=now)

@@ -18,10 +18,10 @@ from pydantic import PlainSerializer, PlainValidator, WithJsonSchema
 from gatecert.config.values import (
     AsText,
     BadValueError,
-    shown,
+    quoted,
     text,
+    text_schema,
     whole_number,
-    written_as,
 )
 from gatecert.model import Endpoint
 
@@ -37,9 +37,9 @@ def address(value: object) -> str:
     try:
         result = ipaddress.ip_address(text(value).strip("[]"))
     except ValueError as error:
-        raise BadValueError(f"{shown(value)} is not an IP address") from error
+        raise BadValueError(f"{quoted(value)} is not an IP address") from error
     if result.is_unspecified or result.is_multicast:
-        raise BadValueError(f"{shown(value)} is not the address of one host")
+        raise BadValueError(f"{quoted(value)} is not the address of one host")
     return str(result)
 
 
@@ -60,14 +60,14 @@ def endpoint(value: object, *, port: int | None = None, numeric: bool = False) -
         number = port
     if not host or not 0 < number <= LAST_PORT:
         missing = "has no port" if host and not written else "is not a host and a port"
-        raise BadValueError(f"{shown(value)} {missing}; write it like {example}")
+        raise BadValueError(f"{quoted(value)} {missing}; write it like {example}")
     try:
         return Endpoint(str(ipaddress.ip_address(host)), number)
     except ValueError as error:
         if numeric or not re.fullmatch(r"(?=.*[a-z])[a-z0-9]([a-z0-9.-]*[a-z0-9])?", host):
             lacking = "IP address" if numeric else "host"
             raise BadValueError(
-                f"{shown(value)} names no {lacking}; write it like {example}"
+                f"{quoted(value)} names no {lacking}; write it like {example}"
             ) from error
     return Endpoint(host, number)
 
@@ -98,7 +98,7 @@ def _listener(value: object) -> Endpoint:
     host = ipaddress.ip_address(listener.host)
     if isinstance(host, ipaddress.IPv6Address) and host.ipv4_mapped is not None:
         raise BadValueError(
-            f"{shown(value)} is an IPv4 address inside an IPv6 one; write "
+            f"{quoted(value)} is an IPv4 address inside an IPv6 one; write "
             f"{Endpoint(str(host.ipv4_mapped), listener.port)}"
         )
     return listener
@@ -121,7 +121,7 @@ def _tls_server(value: object) -> Endpoint:
             near = difflib.get_close_matches(str(key), TLS_SERVER_KEYS, 1)
             hint = f"; did you mean {near[0]}?" if near else ""
             raise BadValueError(
-                f"has the unknown key {shown(key)}{hint} known here: {', '.join(TLS_SERVER_KEYS)}"
+                f"has the unknown key {quoted(key)}{hint} known here: {', '.join(TLS_SERVER_KEYS)}"
             )
     if "address" not in value:
         raise BadValueError("lacks address; write {address: host:port, …}")
@@ -129,12 +129,12 @@ def _tls_server(value: object) -> Endpoint:
     starttls = value.get("starttls", "")
     if starttls and starttls not in STARTTLS:
         raise BadValueError(
-            f"starttls {shown(starttls)} is not known; write one of {', '.join(STARTTLS)}"
+            f"starttls {quoted(starttls)} is not known; write one of {', '.join(STARTTLS)}"
         )
     version = _proxy_protocol(value["proxy_protocol"]) if "proxy_protocol" in value else 0
     name = text(value["server_name"]).lower() if value.get("server_name") else ""
     if name and not re.fullmatch(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?", name):
-        raise BadValueError(f"server_name {shown(name)} is no host name; write A-labels")
+        raise BadValueError(f"server_name {quoted(name)} is no host name; write A-labels")
     protocol = text(starttls) if starttls else ""
     return replace(server, starttls=protocol, proxy_protocol=version, server_name=name)
 
@@ -145,7 +145,7 @@ def _proxy_protocol(value: object) -> int:
         version = whole_number(value)
         if version in PROXY_PROTOCOLS:
             return version
-    raise BadValueError(f"proxy_protocol {shown(value)} is not known; write 1 or 2")
+    raise BadValueError(f"proxy_protocol {quoted(value)} is not known; write 1 or 2")
 
 
 def _tls_server_text(server: Endpoint) -> str | dict[str, object]:
@@ -154,10 +154,10 @@ def _tls_server_text(server: Endpoint) -> str | dict[str, object]:
     return {"address": str(server), **more} if more else str(server)
 
 
-Address = Annotated[str, PlainValidator(address), written_as("IP address")]
-Listener = Annotated[Endpoint, PlainValidator(_listener), AsText, written_as("address:port")]
-Nameserver = Annotated[Endpoint, PlainValidator(_nameserver), AsText, written_as("address:port")]
-DnsServer = Annotated[Endpoint, PlainValidator(_dns_server), AsText, written_as("host:port")]
+Address = Annotated[str, PlainValidator(address), text_schema("IP address")]
+Listener = Annotated[Endpoint, PlainValidator(_listener), AsText, text_schema("address:port")]
+Nameserver = Annotated[Endpoint, PlainValidator(_nameserver), AsText, text_schema("address:port")]
+DnsServer = Annotated[Endpoint, PlainValidator(_dns_server), AsText, text_schema("host:port")]
 TlsServer = Annotated[
     Endpoint,
     PlainValidator(_tls_server),
@@ -188,7 +188,7 @@ def port_number(value: object) -> int:
     """A TCP port."""
     number = whole_number(value)
     if not 1 <= number <= LAST_PORT:
-        raise BadValueError(f"{shown(value)} is not a port; write 1 to {LAST_PORT}")
+        raise BadValueError(f"{quoted(value)} is not a port; write 1 to {LAST_PORT}")
     return number
 
 

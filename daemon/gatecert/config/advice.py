@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 from gatecert.config.addresses import overlap
-from gatecert.config.names import why_private
+from gatecert.config.names import private_reason
 from gatecert.config.schema import ChallengeKind
-from gatecert.config.targets import asked
+from gatecert.config.targets import requested_authorities
 from gatecert.config.well_known import by_directory
 from gatecert.model import IdentifierType
 
@@ -87,13 +87,17 @@ def _contacts(target: Target, configuration: Configuration) -> Iterator[str]:
 def _public_authorities(target: Target, configuration: Configuration) -> Iterator[str]:
     """Public authorities are passed over where a name is not public."""
     gateway = configuration.gateways.get(target.name)
-    private = next((name for name in target.identifiers if why_private(name)), None)
+    private = next((name for name in target.identifiers if private_reason(name)), None)
     if gateway is None or private is None:
         return
-    passed_over = [name for name in asked(gateway, configuration) if name not in target.authorities]
+    passed_over = [
+        name
+        for name in requested_authorities(gateway, configuration)
+        if name not in target.authorities
+    ]
     if passed_over:
         yield (
-            f"{', '.join(passed_over)} is passed over: {private} {why_private(private)}, and "
+            f"{', '.join(passed_over)} is passed over: {private} {private_reason(private)}, and "
             "public CAs issue for public names only"
         )
 

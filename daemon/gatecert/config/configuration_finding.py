@@ -26,7 +26,7 @@ class Finding:
     what: str
     depends: tuple[Location, ...] = ()
 
-    def touches(self, others: Iterable[Location]) -> bool:
+    def concerns(self, others: Iterable[Location]) -> bool:
         """Whether it rests on one of these keys, or on something inside or around it."""
         mine = (self.location, *self.depends)
         return any(own[: len(other)] == other[: len(own)] for other in others for own in mine)

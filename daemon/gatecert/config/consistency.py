@@ -11,18 +11,18 @@ from typing import TYPE_CHECKING, Final
 
 from gatecert.config.addresses import overlap
 from gatecert.config.configuration_finding import Finding, nearest
-from gatecert.config.names import why_private
+from gatecert.config.names import private_reason
 from gatecert.config.regions import first_excluded
 from gatecert.config.schema import ChallengeKind, Propagation
 from gatecert.config.targets import (
-    asked,
-    can_prove,
+    can_validate,
     challenges,
+    configured_kinds,
     identifiers,
-    may_be_private,
-    set_up,
+    may_issue_private_names,
+    requested_authorities,
 )
-from gatecert.config.well_known import WELL_KNOWN
+from gatecert.config.well_known import PUBLIC_CAS
 from gatecert.model import FileContents, Identifier, IdentifierType, Mode
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ def _names(configuration: Configuration) -> Iterator[Finding]:
                 yield Finding((group, key, "name"), "unknown key; the name is the key above it")
     for key, authority in configuration.authorities.items():
         if not authority.directory_url:
-            what = f"is missing: URL of the ACME directory, or one of {', '.join(WELL_KNOWN)}"
+            what = f"is missing: URL of the ACME directory, or one of {', '.join(PUBLIC_CAS)}"
             yield Finding(("authorities", key, "directory_url"), what)
     if not configuration.gateways:
         yield Finding(("gateways",), "names no gateway; write at least one")
@@ -258,8 +258,12 @@ def _excluded(gateway: GatewaySettings, configuration: Configuration) -> bool:
 
 def _public(gateway: GatewaySettings, configuration: Configuration) -> Iterator[Finding]:
     """Public authorities do not issue for names and addresses of private networks."""
-    names = [name for name in asked(gateway, configuration) if name in configuration.authorities]
-    if not names or any(may_be_private(name, configuration) for name in names):
+    names = [
+        name
+        for name in requested_authorities(gateway, configuration)
+        if name in configuration.authorities
+    ]
+    if not names or any(may_issue_private_names(name, configuration) for name in names):
         return
     here: Location = ("gateways", gateway.name)
     alternatives = (
@@ -268,7 +272,7 @@ def _public(gateway: GatewaySettings, configuration: Configuration) -> Iterator[
     )
     hostname = Identifier(IdentifierType.DNS, gateway.hostname)
     for where, name in (((*here, "hostname"), hostname), *alternatives):
-        why = why_private(name)
+        why = private_reason(name)
         if why:
             what = (
                 f"{name} {why}, and public CAs ({', '.join(names)}) cannot issue for it; add a "
@@ -280,7 +284,7 @@ def _public(gateway: GatewaySettings, configuration: Configuration) -> Iterator[
 def _challenges(gateway: GatewaySettings, configuration: Configuration) -> Iterator[Finding]:
     """Each kind named is set up, and some kind can show control over each name."""
     here: Location = ("gateways", gateway.name)
-    ready = set_up(configuration.challenges)
+    ready = configured_kinds(configuration.challenges)
     where = (*here, "challenge")
     for kind in gateway.challenge:
         if kind not in ready:
@@ -295,7 +299,7 @@ def _challenges(gateway: GatewaySettings, configuration: Configuration) -> Itera
         ("challenges",),
     )
     unproven = [
-        name for name in names if not any(can_prove(ChallengeKind(kind), name) for kind in kinds)
+        name for name in names if not any(can_validate(ChallengeKind(kind), name) for kind in kinds)
     ]
     wildcard = next((name for name in unproven if name.is_wildcard), None)
     address = next((name for name in unproven if name.type is IdentifierType.IP), None)

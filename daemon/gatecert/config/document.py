@@ -52,10 +52,10 @@ class Document:
 
     def problem(self, location: Location, what: str) -> Problem:
         """A problem with what stands at a location."""
-        return Problem(f"{self.path}:{self.line(location)}", dotted(location), what)
+        return Problem(f"{self.path}:{self.line(location)}", key_path(location), what)
 
 
-def dotted(location: Location) -> str:
+def key_path(location: Location) -> str:
     """A location as operators write it: ``gateways.boston.install.verify[0]``."""
     steps = (f"[{step}]" if isinstance(step, int) else f".{clean(step, 80)}" for step in location)
     return "".join(steps).removeprefix(".")

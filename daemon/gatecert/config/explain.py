@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gatecert.config.configuration_finding import Finding, nearest
-from gatecert.config.keys import group_at, keys, written
+from gatecert.config.keys import fields_of, group_at, keys
 
 if TYPE_CHECKING:
     from pydantic import ValidationError
@@ -55,7 +55,7 @@ def _finding(details: ErrorDetails) -> Finding:
 def _meaning(location: Location) -> str:
     """What a key that has to be there is for."""
     group = group_at(location[:-1])
-    field = written(group).get(str(location[-1])) if group is not None else None
+    field = fields_of(group).get(str(location[-1])) if group is not None else None
     return f": {field.description}".rstrip(".") if field and field.description else ""
 
 
@@ -65,7 +65,7 @@ def _unknown(location: Location) -> str:
     if name.lower() in _REFUSED:
         return _REFUSED[name.lower()]
     group = group_at(location[:-1])
-    known = written(group) if group is not None else {}
+    known = fields_of(group) if group is not None else {}
     places = [".".join(key.path[:-1]) or "the top level" for key in keys() if key.name == name]
     otherwise = f"known here: {', '.join(known)}" if known else "nothing is known by this name"
     if places:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, get_args, get_origin
 
 from pydantic import WithJsonSchema
 
-from gatecert.config.keys import defaults, keys, settings_in, step_into, written
+from gatecert.config.keys import defaults, fields_of, keys, settings_in, step_into
 from gatecert.config.schema import Configuration, Settings
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ def _section(path: str, group: type[Settings]) -> Iterator[str]:
 def _rows(group: type[Settings]) -> Iterator[tuple[str, str, str, str]]:
     spoken = defaults(group)
     yield "Key", "Type", "Default", "Meaning"
-    for name, field in written(group).items():
+    for name, field in fields_of(group).items():
         below = settings_in(field.annotation) is not None and not step_into(field.annotation)
         default = "" if below or name not in spoken else f"`{_value(spoken[name])}`"
         kind = _kind(field.annotation, field.metadata)

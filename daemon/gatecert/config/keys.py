@@ -40,14 +40,14 @@ class Key:
 
 def keys(group: type[Settings] = Configuration, path: tuple[str, ...] = ()) -> Iterator[Key]:
     """All keys below a group of settings, in the order of the schema."""
-    for name, field in written(group).items():
+    for name, field in fields_of(group).items():
         key = Key((*path, name), field, settings_in(field.annotation))
         yield key
         if key.group is not None:
             yield from keys(key.group, (*key.path, *step_into(field.annotation)))
 
 
-def written(group: type[Settings]) -> dict[str, FieldInfo]:
+def fields_of(group: type[Settings]) -> dict[str, FieldInfo]:
     """The fields of a group by the names that operators write."""
     return {
         field.alias or name: field
@@ -64,7 +64,7 @@ def group_at(location: Location) -> type[Settings] | None:
         if chosen:
             chosen = False
             continue
-        field = written(group).get(str(step)) if group is not None else None
+        field = fields_of(group).get(str(step)) if group is not None else None
         if field is None:
             return None
         group, chosen = settings_in(field.annotation), bool(step_into(field.annotation))

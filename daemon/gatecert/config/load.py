@@ -44,7 +44,7 @@ def load(path: Path, *, check_files: bool = True) -> Configuration:
         more = list(consistency.findings(configuration))
         if check_files:
             more.extend(files.findings(configuration))
-        found.extend(finding for finding in more if not finding.touches(wrong))
+        found.extend(finding for finding in more if not finding.concerns(wrong))
     problems = [*document.problems]
     problems += [document.problem(finding.location, finding.what) for finding in found]
     if problems or configuration is None:
@@ -70,7 +70,7 @@ def _validate(
 
             new = explain.findings(error)
             # Taking out a key can only make its group incomplete: that was not the operator.
-            found.extend(finding for finding in new if not finding.touches(wrong))
+            found.extend(finding for finding in new if not finding.concerns(wrong))
             missing = {details["loc"] for details in error.errors() if details["type"] == "missing"}
             spoilt = [
                 finding.location[:-1] if finding.location in missing else finding.location

@@ -15,7 +15,7 @@ from pydantic import PlainValidator
 
 from gatecert.config.addresses import address
 from gatecert.config.regions import DOTS
-from gatecert.config.values import AsText, BadValueError, shown, text, written_as
+from gatecert.config.values import AsText, BadValueError, quoted, text, text_schema
 from gatecert.model import Identifier, IdentifierType
 
 LONGEST_NAME: Final = 253
@@ -43,9 +43,9 @@ def host_name(value: object) -> str:
         if not _LABEL.fullmatch(label):
             raise BadValueError(_complaint(label, written))
     if len(wildcard + name) > LONGEST_NAME:
-        raise BadValueError(f"{shown(written)} is longer than {LONGEST_NAME} characters")
+        raise BadValueError(f"{quoted(written)} is longer than {LONGEST_NAME} characters")
     if name.rpartition(".")[2].isdigit():
-        raise BadValueError(f"{shown(written)} is neither a host name nor an IP address")
+        raise BadValueError(f"{quoted(written)} is neither a host name nor an IP address")
     return wildcard + name
 
 
@@ -53,7 +53,7 @@ def zone_name(value: object) -> str:
     """A DNS zone as lower-case A-labels without a final dot; underscores are letters in it."""
     name = _domain_name(value, "letters, digits, hyphens and underscores")
     if name.rpartition(".")[2].isdigit():
-        raise BadValueError(f"{shown(value)} is not the name of a zone")
+        raise BadValueError(f"{quoted(value)} is not the name of a zone")
     return name
 
 
@@ -76,11 +76,11 @@ def _domain_name(value: object, allowed: str, *, more: str = "") -> str:
     for label in labels:
         if not re.fullmatch(rf"[a-z0-9_{more}-]{{1,63}}", label):
             raise BadValueError(
-                f"{shown(label)} in {shown(written)} is no label of such a name: 1 to 63 {allowed}"
+                f"{quoted(label)} in {quoted(written)} is not a valid label: 1 to 63 {allowed}"
             )
     name = ".".join(labels)
     if len(name) > LONGEST_NAME:
-        raise BadValueError(f"{shown(written)} is longer than {LONGEST_NAME} characters")
+        raise BadValueError(f"{quoted(written)} is longer than {LONGEST_NAME} characters")
     return name
 
 
@@ -94,22 +94,22 @@ def _a_labels(name: str, written: str) -> str:
         return idna.encode(name, uts46=True, transitional=False).decode("ascii")
     except idna.IDNAError as error:
         raise BadValueError(
-            f"{shown(written)} is not a valid international name: {error}"
+            f"{quoted(written)} is not a valid international name: {error}"
         ) from error
 
 
 def _complaint(label: str, written: str) -> str:
     """What is wrong with a label."""
     if not label:
-        return f"{shown(written)} has an empty label (two dots in a row, or a dot in front)"
+        return f"{quoted(written)} has an empty label (two dots in a row, or a dot in front)"
     if "*" in label:
-        return f"{shown(written)}: a wildcard is a whole label in front, as in *.example.com"
+        return f"{quoted(written)}: a wildcard is a whole label in front, as in *.example.com"
     if "/" in label or ":" in label:
-        return f"{shown(written)} is not a host name; leave out any scheme, port and path"
+        return f"{quoted(written)} is not a host name; leave out any scheme, port and path"
     if len(label) > 63:  # noqa: PLR2004 - RFC 1035 section 2.3.4
-        return f"{shown(written)} has a label longer than 63 characters"
+        return f"{quoted(written)} has a label longer than 63 characters"
     return (
-        f"{shown(label)} in {shown(written)} is no label of a host name: letters, digits and "
+        f"{quoted(label)} in {quoted(written)} is no label of a host name: letters, digits and "
         f"hyphens, with no hyphen at either end"
     )
 
@@ -118,7 +118,7 @@ def gateway_host_name(value: object) -> str:
     """The name clients reach the gateway by: a DNS name, for addresses are alternative names."""
     if _as_address(value) is not None:
         raise BadValueError(
-            f"{shown(value)} is an IP address; a gateway needs a DNS name here. Addresses may "
+            f"{quoted(value)} is an IP address; a gateway needs a DNS name here. Addresses may "
             f"stand in alternative_names, if the authority issues for them (often in a profile)"
         )
     return host_name(value)
@@ -133,7 +133,7 @@ def identifier(value: object) -> Identifier:
         return Identifier(IdentifierType.DNS, host_name(value))
     if "%" in written:
         raise BadValueError(
-            f"{shown(value)} has a scope, and an address in a certificate has none; write "
+            f"{quoted(value)} has a scope, and an address in a certificate has none; write "
             f"{written.partition('%')[0]}"
         )
     return Identifier(IdentifierType.IP, address(written))
@@ -147,7 +147,7 @@ def _as_address(value: object) -> str | None:
         return None
 
 
-def for_people(name: str) -> str:
+def display_form(name: str) -> str:
     """A host name with U-labels and, where they differ, A-labels: ``münchen.example (xn--…)``."""
     if "xn--" not in name:
         return name
@@ -181,7 +181,7 @@ PRIVATE_NETWORKS: Final = tuple(
 )
 
 
-def why_private(name: Identifier) -> str:
+def private_reason(name: Identifier) -> str:
     """Why a name is not public, as it follows the name; empty for public ones."""
     if name.type is IdentifierType.IP:
         address = ipaddress.ip_address(name.value)
@@ -197,7 +197,7 @@ def safe_name(value: object) -> str:
     written = text(value)
     if not re.fullmatch(SAFE_NAME, written) or ".." in written:
         raise BadValueError(
-            f"{shown(written)} cannot name a directory; use up to 63 letters, digits, dots, "
+            f"{quoted(written)} cannot name a directory; use up to 63 letters, digits, dots, "
             f"hyphens and underscores, a letter or digit first, and never two dots in a row"
         )
     return written
@@ -219,26 +219,26 @@ def _country(value: object, wanted: str) -> str:
     written = text(value).lower()
     if not re.fullmatch(r"[a-z]{2}", written):
         raise BadValueError(
-            f"{shown(value)} is not a region; write {wanted} (ISO 3166), such as cn for China"
+            f"{quoted(value)} is not a region; write {wanted} (ISO 3166), such as cn for China"
         )
     return "gb" if written == "uk" else written
 
 
-HostName = Annotated[str, PlainValidator(host_name), written_as("DNS name")]
-ZoneName = Annotated[str, PlainValidator(zone_name), written_as("DNS name")]
-KeyName = Annotated[str, PlainValidator(key_name), written_as("DNS name")]
-GatewayHostName = Annotated[str, PlainValidator(gateway_host_name), written_as("DNS name")]
+HostName = Annotated[str, PlainValidator(host_name), text_schema("DNS name")]
+ZoneName = Annotated[str, PlainValidator(zone_name), text_schema("DNS name")]
+KeyName = Annotated[str, PlainValidator(key_name), text_schema("DNS name")]
+GatewayHostName = Annotated[str, PlainValidator(gateway_host_name), text_schema("DNS name")]
 AnyName = Annotated[
-    Identifier, PlainValidator(identifier), AsText, written_as("DNS name or IP address")
+    Identifier, PlainValidator(identifier), AsText, text_schema("DNS name or IP address")
 ]
 SafeName = Annotated[
     str,
     PlainValidator(safe_name),
-    written_as("name", pattern=f"^(?!.*\\.\\.){SAFE_NAME}$"),
+    text_schema("name", pattern=f"^(?!.*\\.\\.){SAFE_NAME}$"),
 ]
-Country = Annotated[str, PlainValidator(country), written_as("country", pattern="^[A-Za-z]{2}$")]
+Country = Annotated[str, PlainValidator(country), text_schema("country", pattern="^[A-Za-z]{2}$")]
 Region = Annotated[
     str,
     PlainValidator(region),
-    written_as("region", pattern="^([A-Za-z]{2}|[Gg][Ll][Oo][Bb][Aa][Ll])$"),
+    text_schema("region", pattern="^([A-Za-z]{2}|[Gg][Ll][Oo][Bb][Aa][Ll])$"),
 ]

@@ -13,7 +13,7 @@ from typing import Annotated, Final
 
 from pydantic import PlainSerializer, PlainValidator, ValidationInfo, WithJsonSchema
 
-from gatecert.config.values import AsText, BadValueError, shown, text, written_as
+from gatecert.config.values import AsText, BadValueError, quoted, text, text_schema
 from gatecert.errors import clean
 
 CREDENTIAL: Final = "credential:"
@@ -25,7 +25,7 @@ def file_path(value: object, information: ValidationInfo) -> Path:
     """A path; a relative one starts at the directory of the configuration file."""
     path = value if isinstance(value, Path) else Path(text(value))
     if str(path).startswith("~"):
-        raise BadValueError(f"{shown(value)}: ~ is not expanded; {IN_FULL}")
+        raise BadValueError(f"{quoted(value)}: ~ is not expanded; {IN_FULL}")
     directory = (information.context or {}).get("directory")
     return Path(directory, path) if directory is not None else path
 
@@ -63,7 +63,7 @@ def command(value: object) -> tuple[str, ...]:
         raise BadValueError("is not a list of arguments, such as [systemctl, reload, ocserv]")
     if value and ("/" in value[0] and not value[0].startswith("/")):
         raise BadValueError(
-            f"{shown(value[0])} is a relative path; name the program absolutely or as found on PATH"
+            f"{quoted(value[0])} is a relative path; write the absolute path or a name on PATH"
         )
     if any("\0" in word for word in value) or (value and not value[0].strip()):
         raise BadValueError("contains an argument that no program can be given")
@@ -78,7 +78,7 @@ def permissions(value: object) -> int:
         bits = int(str(value).replace("o", ""), 8)
     else:
         raise BadValueError(
-            f"{shown(value)} is not a file mode; write three octal digits like 0640"
+            f"{quoted(value)} is not a file mode; write three octal digits like 0640"
         )
     if bits & ~0o775 or not bits & 0o400:
         raise BadValueError(
@@ -92,12 +92,12 @@ def octal(bits: int) -> str:
     return f"{bits:04o}"
 
 
-AnyFile = Annotated[Path, PlainValidator(file_path), AsText, written_as("path")]
+AnyFile = Annotated[Path, PlainValidator(file_path), AsText, text_schema("path")]
 SecretFile = Annotated[
     Path,
     PlainValidator(secret_file),
     AsText,
-    written_as("path or credential:NAME", examples=["/etc/gatecert/secret", "credential:NAME"]),
+    text_schema("path or credential:NAME", examples=["/etc/gatecert/secret", "credential:NAME"]),
 ]
 Command = Annotated[
     tuple[str, ...],
@@ -109,5 +109,5 @@ Permissions = Annotated[
     int,
     PlainValidator(permissions),
     PlainSerializer(octal, return_type=str),
-    written_as("file mode", type=["string", "integer"], pattern="^0?o?[0-7]{3}$"),
+    text_schema("file mode", type=["string", "integer"], pattern="^0?o?[0-7]{3}$"),
 ]

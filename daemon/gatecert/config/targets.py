@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gatecert.config.names import for_people, why_private
+from gatecert.config.names import display_form, private_reason
 from gatecert.config.schema import ChallengeKind
-from gatecert.config.well_known import is_public
+from gatecert.config.well_known import is_public_ca
 from gatecert.model import (
     ClientAuthentication,
     ClientProfile,
@@ -41,7 +41,7 @@ def target(gateway: GatewaySettings, configuration: Configuration) -> Target:
     return Target(
         name=gateway.name,
         identifiers=identifiers(gateway),
-        display_name=for_people(gateway.hostname),
+        display_name=display_form(gateway.hostname),
         mode=gateway.mode,
         region=gateway.region or "",
         addresses=gateway.addresses,
@@ -64,24 +64,26 @@ def target(gateway: GatewaySettings, configuration: Configuration) -> Target:
     )
 
 
-def asked(gateway: GatewaySettings, configuration: Configuration) -> tuple[str, ...]:
+def requested_authorities(
+    gateway: GatewaySettings, configuration: Configuration
+) -> tuple[str, ...]:
     """The authorities that a gateway names, or all of them, in order, none of them twice."""
     return tuple(dict.fromkeys(gateway.authorities or tuple(configuration.authorities)))
 
 
 def authorities(gateway: GatewaySettings, configuration: Configuration) -> tuple[str, ...]:
     """Those of them that may issue for all of its names."""
-    names = asked(gateway, configuration)
-    if not any(why_private(name) for name in identifiers(gateway)):
+    names = requested_authorities(gateway, configuration)
+    if not any(private_reason(name) for name in identifiers(gateway)):
         return names
-    private = tuple(name for name in names if may_be_private(name, configuration))
+    private = tuple(name for name in names if may_issue_private_names(name, configuration))
     return private or names
 
 
-def may_be_private(name: str, configuration: Configuration) -> bool:
+def may_issue_private_names(name: str, configuration: Configuration) -> bool:
     """Whether an authority may issue for names that are not public."""
     authority = configuration.authorities.get(name)
-    return authority is not None and not is_public(authority.directory_url)
+    return authority is not None and not is_public_ca(authority.directory_url)
 
 
 def identifiers(gateway: GatewaySettings) -> tuple[Identifier, ...]:
@@ -109,19 +111,20 @@ def challenges(gateway: GatewaySettings, settings: ChallengeSettings) -> tuple[s
     names = identifiers(gateway)
     return tuple(
         kind.value
-        for kind in set_up(settings)
-        if kind is not ChallengeKind.DNS_ACCOUNT_01 and any(can_prove(kind, name) for name in names)
+        for kind in configured_kinds(settings)
+        if kind is not ChallengeKind.DNS_ACCOUNT_01
+        and any(can_validate(kind, name) for name in names)
     )
 
 
-def can_prove(kind: ChallengeKind, name: Identifier) -> bool:
+def can_validate(kind: ChallengeKind, name: Identifier) -> bool:
     """Whether a kind of challenge can show control over such a name at all."""
     if name.type is IdentifierType.IP:
         return not kind.is_dns
     return kind.is_dns or not name.is_wildcard
 
 
-def set_up(settings: ChallengeSettings) -> list[ChallengeKind]:
+def configured_kinds(settings: ChallengeSettings) -> list[ChallengeKind]:
     """The kinds of challenge that have what they need; http-01 needs nothing."""
     settings_of = {
         ChallengeKind.HTTP_01: settings.http_01,

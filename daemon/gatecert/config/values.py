@@ -15,7 +15,7 @@ from pydantic import PlainSerializer, PlainValidator, WithJsonSchema
 
 from gatecert.errors import clean
 
-LONGEST_SHOWN: Final = 80
+MAX_QUOTED: Final = 80
 AsText: Final = PlainSerializer(str, return_type=str)
 
 
@@ -23,12 +23,12 @@ class BadValueError(ValueError):
     """A value that cannot be read as what its key wants; the text follows the key in a message."""
 
 
-def written_as(title: str, **more: object) -> WithJsonSchema:
+def text_schema(title: str, **more: object) -> WithJsonSchema:
     """The JSON Schema of a text, for editors; the title is its type in the reference."""
     return WithJsonSchema({"type": "string", "title": title, "minLength": 1, **more})
 
 
-def shown(value: object) -> str:
+def quoted(value: object) -> str:
     """A value in quotes, safe on one line; what is no scalar is named by its kind."""
     match value:
         case None:
@@ -37,13 +37,13 @@ def shown(value: object) -> str:
             return "a mapping"
         case list() | tuple():
             return "a list"
-    return f'"{clean(str(value), LONGEST_SHOWN)}"'
+    return f'"{clean(str(value), MAX_QUOTED)}"'
 
 
 def text(value: object) -> str:
     """Plain text: not empty, on one line."""
     if isinstance(value, bool) or not isinstance(value, str | int | float):
-        raise BadValueError(f"{shown(value)} is not plain text")
+        raise BadValueError(f"{quoted(value)} is not plain text")
     result = str(value).strip()
     if not result:
         raise BadValueError("is empty; write a value or leave the key out")
@@ -52,7 +52,7 @@ def text(value: object) -> str:
     return result
 
 
-Text = Annotated[str, PlainValidator(text), written_as("text")]
+Text = Annotated[str, PlainValidator(text), text_schema("text")]
 
 # --------------------------------------------------------------------------- switches and numbers
 
@@ -66,7 +66,7 @@ def switch(value: object) -> bool:
         return value
     if isinstance(value, str) and value.lower() in TRUE | FALSE:
         return value.lower() in TRUE
-    raise BadValueError(f"{shown(value)} is neither true nor false")
+    raise BadValueError(f"{quoted(value)} is neither true nor false")
 
 
 FRACTION: Final = r"([0-9]{0,9}\.?[0-9]{1,40})\s*(?:(%)|/\s*([1-9][0-9]{0,8}))?"
@@ -75,7 +75,7 @@ FRACTION: Final = r"([0-9]{0,9}\.?[0-9]{1,40})\s*(?:(%)|/\s*([1-9][0-9]{0,8}))?"
 def fraction(value: object) -> float:
     """A part of a whole, strictly between nothing and all: ``0.33``, ``1/3`` or ``33%``."""
     wrong = BadValueError(
-        f"{shown(value)} is not a fraction between 0 and 1; write it as 0.33, 1/3 or 33%"
+        f"{quoted(value)} is not a fraction between 0 and 1; write it as 0.33, 1/3 or 33%"
     )
     match = re.fullmatch(FRACTION, str(value).strip())
     if match is None:
@@ -90,7 +90,7 @@ def fraction(value: object) -> float:
 def whole_number(value: object) -> int:
     """A whole number in decimal digits."""
     if isinstance(value, bool) or not re.fullmatch(r"[0-9]{1,9}", str(value)):
-        raise BadValueError(f"{shown(value)} is not a whole number")
+        raise BadValueError(f"{quoted(value)} is not a whole number")
     return int(str(value))
 
 
@@ -99,7 +99,7 @@ def kept_versions(value: object) -> int:
     number = whole_number(value)
     if not 2 <= number <= 1000:  # noqa: PLR2004 - see the message
         raise BadValueError(
-            f"{shown(value)} versions cannot be kept; write 2 to 1000 (the live one included, "
+            f"{quoted(value)} versions cannot be kept; write 2 to 1000 (the live one included, "
             f"and the one before it is what a failed swap goes back to)"
         )
     return number
@@ -147,18 +147,18 @@ def duration(value: object) -> timedelta:
     written = str(value).strip().lower()
     if re.fullmatch(r"[0-9.]{1,12}", written):
         raise BadValueError(
-            f"{shown(value)} has no unit; write {written}s for seconds (or m, h, d)"
+            f"{quoted(value)} has no unit; write {written}s for seconds (or m, h, d)"
         )
     match = re.fullmatch(DURATION, written)
     if not written or match is None:
         raise BadValueError(
-            f"{shown(value)} is not a duration; write numbers with units, largest first, "
+            f"{quoted(value)} is not a duration; write numbers with units, largest first, "
             f"such as 30s, 6h, 10d or 1h30m (w, d, h, m, s, ms)"
         )
     parts = zip(match.groups(), UNITS.items(), strict=True)
     total = sum(int(part[: -len(unit)]) * factor for part, (unit, factor) in parts if part)
     if not 0 < total <= LONGEST_DURATION // timedelta(milliseconds=1):
-        raise BadValueError(f"{shown(value)} must be longer than nothing and at most ten years")
+        raise BadValueError(f"{quoted(value)} must be longer than nothing and at most ten years")
     return timedelta(milliseconds=total)
 
 
@@ -176,5 +176,5 @@ Duration = Annotated[
     timedelta,
     PlainValidator(duration),
     PlainSerializer(duration_text, return_type=str),
-    written_as("duration", pattern=f"^(?=[0-9]){DURATION}$", examples=["30s", "6h", "1h30m"]),
+    text_schema("duration", pattern=f"^(?=[0-9]){DURATION}$", examples=["30s", "6h", "1h30m"]),
 ]

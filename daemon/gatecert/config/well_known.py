@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class WellKnown:
+class PublicCA:
     """A public authority.
 
     Attributes:
@@ -34,27 +34,27 @@ class WellKnown:
 
 LETS_ENCRYPT_STAGING: Final = "https://acme-staging-v02.api.letsencrypt.org/directory"
 
-WELL_KNOWN: Final[Mapping[str, WellKnown]] = MappingProxyType(
+PUBLIC_CAS: Final[Mapping[str, PublicCA]] = MappingProxyType(
     {
-        "letsencrypt": WellKnown(
+        "letsencrypt": PublicCA(
             "https://acme-v02.api.letsencrypt.org/directory",
             external_account=False,
             staging_directory_url=LETS_ENCRYPT_STAGING,
         ),
-        "letsencrypt-staging": WellKnown(LETS_ENCRYPT_STAGING, external_account=False),
-        "zerossl": WellKnown("https://acme.zerossl.com/v2/DV90", external_account=True),
-        "google": WellKnown("https://dv.acme-v02.api.pki.goog/directory", external_account=True),
+        "letsencrypt-staging": PublicCA(LETS_ENCRYPT_STAGING, external_account=False),
+        "zerossl": PublicCA("https://acme.zerossl.com/v2/DV90", external_account=True),
+        "google": PublicCA("https://dv.acme-v02.api.pki.goog/directory", external_account=True),
         # Its accounts and keys are others than those of "google".
-        "google-staging": WellKnown(
+        "google-staging": PublicCA(
             "https://dv.acme-v02.test-api.pki.goog/directory", external_account=True
         ),
-        "sslcom": WellKnown("https://acme.ssl.com/sslcom-dv-ecc", external_account=True),
-        "sslcom-rsa": WellKnown("https://acme.ssl.com/sslcom-dv-rsa", external_account=True),
-        "actalis": WellKnown("https://acme-api.actalis.com/acme/directory", external_account=True),
+        "sslcom": PublicCA("https://acme.ssl.com/sslcom-dv-ecc", external_account=True),
+        "sslcom-rsa": PublicCA("https://acme.ssl.com/sslcom-dv-rsa", external_account=True),
+        "actalis": PublicCA("https://acme-api.actalis.com/acme/directory", external_account=True),
     }
 )
 
-GONE: Final = MappingProxyType(
+DISCONTINUED: Final = MappingProxyType(
     {
         "buypass": "Buypass ended its certificates in October 2025",
         "entrust": "Entrust has handed its public certificates over to Sectigo",
@@ -62,9 +62,9 @@ GONE: Final = MappingProxyType(
 )
 
 
-def by_directory(url: str) -> WellKnown | None:
+def by_directory(url: str) -> PublicCA | None:
     """The public authority that has a directory; None for any other."""
-    return next((each for each in WELL_KNOWN.values() if each.directory_url == url), None)
+    return next((each for each in PUBLIC_CAS.values() if each.directory_url == url), None)
 
 
 # Authorities that browsers trust and that issue for nobody's private network, by the domains of
@@ -74,7 +74,7 @@ PUBLIC_DOMAINS: Final = frozenset(
 )
 
 
-def is_public(url: str) -> bool:
+def is_public_ca(url: str) -> bool:
     """Whether a directory is that of an authority that browsers trust.
 
     Such an authority issues for public names only (CA/Browser Forum Baseline Requirements section
@@ -84,8 +84,8 @@ def is_public(url: str) -> bool:
     return any(host == domain or host.endswith(f".{domain}") for domain in PUBLIC_DOMAINS)
 
 
-def same_host(url: str) -> str:
+def directory_at_host(url: str) -> str:
     """The directory of a public authority at the host of a URL; empty where there is none."""
     host = urlsplit(url).hostname
-    found = (each.directory_url for each in WELL_KNOWN.values())
+    found = (each.directory_url for each in PUBLIC_CAS.values())
     return next((each for each in found if urlsplit(each).hostname == host), "")

@@ -18,8 +18,8 @@ from gatecert.certificate.certificate_names import label
 from gatecert.certificate.chain import summarize
 from gatecert.certificate.imported import check_imported
 from gatecert.certificate.rules import is_authority
-from gatecert.custom.member import of_request, other_member
-from gatecert.custom.signing_requests import waiting
+from gatecert.custom.member import member_of_request, other_member
+from gatecert.custom.signing_requests import pending_requests
 from gatecert.errors import CertificateError, WrongUsageError
 from gatecert.model import CertificateSummary, IssuedChain, Mode, Origin, Target, Version
 
@@ -112,10 +112,10 @@ def _certificates(uploads: Sequence[Upload]) -> Iterator[Certificate]:
 def _match(store: Store, target: Target, certificates: Sequence[Certificate]) -> _Match:
     """The key of one of the certificates, and the gateway as the member that the key is of."""
     by_key = {key.fingerprint(each.public_key()): each for each in reversed(certificates)}
-    pending = waiting(store, target.name)
+    pending = pending_requests(store, target.name)
     for each in pending:
         if each.key_fingerprint in by_key:
-            found = _Match(each.request.private_key, of_request(target, each.request.csr))
+            found = _Match(each.request.private_key, member_of_request(target, each.request.csr))
             _check_member(found.target, by_key[each.key_fingerprint])
             return found
     for version in _imported(store, target):
@@ -123,7 +123,7 @@ def _match(store: Store, target: Target, certificates: Sequence[Certificate]) ->
         if key.fingerprint(served.public_key()) in by_key:
             return _Match(store.private_key(version), target)
     device = next((each for each in certificates if not is_authority(each)), certificates[0])
-    here = of_request(target, pending[0].request.csr) if pending else target
+    here = member_of_request(target, pending[0].request.csr) if pending else target
     _check_member(here, device)
     raise _no_key(target, device, pending)
 

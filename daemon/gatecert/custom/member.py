@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from gatecert.model import Target
 
 
-def as_member(target: Target, wanted: str) -> Target:
+def select_member(target: Target, wanted: str) -> Target:
     """The gateway as one of its members sees it.
 
     Args:
@@ -82,7 +82,7 @@ def own_member(target: Target) -> Member | None:
     return next((member for member in target.members if member.name == target.member), None)
 
 
-def of_request(target: Target, csr: bytes) -> Target:
+def member_of_request(target: Target, csr: bytes) -> Target:
     """The gateway as the member that a request was made for, where the configuration is silent."""
     if target.member or not target.members:
         return target

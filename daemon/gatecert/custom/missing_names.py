@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gatecert.certificate.certificate_names import not_covered
+from gatecert.certificate.certificate_names import uncovered_names
 from gatecert.model import Mode
 
 if TYPE_CHECKING:
     from gatecert.model import CertificateSummary, Target
 
 
-def uncovered(target: Target, live: CertificateSummary | None) -> tuple[str, str]:
+def missing_names_warning(target: Target, live: CertificateSummary | None) -> tuple[str, str]:
     """What is to be said of names that are not in the certificate, and what to do; empty if none.
 
     Args:
@@ -24,7 +24,7 @@ def uncovered(target: Target, live: CertificateSummary | None) -> tuple[str, str
     """
     if live is None or live.is_bootstrap or target.mode is not Mode.CUSTOM:
         return "", ""
-    missing = not_covered(target.identifiers, live.identifiers)
+    missing = uncovered_names(target.identifiers, live.identifiers)
     if not missing:
         return "", ""
     names = ", ".join(map(str, missing))

@@ -53,12 +53,12 @@ class NewRequest:
         outdated: The newest request there was, if it does not fit the configuration any more.
     """
 
-    waiting: PendingRequest
+    pending: PendingRequest
     is_new: bool
     outdated: PendingRequest | None = None
 
 
-def waiting(store: Store, gateway: str) -> tuple[PendingRequest, ...]:
+def pending_requests(store: Store, gateway: str) -> tuple[PendingRequest, ...]:
     """Every request that waits, newest first."""
     return tuple(
         PendingRequest(request, key.fingerprint(key.load(request.private_key).public_key()))
@@ -67,14 +67,14 @@ def waiting(store: Store, gateway: str) -> tuple[PendingRequest, ...]:
     )
 
 
-def forget_used(store: Store, gateway: str) -> None:
+def remove_used_requests(store: Store, gateway: str) -> None:
     """Remove the requests whose key has got its certificate, also those of before a crash.
 
     Raises:
         StorageError: They cannot be removed.
     """
     used = {_fingerprint(version.certificate) for version in store.versions(gateway)}
-    for each in waiting(store, gateway):
+    for each in pending_requests(store, gateway):
         if each.key_fingerprint in used:
             store.remove_request(gateway, each.request.id)
 
@@ -99,8 +99,8 @@ def request(store: Store, target: Target, *, now: datetime, renew: bool) -> NewR
             fix=f"set mode: custom below gateways.{target.name} to bring a certificate of your own",
         )
     require_member(target)
-    forget_used(store, target.name)
-    pending = waiting(store, target.name)
+    remove_used_requests(store, target.name)
+    pending = pending_requests(store, target.name)
     fitting = next((each for each in pending if _fits(each.request, target)), None)
     if fitting is not None and not renew:
         return NewRequest(fitting, is_new=False)

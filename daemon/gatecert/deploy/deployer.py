@@ -52,8 +52,8 @@ from gatecert.model import (
     Deployment,
     FailureKind,
     GatewayState,
+    ListenerOutage,
     Progress,
-    Silence,
     Target,
     repr_of_listener,
 )
@@ -302,7 +302,7 @@ class Deployer:
         deployment = self.live(target).deployment()
         return deployment is not None and deployment.mixed
 
-    def _silence(self, target: Target) -> Silence | None:
+    def _silence(self, target: Target) -> ListenerOutage | None:
         """Since when nothing has listened, as far as is known."""
         deployment = self.live(target).deployment()
         return deployment.silence if deployment is not None else None
@@ -477,7 +477,7 @@ class Deployer:
             replace(
                 deployment,
                 next_attempt=next_listener_check(since, now=now),
-                silence=Silence(since, now, listeners, what),
+                silence=ListenerOutage(since, now, listeners, what),
             )
         )
         detail = (

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from cryptography import x509
 
 from gatecert.certificate import key
-from gatecert.certificate.certificate_names import not_covered
-from gatecert.custom.missing_names import uncovered
+from gatecert.certificate.certificate_names import uncovered_names
+from gatecert.custom.missing_names import missing_names_warning
 from gatecert.doctor import codes
 from gatecert.errors import StateError
 from gatecert.model import Mode
@@ -50,14 +50,14 @@ def certificate(facts: GatewayFacts) -> Iterator[Finding]:
     if missing:
         seen = f"{', '.join(missing)} not among {', '.join(map(str, summary.identifiers))}"
         yield codes.CERTIFICATE_NAMES.found(
-            seen, gateway=facts.name, fix=uncovered(facts.target, summary)[1]
+            seen, gateway=facts.name, fix=missing_names_warning(facts.target, summary)[1]
         )
 
 
 def _missing_names(target: Target, summary: CertificateSummary) -> list[str]:
     """Names that are not in the certificate; one that was imported may have a wildcard for them."""
     if target.mode is Mode.CUSTOM:
-        return list(map(str, not_covered(target.identifiers, summary.identifiers)))
+        return list(map(str, uncovered_names(target.identifiers, summary.identifiers)))
     return [str(name) for name in target.identifiers if name not in summary.identifiers]
 
 

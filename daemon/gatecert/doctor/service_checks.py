@@ -175,7 +175,7 @@ def _last_failure(facts: GatewayFacts) -> Iterator[Finding]:
 
 def _authorities_left(facts: GatewayFacts) -> Iterator[Finding]:
     state, authorities = facts.situation.state, facts.target.authorities
-    for left in state.authorities_left(authorities, facts.now):
+    for left in state.deferred_authorities(authorities, facts.now):
         seen = f"{left.name}, until {_instant(left.until)}: {left.reason}"
         trouble = current_trouble(left.name, state.troubles, facts.now)
         fix = trouble.fix if trouble is not None else ""

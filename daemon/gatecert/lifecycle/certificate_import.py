@@ -12,10 +12,10 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from gatecert.certificate.comparison import rank, why_worse
+from gatecert.certificate.comparison import rank, rejection_of
 from gatecert.certificate.trust import system_roots, trust_of
 from gatecert.custom.import_check import CheckedImport, check_import
-from gatecert.custom.signing_requests import forget_used
+from gatecert.custom.signing_requests import remove_used_requests
 from gatecert.deploy.deployer import Deployer
 from gatecert.deploy.inventory import StoredCertificate
 from gatecert.lifecycle.gateway_state import GatewayStates
@@ -79,7 +79,7 @@ class CertificateImport:
         )
         if best is not None and worth < best.rank(target, now):
             other, ends = best.rank(target, now), best.summary.not_after
-            raise why_worse(accepted.summary, trust, worth, other, other_ends=ends)
+            raise rejection_of(accepted.summary, trust, worth, other, other_ends=ends)
         if accepts:
             self.memory.accept_root(target, trust.root)
 
@@ -95,7 +95,7 @@ class CertificateImport:
         self.store.check_writable()
         held = self.memory.keep(target, accepted.issued)
         deployed = self.deploy(target, held)
-        forget_used(self.store, target.name)
+        remove_used_requests(self.store, target.name)
         return deployed if deployed.failed else replace(deployed, kind=OutcomeKind.IMPORTED)
 
     def _take_again(self, target: Target, accepted: CheckedImport, version: Version) -> Outcome:

@@ -28,7 +28,7 @@ from gatecert.errors import (
     StorageError,
     UserActionRequiredError,
 )
-from gatecert.model import GatewayState, Mode, Obstruction, Origin, Outcome, OutcomeKind
+from gatecert.model import GatewayState, Mode, OrderBlocker, Origin, Outcome, OutcomeKind
 from gatecert.resolve.region import excluded_region
 from gatecert.revocation.check_schedule import is_final, revocation_state_of
 from gatecert.schedule.due import (
@@ -258,7 +258,7 @@ class GatewayStates:
         in_use = certificate_in_use(self.situation(target))
         not_after = in_use.not_after if in_use is not None else None
         until = next_obstruction_check(again, now=now, not_after=not_after)
-        state = replace(self.state(target), obstruction=Obstruction(finding.code, now, until))
+        state = replace(self.state(target), obstruction=OrderBlocker(finding.code, now, until))
         self.save(target, state)
         detail = f"{finding.seen}; {finding.meaning}"
         return self.outcome(target, OutcomeKind.FAILED, detail, code=finding.code, fix=finding.fix)

@@ -14,9 +14,9 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from gatecert.acme.protocol import Authority
-from gatecert.custom.missing_names import uncovered
+from gatecert.custom.missing_names import missing_names_warning
 from gatecert.lifecycle.gateway_state import GatewayStates
-from gatecert.model import Deployment, Mode, Progress, Resolution, Silence, Stage
+from gatecert.model import Deployment, ListenerOutage, Mode, Progress, Resolution, Stage
 from gatecert.resolve.gateway_addresses import own_addresses
 from gatecert.resolve.lookup import AddressResolver
 from gatecert.resolve.preflight import describe_change, newly_points_here, next_lookup, preflight
@@ -157,7 +157,7 @@ class Observer:
         if silence is None or silence.listeners != sight.listeners:
             logger.warning("silent gateway=%s %s", target.name, sight.detail)
         since = silence.since if silence is not None else now
-        return replace(before, silence=Silence(since, now, sight.listeners, sight.detail))
+        return replace(before, silence=ListenerOutage(since, now, sight.listeners, sight.detail))
 
     def warn_of_end(self, target: Target) -> None:
         """Say once at each threshold that an imported certificate ends."""
@@ -176,7 +176,7 @@ class Observer:
     def warn_of_names(self, target: Target) -> None:
         """Say that an imported certificate is not for all the names that are configured."""
         live = self.memory.deployer.inventory(target).live
-        what, fix = uncovered(target, live.summary if live is not None else None)
+        what, fix = missing_names_warning(target, live.summary if live is not None else None)
         if what:
             logger.warning("names gateway=%s %s fix=%s", target.name, what, fix)
 

@@ -44,7 +44,7 @@ from gatecert.errors import (
     InterruptedOrderError,
 )
 from gatecert.lifecycle.gateway_state import GatewayStates
-from gatecert.model import AuthorityTrouble, Progress, Stage, Target
+from gatecert.model import AuthorityFailure, Progress, Stage, Target
 from gatecert.revocation.check_schedule import must_change_key
 from gatecert.schedule.due import certificate_in_use, is_urgent
 from gatecert.schedule.failover import (
@@ -337,7 +337,7 @@ class Ordering:
     def _note_obstacle(self, target: Target, name: str, obstacle: Obstacle) -> None:
         state, now = self.memory.state(target), self.now()
         until = now + obstacle.again
-        trouble = AuthorityTrouble(name, now, 0, until, obstacle.finding.seen)
+        trouble = AuthorityFailure(name, now, 0, until, obstacle.finding.seen)
         troubles = (*after_success(state.troubles, name), trouble)
         self.memory.save(target, replace(state, troubles=troubles))
 

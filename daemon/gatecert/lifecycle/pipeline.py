@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING
 
 from gatecert.acme.protocol import Authority
 from gatecert.certificate.bootstrap import bootstrap
-from gatecert.certificate.comparison import why_worse
+from gatecert.certificate.comparison import rejection_of
 from gatecert.client_ca.client_ca_deployer import ClientCADeployer
 from gatecert.deploy.deployer import Deployer
 from gatecert.deploy.inventory import StoredCertificate
@@ -397,7 +397,7 @@ class Pipeline:
         best, new = inventory.wanted(now), inventory.find(held.version.id)
         if best is None or new is None or best.version.id == new.version.id:
             return
-        raise why_worse(
+        raise rejection_of(
             new.summary,
             new.trust,
             new.rank(target, now),

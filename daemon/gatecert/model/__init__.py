@@ -18,12 +18,12 @@ from gatecert.model.installation import (
     Deployment,
     FailureKind,
     Installed,
+    ListenerOutage,
     Probe,
-    Silence,
     Verdict,
     Version,
 )
-from gatecert.model.limits import Allowance, CountedRequest, Limits, RateLimitUsage, RequestKind
+from gatecert.model.limits import CountedRequest, Limits, RateLimit, RateLimitUsage, RequestKind
 from gatecert.model.order import (
     Account,
     IssuedChain,
@@ -36,12 +36,12 @@ from gatecert.model.outcome import Outcome, OutcomeKind, Progress, Stage
 from gatecert.model.resolution import NameResolution, Resolution, ResolutionKind
 from gatecert.model.revocation import RevocationReason, RevocationState, StoredList
 from gatecert.model.state import (
-    AbsentAuthority,
-    AuthorityTrouble,
+    AuthorityFailure,
     ChallengeFailure,
+    DeferredAuthority,
     ExpiryNotice,
     GatewayState,
-    Obstruction,
+    OrderBlocker,
 )
 from gatecert.model.target import (
     ChallengeChoice,
@@ -61,11 +61,9 @@ from gatecert.model.target import (
 )
 
 __all__ = [
-    "AbsentAuthority",
     "Account",
     "Action",
-    "Allowance",
-    "AuthorityTrouble",
+    "AuthorityFailure",
     "CertificateSummary",
     "ChallengeChoice",
     "ChallengeFailure",
@@ -73,6 +71,7 @@ __all__ = [
     "ClientCA",
     "ClientProfile",
     "CountedRequest",
+    "DeferredAuthority",
     "Deployment",
     "Due",
     "Endpoint",
@@ -90,10 +89,11 @@ __all__ = [
     "KeyRequest",
     "KeyType",
     "Limits",
+    "ListenerOutage",
     "Member",
     "Mode",
     "NameResolution",
-    "Obstruction",
+    "OrderBlocker",
     "Origin",
     "Outcome",
     "OutcomeKind",
@@ -101,6 +101,7 @@ __all__ = [
     "Probe",
     "Progress",
     "PublishedRecord",
+    "RateLimit",
     "RateLimitUsage",
     "RenewalInfo",
     "RenewalPolicy",
@@ -109,7 +110,6 @@ __all__ = [
     "ResolutionKind",
     "RevocationReason",
     "RevocationState",
-    "Silence",
     "Stage",
     "StoredList",
     "Target",

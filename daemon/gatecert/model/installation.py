@@ -46,7 +46,7 @@ class Installed:
 
 
 @dataclass(frozen=True, slots=True)
-class Silence:
+class ListenerOutage:
     """Listeners that answered once and do not any more.
 
     Attributes:
@@ -85,7 +85,7 @@ class Deployment:
     failures: int = 0
     next_attempt: datetime | None = None
     error: str = ""
-    silence: Silence | None = None
+    silence: ListenerOutage | None = None
     previous: str = ""
     answered: tuple[str, ...] = ()
     proven: tuple[str, ...] = ()

@@ -15,7 +15,7 @@ _UNITS = (
 
 
 @dataclass(frozen=True, slots=True)
-class Allowance:
+class RateLimit:
     """How much of something an authority allows: at most ``count`` in any ``period``."""
 
     count: int
@@ -45,12 +45,12 @@ class Limits:
         failed_validations: Of one name by an account.
     """
 
-    new_accounts: Allowance | None = None
-    orders: Allowance | None = None
-    certificates: Allowance | None = None
-    duplicates: Allowance | None = None
-    replacements: Allowance | None = None
-    failed_validations: Allowance | None = None
+    new_accounts: RateLimit | None = None
+    orders: RateLimit | None = None
+    certificates: RateLimit | None = None
+    duplicates: RateLimit | None = None
+    replacements: RateLimit | None = None
+    failed_validations: RateLimit | None = None
 
 
 class RequestKind(StrEnum):

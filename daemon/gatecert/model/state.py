@@ -48,7 +48,7 @@ class ChallengeFailure:
 
 
 @dataclass(frozen=True, slots=True)
-class Obstruction:
+class OrderBlocker:
     """Something that an order is certain to fail of, so that none was placed.
 
     Attributes:
@@ -63,7 +63,7 @@ class Obstruction:
 
 
 @dataclass(frozen=True, slots=True)
-class AuthorityTrouble:
+class AuthorityFailure:
     """What an authority has refused or failed to do for a gateway, and whether it was left for it.
 
     Attributes:
@@ -89,7 +89,7 @@ class AuthorityTrouble:
 
 
 @dataclass(frozen=True, slots=True)
-class AbsentAuthority:
+class DeferredAuthority:
     """An authority that was left for the next one.
 
     Attributes:
@@ -134,12 +134,12 @@ class GatewayState:
     next_look: datetime | None = None
     order: PendingOrder | None = None
     renewal: RenewalInfo | None = None
-    obstruction: Obstruction | None = None
+    obstruction: OrderBlocker | None = None
     outcome: Outcome | None = None
     expiry_notice: ExpiryNotice | None = None
     challenge_failures: tuple[ChallengeFailure, ...] = ()
     authority_notices: tuple[ExpiryNotice, ...] = ()
-    troubles: tuple[AuthorityTrouble, ...] = ()
+    troubles: tuple[AuthorityFailure, ...] = ()
     revocation: RevocationState | None = None
     second_order: PendingOrder | None = None
     accepted_roots: tuple[str, ...] = ()
@@ -149,9 +149,9 @@ class GatewayState:
         known = self.revocation
         return known if known and known.fingerprint == certificate.fingerprint else None
 
-    def authorities_left(
+    def deferred_authorities(
         self, authorities: Collection[str], now: datetime
-    ) -> tuple[AbsentAuthority, ...]:
+    ) -> tuple[DeferredAuthority, ...]:
         """Those that are left for another; where all were left, the first to come back is not.
 
         Args:
@@ -159,7 +159,7 @@ class GatewayState:
             now: Aware UTC.
         """
         left = [
-            AbsentAuthority(trouble.name, trouble.left_until, trouble.reason)
+            DeferredAuthority(trouble.name, trouble.left_until, trouble.reason)
             for trouble in self.troubles
             if trouble.left_until is not None and trouble.at <= now < trouble.left_until
         ]

@@ -81,7 +81,7 @@ class KeyPolicy:
     reuse: bool = False
     second: KeyType | None = None
 
-    def is_kept_by(self, summary: CertificateSummary) -> bool:
+    def is_satisfied_by(self, summary: CertificateSummary) -> bool:
         """Whether a certificate is a pair if one is wanted, each of the algorithm it has to be."""
         if self.second is None:
             return True

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 
 from gatecert.challenge.challenge_order import choose_challenges
 from gatecert.model import (
-    AbsentAuthority,
     CertificateSummary,
     ClientCA,
+    DeferredAuthority,
     Deployment,
     Due,
     GatewayState,
@@ -211,7 +211,7 @@ class GatewayStatus:
     client_authentication: ClientAuthenticationStatus | None = None
     challenges: tuple[PlannedChallenge, ...] = ()
     revocation: RevocationStatus | None = None
-    authorities_left: tuple[AbsentAuthority, ...] = ()
+    authorities_left: tuple[DeferredAuthority, ...] = ()
     second: SecondCertificate | None = None
 
 
@@ -279,7 +279,7 @@ def gateway_status(facts: StatusFacts, now: datetime) -> GatewayStatus:
         client_authentication=facts.client_authentication,
         challenges=tuple(_challenges(facts)),
         revocation=_revocation(facts),
-        authorities_left=facts.state.authorities_left(facts.target.authorities, now),
+        authorities_left=facts.state.deferred_authorities(facts.target.authorities, now),
         second=_second(summary.second if summary is not None else None),
     )
 

@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 from cryptography.exceptions import InvalidSignature
 from cryptography.x509 import Certificate
 
-from gatecert.certificate.certificate_names import instant
+from gatecert.certificate.certificate_names import format_time
 from gatecert.deadline import Deadline
 from gatecert.errors import (
     AuthorityUnreachableError,
@@ -237,7 +237,9 @@ class _Look:
             if entry is not None:
                 return RevocationReport(entry, source, accepted.ends)
             if accepted.has_ended(self.lists.now()):
-                ended = f"the list {source} ended on {instant(accepted.ends or accepted.begins)}"
+                ended = (
+                    f"the list {source} ended on {format_time(accepted.ends or accepted.begins)}"
+                )
                 why = f"{ended}, and {excuse or 'its host has no newer one'}"
                 report = replace(report, problem=report.problem or why)
                 continue

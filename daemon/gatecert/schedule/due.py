@@ -300,7 +300,7 @@ def _bootstrap_due(situation: Situation, now: datetime) -> Due | None:
         return None
     if not live.covers(situation.target.identifiers):
         return Due(Action.BOOTSTRAP, now, "the bootstrap certificate has other names")
-    if not situation.target.key.is_kept_by(live):
+    if not situation.target.key.is_satisfied_by(live):
         return Due(Action.BOOTSTRAP, now, "the bootstrap certificate has other keys")
     at = live.not_after - live.lifetime * BOOTSTRAP_REMAINING
     return Due(Action.BOOTSTRAP, at, "the bootstrap certificate nears its end")
@@ -329,7 +329,7 @@ def _enrolment_due(situation: Situation, now: datetime) -> Due | None:
         revocation_state = revoked_state_of(situation.state, each)
         if revocation_state is not None:
             return Due(Action.ENROL, not_before, f"the certificate was {revocation_state.words}")
-    if not situation.target.key.is_kept_by(certificate):
+    if not situation.target.key.is_satisfied_by(certificate):
         return Due(Action.ENROL, not_before, "a certificate for each of two keys is wanted")
     at, reason = renewal_instant(situation)
     at = max(at, not_before, _no_renewal_before(situation, certificate, now))

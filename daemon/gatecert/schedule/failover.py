@@ -31,7 +31,7 @@ from gatecert.errors import (
     RateLimitBudgetError,
     RateLimitedError,
 )
-from gatecert.model import AuthorityTrouble
+from gatecert.model import AuthorityFailure
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -61,7 +61,7 @@ REFUSALS = {
 
 def authorities_to_try(
     names: Sequence[str],
-    troubles: Sequence[AuthorityTrouble],
+    troubles: Sequence[AuthorityFailure],
     now: datetime,
     *,
     urgent: bool = False,
@@ -86,7 +86,7 @@ def authorities_to_try(
 
 
 def skipped_until(
-    name: str, troubles: Sequence[AuthorityTrouble], now: datetime
+    name: str, troubles: Sequence[AuthorityFailure], now: datetime
 ) -> datetime | None:
     """Until when an authority was left; None where it was not, or is back."""
     trouble = current_trouble(name, troubles, now)
@@ -97,7 +97,7 @@ def skipped_until(
 
 def next_available(
     names: Sequence[str],
-    troubles: Sequence[AuthorityTrouble],
+    troubles: Sequence[AuthorityFailure],
     now: datetime,
     *,
     urgent: bool = False,
@@ -117,20 +117,20 @@ def next_available(
 
 
 def current_trouble(
-    name: str, troubles: Sequence[AuthorityTrouble], now: datetime
-) -> AuthorityTrouble | None:
+    name: str, troubles: Sequence[AuthorityFailure], now: datetime
+) -> AuthorityFailure | None:
     """The trouble there was with an authority; none from under a clock that has been set back."""
     return next((each for each in troubles if each.name == name and each.at <= now), None)
 
 
 def after_failure(
-    troubles: Sequence[AuthorityTrouble],
+    troubles: Sequence[AuthorityFailure],
     name: str,
     error: GatecertError,
     now: datetime,
     *,
     urgent: bool = False,
-) -> tuple[AuthorityTrouble, ...]:
+) -> tuple[AuthorityFailure, ...]:
     """What there is with the authorities after one of them has failed.
 
     Args:
@@ -147,7 +147,7 @@ def after_failure(
     failures = (before.failures if before is not None else 0) + (0 if waits else 1)
     calm = not urgent or isinstance(error, ChallengeFailedError)
     allowed = FAILURES_BEFORE_SKIP if calm else 1
-    trouble = AuthorityTrouble(
+    trouble = AuthorityFailure(
         name=name,
         at=now,
         failures=failures,
@@ -162,7 +162,7 @@ def after_failure(
     return (*after_success(troubles, name), trouble)
 
 
-def after_success(troubles: Sequence[AuthorityTrouble], name: str) -> tuple[AuthorityTrouble, ...]:
+def after_success(troubles: Sequence[AuthorityFailure], name: str) -> tuple[AuthorityFailure, ...]:
     """The same without the trouble with an authority that has issued."""
     return tuple(each for each in troubles if each.name != name)
 
@@ -173,7 +173,7 @@ def _is_caused_by_authority(error: GatecertError) -> bool:
 
 
 def _available_at(
-    name: str, troubles: Sequence[AuthorityTrouble], now: datetime, *, urgent: bool
+    name: str, troubles: Sequence[AuthorityFailure], now: datetime, *, urgent: bool
 ) -> datetime:
     """When an authority may be asked again; ``now`` where it may."""
     until = skipped_until(name, troubles, now)
@@ -183,7 +183,7 @@ def _available_at(
     return max(now, min(until, trouble.at + LONGEST_SKIP)) if urgent else until
 
 
-def _fails_temporarily(name: str, troubles: Sequence[AuthorityTrouble], now: datetime) -> bool:
+def _fails_temporarily(name: str, troubles: Sequence[AuthorityFailure], now: datetime) -> bool:
     """Whether an authority was left only because it fails for the time being."""
     trouble = current_trouble(name, troubles, now)
     return trouble is not None and trouble.fails

@@ -39,7 +39,7 @@ from gatecert.errors import (
     InterruptedOrderError,
     RateLimitedError,
 )
-from gatecert.model import Allowance, ChallengeChoice, Limits
+from gatecert.model import ChallengeChoice, Limits, RateLimit
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -292,7 +292,7 @@ def test_a_validation_counts_from_when_the_authority_is_told(
             clock[0] = NOW + timedelta(minutes=30)
 
     store = Accounts()
-    limits = Limits(failed_validations=Allowance(1, timedelta(hours=1)))
+    limits = Limits(failed_validations=RateLimit(1, timedelta(hours=1)))
     budget = replace(UNLIMITED, store=store, limits=limits, now=lambda: clock[0])
     wanted = replace(target, challenges=(kind,))
 

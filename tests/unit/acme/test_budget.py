@@ -12,7 +12,7 @@ from tests.unit.acme.conftest import DIRECTORY_URL, NOW
 from gatecert.acme.budget import Budget
 from gatecert.acme.rate_limits import IN_TRANSIT
 from gatecert.errors import RateLimitBudgetError
-from gatecert.model import Allowance, Limits, RateLimitUsage
+from gatecert.model import Limits, RateLimit, RateLimitUsage
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -49,7 +49,7 @@ class Clocks:
         return Budget(
             store=self.store,
             directory_url=DIRECTORY_URL,
-            limits=Limits(failed_validations=Allowance(1, HOUR)),
+            limits=Limits(failed_validations=RateLimit(1, HOUR)),
             label="acme",
             name="acme",
             now=lambda: self.time + (self.ahead or timedelta(0)),
@@ -88,7 +88,7 @@ def test_where_no_time_is_known_this_machine_s_counts() -> None:
 
 def test_a_sixth_duplicate_in_the_week_is_refused_however_many_others_there_were() -> None:
     clocks = Clocks()
-    limits = Limits(certificates=Allowance(50, 7 * DAY), duplicates=Allowance(5, 7 * DAY))
+    limits = Limits(certificates=RateLimit(50, 7 * DAY), duplicates=RateLimit(5, 7 * DAY))
     for number in range(5):
         replace(clocks.budget(), limits=limits).certificate(f"order/{number}", NAMES)
     clocks.time += DAY

@@ -42,7 +42,7 @@ from gatecert.errors import (
     RateLimitBudgetError,
     RateLimitedError,
 )
-from gatecert.model import Account, Allowance, Limits, Origin, PendingOrder, Target
+from gatecert.model import Account, Limits, Origin, PendingOrder, RateLimit, Target
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -680,7 +680,7 @@ def counted_by(store: Accounts) -> list[tuple[str, tuple[str, ...]]]:
     ]
 
 
-def with_limits(enrolment: Enrolment, store: Accounts, **limits: Allowance) -> Enrolment:
+def with_limits(enrolment: Enrolment, store: Accounts, **limits: RateLimit) -> Enrolment:
     return replace(
         enrolment, budget=replace(enrolment.budget, store=store, limits=Limits(**limits))
     )
@@ -711,7 +711,7 @@ def test_failed_validations_stay_counted(enrolment: Enrolment, authority: FakeAu
 def test_what_would_exceed_a_limit_is_not_sent(
     enrolment: Enrolment, authority: FakeAuthority
 ) -> None:
-    limited = with_limits(enrolment, Accounts(), duplicates=Allowance(1, HOUR))
+    limited = with_limits(enrolment, Accounts(), duplicates=RateLimit(1, HOUR))
     limited.run("")
     limited.journal.forget()
     sent = len(authority.requests)
@@ -725,7 +725,7 @@ def test_a_validation_that_might_be_one_too_many_is_not_tried(
     enrolment: Enrolment, authority: FakeAuthority, journal: Journal, solver: FakeSolver
 ) -> None:
     store = Accounts()
-    limited = with_limits(enrolment, store, failed_validations=Allowance(1, HOUR))
+    limited = with_limits(enrolment, store, failed_validations=RateLimit(1, HOUR))
     interrupt(limited, authority, "authz")
     other = replace(enrolment, journal=Journal(enrolment.target), budget=limited.budget)
     authority.refused["www.example.com"] = {"detail": "nobody there"}
@@ -745,7 +745,7 @@ def test_orders_that_replace_a_certificate_have_only_our_own_limit(
     enrolment: Enrolment, journal: Journal
 ) -> None:
     store = Accounts()
-    limited = with_limits(enrolment, store, orders=Allowance(1, HOUR))
+    limited = with_limits(enrolment, store, orders=RateLimit(1, HOUR))
     for certificate in ("a.b", "c.d", "e.f"):
         limited.run(certificate)
         assert journal.order is not None
@@ -757,7 +757,7 @@ def test_orders_that_replace_a_certificate_have_only_our_own_limit(
 def test_an_authority_that_wants_every_certificate_replaced_does_not_get_its_way(
     enrolment: Enrolment, authority: FakeAuthority, journal: Journal
 ) -> None:
-    limited = with_limits(enrolment, Accounts(), replacements=Allowance(2, HOUR))
+    limited = with_limits(enrolment, Accounts(), replacements=RateLimit(2, HOUR))
     for certificate in ("a.b", "c.d"):
         limited.run(certificate)
         journal.forget()

@@ -21,7 +21,7 @@ from tests.unit.acme.test_renewal_info import SUMMARY
 
 from gatecert.acme.issuer import STAGING_LIMITS, Issuer
 from gatecert.config.schema.authority import ExternalAccountSettings, ProfileChoice
-from gatecert.config.well_known import LETS_ENCRYPT_STAGING, WELL_KNOWN
+from gatecert.config.well_known import LETS_ENCRYPT_STAGING, PUBLIC_CAS
 from gatecert.errors import (
     AccountMissingError,
     AuthorityError,
@@ -184,7 +184,7 @@ def test_lets_encrypts_is_known_and_others_have_none(
     settings: AuthoritySettings, accounts: Accounts
 ) -> None:
     assert Issuer(settings, accounts, {}).staging is None
-    public = settings.model_copy(update={"directory_url": WELL_KNOWN["letsencrypt"].directory_url})
+    public = settings.model_copy(update={"directory_url": PUBLIC_CAS["letsencrypt"].directory_url})
     staging = Issuer(public, accounts, {}).staging
     assert staging is not None
     assert staging.settings.directory_url == LETS_ENCRYPT_STAGING

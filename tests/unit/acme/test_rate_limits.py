@@ -20,7 +20,7 @@ from gatecert.acme.rate_limits import (
     without_validations,
 )
 from gatecert.config.schema.rate_limit_settings import LimitSettings
-from gatecert.model import Allowance, CountedRequest, Limits, RateLimitUsage, RequestKind
+from gatecert.model import CountedRequest, Limits, RateLimit, RateLimitUsage, RequestKind
 
 NOW = datetime(2026, 11, 23, 8, 15, tzinfo=UTC)
 SECOND, MINUTE, HOUR = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1)
@@ -68,7 +68,7 @@ def test_the_usual_limits_are_those_of_lets_encrypt(
 
 
 def test_whoever_spent_too_much_waits_until_there_is_room_again() -> None:
-    lowered = replace(USUAL, failed_validations=Allowance(2, HOUR))
+    lowered = replace(USUAL, failed_validations=RateLimit(2, HOUR))
     wait = required_wait(repeated(VALIDATION, 5, MINUTE), [VALIDATION], lowered, NOW)
     assert wait is not None
     assert wait.until == NOW - MINUTE + HOUR + IN_TRANSIT
@@ -197,7 +197,7 @@ def test_nothing_that_a_limit_still_counts_is_forgotten(later: timedelta) -> Non
 
 
 def test_each_kind_is_remembered_for_as_long_as_its_longest_limit_counts() -> None:
-    limits = replace(USUAL, orders=Allowance(5, 30 * DAY), new_accounts=None)
+    limits = replace(USUAL, orders=RateLimit(5, 30 * DAY), new_accounts=None)
     past = RateLimitUsage()
     for kind in RequestKind:
         past = record_requests(past, [replace(VALIDATION, kind=kind)], limits, NOW)
@@ -213,7 +213,7 @@ def test_each_kind_is_remembered_for_as_long_as_its_longest_limit_counts() -> No
 )
 def test_no_certificate_lapses_by_its_limit(lifetime: timedelta | None, count: int) -> None:
     allowance = for_lifetime(USUAL.duplicates, lifetime)
-    assert allowance == Allowance(count, WEEK)
+    assert allowance == RateLimit(count, WEEK)
 
 
 def test_what_is_off_stays_off() -> None:

@@ -4,7 +4,7 @@ from cryptography import x509
 from cryptography.x509.oid import NameOID
 from tests.unit.certificate.conftest import NAME, NOW, Pki
 
-from gatecert.certificate.certificate_names import instant, label, name_text, short_name
+from gatecert.certificate.certificate_names import format_time, label, name_text, short_name
 
 NOBODY = x509.Name([])
 
@@ -38,4 +38,4 @@ def test_foreign_text_is_cleaned_and_cut(pki: Pki) -> None:
 
 
 def test_an_instant_is_shown_in_utc() -> None:
-    assert instant(NOW) == "2026-11-23 08:15:00 UTC"
+    assert format_time(NOW) == "2026-11-23 08:15:00 UTC"

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gatecert.certificate.comparison import Trust, rank, why_worse
+from gatecert.certificate.comparison import Trust, rank, rejection_of
 from gatecert.errors import InferiorCertificateError, ShortLivedError, UntrustedRootError
 from gatecert.model import (
     CertificateSummary,
@@ -113,7 +113,7 @@ def test_why_it_is_worse_is_told(
 ) -> None:
     summary = replace(GOOD, **changes)  # type: ignore[arg-type] # each names fields that exist
     worse = worth(trust=trust, **changes)  # type: ignore[arg-type] # as above
-    error = why_worse(summary, trust, worse, worth(), other_ends=GOOD.not_after)
+    error = rejection_of(summary, trust, worse, worth(), other_ends=GOOD.not_after)
     assert type(error) is kind
     assert words in error.message
     assert "2027-01-22" in error.message

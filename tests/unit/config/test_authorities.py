@@ -7,8 +7,8 @@ import pytest
 
 from gatecert.config.schema.authority import AuthoritySettings, ProfileChoice
 from gatecert.config.schema.rate_limit_settings import LimitSettings
-from gatecert.config.well_known import LETS_ENCRYPT_STAGING, WELL_KNOWN, by_directory
-from gatecert.model import Allowance
+from gatecert.config.well_known import LETS_ENCRYPT_STAGING, PUBLIC_CAS, by_directory
+from gatecert.model import RateLimit
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,16 +24,16 @@ def authority(load: Callable[[str], Configuration], written: str) -> AuthoritySe
     return found
 
 
-@pytest.mark.parametrize("name", WELL_KNOWN)
+@pytest.mark.parametrize("name", PUBLIC_CAS)
 def test_public_authorities_are_known_by_their_name(
     configuration: Callable[[str], Configuration], name: str
 ) -> None:
-    url = WELL_KNOWN[name].directory_url
+    url = PUBLIC_CAS[name].directory_url
     assert authority(configuration, f"{name}: {{}}").directory_url == url
     assert authority(configuration, f"a: {{directory_url: {name.upper()}}}").directory_url == url
     known = by_directory(url)
     assert known is not None
-    assert known.external_account == WELL_KNOWN[name].external_account
+    assert known.external_account == PUBLIC_CAS[name].external_account
 
 
 def test_a_url_of_ones_own_wins_over_a_name_that_is_known(
@@ -45,8 +45,8 @@ def test_a_url_of_ones_own_wins_over_a_name_that_is_known(
 
 
 def test_where_to_try_without_harm_is_known_of_lets_encrypt() -> None:
-    assert WELL_KNOWN["letsencrypt"].staging_directory_url == LETS_ENCRYPT_STAGING
-    assert by_directory(LETS_ENCRYPT_STAGING) == WELL_KNOWN["letsencrypt-staging"]
+    assert PUBLIC_CAS["letsencrypt"].staging_directory_url == LETS_ENCRYPT_STAGING
+    assert by_directory(LETS_ENCRYPT_STAGING) == PUBLIC_CAS["letsencrypt-staging"]
 
 
 @pytest.mark.parametrize("written", ["buypass: {}", "a: {directory_url: Buypass}"])
@@ -98,9 +98,9 @@ def test_limits_are_lets_encrypts_unless_they_are_others(
     configuration: Callable[[str], Configuration],
 ) -> None:
     found = authority(configuration, "letsencrypt: {limits: {duplicates: 9/2d, orders: off}}")
-    assert found.limits.duplicates == Allowance(9, timedelta(days=2))
+    assert found.limits.duplicates == RateLimit(9, timedelta(days=2))
     assert found.limits.orders is None
-    assert found.limits.failed_validations == Allowance(5, timedelta(hours=1))
+    assert found.limits.failed_validations == RateLimit(5, timedelta(hours=1))
     assert AuthoritySettings.model_validate(found.model_dump(mode="json")).limits == found.limits
 
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from gatecert.config.targets import targets
-from gatecert.config.well_known import is_public
+from gatecert.config.well_known import is_public_ca
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -394,4 +394,4 @@ def test_only_a_private_authority_issues_for_names_that_are_not_public(
     ],
 )
 def test_public_authorities_are_known_by_their_domain(url: str, *, public: bool) -> None:
-    assert is_public(url) is public
+    assert is_public_ca(url) is public

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from gatecert.config.document import dotted, read
+from gatecert.config.document import key_path, read
 from gatecert.errors import ConfigurationError
 
 
@@ -110,6 +110,6 @@ def test_complaints_about_the_tree_are_kept(tmp_path: Path) -> None:
 
 
 def test_locations_are_written_with_dots_and_brackets() -> None:
-    assert dotted(("gateways", "boston", "verify", 0)) == "gateways.boston.verify[0]"
-    assert dotted(()) == ""
-    assert dotted(("a\nb",)) == "a b"
+    assert key_path(("gateways", "boston", "verify", 0)) == "gateways.boston.verify[0]"
+    assert key_path(()) == ""
+    assert key_path(("a\nb",)) == "a b"

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from gatecert.config.names import (
     country,
-    for_people,
+    display_form,
     gateway_host_name,
     host_name,
     identifier,
@@ -90,12 +90,12 @@ def test_names_of_keys_hold_even_more() -> None:
 @pytest.mark.parametrize(
     ("written", "said"),
     [
-        ("*.example.com", "is no label of such a name: 1 to 63 letters"),
-        ("a..example", '"" in "a..example" is no label'),
-        ("a.example..", "is no label"),
-        (".", "is no label"),
-        ("a b.example", "is no label"),
-        ("a" * 64 + ".example", "is no label"),
+        ("*.example.com", "is not a valid label: 1 to 63 letters"),
+        ("a..example", '"" in "a..example" is not a valid label'),
+        ("a.example..", "is not a valid label"),
+        (".", "is not a valid label"),
+        ("a b.example", "is not a valid label"),
+        ("a" * 64 + ".example", "is not a valid label"),
         (".".join(["a" * 62] * 4 + ["bc"]), "longer than 253 characters"),
         ("", "is empty"),
         (None, "is not plain text"),
@@ -110,7 +110,7 @@ def test_other_zones_and_keys_are_refused(written: object, said: str) -> None:
 @pytest.mark.parametrize("written", ["a/b.example", "192.0.2.7"])
 def test_some_names_are_good_for_keys_only(written: str) -> None:
     assert key_name(written) == written
-    with pytest.raises(BadValueError, match=r"is no label|is not the name of a zone"):
+    with pytest.raises(BadValueError, match=r"is not a valid label|is not the name of a zone"):
         zone_name(written)
 
 
@@ -175,9 +175,9 @@ def test_an_address_that_no_host_can_show_is_no_alternative_name(written: str, s
 
 
 def test_names_are_shown_both_ways() -> None:
-    assert for_people("a.example") == "a.example"
-    assert for_people("xn--bcher-kva.example") == "bücher.example (xn--bcher-kva.example)"
-    assert for_people("*.xn--bcher-kva.example") == "*.bücher.example (*.xn--bcher-kva.example)"
+    assert display_form("a.example") == "a.example"
+    assert display_form("xn--bcher-kva.example") == "bücher.example (xn--bcher-kva.example)"
+    assert display_form("*.xn--bcher-kva.example") == "*.bücher.example (*.xn--bcher-kva.example)"
 
 
 @pytest.mark.parametrize(

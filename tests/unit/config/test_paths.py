@@ -79,7 +79,7 @@ def test_commands_are_lists() -> None:
         (["a", ["b"]], "is not a list of arguments"),
         (["a", None], "is not a list of arguments"),
         (["./reload"], '"./reload" is a relative path'),
-        (["bin/reload"], "name the program absolutely or as found on PATH"),
+        (["bin/reload"], "write the absolute path or a name on PATH"),
         ([""], "that no program can be given"),
         (["a", "b\0"], "that no program can be given"),
     ],

@@ -12,7 +12,7 @@ from gatecert.config.values import (
     duration_text,
     fraction,
     kept_versions,
-    shown,
+    quoted,
     switch,
     text,
 )
@@ -142,6 +142,6 @@ def test_text_is_one_line_that_says_something() -> None:
 
 
 def test_values_are_shown_on_one_short_line() -> None:
-    assert shown("a\nb\x1b") == '"a b"'
-    assert len(shown("x" * 1000)) < 90
-    assert shown(()) == "a list"
+    assert quoted("a\nb\x1b") == '"a b"'
+    assert len(quoted("x" * 1000)) < 90
+    assert quoted(()) == "a list"

@@ -16,7 +16,7 @@ from tests.unit.certificate.conftest import NOW, Pki, dns
 
 from gatecert.certificate.upload import Upload
 from gatecert.custom.import_check import CheckedImport, check_import
-from gatecert.custom.member import as_member
+from gatecert.custom.member import select_member
 from gatecert.custom.signing_requests import NewRequest, request
 from gatecert.deploy.deployer import Deployer
 from gatecert.lifecycle.pipeline import Pipeline
@@ -80,11 +80,11 @@ class Office:
         )
 
     def request(self, *, member: str = "", renew: bool = False) -> NewRequest:
-        target = as_member(self.target, member)
+        target = select_member(self.target, member)
         return request(self.store, target, now=self.now, renew=renew)
 
     def csr(self, *, member: str = "", renew: bool = False) -> x509.CertificateSigningRequest:
-        pending = self.request(member=member, renew=renew).waiting.request
+        pending = self.request(member=member, renew=renew).pending.request
         return x509.load_pem_x509_csr(pending.csr)
 
     def sign(
@@ -129,7 +129,7 @@ class Office:
     ) -> CheckedImport:
         return check_import(
             self.store,
-            as_member(self.target, member),
+            select_member(self.target, member),
             self.uploads(certificate, chain),
             now=self.now,
             system_roots=(),

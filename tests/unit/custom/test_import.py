@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from tests.unit.custom.conftest import HOST, Office
 
 from gatecert.certificate.upload import Upload
-from gatecert.custom.signing_requests import waiting
+from gatecert.custom.signing_requests import pending_requests
 from gatecert.errors import CertificateError, GatecertError, LockTimeoutError, StorageError
 from gatecert.lifecycle.pipeline import Occasion
 from gatecert.model import InstallPlan, Origin, OutcomeKind
@@ -48,14 +48,14 @@ def snapshot(directory: Path) -> dict[str, object]:
 
 def test_a_certificate_is_imported_and_its_request_used_up(office: Office) -> None:
     office.pipeline.prepare(office.target)
-    early = office.request().waiting
+    early = office.request().pending
     office.now += timedelta(seconds=1)
     office.request(renew=True)
     certificate = office.sign(office.csr())
     outcome = bring(office, certificate)
     assert (outcome.kind, outcome.failed) == (OutcomeKind.IMPORTED, False)
     assert office.live.public_bytes(Encoding.PEM) == certificate
-    assert waiting(office.store, "hq") == (early,)
+    assert pending_requests(office.store, "hq") == (early,)
     live = office.store.gateway_directory("hq") / "live"
     assert (live / "root.pem").read_bytes() == office.root.pem
     assert (live / "fullchain.pem").read_bytes() == certificate + office.middle.pem

@@ -29,7 +29,7 @@ def refusal(office: Office, certificate: bytes, chain: bytes | None = None) -> C
 
 
 def test_a_certificate_is_accepted_with_its_key(office: Office) -> None:
-    request = office.request().waiting.request
+    request = office.request().pending.request
     certificate = office.sign(office.csr())
     accepted = office.check_import(certificate)
     assert accepted.issued.origin is Origin.IMPORTED
@@ -42,7 +42,7 @@ def test_a_certificate_is_accepted_with_its_key(office: Office) -> None:
 
 
 def test_a_later_request_does_not_orphan_an_earlier_one(office: Office) -> None:
-    first = office.request().waiting.request
+    first = office.request().pending.request
     early = office.csr()
     office.request(renew=True)
     assert office.check_import(office.sign(early)).issued.private_key == first.private_key
@@ -60,8 +60,8 @@ def test_a_foreign_key_is_answered_with_the_pending_requests(office: Office) -> 
     error = refusal(office, foreign.pem)
     assert "no CSR is pending" in error.message
     assert "gatecert csr hq" in error.fix
-    first = office.request().waiting
-    second = office.request(renew=True).waiting
+    first = office.request().pending
+    second = office.request(renew=True).pending
     error = refusal(office, foreign.pem)
     for pending in (first, second):
         assert pending.key_fingerprint in error.message

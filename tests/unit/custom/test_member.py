@@ -8,22 +8,28 @@ import pytest
 from tests.unit.certificate.conftest import Pki
 from tests.unit.custom.conftest import HOST, PAIR, PRIMARY, SINGLE, SPARE
 
-from gatecert.custom.member import as_member, common_name, other_member, own_member, require_member
+from gatecert.custom.member import (
+    common_name,
+    other_member,
+    own_member,
+    require_member,
+    select_member,
+)
 from gatecert.errors import WrongUsageError
 
 
 def test_a_single_host_has_its_hostname_as_common_name() -> None:
-    assert as_member(SINGLE, "") is SINGLE
+    assert select_member(SINGLE, "") is SINGLE
     assert common_name(SINGLE) == HOST
     assert own_member(SINGLE) is None
     require_member(SINGLE)
 
 
 def test_a_member_has_a_name_of_its_own_beside_the_shared_one() -> None:
-    spare = as_member(PAIR, "spare")
+    spare = select_member(PAIR, "spare")
     assert common_name(spare) == SPARE.common_name
     assert [str(name) for name in spare.identifiers] == [HOST, SPARE.common_name]
-    assert as_member(spare, "spare") == spare
+    assert select_member(spare, "spare") == spare
     require_member(spare)
 
 
@@ -37,12 +43,12 @@ def test_a_member_has_a_name_of_its_own_beside_the_shared_one() -> None:
 )
 def test_another_member_is_refused(member: str, wanted: str, what: str) -> None:
     with pytest.raises(WrongUsageError, match=what):
-        as_member(replace(PAIR, member=member), wanted)
+        select_member(replace(PAIR, member=member), wanted)
 
 
 def test_a_single_host_has_no_members() -> None:
     with pytest.raises(WrongUsageError, match="leave --member out"):
-        as_member(SINGLE, "spare")
+        select_member(SINGLE, "spare")
 
 
 def test_a_pair_has_to_know_which_host_it_is() -> None:
@@ -55,9 +61,9 @@ def test_a_certificate_is_told_by_its_names() -> None:
     primary = pki.issue(PRIMARY.common_name, names=(HOST,)).certificate
     both = pki.issue("x", names=(HOST, PRIMARY.common_name, SPARE.common_name)).certificate
     neither = pki.issue("y", names=(HOST,)).certificate
-    here = as_member(PAIR, "spare")
+    here = select_member(PAIR, "spare")
     assert other_member(here, primary) == PRIMARY
-    assert other_member(as_member(PAIR, "primary"), primary) is None
+    assert other_member(select_member(PAIR, "primary"), primary) is None
     assert other_member(here, both) is None
     assert other_member(here, neither) is None
     assert other_member(PAIR, primary) == PRIMARY

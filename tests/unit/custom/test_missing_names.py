@@ -11,7 +11,7 @@ import pytest
 from tests.unit.certificate.conftest import dns
 from tests.unit.custom.conftest import HOST, SINGLE
 
-from gatecert.custom.missing_names import uncovered
+from gatecert.custom.missing_names import missing_names_warning
 from gatecert.model import CertificateSummary, Identifier, IdentifierType, Mode
 
 if TYPE_CHECKING:
@@ -34,14 +34,14 @@ LIVE = CertificateSummary(
 
 @pytest.mark.parametrize("names", [(HOST,), (HOST, "remote.company.com"), (HOST, "*.company.com")])
 def test_names_that_are_there_or_below_a_wildcard_are_covered(names: tuple[str, ...]) -> None:
-    assert uncovered(replace(SINGLE, identifiers=dns(*names)), LIVE) == ("", "")
+    assert missing_names_warning(replace(SINGLE, identifiers=dns(*names)), LIVE) == ("", "")
 
 
 @pytest.mark.parametrize(
     "missing", [*dns("a.remote.company.com", "company.com"), Identifier(IdentifierType.IP, "::1")]
 )
 def test_a_name_that_is_not_is_said_with_the_way_to_another(missing: Identifier) -> None:
-    what, fix = uncovered(replace(SINGLE, identifiers=(*dns(HOST), missing)), LIVE)
+    what, fix = missing_names_warning(replace(SINGLE, identifiers=(*dns(HOST), missing)), LIVE)
     assert f"is not for {missing.value}" in what
     assert fix.startswith("gatecert csr hq")
 
@@ -58,7 +58,7 @@ def test_what_is_replaced_by_itself_is_none_of_it(
     live: CertificateSummary | None, mode: Mode
 ) -> None:
     other = replace(SINGLE, identifiers=dns("other.example"), mode=mode)
-    assert uncovered(other, live) == ("", "")
+    assert missing_names_warning(other, live) == ("", "")
 
 
 def test_it_is_logged_when_the_configuration_is_read(

@@ -13,7 +13,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from tests.unit.certificate.conftest import dns
 from tests.unit.custom.conftest import HOST, PAIR, SPARE, Office
 
-from gatecert.custom.signing_requests import PREFIX, waiting
+from gatecert.custom.signing_requests import PREFIX, pending_requests
 from gatecert.errors import WrongUsageError
 from gatecert.model import KeyPolicy, KeyRequest, KeyType, Mode
 
@@ -42,9 +42,9 @@ def test_the_pending_request_is_shown_again(office: Office) -> None:
     first = office.request()
     again = office.request()
     assert (first.is_new, again.is_new) == (True, False)
-    assert first.waiting == again.waiting
-    assert first.waiting.request.id.startswith(PREFIX)
-    assert "key SHA-256" in str(first.waiting)
+    assert first.pending == again.pending
+    assert first.pending.request.id.startswith(PREFIX)
+    assert "key SHA-256" in str(first.pending)
 
 
 def test_renewal_makes_another_and_keeps_the_first(office: Office) -> None:
@@ -53,8 +53,8 @@ def test_renewal_makes_another_and_keeps_the_first(office: Office) -> None:
     second = office.request(renew=True)
     assert second.is_new
     assert second.outdated is None
-    assert waiting(office.store, "hq") == (second.waiting, first.waiting)
-    assert office.request().waiting == second.waiting
+    assert pending_requests(office.store, "hq") == (second.pending, first.pending)
+    assert office.request().pending == second.pending
 
 
 @pytest.mark.parametrize(
@@ -73,8 +73,8 @@ def test_a_request_that_no_longer_fits_is_followed_by_another(
     office.target = _changed(office.target, changed)
     second = office.request()
     assert second.is_new
-    assert second.outdated == first.waiting
-    assert len(waiting(office.store, "hq")) == 2
+    assert second.outdated == first.pending
+    assert len(pending_requests(office.store, "hq")) == 2
     assert not office.request().is_new
 
 
@@ -109,23 +109,23 @@ def test_an_automatic_gateway_needs_no_request(office: Office) -> None:
 
 
 def test_keys_of_orders_and_garbage_are_no_requests(office: Office) -> None:
-    made = office.request().waiting.request
+    made = office.request().pending.request
     office.store.add_request("hq", replace(made, id="order-1"))
     garbage = b"-----BEGIN PRIVATE KEY-----\nMIIB\n-----END PRIVATE KEY-----\n"
     office.store.add_request("hq", KeyRequest("csr-garbage", office.now, garbage, made.csr))
-    assert [each.request.id for each in waiting(office.store, "hq")] == [made.id]
+    assert [each.request.id for each in pending_requests(office.store, "hq")] == [made.id]
 
 
 def test_a_key_that_got_its_certificate_before_a_crash_is_not_offered_again(
     office: Office,
 ) -> None:
     first = office.request()
-    csr = x509.load_pem_x509_csr(first.waiting.request.csr)
+    csr = x509.load_pem_x509_csr(first.pending.request.csr)
     issued = office.check_import(office.sign(csr)).issued
     office.store.add_version("hq", issued, now=office.now)
     second = office.request()
     assert second.is_new
-    assert waiting(office.store, "hq") == (second.waiting,)
+    assert pending_requests(office.store, "hq") == (second.pending,)
 
 
 def test_a_version_that_cannot_be_read_uses_up_nothing(office: Office) -> None:
@@ -133,10 +133,10 @@ def test_a_version_that_cannot_be_read_uses_up_nothing(office: Office) -> None:
     issued = office.check_import(office.sign(office.csr())).issued
     torn = issued.certificate.replace(b"M", b"A", 3)
     office.store.add_version("hq", replace(issued, certificate=torn), now=office.now)
-    assert office.request().waiting == first.waiting
+    assert office.request().pending == first.pending
 
 
 def test_a_private_key_is_never_shown(office: Office) -> None:
     requested = office.request()
-    assert "PRIVATE" not in f"{requested!r}{requested.waiting}"
-    assert requested.waiting.request.private_key.decode() not in repr(requested)
+    assert "PRIVATE" not in f"{requested!r}{requested.pending}"
+    assert requested.pending.request.private_key.decode() not in repr(requested)

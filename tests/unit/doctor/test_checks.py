@@ -61,8 +61,7 @@ from gatecert.errors import (
     TermsNotAgreedError,
 )
 from gatecert.model import (
-    Allowance,
-    AuthorityTrouble,
+    AuthorityFailure,
     ClientAuthentication,
     Deployment,
     Endpoint,
@@ -79,6 +78,7 @@ from gatecert.model import (
     OutcomeKind,
     PendingOrder,
     Probe,
+    RateLimit,
     Resolution,
     ResolutionKind,
     RevocationReason,
@@ -98,7 +98,7 @@ ADDRESSED = replace(
 )
 FAILED = Outcome("vpn", NOW, OutcomeKind.FAILED, "the authority said no", code="acme")
 NO_PROGRAM = Problem("config.yaml:7", "gateways.vpn.install.reload[0]", "there is no program")
-HOURLY = Allowance(300, 3 * HOUR)
+HOURLY = RateLimit(300, 3 * HOUR)
 USERS = Bundle((certificate("Users")[0],))
 REQUEST = KeyRequest(
     "20261123",
@@ -151,7 +151,7 @@ def stated(**fields: object) -> GatewayFacts:
     return case(situation=situation(state=GatewayState(**fields)))  # type: ignore[arg-type] # names of fields
 
 
-def troubled(*troubles: AuthorityTrouble) -> GatewayFacts:
+def troubled(*troubles: AuthorityFailure) -> GatewayFacts:
     """A gateway that may ask two authorities."""
     target = replace(TARGET, authorities=("acme", "back"))
     return replace(stated(troubles=troubles), target=target)
@@ -433,8 +433,8 @@ PROVOKED: list[tuple[Code, MachineFacts | GatewayFacts, str]] = [
             failures=1,
             outcome=replace(FAILED, code="not-served", detail="another one is served"),
             troubles=(
-                AuthorityTrouble("one", NOW - HOUR, reason="older"),
-                AuthorityTrouble("two", NOW, reason="two answered rejectedIdentifier: not for us"),
+                AuthorityFailure("one", NOW - HOUR, reason="older"),
+                AuthorityFailure("two", NOW, reason="two answered rejectedIdentifier: not for us"),
             ),
         ),
         "two answered rejectedIdentifier: not for us",
@@ -455,8 +455,8 @@ PROVOKED: list[tuple[Code, MachineFacts | GatewayFacts, str]] = [
     (
         codes.AUTHORITY_LEFT,
         troubled(
-            AuthorityTrouble("back", NOW - HOUR, 2, NOW, "no answer"),
-            AuthorityTrouble("acme", NOW, 1, NOW + HOUR, "it refuses"),
+            AuthorityFailure("back", NOW - HOUR, 2, NOW, "no answer"),
+            AuthorityFailure("acme", NOW, 1, NOW + HOUR, "it refuses"),
         ),
         "acme, until 2026-11-23 13:00:00 UTC: it refuses",
     ),
@@ -586,7 +586,7 @@ def test_nobody_looks_where_there_is_nothing_to_look_at() -> None:
 
 
 def test_an_authority_is_left_only_where_there_is_another_to_ask() -> None:
-    trouble = AuthorityTrouble("acme", NOW, 1, NOW + HOUR, "it refuses")
+    trouble = AuthorityFailure("acme", NOW, 1, NOW + HOUR, "it refuses")
     assert codes.AUTHORITY_LEFT.name not in dict(found(stated(troubles=(trouble,))))
     later = replace(trouble, name="back", left_until=NOW + 2 * HOUR)
     (seen,) = [what for code, what in found(troubled(trouble, later)) if code == "authority-left"]
@@ -646,11 +646,11 @@ def test_a_server_that_is_silent_is_not_judged_by_what_it_does_not_ask() -> None
 def test_a_page_to_visit_is_shown_with_the_failure() -> None:
     portal = "visit https://portal.test/unpause?jwt=abc"
     paused = replace(FAILED, code="user-action-required", fix=portal)
-    trouble = AuthorityTrouble("acme", NOW, 1, NOW + HOUR, "paused", fix=portal)
+    trouble = AuthorityFailure("acme", NOW, 1, NOW + HOUR, "paused", fix=portal)
     for facts, code in (
         (stated(failures=1, outcome=paused), codes.LAST_ATTEMPT_FAILED),
         (stated(failures=1, troubles=(trouble,)), codes.LAST_ATTEMPT_FAILED),
-        (troubled(trouble, AuthorityTrouble("back", NOW - HOUR)), codes.AUTHORITY_LEFT),
+        (troubled(trouble, AuthorityFailure("back", NOW - HOUR)), codes.AUTHORITY_LEFT),
     ):
         fixes = {each.finding.code: each.finding.fix for each in run_checks(machine(), (facts,))}
         assert fixes[code.name] == portal

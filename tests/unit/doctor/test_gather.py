@@ -46,7 +46,6 @@ from gatecert.errors import (
     StorageError,
 )
 from gatecert.model import (
-    Allowance,
     ClientAuthentication,
     Endpoint,
     Identifier,
@@ -57,6 +56,7 @@ from gatecert.model import (
     Member,
     Mode,
     Probe,
+    RateLimit,
     Resolution,
 )
 from gatecert.resolve.caa import CaaPolicy
@@ -74,7 +74,7 @@ if TYPE_CHECKING:
     from gatecert.challenge.solver import Challenge
     from gatecert.deadline import Deadline
 
-LEFT = RemainingAllowance("orders", 299, Allowance(300, timedelta(hours=3)))
+LEFT = RemainingAllowance("orders", 299, RateLimit(300, timedelta(hours=3)))
 ROOT = certificate("Root")[0]
 PRIVATE_KEY = key.generate(KeyType.ECDSA_P256)
 CSR = build_request(PRIVATE_KEY, TARGET.identifiers, common_name=HOSTNAME)

@@ -11,7 +11,7 @@ import pytest
 
 from gatecert.model import (
     Action,
-    AuthorityTrouble,
+    AuthorityFailure,
     CertificateSummary,
     ChallengeFailure,
     ClientCA,
@@ -22,9 +22,10 @@ from gatecert.model import (
     Identifier,
     IdentifierType,
     InstallPlan,
+    ListenerOutage,
     Mode,
     NameResolution,
-    Obstruction,
+    OrderBlocker,
     Origin,
     Outcome,
     OutcomeKind,
@@ -32,7 +33,6 @@ from gatecert.model import (
     ResolutionKind,
     RevocationReason,
     RevocationState,
-    Silence,
     Target,
     Version,
 )
@@ -73,7 +73,7 @@ DUE = Due(Action.ENROL, NOW + 30 * DAY, "its lifetime is nearly used up")
 CONFIRMED = Deployment(VERSION.id, confirmed=NOW - DAY)
 SILENT = replace(
     CONFIRMED,
-    silence=Silence(NOW - DAY, NOW, ("127.0.0.1:443",), "127.0.0.1:443 refuses connections"),
+    silence=ListenerOutage(NOW - DAY, NOW, ("127.0.0.1:443",), "127.0.0.1:443 refuses connections"),
 )
 REVOKED = RevocationState(
     ISSUED.fingerprint,
@@ -83,7 +83,7 @@ REVOKED = RevocationState(
     reason=RevocationReason.KEY_COMPROMISE,
     source="http://ca.example/1.crl",
 )
-BLOCKED = Obstruction("caa-forbids", NOW, NOW + DAY)
+BLOCKED = OrderBlocker("caa-forbids", NOW, NOW + DAY)
 WAITING = Outcome("vpn", NOW, OutcomeKind.WAITING, "points elsewhere", code="name-not-here")
 FAILED = Outcome("vpn", NOW, OutcomeKind.FAILED, "refused", code="acme", fix="do this")
 
@@ -238,9 +238,9 @@ def test_a_name_that_nothing_can_prove_is_said() -> None:
 
 
 def test_authorities_that_are_not_asked_for_a_while_are_told() -> None:
-    left = AuthorityTrouble("first", NOW, 1, NOW + timedelta(hours=1), "no answer")
-    back = AuthorityTrouble("second", NOW - timedelta(days=2), 1, NOW, "no answer")
-    present = AuthorityTrouble("third", NOW, 1)
+    left = AuthorityFailure("first", NOW, 1, NOW + timedelta(hours=1), "no answer")
+    back = AuthorityFailure("second", NOW - timedelta(days=2), 1, NOW, "no answer")
+    present = AuthorityFailure("third", NOW, 1)
     ahead = replace(left, name="fourth", at=NOW + timedelta(days=400))
     state = GatewayState(troubles=(left, back, present, ahead))
     target = replace(TARGET, authorities=("first", "second", "third", "fourth"))
@@ -254,7 +254,7 @@ def test_authorities_that_are_not_asked_for_a_while_are_told() -> None:
 
 
 def test_an_authority_is_left_only_where_there_is_another_to_ask() -> None:
-    first = AuthorityTrouble("first", NOW, 1, NOW + DAY, "no answer")
+    first = AuthorityFailure("first", NOW, 1, NOW + DAY, "no answer")
     second = replace(first, name="second", left_until=NOW + timedelta(hours=1))
     target = replace(TARGET, authorities=("first",))
     facts = known(ISSUED, target=target, state=GatewayState(troubles=(first,)))

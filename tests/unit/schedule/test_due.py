@@ -19,14 +19,14 @@ from gatecert.model import (
     Identifier,
     IdentifierType,
     InstallPlan,
+    ListenerOutage,
     Mode,
     NameResolution,
-    Obstruction,
+    OrderBlocker,
     RenewalInfo,
     RenewalPolicy,
     Resolution,
     ResolutionKind,
-    Silence,
     Target,
 )
 from gatecert.schedule.due import (
@@ -341,7 +341,7 @@ def test_what_is_proven_is_looked_for_again_and_again() -> None:
 
 
 def test_a_silent_gateway_is_asked_no_more_often() -> None:
-    silence = Silence(NOW - DAY, NOW - MINUTE, (), "nothing listens there")
+    silence = ListenerOutage(NOW - DAY, NOW - MINUTE, (), "nothing listens there")
     due = watch_due(watched(Deployment("1", confirmed=NOW - 2 * DAY, silence=silence)), NOW)
     assert due is not None
     assert due.at == NOW - MINUTE + HOUR
@@ -351,7 +351,7 @@ def test_a_silent_gateway_is_asked_no_more_often() -> None:
     "deployment",
     [
         Deployment("1", confirmed=NOW + MINUTE),
-        Deployment("1", confirmed=NOW, silence=Silence(NOW, NOW + MINUTE, (), "")),
+        Deployment("1", confirmed=NOW, silence=ListenerOutage(NOW, NOW + MINUTE, (), "")),
     ],
 )
 def test_a_look_under_a_clock_that_was_set_back_counts_for_nothing(deployment: Deployment) -> None:
@@ -381,13 +381,13 @@ def test_the_watch_is_no_action_that_others_wait_for() -> None:
 
 
 def test_what_is_in_the_way_is_looked_at_again_after_a_while() -> None:
-    blocked = GatewayState(obstruction=Obstruction("caa-forbids", NOW - HOUR, NOW + HOUR))
+    blocked = GatewayState(obstruction=OrderBlocker("caa-forbids", NOW - HOUR, NOW + HOUR))
     due = next_due(situation(BOOTSTRAP, state=blocked), NOW)
     assert (due.action, due.at) == (Action.ENROL, NOW + HOUR)
 
 
 def test_what_was_in_the_way_under_a_clock_that_was_set_back_counts_for_nothing() -> None:
-    blocked = GatewayState(obstruction=Obstruction("clock-wrong", NOW + DAY, NOW + 2 * DAY))
+    blocked = GatewayState(obstruction=OrderBlocker("clock-wrong", NOW + DAY, NOW + 2 * DAY))
     assert next_due(situation(BOOTSTRAP, state=blocked), NOW).at == NOW
 
 

@@ -21,7 +21,7 @@ from gatecert.errors import (
     TermsNotAgreedError,
     UserActionRequiredError,
 )
-from gatecert.model import AuthorityTrouble
+from gatecert.model import AuthorityFailure
 from gatecert.schedule.failover import (
     after_failure,
     after_success,
@@ -34,7 +34,7 @@ NOW = datetime(2026, 11, 23, 8, 15, tzinfo=UTC)
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 NAMES = ("first", "second", "third")
 
-Troubles = tuple[AuthorityTrouble, ...]
+Troubles = tuple[AuthorityFailure, ...]
 
 
 def failed(error: GatecertError, times: int = 1, name: str = "first") -> Troubles:

@@ -13,8 +13,8 @@ from gatecert.config.names import host_name
 from gatecert.config.paths import AnyFile, SecretFile
 from gatecert.config.schema.base import Settings, choice
 from gatecert.config.schema.rate_limit_settings import OFF, LimitSettings
-from gatecert.config.values import FALSE, BadValueError, Switch, Text, shown, text, written_as
-from gatecert.config.well_known import GONE, WELL_KNOWN
+from gatecert.config.values import FALSE, BadValueError, Switch, Text, quoted, text, text_schema
+from gatecert.config.well_known import DISCONTINUED, PUBLIC_CAS
 from gatecert.model import KeyType
 
 
@@ -24,11 +24,11 @@ def directory_url(value: object) -> str:
     The short name of a public authority stands for its directory.
     """
     written = text(value)
-    known = WELL_KNOWN.get(written.lower())
+    known = PUBLIC_CAS.get(written.lower())
     if known is not None:
         return known.directory_url
-    if written.lower() in GONE:
-        raise BadValueError(f"{shown(written)} is no more: {GONE[written.lower()]}")
+    if written.lower() in DISCONTINUED:
+        raise BadValueError(f"{quoted(written)} is no more: {DISCONTINUED[written.lower()]}")
     try:
         parts = urlsplit(written)
         host, port = parts.hostname, parts.port
@@ -38,16 +38,16 @@ def directory_url(value: object) -> str:
         raise BadValueError("must not contain a user name or password")
     if parts.scheme == "http":
         raise BadValueError(
-            f"{shown(written)} is not safe: over plain http anybody on the way could pose as the "
+            f"{quoted(written)} is not safe: over plain http anybody on the way could pose as the "
             f"authority; write https://"
         )
     if parts.scheme != "https" or not host or port == 0 or re.search(r"\s", written):
         raise BadValueError(
-            f"{shown(written)} is not an ACME directory; write https://host/path, or one of "
-            f"{', '.join(WELL_KNOWN)}"
+            f"{quoted(written)} is not an ACME directory; write https://host/path, or one of "
+            f"{', '.join(PUBLIC_CAS)}"
         )
     if parts.fragment:
-        raise BadValueError(f"{shown(written)} must not end in #{parts.fragment}")
+        raise BadValueError(f"{quoted(written)} must not end in #{parts.fragment}")
     return written
 
 
@@ -58,7 +58,7 @@ def mail_address(value: object) -> str:
     local, at, domain = address.rpartition("@")
     if not at or not re.fullmatch(r"[A-Za-z0-9.!#$&'*+/=^_`{|}~-]{1,64}", local):
         raise BadValueError(
-            f"{shown(written)} is not a mail address; write one like ops@example.com"
+            f"{quoted(written)} is not a mail address; write one like ops@example.com"
         )
     return f"{local}@{host_name(domain)}"
 
@@ -98,7 +98,7 @@ DirectoryURL = Annotated[
             "title": "URL or short name",
             "anyOf": [
                 {"type": "string", "format": "uri", "pattern": r"^https://\S+$"},
-                {"enum": list(WELL_KNOWN)},
+                {"enum": list(PUBLIC_CAS)},
             ],
         }
     ),
@@ -125,7 +125,7 @@ Profile = Annotated[
         }
     ),
 ]
-MailAddress = Annotated[str, PlainValidator(mail_address), written_as("mail address")]
+MailAddress = Annotated[str, PlainValidator(mail_address), text_schema("mail address")]
 
 
 class MacAlgorithm(StrEnum):
@@ -160,7 +160,7 @@ class AuthoritySettings(Settings):
     directory_url: DirectoryURL = Field(
         default="",
         description="URL of the ACME directory, https only, or a short name: "
-        f"{', '.join(WELL_KNOWN)}. May be left out where the authority's own name here is one.",
+        f"{', '.join(PUBLIC_CAS)}. May be left out where the authority's own name here is one.",
     )
     staging_directory_url: DirectoryURL | None = Field(
         default=None,
@@ -222,7 +222,7 @@ class AuthoritySettings(Settings):
             return data
         filled = dict(data)
         name = str(data.get("name", "")).lower()
-        if data.get("directory_url") is None and name in {*WELL_KNOWN, *GONE}:
+        if data.get("directory_url") is None and name in {*PUBLIC_CAS, *DISCONTINUED}:
             filled["directory_url"] = name
         if isinstance(data.get("limits"), str) and data["limits"].strip().lower() in FALSE:
             filled["limits"] = dict.fromkeys(LimitSettings.model_fields, OFF)

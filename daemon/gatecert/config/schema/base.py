@@ -16,7 +16,7 @@ from pydantic import (
     model_validator,
 )
 
-from gatecert.config.values import AsText, BadValueError, shown
+from gatecert.config.values import AsText, BadValueError, quoted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -67,10 +67,10 @@ def one_of(
     if written in words:
         return words[written]
     if written in refused:
-        raise BadValueError(f"{shown(value)} is not possible: {refused[written]}")
+        raise BadValueError(f"{quoted(value)} is not possible: {refused[written]}")
     near = difflib.get_close_matches(written, words, 1, NEAR_ENOUGH)
     hint = f" (did you mean {near[0]}?)" if near else ""
-    raise BadValueError(f"{shown(value)} is none of {', '.join(kind)}{hint}")
+    raise BadValueError(f"{quoted(value)} is none of {', '.join(kind)}{hint}")
 
 
 def choice(

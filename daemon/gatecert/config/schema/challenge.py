@@ -12,7 +12,7 @@ from gatecert.config.addresses import DnsServer, Listener, Nameserver
 from gatecert.config.names import KeyName, ZoneName
 from gatecert.config.paths import AnyFile, Command, SecretFile
 from gatecert.config.schema.base import Settings, choice
-from gatecert.config.values import Duration, Switch, Text, text, written_as
+from gatecert.config.values import Duration, Switch, Text, text, text_schema
 from gatecert.model import Endpoint
 
 MINUTE = timedelta(minutes=1)
@@ -148,7 +148,7 @@ class Dns01Settings(Settings):
     The same settings serve dns-account-01, whose record has a name of its own for each account.
     """
 
-    provider: Annotated[str, PlainValidator(provider_name), written_as("text")] = Field(
+    provider: Annotated[str, PlainValidator(provider_name), text_schema("text")] = Field(
         description="rfc2136 (dynamic updates), exec (a command), or a dns-lexicon provider's name."
     )
     server: DnsServer | None = Field(

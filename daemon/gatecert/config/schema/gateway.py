@@ -19,9 +19,9 @@ from gatecert.config.values import (
     KeptVersions,
     Switch,
     Text,
-    shown,
+    quoted,
     text,
-    written_as,
+    text_schema,
 )
 from gatecert.model import FileContents, KeyType, Mode
 
@@ -79,7 +79,7 @@ def country(value: object) -> str:
     """The two letters of a country (ISO 3166), in upper case."""
     written = text(value).upper()
     if len(written) != 2 or not (written.isascii() and written.isalpha()):  # noqa: PLR2004 - so many letters
-        raise BadValueError(f"{shown(value)} is not the two letters of a country, such as US")
+        raise BadValueError(f"{quoted(value)} is not the two letters of a country, such as US")
     return written
 
 
@@ -96,17 +96,17 @@ def place(value: object) -> str:
 def _at_most(longest: int, value: object) -> str:
     written = text(value)
     if len(written) > longest:
-        raise BadValueError(f"{shown(value)} is longer than {longest} characters")
+        raise BadValueError(f"{quoted(value)} is longer than {longest} characters")
     return written
 
 
 Country = Annotated[
-    str, PlainValidator(country), written_as("two letters", pattern="^[A-Za-z]{2}$")
+    str, PlainValidator(country), text_schema("two letters", pattern="^[A-Za-z]{2}$")
 ]
 NamePart = Annotated[
-    str, PlainValidator(name_part), written_as("text", maxLength=LONGEST_NAME_PART)
+    str, PlainValidator(name_part), text_schema("text", maxLength=LONGEST_NAME_PART)
 ]
-Place = Annotated[str, PlainValidator(place), written_as("text", maxLength=LONGEST_PLACE)]
+Place = Annotated[str, PlainValidator(place), text_schema("text", maxLength=LONGEST_PLACE)]
 
 
 class SubjectSettings(Settings):

@@ -14,41 +14,41 @@ from gatecert.config.values import (
     BadValueError,
     duration,
     duration_text,
-    shown,
+    quoted,
+    text_schema,
     whole_number,
-    written_as,
 )
-from gatecert.model import Allowance
+from gatecert.model import RateLimit
 
 OFF = "off"
 
 
-def allowance(value: object) -> Allowance | None:
+def allowance(value: object) -> RateLimit | None:
     """So many in such a time: ``50/7d``; ``off`` for no limit."""
-    if isinstance(value, Allowance):
+    if isinstance(value, RateLimit):
         return value
     written = str(value).strip().lower()
     if written in FALSE:
         return None
     count, slash, period = written.partition("/")
     if not slash or not re.fullmatch(r"\s*[0-9]+\s*", count):
-        raise BadValueError(f"{shown(value)} is no limit; write one like 50/7d, or off")
+        raise BadValueError(f"{quoted(value)} is no limit; write one like 50/7d, or off")
     number = whole_number(count.strip())
     if not number:
-        raise BadValueError(f"{shown(value)} would allow nothing; write at least 1, or off")
-    return Allowance(number, duration(period.strip()))
+        raise BadValueError(f"{quoted(value)} would allow nothing; write at least 1, or off")
+    return RateLimit(number, duration(period.strip()))
 
 
-def allowance_text(value: Allowance | None) -> str:
+def allowance_text(value: RateLimit | None) -> str:
     """The text that ``allowance`` reads as the same value."""
     return OFF if value is None else f"{value.count}/{duration_text(value.period)}"
 
 
 Limit = Annotated[
-    Allowance | None,
+    RateLimit | None,
     PlainValidator(allowance),
     PlainSerializer(allowance_text, return_type=str),
-    written_as("limit", pattern=r"^([0-9]+\s*/\s*[0-9a-z]+|off)$", examples=["50/7d", OFF]),
+    text_schema("limit", pattern=r"^([0-9]+\s*/\s*[0-9a-z]+|off)$", examples=["50/7d", OFF]),
 ]
 
 HOURS_3 = timedelta(hours=3)
@@ -62,19 +62,19 @@ class LimitSettings(Settings):
     """
 
     new_accounts: Limit = Field(
-        default=Allowance(10, HOURS_3), description="Accounts made from this host."
+        default=RateLimit(10, HOURS_3), description="Accounts made from this host."
     )
-    orders: Limit = Field(default=Allowance(300, HOURS_3), description="Orders of our account.")
+    orders: Limit = Field(default=RateLimit(300, HOURS_3), description="Orders of our account.")
     certificates: Limit = Field(
-        default=Allowance(50, WEEK), description="Certificates for one registered domain."
+        default=RateLimit(50, WEEK), description="Certificates for one registered domain."
     )
     duplicates: Limit = Field(
-        default=Allowance(5, WEEK),
+        default=RateLimit(5, WEEK),
         description="Certificates for exactly the same names. Unless it is set, short-lived "
         "certificates may be renewed as often as their lifetime wants. `off` also lifts the limit "
         "of five replacements a day.",
     )
     failed_validations: Limit = Field(
-        default=Allowance(5, timedelta(hours=1)),
+        default=RateLimit(5, timedelta(hours=1)),
         description="Failed validations of one name by our account.",
     )
