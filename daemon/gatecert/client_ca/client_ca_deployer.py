@@ -240,7 +240,6 @@ class ClientCADeployer:
             target.install.verify,
             target.hostname,
             timeout=timeout,
-            now=self.now,
             cancelled=self.cancelled,
         )
 

@@ -39,7 +39,7 @@ from gatecert.schedule.due import (
     next_attempt,
     next_due,
     next_obstruction_check,
-    watch_due,
+    next_watch,
     worse_certificate_pause,
 )
 from gatecert.schedule.failover import next_available
@@ -190,8 +190,8 @@ class GatewayStates:
         """When the gateway wants to be looked at again, and what is due next."""
         situation = self.situation(target)
         due = next_due(situation, self.now())
-        watch = watch_due(situation, self.now())
-        instants = [due.at, *([watch.at] if watch is not None else [])]
+        watch = next_watch(situation, self.now())
+        instants = [due.at, *([watch] if watch is not None else [])]
         if situation.state.next_look is not None:
             instants.append(situation.state.next_look)
         if situation.state.renewal is not None and certificate_in_use(situation) is not None:

@@ -20,7 +20,7 @@ from gatecert.model import Deployment, ListenerOutage, Mode, Progress, Resolutio
 from gatecert.resolve.gateway_addresses import own_addresses
 from gatecert.resolve.lookup import AddressResolver
 from gatecert.resolve.preflight import describe_change, newly_points_here, next_lookup, preflight
-from gatecert.schedule.due import watch_due
+from gatecert.schedule.due import next_watch
 from gatecert.schedule.expiry_warnings import due_expiry_warning, expiry_warning
 from gatecert.verify.verdict import probe_listeners
 from gatecert.verify.watch import WatchResult, WatchState, compare
@@ -123,10 +123,10 @@ class Observer:
             What is served in its place; empty where nothing is wrong that a reload could put right.
         """
         situation = self.memory.situation(target)
-        due = watch_due(situation, self.now())
-        if due is None or situation.live is None or situation.deployment is None:
+        next_check = next_watch(situation, self.now())
+        if next_check is None or situation.live is None or situation.deployment is None:
             return ""
-        if due.at > self.now() and not at_once:
+        if next_check > self.now() and not at_once:
             return ""
         algorithms = situation.live.algorithms
         answers = probe_listeners(target.install.verify, target.hostname, algorithms=algorithms)

@@ -284,7 +284,7 @@ class Pipeline:
                 return self._guarded(target, lambda: self._enrol(target, situation, occasion))
             case Action.DEPLOY:
                 return self._deploy(target)
-            case Action.NONE | Action.VERIFY:
+            case Action.NONE:
                 return self._nothing_due(target)
 
     def _guarded(self, target: Target, stage: Callable[[], Outcome]) -> Outcome:

@@ -14,7 +14,6 @@ class Action(StrEnum):
     BOOTSTRAP = "bootstrap"
     ENROL = "enrol"
     DEPLOY = "deploy"
-    VERIFY = "verify"
 
 
 @dataclass(frozen=True, slots=True)

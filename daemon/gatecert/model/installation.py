@@ -129,7 +129,6 @@ class Probe:
 class Verdict:
     """Whether every listener serves the installed certificate."""
 
-    at: datetime
     probes: tuple[Probe, ...]
 
     @property

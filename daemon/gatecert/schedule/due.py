@@ -148,18 +148,17 @@ def renewal_instant(situation: Situation) -> tuple[datetime, str]:
     return fallback, "its lifetime is nearly used up"
 
 
-def watch_due(situation: Situation, now: datetime) -> Due | None:
-    """When the listeners are asked next whether they still serve what they were proven to serve.
+def next_watch(situation: Situation, now: datetime) -> datetime | None:
+    """Return when to check next that the listeners still serve the installed certificate.
 
-    None where nothing has been proven: bringing that about is the deployment's.
+    None while the deployment is not proven: the next deployment attempt proves it.
     """
     plan, deployment = situation.target.install, situation.deployment
     if deployment is None or deployment.confirmed is None or not plan.is_provable:
         return None
     silence = deployment.silence
     last = deployment.confirmed if silence is None else max(silence.at, deployment.confirmed)
-    at = now if last > now else last + plan.watch
-    return Due(Action.VERIFY, at, "what is served is looked at again")
+    return now if last > now else last + plan.watch
 
 
 def certificate_in_use(situation: Situation) -> CertificateSummary | None:

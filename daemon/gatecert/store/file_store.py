@@ -182,10 +182,6 @@ class FileStore:
         """All readable versions, newest first."""
         return self._versions.versions(gateway)
 
-    def version(self, gateway: str, version_id: str) -> Version | None:
-        """One version, None where it is missing or cannot be read."""
-        return self._versions.version(gateway, version_id)
-
     def private_key(self, version: Version, *, second: bool = False) -> bytes:
         """The private key of a version, PEM."""
         return self._versions.private_key(version, second=second)

@@ -201,10 +201,6 @@ class Store(TokenStore, IssuerStore, ListStore, Protocol):
         """All readable versions, newest first."""
         ...
 
-    def version(self, gateway: str, version_id: str) -> Version | None:
-        """One version, None where it is missing or cannot be read."""
-        ...
-
     def private_key(self, version: Version, *, second: bool = False) -> bytes:
         """The private key of a version, PEM."""
         ...

@@ -107,13 +107,6 @@ class Versions:
         found = (self._read(parent / version_id) for version_id in ids)
         return tuple(version for version in found if version is not None)
 
-    def version(self, gateway: str, version_id: str) -> Version | None:
-        """One version, None where it is missing or cannot be read."""
-        if not _ID.fullmatch(version_id):
-            return None
-        directory = self._layout.versions(gateway) / version_id
-        return self._read(directory) if durable.is_directory(directory) else None
-
     def private_key(self, version: Version, *, second: bool = False) -> bytes:
         """The private key of a version, PEM."""
         try:

@@ -35,7 +35,6 @@ from gatecert.verify.verify_command import ProofCommand, wait_until_proven
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from collections.abc import Set as AbstractSet
-    from datetime import datetime
     from threading import Event
 
     from gatecert.model import CertificateSummary, Endpoint
@@ -61,7 +60,6 @@ def prove(  # noqa: PLR0913 - each says another thing about the proof
     summary: CertificateSummary,
     *,
     timeout: timedelta,
-    now: Callable[[], datetime],
     one_handshake: timedelta = ONE_HANDSHAKE,
     command: ProofCommand | None = None,
     confirmations: int = CONFIRMATIONS,
@@ -74,7 +72,6 @@ def prove(  # noqa: PLR0913 - each says another thing about the proof
         server_name: The gateway's name as A-labels, or an IP address.
         summary: The installed certificate.
         timeout: How long the listeners may take; with zero each is asked once.
-        now: Reads the clock.
         one_handshake: How long one handshake may take.
         command: Asked as well, at the same time.
         confirmations: Further handshakes with a listener that serves it.
@@ -85,7 +82,6 @@ def prove(  # noqa: PLR0913 - each says another thing about the proof
         endpoints,
         server_name,
         timeout=timeout,
-        now=now,
         one_handshake=one_handshake,
         command=command,
         algorithms=summary.algorithms,
@@ -100,7 +96,6 @@ def prove_with(  # noqa: PLR0913 - each says another thing about the proof
     server_name: str,
     *,
     timeout: timedelta,
-    now: Callable[[], datetime],
     one_handshake: timedelta = ONE_HANDSHAKE,
     command: ProofCommand | None = None,
     algorithms: Sequence[str] = ("",),
@@ -114,7 +109,6 @@ def prove_with(  # noqa: PLR0913 - each says another thing about the proof
         endpoints: The listeners.
         server_name: The gateway's name.
         timeout: How long the listeners may take.
-        now: Reads the clock.
         one_handshake: How long one handshake may take.
         command: Asked as well, whether it says yes.
         algorithms: Kinds of key to ask for apart; an empty one takes any.
@@ -136,7 +130,7 @@ def prove_with(  # noqa: PLR0913 - each says another thing about the proof
     ]
     if command is not None:
         questions.append(partial(wait_until_proven, command, deadline))
-    return Verdict(now(), tuple(_without_unused_families(_run_parallel(questions))))
+    return Verdict(tuple(_without_unused_families(_run_parallel(questions))))
 
 
 def probe_listeners(

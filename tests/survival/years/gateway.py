@@ -116,9 +116,6 @@ class MemoryStore:
     def versions(self, _gateway: str) -> tuple[Version, ...]:
         return self._versions
 
-    def version(self, _gateway: str, version_id: str) -> Version | None:
-        return next((each for each in self._versions if each.id == version_id), None)
-
     def private_key(self, version: Version, *, second: bool = False) -> bytes:
         assert not second
         return self._keys[version.id]

@@ -41,8 +41,8 @@ from gatecert.schedule.due import (
     next_deployment,
     next_due,
     next_obstruction_check,
+    next_watch,
     renewal_instant,
-    watch_due,
 )
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -335,16 +335,13 @@ def watched(deployment: Deployment | None, target: Target = WATCHED) -> Situatio
 
 
 def test_what_is_proven_is_looked_for_again_and_again() -> None:
-    due = watch_due(watched(Deployment("1", confirmed=NOW - MINUTE)), NOW)
-    assert due is not None
-    assert (due.action, due.at) == (Action.VERIFY, NOW - MINUTE + HOUR)
+    assert next_watch(watched(Deployment("1", confirmed=NOW - MINUTE)), NOW) == NOW - MINUTE + HOUR
 
 
 def test_a_silent_gateway_is_asked_no_more_often() -> None:
     silence = ListenerOutage(NOW - DAY, NOW - MINUTE, (), "nothing listens there")
-    due = watch_due(watched(Deployment("1", confirmed=NOW - 2 * DAY, silence=silence)), NOW)
-    assert due is not None
-    assert due.at == NOW - MINUTE + HOUR
+    deployment = Deployment("1", confirmed=NOW - 2 * DAY, silence=silence)
+    assert next_watch(watched(deployment), NOW) == NOW - MINUTE + HOUR
 
 
 @pytest.mark.parametrize(
@@ -355,9 +352,7 @@ def test_a_silent_gateway_is_asked_no_more_often() -> None:
     ],
 )
 def test_a_look_under_a_clock_that_was_set_back_counts_for_nothing(deployment: Deployment) -> None:
-    due = watch_due(watched(deployment), NOW)
-    assert due is not None
-    assert due.at == NOW
+    assert next_watch(watched(deployment), NOW) == NOW
 
 
 @pytest.mark.parametrize(
@@ -369,7 +364,7 @@ def test_a_look_under_a_clock_that_was_set_back_counts_for_nothing(deployment: D
     ],
 )
 def test_nothing_is_watched_that_was_not_proven(unproven: Situation) -> None:
-    assert watch_due(unproven, NOW) is None
+    assert next_watch(unproven, NOW) is None
 
 
 def test_the_watch_is_no_action_that_others_wait_for() -> None:

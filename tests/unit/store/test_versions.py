@@ -34,7 +34,6 @@ def test_comes_back(store: FileStore, make_issued: Issued, make_pem: Make, now: 
     assert version.created == now
     assert (version.authority, version.order_url) == (issued.authority, issued.order_url)
     assert store.versions("boston") == (version,)
-    assert store.version("boston", version.id) == version
     assert store.private_key(version) == issued.private_key
     files = {path.name: path.read_bytes() for path in version.directory.iterdir()}
     assert files.keys() == {
@@ -116,7 +115,6 @@ def test_a_damaged_version_is_left_out_and_said_once(
         path.write_bytes(damage)
     for _ in range(2):
         assert store.versions("boston") == (good,)
-        assert store.version("boston", bad.id) is None
     (said,) = caplog.records
     assert bad.id in said.getMessage()
 
@@ -151,11 +149,6 @@ def test_a_lost_record_leaves_a_version(
     assert store.versions("boston") == (bare,)
     assert store.versions("boston") == (bare,)
     assert len(list(version.directory.glob("meta.json.damaged-*"))) == 1
-
-
-def test_unknown_and_ill_formed_ids(store: FileStore) -> None:
-    assert store.version("boston", "000001-20261123T081500Z") is None
-    assert store.version("boston", "../../accounts/letsencrypt") is None
 
 
 def test_a_file_where_the_versions_ought_to_be(store: FileStore) -> None:

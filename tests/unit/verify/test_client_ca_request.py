@@ -139,7 +139,6 @@ def test_the_authorities_are_heard(
         [endpoint],
         "gate.example.com",
         timeout=timedelta(seconds=5),
-        now=lambda: NOW,
     )
     assert verdict.served
 

@@ -41,7 +41,6 @@ def ask(
         NAME,
         summary,
         timeout=timeout,
-        now=lambda: NOW,
         one_handshake=one_handshake,
     )
 
@@ -171,7 +170,6 @@ def test_nobody_to_ask_is_served_without_probes(summary: CertificateSummary) -> 
     verdict = ask([], summary)
     assert verdict.served
     assert verdict.probes == ()
-    assert verdict.at == NOW
 
 
 # --------------------------------------------------------------------------- real listeners
@@ -185,7 +183,6 @@ def test_the_right_certificate_at_once(
     endpoint = listen(server.handler(server.context(leaf)))
     verdict = ask([endpoint], leaf.summary())
     assert verdict.served
-    assert verdict.at == NOW
     assert server.asked == [NAME] * (1 + CONFIRMATIONS)
 
 
@@ -503,7 +500,6 @@ def test_who_is_leaving_confirms_nothing(
         NAME,
         leaf.summary(),
         timeout=PATIENT,
-        now=lambda: NOW,
         cancelled=cancelled,
     )
     assert verdict.served

@@ -131,7 +131,6 @@ def test_a_verdict_may_hang_on_a_command_alone(
         "gate.example.com",
         authority.leaf().summary(),
         timeout=timedelta(0),
-        now=lambda: NOW,
         command=shell(f"exit {status}"),
     )
     assert verdict.served is served
