@@ -23,6 +23,7 @@ from gatecert.acme.rate_limits import (
 from gatecert.errors import RateLimitBudgetError
 from gatecert.model import CountedRequest, Limits, RateLimitUsage, RequestKind
 from gatecert.store.protocol import RateLimitUsageStore
+from gatecert.time_format import instant
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -178,7 +179,7 @@ class Budget:
         )
         return RateLimitBudgetError(
             f"{self.label} allows no more {wait.reason}; nothing was sent, it goes on at "
-            f"{until:%Y-%m-%d %H:%M:%S} UTC",
+            f"{instant(until)}",
             until=until,
             fix=f"nothing, unless its limits are others: then set authorities.{self.name}.limits",
         )

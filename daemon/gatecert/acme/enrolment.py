@@ -64,6 +64,7 @@ from gatecert.model import (
     Stage,
     Target,
 )
+from gatecert.time_format import instant
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -191,7 +192,7 @@ class Enrolment:
             logger.info("pending order is gone gateway=%s %s", self.target.name, error)
         else:
             if order.status in ({VALID} if late else {PENDING, READY, PROCESSING, VALID}):
-                self._tell(f"going on with the order of {pending.created:%Y-%m-%d %H:%M:%S} UTC")
+                self._tell(f"going on with the order of {instant(pending.created)}")
                 return order, request
             logger.info("pending order gateway=%s status=%s", self.target.name, order.status)
         self.journal.forget()

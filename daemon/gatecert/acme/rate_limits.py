@@ -37,6 +37,7 @@ from typing import TYPE_CHECKING
 
 from gatecert.model import CountedRequest, Limits, RateLimit, RateLimitUsage, RequestKind
 from gatecert.resolve.suffixes import registrable_domain
+from gatecert.time_format import instant
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -73,7 +74,7 @@ class RemainingAllowance:
 
     def __str__(self) -> str:
         if self.until is not None:
-            return f"no more {self.what} until {self.until:%Y-%m-%d %H:%M:%S} UTC"
+            return f"no more {self.what} until {instant(self.until)}"
         allowance = self.allowance
         return f"{self.count} of {allowance.count} {self.what} left in {allowance.period_text}"
 

@@ -16,7 +16,6 @@ from gatecert.model import Identifier, IdentifierType
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from datetime import datetime
 
 _LONGEST_LABEL = 120
 
@@ -85,8 +84,3 @@ def label(certificate: x509.Certificate) -> str:
             else f"serial {serial_number(certificate):x}"
         )
     return f"'{text}'"
-
-
-def format_time(moment: datetime) -> str:
-    """An instant as an error shows it."""
-    return moment.strftime("%Y-%m-%d %H:%M:%S UTC")

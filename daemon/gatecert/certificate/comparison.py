@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from gatecert.certificate.certificate_names import uncovered_names
 from gatecert.errors import InferiorCertificateError, ShortLivedError, UntrustedRootError
+from gatecert.time_format import instant
 
 if TYPE_CHECKING:
     from gatecert.model import CertificateSummary, Target
@@ -114,19 +115,19 @@ def rejection_of(
         return UntrustedRootError(
             f"the new certificate's chain ends in '{trust.root or summary.issuer}', which neither"
             " trusted_roots nor this machine trusts; the trusted certificate stays in use until"
-            f" {other_ends:%Y-%m-%d %H:%M} UTC",
+            f" {instant(other_ends)}",
             fix="if clients have that root, add it to trusted_roots of the authority; to use the"
             " certificate as it is, run the command with --accept-untrusted",
         )
     if differs == "time_left":
         return ShortLivedError(
-            f"the new certificate ends at {summary.not_after:%Y-%m-%d %H:%M:%S} UTC, sooner than"
-            f" the one in use, which stays until {other_ends:%Y-%m-%d %H:%M:%S} UTC",
+            f"the new certificate ends at {instant(summary.not_after)}, sooner than"
+            f" the one in use, which stays until {instant(other_ends)}",
             fix="ask the CA why its certificates end so soon (the profile?)",
         )
     return InferiorCertificateError(
         f"the new certificate is worse than the one in use ({DEFECTS.get(differs, differs)}),"
-        f" which stays until {other_ends:%Y-%m-%d %H:%M} UTC"
+        f" which stays until {instant(other_ends)}"
     )
 
 

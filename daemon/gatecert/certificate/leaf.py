@@ -15,10 +15,11 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from gatecert.certificate import key
-from gatecert.certificate.certificate_names import format_time, identifiers_of, label
+from gatecert.certificate.certificate_names import identifiers_of, label
 from gatecert.certificate.pem import serial_number
 from gatecert.certificate.rules import check_key, check_signature_algorithm
 from gatecert.errors import CertificateError, clean
+from gatecert.time_format import instant
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
@@ -85,7 +86,7 @@ def _apart(certificate: x509.Certificate) -> str:
     """A certificate with what tells it from another of the same name."""
     begin, end = certificate.not_valid_before_utc, certificate.not_valid_after_utc
     serial = f"serial {serial_number(certificate):x}"
-    return f"{label(certificate)} ({serial}, {format_time(begin)} to {format_time(end)})"
+    return f"{label(certificate)} ({serial}, {instant(begin)} to {instant(end)})"
 
 
 def _check_not_authority(leaf: x509.Certificate) -> None:

@@ -23,7 +23,7 @@ from cryptography.x509.verification import (
     VerificationError,
 )
 
-from gatecert.certificate.certificate_names import format_time, label
+from gatecert.certificate.certificate_names import label
 from gatecert.certificate.rules import check_key, check_signature_algorithm, unsupported_algorithm
 from gatecert.certificate.trust_anchor import (
     as_anchor,
@@ -33,6 +33,7 @@ from gatecert.certificate.trust_anchor import (
 )
 from gatecert.errors import CertificateError, clean
 from gatecert.model import IdentifierType
+from gatecert.time_format import instant
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -173,7 +174,7 @@ def check_issuers(
         if issuer.not_valid_after_utc < path[0].not_valid_after_utc:
             yield (
                 f"the intermediate {label(issuer)} ends on"
-                f" {format_time(issuer.not_valid_after_utc)}, before the certificate does"
+                f" {instant(issuer.not_valid_after_utc)}, before the certificate does"
             )
     if root is not None and is_anchor and root.version is x509.Version.v1:
         if note := clock.check(root, "the root"):
@@ -183,7 +184,7 @@ def check_issuers(
         yield from _check_issuer(root, "the root", below, clock)
     if root is not None and root.not_valid_after_utc < path[0].not_valid_after_utc:
         yield (
-            f"the root {label(root)} ends on {format_time(root.not_valid_after_utc)}, before the"
+            f"the root {label(root)} ends on {instant(root.not_valid_after_utc)}, before the"
             " certificate does: clients refuse it from then on"
         )
 

@@ -15,8 +15,9 @@ from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.x509 import BasicConstraints, ExtensionNotFound
 from cryptography.x509.oid import PublicKeyAlgorithmOID, SignatureAlgorithmOID
 
-from gatecert.certificate.certificate_names import format_time, label
+from gatecert.certificate.certificate_names import label
 from gatecert.errors import CertificateError
+from gatecert.time_format import instant
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -72,18 +73,18 @@ class ValidationTime:
         begin, end = certificate.not_valid_before_utc, certificate.not_valid_after_utc
         if end < self.now:
             raise CertificateError(
-                f"{what} {label(certificate)} ended on {format_time(end)}",
+                f"{what} {label(certificate)} ended on {instant(end)}",
                 fix="have a new one issued; if it is new, check this machine's clock, which says"
-                f" {format_time(self.now)}",
+                f" {instant(self.now)}",
             )
         if begin > self.now + self.skew:
             raise CertificateError(
-                f"{what} {label(certificate)} is not valid before {format_time(begin)}",
-                fix=f"check this machine's clock, which says {format_time(self.now)}",
+                f"{what} {label(certificate)} is not valid before {instant(begin)}",
+                fix=f"check this machine's clock, which says {instant(self.now)}",
             )
         if begin > self.now:
             return (
-                f"{what} {label(certificate)} begins on {format_time(begin)}, slightly in the"
+                f"{what} {label(certificate)} begins on {instant(begin)}, slightly in the"
                 " future: this machine's clock may be slow"
             )
         return ""

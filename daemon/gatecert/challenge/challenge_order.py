@@ -20,6 +20,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gatecert.model import ChallengeChoice, ChallengeFailure, IdentifierType
+from gatecert.time_format import instant
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -98,7 +99,7 @@ def _past(failure: ChallengeFailure) -> str:
     reason = failure.reason
     if len(reason) > MAX_REASON:
         reason = f"{reason[: MAX_REASON - 1]}…"
-    return f"{failure.kind} failed at {failure.at:%Y-%m-%d %H:%M:%S} UTC: {reason}"
+    return f"{failure.kind} failed at {instant(failure.at)}: {reason}"
 
 
 def _points_here(identifier: Identifier, resolution: Resolution | None) -> bool:

@@ -17,8 +17,8 @@ from gatecert.cli.import_command import read_upload
 from gatecert.cli.progress_lines import ProgressLines
 from gatecert.cli.status_command import client_authentication_status
 from gatecert.client_ca.bundle import fingerprint
-from gatecert.report.span import until
 from gatecert.report.status import ClientAuthenticationStatus, as_document
+from gatecert.time_format import day, time_left
 
 if TYPE_CHECKING:
     from gatecert.client_ca.user_check import UserCheckResult
@@ -81,7 +81,7 @@ def list_(context: typer.Context, name: Name, *, as_json: AsJson = False) -> Non
         kind = "root" if each.is_root else f"intermediate of {each.issuer}"
         typer.echo(each.subject)
         typer.echo(f"  SHA-256  {each.fingerprint}")
-        typer.echo(f"  {kind}, ends {each.not_after:%Y-%m-%d}, {until(each.not_after, now)}")
+        typer.echo(f"  {kind}, ends {day(each.not_after)}, {time_left(each.not_after, now)}")
     if not status.authorities:
         typer.echo(
             f"none: nobody is admitted; gatecert client-ca add {name} FILE adds an authority"
@@ -159,7 +159,7 @@ def _show(name: str, judgement: UserCheckResult) -> None:
     if judgement.accepted:
         by = label(judgement.path[-1])
         end = judgement.user.not_valid_after_utc
-        typer.echo(f"{name}: accepted: the certificate {who}, by {by}, until {end:%Y-%m-%d}")
+        typer.echo(f"{name}: accepted: the certificate {who}, by {by}, until {day(end)}")
     for reason in judgement.reasons:
         typer.echo(f"{name}: refused: the certificate {who} {reason}")
     for note in judgement.notes:

@@ -16,6 +16,7 @@ from gatecert.cli.exit_codes import FAILED
 from gatecert.doctor.gather import domain_names
 from gatecert.errors import AuthorityError, GatecertError, WrongUsageError
 from gatecert.model import Mode
+from gatecert.time_format import day
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -165,5 +166,5 @@ def _end(until: datetime | None) -> datetime | None:
         return None
     end = until.replace(hour=23, minute=59, second=59, tzinfo=UTC)
     if end <= datetime.now(UTC):
-        raise typer.BadParameter(f"{until:%Y-%m-%d} has been", param_hint="--until")
+        raise typer.BadParameter(f"{day(end)} has been", param_hint="--until")
     return end

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 from gatecert.cli.output import write_line
 from gatecert.report.terminal import has_colours
+from gatecert.time_format import instant
 
 if TYPE_CHECKING:
-    from datetime import datetime
     from typing import TextIO
 
     from gatecert.model import Outcome, Stage
@@ -47,7 +47,7 @@ class ProgressLines:
         if outcome.fix:
             line += f"; {outcome.fix}"
         if outcome.next_at is not None:
-            line += f"; next: {outcome.next_action} at {_instant(outcome.next_at)}"
+            line += f"; next: {outcome.next_action} at {instant(outcome.next_at)}"
         self._line(line, stream)
 
     def tell(self, line: str) -> None:
@@ -57,7 +57,3 @@ class ProgressLines:
     def _line(self, line: str, stream: TextIO) -> None:
         with self._lock:
             write_line(stream, line)
-
-
-def _instant(at: datetime) -> str:
-    return at.strftime("%Y-%m-%d %H:%M:%S UTC")

@@ -16,11 +16,11 @@ from gatecert.custom.missing_names import missing_names_warning
 from gatecert.errors import GatecertError
 from gatecert.model import Mode
 from gatecert.report import status as report
-from gatecert.report.span import until
 from gatecert.report.terminal import has_colours
 from gatecert.resolve.region import exclusion_reason
 from gatecert.schedule.due import next_due
 from gatecert.schedule.expiry_warnings import expiry_warning
+from gatecert.time_format import instant, time_left
 
 if TYPE_CHECKING:
     from gatecert.app import Application
@@ -96,7 +96,7 @@ def _awaited(
     requests = [each for each in application.store.requests(name) if not each.id.startswith(PREFIX)]
     if requests:
         made = max(each.created for each in requests)
-        what = f"waits for the certificate of its request, made {made:%Y-%m-%d %H:%M:%S} UTC"
+        what = f"waits for the certificate of its request, made {instant(made)}"
         first = f"have the request signed (gatecert csr {name} shows it)"
     else:
         what = "waits for the certificate that you bring"
@@ -170,14 +170,14 @@ def _rows(one: GatewayStatus, now: datetime) -> list[tuple[str, str]]:
     if one.detail:
         rows.append(("last", one.detail))
     if one.next_at is not None:
-        rows.append(("next", f"{one.next_action}, {one.next_at:%Y-%m-%d %H:%M:%S} UTC"))
+        rows.append(("next", f"{one.next_action}, {instant(one.next_at)}"))
     rows += [
         ("challenge", f"{planned.name} by {planned.kind}, since {planned.reason}")
         for planned in one.challenges
         if planned.reason
     ]
     rows += [
-        ("authority", f"{left.name} is left until {left.until:%Y-%m-%d %H:%M} UTC: {left.reason}")
+        ("authority", f"{left.name} is left until {instant(left.until)}: {left.reason}")
         for left in one.authorities_left
     ]
     if one.warning:
@@ -197,9 +197,9 @@ def _certificate(one: GatewayStatus, now: datetime) -> list[tuple[str, str]]:
     if one.names:
         rows += [("names", ", ".join(one.names)), ("issuer", one.issuer)]
     if one.not_after is not None:
-        rows.append(("ends", f"{one.not_after:%Y-%m-%d %H:%M} UTC, {until(one.not_after, now)}"))
+        rows.append(("ends", f"{instant(one.not_after)}, {time_left(one.not_after, now)}"))
     if one.second is not None:
-        end = f"ends {one.second.not_after:%Y-%m-%d %H:%M} UTC"
+        end = f"ends {instant(one.second.not_after)}"
         rows.append(("second", f"{one.second.algorithm.upper()}, {one.second.issuer}, {end}"))
     if one.revocation is not None and (one.revocation.revoked or one.revocation.problem):
         rows.append(("revoked", _revoked(one.revocation)))
@@ -209,12 +209,12 @@ def _certificate(one: GatewayStatus, now: datetime) -> list[tuple[str, str]]:
 def _users(users: ClientAuthenticationStatus, now: datetime) -> list[tuple[str, str]]:
     """What is said of the certificates that users need."""
     rows = [
-        ("users", f"certificates of {each.subject}, {until(each.not_after, now)}")
+        ("users", f"certificates of {each.subject}, {time_left(each.not_after, now)}")
         for each in users.authorities
         if each.is_root
     ] or [("users", "nobody is admitted: no authority of user certificates yet")]
     if users.asked and users.asked_at is not None:
-        rows.append(("asked", f"yes, proven {users.asked_at:%Y-%m-%d %H:%M:%S} UTC"))
+        rows.append(("asked", f"yes, proven {instant(users.asked_at)}"))
     if users.error:
         rows.append(("asked", f"no: {users.error}"))
     rows += [("warning", warning) for warning in users.warnings]
@@ -223,13 +223,13 @@ def _users(users: ClientAuthenticationStatus, now: datetime) -> list[tuple[str, 
 
 def _revoked(revocation: RevocationStatus) -> str:
     if revocation.revoked and revocation.revoked_at is not None:
-        since = f"{revocation.revoked_at:%Y-%m-%d %H:%M} UTC"
+        since = instant(revocation.revoked_at)
         return f"since {since} ({revocation.reason}), says {revocation.source}"
     return f"not known: {revocation.problem}"
 
 
 def _served(one: GatewayStatus) -> str:
     if one.served and one.served_at is not None:
-        return f"yes, proven {one.served_at:%Y-%m-%d %H:%M:%S} UTC"
-    seen = f" ({one.served_at:%Y-%m-%d %H:%M:%S} UTC)" if one.served_at is not None else ""
+        return f"yes, proven {instant(one.served_at)}"
+    seen = f" ({instant(one.served_at)})" if one.served_at is not None else ""
     return f"no{seen}: {one.served_detail}" if one.served_detail else f"no{seen}"

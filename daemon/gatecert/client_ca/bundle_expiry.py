@@ -11,6 +11,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from gatecert.model import ClientCA
+from gatecert.time_format import instant
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -50,7 +51,7 @@ def endings(authorities: Iterable[ClientCA], *, now: datetime) -> tuple[CAExpiry
 
 
 def _words(authority: ClientCA, *, now: datetime) -> str:
-    end = f"{authority.not_after:%Y-%m-%d %H:%M:%S} UTC"
+    end = instant(authority.not_after)
     who = f"the authority '{authority.subject}' of user certificates"
     if authority.not_after <= now:
         return f"{who} ended on {end}: no certificate of its users is accepted any more"

@@ -14,7 +14,7 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
-from gatecert.certificate.certificate_names import format_time, name_text
+from gatecert.certificate.certificate_names import name_text
 from gatecert.client_ca import bundle_expiry
 from gatecert.client_ca.bundle import fingerprint
 from gatecert.client_ca.crl_files import (
@@ -28,6 +28,7 @@ from gatecert.client_ca.crl_files import (
 from gatecert.client_ca.lockout import KnownUsers, locked_out_at, read_known_users, spoken
 from gatecert.errors import GatecertError
 from gatecert.model import ClientAuthentication, ExpiryNotice
+from gatecert.time_format import instant
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -183,12 +184,12 @@ def _lists(
         ended = end <= now
         words = (
             f"{each.path}: the revocation list of '{name_text(issuer.subject)}'"
-            f" {'ended' if ended else 'ends'} on {format_time(end)}:"
+            f" {'ended' if ended else 'ends'} on {instant(end)}:"
             " with an ended one ocserv goes on as before, and nginx refuses every user"
         )
         fix = "have the authority make a new one: openssl ca -gencrl -out FILE"
         yield BundleWarning(
-            WarningKind.LIST, f"{each.path} {format_time(end)}", 0 if ended else 1, words, fix
+            WarningKind.LIST, f"{each.path} {instant(end)}", 0 if ended else 1, words, fix
         )
     if bundle.certificates:
         yield from _unusable_lists(bundle, lists, now=now)

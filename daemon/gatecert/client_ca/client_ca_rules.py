@@ -13,7 +13,7 @@ from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from gatecert.certificate.certificate_names import format_time, label
+from gatecert.certificate.certificate_names import label
 from gatecert.certificate.rules import (
     check_key,
     check_signature_algorithm,
@@ -21,6 +21,7 @@ from gatecert.certificate.rules import (
     is_forgeable,
 )
 from gatecert.errors import CertificateError
+from gatecert.time_format import instant
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -84,7 +85,7 @@ def check_authority(certificate: Certificate, *, now: datetime) -> None:
         raise CertificateError(
             f"{what} {label(certificate)} {problem}",
             fix="give the authority's current certificate; if this is it, check this machine's"
-            f" clock, which says {format_time(now)}",
+            f" clock, which says {instant(now)}",
         )
 
 
@@ -112,9 +113,9 @@ def is_for_clients(certificate: Certificate) -> bool:
 def date_problems(certificate: Certificate, *, now: datetime) -> Iterator[str]:
     """Why a certificate is not valid now."""
     if certificate.not_valid_after_utc < now:
-        yield f"ended on {format_time(certificate.not_valid_after_utc)}"
+        yield f"ended on {instant(certificate.not_valid_after_utc)}"
     if certificate.not_valid_before_utc > now:
-        yield f"is not valid before {format_time(certificate.not_valid_before_utc)}"
+        yield f"is not valid before {instant(certificate.not_valid_before_utc)}"
 
 
 def can_sign_handshakes(certificate: Certificate) -> bool:

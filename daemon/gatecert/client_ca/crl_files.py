@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 
 from cryptography.x509 import CertificateRevocationList, ReasonFlags
 
-from gatecert.certificate.certificate_names import format_time, name_text
+from gatecert.certificate.certificate_names import name_text
 from gatecert.certificate.chain import CLOCK_SKEW
 from gatecert.client_ca.reading import read_regular
 from gatecert.errors import CertificateError, StorageError, clean
@@ -34,6 +34,7 @@ from gatecert.revocation.crl import (
     scope,
 )
 from gatecert.store import durable
+from gatecert.time_format import instant
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
@@ -140,7 +141,7 @@ def standing(
         end = each.crl.next_update_utc
         if end is not None and end < now:
             notes.append(
-                f"{each.path}: the list of '{who}' ended on {format_time(end)}: ocserv goes on"
+                f"{each.path}: the list of '{who}' ended on {instant(end)}: ocserv goes on"
                 " using it, nginx refuses every user; have the authority make a new one"
             )
     if not can_be_listed(certificate):
@@ -149,7 +150,7 @@ def standing(
     for each in newest:
         entry = crl_entry(each.crl, certificate)
         if entry is not None:
-            revoked = format_time(entry.revocation_date_utc)
+            revoked = instant(entry.revocation_date_utc)
             problem = f"was revoked on {revoked}{_why(entry)}, as {each.path} says"
             return CrlState(problem, tuple(notes))
     return CrlState(notes=tuple(notes))

@@ -18,6 +18,7 @@ from gatecert.certificate.request import build_request
 from gatecert.custom.member import common_name, require_member
 from gatecert.errors import CertificateError, WrongUsageError
 from gatecert.model import KeyRequest, Mode
+from gatecert.time_format import instant
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -40,7 +41,7 @@ class PendingRequest:
     key_fingerprint: str
 
     def __str__(self) -> str:
-        made = f"{self.request.created:%Y-%m-%d %H:%M:%S} UTC"
+        made = instant(self.request.created)
         return f"made {made} with key SHA-256 {self.key_fingerprint}"
 
 

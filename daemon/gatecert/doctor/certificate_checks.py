@@ -13,9 +13,9 @@ from gatecert.custom.missing_names import missing_names_warning
 from gatecert.doctor import codes
 from gatecert.errors import StateError
 from gatecert.model import Mode
-from gatecert.report.span import span
 from gatecert.revocation.check_schedule import revocation_state_of
 from gatecert.schedule.due import LATEST_RENEWAL, certificate_in_use
+from gatecert.time_format import duration, instant
 from gatecert.verify.client_ca_request import expect_client_cas
 from gatecert.verify.watch import is_silent
 
@@ -69,7 +69,7 @@ def _warning_time(facts: GatewayFacts, summary: CertificateSummary) -> timedelta
 
 
 def _end(summary: CertificateSummary) -> str:
-    return f"ends {summary.not_after:%Y-%m-%d %H:%M} UTC"
+    return f"ends {instant(summary.not_after)}"
 
 
 def revocation(facts: GatewayFacts) -> Iterator[Finding]:
@@ -85,7 +85,7 @@ def revocation(facts: GatewayFacts) -> Iterator[Finding]:
     elif known.problem:
         yield codes.REVOCATION_UNKNOWN.found(known.problem, gateway=facts.name, fix=known.fix)
     elif known.checked is not None:
-        seen = f"not in {known.source} on {known.checked:%Y-%m-%d %H:%M} UTC"
+        seen = f"not in {known.source} on {instant(known.checked)}"
         yield codes.REVOCATION_OK.found(seen, gateway=facts.name)
 
 
@@ -99,7 +99,7 @@ def bootstrap(facts: GatewayFacts) -> Iterator[Finding]:
         yield codes.BOOTSTRAP_UNTIL_IMPORT.found(seen, gateway=facts.name)
         return
     age = facts.now - (live.version.created or live.summary.not_before)
-    made = f"it was made {span(age)} ago"
+    made = f"it was made {duration(age)} ago"
     if age < BOOTSTRAP_PATIENCE:
         yield codes.BOOTSTRAP_YOUNG.found(made, gateway=facts.name)
         return
@@ -114,14 +114,14 @@ def _why(facts: GatewayFacts) -> str:
     if outcome is None:
         return "no attempt to enrol is known"
     code = f" [{outcome.code}]" if outcome.code else ""
-    return f"last, at {outcome.at:%Y-%m-%d %H:%M:%S} UTC: {outcome.detail}{code}"
+    return f"last, at {instant(outcome.at)}: {outcome.detail}{code}"
 
 
 def requests(facts: GatewayFacts) -> Iterator[Finding]:
     """Requests that were made and not answered yet."""
     for request in facts.requests:
         yield codes.REQUEST_PENDING.found(
-            f"request of {request.created:%Y-%m-%d %H:%M:%S} UTC, key sha256 {_key(request)}",
+            f"request of {instant(request.created)}, key sha256 {_key(request)}",
             gateway=facts.name,
             fix=f"gatecert import {facts.name}, once it is signed",
         )
@@ -149,7 +149,7 @@ def client_ca(facts: GatewayFacts) -> Iterator[Finding]:
     worrying = {each.key for each in facts.client_ca_warnings}
     for authority in bundle.authorities():
         if authority.fingerprint not in worrying:
-            seen = f"'{authority.subject}' ends {authority.not_after:%Y-%m-%d %H:%M} UTC"
+            seen = f"'{authority.subject}' ends {instant(authority.not_after)}"
             yield codes.CLIENT_CA_OK.found(seen, gateway=facts.name)
     for each in facts.client_ca_warnings:
         code = codes.BY_CLIENT_CA_WARNING[each.kind, each.days == 0]

@@ -9,10 +9,10 @@ import sys
 from typing import TYPE_CHECKING
 
 from gatecert.doctor.checks import ORDER, GatewayCheck
+from gatecert.time_format import duration
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from datetime import timedelta
 
     from gatecert.doctor.finding import Code
 
@@ -82,17 +82,9 @@ def _sections() -> Iterator[str]:
 
 
 def _row(code: Code) -> str:
-    held = f"yes, for {_span(code.recheck_after)}" if code.recheck_after is not None else ""
+    held = f"yes, for {duration(code.recheck_after)}" if code.recheck_after is not None else ""
     cells = (f"`{code.name}`", code.severity, code.meaning, code.fix, held)
     return f"| {' | '.join(cells)} |"
-
-
-def _span(span: timedelta) -> str:
-    seconds = int(span.total_seconds())
-    for unit, length in (("day", 86_400), ("minute", 60)):
-        if seconds >= length:
-            return f"{seconds // length} {unit}"
-    return f"{seconds} seconds"
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from gatecert.errors import (
     ExternalAccountRequiredError,
     InsecureURLError,
 )
+from gatecert.time_format import duration
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -118,7 +119,7 @@ def clock_finding(report: DirectoryReport, tolerance: timedelta = CLOCK_SKEW) ->
     if abs(ahead) <= CLOCK_TOLERANCE:
         return codes.CLOCK_OK.found(f"within a minute of {report.label}")
     direction = "ahead of" if ahead > timedelta(0) else "behind"
-    seen = f"this clock is {_duration(abs(ahead))} {direction} that of {report.label}"
+    seen = f"this clock is {duration(abs(ahead))} {direction} that of {report.label}"
     if ahead > LONGEST_LEAD or -ahead > tolerance:
         return codes.CLOCK_WRONG.found(seen)
     return codes.CLOCK_OFF.found(seen)
@@ -155,12 +156,3 @@ def profile_finding(report: DirectoryReport) -> Finding:
     if refusal is not None:
         return codes.PROFILE_MISSING.found(refusal.message, fix=refusal.fix)
     return codes.PROFILE_OK.found(f"{report.label}: {report.profile or 'no profile is asked for'}")
-
-
-def _duration(span: timedelta) -> str:
-    """A length of time as a person says it."""
-    seconds = int(span.total_seconds())
-    for unit, length in (("days", 86_400), ("hours", 3600), ("minutes", 60)):
-        if seconds >= 2 * length:
-            return f"{seconds // length} {unit}"
-    return f"{seconds} seconds"

@@ -6,13 +6,13 @@ codes may come at any time.
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from typing import TYPE_CHECKING
 
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from gatecert.doctor.finding import Severity
+from gatecert.report.status import as_document
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -40,7 +40,7 @@ def as_json(results: Sequence[Result], gateways: Iterable[GatewayFacts], *, now:
     found = count(results)
     document = {
         "schema": SCHEMA,
-        "time": now.isoformat(timespec="seconds").replace("+00:00", "Z"),
+        "time": now,
         "healthy": not found[Severity.FAILURE],
         "failures": found[Severity.FAILURE],
         "warnings": found[Severity.WARNING],
@@ -68,7 +68,7 @@ def as_json(results: Sequence[Result], gateways: Iterable[GatewayFacts], *, now:
             if facts.root is not None
         ],
     }
-    return json.dumps(document, indent=2, ensure_ascii=False)
+    return as_document(document)
 
 
 def roots_pem(gateways: Iterable[GatewayFacts]) -> bytes:

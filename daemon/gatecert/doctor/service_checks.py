@@ -14,13 +14,13 @@ from gatecert.errors import (
 )
 from gatecert.model import Identifier, IdentifierType
 from gatecert.schedule.failover import current_trouble
+from gatecert.time_format import instant
 from gatecert.verify.served_chain import ProbeFailure
 from gatecert.verify.verdict import compare_served_chain
 from gatecert.verify.watch import is_mixed, is_silent
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from datetime import datetime
 
     from gatecert.acme.rate_limits import RemainingAllowance
     from gatecert.doctor.facts import GatewayFacts
@@ -121,10 +121,10 @@ def deployment(facts: GatewayFacts) -> Iterator[Finding]:
     if found is None:
         return
     if found.confirmed is not None:
-        seen = f"version {found.version}, {found.confirmed:%Y-%m-%d %H:%M:%S} UTC"
+        seen = f"version {found.version}, {instant(found.confirmed)}"
         yield codes.DEPLOYMENT_OK.found(seen, gateway=facts.name)
     elif found.error:
-        again = f"; next try {found.next_attempt:%H:%M:%S} UTC" if found.next_attempt else ""
+        again = f"; next try {instant(found.next_attempt)}" if found.next_attempt else ""
         seen = f"{found.failures} failed, last: {found.error}{again}"
         yield codes.DEPLOYMENT_FAILED.found(seen, gateway=facts.name)
     else:
@@ -137,7 +137,7 @@ def attempts(facts: GatewayFacts) -> Iterator[Finding]:
         return
     state = facts.situation.state
     if state.order is not None:
-        seen = f"order of {state.order.created:%Y-%m-%d %H:%M:%S} UTC at {state.order.authority}"
+        seen = f"order of {instant(state.order.created)} at {state.order.authority}"
         yield codes.ORDER_PENDING.found(seen, gateway=facts.name)
     yield from _authorities_left(facts)
     outcome, again = state.outcome, state.next_attempt
@@ -148,8 +148,8 @@ def attempts(facts: GatewayFacts) -> Iterator[Finding]:
     if not state.failures:
         yield codes.ATTEMPTS_OK.found("no failed attempt", gateway=facts.name)
         return
-    upcoming = f"; next {_instant(again)}" if again else ""
-    last = f", last {_instant(state.failed_at)}" if state.failed_at else ""
+    upcoming = f"; next {instant(again)}" if again else ""
+    last = f", last {instant(state.failed_at)}" if state.failed_at else ""
     plural = "attempt" if state.failures == 1 else "attempts"
     seen = f"{state.failures} failed {plural}{last}{upcoming}"
     yield from _last_failure(facts)
@@ -164,10 +164,10 @@ def _last_failure(facts: GatewayFacts) -> Iterator[Finding]:
     state, outcome = facts.situation.state, facts.situation.state.outcome
     troubles = [trouble for trouble in state.troubles if trouble.failures]
     if outcome is not None and outcome.failed and outcome.code not in OF_DEPLOYMENT:
-        seen, fix = f"{_instant(outcome.at)}: {outcome.detail}", outcome.fix
+        seen, fix = f"{instant(outcome.at)}: {outcome.detail}", outcome.fix
     elif troubles:
         last = max(troubles, key=lambda trouble: trouble.at)
-        seen, fix = f"{_instant(last.at)}: {last.reason}", last.fix
+        seen, fix = f"{instant(last.at)}: {last.reason}", last.fix
     else:
         return
     yield codes.LAST_ATTEMPT_FAILED.found(seen, gateway=facts.name, fix=fix)
@@ -176,14 +176,10 @@ def _last_failure(facts: GatewayFacts) -> Iterator[Finding]:
 def _authorities_left(facts: GatewayFacts) -> Iterator[Finding]:
     state, authorities = facts.situation.state, facts.target.authorities
     for left in state.deferred_authorities(authorities, facts.now):
-        seen = f"{left.name}, until {_instant(left.until)}: {left.reason}"
+        seen = f"{left.name}, until {instant(left.until)}: {left.reason}"
         trouble = current_trouble(left.name, state.troubles, facts.now)
         fix = trouble.fix if trouble is not None else ""
         yield codes.AUTHORITY_LEFT.found(seen, gateway=facts.name, fix=fix)
-
-
-def _instant(at: datetime) -> str:
-    return f"{at:%Y-%m-%d %H:%M:%S} UTC"
 
 
 def _limits(facts: GatewayFacts) -> Iterator[Finding]:

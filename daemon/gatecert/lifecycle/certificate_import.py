@@ -21,6 +21,7 @@ from gatecert.deploy.inventory import StoredCertificate
 from gatecert.lifecycle.gateway_state import GatewayStates
 from gatecert.model import Outcome, OutcomeKind, Progress, Stage, Target
 from gatecert.store.protocol import Store
+from gatecert.time_format import day
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -88,7 +89,7 @@ class CertificateImport:
         end = accepted.summary.not_after
         self._tell(
             target,
-            f"{accepted.summary.subject} from {accepted.summary.issuer}, until {end:%Y-%m-%d}",
+            f"{accepted.summary.subject} from {accepted.summary.issuer}, until {day(end)}",
         )
         for note in accepted.issued.notes:
             self._tell(target, f"note: {note}")

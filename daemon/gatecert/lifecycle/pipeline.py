@@ -67,6 +67,7 @@ from gatecert.schedule.due import (
     next_due,
 )
 from gatecert.store.protocol import Store
+from gatecert.time_format import day, instant
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -329,7 +330,7 @@ class Pipeline:
         return self.memory.outcome(
             target,
             OutcomeKind.IDLE,
-            f"nothing is due until {due.at:%Y-%m-%d %H:%M} UTC ({due.action}: {due.reason})",
+            f"nothing is due until {instant(due.at)} ({due.action}: {due.reason})",
         )
 
     # ------------------------------------------------------------------ bootstrap
@@ -382,9 +383,9 @@ class Pipeline:
             return replace(deployed, kind=OutcomeKind.ENROLLED)
         detail = deployed.detail
         if held.summary.not_after < before.not_after:
-            sooner = f"it ends on {held.summary.not_after:%Y-%m-%d}, sooner than the one before"
+            sooner = f"it ends on {day(held.summary.not_after)}, sooner than the one before"
             logger.warning("ends sooner gateway=%s %s", target.name, sooner)
-            detail += f"; {sooner} ({before.not_after:%Y-%m-%d})"
+            detail += f"; {sooner} ({day(before.not_after)})"
         return replace(deployed, kind=OutcomeKind.RENEWED, detail=detail)
 
     def _refuse_worse(self, target: Target, held: StoredCertificate) -> None:

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
+from gatecert.time_format import instant
+
 
 class RevocationReason(StrEnum):
     """Why a certificate was revoked, by the names of RFC 5280 section 5.3.1."""
@@ -51,7 +53,7 @@ class RevocationState:
     @property
     def words(self) -> str:
         """That it was revoked, when, and why."""
-        since = f" on {self.revoked:%Y-%m-%d %H:%M} UTC" if self.revoked is not None else ""
+        since = f" on {instant(self.revoked)}" if self.revoked is not None else ""
         return f"revoked{since} ({self.reason})"
 
 

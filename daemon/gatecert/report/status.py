@@ -6,6 +6,7 @@ field is taken away or changes its meaning; new fields may come at any time.
 
 from __future__ import annotations
 
+import json
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -381,8 +382,6 @@ def as_json(statuses: Sequence[GatewayStatus], *, now: datetime, daemon: int | N
 
 def as_document(document: Mapping[str, object]) -> str:
     """A document for programs, as JSON; instants in UTC."""
-    import json  # noqa: PLC0415 - only for --json
-
     return json.dumps(document, indent=2, ensure_ascii=False, default=_text)
 
 

@@ -23,11 +23,12 @@ from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.x509 import CertificateRevocationList, ReasonFlags
 
-from gatecert.certificate.certificate_names import format_time, name_text
+from gatecert.certificate.certificate_names import name_text
 from gatecert.certificate.pem import UNREADABLE, serial_number
 from gatecert.certificate.rules import is_authority
 from gatecert.errors import CertificateError
 from gatecert.model import RevocationReason
+from gatecert.time_format import instant
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -231,7 +232,7 @@ def check_crl(crl: CertificateRevocationList, *, now: datetime, clock_skew: time
         CertificateError: It does not count; says why.
     """
     if crl.last_update_utc > now + clock_skew:
-        begins = format_time(crl.last_update_utc)
+        begins = instant(crl.last_update_utc)
         raise CertificateError(f"the list begins in the future, on {begins}: a clock is wrong")
     unknown = [
         extension.oid.dotted_string

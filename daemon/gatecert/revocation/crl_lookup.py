@@ -20,7 +20,6 @@ from urllib.parse import urlsplit
 from cryptography.exceptions import InvalidSignature
 from cryptography.x509 import Certificate
 
-from gatecert.certificate.certificate_names import format_time
 from gatecert.deadline import Deadline
 from gatecert.errors import (
     AuthorityUnreachableError,
@@ -44,6 +43,7 @@ from gatecert.revocation.crl import (
 )
 from gatecert.revocation.crl_download import CrlDownload, download
 from gatecert.store.protocol import ListStore
+from gatecert.time_format import instant
 
 if TYPE_CHECKING:
     import threading
@@ -237,9 +237,7 @@ class _Look:
             if entry is not None:
                 return RevocationReport(entry, source, accepted.ends)
             if accepted.has_ended(self.lists.now()):
-                ended = (
-                    f"the list {source} ended on {format_time(accepted.ends or accepted.begins)}"
-                )
+                ended = f"the list {source} ended on {instant(accepted.ends or accepted.begins)}"
                 why = f"{ended}, and {excuse or 'its host has no newer one'}"
                 report = replace(report, problem=report.problem or why)
                 continue

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from gatecert.model import CertificateSummary, ExpiryNotice, GatewayState, Mode, Target
+from gatecert.time_format import instant
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -52,7 +53,7 @@ def expiry_warning(
     """What is to be said of the certificate's end now, and what to do; empty before the first."""
     if live is None or not _is_watched(target, live) or now < live.not_after - THRESHOLDS[0] * DAY:
         return "", ""
-    end = f"{live.not_after:%Y-%m-%d %H:%M:%S} UTC"
+    end = instant(live.not_after)
     fix = (
         f"gatecert csr {target.name} --renew, have it signed, and gatecert import {target.name}"
         " --certificate FILE --chain FILE"

@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias, TypeVar
 from gatecert.challenge.listening import listening_process
 from gatecert.deadline import Deadline
 from gatecert.model import FailureKind, Probe, Verdict
+from gatecert.time_format import day
 from gatecert.verify.connect import ProbeError, addresses
 from gatecert.verify.probe import probe
 from gatecert.verify.served_chain import SILENT, ProbeFailure, ServedChain
@@ -357,7 +358,7 @@ def _describe_served(served: ServedChain) -> str:
     who = served.subject or "no subject"
     return (
         f"the certificate of {who} (issued by {served.issuer or 'nobody'},"
-        f" sha256 {served.fingerprint[:SHOWN_DIGITS]}, ends {served.not_after:%Y-%m-%d})"
+        f" sha256 {served.fingerprint[:SHOWN_DIGITS]}, ends {day(served.not_after)})"
     )
 
 
@@ -365,5 +366,5 @@ def _describe_installed(summary: CertificateSummary) -> str:
     """The installed certificate, in the same terms."""
     return (
         f"the installed one (sha256 {summary.fingerprint[:SHOWN_DIGITS]},"
-        f" ends {summary.not_after:%Y-%m-%d})"
+        f" ends {day(summary.not_after)})"
     )

@@ -2,9 +2,9 @@ from __future__ import annotations
 
 from cryptography import x509
 from cryptography.x509.oid import NameOID
-from tests.unit.certificate.conftest import NAME, NOW, Pki
+from tests.unit.certificate.conftest import NAME, Pki
 
-from gatecert.certificate.certificate_names import format_time, label, name_text, short_name
+from gatecert.certificate.certificate_names import label, name_text, short_name
 
 NOBODY = x509.Name([])
 
@@ -35,7 +35,3 @@ def test_foreign_text_is_cleaned_and_cut(pki: Pki) -> None:
     )
     assert len(label(pki.issue(subject=long).certificate)) <= 122
     assert len(short_name(long)) <= 120
-
-
-def test_an_instant_is_shown_in_utc() -> None:
-    assert format_time(NOW) == "2026-11-23 08:15:00 UTC"

@@ -200,7 +200,7 @@ PROVOKED: list[tuple[Code, MachineFacts | GatewayFacts, str]] = [
     (codes.AUTHORITY, unreached(AuthorityError("no", fix="ask")), "no"),
     (codes.CLOCK_OK, reached(30 * timedelta(seconds=1)), "within a minute"),
     (codes.CLOCK_UNKNOWN, reached(None), "no Date"),
-    (codes.CLOCK_OFF, reached(90 * timedelta(seconds=1)), "90 seconds ahead of"),
+    (codes.CLOCK_OFF, reached(90 * timedelta(seconds=1)), "1 minute ahead of"),
     (codes.CLOCK_OFF, reached(-3 * MINUTE), "3 minutes behind"),
     (codes.CLOCK_OFF, reached(5 * HOUR), "5 hours ahead"),
     (codes.CLOCK_WRONG, reached(-6 * MINUTE), "6 minutes behind"),
@@ -412,7 +412,7 @@ PROVOKED: list[tuple[Code, MachineFacts | GatewayFacts, str]] = [
     (
         codes.DEPLOYMENT_FAILED,
         case(situation=situation(deployment=Deployment("3", None, 2, NOW, "reload hung"))),
-        "2 failed, last: reload hung; next try 12:00:00",
+        "2 failed, last: reload hung; next try 2026-11-23 12:00:00 UTC",
     ),
     (
         codes.DEPLOYMENT_FAILED,

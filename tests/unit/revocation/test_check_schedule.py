@@ -58,7 +58,7 @@ def test_a_key_is_given_up_only_where_it_has_to_be() -> None:
 def test_a_revoked_certificate_is_replaced_at_once() -> None:
     due = next_due(situation(LIVE, state=state(REVOKED)), NOW)
     assert (due.action, due.at) == (Action.ENROL, NOW)
-    assert due.reason == "the certificate was revoked on 2026-11-22 12:00 UTC (superseded)"
+    assert due.reason == "the certificate was revoked on 2026-11-22 12:00:00 UTC (superseded)"
     assert next_due(situation(LIVE, state=state(FINE)), NOW).at > NOW
 
 
