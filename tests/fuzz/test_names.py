@@ -188,9 +188,7 @@ several = mapped(lists(replies, 3, least=1), tuple)
 
 @promised(several, share=12)
 def test_addresses(said: tuple[Reply, ...]) -> None:
-    answers = [
-        query.query_addresses(stub(said), NAME, family, Deadline.after(0.5)) for family in Family
-    ]
+    answers = [stub(said).query_addresses(NAME, family, Deadline.after(0.5)) for family in Family]
     found = combine(NAME, answers)
     for address in found.addresses:
         ipaddress.ip_address(address)
@@ -201,7 +199,7 @@ def test_addresses(said: tuple[Reply, ...]) -> None:
 
 @promised(several, share=15)
 def test_caa(said: tuple[Reply, ...]) -> None:
-    found = query.query_caa(stub(said), NAME, Deadline.after(0.5))
+    found = stub(said).query_caa(NAME, Deadline.after(0.5))
     assert found.failure.isprintable()
     check_policy(found)
 

@@ -338,7 +338,7 @@ def test_caa_records_that_forbid_the_authority(
     gatecert.start()
     gatecert.wait_logged("ready")
     gatecert.look_again()
-    gatecert.wait_logged("let only other.example issue")
+    gatecert.wait_logged("allow only other.example to issue")
     assert pebble.orders() == 0
     names.restrict(hostname, "pebble.letsencrypt.org")
     gatecert.look_again()

@@ -1,7 +1,7 @@
-"""Is what a name resolves to this gateway? And if not, what is the operator to do?
+"""Comparison of the addresses of a name with the gateway's own. Pure.
 
-Pure: ``resolve.preflight`` looks up, this module compares and finds the words. Each ``detail`` is
-one line that names every wrong address, what was expected, and what puts it right.
+``resolve.preflight`` looks up; this module compares and describes the result. Each ``detail`` is
+one line that names every wrong address, the expected addresses and the remedy.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ _KINDS = {
 
 
 def check_name(lookup: LookupResult, addresses: GatewayAddresses) -> NameResolution:
-    """Compare what looking up a name brought with the gateway's addresses.
+    """Compare the result of looking up a name with the gateway's addresses.
 
-    A wrong address outweighs the failure of the other family: it is what has to be put right.
+    A wrong address outweighs the failure of the other family, because it has to be corrected.
     """
     wrong = tuple(each for each in lookup.addresses if not addresses.accepts(each))
     if wrong:
@@ -56,7 +56,7 @@ def check_name(lookup: LookupResult, addresses: GatewayAddresses) -> NameResolut
 
 
 def check_address(address: str, addresses: GatewayAddresses) -> NameResolution:
-    """Compare an address that is itself an identifier with the gateway's addresses."""
+    """Compare an IP address identifier with the gateway's addresses."""
     if addresses.owns(address):
         kind, detail = ResolutionKind.HERE, f"{address} is an address of this gateway"
     elif addresses.accepts_unverified(address):
@@ -66,13 +66,13 @@ def check_address(address: str, addresses: GatewayAddresses) -> NameResolution:
         kind = ResolutionKind.ELSEWHERE
         detail = (
             f"{address} is not an address of this gateway{_expectation(addresses)}; "
-            "take it out of alternative_names or list it under addresses"
+            "remove it from alternative_names or list it under addresses"
         )
     wrong = (address,) if kind is ResolutionKind.ELSEWHERE else ()
     return NameResolution(address, kind, answers=(address,), wrong=wrong, detail=detail)
 
 
-# --------------------------------------------------------------------------- in words
+# --------------------------------------------------------------------------- descriptions
 
 
 def _describe_wrong(lookup: LookupResult, wrong: Sequence[str], addresses: GatewayAddresses) -> str:
@@ -81,62 +81,63 @@ def _describe_wrong(lookup: LookupResult, wrong: Sequence[str], addresses: Gatew
     what = "an address" if len(wrong) == 1 else "addresses"
     text = f"{found} {what} of this gateway{_expectation(addresses)}"
     if addresses.behind_nat and not any(is_public(each) for each in wrong):
-        text = f"{found} public, so no authority can connect"
+        text = f"{found} public, so no CA can connect"
     if all(is_internal(each) for each in wrong):
-        return f"{text}; {_describe_inside_view(lookup)}"
+        return f"{text}; {_describe_internal(lookup)}"
     if addresses.behind_nat and not any(is_public(each) for each in wrong):
-        return f"{text}; publish the address under which this gateway is reached from outside"
+        return f"{text}; publish the address at which this gateway is reached from outside"
     if any(":" in each for each in wrong):
-        text += ": the authority prefers IPv6, so validation would fail"
+        text += ": CAs prefer IPv6, so validation would fail"
     return f"{text}; correct or remove it in DNS, or list it under the gateway's addresses"
 
 
-def _describe_inside_view(lookup: LookupResult) -> str:
-    """What to do about addresses that nobody outside can mean: public DNS may well be right."""
+def _describe_internal(lookup: LookupResult) -> str:
+    """Describe the remedy for internal addresses, which public DNS need not contain."""
     outside = "set resolver.nameservers to nameservers outside this network"
     if lookup.hosts_lines:
         return (
-            f"{_listed(lookup.hosts_lines)} says so, and {lookup.nameservers} answers from that"
-            f" file, which no authority sees: take the name out of that line, or {outside}"
+            f"the address comes from {_listed(lookup.hosts_lines)}, a file that"
+            f" {lookup.nameservers} answers from and no CA sees: remove the name from that line,"
+            f" or {outside}"
         )
-    who = lookup.nameservers or "the nameserver"
+    nameserver = lookup.nameservers or "the nameserver"
     return (
-        f"{who} may answer differently inside this network than public DNS does for the authority"
-        f" (systemd-resolved, split horizon): {outside}, or, where public DNS says the same,"
-        " publish the address under which this gateway is reached from outside"
+        f"{nameserver} may answer differently inside this network than public DNS does"
+        f" (systemd-resolved, split-horizon DNS): {outside}, or, if public DNS gives the same"
+        " address, publish the address at which this gateway is reached from outside"
     )
 
 
 def _describe_unknown(lookup: LookupResult) -> str:
     return (
-        f"the rest of {lookup.name} could not be looked up: {lookup.unknown}; orders are placed all"
-        " the same, but an authority may fail there: check the zone at its DNS provider"
+        f"not every record of {lookup.name} could be looked up: {lookup.unknown}; orders are still"
+        " placed, but the CA may fail at the same record: check the zone at its DNS provider"
     )
 
 
 def _describe_failure(lookup: LookupResult, addresses: GatewayAddresses) -> str:
-    what_to_publish = _listed(addresses.expected) or "the gateway's public address"
-    said = f": {lookup.detail}" if lookup.detail else ""
+    address = _listed(addresses.expected) or "the gateway's public address"
+    reason = f": {lookup.detail}" if lookup.detail else ""
     match lookup.status:
         case LookupStatus.NO_SUCH_NAME:
-            text = f"{lookup.name} does not exist in DNS (NXDOMAIN){said}"
-            return f"{text}; check the dynamic-DNS client, or create it for {what_to_publish}"
+            text = f"{lookup.name} does not exist in DNS (NXDOMAIN){reason}"
+            return f"{text}; check the dynamic-DNS client, or create it for {address}"
         case LookupStatus.NO_ADDRESS:
-            text = f"{lookup.name} exists in DNS but has no A or AAAA record{said}"
-            return f"{text}; check the dynamic-DNS client, or add one for {what_to_publish}"
+            text = f"{lookup.name} exists in DNS but has no A or AAAA record{reason}"
+            return f"{text}; check the dynamic-DNS client, or add one for {address}"
         case LookupStatus.TIMEOUT:
-            text = f"{lookup.name} could not be looked up in time{said}"
+            text = f"{lookup.name} could not be looked up in time{reason}"
             return f"{text}; check the network and resolver.nameservers"
         case _:
-            text = f"{lookup.name} could not be looked up{said}"
+            text = f"{lookup.name} could not be looked up{reason}"
             return f"{text}; check the zone at its DNS provider and resolver.nameservers"
 
 
 def _describe_assumed(lookup: LookupResult, addresses: GatewayAddresses) -> str:
     private = "private IPv4 addresses" if addresses.expected else "private addresses"
     return (
-        f"{lookup.name} resolves to {_listed(lookup.addresses)}, taken for this gateway: "
-        f"it has only {private}; list its public ones under addresses to have them compared"
+        f"{lookup.name} resolves to {_listed(lookup.addresses)}, assumed to be this gateway, which "
+        f"has only {private}; list its public addresses under addresses to have them checked"
     )
 
 
@@ -152,7 +153,7 @@ def _with_types(addresses: Sequence[str]) -> str:
 
 
 def _listed(items: Sequence[str], last: str = " and ") -> str:
-    """``a``, ``a and b``, ``a, b and c``; a long list is cut."""
+    """Return ``a``, ``a and b`` or ``a, b and c``; a long list is cut."""
     shown = list(items[:MAX_ADDRESSES_SHOWN])
     if len(items) > len(shown):
         shown.append(f"{len(items) - len(shown)} more")

@@ -1,12 +1,12 @@
-"""CAA: which authorities a domain lets issue for a name (RFC 8659, RFC 8657). Pure.
+"""CAA records: the CAs that may issue for a name (RFC 8659, RFC 8657). Pure.
 
-What counts for a name is the record set at the name itself or, where that has none, at the nearest
-domain above it (section 3, "tree climbing"); an alias is followed as for any record type, but the
-climb goes on from the name. For a wildcard the climb starts below the asterisk, and ``issuewild``
-properties, where there are any, count in place of ``issue`` (section 4.3).
+The relevant record set of a name is the one at the name itself or, if there is none, at the nearest
+domain above it (section 3, "tree climbing"). An alias is followed as for any record type, but tree
+climbing continues from the name. For a wildcard it starts below the asterisk, and ``issuewild``
+properties, if there are any, replace ``issue`` (section 4.3).
 
-Whoever cannot be looked up forbids nothing here: an authority may fail where we do, but it asks
-from elsewhere, so that is no certainty. Unknown properties are ignored unless they are critical.
+A failed look-up forbids nothing: the authority queries from elsewhere and may succeed. Unknown
+properties are ignored unless they are critical.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _PARAMETER = re.compile(r"(?P<tag>[A-Za-z0-9][A-Za-z0-9-]*)\s*=\s*(?P<value>[!-:
 
 @dataclass(frozen=True, slots=True, order=True)
 class Property:
-    """One CAA record (section 4.1)."""
+    """A CAA record (section 4.1)."""
 
     critical: bool
     tag: str
@@ -42,10 +42,10 @@ class Property:
 
 @dataclass(frozen=True, slots=True)
 class CaaAnswer:
-    """What asking one domain for its CAA records brought.
+    """The CAA records of one domain.
 
     Attributes:
-        failure: Why it could not be asked; empty when it could.
+        failure: Why they could not be looked up; empty if they could.
     """
 
     properties: tuple[Property, ...] = ()
@@ -54,11 +54,11 @@ class CaaAnswer:
 
 @dataclass(frozen=True, slots=True)
 class CaaPolicy:
-    """The record set that counts for a name.
+    """The relevant record set of a name.
 
     Attributes:
         name: A-labels, ``*.`` in front of a wildcard.
-        domain: Where the record set stands, or the look-up failed; empty where there is none.
+        domain: The domain of the record set or of the failed look-up; empty if there is none.
     """
 
     name: str
@@ -68,19 +68,19 @@ class CaaPolicy:
 
 
 class CaaResolver(Protocol):
-    """Looks up CAA records; ``resolve.dns.Resolver`` is the one that asks nameservers."""
+    """Looks up CAA records; implemented by ``resolve.dns.Resolver``."""
 
     def look_up_caa(self, names: Sequence[str]) -> tuple[CaaPolicy, ...]:
-        """What counts for each name, in the order of the names; never raises."""
+        """Look up the CAA records relevant to names, in their order; never raises."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class CaaRequest:
-    """Who is going to ask for a certificate, and how.
+    """The parameters of an order that CAA records can restrict.
 
     Attributes:
-        identities: The authority's issuer domain names (RFC 8555 section 9.7.6); empty if unsaid.
+        identities: The CA's issuer domain names (RFC 8555 section 9.7.6); empty if unknown.
         methods: The challenge types that may be used; empty if unknown.
         account_url: Empty if unknown.
     """
@@ -91,13 +91,13 @@ class CaaRequest:
 
 
 def domains_to_query(name: str) -> tuple[str, ...]:
-    """The domains to ask, from the name up to its top-level domain (section 3)."""
+    """Return the domains from a name up to its top-level domain (section 3)."""
     labels = name.removeprefix("*.").rstrip(".").split(".")
     return tuple(".".join(labels[start:]) for start in range(len(labels)))
 
 
 def relevant_policy(name: str, answers: Mapping[str, CaaAnswer]) -> CaaPolicy:
-    """What counts for a name, given the answers of every domain that `climb` names."""
+    """Return the relevant record set of a name from the answers for its `domains_to_query`."""
     for domain in domains_to_query(name):
         answer = answers[domain]
         if answer.failure or answer.properties:
@@ -105,13 +105,13 @@ def relevant_policy(name: str, answers: Mapping[str, CaaAnswer]) -> CaaPolicy:
     return CaaPolicy(name)
 
 
-def issuance_refusal(found: CaaPolicy, applicant: CaaRequest) -> str:
-    """Why the authority must not issue for the name, on one line; empty where it may."""
+def issuance_refusal(found: CaaPolicy, request: CaaRequest) -> str:
+    """Return why the CA must not issue for the name, as one line; empty if it may."""
     unknown = [each for each in found.properties if each.critical and each.tag not in KNOWN_TAGS]
     if unknown:
         return (
-            f"the CAA records of {found.domain} have the critical property"
-            f" {clean(unknown[0].tag, 40)}, which forbids every authority that does not know it"
+            f"the CAA records of {found.domain} contain the critical property"
+            f" {clean(unknown[0].tag, 40)}, so a CA that does not know it must not issue"
         )
     values = _relevant(found)
     if values is None:
@@ -119,23 +119,23 @@ def issuance_refusal(found: CaaPolicy, applicant: CaaRequest) -> str:
     issuers = [parsed for parsed in map(_parse, values) if parsed is not None]
     where = f"the CAA records of {found.domain}"
     if not issuers:
-        return f"{where} let nobody issue for {found.name}"
-    known = {identity.lower() for identity in applicant.identities}
-    if not known:
+        return f"{where} allow no CA to issue for {found.name}"
+    identities = {identity.lower() for identity in request.identities}
+    if not identities:
         return ""
-    ours = [parameters for issuer, parameters in issuers if issuer in known]
-    if not ours:
+    matching = [parameters for issuer, parameters in issuers if issuer in identities]
+    if not matching:
         allowed = ", ".join(dict.fromkeys(issuer for issuer, _ in issuers))
         return (
-            f"{where} let only {clean(allowed, 200)} issue for {found.name}, and this authority is"
-            f" {' or '.join(sorted(known))}"
+            f"{where} allow only {clean(allowed, 200)} to issue for {found.name}, but this CA is"
+            f" {' or '.join(sorted(identities))}"
         )
-    refusals = [_parameters_refuse(parameters, applicant) for parameters in ours]
+    refusals = [_parameter_refusal(parameters, request) for parameters in matching]
     return "" if "" in refusals else f"{where} {refusals[0]}"
 
 
 def _relevant(found: CaaPolicy) -> list[str] | None:
-    """The values that decide; None where the record set says nothing of issuing."""
+    """Return the values that restrict issuance; None if no property does."""
     tags = ["issuewild", "issue"] if found.name.startswith("*.") else ["issue"]
     for tag in tags:
         values = [each.value for each in found.properties if each.tag == tag]
@@ -145,7 +145,7 @@ def _relevant(found: CaaPolicy) -> list[str] | None:
 
 
 def _parse(value: str) -> tuple[str, dict[str, str]] | None:
-    """Issuer and parameters (section 4.2); None where nobody is named or it is ill-formed."""
+    """Parse issuer and parameters (section 4.2); None if there is no issuer or it is malformed."""
     issuer, *rest = (part.strip() for part in value.split(";"))
     if not _ISSUER.fullmatch(issuer):
         return None
@@ -158,20 +158,20 @@ def _parse(value: str) -> tuple[str, dict[str, str]] | None:
     return issuer.lower(), parameters
 
 
-def _parameters_refuse(parameters: Mapping[str, str], applicant: CaaRequest) -> str:
-    """Why parameters keep the applicant out (RFC 8657); empty where they do not."""
+def _parameter_refusal(parameters: Mapping[str, str], request: CaaRequest) -> str:
+    """Return why parameters forbid the request (RFC 8657); empty if they allow it."""
     methods = parameters.get("validationmethods")
-    if methods is not None and applicant.methods:
+    if methods is not None and request.methods:
         allowed = {each.strip() for each in methods.split(",")}
-        if allowed.isdisjoint(applicant.methods):
+        if allowed.isdisjoint(request.methods):
             return (
-                f"let it issue only by {clean(methods, 100)}, and this gateway proves its name by"
-                f" {', '.join(applicant.methods)}"
+                f"allow this CA to issue only by {clean(methods, 100)}, but this gateway uses"
+                f" {', '.join(request.methods)}"
             )
     account = parameters.get("accounturi")
-    if account is not None and applicant.account_url and account != applicant.account_url:
+    if account is not None and request.account_url and account != request.account_url:
         return (
-            f"let it issue only to the account {clean(account, 200)}, and ours is"
-            f" {applicant.account_url}"
+            f"allow this CA to issue only to the account {clean(account, 200)}, but this account"
+            f" is {request.account_url}"
         )
     return ""

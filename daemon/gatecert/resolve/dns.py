@@ -1,18 +1,19 @@
-"""Asks nameservers for the addresses of names, and for their CAA records.
+"""Look-ups of addresses and CAA records.
 
-All record types of all names are asked for at once, each in a thread of its own, and the timeout is
-the total for all of them: what has not been answered by then has timed out, whatever a nameserver,
-the C library or the wall clock is doing. Nothing is cached here; whom to ask is read again from
-resolv.conf(5) when that file changes.
+All record types of all names are queried at once, each in a thread of its own, and the timeout is
+the total for all of them: a query without an answer by then has timed out, whatever the nameserver,
+the C library or the wall clock does. Nothing is cached; resolv.conf(5) is read again when it
+changes.
 
-How a question is put and how answers are read stands in ``resolve.query``; how both families make
-one result in ``resolve.lookup``.
+``resolve.query`` sends queries and reads answers; ``resolve.lookup`` combines the answers of both
+address families.
 """
 
 from __future__ import annotations
 
 import logging
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,7 +26,7 @@ from gatecert.resolve.hosts import matching_lines
 from gatecert.resolve.lookup import Family, FamilyAnswer, LookupResult, LookupStatus, combine
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from datetime import timedelta
 
     from gatecert.model import Endpoint
@@ -36,18 +37,19 @@ logger = logging.getLogger(__name__)
 RESOLV_CONF = Path("/etc/resolv.conf")
 HOSTS = Path("/etc/hosts")
 MAX_PARALLEL_QUERIES = 16
+NAMESERVERS_UNKNOWN = "the addresses of the nameservers were not found in time"
 
 _FileState = tuple[int, int, int] | None
 
 
 class Resolver:
-    """Looks up A and AAAA at the configured nameservers, or at the system's.
+    """Looks up A, AAAA and CAA records at the configured nameservers, or at the system's.
 
     Args:
-        nameservers: Whom to ask, by address or by name; empty means the system's.
-        timeout: Total time for one call of ``look_up``.
-        resolv_conf: Where the system's are written.
-        hosts: What is looked at to explain an answer, never to find one.
+        nameservers: Addresses or host names; empty means the system's.
+        timeout: Total time for one call.
+        resolv_conf: Lists the system's nameservers.
+        hosts: Read to explain an answer, never to find one.
     """
 
     def __init__(
@@ -65,56 +67,41 @@ class Resolver:
         self._system: tuple[_FileState, StubResolver] | None = None
 
     def look_up(self, names: Sequence[str]) -> tuple[LookupResult, ...]:
-        """The addresses of each name (A-labels), in the order of the names; never raises."""
+        """Look up the addresses of names (A-labels), in their order; never raises."""
         if not names:
             return ()
         deadline = Deadline.after(self._seconds)
-        threads = min(len(names) * len(Family), MAX_PARALLEL_QUERIES)
-        pool = ThreadPoolExecutor(threads, thread_name_prefix="dns")
-        try:
+        with _pool(len(names) * len(Family), "dns") as pool:
             return self._look_up(names, pool, deadline)
-        finally:
-            # A thread that is still at it ends by itself soon after the deadline.
-            pool.shutdown(wait=False, cancel_futures=True)
 
     def look_up_caa(self, names: Sequence[str]) -> tuple[CaaPolicy, ...]:
-        """Which CAA records count for each name, in the order of the names; never raises."""
-        domains = tuple(
-            dict.fromkeys(domain for name in names for domain in domains_to_query(name))
-        )
+        """Look up the CAA records relevant to names, in their order; never raises."""
+        domains = dict.fromkeys(domain for name in names for domain in domains_to_query(name))
         if not domains:
             return ()
         deadline = Deadline.after(self._seconds)
-        pool = ThreadPoolExecutor(min(len(domains), MAX_PARALLEL_QUERIES), thread_name_prefix="caa")
-        try:
-            answers = self._ask_for_caa(domains, pool, deadline)
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
+        with _pool(len(domains), "caa") as pool:
+            answers = self._query_caa(tuple(domains), pool, deadline)
         return tuple(relevant_policy(name, answers) for name in names)
 
-    def _ask_for_caa(
+    def _query_caa(
         self, domains: Sequence[str], pool: ThreadPoolExecutor, deadline: Deadline
     ) -> dict[str, CaaAnswer]:
-        from gatecert.resolve import query  # noqa: PLC0415 - late, as in _look_up
-
         try:
             stub = pool.submit(self._stub).result(timeout=deadline.remaining)
         except (ResolutionError, TimeoutError) as error:
-            failure = str(error) or "the nameservers' own names were not found in time"
-            return dict.fromkeys(domains, CaaAnswer(failure=failure))
-        asked = {domain: pool.submit(query.query_caa, stub, domain, deadline) for domain in domains}
-        wait(asked.values(), timeout=deadline.remaining)
-        late = CaaAnswer(failure=f"no answer from {stub.nameservers} in {self._seconds:g} s")
+            return dict.fromkeys(domains, CaaAnswer(failure=str(error) or NAMESERVERS_UNKNOWN))
+        queries = {domain: pool.submit(stub.query_caa, domain, deadline) for domain in domains}
+        wait(queries.values(), timeout=deadline.remaining)
+        timeout = CaaAnswer(failure=self._no_answer(stub))
         return {
-            domain: future.result() if future.done() else late for domain, future in asked.items()
+            domain: future.result() if future.done() else timeout
+            for domain, future in queries.items()
         }
 
     def _look_up(
         self, names: Sequence[str], pool: ThreadPoolExecutor, deadline: Deadline
     ) -> tuple[LookupResult, ...]:
-        # Late: dnspython takes 60 ms to import, and the bootstrap certificate comes first.
-        from gatecert.resolve import query  # noqa: PLC0415 - as said above
-
         try:
             stub = pool.submit(self._stub).result(timeout=deadline.remaining)
         except ResolutionError as error:
@@ -122,41 +109,48 @@ class Resolver:
                 LookupResult(name, LookupStatus.SERVER_FAILURE, detail=str(error)) for name in names
             )
         except TimeoutError:
-            detail = "the nameservers' own names were not found in time"
-            return tuple(LookupResult(name, LookupStatus.TIMEOUT, detail=detail) for name in names)
-        asked = {
+            return tuple(
+                LookupResult(name, LookupStatus.TIMEOUT, detail=NAMESERVERS_UNKNOWN)
+                for name in names
+            )
+        queries = {
             name: [
-                (each, pool.submit(query.query_addresses, stub, name, each, deadline))
-                for each in Family
+                (each, pool.submit(stub.query_addresses, name, each, deadline)) for each in Family
             ]
             for name in names
         }
         wait(
-            [future for pending in asked.values() for _, future in pending],
+            [future for pending in queries.values() for _, future in pending],
             timeout=deadline.remaining,
         )
-        late = f"no answer from {stub.nameservers} in {self._seconds:g} s"
-        found = tuple(
+        timeout = self._no_answer(stub)
+        results = tuple(
             self._with_source(
-                combine(name, [_answer(family, future, late) for family, future in asked[name]]),
+                combine(
+                    name, [_answer(family, future, timeout) for family, future in queries[name]]
+                ),
                 stub.nameservers,
             )
             for name in names
         )
-        for each in found:
+        for each in results:
             logger.debug(
                 "looked up name=%s ending=%s addresses=%s nameservers=%s",
                 each.name, each.status, ",".join(each.addresses), stub.nameservers,
             )  # fmt: skip
-        return found
+        return results
 
     def _with_source(self, lookup: LookupResult, nameservers: str) -> LookupResult:
-        inside = [each for each in lookup.addresses if is_internal(each)]
-        lines = matching_lines(lookup.name, inside, self._hosts) if inside else ()
+        internal = [each for each in lookup.addresses if is_internal(each)]
+        lines = matching_lines(lookup.name, internal, self._hosts) if internal else ()
         return replace(lookup, nameservers=nameservers, hosts_lines=lines)
 
+    def _no_answer(self, stub: StubResolver) -> str:
+        return f"no answer from {stub.nameservers} in {self._seconds:g} s"
+
     def _stub(self) -> StubResolver:
-        from gatecert.resolve import query  # noqa: PLC0415 - late, as in _look_up
+        # dnspython takes 60 ms to import, and the bootstrap certificate comes first.
+        from gatecert.resolve import query  # noqa: PLC0415 - saves start-up time
 
         if self._nameservers:
             return query.configured_stub(self._nameservers, self._seconds)
@@ -167,14 +161,24 @@ class Resolver:
         return self._system[1]
 
 
-def _answer(family: Family, future: Future[FamilyAnswer], late: str) -> FamilyAnswer:
+@contextmanager
+def _pool(queries: int, name: str) -> Iterator[ThreadPoolExecutor]:
+    """Provide a thread pool; queries that still run at its end stop soon after the deadline."""
+    pool = ThreadPoolExecutor(min(queries, MAX_PARALLEL_QUERIES), thread_name_prefix=name)
+    try:
+        yield pool
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _answer(family: Family, future: Future[FamilyAnswer], timeout: str) -> FamilyAnswer:
     if future.done():
         return future.result()
-    return FamilyAnswer(family, LookupStatus.TIMEOUT, detail=late)
+    return FamilyAnswer(family, LookupStatus.TIMEOUT, detail=timeout)
 
 
 def _file_state(path: Path) -> _FileState:
-    """What tells one version of a file from the next, None if there is none."""
+    """Return a value that changes when the file does; None for a missing file."""
     try:
         status = path.stat()
     except OSError:

@@ -1,9 +1,9 @@
-"""AAAA records that a resolver has made of A records: DNS64 (RFC 6147), no addresses of their own.
+"""AAAA records that a resolver synthesizes from A records: DNS64 (RFC 6147).
 
 Behind NAT64 a resolver embeds each IPv4 address in a prefix (RFC 6052): the well-known 64:ff9b::/96
-or one of the network's own, 64:ff9b:1::/48 and its parts among them (RFC 8215). Which prefix it is
-tells the resolver's AAAA answer for ipv4only.arpa, whose A records are well known (RFC 7050). No
-authority outside that network sees such an AAAA, so it is judged as the A that it was made from.
+or one of the network's own, 64:ff9b:1::/48 and its subnets among them (RFC 8215). The resolver's
+AAAA answer for ipv4only.arpa, whose A records are well known, reveals the prefix (RFC 7050). No
+authority outside that network sees such an AAAA, so it is compared as the A it was made from.
 """
 
 from __future__ import annotations
@@ -25,26 +25,26 @@ DISCOVERY_NAME = "ipv4only.arpa"  # RFC 7050 section 8.2
 DISCOVERY_ADDRESSES = {IPv4Address("192.0.0.170"), IPv4Address("192.0.0.171")}
 LENGTHS = (96, 64, 56, 48, 40, 32)  # RFC 6052 section 2.2
 
-# Bits 64 to 71 are zero and no part of the embedded address.
+# Bits 64 to 71 are zero and not part of the embedded address.
 _RESERVED_OCTET = 8
 
 
 def without_synthesis(
     lookups: Sequence[LookupResult], resolver: AddressResolver, addresses: GatewayAddresses
 ) -> tuple[LookupResult, ...]:
-    """Put the A that it was made from in place of every synthesized AAAA.
+    """Replace every synthesized AAAA by the A it was made from.
 
-    The resolver is asked for its prefixes only where an AAAA would otherwise be wrong.
+    The prefixes are looked up only if an AAAA would otherwise be wrong.
     """
-    known = tuple(_replace(lookup, [WELL_KNOWN]) for lookup in lookups)
-    if not any(_has_strange_ipv6(lookup, addresses) for lookup in known):
-        return known
+    replaced = tuple(_replace(lookup, [WELL_KNOWN]) for lookup in lookups)
+    if not any(_has_wrong_ipv6(lookup, addresses) for lookup in replaced):
+        return replaced
     found = [prefix for lookup in resolver.look_up([DISCOVERY_NAME]) for prefix in prefixes(lookup)]
-    return tuple(_replace(lookup, found) for lookup in known)
+    return tuple(_replace(lookup, found) for lookup in replaced)
 
 
 def prefixes(discovery: LookupResult) -> tuple[IPv6Network, ...]:
-    """The prefixes that a resolver uses, by its answer for ipv4only.arpa (RFC 7050 section 3)."""
+    """Derive a resolver's prefixes from its answer for ipv4only.arpa (RFC 7050 section 3)."""
     candidates = (
         IPv6Network((address, length), strict=False)
         for address in discovery.addresses
@@ -56,7 +56,7 @@ def prefixes(discovery: LookupResult) -> tuple[IPv6Network, ...]:
 
 
 def embedded(address: IPv6Address, length: int) -> IPv4Address | None:
-    """The IPv4 address that follows a prefix of this length; None where there cannot be one."""
+    """Return the IPv4 address behind a prefix of this length; None if there cannot be one."""
     octets = list(address.packed)
     if octets[_RESERVED_OCTET] != 0:
         return None
@@ -83,5 +83,5 @@ def _origin(address: str, networks: Sequence[IPv6Network]) -> str:
     return address
 
 
-def _has_strange_ipv6(lookup: LookupResult, addresses: GatewayAddresses) -> bool:
+def _has_wrong_ipv6(lookup: LookupResult, addresses: GatewayAddresses) -> bool:
     return any(":" in each and not addresses.accepts(each) for each in lookup.addresses)

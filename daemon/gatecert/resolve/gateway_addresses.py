@@ -1,14 +1,13 @@
-"""Which addresses the names of a gateway have to resolve to.
+"""The addresses that the names of a gateway have to resolve to.
 
-What the operator configured counts and nothing else, whatever kind of address it is. Otherwise they
-are the public addresses of this host's interfaces: globally reachable unicast by the registries of
-IANA (RFC 6890), so neither private, shared (RFC 6598), link-local, unique-local nor documentation
-addresses. Temporary IPv6 addresses (RFC 8981) are this host's for as long as they last.
+Configured addresses apply exclusively, whatever kind of address they are. The default is the public
+addresses of this host's interfaces: globally reachable unicast according to the IANA registries
+(RFC 6890), so neither private, shared (RFC 6598), link-local, unique-local nor documentation
+addresses. Temporary IPv6 addresses (RFC 8981) count while they exist.
 
-A host whose IPv4 addresses are all private sits behind NAT: it cannot know its public one, so any
-public IPv4 address passes. A public IPv6 address on an interface is not translated, so it is
-compared all the same; only where there is no public address at all does any public IPv6 address
-pass as well.
+A host whose IPv4 addresses are all private is behind NAT and cannot know its public one, so any
+public IPv4 address is accepted. A public IPv6 address on an interface is not translated, so IPv6 is
+still compared. Only without any public address is any public IPv6 address accepted as well.
 """
 
 from __future__ import annotations
@@ -47,7 +46,7 @@ _INTERNAL = tuple(
 
 @dataclass(frozen=True, slots=True)
 class GatewayAddresses:
-    """The gateway's own addresses, as far as they can be known.
+    """The gateway's own addresses, as far as they are known.
 
     Attributes:
         expected: Canonical text, IPv4 first.
@@ -58,23 +57,22 @@ class GatewayAddresses:
     behind_nat: bool = False
 
     def accepts(self, address: str) -> bool:
-        """Whether a name may resolve to ``address``."""
+        """Check if a name may resolve to ``address``."""
         return self.owns(address) or self.accepts_unverified(address)
 
     def owns(self, address: str) -> bool:
-        """Whether ``address`` is known to be the gateway's."""
-        known = {ipaddress.ip_address(each) for each in self.expected}
-        return ipaddress.ip_address(address) in known
+        """Check if ``address`` is known to be the gateway's."""
+        return ipaddress.ip_address(address) in map(ipaddress.ip_address, self.expected)
 
     def accepts_unverified(self, address: str) -> bool:
-        """Whether ``address`` passes without being known, because of NAT."""
+        """Check if ``address`` is accepted without being known, because of NAT."""
         if not self.behind_nat or not is_public(address):
             return False
         return ":" not in address or not self.expected
 
 
 def own_addresses(configured: Sequence[str]) -> GatewayAddresses:
-    """The gateway's own addresses: as configured, else as found on this host.
+    """Return the gateway's own addresses: as configured, else as found on this host.
 
     Raises:
         ResolutionError: This host's interfaces cannot be read.
@@ -83,11 +81,11 @@ def own_addresses(configured: Sequence[str]) -> GatewayAddresses:
 
 
 def select_addresses(configured: Sequence[str], found: Iterable[str]) -> GatewayAddresses:
-    """Choose between what is configured and what was found on the interfaces.
+    """Choose between the configured addresses and those of the interfaces.
 
     Args:
-        configured: What the operator wrote; counts alone unless it is empty.
-        found: Every address of every interface, loopback included.
+        configured: The configured addresses; they apply exclusively unless empty.
+        found: Every address of every interface, including loopback.
     """
     if configured:
         return GatewayAddresses(sort_addresses(configured))
@@ -106,7 +104,7 @@ def select_addresses(configured: Sequence[str], found: Iterable[str]) -> Gateway
 
 
 def is_public(address: str) -> bool:
-    """Whether an authority on the Internet could connect to ``address``."""
+    """Check if a CA on the Internet could connect to ``address``."""
     parsed = ipaddress.ip_address(address)
     if isinstance(parsed, ipaddress.IPv6Address) and parsed.is_site_local:
         return False
@@ -114,16 +112,16 @@ def is_public(address: str) -> bool:
 
 
 def is_internal(address: str) -> bool:
-    """Whether ``address`` only means something inside one machine or network."""
+    """Check if ``address`` is meaningful only inside one host or network."""
     parsed = ipaddress.ip_address(address)
     return any(parsed in network for network in _INTERNAL)
 
 
 def interface_addresses() -> tuple[str, ...]:
-    """Every IP address of every interface of this host, without scope.
+    """Return every IP address of every interface of this host, without scope.
 
     Raises:
-        ResolutionError: The system does not tell.
+        ResolutionError: The operating system does not list them.
     """
     import psutil  # noqa: PLC0415 - 10 ms that a gateway with configured addresses does not need
 
@@ -132,7 +130,7 @@ def interface_addresses() -> tuple[str, ...]:
     except OSError as error:
         raise ResolutionError(
             f"this host's addresses cannot be read ({error.strerror or error}), "
-            "so nothing tells whether the hostname points here",
+            "so gatecert cannot check that the hostname points here",
             fix="list them under the gateway's addresses, or allow the service AF_NETLINK sockets",
         ) from error
     return tuple(

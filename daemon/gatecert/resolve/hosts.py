@@ -1,7 +1,7 @@
-"""What the hosts(5) file of this machine says of a name.
+"""The entries of a name in the hosts(5) file of this machine.
 
-gatecert asks nameservers and never reads this file to resolve a name, but systemd-resolved, dnsmasq
-and others answer from it. Debian's installer writes 127.0.1.1 for the machine's own name there.
+gatecert asks nameservers and never resolves a name from this file, but systemd-resolved, dnsmasq
+and others answer from it. Debian's installer writes the machine's own name with 127.0.1.1 there.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
 
 def matching_lines(name: str, addresses: Collection[str], hosts: Path) -> tuple[str, ...]:
-    """Where the file gives the name one of these addresses: ``/etc/hosts line 2 (127.0.1.1 …)``.
+    """Return the lines that give a name one of the addresses; an unreadable file has none.
 
-    A file that cannot be read says nothing.
+    A line is described as ``/etc/hosts line 2 (127.0.1.1 NAME)``.
     """
     try:
         text = hosts.read_bytes().decode("utf-8", "replace")

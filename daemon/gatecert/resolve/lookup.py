@@ -1,15 +1,15 @@
-"""What looking up a name brought, and how the answers of both address families become one.
+"""Results of address look-ups, combined from the answers for both address families.
 
-Values and pure functions only; ``resolve.dns`` asks, ``resolve.preflight`` judges.
+Values and pure functions only; ``resolve.dns`` asks nameservers, ``resolve.preflight`` compares.
 
-The two families may end differently. What counts then:
+The two families may differ:
 
-- NXDOMAIN is said of the name, whatever the type (RFC 8020), so it outweighs a failure of the other
-  family. Beside addresses it is a known fault of some servers (RFC 4074 section 4.2) and only means
-  that there is none of that family.
-- One family's addresses beside a failure of the other are addresses, and what failed is kept as
-  ``unknown``. Load balancers and old nameservers answer AAAA with SERVFAIL, REFUSED, NOTIMP,
-  FORMERR or not at all while A is right, and authorities go on with the family that they have.
+- NXDOMAIN applies to the name, whatever the type (RFC 8020), so it outweighs a failure of the other
+  family. Together with addresses it is a known fault of some servers (RFC 4074 section 4.2) and
+  only means that there is no address of that family.
+- Addresses of one family together with a failure of the other count as addresses, and the failure
+  is kept as ``unknown``. Load balancers and old nameservers answer AAAA with SERVFAIL, REFUSED,
+  NOTIMP, FORMERR or not at all while A is right, and CAs continue with the family that they have.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Family(StrEnum):
 
 
 class LookupStatus(StrEnum):
-    """How looking up a name, or one record type of it, ended."""
+    """The outcome of looking up a name, or one record type of it."""
 
     ADDRESSES = "addresses"
     NO_ADDRESS = "no-address"
@@ -46,13 +46,13 @@ _FAILURES = {LookupStatus.SERVER_FAILURE, LookupStatus.TIMEOUT}
 
 @dataclass(frozen=True, slots=True)
 class FamilyAnswer:
-    """What looking up one record type of one name brought.
+    """The answer for one record type of a name.
 
     Attributes:
-        addresses: Text as it came from the wire.
-        time_to_live: Smallest TTL on the way, for negative answers from the SOA (RFC 2308 section
-            5); None if nothing said one.
-        detail: Who said what, or where aliases led to; empty when there is nothing to add.
+        addresses: Text as received.
+        time_to_live: The smallest TTL of the chain, for negative answers from the SOA (RFC 2308
+            section 5); None if unknown.
+        detail: The nameservers' answers, or the target of an alias; may be empty.
     """
 
     family: Family
@@ -64,15 +64,15 @@ class FamilyAnswer:
 
 @dataclass(frozen=True, slots=True)
 class LookupResult:
-    """What looking up both address families of one name brought.
+    """The result for both address families of a name.
 
     Attributes:
         addresses: Canonical text, IPv4 first, in numerical order.
-        time_to_live: The smaller of both families', None if neither is known.
-        detail: Who said what, empty when there is nothing to add.
+        time_to_live: The smaller one of both families; None if neither is known.
+        detail: The nameservers' answers; may be empty.
         unknown: Why one family could not be looked up although the other has addresses.
-        nameservers: Who was asked, empty where that is not known.
-        hosts_lines: Where a hosts(5) file of this machine gives the name one of these addresses.
+        nameservers: The nameservers that were asked; empty if unknown.
+        hosts_lines: Lines of this machine's hosts(5) file that give the name such an address.
     """
 
     name: str
@@ -86,15 +86,15 @@ class LookupResult:
 
 
 class AddressResolver(Protocol):
-    """Looks up names; ``resolve.dns.Resolver`` is the one that asks nameservers."""
+    """Looks up names; implemented by ``resolve.dns.Resolver``."""
 
     def look_up(self, names: Sequence[str]) -> tuple[LookupResult, ...]:
-        """The addresses of each name, in the order of the names; never raises."""
+        """Look up the addresses of names, in their order; never raises."""
         ...
 
 
 def combine(name: str, answers: Sequence[FamilyAnswer]) -> LookupResult:
-    """Make one result of the answers for both families, by the rules above."""
+    """Combine the answers for both families by the rules above."""
     status = _combined_status({answer.status for answer in answers})
     known = [answer.time_to_live for answer in answers if answer.time_to_live is not None]
     return LookupResult(
@@ -110,7 +110,7 @@ def combine(name: str, answers: Sequence[FamilyAnswer]) -> LookupResult:
 
 
 def sort_addresses(addresses: Iterable[str]) -> tuple[str, ...]:
-    """Addresses as canonical text without repetition: IPv4 first, each in numerical order."""
+    """Return distinct addresses as canonical text: IPv4 first, each in numerical order."""
     distinct = {ipaddress.ip_address(address) for address in addresses}
     return tuple(
         str(address) for address in sorted(distinct, key=lambda each: (each.version, int(each)))
@@ -127,9 +127,9 @@ def _combined_status(statuses: set[LookupStatus]) -> LookupStatus:
 
 
 def _explain(answers: Iterable[FamilyAnswer]) -> str:
-    """Say each thing once, with the record types it was said of."""
-    said: dict[str, list[str]] = {}
+    """Return each detail once, with the record types it applies to."""
+    details: dict[str, list[str]] = {}
     for answer in answers:
         if answer.detail:
-            said.setdefault(answer.detail, []).append(answer.family)
-    return "; ".join(f"{detail} ({' and '.join(families)})" for detail, families in said.items())
+            details.setdefault(answer.detail, []).append(answer.family)
+    return "; ".join(f"{detail} ({' and '.join(types)})" for detail, types in details.items())

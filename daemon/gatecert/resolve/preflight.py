@@ -1,26 +1,24 @@
-"""Does every name point at the gateway? Asked before an order is placed, so that none is wasted.
+"""Check before an order that every name resolves to the gateway.
 
-A failed validation counts against the authority's limits; a look at DNS does not. A name passes
-with at least one right address and no wrong one; a family that cannot be looked up is warned of,
-and a name of which nothing can be looked up holds back first orders but no renewal
-(``Resolution.allows_order``). Wrong addresses always hold an order back: RFC 8555 section 8.3 lets
-the authority choose among them, and Boulder prefers IPv6 and falls back to IPv4 only where the
-connection times out, so that one stale AAAA is enough to fail.
+A failed validation counts against the CA's rate limits; a DNS look-up does not. A name passes with
+at least one right address and no wrong one. A family that cannot be looked up causes a warning. A
+name of which nothing can be looked up delays first orders but no renewal
+(``Resolution.allows_order``). Wrong addresses always delay an order: RFC 8555 section 8.3 lets the
+CA choose among the addresses, and Boulder prefers IPv6 and falls back to IPv4 only if the
+connection times out, so one stale AAAA record is enough to fail.
 
-What is looked at:
+- A wildcard is not looked up. Only dns-01 can validate it, which needs no address.
+- If a dns-* challenge is configured, names are still looked up, because clients must find the
+  gateway, but the result is ``required=False`` and delays no order: while a name does not point
+  here, only a dns-* challenge is tried for it (``challenge.challenge_order``).
+- An AAAA that a DNS64 resolver synthesized from an A record counts as that A (``resolve.dns64``).
+- An IP address identifier (RFC 8738) is compared without a look-up and is always required: dns-01
+  cannot validate it.
 
-- A wildcard is not looked up. It can only be validated by dns-01, which needs no address.
-- Where a dns-* challenge may be used, names are looked up and judged all the same, for clients must
-  find the gateway, but the result is ``required=False`` and holds up no order: while a name does
-  not point here, only such a challenge is tried for it (``challenge.challenge_order``).
-- An AAAA that a resolver with DNS64 has made of an A record counts as that A (``resolve.dns64``).
-- An address as an identifier (RFC 8738) is compared without looking anything up, and is always
-  required: dns-01 cannot validate it.
-
-While a name does not point here, the next look comes after the interval, or as soon as the answer
-may have changed: at the end of its TTL (RFC 2308 for negative answers). Once every name points here
-the interval alone counts; a dynamic-DNS name with a TTL of a second would otherwise be asked for
-86,400 times a day for nothing.
+While a name does not point here, the next look-up comes after the interval, or earlier when the
+answer may have changed: at the end of its TTL (RFC 2308 for negative answers). Once every name
+points here, only the interval applies; a dynamic-DNS name with a TTL of one second would otherwise
+be looked up 86,400 times a day without need.
 """
 
 from __future__ import annotations
@@ -49,9 +47,9 @@ MAX_CHANGE_TEXT = 1000  # characters
 def preflight(
     target: Target, resolver: AddressResolver, addresses: GatewayAddresses, *, now: datetime
 ) -> Resolution:
-    """Look up every name of the target and compare what is found with the gateway's addresses."""
-    looked_up = [each.value for each in target.identifiers if _is_looked_up(each)]
-    lookups = without_synthesis(resolver.look_up(looked_up), resolver, addresses)
+    """Look up every name of the target and compare the results with the gateway's addresses."""
+    dns_names = [each.value for each in target.identifiers if _is_looked_up(each)]
+    lookups = without_synthesis(resolver.look_up(dns_names), resolver, addresses)
     found = {lookup.name: lookup for lookup in lookups}
     required = requires_addresses(target)
     names: list[NameResolution] = []
@@ -59,23 +57,23 @@ def preflight(
         if identifier.type is IdentifierType.IP:
             names.append(check_address(identifier.value, addresses))
         elif identifier.value in found:
-            judged = check_name(found[identifier.value], addresses)
-            names.append(judged if required else _excuse(judged))
+            checked = check_name(found[identifier.value], addresses)
+            names.append(checked if required else _not_required(checked))
     return Resolution(at=now, names=tuple(names), expected=addresses.expected)
 
 
 def requires_addresses(target: Target) -> bool:
-    """Whether only a connection to the names can prove them, so that they must point here."""
+    """Check if validation needs a connection to the names, so that they must point here."""
     return not any(challenge.startswith("dns-") for challenge in target.challenges)
 
 
 def next_lookup(resolution: Resolution, interval: timedelta, *, now: datetime) -> datetime:
-    """The instant of the next look, never before ``now`` and never later than ``interval`` from it.
+    """Return the instant of the next look-up, at ``now`` or at most ``interval`` later.
 
     Args:
-        resolution: The last look.
+        resolution: The result of the last look-up.
         interval: ``resolver.interval``.
-        now: A look that lies ahead of it (the clock was set back) counts as made now.
+        now: If the last look-up is later than this (the clock was set back), it counts as now.
     """
     wait = interval
     if not resolution.points_here and resolution.time_to_live is not None:
@@ -84,9 +82,9 @@ def next_lookup(resolution: Resolution, interval: timedelta, *, now: datetime) -
 
 
 def describe_change(before: Resolution | None, after: Resolution) -> str:
-    """What has changed between two looks, on one line; empty if nothing has.
+    """Describe the changes between two look-ups on one line; empty if there are none.
 
-    A look that failed is told apart from one that found nothing. The first look changes nothing.
+    A failed look-up differs from one without an address. The first look-up changes nothing.
     """
     if before is None:
         return ""
@@ -100,11 +98,11 @@ def describe_change(before: Resolution | None, after: Resolution) -> str:
             f"this gateway's addresses changed from {_listed(before.expected)} "
             f"to {_listed(after.expected)}"
         )
-    return clean("; ".join(changes), MAX_CHANGE_TEXT)  # what was before stood in a file
+    return clean("; ".join(changes), MAX_CHANGE_TEXT)  # earlier values come from the state file
 
 
 def newly_points_here(before: Resolution | None, after: Resolution) -> bool:
-    """Whether some name points here that did not at the look before."""
+    """Check if a name points here that did not at the previous look-up."""
     if before is None:
         return False
     return any(
@@ -116,16 +114,16 @@ def _is_looked_up(identifier: Identifier) -> bool:
     return identifier.type is IdentifierType.DNS and not identifier.is_wildcard
 
 
-def _excuse(judged: NameResolution) -> NameResolution:
-    """Say that the name need not point here; a wrong one is still told, for clients' sake."""
-    if judged.points_here:
-        return replace(judged, required=False)
-    detail = f"{judged.detail} [no order waits for this: a TXT record can prove the name]"
-    return replace(judged, required=False, detail=detail)
+def _not_required(checked: NameResolution) -> NameResolution:
+    """Mark a name as not required; a wrong address is still reported, because clients need it."""
+    if checked.points_here:
+        return replace(checked, required=False)
+    detail = f"{checked.detail} [does not delay orders: a TXT record can validate the name]"
+    return replace(checked, required=False, detail=detail)
 
 
 def _pairs(before: Resolution, after: Resolution) -> list[tuple[NameResolution, NameResolution]]:
-    """The names that were looked at both times."""
+    """Return the results of the names that were looked up both times."""
     earlier = {name.name: name for name in before.names}
     return [(earlier[name.name], name) for name in after.names if name.name in earlier]
 
@@ -139,4 +137,4 @@ def _found(name: NameResolution) -> str:
 
 
 def _listed(addresses: Sequence[str]) -> str:
-    return ", ".join(addresses) or "private ones only"
+    return ", ".join(addresses) or "private addresses only"

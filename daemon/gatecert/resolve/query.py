@@ -1,16 +1,15 @@
-"""One question to the nameservers, asked through dnspython; the only importer of it for look-ups.
+"""DNS queries through dnspython; the only module of ``resolve`` that imports it.
 
-Importing this module costs some 60 ms, so ``resolve.dns`` does it when the first name is looked up.
+Importing this module takes about 60 ms, so ``resolve.dns`` imports it at the first look-up.
 
 - Names are absolute: the search list of resolv.conf(5) is never applied.
-- dnspython asks the nameservers in turn, over UDP and then TCP where the answer was truncated
-  (RFC 7766), ignores answers that do not belong to the question, gives up on a server that answers
-  SERVFAIL or REFUSED, and asks again one that stays silent, until the time is over.
-- Aliases (CNAME) are followed within an answer and, where a server gives only the first step of the
-  chain, by asking again. A chain of more than sixteen steps, or one that bites its own tail, is a
-  server failure.
-- A negative answer may be kept for the smaller of its SOA's TTL and MINIMUM (RFC 2308 section 5);
-  without an SOA its age limit is unknown.
+- dnspython asks the nameservers in turn, over UDP and then over TCP if the answer was truncated
+  (RFC 7766). It ignores answers that do not match the query, skips a server that answers SERVFAIL
+  or REFUSED, and retries a silent one until the time is over.
+- Aliases (CNAME) are followed within an answer and, if a server returns only the first part of the
+  chain, by further queries. A chain of more than sixteen aliases or a loop is a server failure.
+- A negative answer may be cached for the smaller of its SOA's TTL and MINIMUM (RFC 2308 section 5);
+  without an SOA its TTL is unknown.
 """
 
 from __future__ import annotations
@@ -46,46 +45,87 @@ if TYPE_CHECKING:
 
 DNS_PORT = 53
 LOOPBACK = "127.0.0.1"
-MAX_ALIASES = 16  # as many as dnspython follows within one answer
-ATTEMPT_SECONDS = 2.0  # seconds for one nameserver, before the next is asked
+MAX_ALIASES = 16  # dnspython's limit within one answer
+ATTEMPT_SECONDS = 2.0  # for one nameserver before the next is asked
 
 
 @dataclass(frozen=True, slots=True)
 class StubResolver:
-    """Nameservers, ready to be asked by any number of threads."""
+    """A stub resolver for a list of nameservers; safe to use from several threads.
+
+    Attributes:
+        nameservers: Addresses and ports, for messages.
+    """
 
     resolver: dns.resolver.Resolver
     nameservers: str
 
     @property
     def endpoints(self) -> tuple[Endpoint, ...]:
-        """Where each of them is asked."""
+        """The address and port of each nameserver."""
         return tuple(
             Endpoint(each.address, each.port)
             for each in self.resolver.nameservers
             if isinstance(each, _Nameserver)
         )
 
+    def query_addresses(self, name: str, family: Family, deadline: Deadline) -> FamilyAnswer:
+        """Look up one record type of a name; return every failure as an answer."""
+        try:
+            return _addresses(self, dns.name.from_text(name), family, deadline)
+        except dns.resolver.LifetimeTimeout as error:
+            return FamilyAnswer(family, LookupStatus.TIMEOUT, detail=self.describe_error(error))
+        except dns.exception.DNSException as error:
+            detail = self.describe_error(error)
+            return FamilyAnswer(family, LookupStatus.SERVER_FAILURE, detail=detail)
+
+    def query_caa(self, domain: str, deadline: Deadline) -> CaaAnswer:
+        """Look up the CAA records of a domain; return every failure as an answer."""
+        try:
+            found = _follow(self, dns.name.from_text(domain), "CAA", deadline)
+        except dns.exception.DNSException as error:
+            return CaaAnswer(failure=self.describe_error(error))
+        if found.chain is None:
+            return CaaAnswer(failure=_loop(found))
+        properties = {
+            Property(
+                critical=bool(record.flags & CRITICAL),
+                tag=record.tag.decode("ascii", "replace").lower(),
+                value=record.value.decode("ascii", "replace"),
+            )
+            for record in found.chain.answer or ()
+            if isinstance(record, CAA)
+        }
+        # Sorted: servers return records in any order, and messages should not vary with it.
+        return CaaAnswer(tuple(sorted(properties)))
+
+    def describe_error(self, error: dns.exception.DNSException) -> str:
+        """Describe why a look-up failed, with the answer of each nameserver."""
+        if not isinstance(error, dns.resolver.LifetimeTimeout | dns.resolver.NoNameservers):
+            return clean(str(error))
+        answers = _describe_answers(error.kwargs["errors"])
+        return answers or f"no time was left to ask {self.nameservers}"
+
 
 class _Nameserver(dns.nameserver.Do53Nameserver):
-    """A nameserver that is called by its address and port in messages."""
+    """A nameserver that messages name by address and port."""
 
     def __str__(self) -> str:
         return str(Endpoint(self.address, self.port))
 
 
-# --------------------------------------------------------------------------- whom to ask
+# --------------------------------------------------------------------------- nameservers
 
 
 def configured_stub(nameservers: Iterable[Endpoint], seconds: float) -> StubResolver:
-    """Ask these nameservers; those given by name are looked up through the system.
+    """Build a stub resolver for configured nameservers; host names are resolved by the system.
 
     Args:
-        nameservers: Whom to ask, in this order.
+        nameservers: Addresses or host names, in the order in which to ask.
         seconds: Time for all attempts at one name.
 
     Raises:
-        ResolutionError: Not one of them has an address.
+        ResolutionError: No nameserver has an address.
     """
     found: list[Endpoint] = []
     unknown: list[str] = []
@@ -102,36 +142,36 @@ def configured_stub(nameservers: Iterable[Endpoint], seconds: float) -> StubReso
 
 
 def system_stub(resolv_conf: Path, seconds: float) -> StubResolver:
-    """Ask the system's nameservers, those of which the file gives an address.
+    """Build a stub resolver for the nameservers of resolv.conf(5).
 
-    Where the file is missing or names none, that is the one on this machine: resolv.conf(5).
+    A file that is missing or lists no nameserver means the one on this machine.
 
     Raises:
-        ResolutionError: The file names nameservers, and not one of them can be asked.
+        ResolutionError: The file lists nameservers, but none by address.
     """
-    named, options = _read(resolv_conf)
-    usable = [each for each in named if dns.inet.is_address(each)]
-    if named and not usable:
+    listed, options = _read(resolv_conf)
+    usable = [each for each in listed if dns.inet.is_address(each)]
+    if listed and not usable:
         raise ResolutionError(
-            f"{resolv_conf} names no nameserver by its address ({clean(', '.join(named))}), "
+            f"{resolv_conf} lists no nameserver by address ({clean(', '.join(listed))}), "
             "so no name can be looked up",
-            fix="mend it, or set resolver.nameservers",
+            fix="correct it, or set resolver.nameservers",
         )
     resolver = dns.resolver.Resolver(configure=False)
-    with contextlib.suppress(dns.resolver.NoResolverConfiguration):  # said of options alone
+    with contextlib.suppress(dns.resolver.NoResolverConfiguration):  # raised for options alone
         resolver.read_resolv_conf(io.StringIO(options))
     return _stub(resolver, [Endpoint(each, DNS_PORT) for each in usable or [LOOPBACK]], seconds)
 
 
 def _read(resolv_conf: Path) -> tuple[list[str], str]:
-    """The nameservers as they are written, and the lines with options; nothing else is of use."""
+    """Return the listed nameservers and the lines with options."""
     try:
-        written = resolv_conf.read_bytes().decode("ascii", "replace")
+        text = resolv_conf.read_bytes().decode("ascii", "replace")
     except OSError:
         return [], ""
     nameservers: list[str] = []
     options: list[str] = []
-    for line in written.split("\n"):
+    for line in text.split("\n"):
         match line.split():
             case ["nameserver", address, *_]:
                 nameservers.append(address)
@@ -144,7 +184,7 @@ def _stub(
     resolver: dns.resolver.Resolver, endpoints: Sequence[Endpoint], seconds: float
 ) -> StubResolver:
     resolver.nameservers = [_Nameserver(each.host, each.port) for each in endpoints]
-    # Every server gets a turn, and a single one a second chance after a lost packet.
+    # Leave time for every server, and for a second attempt at a single one after a lost packet.
     resolver.timeout = min(ATTEMPT_SECONDS, seconds / max(2, len(endpoints)))
     return StubResolver(resolver, ", ".join(str(each) for each in endpoints))
 
@@ -159,48 +199,12 @@ def _addresses_of(nameserver: Endpoint) -> list[str]:
     return list(dict.fromkeys(str(address[0]) for *_, address in found))
 
 
-# --------------------------------------------------------------------------- what they say
+# --------------------------------------------------------------------------- answers
 
 
-def query_addresses(
-    stub: StubResolver, name: str, family: Family, deadline: Deadline
-) -> FamilyAnswer:
-    """Look up one record type of one name; every way it can end is an answer, none raises."""
-    try:
-        return _addresses(stub, dns.name.from_text(name), family, deadline)
-    except dns.resolver.LifetimeTimeout as error:
-        return FamilyAnswer(family, LookupStatus.TIMEOUT, detail=describe_error(stub, error))
-    except dns.exception.DNSException as error:
-        return FamilyAnswer(family, LookupStatus.SERVER_FAILURE, detail=describe_error(stub, error))
-
-
-def query_caa(stub: StubResolver, domain: str, deadline: Deadline) -> CaaAnswer:
-    """Look up the CAA records of one domain; every way it can end is an answer, none raises."""
-    try:
-        found = _follow(stub, dns.name.from_text(domain), "CAA", deadline)
-    except dns.exception.DNSException as error:
-        return CaaAnswer(failure=describe_error(stub, error))
-    if found.chain is None:
-        return CaaAnswer(failure=_in_circles(found))
-    properties = {
-        Property(
-            critical=bool(record.flags & CRITICAL),
-            tag=record.tag.decode("ascii", "replace").lower(),
-            value=record.value.decode("ascii", "replace"),
-        )
-        for record in found.chain.answer or ()
-        if isinstance(record, CAA)
-    }
-    # Servers give them in any order; what is said of them should not change for that.
-    return CaaAnswer(tuple(sorted(properties)))
-
-
-def describe_error(stub: StubResolver, error: dns.exception.DNSException) -> str:
-    """Who said what, where a look-up brought no answer."""
-    if not isinstance(error, dns.resolver.LifetimeTimeout | dns.resolver.NoNameservers):
-        return clean(str(error))
-    said = _who_said_what(error.kwargs["errors"])
-    return said or f"no time was left to ask {stub.nameservers}"
+def display_name(name: dns.name.Name) -> str:
+    """Return a name as lower-case text without the final dot."""
+    return clean(name.to_text(omit_final_dot=True).lower(), 255)
 
 
 def _addresses(
@@ -208,24 +212,24 @@ def _addresses(
 ) -> FamilyAnswer:
     found = _follow(stub, name, family, deadline)
     if found.chain is None:
-        return FamilyAnswer(family, LookupStatus.SERVER_FAILURE, detail=_in_circles(found))
+        return FamilyAnswer(family, LookupStatus.SERVER_FAILURE, detail=_loop(found))
     return FamilyAnswer(
         family,
         _status(found.response, found.chain),
         addresses=tuple(record.to_text() for record in found.chain.answer or ()),
         time_to_live=timedelta(seconds=min(found.seconds)) if found.seconds else None,
-        detail="" if found.name == name else f"alias of {_text(found.name)}",
+        detail="" if found.name == name else f"alias of {display_name(found.name)}",
     )
 
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """Where following aliases led.
+    """The end of a chain of aliases.
 
     Attributes:
-        name: What the last alias stands for.
-        chain: The last answer's; None where the aliases go round in circles.
-        seconds: Every TTL on the way.
+        name: The target of the last alias.
+        chain: The last answer's; None for a loop.
+        seconds: Every TTL of the chain.
     """
 
     name: dns.name.Name
@@ -237,7 +241,7 @@ class _Found:
 def _follow(
     stub: StubResolver, name: dns.name.Name, record_type: str, deadline: Deadline
 ) -> _Found:
-    """Ask for ``name`` and then, as long as answers end in an alias, for what it stands for."""
+    """Query a name and, as long as the answer ends in an alias, the alias's target."""
     current = name
     visited: set[dns.name.Name] = set()
     seconds: list[int] = []
@@ -253,14 +257,14 @@ def _follow(
             return _Found(current, response, None, tuple(seconds))
 
 
-def _in_circles(found: _Found) -> str:
-    return f"its aliases go round in circles at {_text(found.name)}"
+def _loop(found: _Found) -> str:
+    return f"CNAME loop at {display_name(found.name)}"
 
 
 def _response(
     stub: StubResolver, name: dns.name.Name, record_type: str, deadline: Deadline
 ) -> dns.message.QueryMessage:
-    """The first answer that is one, NXDOMAIN included."""
+    """Return the first usable answer, NXDOMAIN included."""
     try:
         return stub.resolver.resolve(
             name, record_type, lifetime=deadline.remaining, raise_on_no_answer=False, search=False
@@ -279,7 +283,7 @@ def _status(response: dns.message.QueryMessage, chain: dns.message.ChainingResul
 
 
 def _ends_in_alias(response: dns.message.QueryMessage, chain: dns.message.ChainingResult) -> bool:
-    """Whether nothing is said of what the last alias stands for, not even that it has nothing."""
+    """Check if the answer says nothing of the last alias's target, not even that it is empty."""
     return (
         bool(chain.cnames)
         and _status(response, chain) is LookupStatus.NO_ADDRESS
@@ -290,7 +294,7 @@ def _ends_in_alias(response: dns.message.QueryMessage, chain: dns.message.Chaini
 def _times_to_live(
     response: dns.message.QueryMessage, chain: dns.message.ChainingResult
 ) -> list[int]:
-    """Every TTL on the way, in seconds."""
+    """Return every TTL of the answer, in seconds."""
     seconds = [alias.ttl for alias in chain.cnames]
     if chain.answer is not None:
         return [*seconds, chain.answer.ttl]
@@ -299,7 +303,7 @@ def _times_to_live(
 
 
 def _negative_seconds(response: dns.message.QueryMessage, name: dns.name.Name) -> int | None:
-    """For how long the zone of ``name`` says that a negative answer holds."""
+    """Return the negative TTL that the zone of a name gives, in seconds."""
     for records in response.authority:
         for record in records:
             if isinstance(record, SOA) and name.is_subdomain(records.name):
@@ -307,26 +311,23 @@ def _negative_seconds(response: dns.message.QueryMessage, name: dns.name.Name) -
     return None
 
 
-def _who_said_what(errors: Iterable[dns.resolver.ErrorTuple]) -> str:
-    """Each nameserver's last words, in the order in which they were asked."""
-    return ", ".join({str(error[0]): f"{error[0]} {_words(error[3])}" for error in errors}.values())
+def _describe_answers(errors: Iterable[dns.resolver.ErrorTuple]) -> str:
+    """Describe the last answer of each nameserver, in the order in which they were asked."""
+    last = {str(error[0]): f"{error[0]} {_describe_answer(error[3])}" for error in errors}
+    return ", ".join(last.values())
 
 
-def _words(said: Exception | str) -> str:
-    match said:
+def _describe_answer(answer: Exception | str) -> str:
+    match answer:
         case str():
-            return f"answered {said}"
+            return f"answered {answer}"
         case dns.exception.Timeout():
             return "did not answer"
         case dns.message.ChainTooLong():
-            return "answered with aliases that go round in circles"
+            return "answered with a CNAME loop"
         case EOFError():
             return "closed the TCP connection without an answer"
         case OSError():
-            return f"could not be asked: {said.strerror or said}"
+            return f"could not be reached: {answer.strerror or answer}"
         case _:
-            return f"gave a bad answer: {clean(str(said))}"
-
-
-def _text(name: dns.name.Name) -> str:
-    return clean(name.to_text(omit_final_dot=True), 255)
+            return f"sent an invalid answer: {clean(str(answer))}"

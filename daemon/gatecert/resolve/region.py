@@ -1,9 +1,9 @@
 """Regions whose gateways are never enrolled.
 
-Publicly trusted certificates are not enrolled automatically for gateways in the excluded regions:
-not one request goes to an authority. A gateway is in a region because the configuration says so, or
-because one of its DNS names lies below a country-code domain of the region (``config.regions``).
-The name counts even where another region is configured: an authority would get to see it.
+gatecert enrols no publicly trusted certificates for gateways in the excluded regions and sends no
+request to an ACME CA for them. A gateway is in a region if the configuration says so, or if one of
+its DNS names is below a country-code domain of the region (``config.regions``). The name counts
+even if another region is configured, because an order would disclose it to the CA.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def excluded_region(target: Target, excluded: Sequence[str]) -> str:
-    """The first of the excluded regions that the target is in, empty if it is in none.
+    """Return the first of the excluded regions that the target is in; empty if there is none.
 
     Args:
         target: The gateway.
@@ -29,13 +29,15 @@ def excluded_region(target: Target, excluded: Sequence[str]) -> str:
 
 
 def exclusion_reason(region: str, target: Target) -> str:
-    """Why the target is not enrolled and what to do instead, on one line."""
+    """Return why the target is not enrolled and what to do instead, as one line."""
     names = names_below(target.identifiers, region)
     if names:
-        why = f"{names[0]} lies below .{top_level(names[0])}, and region {region} is never enrolled"
+        reason = (
+            f"{names[0]} is below .{top_level(names[0])}, and region {region} is never enrolled"
+        )
     else:
-        why = f"region {region} is configured for this gateway and is never enrolled"
+        reason = f"region {region} is configured for this gateway and is never enrolled"
     return (
-        f"{why}; it keeps serving its self-signed certificate. For a trusted one set mode: custom "
-        f"and use: gatecert csr {target.name}, then gatecert import {target.name}"
+        f"{reason}; the gateway keeps its self-signed certificate. For a trusted certificate set "
+        f"mode: custom, then run gatecert csr {target.name} and gatecert import {target.name}"
     )

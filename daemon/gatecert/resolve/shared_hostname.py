@@ -1,9 +1,9 @@
-"""Why the hosts of a pair do better with certificates that an administrator brings. Pure.
+"""Advice to use ``mode: custom`` for a pair of hosts that share a hostname. Pure.
 
-A pair shares one hostname, which leads to a virtual address. What an authority sends there in order
-to validate arrives at whichever host holds the address at that moment, and behind NAT at whichever
-the device forwards to. So the other host can neither enrol nor renew, and finds out when it takes
-over. With mode: custom each host has a request, a key and a certificate of its own.
+The shared hostname resolves to a virtual address. The CA's validation request reaches only the host
+that holds the address at that time, and behind NAT only the host that the device forwards to. The
+other host can neither enrol nor renew, and finds out at the takeover. With ``mode: custom`` each
+host has its own CSR, key and certificate.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def custom_mode_advice(target: Target, *, behind_nat: bool) -> str:
-    """Why mode custom is recommended for a gateway, and how to go about it; empty if it is not.
+    """Return why mode custom is recommended for a gateway, and the steps; empty if it is not.
 
     Args:
         target: The gateway.
@@ -28,8 +28,8 @@ def custom_mode_advice(target: Target, *, behind_nat: bool) -> str:
     names = " and ".join(member.name for member in target.members)
     where = "a virtual IP behind NAT" if behind_nat else "a virtual IP"
     return (
-        f"{names} share {target.hostname} at {where}, where an authority's validation reaches only"
-        " the host that holds the address just then, so the other can neither enrol nor renew;"
-        f" mode: custom is recommended: gatecert csr {target.name} on each host, have both signed,"
-        f" and gatecert import {target.name}"
+        f"{names} share {target.hostname} at {where}, where the CA's validation reaches only the"
+        " host that holds the address at that time, so the other can neither enrol nor renew;"
+        f" mode: custom is recommended: run gatecert csr {target.name} on each host, have both"
+        f" signed, then run gatecert import {target.name}"
     )

@@ -1,4 +1,4 @@
-"""The Public Suffix List, with its private part: whose domain a name lies in."""
+"""Registrable domains by the Public Suffix List, including its private part."""
 
 from __future__ import annotations
 
@@ -10,23 +10,20 @@ if TYPE_CHECKING:
 
 
 def registrable_domain(name: str) -> str:
-    """The domain that somebody has registered, and that a name lies in.
+    """Return the registrable domain of a name; a public suffix is returned as it is.
 
-    Below a service's suffix in the list (``duckdns.org``), that is the domain of its customer.
-
-    Returns:
-        The name itself where it lies in none, being a public suffix.
+    Below a service's suffix in the list (``duckdns.org``) it is the domain of the customer.
     """
     return _public_suffixes().privatesuffix(name) or name
 
 
 def is_public_suffix(domain: str) -> bool:
-    """Whether domains of different people lie below a domain; private zones are not in the list."""
+    """Check if different parties register domains below a domain, according to the list."""
     return _public_suffixes().publicsuffix(domain, accept_unknown=False) == domain
 
 
 @cache
 def _public_suffixes() -> PublicSuffixList:
-    from publicsuffixlist import PublicSuffixList  # noqa: PLC0415 - only for whoever needs it
+    from publicsuffixlist import PublicSuffixList  # noqa: PLC0415 - only few commands need it
 
     return PublicSuffixList()

@@ -268,7 +268,7 @@ PROVOKED: list[tuple[Code, MachineFacts | GatewayFacts, str]] = [
         "SERVFAIL",
     ),
     (codes.CAA_FORBIDS, caa("other.test"), "only other.test"),
-    (codes.CAA_FORBIDS, caa(";"), "nobody"),
+    (codes.CAA_FORBIDS, caa(";"), "allow no CA"),
     (codes.CHALLENGE_OK, case(), "http-01"),
     (codes.CHALLENGE_UNTRIED, rehearsed(ChallengeSelfTest("dns-01", tried=False)), "dns-01"),
     (

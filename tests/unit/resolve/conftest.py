@@ -1,4 +1,4 @@
-"""A nameserver on loopback, UDP and TCP on one port, that says what the test tells it to."""
+"""A nameserver on loopback, UDP and TCP on one port, with answers from a handler."""
 
 from __future__ import annotations
 
@@ -82,6 +82,6 @@ def _nameserver(handler: Handler) -> Iterator[Endpoint]:
 
 @pytest.fixture
 def nameserver() -> Iterator[Callable[[Handler], Endpoint]]:
-    """Starts a nameserver: a handler gets a query and "udp" or "tcp", gives wire text."""
+    """Start nameservers; a handler gets a query and "udp" or "tcp" and returns wire data."""
     with contextlib.ExitStack() as stack:
         yield lambda handler: stack.enter_context(_nameserver(handler))

@@ -21,7 +21,7 @@ NAT_WITH_IPV6 = GatewayAddresses(("2001:500:2f::f",), behind_nat=True)
 ip_texts = st.lists(st.ip_addresses().map(str), min_size=1, max_size=6)
 
 
-def judge(
+def check(
     addresses: GatewayAddresses,
     *found: str,
     status: LookupStatus = LookupStatus.ADDRESSES,
@@ -33,10 +33,10 @@ def judge(
 # --------------------------------------------------------------------------- compared
 
 
-def test_here() -> None:
-    judged = judge(HERE, "203.0.113.7")
-    assert judged.points_here
-    assert judged == NameResolution(
+def test_a_right_address_is_here() -> None:
+    result = check(HERE, "203.0.113.7")
+    assert result.points_here
+    assert result == NameResolution(
         NAME,
         ResolutionKind.HERE,
         ("203.0.113.7",),
@@ -47,101 +47,103 @@ def test_here() -> None:
 
 
 def test_one_family_is_enough() -> None:
-    assert judge(BOTH, "2001:db8::7").kind is ResolutionKind.HERE
+    assert check(BOTH, "2001:db8::7").kind is ResolutionKind.HERE
 
 
 def test_a_stale_ipv6_address_beside_a_right_one() -> None:
-    judged = judge(HERE, "203.0.113.7", "2001:db8::1")
-    assert not judged.points_here
-    assert judged.kind is ResolutionKind.ELSEWHERE
-    assert judged.answers == ("203.0.113.7", "2001:db8::1")
-    assert judged.wrong == ("2001:db8::1",)
-    assert judged.detail == (
+    result = check(HERE, "203.0.113.7", "2001:db8::1")
+    assert not result.points_here
+    assert result.kind is ResolutionKind.ELSEWHERE
+    assert result.answers == ("203.0.113.7", "2001:db8::1")
+    assert result.wrong == ("2001:db8::1",)
+    assert result.detail == (
         f"{NAME} AAAA 2001:db8::1 is not an address of this gateway (expected 203.0.113.7): "
-        "the authority prefers IPv6, so validation would fail; "
+        "CAs prefer IPv6, so validation would fail; "
         "correct or remove it in DNS, or list it under the gateway's addresses"
     )
 
 
 def test_every_wrong_address_is_named() -> None:
-    judged = judge(BOTH, "198.51.100.9", "203.0.113.7", "2001:db8::1")
-    assert judged.wrong == ("198.51.100.9", "2001:db8::1")
-    assert judged.detail.startswith(
+    result = check(BOTH, "198.51.100.9", "203.0.113.7", "2001:db8::1")
+    assert result.wrong == ("198.51.100.9", "2001:db8::1")
+    assert result.detail.startswith(
         f"{NAME} A 198.51.100.9 and AAAA 2001:db8::1 are not addresses of this gateway "
         "(expected 203.0.113.7 or 2001:db8::7)"
     )
 
 
-def test_a_wrong_ipv4_address_says_nothing_of_ipv6() -> None:
-    assert "IPv6" not in judge(HERE, "198.51.100.9").detail
+def test_a_wrong_ipv4_address_does_not_mention_ipv6() -> None:
+    assert "IPv6" not in check(HERE, "198.51.100.9").detail
 
 
 def test_a_long_list_is_cut() -> None:
-    judged = judge(HERE, *(f"198.51.100.{last}" for last in range(9)))
-    assert len(judged.wrong) == 9
+    result = check(HERE, *(f"198.51.100.{last}" for last in range(9)))
+    assert len(result.wrong) == 9
     assert (
         "A 198.51.100.0, A 198.51.100.1, A 198.51.100.2, A 198.51.100.3 and 5 more are not"
-        in judged.detail
+        in result.detail
     )
 
 
 @given(ip_texts, ip_texts)
-def test_here_needs_a_right_address_and_no_wrong_one(own: list[str], found: list[str]) -> None:
-    judged = judge(GatewayAddresses(sort_addresses(own)), *sort_addresses(found))
+def test_a_name_is_here_with_a_right_address_and_no_wrong_one(
+    own: list[str], found: list[str]
+) -> None:
+    result = check(GatewayAddresses(sort_addresses(own)), *sort_addresses(found))
     right = {ipaddress.ip_address(each) for each in own}
     answers = {ipaddress.ip_address(each) for each in found}
-    assert judged.points_here is (answers <= right)
-    assert {ipaddress.ip_address(each) for each in judged.wrong} == answers - right
-    assert "\n" not in judged.detail
+    assert result.points_here is (answers <= right)
+    assert {ipaddress.ip_address(each) for each in result.wrong} == answers - right
+    assert "\n" not in result.detail
 
 
 # --------------------------------------------------------------------------- behind NAT
 
 
-def test_behind_nat_a_public_address_passes_and_that_is_said() -> None:
-    judged = judge(NAT, "192.5.5.241")
-    assert judged.points_here
-    assert judged.kind is ResolutionKind.BEHIND_NAT
-    assert judged.detail == (
-        f"{NAME} resolves to 192.5.5.241, taken for this gateway: it has only private addresses; "
-        "list its public ones under addresses to have them compared"
+def test_behind_nat_a_public_address_is_accepted_with_a_note() -> None:
+    result = check(NAT, "192.5.5.241")
+    assert result.points_here
+    assert result.kind is ResolutionKind.BEHIND_NAT
+    assert result.detail == (
+        f"{NAME} resolves to 192.5.5.241, assumed to be this gateway, which has only private "
+        "addresses; list its public addresses under addresses to have them checked"
     )
 
 
 @pytest.mark.parametrize("answer", ["192.168.1.2", "127.0.0.1", "fd00::1"])
-def test_behind_nat_another_address_does_not(answer: str) -> None:
-    judged = judge(NAT, answer)
-    assert judged.wrong == (answer,)
+def test_behind_nat_an_internal_address_is_rejected(answer: str) -> None:
+    result = check(NAT, answer)
+    assert result.wrong == (answer,)
     kind = "AAAA" if ":" in answer else "A"
-    assert judged.detail == (
-        f"{NAME} {kind} {answer} is not public, so no authority can connect; "
-        "the nameserver may answer differently inside this network than public DNS does for the "
-        "authority (systemd-resolved, split horizon): set resolver.nameservers to nameservers "
-        "outside this network, or, where public DNS says the same, "
-        "publish the address under which this gateway is reached from outside"
+    assert result.detail == (
+        f"{NAME} {kind} {answer} is not public, so no CA can connect; "
+        "the nameserver may answer differently inside this network than public DNS does "
+        "(systemd-resolved, split-horizon DNS): set resolver.nameservers to nameservers "
+        "outside this network, or, if public DNS gives the same address, "
+        "publish the address at which this gateway is reached from outside"
     )
 
 
-def test_behind_nat_an_address_that_is_neither_public_nor_internal() -> None:
-    assert judge(NAT, "203.0.113.7").detail == (
-        f"{NAME} A 203.0.113.7 is not public, so no authority can connect; "
-        "publish the address under which this gateway is reached from outside"
+def test_behind_nat_a_documentation_address_is_rejected() -> None:
+    assert check(NAT, "203.0.113.7").detail == (
+        f"{NAME} A 203.0.113.7 is not public, so no CA can connect; "
+        "publish the address at which this gateway is reached from outside"
     )
 
 
 def test_behind_nat_a_private_address_beside_a_public_one_is_wrong() -> None:
-    judged = judge(NAT, "192.5.5.241", "192.168.1.2", "fd00::1")
-    assert judged.kind is ResolutionKind.ELSEWHERE
-    assert judged.wrong == ("192.168.1.2", "fd00::1")
-    assert "are not public" in judged.detail
+    result = check(NAT, "192.5.5.241", "192.168.1.2", "fd00::1")
+    assert result.kind is ResolutionKind.ELSEWHERE
+    assert result.wrong == ("192.168.1.2", "fd00::1")
+    assert "are not public" in result.detail
 
 
 def test_behind_nat_with_a_public_ipv6_address() -> None:
-    judged = judge(NAT_WITH_IPV6, "192.5.5.241", "2001:500:2f::f")
-    assert judged.kind is ResolutionKind.BEHIND_NAT
-    assert "it has only private IPv4 addresses" in judged.detail
-    assert judge(NAT_WITH_IPV6, "2001:500:2f::f").kind is ResolutionKind.HERE
-    stale = judge(NAT_WITH_IPV6, "192.5.5.241", "2001:500:2::c")
+    result = check(NAT_WITH_IPV6, "192.5.5.241", "2001:500:2f::f")
+    assert result.kind is ResolutionKind.BEHIND_NAT
+    assert "which has only private IPv4 addresses" in result.detail
+    assert check(NAT_WITH_IPV6, "2001:500:2f::f").kind is ResolutionKind.HERE
+    stale = check(NAT_WITH_IPV6, "192.5.5.241", "2001:500:2::c")
     assert stale.wrong == ("2001:500:2::c",)
     assert "(expected 2001:500:2f::f or a public IPv4 address)" in stale.detail
 
@@ -186,20 +188,20 @@ def test_behind_nat_with_a_public_ipv6_address() -> None:
         ),
     ],
 )
-def test_each_failure_has_its_own_kind_and_words(
+def test_each_failure_has_its_own_kind_and_description(
     status: LookupStatus, detail: str, text: str
 ) -> None:
-    judged = judge(HERE, status=status, detail=detail)
-    assert judged.kind.value == status.value
-    assert not judged.points_here
-    assert judged.detail == text
+    result = check(HERE, status=status, detail=detail)
+    assert result.kind.value == status.value
+    assert not result.points_here
+    assert result.detail == text
 
 
-def test_behind_nat_what_to_publish_is_not_known() -> None:
-    assert "for the gateway's public address" in judge(NAT, status=LookupStatus.NO_ADDRESS).detail
+def test_behind_nat_the_address_to_publish_is_unknown() -> None:
+    assert "for the gateway's public address" in check(NAT, status=LookupStatus.NO_ADDRESS).detail
 
 
-def judge_half(addresses: GatewayAddresses, found: str) -> NameResolution:
+def check_one_family(addresses: GatewayAddresses, found: str) -> NameResolution:
     lookup = LookupResult(
         NAME, LookupStatus.ADDRESSES, (found,), unknown="ns answered NOTIMP (AAAA)"
     )
@@ -207,47 +209,47 @@ def judge_half(addresses: GatewayAddresses, found: str) -> NameResolution:
 
 
 @pytest.mark.parametrize(("addresses", "found"), [(HERE, "203.0.113.7"), (NAT, "192.5.5.241")])
-def test_half_an_answer_is_enough_and_warned_of(addresses: GatewayAddresses, found: str) -> None:
-    judged = judge_half(addresses, found)
-    assert judged.points_here
-    assert judged.kind.is_here
-    assert judged.warning.startswith(
-        f"the rest of {NAME} could not be looked up: ns answered NOTIMP (AAAA); "
+def test_one_family_is_enough_with_a_warning(addresses: GatewayAddresses, found: str) -> None:
+    result = check_one_family(addresses, found)
+    assert result.points_here
+    assert result.kind.is_here
+    assert result.warning.startswith(
+        f"not every record of {NAME} could be looked up: ns answered NOTIMP (AAAA); "
     )
-    assert judged.detail.endswith(judged.warning)
+    assert result.detail.endswith(result.warning)
 
 
 def test_a_wrong_address_outweighs_the_failure_of_the_other_family() -> None:
-    judged = judge_half(HERE, "198.51.100.9")
-    assert judged.kind is ResolutionKind.ELSEWHERE
-    assert judged.warning == ""
+    result = check_one_family(HERE, "198.51.100.9")
+    assert result.kind is ResolutionKind.ELSEWHERE
+    assert result.warning == ""
 
 
-# --------------------------------------------------------------------------- seen from inside
+# --------------------------------------------------------------------------- internal addresses
 
 
 @pytest.mark.parametrize("found", ["127.0.1.1", "10.1.2.3", "100.64.0.1", "fd00::1", "::1"])
-def test_an_address_from_the_hosts_file_is_told_with_its_line(found: str) -> None:
+def test_an_address_from_the_hosts_file_is_reported_with_its_line(found: str) -> None:
     line = f"/etc/hosts line 2 ({found} {NAME})"
     lookup = LookupResult(
         NAME, LookupStatus.ADDRESSES, (found,), nameservers="127.0.0.53:53", hosts_lines=(line,)
     )
-    judged = check_name(lookup, HERE)
-    assert judged.kind is ResolutionKind.ELSEWHERE
-    assert f"{found} is not an address of this gateway (expected 203.0.113.7); " in judged.detail
-    assert f"{line} says so, and 127.0.0.53:53 answers from that file" in judged.detail
-    assert judged.detail.endswith("or set resolver.nameservers to nameservers outside this network")
+    result = check_name(lookup, HERE)
+    assert result.kind is ResolutionKind.ELSEWHERE
+    assert f"{found} is not an address of this gateway (expected 203.0.113.7); " in result.detail
+    assert f"comes from {line}, a file that 127.0.0.53:53 answers from" in result.detail
+    assert result.detail.endswith("or set resolver.nameservers to nameservers outside this network")
 
 
-def test_an_internal_address_may_be_the_inside_view_of_a_name() -> None:
+def test_an_internal_address_may_come_from_split_horizon_dns() -> None:
     lookup = LookupResult(NAME, LookupStatus.ADDRESSES, ("10.1.2.3",), nameservers="10.0.0.53:53")
     detail = check_name(lookup, HERE).detail
     assert "10.0.0.53:53 may answer differently inside this network than public DNS" in detail
     assert "set resolver.nameservers to nameservers outside this network" in detail
 
 
-def test_an_internal_address_that_is_the_gateways_is_right() -> None:
-    assert judge(GatewayAddresses(("10.1.2.3",)), "10.1.2.3").kind is ResolutionKind.HERE
+def test_an_internal_address_of_the_gateway_is_accepted() -> None:
+    assert check(GatewayAddresses(("10.1.2.3",)), "10.1.2.3").kind is ResolutionKind.HERE
 
 
 # --------------------------------------------------------------------------- identifiers
@@ -269,7 +271,7 @@ def test_an_internal_address_that_is_the_gateways_is_right() -> None:
             ResolutionKind.ELSEWHERE,
             (
                 "203.0.113.8 is not an address of this gateway (expected 203.0.113.7); "
-                "take it out of alternative_names or list it under addresses"
+                "remove it from alternative_names or list it under addresses"
             ),
         ),
         (
@@ -278,17 +280,17 @@ def test_an_internal_address_that_is_the_gateways_is_right() -> None:
             ResolutionKind.ELSEWHERE,
             (
                 "10.0.0.1 is not an address of this gateway (expected a public address); "
-                "take it out of alternative_names or list it under addresses"
+                "remove it from alternative_names or list it under addresses"
             ),
         ),
     ],
 )
-def test_an_address_as_identifier(
+def test_an_ip_address_identifier_is_compared(
     addresses: GatewayAddresses, address: str, kind: ResolutionKind, text: str
 ) -> None:
-    judged = check_address(address, addresses)
-    assert judged.kind is kind
-    assert judged.answers == (address,)
-    assert judged.wrong == (() if judged.points_here else (address,))
-    assert judged.time_to_live is None
-    assert judged.detail == text
+    result = check_address(address, addresses)
+    assert result.kind is kind
+    assert result.answers == (address,)
+    assert result.wrong == (() if result.points_here else (address,))
+    assert result.time_to_live is None
+    assert result.detail == text

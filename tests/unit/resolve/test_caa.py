@@ -1,4 +1,4 @@
-"""Which authorities the CAA records of a domain keep out."""
+"""CAA records: the CAs that may issue for a name."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ def issue(value: str, tag: str = "issue", *, critical: bool = False) -> Property
     return Property(critical, tag, value)
 
 
-def refused(*properties: Property, name: str = NAME, applicant: CaaRequest = US) -> str:
-    return issuance_refusal(CaaPolicy(name, "example.com", properties), applicant)
+def refusal(*properties: Property, name: str = NAME, request: CaaRequest = US) -> str:
+    return issuance_refusal(CaaPolicy(name, "example.com", properties), request)
 
 
-def test_the_climb_ends_at_the_top_level_domain() -> None:
+def test_tree_climbing_ends_at_the_top_level_domain() -> None:
     assert domains_to_query("boston.example.com") == ("boston.example.com", "example.com", "com")
     assert domains_to_query("*.example.com.") == ("example.com", "com")
 
 
-def test_the_nearest_record_set_counts_and_no_other() -> None:
+def test_only_the_nearest_record_set_is_relevant() -> None:
     answers = dict.fromkeys(domains_to_query(NAME), CaaAnswer())
     assert relevant_policy(NAME, answers) == CaaPolicy(NAME)
     answers["example.com"] = CaaAnswer((issue("above.example"),))
@@ -48,7 +48,7 @@ def test_the_nearest_record_set_counts_and_no_other() -> None:
     assert relevant_policy(NAME, answers).domain == NAME
 
 
-def test_a_failure_on_the_way_up_hides_what_lies_above() -> None:
+def test_a_failed_lookup_hides_the_domains_above() -> None:
     answers = dict.fromkeys(domains_to_query(NAME), CaaAnswer())
     answers["example.com"] = CaaAnswer((issue("above.example"),))
     answers["vpn.example.com"] = CaaAnswer(failure="SERVFAIL")
@@ -74,58 +74,58 @@ def test_a_failure_on_the_way_up_hides_what_lies_above() -> None:
         (issue("x", "iodef", critical=True),),
     ],
 )
-def test_who_may_issue(properties: tuple[Property, ...]) -> None:
-    assert refused(*properties) == ""
+def test_the_ca_may_issue(properties: tuple[Property, ...]) -> None:
+    assert refusal(*properties) == ""
 
 
 @pytest.mark.parametrize(
     ("properties", "why"),
     [
-        ((issue("other.example"),), "let only other.example issue"),
-        ((issue(";"),), "let nobody issue"),
-        ((issue(""),), "let nobody issue"),
-        ((issue("-ca.example.net"),), "let nobody issue"),
-        ((issue(f"{ISSUER}; %%%"),), "let nobody issue"),
+        ((issue("other.example"),), "allow only other.example to issue"),
+        ((issue(";"),), "allow no CA to issue"),
+        ((issue(""),), "allow no CA to issue"),
+        ((issue("-ca.example.net"),), "allow no CA to issue"),
+        ((issue(f"{ISSUER}; %%%"),), "allow no CA to issue"),
         ((issue(f"{ISSUER}; validationmethods=tls-alpn-01"),), "only by tls-alpn-01"),
         ((issue(f"{ISSUER}; accounturi=https://b/2"),), "only to the account https://b/2"),
         ((issue(ISSUER), issue("x", "future", critical=True)), "critical property future"),
     ],
 )
-def test_who_must_not_issue(properties: tuple[Property, ...], why: str) -> None:
-    found = refused(*properties)
+def test_the_ca_must_not_issue(properties: tuple[Property, ...], why: str) -> None:
+    found = refusal(*properties)
     assert why in found
     assert "the CAA records of example.com" in found
 
 
-def test_a_wildcard_has_rules_of_its_own() -> None:
+def test_issuewild_replaces_issue_for_a_wildcard() -> None:
     wildcard = f"*.{NAME}"
-    assert refused(issue(ISSUER), name=wildcard) == ""
-    assert refused(issue("other.example"), issue(ISSUER, "issuewild"), name=wildcard) == ""
-    assert "let nobody issue for *." in refused(
+    assert refusal(issue(ISSUER), name=wildcard) == ""
+    assert refusal(issue("other.example"), issue(ISSUER, "issuewild"), name=wildcard) == ""
+    assert "allow no CA to issue for *." in refusal(
         issue(ISSUER), issue(";", "issuewild"), name=wildcard
     )
 
 
-def test_what_is_not_known_of_the_applicant_keeps_nobody_out() -> None:
+def test_unknown_request_parameters_forbid_nothing() -> None:
     nobody = CaaRequest()
-    assert refused(issue("other.example"), applicant=nobody) == ""
-    assert "let nobody" in refused(issue(";"), applicant=nobody)
+    assert refusal(issue("other.example"), request=nobody) == ""
+    assert "allow no CA" in refusal(issue(";"), request=nobody)
     stranger = CaaRequest(identities=(ISSUER,))
     limits = f"{ISSUER}; validationmethods=tls-alpn-01; accounturi=https://b/2"
-    assert refused(issue(limits), applicant=stranger) == ""
+    assert refusal(issue(limits), request=stranger) == ""
 
 
-def test_what_others_publish_is_shown_on_one_line() -> None:
-    found = refused(issue("x", "evil\n\x1b[31m", critical=True))
+def test_published_text_is_shown_on_one_line() -> None:
+    found = refusal(issue("x", "evil\n\x1b[31m", critical=True))
     assert found.isprintable()
 
 
 @given(st.lists(st.tuples(st.booleans(), st.text(max_size=12), st.text(max_size=40))))
-def test_nothing_that_is_published_is_an_error(records: list[tuple[bool, str, str]]) -> None:
-    found = refused(*(Property(*record) for record in records))
+def test_no_published_record_raises(records: list[tuple[bool, str, str]]) -> None:
+    found = refusal(*(Property(*record) for record in records))
     assert found.isprintable() or not found
 
 
 @given(st.sampled_from(["issue", "issuewild"]), st.text(max_size=40))
-def test_our_own_property_lets_us_in_whatever_stands_beside_it(tag: str, value: str) -> None:
-    assert refused(issue(value, tag), issue(ISSUER)) == ""
+def test_a_matching_property_allows_issuance_beside_any_other(tag: str, value: str) -> None:
+    assert refusal(issue(value, tag), issue(ISSUER)) == ""

@@ -55,7 +55,7 @@ def zone(query: dns.message.Message, _transport: str) -> list[bytes]:
     return [response.to_wire()]
 
 
-def test_each_name_ends_in_its_own_way(nameserver: StartNameserver) -> None:
+def test_each_name_has_its_own_result(nameserver: StartNameserver) -> None:
     server = nameserver(zone)
     asked = str(server)
     names = ["both.example", "old.example", "empty.example", "half.example", "none.example"]
@@ -84,7 +84,7 @@ def test_each_name_ends_in_its_own_way(nameserver: StartNameserver) -> None:
     )
 
 
-def test_no_names() -> None:
+def test_no_names_give_no_results() -> None:
     assert Resolver([], TIMEOUT).look_up([]) == ()
 
 
@@ -102,7 +102,7 @@ def test_the_timeout_is_the_total_for_all_names(nameserver: StartNameserver) -> 
 
 
 @pytest.mark.parametrize("code", ["SERVFAIL", "REFUSED", "NOTIMP", "FORMERR"])
-def test_every_refusal_of_one_family_leaves_the_other(
+def test_a_refused_family_does_not_affect_the_other(
     code: str, nameserver: StartNameserver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(ZONE, ("half.example.", "AAAA"), dns.rcode.from_text(code))
@@ -111,7 +111,7 @@ def test_every_refusal_of_one_family_leaves_the_other(
     assert code in half.unknown
 
 
-def test_an_internal_address_is_explained_by_the_hosts_file(
+def test_an_internal_address_is_traced_to_the_hosts_file(
     nameserver: StartNameserver, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setitem(ZONE, ("old.example.", "A"), ["127.0.1.1"])
@@ -124,7 +124,7 @@ def test_an_internal_address_is_explained_by_the_hosts_file(
     assert both.hosts_lines == ()
 
 
-def test_more_names_than_threads(nameserver: StartNameserver) -> None:
+def test_more_names_than_threads_are_looked_up(nameserver: StartNameserver) -> None:
     found = Resolver([nameserver(zone)], TIMEOUT).look_up(["old.example"] * 20)
     assert [each.status for each in found] == [LookupStatus.ADDRESSES] * 20
 
@@ -136,7 +136,7 @@ def test_nothing_is_cached(nameserver: StartNameserver, monkeypatch: pytest.Monk
     assert resolver.look_up(["old.example"])[0].addresses == ("203.0.113.9",)
 
 
-def test_the_system_file_is_read_again_when_it_changes(
+def test_resolv_conf_is_read_again_when_it_changes(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG, "gatecert.resolve.dns")
@@ -160,7 +160,7 @@ def test_the_system_file_is_read_again_when_it_changes(
     assert told()[-1].endswith("nameservers=127.0.0.1:53")
 
 
-def test_a_system_file_that_makes_no_sense_is_a_failure_of_every_name(tmp_path: Path) -> None:
+def test_an_unusable_resolv_conf_fails_every_name(tmp_path: Path) -> None:
     resolv_conf = tmp_path / "resolv.conf"
     resolv_conf.write_text("nameserver gateway\n")
     found = Resolver([], TIMEOUT, resolv_conf=resolv_conf).look_up(["a.example", "b.example"])
@@ -168,7 +168,7 @@ def test_a_system_file_that_makes_no_sense_is_a_failure_of_every_name(tmp_path: 
     assert all(str(resolv_conf) in each.detail for each in found)
 
 
-def test_a_stuck_look_up_of_a_nameserver_by_name_does_not_outlast_the_timeout(
+def test_a_hanging_lookup_of_a_nameserver_does_not_exceed_the_timeout(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def stuck(*_args: object, **_options: object) -> list[object]:
@@ -179,7 +179,7 @@ def test_a_stuck_look_up_of_a_nameserver_by_name_does_not_outlast_the_timeout(
     resolver = Resolver([Endpoint("ns.example.com", 53)], timedelta(seconds=0.02))
     (found,) = resolver.look_up(["boston.example.com"])
     assert found.status is LookupStatus.TIMEOUT
-    assert found.detail == "the nameservers' own names were not found in time"
+    assert found.detail == "the addresses of the nameservers were not found in time"
 
 
 CAA_ZONE: dict[str, list[str] | dns.rcode.Rcode | None] = {
@@ -197,7 +197,7 @@ ALIASES = {
 
 
 def caa_zone(query: dns.message.Message, _transport: str) -> list[bytes]:
-    """Aliases are answered alone, as a simple server does."""
+    """Answer a query; aliases are returned alone, as by a simple server."""
     question = query.question[0]
     name = question.name.to_text()
     response = dns.message.make_response(query)
@@ -213,7 +213,7 @@ def caa_zone(query: dns.message.Message, _transport: str) -> list[bytes]:
     return [response.to_wire()]
 
 
-def test_caa_records_are_looked_for_up_to_the_top(nameserver: StartNameserver) -> None:
+def test_caa_records_are_looked_up_to_the_top_level_domain(nameserver: StartNameserver) -> None:
     server = nameserver(caa_zone)
     above = (
         Property(critical=False, tag="issue", value="ca.example.net; validationmethods=dns-01"),
@@ -230,17 +230,17 @@ def test_caa_records_are_looked_for_up_to_the_top(nameserver: StartNameserver) -
     )
 
 
-def test_caa_records_that_cannot_be_looked_up(nameserver: StartNameserver) -> None:
+def test_failed_caa_lookups_are_reported(nameserver: StartNameserver) -> None:
     server = nameserver(caa_zone)
     broken, circle = Resolver([server], TIMEOUT).look_up_caa(["broken.example", "round.example"])
     assert (broken.domain, broken.properties) == ("broken.example", ())
     assert "SERVFAIL" in broken.failure
-    assert "go round in circles" in circle.failure
+    assert "CNAME loop" in circle.failure
     (slow,) = Resolver([server], timedelta(seconds=0.2)).look_up_caa(["slow.example"])
     assert str(server) in slow.failure
 
 
-def test_caa_without_names_or_nameservers(tmp_path: Path) -> None:
+def test_caa_lookup_without_names_or_nameservers(tmp_path: Path) -> None:
     resolv_conf = tmp_path / "resolv.conf"
     resolv_conf.write_text("nameserver gateway\n")
     resolver = Resolver([], TIMEOUT, resolv_conf=resolv_conf)

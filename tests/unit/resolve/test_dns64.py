@@ -17,7 +17,7 @@ HERE = GatewayAddresses(("203.0.113.7",))
 
 
 class Discovery:
-    """Knows what a resolver answers for ipv4only.arpa, and nothing else."""
+    """A resolver that knows only the addresses of ipv4only.arpa."""
 
     def __init__(self, *addresses: str) -> None:
         self.addresses = addresses
@@ -28,7 +28,7 @@ class Discovery:
         return tuple(LookupResult(name, LookupStatus.ADDRESSES, self.addresses) for name in names)
 
 
-def judged(resolver: Discovery, *addresses: str) -> tuple[str, ...]:
+def replaced(resolver: Discovery, *addresses: str) -> tuple[str, ...]:
     lookups = (LookupResult(NAME, LookupStatus.ADDRESSES, addresses),)
     return without_synthesis(lookups, resolver, HERE)[0].addresses
 
@@ -44,11 +44,11 @@ def judged(resolver: Discovery, *addresses: str) -> tuple[str, ...]:
         ("2001:db8:122:344::192.0.2.33", 96),
     ],
 )
-def test_where_an_address_is_embedded(address: str, length: int) -> None:
+def test_the_embedded_address_is_extracted(address: str, length: int) -> None:
     assert embedded(IPv6Address(address), length) == IPv4Address("192.0.2.33")
 
 
-def test_no_address_is_embedded_where_the_reserved_bits_are_set() -> None:
+def test_no_address_is_embedded_if_reserved_bits_are_set() -> None:
     assert embedded(IPv6Address("2001:db8:1:2:ff00::1"), 64) is None
 
 
@@ -74,27 +74,27 @@ def test_a_resolver_without_dns64_has_no_prefix() -> None:
 
 def test_the_well_known_prefix_needs_no_discovery() -> None:
     resolver = Discovery()
-    assert judged(resolver, "203.0.113.7", "64:ff9b::203.0.113.7") == ("203.0.113.7",)
+    assert replaced(resolver, "203.0.113.7", "64:ff9b::203.0.113.7") == ("203.0.113.7",)
     assert resolver.asked == []
 
 
-def test_a_prefix_of_the_network_is_discovered_when_it_matters() -> None:
+def test_a_network_specific_prefix_is_discovered_when_needed() -> None:
     resolver = Discovery("192.0.0.170", "64:ff9b:1:c000:0:aa00::")
-    assert judged(resolver, "203.0.113.7", "64:ff9b:1:cb00:71:700::") == ("203.0.113.7",)
+    assert replaced(resolver, "203.0.113.7", "64:ff9b:1:cb00:71:700::") == ("203.0.113.7",)
     assert resolver.asked == [DISCOVERY_NAME]
 
 
-def test_what_a_synthesized_address_stands_for_may_be_wrong() -> None:
-    assert judged(Discovery(), "64:ff9b::198.51.100.9") == ("198.51.100.9",)
+def test_the_ipv4_address_of_a_synthesized_aaaa_may_be_wrong() -> None:
+    assert replaced(Discovery(), "64:ff9b::198.51.100.9") == ("198.51.100.9",)
 
 
 @pytest.mark.parametrize("discovered", [(), ("2001:db8:64::c000:aa",), ("::1",)])
 def test_another_ipv6_address_stays_wrong(discovered: tuple[str, ...]) -> None:
-    found = judged(Discovery(*discovered), "203.0.113.7", "2001:db8::203.0.113.7")
+    found = replaced(Discovery(*discovered), "203.0.113.7", "2001:db8::203.0.113.7")
     assert found == ("203.0.113.7", "2001:db8::cb00:7107")
 
 
-def test_nothing_is_asked_for_names_that_point_here() -> None:
+def test_no_prefix_is_looked_up_for_names_that_point_here() -> None:
     resolver = Discovery()
-    assert judged(resolver, "203.0.113.7") == ("203.0.113.7",)
+    assert replaced(resolver, "203.0.113.7") == ("203.0.113.7",)
     assert resolver.asked == []

@@ -31,7 +31,7 @@ LOOPBACK = ("127.0.0.1", "::1")
 # --------------------------------------------------------------------------- configured
 
 
-def test_what_is_configured_counts_alone() -> None:
+def test_configured_addresses_apply_exclusively() -> None:
     assert select_addresses(["2001:DB8::7", "203.0.113.7"], [PUBLIC4, PUBLIC6]) == GatewayAddresses(
         ("203.0.113.7", "2001:db8::7")
     )
@@ -45,7 +45,7 @@ def test_exactly_the_configured_addresses_are_accepted(configured: list[str], ot
     assert addresses.accepts(other) is is_configured
 
 
-def test_configured_addresses_need_no_look_at_the_interfaces(
+def test_configured_addresses_do_not_read_the_interfaces(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(psutil, "net_if_addrs", _forbidden)
@@ -70,7 +70,7 @@ def test_configured_addresses_need_no_look_at_the_interfaces(
         ([], [], True),
     ],
 )
-def test_what_is_found_on_the_interfaces(
+def test_addresses_are_selected_from_the_interfaces(
     found: Sequence[str],
     expected: Sequence[str],
     *,
@@ -88,7 +88,7 @@ def test_a_public_address_is_compared() -> None:
     assert not addresses.accepts(PUBLIC6)
 
 
-def test_behind_nat_any_public_address_passes_and_no_other() -> None:
+def test_behind_nat_only_public_addresses_are_accepted() -> None:
     addresses = select_addresses([], ["192.168.1.2"])
     assert addresses.accepts_unverified(PUBLIC4)
     assert addresses.accepts_unverified(PUBLIC6)
@@ -97,7 +97,7 @@ def test_behind_nat_any_public_address_passes_and_no_other() -> None:
         assert not addresses.accepts(other)
 
 
-def test_behind_nat_a_public_ipv6_address_is_compared_all_the_same() -> None:
+def test_behind_nat_a_public_ipv6_address_is_still_compared() -> None:
     addresses = select_addresses([], ["192.168.1.2", PUBLIC6])
     assert addresses.accepts_unverified(PUBLIC4)
     assert addresses.owns(PUBLIC6)
@@ -105,7 +105,7 @@ def test_behind_nat_a_public_ipv6_address_is_compared_all_the_same() -> None:
 
 
 @pytest.mark.parametrize("address", [PUBLIC4, PUBLIC6, "8.8.8.8", "2606:4700::1111"])
-def test_public(address: str) -> None:
+def test_public_addresses(address: str) -> None:
     assert is_public(address)
 
 
@@ -118,14 +118,14 @@ def test_public(address: str) -> None:
         *("ff02::1", "64:ff9b::808:808", "::ffff:8.8.8.8", "4000::1"),
     ],
 )
-def test_not_public(address: str) -> None:
+def test_addresses_that_are_not_public(address: str) -> None:
     assert not is_public(address)
 
 
 # --------------------------------------------------------------------------- the adapter
 
 
-def test_the_interfaces_of_this_host() -> None:
+def test_the_interfaces_of_this_host_are_read() -> None:
     found = interface_addresses()
     assert "127.0.0.1" in found
     for each in found:
@@ -133,7 +133,7 @@ def test_the_interfaces_of_this_host() -> None:
         ipaddress.ip_address(each)
 
 
-def test_interfaces_that_cannot_be_read(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unreadable_interfaces_are_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(psutil, "net_if_addrs", _forbidden)
     with pytest.raises(ResolutionError, match="cannot be read") as caught:
         own_addresses([])

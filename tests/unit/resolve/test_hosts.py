@@ -25,18 +25,18 @@ NAME = "boston.example.com"
         ("\xff\x00", False),
     ],
 )
-def test_the_line_that_names_it(tmp_path: Path, line: str, *, found: bool) -> None:
+def test_matching_lines_are_returned(tmp_path: Path, line: str, *, found: bool) -> None:
     hosts = tmp_path / "hosts"
     hosts.write_text(f"127.0.0.1 localhost\n{line}\n", encoding="latin-1")
     expected = (f"{hosts} line 2 (127.0.1.1 {NAME})",) if found else ()
     assert matching_lines(NAME, ["127.0.1.1"], hosts) == expected
 
 
-def test_addresses_are_compared_and_not_their_text(tmp_path: Path) -> None:
+def test_addresses_are_compared_in_canonical_form(tmp_path: Path) -> None:
     hosts = tmp_path / "hosts"
     hosts.write_text(f"FD00:0::1 {NAME}\n")
     assert matching_lines(NAME, ["fd00::1"], hosts) == (f"{hosts} line 1 (FD00:0::1 {NAME})",)
 
 
-def test_a_file_that_is_missing_says_nothing(tmp_path: Path) -> None:
+def test_a_missing_file_has_no_lines(tmp_path: Path) -> None:
     assert matching_lines(NAME, ["127.0.1.1"], tmp_path / "hosts") == ()

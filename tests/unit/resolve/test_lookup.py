@@ -39,7 +39,7 @@ def answer(family: Family, status: LookupStatus, detail: str = "") -> FamilyAnsw
         (LookupStatus.TIMEOUT, LookupStatus.TIMEOUT, LookupStatus.TIMEOUT),
     ],
 )
-def test_both_families_make_one_status(
+def test_both_families_are_combined_into_one_status(
     one: LookupStatus, other: LookupStatus, both: LookupStatus
 ) -> None:
     for first, second in ((one, other), (other, one)):
@@ -47,7 +47,7 @@ def test_both_families_make_one_status(
         assert combine("boston.example.com", answers).status is both
 
 
-def test_what_did_answer_is_kept_beside_a_failure() -> None:
+def test_addresses_are_kept_beside_a_failure() -> None:
     answers = [
         answer(Family.IPV4, LookupStatus.TIMEOUT),
         answer(Family.IPV6, LookupStatus.ADDRESSES),
@@ -59,7 +59,7 @@ def test_what_did_answer_is_kept_beside_a_failure() -> None:
     ("one", "other", "both"),
     [(MINUTE, HOUR, MINUTE), (HOUR, None, HOUR), (None, MINUTE, MINUTE), (None, None, None)],
 )
-def test_the_smaller_time_to_live_counts(
+def test_the_smaller_ttl_is_used(
     one: timedelta | None, other: timedelta | None, both: timedelta | None
 ) -> None:
     answers = [
@@ -78,7 +78,7 @@ def test_the_smaller_time_to_live_counts(
         ("", "", ""),
     ],
 )
-def test_each_thing_is_said_once(one: str, other: str, both: str) -> None:
+def test_each_detail_is_reported_once(one: str, other: str, both: str) -> None:
     answers = [
         answer(Family.IPV4, LookupStatus.TIMEOUT, one),
         answer(Family.IPV6, LookupStatus.TIMEOUT, other),
@@ -86,7 +86,7 @@ def test_each_thing_is_said_once(one: str, other: str, both: str) -> None:
     assert combine("boston.example.com", answers).detail == both
 
 
-def test_what_failed_beside_addresses_is_kept_apart() -> None:
+def test_a_failure_beside_addresses_is_kept_as_unknown() -> None:
     answers = [
         answer(Family.IPV4, LookupStatus.ADDRESSES, "alias of b.example"),
         answer(Family.IPV6, LookupStatus.SERVER_FAILURE, "x answered SERVFAIL"),
@@ -99,7 +99,7 @@ def test_what_failed_beside_addresses_is_kept_apart() -> None:
 @pytest.mark.parametrize(
     "other", [LookupStatus.NO_ADDRESS, LookupStatus.NO_SUCH_NAME, LookupStatus.TIMEOUT]
 )
-def test_nothing_is_kept_apart_where_there_are_no_addresses(other: LookupStatus) -> None:
+def test_without_addresses_unknown_is_empty(other: LookupStatus) -> None:
     answers = [
         answer(Family.IPV4, other, "x"),
         answer(Family.IPV6, LookupStatus.SERVER_FAILURE, "y"),
@@ -115,7 +115,7 @@ def test_addresses_are_distinct_and_in_order(addresses: list[str]) -> None:
     assert ordered == sorted(ordered, key=lambda each: (each.version, int(each)))
 
 
-def test_addresses_become_canonical() -> None:
+def test_addresses_are_canonical() -> None:
     assert sort_addresses(["2001:DB8:0::1", "10.0.0.10", "10.0.0.9"]) == (
         "10.0.0.9",
         "10.0.0.10",

@@ -38,7 +38,7 @@ durations = st.timedeltas(timedelta(0), timedelta(days=2))
 
 
 class FakeResolver:
-    """Knows the addresses of some names; the others do not exist."""
+    """A resolver that knows the addresses of some names; the others do not exist."""
 
     def __init__(self, **addresses: Sequence[str]) -> None:
         self.addresses = addresses
@@ -86,7 +86,7 @@ def test_every_name_points_here() -> None:
     assert resolver.asked == ["boston.example.com", "vpn.example.com"]
 
 
-def test_one_wrong_name_is_enough() -> None:
+def test_one_wrong_name_fails_the_preflight() -> None:
     resolver = FakeResolver(boston=["203.0.113.7"], vpn=["203.0.113.7", "2001:db8::1"])
     resolution = preflight(target("boston.example.com", "vpn.example.com"), resolver, OWN, now=NOW)
     assert not resolution.points_here
@@ -94,7 +94,7 @@ def test_one_wrong_name_is_enough() -> None:
     assert "boston" not in resolution.detail
 
 
-def test_an_address_that_is_not_the_gateways() -> None:
+def test_an_ip_address_of_another_host_is_rejected() -> None:
     resolver = FakeResolver(boston=["203.0.113.7"])
     resolution = preflight(target("boston.example.com", "203.0.113.8"), resolver, OWN, now=NOW)
     assert not resolution.points_here
@@ -108,7 +108,7 @@ def test_a_wildcard_is_not_looked_up() -> None:
     assert resolution.points_here
 
 
-def test_with_dns_challenges_a_wrong_name_is_told_but_holds_up_nothing() -> None:
+def test_with_dns_challenges_a_wrong_name_is_reported_but_delays_no_order() -> None:
     resolver = FakeResolver(boston=["198.51.100.9"], vpn=["203.0.113.7"])
     dns_only = target("boston.example.com", "vpn.example.com", challenges=("dns-01",))
     resolution = preflight(dns_only, resolver, OWN, now=NOW)
@@ -116,7 +116,7 @@ def test_with_dns_challenges_a_wrong_name_is_told_but_holds_up_nothing() -> None
     assert resolution.points_here
     assert wrong.kind is ResolutionKind.ELSEWHERE
     assert wrong.wrong == ("198.51.100.9",)
-    assert wrong.detail.endswith("[no order waits for this: a TXT record can prove the name]")
+    assert wrong.detail.endswith("[does not delay orders: a TXT record can validate the name]")
     assert right.detail == "vpn.example.com resolves to 203.0.113.7, this gateway"
     assert not wrong.required
     assert not right.required
@@ -139,14 +139,14 @@ def test_an_address_is_required_whatever_the_challenges() -> None:
         ((), True),
     ],
 )
-def test_which_challenges_need_addresses(challenges: tuple[str, ...], *, needed: bool) -> None:
+def test_challenges_that_require_addresses(challenges: tuple[str, ...], *, needed: bool) -> None:
     assert requires_addresses(target("boston.example.com", challenges=challenges)) is needed
 
 
 # --------------------------------------------------------------------------- next look
 
 
-def looked(
+def lookup_result(
     kind: ResolutionKind = ResolutionKind.ELSEWHERE,
     *answers: str,
     time_to_live: timedelta | None = None,
@@ -169,21 +169,21 @@ def looked(
         (ResolutionKind.BEHIND_NAT, 7 * SECOND, INTERVAL),
     ],
 )
-def test_when_to_look_again(
+def test_the_time_of_the_next_lookup(
     kind: ResolutionKind, time_to_live: timedelta | None, wait: timedelta
 ) -> None:
-    resolution = looked(kind, time_to_live=time_to_live)
+    resolution = lookup_result(kind, time_to_live=time_to_live)
     assert next_lookup(resolution, INTERVAL, now=NOW) == NOW + wait
     assert next_lookup(resolution, INTERVAL, now=NOW + SECOND / 2) == NOW + wait
 
 
-def test_an_overdue_look_is_due_now() -> None:
+def test_an_overdue_lookup_is_due_now() -> None:
     now = NOW + timedelta(days=1)
-    assert next_lookup(looked(), INTERVAL, now=now) == now
+    assert next_lookup(lookup_result(), INTERVAL, now=now) == now
 
 
-def test_a_look_in_the_future_counts_as_made_now() -> None:
-    resolution = looked(at=NOW + timedelta(days=1))
+def test_a_lookup_in_the_future_counts_as_now() -> None:
+    resolution = lookup_result(at=NOW + timedelta(days=1))
     assert next_lookup(resolution, INTERVAL, now=NOW) == NOW + INTERVAL
 
 
@@ -193,11 +193,11 @@ def test_a_look_in_the_future_counts_as_made_now() -> None:
     interval=durations,
     passed=st.timedeltas(-timedelta(days=2), timedelta(days=2)),
 )
-def test_the_next_look_is_neither_past_nor_late(
+def test_the_next_lookup_is_within_the_interval(
     kind: ResolutionKind, time_to_live: timedelta | None, interval: timedelta, passed: timedelta
 ) -> None:
     now = NOW + passed
-    at = next_lookup(looked(kind, time_to_live=time_to_live), interval, now=now)
+    at = next_lookup(lookup_result(kind, time_to_live=time_to_live), interval, now=now)
     assert now <= at <= now + max(SECOND, interval)
     if passed <= timedelta(0):
         assert at >= now + SECOND
@@ -206,27 +206,30 @@ def test_the_next_look_is_neither_past_nor_late(
 # --------------------------------------------------------------------------- changes
 
 
-HERE_BEFORE = looked(ResolutionKind.HERE, "203.0.113.7")
+HERE_BEFORE = lookup_result(ResolutionKind.HERE, "203.0.113.7")
 
 
 @pytest.mark.parametrize(
     ("after", "text"),
     [
-        (looked(ResolutionKind.HERE, "203.0.113.7", time_to_live=SECOND, at=NOW + SECOND), ""),
         (
-            looked(ResolutionKind.ELSEWHERE, "203.0.113.7", "2001:db8::1"),
+            lookup_result(ResolutionKind.HERE, "203.0.113.7", time_to_live=SECOND, at=NOW + SECOND),
+            "",
+        ),
+        (
+            lookup_result(ResolutionKind.ELSEWHERE, "203.0.113.7", "2001:db8::1"),
             "boston.example.com changed from 203.0.113.7 to 2001:db8::1, 203.0.113.7",
         ),
         (
-            looked(ResolutionKind.NO_SUCH_NAME),
+            lookup_result(ResolutionKind.NO_SUCH_NAME),
             "boston.example.com changed from 203.0.113.7 to no such name",
         ),
         (
-            looked(ResolutionKind.NO_ADDRESS),
+            lookup_result(ResolutionKind.NO_ADDRESS),
             "boston.example.com changed from 203.0.113.7 to no address",
         ),
         (
-            looked(ResolutionKind.TIMEOUT, "203.0.113.7"),
+            lookup_result(ResolutionKind.TIMEOUT, "203.0.113.7"),
             "boston.example.com changed from 203.0.113.7 to unknown (timeout)",
         ),
         (
@@ -235,22 +238,25 @@ HERE_BEFORE = looked(ResolutionKind.HERE, "203.0.113.7")
         ),
         (
             replace(HERE_BEFORE, expected=()),
-            "this gateway's addresses changed from 203.0.113.7 to private ones only",
+            "this gateway's addresses changed from 203.0.113.7 to private addresses only",
         ),
         (replace(HERE_BEFORE, names=()), ""),
     ],
 )
-def test_what_has_changed(after: Resolution, text: str) -> None:
+def test_changes_are_described(after: Resolution, text: str) -> None:
     assert describe_change(HERE_BEFORE, after) == text
 
 
-def test_the_first_look_changes_nothing() -> None:
+def test_the_first_lookup_changes_nothing() -> None:
     assert describe_change(None, HERE_BEFORE) == ""
 
 
-def test_the_order_of_answers_is_no_change() -> None:
-    before = looked(ResolutionKind.HERE, "203.0.113.7", "203.0.113.8")
-    assert describe_change(before, looked(ResolutionKind.HERE, "203.0.113.8", "203.0.113.7")) == ""
+def test_another_order_of_answers_is_not_a_change() -> None:
+    before = lookup_result(ResolutionKind.HERE, "203.0.113.7", "203.0.113.8")
+    assert (
+        describe_change(before, lookup_result(ResolutionKind.HERE, "203.0.113.8", "203.0.113.7"))
+        == ""
+    )
 
 
 @pytest.mark.parametrize(
@@ -262,7 +268,9 @@ def test_the_order_of_answers_is_no_change() -> None:
         ("198.51.100.9", "198.51.100.9", False),
     ],
 )
-def test_whether_a_name_has_come_to_point_here(earlier: str, later: str, *, arrived: bool) -> None:
+def test_a_name_that_newly_points_here_is_detected(
+    earlier: str, later: str, *, arrived: bool
+) -> None:
     gateway = target("boston.example.com")
     before, after = (
         preflight(gateway, FakeResolver(boston=[address]), OWN, now=NOW)
@@ -272,7 +280,7 @@ def test_whether_a_name_has_come_to_point_here(earlier: str, later: str, *, arri
     assert not newly_points_here(None, after)
 
 
-def test_what_a_state_file_says_is_shown_on_one_line() -> None:
+def test_text_from_a_state_file_is_shown_on_one_line() -> None:
     before = replace(HERE_BEFORE, expected=("\x00\x1b[31m",))
     change = describe_change(before, HERE_BEFORE)
     assert change.isprintable()

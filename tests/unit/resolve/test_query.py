@@ -13,7 +13,7 @@ from gatecert.deadline import Deadline
 from gatecert.errors import ResolutionError
 from gatecert.model import Endpoint
 from gatecert.resolve.lookup import Family, FamilyAnswer, LookupStatus
-from gatecert.resolve.query import configured_stub, query_addresses, system_stub
+from gatecert.resolve.query import configured_stub, system_stub
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -35,7 +35,7 @@ def respond(
     authority: str = "",
     rcode: dns.rcode.Rcode = dns.rcode.NOERROR,
 ) -> dns.message.Message:
-    """A response with these resource records, one a line: name, TTL, type, data."""
+    """Build a response with resource records, one a line: name, TTL, type, data."""
     response = dns.message.make_response(query)
     response.set_rcode(rcode)
     response.answer = [record(line) for line in answer.splitlines()]
@@ -49,13 +49,13 @@ def record(line: str) -> dns.rrset.RRset:
 
 
 def always(answer: str = "", *, authority: str = "", rcode: str = "NOERROR") -> Handler:
-    """Answers every question the same way."""
+    """Return a handler that answers every query alike."""
     code = dns.rcode.from_text(rcode)
     return lambda query, _: [respond(query, answer, authority=authority, rcode=code).to_wire()]
 
 
 def by_name(answers: dict[str, str]) -> Handler:
-    """Answers by the name asked for, and never follows an alias itself."""
+    """Return a handler that answers by the queried name and follows no alias."""
     return lambda query, _: [
         respond(query, answers[query.question[0].name.to_text(omit_final_dot=True)]).to_wire()
     ]
@@ -73,7 +73,7 @@ def ask_all(
     seconds: float = 3.0,
 ) -> FamilyAnswer:
     stub = configured_stub(nameservers, seconds)
-    return query_addresses(stub, name, family, Deadline.after(seconds))
+    return stub.query_addresses(name, family, Deadline.after(seconds))
 
 
 def seconds_to_live(answer: FamilyAnswer) -> float | None:
@@ -83,7 +83,7 @@ def seconds_to_live(answer: FamilyAnswer) -> float | None:
 # --------------------------------------------------------------------------- addresses
 
 
-def test_every_address_and_the_time_to_live(nameserver: StartNameserver) -> None:
+def test_every_address_and_the_ttl_are_returned(nameserver: StartNameserver) -> None:
     server = nameserver(always(f"{NAME}. 60 A 203.0.113.7\n{NAME}. 60 A 203.0.113.8"))
     answer = ask_all([server])
     assert answer.status is LookupStatus.ADDRESSES
@@ -92,7 +92,7 @@ def test_every_address_and_the_time_to_live(nameserver: StartNameserver) -> None
     assert answer.detail == ""
 
 
-def test_ipv6_is_asked_for_by_its_own_type(nameserver: StartNameserver) -> None:
+def test_ipv6_is_queried_by_aaaa(nameserver: StartNameserver) -> None:
     server = nameserver(always(f"{NAME}. 60 AAAA 2001:db8::1"))
     assert ask_all([server], family=Family.IPV6).addresses == ("2001:db8::1",)
 
@@ -109,11 +109,11 @@ def test_names_are_absolute(nameserver: StartNameserver, tmp_path: Path) -> None
     resolv_conf.write_text("search corp.example\nnameserver 127.0.0.1\noptions ndots:5\n")
     stub = system_stub(resolv_conf, 3.0)
     stub.resolver.nameservers = configured_stub([server], 3.0).resolver.nameservers
-    query_addresses(stub, "gateway", Family.IPV4, Deadline.after(3.0))
+    stub.query_addresses("gateway", Family.IPV4, Deadline.after(3.0))
     assert asked == ["gateway."]
 
 
-def test_a_truncated_answer_is_asked_for_over_tcp(nameserver: StartNameserver) -> None:
+def test_a_truncated_answer_is_retried_over_tcp(nameserver: StartNameserver) -> None:
     over: list[str] = []
 
     def handler(query: dns.message.Message, transport: str) -> list[bytes]:
@@ -126,7 +126,7 @@ def test_a_truncated_answer_is_asked_for_over_tcp(nameserver: StartNameserver) -
     assert over == ["udp", "tcp"]
 
 
-def test_answers_to_other_questions_are_ignored(nameserver: StartNameserver) -> None:
+def test_answers_to_other_queries_are_ignored(nameserver: StartNameserver) -> None:
     def handler(query: dns.message.Message, _: str) -> list[bytes]:
         forged = respond(query, f"{NAME}. 60 A 192.0.2.66")
         forged.id = query.id ^ 1
@@ -141,7 +141,7 @@ def test_answers_to_other_questions_are_ignored(nameserver: StartNameserver) -> 
 # --------------------------------------------------------------------------- aliases
 
 
-def test_aliases_in_one_answer(nameserver: StartNameserver) -> None:
+def test_aliases_in_one_answer_are_followed(nameserver: StartNameserver) -> None:
     records = f"{NAME}. 300 CNAME a.example.net.\na.example.net. 20 CNAME b.example.net."
     answer = ask_all([nameserver(always(f"{records}\nb.example.net. 60 A 203.0.113.7"))])
     assert answer.addresses == ("203.0.113.7",)
@@ -149,7 +149,7 @@ def test_aliases_in_one_answer(nameserver: StartNameserver) -> None:
     assert answer.detail == "alias of b.example.net"
 
 
-def test_aliases_that_come_one_by_one(nameserver: StartNameserver) -> None:
+def test_aliases_in_several_answers_are_followed(nameserver: StartNameserver) -> None:
     server = nameserver(
         by_name(
             {
@@ -165,7 +165,7 @@ def test_aliases_that_come_one_by_one(nameserver: StartNameserver) -> None:
     assert answer.detail == "alias of b.example.org"
 
 
-def test_aliases_that_come_one_by_one_in_circles(nameserver: StartNameserver) -> None:
+def test_a_cname_loop_over_several_answers_is_a_failure(nameserver: StartNameserver) -> None:
     server = nameserver(
         by_name(
             {
@@ -176,17 +176,17 @@ def test_aliases_that_come_one_by_one_in_circles(nameserver: StartNameserver) ->
     )
     answer = ask_all([server])
     assert answer.status is LookupStatus.SERVER_FAILURE
-    assert answer.detail == f"its aliases go round in circles at {NAME}"
+    assert answer.detail == f"CNAME loop at {NAME}"
 
 
-def test_a_loop_of_aliases_in_one_answer(nameserver: StartNameserver) -> None:
+def test_a_cname_loop_in_one_answer_is_a_failure(nameserver: StartNameserver) -> None:
     server = nameserver(always(f"{NAME}. 60 CNAME a.example.\na.example. 60 CNAME {NAME}."))
     answer = ask_all([server])
     assert answer.status is LookupStatus.SERVER_FAILURE
-    assert answer.detail == f"{server} answered with aliases that go round in circles"
+    assert answer.detail == f"{server} answered with a CNAME loop"
 
 
-def test_an_endless_chain_of_aliases(nameserver: StartNameserver) -> None:
+def test_an_endless_chain_of_aliases_is_a_failure(nameserver: StartNameserver) -> None:
     asked: list[str] = []
 
     def handler(query: dns.message.Message, _: str) -> list[bytes]:
@@ -198,7 +198,7 @@ def test_an_endless_chain_of_aliases(nameserver: StartNameserver) -> None:
     assert len(asked) == 16
 
 
-def test_an_alias_of_a_name_without_address_is_not_asked_again(nameserver: StartNameserver) -> None:
+def test_the_target_without_address_is_not_queried_again(nameserver: StartNameserver) -> None:
     asked: list[str] = []
 
     def handler(query: dns.message.Message, _: str) -> list[bytes]:
@@ -212,7 +212,7 @@ def test_an_alias_of_a_name_without_address_is_not_asked_again(nameserver: Start
     assert seconds_to_live(answer) == 90
 
 
-def test_an_alias_of_a_missing_name(nameserver: StartNameserver) -> None:
+def test_an_alias_of_a_missing_name_is_nxdomain(nameserver: StartNameserver) -> None:
     records = f"{NAME}. 30 CNAME gone.example.com."
     answer = ask_all([nameserver(always(records, authority=SOA, rcode="NXDOMAIN"))])
     assert answer.status is LookupStatus.NO_SUCH_NAME
@@ -237,7 +237,7 @@ def test_an_alias_of_a_missing_name(nameserver: StartNameserver) -> None:
     ("rcode", "status"),
     [("NOERROR", LookupStatus.NO_ADDRESS), ("NXDOMAIN", LookupStatus.NO_SUCH_NAME)],
 )
-def test_negative_answers_last_as_long_as_their_zone_says(
+def test_negative_answers_have_the_negative_ttl_of_their_zone(
     nameserver: StartNameserver,
     authority: str,
     seconds: int | None,
@@ -254,14 +254,14 @@ def test_negative_answers_last_as_long_as_their_zone_says(
 
 
 @pytest.mark.parametrize("rcode", ["SERVFAIL", "REFUSED", "NOTIMP"])
-def test_a_server_that_cannot_answer(nameserver: StartNameserver, rcode: str) -> None:
+def test_an_error_code_is_a_server_failure(nameserver: StartNameserver, rcode: str) -> None:
     server = nameserver(always(rcode=rcode))
     answer = ask_all([server])
     assert answer.status is LookupStatus.SERVER_FAILURE
     assert answer.detail == f"{server} answered {rcode}"
 
 
-def test_the_next_server_is_asked_when_one_fails(nameserver: StartNameserver) -> None:
+def test_the_next_server_is_queried_when_one_fails(nameserver: StartNameserver) -> None:
     failing = nameserver(always(rcode="SERVFAIL"))
     good = nameserver(always(f"{NAME}. 60 A 203.0.113.7"))
     assert ask_all([failing, good]).addresses == ("203.0.113.7",)
@@ -273,14 +273,14 @@ def test_every_server_that_failed_is_named(nameserver: StartNameserver) -> None:
     assert answer.detail == f"{first} answered SERVFAIL, {second} answered REFUSED"
 
 
-def test_a_silent_server(nameserver: StartNameserver) -> None:
+def test_a_silent_server_times_out(nameserver: StartNameserver) -> None:
     server = nameserver(silent)
     answer = ask_all([server], seconds=0.15)
     assert answer.status is LookupStatus.TIMEOUT
     assert answer.detail == f"{server} did not answer"
 
 
-def test_a_lost_answer_is_asked_for_again(nameserver: StartNameserver) -> None:
+def test_a_lost_answer_is_retried(nameserver: StartNameserver) -> None:
     lost = threading.Event()
 
     def handler(query: dns.message.Message, _: str) -> list[bytes]:
@@ -291,18 +291,18 @@ def test_a_lost_answer_is_asked_for_again(nameserver: StartNameserver) -> None:
 
     stub = configured_stub([nameserver(handler)], 3.0)
     stub.resolver.timeout = 0.05
-    answer = query_addresses(stub, NAME, Family.IPV4, Deadline.after(3.0))
+    answer = stub.query_addresses(NAME, Family.IPV4, Deadline.after(3.0))
     assert answer.addresses == ("203.0.113.7",)
 
 
-def test_no_time_left() -> None:
+def test_a_passed_deadline_is_a_timeout() -> None:
     stub = configured_stub([Endpoint("127.0.0.1", 9)], 1.0)
-    answer = query_addresses(stub, NAME, Family.IPV4, Deadline.after(0))
+    answer = stub.query_addresses(NAME, Family.IPV4, Deadline.after(0))
     assert answer.status is LookupStatus.TIMEOUT
     assert answer.detail == "no time was left to ask 127.0.0.1:9"
 
 
-def test_a_server_that_truncates_and_serves_no_tcp(nameserver: StartNameserver) -> None:
+def test_a_truncating_server_without_tcp_is_a_failure(nameserver: StartNameserver) -> None:
     def handler(query: dns.message.Message, transport: str) -> list[bytes]:
         response = respond(query)
         response.flags |= dns.flags.TC
@@ -314,14 +314,14 @@ def test_a_server_that_truncates_and_serves_no_tcp(nameserver: StartNameserver) 
     assert answer.detail == f"{server} closed the TCP connection without an answer"
 
 
-def test_a_server_that_cannot_be_reached() -> None:
+def test_an_unreachable_server_is_a_failure() -> None:
     # The socket option that would allow sending to a broadcast address is not set.
     answer = ask_all([Endpoint("255.255.255.255", 53)])
     assert answer.status is LookupStatus.SERVER_FAILURE
-    assert answer.detail.startswith("255.255.255.255:53 could not be asked: ")
+    assert answer.detail.startswith("255.255.255.255:53 could not be reached: ")
 
 
-def test_a_name_that_cannot_be_one() -> None:
+def test_an_invalid_name_is_a_failure() -> None:
     answer = ask_all([Endpoint("127.0.0.1", 9)], name="a" * 64 + ".example.com")
     assert answer.status is LookupStatus.SERVER_FAILURE
     assert "octets" in answer.detail
@@ -330,35 +330,35 @@ def test_a_name_that_cannot_be_one() -> None:
 # --------------------------------------------------------------------------- whom to ask
 
 
-def test_nameservers_by_name(nameserver: StartNameserver) -> None:
+def test_nameservers_may_be_given_by_name(nameserver: StartNameserver) -> None:
     server = nameserver(always(f"{NAME}. 60 A 203.0.113.7"))
     stub = configured_stub([Endpoint("localhost", server.port)], 3.0)
     assert f"127.0.0.1:{server.port}" in stub.nameservers
-    assert query_addresses(stub, NAME, Family.IPV4, Deadline.after(3.0)).addresses == (
+    assert stub.query_addresses(NAME, Family.IPV4, Deadline.after(3.0)).addresses == (
         "203.0.113.7",
     )
 
 
-def test_a_nameserver_whose_name_is_unknown_is_left_out() -> None:
+def test_a_nameserver_with_an_unknown_name_is_skipped() -> None:
     unknown = Endpoint("a" * 64 + ".invalid", 53)
     stub = configured_stub([unknown, Endpoint("192.0.2.53", 5353)], 3.0)
     assert stub.nameservers == "192.0.2.53:5353"
 
 
-def test_no_nameserver_with_an_address() -> None:
+def test_an_error_if_no_nameserver_has_an_address() -> None:
     unknown = Endpoint("a" * 64 + ".invalid", 53)
     with pytest.raises(ResolutionError, match=r"nameserver aaa.* has no address"):
         configured_stub([unknown], 3.0)
 
 
-def test_the_system_nameservers(tmp_path: Path) -> None:
+def test_the_system_nameservers_are_used(tmp_path: Path) -> None:
     resolv_conf = tmp_path / "resolv.conf"
     resolv_conf.write_text("# by hand\nnameserver 192.0.2.1\nnameserver 2001:db8::53\n")
     assert system_stub(resolv_conf, 3.0).nameservers == "192.0.2.1:53, [2001:db8::53]:53"
 
 
 @pytest.mark.parametrize("written", [None, "", "search example.com\n", "search a..b\n"])
-def test_without_any_the_one_on_this_machine(tmp_path: Path, written: str | None) -> None:
+def test_without_nameservers_the_local_one_is_used(tmp_path: Path, written: str | None) -> None:
     resolv_conf = tmp_path / "resolv.conf"
     if written is not None:
         resolv_conf.write_text(written)
@@ -376,7 +376,7 @@ def test_without_any_the_one_on_this_machine(tmp_path: Path, written: str | None
         bytes(range(256)),
     ],
 )
-def test_a_line_that_cannot_be_used_is_passed_over(tmp_path: Path, odd: bytes) -> None:
+def test_an_unusable_line_is_skipped(tmp_path: Path, odd: bytes) -> None:
     resolv_conf = tmp_path / "resolv.conf"
     resolv_conf.write_bytes(odd + b"\nnameserver 192.0.2.1\r\noptions rotate timeout:x\n")
     stub = system_stub(resolv_conf, 3.0)
@@ -387,16 +387,16 @@ def test_a_line_that_cannot_be_used_is_passed_over(tmp_path: Path, odd: bytes) -
 @pytest.mark.parametrize(
     "written", [b"nameserver not-an-address\n", b"nameserver \xff\xfe\nsearch a.example\n"]
 )
-def test_a_file_that_makes_no_sense(tmp_path: Path, written: bytes) -> None:
+def test_an_unusable_resolv_conf_is_an_error(tmp_path: Path, written: bytes) -> None:
     resolv_conf = tmp_path / "resolv.conf"
     resolv_conf.write_bytes(written)
     with pytest.raises(ResolutionError) as caught:
         system_stub(resolv_conf, 3.0)
-    assert f"{resolv_conf} names no nameserver by its address (" in caught.value.message
-    assert caught.value.fix == "mend it, or set resolver.nameservers"
+    assert f"{resolv_conf} lists no nameserver by address (" in caught.value.message
+    assert caught.value.fix == "correct it, or set resolver.nameservers"
 
 
 @pytest.mark.parametrize(("count", "seconds", "attempt"), [(1, 5, 2), (1, 1, 0.5), (4, 4, 1)])
-def test_every_server_gets_its_turn(count: int, seconds: float, attempt: float) -> None:
+def test_every_server_gets_time_for_an_attempt(count: int, seconds: float, attempt: float) -> None:
     stub = configured_stub([Endpoint("192.0.2.1", 53 + each) for each in range(count)], seconds)
     assert stub.resolver.timeout == attempt

@@ -20,18 +20,18 @@ def target(*names: str, region: str = "") -> Target:
     ],
 )
 @pytest.mark.parametrize("region", ["", "global", "cn"])
-def test_a_name_below_the_country_is_excluded_whatever_is_configured(
+def test_a_name_below_the_country_domain_is_excluded_whatever_is_configured(
     name: str, region: str
 ) -> None:
     assert excluded_region(target(name, region=region), ["cn"]) == "cn"
 
 
-def test_any_of_the_names_is_enough() -> None:
+def test_one_of_the_names_excludes_the_gateway() -> None:
     assert excluded_region(target("boston.example.com", "boston.example.cn"), ["cn"]) == "cn"
 
 
 @pytest.mark.parametrize("written", ["cn", "CN", " .cn "])
-def test_a_region_is_written_in_any_way(written: str) -> None:
+def test_region_codes_ignore_case(written: str) -> None:
     assert excluded_region(target("boston.example.com", region="CN"), [written]) == "cn"
 
 
@@ -40,11 +40,11 @@ def test_a_region_is_written_in_any_way(written: str) -> None:
     ["boston.example.com", "cn.example.com", "boston.xcn", "cn-boston.example.hk", "boston.co"],
 )
 @pytest.mark.parametrize("region", ["", "global", "us"])
-def test_elsewhere(name: str, region: str) -> None:
+def test_other_names_and_regions_are_enrolled(name: str, region: str) -> None:
     assert excluded_region(target(name, region=region), ["cn", "ru", ""]) == ""
 
 
-def test_nothing_is_excluded_by_an_empty_list() -> None:
+def test_an_empty_list_excludes_nothing() -> None:
     assert excluded_region(target("boston.example.cn", region="cn"), []) == ""
 
 
@@ -59,25 +59,25 @@ def test_nothing_is_excluded_by_an_empty_list() -> None:
         ("boston.example.cn", "cn"),
     ],
 )
-def test_other_regions(name: str, region: str) -> None:
+def test_other_regions_can_be_excluded(name: str, region: str) -> None:
     assert excluded_region(target(name), ["ir", "gb", "ru", "cn"]) == region
 
 
-def test_an_address_lies_in_no_country() -> None:
+def test_an_ip_address_is_in_no_region() -> None:
     address = Identifier(IdentifierType.IP, "203.0.113.7")
     assert excluded_region(Target("boston", (address,), "203.0.113.7"), ["7", "cn"]) == ""
 
 
-def test_the_reason_names_the_hostname_and_what_to_do() -> None:
+def test_the_reason_names_the_hostname_and_the_remedy() -> None:
     assert exclusion_reason(
         "cn", target("boston.example.com", "boston.例子.中国", region="cn")
     ) == (
-        "boston.例子.中国 lies below .中国, and region cn is never enrolled; it keeps serving its "
-        "self-signed certificate. For a trusted one set mode: custom and use: "
-        "gatecert csr boston, then gatecert import boston"
+        "boston.例子.中国 is below .中国, and region cn is never enrolled; the gateway keeps its "
+        "self-signed certificate. For a trusted certificate set mode: custom, then run "
+        "gatecert csr boston and gatecert import boston"
     )
 
 
-def test_the_reason_is_the_configuration_where_no_name_is() -> None:
+def test_the_reason_names_the_configured_region() -> None:
     text = exclusion_reason("cn", target("boston.example.com", region="cn"))
     assert text.startswith("region cn is configured for this gateway and is never enrolled; ")

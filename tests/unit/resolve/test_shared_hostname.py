@@ -1,4 +1,4 @@
-"""Why a pair is better off with certificates of its own."""
+"""Advice to use mode: custom for a pair."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ PAIR = Target(
 )
 
 
-def test_an_automatic_pair_is_told_of_custom_mode() -> None:
+def test_custom_mode_is_recommended_for_an_automatic_pair() -> None:
     reason = custom_mode_advice(PAIR, behind_nat=False)
     assert "primary and spare share vpn.company.com at a virtual IP," in reason
-    assert "mode: custom is recommended: gatecert csr hq" in reason
+    assert "mode: custom is recommended: run gatecert csr hq" in reason
 
 
-def test_nat_is_named() -> None:
+def test_nat_is_mentioned() -> None:
     assert "a virtual IP behind NAT" in custom_mode_advice(PAIR, behind_nat=True)
 
 
-def test_nobody_else_is_told_anything() -> None:
+def test_other_gateways_get_no_advice() -> None:
     assert custom_mode_advice(replace(PAIR, mode=Mode.CUSTOM), behind_nat=True) == ""
     assert custom_mode_advice(replace(PAIR, members=()), behind_nat=True) == ""

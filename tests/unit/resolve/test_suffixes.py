@@ -1,4 +1,4 @@
-"""Whose domain a name lies in."""
+"""Registrable domains of names."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from gatecert.resolve.suffixes import is_public_suffix, registrable_domain
         ("com", "com"),
     ],
 )
-def test_a_name_lies_in_the_domain_below_a_public_suffix(name: str, domain: str) -> None:
+def test_the_registrable_domain_is_below_a_public_suffix(name: str, domain: str) -> None:
     assert registrable_domain(name) == domain
 
 
-def test_public_suffixes_are_told_from_domains() -> None:
+def test_public_suffixes_are_distinguished_from_domains() -> None:
     assert is_public_suffix("duckdns.org")
     assert is_public_suffix("co.uk")
     assert not is_public_suffix("myhome.duckdns.org")
@@ -29,5 +29,5 @@ def test_public_suffixes_are_told_from_domains() -> None:
 
 
 @pytest.mark.parametrize("zone", ["internal", "lan", "printer"])
-def test_private_zones_are_no_public_suffixes(zone: str) -> None:
+def test_private_zones_are_not_public_suffixes(zone: str) -> None:
     assert not is_public_suffix(zone)

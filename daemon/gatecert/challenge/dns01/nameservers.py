@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import dns.exception
 import dns.inet
@@ -14,13 +14,12 @@ from gatecert.errors import ChallengeError, ResolutionError, clean
 from gatecert.model import Endpoint
 from gatecert.resolve import query
 from gatecert.resolve.dns import RESOLV_CONF, Resolver
+from gatecert.resolve.query import DNS_PORT, display_name
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import timedelta
     from pathlib import Path
-
-DNS_PORT: Final = 53
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +145,7 @@ class NameserverLookup:
             zone = dns.resolver.zone_for_name(name, resolver=stub.resolver, lifetime=self._seconds)
         except dns.exception.DNSException as error:
             raise self._unknown(
-                f"the zone of {display_name(name)}", query.describe_error(stub, error)
+                f"the zone of {display_name(name)}", stub.describe_error(error)
             ) from error
         if zone == dns.name.root:
             raise self._unknown(f"the zone of {display_name(name)}", "no domain above it exists")
@@ -167,7 +166,7 @@ class NameserverLookup:
             return None
         except dns.exception.DNSException as error:
             what = f"the {kind} records of {display_name(name)}"
-            raise self._unknown(what, query.describe_error(stub, error)) from error
+            raise self._unknown(what, stub.describe_error(error)) from error
         # Where the name itself is an alias, the answer may belong to what it stands for.
         if answer.rrset is None or answer.rrset.name != name:
             return None
@@ -191,8 +190,3 @@ class NameserverLookup:
             fix="see that resolver.nameservers answer, or set challenges.dns-01.zone and "
             "challenges.dns-01.authoritative, or challenges.dns-01.propagation: recursive",
         )
-
-
-def display_name(name: dns.name.Name) -> str:
-    """A name as it is shown: lower-case, without a final dot."""
-    return clean(name.to_text(omit_final_dot=True).lower(), 255)

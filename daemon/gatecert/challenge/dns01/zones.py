@@ -34,11 +34,12 @@ import dns.rcode
 import dns.rdataclass
 import dns.rdatatype
 
-from gatecert.challenge.dns01.nameservers import Nameserver, NameserverLookup, display_name
+from gatecert.challenge.dns01.nameservers import Nameserver, NameserverLookup
 from gatecert.deadline import Deadline
 from gatecert.errors import ChallengeError, RecordRefusedError, clean
 from gatecert.resolve import query
 from gatecert.resolve.dns import RESOLV_CONF
+from gatecert.resolve.query import MAX_ALIASES, display_name
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -49,7 +50,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-MAX_ALIASES: Final = 16  # as many aliases as a look-up of addresses follows
 RANDOM_BYTES: Final = 7  # with them a label is as long as _acme-challenge
 
 
