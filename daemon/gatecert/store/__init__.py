@@ -1,1 +1,1 @@
-"""What outlives a pass: accounts, versions, requests, schedule, tokens, locks."""
+"""Persistent state: accounts, versions, requests, gateway state, tokens, locks."""

@@ -1,4 +1,4 @@
-"""Where everything lies below the state directory, and who may enter.
+"""The files below the state directory and their permissions.
 
 ::
 
@@ -15,12 +15,11 @@
           versions/<id>/…                           0700 or 0750, files 0600 or 0640
           requests/<id>/…                           0700, files 0600
 
-A gateway with a ``key_group`` lets that group read its versions: ``<name>``, ``versions`` and
-``<id>`` belong to the group (0750), and so does ``gateways`` if no other gateway's group came
-first; else everybody may pass through ``gateways`` without listing it. STATE itself never changes
-its group, because systemd, on finding a StateDirectory= with another group than the unit's, gives
-all that lies below it back to the unit's: STATE gets ``o+x`` (0701), and what lies in it guards
-itself. A unit whose gateways share keys says ``StateDirectoryMode=0711``.
+The ``key_group`` of a gateway can read its versions: ``<name>``, ``versions`` and ``<id>`` belong
+to the group (0750). ``gateways`` belongs to the group of the first such gateway; for other groups
+it gets ``o+x``, so that everybody can traverse but not list it. STATE keeps its group and gets
+``o+x`` (0701): systemd changes the group of everything below a StateDirectory= whose group is not the
+unit's. A unit whose gateways share keys sets ``StateDirectoryMode=0711``.
 """
 
 from __future__ import annotations
@@ -36,13 +35,13 @@ GROUP_FILE = 0o640
 PRIVATE_DIRECTORY = 0o700
 GROUP_DIRECTORY = 0o750
 
-LONGEST_NAME = 200  # bytes; file systems allow 255, and files set aside get longer names
+LONGEST_NAME = 200  # bytes; file systems allow 255, and damaged files get a suffix
 
 
 def is_safe_name(name: str) -> bool:
-    """Whether a name can stand for itself as one directory entry.
+    """Check that a name can be used as a directory entry.
 
-    It may not be hidden, lead elsewhere, or hold anything that cannot be shown on one line.
+    It must not be hidden, contain a slash or control characters, or be too long.
     """
     return (
         0 < len(name.encode(errors="replace")) <= LONGEST_NAME
@@ -53,10 +52,10 @@ def is_safe_name(name: str) -> bool:
 
 
 def safe_name(name: str) -> str:
-    """The same name.
+    """Return the name.
 
     Raises:
-        ValueError: It cannot stand for itself as one directory entry.
+        ValueError: It cannot be used as a directory entry.
     """
     if not is_safe_name(name):
         raise ValueError(f"{name!r} cannot be the name of a directory entry")
@@ -65,7 +64,7 @@ def safe_name(name: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """The paths below one state directory.
+    """The paths below a state directory.
 
     Attributes:
         state: The state directory, absolute.
@@ -75,7 +74,7 @@ class Layout:
 
     @property
     def lock(self) -> Path:
-        """Held by the one daemon of this state directory."""
+        """The lock that the running daemon holds."""
         return self.state / "lock"
 
     @property
@@ -85,58 +84,77 @@ class Layout:
 
     @property
     def records(self) -> Path:
-        """TXT records that were published and have to be withdrawn."""
+        """Published TXT records that have to be withdrawn."""
         return self.state / "records"
 
     @property
     def rate_limit_usage(self) -> Path:
-        """What was asked of each authority, one file a directory URL."""
+        """Requests counted towards rate limits, one file per ACME directory URL."""
         return self.state / "spending"
 
     @property
     def revocation_lists(self) -> Path:
-        """Revocation lists by the digest of their URLs."""
+        """Downloaded CRLs, by the digest of their URLs."""
         return self.state / "revocation-lists"
 
     @property
     def gateways(self) -> Path:
-        """One directory a gateway."""
+        """The parent of the gateways' directories."""
         return self.state / "gateways"
 
     def account(self, authority: str) -> Path:
-        """Directory of the account at an authority."""
+        """Return the directory of the account at a CA."""
         return self.state / "accounts" / safe_name(authority)
 
     def gateway(self, name: str) -> Path:
-        """Directory of a gateway."""
+        """Return the directory of a gateway."""
         return self.gateways / safe_name(name)
 
     def gateway_lock(self, name: str) -> Path:
-        """Held by whoever changes a gateway."""
+        """Return the lock that protects changes to a gateway."""
         return self.gateway(name) / "lock"
 
     def gateway_state(self, name: str) -> Path:
-        """What is remembered of a gateway between passes."""
+        """Return the file with a gateway's state."""
         return self.gateway(name) / "state.json"
 
     def versions(self, name: str) -> Path:
-        """Directory of a gateway's versions."""
+        """Return the directory of a gateway's versions."""
         return self.gateway(name) / "versions"
 
     def requests(self, name: str) -> Path:
-        """Directory of the keys that wait for their certificates."""
+        """Return the directory of the keys that wait for their certificates."""
         return self.gateway(name) / "requests"
 
     def make(self, directory: Path) -> None:
-        """Make a directory below STATE, closed to everybody else, if it is missing."""
+        """Create a directory (0700) unless it exists."""
         durable.make_directory(directory, mode=PRIVATE_DIRECTORY)
 
-    def admit(self, gateway: str, group: str) -> None:
-        """Let a group reach the versions of a gateway.
+    def grant_group_access(self, gateway: str, group: str) -> None:
+        """Give a group access to the versions of a gateway.
 
         Raises:
-            StorageError: The directories cannot be given to the group.
+            StorageError: The permissions cannot be changed.
         """
         durable.grant_group_access(self.state, group, give=False)
         for directory in (self.gateways, self.gateway(gateway), self.versions(gateway)):
             durable.grant_group_access(directory, group, give=True)
+
+
+class StateFiles:
+    """Base of the classes that each store one kind of data below a state directory.
+
+    Threads may share an instance.
+
+    Args:
+        state_directory: Created on the first write. A relative path is made absolute.
+    """
+
+    def __init__(self, state_directory: Path) -> None:
+        self._layout = Layout(state_directory.absolute())
+        self._reported: set[Path] = set()  # damaged directories, each logged once
+
+    @property
+    def directory(self) -> Path:
+        """The state directory, absolute."""
+        return self._layout.state

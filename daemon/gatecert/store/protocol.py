@@ -1,8 +1,10 @@
-"""What a pair of gateways could one day share, behind one Protocol.
+"""The interface of the store.
 
-The first implementation is ``store.file_store``: a directory with the layout that administrators
-know from other clients. What belongs to this host alone (``live``, copies, the deployment) is in
-``deploy``.
+``store.file_store`` implements it as a directory; a database shared by several hosts can implement
+it as well. State that belongs to a single host (``live``, copies, the deployment) is in ``deploy``.
+
+Every method that writes raises StorageError if it fails. It leaves the old or the new value, never
+a mixture, even if the process is killed.
 """
 
 from __future__ import annotations
@@ -29,229 +31,195 @@ if TYPE_CHECKING:
 
 
 class TokenStore(Protocol):
-    """Challenge tokens that any responder on this state directory may answer with."""
+    """Challenge tokens that every responder of the state directory answers."""
 
     def put_token(self, token: str, key_authorization: str) -> None:
-        """Keep a key authorization under its token.
+        """Store the key authorization of a token.
 
         Raises:
             ValueError: The token has characters outside base64url (CVE-2026-40611).
-            StorageError: It cannot be written.
         """
         ...
 
     def token(self, token: str) -> str | None:
-        """The key authorization of a token; None for unknown or ill-formed tokens."""
+        """Return the key authorization of a token; None for unknown or malformed tokens."""
         ...
 
     def remove_token(self, token: str) -> None:
-        """Forget a token; unknown ones are no error."""
+        """Remove a token; unknown ones are no error."""
         ...
 
     def abandoned_tokens(self) -> tuple[str, ...]:
-        """Tokens of processes that are gone: what was put up for them can be taken down.
-
-        Raises:
-            StorageError: It cannot be known.
-        """
+        """Return the tokens of processes that have ended, whose responses can be cleaned up."""
         ...
 
 
 class RecordJournal(Protocol):
-    """TXT records that were published, so that each is withdrawn even after a crash."""
+    """Published TXT records, so that each is withdrawn even after a crash."""
 
     def add_record(self, record: TextRecord, *, now: datetime) -> PublishedRecord:
-        """Remember that a record is about to be published; durable before this returns.
-
-        Raises:
-            StorageError: It cannot be written.
-        """
+        """Store a record that is about to be published; durable on return."""
         ...
 
     def records(self) -> tuple[PublishedRecord, ...]:
-        """All that is remembered, of every process, oldest first."""
+        """Return the stored records of all processes, oldest first."""
         ...
 
     def abandon_record(self, published: PublishedRecord) -> None:
-        """Leave it to whoever comes next to withdraw the record.
-
-        Raises:
-            StorageError: It cannot be written.
-        """
+        """Leave the withdrawal of a record to the next process."""
         ...
 
     def remove_record(self, published: PublishedRecord) -> None:
-        """Forget a record that was withdrawn; unknown ones are no error.
-
-        Raises:
-            StorageError: It cannot be removed.
-        """
+        """Remove a withdrawn record; unknown ones are no error."""
         ...
 
 
 class ListStore(Protocol):
-    """Revocation lists that were fetched, by URL; for all gateways."""
+    """Downloaded CRLs by URL, shared by all gateways."""
 
     def revocation_list(self, url: str) -> StoredList | None:
-        """The list that was kept last; None where there is none that is whole.
+        """Return the CRL that was stored last; None where none is intact.
 
         Raises:
-            StorageError: It is there but cannot be read.
+            StorageError: It exists but cannot be read.
         """
         ...
 
     def save_revocation_list(self, url: str, fresh: StoredList) -> None:
-        """Keep a list in place of the one before.
-
-        Raises:
-            StorageError: It cannot be written.
-        """
+        """Store a CRL in place of the previous one."""
         ...
 
 
 class AccountStore(Protocol):
-    """ACME accounts, by the authority's name in the configuration."""
+    """ACME accounts, by the CA's name in the configuration."""
 
     def account(self, authority: str) -> Account | None:
-        """The account, as far as it is known; a damaged ``account.json`` leaves the key."""
+        """Return the account; without its URL if ``account.json`` is missing or damaged."""
         ...
 
     def save_account(self, authority: str, account: Account) -> None:
-        """Keep an account; the key is durable before its URL is written.
-
-        Raises:
-            StorageError: It cannot be written.
-        """
+        """Write an account; its key is durable before its URL is written."""
         ...
 
     def next_key(self, authority: str) -> bytes | None:
-        """The key (PEM) that may have taken the place of the account's; None if there is none."""
+        """Return the new key (PEM) of an unfinished rollover, which the CA may already know."""
         ...
 
     def save_next_key(self, authority: str, private_key: bytes) -> None:
-        """Keep a key that is about to take the place of the account's; durable on return.
-
-        Raises:
-            StorageError: It cannot be written.
-        """
+        """Write the new key of a rollover; durable on return."""
         ...
 
     def remove_next_key(self, authority: str) -> None:
-        """Forget the key beside the account's; none is no error."""
+        """Remove the new key of a rollover; none is no error."""
         ...
 
     def retire_account(self, authority: str) -> None:
-        """Put an account that was given up out of the way; none is no error."""
+        """Move a deactivated account aside; none is no error."""
         ...
 
 
 class RateLimitUsageStore(Protocol):
-    """What was asked of each authority, shared by every process on this state directory."""
+    """Requests counted towards each CA's rate limits, shared by all processes."""
 
     def rate_limit_usage(self, directory_url: str) -> RateLimitUsage:
-        """What was asked of the authority with this directory."""
+        """Return the requests counted for an ACME directory."""
         ...
 
     def update_rate_limit_usage(
         self, directory_url: str, change: Callable[[RateLimitUsage], RateLimitUsage]
     ) -> None:
-        """Change it while nobody else does; durable before this returns.
+        """Change the stored value under a lock; durable on return.
 
         Args:
-            directory_url: The authority's directory.
-            change: Makes the new value of the old; what it raises leaves all as it was.
+            directory_url: The CA's directory.
+            change: Returns the new value for the old one; if it raises, nothing changes.
 
         Raises:
-            LockTimeoutError: Another process took too long.
-            StorageError: It cannot be written.
+            LockTimeoutError: Another process held the lock for too long.
         """
         ...
 
 
 class IssuerStore(AccountStore, RateLimitUsageStore, Protocol):
-    """What has to be remembered of an authority."""
+    """The state kept for each CA."""
 
 
 class Store(TokenStore, IssuerStore, ListStore, Protocol):
-    """Everything that outlives a pass.
-
-    Every method that writes raises StorageError when it cannot, and leaves the old or the new
-    value behind, never a mixture, whenever the process dies.
-    """
+    """All persistent state."""
 
     def gateway_directory(self, gateway: str) -> Path:
-        """``STATE/gateways/<name>``."""
+        """Return ``STATE/gateways/<name>``."""
         ...
 
     def state(self, gateway: str) -> GatewayState:
-        """What is remembered; a damaged file is set aside, said in the log, and read as new."""
+        """Return the gateway's state; a damaged file is logged, set aside and read as new."""
         ...
 
     def save_state(self, gateway: str, state: GatewayState) -> None:
-        """Remember."""
+        """Write the gateway's state."""
         ...
 
     def add_version(
         self, gateway: str, issued: IssuedChain, *, now: datetime, key_group: str | None = None
     ) -> Version:
-        """Write ``versions/<id>`` in full and durably; it appears under its name only then."""
+        """Write ``versions/<id>`` durably; it appears when it is complete."""
         ...
 
     def versions(self, gateway: str) -> tuple[Version, ...]:
-        """All readable versions, newest first."""
+        """Return the intact versions, newest first."""
         ...
 
     def private_key(self, version: Version, *, second: bool = False) -> bytes:
-        """The private key of a version, PEM."""
+        """Return the private key of a version, PEM."""
         ...
 
     def remove_version(self, version: Version) -> None:
-        """Delete a version for good."""
+        """Delete a version."""
         ...
 
     def add_request(self, gateway: str, request: KeyRequest) -> None:
-        """Keep a key that waits for its certificate, below ``requests/<id>``."""
+        """Store a key that waits for its certificate, below ``requests/<id>``."""
         ...
 
     def requests(self, gateway: str) -> tuple[KeyRequest, ...]:
-        """All keys that wait, newest first."""
+        """Return the key requests of a gateway, newest first."""
         ...
 
     def remove_request(self, gateway: str, request_id: str) -> None:
-        """Forget a key request; unknown ones are no error."""
+        """Remove a key request; unknown ones are no error."""
         ...
 
     def check_writable(self) -> None:
-        """Write, fsync and read back a small file.
+        """Write, fsync and read back a file, and check the free space.
 
         Raises:
-            StorageError: That does not work, or too little space is left for a renewal.
+            StorageError: That fails, or too little space is left for a renewal.
         """
         ...
 
     def hold_state_directory(self) -> AbstractContextManager[None]:
-        """Hold the state directory as its one daemon.
+        """Hold the state directory as its only daemon.
 
         Raises:
-            DaemonRunningError: Another daemon does.
+            DaemonRunningError: Another daemon holds it.
         """
         ...
 
     def daemon_pid(self) -> int | None:
-        """Process id of the daemon that holds the state directory; None when there is none."""
+        """Return the process id of the running daemon; None if there is none."""
         ...
 
     def lock_gateway(
         self, gateway: str, purpose: str, *, wait: float
     ) -> AbstractContextManager[None]:
-        """Hold a gateway's own lock while changing it.
+        """Hold a gateway's lock while changing it.
 
         Args:
             gateway: Its name.
-            purpose: What is being done, in words, shown to others who wait.
+            purpose: The change, shown to processes that wait.
             wait: Seconds to wait for another holder.
 
         Raises:
-            LockTimeoutError: The other holder took longer; says what it was doing.
+            LockTimeoutError: The other holder took longer; names its purpose.
         """
         ...

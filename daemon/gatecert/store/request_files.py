@@ -1,7 +1,7 @@
 """Keys that wait for their certificates: ``requests/<id>/{privkey.pem,request.pem,meta.json}``.
 
-A key is durable before anything is ordered for it, so that a certificate that was paid for with an
-order always finds its key again. Requests are never changed, and nobody but gatecert reads them.
+A key is durable before an order uses it, so that a crash never separates an issued certificate from
+its key. A request never changes, and only gatecert reads it.
 """
 
 from __future__ import annotations
@@ -15,41 +15,41 @@ from gatecert.errors import StorageError
 from gatecert.model import KeyRequest
 from gatecert.store import durable, json_record, pem_files
 from gatecert.store.codec import DamagedRecordError, encode
-from gatecert.store.layout import PRIVATE_DIRECTORY, PRIVATE_FILE, is_safe_name, safe_name
+from gatecert.store.layout import (
+    PRIVATE_DIRECTORY,
+    PRIVATE_FILE,
+    StateFiles,
+    is_safe_name,
+    safe_name,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    from gatecert.store.layout import Layout
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class _RequestRecord:
-    """What stands in a request's ``meta.json``."""
+    """The contents of a request's ``meta.json``."""
 
     created: datetime
 
 
-class Requests:
-    """The waiting keys of every gateway below one state directory."""
-
-    def __init__(self, layout: Layout) -> None:
-        self._layout = layout
-        self._said: set[Path] = set()
+class RequestFiles(StateFiles):
+    """The store of keys that wait for their certificates."""
 
     def add_request(self, gateway: str, request: KeyRequest) -> None:
-        """Keep a key; keeping the same one twice is no error, another one under its id is."""
+        """Store a key request; a repeated one is no error, another key under its id is."""
         parent = self._layout.requests(gateway)
         directory = parent / safe_name(request.id)
         if durable.is_directory(directory):
-            known = self._read(directory)
-            if known and (known.private_key, known.csr) == (request.private_key, request.csr):
+            stored = self._read_request(directory)
+            if stored and (stored.private_key, stored.csr) == (request.private_key, request.csr):
                 return
             raise StorageError(
                 f"request {request.id} of gateway {gateway} already exists with another key",
-                fix="nothing: the next attempt uses a new id",
+                fix="no action needed: the next attempt uses a new id",
             )
         self._layout.make(parent)
         durable.write_directory(
@@ -64,41 +64,40 @@ class Requests:
         )
 
     def requests(self, gateway: str) -> tuple[KeyRequest, ...]:
-        """All keys that wait, newest first."""
+        """Return the key requests of a gateway, newest first."""
         parent = self._layout.requests(gateway)
         found = [
             request
             for directory in durable.subdirectories(parent)
-            if is_safe_name(directory.name) and (request := self._read(directory)) is not None
+            if is_safe_name(directory.name)
+            and (request := self._read_request(directory)) is not None
         ]
         return tuple(sorted(found, key=lambda each: (each.created, each.id), reverse=True))
 
     def remove_request(self, gateway: str, request_id: str) -> None:
-        """Forget a key request; unknown ones are no error."""
+        """Remove a key request; unknown ones are no error."""
         if is_safe_name(request_id):
             durable.remove_tree(self._layout.requests(gateway) / request_id)
 
-    def _read(self, directory: Path) -> KeyRequest | None:
+    def _read_request(self, directory: Path) -> KeyRequest | None:
         try:
             private_key = json_record.read_file(directory / "privkey.pem") or b""
             csr = json_record.read_file(directory / "request.pem") or b""
-            whole, why = (
-                pem_files.has_private_key(private_key) and pem_files.has_request(csr),
-                "torn or empty",
-            )
+            intact = pem_files.has_private_key(private_key) and pem_files.has_request(csr)
+            reason = "truncated or empty"
         except DamagedRecordError as error:
-            whole, why = False, str(error)
-        if not whole:
-            if directory not in self._said:
-                self._said.add(directory)
-                logger.warning("damaged request=%s why=%r read=skipped", directory, why)
+            intact, reason = False, str(error)
+        if not intact:
+            if directory not in self._reported:
+                self._reported.add(directory)
+                logger.warning("damaged request=%s why=%r read=skipped", directory, reason)
             return None
-        about = json_record.read_record(directory / "meta.json", _RequestRecord)
-        created = about.created if about else _changed(directory)
+        record = json_record.read_record(directory / "meta.json", _RequestRecord)
+        created = record.created if record else _modified(directory)
         return KeyRequest(directory.name, created, private_key, csr)
 
 
-def _changed(directory: Path) -> datetime:
-    """When something in a directory last changed, as the next best thing to its creation."""
+def _modified(directory: Path) -> datetime:
+    """Return when a directory last changed, to approximate its creation."""
     with durable.step("read", directory):
         return datetime.fromtimestamp(directory.stat().st_mtime, UTC)

@@ -1,15 +1,15 @@
-"""Keys with their certificates: ``versions/<id>/{privkey,cert,chain,fullchain}.pem`` + meta.json.
+"""Certificates with their keys: ``versions/<id>/{privkey,cert,chain,fullchain}.pem`` + meta.json.
 
-An id is ``000012-20261123T081500Z``: a number, always one more than the highest there is, then the
-time for people. Ids thus sort by age also when the clock was set back. A version appears under its
-id only when it is complete and durable, and is never changed afterwards.
+An id is ``000012-20261123T081500Z``: a number, one more than the highest so far, and the time for
+people. Ids sort by age even after the clock was set back. A version appears under its id when it is
+complete and durable, and never changes afterwards.
 
-Reading is forgiving: a version with a missing, empty or torn PEM file is left out and said in the
-log once; one that lost its ``meta.json`` is still a version. ``root.pem`` is kept where the root
-is known, for those who have to check the chain; servers never send it.
+Reading skips a version with a missing, empty or truncated PEM file and logs it once; a version
+without ``meta.json`` remains usable. ``root.pem`` is stored where the root is known, to check the
+chain; servers never send it.
 
-A gateway with keys of two algorithms has the files of the other one beside them in the same version
-(``second-privkey.pem`` …), so that both are swapped by the same rename.
+The second certificate of a gateway with keys of two algorithms is in the same version
+(``second-privkey.pem`` …), so that one rename replaces both.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ from gatecert.store.layout import (
     GROUP_FILE,
     PRIVATE_DIRECTORY,
     PRIVATE_FILE,
+    StateFiles,
 )
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from gatecert.model import IssuedChain
-    from gatecert.store.layout import Layout
 
 logger = logging.getLogger(__name__)
 
@@ -46,7 +46,7 @@ _ID = re.compile(r"(?P<number>[0-9]{6,})-[0-9]{8}T[0-9]{6}Z")
 
 @dataclass(frozen=True, slots=True)
 class _VersionRecord:
-    """What stands in a version's ``meta.json``."""
+    """The contents of a version's ``meta.json``."""
 
     origin: Origin
     created: datetime
@@ -55,25 +55,21 @@ class _VersionRecord:
     notes: tuple[str, ...] = ()
 
 
-class Versions:
-    """The versions of every gateway below one state directory."""
-
-    def __init__(self, layout: Layout) -> None:
-        self._layout = layout
-        self._said: set[Path] = set()
+class VersionFiles(StateFiles):
+    """The store of certificates with their keys."""
 
     def add_version(
-        self, gateway: str, issued: IssuedChain, *, now: datetime, key_group: str | None
+        self, gateway: str, issued: IssuedChain, *, now: datetime, key_group: str | None = None
     ) -> Version:
-        """Write a version in full and durably."""
+        """Write a version durably; it appears when it is complete."""
         parent = self._layout.versions(gateway)
         self._layout.make(parent)
         if key_group is not None:
-            self._layout.admit(gateway, key_group)
+            self._layout.grant_group_access(gateway, key_group)
         created, second = now.astimezone(UTC), issued.second
         number = max((_number(name) for name in _names(parent)), default=0) + 1
         directory = parent / f"{number:06d}-{created:%Y%m%dT%H%M%SZ}"
-        about = _VersionRecord(
+        record = _VersionRecord(
             issued.origin, created, issued.authority, issued.order_url, issued.notes
         )
         durable.write_directory(
@@ -81,7 +77,7 @@ class Versions:
             {
                 **_pem_files(issued),
                 **(_pem_files(second, SECOND) if second else {}),
-                "meta.json": encode(about),
+                "meta.json": encode(record),
             },
             file_mode=PRIVATE_FILE if key_group is None else GROUP_FILE,
             mode=PRIVATE_DIRECTORY if key_group is None else GROUP_DIRECTORY,
@@ -101,50 +97,50 @@ class Versions:
         )
 
     def versions(self, gateway: str) -> tuple[Version, ...]:
-        """All readable versions, newest first."""
+        """Return the intact versions, newest first."""
         parent = self._layout.versions(gateway)
         ids = sorted(_names(parent), key=_number, reverse=True)
-        found = (self._read(parent / version_id) for version_id in ids)
+        found = (self._read_version(parent / version_id) for version_id in ids)
         return tuple(version for version in found if version is not None)
 
     def private_key(self, version: Version, *, second: bool = False) -> bytes:
-        """The private key of a version, PEM."""
+        """Return the private key of a version, PEM."""
         try:
             return _pem_file(version.directory, "privkey", SECOND if second else "")
         except DamagedRecordError as error:
             raise StorageError(
-                f"version {version.id} in {version.directory.parent} has lost its private key:"
+                f"version {version.id} in {version.directory.parent} has no usable private key:"
                 f" {error}",
-                fix="nothing: a version that is whole is used or made instead",
+                fix="no action needed: gatecert uses or makes an intact version instead",
             ) from error
 
     def remove_version(self, version: Version) -> None:
-        """Delete a version for good."""
+        """Delete a version."""
         if version.directory.parent.parent.parent != self._layout.gateways:
             raise ValueError(f"{version.directory} is not a version of this state directory")
         durable.remove_tree(version.directory)
 
-    def _read(self, directory: Path) -> Version | None:
+    def _read_version(self, directory: Path) -> Version | None:
         try:
             certificate, chain = _read_pem(directory)
             second_certificate, second_chain = b"", b""
             if (directory / f"{SECOND}cert.pem").exists():
                 second_certificate, second_chain = _read_pem(directory, SECOND)
         except DamagedRecordError as error:
-            if directory not in self._said:
-                self._said.add(directory)
+            if directory not in self._reported:
+                self._reported.add(directory)
                 logger.warning("damaged version=%s why=%r read=skipped", directory, str(error))
             return None
-        about = json_record.read_record(directory / "meta.json", _VersionRecord)
+        record = json_record.read_record(directory / "meta.json", _VersionRecord)
         return Version(
             id=directory.name,
             directory=directory,
             certificate=certificate,
             chain=chain,
-            origin=about.origin if about else None,
-            authority=about.authority if about else "",
-            order_url=about.order_url if about else "",
-            created=about.created if about else None,
+            origin=record.origin if record else None,
+            authority=record.authority if record else "",
+            order_url=record.order_url if record else "",
+            created=record.created if record else None,
             second_certificate=second_certificate,
             second_chain=second_chain,
         )
@@ -171,10 +167,10 @@ def _pem_files(issued: IssuedChain, prefix: str = "") -> dict[str, bytes]:
 
 
 def _read_pem(directory: Path, prefix: str = "") -> tuple[bytes, bytes]:
-    """Certificate and chain of a version whose files are all there and agree.
+    """Return certificate and chain of a version.
 
     Raises:
-        DamagedRecordError: They are not, or do not.
+        DamagedRecordError: A file is missing or damaged, or they disagree.
     """
     _pem_file(directory, "privkey", prefix)
     certificate = _pem_file(directory, "cert", prefix)
@@ -191,11 +187,11 @@ def _pem_file(directory: Path, name: str, prefix: str = "") -> bytes:
         raise DamagedRecordError(f"{prefix}{name}.pem is missing")
     match name:
         case "privkey":
-            whole = pem_files.has_private_key(data)
-        case "chain":  # a certificate that needs no intermediates has an empty one
-            whole = not data.strip() or pem_files.has_certificates(data)
+            intact = pem_files.has_private_key(data)
+        case "chain":  # empty without intermediates
+            intact = not data.strip() or pem_files.has_certificates(data)
         case _:
-            whole = pem_files.has_certificates(data)
-    if not whole:
-        raise DamagedRecordError(f"{prefix}{name}.pem is empty or torn")
+            intact = pem_files.has_certificates(data)
+    if not intact:
+        raise DamagedRecordError(f"{prefix}{name}.pem is empty or truncated")
     return data

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from gatecert.model import StoredList
-from gatecert.store.crl_cache import KEPT
+from gatecert.store.crl_cache import RETENTION
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -65,7 +65,7 @@ def test_what_is_torn_or_lost_counts_as_none(store: FileStore) -> None:
 
 def test_what_nobody_asks_for_goes(store: FileStore) -> None:
     store.save_revocation_list(URL, LIST)
-    later = StoredList(b"\x30\x01", NOW + KEPT + timedelta(seconds=1))
+    later = StoredList(b"\x30\x01", NOW + RETENTION + timedelta(seconds=1))
     store.save_revocation_list("http://ca.example/2.crl", later)
     assert store.revocation_list(URL) is None
     assert len(files(store)) == 2

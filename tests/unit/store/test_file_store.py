@@ -167,7 +167,7 @@ class TestCheckWritable:
             path.chmod(mode)
 
         monkeypatch.setattr(durable, "write_file", write)
-        with pytest.raises(StorageError, match="does not read back the same"):
+        with pytest.raises(StorageError, match="does not read back as it was written"):
             store.check_writable()
         assert list(store.directory.iterdir()) == []
 

@@ -46,7 +46,7 @@ def test_a_group_reaches_the_versions(tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.setattr(os, "chown", lambda path, _user, _group: given.append(path))
     layout = Layout(tmp_path / "state")
     layout.make(layout.versions("boston"))
-    layout.admit("boston", str(os.getegid() + 1))
+    layout.grant_group_access("boston", str(os.getegid() + 1))
     way = [layout.gateways, layout.gateway("boston"), layout.versions("boston")]
     assert given == way, "the state directory itself keeps its group"
     assert {stat.S_IMODE(directory.stat().st_mode) for directory in way} == {0o750}

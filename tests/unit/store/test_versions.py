@@ -160,7 +160,7 @@ def test_a_file_where_the_versions_ought_to_be(store: FileStore) -> None:
 def test_a_lost_private_key_is_named(store: FileStore, make_issued: Issued, now: datetime) -> None:
     version = store.add_version("boston", make_issued(), now=now)
     (version.directory / "privkey.pem").unlink()
-    with pytest.raises(StorageError, match=f"version {version.id} .* has lost its private key"):
+    with pytest.raises(StorageError, match=f"version {version.id} .* has no usable private key"):
         store.private_key(version)
 
 
