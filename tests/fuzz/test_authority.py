@@ -67,7 +67,7 @@ from gatecert.acme.resources import (
     server_time,
 )
 from gatecert.acme.responses import ResponseReader, links
-from gatecert.acme.transport import MAX_BODY_BYTES, HardenedTransport, Response
+from gatecert.acme.transport import MAX_BODY_BYTES, AcmeTransport
 from gatecert.certificate import key
 from gatecert.certificate.chain import check_issued, summarize
 from gatecert.certificate.request import build_request
@@ -78,6 +78,7 @@ from gatecert.errors import (
     CertificateError,
     GatecertError,
 )
+from gatecert.http.fetcher import Response
 from gatecert.model import Account, GatewayState, KeyRequest, KeyType, Limits, RenewalInfo, Target
 from gatecert.store.codec import decode, encode
 
@@ -341,15 +342,9 @@ class Connection(BaseAdapter):
         return response
 
 
-def transport(authority: FakeAuthority, found: tuple[Twist, ...] = ()) -> HardenedTransport:
+def transport(authority: FakeAuthority, found: tuple[Twist, ...] = ()) -> AcmeTransport:
     """The real one, above a played connection."""
-    real = HardenedTransport("acme")
-    session = requests.Session()
-    session.trust_env = False
-    session.adapters.clear()
-    session.mount("https://", Connection(authority, deque(found)))
-    real.__dict__["_session"] = session
-    return real
+    return AcmeTransport("acme", adapter=Connection(authority, deque(found)))
 
 
 class Impatient(Deadline):

@@ -217,7 +217,7 @@ def test_a_host_that_is_down_is_said_and_what_was_revoked_before_a_person_replac
     lists.stop()
     result = gatecert.run("enroll")
     assert result.exit_code == 0, result.errors
-    assert f"the revocation list {lists.url} cannot be had" in result.errors
+    assert f"the CRL {lists.url} cannot be downloaded" in result.errors
     seen = gatecert.status(BOSTON)["revocation"]
     assert (seen["revoked"], lists.url in seen["problem"]) == (None, True)
     assert "revocation-unknown" in gatecert.run("doctor", BOSTON, "--json").output

@@ -51,8 +51,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from multiprocessing.connection import Connection
 
-    from gatecert.acme.transport import Response, Sender
+    from gatecert.acme.transport import Sender
     from gatecert.challenge.solver import Challenge
+    from gatecert.http.fetcher import Response
 
 VPN = "vpn"
 HOSTNAME = "vpn.example.com"

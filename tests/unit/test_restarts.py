@@ -31,8 +31,8 @@ from gatecert.store.file_store import FileStore
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from gatecert.acme.transport import Response
     from gatecert.deadline import Deadline
+    from gatecert.http.fetcher import Response
 
 START = datetime(2026, 11, 23, 8, 15, tzinfo=UTC)
 HOUR, LIFE = timedelta(hours=1), timedelta(seconds=5)

@@ -42,9 +42,10 @@ from gatecert.acme.resources import (
 )
 from gatecert.acme.responses import GONE, ResponseReader, links
 from gatecert.acme.signature import Signer, key_change, load_key
-from gatecert.acme.transport import HardenedTransport, label, resolved
+from gatecert.acme.transport import AcmeTransport, label
 from gatecert.config.well_known import directory_at_host
 from gatecert.errors import ACMEError, AuthorityError, AuthorityUnreachableError, clean
+from gatecert.http.fetcher import resolve_url
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -52,8 +53,9 @@ if TYPE_CHECKING:
 
     from josepy.interfaces import JSONDeSerializable
 
-    from gatecert.acme.transport import Response, Sender
+    from gatecert.acme.transport import Sender
     from gatecert.deadline import Deadline
+    from gatecert.http.fetcher import Response
     from gatecert.model import Account, Identifier
 
 # The libraries log whole messages at DEBUG; ours say what matters and never carry a secret.
@@ -98,7 +100,7 @@ class Client:
     ) -> None:
         self.name = name
         self.directory_url = directory_url
-        self._transport = transport or HardenedTransport(name, ca_bundle)
+        self._transport = transport or AcmeTransport(name, ca_bundle)
         self._reader = ResponseReader(name, now)
         self._nonces: deque[str] = deque(maxlen=MOST_NONCES)
         self._directory: tuple[Directory, float, datetime] | None = None
@@ -451,7 +453,7 @@ def _is_unverified(error: ACMEError) -> bool:
 def _location(answer: Response) -> str:
     """The absolute URL of what was made (RFC 9110 section 10.2.2); empty where there is none."""
     location = answer.headers.get("Location", "")
-    return resolved(answer.url, location) or "" if location else ""
+    return resolve_url(answer.url, location) or "" if location else ""
 
 
 def _payload(message: JSONDeSerializable) -> bytes:

@@ -35,7 +35,6 @@ from gatecert.acme.directory_check import profile_refusal
 from gatecert.acme.problems import problem_error
 from gatecert.acme.resources import INVALID, PENDING, PROCESSING, READY, VALID
 from gatecert.acme.responses import GONE
-from gatecert.acme.transport import resolved
 from gatecert.certificate.chain import check_issued, choose_chain, is_preferred, load_roots
 from gatecert.certificate.trust import system_roots
 from gatecert.certificate.trust_anchor import can_anchor
@@ -54,6 +53,7 @@ from gatecert.errors import (
     RateLimitedError,
     clean,
 )
+from gatecert.http.fetcher import resolve_url
 from gatecert.model import (
     Account,
     IssuedChain,
@@ -172,7 +172,7 @@ class Enrolment:
         if kept is None:
             return None
         pending, request = kept
-        pending = replace(pending, url=resolved(self.settings.directory_url, pending.url) or "")
+        pending = replace(pending, url=resolve_url(self.settings.directory_url, pending.url) or "")
         late = self._is_late(pending)
         if not self._fits(pending):
             logger.info("pending order no longer fits gateway=%s", self.target.name)

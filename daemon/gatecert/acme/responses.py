@@ -17,11 +17,12 @@ from requests.utils import parse_header_links
 
 from gatecert.acme.problems import problem_error
 from gatecert.acme.resources import ProblemDocument, UnusableResponseError, retry_after_seconds
-from gatecert.acme.transport import label, resolved
+from gatecert.acme.transport import label
 from gatecert.errors import AuthorityServerError, AuthorityUnreachableError, GatecertError, clean
+from gatecert.http.fetcher import resolve_url
 
 if TYPE_CHECKING:
-    from gatecert.acme.transport import Response
+    from gatecert.http.fetcher import Response
 
 BAD_REQUEST = 400
 GONE = {404, 410}
@@ -109,7 +110,7 @@ def links(answer: Response, relation: str) -> list[str]:
     """The URLs of an answer's links with a relation (RFC 8288), in order."""
     found = parse_header_links(answer.headers.get("Link", ""))
     urls = (
-        resolved(answer.url, link["url"])
+        resolve_url(answer.url, link["url"])
         for link in found
         if link.get("rel") == relation and link.get("url")
     )

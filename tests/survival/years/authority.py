@@ -35,7 +35,6 @@ from gatecert.acme.resources import (
     Order,
     ProblemDocument,
 )
-from gatecert.acme.transport import Response
 from gatecert.config.schema.authority import AuthoritySettings
 from gatecert.deadline import Deadline
 from gatecert.errors import (
@@ -45,6 +44,7 @@ from gatecert.errors import (
     DeadlineExceededError,
     RateLimitedError,
 )
+from gatecert.http.fetcher import Response
 from gatecert.model import Identifier, RenewalInfo
 
 if TYPE_CHECKING:

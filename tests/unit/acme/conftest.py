@@ -24,12 +24,13 @@ from requests.structures import CaseInsensitiveDict
 from gatecert.acme import client as client_module
 from gatecert.acme.budget import Budget
 from gatecert.acme.client import Client
-from gatecert.acme.transport import Response, stopping_error
+from gatecert.acme.transport import stopping_error
 from gatecert.certificate import key as certificate_key
 from gatecert.certificate.request import build_request
 from gatecert.challenge.solver import Challenge
 from gatecert.config.schema.authority import AuthoritySettings
 from gatecert.deadline import Deadline
+from gatecert.http.fetcher import Response
 from gatecert.model import (
     Account,
     Identifier,

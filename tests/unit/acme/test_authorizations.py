@@ -46,8 +46,8 @@ if TYPE_CHECKING:
 
     from gatecert.acme.client import Client
     from gatecert.acme.resources import Order
-    from gatecert.acme.transport import Response
     from gatecert.challenge.solver import Challenge
+    from gatecert.http.fetcher import Response
     from gatecert.model import Account, Target
 
 NAMES = ("vpn.example.com", "www.example.com")

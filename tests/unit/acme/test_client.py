@@ -37,8 +37,9 @@ from gatecert.errors import (
 from gatecert.model import Account, Identifier, IdentifierType, Target
 
 if TYPE_CHECKING:
-    from gatecert.acme.transport import Response, Sender
+    from gatecert.acme.transport import Sender
     from gatecert.deadline import Deadline
+    from gatecert.http.fetcher import Response
 
 NAMES = dns("vpn.example.com")
 

@@ -48,8 +48,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from gatecert.acme.client import Client
-    from gatecert.acme.transport import Response
     from gatecert.config.schema.authority import AuthoritySettings
+    from gatecert.http.fetcher import Response
 
 ORDER = {
     "authorizations": [f"{BASE}/authz/1/vpn.example.com"],

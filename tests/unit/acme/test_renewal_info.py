@@ -18,7 +18,7 @@ from gatecert.model import CertificateSummary, RenewalInfo
 
 if TYPE_CHECKING:
     from gatecert.acme.client import Client
-    from gatecert.acme.transport import Response
+    from gatecert.http.fetcher import Response
 
 ID = "aYhba4dGQEHhs3uEe6CuLN4ByNQ.AIdlQyE"
 START = NOW + timedelta(days=8)

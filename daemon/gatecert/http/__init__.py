@@ -1,0 +1,1 @@
+"""HTTP and HTTPS requests: one fetcher for ACME requests and CRL downloads."""

@@ -1,0 +1,327 @@
+"""HTTP and HTTPS requests to hosts that may be slow, broken or hostile.
+
+ACME requests (``acme.transport``) and CRL downloads (``revocation.crl_download``) use this module.
+
+- Every URL has the one scheme that the fetcher was made for, redirects included. Only GET and HEAD
+  follow redirects, five at most, and a redirect's body is not read.
+- One deadline covers a whole request (``adapter``).
+- A body has a maximum size and is not decompressed.
+- The environment names proxies (HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, NO_PROXY) and nothing else: no
+  .netrc, no trust anchors. No error repeats a proxy's password. No cookie is kept.
+- Connections are kept alive, but one that has been idle for long is not reused.
+"""
+
+from __future__ import annotations
+
+import logging
+import ssl
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum, auto
+from functools import cached_property, partial
+from http.cookiejar import DefaultCookiePolicy
+from typing import TYPE_CHECKING
+from urllib.parse import urljoin, urlsplit
+
+import requests
+from requests.structures import CaseInsensitiveDict
+from requests.utils import get_environ_proxies, select_proxy
+from urllib3.exceptions import (
+    ConnectTimeoutError,
+    HTTPError,
+    LocationParseError,
+    NameResolutionError,
+    ProxyError,
+    ProxySchemeUnknown,
+)
+
+from gatecert import __version__
+from gatecert.errors import clean
+from gatecert.http.adapter import DeadlineAdapter, RootsError, current_deadline, tls_context
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from requests.adapters import BaseAdapter
+
+    from gatecert.deadline import Deadline
+
+logger = logging.getLogger(__name__)
+
+USER_AGENT = f"gatecert/{__version__}"
+CONNECT_SECONDS = 5.0  # per address; also for the TLS handshake
+IDLE_SECONDS = 30.0  # servers commonly close idle connections after a minute
+MAX_REDIRECTS = 5
+REDIRECTS = {301, 302, 303, 307, 308}
+
+# X509_V_ERR_CERT_NOT_YET_VALID and X509_V_ERR_CERT_HAS_EXPIRED in openssl/x509_vfy.h.
+_VALIDITY_ERRORS = {9, 10}
+
+_INVALID_PROXY_URL = (LocationParseError, requests.exceptions.InvalidProxyURL)
+_PROXY_ERRORS = (  # with a proxy, every connection is made to the proxy
+    *_INVALID_PROXY_URL,
+    ProxyError,
+    ProxySchemeUnknown,
+    ConnectTimeoutError,
+)
+
+
+class FailureKind(Enum):
+    """Why a fetch failed."""
+
+    FORBIDDEN_URL = auto()
+    REDIRECT = auto()
+    TIMEOUT = auto()
+    TOO_LARGE = auto()
+    UNREADABLE_ROOTS = auto()
+    UNTRUSTED = auto()
+    EXPIRED = auto()
+    UNRESOLVED = auto()
+    PROXY = auto()
+    SOCKS_MISSING = auto()
+    CONNECTION = auto()
+
+
+@dataclass(eq=False)
+class FetchError(Exception):
+    """A fetch that failed; users turn it into an error for the operator.
+
+    Attributes:
+        url: The URL in question, which may be the target of a redirect.
+        reason: A few words, cleaned.
+        proxy: The proxy that a failed connection went through, without credentials.
+    """
+
+    kind: FailureKind
+    url: str
+    reason: str
+    proxy: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """An HTTP response, read in full.
+
+    Attributes:
+        headers: Names in any case.
+        url: The final URL, after redirects.
+    """
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    url: str
+
+
+class _Session(requests.Session):
+    """Ignores redirects: the library would read their bodies whole, whatever their size."""
+
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        """Return nothing; `HttpFetcher.fetch` follows redirects."""
+
+
+class HttpFetcher:
+    """Fetches over one scheme; safe to use from several threads.
+
+    Args:
+        scheme: ``http`` or ``https``.
+        max_bytes: Largest body.
+        ca_bundle: PEM file with the trust anchors for HTTPS; None means the system's.
+        adapter: Sends requests in place of the network.
+    """
+
+    def __init__(
+        self,
+        scheme: str,
+        *,
+        max_bytes: int,
+        ca_bundle: Path | None = None,
+        adapter: BaseAdapter | None = None,
+    ) -> None:
+        self._scheme = scheme
+        self._max_bytes = max_bytes
+        self._ca_bundle = ca_bundle
+        self._adapter = adapter
+        self._last_use = time.monotonic()
+
+    @cached_property
+    def _session(self) -> requests.Session:
+        session = _Session()
+        session.trust_env = False
+        session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=()))
+        session.headers.clear()
+        session.headers.update({"User-Agent": USER_AGENT, "Accept-Encoding": "identity"})
+        session.adapters.clear()
+        context = tls_context(self._ca_bundle) if self._scheme == "https" else None
+        session.mount(f"{self._scheme}://", self._adapter or DeadlineAdapter(context))
+        return session
+
+    def fetch(
+        self,
+        method: str,
+        url: str,
+        *,
+        deadline: Deadline,
+        headers: Mapping[str, str] | None = None,
+        body: bytes | None = None,
+    ) -> Response:
+        """Send a request and read the response, following redirects of GET and HEAD.
+
+        Raises:
+            FetchError: There is no usable response.
+        """
+        request = partial(self._exchange, method, headers=headers or {}, body=body)
+        for _ in range(MAX_REDIRECTS + 1):
+            response = self._within(deadline, url, request)
+            location = response.headers.get("Location", "")
+            if response.status not in REDIRECTS or not location:
+                return response
+            if method not in {"GET", "HEAD"}:
+                raise FetchError(FailureKind.REDIRECT, url, f"it redirects a {method}")
+            url = resolve_url(url, location) or location
+        raise FetchError(FailureKind.REDIRECT, url, "too many redirects")
+
+    def close(self) -> None:
+        """Close idle connections."""
+        for adapter in self._session.adapters.values():
+            adapter.close()
+
+    def _within(
+        self, deadline: Deadline, url: str, request: Callable[[str, Deadline], Response]
+    ) -> Response:
+        if not is_fetchable(url, self._scheme):
+            reason = f"{clean(url, 200)!r} is not an {self._scheme}:// URL"
+            raise FetchError(FailureKind.FORBIDDEN_URL, url, reason)
+        token = current_deadline.set(deadline)
+        try:
+            if time.monotonic() - self._last_use > IDLE_SECONDS:
+                self.close()
+            if deadline.passed:
+                raise TimeoutError
+            return request(url, deadline)
+        except RootsError as error:
+            raise FetchError(FailureKind.UNREADABLE_ROOTS, url, str(error)) from error
+        except (requests.RequestException, HTTPError, OSError, ValueError) as error:
+            # ValueError: raised by the libraries for some URLs that cannot be sent anywhere.
+            if deadline.passed:
+                raise FetchError(FailureKind.TIMEOUT, url, "no answer in time") from error
+            raise _failure(url, error) from error
+        finally:
+            self._last_use = time.monotonic()
+            current_deadline.reset(token)
+
+    def _exchange(
+        self,
+        method: str,
+        url: str,
+        deadline: Deadline,
+        *,
+        headers: Mapping[str, str],
+        body: bytes | None,
+    ) -> Response:
+        connect = max(deadline.within(CONNECT_SECONDS), 0.001)  # zero would mean non-blocking
+        response = self._session.request(
+            method,
+            url,
+            data=body,
+            headers=headers,
+            allow_redirects=False,
+            stream=True,
+            timeout=(connect, max(deadline.remaining, 0.001)),
+            proxies=get_environ_proxies(url),
+        )
+        content = b""
+        try:
+            if response.status_code not in REDIRECTS:
+                content = self._read(response, url, deadline)
+                response.raw.release_conn()
+        finally:
+            response.close()  # hangs up unless the connection was released
+        logger.debug("request method=%s url=%s status=%d", method, url, response.status_code)
+        return Response(response.status_code, CaseInsensitiveDict(response.headers), content, url)
+
+    def _read(self, response: requests.Response, url: str, deadline: Deadline) -> bytes:
+        content = bytearray()
+        while piece := response.raw.read1(1 << 16, decode_content=False):
+            content += piece
+            if len(content) > self._max_bytes:
+                reason = f"the response has more than {self._max_bytes >> 20} MiB"
+                raise FetchError(FailureKind.TOO_LARGE, url, reason)
+            if deadline.passed:
+                raise TimeoutError
+        return bytes(content)
+
+
+def is_fetchable(url: str, scheme: str) -> bool:
+    """Check that a URL has this scheme and a host, and neither credentials nor a bad port."""
+    try:
+        parts = urlsplit(url)
+        return (
+            parts.scheme == scheme
+            and bool(parts.hostname)
+            and parts.username is None
+            and parts.port != 0  # ValueError if it is not a number, or too large
+        )
+    except ValueError:
+        return False
+
+
+def resolve_url(base: str, reference: str) -> str | None:
+    """Resolve a URL reference (RFC 3986 section 5); None if it is malformed."""
+    try:
+        return urljoin(base, reference)
+    except ValueError:
+        return None
+
+
+def _failure(url: str, error: Exception) -> FetchError:
+    """Classify an exception of the libraries."""
+    causes = list(_causes(error))
+    reason = _reason(causes[-1])
+    proxy = _proxy(url)
+    for cause in causes:
+        if proxy and isinstance(cause, requests.exceptions.InvalidSchema):
+            text = f"the proxy {proxy} is a SOCKS proxy, and PySocks is not installed"
+            return FetchError(FailureKind.SOCKS_MISSING, url, text)
+        if proxy and isinstance(cause, _PROXY_ERRORS):
+            # The libraries' text about a malformed URL repeats it with its password.
+            why = "its URL is malformed" if isinstance(cause, _INVALID_PROXY_URL) else reason
+            return FetchError(FailureKind.PROXY, url, f"the proxy {proxy} does not work: {why}")
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            expired = cause.verify_code in _VALIDITY_ERRORS
+            kind = FailureKind.EXPIRED if expired else FailureKind.UNTRUSTED
+            text = f"its TLS certificate is not trusted: {cause.verify_message}"
+            return FetchError(kind, url, text)
+        if isinstance(cause, NameResolutionError):
+            return FetchError(FailureKind.UNRESOLVED, url, "its name does not resolve")
+    return FetchError(FailureKind.CONNECTION, url, reason, proxy)
+
+
+def _reason(root: BaseException) -> str:
+    reason = root.strerror if isinstance(root, OSError) and root.strerror else str(root)
+    return clean(reason, 200) or type(root).__name__
+
+
+def _proxy(url: str) -> str:
+    """Return the proxy for a URL, without credentials; empty if there is none."""
+    try:
+        found = select_proxy(url, get_environ_proxies(url)) or ""
+    except ValueError:  # malformed URL
+        return ""
+    address = found.partition("://")[2] or found
+    return clean(address.rpartition("@")[2].rstrip("/"), 255)
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """Yield the error and its causes, outermost first; urllib3 has them in ``reason`` or args."""
+    seen: set[int] = set()
+    current: BaseException | None = error
+    while current is not None and id(current) not in seen:
+        seen.add(id(current))
+        yield current
+        inner = getattr(current, "reason", None)
+        if not isinstance(inner, BaseException):
+            inner = next((arg for arg in current.args if isinstance(arg, BaseException)), None)
+        current = inner or current.__cause__ or current.__context__
