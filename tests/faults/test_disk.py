@@ -291,6 +291,7 @@ def test_row_12_a_daemon_whose_state_cannot_be_written(play: Play) -> None:
         assert scene.rules.asked("new-order") == orders
         assert gatecert.certificate(VPN) == before
         assert "stays behind" not in gatecert.process.output
+        assert "cannot remove a token" not in gatecert.process.output
     gatecert.look_again()
     gatecert.wait_for(lambda: gatecert.certificate(VPN) != before, "a renewal", seconds=LIFETIME)
 

@@ -47,7 +47,7 @@ def test_a_port_that_is_taken_costs_nothing(
     assert result.exit_code == 0, result.errors
     (line,) = [line for line in result.output.splitlines() if "proving control" in line]
     assert f"proving control of {hostname} by tls-alpn-01" in line
-    assert f"http-01 cannot be presented: 127.0.0.1:{pebble.ports.http01} is taken by" in line
+    assert f"http-01 cannot be presented: 127.0.0.1:{pebble.ports.http01} is in use by" in line
     assert pebble.orders() == 1
     assert pebble.certificates() == 1
 
@@ -119,9 +119,9 @@ def test_when_nothing_can_be_presented_each_reason_is_told_and_nothing_ordered(
         result = prepared.run("enroll")
 
     assert result.exit_code == 1
-    (line,) = [line for line in result.errors.splitlines() if "is taken by" in line]
-    assert f"http-01: 127.0.0.1:{pebble.ports.http01} is taken by" in line
-    assert f"tls-alpn-01: 127.0.0.1:{pebble.ports.tls_alpn01} is taken by" in line
+    (line,) = [line for line in result.errors.splitlines() if "is in use by" in line]
+    assert f"http-01: 127.0.0.1:{pebble.ports.http01} is in use by" in line
+    assert f"tls-alpn-01: 127.0.0.1:{pebble.ports.tls_alpn01} is in use by" in line
     assert "challenges.http-01.listen" in line
     assert pebble.orders() == 0
     assert not prepared.is_enrolled(BOSTON)

@@ -423,7 +423,7 @@ def test_a_port_that_somebody_else_holds(
         gatecert.start()
         gatecert.wait_logged("ready")
         gatecert.look_again()
-        gatecert.wait_logged("is taken by")
+        gatecert.wait_logged("is in use by")
     gatecert.look_again()
     gatecert.wait_enrolled(BOSTON)
     assert pebble.orders() == 1

@@ -101,7 +101,7 @@ def test_one_order_with_another_challenge_for_each_kind_of_name(
 
     assert issued_for(gatecert) == {HOSTNAME, "*.example.com", MUNICH, "127.0.0.1", "::1"}
     assert pebble.orders() == 1
-    assert "by dns-01 (only a TXT record can prove a wildcard)" in said
+    assert "by dns-01 (only a TXT record can validate a wildcard)" in said
     assert f"{HOSTNAME}" in said.split("by http-01")[0]
     assert named.texts("_acme-challenge.example.com") == []
 

@@ -128,7 +128,7 @@ def test_a_gateway_on_the_port_is_told_from_a_failed_validation(
         result = prepared.run("enroll")
 
     assert result.exit_code == 1
-    assert f"127.0.0.1:{pebble.ports.tls_alpn01} is taken by" in result.errors
+    assert f"127.0.0.1:{pebble.ports.tls_alpn01} is in use by" in result.errors
     assert "acme-tls/1" in result.errors
     assert "Traceback" not in result.errors
     assert not prepared.is_enrolled(BOSTON)

@@ -1,1 +1,1 @@
-"""Responses to the challenges of an authority (RFC 8555 section 8)."""
+"""Responses to ACME challenges (RFC 8555 section 8)."""

@@ -1,8 +1,8 @@
-"""The certificate that answers tls-alpn-01 (RFC 8737 section 3, RFC 8738 section 6).
+"""The validation certificate of tls-alpn-01 (RFC 8737 section 3, RFC 8738 section 6).
 
-It is self-signed, has exactly one subjectAltName, the name that is validated, and a critical
-acmeIdentifier extension: the SHA-256 digest of the key authorization as an OCTET STRING. An address
-is asked for under its name in the reverse DNS, since SNI may only hold DNS names (RFC 6066).
+It is self-signed. It has exactly one subjectAltName, the validated identifier, and a critical
+acmeIdentifier extension: the SHA-256 digest of the key authorization as an OCTET STRING. The SNI of
+an IP address is its reverse-DNS name, because SNI may only hold DNS names (RFC 6066).
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 ACME_IDENTIFIER = x509.ObjectIdentifier("1.3.6.1.5.5.7.1.31")
 LIFETIME = timedelta(days=7)
-_BACKDATED = timedelta(days=1)  # nobody looks, but clocks differ
+_BACKDATED = timedelta(days=1)  # allows for clock skew
 _OCTET_STRING_OF_32 = b"\x04\x20"  # DER: tag and length
 
 _REVERSE_IPV4 = re.compile(r"((?:[0-9]{1,3}\.){4})in-addr\.arpa")
@@ -35,21 +35,21 @@ _REVERSE_IPV6 = re.compile(r"((?:[0-9a-f]\.){32})ip6\.arpa")
 
 @dataclass(frozen=True, slots=True)
 class ValidationCertificate:
-    """A key and the certificate that answers one challenge."""
+    """A validation certificate and its key."""
 
     certificate: x509.Certificate
     private_key: ec.EllipticCurvePrivateKey = field(repr=False)
 
 
 def server_name(identifier: Identifier) -> str:
-    """The name under which an authority asks for an identifier (SNI)."""
+    """Return the SNI with which the authority validates an identifier."""
     if identifier.type is IdentifierType.IP:
         return ipaddress.ip_address(identifier.value).reverse_pointer
     return identifier.value
 
 
 def identifier_from_server_name(name: str) -> Identifier:
-    """The identifier that is asked for under a name; the inverse of `server_name`."""
+    """Return the identifier of a server name; the inverse of `server_name`."""
     ipv4, ipv6 = _REVERSE_IPV4.fullmatch(name), _REVERSE_IPV6.fullmatch(name)
     try:
         if ipv4:
@@ -58,23 +58,23 @@ def identifier_from_server_name(name: str) -> Identifier:
         if ipv6:
             number = int(ipv6[1].replace(".", "")[::-1], 16)
             return Identifier(IdentifierType.IP, str(ipaddress.IPv6Address(number)))
-    except ValueError:  # 999.1.1.1: it only looks like an address
+    except ValueError:  # 999.1.1.1, which is not an address
         pass
     return Identifier(IdentifierType.DNS, name)
 
 
 def extension_value(key_authorization: str) -> bytes:
-    """The value of the acmeIdentifier extension, DER."""
+    """Return the value of the acmeIdentifier extension, DER."""
     return _OCTET_STRING_OF_32 + sha256(key_authorization.encode("ascii")).digest()
 
 
 def make_validation_certificate(
     identifier: Identifier, key_authorization: str, *, now: datetime
 ) -> ValidationCertificate:
-    """Make the certificate for one challenge.
+    """Make the validation certificate for a challenge.
 
     Raises:
-        ValueError: The name cannot stand in a certificate.
+        ValueError: A certificate cannot contain the name.
     """
     private_key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "ACME challenge")])
@@ -97,7 +97,7 @@ def make_validation_certificate(
 
 
 def matches_key_authorization(certificate: x509.Certificate, key_authorization: str) -> bool:
-    """Whether a certificate answers the challenge with that key authorization."""
+    """Check if a certificate is the validation certificate for a key authorization."""
     try:
         extension = certificate.extensions.get_extension_for_oid(ACME_IDENTIFIER)
     except (x509.ExtensionNotFound, ValueError):

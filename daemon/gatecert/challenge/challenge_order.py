@@ -1,18 +1,18 @@
-"""Which challenge type to try for a name. Pure: nothing here reads a clock, a file or a socket.
+"""Selection and order of the challenge types for a name. Pure: reads no clock, file or socket.
 
-Rules, in the order in which they are applied:
+The rules, in the order in which they apply:
 
-- Only a TXT record can prove a wildcard (RFC 8555 section 8.4, RFC 8737 section 3), and none can
-  prove an address (RFC 8738 section 7).
-- While a name does not point here, an authority that connects to it would find somebody else: only
-  a TXT record can prove it.
+- Only a TXT record can validate a wildcard (RFC 8555 section 8.4, RFC 8737 section 3). A TXT record
+  cannot validate an IP address (RFC 8738 section 7).
+- While a name does not point here, the authority would connect to another host: only a TXT record
+  can validate the name.
 - A type that has failed for a name comes after those that have not, the latest failure last, so
-  that each gets its turn. Once a certificate has been issued, failures are forgotten, and the next
-  time begins with the configured order again.
+  every type is tried in turn. An issued certificate resets the failures, and the configured order
+  applies again.
 
-Whether a type can be presented at all (a port that is taken, a nameserver that refuses) is not
-asked beforehand: that is tried, and where it cannot, the next type is taken at once, for the
-authority has not been told anything yet (``acme.authorizations``).
+Whether a type can be presented (a port in use, a nameserver that refuses) is not checked here. If
+presenting fails, ``acme.presentation`` tries the next type at once, because the authority has not
+been told of the challenge yet.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ MAX_REASON = 160
 
 
 def choose_challenges(target: Target, state: GatewayState) -> tuple[ChallengeChoice, ...]:
-    """How to show control over each name of a gateway, by what is known of it."""
+    """Choose the challenge types for each name of a gateway from its state."""
     return tuple(
         choose_challenge(
             identifier,
@@ -52,30 +52,30 @@ def choose_challenge(
     points_here: bool = True,
     failures: Sequence[ChallengeFailure] = (),
 ) -> ChallengeChoice:
-    """How to show control over one name.
+    """Choose the challenge types for a name, in the order in which to try them.
 
     Args:
         identifier: The name.
         kinds: Challenge types, in the configured order.
-        points_here: Whether an authority that connects to the name finds this gateway.
-        failures: What has not worked, for this and other names.
+        points_here: Whether a connection to the name reaches this gateway.
+        failures: Failed challenges of this and other names.
     """
     failed = {failure.kind: failure for failure in failures if failure.name == identifier.value}
-    obstacles = {kind: _obstacle(identifier, kind, points_here=points_here) for kind in kinds}
-    usable = [kind for kind in kinds if not obstacles[kind]]
+    unusable = {kind: _unusable(identifier, kind, points_here=points_here) for kind in kinds}
+    usable = [kind for kind in kinds if not unusable[kind]]
     fresh = [kind for kind in usable if kind not in failed]
     again = sorted((kind for kind in usable if kind in failed), key=lambda kind: failed[kind].at)
     order = (*fresh, *again)
-    passed_over = kinds[: kinds.index(order[0])] if order else ()
-    reasons = [obstacles[kind] or _past(failed[kind]) for kind in passed_over]
+    skipped = kinds[: kinds.index(order[0])] if order else ()
+    reasons = [unusable[kind] or _describe(failed[kind]) for kind in skipped]
     return ChallengeChoice(identifier.value, order, "; ".join(dict.fromkeys(reasons)))
 
 
 def with_failures(
-    known: Sequence[ChallengeFailure], attempts: Iterable[FailedAttempt], *, now: datetime
+    earlier: Sequence[ChallengeFailure], attempts: Iterable[FailedAttempt], *, now: datetime
 ) -> tuple[ChallengeFailure, ...]:
-    """What has not worked, with what has just failed; the latest failure of each kind counts."""
-    latest = {(failure.name, failure.kind): failure for failure in known}
+    """Add new failures to earlier ones; keep the latest of each name and type."""
+    latest = {(failure.name, failure.kind): failure for failure in earlier}
     for attempt in attempts:
         latest[attempt.name, attempt.kind] = ChallengeFailure(
             attempt.name, attempt.kind, now, attempt.reason
@@ -83,19 +83,19 @@ def with_failures(
     return tuple(latest.values())
 
 
-def _obstacle(identifier: Identifier, kind: str, *, points_here: bool) -> str:
-    """Why a challenge type cannot prove a name; empty where it can."""
+def _unusable(identifier: Identifier, kind: str, *, points_here: bool) -> str:
+    """Return why a challenge type cannot validate a name; empty if it can."""
     by_record = kind.startswith("dns-")
     if identifier.type is IdentifierType.IP:
-        return "no TXT record can prove an address" if by_record else ""
+        return "a TXT record cannot validate an IP address" if by_record else ""
     if by_record:
         return ""
     if identifier.is_wildcard:
-        return "only a TXT record can prove a wildcard"
+        return "only a TXT record can validate a wildcard"
     return "" if points_here else f"{identifier.value} does not point here"
 
 
-def _past(failure: ChallengeFailure) -> str:
+def _describe(failure: ChallengeFailure) -> str:
     reason = failure.reason
     if len(reason) > MAX_REASON:
         reason = f"{reason[: MAX_REASON - 1]}…"
@@ -103,13 +103,13 @@ def _past(failure: ChallengeFailure) -> str:
 
 
 def _points_here(identifier: Identifier, resolution: Resolution | None) -> bool:
-    """Whether a name was last seen to point here; True where it was never looked at.
+    """Check if a name pointed here at the last look-up; True if it was never looked up.
 
-    A renewal goes on although a name that only a connection can prove is unknown.
+    A failed look-up of a name that has to point here does not prevent a renewal.
     """
-    looks = resolution.names if resolution is not None else ()
+    results = resolution.names if resolution is not None else ()
     return all(
-        look.kind.is_here or (look.required and look.kind.is_unknown)
-        for look in looks
-        if look.name == identifier.value
+        result.kind.is_here or (result.required and result.kind.is_unknown)
+        for result in results
+        if result.name == identifier.value
     )

@@ -1,11 +1,11 @@
 """http-01: the authority fetches a response over port 80 (RFC 8555 section 8.3).
 
-One responder serves all gateways that validate at the same time; it listens from the first response
-that is presented to the last one that is taken away. It answers from the token store, so a command
-beside the running daemon may listen too, and each answers for the other. With ``webroot``, a web
-server that is there anyway answers, and files are written where it finds them; those that a crash
-left there are removed by whoever comes next. Where systemd has opened the port, one responder
-answers all the time (``challenge.socket_activation``).
+One responder serves all gateways that validate at the same time. It listens from the first
+presented response until the last one is removed. It answers from the token store, so the daemon and
+a command can listen at the same time and answer for each other. With ``webroot``, an existing web
+server answers from files that gatecert writes; files left by a crash are removed with the next
+challenge. If systemd has opened the port, one responder answers permanently
+(``challenge.socket_activation``).
 """
 
 from __future__ import annotations
@@ -39,9 +39,9 @@ class Http01Solver:
     """Presents http-01 responses; safe to use from several threads.
 
     Args:
-        settings: Where to listen.
-        tokens: Where responses are kept while they are presented.
-        activated: Answers already, in place of listening on the configured addresses.
+        settings: The addresses to listen on, or the webroot.
+        tokens: Keeps responses while they are presented.
+        activated: Answers on sockets from systemd; the configured addresses are not used then.
     """
 
     def __init__(
@@ -55,44 +55,43 @@ class Http01Solver:
         self._activated = activated
         self._lock = threading.Lock()
         self._presented: dict[str, threading.Event] = {}
-        self._left: set[str] = set()
+        self._leftovers: set[str] = set()
         self._responder: HttpResponder | None = None
 
     def present(self, challenge: Challenge) -> None:
-        """Make the response available; it is once this returns.
+        """Make the response available.
 
         Raises:
-            AddressInUseError: A stranger listens on the port.
-            ChallengeError: Listening is not possible.
-            StorageError: The response cannot be kept.
+            AddressInUseError: Another program listens on the port.
+            ChallengeError: The port cannot be opened, or the file cannot be written.
+            StorageError: The response cannot be stored.
         """
         with self._lock:
             self._tokens.put_token(challenge.token, challenge.key_authorization)
             try:
                 self._publish(challenge)
             except BaseException:
-                self._take_away(challenge.token, published=False)
+                self._remove(challenge.token, published=False)
                 raise
             fetched = self._presented[challenge.token] = threading.Event()
             if self._activated is not None:
                 self._activated.expect(challenge.token, fetched)
 
     def wait(self, challenge: Challenge, deadline: Deadline) -> None:
-        """Nothing to wait for: what listens is visible."""
+        """Return at once: the response is visible as soon as it is presented."""
 
     def wait_for_request(self, challenge: Challenge, seconds: float) -> bool:
         """Wait at most ``seconds`` for the authority to fetch the response.
 
-        Another gatecert on the same port, or the web server of ``webroot``, may be asked instead;
-        then it stays False.
+        Returns False if another gatecert on the same port or the web server of ``webroot`` answers.
         """
         fetched = self._presented.get(challenge.token)
         return fetched.wait(seconds) if fetched is not None else False
 
     def clean_up(self, challenge: Challenge) -> None:
-        """Take the response away, and stop listening after the last one."""
+        """Remove the response, and stop listening after the last one."""
         with self._lock:
-            self._take_away(challenge.token)
+            self._remove(challenge.token)
             self._presented.pop(challenge.token, None)
             if self._activated is not None:
                 self._activated.forget(challenge.token)
@@ -104,37 +103,37 @@ class Http01Solver:
             responder.stop()
 
     def remove_leftovers(self) -> None:
-        """Take away what crashed processes, and disks that failed for a while, have left behind."""
+        """Remove responses left by crashed processes and by earlier disk errors."""
         try:
-            for token in {*self._left, *self._tokens.abandoned_tokens()}:
-                if self._take_away(token):
-                    logger.info("removed what was left behind token=%s", token)
+            for token in {*self._leftovers, *self._tokens.abandoned_tokens()}:
+                if self._remove(token):
+                    logger.info("removed a leftover response token=%s", token)
         except StateError as error:
-            logger.warning("challenges of crashed processes stay behind: %s", error)
+            logger.warning("cannot remove the responses of crashed processes: %s", error)
 
     def self_test(self, names: Sequence[str] = ()) -> tuple[str, ...]:
-        """Present a response of our own and fetch it: where we listen, else by each name.
+        """Present a test response and fetch it: from the listeners, or with a webroot by name.
 
         Raises:
-            AddressInUseError: A stranger listens on the port.
-            ChallengeError: Listening is not possible, or the file cannot be written.
-            StorageError: The response cannot be kept.
+            AddressInUseError: Another program listens on the port.
+            ChallengeError: The port cannot be opened, or the file cannot be written.
+            StorageError: The response cannot be stored.
         """
         token = secrets.token_urlsafe(32)
-        nobody = Identifier(IdentifierType.DNS, "nobody.invalid")
-        challenge = Challenge("http-01", nobody, token, f"{token}.try")
+        identifier = Identifier(IdentifierType.DNS, "self-test.invalid")
+        challenge = Challenge("http-01", identifier, token, f"{token}.try")
         self.present(challenge)
         try:
             return tuple(
-                f"a response of our own cannot be fetched from http://{place}"
-                for place in self._places(names)
-                if not serves_token(place, token, challenge.key_authorization)
+                f"the test response cannot be fetched from http://{endpoint}"
+                for endpoint in self._test_endpoints(names)
+                if not serves_token(endpoint, token, challenge.key_authorization)
             )
         finally:
             self.clean_up(challenge)
 
-    def _places(self, names: Sequence[str]) -> list[Endpoint]:
-        """Where a response should be found from here."""
+    def _test_endpoints(self, names: Sequence[str]) -> list[Endpoint]:
+        """Return the endpoints that have to serve a response."""
         if self._settings.webroot is not None:
             return [Endpoint(name, HTTP_PORT) for name in names]
         return [each for each in self._settings.listen if is_local_address(each)] if names else []
@@ -159,7 +158,7 @@ class Http01Solver:
         if fetched is not None:
             fetched.set()
 
-    def _take_away(self, token: str, *, published: bool = True) -> bool:
+    def _remove(self, token: str, *, published: bool = True) -> bool:
         """Remove a response; if that fails, ``remove_leftovers`` tries again.
 
         The token is removed last: after a crash it tells what else to remove.
@@ -170,10 +169,10 @@ class Http01Solver:
             if gone:
                 self._tokens.remove_token(token)
         except StateError as error:
-            logger.warning("token stays behind token=%s %s", token, error)
+            logger.warning("cannot remove a token token=%s %s", token, error)
             gone = False
         if gone:
-            self._left.discard(token)
+            self._leftovers.discard(token)
         else:
-            self._left.add(token)
+            self._leftovers.add(token)
         return gone

@@ -1,7 +1,7 @@
-"""An HTTP server that knows challenge responses and nothing else (RFC 8555 section 8.3).
+"""An HTTP server for http-01 responses only (RFC 8555 section 8.3).
 
-There is no request body, nothing of a request is ever used but its path, and its size is bounded.
-Each connection answers one request and ends. Nothing tells what software this is.
+The server accepts no request body, uses only the path of a request, and bounds its size. Each
+connection answers one request and is closed. No header reveals the software.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ TokenLookup = Callable[[str], str | None]
 
 
 def respond(head: bytes, lookup: TokenLookup) -> tuple[bytes, str | None]:
-    """The response to a request, and the token that was fetched, if one was.
+    """Return the response to a request and the fetched token, if any.
 
     Args:
         head: Request line and headers.
-        lookup: The key authorization of a token; None for any other text.
+        lookup: Returns the key authorization of a token; None for any other text.
     """
     words = head.split(b"\r\n", 1)[0].split(b" ")
     if len(words) != 3 or not words[2].startswith(b"HTTP/1."):  # noqa: PLR2004 - method target version
@@ -65,12 +65,12 @@ def _response(status: str, body: bytes = b"", *, head_only: bool = False, allow:
 
 
 class HttpHandler:
-    """One request and its response.
+    """A request and its response.
 
     Args:
-        lookup: The key authorization of a token; None for any other text.
-        fetched: Called with a token once its response is on its way; must be quick.
-        peer: Who asks, for the log.
+        lookup: Returns the key authorization of a token; None for any other text.
+        fetched: Called with a token once its response was sent; must be quick.
+        peer: The client's address, for the log.
     """
 
     def __init__(self, lookup: TokenLookup, fetched: Callable[[str], None], peer: str) -> None:
@@ -82,7 +82,7 @@ class HttpHandler:
         self.finished = False
 
     def receive(self, data: bytes) -> bytes:
-        """What to answer; nothing while the request is not complete."""
+        """Return the response; empty while the request is incomplete."""
         self._received += data
         head, end, _ = bytes(self._received).partition(b"\r\n\r\n")
         if end:
@@ -96,18 +96,18 @@ class HttpHandler:
         return b""
 
     def close(self) -> None:
-        """The response is on its way."""
+        """Report the fetched token."""
         if self._token is not None:
             self._fetched(self._token)
 
 
 class HttpResponder(BoundedServer):
-    """Serves challenge responses on some listening sockets until it is stopped.
+    """Serves http-01 responses on listening sockets until it is stopped.
 
     Args:
-        listeners: Listening sockets; they belong to the responder from now on.
-        lookup: The key authorization of a token; None for any other text.
-        fetched: Called with a token once its response is on its way; must be quick.
+        listeners: Listening sockets; the responder takes ownership.
+        lookup: Returns the key authorization of a token; None for any other text.
+        fetched: Called with a token once its response was sent; must be quick.
     """
 
     def __init__(

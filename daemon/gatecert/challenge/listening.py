@@ -1,14 +1,14 @@
-"""Taking hold of the ports that challenge responders listen on.
+"""Listening sockets of the challenge responders.
 
-- IPv4 and IPv6 have a socket each (``IPV6_V6ONLY``), so that both families can be bound, and the
-  one that a host lacks can be left out.
-- A command beside the running daemon has to listen on the same port. ``SO_REUSEPORT`` allows that,
-  but it would also let us share a port with a stranger that uses it, and half of the authority's
-  visits would go astray. So a port that is taken is shared only with who answers for our tokens:
-  it must serve the response that is being presented, which only a gatecert on the same state can.
-- A daemon whose port systemd has opened answers for our tokens as well, but nobody can share that
-  port: then it is left to the daemon.
-- Whoever else holds a port is named, and left alone.
+- IPv4 and IPv6 have separate sockets (``IPV6_V6ONLY``), so both families can be bound, and a family
+  that the host lacks can be skipped.
+- A command has to listen on the same port as the running daemon. ``SO_REUSEPORT`` allows that, but
+  would also share the port with any other program that uses it, and half of the authority's
+  requests would go there. gatecert therefore shares a port only if the other listener serves the
+  presented response, which only a gatecert on the same state directory can.
+- If systemd has opened the daemon's port, the daemon serves the presented response as well, but the
+  port cannot be shared; it is then left to the daemon.
+- An error names any other program on the port.
 """
 
 from __future__ import annotations
@@ -34,19 +34,19 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 PROBE_SECONDS = 1.0
-BIND_ATTEMPTS = 2  # it may have closed between the look and the question
+BIND_ATTEMPTS = 2  # the other listener may close between bind and probe
 
 _WILDCARDS = {"0.0.0.0", "::"}  # noqa: S104 - only compared
 
-# The host has no such address or family: nobody can reach it there anyway.
-_NOT_HERE = {errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT, errno.EPROTONOSUPPORT}
+# The host lacks the address or the family, so no client can connect there either.
+_NOT_LOCAL = {errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT, errno.EPROTONOSUPPORT}
 _NOT_ALLOWED = {errno.EACCES, errno.EPERM}
-_NOT_OURS = {errno.EADDRINUSE} | _NOT_ALLOWED
+_IN_USE = {errno.EADDRINUSE} | _NOT_ALLOWED
 
-_WAYS_OUT = {
+_REMEDIES = {
     "http-01": "stop it, let it forward challenges to a loopback port below 1024 and set "
     "challenges.http-01.listen to that (docs/challenges.md), or use another challenge",
-    "tls-alpn-01": "let it hand connections for ALPN acme-tls/1 to another address and set "
+    "tls-alpn-01": "let it forward connections for ALPN acme-tls/1 to another address and set "
     "challenges.tls-alpn-01.listen to that (docs/challenges.md), or use another challenge",
 }
 
@@ -58,15 +58,15 @@ def listen(
 
     Args:
         endpoints: Addresses (never names) and ports.
-        is_ours: Whether the one who listens there already is a gatecert on the same state.
+        is_ours: Tells if the existing listener is a gatecert on the same state directory.
         kind: The challenge type, a key of ``challenges`` in the configuration.
 
     Returns:
         Listening sockets; none for endpoints that are left to another gatecert.
 
     Raises:
-        AddressInUseError: A stranger listens on one of them.
-        ChallengeError: Listening is not allowed, or possible on none of them.
+        AddressInUseError: Another program listens on one of them.
+        ChallengeError: Listening is not permitted, or impossible on all of them.
     """
     missing: list[str] = []
     with ExitStack() as opened:
@@ -77,21 +77,21 @@ def listen(
                 if listener is not None:
                     listeners.append(opened.enter_context(listener))
             except OSError as error:
-                if error.errno not in _NOT_HERE:
-                    raise _refusal(endpoint, error, kind) from error
+                if error.errno not in _NOT_LOCAL:
+                    raise _listen_error(endpoint, error, kind) from error
                 logger.info("not listening address=%s reason=%s", endpoint, error.strerror)
                 missing.append(f"{endpoint}: {error.strerror}")
         opened.pop_all()
     if len(missing) == len(endpoints):
         raise ChallengeError(
-            f"there is no address to answer {kind} on ({'; '.join(missing) or 'none is set'})",
+            f"no address to listen on for {kind} ({'; '.join(missing) or 'none configured'})",
             fix=f"correct challenges.{kind}.listen",
         )
     return listeners
 
 
 def serves_token(endpoint: Endpoint, token: str, key_authorization: str) -> bool:
-    """Whether the one who listens at an endpoint answers for a token as we would."""
+    """Check if the listener at an endpoint serves the response for a token."""
     connection = http.client.HTTPConnection(*connect_address(endpoint), timeout=PROBE_SECONDS)
     try:
         connection.request("GET", PREFIX + token)
@@ -103,51 +103,51 @@ def serves_token(endpoint: Endpoint, token: str, key_authorization: str) -> bool
 
 
 def connect_address(endpoint: Endpoint) -> tuple[str, int]:
-    """Where to reach from here who listens at an endpoint."""
+    """Return the address for connecting from this host to a listener."""
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(endpoint.host, endpoint.host)  # noqa: S104 - the wildcard is only compared
     return host, endpoint.port
 
 
 def is_local_address(endpoint: Endpoint) -> bool:
-    """Whether this host has such an address, so that something can listen there."""
+    """Check if this host has the address, so that a program can listen there."""
     try:
         _bind(Endpoint(endpoint.host, 0), share=False).close()
     except OSError as error:
-        return error.errno not in _NOT_HERE
+        return error.errno not in _NOT_LOCAL
     return True
 
 
 @dataclass(frozen=True, slots=True)
 class PortHolder:
-    """Who listens on a TCP port.
+    """The processes that listen on a TCP port.
 
     Attributes:
-        addresses: At which of this host's addresses.
-        who: In words; empty when that cannot be seen.
+        addresses: The addresses that they listen on.
+        processes: Names and process ids; empty if they cannot be determined.
     """
 
     addresses: tuple[str, ...]
-    who: str
+    processes: str
 
     @property
-    def elsewhere(self) -> bool:
-        """Whether the port is free at some address."""
+    def leaves_addresses_free(self) -> bool:
+        """True if the port is free at some address of this host."""
         return not _WILDCARDS.intersection(self.addresses)
 
 
 def find_port_holder(endpoint: Endpoint) -> PortHolder:
-    """Who keeps others from listening at an endpoint."""
-    return _holder(endpoint.port, lambda host: _collide(host, endpoint.host))
+    """Find the processes that prevent others from listening at an endpoint."""
+    return _port_holder(endpoint.port, lambda host: _collide(host, endpoint.host))
 
 
 def listening_process(port: int) -> str | None:
-    """Who listens on a TCP port at any address, in words; None where nobody does."""
-    found = _holder(port, lambda _: True)
-    return found.who if found.addresses else None
+    """Return the processes that listen on a TCP port at any address; None if there are none."""
+    holder = _port_holder(port, lambda _: True)
+    return holder.processes if holder.addresses else None
 
 
-def _holder(port: int, counts: Callable[[str], bool]) -> PortHolder:
-    import psutil  # noqa: PLC0415 - only when something is wrong
+def _port_holder(port: int, matches: Callable[[str], bool]) -> PortHolder:
+    import psutil  # noqa: PLC0415 - only for an error or a check
 
     try:
         found = [
@@ -156,49 +156,49 @@ def _holder(port: int, counts: Callable[[str], bool]) -> PortHolder:
             if connection.status == psutil.CONN_LISTEN
             and connection.laddr
             and connection.laddr.port == port
-            and counts(str(connection.laddr.ip))
+            and matches(str(connection.laddr.ip))
         ]
     except (psutil.Error, OSError):
         return PortHolder((), "")
     addresses = tuple(sorted({address for address, _ in found}))
     try:
         pids = sorted({pid for _, pid in found if pid})
-        who = ", ".join(f"{psutil.Process(pid).name()} (pid {pid})" for pid in pids)
+        processes = ", ".join(f"{psutil.Process(pid).name()} (pid {pid})" for pid in pids)
     except (psutil.Error, OSError):
-        who = ""
-    return PortHolder(addresses, who)
+        processes = ""
+    return PortHolder(addresses, processes)
 
 
 def _collide(one: str, other: str) -> bool:
-    """Whether a port cannot be bound at both addresses."""
+    """Check if a port cannot be bound at both addresses."""
     if "::" in {one, other} and one != other:
-        return one == "::" or ":" in one  # [::] may take IPv4 as well, ours (V6ONLY) does not
+        return one == "::" or ":" in one  # [::] may include IPv4; gatecert's (V6ONLY) does not
     if "0.0.0.0" in {one, other}:  # noqa: S104 - the wildcard is only compared
         return (":" in one) == (":" in other)
     return one == other
 
 
 def _listen(endpoint: Endpoint, is_ours: Callable[[Endpoint], bool]) -> socket.socket | None:
-    """Listen; None where another gatecert answers for us and the port cannot be shared."""
+    """Listen; return None if another gatecert answers and its port cannot be shared."""
     for _ in range(BIND_ATTEMPTS):
         try:
             _bind(endpoint, share=False).close()
             return _bind_and_listen(endpoint)
         except OSError as error:
-            if error.errno not in _NOT_OURS:
+            if error.errno not in _IN_USE:
                 raise
             if is_ours(endpoint):
-                return _join(endpoint)
-            stranger = error
-    raise stranger
+                return _share(endpoint)
+            refused = error
+    raise refused
 
 
-def _join(endpoint: Endpoint) -> socket.socket | None:
-    """Share the port of another gatecert, or leave it to that one."""
+def _share(endpoint: Endpoint) -> socket.socket | None:
+    """Share the port of another gatecert; return None if that is impossible."""
     try:
         listener = _bind_and_listen(endpoint)
     except OSError as error:
-        if error.errno not in _NOT_OURS:
+        if error.errno not in _IN_USE:
             raise
         logger.debug("another gatecert answers address=%s", endpoint)
         return None
@@ -232,24 +232,25 @@ def _bind(endpoint: Endpoint, *, share: bool) -> socket.socket:
     return listener
 
 
-def _taken(endpoint: Endpoint, found: PortHolder, kind: str) -> AddressInUseError:
-    who, consequence = found.who or "another process", "so no certificate is issued"
-    if endpoint.host in _WILDCARDS and found.addresses and found.elsewhere:
+def _in_use(endpoint: Endpoint, holder: PortHolder, kind: str) -> AddressInUseError:
+    processes = holder.processes or "another process"
+    if endpoint.host in _WILDCARDS and holder.addresses and holder.leaves_addresses_free:
         return AddressInUseError(
-            f"{endpoint} is taken: {who} has port {endpoint.port} at "
-            f"{', '.join(found.addresses)}, {consequence}",
-            fix=f"set challenges.{kind}.listen to the address that the CA connects to, if that is "
-            f"another one of this machine's; otherwise {_WAYS_OUT[kind]}",
+            f"{endpoint} is in use: {processes} listens on port {endpoint.port} at "
+            f"{', '.join(holder.addresses)}, so no certificate is issued",
+            fix=f"set challenges.{kind}.listen to the address that the CA connects to, if this "
+            f"machine has another one; otherwise {_REMEDIES[kind]}",
         )
     return AddressInUseError(
-        f"{endpoint} is taken by {who}: the name cannot be proven there, {consequence}",
-        fix=_WAYS_OUT[kind],
+        f"{endpoint} is in use by {processes}: {kind} cannot be answered there, so no certificate "
+        "is issued",
+        fix=_REMEDIES[kind],
     )
 
 
-def _refusal(endpoint: Endpoint, error: OSError, kind: str) -> ChallengeError:
+def _listen_error(endpoint: Endpoint, error: OSError, kind: str) -> ChallengeError:
     if error.errno == errno.EADDRINUSE:
-        return _taken(endpoint, find_port_holder(endpoint), kind)
+        return _in_use(endpoint, find_port_holder(endpoint), kind)
     if error.errno in _NOT_ALLOWED:
         return ChallengeError(
             f"not allowed to listen on {endpoint}: port {endpoint.port} needs CAP_NET_BIND_SERVICE",
@@ -259,7 +260,7 @@ def _refusal(endpoint: Endpoint, error: OSError, kind: str) -> ChallengeError:
 
 
 def _permission(kind: str, port: int) -> str:
-    """How a port below 1024 is opened here."""
+    """Return how to permit listening on a port below 1024."""
     return container.fix_for(
         host="under systemd, give the unit that capability in AmbientCapabilities="
         + (", or start gatecert-http.socket and restart gatecert" if kind == "http-01" else "")

@@ -1,12 +1,12 @@
-"""Port 80 from systemd: listening sockets that were opened before us (sd_listen_fds(3)).
+"""Socket activation for http-01: listening sockets from systemd (sd_listen_fds(3)).
 
-systemd opens the port as root and hands it over, so the daemon needs no capability at all. The port
-stays open while gatecert restarts: who comes then waits, and is not refused.
+systemd opens port 80 as root and passes it on, so the daemon needs no capability. The port stays
+open while gatecert restarts: a request in that time waits and is not refused.
 
-Nobody else can open that port meanwhile, a command beside the daemon neither. So the daemon answers
-on it for as long as it lives, not only during its own validations: from the token store, which all
-commands on the same state share. To everything that is no presented token it says 404. Connections
-left waiting in the queue instead would hang, and fill it, before the authority comes.
+No other process can open that port, so a command beside the daemon cannot either. The daemon
+therefore answers on it permanently, not only during its own validations: from the token store,
+which all commands on the same state directory share. Any other request gets a 404. Unanswered
+connections would otherwise fill the accept queue before the authority's request.
 """
 
 from __future__ import annotations
@@ -33,14 +33,14 @@ FIRST: Final = 3  # SD_LISTEN_FDS_START
 def inherited_sockets(
     environment: MutableMapping[str, str] = os.environ, *, first: int = FIRST
 ) -> list[socket.socket]:
-    """The listening sockets that the service manager has opened for http-01.
+    """Return the listening sockets that the service manager has passed for http-01.
 
-    The variables are removed, so that no child takes them for its own, and the descriptors are
-    closed in children.
+    The environment variables are removed and the descriptors are made non-inheritable, so that no
+    child process uses them.
 
     Args:
-        environment: Says how many there are, what they are called, and for which process.
-        first: Number of the first descriptor.
+        environment: Contains LISTEN_PID, LISTEN_FDS and LISTEN_FDNAMES.
+        first: The first descriptor.
     """
     process = environment.pop("LISTEN_PID", "")
     count = environment.pop("LISTEN_FDS", "")
@@ -53,18 +53,18 @@ def inherited_sockets(
         os.set_inheritable(first + number, False)  # noqa: FBT003 - positional only
         candidate = _listener(first + number) if name == NAME else None
         if candidate is None:
-            logger.warning("a socket from systemd is not used name=%s number=%d", name, number)
+            logger.warning("ignoring a socket from systemd name=%s number=%d", name, number)
         else:
             found.append(candidate)
     return found
 
 
 class SocketActivatedResponder:
-    """Answers http-01 on inherited sockets for as long as the process lives.
+    """Answers http-01 on inherited sockets until the process ends.
 
     Args:
         listeners: Listening sockets.
-        tokens: What to answer with.
+        tokens: Contains the responses.
     """
 
     def __init__(self, listeners: Sequence[socket.socket], tokens: TokenStore) -> None:
@@ -74,15 +74,15 @@ class SocketActivatedResponder:
         logger.info("answering http-01 on sockets of systemd addresses=%s", addresses)
 
     def expect(self, token: str, fetched: threading.Event) -> None:
-        """Set ``fetched`` as soon as somebody has fetched the response for a token."""
+        """Set ``fetched`` once the response for a token is fetched."""
         self._expected[token] = fetched
 
     def forget(self, token: str) -> None:
-        """Expect a token no longer; unknown ones are no error."""
+        """Stop expecting a token; an unknown one is not an error."""
         self._expected.pop(token, None)
 
     def stop(self) -> None:
-        """Answer no longer; systemd keeps the port open."""
+        """Stop answering; systemd keeps the port open."""
         self._responder.stop()
 
     def _fetched(self, token: str) -> None:
@@ -92,7 +92,7 @@ class SocketActivatedResponder:
 
 
 def _listener(descriptor: int) -> socket.socket | None:
-    """The descriptor as a socket that listens for TCP connections; None when it is none."""
+    """Return the descriptor as a listening TCP socket; None if it is not one."""
     try:
         candidate = socket.socket(fileno=descriptor)
     except OSError:

@@ -1,11 +1,11 @@
 """tls-alpn-01: the authority makes a TLS handshake on port 443 (RFC 8737).
 
-One responder serves all gateways that validate at the same time; it listens from the first response
-that is presented to the last one that is taken away. It answers from the token store, so a command
-beside the running daemon may listen too, and each answers for the other.
+One responder serves all gateways that validate at the same time. It listens from the first
+presented response until the last one is removed. It answers from the token store, so the daemon and
+a command can listen at the same time and answer for each other.
 
-A handshake tells the name that is validated, but not for which order. So one name is validated for
-one order at a time, and a second one is put off before its authority has been told anything.
+A handshake contains the name, but not the order. A name is therefore validated for one order at a
+time; a second one is refused before its authority is told of the challenge.
 """
 
 from __future__ import annotations
@@ -49,10 +49,10 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class _Presented:
-    """A response that is presented.
+    """A presented response.
 
     Attributes:
-        fetched: Set once an authority has seen it.
+        fetched: Set once the authority has received it.
     """
 
     token: str
@@ -65,8 +65,8 @@ class TlsAlpn01Solver:
     """Presents tls-alpn-01 responses; safe to use from several threads.
 
     Args:
-        settings: Where to listen.
-        tokens: Where responses are kept while they are presented.
+        settings: The addresses to listen on.
+        tokens: Keeps responses while they are presented.
     """
 
     def __init__(self, settings: TlsAlpn01Settings, tokens: TokenStore) -> None:
@@ -77,12 +77,12 @@ class TlsAlpn01Solver:
         self._responder: TlsResponder | None = None
 
     def present(self, challenge: Challenge) -> None:
-        """Make the response available; it is once this returns.
+        """Make the response available.
 
         Raises:
-            AddressInUseError: A stranger listens on the port.
-            ChallengeError: Listening is not possible, or the name is being validated already.
-            StorageError: The response cannot be kept.
+            AddressInUseError: Another program listens on the port.
+            ChallengeError: The port cannot be opened, or the name is already being validated.
+            StorageError: The response cannot be stored.
         """
         name = server_name(challenge.identifier)
         with self._lock:
@@ -98,12 +98,12 @@ class TlsAlpn01Solver:
                 raise
 
     def wait(self, challenge: Challenge, deadline: Deadline) -> None:
-        """Nothing to wait for: what listens is visible."""
+        """Return at once: the response is visible as soon as it is presented."""
 
     def wait_for_request(self, challenge: Challenge, seconds: float) -> bool:
-        """Wait at most ``seconds`` for the authority to make its handshake.
+        """Wait at most ``seconds`` for the authority's handshake.
 
-        Another gatecert on the same port may be asked instead; then it stays False.
+        Returns False if another gatecert on the same port answers.
         """
         presented = self._presented.get(server_name(challenge.identifier))
         return presented.fetched.wait(seconds) if presented is not None else False
@@ -122,20 +122,20 @@ class TlsAlpn01Solver:
             responder.stop()
 
     def self_test(self, names: Sequence[str] = ()) -> tuple[str, ...]:
-        """Present a response for a name that nobody has, and look at it where we listen.
+        """Present a test response for an invalid name and fetch it from the listeners.
 
         Raises:
-            AddressInUseError: A stranger listens on the port.
-            ChallengeError: Listening is not possible.
-            StorageError: The response cannot be kept.
+            AddressInUseError: Another program listens on the port.
+            ChallengeError: The port cannot be opened.
+            StorageError: The response cannot be stored.
         """
         token = secrets.token_hex(16)
-        nobody = Identifier(IdentifierType.DNS, f"{token}.invalid")
-        challenge = Challenge("tls-alpn-01", nobody, token, f"{token}.try")
+        identifier = Identifier(IdentifierType.DNS, f"{token}.invalid")
+        challenge = Challenge("tls-alpn-01", identifier, token, f"{token}.try")
         self.present(challenge)
         try:
             return tuple(
-                f"a response of our own is not shown at {endpoint}"
+                f"the test response is not served at {endpoint}"
                 for endpoint in (self._settings.listen if names else ())
                 if is_local_address(endpoint) and not serves_challenge(endpoint, challenge)
             )
@@ -146,9 +146,9 @@ class TlsAlpn01Solver:
         presented = self._presented.get(name)
         if presented is not None and presented.token != challenge.token:
             raise ChallengeError(
-                f"{challenge.identifier} is being validated by tls-alpn-01 for another gateway at "
-                "this moment; it is its turn at the next attempt",
-                fix="name it in one gateway only",
+                f"{challenge.identifier} is being validated by tls-alpn-01 for another gateway; "
+                "the next attempt validates it for this one",
+                fix="configure the name in one gateway only",
             )
 
     def _open(self, challenge: Challenge) -> TlsResponder:
@@ -163,7 +163,7 @@ class TlsAlpn01Solver:
         return TlsResponder(listeners, self._find, self._fetched)
 
     def _find(self, name: str) -> ValidationCertificate | None:
-        """The certificate for a server name: ours, or for another gatecert on the same state."""
+        """Return the validation certificate for a server name, of this or another gatecert."""
         presented = self._presented.get(name)
         if presented is not None:
             return presented.answer
@@ -184,19 +184,19 @@ class TlsAlpn01Solver:
         try:
             self._tokens.remove_token(token_key(name))
         except StateError as error:
-            logger.warning("challenge stays behind name=%s %s", name, error)
+            logger.warning("cannot remove a token name=%s %s", name, error)
 
 
 def token_key(name: str) -> str:
-    """Under what the token store keeps the key authorization for a server name.
+    """Return the key of a server name in the token store.
 
-    Names are longer than tokens may be, and have other letters.
+    It is a hash, because names can be longer than tokens and contain other characters.
     """
     return f"tls-alpn-01_{urlsafe_b64encode(sha256(name.encode()).digest()).decode().rstrip('=')}"
 
 
 def serves_challenge(endpoint: Endpoint, challenge: Challenge) -> bool:
-    """Whether the one who listens at an endpoint answers a challenge as we would."""
+    """Check if the listener at an endpoint answers a challenge."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
@@ -222,6 +222,6 @@ def _make_answer(challenge: Challenge) -> ValidationCertificate:
         )
     except ValueError as error:
         raise ChallengeError(
-            f"{challenge.identifier} cannot stand in a certificate, so tls-alpn-01 cannot prove it",
+            f"a certificate cannot contain {challenge.identifier}: tls-alpn-01 is impossible",
             fix="use another challenge",
         ) from error

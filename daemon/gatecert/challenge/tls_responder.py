@@ -1,16 +1,16 @@
-"""A TLS server that answers tls-alpn-01 and nothing else (RFC 8737 section 3).
+"""A TLS server for tls-alpn-01 only (RFC 8737 section 3).
 
-Only a client that offers the ALPN protocol ``acme-tls/1``, and no other beside it, for a name that
-is being validated, sees a certificate. Everybody else gets an alert:
+Only a client that offers exactly the ALPN protocol ``acme-tls/1`` for a name under validation
+receives a certificate. Any other client receives an alert:
 
 - no name, or another one: unrecognized_name (RFC 6066 section 3);
 - no ALPN, or other protocols: no_application_protocol (RFC 7301 section 3.2);
-- what is no TLS of version 1.2 or later: handshake_failure.
+- anything but TLS 1.2 or later: handshake_failure.
 
-OpenSSL works on memory here, and nothing that it says leaves before it has agreed on
-``acme-tls/1``. That it chooses a certificate before it looks at ALPN (TLS 1.2), or never asks about
-ALPN where none is offered, can therefore give nothing away. After the handshake the connection is
-closed, for nothing may be output over it.
+OpenSSL works on memory buffers, and none of its output is sent before ``acme-tls/1`` is negotiated.
+OpenSSL selects a certificate before ALPN (TLS 1.2), and skips the ALPN callback if the client
+offers none; neither can disclose a certificate that way. The connection is closed after the
+handshake, because the protocol carries no data.
 """
 
 from __future__ import annotations
@@ -41,21 +41,21 @@ NO_APPLICATION_PROTOCOL: Final = 120
 
 
 class _RefusedError(Exception):
-    """What the ALPN callback raises; OpenSSL then ends the handshake."""
+    """Raised by the ALPN callback to make OpenSSL abort the handshake."""
 
 
 def alert(description: int) -> bytes:
-    """A fatal alert, in the clear (RFC 8446 section 6)."""
+    """Return an unencrypted fatal alert (RFC 8446 section 6)."""
     return bytes([21, 3, 3, 0, 2, 2, description])
 
 
 class TlsHandler:
-    """One handshake.
+    """A handshake.
 
     Args:
-        answer: The certificate for a server name; None where nothing is validated under it.
-        fetched: Called with the server name once a client has seen its certificate.
-        peer: Who asks, for the log.
+        answer: Returns the certificate for a server name; None if it is not under validation.
+        fetched: Called with the server name once a client has received its certificate.
+        peer: The client's address, for the log.
     """
 
     def __init__(
@@ -75,10 +75,10 @@ class TlsHandler:
         self.finished = False
 
     def receive(self, data: bytes) -> bytes:
-        """What to answer to what has come.
+        """Process received bytes and return the bytes to send.
 
         Raises:
-            StateError: It cannot be known what is validated.
+            StateError: The token store cannot be read.
         """
         if not data:
             return b""
@@ -97,7 +97,7 @@ class TlsHandler:
         return output
 
     def close(self) -> None:
-        """The last answer is on its way."""
+        """Log the connection and report a completed handshake."""
         logger.debug(
             "tls-alpn-01 peer=%s name=%s complete=%s",
             self._peer,
@@ -108,7 +108,7 @@ class TlsHandler:
             self._fetched(self._name)
 
     def _do_handshake(self) -> bool:
-        """Go on as far as possible; True where the handshake has failed."""
+        """Continue the handshake as far as possible; return True if it has failed."""
         try:
             self._connection.do_handshake()
         except SSL.WantReadError:
@@ -121,7 +121,7 @@ class TlsHandler:
         return False
 
     def _output(self) -> bytes:
-        """What OpenSSL wants to say."""
+        """Return the pending output of OpenSSL."""
         output = b""
         with suppress(SSL.WantReadError):
             while True:
@@ -140,7 +140,7 @@ class TlsHandler:
         return connection
 
     def _choose_certificate(self, connection: SSL.Connection) -> None:
-        """Take the certificate of the name; raising here would only be printed."""
+        """Select the certificate of the name; OpenSSL would only print an exception."""
         name = (connection.get_servername() or b"").decode("ascii", "replace").lower()
         try:
             answer = self._answer(name) if name else None
@@ -163,12 +163,13 @@ class TlsHandler:
 
 
 class TlsResponder(BoundedServer):
-    """Answers tls-alpn-01 on some listening sockets until it is stopped.
+    """Answers tls-alpn-01 on listening sockets until it is stopped.
 
     Args:
-        listeners: Listening sockets; they belong to the responder from now on.
-        answer: The certificate for a server name; None where nothing is validated under it.
-        fetched: Called with a server name once a client has seen its certificate; must be quick.
+        listeners: Listening sockets; the responder takes ownership.
+        answer: Returns the certificate for a server name; None if it is not under validation.
+        fetched: Called with a server name once a client has received its certificate; must be
+            quick.
     """
 
     def __init__(

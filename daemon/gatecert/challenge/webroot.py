@@ -1,13 +1,14 @@
 """http-01 responses as files below a web server's document root (RFC 8555 section 8.3).
 
-The files are for everybody to read (0644, directories 0755, whatever the umask is); they appear
-whole, or not at all. gatecert often has more rights than whoever else may write there, so:
+The files are world-readable (0644, directories 0755, regardless of the umask) and are written
+atomically. gatecert often has more privileges than other users who may write there:
 
-- A token is a file name here, and its alphabet is checked before anything else (CVE-2026-40611).
-- Below the document root no link is followed: neither ``.well-known`` nor ``acme-challenge`` may be
-  one, or gatecert would write and remove files wherever somebody wants it to. Directories are
-  opened one inside the other and stay open while a file is written, so swapping them is of no use.
-- A link in the place of the file itself is replaced.
+- A token becomes a file name, so its characters are checked first (CVE-2026-40611).
+- No symbolic link below the document root is followed: through ``.well-known`` or
+  ``acme-challenge`` gatecert would write and remove files at the link's target. Each directory is
+  opened relative to the one above and stays open while a file is written, so replacing one has no
+  effect.
+- A symbolic link in place of the file itself is replaced.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ _OPEN: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 
 
 def publish(webroot: Path, token: str, key_authorization: str) -> None:
-    """Write a response where the web server finds it.
+    """Write a response for the web server.
 
     Raises:
         ValueError: The token is not base64url text.
@@ -54,7 +55,7 @@ def publish(webroot: Path, token: str, key_authorization: str) -> None:
     except (OSError, StorageError) as error:
         raise ChallengeError(
             f"{webroot / DIRECTORY}: the http-01 response cannot be written: {_reason(error)}",
-            fix="correct challenges.http-01.webroot, or let gatecert write there "
+            fix="correct challenges.http-01.webroot, or permit gatecert to write there "
             + container.fix_for(
                 host="(in a systemd unit, ReadWritePaths=)",
                 container=f"(mount it as a volume that user {os.geteuid()} may write to)",
@@ -63,7 +64,7 @@ def publish(webroot: Path, token: str, key_authorization: str) -> None:
 
 
 def withdraw(webroot: Path, token: str) -> bool:
-    """Remove a response; True once there is none. Whatever goes wrong is only logged."""
+    """Remove a response; return True once there is none. Errors are only logged."""
     if not _TOKEN.fullmatch(token):
         return True
     try:
@@ -72,15 +73,17 @@ def withdraw(webroot: Path, token: str) -> bool:
     except FileNotFoundError:
         return True
     except (OSError, StorageError) as error:
-        logger.warning("http-01 response stays behind token=%s reason=%s", token, _reason(error))
+        logger.warning(
+            "cannot remove an http-01 response token=%s reason=%s", token, _reason(error)
+        )
         return False
     return True
 
 
 @contextmanager
 def _directory(webroot: Path, *, make: bool) -> Iterator[Path]:
-    """The directory of the responses, by a path that nobody can turn elsewhere while it is open."""
-    opened = [os.open(webroot, _OPEN)]  # this one may be a link: the operator wrote it
+    """Open the directory of the responses; its path stays valid if a directory is replaced."""
+    opened = [os.open(webroot, _OPEN)]  # may be a symbolic link: the operator configured it
     try:
         for name in DIRECTORY.split("/"):
             opened.append(_enter(name, opened[-1], make=make))
@@ -91,7 +94,7 @@ def _directory(webroot: Path, *, make: bool) -> Iterator[Path]:
 
 
 def _enter(name: str, above: int, *, make: bool) -> int:
-    """Open a directory inside another, which is made where it is missing."""
+    """Open a directory inside another; create it if it is missing and ``make`` is set."""
     if make:
         try:
             os.mkdir(name, 0o700, dir_fd=above)
@@ -101,7 +104,7 @@ def _enter(name: str, above: int, *, make: bool) -> int:
         descriptor = os.open(name, _OPEN | os.O_NOFOLLOW, dir_fd=above)
     except OSError as error:
         if error.errno in {errno.ENOTDIR, errno.ELOOP}:
-            raise OSError(error.errno, f"{name} there is a link, or no directory") from error
+            raise OSError(error.errno, f"{name} is a symbolic link or not a directory") from error
         raise
     if make:
         os.fchmod(descriptor, DIRECTORY_MODE)
@@ -109,7 +112,7 @@ def _enter(name: str, above: int, *, make: bool) -> int:
 
 
 def _reason(error: OSError | StorageError) -> str:
-    """What the system said; the paths in a StorageError mean nothing outside this process."""
+    """Return the system's error text; the paths in a StorageError are internal."""
     cause = error if isinstance(error, OSError) else error.__cause__
-    said = cause.strerror if isinstance(cause, OSError) else None
-    return said or str(error)
+    text = cause.strerror if isinstance(cause, OSError) else None
+    return text or str(error)

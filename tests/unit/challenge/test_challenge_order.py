@@ -53,13 +53,13 @@ def test_without_obstacles_the_configured_order_counts() -> None:
 def test_a_wildcard_takes_a_record() -> None:
     choice = choose_challenge(WILDCARD, ("http-01", "tls-alpn-01", "dns-01"))
     assert choice.kinds == ("dns-01",)
-    assert choice.reason == "only a TXT record can prove a wildcard"
+    assert choice.reason == "only a TXT record can validate a wildcard"
 
 
 def test_an_address_takes_a_connection() -> None:
     choice = choose_challenge(ADDRESS, ("dns-01", "http-01", "dns-persist-01"))
     assert choice.kinds == ("http-01",)
-    assert choice.reason == "no TXT record can prove an address"
+    assert choice.reason == "a TXT record cannot validate an IP address"
 
 
 def test_a_name_that_is_elsewhere_takes_a_record() -> None:

@@ -82,7 +82,7 @@ def test_a_stranger_is_named_and_left_alone(endpoint: Endpoint) -> None:
         listen([endpoint], nobody_is_ours)
 
     name = psutil.Process().name()
-    assert str(caught.value).startswith(f"{endpoint} is taken by {name} (pid {os.getpid()}): ")
+    assert str(caught.value).startswith(f"{endpoint} is in use by {name} (pid {os.getpid()}): ")
     assert caught.value.fix
 
 
@@ -153,7 +153,7 @@ def test_a_family_that_this_host_does_not_have_is_left_out(
 
 @pytest.mark.parametrize("endpoints", [[], [Endpoint("192.0.2.1", 80)]])
 def test_nothing_to_listen_on(endpoints: list[Endpoint]) -> None:
-    with pytest.raises(ChallengeError, match="no address to answer http-01 on"):
+    with pytest.raises(ChallengeError, match="no address to listen on for http-01"):
         listen(endpoints, nobody_is_ours)
 
 
@@ -185,7 +185,7 @@ def test_listening_that_fails_after_binding(
 
     monkeypatch.setattr(socket.socket, "listen", refused)
 
-    with pytest.raises(AddressInUseError, match="is taken by another process"):
+    with pytest.raises(AddressInUseError, match="is in use by another process"):
         listen([endpoint], nobody_is_ours)
 
 
@@ -253,7 +253,7 @@ def test_a_port_that_is_taken_at_one_address_is_free_at_the_others(
         raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE))
 
     monkeypatch.setattr(socket.socket, "bind", refused)
-    with pytest.raises(AddressInUseError, match=r"has port 80 at 127\.0\.0\.1") as caught:
+    with pytest.raises(AddressInUseError, match=r"listens on port 80 at 127\.0\.0\.1") as caught:
         listen([Endpoint(WILDCARD, 80)], nobody_is_ours)
     assert "set challenges.http-01.listen to the address that the CA connects to" in (
         caught.value.fix

@@ -187,13 +187,13 @@ def test_a_port_of_somebody_else_is_left_alone(
 
 def test_nothing_to_listen_on(tokens: Tokens) -> None:
     solver = new_solver(Endpoint("192.0.2.1", free_port()), tokens)
-    with pytest.raises(ChallengeError, match=r"no address to answer tls-alpn-01 on") as caught:
+    with pytest.raises(ChallengeError, match=r"no address to listen on for tls-alpn-01") as caught:
         solver.present(challenge())
     assert caught.value.fix == "correct challenges.tls-alpn-01.listen"
 
 
 def test_a_name_that_fits_in_no_certificate(solver: TlsAlpn01Solver, tokens: Tokens) -> None:
-    with pytest.raises(ChallengeError, match="cannot stand in a certificate"):
+    with pytest.raises(ChallengeError, match="a certificate cannot contain"):
         solver.present(challenge("münchen.example"))
     assert tokens.kept == {}
 
@@ -209,7 +209,7 @@ def test_an_entry_that_cannot_be_removed_is_only_logged(
     solver = new_solver(endpoint, BrokenTokens())
     solver.present(challenge())
     solver.clean_up(challenge())
-    assert "stays behind" in caplog.text
+    assert "cannot remove a token" in caplog.text
     assert not is_listening(endpoint)
 
 
@@ -253,4 +253,4 @@ def test_a_response_that_is_not_shown_is_a_complaint(
 ) -> None:
     monkeypatch.setattr(tls_alpn01, "serves_challenge", lambda *_: False)
     (complaint,) = solver.self_test(["vpn.example.com"])
-    assert complaint.endswith(f"is not shown at {endpoint}")
+    assert complaint.endswith(f"is not served at {endpoint}")

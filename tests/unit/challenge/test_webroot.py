@@ -73,7 +73,7 @@ def test_what_cannot_be_removed_is_only_logged(
 
     withdraw(tmp_path, "abc")
 
-    assert "stays behind token=abc" in caplog.text
+    assert "cannot remove an http-01 response token=abc" in caplog.text
 
 
 @pytest.mark.parametrize("mask", [0o000, 0o077])
@@ -108,13 +108,13 @@ def test_no_link_leads_out_of_the_document_root(
     (root / link).parent.mkdir(parents=True)
     (root / link).symlink_to(elsewhere)
 
-    with pytest.raises(ChallengeError, match="is a link, or no directory"):
+    with pytest.raises(ChallengeError, match="is a symbolic link or not a directory"):
         publish(root, "abc", "abc.def")
     assert not withdraw(root, "abc")
 
     files = [path for path in elsewhere.rglob("*") if path.is_file()]
     assert [path.read_text() for path in files] == ["stays", "stays"]
-    assert "stays behind" in caplog.text
+    assert "cannot remove an http-01 response" in caplog.text
 
 
 def test_a_link_in_the_place_of_the_file_is_replaced(tmp_path: Path) -> None:
