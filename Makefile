@@ -5,11 +5,16 @@ PYTHON ?= python3
 export PYTHON
 
 bin := .venv/bin
-sources := daemon tests demo bench pebble/run docs/refresh docs/gateways/haproxy/haproxy-commit container/send-signal
+sources := daemon tests demo bench pebble/run docs/refresh docs/prose docs/gateways/haproxy/haproxy-commit container/send-signal
+pages := pebble/README.md $(wildcard *.md docs/*.md docs/*/*.md)
+prose := $(pages) docs/words.txt Makefile .ci container packaging pebble systemd daemon demo bench tests
 harness := PYTHONPATH=tests/integration
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test faults survive years fuzz test-gateways test-container test-systemd as-root deb lint fix docs bench setup lock clean
+# What docs/prose checks so far.
+written := docs/accounts.md
+
+.PHONY: help demo test faults survive years fuzz test-gateways test-container test-systemd as-root deb lint fix docs bench setup ci-setup lock clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1|\2/p' Makefile | column -t -s '|'
@@ -56,11 +61,14 @@ test-container: setup ## Run gatecert beside nginx in containers, as container/ 
 	@tests/integration/prerequisites container
 	@tests/container/run
 
-lint: .venv/.complete ## Check style, types and the direction of imports
+lint: .venv/.complete ## Check style, types, imports and language
 	@$(bin)/ruff check $(sources)
 	@$(bin)/ruff format --check $(sources)
 	@$(bin)/mypy
 	@$(bin)/lint-imports
+	@$(bin)/codespell $(prose)
+	@$(bin)/proselint --config .proselintrc.json check $(pages)
+	@$(bin)/python docs/prose $(written)
 
 fix: .venv/.complete ## Repair what can be repaired without thinking
 	@$(bin)/ruff check --fix $(sources)
@@ -75,6 +83,12 @@ bench: setup .cache/peer/.complete ## Measure, side by side with certbot
 setup: .venv/.complete ## Set everything up, and do nothing more
 	@tests/integration/prerequisites
 	@pebble/fetch >/dev/null
+
+ci-setup: setup .cache/peer/.complete .cache/authorities/.complete ## Set up for all targets, so that they can run side by side
+	@tests/integration/prerequisites gateways container
+	@tests/systemd/prerequisites
+	@tests/integration/debian-testing caddy 2.8 .cache/caddy caddy >/dev/null
+	@tests/integration/debian-testing lego 4.20 .cache/lego lego >/dev/null
 
 lock: .cache/uv/.complete ## Pin the newest versions that pyproject.toml allows
 	@$(call compile,--extra dns --group dev --group build pyproject.toml,requirements.lock)

@@ -37,7 +37,7 @@ def dns_record(
             "--until",
             metavar="YYYY-MM-DD",
             formats=["%Y-%m-%d"],
-            help="The last day on which it is good; without it, it is good for ever.",
+            help="Last day on which the record is valid; by default it does not expire.",
         ),
     ] = None,
 ) -> None:
