@@ -236,7 +236,7 @@ HOPELESS: dict[str, tuple[Callable[[Path, HandmadeAuthority], bytes], str]] = {
     ),
     "HTML": (lambda _, __: b"<!doctype html><html>Please log in</html>", "is an HTML page"),
     "empty": (lambda _, __: b"", "is empty"),
-    "truncated": (lambda good, _: good.read_bytes()[:-60], "is cut short"),
+    "truncated": (lambda good, _: good.read_bytes()[:-60], "is truncated"),
     "root alone": (lambda _, authority: authority.root.read_bytes(), "belongs to no key"),
     "foreign": (
         lambda _, authority: openssl(
@@ -258,7 +258,7 @@ HOPELESS: dict[str, tuple[Callable[[Path, HandmadeAuthority], bytes], str]] = {
             *("x509", "-req", "-in", good.with_suffix(".csr"), "-CA", authority.issuing),
             *("-CAkey", authority.key("issuing"), "-days", "-1", "-copy_extensions", "copy"),
         ),
-        "ended on",
+        "expired on",
     ),
     "SHA-1": (
         lambda good, authority: openssl(
@@ -357,7 +357,7 @@ def test_a_chain_has_to_reach_its_root(
     )
     result = bring(gatecert, HQ, pending, mixed)
     assert result.exit_code == 0, result.errors
-    assert "left out of the chain" in result.output
+    assert "not served" in result.output
     assert "imported before" in bring(gatecert, HQ, pending, mixed).output
 
 

@@ -1,1 +1,1 @@
-"""Keys, requests, self-signed bootstrap certificates, and the checking of chains."""
+"""Keys, certificate requests, self-signed certificates, and the validation of chains."""

@@ -1,10 +1,10 @@
-"""The self-signed certificate that a gateway serves until an authority has issued a trusted one.
+"""The self-signed certificate that a gateway serves until a CA has issued a trusted one.
 
-It says who made it in its organisation, so that it is told from a certificate that somebody
-signed by hand, and from an authority's. It is a plain end-entity certificate (RFC 5280): no
-authority (critical basicConstraints), a TLS server, with the names in subjectAltName. Nobody
-verifies it, so it is made to be quick: ECDSA P-256, one signature. Only a gateway that serves keys
-of two algorithms gets one of each, because its server does not start without.
+Its organisation names gatecert, so that it cannot be confused with any other self-signed
+certificate. It is a plain end-entity certificate (RFC 5280) for a TLS server: critical
+basicConstraints without CA, names in subjectAltName. Nobody verifies it, so it is made quickly:
+ECDSA P-256, one signature. A gateway that serves keys of two algorithms gets one of each, because
+its server does not start without both.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
@@ -24,6 +23,7 @@ from gatecert.certificate.request import (
     alternative_names,
     server_key_usage,
 )
+from gatecert.certificate.rules import is_signed_by
 from gatecert.model import IssuedChain, KeyPolicy, KeyType, Origin
 
 if TYPE_CHECKING:
@@ -45,17 +45,17 @@ def bootstrap(
     lifetime: timedelta = LIFETIME,
     key_policy: KeyPolicy = ONE_KEY,
 ) -> IssuedChain:
-    """Make a key and its self-signed certificate, or a pair of them.
+    """Make a key and its self-signed certificate, or one of each of two key types.
 
     Args:
         identifiers: The gateway's names, the hostname first.
-        now: Aware; the certificate begins an hour earlier.
-        lifetime: How long the certificate is valid, counted from ``now``.
-        key_policy: Whether a second one of the other algorithm is wanted, and of which types they
-            are then; a single one is always of the quick kind.
+        now: Aware; the certificate is valid from an hour earlier.
+        lifetime: Validity, counted from ``now``.
+        key_policy: The key types of a pair, where it has a second; a single certificate is always
+            ECDSA P-256.
 
     Raises:
-        CertificateError: There is no name, or one cannot stand in a certificate.
+        CertificateError: There is no name, or one is not valid in a certificate.
     """
     if key_policy.second is None:
         return _self_signed(identifiers, KeyType.ECDSA_P256, now, lifetime)
@@ -101,14 +101,9 @@ def _self_signed(
 
 
 def is_bootstrap(certificate: x509.Certificate) -> bool:
-    """Whether a certificate is a bootstrap of gatecert's: its organisation, and self-signed."""
+    """Check that gatecert made a certificate: by its organisation, and self-signed."""
     if certificate.subject != certificate.issuer:
         return False
     organizations = certificate.subject.get_attributes_for_oid(NameOID.ORGANIZATION_NAME)
-    if [attribute.value for attribute in organizations] != [ORGANIZATION]:
-        return False
-    try:
-        certificate.verify_directly_issued_by(certificate)
-    except (InvalidSignature, UnsupportedAlgorithm, TypeError, ValueError):
-        return False
-    return True
+    named = [attribute.value for attribute in organizations] == [ORGANIZATION]
+    return named and is_signed_by(certificate, certificate)

@@ -1,6 +1,6 @@
-"""What a certificate is called: the names in it, and the name by which an operator is told of it.
+"""Names in a certificate, and the labels by which messages refer to it. Pure.
 
-Pure. Subjects and issuers are written by authorities, so their text is cleaned before it is shown.
+CAs write subjects and issuers, so their text is cleaned before it is shown.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from cryptography import x509
 from cryptography.x509.oid import NameOID
 
+from gatecert.certificate.extensions import extension
 from gatecert.certificate.pem import serial_number
 from gatecert.errors import clean
 from gatecert.model import Identifier, IdentifierType
@@ -23,11 +24,8 @@ _LONGEST_LABEL = 120
 def identifiers_of(
     named: x509.Certificate | x509.CertificateSigningRequest,
 ) -> tuple[Identifier, ...]:
-    """The DNS names and addresses in subjectAltName, in order, without repetition."""
-    try:
-        names = named.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    except x509.ExtensionNotFound:
-        return ()
+    """Return the DNS names and addresses in subjectAltName, in order, without repetition."""
+    names = extension(named, x509.SubjectAlternativeName) or ()
     found: dict[Identifier, None] = {}
     for name in names:
         if isinstance(name, x509.DNSName):
@@ -40,11 +38,11 @@ def identifiers_of(
 def uncovered_names(
     identifiers: Iterable[Identifier], present: Iterable[Identifier]
 ) -> tuple[Identifier, ...]:
-    """The names that a certificate is not for, as clients compare them (RFC 9525 section 6.3).
+    """Return the names that a certificate does not cover, matched like clients do (RFC 9525 6.3).
 
     Args:
-        identifiers: The names that it has to be good for.
-        present: Those that stand in it; a wildcard is good for one label in its place.
+        identifiers: The names that it has to cover.
+        present: The names in it; a wildcard covers one label.
     """
     given = frozenset(present)
     zones = {name.value.removeprefix("*.") for name in given if name.is_wildcard}
@@ -61,12 +59,12 @@ def uncovered_names(
 
 
 def name_text(name: x509.Name) -> str:
-    """A distinguished name as RFC 4514 text, cleaned."""
+    """Return a distinguished name as RFC 4514 text, cleaned."""
     return clean(name.rfc4514_string())
 
 
 def short_name(name: x509.Name) -> str:
-    """The common name, or the whole distinguished name where there is none; cleaned."""
+    """Return the common name, or the whole distinguished name where there is none; cleaned."""
     common_names = name.get_attributes_for_oid(NameOID.COMMON_NAME)
     if len(common_names) == 1:
         return clean(str(common_names[0].value), _LONGEST_LABEL)
@@ -74,7 +72,7 @@ def short_name(name: x509.Name) -> str:
 
 
 def label(certificate: x509.Certificate) -> str:
-    """A certificate as an error names it: by subject, else by first name, else by serial."""
+    """Return how an error refers to a certificate: by subject, else first name, else serial."""
     text = clean(certificate.subject.rfc4514_string(), _LONGEST_LABEL)
     if not text:
         identifiers = identifiers_of(certificate)

@@ -1,12 +1,12 @@
-"""Checking what an authority or an administrator handed over, before anything touches ``live``.
+"""Validation of what a CA or an administrator provided, before anything touches ``live``.
 
 Pure: nothing here reads a clock, a file or a socket. The rules are in ``leaf`` (the gateway's own
-certificate), ``path`` (which issuers are on the way to a root) and ``validation`` (whether that
-way holds); this module tells the story, and is what the rest of the program imports.
+certificate), ``certification_path`` (which issuers lead to a root) and ``path_validation`` (whether
+that path is valid).
 
-With trusted roots, a chain that does not end there is refused. Without, it must be sound in
-itself; when it ends in a root that this machine does not trust (a staging or private authority),
-it is taken and said so.
+With trusted roots, a chain that does not end there is refused. Without, it must be valid in
+itself; where it ends in a root that this machine does not trust (a staging or private CA), it is
+accepted with a note.
 """
 
 from __future__ import annotations
@@ -52,14 +52,14 @@ CLOCK_SKEW = timedelta(minutes=5)
 
 @dataclass(frozen=True, slots=True)
 class CheckedChain:
-    """A certificate with the intermediates to serve, all found good.
+    """A validated certificate with the intermediates to serve.
 
     Attributes:
         certificate: The gateway's certificate, PEM.
         chain: The intermediates in order, PEM, concatenated; may be empty.
         root: The self-signed root, PEM; empty where it is not known. Never served.
-        root_name: Common name of whoever issued the last certificate, cleaned.
-        notes: Things worth telling the operator, one line each.
+        root_name: Common name of the issuer of the last certificate, cleaned.
+        notes: Notes for the operator, one line each.
     """
 
     certificate: bytes
@@ -69,7 +69,7 @@ class CheckedChain:
     notes: tuple[str, ...]
 
 
-def check_issued(  # noqa: PLR0913 - everything that the verdict depends on is passed in
+def check_issued(  # noqa: PLR0913 - pure: every input is a parameter
     private_key: bytes,
     fullchain_pem: bytes,
     identifiers: Sequence[Identifier],
@@ -79,31 +79,31 @@ def check_issued(  # noqa: PLR0913 - everything that the verdict depends on is p
     system_roots: Sequence[Certificate] = (),
     clock_skew: timedelta = CLOCK_SKEW,
 ) -> CheckedChain:
-    """Check a certificate and its issuers, in whatever order they come.
+    """Validate a certificate and its issuers, in any order.
 
     Args:
-        private_key: The key that the certificate has to be for, PEM.
-        fullchain_pem: The certificate and its issuers; what does not belong is left out.
-        identifiers: The names that have to stand in the certificate, at least one.
+        private_key: The key of the certificate, PEM.
+        fullchain_pem: The certificate and its issuers; unrelated certificates are left out.
+        identifiers: The names that the certificate must contain, at least one.
         now: Aware UTC.
-        trusted_roots: Where the chain has to end; None where any sound chain is taken.
-        system_roots: What this machine trusts; decides only on a note.
+        trusted_roots: The roots that the chain must end in; None accepts any valid chain.
+        system_roots: The roots that this machine trusts; without one, a note is added.
         clock_skew: How far in the future a certificate may begin.
 
     Raises:
-        CertificateError: Something is not sound; says which certificate, which rule, what to do.
+        CertificateError: A rule is broken; says which certificate, which rule, what to do.
     """
     if not identifiers:
         raise CertificateError(
-            "a certificate cannot be checked without a name", fix="give the gateway a hostname"
+            "cannot validate a certificate without a name", fix="give the gateway a hostname"
         )
-    clock = ValidationTime(now, clock_skew)
+    time = ValidationTime(now, clock_skew)
     certificates = list(dict.fromkeys(split_pem(fullchain_pem)))
     leaf = find_leaf(certificates, private_key)
-    notes = check_leaf(leaf, identifiers, clock)
+    notes = check_leaf(leaf, identifiers, time)
     others = [each for each in certificates if each != leaf]
     anchors = system_roots if trusted_roots is None else trusted_roots
-    finder = PathFinder(leaf, others, anchors, identifiers[0], clock)
+    finder = PathFinder(leaf, others, anchors, identifiers[0], time)
     path = finder.find(trust_required=trusted_roots is not None)
     notes += (*path.notes, *_trust_note(path), *staple_note(leaf), *left_out_note(path, others))
     return CheckedChain(
@@ -116,64 +116,64 @@ def check_issued(  # noqa: PLR0913 - everything that the verdict depends on is p
 
 
 def choose_chain(candidates: Sequence[CheckedChain], preferred_root: str | None) -> CheckedChain:
-    """The chain that ends in the preferred root, else the one the authority gave first.
+    """Return the chain that ends in the preferred root, else the CA's default chain.
 
     Args:
-        candidates: The authority's chain, then its alternates (RFC 8555 section 7.4.2).
-        preferred_root: Common name of a root, upper or lower case.
+        candidates: The CA's default chain, then its alternates (RFC 8555 section 7.4.2).
+        preferred_root: Common name of a root, case-insensitive.
 
     Raises:
         CertificateError: There is no candidate.
     """
     if not candidates:
-        raise CertificateError("the authority offers no chain that holds")
+        raise CertificateError("the CA offers no valid chain")
     if not preferred_root:
         return candidates[0]
     for candidate in candidates:
         if is_preferred(candidate, preferred_root):
             return candidate
     offered = ", ".join(dict.fromkeys(candidate.root_name for candidate in candidates))
-    note = f"no chain ends in '{clean(preferred_root, 120)}'; the authority offers: {offered}"
+    note = f"no chain ends in '{clean(preferred_root, 120)}'; the CA offers: {offered}"
     return replace(candidates[0], notes=(*candidates[0].notes, note))
 
 
 def is_preferred(candidate: CheckedChain, preferred_root: str) -> bool:
-    """Whether a chain ends in a root of that common name, upper or lower case."""
+    """Check whether a chain ends in a root with this common name, case-insensitive."""
     return candidate.root_name.casefold() == preferred_root.casefold()
 
 
 def _trust_note(path: Path) -> tuple[str, ...]:
-    """Says so when this machine does not trust the chain."""
+    """Return a note where this machine does not trust the chain."""
     if path.trusted:
         return ()
     end = name_text(path.certificates[-1].issuer)
     note = (
-        f"the chain ends in '{end}', which this machine does not trust (a staging or private"
-        " authority?): clients need that root"
+        f"the chain ends in '{end}', which this machine does not trust (staging or private CA?):"
+        " clients need that root"
     )
     return (note,)
 
 
 def staple_note(leaf: Certificate) -> tuple[str, ...]:
-    """Says that clients refuse the certificate where the server does not staple."""
+    """Return a note where clients refuse the certificate unless the server staples."""
     if not demands_stapling(leaf):
         return ()
     note = (
-        "the certificate demands OCSP stapling (Must-Staple, RFC 7633): clients refuse it unless"
+        "the certificate requires OCSP stapling (Must-Staple, RFC 7633): clients refuse it unless"
         " the server staples a response"
     )
     return (note,)
 
 
 def left_out_note(path: Path, others: Iterable[Certificate]) -> tuple[str, ...]:
-    """Says which certificates are not going to be served."""
+    """Return a note that names the certificates that are not served."""
     used = {*path.certificates, path.root}
     extra = sorted(label(each) for each in others if each not in used)
     if not extra:
         return ()
-    return (clean(f"left out of the chain, as not on the way to its root: {', '.join(extra)}"),)
+    return (clean(f"not served, because not on the path to the root: {', '.join(extra)}"),)
 
 
 def pem_of(certificates: Iterable[Certificate]) -> bytes:
-    """Certificates as PEM, one after the other."""
+    """Return certificates as concatenated PEM."""
     return b"".join(each.public_bytes(Encoding.PEM) for each in certificates)

@@ -1,15 +1,15 @@
-"""Which of two certificates a gateway is better off with. Pure.
+"""Compare two certificates for a gateway. Pure.
 
-Enrolment, import, restoring, rolling back and pruning all ask here, so that nothing worse ever
-takes the place of something better. The criteria, most important first:
+Enrolment, import, restore, rollback and pruning all use this comparison, so that a worse
+certificate never replaces a better one. The criteria, most important first:
 
 1. Clients connect without a warning: valid, trusted, for the gateway's hostname.
-2. Valid and issued by a CA. A self-signed certificate and one that has ended are worth the same.
-3. For the hostname, trusted, not revoked, with a whole chain, for every configured name, of the
-   configured kinds of key, without Must-Staple (RFC 7633), which a server that does not staple
-   cannot keep.
-4. The time left, up to a day. Of two certificates that last for more than a day, neither is better:
-   then the newer one is used, which is what a renewal is for.
+2. Valid and issued by a CA. A self-signed certificate and an expired one rank the same.
+3. For the hostname, trusted, not revoked, with a complete chain, for every configured name, of the
+   configured key types, without Must-Staple (RFC 7633), which a server that does not staple
+   cannot satisfy.
+4. The time left, up to a day. Two certificates that are valid for more than a day rank the same:
+   the newer one is used, as a renewal requires.
 """
 
 from __future__ import annotations
@@ -30,33 +30,33 @@ ENOUGH_TIME = timedelta(days=1)
 
 @dataclass(frozen=True, slots=True)
 class Trust:
-    """Where the chain of a certificate leads.
+    """The end of a certificate's chain.
 
     Attributes:
-        trusted: Whether it ends in an expected root, or in one of this machine's.
-        root: Name of the issuer of its last certificate, RFC 4514 text; empty if not known.
-        whole: Whether no issuer is missing and every signature holds.
+        trusted: Whether it ends in one of ``trusted_roots`` or of this machine's roots.
+        root: Name of the issuer of the last certificate, RFC 4514 text; empty if not known.
+        chain_complete: Whether no issuer is missing and every signature is valid.
     """
 
     trusted: bool = False
     root: str = ""
-    whole: bool = True
+    chain_complete: bool = True
 
 
 UNKNOWN = Trust()
 
 
 class CertificateRank(NamedTuple):
-    """What a certificate is worth to a gateway; a greater one is better."""
+    """The rank of a certificate for a gateway; greater is better."""
 
     accepted: bool
     valid_and_issued: bool
     has_hostname: bool
     trusted: bool
     unrevoked: bool
-    whole: bool
+    chain_complete: bool
     has_every_name: bool
-    has_kinds_of_key: bool
+    has_key_types: bool
     without_must_staple: bool
     time_left: timedelta
 
@@ -64,11 +64,11 @@ class CertificateRank(NamedTuple):
 def rank(
     summary: CertificateSummary, trust: Trust, *, revoked: bool, target: Target, now: datetime
 ) -> CertificateRank:
-    """Judge a certificate whose private key is at hand.
+    """Rank a certificate whose private key is available.
 
     Args:
         summary: The certificate.
-        trust: Where its chain leads.
+        trust: The end of its chain.
         revoked: Whether the CA has revoked it, as far as is known.
         target: The gateway that serves it.
         now: Aware UTC.
@@ -82,9 +82,9 @@ def rank(
         has_hostname=has_hostname,
         trusted=trust.trusted,
         unrevoked=not revoked,
-        whole=trust.whole,
+        chain_complete=trust.chain_complete,
         has_every_name=not missing,
-        has_kinds_of_key=target.key.is_satisfied_by(summary),
+        has_key_types=target.key.is_satisfied_by(summary),
         without_must_staple=not summary.must_staple,
         time_left=min(summary.not_after - now, ENOUGH_TIME),
     )
@@ -93,24 +93,23 @@ def rank(
 def rejection_of(
     summary: CertificateSummary,
     trust: Trust,
-    worth: CertificateRank,
+    own: CertificateRank,
     other: CertificateRank,
     *,
     other_ends: datetime,
 ) -> InferiorCertificateError:
-    """Say why a certificate does not take the place of a better one.
+    """Return the error for a certificate that must not replace a better one.
 
     Args:
-        summary: The certificate that is worse.
-        trust: Where its chain leads.
-        worth: What it is worth.
-        other: What the better one is worth.
-        other_ends: When the better one ends.
+        summary: The worse certificate.
+        trust: The end of its chain.
+        own: Its rank.
+        other: The rank of the better certificate.
+        other_ends: The end of validity of the better certificate.
     """
-    facts = (
-        name for name in CertificateRank._fields if name != "accepted"
-    )  # which follows from the others
-    differs = next(name for name in facts if getattr(worth, name) != getattr(other, name))
+    # `accepted` follows from the others.
+    facts = (name for name in CertificateRank._fields if name != "accepted")
+    differs = next(name for name in facts if getattr(own, name) != getattr(other, name))
     if differs == "trusted" and other.trusted:
         return UntrustedRootError(
             f"the new certificate's chain ends in '{trust.root or summary.issuer}', which neither"
@@ -121,9 +120,9 @@ def rejection_of(
         )
     if differs == "time_left":
         return ShortLivedError(
-            f"the new certificate ends at {instant(summary.not_after)}, sooner than"
-            f" the one in use, which stays until {instant(other_ends)}",
-            fix="ask the CA why its certificates end so soon (the profile?)",
+            f"the new certificate expires at {instant(summary.not_after)}, before the"
+            f" one in use, which stays until {instant(other_ends)}",
+            fix="ask the CA why its certificates expire so soon (the profile?)",
         )
     return InferiorCertificateError(
         f"the new certificate is worse than the one in use ({DEFECTS.get(differs, differs)}),"
@@ -133,10 +132,10 @@ def rejection_of(
 
 DEFECTS = {
     "has_hostname": "it is not for the gateway's hostname",
-    "valid_and_issued": "it is self-signed, or has ended",
+    "valid_and_issued": "it is self-signed or expired",
     "unrevoked": "it was revoked",
-    "whole": "its chain is incomplete",
+    "chain_complete": "its chain is incomplete",
     "has_every_name": "it is not for every configured name",
-    "has_kinds_of_key": "a certificate for each of two keys is wanted",
-    "without_must_staple": "it demands OCSP stapling (Must-Staple)",
+    "has_key_types": "the configuration requires a certificate for each of two keys",
+    "without_must_staple": "it requires OCSP stapling (Must-Staple)",
 }

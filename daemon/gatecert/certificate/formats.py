@@ -1,9 +1,9 @@
-"""What a file is that is no PEM certificate, and the command that makes one of it. Pure.
+"""Recognise files that are not PEM certificates, and name the command that converts them. Pure.
 
-Administrators get certificates in every form there is: binary (DER, X.690), PKCS #7 (RFC 2315) and
-PKCS #12 (RFC 7292) from Windows authorities, archives by mail, pages saved from a browser. Each is
-told by its contents, whatever the file is called. In a remedy ``{file}`` stands for the file and
-``{new}`` for the one that is written.
+Administrators receive certificates in many forms: binary (DER, X.690), PKCS #7 (RFC 2315) and
+PKCS #12 (RFC 7292) from Windows CAs, archives by mail, saved web pages. Each is recognised by its
+contents, not its name. In a fix, ``{file}`` stands for the file and ``{new}`` for the one that
+the command writes.
 """
 
 from __future__ import annotations
@@ -39,16 +39,16 @@ _PRINTABLE_SHARE = 0.9
 _PKCS7_SIGNED_DATA = bytes.fromhex("06092a864886f70d010702")
 _PKCS12_VERSION = bytes.fromhex("020103")
 
-_ASK_FOR_PEM = "ask the authority for the certificate in PEM"
-_WANTED = "give what the authority made of the CSR, in PEM"
+_ASK_FOR_PEM = "ask the CA for the certificate in PEM"
+_WANTED = "give the certificate that the CA issued for the CSR, in PEM"
 
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """A kind of file.
+    """A file format.
 
     Attributes:
-        what: In words, after "is".
+        what: The text after "is" in a message.
         fix: What to do about it.
     """
 
@@ -58,37 +58,37 @@ class Format:
 
 _REQUEST = Format(
     "a certificate signing request (CSR)",
-    "that is what the authority signs: give the certificate that it made of it"
-    " (openssl req -in {file} -noout -subject shows whom it is for)",
+    "give the certificate that the CA issued for it"
+    " (openssl req -in {file} -noout -subject shows its subject)",
 )
 _MAGIC = {
-    b"PK\x03\x04": Format("a ZIP archive", "take the certificates out of it: unzip {file}"),
-    b"\x1f\x8b": Format("compressed with gzip", "unpack it: gunzip {file}"),
+    b"PK\x03\x04": Format("a ZIP archive", "extract the certificates: unzip {file}"),
+    b"\x1f\x8b": Format("compressed with gzip", "decompress it: gunzip {file}"),
     b"%PDF-": Format("a PDF document", _ASK_FOR_PEM),
-    b"{\\rtf": Format("a word processor's text (RTF)", "save it anew as plain text"),
-    b"\xd0\xcf\x11\xe0": Format("a word processor's document", "save it anew as plain text"),
+    b"{\\rtf": Format("a word processor document (RTF)", "save it as plain text"),
+    b"\xd0\xcf\x11\xe0": Format("a word processor document", "save it as plain text"),
     b"\xfe\xed\xfe\xed": Format(
         "a Java key store (JKS)",
-        "write its certificates as PEM: keytool -exportcert -rfc -keystore {file} -alias ALIAS",
+        "export its certificates as PEM: keytool -exportcert -rfc -keystore {file} -alias ALIAS",
     ),
 }
 _PKCS7 = Format(
-    "PKCS #7 in PEM", "take the certificates out: openssl pkcs7 -in {file} -print_certs -out {new}"
+    "PKCS #7 in PEM", "extract the certificates: openssl pkcs7 -in {file} -print_certs -out {new}"
 )
 _OLD_LABEL = Format(
-    "a certificate under another label than CERTIFICATE",
-    "turn it into plain PEM: openssl x509 -in {file} -out {new}",
+    "a certificate with a PEM label other than CERTIFICATE",
+    "convert it to plain PEM: openssl x509 -in {file} -out {new}",
 )
 _LABELS = {
     "PKCS7": _PKCS7,
     "PKCS #7 SIGNED DATA": replace(
         _PKCS7,
-        fix="take the certificates out: sed 's/PKCS #7 SIGNED DATA/PKCS7/' {file}"
+        fix="extract the certificates: sed 's/PKCS #7 SIGNED DATA/PKCS7/' {file}"
         " | openssl pkcs7 -print_certs -out {new}",
     ),
     "CMS": Format(
         "CMS in PEM",
-        "take the certificates out: openssl cms -cmsout -inform PEM -in {file} -outform DER"
+        "extract the certificates: openssl cms -cmsout -inform PEM -in {file} -outform DER"
         " | openssl pkcs7 -inform DER -print_certs -out {new}",
     ),
     "TRUSTED CERTIFICATE": _OLD_LABEL,
@@ -102,7 +102,7 @@ _LABELS = {
 }
 _PKCS7_DER = Format(
     "PKCS #7 in binary (DER)",
-    "take the certificates out: openssl pkcs7 -inform DER -in {file} -print_certs -out {new}",
+    "extract the certificates: openssl pkcs7 -inform DER -in {file} -print_certs -out {new}",
 )
 _REQUEST_DER = replace(
     _REQUEST,
@@ -111,19 +111,19 @@ _REQUEST_DER = replace(
 )
 _MISLABELLED = {
     _PKCS7_DER: Format(
-        "PKCS #7 under the label of a certificate",
-        "take the certificates out: sed s/CERTIFICATE/PKCS7/ {file}"
+        "PKCS #7 labelled CERTIFICATE",
+        "extract the certificates: sed s/CERTIFICATE/PKCS7/ {file}"
         " | openssl pkcs7 -print_certs -out {new}",
     ),
-    _REQUEST_DER: replace(_REQUEST, what=f"{_REQUEST.what} under the label of a certificate"),
+    _REQUEST_DER: replace(_REQUEST, what=f"{_REQUEST.what} labelled CERTIFICATE"),
 }
-_DAMAGED = Format("binary (DER), but damaged or of no kind that is known", _ASK_FOR_PEM)
+_DAMAGED = Format("binary (DER), but damaged or of an unknown type", _ASK_FOR_PEM)
 _ENCODED: tuple[tuple[Callable[[bytes], object], Format], ...] = (
     (
         x509.load_der_x509_certificate,
         Format(
             "a certificate in binary (DER)",
-            "turn it into PEM: openssl x509 -inform DER -in {file} -out {new}",
+            "convert it to PEM: openssl x509 -inform DER -in {file} -out {new}",
         ),
     ),
     (
@@ -136,7 +136,7 @@ _ENCODED: tuple[tuple[Callable[[bytes], object], Format], ...] = (
 
 
 def as_text(contents: bytes) -> str:
-    """The contents as an editor would show them, whatever the encoding."""
+    """Decode the contents as an editor would, whatever the encoding."""
     if _is_utf16(contents):
         little = contents.startswith(b"\xff\xfe") or contents[1:2] == b"\0"
         return contents.decode("utf-16-le" if little else "utf-16-be", "replace").lstrip("\ufeff")
@@ -144,39 +144,39 @@ def as_text(contents: bytes) -> str:
 
 
 def recognize(contents: bytes) -> Format | None:
-    """What a file is; None for what may well be certificates in PEM."""
+    """Return the format of a file; None for what may be PEM certificates."""
     return _recognize_octets(contents) or _recognize_text(as_text(contents))
 
 
 def recognize_der(der: bytes) -> Format:
-    """What binary ASN.1 is."""
+    """Return the format of binary ASN.1."""
     inside, is_whole = _inside(der)
     if inside.startswith(_PKCS12_VERSION):
         return Format(
-            "PKCS #12 (PFX), which usually has a private key in it",
-            "write only its certificates: openssl pkcs12 -in {file} -nokeys -out {new}",
+            "PKCS #12 (PFX), which usually contains a private key",
+            "extract only its certificates: openssl pkcs12 -in {file} -nokeys -out {new}",
         )
     if not is_whole:
-        return Format("binary (DER) and cut short", "fetch the whole file again")
+        return Format("binary (DER) and truncated", "fetch the whole file again")
     if inside.startswith(_PKCS7_SIGNED_DATA):
         return _PKCS7_DER
     for load, known in _ENCODED:
         with suppress(*_UNREADABLE), warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # the checks of the chain find what is wrong with it
+            warnings.simplefilter("ignore")  # chain validation reports what is wrong with it
             load(der)
             return known
     return _DAMAGED
 
 
 def blocks(text: str) -> Iterator[tuple[str, bytes]]:
-    """The label of each PEM block and what it encodes, nothing where that is no base64."""
+    """Yield the label and the DER of each PEM block, no DER where it is not base64."""
     for piece in text.split("-----BEGIN ")[1:]:
         label, _, rest = piece.partition("-----")
         yield label, from_base64(rest.partition("-----END ")[0])
 
 
 def from_base64(text: str) -> bytes:
-    """Decoded base64, nothing for anything else."""
+    """Decode base64; return nothing for anything else."""
     try:
         return binascii.a2b_base64("".join(text.split()), strict_mode=True)
     except ValueError:  # binascii.Error is one; so is text that is not ASCII
@@ -184,14 +184,14 @@ def from_base64(text: str) -> bytes:
 
 
 def _recognize_octets(contents: bytes) -> Format | None:
-    """What can be told without reading the contents as text."""
+    """Recognise a format from the first bytes."""
     if not contents.removeprefix(UTF8_MARK).strip(b"\0 \t\r\n"):
         return Format("empty", "fetch the file again")
     for start, known in _MAGIC.items():
         if contents.startswith(start):
             return known
     if _is_utf16(contents):
-        fix = "turn it into plain text: iconv -f UTF-16 -t UTF-8 {file} > {new}"
+        fix = "convert it: iconv -f UTF-16 -t UTF-8 {file} > {new}"
         return Format("text in UTF-16, as Windows writes it", fix)
     if contents.startswith(DER_SEQUENCE) and not contents[1:2].isascii():
         return recognize_der(contents)
@@ -200,9 +200,9 @@ def _recognize_octets(contents: bytes) -> Format | None:
 
 def _recognize_text(text: str) -> Format | None:
     if _HTML.search(text[:_LOOKED_AT]):
-        return Format("an HTML page", "download the certificate itself, not a page that shows it")
+        return Format("an HTML page", "download the certificate itself, not the page that shows it")
     if _SSH.match(text):
-        return Format("an OpenSSH key", f"TLS knows no such keys; {_WANTED}")
+        return Format("an OpenSSH key", f"TLS does not use such keys; {_WANTED}")
     if "-----BEGIN" in text or "-----END" in text:
         return _recognize_label(text)
     return _recognize_bare(text)
@@ -213,16 +213,16 @@ def _is_utf16(contents: bytes) -> bool:
 
 
 def _recognize_label(text: str) -> Format | None:
-    """What the first PEM block is that is no certificate."""
+    """Return the format of the first PEM block that is not a certificate."""
     for found in _LABEL.finditer(text):
         if found[1] != "CERTIFICATE":
-            return _LABELS.get(found[1], Format(f"something in PEM that is labelled {found[1]}"))
+            return _LABELS.get(found[1], Format(f"PEM labelled {found[1]}"))
     known = (_MISLABELLED.get(recognize_der(der)) for _, der in blocks(text))
     return next(filter(None, known), None)
 
 
 def _recognize_bare(text: str) -> Format:
-    """What text without any PEM block is."""
+    """Return the format of text without a PEM block."""
     der = from_base64(text) if _BARE_BASE64.fullmatch(text) else b""
     if der.startswith(DER_SEQUENCE):
         inner = recognize_der(der)
@@ -233,17 +233,17 @@ def _recognize_bare(text: str) -> Format:
             ),
         )
     if text.lstrip().startswith(("{", "[")):
-        return Format("JSON", "write only the certificate out of it, with real line ends")
+        return Format("JSON", "extract only the certificate, with real line breaks")
     beginning = text[:_LOOKED_AT]
     if sum(map(str.isprintable, beginning.split())) < len(beginning.split()) * _PRINTABLE_SHARE:
-        return Format("binary, and of no kind that is known", _ASK_FOR_PEM)
+        return Format("binary, of an unknown type", _ASK_FOR_PEM)
     return Format(
-        "text without a certificate", "give a file that has a line -----BEGIN CERTIFICATE-----"
+        "text without a certificate", "give a file with a line -----BEGIN CERTIFICATE-----"
     )
 
 
 def _inside(der: bytes) -> tuple[bytes, bool]:
-    """What follows the outermost tag and length, and whether all of it is there."""
+    """Return what follows the outermost tag and length, and whether it is complete."""
     first = der[1] if len(der) > 1 else 0
     octets = first & 0x7F if first & 0x80 else 0  # X.690 section 8.1.3
     length = int.from_bytes(der[2 : 2 + octets], "big") if octets else first & 0x7F

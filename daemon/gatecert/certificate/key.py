@@ -1,9 +1,8 @@
-"""Private keys of certificates: making them, reading them, telling them apart.
+"""Private keys of certificates: generate, load, compare.
 
-Keys are PKCS #8 (RFC 5958) in PEM, unencrypted, because the gateway has to read them unattended;
-the mode of their file protects them. Only RSA and ECDSA are read: public authorities certify
-nothing else (CA/Browser Forum Baseline Requirements section 6.1.1.3). No message tells anything
-of a key's contents.
+Keys are unencrypted PKCS #8 (RFC 5958) in PEM, because the gateway reads them unattended; file
+permissions protect them. Only RSA and ECDSA are accepted: public CAs certify nothing else
+(CA/Browser Forum Baseline Requirements section 6.1.1.3). No message reveals anything of a key.
 """
 
 from __future__ import annotations
@@ -32,7 +31,7 @@ _PUBLIC_EXPONENT = 65537
 
 
 def generate(key_type: KeyType) -> bytes:
-    """Make a private key: PEM, PKCS #8, unencrypted."""
+    """Generate a private key: PEM, PKCS #8, unencrypted."""
     key: PrivateKey
     if (curve := _CURVES.get(key_type)) is not None:
         key = ec.generate_private_key(curve())
@@ -42,7 +41,7 @@ def generate(key_type: KeyType) -> bytes:
 
 
 def to_pem(key: PrivateKey) -> bytes:
-    """A private key as it is stored: PEM, PKCS #8, unencrypted."""
+    """Serialise a private key: PEM, PKCS #8, unencrypted."""
     return key.private_bytes(
         serialization.Encoding.PEM,
         serialization.PrivateFormat.PKCS8,
@@ -51,7 +50,7 @@ def to_pem(key: PrivateKey) -> bytes:
 
 
 def load(pem: bytes) -> PrivateKey:
-    """Read a private key: PKCS #8, or the older forms of OpenSSL.
+    """Load a private key: PKCS #8, or the older formats of OpenSSL.
 
     Raises:
         CertificateError: It cannot be read, is encrypted, or is neither RSA nor ECDSA.
@@ -60,24 +59,24 @@ def load(pem: bytes) -> PrivateKey:
         key = serialization.load_pem_private_key(pem, password=None)
     except TypeError as error:
         raise CertificateError(
-            "the private key is encrypted: the gateway could not read it unattended",
-            fix="take the passphrase off with: openssl pkey -in OLD -out NEW",
+            "the private key is encrypted: the gateway cannot read it unattended",
+            fix="remove the passphrase: openssl pkey -in OLD -out NEW",
         ) from error
     except (ValueError, UnsupportedAlgorithm) as error:
         raise CertificateError(
-            "the private key cannot be read: it is damaged, or no PEM private key at all",
-            fix="restore the file, or have a new key made by enrolling again",
+            "the private key cannot be read: it is damaged or not a PEM private key",
+            fix="restore the file, or enrol again with a new key",
         ) from error
     if not isinstance(key, ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey):
         raise CertificateError(
-            "the private key is neither RSA nor ECDSA: public authorities certify no other kind",
+            "the private key is neither RSA nor ECDSA: public CAs certify no other type",
             fix=f"use one of the key types {', '.join(KeyType)}",
         )
     return key
 
 
 def kind(private_key: PrivateKey) -> KeyType | None:
-    """The type that `generate` would make such a key of; None for sizes it makes none of."""
+    """Return the type of a key; None for sizes and curves that `generate` does not make."""
     if isinstance(private_key, rsa.RSAPrivateKey):
         bits = private_key.key_size
         return next((each for each, size in _MODULUS_BITS.items() if size == bits), None)
@@ -86,7 +85,7 @@ def kind(private_key: PrivateKey) -> KeyType | None:
 
 
 def fingerprint(public_key: CertificatePublicKeyTypes) -> str:
-    """SHA-256 of the SubjectPublicKeyInfo DER, lower-case hexadecimal."""
+    """Return the SHA-256 of the SubjectPublicKeyInfo DER, lower-case hexadecimal."""
     return sha256(
         public_key.public_bytes(
             serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo

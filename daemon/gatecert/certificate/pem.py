@@ -1,12 +1,11 @@
-"""Certificates out of PEM text (RFC 7468). Pure: no clock, no file, no socket.
+"""Parsing of PEM certificates (RFC 7468). Pure: no clock, no file, no socket.
 
-A chain from an authority has no text between its certificates (RFC 8555 section 9.1): text that
-was not understood is no basis for a gateway's certificate. A list of roots may carry comments, as
-those of operating systems do, and so may what an administrator hands over, since OpenSSL writes
-its certificates below a description (RFC 7468 section 5.2).
+A chain from a CA has no text between its certificates (RFC 8555 section 9.1), so unknown text is
+refused there. A list of roots may contain comments, as those of operating systems do, and so may an
+administrator's file, since OpenSSL writes certificates below a description (RFC 7468 section 5.2).
 
-Every part of a certificate that is read later is read here once: the library decodes lazily, so
-that a damaged part would otherwise raise in the middle of a check.
+Every part of a certificate that is read later is decoded once here: the library decodes lazily, and
+a damaged part would otherwise raise in the middle of a check.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ from gatecert.errors import CertificateError, clean
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-LARGEST_CHAIN = 1 << 20  # bytes; a long real chain has less than a hundredth of it
+LARGEST_CHAIN = 1 << 20  # bytes; a long chain has less than a hundredth of it
 
 _BEGIN = re.compile(rb"-----BEGIN ([A-Z0-9 #]{1,40})-----")
 _ANY_CERTIFICATE = re.compile(rb"-----BEGIN CERTIFICATE-----([^-]*)-----END CERTIFICATE-----")
@@ -34,7 +33,8 @@ _BYTE_ORDER_MARK = b"\xef\xbb\xbf"  # written by editors on Windows
 _WHITE_SPACE = b" \t\r\n"
 _DER_SEQUENCE = b"\x30"
 _CERTIFICATE = "CERTIFICATE"
-# What cryptography raises over what it cannot decode, at once or on the first look.
+_FOR_CSR = "this is the CSR; give the certificate that the CA issued for it"
+# Raised by cryptography for what it cannot decode, at once or lazily.
 UNREADABLE = (
     ValueError,
     TypeError,
@@ -46,35 +46,35 @@ UNREADABLE = (
 
 
 def split_pem(text: bytes, *, comments: bool = False) -> list[x509.Certificate]:
-    """The certificates of a chain, in the order they stand there.
+    """Parse the certificates of a chain, in their order.
 
     Args:
         text: PEM.
         comments: Whether text outside the PEM blocks is skipped.
 
     Raises:
-        CertificateError: There is anything in the text but certificates and white space, there
-            is none, or one is damaged.
+        CertificateError: The text contains anything but certificates and white space, contains
+            no certificate, or a damaged one.
     """
     if len(text) > LARGEST_CHAIN:
         raise CertificateError(
-            f"the certificate chain is larger than {LARGEST_CHAIN} bytes: it is not looked at",
+            f"the certificate chain is larger than {LARGEST_CHAIN} bytes: refused",
             fix="give only the certificate and those of its issuers",
         )
     return _certificates(text, comments=comments)
 
 
 def load_roots(pem: bytes) -> tuple[x509.Certificate, ...]:
-    """The certificates of a trust list, without repetition; comments between them are skipped.
+    """Parse the certificates of a trust list, without repetition; skip comments.
 
     Raises:
-        CertificateError: There is none, one is damaged, or something else in PEM stands there.
+        CertificateError: There is none, one is damaged, or there is another kind of PEM block.
     """
     return tuple(dict.fromkeys(_certificates(pem, comments=True)))
 
 
 def find_readable(texts: Iterable[bytes]) -> tuple[x509.Certificate, ...]:
-    """The certificates that can be read, without repetition; for what others keep."""
+    """Return every readable certificate, without repetition; for files of third parties."""
     ders: dict[bytes, None] = {}
     for text in texts:
         for body in _ANY_CERTIFICATE.findall(text):
@@ -88,10 +88,10 @@ def find_readable(texts: Iterable[bytes]) -> tuple[x509.Certificate, ...]:
 
 
 def parse(der: bytes) -> x509.Certificate:
-    """One certificate from DER, with every part that is read later decoded once.
+    """Parse one certificate from DER and decode every part that is read later.
 
     Raises:
-        CertificateError: It is damaged, or of a kind that this program cannot read.
+        CertificateError: It is damaged or unsupported.
     """
     try:
         with _old_serials_allowed():
@@ -100,7 +100,7 @@ def parse(der: bytes) -> x509.Certificate:
     except UNREADABLE as error:
         raise CertificateError(
             f"it cannot be decoded: {clean(str(error), 160)}",
-            fix="fetch the certificate again; a copy by hand often loses a line",
+            fix="fetch the certificate again; manual copies often lose a line",
         ) from error
     if der[-1 - len(certificate.signature)] != 0:
         raise CertificateError(
@@ -111,14 +111,14 @@ def parse(der: bytes) -> x509.Certificate:
 
 
 def serial_number(certificate: x509.Certificate) -> int:
-    """The serial number; not positive in some old roots, against RFC 5280."""
+    """Return the serial number; not positive in some old roots, against RFC 5280."""
     with _old_serials_allowed():
         return certificate.serial_number
 
 
 @contextmanager
 def _old_serials_allowed() -> Iterator[None]:
-    """Keep the library's warning away: every trust store has such roots (Go Daddy, HARICA)."""
+    """Suppress the library's warning: every trust store has such roots (Go Daddy, HARICA)."""
     with warnings.catch_warnings():
         warnings.filterwarnings(
             "ignore", "Parsed a serial number", category=CryptographyDeprecationWarning
@@ -127,7 +127,7 @@ def _old_serials_allowed() -> Iterator[None]:
 
 
 def _decode(certificate: x509.Certificate) -> None:
-    """Read all lazily decoded parts; each raises on its own when it is damaged."""
+    """Read all lazily decoded parts; each raises where it is damaged."""
     _ = (
         certificate.subject,
         certificate.issuer,
@@ -138,7 +138,7 @@ def _decode(certificate: x509.Certificate) -> None:
 
 
 def _certificates(text: bytes, *, comments: bool) -> list[x509.Certificate]:
-    """All certificates of a text, at least one."""
+    """Parse all certificates of a text, at least one."""
     found: list[x509.Certificate] = []
     for label, body in _blocks(text.removeprefix(_BYTE_ORDER_MARK), comments=comments):
         if label != _CERTIFICATE:
@@ -149,9 +149,9 @@ def _certificates(text: bytes, *, comments: bool) -> list[x509.Certificate]:
             found.append(parse(der))
         except binascii.Error as error:
             raise CertificateError(
-                f"certificate number {number} is damaged: what stands between its BEGIN and END"
-                " lines is no base64",
-                fix="fetch the file again; a copy by hand often loses a line",
+                f"certificate number {number} is damaged: the text between its BEGIN and END lines"
+                " is not base64",
+                fix="fetch the file again; manual copies often lose a line",
             ) from error
         except CertificateError as error:
             raise CertificateError(
@@ -163,7 +163,7 @@ def _certificates(text: bytes, *, comments: bool) -> list[x509.Certificate]:
 
 
 def _blocks(text: bytes, *, comments: bool) -> Iterator[tuple[str, bytes]]:
-    """The label and the body of each PEM block; one pass, whatever the text."""
+    """Yield the label and body of each PEM block, in one pass."""
     position = 0
     while (begin := _BEGIN.search(text, position)) is not None:
         _check_between(text[position : begin.start()], comments=comments)
@@ -171,7 +171,7 @@ def _blocks(text: bytes, *, comments: bool) -> Iterator[tuple[str, bytes]]:
         end = text.find(end_line, begin.end())
         if end < 0:
             raise CertificateError(
-                "the PEM text is cut short: a BEGIN line has no END line",
+                "the PEM text is truncated: a BEGIN line has no END line",
                 fix="fetch the whole file again",
             )
         yield begin[1].decode("ascii"), text[begin.end() : end]
@@ -181,32 +181,32 @@ def _blocks(text: bytes, *, comments: bool) -> Iterator[tuple[str, bytes]]:
 
 
 def _check_between(text: bytes, *, comments: bool) -> None:
-    """Refuse what may not stand outside the PEM blocks."""
+    """Refuse text that is not allowed outside the PEM blocks."""
     if b"-----BEGIN" in text or b"-----END" in text:
         raise CertificateError(
-            "the PEM text is damaged: a BEGIN or END line stands alone or is ill-formed",
+            "the PEM text is damaged: a BEGIN or END line is unpaired or malformed",
             fix="fetch the whole file again",
         )
     if not comments and text.strip():
         raise CertificateError(
-            "there is text before, between or after the certificates, which is not understood",
+            "there is unknown text before, between or after the certificates",
             fix="leave only the blocks from BEGIN CERTIFICATE to END CERTIFICATE",
         )
 
 
 def _other_block(label: str) -> CertificateError:
-    """The refusal of a PEM block that is no certificate; its contents are never shown."""
+    """Return the error for a PEM block that is not a certificate; never show its contents."""
     if label.endswith("PRIVATE KEY"):
         return CertificateError(
-            "there is a private key among the certificates: it must not travel with them",
-            fix="take it out; if others have seen the file, have a new key and certificate made",
+            "there is a private key among the certificates: it must not be sent with them",
+            fix="remove it; if others have seen the file, create a new key and certificate",
         )
     fixes = {
-        "PKCS7": "turn it into PEM with: openssl pkcs7 -print_certs -in FILE",
-        "CERTIFICATE REQUEST": "this is the request; give what the authority made of it",
-        "NEW CERTIFICATE REQUEST": "this is the request; give what the authority made of it",
-        "TRUSTED CERTIFICATE": "turn it into plain PEM with: openssl x509 -in FILE",
-        "X509 CERTIFICATE": "turn it into plain PEM with: openssl x509 -in FILE",
+        "PKCS7": "convert it to PEM: openssl pkcs7 -print_certs -in FILE",
+        "CERTIFICATE REQUEST": _FOR_CSR,
+        "NEW CERTIFICATE REQUEST": _FOR_CSR,
+        "TRUSTED CERTIFICATE": "convert it to plain PEM: openssl x509 -in FILE",
+        "X509 CERTIFICATE": "convert it to plain PEM: openssl x509 -in FILE",
     }
     return CertificateError(
         f"a PEM block is labelled {label}, where only certificates are expected",
@@ -215,7 +215,7 @@ def _other_block(label: str) -> CertificateError:
 
 
 def _nothing(text: bytes) -> CertificateError:
-    """Why a text without a single PEM block is no chain."""
+    """Return the error for a text without any PEM block."""
     if not text.strip():
         return CertificateError(
             "there is no certificate: the text is empty", fix="fetch the file again"
@@ -223,7 +223,7 @@ def _nothing(text: bytes) -> CertificateError:
     if text.startswith(_DER_SEQUENCE):
         return CertificateError(
             "the certificate is binary (DER or PKCS #12), not PEM",
-            fix="turn it into PEM with: openssl x509 -inform DER -in FILE",
+            fix="convert it to PEM: openssl x509 -inform DER -in FILE",
         )
     return CertificateError(
         "there is no certificate: the text has no line -----BEGIN CERTIFICATE-----",

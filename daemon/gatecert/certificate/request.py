@@ -1,10 +1,10 @@
 """Certificate signing requests (PKCS #10, RFC 2986).
 
-The names asked for stand in subjectAltName; clients have ignored the common name since RFC 6125,
-and X.520 lets it have 64 characters only. An authority that speaks ACME takes the names and the
-key from the request and decides on all else itself (RFC 8555 section 7.4), so such a request
-stays minimal. A request that an administrator carries to an authority may ask for more: an
-organisation, a common name and the key usages of a TLS server.
+The requested names are in subjectAltName; clients have ignored the common name since RFC 6125, and
+X.520 limits it to 64 characters. An ACME CA takes the names and the key from the request and
+decides on everything else itself (RFC 8555 section 7.4), so such a request is minimal. A request
+that an administrator has signed may ask for more: an organisation, a common name and the key usages
+of a TLS server.
 """
 
 from __future__ import annotations
@@ -53,17 +53,17 @@ def build_request(
     subject: Mapping[str, str] = _NOTHING,
     usages: bool = False,
 ) -> bytes:
-    """Make a certificate signing request, PEM.
+    """Create a certificate signing request, PEM.
 
     Args:
-        private_key_pem: The key that is to be certified; it signs the request.
-        identifiers: The names that are to stand in the certificate.
-        common_name: Left out when None, and when it is longer than 64 bytes.
+        private_key_pem: The key to certify; it signs the request.
+        identifiers: The names to request.
+        common_name: Omitted when None or longer than 64 bytes.
         subject: Further attributes: ``O``, ``OU``, ``L``, ``ST``, ``C``.
-        usages: Whether to ask for the key usages of a TLS server as well.
+        usages: Whether to request the key usages of a TLS server as well.
 
     Raises:
-        CertificateError: The key cannot be read, there is no name, or the subject is ill-formed.
+        CertificateError: The key cannot be read, there is no name, or the subject is malformed.
     """
     private_key = key.load(private_key_pem)
     builder = (
@@ -81,7 +81,7 @@ def build_request(
 
 
 def alternative_names(identifiers: Sequence[Identifier]) -> x509.SubjectAlternativeName:
-    """The names of a gateway as subjectAltName (RFC 5280 section 4.2.1.6).
+    """Return the names of a gateway as subjectAltName (RFC 5280 section 4.2.1.6).
 
     Raises:
         CertificateError: There is none, or one is neither an A-label nor an address.
@@ -94,7 +94,7 @@ def alternative_names(identifiers: Sequence[Identifier]) -> x509.SubjectAlternat
 
 
 def server_key_usage(*, key_encipherment: bool) -> x509.KeyUsage:
-    """The key usage of a TLS server: signatures, and RSA key transport where the key is RSA."""
+    """Return the key usage of a TLS server: signatures, and key transport for RSA keys."""
     return x509.KeyUsage(
         digital_signature=True,
         content_commitment=False,
@@ -109,15 +109,15 @@ def server_key_usage(*, key_encipherment: bool) -> x509.KeyUsage:
 
 
 def _general_name(identifier: Identifier) -> x509.GeneralName:
-    """One name as subjectAltName has it."""
+    """Return one name as subjectAltName contains it."""
     try:
         if identifier.type is IdentifierType.IP:
             return x509.IPAddress(ipaddress.ip_address(identifier.value))
         return x509.DNSName(identifier.value)
     except ValueError as error:
         raise CertificateError(
-            f"'{clean(identifier.value, 255)}' is no {identifier.type.value.upper()} name"
-            " that can stand in a certificate",
+            f"'{clean(identifier.value, 255)}' is not a valid {identifier.type.value.upper()}"
+            " identifier for a certificate",
             fix="write internationalised names as A-labels (xn--…)",
         ) from error
 
@@ -125,10 +125,10 @@ def _general_name(identifier: Identifier) -> x509.GeneralName:
 def _subject(
     common_name: str | None, subject: Mapping[str, str]
 ) -> Iterator[x509.NameAttribute[str]]:
-    """The attributes of the subject, from the widest to the narrowest."""
+    """Yield the attributes of the subject, from the widest to the narrowest."""
     if unknown := sorted(set(subject) - set(_SUBJECT_ATTRIBUTES)):
         raise CertificateError(
-            f"a request's subject cannot have the attribute '{clean(unknown[0], 40)}'",
+            f"the subject of a CSR cannot have the attribute '{clean(unknown[0], 40)}'",
             fix=f"use {', '.join(_SUBJECT_ATTRIBUTES)}",
         )
     for attribute, oid in _SUBJECT_ATTRIBUTES.items():
@@ -143,13 +143,13 @@ def _subject(
 
 
 def _attribute(attribute: str, oid: x509.ObjectIdentifier, value: str) -> x509.NameAttribute[str]:
-    """One attribute, within the lengths of RFC 5280 appendix A.1; a surrogate is unprintable."""
+    """Check one attribute against the lengths of RFC 5280 appendix A.1."""
     longest = _LONGEST.get(attribute, LONGEST_COMMON_NAME)
-    fits = 0 < len(value) <= longest and value.isprintable()
-    if not fits or (attribute == "C" and not _COUNTRY.fullmatch(value)):
+    is_valid = 0 < len(value) <= longest and value.isprintable()  # a surrogate is not printable
+    if not is_valid or (attribute == "C" and not _COUNTRY.fullmatch(value)):
         raise CertificateError(
-            f"the subject's {attribute} '{clean(value, 80)}' cannot stand in a request: it is"
-            " empty, too long or ill-formed",
+            f"the subject's {attribute} '{clean(value, 80)}' is not valid in a CSR: it is empty,"
+            " too long or malformed",
             fix="C is a two-letter country code; O, OU and CN have at most 64 characters,"
             " L and ST 128",
         )

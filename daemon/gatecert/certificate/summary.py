@@ -1,9 +1,9 @@
-"""What has to be known of an installed certificate, read anew on every pass.
+"""Summary of an installed certificate, created anew on every pass.
 
-Pure, and quick: nothing is verified but the one signature that tells a bootstrap. The ARI
-identifier is that of RFC 9773 section 4.1: the keyIdentifier of authorityKeyIdentifier, a dot, and
-the contents of the serial number's DER INTEGER with the leading zero that keeps it positive; each
-part base64url without padding.
+Pure, and quick: it verifies only the signature of a bootstrap certificate. The ARI identifier is
+that of RFC 9773 section 4.1: the keyIdentifier of authorityKeyIdentifier, a dot, and the contents
+of the serial number's DER INTEGER with the leading zero that keeps it positive; each part base64url
+without padding.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from gatecert.certificate import key
 from gatecert.certificate.bootstrap import is_bootstrap
 from gatecert.certificate.certificate_names import identifiers_of, name_text
+from gatecert.certificate.extensions import extension
 from gatecert.certificate.pem import serial_number, split_pem
 from gatecert.errors import CertificateError
 from gatecert.model import CertificateSummary
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
 
 def summarize(certificate_pem: bytes, chain_pem: bytes = b"") -> CertificateSummary:
-    """Summarize a certificate and its intermediates; nothing is said of their soundness.
+    """Summarize a certificate and its intermediates, without validating them.
 
     Args:
         certificate_pem: One certificate.
@@ -39,7 +40,7 @@ def summarize(certificate_pem: bytes, chain_pem: bytes = b"") -> CertificateSumm
     certificates = split_pem(certificate_pem)
     if len(certificates) != 1:
         raise CertificateError(
-            f"there are {len(certificates)} certificates where exactly one belongs",
+            f"there are {len(certificates)} certificates instead of one",
             fix="keep the certificate in cert.pem and its issuers in chain.pem",
         )
     certificate = certificates[0]
@@ -61,32 +62,27 @@ def summarize(certificate_pem: bytes, chain_pem: bytes = b"") -> CertificateSumm
 
 
 def certificate_id(certificate: Certificate) -> str:
-    """The ARI CertID; empty where there is nothing sound to build it from."""
-    try:
-        authority = certificate.extensions.get_extension_for_class(x509.AuthorityKeyIdentifier)
-    except x509.ExtensionNotFound:
-        return ""
+    """Return the ARI CertID; empty where the certificate lacks a key identifier or a serial."""
+    authority = extension(certificate, x509.AuthorityKeyIdentifier)
+    identifier = authority.key_identifier if authority is not None else None
     serial = serial_number(certificate)
-    if not authority.value.key_identifier or serial <= 0:
+    if not identifier or serial <= 0:
         return ""
     serial_der = serial.to_bytes(serial.bit_length() // 8 + 1, "big", signed=True)
-    return f"{_base64url(authority.value.key_identifier)}.{_base64url(serial_der)}"
+    return f"{_base64url(identifier)}.{_base64url(serial_der)}"
 
 
 def demands_stapling(certificate: Certificate) -> bool:
-    """Whether the certificate has the TLS feature status_request (RFC 7633 section 4.2.3.1)."""
-    try:
-        features = certificate.extensions.get_extension_for_class(x509.TLSFeature).value
-    except x509.ExtensionNotFound:
-        return False
-    return x509.TLSFeatureType.status_request in features
+    """Check for the TLS feature status_request (Must-Staple, RFC 7633 section 4.2.3.1)."""
+    features = extension(certificate, x509.TLSFeature)
+    return features is not None and x509.TLSFeatureType.status_request in features
 
 
 def _fingerprint(certificate: Certificate) -> str:
-    """SHA-256 of the DER, lower-case hexadecimal."""
+    """Return the SHA-256 of the DER, lower-case hexadecimal."""
     return certificate.fingerprint(hashes.SHA256()).hex()
 
 
 def _base64url(data: bytes) -> str:
-    """RFC 4648 section 5, without padding."""
+    """Encode as base64url (RFC 4648 section 5), without padding."""
     return urlsafe_b64encode(data).rstrip(b"=").decode("ascii")

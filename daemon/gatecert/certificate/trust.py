@@ -1,7 +1,7 @@
 """The roots that this machine trusts: the only module below ``certificate`` that reads files.
 
-OpenSSL's default places (``SSL_CERT_FILE`` and ``SSL_CERT_DIR`` are heeded) are read when they are
-first asked for, and again after an update of the trust store, since the daemon outlives many.
+OpenSSL's default locations (``SSL_CERT_FILE`` and ``SSL_CERT_DIR`` apply) are read at first use,
+and again after every update of the trust store, since the daemon outlives many.
 """
 
 from __future__ import annotations
@@ -28,23 +28,23 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-_HASHED_NAME = re.compile(r"[0-9a-f]{8}\.[0-9]+")  # what OpenSSL reads in such a directory
+_HASHED_NAME = re.compile(r"[0-9a-f]{8}\.[0-9]+")  # the names that OpenSSL reads
 _Stamp = tuple[int, int, int]
 
 
 def system_roots() -> tuple[Certificate, ...]:
-    """Every certificate in the machine's trust store that can be read, without repetition.
+    """Return every readable certificate of the machine's trust store, without repetition.
 
-    A missing or unreadable trust store is an empty one.
+    A missing or unreadable trust store counts as empty.
     """
     return expected_roots()
 
 
 def expected_roots(files: Iterable[Path] = ()) -> tuple[Certificate, ...]:
-    """The roots that this machine trusts, and those of further files.
+    """Return the roots that this machine trusts and those of further files.
 
     Args:
-        files: PEM files, ``trusted_roots`` above all; one that cannot be read has no roots.
+        files: PEM files such as ``trusted_roots``; an unreadable one counts as empty.
     """
     paths = ssl.get_default_verify_paths()
     bundles = [Path(paths.cafile)] if paths.cafile else []
@@ -52,7 +52,7 @@ def expected_roots(files: Iterable[Path] = ()) -> tuple[Certificate, ...]:
 
 
 def read_roots(bundles: Iterable[Path], directory: Path | None) -> tuple[Certificate, ...]:
-    """The certificates of bundles and one hashed directory, remembered until one of them changes.
+    """Read bundles and one hashed directory; cached until one of them changes.
 
     The same tuple is returned until then.
     """
@@ -63,19 +63,19 @@ def read_roots(bundles: Iterable[Path], directory: Path | None) -> tuple[Certifi
 def trust_of(
     certificate: bytes, chain: bytes, roots: tuple[Certificate, ...], *, now: datetime
 ) -> Trust:
-    """Say where the chain of a certificate leads; looked at once a day and for each set of roots.
+    """Return the end of a certificate's chain; cached for a day and a set of roots.
 
     Args:
         certificate: The gateway's certificate, PEM.
         chain: Its intermediates, PEM; may be empty.
-        roots: What is trusted, as `read_roots` returned it.
+        roots: The trusted certificates, as `read_roots` returned them.
         now: Aware UTC.
     """
     return _trust_of(certificate, chain, _Roots(roots), now.date())
 
 
 class _Roots:
-    """Trusted certificates as a key of a cache: equal where they are the same tuple."""
+    """Trusted certificates as a cache key: equal where they are the same tuple."""
 
     __slots__ = ("certificates",)
 
@@ -98,14 +98,14 @@ def _trust_of(certificate: bytes, chain: bytes, roots: _Roots, today: date) -> T
     within = min(max(midnight, leaf.not_valid_before_utc), leaf.not_valid_after_utc)
     names = identifiers_of(leaf)
     if not names:
-        return Trust(root=name_text(last.issuer), whole=False)
+        return Trust(root=name_text(last.issuer), chain_complete=False)
     finder = PathFinder(
         leaf, others, roots.certificates, names[0], ValidationTime(within, timedelta(0))
     )
     try:
         path = finder.find(trust_required=False)
     except CertificateError:  # the issuer of a certificate without intermediates is a root
-        return Trust(root=name_text(last.issuer), whole=not others)
+        return Trust(root=name_text(last.issuer), chain_complete=not others)
     return Trust(path.trusted, name_text(path.certificates[-1].issuer))
 
 
@@ -113,12 +113,12 @@ def _trust_of(certificate: bytes, chain: bytes, roots: _Roots, today: date) -> T
 def _read(
     bundles: tuple[tuple[Path, _Stamp], ...], directory: Path | None, _directory_stamp: _Stamp
 ) -> tuple[Certificate, ...]:
-    """Read them all; the stamps only make the cache notice a change."""
+    """Read all certificates; the stamps invalidate the cache."""
     return find_readable(_texts([bundle for bundle, _ in bundles], directory))
 
 
 def _texts(bundles: list[Path], directory: Path | None) -> Iterator[bytes]:
-    """The contents of all files that can be read: the bundles, then the directory's."""
+    """Yield the contents of all readable files: the bundles, then the directory's."""
     for path in bundles + _hashed_files(directory):
         try:
             yield path.read_bytes()
@@ -127,7 +127,7 @@ def _texts(bundles: list[Path], directory: Path | None) -> Iterator[bytes]:
 
 
 def _hashed_files(directory: Path | None) -> list[Path]:
-    """The files of a hashed directory, in a stable order."""
+    """Return the files of a hashed directory, in a stable order."""
     try:
         entries = sorted(directory.iterdir()) if directory else []
     except OSError as error:
@@ -137,7 +137,7 @@ def _hashed_files(directory: Path | None) -> list[Path]:
 
 
 def _stamp(path: Path | None) -> _Stamp:
-    """Changes whenever a file or the entries of a directory do."""
+    """Return a value that changes with a file or the entries of a directory."""
     try:
         status = path.stat() if path is not None else None
     except OSError:

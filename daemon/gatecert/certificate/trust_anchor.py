@@ -1,11 +1,11 @@
 """Trust anchors as names with keys. Pure.
 
-Some chains are taken by OpenSSL and GnuTLS, and not by a strict validator. A trust anchor is a name
-and a key (RFC 5280 section 6.1.1 d); in which certificate they stand does not matter. So a root of
-X.509 version 1, which has no extensions, is as good as any other. DNS name constraints begin with
-no dot (section 4.2.1.10), yet private authorities write one, and OpenSSL reads ``.corp.lan`` as the
-names below ``corp.lan``. Such a certificate is stood in for by one with the same name, key and
-dates, whose constraints are written as the RFC has them.
+OpenSSL and GnuTLS accept some chains that a strict validator refuses. A trust anchor is a name and
+a key (RFC 5280 section 6.1.1 d); the certificate around them does not matter. So a root of X.509
+version 1, which has no extensions, is as good as any other. DNS name constraints have no leading
+dot (section 4.2.1.10), yet private CAs write one, and OpenSSL reads ``.corp.lan`` as the names
+below ``corp.lan``. Such a certificate is replaced by one with the same name, key and dates, whose
+constraints follow the RFC.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from gatecert.certificate.extensions import extension, is_ca
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import datetime
@@ -27,35 +29,32 @@ if TYPE_CHECKING:
 def as_anchor(
     certificate: x509.Certificate, constraints: x509.NameConstraints | None = None
 ) -> x509.Certificate:
-    """A certificate as a trust anchor that the validator takes; itself where it does.
+    """Return a certificate as a trust anchor that the validator accepts.
 
     Args:
-        certificate: An authority's.
-        constraints: Name constraints to hold names to in place of its own.
+        certificate: A CA certificate; returned unchanged where it is acceptable.
+        constraints: Name constraints to apply instead of its own.
     """
     own = name_constraints(certificate)
     if constraints is None and certificate.version is not x509.Version.v1 and not _is_dotted(own):
         return certificate
-    return _stand_in(certificate, _undotted(constraints or own))
+    return _substitute(certificate, _undotted(constraints or own))
 
 
 def name_constraints(certificate: x509.Certificate) -> x509.NameConstraints | None:
-    """The name constraints of a certificate."""
+    """Return the name constraints of a certificate."""
     if certificate.version is x509.Version.v1:
         return None
-    try:
-        return certificate.extensions.get_extension_for_class(x509.NameConstraints).value
-    except x509.ExtensionNotFound:
-        return None
+    return extension(certificate, x509.NameConstraints)
 
 
 def has_dotted_constraints(certificate: x509.Certificate) -> bool:
-    """Whether a DNS name constraint begins with a dot."""
+    """Check for a DNS name constraint with a leading dot."""
     return _is_dotted(name_constraints(certificate))
 
 
 def is_apex_of_dotted(certificate: x509.Certificate, name: Identifier) -> bool:
-    """Whether ``.corp.lan`` is permitted and ``corp.lan`` is not, which is the name."""
+    """Check whether ``.corp.lan`` is permitted but the name ``corp.lan`` itself is not."""
     constraints = name_constraints(certificate)
     permitted = (constraints.permitted_subtrees if constraints is not None else None) or ()
     names = [each.value.lower() for each in permitted if isinstance(each, x509.DNSName)]
@@ -67,24 +66,19 @@ def is_apex_of_dotted(certificate: x509.Certificate, name: Identifier) -> bool:
 
 
 def can_anchor(certificate: x509.Certificate, now: datetime) -> bool:
-    """Whether any chain can end in a certificate: it has not ended, and is an authority's."""
+    """Check whether a chain can end in a certificate: a CA certificate that has not expired."""
     if certificate.not_valid_after_utc <= now:
         return False
-    if certificate.version is x509.Version.v1:
-        return True
-    try:
-        return certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
-    except x509.ExtensionNotFound:
-        return False
+    return certificate.version is x509.Version.v1 or is_ca(certificate)
 
 
 @lru_cache(maxsize=1)
 def _any_key() -> ec.EllipticCurvePrivateKey:
-    """Signs what stands in for an anchor, whose signature nobody looks at."""
+    """Return a key that signs substitutes; nobody verifies the signature of an anchor."""
     return ec.generate_private_key(ec.SECP256R1())
 
 
-def _stand_in(
+def _substitute(
     certificate: x509.Certificate, constraints: x509.NameConstraints | None
 ) -> x509.Certificate:
     builder = (

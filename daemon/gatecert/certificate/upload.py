@@ -1,8 +1,7 @@
-"""What an administrator hands in: certificates in PEM, or a refusal that says what it is. Pure.
+"""Certificate files of administrators: PEM certificates, or an error that names the format. Pure.
 
-The text that OpenSSL writes around certificates is skipped. A private key is looked for before
-anything else, and wherever it may hide: it has no business in what an authority sends back. No
-message repeats anything of the contents.
+The text that OpenSSL writes around certificates is skipped. A private key is searched for first and
+in every format: a CA never returns one. No message reveals any contents.
 """
 
 from __future__ import annotations
@@ -28,42 +27,42 @@ _JSON_WEB_KEY = re.compile(r"\"d\"\s*:")
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """One file as it was handed in.
+    """One file as given on the command line.
 
     Attributes:
-        role: What it is to be, for messages: ``the certificate file``.
-        name: As given on the command line; empty for standard input.
+        role: Its purpose, for messages: ``the certificate file``.
+        name: Its path; empty for standard input.
         contents: Never shown, never logged.
-        why_no_key: Why no private key belongs into it, for the refusal.
+        key_advice: The reason why a private key does not belong in it.
     """
 
     role: str
     name: str
     contents: bytes = field(repr=False)
-    why_no_key: str = (
-        "the gateway made a key of its own, and one that was passed around is no secret"
+    key_advice: str = (
+        "the gateway has a key of its own, and a key that was passed around is not secret"
     )
 
     def certificates(self) -> list[Certificate]:
-        """The certificates in it, in their order; at least one.
+        """Return the certificates in it, in their order; at least one.
 
         Raises:
-            CertificateError: It is something else; says what, and how to make PEM of it.
+            CertificateError: It is something else; says what, and how to convert it to PEM.
         """
         if len(self.contents) > LARGEST_CHAIN:
             raise self._refusal(
-                f"is larger than {LARGEST_CHAIN} bytes: it is not looked at",
+                f"is larger than {LARGEST_CHAIN} bytes: refused",
                 "give only the certificate and those of its issuers",
             )
         if _holds_private_key(self.contents):
             raise self._refusal(
-                "contains a private key: it is refused, and nothing of it is kept",
+                "contains a private key: refused, and nothing of it is kept",
                 "give certificates only, as openssl x509 -in {file} -out {new} writes them;"
-                f" {self.why_no_key}",
+                f" {self.key_advice}",
             )
         known = formats.recognize(self.contents)
         if known is not None:
-            raise self._refusal(f"is {known.what}: only certificates in PEM are taken", known.fix)
+            raise self._refusal(f"is {known.what}: only PEM certificates are accepted", known.fix)
         try:
             return split_pem(self.contents, comments=True)
         except CertificateError as error:
@@ -80,7 +79,7 @@ class Upload:
 
 
 def _holds_private_key(contents: bytes) -> bool:
-    """Whether there is a private key anywhere, in any form that can be told."""
+    """Check for a private key anywhere, in any recognisable format."""
     text = formats.as_text(contents)
     if _PRIVATE_KEY.search(text) or ('"kty"' in text and _JSON_WEB_KEY.search(text)):
         return True
@@ -89,13 +88,13 @@ def _holds_private_key(contents: bytes) -> bool:
 
 
 def _is_private_key(der: bytes) -> bool:
-    """Whether this is a private key in DER, encrypted or not."""
+    """Check for a private key in DER, encrypted or not."""
     if not der.startswith(formats.DER_SEQUENCE):
         return False
     try:
         serialization.load_der_private_key(der, password=None)
     except TypeError:
-        return True  # it wants a password
+        return True  # encrypted
     except (ValueError, UnsupportedAlgorithm):
         return False
     return True

@@ -60,7 +60,7 @@ def add(
     unless everything is right; if the server does not follow, the authorities before come back.
     """
     configuration = read_configuration(context)
-    upload = replace(read_upload("the file of the authority", file), why_no_key=WHY_NO_KEY)
+    upload = replace(read_upload("the file of the authority", file), key_advice=WHY_NO_KEY)
     lines = ProgressLines()
     application = open_application(configuration, lines)
     target = chosen(application, [name])[0]
@@ -128,7 +128,7 @@ def check(
 ) -> None:
     """Say whether a certificate of a user would be accepted, and if not, why."""
     configuration = read_configuration(context)
-    upload = replace(read_upload("the certificate file", file), why_no_key=USERS_KEY)
+    upload = replace(read_upload("the certificate file", file), key_advice=USERS_KEY)
     application = open_application(configuration)
     target = chosen(application, [name])[0]
     judgement = application.pipeline.client_authorities.check_user(target, upload)

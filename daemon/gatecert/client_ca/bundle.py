@@ -27,7 +27,8 @@ from cryptography.x509.oid import NameOID
 
 from gatecert.certificate.certificate_names import name_text
 from gatecert.certificate.pem import load_roots
-from gatecert.client_ca.client_ca_rules import is_root, is_signed_by
+from gatecert.certificate.rules import is_signed_by
+from gatecert.client_ca.client_ca_rules import is_root
 from gatecert.model import ClientCA
 
 if TYPE_CHECKING:
@@ -98,7 +99,8 @@ class Bundle:
         return tuple(
             each
             for each in self.certificates
-            if each.subject == certificate.issuer and is_signed_by(certificate, each)
+            if each.subject == certificate.issuer
+            and is_signed_by(certificate, each, allow_forgeable=True)
         )
 
 

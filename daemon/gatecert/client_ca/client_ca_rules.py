@@ -7,18 +7,17 @@ home-made software leaves keyUsage unsaid; basicConstraints it has to say.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from gatecert.certificate.certificate_names import label
+from gatecert.certificate.extensions import extension, is_ca
 from gatecert.certificate.rules import (
     check_key,
     check_signature_algorithm,
-    is_authority,
-    is_forgeable,
+    is_signed_by,
 )
 from gatecert.errors import CertificateError
 from gatecert.time_format import instant
@@ -28,8 +27,6 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from cryptography.x509 import Certificate
-
-Extension = TypeVar("Extension", bound=x509.ExtensionType)
 
 FOR_CLIENTS = frozenset(
     {ExtendedKeyUsageOID.CLIENT_AUTH, ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE}
@@ -41,18 +38,6 @@ def is_root(certificate: Certificate) -> bool:
     return certificate.subject == certificate.issuer
 
 
-def is_signed_by(certificate: Certificate, issuer: Certificate) -> bool:
-    """Whether the issuer's key made the signature."""
-    try:
-        certificate.verify_directly_issued_by(issuer)
-    except InvalidSignature:
-        return False
-    except (TypeError, ValueError, UnsupportedAlgorithm):
-        # The library verifies no such signature; linked all the same, so that a rule names it.
-        return is_forgeable(certificate)
-    return True
-
-
 def check_authority(certificate: Certificate, *, now: datetime) -> None:
     """Hold a certificate that is handed in to every rule.
 
@@ -60,14 +45,14 @@ def check_authority(certificate: Certificate, *, now: datetime) -> None:
         CertificateError: It breaks one.
     """
     what = "the root" if is_root(certificate) else "the intermediate"
-    if not is_authority(certificate):
+    if not is_ca(certificate):
         raise CertificateError(
             f"{label(certificate)} is no authority's certificate: its basicConstraints lack"
             " CA:TRUE",
             fix="give the certificate of the authority that signs the users' certificates, not a"
             " user's or a server's",
         )
-    if is_root(certificate) and not is_signed_by(certificate, certificate):
+    if is_root(certificate) and not is_signed_by(certificate, certificate, allow_forgeable=True):
         raise CertificateError(
             f"the root {label(certificate)} names itself as its issuer, but its own key did not"
             " sign it",
@@ -91,13 +76,13 @@ def check_authority(certificate: Certificate, *, now: datetime) -> None:
 
 def path_length(certificate: Certificate) -> int | None:
     """How many intermediates it allows below itself; None for any number."""
-    constraints = _extension(certificate, x509.BasicConstraints)
+    constraints = extension(certificate, x509.BasicConstraints)
     return constraints.path_length if constraints is not None else None
 
 
 def usage_problems(certificate: Certificate) -> Iterator[str]:
     """Why an authority's usages do not let it issue user certificates."""
-    usage = _extension(certificate, x509.KeyUsage)
+    usage = extension(certificate, x509.KeyUsage)
     if usage is not None and not usage.key_cert_sign:
         yield "may not sign certificates: its key usage lacks keyCertSign"
     if not is_for_clients(certificate):
@@ -106,7 +91,7 @@ def usage_problems(certificate: Certificate) -> Iterator[str]:
 
 def is_for_clients(certificate: Certificate) -> bool:
     """Whether the extended key usage, if any, allows TLS clients."""
-    extended = _extension(certificate, x509.ExtendedKeyUsage)
+    extended = extension(certificate, x509.ExtendedKeyUsage)
     return extended is None or not FOR_CLIENTS.isdisjoint(extended)
 
 
@@ -120,21 +105,5 @@ def date_problems(certificate: Certificate, *, now: datetime) -> Iterator[str]:
 
 def can_sign_handshakes(certificate: Certificate) -> bool:
     """Whether the key usage, if any, allows a TLS client to prove that it has the key."""
-    usage = _extension(certificate, x509.KeyUsage)
+    usage = extension(certificate, x509.KeyUsage)
     return usage is None or usage.digital_signature or usage.key_agreement
-
-
-def key_identifier(certificate: Certificate) -> str:
-    """The issuer's key identifier, hexadecimal; empty where the certificate does not say."""
-    authority_key = _extension(certificate, x509.AuthorityKeyIdentifier)
-    if authority_key is None or authority_key.key_identifier is None:
-        return ""
-    return authority_key.key_identifier.hex()
-
-
-def _extension(certificate: Certificate, kind: type[Extension]) -> Extension | None:
-    """One extension's value; None where it is absent."""
-    try:
-        return certificate.extensions.get_extension_for_class(kind).value
-    except x509.ExtensionNotFound:
-        return None

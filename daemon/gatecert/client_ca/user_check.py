@@ -24,11 +24,12 @@ from cryptography.x509.verification import (
 )
 
 from gatecert.certificate.certificate_names import label, name_text
+from gatecert.certificate.extensions import authority_key_identifier, is_ca
 from gatecert.certificate.path_validation import LENIENT, verdict
 from gatecert.certificate.rules import (
     check_key,
     check_signature_algorithm,
-    is_authority,
+    is_signed_by,
     unsupported_algorithm,
 )
 from gatecert.client_ca import client_ca_rules
@@ -122,7 +123,7 @@ def find_user(certificates: Sequence[Certificate]) -> Certificate:
 
 def _own_problems(user: Certificate) -> Iterator[str]:
     """What is wrong with the certificate itself."""
-    if is_authority(user):
+    if is_ca(user):
         yield "is an authority's (CA:TRUE), not a user's"
     if not client_ca_rules.is_for_clients(user):
         yield (
@@ -173,7 +174,7 @@ def _explain(
             if each.subject == current.issuer and each != current
         ]
         issuer = next(
-            (each for each in candidates if client_ca_rules.is_signed_by(current, each)), None
+            (each for each in candidates if is_signed_by(current, each, allow_forgeable=True)), None
         )
         if issuer is None:
             yield _no_issuer(user, current, candidates, bundle)
@@ -198,7 +199,7 @@ def _no_issuer(
     """Why the way ends at a certificate that is no root."""
     issuer = name_text(current.issuer)
     whose = "its issuer" if current == user else f"the issuer of {label(current)},"
-    identifier = client_ca_rules.key_identifier(current)
+    identifier = authority_key_identifier(current)
     key = f" (key identifier {identifier})" if identifier else ""
     if candidates:
         return (
@@ -216,7 +217,7 @@ def _no_issuer(
 
 def _issuer_problems(issuer: Certificate, below: int, *, now: datetime) -> Iterator[str]:
     """Why an issuer on the way does not vouch for anybody."""
-    if not is_authority(issuer):
+    if not is_ca(issuer):
         yield "is no authority's certificate (basicConstraints lack CA:TRUE)"
     yield from client_ca_rules.usage_problems(issuer)
     yield from client_ca_rules.date_problems(issuer, now=now)

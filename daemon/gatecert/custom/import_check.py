@@ -16,8 +16,8 @@ from cryptography import x509
 from gatecert.certificate import key
 from gatecert.certificate.certificate_names import label
 from gatecert.certificate.chain import summarize
+from gatecert.certificate.extensions import is_ca
 from gatecert.certificate.imported import check_imported
-from gatecert.certificate.rules import is_authority
 from gatecert.custom.member import member_of_request, other_member
 from gatecert.custom.signing_requests import pending_requests
 from gatecert.errors import CertificateError, WrongUsageError
@@ -122,7 +122,7 @@ def _match(store: Store, target: Target, certificates: Sequence[Certificate]) ->
         served = x509.load_pem_x509_certificate(version.certificate)
         if key.fingerprint(served.public_key()) in by_key:
             return _Match(store.private_key(version), target)
-    device = next((each for each in certificates if not is_authority(each)), certificates[0])
+    device = next((each for each in certificates if not is_ca(each)), certificates[0])
     here = member_of_request(target, pending[0].request.csr) if pending else target
     _check_member(here, device)
     raise _no_key(target, device, pending)

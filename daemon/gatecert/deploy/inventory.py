@@ -136,7 +136,7 @@ def _with_trust(
     if held.summary.is_bootstrap:
         return held
     trust = trust_of(held.version.certificate, held.version.chain, roots, now=now)
-    return replace(held, trust=trust, accepted=trust.whole and trust.root in accepted)
+    return replace(held, trust=trust, accepted=trust.chain_complete and trust.root in accepted)
 
 
 def _is_revoked(

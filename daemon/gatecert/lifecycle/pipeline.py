@@ -416,7 +416,7 @@ class Pipeline:
 
     def _accept_root(self, target: Target, held: StoredCertificate) -> None:
         found = self.deployer.inventory(target).find(held.version.id)
-        if found is None or found.trust.trusted or found.accepted or not found.trust.whole:
+        if found is None or found.trust.trusted or found.accepted or not found.trust.chain_complete:
             return
         self.memory.accept_root(target, found.trust.root)
 

@@ -24,8 +24,8 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.x509 import CertificateRevocationList, ReasonFlags
 
 from gatecert.certificate.certificate_names import name_text
+from gatecert.certificate.extensions import is_ca
 from gatecert.certificate.pem import UNREADABLE, serial_number
-from gatecert.certificate.rules import is_authority
 from gatecert.errors import CertificateError
 from gatecert.model import RevocationReason
 from gatecert.time_format import instant
@@ -264,7 +264,7 @@ def check_scope(
     part = scope(crl)
     if part is None:
         return
-    if part.only_contains_user_certs if is_authority(certificate) else part.only_contains_ca_certs:
+    if part.only_contains_user_certs if is_ca(certificate) else part.only_contains_ca_certs:
         raise CertificateError("the list is about other kinds of certificates")
     own = _names(part.full_name, part.relative_name, certificate.issuer)
     if own and not own & names:

@@ -211,7 +211,7 @@ BAD: dict[str, tuple[Callable[[Pki, Good], Handed], str]] = {
     "white space": (text(lambda _: b" \r\n\t"), "empty"),
     "no PEM": (text(lambda _: b"<html>Bad gateway</html>"), "no line -----BEGIN CERTIFICATE"),
     "DER": (text(lambda good: good.leaf.der), "binary (DER"),
-    "truncated": (text(lambda good: good.fullchain[:-40]), "cut short"),
+    "truncated": (text(lambda good: good.fullchain[:-40]), "truncated"),
     "truncated inside": (
         text(lambda good: good.leaf.pem[:300] + good.intermediate.pem),
         "certificate number 1 is damaged",
@@ -236,7 +236,7 @@ BAD: dict[str, tuple[Callable[[Pki, Good], Handed], str]] = {
     "garbage after": (text(lambda good: good.fullchain + b"\0"), "text before"),
     "lonely END": (
         text(lambda good: good.fullchain + b"-----END CERTIFICATE-----\n"),
-        "stands alone",
+        "is unpaired",
     ),
     "request": (
         text(lambda good: good.leaf.pem.replace(b"CERTIFICATE", b"CERTIFICATE REQUEST")),
@@ -267,10 +267,13 @@ BAD: dict[str, tuple[Callable[[Pki, Good], Handed], str]] = {
     ),
     "address missing": (address_missing, "is not for 192.0.2.1"),
     "no name wanted": (for_names(), "without a name"),
-    "no name at all": (leaf(names=()), "no name at all"),
-    "only a mail address": (leaf(names=("root@example.com",)), "no name at all"),
+    "has no name": (leaf(names=()), "has no name"),
+    "only a mail address": (leaf(names=("root@example.com",)), "has no name"),
     "only the wildcard": (wildcard_only, "is not for vpn.example.com"),
-    "expired": (leaf(end=NOW - timedelta(seconds=1)), "the certificate 'CN=vpn.example.com' ended"),
+    "expired": (
+        leaf(end=NOW - timedelta(seconds=1)),
+        "the certificate 'CN=vpn.example.com' expired",
+    ),
     "not yet valid": (leaf(begin=NOW + 6 * MINUTE), "is not valid before 2026-11-23 08:21:00 UTC"),
     "client certificate": (leaf(server=False), "lacks serverAuth"),
     "mail certificate": (
@@ -285,7 +288,7 @@ BAD: dict[str, tuple[Callable[[Pki, Good], Handed], str]] = {
         leaf(usage=key_usage(digital_signature=True, key_cert_sign=True)),
         "keyCertSign",
     ),
-    "leaf is an authority": (leaf(ca=True), "is an authority's (CA:TRUE)"),
+    "leaf is an authority": (leaf(ca=True), "is a CA certificate (CA:TRUE)"),
     "leaf is self-signed": (self_signed, "is self-signed"),
     "leaf is the bootstrap": (
         lambda _, __: from_bootstrap(),
@@ -314,13 +317,13 @@ BAD: dict[str, tuple[Callable[[Pki, Good], Handed], str]] = {
     ),
     "missing second intermediate": (missing_middle, "not one of the trusted roots"),
     "issuer of the same name": (namesake_issuer, "was not signed by 'CN=Intermediate'"),
-    "intermediate is no authority": (intermediate(ca=False), "is no authority's certificate"),
-    "no basicConstraints": (intermediate(ca=None), "is no authority's certificate"),
+    "intermediate is no authority": (intermediate(ca=False), "is not a CA certificate"),
+    "no basicConstraints": (intermediate(ca=None), "is not a CA certificate"),
     "no keyCertSign": (intermediate(usage=key_usage(digital_signature=True)), "lacks keyCertSign"),
     "intermediate for clients": (intermediate(server=False), "may not issue for TLS servers"),
     "intermediate expired": (
         intermediate(end=NOW - MINUTE),
-        "the intermediate 'CN=Bad Intermediate' ended",
+        "the intermediate 'CN=Bad Intermediate' expired",
     ),
     "intermediate not yet valid": (
         intermediate(begin=NOW + DAY),
@@ -348,13 +351,13 @@ BAD: dict[str, tuple[Callable[[Pki, Good], Handed], str]] = {
     "path too long": (path_too_long, "the root 'CN=Short Root' allows 0 intermediates"),
     "path too long, root unknown": (path_too_long_below_an_unknown_root, "allows 0 intermediates"),
     "path deeper than the validator looks": (depth_beyond_the_validator, "is not valid"),
-    "maze": (maze, "countless ways"),
+    "maze": (maze, "too many possible paths"),
     # the root
     "wrong root": (wrong_root, "ends in 'CN=Root', which is not one of the trusted roots"),
     "wrong root, ours served": (wrong_root_served, "not one of the trusted roots"),
     "no trusted root": (no_trusted_root, "not one of the trusted roots"),
-    "trusted root expired": (expired_trusted_root, "the root 'CN=Root' ended"),
-    "served root expired": (expired_served_root, "the root 'CN=Root' ended"),
+    "trusted root expired": (expired_trusted_root, "the root 'CN=Root' expired"),
+    "served root expired": (expired_served_root, "the root 'CN=Root' expired"),
 }
 
 
@@ -425,7 +428,7 @@ def test_extra_certificates_are_left_out_with_a_note(pki: Pki, good: Good) -> No
     checked = trusting(of(good.leaf, stranger, stray, good.intermediate), good.root).check()
     assert_good(checked, good)
     [note] = checked.notes
-    assert "left out" in note
+    assert "not served" in note
     assert "'CN=Stranger', 'CN=stray.example.com'" in note
 
 
@@ -477,12 +480,12 @@ def test_a_lapsed_cross_signature_is_left_out_when_the_rest_is_trusted(pki: Pki)
     assert checked.chain == made.middle.pem
     assert (checked.root, checked.root_name) == (made.young.pem, "Young")
     [note] = checked.notes
-    assert "left out" in note
+    assert "not served" in note
 
 
 def test_a_lapsed_cross_signature_is_an_error_when_nothing_else_is_known(pki: Pki) -> None:
     made = crossed(pki, cross_end=-1)
-    with pytest.raises(CertificateError, match="the intermediate 'CN=Young' ended"):
+    with pytest.raises(CertificateError, match="the intermediate 'CN=Young' expired"):
         of(made.leaf, made.middle, made.cross).check()
 
 
@@ -558,7 +561,7 @@ def test_an_issuer_whose_key_the_validator_does_not_know_is_named(pki: Pki) -> N
     middle = pki.authority("Below Edwards", root)
     with pytest.raises(CertificateError) as caught:
         trusting(of(pki.issue(NAME, middle), middle), root).check()
-    assert caught.value.message == "'CN=Edwards' has an Ed25519 key, which is not taken"
+    assert caught.value.message == "'CN=Edwards' has an Ed25519 key, which is not supported"
     assert "RSA or ECDSA" in caught.value.fix
 
 
@@ -569,7 +572,7 @@ def test_a_signature_that_the_validator_does_not_know_is_named(pki: Pki) -> None
         trusting(of(odd), root).check()
     assert caught.value.message == (
         f"'CN={NAME}' is signed with RSASSA-PSS with sha256 and a salt of 20 bytes, which is not"
-        " taken"
+        " supported"
     )
     assert trusting(of(usual), root).check().certificate == usual.pem
 
@@ -611,14 +614,14 @@ def test_an_intermediate_of_the_next_minutes_is_taken_with_a_note(pki: Pki, good
     middle = pki.authority("Early", good.root, begin=NOW + MINUTE)
     checked = trusting(of(pki.issue(NAME, middle), middle), good.root).check()
     [note] = checked.notes
-    assert "the intermediate 'CN=Early' begins" in note
+    assert "the intermediate 'CN=Early' is valid only from" in note
 
 
 def test_an_intermediate_that_ends_first_is_taken_with_a_note(pki: Pki, good: Good) -> None:
     middle = pki.authority("Ending", good.root, end=NOW + DAY)
     checked = trusting(of(pki.issue(NAME, middle), middle), good.root).check()
     [note] = checked.notes
-    assert "ends on 2026-11-24 08:15:00 UTC, before the certificate does" in note
+    assert "expires on 2026-11-24 08:15:00 UTC, before the certificate" in note
 
 
 def test_text_of_an_authority_is_cleaned(pki: Pki) -> None:
@@ -701,9 +704,9 @@ def test_the_preferred_root_is_found_in_any_case() -> None:
 def test_a_preference_that_nobody_offers_is_said() -> None:
     chosen = chain.choose_chain([candidate("One"), candidate("Two"), candidate("Two")], "Three")
     assert chosen.root_name == "One"
-    assert chosen.notes == ("no chain ends in 'Three'; the authority offers: One, Two",)
+    assert chosen.notes == ("no chain ends in 'Three'; the CA offers: One, Two",)
 
 
 def test_no_chain_at_all_is_an_error() -> None:
-    with pytest.raises(CertificateError, match="no chain that holds"):
+    with pytest.raises(CertificateError, match="the CA offers no valid chain"):
         chain.choose_chain([], None)

@@ -55,7 +55,7 @@ RANKING = {
     "trusted, one name missing": worth(identifiers=(NAME,)),
     "trusted, revoked": worth(revoked=True),
     "from an unknown root": worth(trust=UNTRUSTED),
-    "from an unknown root, incomplete chain": worth(trust=replace(UNTRUSTED, whole=False)),
+    "from an unknown root, incomplete chain": worth(trust=replace(UNTRUSTED, chain_complete=False)),
     "trusted, for another hostname": worth(identifiers=(OTHER,)),
     "self-signed": worth(trust=Trust(), is_bootstrap=True),
     "ended, for another hostname": worth(
@@ -97,7 +97,12 @@ def test_time_left_counts_up_to_a_day(left: timedelta, other: timedelta, better:
     ("trust", "changes", "kind", "words"),
     [
         (UNTRUSTED, {}, UntrustedRootError, "ends in 'CN=Unknown', which neither trusted_roots"),
-        (TRUSTED, {"not_after": NOW + MINUTE}, ShortLivedError, "ends at 2026-11-23 08:16:00 UTC"),
+        (
+            TRUSTED,
+            {"not_after": NOW + MINUTE},
+            ShortLivedError,
+            "expires at 2026-11-23 08:16:00 UTC",
+        ),
         (
             TRUSTED,
             {"identifiers": (NAME,)},
@@ -105,7 +110,7 @@ def test_time_left_counts_up_to_a_day(left: timedelta, other: timedelta, better:
             "not for every configured name",
         ),
         (TRUSTED, {"must_staple": True}, InferiorCertificateError, "OCSP stapling"),
-        (TRUSTED, {"not_after": NOW - DAY}, InferiorCertificateError, "has ended"),
+        (TRUSTED, {"not_after": NOW - DAY}, InferiorCertificateError, "self-signed or expired"),
     ],
 )
 def test_why_it_is_worse_is_told(

@@ -25,7 +25,8 @@ from tests.unit.certificate.conftest import (
     key_usage,
 )
 
-from gatecert.certificate.imported import FAILED, check_imported, key_identifier
+from gatecert.certificate.extensions import authority_key_identifier, subject_key_identifier
+from gatecert.certificate.imported import FAILED, check_imported
 from gatecert.errors import CertificateError
 from gatecert.model import Identifier, IdentifierType
 
@@ -178,15 +179,18 @@ BAD: dict[str, tuple[Callable[[Pki, Good], Import], str]] = {
     "address missing": (for_names(*dns(NAME), ADDRESS), "is not for 192.0.2.1"),
     "wildcard of another depth": (wildcard("a.vpn.example.com"), "is not for a.vpn.example.com"),
     "wildcard of the zone itself": (wildcard("example.com"), "is not for example.com"),
-    "no name at all": (leaf(names=()), "the names of the CSR were left out"),
+    "has no name": (leaf(names=()), "the names of the CSR were left out"),
     "only a mail address": (leaf(names=("root@example.com",)), "the names of the CSR were left"),
-    "expired": (leaf(end=NOW - timedelta(seconds=1)), "the certificate 'CN=vpn.example.com' ended"),
+    "expired": (
+        leaf(end=NOW - timedelta(seconds=1)),
+        "the certificate 'CN=vpn.example.com' expired",
+    ),
     "not yet valid": (leaf(begin=NOW + DAY), "is not valid before"),
     "for clients": (leaf(server=False), "lacks serverAuth"),
     "for mail": (leaf(server=None, extensions=[MAIL_ONLY]), "lacks serverAuth"),
     "no digital signature": (leaf(usage=key_usage(key_encipherment=True)), "digitalSignature"),
     "may sign": (leaf(usage=key_usage(digital_signature=True, key_cert_sign=True)), "keyCertSign"),
-    "an authority's": (leaf(ca=True), "is an authority's (CA:TRUE)"),
+    "an authority's": (leaf(ca=True), "is a CA certificate (CA:TRUE)"),
     "self-signed": (lambda pki, _: Import(pki.issue("lonely"), ()), "is self-signed"),
     "SHA-1": (leaf(sha1=True), "signed with MD5 or SHA-1"),
     "RSA 1024": (leaf(key_name="rsa1024", key_kind="1024"), "RSA key of 1024 bits"),
@@ -215,13 +219,13 @@ BAD: dict[str, tuple[Callable[[Pki, Good], Import], str]] = {
     ),
     "path too long": (too_long, "the root 'CN=Short Root' allows 0 intermediates"),
     "path too deep": (too_deep, FAILED),
-    "maze": (maze, "countless ways"),
+    "maze": (maze, "too many possible paths"),
     # the intermediates
-    "intermediate is no authority": (intermediate(ca=False), "is no authority's certificate"),
-    "no basicConstraints": (intermediate(ca=None), "is no authority's certificate"),
+    "intermediate is no authority": (intermediate(ca=False), "is not a CA certificate"),
+    "no basicConstraints": (intermediate(ca=None), "is not a CA certificate"),
     "no keyCertSign": (intermediate(usage=key_usage(digital_signature=True)), "lacks keyCertSign"),
     "for clients' certificates": (intermediate(server=False), "may not issue for TLS servers"),
-    "intermediate expired": (intermediate(end=NOW - DAY), "'CN=Bad Intermediate' ended"),
+    "intermediate expired": (intermediate(end=NOW - DAY), "'CN=Bad Intermediate' expired"),
     "intermediate too young": (intermediate(begin=NOW + DAY), "is not valid before"),
     "intermediate by SHA-1": (intermediate(sha1=True), "is signed with MD5 or SHA-1"),
     "intermediate RSA 1024": (intermediate(key_name="r", key_kind="1024"), "of 1024 bits"),
@@ -236,9 +240,9 @@ BAD: dict[str, tuple[Callable[[Pki, Good], Import], str]] = {
     ),
     "second name not permitted": (other_name_forbidden, "constrained by 'CN=Limited'"),
     # the root
-    "root expired": (root(end=NOW - DAY), "the root 'CN=Bad Root' ended"),
+    "root expired": (root(end=NOW - DAY), "the root 'CN=Bad Root' expired"),
     "root too young": (root(begin=NOW + DAY), "the root 'CN=Bad Root' is not valid before"),
-    "root is no authority": (root(ca=False), "the root 'CN=Bad Root' is no authority's"),
+    "root is no authority": (root(ca=False), "the root 'CN=Bad Root' is not a CA certificate"),
     "root may not sign": (root(usage=key_usage(digital_signature=True)), "lacks keyCertSign"),
     "root RSA 1024": (root(key_name="r", key_kind="1024"), "of 1024 bits"),
     "root for clients": (root(server=False), "may not issue for TLS servers"),
@@ -296,7 +300,7 @@ def test_order_and_extras_never_matter(data: st.DataObject, pki: Pki, good: Good
     others = data.draw(st.permutations([good.intermediate, good.root, extra]))
     checked = Import(good.leaf, others).check(good.root)
     assert (checked.chain, checked.root) == (good.intermediate.pem, good.root.pem)
-    assert checked.notes == ("left out of the chain, as not on the way to its root: 'CN=Extra'",)
+    assert checked.notes == ("not served, because not on the path to the root: 'CN=Extra'",)
 
 
 def test_a_cross_signature_is_served_and_the_handed_in_root_kept(pki: Pki) -> None:
@@ -314,10 +318,10 @@ def test_a_wildcard_covers_one_label(pki: Pki, good: Good) -> None:
     assert wildcard(NAME)(pki, good).check(good.root).certificate
 
 
-def test_a_key_identifier_is_shown_as_openssl_shows_it(pki: Pki, good: Good) -> None:
+def test_key_identifiers_are_shown_as_openssl_shows_them(pki: Pki, good: Good) -> None:
     digest = x509.SubjectKeyIdentifier.from_public_key(good.root.certificate.public_key())
     own = pki.authority("With Identifier", good.root, extensions=[(digest, False)]).certificate
     shown = digest.digest.hex(":").upper()
-    assert key_identifier(own) == shown
-    assert key_identifier(good.intermediate.certificate, of_issuer=True) == shown
-    assert key_identifier(good.root.certificate) == "not stated"
+    assert subject_key_identifier(own) == shown
+    assert authority_key_identifier(good.intermediate.certificate) == shown
+    assert subject_key_identifier(good.root.certificate) == ""

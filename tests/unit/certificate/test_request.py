@@ -123,7 +123,7 @@ def test_no_name_is_refused(ecdsa: bytes) -> None:
 def test_a_name_that_cannot_stand_in_a_certificate_is_refused(
     ecdsa: bytes, name: Identifier
 ) -> None:
-    with pytest.raises(CertificateError, match=f"is no {name.type.upper()} name"):
+    with pytest.raises(CertificateError, match=f"is not a valid {name.type.upper()} identifier"):
         build_request(ecdsa, (name,), common_name=None)
 
 

@@ -58,7 +58,7 @@ def test_text_of_an_authority_is_cleaned(pki: Pki) -> None:
 
 
 def test_more_than_one_certificate_is_refused(good: Good) -> None:
-    with pytest.raises(CertificateError, match="2 certificates where exactly one"):
+    with pytest.raises(CertificateError, match="2 certificates instead of one"):
         summarize(good.fullchain)
 
 

@@ -104,7 +104,7 @@ def test_a_root_of_version_1_is_an_anchor_where_it_is_trusted(version_1: x509.Ce
     issuer = authority("Issuer", ISSUER, "Root", ROOT)
     assert checked(leaf(ISSUER, "Issuer"), issuer, roots=[version_1]).chain == pem(issuer)
     assert checked(leaf(ROOT, "Root"), roots=[version_1]).chain == b""
-    with pytest.raises(CertificateError, match="no authority's certificate"):
+    with pytest.raises(CertificateError, match="not a CA certificate"):
         checked(leaf(ISSUER, "Issuer"), issuer, version_1, roots=None)
 
 
@@ -127,7 +127,7 @@ def test_a_constraint_that_begins_with_a_dot_is_read_as_openssl_reads_it(where: 
 def test_a_constraint_with_a_dot_leaves_the_domain_itself_out(where: str) -> None:
     root = authority("Root", ROOT, "Root", ROOT, ".corp.lan" if where == "root" else "")
     issuer = authority("Issuer", ISSUER, "Root", ROOT, ".corp.lan" if where != "root" else "")
-    with pytest.raises(CertificateError, match="not that name itself"):
+    with pytest.raises(CertificateError, match=r"but not corp\.lan itself"):
         checked(leaf(ISSUER, "Issuer", "corp.lan"), issuer, roots=[root], host="corp.lan")
 
 

@@ -98,9 +98,9 @@ WRONG: dict[str, tuple[Callable[[Good], bytes], str, str]] = {
         "is a certificate in binary (DER)",
         "openssl x509 -inform DER -in 'in put.der' -out NEW.pem",
     ),
-    "DER, cut short": (lambda good: good.leaf.der[:-9], "cut short", "fetch the whole file"),
-    "one octet of DER": (lambda _: b"\x30\x82", "cut short", "fetch the whole file"),
-    "unknown DER": (lambda _: b"\x30\x80\x05\x00\x00\x00", "no kind that is known", "in PEM"),
+    "DER, cut short": (lambda good: good.leaf.der[:-9], "truncated", "fetch the whole file"),
+    "one octet of DER": (lambda _: b"\x30\x82", "truncated", "fetch the whole file"),
+    "unknown DER": (lambda _: b"\x30\x80\x05\x00\x00\x00", "of an unknown type", "in PEM"),
     "PKCS #7, DER": (
         lambda good: bundle(good, Encoding.DER),
         "is PKCS #7 in binary (DER)",
@@ -131,12 +131,12 @@ WRONG: dict[str, tuple[Callable[[Good], bytes], str, str]] = {
     "CSR, DER": (request_der, "(CSR) in binary (DER)", "openssl req -inform DER -in"),
     "CSR under a certificate's label": (
         lambda good: labelled("CERTIFICATE", request_der(good)),
-        "(CSR) under the label of a certificate",
+        "(CSR) labelled CERTIFICATE",
         "openssl req",
     ),
     "PKCS #7 under a certificate's label": (
         lambda good: labelled("CERTIFICATE", bundle(good, Encoding.DER)),
-        "is PKCS #7 under the label of a certificate",
+        "is PKCS #7 labelled CERTIFICATE",
         "sed s/CERTIFICATE/PKCS7/ 'in put.der' | openssl pkcs7",
     ),
     "CRL": (
@@ -162,12 +162,12 @@ WRONG: dict[str, tuple[Callable[[Good], bytes], str, str]] = {
     ),
     "OpenSSL's trusted form": (
         lambda good: labelled("TRUSTED CERTIFICATE", good.leaf.der),
-        "another label than CERTIFICATE",
+        "a PEM label other than CERTIFICATE",
         "openssl x509 -in 'in put.der' -out NEW.pem",
     ),
     "old label": (
         lambda good: labelled("X509 CERTIFICATE", good.leaf.der),
-        "another label than CERTIFICATE",
+        "a PEM label other than CERTIFICATE",
         "openssl x509 -in",
     ),
     "unknown label": (
@@ -178,7 +178,7 @@ WRONG: dict[str, tuple[Callable[[Good], bytes], str, str]] = {
     "base64 alone": (
         lambda good: base64.encodebytes(good.leaf.der),
         "is base64 without BEGIN and END lines (a certificate in binary (DER))",
-        "turn it into PEM: base64 -d -i 'in put.der' | openssl x509 -inform DER -out NEW.pem",
+        "convert it to PEM: base64 -d -i 'in put.der' | openssl x509 -inform DER -out NEW.pem",
     ),
     "HTML": (lambda _: b"<!DOCTYPE html><html>Log in</html>", "is an HTML page", "download"),
     "HTML around a certificate": (
@@ -201,11 +201,11 @@ WRONG: dict[str, tuple[Callable[[Good], bytes], str, str]] = {
         "is text in UTF-16",
         "iconv",
     ),
-    "OpenSSH": (open_ssh, "is an OpenSSH key", "TLS knows no such keys"),
+    "OpenSSH": (open_ssh, "is an OpenSSH key", "TLS does not use such keys"),
     "JSON": (
         lambda good: b'{"certificate": "%s"}' % good.leaf.pem[27:90].replace(b"\n", b"\\n"),
         "is JSON",
-        "real line ends",
+        "real line breaks",
     ),
     "ZIP": (lambda _: b"PK\x03\x04\x14\x00", "is a ZIP archive", "unzip 'in put.der'"),
     "gzip": (lambda good: gzip.compress(good.leaf.pem), "is compressed with gzip", "gunzip"),
@@ -214,18 +214,18 @@ WRONG: dict[str, tuple[Callable[[Good], bytes], str, str]] = {
     "Word": (lambda _: b"\xd0\xcf\x11\xe0\xa1\xb1", "word processor", "plain text"),
     "JKS": (lambda _: b"\xfe\xed\xfe\xed\x00\x00", "is a Java key store", "keytool"),
     "a mail": (lambda _: b"Dear customer,\nyour order is late.\n", "is text without", "BEGIN CERT"),
-    "noise": (lambda _: bytes(range(1, 256)), "is binary, and of no kind", "in PEM"),
-    "truncated PEM": (lambda good: good.leaf.pem[:-30], "cut short", "fetch the whole file"),
+    "noise": (lambda _: bytes(range(1, 256)), "is binary, of an unknown type", "in PEM"),
+    "truncated PEM": (lambda good: good.leaf.pem[:-30], "truncated", "fetch the whole file"),
     "a line lost": (
         lambda good: b"\n".join(
             line for number, line in enumerate(good.leaf.pem.split(b"\n")) if number != 3
         ),
         "certificate number 1 is unusable",
-        "loses a line",
+        "lose a line",
     ),
     "lonely END": (
         lambda good: good.leaf.pem + b"-----END CERTIFICATE-----\n",
-        "stands alone",
+        "is unpaired",
         "fetch the whole file",
     ),
     "too large": (

@@ -93,9 +93,11 @@ def test_what_the_validator_does_not_know_is_left_undecided(office: Office) -> N
 def test_an_unknown_authority_is_named(office: Office) -> None:
     stranger = office.root("Stranger")
     alice = office.user(stranger)
-    identifier = x509.SubjectKeyIdentifier.from_public_key(
-        stranger.certificate.public_key()
-    ).digest.hex()
+    identifier = (
+        x509.SubjectKeyIdentifier.from_public_key(stranger.certificate.public_key())
+        .digest.hex(":")
+        .upper()
+    )
 
     assert only_reason(bundle(office.root()), alice) == (
         f"is of an unknown authority: its issuer 'CN=Stranger' (key identifier {identifier}) is not"

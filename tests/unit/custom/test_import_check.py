@@ -126,7 +126,7 @@ def test_the_certificate_before_among_the_issuers_is_left_out(office: Office) ->
 
     assert accepted.issued.certificate == new
     assert accepted.issued.chain == office.middle.pem
-    assert any("left out of the chain" in note for note in accepted.issued.notes)
+    assert any("not served" in note for note in accepted.issued.notes)
 
 
 def test_two_certificates_for_a_key_are_told_apart(office: Office) -> None:
