@@ -14,8 +14,10 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from tests.fakes.clock import Clock
+from tests.fakes.played_authority import PlayedAuthority
+from tests.fakes.resolver import HERE, Names
 from tests.fuzz.promise import check_line
-from tests.unit.lifecycle.conftest import HERE, Clock, Names, PlayedAuthority
 
 from gatecert.certificate import key
 from gatecert.certificate.bootstrap import bootstrap

@@ -19,6 +19,12 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 from requests.adapters import BaseAdapter
 from requests.structures import CaseInsensitiveDict
+from tests.fakes.acme_server import BASE, DIRECTORY_URL, FakeAuthority, answer
+from tests.fakes.acme_stores import UNLIMITED, Accounts, Journal
+from tests.fakes.clock import NOW
+from tests.fakes.pki import dns
+from tests.fakes.root_authority import RootAuthority
+from tests.fakes.solvers import FakeSolver
 from tests.fuzz.material import (
     HTTP_DATES,
     NUMBERS,
@@ -35,19 +41,6 @@ from tests.fuzz.material import (
 )
 from tests.fuzz.promise import check_error, check_line, promised, refused_properly
 from tests.fuzz.source import Make, Source, boolean, just, one_of, text
-from tests.unit.acme.conftest import (
-    BASE,
-    DIRECTORY_URL,
-    NOW,
-    UNLIMITED,
-    Accounts,
-    FakeAuthority,
-    FakeSolver,
-    Journal,
-    RootAuthority,
-    answer,
-    dns,
-)
 from urllib3 import HTTPHeaderDict, HTTPResponse
 
 from gatecert.acme.account import AccountRegistrar

@@ -15,14 +15,14 @@ from cryptography.hazmat.primitives.serialization import (
     pkcs7,
     pkcs12,
 )
+from tests.fakes.clock import NOW
+from tests.fakes.custom_office import HOST, Office
+from tests.fakes.users_office import Office as UserOffice
 from tests.fuzz.command import gatecert
 from tests.fuzz.material import one_of_octets, spoilt
 from tests.fuzz.promise import check_line, promised, refused_properly
 from tests.fuzz.scenes import scratch
 from tests.fuzz.source import Make, just, lists, mapped, one_of
-from tests.unit.certificate.conftest import NOW
-from tests.unit.client_ca.conftest import Office as UserOffice
-from tests.unit.custom.conftest import HOST, Office
 
 from gatecert.certificate import key
 from gatecert.certificate.upload import Upload

@@ -23,10 +23,10 @@ import dns.rdatatype
 import dns.resolver
 import dns.rrset
 import pytest
+from tests.fakes.nameserver import message_nameserver
 from tests.fuzz.material import as_text, spoilt, texts
 from tests.fuzz.promise import promised, refused_properly
 from tests.fuzz.source import Make, Source, boolean, just, lists, mapped, one_of
-from tests.unit.resolve.conftest import _nameserver
 
 from gatecert.challenge.dns01 import persist_record
 from gatecert.challenge.dns01.nameservers import Nameserver
@@ -253,7 +253,7 @@ class Wire:
     def __init__(self) -> None:
         self.said: tuple[Reply, ...] = ()
         self.asked = 0
-        self._server = _nameserver(self._answer)
+        self._server = message_nameserver(self._answer)
         self.endpoint = self._server.__enter__()
 
     def _answer(self, question: dns.message.Message, _: str) -> Sequence[bytes]:

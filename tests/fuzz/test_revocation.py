@@ -17,11 +17,13 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import ReasonFlags
+from tests.fakes.clock import DAY, NOW
+from tests.fakes.crl import URL, crl, leaf, point, uri
+from tests.fakes.pki import Pki, der
 from tests.fuzz.material import HTTP_DATES, URLS, one_of_octets, spoilt
 from tests.fuzz.promise import check_line, promised, refused_properly
 from tests.fuzz.scenes import listener, stop_listening
 from tests.fuzz.source import Make, Source, boolean, just, mapped, one_of
-from tests.unit.certificate.conftest import DAY, NOW, URL, Pki, crl, der, leaf, point, uri
 from tests.unit.revocation.test_crl import CRL_NUMBER, ISSUER_ALTERNATIVE_NAME
 from tests.unit.revocation.test_crl_lookup import Hosts, Kept
 

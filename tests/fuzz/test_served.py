@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 from OpenSSL import SSL
+from tests.fakes.pki import Pki
 from tests.fuzz.material import one_of_octets, spoilt
 from tests.fuzz.promise import check_error, check_line, promised
 from tests.fuzz.scenes import listener, scratch, stop_listening
 from tests.fuzz.source import Make, Source, binary, just, lists, mapped, one_of
-from tests.unit.certificate.conftest import Pki
 
 from gatecert.deploy.reload import reload
 from gatecert.errors import GatecertError

@@ -10,11 +10,11 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, Final, get_args, get_origin, get_type_hints
 
 import pytest
+from tests.fakes.clock import START
 from tests.fuzz.material import altered, as_text, encoded, one_of_octets, spoilt
 from tests.fuzz.promise import check_line, promised, refused_properly
 from tests.fuzz.scenes import VPN, Scene, check_outcome, no_traceback, scratch
 from tests.fuzz.source import Make, Source, binary, boolean, just, lists, mapped, one_of
-from tests.unit.lifecycle.conftest import START
 
 from gatecert.acme.budget import Budget
 from gatecert.errors import AuthorityUnreachableError

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from tests.fakes.custom_office import SINGLE, Office
 from tests.survival.scene import VPN, House, Scene
-from tests.unit.custom.conftest import SINGLE, Office
 
 from gatecert.model import FileContents, FileCopy, InstallPlan
 

@@ -15,7 +15,7 @@ import shutil
 import signal
 import warnings
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import timedelta
 from multiprocessing import Pipe
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,17 +23,11 @@ from typing import TYPE_CHECKING, Any
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding
-from tests.unit.acme.conftest import (
-    BASE,
-    DIRECTORY_URL,
-    NOW,
-    FakeAuthority,
-    Request,
-    RootAuthority,
-    answer,
-    dns,
-)
-from tests.unit.lifecycle.conftest import HERE, Names
+from tests.fakes.acme_server import BASE, DIRECTORY_URL, FakeAuthority, Request, answer
+from tests.fakes.clock import NOW, Clock
+from tests.fakes.pki import dns
+from tests.fakes.resolver import HERE, Names
+from tests.fakes.root_authority import RootAuthority
 
 from gatecert.acme.client import Client
 from gatecert.acme.issuer import Issuer
@@ -126,16 +120,6 @@ class Authority(FakeAuthority):
         return builder.sign(self.root.key, hashes.SHA256()).public_bytes(Encoding.PEM)
 
 
-class Clock:
-    """Stands still until it is moved."""
-
-    def __init__(self) -> None:
-        self.time = NOW
-
-    def __call__(self) -> datetime:
-        return self.time
-
-
 class PromptSolver(Http01Solver):
     """Does not wait to see whether the authority has fetched a file from the web server."""
 
@@ -192,7 +176,7 @@ class Scene:
     )
 
     def __post_init__(self) -> None:
-        self.clock = Clock()
+        self.clock = Clock(NOW)
         self.authority = Authority(RootAuthority(), self.clock)
         self.names = Names()
         for name in ("state", "webroot", "copies"):

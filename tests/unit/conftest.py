@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
 
+import pytest
 from pytest_socket import disable_socket
 
-if TYPE_CHECKING:
-    import pytest
-
+pytest.register_assert_rewrite("tests.fakes")
 os.environ["container"] = ""  # noqa: SIM112 - its name; errors speak as on a host, wherever this is
 
 

@@ -16,8 +16,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.unit.acme.conftest import DIRECTORY_URL, FakeAuthority, FakeSolver, RootAuthority, dns
-from tests.unit.lifecycle.conftest import HERE, Names
+from tests.fakes.acme_server import DIRECTORY_URL, FakeAuthority
+from tests.fakes.pki import dns
+from tests.fakes.resolver import HERE, Names
+from tests.fakes.root_authority import RootAuthority
+from tests.fakes.solvers import FakeSolver
 
 from gatecert.acme.client import Client
 from gatecert.acme.issuer import Issuer

@@ -14,8 +14,8 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.fakes.world import World
 from tests.fuzz.test_configuration import FULL, as_yaml
-from tests.unit.lifecycle.conftest import World
 
 from gatecert.app import build
 from gatecert.certificate import key

@@ -5,15 +5,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.unit.acme.conftest import (
-    DIRECTORY_URL,
-    TERMS,
-    UNLIMITED,
-    Accounts,
-    FakeAuthority,
-    answer,
-    problem,
-)
+from tests.fakes.acme_server import DIRECTORY_URL, TERMS, FakeAuthority, answer, problem
+from tests.fakes.acme_stores import UNLIMITED, Accounts
 
 from gatecert.acme.account import AccountRegistrar
 from gatecert.acme.account_key import KeyChange

@@ -6,7 +6,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.unit.acme.conftest import DIRECTORY_URL, TERMS, Accounts, answer, problem
+from tests.fakes.acme_server import DIRECTORY_URL, TERMS, answer, problem
+from tests.fakes.acme_stores import Accounts
 
 from gatecert.acme.account_administration import AccountAdministration, AccountStatus
 from gatecert.acme.account_key import new_account_key
@@ -19,7 +20,7 @@ from gatecert.errors import (
 from gatecert.model import Account
 
 if TYPE_CHECKING:
-    from tests.unit.acme.conftest import FakeAuthority
+    from tests.fakes.acme_server import FakeAuthority
 
     from gatecert.acme.client import Client
     from gatecert.config.schema.authority import AuthoritySettings

@@ -5,14 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.unit.acme.conftest import DIRECTORY_URL, Accounts, answer, problem
+from tests.fakes.acme_server import DIRECTORY_URL, answer, problem
+from tests.fakes.acme_stores import Accounts
 
 from gatecert.acme.account_key import KeyChange, new_account_key
 from gatecert.acme.client import Client
 from gatecert.errors import AccountMissingError, ACMEError, AuthorityError, StorageError
 
 if TYPE_CHECKING:
-    from tests.unit.acme.conftest import FakeAuthority
+    from tests.fakes.acme_server import FakeAuthority
 
     from gatecert.deadline import Deadline
     from gatecert.model import Account

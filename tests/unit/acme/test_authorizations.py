@@ -7,18 +7,11 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.unit.acme.conftest import (
-    BASE,
-    NOW,
-    UNLIMITED,
-    Accounts,
-    FakeAuthority,
-    FakeSolver,
-    Timeless,
-    answer,
-    dns,
-    problem,
-)
+from tests.fakes.acme_server import BASE, FakeAuthority, answer, problem
+from tests.fakes.acme_stores import UNLIMITED, Accounts
+from tests.fakes.clock import NOW, Timeless
+from tests.fakes.pki import dns
+from tests.fakes.solvers import FakeSolver
 
 from gatecert.acme.authorizations import (
     FIRST_PAUSE,

@@ -7,7 +7,8 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.unit.acme.conftest import DIRECTORY_URL, NOW
+from tests.fakes.acme_server import DIRECTORY_URL
+from tests.fakes.clock import NOW
 
 from gatecert.acme.budget import Budget
 from gatecert.acme.rate_limits import IN_TRANSIT

@@ -13,16 +13,10 @@ from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed448, rsa
 from josepy.b64 import b64decode, b64encode
-from tests.unit.acme.conftest import (
-    BASE,
-    DIRECTORY_URL,
-    NOW,
-    FakeAuthority,
-    Journal,
-    answer,
-    dns,
-    problem,
-)
+from tests.fakes.acme_server import BASE, DIRECTORY_URL, FakeAuthority, answer, problem
+from tests.fakes.acme_stores import Journal
+from tests.fakes.clock import NOW
+from tests.fakes.pki import dns
 
 from gatecert.acme import client as module
 from gatecert.acme.client import MOST_NONCE_RETRIES, Client

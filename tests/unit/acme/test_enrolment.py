@@ -7,22 +7,12 @@ from typing import TYPE_CHECKING
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
-from tests.unit.acme.conftest import (
-    BASE,
-    DIRECTORY_URL,
-    NOW,
-    UNLIMITED,
-    Accounts,
-    FakeAuthority,
-    FakeSolver,
-    Journal,
-    RootAuthority,
-    Timeless,
-    Told,
-    answer,
-    dns,
-    problem,
-)
+from tests.fakes.acme_server import BASE, DIRECTORY_URL, FakeAuthority, answer, problem
+from tests.fakes.acme_stores import UNLIMITED, Accounts, Journal, Told
+from tests.fakes.clock import NOW, Timeless
+from tests.fakes.pki import dns
+from tests.fakes.root_authority import RootAuthority
+from tests.fakes.solvers import FakeSolver
 
 from gatecert.acme.authorizations import SETTLE_SECONDS
 from gatecert.acme.enrolment import FIRST_LOOK_SECONDS, LONGEST_ORDER, Enrolment

@@ -5,18 +5,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.unit.acme.conftest import (
-    BASE,
-    NOW,
-    Accounts,
-    FakeAuthority,
-    FakeSolver,
-    Journal,
-    Request,
-    Told,
-    dns,
-    problem,
-)
+from tests.fakes.acme_server import BASE, FakeAuthority, Request, problem
+from tests.fakes.acme_stores import Accounts, Journal, Told
+from tests.fakes.clock import NOW
+from tests.fakes.pki import dns
+from tests.fakes.solvers import FakeSolver
 from tests.unit.acme.test_renewal_info import SUMMARY
 
 from gatecert.acme.issuer import STAGING_LIMITS, Issuer

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from cryptography import x509
 from cryptography.x509.oid import NameOID
-from tests.unit.acme.conftest import dns
+from tests.fakes.pki import dns
 
 from gatecert.acme.order_journal import DryRunJournal
 

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from tests.unit.acme.conftest import NOW
+from tests.fakes.clock import NOW
 
 from gatecert.acme.problems import problem_error, validation_error
 from gatecert.acme.resources import Authorization, ChallengeOffer, ProblemDocument

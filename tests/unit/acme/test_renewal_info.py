@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.unit.acme.conftest import NOW, FakeAuthority, answer, problem
+from tests.fakes.acme_server import FakeAuthority, answer, problem
+from tests.fakes.clock import NOW
 
 from gatecert.acme.renewal_info import after_failure, choose, fetch
 from gatecert.acme.resources import SuggestedWindow

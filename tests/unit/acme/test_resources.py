@@ -4,7 +4,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from tests.unit.acme.conftest import NOW, PROBLEM
+from tests.fakes.acme_server import PROBLEM
+from tests.fakes.clock import NOW
 
 from gatecert.acme.resources import (
     LONGEST_RETRY_AFTER,

@@ -4,7 +4,8 @@ from datetime import timedelta
 from typing import NoReturn
 
 import pytest
-from tests.unit.acme.conftest import NOW, PROBLEM, answer, problem
+from tests.fakes.acme_server import PROBLEM, answer, problem
+from tests.fakes.clock import NOW
 
 from gatecert.acme.resources import UnusableResponseError
 from gatecert.acme.responses import ResponseReader, links

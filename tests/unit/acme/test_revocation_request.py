@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
-from tests.unit.acme.conftest import Accounts, dns, problem
+from tests.fakes.acme_server import problem
+from tests.fakes.acme_stores import Accounts
+from tests.fakes.pki import dns
 
 from gatecert.acme.issuer import Issuer
 from gatecert.acme.revocation_request import (
@@ -23,7 +25,8 @@ from gatecert.errors import AccountMissingError, ACMEError, AuthorityError
 from gatecert.model import Account, KeyType, RevocationReason
 
 if TYPE_CHECKING:
-    from tests.unit.acme.conftest import FakeAuthority, RootAuthority
+    from tests.fakes.acme_server import FakeAuthority
+    from tests.fakes.root_authority import RootAuthority
 
     from gatecert.acme.client import Client
     from gatecert.config.schema.authority import AuthoritySettings

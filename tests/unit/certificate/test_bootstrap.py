@@ -7,7 +7,8 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
-from tests.unit.certificate.conftest import DAY, NAME, NOW, Good, Pki, dns
+from tests.fakes.clock import DAY, NOW
+from tests.fakes.pki import NAME, Good, Pki, dns
 
 from gatecert.certificate import key
 from gatecert.certificate.bootstrap import ORGANIZATION, bootstrap, is_bootstrap

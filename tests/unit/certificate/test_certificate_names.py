@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from cryptography import x509
 from cryptography.x509.oid import NameOID
-from tests.unit.certificate.conftest import NAME, Pki
+from tests.fakes.pki import NAME, Pki
 
 from gatecert.certificate.certificate_names import label, name_text, short_name
 

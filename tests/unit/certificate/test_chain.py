@@ -13,18 +13,8 @@ from cryptography import x509
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.unit.certificate.conftest import (
-    DAY,
-    NAME,
-    NOW,
-    POLICIES,
-    Good,
-    Issued,
-    Options,
-    Pki,
-    dns,
-    key_usage,
-)
+from tests.fakes.clock import DAY, NOW
+from tests.fakes.pki import NAME, POLICIES, Good, Issued, Options, Pki, dns, key_usage
 
 from gatecert.certificate import chain
 from gatecert.certificate.bootstrap import bootstrap

@@ -13,17 +13,8 @@ from cryptography import x509
 from cryptography.x509.oid import ExtendedKeyUsageOID
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.unit.certificate.conftest import (
-    DAY,
-    NAME,
-    NOW,
-    Good,
-    Issued,
-    Options,
-    Pki,
-    dns,
-    key_usage,
-)
+from tests.fakes.clock import DAY, NOW
+from tests.fakes.pki import NAME, Good, Issued, Options, Pki, dns, key_usage
 
 from gatecert.certificate.extensions import authority_key_identifier, subject_key_identifier
 from gatecert.certificate.imported import FAILED, check_imported

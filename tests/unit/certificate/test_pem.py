@@ -14,7 +14,7 @@ from gatecert.errors import CertificateError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.unit.certificate.conftest import Good, Pki
+    from tests.fakes.pki import Good, Pki
 
 
 def test_the_order_of_the_text_is_kept(good: Good) -> None:

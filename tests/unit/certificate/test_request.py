@@ -5,7 +5,7 @@ import logging
 import pytest
 from cryptography import x509
 from cryptography.x509.oid import ExtendedKeyUsageOID
-from tests.unit.certificate.conftest import NAME, dns
+from tests.fakes.pki import NAME, dns
 
 from gatecert.certificate import key
 from gatecert.certificate.request import build_request

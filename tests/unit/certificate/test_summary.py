@@ -6,7 +6,8 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.x509.oid import NameOID
-from tests.unit.certificate.conftest import DAY, NAME, NOW, Good, Issued, Pki, dns
+from tests.fakes.clock import DAY, NOW
+from tests.fakes.pki import NAME, Good, Issued, Pki, dns
 
 from gatecert.certificate import key
 from gatecert.certificate.bootstrap import bootstrap

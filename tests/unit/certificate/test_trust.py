@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import pytest
-    from tests.unit.certificate.conftest import Good, Pki
+    from tests.fakes.pki import Good, Pki
 
 
 def test_bundle_and_directory_are_read_without_repetition(

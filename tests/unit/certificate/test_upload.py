@@ -14,7 +14,8 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, pkcs7, pkcs12
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.unit.certificate.conftest import DAY, NAME, NOW, Good, dns
+from tests.fakes.clock import DAY, NOW
+from tests.fakes.pki import NAME, Good, dns
 
 from gatecert.certificate import formats, key
 from gatecert.certificate.pem import LARGEST_CHAIN

@@ -9,7 +9,8 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.unit.challenge.conftest import LOOPBACK, Tokens, fetch, free_port
+from tests.fakes.loopback import LOOPBACK, fetch, free_port
+from tests.fakes.token_store import Tokens
 
 from gatecert.challenge import listening
 from gatecert.challenge.http01 import Http01Solver

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.unit.challenge.conftest import LOOPBACK, exchange, fetch
+from tests.fakes.loopback import LOOPBACK, exchange, fetch
 
 from gatecert.challenge import bounded_server as module
 from gatecert.challenge.http_responder import MAX_REQUEST, PREFIX, HttpResponder, respond

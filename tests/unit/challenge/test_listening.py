@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import psutil
 import pytest
-from tests.unit.challenge.conftest import LOOPBACK, free_port
+from tests.fakes.loopback import LOOPBACK, free_port
 
 from gatecert.challenge import listening as module
 from gatecert.challenge.http_responder import PREFIX, HttpResponder

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 from cryptography import x509
-from tests.unit.challenge.conftest import LOOPBACK, Tokens, exchange, free_port
+from tests.fakes.loopback import LOOPBACK, exchange, free_port
+from tests.fakes.token_store import Tokens
 
 from gatecert.challenge import tls_alpn01
 from gatecert.challenge.acme_identifier import matches_key_authorization, server_name

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 import pytest
 import yaml
 from cryptography import x509
-from tests.unit.custom.conftest import HOST, Office
+from tests.fakes.custom_office import HOST, Office
 
 from gatecert import cli
 

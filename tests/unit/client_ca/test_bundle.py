@@ -4,15 +4,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 from cryptography import x509
-from tests.unit.certificate.conftest import DAY, NOW
-from tests.unit.client_ca.conftest import bundle
+from tests.fakes.clock import DAY, NOW
+from tests.fakes.users_office import bundle
 
 from gatecert.client_ca import bundle as bundles
 from gatecert.client_ca.bundle import NO_END, PLACEHOLDER_NAME, Bundle
 from gatecert.errors import CertificateError
 
 if TYPE_CHECKING:
-    from tests.unit.client_ca.conftest import Office
+    from tests.fakes.users_office import Office
 
 
 def test_a_bundle_is_read_as_it_was_written(office: Office) -> None:

@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING
 import pytest
 from cryptography import x509
 from cryptography.x509.oid import NameOID
-from tests.unit.certificate.conftest import DAY, NOW, Issued, Pki, key_usage
-from tests.unit.client_ca.conftest import SERVER_ONLY, bundle
+from tests.fakes.clock import DAY, NOW
+from tests.fakes.pki import Issued, Pki, key_usage
+from tests.fakes.users_office import SERVER_ONLY, bundle
 
 from gatecert.client_ca import bundle as bundles
 from gatecert.client_ca.bundle import Bundle, fingerprint
@@ -17,7 +18,7 @@ from gatecert.errors import CertificateError, WrongUsageError
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.unit.client_ca.conftest import Office
+    from tests.fakes.users_office import Office
 
 
 def added(before: Bundle, *issued: Issued) -> Change:

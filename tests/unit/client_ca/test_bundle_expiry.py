@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from tests.unit.certificate.conftest import DAY, NOW
+from tests.fakes.clock import DAY, NOW
 
 from gatecert.client_ca.bundle_expiry import endings
 from gatecert.model import ClientCA

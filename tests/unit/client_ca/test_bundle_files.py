@@ -5,8 +5,8 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.unit.certificate.conftest import NOW
-from tests.unit.client_ca.conftest import bundle
+from tests.fakes.clock import NOW
+from tests.fakes.users_office import bundle
 
 from gatecert.client_ca.bundle import Bundle
 from gatecert.client_ca.bundle_files import BundleFiles
@@ -17,7 +17,7 @@ from gatecert.store import durable
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.unit.client_ca.conftest import Office
+    from tests.fakes.users_office import Office
 
 
 def mode(path: Path) -> int:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.unit.certificate.conftest import DAY, NOW, key_usage
-from tests.unit.client_ca.conftest import Office, bundle, part, write_crl
+from tests.fakes.clock import DAY, NOW
+from tests.fakes.pki import key_usage
+from tests.fakes.users_office import Office, bundle, part, write_crl
 
 from gatecert.client_ca.bundle_expiry import THRESHOLDS
 from gatecert.client_ca.bundle_warnings import (
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
-    from tests.unit.certificate.conftest import Issued
+    from tests.fakes.pki import Issued
 
     from gatecert.client_ca.bundle import Bundle
 

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
-from tests.unit.certificate.conftest import DAY, NOW, SERIAL, Issued, key_usage, negated
-from tests.unit.client_ca.conftest import part, write_crl
+from tests.fakes.clock import DAY, NOW
+from tests.fakes.pki import SERIAL, Issued, key_usage, negated
+from tests.fakes.users_office import part, write_crl
 
 from gatecert.client_ca.crl_files import CrlState, RevocationList, read_lists, standing
 from gatecert.errors import CertificateError, StorageError
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
-    from tests.unit.client_ca.conftest import Office
+    from tests.fakes.users_office import Office
 
 
 def stands(

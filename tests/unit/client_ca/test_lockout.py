@@ -4,8 +4,8 @@ import os
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.unit.certificate.conftest import DAY, NOW, Issued
-from tests.unit.client_ca.conftest import bundle
+from tests.fakes.clock import DAY, NOW
+from tests.fakes.users_office import bundle
 
 from gatecert.certificate.pem import LARGEST_CHAIN
 from gatecert.client_ca.crl_files import RevocationList
@@ -22,7 +22,8 @@ from gatecert.errors import StorageError
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.unit.client_ca.conftest import Office
+    from tests.fakes.pki import Issued
+    from tests.fakes.users_office import Office
 
 
 def known(name: str, *issued: Issued) -> KnownUser:

@@ -4,8 +4,9 @@ from typing import TYPE_CHECKING
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
-from tests.unit.certificate.conftest import DAY, NOW, POLICIES, Issued, key_usage
-from tests.unit.client_ca.conftest import SERVER_ONLY, bundle
+from tests.fakes.clock import DAY, NOW
+from tests.fakes.pki import POLICIES, Issued, key_usage
+from tests.fakes.users_office import SERVER_ONLY, bundle
 
 from gatecert.client_ca.bundle import Bundle
 from gatecert.client_ca.crl_files import RevocationList
@@ -14,7 +15,7 @@ from gatecert.client_ca.user_check import UserCheckResult, check_user, find_user
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.unit.client_ca.conftest import Office
+    from tests.fakes.users_office import Office
 
 
 def judged(authorities: Bundle, *sent: Issued) -> UserCheckResult:

@@ -12,7 +12,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.unit.custom.conftest import HOST, Office
+from tests.fakes.custom_office import HOST, Office
 
 from gatecert.certificate.upload import Upload
 from gatecert.custom.signing_requests import pending_requests

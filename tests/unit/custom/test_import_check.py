@@ -9,7 +9,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
 from cryptography.x509.oid import NameOID
-from tests.unit.custom.conftest import HOST, PAIR, PRIMARY, SPARE, Office
+from tests.fakes.custom_office import HOST, PAIR, PRIMARY, SPARE, Office
 
 from gatecert.certificate.imported import FAILED
 from gatecert.errors import CertificateError, WrongUsageError

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from tests.unit.certificate.conftest import Pki
-from tests.unit.custom.conftest import HOST, PAIR, PRIMARY, SINGLE, SPARE
+from tests.fakes.custom_office import HOST, PAIR, PRIMARY, SINGLE, SPARE
+from tests.fakes.pki import Pki
 
 from gatecert.custom.member import (
     common_name,

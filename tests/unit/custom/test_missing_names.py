@@ -8,14 +8,14 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.unit.certificate.conftest import dns
-from tests.unit.custom.conftest import HOST, SINGLE
+from tests.fakes.custom_office import HOST, SINGLE
+from tests.fakes.pki import dns
 
 from gatecert.custom.missing_names import missing_names_warning
 from gatecert.model import CertificateSummary, Identifier, IdentifierType, Mode
 
 if TYPE_CHECKING:
-    from tests.unit.custom.conftest import Office
+    from tests.fakes.custom_office import Office
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 LIVE = CertificateSummary(

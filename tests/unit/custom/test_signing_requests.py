@@ -10,8 +10,8 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
-from tests.unit.certificate.conftest import dns
-from tests.unit.custom.conftest import HOST, PAIR, SPARE, Office
+from tests.fakes.custom_office import HOST, PAIR, SPARE, Office
+from tests.fakes.pki import dns
 
 from gatecert.custom.signing_requests import PREFIX, pending_requests
 from gatecert.errors import WrongUsageError

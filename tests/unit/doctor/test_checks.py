@@ -7,16 +7,14 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.unit.doctor.conftest import (
+from tests.fakes.clock import DAY, HOUR, MINUTE
+from tests.fakes.doctor_facts import (
     BOOTSTRAP,
     CONFIGURATION,
-    DAY,
     HERE,
     HOSTNAME,
-    HOUR,
     LISTENER,
     LIVE,
-    MINUTE,
     NOW,
     SERVED,
     STATE,

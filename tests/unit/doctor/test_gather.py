@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
-from tests.unit.doctor.conftest import (
+from tests.fakes.doctor_facts import (
     BOOTSTRAP,
     HOSTNAME,
     LIVE,

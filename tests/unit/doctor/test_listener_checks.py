@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.unit.doctor.conftest import TARGET
+from tests.fakes.doctor_facts import TARGET
 
 from gatecert.challenge import listening
 from gatecert.config.schema.challenge import ChallengeSettings

@@ -7,7 +7,8 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.unit.doctor.conftest import DAY, HOSTNAME, HOUR, LIVE, MINUTE, SURVEY, TARGET
+from tests.fakes.clock import DAY, HOUR, MINUTE
+from tests.fakes.doctor_facts import HOSTNAME, LIVE, SURVEY, TARGET
 
 from gatecert.acme.directory_check import DirectoryReport
 from gatecert.doctor.preconditions import Preconditions, backdating, no_preconditions

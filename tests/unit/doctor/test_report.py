@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from cryptography.hazmat.primitives.serialization import Encoding
-from tests.unit.doctor.conftest import NOW, ROOT, case, machine
+from tests.fakes.doctor_facts import NOW, ROOT, case, machine
 
 from gatecert.doctor import code_reference
 from gatecert.doctor.checks import ORDER, run_checks

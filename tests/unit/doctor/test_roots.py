@@ -9,7 +9,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.x509.oid import NameOID
-from tests.unit.doctor.conftest import NOW
+from tests.fakes.doctor_facts import NOW
 
 from gatecert.doctor.roots import find_root
 

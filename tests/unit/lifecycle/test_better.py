@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 from cryptography import x509
-from tests.unit.lifecycle.conftest import DAY, HOUR, MINUTE, PlayedAuthority, World
+from tests.fakes.clock import DAY, HOUR, MINUTE
+from tests.fakes.played_authority import PlayedAuthority
+from tests.fakes.world import World
 
 from gatecert.model import OutcomeKind, RevocationState
 

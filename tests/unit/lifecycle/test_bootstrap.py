@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import pytest
-from tests.unit.lifecycle.conftest import DAY, ELSEWHERE, World
+from tests.fakes.clock import DAY
+from tests.fakes.resolver import ELSEWHERE
 
 from gatecert.certificate import key
 from gatecert.model import FileContents, FileCopy, KeyType, Mode, OutcomeKind
+
+if TYPE_CHECKING:
+    from tests.fakes.world import World
 
 
 def test_there_is_something_to_serve_before_anything_else(world: World) -> None:

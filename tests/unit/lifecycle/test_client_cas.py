@@ -20,8 +20,9 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from OpenSSL import SSL
-from tests.unit.certificate.conftest import DAY, NOW, Issued, Pki, dns
-from tests.unit.client_ca.conftest import Office, bundle, write_crl
+from tests.fakes.clock import DAY, NOW
+from tests.fakes.pki import Issued, Pki, dns
+from tests.fakes.users_office import Office, bundle, write_crl
 
 from gatecert.certificate.bootstrap import bootstrap
 from gatecert.certificate.upload import Upload

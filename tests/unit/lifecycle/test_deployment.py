@@ -11,7 +11,8 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.unit.lifecycle.conftest import DAY, HOSTNAME, HOUR, MINUTE, World
+from tests.fakes.clock import DAY, HOUR, MINUTE
+from tests.fakes.world import HOSTNAME, World
 
 from gatecert.model import FileContents, FileCopy, OutcomeKind
 from gatecert.store import durable

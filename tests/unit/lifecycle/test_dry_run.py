@@ -6,7 +6,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.unit.lifecycle.conftest import DAY, ELSEWHERE, START, PlayedAuthority, World
+from tests.fakes.clock import DAY, START
+from tests.fakes.played_authority import PlayedAuthority
+from tests.fakes.resolver import ELSEWHERE
+from tests.fakes.world import World
 
 from gatecert.doctor import codes
 from gatecert.errors import ACMEError, AuthorityError, ChallengeFailedError, RateLimitBudgetError

@@ -6,12 +6,14 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from tests.unit.lifecycle.conftest import DAY, ELSEWHERE, HERE, HOUR, MINUTE, START, World
+from tests.fakes.clock import DAY, HOUR, MINUTE, START
+from tests.fakes.resolver import ELSEWHERE, HERE
 
 from gatecert.model import KeyPolicy, Mode, OutcomeKind, RenewalPolicy
 
 if TYPE_CHECKING:
     import pytest
+    from tests.fakes.world import World
 
 
 def test_a_gateway_is_enrolled_and_left_alone_until_it_is_due(world: World) -> None:

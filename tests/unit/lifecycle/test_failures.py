@@ -9,7 +9,9 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.unit.lifecycle.conftest import DAY, HERE, HOSTNAME, HOUR, MINUTE, START, Disk, World
+from tests.fakes.clock import DAY, HOUR, MINUTE, START
+from tests.fakes.resolver import HERE
+from tests.fakes.world import HOSTNAME, Disk, World
 
 from gatecert.errors import (
     AuthorityUnreachableError,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from tests.unit.lifecycle.conftest import DAY, HOUR, MINUTE, START, Obstacle, World
+from tests.fakes.clock import DAY, HOUR, MINUTE, START
+from tests.fakes.world import Obstacle, World
 
 from gatecert.doctor import codes
 from gatecert.errors import InterruptedOrderError

@@ -7,7 +7,8 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.unit.lifecycle.conftest import DAY, HOUR, MINUTE, START, PlayedAuthority, World
+from tests.fakes.clock import DAY, HOUR, MINUTE, START
+from tests.fakes.played_authority import PlayedAuthority
 
 from gatecert.doctor import codes
 from gatecert.errors import (
@@ -20,6 +21,8 @@ from gatecert.errors import (
 from gatecert.model import OutcomeKind
 
 if TYPE_CHECKING:
+    from tests.fakes.world import World
+
     from gatecert.doctor.finding import Code, Finding
 
 UNREACHABLE = AuthorityUnreachableError("no answer")

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
-from tests.unit.lifecycle.conftest import DAY, ELSEWHERE, HERE, HOUR, MINUTE, World
+from tests.fakes.clock import DAY, HOUR, MINUTE
+from tests.fakes.resolver import ELSEWHERE, HERE
+from tests.fakes.world import World
 
 from gatecert.acme.revocation_request import Revocation, RevocationResult, Signature
 from gatecert.errors import ACMEError, AuthorityUnreachableError, WrongUsageError

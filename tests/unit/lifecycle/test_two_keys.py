@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
-from tests.unit.lifecycle.conftest import DAY, MINUTE, World
+from tests.fakes.clock import DAY, MINUTE
+from tests.fakes.world import World
 
 from gatecert.certificate.bootstrap import bootstrap
 from gatecert.errors import AuthorityUnreachableError

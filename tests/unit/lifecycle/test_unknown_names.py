@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import pytest
-from tests.unit.lifecycle.conftest import DAY, ELSEWHERE, MINUTE, World
+from tests.fakes.clock import DAY, MINUTE
+from tests.fakes.resolver import ELSEWHERE
 
 from gatecert.model import Identifier, IdentifierType, OutcomeKind
 from gatecert.resolve.lookup import LookupStatus
+
+if TYPE_CHECKING:
+    from tests.fakes.world import World
 
 FAILURES = [LookupStatus.SERVER_FAILURE, LookupStatus.TIMEOUT]
 

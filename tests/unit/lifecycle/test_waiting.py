@@ -9,7 +9,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.unit.lifecycle.conftest import DAY, HOUR, MINUTE, PlayedAuthority, World
+from tests.fakes.clock import DAY, HOUR, MINUTE
+from tests.fakes.played_authority import PlayedAuthority
 
 from gatecert.errors import (
     ACMEError,
@@ -23,6 +24,8 @@ from gatecert.model import OutcomeKind
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
+
+    from tests.fakes.world import World
 
     from gatecert.errors import GatecertError
 

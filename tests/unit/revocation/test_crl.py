@@ -10,19 +10,9 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import ReasonFlags
 from cryptography.x509.oid import NameOID
-from tests.unit.certificate.conftest import (
-    DAY,
-    NOW,
-    URL,
-    Issued,
-    Pki,
-    common_name,
-    crl,
-    key_usage,
-    leaf,
-    point,
-    uri,
-)
+from tests.fakes.clock import DAY, NOW
+from tests.fakes.crl import URL, crl, leaf, point, uri
+from tests.fakes.pki import Issued, Pki, common_name, key_usage
 
 from gatecert.errors import CertificateError
 from gatecert.model import RevocationReason

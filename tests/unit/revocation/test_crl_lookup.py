@@ -11,18 +11,9 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import ReasonFlags
-from tests.unit.certificate.conftest import (
-    DAY,
-    NOW,
-    SERIAL,
-    URL,
-    Pki,
-    crl,
-    leaf,
-    negated,
-    point,
-    uri,
-)
+from tests.fakes.clock import DAY, NOW
+from tests.fakes.crl import URL, crl, leaf, point, uri
+from tests.fakes.pki import SERIAL, Pki, negated
 
 from gatecert.errors import AuthorityUnreachableError, StorageError
 from gatecert.model import RevocationReason, StoredList

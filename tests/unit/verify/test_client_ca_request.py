@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from threading import Event
 
-    from tests.unit.verify.conftest import Authority, Issued
+    from tests.fakes.listeners import Authority, Issued
 
 HERE = Endpoint("127.0.0.1", 443)
 NOW = datetime(2026, 11, 23, tzinfo=UTC)

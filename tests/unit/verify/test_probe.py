@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from threading import Event
 
-    from tests.unit.verify.conftest import Authority, TLSServer
+    from tests.fakes.listeners import Authority, TLSServer
 
 pytestmark = pytest.mark.enable_socket
 

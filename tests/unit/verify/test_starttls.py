@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from threading import Event
 
-    from tests.unit.verify.conftest import Authority, TLSServer
+    from tests.fakes.listeners import Authority, TLSServer
 
     from gatecert.model import Endpoint
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from threading import Event
 
-    from tests.unit.verify.conftest import Authority, Issued, TLSServer
+    from tests.fakes.listeners import Authority, Issued, TLSServer
 
     from gatecert.model import CertificateSummary, Verdict
 

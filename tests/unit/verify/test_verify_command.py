@@ -17,7 +17,7 @@ from gatecert.verify.verify_command import ProofCommand, run_once, wait_until_pr
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.unit.verify.conftest import Authority
+    from tests.fakes.listeners import Authority
 
 NOW = datetime(2026, 11, 23, 8, 15, tzinfo=UTC)
 FINGERPRINT = "ab" * 32

@@ -20,8 +20,9 @@ from gatecert.model import Identifier, IdentifierType, TextRecord
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.unit.challenge.dns01.conftest import Journal, StartNameserver
-    from tests.unit.challenge.dns01.conftest import Zones as Answers
+    from tests.fakes.nameserver import StartNameserver
+    from tests.fakes.record_journal import Journal
+    from tests.fakes.zones import Zones as Answers
 
 NOW = datetime(2026, 11, 23, 8, 15, tzinfo=UTC)
 EXEC = {"provider": "exec", "command": ["true"], "authoritative": ["127.0.0.1:1"]}

@@ -29,7 +29,7 @@ from gatecert.errors import (
 from gatecert.model import Endpoint, Identifier, IdentifierType, TextRecord
 
 if TYPE_CHECKING:
-    from tests.unit.challenge.dns01.conftest import Journal
+    from tests.fakes.record_journal import Journal
 
 NOW = datetime(2026, 11, 23, 8, 15, tzinfo=UTC)
 NAME = "_acme-challenge.vpn.example.com"

@@ -28,8 +28,8 @@ from gatecert.model import Endpoint
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from tests.unit.challenge.dns01.conftest import Handler, StartNameserver
-    from tests.unit.challenge.dns01.conftest import Zones as Answers
+    from tests.fakes.nameserver import Handler, StartNameserver
+    from tests.fakes.zones import Zones as Answers
 
 NAME = "_acme-challenge.vpn.example.com"
 FIRST, SECOND = (Nameserver(f"ns{n}", Endpoint(f"192.0.2.{n}", 53)) for n in (1, 2))

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from tests.unit.challenge.dns01.conftest import Handler, StartNameserver
+    from tests.fakes.nameserver import Handler, StartNameserver
 
 SECRET = base64.b64encode(b"a secret that nobody may see").decode()
 RECORD = TextRecord("_acme-challenge.vpn.example.com", "v a-l_ue", "example.com")

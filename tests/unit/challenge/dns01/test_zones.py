@@ -16,8 +16,8 @@ from gatecert.resolve import query
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.unit.challenge.dns01.conftest import Handler, StartNameserver
-    from tests.unit.challenge.dns01.conftest import Zones as Answers
+    from tests.fakes.nameserver import Handler, StartNameserver
+    from tests.fakes.zones import Zones as Answers
 
 NAME = "_acme-challenge.vpn.example.com"
 HOST = {("vpn.example.com", "A"): ["127.0.0.1"]}

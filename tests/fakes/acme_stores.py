@@ -1,0 +1,121 @@
+"""Account store, order journal and progress in memory, for the ACME client."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from tests.fakes.acme_server import DIRECTORY_URL
+from tests.fakes.clock import NOW
+
+from gatecert.acme.budget import Budget
+from gatecert.certificate import key as certificate_key
+from gatecert.certificate.request import build_request
+from gatecert.model import (
+    Account,
+    KeyRequest,
+    Limits,
+    PendingOrder,
+    RateLimitUsage,
+    Stage,
+    Target,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class Accounts:
+    """An IssuerStore in memory.
+
+    Attributes:
+        trouble: What is raised by ``save_account`` and ``save_next_key``, by their names.
+        forgets: Whether the next key is not there when it is read back.
+    """
+
+    def __init__(self) -> None:
+        self.trouble: dict[str, BaseException] = {}
+        self.forgets = False
+        self.kept: dict[str, Account] = {}
+        self.history: list[Account] = []
+        self.spent: dict[str, RateLimitUsage] = {}
+        self.next_keys: dict[str, bytes] = {}
+        self.retired: list[str] = []
+
+    def account(self, authority: str) -> Account | None:
+        return self.kept.get(authority)
+
+    def save_account(self, authority: str, account: Account) -> None:
+        self._meet_trouble("save_account")
+        self.kept[authority] = account
+        self.history.append(account)
+
+    def rate_limit_usage(self, directory_url: str) -> RateLimitUsage:
+        return self.spent.get(directory_url, RateLimitUsage())
+
+    def update_rate_limit_usage(
+        self, directory_url: str, change: Callable[[RateLimitUsage], RateLimitUsage]
+    ) -> None:
+        self.spent[directory_url] = change(self.rate_limit_usage(directory_url))
+
+    def _meet_trouble(self, name: str) -> None:
+        if name in self.trouble:
+            raise self.trouble[name]
+
+    def next_key(self, authority: str) -> bytes | None:
+        return self.next_keys.get(authority)
+
+    def save_next_key(self, authority: str, private_key: bytes) -> None:
+        self._meet_trouble("save_next_key")
+        if not self.forgets:
+            self.next_keys[authority] = private_key
+
+    def remove_next_key(self, authority: str) -> None:
+        self.next_keys.pop(authority, None)
+
+    def retire_account(self, authority: str) -> None:
+        self.kept.pop(authority, None)
+        self.retired.append(authority)
+
+
+@dataclass
+class Journal:
+    """An OrderJournal in memory."""
+
+    target: Target
+    order: PendingOrder | None = None
+    request: KeyRequest | None = None
+    forgotten: int = 0
+
+    def pending(self) -> tuple[PendingOrder, KeyRequest] | None:
+        if self.order is None or self.request is None:
+            return None
+        return self.order, self.request
+
+    def new_request(self, *, common_name: bool = False) -> KeyRequest:
+        private_key = certificate_key.generate(self.target.key.type)
+        first = self.target.hostname if common_name else None
+        csr = build_request(private_key, self.target.identifiers, common_name=first)
+        self.request = KeyRequest("request-1", NOW, private_key, csr)
+        return self.request
+
+    def record(self, order: PendingOrder) -> None:
+        self.order = order
+
+    def forget(self) -> None:
+        self.order = self.request = None
+        self.forgotten += 1
+
+
+@dataclass
+class Told:
+    """A Progress that keeps what it was told."""
+
+    messages: list[str] = field(default_factory=list)
+
+    def __call__(self, gateway: str, stage: Stage, message: str) -> None:
+        assert (gateway, stage) == ("boston", Stage.ORDER)
+        self.messages.append(message)
+
+
+UNLIMITED = Budget(Accounts(), DIRECTORY_URL, Limits(), "acme", "acme", lambda: NOW)
