@@ -176,7 +176,7 @@ def test_authorities_come_and_go_beside_the_daemon(vpn: Vpn) -> None:
     assert status["authorities"] == []
     assert status["asked"] is True
     assert vpn.gatecert.process.alive
-    assert "nobody is admitted" in vpn.gatecert.run("status").output
+    assert "none: no client is accepted" in vpn.gatecert.run("status").output
 
 
 def test_what_is_no_authority_changes_nothing(vpn: Vpn) -> None:

@@ -54,9 +54,10 @@ def test_it_is_healthy_while_it_runs_and_has_something_to_serve(
     after = gatecert.run("status", "--check")
 
     assert (before.exit_code, running.exit_code, after.exit_code) == (1, 0, 1)
-    assert before.errors.startswith("gatecert: no daemon runs\ngatecert: boston has no certificate")
+    expected = "gatecert: daemon not running\ngatecert: boston: no certificate"
+    assert before.errors.startswith(expected)
     assert (running.output, running.errors) == ("", "")
-    assert after.errors == "gatecert: no daemon runs\n"
+    assert after.errors == "gatecert: daemon not running\n"
 
 
 def test_a_killed_daemon_leaves_no_lock_behind(

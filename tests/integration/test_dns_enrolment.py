@@ -228,7 +228,7 @@ def test_dns_persist_01_says_what_to_publish_and_where_it_is_missing(
     assert authority.orders() == 0
 
     publish(behind, key, name, value)
-    assert "records stand at every nameserver" in gatecert.run("check").output
+    assert "every nameserver has its dns-persist-01 records" in gatecert.run("check").output
     assert "challenge-ok" in findings(gatecert)
     accepted = gatecert.run("enroll", BOSTON, "--force")
     assert accepted.exit_code == 0, accepted.errors + accepted.output

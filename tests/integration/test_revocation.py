@@ -268,13 +268,13 @@ def test_an_account_is_given_up_only_when_confirmed_and_then_another_one_is_made
     enrolled: Gatecert,
 ) -> None:
     asked = enrolled.run("account", "deactivate")
-    assert (asked.exit_code, "say --yes" in asked.errors) == (2, True)
+    assert (asked.exit_code, "use --yes" in asked.errors) == (2, True)
     first = enrolled.run("account", "show", "--json").json()["accounts"][0]
     assert first["status"] == "valid"
 
     result = enrolled.run("account", "deactivate", "pebble", "--yes")
     assert result.exit_code == 0, result.errors
-    assert "the next order of boston makes another one" in result.errors
+    assert "the next order of boston registers a new account" in result.errors
     assert enrolled.run("account", "show", "--json").json()["accounts"][0]["status"] == "none"
 
     assert enrolled.run("enroll", "--force").exit_code == 0

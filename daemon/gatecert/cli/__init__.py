@@ -1,7 +1,7 @@
-"""The command line: thin Typer commands, one module a command group; the only place that exits.
+"""The command line: thin Typer commands, one module a command; the only place that exits.
 
 Exit codes: 0 done; 1 at least one gateway failed; 2 wrong usage or configuration; 3 another
-gatecert holds the state directory or the gateway; 130 interrupted; 141 nobody reads the output.
+gatecert holds the state directory or the gateway; 130 interrupted; 141 output pipe closed.
 Errors go to standard error, one line each.
 """
 
@@ -26,7 +26,7 @@ from gatecert.errors import (
     WrongUsageError,
 )
 
-# click's UsageError, which Typer either takes from click or brings itself.
+# click's UsageError, which newer versions of Typer bring themselves
 _USAGE_ERROR = typer.BadParameter.__bases__[0]
 
 app = typer.Typer(
@@ -52,17 +52,17 @@ def _version(wanted: bool) -> None:  # noqa: FBT001 - Typer calls it with the op
 def main(
     context: typer.Context,
     config: Annotated[
-        str, typer.Option("-c", "--config", metavar="FILE", help="The configuration file.")
+        str, typer.Option("-c", "--config", metavar="FILE", help="Configuration file.")
     ] = DEFAULT_CONFIGURATION,
     *,
     debug: Annotated[
-        bool, typer.Option("--debug", help="Log everything; show tracebacks of errors.")
+        bool, typer.Option("--debug", help="Log everything; show tracebacks.")
     ] = False,
     version: Annotated[  # noqa: ARG001 - handled by its callback
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
     ] = False,
 ) -> None:
-    """Keep what all commands share."""
+    """Keep the options in front of the command."""
     context.obj = Options(config, debug=debug)
 
 
@@ -75,10 +75,10 @@ def run() -> None:
         code = app(standalone_mode=False)
     except typer.Abort:
         sys.exit(INTERRUPTED)
-    except SystemExit:  # click leaves so where nobody reads on; nothing else does
+    except SystemExit:  # click raises it for a closed pipe; nothing else does
         output.silence(sys.stdout)
         sys.exit(UNREAD)
-    except Exception as error:  # noqa: BLE001 - whatever it is, it is said in one line
+    except Exception as error:  # noqa: BLE001 - every error is one line
         if debug:
             traceback.print_exc()
         sys.exit(_explain(error))
@@ -86,11 +86,11 @@ def run() -> None:
 
 
 def _explain(error: Exception) -> int:
-    """Say on standard error what went wrong, and find the exit code."""
+    """Print the error on standard error, and return the exit code."""
     code = FAILED
     match error:
         case _ if isinstance(error, _USAGE_ERROR):
-            usage = cast("typer.BadParameter", error)  # what is used of it is UsageError's
+            usage = cast("typer.BadParameter", error)  # only attributes of UsageError are used
             _print_usage(usage)
             code = WRONG_USAGE
         case ConfigurationError():
@@ -108,13 +108,13 @@ def _explain(error: Exception) -> int:
         case BrokenPipeError():
             pass
         case _:
-            _print(f"unexpected {type(error).__name__}: {error} (--debug shows more)")
+            _print(f"unexpected {type(error).__name__}: {error} (use --debug for details)")
     return code
 
 
 def _print_usage(usage: typer.BadParameter) -> None:
     message = usage.format_message()
-    if message.startswith("Usage:"):  # nothing was asked for: the help text itself
+    if message.startswith("Usage:"):  # no command was given: the help text itself
         sys.stderr.write(f"{message}\n")
         return
     hint = f"; see '{usage.ctx.command_path} --help'" if usage.ctx else ""

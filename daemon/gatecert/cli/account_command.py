@@ -1,7 +1,7 @@
-"""``gatecert account``: our accounts at authorities, and their keys.
+"""``gatecert account``: ACME accounts and their keys.
 
-Whoever changes an account holds the locks of all gateways that use it, so no order of the daemon's
-is under way with the old key, and the daemon signs in with the new one next time.
+A command that changes an account locks every gateway that uses it, so the daemon has no order in
+progress with the old key, and uses the new key next time.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gatecert.cli.application import open_application, tell_daemon
+from gatecert.cli.application import notify_daemon, open_application
 from gatecert.cli.context import Wait, find, read_configuration
 from gatecert.cli.exit_codes import FAILED
 from gatecert.deadline import Deadline
@@ -28,17 +28,18 @@ if TYPE_CHECKING:
     from gatecert.app import Application
 
 SCHEMA = 1
-SECONDS = 60.0  # for the authority's part
+SECONDS = 60.0  # for the requests to the CA
 
 app = typer.Typer(
-    help="Look at the accounts at authorities, change their keys, give them up.",
+    help="Show, roll over or deactivate ACME accounts.",
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
 )
 
 AuthorityName = Annotated[
-    str, typer.Argument(metavar="AUTHORITY", help="Its name; may be left out if there is one only.")
+    str,
+    typer.Argument(metavar="AUTHORITY", help="CA name; may be omitted if only one is configured."),
 ]
 
 
@@ -46,14 +47,14 @@ AuthorityName = Annotated[
 def show(
     context: typer.Context,
     authority: Annotated[
-        str, typer.Argument(metavar="AUTHORITY", help="Its name; all of them when left out.")
+        str, typer.Argument(metavar="AUTHORITY", help="CA name; all CAs if omitted.")
     ] = "",
     *,
     as_json: Annotated[
-        bool, typer.Option("--json", help="The same for programs; see docs/accounts.md.")
+        bool, typer.Option("--json", help="Print JSON; see docs/accounts.md.")
     ] = False,
 ) -> None:
-    """Say which accounts there are, and what the authorities say of them. Changes nothing."""
+    """Show the accounts and their status at the CA. Changes nothing."""
     application = open_application(read_configuration(context))
     names = [authority] if authority else sorted(application.authorities)
     views = [
@@ -71,18 +72,18 @@ def show(
 
 @app.command("rollover")
 def rollover(context: typer.Context, authority: AuthorityName = "", *, wait: Wait = 60.0) -> None:
-    """Give an account another key; the old one is worthless from then on.
+    """Replace the key of an account (RFC 8555 section 7.3.5).
 
-    A change that a crash has cut off is finished. Orders and certificates are not touched.
+    Finishes a rollover that a crash interrupted. Orders and certificates stay as they are.
     """
     application = open_application(read_configuration(context))
-    name = _one(application, authority)
+    name = _chosen_name(application, authority)
     issuer = _issuer(application, name)
-    with _undisturbed(application, name, "changing an account key", wait):
+    with _lock_gateways(application, name, "changing an account key", wait):
         account, finished = issuer.administration().change_key(Deadline.after(SECONDS))
-    what = "the change that was cut off is finished" if finished else "the account has another key"
+    what = "finished the interrupted key rollover" if finished else "account key replaced"
     typer.echo(f"{name}: {what}: {account.url}")
-    tell_daemon(application)
+    notify_daemon(application)
 
 
 @app.command("deactivate")
@@ -90,62 +91,62 @@ def deactivate(
     context: typer.Context,
     authority: AuthorityName = "",
     *,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")] = False,
     wait: Wait = 60.0,
 ) -> None:
-    """Give an account up for good. Certificates stay valid.
+    """Deactivate an account for good. Certificates stay valid.
 
-    The authority takes nothing from the account any more, and nobody can undo that.
+    The CA accepts no request from a deactivated account. This cannot be undone.
     """
     application = open_application(read_configuration(context))
-    name = _one(application, authority)
+    name = _chosen_name(application, authority)
     issuer = _issuer(application, name)
     if not yes:
         if not sys.stdin.isatty():
             raise WrongUsageError(
-                f"the account with {name} would be given up for good, and nobody is there to be"
-                " asked",
-                fix="say --yes",
+                f"deactivating the account at {name} is final and needs confirmation, and standard"
+                " input is no terminal",
+                fix="use --yes",
             )
-        typer.confirm(f"Give up the account with {name} for good?", abort=True)
-    with _undisturbed(application, name, "giving up an account", wait):
+        typer.confirm(f"Deactivate the account at {name} for good?", abort=True)
+    with _lock_gateways(application, name, "deactivating an account", wait):
         account = issuer.administration().deactivate(Deadline.after(SECONDS))
-    typer.echo(f"{name}: the account is given up: {account.url or 'its URL is not known'}")
+    typer.echo(f"{name}: account deactivated: {account.url or 'URL unknown'}")
     users = [target.name for target in application.targets.values() if name in target.authorities]
     if users:
-        note = f"the next order of {', '.join(sorted(users))} makes another one"
+        note = f"the next order of {', '.join(sorted(users))} registers a new account"
         typer.echo(f"gatecert: {name}: {note}, unless authorities.{name} is removed", err=True)
-    tell_daemon(application)
+    notify_daemon(application)
 
 
 def _issuer(application: Application, name: str) -> Issuer:
     return find("authority", application.authorities, name)
 
 
-def _one(application: Application, name: str) -> str:
-    """The authority that is meant."""
+def _chosen_name(application: Application, name: str) -> str:
+    """Return the name of the chosen authority, or of the only one."""
     if name or len(application.authorities) != 1:
         find("authority", application.authorities, name)
         return name
     return next(iter(application.authorities))
 
 
-def _undisturbed(application: Application, name: str, purpose: str, wait: float) -> ExitStack:
-    """The locks of every gateway that uses an authority, always in the same order."""
+def _lock_gateways(application: Application, name: str, purpose: str, wait: float) -> ExitStack:
+    """Lock every gateway that uses an authority, always in the same order."""
     with ExitStack() as locks:
-        for target in _users(application, name):
+        for target in _gateways_using(application, name):
             locks.enter_context(application.store.lock_gateway(target, purpose, wait=wait))
         return locks.pop_all()
 
 
-def _users(application: Application, name: str) -> Iterable[str]:
+def _gateways_using(application: Application, name: str) -> Iterable[str]:
     return sorted(each.name for each in application.targets.values() if name in each.authorities)
 
 
 def _show(view: AccountStatus) -> None:
     rows = [
         ("directory", view.directory_url),
-        ("account", view.url or ("none yet" if view.status == "none" else "not known")),
+        ("account", view.url or ("none yet" if view.status == "none" else "unknown")),
         ("status", view.status + (f": {view.problem}" if view.problem else "")),
     ]
     if view.key_fingerprint:
@@ -154,8 +155,8 @@ def _show(view: AccountStatus) -> None:
     if view.terms_of_service:
         rows.append(("terms", view.terms_of_service))
     if view.key_change_pending:
-        fix = f"gatecert account rollover {view.authority} finishes it"
-        rows.append(("pending", f"a change of the key that was cut off; {fix}"))
+        fix = f"to finish: gatecert account rollover {view.authority}"
+        rows.append(("pending", f"interrupted key rollover; {fix}"))
     typer.echo(view.authority)
     for label, text in rows:
         typer.echo(f"  {label:<10} {text}")

@@ -36,7 +36,7 @@ def open_application(configuration: Configuration, progress: Progress = no_progr
     return build(configuration, progress, threading.Event())
 
 
-def chosen(application: Application, names: Sequence[str] | None) -> tuple[Target, ...]:
+def select_targets(application: Application, names: Sequence[str] | None) -> tuple[Target, ...]:
     """Return the gateways of these names, or all gateways if there are no names.
 
     Raises:
@@ -48,8 +48,8 @@ def chosen(application: Application, names: Sequence[str] | None) -> tuple[Targe
     )
 
 
-def tell_daemon(application: Application) -> None:
-    """Make a running daemon check its gateways again."""
+def notify_daemon(application: Application) -> None:
+    """Make a running daemon check every gateway now."""
     process = application.store.daemon_pid()
     if process is not None:
         os.kill(process, signal.SIGUSR1)

@@ -1,4 +1,4 @@
-"""``gatecert client-ca``: the authorities whose user certificates a gateway accepts."""
+"""``gatecert client-ca``: the CAs whose client certificates a gateway accepts."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gatecert.certificate.certificate_names import label, name_text
-from gatecert.cli.application import chosen, open_application, tell_daemon
+from gatecert.cli.application import notify_daemon, open_application, select_targets
 from gatecert.cli.context import Name, Wait, read_configuration
 from gatecert.cli.exit_codes import FAILED
 from gatecert.cli.import_command import read_upload
@@ -26,20 +26,20 @@ if TYPE_CHECKING:
 
 SCHEMA = 1
 WHY_NO_KEY = (
-    "whoever has the key of an authority can make users, so it belongs on no gateway and, once it"
-    " was passed around, to no authority"
+    "the key of a client CA can issue certificates for anybody: keep it off gateways, and replace"
+    " the CA if its key was shared"
 )
-USERS_KEY = "a user's key is the user's alone"
+USERS_KEY = "a client's private key belongs on the client only"
 
 app = typer.Typer(
-    help="Certificates demanded from users: whose are accepted.",
+    help="Manage client-certificate CAs.",
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
 )
 
 AsJson = Annotated[
-    bool, typer.Option("--json", help="The same for programs; see docs/client-certificates.md.")
+    bool, typer.Option("--json", help="Print JSON; see docs/client-certificates.md.")
 ]
 
 
@@ -49,30 +49,32 @@ def add(
     name: Name,
     file: Annotated[
         str,
-        typer.Argument(metavar="FILE", help="The authority's root certificate, PEM; - for input."),
+        typer.Argument(
+            metavar="FILE", help="Root certificate of the CA, PEM; - for standard input."
+        ),
     ],
     *,
     wait: Wait = 60.0,
 ) -> None:
-    """Accept the certificates of an authority, and prove that the server follows.
+    """Add a client CA and prove that the server asks for it.
 
-    The file holds its root, and its intermediates where users do not send them. Nothing changes
-    unless everything is right; if the server does not follow, the authorities before come back.
+    The file holds the root, and the intermediates if clients do not send them. Every check must
+    pass before anything changes; if the server does not ask for the CA, the change is rolled back.
     """
     configuration = read_configuration(context)
-    upload = replace(read_upload("the file of the authority", file), key_advice=WHY_NO_KEY)
+    upload = replace(read_upload("the CA file", file), key_advice=WHY_NO_KEY)
     lines = ProgressLines()
     application = open_application(configuration, lines)
-    target = chosen(application, [name])[0]
+    target = select_targets(application, [name])[0]
     outcome = application.pipeline.client_authorities.add(target, upload, wait=wait)
-    lines.ended(outcome)
-    tell_daemon(application)
-    _leave(outcome)
+    lines.finish(outcome)
+    notify_daemon(application)
+    _exit_if_failed(outcome)
 
 
 @app.command("list")
 def list_(context: typer.Context, name: Name, *, as_json: AsJson = False) -> None:
-    """Show whose certificates are accepted."""
+    """List the client CAs."""
     status, now = _status(context, name), datetime.now(UTC)
     if as_json:
         typer.echo(as_document({"schema": SCHEMA, "gateway": name, **asdict(status)}))
@@ -83,9 +85,7 @@ def list_(context: typer.Context, name: Name, *, as_json: AsJson = False) -> Non
         typer.echo(f"  SHA-256  {each.fingerprint}")
         typer.echo(f"  {kind}, ends {day(each.not_after)}, {time_left(each.not_after, now)}")
     if not status.authorities:
-        typer.echo(
-            f"none: nobody is admitted; gatecert client-ca add {name} FILE adds an authority"
-        )
+        typer.echo(f"no client CA: no client is accepted; fix: gatecert client-ca add {name} FILE")
     for line in [status.error, *status.warnings]:
         if line:
             typer.echo(f"gatecert: {name}: {line}", err=True)
@@ -96,24 +96,24 @@ def remove(
     context: typer.Context,
     name: Name,
     authority: Annotated[
-        str, typer.Argument(metavar="FINGERPRINT-or-SUBJECT", help="Which one, as list shows it.")
+        str, typer.Argument(metavar="FINGERPRINT-or-SUBJECT", help="The CA, as shown by list.")
     ],
     *,
     force: Annotated[
-        bool, typer.Option("--force", help="Even if that locks out users who are known.")
+        bool, typer.Option("--force", help="Remove it even if known users are locked out.")
     ] = False,
     wait: Wait = 60.0,
 ) -> None:
-    """Accept them no longer, and prove that the server follows."""
+    """Remove a client CA and prove that the server no longer asks for it."""
     lines = ProgressLines()
     application = open_application(read_configuration(context), lines)
-    target = chosen(application, [name])[0]
+    target = select_targets(application, [name])[0]
     outcome = application.pipeline.client_authorities.remove(
         target, authority, force=force, wait=wait
     )
-    lines.ended(outcome)
-    tell_daemon(application)
-    _leave(outcome)
+    lines.finish(outcome)
+    notify_daemon(application)
+    _exit_if_failed(outcome)
 
 
 @app.command("check")
@@ -121,29 +121,28 @@ def check(
     context: typer.Context,
     name: Name,
     file: Annotated[
-        str, typer.Argument(metavar="FILE", help="A user's certificate, PEM; - for input.")
+        str, typer.Argument(metavar="FILE", help="Client certificate, PEM; - for standard input.")
     ],
     *,
     as_json: AsJson = False,
 ) -> None:
-    """Say whether a certificate of a user would be accepted, and if not, why."""
+    """Check whether a client certificate would be accepted."""
     configuration = read_configuration(context)
     upload = replace(read_upload("the certificate file", file), key_advice=USERS_KEY)
     application = open_application(configuration)
-    target = chosen(application, [name])[0]
-    judgement = application.pipeline.client_authorities.check_user(target, upload)
+    target = select_targets(application, [name])[0]
+    result = application.pipeline.client_authorities.check_user(target, upload)
     if as_json:
-        typer.echo(as_document(_fields(name, judgement)))
+        typer.echo(as_document(_fields(name, result)))
     else:
-        _show(name, judgement)
-    if not judgement.accepted:
+        _show(name, result)
+    if not result.accepted:
         raise typer.Exit(FAILED)
 
 
 def _status(context: typer.Context, name: str) -> ClientAuthenticationStatus:
-
     application = open_application(read_configuration(context))
-    target = chosen(application, [name])[0]
+    target = select_targets(application, [name])[0]
     found = client_authentication_status(application, target, datetime.now(UTC))
     if found is not None:
         return found
@@ -153,33 +152,30 @@ def _status(context: typer.Context, name: str) -> ClientAuthenticationStatus:
     )
 
 
-def _show(name: str, judgement: UserCheckResult) -> None:
-
-    who = label(judgement.user)
-    if judgement.accepted:
-        by = label(judgement.path[-1])
-        end = judgement.user.not_valid_after_utc
-        typer.echo(f"{name}: accepted: the certificate {who}, by {by}, until {day(end)}")
-    for reason in judgement.reasons:
-        typer.echo(f"{name}: refused: the certificate {who} {reason}")
-    for note in judgement.notes:
+def _show(name: str, result: UserCheckResult) -> None:
+    subject = label(result.user)
+    if result.accepted:
+        issuer, end = label(result.path[-1]), result.user.not_valid_after_utc
+        typer.echo(f"{name}: accepted: the certificate {subject}, by {issuer}, until {day(end)}")
+    for reason in result.reasons:
+        typer.echo(f"{name}: refused: the certificate {subject} {reason}")
+    for note in result.notes:
         sys.stdout.flush()
         typer.echo(f"gatecert: {name}: note: {note}", err=True)
 
 
-def _fields(name: str, judgement: UserCheckResult) -> dict[str, object]:
-
+def _fields(name: str, result: UserCheckResult) -> dict[str, object]:
     return {
         "schema": SCHEMA,
         "gateway": name,
-        "accepted": judgement.accepted,
-        "subject": name_text(judgement.user.subject),
-        "fingerprint": fingerprint(judgement.user),
-        "reasons": list(judgement.reasons),
-        "notes": list(judgement.notes),
+        "accepted": result.accepted,
+        "subject": name_text(result.user.subject),
+        "fingerprint": fingerprint(result.user),
+        "reasons": list(result.reasons),
+        "notes": list(result.notes),
     }
 
 
-def _leave(outcome: Outcome) -> None:
+def _exit_if_failed(outcome: Outcome) -> None:
     if outcome.failed or outcome.code:
         raise typer.Exit(FAILED)

@@ -20,23 +20,21 @@ if TYPE_CHECKING:
 
 Item = TypeVar("Item")
 
-Name = Annotated[str, typer.Argument(metavar="NAME", help="Name of the gateway.")]
+Name = Annotated[str, typer.Argument(metavar="NAME", help="Gateway name.")]
 Names = Annotated[
     list[str] | None,
-    typer.Argument(metavar="NAME", help="Names of gateways; all of them when left out."),
+    typer.Argument(metavar="NAME", help="Gateway names; all gateways if omitted."),
 ]
 Wait = Annotated[
     float,
     typer.Option(
-        "--wait", metavar="SECONDS", help="How long to wait for one that is being changed."
+        "--wait", metavar="SECONDS", help="How long to wait for a gateway that is locked."
     ),
 ]
 
 MemberName = Annotated[
     str,
-    typer.Option(
-        "--member", metavar="M", help="Which host of a pair this is, where not configured."
-    ),
+    typer.Option("--member", metavar="M", help="Member of the pair, unless configured."),
 ]
 
 

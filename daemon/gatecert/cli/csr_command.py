@@ -26,35 +26,34 @@ def csr(
     *,
     member: MemberName = "",
     renew: Annotated[
-        bool, typer.Option("--renew", help="Make a new key and request, whatever is pending.")
+        bool, typer.Option("--renew", help="Make a new key and CSR even if one is pending.")
     ] = False,
     wait: Wait = 60.0,
 ) -> None:
-    """Make a certificate signing request (PEM), or print the pending one again.
+    """Print the pending CSR, or make a key and a CSR.
 
-    The key is made on this host and never leaves it. Have the request signed by an authority, then
-    use import.
+    The key never leaves this host. Have a CA sign the CSR (PEM), then use import.
     """
     configuration = read_configuration(context)
-    every = {target.name: target for target in targets(configuration)}
-    target = select_member(find("gateway", every, name), member)
+    by_name = {target.name: target for target in targets(configuration)}
+    target = select_member(find("gateway", by_name, name), member)
     storage_errors.runs_as_daemon |= bool(
         drop_root_privileges(configuration.state_directory, keep_bind=False)
     )
     store = FileStore(configuration.state_directory)
-    with store.lock_gateway(name, "making a certificate request", wait=wait):
+    with store.lock_gateway(name, "making a CSR", wait=wait):
         requested = request(store, target, now=datetime.now(UTC), renew=renew)
     _explain(target, requested)
     typer.echo(requested.pending.request.csr, nl=False)
 
 
 def _explain(target: Target, requested: NewRequest) -> None:
-    """Say on standard error what was printed, so that standard output is the request alone."""
+    """Describe the CSR on standard error, so that standard output holds the CSR alone."""
     lines = []
     if requested.outdated is not None:
         lines.append(
             "the configuration has changed since the pending CSR was made, so this is a new one;"
-            f" a certificate for the old one ({requested.outdated}) can still be imported"
+            f" a certificate for the old CSR ({requested.outdated}) can still be imported"
         )
     state = "a new CSR," if requested.is_new else "the pending CSR,"
     lines.append(

@@ -1,4 +1,4 @@
-"""``gatecert dns-record``: what to publish once, so that control is shown over names for good."""
+"""``gatecert dns-record``: the permanent DNS records of dns-persist-01."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import typer
 
 from gatecert.challenge.dns01.persist_record import expected_records
 from gatecert.challenge.solver import RecordTester, SelfTest
-from gatecert.cli.application import chosen, open_application
+from gatecert.cli.application import open_application, select_targets
 from gatecert.cli.context import Names, read_configuration
 from gatecert.cli.exit_codes import FAILED
 from gatecert.doctor.gather import domain_names
@@ -37,19 +37,19 @@ def dns_record(
             "--until",
             metavar="YYYY-MM-DD",
             formats=["%Y-%m-%d"],
-            help="Last day on which the record is valid; by default it does not expire.",
+            help="Last day on which the records are valid. Default: no end.",
         ),
     ] = None,
 ) -> None:
-    """Print the records to publish for dns-persist-01, ready for a zone file.
+    """Print the DNS records to publish for dns-persist-01.
 
-    They name the account at the authority, which is made if there is none yet. Whether they stand
-    at every nameserver is told by gatecert check and gatecert doctor.
+    The output is ready for a zone file. The records name the ACME account, which is registered if
+    there is none yet. gatecert check and gatecert doctor check them at every nameserver.
     """
     end = _end(until)
     application = open_application(read_configuration(context))
     failed = False
-    for target in _using(application, names):
+    for target in _select_targets(application, names):
         for authority in target.authorities:
             try:
                 for line in _lines(application, target, authority, end):
@@ -62,12 +62,12 @@ def dns_record(
 
 
 def persistent_record_errors(application: Application, target: Target) -> Iterator[GatecertError]:
-    """What is wrong with the records of a gateway that have to stand, at each of its authorities.
+    """Check the dns-persist-01 records of a gateway, for each of its authorities.
 
-    It is looked at every nameserver, and at every authority's directory.
+    Asks every nameserver, and every authority for its directory.
     """
     solver = application.solvers.get(DNS_PERSIST_01)
-    if not is_used(application, target) or not isinstance(solver, RecordTester):
+    if not uses_persistent_records(application, target) or not isinstance(solver, RecordTester):
         return
     for authority in target.authorities:
         try:
@@ -86,8 +86,8 @@ def persistent_record_errors(application: Application, target: Target) -> Iterat
             yield error
 
 
-def is_used(application: Application, target: Target) -> bool:
-    """Whether control over the gateway's names may be shown by records that stay."""
+def uses_persistent_records(application: Application, target: Target) -> bool:
+    """Return whether the gateway is enrolled and may use dns-persist-01."""
     return (
         DNS_PERSIST_01 in target.challenges
         and target.mode is Mode.AUTOMATIC
@@ -95,31 +95,31 @@ def is_used(application: Application, target: Target) -> bool:
     )
 
 
-def _using(application: Application, names: Sequence[str] | None) -> list[Target]:
-    """The gateways that need records; those that were named have to.
+def _select_targets(application: Application, names: Sequence[str] | None) -> list[Target]:
+    """Return the gateways that need records; every gateway that was named must need some.
 
     Raises:
-        WrongUsageError: One of them, or all, do not.
+        WrongUsageError: A named gateway, or every gateway, needs none.
     """
     found: list[Target] = []
     unused: list[Target] = []
-    for target in chosen(application, names):
-        if is_used(application, target):
+    for target in select_targets(application, names):
+        if uses_persistent_records(application, target):
             found.append(target)
         elif names or DNS_PERSIST_01 in target.challenges:
             unused.append(target)
     if unused and (names or not found):
-        raise _needs_none(application, unused[0])
+        raise _no_record_error(application, unused[0])
     if not found:
         raise WrongUsageError(
-            f"no gateway shows control over its names by {DNS_PERSIST_01}",
+            f"no gateway uses the challenge {DNS_PERSIST_01}",
             fix=f"set a gateway's challenge to {DNS_PERSIST_01}",
         )
     return found
 
 
-def _needs_none(application: Application, target: Target) -> WrongUsageError:
-    """Why there is no record for a gateway."""
+def _no_record_error(application: Application, target: Target) -> WrongUsageError:
+    """Explain why a gateway needs no record."""
     gateway = f"gateways.{target.name}"
     if target.mode is Mode.CUSTOM:
         return WrongUsageError(
@@ -134,7 +134,7 @@ def _needs_none(application: Application, target: Target) -> WrongUsageError:
             fix="leave it out",
         )
     return WrongUsageError(
-        f"gateway {target.name} shows control over its names in another way",
+        f"gateway {target.name} does not use the challenge {DNS_PERSIST_01}",
         fix=f"set {gateway}.challenge to {DNS_PERSIST_01}",
     )
 
@@ -142,29 +142,29 @@ def _needs_none(application: Application, target: Target) -> WrongUsageError:
 def _lines(
     application: Application, target: Target, authority: str, end: datetime | None
 ) -> Iterator[str]:
-    """The records for one authority, below a comment."""
+    """Return the records for one authority, below a comment."""
     issuer = application.authorities[authority]
     report = issuer.check_directory()
     if not report.identities:
         raise AuthorityError(
-            f"{report.label} does not say how it calls itself in records",
-            fix="use another kind of challenge with this authority",
+            f"{report.label} does not announce the identities that it uses in records",
+            fix="use another challenge with this CA",
         )
     account = issuer.account_url(partial(datetime.now, UTC))
     yield f"; {target.name}: for {report.label}"
-    for wanted in expected_records(domain_names(target), report.identities, account):
-        yield wanted.record_until(end).zone_line
+    for record in expected_records(domain_names(target), report.identities, account):
+        yield record.record_until(end).zone_line
 
 
 def _end(until: datetime | None) -> datetime | None:
-    """The end of that day.
+    """Return the end of that day.
 
     Raises:
-        typer.BadParameter: It has been.
+        typer.BadParameter: The day has passed.
     """
     if until is None:
         return None
     end = until.replace(hour=23, minute=59, second=59, tzinfo=UTC)
     if end <= datetime.now(UTC):
-        raise typer.BadParameter(f"{day(end)} has been", param_hint="--until")
+        raise typer.BadParameter(f"{day(end)} is in the past", param_hint="--until")
     return end

@@ -1,4 +1,4 @@
-"""``gatecert doctor``: what is wrong, in the order in which it has to be put right."""
+"""``gatecert doctor``: diagnose problems, in the order in which to fix them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gatecert.cli.application import chosen, open_application
+from gatecert.cli.application import open_application, select_targets
 from gatecert.cli.context import Names, options, read_configuration
 from gatecert.cli.exit_codes import FAILED, WRONG_USAGE
 from gatecert.config.existence import problems
@@ -45,40 +45,42 @@ def doctor(
     names: Names = None,
     *,
     as_json: Annotated[
-        bool, typer.Option("--json", help="The same for programs; see docs/doctor.md.")
+        bool, typer.Option("--json", help="Print JSON; see docs/doctor.md.")
     ] = False,
     export_root: Annotated[
         Path | None,
         typer.Option(
             "--export-root",
             metavar="FILE",
-            help="Write the root that clients have to trust, PEM.",
+            help="Write the root that clients must trust, PEM.",
         ),
     ] = None,
 ) -> None:
-    """Find out what is wrong, what it means and what to do. Exits with 1 if anything fails."""
+    """Diagnose problems and suggest fixes. Exits with 1 if a check fails."""
     given = options(context)
     try:
         configuration = read_configuration(context, logging.ERROR)
     except ConfigurationError as error:
-        _tell(_unusable(error), (), as_json=as_json)
+        _print(_configuration_results(error), (), as_json=as_json)
         raise typer.Exit(WRONG_USAGE) from error
     with _opened(export_root) as descriptor:
         application = open_application(configuration)
-        machine, gateways = _look(application, Path(given.config), chosen(application, names))
+        machine, gateways = _gather(
+            application, Path(given.config), select_targets(application, names)
+        )
         if descriptor is not None:
             _export(descriptor, report.roots_pem(gateways))
 
     results = run_checks(machine, gateways)
-    _tell(results, gateways, as_json=as_json)
+    _print(results, gateways, as_json=as_json)
     if any(result.finding.severity == "failure" for result in results):
         raise typer.Exit(FAILED)
 
 
-def _look(
+def _gather(
     application: Application, configuration: Path, targets: Sequence[Target]
 ) -> tuple[MachineFacts, tuple[GatewayFacts, ...]]:
-    """Look at the machine, then at all gateways side by side."""
+    """Gather facts about the machine, then about all gateways in parallel."""
     memory, deployer = application.pipeline.memory, application.pipeline.deployer
     enrolling = [target for target in targets if not memory.excluded_region(target)]
     sources = FactSources(
@@ -96,16 +98,16 @@ def _look(
         open_listeners=open_listeners(application.configuration.challenges, enrolling),
     )
 
-    def look(target: Target) -> GatewayFacts:
+    def gather(target: Target) -> GatewayFacts:
         inventory = deployer.inventory(target)
         situation = memory.situation(target, inventory)
         return gather_gateway_facts(sources, situation, inventory.live, machine)
 
     with ThreadPoolExecutor(MOST_AT_ONCE) as pool:
-        return machine, tuple(pool.map(look, targets))
+        return machine, tuple(pool.map(gather, targets))
 
 
-def _unusable(error: ConfigurationError) -> tuple[Result, ...]:
+def _configuration_results(error: ConfigurationError) -> tuple[Result, ...]:
 
     return tuple(
         Result("configuration", codes.CONFIGURATION.found(str(problem)))
@@ -118,13 +120,12 @@ def _unusable(error: ConfigurationError) -> tuple[Result, ...]:
 
 @contextmanager
 def _opened(path: Path | None) -> Iterator[int | None]:
-    """Open a file to write to, as whoever gave the command, before becoming the state's owner.
+    """Open a file for writing as the user who runs the command, before root is dropped.
 
-    Where nothing is written, a file that was not there before is removed again, unless it lies
-    where the state's owner may not remove it.
+    Remove a new file again if nothing was written to it, where the owner of the state may.
 
     Raises:
-        GatecertError: It cannot be opened.
+        GatecertError: The file cannot be opened.
     """
     if path is None:
         yield None
@@ -147,17 +148,17 @@ def _export(descriptor: int, pem: bytes) -> None:
     if not pem:
         raise GatecertError(
             "no root is known, so nothing was written",
-            fix="gatecert doctor says why; the root is known once a certificate was issued",
+            fix="gatecert doctor explains why; the root is known once a certificate was issued",
         )
     if stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.ftruncate(descriptor, 0)
     os.write(descriptor, pem)
 
 
-# --------------------------------------------------------------------- telling
+# --------------------------------------------------------------------- output
 
 
-def _tell(results: Sequence[Result], gateways: Sequence[GatewayFacts], *, as_json: bool) -> None:
+def _print(results: Sequence[Result], gateways: Sequence[GatewayFacts], *, as_json: bool) -> None:
 
     if as_json:
         typer.echo(report.as_json(results, gateways, now=datetime.now(UTC)))

@@ -1,4 +1,4 @@
-"""``gatecert enroll``: do what is due now, with progress, then exit."""
+"""``gatecert enroll``: do what is due now, show progress, exit."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gatecert.cli.application import chosen, open_application, tell_daemon
+from gatecert.cli.application import notify_daemon, open_application, select_targets
 from gatecert.cli.context import Names, read_configuration
 from gatecert.cli.exit_codes import FAILED
 from gatecert.cli.progress_lines import ProgressLines
@@ -35,21 +35,21 @@ def enroll(  # noqa: PLR0913 - the options of the command
     rotate_key: Annotated[
         bool,
         typer.Option(
-            "--rotate-key", help="Order with a new key even where key.reuse keeps the old one."
+            "--rotate-key", help="Order with a new key even if key.reuse keeps the old one."
         ),
     ] = False,
     accept_untrusted: Annotated[
         bool,
         typer.Option(
             "--accept-untrusted",
-            help="Take a certificate whose root is not trusted, even in place of a trusted one.",
+            help="Install a certificate with an untrusted root even in place of a trusted one.",
         ),
     ] = False,
     dry_run: Annotated[
         bool,
         typer.Option(
             "--dry-run",
-            help="Try the whole path at the authority's staging directory; install nothing.",
+            help="Order from the CA's staging directory; install nothing.",
         ),
     ] = False,
     wait: Annotated[
@@ -61,12 +61,14 @@ def enroll(  # noqa: PLR0913 - the options of the command
         ),
     ] = 60.0,
 ) -> None:
-    """Do now what is due: bootstrap, enrol, renew, deploy. Shows each step."""
+    """Do what is due now: bootstrap, enrol, renew, deploy. Shows each step."""
     if dry_run and (force or rotate_key or accept_untrusted):
-        raise typer.BadParameter("--dry-run changes nothing, so it goes without the others")
+        raise typer.BadParameter(
+            "--dry-run changes nothing; it cannot be combined with the other options"
+        )
     lines = ProgressLines()
     application = open_application(read_configuration(context), lines)
-    targets = chosen(application, names)
+    targets = select_targets(application, names)
     application.warn_of_listeners()
     if rotate_key:
         targets = tuple(replace(one, key=replace(one.key, reuse=False)) for one in targets)
@@ -87,20 +89,20 @@ def enroll(  # noqa: PLR0913 - the options of the command
     if not dry_run:
         outcomes = list(map(partial(with_earlier_failure, application), targets, outcomes))
     for outcome in outcomes:
-        lines.ended(outcome)
+        lines.finish(outcome)
     if not dry_run:
-        tell_daemon(application)
+        notify_daemon(application)
     if not all(outcome.settled for outcome in outcomes):
         raise typer.Exit(FAILED)
 
 
 def with_earlier_failure(application: Application, target: Target, outcome: Outcome) -> Outcome:
-    """The outcome, or, where a pass had only to wait for the next attempt, what has failed before.
+    """Return the outcome, or the earlier failure if the pass only waits for the next attempt.
 
-    A gateway that has the certificate it wants suffers from no attempt that failed.
+    A gateway that has a usable certificate does not fail because of earlier attempts.
 
     Raises:
-        StorageError: What is known of the gateway cannot be read.
+        StorageError: The state of the gateway cannot be read.
     """
     if outcome.kind is not OutcomeKind.IDLE:
         return outcome
@@ -114,14 +116,14 @@ def with_earlier_failure(application: Application, target: Target, outcome: Outc
         last = None
     if not failures and last is None:
         return outcome
-    said = [last.detail] if last is not None else []
+    details = [last.detail] if last is not None else []
     fixes = [last.fix] if last is not None and last.fix else []
     if failures:
-        said.insert(0, f"{failures} failed attempt{'' if failures == 1 else 's'}")
-        fixes.append(f"gatecert enroll {target.name} --force tries at once")
+        details.insert(0, f"{failures} failed attempt{'' if failures == 1 else 's'}")
+        fixes.append(f"gatecert enroll {target.name} --force retries at once")
     return replace(
         outcome,
-        detail=", last: ".join(said),
+        detail=", last: ".join(details),
         code=last.code if last is not None else "attempts-failed",
         fix="; ".join(fixes),
     )

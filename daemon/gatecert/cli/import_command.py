@@ -1,4 +1,4 @@
-"""``gatecert import``: install a certificate that somebody else signed."""
+"""``gatecert import``: install a certificate signed elsewhere."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import typer
 
 from gatecert.certificate.pem import LARGEST_CHAIN
 from gatecert.certificate.upload import Upload
-from gatecert.cli.application import open_application, tell_daemon
+from gatecert.cli.application import notify_daemon, open_application
 from gatecert.cli.context import MemberName, Name, Wait, find, read_configuration
 from gatecert.cli.exit_codes import FAILED
 from gatecert.cli.progress_lines import ProgressLines
@@ -27,7 +27,9 @@ def import_certificate(  # noqa: PLR0913 - a command has this many options
     certificate: Annotated[
         str,
         typer.Option(
-            "--certificate", metavar="FILE", help="The signed certificate, PEM; - for input."
+            "--certificate",
+            metavar="FILE",
+            help="The signed certificate, PEM; - for standard input.",
         ),
     ],
     chain: Annotated[
@@ -35,7 +37,7 @@ def import_certificate(  # noqa: PLR0913 - a command has this many options
         typer.Option(
             "--chain",
             metavar="FILE",
-            help="Its issuers up to the root, PEM, unless they stand in the same file.",
+            help="Its issuers up to the root, PEM, unless the same file holds them.",
         ),
     ] = "",
     member: MemberName = "",
@@ -43,32 +45,31 @@ def import_certificate(  # noqa: PLR0913 - a command has this many options
         bool,
         typer.Option(
             "--accept-untrusted",
-            help="Take it even in place of a certificate that this machine trusts.",
+            help="Install it even in place of a certificate that this machine trusts.",
         ),
     ] = False,
     wait: Wait = 60.0,
 ) -> None:
-    """Take over a signed certificate: check it, install it, prove that it is served.
+    """Check, install and prove a certificate signed elsewhere.
 
-    Nothing changes unless everything is right.
+    Every check must pass before anything changes.
     """
     configuration = read_configuration(context)
     uploads = _uploads(certificate, chain)
-
     lines = ProgressLines()
     application = open_application(configuration, lines)
     target = select_member(find("gateway", application.targets, name), member)
     outcome = application.pipeline.import_certificate(
         target, uploads, wait=wait, accept_untrusted=accept_untrusted
     )
-    lines.ended(outcome)
-    tell_daemon(application)
+    lines.finish(outcome)
+    notify_daemon(application)
     if outcome.failed or outcome.code:
         raise typer.Exit(FAILED)
 
 
 def _uploads(certificate: str, chain: str) -> list[Upload]:
-    """What is handed in, read as whoever runs the command."""
+    """Read the files as the user who runs the command."""
     if certificate == chain == STANDARD_INPUT:
         raise typer.BadParameter("--certificate and --chain cannot both be standard input")
     uploads = [read_upload("the certificate file", certificate)]
@@ -78,8 +79,8 @@ def _uploads(certificate: str, chain: str) -> list[Upload]:
 
 
 def read_upload(role: str, name: str) -> Upload:
-    """What is handed in, read as whoever runs the command; ``-`` is standard input."""
-    most = LARGEST_CHAIN + 1  # whatever is longer is refused unread
+    """Read a file as the user who runs the command; ``-`` is standard input."""
+    most = LARGEST_CHAIN + 1  # longer input is refused unread
     if name == STANDARD_INPUT:
         return Upload(role, "", sys.stdin.buffer.read(most))
     try:

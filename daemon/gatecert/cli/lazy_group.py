@@ -1,4 +1,4 @@
-"""The table of commands, and the group that imports their modules late (Click's LazyGroup pattern).
+"""The table of commands, and a group that imports their modules lazily (Click's LazyGroup).
 
 ``gatecert --help``, ``--version`` and completion need only names and summaries. The module of a
 command, which may import all of gatecert, is imported when the command runs or shows its own help.
@@ -26,55 +26,53 @@ class LazyCommand(NamedTuple):
 
 
 COMMANDS = {
-    "run": LazyCommand("run_command", "run", "Look after every gateway until told to leave."),
+    "run": LazyCommand(
+        "run_command", "run", "Run the daemon: keep every gateway's certificate valid."
+    ),
     "enroll": LazyCommand(
-        "enroll_command", "enroll", "Do now what is due: bootstrap, enrol, renew, deploy."
+        "enroll_command", "enroll", "Do what is due now: bootstrap, enrol, renew, deploy."
     ),
     "status": LazyCommand(
         "status_command",
         "status",
-        "Say what each gateway serves, what comes next and when, and what went wrong last.",
+        "Show what each gateway serves and what happens next.",
     ),
     "check": LazyCommand(
         "check_command",
         "check",
-        "Read the configuration, report everything wrong with it, and say what it will do.",
+        "Validate the configuration and show what it does.",
     ),
-    "doctor": LazyCommand(
-        "doctor_command", "doctor", "Find out what is wrong, what it means and what to do."
-    ),
+    "doctor": LazyCommand("doctor_command", "doctor", "Diagnose problems and suggest fixes."),
     "csr": LazyCommand(
         "csr_command",
         "csr",
-        "Make a certificate signing request (PEM), or print the pending one again.",
+        "Print the pending CSR, or make a key and a CSR.",
     ),
     "import": LazyCommand(
         "import_command",
         "import_certificate",
-        "Take over a signed certificate: check it, install it, prove that it is served.",
+        "Check, install and prove a certificate signed elsewhere.",
     ),
     "profile": LazyCommand(
         "profile_command",
         "profile",
-        "Write an AnyConnect client profile (XML): an alias for the name of a gateway.",
+        "Write an AnyConnect client profile (XML).",
     ),
     "dns-record": LazyCommand(
         "dns_record_command",
         "dns_record",
-        "Print the records to publish for dns-persist-01, ready for a zone file.",
+        "Print the DNS records to publish for dns-persist-01.",
     ),
     "revoke": LazyCommand(
         "revoke_command",
         "revoke",
-        "Have a certificate revoked by its authority, and replaced at once.",
+        "Revoke a gateway's certificate and replace it at once.",
     ),
-    "client-ca": LazyCommand(
-        "client_ca_command", "app", "Certificates demanded from users: whose are accepted."
-    ),
+    "client-ca": LazyCommand("client_ca_command", "app", "Manage client-certificate CAs."),
     "account": LazyCommand(
         "account_command",
         "app",
-        "Look at the accounts at authorities, change their keys, give them up.",
+        "Show, roll over or deactivate ACME accounts.",
     ),
 }
 
@@ -85,7 +83,7 @@ class LazyGroup(TyperGroup):
     def resolve_command(
         self, ctx: Context, args: list[str]
     ) -> tuple[str | None, Command | None, list[str]]:
-        """Find the command of the arguments, and put it in the place of its placeholder."""
+        """Return the chosen command in place of its placeholder."""
         name, placeholder, rest = super().resolve_command(ctx, args)
         return name, placeholder and imported(placeholder.name or ""), rest
 

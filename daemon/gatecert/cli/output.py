@@ -1,4 +1,4 @@
-"""Standard output and standard error, whoever reads them: a terminal, a file, a pipe, nobody."""
+"""Standard output and standard error, robust against closed pipes, full disks and any encoding."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ if TYPE_CHECKING:
 
 
 def prepare() -> None:
-    """Make every character printable on every terminal, and let a closed stream swallow all."""
-    sys.stdout = sys.stdout or _nowhere()
-    sys.stderr = sys.stderr or _nowhere()
+    """Make every character printable in any encoding; replace a closed stream by /dev/null."""
+    sys.stdout = sys.stdout or _null_stream()
+    sys.stderr = sys.stderr or _null_stream()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
 
 
 def write_line(stream: TextIO, line: str) -> None:
-    """Write a line that nobody has to read: where it cannot be written, it and all after it go."""
+    """Write a line; if that fails, drop it and everything after it."""
     try:
         stream.write(f"{line}\n")
         stream.flush()
@@ -31,15 +31,15 @@ def write_line(stream: TextIO, line: str) -> None:
 
 
 def silence(stream: TextIO) -> None:
-    """Send what is still to be written to ``stream`` nowhere."""
+    """Redirect the rest of ``stream`` to /dev/null."""
     try:
         descriptor = stream.fileno()
-    except (OSError, ValueError):  # it is no file, or is closed
+    except (OSError, ValueError):  # no file, or closed
         return
-    nowhere = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
-    os.dup2(nowhere, descriptor)
-    os.close(nowhere)
+    null = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
+    os.dup2(null, descriptor)
+    os.close(null)
 
 
-def _nowhere() -> TextIO:
+def _null_stream() -> TextIO:
     return Path(os.devnull).open("w", encoding="utf-8")

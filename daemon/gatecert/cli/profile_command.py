@@ -1,4 +1,4 @@
-"""``gatecert profile``: how a gateway stands in its users' clients."""
+"""``gatecert profile``: the AnyConnect client profile of a gateway."""
 
 from __future__ import annotations
 
@@ -21,12 +21,13 @@ def profile(
     name: Name,
     *,
     output: Annotated[
-        str, typer.Option("--output", metavar="FILE", help="Write it there, in one step.")
+        str, typer.Option("--output", metavar="FILE", help="Write to this file atomically.")
     ] = "",
 ) -> None:
-    """Write an AnyConnect client profile (XML): an alias for the name of a gateway.
+    """Write an AnyConnect client profile (XML).
 
-    It goes to standard output, for ocserv (user-profile), openconnect (--xmlconfig) or AnyConnect.
+    The profile gives the gateway's hostname an alias. Use it with ocserv (user-profile),
+    openconnect (--xmlconfig) or AnyConnect. Default: standard output.
     """
     found = {target.name: target for target in targets(read_configuration(context))}
     written = document(find("gateway", found, name))
@@ -37,7 +38,7 @@ def profile(
 
 
 def _write(path: Path, document: bytes) -> None:
-    """Replace the file, where a link leads if it is one; a device or a pipe is written to.
+    """Replace the file (the target of a symbolic link); write to a device or a pipe.
 
     Raises:
         StorageError: It cannot be written.

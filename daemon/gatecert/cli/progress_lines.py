@@ -19,28 +19,28 @@ BOLD, GREEN, RED, PLAIN = "\x1b[1m", "\x1b[32m", "\x1b[31m", "\x1b[0m"
 
 
 class ProgressLines:
-    """One line a step, as it happens; marks and colours only for a person.
+    """Prints one line for each step; marks and colours only on a terminal.
 
-    The work goes on where nobody reads the lines: what cannot be written is left out.
+    A line that cannot be written is dropped: the work goes on if nobody reads the output.
     """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
 
     def __call__(self, gateway: str, stage: Stage, message: str) -> None:
-        """Tell of a step."""
+        """Print a step."""
         name = f"{BOLD}{gateway}{PLAIN}" if has_colours(sys.stdout) else gateway
-        self.tell(f"{name}: {stage}: {message}")
+        self.write(f"{name}: {stage}: {message}")
 
-    def ended(self, outcome: Outcome) -> None:
-        """Tell how a gateway's pass ended."""
-        good = outcome.settled
-        stream = sys.stdout if good else sys.stderr
+    def finish(self, outcome: Outcome) -> None:
+        """Print the outcome of a gateway's pass."""
+        succeeded = outcome.settled
+        stream = sys.stdout if succeeded else sys.stderr
         mark = ""
         if stream.isatty():
-            mark = "✓ " if good else "✗ "
+            mark = "✓ " if succeeded else "✗ "
         if has_colours(stream):
-            mark = f"{GREEN if good else RED}{mark}{PLAIN}"
+            mark = f"{GREEN if succeeded else RED}{mark}{PLAIN}"
         line = (
             f"{mark}{outcome.gateway}: {outcome.kind}: {outcome.detail} ({outcome.seconds:.2f} s)"
         )
@@ -50,8 +50,8 @@ class ProgressLines:
             line += f"; next: {outcome.next_action} at {instant(outcome.next_at)}"
         self._line(line, stream)
 
-    def tell(self, line: str) -> None:
-        """Tell of a step that has words of its own."""
+    def write(self, line: str) -> None:
+        """Print a line."""
         self._line(line, sys.stdout)
 
     def _line(self, line: str, stream: TextIO) -> None:

@@ -1,4 +1,4 @@
-"""``gatecert revoke``: have a certificate revoked by its authority, and replaced."""
+"""``gatecert revoke``: revoke a certificate (RFC 8555 section 7.6) and replace it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from gatecert.acme.revocation_request import REASON_CODES, Signature
-from gatecert.cli.application import chosen, open_application, tell_daemon
+from gatecert.cli.application import notify_daemon, open_application, select_targets
 from gatecert.cli.context import Name, Wait, read_configuration
 from gatecert.cli.enroll_command import with_earlier_failure
 from gatecert.cli.exit_codes import FAILED
@@ -38,37 +38,37 @@ def revoke(
         typer.Option(
             "--by",
             metavar="KEY",
-            help="Whose key asks for it: account or certificate. Default: the account's; for "
-            "keyCompromise the certificate's; the other one where that is refused.",
+            help="Key that signs the request: account or certificate. Default: account, or "
+            "certificate for keyCompromise; the other one if the CA refuses.",
         ),
     ] = "",
     wait: Wait = 60.0,
 ) -> None:
-    """Have a certificate revoked by its authority, and replaced at once.
+    """Revoke a gateway's certificate and replace it at once.
 
-    The revoked one is served until its successor is. The successor gets another key if the old one
-    has leaked (keyCompromise) or has signed the revocation itself.
+    The gateway serves the revoked certificate until the new one is in place. The new certificate
+    gets a new key if the old one was compromised (keyCompromise) or signed the revocation request.
     """
     why, key = _reason(reason), _signature(by)
     lines = ProgressLines()
     application = open_application(read_configuration(context), lines)
-    target = chosen(application, [name])[0]
-    lines.tell(f"{name}: {application.revoker.revoke(target, why, key, wait=wait)}")
+    target = select_targets(application, [name])[0]
+    lines.write(f"{name}: {application.revoker.revoke(target, why, key, wait=wait)}")
     stays = not_replaced(target, application.pipeline.memory.excluded_region(target))
     if stays:
         write_line(sys.stderr, f"gatecert: {name}: {stays}")
-        tell_daemon(application)
+        notify_daemon(application)
         return
     outcome = application.pipeline.attend(target, Occasion(look_now=True, wait=wait))
     outcome = with_earlier_failure(application, target, outcome)
-    lines.ended(outcome)
-    tell_daemon(application)
+    lines.finish(outcome)
+    notify_daemon(application)
     if not outcome.settled:
         raise typer.Exit(FAILED)
 
 
 def _reason(text: str) -> RevocationReason:
-    """A reason by its name, upper or lower case.
+    """Return the reason of that name, in upper or lower case.
 
     Raises:
         typer.BadParameter: An operator cannot give it.
@@ -79,10 +79,12 @@ def _reason(text: str) -> RevocationReason:
         return found
     possible = ", ".join(REASON_CODES)
     if found is not None:
-        raise typer.BadParameter(f"the reason {found} is not the owner's to give: {possible}")
+        raise typer.BadParameter(
+            f"the certificate's owner cannot use the reason {found}; possible: {possible}"
+        )
     near = difflib.get_close_matches(text.casefold(), by_name, n=1, cutoff=0.5)
     hint = f", did you mean {by_name[near[0]]}?" if near else f"; possible: {possible}"
-    raise typer.BadParameter(f"{text!r} is no reason{hint}")
+    raise typer.BadParameter(f"unknown reason {text!r}{hint}")
 
 
 def _signature(text: str) -> Signature | None:
@@ -93,4 +95,4 @@ def _signature(text: str) -> Signature | None:
         return Signature(text.casefold())
     except ValueError:
         possible = " or ".join(Signature)
-        raise typer.BadParameter(f"--by {text!r} is none of the keys: {possible}") from None
+        raise typer.BadParameter(f"unknown key --by {text!r}; possible: {possible}") from None

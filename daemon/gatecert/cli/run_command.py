@@ -19,12 +19,12 @@ from gatecert.store.drop_root import drop_root_privileges
 
 
 def run(context: typer.Context) -> None:
-    """Look after every gateway until told to leave.
+    """Run the daemon: keep every gateway's certificate valid.
 
-    SIGHUP reads the configuration again, SIGUSR1 looks at everything again now, SIGTERM leaves.
+    SIGHUP reloads the configuration, SIGUSR1 checks every gateway at once, SIGTERM stops.
     """
     given = options(context)
-    faulthandler.enable()  # the watchdog ends a daemon that hangs by SIGABRT: say where it hung
+    faulthandler.enable()  # the watchdog stops a daemon that hangs with SIGABRT: show where it hung
     service_manager = ServiceManager.from_environment()
     configuration = read_configuration(context, logging.INFO)
 

@@ -1,4 +1,4 @@
-"""``gatecert status``: what each gateway serves, and what comes next."""
+"""``gatecert status``: what each gateway serves, and what happens next."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gatecert.acme.order_journal import PREFIX
-from gatecert.cli.application import chosen, open_application
+from gatecert.cli.application import open_application, select_targets
 from gatecert.cli.context import Names, read_configuration
 from gatecert.cli.exit_codes import FAILED
 from gatecert.custom.missing_names import missing_names_warning
@@ -41,21 +41,23 @@ def status(
     names: Names = None,
     *,
     as_json: Annotated[
-        bool, typer.Option("--json", help="The same for programs; see docs/status.md.")
+        bool, typer.Option("--json", help="Print JSON; see docs/status.md.")
     ] = False,
     check: Annotated[
         bool,
         typer.Option(
             "--check",
-            help="Only tell, by exit code 0 or 1, whether the daemon runs and every gateway has a "
-            "certificate that has not ended.",
+            help="Print problems only; exit with 1 unless the daemon runs and every gateway has a "
+            "certificate that has not expired.",
         ),
     ] = False,
 ) -> None:
-    """Say what each gateway serves, what comes next and when, and what went wrong last."""
+    """Show what each gateway serves and what happens next."""
     application = open_application(read_configuration(context))
     now = datetime.now(UTC)
-    found = [gateway_status(application, target, now) for target in chosen(application, names)]
+    found = [
+        gateway_status(application, target, now) for target in select_targets(application, names)
+    ]
     daemon = application.store.daemon_pid()
     if check:
         _check(found, daemon)
@@ -66,11 +68,11 @@ def status(
 
 
 def gateway_status(application: Application, target: Target, now: datetime) -> GatewayStatus:
-    """Gather what is known of a gateway."""
+    """Return the status of a gateway."""
     situation = application.pipeline.memory.situation(target)
     live = application.pipeline.deployer.inventory(target).live
     region = situation.excluded_region
-    known = report.StatusFacts(
+    facts = report.StatusFacts(
         target=target,
         state=situation.state,
         live=(live.version, live.summary) if live is not None else None,
@@ -79,45 +81,45 @@ def gateway_status(application: Application, target: Target, now: datetime) -> G
         trusted=live is not None and live.trust.trusted,
         excluded_region=region,
         explanation=exclusion_reason(region, target) if region else "",
-        warning=_awaited(application, target, situation.live)
+        warning=_pending_import(application, target, situation.live)
         or _warning(target, situation.live, now),
         client_authentication=client_authentication_status(application, target, now),
     )
-    return report.gateway_status(known, now)
+    return report.gateway_status(facts, now)
 
 
-def _awaited(
+def _pending_import(
     application: Application, target: Target, live: CertificateSummary | None
 ) -> tuple[str, str] | None:
-    """What a gateway waits for whose certificate somebody else signs; None once it has one."""
+    """Return what a gateway in custom mode waits for, and the fix; None if nothing."""
     if target.mode is not Mode.CUSTOM or live is None or not live.is_bootstrap:
         return None
     name = target.name
     requests = [each for each in application.store.requests(name) if not each.id.startswith(PREFIX)]
     if requests:
         made = max(each.created for each in requests)
-        what = f"waits for the certificate of its request, made {instant(made)}"
-        first = f"have the request signed (gatecert csr {name} shows it)"
+        what = f"waits for the certificate of its CSR, made {instant(made)}"
+        first = f"have the CSR signed (gatecert csr {name} prints it)"
     else:
-        what = "waits for the certificate that you bring"
-        first = f"gatecert csr {name} makes a request; have it signed"
+        what = "waits for an imported certificate"
+        first = f"make a CSR with gatecert csr {name}, have it signed"
     return what, f"{first}, then: gatecert import {name} --certificate FILE --chain FILE"
 
 
 def _warning(target: Target, live: CertificateSummary | None, now: datetime) -> tuple[str, str]:
-    """What only a person can put right of the certificate in use, and how."""
-    said = [
+    """Return problems of the certificate that only an operator can fix, and the first fix."""
+    warnings = [
         each
         for each in (expiry_warning(target, live, now), missing_names_warning(target, live))
         if each[0]
     ]
-    return "; ".join(what for what, _ in said), said[0][1] if said else ""
+    return "; ".join(what for what, _ in warnings), warnings[0][1] if warnings else ""
 
 
 def client_authentication_status(
     application: Application, target: Target, now: datetime
 ) -> ClientAuthenticationStatus | None:
-    """Gather what is known of the certificates that a gateway demands of its users."""
+    """Return the status of client authentication; None where it is not configured."""
     try:
         found = application.pipeline.client_authorities.overview(target)
     except GatecertError as error:
@@ -138,10 +140,10 @@ def client_authentication_status(
 
 
 def _check(found: list[GatewayStatus], daemon: int | None) -> None:
-    """Leave with 1 if something is wrong that is gatecert's own to put right."""
-    problems = [f"{one.name} {one.words}" for one in found if one.state in UNFIT]
+    """Exit with 1 if the daemon does not run or a gateway has no valid certificate."""
+    problems = [f"{one.name}: {one.words}" for one in found if one.state in UNFIT]
     if daemon is None:
-        problems.insert(0, "no daemon runs")
+        problems.insert(0, "daemon not running")
     for problem in problems:
         typer.echo(f"gatecert: {problem}", err=True)
     if problems:
@@ -172,18 +174,18 @@ def _rows(one: GatewayStatus, now: datetime) -> list[tuple[str, str]]:
     if one.next_at is not None:
         rows.append(("next", f"{one.next_action}, {instant(one.next_at)}"))
     rows += [
-        ("challenge", f"{planned.name} by {planned.kind}, since {planned.reason}")
+        ("challenge", f"{planned.name} by {planned.kind}, because {planned.reason}")
         for planned in one.challenges
         if planned.reason
     ]
     rows += [
-        ("authority", f"{left.name} is left until {instant(left.until)}: {left.reason}")
+        ("CA", f"{left.name} is skipped until {instant(left.until)}: {left.reason}")
         for left in one.authorities_left
     ]
     if one.warning:
         rows += [("warning", one.warning), ("fix", one.warning_fix)]
     if one.client_authentication is not None:
-        rows += _users(one.client_authentication, now)
+        rows += _client_authentication(one.client_authentication, now)
     if one.last_error is not None:
         rows.append(("error", f"{one.last_error.message} [{one.last_error.code}]"))
         if one.last_error.fix:
@@ -192,40 +194,42 @@ def _rows(one: GatewayStatus, now: datetime) -> list[tuple[str, str]]:
 
 
 def _certificate(one: GatewayStatus, now: datetime) -> list[tuple[str, str]]:
-    """What is said of the certificate itself."""
+    """Return the rows about the certificate."""
     rows = []
     if one.names:
         rows += [("names", ", ".join(one.names)), ("issuer", one.issuer)]
     if one.not_after is not None:
-        rows.append(("ends", f"{instant(one.not_after)}, {time_left(one.not_after, now)}"))
+        rows.append(("expires", f"{instant(one.not_after)}, {time_left(one.not_after, now)}"))
     if one.second is not None:
-        end = f"ends {instant(one.second.not_after)}"
+        end = f"expires {instant(one.second.not_after)}"
         rows.append(("second", f"{one.second.algorithm.upper()}, {one.second.issuer}, {end}"))
     if one.revocation is not None and (one.revocation.revoked or one.revocation.problem):
         rows.append(("revoked", _revoked(one.revocation)))
     return rows
 
 
-def _users(users: ClientAuthenticationStatus, now: datetime) -> list[tuple[str, str]]:
-    """What is said of the certificates that users need."""
+def _client_authentication(
+    status: ClientAuthenticationStatus, now: datetime
+) -> list[tuple[str, str]]:
+    """Return the rows about client authentication."""
     rows = [
-        ("users", f"certificates of {each.subject}, {time_left(each.not_after, now)}")
-        for each in users.authorities
+        ("client CA", f"{each.subject}, {time_left(each.not_after, now)}")
+        for each in status.authorities
         if each.is_root
-    ] or [("users", "nobody is admitted: no authority of user certificates yet")]
-    if users.asked and users.asked_at is not None:
-        rows.append(("asked", f"yes, proven {instant(users.asked_at)}"))
-    if users.error:
-        rows.append(("asked", f"no: {users.error}"))
-    rows += [("warning", warning) for warning in users.warnings]
+    ] or [("client CA", "none: no client is accepted")]
+    if status.asked and status.asked_at is not None:
+        rows.append(("requested", f"yes, proven {instant(status.asked_at)}"))
+    if status.error:
+        rows.append(("requested", f"no: {status.error}"))
+    rows += [("warning", warning) for warning in status.warnings]
     return rows
 
 
 def _revoked(revocation: RevocationStatus) -> str:
     if revocation.revoked and revocation.revoked_at is not None:
         since = instant(revocation.revoked_at)
-        return f"since {since} ({revocation.reason}), says {revocation.source}"
-    return f"not known: {revocation.problem}"
+        return f"on {since} ({revocation.reason}), according to {revocation.source}"
+    return f"unknown: {revocation.problem}"
 
 
 def _served(one: GatewayStatus) -> str:

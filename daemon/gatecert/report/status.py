@@ -1,7 +1,6 @@
-"""What is said about each gateway: the same facts for people and, as JSON, for programs.
+"""The status of each gateway, for ``gatecert status`` and its ``--json`` (docs/status.md).
 
-The JSON (``gatecert status --json``) is described in docs/status.md. ``schema`` changes only when a
-field is taken away or changes its meaning; new fields may come at any time.
+``schema`` changes only if a field is removed or changes its meaning; new fields may be added.
 """
 
 from __future__ import annotations
@@ -36,7 +35,7 @@ DAY = 86_400
 
 
 class Condition(StrEnum):
-    """The state of a gateway in one word."""
+    """The state of a gateway."""
 
     TRUSTED = "trusted"
     PRIVATE_ROOT = "private-root"
@@ -54,25 +53,25 @@ class Condition(StrEnum):
 
 
 SENTENCES = {
-    Condition.TRUSTED: "serves its certificate, proven by a handshake",
-    Condition.PRIVATE_ROOT: "served, private root: clients need the root of its CA",
-    Condition.UNPROVEN: "has its certificate installed; no handshake has proven it yet",
-    Condition.NOT_SERVED: "has a certificate that the gateway does not serve",
-    Condition.MIXED: "has its certificate served to some clients, and another one to others",
-    Condition.SILENT: "has its certificate installed, but nothing answers at its listeners",
-    Condition.EXPIRED: "has a certificate that has ended",
-    Condition.REVOKED: "has a certificate that was revoked",
-    Condition.BOOTSTRAP: "has the self-signed bootstrap certificate",
-    Condition.WAITING: "has the bootstrap certificate, and waits for its name to point here",
-    Condition.FAILING: "has the bootstrap certificate; enrolment fails",
-    Condition.SKIPPED: "is never enrolled because of its region",
-    Condition.EMPTY: "has no certificate yet",
+    Condition.TRUSTED: "serves its certificate, proven by a TLS handshake",
+    Condition.PRIVATE_ROOT: "serves its certificate from a private CA: clients need its root",
+    Condition.UNPROVEN: "certificate installed, not yet proven by a TLS handshake",
+    Condition.NOT_SERVED: "does not serve the installed certificate",
+    Condition.MIXED: "serves the installed certificate to some clients, another one to others",
+    Condition.SILENT: "certificate installed, but no listener answers",
+    Condition.EXPIRED: "certificate expired",
+    Condition.REVOKED: "certificate revoked",
+    Condition.BOOTSTRAP: "serves the self-signed bootstrap certificate",
+    Condition.WAITING: "serves the bootstrap certificate until its hostname points here",
+    Condition.FAILING: "serves the bootstrap certificate; enrolment fails",
+    Condition.SKIPPED: "never enrolled because of its region",
+    Condition.EMPTY: "no certificate yet",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class LastError:
-    """What went wrong last, if the last pass that did something failed."""
+    """The error of the last pass that did something."""
 
     code: str
     message: str
@@ -82,7 +81,7 @@ class LastError:
 
 @dataclass(frozen=True, slots=True)
 class ClientAuthority:
-    """An authority whose user certificates are accepted; for the fields see `ClientCA`."""
+    """A client CA; for the fields see `ClientCA`."""
 
     subject: str
     issuer: str
@@ -95,15 +94,15 @@ class ClientAuthority:
 
 @dataclass(frozen=True, slots=True)
 class ClientAuthenticationStatus:
-    """What is known of the certificates that a gateway demands of its users.
+    """The status of client authentication at a gateway.
 
     Attributes:
         bundle: The file that the server reads.
-        asked: True when a handshake has proven that every listener asks for certificates of
-            exactly these authorities, False when it could not be proven, None when not facts.
-        asked_at: When that handshake was.
-        error: Why it could not be proven.
-        warnings: What somebody has to see to, so that users get in who should; what to do.
+        asked: True if a handshake proved that every listener asks for certificates of exactly
+            these client CAs, False if the proof failed, None if unknown.
+        asked_at: Time of that handshake.
+        error: Why the proof failed.
+        warnings: What locks out clients, now or soon, and the fix.
     """
 
     bundle: str
@@ -116,15 +115,15 @@ class ClientAuthenticationStatus:
 
 @dataclass(frozen=True, slots=True)
 class RevocationStatus:
-    """Whether the live certificate was revoked, as far as is facts.
+    """The revocation status of the live certificate.
 
     Attributes:
-        revoked: True or False as the authority's lists say; None where they could not be read.
-        revoked_at: Since when.
-        reason: Why (RFC 5280), empty where it was not.
-        source: URL of the list that says so, or who has asked for it.
-        checked_at: When a list was last read that tells of it.
-        problem: Why the last look told nothing; empty where it did.
+        revoked: True or False according to the CRLs; None if they could not be read.
+        revoked_at: Time of the revocation.
+        reason: Reason (RFC 5280); empty if not revoked.
+        source: URL of the CRL, or who requested the revocation.
+        checked_at: Time of the last CRL that was read.
+        problem: Why the last check failed; empty if it succeeded.
     """
 
     revoked: bool | None
@@ -137,11 +136,11 @@ class RevocationStatus:
 
 @dataclass(frozen=True, slots=True)
 class PlannedChallenge:
-    """How control over a name is to be shown next.
+    """The challenge for a name at the next order.
 
     Attributes:
-        kind: ``http-01`` …; empty where nothing that is configured can.
-        reason: Why not by the first kind that is configured; empty where it is that one.
+        kind: ``http-01`` …; empty if no configured challenge can validate the name.
+        reason: Why it is not the first configured challenge; empty if it is.
     """
 
     name: str
@@ -151,7 +150,7 @@ class PlannedChallenge:
 
 @dataclass(frozen=True, slots=True)
 class SecondCertificate:
-    """The certificate for the other kind of key, served beside the first."""
+    """The certificate for the second key type, served beside the first."""
 
     algorithm: str
     issuer: str
@@ -162,28 +161,27 @@ class SecondCertificate:
 
 @dataclass(frozen=True, slots=True)
 class GatewayStatus:
-    """All that is known about a gateway.
+    """The status of a gateway.
 
     Attributes:
         state: See `Condition`.
-        words: The same as a sentence.
+        words: The state as a sentence.
         names: Names in the live certificate.
         issuer: Its issuer (RFC 4514 text).
-        served: True when a handshake has proven the live certificate at every listener, False when
-            it has shown something else or nothing answered, None when it is not facts.
-        served_at: When that was seen last.
-        served_detail: Why it is not served, as far as that is known; empty otherwise.
-        days_left: Whole days until ``not_after``; negative once it has ended.
+        served: True if a handshake proved the live certificate at every listener, False if a
+            listener served another one or did not answer, None if unknown.
+        served_at: Time of the last proof or failure.
+        served_detail: Why it is not served; empty if unknown.
+        days_left: Whole days until ``not_after``; negative once it has expired.
         next_action: ``enrol``, ``deploy``, ``bootstrap`` or ``none``, and why.
-        warning: What only a person can put right of the certificate in use, that it ends or is not
-            for every configured name, or what could not be looked up of its names; empty where
-            there is nothing.
-        warning_fix: What to do about it.
-        client_authentication: None where no certificate is demanded of users.
-        challenges: How each name is to be proven next; empty where gatecert does not enrol.
-        revocation: None before the first look at the authority's revocation lists.
-        authorities_left: Those of its authorities that are not asked for a while.
-        second: The live certificate for the other kind of key; None where there is one only.
+        warning: What only an operator can fix: an imported certificate that expires or lacks a
+            configured name, or a name that could not be resolved completely; empty if nothing.
+        warning_fix: The fix.
+        client_authentication: None if not configured.
+        challenges: The challenge for each name; empty if gatecert does not enrol the gateway.
+        revocation: None before the first check of the CRLs.
+        authorities_left: Authorities that are skipped for a while.
+        second: The live certificate for the second key type; None if there is none.
     """
 
     name: str
@@ -218,14 +216,14 @@ class GatewayStatus:
 
 @dataclass(frozen=True, slots=True)
 class StatusFacts:
-    """Where the status of a gateway is read from.
+    """The facts from which the status of a gateway is made.
 
     Attributes:
-        live: The version that ``live`` leads to, and what its certificate says.
-        trusted: Whether its chain ends in ``trusted_roots`` or in a root of this machine.
-        excluded_region: The region because of which the gateway is never enrolled, else empty.
+        live: The version that ``live`` points to, and its certificate.
+        trusted: Whether its chain ends in ``trusted_roots`` or in a root that this machine trusts.
+        excluded_region: The region because of which the gateway is never enrolled, or empty.
         explanation: Why that is so and what to do instead.
-        warning: What only a person can put right of the certificate, and how; empty if nothing.
+        warning: A problem of the certificate that only an operator can fix, and the fix.
     """
 
     target: Target
@@ -241,12 +239,12 @@ class StatusFacts:
 
     @property
     def revocation(self) -> RevocationState | None:
-        """What is known of the live certificate's revocation."""
+        """The revocation state of the live certificate."""
         return self.state.revocation_of(self.live[1]) if self.live is not None else None
 
 
 def gateway_status(facts: StatusFacts, now: datetime) -> GatewayStatus:
-    """Put into words what is known about a gateway."""
+    """Return the status of a gateway."""
     version, summary = facts.live or (None, None)
     outcome = facts.state.outcome
     condition = _condition(facts, now)
@@ -289,7 +287,10 @@ def _warning(facts: StatusFacts) -> tuple[str, str]:
     resolution = facts.state.resolution
     if facts.warning[0] or resolution is None or not resolution.warning:
         return facts.warning
-    return resolution.warning, "see to the name's nameservers: they have to answer A and AAAA alike"
+    return (
+        resolution.warning,
+        "fix the nameservers of the name: they must answer queries for A and for AAAA",
+    )
 
 
 def _second(summary: CertificateSummary | None) -> SecondCertificate | None:
@@ -313,15 +314,15 @@ def client_authentication_status(  # noqa: PLR0913 - each is another fact
     proven: bool,
     now: datetime,
 ) -> ClientAuthenticationStatus:
-    """Put together what is known of the certificates demanded of users.
+    """Return the status of client authentication.
 
     Args:
         bundle: The file that the server reads.
-        authorities: Those in it.
-        deployment: How far the last change has come.
-        warnings: What is to be said of their ends.
-        proven: Whether there are listeners that can be asked.
-        now: When this is said.
+        authorities: The client CAs in it.
+        deployment: The deployment of the last change.
+        warnings: What locks out clients, now or soon.
+        proven: Whether there are listeners that can be checked.
+        now: Current time.
     """
     confirmed = deployment.confirmed if deployment is not None and proven else None
     error = deployment.error if deployment is not None else ""
@@ -363,12 +364,12 @@ def _challenges(facts: StatusFacts) -> Iterator[PlannedChallenge]:
 
 
 def as_json(statuses: Sequence[GatewayStatus], *, now: datetime, daemon: int | None) -> str:
-    """The status of all gateways as JSON.
+    """Return the status of all gateways as JSON.
 
     Args:
-        statuses: One a gateway.
-        now: When they were taken.
-        daemon: Process id of the daemon that holds the state directory, if there is one.
+        statuses: One for each gateway.
+        now: The time that they show.
+        daemon: Process id of the daemon, if it runs.
     """
     return as_document(
         {
@@ -381,7 +382,7 @@ def as_json(statuses: Sequence[GatewayStatus], *, now: datetime, daemon: int | N
 
 
 def as_document(document: Mapping[str, object]) -> str:
-    """A document for programs, as JSON; instants in UTC."""
+    """Return a document as JSON, with times in UTC."""
     return json.dumps(document, indent=2, ensure_ascii=False, default=_text)
 
 
@@ -392,11 +393,11 @@ def _text(value: object) -> str:
 
 
 def _last_error(facts: StatusFacts) -> LastError | None:
-    """What stands against the gateway: that it is silent now, or how the last pass ended."""
+    """Return the current error: no listener answers, or the last pass failed."""
     outcome, deployment = facts.state.outcome, facts.deployment
     silence = deployment.silence if deployment is not None else None
     if silence is not None and (outcome is None or not outcome.failed or outcome.at <= silence.at):
-        fix = "start the gateway's server; it is asked again by itself"
+        fix = "start the gateway's server; gatecert checks it again"
         return LastError("listener-silent", silence.detail, fix, silence.since)
     if outcome is not None and (outcome.failed or outcome.code):
         return LastError(outcome.code, outcome.detail, outcome.fix, outcome.at)

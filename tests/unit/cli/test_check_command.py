@@ -90,10 +90,10 @@ def test_who_shows_control_in_another_way_needs_no_record(run: Run) -> None:
     other = USUAL | {"challenge": "http-01"}
 
     assert (
-        "vpn shows control over its names in another way"
+        "vpn does not use the challenge dns-persist-01"
         in run({"vpn": other}, "dns-record", "vpn")[2]
     )
-    assert "no gateway shows control over its names" in run({"vpn": other}, "dns-record")[2]
+    assert "no gateway uses the challenge dns-persist-01" in run({"vpn": other}, "dns-record")[2]
 
 
 def test_what_is_named_and_does_not_exist_fails_with_its_line(run: Run) -> None:

@@ -225,9 +225,9 @@ def test_a_wild_file_name_stays_on_one_line(run: Run) -> None:
 def test_status_says_what_a_gateway_waits_for(run: Run) -> None:
     assert run("enroll")[0] == 0
     _, told, _ = run("status")
-    assert "waits for the certificate that you bring" in told
-    assert re.search(r"ends .* UTC, \d+ days left\n", told)
-    assert "gatecert csr hq makes a request; have it signed, then: gatecert import hq" in told
+    assert "waits for an imported certificate" in told
+    assert re.search(r"expires .* UTC, \d+ days left\n", told)
+    assert "make a CSR with gatecert csr hq, have it signed, then: gatecert import hq" in told
     run("csr", "hq")
     _, told, _ = run("status")
-    assert "waits for the certificate of its request, made 20" in told
+    assert "waits for the certificate of its CSR, made 20" in told

@@ -50,7 +50,7 @@ REFUSED = Outcome("vpn", NOW - DAY, OutcomeKind.FAILED, "refused", code="acme", 
 SPENT = Outcome("vpn", NOW - DAY, OutcomeKind.WAITING, "five a week", code="budget-spent")
 SERVED = Outcome("vpn", NOW - DAY, OutcomeKind.DEPLOYED, "is served")
 IDLE = Outcome("vpn", NOW, OutcomeKind.IDLE, "nothing is due", next_at=NOW + DAY)
-AT_ONCE = "gatecert enroll vpn --force tries at once"
+AT_ONCE = "gatecert enroll vpn --force retries at once"
 
 FAILING = GatewayState(failures=3, outcome=REFUSED)
 
@@ -128,8 +128,8 @@ def test_marks_are_for_a_person_and_colours_for_one_who_wants_them(
     monkeypatch.setattr("sys.stderr", errors)
     lines = ProgressLines()
     lines("vpn", Stage.CHECK, "good")
-    lines.ended(SERVED)
-    lines.ended(REFUSED)
+    lines.finish(SERVED)
+    lines.finish(REFUSED)
     assert ("\x1b" in told.getvalue()) is colours
     assert "✓ " in told.getvalue()
     assert errors.getvalue().startswith("vpn: failed: refused")

@@ -63,10 +63,16 @@ def run(
 @pytest.mark.parametrize(
     ("arguments", "why"),
     [
-        (("--reason", "keycompromized"), "no reason, did you mean keyCompromise?"),
-        (("--reason", "xyz"), "'xyz' is no reason; possible: unspecified, keyCompromise"),
-        (("--reason", "certificateHold"), "certificateHold is not the owner's to give"),
-        (("--by", "me"), "--by 'me' is none of the keys: account or certificate"),
+        (
+            ("--reason", "keycompromized"),
+            "unknown reason 'keycompromized', did you mean keyCompromise?",
+        ),
+        (("--reason", "xyz"), "unknown reason 'xyz'; possible: unspecified, keyCompromise"),
+        (
+            ("--reason", "certificateHold"),
+            "the certificate's owner cannot use the reason certificateHold",
+        ),
+        (("--by", "me"), "unknown key --by 'me'; possible: account or certificate"),
     ],
 )
 def test_a_reason_or_a_key_that_there_is_not(
@@ -112,7 +118,7 @@ def test_the_authority_has_to_be_named_where_there_are_several(run: Run) -> None
 def test_nothing_is_given_up_without_a_word(run: Run) -> None:
     code, out, err = run("account", "deactivate", "first")
     assert (code, out) == (2, "")
-    assert "say --yes" in err
+    assert "use --yes" in err
 
 
 @pytest.mark.enable_socket
@@ -125,7 +131,7 @@ def test_an_authority_that_cannot_be_asked_is_said(run: Run, tmp_path: Path) -> 
     assert code == 1
     assert "status     unknown: authority first (127.0.0.1:9) cannot be reached" in out
     assert "contact    mailto:a@b.c" in out
-    assert "pending    a change of the key that was cut off" in out
+    assert "pending    interrupted key rollover" in out
     code, _, err = run("account", "rollover")
     assert (code, "cannot be reached" in err) == (1, True)
     kept = store.account("first")
