@@ -12,14 +12,14 @@ harness := PYTHONPATH=tests/integration
 
 .DEFAULT_GOAL := help
 # What docs/prose checks so far.
-written := docs/accounts.md
+written := README.md docs/accounts.md demo/*.py docs/prose docs/refresh
 
 .PHONY: help demo test faults survive years fuzz test-gateways test-container test-systemd as-root deb lint fix docs bench setup ci-setup lock clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1|\2/p' Makefile | column -t -s '|'
 
-demo: setup ## Show the whole story on a real authority, a real gateway and a real client
+demo: setup ## Enrol and renew with a test CA, a real gateway and a real client
 	@$(harness) $(bin)/python -m demo
 
 test: setup .cache/authorities/.complete ## Run every test, with coverage by branch

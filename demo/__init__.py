@@ -1,1 +1,1 @@
-"""The whole story in half a minute, on a real authority, a real gateway and a real client."""
+"""Enrolment and renewal in half a minute, with a test CA, a real gateway and a real client."""

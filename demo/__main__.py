@@ -1,4 +1,4 @@
-"""``make demo``: exit 0 when the story was told to its end, 1 with the reason otherwise."""
+"""Run ``make demo``: exit with 0 after the last step, or with 1 and the reason."""
 
 from __future__ import annotations
 
@@ -8,25 +8,25 @@ import tempfile
 from contextlib import ExitStack
 from pathlib import Path
 
-from demo.story import Story
-from demo.teller import StoryBrokenError, Teller
+from demo.enrolment import Demonstration
+from demo.progress import Progress, StepFailedError
 
 
 def main() -> int:
-    """Play the story in a directory that is gone afterwards."""
+    """Run the demonstration in a temporary directory."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    teller = Teller()
+    progress = Progress()
     with tempfile.TemporaryDirectory(prefix="gatecert-demo-") as directory, ExitStack() as servers:
-        story = Story(teller, servers, Path(directory))
+        demonstration = Demonstration(progress, servers, Path(directory))
         try:
-            story.play()
+            demonstration.run()
         except KeyboardInterrupt:
-            teller.broken("interrupted", "")
+            progress.fail("interrupted", "")
             return 1
-        except (StoryBrokenError, AssertionError, OSError, RuntimeError) as error:
-            teller.broken(str(error), story.gatecert.process.tail(30))
+        except (StepFailedError, AssertionError, OSError, RuntimeError) as error:
+            progress.fail(str(error), demonstration.gatecert.process.tail(30))
             return 1
-    teller.end("From nothing to a trusted gateway, renewed by itself")
+    progress.finish("From an empty directory to a trusted gateway with a renewed certificate")
     return 0
 
 

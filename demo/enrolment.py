@@ -1,7 +1,7 @@
-"""What happens to a gateway between its first start and its first renewal.
+"""A gateway from its first start to its first renewal.
 
-Every part is real: the authority (Pebble), the DNS, the gateway (ocserv), the client (openconnect)
-and the daemon. Certificates live for a few seconds only, so that a renewal can be watched.
+The CA (Pebble), the DNS server, the gateway (ocserv), the client (openconnect) and the daemon are
+real. Certificates are valid for a few seconds, so that the renewal can be watched.
 """
 
 from __future__ import annotations
@@ -23,60 +23,60 @@ if TYPE_CHECKING:
     from contextlib import ExitStack
     from pathlib import Path
 
-    from demo.teller import Step, Teller
+    from demo.progress import Progress, Step
 
 HOSTNAME = "boston-njndubu.dynamic-m.com"
 GATEWAY = "boston"
-SOMEWHERE_ELSE = "203.0.113.66"  # RFC 5737: nobody's
+SOMEWHERE_ELSE = "203.0.113.66"  # RFC 5737: for documentation
 LIFETIME = 20  # seconds; renewed at half of it
 
 
-class Story:
-    """The scenes, in the order in which they are played.
+class Demonstration:
+    """The steps, in their order.
 
     Args:
-        teller: Who tells it.
-        servers: Everything that was started ends with it.
-        directory: Takes configuration, state and logs.
+        progress: Prints the steps.
+        servers: Stops the servers at its end.
+        directory: For configuration, state and logs.
     """
 
-    def __init__(self, teller: Teller, servers: ExitStack, directory: Path) -> None:
-        self._teller = teller
+    def __init__(self, progress: Progress, servers: ExitStack, directory: Path) -> None:
+        self._progress = progress
         self._servers = servers
         self._directory = directory
         self.gatecert = Gatecert(directory / "gatecert")
 
-    def play(self) -> None:
-        """From an empty directory to a renewed certificate.
+    def run(self) -> None:
+        """Go from an empty directory to a renewed certificate.
 
         Raises:
-            StoryBrokenError: Something was not as it should be.
-            AssertionError: Something did not happen in time.
+            StepFailedError: A step had the wrong result.
+            AssertionError: A step took too long.
         """
-        self._teller.chapter("A gateway starts for the first time")
-        self._start_surroundings()
+        self._progress.chapter("First start")
+        self._start_servers()
         self._start_daemon()
         self._start_gateway()
         self._client_refuses()
 
-        self._teller.chapter("Its name does not point here yet")
+        self._progress.chapter("The name points elsewhere")
         self._nothing_is_ordered()
 
-        self._teller.chapter("The dynamic-DNS name is pointed here")
+        self._progress.chapter("The dynamic-DNS name now points here")
         self._name_is_pointed_here()
         self._client_trusts("openconnect trusts the gateway and logs in")
 
-        self._teller.chapter("Time passes, nobody does anything")
+        self._progress.chapter("Renewal, without anybody's help")
         self._renewal()
         self._client_trusts("openconnect still trusts the gateway")
 
-        self._teller.chapter("The daemon is told to leave")
-        self._leave()
+        self._progress.chapter("The daemon stops")
+        self._stop()
 
-    # ------------------------------------------------------------------ scenes
+    # ------------------------------------------------------------------ steps
 
-    def _start_surroundings(self) -> None:
-        with self._teller.step("an authority and a DNS server are there") as step:
+    def _start_servers(self) -> None:
+        with self._progress.step("a test CA and a DNS server start") as step:
             self._names = self._servers.enter_context(ChallengeTestServer(self._directory))
             self._names.point(HOSTNAME, SOMEWHERE_ELSE)
             self._pebble = self._servers.enter_context(
@@ -86,7 +86,7 @@ class Story:
                     options=PebbleOptions(profiles={"seconds": LIFETIME}),
                 )
             )
-            step.tell(f"Pebble at {self._pebble.directory_url}, certificates last {LIFETIME} s")
+            step.tell(f"Pebble at {self._pebble.directory_url}, lifetime {LIFETIME} s")
             step.tell(f"{HOSTNAME} points at {SOMEWHERE_ELSE}, which is not this gateway")
 
     def _start_daemon(self) -> None:
@@ -103,38 +103,38 @@ class Story:
                 "verify": [self._gateway.address],
             },
         )
-        with self._teller.step("gatecert starts and writes a bootstrap certificate") as step:
+        with self._progress.step("gatecert starts and writes a bootstrap certificate") as step:
             self._servers.enter_context(self.gatecert)
             step.since(self.gatecert.process.started_at)
             self.gatecert.wait_bootstrapped(GATEWAY)
             certificate = self.gatecert.certificate(GATEWAY)
-            step.require(certificate and not self.gatecert.is_enrolled(GATEWAY), "it is missing")
+            step.require(certificate and not self.gatecert.is_enrolled(GATEWAY), "none found")
 
     def _start_gateway(self) -> None:
-        with self._teller.step("the gateway, ocserv, starts and serves it") as step:
+        with self._progress.step("ocserv, the gateway, starts and serves it") as step:
             self._gateway.start()
             self._require_live_is_served(step)
             step.tell(f"issuer: {issuer(self._served())}")
 
     def _client_refuses(self) -> None:
-        with self._teller.step("openconnect refuses the gateway") as step:
+        with self._progress.step("openconnect refuses the gateway") as step:
             seen = authenticate(self._gateway, HOSTNAME, self._pebble.root)
-            step.require(not seen.trusted, "it should not have trusted a self-signed certificate")
+            step.require(not seen.trusted, "it trusted a self-signed certificate")
             step.require(seen.refusal == "signer not found", seen.output)
             step.tell(f"openconnect: certificate failed verification, {seen.refusal}")
 
     def _nothing_is_ordered(self) -> None:
-        with self._teller.step("gatecert sees where the name points, and orders nothing") as step:
+        with self._progress.step("gatecert reports the wrong address and places no order") as step:
             self.gatecert.wait_logged(SOMEWHERE_ELSE)
-            time.sleep(1.5)  # longer than the interval at which it looks again
+            time.sleep(1.5)  # longer than the interval between two look-ups
             step.require(self._pebble.orders() == 0, "an order was placed")
             status = self.gatecert.status(GATEWAY)
             step.tell(f"status: {status['state']}, {status['words']}")
-            step.tell("orders at the authority: 0")
+            step.tell("orders at the CA: 0")
 
     def _name_is_pointed_here(self) -> None:
         before = self._fingerprint()
-        with self._teller.step("enrolled, swapped, reloaded, and proven by a handshake") as step:
+        with self._progress.step("enrolled, installed, reloaded, verified by a handshake") as step:
             self._names.point(HOSTNAME, "127.0.0.1")
             self.gatecert.wait_enrolled(GATEWAY)
             self.gatecert.wait_for(
@@ -145,7 +145,7 @@ class Story:
             step.tell(f"issuer: {issuer(self._served())}")
 
     def _client_trusts(self, title: str) -> None:
-        with self._teller.step(title) as step:
+        with self._progress.step(title) as step:
             seen = authenticate(self._gateway, HOSTNAME, self._pebble.root)
             step.require(seen.trusted, seen.output)
             step.tell("openconnect: authenticated, session cookie received")
@@ -153,7 +153,7 @@ class Story:
     def _renewal(self) -> None:
         before = self._fingerprint()
         with (
-            self._teller.step("the certificate is renewed and served") as step,
+            self._progress.step("the certificate is renewed and served") as step,
             HandshakeLoop("127.0.0.1", self._gateway.port, HOSTNAME, interval=0.1) as loop,
         ):
             self.gatecert.wait_for(
@@ -164,13 +164,13 @@ class Story:
             step.tell(f"handshakes meanwhile: {len(loop.handshakes)}, failed: {len(loop.failures)}")
             step.tell(f"issuer: {issuer(self._served())}")
 
-    def _leave(self) -> None:
-        with self._teller.step("it is gone, and the gateway goes on serving") as step:
+    def _stop(self) -> None:
+        with self._progress.step("gatecert stops; the gateway keeps serving") as step:
             exit_code = self.gatecert.process.stop()
-            step.require(exit_code == 0, f"it ended with {exit_code}")
+            step.require(exit_code == 0, f"exit code {exit_code}")
             self._require_trusted(step)
 
-    # ------------------------------------------------------------------ what is seen
+    # ------------------------------------------------------------------ checks
 
     def _served(self) -> bytes:
         return served_certificate("127.0.0.1", self._gateway.port, HOSTNAME)
@@ -179,7 +179,7 @@ class Story:
         return hashlib.sha256(self._served()).hexdigest()
 
     def _serves_another_than(self, before: str) -> bool:
-        """Whether it does; a handshake that meets the reload of ocserv may fail and is repeated."""
+        """Compare fingerprints; a handshake during the reload of ocserv may fail: try again."""
         try:
             return self._fingerprint() != before
         except OSError:

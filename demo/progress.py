@@ -1,4 +1,4 @@
-"""Tells a story on the terminal: one line a step, with the time that it took."""
+"""Progress on the terminal: one line a step, with its duration."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ if TYPE_CHECKING:
 TIME_WIDTH = 8
 
 
-class StoryBrokenError(Exception):
-    """The story did not go on as it should; the message says where and why."""
+class StepFailedError(Exception):
+    """A step failed; the message says which one and why."""
 
 
-class Teller:
-    """Prints steps as they end, and what is being waited for meanwhile on a terminal."""
+class Progress:
+    """Printed steps; on a terminal, the current step as well."""
 
     def __init__(self, console: Console | None = None) -> None:
         self.console = console or Console(highlight=False, soft_wrap=True)
         self.started = time.monotonic()
 
     def chapter(self, title: str) -> None:
-        """Begin a chapter."""
+        """Print the title of a chapter."""
         self.console.print()
         self.console.print(Text(title, style="bold"))
 
     @contextmanager
     def step(self, title: str) -> Iterator[Step]:
-        """Tell one step: what it is while it lasts, and how it ended."""
+        """Show a step while it runs, and its result."""
         step = Step(title)
         if self.console.is_terminal:
             with self.console.status(f"{title} …", spinner="dots"):
@@ -46,23 +46,23 @@ class Teller:
         for detail in step.details:
             self.console.print(Text(f"{' ' * (TIME_WIDTH + 4)}{detail}", style="dim"))
 
-    def end(self, text: str) -> None:
-        """The last line."""
+    def finish(self, text: str) -> None:
+        """Print the last line."""
         took = time.monotonic() - self.started
         self.console.print()
         self.console.print(Text(f"{text} ({took:.1f} s in all)", style="bold green"))
 
-    def broken(self, reason: str, evidence: str) -> None:
-        """The last lines of a story that broke off."""
+    def fail(self, reason: str, evidence: str) -> None:
+        """Print the reason of a failure, and the daemon's last lines."""
         self.console.print()
-        self.console.print(Text(f"The story broke off: {reason}", style="bold red"))
+        self.console.print(Text(f"The demonstration failed: {reason}", style="bold red"))
         if evidence:
-            self.console.print(Text("gatecert said:", style="bold"))
+            self.console.print(Text("Output of gatecert:", style="bold"))
             self.console.print(Text(evidence))
 
 
 class Step:
-    """One step while it lasts."""
+    """A running step."""
 
     def __init__(self, title: str) -> None:
         self.title = title
@@ -76,14 +76,14 @@ class Step:
         self.started = instant
 
     def tell(self, detail: str) -> None:
-        """Something that was seen."""
+        """Add a line of detail."""
         self.details.append(detail)
 
     def require(self, condition: object, reason: str) -> None:
-        """Break the story off unless something is true.
+        """Fail the step unless a condition holds.
 
         Raises:
-            StoryBrokenError: It is not.
+            StepFailedError: The condition does not hold.
         """
         if not condition:
-            raise StoryBrokenError(f"{self.title}: {reason}")
+            raise StepFailedError(f"{self.title}: {reason}")
