@@ -282,7 +282,7 @@ def test_a_server_that_comes_to_ask_for_others_is_noticed_and_put_right(
     gatecert.wait_for(lambda: asked_for(nginx.address) == ["CN=theirs"], "another authority")
     bundle(gatecert).write_bytes(before)  # and nobody tells the server
 
-    gatecert.wait_logged("and asks for those of 'CN=theirs'")
+    gatecert.wait_logged("and requests those of 'CN=theirs'")
     gatecert.wait_for(lambda: asked_for(nginx.address) == ["CN=ours"], "ours again")
     gatecert.wait_for(
         lambda: gatecert.status(BOSTON)["client_authentication"]["asked"] is True, "the proof"
@@ -310,13 +310,13 @@ def test_a_server_that_demands_no_certificates_is_told_so(
     result = gatecert.run("client-ca", "add", BOSTON, str(UsersAuthority(tmp_path / "a", "a").root))
 
     assert result.exit_code == 1
-    assert "asks for no user certificate in its TLS handshake" in result.errors
+    assert "requests no client certificate in its TLS handshake" in result.errors
     assert "ca-cert of ocserv" in result.errors
     assert "as before" in result.errors
     gatecert.configuration["gateways"][BOSTON]["client_authentication"] = {}
     found = gatecert.write().run("doctor", BOSTON, "--json").json()["findings"]
     (asked,) = [each for each in found if each["code"] == "client-ca-not-asked"]
-    assert "asks for no user certificate" in asked["seen"]
+    assert "requests no client certificate" in asked["seen"]
 
 
 # --------------------------------------------------------------------- who would get in

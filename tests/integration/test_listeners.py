@@ -123,7 +123,7 @@ def test_listeners_behind_the_proxy_protocol_and_with_another_name(
     assert "set server_name" in result.errors
     result = verified(enrolled, {"address": strict, "server_name": STRICT, "proxy_protocol": 1})
     assert result.exit_code == 1
-    assert "leave proxy_protocol out" in result.errors
+    assert "remove proxy_protocol from" in result.errors
 
     result = verified(
         enrolled,
@@ -164,7 +164,7 @@ def test_listeners_with_starttls(
         assert f"set starttls: {protocol}" in result.errors
     result = verified(enrolled, {"address": at["smtps"], "starttls": "smtp"})
     assert result.exit_code == 1
-    assert "leave starttls out" in result.errors
+    assert "remove starttls from" in result.errors
 
     result = verified(
         enrolled,

@@ -169,9 +169,9 @@ def test_ocserv_serves_both_or_is_told_that_it_does_not(
         pair(gatecert, ocserv.address, hostname, pebble.root)
         assert "served-ok" in codes(gatecert)
         return
-    gatecert.wait_logged(f"{ocserv.address} (RSA) turns away a client that takes RSA keys only")
+    gatecert.wait_logged(f"{ocserv.address} (RSA) rejects clients that accept only RSA keys")
     gatecert.wait_for(lambda: pebble.orders() == 2, "both orders", seconds=30)
-    assert f"{ocserv.address} (RSA) turns away" in codes(gatecert)["not-served"]["seen"]
+    assert f"{ocserv.address} (RSA) rejects clients" in codes(gatecert)["not-served"]["seen"]
     gatecert.configuration["gateways"][BOSTON]["key"] = {"type": "ecdsa-p256"}
     gatecert.reload()
     gatecert.wait_for(lambda: gatecert.state(BOSTON) == "trusted", "trust", seconds=30)

@@ -260,7 +260,7 @@ def test_a_command_that_denies_it_is_drift_as_well(world: World, tmp_path: Path)
     world.make_reload(f"rm {denied}")
     outcome = world.attend(WATCH)
     assert (outcome.kind, outcome.code) == (OutcomeKind.DEPLOYED, "drift")
-    assert "verify_command sh says that it is not served" in outcome.detail
+    assert "verify_command sh reports that it is not served" in outcome.detail
     assert world.reloaded == 1
     live = world.pipeline.deployer.inventory(world.target).live
     assert live is not None

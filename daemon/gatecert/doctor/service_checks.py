@@ -90,7 +90,7 @@ def _by_address_finding(
         seen = f"{endpoint} without a server name {answer.detail}"
         return codes.ADDRESS_SHOWS_OTHER.found(seen, gateway=facts.name)
     if answer.fingerprint != by_name.fingerprint:
-        seen = f"{endpoint} shows the certificate of {answer.subject or 'nobody'} without a name"
+        seen = f"{endpoint} shows the certificate of {answer.name or 'no name'} without a name"
         return codes.ADDRESS_SHOWS_OTHER.found(seen, gateway=facts.name)
     address = Identifier(IdentifierType.IP, endpoint.host)
     if facts.live is not None and address in facts.live.summary.identifiers:

@@ -135,7 +135,7 @@ class Observer:
         if self.cancelled.is_set():
             return ""  # a look that was cut short tells nothing
         sight = compare(answers, situation.live, command)
-        if sight.view in {WatchState.DRIFTED, WatchState.MIXED}:
+        if sight.state in {WatchState.DRIFTED, WatchState.MIXED}:
             logger.warning("drift gateway=%s %s", target.name, sight.detail)
             return sight.detail
         before = situation.deployment
@@ -146,7 +146,7 @@ class Observer:
     def _after_look(self, target: Target, before: Deployment, sight: WatchResult) -> Deployment:
         """What is known of a deployment after a look that found it served, or nobody there."""
         now, silence = self.now(), before.silence
-        if sight.view is WatchState.SERVED:
+        if sight.state is WatchState.SERVED:
             if silence is not None:
                 logger.info(
                     "answers again gateway=%s silent_since=%s",

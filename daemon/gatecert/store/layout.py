@@ -18,8 +18,8 @@
 The ``key_group`` of a gateway can read its versions: ``<name>``, ``versions`` and ``<id>`` belong
 to the group (0750). ``gateways`` belongs to the group of the first such gateway; for other groups
 it gets ``o+x``, so that everybody can traverse but not list it. STATE keeps its group and gets
-``o+x`` (0701): systemd changes the group of everything below a StateDirectory= whose group is not the
-unit's. A unit whose gateways share keys sets ``StateDirectoryMode=0711``.
+``o+x`` (0701): systemd changes the group of everything below a StateDirectory= whose group is not
+the unit's. A unit whose gateways share keys sets ``StateDirectoryMode=0711``.
 """
 
 from __future__ import annotations

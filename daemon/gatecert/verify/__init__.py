@@ -1,1 +1,1 @@
-"""Served? Handshakes with every listener of a gateway."""
+"""TLS handshakes with every listener of a gateway, to prove what it serves."""

@@ -1,4 +1,4 @@
-"""A TCP connection to a listener, looking up its name included, by one deadline."""
+"""A TCP connection to a listener; one deadline covers the name lookup as well."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class ProbeError(Exception):
-    """Carries a failure out of the steps of a probe; ``probe`` turns it into a value."""
+    """A failed step of a probe; ``probe`` returns it as a value."""
 
     def __init__(self, kind: FailureKind, detail: str) -> None:
         super().__init__(detail)
@@ -28,12 +28,12 @@ class ProbeError(Exception):
 
 
 def connect(endpoint: Endpoint, deadline: Deadline) -> socket.socket:
-    """Connect to the first of the host's addresses that accepts.
+    """Connect to the first address of the host that accepts.
 
     Raises:
-        ProbeError: None does; tells what the last one said.
+        ProbeError: None does; describes the last failure.
     """
-    failure = ProbeError(FailureKind.NAME, f"cannot be asked: {endpoint.host} has no address")
+    failure = ProbeError(FailureKind.NAME, f"cannot be reached: {endpoint.host} has no address")
     for address in [endpoint.address] if endpoint.address else addresses(endpoint, deadline):
         try:
             return socket.create_connection(
@@ -45,30 +45,30 @@ def connect(endpoint: Endpoint, deadline: Deadline) -> socket.socket:
 
 
 def addresses(endpoint: Endpoint, deadline: Deadline) -> list[str]:
-    """The addresses of a host, the resolver being bound by the deadline too.
+    """Return the addresses of a host, within the deadline.
 
     Raises:
-        ProbeError: It cannot be looked up.
+        ProbeError: The lookup failed.
     """
     with suppress(ValueError):
         return [str(ipaddress.ip_address(endpoint.host))]
-    # The system's resolver knows no deadline, so it may have to be left behind in its thread.
+    # The system's resolver has no deadline, so it runs in a thread that may be abandoned.
     answer: SimpleQueue[list[str] | OSError | UnicodeError] = SimpleQueue()
     Thread(target=_look_up, args=(endpoint, answer), name="look-up", daemon=True).start()
     try:
         found = answer.get(timeout=deadline.remaining)
     except Empty:
-        found = TimeoutError("the resolver does not answer")
+        found = TimeoutError("no answer from the resolver")
     if isinstance(found, list):
         return found
     reason = clean(getattr(found, "strerror", None) or str(found))
     raise ProbeError(
-        FailureKind.NAME, f"cannot be asked: {endpoint.host} cannot be looked up ({reason})"
+        FailureKind.NAME, f"cannot be reached: the lookup of {endpoint.host} failed ({reason})"
     ) from found
 
 
 def _look_up(endpoint: Endpoint, answer: SimpleQueue[list[str] | OSError | UnicodeError]) -> None:
-    """Ask the system's resolver, which knows ``/etc/hosts``."""
+    """Query the system's resolver, which includes ``/etc/hosts``."""
     try:
         found = socket.getaddrinfo(endpoint.host, endpoint.port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:
@@ -78,9 +78,9 @@ def _look_up(endpoint: Endpoint, answer: SimpleQueue[list[str] | OSError | Unico
 
 
 def _connection_failure(error: OSError) -> ProbeError:
-    """Say in words why there is no connection."""
+    """Describe why there is no connection."""
     if isinstance(error, TimeoutError):
-        return ProbeError(FailureKind.TIMEOUT, "does not answer: connecting timed out")
+        return ProbeError(FailureKind.TIMEOUT, "does not answer: the connection timed out")
     if error.errno == errno.ECONNREFUSED:
         return ProbeError(FailureKind.REFUSED, "refuses connections: nothing listens there")
     reason = clean(error.strerror or str(error))
@@ -88,10 +88,10 @@ def _connection_failure(error: OSError) -> ProbeError:
 
 
 def remaining_seconds(deadline: Deadline) -> float:
-    """Seconds left, as a socket takes them: to it, zero would mean not to wait at all.
+    """Return the seconds left, as a socket timeout; zero would make the socket non-blocking.
 
     Raises:
-        TimeoutError: None are left.
+        TimeoutError: No time is left.
     """
     remaining = deadline.remaining
     if remaining <= 0.0:

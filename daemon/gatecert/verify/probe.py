@@ -1,20 +1,20 @@
-"""One TLS handshake with one listener, to learn which certificates it serves.
+"""One TLS handshake with a listener, to learn which certificates it serves.
 
-Nothing is verified here: the served chain is compared with the installed one (``verify.verdict``),
-which is stricter than any trust store. So a bootstrap or staging certificate is seen as well as a
-trusted one, and every key type and cipher is offered.
+The handshake verifies nothing: ``verify.verdict`` compares the served chain with the installed one,
+which is stricter than any trust store. It accepts self-signed and staging certificates as well as
+trusted ones, and offers every key type and cipher.
 
-- A listener that serves a certificate for each of two kinds of key is asked once for each.
+- A listener with certificates for two key types gets a handshake for each.
 - The server name (RFC 6066 section 3) is sent for DNS names, never for IP addresses.
-- A server that demands a certificate from its users is no obstacle. In TLS 1.3 the handshake is
-  over for the client before the server objects (RFC 8446 section 4.4.2.4); in TLS 1.2 the server
-  objects after it has signed its key exchange (RFC 5246 section 7.4.3), which proves it as well.
-  The authorities that it names (RFC 8446 section 4.2.4) are part of what it shows.
-- The PROXY protocol and STARTTLS come first where the listener wants them (``starttls``).
-- Name lookup, connecting and handshake share one deadline, and the bytes taken are capped, so a
-  listener that is silent, drips or talks without end costs no more than that.
+- A server that requires client certificates can be probed. In TLS 1.3 the handshake ends for the
+  client before the server rejects it (RFC 8446 section 4.4.2.4); in TLS 1.2 the server rejects it
+  after it has signed its key exchange (RFC 5246 section 7.4.3), which proves its key as well. The
+  result includes the client CAs that it names (RFC 8446 section 4.2.4).
+- The PROXY protocol and STARTTLS come first where the listener requires them (``starttls``).
+- Name lookup, connection and handshake share one deadline, and the received bytes are limited. This
+  bounds the cost of a listener that is silent, drips or never stops sending.
 
-What goes wrong is the listener's state, not ours: it is returned as a value, never raised.
+A failure is a state of the listener: it is returned as a value, never raised.
 """
 
 from __future__ import annotations
@@ -40,15 +40,17 @@ if TYPE_CHECKING:
 
 LARGEST_HANDSHAKE: Final = 512 * 1024  # bytes; OpenSSL takes a chain of at most 100 KiB
 READ_SIZE: Final = 16 * 1024  # bytes
-SHOWN: Final = 60  # bytes of what is no TLS
+SHOWN: Final = 60  # bytes of a plaintext answer
 
-CLOSED_IMMEDIATELY: Final = "closes the connection at once: it speaks no TLS, or is not ready yet"
+CLOSED_IMMEDIATELY: Final = (
+    "closes the connection at once: it does not use TLS, or is not ready yet"
+)
 PREAMBLE_HINT: Final = (
     "; if it expects the PROXY protocol or STARTTLS, set proxy_protocol or starttls in"
     " install.verify"
 )
 NO_PROXY_HINT: Final = (
-    "; if it expects no PROXY protocol, leave proxy_protocol out of install.verify"
+    "; if it does not expect the PROXY protocol, remove proxy_protocol from install.verify"
 )
 
 TLS_RECORDS: Final = {20, 21, 22, 23}  # RFC 8446 section 5.1
@@ -62,33 +64,33 @@ GREETINGS: Final = (
     (b"<stream:", "xmpp"),
 )
 
-CLOSE_TIMEOUT: Final = 0.05  # seconds a listener gets to close its side
+CLOSE_TIMEOUT: Final = 0.05  # seconds for a listener to close its side
 
-# Anonymous suites show no certificate; weak keys (security level 0) are others' business.
+# Anonymous suites show no certificate. Security level 0 admits weak keys.
 CIPHERS: Final = b"ALL:!aNULL:@SECLEVEL=0"
 
 REJECTED: Final = {FailureKind.RESET, FailureKind.HANDSHAKE, FailureKind.NOT_TLS}
 
-# For who takes certificates of one kind of key only.
+# For clients that accept a single key type.
 CIPHERS_BY_ALGORITHM: Final = {"ecdsa": b"aECDSA:@SECLEVEL=0", "rsa": b"aRSA:@SECLEVEL=0"}
 SIGNATURES_BY_ALGORITHM: Final = {
     "ecdsa": b"ECDSA+SHA256:ECDSA+SHA384:ECDSA+SHA512",
     "rsa": b"RSA-PSS+SHA256:RSA-PSS+SHA384:RSA-PSS+SHA512:RSA+SHA256:RSA+SHA384:RSA+SHA512",
 }
 
-# The client waits in this state only after the server's key exchange signature was verified.
+# The client waits in this state only after it has verified the server's key exchange signature.
 SIGNATURE_VERIFIED_STATE: Final = b"SSLv3/TLS write finished"
 
-# The client is in this state only after the server has asked it for a certificate.
+# The client enters this state only after a certificate request of the server.
 CERTIFICATE_REQUEST_STATE: Final = b"SSLv3/TLS read server certificate request"
 
 
 class _HandshakeEvents:
-    """What OpenSSL tells in the course of a handshake.
+    """The events of a handshake that OpenSSL reports.
 
     Attributes:
-        alerts: Those that the server sent.
-        certificate_requested: Whether the server asked for a certificate.
+        alerts: Alerts from the server.
+        certificate_requested: True after a certificate request of the server.
     """
 
     def __init__(self) -> None:
@@ -96,7 +98,7 @@ class _HandshakeEvents:
         self.certificate_requested = False
 
     def __call__(self, tls: SSL.Connection, where: int, value: int) -> None:
-        """Note what happens (SSL_CTX_set_info_callback(3))."""
+        """Record an event (SSL_CTX_set_info_callback(3))."""
         if where & SSL.SSL_CB_READ_ALERT == SSL.SSL_CB_READ_ALERT:
             self.alerts.append(value)
         elif tls.get_state_string() == CERTIFICATE_REQUEST_STATE:
@@ -106,18 +108,18 @@ class _HandshakeEvents:
 def probe(
     endpoint: Endpoint, server_name: str, *, timeout: float, algorithm: str = ""
 ) -> ServedChain | ProbeFailure:
-    """Shake hands with a listener and tell what it serves.
+    """Make a handshake with a listener and return what it serves.
 
     Args:
-        endpoint: Where it listens (TCP).
+        endpoint: Its TCP endpoint.
         server_name: The gateway's name as A-labels, or an IP address.
-        timeout: Seconds for all of it, from looking up the host to the last byte.
-        algorithm: The only kind of key to take, ``ecdsa`` or ``rsa``; empty for any.
+        timeout: Seconds in all, from the lookup of the host to the last byte.
+        algorithm: The only key type to accept, ``ecdsa`` or ``rsa``; empty for any.
     """
     result = replace(_probe(endpoint, server_name, timeout, algorithm), algorithm=algorithm)
     if algorithm and isinstance(result, ProbeFailure) and result.kind in REJECTED:
-        # Some servers say why in an alert, others just close the connection.
-        detail = f"turns away a client that takes {algorithm.upper()} keys only: it {result.detail}"
+        # Some servers send an alert, others just close the connection.
+        detail = f"rejects clients that accept only {algorithm.upper()} keys: it {result.detail}"
         return replace(result, kind=FailureKind.HANDSHAKE, detail=detail)
     return result
 
@@ -139,19 +141,19 @@ def _probe(
             _close(stream, tls, deadline)
         return _read(endpoint, tls, certificate_requested=events.certificate_requested)
     except TimeoutError:
-        detail = f"accepts connections but finished no TLS handshake within {timeout:.3g} s"
+        detail = f"accepts connections but did not finish a TLS handshake within {timeout:.3g} s"
         return ProbeFailure(endpoint, FailureKind.TIMEOUT, detail)
     except ProbeError as error:
         return ProbeFailure(endpoint, error.kind, error.detail + _hint(endpoint, error))
     except OSError as error:
-        detail = f"broke the connection off during the TLS handshake ({error.strerror or error})"
+        detail = f"broke the connection during the TLS handshake ({error.strerror or error})"
         hint = _hint(endpoint, ProbeError(FailureKind.RESET, CLOSED_IMMEDIATELY))
         return ProbeFailure(endpoint, FailureKind.RESET, detail + hint)
 
 
 def _hint(endpoint: Endpoint, error: ProbeError) -> str:
-    """What to change of ``proxy_protocol`` where a connection ended as it does for want of that."""
-    if endpoint.starttls:  # the dialogue went well, or says itself what to change
+    """Suggest ``proxy_protocol`` or ``starttls`` if the failure is typical of a wrong one."""
+    if endpoint.starttls:  # STARTTLS failures have their own hints
         return ""
     if not endpoint.proxy_protocol:
         return PREAMBLE_HINT if error.detail == CLOSED_IMMEDIATELY else ""
@@ -164,9 +166,9 @@ def _hint(endpoint: Endpoint, error: ProbeError) -> str:
 def _handshake(
     stream: socket.socket, tls: SSL.Connection, deadline: Deadline, events: _HandshakeEvents
 ) -> None:
-    """Shake hands as far as it takes to prove what is served.
+    """Run the handshake until it proves the served certificate.
 
-    OpenSSL works on memory, so that every byte that comes and goes is counted and timed here.
+    OpenSSL works on memory buffers, so this function counts and times every byte.
     """
     waited_in = b""
     taken = 0
@@ -189,16 +191,16 @@ def _handshake(
 
 
 def _client(server_name: str, events: _HandshakeEvents, algorithm: str) -> SSL.Connection:
-    """A TLS client that takes whatever it is offered, from TLS 1.2 on, and notes what it hears.
+    """Return a TLS client that accepts any certificate, from TLS 1.2 on, and records events.
 
-    One that takes one kind of key only offers signatures of that kind only (RFC 8446 section
-    4.2.3), and in TLS 1.2 suites that authenticate by it.
+    For a single key type it offers only signatures of that type (RFC 8446 section 4.2.3), and in
+    TLS 1.2 only suites that authenticate by it.
     """
     context = SSL.Context(SSL.TLS_CLIENT_METHOD)
     context.set_min_proto_version(SSL.TLS1_2_VERSION)
     context.set_cipher_list(CIPHERS_BY_ALGORITHM.get(algorithm, CIPHERS))
     if algorithm:
-        # pyOpenSSL has no name for it, though the library below has.
+        # pyOpenSSL does not expose this function of OpenSSL.
         library, handle = SSL._lib, context._context  # type: ignore[attr-defined] # noqa: SLF001
         library.SSL_CTX_set1_sigalgs_list(handle, SIGNATURES_BY_ALGORITHM[algorithm])
     context.set_options(SSL.OP_LEGACY_SERVER_CONNECT)
@@ -213,12 +215,12 @@ def _client(server_name: str, events: _HandshakeEvents, algorithm: str) -> SSL.C
 
 
 def _indicated_name(server_name: str) -> str:
-    """The name to send; for a wildcard one that it covers."""
+    """Return the server name to send; for a wildcard, a name that it covers."""
     return f"gatecert{server_name[1:]}" if server_name.startswith("*.") else server_name
 
 
 def _send(stream: socket.socket, tls: SSL.Connection, deadline: Deadline) -> None:
-    """Send what OpenSSL has to say."""
+    """Send the pending output of OpenSSL."""
     with suppress(SSL.WantReadError):
         while True:
             stream.settimeout(remaining_seconds(deadline))
@@ -226,7 +228,7 @@ def _send(stream: socket.socket, tls: SSL.Connection, deadline: Deadline) -> Non
 
 
 def _receive(stream: socket.socket, tls: SSL.Connection, deadline: Deadline, *, first: bool) -> int:
-    """Hand OpenSSL what came in, and tell how much that was."""
+    """Pass received bytes to OpenSSL and return their number."""
     stream.settimeout(remaining_seconds(deadline))
     data = stream.recv(READ_SIZE)
     if not data:
@@ -243,7 +245,7 @@ def _receive(stream: socket.socket, tls: SSL.Connection, deadline: Deadline, *, 
 
 
 def _describe_plaintext(data: bytes) -> str:
-    """What a listener is told by whose first words are no TLS."""
+    """Describe an answer that is not TLS, with the likely STARTTLS protocol."""
     said = clean(data[:SHOWN].decode("utf-8", "replace"))
     protocol = next((name for prefix, name in GREETINGS if data.startswith(prefix)), "")
     if b"FTP" in data.upper() and protocol == "smtp":
@@ -253,9 +255,9 @@ def _describe_plaintext(data: bytes) -> str:
 
 
 def _close(stream: socket.socket, tls: SSL.Connection, deadline: Deadline) -> None:
-    """End the session properly, so that no gateway logs a broken connection on our account.
+    """Close the session cleanly, so that the gateway does not log a broken connection.
 
-    Session tickets are read away first: closing with unread data would reset the connection.
+    Session tickets are read first: closing with unread data would reset the connection.
     """
     with suppress(OSError, SSL.Error):
         tls.shutdown()
@@ -269,11 +271,11 @@ def _close(stream: socket.socket, tls: SSL.Connection, deadline: Deadline) -> No
                 break
 
 
-# --------------------------------------------------------------------------- what was found
+# --------------------------------------------------------------------------- the result
 
 
 def _reason(error: SSL.Error) -> str:
-    """The last reason on OpenSSL's error stack."""
+    """Return the last reason on OpenSSL's error stack."""
     match error.args:
         case ([*_, (*_, reason)],):
             return clean(str(reason))
@@ -282,13 +284,13 @@ def _reason(error: SSL.Error) -> str:
 
 
 def _handshake_failure(error: SSL.Error, tls: SSL.Connection, alerts: list[int]) -> ProbeError:
-    """Say in words why there was no handshake."""
+    """Describe why the handshake failed."""
     reason = _reason(error)
     if alerts:  # RFC 8446 section 6.2
         name = tls.get_servername()
         asked = f" for the server name {name.decode()}" if name else ""
         hint = (
-            "; where it serves another name, set server_name in install.verify"
+            "; if it serves another name, set server_name in install.verify"
             if UNRECOGNIZED_NAME in {alert & 0xFF for alert in alerts}
             else ""
         )
@@ -303,7 +305,7 @@ def _handshake_failure(error: SSL.Error, tls: SSL.Connection, alerts: list[int])
 def _read(
     endpoint: Endpoint, tls: SSL.Connection, *, certificate_requested: bool = False
 ) -> ServedChain:
-    """What the listener sent, even if no client could make sense of it."""
+    """Return what the listener sent, even if it is unusable for clients."""
     try:
         certificates = tls.get_peer_cert_chain(as_cryptography=True)
         if not certificates:

@@ -1,11 +1,11 @@
-"""What comes before the TLS handshake: the PROXY protocol, and the dialogues that end in STARTTLS.
+"""The steps before the TLS handshake: the PROXY protocol and STARTTLS.
 
 - SMTP (RFC 3207), IMAP and POP3 (RFC 2595), FTP (RFC 4217), XMPP (RFC 6120 section 5), LDAP
   (RFC 4511 section 4.14), PostgreSQL (SSLRequest, "Message Formats" of its manual).
-- The PROXY protocol, versions 1 and 2, as HAProxy's doc/proxy-protocol.txt has it, with the
-  addresses of the connection itself.
+- The PROXY protocol, versions 1 and 2 (HAProxy's doc/proxy-protocol.txt), with the addresses of the
+  connection itself.
 
-Everything shares the deadline of the probe, and what a server says is read up to a limit.
+All steps share the deadline of the probe, and the size of a server's answers is limited.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ if TYPE_CHECKING:
 
 LARGEST_RESPONSE: Final = 64 * 1024  # bytes
 READ_SIZE: Final = 4096  # bytes
-SHOWN: Final = 80  # characters of what a server said
+SHOWN: Final = 80  # characters of a server's answer
 
 NO_GREETING: Final = (
-    "accepts connections and says nothing: if it begins with TLS, leave starttls out of"
+    "accepts connections but sends no greeting: if it begins with TLS, remove starttls from"
     " install.verify"
 )
 NO_GREETING_NO_PROXY: Final = f"{NO_GREETING}; if it expects the PROXY protocol, set proxy_protocol"
@@ -48,12 +48,12 @@ POSTGRES_SSL_REQUEST: Final = struct.pack("!II", 8, 80877103)
 
 
 class PlaintextConnection:
-    """A conversation over a connection, by one deadline.
+    """A connection before TLS, with a deadline.
 
     Args:
-        stream: The connection.
-        deadline: When to stop.
-        no_greeting: Why a server may say nothing at all.
+        stream: The socket.
+        deadline: The deadline of the probe.
+        no_greeting: The failure to report for a server that sends nothing.
     """
 
     def __init__(
@@ -66,27 +66,27 @@ class PlaintextConnection:
         self._nothing_received = True
 
     def send(self, data: bytes) -> None:
-        """Send all of it."""
+        """Send all of the data."""
         self._stream.settimeout(remaining_seconds(self._deadline))
         self._stream.sendall(data)
 
     def receive(self, complete: Callable[[bytes], bool]) -> bytes:
-        """Read until what was read is complete.
+        """Read until the received data is complete.
 
         Raises:
-            ProbeError: The server says nothing at all or too much, or closes the connection.
-            TimeoutError: It does not say the rest in time.
+            ProbeError: The server sends nothing or too much, or closes the connection.
+            TimeoutError: The rest does not arrive in time.
         """
         while not complete(self._buffer):
             data = self._read()
             if not data:
                 raise ProbeError(
                     FailureKind.RESET,
-                    "closes the connection before TLS may begin" + self._received(),
+                    "closes the connection before TLS begins" + self._received(),
                 )
             self._buffer += data
             if len(self._buffer) > LARGEST_RESPONSE:
-                raise ProbeError(FailureKind.NOT_TLS, "talks without end before TLS may begin")
+                raise ProbeError(FailureKind.NOT_TLS, "sends too much data before TLS begins")
         received, self._buffer = self._buffer, b""
         return received
 
@@ -102,7 +102,7 @@ class PlaintextConnection:
         return data
 
     def require(self, received: bytes, good: bool, protocol: str) -> None:  # noqa: FBT001 - reads as such
-        """Go on only where the answer was a good one.
+        """Check that an answer was the expected one.
 
         Raises:
             ProbeError: It was not.
@@ -110,16 +110,17 @@ class PlaintextConnection:
         if not good:
             said = clean(received.decode("utf-8", "replace"), SHOWN)
             raise ProbeError(
-                FailureKind.NOT_TLS, f"does not begin TLS by STARTTLS of {protocol}: {said!r}"
+                FailureKind.NOT_TLS,
+                f"does not start TLS by STARTTLS of {protocol}: it sent {said!r}",
             )
 
     def _received(self) -> str:
         said = clean(self._buffer.decode("utf-8", "replace"), SHOWN)
-        return f" (it said {said!r})" if said else ""
+        return f" (it sent {said!r})" if said else ""
 
 
 def send_proxy_header(stream: socket.socket, version: int, deadline: Deadline) -> None:
-    """Say whose connection this is, by the PROXY protocol: our own."""
+    """Send a PROXY protocol header with the addresses of this connection."""
     source, source_port = stream.getsockname()[:2]
     destination, destination_port = stream.getpeername()[:2]
     addresses = [ipaddress.ip_address(each.partition("%")[0]) for each in (source, destination)]
@@ -138,16 +139,16 @@ def send_proxy_header(stream: socket.socket, version: int, deadline: Deadline) -
 def start_tls(
     stream: socket.socket, endpoint: Endpoint, server_name: str, deadline: Deadline
 ) -> None:
-    """Bring a connection to the point where TLS begins.
+    """Run the STARTTLS dialogue of a protocol.
 
     Args:
-        stream: Just connected.
-        endpoint: Where to; its ``starttls`` is one of ``DIALOGUES``.
-        server_name: Whom XMPP asks for.
-        deadline: When to stop.
+        stream: A new connection.
+        endpoint: The listener; its ``starttls`` is a key of ``DIALOGUES``.
+        server_name: The domain of an XMPP stream.
+        deadline: The deadline of the probe.
 
     Raises:
-        ProbeError: The server does not go along.
+        ProbeError: The server refuses.
         OSError: The connection broke.
     """
     no_greeting = NO_GREETING if endpoint.proxy_protocol else NO_GREETING_NO_PROXY
@@ -222,28 +223,28 @@ def _is_line(received: bytes) -> bool:
 
 
 def _is_reply(received: bytes) -> bool:
-    """Whether the last line is the end of a reply (RFC 5321 section 4.2): "220 " and not "220-"."""
+    """Check that the last line ends a reply (RFC 5321 section 4.2): "220 ", not "220-"."""
     last = received.rstrip(b"\r\n").rpartition(b"\n")[2]
     return received.endswith(b"\n") and last[:3].isdigit() and last[3:4] != b"-"
 
 
 def _is_ldap_message(received: bytes) -> bool:
-    """Whether a BER element is whole."""
+    """Check that a BER element is complete."""
     start, length = _element(received)
     return bool(length) and len(received) >= start + length
 
 
 def _contents(element: bytes) -> bytes:
-    """What a BER element holds."""
+    """Return the contents of a BER element."""
     start, length = _element(element)
     return element[start : start + length]
 
 
 def _element(data: bytes) -> tuple[int, int]:
-    """Where the contents of a BER element begin, and how long they are; 0 where it is cut short.
+    """Return start and length of the contents of a BER element; 0 if it is truncated.
 
-    A length stands in one byte, or in as many as the first one says (X.690 section 8.1.3). Active
-    Directory always writes four.
+    A length is one byte, or the number of bytes that the first one gives (X.690 section 8.1.3).
+    Active Directory always uses four.
     """
     if len(data) < 2:  # noqa: PLR2004 - tag and length
         return 0, 0

@@ -1,18 +1,18 @@
-"""Whether every listener serves the installed certificate.
+"""Prove that every listener serves the installed certificate.
 
-"Serves it" means: the leaf and its intermediates, in that order, are the installed ones, byte for
-byte. A root sent at the end is superfluous (RFC 8446 section 4.4.2 lets the sender leave it out)
-and harmless, so it is only mentioned. Anything else, a missing intermediate above all, breaks some
-client and is no match.
+The leaf and its intermediates, in that order, must equal the installed ones byte for byte. A root
+at the end is superfluous (RFC 8446 section 4.4.2 lets the sender omit it) and harmless, so the
+detail only mentions it. Any other difference, a missing intermediate above all, breaks some
+clients.
 
-A reload takes its time: an old worker may answer once more, a listener may be closed for a moment.
-So each listener is asked again and again until it matches or the time is up. Once it does, it is
-asked a few times more on fresh connections: where two processes share a port and one of them still
-serves another certificate, or fails handshakes, some clients see that, and the listener is *mixed*.
-All of these handshakes together take no longer than one may; a connection that is refused, reset
-or not answered then means nothing, for many servers limit how many they take from one client.
+A reload takes time: an old worker may answer once more, and a listener may be closed for a moment.
+gatecert therefore repeats the handshake with each listener until it matches or the time is up.
+After a match it makes a few more handshakes on new connections. If two processes share the port and
+one of them serves another certificate, or fails handshakes, some clients see that: the listener is
+*mixed*. These handshakes share the time limit of one. A connection that is refused, reset or not
+answered among them does not count, because many servers limit the connections of a client.
 
-A host with several addresses is asked at each of them. ``localhost`` alone is served well at one.
+Each address of a host is checked. For ``localhost``, one of its addresses is enough.
 """
 
 from __future__ import annotations
@@ -42,12 +42,12 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-CONFIRMATIONS: Final = 8  # further handshakes: one of two sockets is missed once in 500 times
-WATCH_HANDSHAKES: Final = 4  # handshakes of a look that is repeated every few minutes
+CONFIRMATIONS: Final = 8  # further handshakes; they miss one of two sockets once in 500 times
+WATCH_HANDSHAKES: Final = 4  # handshakes of the check that runs every few minutes
 ONE_HANDSHAKE: Final = timedelta(seconds=5)
 FIRST_PAUSE: Final = 0.05  # seconds
 LONGEST_PAUSE: Final = 1.0  # seconds
-MAX_PARALLEL: Final = 16  # listeners asked in parallel
+MAX_PARALLEL: Final = 16  # listeners in parallel
 LOCALHOST: Final = {"localhost"}
 SHOWN_DIGITS: Final = 12  # of a fingerprint
 
@@ -55,7 +55,7 @@ Answer = TypeVar("Answer")
 Comparison: TypeAlias = "Callable[[ServedChain | ProbeFailure], Probe]"
 
 
-def prove(  # noqa: PLR0913 - each says another thing about the proof
+def prove(  # noqa: PLR0913 - independent parameters of the proof
     endpoints: Sequence[Endpoint],
     server_name: str,
     summary: CertificateSummary,
@@ -66,17 +66,17 @@ def prove(  # noqa: PLR0913 - each says another thing about the proof
     confirmations: int = CONFIRMATIONS,
     cancelled: Event | None = None,
 ) -> Verdict:
-    """Ask every listener until it serves the installed certificate, or the time is up.
+    """Check every listener until it serves the installed certificate, or the time is up.
 
     Args:
         endpoints: The listeners; with none and no command, the verdict has no probes.
         server_name: The gateway's name as A-labels, or an IP address.
         summary: The installed certificate.
-        timeout: How long the listeners may take; with zero each is asked once.
-        one_handshake: How long one handshake may take.
-        command: Asked as well, at the same time.
-        confirmations: Further handshakes with a listener that serves it.
-        cancelled: Set when gatecert is leaving; the last answers then have to do.
+        timeout: The time limit; zero means a single attempt for each listener.
+        one_handshake: The time limit of one handshake.
+        command: A command that runs at the same time.
+        confirmations: Further handshakes after a match.
+        cancelled: Set when gatecert is stopping; the last answers then count.
     """
     return prove_with(
         partial(compare_served_chain, summary=summary),
@@ -91,7 +91,7 @@ def prove(  # noqa: PLR0913 - each says another thing about the proof
     )
 
 
-def prove_with(  # noqa: PLR0913 - each says another thing about the proof
+def prove_with(  # noqa: PLR0913 - independent parameters of the proof
     compare: Comparison,
     endpoints: Sequence[Endpoint],
     server_name: str,
@@ -103,18 +103,18 @@ def prove_with(  # noqa: PLR0913 - each says another thing about the proof
     confirmations: int = CONFIRMATIONS,
     cancelled: Event | None = None,
 ) -> Verdict:
-    """Ask every listener until its answer is the one that is wanted, or the time is up.
+    """Check every listener until its answer matches, or the time is up.
 
     Args:
-        compare: Says whether an answer is; for the others see ``prove``.
+        compare: Compares an answer with the expected one; for the others see ``prove``.
         endpoints: The listeners.
         server_name: The gateway's name.
-        timeout: How long the listeners may take.
-        one_handshake: How long one handshake may take.
-        command: Asked as well, whether it says yes.
-        algorithms: Kinds of key to ask for apart; an empty one takes any.
-        confirmations: Further handshakes with a listener whose answer is the wanted one.
-        cancelled: Set when gatecert is leaving.
+        timeout: The time limit.
+        one_handshake: The time limit of one handshake.
+        command: A command that runs at the same time.
+        algorithms: Key types to request in separate handshakes; an empty one accepts any.
+        confirmations: Further handshakes after a match.
+        cancelled: Set when gatecert is stopping.
     """
     deadline = Deadline.after(timeout.total_seconds(), cancelled)
     endpoints = _each_address(endpoints, one_handshake.total_seconds())
@@ -126,12 +126,12 @@ def prove_with(  # noqa: PLR0913 - each says another thing about the proof
         one_handshake=one_handshake.total_seconds(),
         confirmations=confirmations,
     )
-    questions = [
+    checks = [
         partial(wait, endpoint, algorithm) for endpoint in endpoints for algorithm in algorithms
     ]
     if command is not None:
-        questions.append(partial(wait_until_proven, command, deadline))
-    return Verdict(tuple(_without_unused_families(_run_parallel(questions))))
+        checks.append(partial(wait_until_proven, command, deadline))
+    return Verdict(tuple(_without_unused_families(_run_parallel(checks))))
 
 
 def probe_listeners(
@@ -141,17 +141,17 @@ def probe_listeners(
     timeout: timedelta = ONE_HANDSHAKE,
     algorithms: Sequence[str] = ("",),
 ) -> tuple[ServedChain | ProbeFailure, ...]:
-    """Ask every listener what it serves, whatever that is; for each kind of key.
+    """Return what every listener serves, for each key type.
 
-    A listener that serves two certificates in turn is told of once for each.
+    A listener that serves two certificates in turn has an answer for each.
     """
-    ask = partial(_probe_listener, server_name=server_name, timeout=timeout.total_seconds())
-    questions = [
-        partial(ask, endpoint, algorithm=algorithm)
+    handshake = partial(_probe_listener, server_name=server_name, timeout=timeout.total_seconds())
+    checks = [
+        partial(handshake, endpoint, algorithm=algorithm)
         for endpoint in _each_address(endpoints, timeout.total_seconds())
         for algorithm in algorithms
     ]
-    answers = [answer for some in _run_parallel(questions) for answer in some]
+    answers = [answer for some in _run_parallel(checks) for answer in some]
     served = {_listener(each.endpoint) for each in answers if isinstance(each, ServedChain)}
     return tuple(
         answer
@@ -165,34 +165,34 @@ def probe_listeners(
 def _probe_listener(
     endpoint: Endpoint, *, server_name: str, timeout: float, algorithm: str
 ) -> list[ServedChain | ProbeFailure]:
-    """Shake hands with one listener a few times; its answers, each certificate or failure once."""
-    ask = partial(probe, endpoint, server_name, algorithm=algorithm)
-    first = ask(timeout=timeout)
-    if _shown(first) in SILENT:
+    """Make a few handshakes with a listener; return each certificate or kind of failure once."""
+    handshake = partial(probe, endpoint, server_name, algorithm=algorithm)
+    first = handshake(timeout=timeout)
+    if _answer_key(first) in SILENT:
         return [first]
-    found = {_shown(first): first}
+    found = {_answer_key(first): first}
     budget = Deadline.after(timeout)
     for _ in range(WATCH_HANDSHAKES - 1):
         if budget.passed:
             break
-        answer = ask(timeout=budget.remaining)
-        if _shown(answer) not in SILENT:
-            found.setdefault(_shown(answer), answer)
+        answer = handshake(timeout=budget.remaining)
+        if _answer_key(answer) not in SILENT:
+            found.setdefault(_answer_key(answer), answer)
     return list(found.values())
 
 
-def _shown(answer: ServedChain | ProbeFailure) -> str:
-    """What tells one answer from another: the certificate, or the kind of failure."""
+def _answer_key(answer: ServedChain | ProbeFailure) -> str:
+    """Return what distinguishes answers: the certificate, or the kind of failure."""
     return answer.fingerprint if isinstance(answer, ServedChain) else answer.kind
 
 
 def _each_address(endpoints: Sequence[Endpoint], seconds: float) -> list[Endpoint]:
-    """The listeners, each once for every address of its host."""
+    """Return the listeners, once for each address of their hosts."""
     found: list[Endpoint] = []
     for endpoint in endpoints:
         try:
             every = addresses(endpoint, Deadline.after(seconds)) if not endpoint.address else []
-        except ProbeError:  # told by whoever asks it
+        except ProbeError:  # the probe reports it
             every = []
         if len(every) > 1:
             found += [replace(endpoint, address=each) for each in every]
@@ -202,7 +202,7 @@ def _each_address(endpoints: Sequence[Endpoint], seconds: float) -> list[Endpoin
 
 
 def _without_unused_families(probes: Sequence[Probe]) -> list[Probe]:
-    """The probes, without an address of localhost that nobody uses: another one serves well."""
+    """Drop refused addresses of localhost when another of its addresses matches."""
     served = {_listener(each.endpoint) for each in probes if each.endpoint and each.matches}
     return [
         each
@@ -214,17 +214,17 @@ def _without_unused_families(probes: Sequence[Probe]) -> list[Probe]:
 
 
 def _is_unused_family(endpoint: Endpoint, served: AbstractSet[Endpoint]) -> bool:
-    """Whether the same listener of localhost is served at another of its addresses."""
+    """Tell whether another address of the same localhost listener is served."""
     return endpoint.host in LOCALHOST and _listener(endpoint) in served
 
 
 def _listener(endpoint: Endpoint) -> Endpoint:
-    """What was configured, whichever of its addresses is meant."""
+    """Return the listener as configured, without the address."""
     return replace(endpoint, address="")
 
 
 def compare_served_chain(answer: ServedChain | ProbeFailure, summary: CertificateSummary) -> Probe:
-    """Compare what a listener showed with the installed certificate."""
+    """Compare the answer of a listener with the installed certificate."""
     endpoint = answer.endpoint
     place = f"{endpoint} ({answer.algorithm.upper()})" if answer.algorithm else f"{endpoint}"
     if isinstance(answer, ProbeFailure):
@@ -243,7 +243,7 @@ def compare_served_chain(answer: ServedChain | ProbeFailure, summary: Certificat
     return Probe(endpoint, answer.fingerprint, matches=True, detail=detail)
 
 
-def _wait_until_matching(  # noqa: PLR0913 - whom to ask, for what, and how long
+def _wait_until_matching(  # noqa: PLR0913 - independent parameters of the proof
     compare: Comparison,
     endpoint: Endpoint,
     algorithm: str,
@@ -253,7 +253,7 @@ def _wait_until_matching(  # noqa: PLR0913 - whom to ask, for what, and how long
     one_handshake: float,
     confirmations: int,
 ) -> Probe:
-    """Ask one listener until it matches or the time is up, and keep its last telling answer."""
+    """Check a listener until it matches or the time is up; return its last conclusive answer."""
     handshake = partial(probe, endpoint, server_name, algorithm=algorithm)
     confirmed = partial(
         _confirmed, compare, handshake, confirmations=confirmations, cancelled=deadline.cancelled
@@ -269,12 +269,12 @@ def _wait_until_matching(  # noqa: PLR0913 - whom to ask, for what, and how long
         latest = confirmed(seconds)
         attempts += 1
         ever_mixed = ever_mixed or latest.mixed
-        # A handshake that the end of the time cut short tells less than the one before it.
+        # A handshake that ran out of time says less than the one before it.
         if latest.fingerprint or seconds >= one_handshake:
             result = latest
     budget = Deadline.after(one_handshake, deadline.cancelled)
-    telling = not result.matches and result.failure not in SILENT
-    if telling and (
+    conclusive = not result.matches and result.failure not in SILENT
+    if conclusive and (
         ever_mixed
         or (
             result.failure is None
@@ -294,7 +294,7 @@ def _confirmed(
     confirmations: int,
     cancelled: Event | None,
 ) -> Probe:
-    """Shake hands, and a few times more where that showed what is wanted."""
+    """Make a handshake, and a few more after a match."""
     result = compare(handshake(timeout=seconds))
     if not result.matches:
         return result
@@ -311,7 +311,7 @@ def _repeat(
     times: int,
     budget: Deadline,
 ) -> Iterator[Probe]:
-    """Shake hands on so many fresh connections, as far as the time goes."""
+    """Make that many handshakes on new connections, while time is left."""
     for _ in range(times):
         if budget.passed:
             return
@@ -319,22 +319,22 @@ def _repeat(
 
 
 def _shared_port_note(endpoint: Endpoint) -> str:
-    """What is wrong with a listener that serves two certificates, and who shares its port."""
-    who = listening_process(endpoint.port)
-    named = f" ({who} listen there)" if who else ""
+    """Explain a listener that serves two certificates, with the processes on its port."""
+    processes = listening_process(endpoint.port)
+    named = f" ({processes} listen there)" if processes else ""
     return f", to some clients: two servers share the port{named}"
 
 
-def _run_parallel(questions: Sequence[Callable[[], Answer]]) -> list[Answer]:
-    """Ask everything at the same time; answers come in the questions' order."""
-    if len(questions) <= 1:
-        return [ask() for ask in questions]
-    with ThreadPoolExecutor(min(len(questions), MAX_PARALLEL), "verify") as pool:
-        return [answer.result() for answer in [pool.submit(ask) for ask in questions]]
+def _run_parallel(checks: Sequence[Callable[[], Answer]]) -> list[Answer]:
+    """Run all at the same time; return the answers in order."""
+    if len(checks) <= 1:
+        return [check() for check in checks]
+    with ThreadPoolExecutor(min(len(checks), MAX_PARALLEL), "verify") as pool:
+        return [answer.result() for answer in [pool.submit(check) for check in checks]]
 
 
 def _mismatch(served: ServedChain, summary: CertificateSummary) -> str:
-    """What is wrong with a served chain, empty when nothing is."""
+    """Describe how a served chain differs from the installed one; empty if it does not."""
     if served.fingerprint != summary.fingerprint:
         return f"still serves {_describe_served(served)} instead of {_describe_installed(summary)}"
     installed, sent = summary.chain_fingerprints, served.chain_fingerprints
@@ -342,29 +342,29 @@ def _mismatch(served: ServedChain, summary: CertificateSummary) -> str:
         return ""
     if sent == installed[: len(sent)]:
         return (
-            f"serves the right certificate without its intermediate certificates"
+            f"serves the installed certificate without its intermediate certificates"
             f" ({len(sent)} of {len(installed)} sent): let it read fullchain.pem"
         )
     if sent[: len(installed)] == installed:
         return (
-            f"serves the right certificate, followed by {len(sent) - len(installed)}"
-            f" certificates that do not belong to it"
+            f"serves the installed certificate, followed by {len(sent) - len(installed)}"
+            f" certificates that do not belong to its chain"
         )
-    return "serves the right certificate with other intermediate certificates than the installed"
+    return "serves the installed certificate with other intermediate certificates"
 
 
 def _describe_served(served: ServedChain) -> str:
-    """A certificate that is not ours, as the operator may recognise it."""
-    who = served.subject or "no subject"
+    """Describe another certificate so that the operator recognises it."""
     return (
-        f"the certificate of {who} (issued by {served.issuer or 'nobody'},"
-        f" sha256 {served.fingerprint[:SHOWN_DIGITS]}, ends {day(served.not_after)})"
+        f"the certificate for {served.name or 'no name'} (issued by"
+        f" {served.issuer or 'no name'}, sha256 {served.fingerprint[:SHOWN_DIGITS]},"
+        f" ends {day(served.not_after)})"
     )
 
 
 def _describe_installed(summary: CertificateSummary) -> str:
-    """The installed certificate, in the same terms."""
+    """Describe the installed certificate in the same terms."""
     return (
-        f"the installed one (sha256 {summary.fingerprint[:SHOWN_DIGITS]},"
+        f"the installed certificate (sha256 {summary.fingerprint[:SHOWN_DIGITS]},"
         f" ends {day(summary.not_after)})"
     )

@@ -1,9 +1,10 @@
-"""Proof by a command, for servers whose TLS is not at the beginning of a connection.
+"""Proof by a command, for servers whose connections do not begin with TLS.
 
-OpenVPN wraps its handshake into packets of its own, IKE has none. A command of the operator then
-tells by its exit status whether the server serves the installed certificate: 0 says yes, anything
-else says no, and the end of its output says why. As with a listener, it is asked again until it
-says yes or the time is up. What it gets: ``deploy.reload.environment``, and the fingerprint.
+OpenVPN wraps its handshake into its own packets, and IKE has none. A command of the operator
+reports by its exit status whether the server serves the installed certificate: 0 means yes,
+anything else means no, and the end of its output gives the reason. As with a listener, gatecert
+repeats the command until it succeeds or the time is up. Its environment:
+``deploy.reload.environment`` and the fingerprint.
 """
 
 from __future__ import annotations
@@ -29,13 +30,13 @@ LONGEST_NAME: Final = 200  # characters of a command shown
 
 @dataclass(frozen=True, slots=True)
 class ProofCommand:
-    """A command that tells whether the installed certificate is served.
+    """A command that checks whether the server serves the installed certificate.
 
     Attributes:
-        argv: Run as it stands, never by a shell.
-        environment: All that it gets.
-        fingerprint: SHA-256 of the installed leaf's DER, lower-case hexadecimal; told the command
-            as ``GATECERT_FINGERPRINT``.
+        argv: Program and arguments; no shell is involved.
+        environment: The whole environment, apart from the fingerprint.
+        fingerprint: SHA-256 of the installed leaf's DER, lower-case hexadecimal; passed as
+            ``GATECERT_FINGERPRINT``.
     """
 
     argv: tuple[str, ...]
@@ -44,12 +45,12 @@ class ProofCommand:
 
     @property
     def name(self) -> str:
-        """As it is shown."""
+        """The name shown to the operator."""
         return f"verify_command {clean(self.argv[0], LONGEST_NAME)}"
 
 
 def wait_until_proven(command: ProofCommand, deadline: Deadline) -> Probe:
-    """Ask until the command says yes or the time is up; at least once."""
+    """Run the command until it succeeds or the time is up; at least once."""
     result = run_once(command, deadline)
     pause, attempts = FIRST_PAUSE, 1
     while not result.matches and not deadline.passed:
@@ -64,7 +65,7 @@ def wait_until_proven(command: ProofCommand, deadline: Deadline) -> Probe:
 
 
 def run_once(command: ProofCommand, deadline: Deadline) -> Probe:
-    """Run the command once; ``deadline`` only ends it early when gatecert is leaving."""
+    """Run the command once; ``deadline`` ends it early only when gatecert is stopping."""
     program = process.executable(command.argv[0])
     if program is None:
         return _not_served(command, f"was not found in {process.PATH}")
@@ -76,14 +77,19 @@ def run_once(command: ProofCommand, deadline: Deadline) -> Probe:
         reason = clean(getattr(error, "strerror", None) or str(error))
         return _not_served(command, f"cannot be run: {reason}")
     if not in_time:
-        return _not_served(command, f"had not ended after {RUN_TIMEOUT:g} s", run.output_tail)
+        return _not_served(command, f"did not finish within {RUN_TIMEOUT:g} s", run.output_tail)
     if run.status != 0:
-        return _not_served(command, f"says that it is not served ({run.ending})", run.output_tail)
+        return _not_served(
+            command, f"reports that it is not served ({run.ending})", run.output_tail
+        )
     return Probe(
-        None, command.fingerprint, matches=True, detail=f"{command.name} says that it is served"
+        None,
+        command.fingerprint,
+        matches=True,
+        detail=f"{command.name} reports that it is served",
     )
 
 
-def _not_served(command: ProofCommand, what: str, last_words: str = "") -> Probe:
-    ending = f": {last_words}" if last_words else ""
+def _not_served(command: ProofCommand, what: str, output: str = "") -> Probe:
+    ending = f": {output}" if output else ""
     return Probe(None, "", matches=False, detail=f"{command.name} {what}{ending}")

@@ -1,9 +1,9 @@
-"""Whether listeners that were proven to serve the installed certificate still do. Pure.
+"""Check whether listeners still serve the installed certificate. Pure.
 
-A gateway that does not answer is told apart from one that answers with something else: the first
-is down, restarting or cut off, and no reload brings it back; the second has lost its certificate,
-to a copy that came back from a backup, a configuration that was edited or a reload that lied, and a
-reload may well bring it back.
+A gateway that does not answer differs from one that answers with another certificate. The first is
+down, restarting or unreachable, and a reload does not help. The second has lost its certificate,
+for example to a restored backup, an edited configuration or a reload that had no effect, and a
+reload may help.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class WatchState(StrEnum):
-    """What a look at all listeners came to, best first."""
+    """The state of all listeners, best first."""
 
     SERVED = "served"
     SILENT = "silent"
@@ -33,25 +33,25 @@ class WatchState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class WatchResult:
-    """What a look at all listeners showed.
+    """The result of a check of all listeners.
 
     Attributes:
-        listeners: Those that are not as they should be, ``host:port``.
-        detail: One line for the operator about each of them.
+        listeners: Those with a problem, ``host:port``.
+        detail: A description of each problem, on one line.
     """
 
-    view: WatchState
+    state: WatchState
     listeners: tuple[str, ...] = ()
     detail: str = ""
 
 
 def is_silent(answer: ServedChain | ProbeFailure) -> bool:
-    """Whether nothing answered at a listener, so that nothing is known of what it would serve."""
+    """Tell whether the listener did not answer, so that its certificate is unknown."""
     return isinstance(answer, ProbeFailure) and answer.kind in SILENT
 
 
 def all_refuse(answers: Sequence[ServedChain | ProbeFailure]) -> bool:
-    """Whether every listener refuses connections, so that the server plainly is not running."""
+    """Tell whether every listener refuses connections: the server is not running."""
     return bool(answers) and all(
         isinstance(answer, ProbeFailure) and answer.kind is FailureKind.REFUSED
         for answer in answers
@@ -63,7 +63,7 @@ def is_mixed(
     answers: Sequence[ServedChain | ProbeFailure],
     summary: CertificateSummary,
 ) -> bool:
-    """Whether a listener that served something else, or failed, also serves the installed one."""
+    """Tell whether a listener with a wrong answer also serves the installed certificate."""
     return not is_silent(wrong) and any(
         answer.endpoint == wrong.endpoint
         and answer.algorithm == wrong.algorithm
@@ -77,14 +77,14 @@ def compare(
     summary: CertificateSummary,
     command: Probe | None = None,
 ) -> WatchResult:
-    """Compare what listeners showed with the installed certificate.
+    """Compare the answers of listeners with the installed certificate.
 
     Args:
-        answers: What they showed.
+        answers: The answers of all listeners.
         summary: The installed certificate.
-        command: What the operator's own proof said; None where there is none. It cannot tell a
-            server that is down from one that serves something else, so a no counts as the latter,
-            unless a listener that is silent tells the reason.
+        command: The result of the operator's command; None without one. It cannot tell a server
+            that is down from one that serves another certificate, so a failure counts as the
+            latter, unless a silent listener explains it.
     """
     wrong = [
         (answer, probe)

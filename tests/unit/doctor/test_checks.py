@@ -358,7 +358,7 @@ PROVOKED: list[tuple[Code, MachineFacts | GatewayFacts, str]] = [
         "could not be brought into service",
     ),
     (codes.BOOTSTRAP_UNTIL_IMPORT, bootstrapped(HOUR, target=CUSTOM), "in place"),
-    (codes.SERVED_OK, case(), "serves the installed one"),
+    (codes.SERVED_OK, case(), "serves the installed certificate"),
     (codes.NOT_VERIFIED, case(target=UNPLANNED, by_name=()), "no listener"),
     (codes.NOT_SERVED, case(by_name=(replace(SERVED, fingerprint="ee"),)), "still serves"),
     (codes.NOT_SERVED, shown(FailureKind.HANDSHAKE), "does not"),
@@ -379,7 +379,7 @@ PROVOKED: list[tuple[Code, MachineFacts | GatewayFacts, str]] = [
     (codes.CONNECT_BY_NAME, case(), "does not name 127.0.0.1"),
     (
         codes.ADDRESS_SHOWS_OTHER,
-        case(by_address=(replace(SERVED, fingerprint="ee", subject="CN=default"),)),
+        case(by_address=(replace(SERVED, fingerprint="ee", name="CN=default"),)),
         "CN=default",
     ),
     (
@@ -397,8 +397,8 @@ PROVOKED: list[tuple[Code, MachineFacts | GatewayFacts, str]] = [
     (codes.CLIENT_CA_UNREADABLE, case(client_ca=StorageError("damaged")), "damaged"),
     (codes.CLIENT_CA_EXPIRED, worried(WarningKind.AUTHORITY, 0), "so it is"),
     (codes.CLIENT_CA_ENDS_SOON, worried(WarningKind.AUTHORITY, 7), "so it is"),
-    (codes.CLIENT_CA_ASKED, demanding(), "asks for user certificates of 'CN=Users'"),
-    (codes.CLIENT_CA_NOT_ASKED, demanding(by_name=(SERVED,)), "asks for no user certificate"),
+    (codes.CLIENT_CA_ASKED, demanding(), "requests client certificates of 'CN=Users'"),
+    (codes.CLIENT_CA_NOT_ASKED, demanding(by_name=(SERVED,)), "requests no client certificate"),
     (codes.CLIENT_CRL_ENDED, worried(WarningKind.LIST, 0), "so it is"),
     (codes.CLIENT_CRL_ENDS_SOON, worried(WarningKind.LIST, 1), "so it is"),
     (codes.CLIENT_CRL_UNUSABLE, worried(WarningKind.LIST_UNUSABLE, 0), "so it is"),

@@ -223,7 +223,7 @@ def test_an_authority_is_added_and_proven(started: Scene) -> None:
     assert started.files.read() == bundle(root)
     assert started.files.previous() is None
     assert started.deployment == Deployment(bundle(root).id, confirmed=NOW)
-    assert started.told[-1].endswith("asks for user certificates of 'CN=Users'")
+    assert started.told[-1].endswith("requests client certificates of 'CN=Users'")
     assert started.store.state(GATEWAY).outcome == outcome
 
 
@@ -258,7 +258,7 @@ def test_a_server_that_does_not_follow_gets_its_authorities_back(started: Scene,
     assert started.files.previous() is None
     assert started.server.loaded.read_bytes() == loaded
     if way == "break_reload":
-        assert "does not ask for user certificates of 'CN=two'" in outcome.detail
+        assert "does not request client certificates of 'CN=two'" in outcome.detail
         assert "the authorities before are asked for again" in outcome.detail
         assert "bundle.pem" in outcome.fix
         assert started.deployment == Deployment(bundle(one).id, confirmed=NOW)
@@ -289,7 +289,7 @@ def test_a_server_that_demands_nothing_admits_nobody(scene: Scene) -> None:
     outcome = scene.add(scene.office.root())
 
     assert outcome.kind is OutcomeKind.ROLLED_BACK
-    assert "asks for no user certificate" in outcome.detail
+    assert "requests no client certificate" in outcome.detail
     assert outcome.detail.endswith("nobody is admitted with a certificate, as before")
     assert scene.files.read() == Bundle()
     assert scene.files.exists()
@@ -654,7 +654,7 @@ def test_what_is_asked_for_is_watched_and_put_right(
     outcome = started.tend()
     assert outcome is not None
     assert (outcome.kind, outcome.failed) == (OutcomeKind.DEPLOYED, False)
-    assert "does not ask for user certificates of 'CN=Users'" in outcome.detail
+    assert "does not request client certificates of 'CN=Users'" in outcome.detail
     assert "after a reload every listener asks for" in outcome.detail
     assert "drift gateway=boston" in caplog.text
 

@@ -39,7 +39,7 @@ def test_a_command_may_prove_what_no_handshake_can(world: World, tmp_path: Path)
     assert failed.kind is OutcomeKind.FAILED
     assert failed.code == "not-served"
     assert not world.serves_bootstrap
-    assert "verify_command sh says that it is not served (exit status 1)" in failed.detail
+    assert "verify_command sh reports that it is not served (exit status 1)" in failed.detail
 
     served.touch()
     world.later(HOUR)

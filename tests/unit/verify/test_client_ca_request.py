@@ -49,18 +49,18 @@ def test_who_asks_for_exactly_these(asked: tuple[str, ...]) -> None:
 
     assert answer.matches
     assert answer.fingerprint == "ab" * 32
-    assert answer.detail == "127.0.0.1:443 asks for user certificates of 'CN=one', 'CN=two'"
+    assert answer.detail == "127.0.0.1:443 requests client certificates of 'CN=one', 'CN=two'"
 
 
 @pytest.mark.parametrize(
     ("asked", "words"),
     [
-        ((), "asks for a user certificate, but names no authority"),
-        (("CN=one",), "does not ask for user certificates of 'CN=two'"),
-        (("CN=one", "CN=two", "CN=old"), "still asks for those of 'CN=old'"),
+        ((), "requests a client certificate, but names no client CA"),
+        (("CN=one",), "does not request client certificates of 'CN=two'"),
+        (("CN=one", "CN=two", "CN=old"), "still requests those of 'CN=old'"),
         (
             ("CN=one", "CN=old"),
-            "does not ask for user certificates of 'CN=two' and asks for those of 'CN=old'",
+            "does not request client certificates of 'CN=two' and requests those of 'CN=old'",
         ),
     ],
 )
@@ -73,7 +73,7 @@ def test_who_asks_for_others(asked: tuple[str, ...], words: str) -> None:
 
 def test_who_asks_for_none() -> None:
     assert judged(nothing=True).detail == (
-        "127.0.0.1:443 asks for no user certificate in its TLS handshake"
+        "127.0.0.1:443 requests no client certificate in its TLS handshake"
     )
 
 

@@ -78,7 +78,7 @@ def test_leaf_and_chain_are_seen(
         endpoint=endpoint,
         fingerprint=leaf.fingerprint,
         chain_fingerprints=(authority.middle.fingerprint,),
-        subject=f"CN={NAME}",
+        name=NAME,
         issuer="CN=intermediate of the test",
         not_after=leaf.certificate.not_valid_after_utc,
         ends_in_root=False,
@@ -183,7 +183,7 @@ def test_a_silent_server_takes_no_longer_than_allowed(listen: Callable[..., Endp
     answer = failed(probe(listen(silent), NAME, timeout=SHORT))
     assert time.monotonic() - started < SHORT + 0.5
     assert answer.kind is FailureKind.TIMEOUT
-    assert answer.detail == ("accepts connections but finished no TLS handshake within 0.15 s")
+    assert answer.detail == ("accepts connections but did not finish a TLS handshake within 0.15 s")
 
 
 def test_a_dripping_server_takes_no_longer_than_allowed(listen: Callable[..., Endpoint]) -> None:
@@ -244,7 +244,7 @@ def test_a_server_that_resets(listen: Callable[..., Endpoint]) -> None:
 
     answer = failed(probe(listen(handle), NAME, timeout=PATIENT))
     assert answer.kind is FailureKind.RESET
-    assert answer.detail.startswith("broke the connection off")
+    assert answer.detail.startswith("broke the connection during")
 
 
 def test_a_server_that_refuses_the_name(
@@ -342,7 +342,7 @@ def test_a_server_that_only_speaks_what_is_forbidden(listen: Callable[..., Endpo
 def test_a_host_without_address() -> None:
     answer = failed(probe(Endpoint("nowhere.invalid", 443), NAME, timeout=PATIENT))
     assert answer.kind is FailureKind.NAME
-    assert answer.detail.startswith("cannot be asked: nowhere.invalid cannot be looked up (")
+    assert answer.detail.startswith("cannot be reached: the lookup of nowhere.invalid failed (")
 
 
 def test_a_host_that_is_no_name() -> None:
@@ -356,5 +356,5 @@ def test_a_resolver_that_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
     answer = failed(probe(Endpoint("slow.example", 443), NAME, timeout=SHORT))
     assert time.monotonic() - started < SHORT + 0.5
     assert answer.detail == (
-        "cannot be asked: slow.example cannot be looked up (the resolver does not answer)"
+        "cannot be reached: the lookup of slow.example failed (no answer from the resolver)"
     )

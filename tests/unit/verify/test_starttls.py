@@ -103,7 +103,7 @@ def test_a_server_that_talks_without_end(listen: Callable[..., Endpoint]) -> Non
 
     answer = probe(replace(listen(talks), starttls="smtp"), NAME, timeout=5)
     assert isinstance(answer, ProbeFailure)
-    assert "without end" in answer.detail
+    assert "sends too much data" in answer.detail
 
 
 def test_a_server_that_says_nothing_costs_no_more_than_the_time(
@@ -231,7 +231,7 @@ def test_a_server_that_does_not_greet(protocol: str, listen: Callable[..., Endpo
     answer = probe(endpoint, NAME, timeout=0.2)
     assert isinstance(answer, ProbeFailure)
     assert answer.kind is FailureKind.TIMEOUT
-    assert "leave starttls out" in answer.detail
+    assert "remove starttls from" in answer.detail
     assert "set proxy_protocol" in answer.detail
     proxied = probe(replace(endpoint, proxy_protocol=1), NAME, timeout=0.2)
     assert isinstance(proxied, ProbeFailure)
@@ -254,8 +254,8 @@ def test_a_server_that_expects_no_proxy_protocol(
     proxied = probe(replace(endpoint, proxy_protocol=2), NAME, timeout=5)
     assert isinstance(plain, ProbeFailure)
     assert isinstance(proxied, ProbeFailure)
-    assert "leave proxy_protocol out" not in plain.detail
-    assert "leave proxy_protocol out" in proxied.detail
+    assert "remove proxy_protocol from" not in plain.detail
+    assert "remove proxy_protocol from" in proxied.detail
 
 
 def test_after_starttls_the_proxy_protocol_is_out_of_the_question(

@@ -80,13 +80,14 @@ LEAF, FIRST, SECOND, ROOT, STRANGER = "aa" * 32, "bb" * 32, "cc" * 32, "dd" * 32
         (
             served_chain(LEAF, FIRST, SECOND),
             True,
-            "127.0.0.1:443 serves the installed one (sha256 aaaaaaaaaaaa, ends 2027-02-21)",
+            "127.0.0.1:443 serves the installed certificate (sha256 aaaaaaaaaaaa, ends 2027-02-21)",
         ),
         (
             served_chain(LEAF, FIRST, SECOND, ROOT, ends_in_root=True),
             True,
             (
-                "127.0.0.1:443 serves the installed one (sha256 aaaaaaaaaaaa, ends 2027-02-21)"
+                "127.0.0.1:443 serves the installed certificate (sha256 aaaaaaaaaaaa,"
+                " ends 2027-02-21)"
                 " (and its root, which clients do not need)"
             ),
         ),
@@ -94,7 +95,8 @@ LEAF, FIRST, SECOND, ROOT, STRANGER = "aa" * 32, "bb" * 32, "cc" * 32, "dd" * 32
             served_chain(LEAF),
             False,
             (
-                "127.0.0.1:443 serves the right certificate without its intermediate certificates"
+                "127.0.0.1:443 serves the installed certificate without its"
+                " intermediate certificates"
                 " (0 of 2 sent): let it read fullchain.pem"
             ),
         ),
@@ -102,7 +104,8 @@ LEAF, FIRST, SECOND, ROOT, STRANGER = "aa" * 32, "bb" * 32, "cc" * 32, "dd" * 32
             served_chain(LEAF, FIRST),
             False,
             (
-                "127.0.0.1:443 serves the right certificate without its intermediate certificates"
+                "127.0.0.1:443 serves the installed certificate without its"
+                " intermediate certificates"
                 " (1 of 2 sent): let it read fullchain.pem"
             ),
         ),
@@ -110,32 +113,31 @@ LEAF, FIRST, SECOND, ROOT, STRANGER = "aa" * 32, "bb" * 32, "cc" * 32, "dd" * 32
             served_chain(LEAF, FIRST, SECOND, STRANGER),
             False,
             (
-                "127.0.0.1:443 serves the right certificate, followed by 1 certificates that do not"
-                " belong to it"
+                "127.0.0.1:443 serves the installed certificate, followed by 1 certificates that"
+                " do not"
+                " belong to its chain"
             ),
         ),
         (
             served_chain(LEAF, FIRST, SECOND, STRANGER, ROOT, ends_in_root=True),
             False,
             (
-                "127.0.0.1:443 serves the right certificate, followed by 2 certificates that do not"
-                " belong to it"
+                "127.0.0.1:443 serves the installed certificate, followed by 2 certificates that"
+                " do not"
+                " belong to its chain"
             ),
         ),
         (
             served_chain(LEAF, SECOND, FIRST),
             False,
-            (
-                "127.0.0.1:443 serves the right certificate with other intermediate certificates"
-                " than the installed"
-            ),
+            ("127.0.0.1:443 serves the installed certificate with other intermediate certificates"),
         ),
         (
             served_chain(STRANGER, FIRST, SECOND),
             False,
             (
-                "127.0.0.1:443 still serves the certificate of CN=other (issued by CN=issuer,"
-                " sha256 eeeeeeeeeeee, ends 2026-11-23) instead of the installed one"
+                "127.0.0.1:443 still serves the certificate for CN=other (issued by CN=issuer,"
+                " sha256 eeeeeeeeeeee, ends 2026-11-23) instead of the installed certificate"
                 " (sha256 aaaaaaaaaaaa, ends 2027-02-21)"
             ),
         ),
@@ -143,8 +145,8 @@ LEAF, FIRST, SECOND, ROOT, STRANGER = "aa" * 32, "bb" * 32, "cc" * 32, "dd" * 32
             served_chain(STRANGER, subject=""),
             False,
             (
-                "127.0.0.1:443 still serves the certificate of no subject (issued by CN=issuer,"
-                " sha256 eeeeeeeeeeee, ends 2026-11-23) instead of the installed one"
+                "127.0.0.1:443 still serves the certificate for no name (issued by CN=issuer,"
+                " sha256 eeeeeeeeeeee, ends 2026-11-23) instead of the installed certificate"
                 " (sha256 aaaaaaaaaaaa, ends 2027-02-21)"
             ),
         ),
@@ -244,7 +246,8 @@ def test_the_old_certificate_to_the_end(
     assert SHORT.total_seconds() <= time.monotonic() - started < 1.5
     assert not verdict.served
     assert verdict.probes[0].fingerprint == old.fingerprint
-    assert f"{endpoint} still serves the certificate of CN=old.example" in verdict.detail
+    assert f"{endpoint} still serves the certificate for {NAME} (issued by CN=" in verdict.detail
+    assert old.fingerprint[:12] in verdict.detail
     assert len(server.asked) > 1
 
 
@@ -270,7 +273,8 @@ def test_the_last_telling_answer_is_kept(
         stopping.wait(5)
 
     verdict = ask([listen(falls_silent)], new.summary(), SHORT)
-    assert "still serves the certificate of CN=old.example" in verdict.detail
+    assert f"still serves the certificate for {NAME} (issued by CN=" in verdict.detail
+    assert old.fingerprint[:12] in verdict.detail
 
 
 @pytest.mark.enable_socket
@@ -297,7 +301,9 @@ def test_a_silent_listener_holds_up_neither_us_nor_the_others(
     verdict = ask([bad, good], leaf.summary(), SHORT, SHORT)
     assert [probe.matches for probe in verdict.probes] == [False, True]
     assert [probe.endpoint for probe in verdict.probes] == [bad, good]
-    assert verdict.detail.startswith(f"{bad} accepts connections but finished no TLS handshake")
+    assert verdict.detail.startswith(
+        f"{bad} accepts connections but did not finish a TLS handshake"
+    )
 
 
 @pytest.mark.enable_socket
@@ -359,7 +365,7 @@ def test_a_server_that_has_one_of_the_two_is_not_enough(
     endpoint = listen(server.handler(server.context(first)))
     verdict = ask([endpoint], both_of(first, second), SHORT, SHORT)
     assert [each.matches for each in verdict.probes] == [True, False]
-    assert f"{endpoint} (RSA) turns away a client that takes RSA keys only" in verdict.detail
+    assert f"{endpoint} (RSA) rejects clients that accept only RSA keys" in verdict.detail
     (answer,) = probe_listeners([endpoint], NAME, algorithms=["rsa"])
     assert isinstance(answer, ProbeFailure)
     assert not is_silent(answer)
@@ -525,7 +531,7 @@ def test_a_second_server_that_fails_handshakes_is_seen(
     assert (verdict.served, verdict.mixed) == (False, True)
     assert "two servers share the port" in verdict.detail
     sight = compare(probe_listeners([endpoint], NAME), leaf.summary())
-    assert sight.view is WatchState.MIXED
+    assert sight.state is WatchState.MIXED
 
 
 @pytest.mark.enable_socket

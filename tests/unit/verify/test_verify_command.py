@@ -34,7 +34,7 @@ def test_exit_status_0_says_yes() -> None:
     assert result.matches
     assert result.endpoint is None
     assert result.fingerprint == FINGERPRINT
-    assert result.detail == "verify_command sh says that it is served"
+    assert result.detail == "verify_command sh reports that it is served"
 
 
 @pytest.mark.parametrize(
@@ -49,7 +49,7 @@ def test_anything_else_says_no(lines: str, reason: str) -> None:
     result = run_once(shell(lines), AT_ONCE)
     assert not result.matches
     assert result.fingerprint == ""
-    assert result.detail == f"verify_command sh says that it is not served {reason}"
+    assert result.detail == f"verify_command sh reports that it is not served {reason}"
 
 
 @pytest.mark.parametrize(
@@ -82,7 +82,7 @@ def test_one_that_hangs_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "RUN_TIMEOUT", 0.1)
     result = run_once(shell("echo thinking; exec sleep 60"), AT_ONCE)
     assert not result.matches
-    assert result.detail == "verify_command sh had not ended after 0.1 s: thinking"
+    assert result.detail == "verify_command sh did not finish within 0.1 s: thinking"
 
 
 def test_leaving_does_not_wait_for_it() -> None:
@@ -112,7 +112,7 @@ def test_the_last_answer_counts_when_the_time_is_up(tmp_path: Path) -> None:
     counter = tmp_path / "counter"
     command = shell('echo >>"$1"; echo no; false', counter)
     result = wait_until_proven(command, Deadline.after(0.15))
-    assert result.detail.endswith("says that it is not served (exit status 1): no")
+    assert result.detail.endswith("reports that it is not served (exit status 1): no")
     assert len(counter.read_text()) >= 2
 
 

@@ -48,18 +48,18 @@ def test_nobody_there(kind: FailureKind) -> None:
 @pytest.mark.parametrize("kind", [FailureKind.NOT_TLS, FailureKind.HANDSHAKE])
 def test_somebody_is_there_who_cannot_serve_it(kind: FailureKind) -> None:
     assert not is_silent(failure(kind))
-    assert compare([failure(kind)], SUMMARY).view is WatchState.DRIFTED
+    assert compare([failure(kind)], SUMMARY).state is WatchState.DRIFTED
 
 
 def test_one_listener_that_drifted_outweighs_one_that_is_silent() -> None:
     sight = compare([failure(FailureKind.REFUSED, ONE), OTHER], SUMMARY)
-    assert sight.view is WatchState.DRIFTED
+    assert sight.state is WatchState.DRIFTED
     assert "127.0.0.1:443 shows refused; 127.0.0.1:8443 still serves" in sight.detail
 
 
 def test_a_missing_intermediate_is_drift() -> None:
     bare = ServedChain(ONE, "aa", (), "CN=gate", "CN=issuer", NOW, ends_in_root=False)
-    assert compare([bare], SUMMARY).view is WatchState.DRIFTED
+    assert compare([bare], SUMMARY).state is WatchState.DRIFTED
     assert not is_silent(bare)
 
 
@@ -71,17 +71,17 @@ def test_a_command_that_denies_it_is_drift_unless_silence_explains_it() -> None:
     assert compare([RIGHT], SUMMARY, no) == WatchResult(
         WatchState.DRIFTED, (), "verify_command x says no"
     )
-    assert compare([], SUMMARY, no).view is WatchState.DRIFTED
+    assert compare([], SUMMARY, no).state is WatchState.DRIFTED
     silent = compare([failure(FailureKind.REFUSED)], SUMMARY, no)
-    assert silent.view is WatchState.SILENT
+    assert silent.state is WatchState.SILENT
     assert silent.detail.endswith("; verify_command x says no")
 
 
 def test_a_listener_that_serves_both_is_mixed_and_one_for_another_key_is_not() -> None:
     other = replace(OTHER, endpoint=ONE)
-    assert compare([RIGHT, other], SUMMARY).view is WatchState.MIXED
+    assert compare([RIGHT, other], SUMMARY).state is WatchState.MIXED
     keys = [replace(RIGHT, algorithm="ecdsa"), replace(other, algorithm="rsa")]
-    assert compare(keys, SUMMARY).view is WatchState.DRIFTED
+    assert compare(keys, SUMMARY).state is WatchState.DRIFTED
     assert (
-        compare([RIGHT, other, failure(FailureKind.HANDSHAKE)], SUMMARY).view is WatchState.DRIFTED
+        compare([RIGHT, other, failure(FailureKind.HANDSHAKE)], SUMMARY).state is WatchState.DRIFTED
     )
