@@ -74,7 +74,7 @@ STATE: Final = GatewayState(
         (Identifier(IdentifierType.DNS, "vpn.example.com"),),
         START,
     ),
-    renewal=RenewalInfo("a.b", START + DAY, START, START + DAY, START + DAY, "https://ca.test", 2),
+    renewal=RenewalInfo("a.b", START + DAY, START + DAY, "https://ca.test", 2),
     obstruction=OrderBlocker("caa-forbids", START, START + DAY),
     outcome=Outcome(
         VPN, START, OutcomeKind.FAILED, "it failed", "acme", "mend it", "enrol: x", START, START

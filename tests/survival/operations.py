@@ -85,7 +85,7 @@ def _reload_command(scene: Scene) -> tuple[str, ...]:
 
 def _due(scene: Scene) -> None:
     """Enrolled and renewed, so that the next version makes the first one superfluous."""
-    plan = InstallPlan(copies=_copies(scene), keep_versions=2)
+    plan = InstallPlan(copy_to=_copies(scene), keep_versions=2)
     scene.target = replace(scene.target, install=plan)
     for _ in range(2):
         attend(scene, scene.house())
@@ -95,7 +95,7 @@ def _due(scene: Scene) -> None:
 def _due_where_nothing_new_is_taken(scene: Scene) -> None:
     attend(scene, scene.house())
     scene.clock.time += 61 * DAY
-    plan = InstallPlan(copies=_copies(scene), reload=_reload_command(scene))
+    plan = InstallPlan(copy_to=_copies(scene), reload=_reload_command(scene))
     scene.target = replace(scene.target, install=plan)
 
 

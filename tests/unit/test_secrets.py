@@ -185,7 +185,7 @@ def test_no_key_is_open_before_any_step(world: World, tmp_path: Path, *, shared:
     mode = 0o640 if shared else 0o600
     world.plan(
         key_group=group,
-        copies=(
+        copy_to=(
             FileCopy(copies / "combined.pem", FileContents.COMBINED, group=group, mode=mode),
             FileCopy(copies / "key.der", FileContents.PRIVKEY_DER, group=group, mode=mode),
         ),

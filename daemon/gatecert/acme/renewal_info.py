@@ -83,8 +83,6 @@ def choose(
         return replace(answer, next_fetch=now + USUAL_WAIT)
     return replace(
         answer,
-        window_start=window.start,
-        window_end=window.end,
         renew_at=window.start + (window.end - window.start) * random(),
     )
 

@@ -1,8 +1,12 @@
-"""From settings to the ``Target`` of each gateway, which is all that the pipeline gets to see."""
+"""Conversion of settings to the ``Target`` of each gateway, all that the pipeline sees.
+
+A group of settings becomes the policy of the model whose fields have the same names: see
+docs/decisions/0015-settings-become-policies.md.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from gatecert.config.names import display_form, private_reason
 from gatecert.config.schema import ChallengeKind
@@ -26,18 +30,23 @@ if TYPE_CHECKING:
         ChallengeSettings,
         Configuration,
         GatewaySettings,
-        InstallSettings,
+        Settings,
     )
 
 
+Policy = TypeVar("Policy", KeyPolicy, RenewalPolicy, FileCopy, ClientAuthentication, ClientProfile)
+
+
 def targets(configuration: Configuration) -> tuple[Target, ...]:
-    """The gateways, in the order in which they were written."""
+    """Return the gateways, in the order of the file."""
     return tuple(target(gateway, configuration) for gateway in configuration.gateways.values())
 
 
 def target(gateway: GatewaySettings, configuration: Configuration) -> Target:
-    """One gateway, with what it takes over from the rest of the configuration."""
+    """Return one gateway, completed from the rest of the configuration."""
     automatic = gateway.mode is Mode.AUTOMATIC
+    users = gateway.client_authentication
+    copies = tuple(_policy(FileCopy, copy) for copy in gateway.install.copy_to)
     return Target(
         name=gateway.name,
         identifiers=identifiers(gateway),
@@ -47,32 +56,33 @@ def target(gateway: GatewaySettings, configuration: Configuration) -> Target:
         addresses=gateway.addresses,
         authorities=authorities(gateway, configuration) if automatic else (),
         challenges=challenges(gateway, configuration.challenges),
-        key=KeyPolicy(gateway.key.type, gateway.key.reuse, gateway.key.second),
-        install=_install_plan(gateway.install),
-        renewal=RenewalPolicy(
-            renewal_info=gateway.renewal.renewal_info,
-            remaining=gateway.renewal.remaining,
-            revocation_lists=gateway.renewal.revocation_lists,
-        ),
+        key=_policy(KeyPolicy, gateway.key),
+        install=InstallPlan(**(dict(gateway.install) | {"copy_to": copies})),
+        renewal=_policy(RenewalPolicy, gateway.renewal),
         subject=tuple(gateway.subject.attributes().items()),
         members=tuple(
             Member(name, settings.common_name) for name, settings in gateway.members.items()
         ),
         member=gateway.member or "",
-        client_authentication=_client_authentication(gateway),
-        profile=ClientProfile(gateway.profile.display_name or "", gateway.profile.port),
+        client_authentication=_policy(ClientAuthentication, users) if users is not None else None,
+        profile=_policy(ClientProfile, gateway.profile),
     )
+
+
+def _policy(kind: type[Policy], settings: Settings) -> Policy:
+    """Return a group of settings as the policy with the same fields."""
+    return kind(**dict(settings))
 
 
 def requested_authorities(
     gateway: GatewaySettings, configuration: Configuration
 ) -> tuple[str, ...]:
-    """The authorities that a gateway names, or all of them, in order, none of them twice."""
+    """Return the authorities that a gateway names, or all of them, in order, each once."""
     return tuple(dict.fromkeys(gateway.authorities or tuple(configuration.authorities)))
 
 
 def authorities(gateway: GatewaySettings, configuration: Configuration) -> tuple[str, ...]:
-    """Those of them that may issue for all of its names."""
+    """Return the requested authorities that may issue for all names of a gateway."""
     names = requested_authorities(gateway, configuration)
     if not any(private_reason(name) for name in identifiers(gateway)):
         return names
@@ -81,15 +91,15 @@ def authorities(gateway: GatewaySettings, configuration: Configuration) -> tuple
 
 
 def may_issue_private_names(name: str, configuration: Configuration) -> bool:
-    """Whether an authority may issue for names that are not public."""
+    """Check whether an authority may issue for names that are not public."""
     authority = configuration.authorities.get(name)
     return authority is not None and not is_public_ca(authority.directory_url)
 
 
 def identifiers(gateway: GatewaySettings) -> tuple[Identifier, ...]:
-    """The hostname first, then the alternative names, none of them twice.
+    """Return the hostname, then the alternative names, each once.
 
-    A member of a pair that brings its own certificate has its own name right after the shared one.
+    A member of a pair with imported certificates has its own name right after the shared one.
     """
     names = [Identifier(IdentifierType.DNS, gateway.hostname)]
     if gateway.mode is Mode.CUSTOM and gateway.member in gateway.members:
@@ -99,12 +109,12 @@ def identifiers(gateway: GatewaySettings) -> tuple[Identifier, ...]:
 
 
 def challenges(gateway: GatewaySettings, settings: ChallengeSettings) -> tuple[str, ...]:
-    """The kinds of challenge to try, in order.
+    """Return the challenge types to try, in order.
 
-    ``auto`` is every kind that is set up and can show control over one of the names at least: only
-    dns-* kinds can for wildcards (RFC 8555 section 8.4), and they cannot for addresses (RFC 8738
-    section 7); which of them a name gets is decided name by name (``challenge.challenge_order``).
-    dns-account-01 can do nothing that dns-01 cannot, and is taken only where it is asked for.
+    ``auto`` is every configured type that can validate at least one of the names: only dns-* types
+    validate wildcards (RFC 8555 section 8.4), and they cannot validate addresses (RFC 8738 section
+    7); ``challenge.challenge_order`` decides name by name. dns-account-01 adds nothing to dns-01
+    and is used only where configured explicitly.
     """
     if gateway.challenge:
         return tuple(kind.value for kind in gateway.challenge)
@@ -118,14 +128,14 @@ def challenges(gateway: GatewaySettings, settings: ChallengeSettings) -> tuple[s
 
 
 def can_validate(kind: ChallengeKind, name: Identifier) -> bool:
-    """Whether a kind of challenge can show control over such a name at all."""
+    """Check whether a challenge type can validate a name at all."""
     if name.type is IdentifierType.IP:
         return not kind.is_dns
     return kind.is_dns or not name.is_wildcard
 
 
 def configured_kinds(settings: ChallengeSettings) -> list[ChallengeKind]:
-    """The kinds of challenge that have what they need; http-01 needs nothing."""
+    """Return the challenge types that have the settings they need; http-01 needs none."""
     settings_of = {
         ChallengeKind.HTTP_01: settings.http_01,
         ChallengeKind.TLS_ALPN_01: settings.tls_alpn_01,
@@ -134,34 +144,3 @@ def configured_kinds(settings: ChallengeSettings) -> list[ChallengeKind]:
         ChallengeKind.DNS_PERSIST_01: settings.dns_persist_01,
     }
     return [kind for kind in ChallengeKind if settings_of[kind] is not None]
-
-
-def _client_authentication(gateway: GatewaySettings) -> ClientAuthentication | None:
-    settings = gateway.client_authentication
-    if settings is None:
-        return None
-    return ClientAuthentication(settings.crl_files, settings.known_users)
-
-
-def _install_plan(install: InstallSettings) -> InstallPlan:
-    return InstallPlan(
-        reload=install.reload,
-        reload_timeout=install.reload_timeout,
-        verify=install.verify,
-        verify_command=install.verify_command,
-        verify_timeout=install.verify_timeout,
-        watch=install.watch,
-        copies=tuple(
-            FileCopy(
-                copy.path,
-                copy.contents,
-                copy.owner,
-                copy.group,
-                copy.mode,
-                password_file=copy.password_file,
-            )
-            for copy in install.copy_to
-        ),
-        key_group=install.key_group,
-        keep_versions=install.keep_versions,
-    )

@@ -68,7 +68,7 @@ class LiveDirectory:
             CopyError: The link was changed, but not every copy could be written.
         """
         swapped = self.swap(version)
-        return write_copies(plan.copies, version, private_key) or swapped
+        return write_copies(plan.copy_to, version, private_key) or swapped
 
     def swap(self, version: Version) -> bool:
         """Let ``live`` lead to a version, with one rename.

@@ -1,14 +1,14 @@
-"""The values that one stage hands to the next, and those that outlive a pass on disk.
+"""The values that stages pass on, and those that persist between passes.
 
 ::
 
-    Config → Target → Due → Resolution → IssuedChain → Installed → Verdict → Outcome
-             (which)  (when)  (where)       (what)       (swapped)   (served?)  (reported, stored)
+    Config → Target → Due → Resolution → IssuedChain → deployed → Verdict → Outcome
+             (which)  (when)  (where)       (what)     (swapped)  (served?)  (reported, stored)
 
 Every class is a frozen dataclass. Every instant is an aware UTC ``datetime``, every duration a
 ``timedelta``. PEM is ``bytes``; private keys never appear in a repr.
 
-One module for each of these words; the rest of gatecert imports from here.
+The rest of gatecert imports all of them from here.
 """
 
 from gatecert.model.certificate import CertificateSummary, ClientCA, Origin
@@ -17,7 +17,6 @@ from gatecert.model.identifier import Identifier, IdentifierType
 from gatecert.model.installation import (
     Deployment,
     FailureKind,
-    Installed,
     ListenerOutage,
     Probe,
     Verdict,
@@ -83,7 +82,6 @@ __all__ = [
     "Identifier",
     "IdentifierType",
     "InstallPlan",
-    "Installed",
     "IssuedChain",
     "KeyPolicy",
     "KeyRequest",

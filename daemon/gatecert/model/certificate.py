@@ -1,4 +1,4 @@
-"""What matters of a certificate once it has been read."""
+"""Facts about a parsed certificate."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from gatecert.model.identifier import Identifier
 
 
 class Origin(StrEnum):
-    """Who made a certificate."""
+    """The source of a certificate."""
 
     BOOTSTRAP = "bootstrap"
     AUTHORITY = "authority"
@@ -19,19 +19,19 @@ class Origin(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class CertificateSummary:
-    """What has to be known of a certificate to decide about it.
+    """The facts about a certificate that decisions depend on.
 
     Attributes:
         subject: RFC 4514 text, cleaned.
         issuer: RFC 4514 text, cleaned.
         fingerprint: SHA-256 of the DER, lower-case hexadecimal.
-        chain_fingerprints: The same for the intermediates, in order.
+        chain_fingerprints: Fingerprints of the intermediates, in order.
         key_fingerprint: SHA-256 of the SubjectPublicKeyInfo DER, lower-case hexadecimal.
         is_bootstrap: Self-signed by gatecert.
-        certificate_id: ARI CertID (RFC 9773 section 4.1), empty where there can be none.
+        certificate_id: ARI CertID (RFC 9773 section 4.1), empty where there is none.
         key_algorithm: ``ecdsa`` or ``rsa``; empty where it does not matter.
-        second: The certificate of the other algorithm that is served beside this one, if any.
-        must_staple: Whether it demands OCSP stapling (RFC 7633).
+        second: The certificate of the other key algorithm that is served as well, if any.
+        must_staple: Whether it requires OCSP stapling (Must-Staple, RFC 7633).
     """
 
     subject: str
@@ -50,15 +50,15 @@ class CertificateSummary:
 
     @property
     def algorithms(self) -> tuple[str, ...]:
-        """What to ask a listener for, one handshake each: anything, unless this is a pair."""
+        """The key algorithms to request, one handshake each; one empty entry unless a pair."""
         return ("",) if self.second is None else (self.key_algorithm, self.second.key_algorithm)
 
     def of(self, algorithm: str, fingerprint: str = "") -> CertificateSummary:
-        """The certificate of the pair that a client sees which takes only this algorithm.
+        """Return the certificate of a pair that a client with this algorithm gets.
 
         Args:
-            algorithm: Empty for a client that takes any; then either will do.
-            fingerprint: What such a client saw.
+            algorithm: Empty for a client that accepts any algorithm; it may get either certificate.
+            fingerprint: The certificate that such a client got.
         """
         second = self.second
         if second is None:
@@ -70,23 +70,23 @@ class CertificateSummary:
 
     @property
     def lifetime(self) -> timedelta:
-        """The whole validity period."""
+        """The validity period."""
         return self.not_after - self.not_before
 
     def covers(self, identifiers: tuple[Identifier, ...]) -> bool:
-        """Whether every one of the identifiers stands in the certificate."""
+        """Check that the certificate contains every identifier."""
         return set(identifiers) <= set(self.identifiers)
 
 
 @dataclass(frozen=True, slots=True)
 class ClientCA:
-    """An authority whose certificates a gateway accepts from its users.
+    """A CA whose client certificates a gateway accepts.
 
     Attributes:
         subject: RFC 4514 text, cleaned.
         issuer: RFC 4514 text, cleaned; the subject itself for a root.
         fingerprint: SHA-256 of the DER, lower-case hexadecimal.
-        is_root: Whether it vouches for itself.
+        is_root: Whether it is its own issuer.
     """
 
     subject: str

@@ -1,4 +1,4 @@
-"""When: what has to be done next, and what the authority says of renewal (RFC 9773)."""
+"""When: the next action, and the CA's renewal information (RFC 9773)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from enum import StrEnum
 
 
 class Action(StrEnum):
-    """What a pass has to do for a gateway."""
+    """The action of a pass for a gateway."""
 
     NONE = "none"
     BOOTSTRAP = "bootstrap"
@@ -18,12 +18,12 @@ class Action(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """What is to be done for a gateway, and when.
+    """The next action for a gateway.
 
     Attributes:
-        action: What to do at ``at``.
+        action: The action to take at ``at``.
         at: The instant; not after ``now`` means at once.
-        reason: Why, in words for the operator.
+        reason: The reason, for the operator.
     """
 
     action: Action
@@ -33,20 +33,18 @@ class Due:
 
 @dataclass(frozen=True, slots=True)
 class RenewalInfo:
-    """What the authority last suggested for a certificate (RFC 9773).
+    """The last renewal information for a certificate (RFC 9773).
 
     Attributes:
-        certificate_id: Which certificate this is about.
-        renew_at: The instant picked at random in the window; None when there is no usable answer.
-        next_fetch: Not asked again before this instant.
-        explanation_url: The authority's page that explains the window, empty if none.
-        failures: Consecutive fetches that failed.
+        certificate_id: ARI CertID of the certificate.
+        renew_at: The instant picked at random in the window; None without a usable answer.
+        next_fetch: No fetch before this instant.
+        explanation_url: The CA's page that explains the window, empty if none.
+        failures: Consecutive failed fetches.
     """
 
     certificate_id: str
     next_fetch: datetime
-    window_start: datetime | None = None
-    window_end: datetime | None = None
     renew_at: datetime | None = None
     explanation_url: str = ""
     failures: int = 0

@@ -1,4 +1,4 @@
-"""Names and addresses that certificates are for."""
+"""Names and addresses in certificates."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ class IdentifierType(StrEnum):
 
 @dataclass(frozen=True, slots=True, order=True)
 class Identifier:
-    """A name that a certificate is for.
+    """A DNS name or IP address in a certificate.
 
     Attributes:
         type: DNS name or IP address.
-        value: Lower-case A-labels without a final dot (``*.`` in front of a wildcard), or the
+        value: Lower-case A-labels without a trailing dot (``*.`` in front of a wildcard), or the
             canonical text of an address.
     """
 
@@ -28,7 +28,7 @@ class Identifier:
 
     @property
     def is_wildcard(self) -> bool:
-        """Whether this is a wildcard DNS name."""
+        """True for a wildcard DNS name."""
         return self.value.startswith("*.")
 
     def __str__(self) -> str:

@@ -1,4 +1,4 @@
-"""Swapped and served: what is in place, and what the gateway was seen to serve."""
+"""Swapped and served: the installed certificate, and the one that the gateway serves."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from gatecert.model.target import Endpoint
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """One stored key and certificate of a gateway, below ``versions/<id>``.
+    """A stored key and certificate of a gateway, below ``versions/<id>``.
 
     Attributes:
         id: Sortable by age.
         directory: Absolute path.
-        origin: None where ``meta.json`` was lost; the certificate itself then has to tell.
+        origin: None where ``meta.json`` was lost; the certificate itself then decides.
         certificate: The leaf, PEM.
         chain: The intermediates, PEM.
-        second_certificate: The leaf of the other algorithm, PEM; empty where there is none.
+        second_certificate: The leaf of the other key algorithm, PEM; empty where there is none.
         second_chain: Its intermediates, PEM.
     """
 
@@ -38,21 +38,13 @@ class Version:
 
 
 @dataclass(frozen=True, slots=True)
-class Installed:
-    """``live`` now leads to ``version``; before, it led to ``previous``."""
-
-    version: Version
-    previous: Version | None
-
-
-@dataclass(frozen=True, slots=True)
 class ListenerOutage:
-    """Listeners that answered once and do not any more.
+    """Listeners that answered before and no longer do.
 
     Attributes:
-        since: When that was first seen.
-        at: When it was seen last.
-        listeners: Which of them, ``host:port``.
+        since: First observation.
+        at: Last observation.
+        listeners: The listeners, ``host:port``.
         detail: One line for the operator.
     """
 
@@ -64,19 +56,19 @@ class ListenerOutage:
 
 @dataclass(frozen=True, slots=True)
 class Deployment:
-    """How far bringing a version onto the gateway has come; this host's alone.
+    """The progress of deploying a version to this host.
 
     Attributes:
-        version: Id of the version that ought to be served.
+        version: Id of the version to serve.
         confirmed: When a handshake last proved it at every listener; None while unproven.
-        failures: Consecutive failed tries.
-        next_attempt: No try before this instant.
-        error: Why the last try failed, one line.
-        silence: What the last look showed, where a gateway that was proven did not answer it.
-        previous: Id of the version that is put back if the server refuses this one, empty if none;
-            it is known even where a crash came after the swap.
+        failures: Consecutive failed attempts.
+        next_attempt: No attempt before this instant.
+        error: The reason of the last failure, one line.
+        silence: The last observation, where a gateway that was proven does not answer any more.
+        previous: Id of the version to roll back to if the server refuses this one, empty if none;
+            stored before the swap, so that it survives a crash.
         answered: Listeners that completed a TLS handshake before the swap, ``host:port``.
-        proven: What was asked when it was confirmed: listeners, and the command.
+        proven: The listeners and the command that confirmed it.
         mixed: Whether a listener serves two certificates, which no reload changes.
     """
 
@@ -93,7 +85,7 @@ class Deployment:
 
 
 class FailureKind(StrEnum):
-    """Why a listener showed no certificate."""
+    """The reason why a listener presented no certificate."""
 
     NAME = "name"
     REFUSED = "refused"
@@ -106,15 +98,16 @@ class FailureKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """What one listener serves.
+    """The certificate that one listener serves.
 
     Attributes:
-        endpoint: The listener; None where a command was asked instead.
-        fingerprint: SHA-256 of the served leaf's DER, empty where no handshake succeeded.
+        endpoint: The listener; None for the verify command.
+        fingerprint: SHA-256 of the served leaf's DER, empty without a handshake.
         matches: Leaf and intermediates equal the installed ones.
         detail: One line for the operator.
-        failure: Why there was no handshake; None where there was one, or a command was asked.
-        mixed: Whether it serves the installed certificate to some, and another one to others.
+        failure: The reason why the handshake failed; None otherwise, and for the verify command.
+        mixed: Whether it serves the installed certificate on some connections and another one on
+            others.
     """
 
     endpoint: Endpoint | None
@@ -127,22 +120,22 @@ class Probe:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Whether every listener serves the installed certificate."""
+    """The result of verifying every listener."""
 
     probes: tuple[Probe, ...]
 
     @property
     def served(self) -> bool:
-        """True when every listener matches; also when there is none to ask."""
+        """True if every listener matches; also if there is none."""
         return all(probe.matches for probe in self.probes)
 
     @property
     def mixed(self) -> bool:
-        """Whether some listener serves two certificates, which no reload changes."""
+        """True if a listener serves two certificates, which no reload changes."""
         return any(probe.mixed for probe in self.probes)
 
     @property
     def detail(self) -> str:
-        """One line: what is wrong, or what is served."""
+        """One line: the mismatches, or else the served certificates."""
         wrong = [probe.detail for probe in self.probes if not probe.matches]
         return "; ".join(wrong or [probe.detail for probe in self.probes])

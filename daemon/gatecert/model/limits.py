@@ -1,4 +1,4 @@
-"""What an authority allows, and what of it has been spent."""
+"""Rate limits of a CA, and the requests that count against them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _UNITS = (
 
 @dataclass(frozen=True, slots=True)
 class RateLimit:
-    """How much of something an authority allows: at most ``count`` in any ``period``."""
+    """At most ``count`` in any ``period``."""
 
     count: int
     period: timedelta
@@ -34,15 +34,15 @@ class RateLimit:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What an authority allows; None where it does not matter.
+    """The rate limits of a CA; None for no limit.
 
     Attributes:
         new_accounts: From this host.
-        orders: Of an account.
-        certificates: For a registered domain.
+        orders: Per account.
+        certificates: Per registered domain.
         duplicates: Certificates for exactly the same names.
-        replacements: The same where each replaces the one before, which authorities do not count.
-        failed_validations: Of one name by an account.
+        replacements: Duplicates that replace the previous one, which CAs do not count.
+        failed_validations: Per name and account.
     """
 
     new_accounts: RateLimit | None = None

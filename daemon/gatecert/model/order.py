@@ -1,4 +1,4 @@
-"""What: the way from a key to an issued chain (RFC 8555), and what outlives a crash on it."""
+"""What: from a key to an issued chain (RFC 8555), and the state that survives a crash."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from gatecert.model.identifier import Identifier
 
 @dataclass(frozen=True, slots=True)
 class KeyRequest:
-    """A private key that waits for its certificate.
+    """A private key that has no certificate yet.
 
     Attributes:
         id: Name of its directory below ``requests/``.
@@ -26,14 +26,14 @@ class KeyRequest:
 
 @dataclass(frozen=True, slots=True)
 class PendingOrder:
-    """An order that has been placed and not yet been brought to an end.
+    """An order that has been placed and is not finished.
 
     Attributes:
         authority: Name of the authority in the configuration.
-        directory_url: Its directory, so that an order is never resumed elsewhere.
+        directory_url: Its directory, so that no order is resumed at another CA.
         url: The order's URL (RFC 8555 section 7.4).
-        request_id: The key request whose key and CSR belong to it.
-        replaces: CertID of the certificate that the authority was told it replaces (RFC 9773).
+        request_id: The key request with its key and CSR.
+        replaces: CertID of the certificate that the order replaces (RFC 9773).
     """
 
     authority: str
@@ -51,8 +51,8 @@ class Account:
 
     Attributes:
         private_key: Account key, PEM (PKCS #8).
-        url: Account URL; empty when only the key is known.
-        directory_url: The authority it was made at.
+        url: Account URL; empty where only the key is known.
+        directory_url: The directory of its CA.
     """
 
     private_key: bytes = field(repr=False)
@@ -63,16 +63,16 @@ class Account:
 
 @dataclass(frozen=True, slots=True)
 class IssuedChain:
-    """A key with its certificate and the certificates of its issuers, checked.
+    """A key with its validated certificate and the certificates of its issuers.
 
     Attributes:
         certificate: The leaf, PEM.
         chain: The intermediates, PEM, concatenated, the leaf's issuer first; may be empty.
         root: The self-signed root where it is known, PEM; kept, never served.
         authority: Name of the authority in the configuration, empty otherwise.
-        order_url: Where it came from, empty for bootstrap and imports.
-        notes: Things worth telling the operator, one line each.
-        second: The one of the other algorithm that goes with it.
+        order_url: The URL of its order, empty for bootstrap and imports.
+        notes: Notes for the operator, one line each.
+        second: The chain of the other key algorithm that belongs to it.
     """
 
     private_key: bytes = field(repr=False)
@@ -91,9 +91,9 @@ class TextRecord:
     """A TXT record that answers a challenge.
 
     Attributes:
-        name: Where it stands: lower-case A-labels without a final dot, aliases followed.
-        value: Its text; no secret, since everybody may look it up.
-        zone: The zone it stands in, written like the name.
+        name: Lower-case A-labels without a trailing dot, aliases followed.
+        value: Its text; not secret, since anyone may look it up.
+        zone: The zone of the record, written like the name.
     """
 
     name: str
@@ -103,12 +103,12 @@ class TextRecord:
 
 @dataclass(frozen=True, slots=True)
 class PublishedRecord:
-    """A TXT record that may stand in the DNS and has to be withdrawn.
+    """A TXT record that may exist in the DNS and has to be removed.
 
     Attributes:
         id: Name of its entry in the journal.
-        at: When it was about to be published.
-        abandoned: Whether nobody works with it any more: its process is gone, or gave it up.
+        at: When its publication began.
+        abandoned: Whether no process uses it any more: its process ended or gave up.
     """
 
     id: str

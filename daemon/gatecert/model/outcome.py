@@ -1,4 +1,4 @@
-"""Reported: how a pass ended, and what is told while it lasts."""
+"""Reported: the outcome of a pass, and the progress until then."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Protocol
 
 
 class OutcomeKind(StrEnum):
-    """How a pass ended."""
+    """The kind of outcome of a pass."""
 
     IDLE = "idle"
     BOOTSTRAPPED = "bootstrapped"
@@ -25,16 +25,16 @@ class OutcomeKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How a pass over one gateway ended.
+    """The outcome of a pass over one gateway.
 
     Attributes:
-        detail: One line in words.
-        code: The error's stable code, empty when nothing failed.
-        fix: What the operator can do, empty when nothing needs doing.
-        next_action: What comes next, in words.
-        next_at: When; None where only a person or an event can move things on.
-        wake_at: When the gateway wants to be looked at again, not after ``next_at``.
-        seconds: How long the pass took.
+        detail: One line for the operator.
+        code: The error's stable code, empty without an error.
+        fix: What the operator can do, empty if nothing.
+        next_action: The next action, in words.
+        next_at: Its time; None where only a person or an event helps.
+        wake_at: When the next pass is due, not after ``next_at``.
+        seconds: Duration of the pass.
     """
 
     gateway: str
@@ -50,17 +50,17 @@ class Outcome:
 
     @property
     def failed(self) -> bool:
-        """Whether an operator would call this a failure."""
+        """True if the pass failed or was rolled back."""
         return self.kind in {OutcomeKind.FAILED, OutcomeKind.ROLLED_BACK}
 
     @property
     def settled(self) -> bool:
-        """Whether nothing is left that an operator has to see to."""
+        """True if nothing is left for an operator to do."""
         return not self.failed and (not self.code or self.kind is OutcomeKind.DEPLOYED)
 
 
 class Stage(StrEnum):
-    """The stages an operator sees go by."""
+    """The stages shown to an operator."""
 
     RESOLVE = "resolve"
     CHECK = "check"
@@ -70,8 +70,8 @@ class Stage(StrEnum):
 
 
 class Progress(Protocol):
-    """Called as a pass goes along, with one line for the operator."""
+    """A callback for the progress of a pass, one line for the operator each."""
 
     def __call__(self, gateway: str, stage: Stage, message: str) -> None:
-        """Tell that ``gateway`` is in ``stage``."""
+        """Report that ``gateway`` is in ``stage``."""
         ...

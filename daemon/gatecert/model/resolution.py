@@ -1,4 +1,4 @@
-"""Where: what the names of a gateway lead to."""
+"""Where: the addresses that the names of a gateway resolve to."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from enum import StrEnum
 
 
 class ResolutionKind(StrEnum):
-    """How looking up a name ended, best first."""
+    """The result of looking up a name, best first."""
 
     HERE = "here"
-    BEHIND_NAT = "behind-nat"  # only private addresses on this host: a public answer has to do
+    BEHIND_NAT = "behind-nat"  # only private addresses on this host, so any public answer counts
     ELSEWHERE = "elsewhere"
     NO_ADDRESS = "no-address"
     NO_SUCH_NAME = "no-such-name"
@@ -20,26 +20,26 @@ class ResolutionKind(StrEnum):
 
     @property
     def is_here(self) -> bool:
-        """Whether who connects to the name finds this gateway, as far as that can be known."""
+        """True if the name points to this gateway, as far as that can be known."""
         return self in {ResolutionKind.HERE, ResolutionKind.BEHIND_NAT}
 
     @property
     def is_unknown(self) -> bool:
-        """Whether nothing is known of where the name points, neither right nor wrong."""
+        """True if it is not known where the name points."""
         return self in {ResolutionKind.SERVER_FAILURE, ResolutionKind.TIMEOUT}
 
 
 @dataclass(frozen=True, slots=True)
 class NameResolution:
-    """What one name resolves to.
+    """The addresses that one name resolves to.
 
     Attributes:
         answers: Every address found, canonical text.
-        wrong: Those of them that are not the gateway's.
-        time_to_live: Smallest TTL seen on the way (negative answers: RFC 2308), None if unknown.
+        wrong: The answers that are not the gateway's addresses.
+        time_to_live: Smallest TTL of the answers (negative answers: RFC 2308), None if unknown.
         detail: One line for the operator.
         required: Whether validation needs the name to point here; dns-* challenges do not.
-        warning: What could not be looked up beside right addresses; empty where nothing failed.
+        warning: Look-ups that failed although the addresses found are right; empty if none.
     """
 
     name: str
@@ -53,13 +53,13 @@ class NameResolution:
 
     @property
     def points_here(self) -> bool:
-        """Whether an order may be placed as far as this name is concerned."""
+        """True if this name allows an order."""
         return not self.required or self.kind.is_here
 
 
 @dataclass(frozen=True, slots=True)
 class Resolution:
-    """What all DNS names of a gateway resolve to.
+    """The addresses that all DNS names of a gateway resolve to.
 
     Attributes:
         expected: The gateway's own addresses, canonical text; empty behind NAT.
@@ -71,16 +71,15 @@ class Resolution:
 
     @property
     def points_here(self) -> bool:
-        """Whether an order may be placed: every name that has to points at the gateway."""
+        """True if every name that must point to the gateway does."""
         return all(name.points_here for name in self.names)
 
     def allows_order(self, *, renewing: bool) -> bool:
-        """Whether an order may be placed.
+        """Check whether an order may be placed.
 
-        A name that is known to point elsewhere, or to have no address, holds every order back. One
-        that cannot be looked up at all holds back the first order only: an authority has validated
-        the names of a renewal before, and a resolver that is down must not let their certificate
-        end.
+        A name that points elsewhere or has no address prevents every order. A failed look-up
+        prevents only the first order: a CA has validated the names of a renewal before, and a
+        broken resolver must not let their certificate expire.
 
         Args:
             renewing: Whether the order is for the names of the certificate in use.
@@ -89,18 +88,18 @@ class Resolution:
 
     @property
     def warning(self) -> str:
-        """One line: what could not be looked up of names that point here; empty if nothing."""
+        """One line: the failed look-ups of names that point here; empty if none."""
         return "; ".join(name.warning for name in self.names if name.warning)
 
     @property
     def detail(self) -> str:
-        """One line: what is wrong, or that all is right."""
+        """One line: what is wrong, or else that the names point here."""
         wrong = [name.detail for name in self.names if not name.points_here]
         return "; ".join(wrong or [name.detail for name in self.names])
 
     @property
     def kind(self) -> ResolutionKind:
-        """How the worst of the names that have to point here ended."""
+        """The worst result of the names that must point here."""
         required = [name.kind for name in self.names if name.required]
         return max(required, key=list(ResolutionKind).index, default=ResolutionKind.HERE)
 

@@ -1,4 +1,4 @@
-"""Whether a certificate has been revoked, and how that is known (RFC 5280)."""
+"""The revocation state of a certificate (RFC 5280)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from gatecert.time_format import instant
 
 
 class RevocationReason(StrEnum):
-    """Why a certificate was revoked, by the names of RFC 5280 section 5.3.1."""
+    """The reason of a revocation, as named in RFC 5280 section 5.3.1."""
 
     UNSPECIFIED = "unspecified"
     KEY_COMPROMISE = "keyCompromise"
@@ -25,17 +25,17 @@ class RevocationReason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class RevocationState:
-    """Whether a certificate was revoked, as far as that is known.
+    """The revocation state of a certificate, as far as known.
 
     Attributes:
-        fingerprint: Which certificate this is about.
-        next_look: Its authority's revocation lists are not looked at before this instant.
-        checked: When a list was last found to be good that tells of it; None if never.
-        revoked: Since when it is revoked; None if it is not.
-        source: Who says so: URL of a list, or in words.
-        new_key: Whether its key may not be used again.
-        failures: Consecutive looks that told nothing.
-        problem: Why the last look told nothing, one line; empty when it did.
+        fingerprint: Fingerprint of the certificate.
+        next_look: No check of the CRLs before this instant.
+        checked: When a valid CRL last covered the certificate; None if never.
+        revoked: The revocation date; None if not revoked.
+        source: The source of the revocation: URL of a CRL, or in words.
+        new_key: Whether its key must not be reused.
+        failures: Consecutive checks without a result.
+        problem: Why the last check had no result, one line; empty if it had one.
         fix: What to do about that, one line; empty if unknown.
     """
 
@@ -52,20 +52,20 @@ class RevocationState:
 
     @property
     def words(self) -> str:
-        """That it was revoked, when, and why."""
+        """The text that it was revoked, with date and reason."""
         since = f" on {instant(self.revoked)}" if self.revoked is not None else ""
         return f"revoked{since} ({self.reason})"
 
 
 @dataclass(frozen=True, slots=True)
 class StoredList:
-    """A revocation list as it was fetched; not to be trusted before its signature is checked.
+    """A CRL as fetched; its signature is not verified yet.
 
     Attributes:
         data: DER or PEM.
-        fetched: When its host last said that this is the current one.
-        etag: What the host called it, to ask whether there is a newer one.
-        last_modified: The same, for hosts without entity tags.
+        fetched: When its server last confirmed that it is current.
+        etag: Its ETag, for conditional requests.
+        last_modified: Its Last-Modified, for servers without ETags.
     """
 
     data: bytes = field(repr=False)

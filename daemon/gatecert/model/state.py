@@ -1,4 +1,4 @@
-"""Stored: what is remembered of a gateway from one pass to the next."""
+"""Stored: the state of a gateway between passes."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class ExpiryNotice:
-    """The last warning that was given of a certificate's end.
+    """The last warning about the expiry of a certificate.
 
     Attributes:
-        fingerprint: Which certificate it was about.
-        days: The threshold that had passed, in days before the end; 0 once it has ended.
+        fingerprint: Fingerprint of the certificate.
+        days: The threshold passed, in days before expiry; 0 once it has expired.
     """
 
     fingerprint: str
@@ -33,12 +33,12 @@ class ExpiryNotice:
 
 @dataclass(frozen=True, slots=True)
 class ChallengeFailure:
-    """The last time that a challenge type did not work for a name.
+    """The last failure of a challenge type for a name.
 
     Attributes:
-        name: As it stands in the certificate.
+        name: As in the certificate.
         kind: ``http-01`` …
-        reason: Why, one line, cleaned.
+        reason: The reason, one line, cleaned.
     """
 
     name: str
@@ -49,12 +49,12 @@ class ChallengeFailure:
 
 @dataclass(frozen=True, slots=True)
 class OrderBlocker:
-    """Something that an order is certain to fail of, so that none was placed.
+    """A condition under which every order fails, so that none was placed.
 
     Attributes:
-        code: What it is; one of the doctor's.
-        at: When it was seen.
-        until: Not looked at again before this instant.
+        code: Its doctor code.
+        at: When it was found.
+        until: No new check before this instant.
     """
 
     code: str
@@ -64,18 +64,18 @@ class OrderBlocker:
 
 @dataclass(frozen=True, slots=True)
 class AuthorityFailure:
-    """What an authority has refused or failed to do for a gateway, and whether it was left for it.
+    """The failures of an authority for a gateway.
 
     Attributes:
         name: The authority's name in the configuration.
-        at: When it failed last; in the future only if the clock was set back.
-        failures: How often in succession.
-        left_until: Not asked before this instant as long as there is another; None if not left.
-        reason: Why it failed last, one line.
+        at: The last failure; in the future only if the clock was set back.
+        failures: Consecutive failures.
+        left_until: Not used before this instant if there is another authority; None for no pause.
+        reason: The reason of the last failure, one line.
         fix: What to do about that, one line; empty if unknown.
-        validation_failed: Whether that was a validation, so that it is tried elsewhere first.
-        fails: Whether it neither refused for good nor asked for the time, so that it may be asked
-            before ``left_until`` where nobody else can be.
+        validation_failed: Whether a validation failed, so that another authority is tried first.
+        fails: Whether it neither refused permanently nor asked to wait, so that it may be used
+            before ``left_until`` if no other authority can be.
     """
 
     name: str
@@ -90,11 +90,11 @@ class AuthorityFailure:
 
 @dataclass(frozen=True, slots=True)
 class DeferredAuthority:
-    """An authority that was left for the next one.
+    """An authority that is paused in favour of the next one.
 
     Attributes:
-        until: Not asked before, as long as there is another.
-        reason: Why.
+        until: Not used before, if there is another authority.
+        reason: The reason.
     """
 
     name: str
@@ -104,26 +104,26 @@ class DeferredAuthority:
 
 @dataclass(frozen=True, slots=True)
 class GatewayState:
-    """What has to be remembered of a gateway between passes; ``state.json``.
+    """The state of a gateway between passes; ``state.json``.
 
     Attributes:
         failures: Consecutive failed attempts to enrol.
-        failed_at: When the last of them failed, or had to wait; in the future only if the clock
-            was set back.
+        failed_at: When the last of them failed or had to wait; in the future only if the clock was
+            set back.
         next_attempt: No order before this instant.
-        resolution: The last look at DNS.
-        next_look: DNS is not asked again before this instant.
-        order: The order that is under way.
-        second_order: The same for the second certificate of a pair.
-        renewal: What the authority last suggested.
-        obstruction: What held back the last order; no failed attempt.
-        outcome: How the last pass that did something ended.
-        expiry_notice: The last warning of an imported certificate's end, so that none comes twice.
-        challenge_failures: What has not worked since the last certificate was issued, so that
-            another challenge type is tried next.
-        authority_notices: The same for each authority of the users' certificates.
-        troubles: With authorities that certificates are enrolled with, one each.
-        revocation: Whether the certificate was revoked.
+        resolution: The last result of looking up the names.
+        next_look: No look-up before this instant.
+        order: The unfinished order.
+        second_order: The unfinished order of the second certificate of a pair.
+        renewal: The CA's last renewal information.
+        obstruction: The condition that prevented the last order; not a failed attempt.
+        outcome: The last outcome other than idle.
+        expiry_notice: The last warning that an imported certificate expires, so that none repeats.
+        challenge_failures: Failures since the last certificate was issued, so that another
+            challenge type is tried next.
+        authority_notices: The last warning that each client CA expires.
+        troubles: The failures of each authority.
+        revocation: The revocation state of the certificate.
         accepted_roots: Names of untrusted roots (RFC 4514 text) that the operator has accepted.
     """
 
@@ -145,17 +145,17 @@ class GatewayState:
     accepted_roots: tuple[str, ...] = ()
 
     def revocation_of(self, certificate: CertificateSummary) -> RevocationState | None:
-        """What is known of the revocation of this certificate; None where nothing is."""
+        """Return the known revocation state of this certificate; None without any."""
         known = self.revocation
         return known if known and known.fingerprint == certificate.fingerprint else None
 
     def deferred_authorities(
         self, authorities: Collection[str], now: datetime
     ) -> tuple[DeferredAuthority, ...]:
-        """Those that are left for another; where all were left, the first to come back is not.
+        """Return the paused authorities; if all are, the first to return is not.
 
         Args:
-            authorities: Names of those that the gateway may be enrolled with.
+            authorities: Names of the gateway's authorities.
             now: Aware UTC.
         """
         left = [

@@ -1,4 +1,4 @@
-"""Which: what the operator wants for one gateway, checked and complete."""
+"""Which: the configuration of one gateway, checked and complete."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ class Endpoint:
     """A host (name or address, without brackets) and a TCP or UDP port.
 
     Attributes:
-        starttls: The protocol whose STARTTLS comes before the TLS handshake; empty for none.
+        starttls: The protocol whose STARTTLS precedes the TLS handshake; empty for none.
         proxy_protocol: The version of the PROXY protocol that the listener expects; 0 for none.
-        server_name: The name to ask for instead of the gateway's; empty for that.
-        address: Which of the host's addresses is meant; empty for any.
+        server_name: The SNI to send instead of the gateway's hostname; empty for the hostname.
+        address: The one of the host's addresses to use; empty for any.
     """
 
     host: str
@@ -38,7 +38,7 @@ class Endpoint:
 
 
 def repr_of_listener(listener: Endpoint) -> str:
-    """A listener with how it is asked, on one line."""
+    """Return a listener with its protocol options, on one line."""
     how = (
         ("starttls", listener.starttls),
         ("proxy_protocol", listener.proxy_protocol),
@@ -48,14 +48,14 @@ def repr_of_listener(listener: Endpoint) -> str:
 
 
 class Mode(StrEnum):
-    """Where a gateway's certificate comes from."""
+    """The source of a gateway's certificate."""
 
     AUTOMATIC = "automatic"
     CUSTOM = "custom"
 
 
 class KeyType(StrEnum):
-    """Certificate key types that public authorities accept."""
+    """Certificate key types that public CAs accept."""
 
     ECDSA_P256 = "ecdsa-p256"
     ECDSA_P384 = "ecdsa-p384"
@@ -71,10 +71,10 @@ class KeyType(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class KeyPolicy:
-    """Which key a certificate gets, and whether a renewal keeps it.
+    """The key of a certificate, and whether a renewal reuses it.
 
     Attributes:
-        second: For a second certificate beside the first, of the other algorithm; None for none.
+        second: The key type of a second certificate of the other algorithm; None for none.
     """
 
     type: KeyType = KeyType.ECDSA_P256
@@ -82,14 +82,14 @@ class KeyPolicy:
     second: KeyType | None = None
 
     def is_satisfied_by(self, summary: CertificateSummary) -> bool:
-        """Whether a certificate is a pair if one is wanted, each of the algorithm it has to be."""
+        """Check that a certificate has the configured key algorithms."""
         if self.second is None:
             return True
         return summary.algorithms == (self.type.algorithm, self.second.algorithm)
 
 
 class FileContents(StrEnum):
-    """What a copied file holds; in PEM where nothing else is said."""
+    """The contents of a copied file; PEM unless stated otherwise."""
 
     PRIVKEY = "privkey"
     CERT = "cert"
@@ -103,11 +103,11 @@ class FileContents(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class FileCopy:
-    """A file that some server insists on, beside ``live``.
+    """A file that a server requires, in addition to ``live``.
 
     Attributes:
         mode: Permission bits, as for ``os.chmod``.
-        password_file: Holds the password of a PKCS #12 file; None for every other kind.
+        password_file: File with the password of a PKCS #12 file; None otherwise.
     """
 
     path: Path
@@ -120,19 +120,19 @@ class FileCopy:
 
 @dataclass(frozen=True, slots=True)
 class InstallPlan:
-    """How a certificate reaches the gateway and how it is proven to be served.
+    """How a certificate is deployed and verified.
 
     Attributes:
-        reload: The reload command as argv; empty when the gateway notices by itself.
+        reload: The reload command as argv; empty if the server notices changes by itself.
         reload_timeout: After this the command's process group is killed.
-        verify: Every listener that has to serve the certificate; empty means no proof.
-        verify_command: Tells by its exit status whether the certificate is served, where TLS is
-            not at the beginning of a connection; empty when there is none.
-        verify_timeout: How long the listeners may take until they serve it.
-        watch: How often the listeners are asked what they serve, once it has been proven.
-        copies: Further files to write.
+        verify: Every listener that must serve the certificate; empty for none.
+        verify_command: A command whose exit status tells whether the certificate is served, for
+            protocols that do not begin with TLS; empty for none.
+        verify_timeout: How long the listeners may take to serve it.
+        watch: How often a verified certificate is checked again.
+        copy_to: Further files to write.
         key_group: Group that may read private keys (then 0640, directories 0750).
-        keep_versions: How many versions are kept on disk, the live one included.
+        keep_versions: Number of versions kept on disk, the live one included.
     """
 
     reload: tuple[str, ...] = ()
@@ -141,28 +141,28 @@ class InstallPlan:
     verify_command: tuple[str, ...] = ()
     verify_timeout: timedelta = timedelta(seconds=15)
     watch: timedelta = timedelta(minutes=5)
-    copies: tuple[FileCopy, ...] = ()
+    copy_to: tuple[FileCopy, ...] = ()
     key_group: str | None = None
     keep_versions: int = 5
 
     @property
     def proofs(self) -> tuple[str, ...]:
-        """What tells whether the certificate is served, as it is remembered: listeners, command."""
+        """The listeners and the command that verify the certificate, as stored."""
         return (*map(repr_of_listener, self.verify), *self.verify_command)
 
     @property
     def is_provable(self) -> bool:
-        """Whether there is anything that can tell that the certificate is served."""
+        """True if a listener or a command can verify the certificate."""
         return bool(self.verify or self.verify_command)
 
 
 @dataclass(frozen=True, slots=True)
 class RenewalPolicy:
-    """When a certificate is renewed where the authority gives no renewal information.
+    """When a certificate is renewed if the CA provides no renewal information.
 
     Attributes:
-        renewal_info: Whether ARI (RFC 9773) is asked at all.
-        revocation_lists: Whether the authority's revocation lists are looked at.
+        renewal_info: Whether to use ARI (RFC 9773).
+        revocation_lists: Whether to check the CA's CRLs.
         remaining: Fraction of the lifetime left at which to renew; None means one third, or one
             half where the lifetime is under ten days.
     """
@@ -177,8 +177,8 @@ class Member:
     """One host of a pair that shares a hostname.
 
     Attributes:
-        name: What the configuration calls it.
-        common_name: The name of this host alone (A-labels).
+        name: Its key in the configuration.
+        common_name: The host's own name (A-labels).
     """
 
     name: str
@@ -187,10 +187,10 @@ class Member:
 
 @dataclass(frozen=True, slots=True)
 class ClientAuthentication:
-    """What is known of the certificates that a gateway demands of its users.
+    """The client certificates that a gateway requires.
 
     Attributes:
-        crl_files: Revocation lists of the users' authorities, PEM.
+        crl_files: CRLs of the client CAs, PEM.
         known_users: Directory of user certificates, None where there is none.
     """
 
@@ -200,25 +200,25 @@ class ClientAuthentication:
 
 @dataclass(frozen=True, slots=True)
 class ClientProfile:
-    """How a gateway stands in its users' clients.
+    """The entry of a gateway in VPN client profiles.
 
     Attributes:
-        display_name: What users choose it by; empty means the gateway's name.
+        display_name: The name shown to users; None means the gateway's name.
         port: The port that clients connect to.
     """
 
-    display_name: str = ""
+    display_name: str | None = None
     port: int = 443
 
 
 @dataclass(frozen=True, slots=True)
 class ChallengeChoice:
-    """How control over one name is to be shown.
+    """The challenge types to try for one name.
 
     Attributes:
-        name: As it stands in the certificate.
+        name: As in the certificate.
         kinds: Challenge types in the order to try.
-        reason: Why not in the configured order, for the operator; empty where it is that order.
+        reason: Why this is not the configured order, for the operator; empty if it is.
     """
 
     name: str
@@ -233,16 +233,16 @@ class Target:
     Attributes:
         identifiers: The hostname first, then (custom mode) this member's own name and the
             alternative names, without repetition.
-        display_name: The hostname for people: U-label and A-label where they differ.
-        region: The region as configured, lower case; empty means: from the hostname.
+        display_name: The hostname for people: U-labels, and A-labels where they differ.
+        region: The configured region, lower case; empty means derived from the hostname.
         addresses: Addresses the names must resolve to, as canonical text; empty means detected.
         authorities: Names of the authorities to try, in order.
         challenges: Challenge types to try, in order (``http-01`` …).
-        choices: Which of them to try for a name at this moment; left out: all, in that order.
-        subject: Further attributes of a request's subject (``O``, ``OU``, ``L``, ``ST``, ``C``).
+        choices: The challenge types to try now, by name; without an entry, all in order.
+        subject: Further attributes of a CSR's subject (``O``, ``OU``, ``L``, ``ST``, ``C``).
         members: The hosts of a pair that shares the hostname; empty for a single host.
-        member: Which of them this host is, empty where the configuration leaves it open.
-        client_authentication: None where no certificate is demanded of users.
+        member: This host's member name, empty where the configuration does not say.
+        client_authentication: None if no client certificates are required.
     """
 
     name: str
@@ -265,10 +265,10 @@ class Target:
 
     @property
     def hostname(self) -> str:
-        """The name by which clients reach the gateway (A-labels)."""
+        """The name that clients connect to (A-labels)."""
         return self.identifiers[0].value
 
     def choice(self, name: str) -> ChallengeChoice:
-        """How to show control over one of the names."""
+        """Return the challenge types to try for one of the names."""
         kept = (choice for choice in self.choices if choice.name == name)
         return next(kept, ChallengeChoice(name, self.challenges))

@@ -211,7 +211,7 @@ class Live(LiveDirectory):
 
     def install(self, plan: InstallPlan, version: Version, private_key: bytes) -> bool:
         assert private_key
-        assert not plan.copies
+        assert not plan.copy_to
         return self.swap(version)
 
     def swap(self, version: Version) -> bool:

@@ -88,7 +88,7 @@ def test_everything_said_arrives() -> None:
             verify=(Endpoint("127.0.0.1", 443),),
             verify_timeout=timedelta(minutes=1),
             watch=timedelta(hours=1),
-            copies=(FileCopy(Path("/c"), FileContents.COMBINED, "o", "g", 0o440),),
+            copy_to=(FileCopy(Path("/c"), FileContents.COMBINED, "o", "g", 0o440),),
             key_group="ocserv",
             keep_versions=3,
         ),

@@ -152,7 +152,7 @@ def test_a_failed_swap_leaves_the_link_alone(
 def test_installing_swaps_and_copies(store: FileStore, live: LiveDirectory, tmp_path: Path) -> None:
     version = add(store)
     copy = FileCopy(tmp_path / "server.pem", FileContents.COMBINED)
-    live.install(InstallPlan(copies=(copy,)), version, KEY)
+    live.install(InstallPlan(copy_to=(copy,)), version, KEY)
     assert live.current() == version.id
     assert copy.path.read_bytes() == certificate("MIIB") + KEY
 
@@ -163,7 +163,7 @@ def test_a_failed_copy_comes_after_the_swap(
     version = add(store)
     copy = FileCopy(tmp_path / "missing" / "server.pem", FileContents.COMBINED)
     with pytest.raises(CopyError):
-        live.install(InstallPlan(copies=(copy,)), version, KEY)
+        live.install(InstallPlan(copy_to=(copy,)), version, KEY)
     assert live.current() == version.id
 
 

@@ -83,6 +83,6 @@ def test_a_key_of_another_certificate_counts_as_none(world: World) -> None:
 
 def test_copies_that_cannot_be_written_do_not_hold_up_the_bootstrap(world: World) -> None:
     copy = FileCopy(world.directory / "missing" / "cert.pem", FileContents.CERT)
-    world.plan(copies=(copy,))
+    world.plan(copy_to=(copy,))
     assert world.pipeline.prepare(world.target) is not None
     assert world.serves_bootstrap

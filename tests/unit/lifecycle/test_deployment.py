@@ -235,7 +235,7 @@ def test_copies_that_a_crash_left_out_are_written_before_anything_is_confirmed(
     world: World,
 ) -> None:
     copy = FileCopy(world.directory / "copy.pem", FileContents.CERT)
-    world.plan(copies=(copy,), verify_command=("true",))
+    world.plan(copy_to=(copy,), verify_command=("true",))
     world.attend()
     copy.path.unlink()
     deployment = world.store.gateway_directory("vpn") / "deployment.json"
@@ -251,7 +251,7 @@ def test_a_copy_that_the_configuration_asks_for_later_is_written_at_once(world: 
     world.attend()
     before = len(reloads.read_text())
     copy = FileCopy(world.directory / "copy.pem", FileContents.CERT)
-    world.plan(copies=(copy,), reload=world.target.install.reload)
+    world.plan(copy_to=(copy,), reload=world.target.install.reload)
 
     assert world.pipeline.prepare(world.target) is None
 
@@ -268,7 +268,7 @@ def test_a_copy_asked_for_later_that_cannot_be_written_is_a_failure_and_costs_no
 ) -> None:
     world.attend()
     issued = world.live
-    world.plan(copies=(FileCopy(world.directory / "missing" / "cert.pem", FileContents.CERT),))
+    world.plan(copy_to=(FileCopy(world.directory / "missing" / "cert.pem", FileContents.CERT),))
 
     assert world.pipeline.prepare(world.target) is None
     outcome = world.attend()
@@ -377,7 +377,7 @@ def test_what_is_not_taken_is_rolled_back_though_copies_cannot_be_written(world:
         ),
         verify_command=("sh", "-c", f"[ $GATECERT_VERSION = {version.id} ]"),
         verify_timeout=timedelta(0),
-        copies=(FileCopy(world.directory / "missing" / "cert.pem", FileContents.CERT),),
+        copy_to=(FileCopy(world.directory / "missing" / "cert.pem", FileContents.CERT),),
     )
     world.later(60 * DAY)
 
@@ -396,7 +396,7 @@ def test_where_nothing_is_proven_a_missing_copy_waits_until_the_previous_certifi
     reloads = world.directory / "reloads"
     world.plan(
         reload=world.script(f"echo >>{reloads}"),
-        copies=(FileCopy(world.directory / "missing" / "cert.pem", FileContents.CERT),),
+        copy_to=(FileCopy(world.directory / "missing" / "cert.pem", FileContents.CERT),),
     )
     world.later(60 * DAY)
     outcome = world.attend()

@@ -68,7 +68,7 @@ states = st.builds(
         RenewalInfo,
         certificate_id=texts,
         next_fetch=instants,
-        window_start=st.none() | instants,
+        renew_at=st.none() | instants,
         explanation_url=texts,
         failures=st.integers(0, 10),
     ),
