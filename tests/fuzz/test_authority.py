@@ -49,15 +49,12 @@ from gatecert.acme.client import Client
 from gatecert.acme.enrolment import Enrolment
 from gatecert.acme.renewal_info import fetch
 from gatecert.acme.resources import (
-    LONGEST_RETRY_AFTER,
     Authorization,
     ChallengeOffer,
     Directory,
     Order,
     ProblemDocument,
     SuggestedWindow,
-    retry_after_seconds,
-    server_time,
 )
 from gatecert.acme.responses import ResponseReader, links
 from gatecert.acme.transport import MAX_BODY_BYTES, AcmeTransport
@@ -72,6 +69,7 @@ from gatecert.errors import (
     GatecertError,
 )
 from gatecert.http.fetcher import Response
+from gatecert.http.headers import MAX_RETRY_AFTER, retry_after_seconds, server_time
 from gatecert.model import Account, GatewayState, KeyRequest, KeyType, Limits, RenewalInfo, Target
 from gatecert.store.codec import decode, encode
 
@@ -478,7 +476,7 @@ def test_a_challenge_and_a_problem_of_any_shape(document: object) -> None:
 def test_retry_after_in_both_forms(text: str, date: str) -> None:
     headers = {"Retry-After": text, "Date": date} if date else {"Retry-After": text}
     seconds = retry_after_seconds(headers, NOW)
-    assert seconds is None or 0.0 <= seconds <= LONGEST_RETRY_AFTER
+    assert seconds is None or 0.0 <= seconds <= MAX_RETRY_AFTER
 
 
 @promised(header_sets, share=100)

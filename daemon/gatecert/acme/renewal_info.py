@@ -1,15 +1,15 @@
-"""When the authority would like a certificate to be renewed (ARI, RFC 9773).
+"""ACME renewal information (ARI, RFC 9773): when the CA suggests renewing a certificate.
 
-- A uniform random instant in the suggested window is picked; one in the past means now (4.2).
-  After Retry-After the window is fetched, and an instant picked, again.
-- Retry-After is kept between a minute and a day; without it, six hours (4.3.2).
-- A window that does not end after its start is no answer (4.2).
-- Temporary errors (no connection, 5xx, a rate limit) are tried again with growing pauses, and what
-  was picked before stays. After some of them, as after any other error, it is tried again in six
-  hours, and the lifetime decides meanwhile (4.3.3).
-- Nothing is asked about a certificate that has expired (4.3).
+- The renewal time is a uniform random instant in the suggested window; one in the past means now
+  (4.2). After Retry-After, the window is fetched and the instant picked again.
+- Retry-After is limited to between one minute and one day; the default is six hours (4.3.2).
+- A window that does not end after its start is invalid (4.2).
+- Temporary errors (no connection, 5xx, a rate limit) are retried with growing pauses, and the
+  instant picked before stays. After several of them, as after any other error, the next attempt is
+  in six hours and the certificate's lifetime decides in the meantime (4.3.3).
+- Expired certificates are not asked about (4.3).
 
-`choose` and `after_failure` are pure; `fetch` asks.
+`choose` and `after_failure` are pure; `fetch` sends the request.
 """
 
 from __future__ import annotations
@@ -43,10 +43,10 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-SHORTEST_WAIT = timedelta(minutes=1)
-LONGEST_WAIT = timedelta(days=1)
-USUAL_WAIT = timedelta(hours=6)
-MOST_TEMPORARY_FAILURES = 6  # pauses of 1, 2, 4 … 32 minutes, then as after a lasting error
+MIN_WAIT = timedelta(minutes=1)
+MAX_WAIT = timedelta(days=1)
+DEFAULT_WAIT = timedelta(hours=6)
+MAX_TEMPORARY_FAILURES = 6  # pauses of 1, 2, 4 … 32 minutes, then as after a permanent error
 
 _uniform = SystemRandom().random
 _CERTIFICATE_ID = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+", re.ASCII)
@@ -59,32 +59,29 @@ def choose(
     now: datetime,
     random: Callable[[], float] = _uniform,
 ) -> RenewalInfo:
-    """Pick an instant in a window.
+    """Pick a renewal time in the suggested window.
 
     Args:
-        certificate_id: CertID of the certificate that the window is for.
-        window: The authority's answer.
+        certificate_id: CertID of the certificate.
+        window: The CA's response.
         now: The wall clock, aware UTC.
         random: Uniform in [0, 1).
     """
     explanation = clean(window.explanation_url, 1000)
-    answer = RenewalInfo(
+    info = RenewalInfo(
         certificate_id,
         next_fetch=now + _pause(window.retry_after),
         explanation_url=explanation if explanation.startswith("https://") else "",
     )
     if window.end <= window.start:
         logger.warning(
-            "renewal window makes no sense certificate=%s start=%s end=%s",
+            "renewal window invalid certificate=%s start=%s end=%s",
             certificate_id,
             window.start.isoformat(),
             window.end.isoformat(),
         )
-        return replace(answer, next_fetch=now + USUAL_WAIT)
-    return replace(
-        answer,
-        renew_at=window.start + (window.end - window.start) * random(),
-    )
+        return replace(info, next_fetch=now + DEFAULT_WAIT)
+    return replace(info, renew_at=window.start + (window.end - window.start) * random())
 
 
 def after_failure(
@@ -95,28 +92,28 @@ def after_failure(
     temporary: bool,
     retry_after: datetime | None = None,
 ) -> RenewalInfo:
-    """What is known after a fetch that failed.
+    """Return the renewal information after a failed fetch.
 
     Args:
-        certificate_id: CertID of the certificate that was asked about.
-        previous: What was known before.
+        certificate_id: CertID of the certificate.
+        previous: The renewal information before.
         now: The wall clock, aware UTC.
-        temporary: Whether the same may succeed soon.
-        retry_after: When the authority wants to be asked again.
+        temporary: Whether the same request may succeed soon.
+        retry_after: The Retry-After of the response.
     """
     known = previous
     if known is None or known.certificate_id != certificate_id:
         known = RenewalInfo(certificate_id, next_fetch=now)
     failures = known.failures + 1
-    if temporary and failures <= MOST_TEMPORARY_FAILURES:
-        pause = SHORTEST_WAIT * 2 ** (failures - 1)
+    if temporary and failures <= MAX_TEMPORARY_FAILURES:
+        pause = MIN_WAIT * 2 ** (failures - 1)
         if retry_after is not None:
             pause = _pause((retry_after - now).total_seconds())
         return replace(known, next_fetch=now + pause, failures=failures)
-    return RenewalInfo(certificate_id, next_fetch=now + USUAL_WAIT, failures=failures)
+    return RenewalInfo(certificate_id, next_fetch=now + DEFAULT_WAIT, failures=failures)
 
 
-def fetch(  # noqa: PLR0913 - everything that the answer depends on is passed in
+def fetch(  # noqa: PLR0913 - everything that the result depends on is passed in
     client: Client,
     summary: CertificateSummary,
     previous: RenewalInfo | None,
@@ -125,10 +122,10 @@ def fetch(  # noqa: PLR0913 - everything that the answer depends on is passed in
     now: Callable[[], datetime],
     random: Callable[[], float] = _uniform,
 ) -> RenewalInfo:
-    """Ask an authority when to renew a certificate; an error is an answer too."""
+    """Ask the CA when to renew a certificate; an error also yields renewal information."""
     certificate_id = summary.certificate_id
     if summary.not_after <= now() or _CERTIFICATE_ID.fullmatch(certificate_id) is None:
-        return RenewalInfo(certificate_id, next_fetch=now() + LONGEST_WAIT)
+        return RenewalInfo(certificate_id, next_fetch=now() + MAX_WAIT)
     try:
         window = client.suggested_window(certificate_id, deadline)
     except InterruptedOrderError:
@@ -144,11 +141,11 @@ def fetch(  # noqa: PLR0913 - everything that the answer depends on is passed in
             retry_after=error.retry_after if isinstance(error, ACMEError) else None,
         )
     if window is None:
-        return RenewalInfo(certificate_id, next_fetch=now() + USUAL_WAIT)
+        return RenewalInfo(certificate_id, next_fetch=now() + DEFAULT_WAIT)
     return choose(certificate_id, window, now=now(), random=random)
 
 
 def _pause(retry_after: float | None) -> timedelta:
     if retry_after is None:
-        return USUAL_WAIT
-    return min(max(timedelta(seconds=retry_after), SHORTEST_WAIT), LONGEST_WAIT)
+        return DEFAULT_WAIT
+    return min(max(timedelta(seconds=retry_after), MIN_WAIT), MAX_WAIT)

@@ -1,20 +1,20 @@
-"""What an authority tells us (RFC 8555 section 7.1, RFC 9773 section 4.2), as plain values.
+"""ACME resources (RFC 8555 section 7.1, RFC 9773 section 4.2) as plain values.
 
-Reading is lenient where the RFC wants clients to be: unknown fields, challenge types, identifier
-types and states are no errors (sections 6.1, 7.1.4 and 8), so an authority may grow without
-breaking us. It is strict where we would act on nonsense: what has to be there and is not, or is of
-another type, makes the answer unusable.
+Reading is lenient where the RFC requires it: unknown fields, challenge types, identifier types and
+states are no errors (sections 6.1, 7.1.4 and 8), so a CA may add some without breaking us. It is
+strict where gatecert would act on nonsense: a required field that is missing or has another type
+makes the response unusable.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urljoin
 
+from gatecert.http.fetcher import resolve_url
 from gatecert.model import Identifier, IdentifierType
 from gatecert.store.tokens import TOKEN
 
@@ -25,22 +25,21 @@ VALID = "valid"
 INVALID = "invalid"
 
 PROBLEM_PREFIX = "urn:ietf:params:acme:error:"
-LONGEST_RETRY_AFTER = 31 * 24 * 3600.0  # seconds; more would be a mistake that stops us for good
 
 
 class UnusableResponseError(ValueError):
-    """The answer is not what RFC 8555 says it is."""
+    """A response that does not conform to RFC 8555."""
 
 
 @dataclass(frozen=True, slots=True)
 class ProblemDocument:
-    """An error in the authority's words (RFC 7807, RFC 8555 section 6.7).
+    """A problem document (RFC 7807, RFC 8555 section 6.7).
 
     Attributes:
         type: Last part of ``urn:ietf:params:acme:error:…``, or the whole URI.
-        identifier: Whom a subproblem is about, as text.
-        instance: A URL for the person concerned (section 7.3.3).
-        algorithms: JWS algorithms that the authority takes (section 6.2); empty if unsaid.
+        identifier: The identifier of a subproblem, as text.
+        instance: A URL for a person to visit (section 7.3.3).
+        algorithms: JWS algorithms that the CA accepts (section 6.2); empty if not given.
     """
 
     type: str
@@ -52,7 +51,7 @@ class ProblemDocument:
 
     @classmethod
     def read(cls, value: object, *, depth: int = 0) -> ProblemDocument | None:
-        """Read one, whatever is missing; None where there is no problem document at all."""
+        """Read one, whatever is missing; None if it is no problem document at all."""
         if not isinstance(value, Mapping) or not ({"type", "detail", "title"} & value.keys()):
             return None
         nested = value.get("subproblems")
@@ -72,13 +71,13 @@ class ProblemDocument:
 
 @dataclass(frozen=True, slots=True)
 class Directory:
-    """Where an authority does what (section 7.1.1).
+    """A directory (section 7.1.1).
 
     Attributes:
-        revoke_cert: Empty where the authority does not offer it, as are the next two.
+        revoke_cert: Empty if the CA does not offer it, as are the next two.
         renewal_info: RFC 9773.
-        profiles: Names and what the authority says of them.
-        caa_identities: How the authority calls itself in CAA records (section 9.7.6).
+        profiles: Descriptions by name.
+        caa_identities: The CA's issuer domain names in CAA records (section 9.7.6).
     """
 
     new_nonce: str
@@ -99,7 +98,7 @@ class Directory:
         meta = fields.get("meta")
         meta = meta if isinstance(meta, Mapping) else {}
         profiles = meta.get("profiles")
-        identities = meta.get("caaIdentities")
+        profiles = profiles if isinstance(profiles, Mapping) else {}
         return cls(
             new_nonce=_required(fields, "newNonce"),
             new_account=_required(fields, "newAccount"),
@@ -109,18 +108,14 @@ class Directory:
             renewal_info=_text(fields, "renewalInfo"),
             terms_of_service=_text(meta, "termsOfService"),
             external_account_required=meta.get("externalAccountRequired") is True,
-            profiles={str(name): str(text) for name, text in profiles.items()}
-            if isinstance(profiles, Mapping)
-            else {},
-            caa_identities=tuple(each for each in identities if isinstance(each, str))
-            if isinstance(identities, list)
-            else (),
+            profiles={str(name): str(text) for name, text in profiles.items()},
+            caa_identities=_texts(meta.get("caaIdentities")),
         )
 
 
 @dataclass(frozen=True, slots=True)
 class AccountObject:
-    """An account, as the authority sees it (section 7.1.2).
+    """An account (section 7.1.2).
 
     Attributes:
         status: ``valid``, ``deactivated`` or ``revoked``.
@@ -142,12 +137,12 @@ class Order:
     """An order (section 7.1.3).
 
     Attributes:
-        status: ``pending``, ``ready``, ``processing``, ``valid``, ``invalid``, or one not known.
+        status: ``pending``, ``ready``, ``processing``, ``valid``, ``invalid``, or an unknown one.
         authorizations: URLs.
-        finalize: URL, empty where this answer does not say; the next look at the order may.
-        certificate: URL, empty until the order is valid, and where this answer does not say.
-        retry_after: Seconds after which the authority wants to be asked again; None if unsaid.
-        names: What the order is for, as the authority understood it; empty where it does not say.
+        finalize: URL; empty if this response omits it.
+        certificate: URL; empty until the order is valid, or if this response omits it.
+        retry_after: The response's Retry-After in seconds; None if not given.
+        names: The identifiers of the order; empty if this response omits them.
     """
 
     url: str
@@ -166,10 +161,10 @@ class Order:
         """Read an order object.
 
         Args:
-            value: The answer's JSON.
+            value: The response's JSON.
             url: The order's own URL.
-            base: Where the answer came from; relative URLs start there.
-            retry_after: As in `Order`.
+            base: The response's URL, which relative URLs refer to.
+            retry_after: See `Order`.
         """
         fields = _object(value, "order")
         if not url:
@@ -190,11 +185,11 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class ChallengeOffer:
-    """One way to prove control that the authority offers (section 7.1.5).
+    """A challenge that the CA offers (section 7.1.5).
 
     Attributes:
-        token: As sent; empty for types that have none. Not to be trusted before `has_safe_token`.
-        issuer_domain_names: How the authority calls itself (dns-persist-01 only).
+        token: As sent, empty for types without one; check `has_safe_token` before use.
+        issuer_domain_names: The CA's issuer domain names (dns-persist-01 only).
     """
 
     type: str
@@ -206,25 +201,22 @@ class ChallengeOffer:
 
     @property
     def has_safe_token(self) -> bool:
-        """Whether the token is base64url text of a length that can be kept.
-
-        See section 8.3 and CVE-2026-40611.
-        """
+        """True if the token is base64url text of a sane length (section 8.3, CVE-2026-40611)."""
         return TOKEN.fullmatch(self.token) is not None
 
     @property
     def has_failed(self) -> bool:
-        """Whether the authority was not convinced; it may wait for the client to ask once more."""
+        """True if validation failed, even if the CA leaves the challenge pending for a retry."""
         return self.status == INVALID or (self.status == PENDING and self.error is not None)
 
     @property
     def is_stuck(self) -> bool:
-        """Whether the authority was not convinced and says that it tries again by itself."""
+        """True if a validation attempt failed and the CA retries by itself."""
         return self.status == PROCESSING and self.error is not None
 
     @classmethod
     def read(cls, value: object, *, base: str = "") -> ChallengeOffer | None:
-        """Read a challenge object; None where it makes no sense to us, which is no error."""
+        """Read a challenge object; None if it is malformed, which is no error."""
         if not isinstance(value, Mapping) or not _text(value, "type") or not _text(value, "url"):
             return None
         return cls(
@@ -239,11 +231,11 @@ class ChallengeOffer:
 
 @dataclass(frozen=True, slots=True)
 class Authorization:
-    """What has to be proven for one name (section 7.1.4).
+    """An authorization (section 7.1.4).
 
     Attributes:
         identifier: Without ``*.``.
-        wildcard: Whether it is for the wildcard below the name.
+        wildcard: True for the wildcard name below the identifier.
     """
 
     url: str
@@ -254,15 +246,15 @@ class Authorization:
 
     @property
     def name(self) -> str:
-        """What is to be proven, as people write it."""
+        """The name to validate, with ``*.`` for a wildcard."""
         return f"*.{self.identifier}" if self.wildcard else str(self.identifier)
 
     def with_problem(self, problem: ProblemDocument) -> Authorization:
-        """The same, the problem told for challenges that have failed without one."""
+        """Return a copy with the problem on the first open challenge, unless one has an error."""
         if any(each.error is not None for each in self.challenges):
             return self
-        told = [replace(each, error=problem) for each in self.challenges if each.status != VALID]
-        return replace(self, challenges=tuple(told[:1]))
+        failed = [replace(each, error=problem) for each in self.challenges if each.status != VALID]
+        return replace(self, challenges=tuple(failed[:1]))
 
     @classmethod
     def read(cls, value: object, *, url: str) -> Authorization:
@@ -273,7 +265,7 @@ class Authorization:
             kind = IdentifierType(_required(identifier, "type"))
         except ValueError as error:
             raise UnusableResponseError(
-                "the authorization is for no DNS name or address"
+                "the authorization is for neither a DNS name nor an IP address"
             ) from error
         offers = (ChallengeOffer.read(each, base=url) for each in _list(fields, "challenges"))
         return cls(
@@ -287,11 +279,11 @@ class Authorization:
 
 @dataclass(frozen=True, slots=True)
 class Download:
-    """An issued certificate as it was downloaded, unchecked (section 7.4.2).
+    """An issued certificate as downloaded, unchecked (section 7.4.2).
 
     Attributes:
         fullchain: PEM.
-        alternates: URLs of the same certificate with other chains.
+        alternates: URLs of alternate chains.
     """
 
     fullchain: bytes
@@ -300,10 +292,10 @@ class Download:
 
 @dataclass(frozen=True, slots=True)
 class SuggestedWindow:
-    """When an authority would like a certificate to be renewed (RFC 9773 section 4.2).
+    """The suggested renewal window of a certificate (RFC 9773 section 4.2).
 
     Attributes:
-        retry_after: Seconds after which to ask again; None if unsaid.
+        retry_after: The response's Retry-After in seconds; None if not given.
     """
 
     start: datetime
@@ -324,46 +316,9 @@ class SuggestedWindow:
         )
 
 
-def retry_after_seconds(headers: Mapping[str, str], now: datetime) -> float | None:
-    """The Retry-After of an answer in seconds from now (RFC 9110 section 10.2.3).
-
-    A date counts from the answer's own Date where there is one, so that a wrong clock on either
-    side does no harm.
-    """
-    text = headers.get("Retry-After", "").strip()
-    if not text:
-        return None
-    if text.isascii() and text.isdigit():
-        seconds = float(text[:12])
-    else:
-        try:
-            origin = _http_date(headers["Date"]) if headers.get("Date") else now
-            seconds = (_http_date(text) - origin).total_seconds()
-        except (ValueError, OverflowError):
-            return None
-    return min(max(seconds, 0.0), LONGEST_RETRY_AFTER)
-
-
-def server_time(headers: Mapping[str, str]) -> datetime | None:
-    """What time it was at the server when it answered (RFC 9110 section 6.6.1); None if unsaid.
-
-    A cache on the way adds how old the answer is (RFC 9111 section 5.1).
-    """
-    try:
-        age = float(headers.get("Age", "0")[:12])
-        return _http_date(headers["Date"]) + timedelta(seconds=age)
-    except (KeyError, ValueError, OverflowError):
-        return None
-
-
-def _http_date(text: str) -> datetime:
-    when = parsedate_to_datetime(text)
-    return when if when.tzinfo is not None else when.replace(tzinfo=UTC)
-
-
 def _object(value: object, what: str) -> Mapping[str, Any]:
     if not isinstance(value, Mapping):
-        raise UnusableResponseError(f"the {what} is no JSON object")
+        raise UnusableResponseError(f"the {what} is not a JSON object")
     return value
 
 
@@ -373,22 +328,19 @@ def _text(fields: Mapping[str, Any], key: str) -> str:
 
 
 def _url(fields: Mapping[str, Any], key: str, base: str) -> str:
-    """A URL, absolute where ``base`` is; empty where there is none or it makes no sense."""
+    """Return a URL, absolute if ``base`` is; empty if there is none or it is malformed."""
     text = _text(fields, key)
-    try:
-        return urljoin(base, text) if text else ""
-    except ValueError:
-        return ""
+    return (resolve_url(base, text) or "") if text else ""
 
 
 def _names(value: object) -> frozenset[str]:
-    """The values of the identifiers in a list, in lower case."""
+    """Return the values of the identifiers in a list, in lower case."""
     some = value if isinstance(value, list) else []
     return frozenset(_text(each, "value").lower() for each in some if isinstance(each, Mapping))
 
 
 def _texts(value: object) -> tuple[str, ...]:
-    """The texts in a list; none where it is no list."""
+    """Return the strings in a list; none if it is no list."""
     return tuple(each for each in value if isinstance(each, str)) if isinstance(value, list) else ()
 
 
@@ -410,10 +362,10 @@ def _instant(fields: Mapping[str, Any], key: str) -> datetime:
     try:
         when = datetime.fromisoformat(_required(fields, key))
     except ValueError as error:
-        raise UnusableResponseError(f"{key} is no instant") from error
+        raise UnusableResponseError(f"{key} is not a timestamp") from error
     if when.tzinfo is None:
         raise UnusableResponseError(f"{key} has no time zone")
     try:
         return when.astimezone(UTC)
     except OverflowError as error:
-        raise UnusableResponseError(f"{key} is beyond all time") from error
+        raise UnusableResponseError(f"{key} is out of range") from error

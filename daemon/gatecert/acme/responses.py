@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING, TypeVar
 from requests.utils import parse_header_links
 
 from gatecert.acme.problems import problem_error
-from gatecert.acme.resources import ProblemDocument, UnusableResponseError, retry_after_seconds
+from gatecert.acme.resources import ProblemDocument, UnusableResponseError
 from gatecert.acme.transport import label
 from gatecert.errors import AuthorityServerError, AuthorityUnreachableError, GatecertError, clean
 from gatecert.http.fetcher import resolve_url
+from gatecert.http.headers import retry_after_seconds
 
 if TYPE_CHECKING:
     from gatecert.http.fetcher import Response

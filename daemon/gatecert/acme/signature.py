@@ -14,7 +14,7 @@ from acme import jws
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
-from josepy.b64 import b64decode
+from josepy.b64 import b64decode, b64encode
 from josepy.jwa import ES256, ES384, ES512, RS256, JWASignature
 from josepy.jwk import JWK, JWKEC, JWKRSA
 
@@ -61,6 +61,14 @@ def key_change(account_url: str, old_key: bytes, new_key: bytes, url: str) -> by
     old = load_key(old_key).public_key().to_json()
     payload = json.dumps({"account": account_url, "oldKey": old}).encode("ascii")
     return Signer(load_key(new_key)).sign_inner(payload, url)
+
+
+def is_nonce(text: str) -> bool:
+    """Check for base64url text without padding (RFC 8555 section 6.5.1)."""
+    try:
+        return bool(text) and b64encode(b64decode(text)).decode() == text
+    except (ValueError, TypeError):
+        return False
 
 
 def load_key(private_key: bytes) -> JWK:

@@ -29,7 +29,7 @@ from tests.survival.years.world import (
 )
 
 from gatecert import deadline
-from gatecert.acme import client
+from gatecert.acme import session
 from gatecert.acme.rate_limits import MIN_KEPT_REQUESTS
 from gatecert.doctor.preconditions import Preconditions
 from gatecert.errors import ChallengeError, StorageError
@@ -138,7 +138,7 @@ class Record:
 
 def rule(clock: object) -> None:
     """Let everything that runs out of time read another clock than this machine's."""
-    for module in (deadline, client):
+    for module in (deadline, session):
         vars(module)["time"] = clock
 
 

@@ -12,7 +12,7 @@ from tests.fakes.clock import NOW
 from tests.fakes.pki import dns
 from tests.fakes.root_authority import RootAuthority
 
-from gatecert.acme import client as client_module
+from gatecert.acme import session
 from gatecert.acme.client import Client
 from gatecert.config.schema.authority import AuthoritySettings
 from gatecert.deadline import Deadline
@@ -43,7 +43,7 @@ def client(authority: FakeAuthority) -> Client:
 @pytest.fixture
 def fresh_directory(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let a client ask for the directory each time."""
-    monkeypatch.setattr(client_module, "DIRECTORY_SECONDS", 0.0)
+    monkeypatch.setattr(session, "DIRECTORY_SECONDS", 0.0)
 
 
 @pytest.fixture

@@ -18,9 +18,10 @@ from tests.fakes.acme_stores import Journal
 from tests.fakes.clock import NOW
 from tests.fakes.pki import dns
 
-from gatecert.acme import client as module
-from gatecert.acme.client import MOST_NONCE_RETRIES, Client
+from gatecert.acme import session as module
+from gatecert.acme.client import Client
 from gatecert.acme.resources import READY
+from gatecert.acme.session import MAX_NONCE_RETRIES
 from gatecert.errors import (
     AccountMissingError,
     ACMEError,
@@ -231,12 +232,12 @@ def test_no_contact_at_all_is_said_too(
 def test_a_rejected_nonce_is_replaced_by_the_one_in_the_error(
     client: Client, authority: FakeAuthority, account: Account, deadline: Deadline
 ) -> None:
-    authority.rejected_nonces = MOST_NONCE_RETRIES
+    authority.rejected_nonces = MAX_NONCE_RETRIES
     before = len(authority.sent("new-nonce"))
 
     client.new_order(account, NAMES, deadline)
 
-    assert len(authority.sent("new-order")) == MOST_NONCE_RETRIES + 1
+    assert len(authority.sent("new-order")) == MAX_NONCE_RETRIES + 1
     assert len(authority.sent("new-nonce")) == before
     nonces = [request.header["nonce"] for request in authority.sent("new-order")]
     assert len(set(nonces)) == len(nonces)
@@ -250,7 +251,7 @@ def test_an_authority_that_likes_no_nonce_is_given_up(
     with pytest.raises(ACMEError, match="badNonce"):
         client.new_order(account, NAMES, deadline)
 
-    assert len(authority.sent("new-order")) == MOST_NONCE_RETRIES + 1
+    assert len(authority.sent("new-order")) == MAX_NONCE_RETRIES + 1
 
 
 @pytest.mark.parametrize("nonce", ["", "not base64!", "YQ==", "ab"])
@@ -263,7 +264,7 @@ def test_a_nonce_that_is_none(
 ) -> None:
     authority.queued["new-nonce"].append(answer(200, b"", {"Replay-Nonce": nonce}))
 
-    with pytest.raises(AuthorityUnreachableError, match="there is no nonce in it"):
+    with pytest.raises(AuthorityUnreachableError, match="it has no nonce"):
         client.new_account(account_key, (), deadline)
 
 

@@ -1,0 +1,204 @@
+"""A session with one authority: its directory, nonces and signed requests (RFC 8555 section 6).
+
+- A rejected nonce is replaced by the one in the error (section 6.5), so that requests succeed even
+  with a CA that rejects half of the nonces.
+- Every response's Date tells how far the local clock is ahead of the CA's.
+
+A session is safe to use from several threads: connections and nonces are pooled, nothing else
+changes.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections import deque
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from gatecert.acme.resources import Directory
+from gatecert.acme.responses import GONE, ResponseReader
+from gatecert.acme.signature import Signer, is_nonce, load_key
+from gatecert.acme.transport import AcmeTransport, label
+from gatecert.config.well_known import directory_at_host
+from gatecert.errors import ACMEError, AuthorityError, AuthorityUnreachableError, clean
+from gatecert.http.headers import server_time
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from gatecert.acme.transport import Sender
+    from gatecert.deadline import Deadline
+    from gatecert.http.fetcher import Response
+    from gatecert.model import Account
+
+DIRECTORY_SECONDS = 3600.0  # lifetime of a cached directory
+CLOCK_DRIFT_SECONDS = 60.0  # between wall and monotonic clock: the clock was set, or suspend
+MAX_NONCE_RETRIES = 20  # at a rejection rate of one half, one request in two million fails
+MAX_NONCES = 32
+
+# Seconds, last first: after a key change, Boulder's front ends use the old key for a while.
+KEY_CHANGE_PAUSES = (8.0, 4.0, 2.0, 1.0)
+_UNVERIFIED = re.compile(r"\bJWS verification (error|failed)", re.IGNORECASE)
+
+
+class AcmeSession:
+    """A session with one authority.
+
+    Args:
+        name: The authority's name in the configuration.
+        directory_url: Its directory.
+        ca_bundle: PEM file with the trust anchors for its HTTPS; None means the system's.
+        transport: Sends requests.
+        now: The wall clock, aware UTC.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        directory_url: str,
+        *,
+        ca_bundle: Path | None = None,
+        transport: Sender | None = None,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self.name = name
+        self.directory_url = directory_url
+        self._transport = transport or AcmeTransport(name, ca_bundle)
+        self.reader = ResponseReader(name, now)
+        self._nonces: deque[str] = deque(maxlen=MAX_NONCES)
+        self._directory: tuple[Directory, float, datetime] | None = None
+        self._now = now
+        self._server_time: tuple[datetime, float] | None = None
+
+    @property
+    def clock_ahead(self) -> timedelta | None:
+        """How far the local clock is ahead of the CA's; None before the CA's time is known.
+
+        It stays right if the local clock is set later.
+        """
+        if self._server_time is None:
+            return None
+        date, then = self._server_time
+        return self._now() - date - timedelta(seconds=time.monotonic() - then)
+
+    @property
+    def label(self) -> str:
+        """The CA's name and host, for messages."""
+        return label(self.name, self.directory_url)
+
+    def directory(self, deadline: Deadline) -> Directory:
+        """Return the directory, at most an hour old (section 7.1.1).
+
+        The wall clock counts as well: the monotonic clock stands still during suspend, after which
+        nothing cached is valid, least of all the CA's time.
+        """
+        if self._directory is not None:
+            directory, then, at = self._directory
+            age = time.monotonic() - then
+            drift = (self._now() - at).total_seconds() - age
+            if age < DIRECTORY_SECONDS and abs(drift) < CLOCK_DRIFT_SECONDS:
+                return directory
+        directory = self._read_directory(deadline)
+        self._directory = (directory, time.monotonic(), self._now())
+        return directory
+
+    def _read_directory(self, deadline: Deadline) -> Directory:
+        """Fetch the directory.
+
+        Raises:
+            AuthorityUnreachableError: There is none at that URL, or it cannot be reached.
+        """
+        near = directory_at_host(self.directory_url)
+        hint = f": did you mean {near}?" if near else "; the CA's documentation has it"
+        fix = f"correct authorities.{self.name}.directory_url{hint}"
+        try:
+            response = self.get(self.directory_url, deadline)
+        except ACMEError as error:
+            if error.status not in GONE:
+                raise
+            raise AuthorityUnreachableError(
+                f"{self.label} has no directory at {clean(self.directory_url, 200)}: "
+                f"HTTP {error.status}",
+                fix=fix,
+            ) from error
+        try:
+            return self.reader.read(response, Directory.read)
+        except AuthorityUnreachableError as error:
+            error.fix = error.fix or fix
+            raise
+
+    def optional_url(self, name: str, what: str, deadline: Deadline) -> str:
+        """Return the URL of an optional operation."""
+        url: str = getattr(self.directory(deadline), name)
+        if not url:
+            raise AuthorityError(f"{self.label} does not {what} over ACME")
+        return url
+
+    def get(self, url: str, deadline: Deadline) -> Response:
+        """Send an unsigned GET request."""
+        response = self._transport.send("GET", url, deadline=deadline)
+        self._note_time(response)
+        return self.reader.checked(response)
+
+    def post(self, account: Account, url: str, payload: bytes, deadline: Deadline) -> Response:
+        """Send a request signed by an account; an empty payload is a POST-as-GET (section 6.3)."""
+        signer = Signer(load_key(account.private_key), account.url)
+        return self.post_signed(url, payload, signer, deadline)
+
+    def post_signed(self, url: str, payload: bytes, signer: Signer, deadline: Deadline) -> Response:
+        """Send a signed request, again after a rejected nonce or a recent key change."""
+        rejected = 0
+        pauses = list(KEY_CHANGE_PAUSES)
+        while True:
+            try:
+                return self._send_signed(url, payload, signer, deadline)
+            except ACMEError as error:
+                if _is_unverified(error) and pauses and pauses[-1] < deadline.remaining:
+                    deadline.wait(pauses.pop())
+                    if not deadline.interrupted:
+                        continue
+                rejected += 1
+                if error.problem_type != "badNonce" or rejected > MAX_NONCE_RETRIES:
+                    raise
+
+    def _send_signed(
+        self, url: str, payload: bytes, signer: Signer, deadline: Deadline
+    ) -> Response:
+        body = signer.sign(payload, self._nonce(deadline), url)
+        response = self._transport.send("POST", url, deadline=deadline, body=body)
+        self._keep_nonce(response)
+        self._note_time(response)
+        return self.reader.checked(response)
+
+    def _note_time(self, response: Response) -> None:
+        date = server_time(response.headers)
+        if date is not None:
+            self._server_time = (date, time.monotonic())
+
+    def _nonce(self, deadline: Deadline) -> str:
+        """Return the newest pooled nonce, or fetch one (section 7.2)."""
+        with suppress(IndexError):
+            return self._nonces.pop()
+        url = self.directory(deadline).new_nonce
+        response = self._transport.send("HEAD", url, deadline=deadline)
+        self.reader.checked(response)
+        self._keep_nonce(response)
+        try:
+            return self._nonces.pop()
+        except IndexError:
+            raise self.reader.unusable(response, "it has no nonce") from None
+
+    def _keep_nonce(self, response: Response) -> None:
+        nonce = response.headers.get("Replay-Nonce", "")
+        if is_nonce(nonce):
+            self._nonces.append(nonce)
+
+
+def _is_unverified(error: ACMEError) -> bool:
+    """Check for a signature that does not match the key that the CA has for the account."""
+    return error.problem_type in {"malformed", "unauthorized"} and bool(
+        _UNVERIFIED.search(error.detail)
+    )
