@@ -286,7 +286,7 @@ TEXT: Final = "_acme-challenge.vpn.example.com"
 def test_text_records_of_a_nameserver(said: tuple[Reply, ...]) -> None:
     wire().says(said)
     found = ask_text(Nameserver("ns1.example.com", wire().endpoint), TEXT, 0.02)
-    assert found.complaint.isprintable()
+    assert found.problem.isprintable()
 
 
 @promised(several, just(None, "example.com"), examples=60, share=1)

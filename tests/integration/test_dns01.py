@@ -254,7 +254,7 @@ def test_a_secondary_that_never_follows_is_named(
     with pytest.raises(RecordNotVisibleError) as caught:
         answers.wait(challenge(), Deadline.after(10))
 
-    assert f"{behind.address} does not have it" in caught.value.message
+    assert f"{behind.address} does not have the record" in caught.value.message
     assert named.address not in caught.value.message
     assert "challenges.dns-01.propagation_timeout" in caught.value.fix
 

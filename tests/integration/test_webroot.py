@@ -132,7 +132,7 @@ def test_a_link_in_the_webroot_is_not_followed(
     result = behind_files.run("enroll")
 
     assert result.exit_code == 1
-    assert ".well-known there is a link" in result.errors
+    assert ".well-known is a symbolic link" in result.errors
     assert "challenges.http-01.webroot" in result.errors
     assert "Traceback" not in result.errors
     assert list(elsewhere.iterdir()) == []

@@ -1,14 +1,12 @@
-"""Challenges that a TXT record answers.
+"""Challenges that are answered by a TXT record.
 
-- dns-01 (RFC 8555 section 8.4) and dns-account-01 (draft-ietf-acme-dns-account-label): ``solver``
-  publishes a record through one of the providers, waits until every nameserver of the zone answers
-  with it, and withdraws it.
-- dns-persist-01 (draft-ietf-acme-dns-persist): the record stays; ``standing`` only looks for it.
+- dns-01 (RFC 8555 section 8.4) and dns-account-01 (draft-ietf-acme-dns-account-label):
+  ``dns01_solver`` publishes a record through a provider, waits until every nameserver of the zone
+  answers with it, and withdraws it.
+- dns-persist-01 (draft-ietf-acme-dns-persist): the operator publishes the record once;
+  ``persist_solver`` checks that it is there.
 
-``record`` and ``persist`` are pure. ``zones`` and ``propagation`` ask nameservers. The providers
-are ``rfc2136`` (dynamic updates), ``command`` (a command of the operator's) and ``lexicon`` (the
-library dns-lexicon); ``provider`` says what each of them has to be able to do.
-
-Importing most of these modules imports dnspython, which takes 60 ms: ``challenge.solvers`` does it
-when the first challenge is presented.
+``record`` and ``persist_record`` are pure. ``zones``, ``nameservers`` and ``propagation`` send DNS
+queries. The providers are ``rfc2136`` (dynamic updates), ``exec_provider`` (a command) and
+``lexicon`` (the library dns-lexicon); ``provider`` is their interface.
 """

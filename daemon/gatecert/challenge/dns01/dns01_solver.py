@@ -24,7 +24,6 @@ from gatecert.deadline import Deadline
 from gatecert.errors import (
     ChallengeError,
     GatecertError,
-    InterruptedOrderError,
     ProviderNotContactedError,
     RecordNotVisibleError,
     RecordRefusedError,
@@ -46,19 +45,19 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-SELF_TEST_SECONDS: Final = 15.0  # seconds that nameservers get for a record of no use
+SELF_TEST_SECONDS: Final = 15.0  # for the propagation of a test record
 LOCK_COUNT: Final = 16  # records that can be changed at the same time
 
 
 class ZoneFinder(Protocol):
-    """Finds out where a record has to go; ``zones.Zones`` is the one that asks nameservers."""
+    """Finds the zone of a record; implemented by ``zones.Zones``."""
 
     def locate(self, name: str) -> RecordLocation:
-        """Where a record for a name has to go."""
+        """Find the name and zone of a record, following aliases."""
         ...
 
     def nameservers(self, zone: str) -> tuple[Nameserver, ...]:
-        """Every address of every nameserver of a zone."""
+        """Return every address of every nameserver of a zone."""
         ...
 
 
@@ -66,15 +65,15 @@ class Dns01Solver:
     """Answers dns-01 and dns-account-01; safe to use from several threads.
 
     Args:
-        settings: The zone, where it is not to be found out, who has to see a record, and how soon.
+        settings: The configured zone and the rules of propagation.
         provider: Changes the zone.
-        zones: Finds out where a record has to go.
-        journal: Remembers what has to be withdrawn.
+        zones: Finds the zone of a record.
+        journal: Lists the records that have to be withdrawn.
         now: The wall clock, aware UTC.
         query: Queries one nameserver.
     """
 
-    def __init__(  # noqa: PLR0913 - each of them is another room of the application
+    def __init__(  # noqa: PLR0913 - the solver's collaborators
         self,
         settings: Dns01Settings,
         provider: Provider,
@@ -97,10 +96,10 @@ class Dns01Solver:
         """Publish the record.
 
         Raises:
-            RecordRefusedError: It is not to be had.
-            ChallengeError: It cannot be published; what may have been is withdrawn.
-            ProviderNotContactedError: The same, and nothing was published.
-            StorageError: It cannot be written down, and so is not published.
+            RecordRefusedError: The record is refused.
+            ChallengeError: It cannot be published; a record that may exist is withdrawn.
+            ProviderNotContactedError: It cannot be published, and nothing was changed.
+            StorageError: It cannot be entered in the journal, and so is not published.
         """
         record = self._record(challenge)
         with self._lock(record):
@@ -117,18 +116,18 @@ class Dns01Solver:
         logger.info("published name=%s zone=%s", record.name, record.zone)
 
     def wait(self, challenge: Challenge, deadline: Deadline) -> None:
-        """Return once the record can be seen at the nameservers of the zone.
+        """Return once the nameservers of the zone answer with the record.
 
         Raises:
-            RecordNotVisibleError: One of them is still wrong, or none answers; names it.
+            RecordNotVisibleError: A nameserver does not, or none answers; names them.
             InterruptedOrderError: gatecert is stopping.
         """
-        doubtful = self._look(challenge, deadline)
-        if doubtful:
-            logger.warning("%s", doubtful)
+        warning = self._wait_for_propagation(challenge, deadline)
+        if warning:
+            logger.warning("%s", warning)
 
-    def _look(self, challenge: Challenge, deadline: Deadline) -> str:
-        """Wait until the record can be seen; say which nameservers were passed over, if any."""
+    def _wait_for_propagation(self, challenge: Challenge, deadline: Deadline) -> str:
+        """Wait for the record's propagation; return a warning if nameservers were ignored."""
         published = self._presented.get(challenge)
         if published is None:
             raise ChallengeError(f"no record was published for {challenge.identifier}")
@@ -137,32 +136,30 @@ class Dns01Solver:
         deadline = deadline.sooner(settings.propagation_timeout.total_seconds())
         interval = settings.propagation_interval.total_seconds()
         if settings.propagation is Propagation.RECURSIVE:
-            # Asked too early, a resolver keeps in mind that the record does not exist.
+            # A resolver that is queried too early caches that the record does not exist.
             deadline.wait(interval)
-        seen = propagation.poll_nameservers(
+        result = propagation.poll_nameservers(
             self._zones.nameservers(record.zone),
             record.name,
-            lambda texts: _fault(texts, record.value),
+            lambda texts: _problem(texts, record.value),
             deadline,
             longest_pause=interval,
             query=self._query,
         )
-        if seen.lagging and deadline.interrupted:
-            raise InterruptedOrderError("gatecert is stopping; the order goes on at the next start")
-        if seen.lagging:
-            raise _not_visible(record, seen, settings.propagation)
-        if not seen.passed_over:
+        if result.lagging:
+            raise _not_visible(record, result, settings.propagation)
+        if not result.passed_over:
             return ""
-        return propagation.passed_over_warning(record.name, record.zone, seen.passed_over)
+        return propagation.passed_over_warning(record.name, record.zone, result.passed_over)
 
     def wait_for_request(self, challenge: Challenge, seconds: float) -> bool:
-        """Nobody can tell when the authority has asked; waits and returns False."""
+        """Wait and return False: the authority's queries cannot be noticed."""
         del challenge
         threading.Event().wait(seconds)
         return False
 
     def clean_up(self, challenge: Challenge) -> None:
-        """Withdraw the record, and what else was left; never raises."""
+        """Withdraw the record and any leftovers; never raises."""
         published = self._presented.pop(challenge, None)
         if published is None:
             return
@@ -171,61 +168,62 @@ class Dns01Solver:
         if withdrawn:
             self.remove_leftovers()
 
-    def test_records(self, trial: SelfTest) -> tuple[str, ...]:
-        """Publish a record of no use for each name, look for it if asked to, and withdraw it.
+    def test_records(self, test: SelfTest) -> tuple[str, ...]:
+        """Publish and withdraw a test record for each name; check its propagation on request.
 
         Raises:
-            ChallengeError: It cannot be published.
-            StorageError: It cannot be written down, and so is not published.
+            ChallengeError: The record cannot be published.
+            StorageError: It cannot be entered in the journal, and so is not published.
         """
-        if trial.type == DNS_ACCOUNT_01 and not trial.account_url:
-            return ("there is no account yet, whose label stands in the record's name",)
-        complaints = []
-        for domain in dict.fromkeys(name.removeprefix("*.") for name in trial.names):
+        if test.type == DNS_ACCOUNT_01 and not test.account_url:
+            return ("there is no ACME account yet; the record's name contains the account's label",)
+        problems = []
+        for domain in dict.fromkeys(name.removeprefix("*.") for name in test.names):
             token = secrets.token_urlsafe(32)
             challenge = Challenge(
-                trial.type,
+                test.type,
                 Identifier(IdentifierType.DNS, domain),
                 token,
                 f"{token}.try",
-                trial.account_url,
+                test.account_url,
             )
             self.present(challenge)
             try:
-                if trial.check_propagation:
-                    complaints.append(self._look(challenge, Deadline.after(SELF_TEST_SECONDS)))
+                if test.check_propagation:
+                    deadline = Deadline.after(SELF_TEST_SECONDS)
+                    problems.append(self._wait_for_propagation(challenge, deadline))
             except RecordNotVisibleError as error:
-                complaints.append(error.message)
+                problems.append(error.message)
             finally:
                 self.clean_up(challenge)
-        return tuple(filter(None, complaints))
+        return tuple(filter(None, problems))
 
     def remove_leftovers(self) -> None:
-        """Withdraw every record that nobody works with any more; never raises."""
+        """Withdraw every record that no process uses any more; never raises."""
         for published in self._entries():
             if not published.abandoned:
                 continue
             with self._lock(published.record):
                 if not self._withdraw(published):
-                    return  # the provider is out of reach: the others would only take as long
-            logger.info("withdrew what was left behind name=%s", published.record.name)
+                    return  # the provider is unreachable: every other record would take as long
+            logger.info("withdrew a leftover record name=%s", published.record.name)
 
     def _record(self, challenge: Challenge) -> TextRecord:
-        """The record and where it goes."""
-        place = self._zones.locate(validation_name(challenge))
-        name, zone = place.name, self._settings.zone or place.zone
+        """Return the record with its zone."""
+        location = self._zones.locate(validation_name(challenge))
+        name, zone = location.name, self._settings.zone or location.zone
         if name != zone and not name.endswith(f".{zone}"):
             raise RecordRefusedError(
-                f"{name} does not lie in the zone {zone}",
-                fix="correct challenges.dns-01.zone, or leave it out",
+                f"{name} is not in the zone {zone}",
+                fix="correct challenges.dns-01.zone, or remove it",
             )
         return TextRecord(name, validation_value(challenge), zone)
 
     def _withdraw(self, published: PublishedRecord) -> bool:
-        """Withdraw a record unless somebody else still needs it; never raises.
+        """Withdraw a record unless another order needs it; never raises.
 
         Returns:
-            False where it may still stand; it is then left to whoever comes next.
+            False if the record may still exist; it is then abandoned in the journal.
         """
         record = published.record
         try:
@@ -234,7 +232,7 @@ class Dns01Solver:
             self._journal.remove_record(published)
         except GatecertError as error:
             logger.warning(
-                "the record %s TXT %s may stand in the zone %s for now, and is withdrawn later: %s",
+                "the record %s TXT %s may remain in the zone %s and is withdrawn later: %s",
                 record.name, record.value, record.zone, error,
             )  # fmt: skip
             self._abandon(published)
@@ -261,35 +259,35 @@ class Dns01Solver:
             return ()
 
     def _lock(self, record: TextRecord) -> threading.Lock:
-        """One thread at a time decides whether a record is still needed."""
+        """Return the lock under which one thread decides whether a record is still needed."""
         return self._locks[hash(record) % LOCK_COUNT]
 
 
-def _fault(texts: Sequence[str], value: str) -> str:
+def _problem(texts: Sequence[str], value: str) -> str:
     if value in texts:
         return ""
-    return "has other records there, but not this one" if texts else "does not have it"
+    return "has other TXT records, but not this one" if texts else "does not have the record"
 
 
 def _not_visible(
-    record: TextRecord, seen: PropagationResult, how: Propagation
+    record: TextRecord, result: PropagationResult, how: Propagation
 ) -> RecordNotVisibleError:
-    said = propagation.describe_answers(seen.lagging)
+    answers = propagation.describe_answers(result.lagging)
     published = f"the record {record.name} was published in the zone {record.zone}, but"
     if how is Propagation.RECURSIVE:
         return RecordNotVisibleError(
-            f"{published} not every resolver answers with it: {said}",
+            f"{published} not every resolver answers with it: {answers}",
             fix="raise challenges.dns-01.propagation_interval and propagation_timeout: a resolver "
-            "that is asked too early caches the absence of the record for the zone's negative TTL "
-            "(SOA); set follow_aliases: false where no alias delegates the challenge",
+            "that is queried too early caches the absence of the record for the zone's negative "
+            "TTL (SOA); set follow_aliases: false if no alias delegates the challenge",
         )
-    if not seen.heard:
+    if not result.answered:
         return RecordNotVisibleError(
-            f"{published} none of its nameservers gives an answer that can be used: {said}",
-            fix="see that this host may ask them (UDP and TCP port 53), or, where only a resolver "
-            "can be asked from here, set challenges.dns-01.propagation: recursive",
+            f"{published} none of its nameservers gives a usable answer: {answers}",
+            fix="allow this host to query them (UDP and TCP port 53), or, if it reaches only a "
+            "resolver, set challenges.dns-01.propagation: recursive",
         )
     return RecordNotVisibleError(
-        f"{published} not every nameserver answers with it: {said}",
-        fix="see why that nameserver lags behind, or raise challenges.dns-01.propagation_timeout",
+        f"{published} not every nameserver answers with it: {answers}",
+        fix="find out why that nameserver lags, or raise challenges.dns-01.propagation_timeout",
     )

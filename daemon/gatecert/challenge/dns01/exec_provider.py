@@ -1,25 +1,25 @@
-"""A command of the operator's that changes the zone.
+"""DNS changes by a command of the operator.
 
-It is run as argv, never through a shell::
+The command is run as argv, never through a shell::
 
     COMMAND… present  _acme-challenge.vpn.example.com  VALUE
     COMMAND… clean-up _acme-challenge.vpn.example.com  VALUE
 
-``present`` adds one TXT record and leaves others at the same name alone; ``clean-up`` takes exactly
-that one away. Both may be repeated. Exit status 0 means done; everything else is a failure, and the
-end of what the command printed becomes part of the error. Besides ``PATH``, ``HOME`` and ``LANG``
-(``gatecert.process``) its environment has::
+``present`` adds one TXT record and does not change others at the same name; ``clean-up`` removes
+exactly that record. Both may be repeated. Exit status 0 means success; any other is a failure, and
+the end of the command's output becomes part of the error. Besides ``PATH``, ``HOME`` and ``LANG``
+(``gatecert.process``) its environment contains::
 
     GATECERT_ACTION   present or clean-up
-    GATECERT_NAME     where the record goes: A-labels, no final dot, aliases followed
-    GATECERT_VALUE    what it says
-    GATECERT_ZONE     the zone that the name lies in
+    GATECERT_NAME     the name of the record: A-labels, no final dot, aliases followed
+    GATECERT_VALUE    the value of the record
+    GATECERT_ZONE     the zone of the name
     GATECERT_TTL      time to live, in seconds
 
-Nothing that the authority sends is among the arguments: the name comes from the configuration and
-the DNS, the value is a hash. Where aliases were followed, the name is up to whoever has the zone
-that they lead to, so one that is not made of letters, digits, hyphens, underscores and dots, or
-begins with a hyphen, is refused: a command could take it for something else.
+No argument contains data from the authority: the name comes from the configuration and the DNS, the
+value is a hash. The target of an alias is chosen by the owner of another zone. A name with other
+characters than letters, digits, hyphens, underscores and dots, or with a leading hyphen, is
+therefore refused: a command could mistake it for an option.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ _PLAIN: Final = re.compile(r"(?!-)[a-z0-9_.-]+", re.ASCII | re.IGNORECASE)
 
 
 class ExecProvider:
-    """Lets a command change the zone; see ``provider.Provider``."""
+    """Changes the zone by a command; see ``provider.Provider``."""
 
     def __init__(self, settings: Dns01Settings) -> None:
         self._settings = settings
@@ -64,7 +64,7 @@ class ExecProvider:
         for text in (record.name, record.zone):
             if not _PLAIN.fullmatch(text):
                 raise ProviderNotContactedError(
-                    f"{clean(text, MAX_SHOWN)!r} is no name that a command is given",
+                    f"{clean(text, MAX_SHOWN)!r} is not a name that can be passed to a command",
                     fix=f"correct the CNAME record that leads there, or {HERE}.zone",
                 )
         name, *arguments = self._settings.command
@@ -79,8 +79,8 @@ class ExecProvider:
             reason = clean(getattr(error, "strerror", None) or str(error))
             raise ProviderNotContactedError(
                 f"{shown} cannot be run: {reason}",
-                fix="it must be a program, or a script that is executable and begins with #! and an"
-                " interpreter that exists",
+                fix="it must be a program, or an executable script that begins with #! and an"
+                " existing interpreter",
             ) from error
         logger.debug(
             "hook action=%s name=%s status=%s seconds=%.3f",
@@ -88,13 +88,13 @@ class ExecProvider:
         )  # fmt: skip
         if not in_time:
             raise ChallengeError(
-                _with_output(f"{shown} {action} had not ended after {timeout:g} s", run),
-                fix="see why it hangs, or raise challenges.dns-01.command_timeout",
+                _with_output(f"{shown} {action} did not end within {timeout:g} s", run),
+                fix="find out why it hangs, or raise challenges.dns-01.command_timeout",
             )
         if run.status != 0:
             raise ChallengeError(
                 _with_output(f"{shown} {action} failed ({run.ending})", run),
-                fix="run it by hand as the user of gatecert and see what it says",
+                fix="run it by hand as gatecert's user and read its output",
             )
 
     def _environment(self, action: str, record: TextRecord) -> dict[str, str]:
@@ -113,7 +113,7 @@ def _executable(name: str, shown: str) -> str:
     if found is None:
         raise ProviderNotContactedError(
             f"{shown} was not found",
-            fix=f"give its absolute path; names are looked for in {process.PATH}",
+            fix=f"give its absolute path; names are searched in {process.PATH}",
         )
     return found
 

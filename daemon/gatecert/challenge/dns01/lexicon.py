@@ -1,19 +1,19 @@
-"""The DNS providers that the library dns-lexicon knows, about ninety of them.
+"""About ninety DNS providers through the library dns-lexicon.
 
-It is an optional extra, ``gatecert[dns]``, imported when it is first needed. Some things of it are
-kept away from a daemon:
+The library is an optional extra, ``gatecert[dns]``, imported at the first change. Some of its
+features do not suit a daemon:
 
-- ``lexicon.client.Client`` guesses the zone from the Public Suffix List, which it fetches from the
-  network. The zone is known here, so the provider's class is used directly.
-- Its configuration may come from the environment and the working directory. Here it comes from
-  ``options`` and from the files named in ``credentials``, and from nowhere else.
-- A provider below whose domain its customers have theirs (DuckDNS) has one zone for all of them,
-  and wants to know the customer's domain instead: see ``_with_providers_zone``.
-- Most providers wait for their service without any limit. Each change therefore runs in a thread of
-  its own, which is given up after a while.
+- ``lexicon.client.Client`` guesses the zone from the Public Suffix List, which it downloads. The
+  zone is known here, so the provider's class is used directly.
+- Its configuration may come from the environment and the working directory. Here it comes only from
+  ``options`` and from the files named in ``credentials``.
+- A provider whose customers have domains below its own (DuckDNS) has one zone for all of them, and
+  expects the customer's domain instead: see ``_with_providers_zone``.
+- Most providers wait for their service without a timeout. Each change therefore runs in its own
+  thread, which is abandoned after a timeout.
 
-Providers raise whatever they like, with requests in it that may carry secrets. What is passed on is
-one line, with every secret blotted out; so is the cause, for tracebacks.
+Providers raise any exception, possibly with requests that contain secrets. Only one line is passed
+on, with every secret masked; the same applies to the cause, for tracebacks.
 """
 
 from __future__ import annotations
@@ -43,22 +43,22 @@ if TYPE_CHECKING:
     from gatecert.config.schema.challenge import Dns01Settings
     from gatecert.model import TextRecord
 
-SECONDS: Final = 60.0  # for one change, all of its requests together
+SECONDS: Final = 60.0  # for all requests of a change
 HERE: Final = "challenges.dns-01"
-AUTO_PROVIDER: Final = "auto"  # no provider, but one that guesses which it is
+AUTO_PROVIDER: Final = "auto"  # the library's provider that guesses the actual one
 UNAUTHORIZED: Final = {401, 403}
 CLIENT_ERRORS: Final = range(400, 500)
 
 
 class _ProviderError(Exception):
-    """What a provider raised, without the secrets that may have been in it."""
+    """The exception of a provider, with secrets masked."""
 
 
 class LexiconDnsProvider:
-    """Lets dns-lexicon change the zone; see ``provider.Provider``.
+    """Changes the zone through dns-lexicon; see ``provider.Provider``.
 
     Args:
-        settings: The provider's name, its options and the files of its credentials.
+        settings: The provider's name, options and credential files.
         seconds: Time for one change.
     """
 
@@ -84,7 +84,7 @@ class LexiconDnsProvider:
 
     def _change(self, record: TextRecord, change: Callable[[LexiconProvider], bool]) -> None:
         kind = _provider_class(self._name)
-        self._see_credentials(kind)
+        self._check_credentials(kind)
         if self._settings.zone is None:
             record = _with_providers_zone(record)
         secrets = {
@@ -105,17 +105,17 @@ class LexiconDnsProvider:
 
         try:
             done = _within(self._seconds, work)
-        except Exception as error:  # noqa: BLE001 - there is no common root to what providers raise
-            failure = _ProviderError(_without(secrets.values(), f"{type(error).__name__}: {error}"))
+        except Exception as error:  # noqa: BLE001 - providers' exceptions have no common base
+            failure = _ProviderError(_masked(secrets.values(), f"{type(error).__name__}: {error}"))
             explained = self._explained(error, str(failure), record, kind)
-            # What has run into its timeout goes on, and may ask yet.
+            # A change that timed out keeps running and may still send requests.
             if not asked.is_set() and not isinstance(error, TimeoutError):
                 explained = _not_asked(explained)
             raise explained from failure
         if not done:
             raise RecordRefusedError(
                 f"{self._name} did not change {record.name} in the zone {record.zone}",
-                fix=f"see whether {HERE}.zone is right and the zone can be changed",
+                fix=f"check {HERE}.zone, and that the zone can be changed",
             )
 
     def _configuration(self, zone: str, secrets: dict[str, str]) -> ConfigResolver:
@@ -134,7 +134,7 @@ class LexiconDnsProvider:
     def _explained(
         self, error: Exception, words: str, record: TextRecord, kind: type[LexiconProvider]
     ) -> ChallengeError:
-        """What a provider's exception means for the operator."""
+        """Translate a provider's exception into an error for the operator."""
         from lexicon.exceptions import AuthenticationError  # noqa: PLC0415 - an optional extra
 
         name, zone = self._name, f"the zone {record.zone}"
@@ -143,27 +143,27 @@ class LexiconDnsProvider:
         if isinstance(error, AuthenticationError) or status in UNAUTHORIZED:
             return RecordRefusedError(
                 f"{name} does not accept the credentials, or they are not for {zone}: {words}",
-                fix=f"correct {self._keys}, or {HERE}.zone if the zone is another one",
+                fix=f"correct {self._keys}, or {HERE}.zone",
             )
         if status in CLIENT_ERRORS:
             return RecordRefusedError(
                 f"{name} refuses to change {record.name} in {zone}: {words}",
-                fix=f"see whether {self._keys} and {HERE}.zone are right, and {HERE}.ttl is not "
-                "below its minimum",
+                fix=f"check {self._keys} and {HERE}.zone, and that {HERE}.ttl is not below the "
+                "provider's minimum",
             )
         if isinstance(error, requests.RequestException | OSError):
             return ChallengeError(
                 f"{name} cannot be reached to change {zone}: {words}",
-                fix="see whether its service is up and this host can reach it",
+                fix="check that its service is up and reachable from this host",
             )
-        takes = ", ".join(sorted(_options(kind))) or "none"
+        options = ", ".join(sorted(_options(kind))) or "none"
         return ChallengeError(
             f"{name} failed to change {record.name} in {zone}: {words}",
-            fix=f"see whether {self._keys} are complete; {name} knows: {takes}",
+            fix=f"check that {self._keys} are complete; {name} has these options: {options}",
         )
 
-    def _see_credentials(self, kind: type[LexiconProvider]) -> None:
-        """See that the provider knows each credential, as far as it tells.
+    def _check_credentials(self, kind: type[LexiconProvider]) -> None:
+        """Check that the provider has each configured credential, if it lists its options.
 
         Raises:
             ProviderNotContactedError: It does not know one; names those that it knows.
@@ -174,18 +174,18 @@ class LexiconDnsProvider:
                 hint = nearest(option, known)
                 raise ProviderNotContactedError(
                     f"{HERE}.credentials.{clean(option, 80)}: {self._name} has no such credential",
-                    fix=f"{hint} {self._name} knows: {', '.join(known)}".lstrip(),
+                    fix=f"{hint} {self._name} has: {', '.join(known)}".lstrip(),
                 )
 
     @property
     def _keys(self) -> str:
-        """The keys that name the credentials, for a message."""
+        """The configuration keys of the credentials, for messages."""
         names = [f"{HERE}.credentials.{option}" for option in self._settings.credentials]
         return " and ".join(names) or f"{HERE}.credentials"
 
 
 def _provider_class(name: str) -> type[LexiconProvider]:
-    """The class of a provider.
+    """Return the class of a provider.
 
     Raises:
         ProviderNotContactedError: There is none of that name, or what it needs is not installed.
@@ -224,17 +224,17 @@ def _needs_more(name: str) -> ProviderNotContactedError:
 
 
 def _not_asked(error: ChallengeError) -> ChallengeError:
-    """The same error, where it is known that nothing was changed."""
+    """Convert an error if it is known that nothing was changed."""
     if isinstance(error, RecordRefusedError):
         return error
     return ProviderNotContactedError(error.message, fix=error.fix)
 
 
 def _with_providers_zone(record: TextRecord) -> TextRecord:
-    """A record in the zone by which its provider knows it.
+    """Replace the zone of a record by the one that the provider expects.
 
-    Where a public suffix is one zone with all domains below it (``duckdns.org``), that is the
-    domain which somebody has registered there (``myhome.duckdns.org``).
+    If a public suffix is one zone with all domains below it (``duckdns.org``), that is the
+    registered domain (``myhome.duckdns.org``).
     """
     if not is_public_suffix(record.zone):
         return record
@@ -242,7 +242,7 @@ def _with_providers_zone(record: TextRecord) -> TextRecord:
 
 
 def _options(kind: type[LexiconProvider]) -> set[str]:
-    """The names of a provider's options, as far as it tells."""
+    """Return the names of a provider's options; empty if it does not list them."""
     parser = argparse.ArgumentParser(add_help=False, exit_on_error=False)
     kind.configure_parser(parser)
     with contextlib.suppress(argparse.ArgumentError, SystemExit):
@@ -251,7 +251,7 @@ def _options(kind: type[LexiconProvider]) -> set[str]:
 
 
 def _within(seconds: float, work: Callable[[], bool]) -> bool:
-    """Do something in a thread that is given up when it takes too long.
+    """Run a function in a thread that is abandoned after a timeout.
 
     Raises:
         TimeoutError: It took too long.
@@ -261,10 +261,10 @@ def _within(seconds: float, work: Callable[[], bool]) -> bool:
     def run() -> None:
         try:
             outcome.set_result(bool(work()))
-        except BaseException as error:  # noqa: BLE001 - handed to the thread that waits
+        except BaseException as error:  # noqa: BLE001 - raised in the waiting thread
             outcome.set_exception(error)
 
-    # A daemon thread: one that hangs must not keep the process from ending.
+    # A daemon thread: one that hangs must not keep the process from exiting.
     threading.Thread(target=run, name="lexicon", daemon=True).start()
     try:
         return outcome.result(seconds)
@@ -274,10 +274,10 @@ def _within(seconds: float, work: Callable[[], bool]) -> bool:
         raise TimeoutError(f"no answer within {seconds:g} s") from error
 
 
-def _without(secrets: Iterable[str], text: str) -> str:
-    """A text in which no secret is left, in whatever way it was written there."""
+def _masked(secrets: Iterable[str], text: str) -> str:
+    """Mask every secret in a text, in any of its encodings."""
     for secret in secrets:
         encoded = base64.b64encode(secret.encode()).decode()
-        for written in (secret, quote(secret), quote(secret, safe=""), quote_plus(secret), encoded):
-            text = text.replace(written, "***")
+        for form in (secret, quote(secret), quote(secret, safe=""), quote_plus(secret), encoded):
+            text = text.replace(form, "***")
     return clean(text, 300)

@@ -1,4 +1,4 @@
-"""Look-ups at the resolvers: the zone of a name, its nameservers, and their addresses."""
+"""Look-ups at the resolvers: the zone of a name, its nameservers and their addresses."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ class Nameserver:
     """One address of a nameserver.
 
     Attributes:
-        name: What it is called, in messages.
-        endpoint: Where to ask it; its name stands for an address that is not known.
-        no_address: Why its address is not known; empty where it is.
-        recursive: Whether it is a resolver, which looks for an answer at other nameservers.
+        name: Its name, for messages.
+        endpoint: Its address; its name if the address is unknown.
+        no_address: Why its address is unknown; empty if it is known.
+        recursive: Whether it is a recursive resolver.
     """
 
     name: str
@@ -44,14 +44,14 @@ class Nameserver:
 
 
 class NameserverLookup:
-    """Finds nameservers; any number of threads may use it.
+    """Finds zones and nameservers; safe to use from several threads.
 
     Args:
-        resolvers: Whom to ask; empty means the system's.
+        resolvers: The resolvers to query; empty means the system's.
         timeout: Total time for one look-up.
-        authoritative: Taken for the nameservers of every zone; empty means those that it names.
-        recursive: Take the resolvers for the nameservers of every zone.
-        resolv_conf: Where the system's resolvers are written.
+        authoritative: Used as the nameservers of every zone; empty means the zone's NS records.
+        recursive: Use the resolvers as the nameservers of every zone.
+        resolv_conf: Lists the system's resolvers.
     """
 
     def __init__(
@@ -70,10 +70,10 @@ class NameserverLookup:
         self._resolv_conf = resolv_conf
 
     def of_zone(self, zone: str) -> tuple[Nameserver, ...]:
-        """Everybody who has to answer with a record in a zone, at all addresses.
+        """Return every address of the nameservers that have to answer with a record of a zone.
 
-        Those are the zone's nameservers, or the resolvers where only these are asked. One without
-        an address is among them, beside others.
+        With ``recursive`` these are the resolvers. A nameserver without an address is included
+        unless none has one.
 
         Raises:
             ChallengeError: They, or the addresses of all of them, could not be found.
@@ -93,7 +93,7 @@ class NameserverLookup:
         return found
 
     def addresses(self, servers: Sequence[Endpoint]) -> tuple[Nameserver, ...]:
-        """Servers given by name or by address, at all of their addresses.
+        """Return every address of servers given by name or by address.
 
         Raises:
             ChallengeError: One of them has no address.
@@ -105,7 +105,7 @@ class NameserverLookup:
         return found
 
     def _located(self, servers: Sequence[Endpoint]) -> tuple[Nameserver, ...]:
-        """Servers at all of their addresses, those without one with the reason."""
+        """Return every address of servers; for a server without one, the reason."""
         named = [each.host for each in servers if not dns.inet.is_address(each.host)]
         looked_up = Resolver(
             self._configured, self._timeout, resolv_conf=self._resolv_conf
@@ -122,7 +122,7 @@ class NameserverLookup:
         return tuple(found)
 
     def _resolvers(self) -> tuple[Nameserver, ...]:
-        """The configured nameservers, or the system's, to be asked with recursion."""
+        """Return the configured nameservers, or the system's, for recursive queries."""
         return tuple(
             Nameserver(endpoint.host, endpoint, recursive=True)
             for endpoint in self._stub().endpoints
@@ -135,10 +135,10 @@ class NameserverLookup:
         return self._unknown(f"{what} of the {which} {names}", servers[0].no_address)
 
     def zone_of(self, name: dns.name.Name) -> dns.name.Name:
-        """The zone that a name lies in.
+        """Find the zone of a name.
 
         Raises:
-            ChallengeError: Nobody could say.
+            ChallengeError: It could not be found.
         """
         stub = self._stub()
         try:
@@ -152,10 +152,10 @@ class NameserverLookup:
         return zone
 
     def look_up(self, name: dns.name.Name, kind: str) -> list[str] | None:
-        """What the records of one type say; None if there are none.
+        """Look up the records of one type; return None if there are none.
 
         Raises:
-            ChallengeError: Nobody could say.
+            ChallengeError: The look-up failed.
         """
         stub = self._stub()
         try:
@@ -167,7 +167,7 @@ class NameserverLookup:
         except dns.exception.DNSException as error:
             what = f"the {kind} records of {display_name(name)}"
             raise self._unknown(what, stub.describe_error(error)) from error
-        # Where the name itself is an alias, the answer may belong to what it stands for.
+        # If the name is an alias, the records belong to the alias's target.
         if answer.rrset is None or answer.rrset.name != name:
             return None
         return [record.to_text() for record in answer.rrset]
@@ -187,6 +187,6 @@ class NameserverLookup:
     def _unknown(self, what: str, reason: str) -> ChallengeError:
         return ChallengeError(
             f"{what} could not be found, so no record can be published: {clean(reason)}",
-            fix="see that resolver.nameservers answer, or set challenges.dns-01.zone and "
+            fix="check that resolver.nameservers answer, or set challenges.dns-01.zone and "
             "challenges.dns-01.authoritative, or challenges.dns-01.propagation: recursive",
         )

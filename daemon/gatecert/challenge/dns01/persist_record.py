@@ -1,19 +1,18 @@
-"""The record of dns-persist-01 (draft-ietf-acme-dns-persist-00, as Pebble 2.10 reads it); pure.
+"""Records of dns-persist-01 (draft-ietf-acme-dns-persist-00, as in Pebble 2.10). Pure.
 
 ::
 
     _validation-persist.<name> TXT
         "<issuer>; accounturi=<url>[; policy=wildcard][; persistUntil=<unix>]"
 
-- The text is an ``issue-value`` (RFC 8659 section 4.2): a domain name, then ``tag=value``
-  parameters behind semicolons, white space around each of them. A parameter that is empty (a
-  semicolon at the end) or comes twice makes the text malformed.
-- The issuer is exactly one of the names that the authority gives in the challenge
-  (``issuer-domain-names``; before there is a challenge, ``caaIdentities`` of its directory):
-  lower-case A-labels without a final dot.
-- ``accounturi`` is exactly the account URL. Tags, and the value of ``policy``, may have any case.
-- A wildcard needs ``policy=wildcard``. After ``persistUntil`` the record is no good any more.
-- Parameters with other tags are ignored, and so are other records beside a good one.
+- The text is an ``issue-value`` (RFC 8659 section 4.2): a domain name and ``tag=value`` parameters,
+  separated by semicolons and optional white space. An empty parameter (a semicolon at the end) or a
+  repeated one makes the text malformed.
+- The issuer is exactly one of the ``issuer-domain-names`` of the challenge (before there is a
+  challenge, of the directory's ``caaIdentities``): lower-case A-labels without a final dot.
+- ``accounturi`` is exactly the account URL. Tags and the value of ``policy`` ignore case.
+- A wildcard needs ``policy=wildcard``. The record is invalid after ``persistUntil``.
+- Parameters with other tags are ignored, and so are other records beside a valid one.
 """
 
 from __future__ import annotations
@@ -40,7 +39,7 @@ _VALUE: Final = re.compile(r"[\x21-\x3a\x3c-\x7e]*")
 
 @dataclass(frozen=True, slots=True)
 class PersistRecord:
-    """A TXT record for a person to publish.
+    """A TXT record for the operator to publish.
 
     Attributes:
         name: A-labels, no final dot.
@@ -51,7 +50,7 @@ class PersistRecord:
 
     @property
     def zone_line(self) -> str:
-        """As it stands in a zone file, cut into strings that are short enough."""
+        """The record as a line of a zone file, split into character-strings."""
         cut = range(0, len(self.value), MAX_STRING)
         strings = " ".join(f'"{self.value[start : start + MAX_STRING]}"' for start in cut)
         return f"{self.name}. IN TXT {strings}"
@@ -59,13 +58,13 @@ class PersistRecord:
 
 @dataclass(frozen=True, slots=True)
 class ExpectedRecord:
-    """What a record has to say.
+    """The required content of a record.
 
     Attributes:
-        domain: The name to show control over, without ``*.``.
-        issuers: How the authority calls itself; any of them will do.
-        account_url: The account that orders.
-        wildcard: Whether the wildcard below the name is wanted.
+        domain: The name to validate, without ``*.``.
+        issuers: The authority's issuer domain names; any of them is valid.
+        account_url: The ACME account.
+        wildcard: Whether the record has to be valid for the wildcard below the name.
     """
 
     domain: str
@@ -75,11 +74,11 @@ class ExpectedRecord:
 
     @property
     def record(self) -> PersistRecord:
-        """The record that says so."""
+        """A record with this content and no end."""
         return self.record_until(None)
 
     def record_until(self, end: datetime | None) -> PersistRecord:
-        """The record that says so until an instant, or for ever."""
+        """Return a record with this content, valid until an instant or without end."""
         return make_persist_record(
             self.domain,
             self.issuers[0],
@@ -92,12 +91,12 @@ class ExpectedRecord:
 def expected_records(
     names: Iterable[str], issuers: tuple[str, ...], account_url: str
 ) -> tuple[ExpectedRecord, ...]:
-    """What the records of all names have to say; a wildcard and the name above share one.
+    """Return the required records of names; a wildcard and the name above share one.
 
     Args:
         names: DNS names (A-labels), wildcards with ``*.`` in front.
-        issuers: How the authority calls itself, at least one.
-        account_url: The account that orders.
+        issuers: The authority's issuer domain names, at least one.
+        account_url: The ACME account.
     """
     wildcards: dict[str, bool] = {}
     for name in names:
@@ -110,7 +109,7 @@ def expected_records(
 
 
 def validation_name(domain: str) -> str:
-    """Where the record of a name stands; the one of a wildcard is that of the name it is below."""
+    """Return the name of the record of a domain; a wildcard has that of the name above it."""
     return f"{LABEL}.{domain.removeprefix('*.')}"
 
 
@@ -122,22 +121,22 @@ def make_persist_record(
     wildcard: bool = False,
     persist_until: datetime | None = None,
 ) -> PersistRecord:
-    """The record to publish so that an account can show control over a name from then on.
+    """Make the record with which an account can validate a name.
 
     Args:
-        domain: The name (A-labels); ``*.`` in front of it counts as ``wildcard``.
-        issuer: One of the names by which the authority calls itself.
+        domain: The name (A-labels); ``*.`` in front of it implies ``wildcard``.
+        issuer: One of the authority's issuer domain names.
         account_url: The account at that authority.
-        wildcard: Whether it is good for the wildcard below the name as well.
-        persist_until: After this the authority takes it no longer; aware.
+        wildcard: Whether the record is valid for the wildcard below the name as well.
+        persist_until: The end of its validity; aware.
 
     Raises:
-        ValueError: The issuer or the account URL cannot stand in such a record.
+        ValueError: A record cannot contain the issuer or the account URL.
     """
     if not _ISSUER.fullmatch(issuer):
-        raise ValueError(f"{clean(issuer)!r} is no domain name of an issuer")
+        raise ValueError(f"{clean(issuer)!r} is not an issuer domain name")
     if not account_url or not _VALUE.fullmatch(account_url):
-        raise ValueError(f"{clean(account_url)!r} is no account URL")
+        raise ValueError(f"{clean(account_url)!r} is not an account URL")
     parts = [issuer, f"accounturi={account_url}"]
     if wildcard or domain.startswith("*."):
         parts.append("policy=wildcard")
@@ -146,34 +145,34 @@ def make_persist_record(
     return PersistRecord(validation_name(domain), "; ".join(parts))
 
 
-def record_problem(texts: Iterable[str], wanted: ExpectedRecord, *, now: datetime) -> str:
-    """What is wrong with the TXT records at the name of a standing record; empty if nothing is.
+def record_problem(texts: Iterable[str], expected: ExpectedRecord, *, now: datetime) -> str:
+    """Return what is wrong with the TXT records at the name; empty if one of them is valid.
 
     Args:
-        texts: Every TXT record that stands there.
-        wanted: What one of them has to say.
+        texts: Every TXT record at the name.
+        expected: The content that one of them has to have.
         now: Aware.
     """
-    faults: list[str] = []
+    problems: list[str] = []
     for text in texts:
-        if _issuer_of(text) not in wanted.issuers:
+        if _issuer_of(text) not in expected.issuers:
             continue
-        complaint = _complaint(text, wanted, now)
-        if not complaint:
+        problem = _problem(text, expected, now)
+        if not problem:
             return ""
-        faults.append(f'the record "{clean(text, 300)}" {complaint}')
-    return faults[0] if faults else f"there is no record for {' or '.join(wanted.issuers)}"
+        problems.append(f'the record "{clean(text, 300)}" {problem}')
+    return problems[0] if problems else f"there is no record for {' or '.join(expected.issuers)}"
 
 
-def _complaint(text: str, wanted: ExpectedRecord, now: datetime) -> str:
+def _problem(text: str, expected: ExpectedRecord, now: datetime) -> str:
     try:
         parameters = _parameters(text)
     except ValueError as error:
         return f"is malformed: {error}"
     account = parameters.get("accounturi", "")
-    if account != wanted.account_url:
-        return f"is for another account than {clean(wanted.account_url)}"
-    if wanted.wildcard and parameters.get("policy", "").lower() != "wildcard":
+    if account != expected.account_url:
+        return f"is for another account than {clean(expected.account_url)}"
+    if expected.wildcard and parameters.get("policy", "").lower() != "wildcard":
         return "lacks policy=wildcard"
     return _expiry(parameters, now)
 
@@ -183,9 +182,9 @@ def _expiry(parameters: Mapping[str, str], now: datetime) -> str:
     if until is None:
         return ""
     if not re.fullmatch(r"[0-9]{1,12}", until):
-        return "is malformed: persistUntil is no number of seconds since 1970"
+        return "is malformed: persistUntil is not a number of seconds since 1970"
     if now.timestamp() > int(until):
-        return f"has ended at {datetime.fromtimestamp(int(until), UTC):%Y-%m-%dT%H:%M:%SZ}"
+        return f"expired at {datetime.fromtimestamp(int(until), UTC):%Y-%m-%dT%H:%M:%SZ}"
     return ""
 
 
@@ -194,18 +193,18 @@ def _issuer_of(text: str) -> str:
 
 
 def _parameters(text: str) -> dict[str, str]:
-    """The parameters by their tags in lower case.
+    """Return the parameters by their lower-case tags.
 
     Raises:
-        ValueError: The text is no issue-value.
+        ValueError: The text is not an issue-value.
     """
     found: dict[str, str] = {}
     for part in _parts(text):
         tag, equals, value = (each.strip(_WHITE_SPACE) for each in part.partition("="))
         if not equals or not _TAG.fullmatch(tag) or not _VALUE.fullmatch(value):
-            raise ValueError("a parameter is empty, or is not tag=value")
+            raise ValueError("a parameter is empty or not tag=value")
         if tag.lower() in found:
-            raise ValueError(f"{clean(tag)} comes twice")
+            raise ValueError(f"{clean(tag)} is repeated")
         found[tag.lower()] = value
     return found
 

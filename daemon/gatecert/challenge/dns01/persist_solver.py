@@ -1,7 +1,7 @@
-"""dns-persist-01: nothing is published; the record stands, and is looked for beforehand.
+"""dns-persist-01: check that the record that the operator has published is visible.
 
-An authority that does not find the record makes the order fail, and failed validations are
-limited. So every nameserver of the zone is asked first, and the error names the record to publish.
+If the authority does not find the record, the order fails, and failed validations are rate-limited.
+Every nameserver of the zone is therefore queried first, and the error names the record to publish.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from gatecert.challenge.dns01 import persist_record, propagation
 from gatecert.deadline import Deadline
-from gatecert.errors import ChallengeError, InterruptedOrderError, RecordNotVisibleError
+from gatecert.errors import ChallengeError, RecordNotVisibleError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -24,16 +24,16 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-WAIT_SECONDS: Final = 3.0  # seconds until a record that was just published has to be everywhere
+WAIT_SECONDS: Final = 3.0  # for the propagation of a record that was just published
 MAX_PAUSE: Final = 1.0  # seconds
 RECURSIVE_HINT: Final = (
-    "; where it stands already and only a resolver can be asked from here, set "
+    "; if it is published already and this host reaches only a resolver, set "
     "challenges.dns-persist-01.propagation: recursive"
 )
 
 
 class PersistRecordChecker:
-    """Looks whether records for dns-persist-01 are there.
+    """Checks that records for dns-persist-01 are visible.
 
     Args:
         zones: Finds the nameservers that have to answer with them.
@@ -52,66 +52,63 @@ class PersistRecordChecker:
         self._now = now
         self._query = query
 
-    def look(
-        self, wanted: persist_record.ExpectedRecord, deadline: Deadline, *, once: bool = False
+    def poll(
+        self, expected: persist_record.ExpectedRecord, deadline: Deadline, *, once: bool = False
     ) -> PropagationResult:
-        """Where the record can be seen, and which nameservers do not answer with it.
+        """Query all nameservers until they answer with the record or the time is over.
 
         Args:
-            wanted: What the record has to say.
-            deadline: How long they may take to come to have it; they are asked once at least.
-            once: Ask no second time.
+            expected: The required content of the record.
+            deadline: The end of the time; each nameserver is queried at least once.
+            once: Query each nameserver only once.
 
         Raises:
             ChallengeError: The nameservers cannot be found.
         """
-        place = self._zones.locate(persist_record.validation_name(wanted.domain))
-        seen = propagation.poll_nameservers(
-            self._zones.nameservers(place.zone),
-            place.name,
-            lambda texts: persist_record.record_problem(texts, wanted, now=self._now()),
+        location = self._zones.locate(persist_record.validation_name(expected.domain))
+        result = propagation.poll_nameservers(
+            self._zones.nameservers(location.zone),
+            location.name,
+            lambda texts: persist_record.record_problem(texts, expected, now=self._now()),
             deadline,
             longest_pause=MAX_PAUSE,
             once=once,
             query=self._query,
         )
-        if seen.passed_over:
-            logger.warning(
-                "%s", propagation.passed_over_warning(place.name, place.zone, seen.passed_over)
+        if result.passed_over:
+            warning = propagation.passed_over_warning(
+                location.name, location.zone, result.passed_over
             )
-        return seen
+            logger.warning("%s", warning)
+        return result
 
     def check(
         self,
-        wanted: Sequence[persist_record.ExpectedRecord],
+        expected: Sequence[persist_record.ExpectedRecord],
         deadline: Deadline,
         *,
         once: bool = False,
     ) -> None:
-        """See that records are there.
+        """Check that records are visible.
 
         Raises:
-            RecordNotVisibleError: One of them is not; says what to publish.
+            RecordNotVisibleError: One of them is not; names the record to publish.
             ChallengeError: The nameservers cannot be found.
         """
-        faults, lines, heard = [], [], True
-        for each in wanted:
-            seen = self.look(each, deadline.sooner(WAIT_SECONDS), once=once)
-            if seen.lagging and deadline.interrupted:
-                raise InterruptedOrderError(
-                    "gatecert is stopping; the order goes on at the next start"
+        problems, lines, answered = [], [], True
+        for each in expected:
+            result = self.poll(each, deadline.sooner(WAIT_SECONDS), once=once)
+            answered = answered and result.answered
+            if result.lagging:
+                answers = "; ".join(
+                    f"{answer.nameserver}: {answer.problem}" for answer in result.lagging
                 )
-            heard = heard and seen.heard
-            if seen.lagging:
-                said = "; ".join(
-                    f"{answer.nameserver}: {answer.complaint}" for answer in seen.lagging
-                )
-                faults.append(f"dns-persist-01 cannot show control over {each.domain}: {said}")
+                problems.append(f"dns-persist-01 cannot validate {each.domain}: {answers}")
                 lines.append(each.record.zone_line)
-        if faults:
+        if problems:
             raise RecordNotVisibleError(
-                "; ".join(faults),
-                fix=f"publish {' and '.join(lines)}{'' if heard else RECURSIVE_HINT}",
+                "; ".join(problems),
+                fix=f"publish {' and '.join(lines)}{'' if answered else RECURSIVE_HINT}",
             )
 
 
@@ -122,56 +119,56 @@ class DnsPersist01Solver:
         self._records = records
 
     def present(self, challenge: Challenge) -> None:
-        """Nothing to publish; see that the challenge makes sense.
+        """Check the challenge; nothing is published.
 
         Raises:
-            ChallengeError: It names no issuer, or more than a record could be for.
+            ChallengeError: It contains no issuer domain name, or too many.
         """
-        _wanted(challenge)
+        _expected(challenge)
 
     def wait(self, challenge: Challenge, deadline: Deadline) -> None:
-        """See that the record is there.
+        """Check that the record is visible.
 
         Raises:
-            RecordNotVisibleError: It is not; says what to publish.
+            RecordNotVisibleError: It is not; names the record to publish.
         """
-        self._records.check([_wanted(challenge)], deadline)
+        self._records.check([_expected(challenge)], deadline)
 
     def wait_for_request(self, challenge: Challenge, seconds: float) -> bool:
-        """Nobody can tell when the authority has asked; waits and returns False."""
+        """Wait and return False: the authority's queries cannot be noticed."""
         del challenge
         threading.Event().wait(seconds)
         return False
 
     def clean_up(self, challenge: Challenge) -> None:
-        """Leave the record where it is."""
+        """Do nothing: the record stays."""
 
-    def test_records(self, trial: SelfTest) -> tuple[str, ...]:
-        """See that the record of each name is there, whether or not that is asked for.
+    def test_records(self, test: SelfTest) -> tuple[str, ...]:
+        """Check that the record of each name is visible, whatever ``check_propagation`` is.
 
         Raises:
-            RecordNotVisibleError: One of them is not; says what to publish.
-            ChallengeError: Nobody can know yet what to publish.
+            RecordNotVisibleError: One of them is not; names the record to publish.
+            ChallengeError: There is no ACME account yet.
         """
-        if not trial.issuers:
-            return ("the authority does not say how it calls itself in records",)
-        if not trial.account_url:
+        if not test.issuers:
+            return ("the CA's directory contains no issuer domain name (caaIdentities)",)
+        if not test.account_url:
             raise ChallengeError(
-                "there is no account yet, which the record for dns-persist-01 has to name",
-                fix=f"gatecert dns-record {trial.gateway} makes one and prints what to publish",
+                "there is no ACME account yet, and the dns-persist-01 record has to name it",
+                fix=f"gatecert dns-record {test.gateway} registers one and prints the record",
             )
-        wanted = persist_record.expected_records(trial.names, trial.issuers, trial.account_url)
-        self._records.check(wanted, Deadline.after(WAIT_SECONDS * len(wanted)), once=True)
+        expected = persist_record.expected_records(test.names, test.issuers, test.account_url)
+        self._records.check(expected, Deadline.after(WAIT_SECONDS * len(expected)), once=True)
         return ()
 
 
-def _wanted(challenge: Challenge) -> persist_record.ExpectedRecord:
+def _expected(challenge: Challenge) -> persist_record.ExpectedRecord:
     issuers = challenge.issuer_domain_names
     if not 0 < len(issuers) <= persist_record.MAX_ISSUERS or not challenge.account_url:
         raise ChallengeError(
-            f"the authority's dns-persist-01 challenge for {challenge.identifier} makes no sense: "
-            f"it names {len(issuers)} issuers",
-            fix="use another kind of challenge for this gateway",
+            f"the CA's dns-persist-01 challenge for {challenge.identifier} is invalid: it contains "
+            f"{len(issuers)} issuer domain names",
+            fix="use another challenge for this gateway",
         )
     domain = challenge.identifier.value
     return persist_record.ExpectedRecord(

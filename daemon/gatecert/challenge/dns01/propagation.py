@@ -1,22 +1,22 @@
-"""Whether every nameserver of a zone answers with a record, asked directly.
+"""Propagation: whether every nameserver of a zone answers with a record.
 
-The authority asks whichever nameserver it likes, and usually several; one that lags behind makes a
-validation fail that cannot be repeated. So each address of each nameserver is asked, without
-recursion and past every cache, at growing intervals until it has the record. They are asked at the
-same time, over UDP and then TCP where the answer was truncated.
+The authority queries any of the nameservers, usually several; one that lags makes a validation
+fail, and a failed validation cannot be repeated. Each address of each nameserver is therefore
+queried directly, without recursion and past every cache, at growing intervals until it has the
+record. All are queried in parallel, over UDP and then over TCP if the answer was truncated.
 
-What one of them answers is right, wrong or nothing:
+An answer is right, wrong or unusable:
 
-- Right is an answer with the record.
-- Wrong is an authoritative answer without it. Who has given one has to give a right one, whatever
-  it does meanwhile: the authority would see what it has seen.
-- Nothing is everything else: silence, REFUSED, SERVFAIL, no address, no route to its address (IPv6,
-  where there is none), an answer without authority (a lame delegation, RFC 1912 section 2.8).
-  Resolvers pass such a nameserver over and ask the next (RFC 1034 section 5.3.3), so it is passed
-  over here, after a second chance, as long as another one is right and none is wrong.
+- Right: it contains the record.
+- Wrong: it is authoritative and does not contain the record. The nameserver then has to give a
+  right answer, whatever it does meanwhile: the authority would see the wrong one as well.
+- Unusable: silence, REFUSED, SERVFAIL, no address, no route to its address (such as IPv6), or an
+  answer without authority (lame delegation, RFC 1912 section 2.8). Resolvers skip such a nameserver
+  and query the next (RFC 1034 section 5.3.3). It is therefore ignored after a second attempt, as
+  long as another answer is right and none is wrong.
 
-A resolver that is asked in their place (``propagation: recursive``) has no authority, and what it
-answers is right or wrong all the same.
+A recursive resolver that is queried instead (``propagation: recursive``) has no authority; its
+answers still count as right or wrong.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ import dns.rdatatype
 from dns.rdtypes.ANY.TXT import TXT
 
 from gatecert.challenge.dns01.nameservers import Nameserver
-from gatecert.errors import clean
+from gatecert.errors import InterruptedOrderError, clean
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -48,62 +48,62 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-QUERY_SECONDS: Final = 2.0  # seconds for one nameserver, each time
+QUERY_SECONDS: Final = 2.0  # for one query
 FIRST_PAUSE: Final = 0.1  # seconds
 PAUSE_GROWTH: Final = 1.6
 MAX_PARALLEL: Final = 16
-ATTEMPTS: Final = 2  # times that a nameserver without a usable answer is asked, at least
-PAYLOAD: Final = 1232  # bytes; what passes everywhere unfragmented (DNS flag day 2020)
+ATTEMPTS: Final = 2  # queries of a nameserver without a usable answer, at least
+PAYLOAD: Final = 1232  # bytes; avoids fragmentation (DNS flag day 2020)
 
-LAME: Final = "answers without authority for the zone (a lame delegation)"
+LAME: Final = "answers without authority for the zone (lame delegation)"
 
-# No address of that family here, or no way out for it
+# This host has no address of that family, or no route.
 _NO_ROUTE: Final = {errno.ENETUNREACH, errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT}
 
 
 @dataclass(frozen=True, slots=True)
 class NameserverAnswer:
-    """What a nameserver said about the TXT records of a name.
+    """The answer of a nameserver for the TXT records of a name.
 
     Attributes:
         texts: Every record, its strings joined.
-        complaint: Why there is no usable answer; empty where there is one.
-        no_route: It cannot be asked from here at all.
-        authoritative: Whether it speaks for the zone, and so can be wrong.
+        problem: Why there is no usable answer; empty if there is one.
+        no_route: Whether this host cannot reach the nameserver at all.
+        authoritative: Whether the nameserver is authoritative, so that its answer can be wrong.
     """
 
     nameserver: Nameserver
     texts: tuple[str, ...] = ()
-    complaint: str = ""
+    problem: str = ""
     no_route: bool = False
     authoritative: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class PropagationResult:
-    """Where a record can be seen.
+    """The propagation of a record.
 
     Attributes:
-        lagging: The last answers of those that keep a validation from succeeding, each with its
-            complaint; none when all is well.
-        passed_over: Those that gave no usable answer, while others have the record.
-        heard: Whether at least one gave a usable answer.
+        lagging: The last answers that would make a validation fail, each with its problem; empty
+            if the record is visible.
+        passed_over: Unusable answers that are ignored, because other nameservers have the record.
+        answered: Whether at least one nameserver gave a usable answer.
     """
 
     lagging: tuple[NameserverAnswer, ...] = ()
     passed_over: tuple[NameserverAnswer, ...] = ()
-    heard: bool = True
+    answered: bool = True
 
 
 TxtQuery: TypeAlias = Callable[[Nameserver, str, float], NameserverAnswer]
-"""Asks one nameserver for the TXT records of a name, for so many seconds."""
+"""Queries one nameserver for the TXT records of a name, with a timeout in seconds."""
 
 
 def query_txt(nameserver: Nameserver, name: str, seconds: float) -> NameserverAnswer:
-    """Ask one nameserver for the TXT records of a name; never raises."""
+    """Query one nameserver for the TXT records of a name; never raises."""
     if nameserver.no_address:
-        complaint = f"has no address: {nameserver.no_address}"
-        return NameserverAnswer(nameserver, complaint=complaint, no_route=True)
+        problem = f"has no address: {nameserver.no_address}"
+        return NameserverAnswer(nameserver, problem=problem, no_route=True)
     question = dns.message.make_query(name, dns.rdatatype.TXT, use_edns=0, payload=PAYLOAD)
     if not nameserver.recursive:
         question.flags &= ~dns.flags.RD
@@ -118,24 +118,24 @@ def query_txt(nameserver: Nameserver, name: str, seconds: float) -> NameserverAn
             ignore_errors=True,
         )
     except dns.exception.Timeout:
-        return NameserverAnswer(nameserver, complaint="does not answer")
+        return NameserverAnswer(nameserver, problem="does not answer")
     except EOFError:
-        return NameserverAnswer(nameserver, complaint="closes the TCP connection without an answer")
+        return NameserverAnswer(nameserver, problem="closes the TCP connection without an answer")
     except OSError as error:
         reason = clean(error.strerror or str(error))
         no_route = error.errno in _NO_ROUTE
         return NameserverAnswer(
-            nameserver, complaint=f"cannot be asked: {reason}", no_route=no_route
+            nameserver, problem=f"cannot be reached: {reason}", no_route=no_route
         )
     except dns.exception.DNSException as error:
-        return NameserverAnswer(nameserver, complaint=f"gives a bad answer: {clean(str(error))}")
+        return NameserverAnswer(nameserver, problem=f"sends an invalid answer: {clean(str(error))}")
     return _read(nameserver, response)
 
 
 def _read(nameserver: Nameserver, response: dns.message.Message) -> NameserverAnswer:
     if response.rcode() not in {dns.rcode.NOERROR, dns.rcode.NXDOMAIN}:
         return NameserverAnswer(
-            nameserver, complaint=f"answers {dns.rcode.to_text(response.rcode())}"
+            nameserver, problem=f"answers {dns.rcode.to_text(response.rcode())}"
         )
     texts = tuple(
         b"".join(record.strings).decode("ascii", "replace")
@@ -143,40 +143,43 @@ def _read(nameserver: Nameserver, response: dns.message.Message) -> NameserverAn
         for record in records
         if isinstance(record, TXT)
     )
-    speaks = nameserver.recursive or bool(response.flags & dns.flags.AA)
-    return NameserverAnswer(nameserver, texts, authoritative=speaks)
+    authoritative = nameserver.recursive or bool(response.flags & dns.flags.AA)
+    return NameserverAnswer(nameserver, texts, authoritative=authoritative)
 
 
-def poll_nameservers(  # noqa: PLR0913 - what to ask whom, when to be content, and how long
+def poll_nameservers(  # noqa: PLR0913 - the query, its condition and its limits
     nameservers: Sequence[Nameserver],
     name: str,
-    fault: Callable[[Sequence[str]], str],
+    check: Callable[[Sequence[str]], str],
     deadline: Deadline,
     *,
     longest_pause: float,
     once: bool = False,
     query: TxtQuery = query_txt,
 ) -> PropagationResult:
-    """Ask until the record can be seen everywhere, or the time is over.
+    """Query nameservers until all of them have the record or the time is over.
 
     Args:
-        nameservers: Whom to ask.
+        nameservers: The nameservers to query.
         name: The name of the record.
-        fault: What is wrong with the texts at the name; empty when nothing is.
+        check: Returns what is wrong with the texts at the name; empty if they are right.
         deadline: When to give up.
-        longest_pause: Seconds between two looks, at most.
-        once: Give up after the first look.
+        longest_pause: Maximum seconds between two rounds.
+        once: Give up after the first round.
         query: Queries one nameserver.
+
+    Raises:
+        InterruptedOrderError: gatecert is stopping, and the record is not visible yet.
     """
-    poll = _Poll(fault)
+    poll = _Poll(check)
     waiting = tuple(nameservers)
     pause = FIRST_PAUSE
     pool = ThreadPoolExecutor(min(MAX_PARALLEL, len(waiting)) or 1, thread_name_prefix="txt")
     try:
         while True:
             seconds = max(FIRST_PAUSE, deadline.within(QUERY_SECONDS))
-            poll.enter(pool.map(query, waiting, repeat(name), repeat(seconds)))
-            waiting = poll.worth_asking
+            poll.add(pool.map(query, waiting, repeat(name), repeat(seconds)))
+            waiting = poll.pending
             if not waiting or once or deadline.passed:
                 break
             logger.debug("waiting for name=%s nameservers=%s", name, _names(waiting))
@@ -184,67 +187,69 @@ def poll_nameservers(  # noqa: PLR0913 - what to ask whom, when to be content, a
             pause *= PAUSE_GROWTH
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
+    if poll.result.lagging and deadline.interrupted:
+        raise InterruptedOrderError("gatecert is stopping; the order continues at the next start")
     return poll.result
 
 
 class _Poll:
-    """What nameservers have answered so far."""
+    """The answers of all rounds."""
 
-    def __init__(self, fault: Callable[[Sequence[str]], str]) -> None:
-        self._fault = fault
+    def __init__(self, check: Callable[[Sequence[str]], str]) -> None:
+        self._check = check
         self._right = False
         self._wrong: dict[Nameserver, NameserverAnswer] = {}
-        self._silent: dict[Nameserver, NameserverAnswer] = {}
-        self._chances: Counter[Nameserver] = Counter()
+        self._unusable: dict[Nameserver, NameserverAnswer] = {}
+        self._attempts: Counter[Nameserver] = Counter()
 
-    def enter(self, answers: Iterable[NameserverAnswer]) -> None:
-        """Take down the answers of one look."""
+    def add(self, answers: Iterable[NameserverAnswer]) -> None:
+        """Add the answers of one round."""
         for answer in answers:
             nameserver = answer.nameserver
-            self._silent.pop(nameserver, None)
-            complaint = answer.complaint or self._fault(answer.texts)
-            if not complaint:
+            self._unusable.pop(nameserver, None)
+            problem = answer.problem or self._check(answer.texts)
+            if not problem:
                 self._right = True
                 self._wrong.pop(nameserver, None)
                 continue
-            usable = not answer.complaint and answer.authoritative
+            usable = not answer.problem and answer.authoritative
             if usable or nameserver in self._wrong:
-                self._wrong[nameserver] = replace(answer, complaint=complaint)
+                self._wrong[nameserver] = replace(answer, problem=problem)
             else:
-                self._silent[nameserver] = replace(answer, complaint=answer.complaint or LAME)
-                self._chances[nameserver] += 1
+                self._unusable[nameserver] = replace(answer, problem=answer.problem or LAME)
+                self._attempts[nameserver] += 1
 
     @property
-    def worth_asking(self) -> tuple[Nameserver, ...]:
-        """Whom to ask again, none when nothing can change any more."""
-        silent = [each for each in self._silent.values() if not each.no_route]
-        undecided = any(self._chances[each.nameserver] < ATTEMPTS for each in silent)
+    def pending(self) -> tuple[Nameserver, ...]:
+        """The nameservers to query again; empty once the result is final."""
+        reachable = [each for each in self._unusable.values() if not each.no_route]
+        undecided = any(self._attempts[each.nameserver] < ATTEMPTS for each in reachable)
         if self._right and not self._wrong and not undecided:
             return ()
-        return (*self._wrong, *(each.nameserver for each in silent))
+        return (*self._wrong, *(each.nameserver for each in reachable))
 
     @property
     def result(self) -> PropagationResult:
-        """Where the record can be seen."""
-        wrong, silent = tuple(self._wrong.values()), tuple(self._silent.values())
+        """The propagation according to the answers."""
+        wrong, unusable = tuple(self._wrong.values()), tuple(self._unusable.values())
         if wrong or not self._right:
-            return PropagationResult(lagging=wrong or silent, heard=self._right or bool(wrong))
-        return PropagationResult(passed_over=silent)
+            return PropagationResult(lagging=wrong or unusable, answered=self._right or bool(wrong))
+        return PropagationResult(passed_over=unusable)
 
 
 def describe_answers(answers: Iterable[NameserverAnswer]) -> str:
-    """Who gave which complaint."""
-    return "; ".join(f"{each.nameserver} {each.complaint}" for each in answers)
+    """Describe the problem of each nameserver."""
+    return "; ".join(f"{each.nameserver} {each.problem}" for each in answers)
 
 
 def passed_over_warning(name: str, zone: str, passed_over: Sequence[NameserverAnswer]) -> str:
-    """What to say where some gave no usable answer while others have the record."""
+    """Return the warning about unusable answers while other nameservers have the record."""
     resolvers = all(each.nameserver.recursive for each in passed_over)
-    who = "resolvers" if resolvers else f"nameservers of the zone {zone}"
-    where = "resolver.nameservers" if resolvers else "the zone's NS records"
+    servers = "resolvers" if resolvers else f"nameservers of the zone {zone}"
+    setting = "resolver.nameservers" if resolvers else "the zone's NS records"
     return (
-        f"the record {name} can be seen, but not at all {who}: {describe_answers(passed_over)}; "
-        f"these are passed over; repair them, or take them out of {where}"
+        f"the record {name} is visible, but not at all {servers}: {describe_answers(passed_over)}; "
+        f"these are ignored; repair them, or remove them from {setting}"
     )
 
 

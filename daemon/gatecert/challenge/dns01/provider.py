@@ -1,4 +1,4 @@
-"""What everybody who can change a zone has to be able to do."""
+"""The interface of DNS providers."""
 
 from __future__ import annotations
 
@@ -9,26 +9,26 @@ if TYPE_CHECKING:
 
 
 class Provider(Protocol):
-    """Changes zones; any number of threads may use it at once.
+    """Changes zones; safe to use from several threads.
 
-    Records are added and taken away one by one: others at the same name are left alone.
+    A change concerns one record; others at the same name are unchanged.
     """
 
     def publish(self, record: TextRecord) -> None:
-        """Add a record; one that is there already is no error.
+        """Add a record; an existing one is not an error.
 
         Raises:
-            RecordRefusedError: The answer was no; nothing changed.
-            ProviderNotContactedError: Nobody could be asked; nothing changed.
-            ChallengeError: There was no answer; the record may be there or not.
+            RecordRefusedError: The change was refused; nothing changed.
+            ProviderNotContactedError: The provider was not contacted; nothing changed.
+            ChallengeError: There was no answer; the record may exist.
         """
         ...
 
     def withdraw(self, record: TextRecord) -> None:
-        """Take a record away; one that is not there is no error.
+        """Remove a record; a missing one is not an error.
 
         Raises:
-            RecordRefusedError: The answer was no.
+            RecordRefusedError: The change was refused.
             ChallengeError: There was no answer.
         """
         ...

@@ -1,13 +1,13 @@
-"""Which TXT record answers a challenge; pure.
+"""Name and value of the TXT record that answers a challenge. Pure.
 
 - dns-01 (RFC 8555 section 8.4): ``_acme-challenge.<name>``.
-- dns-account-01 (draft-ietf-acme-dns-account-label): ``_<label>._acme-challenge.<name>``, the label
-  being the lower-case base32 of the first ten bytes of the SHA-256 of the account URL. Several
-  accounts can so have an alias each in the same place.
+- dns-account-01 (draft-ietf-acme-dns-account-label): ``_<label>._acme-challenge.<name>``. The label
+  is the lower-case base32 of the first ten bytes of the SHA-256 of the account URL, so each account
+  can have its own alias.
 
-The value is the same: the base64url of the SHA-256 of the key authorization, without padding. A
-wildcard is validated at the name that it lies below, so ``*.example.com`` and ``example.com`` have
-two values side by side.
+The value is the base64url of the SHA-256 of the key authorization, without padding. A wildcard is
+validated at the name above it, so ``*.example.com`` and ``example.com`` have two values at the same
+name.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ ACCOUNT_BYTES: Final = 10
 
 
 def validation_name(challenge: Challenge) -> str:
-    """Where the authority looks for the record (A-labels, no final dot).
+    """Return the name of the record (A-labels, no final dot).
 
     Raises:
-        ChallengeError: The challenge belongs to an account whose URL is not known.
+        ChallengeError: dns-account-01 without an account URL.
     """
     name = f"{LABEL}.{challenge.identifier.value.removeprefix('*.')}"
     if challenge.type != DNS_ACCOUNT_01:
@@ -44,12 +44,12 @@ def validation_name(challenge: Challenge) -> str:
 
 
 def account_label(account_url: str) -> str:
-    """The label that stands for an account."""
+    """Return the label of an account."""
     digest = hashlib.sha256(account_url.encode()).digest()[:ACCOUNT_BYTES]
     return f"_{base64.b32encode(digest).decode().lower()}"
 
 
 def validation_value(challenge: Challenge) -> str:
-    """What the record says."""
+    """Return the value of the record."""
     digest = hashlib.sha256(challenge.key_authorization.encode()).digest()
     return base64.urlsafe_b64encode(digest).decode().rstrip("=")

@@ -1,11 +1,11 @@
 """Dynamic updates (RFC 2136), signed with a shared key (TSIG, RFC 8945), over TCP.
 
-An update adds exactly one TXT record, or deletes exactly that one: RRsets are never replaced, so
-that values of other orders, other hosts and other clients stay. Adding what is there and deleting
-what is not there are no errors in the protocol either, so every update may be repeated.
+An update adds or deletes exactly one TXT record. RRsets are never replaced, so values of other
+orders, hosts and clients remain. In the protocol it is not an error to add an existing record or to
+delete a missing one, so every update may be repeated.
 
-The server is the primary; where its name has several addresses, the next is tried when one does
-not answer.
+The server is the primary. If its name has several addresses and one does not answer, the next is
+tried.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 SECONDS: Final = 10.0  # for one update at one address
 HERE: Final = "challenges.dns-01"
 
-# There was no connection that an update could have gone over
+# The update was not sent.
 _NOT_CONNECTED: Final = {
     errno.EADDRNOTAVAIL,
     errno.EAFNOSUPPORT,
@@ -47,10 +47,10 @@ _NOT_CONNECTED: Final = {
 
 
 class AddressFinder(Protocol):
-    """Finds addresses of servers; ``zones.Zones`` is the one that asks nameservers."""
+    """Finds addresses of servers; implemented by ``zones.Zones``."""
 
     def addresses(self, servers: Sequence[Endpoint]) -> tuple[Nameserver, ...]:
-        """Servers given by name or by address, at all of their addresses."""
+        """Return every address of servers given by name or by address."""
         ...
 
 
@@ -59,7 +59,7 @@ class Rfc2136Provider:
 
     Args:
         settings: The server, the key and the time to live.
-        zones: Finds the server's address where it is given by name.
+        zones: Finds the server's address if it is given by name.
         seconds: Time for one update at one address.
     """
 
@@ -127,7 +127,7 @@ class Rfc2136Provider:
         return self._zones.addresses([server] if server is not None else [])
 
     def _untrusted(self, error: dns.exception.DNSException, server: str) -> ChallengeError:
-        """What an answer means that is signed wrongly, or says that our signature is wrong."""
+        """Describe an answer with a wrong signature, or one that rejects the update's signature."""
         tsig = self._settings.tsig
         key = f"the TSIG key {tsig.name} ({tsig.algorithm})" if tsig else "a TSIG key"
         match error:
@@ -144,9 +144,8 @@ class Rfc2136Provider:
                 )
             case dns.tsig.PeerBadTime():
                 return RecordRefusedError(
-                    f"the clock of {server} and the one of this host differ too much for {key} "
-                    "(BADTIME)",
-                    fix="set both clocks right (NTP)",
+                    f"the clocks of {server} and this host differ too much for {key} (BADTIME)",
+                    fix="synchronize both clocks (NTP)",
                 )
             case _:
                 return ChallengeError(
@@ -156,51 +155,51 @@ class Rfc2136Provider:
                 )
 
     def _refused(self, code: dns.rcode.Rcode, server: str, record: TextRecord) -> ChallengeError:
-        """What another answer than NOERROR means (RFC 2136 section 2.2)."""
+        """Describe an answer other than NOERROR (RFC 2136 section 2.2)."""
         zone = f"the zone {record.zone}"
         match code:
             case dns.rcode.REFUSED:
                 tsig = self._settings.tsig
                 return RecordRefusedError(
-                    f"{server} does not let us change {record.name} in {zone} (REFUSED)",
-                    fix=f"allow the key {tsig.name} to change TXT records there, in BIND by "
+                    f"{server} refuses to change {record.name} in {zone} (REFUSED)",
+                    fix=f"allow the key {tsig.name} to change TXT records there, in BIND with "
                     f"update-policy {{ grant {tsig.name} subdomain {record.name}. TXT; }}"
                     if tsig
-                    else f"name a key in {HERE}.tsig that may change TXT records there",
+                    else f"configure a key in {HERE}.tsig that may change TXT records there",
                 )
             case dns.rcode.NOTAUTH | dns.rcode.NOTZONE:
                 return RecordRefusedError(
                     f"{server} is not the primary nameserver of {zone} ({dns.rcode.to_text(code)})",
-                    fix=f"correct {HERE}.server, or {HERE}.zone if the zone is another one",
+                    fix=f"correct {HERE}.server, or {HERE}.zone",
                 )
             case dns.rcode.NOTIMP | dns.rcode.FORMERR:
                 return RecordRefusedError(
-                    f"{server} takes no dynamic updates ({dns.rcode.to_text(code)})",
+                    f"{server} does not support dynamic updates ({dns.rcode.to_text(code)})",
                     fix=f"correct {HERE}.server, or use another {HERE}.provider",
                 )
             case _:
                 return ChallengeError(
                     f"{server} could not change {zone} ({dns.rcode.to_text(code)})",
-                    fix="see why in the log of the nameserver",
+                    fix="read the nameserver's log",
                 )
 
 
 def _key(tsig: TsigSettings) -> dns.tsig.Key:
-    """The key, its secret read now.
+    """Return the key; its secret is read each time.
 
     Raises:
-        ChallengeError: Its secret cannot be read, or is no secret.
+        ChallengeError: The secret cannot be read, or is malformed.
     """
     where = f"{HERE}.tsig.secret_file"
     secret = read_secret(tsig.secret_file, where)
     try:
         decoded = binascii.a2b_base64(secret, strict_mode=True)
-    except ValueError:  # binascii.Error is one; the plain one is for what is not ASCII
+    except ValueError:  # binascii.Error; a plain ValueError for non-ASCII text
         decoded = b""
     if not decoded:
         raise ProviderNotContactedError(
-            f"the file that {where} names does not hold the secret of a TSIG key in base64",
-            fix="put the value of the key's secret, and nothing else, into it",
+            f"the file of {where} does not contain a TSIG secret in base64",
+            fix="write only the value of the key's secret into it",
         )
     return dns.tsig.Key(_name(tsig.name), decoded, dns.name.from_text(tsig.algorithm.value))
 

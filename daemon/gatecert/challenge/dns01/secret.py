@@ -1,7 +1,7 @@
-"""Secrets, read from the files that the configuration names each time they are needed.
+"""Secrets, read from the configured files each time they are needed.
 
-Neither what a file holds nor what it is called is repeated: where somebody wrote the secret itself
-in place of a file, the message must not spread it.
+Messages contain neither the content nor the path of a file: an operator may have configured the
+secret itself in place of a path.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ MAX_SIZE: Final = 64 << 10  # bytes
 
 
 def read_secret(path: Path, key: str) -> str:
-    """What a file holds, without white space around it and a byte order mark in front.
+    """Return the content of a file without surrounding white space and byte order mark.
 
     Args:
         path: The file.
-        key: The key of the configuration that names it.
+        key: Its configuration key, for messages.
 
     Raises:
-        ProviderNotContactedError: It cannot be read, is empty, or holds no text.
+        ProviderNotContactedError: It cannot be read, is empty, or is not text.
     """
     try:
         with path.open("rb") as file:
@@ -34,20 +34,19 @@ def read_secret(path: Path, key: str) -> str:
     except OSError as error:
         reason = (error.strerror or "").lower()
         raise ProviderNotContactedError(
-            f"the file that {key} names cannot be read: {reason}",
+            f"the file of {key} cannot be read: {reason}",
             fix=container.fix_for(
-                host="let the user that gatecert runs as read it, or use credential:NAME",
+                host="make it readable for the user that gatecert runs as, or use credential:NAME",
                 container=f"mount it so that user {os.geteuid()} of the container can read it",
             ),
         ) from error
     except UnicodeDecodeError:
-        # Without its cause, which would show what the file holds.
+        # Without its cause, which would show the content of the file.
         raise ProviderNotContactedError(
-            f"the file that {key} names holds no text",
-            fix="put the secret, and nothing else, into it",
+            f"the file of {key} is not text", fix="write only the secret into it"
         ) from None
     if not text:
         raise ProviderNotContactedError(
-            f"the file that {key} names is empty", fix="put the secret into it"
+            f"the file of {key} is empty", fix="write the secret into it"
         )
     return text

@@ -1,21 +1,22 @@
-"""Where a record has to go: aliases followed, and the zone found.
+"""The name and zone of a record, with aliases followed.
 
-- An alias (CNAME) at ``_acme-challenge`` delegates the answer to another place, often another zone
-  at another provider. It is followed as the authority follows it, and the record goes to its end.
-- A wildcard (``*.example.com CNAME …``) answers for ``_acme-challenge`` too, and delegates nothing.
-  A random name beside it shows this: it is an alias of the same name. A record at the name itself
-  wins over a wildcard (RFC 4592 section 3.2), so the record goes there. A wildcard is followed only
-  where the configured zone contains the alias's target and not the name.
+- An alias (CNAME) at ``_acme-challenge`` delegates the validation to another name, often in another
+  zone at another provider. It is followed as the authority does, and the record is published at its
+  target.
+- A wildcard (``*.example.com CNAME …``) also answers for ``_acme-challenge`` and is not a
+  delegation. It is recognized by a random sibling that is an alias of the same target. A record at
+  the name itself overrides the wildcard (RFC 4592 section 3.2), so the record is published there. A
+  wildcard is followed only if the configured zone contains its target and not the name.
 - The zone of a name is the closest one above it that has an SOA record (RFC 1035 section 3.3.13);
-  negative answers carry it, so one question is enough most of the time.
-- Its nameservers are those in its NS records, each at all of its addresses.
+  negative answers contain it, so one query is usually enough.
+- The nameservers of a zone are those in its NS records, each at all of its addresses.
 
 Zones and nameservers are looked up at the configured nameservers, or at the system's. The record's
-own name is not: these keep in mind that it does not exist (RFC 2308) for as long as the zone says,
-an hour maybe, and an authority inside the same network may ask the same ones right afterwards. So
-only names above it are looked up there, and whether it is an alias, or lies in a zone of its own,
-is asked of the zone's nameservers directly. Only where none of those can be asked from here does it
-come to a look-up after all, and with ``propagation: recursive``, where nobody else is asked.
+own name is not: these would cache that it does not exist (RFC 2308) for the zone's negative TTL,
+perhaps an hour, and an authority in the same network may query them right afterwards. Only names
+above it are looked up there. The zone's nameservers are queried directly for whether the name is an
+alias or in a zone of its own. The name is looked up only if none of them is reachable, or with
+``propagation: recursive``, when only resolvers are queried.
 """
 
 from __future__ import annotations
@@ -50,16 +51,16 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-RANDOM_BYTES: Final = 7  # with them a label is as long as _acme-challenge
+RANDOM_BYTES: Final = 7  # give a label as long as _acme-challenge
 
 
 @dataclass(frozen=True, slots=True)
 class RecordLocation:
-    """Where a record has to go.
+    """The name and zone of a record.
 
     Attributes:
         name: Lower-case A-labels without a final dot, aliases followed.
-        zone: The zone that it lies in, written like the name.
+        zone: The zone of the name, in the same form.
     """
 
     name: str
@@ -67,19 +68,19 @@ class RecordLocation:
 
 
 class Zones:
-    """Finds zones; any number of threads may use it.
+    """Finds the zones of records; safe to use from several threads.
 
     Args:
-        nameservers: Whom to ask; empty means the system's.
+        nameservers: The resolvers to query; empty means the system's.
         timeout: Total time for one look-up.
-        zone: The zone of all names below it; None means to be found out.
-        authoritative: Taken for the nameservers of every zone; empty means those that it names.
-        recursive: Ask resolvers alone, and no nameserver of a zone.
-        follow_aliases: Whether an alias at a name leads the record elsewhere.
-        resolv_conf: Where the system's are written.
+        zone: The zone of all names below it; None means to look it up.
+        authoritative: Used as the nameservers of every zone; empty means the zone's NS records.
+        recursive: Query only resolvers, and no nameserver of a zone.
+        follow_aliases: Whether to publish a record at the target of an alias.
+        resolv_conf: Lists the system's resolvers.
     """
 
-    def __init__(  # noqa: PLR0913 - whom to ask, and what the operator knows already
+    def __init__(  # noqa: PLR0913 - the resolvers and the operator's settings
         self,
         nameservers: Sequence[Endpoint],
         timeout: timedelta,
@@ -103,28 +104,28 @@ class Zones:
         self._seconds = timeout.total_seconds()
 
     def locate(self, name: str) -> RecordLocation:
-        """Where a record for a name has to go.
+        """Find the name and zone of a record, following aliases.
 
         Raises:
             RecordRefusedError: No record can have this name.
-            ChallengeError: Nobody could say, or its aliases go nowhere or round in circles.
+            ChallengeError: The look-up failed, or the aliases are a loop or lead nowhere.
         """
         try:
             current = dns.name.from_text(name)
         except dns.exception.DNSException as error:
             raise RecordRefusedError(
-                f"no DNS record can be called {clean(name)}: a name has 253 characters at most",
-                fix="show control over the name in another way (http-01), or choose a shorter one",
+                f"{clean(name)} is not a valid DNS name: a name has at most 253 characters",
+                fix="use another challenge (http-01), or a shorter name",
             ) from error
         visited: set[dns.name.Name] = set()
         while current not in visited and len(visited) < MAX_ALIASES:
             visited.add(current)
-            zone, alias = self._look_at(current)
+            zone, alias = self._zone_and_alias(current)
             if alias is None or not self._delegates(current, alias):
                 return RecordLocation(display_name(current), display_name(zone))
-            if alias == dns.name.root:  # what some put there to say that there is nothing
+            if alias == dns.name.root:  # some zones use this for "does not exist"
                 raise ChallengeError(
-                    f"{display_name(current)} is an alias that leads nowhere",
+                    f"{display_name(current)} is an alias of the DNS root, which holds no record",
                     fix=f"correct the CNAME record of {display_name(current)}",
                 )
             logger.info(
@@ -132,20 +133,20 @@ class Zones:
             )
             current = alias
         raise ChallengeError(
-            f"the aliases of {name} go round in circles at {display_name(current)}",
+            f"the aliases of {name} are a CNAME loop at {display_name(current)}",
             fix=f"correct the CNAME record of {name}",
         )
 
     def nameservers(self, zone: str) -> tuple[Nameserver, ...]:
-        """Everybody who has to answer with a record in a zone: see ``NameserverLookup.of_zone``."""
+        """Return the nameservers of a zone: see ``NameserverLookup.of_zone``."""
         return self._lookups.of_zone(zone)
 
     def addresses(self, servers: Sequence[Endpoint]) -> tuple[Nameserver, ...]:
-        """Servers given by name or by address: see ``NameserverLookup.addresses``."""
+        """Return the addresses of servers: see ``NameserverLookup.addresses``."""
         return self._lookups.addresses(servers)
 
     def _delegates(self, name: dns.name.Name, alias: dns.name.Name) -> bool:
-        """Whether an alias at a name is meant to lead the record elsewhere."""
+        """Check if an alias at a name delegates the validation."""
         if not self._follow_aliases:
             return False
         zone = self._zone
@@ -154,7 +155,7 @@ class Zones:
         label = f"_{secrets.token_hex(RANDOM_BYTES)}"
         try:
             sibling = dns.name.from_text(label, name.parent())
-        except dns.exception.DNSException:  # too long a name: nothing can be told
+        except dns.exception.DNSException:  # the sibling's name is too long: cannot tell
             return True
         if not self._is_alias(sibling, alias):
             return True
@@ -166,31 +167,31 @@ class Zones:
         host = _above(name)
         if self._is_alias(host, alias):
             logger.warning(
-                "%s exists only by a wildcard, which does not answer for it while a record stands "
-                "below it (RFC 4592); give it a CNAME or address record of its own",
+                "%s exists only by a wildcard, which does not apply to it while a record exists "
+                "below it (RFC 4592); give it its own CNAME or address record",
                 display_name(host),
             )
         return False
 
     def _is_alias(self, name: dns.name.Name, target: dns.name.Name) -> bool:
-        """Whether a name is an alias of another; False where nobody can say."""
+        """Check if a name is an alias of another; False if the look-up fails."""
         try:
-            return self._look_at(name)[1] == target
+            return self._zone_and_alias(name)[1] == target
         except ChallengeError as error:
-            logger.debug("not known whether %s is an alias: %s", display_name(name), error)
+            logger.debug("cannot tell whether %s is an alias: %s", display_name(name), error)
             return False
 
-    def _look_at(self, name: dns.name.Name) -> tuple[dns.name.Name, dns.name.Name | None]:
-        """The zone that a name lies in, and what it is an alias of if it is one."""
+    def _zone_and_alias(self, name: dns.name.Name) -> tuple[dns.name.Name, dns.name.Name | None]:
+        """Return the zone of a name, and the target if the name is an alias."""
         if self._zone is not None and name.is_subdomain(self._zone):
             zone = self._zone
         else:
             zone = self._lookups.zone_of(_above(name))
-        # Each turn finds a zone that lies deeper.
+        # Each round finds a deeper zone.
         for _ in name.labels:
-            response = self._ask_directly(display_name(zone), name)
+            response = self._query_directly(display_name(zone), name)
             if response is None:
-                if not self._follow_aliases:  # then the name itself is better not looked up
+                if not self._follow_aliases:  # no need to make a resolver cache the absence
                     return zone, None
                 alias = self._lookups.look_up(name, "CNAME")
                 return zone, dns.name.from_text(alias[0]) if alias else None
@@ -205,11 +206,10 @@ class Zones:
             zone = deeper
         return zone, None
 
-    def _ask_directly(self, zone: str, name: dns.name.Name) -> dns.message.Message | None:
-        """What the first nameserver of a zone that can tell says; None if none can.
+    def _query_directly(self, zone: str, name: dns.name.Name) -> dns.message.Message | None:
+        """Return the first usable answer of a zone's nameservers; None if there is none.
 
-        One that does not speak for the zone (a lame delegation) is believed only where no other
-        answers.
+        An answer without authority (lame delegation) is used only if no other nameserver answers.
         """
         if self._recursive:
             return None
@@ -235,7 +235,7 @@ class Zones:
                     ignore_unexpected=True,
                 )
             except (OSError, EOFError, dns.exception.DNSException) as error:
-                logger.debug("not told by nameserver=%s: %s", server, error)
+                logger.debug("no answer from nameserver=%s: %s", server, error)
                 continue
             if response.rcode() not in {dns.rcode.NOERROR, dns.rcode.NXDOMAIN}:
                 continue
@@ -246,7 +246,7 @@ class Zones:
 
 
 def _above(name: dns.name.Name) -> dns.name.Name:
-    """The closest name above that is no label of the protocol (``_acme-challenge`` …)."""
+    """Return the closest name above without an underscore label (``_acme-challenge`` …)."""
     above = name.parent()
     while above.labels[0].startswith(b"_"):
         above = above.parent()
@@ -254,7 +254,7 @@ def _above(name: dns.name.Name) -> dns.name.Name:
 
 
 def _is_referral(response: dns.message.Message, zone: str) -> bool:
-    """Whether an answer leads to a zone below the one that was asked (RFC 1034 section 4.3.2)."""
+    """Check if an answer refers to a zone below the queried one (RFC 1034 section 4.3.2)."""
     origin = dns.name.from_text(zone)
     return not response.answer and any(
         records.rdtype == dns.rdatatype.NS
@@ -267,12 +267,12 @@ def _is_referral(response: dns.message.Message, zone: str) -> bool:
 def _closest(
     response: dns.message.Message, name: dns.name.Name, zone: dns.name.Name
 ) -> dns.name.Name:
-    """The deepest zone around a name that an answer tells of: by a referral, or by its SOA."""
-    told = [
+    """Return the deepest zone of a name that an answer contains as a referral or SOA."""
+    zones = [
         records.name
         for records in response.authority
         if records.rdtype in {dns.rdatatype.SOA, dns.rdatatype.NS}
         and name.is_subdomain(records.name)
         and records.name.is_subdomain(zone)
     ]
-    return max([zone, *told], key=lambda each: len(each.labels))
+    return max([zone, *zones], key=lambda each: len(each.labels))

@@ -64,19 +64,19 @@ class Server:
 
     Attributes:
         provider: Whose records it has at once, where it follows one.
-        complaints: What is said of others, by name.
+        problems: What is said of others, by name.
     """
 
     def __init__(self) -> None:
         self.provider: Provider | None = None
         self.texts: tuple[str, ...] = ()
-        self.complaints: dict[str, str] = {}
+        self.problems: dict[str, str] = {}
 
     def __call__(self, nameserver: Nameserver, name: str, seconds: float) -> NameserverAnswer:
         assert seconds > 0
         assert name == NAME
-        if nameserver.name in self.complaints:
-            return NameserverAnswer(nameserver, complaint=self.complaints[nameserver.name])
+        if nameserver.name in self.problems:
+            return NameserverAnswer(nameserver, problem=self.problems[nameserver.name])
         if self.provider is not None:
             return NameserverAnswer(nameserver, tuple(each.value for each in self.provider.records))
         return NameserverAnswer(nameserver, self.texts)
@@ -169,7 +169,7 @@ def test_a_zone_that_was_configured_is_taken(
 def test_a_name_outside_the_configured_zone_is_refused(
     provider: Provider, zones: Zones, journal: Journal
 ) -> None:
-    with pytest.raises(RecordRefusedError, match=r"does not lie in the zone example\.net") as it:
+    with pytest.raises(RecordRefusedError, match=r"is not in the zone example\.net") as it:
         make(provider, zones, journal, zone="example.net").present(challenge())
 
     assert "challenges.dns-01.zone" in it.value.fix
@@ -238,7 +238,7 @@ def test_waiting_is_over_when_the_nameserver_has_the_record(
 
 @pytest.mark.parametrize(
     ("texts", "said"),
-    [((), "does not have it"), (("other",), "has other records there, but not this one")],
+    [((), "does not have the record"), (("other",), "has other TXT records, but not this one")],
 )
 def test_a_nameserver_that_lags_is_named(
     solver: Dns01Solver, server: Server, texts: tuple[str, ...], said: str
@@ -257,7 +257,7 @@ def test_a_nameserver_that_refuses_is_warned_of_beside_one_that_is_right(
     solver: Dns01Solver, server: Server, zones: Zones, caplog: pytest.LogCaptureFixture
 ) -> None:
     zones.servers = (SERVER, LAME)
-    server.complaints["ns2.example.com"] = "answers REFUSED"
+    server.problems["ns2.example.com"] = "answers REFUSED"
     server.texts = (validation_value(challenge()),)
     solver.present(challenge())
 
@@ -270,10 +270,10 @@ def test_a_nameserver_that_refuses_is_warned_of_beside_one_that_is_right(
 def test_where_no_nameserver_can_be_asked_the_error_names_the_resolver(
     solver: Dns01Solver, server: Server
 ) -> None:
-    server.complaints["ns1.example.com"] = "does not answer"
+    server.problems["ns1.example.com"] = "does not answer"
     solver.present(challenge())
 
-    with pytest.raises(RecordNotVisibleError, match="gives an answer that can be used") as caught:
+    with pytest.raises(RecordNotVisibleError, match="gives a usable answer") as caught:
         solver.wait(challenge(), Deadline.after(0.02))
 
     assert "challenges.dns-01.propagation: recursive" in caught.value.fix
@@ -456,8 +456,8 @@ def test_a_record_of_no_use_is_published_once_a_name_and_withdrawn(
 
 
 def test_it_is_looked_for_where_that_is_asked(solver: Dns01Solver, provider: Provider) -> None:
-    (complaint,) = solver.test_records(trial("vpn.example.com", check_propagation=True))
-    assert "ns1.example.com (192.0.2.1:53) does not have it" in complaint
+    (problem,) = solver.test_records(trial("vpn.example.com", check_propagation=True))
+    assert "ns1.example.com (192.0.2.1:53) does not have the record" in problem
     assert provider.records == set()
 
 
@@ -465,12 +465,12 @@ def test_a_nameserver_that_is_passed_over_is_told(
     solver: Dns01Solver, server: Server, zones: Zones, provider: Provider
 ) -> None:
     zones.servers = (SERVER, LAME)
-    server.complaints["ns2.example.com"] = "answers REFUSED"
+    server.problems["ns2.example.com"] = "answers REFUSED"
     server.provider = provider
 
-    (complaint,) = solver.test_records(trial("vpn.example.com", check_propagation=True))
+    (problem,) = solver.test_records(trial("vpn.example.com", check_propagation=True))
 
-    assert "ns2.example.com (192.0.2.2:53) answers REFUSED" in complaint
+    assert "ns2.example.com (192.0.2.2:53) answers REFUSED" in problem
 
 
 def test_what_is_refused_is_certain_to_be_refused(
@@ -485,8 +485,8 @@ def test_what_is_refused_is_certain_to_be_refused(
 def test_before_there_is_an_account_its_label_is_not_known(
     solver: Dns01Solver, provider: Provider, journal: Journal
 ) -> None:
-    (complaint,) = solver.test_records(trial("vpn.example.com", kind="dns-account-01"))
-    assert "no account yet" in complaint
+    (problem,) = solver.test_records(trial("vpn.example.com", kind="dns-account-01"))
+    assert "no ACME account yet" in problem
     assert journal.steps == []
     url = "https://ca.example/acct/1"
     assert (

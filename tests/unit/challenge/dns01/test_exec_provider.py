@@ -76,7 +76,7 @@ def test_a_name_that_could_be_taken_for_something_else_is_given_to_no_command(
     for record in (TextRecord(name, "value", "example.com"), TextRecord("a.b", "value", name)):
         for act in (hook.publish, hook.withdraw):
             with pytest.raises(
-                ProviderNotContactedError, match="is no name that a command is given"
+                ProviderNotContactedError, match="is not a name that can be passed to a command"
             ) as caught:
                 act(record)
             assert str(caught.value).isprintable()
@@ -124,7 +124,7 @@ def test_a_failure_without_a_word_is_still_one(script: Script) -> None:
 
 
 def test_a_command_that_hangs_is_killed(script: Script) -> None:
-    with pytest.raises(ChallengeError, match=r"present had not ended after 0\.1 s: waiting") as it:
+    with pytest.raises(ChallengeError, match=r"present did not end within 0\.1 s: waiting") as it:
         provider(script("echo waiting; exec sleep 60"), timeout="100ms").publish(RECORD)
 
     assert "challenges.dns-01.command_timeout" in it.value.fix

@@ -344,7 +344,7 @@ def test_the_zone_of_a_domain_is_left_as_it_is() -> None:
 
 @pytest.mark.parametrize(
     ("credential", "hint"),
-    [("auth_tokn", "did you mean auth_token? powerdns knows: "), ("qqqqq", "powerdns knows: ")],
+    [("auth_tokn", "did you mean auth_token? powerdns has: "), ("qqqqq", "powerdns has: ")],
 )
 def test_a_wrong_credential_is_answered_with_those_that_the_provider_knows(
     token_file: Path, credential: str, hint: str

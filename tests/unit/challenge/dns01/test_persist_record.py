@@ -46,7 +46,7 @@ def test_a_long_record_is_cut_into_strings_for_the_zone_file() -> None:
 
 @pytest.mark.parametrize("issuer", ["", "CA.example", "ca.example.", "ca example", 'ca";x'])
 def test_no_issuer_that_could_not_stand_in_a_record(issuer: str) -> None:
-    with pytest.raises(ValueError, match="is no domain name of an issuer"):
+    with pytest.raises(ValueError, match="is not an issuer domain name"):
         persist_record.make_persist_record("example.com", issuer, ACCOUNT)
 
 
@@ -54,7 +54,7 @@ def test_no_issuer_that_could_not_stand_in_a_record(issuer: str) -> None:
     "account_url", ["", "https://ca.example/a;b", "https://ca.example/ä", "a b"]
 )
 def test_no_account_that_could_not_stand_in_a_record(account_url: str) -> None:
-    with pytest.raises(ValueError, match="is no account URL"):
+    with pytest.raises(ValueError, match="is not an account URL"):
         persist_record.make_persist_record("example.com", ISSUER, account_url)
 
 
@@ -75,7 +75,7 @@ def test_a_record_that_will_do(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "complaint"),
+    ("text", "problem"),
     [
         ("v=spf1 -all", "there is no record for ca.example or other.example"),
         (f"stranger.example; accounturi={ACCOUNT}", "there is no record for"),
@@ -83,15 +83,15 @@ def test_a_record_that_will_do(text: str) -> None:
         (ISSUER, f"is for another account than {ACCOUNT}"),
         (f"{ISSUER}; accounturi={ACCOUNT}/", f"is for another account than {ACCOUNT}"),
         (f"{GOOD};", "is malformed: a parameter is empty"),
-        (f"{GOOD}; policy", "is malformed: a parameter is empty, or is not tag=value"),
+        (f"{GOOD}; policy", "is malformed: a parameter is empty or not tag=value"),
         (f"{GOOD}; po_licy=x", "is malformed"),
-        (f"{GOOD}; accounturi={ACCOUNT}", "is malformed: accounturi comes twice"),
-        (f"{GOOD}; persistUntil=soon", "is malformed: persistUntil is no number of seconds"),
-        (f"{GOOD}; persistUntil=1", "has ended at 1970-01-01T00:00:01Z"),
+        (f"{GOOD}; accounturi={ACCOUNT}", "is malformed: accounturi is repeated"),
+        (f"{GOOD}; persistUntil=soon", "is malformed: persistUntil is not a number of seconds"),
+        (f"{GOOD}; persistUntil=1", "expired at 1970-01-01T00:00:01Z"),
     ],
 )
-def test_a_record_that_will_not_do(text: str, complaint: str) -> None:
-    assert complaint in persist_record.record_problem([text], WANTED, now=NOW)
+def test_a_record_that_will_not_do(text: str, problem: str) -> None:
+    assert problem in persist_record.record_problem([text], WANTED, now=NOW)
 
 
 def test_nothing_there_will_not_do() -> None:
@@ -105,16 +105,18 @@ def test_a_good_record_will_do_beside_others() -> None:
 
 
 def test_a_wildcard_needs_the_policy() -> None:
-    wanted = persist_record.ExpectedRecord("example.com", (ISSUER,), ACCOUNT, wildcard=True)
+    expected = persist_record.ExpectedRecord("example.com", (ISSUER,), ACCOUNT, wildcard=True)
 
-    assert "lacks policy=wildcard" in persist_record.record_problem([GOOD], wanted, now=NOW)
-    assert persist_record.record_problem([GOOD, f"{GOOD}; policy=wildcard"], wanted, now=NOW) == ""
+    assert "lacks policy=wildcard" in persist_record.record_problem([GOOD], expected, now=NOW)
+    assert (
+        persist_record.record_problem([GOOD, f"{GOOD}; policy=wildcard"], expected, now=NOW) == ""
+    )
 
 
 def test_what_others_publish_is_shown_on_one_line() -> None:
-    complaint = persist_record.record_problem([f"{GOOD}; \x1b[2Jx=\n"], WANTED, now=NOW)
+    problem = persist_record.record_problem([f"{GOOD}; \x1b[2Jx=\n"], WANTED, now=NOW)
 
-    assert complaint.isprintable()
+    assert problem.isprintable()
 
 
 def test_a_wildcard_and_the_name_above_it_share_a_record() -> None:

@@ -76,8 +76,8 @@ def test_each_way_of_not_answering_is_told_apart(
     silent = at(nameserver(lambda _wire, _transport: None))
     refusing = at(nameserver(make_zones([])))
 
-    assert query_txt(silent, NAME, 0.05).complaint == "does not answer"
-    assert query_txt(refusing, NAME, 2).complaint == "answers REFUSED"
+    assert query_txt(silent, NAME, 0.05).problem == "does not answer"
+    assert query_txt(refusing, NAME, 2).problem == "answers REFUSED"
 
 
 @pytest.mark.enable_socket
@@ -93,17 +93,17 @@ def test_a_truncated_answer_that_cannot_be_had_over_tcp_is_a_bad_one(
 
     answer = query_txt(at(nameserver(truncate)), NAME, 2)
 
-    assert answer.complaint.startswith("gives a bad answer: ")
+    assert answer.problem.startswith("sends an invalid answer: ")
     assert not answer.no_route
 
 
 @pytest.mark.enable_socket
-def test_a_connection_closed_after_a_truncated_answer_is_a_complaint(
+def test_a_connection_closed_after_a_truncated_answer_is_a_problem(
     nameserver: StartNameserver, truncated_only: Handler
 ) -> None:
     answer = query_txt(at(nameserver(truncated_only)), NAME, 2)
 
-    assert answer.complaint == "closes the TCP connection without an answer"
+    assert answer.problem == "closes the TCP connection without an answer"
 
 
 @pytest.mark.parametrize(
@@ -122,7 +122,7 @@ def test_an_address_without_a_route_is_told_apart(
 
     answer = query_txt(FIRST, NAME, 1)
 
-    assert answer.complaint == "cannot be asked: said by the system"
+    assert answer.problem == "cannot be reached: said by the system"
     assert answer.no_route is no_route
 
 
@@ -142,9 +142,9 @@ class Script:
             turns = self._answers[nameserver.name]
             said = turns.pop(0) if len(turns) > 1 else turns[0]
         if said == "no route":
-            return NameserverAnswer(nameserver, complaint="cannot be asked", no_route=True)
+            return NameserverAnswer(nameserver, problem="cannot be asked", no_route=True)
         if said == "refused":
-            return NameserverAnswer(nameserver, complaint="answers REFUSED")
+            return NameserverAnswer(nameserver, problem="answers REFUSED")
         if said == "lame":
             return NameserverAnswer(nameserver, authoritative=False)
         return NameserverAnswer(nameserver, (said,))
@@ -169,7 +169,7 @@ def wait_for(script: Script, seconds: float = 5.0, longest_pause: float = 0.01) 
 
 
 def spoken(answers: Sequence[NameserverAnswer]) -> list[str]:
-    return [f"{each.nameserver.name} {each.complaint}" for each in answers]
+    return [f"{each.nameserver.name} {each.problem}" for each in answers]
 
 
 def test_nobody_is_asked_again_who_has_it() -> None:
@@ -202,17 +202,17 @@ def test_where_nobody_can_be_asked_that_is_said() -> None:
 
 
 @pytest.mark.parametrize(
-    ("said", "complaint"), [("refused", "answers REFUSED"), ("lame", propagation.LAME)]
+    ("said", "problem"), [("refused", "answers REFUSED"), ("lame", propagation.LAME)]
 )
 def test_who_gives_no_usable_answer_is_passed_over_after_a_second_chance(
-    said: str, complaint: str
+    said: str, problem: str
 ) -> None:
     script = Script(ns1=["good"], ns2=[said])
 
     seen = seen_by(script)
 
     assert seen.lagging == ()
-    assert spoken(seen.passed_over) == [f"ns2 {complaint}"]
+    assert spoken(seen.passed_over) == [f"ns2 {problem}"]
     assert script.asked.count("ns2") == propagation.ATTEMPTS
 
 
@@ -234,7 +234,7 @@ def test_without_anybody_who_has_it_nobody_is_passed_over() -> None:
     seen = seen_by(Script(ns1=["lame"], ns2=["refused"]), 0.2)
 
     assert spoken(seen.lagging) == [f"ns1 {propagation.LAME}", "ns2 answers REFUSED"]
-    assert not seen.heard
+    assert not seen.answered
 
 
 def test_one_look_passes_over_who_says_nothing() -> None:
@@ -248,15 +248,15 @@ def test_the_warning_says_where_to_take_them_out() -> None:
     resolver = replace(SECOND, recursive=True)
 
     at_zone = propagation.passed_over_warning(
-        NAME, "example.com", [NameserverAnswer(SECOND, complaint="is silent")]
+        NAME, "example.com", [NameserverAnswer(SECOND, problem="is silent")]
     )
     at_resolver = propagation.passed_over_warning(
-        NAME, "example.com", [NameserverAnswer(resolver, complaint="hangs")]
+        NAME, "example.com", [NameserverAnswer(resolver, problem="hangs")]
     )
 
     assert "nameservers of the zone example.com: ns2 (192.0.2.2:53) is silent" in at_zone
-    assert at_zone.endswith("take them out of the zone's NS records")
-    assert at_resolver.endswith("take them out of resolver.nameservers")
+    assert at_zone.endswith("remove them from the zone's NS records")
+    assert at_resolver.endswith("remove them from resolver.nameservers")
 
 
 def test_a_nameserver_without_an_address_cannot_be_asked() -> None:
@@ -264,7 +264,7 @@ def test_a_nameserver_without_an_address_cannot_be_asked() -> None:
 
     answer = query_txt(nowhere, NAME, 1)
 
-    assert answer.complaint == "has no address: NXDOMAIN"
+    assert answer.problem == "has no address: NXDOMAIN"
     assert answer.no_route
 
 

@@ -188,11 +188,11 @@ def test_a_server_that_is_silent_is_given_up(secret_file: Path) -> None:
 @pytest.mark.parametrize(
     ("code", "said", "setting"),
     [
-        (dns.rcode.REFUSED, "does not let us change", "update-policy { grant gatecert subdomain"),
+        (dns.rcode.REFUSED, "refuses to change", "update-policy { grant gatecert subdomain"),
         (dns.rcode.NOTAUTH, "is not the primary nameserver", "challenges.dns-01.server"),
         (dns.rcode.NOTZONE, "is not the primary nameserver", "challenges.dns-01.zone"),
-        (dns.rcode.NOTIMP, "takes no dynamic updates", "challenges.dns-01.provider"),
-        (dns.rcode.FORMERR, "takes no dynamic updates", "challenges.dns-01.server"),
+        (dns.rcode.NOTIMP, "does not support dynamic updates", "challenges.dns-01.provider"),
+        (dns.rcode.FORMERR, "does not support dynamic updates", "challenges.dns-01.server"),
     ],
 )
 def test_a_refusal_names_what_to_change(
@@ -239,7 +239,7 @@ def test_a_refusal_without_a_key_says_to_name_one(nameserver: StartNameserver) -
         (dns.rcode.BADKEY, "does not know the TSIG key gatecert (hmac-sha256)", "tsig.algorithm"),
         (dns.rcode.BADSIG, "has another secret for the TSIG key gatecert", "tsig.secret_file"),
         (dns.rcode.BADTRUNC, "has another secret for the TSIG key gatecert", "tsig.secret_file"),
-        (dns.rcode.BADTIME, "the clock of", "NTP"),
+        (dns.rcode.BADTIME, "the clocks of", "NTP"),
     ],
 )
 def test_a_key_that_will_not_do_names_the_setting_and_no_secret(

@@ -26,7 +26,7 @@ def test_what_editors_put_around_a_secret_does_not_count(tmp_path: Path, content
 
 @pytest.mark.parametrize(
     ("content", "said"),
-    [(None, "cannot be read: no such file"), (b"\n", "is empty"), (b"\xffx", "holds no text")],
+    [(None, "cannot be read: no such file"), (b"\n", "is empty"), (b"\xffx", "is not text")],
 )
 def test_what_is_wrong_is_said_by_the_key(tmp_path: Path, content: bytes | None, said: str) -> None:
     path = tmp_path / "looks-like-a-secret"
@@ -36,7 +36,7 @@ def test_what_is_wrong_is_said_by_the_key(tmp_path: Path, content: bytes | None,
     with pytest.raises(ProviderNotContactedError) as caught:
         read_secret(path, KEY)
 
-    assert f"the file that {KEY} names {said}" in caught.value.message
+    assert f"the file of {KEY} {said}" in caught.value.message
     assert caught.value.fix
     assert "looks-like-a-secret" not in str(caught.value)
 

@@ -190,7 +190,7 @@ def test_an_alias_that_leads_nowhere_is_an_error(
 ) -> None:
     server = nameserver(make_zones(["example.com"], {(NAME, "CNAME"): ["."]}))
 
-    with pytest.raises(ChallengeError, match=f"{NAME} is an alias that leads nowhere"):
+    with pytest.raises(ChallengeError, match=f"{NAME} is an alias of the DNS root"):
         zones(server, server).locate(NAME)
 
 
@@ -200,7 +200,7 @@ def test_aliases_that_go_round_in_circles_are_an_error(
     records = {(NAME, "CNAME"): ["a.example.com."], ("a.example.com", "CNAME"): [f"{NAME}."]}
     server = nameserver(make_zones(["example.com"], records))
 
-    with pytest.raises(ChallengeError, match="go round in circles") as caught:
+    with pytest.raises(ChallengeError, match="are a CNAME loop at") as caught:
         zones(server, server).locate(NAME)
 
     assert NAME in caught.value.fix
@@ -209,7 +209,7 @@ def test_aliases_that_go_round_in_circles_are_an_error(
 def test_a_name_too_long_for_any_record_is_refused() -> None:
     longest = ".".join(["a" * 63] * 3 + ["b" * 61])
 
-    with pytest.raises(RecordRefusedError, match="no DNS record can be called _acme") as caught:
+    with pytest.raises(RecordRefusedError, match="^_acme.* is not a valid DNS name") as caught:
         zones(Endpoint("127.0.0.1", 9)).locate(f"_acme-challenge.{longest}")
 
     assert "http-01" in caught.value.fix
