@@ -28,7 +28,7 @@ from gatecert.model import (
 if TYPE_CHECKING:
     import threading
 
-    from gatecert.acme.enrolment import OrderJournal
+    from gatecert.acme.protocol import OrderJournal
     from gatecert.model import CertificateSummary, Progress
 
 

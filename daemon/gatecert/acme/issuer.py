@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from gatecert.acme.account_administration import AccountAdministration
     from gatecert.acme.client import Client
-    from gatecert.acme.enrolment import OrderJournal
+    from gatecert.acme.protocol import OrderJournal
     from gatecert.acme.rate_limits import RemainingAllowance
     from gatecert.acme.revocation_request import Revocation, RevocationResult
     from gatecert.challenge.solver import Solver

@@ -1,4 +1,4 @@
-"""What the pipeline needs of an authority; ``issue.Issuer`` is the one that speaks ACME."""
+"""The interface between the pipeline and an authority; ``issuer.Issuer`` speaks ACME."""
 
 from __future__ import annotations
 
@@ -9,12 +9,43 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime, timedelta
 
-    from gatecert.acme.enrolment import OrderJournal
-    from gatecert.model import CertificateSummary, IssuedChain, Progress, RenewalInfo, Target
+    from gatecert.model import (
+        CertificateSummary,
+        IssuedChain,
+        KeyRequest,
+        PendingOrder,
+        Progress,
+        RenewalInfo,
+        Target,
+    )
+
+
+class OrderJournal(Protocol):
+    """Storage for the pending order and its key."""
+
+    def pending(self) -> tuple[PendingOrder, KeyRequest] | None:
+        """Return the pending order with its key request."""
+        ...
+
+    def new_request(self, *, common_name: bool = False) -> KeyRequest:
+        """Make a key and its CSR; both are durable on return.
+
+        Args:
+            common_name: Put the first DNS name that fits into the subject's common name.
+        """
+        ...
+
+    def record(self, order: PendingOrder) -> None:
+        """Store an order durably."""
+        ...
+
+    def forget(self) -> None:
+        """Delete the order and its key request."""
+        ...
 
 
 class Authority(Protocol):
-    """Issues certificates, and says when it would like them to be renewed."""
+    """Issues certificates and suggests when to renew them."""
 
     @property
     def name(self) -> str:
@@ -23,10 +54,10 @@ class Authority(Protocol):
 
     @property
     def staging(self) -> Authority | None:
-        """Where one may try the same without harm; None where no such place is known."""
+        """The staging environment; None if unknown."""
         ...
 
-    def obtain(  # noqa: PLR0913 - the pipeline's side of the story
+    def obtain(  # noqa: PLR0913 - see Issuer.obtain
         self,
         target: Target,
         journal: OrderJournal,
@@ -40,7 +71,7 @@ class Authority(Protocol):
         """Obtain a certificate for a target; the order stays in the journal.
 
         Raises:
-            GatecertError: There is none; see `gatecert.acme.issuer.Issuer.obtain`.
+            GatecertError: No certificate was obtained; see `gatecert.acme.issuer.Issuer.obtain`.
         """
         ...
 
@@ -52,5 +83,5 @@ class Authority(Protocol):
         previous: RenewalInfo | None = None,
         cancelled: threading.Event | None = None,
     ) -> RenewalInfo:
-        """When the authority would like a certificate to be renewed; errors are answers too."""
+        """Ask when to renew a certificate; an error also yields renewal information."""
         ...

@@ -15,7 +15,8 @@ from tests.fakes.root_authority import RootAuthority
 from tests.fakes.solvers import FakeSolver
 
 from gatecert.acme.authorizations import SETTLE_SECONDS
-from gatecert.acme.enrolment import FIRST_LOOK_SECONDS, LONGEST_ORDER, Enrolment
+from gatecert.acme.enrolment import FIRST_POLL_SECONDS, Enrolment
+from gatecert.acme.issued_chain import MAX_ORDER_AGE
 from gatecert.acme.rate_limits import IN_TRANSIT
 from gatecert.config.schema.authority import ProfileChoice
 from gatecert.errors import (
@@ -116,7 +117,7 @@ def test_from_a_target_to_a_checked_chain(
     assert told.messages == [
         "order placed with authority acme (ca.test)",
         "proving control of vpn.example.com, www.example.com by http-01",
-        "names proven, asking for the certificate",
+        "names validated, requesting the certificate",
         "certificate issued by authority acme (ca.test)",
     ]
 
@@ -177,7 +178,7 @@ def test_names_that_are_all_proven_lead_straight_to_finalisation(
 def test_one_look_right_after_finalisation(enrolment: Enrolment, timeless: Timeless) -> None:
     enrolment.run("")
 
-    assert timeless.waits == [SETTLE_SECONDS, FIRST_LOOK_SECONDS]
+    assert timeless.waits == [SETTLE_SECONDS, FIRST_POLL_SECONDS]
 
 
 def test_further_looks_wait_as_long_as_they_are_told(
@@ -190,7 +191,7 @@ def test_further_looks_wait_as_long_as_they_are_told(
 
     enrolment.run("")
 
-    assert timeless.waits == [FIRST_LOOK_SECONDS, 9.0, 0.375, 0.5625]
+    assert timeless.waits == [FIRST_POLL_SECONDS, 9.0, 0.375, 0.5625]
 
 
 def test_an_order_that_turns_out_not_to_be_ready_is_looked_at_again(
@@ -220,7 +221,7 @@ def test_an_order_that_stays_ready_is_finalised_again_after_ever_longer_rests(
     enrolment.run("")
 
     assert len(authority.sent("finalize")) == len(rests) + 1
-    assert timeless.waits == [*rests, FIRST_LOOK_SECONDS]
+    assert timeless.waits == [*rests, FIRST_POLL_SECONDS]
 
 
 def test_an_order_that_goes_back_to_ready_is_given_a_rest(
@@ -234,7 +235,7 @@ def test_an_order_that_goes_back_to_ready_is_given_a_rest(
 
     enrolment.run("")
 
-    assert timeless.waits == [FIRST_LOOK_SECONDS, 60.0, FIRST_LOOK_SECONDS]
+    assert timeless.waits == [FIRST_POLL_SECONDS, 60.0, FIRST_POLL_SECONDS]
 
 
 def test_an_authority_that_issues_at_once_is_not_asked_again(
@@ -332,7 +333,7 @@ def test_an_interrupted_order_is_taken_up_with_its_key(
 
     assert issued.private_key == key
     assert len(authority.sent("new-order")) == 1
-    assert "going on with the order of 2026-11-23 08:15:00 UTC" in told.messages
+    assert "resuming the order of 2026-11-23 08:15:00 UTC" in told.messages
 
 
 def test_an_order_that_was_processing_is_taken_up(
@@ -422,8 +423,8 @@ def test_the_order_of_the_names_does_not_matter(
 
 # --------------------------------------------------------------------------- an end to it
 
-ON_TIME = [LONGEST_ORDER - timedelta(seconds=1), timedelta(), timedelta(minutes=-1)]
-LATE = [LONGEST_ORDER, LONGEST_ORDER + timedelta(days=30)]
+ON_TIME = [MAX_ORDER_AGE - timedelta(seconds=1), timedelta(), timedelta(minutes=-1)]
+LATE = [MAX_ORDER_AGE, MAX_ORDER_AGE + timedelta(days=30)]
 UNREACHABLE = AuthorityUnreachableError("no such host")
 
 
@@ -519,7 +520,7 @@ def test_leaving_gatecert_costs_no_order(
     enrolment: Enrolment, authority: FakeAuthority, journal: Journal
 ) -> None:
     interrupt(enrolment, authority, "certificate")
-    late = after(enrolment, LONGEST_ORDER)
+    late = after(enrolment, MAX_ORDER_AGE)
     for stage in ("order", "certificate"):
         authority.queued[stage].append(InterruptedOrderError("leaving"))
         with pytest.raises(InterruptedOrderError):
@@ -534,7 +535,7 @@ def test_a_limit_is_waited_for_before_a_late_order_is_replaced(
     authority.queued["order"].append(problem("rateLimited", status=429))
 
     with pytest.raises(RateLimitedError):
-        after(enrolment, LONGEST_ORDER).run("")
+        after(enrolment, MAX_ORDER_AGE).run("")
 
     assert journal.order is None
     assert len(authority.sent("new-order")) == 1
@@ -658,7 +659,7 @@ def test_a_profile_that_is_only_preferred(
     preferring.run("")
 
     assert [each.get("profile") for each in ordered(authority)] == ["short", None]
-    assert any("has no profile 'short': its choice is taken" in line for line in told.messages)
+    assert any("has no profile 'short'; using its default" in line for line in told.messages)
 
 
 # --------------------------------------------------------------------------- limits
@@ -830,7 +831,7 @@ def test_an_order_that_is_lost_without_a_reason(
 ) -> None:
     authority.queued["order"].append(answer(200, {**ORDER, "authorizations": [], "status": status}))
 
-    with pytest.raises(AuthorityError, match="and not why") as caught:
+    with pytest.raises(AuthorityError, match="without a reason") as caught:
         enrolment.run("")
 
     assert "\x1b" not in str(caught.value)
