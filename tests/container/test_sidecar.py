@@ -117,7 +117,7 @@ def test_what_to_do_is_what_can_be_done_in_a_container(compose: Compose, podman:
 
     examined = podman.last(*sidecar.options, sidecar.image, "doctor")
 
-    assert "nobody holds /var/lib/gatecert" in examined.output
-    assert "start the container whose command is gatecert run" in examined.output
+    assert "daemon not running" in examined.output
+    assert "start the container that runs gatecert run" in examined.output
     for only_on_a_host in ("systemctl", "journalctl", "timedatectl", "sudo"):
         assert only_on_a_host not in examined.output + examined.errors

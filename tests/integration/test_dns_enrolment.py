@@ -84,7 +84,7 @@ def test_dns_01_enrols_names_and_wildcards_together(
     assert names_in(gatecert) == {
         HOSTNAME, "example.com", "*.example.com", "*.vpn.example.com",
     }  # fmt: skip
-    assert "was presented and found" in findings(gatecert)["challenge-ok"]["seen"]
+    assert "test record found" in findings(gatecert)["challenge-ok"]["seen"]
     assert named.texts(NAME) == []
     assert named.texts("_acme-challenge.example.com") == []
     assert list((gatecert.state_directory / "records").iterdir()) == []

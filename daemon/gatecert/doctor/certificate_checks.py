@@ -1,4 +1,4 @@
-"""Checks of the certificate itself, and of what waits for one. Pure."""
+"""Checks of the certificate, of pending CSRs and of client CAs. Pure."""
 
 from __future__ import annotations
 
@@ -26,15 +26,17 @@ if TYPE_CHECKING:
     from gatecert.doctor.finding import Finding
     from gatecert.model import CertificateSummary, KeyRequest, Target
 
-BOOTSTRAP_PATIENCE = timedelta(minutes=10)
+BOOTSTRAP_TIME = timedelta(minutes=10)
 WARN_BEFORE = timedelta(days=30)
 SHOWN_DIGITS = 16  # of a fingerprint
 
 
 def certificate(facts: GatewayFacts) -> Iterator[Finding]:
-    """What the gateway has, from whom, and for how long."""
+    """Check the installed certificate: issuer, end and names."""
     if facts.live is None:
-        yield codes.CERTIFICATE_MISSING.found("live leads to nothing usable", gateway=facts.name)
+        yield codes.CERTIFICATE_MISSING.found(
+            "live points to no usable certificate", gateway=facts.name
+        )
         return
     summary = facts.live.summary
     seen = (
@@ -48,80 +50,80 @@ def certificate(facts: GatewayFacts) -> Iterator[Finding]:
     yield code.found(seen, gateway=facts.name)
     missing = _missing_names(facts.target, summary)
     if missing:
-        seen = f"{', '.join(missing)} not among {', '.join(map(str, summary.identifiers))}"
+        seen = f"{', '.join(missing)} not in {', '.join(map(str, summary.identifiers))}"
         yield codes.CERTIFICATE_NAMES.found(
             seen, gateway=facts.name, fix=missing_names_warning(facts.target, summary)[1]
         )
 
 
 def _missing_names(target: Target, summary: CertificateSummary) -> list[str]:
-    """Names that are not in the certificate; one that was imported may have a wildcard for them."""
+    """Return names that are not in the certificate; in an imported one, a wildcard covers names."""
     if target.mode is Mode.CUSTOM:
         return list(map(str, uncovered_names(target.identifiers, summary.identifiers)))
     return [str(name) for name in target.identifiers if name not in summary.identifiers]
 
 
 def _warning_time(facts: GatewayFacts, summary: CertificateSummary) -> timedelta:
-    """How long before the end there ought to be another."""
+    """Return how long before the end a new certificate is overdue."""
     if facts.target.mode is Mode.CUSTOM:
         return WARN_BEFORE
     return summary.lifetime * LATEST_RENEWAL
 
 
 def _end(summary: CertificateSummary) -> str:
-    return f"ends {instant(summary.not_after)}"
+    return f"expires {instant(summary.not_after)}"
 
 
 def revocation(facts: GatewayFacts) -> Iterator[Finding]:
-    """What the last look at the authority's revocation lists told; nothing before the first."""
+    """Report the last check of the CRLs; nothing before the first check."""
     if facts.live is None:
         return
     known = revocation_state_of(facts.situation.state, facts.live.summary)
     if known is None:
         return
     if known.revoked is not None:
-        seen = f"{known.words}, says {known.source}"
+        seen = f"{known.words}, according to {known.source}"
         yield codes.CERTIFICATE_REVOKED.found(seen, gateway=facts.name)
     elif known.problem:
         yield codes.REVOCATION_UNKNOWN.found(known.problem, gateway=facts.name, fix=known.fix)
     elif known.checked is not None:
-        seen = f"not in {known.source} on {instant(known.checked)}"
+        seen = f"not listed in {known.source} on {instant(known.checked)}"
         yield codes.REVOCATION_OK.found(seen, gateway=facts.name)
 
 
 def bootstrap(facts: GatewayFacts) -> Iterator[Finding]:
-    """Whether the temporary certificate is still served although its time is over, and why."""
+    """Check whether the bootstrap certificate is still served after ten minutes, and why."""
     live = facts.live
     if live is None or not live.summary.is_bootstrap or facts.situation.excluded_region:
         return
     if facts.target.mode is Mode.CUSTOM:
-        seen = "the bootstrap certificate is in place"
+        seen = "the bootstrap certificate is installed"
         yield codes.BOOTSTRAP_UNTIL_IMPORT.found(seen, gateway=facts.name)
         return
     age = facts.now - (live.version.created or live.summary.not_before)
-    made = f"it was made {duration(age)} ago"
-    if age < BOOTSTRAP_PATIENCE:
+    made = f"bootstrap certificate made {duration(age)} ago"
+    if age < BOOTSTRAP_TIME:
         yield codes.BOOTSTRAP_YOUNG.found(made, gateway=facts.name)
         return
-    yield codes.BOOTSTRAP_STILL.found(f"{made}; {_why(facts)}", gateway=facts.name)
+    yield codes.BOOTSTRAP_STILL.found(f"{made}; {_reason_for_bootstrap(facts)}", gateway=facts.name)
 
 
-def _why(facts: GatewayFacts) -> str:
-    """Why there is no other certificate, as far as the last pass knew."""
+def _reason_for_bootstrap(facts: GatewayFacts) -> str:
+    """Return why there is no other certificate, according to the last pass."""
     if certificate_in_use(facts.situation) is not None:
-        return "a certificate was issued, but could not be brought into service"
+        return "a certificate was issued, but could not be put into service"
     outcome = facts.situation.state.outcome
     if outcome is None:
-        return "no attempt to enrol is known"
+        return "no attempt to enrol yet"
     code = f" [{outcome.code}]" if outcome.code else ""
-    return f"last, at {instant(outcome.at)}: {outcome.detail}{code}"
+    return f"last pass, {instant(outcome.at)}: {outcome.detail}{code}"
 
 
 def requests(facts: GatewayFacts) -> Iterator[Finding]:
-    """Requests that were made and not answered yet."""
+    """Report CSRs that wait for their certificate."""
     for request in facts.requests:
         yield codes.REQUEST_PENDING.found(
-            f"request of {instant(request.created)}, key sha256 {_key(request)}",
+            f"CSR of {instant(request.created)}, key SHA-256 {_key(request)}",
             gateway=facts.name,
             fix=f"gatecert import {facts.name}, once it is signed",
         )
@@ -136,25 +138,25 @@ def _key(request: KeyRequest) -> str:
 
 
 def client_ca(facts: GatewayFacts) -> Iterator[Finding]:
-    """The authorities of the users' certificates, and who is locked out."""
+    """Check the client CAs, who is locked out, and whether listeners ask for the client CAs."""
     bundle = facts.client_ca
     if isinstance(bundle, StateError):
         yield codes.CLIENT_CA_UNREADABLE.found(bundle.message, gateway=facts.name, fix=bundle.fix)
         return
-    demanded = facts.target.client_authentication is not None
-    if not bundle.certificates and demanded:
-        seen = "client_authentication is configured, and there is no authority"
+    configured = facts.target.client_authentication is not None
+    if not bundle.certificates and configured:
+        seen = "client_authentication is configured, but there is no client CA"
         fix = f"gatecert client-ca add {facts.name} FILE"
         yield codes.CLIENT_CA_MISSING.found(seen, gateway=facts.name, fix=fix)
-    worrying = {each.key for each in facts.client_ca_warnings}
+    with_warnings = {each.key for each in facts.client_ca_warnings}
     for authority in bundle.authorities():
-        if authority.fingerprint not in worrying:
-            seen = f"'{authority.subject}' ends {instant(authority.not_after)}"
+        if authority.fingerprint not in with_warnings:
+            seen = f"'{authority.subject}' expires {instant(authority.not_after)}"
             yield codes.CLIENT_CA_OK.found(seen, gateway=facts.name)
     for each in facts.client_ca_warnings:
         code = codes.BY_CLIENT_CA_WARNING[each.kind, each.days == 0]
         yield code.found(each.words, gateway=facts.name, fix=each.fix)
-    if demanded or bundle.certificates:
+    if configured or bundle.certificates:
         check = expect_client_cas(bundle.root_names, bundle.intermediate_names)
         for answer in facts.by_name:
             if not is_silent(answer):

@@ -1,8 +1,7 @@
-"""The checks, in their order: what has to be right first comes first.
+"""The checks, in the order in which an administrator should look.
 
-It is the order in which an administrator who meets an untrusted certificate has to look: is this
-machine online, does the name lead here, can the authority be answered, which certificate is there,
-what is served, to whom, and who trusts it.
+Is this machine online, does the name point here, can gatecert answer the challenge, which
+certificate is installed, what is served, and who trusts it?
 """
 
 from __future__ import annotations
@@ -27,8 +26,8 @@ class MachineCheck:
 
     Attributes:
         name: One word.
-        question: What it answers.
-        codes: Everything that it can find.
+        question: The question that it answers.
+        codes: All codes that it can find.
     """
 
     name: str
@@ -64,7 +63,7 @@ ORDER: tuple[MachineCheck | GatewayCheck, ...] = (
     ),
     MachineCheck(
         "files",
-        "Are keys and state closed to everybody else?",
+        "Are keys and state protected from other users?",
         machine_checks.files,
         (codes.FILES_OK, codes.KEY_EXPOSED, codes.CONFIGURATION_EXPOSED, codes.FILES_FOREIGN),
     ),
@@ -76,19 +75,19 @@ ORDER: tuple[MachineCheck | GatewayCheck, ...] = (
     ),
     MachineCheck(
         "state",
-        "Can the state be written, fsynced and read back, and is there room?",
+        "Can gatecert write, fsync and read back its state, and is there free space?",
         machine_checks.state,
         (codes.STATE_OK, codes.STATE_UNWRITABLE),
     ),
     MachineCheck(
         "daemon",
-        "Does the daemon run?",
+        "Is the daemon running?",
         machine_checks.daemon,
         (codes.DAEMON_OK, codes.DAEMON_STOPPED),
     ),
     MachineCheck(
         "authority",
-        "Is this machine online, and is the authority one?",
+        "Is this machine online, and does the CA answer?",
         machine_checks.authorities,
         (
             codes.AUTHORITY_OK,
@@ -99,25 +98,25 @@ ORDER: tuple[MachineCheck | GatewayCheck, ...] = (
     ),
     MachineCheck(
         "clock",
-        "Does the clock agree with the authority's?",
+        "Does the clock agree with the CA's?",
         machine_checks.clock,
         (codes.CLOCK_OK, codes.CLOCK_UNKNOWN, codes.CLOCK_OFF, codes.CLOCK_WRONG),
     ),
     MachineCheck(
         "terms",
-        "Is there an account, or may one be made?",
+        "Is there an ACME account, or can one be registered?",
         machine_checks.terms,
         (codes.TERMS_OK, codes.TERMS_NOT_AGREED, codes.BINDING_MISSING),
     ),
     MachineCheck(
         "profile",
-        "Does the authority have the profile that is asked for?",
+        "Does the CA offer the configured profile?",
         machine_checks.profiles,
         (codes.PROFILE_OK, codes.PROFILE_MISSING),
     ),
     GatewayCheck(
         "region",
-        "Is the gateway enrolled at all?",
+        "Is the gateway enrolled automatically?",
         enrolment_checks.region,
         (codes.REGION_OK, codes.REGION_EXCLUDED),
     ),
@@ -142,13 +141,13 @@ ORDER: tuple[MachineCheck | GatewayCheck, ...] = (
     ),
     GatewayCheck(
         "caa",
-        "Do CAA records let the authority issue?",
+        "Do CAA records let the CA issue?",
         enrolment_checks.caa,
         (codes.CAA_OK, codes.CAA_UNKNOWN, codes.CAA_FORBIDS),
     ),
     GatewayCheck(
         "challenge",
-        "Can the authority's challenge be answered?",
+        "Can gatecert answer the CA's challenge?",
         enrolment_checks.challenge,
         (
             codes.CHALLENGE_OK,
@@ -163,7 +162,7 @@ ORDER: tuple[MachineCheck | GatewayCheck, ...] = (
     ),
     GatewayCheck(
         "certificate",
-        "Which certificate is there, from whom, for how long?",
+        "Which certificate is installed, who issued it, and when does it expire?",
         certificate_checks.certificate,
         (
             codes.CERTIFICATE_OK,
@@ -175,7 +174,7 @@ ORDER: tuple[MachineCheck | GatewayCheck, ...] = (
     ),
     GatewayCheck(
         "revocation",
-        "Did the authority revoke the certificate, as far as the daemon has seen?",
+        "Is the certificate revoked, according to the last CRLs that the daemon read?",
         certificate_checks.revocation,
         (codes.REVOCATION_OK, codes.REVOCATION_UNKNOWN, codes.CERTIFICATE_REVOKED),
     ),
@@ -187,7 +186,7 @@ ORDER: tuple[MachineCheck | GatewayCheck, ...] = (
     ),
     GatewayCheck(
         "served",
-        "What does a client see that connects by name?",
+        "Which certificate does a client see that connects by name?",
         service_checks.served,
         (
             codes.SERVED_OK,
@@ -201,25 +200,25 @@ ORDER: tuple[MachineCheck | GatewayCheck, ...] = (
     ),
     GatewayCheck(
         "address",
-        "What does a client see that connects by IP address?",
+        "Which certificate does a client see that connects by IP address?",
         service_checks.by_address,
         (codes.ADDRESS_OK, codes.CONNECT_BY_NAME, codes.ADDRESS_SHOWS_OTHER),
     ),
     GatewayCheck(
         "trust",
-        "Which root has a client to trust?",
+        "Which root must a client trust?",
         service_checks.trust,
         (codes.ROOT_OK, codes.ROOT_NOT_TRUSTED, codes.ROOT_UNKNOWN),
     ),
     GatewayCheck(
         "request",
-        "Does a request wait for its certificate?",
+        "Is a CSR waiting for its certificate?",
         certificate_checks.requests,
         (codes.REQUEST_PENDING,),
     ),
     GatewayCheck(
         "client-ca",
-        "Whose user certificates are accepted?",
+        "Which client CAs are accepted?",
         certificate_checks.client_ca,
         (
             codes.CLIENT_CA_OK,
@@ -239,7 +238,7 @@ ORDER: tuple[MachineCheck | GatewayCheck, ...] = (
     ),
     GatewayCheck(
         "deployment",
-        "How did the last reload end?",
+        "Did the last reload succeed?",
         service_checks.deployment,
         (
             codes.DEPLOYMENT_OK,
@@ -250,7 +249,7 @@ ORDER: tuple[MachineCheck | GatewayCheck, ...] = (
     ),
     GatewayCheck(
         "attempts",
-        "How did the last attempt end, and what has been spent of the authority's limits?",
+        "Did the last attempt succeed, and what is left of the CA's rate limits?",
         service_checks.attempts,
         (
             codes.ATTEMPTS_OK,
@@ -266,7 +265,7 @@ ORDER: tuple[MachineCheck | GatewayCheck, ...] = (
 
 
 def run_checks(machine_facts: MachineFacts, gateways: Iterable[GatewayFacts]) -> tuple[Result, ...]:
-    """Every finding: the machine's first, then each gateway's, in the order of the checks."""
+    """Return every finding: the machine's, then each gateway's, in the order of the checks."""
     results = [
         Result(check.name, finding)
         for check in ORDER

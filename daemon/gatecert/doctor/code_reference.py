@@ -1,7 +1,4 @@
-"""The table of all codes, for people: ``docs/doctor.md``.
-
-Written anew by ``python -m gatecert.doctor.code_reference > docs/doctor.md``.
-"""
+"""Print the page of all codes: ``python -m gatecert.doctor.code_reference > docs/doctor.md``."""
 
 from __future__ import annotations
 
@@ -21,42 +18,41 @@ INTRODUCTION = """\
 
 <!-- Made by `python -m gatecert.doctor.code_reference`; change the code, not this file. -->
 
-A user meets an untrusted certificate: `gatecert doctor` looks at everything that can be the reason,
-in the order in which it has to be put right, and says of each thing what was seen, what it means,
-and what to do.
+If a user sees an untrusted certificate, run `gatecert doctor`. It checks every possible cause, in
+the order in which to fix them. For each finding it shows the observation, its meaning and the fix.
 
     gatecert doctor                             # every gateway
-    gatecert doctor boston --json               # one of them, for programs
-    gatecert doctor boston --export-root root.pem   # and the root that its clients have to trust
+    gatecert doctor boston --json               # one gateway, as JSON
+    gatecert doctor boston --export-root root.pem   # and write the root that its clients must trust
 
-It may be run beside the daemon, and changes nothing: a file is written to the state directory and
-removed, a challenge response of its own is presented and taken away. It exits with 1 if there is a
-failure, with 0 if there are only warnings and notes, and with 2 if the configuration cannot be
-used.
+You can run it while the daemon runs. It changes nothing: it writes a test file to the state
+directory and removes it, and presents a test response to the challenge and removes it. It exits
+with 1 if there is a failure, with 0 if there are only warnings and notes, and with 2 if the
+configuration cannot be used.
 
-`--export-root` writes the root at the end of the served chain, which has to be pushed to clients
-that do not trust it. For several gateways it writes every different one.
+`--export-root` writes the root of the served chain. Distribute it to clients that do not trust it.
+For several gateways it writes each root once.
 
-**Codes never change their meaning.** Where a finding is certain to make an order fail, none is
-placed: `enroll`, the log of the daemon and `status` then give the same code, no attempt is counted
-and nothing of the authority's limits is spent. It is looked at again after the time in the last
-column, and at once by `gatecert enroll`.
+**Codes never change their meaning.** If a finding is certain to make an order fail, gatecert places
+no order: `enroll`, the daemon's log and `status` show the same code, no attempt is counted, and no
+rate limit of the CA is used. gatecert checks again after the time in the last column, and
+`gatecert enroll` checks at once.
 
 ## For programs
 
-`--json` prints one object. `schema` is 1; it changes only when a field is taken away or changes its
-meaning, while new fields, checks and codes may come at any time.
+`--json` prints one object. `schema` is 1; it changes only if a field is removed or changes its
+meaning, while new fields, checks and codes may be added at any time.
 
 | field | type | meaning |
 |---|---|---|
 | `schema` | integer | 1 |
-| `time` | instant | when it was looked |
+| `time` | instant | time of the diagnosis |
 | `healthy` | boolean | whether there is no failure |
-| `failures`, `warnings` | integer | how many there are |
+| `failures`, `warnings` | integer | their number |
 | `findings` | array | in the order of the checks: `check`, `code`, `severity` (`ok`, `note`, \
 `warning`, `failure`), `gateway` (empty for the machine), `seen`, `meaning`, `fix`, and \
 `holds_enrolment` (boolean) |
-| `roots` | array | for each gateway the root that clients have to trust: `gateway`, `name`, \
+| `roots` | array | for each gateway, the root that clients must trust: `gateway`, `name`, \
 `sha256`, `trusted_here` |
 
 ## All checks and codes
@@ -64,14 +60,14 @@ meaning, while new fields, checks and codes may come at any time.
 
 
 def text() -> str:
-    """The whole page."""
+    """Return the whole page."""
     return "\n".join([INTRODUCTION, *_sections()])
 
 
 def _sections() -> Iterator[str]:
     for check in ORDER:
-        whom = "each gateway" if isinstance(check, GatewayCheck) else "the machine"
-        yield f"### {check.name} ({whom})"
+        scope = "each gateway" if isinstance(check, GatewayCheck) else "the machine"
+        yield f"### {check.name} ({scope})"
         yield ""
         yield check.question
         yield ""
@@ -82,8 +78,8 @@ def _sections() -> Iterator[str]:
 
 
 def _row(code: Code) -> str:
-    held = f"yes, for {duration(code.recheck_after)}" if code.recheck_after is not None else ""
-    cells = (f"`{code.name}`", code.severity, code.meaning, code.fix, held)
+    holds = f"yes, for {duration(code.recheck_after)}" if code.recheck_after is not None else ""
+    cells = (f"`{code.name}`", code.severity, code.meaning, code.fix, holds)
     return f"| {' | '.join(cells)} |"
 
 

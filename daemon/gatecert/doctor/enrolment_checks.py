@@ -1,4 +1,4 @@
-"""Checks of what an order needs: region, names, CAA records, a challenge that works. Pure."""
+"""Checks of what an order requires: region, names, CAA records, a challenge. Pure."""
 
 from __future__ import annotations
 
@@ -20,20 +20,23 @@ if TYPE_CHECKING:
     from gatecert.model import Target
     from gatecert.resolve.caa import CaaPolicy
 
+_TESTED = {"http-01": "test response reachable", "tls-alpn-01": "test certificate reachable"}
+
 
 def region(facts: GatewayFacts) -> Iterator[Finding]:
-    """Whether the gateway is ever enrolled."""
+    """Check whether the gateway's region is enrolled."""
     excluded = facts.situation.excluded_region
     if excluded:
         yield codes.REGION_EXCLUDED.found(
             exclusion_reason(excluded, facts.target), gateway=facts.name
         )
     elif facts.enrols:
-        yield codes.REGION_OK.found(facts.target.region or "from the hostname", gateway=facts.name)
+        origin = facts.target.region or "derived from the hostname"
+        yield codes.REGION_OK.found(f"enrolment allowed (region {origin})", gateway=facts.name)
 
 
 def names(facts: GatewayFacts) -> Iterator[Finding]:
-    """Whether dynamic DNS leads here."""
+    """Check whether the names resolve to this gateway."""
     resolution = facts.resolution
     if resolution is None:
         return
@@ -52,21 +55,21 @@ def names(facts: GatewayFacts) -> Iterator[Finding]:
 
 
 def pair(facts: GatewayFacts) -> Iterator[Finding]:
-    """Whether the hosts of a pair can be enrolled at all."""
+    """Check whether the hosts of a pair can be enrolled."""
     why = custom_mode_advice(facts.target, behind_nat=facts.behind_nat)
     if why:
         yield codes.USE_CUSTOM_MODE.found(why, gateway=facts.name)
 
 
 def caa(facts: GatewayFacts) -> Iterator[Finding]:
-    """Whether the domain lets its authorities issue."""
+    """Check whether CAA records let each authority issue."""
     for report in facts.directory_reports:
         if isinstance(report, DirectoryReport):
             yield caa_finding(facts.policies, report, facts.target)
 
 
 def caa_finding(policies: Sequence[CaaPolicy], report: DirectoryReport, target: Target) -> Finding:
-    """Whether CAA records keep an authority out, for any of the names."""
+    """Return whether CAA records let an authority issue for every name."""
     applicant = CaaRequest(report.identities, target.challenges, report.account_url)
     for policy in policies:
         why = issuance_refusal(policy, applicant)
@@ -81,7 +84,9 @@ def caa_finding(policies: Sequence[CaaPolicy], report: DirectoryReport, target: 
             seen = f"the CAA records of {policy.domain} cannot be looked up: {policy.failure}"
             return codes.CAA_UNKNOWN.found(seen, gateway=target.name)
     where = [f"{each.name}: {each.domain}" for each in policies if each.domain]
-    seen = f"records found for {', '.join(where)}" if where else "there are none, so anybody may"
+    seen = (
+        f"CAA records found for {', '.join(where)}" if where else "no CAA records: any CA may issue"
+    )
     return codes.CAA_OK.found(f"{seen} ({report.label})", gateway=target.name)
 
 
@@ -90,13 +95,13 @@ def _caa_fix(policy: CaaPolicy, report: DirectoryReport) -> str:
         return ""
     tag = "issuewild" if policy.name.startswith("*.") else "issue"
     return (
-        f'publish {policy.domain} CAA 0 {tag} "{report.identities[0]}", or use another authority;'
-        " gatecert enroll looks again at once"
+        f'publish {policy.domain} CAA 0 {tag} "{report.identities[0]}", or use another CA;'
+        " gatecert enroll checks again at once"
     )
 
 
 def challenge(facts: GatewayFacts) -> Iterator[Finding]:
-    """Whether the authority's challenge can be answered."""
+    """Check whether gatecert can answer the authority's challenge."""
     failure = challenge_failure(facts.self_tests, facts.name)
     for test in facts.self_tests:
         error = test.error
@@ -105,20 +110,20 @@ def challenge(facts: GatewayFacts) -> Iterator[Finding]:
                 seen = f"{test.kind}: {error.message}"
                 yield codes.CHALLENGE_PASSED_OVER.found(seen, gateway=facts.name, fix=error.fix)
         elif not test.tried:
-            seen = f"{test.kind} is set up"
+            seen = f"{test.kind} is configured"
             yield codes.CHALLENGE_UNTRIED.found(seen, gateway=facts.name)
         elif test.complaints:
             seen = f"{test.kind}: {'; '.join(test.complaints)}"
             yield codes.CHALLENGE_NOT_FETCHED.found(seen, gateway=facts.name)
         else:
-            seen = f"{test.kind}: a response of our own was presented and found"
+            seen = f"{test.kind}: {_TESTED.get(test.kind, 'test record found')}"
             yield codes.CHALLENGE_OK.found(seen, gateway=facts.name)
     if failure is not None:
         yield failure
 
 
 def challenge_failure(self_tests: Sequence[ChallengeSelfTest], gateway: str) -> Finding | None:
-    """Why no challenge can be answered; None where one of them may succeed."""
+    """Return why gatecert can answer no challenge; None if one of them may succeed."""
     failed = [each for each in self_tests if each.error is not None]
     if not failed or len(failed) < len(self_tests):
         return None

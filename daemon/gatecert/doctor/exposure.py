@@ -1,8 +1,8 @@
-"""Which files are not as closed as they have to be.
+"""Find files with unsafe permissions or the wrong owner.
 
-Keys are their owner's alone, or, where the gateway has a ``key_group``, that group's to read as
-well (``store.layout``). Whatever else lies in the state directory may be changed by nobody but its
-owner, because gatecert believes it; so it is with the configuration, which names commands to run.
+Only the owner may read keys, and the group if the gateway has a ``key_group`` (``store.layout``).
+Only the owner may change other files in the state directory, because gatecert trusts them, and the
+configuration, because it names commands to run.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ KEYS: Final = {"privkey.pem", "second-privkey.pem", "key.pem"}
 def exposures(
     configuration: Path, state_directory: Path, shared: Collection[str]
 ) -> tuple[Exposure, ...]:
-    """Everything that is too open, or belongs to the wrong user.
+    """Find every file that is too open or has the wrong owner.
 
     Args:
-        configuration: The file.
-        state_directory: What lies in it is looked at to the last file.
+        configuration: The configuration file.
+        state_directory: Every file in it is checked.
         shared: Gateways whose keys a group may read.
     """
     return (*_configuration(configuration), *_below(state_directory, shared))
@@ -69,18 +69,17 @@ def _is_shared(path: Path, state_directory: Path, shared: Collection[str]) -> bo
 def _entry(path: Path, owner: int, is_shared: bool) -> Iterator[Exposure]:  # noqa: FBT001 - private
     try:
         status = path.lstat()
-    except OSError:  # gone meanwhile
+    except OSError:  # removed in the meantime
         return
     if stat.S_ISLNK(status.st_mode):
         return
-    too_much = WRITABLE
+    forbidden = WRITABLE
     if path.name in KEYS:
-        too_much = OTHERS | (stat.S_IWGRP if is_shared else GROUP)
+        forbidden = OTHERS | (stat.S_IWGRP if is_shared else GROUP)
     mode = stat.S_IMODE(status.st_mode)
-    if mode & too_much:
-        fix = f"chmod {mode & ~too_much:04o} {path}"
+    if mode & forbidden:
+        fix = f"chmod {mode & ~forbidden:04o} {path}"
         yield Exposure(path, f"has mode {mode:04o}", fix)
     if status.st_uid != owner:
-        right = user_name(owner)
-        what = f"belongs to {user_name(status.st_uid)}"
-        yield Exposure(path, what, f"chown {right} {path}", foreign=True)
+        problem = f"belongs to {user_name(status.st_uid)}"
+        yield Exposure(path, problem, f"chown {user_name(owner)} {path}", wrong_owner=True)

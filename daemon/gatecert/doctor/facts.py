@@ -1,6 +1,6 @@
-"""What a diagnosis is made from: everything that was seen, taken once, before anything is judged.
+"""The facts that the checks evaluate, gathered once by ``doctor.gather``.
 
-The checks are pure functions of these values; ``doctor.gather`` is what looks.
+The checks are pure functions of these values.
 """
 
 from __future__ import annotations
@@ -26,28 +26,28 @@ from gatecert.verify.served_chain import ProbeFailure, ServedChain
 
 @dataclass(frozen=True, slots=True)
 class Exposure:
-    """A file or directory that is not as closed as it has to be.
+    """A file or directory with unsafe permissions or the wrong owner.
 
     Attributes:
-        what: What is wrong, after the path in a sentence.
-        fix: A command that puts it right.
-        foreign: Whether only its owner is wrong.
+        problem: What is wrong, as a sentence that follows the path.
+        fix: A command that fixes it.
+        wrong_owner: Whether only the owner is wrong.
     """
 
     path: Path
-    what: str
+    problem: str
     fix: str
-    foreign: bool = False
+    wrong_owner: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class OpenListener:
-    """A listener for challenges at a port that any user may bind.
+    """A listener for challenges on a port that any user can bind.
 
     Attributes:
         kind: The challenge type.
-        forwarder: Who has the port that the CA connects to, as far as can be seen; None where
-            nobody has.
+        forwarder: The process that listens on the port that the CA connects to, empty if it is
+            unknown; None if there is none.
     """
 
     kind: str
@@ -57,17 +57,17 @@ class OpenListener:
 
 @dataclass(frozen=True, slots=True)
 class MachineFacts:
-    """What is common to all gateways.
+    """The facts that are common to all gateways.
 
     Attributes:
-        configuration: The file.
-        gateways: How many there are in it.
-        daemon: Process id, if one runs on the state directory.
-        storage: Why the state directory cannot be used; None when it can.
-        free: Bytes that are left for the state directory; None if unknown.
-        directory_reports: What was found of each authority that is used, by its name.
-        missing: What the configuration names and does not exist, each with its line.
-        open_listeners: Where another user could answer challenges.
+        configuration: The configuration file.
+        gateways: Number of gateways in it.
+        daemon: Process id of the daemon, if it runs.
+        storage: Why the state directory cannot be used; None if it can.
+        free: Free bytes for the state directory; None if unknown.
+        directory_reports: The directory of each authority in use, by the authority's name.
+        missing: Things that the configuration names and that do not exist, with their lines.
+        open_listeners: Listeners where another user could answer challenges.
     """
 
     now: datetime
@@ -85,12 +85,12 @@ class MachineFacts:
 
 @dataclass(frozen=True, slots=True)
 class ChallengeSelfTest:
-    """How trying to answer one kind of challenge ended.
+    """The result of testing one kind of challenge.
 
     Attributes:
-        error: Why it cannot be answered; None when it can, or was not tried.
-        tried: Whether the solver knows how to try.
-        complaints: What is suspicious.
+        error: Why gatecert cannot answer it; None if it can, or if it was not tested.
+        tried: Whether the solver supports the test.
+        complaints: Problems that may make a validation fail.
     """
 
     kind: str
@@ -104,9 +104,9 @@ class Root:
     """The root at the end of a chain.
 
     Attributes:
-        certificate: None where it is not known here.
+        certificate: None if it is not stored here.
         name: RFC 4514 text of its subject.
-        fingerprint: SHA-256 of its DER, lower-case hexadecimal; empty where it is not known.
+        fingerprint: SHA-256 of its DER, lower-case hexadecimal; empty if it is not stored here.
         trusted: Whether this machine trusts it.
     """
 
@@ -118,23 +118,22 @@ class Root:
 
 @dataclass(frozen=True, slots=True)
 class GatewayFacts:
-    """One gateway, and what was seen of it.
+    """The facts about one gateway.
 
     Attributes:
-        live: The version that ``live`` leads to.
-        requests: Keys that wait for a certificate which somebody else signs.
-        directory_reports: What was found of its authorities, in order; empty where it never
-            enrols.
-        resolution: Where its names point; None where nobody has to look.
+        live: The version that ``live`` points to.
+        requests: Keys whose CSRs wait for a certificate signed elsewhere.
+        directory_reports: The directories of its authorities, in order; empty if it never enrols.
+        resolution: The addresses of its names.
         behind_nat: Whether this host has private addresses only.
-        limits: What is left of its authorities' limits, each with who it is in front.
-        policies: The CAA records of its names; empty where it never enrols.
-        by_name: What listeners showed to a client that sends the hostname.
-        by_address: What they showed to one that sends no name.
-        by_command: What ``install.verify_command`` said; None where there is none.
-        root: None for a certificate that has none, and where there is no certificate.
-        client_ca: The authorities of users' certificates; an error where they cannot be read.
-        client_ca_warnings: What somebody has to see to, so that users get in who should.
+        limits: What is left of the rate limits, with the name of the authority.
+        policies: The CAA records of its names; empty if it never enrols.
+        by_name: What listeners served to a client that sends the hostname (SNI).
+        by_address: What they served to a client that sends no name.
+        by_command: The answer of ``install.verify_command``; None if there is none.
+        root: None for a bootstrap certificate, and without a certificate.
+        client_ca: The client CAs; an error if they cannot be read.
+        client_ca_warnings: What locks out clients, now or soon.
     """
 
     now: datetime
@@ -162,5 +161,5 @@ class GatewayFacts:
 
     @property
     def enrols(self) -> bool:
-        """Whether an authority is ever asked for this gateway."""
+        """Whether the gateway is enrolled automatically."""
         return self.target.mode is Mode.AUTOMATIC and not self.situation.excluded_region

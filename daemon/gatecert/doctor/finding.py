@@ -1,4 +1,4 @@
-"""What the doctor can say: codes, which stay the same for ever, and findings, which carry them."""
+"""The codes of the doctor, which never change, and the findings that carry them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from gatecert import container
 
 
 class Severity(StrEnum):
-    """How bad a finding is, best first."""
+    """The severity of a finding, in ascending order."""
 
     OK = "ok"
     NOTE = "note"
@@ -20,16 +20,16 @@ class Severity(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that was found.
+    """A result of a check.
 
     Attributes:
-        code: Stable, for programs; docs/doctor.md lists them all.
-        gateway: Whom it is about; empty for the machine and the authorities.
-        seen: What was seen, one line.
-        meaning: What that means for the gateway, one line.
-        fix: What to do about it, one line; empty when nothing needs doing.
-        again: Where it is certain to make an order fail: how long until it is looked at again
-            before none is placed; None where orders go on.
+        code: Stable, for programs; docs/doctor.md lists all codes.
+        gateway: The gateway's name; empty for the machine and the authorities.
+        seen: The observation, one line.
+        meaning: What it means for the gateway, one line.
+        fix: What to do, one line; empty if nothing.
+        recheck_after: Set if the finding is certain to make an order fail, which holds orders back:
+            time until the next check.
     """
 
     code: str
@@ -42,18 +42,18 @@ class Finding:
 
     @property
     def fails(self) -> bool:
-        """Whether it is a failure."""
+        """Whether the finding is a failure."""
         return self.severity is Severity.FAILURE
 
 
 @dataclass(frozen=True, slots=True)
 class Code:
-    """One thing that can be found.
+    """A kind of finding.
 
     Attributes:
-        fix: What to do about it, where that does not hang on what was seen.
-        again: As in `Finding`.
-        fix_in_container: In place of ``fix``, where this runs in a container; empty for the same.
+        fix: What to do, if that does not depend on the observation.
+        recheck_after: As in `Finding`.
+        fix_in_container: Replaces ``fix`` inside a container; empty for the same.
     """
 
     name: str
@@ -64,12 +64,12 @@ class Code:
     fix_in_container: str = ""
 
     def found(self, seen: str, *, gateway: str = "", fix: str = "") -> Finding:
-        """This, as it was found.
+        """Return a finding of this kind.
 
         Args:
-            seen: What was seen.
-            gateway: Whom it is about.
-            fix: In place of the general one.
+            seen: The observation.
+            gateway: The gateway's name.
+            fix: Replaces the general fix.
         """
         general = container.fix_for(host=self.fix, container=self.fix_in_container or self.fix)
         return Finding(

@@ -1,8 +1,8 @@
-"""Looking at the world, once, before anything is judged.
+"""Gather the facts for a diagnosis, once.
 
-Nothing here changes anything that lasts: a trial file is written and removed, a challenge response
-of our own is presented and taken away. Gateways are looked at side by side, and every look has a
-deadline, so that a diagnosis ends even where nobody answers.
+Nothing changes permanently: a test file is written and removed, a test response to a challenge is
+presented and removed. Gateways are examined in parallel, and every step has a deadline, so that a
+diagnosis ends even if nothing answers.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 BOUND_TO_ACCOUNT = {"dns-account-01", "dns-persist-01"}
-NO_SERVER_NAME = "127.0.0.1"  # an address is never sent as a server name
+NO_SERVER_NAME = "127.0.0.1"  # an IP address is never sent as a server name (SNI)
 
 
 class DnsResolver(AddressResolver, CaaResolver, Protocol):
@@ -63,14 +63,14 @@ class DnsResolver(AddressResolver, CaaResolver, Protocol):
 
 @dataclass(frozen=True, slots=True)
 class FactSources:
-    """The ways to look.
+    """The sources of facts.
 
     Attributes:
-        state_directory: Where the store is.
+        state_directory: The directory of the store.
         authorities: By their name in the configuration.
         solvers: By challenge type.
-        roots: What this machine trusts.
-        ask_command: Runs a gateway's ``install.verify_command`` once; None where there is none.
+        roots: Returns the roots that this machine trusts.
+        ask_command: Runs a gateway's ``install.verify_command`` once; None if there is none.
     """
 
     store: Store
@@ -92,13 +92,13 @@ def gather_machine_facts(
     gateways: Collection[Target],
     targets: Iterable[Target],
 ) -> MachineFacts:
-    """What is common to all gateways.
+    """Gather the facts that are common to all gateways.
 
     Args:
-        sources: The ways to look.
-        configuration: The file.
-        gateways: All that are in it; keys of any of them may lie in the state directory.
-        targets: Those whose authorities are asked; none is asked for one that is never enrolled.
+        sources: The sources of facts.
+        configuration: The configuration file.
+        gateways: All gateways in it; the state directory may hold keys of any of them.
+        targets: The gateways that are enrolled; only their authorities are contacted.
     """
     used = dict.fromkeys(name for target in targets for name in target.authorities)
     shared = {target.name for target in gateways if target.install.key_group is not None}
@@ -116,7 +116,7 @@ def gather_machine_facts(
 
 
 def directory_report(authority: DirectorySource) -> DirectoryReport | AuthorityError:
-    """What an authority presents itself as, or why it does not."""
+    """Return the directory of an authority, or why it cannot be used."""
     try:
         return authority.check_directory()
     except AuthorityError as error:
@@ -127,7 +127,7 @@ def _holder(store: Store) -> int | None:
     try:
         return store.daemon_pid()
     except StateError:
-        return None  # what is wrong there is told as the storage's trouble
+        return None  # reported as the error of the storage
 
 
 def _storage(store: Store) -> StateError | None:
@@ -154,13 +154,13 @@ def gather_gateway_facts(
     live: StoredCertificate | None,
     machine: MachineFacts,
 ) -> GatewayFacts:
-    """One gateway.
+    """Gather the facts about one gateway.
 
     Args:
-        sources: The ways to look.
-        situation: What is known of it.
-        live: The version that ``live`` leads to.
-        machine: What its authorities were found to be.
+        sources: The sources of facts.
+        situation: Its state.
+        live: The version that ``live`` points to.
+        machine: The facts about the machine, with the directories of its authorities.
     """
     target = situation.target
     enrols = target.mode is Mode.AUTOMATIC and not situation.excluded_region
@@ -185,7 +185,7 @@ def gather_gateway_facts(
         if enrols
         else (),
         by_name=probe_listeners(listeners, target.hostname, algorithms=algorithms),
-        # Clients send the name that is asked for instead, so what is shown without it is nothing.
+        # A listener with server_name is not checked without one: its clients always send that name.
         by_address=probe_listeners(
             [each for each in listeners if not each.server_name], NO_SERVER_NAME
         ),
@@ -201,7 +201,7 @@ def gather_gateway_facts(
 def _limits(
     sources: FactSources, target: Target, live: StoredCertificate | None
 ) -> Iterator[tuple[str, RemainingAllowance]]:
-    """What is left for an order, at each authority."""
+    """Return what is left of the rate limits for an order, at each authority."""
     names = [each.value for each in target.identifiers]
     for authority in target.authorities:
         issued = live is not None and live.version.authority == authority
@@ -209,13 +209,13 @@ def _limits(
         try:
             found = sources.authorities[authority].remaining_limits(names, sources.now, lifetime)
         except StateError:
-            continue  # what is wrong there is told as the storage's trouble
+            continue  # reported as the error of the storage
         for left in found:
             yield authority, left
 
 
 def domain_names(target: Target) -> tuple[str, ...]:
-    """The names that CAA records can be about: no addresses."""
+    """Return the DNS names of a gateway, without IP addresses."""
     return tuple(each.value for each in target.identifiers if each.type is IdentifierType.DNS)
 
 
@@ -226,13 +226,13 @@ def self_test_challenges(
     *,
     thorough: bool = False,
 ) -> tuple[ChallengeSelfTest, ...]:
-    """Try to answer every kind of challenge that the gateway may use.
+    """Test every kind of challenge that the gateway may use.
 
     Args:
         solvers: By challenge type.
         target: The gateway.
-        directory_reports: What was found of the authorities that would ask.
-        thorough: Whether to look for responses as well, as an authority would.
+        directory_reports: The directories of its authorities.
+        thorough: Whether to fetch the responses as well, as a CA would.
     """
     names = domain_names(target)
     fetchable = [name for name in names if thorough and not name.startswith("*.")]
@@ -240,8 +240,8 @@ def self_test_challenges(
     for kind in target.challenges:
         solver = solvers.get(kind)
         if isinstance(solver, RecordTester):
-            trial = SelfTest(kind, target.name, names, check_propagation=thorough)
-            found += _test_records(solver, trial, directory_reports)
+            test = SelfTest(kind, target.name, names, check_propagation=thorough)
+            found += _test_records(solver, test, directory_reports)
         elif isinstance(solver, SelfTestingSolver):
             found.append(_self_test(kind, partial(solver.self_test, fetchable)))
         elif solver is not None:
@@ -251,42 +251,42 @@ def self_test_challenges(
 
 def _test_records(
     solver: RecordTester,
-    trial: SelfTest,
+    test: SelfTest,
     directory_reports: Iterable[DirectoryReport | AuthorityError],
 ) -> Iterator[ChallengeSelfTest]:
-    """Try records out, once for each account where they are bound to it."""
-    if not trial.names:
+    """Test records, once for each account if they depend on the account."""
+    if not test.names:
         return
-    if trial.type not in BOUND_TO_ACCOUNT:
-        yield _self_test(trial.type, partial(solver.test_records, trial))
+    if test.type not in BOUND_TO_ACCOUNT:
+        yield _self_test(test.type, partial(solver.test_records, test))
         return
     for report in directory_reports:
         if isinstance(report, DirectoryReport):
             bound = replace(
-                trial,
+                test,
                 account_url=report.account_url,
                 issuers=report.identities,
             )
-            kind = f"{trial.type} ({report.label})"
+            kind = f"{test.type} ({report.label})"
             yield _self_test(kind, partial(solver.test_records, bound))
 
 
-def _self_test(kind: str, attempt: Callable[[], tuple[str, ...]]) -> ChallengeSelfTest:
+def _self_test(kind: str, run: Callable[[], tuple[str, ...]]) -> ChallengeSelfTest:
     try:
-        return ChallengeSelfTest(kind, complaints=attempt())
+        return ChallengeSelfTest(kind, complaints=run())
     except (ChallengeError, StateError) as error:
         return ChallengeSelfTest(kind, error=error)
     except InterruptedOrderError:
         raise
     except Exception as error:
-        # What else was found is told all the same.
+        # The other facts are reported all the same.
         logger.debug("unexpected error kind=%s", kind, exc_info=True)
         unexpected = ChallengeError(f"unexpected {type(error).__name__}: {clean(str(error))}")
         return ChallengeSelfTest(kind, error=unexpected)
 
 
 def _requests(store: Store, gateway: str) -> tuple[KeyRequest, ...]:
-    """Requests that somebody else has to sign; those of orders are none of them."""
+    """Return CSRs to be signed elsewhere, without those of ACME orders."""
     return tuple(each for each in store.requests(gateway) if not each.id.startswith(PREFIX))
 
 
@@ -302,16 +302,16 @@ def _is_behind_nat() -> bool:
     try:
         return own_addresses(()).behind_nat
     except ResolutionError:
-        return False  # what is recommended does not hang on it
+        return False  # the advice does not depend on it
 
 
 def _root(live: StoredCertificate, roots: Callable[[], Sequence[Certificate]]) -> Root | None:
     if live.summary.is_bootstrap:
         return None
-    kept = live.version.directory / "root.pem"
+    stored = live.version.directory / "root.pem"
     try:
-        texts = [kept.read_bytes()]
-    except OSError:  # not every authority sends it
+        texts = [stored.read_bytes()]
+    except OSError:  # not every CA sends it
         texts = []
     chain = find_readable([live.version.certificate, live.version.chain])
     return find_root(chain, find_readable(texts), roots())

@@ -1,12 +1,12 @@
-"""Can another user of this machine answer the CA in gatecert's place?
+"""Check whether another user of this machine could answer the CA instead of gatecert.
 
-gatecert listens only while a validation runs. Where something that has port 80 (or 443) forwards to
-a port that any user may bind, a user who waits for it is visited by the CA in between: with an ACME
-account of his own he obtains a trusted certificate for the gateway's name. Ports that only root may
-bind (below ``net.ipv4.ip_unprivileged_port_start``) and a webroot are closed to him.
+gatecert listens only while a validation runs. If another program on port 80 (or 443) forwards to a
+port that any user can bind, a user can bind it in between, answer the CA, and obtain a trusted
+certificate for the gateway's name with an ACME account of their own. Ports that only root can bind
+(below ``net.ipv4.ip_unprivileged_port_start``) and a webroot are safe.
 
-Whether something forwards is not visible from here. Whoever listens on the CA's port in gatecert's
-place is taken to; where nobody does, the port is forwarded by another host, or not at all.
+Forwarding cannot be detected here. A program that listens on the CA's port is assumed to forward;
+without one, another host forwards the port, or nobody does.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 PORTS = {"http-01": 80, "tls-alpn-01": 443}  # RFC 8555 section 8.3, RFC 8737 section 3
-USUAL_START = 1024  # of the ports that anybody may bind
+USUAL_START = 1024  # of the ports that any user can bind
 EXAMPLES = {"http-01": "127.0.0.1:888", "tls-alpn-01": "127.0.0.1:844"}
 UNPRIVILEGED = Path("/proc/sys/net/ipv4/ip_unprivileged_port_start")
 
@@ -41,13 +41,13 @@ def open_listeners(
     unprivileged: int | None = None,
     occupant: Callable[[int], str | None] | None = None,
 ) -> tuple[OpenListener, ...]:
-    """The configured listeners that any user may bind.
+    """Return the configured listeners whose ports any user can bind.
 
     Args:
-        challenges: Where gatecert listens.
+        challenges: The listeners of gatecert.
         targets: The gateways that are enrolled.
-        unprivileged: The first port that anybody may bind. Default: the kernel's.
-        occupant: Tells who listens on a port; None where nobody does. Default: looks.
+        unprivileged: The first port that any user can bind. Default: the kernel's.
+        occupant: Returns the process that listens on a port, or None. Default: looks it up.
     """
     kinds = {kind for target in targets for kind in target.challenges}
     start = _unprivileged() if unprivileged is None else unprivileged
@@ -64,23 +64,24 @@ def open_listeners(
 
 
 def warn(challenges: ChallengeSettings, targets: Iterable[Target]) -> None:
-    """Log where somebody else can answer; nothing is held back for it."""
+    """Log listeners where another user could answer; orders go on."""
     for finding in map(listener_finding, open_listeners(challenges, targets)):
         if finding.fails:
             logger.warning("%s: %s; %s", finding.seen, finding.meaning, finding.fix)
 
 
 def listener_finding(listener: OpenListener) -> Finding:
-    """Whether somebody else can answer in gatecert's place."""
+    """Return whether another user could answer instead of gatecert."""
     key, port = f"challenges.{listener.kind}.listen", PORTS[listener.kind]
     if listener.forwarder is None:
         return codes.LISTENER_UNPRIVILEGED.found(
-            f"{key} {listener.endpoint}, and nothing on this machine has port {port}"
+            f"{key} {listener.endpoint}, and nothing on this machine listens on port {port}"
         )
     return codes.LISTENER_EXPOSED.found(
-        f"{key} {listener.endpoint}, and {listener.forwarder or 'another process'} has port {port}",
+        f"{key} {listener.endpoint}, and {listener.forwarder or 'another process'} listens on port"
+        f" {port}",
         fix=f"set {key} to a loopback address with a port below {USUAL_START}, such as "
-        f"{EXAMPLES[listener.kind]}, and forward to that"
+        f"{EXAMPLES[listener.kind]}, and forward to it"
         + (", or set challenges.http-01.webroot" if listener.kind == "http-01" else ""),
     )
 

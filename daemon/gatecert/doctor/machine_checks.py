@@ -25,12 +25,12 @@ if TYPE_CHECKING:
     from gatecert.doctor.finding import Finding
 
 CLOCK_TOLERANCE = timedelta(minutes=1)
-LONGEST_LEAD = timedelta(days=1)  # no public certificate lives much shorter
+LONGEST_LEAD = timedelta(days=1)  # no public certificate is valid for much less
 MIBIBYTE = 1 << 20
 
 
 def configuration(machine: MachineFacts) -> Iterator[Finding]:
-    """The configuration, which was read before anything else."""
+    """Check that everything named in the configuration exists."""
     count = "1 gateway" if machine.gateways == 1 else f"{machine.gateways} gateways"
     for problem in machine.missing:
         yield codes.NAMED_MISSING.found(str(problem))
@@ -40,54 +40,56 @@ def configuration(machine: MachineFacts) -> Iterator[Finding]:
 
 
 def listeners(machine: MachineFacts) -> Iterator[Finding]:
-    """Whether another user of this machine could answer challenges."""
+    """Check whether another user of this machine could answer challenges."""
     yield from map(listener_finding, machine.open_listeners)
     if not machine.open_listeners:
-        yield codes.LISTENERS_OK.found("gatecert listens on no port that any user may bind")
+        yield codes.LISTENERS_OK.found("gatecert listens on no port that any user can bind")
 
 
 def files(machine: MachineFacts) -> Iterator[Finding]:
-    """Who may read keys, and write what gatecert believes."""
+    """Check who can read keys and write files that gatecert trusts."""
     for exposure in machine.exposures:
         code = codes.KEY_EXPOSED
         if exposure.path == machine.configuration:
             code = codes.CONFIGURATION_EXPOSED
-        elif exposure.foreign:
+        elif exposure.wrong_owner:
             code = codes.FILES_FOREIGN
-        yield code.found(f"{exposure.path} {exposure.what}", fix=exposure.fix)
+        yield code.found(f"{exposure.path} {exposure.problem}", fix=exposure.fix)
     if not machine.exposures:
         yield codes.FILES_OK.found(f"{machine.configuration} and {machine.state_directory}")
 
 
 def state(machine: MachineFacts) -> Iterator[Finding]:
-    """Room, and a file that was written, fsynced and read back."""
+    """Check that a file can be written, fsynced and read back, and the free space."""
     if machine.storage is not None:
         error = machine.storage
         yield codes.STATE_UNWRITABLE.found(error.message, fix=error.fix)
     else:
-        room = "" if machine.free is None else f", {machine.free // MIBIBYTE} MiB left"
-        yield codes.STATE_OK.found(f"{machine.state_directory}: written and read back{room}")
+        free = "" if machine.free is None else f", {machine.free // MIBIBYTE} MiB free"
+        yield codes.STATE_OK.found(
+            f"{machine.state_directory}: test file written and read back{free}"
+        )
 
 
 def daemon(machine: MachineFacts) -> Iterator[Finding]:
-    """Whether anybody looks after the gateways."""
+    """Check that the daemon runs."""
     if machine.daemon is None:
-        yield codes.DAEMON_STOPPED.found(f"nobody holds {machine.state_directory}")
+        yield codes.DAEMON_STOPPED.found("daemon not running")
     else:
-        yield codes.DAEMON_OK.found(f"process {machine.daemon} holds {machine.state_directory}")
+        yield codes.DAEMON_OK.found(f"running (process {machine.daemon})")
 
 
 def authorities(machine: MachineFacts) -> Iterator[Finding]:
-    """Whether this machine is online: its authorities answer, and as authorities do."""
+    """Check that each authority answers with a valid directory."""
     for report in machine.directory_reports.values():
         if isinstance(report, DirectoryReport):
-            yield codes.AUTHORITY_OK.found(f"{report.label} answers, and its directory is sound")
+            yield codes.AUTHORITY_OK.found(f"{report.label} answers with a valid directory")
         else:
             yield directory_failure(report)
 
 
 def directory_failure(error: AuthorityError) -> Finding:
-    """What an authority that cannot be asked comes to."""
+    """Return the finding for an authority whose directory cannot be used."""
     match error:
         case InsecureURLError():
             code = codes.AUTHORITY_INSECURE
@@ -99,25 +101,25 @@ def directory_failure(error: AuthorityError) -> Finding:
 
 
 def clock(machine: MachineFacts) -> Iterator[Finding]:
-    """This machine's clock beside the authorities'."""
+    """Compare this machine's clock with the authorities' clocks."""
     for report in machine.directory_reports.values():
         if isinstance(report, DirectoryReport):
             yield clock_finding(report)
 
 
 def clock_finding(report: DirectoryReport, tolerance: timedelta = CLOCK_SKEW) -> Finding:
-    """Compare the clocks.
+    """Compare this machine's clock with that of an authority.
 
     Args:
-        report: What was found of the authority.
-        tolerance: How far this clock may be behind until a certificate that is issued now would
-            not be valid yet.
+        report: The authority's directory.
+        tolerance: How far this clock may be behind before a certificate issued now is not yet
+            valid.
     """
     ahead = report.clock_ahead
     if ahead is None:
-        return codes.CLOCK_UNKNOWN.found(f"{report.label} sent no Date")
+        return codes.CLOCK_UNKNOWN.found(f"{report.label} sent no Date header")
     if abs(ahead) <= CLOCK_TOLERANCE:
-        return codes.CLOCK_OK.found(f"within a minute of {report.label}")
+        return codes.CLOCK_OK.found(f"within a minute of the clock of {report.label}")
     direction = "ahead of" if ahead > timedelta(0) else "behind"
     seen = f"this clock is {duration(abs(ahead))} {direction} that of {report.label}"
     if ahead > LONGEST_LEAD or -ahead > tolerance:
@@ -126,33 +128,33 @@ def clock_finding(report: DirectoryReport, tolerance: timedelta = CLOCK_SKEW) ->
 
 
 def terms(machine: MachineFacts) -> Iterator[Finding]:
-    """Whether there is an account, or one may be made."""
+    """Check that there is an account, or that one can be registered."""
     for report in machine.directory_reports.values():
         if isinstance(report, DirectoryReport):
             yield terms_finding(report)
 
 
 def terms_finding(report: DirectoryReport) -> Finding:
-    """Whether the authority's terms stand in the way of an account."""
+    """Return whether the authority's terms or external account binding prevent an account."""
     if report.refusal is not None:
         bound = isinstance(report.refusal, ExternalAccountRequiredError)
         code = codes.BINDING_MISSING if bound else codes.TERMS_NOT_AGREED
         return code.found(report.refusal.message, fix=report.refusal.fix)
     if report.account_url:
         return codes.TERMS_OK.found(f"account {report.account_url}")
-    return codes.TERMS_OK.found(f"{report.label}: its terms are agreed to, or it has none")
+    return codes.TERMS_OK.found(f"{report.label}: terms of service agreed to, or none")
 
 
 def profiles(machine: MachineFacts) -> Iterator[Finding]:
-    """Whether authorities have the profiles that are asked for."""
+    """Check that authorities offer the configured profiles."""
     for report in machine.directory_reports.values():
         if isinstance(report, DirectoryReport) and report.profile:
             yield profile_finding(report)
 
 
 def profile_finding(report: DirectoryReport) -> Finding:
-    """Whether an order would get its profile."""
+    """Return whether the authority offers the configured profile."""
     refusal = report.profile_refusal
     if refusal is not None:
         return codes.PROFILE_MISSING.found(refusal.message, fix=refusal.fix)
-    return codes.PROFILE_OK.found(f"{report.label}: {report.profile or 'no profile is asked for'}")
+    return codes.PROFILE_OK.found(f"{report.label}: {report.profile or 'no profile configured'}")

@@ -1,8 +1,8 @@
-"""What an order is certain to fail of, found before it is placed.
+"""Find what is certain to make an order fail, before the order is placed.
 
-These are checks of the doctor, made by the same functions: the outcome of ``enroll`` and of the
-daemon carries the code that ``gatecert doctor`` gives, and no attempt is spent. What may succeed
-is tried: a look-up that fails here may succeed where the authority looks from.
+The same functions serve the doctor: the outcome of ``enroll`` and of the daemon has the code that
+``gatecert doctor`` shows, and no attempt is counted. An order that may succeed is placed: a lookup
+that fails here may succeed from the CA's network.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Preconditions:
-    """Looks for what stands in the way of an order.
+    """Checks before an order.
 
     Attributes:
         authorities: By their name in the configuration.
         solvers: By challenge type.
-        cancelled: Set when the process has to leave.
+        cancelled: Set when the process is stopping.
     """
 
     authorities: Mapping[str, DirectorySource]
@@ -45,12 +45,12 @@ class Preconditions:
     def find(
         self, target: Target, authority: str, in_use: StoredCertificate | None
     ) -> Finding | None:
-        """The first thing that an order is certain to fail of; None where there is none.
+        """Return the first finding that is certain to make an order fail; None if there is none.
 
         Args:
-            target: What the order would be for.
-            authority: Where it would be placed.
-            in_use: The certificate that it would replace.
+            target: The gateway.
+            authority: The authority of the order.
+            in_use: The certificate that the order would replace.
 
         Raises:
             AuthorityError: The authority cannot be reached.
@@ -62,7 +62,7 @@ class Preconditions:
     def _findings(
         self, target: Target, report: DirectoryReport, in_use: StoredCertificate | None
     ) -> Iterator[Finding]:
-        """The checks in their order, each made only if those before found nothing."""
+        """Run the checks in order, each only if those before found nothing."""
         yield clock_finding(report, CLOCK_SKEW + backdating(report.name, in_use))
         yield terms_finding(report)
         yield profile_finding(report)
@@ -75,9 +75,9 @@ class Preconditions:
 
 
 def backdating(authority: str, in_use: StoredCertificate | None) -> timedelta:
-    """How long before it was issued an authority lets a certificate begin, as far as was seen.
+    """Return how far an authority backdated the certificate in use.
 
-    Public authorities backdate by an hour or so, which is what a slow clock can be behind.
+    Public CAs backdate by about an hour, so a clock that is behind by less does no harm.
     """
     if in_use is None or in_use.version.created is None or in_use.version.authority != authority:
         return timedelta(0)
@@ -85,5 +85,5 @@ def backdating(authority: str, in_use: StoredCertificate | None) -> timedelta:
 
 
 def no_preconditions(*_: object) -> Finding | None:
-    """Find nothing: for a pipeline that places every order."""
+    """Return None, so that a pipeline places every order."""
     return None

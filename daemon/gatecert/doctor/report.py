@@ -1,7 +1,7 @@
-"""A diagnosis for programs: the JSON of ``gatecert doctor --json``, described in docs/doctor.md.
+"""The JSON of ``gatecert doctor --json``, described in docs/doctor.md.
 
-``schema`` changes only when a field is taken away or changes its meaning; new fields, checks and
-codes may come at any time.
+``schema`` changes only if a field is removed or changes its meaning; new fields, checks and codes
+may be added.
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ SCHEMA = 1
 
 
 def count(results: Iterable[Result]) -> Counter[Severity]:
-    """How many findings there are of each severity."""
+    """Count the findings of each severity."""
     return Counter(result.finding.severity for result in results)
 
 
 def as_json(results: Sequence[Result], gateways: Iterable[GatewayFacts], *, now: datetime) -> str:
-    """A diagnosis as JSON.
+    """Return a diagnosis as JSON.
 
     Args:
-        results: The findings, in their order.
-        gateways: The gateways, for the roots that their clients have to trust.
-        now: When they were looked at.
+        results: The findings, in order.
+        gateways: The gateways, for the roots that their clients must trust.
+        now: Time of the diagnosis.
     """
     found = count(results)
     document = {
@@ -72,7 +72,7 @@ def as_json(results: Sequence[Result], gateways: Iterable[GatewayFacts], *, now:
 
 
 def roots_pem(gateways: Iterable[GatewayFacts]) -> bytes:
-    """The roots that clients have to trust, PEM, without repetition; empty if none is known."""
+    """Return the roots that clients must trust, PEM, each once; empty if none is known."""
     roots = {
         facts.root.certificate: None
         for facts in gateways

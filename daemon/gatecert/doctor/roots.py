@@ -1,8 +1,8 @@
-"""Which root is at the end of a served chain, and does this machine trust it? Pure.
+"""Find the root of a chain, and whether this machine trusts it. Pure.
 
-A root that this machine trusts is told first, wherever on the way it comes in: clients with the
-same trust list need no more. Otherwise it is the root that was kept when the chain was issued or
-imported, which is what clients have to be given.
+A root that this machine trusts comes first, whichever certificate of the chain it issued: clients
+with the same trust store need no other. Otherwise it is the root that was stored when the chain was
+issued or imported; clients need that root.
 """
 
 from __future__ import annotations
@@ -23,20 +23,20 @@ if TYPE_CHECKING:
 
 
 def find_root(
-    chain: Sequence[Certificate], kept: Iterable[Certificate], trusted: Sequence[Certificate]
+    chain: Sequence[Certificate], stored: Iterable[Certificate], trusted: Sequence[Certificate]
 ) -> Root:
-    """The root of a chain.
+    """Return the root of a chain.
 
     Args:
         chain: The gateway's certificate, then its intermediates.
-        kept: Roots that came with it.
-        trusted: What this machine trusts.
+        stored: Roots that came with it.
+        trusted: Roots that this machine trusts.
     """
     for certificate in reversed(chain):
         for root in trusted:
             if certificate == root or _issued(certificate, root):
                 return _root(root, trusted=True)
-    for root in kept:
+    for root in stored:
         if any(_issued(certificate, root) for certificate in chain):
             return _root(root, trusted=False)
     return Root(name_text(chain[-1].issuer))

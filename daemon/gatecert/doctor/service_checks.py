@@ -1,4 +1,4 @@
-"""Checks of what clients see, and of how the certificate got there. Pure."""
+"""Checks of what clients see, of the last deployment and of past attempts. Pure."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ LIMITS_SHOWN = 4
 OF_DEPLOYMENT = {
     kind.code
     for kind in (CopyError, DeploymentError, MixedCertificatesError, NotServedError, ReloadError)
-}  # told by the check of that name
+}  # reported by the check "deployment"
 
 
 def served(facts: GatewayFacts) -> Iterator[Finding]:
-    """What each listener shows to a client that connects by name."""
+    """Check what each listener serves to a client that connects by name."""
     if not facts.target.install.is_provable:
-        seen = "install.verify names no listener"
+        seen = "install.verify lists no listener"
         yield codes.NOT_VERIFIED.found(seen, gateway=facts.name)
     if facts.live is None:
         return
@@ -71,7 +71,7 @@ def _served_finding(
 
 
 def by_address(facts: GatewayFacts) -> Iterator[Finding]:
-    """What a client sees that connects by IP address, and so sends no name."""
+    """Check what a client sees that connects by IP address, and so sends no server name."""
     if facts.live is None:
         return
     named = {answer.endpoint: answer for answer in facts.by_name}
@@ -90,18 +90,19 @@ def _by_address_finding(
         seen = f"{endpoint} without a server name {answer.detail}"
         return codes.ADDRESS_SHOWS_OTHER.found(seen, gateway=facts.name)
     if answer.fingerprint != by_name.fingerprint:
-        seen = f"{endpoint} shows the certificate of {answer.name or 'no name'} without a name"
+        shown = answer.name or f"with SHA-256 {answer.fingerprint}"
+        seen = f"{endpoint} without a server name serves the certificate {shown}"
         return codes.ADDRESS_SHOWS_OTHER.found(seen, gateway=facts.name)
     address = Identifier(IdentifierType.IP, endpoint.host)
     if facts.live is not None and address in facts.live.summary.identifiers:
         return codes.ADDRESS_OK.found(f"{endpoint.host} is in the certificate", gateway=facts.name)
-    seen = f"{endpoint} shows the same certificate, which does not name {endpoint.host}"
+    seen = f"{endpoint} serves the same certificate, which is not for {endpoint.host}"
     fix = f"let clients connect to {facts.target.display_name}"
     return codes.CONNECT_BY_NAME.found(seen, gateway=facts.name, fix=fix)
 
 
 def trust(facts: GatewayFacts) -> Iterator[Finding]:
-    """Which root clients have to trust."""
+    """Check whether this machine trusts the root."""
     root = facts.root
     if root is None:
         return
@@ -110,11 +111,11 @@ def trust(facts: GatewayFacts) -> Iterator[Finding]:
         return
     code = codes.ROOT_OK if root.trusted else codes.ROOT_NOT_TRUSTED
     fix = "" if root.trusted else f"gatecert doctor {facts.name} --export-root FILE"
-    yield code.found(f"{root.name}, sha256 {root.fingerprint}", gateway=facts.name, fix=fix)
+    yield code.found(f"{root.name}, SHA-256 {root.fingerprint}", gateway=facts.name, fix=fix)
 
 
 def deployment(facts: GatewayFacts) -> Iterator[Finding]:
-    """How the last reload ended."""
+    """Report the last deployment."""
     found = facts.situation.deployment
     if not facts.target.install.reload:
         yield codes.RELOAD_MISSING.found("install.reload is empty", gateway=facts.name)
@@ -124,7 +125,7 @@ def deployment(facts: GatewayFacts) -> Iterator[Finding]:
         seen = f"version {found.version}, {instant(found.confirmed)}"
         yield codes.DEPLOYMENT_OK.found(seen, gateway=facts.name)
     elif found.error:
-        again = f"; next try {instant(found.next_attempt)}" if found.next_attempt else ""
+        again = f"; next attempt {instant(found.next_attempt)}" if found.next_attempt else ""
         seen = f"{found.failures} failed, last: {found.error}{again}"
         yield codes.DEPLOYMENT_FAILED.found(seen, gateway=facts.name)
     else:
@@ -132,7 +133,7 @@ def deployment(facts: GatewayFacts) -> Iterator[Finding]:
 
 
 def attempts(facts: GatewayFacts) -> Iterator[Finding]:
-    """What has been spent of the authority's patience."""
+    """Report pending orders, rate limits and failed attempts."""
     if not facts.enrols:
         return
     state = facts.situation.state
@@ -141,8 +142,8 @@ def attempts(facts: GatewayFacts) -> Iterator[Finding]:
         yield codes.ORDER_PENDING.found(seen, gateway=facts.name)
     yield from _authorities_left(facts)
     outcome, again = state.outcome, state.next_attempt
-    waits = outcome is not None and outcome.code == codes.BUDGET_SPENT.name
-    if outcome and waits and again and again > facts.now and not _is_spent(facts):
+    waits_for_limits = outcome is not None and outcome.code == codes.BUDGET_SPENT.name
+    if outcome and waits_for_limits and again and again > facts.now and not _is_spent(facts):
         yield codes.BUDGET_SPENT.found(outcome.detail, gateway=facts.name)
     yield from _limits(facts)
     if not state.failures:
@@ -157,9 +158,9 @@ def attempts(facts: GatewayFacts) -> Iterator[Finding]:
 
 
 def _last_failure(facts: GatewayFacts) -> Iterator[Finding]:
-    """How the last attempt failed, in the words of whoever refused.
+    """Report the error of the last failed attempt.
 
-    An outcome of something else may have taken its place; then the authority's trouble is known.
+    If a later pass has replaced the outcome, the error is that stored for the authority.
     """
     state, outcome = facts.situation.state, facts.situation.state.outcome
     troubles = [trouble for trouble in state.troubles if trouble.failures]
@@ -183,7 +184,7 @@ def _authorities_left(facts: GatewayFacts) -> Iterator[Finding]:
 
 
 def _limits(facts: GatewayFacts) -> Iterator[Finding]:
-    """What is left of each authority's limits, nearest to its end first."""
+    """Report what is left of each authority's rate limits, the lowest first."""
     by_authority: dict[str, list[RemainingAllowance]] = {}
     for authority, left in facts.limits:
         by_authority.setdefault(authority, []).append(left)

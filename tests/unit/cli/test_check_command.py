@@ -130,7 +130,7 @@ def test_a_port_that_any_user_may_bind_fails_where_something_forwards_to_it(
         assert "note: challenges.http-01.listen 127.0.0.1:60089" in told.out
     else:
         assert ended.value.code == 2
-        assert "127.0.0.1:60089, and nginx (pid 7) has port 80" in told.err
+        assert "127.0.0.1:60089, and nginx (pid 7) listens on port 80" in told.err
         assert "such as 127.0.0.1:888" in told.err
 
 

@@ -57,7 +57,7 @@ def test_what_is_not_there_is_fine(tmp_path: Path) -> None:
 def test_a_configuration_that_others_may_change(configuration: Path, state: Path) -> None:
     configuration.chmod(0o664)
     exposure = only(exposures(configuration, state, ()))
-    assert (exposure.path, exposure.what) == (configuration, "has mode 0664")
+    assert (exposure.path, exposure.problem) == (configuration, "has mode 0664")
     assert exposure.fix == f"chmod go-w {configuration}"
 
 
@@ -75,7 +75,7 @@ def test_a_key_that_others_may_read(configuration: Path, state: Path, key: str, 
     exposure = only(exposures(configuration, state, ()))
     assert exposure.path == state / key
     assert exposure.fix == f"chmod 0600 {state / key}"
-    assert not exposure.foreign
+    assert not exposure.wrong_owner
 
 
 def test_a_group_may_read_the_keys_that_it_is_given(configuration: Path, state: Path) -> None:
@@ -109,7 +109,7 @@ def test_a_file_of_somebody_else(
 
     monkeypatch.setattr(Path, "lstat", of_somebody_else)
     exposure = only(exposures(configuration, state, ()))
-    assert (exposure.foreign, exposure.what) == (True, "belongs to 12345")
+    assert (exposure.wrong_owner, exposure.problem) == (True, "belongs to 12345")
 
 
 def test_a_file_that_goes_meanwhile_is_no_error(

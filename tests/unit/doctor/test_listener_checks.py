@@ -58,7 +58,9 @@ def test_any_user_may_bind_a_port_from_the_kernel_s_start_on(address: str) -> No
     (listener,) = found(settings(address))
     finding = listener_finding(listener)
     assert (finding.code, finding.fails) == ("listener-exposed", True)
-    assert finding.seen == f"challenges.http-01.listen {address}, and nginx (pid 7) has port 80"
+    assert (
+        finding.seen == f"challenges.http-01.listen {address}, and nginx (pid 7) listens on port 80"
+    )
     assert "127.0.0.1:888" in finding.fix
     assert "webroot" in finding.fix
     assert found(settings(address), start=20_000) == ()
@@ -68,7 +70,7 @@ def test_any_user_may_bind_a_port_from_the_kernel_s_start_on(address: str) -> No
 def test_tls_alpn_01_has_a_port_of_its_own() -> None:
     (listener,) = found(settings(tls="127.0.0.1:10443"))
     finding = listener_finding(listener)
-    assert "another process has port 443" in finding.seen
+    assert "another process listens on port 443" in finding.seen
     assert "127.0.0.1:844" in finding.fix
     assert "webroot" not in finding.fix
 
