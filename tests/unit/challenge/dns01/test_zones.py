@@ -209,7 +209,7 @@ def test_aliases_that_go_round_in_circles_are_an_error(
 def test_a_name_too_long_for_any_record_is_refused() -> None:
     longest = ".".join(["a" * 63] * 3 + ["b" * 61])
 
-    with pytest.raises(RecordRefusedError, match="^_acme.* is not a valid DNS name") as caught:
+    with pytest.raises(RecordRefusedError, match=r"^_acme.* is not a valid DNS name") as caught:
         zones(Endpoint("127.0.0.1", 9)).locate(f"_acme-challenge.{longest}")
 
     assert "http-01" in caught.value.fix
