@@ -1,7 +1,7 @@
-"""``make faults``: plays every row, prints the table, and writes it to docs/faults.md.
+"""Run ``make faults``: run every row, print the table, and write it to docs/faults.md.
 
-Our rows have to hold: one that does not, or that was not played, is an exit code of 1. What the
-peers do is measured, and is no failure of ours; that it could not be measured is one.
+The exit code is 1 if a row of gatecert fails or was not run, or if a peer could not be measured.
+Wrong behaviour of a peer is a result, not a failure.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ if TYPE_CHECKING:
 
 RESULTS = PROJECT / ".cache" / "faults.xml"
 PAGE = PROJECT / "docs" / "faults.md"
-AT_ONCE = 8  # most rows wait
+AT_ONCE = 8  # most rows mostly wait
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Play, print, write."""
-    parser = argparse.ArgumentParser(prog="make faults", description="Play every row.")
-    parser.add_argument("--output", type=Path, default=PAGE, help="where the page goes")
-    parser.add_argument("--only", default="", help="an expression that chooses rows (pytest -k)")
+    """Run the rows, print and write the table."""
+    parser = argparse.ArgumentParser(prog="make faults", description="Run every fault.")
+    parser.add_argument("--output", type=Path, default=PAGE, help="file for the table")
+    parser.add_argument("--only", default="", help="expression that selects rows (pytest -k)")
     options = parser.parse_args(arguments)
     console = Console(highlight=False, width=160)
     plain = partial(console.print, sep="\n", markup=False, soft_wrap=True)
@@ -59,19 +59,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if finished.returncode not in {0, 1}:
         plain(finished.stdout[-20_000:], finished.stderr[-5_000:])
     for failure in board.failures:
-        plain(f"\n---- {failure.test}", failure.story)
+        plain(f"\n---- {failure.test}", failure.output)
     plain(*faults)
     return 1 if faults or finished.returncode not in {0, 1} else 0
 
 
 def show(board: Scoreboard, console: Console, *, complete: bool) -> None:
-    """The table, for a person: all rows, or those that were played."""
+    """Print the table: all rows, or those that were run."""
     table = Table(box=None, pad_edge=False)
     for heading in ("row", "fault", *CLIENTS, "seconds"):
         table.add_column(heading, justify="right" if heading in {"row", "seconds"} else "left")
-    played = {row for row, _ in board.results}
+    run = {row for row, _ in board.results}
     for line in board.lines():
-        if complete or int(line[0]) in played:
+        if complete or int(line[0]) in run:
             table.add_row(*line)
     console.print(table)
 

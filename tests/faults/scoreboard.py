@@ -1,4 +1,4 @@
-"""What a run of all rows has shown: read from pytest's report, written as a table."""
+"""Results of a run, read from pytest's report and written as a table."""
 
 from __future__ import annotations
 
@@ -27,16 +27,15 @@ HELD, FELL, BROKEN = "✓", "✗", "!"
 HEAD = """\
 # Faults
 
-<!-- Written by `make faults`; what it says was measured. -->
+<!-- Written by `make faults` from its measurements. -->
 
-Every fault of the catalogue is put to the real `gatecert` command, and where it applies to certbot
-and lego: the same authority, the same proxy before it, the same judgement. "✓" is the right
-behaviour, "✗" another one and what was seen; "n/a" means that the row says nothing of that client,
-"?" that it was not played in this run, which then is no success.
-The peers are commands that a timer starts; they are run as their manuals say, with a forced renewal
-where a row wants one.
+Every fault of the catalogue is injected into the real `gatecert` command and, where it applies,
+into certbot and lego: with the same CA, the same proxy in front of it and the same checks. "✓" is
+the right behaviour, "✗" any other, followed by what was seen; "n/a" means that the row does not
+apply to that client, "?" that it was not run, which fails the run. certbot and lego are commands
+started by a timer; they run as their manuals say, with a forced renewal where a row needs one.
 
-How to play with faults by hand: [faults-by-hand.md](faults-by-hand.md).
+To inject faults by hand: [faults-by-hand.md](faults-by-hand.md).
 
 """
 NOT_APPLICABLE = "n/a"
@@ -44,20 +43,20 @@ NOT_APPLICABLE = "n/a"
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """How one test ended.
+    """Result of one test.
 
     Attributes:
-        test: As pytest names it: its file and its name.
-        mark: ``HELD``, ``FELL``, or ``BROKEN`` where nothing could be measured.
-        why: What was seen instead, on one line.
-        story: All that pytest says of it, where it has not held.
+        test: Its file and name, as in pytest.
+        mark: ``HELD``, ``FELL``, or ``BROKEN`` if nothing could be measured.
+        why: The wrong behaviour, on one line.
+        output: Pytest's whole report of a failure.
     """
 
     test: str
     mark: str
     seconds: float
     why: str = ""
-    story: str = ""
+    output: str = ""
 
 
 @dataclass
@@ -66,14 +65,14 @@ class Scoreboard:
 
     Attributes:
         results: By row and client.
-        tools: Of the tests of what the rows are played with.
+        tools: Results of the tests of the tools.
     """
 
     results: dict[tuple[int, str], list[Result]] = field(default_factory=lambda: defaultdict(list))
     tools: list[Result] = field(default_factory=list)
 
     def mark(self, row: int, client: str) -> str:
-        """One word for a row and a client."""
+        """Return the mark for a row and a client."""
         results = self.results.get((row, client), [])
         if not results:
             return NOT_APPLICABLE if client in NOT_FOR_PEERS.get(row, ()) else "?"
@@ -81,18 +80,18 @@ class Scoreboard:
         return next(mark for mark in (BROKEN, FELL, HELD) if mark in marks)
 
     def why(self, row: int, client: str) -> str:
-        """What was seen instead, or why a row does not apply."""
+        """Return the wrong behaviour, or the reason why a row does not apply."""
         whys = [result.why for result in self.results.get((row, client), []) if result.why]
         return whys[0] if whys else NOT_FOR_PEERS.get(row, {}).get(client, "")
 
     def seconds(self, row: int) -> float:
-        """How long a row took for all clients, one after the other."""
+        """Return the duration of a row for all clients together."""
         return sum(
             result.seconds for client in CLIENTS for result in self.results.get((row, client), [])
         )
 
     def lines(self) -> Iterator[list[str]]:
-        """The table."""
+        """Return the rows of the table."""
         for row, (fault, _) in ROWS.items():
             cells = [
                 f"{self.mark(row, client)} {self.why(row, client)}".strip() for client in CLIENTS
@@ -101,7 +100,7 @@ class Scoreboard:
 
     @property
     def tally(self) -> str:
-        """How many rows hold, for each client."""
+        """The number of right rows for each client."""
         return ", ".join(
             f"{client}: {sum(self.mark(row, client) == HELD for row in ROWS)} of "
             f"{sum(client not in NOT_FOR_PEERS.get(row, ()) for row in ROWS)} rows"
@@ -110,7 +109,7 @@ class Scoreboard:
 
     @property
     def failures(self) -> list[Result]:
-        """What makes the run no success: a row of ours that fell, or any that was not measured."""
+        """Results that fail the run: wrong behaviour of gatecert, and rows without a measurement."""
         rows = [
             result
             for (_, client), results in sorted(self.results.items())
@@ -120,15 +119,15 @@ class Scoreboard:
         return rows + [result for result in self.tools if result.mark != HELD]
 
     def faults(self, *, complete: bool) -> list[str]:
-        """Why the run is no success, a line each as pytest writes it; empty when it is one.
+        """Return why the run failed, one line each as in pytest; empty for a successful run.
 
         Args:
-            complete: Whether every row should have been played.
+            complete: Require that every row was run.
         """
         found = [f"FAILED {result.test} - {result.why}" for result in self.failures]
         if complete:
             found += [
-                f"FAILED row {row}, {client}: was not played"
+                f"FAILED row {row}, {client}: was not run"
                 for row in ROWS
                 for client in CLIENTS
                 if self.mark(row, client) == "?"
@@ -137,7 +136,7 @@ class Scoreboard:
 
 
 def read(report: Path) -> Scoreboard:
-    """Read what pytest has written."""
+    """Read the report of pytest."""
     board = Scoreboard()
     for case in ET.parse(report).getroot().iter("testcase"):  # noqa: S314 - our own report
         name = case.get("name", "")
@@ -167,14 +166,14 @@ def _result(case: ET.Element, test: str) -> Result:
 
 
 def versions() -> Mapping[str, str]:
-    """Which programs these are."""
+    """Return the versions of all programs."""
 
     def said(*argv: str | Path) -> str:
         finished = subprocess.run(argv, text=True, check=True, capture_output=True, timeout=60)
         found = re.search(r"\d+(?:\.\d+)+\S*", finished.stdout)
         return found.group() if found else finished.stdout.strip()
 
-    from gatecert import __version__  # noqa: PLC0415 - the rest needs nothing of the package
+    from gatecert import __version__  # noqa: PLC0415 - only needed here
 
     return {
         OURS: __version__,

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 REPORT = """<testsuites><testsuite>
 <testcase name="test_row_01_badnonce_storm" time="1.5"/>
 <testcase name="test_row_01_more" file="tests/faults/test_authority.py" time="0.5">
-<failure message="assert 1 == 2&#10;more">the whole story</failure></testcase>
+<failure message="assert 1 == 2&#10;more">the whole report</failure></testcase>
 <testcase name="test_peer_row_01[certbot]" time="2"/>
 <testcase name="test_peer_row_01[lego-x]" time="2">
 <failure message="AssertionError: gives up|&#10;assert False"/></testcase>
@@ -47,7 +47,7 @@ def test_a_red_row_is_red(report: Path, tmp_path: Path) -> None:
         "FAILED test_peer_row_02[lego] - KeyError: 1",
         "FAILED test_a_tool - RuntimeError: gone",
     ]
-    assert board.failures[0].story == "the whole story"
+    assert board.failures[0].output == "the whole report"
     write(tmp_path / "page.md", board, {"gatecert": "1.0"})
     lines = (tmp_path / "page.md").read_text("utf-8").splitlines()
     assert sum(line.startswith("| ") for line in lines) == 1 + len(ROWS)
@@ -55,7 +55,7 @@ def test_a_red_row_is_red(report: Path, tmp_path: Path) -> None:
 
 
 def test_a_row_that_was_not_played_is_a_fault(report: Path) -> None:
-    unplayed = [fault for fault in read(report).faults(complete=True) if "not played" in fault]
+    unplayed = [fault for fault in read(report).faults(complete=True) if "not run" in fault]
     applicable = 3 * len(ROWS) - sum(len(clients) for clients in NOT_FOR_PEERS.values())
     assert len(unplayed) == applicable - 4
 
