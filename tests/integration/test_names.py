@@ -141,7 +141,7 @@ def test_a_name_that_does_not_point_here_is_proven_by_a_record(
         ),
         (
             {"hostname": "127.0.0.1"},
-            "is an IP address; a gateway needs a DNS name here",
+            "is an IP address; write a DNS name here here",
         ),
         (
             {"hostname": HOSTNAME, "alternative_names": ["exa_mple..com"]},

@@ -1,1 +1,1 @@
-"""What the operator wrote: schema, loading, and errors that name file, line and key."""
+"""Configuration: schema, loading, and errors that name file, line and key."""

@@ -1,7 +1,7 @@
-"""How addresses and endpoints are written.
+"""Syntax of addresses and endpoints.
 
-An IPv6 address stands in brackets where a port follows (RFC 3986 section 3.2.2). Which hosts and
-ports make sense depends on the key, hence several annotated types over one parser.
+IPv6 addresses are in brackets where a port follows (RFC 3986 section 3.2.2). The hosts and ports
+allowed depend on the key, hence several annotated types over one parser.
 """
 
 from __future__ import annotations
@@ -33,23 +33,23 @@ _EVERY_ADDRESS: Final = {"0.0.0.0", "::"}  # noqa: S104 - only compared
 
 
 def address(value: object) -> str:
-    """An IP address that one host can have, as canonical text."""
+    """Parse a unicast IP address; return canonical text."""
     try:
         result = ipaddress.ip_address(text(value).strip("[]"))
     except ValueError as error:
         raise BadValueError(f"{quoted(value)} is not an IP address") from error
     if result.is_unspecified or result.is_multicast:
-        raise BadValueError(f"{quoted(value)} is not the address of one host")
+        raise BadValueError(f"{quoted(value)} is not a unicast address")
     return str(result)
 
 
 def endpoint(value: object, *, port: int | None = None, numeric: bool = False) -> Endpoint:
-    """``host:port``, an IPv6 address in brackets.
+    """Parse ``host:port``, an IPv6 address in brackets.
 
     Args:
-        value: What was written.
-        port: The port where none is written; None where one has to be.
-        numeric: Whether the host has to be an IP address.
+        value: The value as written.
+        port: The default port; None if a port is required.
+        numeric: Whether the host must be an IP address.
     """
     if isinstance(value, Endpoint):
         return value
@@ -65,15 +65,15 @@ def endpoint(value: object, *, port: int | None = None, numeric: bool = False) -
         return Endpoint(str(ipaddress.ip_address(host)), number)
     except ValueError as error:
         if numeric or not re.fullmatch(r"(?=.*[a-z])[a-z0-9]([a-z0-9.-]*[a-z0-9])?", host):
-            lacking = "IP address" if numeric else "host"
+            what = "an IP address" if numeric else "a valid host"
             raise BadValueError(
-                f"{quoted(value)} names no {lacking}; write it like {example}"
+                f"{quoted(value)} does not name {what}; write it like {example}"
             ) from error
     return Endpoint(host, number)
 
 
 def _split(written: str) -> tuple[str, str]:
-    """Host and port as written, either of them empty where it is missing or makes no sense."""
+    """Split host and port; either is empty where it is missing or invalid."""
     bracketed = re.fullmatch(r"\[([^\[\]]*:[^\[\]]*)\](?::([^:]+))?", written)
     if bracketed:
         return bracketed[1], bracketed[2] or ""
@@ -84,7 +84,7 @@ def _split(written: str) -> tuple[str, str]:
 
 
 def overlap(one: Endpoint, other: Endpoint) -> bool:
-    """Whether who listens at one address is in the way of who listens at the other."""
+    """Check whether two listeners cannot be bound at the same time."""
     if one.port != other.port:
         return False
     hosts = {one.host, other.host}
@@ -98,7 +98,7 @@ def _listener(value: object) -> Endpoint:
     host = ipaddress.ip_address(listener.host)
     if isinstance(host, ipaddress.IPv6Address) and host.ipv4_mapped is not None:
         raise BadValueError(
-            f"{quoted(value)} is an IPv4 address inside an IPv6 one; write "
+            f"{quoted(value)} is an IPv4-mapped IPv6 address; write "
             f"{Endpoint(str(host.ipv4_mapped), listener.port)}"
         )
     return listener
@@ -113,7 +113,7 @@ def _dns_server(value: object) -> Endpoint:
 
 
 def _tls_server(value: object) -> Endpoint:
-    """``host:port``, or a mapping that says besides how the listener wants to be asked."""
+    """Parse ``host:port``, or a mapping with protocol options."""
     if not isinstance(value, dict):
         return endpoint(value, port=443)
     for key in value:
@@ -121,35 +121,35 @@ def _tls_server(value: object) -> Endpoint:
             near = difflib.get_close_matches(str(key), TLS_SERVER_KEYS, 1)
             hint = f"; did you mean {near[0]}?" if near else ""
             raise BadValueError(
-                f"has the unknown key {quoted(key)}{hint} known here: {', '.join(TLS_SERVER_KEYS)}"
+                f"has the unknown key {quoted(key)}{hint}; known keys: {', '.join(TLS_SERVER_KEYS)}"
             )
     if "address" not in value:
-        raise BadValueError("lacks address; write {address: host:port, …}")
+        raise BadValueError("has no address; write {address: host:port, …}")
     server = endpoint(value["address"], port=443)
     starttls = value.get("starttls", "")
     if starttls and starttls not in STARTTLS:
         raise BadValueError(
-            f"starttls {quoted(starttls)} is not known; write one of {', '.join(STARTTLS)}"
+            f"starttls {quoted(starttls)} is not supported; write one of {', '.join(STARTTLS)}"
         )
     version = _proxy_protocol(value["proxy_protocol"]) if "proxy_protocol" in value else 0
     name = text(value["server_name"]).lower() if value.get("server_name") else ""
     if name and not re.fullmatch(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?", name):
-        raise BadValueError(f"server_name {quoted(name)} is no host name; write A-labels")
+        raise BadValueError(f"server_name {quoted(name)} is not a host name; write A-labels")
     protocol = text(starttls) if starttls else ""
     return replace(server, starttls=protocol, proxy_protocol=version, server_name=name)
 
 
 def _proxy_protocol(value: object) -> int:
-    """A version of the PROXY protocol, as text too: files hold numbers as they are written."""
+    """Parse a version of the PROXY protocol; scalars of the file are text."""
     with suppress(BadValueError):
         version = whole_number(value)
         if version in PROXY_PROTOCOLS:
             return version
-    raise BadValueError(f"proxy_protocol {quoted(value)} is not known; write 1 or 2")
+    raise BadValueError(f"proxy_protocol {quoted(value)} is not supported; write 1 or 2")
 
 
 def _tls_server_text(server: Endpoint) -> str | dict[str, object]:
-    """As it is written: ``host:port``, or a mapping where there is more to say."""
+    """Return the value as written: ``host:port``, or a mapping with options."""
     more = {name: getattr(server, name) for name in TLS_SERVER_KEYS[1:] if getattr(server, name)}
     return {"address": str(server), **more} if more else str(server)
 
@@ -185,7 +185,7 @@ TlsServer = Annotated[
 
 
 def port_number(value: object) -> int:
-    """A TCP port."""
+    """Parse a TCP port."""
     number = whole_number(value)
     if not 1 <= number <= LAST_PORT:
         raise BadValueError(f"{quoted(value)} is not a port; write 1 to {LAST_PORT}")

@@ -1,7 +1,7 @@
-"""What is allowed, yet will not work as it stands: `gatecert check` says so, nothing refuses it.
+"""Warnings of `gatecert check` about valid settings that will not work as they are.
 
-What an authority does cannot be known from a configuration, and who owns a port may change; so
-these are notes.
+A configuration cannot show what a CA does, and the owner of a port may change; so these are
+notes, not errors.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ if TYPE_CHECKING:
 LETS_ENCRYPT: Final = "letsencrypt.org"
 EXAMPLES: Final = {"example.com", "example.net", "example.org"}
 RESERVED: Final = {"example", "invalid", "localhost", "test"}
-"""Names that nobody has (RFC 2606); authorities refuse them in contact addresses."""
+"""Reserved names (RFC 2606); CAs refuse them in contact addresses."""
 
-FOR_ADDRESSES: Final = "shortlived"
-"""The only profile of Let's Encrypt that has addresses in certificates."""
+ADDRESS_PROFILE: Final = "shortlived"
+"""The only profile of Let's Encrypt for IP addresses."""
 
 
 def advice(target: Target, configuration: Configuration) -> Iterator[str]:
-    """What an operator should know about a gateway that is to be enrolled, one line each."""
+    """Yield the warnings for a gateway that is enrolled, one line each."""
     yield from _addresses(target, configuration)
     yield from _bindings(target, configuration)
     yield from _contacts(target, configuration)
@@ -41,7 +41,7 @@ def advice(target: Target, configuration: Configuration) -> Iterator[str]:
 
 
 def _addresses(target: Target, configuration: Configuration) -> Iterator[str]:
-    """Few authorities issue for addresses, and then only in some profiles."""
+    """Warn about IP addresses, which few CAs certify, and only with some profiles."""
     address = next((name for name in target.identifiers if name.type is IdentifierType.IP), None)
     if address is None:
         return
@@ -50,27 +50,27 @@ def _addresses(target: Target, configuration: Configuration) -> Iterator[str]:
         host = urlsplit(authority.directory_url).hostname or ""
         at_lets_encrypt = host == LETS_ENCRYPT or host.endswith(f".{LETS_ENCRYPT}")
         profile = authority.profile.name if authority.profile is not None else ""
-        if at_lets_encrypt and profile != FOR_ADDRESSES:
+        if at_lets_encrypt and profile != ADDRESS_PROFILE:
             yield (
-                f"Let's Encrypt issues for addresses such as {address} in one profile only; set "
-                f"authorities.{name}.profile: {FOR_ADDRESSES}"
+                f"Let's Encrypt issues for IP addresses such as {address} with one profile only;"
+                f" set authorities.{name}.profile: {ADDRESS_PROFILE}"
             )
 
 
 def _bindings(target: Target, configuration: Configuration) -> Iterator[str]:
-    """Some public authorities want to know whom they deal with."""
+    """Warn about CAs that require external account binding."""
     for name in target.authorities:
         authority = configuration.authorities[name]
         known = by_directory(authority.directory_url)
         if known is not None and known.external_account and authority.external_account is None:
             yield (
-                f"{name} makes an account only for those it knows already; unless there is one, "
-                f"get a key from it and set authorities.{name}.external_account"
+                f"{name} requires external account binding (EAB); unless an account exists, get a"
+                f" key from the CA and set authorities.{name}.external_account"
             )
 
 
 def _contacts(target: Target, configuration: Configuration) -> Iterator[str]:
-    """Public authorities refuse addresses in domains that are reserved for examples."""
+    """Warn about contact addresses in domains that are reserved for examples."""
     for name in target.authorities:
         authority = configuration.authorities[name]
         if by_directory(authority.directory_url) is None:
@@ -79,31 +79,31 @@ def _contacts(target: Target, configuration: Configuration) -> Iterator[str]:
             domain = address.rpartition("@")[2].lower()
             if domain in EXAMPLES or domain.rpartition(".")[2] in RESERVED:
                 yield (
-                    f"{name} refuses contact addresses such as {address}, a domain for examples; "
+                    f"{name} refuses contact addresses in reserved domains, such as {address}; "
                     f"correct authorities.{name}.contact"
                 )
 
 
 def _public_authorities(target: Target, configuration: Configuration) -> Iterator[str]:
-    """Public authorities are passed over where a name is not public."""
+    """Warn about public CAs that are not used because a name is not public."""
     gateway = configuration.gateways.get(target.name)
     private = next((name for name in target.identifiers if private_reason(name)), None)
     if gateway is None or private is None:
         return
-    passed_over = [
+    unused = [
         name
         for name in requested_authorities(gateway, configuration)
         if name not in target.authorities
     ]
-    if passed_over:
+    if unused:
         yield (
-            f"{', '.join(passed_over)} is passed over: {private} {private_reason(private)}, and "
-            "public CAs issue for public names only"
+            f"{', '.join(unused)} not used: {private} {private_reason(private)}, and public "
+            "CAs issue for public names only"
         )
 
 
 def _taken_ports(target: Target, configuration: Configuration) -> Iterator[str]:
-    """tls-alpn-01 wants the very port that a gateway has."""
+    """Warn about tls-alpn-01 on the port of the gateway itself."""
     settings = configuration.challenges.tls_alpn_01
     if settings is None or ChallengeKind.TLS_ALPN_01 not in target.challenges:
         return
@@ -111,8 +111,8 @@ def _taken_ports(target: Target, configuration: Configuration) -> Iterator[str]:
         for server in target.install.verify:
             if overlap(listener, server):
                 yield (
-                    f"challenges.tls-alpn-01.listen {listener} is where the gateway itself listens "
-                    f"(install.verify {server}); let it hand connections for ALPN acme-tls/1 to "
-                    "another address, and set listen to that: docs/challenges.md"
+                    f"challenges.tls-alpn-01.listen {listener} is the gateway's own address"
+                    f" (install.verify {server}); let the gateway forward connections with ALPN"
+                    " acme-tls/1 to another address, and set listen to that: docs/challenges.md"
                 )
                 break

@@ -1,4 +1,4 @@
-"""What is wrong with a configuration, before it is known in which line it stands."""
+"""Errors in a configuration, before their line is known."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ Location: TypeAlias = tuple[str | int, ...]
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that is wrong.
+    """An error in a configuration.
 
     Attributes:
-        location: The key it is said of.
+        location: The key with the error.
         what: What is wrong and what would be right.
-        depends: Further keys it follows from; it says nothing if one of those is wrong itself.
+        depends: Other keys that it follows from; if one of those is wrong, it is not reported.
     """
 
     location: Location
@@ -27,12 +27,12 @@ class Finding:
     depends: tuple[Location, ...] = ()
 
     def concerns(self, others: Iterable[Location]) -> bool:
-        """Whether it rests on one of these keys, or on something inside or around it."""
+        """Check whether it depends on one of these keys, or on a key inside or around one."""
         mine = (self.location, *self.depends)
         return any(own[: len(other)] == other[: len(own)] for other in others for own in mine)
 
 
 def nearest(written: str, known: Iterable[str], otherwise: str = "") -> str:
-    """A hint at the nearest known word, or something else to say where none is near."""
+    """Return a hint at the nearest known word, or ``otherwise``."""
     near = difflib.get_close_matches(written.lower(), list(known), 1)
     return f"did you mean {near[0]}?" if near else otherwise

@@ -1,7 +1,7 @@
-"""What keys have to do with one another.
+"""Checks across several keys.
 
-Every check names the keys it rests on, so that one wrong key is not reported a second time by what
-merely follows from it.
+Each error names the keys it depends on, so that a wrong key is not reported a second time by what
+follows from it.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ SECRET_OPTION: Final = re.compile(r"token|secret|passw|key$", re.IGNORECASE)
 
 
 def findings(configuration: Configuration) -> Iterator[Finding]:
-    """Everything that is wrong although each key by itself is right."""
+    """Yield the errors in keys that are valid on their own."""
     yield from _names(configuration)
     yield from _http_01(configuration)
     yield from _listeners(configuration)
@@ -60,7 +60,7 @@ def findings(configuration: Configuration) -> Iterator[Finding]:
 
 
 def _names(configuration: Configuration) -> Iterator[Finding]:
-    """A group's name is the key it stands under, written nowhere else."""
+    """Check that no name is written below its own key, and that required groups exist."""
     groups = (("authorities", configuration.authorities), ("gateways", configuration.gateways))
     for group, entries in groups:
         for key, entry in entries.items():
@@ -71,21 +71,21 @@ def _names(configuration: Configuration) -> Iterator[Finding]:
             what = f"is missing: URL of the ACME directory, or one of {', '.join(PUBLIC_CAS)}"
             yield Finding(("authorities", key, "directory_url"), what)
     if not configuration.gateways:
-        yield Finding(("gateways",), "names no gateway; write at least one")
+        yield Finding(("gateways",), "has no gateway; write at least one")
 
 
 def _second_key(gateway: GatewaySettings) -> Iterator[Finding]:
-    """Two kinds of key, both certified by an authority."""
+    """Check that the second key has another algorithm, in automatic mode."""
     key = gateway.key
     if key.second is None:
         return
     where = ("gateways", gateway.name, "key", "second")
     if key.second.algorithm == key.type.algorithm:
         other = "rsa-2048" if key.type.algorithm == "ecdsa" else "ecdsa-p256"
-        what = f"is of the same kind as {key.type}; write {other}, or leave it out"
+        what = f"has the same algorithm as {key.type}; write {other} or leave it out"
         yield Finding(where, what, (("gateways", gateway.name, "key", "type"),))
     elif gateway.mode is Mode.CUSTOM:
-        what = "is for certificates that an authority issues; leave it out with mode: custom"
+        what = "requires mode: automatic; leave it out"
         yield Finding(where, what, (("gateways", gateway.name, "mode"),))
 
 
@@ -93,7 +93,7 @@ def _http_01(configuration: Configuration) -> Iterator[Finding]:
     http_01 = configuration.challenges.http_01
     listen, webroot = (("challenges", "http-01", key) for key in ("listen", "webroot"))
     if http_01.webroot is not None and "listen" in http_01.model_fields_set:
-        what = "cannot stand beside listen: either a web server answers, or gatecert does"
+        what = "cannot be combined with listen: either a web server answers, or gatecert does"
         yield Finding(webroot, what, (listen,))
     elif http_01.webroot is None and not http_01.listen:
         yield Finding(listen, "is empty; write addresses such as 0.0.0.0:80, or a webroot instead")
@@ -104,7 +104,7 @@ def _http_01(configuration: Configuration) -> Iterator[Finding]:
 
 
 def _listeners(configuration: Configuration) -> Iterator[Finding]:
-    """No two of them may want the same address, for gatecert would be in its own way."""
+    """Check that no two listeners use the same address."""
     http_01, tls_alpn_01 = configuration.challenges.http_01, configuration.challenges.tls_alpn_01
     listeners = {
         "http-01": http_01.listen if http_01.webroot is None else (),
@@ -118,13 +118,13 @@ def _listeners(configuration: Configuration) -> Iterator[Finding]:
                 taken.append((kind, listener))
                 continue
             first = f"{other[1]} of challenges.{other[0]}.listen"
-            what = f"{listener} is already taken by {first}; leave one of them out"
+            what = f"{listener} is already used by {first}; leave one of them out"
             depends = (("challenges", other[0], "listen"),)
             yield Finding(("challenges", kind, "listen", index), what, depends)
 
 
 def _dns_01(dns_01: Dns01Settings | None) -> Iterator[Finding]:
-    """Each provider has keys of its own."""
+    """Check that the keys of dns-01 fit the provider."""
     if dns_01 is None:
         return
     here: Location = ("challenges", "dns-01")
@@ -132,42 +132,42 @@ def _dns_01(dns_01: Dns01Settings | None) -> Iterator[Finding]:
     own = {"rfc2136": {"server", "tsig"}, "exec": {"command", "command_timeout"}}
     wanted = {"rfc2136": ("server", dns_01.server), "exec": ("command", dns_01.command)}
     mine = own.get(dns_01.provider, {"options", "credentials"})
-    meaningless = [
+    unused = [
         key
         for key in ("server", "tsig", "command", "command_timeout", "options", "credentials")
         if key in dns_01.model_fields_set and key not in mine
     ]
     hint = "" if dns_01.provider in own else nearest(dns_01.provider, own)
-    if meaningless and hint:
-        yield Finding(provider, f"{dns_01.provider} has no use for {meaningless[0]}; {hint}")
+    if unused and hint:
+        yield Finding(provider, f"{dns_01.provider} does not use {unused[0]}; {hint}")
         return
-    for each in meaningless:
-        what = f"has no meaning for provider {dns_01.provider}; leave it out"
+    for each in unused:
+        what = f"is not used by provider {dns_01.provider}; leave it out"
         yield Finding((*here, each), what, (provider,))
     key, value = wanted.get(dns_01.provider, ("", True))
     if not value:
-        what = f"must be given for provider {dns_01.provider}"
+        what = f"is required for provider {dns_01.provider}"
         yield Finding((*here, key), what, (provider,))
     for option in dns_01.options:
         if SECRET_OPTION.search(option):
-            what = "is a secret; write it to a file and name the file below credentials instead"
+            what = "is a secret; store it in a file and name the file below credentials instead"
             yield Finding((*here, "options", option), what)
 
 
 def _propagation(challenges: ChallengeSettings) -> Iterator[Finding]:
-    """Where resolvers are asked for records, no nameserver of a zone is."""
+    """Check that no nameservers are set where resolvers are asked."""
     kinds = {"dns-01": challenges.dns_01, "dns-persist-01": challenges.dns_persist_01}
     for kind, settings in kinds.items():
         if settings is None or settings.propagation is not Propagation.RECURSIVE:
             continue
         if settings.authoritative:
             here: Location = ("challenges", kind)
-            what = "has no meaning for propagation recursive; leave it out"
+            what = "is not used with propagation recursive; leave it out"
             yield Finding((*here, "authoritative"), what, ((*here, "propagation"),))
 
 
 def _duplicates(configuration: Configuration) -> Iterator[Finding]:
-    """Two gateways may share neither their hostname nor a file they write."""
+    """Check that two gateways share neither a hostname nor a file."""
     seen: dict[str, Location] = {}
     for gateway in configuration.gateways.values():
         here: Location = ("gateways", gateway.name)
@@ -176,88 +176,88 @@ def _duplicates(configuration: Configuration) -> Iterator[Finding]:
             where = (*here, "install", "copy_to", index, "path")
             first = seen.get(str(copy.path), said.get(str(copy.path)))
             if first is not None:
-                yield Finding(where, f"is already written by {_spoken(first)}", (first,))
+                yield Finding(where, f"is already written by {_gateway_of(first)}", (first,))
             said[str(copy.path)] = where
         first = seen.get(gateway.hostname)
         if first is not None:
             what = (
-                f"{gateway.hostname} is already the hostname of {_spoken(first)}; name every host "
-                f"once, and put further listeners under its install.verify"
+                f"{gateway.hostname} is already the hostname of {_gateway_of(first)}; write each "
+                f"host once, with further listeners in its install.verify"
             )
             yield Finding((*here, "hostname"), what, (first,))
         seen = said | seen
 
 
 def _copies(gateway: GatewaySettings) -> Iterator[Finding]:
-    """A PKCS #12 file has a password, and nothing else has."""
+    """Check that PKCS #12 files, and only those, have a password."""
     for index, copy in enumerate(gateway.install.copy_to):
         here: Location = ("gateways", gateway.name, "install", "copy_to", index)
         password, kind = (*here, "password_file"), (*here, "contents")
         if copy.contents is FileContents.PKCS12 and copy.password_file is None:
-            what = "must be given for pkcs12: write the password to a file and name that here"
+            what = "is required for pkcs12: store the password in a file and name it here"
             yield Finding(password, what, (kind,))
         if copy.contents is not FileContents.PKCS12 and copy.password_file is not None:
-            what = f"has no meaning for {copy.contents}, which is not encrypted; leave it out"
+            what = f"is not used for {copy.contents}, which is not encrypted; leave it out"
             yield Finding(password, what, (kind,))
 
 
-def _spoken(location: Location) -> str:
+def _gateway_of(location: Location) -> str:
     return f"gateway {location[1]}"
 
 
 def _members(gateway: GatewaySettings) -> Iterator[Finding]:
-    """A pair shares the hostname; each member has a name of its own besides."""
+    """Check that the members of a pair have names of their own."""
     here: Location = ("gateways", gateway.name)
     members, member = (*here, "members"), (*here, "member")
     if gateway.member is not None and gateway.member not in gateway.members:
         hint = nearest(gateway.member, gateway.members, "add it there")
-        yield Finding(member, f"{gateway.member} is none of the members; {hint}", (members,))
+        yield Finding(member, f"{gateway.member} is not one of the members; {hint}", (members,))
     if len(gateway.members) == 1:
-        what = "names one host only; write every host that shares the hostname, or leave it out"
+        what = "has only one host; write every host that shares the hostname, or leave it out"
         yield Finding(members, what)
     taken = {gateway.hostname: "the hostname that all members share"}
     for name, settings in gateway.members.items():
         if settings.common_name in taken:
             what = (
                 f"{settings.common_name} is also {taken[settings.common_name]}; each host needs a "
-                "name of its own, beside the shared one"
+                "name of its own in addition"
             )
             yield Finding((*members, name, "common_name"), what, ((*here, "hostname"), members))
         taken.setdefault(settings.common_name, f"the name of member {name}")
 
 
 def _subject(gateway: GatewaySettings) -> Iterator[Finding]:
-    """An authority that enrols by itself puts no owner into a certificate."""
+    """Check that no subject is set in automatic mode: ACME CAs ignore it."""
     if gateway.mode is Mode.AUTOMATIC and gateway.subject.attributes():
         here: Location = ("gateways", gateway.name)
-        what = "is for mode custom; authorities that enrol automatically leave it out; drop it"
+        what = "requires mode: custom, since ACME CAs ignore it; leave it out"
         yield Finding((*here, "subject"), what, ((*here, "mode"),))
 
 
 def _authorities(gateway: GatewaySettings, configuration: Configuration) -> Iterator[Finding]:
-    """Those named exist, and an automatic gateway that may enrol has one."""
+    """Check that the authorities named exist, and that an automatic gateway has one."""
     here: Location = ("gateways", gateway.name)
     for index, name in enumerate(gateway.authorities):
         if name not in configuration.authorities:
             hint = nearest(name, configuration.authorities, "add it there")
-            what = f"{name} is not among the authorities; {hint}"
+            what = f"{name} is not one of the authorities; {hint}"
             yield Finding((*here, "authorities", index), what, (("authorities", name),))
     automatic = gateway.mode is Mode.AUTOMATIC
     if automatic and not configuration.authorities and not _excluded(gateway, configuration):
-        what = f"must name one, for gateway {gateway.name} is to be enrolled (mode automatic)"
+        what = f"must have an entry, because gateway {gateway.name} has mode automatic"
         keys = ("mode", "region", "hostname", "alternative_names", "authorities")
         depends = tuple((*here, key) for key in keys)
         yield Finding(("authorities",), what, (*depends, ("excluded_regions",)))
 
 
 def _excluded(gateway: GatewaySettings, configuration: Configuration) -> bool:
-    """Whether a gateway is in a region that is never enrolled."""
+    """Check whether a gateway is in an excluded region."""
     excluded = configuration.excluded_regions
     return bool(first_excluded(gateway.region or "", identifiers(gateway), excluded))
 
 
 def _public(gateway: GatewaySettings, configuration: Configuration) -> Iterator[Finding]:
-    """Public authorities do not issue for names and addresses of private networks."""
+    """Check that a gateway with private names has a CA that may issue for them."""
     names = [
         name
         for name in requested_authorities(gateway, configuration)
@@ -282,14 +282,14 @@ def _public(gateway: GatewaySettings, configuration: Configuration) -> Iterator[
 
 
 def _challenges(gateway: GatewaySettings, configuration: Configuration) -> Iterator[Finding]:
-    """Each kind named is set up, and some kind can show control over each name."""
+    """Check that each challenge type is configured, and that each name can be validated."""
     here: Location = ("gateways", gateway.name)
     ready = configured_kinds(configuration.challenges)
     where = (*here, "challenge")
     for kind in gateway.challenge:
         if kind not in ready:
             needed: Location = ("challenges", kind.settings_key)
-            what = f"{kind} is not set up; write challenges: {kind.settings_key}"
+            what = f"{kind} is not configured; add challenges.{kind.settings_key}"
             yield Finding(where, what, (needed,))
     kinds = challenges(gateway, configuration.challenges)
     names = identifiers(gateway)
@@ -304,8 +304,8 @@ def _challenges(gateway: GatewaySettings, configuration: Configuration) -> Itera
     wildcard = next((name for name in unproven if name.is_wildcard), None)
     address = next((name for name in unproven if name.type is IdentifierType.IP), None)
     if wildcard is not None:
-        what = f"the wildcard {wildcard} needs dns-01, set up below challenges; no other kind will"
+        what = f"the wildcard {wildcard} requires dns-01; configure that and use it here"
         yield Finding(where, what, depends)
     if address is not None and kinds:
-        what = f"{kinds[0]} cannot show control over the address {address}; add http-01"
+        what = f"{kinds[0]} cannot validate the IP address {address}; add http-01"
         yield Finding(where, what, depends)

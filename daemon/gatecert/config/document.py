@@ -1,4 +1,4 @@
-"""The configuration file as a document: read with care, every value with the line it stands in."""
+"""The configuration file as YAML: read with limits, every value with its line."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ LARGEST_FILE: Final = 1 << 20  # bytes
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A configuration file that is YAML, whatever else may be wrong with it.
+    """A configuration file that is valid YAML.
 
     Attributes:
-        problems: What YAML allows and a configuration does not, such as a key written twice.
+        problems: What YAML allows and a configuration does not, such as a repeated key.
     """
 
     path: Path
@@ -33,12 +33,12 @@ class Document:
     problems: tuple[Problem, ...] = ()
 
     def plain(self) -> dict[str, Plain]:
-        """The keys and values without their lines."""
+        """Return the keys and values without their lines."""
         value = self.root.plain()
         return value if isinstance(value, dict) else {}
 
     def line(self, location: Location) -> int:
-        """The line of a key or list item, or of the nearest thing around it that is written."""
+        """Return the line of a key or list item, or of the nearest enclosing one."""
         node, line = self.root, self.root.line
         for step in location:
             if isinstance(node.value, dict) and step in node.value:
@@ -51,12 +51,12 @@ class Document:
         return line
 
     def problem(self, location: Location, what: str) -> Problem:
-        """A problem with what stands at a location."""
+        """Return a problem with the value at a location."""
         return Problem(f"{self.path}:{self.line(location)}", key_path(location), what)
 
 
 def key_path(location: Location) -> str:
-    """A location as operators write it: ``gateways.boston.install.verify[0]``."""
+    """Return a location as operators write it: ``gateways.boston.install.verify[0]``."""
     steps = (f"[{step}]" if isinstance(step, int) else f".{clean(step, 80)}" for step in location)
     return "".join(steps).removeprefix(".")
 
@@ -65,7 +65,7 @@ def read(path: Path) -> Document:
     """Read a configuration file.
 
     Raises:
-        ConfigurationError: It cannot be read, or is no single YAML mapping.
+        ConfigurationError: It cannot be read, or is not a single YAML mapping.
     """
     written = _text(path)
     try:
@@ -88,14 +88,14 @@ def read(path: Path) -> Document:
 
 
 def _refusal(path: Path, what: str, line: int | None = None) -> ConfigurationError:
-    """The error for a file that cannot be used at all."""
+    """Return the error for a file that cannot be used at all."""
     return ConfigurationError([Problem(f"{path}:{line}" if line else str(path), "", what)])
 
 
 def _text(path: Path) -> str:
-    """The file's text, if it is a text file of sensible size that nobody else may change."""
+    """Return the text of a regular file of at most 1 MiB that others cannot write."""
     try:
-        mode = path.stat().st_mode  # looked at first: opening a pipe could wait for ever
+        mode = path.stat().st_mode  # checked first: opening a FIFO could block for ever
         if stat.S_ISDIR(mode):
             raise _refusal(path, "is a directory; name the file in it")
         if not stat.S_ISREG(mode):
@@ -119,11 +119,9 @@ def _text(path: Path) -> str:
         reason = (error.strerror or str(error)).lower()
         raise _refusal(path, f"cannot be read: {reason}") from error
     if mode & stat.S_IWOTH:
-        raise _refusal(
-            path, "can be changed by everybody, and it names commands; run chmod o-w on it"
-        )
+        raise _refusal(path, "is world-writable, and it names commands; run chmod o-w on it")
     if len(content) > LARGEST_FILE:
-        raise _refusal(path, "is larger than 1 MiB; this is no gatecert configuration")
+        raise _refusal(path, "is larger than 1 MiB; this is not a gatecert configuration")
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -132,18 +130,18 @@ def _text(path: Path) -> str:
 
 
 def _line(error: yaml.MarkedYAMLError) -> int | None:
-    """The line an error of PyYAML points at."""
+    """Return the line of a PyYAML error."""
     mark = error.problem_mark or error.context_mark
     return mark.line + 1 if mark else None
 
 
 def _syntax(error: yaml.MarkedYAMLError) -> str:
-    """A syntax error in words; the line itself is not repeated, for it may hold a secret."""
+    """Describe a syntax error without the line itself, which may hold a secret."""
     problem = error.problem or "not YAML"
     if "tab character" in problem or "'\\t'" in problem:
         problem += "; indent with spaces, never tabs"
     elif "cannot start any token" in problem:
-        problem += "; quote text that starts with a sign"
+        problem += "; quote text that starts with a special character"
     elif "mapping values are not allowed" in problem:
-        problem += "; quote text that contains ': ', and look at the indentation"
+        problem += "; quote text that contains ': ', and check the indentation"
     return f"cannot be read as YAML: {clean(problem)}"

@@ -1,8 +1,8 @@
-"""Whether what a configuration names exists: commands, directories, files, users and groups.
+"""Checks that the commands, directories, files, users and groups of a configuration exist.
 
-Only ``gatecert check`` and ``doctor`` ask: the daemon has to start whatever is missing, since the
-rest of its work does not depend on it. What has to be there to work at all is ``config.files``'.
-What cannot be looked at, because whoever asks may not, is taken to exist.
+Only ``gatecert check`` and ``doctor`` run them: the daemon starts whatever is missing, since the
+rest of its work does not depend on it; ``config.files`` checks what it cannot work without. What
+the calling user may not look at is assumed to exist.
 """
 
 from __future__ import annotations
@@ -28,18 +28,18 @@ if TYPE_CHECKING:
 
     Entry = TypeVar("Entry")
 
-ALIKE: Final = 0.8  # of 1: how near a program's name has to be to be suggested
+ALIKE: Final = 0.8  # similarity of a suggested program name, of 1
 
 
 def problems(path: Path, configuration: Configuration) -> tuple[Problem, ...]:
-    """Everything that is named and does not exist, each with its line.
+    """Return everything that is named and does not exist, with its line.
 
     Args:
         path: The file that the configuration was read from.
-        configuration: What it says.
+        configuration: The configuration.
 
     Raises:
-        ConfigurationError: The file cannot be read any more.
+        ConfigurationError: The file can no longer be read.
     """
     found = list(findings(configuration))
     if not found:
@@ -49,11 +49,11 @@ def problems(path: Path, configuration: Configuration) -> tuple[Problem, ...]:
 
 
 def findings(configuration: Configuration) -> Iterator[Finding]:
-    """Everything that is named and does not exist."""
+    """Yield everything that is named and does not exist."""
     http_01, dns_01 = configuration.challenges.http_01, configuration.challenges.dns_01
     if http_01.webroot is not None:
         where = ("challenges", "http-01", "webroot")
-        yield from _directory(where, http_01.webroot, "create it, or name the web server's")
+        yield from _directory(where, http_01.webroot, "create it, or set the web server's")
     if dns_01 is not None:
         yield from _command(("challenges", "dns-01", "command"), dns_01.command)
     for name, gateway in configuration.gateways.items():
@@ -87,7 +87,7 @@ def _command(where: Location, command: Sequence[str]) -> Iterator[Finding]:
     program = executable(command[0])
     if program is None:
         near = difflib.get_close_matches(command[0], _programs(), 1, ALIKE)
-        hint = f"did you mean {near[0]}?" if near else f"install it, or name it in full ({PATH})"
+        hint = f"did you mean {near[0]}?" if near else f"install it, or write its path ({PATH})"
         yield Finding((*where, 0), f"there is no program {command[0]!r} on PATH; {hint}")
     elif _is_missing(Path(program)):
         elsewhere = executable(Path(program).name)
@@ -117,7 +117,7 @@ def _group(where: Location, name: str | None) -> Iterator[Finding]:
 
 
 def _is_known(name: str, look_up: Callable[[str], Entry]) -> bool:
-    """Whether a user or group exists; a number needs no entry."""
+    """Check whether a user or group exists; a number needs no entry."""
     if name.isascii() and name.isdigit():
         return True
     try:
@@ -128,7 +128,7 @@ def _is_known(name: str, look_up: Callable[[str], Entry]) -> bool:
 
 
 def _is_missing(path: Path) -> bool:
-    """Whether nothing is there, as far as may be seen."""
+    """Check whether a path does not exist, as far as this user can see."""
     try:
         path.stat()
     except (FileNotFoundError, NotADirectoryError):
@@ -139,7 +139,7 @@ def _is_missing(path: Path) -> bool:
 
 
 def _programs() -> set[str]:
-    """The names of all programs on ``PATH``."""
+    """Return the names of all programs on ``PATH``."""
     return {
         entry.name
         for directory in map(Path, PATH.split(":"))

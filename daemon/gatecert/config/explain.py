@@ -1,7 +1,7 @@
-"""What pydantic found, said to an operator.
+"""Translation of pydantic's errors for an operator.
 
-Nearly every text comes from our own parsers. Of pydantic's own errors only those remain that are
-about the shape of the file; none of its wording is passed on, nor any value that it saw.
+Nearly every text comes from gatecert's own parsers. Only pydantic's errors about the structure of
+the file remain; none of its wording or values is passed on.
 """
 
 from __future__ import annotations
@@ -18,23 +18,23 @@ if TYPE_CHECKING:
     from gatecert.config.configuration_finding import Location
 
 _SHAPES = {
-    "model_type": "must hold keys and values of its own, indented below it",
-    "dict_type": "must hold names and what belongs to each, indented below it",
-    "tuple_type": "must be a list; write it in brackets [ ], or as lines that start with -",
+    "model_type": "must contain keys and values, indented below it",
+    "dict_type": "must contain names with settings, indented below it",
+    "tuple_type": "must be a list; write it in brackets [ ] or as lines that start with -",
 }
-_OTHERWISE = "has a value that makes no sense here"
+_OTHERWISE = "has an invalid value"
 
 
 _STAPLE = (
-    "is not possible: Must-Staple (RFC 7633) obliges the server to staple OCSP answers, and "
-    "authorities have ended OCSP (Let's Encrypt in 2025), so the gateway could not be reached; "
-    "leave it out, revocation is watched for in CRLs"
+    "is not supported: Must-Staple (RFC 7633) requires OCSP stapling, and CAs have ended OCSP "
+    "(Let's Encrypt in 2025), so clients would refuse the gateway; leave it out, gatecert checks "
+    "revocation in CRLs"
 )
 _REFUSED = dict.fromkeys(("must_staple", "ocsp_must_staple", "must-staple"), _STAPLE)
 
 
 def findings(error: ValidationError) -> list[Finding]:
-    """Each error with its place and its text."""
+    """Return each error with its location and text."""
     return [_finding(details) for details in error.errors(include_url=False, include_input=False)]
 
 
@@ -42,7 +42,7 @@ def _finding(details: ErrorDetails) -> Finding:
     location = details["loc"]
     match details["type"]:
         case "value_error":
-            if location[-1] == "[key]":  # pydantic's mark for a key, after the key itself
+            if location[-1] == "[key]":  # pydantic appends this for an invalid key
                 location = location[:-1]
             return Finding(location, str(details["ctx"]["error"]))
         case "missing":
@@ -53,21 +53,21 @@ def _finding(details: ErrorDetails) -> Finding:
 
 
 def _meaning(location: Location) -> str:
-    """What a key that has to be there is for."""
+    """Return the description of a missing key."""
     group = group_at(location[:-1])
     field = fields_of(group).get(str(location[-1])) if group is not None else None
     return f": {field.description}".rstrip(".") if field and field.description else ""
 
 
 def _unknown(location: Location) -> str:
-    """An unknown key: the nearest known one, or the place where it belongs."""
+    """Describe an unknown key: the nearest known one, or the group it belongs to."""
     name = str(location[-1])
     if name.lower() in _REFUSED:
         return _REFUSED[name.lower()]
     group = group_at(location[:-1])
     known = fields_of(group) if group is not None else {}
     places = [".".join(key.path[:-1]) or "the top level" for key in keys() if key.name == name]
-    otherwise = f"known here: {', '.join(known)}" if known else "nothing is known by this name"
+    otherwise = f"known keys: {', '.join(known)}" if known else "no key has this name"
     if places:
         otherwise = f"it belongs to {' or '.join(places[:3])}"
     return f"unknown key; {nearest(name, known, otherwise)}"

@@ -1,11 +1,11 @@
-"""Whether the files that a configuration names are there and fit to be used.
+"""Checks of the files that a configuration names.
 
-Nothing of what a secret file is called or holds is repeated: where somebody wrote the secret in
-place of a file, the message must not spread it.
+No message repeats the name or contents of a secret file: somebody may have written the secret
+itself instead of a path.
 
-systemd shows credentials to a service's main process only (systemd.exec(5)): the command of an
-``ExecReload=`` is told where they are and cannot look there. About what is hidden nothing is said;
-the daemon looks for itself.
+systemd shows credentials to a service's main process only (systemd.exec(5)): the command of
+``ExecReload=`` knows their directory and cannot read it. Hidden credentials are not checked there;
+the daemon checks them itself.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ CERTIFICATE: Final = b"-----BEGIN CERTIFICATE-----"
 
 
 def findings(configuration: Configuration) -> Iterator[Finding]:
-    """What is wrong with the files that are needed to work at all."""
+    """Yield the errors of the files that the daemon cannot work without."""
     hidden = _hidden_credentials()
     for location, path in _secrets(configuration):
         what = _secret_complaint(path) if path.parent != hidden else ""
@@ -42,9 +42,9 @@ def findings(configuration: Configuration) -> Iterator[Finding]:
 
 
 def _hidden_credentials() -> Path | None:
-    """Where this service's credentials are, if they are hidden from this process."""
-    told = os.environ.get("CREDENTIALS_DIRECTORY")
-    return Path(told) if told and not os.access(told, os.X_OK) else None
+    """Return the credentials directory if this process may not read it."""
+    directory = os.environ.get("CREDENTIALS_DIRECTORY")
+    return Path(directory) if directory and not os.access(directory, os.X_OK) else None
 
 
 def _secrets(configuration: Configuration) -> Iterator[tuple[Location, Path]]:
@@ -74,36 +74,36 @@ def _bundles(configuration: Configuration) -> Iterator[tuple[Location, Path]]:
 
 
 def _secret_complaint(path: Path) -> str:
-    """What is wrong with a file that holds a secret; empty if nothing is."""
+    """Return what is wrong with a secret file; empty if nothing."""
     content = _content(path, LARGEST_SECRET)
     if isinstance(content, str):
-        return f"{content}; it must be a file that holds the secret"
+        return f"{content}; it must be a file that contains the secret"
     if path.stat().st_mode & (stat.S_IROTH | stat.S_IWOTH):
-        return "names a file that everybody may read or change; run chmod o= on it"
+        return "names a world-readable or world-writable file; run chmod o= on it"
     if not content.strip():
-        return "names an empty file; put the secret into it"
+        return "names an empty file; write the secret to it"
     return ""
 
 
 def _bundle_complaint(path: Path) -> str:
-    """What is wrong with a file of certificates; empty if nothing is."""
+    """Return what is wrong with a certificate file; empty if nothing."""
     content = _content(path, LARGEST_BUNDLE)
     if isinstance(content, str):
         return f"{content} ({path})"
     if CERTIFICATE not in content:
-        return f"{path} holds no certificate in PEM (no {CERTIFICATE.decode()})"
+        return f"{path} contains no PEM certificate (no {CERTIFICATE.decode()})"
     return ""
 
 
 def _content(path: Path, limit: int) -> bytes | str:
-    """The content, or what is wrong with the file."""
+    """Return the content, or what is wrong with the file."""
     try:
         if not path.exists():
             return "names a file that does not exist"
         if not path.is_file():
-            return "names something that is not a file"
+            return "names something that is not a regular file"
         with path.open("rb") as file:
             content = file.read(limit + 1)
     except OSError as error:
         return f"names a file that cannot be read: {(error.strerror or str(error)).lower()}"
-    return content if len(content) <= limit else "names a file that is far too large"
+    return content if len(content) <= limit else "names a file that is too large"

@@ -1,4 +1,4 @@
-"""Every key of the schema with its place, for error messages and for the generated documents."""
+"""Every key of the schema with its path, for error messages and generated documents."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ ITEM: Final = "[]"
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """One key that may be written.
+    """A configuration key.
 
     Attributes:
-        path: Steps from the top; ``NAME`` for a name of the operator's choice, ``[]`` for an item.
-        field: What the schema says about it.
-        group: The settings below it, if it has any.
+        path: Steps from the top; ``NAME`` for a name chosen by the operator, ``[]`` for an item.
+        field: Its field in the schema.
+        group: The settings below it, if any.
     """
 
     path: tuple[str, ...]
@@ -34,12 +34,12 @@ class Key:
 
     @property
     def name(self) -> str:
-        """The key itself."""
+        """The last step of the path."""
         return self.path[-1]
 
 
 def keys(group: type[Settings] = Configuration, path: tuple[str, ...] = ()) -> Iterator[Key]:
-    """All keys below a group of settings, in the order of the schema."""
+    """Yield all keys below a group of settings, in the order of the schema."""
     for name, field in fields_of(group).items():
         key = Key((*path, name), field, settings_in(field.annotation))
         yield key
@@ -48,7 +48,7 @@ def keys(group: type[Settings] = Configuration, path: tuple[str, ...] = ()) -> I
 
 
 def fields_of(group: type[Settings]) -> dict[str, FieldInfo]:
-    """The fields of a group by the names that operators write."""
+    """Return the fields of a group by the names that operators write."""
     return {
         field.alias or name: field
         for name, field in group.model_fields.items()
@@ -57,9 +57,9 @@ def fields_of(group: type[Settings]) -> dict[str, FieldInfo]:
 
 
 def group_at(location: Location) -> type[Settings] | None:
-    """The settings that a location is a group of; None where it is none or unknown."""
+    """Return the settings at a location; None if it is not a group or unknown."""
     group: type[Settings] | None = Configuration
-    chosen = False  # whether the next step is a name of the operator's choice, or an index
+    chosen = False  # whether the next step is a chosen name or an index
     for step in location:
         if chosen:
             chosen = False
@@ -72,7 +72,7 @@ def group_at(location: Location) -> type[Settings] | None:
 
 
 def settings_in(annotation: object) -> type[Settings] | None:
-    """The group of settings inside an annotation; there is never more than one."""
+    """Return the group of settings inside an annotation; there is at most one."""
     if isinstance(annotation, type) and issubclass(annotation, Settings):
         return annotation
     inside = (settings_in(argument) for argument in get_args(annotation))
@@ -80,18 +80,18 @@ def settings_in(annotation: object) -> type[Settings] | None:
 
 
 def step_into(annotation: object) -> tuple[str, ...]:
-    """The step between a key and the keys of its entries, if it holds several entries."""
+    """Return the step between a key and its entries, if it has several."""
     origin = get_origin(annotation)
     return (NAME,) if origin is dict else (ITEM,) if origin is tuple else ()
 
 
 def defaults(group: type[Settings]) -> dict[str, object]:
-    """The defaults of a group as they would be written; not the empty ones, nor groups below it."""
-    spoken: dict[str, object] = group.model_construct().model_dump(
+    """Return the non-empty defaults of a group as written, without the groups below it."""
+    written: dict[str, object] = group.model_construct().model_dump(
         mode="json", by_alias=True, exclude={"state_directory", *group.unwritten}
     )
     return {
         name: value
-        for name, value in spoken.items()
+        for name, value in written.items()
         if value not in (None, [], "") and not isinstance(value, dict)
     }

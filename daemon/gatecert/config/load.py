@@ -1,8 +1,7 @@
-"""Loading a configuration: everything that is wrong is said at once, each with its line.
+"""Loading of a configuration: every error is reported at once, with its line.
 
-Checking goes on behind the first error. Keys that are wrong by themselves are taken out, and what
-is left is checked for what keys have to do with one another, leaving out what would only follow
-from the errors already found.
+Checks continue after the first error. Keys with errors are removed, and the rest is checked across
+keys, without errors that only follow from those already found.
 """
 
 from __future__ import annotations
@@ -31,11 +30,11 @@ def load(path: Path, *, check_files: bool = True) -> Configuration:
     """Read and check a configuration file.
 
     Args:
-        path: The file. Relative paths in it start at its directory.
-        check_files: Whether the files it names must be there and fit for use.
+        path: The file; relative paths in it start at its directory.
+        check_files: Whether to check the files that it names.
 
     Raises:
-        ConfigurationError: With every problem there is, in the order of the lines.
+        ConfigurationError: It has errors; contains all of them, in the order of their lines.
     """
     document = read(path)
     directory = path.absolute().parent
@@ -57,27 +56,27 @@ def load(path: Path, *, check_files: bool = True) -> Configuration:
 def _validate(
     written: dict[str, Plain], directory: Path
 ) -> tuple[Configuration | None, list[Finding], list[Location]]:
-    """The configuration without what is wrong in it, if anything is left; what is wrong; where."""
+    """Return the configuration without invalid keys, if any is left; the errors; their keys."""
     found: list[Finding] = []
     wrong: list[Location] = []
-    while True:  # each turn leaves less of it
+    while True:  # each round removes keys
         try:
             configuration = Configuration.model_validate(
                 written, context={"directory": directory}, by_alias=True, by_name=False
             )
         except ValidationError as error:
-            from gatecert.config import explain  # noqa: PLC0415 - only for those who erred
+            from gatecert.config import explain  # noqa: PLC0415 - needed for errors only
 
             new = explain.findings(error)
-            # Taking out a key can only make its group incomplete: that was not the operator.
+            # Removing a key can make its group incomplete, which is not an error of the operator.
             found.extend(finding for finding in new if not finding.concerns(wrong))
             missing = {details["loc"] for details in error.errors() if details["type"] == "missing"}
-            spoilt = [
+            invalid = [
                 finding.location[:-1] if finding.location in missing else finding.location
                 for finding in new
             ]
             wrong.extend(finding.location for finding in new)
-            left = {} if () in spoilt else _without(written, spoilt)
+            left = {} if () in invalid else _without(written, invalid)
             if not left or left == written:
                 return None, found, wrong
             written = left
@@ -86,7 +85,7 @@ def _validate(
 
 
 def _without(written: dict[str, Plain], locations: Iterable[Location]) -> dict[str, Plain]:
-    """The same without some keys; a list goes as a whole, lest its other items change place."""
+    """Return a copy without some keys; remove whole lists, since their other items would move."""
     below: dict[str | int, list[Location]] = {}
     for location in locations:
         below.setdefault(location[0], []).append(location[1:])

@@ -1,8 +1,8 @@
-"""How host names, regions and the operator's own names are written.
+"""Syntax of host names, regions and chosen names.
 
-Internationalised names are accepted as people write them and kept as A-labels, after the UTS 46
-mapping that also lower-cases (RFC 5890, RFC 5891, UTS 46 section 4). Limits: 63 octets a label, 253
-a name (RFC 1035 section 2.3.4); letters, digits and hyphens (RFC 1123 section 2.1).
+Internationalised names are accepted and stored as A-labels, after the UTS 46 mapping, which also
+lower-cases (RFC 5890, RFC 5891, UTS 46 section 4). Limits: 63 octets a label, 253 a name (RFC 1035
+section 2.3.4); letters, digits and hyphens (RFC 1123 section 2.1).
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ PRIVATE_ZONES: Final = frozenset(
         *("home", "corp", "home.arpa", "in-addr.arpa", "ip6.arpa", "invalid", "onion", "alt"),
     }
 )
-"""Zones in which no public authority issues: RFC 6761, 6762, 7686, 8375, 9476, ICANN's collisions.
+"""Zones in which no public CA issues: RFC 6761, 6762, 7686, 8375, 9476, ICANN's name collisions.
 
-``test`` and ``example`` are left out: private authorities are tried with them.
+``test`` and ``example`` are not in it: private CAs are tested with them.
 """
 
 
 def host_name(value: object) -> str:
-    """A DNS name as lower-case A-labels without a final dot; ``*.`` may stand in front."""
+    """Parse a DNS name into lower-case A-labels without a trailing dot; ``*.`` may precede it."""
     written = text(value)
     wildcard, name = ("*.", written[2:]) if written.startswith("*.") else ("", written)
     name = _a_labels(name.rstrip(".") if not name.endswith("..") else name, written)
@@ -50,7 +50,7 @@ def host_name(value: object) -> str:
 
 
 def zone_name(value: object) -> str:
-    """A DNS zone as lower-case A-labels without a final dot; underscores are letters in it."""
+    """Parse a DNS zone into lower-case A-labels without a trailing dot; allows underscores."""
     name = _domain_name(value, "letters, digits, hyphens and underscores")
     if name.rpartition(".")[2].isdigit():
         raise BadValueError(f"{quoted(value)} is not the name of a zone")
@@ -58,17 +58,17 @@ def zone_name(value: object) -> str:
 
 
 def key_name(value: object) -> str:
-    """The name of a TSIG key, written like a zone's; a slash may stand in it as well."""
+    """Parse the name of a TSIG key, written like a zone; allows slashes as well."""
     return _domain_name(value, "letters, digits, hyphens, underscores and slashes", more="/")
 
 
 def _domain_name(value: object, allowed: str, *, more: str = "") -> str:
-    """A name in the DNS that need not be a host's (RFC 2181 section 11).
+    """Parse a DNS name that need not be a host name (RFC 2181 section 11).
 
     Args:
-        value: What was written.
+        value: The value as written.
         allowed: The characters of a label, in words.
-        more: Characters beside letters, digits, hyphens and underscores.
+        more: Characters allowed in addition to letters, digits, hyphens and underscores.
     """
     written = text(value)
     name = written.removesuffix(".")
@@ -85,10 +85,10 @@ def _domain_name(value: object, allowed: str, *, more: str = "") -> str:
 
 
 def _a_labels(name: str, written: str) -> str:
-    """The name in ASCII and lower case."""
+    """Convert a name to lower-case ASCII."""
     if name.isascii() and "xn--" not in name.lower():
         return name.lower()
-    import idna  # noqa: PLC0415 - its tables are large, and few names need them
+    import idna  # noqa: PLC0415 - large tables, rarely needed
 
     try:
         return idna.encode(name, uts46=True, transitional=False).decode("ascii")
@@ -99,33 +99,33 @@ def _a_labels(name: str, written: str) -> str:
 
 
 def _complaint(label: str, written: str) -> str:
-    """What is wrong with a label."""
+    """Describe what is wrong with a label."""
     if not label:
-        return f"{quoted(written)} has an empty label (two dots in a row, or a dot in front)"
+        return f"{quoted(written)} has an empty label (two dots in a row, or a leading dot)"
     if "*" in label:
-        return f"{quoted(written)}: a wildcard is a whole label in front, as in *.example.com"
+        return f"{quoted(written)}: a wildcard must be the whole first label, as in *.example.com"
     if "/" in label or ":" in label:
-        return f"{quoted(written)} is not a host name; leave out any scheme, port and path"
+        return f"{quoted(written)} is not a host name; leave out scheme, port and path"
     if len(label) > 63:  # noqa: PLR2004 - RFC 1035 section 2.3.4
         return f"{quoted(written)} has a label longer than 63 characters"
     return (
-        f"{quoted(label)} in {quoted(written)} is no label of a host name: letters, digits and "
+        f"{quoted(label)} in {quoted(written)} is not a valid host name label: letters, digits and "
         f"hyphens, with no hyphen at either end"
     )
 
 
 def gateway_host_name(value: object) -> str:
-    """The name clients reach the gateway by: a DNS name, for addresses are alternative names."""
+    """Parse the hostname of a gateway: a DNS name; addresses are alternative names."""
     if _as_address(value) is not None:
         raise BadValueError(
-            f"{quoted(value)} is an IP address; a gateway needs a DNS name here. Addresses may "
-            f"stand in alternative_names, if the authority issues for them (often in a profile)"
+            f"{quoted(value)} is an IP address; write a DNS name here. IP addresses go into "
+            f"alternative_names, if the CA issues for them (often with a profile only)"
         )
     return host_name(value)
 
 
 def identifier(value: object) -> Identifier:
-    """A DNS name, or an IP address that one host can have."""
+    """Parse a DNS name or a unicast IP address."""
     if isinstance(value, Identifier):
         return value
     written = _as_address(value)
@@ -133,14 +133,14 @@ def identifier(value: object) -> Identifier:
         return Identifier(IdentifierType.DNS, host_name(value))
     if "%" in written:
         raise BadValueError(
-            f"{quoted(value)} has a scope, and an address in a certificate has none; write "
+            f"{quoted(value)} has a scope, which certificates do not contain; write "
             f"{written.partition('%')[0]}"
         )
     return Identifier(IdentifierType.IP, address(written))
 
 
 def _as_address(value: object) -> str | None:
-    """Canonical text of an address; None for everything else."""
+    """Return the canonical text of an address; None for anything else."""
     try:
         return str(ipaddress.ip_address(str(value).strip().removeprefix("[").removesuffix("]")))
     except ValueError:
@@ -148,7 +148,7 @@ def _as_address(value: object) -> str | None:
 
 
 def display_form(name: str) -> str:
-    """A host name with U-labels and, where they differ, A-labels: ``münchen.example (xn--…)``."""
+    """Return a host name with U-labels, and A-labels if different: ``münchen.example (xn--…)``."""
     if "xn--" not in name:
         return name
     import idna  # noqa: PLC0415 - as above
@@ -158,9 +158,9 @@ def display_form(name: str) -> str:
 
 
 def private_zone(name: str) -> str:
-    """The zone that keeps a name from being public, empty for public ones.
+    """Return the private zone of a name, empty for public names.
 
-    A single label is its own such zone.
+    A single label is its own zone.
     """
     labels = name.removeprefix("*.").split(".")
     if len(labels) == 1:
@@ -182,37 +182,37 @@ PRIVATE_NETWORKS: Final = tuple(
 
 
 def private_reason(name: Identifier) -> str:
-    """Why a name is not public, as it follows the name; empty for public ones."""
+    """Return why a name is not public, as a predicate; empty for public names."""
     if name.type is IdentifierType.IP:
         address = ipaddress.ip_address(name.value)
         return "is a private address" if any(address in each for each in PRIVATE_NETWORKS) else ""
     zone = private_zone(name.value)
     if not zone:
         return ""
-    return "has no domain" if zone == name.value else f"lies in the private zone {zone}"
+    return "has no domain" if zone == name.value else f"is in the private zone {zone}"
 
 
 def safe_name(value: object) -> str:
-    """A name for a gateway, an authority or a member, usable as a directory's name."""
+    """Parse the name of a gateway, authority or member, usable as a directory name."""
     written = text(value)
     if not re.fullmatch(SAFE_NAME, written) or ".." in written:
         raise BadValueError(
-            f"{quoted(written)} cannot name a directory; use up to 63 letters, digits, dots, "
-            f"hyphens and underscores, a letter or digit first, and never two dots in a row"
+            f"{quoted(written)} is not a valid name; use up to 63 letters, digits, dots, hyphens "
+            f"and underscores, a letter or digit first, and no two dots in a row"
         )
     return written
 
 
 def country(value: object) -> str:
-    """A country's two letters (ISO 3166-1), in lower case; ``uk`` is the one that means ``gb``."""
-    return _country(value, "a country's two letters")
+    """Parse a country code (ISO 3166-1), in lower case; ``uk`` is read as ``gb``."""
+    return _country(value, "a two-letter country code")
 
 
 def region(value: object) -> str:
-    """``global``, or a country as ``country`` takes it."""
+    """Parse ``global`` or a country code."""
     if text(value).lower() == GLOBAL:
         return GLOBAL
-    return _country(value, f"{GLOBAL}, or a country's two letters")
+    return _country(value, f"{GLOBAL} or a two-letter country code")
 
 
 def _country(value: object, wanted: str) -> str:

@@ -1,7 +1,7 @@
-"""Which names lie in which region, as the root zone has it.
+"""Regions of names, by their top-level domains.
 
-A name is in a region if it lies below a country-code domain of it, in whatever form that is written
-(``.cn``, ``.中国``, ``.xn--fiqs8s``).
+A name is in a region if it is below one of its country-code domains, in any form (``.cn``,
+``.中国``, ``.xn--fiqs8s``).
 """
 
 from __future__ import annotations
@@ -17,25 +17,25 @@ if TYPE_CHECKING:
 
     from gatecert.model import Identifier
 
-# https://www.iana.org/domains/root/db; for every region that is not here, the code itself.
+# https://www.iana.org/domains/root/db; for every other region, the code itself.
 TOP_LEVEL_DOMAINS = {
     "cn": ("cn", "中国", "xn--fiqs8s", "中國", "xn--fiqz9s"),
     "ru": ("ru", "рф", "xn--p1ai"),
     "gb": ("uk", "gb"),
 }
 
-LARGEST_CACHE = 1024  # texts; asked about the same few names at every pass
+LARGEST_CACHE = 1024  # entries; every pass checks the same few names
 
 DOTS = re.compile("[.\u3002\uff0e\uff61]")  # the label separators of RFC 3490 section 3.1
 
 
 def first_excluded(region: str, identifiers: Iterable[Identifier], excluded: Iterable[str]) -> str:
-    """The first of the excluded regions that a gateway is in, empty if it is in none.
+    """Return the first excluded region that a gateway is in, empty if none.
 
     Args:
-        region: The one that is configured for it, empty if none is.
+        region: Its configured region, empty if none.
         identifiers: Its names.
-        excluded: Region codes (ISO 3166, any case), as configured.
+        excluded: Region codes (ISO 3166, any case).
     """
     identifiers = tuple(identifiers)
     for code in map(_code, excluded):
@@ -45,7 +45,7 @@ def first_excluded(region: str, identifiers: Iterable[Identifier], excluded: Ite
 
 
 def names_below(identifiers: Iterable[Identifier], region: str) -> list[str]:
-    """The DNS names among them that lie in a region."""
+    """Return the DNS names that are in a region."""
     code = _code(region)
     domains = TOP_LEVEL_DOMAINS.get(code, (code,))
     return [
@@ -57,7 +57,7 @@ def names_below(identifiers: Iterable[Identifier], region: str) -> list[str]:
 
 @lru_cache(maxsize=LARGEST_CACHE)
 def top_level(name: str) -> str:
-    """The last label of a name."""
+    """Return the last label of a name."""
     return DOTS.sub(".", name.casefold()).rstrip(".").rpartition(".")[2]
 
 

@@ -1,10 +1,10 @@
-"""YAML 1.1 read into text, lists and mappings, each with its line.
+"""YAML 1.1 parsed into text, lists and mappings, each with its line.
 
-Every scalar stays text, and the schema alone says what it means: ``region: no`` is not a switch,
-and ``22:22`` is no number to base 60. Anchors, aliases and merge keys (``<<``) work. What a file
-must not do: hold several documents, carry tags, repeat a key, or grow by aliases beyond measure.
+Every scalar stays text, and only the schema interprets it: ``region: no`` is not a boolean, and
+``22:22`` is not a base-60 number. Anchors, aliases and merge keys (``<<``) work. A file must not
+contain several documents, tags or repeated keys, nor expand without limit through aliases.
 
-The tree is built from events rather than by PyYAML's composer, which recurses and counts nothing.
+The tree is built from events and not by PyYAML's composer, which recurses without limits.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 class LimitError(ValueError):
-    """The file is nested or grown beyond what is sensible.
+    """The file is nested too deeply or has too many values.
 
     Attributes:
-        line: Where, counted from 1.
+        line: The line, counted from 1.
     """
 
     def __init__(self, line: int, what: str) -> None:
@@ -43,14 +43,14 @@ class LimitError(ValueError):
 
 @dataclass(slots=True)
 class Node:
-    """A value of the file and where it stands.
+    """A value of the file with its line.
 
     Attributes:
         value: Text or None, nodes by position, or nodes by key.
         line: Counted from 1.
-        key_lines: Where the keys of a mapping stand.
-        size: Nodes in it, itself included, each alias counted as what it stands for.
-        height: Levels below it, counted in the same way.
+        key_lines: The lines of the keys of a mapping.
+        size: Number of nodes in it, itself included, with aliases expanded.
+        height: Number of levels below it, with aliases expanded.
     """
 
     value: str | list[Node] | dict[str, Node] | None
@@ -60,7 +60,7 @@ class Node:
     height: int = 0
 
     def plain(self) -> Plain:
-        """The value without its lines."""
+        """Return the value without its lines."""
         match self.value:
             case list(items):
                 return [item.plain() for item in items]
@@ -71,14 +71,14 @@ class Node:
 
 
 def build(written: str) -> tuple[Node | None, list[tuple[int, str]]]:
-    """Read YAML.
+    """Parse YAML.
 
     Returns:
-        The root, None where there is nothing at all; and what is wrong, each with its line.
+        The root, None where the file is empty; and the errors, each with its line.
 
     Raises:
-        yaml.YAMLError: It cannot be read to its end.
-        LimitError: It is far too deep, or far too much.
+        yaml.YAMLError: It is not valid YAML.
+        LimitError: It is nested too deeply or has too many values.
     """
     builder = _Builder(yaml.parse(written, Loader=_Loader))
     return builder.document(), builder.problems
@@ -90,14 +90,14 @@ def _collection(
     key_lines: dict[str, int],
     children: Collection[Node],
 ) -> Node:
-    """A list or mapping, measured."""
+    """Return a list or mapping node with its size and height."""
     size = 1 + sum(child.size for child in children)
     height = 1 + max((child.height for child in children), default=0)
     return Node(value, line, key_lines, size, height)
 
 
 class _Builder:
-    """Builds the tree from PyYAML's events; what a file may not do becomes a problem."""
+    """Builds the tree from PyYAML's events and records what a configuration must not contain."""
 
     def __init__(self, events: Iterator[yaml.Event]) -> None:
         self.problems: list[tuple[int, str]] = []
@@ -105,7 +105,7 @@ class _Builder:
         self._anchors: dict[str, Node] = {}
 
     def document(self) -> Node | None:
-        """The root of the only document."""
+        """Return the root of the only document."""
         root: Node | None = None
         for event in self._events:
             if isinstance(event, yaml.DocumentStartEvent):
@@ -119,12 +119,12 @@ class _Builder:
         self.problems.append((_line(event), what))
 
     def _node(self, event: yaml.Event, depth: int) -> Node:
-        """The node that an event starts."""
+        """Return the node that an event starts."""
         node = self._new_node(event, depth)
         if depth + node.height > DEEPEST:
             raise _refusal(event, f"nested deeper than {DEEPEST} levels")
         if node.size > MOST_NODES:
-            raise _refusal(event, f"more than {MOST_NODES} values, aliases counted in full")
+            raise _refusal(event, f"more than {MOST_NODES} values, with aliases expanded")
         if isinstance(event, yaml.ScalarEvent | yaml.CollectionStartEvent):
             if event.tag not in {None, "!"}:
                 tag = clean(str(event.tag), _LONGEST_NAME)
@@ -134,7 +134,7 @@ class _Builder:
         return node
 
     def _new_node(self, event: yaml.Event, depth: int) -> Node:
-        if depth > DEEPEST:  # found before going down, and not only on the way up
+        if depth > DEEPEST:  # before descending, not only on return
             raise _refusal(event, f"nested deeper than {DEEPEST} levels")
         match event:
             case yaml.ScalarEvent(value=value, style=style):
@@ -146,7 +146,7 @@ class _Builder:
         return self._alias(event)
 
     def _alias(self, event: yaml.Event) -> Node:
-        """The node that an alias stands for, at the alias's own line."""
+        """Return the node that an alias refers to, at the alias's own line."""
         name = str(getattr(event, "anchor", ""))
         target = self._anchors.get(name)
         if target is None:
@@ -184,7 +184,7 @@ class _Builder:
         return _collection(entries, line, key_lines, entries.values())
 
     def _sources(self, event: yaml.Event, value: Node) -> list[dict[str, Node]]:
-        """The mappings that a merge key names, the first of them the strongest."""
+        """Return the mappings of a merge key, the first with the highest precedence."""
         nodes = value.value if isinstance(value.value, list) else [value]
         mappings = [node.value for node in nodes if isinstance(node.value, dict)]
         if len(mappings) < len(nodes):
@@ -193,7 +193,7 @@ class _Builder:
 
 
 def _line(event: yaml.Event) -> int:
-    """The line that an event starts in, counted from 1."""
+    """Return the line of an event, counted from 1."""
     return event.start_mark.line + 1 if event.start_mark else 1
 
 

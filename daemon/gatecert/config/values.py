@@ -1,8 +1,8 @@
-"""How plain values are written: text, switches, numbers and durations.
+"""Syntax of plain values: text, booleans, numbers and durations.
 
-Each parser takes what YAML holds (text, as ``document`` leaves every scalar) or the finished value,
-and raises ``BadValueError`` with one line for the operator: what is wrong, what would be right. The
-annotated types below them carry the parser, the way back to text, and the JSON Schema.
+Each parser takes what YAML contains (text, as ``document`` leaves every scalar) or the parsed
+value, and raises ``BadValueError`` with one line for the operator: what is wrong, what would be
+right. The annotated types combine a parser, the conversion back to text, and the JSON Schema.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ AsText: Final = PlainSerializer(str, return_type=str)
 
 
 class BadValueError(ValueError):
-    """A value that cannot be read as what its key wants; the text follows the key in a message."""
+    """A value that its key does not allow; the text follows the key in a message."""
 
 
 def text_schema(title: str, **more: object) -> WithJsonSchema:
-    """The JSON Schema of a text, for editors; the title is its type in the reference."""
+    """Return the JSON Schema of a string; the title is its type in the reference."""
     return WithJsonSchema({"type": "string", "title": title, "minLength": 1, **more})
 
 
 def quoted(value: object) -> str:
-    """A value in quotes, safe on one line; what is no scalar is named by its kind."""
+    """Quote a value on one line; name the type of anything but a scalar."""
     match value:
         case None:
             return "an empty value"
@@ -41,7 +41,7 @@ def quoted(value: object) -> str:
 
 
 def text(value: object) -> str:
-    """Plain text: not empty, on one line."""
+    """Parse plain text: not empty, on one line."""
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         raise BadValueError(f"{quoted(value)} is not plain text")
     result = str(value).strip()
@@ -61,7 +61,7 @@ FALSE: Final = frozenset({"false", "no", "off"})
 
 
 def switch(value: object) -> bool:
-    """``true`` or ``false``; YAML's older ``yes``, ``no``, ``on`` and ``off`` are understood."""
+    """Parse ``true`` or ``false``, and YAML 1.1's ``yes``, ``no``, ``on`` and ``off``."""
     if isinstance(value, bool):
         return value
     if isinstance(value, str) and value.lower() in TRUE | FALSE:
@@ -73,7 +73,7 @@ FRACTION: Final = r"([0-9]{0,9}\.?[0-9]{1,40})\s*(?:(%)|/\s*([1-9][0-9]{0,8}))?"
 
 
 def fraction(value: object) -> float:
-    """A part of a whole, strictly between nothing and all: ``0.33``, ``1/3`` or ``33%``."""
+    """Parse a fraction between 0 and 1, exclusive: ``0.33``, ``1/3`` or ``33%``."""
     wrong = BadValueError(
         f"{quoted(value)} is not a fraction between 0 and 1; write it as 0.33, 1/3 or 33%"
     )
@@ -88,19 +88,19 @@ def fraction(value: object) -> float:
 
 
 def whole_number(value: object) -> int:
-    """A whole number in decimal digits."""
+    """Parse a whole number in decimal digits."""
     if isinstance(value, bool) or not re.fullmatch(r"[0-9]{1,9}", str(value)):
         raise BadValueError(f"{quoted(value)} is not a whole number")
     return int(str(value))
 
 
 def kept_versions(value: object) -> int:
-    """How many versions stay on disk; two at least, or nothing could be rolled back to."""
+    """Parse the number of versions to keep: at least two, since a rollback needs one."""
     number = whole_number(value)
     if not 2 <= number <= 1000:  # noqa: PLR2004 - see the message
         raise BadValueError(
-            f"{quoted(value)} versions cannot be kept; write 2 to 1000 (the live one included, "
-            f"and the one before it is what a failed swap goes back to)"
+            f"{quoted(value)} versions cannot be kept; write 2 to 1000 (including the live one and "
+            f"the previous one, which a failed deployment rolls back to)"
         )
     return number
 
@@ -138,9 +138,9 @@ LONGEST_DURATION: Final = timedelta(days=3650)
 
 
 def duration(value: object) -> timedelta:
-    """A positive length of time with its units, largest first: ``30s``, ``6h``, ``1h30m``.
+    """Parse a positive duration with units, largest first: ``30s``, ``6h``, ``1h30m``.
 
-    A number without a unit is refused: seconds, minutes and days have all been meant by it.
+    A number without a unit is an error: it could mean seconds, minutes or days.
     """
     if isinstance(value, timedelta):
         return value
@@ -158,12 +158,12 @@ def duration(value: object) -> timedelta:
     parts = zip(match.groups(), UNITS.items(), strict=True)
     total = sum(int(part[: -len(unit)]) * factor for part, (unit, factor) in parts if part)
     if not 0 < total <= LONGEST_DURATION // timedelta(milliseconds=1):
-        raise BadValueError(f"{quoted(value)} must be longer than nothing and at most ten years")
+        raise BadValueError(f"{quoted(value)} must be longer than zero and at most ten years")
     return timedelta(milliseconds=total)
 
 
 def duration_text(value: timedelta) -> str:
-    """The shortest text that ``duration`` reads as the same value."""
+    """Return the shortest text that ``duration`` parses to the same value."""
     rest = value // timedelta(milliseconds=1)
     written = ""
     for unit, factor in UNITS.items():

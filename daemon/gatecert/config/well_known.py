@@ -1,9 +1,9 @@
-"""Public certificate authorities by short name, so that nobody has to look up their directories.
+"""Public CAs by short name, so that nobody has to look up their directories.
 
-Those that issue over ACME to whoever asks, or to whoever has signed up with them, in November 2026.
-An authority that wants to know its customers (external account binding, RFC 8555 section 7.3.4)
-hands out a key when one signs up. Not here: Buypass, which ended its certificates in October 2025,
-and those that give each customer a directory URL of its own (DigiCert, GlobalSign, Sectigo).
+The CAs that issue over ACME to anyone, or to anyone who signs up, in November 2026. A CA that
+requires external account binding (RFC 8555 section 7.3.4) provides a key at sign-up. Not listed:
+Buypass, which ended its certificates in October 2025, and CAs with one directory URL a customer
+(DigiCert, GlobalSign, Sectigo).
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class PublicCA:
-    """A public authority.
+    """A public CA.
 
     Attributes:
         directory_url: Its ACME directory.
-        external_account: Whether it makes accounts only for those it knows already.
-        staging_directory_url: Where one may try without harm, with no sign-up; empty if nowhere.
+        external_account: Whether it requires external account binding.
+        staging_directory_url: Its staging directory without sign-up; empty if none.
     """
 
     directory_url: str
@@ -44,7 +44,7 @@ PUBLIC_CAS: Final[Mapping[str, PublicCA]] = MappingProxyType(
         "letsencrypt-staging": PublicCA(LETS_ENCRYPT_STAGING, external_account=False),
         "zerossl": PublicCA("https://acme.zerossl.com/v2/DV90", external_account=True),
         "google": PublicCA("https://dv.acme-v02.api.pki.goog/directory", external_account=True),
-        # Its accounts and keys are others than those of "google".
+        # Its accounts and keys are separate from those of "google".
         "google-staging": PublicCA(
             "https://dv.acme-v02.test-api.pki.goog/directory", external_account=True
         ),
@@ -57,35 +57,35 @@ PUBLIC_CAS: Final[Mapping[str, PublicCA]] = MappingProxyType(
 DISCONTINUED: Final = MappingProxyType(
     {
         "buypass": "Buypass ended its certificates in October 2025",
-        "entrust": "Entrust has handed its public certificates over to Sectigo",
+        "entrust": "Sectigo has taken over the public certificates of Entrust",
     }
 )
 
 
 def by_directory(url: str) -> PublicCA | None:
-    """The public authority that has a directory; None for any other."""
+    """Return the public CA with this directory, None for any other."""
     return next((each for each in PUBLIC_CAS.values() if each.directory_url == url), None)
 
 
-# Authorities that browsers trust and that issue for nobody's private network, by the domains of
-# their directories. Vendors that run private authorities at the same hosts are none of them.
+# CAs that browsers trust and that do not issue for private networks, by the domains of their
+# directories. Vendors that host private CAs on the same domains are not listed.
 PUBLIC_DOMAINS: Final = frozenset(
     {"letsencrypt.org", "zerossl.com", "pki.goog", "ssl.com", "actalis.com", "buypass.com"}
 )
 
 
 def is_public_ca(url: str) -> bool:
-    """Whether a directory is that of an authority that browsers trust.
+    """Check whether a directory belongs to a CA that browsers trust.
 
-    Such an authority issues for public names only (CA/Browser Forum Baseline Requirements section
-    7.1.4.2.1); any other may issue for whatever names its owner likes.
+    Such a CA issues for public names only (CA/Browser Forum Baseline Requirements section
+    7.1.4.2.1); any other CA may issue for any name.
     """
     host = urlsplit(url).hostname or ""
     return any(host == domain or host.endswith(f".{domain}") for domain in PUBLIC_DOMAINS)
 
 
 def directory_at_host(url: str) -> str:
-    """The directory of a public authority at the host of a URL; empty where there is none."""
+    """Return the directory of a public CA on the host of a URL; empty if there is none."""
     host = urlsplit(url).hostname
     found = (each.directory_url for each in PUBLIC_CAS.values())
     return next((each for each in found if urlsplit(each).hostname == host), "")

@@ -37,10 +37,10 @@ def test_endpoints_are_read(written: object, meant: Endpoint) -> None:
         ("127.0.0.1:http", "is not a host and a port"),
         (":80", "is not a host and a port"),
         ("[::1]:80:90", "has no port"),
-        ("999.1.1.1:80", "names no host"),
-        ("a_b:80", "names no host"),
-        ("[fe80]:80", "names no host"),
-        ("[fe80:]:80", "names no host"),
+        ("999.1.1.1:80", "does not name a valid host"),
+        ("a_b:80", "does not name a valid host"),
+        ("[fe80]:80", "does not name a valid host"),
+        ("[fe80:]:80", "does not name a valid host"),
         ("", "is empty"),
         (None, "is not plain text"),
     ],
@@ -64,7 +64,7 @@ def test_each_key_has_its_own_usual_port() -> None:
 
 def test_listeners_and_nameservers_are_addresses() -> None:
     for kind in (Listener, Nameserver):
-        with pytest.raises(ValidationError, match="names no IP address"):
+        with pytest.raises(ValidationError, match="does not name an IP address"):
             TypeAdapter(kind).validate_python("localhost:53")
 
 
@@ -73,7 +73,7 @@ def test_listeners_and_nameservers_are_addresses() -> None:
     [("[::ffff:0.0.0.0]:80", "0.0.0.0:80"), ("[::ffff:c000:207]:80", "192.0.2.7:80")],
 )
 def test_listeners_of_ipv4_are_written_as_such(written: str, wanted: str) -> None:
-    with pytest.raises(ValidationError, match=f"inside an IPv6 one; write {wanted}"):
+    with pytest.raises(ValidationError, match=f"is an IPv4-mapped IPv6 address; write {wanted}"):
         TypeAdapter(Listener).validate_python(written)
 
 
@@ -86,8 +86,8 @@ def test_addresses_are_canonical() -> None:
     assert address("2001:DB8:0::1") == "2001:db8::1"
     assert address("[::1]") == "::1"
     for written, said in [
-        ("::", "the address of one host"),
-        ("ff02::1", "the address of one host"),
+        ("::", "a unicast address"),
+        ("ff02::1", "a unicast address"),
         ("gw.example.com", "is not an IP address"),
         ("203.0.113.7/24", "is not an IP address"),
         (None, "is not an IP address"),

@@ -31,7 +31,7 @@ def notes(
 def test_addresses_need_a_profile_at_lets_encrypt() -> None:
     (note,) = notes({"alternative_names": ["2001:db8::7"]})
     assert note == (
-        "Let's Encrypt issues for addresses such as 2001:db8::7 in one profile only; set "
+        "Let's Encrypt issues for IP addresses such as 2001:db8::7 with one profile only; set "
         "authorities.le.profile: shortlived"
     )
 
@@ -50,7 +50,7 @@ def test_nothing_is_said_where_it_will_work(more: dict[str, str]) -> None:
 
 def test_a_public_authority_that_knows_its_customers(tmp_path: Path) -> None:
     (note,) = notes({}, directory_url="zerossl")
-    assert note.endswith("get a key from it and set authorities.le.external_account")
+    assert note.endswith("get a key from the CA and set authorities.le.external_account")
     secret = tmp_path / "hmac"
     secret.write_text("AAAA")
     secret.chmod(0o600)

@@ -54,7 +54,7 @@ def test_an_authority_that_is_no_more_is_told(
     complaints: Callable[[str], list[str]], written: str
 ) -> None:
     (said,) = complaints(f"authorities: {{{written}}}\n{GATEWAYS}")
-    assert "is no more: Buypass ended its certificates in October 2025" in said
+    assert "is not available any more: Buypass ended its certificates in October 2025" in said
 
 
 def test_any_other_name_wants_a_directory(complaints: Callable[[str], list[str]]) -> None:
@@ -125,4 +125,4 @@ def test_must_staple_is_refused_with_the_reason(
     complaints: Callable[[str], list[str]], key: str
 ) -> None:
     (said,) = complaints(f"gateways: {{g: {{hostname: x.cn, {key}: true}}}}\n")
-    assert f"gateways.g.{key}: is not possible: Must-Staple (RFC 7633)" in said
+    assert f"gateways.g.{key}: is not supported: Must-Staple (RFC 7633)" in said

@@ -19,64 +19,64 @@ AUTHORITY = "authorities: {le: {directory_url: https://acme.example/}}\n"
 @pytest.mark.parametrize(
     ("written", "told"),
     [
-        ("gateways: {}", "gateways: names no gateway"),
+        ("gateways: {}", "gateways: has no gateway"),
         (
             "gateways: {g: {hostname: g.example.com, name: other}}",
             "gateways.g.name: unknown key; the name is the key above it",
         ),
         (
             "challenges: {http-01: {listen: ['[::]:80'], webroot: /w}}",
-            "challenges.http-01.webroot: cannot stand beside listen",
+            "challenges.http-01.webroot: cannot be combined with listen",
         ),
         ("challenges: {http-01: {listen: []}}", "challenges.http-01.listen: is empty"),
         ("challenges: {tls-alpn-01: {listen: []}}", "challenges.tls-alpn-01.listen: is empty"),
         (
             "challenges: {http-01: {listen: ['127.0.0.1:80', '127.0.0.1:80']}}",
-            "listen[1]: 127.0.0.1:80 is already taken by 127.0.0.1:80 of challenges.http-01.listen",
+            "listen[1]: 127.0.0.1:80 is already used by 127.0.0.1:80 of challenges.http-01.listen",
         ),
         (
             "challenges: {tls-alpn-01: {listen: ['[::1]:443', '[::]:443', '0.0.0.0:443']}}",
-            "challenges.tls-alpn-01.listen[1]: [::]:443 is already taken by [::1]:443",
+            "challenges.tls-alpn-01.listen[1]: [::]:443 is already used by [::1]:443",
         ),
         (
             "challenges: {tls-alpn-01: {listen: ['127.0.0.1:80']}}",
-            "listen[0]: 127.0.0.1:80 is already taken by 0.0.0.0:80 of challenges.http-01.listen",
+            "listen[0]: 127.0.0.1:80 is already used by 0.0.0.0:80 of challenges.http-01.listen",
         ),
         (
             "challenges: {dns-01: {provider: rfc2136}}",
-            "challenges.dns-01.server: must be given for provider rfc2136",
+            "challenges.dns-01.server: is required for provider rfc2136",
         ),
         (
             "challenges: {dns-01: {provider: exec}}",
-            "challenges.dns-01.command: must be given for provider exec",
+            "challenges.dns-01.command: is required for provider exec",
         ),
         (
             "challenges: {dns-01: {provider: exec, command: [x], server: 192.0.2.1}}",
-            "challenges.dns-01.server: has no meaning for provider exec; leave it out",
+            "challenges.dns-01.server: is not used by provider exec; leave it out",
         ),
         (
             "challenges: {dns-01: {provider: hetzner, command: [x]}}",
-            "challenges.dns-01.command: has no meaning for provider hetzner",
+            "challenges.dns-01.command: is not used by provider hetzner",
         ),
         (
             "challenges: {dns-01: {provider: rfc-2136, server: 192.0.2.1, zone: example.com}}",
-            "challenges.dns-01.provider: rfc-2136 has no use for server; did you mean rfc2136?",
+            "challenges.dns-01.provider: rfc-2136 does not use server; did you mean rfc2136?",
         ),
         (
             "challenges: {dns-01: {provider: execute, command: [x], options: {a: b}}}",
-            "challenges.dns-01.provider: execute has no use for command; did you mean exec?",
+            "challenges.dns-01.provider: execute does not use command; did you mean exec?",
         ),
         (
             "challenges: {dns-01: {provider: hetzner, options: {auth_token: x}}}",
-            "challenges.dns-01.options.auth_token: is a secret; write it to a file",
+            "challenges.dns-01.options.auth_token: is a secret; store it in a file",
         ),
         (
             "challenges: {dns-01: {provider: hetzner, propagation: recursive, authoritative: [a]}}",
-            "challenges.dns-01.authoritative: has no meaning for propagation recursive",
+            "challenges.dns-01.authoritative: is not used with propagation recursive",
         ),
         (
             "challenges: {dns-persist-01: {propagation: recursive, authoritative: [a]}}",
-            "challenges.dns-persist-01.authoritative: has no meaning for propagation recursive",
+            "challenges.dns-persist-01.authoritative: is not used with propagation recursive",
         ),
     ],
 )
@@ -105,16 +105,16 @@ def test_listeners_that_leave_each_other_alone(
 @pytest.mark.parametrize(
     ("copy", "told"),
     [
-        ("contents: pkcs12", "copy_to[0].password_file: must be given for pkcs12"),
+        ("contents: pkcs12", "copy_to[0].password_file: is required for pkcs12"),
         (
             "contents: cert, password_file: secret",
-            "copy_to[0].password_file: has no meaning for cert, which is not encrypted",
+            "copy_to[0].password_file: is not used for cert, which is not encrypted",
         ),
         (
             "contents: pkcs12, password_file: /no/such",
             "copy_to[0].password_file: names a file that does not exist",
         ),
-        ("contents: pfx", 'copy_to[0].contents: "pfx" is not possible: write pkcs12'),
+        ("contents: pfx", 'copy_to[0].contents: "pfx" is not supported: write pkcs12'),
     ],
 )
 def test_only_pkcs12_has_a_password(
@@ -134,43 +134,43 @@ def test_only_pkcs12_has_a_password(
     [
         (
             "{hostname: '*.example.com', challenge: http-01}",
-            "gateways.g.challenge: the wildcard *.example.com needs dns-01",
+            "gateways.g.challenge: the wildcard *.example.com requires dns-01",
         ),
         (
             "{hostname: g.example.com, alternative_names: ['*.example.com'], challenge: [http-01]}",
-            "gateways.g.challenge: the wildcard *.example.com needs dns-01",
+            "gateways.g.challenge: the wildcard *.example.com requires dns-01",
         ),
         (
             "{hostname: '*.example.com'}",
-            "gateways.g.challenge: the wildcard *.example.com needs dns-01",
+            "gateways.g.challenge: the wildcard *.example.com requires dns-01",
         ),
         (
             "{hostname: g.example.com, challenge: tls-alpn-01}",
-            "gateways.g.challenge: tls-alpn-01 is not set up; write challenges: tls-alpn-01",
+            "gateways.g.challenge: tls-alpn-01 is not configured; add challenges.tls-alpn-01",
         ),
         (
             "{hostname: g.example.com, challenge: dns-account-01}",
-            "gateways.g.challenge: dns-account-01 is not set up; write challenges: dns-01",
+            "gateways.g.challenge: dns-account-01 is not configured; add challenges.dns-01",
         ),
         (
             "{hostname: g.example.com, challenge: dns-persist-01}",
-            "gateways.g.challenge: dns-persist-01 is not set up; write challenges: dns-persist-01",
+            "gateways.g.challenge: dns-persist-01 is not configured; add challenges.dns-persist-01",
         ),
         (
             "{hostname: g.example.com, authorities: [l]}",
-            "gateways.g.authorities[0]: l is not among the authorities; did you mean le?",
+            "gateways.g.authorities[0]: l is not one of the authorities; did you mean le?",
         ),
         (
             "{hostname: g.example.com, authorities: [other]}",
-            "gateways.g.authorities[0]: other is not among the authorities; add it there",
+            "gateways.g.authorities[0]: other is not one of the authorities; add it there",
         ),
         (
             "{hostname: g.example.com, mode: custom, member: primary}",
-            "gateways.g.member: primary is none of the members; add it there",
+            "gateways.g.member: primary is not one of the members; add it there",
         ),
         (
             "{hostname: g.example.com, subject: {O: Example}}",
-            "gateways.g.subject: is for mode custom",
+            "gateways.g.subject: requires mode: custom",
         ),
     ],
 )
@@ -197,7 +197,11 @@ gateways:
 @pytest.mark.parametrize(
     ("member", "primary", "told"),
     [
-        ("prmary", "a.example.com", "5: gateways.g.member: prmary is none of the members; did you"),
+        (
+            "prmary",
+            "a.example.com",
+            "5: gateways.g.member: prmary is not one of the members; did you",
+        ),
         ("spare", "G.example.com", "7: gateways.g.members.primary.common_name: g.example.com is"),
         ("spare", "spare.example.com", "8: gateways.g.members.spare.common_name: spare.example"),
     ],
@@ -212,7 +216,7 @@ def test_pairs_whose_members_cannot_be_told_apart(
 def test_one_host_is_no_pair(complaints: Callable[[str], list[str]]) -> None:
     gateway = "{hostname: g.example.com, members: {a: {common_name: a.example.com}}}"
     (line,) = complaints(f"{AUTHORITY}gateways:\n  g: {gateway}\n")
-    assert "gateways.g.members: names one host only" in line
+    assert "gateways.g.members: has only one host" in line
 
 
 DNS = "challenges: {dns-01: {provider: rfc2136, server: 192.0.2.53}}\n"
@@ -223,15 +227,15 @@ DNS = "challenges: {dns-01: {provider: rfc2136, server: 192.0.2.53}}\n"
     [
         (
             "{hostname: '*.example.com', alternative_names: ['::1'], challenge: http-01}",
-            "gateways.g.challenge: the wildcard *.example.com needs dns-01",
+            "gateways.g.challenge: the wildcard *.example.com requires dns-01",
         ),
         (
             "{hostname: g.example.com, alternative_names: ['::1'], challenge: dns-01}",
-            "gateways.g.challenge: dns-01 cannot show control over the address ::1",
+            "gateways.g.challenge: dns-01 cannot validate the IP address ::1",
         ),
         (
             "{hostname: g.example.com, alternative_names: ['::1'], challenge: dns-account-01}",
-            "gateways.g.challenge: dns-account-01 cannot show control over the address ::1",
+            "gateways.g.challenge: dns-account-01 cannot validate the IP address ::1",
         ),
     ],
 )
@@ -269,7 +273,7 @@ def test_two_gateways_cannot_share_a_hostname(complaints: Callable[[str], list[s
     written = "gateways:\n  a: {hostname: g.example.com}\n  b: {hostname: G.example.com.}\n"
     (line,) = complaints(AUTHORITY + written)
     assert line.startswith("4: gateways.b.hostname: g.example.com is already the hostname of ")
-    assert "gateway a; name every host once" in line
+    assert "gateway a; write each host once" in line
 
 
 def test_no_file_is_written_by_two(complaints: Callable[[str], list[str]]) -> None:
@@ -318,7 +322,7 @@ def test_who_enrols_needs_an_authority(
     complaints: Callable[[str], list[str]], written: str
 ) -> None:
     (line,) = complaints(written)
-    assert "authorities: must name one, for gateway g is to be enrolled" in line
+    assert "authorities: must have an entry, because gateway g has mode automatic" in line
 
 
 @pytest.mark.parametrize(
@@ -326,17 +330,17 @@ def test_who_enrols_needs_an_authority(
     [
         (
             "key: {second: ecdsa-p384}",
-            "key.second: is of the same kind as ecdsa-p256; write rsa-2048",
+            "key.second: has the same algorithm as ecdsa-p256; write rsa-2048",
         ),
         (
             "key: {type: rsa-2048, second: rsa-4096}",
-            "is of the same kind as rsa-2048; write ecdsa-p256",
+            "has the same algorithm as rsa-2048; write ecdsa-p256",
         ),
         (
             "mode: custom, key: {second: rsa-2048}",
-            "key.second: is for certificates that an authority",
+            "key.second: requires mode: automatic",
         ),
-        ("key: {second: ed25519}", "no public authority issues for it"),
+        ("key: {second: ed25519}", "no public CA issues for it"),
     ],
 )
 def test_two_keys_are_of_two_kinds(
@@ -354,10 +358,10 @@ PRIVATE = "corp: {directory_url: https://ca.corp.example/acme, terms_of_service_
     ("gateway", "told"),
     [
         ("{hostname: gateway}", "gateways.g.hostname: gateway has no domain"),
-        ("{hostname: gw.lan}", "gateways.g.hostname: gw.lan lies in the private zone lan"),
+        ("{hostname: gw.lan}", "gateways.g.hostname: gw.lan is in the private zone lan"),
         (
             "{hostname: g.example.com, alternative_names: [203.0.113.7, x.internal]}",
-            "gateways.g.alternative_names[1]: x.internal lies in the private zone internal",
+            "gateways.g.alternative_names[1]: x.internal is in the private zone internal",
         ),
         (
             "{hostname: g.example.com, alternative_names: [10.1.2.3]}",

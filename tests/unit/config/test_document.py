@@ -40,7 +40,7 @@ def written(tmp_path: Path, content: bytes) -> Path:
         (b"a: 1\n\tb: 2\n", "; indent with spaces, never tabs"),
         (b"a: b: c\n", ":1: cannot be read as YAML: mapping values are not allowed"),
         (b"a: 'open\n", "cannot be read as YAML: found unexpected end of stream"),
-        (b"a: @x\n", "quote text that starts with a sign"),
+        (b"a: @x\n", "quote text that starts with a special character"),
         (b"[" * 1000, ":1: cannot be read: nested deeper than 32 levels"),
         (b"a: " + b"x" * (1 << 20), ": is larger than 1 MiB"),
     ],
@@ -84,7 +84,7 @@ def test_what_this_user_may_not_read_says_who_may(
 def test_a_file_that_anybody_may_change_is_not_trusted(tmp_path: Path) -> None:
     path = written(tmp_path, b"gateways: {}\n")
     path.chmod(0o646)
-    assert "can be changed by everybody" in complaint(path)
+    assert "is world-writable" in complaint(path)
     path.chmod(0o644)
     assert read(path).plain() == {"gateways": {}}
 

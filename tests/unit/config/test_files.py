@@ -30,9 +30,9 @@ gateways: {{g: {{hostname: g.example.com}}}}
 @pytest.mark.parametrize(
     ("content", "told"),
     [
-        (b"", "holds no certificate in PEM (no -----BEGIN CERTIFICATE-----)"),
-        (b"\x30\x82", "holds no certificate in PEM"),
-        (b"x" * (8 << 20) + b"x", "names a file that is far too large"),
+        (b"", "contains no PEM certificate (no -----BEGIN CERTIFICATE-----)"),
+        (b"\x30\x82", "contains no PEM certificate"),
+        (b"x" * (8 << 20) + b"x", "names a file that is too large"),
         (None, "names a file that does not exist"),
     ],
 )
@@ -50,7 +50,7 @@ def test_bundles_hold_certificates(
 
 def test_a_directory_is_no_bundle(complaints: Callable[[str], list[str]], tmp_path: Path) -> None:
     (line,) = complaints(BUNDLES.format(path=tmp_path))
-    assert "names something that is not a file" in line
+    assert "names something that is not a regular file" in line
 
 
 def test_what_cannot_be_read_says_why(complaints: Callable[[str], list[str]]) -> None:
@@ -61,10 +61,10 @@ def test_what_cannot_be_read_says_why(complaints: Callable[[str], list[str]]) ->
 @pytest.mark.parametrize(
     ("mode", "content", "told"),
     [
-        (0o644, "S3cr3t", "names a file that everybody may read or change; run chmod o= on it"),
-        (0o602, "S3cr3t", "names a file that everybody may read or change"),
-        (0o600, " \n", "names an empty file; put the secret into it"),
-        (0o600, "S3cr3t" * 20_000, "names a file that is far too large; it must be a file that"),
+        (0o644, "S3cr3t", "names a world-readable or world-writable file; run chmod o= on it"),
+        (0o602, "S3cr3t", "names a world-readable or world-writable file"),
+        (0o600, " \n", "names an empty file; write the secret to it"),
+        (0o600, "S3cr3t" * 20_000, "names a file that is too large; it must be a file that"),
     ],
 )
 def test_secrets_are_kept(
@@ -84,7 +84,7 @@ def test_a_secret_in_place_of_its_file_is_not_repeated(
 ) -> None:
     (line,) = complaints(SECRETS.format(path="S3cr3t"))
     assert line.endswith(
-        "names a file that does not exist; it must be a file that holds the secret"
+        "names a file that does not exist; it must be a file that contains the secret"
     )
 
 

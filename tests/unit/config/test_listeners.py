@@ -34,13 +34,13 @@ def test_what_may_be_written(written: object, endpoint: Endpoint) -> None:
 @pytest.mark.parametrize(
     ("written", "words"),
     [
-        ({"starttls": "smtp"}, "lacks address"),
+        ({"starttls": "smtp"}, "has no address"),
         ({"address": "mx:25", "startls": "smtp"}, "did you mean starttls?"),
         ({"address": "mx:25", "starttls": "gopher"}, "write one of smtp, imap"),
         ({"address": "mx:25", "proxy_protocol": 3}, "write 1 or 2"),
         ({"address": "mx:25", "proxy_protocol": True}, "write 1 or 2"),
         ({"address": "mx:25", "proxy_protocol": [1]}, "write 1 or 2"),
-        ({"address": "mx:25", "server_name": "a b"}, "no host name"),
+        ({"address": "mx:25", "server_name": "a b"}, "is not a host name"),
         ({"address": "mx:x"}, "is not a host and a port"),
     ],
 )

@@ -52,7 +52,7 @@ def test_every_problem_is_told_at_once_in_the_order_of_the_file(
         *("11:", "12:", "13:", "15:", "16:", "17:", "18:", "18:", "19:", "20:", "21:"),
     ]
     assert found[0] == "1: state_directroy: unknown key; did you mean state_directory?"
-    assert "11: gateways.boston.hostname: is missing: DNS name by which" in "\n".join(found)
+    assert "11: gateways.boston.hostname: is missing: DNS name that clients" in "\n".join(found)
     assert any(line.startswith('16: gateways.boston.install.verify[1]: "here:"') for line in found)
     assert all("pydantic" not in line and "Input should" not in line for line in found)
 
@@ -80,7 +80,7 @@ def test_nothing_follows_from_a_gateway_that_cannot_be_read(
     (line,) = complaints("gateways: {gw: {hostname: 10.0.0.1}}")
     assert line.startswith("1: gateways.gw.hostname: ")
     assert complaints("gateways: [a, b]") == [
-        "1: gateways: must hold names and what belongs to each, indented below it"
+        "1: gateways: must contain names with settings, indented below it"
     ]
     (line,) = complaints("excluded_regions: [cn]\n")
     assert line.startswith("1: gateways: is missing")
@@ -93,7 +93,7 @@ def test_what_yaml_allows_and_we_do_not_is_told_with_the_rest(
     assert found == [
         '1: resolver.interval: "5" has no unit; write 5s for seconds (or m, h, d)',
         "2: the key resolver is already written in line 1",
-        "3: gateways: names no gateway; write at least one",
+        "3: gateways: has no gateway; write at least one",
     ]
 
 

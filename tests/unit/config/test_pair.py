@@ -65,7 +65,7 @@ def test_an_automatic_pair_is_enrolled_by_the_shared_name_only(
             "primaryvpn",
             (
                 "8: gateways.hq.members.spare.common_name: primaryvpn.company.com is also the name "
-                "of member primary; each host needs a name of its own, beside the shared one"
+                "of member primary; each host needs a name of its own in addition"
             ),
         ),
         (
@@ -73,21 +73,21 @@ def test_an_automatic_pair_is_enrolled_by_the_shared_name_only(
             "{common_name: vpn",
             (
                 "7: gateways.hq.members.primary.common_name: vpn.company.com is also the hostname "
-                "that all members share; each host needs a name of its own, beside the shared one"
+                "that all members share; each host needs a name of its own in addition"
             ),
         ),
         (
             "      spare: {common_name: secondaryvpn.company.com}\n",
             "",
             (
-                "6: gateways.hq.members: names one host only; write every host that shares the "
+                "6: gateways.hq.members: has only one host; write every host that shares the "
                 "hostname, or leave it out"
             ),
         ),
         (
             "    members:",
             "    member: third\n    members:",
-            "6: gateways.hq.member: third is none of the members; add it there",
+            "6: gateways.hq.member: third is not one of the members; add it there",
         ),
     ],
 )
@@ -112,8 +112,8 @@ def test_a_subject_is_passed_on(configuration: Callable[[str], Configuration]) -
 @pytest.mark.parametrize(
     ("subject", "complaint"),
     [
-        ("{C: USA}", 'subject.C: "USA" is not the two letters of a country, such as US'),
-        ("{C: Ü1}", 'subject.C: "Ü1" is not the two letters of a country, such as US'),
+        ("{C: USA}", 'subject.C: "USA" is not a two-letter country code such as US'),
+        ("{C: Ü1}", 'subject.C: "Ü1" is not a two-letter country code such as US'),
         (f"{{O: {'x' * 65}}}", "is longer than 64 characters"),
         (f"{{L: {'x' * 129}}}", "is longer than 128 characters"),
         ("{CN: x}", "subject.CN: unknown key"),
@@ -129,4 +129,4 @@ def test_a_subject_keeps_to_its_limits(
 def test_a_subject_is_for_custom_mode(complaints: Callable[[str], list[str]]) -> None:
     written = "gateways: {g: {hostname: g.example.com, region: cn, subject: {O: Company}}}\n"
     (said,) = complaints(written)
-    assert "subject: is for mode custom" in said
+    assert "subject: requires mode: custom" in said

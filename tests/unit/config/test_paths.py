@@ -29,7 +29,7 @@ def test_a_home_directory_is_written_in_full(written: str) -> None:
     with pytest.raises(ValidationError) as caught:
         SECRET.validate_python(written, context=CONTEXT)
     (error,) = caught.value.errors()
-    assert "begins with ~, which is not expanded; write the path in full" in error["msg"]
+    assert "starts with ~, which is not expanded; write the path in full" in error["msg"]
     assert "state" not in error["msg"]
 
 
@@ -48,7 +48,7 @@ def test_a_command_beside_the_service_looks_where_its_credentials_are(
 
 @pytest.mark.parametrize("name", ["../x", "", ".x", "a/b", "a b"])
 def test_credentials_have_plain_names(name: str) -> None:
-    with pytest.raises(ValidationError, match="names no systemd credential"):
+    with pytest.raises(ValidationError, match="is not a systemd credential"):
         SECRET.validate_python(f"credential:{name}")
 
 
@@ -73,15 +73,15 @@ def test_commands_are_lists() -> None:
 @pytest.mark.parametrize(
     ("written", "said"),
     [
-        ("systemctl reload x", "never go through a shell; write a list: [systemctl, reload, x]"),
+        ("systemctl reload x", "run without a shell; write a list: [systemctl, reload, x]"),
         ({"run": "x"}, "is not a list of arguments"),
         (None, "is not a list of arguments"),
         (["a", ["b"]], "is not a list of arguments"),
         (["a", None], "is not a list of arguments"),
         (["./reload"], '"./reload" is a relative path'),
         (["bin/reload"], "write the absolute path or a name on PATH"),
-        ([""], "that no program can be given"),
-        (["a", "b\0"], "that no program can be given"),
+        ([""], "contains an empty program name or a NUL character"),
+        (["a", "b\0"], "contains an empty program name or a NUL character"),
     ],
 )
 def test_other_commands_are_refused(written: object, said: str) -> None:
@@ -103,9 +103,9 @@ def test_file_modes_are_octal(written: object) -> None:
         ("4755", "is not a file mode"),
         (True, "is not a file mode"),
         (None, "is not a file mode"),
-        ("0666", "mode 0666 is not possible"),
-        ("0040", "mode 0040 is not possible"),
-        (0o4755, "mode 4755 is not possible"),
+        ("0666", "mode 0666 is not allowed"),
+        ("0040", "mode 0040 is not allowed"),
+        (0o4755, "mode 4755 is not allowed"),
     ],
 )
 def test_other_file_modes_are_refused(written: object, said: str) -> None:

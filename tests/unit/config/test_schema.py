@@ -189,8 +189,8 @@ def test_errors_of_the_models_do_not_repeat_what_was_written() -> None:
 @pytest.mark.parametrize(
     ("url", "said"),
     [
-        ("http://ca.example/dir", "over plain http anybody on the way could pose"),
-        ("HTTP://ca.example/dir", "over plain http anybody"),
+        ("http://ca.example/dir", "over plain http anyone on the path could impersonate"),
+        ("HTTP://ca.example/dir", "over plain http anyone"),
         ("ftp://ca.example", "is not an ACME directory; write https://host/path"),
         ("ca.example/dir", "is not an ACME directory"),
         ("https://", "is not an ACME directory"),
@@ -198,7 +198,7 @@ def test_errors_of_the_models_do_not_repeat_what_was_written() -> None:
         ("https://ca.example/a b", "is not an ACME directory"),
         ("https://ca.example:port/", "is not a URL"),
         ("https://[::1/dir", "is not a URL"),
-        ("https://ca.example/#x", "must not end in #x"),
+        ("https://ca.example/#x", "must not have a fragment (#x)"),
         ("", "is empty"),
     ],
 )
@@ -253,10 +253,10 @@ def test_challenges_are_one_or_several(written: object, meant: tuple[ChallengeKi
     ("written", "said"),
     [
         ("http-1", "dns-01, dns-account-01, dns-persist-01 (did you mean http-01?)"),
-        ([], "is not a kind of challenge"),
-        ({"http-01": {}}, "is not a kind of challenge"),
-        (["auto", "http-01"], "auto stands alone"),
-        ([["http-01"]], "a list is none of"),
+        ([], "is not a challenge type"),
+        ({"http-01": {}}, "is not a challenge type"),
+        (["auto", "http-01"], "auto cannot be in a list"),
+        ([["http-01"]], "a list is not one of"),
     ],
 )
 def test_other_challenges_are_refused(written: object, said: str) -> None:
@@ -266,7 +266,7 @@ def test_other_challenges_are_refused(written: object, said: str) -> None:
 
 
 def test_words_that_are_refused_for_a_reason_say_it() -> None:
-    with pytest.raises(ValidationError, match="no public authority issues for it"):
+    with pytest.raises(ValidationError, match="no public CA issues for it"):
         KeySettings.model_validate({"type": "Ed25519"})
     with pytest.raises(ValidationError, match="its hash is broken"):
         Dns01Settings.model_validate(
@@ -295,8 +295,8 @@ def test_alternative_names_and_copies_become_values_of_the_model() -> None:
 @pytest.mark.parametrize(
     ("subject", "said"),
     [
-        ({"C": "USA"}, "is not the two letters of a country"),
-        ({"C": "ÖÜ"}, "is not the two letters of a country"),
+        ({"C": "USA"}, "is not a two-letter country code"),
+        ({"C": "ÖÜ"}, "is not a two-letter country code"),
         ({"O": "x" * 65}, "is longer than 64 characters"),
         ({"OU": "x" * 65}, "is longer than 64 characters"),
         ({"L": "x" * 129}, "is longer than 128 characters"),

@@ -48,7 +48,7 @@ def test_durations_are_read(written: object, meant: timedelta) -> None:
         ("1.5h", "is not a duration"),
         (None, "is not a duration"),
         (["30s"], "a list is not a duration"),
-        ("0s", "longer than nothing"),
+        ("0s", "longer than zero"),
         ("99999d", "at most ten years"),
         ("9" * 12 + "s", "at most ten years"),
         ("9" * 5000 + "s", "is not a duration"),
@@ -115,7 +115,7 @@ def test_other_fractions_are_refused(written: object) -> None:
 def test_at_least_two_versions_are_kept() -> None:
     assert kept_versions("2") == 2
     for written in ("1", "0", "1001"):
-        with pytest.raises(BadValueError, match="what a failed swap goes back to"):
+        with pytest.raises(BadValueError, match="which a failed deployment rolls back to"):
             kept_versions(written)
 
 

@@ -1,7 +1,7 @@
-"""What may be written in the configuration file, as frozen models.
+"""The settings of the configuration file, as frozen models.
 
-The models know single keys. What keys have to do with one another is in ``config.consistency``, so
-that both kinds of problem can be reported at once.
+The models check single keys. ``config.consistency`` checks across keys, so that both kinds of error
+can be reported at once.
 """
 
 from gatecert.config.schema.authority import (

@@ -1,4 +1,4 @@
-"""Certificate authorities (RFC 8555), in the order in which they are tried."""
+"""ACME CAs (RFC 8555), in the order in which they are tried."""
 
 from __future__ import annotations
 
@@ -19,16 +19,18 @@ from gatecert.model import KeyType
 
 
 def directory_url(value: object) -> str:
-    """The URL of an ACME directory: https only (RFC 8555 section 6.1, CVE-2025-54799).
+    """Parse the URL of an ACME directory: https only (RFC 8555 section 6.1, CVE-2025-54799).
 
-    The short name of a public authority stands for its directory.
+    The short name of a public CA stands for its directory.
     """
     written = text(value)
     known = PUBLIC_CAS.get(written.lower())
     if known is not None:
         return known.directory_url
     if written.lower() in DISCONTINUED:
-        raise BadValueError(f"{quoted(written)} is no more: {DISCONTINUED[written.lower()]}")
+        raise BadValueError(
+            f"{quoted(written)} is not available any more: {DISCONTINUED[written.lower()]}"
+        )
     try:
         parts = urlsplit(written)
         host, port = parts.hostname, parts.port
@@ -38,8 +40,8 @@ def directory_url(value: object) -> str:
         raise BadValueError("must not contain a user name or password")
     if parts.scheme == "http":
         raise BadValueError(
-            f"{quoted(written)} is not safe: over plain http anybody on the way could pose as the "
-            f"authority; write https://"
+            f"{quoted(written)} is not safe: over plain http anyone on the path could impersonate "
+            f"the CA; write https://"
         )
     if parts.scheme != "https" or not host or port == 0 or re.search(r"\s", written):
         raise BadValueError(
@@ -47,12 +49,12 @@ def directory_url(value: object) -> str:
             f"{', '.join(PUBLIC_CAS)}"
         )
     if parts.fragment:
-        raise BadValueError(f"{quoted(written)} must not end in #{parts.fragment}")
+        raise BadValueError(f"{quoted(written)} must not have a fragment (#{parts.fragment})")
     return written
 
 
 def mail_address(value: object) -> str:
-    """One bare mail address; ``mailto:`` in front is taken off (RFC 8555 section 7.3)."""
+    """Parse one mail address; a leading ``mailto:`` is removed (RFC 8555 section 7.3)."""
     written = text(value)
     address = written[7:] if written.lower().startswith("mailto:") else written
     local, at, domain = address.rpartition("@")
@@ -64,14 +66,14 @@ def mail_address(value: object) -> str:
 
 
 class ProfileChoice(NamedTuple):
-    """An ACME profile to ask for, and whether an authority without it will do as well."""
+    """An ACME profile, and whether a CA must support it."""
 
     name: str
     required: bool = True
 
 
 def profile_choice(value: object) -> ProfileChoice:
-    """A profile's name, ``{required: NAME}``, or ``{preferred: NAME}``."""
+    """Parse a profile's name, ``{required: NAME}`` or ``{preferred: NAME}``."""
     if isinstance(value, ProfileChoice):
         return value
     if not isinstance(value, dict):
@@ -137,11 +139,11 @@ class MacAlgorithm(StrEnum):
 
 
 class ExternalAccountSettings(Settings):
-    """Binding to an account that the authority already knows (EAB, RFC 8555 section 7.3.4)."""
+    """External account binding (EAB, RFC 8555 section 7.3.4)."""
 
-    key_id: Text = Field(description="Key identifier that the authority gave you.")
+    key_id: Text = Field(description="Key identifier from the CA.")
     hmac_key_file: SecretFile = Field(
-        description="File that holds the authority's HMAC key (base64url), or credential:NAME.",
+        description="File with the CA's HMAC key (base64url), or credential:NAME.",
     )
     algorithm: Annotated[MacAlgorithm, *choice(MacAlgorithm)] = Field(
         default=MacAlgorithm.HS256, description="HMAC algorithm: HS256, HS384 or HS512."
@@ -149,9 +151,9 @@ class ExternalAccountSettings(Settings):
 
 
 class AuthoritySettings(Settings):
-    """A certificate authority.
+    """An ACME CA.
 
-    ``name`` is its key in ``authorities``; it is not written a second time.
+    ``name`` is its key in ``authorities``; it is not written again.
     """
 
     unwritten: ClassVar[frozenset[str]] = frozenset({"name"})
@@ -159,65 +161,63 @@ class AuthoritySettings(Settings):
     name: Text = Field(default="", description="The key.")
     directory_url: DirectoryURL = Field(
         default="",
-        description="URL of the ACME directory, https only, or a short name: "
-        f"{', '.join(PUBLIC_CAS)}. May be left out where the authority's own name here is one.",
+        description="URL of the ACME directory (https), or a short "
+        f"name: {', '.join(PUBLIC_CAS)}. Optional if the authority's name here is a short name.",
     )
     staging_directory_url: DirectoryURL | None = Field(
         default=None,
-        description="Directory where the authority lets one try without harm: for enroll "
-        "--dry-run, and before a validation that has failed is asked for again. Default: Let's "
-        "Encrypt's is known.",
+        description="Staging directory of the CA: for enroll --dry-run, and to retry a failed "
+        "validation before production. Default: known for Let's Encrypt.",
     )
     contact: tuple[MailAddress, ...] = Field(
-        default=(), description="Mail addresses at which the authority may reach you."
+        default=(), description="Mail addresses for notices from the CA."
     )
     terms_of_service_agreed: Switch = Field(
         default=False,
-        description="Whether you agree to the authority's terms of service. Without it, nothing "
-        "is enrolled there.",
+        description="Whether you agree to the CA's terms of service; required to enrol.",
     )
     ca_bundle: AnyFile | None = Field(
         default=None,
-        description="PEM file with the roots to trust for the authority's own HTTPS. Default: the "
+        description="PEM file with the trusted roots for HTTPS connections to the CA. Default: the "
         "system's.",
     )
     trusted_roots: AnyFile | None = Field(
         default=None,
-        description="PEM file with the roots that issued chains must end in; others are refused. "
-        "Default: any root, and one that this machine does not trust is said to be so.",
+        description="PEM file with the roots that issued chains must end in; other chains are "
+        "refused. Default: any root, with a note if this machine does not trust it.",
     )
     preferred_root: Text | None = Field(
         default=None,
-        description="Common name of the root that the chain should end in, where the authority "
-        "offers several. Default: the chain that it gives first.",
+        description="Common name of the root that the chain should end in, if the CA offers "
+        "several chains. Default: the CA's default chain.",
     )
     profile: Profile | None = Field(
         default=None,
-        description="ACME profile to ask for, such as shortlived; {preferred: shortlived} where it "
-        "is only taken if the authority has it. Default: the authority's choice.",
+        description="ACME profile to request, such as shortlived; {preferred: shortlived} requests "
+        "it only if the CA supports it. Default: the CA's default.",
     )
     external_account: ExternalAccountSettings | None = Field(
-        default=None, description="External account binding, where the authority demands it."
+        default=None, description="External account binding (EAB), if the CA requires it."
     )
     account_key: Annotated[KeyType, *choice(KeyType)] = Field(
         default=KeyType.ECDSA_P256,
-        description="Type of the account's key when it is made; an authority that refuses it and "
-        "says what it takes gets that. An account keeps its key; gatecert account rollover makes "
-        "one of this type.",
+        description="Key type of a new account; if the CA refuses it and names the types that it "
+        "accepts, one of those is used. An existing account keeps its key; gatecert account "
+        "rollover replaces it by one of this type.",
     )
     subject_common_name: Switch = Field(
         default=False,
-        description="Whether requests have the first DNS name of at most 64 bytes as the subject's "
-        "common name, for authorities that refuse an empty subject.",
+        description="Whether CSRs contain the first DNS name of at most 64 bytes as common name, "
+        "for CAs that refuse an empty subject.",
     )
     limits: LimitSettings = Field(
-        default=LimitSettings(), description="What the authority allows; `off` for anything."
+        default=LimitSettings(), description="Rate limits of the CA; `off` for none."
     )
 
     @model_validator(mode="before")
     @classmethod
     def _fill_in(cls, data: object) -> object:
-        """A public authority's name says where its directory is; ``limits: off`` is all of them."""
+        """Derive the directory from a public CA's name; expand ``limits: off``."""
         if not isinstance(data, dict):
             return data
         filled = dict(data)

@@ -1,4 +1,4 @@
-"""What every group of settings has in common."""
+"""Base of all groups of settings."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ NEAR_ENOUGH: Final = 0.6
 
 
 class Settings(BaseModel):
-    """A group of settings: cannot be changed, knows all its keys, never repeats what was written.
+    """A group of settings: frozen, without unknown keys, never repeating values in errors.
 
     A known key without a value counts as not written, so that a section whose keys are all
-    commented out is no error.
+    commented out is valid.
     """
 
     model_config = ConfigDict(
@@ -41,7 +41,7 @@ class Settings(BaseModel):
     )
 
     unwritten: ClassVar[frozenset[str]] = frozenset()
-    """Fields that the operator does not write: they follow from where the group stands."""
+    """Fields that the operator does not write: they follow from the location of the group."""
 
     @model_validator(mode="before")
     @classmethod
@@ -55,28 +55,28 @@ class Settings(BaseModel):
 def one_of(
     kind: type[Choice], value: object, refused: Mapping[str, str] = MappingProxyType({})
 ) -> Choice:
-    """One of a few words, in any case.
+    """Parse one of a few words, in any case.
 
     Args:
         kind: The words.
-        value: What was written.
-        refused: Words that somebody may well write, with the reason why they are not taken.
+        value: The value as written.
+        refused: Words that are likely to be written, with the reason why they are not allowed.
     """
     words = {member.value.lower(): member for member in kind}
     written = value.strip().lower() if isinstance(value, str) else ""
     if written in words:
         return words[written]
     if written in refused:
-        raise BadValueError(f"{quoted(value)} is not possible: {refused[written]}")
+        raise BadValueError(f"{quoted(value)} is not supported: {refused[written]}")
     near = difflib.get_close_matches(written, words, 1, NEAR_ENOUGH)
     hint = f" (did you mean {near[0]}?)" if near else ""
-    raise BadValueError(f"{quoted(value)} is none of {', '.join(kind)}{hint}")
+    raise BadValueError(f"{quoted(value)} is not one of {', '.join(kind)}{hint}")
 
 
 def choice(
     kind: type[Choice], refused: Mapping[str, str] = MappingProxyType({})
 ) -> tuple[PlainValidator, PlainSerializer, WithJsonSchema]:
-    """What makes a field of an enumeration, for ``Annotated[Kind, *choice(Kind)]``."""
+    """Return the annotations of an enumeration field: ``Annotated[Kind, *choice(Kind)]``."""
     return (
         PlainValidator(lambda value: one_of(kind, value, refused)),
         AsText,

@@ -1,4 +1,4 @@
-"""The whole configuration."""
+"""The whole configuration file."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ DEFAULT_STATE_DIRECTORY: Final = "/var/lib/gatecert"
 
 
 def default_state_directory() -> Path:
-    """Where systemd put the state (``StateDirectory=``; the first, if there are several)."""
+    """Return systemd's ``StateDirectory=``; the first, if there are several."""
     given = os.environ.get("STATE_DIRECTORY", "").partition(":")[0]
     return Path(given or DEFAULT_STATE_DIRECTORY)
 
 
 def _with_names(value: object) -> object:
-    """Tell each group of settings the key it stands under."""
+    """Add to each group of settings the key that it is below."""
     if not isinstance(value, dict):
         return value
     return {
@@ -35,29 +35,29 @@ def _with_names(value: object) -> object:
 
 
 class Configuration(Settings):
-    """Everything that an operator can set."""
+    """All settings."""
 
     state_directory: AnyFile = Field(
         default_factory=default_state_directory,
-        description="Where keys, certificates and accounts are kept. Default: $STATE_DIRECTORY, "
-        "which systemd sets, or else /var/lib/gatecert.",
+        description="Directory of keys, certificates and accounts. Default: $STATE_DIRECTORY, "
+        "which systemd sets, else /var/lib/gatecert.",
     )
     excluded_regions: tuple[Country, ...] = Field(
         default=("cn",),
-        description="Countries, by their two letters, whose gateways are never enrolled.",
+        description="Two-letter country codes whose gateways are never enrolled.",
     )
     authorities: Annotated[dict[SafeName, AuthoritySettings], BeforeValidator(_with_names)] = Field(
         default_factory=dict,
-        description="Certificate authorities by a name of your choice, tried in this order.",
+        description="ACME CAs by a name of your choice, tried in this order.",
     )
     resolver: ResolverSettings = Field(
         default=ResolverSettings(),
-        description="Who is asked whether the hostnames point here, and how often.",
+        description="DNS resolution of the hostnames.",
     )
     challenges: ChallengeSettings = Field(
         default=ChallengeSettings(),
-        description="How control over the hostnames is shown to an authority.",
+        description="Challenge types and their settings.",
     )
     gateways: Annotated[dict[SafeName, GatewaySettings], BeforeValidator(_with_names)] = Field(
-        description="The gateways to keep a certificate on, by a name of your choice."
+        description="Gateways by a name of your choice."
     )

@@ -1,4 +1,4 @@
-"""Gateways: their names, where the certificate comes from, and how it gets into service."""
+"""Settings of the gateways: names, source of the certificate, deployment."""
 
 from __future__ import annotations
 
@@ -26,32 +26,32 @@ from gatecert.config.values import (
 from gatecert.model import FileContents, KeyType, Mode
 
 _CHALLENGE_KINDS = [member.value for member in ChallengeKind]
-UNWANTED_KEYS = {
-    "ed25519": "no public authority issues for it; write ecdsa-p256",
-    "rsa-1024": "it is too short; write rsa-2048, or better ecdsa-p256",
+REFUSED_KEYS = {
+    "ed25519": "no public CA issues for it; write ecdsa-p256",
+    "rsa-1024": "the key is too short; write rsa-2048, or better ecdsa-p256",
 }
-UNWANTED_CONTENTS = {
+REFUSED_CONTENTS = {
     "pfx": "write pkcs12, which is the same",
     "p12": "write pkcs12, which is the same",
-    "pem": "say what it is to hold: fullchain, privkey, or combined for both in one file",
-    "der": "say what it is to hold: cert-der or privkey-der",
+    "pem": "write its contents: fullchain, privkey, or combined for both in one file",
+    "der": "write its contents: cert-der or privkey-der",
     "key": "write privkey",
-    "jks": "Java reads pkcs12 as well",
+    "jks": "write pkcs12, which Java reads as well",
 }
 
 
 def challenge_kinds(value: object) -> tuple[ChallengeKind, ...]:
-    """One kind, or a list in the order to try; ``auto`` is read as none at all."""
+    """Parse one challenge type, or a list in the order to try; ``auto`` is an empty list."""
     if isinstance(value, str) and value.strip().lower() == "auto":
         return ()
     if not isinstance(value, str | list | tuple) or not value:
         raise BadValueError(
-            f"is not a kind of challenge; write auto, one of {', '.join(_CHALLENGE_KINDS)}, or a "
+            f"is not a challenge type; write auto, one of {', '.join(_CHALLENGE_KINDS)}, or a "
             f"list of them"
         )
     kinds = [value] if isinstance(value, str) else value
     if "auto" in kinds:
-        raise BadValueError("auto stands alone, not in a list: it already is every kind set up")
+        raise BadValueError("auto cannot be in a list: it already means every configured type")
     return tuple(dict.fromkeys(one_of(ChallengeKind, kind) for kind in kinds))
 
 
@@ -76,20 +76,20 @@ LONGEST_PLACE = 128  # ub-locality-name, ub-state-name
 
 
 def country(value: object) -> str:
-    """The two letters of a country (ISO 3166), in upper case."""
+    """Parse a two-letter country code (ISO 3166), in upper case."""
     written = text(value).upper()
-    if len(written) != 2 or not (written.isascii() and written.isalpha()):  # noqa: PLR2004 - so many letters
-        raise BadValueError(f"{quoted(value)} is not the two letters of a country, such as US")
+    if len(written) != 2 or not (written.isascii() and written.isalpha()):  # noqa: PLR2004 - see the docstring
+        raise BadValueError(f"{quoted(value)} is not a two-letter country code such as US")
     return written
 
 
 def name_part(value: object) -> str:
-    """Text of an organisation or a part of one."""
+    """Parse the name of an organisation or an organisational unit."""
     return _at_most(LONGEST_NAME_PART, value)
 
 
 def place(value: object) -> str:
-    """Text of a locality or a state."""
+    """Parse the name of a locality or a state."""
     return _at_most(LONGEST_PLACE, value)
 
 
@@ -110,143 +110,144 @@ Place = Annotated[str, PlainValidator(place), text_schema("text", maxLength=LONG
 
 
 class SubjectSettings(Settings):
-    """What a certificate request says of its owner, beside the name (mode custom)."""
+    """Subject attributes of a CSR (mode custom)."""
 
     organization: NamePart | None = Field(default=None, alias="O", description="Organisation.")
     organizational_unit: NamePart | None = Field(
-        default=None, alias="OU", description="Part of the organisation."
+        default=None, alias="OU", description="Organisational unit."
     )
     locality: Place | None = Field(default=None, alias="L", description="City.")
     state: Place | None = Field(default=None, alias="ST", description="State or province.")
-    country: Country | None = Field(default=None, alias="C", description="Country, two letters.")
+    country: Country | None = Field(
+        default=None, alias="C", description="Country code, two letters."
+    )
 
     def attributes(self) -> dict[str, str]:
-        """What was written, by the short names of X.500."""
+        """Return the attributes set, by their X.500 short names."""
         return self.model_dump(by_alias=True, exclude_none=True)
 
 
 class KeySettings(Settings):
     """The key of a certificate."""
 
-    type: Annotated[KeyType, *choice(KeyType, UNWANTED_KEYS)] = Field(
+    type: Annotated[KeyType, *choice(KeyType, REFUSED_KEYS)] = Field(
         default=KeyType.ECDSA_P256,
         description="ecdsa-p256, ecdsa-p384, rsa-2048, rsa-3072 or rsa-4096.",
     )
     reuse: Switch = Field(
         default=False,
-        description="Whether a renewal keeps the key, for clients that pin it. Default: a new one.",
+        description="Whether renewals reuse the key, for clients that pin it. Default: a new key.",
     )
-    second: Annotated[KeyType, *choice(KeyType, UNWANTED_KEYS)] | None = Field(
+    second: Annotated[KeyType, *choice(KeyType, REFUSED_KEYS)] | None = Field(
         default=None,
-        description="For a second certificate, where a server serves one for each of two kinds of "
-        "key: rsa-… beside ecdsa-…, or the other way round. Its files are live/second-….pem. "
+        description="Key type of a second certificate, for servers that serve one certificate for "
+        "each key algorithm: rsa-… with ecdsa-…, or vice versa. Its files are live/second-….pem. "
         "Default: none.",
     )
 
 
 class CopySettings(Settings):
-    """A file that some server insists on, beside the live directory."""
+    """A file that a server requires, in addition to the live directory."""
 
-    path: AnyFile = Field(description="Where the file is written.")
-    contents: Annotated[FileContents, *choice(FileContents, UNWANTED_CONTENTS)] = Field(
+    path: AnyFile = Field(description="Path of the file.")
+    contents: Annotated[FileContents, *choice(FileContents, REFUSED_CONTENTS)] = Field(
         description="privkey, cert, chain, fullchain, or combined (fullchain and then privkey), in "
         "PEM; privkey-der or cert-der; pkcs12 (privkey, cert and chain)."
     )
     owner: Text | None = Field(
-        default=None, description="User that owns the file. Default: the one gatecert runs as."
+        default=None, description="Owner of the file. Default: the user that gatecert runs as."
     )
-    group: Text | None = Field(default=None, description="Group of the file. Default: the owner's.")
+    group: Text | None = Field(
+        default=None, description="Group of the file. Default: the owner's group."
+    )
     mode: Permissions = Field(default=0o600, description="Permission bits, in octal.")
     password_file: SecretFile | None = Field(
         default=None,
-        description="File that holds the password of a pkcs12 file, or `credential:NAME`.",
+        description="File with the password of a pkcs12 file, or `credential:NAME`.",
     )
 
 
 class InstallSettings(Settings):
-    """How a certificate gets into service, and how that is proven."""
+    """Deployment of a certificate."""
 
     reload: Command = Field(
         default=(),
-        description="Command that makes the server read its files again, as a list of arguments; "
-        "never run by a shell. Default: none, the server notices by itself.",
+        description="Command that makes the server reload its files, as a list of arguments; run "
+        "without a shell. Default: none, the server notices changes by itself.",
     )
     reload_timeout: Duration = Field(
-        default=timedelta(seconds=30), description="After this the command is killed."
+        default=timedelta(seconds=30), description="Timeout of the command; it is then killed."
     )
     verify: tuple[TlsServer, ...] = Field(
         default=(),
-        description="Every listener that must serve the certificate; port 443 if none is written. "
-        "Every address of a host is asked. {address: host:port, starttls: smtp, proxy_protocol: 2, "
-        "server_name: name} says how. Default: no proof.",
+        description="Every listener that must serve the certificate; default port 443. Every "
+        "address of a host is checked. {address: host:port, starttls: smtp, proxy_protocol: 2, "
+        "server_name: name} sets options. Default: no check.",
     )
     verify_command: Command = Field(
         default=(),
-        description="Command that tells by exit status 0 that the certificate is served, where the "
-        "server speaks no plain TLS. It is asked again and again, and watched later on, like the "
-        "listeners. Default: none.",
+        description="Command with exit status 0 if the certificate is served, for servers without "
+        "plain TLS. It is repeated and watched like the listeners. Default: none.",
     )
     verify_timeout: Duration = Field(
-        default=timedelta(seconds=15), description="How long they may take until they serve it."
+        default=timedelta(seconds=15), description="How long they may take to serve it."
     )
     watch: Duration = Field(
         default=timedelta(minutes=5),
-        description="How often they are asked whether they still serve it.",
+        description="How often to check that they still serve it.",
     )
     copy_to: tuple[CopySettings, ...] = Field(
-        default=(), description="Files that some servers insist on."
+        default=(), description="Further files that a server requires."
     )
     key_group: Text | None = Field(
         default=None,
-        description="Group that may read the private key (then mode 0640). Default: nobody else.",
+        description="Group that may read the private key (mode 0640). Default: none.",
     )
     keep_versions: KeptVersions = Field(
-        default=5, description="Certificates kept on disk, the live one included."
+        default=5, description="Number of versions kept on disk, the live one included."
     )
 
 
 class RenewalSettings(Settings):
-    """When a certificate is renewed."""
+    """Renewal of a certificate."""
 
     renewal_info: Switch = Field(
         default=True,
-        description="Whether the authority is asked when to renew (ARI, RFC 9773).",
+        description="Whether to use the CA's renewal information (ARI, RFC 9773).",
     )
     remaining: Fraction | None = Field(
         default=None,
-        description="Part of the lifetime left at which to renew, where the authority does not "
-        "say. Default: one third, one half where the lifetime is under ten days.",
+        description="Fraction of the lifetime left at which to renew, if the CA provides no "
+        "renewal information. Default: one third, or one half if the lifetime is under ten days.",
     )
     revocation_lists: Switch = Field(
         default=True,
-        description="Whether the revocation lists (CRLs) that the certificate names are looked at "
-        "every few hours; one that was revoked is replaced at once.",
+        description="Whether to check the CRLs that the certificate names, every few hours; a "
+        "revoked certificate is replaced at once.",
     )
 
 
 class MemberSettings(Settings):
-    """One host of a pair that shares a name."""
+    """One host of a pair that shares a hostname."""
 
-    common_name: GatewayHostName = Field(description="The name of this host alone.")
+    common_name: GatewayHostName = Field(description="The host's own name.")
 
 
 class ClientAuthenticationSettings(Settings):
-    """Certificates demanded from users."""
+    """Client-certificate authentication."""
 
-    crl_files: tuple[AnyFile, ...] = Field(
-        default=(), description="Revocation lists of the users' authorities, PEM."
-    )
+    crl_files: tuple[AnyFile, ...] = Field(default=(), description="CRLs of the client CAs, PEM.")
     known_users: AnyFile | None = Field(
         default=None,
-        description="Directory of user certificates, to see who would be locked out by a change.",
+        description="Directory of user certificates, to warn whom a change would lock out.",
     )
 
 
 class ProfileSettings(Settings):
-    """How the gateway stands in the users' clients (`gatecert profile`)."""
+    """The gateway's entry in VPN client profiles (`gatecert profile`)."""
 
     display_name: Text | None = Field(
-        default=None, description="What users choose it by. Default: the gateway's name here."
+        default=None, description="Name shown to users. Default: the gateway's name here."
     )
     port: Port = Field(default=443, description="The port that clients connect to.")
 
@@ -254,58 +255,58 @@ class ProfileSettings(Settings):
 class GatewaySettings(Settings):
     """A gateway.
 
-    ``name`` is its key in ``gateways``; it is not written a second time.
+    ``name`` is its key in ``gateways``; it is not written again.
     """
 
     unwritten: ClassVar[frozenset[str]] = frozenset({"name"})
 
     name: Text = Field(default="", description="The key.")
-    hostname: GatewayHostName = Field(description="DNS name by which clients reach the gateway.")
+    hostname: GatewayHostName = Field(description="DNS name that clients connect to.")
     alternative_names: tuple[AnyName, ...] = Field(
-        default=(), description="More DNS names or IP addresses for the certificate."
+        default=(), description="Further DNS names or IP addresses in the certificate."
     )
     mode: Annotated[Mode, *choice(Mode)] = Field(
         default=Mode.AUTOMATIC,
-        description="automatic (enrolled and renewed) or custom (you bring the certificate).",
+        description="automatic (enrolled and renewed) or custom (you import the certificate).",
     )
     region: Region | None = Field(
         default=None,
-        description="Region of the gateway: global, or a country's two letters such as cn; "
-        "excluded regions are never enrolled. Default: from the hostname.",
+        description="Region of the gateway: global, or a two-letter country code such as cn; "
+        "gateways in excluded regions are never enrolled. Default: derived from the hostname.",
     )
     addresses: tuple[Address, ...] = Field(
         default=(),
-        description="IP addresses the names must resolve to. Default: detected.",
+        description="IP addresses that the names must resolve to. Default: detected.",
     )
     challenge: ChallengeKinds = Field(
         default=(),
-        description="Kind of challenge, a list in the order to try, or auto: every kind that is "
-        "set up and fits.",
+        description="Challenge type, a list in the order to try, or auto: every configured type "
+        "that can validate the name.",
     )
     authorities: tuple[SafeName, ...] = Field(
         default=(),
-        description="Authorities to try, in order. Default: all, in the order they are listed.",
+        description="Authorities to try, in order. Default: all, in the order of the file.",
     )
     key: KeySettings = Field(default=KeySettings(), description="The key of the certificate.")
     subject: SubjectSettings = Field(
         default=SubjectSettings(),
-        description="What `gatecert csr` says of the owner: O, OU, L, ST and C (mode custom).",
+        description="Subject attributes of CSRs: O, OU, L, ST and C (mode custom).",
     )
     install: InstallSettings = Field(
-        default=InstallSettings(), description="How the certificate gets into service."
+        default=InstallSettings(), description="Deployment of the certificate."
     )
     renewal: RenewalSettings = Field(
-        default=RenewalSettings(), description="When the certificate is renewed."
+        default=RenewalSettings(), description="Renewal of the certificate."
     )
     members: dict[SafeName, MemberSettings] = Field(
-        default_factory=dict, description="The hosts of a pair that shares the hostname."
+        default_factory=dict, description="Hosts of a pair that shares the hostname."
     )
-    member: SafeName | None = Field(default=None, description="Which of the members this host is.")
+    member: SafeName | None = Field(default=None, description="The member that this host is.")
     client_authentication: ClientAuthenticationSettings | None = Field(
         default=None,
-        description="Certificates demanded from users; write {} where nothing else is to be said. "
-        "Default: none.",
+        description="Client-certificate authentication; write {} to enable it without further "
+        "settings. Default: disabled.",
     )
     profile: ProfileSettings = Field(
-        default=ProfileSettings(), description="How the gateway stands in the users' clients."
+        default=ProfileSettings(), description="Entry in VPN client profiles."
     )
