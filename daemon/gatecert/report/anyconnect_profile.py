@@ -1,9 +1,9 @@
-"""The AnyConnect client profile: how a gateway stands in the list of its users' clients.
+"""The AnyConnect client profile: the entry of a gateway in the server list of its clients.
 
-An alias that people can remember leads to the dynamic-DNS name, which they cannot. A pair is
-reached by the name that it shares; its members' own names follow as backup servers, in the order
-of the configuration, the primary first. The elements are those of AnyConnectProfile.xsd, which
-AnyConnect, ocserv (``user-profile``) and openconnect (``--xmlconfig``) all know.
+The entry gives the dynamic-DNS name an alias that people can remember. A pair has the name that it
+shares; the names of its members follow as backup servers, in the order of the configuration, the
+primary first. AnyConnect, ocserv (``user-profile``) and openconnect (``--xmlconfig``) read these
+elements of AnyConnectProfile.xsd.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ HTTPS: Final = 443
 
 
 def profile(target: Target) -> bytes:
-    """The profile of a gateway, as an XML document in UTF-8."""
+    """Return the profile of a gateway, an XML document in UTF-8."""
     root = ET.Element("AnyConnectProfile", {"xmlns": NAMESPACE})
     entry = ET.SubElement(ET.SubElement(root, "ServerList"), "HostEntry")
     ET.SubElement(entry, "HostName").text = target.profile.display_name or target.name
@@ -35,6 +35,6 @@ def profile(target: Target) -> bytes:
 
 
 def _address(target: Target, name: str) -> str:
-    """A name with the port that clients connect to, where that is not the usual one."""
+    """Return the name, with the port unless it is 443."""
     port = target.profile.port
     return name if port == HTTPS else f"{name}:{port}"

@@ -1,9 +1,9 @@
-"""Log records as journal entries with fields (systemd's native protocol, one datagram an entry).
+"""Log records as journal entries with fields (systemd's native protocol, one datagram per entry).
 
-What stands in a message as ``key=value`` becomes a field ``GATECERT_KEY``, so that
-``journalctl GATECERT_GATEWAY=boston`` finds everything about a gateway. Only the message's template
-says which keys there are: text from an authority or a server cannot forge a field, nor can a
-value spread over lines, since its length is told beforehand.
+``key=value`` in a message becomes the field ``GATECERT_KEY``, so that
+``journalctl GATECERT_GATEWAY=boston`` finds everything about a gateway. The keys come from the
+message's template alone, so text from a CA or a server cannot forge a field. A value cannot forge a
+line either, because its length precedes it.
 
 https://systemd.io/JOURNAL_NATIVE_PROTOCOL
 """
@@ -25,27 +25,27 @@ SOCKET: Final = "/run/systemd/journal/socket"
 PREFIX: Final = "GATECERT_"
 LONGEST_VALUE: Final = 2048  # characters of a field
 
-# printf conversions as logging uses them, each with the key that stands before it, if one does
+# printf conversions of logging, each with the key in front of it, if any
 _CONVERSION: Final = re.compile(
     r"(?:\b(?P<key>[a-z][a-z0-9_]*)=)?%(?P<kind>[-#0 +]*[\d.]*[a-zA-Z%])"
 )
 
 
 class JournalHandler(logging.Handler):
-    """Sends records to the journal; what it cannot send goes to the handler beside it.
+    """Sends records to the journal, or to another handler if that fails.
 
     Args:
-        priorities: syslog(3) levels by logging's.
-        otherwise: Takes what the journal does not: too large, or no journal there.
+        priorities: syslog(3) priorities by logging level.
+        fallback: Handles records that are too large, and all if there is no journal.
         address: The journal's socket.
     """
 
     def __init__(
-        self, priorities: Mapping[int, int], otherwise: logging.Handler, address: str = SOCKET
+        self, priorities: Mapping[int, int], fallback: logging.Handler, address: str = SOCKET
     ) -> None:
         super().__init__()
         self._priorities = priorities
-        self._otherwise = otherwise
+        self._fallback = fallback
         self._address = address
 
     def emit(self, record: logging.LogRecord) -> None:
@@ -55,7 +55,7 @@ class JournalHandler(logging.Handler):
             with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as journal:
                 journal.sendto(entry, self._address)
         except Exception:  # noqa: BLE001 - a log must not end the daemon
-            self._otherwise.handle(record)
+            self._fallback.handle(record)
 
     def _fields(self, record: logging.LogRecord) -> Iterator[tuple[str, str]]:
         yield "MESSAGE", self.format(record)
@@ -70,7 +70,7 @@ class JournalHandler(logging.Handler):
 
 
 def fields(record: logging.LogRecord) -> dict[str, object]:
-    """What a record says as ``key=value`` in its template, and in ``extra={"fields": …}``."""
+    """Return the ``key=value`` fields of a record's template and of ``extra={"fields": …}``."""
     found: dict[str, object] = {}
     arguments = iter(record.args if isinstance(record.args, tuple) else ())
     for conversion in _CONVERSION.finditer(str(record.msg)):

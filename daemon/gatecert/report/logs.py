@@ -1,9 +1,9 @@
-"""Logs: for people on a terminal, for the journal under systemd, plain with a time elsewhere.
+"""Logs: coloured on a terminal, journal entries under systemd, lines with a time elsewhere.
 
-Under systemd each record is a journal entry with fields (``report.journal``). Where the journal's
-socket cannot be reached, each line starts with its priority (sd-daemon(3), ``SD_INFO`` …) and
-carries no time, since the journal adds it. Messages are a few words, then ``key=value`` fields. A
-message never spans lines: what comes from outside cannot forge another entry.
+Under systemd each record is a journal entry with fields (``report.journal``). If the journal's
+socket cannot be reached, each line starts with its priority (sd-daemon(3), ``SD_INFO`` …) and has
+no time, because the journal adds it. A message is a few words, then ``key=value`` fields. It never
+spans lines, so text from outside cannot forge another entry.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ PRIORITIES = {
 COLOURS = {logging.WARNING: "\x1b[33m", logging.ERROR: "\x1b[31m", logging.CRITICAL: "\x1b[31;1m"}
 RESET = "\x1b[0m"
 
-# These log whole requests, signed payloads and what DNS providers answer at DEBUG.
-TALKATIVE = (
+# At DEBUG these log whole requests, signed payloads and the answers of DNS providers.
+VERBOSE_LIBRARIES = (
     "acme",
     "urllib3",
     "josepy",
@@ -40,10 +40,10 @@ TALKATIVE = (
 
 
 class OneLine(logging.Formatter):
-    """A record on one line; the traceback of a bug follows, indented, on its own lines."""
+    """A record on one line; a traceback follows on lines of its own."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """The line, without anything in front."""
+        """Return the line without a prefix."""
         text = " ".join(record.getMessage().splitlines())
         if record.exc_info:
             text += "\n" + self.formatException(record.exc_info)
@@ -51,20 +51,20 @@ class OneLine(logging.Formatter):
 
 
 class JournalLines(OneLine):
-    """Every line with its priority in front."""
+    """Lines with their priority in front."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """``<6>message`` for each line."""
+        """Return ``<6>message`` for each line."""
         priority = PRIORITIES.get(record.levelno, 6)
         lines = super().format(record).splitlines()
         return "\n".join(f"<{priority}>{line}" for line in lines)
 
 
 class TimedLines(OneLine):
-    """Time and level in front; colours for a person.
+    """Lines with time and level in front.
 
     Args:
-        colours: Whether warnings and errors stand out.
+        colours: Whether to colour warnings and errors.
     """
 
     def __init__(self, *, colours: bool) -> None:
@@ -72,7 +72,7 @@ class TimedLines(OneLine):
         self.colours = colours
 
     def format(self, record: logging.LogRecord) -> str:
-        """``2026-11-23T08:15:00Z INFO message``."""
+        """Return ``2026-11-23T08:15:00Z INFO message``."""
         time = datetime.fromtimestamp(record.created, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         text = f"{time} {record.levelname:<7} {super().format(record)}"
         colour = COLOURS.get(record.levelno, "") if self.colours else ""
@@ -92,12 +92,12 @@ def configure(level: int, stream: TextIO | None = None) -> None:
     else:
         handler.setFormatter(TimedLines(colours=has_colours(stream)))
     logging.basicConfig(level=level, handlers=[handler], force=True)
-    for name in TALKATIVE:
+    for name in VERBOSE_LIBRARIES:
         logging.getLogger(name).setLevel(logging.WARNING)
 
 
 def _is_journal(stream: TextIO) -> bool:
-    """Whether the stream is the one named by ``JOURNAL_STREAM`` (systemd.exec(5))."""
+    """Return whether ``JOURNAL_STREAM`` names the stream (systemd.exec(5))."""
     expected = os.environ.get("JOURNAL_STREAM", "")
     try:
         status = os.fstat(stream.fileno())

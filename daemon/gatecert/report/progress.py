@@ -1,4 +1,4 @@
-"""A daemon's progress, as lines of its log."""
+"""The progress of the daemon, as lines of its log."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-LINES_OF_A_LOOK = 2  # whose name is looked up, and what was found
+LINES_OF_A_LOOKUP = 2  # the name that is looked up, and the result
 
 
 class ProgressLog:
-    """Logs each step; a look at a name that finds what the last one found is no news (DEBUG)."""
+    """Logs each step; a DNS lookup with the same result as the last one at DEBUG only."""
 
     def __init__(self) -> None:
-        self._looks: MutableMapping[str, deque[str]] = {}
+        self._lookups: MutableMapping[str, deque[str]] = {}
 
     def __call__(self, gateway: str, stage: Stage, message: str) -> None:
         """Log one step of a gateway."""
-        told = stage is Stage.RESOLVE and self._is_known(gateway, message)
-        level = logging.DEBUG if told else logging.INFO
+        repeated = stage is Stage.RESOLVE and self._is_repeated(gateway, message)
+        level = logging.DEBUG if repeated else logging.INFO
         logger.log(level, "%s gateway=%s %s", stage, gateway, message)
 
-    def _is_known(self, gateway: str, message: str) -> bool:
-        last = self._looks.setdefault(gateway, deque(maxlen=LINES_OF_A_LOOK))
-        known = message in last
-        if known:
+    def _is_repeated(self, gateway: str, message: str) -> bool:
+        last = self._lookups.setdefault(gateway, deque(maxlen=LINES_OF_A_LOOKUP))
+        repeated = message in last
+        if repeated:
             last.remove(message)
         last.append(message)
-        return known
+        return repeated

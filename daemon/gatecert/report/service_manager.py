@@ -1,7 +1,7 @@
-"""What systemd is told: the sd_notify protocol (sd_notify(3)).
+"""Notify systemd: the sd_notify protocol (sd_notify(3)).
 
-Own code for a protocol of one datagram: the Python packages for it are either unmaintained or need
-libsystemd's headers (docs/decisions/0004-sd-notify.md).
+The protocol is one datagram; the Python packages for it are unmaintained or need libsystemd's
+headers (docs/decisions/0004-sd-notify.md).
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ logger = logging.getLogger(__name__)
 
 
 class ServiceManager:
-    """The service manager that started us, or nobody.
+    """The service manager that started this process, if any.
 
     Args:
-        address: ``NOTIFY_SOCKET``: a path, or an abstract name behind ``@``; empty for nobody.
-        watchdog: ``WATCHDOG_USEC`` in seconds, 0 when no watchdog is wanted.
+        address: ``NOTIFY_SOCKET``: a path, or an abstract name after ``@``; empty for none.
+        watchdog: ``WATCHDOG_USEC`` in seconds; 0 for none.
     """
 
     def __init__(self, address: str = "", watchdog: float = 0.0) -> None:
@@ -31,32 +31,32 @@ class ServiceManager:
 
     @classmethod
     def from_environment(cls) -> ServiceManager:
-        """What the environment says; the variables are removed, so that no child inherits them."""
+        """Read the environment, and remove the variables, so that no child inherits them."""
         address = os.environ.pop("NOTIFY_SOCKET", "")
         interval = os.environ.pop("WATCHDOG_USEC", "")
         process = os.environ.pop("WATCHDOG_PID", "")
-        meant_for_us = process in {"", str(os.getpid())}
-        return cls(address, int(interval) / 1e6 if interval.isdigit() and meant_for_us else 0.0)
+        is_ours = process in {"", str(os.getpid())}
+        return cls(address, int(interval) / 1e6 if interval.isdigit() and is_ours else 0.0)
 
     def ready(self) -> None:
-        """Every gateway has at least its bootstrap certificate; or a reload is over."""
+        """Report that every gateway has a certificate, or that a reload has ended."""
         self._send("READY=1")
 
     def reloading(self) -> None:
-        """The configuration is being read again."""
+        """Report that the configuration is being reloaded."""
         microseconds = time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000
         self._send(f"RELOADING=1\nMONOTONIC_USEC={microseconds}")
 
     def stopping(self) -> None:
-        """We are about to leave."""
+        """Report that the daemon is stopping."""
         self._send("STOPPING=1")
 
     def alive(self) -> None:
-        """The scheduler is turning."""
+        """Reset the watchdog."""
         self._send("WATCHDOG=1")
 
     def status(self, words: str) -> None:
-        """What is happening, on one line; repeated words are not sent again."""
+        """Report the status on one line; a repeated status is not sent again."""
         if words != self._status:
             self._status = words
             self._send(f"STATUS={clean(words, 200)}")
@@ -69,4 +69,4 @@ class ServiceManager:
                 notify.connect(self._address)
                 notify.sendall(message.encode())
         except OSError as error:
-            logger.warning("service manager cannot be told error=%s", error)
+            logger.warning("service manager cannot be notified error=%s", error)

@@ -1,4 +1,4 @@
-"""Whether somebody watches, and in colours."""
+"""Detect terminals with colours."""
 
 from __future__ import annotations
 
@@ -10,5 +10,5 @@ if TYPE_CHECKING:
 
 
 def has_colours(stream: TextIO) -> bool:
-    """Whether it is a terminal that shows colours, to somebody who wants them (no-color.org)."""
+    """Return whether the stream is a terminal with colours that NO_COLOR (no-color.org) allows."""
     return stream.isatty() and "NO_COLOR" not in os.environ and os.environ.get("TERM") != "dumb"

@@ -77,6 +77,7 @@ WORSE_CERTIFICATE_PAUSE = timedelta(days=1)
 
 LONGEST_IDLE = timedelta(days=1)
 SHORT_LIFETIME = timedelta(days=10)
+SHARES = {1 / 2: "half", 1 / 3: "one third"}
 LATEST_RENEWAL = 1 / 12
 BOOTSTRAP_REMAINING = 1 / 3
 
@@ -133,7 +134,8 @@ def renewal_instant(situation: Situation) -> tuple[datetime, str]:
     certificate = certificate_in_use(situation)
     if certificate is None:
         raise ValueError("no certificate is in use")
-    fallback = certificate.not_after - certificate.lifetime * _remaining(situation, certificate)
+    remaining = _remaining(situation, certificate)
+    fallback = certificate.not_after - certificate.lifetime * remaining
     renewal = situation.state.renewal
     if (
         situation.target.renewal.renewal_info
@@ -145,7 +147,8 @@ def renewal_instant(situation: Situation) -> tuple[datetime, str]:
         if renewal.renew_at <= latest:
             return renewal.renew_at, "the authority's renewal information (ARI) says so"
         return latest, "the end is near, whatever the authority's renewal information says"
-    return fallback, "its lifetime is nearly used up"
+    share = SHARES.get(remaining, f"{remaining:.0%}")
+    return fallback, f"renewal due at {share} of its lifetime"
 
 
 def next_watch(situation: Situation, now: datetime) -> datetime | None:

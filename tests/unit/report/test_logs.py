@@ -90,6 +90,6 @@ def test_the_journal_gets_priorities(tmp_path: Path, monkeypatch: pytest.MonkeyP
 def test_libraries_that_log_payloads_stay_quiet() -> None:
     stream = io.StringIO()
     logs.configure(logging.DEBUG, stream)
-    for name in logs.TALKATIVE:
+    for name in logs.VERBOSE_LIBRARIES:
         logging.getLogger(f"{name}.client").debug("payload")
     assert stream.getvalue() == ""

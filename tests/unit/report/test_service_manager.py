@@ -61,7 +61,7 @@ def test_a_service_manager_that_is_gone_is_said_in_the_log(
 ) -> None:
     with caplog.at_level(logging.WARNING):
         ServiceManager(str(tmp_path / "gone")).ready()
-    assert "cannot be told" in caplog.text
+    assert "cannot be notified" in caplog.text
 
 
 @pytest.mark.parametrize(

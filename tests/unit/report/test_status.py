@@ -69,7 +69,7 @@ ISSUED = CertificateSummary(
     certificate_id="a.b",
 )
 BOOTSTRAP = replace(ISSUED, is_bootstrap=True, certificate_id="")
-DUE = Due(Action.ENROL, NOW + 30 * DAY, "its lifetime is nearly used up")
+DUE = Due(Action.ENROL, NOW + 30 * DAY, "renewal due at one third of its lifetime")
 CONFIRMED = Deployment(VERSION.id, confirmed=NOW - DAY)
 SILENT = replace(
     CONFIRMED,
@@ -140,7 +140,7 @@ def test_a_trusted_gateway_is_described_in_full() -> None:
     )
     assert (found.served, found.served_at, found.days_left) == (True, NOW - DAY, 60)
     assert (found.next_action, found.next_at) == (
-        "enrol: its lifetime is nearly used up",
+        "enrol: renewal due at one third of its lifetime",
         NOW + 30 * DAY,
     )
     assert found.last_error is None
