@@ -377,7 +377,7 @@ def test_an_enrolment_ends_in_a_checked_chain_or_in_an_error(found: tuple[Twist,
     with refused_properly():
         registrar = AccountRegistrar(SETTINGS, accounts, client)
         account = registrar.ensure_account(deadline, budget)
-        registrar.forget(account)
+        registrar.mark_unknown(account)
         account = registrar.ensure_account(deadline, budget)
         told: list[str] = []
         issued = Enrolment(

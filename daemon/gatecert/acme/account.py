@@ -1,15 +1,15 @@
-"""Our account with an authority (RFC 8555 section 7.3): one, made once, found again when lost.
+"""The ACME account with one CA (RFC 8555 section 7.3): created once, found again when lost.
 
-- The key is on the disk before the authority hears of it, so that no account is ever lost.
-- Whoever still has the key still has the account: ``account.json`` lost or damaged is no reason to
-  make another one (authorities limit how many they make), nor to spend an external account
-  binding, which some accept only once. So the authority is asked for the key's account first.
-- Threads and processes take turns at making one, so that a key for an external account binding is
-  never spent twice.
-- Without the operator's word that the terms of service are agreed to, nothing is made.
-- Contact addresses are sent again when the configuration has others. They are a courtesy: where the
-  authority refuses them, or cannot be told, the account is made or used without.
-- A change of the key that a crash cut off is settled first (``account_key``).
+- The key is on the disk before the CA sees it, so that no account is ever lost.
+- The key identifies the account. If ``account.json`` is lost or damaged, the CA is asked for the
+  key's account before another one is created: CAs limit new accounts, and some accept an external
+  account binding only once.
+- Threads and processes create an account one at a time, so that a key for an external account
+  binding is never used twice.
+- Nothing is created unless the operator has agreed to the terms of service.
+- Contact addresses are sent again when the configuration changes. They are optional: if the CA
+  refuses them, or cannot be reached, the account is created or used without.
+- An interrupted key change is completed first (``account_key``).
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ logger = logging.getLogger(__name__)
 
 MAIL = "mailto:"
 
-# RFC 8555 section 7.3.4 names none; these are what authorities answer to a binding they refuse.
+# RFC 8555 section 7.3.4 defines none; CAs return these for a binding they refuse.
 BINDING_REFUSED = {
     "badSignatureAlgorithm",
     "externalAccountRequired",
@@ -62,12 +62,12 @@ _BASE64URL = re.compile(r"[A-Za-z0-9_-]+", re.ASCII)
 
 
 class AccountRegistrar:
-    """Finds, makes and mends our account with one authority; one thread at a time.
+    """Finds, creates and updates the account with one CA; one thread at a time.
 
     Args:
-        settings: The authority, as configured.
-        accounts: Where accounts are kept.
-        client: The way to the authority.
+        settings: The CA's configuration.
+        accounts: Stores accounts.
+        client: The CA's client.
     """
 
     def __init__(self, settings: AuthoritySettings, accounts: AccountStore, client: Client) -> None:
@@ -76,36 +76,36 @@ class AccountRegistrar:
         self._client = client
         self._lock = threading.Lock()
         self._key_change = KeyChange(settings.name, accounts, client, settings.account_key)
-        self._forgotten: set[str] = set()
+        self._unknown: set[str] = set()
 
     def ensure_account(self, deadline: Deadline, budget: Budget) -> Account:
-        """The account to order with; made if there is none.
+        """Return the account to order with; create it if there is none.
 
         Raises:
-            RateLimitBudgetError: It would have to be made, and not now.
-            TermsNotAgreedError: It would have to be made, and the terms are not agreed to.
-            AuthorityError: The authority cannot be asked, or refuses.
-            StorageError: The account cannot be kept; nothing was made.
+            RateLimitBudgetError: A new account would exceed a rate limit now.
+            TermsNotAgreedError: A new account needs agreement to the terms of service.
+            AuthorityError: The CA cannot be reached, or refuses.
+            StorageError: The account cannot be stored; nothing was created.
         """
         with self._lock:
             account = self._accounts.account(self._settings.name)
             if account is not None:
-                account = self._key_change.settle(account, deadline)
+                account = self._key_change.complete(account, deadline)
             if account is None or not self._is_usable(account):
                 account = self._register(account, deadline, budget)
             return self._with_current_contact(account, deadline)
 
-    def known(self, deadline: Deadline) -> Account | None:
-        """The account that there is; None where it would have to be made.
+    def find(self, deadline: Deadline) -> Account | None:
+        """Return the existing account; None if there is none.
 
         Raises:
-            AuthorityError: The authority cannot be asked which key it knows.
-            StorageError: What is kept cannot be read.
+            AuthorityError: The CA cannot be asked for the key's account.
+            StorageError: The stored account cannot be read.
         """
         with self._lock:
             account = self._accounts.account(self._settings.name)
             if account is not None:
-                account = self._key_change.settle(account, deadline)
+                account = self._key_change.complete(account, deadline)
             if account is None or self._is_usable(account):
                 return account
             try:
@@ -116,23 +116,23 @@ class AccountRegistrar:
                 return None
             return replace(account, url=url, directory_url=self._settings.directory_url)
 
-    def forget(self, account: Account) -> None:
-        """Note that the authority does not know this account any more; only its key stays."""
+    def mark_unknown(self, account: Account) -> None:
+        """Note that the CA no longer knows this account; `ensure_account` keeps only its key."""
         with self._lock:
-            self._forgotten.add(account.url)
+            self._unknown.add(account.url)
 
     def _is_usable(self, account: Account) -> bool:
-        if not account.url.startswith("https://"):  # kept as the authority wrote it: relative
+        if not account.url.startswith("https://"):  # stored by an older version as a relative URL
             return False
-        here = account.directory_url == self._settings.directory_url
-        return bool(account.url) and here and account.url not in self._forgotten
+        same_directory = account.directory_url == self._settings.directory_url
+        return same_directory and account.url not in self._unknown
 
-    def _register(self, known: Account | None, deadline: Deadline, budget: Budget) -> Account:
+    def _register(self, stored: Account | None, deadline: Deadline, budget: Budget) -> Account:
         try:
-            return self._register_key(known, deadline, budget)
+            return self._register_key(stored, deadline, budget)
         except ACMEError as error:
-            # Nobody knows a key that never had an account, so another one may take its place.
-            if error.problem_type != "badSignatureAlgorithm" or (known and known.url):
+            # A key that never had an account may be replaced.
+            if error.problem_type != "badSignatureAlgorithm" or (stored and stored.url):
                 raise
             kept = self._accounts.account(self._settings.name)
             refused = kind(load(kept.private_key)) if kept else None
@@ -140,7 +140,7 @@ class AccountRegistrar:
             if key_type is None:
                 raise
             logger.warning(
-                "another account key authority=%s type=%s %s",
+                "account key replaced authority=%s type=%s %s",
                 self._settings.name,
                 key_type,
                 error.message,
@@ -148,21 +148,21 @@ class AccountRegistrar:
             self._accounts.save_account(self._settings.name, Account(new_account_key(key_type)))
         return self._register_key(self._accounts.account(self._settings.name), deadline, budget)
 
-    def _register_key(self, known: Account | None, deadline: Deadline, budget: Budget) -> Account:
+    def _register_key(self, stored: Account | None, deadline: Deadline, budget: Budget) -> Account:
         contact = self._contact()
-        if known is None:
+        if stored is None:
             key = self._new_key()
-            url = self._make(key, contact, deadline, budget)
+            url = self._create(key, contact, deadline, budget)
         else:
-            key = known.private_key
+            key = stored.private_key
             try:
                 url = self._client.find_account(key, deadline)
                 logger.info("account found again authority=%s url=%s", self._settings.name, url)
-                contact = known.contact
+                contact = stored.contact
             except AccountMissingError:
-                url = self._make(key, contact, deadline, budget)
+                url = self._create(key, contact, deadline, budget)
             except ACMEError as error:
-                # An authority that finds no accounts gives the one of a key to who makes it again.
+                # A CA without account look-up returns the existing account for a newAccount.
                 if (
                     self._settings.external_account is not None
                     or isinstance(error, RateLimitedError | UserActionRequiredError)
@@ -170,20 +170,22 @@ class AccountRegistrar:
                 ):
                     raise
                 logger.info("account not found authority=%s %s", self._settings.name, error)
-                url = self._make(key, contact, deadline, budget)
+                url = self._create(key, contact, deadline, budget)
         account = Account(key, url, self._settings.directory_url, contact)
         self._accounts.save_account(self._settings.name, account)
-        self._forgotten.discard(url)
+        self._unknown.discard(url)
         return account
 
     def _new_key(self) -> bytes:
-        """A key, durable; another process that was quicker wins."""
+        """Return a durable key; another process that stored one first wins."""
         key = new_account_key(self._settings.account_key)
         self._accounts.save_account(self._settings.name, Account(key))
         kept = self._accounts.account(self._settings.name)
         return kept.private_key if kept is not None else key
 
-    def _make(self, key: bytes, contact: Sequence[str], deadline: Deadline, budget: Budget) -> str:
+    def _create(
+        self, key: bytes, contact: Sequence[str], deadline: Deadline, budget: Budget
+    ) -> str:
         directory = self._client.directory(deadline)
         self._require_terms(directory)
         binding = self._binding(directory, key, deadline)
@@ -193,11 +195,11 @@ class AccountRegistrar:
         except (ACMEError, AuthorityServerError) as error:
             if binding is not None and _may_refuse_binding(error):
                 error.fix = (
-                    f"check key_id, hmac_key_file and algorithm below {self._where} against what "
-                    f"the authority gave you; a key that works only once may be spent"
+                    f"compare key_id, hmac_key_file and algorithm below {self._where} with what "
+                    f"the CA gave you; a key that works only once may have been used"
                 )
             raise
-        logger.info("account made authority=%s url=%s", self._settings.name, url)
+        logger.info("account created authority=%s url=%s", self._settings.name, url)
         return url
 
     def _new_account(
@@ -207,7 +209,7 @@ class AccountRegistrar:
         deadline: Deadline,
         binding: Mapping[str, Any] | None,
     ) -> str:
-        """Make an account; without contact addresses where the authority refuses those."""
+        """Create an account; without contact addresses if the CA refuses them."""
         try:
             return self._client.new_account(key, contact, deadline, binding=binding)
         except ACMEError as error:
@@ -221,7 +223,7 @@ class AccountRegistrar:
                 raise refusal from error
             raise
         logger.warning(
-            "account without contact authority=%s %s fix=%s",
+            "account created without contact authority=%s %s fix=%s",
             self._settings.name,
             refusal.message,
             refusal.fix,
@@ -277,12 +279,12 @@ class AccountRegistrar:
 
 
 def _may_refuse_binding(error: ACMEError | AuthorityServerError) -> bool:
-    """Whether an error may be about the binding: some CAs answer 500 to a key they do not know."""
+    """Check whether an error may concern the binding; some CAs return 500 for an unknown key."""
     return isinstance(error, AuthorityServerError) or error.problem_type in BINDING_REFUSED
 
 
 def _read_secret(external: ExternalAccountSettings, where: str) -> str:
-    """The HMAC key as base64url; plain base64, which some authorities hand out, will do."""
+    """Return the HMAC key as base64url; plain base64, which some CAs give out, is converted."""
     try:
         text = external.hmac_key_file.read_text("latin-1")
     except OSError as error:
@@ -293,7 +295,7 @@ def _read_secret(external: ExternalAccountSettings, where: str) -> str:
     secret = text.strip().rstrip("=").replace("+", "-").replace("/", "_")
     if not _BASE64URL.fullmatch(secret) or len(secret) % 4 == 1:
         raise AuthorityError(
-            f"{external.hmac_key_file} does not hold base64url text",
-            fix=f"put the key that the authority gave you into {where}.hmac_key_file",
+            f"{external.hmac_key_file} is not base64url text",
+            fix=f"write the key that the CA gave you to the file in {where}.hmac_key_file",
         )
     return secret

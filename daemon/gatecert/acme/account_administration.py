@@ -1,7 +1,7 @@
-"""What an operator does with our account at an authority: look at it, change its key, give it up.
+"""Account commands of an operator: show an account, change its key, deactivate it.
 
-Nothing here makes an account. Whoever changes one holds the locks of all gateways that use it, so
-that no order is under way with the old key meanwhile (``accounts`` of the command line sees to it).
+Nothing here creates an account. A caller that changes one holds the locks of all gateways that use
+it (``accounts`` of the command line does), so that no order is in progress with the old key.
 """
 
 from __future__ import annotations
@@ -31,26 +31,26 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-LONGEST_URL = 1000
+MAX_URL = 1000
 
-# RFC 8555 has no problem type for it; Boulder and Pebble say so in these words.
+# RFC 8555 has no problem type for a deactivated account; Boulder and Pebble use this word.
 _DEACTIVATED = re.compile(r"\bdeactivated\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
 class AccountStatus:
-    """What is known of our account at an authority.
+    """The account with one CA, as `gatecert account show` reports it.
 
     Attributes:
-        authority: The authority's name in the configuration.
-        url: Empty where there is no account, or only its key is known.
-        status: What the authority says: ``valid``, ``deactivated``, ``revoked``; ``none`` where
-            there is no account, ``unknown`` where it could not be asked.
-        contact: URLs, as the authority has them; where it does not say, as it was told.
+        authority: The CA's name in the configuration.
+        url: Empty if there is no account, or only its key is known.
+        status: The CA's ``valid``, ``deactivated`` or ``revoked``; ``none`` if there is no account,
+            ``unknown`` if the CA could not be asked.
+        contact: URLs as the CA has them; if it omits them, as last sent.
         key_fingerprint: SHA-256 of the public key's DER (SubjectPublicKeyInfo), hexadecimal.
-        key_change_pending: Whether a change of the key was cut off and has not been settled.
-        terms_of_service: URL of the authority's terms as they are now; empty where it has none.
-        problem: Why it could not be asked, one line.
+        key_change_pending: True if a key change was interrupted and not completed.
+        terms_of_service: URL of the CA's current terms; empty if it has none.
+        problem: Why the CA could not be asked, one line.
     """
 
     authority: str
@@ -65,12 +65,12 @@ class AccountStatus:
 
 
 class AccountAdministration:
-    """Our account with one authority, for the commands about it.
+    """The account commands for one CA.
 
     Args:
-        settings: The authority, as configured.
-        accounts: Where accounts are kept.
-        client: The way to the authority.
+        settings: The CA's configuration.
+        accounts: Stores accounts.
+        client: The CA's client.
     """
 
     def __init__(self, settings: AuthoritySettings, accounts: AccountStore, client: Client) -> None:
@@ -79,95 +79,94 @@ class AccountAdministration:
         self._client = client
         self._change = KeyChange(settings.name, accounts, client, settings.account_key)
 
-    def view(self, deadline: Deadline) -> AccountStatus:
-        """What is known of the account; changes nothing, here or there.
+    def status(self, deadline: Deadline) -> AccountStatus:
+        """Report the account; change nothing, locally or at the CA.
 
         Raises:
-            StorageError: What is kept cannot be read.
+            StorageError: The stored account cannot be read.
         """
         settings = self._settings
         account = self._accounts.account(settings.name)
         if account is None:
             return AccountStatus(settings.name, settings.directory_url)
-        view = AccountStatus(
+        status = AccountStatus(
             authority=settings.name,
             directory_url=settings.directory_url,
             url=account.url if account.directory_url == settings.directory_url else "",
             status="unknown",
             contact=account.contact,
             key_fingerprint=_fingerprint(account.private_key),
-            key_change_pending=self._change.is_under_way,
+            key_change_pending=self._change.is_pending,
         )
         try:
             terms = self._client.directory(deadline).terms_of_service
-            view = replace(view, terms_of_service=clean(terms, LONGEST_URL))
-            seen = self._client.fetch_account(self._located(account, deadline), deadline)
+            status = replace(status, terms_of_service=clean(terms, MAX_URL))
+            fetched = self._client.fetch_account(self._located(account, deadline), deadline)
         except AccountMissingError:
-            return replace(view, url="", status="none")
+            return replace(status, url="", status="none")
         except AuthorityError as error:
             if _is_about_deactivation(error):
-                return replace(view, status="deactivated")
-            return replace(view, problem=error.message)
-        return replace(view, status=seen.status, contact=seen.contact or view.contact)
+                return replace(status, status="deactivated")
+            return replace(status, problem=error.message)
+        return replace(status, status=fetched.status, contact=fetched.contact or status.contact)
 
     def change_key(self, deadline: Deadline) -> tuple[Account, bool]:
-        """Give the account another key.
+        """Change the account key.
 
         Returns:
-            The account with its new key, and whether a change that had been cut off was all that
-            was left to finish.
+            The account with its new key, and True if this only completed an interrupted change.
 
         Raises:
             WrongUsageError: There is no account.
-            AuthorityError: The authority refuses, or cannot be asked.
-            StorageError: The new key cannot be kept.
+            AuthorityError: The CA refuses, or cannot be asked.
+            StorageError: The new key cannot be stored.
         """
-        account = self._kept()
-        pending = self._change.is_under_way
-        settled = self._change.settle(account, deadline)
-        if pending and settled.private_key != account.private_key:
-            return settled, True
-        return self._change.change(self._located(settled, deadline), deadline), False
+        account = self._stored()
+        pending = self._change.is_pending
+        completed = self._change.complete(account, deadline)
+        if pending and completed.private_key != account.private_key:
+            return completed, True
+        return self._change.change(self._located(completed, deadline), deadline), False
 
     def deactivate(self, deadline: Deadline) -> Account:
-        """Give the account up, at the authority and here.
+        """Deactivate the account at the CA and retire it locally.
 
         Raises:
             WrongUsageError: There is no account.
-            AuthorityError: The authority refuses, ignores the request, or cannot be asked.
-            StorageError: It is given up there, and could not be put out of the way here.
+            AuthorityError: The CA refuses, ignores the request, or cannot be asked.
+            StorageError: The CA deactivated it, but it could not be retired locally.
         """
-        account = self._kept()
+        account = self._stored()
         try:
-            account = self._change.settle(account, deadline)
+            account = self._change.complete(account, deadline)
             account = self._located(account, deadline)
-            seen = self._client.deactivate(account, deadline)
-            if seen.status == VALID:
+            fetched = self._client.deactivate(account, deadline)
+            if fetched.status == VALID:
                 raise AuthorityError(
                     f"{self._client.label} accepted the deactivation, but the account is still "
-                    "valid; its key stays in use here",
+                    "valid; gatecert goes on using it",
                     fix=f"ask the operator of the CA to deactivate {account.url}",
                 )
         except AccountMissingError:
-            logger.info("the authority knows no such account authority=%s", self._settings.name)
+            logger.info("account unknown to the CA authority=%s", self._settings.name)
         except ACMEError as error:
             if not _is_about_deactivation(error):
                 raise
         self._accounts.retire_account(self._settings.name)
-        logger.info("account given up authority=%s url=%s", self._settings.name, account.url)
+        logger.info("account deactivated authority=%s url=%s", self._settings.name, account.url)
         return account
 
-    def _kept(self) -> Account:
+    def _stored(self) -> Account:
         account = self._accounts.account(self._settings.name)
         if account is None:
             raise WrongUsageError(
                 f"there is no account with {self._client.label}",
-                fix="one is made with the first order",
+                fix="the first order creates one",
             )
         return account
 
     def _located(self, account: Account, deadline: Deadline) -> Account:
-        """The account with its URL, which the authority knows by the key (section 7.3.1)."""
+        """Return the account with its URL, which the CA finds by the key (section 7.3.1)."""
         if account.url and account.directory_url == self._settings.directory_url:
             return account
         url = self._client.find_account(account.private_key, deadline)

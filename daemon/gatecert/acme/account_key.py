@@ -1,10 +1,10 @@
-"""Changing an account's key so that no crash loses the account (RFC 8555 section 7.3.5).
+"""Account key change that no crash can turn into a lost account (RFC 8555 section 7.3.5).
 
-    the new key is durable → the authority is asked to change → the new key is the account's
+    store the new key → ask the CA to change → replace the old key
 
-Whoever comes after a crash finds both keys and asks the authority which one it knows (7.3.1): the
-new one takes its place where it does; else the old one is still good, and the new one stays for
-the next attempt. No key is thrown away that the authority might yet come to know.
+After a crash, both keys are there, and the CA is asked which one it knows (7.3.1). If it knows the
+new one, that replaces the old one; otherwise the old one is still valid and the new one stays for
+the next attempt. No key is deleted that the CA may yet accept.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ ALGORITHMS = {
     "ES384": KeyType.ECDSA_P384,
     "RS256": KeyType.RSA_2048,
 }
-"""Which key makes signatures of a JWS algorithm (RFC 7518 section 3.1), best first."""
+"""Key types by JWS algorithm (RFC 7518 section 3.1), best first."""
 
 
 def new_account_key(key_type: KeyType = KeyType.ECDSA_P256) -> bytes:
@@ -44,24 +44,24 @@ def new_account_key(key_type: KeyType = KeyType.ECDSA_P256) -> bytes:
 
 
 def accepted_key_type(algorithms: Collection[str], refused: KeyType) -> KeyType | None:
-    """The type of key that an authority takes, by the algorithms that it names.
+    """Return a key type that the CA accepts; None if there is none.
 
     Args:
-        algorithms: What the authority says (RFC 8555 section 6.2).
-        refused: The type of key that it has just refused.
+        algorithms: The algorithms in its error (RFC 8555 section 6.2).
+        refused: The key type that it has just refused.
     """
     found = (kind for name, kind in ALGORITHMS.items() if name in algorithms and kind != refused)
     return next(found, None)
 
 
 class KeyChange:
-    """The change of the key of our account with one authority.
+    """The key change of the account with one CA.
 
     Args:
-        name: The authority's name in the configuration.
-        accounts: Where accounts are kept.
-        client: The way to the authority.
-        key_type: Of a new key.
+        name: The CA's name in the configuration.
+        accounts: Stores accounts.
+        client: The CA's client.
+        key_type: Type of a new key.
     """
 
     def __init__(
@@ -77,16 +77,16 @@ class KeyChange:
         self._client = client
 
     @property
-    def is_under_way(self) -> bool:
-        """Whether there is a key that may have become the account's."""
+    def is_pending(self) -> bool:
+        """True if there is a new key that the CA may have accepted."""
         return self._accounts.next_key(self._name) is not None
 
-    def settle(self, account: Account, deadline: Deadline) -> Account:
-        """The account with the key that the authority knows, after a change that was cut off.
+    def complete(self, account: Account, deadline: Deadline) -> Account:
+        """Complete an interrupted key change; return the account with the key that the CA knows.
 
         Raises:
-            AuthorityError: The authority cannot be asked.
-            StorageError: What it said cannot be kept.
+            AuthorityError: The CA cannot be asked.
+            StorageError: The result cannot be stored.
         """
         next_key = self._accounts.next_key(self._name)
         if next_key is None:
@@ -100,20 +100,19 @@ class KeyChange:
             return account
         if account.url and account.url != url:
             return account
-        logger.info("change of the account key had gone through authority=%s", self._name)
+        logger.info("interrupted account key change had succeeded authority=%s", self._name)
         return self._adopt(replace(account, url=url), next_key)
 
     def change(self, account: Account, deadline: Deadline) -> Account:
-        """Give the account another key.
+        """Change the account key.
 
         Args:
-            account: As `settle` left it.
+            account: The result of `complete`.
             deadline: When to give up.
 
         Raises:
-            AuthorityError: The authority refuses, or it is not known whether it has changed the
-                key; the next `settle` finds out.
-            StorageError: The key cannot be kept; nothing was sent, or `settle` finds out.
+            AuthorityError: The CA refuses, or the outcome is unknown; `complete` finds out.
+            StorageError: The key cannot be stored; nothing was sent, or `complete` finds out.
         """
         next_key = self._accounts.next_key(self._name)
         if next_key is None:
@@ -126,10 +125,10 @@ class KeyChange:
         except ACMEError as error:
             if error.status != _CONFLICT:
                 raise
-            settled = self.settle(account, deadline)
-            if settled.private_key != next_key:
+            completed = self.complete(account, deadline)
+            if completed.private_key != next_key:
                 raise
-            return settled
+            return completed
         logger.info("account key changed authority=%s url=%s", self._name, account.url)
         return self._adopt(account, next_key)
 

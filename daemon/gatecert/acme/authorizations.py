@@ -1,22 +1,20 @@
-"""Proving control of every name of an order (RFC 8555 section 7.5), all names at the same time.
+"""Validation of all names of an order, in parallel (RFC 8555 section 7.5).
 
-The order is looked at instead of its authorizations: one request for any number of names. The first
-look comes as soon as the authority has fetched a response, the next ones after 250 ms and ever
-longer pauses; a Retry-After that is longer is waited for, one that is not makes us no less patient.
-While validations run, an authority that does not answer for a moment is asked again: giving up
-would take the responses away under its eyes.
+The order is polled instead of its authorizations: one request for any number of names. The first
+poll comes as soon as the CA has fetched a response, the next ones after 250 ms and growing pauses;
+a longer Retry-After is observed. If the CA does not answer for a moment during validation, it is
+asked again: giving up would remove the responses while it fetches them.
 
-An authority that was not convinced may leave the challenge pending, with an error, for the client
-to ask once more (section 8.2) instead of giving it up; it will never look again by itself, so that
-is a failure as well. So is one that is still processing, with an error, a few seconds later. It may
-also leave the order pending whose authorization is invalid, or refuse to be told that a response is
-in place. Every few seconds the authorizations are looked at to find that out.
+After a failed validation, a CA may leave the challenge pending with an error, for the client to
+retry (section 8.2) instead of failing it. It will not try again by itself, so that is a failure
+too. So is a challenge that is still processing, with an error, a few seconds later. A CA may also
+leave the order pending although an authorization is invalid, or refuse the request to validate.
+The authorizations are fetched every few seconds to find that out.
 
-There is one authorization for each name that was ordered, and none for any other: an authority that
-wants anything else proven is refused before anything is published.
+There is one authorization for each ordered name and none for any other: if a CA asks for anything
+else, nothing is published and the order fails.
 
-Challenge types that are not known to us, and tokens that are no base64url text (CVE-2026-40611),
-are left alone.
+Unknown challenge types, and tokens that are not base64url text (CVE-2026-40611), are ignored.
 """
 
 from __future__ import annotations
@@ -61,19 +59,19 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 FIRST_PAUSE = 0.25
-LONGEST_PAUSE = 5.0
+MAX_PAUSE = 5.0
 PAUSE_GROWTH = 1.5
-SETTLE_SECONDS = 0.02  # from fetching a response to having judged it
+SETTLE_SECONDS = 0.02  # from the CA's fetch of a response to its verdict
 SLICE_SECONDS = 0.25  # how soon a stopping gatecert is noticed
-MOST_MISSED_LOOKS = 4
-AUTHORIZATIONS_SECONDS = 3.0  # until the authorizations are looked at; twice where told to wait
+MAX_FAILED_POLLS = 4
+AUTHORIZATIONS_SECONDS = 3.0  # between fetches of the authorizations; twice with Retry-After
 WITHOUT_TOKEN = {"dns-persist-01"}
 BAD_REQUEST, SERVER_ERROR = 400, 500
 
 
 @dataclass(frozen=True, slots=True)
 class PollingPolicy:
-    """Looks at an order again and again, promptly, politely, and not for ever."""
+    """Polls an order promptly and politely, until a deadline."""
 
     client: Client
     account: Account
@@ -86,38 +84,38 @@ class PollingPolicy:
         done: Callable[[Order], bool],
         pause: Callable[[float], None] | None = None,
     ) -> Order:
-        """Look at an order until it is done.
+        """Poll an order until it is done.
 
         Args:
-            order: As it was seen last; its Retry-After counts, where it is longer than our pause.
-            done: Whether to stop.
-            pause: How to let an unprescribed pause go by; it may end early.
+            order: The order as last seen; its Retry-After counts if it is longer than our pause.
+            done: Tells when to stop.
+            pause: Waits when there is no Retry-After; may return early.
 
         Raises:
-            DeadlineExceededError: It was not done in time; it can be taken up again.
+            DeadlineExceededError: It was not done in time; it can be resumed.
         """
-        ever_longer = growing_pauses()
+        pauses = growing_pauses()
         while not done(order):
-            shortest = next(ever_longer)
+            shortest = next(pauses)
             if order.retry_after is not None:
                 self.wait(max(order.retry_after, shortest))
             elif pause is not None:
                 pause(shortest)
             else:
                 self.wait(shortest)
-            order = self._look(order.url)
+            order = self._poll(order.url)
         return order
 
     def poll_after(self, seconds: float, url: str) -> Order:
-        """Look at an order once, after a while."""
+        """Poll an order once, after a pause."""
         self.wait(seconds)
-        return self._look(url)
+        return self._poll(url)
 
     def wait(self, seconds: float) -> None:
-        """Let that time go by.
+        """Wait.
 
         Raises:
-            DeadlineExceededError: There is less time than that.
+            DeadlineExceededError: The deadline is earlier.
             InterruptedOrderError: gatecert is stopping.
         """
         enough = seconds < self.deadline.remaining
@@ -128,31 +126,31 @@ class PollingPolicy:
         if not enough:
             raise DeadlineExceededError(
                 f"{self.client.label} needs more time than an order may take; "
-                "the order goes on at the next attempt"
+                "the next attempt resumes the order"
             )
 
-    def _look(self, url: str) -> Order:
-        missed = 0
+    def _poll(self, url: str) -> Order:
+        failed = 0
         while True:
             try:
                 return self.client.order(self.account, url, self.deadline)
             except (AuthorityUnreachableError, RateLimitedError) as error:
-                missed += 1
-                pause = self._pause_after(error, missed)
-                if missed > MOST_MISSED_LOOKS or pause >= self.deadline.remaining:
+                failed += 1
+                pause = self._pause_after(error, failed)
+                if failed > MAX_FAILED_POLLS or pause >= self.deadline.remaining:
                     raise
-                logger.info("order looked at in vain, once more in %.1f s: %s", pause, error)
+                logger.info("polling the order failed, next try in %.1f s: %s", pause, error)
             self.wait(pause)
 
-    def _pause_after(self, error: AuthorityError, missed: int) -> float:
+    def _pause_after(self, error: AuthorityError, failed: int) -> float:
         if isinstance(error, RateLimitedError) and error.retry_after is not None:
             return max(0.0, (error.retry_after - self.now()).total_seconds())
-        return FIRST_PAUSE * 2.0**missed
+        return FIRST_PAUSE * 2.0**failed
 
 
 @dataclass(frozen=True, slots=True)
 class Authorizations:
-    """Proves control of the names of one order."""
+    """The authorizations of one order."""
 
     polling: PollingPolicy
     solvers: Mapping[str, Solver]
@@ -161,11 +159,11 @@ class Authorizations:
     budget: Budget
 
     def run(self, order: Order) -> Order:
-        """Meet the challenges of a pending order; the order as it is when no longer pending.
+        """Complete the challenges of a pending order; return the order when no longer pending.
 
         Raises:
-            RateLimitBudgetError: Not now: if it failed, that would be once too often.
-            ChallengeFailedError: The authority did not accept a response.
+            RateLimitBudgetError: A failed validation would exceed a rate limit now.
+            ChallengeFailedError: A validation failed.
             ChallengeError: A response could not be presented.
         """
         polling = self.polling
@@ -175,33 +173,33 @@ class Authorizations:
         with Presentation(polling.deadline, self.tell) as presentation:
             attempts = presentation.present_all(pending)
             if any(attempt.challenge.type.startswith("dns-") for attempt in attempts):
-                # Records take their time to be seen; the authority counts when it is told.
+                # Propagation takes time; the CA counts from the request to validate.
                 self.budget.validations(order.url, polling.account.url, names)
-            unseen = deque(attempts)
+            unfetched = deque(attempts)
             wait = self._notify(order, attempts, presentation.failures)
             order = polling.poll_until(
                 replace(order, retry_after=wait),
                 self._concluded(),
-                lambda seconds: self._watch(unseen, seconds),
+                lambda seconds: self._watch(unfetched, seconds),
             )
         if order.status in {INVALID, PENDING}:
-            self._raise_if_refused(order, presentation.failures)
+            self._raise_if_failed(order, presentation.failures)
         return order
 
     def _pending_names(self, order: Order) -> list[NameChallenges]:
-        """What has to be proven, and how it may be; nothing for a name that is proven already."""
+        """Return the pending names with their challenges; names already valid are left out."""
         if not order.authorizations:
             label = self.polling.client.label
-            raise AuthorityUnreachableError(f"{label} lists no authorization of a pending order")
+            raise AuthorityUnreachableError(f"{label} lists no authorizations for a pending order")
         every = self._ordered(self._authorizations(order, at_most=len(self.target.identifiers)))
         self._raise_if_any([each for each in every if each.status not in {PENDING, VALID}])
         return [self._challenges_of(each) for each in every if each.status == PENDING]
 
     def _ordered(self, authorizations: Sequence[Authorization]) -> list[Authorization]:
-        """The authorizations, each for a name that was ordered, which none other is for.
+        """Return the authorizations, one for each ordered name.
 
         Raises:
-            AuthorizationMismatchError: One is not.
+            AuthorizationMismatchError: One is for another name, or a second one for a name.
         """
         left = {_canonical(name): name for name in self.target.identifiers}
         found = []
@@ -225,8 +223,8 @@ class Authorizations:
     def _mismatch(self, what: str) -> AuthorizationMismatchError:
         client = self.polling.client
         return AuthorizationMismatchError(
-            f"{client.label} demands {what}; nothing was published",
-            fix=f"check authorities.{client.name}.directory_url; such an authority is not used",
+            f"{client.label} requires {what}; nothing was published",
+            fix=f"check authorities.{client.name}.directory_url; gatecert does not use such a CA",
         )
 
     def _challenges_of(self, authorization: Authorization) -> NameChallenges:
@@ -236,32 +234,32 @@ class Authorizations:
             solver = self.solvers.get(kind)
             offer = next((each for each in authorization.challenges if each.type == kind), None)
             if solver is not None and offer is not None:
-                attempts.append(self._accept(authorization, offer, solver))
+                attempts.append(self._attempt(authorization, offer, solver))
         if attempts:
             return NameChallenges(authorization.name, attempts, self._reason(choice, attempts[0]))
         offered = ", ".join(each.type for each in authorization.challenges) or "nothing"
         raise AuthorityError(
-            f"{self.polling.client.label} offers {clean(offered, 200)} to prove control of "
+            f"{self.polling.client.label} offers {clean(offered, 200)} for "
             f"{authorization.name}, but {', '.join(choice.kinds) or 'nothing'} is configured",
-            fix=f"set gateways.{self.target.name}.challenge to a kind that it offers",
+            fix=f"set gateways.{self.target.name}.challenge to a type that the CA offers",
         )
 
     def _reason(self, choice: ChallengeChoice, attempt: ChallengeAttempt) -> str:
-        """Why a name is not proven by the first kind that is configured; empty where it is."""
+        """Say why the first configured challenge type is not used; empty if it is."""
         kind = attempt.challenge.type
-        passed_over = choice.kinds[: choice.kinds.index(kind)]
+        skipped = choice.kinds[: choice.kinds.index(kind)]
         label = self.polling.client.label
-        reasons = [f"{label} does not offer {each}" for each in passed_over]
+        reasons = [f"{label} does not offer {each}" for each in skipped]
         return "; ".join([*([choice.reason] if choice.reason else []), *reasons])
 
-    def _accept(
+    def _attempt(
         self, authorization: Authorization, offer: ChallengeOffer, solver: Solver
     ) -> ChallengeAttempt:
         client = self.polling.client
         if offer.type not in WITHOUT_TOKEN and not offer.has_safe_token:
             raise AuthorityError(
                 f"{client.label} sent a challenge for {authorization.name} whose token "
-                f"{clean(offer.token, 60)!r} is no base64url text of sane length; nothing was done",
+                f"{clean(offer.token, 60)!r} is not base64url text of sane length; it was not used",
                 fix=f"check authorities.{client.name}.directory_url",
             )
         challenge = Challenge(
@@ -280,10 +278,10 @@ class Authorizations:
     def _notify(
         self, order: Order, attempts: Sequence[ChallengeAttempt], failures: Sequence[FailedAttempt]
     ) -> float | None:
-        """Tell the authority that all is in place; its longest Retry-After in seconds.
+        """Ask the CA to validate all challenges; return its longest Retry-After in seconds.
 
         Raises:
-            ChallengeFailedError: It answers that the challenge has failed.
+            ChallengeFailedError: The CA says that a challenge has failed.
         """
         client, account = self.polling.client, self.polling.account
         waits = []
@@ -299,53 +297,53 @@ class Authorizations:
             except ACMEError as error:
                 if not BAD_REQUEST <= error.status < SERVER_ERROR:
                     raise
-                self._raise_if_refused(order, failures, told=error)
+                self._raise_if_failed(order, failures, error=error)
         return max((wait for wait in waits if wait is not None), default=None)
 
     def _concluded(self) -> Callable[[Order], bool]:
-        """What tells that an order needs no further look, or that a name of it has failed."""
+        """Return a check for an order that is no longer pending, or of which a name has failed."""
         deadline = self.polling.deadline
-        last_look = deadline.remaining
+        last_fetch = deadline.remaining
         stuck_before: set[str] = set()
 
         def concluded(order: Order) -> bool:
-            nonlocal last_look, stuck_before
+            nonlocal last_fetch, stuck_before
             if order.status != PENDING:
                 return True
             pause = AUTHORIZATIONS_SECONDS * (2 if order.retry_after and not stuck_before else 1)
-            if last_look - deadline.remaining < pause:
+            if last_fetch - deadline.remaining < pause:
                 return False
-            last_look = deadline.remaining
-            every = self._authorizations(order)
-            offers = [offer for each in every for offer in each.challenges]
+            last_fetch = deadline.remaining
+            authorizations = self._authorizations(order)
+            offers = [offer for each in authorizations for offer in each.challenges]
             stuck = {offer.url for offer in offers if offer.is_stuck}
             still_stuck, stuck_before = stuck & stuck_before, stuck
             return (
                 bool(still_stuck)
-                or any(each.status not in {PENDING, VALID} for each in every)
+                or any(each.status not in {PENDING, VALID} for each in authorizations)
                 or any(offer.has_failed for offer in offers)
             )
 
         return concluded
 
-    def _watch(self, unseen: deque[ChallengeAttempt], seconds: float) -> None:
-        """Let a pause go by, shorter if the authority comes to see all responses meanwhile."""
-        if not unseen:
+    def _watch(self, unfetched: deque[ChallengeAttempt], seconds: float) -> None:
+        """Wait; return early once the CA has fetched all responses."""
+        if not unfetched:
             self.polling.wait(seconds)
             return
         pause = self.polling.deadline.sooner(seconds)
-        while unseen and not pause.passed:
-            attempt = unseen[0]
+        while unfetched and not pause.passed:
+            attempt = unfetched[0]
             if attempt.solver.wait_for_request(attempt.challenge, pause.within(SLICE_SECONDS)):
-                unseen.popleft()
-        self.polling.wait(0.0 if unseen else SETTLE_SECONDS)
+                unfetched.popleft()
+        self.polling.wait(0.0 if unfetched else SETTLE_SECONDS)
 
-    def _raise_if_refused(
-        self, order: Order, before: Sequence[FailedAttempt], *, told: ACMEError | None = None
+    def _raise_if_failed(
+        self, order: Order, before: Sequence[FailedAttempt], *, error: ACMEError | None = None
     ) -> None:
         refused = [each for each in self._authorizations(order) if each.status != VALID]
-        if told is not None:
-            problem = ProblemDocument(told.problem_type, told.detail)
+        if error is not None:
+            problem = ProblemDocument(error.problem_type, error.detail)
             refused = [each.with_problem(problem) for each in refused]
         self._raise_if_any(refused, before)
 
@@ -369,15 +367,15 @@ class Authorizations:
 
 
 def _canonical(identifier: Identifier) -> str:
-    """The value of an identifier as it is compared: lower case, addresses in one form."""
+    """Return an identifier's value for comparison: lower case, addresses normalized."""
     with suppress(ValueError):
         return str(ipaddress.ip_address(identifier.value))
     return identifier.value.lower().rstrip(".")
 
 
 def growing_pauses(first: float = FIRST_PAUSE) -> Iterator[float]:
-    """Ever longer pauses, in seconds, between one look and the next."""
+    """Yield growing pauses between polls, in seconds."""
     pause = first
     while True:
         yield pause
-        pause = min(pause * PAUSE_GROWTH, LONGEST_PAUSE)
+        pause = min(pause * PAUSE_GROWTH, MAX_PAUSE)

@@ -1,8 +1,8 @@
-"""What we allow ourselves at one authority: asked before anything is sent, and kept on the disk.
+"""The rate-limit budget at one CA: checked before anything is sent, and kept on the disk.
 
-``limits`` has the rules; here they meet the store, which all processes of a state directory share.
-Time is the authority's, as far as it has said what time it is there: whoever sets this machine's
-clock neither gains nor loses anything.
+``rate_limits`` has the rules; this module applies them to the store, which all processes of a state
+directory share. Time is the CA's, as far as its Date headers have told it: setting this machine's
+clock changes nothing.
 """
 
 from __future__ import annotations
@@ -35,13 +35,13 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """What may still be asked of one authority.
+    """The remaining allowance at one CA.
 
     Attributes:
-        label: How messages call the authority.
+        label: The CA in messages.
         name: Its name in the configuration.
         now: The wall clock, aware UTC.
-        ahead: How far that is ahead of the authority's; None if unknown.
+        ahead: How far the wall clock is ahead of the CA's; None if unknown.
     """
 
     store: RateLimitUsageStore
@@ -53,83 +53,89 @@ class Budget:
     ahead: Callable[[], timedelta | None] = lambda: None
 
     def account(self) -> None:
-        """An account is about to be made.
+        """Count a new account.
 
         Raises:
-            RateLimitBudgetError: Not now.
+            RateLimitBudgetError: It would exceed a rate limit now.
         """
-        self._spend([CountedRequest(RequestKind.ACCOUNT, self._time())])
+        self._count([CountedRequest(RequestKind.ACCOUNT, self._ca_time())])
 
     def order(self, account: str, names: Sequence[str]) -> None:
-        """An order is about to be placed; sees that it could be brought to its end as well.
+        """Count an order; check that its validations and certificate are within the limits too.
 
         Raises:
-            RateLimitBudgetError: Not now.
+            RateLimitBudgetError: It would exceed a rate limit now.
         """
-        now = self._time()
+        now = self._ca_time()
         later = [
             CountedRequest(RequestKind.CERTIFICATE, now, names=tuple(names)),
             *self._validations("", account, names),
         ]
-        self._spend([CountedRequest(RequestKind.ORDER, now, account=account)], later)
+        self._count([CountedRequest(RequestKind.ORDER, now, account=account)], later)
 
     def may_replace(self, names: Sequence[str]) -> None:
-        """An order that replaces a certificate is about to be placed.
+        """Check whether an order may replace a certificate; count nothing.
 
         Raises:
-            RateLimitBudgetError: There were too many of late.
+            RateLimitBudgetError: There were too many replacements recently.
         """
-        self._spend([], [CountedRequest(RequestKind.REPLACEMENT, self._time(), names=tuple(names))])
+        self._count(
+            [], [CountedRequest(RequestKind.REPLACEMENT, self._ca_time(), names=tuple(names))]
+        )
 
     def replacement(self, order: str, names: Sequence[str]) -> None:
-        """A certificate is about to be issued that replaces another; see `certificate`."""
-        request = CountedRequest(RequestKind.REPLACEMENT, self._time(), order, names=tuple(names))
-        self._spend([request], validated=order)
+        """Count a certificate that replaces another; see `certificate`."""
+        request = CountedRequest(
+            RequestKind.REPLACEMENT, self._ca_time(), order, names=tuple(names)
+        )
+        self._count([request], validated=order)
 
     def remaining_allowances(
         self, account: str, names: Sequence[str]
     ) -> tuple[RemainingAllowance, ...]:
-        """What is left for an order; nothing is spent by asking.
+        """Return what is left of each limit for an order; count nothing.
 
         Raises:
-            StorageError: What was spent cannot be read.
+            StorageError: The usage cannot be read.
         """
-        now = self._time()
+        now = self._ca_time()
         wanted = [
             CountedRequest(RequestKind.ORDER, now, account=account),
             CountedRequest(RequestKind.CERTIFICATE, now, names=tuple(names)),
             *self._validations("", account, names),
         ]
-        known = remaining_allowances(
+        allowances = remaining_allowances(
             self.store.rate_limit_usage(self.directory_url), wanted, self.limits, now
         )
         return tuple(
-            each if each.until is None else replace(each, until=self._here(each.until))
-            for each in known
+            each if each.until is None else replace(each, until=self._to_local(each.until))
+            for each in allowances
         )
 
     def validations(self, order: str, account: str, names: Sequence[str]) -> None:
-        """Names are about to be validated, which may fail.
+        """Count validations, each of which may fail.
 
         Raises:
-            RateLimitBudgetError: Not now.
+            RateLimitBudgetError: They would exceed a rate limit now.
         """
-        self._spend(self._validations(order, account, names))
+        self._count(self._validations(order, account, names))
 
     def certificate(self, order: str, names: Sequence[str]) -> None:
-        """A certificate is about to be issued: the validations before it have not failed.
+        """Count a certificate; the order's validations succeeded, so they no longer count.
 
         Raises:
-            RateLimitBudgetError: Not now.
+            RateLimitBudgetError: It would exceed a rate limit now.
         """
-        request = CountedRequest(RequestKind.CERTIFICATE, self._time(), order, names=tuple(names))
-        self._spend([request], validated=order)
+        request = CountedRequest(
+            RequestKind.CERTIFICATE, self._ca_time(), order, names=tuple(names)
+        )
+        self._count([request], validated=order)
 
     def _validations(self, order: str, account: str, names: Sequence[str]) -> list[CountedRequest]:
         return [
             CountedRequest(
                 RequestKind.VALIDATION,
-                self._time(),
+                self._ca_time(),
                 f"{order} {name}" if order else "",
                 account,
                 (name,),
@@ -137,23 +143,21 @@ class Budget:
             for name in names
         ]
 
-    def _spend(
+    def _count(
         self,
         wanted: Sequence[CountedRequest],
         later: Sequence[CountedRequest] = (),
         *,
         validated: str = "",
     ) -> None:
-        now = self._time()
+        now = self._ca_time()
         waits: list[Wait] = []
 
         def change(before: RateLimitUsage) -> RateLimitUsage:
             wait = required_wait(before, [*wanted, *later], self.limits, now)
             if wait is not None:
                 waits.append(wait)
-                return with_future_noticed(
-                    before, now
-                )  # from when on a clock that was set back is known
+                return with_future_noticed(before, now)
             after = record_requests(before, wanted, self.limits, now)
             return without_validations(after, validated) if validated else after
 
@@ -161,16 +165,16 @@ class Budget:
         if waits:
             raise self._error(waits[0])
 
-    def _time(self) -> datetime:
-        """What time it is at the authority."""
+    def _ca_time(self) -> datetime:
+        """Return the CA's time."""
         return self.now() - (self.ahead() or timedelta(0))
 
-    def _here(self, instant: datetime) -> datetime:
-        """An instant at the authority, by this machine's clock."""
+    def _to_local(self, instant: datetime) -> datetime:
+        """Convert an instant of the CA's clock to this machine's."""
         return instant + (self.ahead() or timedelta(0))
 
     def _error(self, wait: Wait) -> RateLimitBudgetError:
-        until = self._here(wait.until)
+        until = self._to_local(wait.until)
         logger.info(
             "budget spent authority=%s until=%s reason=%r",
             self.name,
@@ -178,8 +182,8 @@ class Budget:
             wait.reason,
         )
         return RateLimitBudgetError(
-            f"{self.label} allows no more {wait.reason}; nothing was sent, it goes on at "
+            f"{self.label} allows no more {wait.reason}; nothing was sent; gatecert continues at "
             f"{instant(until)}",
             until=until,
-            fix=f"nothing, unless its limits are others: then set authorities.{self.name}.limits",
+            fix=f"no action needed; set authorities.{self.name}.limits if this CA's differ",
         )

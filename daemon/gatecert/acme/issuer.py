@@ -184,7 +184,7 @@ class Issuer:
                 self.settings.name,
                 account.url,
             )
-        registrar.forget(account)
+        registrar.mark_unknown(account)
         journal.forget()
         return enrol(registrar.ensure_account(deadline, budget))
 
@@ -249,7 +249,7 @@ class Issuer:
 
         client, registrar = self._connect()
         deadline = Deadline.after(ADMINISTRATION_SECONDS, cancelled)
-        return revoke(client, registrar.known(deadline), revocation, deadline)
+        return revoke(client, registrar.find(deadline), revocation, deadline)
 
     def administration(self) -> AccountAdministration:
         """Our account there, for the commands about it."""

@@ -1,28 +1,28 @@
-"""What an authority's limits still allow. Pure: the clock and the past are passed in.
+"""Rate limits of a CA. Pure: the clock and the past requests are passed in.
 
-The defaults are Let's Encrypt's: 10 new accounts from a host in 3 hours, 300 orders of an account
-in 3 hours, 50 certificates for a registered domain and 5 for exactly the same names in 7 days, 5
-failed validations of a name by an account in an hour.
+The defaults are Let's Encrypt's: 10 new accounts per host in 3 hours, 300 orders per account in
+3 hours, 50 certificates per registered domain and 5 for the same set of names in 7 days, 5 failed
+validations per name and account in an hour.
 
-- *Never more than so many in any period.* Let's Encrypt gives back one after the other meanwhile (a
-  failed validation every 12 minutes), so whoever keeps to this is always below its count.
-- *Counted before it is sent*, and taken back only when it is known to have ended well: whatever
-  interrupts us, we never know of less than the authority does.
-- *Once each.* What is tried again under the same id counts once, from the last time on.
-- *On the way.* What is counted here reaches the authority a little later, some of it sooner than
-  the rest, so a period is taken for longer than it is.
-- *A clock that was set back frees nothing and blocks nothing for ever*: what seems to lie in the
-  future counts from when that was noticed, and by its own instant again once the clock is right;
-  what is spent meanwhile counts as of the latest instant known.
-- *Nothing that a limit still counts is ever forgotten*, however much there is. What no limit counts
-  any more is forgotten only where newer entries abound, so a clock that ran ahead for a while frees
-  nothing either once it is right again.
-- *No certificate lapses by it.* Whoever issues certificates that live a day has to allow more than
-  five of them a week: unless the operator said how many, a certificate may be renewed twice as
-  often as its lifetime wants.
-- Orders that replace a certificate by its CertID (RFC 9773) are exempt at the authority. So that
-  one that errs, and wants each certificate replaced as soon as it is issued, does not get a new
-  one every minute, there is a limit of our own.
+- *Any period.* A limit applies to any period of its length. Let's Encrypt refills gradually (a
+  failed validation every 12 minutes), so this count is always stricter than its own.
+- *Counted before sending*, and removed only once known to have succeeded: after any interruption,
+  this count is never lower than the CA's.
+- *Once each.* A retry with the same id counts once, from the last time on.
+- *In transit.* A request reaches the CA later than it is counted here, with varying delay, so every
+  period is extended by `IN_TRANSIT`.
+- *A clock that was set back* frees nothing and blocks nothing forever. A request in the future
+  counts from the moment that is noticed, and by its own time again once the clock is right; new
+  requests count as of the latest known time.
+- *Nothing that a limit still counts is forgotten*, whatever the number of requests. Older requests
+  are dropped only beyond the newest `MIN_KEPT_REQUESTS`, so a clock that ran ahead for a while does
+  not free anything once it is right again.
+- *No certificate expires because of a limit.* Certificates that live one day need more than five a
+  week: unless the operator set a limit, a certificate may be renewed twice as often as its lifetime
+  requires.
+- Renewals that name the replaced certificate by CertID (RFC 9773) are exempt at the CA.
+  `REPLACEMENTS` is our own limit against a CA that wrongly wants each certificate replaced right
+  after issuance.
 """
 
 from __future__ import annotations
@@ -44,14 +44,14 @@ if TYPE_CHECKING:
 
 IN_TRANSIT = timedelta(minutes=5)  # as long as an order may take
 REPLACEMENTS = RateLimit(5, timedelta(days=1))
-RENEWALS_A_LIFE = 4  # twice as often as at half of the lifetime, the earliest there is
-MIN_KEPT_REQUESTS = 1000  # requests, the newest, whether or not they still count
-_SITE_BITS = 64  # of an IPv6 address: what one subscriber has
+RENEWALS_A_LIFE = 4  # twice as often as at half of the lifetime, the earliest setting
+MIN_KEPT_REQUESTS = 1000  # the newest, whether or not they still count
+_SITE_BITS = 64  # of an IPv6 address: one subscriber's network
 
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """Until when something has to wait, and for what."""
+    """The end of a wait, and the limit behind it."""
 
     until: datetime
     reason: str
@@ -62,9 +62,9 @@ class RemainingAllowance:
     """What is left of one limit.
 
     Attributes:
-        what: Of what.
-        count: How many more now.
-        until: When there will be one again; None while there is.
+        what: The requests that the limit counts.
+        count: How many more are allowed now.
+        until: When the next one is allowed; None while one is allowed now.
     """
 
     what: str
@@ -81,7 +81,7 @@ class RemainingAllowance:
 
 @dataclass(frozen=True, slots=True)
 class _Rule:
-    """One limit, as it applies to one request."""
+    """A limit applied to one request."""
 
     allowance: RateLimit
     what: str
@@ -89,7 +89,7 @@ class _Rule:
 
 
 def for_lifetime(allowance: RateLimit | None, lifetime: timedelta | None) -> RateLimit | None:
-    """How many certificates may be issued, where the last one lived that long."""
+    """Raise a limit on certificates to what this lifetime needs."""
     if allowance is None or not lifetime:
         return allowance
     needed = ceil(RENEWALS_A_LIFE * allowance.period / lifetime)
@@ -99,12 +99,12 @@ def for_lifetime(allowance: RateLimit | None, lifetime: timedelta | None) -> Rat
 def required_wait(
     usage: RateLimitUsage, wanted: Sequence[CountedRequest], limits: Limits, now: datetime
 ) -> Wait | None:
-    """How long something has to wait; None if it may be asked for now.
+    """Return how long requests have to wait; None if they may be sent now.
 
     Args:
-        usage: What was asked for so far.
-        wanted: What is to be asked for, all at once.
-        limits: What is allowed.
+        usage: The past requests.
+        wanted: The requests, sent together.
+        limits: The CA's limits.
         now: Aware UTC.
     """
     past = with_future_noticed(usage, now).expenses
@@ -121,12 +121,12 @@ def required_wait(
 def remaining_allowances(
     usage: RateLimitUsage, wanted: Sequence[CountedRequest], limits: Limits, now: datetime
 ) -> tuple[RemainingAllowance, ...]:
-    """What is left of each limit that has to be kept.
+    """Return what is left of each limit that applies.
 
     Args:
-        usage: What was asked for so far.
-        wanted: What would be asked for.
-        limits: What is allowed.
+        usage: The past requests.
+        wanted: The requests to send.
+        limits: The CA's limits.
         now: Aware UTC.
     """
     past = with_future_noticed(usage, now).expenses
@@ -143,12 +143,12 @@ def remaining_allowances(
 def record_requests(
     usage: RateLimitUsage, wanted: Sequence[CountedRequest], limits: Limits, now: datetime
 ) -> RateLimitUsage:
-    """The same with what is about to be asked for, and without what no limit counts any more.
+    """Add requests, and drop those that no limit counts any more.
 
     Args:
-        usage: What was asked for so far.
-        wanted: What is about to be asked for.
-        limits: What is allowed.
+        usage: The past requests.
+        wanted: The requests about to be sent.
+        limits: The CA's limits.
         now: Aware UTC.
     """
     past = with_future_noticed(usage, now).expenses
@@ -161,7 +161,7 @@ def record_requests(
 
 
 def without_validations(usage: RateLimitUsage, order_url: str) -> RateLimitUsage:
-    """The same without the validations of an order, none of which has failed."""
+    """Remove the validations of an order, none of which has failed."""
     return RateLimitUsage(
         tuple(
             request
@@ -173,16 +173,16 @@ def without_validations(usage: RateLimitUsage, order_url: str) -> RateLimitUsage
 
 
 def with_future_noticed(usage: RateLimitUsage, now: datetime) -> RateLimitUsage:
-    """The same, with it noticed what seems to lie in the future."""
+    """Mark requests that seem to be in the future with the current time."""
     return RateLimitUsage(tuple(_with_future_noticed(request, now) for request in usage.expenses))
 
 
 @cache
 def registered_domain(name: str) -> str:
-    """What certificates are counted for: the part of a name below a public suffix.
+    """Return the registered domain that a name's certificates are counted for.
 
-    Authorities count by the Public Suffix List with its private part, so that each customer of a
-    dynamic-DNS service in it counts alone; IPv4 addresses alone, IPv6 addresses by /64.
+    CAs use the Public Suffix List with its private section, so that each customer of a dynamic DNS
+    service in it counts separately. IPv4 addresses count separately, IPv6 addresses per /64.
     """
     try:
         address = ipaddress.ip_address(name)
@@ -196,7 +196,7 @@ def registered_domain(name: str) -> str:
 def _without_stale(
     requests: tuple[CountedRequest, ...], limits: Limits, now: datetime
 ) -> tuple[CountedRequest, ...]:
-    """All that a limit still counts, and the newest."""
+    """Keep the requests that a limit still counts, and the newest."""
     old, newest = requests[:-MIN_KEPT_REQUESTS], requests[-MIN_KEPT_REQUESTS:]
     begins = {kind: now - _longest_period(kind, limits) - IN_TRANSIT for kind in RequestKind}
     return (
@@ -206,7 +206,7 @@ def _without_stale(
 
 
 def _longest_period(kind: RequestKind, limits: Limits) -> timedelta:
-    """How long a request of this kind counts; nothing where no limit counts it."""
+    """Return how long a request of this kind counts; zero if no limit counts it."""
     allowances = {
         RequestKind.ACCOUNT: (limits.new_accounts,),
         RequestKind.ORDER: (limits.orders,),
@@ -225,7 +225,7 @@ def _with_future_noticed(request: CountedRequest, now: datetime) -> CountedReque
 
 
 def _counts_from(request: CountedRequest, now: datetime) -> datetime:
-    """The instant from which a request counts."""
+    """Return the instant from which a request counts."""
     return request.at if request.at <= now else request.noticed or now
 
 
@@ -245,7 +245,7 @@ def _wait(past: Sequence[CountedRequest], rule: _Rule, now: datetime) -> Wait | 
 
 
 def _counted(past: Sequence[CountedRequest], rule: _Rule, now: datetime) -> list[datetime]:
-    """When each request was that counts at present, oldest first."""
+    """Return the times of the requests that count now, oldest first."""
     begin = now - (rule.allowance.period + IN_TRANSIT)
     instants = (_counts_from(request, now) for request in past if rule.counts(request))
     return sorted(instant for instant in instants if instant > begin)
@@ -254,7 +254,7 @@ def _counted(past: Sequence[CountedRequest], rule: _Rule, now: datetime) -> list
 def _rules(
     wanted: CountedRequest, limits: Limits, past: Sequence[CountedRequest]
 ) -> Iterator[_Rule]:
-    """The limits that a request has to keep."""
+    """Yield the limits that apply to a request."""
     match wanted.kind:
         case RequestKind.ACCOUNT:
             yield from _rule(limits.new_accounts, "new accounts", wanted, lambda _: True)
@@ -283,7 +283,7 @@ def _rules(
                 wanted,
                 lambda past: set(past.names) == set(wanted.names),
             )
-            # The Public Suffix List takes a while to read: not before it can matter.
+            # The Public Suffix List is slow to load, so only when the limit can matter.
             issued = sum(request.kind is RequestKind.CERTIFICATE for request in past)
             if limits.certificates is not None and issued >= limits.certificates.count:
                 yield from _domain_rules(wanted, limits.certificates)

@@ -58,7 +58,8 @@ def show(
     application = open_application(read_configuration(context))
     names = [authority] if authority else sorted(application.authorities)
     views = [
-        _issuer(application, name).administration().view(Deadline.after(SECONDS)) for name in names
+        _issuer(application, name).administration().status(Deadline.after(SECONDS))
+        for name in names
     ]
     if as_json:
         document = {"schema": SCHEMA, "accounts": [asdict(view) for view in views]}

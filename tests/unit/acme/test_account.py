@@ -142,7 +142,7 @@ def test_an_account_that_the_authority_forgot_is_made_again_with_its_key(
     before = registrar.ensure_account(deadline, UNLIMITED)
     authority.accounts.clear()
 
-    registrar.forget(before)
+    registrar.mark_unknown(before)
     after = registrar.ensure_account(deadline, UNLIMITED)
 
     assert after.private_key == before.private_key
@@ -155,7 +155,7 @@ def test_an_account_that_was_forgotten_by_mistake_is_good_again(
     registrar: AccountRegistrar, authority: FakeAuthority, deadline: Deadline
 ) -> None:
     account = registrar.ensure_account(deadline, UNLIMITED)
-    registrar.forget(account)
+    registrar.mark_unknown(account)
 
     assert registrar.ensure_account(deadline, UNLIMITED) == account
     assert registrar.ensure_account(deadline, UNLIMITED) == account
@@ -436,7 +436,7 @@ def test_a_server_error_may_come_of_the_binding(
         authority.queued["new-account"].append(problem("serverInternal", "not found", 500))
         with pytest.raises(AuthorityServerError, match="HTTP 500") as caught:
             registrar.ensure_account(deadline, UNLIMITED)
-        assert ("check key_id, hmac_key_file" in caught.value.fix) is about
+        assert ("compare key_id, hmac_key_file" in caught.value.fix) is about
 
 
 def test_other_trouble_is_not_put_down_to_the_binding(
@@ -464,7 +464,7 @@ def test_a_secret_that_is_none_is_not_told(
 ) -> None:
     hmac_file.write_text(secret, "utf-8")
 
-    with pytest.raises(AuthorityError, match="does not hold base64url text") as caught:
+    with pytest.raises(AuthorityError, match="is not base64url text") as caught:
         bound(settings, accounts, client, hmac_file).ensure_account(deadline, UNLIMITED)
 
     assert not secret or secret not in str(caught.value)

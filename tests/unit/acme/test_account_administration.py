@@ -35,7 +35,7 @@ def accounts() -> Accounts:
 
 
 @pytest.fixture
-def registrar(
+def administration(
     settings: AuthoritySettings, accounts: Accounts, client: Client
 ) -> AccountAdministration:
     return AccountAdministration(settings, accounts, client)
@@ -45,14 +45,14 @@ def registrar(
 
 
 def test_no_account_is_shown_as_none_and_nobody_is_asked(
-    registrar: AccountAdministration, authority: FakeAuthority, deadline: Deadline
+    administration: AccountAdministration, authority: FakeAuthority, deadline: Deadline
 ) -> None:
-    assert registrar.view(deadline) == AccountStatus(NAME, DIRECTORY_URL)
+    assert administration.status(deadline) == AccountStatus(NAME, DIRECTORY_URL)
     assert authority.requests == []
 
 
 def test_an_account_is_shown_as_the_authority_sees_it(
-    registrar: AccountAdministration,
+    administration: AccountAdministration,
     accounts: Accounts,
     account: Account,
     authority: FakeAuthority,
@@ -60,36 +60,39 @@ def test_an_account_is_shown_as_the_authority_sees_it(
 ) -> None:
     accounts.save_account(NAME, replace(account, contact=("mailto:old@example.com",)))
     authority.contact = ["mailto:ops@example.com"]
-    view = registrar.view(deadline)
+    view = administration.status(deadline)
     assert (view.url, view.status) == (account.url, "valid")
     assert view.contact == ("mailto:ops@example.com",)
     assert len(view.key_fingerprint) == 64
     assert view.terms_of_service == TERMS
     assert (view.problem, view.key_change_pending) == ("", False)
     authority.contact = []
-    assert registrar.view(deadline).contact == ("mailto:old@example.com",)
+    assert administration.status(deadline).contact == ("mailto:old@example.com",)
 
 
 def test_a_key_without_its_account_finds_it(
-    registrar: AccountAdministration, accounts: Accounts, account: Account, deadline: Deadline
+    administration: AccountAdministration, accounts: Accounts, account: Account, deadline: Deadline
 ) -> None:
     accounts.save_account(NAME, Account(account.private_key))
-    view = registrar.view(deadline)
+    view = administration.status(deadline)
     assert view.status == "valid"
     accounts.save_account(NAME, Account(new_account_key()))
-    assert (registrar.view(deadline).url, registrar.view(deadline).status) == ("", "none")
+    assert (administration.status(deadline).url, administration.status(deadline).status) == (
+        "",
+        "none",
+    )
 
 
 def test_a_change_that_was_cut_off_is_shown(
-    registrar: AccountAdministration, accounts: Accounts, account: Account, deadline: Deadline
+    administration: AccountAdministration, accounts: Accounts, account: Account, deadline: Deadline
 ) -> None:
     accounts.save_account(NAME, account)
     accounts.save_next_key(NAME, new_account_key())
-    assert registrar.view(deadline).key_change_pending
+    assert administration.status(deadline).key_change_pending
 
 
 def test_what_keeps_the_authority_from_answering_is_shown(
-    registrar: AccountAdministration,
+    administration: AccountAdministration,
     accounts: Accounts,
     account: Account,
     authority: FakeAuthority,
@@ -97,7 +100,7 @@ def test_what_keeps_the_authority_from_answering_is_shown(
 ) -> None:
     accounts.save_account(NAME, account)
     authority.queued["account"].append(AuthorityUnreachableError("nobody there"))
-    view = registrar.view(deadline)
+    view = administration.status(deadline)
     assert (view.status, view.problem, view.url) == ("unknown", "nobody there", account.url)
 
 
@@ -105,17 +108,17 @@ def test_what_keeps_the_authority_from_answering_is_shown(
 
 
 def test_another_key_is_given_to_the_account(
-    registrar: AccountAdministration, accounts: Accounts, account: Account, deadline: Deadline
+    administration: AccountAdministration, accounts: Accounts, account: Account, deadline: Deadline
 ) -> None:
     accounts.save_account(NAME, account)
-    changed, finished = registrar.change_key(deadline)
+    changed, finished = administration.change_key(deadline)
     assert not finished
     assert changed.url == account.url
     assert accounts.kept[NAME] == changed != account
 
 
 def test_a_change_that_had_gone_through_is_finished_and_no_second_one_made(
-    registrar: AccountAdministration,
+    administration: AccountAdministration,
     accounts: Accounts,
     account: Account,
     client: Client,
@@ -126,30 +129,30 @@ def test_a_change_that_had_gone_through_is_finished_and_no_second_one_made(
     key = new_account_key()
     accounts.save_next_key(NAME, key)
     client.change_key(account, key, deadline)
-    changed, finished = registrar.change_key(deadline)
+    changed, finished = administration.change_key(deadline)
     assert finished
     assert changed.private_key == key
     assert len(authority.sent("key-change")) == 1
 
 
 def test_a_change_that_had_not_gone_through_is_made_with_the_same_key(
-    registrar: AccountAdministration, accounts: Accounts, account: Account, deadline: Deadline
+    administration: AccountAdministration, accounts: Accounts, account: Account, deadline: Deadline
 ) -> None:
     accounts.save_account(NAME, account)
     key = new_account_key()
     accounts.save_next_key(NAME, key)
-    changed, finished = registrar.change_key(deadline)
+    changed, finished = administration.change_key(deadline)
     assert not finished
     assert changed.private_key == key
 
 
 def test_where_there_is_no_account_no_key_is_changed(
-    registrar: AccountAdministration, authority: FakeAuthority, deadline: Deadline
+    administration: AccountAdministration, authority: FakeAuthority, deadline: Deadline
 ) -> None:
     with pytest.raises(WrongUsageError, match="there is no account"):
-        registrar.change_key(deadline)
+        administration.change_key(deadline)
     with pytest.raises(WrongUsageError, match="there is no account"):
-        registrar.deactivate(deadline)
+        administration.deactivate(deadline)
     assert authority.accounts == {}
 
 
@@ -157,21 +160,21 @@ def test_where_there_is_no_account_no_key_is_changed(
 
 
 def test_an_account_that_is_given_up_is_worthless_and_out_of_the_way(
-    registrar: AccountAdministration,
+    administration: AccountAdministration,
     accounts: Accounts,
     account: Account,
     client: Client,
     deadline: Deadline,
 ) -> None:
     accounts.save_account(NAME, account)
-    assert registrar.deactivate(deadline).url == account.url
+    assert administration.deactivate(deadline).url == account.url
     assert accounts.retired == [NAME]
     with pytest.raises(ACMEError, match="deactivated"):
         client.fetch_account(account, deadline)
 
 
 def test_after_a_crash_the_same_command_comes_to_the_same_end(
-    registrar: AccountAdministration,
+    administration: AccountAdministration,
     accounts: Accounts,
     account: Account,
     client: Client,
@@ -179,13 +182,13 @@ def test_after_a_crash_the_same_command_comes_to_the_same_end(
 ) -> None:
     accounts.save_account(NAME, account)
     client.deactivate(account, deadline)
-    assert registrar.view(deadline).status == "deactivated"
-    registrar.deactivate(deadline)
+    assert administration.status(deadline).status == "deactivated"
+    administration.deactivate(deadline)
     assert accounts.retired == [NAME]
 
 
 def test_an_account_that_the_authority_has_forgotten_is_put_out_of_the_way(
-    registrar: AccountAdministration,
+    administration: AccountAdministration,
     accounts: Accounts,
     account: Account,
     authority: FakeAuthority,
@@ -193,12 +196,12 @@ def test_an_account_that_the_authority_has_forgotten_is_put_out_of_the_way(
 ) -> None:
     accounts.save_account(NAME, account)
     authority.accounts.clear()
-    registrar.deactivate(deadline)
+    administration.deactivate(deadline)
     assert accounts.retired == [NAME]
 
 
 def test_an_account_stays_where_the_authority_refuses(
-    registrar: AccountAdministration,
+    administration: AccountAdministration,
     accounts: Accounts,
     account: Account,
     authority: FakeAuthority,
@@ -207,13 +210,13 @@ def test_an_account_stays_where_the_authority_refuses(
     accounts.save_account(NAME, account)
     authority.queued["account"].append(problem("serverInternal", "no", 400))
     with pytest.raises(ACMEError):
-        registrar.deactivate(deadline)
+        administration.deactivate(deadline)
     assert accounts.kept[NAME] == account
     assert accounts.retired == []
 
 
 def test_an_account_stays_where_the_authority_ignores_that_it_is_given_up(
-    registrar: AccountAdministration,
+    administration: AccountAdministration,
     accounts: Accounts,
     account: Account,
     authority: FakeAuthority,
@@ -222,6 +225,6 @@ def test_an_account_stays_where_the_authority_ignores_that_it_is_given_up(
     accounts.save_account(NAME, account)
     authority.queued["account"].append(answer(body={"status": "valid"}))
     with pytest.raises(AuthorityError, match="the account is still valid"):
-        registrar.deactivate(deadline)
+        administration.deactivate(deadline)
     assert accounts.kept[NAME] == account
     assert accounts.retired == []

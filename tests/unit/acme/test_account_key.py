@@ -45,7 +45,7 @@ def test_the_new_key_signs_from_then_on_and_the_old_one_is_worthless(
     assert changed.private_key != account.private_key
     assert (changed.url, changed.directory_url) == (account.url, account.directory_url)
     assert accounts.kept[NAME] == changed
-    assert not change.is_under_way
+    assert not change.is_pending
     assert client.fetch_account(changed, deadline).status == "valid"
     with pytest.raises(ACMEError, match="verification"):
         client.fetch_account(account, deadline)
@@ -84,8 +84,8 @@ def test_a_crash_before_the_request_leaves_the_old_key_and_the_new_one_for_the_n
 ) -> None:
     key = new_account_key()
     accounts.save_next_key(NAME, key)
-    assert change.settle(account, deadline) == account
-    assert change.is_under_way
+    assert change.complete(account, deadline) == account
+    assert change.is_pending
     assert change.change(account, deadline).private_key == key
 
 
@@ -98,11 +98,11 @@ def test_a_crash_after_the_request_is_found_out(
     accounts.trouble.clear()
     assert accounts.kept[NAME] == account
 
-    settled = change.settle(account, deadline)
-    assert settled.private_key != account.private_key
-    assert accounts.kept[NAME] == settled
-    assert not change.is_under_way
-    assert client.fetch_account(settled, deadline).status == "valid"
+    completed = change.complete(account, deadline)
+    assert completed.private_key != account.private_key
+    assert accounts.kept[NAME] == completed
+    assert not change.is_pending
+    assert client.fetch_account(completed, deadline).status == "valid"
 
 
 def test_a_crash_before_the_tidying_leaves_nothing_to_ask(
@@ -114,8 +114,8 @@ def test_a_crash_before_the_tidying_leaves_nothing_to_ask(
 ) -> None:
     accounts.save_next_key(NAME, account.private_key)
     asked = len(authority.requests)
-    assert change.settle(account, deadline) == account
-    assert not change.is_under_way
+    assert change.complete(account, deadline) == account
+    assert not change.is_pending
     assert len(authority.requests) == asked
 
 
@@ -129,8 +129,8 @@ def test_an_answer_that_was_lost_is_found_out(
     authority.queued["key-change"].append(AuthorityError("cut off"))
     with pytest.raises(AuthorityError, match="cut off"):
         change.change(account, deadline)
-    assert change.is_under_way
-    assert change.settle(account, deadline) == account
+    assert change.is_pending
+    assert change.complete(account, deadline) == account
     changed = change.change(account, deadline)
     assert accounts.kept[NAME] == changed != account
 
@@ -142,7 +142,7 @@ def test_a_key_that_another_account_has_is_not_taken_over(
     other = client.new_account(key, (), deadline)
     accounts.save_next_key(NAME, key)
     assert other != account.url
-    assert change.settle(account, deadline) == account
+    assert change.complete(account, deadline) == account
     with pytest.raises(ACMEError, match="in use"):
         change.change(account, deadline)
     assert accounts.kept[NAME] == account
