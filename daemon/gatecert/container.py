@@ -1,8 +1,8 @@
-"""Whether this runs in a container, where an operator has other commands than on a host.
+"""Detection of containers, where fixes differ from those on a host.
 
-What to do about an error names ``systemctl``, ``sudo`` or directives of a unit on a host, and
-volumes, ports and users of the container in a container. A container that boots systemd (nspawn,
-LXC) is a host in this sense.
+On a host, the fix of an error names ``systemctl``, ``sudo`` or directives of a unit; in a container
+it names volumes, ports and users of the container. A container that boots systemd (nspawn, LXC)
+counts as a host.
 
 Sources: https://systemd.io/CONTAINER_INTERFACE ($container), podman-run(1) (/run/.containerenv),
 Docker (/.dockerenv), Kubernetes ($KUBERNETES_SERVICE_HOST).
@@ -19,16 +19,16 @@ if TYPE_CHECKING:
 
 _MARKERS: Final = ("run/.containerenv", ".dockerenv")
 
-# Set once, by the command line: a library that is imported decides nothing by itself.
+# Set once, by the command line; importing this module changes nothing.
 in_container = False
 
 
 def is_container(root: Path = Path("/"), environment: Mapping[str, str] | None = None) -> bool:
-    """Whether this process runs in a container without a service manager.
+    """Tell whether this process runs in a container without a service manager.
 
     Args:
-        root: Where the file system begins.
-        environment: Of this process. ``container`` decides where it is set; empty means none.
+        root: The root of the file system.
+        environment: Of this process. If ``container`` is set, it decides; empty means no container.
     """
     environment = os.environ if environment is None else environment
     if (root / "run/systemd/system").is_dir():
@@ -41,5 +41,5 @@ def is_container(root: Path = Path("/"), environment: Mapping[str, str] | None =
 
 
 def fix_for(*, host: str, container: str) -> str:
-    """The words of the two that an operator can follow here."""
+    """Return the fix that applies here."""
     return container if in_container else host

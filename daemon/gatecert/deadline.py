@@ -1,4 +1,4 @@
-"""A point on the monotonic clock by which an operation has to be over, or an event that ends it."""
+"""The deadline of an operation on the monotonic clock, or an event that ends it earlier."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from threading import Event
 
 @dataclass(frozen=True, slots=True)
 class Deadline:
-    """Total time allowed for an operation, however many steps it has.
+    """The total time of an operation, over all its steps.
 
     Attributes:
         at: Instant on ``time.monotonic()``, in seconds.
-        cancelled: Once set, no time is left: gatecert is stopping.
+        cancelled: When set, no time is left: gatecert is stopping.
     """
 
     at: float
@@ -21,34 +21,34 @@ class Deadline:
 
     @classmethod
     def after(cls, seconds: float, cancelled: Event | None = None) -> Deadline:
-        """A deadline that many seconds from now."""
+        """Return a deadline that many seconds from now."""
         return cls(time.monotonic() + seconds, cancelled)
 
     @property
     def interrupted(self) -> bool:
-        """Whether it was cancelled, however much time there was."""
+        """True after a cancellation, regardless of the time."""
         return self.cancelled is not None and self.cancelled.is_set()
 
     @property
     def remaining(self) -> float:
-        """Seconds left, never below zero."""
+        """The seconds left, at least zero."""
         return 0.0 if self.interrupted else max(0.0, self.at - time.monotonic())
 
     @property
     def passed(self) -> bool:
-        """Whether no time is left."""
+        """True if no time is left."""
         return self.remaining <= 0.0
 
     def within(self, seconds: float) -> float:
-        """The shorter of ``seconds`` and the time that is left."""
+        """Return ``seconds``, or the time left if that is shorter."""
         return min(seconds, self.remaining)
 
     def sooner(self, seconds: float) -> Deadline:
-        """The deadline of one step, at most ``seconds`` from now and never after this one."""
+        """Return the deadline of a step: at most ``seconds`` from now, never after this one."""
         return replace(self, at=min(self.at, time.monotonic() + seconds))
 
     def wait(self, seconds: float) -> None:
-        """Let ``seconds`` go by, or what is left of them; a cancellation ends the wait at once."""
+        """Wait for ``seconds``, or for the time left; a cancellation ends the wait at once."""
         if self.cancelled is None:
             time.sleep(self.within(seconds))
         else:

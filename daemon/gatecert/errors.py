@@ -1,45 +1,46 @@
-"""Every error that gatecert raises, as data.
+"""The errors that gatecert raises, as data.
 
 ::
 
     GatecertError
-    ├── ConfigurationError            what the operator wrote; carries every problem found
+    ├── ConfigurationError            the configuration file; carries every problem found
     ├── WrongUsageError               a command that does not fit the configuration (exit 2)
     ├── StateError                    the state directory
-    │   ├── DaemonRunningError            another gatecert holds it (exit 3)
+    │   ├── DaemonRunningError        another gatecert holds it (exit 3)
     │   ├── LockTimeoutError          another gatecert is changing this gateway (exit 3)
     │   └── StorageError              unwritable, read-only or full
-    ├── ResolutionError               the resolver gave no answer that can be used
-    ├── CertificateError              a key, request, certificate or chain that is not sound
+    ├── ResolutionError               no usable answer from the resolver
+    ├── CertificateError              an invalid key, request, certificate or chain
+    │   └── InferiorCertificateError  a valid certificate worse than the one in use
     ├── ChallengeError                a challenge could not be presented
-    │   ├── AddressInUseError         somebody else listens where the responder must
-    │   ├── ProviderNotContactedError     nothing was sent to a DNS provider or nameserver
-    │   ├── RecordRefusedError        a DNS provider or nameserver will not change the zone
-    │   └── RecordNotVisibleError     a nameserver does not answer with the record
-    ├── AuthorityError                the certificate authority, or the way to it
-    │   ├── AuthorityUnreachableError network, TLS or an answer that is no ACME
-    │   │   └── AuthorityServerError  it answered that something of its own is broken
+    │   ├── AddressInUseError         another process listens on the responder's address
+    │   ├── ProviderNotContactedError nothing was sent to a DNS provider or nameserver
+    │   ├── RecordRefusedError        a DNS provider or nameserver refuses to change the zone
+    │   └── RecordNotVisibleError     a nameserver does not serve the record
+    ├── AuthorityError                the CA, or the connection to it
+    │   ├── AuthorityUnreachableError network, TLS or an answer that is not ACME
+    │   │   └── AuthorityServerError  the CA reported a server error
     │   ├── InsecureURLError          an http:// URL where only https:// is safe
     │   ├── TermsNotAgreedError       the operator has not agreed to the terms of service
-    │   ├── ExternalAccountRequiredError       it makes accounts only for those it knows already
-    │   ├── ProfileMissingError       it has no profile of that name
+    │   ├── ExternalAccountRequiredError  requires external account binding (EAB)
+    │   ├── ProfileMissingError       the CA has no profile of that name
     │   ├── DeadlineExceededError     the total deadline of an operation passed
-    │   ├── InterruptedOrderError     gatecert is leaving; the order can be resumed
-    │   ├── RateLimitBudgetError          more would exceed the authority's limits; says until when
+    │   ├── InterruptedOrderError     gatecert is stopping; the order can be resumed
+    │   ├── RateLimitBudgetError      would exceed the CA's rate limits; says until when
     │   └── ACMEError                 a problem document (RFC 8555 section 6.7)
     │       ├── RateLimitedError      carries retry_after
-    │       ├── AccountMissingError   the authority does not know the account
-    │       ├── UserActionRequiredError  a person has to visit the authority's page first
+    │       ├── AccountMissingError   the CA does not know the account
+    │       ├── UserActionRequiredError  the operator has to visit a page of the CA first
     │       └── ChallengeFailedError  a validation failed; carries the failures
     ├── LockoutError                  a change would lock users out (--force)
-    └── DeploymentError               the certificate is there, but the gateway does not serve it
+    └── DeploymentError               the gateway does not serve the new certificate
         ├── CopyError                 a file of install.copy_to could not be written
         ├── ReloadError               the reload command failed, hung or could not be run
-        └── NotServedError            the handshake shows something else
+        ├── NotServedError            the handshake shows another certificate
+        └── MixedCertificatesError    some handshakes show another certificate
 
-Each message is one line written for an operator. ``fix`` says what to do, ``code`` is stable and
-may be matched by programs, ``retryable`` tells whether the same attempt may succeed later with
-nothing changed by a person.
+Each message is one line for the operator. ``fix`` says what to do. ``code`` is stable, for
+programs. ``retryable`` is true if the same attempt may succeed later without a change by a person.
 """
 
 from __future__ import annotations
@@ -55,10 +56,10 @@ LONGEST_EXTERNAL_TEXT = 500
 
 
 def clean(text: str, limit: int = LONGEST_EXTERNAL_TEXT) -> str:
-    """Make text from outside (an authority, a server, a command) safe to show on one line.
+    """Make external text (of a CA, a server, a command) safe to show on one line.
 
-    Control and other unprintable characters become spaces, runs of white space become one space,
-    and the result is cut to ``limit`` characters.
+    Unprintable characters become spaces, runs of white space become one space, and the result is
+    cut to ``limit`` characters.
     """
     printable = "".join(character if character.isprintable() else " " for character in text)
     single_line = " ".join(printable.split())
@@ -70,7 +71,7 @@ class GatecertError(Exception):
 
     Args:
         message: One line: what happened, where, and what it means for the gateway.
-        fix: One line: what the operator can do about it. Empty when nothing needs doing.
+        fix: One line: what the operator can do. Empty if no action is needed.
     """
 
     code: ClassVar[str] = "error"
@@ -87,12 +88,12 @@ class GatecertError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing wrong with a configuration file.
+    """A problem in a configuration file.
 
     Attributes:
-        where: ``file:line``, or the file alone where no line can be named.
-        key: Dotted path of the key, empty where the whole file is meant.
-        what: What is wrong and what would be right, on one line.
+        where: ``file:line``, or only the file if no line applies.
+        key: Dotted path of the key; empty for the whole file.
+        what: The problem and the correct form, on one line.
     """
 
     where: str
@@ -106,7 +107,7 @@ class Problem:
 
 
 class ConfigurationError(GatecertError):
-    """The configuration cannot be used; every problem in it is listed."""
+    """An unusable configuration, with every problem in it."""
 
     code = "configuration"
 
@@ -116,13 +117,13 @@ class ConfigurationError(GatecertError):
 
 
 class WrongUsageError(GatecertError):
-    """A command was given something that does not fit the configuration."""
+    """A command argument that does not fit the configuration."""
 
     code = "usage"
 
 
 class StateError(GatecertError):
-    """Something about the state directory."""
+    """A problem with the state directory."""
 
     code = "state"
 
@@ -134,14 +135,14 @@ class DaemonRunningError(StateError):
 
 
 class LockTimeoutError(StateError):
-    """Another gatecert kept a gateway's lock for longer than we may wait."""
+    """Another gatecert held a gateway's lock for too long."""
 
     code = "gateway-busy"
     retryable = True
 
 
 class StorageError(StateError):
-    """The state directory cannot be read or written (permissions, read-only, full)."""
+    """A failure to read or write the state directory (permissions, read-only, full)."""
 
     code = "state-unwritable"
     retryable = True
@@ -155,37 +156,37 @@ class ResolutionError(GatecertError):
 
 
 class CertificateError(GatecertError):
-    """A key, request, certificate or chain is not sound, or not the one that was asked for."""
+    """A key, request, certificate or chain that is invalid, or not the requested one."""
 
     code = "certificate"
 
 
 class InferiorCertificateError(CertificateError):
-    """A certificate is sound, but the gateway is better off with the one that it has."""
+    """A valid certificate that is worse than the one in use."""
 
     code = "worse-certificate"
 
 
 class UntrustedRootError(InferiorCertificateError):
-    """A chain ends in a root that nobody expects, and a trusted certificate is in use."""
+    """A chain to an untrusted root, while a trusted certificate is in use."""
 
     code = "untrusted-root"
 
 
 class ShortLivedError(InferiorCertificateError):
-    """A certificate ends within a day, and sooner than the one in use."""
+    """A certificate that ends within a day, and before the one in use."""
 
     code = "short-lived"
 
 
 @dataclass(frozen=True, slots=True)
 class FailedAttempt:
-    """One challenge type that did not work for one name.
+    """A challenge type that failed for a name.
 
     Attributes:
-        name: As it stands in the certificate.
+        name: The name as in the certificate.
         kind: ``http-01`` …
-        reason: Why, one line, cleaned.
+        reason: One line, cleaned.
     """
 
     name: str
@@ -194,10 +195,10 @@ class FailedAttempt:
 
 
 class ChallengeError(GatecertError):
-    """A challenge response could not be presented to the authority.
+    """A challenge response that could not be presented to the CA.
 
     Attributes:
-        attempts: What was tried for which name, where that is known.
+        attempts: The failed attempts by name, where known.
     """
 
     code = "challenge"
@@ -212,23 +213,23 @@ class AddressInUseError(ChallengeError):
 
 
 class ProviderNotContactedError(ChallengeError):
-    """A DNS provider, nameserver or command was not asked to change the zone: nothing changed."""
+    """No request reached a DNS provider, nameserver or command: nothing changed."""
 
 
 class RecordRefusedError(ChallengeError):
-    """A DNS provider or nameserver answered that it will not change the zone: nothing changed."""
+    """A DNS provider or nameserver refused to change the zone: nothing changed."""
 
     code = "record-refused"
 
 
 class RecordNotVisibleError(ChallengeError):
-    """A nameserver of the zone does not answer with the record that the authority will look for."""
+    """A nameserver of the zone does not serve the record that the CA will query."""
 
     code = "record-not-visible"
 
 
 class AuthorityError(GatecertError):
-    """The certificate authority, or the way to it."""
+    """A problem with the CA, or with the connection to it."""
 
     code = "authority"
     retryable = True
@@ -241,60 +242,60 @@ class AuthorityUnreachableError(AuthorityError):
 
 
 class AuthorityServerError(AuthorityUnreachableError):
-    """The authority answered that something of its own is broken (HTTP 5xx)."""
+    """The CA reported a server error (HTTP 5xx)."""
 
 
 class InsecureURLError(AuthorityError):
-    """An authority's URL is not https:// (CVE-2025-54799)."""
+    """A URL of the CA that is not https:// (CVE-2025-54799)."""
 
     code = "authority-insecure"
     retryable = False
 
 
 class TermsNotAgreedError(AuthorityError):
-    """The operator has not agreed to the authority's terms of service."""
+    """The operator has not agreed to the CA's terms of service."""
 
     code = "terms-not-agreed"
     retryable = False
 
 
 class ExternalAccountRequiredError(AuthorityError):
-    """The authority wants an external account binding, and none is configured."""
+    """The CA requires external account binding (EAB), and none is configured."""
 
     code = "binding-missing"
     retryable = False
 
 
 class ProfileMissingError(AuthorityError):
-    """The authority does not have the profile that is required."""
+    """The CA does not have the required profile."""
 
     code = "profile-missing"
     retryable = False
 
 
 class DeadlineExceededError(AuthorityError):
-    """The total deadline of an operation with the authority passed."""
+    """The total deadline of an operation with the CA passed."""
 
     code = "authority-deadline"
 
 
 class InterruptedOrderError(AuthorityError):
-    """gatecert is leaving in the middle of an order, which is resumed at the next start."""
+    """gatecert stopped during an order, which the next start resumes."""
 
     code = "interrupted"
 
 
 class AuthorizationMismatchError(AuthorityError):
-    """The authority wants control of a name to be proven that was not ordered; nothing was done."""
+    """The CA requires authorization for a name that was not ordered; nothing was done."""
 
     code = "authorization-mismatch"
 
 
 class RateLimitBudgetError(AuthorityError):
-    """One more would exceed what the authority allows; nothing was sent.
+    """Another request would exceed the CA's rate limits; nothing was sent.
 
     Attributes:
-        until: From then on it may be tried, aware UTC.
+        until: When it may be tried again, aware UTC.
     """
 
     code = "budget-spent"
@@ -305,15 +306,15 @@ class RateLimitBudgetError(AuthorityError):
 
 
 class ACMEError(AuthorityError):
-    """The authority answered with a problem document (RFC 8555 section 6.7, RFC 7807).
+    """The CA returned a problem document (RFC 8555 section 6.7, RFC 7807).
 
     Attributes:
         problem_type: The last part of ``urn:ietf:params:acme:error:…``, or the whole type URI.
-        detail: The authority's text, cleaned.
+        detail: The text of the CA, cleaned.
         subproblems: Pairs of identifier and text, cleaned.
-        status: HTTP status code, 0 where the problem stood inside an order or authorization.
-        retry_after: The earliest instant at which to try again, aware UTC.
-        algorithms: JWS algorithms that the authority takes, where that is what it minds.
+        status: HTTP status code; 0 for a problem inside an order or authorization.
+        retry_after: The earliest time for another attempt, aware UTC.
+        algorithms: JWS algorithms that the CA accepts, if it rejected ours.
     """
 
     code = "acme"
@@ -337,33 +338,33 @@ class ACMEError(AuthorityError):
         self.retry_after = retry_after
         more = "".join(f"; {who}: {what}" for who, what in self.subproblems)
         super().__init__(
-            f"{authority or 'the authority'} answered {self.problem_type}: {self.detail}{more}",
+            f"{authority or 'the CA'} returned an error: {self.problem_type}: {self.detail}{more}",
             fix=fix,
         )
 
 
 class ForbiddenKeyError(ACMEError):
-    """The authority does not issue for this key, which has leaked perhaps; another one may do."""
+    """The CA does not issue for this key, which may be compromised; another key may work."""
 
     code = "key-forbidden"
 
 
 class RateLimitedError(ACMEError):
-    """The authority asks us to wait (``rateLimited``, HTTP 429 or 503 with Retry-After)."""
+    """The CA requires a delay (``rateLimited``, HTTP 429 or 503 with Retry-After)."""
 
     code = "rate-limited"
 
 
 class AccountMissingError(ACMEError):
-    """The authority does not know our account (``accountDoesNotExist``)."""
+    """The CA does not know the account (``accountDoesNotExist``)."""
 
     code = "account-missing"
 
 
 class UserActionRequiredError(ACMEError):
-    """Nothing will be issued until a person has visited the authority's page; ``fix`` has its URL.
+    """The CA issues nothing until a person visits its page; ``fix`` has the URL.
 
-    Either new terms of service (``userActionRequired``), or a name that the authority has paused.
+    The reason is new terms of service (``userActionRequired``), or a name that the CA has paused.
     """
 
     code = "user-action-required"
@@ -371,10 +372,10 @@ class UserActionRequiredError(ACMEError):
 
 
 class ChallengeFailedError(ACMEError):
-    """The authority looked for a challenge response and did not accept what it found.
+    """The CA did not accept a challenge response.
 
     Attributes:
-        attempts: Which challenge types did not work for which names.
+        attempts: The failed challenge types by name.
     """
 
     code = "challenge-failed"
@@ -382,20 +383,20 @@ class ChallengeFailedError(ACMEError):
 
 
 class LockoutError(GatecertError):
-    """A change would lock out users who can log in now."""
+    """A change that would lock out users who can log in now."""
 
     code = "users-locked-out"
 
 
 class DeploymentError(GatecertError):
-    """The new certificate exists, but the gateway does not serve it."""
+    """The gateway does not serve the new certificate."""
 
     code = "deployment"
     retryable = True
 
 
 class CopyError(DeploymentError):
-    """A file that some server insists on, beside ``live``, could not be written."""
+    """A file of ``install.copy_to`` could not be written."""
 
     code = "copy-failed"
 
@@ -404,8 +405,8 @@ class ReloadError(DeploymentError):
     """The reload command failed, hung or could not be run.
 
     Attributes:
-        output: What the command printed, cleaned and cut.
-        ran: Whether it was started at all.
+        output: The output of the command, cleaned and cut.
+        ran: True if the command was started.
     """
 
     code = "reload-failed"
@@ -417,12 +418,12 @@ class ReloadError(DeploymentError):
 
 
 class NotServedError(DeploymentError):
-    """A handshake shows that another certificate is served than the installed one."""
+    """A handshake shows another certificate than the installed one."""
 
     code = "not-served"
 
 
 class MixedCertificatesError(DeploymentError):
-    """Some handshakes show the installed certificate, and others another one."""
+    """Some handshakes show the installed certificate, others show another one."""
 
     code = "mixed"

@@ -1,16 +1,15 @@
-"""A command in a process group of its own, whose output never blocks it and never fills memory.
+"""Commands in their own process group, with bounded output.
 
-The command is over when the process that was started has ended. Its descendants may live on, for a
-reload may have to start something; nobody waits for them, and whoever of them has not redirected
-its output loses it. A command that has to be killed takes its whole process group along: SIGTERM,
-then SIGKILL when the command has ended or has not done so in a while. Only what has made itself a
-session of its own escapes that.
+A command has finished when its process ends. Its descendants may continue, because a reload may
+have to start a server; gatecert does not wait for them, and they lose output that they have not
+redirected. Killing a command ends its whole process group: SIGTERM, then SIGKILL when the command
+has ended or the grace period is over. Only a descendant with its own session survives that.
 
-Output is read all the time and only the end of it is kept.
+Output is read continuously, and only its end is kept.
 
-A command never goes through a shell. It runs in ``/`` with nothing on standard input, and inherits
-nothing of gatecert's environment (no secrets, no ``NOTIFY_SOCKET``, no ``CREDENTIALS_DIRECTORY``)
-and no descriptor. ``environment`` is what every command gets; who starts one adds to it.
+A command never runs in a shell. It runs in ``/`` with an empty standard input. It inherits nothing
+of gatecert's environment (no secrets, no ``NOTIFY_SOCKET``, no ``CREDENTIALS_DIRECTORY``) and no
+descriptor. ``environment`` returns the environment of every command; callers add to it.
 """
 
 from __future__ import annotations
@@ -36,17 +35,15 @@ if TYPE_CHECKING:
 PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 LONGEST_OUTPUT: Final = 4096  # bytes
 READ_SIZE: Final = 64 * 1024  # bytes; what a pipe holds
-POLL_INTERVAL: Final = (
-    0.05  # seconds between looks at a command whose descendants keep its output open
-)
-GRACE: Final = 2.0  # seconds between SIGTERM and SIGKILL, and from there until we give up
+POLL_INTERVAL: Final = 0.05  # seconds, while descendants keep the output of a command open
+GRACE: Final = 2.0  # seconds between SIGTERM and SIGKILL, and between SIGKILL and giving up
 
 # ECMA-48 control sequences, and the strings (window titles …) that end in BEL or ST
 _ESCAPES: Final = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|[\]PX^_][^\x07\x1b]*(?:\x07|\x1b\\)|.)?")
 
 
 class Run:
-    """A command that has been started, in a process group of its own."""
+    """A running command, in its own process group."""
 
     def __init__(self, process: subprocess.Popen[bytes], output: IO[bytes]) -> None:
         self._process = process
@@ -55,15 +52,13 @@ class Run:
         self._selector = selectors.DefaultSelector()
         self._selector.register(output, selectors.EVENT_READ)
         self._end: int | None = None
-        with suppress(
-            OSError
-        ):  # a kernel or a sandbox without it: then we look every ``POLL_INTERVAL``
+        with suppress(OSError):  # kernel or sandbox without it: polls instead
             self._end = os.pidfd_open(process.pid)
             self._selector.register(self._end, selectors.EVENT_READ)
 
     @property
     def status(self) -> int | None:
-        """Exit status, negative for a signal; None while it runs, or cannot be killed."""
+        """The exit status, negative for a signal; None while it runs, or if it cannot be killed."""
         return self._process.returncode
 
     @property
@@ -74,7 +69,7 @@ class Run:
 
     @property
     def output_tail(self) -> str:
-        """The end of a long output: what a command says last is why it failed."""
+        """The end of a long output, which has the reason of a failure."""
         output = self.output
         if len(output) <= LONGEST_EXTERNAL_TEXT:
             return output
@@ -82,12 +77,12 @@ class Run:
 
     @property
     def ending(self) -> str:
-        """How it ended, in words: its exit status, or the signal that killed it."""
+        """The exit status, or the signal that killed it, in words."""
         status = self.status or 0
         return f"exit status {status}" if status >= 0 else f"killed by {_signal_name(-status)}"
 
     def wait(self, deadline: Deadline) -> bool:
-        """Read the output until the command has ended; False when it has not done so in time."""
+        """Read the output until the command ends; return False if the deadline passes first."""
         while self._process.poll() is None:
             if deadline.passed:
                 return False
@@ -96,10 +91,10 @@ class Run:
         return True
 
     def kill(self) -> None:
-        """End the whole process group.
+        """Kill the whole process group.
 
-        The command stays a zombie until the very end, so that its group's number cannot be given
-        to anybody else before the last signal is sent.
+        The command remains a zombie until the last signal is sent, so that its group's number
+        cannot be reused before.
         """
         self._signal(signal.SIGTERM)
         grace = Deadline.after(GRACE)
@@ -109,12 +104,12 @@ class Run:
         last = Deadline.after(GRACE)
         while self._process.poll() is None and not last.passed:
             self._read(last.within(POLL_INTERVAL))
-        if self.status is None:  # stuck in the kernel, or become another user
-            Thread(target=self._process.wait, name="undertaker", daemon=True).start()
+        if self.status is None:  # stuck in the kernel, or another user
+            Thread(target=self._process.wait, name="reaper", daemon=True).start()
         self._read(0.0)
 
     def close(self) -> None:
-        """Let go of the command; kill it first if we leave it in the middle."""
+        """Release the command; kill it if it still runs."""
         if self.status is None:
             self.kill()
         self._selector.close()
@@ -123,7 +118,7 @@ class Run:
             os.close(self._end)
 
     def _read(self, seconds: float) -> None:
-        """Wait for output or for the command's end, and take at most what a pipe holds."""
+        """Wait for output or for the end of the command; read at most what a pipe holds."""
         if all(key.fileobj is not self._output for key, _ in self._selector.select(seconds)):
             return
         data = os.read(self._output.fileno(), READ_SIZE)
@@ -132,36 +127,36 @@ class Run:
             self._selector.unregister(self._output)
 
     def _has_ended(self) -> bool:
-        """Whether the command has ended, without taking its status."""
+        """Tell whether the command has ended, without reaping it."""
         options = os.WEXITED | os.WNOHANG | os.WNOWAIT
         return os.waitid(os.P_PID, self._process.pid, options) is not None
 
     def _signal(self, number: signal.Signals) -> None:
-        with suppress(PermissionError):  # a command that became another user
+        with suppress(PermissionError):  # a command that runs as another user
             os.killpg(self._process.pid, number)
 
 
 def executable(name: str) -> str | None:
-    """Absolute path of a program, looked for in ``PATH``; None where there is none of that name."""
+    """Return the absolute path of a program, searched in ``PATH``; None if it is missing."""
     if Path(name).is_absolute():
         return name
     return None if "/" in name else shutil.which(name, path=PATH)
 
 
 def environment() -> dict[str, str]:
-    """``PATH`` as above, ``HOME`` of the user gatecert acts as, and ``LANG=C.UTF-8``."""
+    """Return ``PATH`` as above, ``HOME`` of the effective user, and ``LANG=C.UTF-8``."""
     try:
         home = pwd.getpwuid(os.geteuid()).pw_dir
-    except KeyError:  # a user without an entry, as in containers
+    except KeyError:  # users without an entry, as in containers
         home = "/"
     return {"PATH": PATH, "HOME": home, "LANG": "C.UTF-8"}
 
 
 def restore_sigchld() -> None:
-    """Undo that SIGCHLD is ignored, as whoever started us may have left it.
+    """Restore the default action of SIGCHLD, which the parent process may have set to ignore.
 
-    Every command would then seem to have ended with status 0. Call it from the main thread, before
-    any command is started.
+    If SIGCHLD is ignored, every command seems to end with status 0. Call it from the main thread,
+    before any command starts.
     """
     if signal.getsignal(signal.SIGCHLD) is signal.SIG_IGN:
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
@@ -169,7 +164,7 @@ def restore_sigchld() -> None:
 
 @contextmanager
 def started(argv: Sequence[str], environment: Mapping[str, str]) -> Iterator[Run]:
-    """Start a command in ``/`` with this environment and nothing else; it does not outlive this.
+    """Start a command in ``/`` with only this environment; it ends with the context.
 
     Raises:
         OSError: It cannot be started.

@@ -53,10 +53,8 @@ def test_a_copy_that_is_mounted_as_a_file(
     volumes = (f"{folder}:/etc/gateway", f"{folder / 'boston.pem'}:{COPY}")
     mounted = sidecar(podman, outside, configuration, *volumes).start()
     mounted.wait_for(lambda: f"cannot replace {COPY}" in mounted.log, "the copy to be refused")
-    assert "something is mounted on it" in mounted.log
-    assert (
-        "mount /etc/gateway instead: what is mounted by itself can never be replaced" in mounted.log
-    )
+    assert "it is a mount point" in mounted.log
+    assert "mount /etc/gateway instead: a mounted file cannot be replaced" in mounted.log
 
 
 def test_a_gateway_that_mounts_one_file_is_found_out(
@@ -102,7 +100,7 @@ def test_a_volume_that_belongs_to_somebody_else(
     mounted = sidecar(podman, outside, configuration, f"{tmp_path / 'state'}:{STATE}").start()
     assert mounted.wait() == 1
     (line, *_) = [one for one in mounted.log.splitlines() if STATE in one]
-    assert f"let user 10001 own {STATE}, which is user root's" in line
+    assert f"let user 10001 own {STATE}, which belongs to user root" in line
 
 
 def test_a_volume_whose_content_belongs_to_somebody_else(
@@ -113,7 +111,7 @@ def test_a_volume_whose_content_belongs_to_somebody_else(
     (tmp_path / "state" / "gateways").mkdir(mode=0o700)
     (tmp_path / "state").chmod(0o777)
     mounted = sidecar(podman, outside, configuration, f"{tmp_path / 'state'}:{STATE}").start()
-    said = f"let user 10001 own {STATE}/gateways, which is user root's"
+    said = f"let user 10001 own {STATE}/gateways, which belongs to user root"
     mounted.wait_for(lambda: said in mounted.log, "gatecert to complain")
 
 

@@ -106,7 +106,7 @@ def test_a_renewal_by_hand_goes_unnoticed_and_is_called_for_in_time(
 
     gatecert.wait_logged("the imported certificate ends in 9 days")
     status = gatecert.status(HQ)
-    assert "it is not renewed by itself" in status["warning"]
+    assert "gatecert does not renew it" in status["warning"]
     assert status["warning_fix"].startswith(f"gatecert csr {HQ} --renew")
     assert "gatecert csr hq --renew" in gatecert.run("status", HQ).output
 

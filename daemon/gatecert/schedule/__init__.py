@@ -1,1 +1,1 @@
-"""When: pure decisions in ``due``, timers in ``jobs``."""
+"""Timing: pure decisions in ``due``, timers in ``timers``."""

@@ -1,31 +1,33 @@
-"""When is something due? Pure: nothing here reads a clock, a file or a socket.
+"""Decide what a gateway needs next, and when. Pure: reads no clock, file or socket.
 
-Rules, in the order in which they are applied:
+The rules, in the order in which they apply:
 
-- A gateway without a usable certificate gets a bootstrap certificate at once; a bootstrap
-  certificate is made anew when a third of its life is left.
-- An excluded region is never enrolled, a custom gateway is never renewed by itself; the end of
-  its certificate is warned of (``expiry``).
-- A certificate from an authority is renewed when the authority says so (ARI, RFC 9773), else when
-  a third of its lifetime is left, half where the lifetime is under ten days.
-- ARI can bring a renewal forward, never push it past the last twelfth of the lifetime: an
-  authority that errs must not let a certificate lapse.
-- A certificate that was revoked is replaced at once.
-- A renewal that came within a twenty-fourth of the lifetime, or an hour, is not followed by another
-  one within that time, whatever the authority says: one that issues certificates of seconds, or
-  wants each replaced at once, is not flooded with orders.
-- A certificate that is worse than the one in use is no renewal: the next order waits a day, or a
-  quarter of the time that is left of the one in use.
-- After a failure the next attempt comes 1 min, 10 min, 100 min, then a day later (Let's Encrypt
-  integration guide), or by chance a little sooner, and never later than 1/24 of the life that
-  remains. A certificate that has ended is seen by everybody: then the next attempt comes after an
-  hour at the latest, and more and more seldom as time goes by, down to once a day.
-- What an authority asks for (Retry-After) is heeded, but not past the end of the certificate: then
-  a try comes before it, each time half as long before, and once a day where there is none to end.
-- What an order is certain to fail of is no failure: it is looked at again after a time of its own.
-- A certificate that is installed and not proven to be served is deployed again, without an order.
-- One that is proven is looked for again and again, as often as the operator wants it watched.
-- Instants that were remembered under a clock that has since been set back count for nothing.
+- A gateway without a usable certificate gets a self-signed (bootstrap) certificate at once. It is
+  replaced when a third of its lifetime is left.
+- A gateway in an excluded region is never enrolled. A custom certificate is never renewed
+  automatically; ``expiry_warnings`` warns of its end.
+- A certificate from a CA is renewed in the renewal window of the CA (ARI, RFC 9773), else when a
+  third of its lifetime is left, or half of it if the lifetime is under ten days.
+- ARI can bring a renewal forward, but not delay it beyond the last twelfth of the lifetime: an
+  error of the CA must not let a certificate expire.
+- A revoked certificate is replaced at once.
+- If two renewals came within a 24th of the lifetime (between 10 seconds and an hour), the next one
+  waits that long, whatever the CA requests. This limits the orders at a CA that issues certificates
+  of seconds or requests each replacement at once.
+- A certificate worse than the one in use does not count as a renewal. The next order waits a day,
+  or a quarter of the time that the one in use has left.
+- After a failure the next attempts follow after 1 min, 10 min, 100 min and then a day (Let's
+  Encrypt integration guide), less a random part, but no later than 1/24 of the remaining lifetime.
+  An expired certificate is urgent: the next attempt follows within an hour, then less and less
+  often, down to once a day.
+- Retry-After of a CA is honoured, but not beyond the end of the certificate. Then an attempt comes
+  before the end, each time after half the remaining time, and once a day without a valid
+  certificate.
+- An obstruction that makes an order certain to fail is not a failure; it is checked again after its
+  own delay.
+- A certificate that is installed but not proven is deployed again, without an order.
+- A proven certificate is checked again at the interval ``install.watch``.
+- Instants stored under a clock that has since been set back are ignored.
 """
 
 from __future__ import annotations
@@ -60,7 +62,7 @@ SHARE_OF_REMAINING_LIFE = 24
 SHORTEST_RETRY = timedelta(seconds=1)
 RETRY_AFTER_END = timedelta(hours=1)
 LONGEST_RETRY = timedelta(days=1)
-SHORTEST_RETRY_AFTER = timedelta(seconds=10)  # where an authority asked for a longer one
+SHORTEST_RETRY_AFTER = timedelta(seconds=10)  # when Retry-After is cut short
 
 DEPLOYMENT_DELAYS = (
     timedelta(seconds=10),
@@ -84,14 +86,14 @@ BOOTSTRAP_REMAINING = 1 / 3
 
 @dataclass(frozen=True, slots=True)
 class Situation:
-    """All that decides what a gateway needs.
+    """The facts that decide what a gateway needs.
 
     Attributes:
-        live: The certificate that ``live`` leads to; None when there is none that can be used.
-        newest: The newest usable certificate that has not been proven to be served, if it is not
-            the live one: what a rolled-back deployment is to bring back.
-        issued: When the certificates that are kept were issued, in use or not, the newest first.
-        excluded_region: The region for which the gateway is never enrolled, empty otherwise.
+        live: The certificate that ``live`` points to; None if it is unusable.
+        newest: The newest usable certificate that is neither live nor proven, which a rolled-back
+            deployment tries again.
+        issued: The issue times of all stored certificates, newest first.
+        excluded_region: The region because of which the gateway is never enrolled; empty without.
     """
 
     target: Target
@@ -104,7 +106,7 @@ class Situation:
 
 
 def next_due(situation: Situation, now: datetime) -> Due:
-    """What the gateway needs next, and when; an instant not after ``now`` means at once."""
+    """Return the next action of a gateway; an instant not after ``now`` means at once."""
     bootstrap = _bootstrap_due(situation, now)
     if bootstrap is not None and bootstrap.at <= now:
         return bootstrap
@@ -118,7 +120,7 @@ def next_due(situation: Situation, now: datetime) -> Due:
         )
         if due is not None
     ] or [Due(Action.NONE, now + LONGEST_IDLE, "nothing is due")]
-    # Of what is due already, enrolment goes first: it ends in a deployment of something better.
+    # Of several overdue actions, enrolment goes first: it ends in a better deployment.
     overdue = [due for due in candidates if due.at <= now]
     if overdue:
         return max(overdue, key=lambda due: due.action is Action.ENROL)
@@ -126,7 +128,7 @@ def next_due(situation: Situation, now: datetime) -> Due:
 
 
 def renewal_instant(situation: Situation) -> tuple[datetime, str]:
-    """When the certificate in use should be replaced, and why then.
+    """Return when to replace the certificate in use, and the reason for that instant.
 
     Raises:
         ValueError: There is no certificate in use.
@@ -145,8 +147,11 @@ def renewal_instant(situation: Situation) -> tuple[datetime, str]:
     ):
         latest = certificate.not_after - certificate.lifetime * LATEST_RENEWAL
         if renewal.renew_at <= latest:
-            return renewal.renew_at, "the authority's renewal information (ARI) says so"
-        return latest, "the end is near, whatever the authority's renewal information says"
+            return renewal.renew_at, "renewal window of the CA (ARI)"
+        return (
+            latest,
+            "renewal due at one twelfth of its lifetime, before the window of the CA (ARI)",
+        )
     share = SHARES.get(remaining, f"{remaining:.0%}")
     return fallback, f"renewal due at {share} of its lifetime"
 
@@ -165,7 +170,7 @@ def next_watch(situation: Situation, now: datetime) -> datetime | None:
 
 
 def certificate_in_use(situation: Situation) -> CertificateSummary | None:
-    """The certificate that renewal is about: the newest that an authority has issued."""
+    """Return the certificate that renewal replaces: the newest one from a CA."""
     for certificate in (situation.newest, situation.live):
         if certificate is not None and not certificate.is_bootstrap:
             return certificate
@@ -173,16 +178,16 @@ def certificate_in_use(situation: Situation) -> CertificateSummary | None:
 
 
 def is_urgent(situation: Situation, now: datetime) -> bool:
-    """Whether there is no certificate to go on with, or it is about to end."""
+    """Tell whether the certificate in use is missing, revoked, incomplete or about to end."""
     certificate = certificate_in_use(situation)
     if certificate is None or revoked_state_of(situation.state, certificate) is not None:
         return True
-    calm_until = certificate.not_after - certificate.lifetime * LATEST_RENEWAL
-    return now >= calm_until or not certificate.covers(situation.target.identifiers)
+    urgent_from = certificate.not_after - certificate.lifetime * LATEST_RENEWAL
+    return now >= urgent_from or not certificate.covers(situation.target.identifiers)
 
 
 def is_renewal(situation: Situation) -> bool:
-    """Whether an order would be for the names of the certificate in use, validated before."""
+    """Tell whether the certificate in use covers the names, so that an order is a renewal."""
     certificate = certificate_in_use(situation)
     return certificate is not None and certificate.covers(situation.target.identifiers)
 
@@ -195,14 +200,14 @@ def next_attempt(
     not_after: datetime | None = None,
     retry_after: datetime | None = None,
 ) -> datetime:
-    """The earliest instant for another attempt to enrol.
+    """Return the earliest instant for another attempt to enrol.
 
     Args:
-        failures: Consecutive failures, the last one included; at least 1.
+        failures: Consecutive failures, including the last one; at least 1.
         now: The instant of the failure.
         random: Source of jitter.
-        not_after: End of the certificate in use, if an authority issued one; it may have passed.
-        retry_after: What the authority asked for.
+        not_after: End of the certificate in use, if a CA issued one; it may have passed.
+        retry_after: The Retry-After of the CA.
     """
     delay = RETRY_DELAYS[min(failures, len(RETRY_DELAYS)) - 1]
     delay *= 1 - random.uniform(0, RETRY_JITTER)
@@ -215,15 +220,15 @@ def next_attempt(
 def effective_retry_after(
     retry_after: datetime, now: datetime, not_after: datetime | None
 ) -> datetime:
-    """Until when an authority's Retry-After is waited for.
+    """Return until when to honour a Retry-After.
 
-    To its end, unless the certificate would end meanwhile: then a try may help, and what it costs
-    the authority is a refused request, a few times before the end and once a day after it.
+    Normally to its end. If the certificate would expire before, an earlier attempt may help and
+    costs the CA a refused request, a few times before the end and once a day after it.
 
     Args:
-        retry_after: What the authority asked for.
+        retry_after: The Retry-After of the CA.
         now: Aware UTC.
-        not_after: End of the certificate in use, if an authority issued one; it may have passed.
+        not_after: End of the certificate in use, if a CA issued one; it may have passed.
     """
     if not_after is None or not_after <= now:
         return min(retry_after, now + LONGEST_RETRY)
@@ -238,39 +243,39 @@ def effective_retry_after(
 def next_obstruction_check(
     again: timedelta, *, now: datetime, not_after: datetime | None = None
 ) -> datetime:
-    """When to see whether what stands in the way of an order is still there.
+    """Return when to check again whether an obstruction of orders persists.
 
     Args:
-        again: How long to wait, unless the certificate in use ends soon.
-        now: When it was seen.
-        not_after: End of the certificate in use, if an authority issued one.
+        again: The delay, unless the certificate in use ends soon.
+        now: The time of the last check.
+        not_after: End of the certificate in use, if a CA issued one.
     """
     return now + _shortened(again, now, not_after)
 
 
 def next_deployment(failures: int, *, now: datetime, not_after: datetime | None = None) -> datetime:
-    """The earliest instant for another attempt to bring a certificate onto the gateway.
+    """Return the earliest instant for another attempt to deploy a certificate.
 
     Args:
-        failures: Consecutive failures, the last one included; at least 1.
+        failures: Consecutive failures, including the last one; at least 1.
         now: The instant of the failure.
-        not_after: End of the certificate that was put back; None where none was.
+        not_after: End of the certificate that was restored; None without one.
     """
     delay = DEPLOYMENT_DELAYS[min(failures, len(DEPLOYMENT_DELAYS)) - 1]
     return now + max(_shortened(delay, now, not_after), DEPLOYMENT_DELAYS[0])
 
 
 def next_listener_check(since: datetime, *, now: datetime) -> datetime:
-    """When to look next whether something listens; ``since`` is when nothing did first."""
+    """Return when to check for a listener again; ``since`` is when it was first missing."""
     soon = now - since < timedelta(minutes=10)
     return now + (DEPLOYMENT_DELAYS[0] if soon else DEPLOYMENT_DELAYS[1])
 
 
 def worse_certificate_pause(now: datetime, not_after: datetime | None) -> timedelta:
-    """How long no certificate is ordered after one that was worse than the one in use.
+    """Return how long to wait after a certificate worse than the one in use.
 
     Args:
-        now: When it was issued.
+        now: The time of its issue.
         not_after: End of the certificate in use.
     """
     if not_after is None or not_after <= now:
@@ -279,7 +284,7 @@ def worse_certificate_pause(now: datetime, not_after: datetime | None) -> timede
 
 
 def _shortened(delay: timedelta, now: datetime, not_after: datetime | None) -> timedelta:
-    """A delay, cut by how close the end of a certificate is, or how long ago it was."""
+    """Shorten a delay by the time to or since the end of a certificate."""
     if not_after is None:
         return delay
     share = abs(not_after - now) / SHARE_OF_REMAINING_LIFE
@@ -301,11 +306,11 @@ def _bootstrap_due(situation: Situation, now: datetime) -> Due | None:
     if not live.is_bootstrap:
         return None
     if not live.covers(situation.target.identifiers):
-        return Due(Action.BOOTSTRAP, now, "the bootstrap certificate has other names")
+        return Due(Action.BOOTSTRAP, now, "the self-signed certificate has other names")
     if not situation.target.key.is_satisfied_by(live):
-        return Due(Action.BOOTSTRAP, now, "the bootstrap certificate has other keys")
+        return Due(Action.BOOTSTRAP, now, "the self-signed certificate has other key types")
     at = live.not_after - live.lifetime * BOOTSTRAP_REMAINING
-    return Due(Action.BOOTSTRAP, at, "the bootstrap certificate nears its end")
+    return Due(Action.BOOTSTRAP, at, "the self-signed certificate ends soon")
 
 
 def _deployment_due(situation: Situation, now: datetime) -> Due | None:
@@ -315,7 +320,7 @@ def _deployment_due(situation: Situation, now: datetime) -> Due | None:
     at = deployment.next_attempt or now
     if at > now + DEPLOYMENT_DELAYS[-1]:
         at = now
-    return Due(Action.DEPLOY, at, "the installed certificate is not proven to be served")
+    return Due(Action.DEPLOY, at, "no listener has proven that it serves the installed certificate")
 
 
 def _enrolment_due(situation: Situation, now: datetime) -> Due | None:
@@ -324,7 +329,7 @@ def _enrolment_due(situation: Situation, now: datetime) -> Due | None:
     not_before = _no_attempt_before(situation, now)
     certificate = certificate_in_use(situation)
     if certificate is None:
-        return Due(Action.ENROL, not_before, "only a bootstrap certificate is served")
+        return Due(Action.ENROL, not_before, "only a self-signed certificate is in use")
     if not certificate.covers(situation.target.identifiers):
         return Due(Action.ENROL, not_before, "the configured names have changed")
     for each in (certificate, situation.live):
@@ -332,7 +337,11 @@ def _enrolment_due(situation: Situation, now: datetime) -> Due | None:
         if revocation_state is not None:
             return Due(Action.ENROL, not_before, f"the certificate was {revocation_state.words}")
     if not situation.target.key.is_satisfied_by(certificate):
-        return Due(Action.ENROL, not_before, "a certificate for each of two keys is wanted")
+        return Due(
+            Action.ENROL,
+            not_before,
+            "a certificate for each of two key types is required",
+        )
     at, reason = renewal_instant(situation)
     at = max(at, not_before, _no_renewal_before(situation, certificate, now))
     return Due(Action.ENROL, at, reason)
@@ -341,7 +350,7 @@ def _enrolment_due(situation: Situation, now: datetime) -> Due | None:
 def _no_renewal_before(
     situation: Situation, certificate: CertificateSummary, now: datetime
 ) -> datetime:
-    """The instant before which there is no renewal, where the last one came too soon already."""
+    """Return the earliest renewal, which is later than ``now`` after two in quick succession."""
     if len(situation.issued) <= 1:
         return now
     last, before = situation.issued[:2]

@@ -1,7 +1,7 @@
-"""When to warn that a certificate ends which nobody but a person can renew. Pure.
+"""Warnings before an imported certificate ends. Pure.
 
-An imported certificate is never renewed by gatecert. Its end is warned of 30, 14, 7, 3 and 1 days
-before, and once it has come; each warning is given once, however often gatecert is started.
+gatecert does not renew an imported certificate. It warns 30, 14, 7, 3 and 1 days before the end,
+and at the end. Each warning is given once, across restarts.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ DAY = timedelta(days=1)
 def due_expiry_warning(
     target: Target, state: GatewayState, live: CertificateSummary | None, now: datetime
 ) -> ExpiryNotice | None:
-    """The warning that is due now; None where there is none, or it has been given."""
+    """Return the warning that is due now; None if there is none, or it has been given."""
     if live is None or not _is_watched(target, live):
         return None
     passed = [days for days, at in _instants(live) if at <= now]
@@ -37,20 +37,20 @@ def due_expiry_warning(
 def next_expiry_warning(
     target: Target, live: CertificateSummary | None, now: datetime
 ) -> tuple[datetime, str] | None:
-    """When the next warning comes, and which one in words."""
+    """Return the time of the next warning, and a description."""
     if live is None or not _is_watched(target, live):
         return None
     for days, at in _instants(live):
         if at > now:
             left = f"ends in {_days(days)}" if days else "has ended"
-            return at, f"a warning that the imported certificate {left}"
+            return at, f"warning: the imported certificate {left}"
     return None
 
 
 def expiry_warning(
     target: Target, live: CertificateSummary | None, now: datetime
 ) -> tuple[str, str]:
-    """What is to be said of the certificate's end now, and what to do; empty before the first."""
+    """Return the current warning and its fix; empty before the first one."""
     if live is None or not _is_watched(target, live) or now < live.not_after - THRESHOLDS[0] * DAY:
         return "", ""
     end = instant(live.not_after)
@@ -61,7 +61,7 @@ def expiry_warning(
     if live.not_after <= now:
         return f"the imported certificate ended on {end}: clients refuse the gateway", fix
     left = _days((live.not_after - now) // DAY)
-    return f"the imported certificate ends in {left}, on {end}; it is not renewed by itself", fix
+    return f"the imported certificate ends in {left}, on {end}; gatecert does not renew it", fix
 
 
 def _is_watched(target: Target, live: CertificateSummary) -> bool:

@@ -1,20 +1,19 @@
-"""Which authority is asked? Pure: nothing here reads a clock, a file or a socket.
+"""Decide which CA to use. Pure: reads no clock, file or socket.
 
-Authorities are asked in the order of the configuration. One of them is left for the next
+CAs are tried in the order of the configuration. A CA is skipped for the next one
 
-- at once when it refuses for good what no waiting will change: the name, a CAA record, the profile,
-  the account, its terms; or when it says itself that it wants to be asked later, or its limits do;
-- after the second temporary failure in succession: no answer, trouble of its own, a validation
-  that failed;
-- where no certificate can be used, or the one in use is about to end, after the first failure,
-  unless that was a validation: there is nothing to be calm about.
+- at once, after a permanent refusal (name, CAA record, profile, account, terms of service), a
+  Retry-After, or when its rate limits are used up;
+- after the second temporary failure in succession: no answer, a server error or a failed
+  validation;
+- after the first temporary failure, except a failed validation, if no certificate is usable or the
+  one in use is about to end.
 
-It is asked again when it said so, after a day where it refused for good, and else after an hour,
-two, four … at most a day. The time that one of them asked for holds back none of the others. What
-is the gateway's own trouble (a port that is taken, a full disk) would be no better elsewhere, and
-moves nothing. Where all were left, the one that comes back first is asked, of those that did not
-ask for the time; where it is urgent, each of those, and nobody is left for more than a day. The
-pauses between attempts are decided in ``due``.
+It is tried again at its Retry-After, a day after a permanent refusal, and otherwise after one, two,
+four … hours, at most a day. The Retry-After of one CA does not delay the others. A local problem (a
+port in use, a full disk) would affect every CA and skips none. If all are skipped, the first one to
+become available is tried, of those without a Retry-After. If it is urgent, all of those are tried,
+and none is skipped for more than a day. ``due`` decides the delays between attempts.
 """
 
 from __future__ import annotations
@@ -42,7 +41,7 @@ FAILURES_BEFORE_SKIP = 2  # temporary failures in succession
 SHORTEST_SKIP = timedelta(hours=1)
 LONGEST_SKIP = timedelta(days=1)
 
-# RFC 8555 section 6.7: what an authority says again however often it is asked.
+# RFC 8555 section 6.7: errors that a repeated request does not change.
 REFUSALS = {
     "accountDoesNotExist",
     "badPublicKey",
@@ -66,13 +65,13 @@ def authorities_to_try(
     *,
     urgent: bool = False,
 ) -> tuple[str, ...]:
-    """The authorities to ask now, one after the other as each is left.
+    """Return the CAs to try now, in this order.
 
     Args:
-        names: All that may be asked, in the order of the configuration; at least one.
-        troubles: What there was with them.
+        names: The configured CAs, in order; at least one.
+        troubles: Their recorded failures.
         now: Aware UTC.
-        urgent: Whether there is no certificate to go on with.
+        urgent: True without a certificate to go on with.
     """
     available = {name: _available_at(name, troubles, now, urgent=urgent) for name in names}
     usable = [name for name in names if available[name] <= now]
@@ -88,7 +87,7 @@ def authorities_to_try(
 def skipped_until(
     name: str, troubles: Sequence[AuthorityFailure], now: datetime
 ) -> datetime | None:
-    """Until when an authority was left; None where it was not, or is back."""
+    """Return until when a CA is skipped; None if it is not."""
     trouble = current_trouble(name, troubles, now)
     if trouble is None or trouble.left_until is None or trouble.left_until <= now:
         return None
@@ -102,14 +101,14 @@ def next_available(
     *,
     urgent: bool = False,
 ) -> datetime:
-    """When any of several authorities may be asked again; ``now`` where one of them was not left.
+    """Return when the first of several CAs is available; ``now`` if one is not skipped.
 
     Args:
-        names: All that may be asked; at least one.
-        troubles: What there was with them.
+        names: The configured CAs; at least one.
+        troubles: Their recorded failures.
         now: Aware UTC.
-        urgent: Whether there is no certificate to go on with; then one that merely fails may be
-            asked at any time.
+        urgent: True without a certificate to go on with; then a CA with temporary failures is
+            available at any time.
     """
     if urgent and any(_fails_temporarily(name, troubles, now) for name in names):
         return now
@@ -119,7 +118,7 @@ def next_available(
 def current_trouble(
     name: str, troubles: Sequence[AuthorityFailure], now: datetime
 ) -> AuthorityFailure | None:
-    """The trouble there was with an authority; none from under a clock that has been set back."""
+    """Return the recorded failures of a CA; None if the clock was set back since."""
     return next((each for each in troubles if each.name == name and each.at <= now), None)
 
 
@@ -131,14 +130,14 @@ def after_failure(
     *,
     urgent: bool = False,
 ) -> tuple[AuthorityFailure, ...]:
-    """What there is with the authorities after one of them has failed.
+    """Return the recorded failures after another one.
 
     Args:
-        troubles: What there was with them before.
-        name: Which of them has failed.
-        error: How.
+        troubles: The recorded failures so far.
+        name: The CA that failed.
+        error: Its failure.
         now: Aware UTC.
-        urgent: Whether there is no certificate to go on with.
+        urgent: True without a certificate to go on with.
     """
     if not _is_caused_by_authority(error):
         return tuple(troubles)
@@ -163,7 +162,7 @@ def after_failure(
 
 
 def after_success(troubles: Sequence[AuthorityFailure], name: str) -> tuple[AuthorityFailure, ...]:
-    """The same without the trouble with an authority that has issued."""
+    """Return the recorded failures without those of a CA that has issued."""
     return tuple(each for each in troubles if each.name != name)
 
 
@@ -175,7 +174,7 @@ def _is_caused_by_authority(error: GatecertError) -> bool:
 def _available_at(
     name: str, troubles: Sequence[AuthorityFailure], now: datetime, *, urgent: bool
 ) -> datetime:
-    """When an authority may be asked again; ``now`` where it may."""
+    """Return when a CA is available; ``now`` if it is."""
     until = skipped_until(name, troubles, now)
     trouble = current_trouble(name, troubles, now)
     if until is None or trouble is None:
@@ -184,41 +183,41 @@ def _available_at(
 
 
 def _fails_temporarily(name: str, troubles: Sequence[AuthorityFailure], now: datetime) -> bool:
-    """Whether an authority was left only because it fails for the time being."""
+    """Tell whether a CA is skipped because of temporary failures."""
     trouble = current_trouble(name, troubles, now)
     return trouble is not None and trouble.fails
 
 
 def _skip_until(error: GatecertError, beyond: int, now: datetime) -> datetime | None:
-    """Until when an authority is left.
+    """Return until when to skip a CA.
 
     Args:
-        error: What it did last.
-        beyond: How many failures there were beyond the one for which it is left.
+        error: Its last failure.
+        beyond: Failures beyond the first one that causes a skip.
         now: Aware UTC.
     """
     if isinstance(error, RateLimitBudgetError):
         return error.until
-    asked_for = _retry_after(error)
+    retry_after = _retry_after(error)
     skip = _skip_time(error, beyond)
     if skip is None:
-        return asked_for
-    return max(asked_for or now, now + skip)
+        return retry_after
+    return max(retry_after or now, now + skip)
 
 
 def _retry_after(error: GatecertError) -> datetime | None:
-    """When an authority itself wants to be asked again."""
+    """Return the Retry-After of a CA."""
     return error.retry_after if isinstance(error, ACMEError) else None
 
 
 def _is_temporary(error: GatecertError) -> bool:
-    """Whether an authority neither refuses for good nor wants to be asked later."""
+    """Tell whether an error is neither permanent nor carries a Retry-After."""
     says_when = isinstance(error, RateLimitBudgetError | RateLimitedError)
     return not says_when and _retry_after(error) is None and not _is_permanent(error)
 
 
 def _skip_time(error: GatecertError, beyond: int) -> timedelta | None:
-    """How long an authority is left at least; None where it need not be."""
+    """Return for how long to skip a CA at least; None if it is not skipped."""
     if isinstance(error, RateLimitedError):
         return SHORTEST_SKIP
     if _is_permanent(error):
@@ -233,5 +232,5 @@ def _is_permanent(error: GatecertError) -> bool:
         return error.problem_type == "caa"
     if isinstance(error, ACMEError):
         return not error.retryable or error.problem_type in REFUSALS
-    # An AuthorityError of no further kind says that what is configured does not fit the authority.
+    # A plain AuthorityError means that the configuration does not fit the CA.
     return not error.retryable or type(error) is AuthorityError

@@ -1,9 +1,9 @@
-"""Timing: one APScheduler job a gateway, so that none waits for another.
+"""Timers: one APScheduler job per gateway, so that none waits for another.
 
-A job runs a pass over its gateway; the pass says when it wants to run again, and the job is put
-there, never more than a minute ahead: due times are looked at again soon after the clock was set
-or the machine slept. A heartbeat on the monotonic clock shows that the scheduler is turning, and
-notices when wall clock and monotonic clock part company.
+A job runs a pass over its gateway. The pass returns when to run again, and the job is scheduled for
+then, at most a minute ahead, so that a changed clock or a suspended machine delays it little. A
+heartbeat shows that the scheduler runs, and ``check_clock`` compares wall clock and monotonic
+clock.
 """
 
 from __future__ import annotations
@@ -33,15 +33,15 @@ RunPass = Callable[[str], datetime | None]
 
 
 class Timers:
-    """Runs a pass over each gateway whenever it is due.
+    """A scheduler that runs a pass over each gateway when it is due.
 
     Args:
-        attend: Runs one pass over the named gateway and returns the instant at which it wants to
-            run again (None: when something happens). Must not raise.
+        run_pass: Runs a pass over the named gateway and returns when to run again (None: on an
+            event). Must not raise.
     """
 
-    def __init__(self, attend: RunPass) -> None:
-        self._attend = attend
+    def __init__(self, run_pass: RunPass) -> None:
+        self._run_pass = run_pass
         self._names: frozenset[str] = frozenset()
         self._running: set[str] = set()
         self._again: set[str] = set()
@@ -55,19 +55,19 @@ class Timers:
                 "default": ThreadPoolExecutor(MOST_THREADS),
                 "heartbeat": ThreadPoolExecutor(1),
             },
-            # Passes exclude each other by ``_running``. APScheduler still counts a pass as running
-            # when it puts itself on the timer again, and would drop the next one.
+            # ``_running`` prevents concurrent passes. APScheduler still counts a pass as running
+            # when it schedules itself again, and would drop the next one.
             job_defaults={"misfire_grace_time": None, "coalesce": True, "max_instances": 3},
         )
 
     def start(self, names: Iterable[str]) -> None:
-        """Begin; every gateway is due at once."""
+        """Start; every gateway is due at once."""
         self._start_heartbeat()
         self._scheduler.start()
         self.replace(names)
 
     def replace(self, names: Iterable[str]) -> None:
-        """Attend to these gateways from now on, each of them at once."""
+        """Run passes over these gateways from now on, starting at once."""
         names = frozenset(names)
         with self._lock:
             gone, self._names = self._names - names, names
@@ -77,21 +77,21 @@ class Timers:
         self.wake()
 
     def wake(self) -> None:
-        """Every gateway is due now."""
+        """Run a pass over every gateway now."""
         for name in sorted(self._names):
             self._schedule(name, datetime.now(UTC))
 
     def stop(self, seconds: float) -> bool:
-        """Start nothing more and wait for what is running.
+        """Start no more passes and wait for the running ones.
 
         Returns:
-            Whether everything ended within ``seconds``.
+            True if all ended within ``seconds``.
         """
         with self._lock:
             self._stopped.set()
         if self._scheduler.running:
-            # APScheduler 3 marks itself as stopped while its thread may still be looking jobs up,
-            # which then ends with a traceback; without jobs there is nothing to look up.
+            # APScheduler 3 marks itself as stopped while its thread may still look up jobs, which
+            # then ends with a traceback; without jobs there is nothing to look up.
             self._scheduler.remove_all_jobs()
             self._scheduler.shutdown(wait=False)
         end = time.monotonic() + seconds
@@ -101,29 +101,29 @@ class Timers:
 
     @property
     def seconds_since_heartbeat(self) -> float:
-        """Age of the scheduler's last sign of life."""
+        """The age of the last heartbeat, in seconds."""
         return time.monotonic() - self._beat
 
     def check_clock(self) -> bool:
-        """Notice that the wall clock was set or the machine slept, and make everything due.
+        """Run all passes if the wall clock was set or the machine was suspended.
 
-        Timers wait for instants of the wall clock: where it was set back, none would fire, the
-        heartbeat included.
+        Timers wait for instants of the wall clock: after it was set back, none would fire, not
+        even the heartbeat.
         """
         offset = time.time() - time.monotonic()
         jump, self._clock_offset = offset - self._clock_offset, offset
         if abs(jump) <= CLOCK_TOLERANCE:
             return False
-        logger.warning("clock jumped, everything is looked at again seconds=%.0f", jump)
+        logger.warning("clock jumped, checking every gateway seconds=%.0f", jump)
         self._start_heartbeat()
         self.wake()
         return True
 
     def _start_heartbeat(self) -> None:
-        """Put the next beat on the timer.
+        """Schedule the next heartbeat.
 
-        One at a time: of an interval, APScheduler counts every beat that a clock set ahead by years
-        has left out, for minutes.
+        One at a time: with an interval, APScheduler spends minutes counting the beats that a clock
+        set ahead by years has skipped.
         """
         with self._lock:
             if self._stopped.is_set():
@@ -145,7 +145,7 @@ class Timers:
             if self._stopped.is_set() or name not in self._names:
                 return
             if name in self._running:
-                # A job under way is not moved: it is looked at again as soon as it is done.
+                # A running pass is repeated as soon as it is done.
                 self._again.add(name)
                 return
             self._scheduler.add_job(
@@ -159,7 +159,7 @@ class Timers:
             self._running.add(name)
         wanted: datetime | None = None
         try:
-            wanted = self._attend(name)
+            wanted = self._run_pass(name)
         finally:
             with self._lock:
                 self._running.discard(name)

@@ -1,17 +1,17 @@
-"""Becoming the owner of the state directory, so that no file in it changes hands.
+"""Switching from root to the owner of the state directory, so that its files keep their owner.
 
-A command that root starts beside a daemon which runs as its own user would leave files behind that
-the daemon cannot read. So before it touches the state directory it becomes that directory's owner,
-for good, as far as this process goes: all three user and group ids are set, and of root's
-capabilities (capabilities(7)) only CAP_NET_BIND_SERVICE is kept, where port 80 or 443 is needed.
+A command that runs as root beside a daemon with its own user would create files that the daemon
+cannot read. Before it uses the state directory, it therefore switches to the owner of the directory
+for the rest of the process: it sets all three user and group ids and keeps, of root's capabilities
+(capabilities(7)), only CAP_NET_BIND_SERVICE, if port 80 or 443 is needed.
 
-The bounding set stays as it is and ``no_new_privs`` stays unset, so that a reload command may still
-go through sudo, as it does when the daemon runs it. Capabilities belong to a thread: this has to
-happen before any thread is started.
+The bounding set is unchanged and ``no_new_privs`` stays unset, so that a reload command can use
+sudo, as in the daemon. Capabilities belong to a thread, so the switch must precede the start of
+threads.
 
-There is no library for this that is packaged everywhere: python-prctl and pyprctl need a compiler
-or are unmaintained, libcap is not installed by default. The two calls needed, prctl(2) and
-capset(2), are in the C library itself, glibc and musl alike, and reached through ctypes.
+No suitable library is packaged everywhere: python-prctl and pyprctl need a compiler or are
+unmaintained, and libcap is not installed by default. prctl(2) and capset(2) are in the C library
+(glibc and musl) and are called through ctypes.
 """
 
 from __future__ import annotations
@@ -40,10 +40,10 @@ CAPABILITY_VERSION_3 = 0x20080522  # two sets of 32 bits each
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """Whom the state directory belongs to.
+    """The owner of the state directory.
 
     Attributes:
-        name: Login name; empty where the number has none.
+        name: Login name; empty if the number has none.
     """
 
     user: int
@@ -52,7 +52,7 @@ class Owner:
 
     @property
     def for_sudo(self) -> str:
-        """As ``sudo -u`` takes it: numbers are marked."""
+        """The owner in the form of ``sudo -u``, which marks numbers."""
         return self.name or f"'#{self.user}'"
 
     def __str__(self) -> str:
@@ -63,7 +63,7 @@ class Library(Protocol):
     """The C library, as ``ctypes.CDLL`` offers it."""
 
     def __getitem__(self, name: str, /) -> Callable[..., int]:
-        """A function by its name."""
+        """Return a function by its name."""
         ...
 
 
@@ -80,17 +80,17 @@ class _Capabilities(ctypes.Structure):
 
 
 def drop_root_privileges(directory: Path, *, keep_bind: bool) -> Owner | None:
-    """Become the owner of the state directory, if root runs this and it is somebody else's.
+    """Switch from root to the owner of the state directory.
 
     Args:
-        directory: The state directory. Where it does not exist yet, nothing changes.
-        keep_bind: Whether ports below 1024 have to be opened later.
+        directory: The state directory. If it does not exist yet, nothing changes.
+        keep_bind: Keep the capability to listen on ports below 1024.
 
     Returns:
-        Whom this process now acts as; None when nothing changed.
+        The new user of this process; None if nothing changed.
 
     Raises:
-        StateError: The system does not let us.
+        StateError: The system does not permit it.
     """
     try:
         status = directory.stat()
@@ -103,27 +103,27 @@ def drop_root_privileges(directory: Path, *, keep_bind: bool) -> Owner | None:
         switch_user(owner, keep_bind=keep_bind, library=ctypes.CDLL(None, use_errno=True))
     except OSError as error:
         raise StateError(
-            f"cannot become user {owner}, who owns {directory}: {error.strerror or error}",
+            f"cannot switch to user {owner}, the owner of {directory}: {error.strerror or error}",
             fix="run this as that user, for example: "
             + container.fix_for(
                 host=f"sudo -u {owner.for_sudo} gatecert …",
                 container=f"docker exec --user {owner.user} CONTAINER gatecert …",
             ),
         ) from error
-    logger.debug("became the owner of the state directory user=%s uid=%d", owner, owner.user)
+    logger.debug("switched to the owner of the state directory user=%s uid=%d", owner, owner.user)
     return owner
 
 
 def owner_to_switch_to(user: int, group: int, *, effective_user: int) -> Owner | None:
-    """Whom to become.
+    """Return the owner to switch to.
 
     Args:
-        user: Whom the state directory belongs to.
-        group: The group it belongs to.
-        effective_user: Who runs this.
+        user: User number of the state directory.
+        group: Group number of the state directory.
+        effective_user: User number of this process.
 
     Returns:
-        None when this is not root, or the directory is root's own.
+        None if this is not root, or root owns the directory.
     """
     if effective_user != 0 or user == 0:
         return None
@@ -132,7 +132,7 @@ def owner_to_switch_to(user: int, group: int, *, effective_user: int) -> Owner |
 
 
 def _group(user: int, directory_group: int) -> int:
-    """The directory's group, under systemd the unit's; the user's own where it is root's."""
+    """Return the directory's group (under systemd, the unit's); if it is root, the user's own."""
     if directory_group != 0:
         return directory_group
     try:
@@ -142,10 +142,10 @@ def _group(user: int, directory_group: int) -> int:
 
 
 def switch_user(owner: Owner, *, keep_bind: bool, library: Library) -> None:
-    """Become a user for good: groups first, because only root may set them.
+    """Switch to a user permanently: groups first, because only root may set them.
 
     Raises:
-        OSError: The system does not let us.
+        OSError: The system does not permit it.
     """
     bind = 1 << CAP_NET_BIND_SERVICE if keep_bind else 0
     kept = _permitted(library) & bind
@@ -164,7 +164,7 @@ def switch_user(owner: Owner, *, keep_bind: bool, library: Library) -> None:
 
 
 def _permitted(library: Library) -> int:
-    """The lower 32 of the capabilities this thread may have."""
+    """Return the lower 32 permitted capabilities of this thread."""
     sets = (_Capabilities * 2)()
     _call(library, "capget", ctypes.byref(_header()), sets)
     return int(sets[0].permitted)

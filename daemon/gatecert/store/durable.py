@@ -1,20 +1,20 @@
-"""Writing so that a crash at any instruction leaves the old or the new, never a mixture.
+"""Crash-safe writing: a crash at any instruction leaves the old or the new contents.
 
-Everything that gatecert keeps on disk goes through this module; ``install`` uses it as well. The
-rules, from rename(2), fsync(2) and what file systems do on power loss:
+All files of gatecert are written by this module, those of ``deploy`` too. The rules, from
+rename(2), fsync(2) and the behaviour of file systems on power loss:
 
-- New content gets a temporary name in the same directory (``O_EXCL``), there its owner and its
-  final mode whatever the umask is, is written and fsynced, and only then renamed into place.
-- The directory is fsynced after the rename: before that, the rename itself may be lost.
-- A file is opened 0600 and widened after its owner and group are right, so that a key can at no
-  instant be read by somebody it is not meant for.
-- A link at the target's place is replaced, never followed.
-- What a crash leaves behind has a name that tells which process made it (``.tmp-…``,
-  ``.trash-…``); ``sweep`` removes what no living process works on any more.
+- New contents go to a temporary name in the same directory (``O_EXCL``). The file gets its owner
+  and its final mode regardless of the umask, is written and fsynced, and is then renamed.
+- The directory is fsynced after the rename, because the rename itself may be lost before.
+- A file is created with 0600, and its mode is extended after owner and group are set, so that a key
+  is never readable for anybody else.
+- A symbolic link at the target is replaced, never followed.
+- Temporary files (``.tmp-…``, ``.trash-…``) name their process; ``sweep`` removes those of ended
+  processes.
 
-Every system call runs inside a named step. ``on_step`` is the seam for tests: it is called with the
-step's name and path just before each step; an OSError that it raises is treated as that step's
-own failure, and a test that ends the process in it shows what a crash at that point leaves behind.
+Every system call runs inside a named step. Tests set ``on_step``, which is called with name and
+path before each step. An OSError that it raises counts as the failure of that step; a test that
+ends the process in it shows the result of a crash at that point.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ logger = logging.getLogger(__name__)
 
 
 def _do_nothing(name: str, path: Path, /) -> None:
-    """What runs before each step outside of tests."""
+    """Do nothing before a step; tests replace this function."""
 
 
 on_step: Callable[[str, Path], None] = _do_nothing
@@ -78,18 +78,18 @@ def write_file(  # noqa: PLR0913 - a file has a mode, an owner and a group
     group: str | None = None,
     sync: bool = True,
 ) -> None:
-    """Put ``data`` at ``path``, at once and for good.
+    """Write a file atomically and durably.
 
     Args:
-        path: Where. Its directory exists.
-        data: The whole content.
-        mode: Permission bits, whatever the umask is.
-        owner: User name or number; None leaves it to the system.
-        group: Group name or number; None leaves it to the system.
-        sync: False where the content need not outlive a power failure; it still appears whole.
+        path: The file. Its directory exists.
+        data: The whole contents.
+        mode: Permission bits, regardless of the umask.
+        owner: User name or number; None for the default.
+        group: Group name or number; None for the default.
+        sync: False if the file need not survive a power failure; it still appears complete.
 
     Raises:
-        StorageError: It could not be written; what was at ``path`` is untouched.
+        StorageError: It could not be written; the previous file is unchanged.
     """
     temporary = temporary_beside(path)
     try:
@@ -112,7 +112,7 @@ def create_file(  # noqa: PLR0913 - a file has a mode, an owner and a group
     group: str | None = None,
     sync: bool = True,
 ) -> None:
-    """Write a file under a name that nobody reads yet; see ``write_file`` for the arguments."""
+    """Create a file under an unused name; see ``write_file`` for the arguments."""
     user, members = user_number(owner), group_number(group)
     with step("create", path):
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -139,7 +139,7 @@ def create_file(  # noqa: PLR0913 - a file has a mode, an owner and a group
 
 
 def remove_file(path: Path, *, sync: bool = True) -> None:
-    """Remove a file or link for good; a missing one is no error."""
+    """Remove a file or link durably; a missing one is no error."""
     with step("remove", path):
         try:
             path.unlink()
@@ -150,10 +150,10 @@ def remove_file(path: Path, *, sync: bool = True) -> None:
 
 
 def replace_link(link: Path, destination: str | Path) -> None:
-    """Let the symbolic link ``link`` lead to ``destination``, with one rename.
+    """Point the symbolic link ``link`` to ``destination``, with one rename.
 
     Raises:
-        StorageError: It could not be done; the link is untouched.
+        StorageError: It failed; the link is unchanged.
     """
     temporary = temporary_beside(link)
     try:
@@ -171,10 +171,10 @@ def replace_link(link: Path, destination: str | Path) -> None:
 
 
 def is_directory(path: Path) -> bool:
-    """Whether there is a directory; not being allowed to look is no "no".
+    """Tell whether a directory exists.
 
     Raises:
-        StorageError: It cannot be told.
+        StorageError: It is unknown, for example without permission.
     """
     try:
         return stat.S_ISDIR(path.stat().st_mode)
@@ -185,10 +185,10 @@ def is_directory(path: Path) -> bool:
 
 
 def make_directory(path: Path, *, mode: int, group: str | None = None) -> None:
-    """Make a directory, and those above it that are missing; one that exists is left as it is.
+    """Create a directory and its missing parents; an existing one keeps its permissions.
 
     Raises:
-        StorageError: It could not be made, or something else is in its place.
+        StorageError: It could not be created, or something else has its name.
     """
     if is_directory(path):
         return
@@ -199,7 +199,7 @@ def make_directory(path: Path, *, mode: int, group: str | None = None) -> None:
         try:
             path.mkdir(0o700)
         except FileExistsError:
-            if is_directory(path):  # another thread was quicker
+            if is_directory(path):  # another thread created it
                 return
             raise
     _own_directory(path, mode, members)
@@ -207,7 +207,7 @@ def make_directory(path: Path, *, mode: int, group: str | None = None) -> None:
 
 
 def make_temporary_directory(final: Path, *, mode: int, group: str | None = None) -> Path:
-    """An empty directory beside ``final``, which it is to become; see ``publish_directory``."""
+    """Create an empty directory beside ``final``; ``publish_directory`` renames it."""
     members = group_number(group)
     temporary = temporary_beside(final)
     with step("create", temporary):
@@ -221,10 +221,10 @@ def make_temporary_directory(final: Path, *, mode: int, group: str | None = None
 
 
 def publish_directory(temporary: Path, final: Path) -> None:
-    """Make a directory and the files in it durable, then give it its final name.
+    """Fsync a directory with its files, then rename it to its final name.
 
     Raises:
-        StorageError: It could not be done, or ``final`` already exists.
+        StorageError: It failed, or ``final`` already exists.
     """
     for entry in sorted(temporary.iterdir()):
         _sync(entry, os.O_RDONLY)
@@ -237,7 +237,7 @@ def publish_directory(temporary: Path, final: Path) -> None:
 def write_directory(
     final: Path, files: Mapping[str, bytes], *, file_mode: int, mode: int, group: str | None = None
 ) -> None:
-    """Write a whole directory; it appears under its name only when it is complete and durable.
+    """Write a directory with its files; it appears when it is complete and durable.
 
     Raises:
         StorageError: It could not be written; nothing appears.
@@ -253,9 +253,9 @@ def write_directory(
 
 
 def remove_tree(directory: Path) -> None:
-    """Remove a directory for good: its name goes with one rename, its content afterwards.
+    """Remove a directory: first rename it, then delete its contents.
 
-    A missing directory is no error; content that cannot be removed is left to ``sweep``.
+    A missing directory is no error; ``sweep`` deletes contents that could not be deleted now.
     """
     trash = trash_beside(directory)
     with step("remove", directory):
@@ -270,18 +270,18 @@ def remove_tree(directory: Path) -> None:
 
 
 def sweep(directory: Path) -> None:
-    """Remove what crashed processes and failing disks left; failing at that is logged only."""
+    """Remove the temporary files of ended processes; a failure is only logged."""
     try:
         leftovers = [entry for entry in directory.iterdir() if is_leftover(entry.name)]
     except OSError:
         return
     for leftover in leftovers:
-        logger.info("removing what a crash left behind path=%s", leftover)
+        logger.info("removing leftover of a crash path=%s", leftover)
         _discard(leftover)
 
 
 def subdirectories(directory: Path) -> list[Path]:
-    """The directories in a directory, not those it is linked to; none where it is missing."""
+    """Return the directories in a directory, without links; empty if it is missing."""
     with step("read", directory):
         try:
             return [
@@ -292,21 +292,20 @@ def subdirectories(directory: Path) -> list[Path]:
 
 
 def sync_directory(directory: Path) -> None:
-    """Make the names in a directory durable."""
+    """Fsync a directory."""
     _sync(directory, os.O_RDONLY | os.O_DIRECTORY)
 
 
 def grant_group_access(directory: Path, group: str, *, give: bool) -> None:
-    """Let the members of ``group`` pass through an existing directory.
+    """Let the members of ``group`` traverse an existing directory.
 
-    Nothing is taken from a group that could enter before. Where the directory cannot become the
-    group's own, everybody may pass through it (``o+x``), but not list it: what lies inside guards
-    itself.
+    No other group loses access. If the directory does not become the group's, everybody may
+    traverse it (``o+x``) but not list it; the files inside have their own permissions.
 
     Args:
-        directory: Which.
+        directory: The directory.
         group: Name or number.
-        give: Whether the directory may become the group's own, if it is nobody else's yet.
+        give: True if the directory may become the group's, unless another group already has access.
 
     Raises:
         StorageError: It could not be changed.
@@ -330,12 +329,12 @@ def grant_group_access(directory: Path, group: str, *, give: bool) -> None:
 
 
 def _discard(path: Path) -> None:
-    """Remove a temporary file, link or directory; where that fails, ``sweep`` tries again."""
+    """Remove a temporary file, link or directory; if that fails, ``sweep`` tries again."""
     try:
         with step("discard", path):
             if path.is_dir() and not path.is_symlink():
                 shutil.rmtree(path)
-            elif os.path.lexists(path):  # a read-only file system refuses even to remove nothing
+            elif os.path.lexists(path):  # read-only file systems reject even this
                 path.unlink(missing_ok=True)
     except StorageError as error:
         mark_abandoned(path)
@@ -353,7 +352,7 @@ def _write_all(descriptor: int, data: bytes, path: Path) -> None:
 
 @contextmanager
 def _tolerate_refused_no_op(file: int | Path, user: int, members: int) -> Iterator[None]:
-    """Let chown(2) be refused where nothing is to change: a sandbox refuses that as well."""
+    """Ignore a refused chown(2) that would change nothing: sandboxes refuse that as well."""
     try:
         yield
     except PermissionError:
@@ -376,7 +375,7 @@ def _sync(path: Path, flags: int) -> None:
         try:
             os.fsync(descriptor)
         except OSError as error:
-            # Some network and user-space file systems cannot sync a directory, and need not.
+            # Some network and user-space file systems do not support fsync of directories.
             if error.errno not in {errno.EINVAL, errno.ENOTSUP} or not flags & os.O_DIRECTORY:
                 raise
         finally:

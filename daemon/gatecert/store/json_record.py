@@ -1,9 +1,8 @@
-"""Reading files that may have been damaged, without ever falling over them.
+"""Reading of files that may be damaged.
 
-A record that cannot be read as what it ought to be (empty, garbage, another encoding, wrong types,
-a directory in its place) is set aside as ``<name>.damaged-<time>``, so that somebody can look at
-it, is said in the log, and counts as missing. A file that cannot be read at all (not permitted,
-a failing disk) is not damaged: that is a StorageError.
+A damaged record (empty, garbage, another encoding, wrong types, a directory in its place) is
+logged, renamed to ``<name>.damaged-<time>`` for inspection, and counts as missing. A file that
+cannot be read (permissions, a failing disk) is a StorageError instead.
 """
 
 from __future__ import annotations
@@ -28,27 +27,27 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-LARGEST = 4 * 1024 * 1024  # bytes; the largest honest file here has a few kilobytes
+LARGEST = 4 * 1024 * 1024  # bytes; valid files have a few kilobytes
 DAMAGED_KEPT = 3
 
-# A directory, a socket, a link that leads round in circles, a file where a directory ought to be
+# A directory, a socket, a cyclic link, a file in place of a directory
 _SOMETHING_ELSE = {errno.EISDIR, errno.ENXIO, errno.ELOOP, errno.ENOTDIR}
 
 
 def read_file(path: Path, *, largest: int = LARGEST) -> bytes | None:
-    """Content of a file; None when there is none.
+    """Return the contents of a file; None if it is missing.
 
     Args:
-        path: Where it is.
+        path: The file.
         largest: In bytes; a larger file counts as damaged.
 
     Raises:
-        DamagedRecordError: Something else is in its place, or it is absurdly large.
-        StorageError: It is there but cannot be read.
+        DamagedRecordError: It is not a regular file, or too large.
+        StorageError: It exists but cannot be read.
     """
     with durable.step("read", path):
         try:
-            # A named pipe in its place must not block us.
+            # A named pipe must not block.
             descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
         except FileNotFoundError:
             return None
@@ -68,15 +67,15 @@ def read_file(path: Path, *, largest: int = LARGEST) -> bytes | None:
 
 
 def read_record(path: Path, kind: type[Record], *, largest: int = LARGEST) -> Record | None:
-    """A record; None when there is none or it was damaged, in which case it is set aside.
+    """Return a record; None if it is missing, or damaged and now set aside.
 
     Args:
-        path: Where it is.
-        kind: What it is.
+        path: The file.
+        kind: The class of the record.
         largest: As for `read_file`.
 
     Raises:
-        StorageError: It is there but cannot be read.
+        StorageError: It exists but cannot be read.
     """
     try:
         data = read_file(path, largest=largest)
@@ -89,12 +88,12 @@ def read_record(path: Path, kind: type[Record], *, largest: int = LARGEST) -> Re
 def write_record(
     path: Path, record: DataclassInstance, *, mode: int = 0o600, indent: int | None = 2
 ) -> None:
-    """Keep a record.
+    """Write a record.
 
     Args:
-        path: Where.
-        record: What.
-        mode: Of the file.
+        path: The file.
+        record: The record.
+        mode: Permission bits of the file.
         indent: As for `encode`.
 
     Raises:
@@ -105,17 +104,17 @@ def write_record(
     durable.write_file(path, encode(record, indent=indent), mode=mode)
 
 
-def quarantine(path: Path, why: str) -> None:
-    """Move something damaged out of the way, keeping only the latest few of its kind."""
+def quarantine(path: Path, reason: str) -> None:
+    """Rename a damaged file, and keep only the latest few of them."""
     now = datetime.now(UTC)
     aside = path.with_name(f"{path.name}.damaged-{now:%Y%m%dT%H%M%S.%fZ}")
     try:
         with durable.step("set aside", path):
             path.rename(aside)
     except StorageError as error:
-        logger.warning("damaged path=%s why=%r read=as-new set_aside=no: %s", path, why, error)
+        logger.warning("damaged path=%s why=%r read=as-new set_aside=no: %s", path, reason, error)
         return
-    logger.warning("damaged path=%s why=%r read=as-new set_aside=%s", path, why, aside.name)
+    logger.warning("damaged path=%s why=%r read=as-new set_aside=%s", path, reason, aside.name)
     earlier = sorted(path.parent.glob(f"{path.name}.damaged-*"))
     for old in earlier[:-DAMAGED_KEPT]:
         try:
@@ -128,7 +127,7 @@ def quarantine(path: Path, why: str) -> None:
 
 
 def _read_all(descriptor: int, largest: int) -> bytes:
-    """Everything, or a little more than the largest size that is accepted."""
+    """Read everything, or a little more than the accepted size."""
     data = bytearray()
     while len(data) <= largest and (part := os.read(descriptor, LARGEST)):
         data += part

@@ -1,10 +1,10 @@
 """Locks between processes and threads: flock(2) on a file that is never removed.
 
-The kernel releases a lock when its holder dies, whichever way, so none is ever stale. What stands
-in the file (process id and purpose) is for those who wait, never for deciding who holds it. Each
-taking opens the file anew, and flock belongs to that opening: threads of one process exclude each
-other too. Descriptors are close-on-exec (PEP 446), so no reload command keeps a lock alive. A lock
-is not reentrant.
+The kernel releases a lock when its holder ends, so a lock is never stale. The contents of the file
+(process id and purpose) inform waiting processes and do not decide who holds the lock. Each
+acquisition opens the file again, and flock belongs to that open file, so it also excludes threads
+of one process. Descriptors are close-on-exec (PEP 446), so a reload command does not keep a lock. A
+lock is not reentrant.
 """
 
 from __future__ import annotations
@@ -30,16 +30,16 @@ logger = logging.getLogger(__name__)
 
 FIRST_PAUSE = 0.005  # seconds
 LONGEST_PAUSE = 0.1  # seconds
-HOLDER_WRITE_GRACE = 0.1  # seconds; between taking the lock and having written who did
-PROBE_GRACE = 0.1  # seconds; ``holder`` may have the lock for an instant while it looks
+HOLDER_WRITE_GRACE = 0.1  # seconds between acquiring the lock and writing the holder
+PROBE_GRACE = 0.1  # seconds; ``daemon_pid`` may hold the lock for an instant
 
 
 @dataclass(frozen=True, slots=True)
 class _LockHolder:
-    """What the holder wrote into the file; only as true as the file is.
+    """The process that holds a lock, as the lock file names it.
 
     Attributes:
-        pid: None where nothing readable is written.
+        pid: None if the file is unreadable.
     """
 
     pid: int | None
@@ -52,19 +52,19 @@ class _LockHolder:
 
 @contextmanager
 def hold_state_directory(path: Path, state: Path) -> Iterator[None]:
-    """Hold a state directory as its one daemon.
+    """Hold a state directory as its only daemon.
 
     Raises:
-        DaemonRunningError: Another daemon does.
+        DaemonRunningError: Another daemon holds it.
         StorageError: The lock file cannot be opened.
     """
     descriptor = _open(path)
     try:
         if not _taken_within(descriptor, path, PROBE_GRACE):
-            note = _read_holder(descriptor)
+            other = _read_holder(descriptor)
             raise DaemonRunningError(
-                f"{note} already holds {state}, so this one leaves it alone",
-                fix="stop the other one first, or use another state_directory",
+                f"{other} already uses {state}, so this one does not start",
+                fix="stop the other daemon first, or set another state_directory",
             )
         _write_holder(descriptor, path, "daemon")
         yield
@@ -73,7 +73,7 @@ def hold_state_directory(path: Path, state: Path) -> Iterator[None]:
 
 
 def daemon_pid(path: Path) -> int | None:
-    """Process id of the daemon that holds a lock file; None when nobody does."""
+    """Return the process id of the daemon that holds a lock file; None if there is none."""
     with durable.step("read", path):
         try:
             descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
@@ -83,7 +83,7 @@ def daemon_pid(path: Path) -> int | None:
     try:
         while True:
             with durable.step("lock", path):
-                # Shared, so that two who look do not take each other for the daemon.
+                # Shared, so that two callers do not mistake each other for the daemon.
                 if _try(descriptor, fcntl.LOCK_SH):
                     return None
             pid = _read_holder(descriptor).pid
@@ -101,7 +101,7 @@ def hold_gateway_lock(path: Path, gateway: str, purpose: str, *, wait: float) ->
     Args:
         path: The lock file.
         gateway: The gateway's name, for messages.
-        purpose: What is being done, in words, shown to others who wait.
+        purpose: The change, shown to processes that wait.
         wait: Seconds to wait for another holder.
 
     Raises:
@@ -114,12 +114,12 @@ def hold_gateway_lock(path: Path, gateway: str, purpose: str, *, wait: float) ->
 
 @contextmanager
 def hold_lock_file(path: Path, what: str, purpose: str, *, wait: float) -> Iterator[None]:
-    """Hold a lock file while changing what it stands for.
+    """Hold a lock file while changing what it protects.
 
     Args:
         path: The lock file.
-        what: What it stands for, in words.
-        purpose: What is being done, in words, shown to others who wait.
+        what: A name for what it protects.
+        purpose: The change, shown to processes that wait.
         wait: Seconds to wait for another holder.
 
     Raises:
@@ -129,15 +129,15 @@ def hold_lock_file(path: Path, what: str, purpose: str, *, wait: float) -> Itera
     descriptor = _open(path)
     try:
         if not _taken_within(descriptor, path, 0.0):
-            note = _read_holder(descriptor)
-            logger.info("waiting for=%r purpose=%r behind=%r", what, purpose, str(note))
+            other = _read_holder(descriptor)
+            logger.info("waiting for=%r purpose=%r behind=%r", what, purpose, str(other))
             if not _taken_within(descriptor, path, wait):
                 raise LockTimeoutError(
-                    f"{what} is being changed by {_read_holder(descriptor)},"
-                    f" which took longer than the {wait:g} s that {purpose} may wait",
-                    fix="try again when it is done, or allow a longer wait",
+                    f"{what} is being changed by {_read_holder(descriptor)}:"
+                    f" {purpose} gave up after {wait:g} s",
+                    fix="try again when it has finished, or allow a longer wait",
                 )
-        with suppress(StorageError):  # a full disk is no reason not to bring a version back
+        with suppress(StorageError):  # a roll-back must work on a full disk
             _write_holder(descriptor, path, purpose)
         yield
     finally:
@@ -160,7 +160,7 @@ def _try(descriptor: int, kind: int) -> bool:
 
 
 def _taken_within(descriptor: int, path: Path, seconds: float) -> bool:
-    """Take the lock, looking again with growing pauses until the time is over."""
+    """Acquire the lock, retrying with growing pauses until the time is up."""
     deadline, pause = Deadline.after(seconds), FIRST_PAUSE
     while True:
         with durable.step("lock", path):
@@ -173,15 +173,15 @@ def _taken_within(descriptor: int, path: Path, seconds: float) -> bool:
 
 
 def _write_holder(descriptor: int, path: Path, purpose: str) -> None:
-    """Say who holds the lock.
+    """Write the holder into the lock file.
 
-    Written before the rest is cut off, so that a full disk still has the block for it.
+    The file is overwritten before it is truncated, so that a full disk still has a block for it.
     """
-    note = f"{os.getpid()} {clean(purpose, 200)}\n".encode(errors="replace")
+    line = f"{os.getpid()} {clean(purpose, 200)}\n".encode(errors="replace")
     with durable.step("write", path):
         os.fchmod(descriptor, 0o600)
-        os.pwrite(descriptor, note, 0)
-        os.ftruncate(descriptor, len(note))
+        os.pwrite(descriptor, line, 0)
+        os.ftruncate(descriptor, len(line))
 
 
 def _read_holder(descriptor: int) -> _LockHolder:
@@ -194,6 +194,6 @@ def _read_holder(descriptor: int) -> _LockHolder:
 
 
 def _release(descriptor: int) -> None:
-    """Closing the only descriptor of an opening releases its lock."""
+    """Release the lock by closing the only descriptor of the open file."""
     with suppress(OSError):
         os.close(descriptor)

@@ -1,7 +1,7 @@
-"""A cheap look at PEM (RFC 7468): is it there at all, and whole?
+"""A quick check of PEM files (RFC 7468) for missing or truncated contents.
 
-Whether key and certificate are sound is for ``certificate.chain``; here it is only told whether a
-crash or a hand has left something that is certainly not one.
+It finds what a crash or a manual change has left behind. ``certificate.chain`` checks keys and
+certificates themselves.
 """
 
 from __future__ import annotations
@@ -20,20 +20,20 @@ _REQUEST = re.compile(
 
 
 def has_certificates(data: bytes) -> bool:
-    """Whether there are one or more certificates, each with its beginning and end."""
+    """Check for one or more complete certificates."""
     return 0 < data.count(_BEGINNING) == len(_CERTIFICATE.findall(data))
 
 
 def has_private_key(data: bytes) -> bool:
-    """Whether there is a private key with its beginning and end."""
+    """Check for a complete private key."""
     return _PRIVATE_KEY.search(data) is not None
 
 
 def has_request(data: bytes) -> bool:
-    """Whether there is a certificate signing request with its beginning and end."""
+    """Check for a complete certificate signing request."""
     return _REQUEST.search(data) is not None
 
 
 def joined(*parts: bytes) -> bytes:
-    """PEM texts one after the other, each ending with one newline; empty ones are left out."""
+    """Join PEM texts, each with one final newline; skip empty ones."""
     return b"".join(stripped + b"\n" for part in parts if (stripped := part.strip()))

@@ -1,6 +1,7 @@
-"""What the operating system refused, in words for the operator.
+"""Failed system calls as errors for the operator.
 
-Disk full, quota, read-only and not permitted are told apart because each has another remedy.
+Full disk, quota, read-only file system and permissions are reported separately, because each has
+its own fix.
 """
 
 from __future__ import annotations
@@ -19,18 +20,18 @@ if TYPE_CHECKING:
 LONGEST_PATH_SHOWN = 300
 OWNERSHIP_STEPS = frozenset({"change the owner of", "change the group of", "open to its group"})
 
-# Whether this is the daemon, or root who acts as it: then what is refused belongs to the wrong
-# user. Anybody else who runs a command is the wrong user himself.
+# True in the daemon, and in a command that root runs as the daemon's user: a refused file then has
+# the wrong owner. Otherwise the command runs as the wrong user.
 runs_as_daemon = False
 
 
 def storage_error(error: OSError, doing: str, path: Path) -> StorageError:
-    """Say what ``error`` means for the operator.
+    """Describe a failed system call for the operator.
 
     Args:
-        error: What the operating system answered.
-        doing: What was tried, as it follows on "cannot": ``write``, ``read`` …
-        path: On which file or directory.
+        error: The error of the operating system.
+        doing: The attempted operation, as it follows "cannot": ``write``, ``read`` …
+        path: The file or directory.
     """
     shown, folder = _shown(path), _shown(path.parent)
     user = current_user()
@@ -38,7 +39,7 @@ def storage_error(error: OSError, doing: str, path: Path) -> StorageError:
     not_permitted = (f"not {able} by user {user}", _remedy(user, path))
     if doing in OWNERSHIP_STEPS:
         not_permitted = (
-            f"user {user} may not give it away",
+            f"user {user} has no permission to change its owner or group",
             container.fix_for(
                 host="join the group; in a unit, add SupplementaryGroups=GROUP and "
                 "SystemCallFilter=@chown",
@@ -60,12 +61,12 @@ def storage_error(error: OSError, doing: str, path: Path) -> StorageError:
         errno.EPERM: not_permitted,
         errno.EIO: ("input/output error", "the disk may be failing: see the kernel's log (dmesg)"),
         errno.EBUSY: (
-            "something is mounted on it",
-            f"mount {folder} instead: what is mounted by itself can never be replaced",
+            "it is a mount point",
+            f"mount {folder} instead: a mounted file cannot be replaced",
         ),
         errno.ENOTDIR: (
             "a file is in the place of a directory",
-            "name a directory, and where this is a container's volume, mount one there",
+            "set the path of a directory; for a container's volume, mount a directory",
         ),
         errno.ENOENT: ("it does not exist", f"create {folder}"),
         errno.EMFILE: (
@@ -77,12 +78,12 @@ def storage_error(error: OSError, doing: str, path: Path) -> StorageError:
         ),
     }
     words = os.strerror(error.errno) if error.errno else clean(str(error)) or "it failed"
-    what, fix = meanings.get(error.errno or 0, (words, f"look at what {shown} is"))
+    what, fix = meanings.get(error.errno or 0, (words, f"check {shown}"))
     return StorageError(f"cannot {doing} {shown}: {what}", fix=fix)
 
 
 def _remedy(user: str, path: Path) -> str:
-    """What to do where the system permits too little."""
+    """Return the fix for missing permissions."""
     folder = next((one for one in path.parents if _owner(one) is not None), path.parent)
     for one in (folder, path):
         owner = _owner(one)
@@ -91,7 +92,7 @@ def _remedy(user: str, path: Path) -> str:
         whose = user_name(owner)
         if runs_as_daemon:
             return (
-                f"let user {user} own {_shown(one)}, which is user {whose}'s, "
+                f"let user {user} own {_shown(one)}, which belongs to user {whose}, "
                 "or run gatecert as its owner"
             )
         return container.fix_for(
@@ -105,7 +106,7 @@ def _remedy(user: str, path: Path) -> str:
 def _owner(path: Path) -> int | None:
     try:
         return path.lstat().st_uid
-    except OSError:  # out of reach, or not there
+    except OSError:  # missing, or not accessible
         return None
 
 

@@ -1,10 +1,9 @@
-"""Names for what is being made or removed, which tell whose they are.
+"""Names of temporary files, which identify the process that made them.
 
-``.tmp-PID-LIFE-N`` is becoming something, ``.trash-PID-LIFE-N`` is about to be deleted. Both belong
-to one process; once that is gone they are leftovers of a crash. PIDs come again (in a container
-the daemon is process 1 in every life), so the name also carries a random mark of this life. What a
-living process could not remove, on a disk that was read-only for a while, it has given up: that is
-a leftover like any other.
+``.tmp-PID-RUN-N`` will be renamed, ``.trash-PID-RUN-N`` will be deleted. Once their process has
+ended, they are leftovers of a crash. PIDs are reused (in a container the daemon is always process
+1), so a name also contains a random id of the run. If a running process fails to remove a file, for
+example on a read-only disk, it marks the file as abandoned, and that is a leftover too.
 """
 
 from __future__ import annotations
@@ -20,60 +19,60 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pathlib import Path
 
-_LIFE = secrets.token_hex(4)
+_RUN_ID = secrets.token_hex(4)
 _NUMBERS = itertools.count()
-_abandoned: deque[str] = deque(maxlen=1000)  # a disk may fail for long
-_MARK = re.compile(r"(?P<pid>[0-9]{1,10})-(?P<life>[0-9a-f]{8})")
-_PRIVATE_NAME = re.compile(r"\.(?:tmp|trash)-(?P<pid>[0-9]{1,10})-(?P<life>[0-9a-f]{8})-[0-9]+")
+_abandoned: deque[str] = deque(maxlen=1000)  # a disk may fail for a long time
+_MARK = re.compile(r"(?P<pid>[0-9]{1,10})-(?P<run>[0-9a-f]{8})")
+_PRIVATE_NAME = re.compile(r"\.(?:tmp|trash)-(?P<pid>[0-9]{1,10})-(?P<run>[0-9a-f]{8})-[0-9]+")
 
 
 def temporary_beside(path: Path) -> Path:
-    """A free name in the same directory for what is going to be ``path``."""
+    """Return an unused name in the same directory for a file that will become ``path``."""
     return path.with_name(_private_name("tmp"))
 
 
 def trash_beside(path: Path) -> Path:
-    """A free name in the same directory for what was ``path``."""
+    """Return an unused name in the same directory for what was ``path``."""
     return path.with_name(_private_name("trash"))
 
 
 def is_leftover(name: str) -> bool:
-    """Whether a name was given by gatecert, in a life that is over, or to what was given up."""
+    """Tell whether a name belongs to an ended run of gatecert, or is marked as abandoned."""
     match = _PRIVATE_NAME.fullmatch(name)
     if match is None:
         return False
-    return name in _abandoned or _is_over(int(match["pid"]), match["life"])
+    return name in _abandoned or _is_over(int(match["pid"]), match["run"])
 
 
 def mark_abandoned(path: Path) -> None:
-    """Nobody works with a private name any more, although something still stands under it."""
+    """Mark an existing temporary file as abandoned."""
     if path.name not in _abandoned:
         _abandoned.append(path.name)
 
 
 def unmark_abandoned(path: Path) -> None:
-    """Nothing stands under a private name any more."""
+    """Forget that a temporary file was abandoned: it no longer exists."""
     with suppress(ValueError):
         _abandoned.remove(path.name)
 
 
 def process_mark() -> str:
-    """What tells this life of this process from every other."""
-    return f"{os.getpid()}-{_LIFE}"
+    """Return the mark of this run of this process."""
+    return f"{os.getpid()}-{_RUN_ID}"
 
 
 def is_abandoned(mark: str) -> bool:
-    """Whether the life that a mark stands for is over; also true of what is no mark."""
+    """Tell whether the run of a mark has ended; also true for an invalid mark."""
     match = _MARK.fullmatch(mark)
-    return match is None or _is_over(int(match["pid"]), match["life"])
+    return match is None or _is_over(int(match["pid"]), match["run"])
 
 
 def _private_name(kind: str) -> str:
     return f".{kind}-{process_mark()}-{next(_NUMBERS)}"
 
 
-def _is_over(pid: int, life: str) -> bool:
-    return life != _LIFE if pid == os.getpid() else not _is_alive(pid)
+def _is_over(pid: int, run: str) -> bool:
+    return run != _RUN_ID if pid == os.getpid() else not _is_alive(pid)
 
 
 def _is_alive(pid: int) -> bool:

@@ -1,4 +1,4 @@
-"""Users and groups by name, as files are given to them."""
+"""Users and groups by name or number."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ UNCHANGED = -1  # as in chown(2)
 
 
 def current_user() -> str:
-    """Name of the user this process acts as, or its number where it has no name."""
+    """Return the name of the effective user, or its number if it has no name."""
     return user_name(os.geteuid())
 
 
 def user_name(number: int) -> str:
-    """Name of a user, or its number where it has no name (common in containers)."""
+    """Return the name of a user, or its number if it has no name (common in containers)."""
     try:
         return pwd.getpwuid(number).pw_name
     except KeyError:
@@ -25,7 +25,7 @@ def user_name(number: int) -> str:
 
 
 def user_number(owner: str | None) -> int:
-    """Number of a user given by name or number; ``UNCHANGED`` for None.
+    """Return the number of a user given by name or number; ``UNCHANGED`` for None.
 
     Raises:
         StorageError: There is no such user.
@@ -39,12 +39,12 @@ def user_number(owner: str | None) -> int:
     except KeyError as error:
         raise StorageError(
             f"there is no user {owner!r} on this host to own a file",
-            fix="create the user, or correct the owner in the configuration; a number will do too",
+            fix="create the user, or correct the owner in the configuration; a number works too",
         ) from error
 
 
 def group_number(group: str | None) -> int:
-    """Number of a group given by name or number; ``UNCHANGED`` for None.
+    """Return the number of a group given by name or number; ``UNCHANGED`` for None.
 
     Raises:
         StorageError: There is no such group.
@@ -58,5 +58,5 @@ def group_number(group: str | None) -> int:
     except KeyError as error:
         raise StorageError(
             f"there is no group {group!r} on this host to share a file with",
-            fix="create the group, or correct it in the configuration; a number will do too",
+            fix="create the group, or correct it in the configuration; a number works too",
         ) from error

@@ -307,7 +307,7 @@ def test_a_refused_finalisation_is_told(
 ) -> None:
     authority.queued["finalize"].append(problem(kind, "not like this", status=403))
 
-    with pytest.raises(ACMEError, match=f"answered {kind}: not like this"):
+    with pytest.raises(ACMEError, match=f"returned an error: {kind}: not like this"):
         enrolment.run("")
 
 
@@ -818,7 +818,7 @@ def test_an_invalid_order_is_told_with_its_reason(
     invalid = answer(200, {**ORDER, "authorizations": [], "status": "invalid", "error": error})
     authority.queued["order"].append(invalid)
 
-    with pytest.raises(ACMEError, match="answered caa: CAA forbids it") as caught:
+    with pytest.raises(ACMEError, match="returned an error: caa: CAA forbids it") as caught:
         enrolment.run("")
 
     assert "CAA records" in caught.value.fix

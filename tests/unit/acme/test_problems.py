@@ -39,7 +39,7 @@ def test_each_type_has_its_error(kind: str, expected: type[ACMEError]) -> None:
 
     assert type(error) is expected
     assert (error.problem_type, error.detail, error.status) == (kind, "so it is", 403)
-    assert str(error).startswith(f"{LABEL} answered {kind}: so it is")
+    assert str(error).startswith(f"{LABEL} returned an error: {kind}: so it is")
 
 
 def test_when_to_try_again_is_kept() -> None:
@@ -93,7 +93,7 @@ def test_control_characters_of_the_authority_go_nowhere() -> None:
             subproblems=(ProblemDocument("dns", "d\x00e", identifier="f\x07g"),),
         )
     )
-    assert str(error) == f"{LABEL} answered malformed: a [2Jb c; f g: d e"
+    assert str(error) == f"{LABEL} returned an error: malformed: a [2Jb c; f g: d e"
 
 
 def test_a_fix_names_the_configuration() -> None:

@@ -29,7 +29,8 @@ def test_a_problem_document_is_raised() -> None:
         READER.checked(problem("badCSR", "too short a key"))
 
     assert caught.value.problem_type == "badCSR"
-    assert str(caught.value) == "authority acme (ca.test) answered badCSR: too short a key"
+    message = "authority acme (ca.test) returned an error: badCSR: too short a key"
+    assert str(caught.value) == message
 
 
 @pytest.mark.parametrize(

@@ -105,7 +105,7 @@ def test_a_bootstrap_certificate_for_other_names_is_made_anew() -> None:
     due = next_due(situation(other), NOW)
     assert (due.action, due.reason) == (
         Action.BOOTSTRAP,
-        "the bootstrap certificate has other names",
+        "the self-signed certificate has other names",
     )
 
 
@@ -130,6 +130,23 @@ def test_the_configured_fraction_wins_over_the_default() -> None:
     target = replace(TARGET, renewal=RenewalPolicy(remaining=0.1))
     fresh = certificate(age=timedelta(0), lifetime=100 * DAY)
     assert next_due(situation(fresh, target=target), NOW).at == NOW + 90 * DAY
+
+
+@pytest.mark.parametrize(
+    ("lifetime", "remaining", "reason"),
+    [
+        (90 * DAY, None, "renewal due at one third of its lifetime"),
+        (6 * DAY, None, "renewal due at half of its lifetime"),
+        (90 * DAY, 0.25, "renewal due at 25% of its lifetime"),
+        (90 * DAY, 0.1, "renewal due at 10% of its lifetime"),
+    ],
+)
+def test_the_reason_names_the_fraction_that_was_used(
+    lifetime: timedelta, remaining: float | None, reason: str
+) -> None:
+    target = replace(TARGET, renewal=RenewalPolicy(remaining=remaining))
+    fresh = certificate(age=timedelta(0), lifetime=lifetime)
+    assert renewal_instant(situation(fresh, target=target))[1] == reason
 
 
 def test_renewal_information_decides_when_there_is_some() -> None:

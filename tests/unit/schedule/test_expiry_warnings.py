@@ -94,7 +94,7 @@ def test_a_warning_is_given_once_and_for_each_certificate() -> None:
 @pytest.mark.parametrize(
     ("days", "words"),
     [
-        (13.5, "ends in 13 days, on 2026-12-07 00:00:00 UTC; it is not renewed by itself"),
+        (13.5, "ends in 13 days, on 2026-12-07 00:00:00 UTC; gatecert does not renew it"),
         (1, "ends in 1 day, on"),
         (0.5, "ends in less than a day, on"),
         (-1, "ended on 2026-11-22 12:00:00 UTC: clients refuse the gateway"),
@@ -128,8 +128,8 @@ def test_the_next_warning_is_when_the_gateway_is_looked_at_again() -> None:
     deployment = Deployment("1", confirmed=NOW)
     due = next_due(Situation(TARGET, NOTHING, left(20), deployment), NOW)
     assert (due.action, due.at) == (Action.NONE, NOW + 6 * DAY)
-    assert due.reason == "a warning that the imported certificate ends in 14 days"
+    assert due.reason == "warning: the imported certificate ends in 14 days"
     last = next_due(Situation(TARGET, NOTHING, left(0.5), deployment), NOW)
-    assert last.reason == "a warning that the imported certificate has ended"
+    assert last.reason == "warning: the imported certificate has ended"
     over = next_due(Situation(TARGET, NOTHING, left(-1), deployment), NOW)
     assert over.reason == "nothing is due"

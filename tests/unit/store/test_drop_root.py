@@ -147,7 +147,7 @@ def test_what_the_system_refuses_is_said(tmp_path: Path, monkeypatch: pytest.Mon
 
     monkeypatch.setattr(drop_root, "owner_to_switch_to", somebody)
     monkeypatch.setattr(drop_root, "switch_user", refuse)
-    with pytest.raises(StateError, match=f"cannot become user {NAMELESS}.* refused") as caught:
+    with pytest.raises(StateError, match=f"cannot switch to user {NAMELESS}.* refused") as caught:
         drop_root_privileges(tmp_path, keep_bind=True)
     assert f"sudo -u '#{NAMELESS}'" in caught.value.fix
 

@@ -100,7 +100,7 @@ class TestDaemonLock:
             (store.directory / "lock").write_bytes(note)
             assert store.daemon_pid() is None
             with (
-                pytest.raises(DaemonRunningError, match="another gatecert already holds"),
+                pytest.raises(DaemonRunningError, match="another gatecert already uses"),
                 store.hold_state_directory(),
             ):
                 pass

@@ -29,7 +29,7 @@ def test_other_refusals_in_the_systems_words() -> None:
 
 def test_a_file_that_is_mounted_by_itself() -> None:
     error = storage_error(OSError(errno.EBUSY, ""), "replace", PATH)
-    assert error.message == f"cannot replace {PATH}: something is mounted on it"
+    assert error.message == f"cannot replace {PATH}: it is a mount point"
     assert error.fix.startswith(f"mount {PATH.parent} instead")
 
 
@@ -57,7 +57,8 @@ def test_a_read_only_place_names_the_directive_of_the_sandbox() -> None:
 
 def test_a_group_that_files_cannot_be_given_to_names_the_directives() -> None:
     error = storage_error(OSError(errno.EPERM, ""), "change the group of", PATH)
-    assert error.message.endswith(f"user {current_user()} may not give it away")
+    reason = f"user {current_user()} has no permission to change its owner or group"
+    assert error.message.endswith(reason)
     assert "SupplementaryGroups=" in error.fix
     assert "SystemCallFilter=@chown" in error.fix
 
@@ -75,7 +76,7 @@ def test_names_what_stands_in_the_way_and_whose_it_is(
 ) -> None:
     monkeypatch.setattr(storage_errors, "runs_as_daemon", True)
     denied = OSError(errno.EACCES, "")
-    whose = f"which is user {somebody_else}'s, or run gatecert as its owner"
+    whose = f"which belongs to user {somebody_else}, or run gatecert as its owner"
     assert f"own {tmp_path}, {whose}" in storage_error(denied, "read", tmp_path / "file").fix
     # The directory is out of reach, so what lies above it is in the way.
     beyond = tmp_path / "hidden" / "file"
@@ -105,4 +106,4 @@ def test_a_file_of_somebody_else_in_ones_own_directory(
     monkeypatch.setattr(Path, "lstat", lstat)
     monkeypatch.setattr(storage_errors, "runs_as_daemon", True)
     fix = storage_error(OSError(errno.EACCES, ""), "read", path).fix
-    assert f"own {path}, which is user {user_name(own + 1)}'s, or" in fix
+    assert f"own {path}, which belongs to user {user_name(own + 1)}, or" in fix
