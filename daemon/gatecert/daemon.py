@@ -133,7 +133,7 @@ class Daemon:
                         self._look_now.update(self._application.targets)
                         self._jobs.wake()
                     case _:
-                        logger.info("told to leave signal=%s", signal.Signals(number).name)
+                        logger.info("stopping signal=%s", signal.Signals(number).name)
                         return
             self._jobs.check_clock()
             self._cleanup.run_if_due(self._application.solvers)
@@ -219,10 +219,10 @@ class Daemon:
         self._service_manager.stopping()
         self._cancelled.set()
         if not self._jobs.stop(TIME_TO_LEAVE):
-            logger.warning("left in the middle of a pass; it is taken up again at the next start")
+            logger.warning("stopped during a pass; the next start resumes it")
             logging.shutdown()
             os._exit(0)
-        logger.info("left")
+        logger.info("stopped")
 
 
 class _SignalPipe:

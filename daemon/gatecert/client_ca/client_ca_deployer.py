@@ -65,7 +65,7 @@ class ClientCADeployer:
     Attributes:
         progress: Told of each step.
         now: Reads the clock.
-        cancelled: Set when gatecert is leaving.
+        cancelled: Set when gatecert is stopping.
     """
 
     store: Store

@@ -52,7 +52,7 @@ class Exchange:
 
     Attributes:
         progress: Told of each step.
-        cancelled: Set when gatecert is leaving.
+        cancelled: Set when gatecert is stopping.
     """
 
     progress: Progress

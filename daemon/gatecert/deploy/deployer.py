@@ -103,7 +103,7 @@ class Deployer:
     Attributes:
         progress: Told of each step.
         now: Reads the clock.
-        cancelled: Set when gatecert is leaving: a deployment under way is then left as it is, and
+        cancelled: Set when gatecert is stopping: a deployment under way is then left as it is, and
             taken up by the next pass.
         roots: What is trusted for a gateway: roots of this machine and of its authorities.
     """

@@ -66,7 +66,7 @@ def reload(  # noqa: PLR0913 - the command is told all of it
         hostname: Its hostname, as A-labels.
         live: Path of the ``live`` link.
         version: Id of the version that ``live`` leads to.
-        cancelled: Set when gatecert is leaving; the command is then ended as if out of time.
+        cancelled: Set when gatecert is stopping; the command is then ended as if out of time.
 
     Raises:
         ReloadError: It could not be run, failed, was killed, or took too long.

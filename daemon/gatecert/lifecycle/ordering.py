@@ -301,7 +301,7 @@ class Ordering:
         Raises:
             ChallengeFailedError: It fails there too.
             ChallengeError: A response cannot be presented.
-            InterruptedOrderError: gatecert is leaving.
+            InterruptedOrderError: gatecert is stopping.
         """
         staging = authority.staging
         if staging is None:
