@@ -109,7 +109,7 @@ class Scoreboard:
 
     @property
     def failures(self) -> list[Result]:
-        """Results that fail the run: wrong behaviour of gatecert, and rows without a measurement."""
+        """Results that fail the run: wrong behaviour of gatecert, or no measurement."""
         rows = [
             result
             for (_, client), results in sorted(self.results.items())
