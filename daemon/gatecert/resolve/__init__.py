@@ -1,1 +1,1 @@
-"""Where: the names of a gateway, its own addresses, and its region."""
+"""DNS look-ups of a gateway's names, its own addresses, CAA records and its region."""

@@ -1,4 +1,4 @@
-"""A token store in memory, free ports, and the authority's side of a validation."""
+"""A token store in memory, free ports, and the requests of an authority."""
 
 from __future__ import annotations
 

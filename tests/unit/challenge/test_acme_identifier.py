@@ -33,7 +33,7 @@ def names(certificate: x509.Certificate) -> list[x509.GeneralName]:
     return list(certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value)
 
 
-def test_it_is_what_rfc_8737_demands() -> None:
+def test_the_certificate_meets_rfc_8737() -> None:
     certificate = made().certificate
 
     assert names(certificate) == [x509.DNSName("vpn.example.com")]
@@ -48,23 +48,23 @@ def test_it_is_what_rfc_8737_demands() -> None:
 
 
 @pytest.mark.parametrize("address", ["203.0.113.7", "2001:db8::7"])
-def test_an_address_stands_in_it_as_an_address(address: str) -> None:
+def test_an_ip_address_is_an_ip_subject_alternative_name(address: str) -> None:
     certificate = made(Identifier(IdentifierType.IP, address)).certificate
     assert names(certificate) == [x509.IPAddress(ipaddress.ip_address(address))]
 
 
-def test_a_name_that_fits_in_no_certificate_is_refused() -> None:
+def test_a_name_that_a_certificate_cannot_contain_is_refused() -> None:
     with pytest.raises(ValueError, match="A-label"):
         made(Identifier(IdentifierType.DNS, "münchen.example"))
 
 
-def test_it_answers_its_own_challenge_only() -> None:
+def test_the_certificate_matches_only_its_own_challenge() -> None:
     certificate = made().certificate
     assert matches_key_authorization(certificate, KEY_AUTHORIZATION)
     assert not matches_key_authorization(certificate, "other.thumbprint")
 
 
-def test_another_certificate_answers_nothing() -> None:
+def test_another_certificate_matches_no_challenge() -> None:
     answer = made()
     plain = (
         x509.CertificateBuilder()
@@ -79,7 +79,7 @@ def test_another_certificate_answers_nothing() -> None:
     assert not matches_key_authorization(plain, KEY_AUTHORIZATION)
 
 
-def test_its_key_is_in_no_repr() -> None:
+def test_the_repr_does_not_contain_the_key() -> None:
     assert "private_key" not in repr(made())
 
 
@@ -93,12 +93,12 @@ def test_its_key_is_in_no_repr() -> None:
         ),
     ],
 )
-def test_addresses_are_asked_for_by_their_reverse_names(address: str, name: str) -> None:
+def test_the_server_name_of_an_ip_address_is_its_reverse_name(address: str, name: str) -> None:
     assert server_name(Identifier(IdentifierType.IP, address)) == name
 
 
 @given(st.ip_addresses())
-def test_the_reverse_name_leads_back(
+def test_the_reverse_name_is_converted_back(
     address: ipaddress.IPv4Address | ipaddress.IPv6Address,
 ) -> None:
     identifier = Identifier(IdentifierType.IP, str(address))
@@ -109,6 +109,6 @@ def test_the_reverse_name_leads_back(
     "name",
     ["vpn.example.com", "999.2.0.192.in-addr.arpa", "2.0.192.in-addr.arpa", "g.ip6.arpa", ""],
 )
-def test_any_other_name_is_a_name(name: str) -> None:
+def test_any_other_server_name_is_a_dns_identifier(name: str) -> None:
     assert identifier_from_server_name(name) == Identifier(IdentifierType.DNS, name)
     assert server_name(Identifier(IdentifierType.DNS, name)) == name

@@ -46,41 +46,41 @@ histories = st.lists(
 )
 
 
-def test_without_obstacles_the_configured_order_counts() -> None:
+def test_the_configured_order_is_the_default() -> None:
     assert choose_challenge(NAME, KINDS) == ChallengeChoice(NAME.value, KINDS)
 
 
-def test_a_wildcard_takes_a_record() -> None:
+def test_a_wildcard_needs_a_txt_record() -> None:
     choice = choose_challenge(WILDCARD, ("http-01", "tls-alpn-01", "dns-01"))
     assert choice.kinds == ("dns-01",)
     assert choice.reason == "only a TXT record can validate a wildcard"
 
 
-def test_an_address_takes_a_connection() -> None:
+def test_an_ip_address_needs_a_connection() -> None:
     choice = choose_challenge(ADDRESS, ("dns-01", "http-01", "dns-persist-01"))
     assert choice.kinds == ("http-01",)
     assert choice.reason == "a TXT record cannot validate an IP address"
 
 
-def test_a_name_that_is_elsewhere_takes_a_record() -> None:
+def test_a_name_that_points_elsewhere_needs_a_txt_record() -> None:
     choice = choose_challenge(NAME, ("http-01", "dns-01"), points_here=False)
     assert choice.kinds == ("dns-01",)
     assert choice.reason == "vpn.example.com does not point here"
 
 
-def test_what_failed_comes_last() -> None:
+def test_a_failed_type_comes_last() -> None:
     choice = choose_challenge(NAME, ("http-01", "tls-alpn-01"), failures=[failure("http-01")])
     assert choice.kinds == ("tls-alpn-01", "http-01")
     assert choice.reason == "http-01 failed at 2026-11-23 09:00:00 UTC: http-01 went wrong"
 
 
-def test_each_gets_its_turn_when_all_have_failed() -> None:
+def test_failed_types_are_tried_in_turn() -> None:
     failures = [failure("http-01", 2), failure("tls-alpn-01", 1), failure("dns-01", 3)]
     choice = choose_challenge(NAME, ("http-01", "tls-alpn-01", "dns-01"), failures=failures)
     assert choice.kinds == ("tls-alpn-01", "http-01", "dns-01")
 
 
-def test_what_has_failed_for_another_name_does_not_count() -> None:
+def test_failures_of_another_name_do_not_count() -> None:
     choice = choose_challenge(
         NAME, ("http-01", "dns-01"), failures=[failure("http-01", name="other")]
     )
@@ -94,12 +94,12 @@ def test_a_long_reason_is_cut() -> None:
     assert reason.count("x") == MAX_REASON - 1
 
 
-def test_nothing_can_be_chosen_from_nothing() -> None:
+def test_without_types_there_is_no_choice() -> None:
     assert choose_challenge(WILDCARD, ("http-01",)) == ChallengeChoice("*.example.com", ())
 
 
 @given(identifier=identifiers, kinds=configured, points_here=st.booleans(), failures=histories)
-def test_only_configured_kinds_that_can_work_are_chosen(
+def test_only_configured_and_usable_types_are_chosen(
     *, identifier: Identifier, kinds: list[str], points_here: bool, failures: list[ChallengeFailure]
 ) -> None:
     choice = choose_challenge(identifier, kinds, points_here=points_here, failures=failures)
@@ -110,7 +110,7 @@ def test_only_configured_kinds_that_can_work_are_chosen(
 
 
 @given(identifier=identifiers, kinds=configured, points_here=st.booleans(), failures=histories)
-def test_there_is_a_reason_exactly_where_the_first_kind_is_passed_over(
+def test_there_is_a_reason_only_if_the_first_type_is_skipped(
     *, identifier: Identifier, kinds: list[str], points_here: bool, failures: list[ChallengeFailure]
 ) -> None:
     choice = choose_challenge(identifier, kinds, points_here=points_here, failures=failures)
@@ -121,7 +121,7 @@ def test_there_is_a_reason_exactly_where_the_first_kind_is_passed_over(
 @given(
     identifier=identifiers, kinds=configured, points_here=st.booleans(), rounds=st.integers(1, 20)
 )
-def test_failing_again_and_again_takes_every_kind_equally_often(
+def test_repeated_failures_try_every_type_equally_often(
     *, identifier: Identifier, kinds: list[str], points_here: bool, rounds: int
 ) -> None:
     state: tuple[ChallengeFailure, ...] = ()
@@ -140,7 +140,7 @@ def test_failing_again_and_again_takes_every_kind_equally_often(
     assert len(state) <= len(usable)
 
 
-def test_a_kind_that_failed_again_counts_once() -> None:
+def test_a_repeated_failure_replaces_the_earlier_one() -> None:
     attempts = [FailedAttempt(NAME.value, "http-01", "again")]
     (kept,) = with_failures([failure("http-01")], attempts, now=NOW + timedelta(hours=1))
     assert kept == ChallengeFailure(NAME.value, "http-01", NOW + timedelta(hours=1), "again")
@@ -172,7 +172,7 @@ def test_each_name_of_a_gateway_has_its_own_choice(kind: ResolutionKind | None, 
     ("kind", "kinds"),
     [(ResolutionKind.TIMEOUT, ("http-01",)), (ResolutionKind.ELSEWHERE, ())],
 )
-def test_an_unknown_name_can_be_renewed_by_the_only_kind(
+def test_a_name_that_cannot_be_looked_up_can_be_renewed(
     kind: ResolutionKind, kinds: tuple[str, ...]
 ) -> None:
     target = Target("g", (NAME,), NAME.value, challenges=("http-01",))

@@ -1,4 +1,4 @@
-"""Tidying now and then, in a thread of its own."""
+"""Periodic cleanup in a background thread."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from gatecert.deadline import Deadline
 
 
-class Plain:
-    """A solver that leaves nothing behind."""
+class PlainSolver:
+    """A solver without leftovers."""
 
     def present(self, challenge: Challenge) -> None: ...
 
@@ -27,8 +27,8 @@ class Plain:
     def clean_up(self, challenge: Challenge) -> None: ...
 
 
-class Tidy(Plain):
-    """A solver that takes its time."""
+class SlowCleaner(PlainSolver):
+    """A solver whose cleanup takes long."""
 
     def __init__(self) -> None:
         self.began = threading.Semaphore(0)
@@ -41,12 +41,12 @@ class Tidy(Plain):
         self.may_end.wait(5)
 
 
-def test_each_solver_tidies_once_at_the_start_however_often_it_is_listed() -> None:
-    solver = Tidy()
+def test_each_solver_cleans_up_once_at_the_start() -> None:
+    solver = SlowCleaner()
     solver.may_end.set()
     cleanup = CleanupThread()
 
-    cleanup.run_if_due({"dns-01": solver, "dns-account-01": solver, "http-01": Plain()})
+    cleanup.run_if_due({"dns-01": solver, "dns-account-01": solver, "http-01": PlainSolver()})
     cleanup.wait()
     cleanup.run_if_due({"dns-01": solver})
     cleanup.wait()
@@ -54,8 +54,8 @@ def test_each_solver_tidies_once_at_the_start_however_often_it_is_listed() -> No
     assert solver.times == 1
 
 
-def test_it_tidies_again_after_the_pause() -> None:
-    solver = Tidy()
+def test_cleanup_runs_again_after_the_pause() -> None:
+    solver = SlowCleaner()
     solver.may_end.set()
     cleanup = CleanupThread(0.01)
 
@@ -68,8 +68,8 @@ def test_it_tidies_again_after_the_pause() -> None:
     assert solver.times == 2
 
 
-def test_nobody_waits_for_it_and_it_never_runs_twice_at_a_time() -> None:
-    solver = Tidy()
+def test_cleanup_runs_in_the_background_and_never_twice_at_a_time() -> None:
+    solver = SlowCleaner()
     cleanup = CleanupThread(0.0)
 
     cleanup.run_if_due({"dns-01": solver})

@@ -1,4 +1,4 @@
-"""docs/challenges.md promises what gatecert does."""
+"""Examples and links of docs/challenges.md."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ RECIPES = sorted((DOCS / "challenges").iterdir())
 
 
 def load(example: dict[str, Any]) -> Configuration:
-    """An example as part of a whole configuration."""
+    """Complete an example to a configuration."""
     given: dict[str, Any] = next(iter(example.get("gateways", {}).values()), {})
     gateway = {"name": "boston", "hostname": "vpn.example.com", **given}
     return Configuration.model_validate({**example, "gateways": {"boston": gateway}})
@@ -29,14 +29,14 @@ def test_every_example_is_a_valid_configuration(example: dict[str, Any]) -> None
     assert load(example).gateways
 
 
-def test_every_link_leads_somewhere() -> None:
+def test_every_link_has_a_target() -> None:
     links = re.findall(r"\]\(([^)#]+)[^)]*\)", PAGE)
     assert links
     assert [link for link in links if not (DOCS / link).is_file()] == []
 
 
 @pytest.mark.parametrize("recipe", RECIPES, ids=lambda recipe: recipe.name)
-def test_every_recipe_is_linked_and_says_what_gatecert_needs(recipe: Path) -> None:
+def test_every_recipe_is_linked_and_contains_valid_settings(recipe: Path) -> None:
     assert f"(challenges/{recipe.name})" in PAGE
     (line,) = re.findall(r"^#\s+gatecert:\s+(.*)$", recipe.read_text("utf-8"), re.MULTILINE)
     example = yaml.safe_load(line)

@@ -46,7 +46,7 @@ def solver(endpoint: Endpoint, tokens: Tokens) -> Http01Solver:
 
 
 @pytest.mark.enable_socket
-def test_a_response_is_there_from_present_to_clean_up(
+def test_the_response_is_served_from_present_to_clean_up(
     solver: Http01Solver, endpoint: Endpoint, tokens: Tokens
 ) -> None:
     assert not is_listening(endpoint)
@@ -62,17 +62,17 @@ def test_a_response_is_there_from_present_to_clean_up(
 
 
 @pytest.mark.enable_socket
-def test_it_is_ready_within_milliseconds(solver: Http01Solver) -> None:
+def test_the_response_is_served_within_milliseconds(solver: Http01Solver) -> None:
     started = time.perf_counter()
     solver.present(challenge())
     elapsed = time.perf_counter() - started
     solver.clean_up(challenge())
 
-    assert elapsed < 0.1  # measured: 1 ms; the rest is for a busy machine
+    assert elapsed < 0.1  # measured: 1 ms; allows for a busy machine
 
 
 @pytest.mark.enable_socket
-def test_one_responder_serves_all_until_the_last_is_done(
+def test_one_responder_serves_all_challenges_until_the_last_ends(
     solver: Http01Solver, endpoint: Endpoint
 ) -> None:
     solver.present(challenge("one"))
@@ -86,7 +86,7 @@ def test_one_responder_serves_all_until_the_last_is_done(
 
 
 @pytest.mark.enable_socket
-def test_both_families_answer(tokens: Tokens) -> None:
+def test_both_address_families_are_served(tokens: Tokens) -> None:
     port = free_port()
     endpoints = (Endpoint("::1", port), Endpoint(LOOPBACK, port))
     solver = Http01Solver(Http01Settings(listen=endpoints), tokens)
@@ -97,7 +97,9 @@ def test_both_families_answer(tokens: Tokens) -> None:
 
 
 @pytest.mark.enable_socket
-def test_seen_as_soon_as_the_response_is_fetched(solver: Http01Solver, endpoint: Endpoint) -> None:
+def test_wait_for_request_returns_once_the_response_is_fetched(
+    solver: Http01Solver, endpoint: Endpoint
+) -> None:
     solver.present(challenge())
     assert not solver.wait_for_request(challenge(), 0.01)
     visit = threading.Timer(0.05, fetch, (endpoint, f"{PREFIX}abc"))
@@ -112,7 +114,7 @@ def test_seen_as_soon_as_the_response_is_fetched(solver: Http01Solver, endpoint:
 
 
 @pytest.mark.enable_socket
-def test_cleaning_up_twice_or_what_was_never_presented(solver: Http01Solver) -> None:
+def test_clean_up_may_be_repeated_or_called_without_present(solver: Http01Solver) -> None:
     solver.clean_up(challenge())
     solver.present(challenge())
     solver.clean_up(challenge())
@@ -127,7 +129,7 @@ def test_a_command_beside_the_daemon_shares_the_port(
     solver.present(challenge("daemon"))
     beside.present(challenge("command"))
 
-    for _ in range(10):  # whichever of the two the kernel picks
+    for _ in range(10):  # the kernel picks either listener
         assert fetch(endpoint, f"{PREFIX}daemon")[0] == 200
         assert fetch(endpoint, f"{PREFIX}command")[0] == 200
     solver.clean_up(challenge("daemon"))
@@ -137,7 +139,7 @@ def test_a_command_beside_the_daemon_shares_the_port(
 
 
 @pytest.mark.enable_socket
-def test_a_gatecert_on_another_state_is_a_stranger(
+def test_a_gatecert_with_another_state_directory_does_not_share_the_port(
     solver: Http01Solver, endpoint: Endpoint
 ) -> None:
     other = Http01Solver(Http01Settings(listen=(endpoint,)), Tokens())
@@ -150,7 +152,7 @@ def test_a_gatecert_on_another_state_is_a_stranger(
 
 
 @pytest.mark.enable_socket
-def test_a_port_that_is_taken_leaves_nothing_behind(
+def test_a_port_in_use_leaves_no_token(
     solver: Http01Solver, endpoint: Endpoint, tokens: Tokens, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(listening, "PROBE_SECONDS", 0.02)
@@ -182,7 +184,7 @@ def test_a_token_that_cannot_be_removed_is_only_logged(
 
 
 @pytest.mark.enable_socket
-def test_a_response_that_cannot_be_kept_is_not_presented(
+def test_a_response_that_cannot_be_stored_is_not_presented(
     solver: Http01Solver, endpoint: Endpoint, tokens: Tokens, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(*_: object) -> None:
@@ -204,7 +206,7 @@ def webroot_solver(tokens: Tokens, tmp_path: Path) -> Http01Solver:
     return Http01Solver(Http01Settings(webroot=tmp_path), tokens)
 
 
-def test_a_web_servers_files_are_written_and_removed(
+def test_webroot_files_are_written_and_removed(
     webroot_solver: Http01Solver, tmp_path: Path
 ) -> None:
     directory = tmp_path / ".well-known/acme-challenge"
@@ -219,7 +221,7 @@ def test_a_web_servers_files_are_written_and_removed(
     assert list(directory.iterdir()) == []
 
 
-def test_a_webroot_that_cannot_be_written(tokens: Tokens, tmp_path: Path) -> None:
+def test_an_unwritable_webroot_is_an_error(tokens: Tokens, tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.write_text("no directory")
     solver = Http01Solver(Http01Settings(webroot=file), tokens)
@@ -244,7 +246,7 @@ def test_files_of_crashed_processes_are_removed(
     assert tokens.kept == {"mine": "mine.thumbprint"}
 
 
-def test_whoever_validates_next_removes_them_too(
+def test_the_next_challenge_removes_them_too(
     webroot_solver: Http01Solver, tokens: Tokens, tmp_path: Path
 ) -> None:
     webroot_solver.present(challenge("gone"))
@@ -257,7 +259,7 @@ def test_whoever_validates_next_removes_them_too(
     assert tokens.kept == {}
 
 
-def test_a_file_that_cannot_be_removed_is_tried_again(
+def test_removing_a_file_is_retried(
     webroot_solver: Http01Solver, tokens: Tokens, tmp_path: Path
 ) -> None:
     tokens.put_token("gone", "gone.key")
@@ -269,7 +271,7 @@ def test_a_file_that_cannot_be_removed_is_tried_again(
     assert tokens.kept == {"gone": "gone.key"}
 
 
-def test_tokens_that_cannot_be_read_are_left(
+def test_unreadable_tokens_are_logged(
     webroot_solver: Http01Solver,
     tokens: Tokens,
     monkeypatch: pytest.MonkeyPatch,
@@ -283,7 +285,7 @@ def test_tokens_that_cannot_be_read_are_left(
     assert "disk broken" in caplog.text
 
 
-def test_what_cannot_be_taken_away_keeps_its_token(
+def test_a_file_that_cannot_be_removed_keeps_its_token(
     webroot_solver: Http01Solver,
     tokens: Tokens,
     tmp_path: Path,
@@ -305,7 +307,7 @@ def test_what_cannot_be_taken_away_keeps_its_token(
     assert tokens.token("one") is None
 
 
-def test_abandoned_tokens_go_without_a_webroot_as_well(tokens: Tokens) -> None:
+def test_abandoned_tokens_are_removed_without_a_webroot(tokens: Tokens) -> None:
     solver = Http01Solver(Http01Settings(), tokens)
     tokens.put_token("gone", "gone.key")
     tokens.abandoned.add("gone")
@@ -313,11 +315,11 @@ def test_abandoned_tokens_go_without_a_webroot_as_well(tokens: Tokens) -> None:
     assert tokens.kept == {}
 
 
-# --------------------------------------------------------------------------- the rehearsal
+# --------------------------------------------------------------------------- self-test
 
 
 @pytest.mark.enable_socket
-def test_a_rehearsal_leaves_nothing_behind(
+def test_a_self_test_leaves_nothing_behind(
     solver: Http01Solver, endpoint: Endpoint, tokens: Tokens
 ) -> None:
     assert isinstance(solver, SelfTestingSolver)
@@ -328,7 +330,9 @@ def test_a_rehearsal_leaves_nothing_behind(
 
 
 @pytest.mark.enable_socket
-def test_a_rehearsal_names_who_holds_the_port(solver: Http01Solver, endpoint: Endpoint) -> None:
+def test_a_self_test_names_the_process_on_the_port(
+    solver: Http01Solver, endpoint: Endpoint
+) -> None:
     with (
         socket.create_server((endpoint.host, endpoint.port)),
         pytest.raises(AddressInUseError, match=str(endpoint)),
@@ -337,7 +341,9 @@ def test_a_rehearsal_names_who_holds_the_port(solver: Http01Solver, endpoint: En
 
 
 @pytest.mark.enable_socket
-def test_a_rehearsal_disturbs_no_validation(solver: Http01Solver, endpoint: Endpoint) -> None:
+def test_a_self_test_does_not_disturb_a_validation(
+    solver: Http01Solver, endpoint: Endpoint
+) -> None:
     solver.present(challenge())
     assert solver.self_test(["vpn.example.com"]) == ()
     assert fetch(endpoint, f"{PREFIX}abc")[0] == 200
@@ -345,7 +351,9 @@ def test_a_rehearsal_disturbs_no_validation(solver: Http01Solver, endpoint: Endp
 
 
 @pytest.mark.enable_socket
-def test_addresses_that_this_host_lacks_are_not_asked(endpoint: Endpoint, tokens: Tokens) -> None:
+def test_a_self_test_skips_addresses_that_this_host_lacks(
+    endpoint: Endpoint, tokens: Tokens
+) -> None:
     elsewhere = Endpoint("192.0.2.1", endpoint.port)
     solver = Http01Solver(Http01Settings(listen=(elsewhere, endpoint)), tokens)
     assert solver.self_test(["vpn.example.com"]) == ()
@@ -357,7 +365,7 @@ class ForgetfulTokens(Tokens):
 
 
 @pytest.mark.enable_socket
-def test_a_response_that_cannot_be_fetched_is_a_complaint(endpoint: Endpoint) -> None:
+def test_a_test_response_that_cannot_be_fetched_is_reported(endpoint: Endpoint) -> None:
     solver = Http01Solver(Http01Settings(listen=(endpoint,)), ForgetfulTokens())
     assert solver.self_test() == ()
     (complaint,) = solver.self_test(["vpn.example.com"])
@@ -365,7 +373,7 @@ def test_a_response_that_cannot_be_fetched_is_a_complaint(endpoint: Endpoint) ->
 
 
 @pytest.mark.enable_socket
-def test_a_webroot_is_fetched_by_name(tokens: Tokens, tmp_path: Path) -> None:
+def test_a_self_test_of_a_webroot_fetches_by_name(tokens: Tokens, tmp_path: Path) -> None:
     solver = Http01Solver(Http01Settings(webroot=tmp_path), tokens)
     assert solver.self_test() == ()
     (complaint,) = solver.self_test([LOOPBACK])

@@ -29,7 +29,7 @@ def lookup(token: str) -> str | None:
 
 
 def answer(request: str) -> tuple[str, str, str | None]:
-    """Status line, body and token of the response to a request."""
+    """Return status line, body and token of the response to a request."""
     response, token = respond(request.encode("latin-1"), lookup)
     head, body = response.decode().split("\r\n\r\n")
     return head.split("\r\n")[0], body, token
@@ -74,7 +74,7 @@ def test_head_is_answered_without_a_body() -> None:
         f"{PREFIX.upper()}{TOKEN}",
     ],
 )
-def test_everything_else_is_not_found(path: str) -> None:
+def test_other_paths_are_not_found(path: str) -> None:
     assert answer(f"GET {path} HTTP/1.1") == ("HTTP/1.1 404 Not Found", "", None)
 
 
@@ -83,12 +83,12 @@ def test_everything_else_is_not_found(path: str) -> None:
     ["", "GET", f"GET {PREFIX}{TOKEN}", "GET / SPDY/3", "G E T / HTTP/1.1", "GET /\xe4 HTTP/1.1",
      "GET http://[/ HTTP/1.1"],
 )  # fmt: skip
-def test_nonsense_is_a_bad_request(line: str) -> None:
+def test_a_malformed_request_line_is_a_bad_request(line: str) -> None:
     assert answer(line) == ("HTTP/1.1 400 Bad Request", "", None)
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS", "get"])
-def test_only_reading_is_allowed(method: str) -> None:
+def test_only_get_and_head_are_allowed(method: str) -> None:
     response, token = respond(f"{method} {PREFIX}{TOKEN} HTTP/1.1".encode(), lookup)
 
     assert response.startswith(b"HTTP/1.1 405 ")
@@ -96,7 +96,7 @@ def test_only_reading_is_allowed(method: str) -> None:
     assert token is None
 
 
-def test_nothing_tells_what_software_this_is() -> None:
+def test_no_header_reveals_the_software() -> None:
     response, _ = respond(f"GET {PREFIX}{TOKEN} HTTP/1.1".encode(), lookup)
 
     head = response.split(b"\r\n\r\n")[0].lower()
@@ -107,18 +107,18 @@ def test_nothing_tells_what_software_this_is() -> None:
 
 
 @given(st.binary(max_size=300))
-def test_whatever_is_sent_gets_an_answer(head: bytes) -> None:
+def test_any_request_gets_a_response(head: bytes) -> None:
     response, token = respond(head, lookup)
 
     assert response.startswith(b"HTTP/1.1 ")
     assert token in {None, TOKEN}
 
 
-# --------------------------------------------------------------------------- Responder
+# --------------------------------------------------------------------------- HttpResponder
 
 
 class Running:
-    """A responder on a port of its own."""
+    """A responder on its own port."""
 
     def __init__(self) -> None:
         self.fetched: list[str] = []
@@ -152,29 +152,29 @@ def is_closed(channel: socket.socket) -> bool:
 
 
 @pytest.mark.enable_socket
-def test_a_visit(running: Running) -> None:
+def test_a_request_gets_a_short_response(running: Running) -> None:
     status, body, headers = fetch(running.endpoint, PREFIX + TOKEN)
 
     assert (status, body) == (200, TEXT.encode())
-    assert len(body) < 128  # what Let's Encrypt reads at most
+    assert len(body) < 128  # Let's Encrypt's limit
     assert "Connection: close" in headers
 
 
 @pytest.mark.enable_socket
-def test_a_visit_is_told(running: Running) -> None:
+def test_a_fetched_token_is_reported(running: Running) -> None:
     exchange(running.endpoint, REQUEST)
 
     assert running.fetched == [TOKEN]
 
 
 @pytest.mark.enable_socket
-def test_a_visit_to_something_else_is_no_visit(running: Running) -> None:
+def test_another_path_reports_no_token(running: Running) -> None:
     assert exchange(running.endpoint, b"GET / HTTP/1.1\r\n\r\n").startswith(b"HTTP/1.1 404 ")
     assert running.fetched == []
 
 
 @pytest.mark.enable_socket
-def test_a_request_in_pieces(running: Running) -> None:
+def test_a_request_may_arrive_byte_by_byte(running: Running) -> None:
     request = f"GET {PREFIX}{TOKEN} HTTP/1.1\r\nHost: a\r\n\r\n".encode()
 
     response = exchange(running.endpoint, *(bytes([byte]) for byte in request))
@@ -183,14 +183,14 @@ def test_a_request_in_pieces(running: Running) -> None:
 
 
 @pytest.mark.enable_socket
-def test_a_request_that_never_ends_is_cut_off(running: Running) -> None:
+def test_a_request_that_is_too_long_is_refused(running: Running) -> None:
     response = exchange(running.endpoint, b"GET / HTTP/1.1\r\nX: ", b"x" * MAX_REQUEST)
 
     assert response.startswith(b"HTTP/1.1 431 ")
 
 
 @pytest.mark.enable_socket
-def test_somebody_who_says_nothing_does_not_stay(
+def test_idle_and_slow_connections_are_closed(
     running: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "CONNECTION_SECONDS", 0.05)
@@ -201,7 +201,7 @@ def test_somebody_who_says_nothing_does_not_stay(
 
 
 @pytest.mark.enable_socket
-def test_somebody_who_leaves_in_the_middle(running: Running) -> None:
+def test_aborted_connections_do_not_stop_the_server(running: Running) -> None:
     with running.connect() as leaving:
         leaving.sendall(b"GET /")
     with running.connect() as resetting:
@@ -212,7 +212,7 @@ def test_somebody_who_leaves_in_the_middle(running: Running) -> None:
 
 
 @pytest.mark.enable_socket
-def test_a_crowd_does_not_keep_the_authority_out(
+def test_idle_connections_do_not_block_the_authority(
     running: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "MAX_CONNECTIONS", 3)
@@ -224,7 +224,7 @@ def test_a_crowd_does_not_keep_the_authority_out(
 
 
 @pytest.mark.enable_socket
-def test_one_address_that_floods_it_competes_with_itself_alone(
+def test_a_flood_from_one_address_displaces_only_itself(
     running: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "MAX_CONNECTIONS", 3)
@@ -250,12 +250,12 @@ def test_one_address_that_floods_it_competes_with_itself_alone(
         ("fe80::1%eth0", "fe80::2%eth0", True),
     ],
 )
-def test_what_one_subscriber_has_counts_as_one(one: str, other: str, same: bool) -> None:  # noqa: FBT001 - a parameter
+def test_addresses_of_one_subscriber_count_as_one_network(one: str, other: str, same: bool) -> None:  # noqa: FBT001 - a parameter
     assert (module.network_of(one) == module.network_of(other)) is same
 
 
 @pytest.mark.enable_socket
-def test_visits_at_the_same_time(running: Running) -> None:
+def test_parallel_requests_are_served(running: Running) -> None:
     threads = [
         threading.Thread(target=exchange, args=(running.endpoint, REQUEST)) for _ in range(20)
     ]
@@ -268,7 +268,7 @@ def test_visits_at_the_same_time(running: Running) -> None:
 
 
 @pytest.mark.enable_socket
-def test_a_store_in_trouble_costs_one_visit(
+def test_a_store_error_closes_one_connection(
     running: Running, caplog: pytest.LogCaptureFixture
 ) -> None:
     running.failure = StorageError("input/output error")
@@ -280,7 +280,7 @@ def test_a_store_in_trouble_costs_one_visit(
 
 
 @pytest.mark.enable_socket
-def test_a_response_that_does_not_fit_at_once_is_sent_in_pieces(
+def test_a_long_response_is_sent_in_several_writes(
     running: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     huge = "x" * (1 << 24)
@@ -296,18 +296,18 @@ def test_a_response_that_does_not_fit_at_once_is_sent_in_pieces(
 
 
 @pytest.mark.enable_socket
-def test_after_stopping_nobody_listens(running: Running) -> None:
+def test_a_stopped_server_does_not_listen(running: Running) -> None:
     started = time.monotonic()
     running.responder.stop()
 
     assert time.monotonic() - started < 1
     with pytest.raises(ConnectionRefusedError):
         running.connect()
-    running.responder.stop()  # once more does no harm
+    running.responder.stop()  # may be repeated
 
 
 @pytest.mark.enable_socket
-def test_who_is_there_when_it_stops_is_served(running: Running) -> None:
+def test_open_connections_are_served_after_stop(running: Running) -> None:
     with running.connect() as visitor:
         running.responder.stop()
         visitor.sendall(REQUEST)
@@ -319,7 +319,7 @@ def test_who_is_there_when_it_stops_is_served(running: Running) -> None:
 
 
 @pytest.mark.enable_socket
-def test_stopping_does_not_wait_for_idlers(
+def test_stop_does_not_wait_for_idle_connections(
     running: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "DRAIN_SECONDS", 0.05)
@@ -329,7 +329,7 @@ def test_stopping_does_not_wait_for_idlers(
 
 
 @pytest.mark.enable_socket
-def test_a_shortage_of_descriptors_passes(
+def test_a_shortage_of_file_descriptors_is_temporary(
     running: Running, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     real = socket.socket.accept

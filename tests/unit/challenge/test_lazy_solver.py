@@ -1,4 +1,4 @@
-"""A solver that is made when it is needed, and only once."""
+"""A solver that is built at its first use, and only once."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ CHALLENGE = Challenge("dns-01", Identifier(IdentifierType.DNS, "vpn.example.com"
 
 
 class Recorder:
-    """A solver that remembers what it was told."""
+    """A solver that records its calls."""
 
     def __init__(self) -> None:
         self.calls: list[str] = []
@@ -37,14 +37,14 @@ class Recorder:
         self.calls.append(f"clean_up {challenge.token}")
 
 
-class Tidy(Recorder):
-    """One that tidies as well."""
+class Cleaner(Recorder):
+    """A solver that can remove leftovers."""
 
     def remove_leftovers(self) -> None:
-        self.calls.append("tidy")
+        self.calls.append("cleanup")
 
 
-def test_everything_is_passed_on_to_one_solver() -> None:
+def test_every_call_is_delegated_to_one_solver() -> None:
     made: list[Recorder] = []
 
     def make() -> Solver:
@@ -62,7 +62,7 @@ def test_everything_is_passed_on_to_one_solver() -> None:
     assert made[0].calls == ["present t", "wait t", "seen t 0.5", "clean_up t"]
 
 
-def test_cleaning_up_makes_nothing() -> None:
+def test_clean_up_builds_no_solver() -> None:
     def make() -> Solver:
         raise AssertionError("made although nothing was presented")
 
@@ -72,13 +72,13 @@ def test_cleaning_up_makes_nothing() -> None:
     solver.remove_leftovers()
 
 
-def test_tidying_is_passed_on_where_there_is_something_to_tidy() -> None:
-    tidy, plain = Tidy(), Recorder()
+def test_remove_leftovers_is_delegated_if_there_are_any() -> None:
+    cleaner, plain = Cleaner(), Recorder()
 
-    LazySolver(lambda: tidy, lambda: True).remove_leftovers()
+    LazySolver(lambda: cleaner, lambda: True).remove_leftovers()
     LazySolver(lambda: plain, lambda: True).remove_leftovers()
 
-    assert tidy.calls == ["tidy"]
+    assert cleaner.calls == ["cleanup"]
     assert plain.calls == []
 
 
@@ -97,14 +97,14 @@ def test_threads_share_one_solver() -> None:
     assert len(made[0].calls) == 32
 
 
-class Trying(Recorder):
-    """One that can be tried out."""
+class RecordTestingSolver(Recorder):
+    """A solver that can test records."""
 
     def test_records(self, trial: SelfTest) -> tuple[str, ...]:
         return (f"tried {trial.gateway}",)
 
 
-def test_it_is_tried_out_if_it_can_be() -> None:
+def test_records_are_tested_if_the_solver_supports_it() -> None:
     trial = SelfTest("dns-01", "boston", ("vpn.example.com",))
-    assert LazySolver(Trying).test_records(trial) == ("tried boston",)
+    assert LazySolver(RecordTestingSolver).test_records(trial) == ("tried boston",)
     assert LazySolver(Recorder).test_records(trial) == ()

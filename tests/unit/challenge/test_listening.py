@@ -31,7 +31,7 @@ WILDCARD = "0.0.0.0"  # noqa: S104 - nothing is bound there
 pytestmark = pytest.mark.enable_socket
 
 
-def nobody_is_ours(_: Endpoint) -> bool:
+def is_not_ours(_: Endpoint) -> bool:
     return False
 
 
@@ -43,7 +43,7 @@ def both() -> tuple[Endpoint, Endpoint]:
 
 @pytest.fixture
 def stranger(endpoint: Endpoint) -> Iterator[socket.socket]:
-    """Somebody who shares ports as well, as haproxy does."""
+    """Listen with SO_REUSEPORT like another program, such as HAProxy."""
     with socket.socket() as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         listener.bind((endpoint.host, endpoint.port))
@@ -56,8 +56,8 @@ def close(listeners: list[socket.socket]) -> None:
         listener.close()
 
 
-def test_both_families_on_one_port(both: tuple[Endpoint, Endpoint]) -> None:
-    listeners = listen(both, nobody_is_ours)
+def test_both_address_families_share_a_port(both: tuple[Endpoint, Endpoint]) -> None:
+    listeners = listen(both, is_not_ours)
 
     assert [listener.family for listener in listeners] == [socket.AF_INET6, socket.AF_INET]
     for endpoint in both:
@@ -65,40 +65,40 @@ def test_both_families_on_one_port(both: tuple[Endpoint, Endpoint]) -> None:
     close(listeners)
 
 
-def test_both_wildcards_on_one_port() -> None:
+def test_both_wildcard_addresses_share_a_port() -> None:
     port = free_port()
     wildcards = (Endpoint("::", port), Endpoint(WILDCARD, port))
-    close(listen(wildcards, nobody_is_ours))
+    close(listen(wildcards, is_not_ours))
 
 
-def test_a_port_can_be_taken_again_at_once(endpoint: Endpoint) -> None:
+def test_a_port_can_be_reused_at_once(endpoint: Endpoint) -> None:
     for _ in range(3):
-        close(listen([endpoint], nobody_is_ours))
+        close(listen([endpoint], is_not_ours))
 
 
 @pytest.mark.usefixtures("stranger")
-def test_a_stranger_is_named_and_left_alone(endpoint: Endpoint) -> None:
+def test_another_program_on_the_port_is_named(endpoint: Endpoint) -> None:
     with pytest.raises(AddressInUseError) as caught:
-        listen([endpoint], nobody_is_ours)
+        listen([endpoint], is_not_ours)
 
     name = psutil.Process().name()
     assert str(caught.value).startswith(f"{endpoint} is in use by {name} (pid {os.getpid()}): ")
     assert caught.value.fix
 
 
-def test_what_was_bound_before_a_stranger_was_met_is_given_back(
+def test_bound_ports_are_released_after_an_error(
     endpoint: Endpoint, stranger: socket.socket
 ) -> None:
     first = Endpoint(LOOPBACK, free_port())
     with pytest.raises(AddressInUseError):
-        listen([first, endpoint], nobody_is_ours)
+        listen([first, endpoint], is_not_ours)
 
-    close(listen([first], nobody_is_ours))
+    close(listen([first], is_not_ours))
     assert stranger.fileno() >= 0
 
 
 @pytest.mark.usefixtures("stranger")
-def test_one_of_ours_is_shared_with(endpoint: Endpoint) -> None:
+def test_a_port_of_another_gatecert_is_shared(endpoint: Endpoint) -> None:
     asked: list[Endpoint] = []
 
     def is_ours(it: Endpoint) -> bool:
@@ -110,7 +110,7 @@ def test_one_of_ours_is_shared_with(endpoint: Endpoint) -> None:
     assert asked == [endpoint]
 
 
-def test_one_that_closes_while_it_is_asked_is_no_stranger(
+def test_a_listener_that_closes_during_the_probe_is_no_error(
     endpoint: Endpoint, stranger: socket.socket
 ) -> None:
     def closing(_: Endpoint) -> bool:
@@ -120,20 +120,20 @@ def test_one_that_closes_while_it_is_asked_is_no_stranger(
     close(listen([endpoint], closing))
 
 
-def test_an_address_that_this_host_does_not_have_is_left_out(
+def test_an_address_that_this_host_lacks_is_skipped(
     endpoint: Endpoint, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO")
     elsewhere = Endpoint("192.0.2.1", endpoint.port)
 
-    listeners = listen([elsewhere, endpoint], nobody_is_ours)
+    listeners = listen([elsewhere, endpoint], is_not_ours)
 
     assert len(listeners) == 1
     assert "not listening address=192.0.2.1" in caplog.text
     close(listeners)
 
 
-def test_a_family_that_this_host_does_not_have_is_left_out(
+def test_an_address_family_that_this_host_lacks_is_skipped(
     both: tuple[Endpoint, Endpoint], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     real = socket.socket
@@ -144,7 +144,7 @@ def test_a_family_that_this_host_does_not_have_is_left_out(
         return real(family, kind)
 
     monkeypatch.setattr(socket, "socket", without_ipv6)
-    listeners = listen(both, nobody_is_ours)
+    listeners = listen(both, is_not_ours)
     monkeypatch.undo()
 
     assert [listener.family for listener in listeners] == [socket.AF_INET]
@@ -152,9 +152,9 @@ def test_a_family_that_this_host_does_not_have_is_left_out(
 
 
 @pytest.mark.parametrize("endpoints", [[], [Endpoint("192.0.2.1", 80)]])
-def test_nothing_to_listen_on(endpoints: list[Endpoint]) -> None:
+def test_an_error_without_any_address(endpoints: list[Endpoint]) -> None:
     with pytest.raises(ChallengeError, match="no address to listen on for http-01"):
-        listen(endpoints, nobody_is_ours)
+        listen(endpoints, is_not_ours)
 
 
 @pytest.mark.parametrize(
@@ -165,7 +165,7 @@ def test_nothing_to_listen_on(endpoints: list[Endpoint]) -> None:
         (errno.ENOBUFS, "cannot listen on 127.0.0.1:80: No buffer space available"),
     ],
 )
-def test_listening_that_is_refused(
+def test_a_refused_bind_is_an_error(
     monkeypatch: pytest.MonkeyPatch, number: int, message: str
 ) -> None:
     def refused(*_: object) -> None:
@@ -174,31 +174,31 @@ def test_listening_that_is_refused(
     monkeypatch.setattr(socket.socket, "bind", refused)
 
     with pytest.raises(ChallengeError, match=message):
-        listen([Endpoint(LOOPBACK, 80)], nobody_is_ours)
+        listen([Endpoint(LOOPBACK, 80)], is_not_ours)
 
 
-def test_listening_that_fails_after_binding(
-    endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_failed_listen_is_an_error(endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch) -> None:
     def refused(*_: object) -> None:
         raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE))
 
     monkeypatch.setattr(socket.socket, "listen", refused)
 
     with pytest.raises(AddressInUseError, match="is in use by another process"):
-        listen([endpoint], nobody_is_ours)
+        listen([endpoint], is_not_ours)
 
 
-# --------------------------------------------------------------------------- holder
+# --------------------------------------------------------------------------- processes on a port
 
 
-def test_nobody_holds_a_free_port(endpoint: Endpoint) -> None:
+def test_a_free_port_has_no_process(endpoint: Endpoint) -> None:
     assert find_port_holder(endpoint) == PortHolder((), "")
     assert listening_process(endpoint.port) is None
 
 
 @pytest.mark.parametrize("failure", [psutil.AccessDenied(1), OSError("no /proc")])
-def test_a_holder_that_cannot_be_seen(monkeypatch: pytest.MonkeyPatch, failure: Exception) -> None:
+def test_a_process_that_cannot_be_determined(
+    monkeypatch: pytest.MonkeyPatch, failure: Exception
+) -> None:
     def denied(_: str) -> None:
         raise failure
 
@@ -209,7 +209,7 @@ def test_a_holder_that_cannot_be_seen(monkeypatch: pytest.MonkeyPatch, failure: 
 
 
 def listening_at(*hosts: str) -> Callable[[str], list[object]]:
-    """What psutil sees of somebody at port 80 of these addresses."""
+    """Return a psutil function that reports a listener on port 80 of these addresses."""
     seen = [
         SimpleNamespace(
             status=psutil.CONN_LISTEN, laddr=SimpleNamespace(ip=host, port=80), pid=os.getpid()
@@ -233,7 +233,7 @@ def listening_at(*hosts: str) -> Callable[[str], list[object]]:
         ("192.0.2.1", "192.0.2.1", True),
     ],
 )
-def test_only_who_is_in_the_way_is_named(
+def test_only_conflicting_listeners_are_named(
     monkeypatch: pytest.MonkeyPatch,
     host: str,
     taken: str,
@@ -244,7 +244,7 @@ def test_only_who_is_in_the_way_is_named(
     assert f"(pid {os.getpid()})" in (listening_process(80) or "")
 
 
-def test_a_port_that_is_taken_at_one_address_is_free_at_the_others(
+def test_a_port_in_use_at_one_address_is_free_at_others(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(psutil, "net_connections", listening_at("127.0.0.1"))
@@ -254,17 +254,17 @@ def test_a_port_that_is_taken_at_one_address_is_free_at_the_others(
 
     monkeypatch.setattr(socket.socket, "bind", refused)
     with pytest.raises(AddressInUseError, match=r"listens on port 80 at 127\.0\.0\.1") as caught:
-        listen([Endpoint(WILDCARD, 80)], nobody_is_ours)
+        listen([Endpoint(WILDCARD, 80)], is_not_ours)
     assert "set challenges.http-01.listen to the address that the CA connects to" in (
         caught.value.fix
     )
 
 
-# --------------------------------------------------------------------------- serves
+# --------------------------------------------------------------------------- serves_token
 
 
-def test_a_gatecert_on_the_same_state_is_known_by_its_answer(endpoint: Endpoint) -> None:
-    listeners = listen([endpoint], nobody_is_ours)
+def test_a_gatecert_with_the_same_state_directory_serves_the_token(endpoint: Endpoint) -> None:
+    listeners = listen([endpoint], is_not_ours)
     responder = HttpResponder(listeners, {"abc": "abc.def"}.get, lambda _: None)
 
     assert serves_token(endpoint, "abc", "abc.def")
@@ -274,17 +274,17 @@ def test_a_gatecert_on_the_same_state_is_known_by_its_answer(endpoint: Endpoint)
     assert not serves_token(endpoint, "abc", "abc.def")
 
 
-def test_the_wildcard_is_asked_on_loopback() -> None:
+def test_a_wildcard_address_is_probed_on_loopback() -> None:
     wildcard = Endpoint(WILDCARD, free_port())
     responder = HttpResponder(
-        listen([wildcard], nobody_is_ours), {"abc": "abc.def"}.get, lambda _: None
+        listen([wildcard], is_not_ours), {"abc": "abc.def"}.get, lambda _: None
     )
 
     assert serves_token(wildcard, "abc", "abc.def")
     responder.stop()
 
 
-def test_a_stranger_who_speaks_no_http_or_nothing_at_all(
+def test_another_protocol_or_silence_does_not_serve_the_token(
     endpoint: Endpoint, stranger: socket.socket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def greet() -> None:

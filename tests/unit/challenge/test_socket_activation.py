@@ -1,4 +1,4 @@
-"""Sockets from systemd, and the responder that answers on them all the time."""
+"""Sockets from systemd, and the responder that answers on them permanently."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.enable_socket
 
-FIRST = 200  # far from what pytest has open
+FIRST = 200  # above the descriptors of pytest
 CHALLENGE = Challenge("http-01", Identifier(IdentifierType.DNS, "a.example"), "token", "token.key")
 
 
@@ -55,7 +55,7 @@ def resources() -> Iterator[ExitStack]:
 
 @pytest.fixture
 def listener(resources: ExitStack) -> socket.socket:
-    """A socket as systemd opens it: nobody may share its port."""
+    """Open a socket as systemd does, without SO_REUSEPORT."""
     return resources.enter_context(socket.create_server(("127.0.0.1", 0)))
 
 
@@ -79,7 +79,7 @@ def endpoint(listener: socket.socket) -> Endpoint:
 
 
 def place(resources: ExitStack, number: int, descriptor: int) -> None:
-    """Put a descriptor where systemd would."""
+    """Move a descriptor to the number that systemd would use."""
     os.dup2(descriptor, number)
     resources.callback(_close, number)
 
@@ -110,7 +110,7 @@ def fetch(endpoint: Endpoint, token: str) -> tuple[int, bytes]:
         connection.close()
 
 
-def test_sockets_called_http_01_are_taken(resources: ExitStack, listener: socket.socket) -> None:
+def test_sockets_named_http_01_are_used(resources: ExitStack, listener: socket.socket) -> None:
     place(resources, FIRST, listener.fileno())
     environment = variables("http-01")
 
@@ -131,12 +131,12 @@ def test_sockets_called_http_01_are_taken(resources: ExitStack, listener: socket
         {"LISTEN_FDS": "1"},
     ],
 )
-def test_nothing_is_taken_that_was_not_meant_for_this_process(environment: dict[str, str]) -> None:
+def test_sockets_for_another_process_are_ignored(environment: dict[str, str]) -> None:
     assert inherited_sockets(environment, first=FIRST) == []
     assert not any(name.startswith("LISTEN_") for name in environment)
 
 
-def test_sockets_of_another_name_or_kind_are_left_and_said_so(
+def test_sockets_of_another_name_or_type_are_ignored_with_a_warning(
     resources: ExitStack, listener: socket.socket, caplog: pytest.LogCaptureFixture
 ) -> None:
     datagrams = resources.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
@@ -161,7 +161,7 @@ def test_sockets_of_another_name_or_kind_are_left_and_said_so(
     ]
 
 
-def test_it_answers_before_anything_is_validated_and_afterwards(
+def test_requests_are_answered_before_and_after_a_validation(
     activated: SocketActivatedResponder, tokens: Tokens, endpoint: Endpoint
 ) -> None:
     solver = Http01Solver(Http01Settings(), tokens, activated)
@@ -179,7 +179,7 @@ def test_it_answers_before_anything_is_validated_and_afterwards(
     assert seen
 
 
-def test_what_a_command_presents_is_answered_by_the_daemon(
+def test_the_daemon_answers_for_a_command(
     activated: SocketActivatedResponder, tokens: Tokens, endpoint: Endpoint
 ) -> None:
     command = Http01Solver(Http01Settings(listen=(endpoint,)), tokens)
@@ -193,7 +193,7 @@ def test_what_a_command_presents_is_answered_by_the_daemon(
     assert fetch(endpoint, CHALLENGE.token)[0] == 404
 
 
-def test_a_port_that_cannot_be_shared_is_left_to_the_one_who_answers_for_us(
+def test_a_port_that_cannot_be_shared_is_left_to_the_daemon(
     activated: SocketActivatedResponder, tokens: Tokens, endpoint: Endpoint
 ) -> None:
     tokens.put_token("mine", "mine.key")
@@ -214,7 +214,7 @@ def test_a_stopped_responder_leaves_the_port_open(
     assert visitor.getpeername() == (endpoint.host, endpoint.port)
 
 
-def test_addresses_are_logged_as_they_are_written_in_a_configuration(
+def test_addresses_are_logged_in_configuration_syntax(
     resources: ExitStack, tokens: Tokens, caplog: pytest.LogCaptureFixture
 ) -> None:
     ipv6 = resources.enter_context(socket.create_server(("::1", 0), family=socket.AF_INET6))

@@ -1,4 +1,4 @@
-"""One place builds every solver, by what is set up."""
+"""Solvers for the configured challenge types."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ EXEC = {"provider": "exec", "command": ["true"]}
         ({"dns-persist-01": {}}, {"http-01", "dns-persist-01"}),
     ],
 )
-def test_there_is_a_solver_for_each_kind_that_is_set_up(
+def test_there_is_a_solver_for_each_configured_type(
     tmp_path: Path, challenges: dict[str, object], kinds: set[str]
 ) -> None:
     state = tmp_path / "state"
@@ -43,7 +43,7 @@ def test_there_is_a_solver_for_each_kind_that_is_set_up(
     assert not state.exists()
 
 
-def test_an_order_may_take_longer_by_what_a_record_may_take() -> None:
+def test_the_longest_propagation_is_that_of_dns_01() -> None:
     slow = {"dns-01": {**EXEC, "propagation_timeout": "30m"}}
 
     assert longest_propagation(ChallengeSettings.model_validate(slow)) == 1800

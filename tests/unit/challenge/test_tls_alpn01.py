@@ -37,7 +37,7 @@ def challenge(name: str = NAME, key: str = "abc") -> Challenge:
 def validate(
     endpoint: Endpoint, name: str = "vpn.example.com", protocol: str = "acme-tls/1"
 ) -> x509.Certificate:
-    """What an authority is shown."""
+    """Return the certificate that an authority receives."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
@@ -72,7 +72,7 @@ def solver(endpoint: Endpoint, tokens: Tokens) -> Iterator[TlsAlpn01Solver]:
             made.clean_up(challenge(name, token))
 
 
-def test_a_response_is_there_from_present_to_clean_up(
+def test_the_response_is_served_from_present_to_clean_up(
     solver: TlsAlpn01Solver, endpoint: Endpoint, tokens: Tokens
 ) -> None:
     protocol: Solver = solver
@@ -87,7 +87,7 @@ def test_a_response_is_there_from_present_to_clean_up(
     assert tokens.kept == {}
 
 
-def test_no_certificate_for_anybody_else(solver: TlsAlpn01Solver, endpoint: Endpoint) -> None:
+def test_other_clients_receive_no_certificate(solver: TlsAlpn01Solver, endpoint: Endpoint) -> None:
     solver.present(challenge())
     with pytest.raises(ssl.SSLError, match=r"(?i)no.application.protocol"):
         validate(endpoint, protocol="h2")
@@ -97,7 +97,7 @@ def test_no_certificate_for_anybody_else(solver: TlsAlpn01Solver, endpoint: Endp
     assert not solver.wait_for_request(challenge(), 0)
 
 
-def test_each_name_has_its_own(solver: TlsAlpn01Solver, endpoint: Endpoint) -> None:
+def test_each_name_has_its_own_certificate(solver: TlsAlpn01Solver, endpoint: Endpoint) -> None:
     solver.present(challenge())
     solver.present(challenge("two.example.com", "def"))
 
@@ -111,7 +111,7 @@ def test_each_name_has_its_own(solver: TlsAlpn01Solver, endpoint: Endpoint) -> N
 
 
 @pytest.mark.parametrize("address", ["203.0.113.7", "2001:db8::7"])
-def test_an_address_is_validated_under_its_reverse_name(
+def test_an_ip_address_is_validated_by_its_reverse_name(
     solver: TlsAlpn01Solver, endpoint: Endpoint, address: str
 ) -> None:
     identifier = Identifier(IdentifierType.IP, address)
@@ -125,7 +125,7 @@ def test_an_address_is_validated_under_its_reverse_name(
         solver.clean_up(wanted)
 
 
-def test_it_is_told_when_the_authority_has_looked(
+def test_wait_for_request_returns_after_the_handshake(
     solver: TlsAlpn01Solver, endpoint: Endpoint
 ) -> None:
     solver.present(challenge())
@@ -149,17 +149,17 @@ def test_one_name_is_validated_for_one_order_at_a_time(
 
     solver.clean_up(challenge(NAME, "def"))
     assert matches_key_authorization(validate(endpoint), "abc.thumbprint")
-    solver.present(challenge())  # the same order again is no second one
+    solver.present(challenge())  # the same order may present again
 
 
-def test_two_on_the_same_state_answer_for_each_other(
+def test_two_solvers_with_the_same_store_answer_for_each_other(
     solver: TlsAlpn01Solver, endpoint: Endpoint, tokens: Tokens
 ) -> None:
     solver.present(challenge())
     beside = new_solver(endpoint, tokens)
     beside.present(challenge("two.example.com", "def"))
     try:
-        for _ in range(10):  # the kernel picks one of both
+        for _ in range(10):  # the kernel picks either listener
             assert matches_key_authorization(validate(endpoint), "abc.thumbprint")
             assert matches_key_authorization(
                 validate(endpoint, "two.example.com"), "def.thumbprint"
@@ -168,7 +168,7 @@ def test_two_on_the_same_state_answer_for_each_other(
         beside.clean_up(challenge("two.example.com", "def"))
 
 
-def test_a_port_of_somebody_else_is_left_alone(
+def test_a_port_of_another_program_is_not_shared(
     solver: TlsAlpn01Solver, endpoint: Endpoint, tokens: Tokens
 ) -> None:
     other = new_solver(endpoint, Tokens())
@@ -186,14 +186,16 @@ def test_a_port_of_somebody_else_is_left_alone(
     assert is_listening(endpoint)
 
 
-def test_nothing_to_listen_on(tokens: Tokens) -> None:
+def test_an_error_without_any_address(tokens: Tokens) -> None:
     solver = new_solver(Endpoint("192.0.2.1", free_port()), tokens)
     with pytest.raises(ChallengeError, match=r"no address to listen on for tls-alpn-01") as caught:
         solver.present(challenge())
     assert caught.value.fix == "correct challenges.tls-alpn-01.listen"
 
 
-def test_a_name_that_fits_in_no_certificate(solver: TlsAlpn01Solver, tokens: Tokens) -> None:
+def test_a_name_that_a_certificate_cannot_contain_is_refused(
+    solver: TlsAlpn01Solver, tokens: Tokens
+) -> None:
     with pytest.raises(ChallengeError, match="a certificate cannot contain"):
         solver.present(challenge("münchen.example"))
     assert tokens.kept == {}
@@ -204,7 +206,7 @@ class BrokenTokens(Tokens):
         raise StorageError(f"disk broken at {token}")
 
 
-def test_an_entry_that_cannot_be_removed_is_only_logged(
+def test_a_token_that_cannot_be_removed_is_only_logged(
     endpoint: Endpoint, caplog: pytest.LogCaptureFixture
 ) -> None:
     solver = new_solver(endpoint, BrokenTokens())
@@ -214,12 +216,12 @@ def test_an_entry_that_cannot_be_removed_is_only_logged(
     assert not is_listening(endpoint)
 
 
-def test_entries_are_tokens_of_a_fixed_length() -> None:
+def test_token_keys_have_a_fixed_length() -> None:
     assert len(token_key("a." * 120)) == len(token_key("a")) == 55
     assert token_key("a") != token_key("b")
 
 
-def test_nobody_and_strangers_do_not_serve(endpoint: Endpoint) -> None:
+def test_other_listeners_do_not_serve_the_challenge(endpoint: Endpoint) -> None:
     assert not serves_challenge(endpoint, challenge())
     with socket.create_server((LOOPBACK, 0)) as silent:
         stranger = Endpoint(LOOPBACK, silent.getsockname()[1])
@@ -231,7 +233,7 @@ def test_nobody_and_strangers_do_not_serve(endpoint: Endpoint) -> None:
         assert not serves_challenge(stranger, challenge())
 
 
-def test_a_rehearsal_leaves_nothing_behind(
+def test_a_self_test_leaves_nothing_behind(
     solver: TlsAlpn01Solver, endpoint: Endpoint, tokens: Tokens
 ) -> None:
     assert isinstance(solver, SelfTestingSolver)
@@ -241,7 +243,9 @@ def test_a_rehearsal_leaves_nothing_behind(
     assert tokens.kept == {}
 
 
-def test_a_rehearsal_names_who_holds_the_port(solver: TlsAlpn01Solver, endpoint: Endpoint) -> None:
+def test_a_self_test_names_the_process_on_the_port(
+    solver: TlsAlpn01Solver, endpoint: Endpoint
+) -> None:
     with (
         socket.create_server((endpoint.host, endpoint.port)),
         pytest.raises(AddressInUseError, match=str(endpoint)),
@@ -249,7 +253,7 @@ def test_a_rehearsal_names_who_holds_the_port(solver: TlsAlpn01Solver, endpoint:
         solver.self_test()
 
 
-def test_a_response_that_is_not_shown_is_a_complaint(
+def test_a_test_response_that_is_not_served_is_reported(
     solver: TlsAlpn01Solver, endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tls_alpn01, "serves_challenge", lambda *_: False)

@@ -35,8 +35,8 @@ ANSWER = make_validation_certificate(
 VERSIONS = [SSL.TLS1_2_VERSION, SSL.TLS1_3_VERSION]
 
 
-class Visitor:
-    """A TLS client on memory."""
+class Client:
+    """A TLS client on memory buffers."""
 
     def __init__(
         self,
@@ -57,7 +57,7 @@ class Visitor:
         self.received = b""
 
     def meet(self, handler: TlsHandler, piece: int = 1 << 16) -> bool:
-        """Speak until one of both has no more to say; whether the handshake was completed."""
+        """Exchange data until one side has no more; return True if the handshake completed."""
         while True:
             try:
                 self.connection.do_handshake()
@@ -100,10 +100,10 @@ def handler(
 
 @pytest.mark.parametrize("version", VERSIONS)
 @pytest.mark.parametrize("piece", [1 << 16, 7])
-def test_an_authority_sees_the_certificate_of_the_name(version: int, piece: int) -> None:
+def test_the_authority_receives_the_certificate_of_the_name(version: int, piece: int) -> None:
     fetched: list[str] = []
     server = handler(fetched.append)
-    authority = Visitor(version=version)
+    authority = Client(version=version)
 
     assert authority.meet(server, piece)
 
@@ -117,8 +117,8 @@ def test_an_authority_sees_the_certificate_of_the_name(version: int, piece: int)
     assert matches_key_authorization(certificate, KEY_AUTHORIZATION)
 
 
-def test_the_name_may_be_written_in_capitals() -> None:
-    assert Visitor(NAME.upper()).meet(handler(lambda _: None))
+def test_the_server_name_ignores_case() -> None:
+    assert Client(NAME.upper()).meet(handler(lambda _: None))
 
 
 @pytest.mark.parametrize("version", VERSIONS)
@@ -136,11 +136,11 @@ def test_the_name_may_be_written_in_capitals() -> None:
         ("", (), UNRECOGNIZED_NAME),
     ],
 )
-def test_everybody_else_gets_an_alert_and_nothing_else(
+def test_other_clients_receive_only_an_alert(
     version: int, name: str, protocols: tuple[bytes, ...], number: int
 ) -> None:
     server = handler()
-    stranger = Visitor(name, protocols, version)
+    stranger = Client(name, protocols, version)
 
     assert not stranger.meet(server)
 
@@ -150,9 +150,9 @@ def test_everybody_else_gets_an_alert_and_nothing_else(
     server.close()
 
 
-def test_an_old_version_is_refused() -> None:
+def test_an_old_tls_version_is_refused() -> None:
     server = handler()
-    stranger = Visitor(version=SSL.TLS1_1_VERSION)
+    stranger = Client(version=SSL.TLS1_1_VERSION)
     assert not stranger.meet(server)
     assert stranger.received == alert(HANDSHAKE_FAILURE)
 
@@ -160,7 +160,7 @@ def test_an_old_version_is_refused() -> None:
 @pytest.mark.parametrize(
     "noise", [b"GET / HTTP/1.1\r\nHost: a\r\n\r\n", b"\x16\x03\x01\xff\xff\x01"]
 )
-def test_what_is_no_tls_is_refused(noise: bytes) -> None:
+def test_other_protocols_are_refused(noise: bytes) -> None:
     server = handler()
     output = server.receive(noise + b"\0" * 70_000)
     assert output == alert(HANDSHAKE_FAILURE)
@@ -168,7 +168,7 @@ def test_what_is_no_tls_is_refused(noise: bytes) -> None:
 
 
 @given(st.lists(st.binary(max_size=300), max_size=5))
-def test_no_noise_ever_gets_more_than_an_alert(pieces: list[bytes]) -> None:
+def test_random_bytes_receive_at_most_an_alert(pieces: list[bytes]) -> None:
     server = handler()
     output = b""
     for piece in pieces:
@@ -177,28 +177,28 @@ def test_no_noise_ever_gets_more_than_an_alert(pieces: list[bytes]) -> None:
     assert output in {b"", alert(HANDSHAKE_FAILURE), alert(UNRECOGNIZED_NAME)}
 
 
-def test_a_visitor_that_says_nothing_is_not_answered() -> None:
+def test_a_silent_client_receives_nothing() -> None:
     server = handler()
     assert server.receive(b"") == b""
     assert not server.finished
 
 
-def test_an_authority_that_gives_up_has_fetched_nothing() -> None:
+def test_an_aborted_handshake_is_not_reported_as_fetched() -> None:
     server = handler()
-    authority = Visitor()
+    authority = Client()
     with pytest.raises(SSL.WantReadError):
         authority.connection.do_handshake()
     hello = authority.connection.bio_read(1 << 16)
     assert server.receive(hello)
 
-    broken_off = b"\x15\x03\x03\x00\x02\x02\x2a"  # bad_certificate, in the clear
+    broken_off = b"\x15\x03\x03\x00\x02\x02\x2a"  # bad_certificate, unencrypted
     server.receive(broken_off)
 
     assert server.finished
     server.close()
 
 
-def test_a_store_that_cannot_be_read_ends_the_conversation(
+def test_an_unreadable_store_is_an_error(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     def fail(_: str) -> ValidationCertificate | None:
@@ -206,5 +206,5 @@ def test_a_store_that_cannot_be_read_ends_the_conversation(
 
     server = TlsHandler(fail, no_fetch, "192.0.2.1")
     with pytest.raises(StorageError, match="disk broken"):
-        Visitor().meet(server)
+        Client().meet(server)
     assert capsys.readouterr().err == ""

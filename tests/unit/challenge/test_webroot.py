@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 BAD = pytest.mark.parametrize("token", ["../up", "a/b", "", "a.b", "x" * 256])
 
 
-def test_a_response_is_for_everybody_to_read_and_can_be_replaced(tmp_path: Path) -> None:
+def test_a_response_is_world_readable_and_can_be_replaced(tmp_path: Path) -> None:
     publish(tmp_path, "abc", "abc.first")
     publish(tmp_path, "abc", "abc.second")
 
@@ -53,7 +53,7 @@ def test_a_bad_token_never_removes_a_file(tmp_path: Path, token: str) -> None:
     assert file.exists()
 
 
-def test_a_failure_leaves_nothing_half_written(
+def test_a_failed_write_leaves_no_partial_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fails(*_: object) -> NoReturn:
@@ -66,9 +66,7 @@ def test_a_failure_leaves_nothing_half_written(
     assert list((tmp_path / DIRECTORY).iterdir()) == []
 
 
-def test_what_cannot_be_removed_is_only_logged(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_failed_removal_is_only_logged(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     (tmp_path / DIRECTORY / "abc").mkdir(parents=True)
 
     withdraw(tmp_path, "abc")
@@ -77,7 +75,7 @@ def test_what_cannot_be_removed_is_only_logged(
 
 
 @pytest.mark.parametrize("mask", [0o000, 0o077])
-def test_what_is_made_is_for_everybody_whatever_the_umask_is(tmp_path: Path, mask: int) -> None:
+def test_modes_do_not_depend_on_the_umask(tmp_path: Path, mask: int) -> None:
     before = os.umask(mask)
     try:
         publish(tmp_path, "abc", "abc.def")
@@ -91,14 +89,14 @@ def test_what_is_made_is_for_everybody_whatever_the_umask_is(tmp_path: Path, mas
     assert modes == {".well-known": 0o755, DIRECTORY: 0o755, f"{DIRECTORY}/abc": 0o644}
 
 
-def test_directories_that_are_there_keep_their_mode(tmp_path: Path) -> None:
+def test_existing_directories_keep_their_mode(tmp_path: Path) -> None:
     (tmp_path / ".well-known").mkdir(mode=0o750)
     publish(tmp_path, "abc", "abc.def")
     assert stat.S_IMODE((tmp_path / ".well-known").stat().st_mode) == 0o750
 
 
 @pytest.mark.parametrize("link", [".well-known", DIRECTORY])
-def test_no_link_leads_out_of_the_document_root(
+def test_no_symbolic_link_is_followed(
     tmp_path: Path, link: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     root, elsewhere = tmp_path / "root", tmp_path / "elsewhere"
@@ -117,7 +115,7 @@ def test_no_link_leads_out_of_the_document_root(
     assert "cannot remove an http-01 response" in caplog.text
 
 
-def test_a_link_in_the_place_of_the_file_is_replaced(tmp_path: Path) -> None:
+def test_a_symbolic_link_in_place_of_the_file_is_replaced(tmp_path: Path) -> None:
     victim = tmp_path / "victim"
     victim.write_text("stays")
     (tmp_path / DIRECTORY).mkdir(parents=True)
@@ -129,7 +127,7 @@ def test_a_link_in_the_place_of_the_file_is_replaced(tmp_path: Path) -> None:
     assert not (tmp_path / DIRECTORY / "abc").is_symlink()
 
 
-def test_the_document_root_itself_may_be_a_link(tmp_path: Path) -> None:
+def test_the_document_root_may_be_a_symbolic_link(tmp_path: Path) -> None:
     real, link = tmp_path / "real", tmp_path / "link"
     real.mkdir()
     link.symlink_to(real)
@@ -138,7 +136,7 @@ def test_the_document_root_itself_may_be_a_link(tmp_path: Path) -> None:
     assert withdraw(link, "abc")
 
 
-def test_a_document_root_that_is_missing_is_not_made(tmp_path: Path) -> None:
+def test_a_missing_document_root_is_not_created(tmp_path: Path) -> None:
     with pytest.raises(ChallengeError, match="No such file or directory") as caught:
         publish(tmp_path / "typo", "abc", "abc.def")
     assert "challenges.http-01.webroot" in caught.value.fix
@@ -146,19 +144,19 @@ def test_a_document_root_that_is_missing_is_not_made(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_where_nothing_was_ever_written_nothing_is_removed(tmp_path: Path) -> None:
+def test_withdraw_without_a_directory_does_nothing(tmp_path: Path) -> None:
     assert withdraw(tmp_path, "abc")
     assert list(tmp_path.iterdir()) == []
 
 
-def test_what_a_crash_left_half_written_is_swept_away(tmp_path: Path) -> None:
+def test_partial_files_of_a_crash_are_removed(tmp_path: Path) -> None:
     (tmp_path / DIRECTORY).mkdir(parents=True)
     (tmp_path / DIRECTORY / ".tmp-999999999-0123abcd-1").write_text("half")
     publish(tmp_path, "abc", "abc.def")
     assert [path.name for path in (tmp_path / DIRECTORY).iterdir()] == ["abc"]
 
 
-def test_no_descriptor_stays_open(tmp_path: Path) -> None:
+def test_no_descriptor_is_leaked(tmp_path: Path) -> None:
     before = len(list(Path("/proc/self/fd").iterdir()))
     publish(tmp_path, "abc", "abc.def")
     withdraw(tmp_path, "abc")

@@ -1,4 +1,4 @@
-"""Nameservers on loopback that say what the test tells them to, and a journal in memory."""
+"""Nameservers on loopback with answers from the test, and a journal in memory."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def nameserver() -> Iterator[StartNameserver]:
 
 @pytest.fixture
 def truncated_only() -> Handler:
-    """Truncates every answer over UDP, and closes TCP connections without one."""
+    """Return a handler that truncates every UDP answer and closes TCP connections."""
 
     def handle(wire: bytes, transport: str) -> bytes | None:
         if transport == "tcp":

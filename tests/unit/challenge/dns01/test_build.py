@@ -1,4 +1,4 @@
-"""Which solvers there are, as the configuration has it, and that they cost nothing unused."""
+"""Solvers for the configured dns-* challenge types, built at the first use."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def settings(**challenges: object) -> ChallengeSettings:
         ({"dns-persist-01": {}}, {"dns-persist-01"}),
     ],
 )
-def test_there_is_a_solver_for_each_kind_that_is_set_up(
+def test_there_is_a_solver_for_each_configured_type(
     journal: Journal, challenges: dict[str, object], kinds: set[str]
 ) -> None:
     found = dns_solvers(settings(**challenges), ResolverSettings(), journal, lambda: NOW)
@@ -49,7 +49,7 @@ def test_there_is_a_solver_for_each_kind_that_is_set_up(
     assert found.keys() == kinds
 
 
-def test_both_kinds_of_published_record_have_one_solver(journal: Journal) -> None:
+def test_dns_01_and_dns_account_01_share_a_solver(journal: Journal) -> None:
     found = dns_solvers(settings(**{"dns-01": EXEC}), ResolverSettings(), journal, lambda: NOW)
 
     assert found["dns-01"] is found["dns-account-01"]
@@ -59,7 +59,7 @@ def test_both_kinds_of_published_record_have_one_solver(journal: Journal) -> Non
     ("name", "module"),
     [("rfc2136", "rfc2136"), ("exec", "exec_provider"), ("cloudflare", "lexicon")],
 )
-def test_each_provider_is_made_by_its_name(name: str, module: str) -> None:
+def test_each_provider_is_built_by_its_name(name: str, module: str) -> None:
     made = build_provider(
         Dns01Settings.model_validate({"provider": name}), Zones([], timedelta(seconds=1))
     )
@@ -68,14 +68,14 @@ def test_each_provider_is_made_by_its_name(name: str, module: str) -> None:
 
 
 @pytest.mark.enable_socket
-def test_a_challenge_is_answered_from_settings_alone(
+def test_a_challenge_is_answered_from_the_settings(
     journal: Journal, nameserver: StartNameserver, make_zones: type[Answers], tmp_path: Path
 ) -> None:
-    told = tmp_path / "told"
+    called = tmp_path / "called"
     server = nameserver(make_zones(["example.com"], {("vpn.example.com", "A"): ["127.0.0.1"]}))
     dns_01 = {
         "provider": "exec",
-        "command": ["/bin/sh", "-c", f'echo "$@" >> {told}', "sh"],
+        "command": ["/bin/sh", "-c", f'echo "$@" >> {called}', "sh"],
         "authoritative": [str(server)],
     }
     resolver = ResolverSettings.model_validate({"nameservers": [str(server)]})
@@ -85,13 +85,13 @@ def test_a_challenge_is_answered_from_settings_alone(
     solver.present(challenge)
     solver.clean_up(challenge)
 
-    assert [line.split()[:2] for line in told.read_text("ascii").splitlines()] == [
+    assert [line.split()[:2] for line in called.read_text("ascii").splitlines()] == [
         ["present", "_acme-challenge.vpn.example.com"],
         ["clean-up", "_acme-challenge.vpn.example.com"],
     ]
 
 
-def test_a_standing_record_is_looked_for_from_settings_alone(journal: Journal) -> None:
+def test_a_persist_challenge_is_checked_from_the_settings(journal: Journal) -> None:
     solver = dns_solvers(
         settings(**{"dns-persist-01": {}}), ResolverSettings(), journal, lambda: NOW
     )["dns-persist-01"]
@@ -100,11 +100,9 @@ def test_a_standing_record_is_looked_for_from_settings_alone(journal: Journal) -
         solver.present(Challenge("dns-persist-01", NAME, "", ""))
 
 
-def test_what_was_left_behind_is_withdrawn_and_nothing_else(
-    journal: Journal, tmp_path: Path
-) -> None:
-    told = tmp_path / "told"
-    dns_01 = {**EXEC, "command": ["/bin/sh", "-c", f'echo "$1 $2" >> {told}', "sh"]}
+def test_only_leftover_records_are_withdrawn(journal: Journal, tmp_path: Path) -> None:
+    called = tmp_path / "called"
+    dns_01 = {**EXEC, "command": ["/bin/sh", "-c", f'echo "$1 $2" >> {called}', "sh"]}
     solver = dns_solvers(settings(**{"dns-01": dns_01}), ResolverSettings(), journal, lambda: NOW)[
         "dns-01"
     ]
@@ -114,16 +112,16 @@ def test_what_was_left_behind_is_withdrawn_and_nothing_else(
     )
     assert isinstance(solver, LeftoverCleaner)
     solver.remove_leftovers()
-    assert not told.exists()
+    assert not called.exists()
 
     journal.abandon_record(left)
     solver.remove_leftovers()
 
-    assert told.read_text("ascii") == "clean-up left.example.com\n"
+    assert called.read_text("ascii") == "clean-up left.example.com\n"
     assert journal.records() == (kept,)
 
 
-def test_a_journal_that_cannot_be_read_is_said_in_the_log(
+def test_an_unreadable_journal_is_logged(
     journal: Journal, caplog: pytest.LogCaptureFixture
 ) -> None:
     journal.broken["records"] = StorageError("disk gone")
@@ -137,7 +135,7 @@ def test_a_journal_that_cannot_be_read_is_said_in_the_log(
     assert "disk gone" in caplog.text
 
 
-def test_nothing_of_it_is_imported_before_it_is_needed() -> None:
+def test_dnspython_is_not_imported_before_the_first_use() -> None:
     code = (
         "import sys; from gatecert.challenge.solvers import build_solvers;"
         "print([name for name in ('dns', 'lexicon', 'requests') if name in sys.modules])"

@@ -1,4 +1,4 @@
-"""Publishing, waiting and withdrawing, with a journal that outlives everything."""
+"""Publishing, waiting for and withdrawing records, with a persistent journal."""
 
 from __future__ import annotations
 
@@ -60,11 +60,11 @@ class Provider:
 
 
 class Server:
-    """A nameserver that answers every question alike.
+    """A nameserver that answers every query alike.
 
     Attributes:
-        provider: Whose records it has at once, where it follows one.
-        problems: What is said of others, by name.
+        provider: The provider whose records it serves, if any.
+        problems: Unusable answers by nameserver.
     """
 
     def __init__(self) -> None:
@@ -130,10 +130,10 @@ def challenge(name: str = "vpn.example.com", token: str = "t") -> Challenge:  # 
     return Challenge("dns-01", Identifier(IdentifierType.DNS, name), token, f"{token}.thumb")
 
 
-# --------------------------------------------------------------------------- presenting
+# --------------------------------------------------------------------------- present
 
 
-def test_a_record_is_written_down_before_it_is_published_and_forgotten_after_it_is_withdrawn(
+def test_the_journal_entry_exists_from_before_publishing_until_after_withdrawing(
     solver: Dns01Solver, provider: Provider, journal: Journal
 ) -> None:
     solver.present(challenge())
@@ -148,7 +148,7 @@ def test_a_record_is_written_down_before_it_is_published_and_forgotten_after_it_
     ]  # fmt: skip
 
 
-def test_the_record_goes_where_the_alias_leads(
+def test_the_record_is_published_at_the_target_of_an_alias(
     solver: Dns01Solver, provider: Provider, zones: Zones
 ) -> None:
     zones.aliases[NAME] = "vpn.challenges.example.com"
@@ -158,9 +158,7 @@ def test_the_record_goes_where_the_alias_leads(
     assert {record.name for record in provider.records} == {"vpn.challenges.example.com"}
 
 
-def test_a_zone_that_was_configured_is_taken(
-    provider: Provider, zones: Zones, journal: Journal
-) -> None:
+def test_a_configured_zone_is_used(provider: Provider, zones: Zones, journal: Journal) -> None:
     make(provider, zones, journal, zone="vpn.example.com").present(challenge())
 
     assert {record.zone for record in provider.records} == {"vpn.example.com"}
@@ -189,7 +187,7 @@ def test_a_refusal_leaves_nothing_to_withdraw(
     assert journal.records() == ()
 
 
-def test_a_provider_that_was_never_asked_leaves_nothing_and_is_not_said_to(
+def test_a_provider_that_was_not_contacted_leaves_nothing(
     solver: Dns01Solver, provider: Provider, journal: Journal, caplog: pytest.LogCaptureFixture
 ) -> None:
     provider.refusal = provider.trouble = ProviderNotContactedError("not installed")
@@ -202,7 +200,7 @@ def test_a_provider_that_was_never_asked_leaves_nothing_and_is_not_said_to(
 
 
 @pytest.mark.parametrize("trouble", [ChallengeError("no answer"), KeyboardInterrupt()])
-def test_what_may_have_been_published_is_withdrawn(
+def test_a_record_that_may_have_been_published_is_withdrawn(
     solver: Dns01Solver, provider: Provider, journal: Journal, trouble: BaseException
 ) -> None:
     provider.refusal = trouble
@@ -213,7 +211,7 @@ def test_what_may_have_been_published_is_withdrawn(
     assert journal.steps[-2:] == [f"withdraw {NAME}", f"remove {NAME}"]
 
 
-def test_a_record_that_cannot_be_written_down_is_not_published(
+def test_a_record_that_cannot_be_entered_in_the_journal_is_not_published(
     solver: Dns01Solver, provider: Provider, journal: Journal
 ) -> None:
     journal.broken["add"] = StorageError("disk full")
@@ -224,10 +222,10 @@ def test_a_record_that_cannot_be_written_down_is_not_published(
     assert provider.records == set()
 
 
-# --------------------------------------------------------------------------- waiting
+# --------------------------------------------------------------------------- wait
 
 
-def test_waiting_is_over_when_the_nameserver_has_the_record(
+def test_wait_returns_once_the_nameserver_has_the_record(
     solver: Dns01Solver, server: Server
 ) -> None:
     server.texts = ("other", validation_value(challenge()))
@@ -253,7 +251,7 @@ def test_a_nameserver_that_lags_is_named(
     assert "propagation_timeout" in caught.value.fix
 
 
-def test_a_nameserver_that_refuses_is_warned_of_beside_one_that_is_right(
+def test_a_refusing_nameserver_beside_a_right_one_is_a_warning(
     solver: Dns01Solver, server: Server, zones: Zones, caplog: pytest.LogCaptureFixture
 ) -> None:
     zones.servers = (SERVER, LAME)
@@ -267,7 +265,7 @@ def test_a_nameserver_that_refuses_is_warned_of_beside_one_that_is_right(
     assert "ns1" not in caplog.text
 
 
-def test_where_no_nameserver_can_be_asked_the_error_names_the_resolver(
+def test_without_reachable_nameservers_the_error_suggests_the_resolver(
     solver: Dns01Solver, server: Server
 ) -> None:
     server.problems["ns1.example.com"] = "does not answer"
@@ -279,7 +277,7 @@ def test_where_no_nameserver_can_be_asked_the_error_names_the_resolver(
     assert "challenges.dns-01.propagation: recursive" in caught.value.fix
 
 
-def test_a_resolver_is_asked_no_sooner_than_one_interval_later(
+def test_a_resolver_is_first_queried_after_one_interval(
     provider: Provider, zones: Zones, journal: Journal, server: Server
 ) -> None:
     more = {"propagation": "recursive", "propagation_interval": "50ms"}
@@ -297,9 +295,7 @@ def test_a_resolver_is_asked_no_sooner_than_one_interval_later(
     assert "follow_aliases: false" in caught.value.fix
 
 
-def test_leaving_interrupts_the_wait_and_is_no_failure_of_the_record(
-    solver: Dns01Solver, server: Server
-) -> None:
+def test_stopping_interrupts_the_wait(solver: Dns01Solver, server: Server) -> None:
     server.texts = ()
     leaving = threading.Event()
     leaving.set()
@@ -309,19 +305,19 @@ def test_leaving_interrupts_the_wait_and_is_no_failure_of_the_record(
         solver.wait(challenge(), Deadline.after(10, leaving))
 
 
-def test_nothing_is_waited_for_that_was_not_published(solver: Dns01Solver) -> None:
+def test_waiting_for_an_unpublished_record_is_an_error(solver: Dns01Solver) -> None:
     with pytest.raises(ChallengeError, match="no record was published"):
         solver.wait(challenge(), Deadline.after(1))
 
 
-def test_nobody_knows_when_the_authority_has_asked(solver: Dns01Solver) -> None:
+def test_wait_for_request_cannot_notice_queries(solver: Dns01Solver) -> None:
     assert not solver.wait_for_request(challenge(), 0.001)
 
 
-# --------------------------------------------------------------------------- withdrawing
+# --------------------------------------------------------------------------- clean_up
 
 
-def test_what_was_never_published_needs_no_cleaning_up(
+def test_clean_up_without_a_published_record_does_nothing(
     solver: Dns01Solver, journal: Journal
 ) -> None:
     solver.clean_up(challenge())
@@ -329,7 +325,7 @@ def test_what_was_never_published_needs_no_cleaning_up(
     assert journal.steps == []
 
 
-def test_a_record_that_two_orders_want_goes_with_the_last(
+def test_a_record_of_two_orders_is_withdrawn_with_the_last(
     provider: Provider, zones: Zones, journal: Journal
 ) -> None:
     first, second = (make(provider, zones, journal) for _ in range(2))
@@ -343,7 +339,7 @@ def test_a_record_that_two_orders_want_goes_with_the_last(
     assert provider.records == set()
 
 
-def test_a_provider_out_of_reach_leaves_the_record_for_later(
+def test_an_unreachable_provider_leaves_the_record_for_later(
     solver: Dns01Solver, provider: Provider, journal: Journal, caplog: pytest.LogCaptureFixture
 ) -> None:
     solver.present(challenge())
@@ -359,7 +355,7 @@ def test_a_provider_out_of_reach_leaves_the_record_for_later(
     assert journal.records() == ()
 
 
-def test_a_challenge_that_is_over_clears_what_others_left(
+def test_clean_up_also_withdraws_leftovers(
     solver: Dns01Solver, provider: Provider, journal: Journal
 ) -> None:
     left = journal.add_record(TextRecord("left.example.com", "x", "example.com"), now=NOW)
@@ -373,7 +369,7 @@ def test_a_challenge_that_is_over_clears_what_others_left(
     assert journal.records() == ()
 
 
-def test_tidying_leaves_alone_what_somebody_works_with(
+def test_records_in_use_are_not_withdrawn(
     solver: Dns01Solver, provider: Provider, journal: Journal
 ) -> None:
     solver.present(challenge())
@@ -384,7 +380,7 @@ def test_tidying_leaves_alone_what_somebody_works_with(
     assert len(journal.records()) == 1
 
 
-def test_tidying_stops_at_a_provider_that_is_out_of_reach(
+def test_remove_leftovers_stops_at_an_unreachable_provider(
     solver: Dns01Solver, provider: Provider, journal: Journal
 ) -> None:
     for name in ("a.example.com", "b.example.com"):
@@ -399,7 +395,7 @@ def test_tidying_stops_at_a_provider_that_is_out_of_reach(
 
 
 @pytest.mark.parametrize("broken", ["records", "remove", "abandon"])
-def test_cleaning_up_never_raises(
+def test_clean_up_never_raises(
     solver: Dns01Solver,
     provider: Provider,
     journal: Journal,
@@ -417,7 +413,7 @@ def test_cleaning_up_never_raises(
     assert "disk gone" in caplog.text
 
 
-def test_many_threads_publish_and_withdraw_at_once(
+def test_threads_publish_and_withdraw_in_parallel(
     solver: Dns01Solver, provider: Provider, journal: Journal
 ) -> None:
     challenges = [challenge(f"h{number}.example.com") for number in range(20)]
@@ -436,61 +432,62 @@ def test_many_threads_publish_and_withdraw_at_once(
     assert journal.records() == ()
 
 
-# --------------------------------------------------------------------------- trying out
+# --------------------------------------------------------------------------- self-test
 
 
-def trial(
+def self_test(
     *names: str, kind: str = "dns-01", account_url: str = "", check_propagation: bool = False
 ) -> SelfTest:
     return SelfTest(kind, "boston", names, account_url, check_propagation=check_propagation)
 
 
-def test_a_record_of_no_use_is_published_once_a_name_and_withdrawn(
+def test_a_test_record_is_published_once_per_name_and_withdrawn(
     solver: Dns01Solver, provider: Provider, journal: Journal
 ) -> None:
-    assert solver.test_records(trial("vpn.example.com", "*.vpn.example.com")) == ()
+    assert solver.test_records(self_test("vpn.example.com", "*.vpn.example.com")) == ()
     assert journal.steps == [
         f"add {NAME}", f"publish {NAME}", f"withdraw {NAME}", f"remove {NAME}",
     ]  # fmt: skip
     assert provider.records == set()
 
 
-def test_it_is_looked_for_where_that_is_asked(solver: Dns01Solver, provider: Provider) -> None:
-    (problem,) = solver.test_records(trial("vpn.example.com", check_propagation=True))
+def test_propagation_is_tested_on_request(solver: Dns01Solver, provider: Provider) -> None:
+    (problem,) = solver.test_records(self_test("vpn.example.com", check_propagation=True))
     assert "ns1.example.com (192.0.2.1:53) does not have the record" in problem
     assert provider.records == set()
 
 
-def test_a_nameserver_that_is_passed_over_is_told(
+def test_an_ignored_nameserver_is_reported(
     solver: Dns01Solver, server: Server, zones: Zones, provider: Provider
 ) -> None:
     zones.servers = (SERVER, LAME)
     server.problems["ns2.example.com"] = "answers REFUSED"
     server.provider = provider
 
-    (problem,) = solver.test_records(trial("vpn.example.com", check_propagation=True))
+    (problem,) = solver.test_records(self_test("vpn.example.com", check_propagation=True))
 
     assert "ns2.example.com (192.0.2.2:53) answers REFUSED" in problem
 
 
-def test_what_is_refused_is_certain_to_be_refused(
+def test_a_refused_test_record_is_an_error(
     solver: Dns01Solver, provider: Provider, journal: Journal
 ) -> None:
     provider.refusal = RecordRefusedError("the key is wrong")
     with pytest.raises(RecordRefusedError):
-        solver.test_records(trial("vpn.example.com"))
+        solver.test_records(self_test("vpn.example.com"))
     assert journal.records() == ()
 
 
-def test_before_there_is_an_account_its_label_is_not_known(
+def test_dns_account_01_cannot_be_tested_without_an_account(
     solver: Dns01Solver, provider: Provider, journal: Journal
 ) -> None:
-    (problem,) = solver.test_records(trial("vpn.example.com", kind="dns-account-01"))
+    (problem,) = solver.test_records(self_test("vpn.example.com", kind="dns-account-01"))
     assert "no ACME account yet" in problem
     assert journal.steps == []
     url = "https://ca.example/acct/1"
     assert (
-        solver.test_records(trial("vpn.example.com", kind="dns-account-01", account_url=url)) == ()
+        solver.test_records(self_test("vpn.example.com", kind="dns-account-01", account_url=url))
+        == ()
     )
     assert journal.steps[1].startswith("publish _")
     assert provider.records == set()

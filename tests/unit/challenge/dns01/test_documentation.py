@@ -1,4 +1,4 @@
-"""What docs/dns.md shows is what gatecert does."""
+"""Examples of docs/dns.md."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ EXAMPLES = re.findall(r"```yaml\n(.*?)```", TEXT, re.DOTALL)
 
 
 @pytest.mark.parametrize("example", EXAMPLES)
-def test_every_example_is_a_good_configuration(example: str) -> None:
+def test_every_example_is_a_valid_configuration(example: str) -> None:
     configuration = Configuration.model_validate(yaml.safe_load(example))
 
     assert configuration.gateways["boston"].challenge
 
 
-def test_there_is_an_example_for_every_way() -> None:
+def test_there_is_an_example_for_every_provider() -> None:
     assert len(EXAMPLES) == 6
 
 
-def test_the_environment_of_the_command_is_described_as_in_the_code() -> None:
+def test_the_environment_of_the_command_is_documented() -> None:
     assert set(re.findall(r"GATECERT_[A-Z]+", TEXT)) == set(
         re.findall(r"GATECERT_[A-Z]+", exec_provider.__doc__ or "")
     )
 
 
-def test_the_standing_record_is_the_one_to_publish() -> None:
+def test_the_persist_record_is_documented() -> None:
     record = make_persist_record("vpn.example.com", "ca.example", "https://ca.example/acct/1")
 
     assert record.zone_line in TEXT

@@ -1,4 +1,4 @@
-"""The operator's command: how it is called, and what its end means."""
+"""Arguments, environment and exit status of the operator's command."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def test_the_command_gets_the_action_the_name_and_the_value(script: Script, tmp_
         "\\000.example.com", "", "\x1b[2J.example.com", "caf\u00e9.example.com", "a;b", "a/../b",
     ],
 )  # fmt: skip
-def test_a_name_that_could_be_taken_for_something_else_is_given_to_no_command(
+def test_an_unsafe_name_is_not_passed_to_the_command(
     script: Script, tmp_path: Path, name: str
 ) -> None:
     told = tmp_path / "told"
@@ -83,9 +83,7 @@ def test_a_name_that_could_be_taken_for_something_else_is_given_to_no_command(
     assert not told.exists()
 
 
-def test_the_environment_is_what_the_documentation_says(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_environment_of_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NOTIFY_SOCKET", "/run/systemd/notify")
     told = tmp_path / "told"
     code = "import json, os, sys; json.dump(dict(os.environ), open(sys.argv[1], 'w'))"
@@ -93,7 +91,7 @@ def test_the_environment_is_what_the_documentation_says(
     provider(sys.executable, "-c", code, told).publish(RECORD)
 
     given = json.loads(told.read_text("utf-8"))
-    given.pop("LC_CTYPE", None)  # Python's own doing
+    given.pop("LC_CTYPE", None)  # set by Python
     assert given.keys() == {
         "PATH", "HOME", "LANG",
         "GATECERT_ACTION", "GATECERT_NAME", "GATECERT_VALUE", "GATECERT_ZONE", "GATECERT_TTL",
@@ -107,7 +105,7 @@ def test_the_environment_is_what_the_documentation_says(
         assert name in (exec_provider.__doc__ or "")
 
 
-def test_a_failure_tells_what_the_command_said_last(script: Script) -> None:
+def test_a_failure_contains_the_end_of_the_output(script: Script) -> None:
     path = script("echo no such zone >&2; exit 3")
 
     with pytest.raises(ChallengeError) as caught:
@@ -118,7 +116,7 @@ def test_a_failure_tells_what_the_command_said_last(script: Script) -> None:
     )
 
 
-def test_a_failure_without_a_word_is_still_one(script: Script) -> None:
+def test_a_failure_without_output_is_an_error(script: Script) -> None:
     with pytest.raises(ChallengeError, match=r"clean-up failed \(killed by SIGKILL\) \("):
         provider(script("kill -9 $$")).withdraw(RECORD)
 
@@ -130,7 +128,7 @@ def test_a_command_that_hangs_is_killed(script: Script) -> None:
     assert "challenges.dns-01.command_timeout" in it.value.fix
 
 
-def test_a_command_that_is_not_there_is_one_clear_line(tmp_path: Path) -> None:
+def test_a_missing_command_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(ProviderNotContactedError, match="no-such-hook was not found"):
         provider("no-such-hook").publish(RECORD)
     with pytest.raises(ProviderNotContactedError, match="cannot be run: No such file"):

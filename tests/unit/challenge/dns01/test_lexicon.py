@@ -1,4 +1,4 @@
-"""dns-lexicon, the real library: PowerDNS's interface on loopback, and what can go wrong."""
+"""The real dns-lexicon with a PowerDNS API on loopback, and its errors."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ ONE, TWO = (TextRecord(NAME, value, "example.com") for value in ("one", "two"))
 
 
 class PowerDns:
-    """What the interface of a PowerDNS server knows, and how it answers."""
+    """The API of a PowerDNS server."""
 
     def __init__(self) -> None:
         self.status = 200
@@ -65,7 +65,7 @@ class _Handler(BaseHTTPRequestHandler):
         self._answer({})
 
     def log_message(self, *_arguments: object) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
     def _answer(self, body: object) -> None:
         assert self.path == "/api/v1/servers/localhost/zones/example.com."
@@ -116,7 +116,7 @@ def changes(
 
 
 @pytest.mark.enable_socket
-def test_values_come_side_by_side_and_go_one_by_one(
+def test_values_are_added_and_removed_one_by_one(
     state: PowerDns, url: str, token_file: Path
 ) -> None:
     provider = changes(token_file, pdns_server=url)
@@ -152,7 +152,7 @@ def test_a_refusal_names_the_credentials(
 
 
 @pytest.mark.enable_socket
-def test_a_service_that_fails_or_is_not_there_is_no_refusal(
+def test_an_unavailable_service_is_not_a_refusal(
     state: PowerDns, url: str, token_file: Path
 ) -> None:
     state.status = 503
@@ -164,14 +164,14 @@ def test_a_service_that_fails_or_is_not_there_is_no_refusal(
 
 
 @pytest.mark.enable_socket
-def test_a_service_that_hangs_is_given_up(state: PowerDns, url: str, token_file: Path) -> None:
+def test_a_hanging_service_is_abandoned(state: PowerDns, url: str, token_file: Path) -> None:
     state.delay = 0.2
 
     with pytest.raises(ChallengeError, match=r"TimeoutError: no answer within 0\.05 s"):
         changes(token_file, pdns_server=url, seconds=0.05).publish(ONE)
 
 
-def test_missing_options_are_named_by_what_the_provider_knows(token_file: Path) -> None:
+def test_missing_options_list_those_of_the_provider(token_file: Path) -> None:
     with pytest.raises(ChallengeError, match="PowerDNS API endpoint not defined") as caught:
         changes(token_file).publish(ONE)
 
@@ -187,7 +187,7 @@ def test_missing_options_are_named_by_what_the_provider_knows(token_file: Path) 
         (TimeoutError(TOKEN), ChallengeError),
     ],
 )
-def test_no_secret_is_left_in_an_error_or_its_traceback(
+def test_secrets_are_masked_in_errors_and_tracebacks(
     token_file: Path,
     monkeypatch: pytest.MonkeyPatch,
     raised: Exception,
@@ -207,7 +207,7 @@ def test_no_secret_is_left_in_an_error_or_its_traceback(
     assert quote(TOKEN, safe="") not in shown
 
 
-def test_a_provider_that_says_no_is_believed(
+def test_a_provider_that_returns_false_is_a_refusal(
     token_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(powerdns.Provider, "authenticate", lambda *_arguments: None)
@@ -242,9 +242,7 @@ def test_an_authentication_error_of_the_library_names_the_credentials(
         ("auto", "did you mean aurora?"),
     ],
 )
-def test_an_unknown_provider_is_answered_with_the_nearest(
-    token_file: Path, name: str, hint: str
-) -> None:
+def test_an_unknown_provider_suggests_the_nearest(token_file: Path, name: str, hint: str) -> None:
     with pytest.raises(ChallengeError, match=f"there is no DNS provider {name}") as caught:
         changes(token_file, name).publish(ONE)
 
@@ -267,9 +265,7 @@ def test_a_provider_may_need_further_packages(
         changes(token_file).publish(ONE)
 
 
-def test_without_the_extra_the_error_names_it(
-    token_file: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_missing_extra_is_named(token_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     imported = builtins.__import__
 
     def without(name: str, *arguments: Any, **keywords: Any) -> Any:  # noqa: ANN401 - as it is
@@ -285,14 +281,14 @@ def test_without_the_extra_the_error_names_it(
     assert "gatecert[dns]" in it.value.fix
 
 
-def test_every_provider_of_the_library_tells_its_options() -> None:
+def test_every_provider_of_the_library_lists_its_options() -> None:
     known = discovery.find_providers()
 
     assert len(known) > 80
     assert lexicon._options(powerdns.Provider) >= {"auth_token", "pdns_server"}  # noqa: SLF001
 
 
-def test_options_that_the_library_will_not_tell_are_none() -> None:
+def test_unlisted_options_are_empty() -> None:
     class Demanding(powerdns.Provider):
         @staticmethod
         def configure_parser(parser: Any) -> None:  # noqa: ANN401 - as in the library
@@ -301,7 +297,7 @@ def test_options_that_the_library_will_not_tell_are_none() -> None:
     assert lexicon._options(Demanding) == set()  # noqa: SLF001
 
 
-# --------------------------------------------------------------------------- zones, names, asking
+# --------------------------------------------------------------------------- zones and credentials
 
 
 @pytest.mark.parametrize(
@@ -312,7 +308,7 @@ def test_options_that_the_library_will_not_tell_are_none() -> None:
         ("myhome.duckdns.org", None, "myhome.duckdns.org"),
     ],
 )
-def test_a_provider_below_a_public_suffix_is_asked_for_its_customers_domain(
+def test_the_zone_of_a_public_suffix_is_the_customers_domain(
     token_file: Path,
     monkeypatch: pytest.MonkeyPatch,
     zone: str,
@@ -338,7 +334,7 @@ def test_a_provider_below_a_public_suffix_is_asked_for_its_customers_domain(
     assert domains == [asked]
 
 
-def test_the_zone_of_a_domain_is_left_as_it_is() -> None:
+def test_the_zone_of_a_domain_is_unchanged() -> None:
     assert lexicon._with_providers_zone(ONE) == ONE  # noqa: SLF001
 
 
@@ -346,7 +342,7 @@ def test_the_zone_of_a_domain_is_left_as_it_is() -> None:
     ("credential", "hint"),
     [("auth_tokn", "did you mean auth_token? powerdns has: "), ("qqqqq", "powerdns has: ")],
 )
-def test_a_wrong_credential_is_answered_with_those_that_the_provider_knows(
+def test_an_unknown_credential_lists_those_of_the_provider(
     token_file: Path, credential: str, hint: str
 ) -> None:
     settings = Dns01Settings.model_validate(
@@ -362,7 +358,7 @@ def test_a_wrong_credential_is_answered_with_those_that_the_provider_knows(
 
 
 @pytest.mark.enable_socket
-def test_a_service_that_was_asked_may_have_changed_something(
+def test_a_contacted_service_may_have_changed_the_zone(
     state: PowerDns, url: str, token_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*_arguments: object) -> bool:

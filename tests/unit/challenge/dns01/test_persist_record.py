@@ -1,4 +1,4 @@
-"""Standing records: what to publish, and whether what stands there will do for Pebble 2.10."""
+"""Records of dns-persist-01: generation, and validity as in Pebble 2.10."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_a_long_record_is_cut_into_strings_for_the_zone_file() -> None:
 
 
 @pytest.mark.parametrize("issuer", ["", "CA.example", "ca.example.", "ca example", 'ca";x'])
-def test_no_issuer_that_could_not_stand_in_a_record(issuer: str) -> None:
+def test_an_invalid_issuer_is_refused(issuer: str) -> None:
     with pytest.raises(ValueError, match="is not an issuer domain name"):
         persist_record.make_persist_record("example.com", issuer, ACCOUNT)
 
@@ -53,7 +53,7 @@ def test_no_issuer_that_could_not_stand_in_a_record(issuer: str) -> None:
 @pytest.mark.parametrize(
     "account_url", ["", "https://ca.example/a;b", "https://ca.example/ä", "a b"]
 )
-def test_no_account_that_could_not_stand_in_a_record(account_url: str) -> None:
+def test_an_invalid_account_url_is_refused(account_url: str) -> None:
     with pytest.raises(ValueError, match="is not an account URL"):
         persist_record.make_persist_record("example.com", ISSUER, account_url)
 
@@ -70,7 +70,7 @@ def test_no_account_that_could_not_stand_in_a_record(account_url: str) -> None:
         f"{ISSUER}; ACCOUNTURI={ACCOUNT}; Policy=WildCard",
     ],
 )
-def test_a_record_that_will_do(text: str) -> None:
+def test_a_valid_record(text: str) -> None:
     assert persist_record.record_problem([text], WANTED, now=NOW) == ""
 
 
@@ -90,15 +90,15 @@ def test_a_record_that_will_do(text: str) -> None:
         (f"{GOOD}; persistUntil=1", "expired at 1970-01-01T00:00:01Z"),
     ],
 )
-def test_a_record_that_will_not_do(text: str, problem: str) -> None:
+def test_an_invalid_record(text: str, problem: str) -> None:
     assert problem in persist_record.record_problem([text], WANTED, now=NOW)
 
 
-def test_nothing_there_will_not_do() -> None:
+def test_no_record_is_a_problem() -> None:
     assert persist_record.record_problem([], WANTED, now=NOW).startswith("there is no record for")
 
 
-def test_a_good_record_will_do_beside_others() -> None:
+def test_a_valid_record_beside_others_is_enough() -> None:
     texts = [f"{GOOD};", f"{ISSUER}; accounturi=https://else.example/", "x", GOOD]
 
     assert persist_record.record_problem(texts, WANTED, now=NOW) == ""
@@ -113,7 +113,7 @@ def test_a_wildcard_needs_the_policy() -> None:
     )
 
 
-def test_what_others_publish_is_shown_on_one_line() -> None:
+def test_published_text_is_shown_on_one_line() -> None:
     problem = persist_record.record_problem([f"{GOOD}; \x1b[2Jx=\n"], WANTED, now=NOW)
 
     assert problem.isprintable()

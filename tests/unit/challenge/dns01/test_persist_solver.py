@@ -1,4 +1,4 @@
-"""dns-persist-01: nothing is published, and what is missing is named."""
+"""dns-persist-01: no record is published, and a missing one is named."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Zones:
 
 
 class Server:
-    """A nameserver that answers every question alike."""
+    """A nameserver that answers every query alike."""
 
     def __init__(self) -> None:
         self.texts: tuple[str, ...] = ()
@@ -81,7 +81,7 @@ def challenge(
     )  # fmt: skip
 
 
-def test_a_record_that_stands_is_enough(solver: DnsPersist01Solver, server: Server) -> None:
+def test_a_visible_record_is_enough(solver: DnsPersist01Solver, server: Server) -> None:
     server.texts = ("v=spf1 -all", GOOD)
 
     solver.present(challenge())
@@ -90,7 +90,7 @@ def test_a_record_that_stands_is_enough(solver: DnsPersist01Solver, server: Serv
     solver.clean_up(challenge())
 
 
-def test_a_nameserver_that_refuses_is_warned_of_beside_one_that_is_right(
+def test_a_refusing_nameserver_beside_a_right_one_is_a_warning(
     solver: DnsPersist01Solver,
     zones: Zones,
     server: Server,
@@ -105,7 +105,7 @@ def test_a_nameserver_that_refuses_is_warned_of_beside_one_that_is_right(
     assert "ns2.example.com (192.0.2.2:53) answers REFUSED" in caplog.text
 
 
-def test_where_no_nameserver_can_be_asked_the_error_names_the_resolver(
+def test_without_reachable_nameservers_the_error_suggests_the_resolver(
     solver: DnsPersist01Solver, server: Server
 ) -> None:
     server.problems["ns1.example.com"] = "does not answer"
@@ -117,7 +117,7 @@ def test_where_no_nameserver_can_be_asked_the_error_names_the_resolver(
     assert caught.value.fix.endswith("challenges.dns-persist-01.propagation: recursive")
 
 
-def test_a_record_that_is_missing_is_shown(solver: DnsPersist01Solver, server: Server) -> None:
+def test_a_missing_record_is_shown(solver: DnsPersist01Solver, server: Server) -> None:
     server.texts = ()
 
     with pytest.raises(RecordNotVisibleError) as caught:
@@ -145,14 +145,12 @@ def test_a_wildcard_needs_the_policy(
     "asked",
     [challenge(issuers=()), challenge(issuers=("ca.example",) * 11), challenge(account_url="")],
 )
-def test_a_challenge_that_makes_no_sense_is_refused(
-    solver: DnsPersist01Solver, asked: Challenge
-) -> None:
+def test_an_invalid_challenge_is_refused(solver: DnsPersist01Solver, asked: Challenge) -> None:
     with pytest.raises(ChallengeError, match="is invalid"):
         solver.present(asked)
 
 
-def test_leaving_interrupts_the_look(solver: DnsPersist01Solver, server: Server) -> None:
+def test_stopping_interrupts_the_check(solver: DnsPersist01Solver, server: Server) -> None:
     server.texts = ()
     leaving = threading.Event()
     leaving.set()
@@ -161,18 +159,16 @@ def test_leaving_interrupts_the_look(solver: DnsPersist01Solver, server: Server)
         solver.wait(challenge(), Deadline.after(10, leaving))
 
 
-def trial(
+def self_test(
     *names: str, account_url: str = ACCOUNT, issuers: tuple[str, ...] = ("ca.example",)
 ) -> SelfTest:
     return SelfTest("dns-persist-01", "boston", names, account_url, issuers)
 
 
-def test_it_is_tried_out_by_looking_for_the_record(
-    solver: DnsPersist01Solver, server: Server
-) -> None:
+def test_the_self_test_checks_the_record(solver: DnsPersist01Solver, server: Server) -> None:
     server.texts = (GOOD,)
-    assert solver.test_records(trial("vpn.example.com")) == ()
-    both = trial("vpn.example.com", "*.vpn.example.com")
+    assert solver.test_records(self_test("vpn.example.com")) == ()
+    both = self_test("vpn.example.com", "*.vpn.example.com")
     with pytest.raises(RecordNotVisibleError, match="lacks policy=wildcard") as caught:
         solver.test_records(both)
     assert caught.value.fix.count("_validation-persist") == 1
@@ -180,19 +176,17 @@ def test_it_is_tried_out_by_looking_for_the_record(
     assert solver.test_records(both) == ()
 
 
-def test_before_there_is_an_account_there_is_nothing_to_look_for(
+def test_the_self_test_needs_an_account(
     solver: DnsPersist01Solver,
 ) -> None:
     with pytest.raises(ChallengeError, match="no ACME account yet") as caught:
-        solver.test_records(trial("vpn.example.com", account_url=""))
+        solver.test_records(self_test("vpn.example.com", account_url=""))
     assert caught.value.fix.startswith("gatecert dns-record boston")
-    (problem,) = solver.test_records(trial("vpn.example.com", issuers=()))
+    (problem,) = solver.test_records(self_test("vpn.example.com", issuers=()))
     assert "contains no issuer domain name" in problem
 
 
-def test_every_record_that_is_missing_is_shown(
-    server: Server, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_every_missing_record_is_shown(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     class Names(Zones):
         def locate(self, name: str) -> RecordLocation:
             assert name.startswith("_validation-persist.")
@@ -203,6 +197,6 @@ def test_every_record_that_is_missing_is_shown(
     with pytest.raises(
         RecordNotVisibleError, match=r"validate a\.example.*validate b\.example"
     ) as caught:
-        solver.test_records(trial("a.example", "b.example"))
+        solver.test_records(self_test("a.example", "b.example"))
     assert "_validation-persist.a.example. IN TXT" in caught.value.fix
     assert " and _validation-persist.b.example. IN TXT" in caught.value.fix

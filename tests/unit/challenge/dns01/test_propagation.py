@@ -1,4 +1,4 @@
-"""Asking every nameserver until all of them have the record."""
+"""Polling nameservers until all of them have the record."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_all_texts_of_a_name_are_read(
 
 
 @pytest.mark.enable_socket
-def test_a_question_is_not_recursive(nameserver: StartNameserver) -> None:
+def test_a_query_is_not_recursive(nameserver: StartNameserver) -> None:
     asked: list[dns.message.Message] = []
 
     def remember(wire: bytes, transport: str) -> bytes:
@@ -70,7 +70,7 @@ def test_a_question_is_not_recursive(nameserver: StartNameserver) -> None:
 
 
 @pytest.mark.enable_socket
-def test_each_way_of_not_answering_is_told_apart(
+def test_each_unusable_answer_has_its_own_problem(
     nameserver: StartNameserver, make_zones: type[Answers]
 ) -> None:
     silent = at(nameserver(lambda _wire, _transport: None))
@@ -81,7 +81,7 @@ def test_each_way_of_not_answering_is_told_apart(
 
 
 @pytest.mark.enable_socket
-def test_a_truncated_answer_that_cannot_be_had_over_tcp_is_a_bad_one(
+def test_a_truncated_answer_without_tcp_is_invalid(
     nameserver: StartNameserver,
 ) -> None:
     def truncate(wire: bytes, transport: str) -> bytes:
@@ -110,7 +110,7 @@ def test_a_connection_closed_after_a_truncated_answer_is_a_problem(
     ("number", "no_route"),
     [(errno.ENETUNREACH, True), (errno.EADDRNOTAVAIL, True), (errno.ECONNREFUSED, False)],
 )
-def test_an_address_without_a_route_is_told_apart(
+def test_an_address_without_a_route_is_distinguished(
     monkeypatch: pytest.MonkeyPatch,
     number: int,
     no_route: bool,  # noqa: FBT001 - a case
@@ -127,7 +127,7 @@ def test_an_address_without_a_route_is_told_apart(
 
 
 class Script:
-    """Answers in turn, for each nameserver."""
+    """Successive answers of each nameserver."""
 
     def __init__(self, **answers: list[str]) -> None:
         self._answers = answers
@@ -165,37 +165,37 @@ def seen_by(
 
 
 def wait_for(script: Script, seconds: float = 5.0, longest_pause: float = 0.01) -> list[str]:
-    return spoken(seen_by(script, seconds, longest_pause).lagging)
+    return described(seen_by(script, seconds, longest_pause).lagging)
 
 
-def spoken(answers: Sequence[NameserverAnswer]) -> list[str]:
+def described(answers: Sequence[NameserverAnswer]) -> list[str]:
     return [f"{each.nameserver.name} {each.problem}" for each in answers]
 
 
-def test_nobody_is_asked_again_who_has_it() -> None:
+def test_a_nameserver_with_the_record_is_not_queried_again() -> None:
     script = Script(ns1=["good"], ns2=["old", "refused", "good"])
 
     assert wait_for(script) == []
     assert sorted(script.asked) == ["ns1", "ns2", "ns2", "ns2"]
 
 
-def test_who_lags_is_named_with_the_reason() -> None:
+def test_a_lagging_nameserver_is_named_with_the_reason() -> None:
     script = Script(ns1=["good"], ns2=["old", "refused"])
 
     assert wait_for(script, 0.2) == ["ns2 answers REFUSED"]
 
 
-def test_everybody_is_asked_once_however_little_time_there_is() -> None:
+def test_every_nameserver_is_queried_at_least_once() -> None:
     assert wait_for(Script(ns1=["good"], ns2=["good"]), 0.0) == []
     assert wait_for(Script(ns1=["good"], ns2=["old"]), 0.0) == ["ns2 does not have it"]
 
 
-def test_who_cannot_be_asked_from_here_does_not_count_beside_others() -> None:
+def test_an_unreachable_nameserver_does_not_count_beside_others() -> None:
     assert wait_for(Script(ns1=["good"], ns2=["no route"])) == []
     assert wait_for(Script(ns1=["old"], ns2=["no route"]), 0.0) == ["ns1 does not have it"]
 
 
-def test_where_nobody_can_be_asked_that_is_said() -> None:
+def test_all_unreachable_nameservers_are_reported() -> None:
     script = Script(ns1=["no route"], ns2=["no route"])
 
     assert wait_for(script) == ["ns1 cannot be asked", "ns2 cannot be asked"]
@@ -204,47 +204,45 @@ def test_where_nobody_can_be_asked_that_is_said() -> None:
 @pytest.mark.parametrize(
     ("said", "problem"), [("refused", "answers REFUSED"), ("lame", propagation.LAME)]
 )
-def test_who_gives_no_usable_answer_is_passed_over_after_a_second_chance(
-    said: str, problem: str
-) -> None:
+def test_an_unusable_answer_is_ignored_after_a_second_attempt(said: str, problem: str) -> None:
     script = Script(ns1=["good"], ns2=[said])
 
     seen = seen_by(script)
 
     assert seen.lagging == ()
-    assert spoken(seen.passed_over) == [f"ns2 {problem}"]
+    assert described(seen.passed_over) == [f"ns2 {problem}"]
     assert script.asked.count("ns2") == propagation.ATTEMPTS
 
 
-def test_a_second_chance_may_show_that_a_nameserver_lags() -> None:
+def test_a_second_attempt_may_show_that_a_nameserver_lags() -> None:
     script = Script(ns1=["good"], ns2=["refused", "old", "refused", "refused", "good"])
 
     assert seen_by(script) == PropagationResult()
     assert script.asked.count("ns2") == 5
 
 
-def test_who_was_wrong_is_not_excused_by_saying_nothing() -> None:
+def test_silence_does_not_replace_a_wrong_answer() -> None:
     seen = seen_by(Script(ns1=["good"], ns2=["old", "lame"]), 0.2)
 
-    assert spoken(seen.lagging) == ["ns2 does not have it"]
+    assert described(seen.lagging) == ["ns2 does not have it"]
     assert seen.passed_over == ()
 
 
-def test_without_anybody_who_has_it_nobody_is_passed_over() -> None:
+def test_without_a_right_answer_no_nameserver_is_ignored() -> None:
     seen = seen_by(Script(ns1=["lame"], ns2=["refused"]), 0.2)
 
-    assert spoken(seen.lagging) == [f"ns1 {propagation.LAME}", "ns2 answers REFUSED"]
+    assert described(seen.lagging) == [f"ns1 {propagation.LAME}", "ns2 answers REFUSED"]
     assert not seen.answered
 
 
-def test_one_look_passes_over_who_says_nothing() -> None:
+def test_one_round_ignores_silent_nameservers() -> None:
     script = Script(ns1=["good"], ns2=["refused", "old"])
 
-    assert spoken(seen_by(script, once=True).passed_over) == ["ns2 answers REFUSED"]
+    assert described(seen_by(script, once=True).passed_over) == ["ns2 answers REFUSED"]
     assert sorted(script.asked) == ["ns1", "ns2"]
 
 
-def test_the_warning_says_where_to_take_them_out() -> None:
+def test_the_warning_names_the_setting() -> None:
     resolver = replace(SECOND, recursive=True)
 
     at_zone = propagation.passed_over_warning(
@@ -259,7 +257,7 @@ def test_the_warning_says_where_to_take_them_out() -> None:
     assert at_resolver.endswith("remove them from resolver.nameservers")
 
 
-def test_a_nameserver_without_an_address_cannot_be_asked() -> None:
+def test_a_nameserver_without_an_address_is_not_queried() -> None:
     nowhere = Nameserver("ns9.example.com", Endpoint("ns9.example.com", 53), "NXDOMAIN")
 
     answer = query_txt(nowhere, NAME, 1)
@@ -269,7 +267,7 @@ def test_a_nameserver_without_an_address_cannot_be_asked() -> None:
 
 
 @pytest.mark.enable_socket
-def test_an_answer_without_authority_is_told_apart(nameserver: StartNameserver) -> None:
+def test_an_answer_without_authority_is_distinguished(nameserver: StartNameserver) -> None:
     def lame(wire: bytes, transport: str) -> bytes:
         del transport
         return dns.message.make_response(dns.message.from_wire(wire)).to_wire()
@@ -281,7 +279,7 @@ def test_an_answer_without_authority_is_told_apart(nameserver: StartNameserver) 
 
 
 @pytest.mark.enable_socket
-def test_a_resolver_is_asked_with_recursion(nameserver: StartNameserver) -> None:
+def test_a_resolver_is_queried_with_recursion(nameserver: StartNameserver) -> None:
     asked: list[dns.message.Message] = []
 
     def remember(wire: bytes, transport: str) -> bytes:
@@ -294,7 +292,7 @@ def test_a_resolver_is_asked_with_recursion(nameserver: StartNameserver) -> None
     assert asked[0].flags & dns.flags.RD
 
 
-def test_a_zone_without_nameservers_has_no_laggards() -> None:
+def test_a_zone_without_nameservers_has_no_lagging_ones() -> None:
     assert poll_nameservers((), NAME, wants, Deadline.after(1), longest_pause=1).lagging == ()
 
 

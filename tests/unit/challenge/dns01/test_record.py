@@ -1,4 +1,4 @@
-"""The record of a challenge: where it stands and what it says."""
+"""Name and value of the record of a challenge."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from gatecert.challenge.solver import Challenge
 from gatecert.errors import ChallengeError
 from gatecert.model import Identifier, IdentifierType
 
-# The key authorization is RFC 8555 section 8.4's; the value is what openssl makes of it.
+# The key authorization is from RFC 8555 section 8.4; the value was computed with openssl.
 KEY_AUTHORIZATION = (
     "evaGxfADs6pSRb2LAv9IZf17Dt3juxGJ-PCt92wr-oA.nP1qzpXGymHBrUEepNY9HCsQk7K8KhOypzEt62jcerQ"
 )
@@ -24,20 +24,20 @@ def challenge(kind: str, name: str, account_url: str = "") -> Challenge:
 
 
 @pytest.mark.parametrize("name", ["vpn.example.com", "*.vpn.example.com"])
-def test_a_name_and_the_wildcard_below_it_are_validated_at_the_same_place(name: str) -> None:
+def test_a_name_and_the_wildcard_below_it_have_the_same_record_name(name: str) -> None:
     where = record.validation_name(challenge("dns-01", name))
 
     assert where == "_acme-challenge.vpn.example.com"
 
 
-def test_dns_account_01_has_a_place_for_each_account() -> None:
+def test_dns_account_01_has_a_record_name_for_each_account() -> None:
     # The example of draft-ietf-acme-dns-account-label section 3.2
     where = record.validation_name(challenge("dns-account-01", "www.example.org", ACCOUNT))
 
     assert where == "_ujmmovf2vn55tgye._acme-challenge.www.example.org"
 
 
-def test_dns_account_01_needs_to_know_the_account() -> None:
+def test_dns_account_01_needs_the_account_url() -> None:
     with pytest.raises(ChallengeError, match="the account has no URL"):
         record.validation_name(challenge("dns-account-01", "www.example.org"))
 

@@ -1,4 +1,4 @@
-"""Dynamic updates: what is sent, and what every answer means for the operator."""
+"""Dynamic updates: messages sent, and errors for each answer."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ Updates: TypeAlias = list[dns.update.UpdateMessage]
 
 
 class At:
-    """Every server is at these addresses."""
+    """An address finder that gives every server these addresses."""
 
     def __init__(self, *endpoints: Endpoint) -> None:
         self._endpoints = endpoints
@@ -70,7 +70,7 @@ def primary(
     tsig_error: int = 0,
     algorithm: str = "hmac-sha256",
 ) -> Handler:
-    """A primary nameserver that knows the key and answers as told."""
+    """Start a primary nameserver that knows the key and gives the chosen answer."""
     key = dns.tsig.Key("gatecert", SECRET, algorithm)
 
     def answer(wire: bytes, transport: str) -> bytes:
@@ -136,7 +136,7 @@ def test_without_a_key_the_update_is_not_signed(nameserver: StartNameserver) -> 
 
 
 @pytest.mark.enable_socket
-def test_the_next_address_is_tried_where_one_does_not_answer(
+def test_the_next_address_is_tried_if_one_does_not_answer(
     nameserver: StartNameserver, secret_file: Path
 ) -> None:
     updates: Updates = []
@@ -148,9 +148,7 @@ def test_the_next_address_is_tried_where_one_does_not_answer(
 
 
 @pytest.mark.enable_socket
-def test_a_server_that_nobody_answers_for_is_one_clear_line(
-    nameserver: StartNameserver, secret_file: Path
-) -> None:
+def test_an_unreachable_server_is_an_error(nameserver: StartNameserver, secret_file: Path) -> None:
     hangs_up = nameserver(lambda _wire, _transport: None)
     closed = Endpoint("127.0.0.2", hangs_up.port)
 
@@ -173,7 +171,7 @@ def test_without_any_connection_nothing_was_changed(secret_file: Path) -> None:
 
 
 @pytest.mark.enable_socket
-def test_a_server_that_is_silent_is_given_up(secret_file: Path) -> None:
+def test_a_silent_server_times_out(secret_file: Path) -> None:
     import socket  # noqa: PLC0415
 
     with socket.create_server(("127.0.0.1", 0)) as silent:
@@ -195,7 +193,7 @@ def test_a_server_that_is_silent_is_given_up(secret_file: Path) -> None:
         (dns.rcode.FORMERR, "does not support dynamic updates", "challenges.dns-01.server"),
     ],
 )
-def test_a_refusal_names_what_to_change(
+def test_a_refusal_names_the_remedy(
     nameserver: StartNameserver,
     secret_file: Path,
     code: dns.rcode.Rcode,
@@ -211,9 +209,7 @@ def test_a_refusal_names_what_to_change(
 
 
 @pytest.mark.enable_socket
-def test_a_failure_of_the_server_is_no_refusal(
-    nameserver: StartNameserver, secret_file: Path
-) -> None:
+def test_a_server_failure_is_not_a_refusal(nameserver: StartNameserver, secret_file: Path) -> None:
     failing = nameserver(primary(code=dns.rcode.SERVFAIL))
 
     with pytest.raises(ChallengeError, match="SERVFAIL") as caught:
@@ -223,7 +219,7 @@ def test_a_failure_of_the_server_is_no_refusal(
 
 
 @pytest.mark.enable_socket
-def test_a_refusal_without_a_key_says_to_name_one(nameserver: StartNameserver) -> None:
+def test_a_refusal_without_a_key_suggests_one(nameserver: StartNameserver) -> None:
     refusing = nameserver(primary(code=dns.rcode.REFUSED))
 
     with pytest.raises(RecordRefusedError) as caught:
@@ -242,7 +238,7 @@ def test_a_refusal_without_a_key_says_to_name_one(nameserver: StartNameserver) -
         (dns.rcode.BADTIME, "the clocks of", "NTP"),
     ],
 )
-def test_a_key_that_will_not_do_names_the_setting_and_no_secret(
+def test_a_rejected_key_names_the_setting_and_no_secret(
     nameserver: StartNameserver, secret_file: Path, tsig_error: int, said: str, setting: str
 ) -> None:
     server = nameserver(primary(code=dns.rcode.NOTAUTH, tsig_error=tsig_error))
@@ -256,9 +252,7 @@ def test_a_key_that_will_not_do_names_the_setting_and_no_secret(
 
 
 @pytest.mark.enable_socket
-def test_an_answer_that_is_not_signed_is_not_trusted(
-    nameserver: StartNameserver, secret_file: Path
-) -> None:
+def test_an_unsigned_answer_is_not_trusted(nameserver: StartNameserver, secret_file: Path) -> None:
     def unsigned(wire: bytes, transport: str) -> bytes:
         del transport
         update = dns.message.from_wire(wire, keyring=False)
@@ -274,7 +268,7 @@ def test_an_answer_that_is_not_signed_is_not_trusted(
 
 
 @pytest.mark.enable_socket
-def test_an_answer_that_makes_no_sense_is_not_trusted(nameserver: StartNameserver) -> None:
+def test_a_malformed_answer_is_not_trusted(nameserver: StartNameserver) -> None:
     rubbish = nameserver(lambda _wire, _transport: b"rubbish")
 
     with pytest.raises(ChallengeError, match="is not signed with a TSIG key"):
@@ -284,7 +278,7 @@ def test_an_answer_that_makes_no_sense_is_not_trusted(nameserver: StartNameserve
 @pytest.mark.parametrize(
     "content", ["not base64!", "c2VjcmV0\n c2VjcmV0 {", 'secret "c2Vj";', "c2VjcmV0é"]
 )
-def test_a_secret_that_is_none_is_one_clear_line(secret_file: Path, content: str) -> None:
+def test_a_malformed_secret_is_an_error(secret_file: Path, content: str) -> None:
     secret_file.write_text(content, "utf-8")
 
     with pytest.raises(ChallengeError) as caught:

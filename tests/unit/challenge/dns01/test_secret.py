@@ -1,4 +1,4 @@
-"""Secrets are read from files, and errors tell neither what they hold nor what they are called."""
+"""Secrets are read from files; errors contain neither content nor path."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ KEY = "challenges.dns-01.credentials.auth_token"
 
 
 @pytest.mark.parametrize("content", [b" pa ss\r\n\n", b"\xef\xbb\xbfpa ss\r\n"])
-def test_what_editors_put_around_a_secret_does_not_count(tmp_path: Path, content: bytes) -> None:
+def test_surrounding_white_space_is_ignored(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "secret"
     path.write_bytes(content)
 
@@ -28,7 +28,7 @@ def test_what_editors_put_around_a_secret_does_not_count(tmp_path: Path, content
     ("content", "said"),
     [(None, "cannot be read: no such file"), (b"\n", "is empty"), (b"\xffx", "is not text")],
 )
-def test_what_is_wrong_is_said_by_the_key(tmp_path: Path, content: bytes | None, said: str) -> None:
+def test_errors_name_the_key(tmp_path: Path, content: bytes | None, said: str) -> None:
     path = tmp_path / "looks-like-a-secret"
     if content is not None:
         path.write_bytes(content)
@@ -41,7 +41,7 @@ def test_what_is_wrong_is_said_by_the_key(tmp_path: Path, content: bytes | None,
     assert "looks-like-a-secret" not in str(caught.value)
 
 
-def test_a_traceback_does_not_show_what_is_in_the_file(tmp_path: Path) -> None:
+def test_a_traceback_does_not_contain_the_secret(tmp_path: Path) -> None:
     path = tmp_path / "secret"
     path.write_bytes(b"hunter2\xff")
 

@@ -1,4 +1,4 @@
-"""Where a record has to go: aliases, zones and nameservers, asked of real sockets."""
+"""Names and zones of records: aliases, zones and nameservers, over real sockets."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def resolvers_only(resolver: Endpoint) -> Zones:
     return Zones([resolver], LONG, recursive=True)
 
 
-def test_a_record_goes_into_the_zone_around_its_name(
+def test_a_record_is_in_the_zone_of_its_name(
     nameserver: StartNameserver, make_zones: type[Answers]
 ) -> None:
     answers = make_zones(["example.com"], HOST)
@@ -44,7 +44,7 @@ def test_a_record_goes_into_the_zone_around_its_name(
     assert zones(server, server).locate(NAME) == RecordLocation(NAME, "example.com")
 
 
-def test_a_resolver_is_never_asked_for_the_record_itself(
+def test_a_resolver_is_never_queried_for_the_record_itself(
     nameserver: StartNameserver, make_zones: type[Answers]
 ) -> None:
     resolver, authority = make_zones(["example.com"], HOST), make_zones(["example.com"], HOST)
@@ -55,7 +55,7 @@ def test_a_resolver_is_never_asked_for_the_record_itself(
     assert authority.asked == [(f"_label.{NAME}", "CNAME")]
 
 
-def test_aliases_lead_into_another_zone(
+def test_aliases_into_another_zone_are_followed(
     nameserver: StartNameserver, make_zones: type[Answers]
 ) -> None:
     records = {
@@ -71,7 +71,7 @@ def test_aliases_lead_into_another_zone(
 
 
 @pytest.mark.parametrize("target", ["edge.example.net.", "."])
-def test_a_wildcard_is_no_delegation(
+def test_a_wildcard_is_not_a_delegation(
     nameserver: StartNameserver, make_zones: type[Answers], target: str
 ) -> None:
     records = {**HOST, ("*.vpn.example.com", "CNAME"): [target]}
@@ -80,7 +80,7 @@ def test_a_wildcard_is_no_delegation(
     assert zones(server, server).locate(NAME) == RecordLocation(NAME, "example.com")
 
 
-def test_a_wildcard_is_told_at_the_top_of_a_zone_too(
+def test_a_wildcard_is_recognized_at_the_zone_apex(
     nameserver: StartNameserver, make_zones: type[Answers]
 ) -> None:
     records = {("*.example.com", "CNAME"): ["edge.example.net."]}
@@ -90,7 +90,7 @@ def test_a_wildcard_is_told_at_the_top_of_a_zone_too(
     assert zones(server, server).locate(name) == RecordLocation(name, "example.com")
 
 
-def test_a_host_that_exists_only_by_a_wildcard_is_warned_of(
+def test_a_host_that_exists_only_by_a_wildcard_is_a_warning(
     nameserver: StartNameserver, make_zones: type[Answers], caplog: pytest.LogCaptureFixture
 ) -> None:
     by_wildcard = {("*.example.com", "CNAME"): ["edge.example.net."]}
@@ -118,7 +118,7 @@ def test_an_alias_beside_a_wildcard_is_followed(
     assert zones(server, server).locate(NAME) == RecordLocation("vpn.example.net", "example.net")
 
 
-def test_a_wildcard_is_told_by_a_resolver_too(
+def test_a_wildcard_is_recognized_by_a_resolver(
     nameserver: StartNameserver, make_zones: type[Answers]
 ) -> None:
     records = {**HOST, ("*.vpn.example.com", "CNAME"): ["edge.example.net."]}
@@ -138,7 +138,7 @@ def test_a_wildcard_into_the_configured_zone_is_followed(
     assert place == RecordLocation("all.example.net", "example.net")
 
 
-def test_beside_a_name_without_room_for_another_no_wildcard_is_looked_for(
+def test_no_wildcard_is_checked_if_the_sibling_name_is_too_long(
     nameserver: StartNameserver, make_zones: type[Answers]
 ) -> None:
     longest = f"_.{'.'.join(['a' * 61] * 3)}.{'b' * 48}.example.com"
@@ -148,7 +148,7 @@ def test_beside_a_name_without_room_for_another_no_wildcard_is_looked_for(
     assert zones(server, server).locate(longest).name == "vpn.example.net"
 
 
-def test_no_alias_is_followed_where_that_is_said(
+def test_follow_aliases_false_follows_no_alias(
     nameserver: StartNameserver, make_zones: type[Answers]
 ) -> None:
     records = {**HOST, (NAME, "CNAME"): ["vpn.example.net."]}
@@ -163,7 +163,7 @@ def test_no_alias_is_followed_where_that_is_said(
     assert (NAME, "CNAME") not in answers.asked
 
 
-def test_resolvers_answer_for_every_zone_where_only_they_are_asked(
+def test_resolvers_are_the_nameservers_of_every_zone_if_recursive(
     nameserver: StartNameserver, make_zones: type[Answers]
 ) -> None:
     resolver = nameserver(make_zones(["example.com"], HOST))
@@ -174,7 +174,7 @@ def test_resolvers_answer_for_every_zone_where_only_they_are_asked(
     assert str(server) == str(resolver)
 
 
-def test_who_does_not_speak_for_the_zone_is_passed_over(
+def test_a_lame_nameserver_is_skipped(
     nameserver: StartNameserver, make_zones: type[Answers]
 ) -> None:
     resolver = nameserver(make_zones(["example.com", "example.net"], HOST))
@@ -185,7 +185,7 @@ def test_who_does_not_speak_for_the_zone_is_passed_over(
     assert zones(resolver, lame).locate(NAME) == RecordLocation(NAME, "example.com")
 
 
-def test_an_alias_that_leads_nowhere_is_an_error(
+def test_an_alias_of_the_root_is_an_error(
     nameserver: StartNameserver, make_zones: type[Answers]
 ) -> None:
     server = nameserver(make_zones(["example.com"], {(NAME, "CNAME"): ["."]}))
@@ -194,9 +194,7 @@ def test_an_alias_that_leads_nowhere_is_an_error(
         zones(server, server).locate(NAME)
 
 
-def test_aliases_that_go_round_in_circles_are_an_error(
-    nameserver: StartNameserver, make_zones: type[Answers]
-) -> None:
+def test_a_cname_loop_is_an_error(nameserver: StartNameserver, make_zones: type[Answers]) -> None:
     records = {(NAME, "CNAME"): ["a.example.com."], ("a.example.com", "CNAME"): [f"{NAME}."]}
     server = nameserver(make_zones(["example.com"], records))
 
@@ -206,7 +204,7 @@ def test_aliases_that_go_round_in_circles_are_an_error(
     assert NAME in caught.value.fix
 
 
-def test_a_name_too_long_for_any_record_is_refused() -> None:
+def test_a_name_that_is_too_long_is_refused() -> None:
     longest = ".".join(["a" * 63] * 3 + ["b" * 61])
 
     with pytest.raises(RecordRefusedError, match=r"^_acme.* is not a valid DNS name") as caught:
@@ -215,7 +213,7 @@ def test_a_name_too_long_for_any_record_is_refused() -> None:
     assert "http-01" in caught.value.fix
 
 
-def test_a_zone_of_its_own_is_found_by_a_referral_and_by_its_soa(
+def test_a_delegated_zone_is_found_by_referral_and_soa(
     nameserver: StartNameserver, make_zones: type[Answers]
 ) -> None:
     resolver = nameserver(make_zones(["example.com"], HOST))
@@ -226,7 +224,7 @@ def test_a_zone_of_its_own_is_found_by_a_referral_and_by_its_soa(
     assert zones(resolver, nameserver(same_server)).locate(NAME).zone == NAME
 
 
-def test_a_zone_that_was_given_is_not_looked_for(
+def test_a_configured_zone_is_not_looked_up(
     nameserver: StartNameserver, make_zones: type[Answers]
 ) -> None:
     resolver, authority = make_zones([]), make_zones(["example.com", NAME], HOST)
@@ -237,7 +235,7 @@ def test_a_zone_that_was_given_is_not_looked_for(
     assert resolver.asked == []
 
 
-def test_where_no_nameserver_can_be_asked_the_resolver_is(
+def test_the_resolver_is_queried_if_no_nameserver_is_reachable(
     nameserver: StartNameserver, make_zones: type[Answers]
 ) -> None:
     records = {**HOST, (NAME, "CNAME"): ["vpn.example.net."]}
@@ -247,7 +245,7 @@ def test_where_no_nameserver_can_be_asked_the_resolver_is(
     assert zones(resolver, refuses).locate(NAME) == RecordLocation("vpn.example.net", "example.net")
 
 
-def test_a_nameserver_that_is_silent_or_talks_rubbish_is_passed_over(
+def test_a_silent_or_broken_nameserver_is_skipped(
     nameserver: StartNameserver, make_zones: type[Answers], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(query, "ATTEMPT_SECONDS", 0.05)
@@ -262,7 +260,7 @@ def test_a_nameserver_that_is_silent_or_talks_rubbish_is_passed_over(
     assert good.asked
 
 
-def test_a_nameserver_that_closes_the_connection_is_passed_over(
+def test_a_nameserver_that_closes_the_connection_is_skipped(
     nameserver: StartNameserver, make_zones: type[Answers], truncated_only: Handler
 ) -> None:
     resolver = nameserver(make_zones(["example.com"], HOST))
@@ -274,7 +272,7 @@ def test_a_nameserver_that_closes_the_connection_is_passed_over(
     assert good.asked
 
 
-def test_without_ns_records_the_resolver_says_whether_there_is_an_alias(
+def test_without_ns_records_the_resolver_is_queried_for_an_alias(
     nameserver: StartNameserver, make_zones: type[Answers]
 ) -> None:
     resolver = nameserver(make_zones(["example.com"], HOST))
@@ -282,7 +280,7 @@ def test_without_ns_records_the_resolver_says_whether_there_is_an_alias(
     assert zones(resolver).locate(NAME) == RecordLocation(NAME, "example.com")
 
 
-def test_nameservers_are_those_of_the_zone_at_all_their_addresses(
+def test_every_address_of_the_zones_nameservers_is_returned(
     nameserver: StartNameserver, make_zones: type[Answers]
 ) -> None:
     records = {
@@ -314,7 +312,7 @@ def test_nameservers_are_those_of_the_zone_at_all_their_addresses(
         ),
     ],
 )
-def test_nameservers_that_cannot_be_found_are_an_error(
+def test_unknown_nameservers_are_an_error(
     nameserver: StartNameserver,
     make_zones: type[Answers],
     records: dict[tuple[str, str], list[str]],
@@ -329,7 +327,7 @@ def test_nameservers_that_cannot_be_found_are_an_error(
     assert "challenges.dns-01.authoritative" in caught.value.fix
 
 
-def test_a_nameserver_without_an_address_is_told_beside_others(
+def test_a_nameserver_without_an_address_is_included_beside_others(
     nameserver: StartNameserver, make_zones: type[Answers]
 ) -> None:
     records = {
@@ -347,7 +345,7 @@ def test_a_nameserver_without_an_address_is_told_beside_others(
         zones(resolver).addresses([Endpoint("ns9.example.com", 53)])
 
 
-def test_a_nameserver_without_an_address_is_not_asked_for_aliases(
+def test_a_nameserver_without_an_address_is_not_queried_for_aliases(
     nameserver: StartNameserver, make_zones: type[Answers]
 ) -> None:
     server = nameserver(make_zones(["example.com"], HOST))
@@ -356,7 +354,7 @@ def test_a_nameserver_without_an_address_is_not_asked_for_aliases(
     assert zones(server, nowhere, server).locate(NAME) == RecordLocation(NAME, "example.com")
 
 
-def test_nameservers_that_were_given_are_taken_as_they_are(tmp_path: Path) -> None:
+def test_configured_nameservers_are_used(tmp_path: Path) -> None:
     given = Endpoint("127.0.0.1", 5353)
     never_asked = Zones([], SHORT, authoritative=[given], resolv_conf=tmp_path / "missing")
 
@@ -366,7 +364,7 @@ def test_nameservers_that_were_given_are_taken_as_they_are(tmp_path: Path) -> No
     assert str(server) == "127.0.0.1:5353"
 
 
-def test_a_resolver_that_fails_is_an_error_that_says_who_said_what(
+def test_a_failing_resolver_is_an_error_with_its_answer(
     nameserver: StartNameserver, make_zones: type[Answers]
 ) -> None:
     server = nameserver(make_zones([]))
@@ -378,14 +376,14 @@ def test_a_resolver_that_fails_is_an_error_that_says_who_said_what(
     assert "the zone of vpn.example.com could not be found" in caught.value.message
 
 
-def test_a_resolver_that_fails_for_records_is_an_error(
+def test_a_failed_lookup_of_records_is_an_error(
     nameserver: StartNameserver, make_zones: type[Answers]
 ) -> None:
     with pytest.raises(ChallengeError, match=r"the NS records of example\.com could not be found"):
         zones(nameserver(make_zones([]))).nameservers("example.com")
 
 
-def test_a_name_below_no_domain_at_all_is_an_error(
+def test_a_name_without_any_domain_is_an_error(
     nameserver: StartNameserver, make_zones: type[Answers]
 ) -> None:
     def root(wire: bytes, transport: str) -> bytes:
@@ -407,7 +405,7 @@ def test_a_name_below_no_domain_at_all_is_an_error(
         zones(nameserver(root)).locate(NAME)
 
 
-def test_resolver_settings_that_make_no_sense_are_an_error(tmp_path: Path) -> None:
+def test_unusable_resolver_settings_are_an_error(tmp_path: Path) -> None:
     resolv_conf = tmp_path / "resolv.conf"
     resolv_conf.write_bytes(b"nameserver not-an-address\n")
 
@@ -417,7 +415,7 @@ def test_resolver_settings_that_make_no_sense_are_an_error(tmp_path: Path) -> No
     assert caught.value.fix
 
 
-def test_the_resolver_of_the_system_is_asked_where_none_is_configured(
+def test_the_system_resolver_is_the_default(
     tmp_path: Path,
 ) -> None:
     resolv_conf = tmp_path / "resolv.conf"
