@@ -403,7 +403,7 @@ def test_a_pair_serves_its_shared_name_from_both_hosts(
 
     mistaken = bring(hosts["primary"], HQ, signed["spare"], authority.chain)
     assert mistaken.exit_code == 1
-    assert "is that of member spare (secondaryvpn.company.com)" in mistaken.errors
+    assert "belongs to member spare (secondaryvpn.company.com)" in mistaken.errors
     assert "this host is member primary" in mistaken.errors
     assert hosts["primary"].run("csr", HQ, "--member", "spare").exit_code == 2
 
@@ -427,7 +427,7 @@ def test_one_configuration_serves_both_hosts_of_a_pair(
         assert "--member primary or --member spare" in unsaid.errors
         signed[member] = host, authority.sign(csr(host, HQ, "--member", member), member)
     primary, spare = signed.values()
-    assert "is that of member spare" in bring(primary[0], HQ, spare[1], authority.chain).errors
+    assert "belongs to member spare" in bring(primary[0], HQ, spare[1], authority.chain).errors
     for host, certificate in signed.values():
         assert bring(host, HQ, certificate, authority.chain).exit_code == 0
     names = primary[0].status(HQ)["names"]

@@ -1,1 +1,1 @@
-"""Certificates that an administrator brings: requests made here, signed elsewhere, imported."""
+"""Custom certificates: keys and CSRs of the gateway, signed elsewhere and imported."""

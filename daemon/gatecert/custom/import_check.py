@@ -1,9 +1,9 @@
-"""Whether what an administrator hands in can be taken; nothing is changed here.
+"""Validation of an import; changes nothing.
 
-The certificate is found by its key: that of any request that still waits, or of a certificate
-that was imported before and has been issued anew. Files may come in any order and hold more than is
-needed. What cannot be taken is refused with the reason that helps most: the other member's
-certificate before a missing key, a missing key before a missing issuer.
+The certificate is found by its key: that of any pending request, or of a certificate imported
+before and since reissued. Files may be in any order and contain more than needed. The error names
+the most helpful reason: another member's certificate before a missing key, a missing key before a
+missing issuer.
 """
 
 from __future__ import annotations
@@ -39,8 +39,8 @@ class CheckedImport:
     """A certificate that may be installed.
 
     Attributes:
-        summary: What it says.
-        version: The version that it was imported as before, None if it is new.
+        summary: Its summary.
+        version: The version of an earlier import of the same certificate, None if it is new.
     """
 
     issued: IssuedChain
@@ -50,7 +50,7 @@ class CheckedImport:
 
 @dataclass(frozen=True, slots=True)
 class _Match:
-    """A key of this gateway with its certificate."""
+    """A key of this gateway, and the gateway as the member of that key."""
 
     private_key: bytes = field(repr=False)
     target: Target
@@ -64,23 +64,23 @@ def check_import(
     now: datetime,
     system_roots: Collection[Certificate],
 ) -> CheckedImport:
-    """Check what was handed in.
+    """Validate the certificates of an import.
 
     Args:
-        store: Where keys wait; the gateway's lock has to be held.
-        target: The gateway, as the member that was named.
-        uploads: The certificate's file first.
+        store: Store of the pending requests; the caller holds the gateway's lock.
+        target: The gateway, as the member given.
+        uploads: The certificate file first.
         now: Aware UTC.
-        system_roots: What this machine trusts.
+        system_roots: The roots that this machine trusts.
 
     Raises:
-        WrongUsageError: The gateway takes no certificates.
-        CertificateError: It cannot be taken; says why and what to do.
+        WrongUsageError: The gateway has mode automatic.
+        CertificateError: A rule is broken; says which, and what to do.
     """
     if target.mode is not Mode.CUSTOM:
         raise WrongUsageError(
-            f"gateway {target.name} is enrolled by itself (mode: automatic): it takes no imports",
-            fix=f"set mode: custom below gateways.{target.name} to bring a certificate of your own",
+            f"gateway {target.name} has mode automatic: certificates cannot be imported",
+            fix=f"set mode: custom below gateways.{target.name} to import certificates",
         )
     certificates = list(dict.fromkeys(_certificates(uploads)))
     match = _match(store, target, certificates)
@@ -110,7 +110,7 @@ def _certificates(uploads: Sequence[Upload]) -> Iterator[Certificate]:
 
 
 def _match(store: Store, target: Target, certificates: Sequence[Certificate]) -> _Match:
-    """The key of one of the certificates, and the gateway as the member that the key is of."""
+    """Return the key of one of the certificates, and the gateway as the member of that key."""
     by_key = {key.fingerprint(each.public_key()): each for each in reversed(certificates)}
     pending = pending_requests(store, target.name)
     for each in pending:
@@ -129,14 +129,14 @@ def _match(store: Store, target: Target, certificates: Sequence[Certificate]) ->
 
 
 def _check_member(target: Target, certificate: Certificate) -> None:
-    """Refuse the certificate of the other host of a pair, as what it is."""
+    """Refuse the certificate of the other host of a pair."""
     other = other_member(target, certificate)
     if other is None:
         return
-    here = f"member {target.member}" if target.member else "a host without a request of that member"
+    here = f"member {target.member}" if target.member else "a host without a CSR of that member"
     raise CertificateError(
-        f"the certificate {label(certificate)} is that of member {other.name}"
-        f" ({other.common_name}) of gateway {target.name}, and this host is {here}",
+        f"the certificate {label(certificate)} belongs to member {other.name}"
+        f" ({other.common_name}) of gateway {target.name}, but this host is {here}",
         fix=f"import it on the host of {other.name}, where its CSR was made",
     )
 
@@ -144,7 +144,7 @@ def _check_member(target: Target, certificate: Certificate) -> None:
 def _no_key(
     target: Target, certificate: Certificate, pending: Sequence[PendingRequest]
 ) -> CertificateError:
-    """The refusal of a certificate whose key was not made here."""
+    """Return the error for a certificate whose key was not created here."""
     fingerprint = key.fingerprint(certificate.public_key())
     message = (
         f"the certificate {label(certificate)} (key SHA-256 {fingerprint}) belongs to no key of"
@@ -153,18 +153,18 @@ def _no_key(
     if not pending:
         return CertificateError(
             f"{message}: no CSR is pending",
-            fix=f"make one with gatecert csr {target.name}, and have that signed",
+            fix=f"create one with gatecert csr {target.name} and have it signed",
         )
     listed = "; ".join(str(each) for each in pending)
     return CertificateError(
         f"{message}; pending CSRs: {listed}",
-        fix=f"give the certificate that was made of one of them (gatecert csr {target.name} prints"
-        " the newest)",
+        fix=f"give the certificate that was issued for one of them (gatecert csr {target.name}"
+        " prints the newest)",
     )
 
 
 def _imported_before(store: Store, target: Target, wanted: CertificateSummary) -> Version | None:
-    """The version that holds just this certificate with just this chain."""
+    """Return the version with exactly this certificate and chain."""
     for version in _imported(store, target):
         if summarize(version.certificate, version.chain) == wanted:
             return version
@@ -172,7 +172,7 @@ def _imported_before(store: Store, target: Target, wanted: CertificateSummary) -
 
 
 def _imported(store: Store, target: Target) -> Iterator[Version]:
-    """The versions that an administrator has imported, newest first."""
+    """Yield the imported versions, newest first."""
     for version in store.versions(target.name):
         if version.origin is Origin.IMPORTED:
             yield version

@@ -1,8 +1,8 @@
-"""Which host of a pair this is: each has a key and a certificate of its own. Pure.
+"""The member of a pair that this host is: each has a key and a certificate of its own. Pure.
 
-A pair shares a hostname and has one common name a host (``primaryvpn``, ``secondaryvpn``, both also
-``vpn``). Both hosts may be given the same configuration; then ``member`` is left out of it, and
-named on the command line where a request is made. From then on the request tells.
+A pair shares a hostname, and each host has its own common name (``primaryvpn``, ``secondaryvpn``,
+both also ``vpn``). Both hosts may use the same configuration without ``member``; the command line
+then names the member when it creates a CSR, and later the CSR identifies it.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ if TYPE_CHECKING:
 
 
 def select_member(target: Target, wanted: str) -> Target:
-    """The gateway as one of its members sees it.
+    """Return the gateway as one of its members.
 
     Args:
         target: The gateway.
-        wanted: The member; empty for what the configuration says.
+        wanted: The member; empty for the configured one.
 
     Raises:
         WrongUsageError: There is no such member, or this host is another one.
@@ -38,7 +38,7 @@ def select_member(target: Target, wanted: str) -> Target:
         return target
     if not target.members:
         raise WrongUsageError(
-            f"gateway {target.name} is a single host: it has no members", fix="leave --member out"
+            f"gateway {target.name} is a single host without members", fix="omit --member"
         )
     names = [member.name for member in target.members]
     if wanted not in names:
@@ -49,8 +49,8 @@ def select_member(target: Target, wanted: str) -> Target:
         )
     if target.member:
         raise WrongUsageError(
-            f"this host is member {target.member} of gateway {target.name}, and keys never leave"
-            f" the host that made them: nothing can be done here for member {wanted}",
+            f"this host is member {target.member} of gateway {target.name}; keys never leave"
+            f" the host that created them, so the command cannot act for member {wanted}",
             fix=f"run it on the host of {wanted}; if this is that host, change"
             f" gateways.{target.name}.member",
         )
@@ -58,37 +58,37 @@ def select_member(target: Target, wanted: str) -> Target:
 
 
 def require_member(target: Target) -> None:
-    """Refuse to go on where it is open which host of a pair this is.
+    """Check that the member of a pair is known.
 
     Raises:
-        WrongUsageError: It is.
+        WrongUsageError: It is not.
     """
     if target.members and not target.member:
         options = " or ".join(f"--member {member.name}" for member in target.members)
         raise WrongUsageError(
-            f"gateway {target.name} is a pair, and nothing says which of its hosts this is",
-            fix=f"give {options}, or set gateways.{target.name}.member",
+            f"gateway {target.name} is a pair, and this host's member is not set",
+            fix=f"add {options}, or set gateways.{target.name}.member",
         )
 
 
 def common_name(target: Target) -> str:
-    """The common name of a request: the member's own, or the hostname of a single host."""
+    """Return the common name for a CSR: the member's own, or the hostname of a single host."""
     own = own_member(target)
     return own.common_name if own is not None else target.hostname
 
 
 def own_member(target: Target) -> Member | None:
-    """The member that this host is; None for a single host, or where it is open."""
+    """Return the member that this host is; None for a single host or an unknown member."""
     return next((member for member in target.members if member.name == target.member), None)
 
 
 def member_of_request(target: Target, csr: bytes) -> Target:
-    """The gateway as the member that a request was made for, where the configuration is silent."""
+    """Return the gateway as the member that a CSR is for, if none is configured."""
     if target.member or not target.members:
         return target
     request = x509.load_pem_x509_csr(csr)
     members = {member.common_name: member for member in target.members}
-    # A name that is too long for a common name stands in subjectAltName only, before any other's.
+    # A name too long for a common name is in subjectAltName only, before any other's.
     named = (name.value for name in identifiers_of(request))
     for name in (*_common_names(request.subject), *named):
         if name in members:
@@ -97,7 +97,7 @@ def member_of_request(target: Target, csr: bytes) -> Target:
 
 
 def other_member(target: Target, certificate: Certificate) -> Member | None:
-    """The member that a certificate is plainly for, if that is not this host."""
+    """Return the member that a certificate is for, if it is not this host."""
     names = {name.value for name in identifiers_of(certificate)}
     names |= _common_names(certificate.subject)
     own = own_member(target)

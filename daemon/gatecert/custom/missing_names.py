@@ -1,7 +1,7 @@
-"""Whether a certificate that an administrator looks after is still for the configured names. Pure.
+"""Configured names that an imported certificate does not cover. Pure.
 
-An import has to cover every name, but names may be configured later. Nobody renews such a
-certificate by itself, so it is said until a new one is imported.
+An import must cover every name, but names may be added later. Nothing renews such a certificate
+automatically, so the warning remains until a new one is imported.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 
 
 def missing_names_warning(target: Target, live: CertificateSummary | None) -> tuple[str, str]:
-    """What is to be said of names that are not in the certificate, and what to do; empty if none.
+    """Return a warning about names that are not in the certificate, and its fix; empty if none.
 
     Args:
         target: The gateway.
-        live: The certificate in use; None where there is none.
+        live: The certificate in use; None if there is none.
     """
     if live is None or live.is_bootstrap or target.mode is not Mode.CUSTOM:
         return "", ""
@@ -28,7 +28,7 @@ def missing_names_warning(target: Target, live: CertificateSummary | None) -> tu
     if not missing:
         return "", ""
     names = ", ".join(map(str, missing))
-    what = f"the certificate in use is not for {names}: clients refuse the gateway by that name"
+    what = f"the certificate in use does not cover {names}: clients that use that name refuse it"
     fix = (
         f"gatecert csr {target.name}, have it signed, and gatecert import {target.name}"
         " --certificate FILE --chain FILE"

@@ -1,8 +1,8 @@
-"""Requests for certificates that somebody else signs: keys that wait on the disk.
+"""CSRs for certificates that a CA signs outside gatecert, and their keys.
 
-A key is made on the gateway and never leaves its state directory; what goes out is the request. It
-stays until a certificate for it is imported, however many others are made meanwhile: a later
-request does not orphan an earlier one that is already at the authority.
+A key is created on the gateway and never leaves its state directory; only the CSR does. It remains
+until a certificate for it is imported, whatever CSRs follow: a later CSR does not orphan an earlier
+one that the CA is processing.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ PREFIX = "csr-"
 
 @dataclass(frozen=True, slots=True)
 class PendingRequest:
-    """A request that waits for its certificate.
+    """A CSR without a certificate yet.
 
     Attributes:
         key_fingerprint: SHA-256 of the SubjectPublicKeyInfo DER, lower-case hexadecimal.
@@ -47,11 +47,11 @@ class PendingRequest:
 
 @dataclass(frozen=True, slots=True)
 class NewRequest:
-    """The answer to somebody who asks for a request.
+    """The result of asking for a CSR.
 
     Attributes:
-        is_new: Whether key and request were made just now.
-        outdated: The newest request there was, if it does not fit the configuration any more.
+        is_new: Whether key and CSR were just created.
+        outdated: The newest earlier CSR, if it does not match the configuration any more.
     """
 
     pending: PendingRequest
@@ -60,7 +60,7 @@ class NewRequest:
 
 
 def pending_requests(store: Store, gateway: str) -> tuple[PendingRequest, ...]:
-    """Every request that waits, newest first."""
+    """Return every pending CSR, newest first."""
     return tuple(
         PendingRequest(request, key.fingerprint(key.load(request.private_key).public_key()))
         for request in store.requests(gateway)
@@ -69,10 +69,10 @@ def pending_requests(store: Store, gateway: str) -> tuple[PendingRequest, ...]:
 
 
 def remove_used_requests(store: Store, gateway: str) -> None:
-    """Remove the requests whose key has got its certificate, also those of before a crash.
+    """Remove the CSRs whose key has a certificate, including those of before a crash.
 
     Raises:
-        StorageError: They cannot be removed.
+        StorageError: A CSR cannot be removed.
     """
     used = {_fingerprint(version.certificate) for version in store.versions(gateway)}
     for each in pending_requests(store, gateway):
@@ -81,30 +81,30 @@ def remove_used_requests(store: Store, gateway: str) -> None:
 
 
 def request(store: Store, target: Target, *, now: datetime, renew: bool) -> NewRequest:
-    """The pending request of a gateway; a new one where there is none that fits.
+    """Return the pending CSR of a gateway, or create one if none matches the configuration.
 
     Args:
-        store: Where keys wait; the gateway's lock has to be held.
-        target: As the member that this host is.
+        store: Store of the pending CSRs; the caller holds the gateway's lock.
+        target: The gateway as the member that this host is.
         now: Aware UTC.
-        renew: Make a new key and request in any case.
+        renew: Create a new key and CSR in any case.
 
     Raises:
-        WrongUsageError: The gateway is no custom one, or a pair without a member.
-        CertificateError: The configuration makes no request.
+        WrongUsageError: The gateway has mode automatic, or is a pair without a member.
+        CertificateError: The configuration does not allow a CSR.
         StorageError: The key cannot be written.
     """
     if target.mode is not Mode.CUSTOM:
         raise WrongUsageError(
-            f"gateway {target.name} is enrolled by itself (mode: automatic) and needs no request",
-            fix=f"set mode: custom below gateways.{target.name} to bring a certificate of your own",
+            f"gateway {target.name} has mode automatic and needs no CSR",
+            fix=f"set mode: custom below gateways.{target.name} to import certificates",
         )
     require_member(target)
     remove_used_requests(store, target.name)
     pending = pending_requests(store, target.name)
-    fitting = next((each for each in pending if _fits(each.request, target)), None)
-    if fitting is not None and not renew:
-        return NewRequest(fitting, is_new=False)
+    matching = next((each for each in pending if _matches(each.request, target)), None)
+    if matching is not None and not renew:
+        return NewRequest(matching, is_new=False)
     private_key = key.generate(target.key.type)
     made = KeyRequest(
         id=f"{PREFIX}{secrets.token_hex(8)}",
@@ -114,7 +114,7 @@ def request(store: Store, target: Target, *, now: datetime, renew: bool) -> NewR
     )
     store.add_request(target.name, made)
     fingerprint = key.fingerprint(key.load(private_key).public_key())
-    outdated = pending[0] if pending and fitting is None else None
+    outdated = pending[0] if pending and matching is None else None
     return NewRequest(PendingRequest(made, fingerprint), is_new=True, outdated=outdated)
 
 
@@ -128,8 +128,8 @@ def _build(private_key: bytes, target: Target) -> bytes:
     )
 
 
-def _fits(pending: KeyRequest, target: Target) -> bool:
-    """Whether the configuration would still make the same request of the same kind of key."""
+def _matches(pending: KeyRequest, target: Target) -> bool:
+    """Check whether the configuration still produces the same CSR with the same key type."""
     wanted = x509.load_pem_x509_csr(_build(pending.private_key, target))
     made = x509.load_pem_x509_csr(pending.csr)
     same = made.tbs_certrequest_bytes == wanted.tbs_certrequest_bytes

@@ -175,7 +175,7 @@ def test_members_are_named_on_the_command_line(
     arguments = ("import", "hq", "--certificate", "-", "--member")
     code, _, errors = run(*arguments, "primary", given=given)
     assert code == 1
-    assert "is that of member spare" in errors
+    assert "belongs to member spare" in errors
     assert run(*arguments, "spare", given=given)[0] == 0
 
 
@@ -199,13 +199,13 @@ def test_a_name_that_was_configured_later_is_warned_of_until_it_is_in_the_certif
     assert bring() == 0
     gateway["alternative_names"] = ["new.company.com"]
     told = " ".join(run("status")[1].split())
-    assert "is not for new.company.com" in told
+    assert "does not cover new.company.com" in told
     assert "gatecert csr hq, have it signed" in told
     assert "certificate-names" in run("doctor", "--json")[1]
     assert bring() == 0
     told = run("status")[1]
     assert "new.company.com" in told
-    assert "is not for" not in told
+    assert "does not cover" not in told
 
 
 def test_an_automatic_pair_is_advised(run: Run, gateway: dict[str, object]) -> None:

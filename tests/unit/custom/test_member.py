@@ -47,7 +47,7 @@ def test_another_member_is_refused(member: str, wanted: str, what: str) -> None:
 
 
 def test_a_single_host_has_no_members() -> None:
-    with pytest.raises(WrongUsageError, match="leave --member out"):
+    with pytest.raises(WrongUsageError, match="omit --member"):
         select_member(SINGLE, "spare")
 
 

@@ -42,7 +42,7 @@ def test_names_that_are_there_or_below_a_wildcard_are_covered(names: tuple[str, 
 )
 def test_a_name_that_is_not_is_said_with_the_way_to_another(missing: Identifier) -> None:
     what, fix = missing_names_warning(replace(SINGLE, identifiers=(*dns(HOST), missing)), LIVE)
-    assert f"is not for {missing.value}" in what
+    assert f"does not cover {missing.value}" in what
     assert fix.startswith("gatecert csr hq")
 
 
@@ -71,5 +71,5 @@ def test_it_is_logged_when_the_configuration_is_read(
     assert not caplog.records
     office.pipeline.prepare(replace(office.target, identifiers=dns(HOST, "new.company.com")))
     (said,) = caplog.messages
-    assert "is not for new.company.com" in said
+    assert "does not cover new.company.com" in said
     assert "gatecert csr hq" in said

@@ -94,7 +94,7 @@ def test_the_key_is_of_the_configured_type(office: Office) -> None:
 
 def test_each_member_has_a_request_of_its_own(office: Office) -> None:
     office.target = PAIR
-    with pytest.raises(WrongUsageError, match="nothing says which"):
+    with pytest.raises(WrongUsageError, match="this host's member is not set"):
         office.request()
     csr = office.csr(member="spare")
     (common_name,) = csr.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
