@@ -26,7 +26,7 @@ BY_RECORD = {"challenge": "dns-persist-01"}
 
 
 class Run(Protocol):
-    """Runs a command for some gateways; returns how it ended, and what it wrote."""
+    """Runs a command for some gateways; returns exit code, standard output and error."""
 
     def __call__(
         self,
@@ -60,13 +60,13 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
 
 
 @pytest.mark.parametrize("gateway", [CHINESE, OWN])
-def test_nobody_has_to_agree_to_terms_where_nobody_is_asked(
+def test_terms_are_not_required_for_gateways_that_are_never_enrolled(
     run: Run, gateway: dict[str, str]
 ) -> None:
     assert run({"vpn": gateway}, "check")[0] == 0
 
 
-def test_terms_are_agreed_to_before_there_is_an_account(run: Run) -> None:
+def test_missing_agreement_to_terms_fails(run: Run) -> None:
     code, _, errors = run({"vpn": USUAL, "peking": CHINESE}, "check")
 
     assert code == 2
@@ -75,7 +75,7 @@ def test_terms_are_agreed_to_before_there_is_an_account(run: Run) -> None:
 
 @pytest.mark.parametrize(("gateway", "why"), [(CHINESE, "it is in region cn"), (OWN, "custom")])
 @pytest.mark.parametrize("names", [(), ("vpn",)])
-def test_who_is_never_enrolled_needs_no_record(
+def test_gateway_that_is_never_enrolled_needs_no_record(
     run: Run, gateway: dict[str, str], why: str, names: tuple[str, ...]
 ) -> None:
     code, _, errors = run({"vpn": gateway | BY_RECORD}, "dns-record", *names)
@@ -86,7 +86,7 @@ def test_who_is_never_enrolled_needs_no_record(
     assert "challenge to" not in errors
 
 
-def test_who_shows_control_in_another_way_needs_no_record(run: Run) -> None:
+def test_gateway_with_another_challenge_needs_no_record(run: Run) -> None:
     other = USUAL | {"challenge": "http-01"}
 
     assert (
@@ -96,7 +96,7 @@ def test_who_shows_control_in_another_way_needs_no_record(run: Run) -> None:
     assert "no gateway uses the challenge dns-persist-01" in run({"vpn": other}, "dns-record")[2]
 
 
-def test_what_is_named_and_does_not_exist_fails_with_its_line(run: Run) -> None:
+def test_missing_program_fails_with_its_line(run: Run) -> None:
     reload = {"install": {"reload": ["/no/such/program"]}}
     code, output, errors = run({"vpn": {**OWN, **reload}}, "check")
 
@@ -106,7 +106,7 @@ def test_what_is_named_and_does_not_exist_fails_with_its_line(run: Run) -> None:
 
 
 @pytest.mark.parametrize("occupant", ["nginx (pid 7)", None])
-def test_a_port_that_any_user_may_bind_fails_where_something_forwards_to_it(
+def test_unprivileged_port_fails_if_a_program_forwards_to_it(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
@@ -134,7 +134,7 @@ def test_a_port_that_any_user_may_bind_fails_where_something_forwards_to_it(
         assert "such as 127.0.0.1:888" in told.err
 
 
-def test_roots_in_which_no_chain_can_end_fail(run: Run, tmp_path: Path) -> None:
+def test_trusted_roots_that_are_no_cas_fail(run: Run, tmp_path: Path) -> None:
     names = (Identifier(IdentifierType.DNS, "g.example.com"),)
     leaf = bootstrap(names, now=datetime.now(UTC), key_policy=KeyPolicy())
     roots = tmp_path / "roots.pem"

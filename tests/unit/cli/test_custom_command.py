@@ -1,4 +1,4 @@
-"""``gatecert csr`` and ``gatecert import`` as commands: what goes where, and how they end."""
+"""``gatecert csr`` and ``gatecert import``: output, errors and exit codes."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SPARE = {"common_name": "secondaryvpn.company.com"}
 
 
 class Run(Protocol):
-    """Runs a command; returns how it ended, and what it wrote."""
+    """Runs a command; returns exit code, standard output and error."""
 
     def __call__(self, *arguments: str, given: bytes = b"") -> tuple[int, str, str]: ...
 
@@ -56,7 +56,7 @@ def run(
 
 @pytest.fixture
 def office(tmp_path: Path) -> Office:
-    """Only its authority is used; the gateway is the command's."""
+    """An office of which only the CA is used; the gateway is the command's."""
     from datetime import UTC, datetime  # noqa: PLC0415 - the command reads the real clock
 
     made = Office(tmp_path / "office")
@@ -69,7 +69,7 @@ def signed(run: Run, office: Office, *options: str) -> bytes:
     return office.sign(x509.load_pem_x509_csr(request.encode()))
 
 
-def test_standard_output_is_the_request_alone(run: Run) -> None:
+def test_standard_output_holds_the_csr_alone(run: Run) -> None:
     code, output, errors = run("csr", "hq")
     assert code == 0
     assert x509.load_pem_x509_csr(output.encode()).is_signature_valid
@@ -82,7 +82,7 @@ def test_standard_output_is_the_request_alone(run: Run) -> None:
     assert run("csr", "hq", "--renew")[1] != output
 
 
-def test_a_change_of_configuration_is_told(run: Run, gateway: dict[str, object]) -> None:
+def test_changed_configuration_is_reported(run: Run, gateway: dict[str, object]) -> None:
     _, first, _ = run("csr", "hq")
     gateway["subject"] = {"O": "Company"}
     code, second, errors = run("csr", "hq")
@@ -91,7 +91,7 @@ def test_a_change_of_configuration_is_told(run: Run, gateway: dict[str, object])
     assert "the configuration has changed since the pending CSR was made" in errors
 
 
-def test_an_import_tells_of_every_step(run: Run, office: Office, tmp_path: Path) -> None:
+def test_import_prints_every_step(run: Run, office: Office, tmp_path: Path) -> None:
     certificate, chain = tmp_path / "c.pem", tmp_path / "i.pem"
     certificate.write_bytes(signed(run, office))
     chain.write_bytes(office.chain)
@@ -121,14 +121,14 @@ def test_standard_input_may_be_either_file(
     assert (code, errors) == (0, "")
 
 
-def test_both_may_be_one_file(run: Run, office: Office, tmp_path: Path) -> None:
+def test_certificate_and_chain_may_be_one_file(run: Run, office: Office, tmp_path: Path) -> None:
     both = tmp_path / "both.pem"
     both.write_bytes(signed(run, office) + office.chain)
     assert run("import", "hq", "--certificate", str(both), "--chain", str(both))[0] == 0
     assert run("import", "hq", "--certificate", str(both))[0] == 0
 
 
-def test_what_the_gateway_does_not_take_ends_with_one(
+def test_failed_deployment_exits_with_1(
     run: Run, office: Office, gateway: dict[str, object]
 ) -> None:
     gateway["install"] = {"reload": ["false"]}
@@ -150,7 +150,7 @@ def test_what_the_gateway_does_not_take_ends_with_one(
         (("import", "hp", "--certificate", "-"), "no gateway is called 'hp'"),
     ],
 )
-def test_wrong_usage_ends_with_two(run: Run, arguments: tuple[str, ...], what: str) -> None:
+def test_wrong_usage_exits_with_2(run: Run, arguments: tuple[str, ...], what: str) -> None:
     code, output, errors = run(*arguments)
     assert (code, output) == (2, "")
     assert what in errors
@@ -165,7 +165,7 @@ def test_an_automatic_gateway_is_wrong_usage(run: Run, gateway: dict[str, object
     assert run("import", "hq", "--certificate", "-")[0] == 2
 
 
-def test_members_are_named_on_the_command_line(
+def test_member_option_selects_the_member(
     run: Run, office: Office, gateway: dict[str, object]
 ) -> None:
     gateway["members"] = {"primary": PRIMARY, "spare": SPARE}
@@ -179,7 +179,7 @@ def test_members_are_named_on_the_command_line(
     assert run(*arguments, "spare", given=given)[0] == 0
 
 
-def test_status_warns_until_there_is_a_new_one(run: Run, office: Office) -> None:
+def test_status_warns_until_the_certificate_is_replaced(run: Run, office: Office) -> None:
     _, request, _ = run("csr", "hq")
     csr = x509.load_pem_x509_csr(request.encode())
     given = office.sign(csr, days=9) + office.chain
@@ -189,7 +189,7 @@ def test_status_warns_until_there_is_a_new_one(run: Run, office: Office) -> None
     assert "gatecert csr hq --renew" in output
 
 
-def test_a_name_that_was_configured_later_is_warned_of_until_it_is_in_the_certificate(
+def test_status_warns_of_a_new_name_until_the_certificate_has_it(
     run: Run, office: Office, gateway: dict[str, object]
 ) -> None:
     def bring() -> int:
@@ -208,21 +208,23 @@ def test_a_name_that_was_configured_later_is_warned_of_until_it_is_in_the_certif
     assert "does not cover" not in told
 
 
-def test_an_automatic_pair_is_advised(run: Run, gateway: dict[str, object]) -> None:
+def test_check_recommends_custom_mode_for_an_automatic_pair(
+    run: Run, gateway: dict[str, object]
+) -> None:
     gateway.update(mode="automatic", region="cn", members={"primary": PRIMARY, "spare": SPARE})
     code, output, _ = run("check")
     assert code == 0
     assert "mode: custom is recommended" in output
 
 
-def test_a_wild_file_name_stays_on_one_line(run: Run) -> None:
+def test_file_name_with_control_characters_stays_on_one_line(run: Run) -> None:
     code, _, errors = run("import", "hq", "--certificate", "no\x1b[31m\nsuch")
     assert code == 2
     assert "the certificate file no [31m such cannot be read" in errors
     assert errors.count("\n") == 1
 
 
-def test_status_says_what_a_gateway_waits_for(run: Run) -> None:
+def test_status_shows_what_a_custom_gateway_waits_for(run: Run) -> None:
     assert run("enroll")[0] == 0
     _, told, _ = run("status")
     assert "waits for an imported certificate" in told

@@ -1,4 +1,4 @@
-"""``gatecert enroll``: to have only waited is no success where nothing trusted is served."""
+"""``gatecert enroll``: waiting for the next attempt is no success without a certificate."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def judged(
         (BOOTSTRAP, GatewayState(outcome=SPENT), "five a week", ""),
     ],
 )
-def test_attempts_that_failed_are_told_while_the_next_is_waited_for(
+def test_earlier_failures_are_reported_while_waiting(
     live: CertificateSummary, state: GatewayState, detail: str, fix: str
 ) -> None:
     outcome = judged(live, state)
@@ -91,15 +91,15 @@ def test_attempts_that_failed_are_told_while_the_next_is_waited_for(
     assert (outcome.detail, outcome.fix) == (detail, fix)
 
 
-def test_what_has_a_certificate_suffers_from_no_failure() -> None:
+def test_gateway_with_a_certificate_reports_no_earlier_failure() -> None:
     assert judged(ISSUED, FAILING) == IDLE
 
 
-def test_what_was_done_just_now_is_told_as_it_is() -> None:
+def test_new_outcome_is_reported_unchanged() -> None:
     assert judged(BOOTSTRAP, FAILING, outcome=REFUSED) == REFUSED
 
 
-def test_who_never_enrols_or_has_failed_in_nothing_is_at_rest() -> None:
+def test_idle_outcome_stays_without_failures_or_enrolment() -> None:
     custom = replace(TARGET, mode=Mode.CUSTOM)
     assert judged(BOOTSTRAP, FAILING, target=custom) == IDLE
     assert judged(BOOTSTRAP, GatewayState()) == IDLE
@@ -114,7 +114,7 @@ class Terminal(StringIO):
     ("name", "value", "colours"),
     [("TERM", "xterm", True), ("TERM", "dumb", False), ("NO_COLOR", "1", False)],
 )
-def test_marks_are_for_a_person_and_colours_for_one_who_wants_them(
+def test_marks_need_a_terminal_and_colours_respect_no_color(
     name: str,
     value: str,
     colours: bool,  # noqa: FBT001 - a parameter of the test

@@ -1,4 +1,4 @@
-"""The table of commands: its summaries, and what it keeps from being imported."""
+"""The table of commands: summaries, lazy imports, suggestions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whoever reads what a command writes: the work is done all the same."""
+"""A command does its work even if nobody can read its output."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def start(configuration: Path, *arguments: str, **files: object) -> subprocess.P
     return subprocess.Popen(command, stderr=subprocess.PIPE, **files)  # type: ignore[call-overload, no-any-return]
 
 
-def test_a_certificate_is_installed_though_the_pipe_is_closed(
+def test_certificate_is_installed_despite_a_closed_pipe(
     configuration: Path, reloaded: Path, tmp_path: Path
 ) -> None:
     process = start(configuration, "enroll", stdout=subprocess.PIPE)
@@ -50,7 +50,7 @@ def test_a_certificate_is_installed_though_the_pipe_is_closed(
     assert (tmp_path / "state/gateways/vpn/live/fullchain.pem").exists()
 
 
-def test_a_certificate_is_installed_though_the_disk_of_the_log_is_full(
+def test_certificate_is_installed_despite_a_full_log_disk(
     configuration: Path, reloaded: Path
 ) -> None:
     with Path("/dev/full").open("wb") as full:
@@ -62,7 +62,7 @@ def test_a_certificate_is_installed_though_the_disk_of_the_log_is_full(
 
 
 @pytest.mark.parametrize("command", ["status", "doctor"])
-def test_who_reads_on_no_more_is_not_told_of_it(configuration: Path, command: str) -> None:
+def test_closed_pipe_prints_no_error(configuration: Path, command: str) -> None:
     process = start(configuration, command, "--json", stdout=subprocess.PIPE)
     process.stdout.close()  # type: ignore[union-attr]
 
@@ -71,7 +71,7 @@ def test_who_reads_on_no_more_is_not_told_of_it(configuration: Path, command: st
     assert (process.returncode, errors) == (141, b"")
 
 
-def test_every_character_is_shown_on_every_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unencodable_characters_are_escaped(monkeypatch: pytest.MonkeyPatch) -> None:
     shown = io.BytesIO()
     monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(shown, "ascii"))
 
@@ -81,7 +81,7 @@ def test_every_character_is_shown_on_every_terminal(monkeypatch: pytest.MonkeyPa
     assert shown.getvalue() == b"vpn: check: m\\xfcnchen \\u2713\n"
 
 
-def test_a_stream_that_was_closed_at_the_start_swallows_all(
+def test_closed_standard_output_is_ignored(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(sys, "stdout", None)

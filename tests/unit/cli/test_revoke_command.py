@@ -1,4 +1,4 @@
-"""``gatecert revoke`` and ``gatecert account``: what is wrong is said before anybody is asked."""
+"""``gatecert revoke`` and ``gatecert account``: errors before the CA is contacted."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ NOWHERE = "https://127.0.0.1:9/directory"
 
 
 class Run(Protocol):
-    """Runs a command; returns how it ended, and what it wrote."""
+    """Runs a command; returns exit code, standard output and error."""
 
     def __call__(self, *arguments: str) -> tuple[int, str, str]: ...
 
@@ -75,7 +75,7 @@ def run(
         (("--by", "me"), "unknown key --by 'me'; possible: account or certificate"),
     ],
 )
-def test_a_reason_or_a_key_that_there_is_not(
+def test_unknown_reason_or_key_is_wrong_usage(
     run: Run, arguments: tuple[str, ...], why: str
 ) -> None:
     code, out, err = run("revoke", "vpn", *arguments)
@@ -84,7 +84,7 @@ def test_a_reason_or_a_key_that_there_is_not(
     assert err.count("\n") == 1
 
 
-def test_a_gateway_without_a_certificate(run: Run) -> None:
+def test_gateway_without_a_certificate_cannot_be_revoked(run: Run) -> None:
     code, _, err = run("revoke", "vpn")
     assert code == 2
     assert "has no certificate that could be revoked" in err
@@ -93,14 +93,14 @@ def test_a_gateway_without_a_certificate(run: Run) -> None:
     assert "did you mean 'vpn'" in err
 
 
-def test_no_account_is_shown_as_such_without_asking(run: Run) -> None:
+def test_missing_account_is_shown_without_contacting_the_ca(run: Run) -> None:
     code, out, _ = run("account", "show")
     assert code == 0
     assert "account    none yet" in out
     assert NOWHERE in out
 
 
-def test_accounts_that_there_are_not(run: Run) -> None:
+def test_missing_accounts_are_wrong_usage(run: Run) -> None:
     for command in (("rollover",), ("deactivate", "--yes")):
         code, _, err = run("account", *command)
         assert (code, "there is no account with authority first" in err) == (2, True)
@@ -109,20 +109,20 @@ def test_accounts_that_there_are_not(run: Run) -> None:
 
 
 @pytest.mark.parametrize("authorities", [["first", "second"]])
-def test_the_authority_has_to_be_named_where_there_are_several(run: Run) -> None:
+def test_authority_is_required_if_there_are_several(run: Run) -> None:
     for command in ("rollover", "deactivate"):
         code, _, err = run("account", command)
         assert (code, "name the authority (configured: first, second)" in err) == (2, True)
 
 
-def test_nothing_is_given_up_without_a_word(run: Run) -> None:
+def test_deactivation_requires_confirmation(run: Run) -> None:
     code, out, err = run("account", "deactivate", "first")
     assert (code, out) == (2, "")
     assert "use --yes" in err
 
 
 @pytest.mark.enable_socket
-def test_an_authority_that_cannot_be_asked_is_said(run: Run, tmp_path: Path) -> None:
+def test_unreachable_authority_is_reported(run: Run, tmp_path: Path) -> None:
     store = FileStore(tmp_path / "state")
     key = new_account_key()
     store.save_account("first", Account(key, "https://127.0.0.1:9/1", NOWHERE, ("mailto:a@b.c",)))

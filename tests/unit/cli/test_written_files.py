@@ -1,4 +1,4 @@
-"""Files that a command writes where it is told to: what is there is not always a file."""
+"""Output files of commands: files, links, pipes and directories."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def pipe(tmp_path: Path) -> Path:
 
 
 def read_after(pipe: Path, action: Callable[[], int]) -> tuple[int, bytes]:
-    """What is in the pipe once it was written to."""
+    """Run an action, and return what it wrote to the pipe."""
     descriptor = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
     try:
         return action(), os.read(descriptor, 65536)
@@ -57,7 +57,7 @@ def read_after(pipe: Path, action: Callable[[], int]) -> tuple[int, bytes]:
         os.close(descriptor)
 
 
-def test_a_profile_is_written_to_a_pipe_not_in_its_place(
+def test_profile_is_written_to_a_pipe_without_replacing_it(
     run: Callable[..., int], pipe: Path, tmp_path: Path
 ) -> None:
     link = tmp_path / "link"
@@ -69,7 +69,9 @@ def test_a_profile_is_written_to_a_pipe_not_in_its_place(
     assert link.is_symlink()
 
 
-def test_a_profile_goes_where_a_link_leads(run: Callable[..., int], tmp_path: Path) -> None:
+def test_profile_is_written_to_the_target_of_a_link(
+    run: Callable[..., int], tmp_path: Path
+) -> None:
     link, file = tmp_path / "link", tmp_path / "profile.xml"
     link.symlink_to(file)
     for before in (None, "old"):
@@ -80,14 +82,14 @@ def test_a_profile_goes_where_a_link_leads(run: Callable[..., int], tmp_path: Pa
         assert "vpn.example.com" in file.read_text("utf-8")
 
 
-def test_a_profile_in_the_place_of_a_directory(
+def test_profile_cannot_replace_a_directory(
     run: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run("profile", "vpn", "--output", str(tmp_path)) == 1
     assert f"cannot write {tmp_path}: Is a directory" in capsys.readouterr().err
 
 
-def test_a_root_is_exported_to_a_pipe(
+def test_root_is_exported_to_a_pipe(
     run: Callable[..., int], pipe: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(report, "roots_pem", lambda _: ROOT)
@@ -95,7 +97,7 @@ def test_a_root_is_exported_to_a_pipe(
     assert told == ROOT
 
 
-def test_a_root_takes_the_place_of_a_longer_one(
+def test_exported_root_replaces_a_longer_file(
     run: Callable[..., int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(report, "roots_pem", lambda _: ROOT)
@@ -105,7 +107,7 @@ def test_a_root_takes_the_place_of_a_longer_one(
     assert file.read_bytes() == ROOT
 
 
-def test_where_no_root_is_known_no_file_is_left(
+def test_no_file_remains_without_a_root(
     run: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file, kept = tmp_path / "root.pem", tmp_path / "kept.pem"

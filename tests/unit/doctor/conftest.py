@@ -1,3 +1,3 @@
-"""A machine and a gateway with nothing wrong, to be made worse one thing at a time."""
+"""A healthy machine and gateway, for tests that add one problem at a time."""
 
 from __future__ import annotations

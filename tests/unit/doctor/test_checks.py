@@ -1,4 +1,4 @@
-"""Every code, provoked by one thing that is wrong."""
+"""Every code, each caused by one problem."""
 
 from __future__ import annotations
 
@@ -150,13 +150,13 @@ def stated(**fields: object) -> GatewayFacts:
 
 
 def troubled(*troubles: AuthorityFailure) -> GatewayFacts:
-    """A gateway that may ask two authorities."""
+    """Return a gateway with two authorities."""
     target = replace(TARGET, authorities=("acme", "back"))
     return replace(stated(troubles=troubles), target=target)
 
 
 def demanding(**changes: object) -> GatewayFacts:
-    """Certificates are demanded of users, and the server does."""
+    """Return a gateway whose server asks for client certificates as configured."""
     plain: dict[str, object] = {
         "target": replace(TARGET, client_authentication=ClientAuthentication()),
         "client_ca": USERS,
@@ -493,7 +493,7 @@ PROVOKED: list[tuple[Code, MachineFacts | GatewayFacts, str]] = [
     ),
 ]
 
-UNCHECKED = {"configuration"}  # found before there is anything to check; see the command's tests
+UNCHECKED = {"configuration"}  # found before any check; see the tests of the command
 
 
 def found(facts: MachineFacts | GatewayFacts) -> list[tuple[str, str]]:
@@ -508,18 +508,18 @@ def found(facts: MachineFacts | GatewayFacts) -> list[tuple[str, str]]:
 @pytest.mark.parametrize(
     ("code", "facts", "seen"), PROVOKED, ids=lambda value: getattr(value, "name", "")
 )
-def test_what_is_wrong_has_its_code(
+def test_each_problem_has_its_code(
     code: Code, facts: MachineFacts | GatewayFacts, seen: str
 ) -> None:
     assert any(each == code.name and seen in text for each, text in found(facts)), found(facts)
 
 
-def test_every_code_is_provoked() -> None:
+def test_every_code_is_covered() -> None:
     every = {code.name for check in ORDER for code in check.codes}
     assert {code.name for code, _, _ in PROVOKED} | UNCHECKED == every
 
 
-def test_a_check_finds_only_what_it_says_it_can() -> None:
+def test_check_finds_only_its_declared_codes() -> None:
     for _, facts, _ in PROVOKED:
         whole = facts if isinstance(facts, MachineFacts) else machine()
         cases = () if isinstance(facts, MachineFacts) else (facts,)
@@ -528,7 +528,7 @@ def test_a_check_finds_only_what_it_says_it_can() -> None:
             assert result.finding.code in allowed[result.check]
 
 
-def test_codes_and_checks_are_named_once() -> None:
+def test_names_of_codes_and_checks_are_unique() -> None:
     names = [check.name for check in ORDER]
     assert len(names) == len(set(names))
     catalogue = [value for value in vars(codes).values() if isinstance(value, Code)]
@@ -538,7 +538,7 @@ def test_codes_and_checks_are_named_once() -> None:
     }
 
 
-def test_whatever_is_not_fine_has_a_meaning_and_failures_have_a_fix() -> None:
+def test_problems_have_a_meaning_and_failures_a_fix() -> None:
     for check in ORDER:
         for code in check.codes:
             assert code.meaning
@@ -565,7 +565,7 @@ def test_the_machine_comes_first_then_each_gateway_in_the_order_of_the_checks() 
     assert seen == [name for name in order if name in seen]
 
 
-def test_a_custom_gateway_is_asked_nothing_about_authorities() -> None:
+def test_custom_gateway_has_no_findings_about_authorities() -> None:
     names = {
         code
         for code, _ in found(case(target=CUSTOM, directory_reports=(), policies=(), self_tests=()))
@@ -573,7 +573,7 @@ def test_a_custom_gateway_is_asked_nothing_about_authorities() -> None:
     assert not names & {"region-ok", "caa-ok", "challenge-ok", "attempts-ok"}
 
 
-def test_nobody_looks_where_there_is_nothing_to_look_at() -> None:
+def test_checks_without_facts_find_nothing() -> None:
     bare = case(
         target=UNPLANNED,
         live=None,
@@ -591,7 +591,7 @@ def test_nobody_looks_where_there_is_nothing_to_look_at() -> None:
     )
 
 
-def test_an_authority_is_left_only_where_there_is_another_to_ask() -> None:
+def test_only_authority_is_never_deferred() -> None:
     trouble = AuthorityFailure("acme", NOW, 1, NOW + HOUR, "it refuses")
     assert codes.AUTHORITY_LEFT.name not in dict(found(stated(troubles=(trouble,))))
     later = replace(trouble, name="back", left_until=NOW + 2 * HOUR)
@@ -599,21 +599,21 @@ def test_an_authority_is_left_only_where_there_is_another_to_ask() -> None:
     assert seen.startswith("back, ")
 
 
-def test_one_challenge_that_works_is_enough() -> None:
+def test_one_working_challenge_is_enough() -> None:
     taken = ChallengeSelfTest("http-01", AddressInUseError("taken"))
     names = [code for code, _ in found(rehearsed(taken, ChallengeSelfTest("tls-alpn-01")))]
     assert "address-in-use" not in names
     assert "challenge-ok" in names
 
 
-def test_who_refuses_by_name_is_not_asked_by_address() -> None:
+def test_listener_that_refuses_by_name_is_not_checked_by_address() -> None:
     failure = ProbeFailure(LISTENER, FailureKind.REFUSED, "refuses")
     names = [code for code, _ in found(case(by_name=(failure,), by_address=(failure,)))]
     assert names.count("listener-silent") == 1
     assert "address-shows-other" not in names
 
 
-def test_what_to_publish_is_said_where_it_is_known() -> None:
+def test_caa_fix_names_the_record_to_publish() -> None:
     (finding,) = [
         result.finding
         for result in run_checks(machine(), (caa("other.test"),))
@@ -636,20 +636,20 @@ def test_what_to_publish_is_said_where_it_is_known() -> None:
     assert finding.fix == codes.CAA_FORBIDS.fix
 
 
-def test_what_an_authority_is_worried_about_takes_the_place_of_its_praise() -> None:
+def test_client_ca_warning_replaces_the_ok_finding() -> None:
     names = [code for code, _ in found(worried(WarningKind.AUTHORITY, 7))]
     assert "client-ca-ok" not in names
     assert names.count("client-ca-ends-soon") == 1
 
 
-def test_a_server_that_is_silent_is_not_judged_by_what_it_does_not_ask() -> None:
+def test_silent_listener_is_not_checked_for_client_cas() -> None:
     silent = ProbeFailure(LISTENER, FailureKind.REFUSED, "refuses")
     names = [code for code, _ in found(demanding(by_name=(silent,)))]
     assert not {"client-ca-asked", "client-ca-not-asked"} & set(names)
     assert "client-ca-not-asked" not in [code for code, _ in found(case())]
 
 
-def test_a_page_to_visit_is_shown_with_the_failure() -> None:
+def test_last_failure_shows_its_url() -> None:
     portal = "visit https://portal.test/unpause?jwt=abc"
     paused = replace(FAILED, code="user-action-required", fix=portal)
     trouble = AuthorityFailure("acme", NOW, 1, NOW + HOUR, "paused", fix=portal)
@@ -662,7 +662,7 @@ def test_a_page_to_visit_is_shown_with_the_failure() -> None:
         assert fixes[code.name] == portal
 
 
-def test_a_revocation_list_that_cannot_be_had_has_the_fix_that_fits() -> None:
+def test_unreachable_crl_has_a_matching_fix() -> None:
     revocation_state = RevocationState(
         SUMMARY.fingerprint, NOW, problem="HTTP 404", fix="the CA has to publish the list"
     )
@@ -671,5 +671,5 @@ def test_a_revocation_list_that_cannot_be_had_has_the_fix_that_fits() -> None:
     assert fixes["revocation-unknown"] == "the CA has to publish the list"
 
 
-def test_after_a_success_no_failure_is_left() -> None:
+def test_success_clears_the_last_failure() -> None:
     assert "last-attempt-failed" not in dict(found(stated(outcome=FAILED)))

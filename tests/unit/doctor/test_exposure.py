@@ -1,4 +1,4 @@
-"""Which files are too open."""
+"""Files with unsafe permissions or the wrong owner."""
 
 from __future__ import annotations
 
@@ -46,15 +46,15 @@ def only(found: tuple[Exposure, ...]) -> Exposure:
     return exposure
 
 
-def test_what_is_closed_is_fine(configuration: Path, state: Path) -> None:
+def test_safe_permissions_are_no_exposure(configuration: Path, state: Path) -> None:
     assert exposures(configuration, state, ()) == ()
 
 
-def test_what_is_not_there_is_fine(tmp_path: Path) -> None:
+def test_missing_files_are_no_exposure(tmp_path: Path) -> None:
     assert exposures(tmp_path / "none.yaml", tmp_path / "none", ()) == ()
 
 
-def test_a_configuration_that_others_may_change(configuration: Path, state: Path) -> None:
+def test_configuration_writable_by_others(configuration: Path, state: Path) -> None:
     configuration.chmod(0o664)
     exposure = only(exposures(configuration, state, ()))
     assert (exposure.path, exposure.problem) == (configuration, "has mode 0664")
@@ -70,7 +70,7 @@ def test_a_configuration_that_others_may_change(configuration: Path, state: Path
     ],
 )
 @pytest.mark.parametrize("mode", [0o604, 0o640, 0o660])
-def test_a_key_that_others_may_read(configuration: Path, state: Path, key: str, mode: int) -> None:
+def test_key_readable_by_others(configuration: Path, state: Path, key: str, mode: int) -> None:
     (state / key).chmod(mode)
     exposure = only(exposures(configuration, state, ()))
     assert exposure.path == state / key
@@ -78,7 +78,7 @@ def test_a_key_that_others_may_read(configuration: Path, state: Path, key: str, 
     assert not exposure.wrong_owner
 
 
-def test_a_group_may_read_the_keys_that_it_is_given(configuration: Path, state: Path) -> None:
+def test_key_group_may_read_its_keys(configuration: Path, state: Path) -> None:
     key = state / "gateways/vpn/versions/1/privkey.pem"
     key.chmod(0o640)
     assert exposures(configuration, state, ["vpn"]) == ()
@@ -90,13 +90,13 @@ def test_a_group_may_read_the_keys_that_it_is_given(configuration: Path, state: 
 
 
 @pytest.mark.parametrize("path", [".", "gateways", "lock", "gateways/vpn/versions/1/cert.pem"])
-def test_state_that_others_may_write(configuration: Path, state: Path, path: str) -> None:
+def test_state_writable_by_others(configuration: Path, state: Path, path: str) -> None:
     mode = (state / path).stat().st_mode & 0o777
     (state / path).chmod(mode | 0o022)
     assert only(exposures(configuration, state, ())).fix.startswith(f"chmod {mode:04o} ")
 
 
-def test_a_file_of_somebody_else(
+def test_file_with_another_owner(
     configuration: Path, state: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     real = Path.lstat
@@ -112,7 +112,7 @@ def test_a_file_of_somebody_else(
     assert (exposure.wrong_owner, exposure.problem) == (True, "belongs to 12345")
 
 
-def test_a_file_that_goes_meanwhile_is_no_error(
+def test_file_removed_during_the_walk_is_no_error(
     configuration: Path, state: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     real = Path.lstat

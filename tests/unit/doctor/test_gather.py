@@ -1,4 +1,4 @@
-"""What is looked at, and that a diagnosis changes nothing."""
+"""Gathering facts, which changes nothing permanently."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ class Authority:
 
 
 class MuteSolver:
-    """Cannot self_test_challenges."""
+    """A solver without a self-test."""
 
     def present(self, challenge: Challenge) -> None: ...
 
@@ -152,7 +152,7 @@ def solver() -> TrialSolver:
 
 
 @pytest.fixture
-def around(tmp_path: Path, authority: Authority, solver: TrialSolver) -> FactSources:
+def sources(tmp_path: Path, authority: Authority, solver: TrialSolver) -> FactSources:
     return FactSources(
         store=FileStore(tmp_path / "state"),
         state_directory=tmp_path / "state",
@@ -174,64 +174,64 @@ def configuration(tmp_path: Path) -> Path:
 # --------------------------------------------------------------------- the machine
 
 
-def test_the_machine_is_looked_at(
-    around: FactSources, configuration: Path, authority: Authority
+def test_machine_facts_are_gathered(
+    sources: FactSources, configuration: Path, authority: Authority
 ) -> None:
-    found = gather_machine_facts(around, configuration, [TARGET] * 7, [TARGET, TARGET])
+    found = gather_machine_facts(sources, configuration, [TARGET] * 7, [TARGET, TARGET])
     assert (found.gateways, found.daemon, found.storage, found.exposures) == (7, None, None, ())
     assert found.free
     assert found.directory_reports == {"acme": SURVEY}
     assert authority.asked == 1
-    assert list(around.state_directory.iterdir()) == []
+    assert list(sources.state_directory.iterdir()) == []
 
 
-def test_what_cannot_be_looked_at_is_a_fact_too(
-    around: FactSources, configuration: Path, authority: Authority, tmp_path: Path
+def test_errors_are_facts_too(
+    sources: FactSources, configuration: Path, authority: Authority, tmp_path: Path
 ) -> None:
     (tmp_path / "state").write_text("no directory")
     authority.error = AuthorityUnreachableError("gone")
-    around = replace(around, state_directory=tmp_path / "state" / "below")
-    found = gather_machine_facts(around, configuration, [TARGET], [TARGET])
+    sources = replace(sources, state_directory=tmp_path / "state" / "below")
+    found = gather_machine_facts(sources, configuration, [TARGET], [TARGET])
     assert isinstance(found.storage, StorageError)
     assert found.free is None
     assert found.directory_reports == {"acme": authority.error}
 
 
-def test_nobody_is_asked_for_gateways_that_never_enrol(
-    around: FactSources, configuration: Path, authority: Authority
+def test_authorities_are_not_contacted_for_gateways_that_never_enrol(
+    sources: FactSources, configuration: Path, authority: Authority
 ) -> None:
     custom = replace(TARGET, mode=Mode.CUSTOM, authorities=())
-    assert gather_machine_facts(around, configuration, [TARGET], [custom]).directory_reports == {}
+    assert gather_machine_facts(sources, configuration, [TARGET], [custom]).directory_reports == {}
     assert authority.asked == 0
 
 
-def test_the_keys_of_gateways_that_are_not_looked_at_are_shared_as_configured(
-    around: FactSources, configuration: Path
+def test_key_groups_of_all_gateways_are_respected(
+    sources: FactSources, configuration: Path
 ) -> None:
     install = replace(TARGET.install, key_group="ssl-cert")
     other = replace(TARGET, name="other", mode=Mode.CUSTOM, install=install)
-    key = around.state_directory / "gateways/other/versions/1/privkey.pem"
+    key = sources.state_directory / "gateways/other/versions/1/privkey.pem"
     key.parent.mkdir(parents=True)
     key.touch(0o640)
-    found = gather_machine_facts(around, configuration, [TARGET, other], [TARGET])
+    found = gather_machine_facts(sources, configuration, [TARGET, other], [TARGET])
     assert found.exposures == ()
-    found = gather_machine_facts(around, configuration, [TARGET], [TARGET])
+    found = gather_machine_facts(sources, configuration, [TARGET], [TARGET])
     assert [each.path for each in found.exposures] == [key]
 
 
 # --------------------------------------------------------------------- a gateway
 
 
-def test_a_gateway_is_looked_at(
-    around: FactSources, configuration: Path, solver: TrialSolver, tmp_path: Path
+def test_gateway_facts_are_gathered(
+    sources: FactSources, configuration: Path, solver: TrialSolver, tmp_path: Path
 ) -> None:
-    machine = gather_machine_facts(around, configuration, [TARGET], [TARGET])
+    machine = gather_machine_facts(sources, configuration, [TARGET], [TARGET])
     target = replace(TARGET, install=InstallPlan())
     said = Probe(None, "", matches=False, detail="no")
-    around = replace(around, ask_command=lambda _, __: said)
+    sources = replace(sources, ask_command=lambda _, __: said)
     leaf = certificate("leaf", issuer="Root")[0].public_bytes(Encoding.PEM)
     live = replace(LIVE, version=replace(LIVE.version, certificate=leaf, directory=tmp_path))
-    found = gather_gateway_facts(around, situation(target=target), live, machine)
+    found = gather_gateway_facts(sources, situation(target=target), live, machine)
     assert found.directory_reports == (SURVEY,)
     assert isinstance(found.resolution, Resolution)
     assert found.policies == (CaaPolicy(HOSTNAME),)
@@ -247,27 +247,25 @@ def test_a_gateway_is_looked_at(
 
 
 @pytest.mark.enable_socket
-def test_a_listener_with_a_name_of_its_own_is_not_asked_without(
-    around: FactSources, configuration: Path
+def test_listener_with_server_name_is_not_probed_without_one(
+    sources: FactSources, configuration: Path
 ) -> None:
-    machine = gather_machine_facts(around, configuration, [TARGET], [TARGET])
+    machine = gather_machine_facts(sources, configuration, [TARGET], [TARGET])
     nowhere = Endpoint("127.0.0.1", 1)
     listeners = (nowhere, replace(nowhere, server_name="www.example.com"))
     target = replace(TARGET, install=InstallPlan(verify=listeners))
-    found = gather_gateway_facts(around, situation(target=target), None, machine)
+    found = gather_gateway_facts(sources, situation(target=target), None, machine)
     assert [each.endpoint for each in found.by_name] == list(listeners)
     assert [each.endpoint for each in found.by_address] == [nowhere]
 
 
-def test_the_root_that_was_kept_is_found(
-    around: FactSources, configuration: Path, tmp_path: Path
-) -> None:
-    machine = gather_machine_facts(around, configuration, [TARGET], [TARGET])
+def test_stored_root_is_found(sources: FactSources, configuration: Path, tmp_path: Path) -> None:
+    machine = gather_machine_facts(sources, configuration, [TARGET], [TARGET])
     itself = certificate("Private Root")[0].public_bytes(Encoding.PEM)
     (tmp_path / "root.pem").write_bytes(itself)
     live = replace(LIVE, version=replace(LIVE.version, certificate=itself, directory=tmp_path))
     target = replace(TARGET, install=InstallPlan())
-    found = gather_gateway_facts(around, situation(target=target), live, machine).root
+    found = gather_gateway_facts(sources, situation(target=target), live, machine).root
     assert found is not None
     assert (found.name, found.trusted) == ("CN=Private Root", False)
 
@@ -279,11 +277,11 @@ def test_the_root_that_was_kept_is_found(
         {"target": replace(TARGET, install=InstallPlan()), "excluded_region": "cn"},
     ],
 )
-def test_nothing_of_enrolment_is_tried_for_who_never_enrols(
-    around: FactSources, configuration: Path, solver: TrialSolver, changes: dict[str, object]
+def test_gateway_that_never_enrols_has_no_enrolment_facts(
+    sources: FactSources, configuration: Path, solver: TrialSolver, changes: dict[str, object]
 ) -> None:
-    machine = gather_machine_facts(around, configuration, [TARGET], [])
-    found = gather_gateway_facts(around, situation(**changes), BOOTSTRAP, machine)
+    machine = gather_machine_facts(sources, configuration, [TARGET], [])
+    found = gather_gateway_facts(sources, situation(**changes), BOOTSTRAP, machine)
     assert (found.directory_reports, found.policies, found.self_tests, found.root) == (
         (),
         (),
@@ -293,68 +291,66 @@ def test_nothing_of_enrolment_is_tried_for_who_never_enrols(
     assert solver.names == []
 
 
-def test_requests_of_orders_are_not_an_administrators(
-    around: FactSources, configuration: Path
-) -> None:
+def test_csrs_of_orders_are_left_out(sources: FactSources, configuration: Path) -> None:
     for identity in ("20261123", f"{PREFIX}1"):
-        around.store.add_request("vpn", KeyRequest(identity, NOW, PRIVATE_KEY, CSR))
-    machine = gather_machine_facts(around, configuration, [TARGET], [TARGET])
+        sources.store.add_request("vpn", KeyRequest(identity, NOW, PRIVATE_KEY, CSR))
+    machine = gather_machine_facts(sources, configuration, [TARGET], [TARGET])
     target = replace(TARGET, install=InstallPlan())
-    found = gather_gateway_facts(around, situation(target=target), None, machine)
+    found = gather_gateway_facts(sources, situation(target=target), None, machine)
     assert [request.id for request in found.requests] == ["20261123"]
 
 
 @pytest.mark.parametrize(
     ("content", "kind"), [(ROOT.public_bytes(Encoding.PEM), Bundle), (b"damaged", StorageError)]
 )
-def test_the_authorities_of_users(
-    around: FactSources, configuration: Path, content: bytes, kind: type
+def test_client_cas_are_gathered(
+    sources: FactSources, configuration: Path, content: bytes, kind: type
 ) -> None:
-    bundle = around.store.gateway_directory("vpn") / "client-ca" / "bundle.pem"
+    bundle = sources.store.gateway_directory("vpn") / "client-ca" / "bundle.pem"
     bundle.parent.mkdir(parents=True)
     bundle.write_bytes(content)
-    machine = gather_machine_facts(around, configuration, [TARGET], [TARGET])
+    machine = gather_machine_facts(sources, configuration, [TARGET], [TARGET])
     target = replace(TARGET, install=InstallPlan())
     assert isinstance(
-        gather_gateway_facts(around, situation(target=target), None, machine).client_ca, kind
+        gather_gateway_facts(sources, situation(target=target), None, machine).client_ca, kind
     )
 
 
-def test_authorities_of_users_that_cannot_be_read(around: FactSources, configuration: Path) -> None:
-    bundle = around.store.gateway_directory("vpn") / "client-ca" / "bundle.pem"
+def test_unreadable_client_cas_are_a_fact(sources: FactSources, configuration: Path) -> None:
+    bundle = sources.store.gateway_directory("vpn") / "client-ca" / "bundle.pem"
     bundle.mkdir(parents=True)
-    machine = gather_machine_facts(around, configuration, [TARGET], [TARGET])
+    machine = gather_machine_facts(sources, configuration, [TARGET], [TARGET])
     target = replace(TARGET, install=InstallPlan())
-    found = gather_gateway_facts(around, situation(target=target), None, machine)
+    found = gather_gateway_facts(sources, situation(target=target), None, machine)
     assert isinstance(found.client_ca, StorageError)
     assert found.client_ca_warnings == ()
 
 
-def test_limits_that_cannot_be_read_are_left_out(
-    around: FactSources, configuration: Path, authority: Authority
+def test_unreadable_limits_are_left_out(
+    sources: FactSources, configuration: Path, authority: Authority
 ) -> None:
     authority.unreadable = StorageError("damaged")
-    machine = gather_machine_facts(around, configuration, [TARGET], [TARGET])
+    machine = gather_machine_facts(sources, configuration, [TARGET], [TARGET])
     target = replace(TARGET, install=InstallPlan())
-    assert gather_gateway_facts(around, situation(target=target), None, machine).limits == ()
+    assert gather_gateway_facts(sources, situation(target=target), None, machine).limits == ()
     assert authority.lifetimes == [None]
 
 
-def test_what_is_worrying_about_users_is_looked_for(
-    around: FactSources, configuration: Path, tmp_path: Path
+def test_client_ca_warnings_are_gathered(
+    sources: FactSources, configuration: Path, tmp_path: Path
 ) -> None:
-    machine = gather_machine_facts(around, configuration, [TARGET], [TARGET])
+    machine = gather_machine_facts(sources, configuration, [TARGET], [TARGET])
     demanded = ClientAuthentication(known_users=tmp_path / "nowhere")
     target = replace(TARGET, install=InstallPlan(), client_authentication=demanded)
     (concern,) = gather_gateway_facts(
-        around, situation(target=target), None, machine
+        sources, situation(target=target), None, machine
     ).client_ca_warnings
     assert concern.kind is WarningKind.USERS_UNREADABLE
 
 
 @pytest.mark.parametrize("known", [True, False])
-def test_a_pair_is_asked_whether_it_is_behind_nat(
-    around: FactSources, configuration: Path, monkeypatch: pytest.MonkeyPatch, *, known: bool
+def test_pair_behind_nat_is_detected(
+    sources: FactSources, configuration: Path, monkeypatch: pytest.MonkeyPatch, *, known: bool
 ) -> None:
     def addresses(configured: Sequence[str]) -> GatewayAddresses:
         if not known:
@@ -363,8 +359,8 @@ def test_a_pair_is_asked_whether_it_is_behind_nat(
 
     monkeypatch.setattr(gather, "own_addresses", addresses)
     pair = replace(TARGET, install=InstallPlan(), members=(Member("one", "1.example"),))
-    machine = gather_machine_facts(around, configuration, [TARGET], [TARGET])
-    found = gather_gateway_facts(around, situation(target=pair), None, machine)
+    machine = gather_machine_facts(sources, configuration, [TARGET], [TARGET])
+    found = gather_gateway_facts(sources, situation(target=pair), None, machine)
     assert found.behind_nat is known
     assert isinstance(found.resolution, Resolution if known else ResolutionError)
 
@@ -372,12 +368,12 @@ def test_a_pair_is_asked_whether_it_is_behind_nat(
 # --------------------------------------------------------------------- challenges
 
 
-def test_names_without_addresses() -> None:
+def test_domain_names_exclude_addresses() -> None:
     both = replace(TARGET, identifiers=(*TARGET.identifiers, Identifier(IdentifierType.IP, "::1")))
     assert domain_names(both) == (HOSTNAME,)
 
 
-def test_every_kind_that_may_be_used_is_tried(solver: TrialSolver) -> None:
+def test_every_configured_challenge_is_tested(solver: TrialSolver) -> None:
     target = replace(TARGET, challenges=("tls-alpn-01", "dns-01", "http-01"))
     solvers = {"http-01": solver, "dns-01": MuteSolver()}
     assert self_test_challenges(solvers, target) == (
@@ -414,7 +410,7 @@ class RecordSolver(MuteSolver):
         return ("odd",) if trial.check_propagation else ()
 
 
-def test_records_are_tried_out_once_for_each_account_that_they_are_bound_to() -> None:
+def test_records_are_tested_once_per_account() -> None:
     solver = RecordSolver()
     kinds = ("dns-01", "dns-account-01", "dns-persist-01")
     target = replace(TARGET, challenges=kinds)
@@ -435,7 +431,7 @@ def test_records_are_tried_out_once_for_each_account_that_they_are_bound_to() ->
     assert (bound.account_url, bound.issuers) == ("https://other.test/1", ("ca.test",))
 
 
-def test_records_are_tried_out_for_names_only() -> None:
+def test_records_are_tested_for_names_only() -> None:
     solver = RecordSolver(error=RecordNotVisibleError("missing"))
     target = replace(TARGET, challenges=("dns-01",))
     (found,) = self_test_challenges({"dns-01": solver}, target)
@@ -445,7 +441,7 @@ def test_records_are_tried_out_for_names_only() -> None:
     assert self_test_challenges({"dns-01": solver}, address) == ()
 
 
-def test_what_nobody_expected_of_one_kind_leaves_the_others(solver: TrialSolver) -> None:
+def test_unexpected_error_of_one_challenge_leaves_the_others(solver: TrialSolver) -> None:
     target = replace(TARGET, challenges=("dns-01", "http-01"))
     broken = RecordSolver(error=EOFError("the end"))
 
@@ -456,7 +452,7 @@ def test_what_nobody_expected_of_one_kind_leaves_the_others(solver: TrialSolver)
     assert fine == ChallengeSelfTest("http-01")
 
 
-def test_a_trial_ends_when_gatecert_stops() -> None:
+def test_self_test_ends_when_gatecert_stops() -> None:
     stopping = RecordSolver(error=InterruptedOrderError("stopping"))
 
     with pytest.raises(InterruptedOrderError):

@@ -49,12 +49,12 @@ def found(challenges: ChallengeSettings, *, start: int = 1024) -> tuple[OpenList
         settings(webroot="/var/www/html"),
     ],
 )
-def test_ports_that_only_root_may_bind_are_closed_to_users(challenges: ChallengeSettings) -> None:
+def test_privileged_ports_are_safe(challenges: ChallengeSettings) -> None:
     assert found(challenges) == ()
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1:1024", "[::1]:8089", "0.0.0.0:8089"])
-def test_any_user_may_bind_a_port_from_the_kernel_s_start_on(address: str) -> None:
+def test_unprivileged_ports_are_open_to_any_user(address: str) -> None:
     (listener,) = found(settings(address))
     finding = listener_finding(listener)
     assert (finding.code, finding.fails) == ("listener-exposed", True)
@@ -67,7 +67,7 @@ def test_any_user_may_bind_a_port_from_the_kernel_s_start_on(address: str) -> No
     assert found(settings("127.0.0.1:888"), start=0) != ()
 
 
-def test_tls_alpn_01_has_a_port_of_its_own() -> None:
+def test_tls_alpn_01_is_checked_on_port_443() -> None:
     (listener,) = found(settings(tls="127.0.0.1:10443"))
     finding = listener_finding(listener)
     assert "another process listens on port 443" in finding.seen
@@ -75,7 +75,7 @@ def test_tls_alpn_01_has_a_port_of_its_own() -> None:
     assert "webroot" not in finding.fix
 
 
-def test_where_nobody_forwards_it_is_a_note() -> None:
+def test_open_port_without_forwarder_is_a_note() -> None:
     (listener,) = open_listeners(
         settings("127.0.0.1:5002"), [TARGET], unprivileged=1024, occupant=nobody
     )
@@ -83,24 +83,24 @@ def test_where_nobody_forwards_it_is_a_note() -> None:
     assert (finding.code, finding.fails) == ("listener-unprivileged", False)
 
 
-def test_whoever_has_port_80_is_no_forwarder_where_that_is_gatecert_itself() -> None:
+def test_gatecert_itself_is_no_forwarder() -> None:
     (listener,) = found(settings("0.0.0.0:80", "127.0.0.1:8089"))
     assert listener == OpenListener("http-01", Endpoint("127.0.0.1", 8089), None)
 
 
-def test_kinds_that_no_gateway_uses_do_not_matter() -> None:
+def test_unused_challenges_are_ignored() -> None:
     by_record = replace(TARGET, challenges=("dns-01",))
     challenges = settings("127.0.0.1:8089", tls="127.0.0.1:10443")
     assert open_listeners(challenges, [by_record], unprivileged=1024, occupant=nobody) == ()
     assert len(found(challenges)) == 2
 
 
-def test_the_kernel_says_where_unprivileged_ports_begin() -> None:
+def test_first_unprivileged_port_comes_from_the_kernel() -> None:
     assert open_listeners(settings("127.0.0.1:60000"), [TARGET], occupant=nobody) != ()
 
 
 @pytest.mark.parametrize(("occupant", "lines"), [(somebody, 1), (nobody, 0)])
-def test_the_log_warns_of_what_others_can_answer(
+def test_exposed_listener_is_logged(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
     occupant: Callable[[int], str | None],

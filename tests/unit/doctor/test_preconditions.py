@@ -1,4 +1,4 @@
-"""What holds an order back, and what does not."""
+"""Findings that hold orders back, and findings that do not."""
 
 from __future__ import annotations
 
@@ -81,46 +81,46 @@ def code(finding: Finding | None) -> str:
     return finding.code
 
 
-def test_nothing_is_in_the_way(world: World) -> None:
+def test_no_finding_without_problems(world: World) -> None:
     assert world.obstacle() is None
     assert world.asked == ["caa", "rehearsal"]
     assert no_preconditions(TARGET, "acme", None) is None
 
 
-def test_a_clock_that_is_behind(world: World) -> None:
+def test_clock_behind_holds_orders_back(world: World) -> None:
     world.found = replace(SURVEY, clock_ahead=-2 * HOUR)
     assert code(world.obstacle()) == "clock-wrong"
     assert world.asked == []
 
 
-def test_an_authority_that_backdates_bears_a_slower_clock(world: World) -> None:
+def test_backdating_authority_tolerates_a_slower_clock(world: World) -> None:
     world.found = replace(SURVEY, clock_ahead=-HOUR)
     assert backdating("acme", LIVE) == HOUR
     assert world.obstacle() is None
 
 
 @pytest.mark.parametrize("ahead", [2 * MINUTE, -2 * MINUTE, 5 * HOUR])
-def test_a_clock_that_is_only_off_holds_nothing_back(world: World, ahead: timedelta) -> None:
+def test_small_clock_error_holds_nothing_back(world: World, ahead: timedelta) -> None:
     world.found = replace(SURVEY, clock_ahead=ahead)
     assert world.obstacle() is None
 
 
-def test_terms(world: World) -> None:
+def test_terms_not_agreed_hold_orders_back(world: World) -> None:
     world.found = replace(SURVEY, refusal=TermsNotAgreedError("no"))
     assert code(world.obstacle()) == "terms-not-agreed"
 
 
-def test_an_account_that_has_to_be_bound(world: World) -> None:
+def test_missing_binding_holds_orders_back(world: World) -> None:
     world.found = replace(SURVEY, refusal=ExternalAccountRequiredError("whom?"))
     assert code(world.obstacle()) == "binding-missing"
 
 
-def test_a_profile_that_is_not_to_be_had(world: World) -> None:
+def test_missing_profile_holds_orders_back(world: World) -> None:
     world.found = replace(SURVEY, profile="tiny", profile_refusal=ProfileMissingError("no"))
     assert code(world.obstacle()) == "profile-missing"
 
 
-def test_caa_records_are_looked_at_once_a_day(world: World) -> None:
+def test_caa_records_are_checked_again_after_a_day(world: World) -> None:
     world.policy = CaaPolicy(HOSTNAME, "example.com", (Property(False, "issue", ";"),))  # noqa: FBT003 - by order
     found = world.obstacle()
     assert code(found) == "caa-forbids"
@@ -129,12 +129,12 @@ def test_caa_records_are_looked_at_once_a_day(world: World) -> None:
     assert world.asked == ["caa"]
 
 
-def test_caa_records_that_cannot_be_looked_up_hold_nothing_back(world: World) -> None:
+def test_caa_lookup_failure_holds_nothing_back(world: World) -> None:
     world.policy = CaaPolicy(HOSTNAME, "example.com", failure="SERVFAIL")
     assert world.obstacle() is None
 
 
-def test_a_port_that_is_taken(world: World) -> None:
+def test_occupied_port_holds_orders_back(world: World) -> None:
     world.refusal = AddressInUseError("taken by nginx (pid 7)")
     found = world.obstacle()
     assert code(found) == "address-in-use"
@@ -142,13 +142,13 @@ def test_a_port_that_is_taken(world: World) -> None:
     assert "nginx" in found.seen
 
 
-def test_an_authority_that_is_gone_is_a_failed_attempt(world: World) -> None:
+def test_unreachable_authority_raises(world: World) -> None:
     world.error = AuthorityUnreachableError("gone")
     with pytest.raises(AuthorityUnreachableError):
         world.obstacle()
 
 
-def test_backdating_is_only_known_of_the_same_authority() -> None:
+def test_backdating_is_known_for_the_same_authority_only() -> None:
     assert backdating("other", LIVE) == timedelta(0)
     assert backdating("acme", None) == timedelta(0)
     forgotten = replace(LIVE, version=replace(LIVE.version, created=None))

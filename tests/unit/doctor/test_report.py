@@ -1,4 +1,4 @@
-"""The diagnosis for programs, and the page about it."""
+"""The JSON of a diagnosis, and its page."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_every_field_is_described() -> None:
         assert all(f"`{field}`" in page for field in fields)
 
 
-def test_a_failure_is_not_healthy() -> None:
+def test_failure_is_not_healthy() -> None:
     results = run_checks(machine(), (case(live=None),))
     assert count(results)[Severity.FAILURE] == 1
     assert json.loads(as_json(results, (), now=NOW))["healthy"] is False
@@ -67,7 +67,7 @@ def test_the_page_lists_every_code() -> None:
     assert "| yes, for 30 seconds |" in page
 
 
-def test_the_page_can_be_made_anew() -> None:
+def test_page_can_be_generated() -> None:
     made = subprocess.run(
         [sys.executable, "-m", "gatecert.doctor.code_reference"], capture_output=True, check=True
     )

@@ -1,4 +1,4 @@
-"""Which root is at the end of a chain."""
+"""Finding the root of a chain."""
 
 from __future__ import annotations
 
@@ -57,18 +57,18 @@ def root(keys: list[Key]) -> x509.Certificate:
     return sign("root", "root", keys[2], keys[2])
 
 
-def test_a_root_that_is_trusted(chain: list[x509.Certificate], root: x509.Certificate) -> None:
+def test_trusted_root_is_found(chain: list[x509.Certificate], root: x509.Certificate) -> None:
     found = find_root(chain, [], [root])
     assert (found.name, found.certificate, found.trusted) == ("CN=root", root, True)
     assert found.fingerprint == root.fingerprint(SHA256()).hex()
 
 
-def test_a_root_that_was_kept(chain: list[x509.Certificate], root: x509.Certificate) -> None:
+def test_stored_root_is_returned(chain: list[x509.Certificate], root: x509.Certificate) -> None:
     found = find_root(chain, [root], [])
     assert (found.certificate, found.trusted) == (root, False)
 
 
-def test_a_trusted_root_half_way_is_told_first(
+def test_trusted_root_within_the_chain_comes_first(
     chain: list[x509.Certificate], keys: list[Key], root: x509.Certificate
 ) -> None:
     trusted = sign("middle", "middle", keys[1], keys[1])
@@ -76,7 +76,7 @@ def test_a_trusted_root_half_way_is_told_first(
     assert (found.certificate, found.trusted) == (trusted, True)
 
 
-def test_a_root_that_is_served_or_trusted_as_it_is(
+def test_root_in_the_chain_or_the_trust_store(
     chain: list[x509.Certificate], root: x509.Certificate
 ) -> None:
     assert find_root([*chain, root], [], [root]).trusted
@@ -84,7 +84,7 @@ def test_a_root_that_is_served_or_trusted_as_it_is(
 
 
 @pytest.mark.parametrize("identified", [True, False])
-def test_namesakes_are_no_roots(
+def test_root_needs_more_than_the_same_name(
     chain: list[x509.Certificate], keys: list[Key], *, identified: bool
 ) -> None:
     namesake = sign("root", "root", keys[3], keys[3], identified=identified)

@@ -27,7 +27,7 @@ def entry(document: bytes) -> ET.Element:
     return found[0]
 
 
-def test_an_alias_leads_to_the_dynamic_name() -> None:
+def test_alias_points_to_the_hostname() -> None:
     assert profile(target(display_name="Boston")).decode() == (
         '<?xml version="1.0" encoding="UTF-8"?>\n'
         f'<AnyConnectProfile xmlns="{NAMESPACE}">\n'
@@ -44,13 +44,13 @@ def test_an_alias_leads_to_the_dynamic_name() -> None:
 @pytest.mark.parametrize(
     "name", ["", "R&D <west>", "\"quoted\" & 'quoted'", "]]>", "Zürich 北京 🏢", "&amp;"]
 )
-def test_whatever_the_alias_is_it_is_read_back(name: str) -> None:
+def test_any_alias_round_trips(name: str) -> None:
     alias = entry(profile(target(display_name=name))).findtext("a:HostName", None, NAMES)
 
     assert alias == (name or "boston")
 
 
-def test_the_members_of_a_pair_are_backup_servers_in_their_order() -> None:
+def test_members_are_backup_servers_in_order() -> None:
     members = (Member("primary", "primaryvpn.company.com"), Member("spare", "sparevpn.company.com"))
 
     found = entry(profile(target(*members, port=8443)))
@@ -63,7 +63,7 @@ def test_the_members_of_a_pair_are_backup_servers_in_their_order() -> None:
     ]
 
 
-def test_the_shared_name_is_no_backup_of_itself() -> None:
+def test_shared_name_is_no_backup_server() -> None:
     found = entry(profile(target(Member("primary", HOSTNAME))))
 
     assert found.find("a:BackupServerList", NAMES) is None

@@ -1,4 +1,4 @@
-"""Records as the journal receives them, on a real socket."""
+"""Journal entries as received on a real socket."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.enable_socket
 
 
 class Kept(logging.Handler):
-    """Keeps what it gets."""
+    """Keeps records."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -134,20 +134,20 @@ def test_a_traceback_is_part_of_its_entry(handler: JournalHandler, journal: sock
         ),
     ],
 )
-def test_fields_are_what_the_template_names(
+def test_fields_come_from_the_template(
     written: logging.LogRecord, expected: dict[str, object]
 ) -> None:
     assert fields(written) == expected
 
 
-def test_arguments_by_name_are_no_fields() -> None:
+def test_named_arguments_are_no_fields() -> None:
     written = record("gateway=%(name)s")
     written.args = {"name": "boston"}
 
     assert fields(written) == {}
 
 
-def test_what_the_journal_does_not_take_goes_the_other_way(
+def test_fallback_handles_what_the_journal_rejects(
     handler: JournalHandler, journal: socket.socket, otherwise: Kept
 ) -> None:
     journal.close()

@@ -1,4 +1,4 @@
-"""Log lines, as a person, the journal and a file see them."""
+"""Log lines on a terminal, in the journal and in a file."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Terminal(io.StringIO):
         return True
 
 
-def test_a_file_gets_time_and_level() -> None:
+def test_file_lines_have_time_and_level() -> None:
     stream = io.StringIO()
     logs.configure(logging.INFO, stream)
     logging.getLogger("gatecert").warning("name gateway=%s", "boston")
@@ -46,7 +46,7 @@ def test_a_message_never_forges_a_second_entry() -> None:
     assert len(stream.getvalue().splitlines()) == 1
 
 
-def test_a_person_sees_errors_in_colour(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_terminal_shows_errors_in_colour(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("NO_COLOR", raising=False)
     monkeypatch.setenv("TERM", "xterm")
     stream = Terminal()
@@ -59,9 +59,7 @@ def test_a_person_sees_errors_in_colour(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 @pytest.mark.parametrize(("name", "value"), [("NO_COLOR", "1"), ("TERM", "dumb")])
-def test_who_wants_no_colours_gets_none(
-    name: str, value: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_no_color_disables_colours(name: str, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(name, value)
     stream = Terminal()
     logs.configure(logging.INFO, stream)
@@ -69,7 +67,7 @@ def test_who_wants_no_colours_gets_none(
     assert "\x1b" not in stream.getvalue()
 
 
-def test_the_journal_gets_priorities(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_journal_lines_have_priorities(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "journal"
     with path.open("w") as stream:
         status = os.fstat(stream.fileno())
@@ -87,7 +85,7 @@ def test_the_journal_gets_priorities(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert rest[-1].startswith("<3>ValueError: invalid literal")
 
 
-def test_libraries_that_log_payloads_stay_quiet() -> None:
+def test_verbose_libraries_log_warnings_only() -> None:
     stream = io.StringIO()
     logs.configure(logging.DEBUG, stream)
     for name in logs.VERBOSE_LIBRARIES:

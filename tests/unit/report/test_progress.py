@@ -13,7 +13,7 @@ HERE = "a.example.com resolves to 203.0.113.5, this gateway"
 ELSEWHERE = "a.example.com A 203.0.113.9 is not an address of this gateway"
 
 
-def test_a_look_is_told_where_it_finds_something_else(
+def test_repeated_lookup_is_logged_at_debug(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     caplog.set_level(logging.DEBUG)
@@ -29,7 +29,7 @@ def test_a_look_is_told_where_it_finds_something_else(
     assert len(caplog.records) == 10
 
 
-def test_each_gateway_has_its_own_news_and_other_steps_are_always_told(
+def test_lookups_are_compared_per_gateway_and_other_steps_always_logged(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     caplog.set_level(logging.DEBUG)

@@ -1,4 +1,4 @@
-"""sd_notify: a real datagram socket plays systemd."""
+"""sd_notify, with a datagram socket in place of systemd."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def systemd(address: str) -> Iterator[socket.socket]:
         yield listener
 
 
-def test_everything_is_told_as_systemd_wants_it(systemd: socket.socket, address: str) -> None:
+def test_messages_follow_sd_notify(systemd: socket.socket, address: str) -> None:
     manager = ServiceManager(address)
     manager.ready()
     manager.alive()
@@ -56,7 +56,7 @@ def test_without_a_service_manager_nothing_happens() -> None:
     ServiceManager().ready()
 
 
-def test_a_service_manager_that_is_gone_is_said_in_the_log(
+def test_missing_service_manager_is_logged(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.WARNING):
@@ -68,7 +68,7 @@ def test_a_service_manager_that_is_gone_is_said_in_the_log(
     ("usec", "process", "expected"),
     [("30000000", "", 30.0), ("30000000", "1", 0.0), ("nonsense", "", 0.0), ("", "", 0.0)],
 )
-def test_the_environment_is_read_and_not_passed_on(
+def test_environment_variables_are_removed(
     monkeypatch: pytest.MonkeyPatch, usec: str, process: str, expected: float
 ) -> None:
     for name, value in (

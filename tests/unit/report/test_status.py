@@ -1,4 +1,4 @@
-"""Status: the words and the JSON for every condition of a gateway."""
+"""Sentence and JSON for every condition of a gateway."""
 
 from __future__ import annotations
 
@@ -125,7 +125,7 @@ def known(live: CertificateSummary | None, **changes: object) -> StatusFacts:
         (known(BOOTSTRAP, excluded_region="cn", explanation="why"), Condition.SKIPPED),
     ],
 )
-def test_every_condition_has_its_word(facts: StatusFacts, state: Condition) -> None:
+def test_every_condition_has_a_sentence(facts: StatusFacts, state: Condition) -> None:
     found = gateway_status(facts, NOW)
     assert found.state is state
     assert found.words
@@ -146,17 +146,17 @@ def test_a_trusted_gateway_is_described_in_full() -> None:
     assert found.last_error is None
 
 
-def test_what_is_served_is_not_known_without_a_listener_to_ask() -> None:
+def test_served_is_unknown_without_listeners() -> None:
     found = gateway_status(known(ISSUED, target=replace(TARGET, install=InstallPlan())), NOW)
     assert found.served is None
 
 
-def test_a_gateway_that_serves_something_else_says_so() -> None:
+def test_gateway_that_serves_another_certificate() -> None:
     found = gateway_status(known(ISSUED, deployment=Deployment(VERSION.id, error="old")), NOW)
     assert found.served is False
 
 
-def test_a_silent_gateway_is_not_said_to_serve_something_else() -> None:
+def test_silent_gateway_differs_from_not_served() -> None:
     found = gateway_status(known(ISSUED, deployment=SILENT), NOW)
     assert (found.served, found.served_at) == (False, NOW)
     assert found.last_error is not None
@@ -164,18 +164,18 @@ def test_a_silent_gateway_is_not_said_to_serve_something_else() -> None:
     assert "refuses" in found.last_error.message
 
 
-def test_a_skipped_gateway_names_region_and_reason() -> None:
+def test_skipped_gateway_shows_region_and_reason() -> None:
     found = gateway_status(known(BOOTSTRAP, excluded_region="cn", explanation="below .cn"), NOW)
     assert (found.words, found.detail) == ("skipped (region cn)", "below .cn")
 
 
-def test_the_last_error_comes_with_its_fix() -> None:
+def test_last_error_has_its_fix() -> None:
     found = gateway_status(known(BOOTSTRAP, state=GatewayState(outcome=FAILED)), NOW)
     assert found.last_error is not None
     assert (found.last_error.code, found.last_error.fix) == ("acme", "do this")
 
 
-def test_an_ended_certificate_has_negative_days() -> None:
+def test_expired_certificate_has_negative_days() -> None:
     ended = replace(ISSUED, not_after=NOW - timedelta(hours=1))
     assert gateway_status(known(ended), NOW).days_left == -1
 
@@ -195,14 +195,14 @@ def test_json_is_versioned_and_complete() -> None:
     assert (second["state"], second["days_left"]) == ("empty", None)
 
 
-def test_json_says_when_no_daemon_runs() -> None:
+def test_json_shows_that_the_daemon_is_not_running() -> None:
     assert json.loads(as_json([], now=NOW, daemon=None))["daemon"] == {
         "running": False,
         "pid": None,
     }
 
 
-def test_the_end_of_an_imported_certificate_is_warned_of() -> None:
+def test_expiry_of_an_imported_certificate_is_a_warning() -> None:
     known = StatusFacts(
         TARGET, GatewayState(), (VERSION, ISSUED), CONFIRMED, DUE, warning=("w", "f")
     )
@@ -212,7 +212,7 @@ def test_the_end_of_an_imported_certificate_is_warned_of() -> None:
     assert (shown["warning"], shown["warning_fix"]) == ("w", "f")
 
 
-def test_how_each_name_is_proven_next_and_why() -> None:
+def test_planned_challenge_of_each_name() -> None:
     wildcard = Identifier(IdentifierType.DNS, "*.example.com")
     target = replace(TARGET, identifiers=(NAME, wildcard), challenges=("http-01", "dns-01"))
     failure = ChallengeFailure(NAME.value, "http-01", NOW, "connection refused")
@@ -225,19 +225,19 @@ def test_how_each_name_is_proven_next_and_why() -> None:
     assert (second.name, second.kind) == ("*.example.com", "dns-01")
 
 
-def test_who_is_not_enrolled_plans_no_challenge() -> None:
+def test_gateway_that_never_enrols_plans_no_challenge() -> None:
     assert gateway_status(known(ISSUED, excluded_region="cn"), NOW).challenges == ()
     custom = replace(TARGET, mode=Mode.CUSTOM)
     assert gateway_status(known(ISSUED, target=custom), NOW).challenges == ()
 
 
-def test_a_name_that_nothing_can_prove_is_said() -> None:
+def test_name_without_a_possible_challenge() -> None:
     wildcard = replace(TARGET, identifiers=(Identifier(IdentifierType.DNS, "*.example.com"),))
     (planned,) = gateway_status(known(ISSUED, target=wildcard), NOW).challenges
     assert planned.kind == ""
 
 
-def test_authorities_that_are_not_asked_for_a_while_are_told() -> None:
+def test_deferred_authorities_are_listed() -> None:
     left = AuthorityFailure("first", NOW, 1, NOW + timedelta(hours=1), "no answer")
     back = AuthorityFailure("second", NOW - timedelta(days=2), 1, NOW, "no answer")
     present = AuthorityFailure("third", NOW, 1)
@@ -253,7 +253,7 @@ def test_authorities_that_are_not_asked_for_a_while_are_told() -> None:
     ]
 
 
-def test_an_authority_is_left_only_where_there_is_another_to_ask() -> None:
+def test_only_authority_is_never_deferred() -> None:
     first = AuthorityFailure("first", NOW, 1, NOW + DAY, "no answer")
     second = replace(first, name="second", left_until=NOW + timedelta(hours=1))
     target = replace(TARGET, authorities=("first",))
@@ -275,7 +275,7 @@ def users(deployment: Deployment | None, *, proven: bool = True) -> ClientAuthen
     )
 
 
-def test_users_certificates_are_described_for_programs() -> None:
+def test_client_authentication_in_json() -> None:
     described = users(Deployment("a", confirmed=NOW))
     status = gateway_status(replace(known(ISSUED), client_authentication=described), NOW)
 
@@ -310,7 +310,7 @@ def test_users_certificates_are_described_for_programs() -> None:
         (Deployment("a", error="nothing listens"), True, False),
     ],
 )
-def test_what_is_known_of_whom_the_server_asks_for(
+def test_proof_of_the_requested_client_cas(
     deployment: Deployment | None,
     *,
     proven: bool,
@@ -322,7 +322,7 @@ def test_what_is_known_of_whom_the_server_asks_for(
     assert described.asked_at is None
 
 
-def test_it_is_said_whether_the_certificate_was_revoked() -> None:
+def test_revocation_status() -> None:
     def status(revocation_state: RevocationState | None) -> RevocationStatus | None:
         return gateway_status(
             known(ISSUED, state=GatewayState(revocation=revocation_state)), NOW
@@ -348,7 +348,7 @@ def test_it_is_said_whether_the_certificate_was_revoked() -> None:
     assert (unknown.revoked, unknown.problem) == (None, "nobody there")
 
 
-def test_the_second_certificate_of_a_pair() -> None:
+def test_second_certificate() -> None:
     assert gateway_status(known(ISSUED), NOW).second is None
     rsa = replace(ISSUED, key_algorithm="rsa", fingerprint="f2")
     second = gateway_status(known(replace(ISSUED, second=rsa)), NOW).second
@@ -357,7 +357,7 @@ def test_the_second_certificate_of_a_pair() -> None:
     assert second.not_after == ISSUED.not_after
 
 
-def test_what_could_not_be_looked_up_is_warned_of() -> None:
+def test_partly_unresolved_name_is_a_warning() -> None:
     name = NameResolution("vpn.example.com", ResolutionKind.HERE, warning="AAAA is unknown")
     state = GatewayState(resolution=Resolution(NOW, (name,)))
     known = StatusFacts(TARGET, state, (VERSION, ISSUED), CONFIRMED, DUE)
