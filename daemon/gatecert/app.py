@@ -16,7 +16,6 @@ from gatecert.challenge.solver import Solver
 from gatecert.challenge.solvers import build_solvers, longest_propagation
 from gatecert.config.schema import Configuration
 from gatecert.config.targets import targets
-from gatecert.deploy.deployer import Deployer
 from gatecert.doctor import listener_checks
 from gatecert.doctor.preconditions import Preconditions
 from gatecert.lifecycle.pipeline import Pipeline
@@ -54,9 +53,11 @@ class Application:
 
     def warn_of_listeners(self) -> None:
         """Log where another user of this machine could answer challenges."""
-        excluded = self.pipeline.memory.excluded_region
-        every = [target for target in self.targets.values() if target.mode is Mode.AUTOMATIC]
-        enrolled = [target for target in every if not excluded(target)]
+        enrolled = [
+            target
+            for target in self.targets.values()
+            if target.mode is Mode.AUTOMATIC and not self.pipeline.open(target).excluded_region
+        ]
         listener_checks.warn(self.configuration.challenges, enrolled)
 
 
@@ -88,7 +89,6 @@ def build(
     }
     pipeline = Pipeline(
         store=store,
-        deployer=Deployer(store, progress, utc_now, cancelled, partial(_roots, configuration)),
         resolver=resolver,
         authorities=authorities,
         progress=progress,
@@ -99,9 +99,10 @@ def build(
         random=random.SystemRandom(),
         obstacles=Preconditions(authorities, solvers, resolver, cancelled).find,
         lists=CrlLookup(store, utc_now),
+        roots=partial(_roots, configuration),
     )
     every = {target.name: target for target in targets(configuration)}
-    revoker = Revoker(store, pipeline.memory, authorities, utc_now, cancelled)
+    revoker = Revoker(authorities, cancelled)
     return Application(
         configuration, every, store, pipeline, solvers, authorities, resolver, revoker
     )

@@ -22,7 +22,7 @@ from gatecert.app import build, utc_now
 from gatecert.challenge.cleanup_thread import CleanupThread
 from gatecert.challenge.socket_activation import SocketActivatedResponder
 from gatecert.errors import ConfigurationError, GatecertError, LockTimeoutError
-from gatecert.lifecycle.pipeline import Occasion
+from gatecert.lifecycle.gateway_pass import Occasion
 from gatecert.model import Outcome, OutcomeKind
 from gatecert.report.progress import ProgressLog
 from gatecert.schedule.timers import HEARTBEAT, Timers
@@ -151,7 +151,7 @@ class Daemon:
                 )
                 return
             application = build(configuration, self._progress, self._cancelled, self._standing)
-            application.pipeline.memory.inherit(self._application.pipeline.memory)
+            application.pipeline.states.inherit(self._application.pipeline.states)
             self._application = application
             self._prepare()
             self._jobs.replace(self._application.targets)

@@ -19,7 +19,6 @@ from gatecert.certificate.upload import Upload
 from gatecert.custom.import_check import CheckedImport, check_import
 from gatecert.custom.member import select_member
 from gatecert.custom.signing_requests import NewRequest, request
-from gatecert.deploy.deployer import Deployer
 from gatecert.lifecycle.pipeline import Pipeline
 from gatecert.model import Member, Mode, Stage, Target
 from gatecert.store.file_store import FileStore
@@ -71,7 +70,6 @@ class Office:
         self.middle = self.pki.authority("Company Issuing", self.root)
         self.pipeline = Pipeline(
             store=self.store,
-            deployer=Deployer(self.store, self._tell, lambda: self.now),
             resolver=NoNames(),
             authorities={},
             progress=self._tell,

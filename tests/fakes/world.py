@@ -14,9 +14,9 @@ from tests.fakes.clock import Clock
 from tests.fakes.played_authority import PlayedAuthority
 from tests.fakes.resolver import HERE, Names
 
-from gatecert.deploy.deployer import Deployer
 from gatecert.errors import InterruptedOrderError
-from gatecert.lifecycle.pipeline import Occasion, Pipeline
+from gatecert.lifecycle.gateway_pass import Occasion, Pass
+from gatecert.lifecycle.pipeline import Pipeline
 from gatecert.model import (
     Identifier,
     IdentifierType,
@@ -78,7 +78,6 @@ class World:
         """As after a restart of the process."""
         return Pipeline(
             store=self.store,
-            deployer=Deployer(self.store, self._tell, self.clock, self.cancelled),
             resolver=self.names,
             authorities={"played": self.authority},
             progress=self._tell,
@@ -91,6 +90,11 @@ class World:
         """As after a restart, with something in the way."""
         self.pipeline = replace(self.new_pipeline(), obstacles=obstacle)
         return obstacle
+
+    @property
+    def current(self) -> Pass:
+        """A pass that has just begun: it reads what is on the disk now."""
+        return self.pipeline.open(self.target)
 
     def plan(self, **plan: object) -> None:
         self.target = replace(self.target, install=InstallPlan(**plan))  # type: ignore[arg-type] # names of fields
@@ -121,7 +125,7 @@ class World:
             authority="played",
             order_url=state.order.url,
         )
-        return self.pipeline.memory.keep(self.target, issued)
+        return self.current.keep(issued)
 
     def later(self, wait: timedelta) -> None:
         self.clock.time += wait

@@ -22,7 +22,6 @@ from tests.fuzz.promise import check_line
 from gatecert.certificate import key
 from gatecert.certificate.bootstrap import bootstrap
 from gatecert.certificate.chain import summarize
-from gatecert.deploy.deployer import Deployer
 from gatecert.lifecycle.pipeline import Pipeline
 from gatecert.model import Endpoint, Identifier, IdentifierType, Target
 from gatecert.store.file_store import FileStore
@@ -124,7 +123,6 @@ class Scene:
         """As after a restart of the process."""
         return Pipeline(
             store=FileStore(self.state),
-            deployer=Deployer(FileStore(self.state), _silence, self.clock),
             resolver=self.names,
             authorities={"played": self.authority},
             progress=_silence,

@@ -18,7 +18,8 @@ from tests.fuzz.source import Make, Source, binary, boolean, just, lists, mapped
 
 from gatecert.acme.budget import Budget
 from gatecert.errors import AuthorityUnreachableError
-from gatecert.lifecycle.pipeline import Occasion
+from gatecert.lifecycle.failures import failure
+from gatecert.lifecycle.gateway_pass import Occasion
 from gatecert.model import (
     Account,
     ChallengeFailure,
@@ -190,8 +191,8 @@ def test_what_is_due_by_any_state(state: GatewayState, deployment: Deployment) -
     SCENE.restore({f"gateways/{VPN}/{name}": data for name, data in files.items()})
     pipeline = SCENE.pipeline()
     with no_traceback():
-        situation = pipeline.memory.situation(WATCHED)
-        live = pipeline.deployer.inventory(WATCHED).live
+        situation = pipeline.open(WATCHED).situation
+        live = pipeline.open(WATCHED).live
         assert live is not None
         known = StatusFacts(
             WATCHED,
@@ -201,9 +202,10 @@ def test_what_is_due_by_any_state(state: GatewayState, deployment: Deployment) -
             next_due(situation, START),
         )
         json.loads(as_json([gateway_status(known, START)], now=START, daemon=None))
-        pipeline.memory.next_wake(WATCHED)
-        failed = pipeline.memory.failure(WATCHED, AuthorityUnreachableError("no answer"))
-        check_outcome(pipeline.memory.remember(WATCHED, failed))
+        current = pipeline.open(WATCHED)
+        current.next_wake()
+        failed = failure(current, AuthorityUnreachableError("no answer"))
+        check_outcome(current.finish(failed))
 
 
 @promised(

@@ -91,8 +91,8 @@ def come_right(scene: Scene, house: House, operation: Operation) -> list[Outcome
 
 def is_right(scene: Scene, house: House) -> bool:
     """Whether the newest certificate that can be had is in place, and nothing is left to do."""
-    inventory = house.pipeline.deployer.inventory(scene.target)
-    deployment = house.pipeline.deployer.deployment(scene.target, inventory)
+    current = house.pipeline.open(scene.target)
+    inventory, deployment = current.inventory, current.deployer.deployment
     if inventory.live is None or deployment is None or deployment.confirmed is None:
         return False
     if inventory.live.summary.is_bootstrap:

@@ -35,7 +35,6 @@ from gatecert.challenge.http01 import Http01Solver
 from gatecert.config.schema.authority import AuthoritySettings
 from gatecert.config.schema.challenge import Http01Settings
 from gatecert.deadline import Deadline
-from gatecert.deploy.deployer import Deployer
 from gatecert.lifecycle.pipeline import Pipeline
 from gatecert.model import Target
 from gatecert.store import durable
@@ -200,7 +199,6 @@ class Scene:
         )
         pipeline = Pipeline(
             store=store,
-            deployer=Deployer(store, lambda *_: None, self.clock),
             resolver=self.names,
             authorities={"acme": Issuer(SETTINGS, store, {"http-01": solver}, client=client)},
             progress=lambda *_: None,

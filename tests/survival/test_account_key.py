@@ -9,7 +9,7 @@ from tests.survival.scene import House, Scene, killed_at
 
 from gatecert.acme.issuer import Issuer
 from gatecert.deadline import Deadline
-from gatecert.lifecycle.pipeline import Occasion
+from gatecert.lifecycle.gateway_pass import Occasion
 
 if TYPE_CHECKING:
     from pathlib import Path

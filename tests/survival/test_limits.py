@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from tests.survival.scene import HOSTNAME, VPN, Scene, killed_at
 
-from gatecert.lifecycle.pipeline import Occasion
+from gatecert.lifecycle.gateway_pass import Occasion
 from gatecert.store.file_store import FileStore
 
 if TYPE_CHECKING:

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from gatecert.certificate.bootstrap import bootstrap
-from gatecert.deploy.deployer import Deployer
-from gatecert.lifecycle.pipeline import Occasion, Pipeline
+from gatecert.lifecycle.gateway_pass import Occasion, Pass
+from gatecert.lifecycle.pipeline import Pipeline
 from gatecert.model import (
     Endpoint,
     Identifier,
@@ -104,7 +104,6 @@ class World:
         )
         self.pipeline = Pipeline(
             store=self.store,
-            deployer=Deployer(self.store, lambda *_: None, lambda: self.time),
             resolver=NoNames(),
             authorities={},
             progress=lambda *_: None,
@@ -121,8 +120,12 @@ class World:
         return self.pipeline.attend(self.target, Occasion(**occasion))
 
     @property
+    def current(self) -> Pass:
+        return self.pipeline.open(self.target)
+
+    @property
     def deployment(self) -> Deployment:
-        deployment = self.pipeline.deployer.live(self.target).deployment()
+        deployment = self.current.deployer.record.value
         assert deployment is not None
         return deployment
 
@@ -234,8 +237,7 @@ def test_another_listener_that_goes_silent_is_told_of_too(
 def test_a_listener_that_is_configured_later_is_not_taken_for_proven(world: World) -> None:
     nobody = Endpoint("127.0.0.1", 1)
     world.target = _at(world.target, nobody)
-    inventory = world.pipeline.deployer.inventory(world.target)
-    deployment = world.pipeline.deployer.deployment(world.target, inventory)
+    deployment = world.current.deployer.deployment
     assert deployment is not None
     assert deployment.confirmed is None
     assert not world.attend().failed
@@ -262,7 +264,7 @@ def test_a_command_that_denies_it_is_drift_as_well(world: World, tmp_path: Path)
     assert (outcome.kind, outcome.code) == (OutcomeKind.DEPLOYED, "drift")
     assert "verify_command sh reports that it is not served" in outcome.detail
     assert world.reloaded == 1
-    live = world.pipeline.deployer.inventory(world.target).live
+    live = world.current.live
     assert live is not None
     assert set(asked.read_text().split()) == {live.summary.fingerprint}
     denied.touch()
@@ -273,9 +275,7 @@ def test_a_command_that_denies_it_is_drift_as_well(world: World, tmp_path: Path)
 def test_a_look_that_was_cut_short_tells_nothing(world: World) -> None:
     plan = replace(world.target.install, verify_command=("sleep", "1"))
     world.target = replace(world.target, install=plan)
-    world.pipeline.deployer.cancelled.set()
-    world.pipeline.cancelled = world.pipeline.deployer.cancelled
-    world.pipeline.__post_init__()
+    world.pipeline.cancelled.set()
     assert world.attend(WATCH).kind is OutcomeKind.IDLE
     assert world.deployment.confirmed == START
 
@@ -340,8 +340,8 @@ def test_a_second_server_that_fails_handshakes_makes_nothing_roll_back(world: Wo
     _share(world, None)
     before = world.live.resolve()
     issued = bootstrap(NAME, now=world.time)
-    held = world.pipeline.memory.keep(world.target, issued)
-    deployed = world.pipeline.deployer.deploy(world.target, held)
+    current = world.current
+    deployed = current.deployer.deploy(current.keep(issued))
     assert deployed.error is not None
     assert deployed.error.code == "mixed"
     assert not deployed.rolled_back
@@ -358,8 +358,8 @@ def test_another_name_at_the_same_address_that_never_answered_is_no_refusal(worl
     world.listener.close()
     world.listener = Strict(world.live, endpoint.port)
     issued = bootstrap(NAME, now=world.time)
-    held = world.pipeline.memory.keep(world.target, issued)
-    assert world.pipeline.deployer.deploy(world.target, held).error is not None
+    current = world.current
+    assert current.deployer.deploy(current.keep(issued)).error is not None
     assert world.reloaded == 1, "tries the previous certificate, which nobody refused"
 
 

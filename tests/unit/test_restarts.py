@@ -25,8 +25,8 @@ from tests.fakes.solvers import FakeSolver
 from gatecert.acme.client import Client
 from gatecert.acme.issuer import Issuer
 from gatecert.config.schema.authority import AuthoritySettings
-from gatecert.deploy.deployer import Deployer
-from gatecert.lifecycle.pipeline import Occasion, Pipeline
+from gatecert.lifecycle.gateway_pass import Occasion
+from gatecert.lifecycle.pipeline import Pipeline
 from gatecert.model import Target
 from gatecert.store import durable
 from gatecert.store.file_store import FileStore
@@ -103,7 +103,6 @@ class World:
         issuer = Issuer(settings, store, {"http-01": FakeSolver()}, client=client)
         pipeline = Pipeline(
             store=store,
-            deployer=Deployer(store, lambda *_: None, self.now),
             resolver=Names(),
             authorities={"acme": issuer},
             progress=lambda *_: None,

@@ -82,7 +82,8 @@ def test_objects_say_nothing_of_the_keys_they_hold(world: World, canaries: Canar
     world.store.save_account("played", Account(key.generate(KeyType.ECDSA_P256), "https://a"))
     plant_all(world, canaries)
     found += [world.pipeline, world.store.account("played"), *world.store.versions("vpn")]
-    found.append(world.store.state("vpn"))
+    current = world.current
+    found += [world.store.state("vpn"), current, current.situation, *current.inventory.stored]
 
     every = [each for start in found for each in reached(start)]
 

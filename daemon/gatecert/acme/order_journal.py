@@ -22,14 +22,15 @@ SECOND_PREFIX = f"{PREFIX}second-"
 
 
 class States(Protocol):
-    """What is remembered of gateways."""
+    """The state of the gateway that an order is for."""
 
-    def state(self, target: Target) -> GatewayState:
-        """What is remembered; StorageError where it cannot be read."""
+    @property
+    def state(self) -> GatewayState:
+        """The state; StorageError if it cannot be read."""
         ...
 
-    def save(self, target: Target, state: GatewayState, *, durably: bool = False) -> None:
-        """Remember; StorageError where that is not durable although it has to be."""
+    def save(self, state: GatewayState, *, durably: bool = False) -> None:
+        """Save the state; StorageError if ``durably`` is asked for and it cannot be written."""
         ...
 
 
@@ -86,7 +87,7 @@ class StoreJournal:
 
     def pending(self) -> tuple[PendingOrder, KeyRequest] | None:
         """The order that was placed and not brought to an end, with its key."""
-        order = self._order(self.states.state(self.target))
+        order = self._order(self.states.state)
         if order is None:
             return None
         for request in self.store.requests(self.target.name):
@@ -115,19 +116,19 @@ class StoreJournal:
         Raises:
             StorageError: It could not be written; this process remembers it all the same.
         """
-        state = self.states.state(self.target)
-        self.states.save(self.target, self._with(state, order), durably=True)
+        state = self.states.state
+        self.states.save(self._with(state, order), durably=True)
 
     def forget(self) -> None:
         """The order is of no more use; its key goes with it, as do keys that never got an order."""
-        state = self.states.state(self.target)
+        state = self.states.state
         if self._order(state) is not None:
-            self.states.save(self.target, self._with(state, None), durably=True)
+            self.states.save(self._with(state, None), durably=True)
         self.forget_keys()
 
     def forget_keys(self) -> None:
         """Keys are of no more use without an order: those of before a crash, above all."""
-        other = None if self.second else self.states.state(self.target).second_order
+        other = None if self.second else self.states.state.second_order
         for request in self.store.requests(self.target.name):
             if not request.id.startswith(SECOND_PREFIX if self.second else PREFIX):
                 continue

@@ -17,6 +17,7 @@ from gatecert.cli.import_command import read_upload
 from gatecert.cli.progress_lines import ProgressLines
 from gatecert.cli.status_command import client_authentication_status
 from gatecert.client_ca.bundle import fingerprint
+from gatecert.lifecycle.gateway_pass import Occasion
 from gatecert.report.status import ClientAuthenticationStatus, as_document
 from gatecert.time_format import day, time_left
 
@@ -66,7 +67,8 @@ def add(
     lines = ProgressLines()
     application = open_application(configuration, lines)
     target = select_targets(application, [name])[0]
-    outcome = application.pipeline.client_authorities.add(target, upload, wait=wait)
+    current = application.pipeline.open(target, Occasion(wait=wait))
+    outcome = application.pipeline.client_cas.add(current, upload)
     lines.finish(outcome)
     notify_daemon(application)
     _exit_if_failed(outcome)
@@ -108,9 +110,8 @@ def remove(
     lines = ProgressLines()
     application = open_application(read_configuration(context), lines)
     target = select_targets(application, [name])[0]
-    outcome = application.pipeline.client_authorities.remove(
-        target, authority, force=force, wait=wait
-    )
+    current = application.pipeline.open(target, Occasion(wait=wait))
+    outcome = application.pipeline.client_cas.remove(current, authority, force=force)
     lines.finish(outcome)
     notify_daemon(application)
     _exit_if_failed(outcome)
@@ -131,7 +132,7 @@ def check(
     upload = replace(read_upload("the certificate file", file), key_advice=USERS_KEY)
     application = open_application(configuration)
     target = select_targets(application, [name])[0]
-    result = application.pipeline.client_authorities.check_user(target, upload)
+    result = application.pipeline.client_cas.check_user(application.pipeline.open(target), upload)
     if as_json:
         typer.echo(as_document(_fields(name, result)))
     else:
@@ -146,7 +147,7 @@ def _status(context: typer.Context, name: str) -> ClientAuthenticationStatus:
     found = client_authentication_status(application, target, datetime.now(UTC))
     if found is not None:
         return found
-    path = application.pipeline.client_authorities.admission.files(target).path
+    path = application.pipeline.open(target).client_cas.files.path
     return ClientAuthenticationStatus(
         str(path), (), asked=None, asked_at=None, error="", warnings=()
     )

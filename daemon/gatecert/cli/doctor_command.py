@@ -81,8 +81,8 @@ def _gather(
     application: Application, configuration: Path, targets: Sequence[Target]
 ) -> tuple[MachineFacts, tuple[GatewayFacts, ...]]:
     """Gather facts about the machine, then about all gateways in parallel."""
-    memory, deployer = application.pipeline.memory, application.pipeline.deployer
-    enrolling = [target for target in targets if not memory.excluded_region(target)]
+    passes = {target.name: application.pipeline.open(target) for target in targets}
+    enrolling = [target for target in targets if not passes[target.name].excluded_region]
     sources = FactSources(
         store=application.store,
         state_directory=application.configuration.state_directory.absolute(),
@@ -90,7 +90,7 @@ def _gather(
         solvers=application.solvers,
         resolver=application.resolver,
         now=partial(datetime.now, UTC),
-        ask_command=deployer.ask_command,
+        ask_command=lambda target, stored: passes[target.name].deployer.ask_command(stored),
     )
     machine = replace(
         gather_machine_facts(sources, configuration, application.targets.values(), enrolling),
@@ -99,9 +99,8 @@ def _gather(
     )
 
     def gather(target: Target) -> GatewayFacts:
-        inventory = deployer.inventory(target)
-        situation = memory.situation(target, inventory)
-        return gather_gateway_facts(sources, situation, inventory.live, machine)
+        current = passes[target.name]
+        return gather_gateway_facts(sources, current.situation, current.live, machine)
 
     with ThreadPoolExecutor(MOST_AT_ONCE) as pool:
         return machine, tuple(pool.map(gather, targets))

@@ -13,7 +13,7 @@ from gatecert.cli.application import notify_daemon, open_application, select_tar
 from gatecert.cli.context import Names, read_configuration
 from gatecert.cli.exit_codes import FAILED
 from gatecert.cli.progress_lines import ProgressLines
-from gatecert.lifecycle.pipeline import Occasion
+from gatecert.lifecycle.gateway_pass import Occasion
 from gatecert.model import Mode, OutcomeKind
 from gatecert.revocation.check_schedule import revoked_state_of
 from gatecert.schedule.due import certificate_in_use
@@ -106,7 +106,7 @@ def with_earlier_failure(application: Application, target: Target, outcome: Outc
     """
     if outcome.kind is not OutcomeKind.IDLE:
         return outcome
-    situation = application.pipeline.memory.situation(target)
+    situation = application.pipeline.open(target).situation
     state, certificate = situation.state, certificate_in_use(situation)
     failures, last = state.failures, state.outcome
     usable = certificate is not None and certificate.not_after > outcome.at

@@ -15,7 +15,7 @@ from gatecert.cli.enroll_command import with_earlier_failure
 from gatecert.cli.exit_codes import FAILED
 from gatecert.cli.output import write_line
 from gatecert.cli.progress_lines import ProgressLines
-from gatecert.lifecycle.pipeline import Occasion
+from gatecert.lifecycle.gateway_pass import Occasion
 from gatecert.lifecycle.revocation_watch import not_replaced
 from gatecert.model import RevocationReason
 
@@ -53,8 +53,9 @@ def revoke(
     lines = ProgressLines()
     application = open_application(read_configuration(context), lines)
     target = select_targets(application, [name])[0]
-    lines.write(f"{name}: {application.revoker.revoke(target, why, key, wait=wait)}")
-    stays = not_replaced(target, application.pipeline.memory.excluded_region(target))
+    current = application.pipeline.open(target, Occasion(wait=wait))
+    lines.write(f"{name}: {application.revoker.revoke(current, why, key)}")
+    stays = not_replaced(target, current.excluded_region)
     if stays:
         write_line(sys.stderr, f"gatecert: {name}: {stays}")
         notify_daemon(application)

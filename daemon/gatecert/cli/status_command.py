@@ -69,8 +69,8 @@ def status(
 
 def gateway_status(application: Application, target: Target, now: datetime) -> GatewayStatus:
     """Return the status of a gateway."""
-    situation = application.pipeline.memory.situation(target)
-    live = application.pipeline.deployer.inventory(target).live
+    current = application.pipeline.open(target)
+    situation, live = current.situation, current.live
     region = situation.excluded_region
     facts = report.StatusFacts(
         target=target,
@@ -120,10 +120,11 @@ def client_authentication_status(
     application: Application, target: Target, now: datetime
 ) -> ClientAuthenticationStatus | None:
     """Return the status of client authentication; None where it is not configured."""
+    current = application.pipeline.open(target)
     try:
-        found = application.pipeline.client_authorities.overview(target)
+        found = application.pipeline.client_cas.overview(current)
     except GatecertError as error:
-        path = application.pipeline.client_authorities.admission.files(target).path
+        path = current.client_cas.files.path
         return report.ClientAuthenticationStatus(
             str(path), (), asked=None, asked_at=None, error=str(error), warnings=()
         )

@@ -16,10 +16,9 @@ from typing import TYPE_CHECKING, Final
 
 from gatecert.client_ca import bundle as bundles
 from gatecert.errors import CertificateError, StorageError
-from gatecert.model import Deployment
 from gatecert.store import durable
 from gatecert.store.codec import DamagedRecordError
-from gatecert.store.json_record import read_file, read_record, write_record
+from gatecert.store.json_record import read_file
 from gatecert.store.layout import (
     GROUP_DIRECTORY,
     GROUP_FILE,
@@ -55,6 +54,11 @@ class BundleFiles:
         """What the server is told to read."""
         return self._directory / "bundle.pem"
 
+    @property
+    def deployment_path(self) -> Path:
+        """The record of the bundle's deployment."""
+        return self._directory / "deployment.json"
+
     def exists(self) -> bool:
         """Whether there is something to read."""
         return self.path.is_file()
@@ -73,7 +77,7 @@ class BundleFiles:
         Raises:
             StorageError: It cannot be written; what was there is untouched.
         """
-        self._make()
+        self.make_directory()
         mode = PRIVATE_FILE if self._group is None else GROUP_FILE
         durable.write_file(self.path, bundle.to_pem(now=now), mode=mode, group=self._group)
         _date_ahead(self.path)
@@ -88,34 +92,22 @@ class BundleFiles:
 
     def keep_previous(self, bundle: Bundle, *, now: datetime) -> None:
         """Remember what to go back to."""
-        self._make()
+        self.make_directory()
         durable.write_file(self._previous, bundle.to_pem(now=now), mode=PRIVATE_FILE)
 
     def forget_previous(self) -> None:
         """The change is over, one way or the other."""
         durable.remove_file(self._previous)
 
-    def deployment(self) -> Deployment | None:
-        """How far the last change has come; None where there was none."""
-        return read_record(self._deployment, Deployment)
-
-    def save_deployment(self, deployment: Deployment) -> None:
-        """Remember how far a change has come."""
-        self._make()
-        write_record(self._deployment, deployment)
+    def make_directory(self) -> None:
+        """Make the directory of the files, and remove what a crash left in it."""
+        mode = PRIVATE_DIRECTORY if self._group is None else GROUP_DIRECTORY
+        durable.make_directory(self._directory, mode=mode, group=self._group)
+        durable.sweep(self._directory)
 
     @property
     def _previous(self) -> Path:
         return self._directory / "previous.pem"
-
-    @property
-    def _deployment(self) -> Path:
-        return self._directory / "deployment.json"
-
-    def _make(self) -> None:
-        mode = PRIVATE_DIRECTORY if self._group is None else GROUP_DIRECTORY
-        durable.make_directory(self._directory, mode=mode, group=self._group)
-        durable.sweep(self._directory)
 
     def _read(self, path: Path) -> Bundle | None:
         try:

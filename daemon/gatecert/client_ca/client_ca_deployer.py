@@ -1,251 +1,234 @@
-"""The authorities of users' certificates: in place → reloaded → proven, or put back.
+"""The deployment of a bundle of client CAs.
 
-The same path as a certificate's (``deploy.bring_up``), with one more rule: the file that the server
-reads always exists, with or without a CA in it (``client_ca.bundle``), because a server that is
-configured to demand certificates does not start without it.
+The file that the server reads always exists, with or without a CA in it (``client_ca.bundle``),
+because a server that is configured to request client certificates does not start without it.
 
-A change is written down before anything is touched, and what was before is forgotten before its end
-is written down. So the next pass ends what a crash left half done, wherever that was: it proves the
-new bundle, or goes back to the one before.
+A change is recorded first, and the previous bundle is kept until the change is proven or rolled
+back, so that the next pass completes what a crash interrupted. Unlike a certificate, a bundle that
+is not proven is always rolled back: who may connect must not depend on a server that ignores it.
 """
 
 from __future__ import annotations
 
 import logging
-import threading
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
-from functools import partial
+from dataclasses import replace
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from gatecert.client_ca.bundle import Bundle
 from gatecert.client_ca.bundle_files import BundleFiles
-from gatecert.deploy.bring_up import Exchange, Piece
-from gatecert.deploy.live import LiveDirectory
+from gatecert.deploy.deployer import Deployer, DeploymentResult, DeployTools
+from gatecert.deploy.deployment_record import DeploymentRecord
 from gatecert.errors import DeploymentError, GatecertError, NotServedError
-from gatecert.model import Deployment, Progress
-from gatecert.schedule.due import next_deployment
-from gatecert.store.protocol import Store
+from gatecert.model import Deployment, Target
 from gatecert.verify.client_ca_request import expect_client_cas
 from gatecert.verify.verdict import probe_listeners, prove_with
-from gatecert.verify.watch import all_refuse, is_silent
+from gatecert.verify.watch import is_silent
 
 if TYPE_CHECKING:
-    from gatecert.client_ca.bundle import Bundle
-    from gatecert.model import Target, Verdict
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from gatecert.model import Verdict
+    from gatecert.verify.served_chain import ProbeFailure, ServedChain
+    from gatecert.verify.verdict import Comparison
 
 logger = logging.getLogger(__name__)
 
-PROVEN = "every listener asks for certificates of exactly these authorities"
+PROVEN = "every listener requests certificates of exactly these client CAs"
 NOT_PROVEN = "the bundle is in place, not proven: install.verify names no listener"
-SAME_NAMES = (
-    ", as far as can be seen: their names are the same as before, and a handshake shows no more"
-)
+SAME_NAMES = ", as far as a handshake shows: the CAs have the same names as before"
 
 
-@dataclass(frozen=True, slots=True)
-class ClientCADeploymentResult:
-    """How bringing a bundle onto a gateway ended.
+class ClientCADeployer(Deployer[Bundle]):
+    """Deploys bundles of client CAs to one gateway.
 
-    Attributes:
-        detail: One line for the operator.
-        error: Why the server does not ask for its authorities; None when it does.
-        rolled_back: Whether the bundle before was put back.
-    """
-
-    detail: str
-    error: GatecertError | None = None
-    rolled_back: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class ClientCADeployer:
-    """Brings the authorities of users onto gateways.
+    Args:
+        tools: What all deployments share.
+        target: The gateway.
 
     Attributes:
-        progress: Told of each step.
-        now: Reads the clock.
-        cancelled: Set when gatecert is stopping.
+        files: The bundle's files.
     """
 
-    store: Store
-    progress: Progress
-    now: Callable[[], datetime]
-    cancelled: threading.Event = field(default_factory=threading.Event)
+    def __init__(self, tools: DeployTools, target: Target) -> None:
+        directory = tools.store.gateway_directory(target.name)
+        self.files = BundleFiles(directory, target.install.key_group)
+        record = DeploymentRecord(self.files.deployment_path, self.files.make_directory)
+        super().__init__(tools, target, record)
+        self.file = f"{self.files.path} (ca-cert of ocserv, ssl_client_certificate of nginx)"
 
-    def files(self, target: Target) -> BundleFiles:
-        """Where the bundle of a gateway is."""
-        directory = self.store.gateway_directory(target.name)
-        return BundleFiles(directory, target.install.key_group)
+    @property
+    def is_needed(self) -> bool:
+        """Whether the gateway requests client certificates, or did."""
+        return self.target.client_authentication is not None or self.files.exists()
 
-    def concerns(self, target: Target) -> bool:
-        """Whether anything is to be looked after."""
-        return target.client_authentication is not None or self.files(target).exists()
-
-    def ensure(self, target: Target) -> None:
-        """See that there is a file for the server to read.
+    def ensure(self) -> None:
+        """Write a bundle without a CA if there is no file for the server to read.
 
         Raises:
             StorageError: It cannot be written.
         """
-        files = self.files(target)
-        if not files.exists():
-            files.write(files.read(), now=self.now())
-            logger.info("nobody is admitted yet gateway=%s path=%s", target.name, files.path)
+        if not self.files.exists():
+            self.files.write(self.files.read(), now=self.tools.now())
+            logger.info("no client CAs yet gateway=%s path=%s", self.target.name, self.files.path)
 
-    def change(self, target: Target, bundle: Bundle) -> ClientCADeploymentResult:
-        """Let another bundle take the place of the one in force, if the server follows.
-
-        Raises:
-            StorageError: It cannot be written; the bundle in force is as it was.
-        """
-        self.ensure(target)
-        files = self.files(target)
-        before = files.previous() or files.read()  # of two changes in a row, the first is unproven
-        files.save_deployment(Deployment(bundle.id))
-        files.keep_previous(before, now=self.now())
-        if not before.certificates and all_refuse(
-            probe_listeners(target.install.verify, target.hostname)
-        ):
-            files.write(bundle, now=self.now())
-            error = NotServedError(
-                "the bundle is in place, but nothing listens that could be asked for it",
-                fix=f"start the server; it reads {files.path}, and is asked again by itself",
-            )
-            files.forget_previous()
-            self._postpone(target, bundle, error)
-            return ClientCADeploymentResult(error.message, error)
-        return self._carry_out(target, bundle, before)
-
-    def settle(self, target: Target) -> ClientCADeploymentResult | None:
-        """End what was left unproven, if it is time to; None where nothing was done.
+    def change(self, bundle: Bundle) -> DeploymentResult:
+        """Replace the bundle in force, if the server accepts the new one.
 
         Raises:
-            StorageError: It cannot be read or written.
+            StorageError: It cannot be written; the bundle in force is unchanged.
         """
-        files = self.files(target)
-        deployment = files.deployment()
-        if deployment is None:
-            return None
-        if deployment.confirmed is not None:
-            return self._watch(target, deployment.confirmed)
-        if deployment.next_attempt is not None and self.now() < deployment.next_attempt:
-            return None
-        bundle, before = files.read(), files.previous()
-        if before is not None and deployment.version != bundle.id:
-            files.forget_previous()  # the change had not begun yet
-            before = None
-        if target.install.verify and self.verify_once(target, bundle).served:
-            return self._confirm(target, bundle, PROVEN)
-        return self._carry_out(target, bundle, before)
+        self.ensure()
+        before = self.files.previous() or self.files.read()  # the first of two unproven changes
+        self.record.save(Deployment(bundle.id))
+        self.files.keep_previous(before, now=self.tools.now())
+        return self.deploy(bundle)
 
-    def _watch(self, target: Target, confirmed: datetime) -> ClientCADeploymentResult | None:
-        """See now and then that what was proven to be asked for still is, and put it right.
+    def settle(self) -> DeploymentResult | None:
+        """Complete an unproven change, or look whether a proven one is still in force.
 
-        A listener that is silent asks nobody for anything: that is told by the watch over the
-        server's own certificate (``verify.watch``).
+        Returns:
+            How it ended; None if nothing was due.
+
+        Raises:
+            StorageError: A file cannot be read or written.
         """
-        now, plan = self.now(), target.install
+        known = self.record.value
+        if known is None:
+            return None
+        if known.confirmed is not None:
+            return self._watch(known.confirmed)
+        if known.next_attempt is not None and self.tools.now() < known.next_attempt:
+            return None
+        bundle = self.files.read()
+        if known.version != bundle.id:
+            self.files.forget_previous()  # the change had not begun
+        return self.deploy(bundle)
+
+    def _watch(self, confirmed: datetime) -> DeploymentResult | None:
+        """Look now and then whether the listeners still request the client CAs; reload if not.
+
+        A silent listener requests nothing; the watch over the server certificate reports it
+        (``verify.watch``).
+        """
+        now, plan = self.tools.now(), self.target.install
         if not plan.verify or confirmed <= now < confirmed + plan.watch:
             return None
-        files = self.files(target)
-        bundle = files.read()
-        judge = expect_client_cas(bundle.root_names, bundle.intermediate_names)
-        answers = probe_listeners(plan.verify, target.hostname)
+        bundle = self.files.read()
+        judge = _requests(bundle)
+        answers = probe_listeners(plan.verify, self.target.hostname)
         audible = [answer for answer in answers if not is_silent(answer)]
         wrong = [probe.detail for probe in map(judge, audible) if not probe.matches]
         if not wrong:
             if len(audible) == len(answers):
-                files.save_deployment(Deployment(bundle.id, confirmed=now))
+                self.record.save(Deployment(bundle.id, confirmed=now))
             return None
         drift = "; ".join(wrong)
-        logger.warning("drift gateway=%s %s", target.name, drift)
-        files.save_deployment(Deployment(bundle.id))
-        admitted = self._carry_out(target, bundle, None)
-        if admitted.error is not None:
-            return replace(admitted, detail=f"{admitted.detail} (it was asked for before)")
-        return replace(admitted, detail=f"{drift}; after a reload {admitted.detail}")
+        logger.warning("drift gateway=%s %s", self.target.name, drift)
+        self.record.save(Deployment(bundle.id))
+        result = self.deploy(bundle)
+        if result.error is not None:
+            return replace(result, detail=f"{result.detail} (it was proven before)")
+        return replace(result, detail=f"{drift}; after a reload {result.detail}")
 
-    def verify_once(self, target: Target, bundle: Bundle) -> Verdict:
-        """Ask every listener once of whom it wants certificates."""
-        return self._prove(target, bundle, timeout=timedelta(0))
-
-    def _carry_out(
-        self, target: Target, bundle: Bundle, before: Bundle | None
-    ) -> ClientCADeploymentResult:
-        directory = self.store.gateway_directory(target.name)
-        piece = self._piece(target, bundle)
-        try:
-            if before is not None:
-                piece.put()
-            proven = self._exchange.bring_up(target, directory, piece)
-        except DeploymentError as error:
-            if self.cancelled.is_set():
-                return ClientCADeploymentResult("left in the middle of a change", error)
-            if before is None:
-                self._postpone(target, bundle, error)
-                return ClientCADeploymentResult(error.message, error)
-            return self._roll_back(target, before, error)
-        detail = PROVEN if proven else NOT_PROVEN
-        if proven and before is not None and _names(before) == _names(bundle):
-            detail += SAME_NAMES
-        return self._confirm(target, bundle, detail)
-
-    def _roll_back(
-        self, target: Target, before: Bundle, error: DeploymentError
-    ) -> ClientCADeploymentResult:
-        files = self.files(target)
-        directory = self.store.gateway_directory(target.name)
-        second = self._exchange.put_back(target, directory, self._piece(target, before))
-        files.forget_previous()
-        if second is None:
-            files.save_deployment(Deployment(before.id, confirmed=self.now()))
-            ending = "rolled back, the authorities before are asked for again"
-        else:
-            self._postpone(target, before, DeploymentError(second))
-            ending = f"rolled back, but that is not proven either: {second}"
-        if not before.certificates:
-            ending = "rolled back: nobody is admitted with a certificate, as before"
-        return ClientCADeploymentResult(f"{error.message}; {ending}", error, rolled_back=True)
-
-    def _confirm(self, target: Target, bundle: Bundle, detail: str) -> ClientCADeploymentResult:
-        files = self.files(target)
-        files.forget_previous()
-        files.save_deployment(Deployment(bundle.id, confirmed=self.now()))
-        return ClientCADeploymentResult(detail)
-
-    def _postpone(self, target: Target, bundle: Bundle, error: GatecertError) -> None:
-        files = self.files(target)
-        known = files.deployment()
-        failures = 1 + (known.failures if known and known.version == bundle.id else 0)
-        at = next_deployment(failures, now=self.now())
-        files.save_deployment(
-            Deployment(bundle.id, failures=failures, next_attempt=at, error=error.message)
-        )
-
-    def _piece(self, target: Target, bundle: Bundle) -> Piece:
-        files = self.files(target)
-        directory = self.store.gateway_directory(target.name)
-        return Piece(
-            name="the authorities before",
-            file=f"{files.path} (ca-cert of ocserv, ssl_client_certificate of nginx)",
-            live_version=LiveDirectory(directory).current() or "",
-            put=lambda: files.write(bundle, now=self.now()),
-            prove=partial(self._prove, target, bundle, timeout=target.install.verify_timeout),
-        )
-
-    def _prove(self, target: Target, bundle: Bundle, *, timeout: timedelta) -> Verdict:
-        return prove_with(
-            expect_client_cas(bundle.root_names, bundle.intermediate_names),
-            target.install.verify,
-            target.hostname,
-            timeout=timeout,
-            cancelled=self.cancelled,
-        )
+    # ------------------------------------------------------------------ as a Deployer
 
     @property
-    def _exchange(self) -> Exchange:
-        return Exchange(self.progress, self.cancelled)
+    def is_provable(self) -> bool:
+        """Whether a listener can tell."""
+        return bool(self.target.install.verify)
+
+    @property
+    def proofs(self) -> tuple[str, ...]:
+        """Nothing: the watch asks every listener that is configured."""
+        return ()
+
+    def describe(self, content: Bundle) -> str:
+        """Name the bundle."""
+        del content
+        return "the bundle of client CAs"
+
+    def id_of(self, content: Bundle) -> str:
+        """Return the bundle's id."""
+        return content.id
+
+    def current_id(self) -> str:
+        """Return the id of the bundle in place."""
+        return self.files.read().id
+
+    def put(self, content: Bundle) -> bool:
+        """Write the bundle unless it is in place."""
+        if self.current_id() == content.id:
+            return False
+        self.files.write(content, now=self.tools.now())
+        return True
+
+    def prove(self, content: Bundle, timeout: timedelta) -> Verdict:
+        """Ask the listeners until they request certificates of these client CAs."""
+        return prove_with(
+            _requests(content),
+            self.target.install.verify,
+            self.target.hostname,
+            timeout=timeout,
+            cancelled=self.tools.cancelled,
+        )
+
+    def verify_once(self, content: Bundle) -> Verdict:
+        """Ask the listeners once."""
+        return self.prove(content, timedelta(0))
+
+    def previous(self) -> Bundle | None:
+        """Return the bundle before the change in progress."""
+        return self.files.previous()
+
+    def is_refused(
+        self,
+        content: Bundle,
+        previous: Bundle,
+        error: DeploymentError,
+        answers: Sequence[ServedChain | ProbeFailure],
+    ) -> bool:
+        """Roll back every change that is not proven."""
+        del error, answers
+        return content.id != previous.id
+
+    def keep_or_revert(
+        self, content: Bundle, previous: Bundle, error: DeploymentError, failure: str | None
+    ) -> DeploymentResult:
+        """Keep the previous bundle; if it is not proven either, its proof is repeated."""
+        del content
+        self.files.forget_previous()
+        if failure is None:
+            self.record.save(Deployment(previous.id, confirmed=self.tools.now()))
+            ending = "rolled back: the previous client CAs are requested again"
+        else:
+            self.record.save(Deployment(previous.id))
+            self.postpone(previous, DeploymentError(failure))
+            ending = f"rolled back, but the listener still fails the check: {failure}"
+        if not previous.certificates:
+            ending = "rolled back: no client CA is accepted, as before"
+        return DeploymentResult(f"{error.message}; {ending}", error, rolled_back=True)
+
+    def confirm(self, content: Bundle, *, proven: bool) -> DeploymentResult:
+        """Record that the bundle is in force."""
+        before = self.files.previous()
+        self.files.forget_previous()
+        super().confirm(content, proven=proven)
+        detail = PROVEN if proven else NOT_PROVEN
+        if proven and before is not None and before.id != content.id:
+            detail += SAME_NAMES if _names(before) == _names(content) else ""
+        return DeploymentResult(detail)
+
+    def waiting_error(self, detail: str) -> GatecertError:
+        """Return an error: nobody can tell yet whether the server accepts the change."""
+        return NotServedError(
+            detail, fix=f"start the server; it reads {self.files.path}, and the proof is repeated"
+        )
+
+
+def _requests(bundle: Bundle) -> Comparison:
+    return expect_client_cas(bundle.root_names, bundle.intermediate_names)
 
 
 def _names(bundle: Bundle) -> tuple[frozenset[str], frozenset[str]]:

@@ -1,7 +1,7 @@
-"""What is really on the disk: the certificates themselves decide, whatever state files say.
+"""The inventory of a gateway's versions: the certificates decide, not the state files.
 
-A version counts only if its certificate can be read and belongs to its key. So a damaged or lost
-``state.json``, ``meta.json`` or ``live`` never makes gatecert throw away a good certificate.
+A version counts only if its certificate can be read and matches its key. So a damaged or lost
+``state.json``, ``meta.json`` or ``live`` never makes gatecert discard a good certificate.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from gatecert.errors import GatecertError
 from gatecert.model import CertificateSummary, GatewayState, Target, Version
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator
     from datetime import datetime
 
     from cryptography.x509 import Certificate
@@ -29,12 +29,12 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class StoredCertificate:
-    """A version that can be served, with what its certificate says.
+    """A version that can be served, with a summary of its certificate.
 
     Attributes:
-        trust: Where its chain leads.
-        accepted: Whether the operator has accepted its root although it is not trusted.
-        revoked: Whether the CA has revoked it, as far as is known.
+        trust: The root that its chain ends in.
+        accepted: Whether the operator accepted that root although it is not trusted.
+        revoked: Whether the CA is known to have revoked it.
     """
 
     version: Version
@@ -44,57 +44,73 @@ class StoredCertificate:
     revoked: bool = field(default=False, compare=False)
 
     def rank(self, target: Target, now: datetime) -> CertificateRank:
-        """What the version is worth to the gateway."""
+        """Rank the version against others of the gateway."""
         trust = replace(self.trust, trusted=self.trust.trusted or self.accepted)
         return rank(self.summary, trust, revoked=self.revoked, target=target, now=now)
 
 
 @dataclass(frozen=True, slots=True)
 class Inventory:
-    """Every version that can be served, newest first.
+    """The versions of a gateway.
 
     Attributes:
-        live: The one that ``live`` leads to; None when it leads nowhere or to nothing usable.
+        stored: Those that can be served, newest first.
+        live: The one that ``live`` leads to; None if it leads to no usable one.
         target: The gateway.
+        versions: Every version on the disk, usable or not, newest first.
     """
 
-    held: tuple[StoredCertificate, ...]
+    stored: tuple[StoredCertificate, ...]
     live: StoredCertificate | None
     target: Target
+    versions: tuple[Version, ...] = ()
 
     def wanted(self, now: datetime) -> StoredCertificate | None:
-        """The version that ought to be served.
+        """Return the version that ought to be served; None if there is none.
 
-        That is the best one (``certificate.comparison``), the newest of equals, that a CA issued or
-        an administrator imported and that has not ended; else what is live already; else the
-        newest of all.
+        That is the best one (``certificate.comparison``), the newest of equals, that is not
+        self-signed and has not expired; else the live one; else the newest of all.
         """
         valid = self._valid(now)
         if valid:
-            return max(valid, key=lambda held: held.rank(self.target, now))
-        return self.live or next(iter(self.held), None)
+            return max(valid, key=lambda each: each.rank(self.target, now))
+        return self.live or next(iter(self.stored), None)
 
     def lasting(self, now: datetime) -> StoredCertificate | None:
-        """The best version that is still valid, the one that ends last of equals; None if none."""
+        """Return the best valid version, of equals the one that expires last; None if none."""
         return max(
             self._valid(now),
-            key=lambda held: (held.rank(self.target, now), held.summary.not_after),
+            key=lambda each: (each.rank(self.target, now), each.summary.not_after),
             default=None,
         )
 
     def _valid(self, now: datetime) -> list[StoredCertificate]:
         return [
-            held
-            for held in self.held
-            if not held.summary.is_bootstrap and held.summary.not_after > now
+            each
+            for each in self.stored
+            if not each.summary.is_bootstrap and each.summary.not_after > now
         ]
 
     def find(self, version_id: str) -> StoredCertificate | None:
-        """The version of that id."""
-        return next((held for held in self.held if held.version.id == version_id), None)
+        """Return the usable version of that id; None if there is none."""
+        return next((each for each in self.stored if each.version.id == version_id), None)
+
+    def with_state(self, state: GatewayState) -> Inventory:
+        """Apply the state: which roots are accepted, which certificates are revoked."""
+        accepted = [
+            replace(
+                each, accepted=each.trust.chain_complete and each.trust.root in state.accepted_roots
+            )
+            for each in self.stored
+        ]
+        stored = tuple(
+            replace(each, revoked=_is_revoked(each, accepted, state)) for each in accepted
+        )
+        inventory = replace(self, stored=stored)
+        return replace(inventory, live=inventory.find(self.live.version.id) if self.live else None)
 
 
-def take_inventory(  # noqa: PLR0913 - everything that a version is judged by
+def take_inventory(  # noqa: PLR0913 - everything that decides how good a version is
     store: Store,
     target: Target,
     live: str | None,
@@ -103,61 +119,51 @@ def take_inventory(  # noqa: PLR0913 - everything that a version is judged by
     roots: tuple[Certificate, ...],
     now: datetime,
 ) -> Inventory:
-    """Look at every version of a gateway.
+    """Read every version of a gateway.
 
     Args:
         store: Where the versions are.
         target: The gateway.
         live: The id that the ``live`` link leads to.
-        state: What is remembered of the gateway: revocation, and roots that were accepted.
-        roots: What is trusted.
+        state: The gateway's state: revocation, and untrusted roots that were accepted.
+        roots: The trusted roots.
         now: Aware UTC.
     """
-    usable = _usable(store, store.versions(target.name), pair=target.key.second is not None)
-    held = judged(usable, state=state, roots=roots, now=now)
-    return Inventory(held, next((one for one in held if one.version.id == live), None), target)
-
-
-def judged(
-    usable: Iterable[StoredCertificate],
-    *,
-    state: GatewayState,
-    roots: tuple[Certificate, ...],
-    now: datetime,
-) -> tuple[StoredCertificate, ...]:
-    """Say of versions whether they are trusted, accepted and revoked; see `take_inventory`."""
-    found = [_with_trust(held, state.accepted_roots, roots, now) for held in usable]
-    return tuple(replace(one, revoked=_is_revoked(one, found, state)) for one in found)
+    versions = store.versions(target.name)
+    usable = _usable(store, versions, pair=target.key.second is not None)
+    trusted = (_with_trust(each, roots, now) for each in usable)
+    inventory = Inventory(tuple(trusted), None, target, versions).with_state(state)
+    return replace(inventory, live=inventory.find(live or ""))
 
 
 def _with_trust(
-    held: StoredCertificate, accepted: Sequence[str], roots: tuple[Certificate, ...], now: datetime
+    stored: StoredCertificate, roots: tuple[Certificate, ...], now: datetime
 ) -> StoredCertificate:
-    if held.summary.is_bootstrap:
-        return held
-    trust = trust_of(held.version.certificate, held.version.chain, roots, now=now)
-    return replace(held, trust=trust, accepted=trust.chain_complete and trust.root in accepted)
+    if stored.summary.is_bootstrap:
+        return stored
+    trust = trust_of(stored.version.certificate, stored.version.chain, roots, now=now)
+    return replace(stored, trust=trust)
 
 
 def _is_revoked(
-    held: StoredCertificate, every: Iterable[StoredCertificate], state: GatewayState
+    stored: StoredCertificate, every: Iterable[StoredCertificate], state: GatewayState
 ) -> bool:
-    """Whether a version was revoked, or has the key of one that was revoked for its key."""
+    """Tell whether a version is revoked, or has the key of one revoked for its key."""
     known = state.revocation
     if known is None or known.revoked is None:
         return False
-    if held.summary.fingerprint == known.fingerprint:
+    if stored.summary.fingerprint == known.fingerprint:
         return True
     return known.new_key and any(
-        one.summary.fingerprint == known.fingerprint
-        and one.summary.key_fingerprint == held.summary.key_fingerprint
-        for one in every
+        each.summary.fingerprint == known.fingerprint
+        and each.summary.key_fingerprint == stored.summary.key_fingerprint
+        for each in every
     )
 
 
 def _usable(
     store: Store, versions: Iterable[Version], *, pair: bool
-) -> Iterable[StoredCertificate]:
+) -> Iterator[StoredCertificate]:
     for version in versions:
         try:
             summary = chain.summarize(version.certificate, version.chain)
@@ -172,9 +178,8 @@ def _usable(
         if fits:
             yield StoredCertificate(version, summary)
         else:
-            logger.warning("key and certificate do not belong together path=%s", version.directory)
+            logger.warning("key and certificate do not match path=%s", version.directory)
 
 
 def _fits(private_key: bytes, summary: CertificateSummary) -> bool:
-    """Whether a certificate is for a key."""
     return key.fingerprint(key.load(private_key).public_key()) == summary.key_fingerprint

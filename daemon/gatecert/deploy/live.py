@@ -1,8 +1,8 @@
-"""What the servers read: the ``live`` link of a gateway, and how far its deployment has come.
+"""The ``live`` link of a gateway, which servers read.
 
-``live`` is a relative link to ``versions/<id>``. Swapping is one rename of it (rename(2)), so key
-and certificate change in the same instant, and a crash leaves the old pair or the new one. All of
-this is the host's alone: a pair of gateways that shares its versions has two ``live`` links.
+``live`` is a relative link to ``versions/<id>``. One rename (rename(2)) swaps it, so key and
+certificate change in the same instant, and a crash leaves the old pair or the new one. The link
+belongs to this host alone: two hosts that share versions have a ``live`` link each.
 """
 
 from __future__ import annotations
@@ -14,9 +14,8 @@ import time
 from typing import TYPE_CHECKING, Final
 
 from gatecert.deploy.copies import write_copies
-from gatecert.model import Deployment
 from gatecert.store import durable
-from gatecert.store.json_record import quarantine, read_record, write_record
+from gatecert.store.json_record import quarantine
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,7 +28,7 @@ VERSIONS: Final = "versions"
 
 
 class LiveDirectory:
-    """The ``live`` link of one gateway and ``deployment.json`` beside it.
+    """The ``live`` link of one gateway.
 
     Args:
         gateway_directory: ``STATE/gateways/<name>``, absolute.
@@ -40,11 +39,11 @@ class LiveDirectory:
 
     @property
     def path(self) -> Path:
-        """The link; what servers and reload commands are told."""
+        """The link, as servers and reload commands get it."""
         return self._directory / "live"
 
     def current(self) -> str | None:
-        """Id of the version that ``live`` leads to; None where it is missing or leads elsewhere."""
+        """Return the id of the version that ``live`` leads to; None if it leads to none."""
         try:
             destination = self._directory / self.path.readlink()
             leads_to_version = destination.parent == self._directory / VERSIONS
@@ -53,33 +52,33 @@ class LiveDirectory:
             return None
 
     def install(self, plan: InstallPlan, version: Version, private_key: bytes) -> bool:
-        """Let ``live`` lead to a version, and write the copies that servers insist on.
+        """Point ``live`` at a version and write the copies (``install.copy_to``).
 
         Args:
-            plan: Says which copies there are.
+            plan: Names the copies.
             version: Below the gateway's ``versions``.
             private_key: The version's, PEM.
 
         Returns:
-            Whether anything had to be changed.
+            Whether anything changed.
 
         Raises:
-            StorageError: The link could not be changed; it and the copies are as they were.
-            CopyError: The link was changed, but not every copy could be written.
+            StorageError: The link cannot be changed; it and the copies are unchanged.
+            CopyError: The link is changed, but not every copy could be written.
         """
         swapped = self.swap(version)
         return write_copies(plan.copy_to, version, private_key) or swapped
 
     def swap(self, version: Version) -> bool:
-        """Let ``live`` lead to a version, with one rename.
+        """Point ``live`` at a version, with one rename.
 
-        Something else in its place is set aside, so that it can never stop a certificate.
+        Anything else in its place is set aside, so that it cannot block a certificate.
 
         Returns:
-            Whether it led elsewhere before.
+            Whether the link changed.
 
         Raises:
-            StorageError: It could not be done; the link is untouched.
+            StorageError: The link cannot be changed.
         """
         before = self.current()
         if before == version.id:
@@ -91,36 +90,16 @@ class LiveDirectory:
         logger.debug("swapped live=%s version=%s before=%s", self.path, version.id, before)
         return True
 
-    def deployment(self) -> Deployment | None:
-        """How far the deployment has come; None where it is not known, damaged files included.
-
-        Raises:
-            StorageError: The file is there but cannot be read.
-        """
-        return read_record(self._deployment_file, Deployment)
-
-    def save_deployment(self, deployment: Deployment) -> None:
-        """Remember how far the deployment has come.
-
-        Raises:
-            StorageError: It cannot be written.
-        """
-        write_record(self._deployment_file, deployment)
-
-    @property
-    def _deployment_file(self) -> Path:
-        return self._directory / "deployment.json"
-
 
 def _date_ahead(version: Version) -> None:
-    """Give the files of a version a modification time in the next whole second.
+    """Set the modification time of a version's files to the next whole second.
 
-    ocserv reads a file again only if it is newer, in whole seconds, than its last look. That look
-    may have been within this very second, and a version that is put back is older than it.
+    ocserv reads a file again only if it is newer, in whole seconds, than its last read. That read
+    may be in this second, and a version that is put back is older.
     """
     next_second = math.floor(time.time()) + 1
     for path in version.directory.glob("*.pem"):
         try:
             os.utime(path, (next_second, next_second))
-        except OSError as error:  # a server that does not compare times will read it all the same
+        except OSError as error:  # servers that do not compare times read it anyway
             logger.debug("modification time kept path=%s %s", path, error)

@@ -1,14 +1,15 @@
-"""Which versions may go.
+"""Delete versions that are no longer needed.
 
-The newest few stay. Whatever their age, these stay too: the live one; those that the caller needs,
-the best one that is still valid above all; and the newest that an authority issued or an
-administrator imported, however many bootstrap certificates came after it. A version that lost its
-``meta.json`` may be such a one, so the newest of those stays as well.
+The newest few stay. These stay whatever their age: the live one; those that the caller needs, above
+all the best one that is still valid; and the newest that an authority issued or an administrator
+imported, however many self-signed ones came after it. A version without ``meta.json`` may be such
+a one, so the newest of those stays as well.
 """
 
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from gatecert.errors import StorageError
@@ -17,41 +18,49 @@ from gatecert.model import Origin
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
+    from gatecert.deploy.inventory import Inventory
     from gatecert.model import Version
     from gatecert.store.protocol import Store
 
 logger = logging.getLogger(__name__)
 
-TRUSTED = (Origin.AUTHORITY, Origin.IMPORTED)
+FROM_CA = (Origin.AUTHORITY, Origin.IMPORTED)
 
 
-def prune(
-    store: Store, gateway: str, *, keep: int, live: str | None, needed: Collection[str] = ()
-) -> None:
-    """Delete the versions that nobody needs; failing at that is logged only.
+def prune(store: Store, inventory: Inventory, *, keep: int, needed: Collection[str]) -> Inventory:
+    """Delete the versions that are not needed; a failure is only logged.
 
     Args:
-        store: Where they are.
-        gateway: Whose.
-        keep: How many stay, the live one included.
-        live: Id of the version that ``live`` leads to.
-        needed: Ids of further versions that stay.
+        store: Where the versions are.
+        inventory: The versions of a gateway.
+        keep: How many stay at least.
+        needed: Ids of versions that stay.
+
+    Returns:
+        What is left.
     """
+    removed: set[str] = set()
     try:
-        for version in superfluous(store.versions(gateway), keep=keep, live=live, needed=needed):
+        for version in superfluous(inventory.versions, keep=keep, needed=needed):
             store.remove_version(version)
-            logger.info("pruned gateway=%s version=%s", gateway, version.id)
+            removed.add(version.id)
+            logger.info("pruned gateway=%s version=%s", inventory.target.name, version.id)
     except StorageError as error:
-        logger.warning("old versions stay gateway=%s error=%s", gateway, error)
+        logger.warning("old versions stay gateway=%s error=%s", inventory.target.name, error)
+    return replace(
+        inventory,
+        versions=tuple(each for each in inventory.versions if each.id not in removed),
+        stored=tuple(each for each in inventory.stored if each.version.id not in removed),
+    )
 
 
 def superfluous(
-    versions: Sequence[Version], *, keep: int, live: str | None, needed: Collection[str] = ()
+    versions: Sequence[Version], *, keep: int, needed: Collection[str]
 ) -> tuple[Version, ...]:
-    """Those of ``versions`` (newest first) that may go, by the rules above."""
-    trusted = [version.id for version in versions if version.origin in TRUSTED]
+    """Return those of ``versions`` (newest first) that may be deleted, by the rules above."""
+    from_ca = [version.id for version in versions if version.origin in FROM_CA]
     unknown = [version.id for version in versions if version.origin is None]
-    kept = {live, *needed, *trusted[:1], *unknown[:1]} & {version.id for version in versions}
+    kept = {*needed, *from_ca[:1], *unknown[:1]} & {version.id for version in versions}
     for version in versions:
         if len(kept) >= keep:
             break

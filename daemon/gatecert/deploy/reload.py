@@ -1,8 +1,8 @@
-"""The reload command, which makes the gateway read its files again.
+"""The reload command, which makes the server read its files again.
 
-It runs as argv, never through a shell, in ``/``, with nothing on standard input, and in a session
-of its own. It inherits nothing of gatecert's environment (no secrets, no ``NOTIFY_SOCKET``, no
-``CREDENTIALS_DIRECTORY``) and no descriptor; what it gets is::
+The command runs as argv, never through a shell, in ``/``, with empty standard input, in a session
+of its own. It inherits no descriptor and nothing of gatecert's environment (no secrets, no
+``NOTIFY_SOCKET``, no ``CREDENTIALS_DIRECTORY``). Its environment is::
 
     PATH               /usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
     HOME               the home directory of the user gatecert acts as
@@ -12,14 +12,13 @@ of its own. It inherits nothing of gatecert's environment (no secrets, no ``NOTI
     GATECERT_LIVE      absolute path of live/, with privkey.pem, fullchain.pem …
     GATECERT_VERSION   id of the version that live/ leads to
 
-How it is kept from hanging or flooding gatecert: ``gatecert.process``.
+``gatecert.process`` bounds its time and its output.
 """
 
 from __future__ import annotations
 
 import logging
 import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from gatecert import process
@@ -37,19 +36,7 @@ logger = logging.getLogger(__name__)
 LONGEST_NAME: Final = 200  # characters of a command shown
 
 
-@dataclass(frozen=True, slots=True)
-class ReloadResult:
-    """How a reload command that succeeded ran.
-
-    Attributes:
-        output: The end of what it printed, on one line, without control characters.
-    """
-
-    seconds: float
-    output: str
-
-
-def reload(  # noqa: PLR0913 - the command is told all of it
+def reload(  # noqa: PLR0913 - each is a variable of the command's environment
     plan: InstallPlan,
     *,
     gateway: str,
@@ -57,22 +44,25 @@ def reload(  # noqa: PLR0913 - the command is told all of it
     live: Path,
     version: str,
     cancelled: Event | None = None,
-) -> ReloadResult:
-    """Run the reload command of a gateway; safe from any thread, many at a time.
+) -> float:
+    """Run the reload command of a gateway, if it has one; thread-safe.
 
     Args:
-        plan: Has the command and its timeout.
+        plan: The command and its timeout.
         gateway: The gateway's name.
         hostname: Its hostname, as A-labels.
         live: Path of the ``live`` link.
         version: Id of the version that ``live`` leads to.
-        cancelled: Set when gatecert is stopping; the command is then ended as if out of time.
+        cancelled: Set when gatecert stops; the command is then killed.
+
+    Returns:
+        How long the command took, in seconds.
 
     Raises:
-        ReloadError: It could not be run, failed, was killed, or took too long.
+        ReloadError: The command cannot be run, failed, was killed, or took too long.
     """
     if not plan.reload:
-        return ReloadResult(0.0, "")
+        return 0.0
     begin = time.monotonic()
     command = clean(plan.reload[0], LONGEST_NAME)
     timeout = plan.reload_timeout.total_seconds()
@@ -84,8 +74,8 @@ def reload(  # noqa: PLR0913 - the command is told all of it
         reason = clean(getattr(error, "strerror", None) or str(error))
         raise ReloadError(
             f"the reload command {command} cannot be run: {reason}",
-            fix="install.reload must name a program, or a script that is executable and begins"
-            " with #! and an interpreter that exists",
+            fix="set install.reload to a program, or to an executable script whose #! line names"
+            " an interpreter that exists",
         ) from error
     seconds = time.monotonic() - begin
     logger.debug(
@@ -100,26 +90,26 @@ def reload(  # noqa: PLR0913 - the command is told all of it
         raise _too_slow(run, command, timeout)
     if run.status != 0:
         raise _failed(run, command)
-    return ReloadResult(seconds, run.output)
+    return seconds
 
 
 def _executable(name: str, command: str) -> str:
-    """Absolute path of a program.
+    """Return the absolute path of a program.
 
     Raises:
-        ReloadError: There is none of that name.
+        ReloadError: No program of that name exists.
     """
     found = process.executable(name)
     if found is None:
         raise ReloadError(
             f"the reload command {command} was not found",
-            fix=f"give its absolute path in install.reload; names are looked for in {process.PATH}",
+            fix=f"set install.reload to its absolute path; PATH is {process.PATH}",
         )
     return found
 
 
 def environment(gateway: str, hostname: str, live: Path, version: str) -> dict[str, str]:
-    """What the commands of a gateway get; the module's docstring documents it."""
+    """Return the environment of a gateway's commands; the module documents it."""
     return {
         **process.environment(),
         "GATECERT_GATEWAY": gateway,
@@ -130,11 +120,11 @@ def environment(gateway: str, hostname: str, live: Path, version: str) -> dict[s
 
 
 def _too_slow(run: process.Run, command: str, timeout: float) -> ReloadError:
-    ending = "was killed" if run.status is not None else "could not even be killed"
+    ending = "was killed" if run.status is not None else "could not be killed"
     return ReloadError(
-        f"the reload command {command} had not ended after {timeout:g} s and {ending}",
+        f"the reload command {command} did not end within {timeout:g} s and {ending}",
         output=run.output_tail,
-        fix="see why it hangs, or raise install.reload_timeout",
+        fix="find out why it hangs, or raise install.reload_timeout",
         ran=True,
     )
 
@@ -143,6 +133,6 @@ def _failed(run: process.Run, command: str) -> ReloadError:
     return ReloadError(
         f"the reload command {command} failed ({run.ending})",
         output=run.output_tail,
-        fix="run it by hand as the user of gatecert and see what it says",
+        fix="run the command by hand as the user that gatecert runs as",
         ran=True,
     )

@@ -1,12 +1,12 @@
-"""Wishing for a reload that somebody with more rights carries out.
+"""Request a reload that systemd carries out.
 
-The daemon may not reload services, and need not: it leaves a file beside ``live``, a path unit of
-systemd sees it (``gatecert-reload@NAME.path``), takes it away and reloads the one unit that root
-has named. What is in the file is for people; nobody acts on it. The handshake afterwards tells
-whether the wish was heard.
+The daemon has no privilege to reload services. It writes a file beside ``live``; a path unit of
+systemd (``gatecert-reload@NAME.path``) sees the file, removes it and reloads the one unit that
+root has configured. The content of the file is for people only. The handshake that follows tells
+whether the reload happened.
 
-The wish stays until it is taken, so one that is made during a reload leads to another reload. It
-need not outlive a power failure: servers read the certificate when they start.
+The file stays until systemd removes it, so a request during a reload leads to another reload. It
+need not survive a power failure: servers read the certificate when they start.
 """
 
 from __future__ import annotations
@@ -19,21 +19,21 @@ from gatecert.store import durable
 if TYPE_CHECKING:
     from pathlib import Path
 
-WISH: Final = "reload-wanted"
+FILE_NAME: Final = "reload-wanted"
 
 
 def request_reload(gateway_directory: Path, version: str) -> None:
-    """Wish for the gateway to be reloaded.
+    """Request a reload of the gateway.
 
     Args:
         gateway_directory: ``STATE/gateways/<name>``.
         version: Id of the version that ``live`` leads to.
 
     Raises:
-        ReloadError: The wish cannot be written.
+        ReloadError: The file cannot be written.
     """
-    wish = gateway_directory / WISH
+    path = gateway_directory / FILE_NAME
     try:
-        durable.write_file(wish, f"{version}\n".encode(), mode=0o600, sync=False)
+        durable.write_file(path, f"{version}\n".encode(), mode=0o600, sync=False)
     except StorageError as error:
         raise ReloadError(error.message, fix=error.fix) from error

@@ -1,125 +1,112 @@
-"""Taking over a certificate that an administrator hands in: checked → kept → installed → proven.
+"""Import a certificate that another CA signed: checked → stored → installed → proven.
 
-Nothing is changed unless every check passes (``custom.import_check``) and the certificate is not
+Nothing changes unless every check passes (``custom.import_check``) and the certificate is not
 worse than the one in use (``certificate.comparison``).
 """
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
 from typing import TYPE_CHECKING
 
 from gatecert.certificate.comparison import rank, rejection_of
 from gatecert.certificate.trust import system_roots, trust_of
 from gatecert.custom.import_check import CheckedImport, check_import
 from gatecert.custom.signing_requests import remove_used_requests
-from gatecert.deploy.deployer import Deployer
 from gatecert.deploy.inventory import StoredCertificate
-from gatecert.lifecycle.gateway_state import GatewayStates
-from gatecert.model import Outcome, OutcomeKind, Progress, Stage, Target
-from gatecert.store.protocol import Store
+from gatecert.lifecycle.gateway_pass import Pass
+from gatecert.model import Outcome, OutcomeKind, Stage
 from gatecert.time_format import day
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from gatecert.certificate.upload import Upload
     from gatecert.model import Version
 
 
 @dataclass(frozen=True, slots=True)
 class CertificateImport:
-    """Takes over certificates for gateways with ``mode: custom``.
+    """Imports certificates for gateways with ``mode: custom``.
 
     Attributes:
-        deploy: Brings a version onto the gateway.
-        accept_untrusted: Whether a root that is not trusted is accepted.
+        deploy: Deploys a version.
     """
 
-    store: Store
-    memory: GatewayStates
-    deployer: Deployer
-    progress: Progress
-    now: Callable[[], datetime]
-    deploy: Callable[[Target, StoredCertificate], Outcome]
-    accept_untrusted: bool = False
+    deploy: Callable[[Pass, StoredCertificate], Outcome]
 
-    def run(self, target: Target, uploads: Sequence[Upload], *, wait: float) -> Outcome:
-        """Take over a certificate; see `Pipeline.import_certificate`."""
-        started = time.monotonic()
-        with self.store.lock_gateway(target.name, "importing a certificate", wait=wait):
-            accepted = check_import(
-                self.store, target, uploads, now=self.now(), system_roots=system_roots()
-            )
-            if accepted.version is not None:
-                outcome = self._take_again(target, accepted, accepted.version)
-            else:
-                outcome = self._take(target, accepted)
-            outcome = replace(outcome, seconds=round(time.monotonic() - started, 3))
-            return self.memory.remember(target, outcome)
-
-    def _refuse_worse(self, target: Target, accepted: CheckedImport) -> None:
-        """Refuse a certificate that is worse than the one in use; nothing is on the disk yet.
-
-        Raises:
-            InferiorCertificateError: It is.
-        """
-        inventory, now = self.deployer.inventory(target), self.now()
-        best, issued = inventory.wanted(now), accepted.issued
-        trust = trust_of(issued.certificate, issued.chain, self.deployer.roots(target), now=now)
-        accepts = self.accept_untrusted and not trust.trusted
-        worth = rank(
-            accepted.summary,
-            replace(trust, trusted=trust.trusted or accepts),
-            revoked=False,
-            target=target,
-            now=now,
+    def run(self, current: Pass, uploads: Sequence[Upload]) -> Outcome:
+        """Import a certificate; see `Pipeline.import_certificate`."""
+        checked = check_import(
+            current.store,
+            current.target,
+            uploads,
+            now=current.now(),
+            system_roots=system_roots(),
         )
-        if best is not None and worth < best.rank(target, now):
-            other, ends = best.rank(target, now), best.summary.not_after
-            raise rejection_of(accepted.summary, trust, worth, other, other_ends=ends)
-        if accepts:
-            self.memory.accept_root(target, trust.root)
+        if checked.version is None:
+            return self._import(current, checked)
+        return self._import_again(current, checked, checked.version)
 
-    def _take(self, target: Target, accepted: CheckedImport) -> Outcome:
-        self._refuse_worse(target, accepted)
-        end = accepted.summary.not_after
-        self._tell(
-            target,
-            f"{accepted.summary.subject} from {accepted.summary.issuer}, until {day(end)}",
+    def _import(self, current: Pass, checked: CheckedImport) -> Outcome:
+        _refuse_worse(current, checked)
+        summary = checked.summary
+        current.tell(
+            Stage.CHECK,
+            f"{summary.subject} from {summary.issuer}, until {day(summary.not_after)}",
         )
-        for note in accepted.issued.notes:
-            self._tell(target, f"note: {note}")
-        self.store.check_writable()
-        held = self.memory.keep(target, accepted.issued)
-        deployed = self.deploy(target, held)
-        remove_used_requests(self.store, target.name)
+        for note in checked.issued.notes:
+            current.tell(Stage.CHECK, f"note: {note}")
+        current.store.check_writable()
+        stored = current.keep(checked.issued)
+        deployed = self.deploy(current, stored)
+        remove_used_requests(current.store, current.target.name)
         return deployed if deployed.failed else replace(deployed, kind=OutcomeKind.IMPORTED)
 
-    def _take_again(self, target: Target, accepted: CheckedImport, version: Version) -> Outcome:
-        """Change nothing, unless the gateway does not serve it yet although it ought to.
+    def _import_again(self, current: Pass, checked: CheckedImport, version: Version) -> Outcome:
+        """Change nothing, unless the gateway ought to serve the certificate and does not.
 
-        One that has been followed by another is taken anew only where the gateway has refused the
-        other: a file that is handed in again and again must not undo a renewal.
+        A certificate that was followed by another is imported again only if the gateway refused
+        the other one: a repeated import must not undo a renewal.
         """
-        inventory = self.deployer.inventory(target)
-        wanted = inventory.wanted(self.now())
-        deployment = self.deployer.deployment(target, inventory)
+        wanted, deployment = current.wanted, current.deployer.deployment
         confirmed = deployment is not None and deployment.confirmed is not None
         said = f"this certificate was imported before, as version {version.id}"
         if wanted is None or wanted.version.id != version.id:
             if not confirmed:
-                return self._take(target, accepted)
+                return self._import(current, checked)
             newer = wanted.version.id if wanted is not None else "none"
-            return self.memory.outcome(
-                target, OutcomeKind.IDLE, f"{said}; version {newer} has taken its place"
-            )
+            detail = f"{said}; version {newer} has replaced it"
+            return current.outcome(OutcomeKind.IDLE, detail)
         if confirmed:
-            return self.memory.outcome(target, OutcomeKind.IDLE, f"{said}; nothing was changed")
-        return self.deploy(target, wanted)
+            return current.outcome(OutcomeKind.IDLE, f"{said}; nothing was changed")
+        return self.deploy(current, wanted)
 
-    def _tell(self, target: Target, message: str) -> None:
-        self.progress(target.name, Stage.CHECK, message)
+
+def _refuse_worse(current: Pass, checked: CheckedImport) -> None:
+    """Refuse a certificate that is worse than the one in use; nothing is written yet.
+
+    Raises:
+        InferiorCertificateError: It is worse.
+    """
+    target, now = current.target, current.now()
+    best, issued = current.wanted, checked.issued
+    roots = current.context.tools.roots(target)
+    trust = trust_of(issued.certificate, issued.chain, roots, now=now)
+    accepted = current.occasion.accept_untrusted and not trust.trusted
+    ranked = rank(
+        checked.summary,
+        replace(trust, trusted=trust.trusted or accepted),
+        revoked=False,
+        target=target,
+        now=now,
+    )
+    if best is not None and ranked < best.rank(target, now):
+        raise rejection_of(
+            checked.summary,
+            trust,
+            ranked,
+            best.rank(target, now),
+            other_ends=best.summary.not_after,
+        )
+    if accepted:
+        current.accept_root(trust.root)

@@ -1,10 +1,10 @@
-"""An enrolment that is only tried: the whole path at staging directories, and nothing is installed.
+"""A dry run: an enrolment at staging directories, of which nothing is installed.
 
-    the names point here → nothing is in the way → ordered at the staging directory → checked
+    names point here → checks pass → order at the staging directory → chain checked
 
-Every authority that the gateway may use is tried, for any of them may have to take over one day.
-What is left behind is an account at the staging directory, and what was spent of its limits;
-neither the gateway's state nor its files are touched.
+Every authority that the gateway may use is tried, since any of them may have to take over. What
+remains is an account at the staging directory and the use of its rate limits; the gateway's state
+and files do not change.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from gatecert.schedule.due import is_renewal
 
 if TYPE_CHECKING:
     from gatecert.acme.protocol import Authority
-    from gatecert.model import Target
+    from gatecert.lifecycle.gateway_pass import Pass
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,74 +40,67 @@ class DryRun:
     ordering: Ordering
     resolver: AddressResolver
 
-    def run(self, target: Target, *, wait: float) -> Outcome:
-        """Try to enrol a gateway, and say how it went.
-
-        Args:
-            target: What for.
-            wait: Seconds to wait for somebody else who is changing the gateway.
+    def run(self, current: Pass) -> Outcome:
+        """Try to enrol a gateway.
 
         Raises:
-            LockTimeoutError: Somebody else is changing this gateway.
+            LockTimeoutError: Another process is changing this gateway.
         """
-        started = time.monotonic()
-        with self.ordering.memory.store.lock_gateway(target.name, "a dry run", wait=wait):
+        started, name = time.monotonic(), current.target.name
+        with current.store.lock_gateway(name, "a dry run", wait=current.occasion.wait):
             try:
-                outcome = self._try(target)
+                outcome = self._try(current)
             except (RateLimitBudgetError, InterruptedOrderError) as error:
-                outcome = self._outcome(target, OutcomeKind.WAITING, error)
+                outcome = _failed(current, OutcomeKind.WAITING, error)
             except GatecertError as error:
-                outcome = self._outcome(target, OutcomeKind.FAILED, error)
+                outcome = _failed(current, OutcomeKind.FAILED, error)
         return replace(outcome, seconds=round(time.monotonic() - started, 3))
 
-    def _try(self, target: Target) -> Outcome:
-        memory = self.ordering.memory
+    def _try(self, current: Pass) -> Outcome:
+        target, region = current.target, current.excluded_region
         if target.mode is Mode.CUSTOM:
-            detail = "nothing to try: the certificate is yours to bring (mode custom)"
-            return memory.outcome(target, OutcomeKind.IDLE, detail)
-        region = memory.excluded_region(target)
+            detail = "nothing to try: an administrator brings the certificate (mode: custom)"
+            return current.outcome(OutcomeKind.IDLE, detail)
         if region:
-            return memory.outcome(target, OutcomeKind.SKIPPED, exclusion_reason(region, target))
-        self._tell(target, Stage.RESOLVE, f"looking up {target.display_name}")
-        here = own_addresses(target.addresses)
-        resolution = preflight(target, self.resolver, here, now=memory.now())
-        if not resolution.allows_order(renewing=is_renewal(memory.situation(target))):
+            return current.outcome(OutcomeKind.SKIPPED, exclusion_reason(region, target))
+        current.tell(Stage.RESOLVE, f"looking up {target.display_name}")
+        addresses = own_addresses(target.addresses)
+        resolution = preflight(target, self.resolver, addresses, now=current.now())
+        if not resolution.allows_order(renewing=is_renewal(current.situation)):
             code = BY_RESOLUTION[resolution.kind]
-            return memory.outcome(
-                target, OutcomeKind.WAITING, resolution.detail, code=code.name, fix=code.fix
+            return current.outcome(
+                OutcomeKind.WAITING, resolution.detail, code=code.name, fix=code.fix
             )
-        return self._try_authorities(target)
+        return self._try_authorities(current)
 
-    def _try_authorities(self, target: Target) -> Outcome:
-        memory, issued, untried = self.ordering.memory, [], []
-        for authority in self.ordering.known(target):
-            obstacle = self.ordering.obstacle(target, authority)
+    def _try_authorities(self, current: Pass) -> Outcome:
+        issued, untried = [], []
+        for authority in self.ordering.known(current.target):
+            obstacle = self.ordering.obstacle(current, authority)
             if obstacle is not None:
                 found = obstacle.finding
                 detail = f"{authority.name}: {found.seen}; {found.meaning}"
-                return memory.outcome(
-                    target, OutcomeKind.FAILED, detail, code=found.code, fix=found.fix
-                )
+                return current.outcome(OutcomeKind.FAILED, detail, code=found.code, fix=found.fix)
             staging = authority.staging
             if staging is None:
                 untried.append(authority.name)
                 continue
-            self._order(target, authority, staging)
+            self._order(current, authority, staging)
             issued.append(staging.name)
         if not issued:
             raise AuthorityError(
                 f"no staging directory is known for {', '.join(untried)}, so nothing was ordered",
-                fix=f"set authorities.{untried[0]}.staging_directory_url if there is one",
+                fix=f"set authorities.{untried[0]}.staging_directory_url if the CA has one",
             )
         detail = f"dry run: {', '.join(issued)} issued a certificate, and nothing was installed"
         if untried:
-            detail += f"; not tried, for want of a staging directory: {', '.join(untried)}"
-        return memory.outcome(target, OutcomeKind.IDLE, detail)
+            detail += f"; not tried, no staging directory is known: {', '.join(untried)}"
+        return current.outcome(OutcomeKind.IDLE, detail)
 
-    def _order(self, target: Target, authority: Authority, staging: Authority) -> None:
-        self._tell(target, Stage.ORDER, f"ordering from {staging.name}")
+    def _order(self, current: Pass, authority: Authority, staging: Authority) -> None:
+        current.tell(Stage.ORDER, f"ordering from {staging.name}")
         try:
-            issued = self.ordering.dry_run(staging, target)
+            issued = self.ordering.dry_run(current, staging)
         except GatecertError as error:
             # The staging directory has no settings of its own.
             error.fix = error.fix.replace(
@@ -116,11 +109,9 @@ class DryRun:
             ).replace(f"authorities.{staging.name}.", f"authorities.{authority.name}.")
             raise
         for note in issued.notes:
-            self._tell(target, Stage.ORDER, f"note: {note}")
+            current.tell(Stage.ORDER, f"note: {note}")
 
-    def _outcome(self, target: Target, kind: OutcomeKind, error: GatecertError) -> Outcome:
-        detail = f"dry run: {error.message}; nothing was installed"
-        return self.ordering.memory.outcome(target, kind, detail, code=error.code, fix=error.fix)
 
-    def _tell(self, target: Target, stage: Stage, message: str) -> None:
-        self.ordering.progress(target.name, stage, message)
+def _failed(current: Pass, kind: OutcomeKind, error: GatecertError) -> Outcome:
+    detail = f"dry run: {error.message}; nothing was installed"
+    return current.outcome(kind, detail, code=error.code, fix=error.fix)

@@ -1,16 +1,15 @@
-"""The story of a pass: config → due → resolve → order → install → verify → report.
+"""One pass over a gateway: config → due → resolve → order → deploy → verify → report.
 
-This module alone knows the order of the stages. Each path reads like the sentence above:
+This module alone knows the order of the stages. Each path reads like the line above:
 
-- ``_bootstrap``: nothing usable is there → a self-signed certificate, in place at once.
-- ``_enrol``: due → the names point here → nothing is in the way → ordered → installed → proven.
-- ``import_certificate``: handed in → checked → installed → proven (``certificate_import.py``).
-- ``_put_right``: proven once, and now something else is served → reloaded → proven again.
-- ``_deploy``: installed → reloaded → proven, the best certificate staying in place
-  (``deploy/deployer.py``).
+- ``_bootstrap``: no usable certificate → a self-signed one, in place at once.
+- ``_enrol``: due → names point here → checks pass → ordered → installed → proven.
+- ``import_certificate``: uploaded → checked → installed → proven (``certificate_import.py``).
+- ``_watch_listeners``: proven before, something else served now → reloaded → proven again.
+- ``_deploy``: installed → reloaded → proven; the best certificate stays in place (``deploy/``).
 
-It alone turns an error into an `Outcome`; what one gateway suffers never reaches another. A failed
-deployment is retried by itself and never costs an order.
+It alone turns an error into an `Outcome`; the failure of one gateway never affects another. A
+failed deployment is retried without limit and never costs an order.
 """
 
 from __future__ import annotations
@@ -24,11 +23,14 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
+from cryptography.x509 import Certificate
+
 from gatecert.acme.protocol import Authority
 from gatecert.certificate.bootstrap import bootstrap
 from gatecert.certificate.comparison import rejection_of
-from gatecert.client_ca.client_ca_deployer import ClientCADeployer
-from gatecert.deploy.deployer import Deployer
+from gatecert.certificate.trust import expected_roots
+from gatecert.deploy.certificate_deployer import CertificateDeployer
+from gatecert.deploy.deployer import DeployTools
 from gatecert.deploy.inventory import StoredCertificate
 from gatecert.doctor.codes import BY_RESOLUTION
 from gatecert.doctor.finding import Finding
@@ -43,13 +45,16 @@ from gatecert.errors import (
 from gatecert.lifecycle.certificate_import import CertificateImport
 from gatecert.lifecycle.client_cas import ClientCAs
 from gatecert.lifecycle.dry_run import DryRun
-from gatecert.lifecycle.gateway_state import GatewayStates
+from gatecert.lifecycle.failures import failure, obstructed, postponed
+from gatecert.lifecycle.gateway_pass import ROUTINE, Occasion, Pass, PassContext, Weight
 from gatecert.lifecycle.observation import Observer
 from gatecert.lifecycle.ordering import Obstacle, Ordering
 from gatecert.lifecycle.revocation_watch import RevocationWatch
+from gatecert.lifecycle.state_cache import StateCache
 from gatecert.model import (
     Action,
     Due,
+    GatewayState,
     Mode,
     Outcome,
     OutcomeKind,
@@ -60,12 +65,7 @@ from gatecert.model import (
 from gatecert.resolve.lookup import AddressResolver
 from gatecert.resolve.region import exclusion_reason
 from gatecert.revocation.crl_lookup import RevocationLookup
-from gatecert.schedule.due import (
-    Situation,
-    certificate_in_use,
-    is_renewal,
-    next_due,
-)
+from gatecert.schedule.due import is_renewal, next_due
 from gatecert.store.protocol import Store
 from gatecert.time_format import day, instant
 
@@ -74,48 +74,27 @@ if TYPE_CHECKING:
 
     from gatecert.certificate.upload import Upload
     from gatecert.model import Deployment
+    from gatecert.schedule.due import Situation
 
 logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Occasion:
-    """What called for a pass.
-
-    Attributes:
-        force: Order a new certificate whether or not one is due.
-        look_now: Ask DNS and the authority's renewal information again at once.
-        deploy_now: Do not wait to bring a certificate onto the gateway that it has not taken.
-        accept_untrusted: Take a certificate whose root nobody expects, even in place of a trusted
-            one.
-        wait: Seconds to wait for somebody else who is changing the gateway.
-    """
-
-    force: bool = False
-    look_now: bool = False
-    deploy_now: bool = False
-    accept_untrusted: bool = False
-    wait: float = 0.0
-
-
 @dataclass(slots=True)
 class Pipeline:
-    """Runs passes over gateways; safe to use from several threads, one gateway each.
+    """Runs passes over gateways; thread-safe, one gateway a thread.
 
     Attributes:
         authorities: By their name in the configuration.
-        cancelled: Set when the process has to leave; an order is then left to be resumed.
-        obstacles: Finds what an order is certain to fail of, before it is placed.
-        lists: Looks certificates up in revocation lists; None looks nowhere.
-        memory: What is known of the gateways.
-        client_authorities: Looks after the authorities of users' certificates.
-        ordering: Obtains certificates.
-        observer: Looks at names, renewal information and ends.
-        revocation: Looks whether certificates were revoked.
+        look_interval: How often a name that does not point here is looked up.
+        cancelled: Set when gatecert stops; an order in progress is kept and resumed later.
+        obstacles: Finds what makes an order certain to fail.
+        lists: Looks certificates up in CRLs; None looks nowhere.
+        roots: Returns the roots that are trusted for a gateway.
+        new_deployer: Makes the certificate deployer of a pass.
+        states: The state of every gateway.
     """
 
     store: Store
-    deployer: Deployer
     resolver: AddressResolver
     authorities: Mapping[str, Authority]
     progress: Progress
@@ -126,327 +105,80 @@ class Pipeline:
     random: random.Random = field(default_factory=random.SystemRandom)
     obstacles: Callable[[Target, str, StoredCertificate | None], Finding | None] = no_preconditions
     lists: RevocationLookup | None = None
-    memory: GatewayStates = field(init=False)
-    client_authorities: ClientCAs = field(init=False)
-    observer: Observer = field(init=False)
+    roots: Callable[[Target], tuple[Certificate, ...]] = lambda _: expected_roots()
+    new_deployer: Callable[[DeployTools, Target, GatewayState], CertificateDeployer] = (
+        CertificateDeployer
+    )
+    states: StateCache = field(init=False)
+    client_cas: ClientCAs = field(init=False)
     ordering: Ordering = field(init=False)
-    revocation: RevocationWatch = field(init=False)
+    _context: PassContext = field(init=False)
+    _observer: Observer = field(init=False)
+    _revocation: RevocationWatch = field(init=False)
 
     def __post_init__(self) -> None:
-        self.memory = GatewayStates(
-            self.store,
-            self.deployer,
-            self.now,
+        self.states = StateCache(self.store, self.now)
+        self.client_cas = ClientCAs()
+        self.ordering = Ordering(self.authorities, self.progress, self.cancelled, self.obstacles)
+        self._context = PassContext(
+            DeployTools(self.store, self.progress, self.now, self.cancelled, self.roots),
+            self.states,
             self.excluded_regions,
             self.random,
             self.authorities,
+            self.new_deployer,
         )
-        self.observer = Observer(
-            memory=self.memory,
-            resolver=self.resolver,
-            authorities=self.authorities,
-            progress=self.progress,
-            now=self.now,
-            look_interval=self.look_interval,
-            cancelled=self.cancelled,
+        self._observer = Observer(
+            self.resolver, self.authorities, self.look_interval, self.cancelled
         )
-        self.ordering = Ordering(
-            self.memory,
-            self.authorities,
-            self.progress,
-            self.now,
-            self.cancelled,
-            self.obstacles,
-        )
-        self.revocation = RevocationWatch(
-            self.memory, self.lists, self.now, self.random, self.cancelled
-        )
-        self.client_authorities = ClientCAs(
-            store=self.store,
-            memory=self.memory,
-            admission=ClientCADeployer(self.store, self.progress, self.now, self.cancelled),
-            progress=self.progress,
-            now=self.now,
-        )
+        self._revocation = RevocationWatch(self.lists, self.random, self.cancelled)
+
+    def open(self, target: Target, occasion: Occasion = ROUTINE) -> Pass:
+        """Open a pass over a gateway without its lock: to read, or for a command that locks."""
+        return self._context.open(target, occasion)
 
     # ------------------------------------------------------------------ a pass
 
     def prepare(self, target: Target) -> Outcome | None:
-        """Give the gateway something to serve, without any network traffic and without waiting.
+        """Give the gateway something to serve, without network traffic and without waiting.
 
         Returns:
-            What was done; None when there was something already.
+            What was done; None if there was a certificate already.
 
         Raises:
-            LockTimeoutError: Somebody else is changing this gateway.
-            GatecertError: There is nothing to serve and nothing could be made.
+            LockTimeoutError: Another process is changing this gateway.
+            GatecertError: There is no certificate to serve, and none could be made.
         """
+        current = self.open(target)
         with self.store.lock_gateway(target.name, "making a bootstrap certificate", wait=0):
-            outcome = self._prepare_certificate(target)
-            self.observer.warn_of_names(target)
+            outcome = self._prepare_certificate(current)
+            self._observer.warn_of_names(current)
             if target.client_authentication is not None:
-                self.client_authorities.admission.ensure(target)
+                current.client_cas.ensure()
         return outcome
 
-    def _prepare_certificate(self, target: Target) -> Outcome | None:
-        inventory = self.deployer.inventory(target)
-        wanted = inventory.wanted(self.now())
-        if inventory.live is None and wanted is not None:
-            return self._restore(target, wanted)
-        due = next_due(self.memory.situation(target, inventory), self.now())
-        if due.action is Action.BOOTSTRAP and due.at <= self.now():
-            return self._bootstrap(target)
-        if inventory.live is not None and inventory.live == wanted:
-            self.deployer.catch_up(target, wanted)
-        return None
-
-    def attend(self, target: Target, occasion: Occasion = Occasion()) -> Outcome:
-        """Do what is due for a gateway, and say how it ended and what comes next.
+    def attend(self, target: Target, occasion: Occasion = ROUTINE) -> Outcome:
+        """Do what is due for a gateway; return how it ended and what comes next.
 
         Raises:
-            LockTimeoutError: Somebody else is changing this gateway.
+            LockTimeoutError: Another process is changing this gateway.
         """
-        started = time.monotonic()
+        started, current = time.monotonic(), self.open(target, occasion)
         try:
             with self.store.lock_gateway(target.name, "looking after it", wait=occasion.wait):
-                outcome = self._guarded(target, lambda: self._pass(target, occasion))
+                outcome = self._guarded(current, self._pass)
                 outcome = replace(outcome, seconds=round(time.monotonic() - started, 3))
-                return self.memory.remember(target, outcome)
+                return current.finish(outcome)
         except StorageError as error:
-            return self.memory.remember(target, self.memory.failure(target, error))
+            return current.finish(failure(current, error))
 
     def dry_run(self, target: Target, *, wait: float) -> Outcome:
-        """Try to enrol at staging directories (``dry_run.py``); nothing is changed.
+        """Try to enrol at staging directories (``dry_run.py``); change nothing.
 
         Raises:
-            LockTimeoutError: Somebody else is changing this gateway.
+            LockTimeoutError: Another process is changing this gateway.
         """
-        return DryRun(self.ordering, self.resolver).run(target, wait=wait)
-
-    def _pass(self, target: Target, occasion: Occasion) -> Outcome:
-        if occasion.look_now:
-            self.memory.held_back.pop(target.name, None)
-        if self.memory.is_held_back(target):
-            return self.memory.outcome(
-                target, OutcomeKind.IDLE, "the state could not be written just now"
-            )
-        self.memory.save_at_last(target)
-        self._settle_order(target)
-        if occasion.accept_untrusted:
-            self._accept_untrusted(target)
-        self.observer.refresh_renewal_info(target, at_once=occasion.look_now)
-        self.revocation.look_before_reuse(target)
-        outcome = self._do_what_is_due(target, occasion)
-        if outcome is None:
-            self.observer.watch_names(target, at_once=occasion.look_now)
-            outcome = self._watch(target, occasion)
-        self.observer.warn_of_end(target)
-        tended = self.client_authorities.tend(target)
-        outcome = outcome or tended
-        if self.revocation.look(target, at_once=occasion.look_now):
-            outcome = self._do_what_is_due(target, occasion) or outcome
-        region = self.memory.excluded_region(target)
-        if region and (outcome is None or not outcome.failed):
-            return self.memory.outcome(
-                target, OutcomeKind.SKIPPED, exclusion_reason(region, target)
-            )
-        return outcome or self._nothing_due(target)
-
-    def _do_what_is_due(self, target: Target, occasion: Occasion) -> Outcome | None:
-        """Do one thing after the other, each at most once; None when nothing was due."""
-        outcome: Outcome | None = None
-        done: set[Action] = set()
-        before: Deployment | None = None
-        while not self.cancelled.is_set():
-            situation = self.memory.situation(target)
-            before = before or situation.deployment
-            if occasion.deploy_now and before is not None and situation.deployment == before:
-                # Tried before this pass, and not in it.
-                situation = replace(situation, deployment=replace(before, next_attempt=None))
-            due = self._due(situation, occasion, done)
-            if due.at > self.now() or due.action in done:
-                break
-            done.add(due.action)
-            logger.debug("due gateway=%s action=%s reason=%s", target.name, due.action, due.reason)
-            ended = self._do(due.action, target, situation, occasion)
-            # How enrolment ended is the news, whatever was put right after it.
-            if outcome is None or Action.ENROL not in done or due.action is Action.ENROL:
-                outcome = ended
-        return outcome
-
-    def _do(
-        self, action: Action, target: Target, situation: Situation, occasion: Occasion
-    ) -> Outcome:
-        match action:
-            case Action.BOOTSTRAP:
-                return self._bootstrap(target)
-            case Action.ENROL:
-                # A failure is an outcome at once, so that what else is due is still done.
-                return self._guarded(target, lambda: self._enrol(target, situation, occasion))
-            case Action.DEPLOY:
-                return self._deploy(target)
-            case Action.NONE:
-                return self._nothing_due(target)
-
-    def _guarded(self, target: Target, stage: Callable[[], Outcome]) -> Outcome:
-        """Turn any error into an outcome: what one gateway suffers never reaches another."""
-        try:
-            return stage()
-        except InterruptedOrderError as error:
-            return self.memory.outcome(target, OutcomeKind.WAITING, error.message)
-        except RateLimitBudgetError as error:
-            return self.memory.postponed(target, error)
-        except GatecertError as error:
-            return self.memory.failure(target, error)
-        except Exception as error:
-            logger.exception("unexpected error gateway=%s", target.name)
-            return self.memory.failure(target, GatecertError(f"unexpected error: {error!r}"))
-
-    def _due(self, situation: Situation, occasion: Occasion, done: set[Action]) -> Due:
-        if occasion.look_now and Action.ENROL not in done:
-            situation = replace(
-                situation, state=replace(situation.state, next_look=None, obstruction=None)
-            )
-        enrollable = situation.target.mode is Mode.AUTOMATIC and not situation.excluded_region
-        if (
-            occasion.force
-            and enrollable
-            and situation.live is not None
-            and not done - {Action.BOOTSTRAP}
-        ):
-            return Due(Action.ENROL, self.now(), "asked for by the operator")
-        return next_due(situation, self.now())
-
-    def _nothing_due(self, target: Target) -> Outcome:
-        live = self.deployer.inventory(target).live
-        if target.mode is Mode.CUSTOM and live is not None and live.summary.is_bootstrap:
-            return self.memory.outcome(
-                target,
-                OutcomeKind.IDLE,
-                "waits for the certificate that you bring: gatecert csr "
-                f"{target.name}, then gatecert import {target.name}",
-            )
-        _, due = self.memory.next_wake(target)
-        return self.memory.outcome(
-            target,
-            OutcomeKind.IDLE,
-            f"nothing is due until {instant(due.at)} ({due.action}: {due.reason})",
-        )
-
-    # ------------------------------------------------------------------ bootstrap
-
-    def _bootstrap(self, target: Target) -> Outcome:
-        issued = bootstrap(target.identifiers, now=self.now(), key_policy=target.key)
-        self._place(target, self.memory.keep(target, issued))
-        return self.memory.outcome(
-            target, OutcomeKind.BOOTSTRAPPED, "a self-signed bootstrap certificate is in place"
-        )
-
-    def _restore(self, target: Target, wanted: StoredCertificate) -> Outcome:
-        self._place(target, wanted)
-        detail = f"live led to nothing usable; version {wanted.version.id} is in place again"
-        logger.warning("restored gateway=%s version=%s", target.name, wanted.version.id)
-        return self.memory.outcome(target, OutcomeKind.BOOTSTRAPPED, detail)
-
-    def _place(self, target: Target, held: StoredCertificate) -> None:
-        """Put a version in place; what the gateway makes of it is the deployment's, right after."""
-        try:
-            self.deployer.swap(target, held)
-        except DeploymentError as error:
-            logger.warning("not everything in place gateway=%s error=%s", target.name, error)
-
-    # ------------------------------------------------------------------ enrolment
-
-    def _enrol(self, target: Target, situation: Situation, occasion: Occasion) -> Outcome:
-        self.store.check_writable()
-        resolution = self.observer.resolve(target)
-        if not resolution.allows_order(renewing=is_renewal(situation)):
-            code = BY_RESOLUTION[resolution.kind]
-            return self.memory.outcome(
-                target, OutcomeKind.WAITING, resolution.detail, code=code.name, fix=code.fix
-            )
-        before = certificate_in_use(situation)
-        issued = self.ordering.obtain(target, situation, afresh=occasion.force)
-        if isinstance(issued, Obstacle):
-            return self.memory.obstructed(target, issued.finding, issued.again)
-        held = self.memory.keep(target, issued)
-        self._enrolled(target)
-        for note in issued.notes:
-            logger.warning("note gateway=%s %s", target.name, note)
-        if occasion.accept_untrusted:
-            self._accept_root(target, held)
-        self._refuse_worse(target, held)
-        deployed = self._deploy(target, held)
-        if deployed.kind is not OutcomeKind.DEPLOYED:
-            return deployed
-        if before is None:
-            return replace(deployed, kind=OutcomeKind.ENROLLED)
-        detail = deployed.detail
-        if held.summary.not_after < before.not_after:
-            sooner = f"it ends on {day(held.summary.not_after)}, sooner than the one before"
-            logger.warning("ends sooner gateway=%s %s", target.name, sooner)
-            detail += f"; {sooner} ({day(before.not_after)})"
-        return replace(deployed, kind=OutcomeKind.RENEWED, detail=detail)
-
-    def _refuse_worse(self, target: Target, held: StoredCertificate) -> None:
-        """Keep a new certificate out of the place of a better one.
-
-        Raises:
-            InferiorCertificateError: The gateway is better off with another version.
-        """
-        inventory, now = self.deployer.inventory(target), self.now()
-        best, new = inventory.wanted(now), inventory.find(held.version.id)
-        if best is None or new is None or best.version.id == new.version.id:
-            return
-        raise rejection_of(
-            new.summary,
-            new.trust,
-            new.rank(target, now),
-            best.rank(target, now),
-            other_ends=best.summary.not_after,
-        )
-
-    def _accept_untrusted(self, target: Target) -> None:
-        """Accept the root of the newest certificate, where that alone keeps it out of use."""
-        inventory = self.deployer.inventory(target)
-        wanted = inventory.wanted(self.now())
-        newest = next((one for one in inventory.held if not one.summary.is_bootstrap), None)
-        if newest is not None and newest != wanted:
-            self._accept_root(target, newest)
-
-    def _accept_root(self, target: Target, held: StoredCertificate) -> None:
-        found = self.deployer.inventory(target).find(held.version.id)
-        if found is None or found.trust.trusted or found.accepted or not found.trust.chain_complete:
-            return
-        self.memory.accept_root(target, found.trust.root)
-
-    def _settle_order(self, target: Target) -> None:
-        """Bring an order to its end whose certificate reached the disk just before a crash."""
-        order = self.memory.state(target).order
-        if order is None:
-            if self.memory.state(target).second_order is not None:
-                self.ordering.journal(target, second=True).forget()
-            self.ordering.journal(target).forget_keys()
-            return
-        if any(version.order_url == order.url for version in self.store.versions(target.name)):
-            self._enrolled(target)
-
-    def _enrolled(self, target: Target) -> None:
-        """Forget the order and the failures before it: its certificate is on the disk."""
-        state = self.memory.state(target)
-        cleared = replace(
-            state,
-            failures=0,
-            failed_at=None,
-            next_attempt=None,
-            order=None,
-            renewal=None,
-            challenge_failures=(),
-        )
-        self.memory.save(target, cleared)
-        self.ordering.forget(target)
-
-    # ------------------------------------------------------------------ import
+        return DryRun(self.ordering, self.resolver).run(self.open(target, Occasion(wait=wait)))
 
     def import_certificate(
         self,
@@ -456,67 +188,284 @@ class Pipeline:
         wait: float,
         accept_untrusted: bool = False,
     ) -> Outcome:
-        """Take over a certificate that an administrator hands in, if everything about it is right.
+        """Import a certificate if every check passes.
 
         Args:
             target: The gateway, as the member of the pair that this host is.
             uploads: The certificate's file first.
-            wait: Seconds to wait for somebody else who is changing the gateway.
-            accept_untrusted: Take it even in place of one that is trusted.
+            wait: Seconds to wait for another process that is changing the gateway.
+            accept_untrusted: Accept a root that is not trusted, even in place of a trusted one.
 
         Raises:
-            CertificateError: It is not right, or worse than what is in use; nothing has been
-                changed.
-            WrongUsageError: The gateway takes no certificates.
-            StorageError: It cannot be kept; nothing has been changed.
-            LockTimeoutError: Somebody else is changing this gateway.
+            CertificateError: A check failed, or it is worse than the one in use; nothing changed.
+            WrongUsageError: The gateway accepts no imports.
+            StorageError: It cannot be stored; nothing changed.
+            LockTimeoutError: Another process is changing this gateway.
         """
-        return CertificateImport(
-            self.store,
-            self.memory,
-            self.deployer,
-            self.progress,
-            self.now,
-            self._deploy,
-            accept_untrusted=accept_untrusted,
-        ).run(target, uploads, wait=wait)
+        started = time.monotonic()
+        occasion = Occasion(accept_untrusted=accept_untrusted, wait=wait)
+        current = self.open(target, occasion)
+        with self.store.lock_gateway(target.name, "importing a certificate", wait=wait):
+            outcome = CertificateImport(self._deploy).run(current, uploads)
+            outcome = replace(outcome, seconds=round(time.monotonic() - started, 3))
+            return current.finish(outcome)
 
-    # ------------------------------------------------------------------ drift
+    def _pass(self, current: Pass) -> Outcome:
+        if current.occasion.look_now:
+            self.states.held_back.pop(current.target.name, None)
+        if self.states.held_back_until(current.target.name) is not None:
+            return current.outcome(OutcomeKind.IDLE, "the state cannot be written for now")
+        current.retry_save()
+        self._settle_order(current)
+        self._accept_untrusted(current)
+        self._observer.refresh_renewal_info(current)
+        self._revocation.look_before_reuse(current)
+        self._do_what_is_due(current)
+        if not current.outcomes:
+            self._observer.watch_names(current)
+            self._watch_listeners(current)
+        self._observer.warn_of_expiry(current)
+        self.client_cas.tend(current)
+        if self._revocation.look(current):
+            self._do_what_is_due(current)
+        return self._report(current)
 
-    def _watch(self, target: Target, occasion: Occasion) -> Outcome | None:
-        """See that what was proven to be served still is; None when there is nothing to tell."""
-        drift = self.observer.watch_listeners(target, at_once=occasion.look_now)
-        return self._put_right(target, drift) if drift else None
+    def _report(self, current: Pass) -> Outcome:
+        """Choose the outcome of a pass: an excluded region, what was done, or what comes next."""
+        outcome, region = current.heaviest, current.excluded_region
+        if region and (outcome is None or not outcome.failed):
+            return current.outcome(OutcomeKind.SKIPPED, exclusion_reason(region, current.target))
+        return outcome or _nothing_due(current)
 
-    def _put_right(self, target: Target, drift: str) -> Outcome:
-        """Reload a gateway that serves something else; an alarm where that does not help."""
-        self._tell(target, Stage.VERIFY, drift)
-        deployed = self._deploy(target)
-        if deployed.kind is OutcomeKind.DEPLOYED:
-            detail = f"{drift}; after a reload {deployed.detail} again"
-            return replace(deployed, detail=detail, code="drift")
-        return replace(deployed, detail=f"{deployed.detail} (it was served before)")
+    def _do_what_is_due(self, current: Pass) -> None:
+        """Do what is due, one action after the other, each at most once."""
+        done: set[Action] = set()
+        before: Deployment | None = None
+        while not self.cancelled.is_set():
+            situation = current.situation
+            before = before or situation.deployment
+            if current.occasion.deploy_now and before and situation.deployment == before:
+                # It failed before this pass, and was not retried in it.
+                situation = replace(situation, deployment=replace(before, next_attempt=None))
+            due = _due(current, situation, done)
+            if due.at > current.now() or due.action in done:
+                break
+            done.add(due.action)
+            logger.debug(
+                "due gateway=%s action=%s reason=%s", current.target.name, due.action, due.reason
+            )
+            self._do(current, due.action, situation)
+
+    def _do(self, current: Pass, action: Action, situation: Situation) -> None:
+        match action:
+            case Action.BOOTSTRAP:
+                current.add(Weight.DEPLOYMENT, self._bootstrap(current))
+            case Action.DEPLOY:
+                current.add(Weight.DEPLOYMENT, self._deploy(current))
+            case Action.ENROL:
+                # A failure becomes an outcome here, so that what else is due is still done.
+                enrolled = self._guarded(current, lambda each: self._enrol(each, situation))
+                current.add(Weight.ENROLMENT, enrolled)
+
+    def _guarded(self, current: Pass, stage: Callable[[Pass], Outcome]) -> Outcome:
+        """Turn any error into an outcome: the failure of one gateway never affects another."""
+        try:
+            return stage(current)
+        except InterruptedOrderError as error:
+            return current.outcome(OutcomeKind.WAITING, error.message)
+        except RateLimitBudgetError as error:
+            return postponed(current, error)
+        except GatecertError as error:
+            return failure(current, error)
+        except Exception as error:
+            logger.exception("unexpected error gateway=%s", current.target.name)
+            return failure(current, GatecertError(f"unexpected error: {error!r}"))
+
+    # ------------------------------------------------------------------ bootstrap
+
+    def _prepare_certificate(self, current: Pass) -> Outcome | None:
+        wanted = current.wanted
+        if current.live is None and wanted is not None:
+            return self._restore(current, wanted)
+        due = next_due(current.situation, current.now())
+        if due.action is Action.BOOTSTRAP and due.at <= current.now():
+            return self._bootstrap(current)
+        if current.live is not None and current.live == wanted:
+            current.deployer.catch_up(current.live)
+        return None
+
+    def _bootstrap(self, current: Pass) -> Outcome:
+        target = current.target
+        issued = bootstrap(target.identifiers, now=current.now(), key_policy=target.key)
+        self._place(current, current.keep(issued))
+        return current.outcome(
+            OutcomeKind.BOOTSTRAPPED, "a self-signed bootstrap certificate is in place"
+        )
+
+    def _restore(self, current: Pass, wanted: StoredCertificate) -> Outcome:
+        self._place(current, wanted)
+        version = wanted.version.id
+        logger.warning("restored gateway=%s version=%s", current.target.name, version)
+        detail = f"live led to no usable certificate; version {version} is in place again"
+        return current.outcome(OutcomeKind.BOOTSTRAPPED, detail)
+
+    def _place(self, current: Pass, stored: StoredCertificate) -> None:
+        """Put a version in place; its deployment follows in the same pass."""
+        try:
+            current.deployer.swap(stored)
+        except DeploymentError as error:
+            logger.warning(
+                "not everything in place gateway=%s error=%s", current.target.name, error
+            )
+
+    # ------------------------------------------------------------------ enrolment
+
+    def _enrol(self, current: Pass, situation: Situation) -> Outcome:
+        self.store.check_writable()
+        resolution = self._observer.resolve(current)
+        if not resolution.allows_order(renewing=is_renewal(situation)):
+            code = BY_RESOLUTION[resolution.kind]
+            return current.outcome(
+                OutcomeKind.WAITING, resolution.detail, code=code.name, fix=code.fix
+            )
+        before = current.in_use
+        issued = self.ordering.obtain(current)
+        if isinstance(issued, Obstacle):
+            return obstructed(current, issued.finding, issued.again)
+        stored = current.keep(issued)
+        self._forget_order(current)
+        for note in issued.notes:
+            logger.warning("note gateway=%s %s", current.target.name, note)
+        if current.occasion.accept_untrusted:
+            _accept_root(current, stored)
+        _refuse_worse(current, stored)
+        deployed = self._deploy(current, stored)
+        if deployed.kind is not OutcomeKind.DEPLOYED:
+            return deployed
+        if before is None:
+            return replace(deployed, kind=OutcomeKind.ENROLLED)
+        detail, end = deployed.detail, stored.summary.not_after
+        if end < before.not_after:
+            sooner = f"it expires on {day(end)}, sooner than the previous one"
+            logger.warning("expires sooner gateway=%s %s", current.target.name, sooner)
+            detail += f"; {sooner} ({day(before.not_after)})"
+        return replace(deployed, kind=OutcomeKind.RENEWED, detail=detail)
+
+    def _accept_untrusted(self, current: Pass) -> None:
+        """Accept the root of the newest certificate if only that keeps it out of use."""
+        if not current.occasion.accept_untrusted:
+            return
+        from_ca = (each for each in current.inventory.stored if not each.summary.is_bootstrap)
+        newest = next(from_ca, None)
+        if newest is not None and newest != current.wanted:
+            _accept_root(current, newest)
+
+    def _settle_order(self, current: Pass) -> None:
+        """Close an order whose certificate was stored just before a crash."""
+        order = current.state.order
+        if order is None:
+            if current.state.second_order is not None:
+                self.ordering.journal(current, second=True).forget()
+            self.ordering.journal(current).forget_keys()
+        elif any(version.order_url == order.url for version in current.inventory.versions):
+            self._forget_order(current)
+
+    def _forget_order(self, current: Pass) -> None:
+        """Forget the order and earlier failures: the certificate is stored."""
+        current.update(
+            failures=0,
+            failed_at=None,
+            next_attempt=None,
+            order=None,
+            renewal=None,
+            challenge_failures=(),
+        )
+        self.ordering.forget(current)
 
     # ------------------------------------------------------------------ deployment
 
-    def _deploy(self, target: Target, held: StoredCertificate | None = None) -> Outcome:
-        held = held or self.deployer.inventory(target).wanted(self.now())
-        if held is None:
-            raise StorageError(f"gateway {target.name} has no certificate that can be used")
-        deployed = self.deployer.deploy(target, held)
-        if deployed.waits:
-            return self.memory.outcome(target, OutcomeKind.IDLE, deployed.detail)
-        if deployed.error is None:
-            return self.memory.outcome(target, OutcomeKind.DEPLOYED, deployed.detail)
+    def _watch_listeners(self, current: Pass) -> None:
+        """Reload a gateway that no longer serves what was proven."""
+        drift = self._observer.watch_listeners(current)
+        if not drift:
+            return
+        current.tell(Stage.VERIFY, drift)
+        deployed = self._deploy(current)
+        if deployed.kind is OutcomeKind.DEPLOYED:
+            detail = f"{drift}; after a reload {deployed.detail} again"
+            outcome = replace(deployed, detail=detail, code="drift")
+        else:
+            outcome = replace(deployed, detail=f"{deployed.detail} (it was served before)")
+        current.add(Weight.WATCH, outcome)
+
+    def _deploy(self, current: Pass, stored: StoredCertificate | None = None) -> Outcome:
+        stored = stored or current.wanted
+        if stored is None:
+            raise StorageError(f"gateway {current.target.name} has no usable certificate")
+        result = current.deployer.deploy(stored)
+        if result.waits:
+            return current.outcome(OutcomeKind.IDLE, result.detail)
+        if result.error is None:
+            return current.outcome(OutcomeKind.DEPLOYED, result.detail)
         if self.cancelled.is_set():
-            return self.memory.outcome(target, OutcomeKind.WAITING, deployed.detail)
-        return self.memory.outcome(
-            target,
-            OutcomeKind.ROLLED_BACK if deployed.rolled_back else OutcomeKind.FAILED,
-            deployed.detail,
-            code=deployed.error.code,
-            fix=deployed.error.fix,
+            return current.outcome(OutcomeKind.WAITING, result.detail)
+        return current.outcome(
+            OutcomeKind.ROLLED_BACK if result.rolled_back else OutcomeKind.FAILED,
+            result.detail,
+            code=result.error.code,
+            fix=result.error.fix,
         )
 
-    def _tell(self, target: Target, stage: Stage, message: str) -> None:
-        self.progress(target.name, stage, message)
+
+def _due(current: Pass, situation: Situation, done: set[Action]) -> Due:
+    if current.occasion.look_now and Action.ENROL not in done:
+        state = replace(situation.state, next_look=None, obstruction=None)
+        situation = replace(situation, state=state)
+    enrollable = situation.target.mode is Mode.AUTOMATIC and not situation.excluded_region
+    forced = current.occasion.force and not done - {Action.BOOTSTRAP}
+    if forced and enrollable and situation.live is not None:
+        return Due(Action.ENROL, current.now(), "requested by the operator")
+    return next_due(situation, current.now())
+
+
+def _nothing_due(current: Pass) -> Outcome:
+    target, live = current.target, current.live
+    if target.mode is Mode.CUSTOM and live is not None and live.summary.is_bootstrap:
+        detail = (
+            f"waits for a certificate: run gatecert csr {target.name}, have the CSR signed, then"
+            f" gatecert import {target.name}"
+        )
+        return current.outcome(OutcomeKind.IDLE, detail)
+    _, due = current.next_wake()
+    detail = f"nothing is due until {instant(due.at)} ({due.action}: {due.reason})"
+    return current.outcome(OutcomeKind.IDLE, detail)
+
+
+def _refuse_worse(current: Pass, stored: StoredCertificate) -> None:
+    """Keep a new certificate from replacing a better one.
+
+    Raises:
+        InferiorCertificateError: Another version is better.
+    """
+    best, now = current.wanted, current.now()
+    new = current.inventory.find(stored.version.id)
+    if best is None or new is None or best.version.id == new.version.id:
+        return
+    raise rejection_of(
+        new.summary,
+        new.trust,
+        new.rank(current.target, now),
+        best.rank(current.target, now),
+        other_ends=best.summary.not_after,
+    )
+
+
+def _accept_root(current: Pass, stored: StoredCertificate) -> None:
+    found = current.inventory.find(stored.version.id)
+    if (
+        found is not None
+        and found.trust.chain_complete
+        and not found.trust.trusted
+        and not found.accepted
+    ):
+        current.accept_root(found.trust.root)

@@ -1,50 +1,47 @@
-"""Revoking the certificate that a gateway serves, because an operator says so.
+"""Revoke the certificate that a gateway serves, at an operator's request.
 
-The authority that issued it is asked (``acme.revocation_request``), and the answer is stored. What
-follows is decided in ``schedule``, as always: the next pass orders a replacement. Until that is
-proven to be served, the revoked certificate stays: clients that do not look at revocation go on
-connecting, and the others are no worse off than with none.
+The authority that issued the certificate is asked (``acme.revocation_request``), and the answer is
+saved. The next pass orders a replacement, as ``schedule.due`` decides. Until the replacement is
+proven to be served, the revoked certificate stays in place: clients that do not check revocation
+still connect, and the others fare no worse than without a certificate.
 
-Of a pair of certificates, one for each kind of key, both are revoked, since both are replaced.
-A key that has leaked makes every certificate worthless that was issued for it, so earlier ones that
-have not ended are revoked with the one in use.
+Both certificates of a pair are revoked, since both are replaced. A compromised key makes every
+certificate for it worthless, so earlier ones that are still valid are revoked as well.
 """
 
 from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING, Protocol
 
 from gatecert.acme.revocation_request import Revocation, RevocationResult, Signature
 from gatecert.errors import AuthorityError, WrongUsageError
-from gatecert.lifecycle.gateway_state import GatewayStates
 from gatecert.lifecycle.revocation_watch import with_revocation_state
 from gatecert.model import RevocationReason, RevocationState
-from gatecert.store.protocol import Store
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from gatecert.deploy.inventory import StoredCertificate
-    from gatecert.model import Target
+    from gatecert.lifecycle.gateway_pass import Pass
 
 logger = logging.getLogger(__name__)
 
 OPERATOR = "the operator's request"
-NOT_BEFORE = timedelta(days=1)
+FIRST_LOOK = timedelta(days=1)
 
 
 class RevokingAuthority(Protocol):
-    """An authority that can be asked to revoke."""
+    """An authority that can revoke."""
 
     def revoke(
         self, revocation: Revocation, cancelled: threading.Event | None = None
     ) -> RevocationResult:
-        """Revoke a certificate; raises AuthorityError where that is refused."""
+        """Revoke a certificate; raise AuthorityError if the authority refuses."""
         ...
 
 
@@ -54,142 +51,133 @@ class Revoker:
 
     Attributes:
         authorities: By their name in the configuration.
-        cancelled: Set when the process has to leave.
+        cancelled: Set when gatecert stops.
     """
 
-    store: Store
-    memory: GatewayStates
     authorities: Mapping[str, RevokingAuthority]
-    now: Callable[[], datetime]
     cancelled: threading.Event
 
-    def revoke(
-        self, target: Target, reason: RevocationReason, by: Signature | None, *, wait: float
-    ) -> str:
+    def revoke(self, current: Pass, reason: RevocationReason, by: Signature | None) -> str:
         """Revoke the certificate in use.
 
         Args:
-            target: Whose.
-            reason: Why, for everybody to read in the authority's lists.
-            by: Whose key signs; None means whichever does.
-            wait: Seconds to wait for somebody else who is changing the gateway.
+            current: A pass over the gateway.
+            reason: The reason, which the CA publishes in its CRLs.
+            by: Whose key signs the request; None tries both.
 
         Returns:
             What was done, one line.
 
         Raises:
-            WrongUsageError: There is nothing that gatecert could have revoked.
-            AuthorityError: The authority refuses, or cannot be asked.
-            LockTimeoutError: Somebody else is changing this gateway.
+            WrongUsageError: There is nothing that gatecert could revoke.
+            AuthorityError: The authority refuses, or cannot be reached.
+            LockTimeoutError: Another process is changing this gateway.
         """
-        with self.store.lock_gateway(target.name, "revoking its certificate", wait=wait):
-            held = self._in_use(target)
-            name, held = _revocable(target, held)
-            if name not in self.authorities:
-                raise WrongUsageError(
-                    f"the certificate of {target.name} was ordered from {name}, which is not"
-                    " configured any more",
-                    fix=f"put authorities.{name} back until it is revoked",
-                )
-            revocation, *second = self._revocations(held, reason, by)
-            done = self.authorities[name].revoke(revocation, self.cancelled)
-            new_key = self._remember(target, held, reason, done)
+        name, wait = current.target.name, current.occasion.wait
+        with current.store.lock_gateway(name, "revoking its certificate", wait=wait):
+            authority, stored = self._revocable(current)
+            revocation, *second = _revocations(current, stored, reason, by)
+            done = self.authorities[authority].revoke(revocation, self.cancelled)
+            new_key = _record(current, stored, reason, done)
             logger.info(
                 "certificate revoked gateway=%s reason=%s by=%s version=%s",
-                target.name,
+                name,
                 reason,
                 done.by,
-                held.version.id,
+                stored.version.id,
             )
-            more = "".join(
-                self._also(name, each, "its second certificate is") for each in second
-            ) + self._revoke_earlier(target, held, [revocation, *second])
-        what = "had been revoked before" if done.before else f"is revoked ({reason})"
-        how = f"by the key of the {done.by}"
-        key = "; the next one gets another key" if new_key else ""
-        return f"the certificate of version {held.version.id} {what}, {how}{key}{more}"
+            also = "".join(
+                self._also_revoke(authority, each, "its second certificate") for each in second
+            ) + self._revoke_earlier(current, stored, [revocation, *second])
+        what = "was revoked before" if done.before else f"is revoked ({reason})"
+        key = "; the next one gets a new key" if new_key else ""
+        by_key = f"signed with the key of the {done.by}"
+        return f"the certificate of version {stored.version.id} {what}, {by_key}{key}{also}"
 
-    def _in_use(self, target: Target) -> StoredCertificate | None:
-        """What is served, or what ought to be where that is nothing that a CA has issued."""
-        inventory = self.memory.deployer.inventory(target)
-        live = inventory.live
-        return inventory.wanted(self.now()) if live is None or live.summary.is_bootstrap else live
+    def _revocable(self, current: Pass) -> tuple[str, StoredCertificate]:
+        """Return the certificate in use and the authority that issued it.
 
-    def _revocations(
-        self, held: StoredCertificate, reason: RevocationReason, by: Signature | None
-    ) -> list[Revocation]:
-        """One for each certificate of a version."""
-        version = held.version
-        keys = self.store.private_key
-        found = [Revocation(version.certificate, keys(version), reason, by)]
-        if held.summary.second is not None:
-            private_key = keys(version, second=True)
-            found.append(Revocation(version.second_certificate, private_key, reason, by))
-        return found
+        Raises:
+            WrongUsageError: It cannot be revoked by gatecert.
+        """
+        name, live = current.target.name, current.live
+        stored = current.wanted if live is None or live.summary.is_bootstrap else live
+        if stored is None or stored.summary.is_bootstrap:
+            raise WrongUsageError(
+                f"gateway {name} has no certificate that could be revoked: no CA lists a"
+                " self-signed one"
+            )
+        authority = stored.version.authority
+        if not authority:
+            raise WrongUsageError(
+                f"the certificate of {name} was imported, so gatecert cannot revoke it",
+                fix=f"ask its issuer, {stored.summary.issuer}; then gatecert csr {name} --renew"
+                f" and gatecert import {name}",
+            )
+        if authority not in self.authorities:
+            raise WrongUsageError(
+                f"{authority} issued the certificate of {name} and is not configured any more",
+                fix=f"configure authorities.{authority} again until it is revoked",
+            )
+        return authority, stored
 
     def _revoke_earlier(
-        self, target: Target, held: StoredCertificate, revoked: Sequence[Revocation]
+        self, current: Pass, stored: StoredCertificate, revoked: Sequence[Revocation]
     ) -> str:
-        """Revoke earlier certificates for keys that have leaked; how that went, in words."""
+        """Revoke earlier certificates for compromised keys; return how that ended, in words."""
         reason, by = revoked[0].reason, revoked[0].by
         if reason is not RevocationReason.KEY_COMPROMISE:
             return ""
-        leaked = {each.private_key for each in revoked}
-        told = ""
-        for other in self.memory.deployer.inventory(target).held:
-            if other == held or other.summary.not_after <= self.now():
+        compromised = {each.private_key for each in revoked}
+        words = ""
+        for other in current.inventory.stored:
+            if other == stored or other.summary.not_after <= current.now():
                 continue
-            for each in self._revocations(other, reason, by):
-                if each.private_key in leaked:
-                    what = f"version {other.version.id} has the same key, and is"
-                    told += self._also(other.version.authority, each, what)
-        return told
+            for each in _revocations(current, other, reason, by):
+                if each.private_key in compromised:
+                    what = f"version {other.version.id}, which has the same key,"
+                    words += self._also_revoke(other.version.authority, each, what)
+        return words
 
-    def _also(self, authority: str, revocation: Revocation, what: str) -> str:
-        """Revoke another certificate; how that went, in words."""
+    def _also_revoke(self, authority: str, revocation: Revocation, what: str) -> str:
+        """Revoke another certificate; return how that ended, in words."""
         try:
             self.authorities[authority].revoke(revocation, self.cancelled)
         except KeyError:
-            return f"; {what} not revoked, since its authority is not configured"
+            return f"; {what} is not revoked, since its CA is not configured"
         except AuthorityError as error:
-            return f"; {what} not revoked: {error}"
-        return f"; {what} revoked as well"
-
-    def _remember(
-        self,
-        target: Target,
-        held: StoredCertificate,
-        reason: RevocationReason,
-        done: RevocationResult,
-    ) -> bool:
-        now = self.now()
-        new_key = reason is RevocationReason.KEY_COMPROMISE or done.by is Signature.CERTIFICATE
-        revocation_state = RevocationState(
-            fingerprint=held.summary.fingerprint,
-            next_look=now + NOT_BEFORE,
-            checked=now,
-            revoked=now,
-            reason=reason,
-            source=OPERATOR,
-            new_key=new_key,
-        )
-        state = with_revocation_state(self.memory.state(target), target, revocation_state)
-        # What has failed before is tried again at once: there is another reason for it now.
-        self.memory.save(target, replace(state, next_attempt=None, obstruction=None))
-        return new_key
+            return f"; {what} is not revoked: {error}"
+        return f"; {what} is revoked as well"
 
 
-def _revocable(target: Target, held: StoredCertificate | None) -> tuple[str, StoredCertificate]:
-    """The authority of the certificate in use."""
-    if held is None or held.summary.is_bootstrap:
-        raise WrongUsageError(
-            f"gateway {target.name} has no certificate that could be revoked: its own self-signed"
-            " one stands in no list"
-        )
-    if not held.version.authority:
-        raise WrongUsageError(
-            f"the certificate of {target.name} was imported, so gatecert cannot have it revoked",
-            fix=f"ask its issuer, {held.summary.issuer}; then gatecert csr {target.name} --renew"
-            f" and gatecert import {target.name}",
-        )
-    return held.version.authority, held
+def _revocations(
+    current: Pass, stored: StoredCertificate, reason: RevocationReason, by: Signature | None
+) -> list[Revocation]:
+    """Return a revocation for each certificate of a version."""
+    version, private_key = stored.version, current.store.private_key
+    found = [Revocation(version.certificate, private_key(version), reason, by)]
+    if stored.summary.second is not None:
+        key = private_key(version, second=True)
+        found.append(Revocation(version.second_certificate, key, reason, by))
+    return found
+
+
+def _record(
+    current: Pass, stored: StoredCertificate, reason: RevocationReason, done: RevocationResult
+) -> bool:
+    """Save the revocation; return whether the next certificate needs a new key."""
+    now = current.now()
+    new_key = reason is RevocationReason.KEY_COMPROMISE or done.by is Signature.CERTIFICATE
+    fresh = RevocationState(
+        fingerprint=stored.summary.fingerprint,
+        next_look=now + FIRST_LOOK,
+        checked=now,
+        revoked=now,
+        reason=reason,
+        source=OPERATOR,
+        new_key=new_key,
+    )
+    state = with_revocation_state(current.state, current.target, fresh)
+    # Earlier failures do not delay the replacement.
+    current.save(replace(state, next_attempt=None, obstruction=None))
+    return new_key

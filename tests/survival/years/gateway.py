@@ -2,28 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from datetime import datetime
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tests.survival.years.authority import root_pem
 
 from gatecert.certificate.pem import load_roots
-from gatecert.deploy.bring_up import Exchange
-from gatecert.deploy.deployer import Deployer
-from gatecert.deploy.inventory import Inventory, StoredCertificate, judged, take_inventory
+from gatecert.deploy.certificate_deployer import CertificateDeployer
+from gatecert.deploy.deployment_record import DeploymentRecord
+from gatecert.deploy.inventory import Inventory, StoredCertificate, take_inventory
 from gatecert.deploy.live import LiveDirectory
 from gatecert.errors import NotServedError, ReloadError, StorageError
 from gatecert.model import Deployment, GatewayState, RateLimitUsage, Version
 from gatecert.store.codec import encode
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+    from datetime import datetime, timedelta
 
-    from gatecert.deploy.bring_up import Piece
+    from gatecert.deploy.deployer import DeployTools
     from gatecert.model import (
         Account,
         InstallPlan,
@@ -198,13 +197,12 @@ class MemoryStore:
 
 
 class Live(LiveDirectory):
-    """``live`` and ``deployment.json`` in memory."""
+    """``live`` in memory."""
 
     def __init__(self, store: MemoryStore) -> None:
         super().__init__(NOWHERE)
         self._store = store
         self._current: str | None = None
-        self._deployment: Deployment | None = None
 
     def current(self) -> str | None:
         return self._current
@@ -221,12 +219,22 @@ class Live(LiveDirectory):
         self._current = version.id
         return True
 
-    def deployment(self) -> Deployment | None:
-        return self._deployment
 
-    def save_deployment(self, deployment: Deployment) -> None:
+class Record(DeploymentRecord):
+    """``deployment.json`` in memory."""
+
+    def __init__(self, store: MemoryStore) -> None:
+        super().__init__(NOWHERE)
+        self._store = store
+        self._kept: Deployment | None = None
+
+    @property
+    def value(self) -> Deployment | None:
+        return self._kept
+
+    def save(self, deployment: Deployment) -> None:
         self._store.check_writable()
-        self._deployment = deployment
+        self._kept = deployment
 
 
 @dataclass
@@ -245,6 +253,7 @@ class Gateway:
 
     def __post_init__(self) -> None:
         self.live = Live(self.store)
+        self.record = Record(self.store)
         self._held: dict[str, tuple[StoredCertificate, ...]] = {}
         self._versions: object = None
 
@@ -257,16 +266,18 @@ class Gateway:
                 each.id: self._held.get(each.id) or self._read(target, each, now)
                 for each in versions
             }
-        usable = [one for each in versions for one in self._held[each.id]]
-        held = judged(usable, state=self.store.state(target.name), roots=ROOTS, now=now)
-        return Inventory(held, next((o for o in held if o.version.id == live), None), target)
+        stored = tuple(one for each in versions for one in self._held[each.id])
+        state = self.store.state(target.name)
+        found = Inventory(stored, None, target, versions).with_state(state)
+        return replace(found, live=found.find(live or ""))
 
     def _read(
         self, target: Target, version: Version, now: datetime
     ) -> tuple[StoredCertificate, ...]:
         alone = MemoryStore()
         alone.put_version(version, self.store.private_key(version))
-        return take_inventory(alone, target, None, state=GatewayState(), roots=ROOTS, now=now).held
+        found = take_inventory(alone, target, None, state=GatewayState(), roots=ROOTS, now=now)
+        return found.stored
 
     def reload(self, target: Target, now: datetime) -> None:
         if self.stubborn:
@@ -276,33 +287,22 @@ class Gateway:
             raise NotServedError("the listener speaks no TLS")
 
 
-@dataclass(frozen=True, slots=True)
-class PlayedExchange(Exchange):
-    """Reloads the played gateway in place of a real one."""
-
-    now: Callable[[], datetime] = field(kw_only=True)
-    gateway: Gateway = field(kw_only=True)
-
-    def bring_up(self, target: Target, directory: Path, piece: Piece) -> bool:
-        assert directory == NOWHERE / target.name
-        assert piece.name
-        self.gateway.reload(target, self.now())
-        return True
-
-
-@dataclass(frozen=True, slots=True)
-class PlayedDeployer(Deployer):
+class PlayedDeployer(CertificateDeployer):
     """The real deployment onto a played gateway."""
 
-    gateway: Gateway = field(default_factory=lambda: Gateway(MemoryStore()))
+    def __init__(
+        self, tools: DeployTools, target: Target, state: GatewayState, *, gateway: Gateway
+    ) -> None:
+        self._gateway = gateway
+        super().__init__(tools, target, state, record=gateway.record, live=gateway.live)
 
-    def live(self, target: Target) -> LiveDirectory:
-        assert target.name
-        return self.gateway.live
+    def take_inventory(self, state: GatewayState) -> Inventory:
+        self.inventory = self._gateway.inventory(self.target, self.tools.now())
+        assert state.revocation == self.tools.store.state(self.target.name).revocation
+        return self.inventory
 
-    def inventory(self, target: Target) -> Inventory:
-        return self.gateway.inventory(target, self.now())
-
-    @property
-    def _exchange(self) -> Exchange:
-        return PlayedExchange(self.progress, self.cancelled, now=self.now, gateway=self.gateway)
+    def bring_up(self, content: StoredCertificate, timeout: timedelta) -> bool:
+        assert content.version.id == self.current_id()
+        assert timeout
+        self._gateway.reload(self.target, self.tools.now())
+        return True

@@ -8,6 +8,7 @@ from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING
 
 from tests.survival.years.authority import NAME, Authority, PlayedIssuer
@@ -33,7 +34,8 @@ from gatecert.acme import session
 from gatecert.acme.rate_limits import MIN_KEPT_REQUESTS
 from gatecert.doctor.preconditions import Preconditions
 from gatecert.errors import ChallengeError, StorageError
-from gatecert.lifecycle.pipeline import Occasion, Pipeline
+from gatecert.lifecycle.gateway_pass import Occasion
+from gatecert.lifecycle.pipeline import Pipeline
 from gatecert.model import Identifier, IdentifierType, OutcomeKind, Target
 from gatecert.resolve.caa import CaaPolicy
 from gatecert.resolve.lookup import LookupResult, LookupStatus
@@ -277,9 +279,6 @@ class Life:
         issuers = {NAME: PlayedIssuer(self.authority, self._roots, self.store, solvers)}
         self._pipeline = Pipeline(
             store=self.store,
-            deployer=PlayedDeployer(
-                self.store, lambda *_: None, world.now, cancelled, gateway=self.gateway
-            ),
             resolver=self._names,
             authorities=issuers,
             progress=lambda *_: None,
@@ -287,6 +286,7 @@ class Life:
             look_interval=self._interval,
             cancelled=cancelled,
             random=world.chance,
+            new_deployer=partial(PlayedDeployer, gateway=self.gateway),
             obstacles=Preconditions(issuers, solvers, self._names, cancelled).find,
         )
         with suppress(StorageError):  # the disk is full; the next pass makes up for it
@@ -349,7 +349,7 @@ class Life:
         if world.is_wrong(Trouble.CLOCK, Trouble.DISK) or abs(world.offset) > CLOCK_IS_RIGHT:
             return
         inventory = self.gateway.inventory(self.target, world.time)
-        for held in inventory.held:
+        for held in inventory.stored:
             if held.trust.trusted and not held.summary.is_bootstrap and not held.revoked:
                 self._good[held.version.id] = held.summary.not_after
             elif held.revoked:

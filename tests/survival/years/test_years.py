@@ -100,7 +100,7 @@ def test_a_worse_certificate_in_place_of_a_better_one_is_noticed(
     """The newest certificate is taken for the best, and nothing looks at it."""
 
     def newest(self: Inventory, _: datetime) -> StoredCertificate | None:
-        return next((held for held in self.held if not held.summary.is_bootstrap), self.live)
+        return next((held for held in self.stored if not held.summary.is_bootstrap), self.live)
 
     monkeypatch.setattr(Inventory, "wanted", newest)
     seed = next(seed for seed in range(100) if Life(seed, roots).expects_any_root)

@@ -63,9 +63,9 @@ def judged(
     outcome: Outcome = IDLE,
 ) -> Outcome:
     situation = Situation(target, state, live, None)
-    memory = SimpleNamespace(situation=lambda _: situation)
-    house: Any = SimpleNamespace(pipeline=SimpleNamespace(memory=memory))
-    return with_earlier_failure(house, target, outcome)
+    pipeline = SimpleNamespace(open=lambda _: SimpleNamespace(situation=situation))
+    application: Any = SimpleNamespace(pipeline=pipeline)
+    return with_earlier_failure(application, target, outcome)
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,6 @@ from tests.fakes.users_office import bundle
 from gatecert.client_ca.bundle import Bundle
 from gatecert.client_ca.bundle_files import BundleFiles
 from gatecert.errors import StorageError
-from gatecert.model import Deployment
 from gatecert.store import durable
 
 if TYPE_CHECKING:
@@ -68,15 +67,6 @@ def test_what_to_go_back_to(office: Office, tmp_path: Path) -> None:
     files.forget_previous()
     files.forget_previous()
     assert files.previous() is None
-
-
-def test_how_far_a_change_has_come(tmp_path: Path) -> None:
-    files = BundleFiles(tmp_path)
-    assert files.deployment() is None
-
-    files.save_deployment(Deployment("abc", confirmed=NOW))
-
-    assert files.deployment() == Deployment("abc", confirmed=NOW)
 
 
 @pytest.mark.parametrize("damage", [b"", b"garbage", b"-----BEGIN CERTIFICATE-----\nMIIB\n"])

@@ -17,7 +17,7 @@ from tests.fakes.custom_office import HOST, Office
 from gatecert.certificate.upload import Upload
 from gatecert.custom.signing_requests import pending_requests
 from gatecert.errors import CertificateError, GatecertError, LockTimeoutError, StorageError
-from gatecert.lifecycle.pipeline import Occasion
+from gatecert.lifecycle.gateway_pass import Occasion
 from gatecert.model import InstallPlan, Origin, OutcomeKind
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ def test_an_older_one_again_says_which_took_its_place(office: Office) -> None:
     second = office.sign(office.csr(renew=True))
     bring(office, second)
     outcome = bring(office, first)
-    assert "has taken its place" in outcome.detail
+    assert "has replaced it" in outcome.detail
     assert office.live.public_bytes(Encoding.PEM) == second
 
 
@@ -154,7 +154,7 @@ def test_a_gateway_without_its_certificate_says_what_it_waits_for(office: Office
     office.pipeline.prepare(office.target)
     office.pipeline.attend(office.target)
     outcome = office.pipeline.attend(office.target)
-    assert "gatecert csr hq, then gatecert import hq" in outcome.detail
+    assert "gatecert csr hq, have the CSR signed, then gatecert import hq" in outcome.detail
 
 
 def test_a_region_that_is_never_enrolled_takes_imports(office: Office) -> None:

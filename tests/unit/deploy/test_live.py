@@ -2,14 +2,14 @@ from __future__ import annotations
 
 import os
 import time
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from gatecert.deploy.live import LiveDirectory
 from gatecert.errors import CopyError, StorageError
-from gatecert.model import Deployment, FileContents, FileCopy, InstallPlan, IssuedChain, Origin
+from gatecert.model import FileContents, FileCopy, InstallPlan, IssuedChain, Origin
 from gatecert.model import Version as StoredVersion
 from gatecert.store import durable
 from gatecert.store.file_store import FileStore
@@ -165,28 +165,3 @@ def test_a_failed_copy_comes_after_the_swap(
     with pytest.raises(CopyError):
         live.install(InstallPlan(copy_to=(copy,)), version, KEY)
     assert live.current() == version.id
-
-
-# --------------------------------------------------------------------------- the deployment
-
-
-def test_the_deployment_is_remembered(store: FileStore, live: LiveDirectory) -> None:
-    version = add(store)
-    assert live.deployment() is None
-    deployment = Deployment(
-        version.id, failures=2, next_attempt=NOW + timedelta(minutes=1), error="not served"
-    )
-    live.save_deployment(deployment)
-    assert live.deployment() == deployment
-    assert LiveDirectory(store.gateway_directory("boston")).deployment() == deployment
-
-
-def test_a_damaged_deployment_is_set_aside(store: FileStore, live: LiveDirectory) -> None:
-    add(store)
-    path = live.path.with_name("deployment.json")
-    path.write_bytes(b"\x00garbage")
-    assert live.deployment() is None
-    (aside,) = path.parent.glob("deployment.json.damaged-*")
-    assert aside.read_bytes() == b"\x00garbage"
-    live.save_deployment(Deployment("x", confirmed=NOW))
-    assert live.deployment() == Deployment("x", confirmed=NOW)

@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gatecert.deploy.inventory import Inventory
 from gatecert.deploy.prune import prune, superfluous
 from gatecert.errors import StorageError
-from gatecert.model import IssuedChain, Origin, Version
+from gatecert.model import IssuedChain, Origin, Target, Version
 from gatecert.store.file_store import FileStore
 
 if TYPE_CHECKING:
@@ -63,7 +64,8 @@ def test_what_goes(
     needed: tuple[str, ...],
     gone: str,
 ) -> None:
-    found = superfluous(versions(tmp_path, *origins), keep=keep, live=live, needed=needed)
+    needed = (*needed, live) if live is not None else needed
+    found = superfluous(versions(tmp_path, *origins), keep=keep, needed=needed)
     assert "".join(version.id for version in found) == gone
 
 
@@ -81,7 +83,7 @@ def test_what_must_stay_stays(
     needed: set[str],
 ) -> None:
     every = versions(tmp_path_factory.getbasetemp(), *origins)
-    gone = superfluous(every, keep=keep, live=str(live), needed=needed)
+    gone = superfluous(every, keep=keep, needed={str(live), *needed})
     stays = [version for version in every if version not in gone]
     ids = {version.id for version in stays}
     assert len(stays) >= min(keep, len(every))
@@ -92,11 +94,17 @@ def test_what_must_stay_stays(
             break
 
 
+def inventory(store: FileStore) -> Inventory:
+    target = Target("boston", (), "boston.example.com")
+    return Inventory((), None, target, store.versions("boston"))
+
+
 def test_pruning_the_disk(store: FileStore, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO")
     trusted = add(store, AUTHORITY)
     old, *newer = [add(store, BOOTSTRAP) for _ in range(3)]
-    prune(store, "boston", keep=3, live=newer[-1].id)
+    left = prune(store, inventory(store), keep=3, needed=[newer[-1].id])
+    assert left.versions == store.versions("boston")
     assert store.versions("boston") == (*reversed(newer), trusted)
     assert not old.directory.exists()
     assert f"pruned gateway=boston version={old.id}" in caplog.text
@@ -112,6 +120,7 @@ class Stubborn(FileStore):
 def test_failing_to_prune_is_no_failure(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     store = Stubborn(tmp_path / "state")
     old, new = add(store, AUTHORITY), add(store, AUTHORITY)
-    prune(store, "boston", keep=1, live=new.id)
+    left = prune(store, inventory(store), keep=1, needed=[new.id])
+    assert left.versions == (new, old)
     assert store.versions("boston") == (new, old)
     assert "old versions stay gateway=boston" in caplog.text

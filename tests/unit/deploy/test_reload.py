@@ -2,13 +2,16 @@ from __future__ import annotations
 
 import fcntl
 import json
+import logging
 import os
 import pwd
 import stat
 import sys
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,7 +19,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from gatecert import process
-from gatecert.deploy.reload import ReloadResult, reload
+from gatecert.deploy.reload import reload
 from gatecert.errors import ReloadError
 from gatecert.model import InstallPlan
 
@@ -40,11 +43,38 @@ def script(tmp_path: Path) -> Callable[[str], Path]:
     return write
 
 
-def run(*argv: str | Path, timeout: float = 10.0) -> ReloadResult:
+@pytest.fixture(autouse=True)
+def debug(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG, "gatecert.deploy.reload")
+
+
+@dataclass(frozen=True)
+class Result:
+    seconds: float
+    output: str
+
+
+def run(*argv: str | Path, timeout: float = 10.0) -> Result:
+    """Run a reload command; its output is what the log shows at the level DEBUG."""
     plan = InstallPlan(
         reload=tuple(str(part) for part in argv), reload_timeout=timedelta(seconds=timeout)
     )
-    return reload(plan, gateway="boston", hostname="boston.example.com", live=LIVE, version=VERSION)
+    records: list[logging.LogRecord] = []
+    handler = logging.Handler(logging.DEBUG)
+    this_thread = threading.get_ident()
+    handler.addFilter(lambda record: record.thread == this_thread)
+    handler.emit = records.append  # type: ignore[method-assign, assignment] # the shortest handler
+    logger = logging.getLogger("gatecert.deploy.reload")
+    logger.addHandler(handler)
+    try:
+        seconds = reload(
+            plan, gateway="boston", hostname="boston.example.com", live=LIVE, version=VERSION
+        )
+    finally:
+        logger.removeHandler(handler)
+    args = records[-1].args if records else ("",)
+    assert isinstance(args, tuple)
+    return Result(seconds, str(args[-1]))
 
 
 def refused(*argv: str | Path, timeout: float = 10.0) -> ReloadError:
@@ -77,7 +107,7 @@ def eventually(condition: Callable[[], bool]) -> bool:
 
 
 def test_no_command_is_no_work() -> None:
-    assert run() == ReloadResult(0.0, "")
+    assert run() == Result(0.0, "")
 
 
 def test_a_command_that_succeeds(script: Callable[[str], Path]) -> None:
@@ -258,7 +288,7 @@ def test_a_command_that_hangs(script: Callable[[str], Path], tmp_path: Path) -> 
     error = refused(path, timeout=0.15)
     assert time.monotonic() - started < 2.0
     assert error.message == (
-        f"the reload command {path} had not ended after 0.15 s and was killed: waiting"
+        f"the reload command {path} did not end within 0.15 s and was killed: waiting"
     )
     assert "install.reload_timeout" in error.fix
     assert eventually(lambda: all(is_gone(int(pid)) for pid in pids.read_text().split()))
@@ -308,7 +338,7 @@ def test_a_command_of_another_user_cannot_be_killed(
     monkeypatch.setattr(os, "killpg", not_permitted)
     monkeypatch.setattr(process, "GRACE", 0.05)
     error = refused(script("exec sleep 60"), timeout=0.05)
-    assert "had not ended after 0.05 s and could not even be killed" in error.message
+    assert "did not end within 0.05 s and could not be killed" in error.message
     (group,) = {group for group, _ in sent}
     assert [int(number) for _, number in sent[:2]] == [15, 9]
     kill(group, 9)

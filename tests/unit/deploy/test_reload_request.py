@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from gatecert.deploy.reload_request import WISH, request_reload
+from gatecert.deploy.reload_request import FILE_NAME, request_reload
 from gatecert.errors import ReloadError
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 def test_a_wish_is_a_file_that_nobody_else_can_read(tmp_path: Path) -> None:
     request_reload(tmp_path, "20261123T081500Z-1")
 
-    wish = tmp_path / WISH
+    wish = tmp_path / FILE_NAME
     assert wish.read_text("utf-8") == "20261123T081500Z-1\n"
     assert wish.stat().st_mode & 0o777 == 0o600
     assert list(tmp_path.iterdir()) == [wish]
@@ -26,18 +26,18 @@ def test_a_wish_that_nobody_has_taken_is_made_again(tmp_path: Path) -> None:
     request_reload(tmp_path, "first")
     request_reload(tmp_path, "second")
 
-    assert (tmp_path / WISH).read_text("utf-8") == "second\n"
+    assert (tmp_path / FILE_NAME).read_text("utf-8") == "second\n"
 
 
 def test_a_link_in_its_place_is_replaced_and_never_followed(tmp_path: Path) -> None:
     victim = tmp_path / "victim"
     victim.write_text("untouched", "utf-8")
-    (tmp_path / WISH).symlink_to(victim)
+    (tmp_path / FILE_NAME).symlink_to(victim)
 
     request_reload(tmp_path, "version")
 
     assert victim.read_text("utf-8") == "untouched"
-    assert not (tmp_path / WISH).is_symlink()
+    assert not (tmp_path / FILE_NAME).is_symlink()
 
 
 def test_a_wish_that_cannot_be_written_is_a_failed_reload(tmp_path: Path) -> None:

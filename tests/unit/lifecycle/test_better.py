@@ -17,7 +17,6 @@ from gatecert.model import OutcomeKind, RevocationState
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from gatecert.deploy.deployer import Deployer
     from gatecert.model import Target
 
 
@@ -27,17 +26,10 @@ class Doubtful(World):
     def __init__(self, directory: Path) -> None:
         super().__init__(directory)
         self.trusted = (x509.load_pem_x509_certificate(self.authority.root),)
-        self.pipeline = replace(
-            self.pipeline,
-            deployer=replace(self.pipeline.deployer, roots=self.roots),
-        )
+        self.pipeline = replace(self.pipeline, roots=self.roots)
 
     def roots(self, _: Target) -> tuple[x509.Certificate, ...]:
         return self.trusted
-
-    @property
-    def deployer(self) -> Deployer:
-        return self.pipeline.deployer
 
     def issue_from_elsewhere(self) -> None:
         """Issue from another root from now on."""
@@ -143,7 +135,7 @@ def test_the_certificate_that_lasts_longest_is_never_pruned(world: Doubtful) -> 
         world.later(DAY)
         outcome = world.attend(force=True)
         assert outcome.kind is OutcomeKind.RENEWED
-        assert "sooner than the one before" in outcome.detail or world.authority.orders > 2
+        assert "sooner than the previous one" in outcome.detail or world.authority.orders > 2
     assert world.live != lasting
     world.names.address = "198.51.100.9"  # no renewal any more
     world.later(5 * DAY + HOUR)
@@ -166,7 +158,7 @@ def test_a_revoked_certificate_gives_way_to_an_older_one_that_is_not(world: Doub
     world.later(20 * DAY)
     world.attend(force=True)
     (newer, *_) = world.store.versions("vpn")
-    inventory = world.deployer.inventory(world.target)
+    inventory = world.current.inventory
     state = world.store.state("vpn")
     held = inventory.find(newer.id)
     assert held is not None
@@ -175,7 +167,7 @@ def test_a_revoked_certificate_gives_way_to_an_older_one_that_is_not(world: Doub
     )
     world.store.save_state("vpn", replace(state, revocation=revocation_state))
     world.authority.trouble = None
-    wanted = world.deployer.inventory(world.target).wanted(world.clock())
+    wanted = world.current.wanted
     assert wanted is not None
     assert x509.load_pem_x509_certificate(wanted.version.certificate) == older
     assert world.attend().kind is OutcomeKind.RENEWED  # and a new one is ordered all the same

@@ -27,11 +27,12 @@ from tests.fakes.users_office import Office, bundle, write_crl
 from gatecert.certificate.bootstrap import bootstrap
 from gatecert.certificate.upload import Upload
 from gatecert.client_ca.bundle import Bundle
-from gatecert.client_ca.client_ca_deployer import ClientCADeployer
-from gatecert.deploy.deployer import Deployer
+from gatecert.client_ca.bundle_files import BundleFiles
+from gatecert.deploy.deployer import DeployTools
 from gatecert.errors import CertificateError, LockoutError, StorageError, WrongUsageError
 from gatecert.lifecycle.client_cas import ClientCAs
-from gatecert.lifecycle.gateway_state import GatewayStates
+from gatecert.lifecycle.gateway_pass import Pass, PassContext
+from gatecert.lifecycle.state_cache import StateCache
 from gatecert.model import (
     ClientAuthentication,
     Deployment,
@@ -48,7 +49,6 @@ from gatecert.store.file_store import FileStore
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from gatecert.client_ca.bundle_files import BundleFiles
 
 pytestmark = pytest.mark.enable_socket
 
@@ -130,19 +130,12 @@ class Scene:
 
     @property
     def files(self) -> BundleFiles:
-        target = Target(GATEWAY, dns(HOST), HOST)
-        return ClientCADeployer(self.store, self.tell, self.now, self.cancelled).files(target)
+        return BundleFiles(self.store.gateway_directory(GATEWAY))
 
     @property
-    def authorities(self) -> ClientCAs:
-        deployer = Deployer(self.store, self.tell, self.now, self.cancelled)
-        return ClientCAs(
-            store=self.store,
-            memory=GatewayStates(self.store, deployer, self.now),
-            admission=ClientCADeployer(self.store, self.tell, self.now, self.cancelled),
-            progress=self.tell,
-            now=self.now,
-        )
+    def current(self) -> Pass:
+        tools = DeployTools(self.store, self.tell, self.now, self.cancelled)
+        return PassContext(tools, StateCache(self.store, self.now)).open(self.target)
 
     def now(self) -> datetime:
         return self.clock
@@ -153,13 +146,15 @@ class Scene:
 
     def add(self, *issued: Issued) -> Outcome:
         upload = Upload("the file", "ca.pem", b"".join(each.pem for each in issued))
-        return self.authorities.add(self.target, upload, wait=0)
+        return ClientCAs().add(self.current, upload)
 
     def remove(self, selector: str, *, force: bool = False) -> Outcome:
-        return self.authorities.remove(self.target, selector, force=force, wait=0)
+        return ClientCAs().remove(self.current, selector, force=force)
 
-    def tend(self) -> Outcome | None:
-        return self.authorities.tend(self.target)
+    def tend(self, client_cas: ClientCAs | None = None) -> Outcome | None:
+        current = self.current
+        (client_cas or ClientCAs()).tend(current)
+        return current.heaviest
 
     def break_reload(self) -> None:
         """The command succeeds, and the server goes on with what it has."""
@@ -182,7 +177,7 @@ class Scene:
 
     @property
     def deployment(self) -> Deployment:
-        found = self.files.deployment()
+        found = self.current.client_cas.record.value
         assert found is not None
         return found
 
@@ -218,7 +213,7 @@ def test_an_authority_is_added_and_proven(started: Scene) -> None:
 
     assert outcome.kind is OutcomeKind.DEPLOYED
     assert outcome.detail == (
-        "added 'CN=Users': every listener asks for certificates of exactly these authorities"
+        "added 'CN=Users': every listener requests certificates of exactly these client CAs"
     )
     assert started.files.read() == bundle(root)
     assert started.files.previous() is None
@@ -236,7 +231,7 @@ def test_what_is_not_right_changes_nothing(started: Scene) -> None:
         started.add(started.office.root("other"), started.office.user(root))
     upload = Upload("the file", "ca.pem", root.pem + root.key_pem)
     with pytest.raises(CertificateError, match="contains a private key"):
-        started.authorities.add(started.target, upload, wait=0)
+        ClientCAs().add(started.current, upload)
 
     assert (started.files.path.read_bytes(), started.deployment) == before
     leftover = b"".join(path.read_bytes() for path in started.directory.rglob("*.pem"))
@@ -259,11 +254,11 @@ def test_a_server_that_does_not_follow_gets_its_authorities_back(started: Scene,
     assert started.server.loaded.read_bytes() == loaded
     if way == "break_reload":
         assert "does not request client certificates of 'CN=two'" in outcome.detail
-        assert "the authorities before are asked for again" in outcome.detail
+        assert "the previous client CAs are requested again" in outcome.detail
         assert "bundle.pem" in outcome.fix
         assert started.deployment == Deployment(bundle(one).id, confirmed=NOW)
     else:
-        assert "not proven either" in outcome.detail
+        assert "but the listener still fails the check" in outcome.detail
         assert started.deployment.confirmed is None
         assert started.deployment.error
 
@@ -290,7 +285,7 @@ def test_a_server_that_demands_nothing_admits_nobody(scene: Scene) -> None:
 
     assert outcome.kind is OutcomeKind.ROLLED_BACK
     assert "requests no client certificate" in outcome.detail
-    assert outcome.detail.endswith("nobody is admitted with a certificate, as before")
+    assert outcome.detail.endswith("no client CA is accepted, as before")
     assert scene.files.read() == Bundle()
     assert scene.files.exists()
 
@@ -310,16 +305,27 @@ def test_without_a_server_the_first_authority_waits_for_it(scene: Scene) -> None
     assert scene.tend() is None
 
 
-def test_without_a_server_a_later_authority_is_rolled_back(started: Scene) -> None:
-    one = started.office.root("one")
+def test_without_a_server_a_later_ca_waits_for_it_as_well(started: Scene) -> None:
+    one, two = started.office.root("one"), started.office.root("two")
     started.add(one)
     started.server.stop()
 
-    outcome = started.add(started.office.root("two"))
+    outcome = started.add(two)
 
-    assert outcome.kind is OutcomeKind.ROLLED_BACK
-    assert "nothing listens there" in outcome.detail
-    assert started.files.read() == bundle(one)
+    assert outcome.kind is OutcomeKind.FAILED
+    assert "nothing listens" in outcome.detail
+    assert started.files.read() == bundle(one, two)
+    assert started.files.previous() == bundle(one)
+
+    started.server = Server(started.directory)
+    started.server.start()
+    plan = replace(started.target.install, verify=(started.server.endpoint,))
+    started.target = replace(started.target, install=plan)
+    started.clock += timedelta(minutes=1)
+    proven = started.tend()
+    assert proven is not None
+    assert proven.kind is OutcomeKind.DEPLOYED
+    assert started.files.previous() is None
 
 
 def test_without_listeners_nothing_is_proven_and_that_is_said(scene: Scene) -> None:
@@ -336,7 +342,7 @@ def test_namesakes_cannot_be_told_apart_and_that_is_said(started: Scene) -> None
 
     outcome = started.add(started.office.root("Users", key_name="the next key"))
 
-    assert "their names are the same as before" in outcome.detail
+    assert "the CAs have the same names as before" in outcome.detail
     assert any("cannot tell the two apart" in line for line in started.told)
 
 
@@ -420,7 +426,7 @@ def test_a_crash_at_any_step_leaves_the_old_or_the_new(
         outcomes.add(found.id)
         # As it was, for the next step.
         started.files.write(bundle(one), now=NOW)
-        started.files.save_deployment(Deployment(bundle(one).id, confirmed=NOW))
+        started.current.client_cas.record.save(Deployment(bundle(one).id, confirmed=NOW))
         started.server.loaded.write_bytes(loaded)
     monkeypatch.undo()
     assert deadly > 20
@@ -436,7 +442,7 @@ def test_leaving_in_the_middle_is_taken_up_again(started: Scene) -> None:
     outcome = started.add(two)
 
     assert outcome.kind is OutcomeKind.FAILED
-    assert "left in the middle" in outcome.detail
+    assert "the next pass resumes it" in outcome.detail
     assert started.files.previous() == bundle(one)
 
     started.cancelled.clear()
@@ -462,7 +468,7 @@ def test_of_two_changes_in_a_row_the_proven_one_comes_back(started: Scene) -> No
     assert started.files.read() == bundle(one)
 
 
-def test_an_unproven_bundle_is_tried_again_less_and_less_often(scene: Scene) -> None:
+def test_a_bundle_waits_for_the_server_without_further_reports(scene: Scene) -> None:
     scene.server.stop()
     root = scene.office.root()
     scene.add(root)
@@ -471,12 +477,30 @@ def test_an_unproven_bundle_is_tried_again_less_and_less_often(scene: Scene) -> 
     assert first is not None
     scene.clock = first
 
-    outcome = scene.tend()
+    assert scene.tend() is None
 
-    assert outcome is not None
-    assert outcome.kind is OutcomeKind.FAILED
-    assert scene.deployment.failures == 2
+    second = scene.deployment.next_attempt
+    assert second is not None
+    assert second > first
     assert scene.files.read() == bundle(root)
+
+
+def test_an_unproven_bundle_is_tried_again_less_and_less_often(started: Scene) -> None:
+    started.add(started.office.root("one"))
+    started.break_reload()
+    started.server.loaded.write_bytes(bundle(started.office.root("Other")).to_pem(now=NOW))
+    pauses = []
+    started.clock += timedelta(minutes=5)
+    for _ in range(3):
+        outcome = started.tend()
+        assert outcome is not None
+        assert outcome.kind is OutcomeKind.FAILED
+        again = started.deployment.next_attempt
+        assert again is not None
+        pauses.append(again - started.clock)
+        started.clock = again
+    assert started.deployment.failures == 3
+    assert pauses == sorted(set(pauses))
 
 
 # --------------------------------------------------------------------------- removing
@@ -489,7 +513,7 @@ def test_an_authority_is_removed_and_proven(started: Scene) -> None:
     outcome = started.remove("CN=one")
 
     assert outcome.kind is OutcomeKind.DEPLOYED
-    assert outcome.detail.startswith("removed 'CN=one': every listener asks")
+    assert outcome.detail.startswith("removed 'CN=one': every listener requests")
     assert started.files.read() == bundle(two)
 
 
@@ -514,14 +538,14 @@ def test_known_users_are_not_locked_out_unless_forced(started: Scene) -> None:
 
     with pytest.raises(LockoutError) as caught:
         started.remove("one")
-    assert "without 'CN=one', 1 known user certificate (alice.pem) would be locked out" in (
+    assert "removing 'CN=one' locks out 1 known user certificate (alice.pem)" in (
         caught.value.message
     )
     assert "--force" in caught.value.fix
     assert started.files.read() == bundle(one, two)
 
     assert started.remove("one", force=True).kind is OutcomeKind.DEPLOYED
-    assert "check: note: locked out by this: 1 known user certificate (alice.pem)" in started.told
+    assert "check: note: locked out: 1 known user certificate (alice.pem)" in started.told
     assert "check: note: no certificate can be read in broken.pem" in started.told
 
 
@@ -557,7 +581,7 @@ def test_a_user_is_judged_by_the_bundle_in_force(started: Scene, tmp_path: Path)
 
     def judged(user: Issued) -> tuple[str, ...]:
         upload = Upload("the certificate file", "user.pem", user.pem)
-        return started.authorities.check_user(started.target, upload).reasons
+        return ClientCAs().check_user(started.current, upload).reasons
 
     assert not judged(alice)
     assert "was revoked" in judged(bob)[0]
@@ -570,12 +594,12 @@ def test_a_gateway_that_demands_nothing_is_left_alone(scene: Scene) -> None:
     scene.target = replace(scene.target, client_authentication=None)
 
     assert scene.tend() is None
-    assert scene.authorities.overview(scene.target) is None
+    assert ClientCAs().overview(scene.current) is None
     assert not scene.files.path.parent.exists()
 
     scene.server.loaded.write_bytes(Bundle().to_pem(now=NOW))
     scene.add(scene.office.root())  # from then on it is looked after, whatever is configured
-    assert scene.authorities.overview(scene.target) is not None
+    assert ClientCAs().overview(scene.current) is not None
 
 
 def test_the_file_is_there_from_the_beginning_and_comes_back(scene: Scene) -> None:
@@ -621,19 +645,19 @@ def test_the_end_of_an_authority_is_warned_of_once(
 
 
 def test_users_are_looked_at_now_and_then(started: Scene, caplog: pytest.LogCaptureFixture) -> None:
-    authorities = started.authorities
-    authorities.tend(started.target)
+    client_cas = ClientCAs()
+    started.tend(client_cas)
     started.knows("bob", started.office.user(started.office.root(), end=NOW + DAY))
     said = []
     for minutes in (0, 59, 60):
         started.clock = NOW + timedelta(minutes=minutes)
         caplog.clear()
-        authorities.tend(started.target)
+        started.tend(client_cas)
         said.append("bob.pem" in caplog.text)
     assert said == [False, False, True]
     started.knows("carol", started.office.user(started.office.root(), "carol", end=NOW + DAY))
     started.add(started.office.root())  # by a command beside the daemon
-    authorities.tend(started.target)
+    started.tend(client_cas)
     assert "carol.pem" in caplog.text
 
 
@@ -655,7 +679,7 @@ def test_what_is_asked_for_is_watched_and_put_right(
     assert outcome is not None
     assert (outcome.kind, outcome.failed) == (OutcomeKind.DEPLOYED, False)
     assert "does not request client certificates of 'CN=Users'" in outcome.detail
-    assert "after a reload every listener asks for" in outcome.detail
+    assert "after a reload every listener requests certificates of" in outcome.detail
     assert "drift gateway=boston" in caplog.text
 
     started.break_reload()
@@ -664,7 +688,7 @@ def test_what_is_asked_for_is_watched_and_put_right(
     outcome = started.tend()
     assert outcome is not None
     assert (outcome.failed, outcome.code) == (True, "not-served")
-    assert "(it was asked for before)" in outcome.detail
+    assert "(it was proven before)" in outcome.detail
     assert started.deployment.confirmed is None
 
 
@@ -681,7 +705,7 @@ def test_what_there_is_to_say(started: Scene, tmp_path: Path) -> None:
     root, soon = started.office.root(), started.office.root("soon", end=NOW + 7 * DAY)
     started.add(root, soon)
 
-    overview = started.authorities.overview(started.target)
+    overview = ClientCAs().overview(started.current)
 
     assert overview is not None
     assert overview.path == str(started.files.path)
@@ -694,6 +718,6 @@ def test_what_there_is_to_say(started: Scene, tmp_path: Path) -> None:
     started.target = replace(
         started.target, client_authentication=ClientAuthentication(known_users=tmp_path / "no")
     )
-    overview = started.authorities.overview(started.target)
+    overview = ClientCAs().overview(started.current)
     assert overview is not None
     assert "nobody can tell which users" in overview.warnings[1]

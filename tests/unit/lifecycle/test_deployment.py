@@ -86,7 +86,7 @@ def test_a_reload_that_fails_for_every_version_keeps_the_newer_one(world: World)
     outcome = world.attend()
     assert (outcome.kind, outcome.code) == (OutcomeKind.FAILED, "reload-failed")
     assert "not today" in outcome.detail
-    assert "not proven either" in outcome.detail
+    assert "the previous certificate fails the check as well" in outcome.detail
     assert world.live != first
     assert world.store.state("vpn").failures == 0
 
@@ -112,7 +112,7 @@ def test_a_reload_that_does_not_work_never_puts_a_worse_certificate_in_place(
     assert (outcome.kind, outcome.code) == (OutcomeKind.FAILED, "reload-failed")
     assert "stays in place" in outcome.detail
     assert not world.serves_bootstrap
-    assert world.pipeline.deployer.live(world.target).current() != first
+    assert world.current.deployer.current_id() != first
 
     world.plan(reload=world.script("exit 0"))
     world.later(timedelta(seconds=10))
@@ -201,7 +201,7 @@ def test_what_is_not_taken_is_rolled_back_even_after_a_crash_in_between(world: W
     first = world.live
     world.plan(reload=takes_only(world, world.store.versions("vpn")[0].id))
     world.later(60 * DAY)
-    world.pipeline.deployer.swap(world.target, world.keep_unsettled())  # and then it was killed
+    world.current.deployer.swap(world.keep_unsettled())  # and then it was killed
     assert world.live != first
     assert world.attend().kind is OutcomeKind.ROLLED_BACK
     assert world.live == first
@@ -335,7 +335,7 @@ def test_a_copy_that_cannot_be_written_keeps_no_certificate_from_being_served(
         ),
         "verify_command": ("sh", "-c", f"[ -e {proofs}/$GATECERT_VERSION ]"),
         "verify_timeout": timedelta(0),
-        "copies": (copy,),
+        "copy_to": (copy,),
     }
     proofs.mkdir()
     world.plan(**plan)
@@ -349,7 +349,7 @@ def test_a_copy_that_cannot_be_written_keeps_no_certificate_from_being_served(
     outcome = world.attend()
 
     assert (outcome.kind, outcome.code) == (OutcomeKind.FAILED, "copy-failed")
-    assert outcome.detail.endswith("; it is served all the same")
+    assert outcome.detail.endswith("; the certificate is served nevertheless")
     assert outcome.fix
     assert world.live != first
     assert reloads.read_text() == "\n"
@@ -407,7 +407,7 @@ def test_where_nothing_is_proven_a_missing_copy_waits_until_the_previous_certifi
     world.later(30 * DAY)
     outcome = world.attend()
     assert (outcome.kind, outcome.code) == (OutcomeKind.FAILED, "copy-failed")
-    assert outcome.detail.endswith("; the gateway was told all the same")
+    assert outcome.detail.endswith("; the gateway was reloaded nevertheless")
     assert world.live != first
     assert reloads.read_text() == "\n"
 

@@ -82,7 +82,7 @@ def test_every_authority_is_tried_that_has_a_staging_directory(
     world.target = replace(world.target, authorities=("played", "second"))
     outcome = try_out(world)
     assert outcome.settled
-    assert outcome.detail.endswith("not tried, for want of a staging directory: second")
+    assert outcome.detail.endswith("not tried, no staging directory is known: second")
     assert staging.orders == 1
 
 

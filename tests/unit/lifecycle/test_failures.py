@@ -156,7 +156,7 @@ def test_a_bug_is_one_failure_and_not_the_end(world: World) -> None:
 def test_no_authority_at_all_is_said(world: World) -> None:
     world.target = replace(world.target, authorities=())
     outcome = world.attend()
-    assert "no authority" in outcome.detail
+    assert "no CA to enrol with" in outcome.detail
 
 
 def test_an_interrupted_order_is_resumed_and_no_failure(world: World) -> None:
@@ -241,7 +241,7 @@ def test_an_order_that_cannot_be_written_down_is_not_forgotten(
 
 def test_a_key_that_a_crash_left_without_its_order_goes(world: World) -> None:
     world.attend()
-    world.pipeline.ordering.journal(world.target).new_request()  # and then it was killed
+    world.pipeline.ordering.journal(world.current).new_request()  # and then it was killed
     assert world.store.requests("vpn")
     world.attend()
     assert not world.store.requests("vpn")
@@ -288,9 +288,9 @@ def test_what_could_not_be_written_outlives_another_configuration(world: World, 
     world.authority.during_order = lambda: setattr(disk, "full", True)
     world.attend()
     after = world.new_pipeline()
-    after.memory.inherit(world.pipeline.memory)
+    after.states.inherit(world.pipeline.states)
     assert world.store.state("vpn").failures == 0
-    assert after.memory.state(world.target).failures == 1
+    assert after.states.load("vpn").failures == 1
     disk.full = False
     world.pipeline = after
     world.later(MINUTE)
@@ -306,7 +306,7 @@ def test_what_could_not_be_written_gives_way_to_what_a_command_has_written_since
     disk.full = True
     daemon = world.pipeline
     world.attend(look_now=True)
-    assert "vpn" in daemon.memory.unsaved
+    assert "vpn" in daemon.states.unsaved
     disk.full = False
 
     world.pipeline = world.new_pipeline()  # gatecert enroll --force, and Ctrl-C
@@ -318,7 +318,7 @@ def test_what_could_not_be_written_gives_way_to_what_a_command_has_written_since
     world.pipeline = daemon
     world.later(MINUTE)
     world.attend()
-    assert not daemon.memory.unsaved
+    assert not daemon.states.unsaved
     assert world.store.state("vpn").order == ordered
     assert world.store.requests("vpn")
 

@@ -46,7 +46,7 @@ def test_the_next_authority_takes_over_at_once_after_a_refusal(
     assert outcome.kind is OutcomeKind.ENROLLED
     assert (world.authority.orders, second.orders) == (1, 1)
     assert world.store.versions("vpn")[0].authority == "second"
-    assert any("second is asked instead" in line for line in world.told)
+    assert any("trying second instead" in line for line in world.told)
 
 
 @pytest.mark.parametrize("force", [False, True])
@@ -192,7 +192,7 @@ def test_what_stands_in_the_way_at_one_authority_is_no_matter_at_the_next(
     world_with(world, second, {"played": code.found("not here")})
     assert world.attend().kind is OutcomeKind.ENROLLED
     assert (world.authority.orders, second.orders) == (0, 1)
-    assert "vpn order not here; second is asked instead" in world.told
+    assert "vpn order not here; trying second instead" in world.told
 
 
 def test_what_stands_in_the_way_at_the_next_does_not_put_off_the_first(

@@ -93,10 +93,8 @@ class Town(World):
         self.lists.only = self.live
 
     def revoke(self, reason: RevocationReason = SUPERSEDED, by: Signature | None = None) -> str:
-        memory = self.pipeline.memory
-        authorities = {"played": self.revoking}
-        revoker = Revoker(self.store, memory, authorities, self.clock, self.cancelled)
-        return revoker.revoke(self.target, reason, by, wait=0)
+        revoker = Revoker({"played": self.revoking}, self.cancelled)
+        return revoker.revoke(self.current, reason, by)
 
     @property
     def known(self) -> RevocationState:
@@ -142,7 +140,7 @@ def test_the_first_look_comes_within_the_hour_and_then_every_few_hours(town: Tow
 def test_a_gateway_is_woken_for_the_look(town: Town) -> None:
     outcome = town.attend()
     town.store.save_state("vpn", replace(town.store.state("vpn"), next_look=None, resolution=None))
-    wake, _ = town.pipeline.memory.next_wake(town.target)
+    wake, _ = town.current.next_wake()
     assert outcome.wake_at is not None
     assert wake <= town.known.next_look
 
@@ -251,7 +249,7 @@ def test_a_certificate_that_was_brought_is_looked_up_and_stays(
     town.revoked(LEAKED)
     town.attend(look_now=True)
     assert town.known.revoked is not None
-    assert "bring another one: gatecert csr vpn --renew" in caplog.text
+    assert "import another one: gatecert csr vpn --renew" in caplog.text
     assert town.live == town.first
     assert town.authority.orders == 1
 
@@ -283,7 +281,7 @@ def test_where_nothing_is_to_be_looked_up_nothing_is(town: Town, why: str) -> No
 def test_what_is_revoked_by_request_is_replaced_by_the_next_pass(town: Town) -> None:
     said = town.revoke()
     assert said.startswith("the certificate of version 000002-")
-    assert said.endswith("is revoked (superseded), by the key of the account")
+    assert said.endswith("is revoked (superseded), signed with the key of the account")
     (asked,) = town.revoking.asked
     assert x509.load_pem_x509_certificate(asked.certificate) == town.first
     assert (asked.reason, asked.by) == (SUPERSEDED, None)
@@ -302,7 +300,7 @@ def test_a_key_that_has_leaked_or_has_asked_itself_is_not_used_again(
 ) -> None:
     town.revoking.by = by
     assert town.revoke(reason, by).endswith(
-        f"by the key of the {by}; the next one gets another key"
+        f"signed with the key of the {by}; the next one gets a new key"
     )
     assert town.revoking.asked[0].by is by
     assert town.attend().kind is OutcomeKind.RENEWED
@@ -314,7 +312,7 @@ def test_earlier_certificates_for_a_key_that_has_leaked_are_revoked_too(town: To
     assert town.same_key
     said = town.revoke(LEAKED)
     assert "version 000002-" in said
-    assert said.endswith("has the same key, and is revoked as well")
+    assert said.endswith("which has the same key, is revoked as well")
     revoked = [x509.load_pem_x509_certificate(each.certificate) for each in town.revoking.asked]
     assert revoked == [town.live, town.first]
     assert len({each.private_key for each in town.revoking.asked}) == 1
@@ -338,15 +336,17 @@ def test_earlier_certificates_that_cannot_be_revoked_are_said(town: Town) -> Non
     first = town.store.versions("vpn")[0]
     town.attend(force=True)
     town.revoking.refuses = first.certificate
-    assert f"version {first.id} has the same key, and is not revoked: " in town.revoke(LEAKED)
+    assert f"version {first.id}, which has the same key, is not revoked: " in town.revoke(LEAKED)
     about = first.directory / "meta.json"
     about.write_text(about.read_text().replace('"played"', '"gone"'))
-    assert f"version {first.id} has the same key, and is not revoked, since" in town.revoke(LEAKED)
+    assert f"version {first.id}, which has the same key, is not revoked, since" in town.revoke(
+        LEAKED
+    )
 
 
 def test_revoking_twice_is_no_harm(town: Town) -> None:
     town.revoke()
-    assert "had been revoked before" in town.revoke()
+    assert "was revoked before" in town.revoke()
 
 
 def test_what_held_orders_back_does_not_hold_this_one(town: Town) -> None:
@@ -377,9 +377,9 @@ def test_a_bootstrap_certificate_cannot_be_revoked(tmp_path: Path) -> None:
 
 
 def test_an_authority_that_is_gone_cannot_be_asked(town: Town) -> None:
-    revoker = Revoker(town.store, town.pipeline.memory, {}, town.clock, town.cancelled)
+    revoker = Revoker({}, town.cancelled)
     with pytest.raises(WrongUsageError, match="not configured any more") as caught:
-        revoker.revoke(town.target, SUPERSEDED, None, wait=0)
+        revoker.revoke(town.current, SUPERSEDED, None)
     assert "authorities.played" in caught.value.fix
 
 
@@ -393,7 +393,7 @@ def test_an_imported_certificate_is_its_issuers_to_revoke(town: Town) -> None:
 
 def test_why_it_is_not_replaced_is_said(town: Town) -> None:
     assert not_replaced(town.target, "") == ""
-    assert "region cn is never enrolled" in not_replaced(town.target, "cn")
+    assert "region cn is excluded" in not_replaced(town.target, "cn")
     custom = not_replaced(replace(town.target, mode=Mode.CUSTOM), "")
     assert "mode: custom" in custom
     assert "gatecert csr vpn --renew" in custom
@@ -420,7 +420,9 @@ def second(town: Town) -> x509.Certificate:
 def test_both_certificates_of_a_pair_are_revoked(pair: Town) -> None:
     other = second(pair)
     said = pair.revoke(SUPERSEDED)
-    assert said.endswith("by the key of the account; its second certificate is revoked as well")
+    assert said.endswith(
+        "signed with the key of the account; its second certificate is revoked as well"
+    )
     revoked = [x509.load_pem_x509_certificate(each.certificate) for each in pair.revoking.asked]
     assert revoked == [pair.first, other]
     assert pair.attend().kind is OutcomeKind.RENEWED

@@ -31,7 +31,7 @@ def world(tmp_path: Path) -> World:
 
 
 def live(world: World) -> StoredCertificate:
-    found = world.pipeline.deployer.inventory(world.target).live
+    found = world.current.live
     assert found is not None
     return found
 
@@ -175,7 +175,7 @@ def test_a_second_key_of_another_certificate_is_not_served(world: World) -> None
     other = bootstrap(world.target.identifiers, now=world.clock(), key_policy=PAIR)
     assert other.second is not None
     (version.directory / "second-privkey.pem").write_bytes(other.second.private_key)
-    held = world.pipeline.deployer.inventory(world.target).held
+    held = world.current.inventory.stored
     assert version.id not in [one.version.id for one in held]
 
 
@@ -186,9 +186,9 @@ def test_nothing_of_two_orders_is_left_when_they_are_forgotten(world: World) -> 
 
     world.authority.during_order = interrupt
     world.attend()
-    world.pipeline.ordering.journal(world.target).forget()
+    world.pipeline.ordering.journal(world.current).forget()
     (left,) = world.store.requests("vpn")
     assert left.id.startswith("order-second-")
-    world.pipeline.ordering.forget(world.target)
+    world.pipeline.ordering.forget(world.current)
     state = world.store.state("vpn")
     assert (state.order, state.second_order, world.store.requests("vpn")) == (None, None, ())

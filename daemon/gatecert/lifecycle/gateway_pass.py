@@ -1,0 +1,319 @@
+"""A pass over one gateway: everything that it knows, gathered once under the gateway's lock.
+
+``state.json`` and the inventory of versions are read when they are first needed, handed down to
+every stage, and refreshed after each write. No stage reads them again.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+from collections.abc import Callable, Container
+from dataclasses import dataclass, field, replace
+from enum import IntEnum
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from gatecert.client_ca.client_ca_deployer import ClientCADeployer
+from gatecert.deploy.certificate_deployer import CertificateDeployer
+from gatecert.deploy.deployer import DeployTools
+from gatecert.errors import StorageError
+from gatecert.lifecycle.state_cache import STORAGE_PAUSE, StateCache
+from gatecert.model import GatewayState, Mode, Origin, Outcome, OutcomeKind, Target
+from gatecert.resolve.region import excluded_region
+from gatecert.revocation.check_schedule import is_final, revocation_state_of
+from gatecert.schedule.due import Situation, certificate_in_use, next_due, next_watch
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from gatecert.deploy.inventory import Inventory, StoredCertificate
+    from gatecert.model import CertificateSummary, Due, IssuedChain, Stage
+    from gatecert.store.protocol import Store
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Occasion:
+    """What called for a pass.
+
+    Attributes:
+        force: Order a new certificate whether or not one is due.
+        look_now: Look up names, renewal information and CRLs at once.
+        deploy_now: Retry a failed deployment at once.
+        accept_untrusted: Accept a root that is not trusted, even in place of a trusted one.
+        wait: Seconds to wait for another process that is changing the gateway.
+    """
+
+    force: bool = False
+    look_now: bool = False
+    deploy_now: bool = False
+    accept_untrusted: bool = False
+    wait: float = 0.0
+
+
+ROUTINE = Occasion()
+
+
+class Weight(IntEnum):
+    """How much an outcome matters: of all in a pass, the heaviest and then the last is reported."""
+
+    CLIENT_CA = 1
+    WATCH = 2
+    DEPLOYMENT = 3
+    ENROLMENT = 4
+
+
+@dataclass(frozen=True, slots=True)
+class PassContext:
+    """What all passes of this process share.
+
+    Attributes:
+        tools: For deployments; also the store, the clock and the progress of everything else.
+        states: The state of every gateway.
+        authorities: Names of the configured authorities.
+        new_deployer: Makes the deployer of one pass.
+    """
+
+    tools: DeployTools
+    states: StateCache
+    excluded_regions: tuple[str, ...] = ("cn",)
+    random: random.Random = field(default_factory=random.SystemRandom)
+    authorities: Container[str] = ()
+    new_deployer: Callable[[DeployTools, Target, GatewayState], CertificateDeployer] = (
+        CertificateDeployer
+    )
+
+    def open(self, target: Target, occasion: Occasion = ROUTINE) -> Pass:
+        """Begin a pass; nothing is read yet."""
+        return Pass(self, target, occasion)
+
+
+class Pass:
+    """Everything that one pass over one gateway knows.
+
+    Args:
+        context: What all passes share.
+        target: The gateway.
+        occasion: What called for the pass.
+
+    Attributes:
+        outcomes: How each stage ended, in order.
+    """
+
+    def __init__(self, context: PassContext, target: Target, occasion: Occasion) -> None:
+        self.context = context
+        self.target = target
+        self.occasion = occasion
+        self.outcomes: list[tuple[Weight, Outcome]] = []
+        self._state: GatewayState | None = None
+
+    def now(self) -> datetime:
+        """Read the clock; orders and deployments take minutes."""
+        return self.context.tools.now()
+
+    def tell(self, stage: Stage, message: str) -> None:
+        """Report progress, one line."""
+        self.context.tools.progress(self.target.name, stage, message)
+
+    @property
+    def store(self) -> Store:
+        """Where versions, requests and accounts are."""
+        return self.context.tools.store
+
+    @property
+    def is_cancelled(self) -> bool:
+        """Whether gatecert is stopping."""
+        return self.context.tools.cancelled.is_set()
+
+    # ------------------------------------------------------------------ state
+
+    @property
+    def state(self) -> GatewayState:
+        """The gateway's state.
+
+        Raises:
+            StorageError: It exists but cannot be read.
+        """
+        if self._state is None:
+            self._state = self.context.states.load(self.target.name)
+        return self._state
+
+    @property
+    def last_known(self) -> GatewayState:
+        """The state, or what it was when it could last be read."""
+        try:
+            return self.state
+        except StorageError:
+            return self.context.states.last_known(self.target.name)
+
+    def save(self, state: GatewayState, *, durably: bool = False) -> None:
+        """Save the state if it changed.
+
+        Raises:
+            StorageError: It is saved in this process only, and ``durably`` is asked for.
+        """
+        if state == self._state and not durably:
+            return
+        self._state = state
+        if "deployer" in vars(self):
+            self.deployer.inventory = self.deployer.inventory.with_state(state)
+        self.context.states.save(self.target.name, state, durably=durably)
+
+    def update(self, **changes: object) -> None:
+        """Change fields of the state and save it."""
+        self.save(replace(self.state, **changes))  # type: ignore[arg-type] # names of its fields
+
+    def retry_save(self) -> None:
+        """Save what a pass before could not save."""
+        self.context.states.retry(self.target.name)
+
+    # ------------------------------------------------------------------ certificates
+
+    @cached_property
+    def deployer(self) -> CertificateDeployer:
+        """Deploys versions; holds the inventory of this pass."""
+        return self.context.new_deployer(self.context.tools, self.target, self._readable_state)
+
+    @cached_property
+    def client_cas(self) -> ClientCADeployer:
+        """Deploys bundles of client CAs."""
+        return ClientCADeployer(self.context.tools, self.target)
+
+    @property
+    def inventory(self) -> Inventory:
+        """The versions of the gateway."""
+        return self.deployer.inventory
+
+    @property
+    def live(self) -> StoredCertificate | None:
+        """The version that ``live`` leads to; None if it leads to no usable one."""
+        return self.inventory.live
+
+    @property
+    def wanted(self) -> StoredCertificate | None:
+        """The version that ought to be served; None if there is none."""
+        return self.deployer.wanted
+
+    @property
+    def in_use(self) -> CertificateSummary | None:
+        """The certificate that renewal is about; None if there is only a self-signed one."""
+        return certificate_in_use(self.situation)
+
+    @property
+    def _readable_state(self) -> GatewayState:
+        """The state; an empty one if it cannot be read: certificates count without it."""
+        try:
+            return self.state
+        except StorageError:
+            return GatewayState()
+
+    def keep(self, issued: IssuedChain) -> StoredCertificate:
+        """Write a new version durably and read it back.
+
+        Raises:
+            StorageError: It cannot be written or not be read back.
+        """
+        version = self.store.add_version(
+            self.target.name, issued, now=self.now(), key_group=self.target.install.key_group
+        )
+        stored = self.deployer.take_inventory(self._readable_state).find(version.id)
+        if stored is None:
+            raise StorageError(f"{version.directory}: the new version cannot be read back")
+        return stored
+
+    def accept_root(self, root: str) -> None:
+        """Accept certificates from an untrusted root from now on.
+
+        Args:
+            root: The root's name, RFC 4514 text.
+        """
+        logger.warning("accepts an untrusted root gateway=%s root=%s", self.target.name, root)
+        self.update(accepted_roots=(*self.state.accepted_roots, root))
+
+    # ------------------------------------------------------------------ what is due
+
+    @property
+    def situation(self) -> Situation:
+        """Everything that decides what is due."""
+        wanted, inventory = self.wanted, self.inventory
+        live = inventory.live
+        return Situation(
+            target=self.target,
+            state=self.state,
+            live=live.summary if live is not None else None,
+            deployment=self.deployer.deployment,
+            newest=wanted.summary if wanted is not None and wanted != live else None,
+            issued=_issued(inventory),
+            excluded_region=self.excluded_region,
+        )
+
+    @property
+    def excluded_region(self) -> str:
+        """The region for which the gateway is not enrolled; empty if it is."""
+        if self.target.mode is not Mode.AUTOMATIC:
+            return ""
+        return excluded_region(self.target, self.context.excluded_regions)
+
+    def next_wake(self) -> tuple[datetime, Due]:
+        """Return when the next pass has to begin, and what is due next."""
+        situation, now = self.situation, self.now()
+        due, watch = next_due(situation, now), next_watch(situation, now)
+        in_use = certificate_in_use(situation)
+        instants = [due.at, *([watch] if watch is not None else [])]
+        if situation.state.next_look is not None:
+            instants.append(situation.state.next_look)
+        if situation.state.renewal is not None and in_use is not None:
+            instants.append(situation.state.renewal.next_fetch)
+        revocation = revocation_state_of(situation.state, in_use)
+        if revocation is not None and revocation.next_look > now and not is_final(revocation):
+            instants.append(revocation.next_look)
+        return min(instants), due
+
+    # ------------------------------------------------------------------ outcomes
+
+    def outcome(self, kind: OutcomeKind, detail: str, *, code: str = "", fix: str = "") -> Outcome:
+        """Make an outcome of this instant."""
+        return Outcome(self.target.name, self.now(), kind, detail, code=code, fix=fix)
+
+    def add(self, weight: Weight, outcome: Outcome | None) -> None:
+        """Add the outcome of a stage; None adds nothing."""
+        if outcome is not None:
+            self.outcomes.append((weight, outcome))
+
+    @property
+    def heaviest(self) -> Outcome | None:
+        """The outcome to report; None if no stage did anything."""
+        found = max(reversed(self.outcomes), key=lambda each: each[0], default=None)
+        return found[1] if found is not None else None
+
+    def finish(self, outcome: Outcome) -> Outcome:
+        """Complete an outcome with what comes next, and save it unless nothing was done."""
+        try:
+            wake, due = self.next_wake()
+            until = self.context.states.held_back_until(self.target.name)
+            wake = wake if until is None else max(wake, until)
+            outcome = replace(
+                outcome,
+                next_action=f"{due.action}: {due.reason}",
+                next_at=max(wake, due.at),
+                wake_at=wake,
+            )
+            if outcome.kind is not OutcomeKind.IDLE:
+                self.update(outcome=outcome)
+        except StorageError as error:
+            logger.error("state not read gateway=%s error=%s", self.target.name, error)  # noqa: TRY400
+            again = self.now() + STORAGE_PAUSE
+            action = "none: the state is read again"
+            outcome = replace(outcome, next_action=action, next_at=again, wake_at=again)
+        return outcome
+
+
+def _issued(inventory: Inventory) -> tuple[datetime, ...]:
+    """Return when an authority issued the stored certificates, newest first."""
+    return tuple(
+        each.version.created
+        for each in inventory.stored
+        if each.version.origin is Origin.AUTHORITY and each.version.created is not None
+    )

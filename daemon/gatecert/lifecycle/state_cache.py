@@ -1,0 +1,106 @@
+"""The state of gateways, also while the disk cannot be written.
+
+State that cannot be saved stays in this process and counts until it can be saved. Meanwhile the
+gateway is held back: no order is placed whose result could not be stored. The cached state gives
+way to what a command has written since. State that exists but cannot be read is not taken for an
+empty one: nothing is done and nothing is written until it can be read.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from gatecert.errors import StorageError
+from gatecert.model import GatewayState
+from gatecert.store.protocol import Store
+
+logger = logging.getLogger(__name__)
+
+STORAGE_PAUSE = timedelta(seconds=30)
+
+
+@dataclass(slots=True)
+class StateCache:
+    """The state of every gateway of this process.
+
+    Attributes:
+        now: Reads the clock.
+        known: State by gateway, as last read or written.
+        unsaved: What the disk held of gateways whose ``known`` state could not be saved.
+        held_back: Instants before which nothing is tried for a gateway.
+    """
+
+    store: Store
+    now: Callable[[], datetime]
+    known: dict[str, GatewayState] = field(default_factory=dict)
+    unsaved: dict[str, GatewayState] = field(default_factory=dict)
+    held_back: dict[str, datetime] = field(default_factory=dict)
+
+    def load(self, gateway: str) -> GatewayState:
+        """Return the state of a gateway, from the disk unless it could not be saved.
+
+        Raises:
+            StorageError: It exists but cannot be read.
+        """
+        self._give_way(gateway)
+        if gateway not in self.unsaved:
+            self.known[gateway] = self.store.state(gateway)
+        return self.known[gateway]
+
+    def last_known(self, gateway: str) -> GatewayState:
+        """Return the state as last read or written; empty if it never was."""
+        return self.known.get(gateway, GatewayState())
+
+    def save(self, gateway: str, state: GatewayState, *, durably: bool = False) -> None:
+        """Save state on the disk or, while that is impossible, in this process.
+
+        Raises:
+            StorageError: It is saved in this process only, and ``durably`` is asked for.
+        """
+        before = self.last_known(gateway)
+        self.known[gateway] = state
+        try:
+            self.store.save_state(gateway, state)
+        except StorageError as error:
+            self.unsaved.setdefault(gateway, before)
+            logger.error("state not saved gateway=%s error=%s", gateway, error)  # noqa: TRY400
+            if durably:
+                raise
+        else:
+            self.unsaved.pop(gateway, None)
+
+    def retry(self, gateway: str) -> None:
+        """Save what could not be saved before."""
+        self._give_way(gateway)
+        if gateway in self.unsaved:
+            self.save(gateway, self.known[gateway])
+
+    def hold_back(self, gateway: str) -> None:
+        """Try nothing for a while, since no result could be stored."""
+        self.held_back[gateway] = self.now() + STORAGE_PAUSE
+
+    def held_back_until(self, gateway: str) -> datetime | None:
+        """Return the instant before which nothing is tried; None if there is none."""
+        until, now = self.held_back.get(gateway), self.now()
+        return until if until is not None and now < until <= now + STORAGE_PAUSE else None
+
+    def inherit(self, before: StateCache) -> None:
+        """Continue with what could not be saved under the previous configuration."""
+        self.known |= before.known
+        self.unsaved |= before.unsaved
+        self.held_back |= before.held_back
+
+    def _give_way(self, gateway: str) -> None:
+        """Discard unsaved state if a command has written the file since."""
+        if gateway not in self.unsaved:
+            return
+        try:
+            found = self.store.state(gateway)
+        except StorageError:
+            return
+        if found not in (self.unsaved[gateway], self.known[gateway]):
+            del self.unsaved[gateway]
+            logger.warning("another process changed the state gateway=%s", gateway)
