@@ -16,7 +16,7 @@ import threading
 from typing import TYPE_CHECKING
 
 from gatecert.challenge import webroot
-from gatecert.challenge.http_responder import HttpResponder
+from gatecert.challenge.http_responder import http_responder
 from gatecert.challenge.listening import is_local_address, listen, serves_token
 from gatecert.challenge.solver import Challenge
 from gatecert.errors import StateError
@@ -25,6 +25,7 @@ from gatecert.model import Endpoint, Identifier, IdentifierType
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from gatecert.challenge.bounded_server import BoundedServer
     from gatecert.challenge.socket_activation import SocketActivatedResponder
     from gatecert.config.schema.challenge import Http01Settings
     from gatecert.deadline import Deadline
@@ -56,7 +57,7 @@ class Http01Solver:
         self._lock = threading.Lock()
         self._presented: dict[str, threading.Event] = {}
         self._leftovers: set[str] = set()
-        self._responder: HttpResponder | None = None
+        self._responder: BoundedServer | None = None
 
     def present(self, challenge: Challenge) -> None:
         """Make the response available.
@@ -144,14 +145,14 @@ class Http01Solver:
         elif self._activated is None and self._responder is None:
             self._responder = self._open(challenge)
 
-    def _open(self, challenge: Challenge) -> HttpResponder:
+    def _open(self, challenge: Challenge) -> BoundedServer:
         def is_ours(endpoint: Endpoint) -> bool:
             return serves_token(endpoint, challenge.token, challenge.key_authorization)
 
         listeners = listen(self._settings.listen, is_ours)
         addresses = ", ".join(str(endpoint) for endpoint in self._settings.listen)
         logger.debug("listening for http-01 addresses=%s", addresses)
-        return HttpResponder(listeners, self._tokens.token, self._fetched)
+        return http_responder(listeners, self._tokens.token, self._fetched)
 
     def _fetched(self, token: str) -> None:
         fetched = self._presented.get(token)

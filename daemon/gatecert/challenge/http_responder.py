@@ -101,21 +101,14 @@ class HttpHandler:
             self._fetched(self._token)
 
 
-class HttpResponder(BoundedServer):
-    """Serves http-01 responses on listening sockets until it is stopped.
+def http_responder(
+    listeners: list[socket.socket], lookup: TokenLookup, fetched: Callable[[str], None]
+) -> BoundedServer:
+    """Serve http-01 responses on listening sockets until the server is stopped.
 
     Args:
-        listeners: Listening sockets; the responder takes ownership.
+        listeners: Listening sockets; the server takes ownership.
         lookup: Returns the key authorization of a token; None for any other text.
         fetched: Called with a token once its response was sent; must be quick.
     """
-
-    def __init__(
-        self, listeners: list[socket.socket], lookup: TokenLookup, fetched: Callable[[str], None]
-    ) -> None:
-        self._lookup = lookup
-        self._fetched = fetched
-        super().__init__(listeners, self._make_handler, "http-01")
-
-    def _make_handler(self, peer: str) -> HttpHandler:
-        return HttpHandler(self._lookup, self._fetched, peer)
+    return BoundedServer(listeners, lambda peer: HttpHandler(lookup, fetched, peer), "http-01")

@@ -16,7 +16,7 @@ import os
 import socket
 from typing import TYPE_CHECKING, Final
 
-from gatecert.challenge.http_responder import HttpResponder
+from gatecert.challenge.http_responder import http_responder
 
 if TYPE_CHECKING:
     import threading
@@ -69,7 +69,7 @@ class SocketActivatedResponder:
 
     def __init__(self, listeners: Sequence[socket.socket], tokens: TokenStore) -> None:
         self._expected: dict[str, threading.Event] = {}
-        self._responder = HttpResponder(list(listeners), tokens.token, self._fetched)
+        self._responder = http_responder(list(listeners), tokens.token, self._fetched)
         addresses = ", ".join(_address(listener) for listener in listeners)
         logger.info("answering http-01 on sockets of systemd addresses=%s", addresses)
 

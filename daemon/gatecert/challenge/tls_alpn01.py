@@ -38,7 +38,7 @@ from gatecert.model import Identifier, IdentifierType
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from gatecert.challenge.tls_responder import TlsResponder
+    from gatecert.challenge.bounded_server import BoundedServer
     from gatecert.config.schema.challenge import TlsAlpn01Settings
     from gatecert.deadline import Deadline
     from gatecert.model import Endpoint
@@ -56,7 +56,6 @@ class _Presented:
     """
 
     token: str
-    key_authorization: str = field(repr=False)
     answer: ValidationCertificate
     fetched: threading.Event = field(default_factory=threading.Event)
 
@@ -74,7 +73,7 @@ class TlsAlpn01Solver:
         self._tokens = tokens
         self._lock = threading.Lock()
         self._presented: dict[str, _Presented] = {}  # by server name
-        self._responder: TlsResponder | None = None
+        self._responder: BoundedServer | None = None
 
     def present(self, challenge: Challenge) -> None:
         """Make the response available.
@@ -89,7 +88,7 @@ class TlsAlpn01Solver:
             self._refuse_second(name, challenge)
             answer = _make_answer(challenge)
             self._tokens.put_token(token_key(name), challenge.key_authorization)
-            self._presented[name] = _Presented(challenge.token, challenge.key_authorization, answer)
+            self._presented[name] = _Presented(challenge.token, answer)
             try:
                 if self._responder is None:
                     self._responder = self._open(challenge)
@@ -109,7 +108,7 @@ class TlsAlpn01Solver:
         return presented.fetched.wait(seconds) if presented is not None else False
 
     def clean_up(self, challenge: Challenge) -> None:
-        """Take the response away, and stop listening after the last one."""
+        """Remove the response, and stop listening after the last one."""
         name = server_name(challenge.identifier)
         with self._lock:
             presented = self._presented.get(name)
@@ -151,8 +150,8 @@ class TlsAlpn01Solver:
                 fix="configure the name in one gateway only",
             )
 
-    def _open(self, challenge: Challenge) -> TlsResponder:
-        from gatecert.challenge.tls_responder import TlsResponder  # noqa: PLC0415 - OpenSSL loads late
+    def _open(self, challenge: Challenge) -> BoundedServer:
+        from gatecert.challenge.tls_responder import tls_responder  # noqa: PLC0415 - OpenSSL loads late
 
         def is_ours(endpoint: Endpoint) -> bool:
             return serves_challenge(endpoint, challenge)
@@ -160,7 +159,7 @@ class TlsAlpn01Solver:
         listeners = listen(self._settings.listen, is_ours, kind="tls-alpn-01")
         addresses = ", ".join(str(endpoint) for endpoint in self._settings.listen)
         logger.debug("listening for tls-alpn-01 addresses=%s", addresses)
-        return TlsResponder(listeners, self._find, self._fetched)
+        return tls_responder(listeners, self._find, self._fetched)
 
     def _find(self, name: str) -> ValidationCertificate | None:
         """Return the validation certificate for a server name, of this or another gatecert."""

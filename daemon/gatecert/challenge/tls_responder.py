@@ -162,25 +162,17 @@ class TlsHandler:
         raise _RefusedError
 
 
-class TlsResponder(BoundedServer):
-    """Answers tls-alpn-01 on listening sockets until it is stopped.
+def tls_responder(
+    listeners: list[socket.socket],
+    answer: Callable[[str], ValidationCertificate | None],
+    fetched: Callable[[str], None],
+) -> BoundedServer:
+    """Answer tls-alpn-01 on listening sockets until the server is stopped.
 
     Args:
-        listeners: Listening sockets; the responder takes ownership.
+        listeners: Listening sockets; the server takes ownership.
         answer: Returns the certificate for a server name; None if it is not under validation.
         fetched: Called with a server name once a client has received its certificate; must be
             quick.
     """
-
-    def __init__(
-        self,
-        listeners: list[socket.socket],
-        answer: Callable[[str], ValidationCertificate | None],
-        fetched: Callable[[str], None],
-    ) -> None:
-        self._answer = answer
-        self._fetched = fetched
-        super().__init__(listeners, self._make_handler, "tls-alpn-01")
-
-    def _make_handler(self, peer: str) -> TlsHandler:
-        return TlsHandler(self._answer, self._fetched, peer)
+    return BoundedServer(listeners, lambda peer: TlsHandler(answer, fetched, peer), "tls-alpn-01")

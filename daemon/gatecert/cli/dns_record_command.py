@@ -153,7 +153,7 @@ def _lines(
     account = issuer.account_url(partial(datetime.now, UTC))
     yield f"; {target.name}: for {report.label}"
     for record in expected_records(domain_names(target), report.identities, account):
-        yield record.record_until(end).zone_line
+        yield record.zone_line(end)
 
 
 def _end(until: datetime | None) -> datetime | None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tests.fakes.loopback import LOOPBACK, exchange, fetch
 
 from gatecert.challenge import bounded_server as module
-from gatecert.challenge.http_responder import MAX_REQUEST, PREFIX, HttpResponder, respond
+from gatecert.challenge.http_responder import MAX_REQUEST, PREFIX, http_responder, respond
 from gatecert.errors import StorageError
 from gatecert.model import Endpoint
 
@@ -114,7 +114,7 @@ def test_any_request_gets_a_response(head: bytes) -> None:
     assert token in {None, TOKEN}
 
 
-# --------------------------------------------------------------------------- HttpResponder
+# --------------------------------------------------------------------------- http_responder
 
 
 class Running:
@@ -125,12 +125,13 @@ class Running:
         self.listener = socket.create_server((LOOPBACK, 0))
         self.endpoint = Endpoint(LOOPBACK, self.listener.getsockname()[1])
         self.failure: Exception | None = None
-        self.responder = HttpResponder([self.listener], self.lookup, self.fetched.append)
+        self.text = TEXT
+        self.responder = http_responder([self.listener], self.lookup, self.fetched.append)
 
     def lookup(self, token: str) -> str | None:
         if self.failure is not None:
             raise self.failure
-        return lookup(token)
+        return self.text if token == TOKEN else None
 
     def connect(self, source: str = LOOPBACK) -> socket.socket:
         where = (LOOPBACK, self.endpoint.port)
@@ -280,11 +281,8 @@ def test_a_store_error_closes_one_connection(
 
 
 @pytest.mark.enable_socket
-def test_a_long_response_is_sent_in_several_writes(
-    running: Running, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    huge = "x" * (1 << 24)
-    monkeypatch.setattr(running.responder, "_lookup", lambda _: huge)
+def test_a_long_response_is_sent_in_several_writes(running: Running) -> None:
+    huge = running.text = "x" * (1 << 24)
     with running.connect() as channel:
         channel.sendall(REQUEST)
         time.sleep(0.05)  # until the responder's socket is full

@@ -12,7 +12,7 @@ import pytest
 from tests.fakes.loopback import LOOPBACK, free_port
 
 from gatecert.challenge import listening as module
-from gatecert.challenge.http_responder import PREFIX, HttpResponder
+from gatecert.challenge.http_responder import PREFIX, http_responder
 from gatecert.challenge.listening import (
     PortHolder,
     find_port_holder,
@@ -265,7 +265,7 @@ def test_a_port_in_use_at_one_address_is_free_at_others(
 
 def test_a_gatecert_with_the_same_state_directory_serves_the_token(endpoint: Endpoint) -> None:
     listeners = listen([endpoint], is_not_ours)
-    responder = HttpResponder(listeners, {"abc": "abc.def"}.get, lambda _: None)
+    responder = http_responder(listeners, {"abc": "abc.def"}.get, lambda _: None)
 
     assert serves_token(endpoint, "abc", "abc.def")
     assert not serves_token(endpoint, "abc", "abc.other")
@@ -276,7 +276,7 @@ def test_a_gatecert_with_the_same_state_directory_serves_the_token(endpoint: End
 
 def test_a_wildcard_address_is_probed_on_loopback() -> None:
     wildcard = Endpoint(WILDCARD, free_port())
-    responder = HttpResponder(
+    responder = http_responder(
         listen([wildcard], is_not_ours), {"abc": "abc.def"}.get, lambda _: None
     )
 

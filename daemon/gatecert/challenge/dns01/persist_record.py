@@ -38,31 +38,12 @@ _VALUE: Final = re.compile(r"[\x21-\x3a\x3c-\x7e]*")
 
 
 @dataclass(frozen=True, slots=True)
-class PersistRecord:
-    """A TXT record for the operator to publish.
-
-    Attributes:
-        name: A-labels, no final dot.
-    """
-
-    name: str
-    value: str
-
-    @property
-    def zone_line(self) -> str:
-        """The record as a line of a zone file, split into character-strings."""
-        cut = range(0, len(self.value), MAX_STRING)
-        strings = " ".join(f'"{self.value[start : start + MAX_STRING]}"' for start in cut)
-        return f"{self.name}. IN TXT {strings}"
-
-
-@dataclass(frozen=True, slots=True)
 class ExpectedRecord:
-    """The required content of a record.
+    """A TXT record that the operator has to publish.
 
     Attributes:
-        domain: The name to validate, without ``*.``.
-        issuers: The authority's issuer domain names; any of them is valid.
+        domain: The name to validate (A-labels), without ``*.``.
+        issuers: The authority's issuer domain names, at least one; any of them is valid.
         account_url: The ACME account.
         wildcard: Whether the record has to be valid for the wildcard below the name.
     """
@@ -73,19 +54,37 @@ class ExpectedRecord:
     wildcard: bool = False
 
     @property
-    def record(self) -> PersistRecord:
-        """A record with this content and no end."""
-        return self.record_until(None)
+    def name(self) -> str:
+        """The name of the record: A-labels, no final dot."""
+        return f"{LABEL}.{self.domain}"
 
-    def record_until(self, end: datetime | None) -> PersistRecord:
-        """Return a record with this content, valid until an instant or without end."""
-        return make_persist_record(
-            self.domain,
-            self.issuers[0],
-            self.account_url,
-            wildcard=self.wildcard,
-            persist_until=end,
-        )
+    def value(self, until: datetime | None = None) -> str:
+        """Return the value to publish.
+
+        Args:
+            until: The end of its validity, aware; None means no end.
+
+        Raises:
+            ValueError: A record cannot contain the issuer or the account URL.
+        """
+        issuer = self.issuers[0]
+        if not _ISSUER.fullmatch(issuer):
+            raise ValueError(f"{clean(issuer)!r} is not an issuer domain name")
+        if not self.account_url or not _VALUE.fullmatch(self.account_url):
+            raise ValueError(f"{clean(self.account_url)!r} is not an account URL")
+        parts = [issuer, f"accounturi={self.account_url}"]
+        if self.wildcard:
+            parts.append("policy=wildcard")
+        if until is not None:
+            parts.append(f"persistUntil={int(until.timestamp())}")
+        return "; ".join(parts)
+
+    def zone_line(self, until: datetime | None = None) -> str:
+        """Return the record as a line of a zone file, split into character-strings."""
+        value = self.value(until)
+        cut = range(0, len(value), MAX_STRING)
+        strings = " ".join(f'"{value[start : start + MAX_STRING]}"' for start in cut)
+        return f"{self.name}. IN TXT {strings}"
 
 
 def expected_records(
@@ -106,43 +105,6 @@ def expected_records(
         ExpectedRecord(domain, issuers, account_url, wildcard=wildcard)
         for domain, wildcard in wildcards.items()
     )
-
-
-def validation_name(domain: str) -> str:
-    """Return the name of the record of a domain; a wildcard has that of the name above it."""
-    return f"{LABEL}.{domain.removeprefix('*.')}"
-
-
-def make_persist_record(
-    domain: str,
-    issuer: str,
-    account_url: str,
-    *,
-    wildcard: bool = False,
-    persist_until: datetime | None = None,
-) -> PersistRecord:
-    """Make the record with which an account can validate a name.
-
-    Args:
-        domain: The name (A-labels); ``*.`` in front of it implies ``wildcard``.
-        issuer: One of the authority's issuer domain names.
-        account_url: The account at that authority.
-        wildcard: Whether the record is valid for the wildcard below the name as well.
-        persist_until: The end of its validity; aware.
-
-    Raises:
-        ValueError: A record cannot contain the issuer or the account URL.
-    """
-    if not _ISSUER.fullmatch(issuer):
-        raise ValueError(f"{clean(issuer)!r} is not an issuer domain name")
-    if not account_url or not _VALUE.fullmatch(account_url):
-        raise ValueError(f"{clean(account_url)!r} is not an account URL")
-    parts = [issuer, f"accounturi={account_url}"]
-    if wildcard or domain.startswith("*."):
-        parts.append("policy=wildcard")
-    if persist_until is not None:
-        parts.append(f"persistUntil={int(persist_until.timestamp())}")
-    return PersistRecord(validation_name(domain), "; ".join(parts))
 
 
 def record_problem(texts: Iterable[str], expected: ExpectedRecord, *, now: datetime) -> str:

@@ -65,7 +65,7 @@ class PersistRecordChecker:
         Raises:
             ChallengeError: The nameservers cannot be found.
         """
-        location = self._zones.locate(persist_record.validation_name(expected.domain))
+        location = self._zones.locate(expected.name)
         result = propagation.poll_nameservers(
             self._zones.nameservers(location.zone),
             location.name,
@@ -104,7 +104,7 @@ class PersistRecordChecker:
                     f"{answer.nameserver}: {answer.problem}" for answer in result.lagging
                 )
                 problems.append(f"dns-persist-01 cannot validate {each.domain}: {answers}")
-                lines.append(each.record.zone_line)
+                lines.append(each.zone_line())
         if problems:
             raise RecordNotVisibleError(
                 "; ".join(problems),

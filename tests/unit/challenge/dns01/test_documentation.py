@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from gatecert.challenge.dns01 import exec_provider
-from gatecert.challenge.dns01.persist_record import make_persist_record
+from gatecert.challenge.dns01.persist_record import ExpectedRecord
 from gatecert.config.schema import Configuration
 
 TEXT = (Path(__file__).parents[4] / "docs/dns.md").read_text("utf-8")
@@ -34,6 +34,6 @@ def test_the_environment_of_the_command_is_documented() -> None:
 
 
 def test_the_persist_record_is_documented() -> None:
-    record = make_persist_record("vpn.example.com", "ca.example", "https://ca.example/acct/1")
+    record = ExpectedRecord("vpn.example.com", ("ca.example",), "https://ca.example/acct/1")
 
-    assert record.zone_line in TEXT
+    assert record.zone_line() in TEXT
