@@ -92,7 +92,7 @@ BOOTSTRAP = StoredCertificate(
 
 SURVEY = DirectoryReport(
     "acme",
-    "authority acme (ca.test)",
+    "CA acme (ca.test)",
     clock_ahead=timedelta(0),
     identities=("ca.test",),
     account_url="https://ca.test/account/1",

@@ -1,8 +1,8 @@
-"""What can be known of an authority before anything is ordered from it.
+"""Facts about a CA from its directory (RFC 8555 section 7.1.1), before anything is ordered.
 
-One look at its directory (RFC 8555 section 7.1.1) tells whether it can be reached, what time it is
-there, how it calls itself in CAA records, whether it wants its terms agreed to or an account bound,
-and which profiles it has. Nothing is spent by looking: no account, no order, no nonce.
+The directory tells whether the CA can be reached, what its clock says, its issuer domain names in
+CAA records, whether it requires agreement to terms or an external account binding, and which
+profiles it has. Fetching it costs nothing: no account, no order, no nonce.
 """
 
 from __future__ import annotations
@@ -30,18 +30,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class DirectoryReport:
-    """One authority, as it presents itself.
+    """The facts from one CA's directory.
 
     Attributes:
         name: Its name in the configuration.
-        label: How messages call it.
-        clock_ahead: How far this machine's clock is ahead of the authority's; None if it gave no
-            time.
-        identities: Its issuer domain names in CAA records; empty if it does not say.
-        account_url: Our account there, empty if there is none yet.
-        refusal: Why no account can be made there; None where nothing stands against it.
-        profile: The profile that is asked for, empty if none is.
-        profile_refusal: Why it is not to be had; None where it is, or need not be.
+        label: The CA in messages.
+        clock_ahead: How far this machine's clock is ahead of the CA's; None if it sent no Date.
+        identities: Its issuer domain names in CAA records; empty if not given.
+        account_url: Our account; empty if there is none yet.
+        refusal: Why no account can be created; None if one can.
+        profile: The configured profile; empty if none.
+        profile_refusal: Why the profile is unavailable; None if it is available or optional.
     """
 
     name: str
@@ -55,27 +54,27 @@ class DirectoryReport:
 
 
 class DirectorySource(Protocol):
-    """An authority that can be looked at; ``issue.Issuer`` is the one that speaks ACME."""
+    """A CA whose directory can be checked; ``issuer.Issuer`` speaks ACME."""
 
     def check_directory(self, cancelled: threading.Event | None = None) -> DirectoryReport:
-        """Look at its directory.
+        """Fetch and check the directory.
 
         Raises:
-            AuthorityError: It cannot be reached, or is no ACME authority.
+            AuthorityError: The CA cannot be reached, or does not speak ACME.
         """
         ...
 
 
 class RateLimitedAuthority(DirectorySource, Protocol):
-    """One that counts what is asked of it."""
+    """A CA with rate limits."""
 
     def remaining_limits(
         self, names: Sequence[str], now: Callable[[], datetime], lifetime: timedelta | None = None
     ) -> tuple[RemainingAllowance, ...]:
-        """What is left of its limits for an order of these names.
+        """Return what is left of its limits for an order of these names.
 
         Raises:
-            StorageError: That cannot be read.
+            StorageError: The usage cannot be read.
         """
         ...
 
@@ -83,11 +82,11 @@ class RateLimitedAuthority(DirectorySource, Protocol):
 def terms_refusal(
     settings: AuthoritySettings, directory: Directory, label: str
 ) -> TermsNotAgreedError | None:
-    """Why no account may be made without the operator; None where the terms are agreed to."""
+    """Return an error if the terms of service are not agreed to."""
     if not directory.terms_of_service or settings.terms_of_service_agreed:
         return None
     return TermsNotAgreedError(
-        f"{label} makes no account unless you agree to its terms of service",
+        f"{label} requires agreement to its terms of service",
         fix=f"read {clean(directory.terms_of_service, 1000)} and set "
         f"authorities.{settings.name}.terms_of_service_agreed: true",
     )
@@ -96,19 +95,19 @@ def terms_refusal(
 def binding_refusal(
     settings: AuthoritySettings, directory: Directory, label: str
 ) -> ExternalAccountRequiredError | None:
-    """Why no account can be made without a binding (section 7.3.4); None where none is missing."""
+    """Return an error if a required external account binding (section 7.3.4) is missing."""
     if not directory.external_account_required or settings.external_account is not None:
         return None
     return ExternalAccountRequiredError(
-        f"{label} makes accounts only for those it knows already",
-        fix=f"get a key from it and set authorities.{settings.name}.external_account",
+        f"{label} requires external account binding (EAB)",
+        fix=f"get a key from the CA and set authorities.{settings.name}.external_account",
     )
 
 
 def profile_refusal(
     settings: AuthoritySettings, directory: Directory, label: str
 ) -> ProfileMissingError | None:
-    """Why the required profile is not to be had; None where it is, or none is required."""
+    """Return an error if a required profile is unavailable."""
     wanted = settings.profile
     if wanted is None or not wanted.required or wanted.name in directory.profiles:
         return None

@@ -1,8 +1,8 @@
-"""One authority, as the pipeline knows it: who obtains certificates and renewal information there.
+"""An issuer: one CA as the pipeline uses it, for certificates and renewal information.
 
-An account that the authority has forgotten (a test authority that was restarted, say) is made again
-with the same key. The orders are gone with it, so the pending one is forgotten, and the enrolment
-begins anew, once.
+If the CA no longer knows the account (a test CA that was restarted, for example), it is created
+again with the same key. Its orders are lost too, so the pending one is dropped and the enrolment
+starts again, once.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 ORDER_SECONDS = 300.0
-# A staging directory is there for trying; this is what Let's Encrypt's allows.
+# The limits of Let's Encrypt's staging environment.
 STAGING_LIMITS = LimitSettings(
     new_accounts=RateLimit(50, timedelta(hours=3)),
     orders=RateLimit(1500, timedelta(hours=3)),
@@ -67,15 +67,15 @@ ADMINISTRATION_SECONDS = 60.0
 
 
 class Issuer:
-    """Obtains certificates from one authority; safe to use from several threads.
+    """Obtains certificates from one CA; safe to use from several threads.
 
     Args:
-        settings: The authority, as configured.
-        store: Where accounts, and what was asked of the authority, are kept.
+        settings: The CA's configuration.
+        store: Stores accounts and rate-limit usage.
         solvers: By challenge type.
-        client: The way to the authority; None makes one when it is first needed, so that a daemon
-            starts without loading what only orders need.
-        order_seconds: The time that an order may take, unless said otherwise.
+        client: The CA's client; None creates one at first use, so that a daemon starts without
+            loading the ACME libraries.
+        order_seconds: The default time limit of an order.
     """
 
     def __init__(
@@ -102,7 +102,7 @@ class Issuer:
 
     @cached_property
     def staging(self) -> Issuer | None:
-        """The authority's staging directory, with an account and limits of its own."""
+        """The CA's staging environment, with its own account and limits."""
         known = by_directory(self.settings.directory_url)
         url = self.settings.staging_directory_url or (known.staging_directory_url if known else "")
         if not url:
@@ -120,7 +120,7 @@ class Issuer:
         )
         return Issuer(settings, self._store, self.solvers)
 
-    def obtain(  # noqa: PLR0913 - the pipeline's side of the story
+    def obtain(  # noqa: PLR0913 - all that an order depends on
         self,
         target: Target,
         journal: OrderJournal,
@@ -134,26 +134,26 @@ class Issuer:
     ) -> IssuedChain:
         """Obtain a certificate for a target.
 
-        The order stays in the journal; the caller forgets it once the chain is on the disk.
+        The order stays in the journal; the caller deletes it once the chain is on the disk.
 
         Args:
-            target: What for.
-            journal: Where its order is remembered.
-            progress: Told what goes on.
+            target: The gateway's target.
+            journal: Stores the order.
+            progress: Receives progress messages.
             now: The wall clock, aware UTC.
-            replaces: CertID of the certificate that is renewed, empty if none.
-            lifetime: How long the certificate that is renewed lives as a whole, if there is one.
+            replaces: CertID of the certificate to renew; empty if none.
+            lifetime: Total lifetime of the certificate to renew, if there is one.
             cancelled: Set when gatecert is stopping.
-            seconds: The time that all of it may take; None means that of the constructor.
+            seconds: The time limit; None means the constructor's.
 
         Raises:
-            RateLimitBudgetError: More would exceed the authority's limits; says until when.
-            ChallengeFailedError: The authority did not accept a response.
+            RateLimitBudgetError: The order would exceed a rate limit; says until when.
+            ChallengeFailedError: A validation failed.
             ChallengeError: A response could not be presented.
-            CertificateError: What was issued is not sound.
+            CertificateError: The issued chain is not sound.
             InterruptedOrderError: ``cancelled`` was set; the order can be resumed.
-            AuthorityError: Anything else about the authority.
-            StorageError: Something could not be kept.
+            AuthorityError: Any other error of the CA.
+            StorageError: Something could not be stored.
         """
         deadline = Deadline.after(self._order_seconds if seconds is None else seconds, cancelled)
         from gatecert.acme.enrolment import Enrolment  # noqa: PLC0415 - see the class
@@ -180,7 +180,7 @@ class Issuer:
             return enrol(account)
         except AccountMissingError:
             logger.warning(
-                "account unknown to the authority, made again authority=%s url=%s",
+                "account unknown to the CA, creating it again authority=%s url=%s",
                 self.settings.name,
                 account.url,
             )
@@ -196,7 +196,7 @@ class Issuer:
         previous: RenewalInfo | None = None,
         cancelled: threading.Event | None = None,
     ) -> RenewalInfo:
-        """When the authority would like a certificate to be renewed; errors are answers too."""
+        """Ask when to renew a certificate; an error also yields renewal information."""
         client, _ = self._connect()
         deadline = Deadline.after(RENEWAL_INFO_SECONDS, cancelled)
         return fetch(client, summary, previous, deadline=deadline, now=now)
@@ -204,15 +204,15 @@ class Issuer:
     def remaining_limits(
         self, names: Sequence[str], now: Callable[[], datetime], lifetime: timedelta | None = None
     ) -> tuple[RemainingAllowance, ...]:
-        """What is left of the authority's limits for an order; nothing is sent.
+        """Return what is left of the CA's limits for an order; send nothing.
 
         Args:
-            names: What it would be for.
+            names: The names of the order.
             now: The wall clock, aware UTC.
-            lifetime: How long the last certificate lived, if there was one.
+            lifetime: Lifetime of the last certificate, if there was one.
 
         Raises:
-            StorageError: What was spent, or the account, cannot be read.
+            StorageError: The usage or the account cannot be read.
         """
         client, _ = self._connect()
         account = self._store.account(self.settings.name)
@@ -220,16 +220,16 @@ class Issuer:
         return self._budget(client, now, lifetime).remaining_allowances(url, sorted(names))
 
     def account_url(self, now: Callable[[], datetime]) -> str:
-        """The URL of our account there, which is made if there is none.
+        """Return the URL of our account; create it if there is none.
 
         Args:
             now: The wall clock, aware UTC.
 
         Raises:
-            RateLimitBudgetError: Too many were made from here; says until when.
-            TermsNotAgreedError: It would have to be made, and the terms are not agreed to.
-            AuthorityError: The authority cannot be asked, or refuses.
-            StorageError: The account cannot be kept.
+            RateLimitBudgetError: A new account would exceed a rate limit; says until when.
+            TermsNotAgreedError: A new account needs agreement to the terms of service.
+            AuthorityError: The CA cannot be reached, or refuses.
+            StorageError: The account cannot be stored.
         """
         client, registrar = self._connect()
         return registrar.ensure_account(
@@ -239,20 +239,20 @@ class Issuer:
     def revoke(
         self, revocation: Revocation, cancelled: threading.Event | None = None
     ) -> RevocationResult:
-        """Revoke a certificate; makes no account for it.
+        """Revoke a certificate; never create an account for it.
 
         Raises:
-            AuthorityError: The authority refuses, or cannot be asked.
+            AuthorityError: The CA refuses, or cannot be reached.
             StorageError: The account cannot be read.
         """
-        from gatecert.acme.revocation_request import revoke  # noqa: PLC0415 - seldom
+        from gatecert.acme.revocation_request import revoke  # noqa: PLC0415 - rarely used
 
         client, registrar = self._connect()
         deadline = Deadline.after(ADMINISTRATION_SECONDS, cancelled)
         return revoke(client, registrar.find(deadline), revocation, deadline)
 
     def administration(self) -> AccountAdministration:
-        """Our account there, for the commands about it."""
+        """Return the account commands for this CA."""
         from gatecert.acme.account_administration import (  # noqa: PLC0415 - commands only
             AccountAdministration,
         )
@@ -261,23 +261,23 @@ class Issuer:
         return AccountAdministration(self.settings, self._store, client)
 
     def check_directory(self, cancelled: threading.Event | None = None) -> DirectoryReport:
-        """What can be known of the authority without spending anything there.
+        """Fetch and check the CA's directory; create and order nothing.
 
         Raises:
-            AuthorityError: It cannot be reached, or is no ACME authority.
+            AuthorityError: The CA cannot be reached, or does not speak ACME.
         """
         client, _ = self._connect()
         directory = client.directory(Deadline.after(DIRECTORY_SECONDS, cancelled))
         account = self._store.account(self.settings.name)
-        here = account is not None and account.directory_url == self.settings.directory_url
+        is_here = account is not None and account.directory_url == self.settings.directory_url
         about = (self.settings, directory, client.label)
         return DirectoryReport(
             name=self.settings.name,
             label=client.label,
             clock_ahead=client.clock_ahead,
             identities=directory.caa_identities,
-            account_url=account.url if account is not None and here else "",
-            # Whoever still has the key may still have the account.
+            account_url=account.url if account is not None and is_here else "",
+            # With the key, the account may still exist.
             refusal=(terms_refusal(*about) or binding_refusal(*about)) if account is None else None,
             profile=self.settings.profile.name if self.settings.profile is not None else "",
             profile_refusal=profile_refusal(*about),
@@ -286,7 +286,7 @@ class Issuer:
     def _budget(
         self, client: Client, now: Callable[[], datetime], lifetime: timedelta | None = None
     ) -> Budget:
-        """What the authority allows; as many certificates as their lifetime wants, if not set."""
+        """Make the budget; unset certificate limits are raised to what the lifetime needs."""
         settings = self.settings.limits
         allowances = dict(settings)
         for name in {"certificates", "duplicates"} - settings.model_fields_set:

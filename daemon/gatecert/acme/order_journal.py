@@ -1,7 +1,7 @@
-"""The order that is under way, on the disk: a restart resumes it instead of ordering again.
+"""The pending order on the disk, so that a restart resumes it instead of ordering again.
 
-Key and CSR are durable before the order is placed, the order's URL before anything is done for it,
-so that a certificate which the authority has issued can always be fetched and used.
+Key and CSR are durable before the order is placed, and the order's URL before anything is done for
+it, so that every certificate that the CA has issued can be downloaded and used.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ class States(Protocol):
         ...
 
     def save(self, state: GatewayState, *, durably: bool = False) -> None:
-        """Save the state; StorageError if ``durably`` is asked for and it cannot be written."""
+        """Save the state; raise StorageError if ``durably`` is set and it cannot be written."""
         ...
 
 
 @dataclass(slots=True)
 class DryRunJournal:
-    """A journal in memory, for an order of which nothing is kept.
+    """A journal in memory, for an order that leaves no trace.
 
     Attributes:
         now: The wall clock, aware UTC.
@@ -48,34 +48,34 @@ class DryRunJournal:
     _request: KeyRequest | None = None
 
     def pending(self) -> tuple[PendingOrder, KeyRequest] | None:
-        """The order that was placed, with its key."""
+        """Return the order that was placed, with its key."""
         if self._order is None or self._request is None:
             return None
         return self._order, self._request
 
     def new_request(self, *, common_name: bool = False) -> KeyRequest:
-        """A key and its CSR."""
+        """Make a key and its CSR."""
         private_key = key.generate(self.target.key.type)
         self._request = _new_request(self.target, private_key, self.now(), common_name=common_name)
         return self._request
 
     def record(self, order: PendingOrder) -> None:
-        """Remember that an order was placed."""
+        """Store an order."""
         self._order = order
 
     def forget(self) -> None:
-        """The order is of no more use."""
+        """Delete the order and its key request."""
         self._order = self._request = None
 
 
 @dataclass(slots=True)
 class StoreJournal:
-    """The journal of one gateway's order; an ``OrderJournal`` for an enrolment.
+    """The journal of one gateway's order, in its state.
 
     Attributes:
-        states: Where the order is remembered, in this process at least if the disk fails.
-        private_key: The key to go on using (PEM); None for a new one.
-        second: Whether it is the order of a pair's second certificate.
+        states: Stores the order; in this process at least, if the disk fails.
+        private_key: The key to reuse (PEM); None for a new one.
+        second: True for the order of a pair's second certificate.
     """
 
     store: Store
@@ -86,7 +86,7 @@ class StoreJournal:
     second: bool = False
 
     def pending(self) -> tuple[PendingOrder, KeyRequest] | None:
-        """The order that was placed and not brought to an end, with its key."""
+        """Return the pending order with its key."""
         order = self._order(self.states.state)
         if order is None:
             return None
@@ -97,7 +97,7 @@ class StoreJournal:
         return None
 
     def new_request(self, *, common_name: bool = False) -> KeyRequest:
-        """A key and its CSR, durable.
+        """Make a key and its CSR, both durable.
 
         Raises:
             StorageError: They could not be written; nothing may be ordered.
@@ -111,23 +111,23 @@ class StoreJournal:
         return request
 
     def record(self, order: PendingOrder) -> None:
-        """Remember that an order was placed.
+        """Store an order.
 
         Raises:
-            StorageError: It could not be written; this process remembers it all the same.
+            StorageError: It could not be written; this process still remembers it.
         """
         state = self.states.state
         self.states.save(self._with(state, order), durably=True)
 
     def forget(self) -> None:
-        """The order is of no more use; its key goes with it, as do keys that never got an order."""
+        """Delete the order and its key, and keys without an order."""
         state = self.states.state
         if self._order(state) is not None:
             self.states.save(self._with(state, None), durably=True)
         self.forget_keys()
 
     def forget_keys(self) -> None:
-        """Keys are of no more use without an order: those of before a crash, above all."""
+        """Delete keys without an order, such as those left by a crash."""
         other = None if self.second else self.states.state.second_order
         for request in self.store.requests(self.target.name):
             if not request.id.startswith(SECOND_PREFIX if self.second else PREFIX):

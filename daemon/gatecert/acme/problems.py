@@ -1,8 +1,8 @@
-"""From an authority's problem document to the error that an operator reads.
+"""Errors for the operator from a CA's problem documents.
 
-The authority's own text is passed on cleaned and cut, but a URL that a person has to visit is kept
-whole: Let's Encrypt's page for a paused name carries a long token, and agreeing to new terms has a
-page of its own (RFC 8555 section 7.3.3). What can be done about a problem depends on its type.
+The CA's own text is cleaned and shortened, but a URL that a person has to visit is kept whole:
+Let's Encrypt's page for a paused name has a long token, and agreement to new terms has its own page
+(RFC 8555 section 7.3.3). The fix depends on the problem type.
 """
 
 from __future__ import annotations
@@ -27,33 +27,34 @@ if TYPE_CHECKING:
 
     from gatecert.acme.resources import Authorization, ProblemDocument
 
-LONGEST_URL = 4096
+MAX_URL = 4096
 _URL = re.compile(r"https://[^\s\"'<>\\]+")
 _PAUSED = re.compile(r"\bpaused\b|unpause|temporarily prevented", re.IGNORECASE)
 
 # ``{name}`` is the authority's name in the configuration.
 _FIXES = {
-    "badSignatureAlgorithm": "set authorities.{name}.account_key to a type that the CA takes, such"
-    " as rsa-2048",
-    "caa": "allow this authority in the CAA records of the name, or use another authority",
-    "connection": "let the authority reach the gateway from the internet: address, port forwarding,"
+    "badSignatureAlgorithm": "set authorities.{name}.account_key to a type that the CA accepts:"
+    " rsa-2048, for example",
+    "caa": "allow this CA in the CAA records of the name, or use another CA",
+    "connection": "let the CA reach the gateway from the internet: address, port forwarding,"
     " firewall",
     "dns": "check the name's DNS as seen from the internet, DNSSEC included",
     "externalAccountRequired": "set authorities.{name}.external_account",
     "invalidContact": "correct authorities.{name}.contact",
     "invalidProfile": "correct authorities.{name}.profile",
-    "rejectedIdentifier": "this authority does not issue for the name; add another one below"
-    " authorities",
-    "tls": "let connections to port 443 reach gatecert; where another server has the port, those"
-    " for ALPN acme-tls/1 (docs/challenges.md)",
+    "rejectedIdentifier": "this CA does not issue for the name; add another one below authorities",
+    "tls": "let connections to port 443 reach gatecert; if another server has the port, let it pass"
+    " on those with ALPN acme-tls/1 (docs/challenges.md)",
     "unsupportedContact": "correct authorities.{name}.contact",
-    "unsupportedIdentifier": "this authority does not issue for such names; add another one below"
+    "unsupportedIdentifier": "this CA does not issue for such names; add another one below"
     " authorities",
 }
-_SOMEBODY_ELSE = "see what else answers for the name: another host, a proxy, a stale AAAA"
+_OTHER_RESPONDER = (
+    "check what else answers for the name: another host, a proxy, an old AAAA record"
+)
 
 
-def problem_error(  # noqa: PLR0913 - what is known of an answer
+def problem_error(  # noqa: PLR0913 - all that the error depends on
     problem: ProblemDocument,
     *,
     name: str,
@@ -62,15 +63,15 @@ def problem_error(  # noqa: PLR0913 - what is known of an answer
     retry_after: datetime | None = None,
     terms_of_service: str = "",
 ) -> ACMEError:
-    """The error for a problem document.
+    """Make the error for a problem document.
 
     Args:
-        problem: What the authority says.
-        name: The authority's name in the configuration.
-        authority: How messages call it.
-        status: HTTP status, 0 where the problem stood inside a resource.
-        retry_after: When it wants to be asked again.
-        terms_of_service: URL that came along with the problem.
+        problem: The problem document.
+        name: The CA's name in the configuration.
+        authority: The CA in messages.
+        status: HTTP status; 0 if the problem is part of a resource.
+        retry_after: The instant of Retry-After.
+        terms_of_service: URL linked from the response.
     """
     kind: type[ACMEError] = ACMEError
     fix = _FIXES.get(problem.type, "").format(name=name)
@@ -78,7 +79,7 @@ def problem_error(  # noqa: PLR0913 - what is known of an answer
     paused = problem.type == "rateLimited" and _PAUSED.search(problem.detail) is not None
     if problem.type == "userActionRequired" or (paused and page):
         kind = UserActionRequiredError
-        fix = f"visit {clean(page, LONGEST_URL)}" if page else "see the authority's web site"
+        fix = f"visit {clean(page, MAX_URL)}" if page else "see the CA's web site"
     elif problem.type == "accountDoesNotExist":
         kind = AccountMissingError
     elif problem.type == "rateLimited":
@@ -99,7 +100,7 @@ def problem_error(  # noqa: PLR0913 - what is known of an answer
 def validation_error(
     failed: Sequence[Authorization], *, name: str, authority: str
 ) -> ChallengeFailedError:
-    """The error for authorizations that the authority did not grant, naming each."""
+    """Make the error for failed authorizations, naming each."""
     problems = [(each, _reason(each)) for each in failed]
     first = next((problem for _, problem in problems if problem is not None), None)
     error = ChallengeFailedError(
@@ -112,7 +113,7 @@ def validation_error(
             )
             for each, problem in problems
         ],
-        fix=_FIXES.get(first.type if first else "", _SOMEBODY_ELSE).format(name=name),
+        fix=_FIXES.get(first.type if first else "", _OTHER_RESPONDER).format(name=name),
         authority=authority,
     )
     error.attempts = tuple(attempt for each in failed for attempt in _attempts(each))
@@ -120,7 +121,7 @@ def validation_error(
 
 
 def _attempts(authorization: Authorization) -> Iterator[FailedAttempt]:
-    """The challenges of an authorization that were not met."""
+    """Yield the failed challenges of an authorization."""
     for offer in authorization.challenges:
         if offer.error is not None or offer.status == INVALID:
             detail = offer.error.detail if offer.error is not None else "no reason given"

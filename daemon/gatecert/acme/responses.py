@@ -1,8 +1,8 @@
-"""From an HTTP answer to a value or an error.
+"""Values and errors from a CA's HTTP responses.
 
-- A problem document becomes the error that fits its type (RFC 8555 section 6.7).
-- 429, and 503 with Retry-After, ask us to wait; when they do, everybody waits until then.
-- Other 5xx, HTML, truncated JSON and the like are the authority's own trouble, and pass.
+- A problem document becomes the error for its type (RFC 8555 section 6.7).
+- 429, and 503 with Retry-After, become a rate limit; all requests to the CA wait until then.
+- Other 5xx, HTML, truncated JSON and the like are temporary errors of the CA.
 """
 
 from __future__ import annotations
@@ -36,90 +36,88 @@ Value = TypeVar("Value")
 
 @dataclass(frozen=True, slots=True)
 class ResponseReader:
-    """Reads one authority's answers.
+    """Reads one CA's responses.
 
     Attributes:
-        name: The authority's name in the configuration.
+        name: The CA's name in the configuration.
         now: The wall clock, aware UTC.
     """
 
     name: str
     now: Callable[[], datetime]
 
-    def checked(self, answer: Response) -> Response:
-        """Pass an answer on that is no error.
+    def checked(self, response: Response) -> Response:
+        """Return a response that is no error.
 
         Raises:
             ACMEError: It is a problem document.
-            RateLimitedError: We are asked to wait.
-            AuthorityUnreachableError: It is an error, but none of ACME's.
+            RateLimitedError: The CA asks to wait.
+            AuthorityUnreachableError: It is an error without a problem document.
         """
-        if answer.status < BAD_REQUEST:
-            return answer
-        raise self._error(answer, ProblemDocument.read(_json(answer)))
+        if response.status < BAD_REQUEST:
+            return response
+        raise self._error(response, ProblemDocument.read(_json(response)))
 
-    def read(self, answer: Response, reader: Callable[[object], Value]) -> Value:
-        """Make a value of an answer's JSON.
+    def read(self, response: Response, reader: Callable[[object], Value]) -> Value:
+        """Read a value from a response's JSON.
 
         Raises:
-            AuthorityUnreachableError: It is no JSON, or not the JSON it should be.
+            AuthorityUnreachableError: It is not JSON, or not the expected JSON.
         """
         try:
-            return reader(_json(answer))
+            return reader(_json(response))
         except UnusableResponseError as error:
-            raise self.unusable(answer, str(error)) from error
+            raise self.unusable(response, str(error)) from error
 
-    def retry_after(self, answer: Response) -> float | None:
-        """The answer's Retry-After in seconds; None if there is none."""
-        return retry_after_seconds(answer.headers, self.now())
+    def retry_after(self, response: Response) -> float | None:
+        """Return the response's Retry-After in seconds; None if not given."""
+        return retry_after_seconds(response.headers, self.now())
 
-    def unusable(self, answer: Response, why: str) -> AuthorityUnreachableError:
-        """The error for an answer that nothing can be made of."""
-        start = clean(answer.body[:60].decode("utf-8", "replace"), 60)
+    def unusable(self, response: Response, why: str) -> AuthorityUnreachableError:
+        """Make the error for an unusable response."""
+        start = clean(response.body[:60].decode("utf-8", "replace"), 60)
         return AuthorityUnreachableError(
-            f"{label(self.name, answer.url)} sent an answer that is not ACME: "
-            f"HTTP {answer.status}, {why}" + (f"; it begins {start!r}" if start else "")
+            f"{label(self.name, response.url)} sent a response that is not ACME: "
+            f"HTTP {response.status}, {why}" + (f"; it begins with {start!r}" if start else "")
         )
 
-    def _error(self, answer: Response, problem: ProblemDocument | None) -> GatecertError:
-        seconds = self.retry_after(answer)
-        overloaded = answer.status == SERVICE_UNAVAILABLE and seconds is not None
-        if answer.status == TOO_MANY_REQUESTS or overloaded:
+    def _error(self, response: Response, problem: ProblemDocument | None) -> GatecertError:
+        seconds = self.retry_after(response)
+        overloaded = response.status == SERVICE_UNAVAILABLE and seconds is not None
+        if response.status == TOO_MANY_REQUESTS or overloaded:
             said = problem or ProblemDocument("rateLimited", "too many requests")
             problem = replace(said, type="rateLimited")
-        elif answer.status >= INTERNAL_SERVER_ERROR:
+        elif response.status >= INTERNAL_SERVER_ERROR:
             detail = f": {clean(problem.detail, 200)}" if problem else ""
-            return AuthorityServerError(
-                f"{label(self.name, answer.url)} has trouble of its own: "
-                f"HTTP {answer.status}{detail}"
-            )
-        elif problem is None and answer.status in GONE:  # Pebble says no more than that
-            problem = ProblemDocument("notFound", f"nothing is found at {answer.url}")
+            who = label(self.name, response.url)
+            return AuthorityServerError(f"{who} returned an error: HTTP {response.status}{detail}")
+        elif problem is None and response.status in GONE:  # Pebble sends no problem document
+            problem = ProblemDocument("notFound", f"nothing found at {response.url}")
         if problem is None:
-            return self.unusable(answer, "an error without a problem document")
+            return self.unusable(response, "an error without a problem document")
         return problem_error(
             problem,
             name=self.name,
-            authority=label(self.name, answer.url),
-            status=answer.status,
+            authority=label(self.name, response.url),
+            status=response.status,
             retry_after=None if seconds is None else self.now() + timedelta(seconds=seconds),
-            terms_of_service=next(iter(links(answer, "terms-of-service")), ""),
+            terms_of_service=next(iter(links(response, "terms-of-service")), ""),
         )
 
 
-def links(answer: Response, relation: str) -> list[str]:
-    """The URLs of an answer's links with a relation (RFC 8288), in order."""
-    found = parse_header_links(answer.headers.get("Link", ""))
+def links(response: Response, relation: str) -> list[str]:
+    """Return the URLs of a response's links with a relation (RFC 8288), in order."""
+    found = parse_header_links(response.headers.get("Link", ""))
     urls = (
-        resolve_url(answer.url, link["url"])
+        resolve_url(response.url, link["url"])
         for link in found
         if link.get("rel") == relation and link.get("url")
     )
     return [url for url in urls if url]
 
 
-def _json(answer: Response) -> object:
+def _json(response: Response) -> object:
     try:
-        return json.loads(answer.body)
+        return json.loads(response.body)
     except (ValueError, RecursionError):
         return None

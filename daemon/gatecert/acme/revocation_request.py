@@ -1,12 +1,12 @@
-"""Revoking a certificate (RFC 8555 section 7.6): by the account that ordered it, or by its own key.
+"""Revocation requests (RFC 8555 section 7.6), signed by the account or the certificate's key.
 
-- By the account, as a rule. Where that is gone or another one than ordered the certificate, its
-  own key proves as much.
-- Where the key is compromised, by that key: this is what lets an authority refuse the key from then
-  on (CA/Browser Forum Baseline Requirements section 4.9.1.1).
-- Authorities may take a revocation by its own key as proof that the key has leaked, whatever the
-  reason given. So the next certificate gets another key then.
-- That it was revoked before is as good.
+- The account signs by default. If it is gone, or is not the one that ordered the certificate, the
+  certificate's own key signs.
+- For keyCompromise, the certificate's key signs: that lets the CA refuse this key from then on
+  (CA/Browser Forum Baseline Requirements section 4.9.1.1).
+- A CA may take a revocation by the certificate's key as proof of compromise, whatever the reason.
+  So the next certificate then has another key.
+- "Already revoked" counts as success.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-# RFC 5280 section 5.3.1. The others are an authority's to give, or cannot be given for good.
+# RFC 5280 section 5.3.1; the other reasons are for CAs, or are not final.
 REASON_CODES = {
     RevocationReason.UNSPECIFIED: 0,
     RevocationReason.KEY_COMPROMISE: 1,
@@ -39,7 +39,7 @@ _NOT_OURS = {"unauthorized", "malformed", "accountDoesNotExist"}
 
 
 class Signature(StrEnum):
-    """Whose key asks for a revocation."""
+    """The key that signs a revocation request."""
 
     ACCOUNT = "account"
     CERTIFICATE = "certificate"
@@ -47,12 +47,12 @@ class Signature(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Revocation:
-    """What is to be revoked, and why.
+    """A certificate to revoke, and the reason.
 
     Attributes:
         certificate: PEM.
         private_key: Its key, PEM.
-        by: Whose key signs; None means whichever does.
+        by: The key that signs; None tries both.
     """
 
     certificate: bytes
@@ -62,7 +62,7 @@ class Revocation:
 
     @property
     def ways(self) -> tuple[Signature, ...]:
-        """Whose keys to try, in order."""
+        """The keys to try, in order."""
         if self.by is not None:
             return (self.by,)
         if self.reason is RevocationReason.KEY_COMPROMISE:
@@ -72,11 +72,11 @@ class Revocation:
 
 @dataclass(frozen=True, slots=True)
 class RevocationResult:
-    """How it was done.
+    """The result of a revocation.
 
     Attributes:
-        by: Whose key signed.
-        before: Whether it had been revoked before.
+        by: The key that signed.
+        before: True if the certificate was already revoked.
     """
 
     by: Signature
@@ -86,16 +86,16 @@ class RevocationResult:
 def revoke(
     client: Client, account: Account | None, revocation: Revocation, deadline: Deadline
 ) -> RevocationResult:
-    """Revoke a certificate, by whichever key the authority accepts.
+    """Revoke a certificate with a key that the CA accepts.
 
     Args:
-        client: The way to the authority.
-        account: Ours, if there is one.
-        revocation: What and why.
+        client: The CA's client.
+        account: Our account, if there is one.
+        revocation: The certificate and the reason.
         deadline: When to give up.
 
     Raises:
-        AuthorityError: The authority refuses, or cannot be asked.
+        AuthorityError: The CA refuses, or cannot be reached.
     """
     refused: AuthorityError | None = None
     for way in revocation.ways:
@@ -119,9 +119,9 @@ def _revoke_by(
     if way is Signature.ACCOUNT and account is None:
         raise AccountMissingError(
             "accountDoesNotExist",
-            "there is no account here",
+            "gatecert has no account there",
             authority=client.label,
-            fix="revoke by the certificate's own key: --by certificate",
+            fix="sign with the certificate's own key: --by certificate",
         )
     try:
         client.revoke(

@@ -1,8 +1,8 @@
-"""Who signs what an authority is sent: JWS by means of the ``acme`` library (RFC 8555 section 6.2).
+"""JWS signatures of ACME requests, on the ``acme`` library (RFC 8555 section 6.2).
 
-An account signs with its key and names itself by its URL (``kid``). Where there is no account yet,
-or none is meant, the key itself stands in the header (``jwk``): a new account, a revocation by the
-certificate's own key, and the inner message of a key change.
+The account's key signs, and the account URL identifies it (``kid``). Without an account, the key
+itself is in the header (``jwk``): for newAccount, a revocation by the certificate's own key, and
+the inner message of a key change.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ from gatecert.errors import AuthorityError
 
 @dataclass(frozen=True, slots=True)
 class Signer:
-    """Who signs a request: a key, and the URL of its account once it has one."""
+    """A signing key, and the URL of its account if it has one."""
 
     key: JWK = field(repr=False)
     account_url: str | None = None
 
     def sign(self, payload: bytes, nonce: str, url: str) -> bytes:
-        """A JWS for one URL and one nonce."""
+        """Sign a payload for one URL and one nonce."""
         return self._sign(payload, b64decode(nonce), url)
 
     def sign_inner(self, payload: bytes, url: str) -> bytes:
-        """A JWS that stands inside another one, which has the nonce (section 7.3.5)."""
+        """Sign the inner JWS of a key change, which has no nonce (section 7.3.5)."""
         return self._sign(payload, None, url)
 
     def _sign(self, payload: bytes, nonce: bytes | None, url: str) -> bytes:
@@ -50,13 +50,13 @@ class Signer:
 
 
 def key_change(account_url: str, old_key: bytes, new_key: bytes, url: str) -> bytes:
-    """What tells an authority that another key takes the place of an account's.
+    """Make the message of a key change.
 
     Args:
         account_url: The account.
         old_key: Its key, PEM.
-        new_key: The one that takes its place, PEM; it signs.
-        url: Where this is sent.
+        new_key: The new key, PEM, which signs.
+        url: The URL of the request.
     """
     old = load_key(old_key).public_key().to_json()
     payload = json.dumps({"account": account_url, "oldKey": old}).encode("ascii")
@@ -72,7 +72,7 @@ def is_nonce(text: str) -> bool:
 
 
 def load_key(private_key: bytes) -> JWK:
-    """A key; never by ``JWK.load``, which takes anything it cannot read for a secret."""
+    """Load a key; ``JWK.load`` takes anything that it cannot read for an HMAC secret."""
     try:
         key = serialization.load_pem_private_key(private_key, password=None)
     except (ValueError, TypeError, UnsupportedAlgorithm) as error:
@@ -89,7 +89,7 @@ def load_key(private_key: bytes) -> JWK:
 
 
 def _algorithm(key: JWK) -> JWASignature:
-    """The signature algorithm that fits a key (RFC 7518 section 3.1)."""
+    """Return the signature algorithm of a key (RFC 7518 section 3.1)."""
     if isinstance(key, JWKRSA):
         return RS256
     return {"secp384r1": ES384, "secp521r1": ES512}.get(key.key.curve.name, ES256)

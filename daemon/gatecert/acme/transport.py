@@ -103,7 +103,7 @@ class AcmeTransport:
     def _error(self, failure: FetchError, deadline: Deadline) -> AuthorityError:
         fix = _FIXES.get(failure.kind, "")
         if failure.kind is FailureKind.FORBIDDEN_URL:
-            text = f"authority {self._name}: {failure.reason}; nothing was sent there"
+            text = f"CA {self._name}: {failure.reason}; nothing was sent there"
             return InsecureURLError(text, fix=fix.format(name=self._name))
         host = clean(urlsplit(failure.url).hostname or "", 255)
         fix = fix.format(name=self._name, host=host)
@@ -111,7 +111,7 @@ class AcmeTransport:
         if failure.kind is FailureKind.TIMEOUT:
             return self._timeout(who, deadline)
         if failure.kind is FailureKind.UNREADABLE_ROOTS:
-            return AuthorityError(f"authority {self._name}: {failure.reason}", fix=fix)
+            return AuthorityError(f"CA {self._name}: {failure.reason}", fix=fix)
         if failure.kind is FailureKind.EXPIRED:
             fix = _set_clock()
         through = f" through the proxy {failure.proxy}" if failure.proxy else ""
@@ -130,7 +130,7 @@ class AcmeTransport:
 
 def label(name: str, url: str) -> str:
     """Name a CA in messages: its name in the configuration, and its host."""
-    return f"authority {name} ({clean(urlsplit(url).netloc, 255) or 'no host'})"
+    return f"CA {name} ({clean(urlsplit(url).netloc, 255) or 'no host'})"
 
 
 def stopping_error() -> InterruptedOrderError:

@@ -1,10 +1,10 @@
-"""When is a certificate's revocation looked for, and what follows from it? Pure.
+"""Schedule of a certificate's revocation checks. Pure.
 
-- Its authority's lists are looked at every few hours, at a random moment, so that the gateways of
-  the world do not come all at once; the first time within the hour after it was put in place.
-- A look that told nothing is repeated after an hour or so, two, four … never later than usual.
-- A certificate that was revoked is not looked at again, unless it is only held.
-- An instant that was remembered under a clock that has since been set back counts for nothing.
+- The CRLs are checked every four to six hours, at a random moment, so that gateways do not all come
+  at once; the first time within an hour after the certificate was installed.
+- A failed check is repeated after about an hour, then two, four … but never later than usual.
+- A revoked certificate is not checked again, unless it is only on hold (certificateHold).
+- An instant stored under a clock that has since been set back does not count.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from gatecert.model import CertificateSummary, GatewayState, RevocationReason, R
 if TYPE_CHECKING:
     from random import Random
 
-SHORTEST_REST = timedelta(hours=4)
-LONGEST_REST = timedelta(hours=6)
-FIRST_REST = timedelta(hours=1)
+MIN_INTERVAL = timedelta(hours=4)
+MAX_INTERVAL = timedelta(hours=6)
+FIRST_INTERVAL = timedelta(hours=1)
 RETRY = timedelta(hours=1)
 RETRY_JITTER = 0.2
 
@@ -27,26 +27,26 @@ RETRY_JITTER = 0.2
 def revocation_state_of(
     state: GatewayState, certificate: CertificateSummary | None
 ) -> RevocationState | None:
-    """What is known of the revocation of this certificate; None where nothing is."""
+    """Return the revocation state of this certificate; None if unknown."""
     return state.revocation_of(certificate) if certificate is not None else None
 
 
 def revoked_state_of(
     state: GatewayState, certificate: CertificateSummary | None
 ) -> RevocationState | None:
-    """The same where it was revoked, and None where it was not."""
-    known = revocation_state_of(state, certificate)
-    return known if known is not None and known.revoked is not None else None
+    """Return the revocation state of a revoked certificate; None if it is not revoked."""
+    found = revocation_state_of(state, certificate)
+    return found if found is not None and found.revoked is not None else None
 
 
 def must_change_key(state: GatewayState, certificate: CertificateSummary) -> bool:
-    """Whether the key of a certificate may not be used for another one."""
+    """Check whether the next certificate needs another key."""
     revocation_state = revoked_state_of(state, certificate)
     return revocation_state is not None and revocation_state.new_key
 
 
 def is_final(revocation_state: RevocationState) -> bool:
-    """Whether a look can bring nothing new: revoked for good."""
+    """Check whether the certificate is revoked for good, so that no check is needed."""
     return (
         revocation_state.revoked is not None
         and revocation_state.reason is not RevocationReason.CERTIFICATE_HOLD
@@ -54,30 +54,30 @@ def is_final(revocation_state: RevocationState) -> bool:
 
 
 def is_due(revocation_state: RevocationState, now: datetime) -> bool:
-    """Whether to look now."""
-    return not now < revocation_state.next_look <= now + LONGEST_REST
+    """Check whether a revocation check is due."""
+    return not now < revocation_state.next_look <= now + MAX_INTERVAL
 
 
 def next_check(
     now: datetime, random: Random, *, failures: int = 0, ends: datetime | None = None
 ) -> datetime:
-    """When to look next.
+    """Return the time of the next check.
 
     Args:
-        now: When it was looked last.
+        now: The time of the last check.
         random: Source of jitter.
-        failures: Consecutive looks that told nothing.
-        ends: When there has to be a newer list.
+        failures: Consecutive failed checks.
+        ends: The CRL's nextUpdate.
     """
-    rest = SHORTEST_REST + (LONGEST_REST - SHORTEST_REST) * random.random()
+    interval = MIN_INTERVAL + (MAX_INTERVAL - MIN_INTERVAL) * random.random()
     if failures:
         jitter = 1 + random.uniform(-RETRY_JITTER, RETRY_JITTER)
-        rest = min(rest, RETRY * jitter * 2 ** min(failures - 1, 10))
+        interval = min(interval, RETRY * jitter * 2 ** min(failures - 1, 10))
     elif ends is not None and ends > now:
-        rest = min(rest, max(ends - now, RETRY))
-    return now + rest
+        interval = min(interval, max(ends - now, RETRY))
+    return now + interval
 
 
 def first_check(now: datetime, random: Random) -> datetime:
-    """When to look for the first time."""
-    return now + FIRST_REST * random.random()
+    """Return the time of the first check."""
+    return now + FIRST_INTERVAL * random.random()

@@ -1,14 +1,14 @@
-"""What revocation lists (CRLs, RFC 5280 section 5) say about the gateway's certificate. Pure.
+"""CRL checks (RFC 5280 section 5) of the gateway's certificate. Pure.
 
-- A certificate names its lists (4.2.1.13). Those at http:// are used; lists that somebody else
-  than its issuer signs (indirect ones) are not.
-- A list counts if its issuer is the certificate's, its signature holds, it is not from the future,
-  and nothing critical stands in it that is not understood (5.2).
-- A list that is only a part of all (``IssuingDistributionPoint``, 5.2.5) counts where the
-  certificate says that this part is its own; public authorities split theirs this way.
-- Lists for some reasons only say that a certificate is not revoked together, not each by itself.
-- A delta list (5.2.4) changes the complete list that it is based on, or a newer one.
-- An ended list still tells who was revoked, but not who was not.
+- A certificate names its CRLs (4.2.1.13). Only http:// URLs are used; indirect CRLs, which another
+  issuer signs, are not.
+- A CRL is valid if its issuer is the certificate's, its signature verifies, it is not from the
+  future, and it has no unknown critical extension (5.2).
+- A partitioned CRL (``IssuingDistributionPoint``, 5.2.5) is valid if the certificate names that
+  partition; public CAs partition theirs this way.
+- CRLs for some reasons prove only together that a certificate is not revoked.
+- A delta CRL (5.2.4) changes the complete CRL that it is based on, or a newer one.
+- An expired CRL still tells which certificates are revoked, but not which are not.
 """
 
 from __future__ import annotations
@@ -46,13 +46,13 @@ _UNDERSTOOD = (
     x509.IssuerAlternativeName,
     x509.IssuingDistributionPoint,
 )
-# RFC 5280 section 6.3.2 (a): what a set of lists has to cover before nothing is left.
+# RFC 5280 section 6.3.2 (a): the reasons that a set of CRLs has to cover.
 ALL_REASONS = frozenset(ReasonFlags) - {ReasonFlags.unspecified, ReasonFlags.remove_from_crl}
 
 
 @dataclass(frozen=True, slots=True)
 class RevokedEntry:
-    """That a certificate was revoked, as a list says."""
+    """A certificate's entry in a CRL."""
 
     revoked: datetime
     reason: RevocationReason
@@ -60,12 +60,12 @@ class RevokedEntry:
 
 @dataclass(frozen=True, slots=True)
 class DistributionPoint:
-    """Where a list of a certificate is to be found.
+    """A CRL distribution point of a certificate.
 
     Attributes:
-        urls: Any of them will do.
-        names: By which a list can say that it is the one meant.
-        reasons: For which it is.
+        urls: Alternative URLs of the CRL.
+        names: Names that identify the partition in the CRL.
+        reasons: The revocation reasons that the CRL covers.
     """
 
     urls: tuple[str, ...]
@@ -75,14 +75,14 @@ class DistributionPoint:
 
 @dataclass(frozen=True, slots=True)
 class VerifiedCrl:
-    """A list that tells about one certificate.
+    """A CRL that is valid for one certificate.
 
     Attributes:
-        begins: When it was made.
-        ends: When there has to be a newer one; None where it does not say.
-        number: Counts the issuer's lists; None where it does not say.
-        base: For a delta list, the number of the oldest list that it changes.
-        reasons: For which it says who is revoked.
+        begins: thisUpdate.
+        ends: nextUpdate; None if not given.
+        number: CRL number; None if not given.
+        base: For a delta CRL, the number of the oldest CRL that it changes.
+        reasons: The revocation reasons that it covers.
     """
 
     crl: CertificateRevocationList
@@ -93,37 +93,37 @@ class VerifiedCrl:
     reasons: frozenset[ReasonFlags]
 
     def has_ended(self, now: datetime) -> bool:
-        """Whether there has to be a newer one by now."""
+        """Check whether the CRL has expired."""
         return self.ends is not None and self.ends <= now
 
 
-# --------------------------------------------------------------------- where
+# --------------------------------------------------------------------- distribution points
 
 
 def distribution_points(certificate: Certificate) -> tuple[DistributionPoint, ...]:
-    """Where the lists of a certificate are to be found over http."""
+    """Return the distribution points of a certificate with http:// URLs."""
     try:
         points = certificate.extensions.get_extension_for_class(x509.CRLDistributionPoints).value
     except x509.ExtensionNotFound:
         return ()
-    return tuple(_places(points, certificate.issuer))
+    return tuple(_usable_points(points, certificate.issuer))
 
 
 def delta_distribution_points(
     certificate: Certificate, base: VerifiedCrl
 ) -> tuple[DistributionPoint, ...]:
-    """Where delta lists are to be found that change a complete one (5.2.6)."""
+    """Return the distribution points of delta CRLs for a complete CRL (5.2.6)."""
     found: list[DistributionPoint] = []
     for extensions in (base.crl.extensions, certificate.extensions):
         try:
             points = extensions.get_extension_for_class(x509.FreshestCRL).value
         except x509.ExtensionNotFound:
             continue
-        found += _places(points, certificate.issuer)
+        found += _usable_points(points, certificate.issuer)
     return tuple(found)
 
 
-def _places(
+def _usable_points(
     points: Iterable[x509.DistributionPoint], issuer: x509.Name
 ) -> Iterator[DistributionPoint]:
     for point in points:
@@ -154,28 +154,28 @@ def _names(
     return frozenset(full or ())
 
 
-# --------------------------------------------------------------------- whether it counts
+# --------------------------------------------------------------------- verification
 
 
 def parse_crl(data: bytes) -> CertificateRevocationList:
-    """A list from DER, as it has to be sent, or PEM, as some send it.
+    """Parse a CRL: DER as required, or PEM as some hosts send it.
 
     Raises:
-        CertificateError: It is none.
+        CertificateError: It is not a CRL.
     """
     load = x509.load_pem_x509_crl if data.lstrip().startswith(b"-----") else x509.load_der_x509_crl
     try:
         crl = load(data)
-        # What is decoded lazily would raise later.
+        # Decode what is decoded lazily, which would raise later.
         _ = crl.extensions, crl.issuer, crl.last_update_utc, crl.next_update_utc
         _ = crl.get_revoked_certificate_by_serial_number(_NEVER_ISSUED)
     except UNREADABLE as error:
-        raise CertificateError("what was sent is no revocation list (CRL)") from error
+        raise CertificateError("the data is not a CRL") from error
     return crl
 
 
 def is_signed_by(crl: CertificateRevocationList, issuer: Certificate) -> bool:
-    """Whether this authority's key made the signature of a list."""
+    """Check the signature of a CRL with this issuer's key."""
     try:
         return bool(crl.is_signature_valid(issuer.public_key()))  # type: ignore[arg-type] # raises TypeError
     except (TypeError, ValueError, UnsupportedAlgorithm):
@@ -191,24 +191,24 @@ def verify_crl(  # noqa: PLR0913 - everything that the verdict depends on is pas
     now: datetime,
     clock_skew: timedelta,
 ) -> VerifiedCrl:
-    """Hold a list to every rule.
+    """Verify a CRL for a certificate.
 
     Args:
-        crl: The list.
-        certificate: What it is to tell about.
+        crl: The CRL.
+        certificate: The certificate to check.
         issuer: The issuer of that certificate.
-        place: Where it comes from.
+        place: The distribution point that it comes from.
         now: Aware UTC.
-        clock_skew: How far in the future a list may begin.
+        clock_skew: How far in the future thisUpdate may be.
 
     Raises:
-        CertificateError: It does not count; says why.
+        CertificateError: It is not valid; says why.
     """
     who = name_text(issuer.subject)
     if crl.issuer != certificate.issuer:
-        raise CertificateError(f"the list is one of '{name_text(crl.issuer)}', not of '{who}'")
+        raise CertificateError(f"the CRL's issuer is '{name_text(crl.issuer)}', not '{who}'")
     if not may_sign_crls(issuer) or not is_signed_by(crl, issuer):
-        raise CertificateError(f"the list was not signed by the key of '{who}'")
+        raise CertificateError(f"the CRL is not signed by the key of '{who}'")
     check_crl(crl, now=now, clock_skew=clock_skew)
     return VerifiedCrl(
         crl=crl,
@@ -221,58 +221,58 @@ def verify_crl(  # noqa: PLR0913 - everything that the verdict depends on is pas
 
 
 def check_crl(crl: CertificateRevocationList, *, now: datetime, clock_skew: timedelta) -> None:
-    """Hold a list to the rules that do not depend on a certificate.
+    """Check the rules for a CRL that do not depend on a certificate.
 
     Args:
-        crl: The list.
+        crl: The CRL.
         now: Aware UTC.
-        clock_skew: How far in the future a list may begin.
+        clock_skew: How far in the future thisUpdate may be.
 
     Raises:
-        CertificateError: It does not count; says why.
+        CertificateError: It is not valid; says why.
     """
     if crl.last_update_utc > now + clock_skew:
         begins = instant(crl.last_update_utc)
-        raise CertificateError(f"the list begins in the future, on {begins}: a clock is wrong")
+        raise CertificateError(f"the CRL begins in the future, on {begins}: a clock is wrong")
     unknown = [
         extension.oid.dotted_string
         for extension in crl.extensions
         if extension.critical and not isinstance(extension.value, _UNDERSTOOD)
     ]
     if unknown:
-        raise CertificateError(f"the list says what is not understood here: {', '.join(unknown)}")
+        raise CertificateError(f"the CRL has unknown critical extensions: {', '.join(unknown)}")
     part = scope(crl)
     if part is not None and part.indirect_crl:
-        raise CertificateError("the list is about other authorities' certificates as well")
+        raise CertificateError("the CRL is an indirect CRL, with other issuers' certificates")
     if part is not None and part.only_contains_attribute_certs:
-        raise CertificateError("the list is about other kinds of certificates")
+        raise CertificateError("the CRL is for other kinds of certificates")
 
 
 def check_scope(
     crl: CertificateRevocationList, certificate: Certificate, names: frozenset[x509.GeneralName]
 ) -> None:
-    """Refuse a list that is not about this certificate (6.3.3 (b)).
+    """Refuse a CRL whose scope does not include this certificate (6.3.3 (b)).
 
     Args:
-        crl: The list.
-        certificate: What it is to tell about.
-        names: By which the list can say that it is the one meant.
+        crl: The CRL.
+        certificate: The certificate to check.
+        names: The names in the certificate's distribution point.
 
     Raises:
-        CertificateError: It is about others.
+        CertificateError: The CRL is for other certificates.
     """
     part = scope(crl)
     if part is None:
         return
     if part.only_contains_user_certs if is_ca(certificate) else part.only_contains_ca_certs:
-        raise CertificateError("the list is about other kinds of certificates")
+        raise CertificateError("the CRL is for other kinds of certificates")
     own = _names(part.full_name, part.relative_name, certificate.issuer)
     if own and not own & names:
-        raise CertificateError("the list is another part of the issuer's lists")
+        raise CertificateError("the CRL is another partition of the issuer's CRLs")
 
 
 def scope(crl: CertificateRevocationList) -> x509.IssuingDistributionPoint | None:
-    """What a list says it is about; None where it is about all certificates of its issuer."""
+    """Return the scope of a CRL; None if it covers all certificates of its issuer."""
     try:
         return crl.extensions.get_extension_for_class(x509.IssuingDistributionPoint).value
     except x509.ExtensionNotFound:
@@ -280,7 +280,7 @@ def scope(crl: CertificateRevocationList) -> x509.IssuingDistributionPoint | Non
 
 
 def point_names(certificate: Certificate) -> frozenset[x509.GeneralName]:
-    """The names of all lists of a certificate, whatever they are fetched with."""
+    """Return the names in all distribution points of a certificate, with any URL scheme."""
     try:
         points = certificate.extensions.get_extension_for_class(x509.CRLDistributionPoints).value
     except x509.ExtensionNotFound:
@@ -295,14 +295,14 @@ def point_names(certificate: Certificate) -> frozenset[x509.GeneralName]:
 
 
 def is_delta(crl: CertificateRevocationList) -> bool:
-    """Whether a list only says what has changed since another (5.2.4)."""
+    """Check for a delta CRL (5.2.4)."""
     return _number(crl, x509.DeltaCRLIndicator) is not None
 
 
 def _reasons(
     crl: CertificateRevocationList, certificate: Certificate, place: DistributionPoint
 ) -> frozenset[ReasonFlags]:
-    """The reasons that the list is for, if it is for this certificate at all (6.3.3 (b), (d))."""
+    """Return the reasons that a CRL covers for a certificate (6.3.3 (b), (d))."""
     check_scope(crl, certificate, place.names)
     part = scope(crl)
     if part is None:
@@ -311,7 +311,7 @@ def _reasons(
 
 
 def may_sign_crls(issuer: Certificate) -> bool:
-    """Whether the key usage, if any, allows an authority to sign lists (cRLSign)."""
+    """Check whether the key usage, if any, allows an issuer to sign CRLs (cRLSign)."""
     try:
         return issuer.extensions.get_extension_for_class(x509.KeyUsage).value.crl_sign
     except x509.ExtensionNotFound:
@@ -327,11 +327,11 @@ def _number(
         return None
 
 
-# --------------------------------------------------------------------- what it says
+# --------------------------------------------------------------------- entries
 
 
 def delta_applies(base: VerifiedCrl, delta: VerifiedCrl) -> bool:
-    """Whether a delta list changes this complete list (5.2.4)."""
+    """Check whether a delta CRL applies to this complete CRL (5.2.4)."""
     return (
         delta.base is not None
         and base.number is not None
@@ -342,21 +342,21 @@ def delta_applies(base: VerifiedCrl, delta: VerifiedCrl) -> bool:
 
 
 def can_be_listed(certificate: Certificate) -> bool:
-    """Whether lists can name a certificate; a negative serial number (4.1.2.2) they cannot."""
+    """Check that a CRL can list a certificate; it cannot if the serial number is negative."""
     return serial_number(certificate) >= 0
 
 
 def crl_entry(
     crl: CertificateRevocationList, certificate: Certificate
 ) -> x509.RevokedCertificate | None:
-    """The entry of a certificate that can be listed."""
+    """Return the entry of a certificate; None if there is none."""
     return crl.get_revoked_certificate_by_serial_number(serial_number(certificate))
 
 
 def find_revocation(
     certificate: Certificate, base: VerifiedCrl, delta: VerifiedCrl | None = None
 ) -> RevokedEntry | None:
-    """What a complete list says, with the delta list that fits it; None where not revoked."""
+    """Return the entry in a complete CRL with its delta CRL; None if not revoked."""
     for each in (delta, base):
         found = crl_entry(each.crl, certificate) if each is not None else None
         if found is not None:
@@ -368,7 +368,7 @@ def find_revocation(
 
 
 def reason(entry: x509.RevokedCertificate) -> ReasonFlags:
-    """Why, as far as the list says so (5.3.1)."""
+    """Return the reason code (5.3.1), unspecified if not given."""
     try:
         return entry.extensions.get_extension_for_class(x509.CRLReason).value.reason
     except (x509.ExtensionNotFound, *UNREADABLE):

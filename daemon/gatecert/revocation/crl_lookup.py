@@ -1,10 +1,10 @@
-"""What the revocation lists of a certificate's authority say now (``revocation.crl``).
+"""Look-up of a certificate in its issuer's CRLs (``revocation.crl``).
 
-Lists are kept on the disk, for all gateways of this host. A look asks the host whether there is a
-newer one; where it cannot be reached, the one that is kept counts until its end. A host that did
-not answer is left alone for a while, whichever gateway wants to know, so that one that is down
-costs one wait and not one for each gateway. Whatever is kept or sent is checked each time, and an
-older list never takes the place of a newer one: http proves nothing.
+CRLs are cached on the disk for all gateways of this host. A look-up asks the CRL's host for a newer
+one; if the host is unreachable, the cached CRL counts until nextUpdate. An unreachable host is not
+asked again for a while, by any gateway, so that it costs one timeout and not one per gateway. Every
+CRL, cached or downloaded, is verified each time, and an older one never replaces a newer one: http
+proves nothing.
 """
 
 from __future__ import annotations
@@ -52,29 +52,29 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 CLOCK_SKEW = timedelta(minutes=5)
-LOOK_SECONDS = 10.0
-DOWN_SECONDS = 300.0  # how long a host that did not answer is left alone
+LOOKUP_SECONDS = 10.0
+UNREACHABLE_SECONDS = 300.0  # how long an unreachable host is not asked again
 
 
 class CrlFetcher(Protocol):
-    """Fetches a list, as `download` does."""
+    """Downloads a CRL; see `download`."""
 
     def __call__(
         self, url: str, deadline: Deadline, *, etag: str = "", last_modified: str = ""
     ) -> CrlDownload:
-        """Fetch a list."""
+        """Download a CRL."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class RevocationReport:
-    """What the lists say of a certificate.
+    """The result of a look-up.
 
     Attributes:
-        entry: That it was revoked, and why; None where no list says so.
-        source: URL of the list that says so, or of the last one that was read.
-        ends: When the first of the lists ends.
-        problem: Why nothing can be said, one line; empty where it can.
+        entry: The certificate's entry; None if it is in no CRL.
+        source: URL of the CRL with the entry, or of the last one read.
+        ends: The earliest nextUpdate of the CRLs.
+        problem: Why the revocation is unknown, one line; empty if it is known.
         fix: What to do about that; empty if unknown.
     """
 
@@ -86,7 +86,7 @@ class RevocationReport:
 
 
 class RevocationLookup(Protocol):
-    """Looks a certificate up in its authority's revocation lists."""
+    """Looks a certificate up in its issuer's CRLs."""
 
     def look_up(
         self,
@@ -94,7 +94,7 @@ class RevocationLookup(Protocol):
         issuers: Sequence[Certificate],
         cancelled: threading.Event | None = None,
     ) -> RevocationReport | None:
-        """What the lists say; None where the certificate names none that can be used."""
+        """Look a certificate up; return None if it names no usable CRL."""
         ...
 
 
@@ -103,17 +103,17 @@ class CrlLookup:
     """Looks certificates up; safe to use from several threads.
 
     Attributes:
-        store: Where lists are kept.
+        store: Caches CRLs.
         now: The wall clock, aware UTC.
-        fetch: How lists are fetched.
-        down: Hosts that did not answer: until when (monotonic clock) they are left alone, and what
-            they are said to be meanwhile, and what to do.
+        fetch: Downloads CRLs.
+        unreachable: Per unreachable host: the time (monotonic clock) until which it is not asked
+            again, the error and its fix.
     """
 
     store: ListStore
     now: Callable[[], datetime]
     fetch: CrlFetcher = download
-    down: dict[str, tuple[float, str, str]] = field(default_factory=dict)
+    unreachable: dict[str, tuple[float, str, str]] = field(default_factory=dict)
 
     def look_up(
         self,
@@ -121,99 +121,99 @@ class CrlLookup:
         issuers: Sequence[Certificate],
         cancelled: threading.Event | None = None,
     ) -> RevocationReport | None:
-        """What the lists say of a certificate.
+        """Look a certificate up.
 
         Args:
-            certificate: The gateway's.
-            issuers: Among which its issuer is.
+            certificate: The gateway's certificate.
+            issuers: Candidates for its issuer.
             cancelled: Set when gatecert is stopping.
 
         Returns:
-            None where the certificate names no list that can be used.
+            None if the certificate names no usable CRL.
         """
         found = distribution_points(certificate)
         if not found:
             return None
         if not can_be_listed(certificate):
-            return RevocationReport(
-                problem="its serial number is negative, so that no list can name it"
-            )
+            return RevocationReport(problem="its serial number is negative, so no CRL can list it")
         issuer = _issuer(certificate, issuers)
         if issuer is None:
-            return RevocationReport(problem="the issuer's certificate is not known here")
-        deadline = Deadline.after(LOOK_SECONDS, cancelled)
-        return _Look(self, certificate, issuer, deadline).run(found)
+            return RevocationReport(problem="the issuer's certificate is missing")
+        deadline = Deadline.after(LOOKUP_SECONDS, cancelled)
+        return _Lookup(self, certificate, issuer, deadline).run(found)
 
     def current(
         self, url: str, check: Callable[[bytes], VerifiedCrl], deadline: Deadline
     ) -> tuple[VerifiedCrl, str]:
-        """The newest good list that can be had, and why there is no newer one; empty where none is.
+        """Return the newest valid CRL, and why there is no newer one; empty if it is current.
 
         Args:
-            url: Where it is.
-            check: Holds a list to the rules.
+            url: The CRL's URL.
+            check: Verifies a CRL.
             deadline: When to give up.
 
         Raises:
             AuthorityUnreachableError: There is none.
-            CertificateError: What there is does not count.
+            CertificateError: The downloaded CRL is not valid, and none is cached.
         """
-        kept, known = self._kept(url, check)
+        stored, cached = self._cached(url, check)
         try:
-            sent = self._sent(url, kept, deadline)
-            if sent.data is None and kept is not None and known is not None:
-                self._keep(url, replace(kept, fetched=self.now()))
-                return known, ""
-            fresh = check(sent.data or b"")
+            response = self._download(url, stored, deadline)
+            if response.data is None and stored is not None and cached is not None:
+                self._save(url, replace(stored, fetched=self.now()))
+                return cached, ""
+            fresh = check(response.data or b"")
         except (AuthorityUnreachableError, CertificateError) as error:
-            if known is None:
+            if cached is None:
                 raise
-            return known, error.message
-        if known is not None and fresh.begins < known.begins:
-            return known, f"the host of {url} sent an older list than before"
-        stored = StoredList(sent.data or b"", self.now(), sent.etag, sent.last_modified)
-        self._keep(url, stored)
+            return cached, error.message
+        if cached is not None and fresh.begins < cached.begins:
+            return cached, f"the host of {url} sent an older CRL than before"
+        self._save(
+            url, StoredList(response.data or b"", self.now(), response.etag, response.last_modified)
+        )
         return fresh, ""
 
-    def _sent(self, url: str, kept: StoredList | None, deadline: Deadline) -> CrlDownload:
+    def _download(self, url: str, stored: StoredList | None, deadline: Deadline) -> CrlDownload:
         host = urlsplit(url).netloc
-        until, reason, fix = self.down.get(host, (0.0, "", ""))
+        until, reason, fix = self.unreachable.get(host, (0.0, "", ""))
         if time.monotonic() < until:
             raise AuthorityUnreachableError(reason, fix=fix)
         try:
-            sent = self.fetch(
+            response = self.fetch(
                 url,
                 deadline,
-                etag=kept.etag if kept is not None else "",
-                last_modified=kept.last_modified if kept is not None else "",
+                etag=stored.etag if stored is not None else "",
+                last_modified=stored.last_modified if stored is not None else "",
             )
         except AuthorityUnreachableError as error:
             if not deadline.interrupted:
-                self.down[host] = (time.monotonic() + DOWN_SECONDS, error.message, error.fix)
+                until = time.monotonic() + UNREACHABLE_SECONDS
+                self.unreachable[host] = (until, error.message, error.fix)
             raise
-        self.down.pop(host, None)
-        return sent
+        self.unreachable.pop(host, None)
+        return response
 
-    def _kept(
+    def _cached(
         self, url: str, check: Callable[[bytes], VerifiedCrl]
     ) -> tuple[StoredList | None, VerifiedCrl | None]:
         try:
-            kept = self.store.revocation_list(url)
-            return (kept, check(kept.data)) if kept is not None else (None, None)
+            stored = self.store.revocation_list(url)
+            return (stored, check(stored.data)) if stored is not None else (None, None)
         except (StorageError, CertificateError) as error:
-            logger.warning("kept revocation list not used url=%s %s", url, error)
+            logger.warning("cached CRL not used url=%s %s", url, error)
             return None, None
 
-    def _keep(self, url: str, fresh: StoredList) -> None:
+    def _save(self, url: str, fresh: StoredList) -> None:
         try:
             self.store.save_revocation_list(url, fresh)
         except StorageError as error:
-            logger.warning("revocation list not kept url=%s %s", url, error)
+            logger.warning("CRL not cached url=%s %s", url, error)
 
 
 @dataclass(slots=True)
-class _Look:
-    """One look at the lists of one certificate."""
+class _Lookup:
+    """One look-up of one certificate."""
 
     lists: CrlLookup
     certificate: Certificate
@@ -221,51 +221,53 @@ class _Look:
     deadline: Deadline
 
     def run(self, found: Sequence[DistributionPoint]) -> RevocationReport:
-        """Look into one list after the other until one says so, or all reasons are covered."""
+        """Read CRLs until one lists the certificate, or all reasons are covered."""
         left = ALL_REASONS
         report = RevocationReport()
         for place in found:
             if not place.reasons & left:
                 continue
             try:
-                accepted, source, excuse = self._accepted(place)
+                crl, source, excuse = self._verified(place)
             except GatecertError as error:
                 if not report.problem:
                     report = replace(report, problem=error.message, fix=error.fix)
                 continue
-            entry = find_revocation(self.certificate, accepted, self._delta(accepted))
+            entry = find_revocation(self.certificate, crl, self._delta(crl))
             if entry is not None:
-                return RevocationReport(entry, source, accepted.ends)
-            if accepted.has_ended(self.lists.now()):
-                ended = f"the list {source} ended on {instant(accepted.ends or accepted.begins)}"
+                return RevocationReport(entry, source, crl.ends)
+            if crl.has_ended(self.lists.now()):
+                ended = f"the CRL {source} expired on {instant(crl.ends or crl.begins)}"
                 why = f"{ended}, and {excuse or 'its host has no newer one'}"
                 report = replace(report, problem=report.problem or why)
                 continue
-            left -= accepted.reasons
-            ends = min(filter(None, (report.ends, accepted.ends)), default=None)
+            left -= crl.reasons
+            ends = min(filter(None, (report.ends, crl.ends)), default=None)
             report = replace(report, source=source, ends=ends)
         if not left:
             return replace(report, problem="", fix="")
-        return replace(report, problem=report.problem or "the lists do not tell of every reason")
+        return replace(
+            report, problem=report.problem or "the CRLs do not cover every revocation reason"
+        )
 
-    def _accepted(self, place: DistributionPoint) -> tuple[VerifiedCrl, str, str]:
-        """The complete list of a place, its URL, and why it is not newer.
+    def _verified(self, place: DistributionPoint) -> tuple[VerifiedCrl, str, str]:
+        """Return the complete CRL of a distribution point, its URL, and why it is not newer.
 
         Raises:
             AuthorityUnreachableError: There is none.
-            CertificateError: What there is does not count.
+            CertificateError: It is not valid.
         """
         problem: GatecertError | None = None
         for url in place.urls:
             try:
-                accepted, excuse = self.lists.current(url, self._check_for(place), self.deadline)
+                crl, excuse = self.lists.current(url, self._check_for(place), self.deadline)
             except (AuthorityUnreachableError, CertificateError) as error:
                 problem = problem or _named(url, error)
                 continue
-            if accepted.base is None:
-                return accepted, url, excuse
-            problem = problem or _named(url, CertificateError("there are only changes in it"))
-        raise problem or CertificateError("there is no list")
+            if crl.base is None:
+                return crl, url, excuse
+            problem = problem or _named(url, CertificateError("it is only a delta CRL"))
+        raise problem or CertificateError("there is no CRL")
 
     def _check_for(self, place: DistributionPoint) -> Callable[[bytes], VerifiedCrl]:
         return lambda data: verify_crl(
@@ -278,13 +280,13 @@ class _Look:
         )
 
     def _delta(self, base: VerifiedCrl) -> VerifiedCrl | None:
-        """A delta list that is newer; one that cannot be had leaves what the complete one says."""
+        """Return a newer delta CRL; None leaves the result of the complete CRL."""
         for place in delta_distribution_points(self.certificate, base):
             for url in place.urls:
                 try:
                     delta, _ = self.lists.current(url, self._check_for(place), self.deadline)
                 except (AuthorityUnreachableError, CertificateError) as error:
-                    logger.info("delta list not used url=%s %s", url, error)
+                    logger.info("delta CRL not used url=%s %s", url, error)
                     continue
                 if delta_applies(base, delta) and not delta.has_ended(self.lists.now()):
                     return delta

@@ -84,7 +84,7 @@ def test_a_directory_that_is_a_web_page(
 ) -> None:
     authority.queued["directory"].append(answer(200, b"<html>welcome"))
 
-    with pytest.raises(AuthorityUnreachableError, match=r"authority acme \(ca.test\)"):
+    with pytest.raises(AuthorityUnreachableError, match=r"CA acme \(ca.test\)"):
         client.directory(deadline)
 
 
@@ -435,5 +435,5 @@ def test_the_libraries_do_not_tell_what_is_sent(
 
 
 def test_a_client_makes_its_own_transport_and_clock() -> None:
-    assert Client("acme", DIRECTORY_URL).label == "authority acme (ca.test)"
+    assert Client("acme", DIRECTORY_URL).label == "CA acme (ca.test)"
     assert NOW.tzinfo is not None

@@ -115,10 +115,10 @@ def test_from_a_target_to_a_checked_chain(
     assert public_key(issued.certificate) == csr.public_key()
     assert issued.root == root.pem
     assert told.messages == [
-        "order placed with authority acme (ca.test)",
+        "order placed with CA acme (ca.test)",
         "proving control of vpn.example.com, www.example.com by http-01",
         "names validated, requesting the certificate",
-        "certificate issued by authority acme (ca.test)",
+        "certificate issued by CA acme (ca.test)",
     ]
 
 

@@ -15,7 +15,7 @@ from gatecert.errors import (
 )
 from gatecert.model import Identifier, IdentifierType
 
-LABEL = "authority acme (ca.test)"
+LABEL = "CA acme (ca.test)"
 PORTAL = "https://portal.example/unpause?jwt=" + "x" * 900
 
 
@@ -78,7 +78,7 @@ def test_a_limit_that_passes_by_itself_is_no_pause(detail: str) -> None:
             "https://t",
             "visit https://i",
         ),
-        (ProblemDocument("userActionRequired", "x"), "", "see the authority's web site"),
+        (ProblemDocument("userActionRequired", "x"), "", "see the CA's web site"),
     ],
 )
 def test_where_a_person_has_to_go(document: ProblemDocument, terms: str, fix: str) -> None:

@@ -29,7 +29,7 @@ def test_a_problem_document_is_raised() -> None:
         READER.checked(problem("badCSR", "too short a key"))
 
     assert caught.value.problem_type == "badCSR"
-    message = "authority acme (ca.test) returned an error: badCSR: too short a key"
+    message = "CA acme (ca.test) returned an error: badCSR: too short a key"
     assert str(caught.value) == message
 
 
@@ -54,7 +54,7 @@ def test_the_reason_for_waiting_is_kept() -> None:
 @pytest.mark.parametrize(
     ("body", "shown"),
     [
-        (b"<html><title>502 Bad Gateway", "trouble of its own: HTTP 502"),
+        (b"<html><title>502 Bad Gateway", "returned an error: HTTP 502"),
         ({"type": f"{PROBLEM}serverInternal", "detail": "database"}, "HTTP 502: database"),
         (b"", "HTTP 502"),
     ],
@@ -99,7 +99,7 @@ def test_broken_json_is_unusable(body: bytes) -> None:
 
 def test_the_beginning_of_an_unusable_answer_is_shown_clean() -> None:
     error = READER.unusable(answer(200, b"<html>\r\n\x1b[31m" + b"x" * 1000), "no")
-    assert "it begins '<html> [31m" in str(error)
+    assert "it begins with '<html> [31m" in str(error)
     assert len(str(error)) < 200
 
 

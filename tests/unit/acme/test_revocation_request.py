@@ -127,7 +127,7 @@ def test_whose_key_is_said_no_other_is_tried(
     root: RootAuthority,
     deadline: Deadline,
 ) -> None:
-    with pytest.raises(AccountMissingError, match="no account here"):
+    with pytest.raises(AccountMissingError, match="has no account there"):
         revoke(client, None, revocation(root, by=ACCOUNT), deadline)
     authority.queued["revoke-cert"].append(problem("unauthorized", "not yours", 403))
     with pytest.raises(ACMEError, match="not yours"):

@@ -268,7 +268,7 @@ def test_threads_may_use_it_at_the_same_time(
 def test_only_https_urls_with_a_host_are_used(
     transport: AcmeTransport, deadline: Deadline, url: str
 ) -> None:
-    with pytest.raises(InsecureURLError, match=r"authority acme: .* is not an https:// URL"):
+    with pytest.raises(InsecureURLError, match=r"CA acme: .* is not an https:// URL"):
         transport.send("GET", url, deadline=deadline)
 
 
@@ -311,7 +311,7 @@ def test_a_redirect_that_makes_no_sense(
     head = b"HTTP/1.1 302 Found\r\nContent-Length: 0\r\nLocation: %b\r\n\r\n" % location
     server.script = lambda channel, _: channel.sendall(head)
 
-    with pytest.raises(AuthorityError, match="authority acme"):
+    with pytest.raises(AuthorityError, match="CA acme"):
         transport.send("GET", server.url, deadline=deadline)
 
 
@@ -415,7 +415,7 @@ def test_a_dead_proxy_is_called_one(
         transport.send("GET", "https://ca.example/directory", deadline=deadline)
     said = str(caught.value)
     proxy = f"the proxy {shown} does not work: "
-    assert said.startswith(f"authority acme (ca.example) cannot be reached: {proxy}")
+    assert said.startswith(f"CA acme (ca.example) cannot be reached: {proxy}")
     assert why in said
     assert "hunter2" not in said
     assert "add ca.example to NO_PROXY" in caught.value.fix
@@ -723,7 +723,7 @@ def test_nobody_listens(transport: AcmeTransport, deadline: Deadline) -> None:
         transport.send("GET", f"https://127.0.0.1:{port}/", deadline=deadline)
 
     assert str(caught.value) == (
-        f"authority acme (127.0.0.1:{port}) cannot be reached: Connection refused"
+        f"CA acme (127.0.0.1:{port}) cannot be reached: Connection refused"
     )
 
 
@@ -749,5 +749,5 @@ def test_a_server_that_speaks_no_http(
 
 
 def test_how_messages_name_an_authority() -> None:
-    assert label("acme", "https://ca.test:14000/dir") == "authority acme (ca.test:14000)"
-    assert label("acme", "nonsense") == "authority acme (no host)"
+    assert label("acme", "https://ca.test:14000/dir") == "CA acme (ca.test:14000)"
+    assert label("acme", "nonsense") == "CA acme (no host)"

@@ -103,7 +103,7 @@ def test_missing_account_is_shown_without_contacting_the_ca(run: Run) -> None:
 def test_missing_accounts_are_wrong_usage(run: Run) -> None:
     for command in (("rollover",), ("deactivate", "--yes")):
         code, _, err = run("account", *command)
-        assert (code, "there is no account with authority first" in err) == (2, True)
+        assert (code, "there is no account with CA first" in err) == (2, True)
     code, _, err = run("account", "rollover", "frist")
     assert (code, "no authority is called 'frist', did you mean 'first'" in err) == (2, True)
 
@@ -129,7 +129,7 @@ def test_unreachable_authority_is_reported(run: Run, tmp_path: Path) -> None:
     store.save_next_key("first", new_account_key())
     code, out, _ = run("account", "show")
     assert code == 1
-    assert "status     unknown: authority first (127.0.0.1:9) cannot be reached" in out
+    assert "status     unknown: CA first (127.0.0.1:9) cannot be reached" in out
     assert "contact    mailto:a@b.c" in out
     assert "pending    interrupted key rollover" in out
     code, _, err = run("account", "rollover")

@@ -133,11 +133,11 @@ UNKNOWN = x509.UnrecognizedExtension(x509.ObjectIdentifier("1.2.3.4"), b"\x05\x0
 @pytest.mark.parametrize(
     ("extension", "made", "why"),
     [
-        (part(authorities=True), NOW, "about other kinds of certificates"),
-        (part("http://ca.example/2.crl"), NOW, "another part of the issuer's lists"),
-        (part(indirect=True), NOW, "other authorities' certificates"),
+        (part(authorities=True), NOW, "for other kinds of certificates"),
+        (part("http://ca.example/2.crl"), NOW, "another partition of the issuer's CRLs"),
+        (part(indirect=True), NOW, "other issuers' certificates"),
         ((x509.DeltaCRLIndicator(1), True), NOW, "a delta list"),
-        ((UNKNOWN, True), NOW, "not understood here: 1.2.3.4"),
+        ((UNKNOWN, True), NOW, "unknown critical extensions: 1.2.3.4"),
         ((x509.CRLNumber(9), False), NOW + DAY, "begins in the future"),
     ],
 )

@@ -11,9 +11,9 @@ from tests.unit.schedule.test_due import DAY, HOUR, MINUTE, NOW, certificate, si
 
 from gatecert.model import Action, GatewayState, RevocationReason, RevocationState
 from gatecert.revocation.check_schedule import (
-    FIRST_REST,
-    LONGEST_REST,
-    SHORTEST_REST,
+    FIRST_INTERVAL,
+    MAX_INTERVAL,
+    MIN_INTERVAL,
     first_check,
     is_due,
     is_final,
@@ -82,9 +82,9 @@ def test_looks_have_their_time_unless_the_clock_was_set_back() -> None:
 @pytest.mark.parametrize("seed", range(20))
 def test_a_look_comes_every_few_hours_at_a_random_moment(seed: int) -> None:
     at = next_check(NOW, Random(seed))
-    assert SHORTEST_REST <= at - NOW <= LONGEST_REST
+    assert MIN_INTERVAL <= at - NOW <= MAX_INTERVAL
     assert at != next_check(NOW, Random(seed + 100))
-    assert NOW <= first_check(NOW, Random(seed)) <= NOW + FIRST_REST
+    assert NOW <= first_check(NOW, Random(seed)) <= NOW + FIRST_INTERVAL
 
 
 def test_a_list_that_ends_sooner_is_looked_at_sooner_but_not_all_the_time() -> None:
@@ -93,13 +93,13 @@ def test_a_list_that_ends_sooner_is_looked_at_sooner_but_not_all_the_time() -> N
 
     assert wait(2 * HOUR) == 2 * HOUR
     assert wait(MINUTE) == HOUR
-    assert wait(-MINUTE) >= SHORTEST_REST
-    assert wait(DAY) >= SHORTEST_REST
+    assert wait(-MINUTE) >= MIN_INTERVAL
+    assert wait(DAY) >= MIN_INTERVAL
 
 
 def test_what_told_nothing_is_looked_at_after_one_hour_two_four() -> None:
     waits = [next_check(NOW, Random(1), failures=count) - NOW for count in (1, 2, 3, 50)]
     assert 0.8 * HOUR <= waits[0] <= 1.2 * HOUR
     assert 1.6 * HOUR <= waits[1] <= 2.4 * HOUR
-    assert waits[1] < waits[2] <= LONGEST_REST
-    assert SHORTEST_REST <= waits[3] <= LONGEST_REST
+    assert waits[1] < waits[2] <= MAX_INTERVAL
+    assert MIN_INTERVAL <= waits[3] <= MAX_INTERVAL

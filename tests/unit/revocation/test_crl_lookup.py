@@ -93,7 +93,7 @@ class World:
         return report
 
     def forget_failures(self) -> None:
-        self.lists.down.clear()
+        self.lists.unreachable.clear()
 
 
 @pytest.fixture
@@ -142,7 +142,7 @@ def test_while_the_host_is_down_the_kept_list_counts_until_its_end(world: World)
     world.time += HOUR
     report = world.look_up()
     assert report.entry is None
-    assert f"the list {URL} ended on 2026-11-24 08:15:00 UTC" in report.problem
+    assert f"the CRL {URL} expired on 2026-11-24 08:15:00 UTC" in report.problem
     assert "cannot be had" in report.problem
 
 
@@ -154,7 +154,7 @@ def test_an_ended_list_still_tells_who_was_revoked(world: World) -> None:
 def test_an_ended_list_does_not_tell_who_was_not(world: World) -> None:
     world.hosts.publish(crl(world.root, ends=-HOUR))
     report = world.look_up()
-    assert "ended" in report.problem
+    assert "expired" in report.problem
     assert "its host has no newer one" in report.problem
 
 
@@ -175,7 +175,7 @@ def test_a_gatecert_that_is_leaving_blames_no_host(world: World) -> None:
     report = world.lists.look_up(world.certificate, [world.root.certificate], cancelled)
     assert report is not None
     assert report.problem
-    assert world.lists.down == {}
+    assert world.lists.unreachable == {}
 
 
 def test_a_forged_list_neither_counts_nor_takes_a_good_ones_place(world: World) -> None:
@@ -200,7 +200,7 @@ def test_an_older_list_never_takes_the_place_of_a_newer_one(world: World) -> Non
 
 def test_what_is_no_list_is_said(world: World) -> None:
     world.hosts.lists[URL] = b"<html>"
-    assert world.look_up().problem == f"{URL}: what was sent is no revocation list (CRL)"
+    assert world.look_up().problem == f"{URL}: the data is not a CRL"
 
 
 def test_of_a_negative_serial_number_no_list_can_tell(world: World) -> None:
@@ -211,7 +211,7 @@ def test_of_a_negative_serial_number_no_list_can_tell(world: World) -> None:
 
 def test_without_the_issuer_nothing_can_be_believed(world: World) -> None:
     report = world.lists.look_up(world.certificate, [Pki().root().certificate])
-    assert report == RevocationReport(problem="the issuer's certificate is not known here")
+    assert report == RevocationReport(problem="the issuer's certificate is missing")
     assert world.hosts.asked == []
 
 
@@ -254,7 +254,7 @@ def test_lists_for_some_reasons_tell_together(world: World) -> None:
 def test_lists_that_leave_reasons_out_tell_nothing(world: World) -> None:
     leaked = frozenset({ReasonFlags.key_compromise})
     world.hosts.publish(crl(world.root, part={"only_some_reasons": leaked}))
-    assert world.look_up().problem == "the lists do not tell of every reason"
+    assert world.look_up().problem == "the CRLs do not cover every revocation reason"
 
 
 def test_a_list_whose_reasons_are_covered_is_not_fetched(world: World) -> None:
@@ -295,4 +295,4 @@ def test_a_delta_list_that_does_not_fit_is_left_out(
 
 def test_a_delta_list_alone_tells_nothing(world: World) -> None:
     world.hosts.publish(crl(world.root, number=8, base=7))
-    assert "there are only changes in it" in world.look_up().problem
+    assert "it is only a delta CRL" in world.look_up().problem
