@@ -40,7 +40,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Application:
-    """One configuration, with everything built for it."""
+    """A configuration and every part that is built from it."""
 
     configuration: Configuration
     targets: Mapping[str, Target]
@@ -52,7 +52,7 @@ class Application:
     revoker: Revoker
 
     def warn_of_listeners(self) -> None:
-        """Log where another user of this machine could answer challenges."""
+        """Log listeners at which another user of this host could answer challenges."""
         enrolled = [
             target
             for target in self.targets.values()
@@ -62,7 +62,7 @@ class Application:
 
 
 def utc_now() -> datetime:
-    """The wall clock; everything else gets the time handed in."""
+    """Read the wall clock; everything else gets the time passed in."""
     return datetime.now(UTC)
 
 
@@ -70,9 +70,9 @@ def build(
     configuration: Configuration,
     progress: Progress,
     cancelled: threading.Event,
-    standing: SocketActivatedResponder | None = None,
+    responder: SocketActivatedResponder | None = None,
 ) -> Application:
-    """Build every part for a configuration; touches neither network nor disk.
+    """Build every part from a configuration, without network or disk access.
 
     Call it from the main thread.
     """
@@ -80,7 +80,7 @@ def build(
     store = FileStore(configuration.state_directory)
     resolver = Resolver(configuration.resolver.nameservers, configuration.resolver.timeout)
     solvers = build_solvers(
-        configuration.challenges, configuration.resolver, store, standing, utc_now
+        configuration.challenges, configuration.resolver, store, responder, utc_now
     )
     order_seconds = ORDER_SECONDS + longest_propagation(configuration.challenges)
     authorities = {
@@ -109,7 +109,7 @@ def build(
 
 
 def _roots(configuration: Configuration, target: Target) -> tuple[Certificate, ...]:
-    """What is trusted for a gateway: this machine's roots and those that its authorities use."""
+    """Return the roots trusted for a gateway: this host's and those of its authorities."""
     settings = (configuration.authorities.get(name) for name in target.authorities)
     return expected_roots(
         each.trusted_roots for each in settings if each is not None and each.trusted_roots

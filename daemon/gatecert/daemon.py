@@ -40,20 +40,20 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-LONGEST_SILENCE = 6 * HEARTBEAT
-TIME_TO_LEAVE = 8.0
+HEARTBEAT_TIMEOUT = 6 * HEARTBEAT
+STOP_SECONDS = 8.0
 BUSY_PAUSE = timedelta(seconds=1)
 SIGNALS = (signal.SIGHUP, signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
 
 
 class Daemon:
-    """Looks after every gateway until it is told to leave.
+    """Runs passes over every gateway until it is stopped.
 
     Args:
-        configuration: The one to begin with.
+        configuration: The configuration to start with.
         load: Reads the configuration again.
-        service_manager: Who is told how it goes.
-        listeners: Sockets for http-01 that the service manager has opened.
+        service_manager: Is notified of readiness, reloads and status.
+        listeners: Sockets for http-01 that the service manager opened.
     """
 
     def __init__(
@@ -67,10 +67,10 @@ class Daemon:
         self._service_manager = service_manager
         self._cancelled = threading.Event()
         tokens = FileStore(configuration.state_directory)
-        self._standing = SocketActivatedResponder(listeners, tokens) if listeners else None
+        self._responder = SocketActivatedResponder(listeners, tokens) if listeners else None
         self._progress = ProgressLog()
-        self._application = build(configuration, self._progress, self._cancelled, self._standing)
-        self._jobs = Timers(self._attend)
+        self._application = build(configuration, self._progress, self._cancelled, self._responder)
+        self._timers = Timers(self._attend)
         self._cleanup = CleanupThread()
         self._outcomes: dict[str, Outcome] = {}
         self._reporting = threading.Lock()
@@ -78,7 +78,7 @@ class Daemon:
         self._unprepared: set[str] = set()
 
     def run(self) -> None:
-        """Stay until SIGTERM or SIGINT.
+        """Run until SIGTERM or SIGINT.
 
         Raises:
             DaemonRunningError: Another daemon holds the state directory.
@@ -89,10 +89,10 @@ class Daemon:
                 self._prepare()
                 self._service_manager.ready()
                 logger.info("ready gateways=%d", len(self._application.targets))
-                self._jobs.start(self._application.targets)
+                self._timers.start(self._application.targets)
                 self._cleanup.run_if_due(self._application.solvers)
                 self._wait(signals)
-            self._leave()
+            self._stop()
 
     def _prepare(self) -> None:
         self._application.warn_of_listeners()
@@ -101,13 +101,13 @@ class Daemon:
                 self._prepare_gateway(self._application, target)
             except LockTimeoutError as error:
                 self._unprepared.add(target.name)
-                logger.info("prepared by its next pass gateway=%s %s", target.name, error.message)
+                logger.info("prepared later gateway=%s %s", target.name, error.message)
 
     def _prepare_gateway(self, application: Application, target: Target) -> None:
-        """Prepare a gateway, or say why not.
+        """Prepare a gateway; log why it cannot be prepared.
 
         Raises:
-            LockTimeoutError: Somebody else is changing it.
+            LockTimeoutError: Another process is changing it.
         """
         try:
             outcome = application.pipeline.prepare(target)
@@ -122,22 +122,22 @@ class Daemon:
 
     def _wait(self, signals: _SignalPipe) -> None:
         watchdog = self._service_manager.watchdog
-        patience = min(HEARTBEAT, watchdog / 3) if watchdog else HEARTBEAT
+        interval = min(HEARTBEAT, watchdog / 3) if watchdog else HEARTBEAT
         while True:
-            for number in signals.wait(patience):
+            for number in signals.wait(interval):
                 match number:
                     case signal.SIGHUP:
                         self._reload()
                     case signal.SIGUSR1:
-                        logger.info("told to look at everything again")
+                        logger.info("starting a pass over every gateway")
                         self._look_now.update(self._application.targets)
-                        self._jobs.wake()
+                        self._timers.wake()
                     case _:
                         logger.info("stopping signal=%s", signal.Signals(number).name)
                         return
-            self._jobs.check_clock()
+            self._timers.check_clock()
             self._cleanup.run_if_due(self._application.solvers)
-            if self._jobs.seconds_since_heartbeat < LONGEST_SILENCE:
+            if self._timers.seconds_since_heartbeat < HEARTBEAT_TIMEOUT:
                 self._service_manager.alive()
 
     def _reload(self) -> None:
@@ -146,20 +146,20 @@ class Daemon:
             configuration = self._load()
             if configuration.state_directory != self._application.configuration.state_directory:
                 logger.error(
-                    "state_directory cannot be changed by a reload, the old configuration stays "
-                    "in force: restart gatecert"
+                    "a reload cannot change state_directory, the old configuration stays in force: "
+                    "restart gatecert"
                 )
                 return
-            application = build(configuration, self._progress, self._cancelled, self._standing)
+            application = build(configuration, self._progress, self._cancelled, self._responder)
             application.pipeline.states.inherit(self._application.pipeline.states)
             self._application = application
             self._prepare()
-            self._jobs.replace(self._application.targets)
-            logger.info("configuration read again gateways=%d", len(self._application.targets))
+            self._timers.replace(self._application.targets)
+            logger.info("configuration reloaded gateways=%d", len(self._application.targets))
         except ConfigurationError as error:
             for problem in error.problems:
                 logger.error("%s", problem)  # noqa: TRY400
-            logger.error("configuration is not good, the old one stays in force")  # noqa: TRY400
+            logger.error("configuration is invalid, the old one stays in force")  # noqa: TRY400
         finally:
             self._service_manager.ready()
 
@@ -178,18 +178,16 @@ class Daemon:
             logger.debug("busy gateway=%s %s", name, error)
             return utc_now() + BUSY_PAUSE
         except GatecertError as error:
-            logger.error("gateway=%s cannot be looked after: %s", name, error)  # noqa: TRY400
+            logger.error("gateway=%s pass failed: %s", name, error)  # noqa: TRY400
             return None
         finally:
-            if (
-                application is not self._application
-            ):  # what was put in place is not what is asked for now
+            if application is not self._application:  # a reload changed what is wanted
                 self._unprepared.add(name)
         self._report(outcome)
         return outcome.wake_at
 
     def _report(self, outcome: Outcome) -> None:
-        """Log an outcome: failures always, anything else when it is news."""
+        """Log an outcome: a failure always, anything else when it changes."""
         with self._reporting:
             before = self._outcomes.get(outcome.gateway)
             self._outcomes[outcome.gateway] = outcome
@@ -215,10 +213,10 @@ class Daemon:
             "; ".join(f"{one.gateway}: {one.kind}, {one.detail}" for one in known)
         )
 
-    def _leave(self) -> None:
+    def _stop(self) -> None:
         self._service_manager.stopping()
         self._cancelled.set()
-        if not self._jobs.stop(TIME_TO_LEAVE):
+        if not self._timers.stop(STOP_SECONDS):
             logger.warning("stopped during a pass; the next start resumes it")
             logging.shutdown()
             os._exit(0)
@@ -226,7 +224,7 @@ class Daemon:
 
 
 class _SignalPipe:
-    """Signals as numbers read from a pipe, so that no handler interrupts anything."""
+    """Signals as numbers from a pipe, so that no handler interrupts the main thread."""
 
     def __enter__(self) -> Self:
         self._read, self._write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
@@ -242,10 +240,10 @@ class _SignalPipe:
         os.close(self._write)
 
     def wait(self, seconds: float) -> list[int]:
-        """The signals that came within that time."""
+        """Return the signals that arrive within that time."""
         ready, _, _ = select.select([self._read], [], [], seconds)
         return list(os.read(self._read, 4096)) if ready else []
 
 
 def _ignore(number: int, frame: object) -> None:
-    """Python needs a handler before it writes to the wakeup descriptor."""
+    """Do nothing: Python writes to the wakeup descriptor only for signals with a handler."""

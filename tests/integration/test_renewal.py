@@ -99,7 +99,7 @@ def test_a_renewal_window_in_the_past_renews_at_once_and_once(
     gatecert.look_again()
     gatecert.wait_for(lambda: gatecert.certificate(BOSTON) != first, "a renewal")
     gatecert.look_again()
-    gatecert.wait_logged("told to look at everything again", times=2)
+    gatecert.wait_logged("starting a pass over every gateway", times=2)
     time.sleep(2)  # as long as another order would have taken several times over
 
     assert pebble.orders() == 2

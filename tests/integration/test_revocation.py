@@ -81,7 +81,7 @@ def test_beside_the_daemon_the_account_revokes_and_clients_see_the_next_certific
     assert public_key(second) == public_key(first)
     assert pebble.certificate_status(second.serial_number) == "Valid"
     assert gatecert.state(BOSTON) == "trusted"
-    gatecert.wait_logged("told to look at everything again")
+    gatecert.wait_logged("starting a pass over every gateway")
     assert pebble.orders() == 2
 
 

@@ -28,5 +28,5 @@ def turn_or_hang(scheduler: BackgroundScheduler) -> float:
 
 
 BackgroundScheduler._process_jobs = turn_or_hang  # noqa: SLF001 - see above
-daemon.LONGEST_SILENCE = 8.0  # seconds, of 30: the test has less patience than an operator
+daemon.HEARTBEAT_TIMEOUT = 8.0  # seconds, of 30: the test has less patience than an operator
 main()

@@ -152,7 +152,7 @@ def test_a_reload_with_a_bad_file_fails_and_the_old_one_stays(enrolled: Site) ->
     enrolled.configure()
     machine.must("systemctl", "reload", SERVICE)
     machine.wait_for(
-        lambda: machine.said(SERVICE, "configuration read again"), "the daemon to read it"
+        lambda: machine.said(SERVICE, "configuration reloaded"), "the daemon to read it"
     )
     assert machine.shown(SERVICE, "MainPID") == process
     assert enrolled.pebble.orders() == 1

@@ -1,9 +1,8 @@
-"""What a copied file holds: PEM (RFC 7468), DER (X.690), or PKCS #12 (RFC 7292).
+"""Contents of copies: PEM (RFC 7468), DER (X.690), or PKCS #12 (RFC 7292).
 
-PKCS #12 is salted, so the same certificate never makes the same file twice. Whether one that is
-there will do is told by opening it. Its key and certificates are encrypted with AES-256 (PBES2 with
-HMAC-SHA-256, RFC 8018), which Java 8u301, OpenSSL 1.1 and Windows Server 2019 read. It has one
-entry, called ``gatecert``.
+PKCS #12 is salted, so the same certificate never makes the same file twice; a file is decrypted to
+compare it. Key and certificates are encrypted with AES-256 (PBES2 with HMAC-SHA-256, RFC 8018),
+which Java 8u301, OpenSSL 1.1 and Windows Server 2019 read. The only entry is called ``gatecert``.
 """
 
 from __future__ import annotations
@@ -22,19 +21,19 @@ if TYPE_CHECKING:
     from gatecert.model import Version
 
 ENTRY_NAME: Final = b"gatecert"
-ROUNDS: Final = 100_000  # of PBKDF2; the file lies beside its password, more would protect nothing
+ROUNDS: Final = 100_000  # of PBKDF2; the password is on the same disk, more rounds protect nothing
 
 
 def contents(  # noqa: PLR0911 - one for each kind
     kind: FileContents, version: Version, private_key: bytes, password: bytes = b""
 ) -> bytes:
-    """What a copy holds.
+    """Make the content of a copy.
 
     Args:
-        kind: Which part, and in which form.
+        kind: Which parts, in which format.
         version: The certificate and its chain.
-        private_key: Its key, PEM.
-        password: For PKCS #12 alone.
+        private_key: The private key, PEM.
+        password: For PKCS #12 only.
     """
     match kind:
         case FileContents.PRIVKEY:
@@ -68,12 +67,12 @@ def holds(
     private_key: bytes,
     password: bytes = b"",
 ) -> bool:
-    """Whether the content of a file is what ``contents`` would make; see there."""
+    """Tell whether a file holds what ``contents`` makes of the same arguments."""
     if kind is not FileContents.PKCS12:
         return data == contents(kind, version, private_key)
     try:
         found = pkcs12.load_pkcs12(data, password)
-    except ValueError:  # damaged, or another password
+    except ValueError:  # damaged, or encrypted with another password
         return False
     if found.key is None or found.cert is None:
         return False

@@ -1,12 +1,11 @@
-"""Files that some servers insist on, beside ``live``.
+"""Copies of the live version for servers that need files elsewhere (``install.copy_to``).
 
-Each is replaced by one rename and never seen half written; a link in its place is replaced, not
-followed. What is already as it should be (content, mode, owner, group) is left alone, so that its
-time of change says when the certificate changed.
+One rename replaces each file, so that it is never seen half written; a link in its place is
+replaced, not followed. A file that is already correct (content, mode, owner, group) is not written,
+so that its modification time tells when the certificate changed.
 
 Key and certificate in separate files cannot change in the same instant: a server that reads them
-without being told may see them torn apart for a moment. ``combined`` and ``live`` have no such
-moment.
+without a reload may see them mismatched for a moment. ``combined`` and ``live`` avoid that.
 """
 
 from __future__ import annotations
@@ -31,21 +30,21 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-LARGEST_COPY: Final = 1 << 20  # bytes; what is larger is none of ours
+LARGEST_COPY: Final = 1 << 20  # bytes; gatecert writes no larger file
 LARGEST_PASSWORD: Final = 1 << 10  # bytes
 
 
 def write_copies(copies: Sequence[FileCopy], version: Version, private_key: bytes) -> bool:
-    """Write every copy that is not yet what it should be.
+    """Write every copy that is out of date.
 
-    All of them are tried, whatever becomes of the others. What a crash left beside them, which may
-    well be a key, is removed.
+    All of them are tried even if one fails. Temporary files that a crash left beside them, possibly
+    with a key, are removed.
 
     Returns:
-        Whether any had to be written.
+        Whether any was written.
 
     Raises:
-        CopyError: At least one could not be written; names each.
+        CopyError: At least one could not be written; the message names each.
     """
     failures: list[StorageError] = []
     written = False
@@ -60,7 +59,7 @@ def write_copies(copies: Sequence[FileCopy], version: Version, private_key: byte
     if failures:
         first = failures[0]
         raise CopyError(
-            "the certificate could not be copied as install.copy_to asks: "
+            "install.copy_to: the certificate could not be copied: "
             + "; ".join(failure.message for failure in failures),
             fix=f"{first.fix}; or correct install.copy_to" if first.fix else "",
         ) from first
@@ -68,7 +67,7 @@ def write_copies(copies: Sequence[FileCopy], version: Version, private_key: byte
 
 
 def _write(copy: FileCopy, version: Version, private_key: bytes) -> bool:
-    """Write a copy, unless it is as it should be; whether it had to be written."""
+    """Write a copy unless it is up to date; return whether it was written."""
     user = user_number(copy.owner)
     user = os.geteuid() if user == UNCHANGED else user
     group = group_number(copy.group)
@@ -84,22 +83,22 @@ def _write(copy: FileCopy, version: Version, private_key: bytes) -> bool:
 
 
 def _group_of(user: int) -> int:
-    """The group of a user's files, where none is configured."""
+    """Return the group of a user's files when none is configured."""
     if user == os.geteuid():
         return os.getegid()
     try:
         return pwd.getpwuid(user).pw_gid
     except KeyError as error:
         raise StorageError(
-            f"user {user} has no entry on this host, so the group of the file is not known",
-            fix="name its group in the configuration",
+            f"user {user} does not exist on this host, so the group of the file is unknown",
+            fix="set the group in the configuration",
         ) from error
 
 
 def _password(path: Path | None) -> bytes:
-    """What a password file holds, without the end of its line.
+    """Return the content of a password file, without its line end.
 
-    Neither that nor the file's name is repeated, lest somebody wrote the password in its place.
+    No message repeats it or the file's name, in case the password is configured in its place.
     """
     if path is None:
         return b""
@@ -109,24 +108,24 @@ def _password(path: Path | None) -> bytes:
     except OSError as error:
         reason = (error.strerror or "").lower()
         raise StorageError(
-            f"the file that password_file names cannot be read: {reason}",
+            f"password_file: the file cannot be read: {reason}",
             fix=container.fix_for(
-                host="let the user that gatecert runs as read it, or use credential:NAME",
+                host="make it readable for the user that gatecert runs as, or use credential:NAME",
                 container=f"mount it so that user {os.geteuid()} of the container can read it",
             ),
         ) from error
     if not 0 < len(password) <= LARGEST_PASSWORD:
         raise StorageError(
-            f"the file that password_file names holds no password of 1 to {LARGEST_PASSWORD} bytes",
-            fix="put the password, and nothing else, into it",
+            f"password_file: the file must hold a password of 1 to {LARGEST_PASSWORD} bytes",
+            fix="write the password, and nothing else, into it",
         )
     return password
 
 
 def _read(path: Path, wanted: tuple[int, int, int]) -> bytes | None:
-    """The content of a file; None unless it has these mode, user and group."""
+    """Return the content of a file; None unless it has this mode, user and group."""
     try:
-        # A named pipe in its place must not block us.
+        # A named pipe in its place must not block.
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:
         return None

@@ -220,7 +220,7 @@ def test_pkcs12_is_written_once_for_a_password(
     [
         (None, "cannot be read: no such file"),
         (b"\n", "holds no password"),
-        (b"x" * 1025, "holds no password of 1 to 1024 bytes"),
+        (b"x" * 1025, "must hold a password of 1 to 1024 bytes"),
     ],
 )
 def test_a_password_file_that_will_not_do(
