@@ -426,7 +426,7 @@ CLIENT_CA_OK = Code("client-ca-ok", OK, "the client CAs are valid")
 CLIENT_CA_MISSING = Code(
     "client-ca-missing",
     WARNING,
-    "client certificates are configured, but there is no client CA, so no client is accepted",
+    "no client is accepted until there is a client CA",
     "gatecert client-ca add",
 )
 CLIENT_CA_UNREADABLE = Code(
@@ -522,7 +522,7 @@ DEPLOYMENT_FAILED = Code(
 RELOAD_MISSING = Code(
     "reload-missing",
     NOTE,
-    "install.reload is empty, so systemd or the server itself must detect new certificates",
+    "systemd or the server itself must detect new certificates",
 )
 ATTEMPTS_OK = Code("attempts-ok", OK, "no attempt to enrol has failed since the last success")
 LIMITS_OK = Code("limits-ok", OK, "the CA's rate limits are not used up")

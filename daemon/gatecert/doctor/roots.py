@@ -9,11 +9,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cryptography import x509
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.hashes import SHA256
 
 from gatecert.certificate.certificate_names import name_text
+from gatecert.certificate.rules import is_signed_by
 from gatecert.doctor.facts import Root
 
 if TYPE_CHECKING:
@@ -34,10 +33,10 @@ def find_root(
     """
     for certificate in reversed(chain):
         for root in trusted:
-            if certificate == root or _issued(certificate, root):
+            if certificate == root or is_signed_by(certificate, root):
                 return _root(root, trusted=True)
     for root in stored:
-        if any(_issued(certificate, root) for certificate in chain):
+        if any(is_signed_by(certificate, root) for certificate in chain):
             return _root(root, trusted=False)
     return Root(name_text(chain[-1].issuer))
 
@@ -49,24 +48,3 @@ def _root(certificate: Certificate, *, trusted: bool) -> Root:
         fingerprint=certificate.fingerprint(SHA256()).hex(),
         trusted=trusted,
     )
-
-
-def _issued(child: Certificate, issuer: Certificate) -> bool:
-    """Whether one certificate signed another: by name, by key identifiers, by signature."""
-    if child.issuer != issuer.subject or _key_identifiers_differ(child, issuer):
-        return False
-    try:
-        child.verify_directly_issued_by(issuer)
-    except (InvalidSignature, UnsupportedAlgorithm, TypeError, ValueError):
-        return False
-    return True
-
-
-def _key_identifiers_differ(child: Certificate, issuer: Certificate) -> bool:
-    """Whether the child names another key than the issuer's (RFC 5280 section 4.2.1.1)."""
-    try:
-        wanted = child.extensions.get_extension_for_class(x509.AuthorityKeyIdentifier).value
-        found = issuer.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
-    except x509.ExtensionNotFound:
-        return False
-    return wanted.key_identifier is not None and wanted.key_identifier != found.digest

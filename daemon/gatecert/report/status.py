@@ -61,9 +61,9 @@ SENTENCES = {
     Condition.SILENT: "certificate installed, but no listener answers",
     Condition.EXPIRED: "certificate expired",
     Condition.REVOKED: "certificate revoked",
-    Condition.BOOTSTRAP: "serves the self-signed bootstrap certificate",
-    Condition.WAITING: "serves the bootstrap certificate until its hostname points here",
-    Condition.FAILING: "serves the bootstrap certificate; enrolment fails",
+    Condition.BOOTSTRAP: "self-signed bootstrap certificate installed",
+    Condition.WAITING: "bootstrap certificate installed until the hostname points here",
+    Condition.FAILING: "bootstrap certificate installed; enrolment fails",
     Condition.SKIPPED: "never enrolled because of its region",
     Condition.EMPTY: "no certificate yet",
 }

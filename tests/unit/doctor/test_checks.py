@@ -132,7 +132,7 @@ def caa(value: str) -> GatewayFacts:
     return case(policies=(forbidden,))
 
 
-def rehearsed(*self_tests: ChallengeSelfTest) -> GatewayFacts:
+def self_tested(*self_tests: ChallengeSelfTest) -> GatewayFacts:
     return case(self_tests=self_tests)
 
 
@@ -276,15 +276,15 @@ PROVOKED: list[tuple[Code, MachineFacts | GatewayFacts, str]] = [
     (codes.CAA_FORBIDS, caa("other.test"), "only other.test"),
     (codes.CAA_FORBIDS, caa(";"), "allow no CA"),
     (codes.CHALLENGE_OK, case(), "http-01"),
-    (codes.CHALLENGE_UNTRIED, rehearsed(ChallengeSelfTest("dns-01", tried=False)), "dns-01"),
+    (codes.CHALLENGE_UNTRIED, self_tested(ChallengeSelfTest("dns-01", tried=False)), "dns-01"),
     (
         codes.CHALLENGE_NOT_FETCHED,
-        rehearsed(ChallengeSelfTest("http-01", complaints=("not fetched",))),
+        self_tested(ChallengeSelfTest("http-01", complaints=("not fetched",))),
         "not fetched",
     ),
     (
         codes.CHALLENGE_PASSED_OVER,
-        rehearsed(
+        self_tested(
             ChallengeSelfTest("http-01", ChallengeError("not allowed")),
             ChallengeSelfTest("tls-alpn-01"),
         ),
@@ -292,24 +292,26 @@ PROVOKED: list[tuple[Code, MachineFacts | GatewayFacts, str]] = [
     ),
     (
         codes.RECORD_NOT_VISIBLE,
-        rehearsed(
+        self_tested(
             ChallengeSelfTest("dns-persist-01 (acme)", RecordNotVisibleError("there is no record"))
         ),
         "dns-persist-01 (acme): there is no record",
     ),
     (
         codes.ADDRESS_IN_USE,
-        rehearsed(ChallengeSelfTest("http-01", AddressInUseError("taken by nginx", fix="stop it"))),
+        self_tested(
+            ChallengeSelfTest("http-01", AddressInUseError("taken by nginx", fix="stop it"))
+        ),
         "taken by nginx",
     ),
     (
         codes.CHALLENGE,
-        rehearsed(ChallengeSelfTest("http-01", ChallengeError("not allowed"))),
+        self_tested(ChallengeSelfTest("http-01", ChallengeError("not allowed"))),
         "not all",
     ),
     (
         codes.STATE_UNWRITABLE,
-        rehearsed(ChallengeSelfTest("http-01", StorageError("disk full"))),
+        self_tested(ChallengeSelfTest("http-01", StorageError("disk full"))),
         "disk full",
     ),
     (codes.CERTIFICATE_OK, case(), "expires 2027-01-22"),
@@ -601,7 +603,7 @@ def test_only_authority_is_never_deferred() -> None:
 
 def test_one_working_challenge_is_enough() -> None:
     taken = ChallengeSelfTest("http-01", AddressInUseError("taken"))
-    names = [code for code, _ in found(rehearsed(taken, ChallengeSelfTest("tls-alpn-01")))]
+    names = [code for code, _ in found(self_tested(taken, ChallengeSelfTest("tls-alpn-01")))]
     assert "address-in-use" not in names
     assert "challenge-ok" in names
 
