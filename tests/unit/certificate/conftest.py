@@ -1,4 +1,4 @@
-"""A small public-key infrastructure: authorities and certificates with any fault that is wanted."""
+"""A small PKI: CAs and certificates with any defect."""
 
 from __future__ import annotations
 

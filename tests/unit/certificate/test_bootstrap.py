@@ -24,7 +24,7 @@ def certificate_of(*names: Identifier, lifetime: timedelta = 30 * DAY) -> x509.C
     return x509.load_pem_x509_certificate(made.certificate)
 
 
-def test_it_is_a_server_certificate_and_no_authority() -> None:
+def test_it_is_a_server_certificate_and_not_a_ca() -> None:
     certificate = certificate_of()
     extensions = certificate.extensions
     constraints = extensions.get_extension_for_class(x509.BasicConstraints)
@@ -42,14 +42,14 @@ def test_it_is_a_server_certificate_and_no_authority() -> None:
     assert identifier == x509.SubjectKeyIdentifier.from_public_key(public_key)
 
 
-def test_it_has_every_name_and_says_who_made_it() -> None:
+def test_it_has_every_name_and_the_organisation() -> None:
     certificate = certificate_of()
     assert identifiers_of(certificate) == NAMES
     assert certificate.subject == certificate.issuer
     assert certificate.subject.rfc4514_string() == f"CN={NAME},O={ORGANIZATION}"
 
 
-def test_it_begins_an_hour_ago_and_lives_as_long_as_asked() -> None:
+def test_it_begins_an_hour_ago_and_has_the_requested_lifetime() -> None:
     certificate = certificate_of(lifetime=timedelta(minutes=5))
     assert certificate.not_valid_before_utc == NOW - timedelta(hours=1)
     assert certificate.not_valid_after_utc == NOW + timedelta(minutes=5)
@@ -63,7 +63,7 @@ def test_another_time_zone_is_the_same_instant() -> None:
     assert certificate.not_valid_after_utc == NOW + 30 * DAY
 
 
-def test_key_and_certificate_belong_together_and_are_new_each_time() -> None:
+def test_key_and_certificate_match_and_are_new_each_time() -> None:
     first, second = bootstrap(NAMES, now=NOW), bootstrap(NAMES, now=NOW)
     certificates = [x509.load_pem_x509_certificate(each.certificate) for each in (first, second)]
     assert certificates[0].serial_number != certificates[1].serial_number
@@ -75,13 +75,13 @@ def test_key_and_certificate_belong_together_and_are_new_each_time() -> None:
         )
 
 
-def test_it_is_told_to_be_a_bootstrap() -> None:
+def test_it_is_recognised_as_a_bootstrap() -> None:
     made = bootstrap(NAMES, now=NOW)
     assert (made.origin, made.chain, made.root, made.authority) == (Origin.BOOTSTRAP, b"", b"", "")
     assert is_bootstrap(x509.load_pem_x509_certificate(made.certificate))
 
 
-def test_a_common_name_is_cut_to_what_fits() -> None:
+def test_a_common_name_is_truncated() -> None:
     long = f"{'a' * 60}.{'b' * 60}.example.com"
     certificate = certificate_of(*dns(long))
     [common_name] = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
@@ -103,22 +103,24 @@ def named(organization: str) -> x509.Name:
     )
 
 
-def test_others_are_not_taken_for_a_bootstrap(pki: Pki, good: Good) -> None:
+def test_other_certificates_are_not_a_bootstrap(pki: Pki, good: Good) -> None:
     assert not is_bootstrap(good.leaf.certificate)
     assert not is_bootstrap(good.root.certificate)
     assert not is_bootstrap(pki.issue(subject=named("Somebody")).certificate)
     assert is_bootstrap(pki.issue(subject=named(ORGANIZATION)).certificate)
 
 
-def test_an_authoritys_certificate_with_our_name_is_no_bootstrap(pki: Pki, good: Good) -> None:
+def test_a_ca_issued_certificate_with_our_organisation_is_not_a_bootstrap(
+    pki: Pki, good: Good
+) -> None:
     ours = named(ORGANIZATION)
     assert not is_bootstrap(pki.issue("x", good.root, subject=ours).certificate)
-    # An issuer of the very same name, but with another key: the signature tells.
+    # An issuer of the very same name, but with another key: the signature differs.
     assert not is_bootstrap(pki.issue("x", good.root, subject=ours, issuer_name=ours).certificate)
     assert not is_bootstrap(pki.issue("x", subject=ours, sha1=True).certificate)
 
 
-def test_it_is_made_quickly() -> None:
+def test_it_is_created_quickly() -> None:
     bootstrap(NAMES, now=NOW)  # the first one initialises the library
     seconds = []
     for _ in range(5):

@@ -13,20 +13,20 @@ def common_names(*names: str) -> x509.Name:
     return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name) for name in names])
 
 
-def test_a_certificate_is_called_by_subject_then_name_then_serial(pki: Pki) -> None:
+def test_a_label_is_the_subject_then_a_name_then_the_serial(pki: Pki) -> None:
     assert label(pki.issue().certificate) == f"'CN={NAME}'"
     assert label(pki.issue(subject=NOBODY, issuer=pki.root()).certificate) == f"'{NAME}'"
     nameless = pki.issue(subject=NOBODY, names=(), serial=0xBEEF, issuer=pki.root())
     assert label(nameless.certificate) == "'serial beef'"
 
 
-def test_an_authority_is_called_by_its_common_name() -> None:
+def test_a_ca_is_named_by_its_common_name() -> None:
     assert short_name(common_names("Root X1")) == "Root X1"
     assert short_name(common_names("one", "two")) == "CN=two,CN=one"
     assert short_name(NOBODY) == ""
 
 
-def test_foreign_text_is_cleaned_and_cut(pki: Pki) -> None:
+def test_text_of_certificates_is_cleaned_and_cut(pki: Pki) -> None:
     evil = common_names("a\x00\x1b]0;b\x07" + "c" * 50)
     for text in (label(pki.issue(subject=evil).certificate), short_name(evil), name_text(evil)):
         assert text.isprintable()

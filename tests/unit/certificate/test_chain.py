@@ -1,4 +1,4 @@
-"""Every way in which a chain can be bad, and the many in which it can be good."""
+"""Tests of chain validation: bad chains and good ones."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ MINUTE = timedelta(minutes=1)
 
 @dataclass(frozen=True)
 class Handed:
-    """What is handed over to be checked."""
+    """The input of a validation."""
 
     leaf: Issued
     fullchain: bytes
@@ -59,18 +59,18 @@ def trusting(handed: Handed, *roots: Issued) -> Handed:
 
 
 def text(of_chain: Callable[[Good], bytes]) -> Callable[[Pki, Good], Handed]:
-    """A case in which only the text is bad."""
+    """Return a case with a bad PEM text."""
     return lambda _, good: Handed(good.leaf, of_chain(good))
 
 
 def leaf(**options: Unpack[Options]) -> Callable[[Pki, Good], Handed]:
-    """A case in which only the gateway's certificate is bad."""
+    """Return a case with a bad leaf."""
     settings: Options = {"key_name": "bad leaf", **options}
     return lambda pki, good: of(pki.issue(NAME, good.intermediate, **settings), good.intermediate)
 
 
 def intermediate(**options: Unpack[Options]) -> Callable[[Pki, Good], Handed]:
-    """A case in which only the intermediate is bad."""
+    """Return a case with a bad intermediate."""
 
     def make(pki: Pki, good: Good) -> Handed:
         bad = pki.authority("Bad Intermediate", good.root, **options)
@@ -173,7 +173,7 @@ def constrained_by_the_root(pki: Pki, _: Good) -> Handed:
 
 
 def maze(pki: Pki, good: Good) -> Handed:
-    # Each level signs each level: there are more ways than can be walked.
+    # Each level signs each level, which makes too many paths.
     levels = [pki.authority(f"Maze {level}", good.root) for level in range(6)]
     every = [
         pki.authority(f"Maze {one}", levels[other], key_name=f"Maze {one}")
@@ -224,7 +224,7 @@ BAD: dict[str, tuple[Callable[[Pki, Good], Handed], str]] = {
     ),
     "garbage before": (text(lambda good: b"subject=x\n" + good.fullchain), "text before"),
     "garbage after": (text(lambda good: good.fullchain + b"\0"), "text before"),
-    "lonely END": (
+    "unpaired END": (
         text(lambda good: good.fullchain + b"-----END CERTIFICATE-----\n"),
         "is unpaired",
     ),
@@ -278,7 +278,7 @@ BAD: dict[str, tuple[Callable[[Pki, Good], Handed], str]] = {
         leaf(usage=key_usage(digital_signature=True, key_cert_sign=True)),
         "keyCertSign",
     ),
-    "leaf is an authority": (leaf(ca=True), "is a CA certificate (CA:TRUE)"),
+    "leaf is a CA": (leaf(ca=True), "is a CA certificate (CA:TRUE)"),
     "leaf is self-signed": (self_signed, "is self-signed"),
     "leaf is the bootstrap": (
         lambda _, __: from_bootstrap(),
@@ -307,7 +307,7 @@ BAD: dict[str, tuple[Callable[[Pki, Good], Handed], str]] = {
     ),
     "missing second intermediate": (missing_middle, "not one of the trusted roots"),
     "issuer of the same name": (namesake_issuer, "was not signed by 'CN=Intermediate'"),
-    "intermediate is no authority": (intermediate(ca=False), "is not a CA certificate"),
+    "intermediate is not a CA": (intermediate(ca=False), "is not a CA certificate"),
     "no basicConstraints": (intermediate(ca=None), "is not a CA certificate"),
     "no keyCertSign": (intermediate(usage=key_usage(digital_signature=True)), "lacks keyCertSign"),
     "intermediate for clients": (intermediate(server=False), "may not issue for TLS servers"),
@@ -375,7 +375,7 @@ def assert_good(checked: chain.CheckedChain, good: Good) -> None:
     assert checked.root_name == "Root"
 
 
-def test_a_good_chain_is_taken_without_a_note(good: Good) -> None:
+def test_a_good_chain_is_accepted_without_a_note(good: Good) -> None:
     checked = trusting(of(good.leaf, good.intermediate), good.root).check()
     assert_good(checked, good)
     assert checked.root == good.root.pem
@@ -390,7 +390,7 @@ def test_a_root_that_this_machine_trusts_needs_no_note(good: Good) -> None:
     assert checked.notes == ()
 
 
-def test_an_unknown_root_is_taken_with_a_note(good: Good) -> None:
+def test_an_unknown_root_is_accepted_with_a_note(good: Good) -> None:
     checked = of(good.leaf, good.intermediate).check()
     assert_good(checked, good)
     assert checked.root == b""
@@ -422,7 +422,7 @@ def test_extra_certificates_are_left_out_with_a_note(pki: Pki, good: Good) -> No
     assert "'CN=Stranger', 'CN=stray.example.com'" in note
 
 
-def test_a_trusted_intermediate_is_an_end_as_well(good: Good) -> None:
+def test_a_path_may_end_in_a_trusted_intermediate(good: Good) -> None:
     checked = trusting(of(good.leaf, good.intermediate), good.intermediate).check()
     assert_good(checked, good)
     assert checked.notes == ()
@@ -436,7 +436,7 @@ def test_a_trusted_intermediate_need_not_be_served(good: Good) -> None:
 
 @dataclass(frozen=True)
 class Crossed:
-    """A young root that an old one has cross-signed."""
+    """Return a young root with a cross-signature by an old one."""
 
     old: Issued
     young: Issued
@@ -464,7 +464,7 @@ def test_a_cross_signature_is_kept_for_older_clients(pki: Pki, trusted: str) -> 
     assert checked.notes == ()
 
 
-def test_a_lapsed_cross_signature_is_left_out_when_the_rest_is_trusted(pki: Pki) -> None:
+def test_an_expired_cross_signature_is_left_out_if_the_rest_is_trusted(pki: Pki) -> None:
     made = crossed(pki, cross_end=-1)
     checked = trusting(of(made.leaf, made.middle, made.cross), made.young).check()
     assert checked.chain == made.middle.pem
@@ -473,13 +473,13 @@ def test_a_lapsed_cross_signature_is_left_out_when_the_rest_is_trusted(pki: Pki)
     assert "not served" in note
 
 
-def test_a_lapsed_cross_signature_is_an_error_when_nothing_else_is_known(pki: Pki) -> None:
+def test_an_expired_cross_signature_is_an_error_without_another_path(pki: Pki) -> None:
     made = crossed(pki, cross_end=-1)
     with pytest.raises(CertificateError, match="the intermediate 'CN=Young' expired"):
         of(made.leaf, made.middle, made.cross).check()
 
 
-def test_the_sound_one_of_two_cross_signatures_is_taken(pki: Pki) -> None:
+def test_the_valid_one_of_two_cross_signatures_is_used(pki: Pki) -> None:
     made = crossed(pki)
     lapsed = pki.authority("Young", pki.root("Older"), end=NOW - DAY)
     handed = of(made.leaf, lapsed, made.cross, made.middle)
@@ -487,7 +487,7 @@ def test_the_sound_one_of_two_cross_signatures_is_taken(pki: Pki) -> None:
         assert candidate.check().chain == made.middle.pem + made.cross.pem
 
 
-def test_the_trusted_one_of_two_cross_signatures_is_taken(pki: Pki) -> None:
+def test_the_trusted_one_of_two_cross_signatures_is_used(pki: Pki) -> None:
     made = crossed(pki)
     second_root = pki.root("Second Old")
     second = pki.authority("Young", second_root)
@@ -496,38 +496,38 @@ def test_the_trusted_one_of_two_cross_signatures_is_taken(pki: Pki) -> None:
         assert trusting(handed, root).check().chain == made.middle.pem + cross.pem
 
 
-def test_a_lapsed_root_is_no_matter_when_a_trusted_one_has_its_key(pki: Pki, good: Good) -> None:
+def test_an_expired_root_is_accepted_if_a_trusted_one_has_its_key(pki: Pki, good: Good) -> None:
     lapsed = pki.root(key_name="Root", end=NOW - DAY)
     checked = trusting(of(good.leaf, good.intermediate, lapsed), good.root).check()
     assert_good(checked, good)
     assert checked.root == good.root.pem
 
 
-def test_a_root_signed_with_sha1_is_no_matter(pki: Pki, good: Good) -> None:
+def test_a_root_signed_with_sha1_is_accepted(pki: Pki, good: Good) -> None:
     old_root = pki.root(key_name="Root", sha1=True)
     assert_good(trusting(of(good.leaf, good.intermediate), old_root).check(), good)
     assert_good(of(good.leaf, good.intermediate, old_root).check(), good)
 
 
-def test_a_root_without_key_usage_is_no_matter(pki: Pki, good: Good) -> None:
+def test_a_root_without_key_usage_is_accepted(pki: Pki, good: Good) -> None:
     bare = pki.root(key_name="Root", without_usage=True, without_authority_key=True)
     assert_good(trusting(of(good.leaf, good.intermediate), bare).check(), good)
 
 
-def test_a_root_with_a_serial_of_zero_is_no_matter(pki: Pki, good: Good) -> None:
+def test_a_root_with_serial_zero_is_accepted(pki: Pki, good: Good) -> None:
     der = pki.root(key_name="Root", serial=1).der
     zero = parse(der.replace(b"\x02\x01\x02\x02\x01\x01", b"\x02\x01\x02\x02\x01\x00", 1))
     checked = replace(of(good.leaf, good.intermediate), trusted=(zero,)).check()
     assert_good(checked, good)
 
 
-def test_an_intermediate_for_servers_is_taken(pki: Pki, good: Good) -> None:
+def test_an_intermediate_for_servers_is_accepted(pki: Pki, good: Good) -> None:
     middle = pki.authority("For Servers", good.root, server=True)
     checked = trusting(of(pki.issue(NAME, middle), middle), good.root).check()
     assert checked.chain == middle.pem
 
 
-def test_a_private_authority_may_leave_extensions_away(pki: Pki, good: Good) -> None:
+def test_a_private_ca_may_omit_extensions(pki: Pki, good: Good) -> None:
     bare = pki.issue(
         NAME,
         good.intermediate,
@@ -539,14 +539,14 @@ def test_a_private_authority_may_leave_extensions_away(pki: Pki, good: Good) -> 
     assert of(bare, good.intermediate).check().certificate == bare.pem
 
 
-def test_critical_policies_are_no_matter(pki: Pki, good: Good) -> None:
+def test_critical_policies_are_accepted(pki: Pki, good: Good) -> None:
     issuer = pki.authority("Policies", good.root, extensions=POLICIES)
     handed = of(pki.issue(NAME, issuer, extensions=POLICIES[:1]), issuer)
     checked = trusting(handed, good.root).check()
     assert checked.chain == issuer.pem
 
 
-def test_an_issuer_whose_key_the_validator_does_not_know_is_named(pki: Pki) -> None:
+def test_an_unsupported_issuer_key_is_named(pki: Pki) -> None:
     root = pki.root("Edwards", key_kind="ed25519")
     middle = pki.authority("Below Edwards", root)
     with pytest.raises(CertificateError) as caught:
@@ -555,7 +555,7 @@ def test_an_issuer_whose_key_the_validator_does_not_know_is_named(pki: Pki) -> N
     assert "RSA or ECDSA" in caught.value.fix
 
 
-def test_a_signature_that_the_validator_does_not_know_is_named(pki: Pki) -> None:
+def test_an_unsupported_signature_is_named(pki: Pki) -> None:
     root = pki.root("Salted", key_kind="2048", key_name="rsa2048")
     odd, usual = (pki.issue(NAME, root, salt=salt) for salt in (20, 32))
     with pytest.raises(CertificateError) as caught:
@@ -567,7 +567,7 @@ def test_a_signature_that_the_validator_does_not_know_is_named(pki: Pki) -> None
     assert trusting(of(usual), root).check().certificate == usual.pem
 
 
-def test_an_rsa_key_for_key_transport_is_taken(pki: Pki, good: Good) -> None:
+def test_an_rsa_key_for_key_transport_is_accepted(pki: Pki, good: Good) -> None:
     old_style = pki.issue(
         NAME,
         good.intermediate,
@@ -578,7 +578,7 @@ def test_an_rsa_key_for_key_transport_is_taken(pki: Pki, good: Good) -> None:
     assert of(old_style, good.intermediate).check().certificate == old_style.pem
 
 
-def test_a_certificate_without_subject_is_taken(pki: Pki, good: Good) -> None:
+def test_a_certificate_without_subject_is_accepted(pki: Pki, good: Good) -> None:
     nameless = pki.issue(NAME, good.intermediate, subject=x509.Name([]))
     assert of(nameless, good.intermediate).check().certificate == nameless.pem
 
@@ -593,28 +593,28 @@ def test_wildcards_and_addresses_are_covered_literally(pki: Pki, good: Good, nam
     assert handed.check().certificate == special.pem
 
 
-def test_a_certificate_of_the_next_minutes_is_taken_with_a_note(pki: Pki, good: Good) -> None:
+def test_a_certificate_valid_within_minutes_is_accepted_with_a_note(pki: Pki, good: Good) -> None:
     early = pki.issue(NAME, good.intermediate, begin=NOW + 5 * MINUTE)
     checked = trusting(of(early, good.intermediate), good.root).check()
     [note] = checked.notes
     assert "slightly in the future" in note
 
 
-def test_an_intermediate_of_the_next_minutes_is_taken_with_a_note(pki: Pki, good: Good) -> None:
+def test_an_intermediate_valid_within_minutes_is_accepted_with_a_note(pki: Pki, good: Good) -> None:
     middle = pki.authority("Early", good.root, begin=NOW + MINUTE)
     checked = trusting(of(pki.issue(NAME, middle), middle), good.root).check()
     [note] = checked.notes
     assert "the intermediate 'CN=Early' is valid only from" in note
 
 
-def test_an_intermediate_that_ends_first_is_taken_with_a_note(pki: Pki, good: Good) -> None:
+def test_an_intermediate_that_expires_first_is_accepted_with_a_note(pki: Pki, good: Good) -> None:
     middle = pki.authority("Ending", good.root, end=NOW + DAY)
     checked = trusting(of(pki.issue(NAME, middle), middle), good.root).check()
     [note] = checked.notes
     assert "expires on 2026-11-24 08:15:00 UTC, before the certificate" in note
 
 
-def test_text_of_an_authority_is_cleaned(pki: Pki) -> None:
+def test_text_of_a_ca_is_cleaned(pki: Pki) -> None:
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Evil\x1b[2J\nRoot")])
     root = pki.root("evil", subject=name)
     checked = of(pki.issue(NAME, root), root).check()
@@ -643,14 +643,14 @@ def test_order_and_repetition_never_matter(data: st.DataObject, long_chain: list
 
 @settings(max_examples=150, deadline=None)
 @given(noise=st.binary(max_size=400))
-def test_any_bytes_are_refused_in_our_own_words(noise: bytes, good: Good) -> None:
+def test_any_bytes_are_refused_with_a_certificate_error(noise: bytes, good: Good) -> None:
     with pytest.raises(CertificateError):
         Handed(good.leaf, noise).check()
 
 
 @settings(max_examples=150, deadline=None)
 @given(position=st.integers(0, 10_000), value=st.integers(0, 255), which=st.integers(0, 1))
-def test_any_changed_byte_is_refused_in_our_own_words(
+def test_any_changed_byte_is_refused_with_a_certificate_error(
     position: int, value: int, which: int, good: Good
 ) -> None:
     ders = [bytearray(good.leaf.der), bytearray(good.intermediate.der)]
@@ -680,18 +680,18 @@ def candidate(root_name: str) -> chain.CheckedChain:
     return chain.CheckedChain(b"leaf", b"", b"", root_name, ())
 
 
-def test_the_first_chain_is_taken_without_a_preference() -> None:
+def test_the_first_chain_is_used_without_a_preference() -> None:
     chains = [candidate("One"), candidate("Two")]
     assert chain.choose_chain(chains, None) is chains[0]
     assert chain.choose_chain(chains, "") is chains[0]
 
 
-def test_the_preferred_root_is_found_in_any_case() -> None:
+def test_the_preferred_root_is_case_insensitive() -> None:
     chains = [candidate("Root One"), candidate("Root Two")]
     assert chain.choose_chain(chains, "root TWO") is chains[1]
 
 
-def test_a_preference_that_nobody_offers_is_said() -> None:
+def test_an_unavailable_preferred_root_is_noted() -> None:
     chosen = chain.choose_chain([candidate("One"), candidate("Two"), candidate("Two")], "Three")
     assert chosen.root_name == "One"
     assert chosen.notes == ("no chain ends in 'Three'; the CA offers: One, Two",)

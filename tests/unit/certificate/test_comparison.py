@@ -41,7 +41,7 @@ GOOD = CertificateSummary(
 TRUSTED, UNTRUSTED = Trust(trusted=True, root="CN=Root"), Trust(root="CN=Unknown")
 
 
-def worth(
+def ranked(
     *, trust: Trust = TRUSTED, revoked: bool = False, target: Target = TARGET, **changes: object
 ) -> CertificateRank:
     summary = replace(GOOD, **changes)  # type: ignore[arg-type] # each names fields that exist
@@ -50,15 +50,17 @@ def worth(
 
 PAIR = replace(TARGET, key=KeyPolicy(KeyType.ECDSA_P256, second=KeyType.RSA_2048))
 RANKING = {
-    "trusted": worth(),
-    "trusted, demands stapling": worth(must_staple=True),
-    "trusted, one name missing": worth(identifiers=(NAME,)),
-    "trusted, revoked": worth(revoked=True),
-    "from an unknown root": worth(trust=UNTRUSTED),
-    "from an unknown root, incomplete chain": worth(trust=replace(UNTRUSTED, chain_complete=False)),
-    "trusted, for another hostname": worth(identifiers=(OTHER,)),
-    "self-signed": worth(trust=Trust(), is_bootstrap=True),
-    "ended, for another hostname": worth(
+    "trusted": ranked(),
+    "trusted, must-staple": ranked(must_staple=True),
+    "trusted, one name missing": ranked(identifiers=(NAME,)),
+    "trusted, revoked": ranked(revoked=True),
+    "from an unknown root": ranked(trust=UNTRUSTED),
+    "from an unknown root, incomplete chain": ranked(
+        trust=replace(UNTRUSTED, chain_complete=False)
+    ),
+    "trusted, for another hostname": ranked(identifiers=(OTHER,)),
+    "self-signed": ranked(trust=Trust(), is_bootstrap=True),
+    "expired, for another hostname": ranked(
         trust=UNTRUSTED, identifiers=(OTHER,), not_after=NOW - DAY
     ),
 }
@@ -69,13 +71,13 @@ def test_each_is_better_than_the_next() -> None:
     assert ranked == list(RANKING)
 
 
-def test_a_missing_key_of_a_pair_counts_less_than_a_missing_name() -> None:
-    assert worth() > worth(target=PAIR) > worth(target=PAIR, identifiers=(NAME,))
+def test_a_missing_second_key_counts_less_than_a_missing_name() -> None:
+    assert ranked() > ranked(target=PAIR) > ranked(target=PAIR, identifiers=(NAME,))
 
 
-def test_a_wildcard_stands_for_its_names() -> None:
+def test_a_wildcard_covers_its_names() -> None:
     wildcard = (Identifier(IdentifierType.DNS, "*.example.com"),)
-    assert worth(identifiers=wildcard) == worth()
+    assert ranked(identifiers=wildcard) == ranked()
 
 
 @pytest.mark.parametrize(
@@ -89,7 +91,7 @@ def test_a_wildcard_stands_for_its_names() -> None:
     ],
 )
 def test_time_left_counts_up_to_a_day(left: timedelta, other: timedelta, better: str) -> None:
-    first, second = worth(not_after=NOW + left), worth(not_after=NOW + other)
+    first, second = ranked(not_after=NOW + left), ranked(not_after=NOW + other)
     assert better == ("neither" if first == second else "first" if first > second else "second")
 
 
@@ -113,12 +115,12 @@ def test_time_left_counts_up_to_a_day(left: timedelta, other: timedelta, better:
         (TRUSTED, {"not_after": NOW - DAY}, InferiorCertificateError, "self-signed or expired"),
     ],
 )
-def test_why_it_is_worse_is_told(
+def test_the_rejection_names_the_defect(
     trust: Trust, changes: dict[str, object], kind: type[InferiorCertificateError], words: str
 ) -> None:
     summary = replace(GOOD, **changes)  # type: ignore[arg-type] # each names fields that exist
-    worse = worth(trust=trust, **changes)  # type: ignore[arg-type] # as above
-    error = rejection_of(summary, trust, worse, worth(), other_ends=GOOD.not_after)
+    worse = ranked(trust=trust, **changes)  # type: ignore[arg-type] # as above
+    error = rejection_of(summary, trust, worse, ranked(), other_ends=GOOD.not_after)
     assert type(error) is kind
     assert words in error.message
     assert "2027-01-22" in error.message
@@ -131,13 +133,13 @@ def test_why_it_is_worse_is_told(
     minutes=st.integers(1, 10**6),
     names=st.sets(st.sampled_from([NAME, OTHER]), min_size=1),
 )
-def test_nothing_is_better_than_what_every_client_takes(
+def test_nothing_ranks_above_a_certificate_that_clients_accept(
     *, trusted: bool, revoked: bool, minutes: int, names: set[Identifier]
 ) -> None:
-    any_other = worth(
+    any_other = ranked(
         trust=Trust(trusted=trusted),
         revoked=revoked,
         not_after=NOW + minutes * MINUTE,
         identifiers=tuple(names),
     )
-    assert any_other <= worth()
+    assert any_other <= ranked()

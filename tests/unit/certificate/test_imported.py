@@ -1,4 +1,4 @@
-"""Imports: every bad chain is refused with its reason, and what is refused is never in doubt."""
+"""Tests of imports: every bad chain is refused with its reason."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ ADDRESS = Identifier(IdentifierType.IP, "192.0.2.1")
 
 @dataclass(frozen=True)
 class Import:
-    """What is handed in, and for which names."""
+    """The certificates given, and the configured names."""
 
     leaf: Issued
     others: Sequence[Issued]
@@ -51,7 +51,7 @@ class Import:
 
 
 def leaf(**options: Unpack[Options]) -> Callable[[Pki, Good], Import]:
-    """Only the gateway's certificate is bad."""
+    """Return a case with a bad leaf."""
     chosen: Options = {"key_name": "bad leaf", **options}
     return lambda pki, good: Import(
         pki.issue(NAME, good.intermediate, **chosen), (good.intermediate, good.root)
@@ -59,7 +59,7 @@ def leaf(**options: Unpack[Options]) -> Callable[[Pki, Good], Import]:
 
 
 def intermediate(**options: Unpack[Options]) -> Callable[[Pki, Good], Import]:
-    """Only the intermediate is bad."""
+    """Return a case with a bad intermediate."""
 
     def make(pki: Pki, good: Good) -> Import:
         bad = pki.authority("Bad Intermediate", good.root, **options)
@@ -69,7 +69,7 @@ def intermediate(**options: Unpack[Options]) -> Callable[[Pki, Good], Import]:
 
 
 def root(**options: Unpack[Options]) -> Callable[[Pki, Good], Import]:
-    """Only the root is bad."""
+    """Return a case with a bad root."""
 
     def make(pki: Pki, _: Good) -> Import:
         bad = pki.root("Bad Root", **options)
@@ -80,7 +80,7 @@ def root(**options: Unpack[Options]) -> Callable[[Pki, Good], Import]:
 
 
 def without(*missing: str) -> Callable[[Pki, Good], Import]:
-    """Some issuer of a chain of five is missing."""
+    """Return a case without one issuer of a chain of five."""
 
     def make(pki: Pki, good: Good) -> Import:
         upper = pki.authority("Upper", good.root)
@@ -154,7 +154,7 @@ def two_for_one_key(pki: Pki, good: Good) -> Import:
 
 
 def wildcard(name: str) -> Callable[[Pki, Good], Import]:
-    """The certificate is for a wildcard, the gateway has another name."""
+    """Return a case of a wildcard certificate for another name."""
 
     def make(pki: Pki, good: Good) -> Import:
         made = pki.issue("wild", good.intermediate, names=("*.example.com",))
@@ -181,7 +181,7 @@ BAD: dict[str, tuple[Callable[[Pki, Good], Import], str]] = {
     "for mail": (leaf(server=None, extensions=[MAIL_ONLY]), "lacks serverAuth"),
     "no digital signature": (leaf(usage=key_usage(key_encipherment=True)), "digitalSignature"),
     "may sign": (leaf(usage=key_usage(digital_signature=True, key_cert_sign=True)), "keyCertSign"),
-    "an authority's": (leaf(ca=True), "is a CA certificate (CA:TRUE)"),
+    "CA certificate": (leaf(ca=True), "is a CA certificate (CA:TRUE)"),
     "self-signed": (lambda pki, _: Import(pki.issue("lonely"), ()), "is self-signed"),
     "SHA-1": (leaf(sha1=True), "signed with MD5 or SHA-1"),
     "RSA 1024": (leaf(key_name="rsa1024", key_kind="1024"), "RSA key of 1024 bits"),
@@ -189,7 +189,7 @@ BAD: dict[str, tuple[Callable[[Pki, Good], Import], str]] = {
     "unknown critical extension": (leaf(extensions=[UNKNOWN]), FAILED),
     "pre-certificate": (leaf(extensions=[(x509.PrecertPoison(), True)]), FAILED),
     "two for one key": (two_for_one_key, "2 different certificates for the same private key"),
-    # the way to the root
+    # the path to the root
     "alone": (lambda _, good: Import(good.leaf, ()), "'CN=Intermediate' (key identifier "),
     "no root": (
         lambda _, good: Import(good.leaf, (good.intermediate,)),
@@ -203,7 +203,7 @@ BAD: dict[str, tuple[Callable[[Pki, Good], Import], str]] = {
     "issuer unknown to any": (leaf(issuer_name=x509.Name([])), "of '' (key identifier"),
     "impostor": (impostor, "has another key (key identifier not stated) and did not sign it"),
     "impostor root": (impostor_root, "of 'CN=Root' (key identifier"),
-    "another authority's chain": (other_chain, "of 'CN=Intermediate' (key identifier"),
+    "another CA's chain": (other_chain, "of 'CN=Intermediate' (key identifier"),
     "issuer does not state keys": (
         lambda pki, good: Import(pki.issue("x", good.root, without_authority_key=True), ()),
         "of 'CN=Root' (key identifier not stated)",
@@ -212,7 +212,7 @@ BAD: dict[str, tuple[Callable[[Pki, Good], Import], str]] = {
     "path too deep": (too_deep, FAILED),
     "maze": (maze, "too many possible paths"),
     # the intermediates
-    "intermediate is no authority": (intermediate(ca=False), "is not a CA certificate"),
+    "intermediate is not a CA": (intermediate(ca=False), "is not a CA certificate"),
     "no basicConstraints": (intermediate(ca=None), "is not a CA certificate"),
     "no keyCertSign": (intermediate(usage=key_usage(digital_signature=True)), "lacks keyCertSign"),
     "for clients' certificates": (intermediate(server=False), "may not issue for TLS servers"),
@@ -233,7 +233,7 @@ BAD: dict[str, tuple[Callable[[Pki, Good], Import], str]] = {
     # the root
     "root expired": (root(end=NOW - DAY), "the root 'CN=Bad Root' expired"),
     "root too young": (root(begin=NOW + DAY), "the root 'CN=Bad Root' is not valid before"),
-    "root is no authority": (root(ca=False), "the root 'CN=Bad Root' is not a CA certificate"),
+    "root is not a CA": (root(ca=False), "the root 'CN=Bad Root' is not a CA certificate"),
     "root may not sign": (root(usage=key_usage(digital_signature=True)), "lacks keyCertSign"),
     "root RSA 1024": (root(key_name="r", key_kind="1024"), "of 1024 bits"),
     "root for clients": (root(server=False), "may not issue for TLS servers"),
@@ -279,7 +279,7 @@ def test_a_root_may_sign_directly(pki: Pki, good: Good) -> None:
     assert (checked.certificate, checked.chain, checked.root) == (made.pem, b"", good.root.pem)
 
 
-def test_a_trusted_root_that_was_not_handed_in_does_not_stand_in(good: Good) -> None:
+def test_a_trusted_root_does_not_replace_a_missing_one(good: Good) -> None:
     with pytest.raises(CertificateError, match=FAILED):
         Import(good.leaf, (good.intermediate,)).check(good.root)
 
@@ -294,7 +294,7 @@ def test_order_and_extras_never_matter(data: st.DataObject, pki: Pki, good: Good
     assert checked.notes == ("not served, because not on the path to the root: 'CN=Extra'",)
 
 
-def test_a_cross_signature_is_served_and_the_handed_in_root_kept(pki: Pki) -> None:
+def test_a_cross_signature_is_served_and_the_given_root_kept(pki: Pki) -> None:
     young = pki.root("Young")
     crossed = pki.authority("Young", pki.root("Old"))
     middle = pki.authority("Crossed Middle", young)

@@ -23,7 +23,7 @@ from gatecert.model import KeyType
         (KeyType.RSA_4096, 4096),
     ],
 )
-def test_a_key_is_of_its_type_and_can_be_read_again(key_type: KeyType, bits: int) -> None:
+def test_a_generated_key_has_its_type_and_can_be_loaded(key_type: KeyType, bits: int) -> None:
     pem = key.generate(key_type)
     assert pem.startswith(b"-----BEGIN PRIVATE KEY-----\n")
     loaded = key.load(pem)
@@ -34,7 +34,7 @@ def test_a_key_is_of_its_type_and_can_be_read_again(key_type: KeyType, bits: int
 
 
 @pytest.mark.parametrize("key_type", [KeyType.ECDSA_P256, KeyType.RSA_2048])
-def test_the_older_forms_of_openssl_are_read(key_type: KeyType) -> None:
+def test_the_older_formats_of_openssl_are_loaded(key_type: KeyType) -> None:
     pem = key.generate(key_type)
     older = key.load(pem).private_bytes(
         serialization.Encoding.PEM,
@@ -57,7 +57,7 @@ def test_an_encrypted_key_is_refused() -> None:
     assert "openssl pkey" in refusal.value.fix
 
 
-def test_a_key_of_another_kind_is_refused() -> None:
+def test_a_key_of_another_algorithm_is_refused() -> None:
     other = ed25519.Ed25519PrivateKey.generate().private_bytes(
         serialization.Encoding.PEM,
         serialization.PrivateFormat.PKCS8,
@@ -69,7 +69,7 @@ def test_a_key_of_another_kind_is_refused() -> None:
 
 
 @given(st.binary(max_size=300))
-def test_noise_is_refused_in_our_own_words(noise: bytes) -> None:
+def test_noise_is_refused_with_a_certificate_error(noise: bytes) -> None:
     with pytest.raises(CertificateError):
         key.load(noise)
 
@@ -98,6 +98,6 @@ def test_the_type_of_a_key_is_known(key_type: KeyType) -> None:
     assert key.kind(key.load(key.generate(key_type))) is key_type
 
 
-def test_a_key_of_no_type_that_is_made_here_has_none() -> None:
+def test_other_keys_have_no_type() -> None:
     assert key.kind(ec.generate_private_key(ec.SECP521R1())) is None
     assert key.kind(rsa.generate_private_key(65537, 2056)) is None

@@ -33,9 +33,7 @@ def test_the_order_of_the_text_is_kept(good: Good) -> None:
     ],
     ids=["CRLF", "byte order mark", "empty lines", "no last newline", "indented"],
 )
-def test_what_editors_do_to_white_space_is_no_matter(
-    good: Good, change: Callable[[bytes], bytes]
-) -> None:
+def test_white_space_changes_are_ignored(good: Good, change: Callable[[bytes], bytes]) -> None:
     assert len(split_pem(change(good.fullchain))) == 2
 
 
@@ -52,7 +50,7 @@ def test_what_editors_do_to_white_space_is_no_matter(
         ("ENCRYPTED PRIVATE KEY", "remove it"),
     ],
 )
-def test_other_blocks_are_refused_with_their_remedy(label: str, fix: str) -> None:
+def test_other_blocks_are_refused_with_their_fix(label: str, fix: str) -> None:
     secret = "c2VjcmV0"  # noqa: S105 - stands for the contents, which no message may show
     pem = f"-----BEGIN {label}-----\n{secret}\n-----END {label}-----\n".encode()
     for read in (split_pem, load_roots):
@@ -70,17 +68,17 @@ def test_roots_may_have_comments_and_repetitions(good: Good) -> None:
 @pytest.mark.parametrize(
     "text", [b"# none\n", b"", b"-----BEGIN CERTIFICATE-----\n# cut", b"-----BEGIN\n"]
 )
-def test_roots_have_to_be_there_and_whole(text: bytes) -> None:
+def test_roots_must_exist_and_be_complete(text: bytes) -> None:
     with pytest.raises(CertificateError):
         load_roots(text)
 
 
-def test_a_lonely_end_among_comments_is_refused(good: Good) -> None:
+def test_an_unpaired_end_line_is_refused(good: Good) -> None:
     with pytest.raises(CertificateError, match="is unpaired"):
         load_roots(good.root.pem + b"-----END CERTIFICATE-----\n")
 
 
-def test_a_serial_of_zero_is_read_without_a_warning(pki: Pki) -> None:
+def test_serial_zero_is_read_without_a_warning(pki: Pki) -> None:
     # As Go Daddy's root has; warnings are errors in tests.
     der = pki.root("Zero", serial=1).der
     zero = der.replace(b"\x02\x01\x02\x02\x01\x01", b"\x02\x01\x02\x02\x01\x00", 1)
@@ -89,23 +87,23 @@ def test_a_serial_of_zero_is_read_without_a_warning(pki: Pki) -> None:
 
 
 def test_a_damaged_part_is_found_at_once(pki: Pki) -> None:
-    # The library would only decode the extensions when they are asked for.
+    # The library decodes extensions lazily.
     twice = x509.UnrecognizedExtension(x509.ObjectIdentifier("2.5.29.18"), b"\x05\x00")
     with pytest.raises(CertificateError, match="cannot be decoded"):
         parse(pki.issue(extensions=[(twice, False)]).der)
 
 
-def test_a_signature_of_broken_octets_is_refused(good: Good) -> None:
+def test_a_signature_of_incomplete_octets_is_refused(good: Good) -> None:
     der = bytearray(good.leaf.der)
     der[-1 - len(good.leaf.certificate.signature)] = 1  # unused bits of the BIT STRING
-    der[-1] &= 0xFE  # DER wants unused bits to be zero
+    der[-1] &= 0xFE  # DER requires unused bits to be zero
     with pytest.raises(CertificateError, match="whole number of bytes"):
         parse(bytes(der))
 
 
 @settings(max_examples=300, deadline=None)
 @given(position=st.integers(0, 10_000), value=st.integers(0, 255))
-def test_a_changed_byte_is_read_or_refused_in_our_own_words(
+def test_a_changed_byte_is_parsed_or_refused_with_a_certificate_error(
     position: int, value: int, good: Good
 ) -> None:
     der = bytearray(good.leaf.der)
@@ -132,13 +130,13 @@ def test_a_changed_byte_is_read_or_refused_in_our_own_words(
         max_size=12,
     )
 )
-def test_any_arrangement_of_lines_is_refused_in_our_own_words(parts: list[bytes]) -> None:
+def test_any_arrangement_of_lines_is_refused_with_a_certificate_error(parts: list[bytes]) -> None:
     for read in (split_pem, load_roots):
         with pytest.raises(CertificateError):
             read(b"".join(parts))
 
 
-def test_text_made_to_be_slow_is_not_slow() -> None:
+def test_crafted_text_is_parsed_quickly() -> None:
     with pytest.raises(CertificateError, match="truncated"):
         split_pem(b"-----BEGIN CERTIFICATE-----" * 35_000)
 

@@ -24,7 +24,7 @@ def ecdsa() -> bytes:
     return key.generate(KeyType.ECDSA_P256)
 
 
-def test_a_request_of_acme_has_names_and_nothing_else(ecdsa: bytes) -> None:
+def test_an_acme_csr_has_only_names(ecdsa: bytes) -> None:
     request = x509.load_pem_x509_csr(build_request(ecdsa, NAMES, common_name=None))
     assert request.is_signature_valid
     assert key.fingerprint(request.public_key()) == key.fingerprint(key.load(ecdsa).public_key())
@@ -38,7 +38,7 @@ def test_a_request_of_acme_has_names_and_nothing_else(ecdsa: bytes) -> None:
     ]
 
 
-def test_the_subject_goes_from_the_widest_to_the_narrowest(ecdsa: bytes) -> None:
+def test_the_subject_is_ordered_from_widest_to_narrowest(ecdsa: bytes) -> None:
     subject = {"OU": "VPN", "O": "Example, Inc.", "L": "Boston", "ST": "Massachusetts", "C": "US"}
     request = x509.load_pem_x509_csr(
         build_request(ecdsa, dns(NAME), common_name=NAME, subject=subject)
@@ -94,7 +94,7 @@ def test_a_common_name_is_left_out_when_it_is_too_long(
         {"O": "nul\0"},
     ],
 )
-def test_an_ill_formed_subject_is_refused(ecdsa: bytes, subject: dict[str, str]) -> None:
+def test_a_malformed_subject_is_refused(ecdsa: bytes, subject: dict[str, str]) -> None:
     with pytest.raises(CertificateError, match=f"the subject's {next(iter(subject))} ") as refusal:
         build_request(ecdsa, dns(NAME), common_name=None, subject=subject)
     assert "two-letter" in refusal.value.fix
@@ -120,9 +120,7 @@ def test_no_name_is_refused(ecdsa: bytes) -> None:
 @pytest.mark.parametrize(
     "name", [*dns("bücher.example"), Identifier(IdentifierType.IP, "192.0.2.256")]
 )
-def test_a_name_that_cannot_stand_in_a_certificate_is_refused(
-    ecdsa: bytes, name: Identifier
-) -> None:
+def test_a_name_invalid_in_a_certificate_is_refused(ecdsa: bytes, name: Identifier) -> None:
     with pytest.raises(CertificateError, match=f"is not a valid {name.type.upper()} identifier"):
         build_request(ecdsa, (name,), common_name=None)
 

@@ -21,7 +21,7 @@ def sha256(issued: Issued) -> str:
     return issued.certificate.fingerprint(hashes.SHA256()).hex()
 
 
-def test_everything_that_decides_is_there(good: Good) -> None:
+def test_the_summary_has_every_fact(good: Good) -> None:
     summary = summarize(good.leaf.pem, good.intermediate.pem + good.root.pem)
     assert summary.subject == f"CN={NAME}"
     assert summary.issuer == "CN=Intermediate"
@@ -39,7 +39,7 @@ def test_a_chain_may_be_empty(good: Good, chain: bytes) -> None:
     assert summarize(good.leaf.pem, chain).chain_fingerprints == ()
 
 
-def test_a_bootstrap_is_told() -> None:
+def test_a_bootstrap_is_recognised() -> None:
     summary = summarize(bootstrap(dns(NAME), now=NOW).certificate)
     assert summary.is_bootstrap
     assert summary.certificate_id == ""
@@ -53,7 +53,7 @@ def test_names_are_lower_case_and_not_repeated(pki: Pki) -> None:
     )
 
 
-def test_text_of_an_authority_is_cleaned(pki: Pki) -> None:
+def test_text_of_a_ca_is_cleaned(pki: Pki) -> None:
     evil = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "a\x1b[31m\r\nb")])
     assert summarize(pki.issue(subject=evil).pem).subject == "CN=a [31m b"
 
@@ -64,7 +64,7 @@ def test_more_than_one_certificate_is_refused(good: Good) -> None:
 
 
 @pytest.mark.parametrize("pem", [b"", b"nonsense", b"-----BEGIN CERTIFICATE-----\n"])
-def test_what_cannot_be_read_is_refused(good: Good, pem: bytes) -> None:
+def test_unreadable_certificates_are_refused(good: Good, pem: bytes) -> None:
     with pytest.raises(CertificateError):
         summarize(pem)
     if pem:
@@ -104,10 +104,10 @@ def test_there_is_no_certificate_id_without_a_key_identifier(pki: Pki, good: Goo
 
 
 @pytest.mark.parametrize("octet", [0x00, 0x80])
-def test_there_is_no_certificate_id_for_a_serial_that_is_not_positive(
+def test_there_is_no_certificate_id_for_a_non_positive_serial(
     pki: Pki, good: Good, octet: int
 ) -> None:
-    # Warnings are errors in tests: the library's about such serials may not reach a log.
+    # Warnings are errors in tests; the library warns about such serials.
     der = pki.issue(issuer=good.root, serial=1).der
     changed = der.replace(b"\x02\x01\x02\x02\x01\x01", b"\x02\x01\x02\x02\x01" + bytes([octet]), 1)
     assert certificate_id(parse(der)) != ""

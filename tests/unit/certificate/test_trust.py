@@ -29,7 +29,7 @@ def test_bundle_and_directory_are_read_without_repetition(
     assert found == (good.root.certificate, other.certificate)
 
 
-def test_an_update_of_the_trust_store_is_noticed(tmp_path: Path, pki: Pki, good: Good) -> None:
+def test_an_update_of_the_trust_store_is_detected(tmp_path: Path, pki: Pki, good: Good) -> None:
     bundle = tmp_path / "bundle.pem"
     bundle.write_bytes(good.root.pem)
     first = trust.read_roots([bundle], None)
@@ -38,7 +38,7 @@ def test_an_update_of_the_trust_store_is_noticed(tmp_path: Path, pki: Pki, good:
     assert len(trust.read_roots([bundle], None)) == 2
 
 
-def test_what_cannot_be_read_is_left_out(tmp_path: Path, good: Good) -> None:
+def test_unreadable_files_are_left_out(tmp_path: Path, good: Good) -> None:
     bundle = tmp_path / "bundle.pem"
     damaged = good.leaf.pem.replace(b"MII", b"MIM", 1)
     no_base64 = b"-----BEGIN CERTIFICATE-----\nAAAAA\n-----END CERTIFICATE-----\n"
@@ -46,7 +46,7 @@ def test_what_cannot_be_read_is_left_out(tmp_path: Path, good: Good) -> None:
     assert trust.read_roots([bundle], None) == (good.root.certificate,)
 
 
-def test_a_missing_trust_store_is_empty_and_said(
+def test_a_missing_trust_store_is_empty_and_logged(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.WARNING):
@@ -55,7 +55,7 @@ def test_a_missing_trust_store_is_empty_and_said(
     assert trust.read_roots([], None) == ()
 
 
-def test_the_places_are_those_of_openssl(
+def test_the_locations_are_those_of_openssl(
     tmp_path: Path, good: Good, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     names = ssl.get_default_verify_paths()

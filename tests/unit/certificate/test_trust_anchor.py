@@ -1,4 +1,4 @@
-"""Private chains that OpenSSL takes: roots of version 1, and constraints that begin with a dot."""
+"""Tests of private chains that OpenSSL accepts: version 1 roots and dotted constraints."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def checked(
 
 @pytest.fixture(scope="module")
 def version_1(tmp_path_factory: pytest.TempPathFactory) -> x509.Certificate:
-    """A root of X.509 version 1, which ``cryptography`` does not make."""
+    """Return an X.509 version 1 root, which ``cryptography`` does not create."""
     directory: Path = tmp_path_factory.mktemp("root")
     (directory / "key.pem").write_bytes(private(ROOT))
     for command in (
@@ -100,7 +100,7 @@ def version_1(tmp_path_factory: pytest.TempPathFactory) -> x509.Certificate:
     return root
 
 
-def test_a_root_of_version_1_is_an_anchor_where_it_is_trusted(version_1: x509.Certificate) -> None:
+def test_a_trusted_version_1_root_is_an_anchor(version_1: x509.Certificate) -> None:
     issuer = authority("Issuer", ISSUER, "Root", ROOT)
     assert checked(leaf(ISSUER, "Issuer"), issuer, roots=[version_1]).chain == pem(issuer)
     assert checked(leaf(ROOT, "Root"), roots=[version_1]).chain == b""
@@ -108,14 +108,14 @@ def test_a_root_of_version_1_is_an_anchor_where_it_is_trusted(version_1: x509.Ce
         checked(leaf(ISSUER, "Issuer"), issuer, version_1, roots=None)
 
 
-def test_a_certificate_of_version_1_is_no_intermediate(version_1: x509.Certificate) -> None:
+def test_a_version_1_certificate_is_not_an_intermediate(version_1: x509.Certificate) -> None:
     other = authority("Other", ISSUER, "Other", ISSUER)
     with pytest.raises(CertificateError):
         checked(leaf(ROOT, "Root"), version_1, roots=[other])
 
 
 @pytest.mark.parametrize("where", ["root", "intermediate", "both"])
-def test_a_constraint_that_begins_with_a_dot_is_read_as_openssl_reads_it(where: str) -> None:
+def test_a_dotted_constraint_is_read_as_openssl_reads_it(where: str) -> None:
     root = authority("Root", ROOT, "Root", ROOT, ".lan" if where != "intermediate" else "")
     issuer = authority("Issuer", ISSUER, "Root", ROOT, ".corp.lan" if where != "root" else "")
     assert checked(leaf(ISSUER, "Issuer"), issuer, roots=[root]).chain == pem(issuer)
@@ -124,14 +124,14 @@ def test_a_constraint_that_begins_with_a_dot_is_read_as_openssl_reads_it(where: 
 
 
 @pytest.mark.parametrize("where", ["root", "intermediate"])
-def test_a_constraint_with_a_dot_leaves_the_domain_itself_out(where: str) -> None:
+def test_a_dotted_constraint_excludes_the_domain_itself(where: str) -> None:
     root = authority("Root", ROOT, "Root", ROOT, ".corp.lan" if where == "root" else "")
     issuer = authority("Issuer", ISSUER, "Root", ROOT, ".corp.lan" if where != "root" else "")
     with pytest.raises(CertificateError, match=r"but not corp\.lan itself"):
         checked(leaf(ISSUER, "Issuer", "corp.lan"), issuer, roots=[root], host="corp.lan")
 
 
-def test_only_an_authority_that_has_not_ended_can_anchor_a_chain(
+def test_only_a_ca_that_has_not_expired_can_be_an_anchor(
     version_1: x509.Certificate,
 ) -> None:
     root = authority("Root", ROOT, "Root", ROOT)
@@ -141,7 +141,7 @@ def test_only_an_authority_that_has_not_ended_can_anchor_a_chain(
     assert not can_anchor(leaf(ROOT, "Root"), NOW)
 
 
-def test_what_is_constrained_above_a_dot_counts_as_well() -> None:
+def test_constraints_above_a_dotted_one_apply() -> None:
     root = authority("Root", ROOT, "Root", ROOT, "example.org")
     issuer = authority("Issuer", ISSUER, "Root", ROOT, ".corp.lan")
     with pytest.raises(CertificateError):
@@ -155,7 +155,7 @@ def test_an_excluded_name_stays_excluded() -> None:
         checked(leaf(ISSUER, "Issuer"), issuer, roots=[root])
 
 
-def test_a_dot_makes_no_stranger_an_anchor() -> None:
+def test_a_dotted_constraint_does_not_make_an_unrelated_ca_an_anchor() -> None:
     stranger = ec.generate_private_key(ec.SECP256R1())
     root = authority("Root", stranger, "Root", stranger)
     issuer = authority("Issuer", ISSUER, "Root", ROOT, ".corp.lan")
@@ -163,7 +163,7 @@ def test_a_dot_makes_no_stranger_an_anchor() -> None:
         checked(leaf(ISSUER, "Issuer"), issuer, roots=[root])
 
 
-def test_a_certificate_that_demands_stapling_is_told_of() -> None:
+def test_must_staple_is_noted() -> None:
     root = authority("Root", ROOT, "Root", ROOT)
     plain = leaf(ROOT, "Root")
     stapled = (

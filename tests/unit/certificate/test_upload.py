@@ -1,4 +1,4 @@
-"""Everything an administrator may hand in by mistake is named for what it is."""
+"""Tests of files given by mistake: each is refused with the name of its format."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ WRONG: dict[str, tuple[Callable[[Good], bytes], str, str]] = {
         "is a certificate in binary (DER)",
         "openssl x509 -inform DER -in 'in put.der' -out NEW.pem",
     ),
-    "DER, cut short": (lambda good: good.leaf.der[:-9], "truncated", "fetch the whole file"),
+    "DER, truncated": (lambda good: good.leaf.der[:-9], "truncated", "fetch the whole file"),
     "one octet of DER": (lambda _: b"\x30\x82", "truncated", "fetch the whole file"),
     "unknown DER": (lambda _: b"\x30\x80\x05\x00\x00\x00", "of an unknown type", "in PEM"),
     "PKCS #7, DER": (
@@ -224,7 +224,7 @@ WRONG: dict[str, tuple[Callable[[Good], bytes], str, str]] = {
         "certificate number 1 is unusable",
         "lose a line",
     ),
-    "lonely END": (
+    "unpaired END": (
         lambda good: good.leaf.pem + b"-----END CERTIFICATE-----\n",
         "is unpaired",
         "fetch the whole file",
@@ -238,7 +238,7 @@ WRONG: dict[str, tuple[Callable[[Good], bytes], str, str]] = {
 
 
 @pytest.mark.parametrize("case", WRONG)
-def test_what_is_no_certificate_in_pem_is_named_with_its_remedy(case: str, good: Good) -> None:
+def test_other_formats_are_named_with_their_fix(case: str, good: Good) -> None:
     make, what, fix = WRONG[case]
     error = refusal(make(good))
     assert what in error.message
@@ -261,7 +261,7 @@ def described(good: Good) -> bytes:
     )
 
 
-def test_what_openssl_writes_around_certificates_is_skipped(good: Good) -> None:
+def test_text_around_certificates_is_skipped(good: Good) -> None:
     both = [good.leaf.certificate, good.intermediate.certificate]
     assert certificates(described(good)) == both
     assert certificates(b"\xef\xbb\xbf" + good.fullchain.replace(b"\n", b"\r\n")) == both
@@ -299,7 +299,7 @@ PRIVATE_KEYS = private_keys()
 
 
 @pytest.mark.parametrize("kind", PRIVATE_KEYS)
-def test_a_private_key_is_refused_in_every_form(
+def test_a_private_key_is_refused_in_every_format(
     kind: str, good: Good, caplog: pytest.LogCaptureFixture
 ) -> None:
     secret = PRIVATE_KEYS[kind]
@@ -316,14 +316,14 @@ def test_a_private_key_is_refused_in_every_form(
 
 
 @given(st.binary(max_size=200))
-def test_any_contents_are_refused_in_our_own_words(noise: bytes) -> None:
+def test_any_contents_are_refused_with_a_certificate_error(noise: bytes) -> None:
     for contents in (noise, b"0\x82" + noise, b"-----BEGIN " + noise, b"\xff\xfe" + noise):
         with pytest.raises(CertificateError):
             Upload("the file", "x", contents).certificates()
 
 
 @given(position=st.integers(0, 700), octet=st.integers(0, 255))
-def test_any_changed_octet_is_refused_or_read(good: Good, position: int, octet: int) -> None:
+def test_any_changed_octet_is_refused_or_parsed(good: Good, position: int, octet: int) -> None:
     changed = bytearray(good.leaf.pem)
     changed[position % len(changed)] = octet
     try:
@@ -333,7 +333,7 @@ def test_any_changed_octet_is_refused_or_read(good: Good, position: int, octet: 
     assert len(read) == 1
 
 
-def test_text_is_shown_as_an_editor_would() -> None:
+def test_text_is_decoded_as_an_editor_would() -> None:
     assert formats.as_text("\ufeffä".encode()) == "ä"
     assert formats.as_text("ä".encode("utf-16")) == "ä"
     assert formats.as_text(b"\xfe\xff" + "ä".encode("utf-16-be")) == "ä"

@@ -1,4 +1,4 @@
-"""What the tests of the configuration share."""
+"""Fixtures of the configuration tests."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def configuration(tmp_path: Path) -> Callable[[str], Configuration]:
-    """Load a configuration that is right."""
+    """Load a valid configuration."""
 
     def loaded(written: str) -> Configuration:
         path = tmp_path / "config.yaml"
@@ -30,7 +30,7 @@ def configuration(tmp_path: Path) -> Callable[[str], Configuration]:
 
 @pytest.fixture
 def complaints(tmp_path: Path) -> Callable[[str], list[str]]:
-    """What is said of a configuration that is wrong, each as ``line: key: what``."""
+    """Return the errors of an invalid configuration, each as ``line: key: what``."""
 
     def told(written: str) -> list[str]:
         path = tmp_path / "config.yaml"

@@ -20,7 +20,7 @@ from gatecert.model import Endpoint
         (Endpoint("127.0.0.1", 0), Endpoint("127.0.0.1", 0)),
     ],
 )
-def test_endpoints_are_read(written: object, meant: Endpoint) -> None:
+def test_endpoints_are_parsed(written: object, meant: Endpoint) -> None:
     assert endpoint(written) == meant
 
 
@@ -51,7 +51,7 @@ def test_other_endpoints_are_refused(written: object, said: str) -> None:
     assert said in str(caught.value)
 
 
-def test_each_key_has_its_own_usual_port() -> None:
+def test_each_key_has_its_own_default_port() -> None:
     assert TypeAdapter(Nameserver).validate_python("::1") == Endpoint("::1", 53)
     assert TypeAdapter(Nameserver).validate_python("192.0.2.1") == Endpoint("192.0.2.1", 53)
     assert TypeAdapter(DnsServer).validate_python("ns.example.com") == Endpoint(
@@ -62,7 +62,7 @@ def test_each_key_has_its_own_usual_port() -> None:
         TypeAdapter(Listener).validate_python("127.0.0.1")
 
 
-def test_listeners_and_nameservers_are_addresses() -> None:
+def test_listeners_and_nameservers_must_be_addresses() -> None:
     for kind in (Listener, Nameserver):
         with pytest.raises(ValidationError, match="does not name an IP address"):
             TypeAdapter(kind).validate_python("localhost:53")
@@ -72,17 +72,17 @@ def test_listeners_and_nameservers_are_addresses() -> None:
     ("written", "wanted"),
     [("[::ffff:0.0.0.0]:80", "0.0.0.0:80"), ("[::ffff:c000:207]:80", "192.0.2.7:80")],
 )
-def test_listeners_of_ipv4_are_written_as_such(written: str, wanted: str) -> None:
+def test_ipv4_mapped_listeners_are_refused(written: str, wanted: str) -> None:
     with pytest.raises(ValidationError, match=f"is an IPv4-mapped IPv6 address; write {wanted}"):
         TypeAdapter(Listener).validate_python(written)
 
 
-def test_endpoints_are_written_as_they_were_read() -> None:
+def test_endpoints_round_trip() -> None:
     for written in ("[2001:db8::1]:443", "127.0.0.1:443"):
         assert TypeAdapter(TlsServer).dump_python(endpoint(written)) == written
 
 
-def test_addresses_are_canonical() -> None:
+def test_addresses_are_canonicalised() -> None:
     assert address("2001:DB8:0::1") == "2001:db8::1"
     assert address("[::1]") == "::1"
     for written, said in [

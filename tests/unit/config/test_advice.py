@@ -44,11 +44,11 @@ def test_addresses_need_a_profile_at_lets_encrypt() -> None:
         {"directory_url": "https://letsencrypt.org.example/directory"},
     ],
 )
-def test_nothing_is_said_where_it_will_work(more: dict[str, str]) -> None:
+def test_no_advice_for_a_working_configuration(more: dict[str, str]) -> None:
     assert notes({"alternative_names": ["203.0.113.7"]}, **more) == []
 
 
-def test_a_public_authority_that_knows_its_customers(tmp_path: Path) -> None:
+def test_a_ca_that_requires_eab_is_noted(tmp_path: Path) -> None:
     (note,) = notes({}, directory_url="zerossl")
     assert note.endswith("get a key from the CA and set authorities.le.external_account")
     secret = tmp_path / "hmac"
@@ -58,7 +58,7 @@ def test_a_public_authority_that_knows_its_customers(tmp_path: Path) -> None:
     assert notes({}, directory_url="zerossl", external_account=binding) == []
 
 
-def test_nothing_is_said_about_names() -> None:
+def test_no_advice_about_names() -> None:
     assert notes({"alternative_names": ["vpn.example.com"]}) == []
 
 
@@ -73,7 +73,9 @@ def test_nothing_is_said_about_names() -> None:
         ("[::]:443", "127.0.0.1:443", False),
     ],
 )
-def test_the_gateways_own_port_is_told(listen: str, verify: str, *, said: bool) -> None:
+def test_listening_on_the_gateways_own_port_is_noted(
+    listen: str, verify: str, *, said: bool
+) -> None:
     gateway: dict[str, object] = {"listen": [listen], "install": {"verify": [verify, verify]}}
     found = notes(gateway)
     assert len(found) == said
@@ -82,6 +84,6 @@ def test_the_gateways_own_port_is_told(listen: str, verify: str, *, said: bool) 
         assert verify in found[0]
 
 
-def test_a_kind_that_is_not_used_takes_no_port() -> None:
+def test_an_unused_challenge_type_takes_no_port() -> None:
     gateway: dict[str, object] = {"challenge": "http-01", "install": {"verify": ["127.0.0.1:443"]}}
     assert notes(gateway) == []

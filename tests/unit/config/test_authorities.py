@@ -19,13 +19,13 @@ GATEWAYS = "gateways: {g: {hostname: vpn.example.com}}\n"
 
 
 def authority(load: Callable[[str], Configuration], written: str) -> AuthoritySettings:
-    """The only authority of a configuration."""
+    """Return the only authority of a configuration."""
     (found,) = load(f"authorities: {{{written}}}\n{GATEWAYS}").authorities.values()
     return found
 
 
 @pytest.mark.parametrize("name", PUBLIC_CAS)
-def test_public_authorities_are_known_by_their_name(
+def test_public_cas_are_known_by_short_name(
     configuration: Callable[[str], Configuration], name: str
 ) -> None:
     url = PUBLIC_CAS[name].directory_url
@@ -36,7 +36,7 @@ def test_public_authorities_are_known_by_their_name(
     assert known.external_account == PUBLIC_CAS[name].external_account
 
 
-def test_a_url_of_ones_own_wins_over_a_name_that_is_known(
+def test_a_url_overrides_a_short_name(
     configuration: Callable[[str], Configuration],
 ) -> None:
     url = "https://ca.example/directory"
@@ -44,20 +44,18 @@ def test_a_url_of_ones_own_wins_over_a_name_that_is_known(
     assert by_directory(url) is None
 
 
-def test_where_to_try_without_harm_is_known_of_lets_encrypt() -> None:
+def test_the_staging_directory_of_lets_encrypt_is_known() -> None:
     assert PUBLIC_CAS["letsencrypt"].staging_directory_url == LETS_ENCRYPT_STAGING
     assert by_directory(LETS_ENCRYPT_STAGING) == PUBLIC_CAS["letsencrypt-staging"]
 
 
 @pytest.mark.parametrize("written", ["buypass: {}", "a: {directory_url: Buypass}"])
-def test_an_authority_that_is_no_more_is_told(
-    complaints: Callable[[str], list[str]], written: str
-) -> None:
+def test_a_discontinued_ca_is_named(complaints: Callable[[str], list[str]], written: str) -> None:
     (said,) = complaints(f"authorities: {{{written}}}\n{GATEWAYS}")
     assert "is not available any more: Buypass ended its certificates in October 2025" in said
 
 
-def test_any_other_name_wants_a_directory(complaints: Callable[[str], list[str]]) -> None:
+def test_any_other_name_requires_a_directory(complaints: Callable[[str], list[str]]) -> None:
     (said,) = complaints(f"authorities: {{ours: {{}}}}\n{GATEWAYS}")
     assert said.startswith("1: authorities.ours.directory_url: is missing: URL of the ACME")
     assert "letsencrypt-staging" in said
@@ -94,7 +92,7 @@ def test_other_profiles_are_refused(complaints: Callable[[str], list[str]], writ
 # --------------------------------------------------------------------- limits
 
 
-def test_limits_are_lets_encrypts_unless_they_are_others(
+def test_limits_default_to_lets_encrypts(
     configuration: Callable[[str], Configuration],
 ) -> None:
     found = authority(configuration, "letsencrypt: {limits: {duplicates: 9/2d, orders: off}}")
@@ -104,13 +102,13 @@ def test_limits_are_lets_encrypts_unless_they_are_others(
     assert AuthoritySettings.model_validate(found.model_dump(mode="json")).limits == found.limits
 
 
-def test_all_limits_can_be_switched_off(configuration: Callable[[str], Configuration]) -> None:
+def test_all_limits_can_be_disabled(configuration: Callable[[str], Configuration]) -> None:
     found = authority(configuration, "letsencrypt: {limits: off}")
     assert all(getattr(found.limits, name) is None for name in LimitSettings.model_fields)
 
 
 @pytest.mark.parametrize("written", ["9", "x/2d", "9/", "0/1h", "9/soon", "1/0s"])
-def test_what_is_no_limit_is_told(complaints: Callable[[str], list[str]], written: str) -> None:
+def test_invalid_limits_are_refused(complaints: Callable[[str], list[str]], written: str) -> None:
     (said,) = complaints(
         f"authorities: {{letsencrypt: {{limits: {{orders: {written}}}}}}}\n{GATEWAYS}"
     )

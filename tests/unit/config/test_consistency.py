@@ -80,7 +80,7 @@ AUTHORITY = "authorities: {le: {directory_url: https://acme.example/}}\n"
         ),
     ],
 )
-def test_settings_that_contradict_each_other(
+def test_contradicting_settings_are_refused(
     complaints: Callable[[str], list[str]], written: str, told: str
 ) -> None:
     gateways = "" if "gateways" in written else "gateways: {g: {hostname: g.example.com}}\n"
@@ -95,7 +95,7 @@ def test_settings_that_contradict_each_other(
         "{http-01: {webroot: /w}, tls-alpn-01: {listen: ['0.0.0.0:80']}}",
     ],
 )
-def test_listeners_that_leave_each_other_alone(
+def test_listeners_without_overlap_are_accepted(
     configuration: Callable[[str], Configuration], challenges: str
 ) -> None:
     gateways = "gateways: {g: {hostname: g.example.com}}\n"
@@ -174,7 +174,7 @@ def test_only_pkcs12_has_a_password(
         ),
     ],
 )
-def test_gateways_that_cannot_work(
+def test_gateways_that_cannot_work_are_refused(
     complaints: Callable[[str], list[str]], gateway: str, told: str
 ) -> None:
     (line,) = complaints(f"{AUTHORITY}gateways:\n  g: {gateway}\n")
@@ -206,14 +206,14 @@ gateways:
         ("spare", "spare.example.com", "8: gateways.g.members.spare.common_name: spare.example"),
     ],
 )
-def test_pairs_whose_members_cannot_be_told_apart(
+def test_pairs_with_ambiguous_members_are_refused(
     complaints: Callable[[str], list[str]], member: str, primary: str, told: str
 ) -> None:
     (line,) = complaints(PAIR.format(member=member, primary=primary))
     assert line.startswith(told)
 
 
-def test_one_host_is_no_pair(complaints: Callable[[str], list[str]]) -> None:
+def test_a_pair_needs_two_hosts(complaints: Callable[[str], list[str]]) -> None:
     gateway = "{hostname: g.example.com, members: {a: {common_name: a.example.com}}}"
     (line,) = complaints(f"{AUTHORITY}gateways:\n  g: {gateway}\n")
     assert "gateways.g.members: has only one host" in line
@@ -239,7 +239,7 @@ DNS = "challenges: {dns-01: {provider: rfc2136, server: 192.0.2.53}}\n"
         ),
     ],
 )
-def test_names_that_dns_cannot_help(
+def test_names_that_no_challenge_validates_are_refused(
     complaints: Callable[[str], list[str]], gateway: str, told: str
 ) -> None:
     (line,) = complaints(f"{AUTHORITY}{DNS}gateways:\n  g: {gateway}\n")
@@ -263,7 +263,7 @@ def test_names_that_dns_cannot_help(
         ),
     ],
 )
-def test_what_can_work_is_accepted(
+def test_working_settings_are_accepted(
     configuration: Callable[[str], Configuration], written: str
 ) -> None:
     assert configuration(AUTHORITY + written).authorities
@@ -276,7 +276,7 @@ def test_two_gateways_cannot_share_a_hostname(complaints: Callable[[str], list[s
     assert "gateway a; write each host once" in line
 
 
-def test_no_file_is_written_by_two(complaints: Callable[[str], list[str]]) -> None:
+def test_no_file_is_written_twice(complaints: Callable[[str], list[str]]) -> None:
     written = """\
 gateways:
   a:
@@ -304,7 +304,7 @@ gateways:
         "{hostname: g.中國}",
     ],
 )
-def test_who_never_enrols_needs_no_authority(
+def test_a_gateway_that_never_enrols_needs_no_authority(
     configuration: Callable[[str], Configuration], gateway: str
 ) -> None:
     assert configuration(f"gateways: {{g: {gateway}}}\n").authorities == {}
@@ -318,7 +318,7 @@ def test_who_never_enrols_needs_no_authority(
         "excluded_regions: []\ngateways: {g: {hostname: g.example.cn}}",
     ],
 )
-def test_who_enrols_needs_an_authority(
+def test_a_gateway_that_enrols_needs_an_authority(
     complaints: Callable[[str], list[str]], written: str
 ) -> None:
     (line,) = complaints(written)
@@ -343,7 +343,7 @@ def test_who_enrols_needs_an_authority(
         ("key: {second: ed25519}", "no public CA issues for it"),
     ],
 )
-def test_two_keys_are_of_two_kinds(
+def test_two_keys_have_different_algorithms(
     complaints: Callable[[str], list[str]], gateway: str, told: str
 ) -> None:
     (line,) = complaints(f"{AUTHORITY}gateways: {{g: {{hostname: g.example.com, {gateway}}}}}\n")
@@ -369,7 +369,7 @@ PRIVATE = "corp: {directory_url: https://ca.corp.example/acme, terms_of_service_
         ),
     ],
 )
-def test_only_a_private_authority_issues_for_names_that_are_not_public(
+def test_only_a_private_ca_issues_for_private_names(
     complaints: Callable[[str], list[str]],
     configuration: Callable[[str], Configuration],
     gateway: str,
@@ -397,5 +397,5 @@ def test_only_a_private_authority_issues_for_names_that_are_not_public(
         ("https://ca.corp.internal/acme/directory", False),
     ],
 )
-def test_public_authorities_are_known_by_their_domain(url: str, *, public: bool) -> None:
+def test_public_cas_are_known_by_their_domain(url: str, *, public: bool) -> None:
     assert is_public_ca(url) is public

@@ -45,7 +45,7 @@ def written(tmp_path: Path, content: bytes) -> Path:
         (b"a: " + b"x" * (1 << 20), ": is larger than 1 MiB"),
     ],
 )
-def test_what_is_no_configuration_is_refused_in_one_line(
+def test_other_yaml_documents_are_refused_in_one_line(
     tmp_path: Path, content: bytes, said: str
 ) -> None:
     assert said in complaint(written(tmp_path, content))
@@ -55,7 +55,7 @@ def test_syntax_errors_do_not_repeat_the_line(tmp_path: Path) -> None:
     assert "S3cr3t" not in complaint(written(tmp_path, b"a: 1\nkey: S3cr3t: @S3cr3t\n"))
 
 
-def test_what_is_no_file_is_refused(tmp_path: Path) -> None:
+def test_anything_but_a_file_is_refused(tmp_path: Path) -> None:
     assert "does not exist; start from config.example.yaml" in complaint(tmp_path / "none.yaml")
     assert "is a directory; name the file in it" in complaint(tmp_path)
     pipe = tmp_path / "pipe"
@@ -63,13 +63,13 @@ def test_what_is_no_file_is_refused(tmp_path: Path) -> None:
     assert "is not a regular file" in complaint(pipe)
 
 
-def test_what_cannot_be_read_says_why(tmp_path: Path) -> None:
+def test_an_unreadable_file_is_refused_with_its_reason(tmp_path: Path) -> None:
     below = written(tmp_path, b"a: 1\n") / "config.yaml"
     assert complaint(below) == ": cannot be read: not a directory"
     assert "cannot be read: " in complaint(Path("/proc/self/mem"))
 
 
-def test_what_this_user_may_not_read_says_who_may(
+def test_a_file_without_read_permission_is_refused_with_a_fix(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(*_: object) -> None:
@@ -81,7 +81,7 @@ def test_what_this_user_may_not_read_says_who_may(
     assert complaint(path) == f": {why}"
 
 
-def test_a_file_that_anybody_may_change_is_not_trusted(tmp_path: Path) -> None:
+def test_a_world_writable_file_is_refused(tmp_path: Path) -> None:
     path = written(tmp_path, b"gateways: {}\n")
     path.chmod(0o646)
     assert "is world-writable" in complaint(path)
@@ -89,7 +89,7 @@ def test_a_file_that_anybody_may_change_is_not_trusted(tmp_path: Path) -> None:
     assert read(path).plain() == {"gateways": {}}
 
 
-def test_a_byte_order_mark_is_no_content(tmp_path: Path) -> None:
+def test_a_byte_order_mark_is_ignored(tmp_path: Path) -> None:
     assert read(written(tmp_path, b"\xef\xbb\xbfa: b\n")).plain() == {"a": "b"}
 
 
@@ -103,13 +103,13 @@ def test_lines_are_found_by_location(tmp_path: Path) -> None:
     assert document.line(("a", "b", 0, "below text")) == 4
 
 
-def test_complaints_about_the_tree_are_kept(tmp_path: Path) -> None:
+def test_yaml_problems_are_kept(tmp_path: Path) -> None:
     document = read(written(tmp_path, b"a: 1\na: 2\n"))
     (problem,) = document.problems
     assert problem.where == f"{document.path}:2"
 
 
-def test_locations_are_written_with_dots_and_brackets() -> None:
+def test_locations_are_formatted_with_dots_and_brackets() -> None:
     assert key_path(("gateways", "boston", "verify", 0)) == "gateways.boston.verify[0]"
     assert key_path(()) == ""
     assert key_path(("a\nb",)) == "a b"

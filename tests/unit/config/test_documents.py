@@ -1,4 +1,4 @@
-"""The generated documents are current, and the example shows every key."""
+"""Tests: the generated documents are current, and the example lists every key."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_the_reference_is_current() -> None:
 
 
 @pytest.mark.parametrize("module", ["json_schema", "key_reference"])
-def test_the_documents_can_be_made_anew(module: str) -> None:
+def test_the_documents_can_be_generated(module: str) -> None:
     made = subprocess.run(
         [sys.executable, "-m", f"gatecert.config.{module}"], capture_output=True, check=True
     )
@@ -54,7 +54,7 @@ def test_the_documents_can_be_made_anew(module: str) -> None:
     assert made.stderr == b""
 
 
-def test_the_json_schema_speaks_as_operators_do() -> None:
+def test_the_json_schema_uses_the_operators_syntax() -> None:
     schema = json.loads(json_schema.text())
     definitions = schema["$defs"]
     gateway = definitions["GatewaySettings"]["properties"]
@@ -92,7 +92,7 @@ def test_the_example_shows_every_key(key: Key) -> None:
     assert _shows(yaml.safe_load(_with_everything_switched_on()), key.path)
 
 
-def test_the_example_loads_as_it_stands(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_example_loads(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("STATE_DIRECTORY", raising=False)
     (target,) = targets(load(EXAMPLE))
     assert target.name == "boston"
@@ -101,15 +101,15 @@ def test_the_example_loads_as_it_stands(monkeypatch: pytest.MonkeyPatch) -> None
     assert target.install.verify
 
 
-def test_the_example_is_right_with_everything_switched_on(tmp_path: Path) -> None:
-    """Only what it offers for choice contradicts itself; so the models alone are asked."""
+def test_the_example_is_valid_with_everything_enabled(tmp_path: Path) -> None:
+    """Check the models alone: alternatives in the example contradict each other."""
     written = tmp_path / "config.yaml"
     written.write_text(_with_everything_switched_on(), encoding="utf-8")
     loaded = Configuration.model_validate(yaml.safe_load(written.read_text(encoding="utf-8")))
     assert list(loaded.gateways) == ["boston", "headquarters"]
 
 
-def test_what_the_example_calls_the_default_is_the_default() -> None:
+def test_the_defaults_in_the_example_are_right() -> None:
     shown = yaml.safe_load(_with_everything_switched_on())
     least = Configuration.model_validate({"gateways": {}})
     assert str(least.state_directory) == shown["state_directory"]
@@ -122,12 +122,12 @@ def test_what_the_example_calls_the_default_is_the_default() -> None:
     ]
 
 
-def test_the_example_keeps_within_the_page() -> None:
+def test_the_example_fits_the_line_length() -> None:
     lines = EXAMPLE.read_text(encoding="utf-8").splitlines()
     assert max(map(len, lines)) <= 100
 
 
-def test_groups_are_found_where_they_stand() -> None:
+def test_groups_are_found_by_location() -> None:
     assert group_at(()) is Configuration
     assert group_at(("gateways", "x")) is GatewaySettings
     assert group_at(("gateways", "x", "install", "copy_to", 3)) is CopySettings
@@ -138,13 +138,13 @@ def test_groups_are_found_where_they_stand() -> None:
 
 
 def _with_everything_switched_on() -> str:
-    """The example without the ``#`` that stands right before a key; prose has a space after it."""
+    """Return the example without the ``#`` right before keys; prose has a space after it."""
     text = EXAMPLE.read_text(encoding="utf-8")
     return re.sub(r"^( *)#(?=\S)", r"\1", text, flags=re.MULTILINE)
 
 
 def _shows(written: object, path: tuple[str, ...]) -> bool:
-    """Whether a key is written somewhere."""
+    """Check whether a key is written somewhere."""
     if not path:
         return True
     first, *rest = path

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 def of(
     gateway: Mapping[str, object], challenges: Mapping[str, object] | None = None
 ) -> list[tuple[str, str]]:
-    """What is missing: the key's last parts, and what is said."""
+    """Return what is missing: the last steps of the key, and the message."""
     configuration = Configuration.model_validate(
         {
             "authorities": {"le": {"directory_url": "letsencrypt"}},
@@ -30,7 +30,7 @@ def of(
     ]
 
 
-def test_a_misspelt_command_is_found_and_the_nearest_named(
+def test_a_misspelt_command_gets_a_suggestion(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "systemctl").touch(mode=0o755)
@@ -40,7 +40,7 @@ def test_a_misspelt_command_is_found_and_the_nearest_named(
     assert what == "there is no program 'sytemctl' on PATH; did you mean systemctl?"
 
 
-def test_commands_are_there_and_may_be_executed(tmp_path: Path) -> None:
+def test_commands_exist_and_are_executable(tmp_path: Path) -> None:
     script = tmp_path / "reload"
     (_, what), (_, other) = of(
         {"install": {"reload": [str(script)], "verify_command": ["no-such-program-at-all"]}}
@@ -54,18 +54,18 @@ def test_commands_are_there_and_may_be_executed(tmp_path: Path) -> None:
     assert of({"install": {"reload": [str(script)], "verify_command": ["sh", "-c", "x"]}}) == []
 
 
-def test_the_command_of_dns_01_is_there() -> None:
+def test_the_command_of_dns_01_exists() -> None:
     challenges = {"dns-01": {"provider": "exec", "command": ["/no/such/hook"]}}
     what = "there is no program /no/such/hook; install it, or correct its name"
     assert of({}, challenges) == [("dns-01.command.0", what)]
 
 
-def test_a_program_in_another_directory_is_named() -> None:
+def test_a_program_in_another_directory_is_suggested() -> None:
     ((_, what),) = of({"install": {"reload": ["/opt/sh"]}})
     assert what.startswith("there is no program /opt/sh; did you mean /")
 
 
-def test_directories_are_there(tmp_path: Path) -> None:
+def test_directories_exist(tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.touch()
     gone = tmp_path / "gone"
@@ -77,7 +77,7 @@ def test_directories_are_there(tmp_path: Path) -> None:
     assert what == f"{file} is not a directory"
 
 
-def test_a_copy_needs_a_directory_and_an_owner_but_is_not_there_yet(tmp_path: Path) -> None:
+def test_a_copy_needs_a_directory_and_an_owner_but_need_not_exist(tmp_path: Path) -> None:
     copy: dict[str, object] = {"path": str(tmp_path / "cert.pem"), "contents": "fullchain"}
     assert of({"install": {"copy_to": [copy]}}) == []
     copy |= {"owner": "root", "group": "0"}
@@ -94,7 +94,7 @@ def test_a_copy_needs_a_directory_and_an_owner_but_is_not_there_yet(tmp_path: Pa
     assert found[2][1] == "there is no user 'rooot' on this host; did you mean root?"
 
 
-def test_files_about_users_are_there(tmp_path: Path) -> None:
+def test_client_authentication_files_exist(tmp_path: Path) -> None:
     users = {"crl_files": [str(tmp_path / "users.crl")], "known_users": str(tmp_path / "users")}
     found = of({"client_authentication": users})
     assert [key for key, _ in found] == [
@@ -106,7 +106,7 @@ def test_files_about_users_are_there(tmp_path: Path) -> None:
     assert of({"client_authentication": users}) == []
 
 
-def test_each_is_said_with_its_line(tmp_path: Path) -> None:
+def test_each_is_reported_with_its_line(tmp_path: Path) -> None:
     file = tmp_path / "config.yaml"
     file.write_text(
         "gateways:\n  vpn:\n    hostname: vpn.example.com\n    install:\n"

@@ -47,14 +47,14 @@ GATEWAY = "hostname: x.cn"
         (f"{GATEWAY}, members: {{'a b': {{}}}}", 'members.a b: "a b" is not a valid name'),
     ],
 )
-def test_the_shape_of_the_file_is_explained(
+def test_structural_errors_are_explained(
     complaints: Callable[[str], list[str]], gateway: str, told: str
 ) -> None:
     found = complaints(f"gateways:\n  g: {{{gateway}}}\n")
     assert any(line.startswith(f"2: gateways.g.{told}") for line in found)
 
 
-def test_a_key_named_like_a_mark_of_pydantic(complaints: Callable[[str], list[str]]) -> None:
+def test_a_key_named_like_a_pydantic_marker(complaints: Callable[[str], list[str]]) -> None:
     found = complaints("'[key]': 1\ngateways: {'[key]': {hostname: x.cn}}\n")
     assert found[0].startswith("1: [key]: unknown key; known keys: state_directory")
     assert found[1].startswith('2: gateways.[key]: "[key]" is not a valid name')
@@ -68,9 +68,7 @@ def test_a_key_named_like_a_mark_of_pydantic(complaints: Callable[[str], list[st
         ("missing", ("gateways", "g", "unknown"), "is missing"),
     ],
 )
-def test_what_no_schema_of_ours_brings_forth_has_words_too(
-    kind: str, location: Location, told: str
-) -> None:
+def test_other_pydantic_errors_have_a_text(kind: str, location: Location, told: str) -> None:
     error = ValidationError.from_exception_data(
         "x", [InitErrorDetails(type=kind, loc=location, input="S3cr3t")]
     )
@@ -78,7 +76,7 @@ def test_what_no_schema_of_ours_brings_forth_has_words_too(
     assert (finding.location, finding.what) == (location, told)
 
 
-def test_a_key_unknown_everywhere_and_nowhere_to_be_placed() -> None:
+def test_an_unknown_key_outside_any_group() -> None:
     error = ValidationError.from_exception_data(
         "x", [InitErrorDetails(type="extra_forbidden", loc=("a", "zzz"), input=1)]
     )

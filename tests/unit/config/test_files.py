@@ -48,12 +48,16 @@ def test_bundles_hold_certificates(
     assert str(bundle) in line
 
 
-def test_a_directory_is_no_bundle(complaints: Callable[[str], list[str]], tmp_path: Path) -> None:
+def test_a_directory_is_not_a_bundle(
+    complaints: Callable[[str], list[str]], tmp_path: Path
+) -> None:
     (line,) = complaints(BUNDLES.format(path=tmp_path))
     assert "names something that is not a regular file" in line
 
 
-def test_what_cannot_be_read_says_why(complaints: Callable[[str], list[str]]) -> None:
+def test_an_unreadable_file_is_refused_with_its_reason(
+    complaints: Callable[[str], list[str]],
+) -> None:
     (line,) = complaints(BUNDLES.format(path="/proc/self/mem"))
     assert "names a file that cannot be read: input/output error" in line
 
@@ -67,7 +71,7 @@ def test_what_cannot_be_read_says_why(complaints: Callable[[str], list[str]]) ->
         (0o600, "S3cr3t" * 20_000, "names a file that is too large; it must be a file that"),
     ],
 )
-def test_secrets_are_kept(
+def test_secret_files_must_be_private(
     complaints: Callable[[str], list[str]], tmp_path: Path, mode: int, content: str, told: str
 ) -> None:
     secret = tmp_path / "hmac"
@@ -79,7 +83,7 @@ def test_secrets_are_kept(
     assert "S3cr3t" not in line
 
 
-def test_a_secret_in_place_of_its_file_is_not_repeated(
+def test_a_secret_instead_of_its_path_is_not_repeated(
     complaints: Callable[[str], list[str]],
 ) -> None:
     (line,) = complaints(SECRETS.format(path="S3cr3t"))
@@ -100,7 +104,7 @@ def test_secrets_may_be_shared_with_a_group(
     assert account.hmac_key_file == secret
 
 
-def test_credentials_that_systemd_hides_are_not_missed(
+def test_hidden_systemd_credentials_are_not_reported(
     configuration: Callable[[str], Configuration],
     complaints: Callable[[str], list[str]],
     tmp_path: Path,
@@ -114,7 +118,7 @@ def test_credentials_that_systemd_hides_are_not_missed(
     assert complaints(SECRETS.format(path="credential:hmac"))
 
 
-def test_every_file_is_looked_at(complaints: Callable[[str], list[str]], tmp_path: Path) -> None:
+def test_every_file_is_checked(complaints: Callable[[str], list[str]], tmp_path: Path) -> None:
     (tmp_path / "good.pem").write_text(PEM)
     written = """\
 authorities:

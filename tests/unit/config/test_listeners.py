@@ -1,4 +1,4 @@
-"""``install.verify``: a listener on one line, or a mapping that says how it is asked."""
+"""Tests of ``install.verify``: a listener on one line, or a mapping with options."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ ADAPTER: TypeAdapter[Endpoint] = TypeAdapter(TlsServer)
         ),
     ],
 )
-def test_what_may_be_written(written: object, endpoint: Endpoint) -> None:
+def test_valid_listeners_are_parsed(written: object, endpoint: Endpoint) -> None:
     found = ADAPTER.validate_python(written)
     assert found == endpoint
     assert ADAPTER.validate_python(ADAPTER.dump_python(found)) == endpoint
@@ -44,7 +44,7 @@ def test_what_may_be_written(written: object, endpoint: Endpoint) -> None:
         ({"address": "mx:x"}, "is not a host and a port"),
     ],
 )
-def test_what_may_not(written: object, words: str) -> None:
+def test_invalid_listeners_are_refused(written: object, words: str) -> None:
     with pytest.raises(ValidationError) as caught:
         ADAPTER.validate_python(written)
     assert words in str(caught.value)

@@ -42,7 +42,7 @@ gateways:
 """
 
 
-def test_every_problem_is_told_at_once_in_the_order_of_the_file(
+def test_every_problem_is_reported_in_the_order_of_the_file(
     complaints: Callable[[str], list[str]],
 ) -> None:
     found = complaints(WRONG)
@@ -57,7 +57,7 @@ def test_every_problem_is_told_at_once_in_the_order_of_the_file(
     assert all("pydantic" not in line and "Input should" not in line for line in found)
 
 
-def test_what_only_follows_from_another_error_is_not_told(
+def test_consequential_errors_are_not_reported(
     complaints: Callable[[str], list[str]],
 ) -> None:
     written = """\
@@ -74,7 +74,7 @@ gateways:
     ]
 
 
-def test_nothing_follows_from_a_gateway_that_cannot_be_read(
+def test_an_invalid_gateway_has_no_consequential_errors(
     complaints: Callable[[str], list[str]],
 ) -> None:
     (line,) = complaints("gateways: {gw: {hostname: 10.0.0.1}}")
@@ -86,7 +86,7 @@ def test_nothing_follows_from_a_gateway_that_cannot_be_read(
     assert line.startswith("1: gateways: is missing")
 
 
-def test_what_yaml_allows_and_we_do_not_is_told_with_the_rest(
+def test_yaml_problems_are_reported_with_the_rest(
     complaints: Callable[[str], list[str]],
 ) -> None:
     found = complaints("resolver: {interval: 5}\nresolver: {}\ngateways: {}\n")
@@ -97,19 +97,19 @@ def test_what_yaml_allows_and_we_do_not_is_told_with_the_rest(
     ]
 
 
-def test_the_python_name_of_a_key_is_no_key(complaints: Callable[[str], list[str]]) -> None:
+def test_the_python_name_of_a_key_is_unknown(complaints: Callable[[str], list[str]]) -> None:
     (line,) = complaints("challenges: {http_01: {}}\ngateways: {g: {hostname: x.cn}}\n")
     assert line == "1: challenges.http_01: unknown key; did you mean http-01?"
 
 
-def test_relative_paths_start_at_the_file(
+def test_relative_paths_start_at_the_directory_of_the_file(
     configuration: Callable[[str], Configuration], tmp_path: Path
 ) -> None:
     loaded = configuration("state_directory: state\ngateways: {g: {hostname: x.cn}}\n")
     assert loaded.state_directory == tmp_path / "state"
 
 
-def test_files_are_checked_unless_they_do_not_matter(tmp_path: Path) -> None:
+def test_files_are_checked_unless_disabled(tmp_path: Path) -> None:
     path = tmp_path / "config.yaml"
     path.write_text(
         "authorities: {a: {directory_url: https://a.example/, ca_bundle: none.pem}}\n"
@@ -121,7 +121,7 @@ def test_files_are_checked_unless_they_do_not_matter(tmp_path: Path) -> None:
         load(path)
 
 
-def test_loading_is_logged_in_fields(
+def test_loading_is_logged_with_fields(
     configuration: Callable[[str], Configuration], caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.DEBUG, "gatecert.config"):
@@ -151,7 +151,7 @@ VALUES = st.recursive(
     st.fixed_dictionaries({"gateways": VALUES}, optional={"authorities": VALUES}) | VALUES,
     st.dictionaries(st.sampled_from(["resolver", "challenges", "state_directory"]), VALUES),
 )
-def test_any_document_is_loaded_or_refused_in_our_own_words(
+def test_any_document_is_loaded_or_refused_with_a_text(
     tmp_path: Path, document: object, more: dict[str, object]
 ) -> None:
     path = tmp_path / "config.yaml"
@@ -189,7 +189,7 @@ gateways: {g: {hostname: x.example.com}}
 """
 
 
-def test_no_secret_written_in_the_wrong_place_is_repeated(
+def test_no_misplaced_secret_is_repeated(
     complaints: Callable[[str], list[str]],
 ) -> None:
     found = complaints(SECRETS)

@@ -1,4 +1,4 @@
-"""Pairs and subjects: what the configuration may say of them."""
+"""Tests of pairs and CSR subjects in the configuration."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def test_an_automatic_pair_is_enrolled_by_the_shared_name_only(
         ),
     ],
 )
-def test_a_pair_that_cannot_be_one_is_refused(
+def test_an_invalid_pair_is_refused(
     complaints: Callable[[str], list[str]], before: str, after: str, complaint: str
 ) -> None:
     assert complaints(PAIR.replace(before, after)) == [complaint]
@@ -119,14 +119,14 @@ def test_a_subject_is_passed_on(configuration: Callable[[str], Configuration]) -
         ("{CN: x}", "subject.CN: unknown key"),
     ],
 )
-def test_a_subject_keeps_to_its_limits(
+def test_a_subject_is_limited_in_length(
     complaints: Callable[[str], list[str]], subject: str, complaint: str
 ) -> None:
     (said,) = complaints(f"{PAIR}    subject: {subject}\n")
     assert complaint in said
 
 
-def test_a_subject_is_for_custom_mode(complaints: Callable[[str], list[str]]) -> None:
+def test_a_subject_requires_custom_mode(complaints: Callable[[str], list[str]]) -> None:
     written = "gateways: {g: {hostname: g.example.com, region: cn, subject: {O: Company}}}\n"
     (said,) = complaints(written)
     assert "subject: requires mode: custom" in said

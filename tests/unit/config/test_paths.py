@@ -13,7 +13,7 @@ FILE: TypeAdapter[Path] = TypeAdapter(AnyFile)
 SECRET: TypeAdapter[Path] = TypeAdapter(SecretFile)
 
 
-def test_relative_paths_start_beside_the_configuration() -> None:
+def test_relative_paths_start_at_the_configuration() -> None:
     assert FILE.validate_python("ca.pem", context=CONTEXT) == Path("/etc/gatecert/ca.pem")
     assert FILE.validate_python("/ca.pem", context=CONTEXT) == Path("/ca.pem")
     assert FILE.validate_python("ca.pem") == Path("ca.pem")
@@ -23,7 +23,7 @@ def test_relative_paths_start_beside_the_configuration() -> None:
 
 
 @pytest.mark.parametrize("written", ["~/state", "~root/state", " ~/state"])
-def test_a_home_directory_is_written_in_full(written: str) -> None:
+def test_a_tilde_is_refused(written: str) -> None:
     with pytest.raises(ValidationError, match=r"~ is not expanded; write the path in full"):
         FILE.validate_python(written, context=CONTEXT)
     with pytest.raises(ValidationError) as caught:
@@ -38,7 +38,7 @@ def test_credentials_come_from_systemd(monkeypatch: pytest.MonkeyPatch) -> None:
     assert SECRET.validate_python("credential:eab") == Path("/run/credentials/x/eab")
 
 
-def test_a_command_beside_the_service_looks_where_its_credentials_are(
+def test_a_command_uses_the_credentials_of_the_service(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.delenv("CREDENTIALS_DIRECTORY", raising=False)
@@ -47,7 +47,7 @@ def test_a_command_beside_the_service_looks_where_its_credentials_are(
 
 
 @pytest.mark.parametrize("name", ["../x", "", ".x", "a/b", "a b"])
-def test_credentials_have_plain_names(name: str) -> None:
+def test_credential_names_are_restricted(name: str) -> None:
     with pytest.raises(ValidationError, match="is not a systemd credential"):
         SECRET.validate_python(f"credential:{name}")
 
@@ -57,7 +57,7 @@ def test_secret_files_are_paths() -> None:
 
 
 @pytest.mark.parametrize("written", ["", None, 5, ["S3cr3t"], "-----BEGIN\nS3cr3t", "S3cr3t\0"])
-def test_what_is_no_secret_file_is_not_repeated(written: object) -> None:
+def test_an_invalid_secret_file_is_not_repeated(written: object) -> None:
     with pytest.raises(ValidationError) as caught:
         SECRET.validate_python(written)
     (error,) = caught.value.errors()

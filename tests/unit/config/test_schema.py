@@ -85,7 +85,7 @@ def design(tmp_path: Path) -> Configuration:
     return load(path, check_files=False)
 
 
-def test_the_design_is_understood(design: Configuration) -> None:
+def test_the_documented_configuration_is_parsed(design: Configuration) -> None:
     assert design.state_directory == Path("/var/lib/gatecert")
     assert design.resolver.nameservers == (Endpoint("127.0.0.1", 8053),)
     assert design.resolver.interval == timedelta(seconds=30)
@@ -148,7 +148,7 @@ def test_systemd_names_the_state_directory(monkeypatch: pytest.MonkeyPatch) -> N
     assert Configuration.model_validate(LEAST).state_directory == Path("/var/lib/private/gatecert")
 
 
-def test_a_key_without_a_value_is_not_written(
+def test_a_key_without_a_value_counts_as_not_written(
     configuration: Callable[[str], Configuration],
 ) -> None:
     written = "resolver:\nauthorities: {a: {directory_url: https://a.example, profile: }}\n"
@@ -157,7 +157,7 @@ def test_a_key_without_a_value_is_not_written(
     assert loaded.authorities["a"].profile is None
 
 
-def test_an_unknown_key_without_a_value_is_unknown_all_the_same(
+def test_an_unknown_key_without_a_value_is_refused(
     complaints: Callable[[str], list[str]],
 ) -> None:
     written = "gateways: {gw: {hostname: gw.example.com, mode: custom, regoin: }}\n"
@@ -176,11 +176,11 @@ def test_settings_cannot_be_changed_or_extended() -> None:
         Http01Settings.model_validate({"port": 80})
 
 
-def test_programs_may_use_python_names() -> None:
+def test_python_code_may_use_field_names() -> None:
     assert ChallengeSettings(http_01=Http01Settings(webroot=Path("/w"))).http_01.webroot
 
 
-def test_errors_of_the_models_do_not_repeat_what_was_written() -> None:
+def test_errors_do_not_repeat_values() -> None:
     with pytest.raises(ValidationError) as caught:
         ExternalAccountSettings.model_validate({"key_id": "k", "hmac_key": "S3cr3t"})
     assert "S3cr3t" not in str(caught.value)
@@ -202,13 +202,13 @@ def test_errors_of_the_models_do_not_repeat_what_was_written() -> None:
         ("", "is empty"),
     ],
 )
-def test_authorities_are_reached_safely(url: str, said: str) -> None:
+def test_directories_require_https(url: str, said: str) -> None:
     with pytest.raises(ValidationError) as caught:
         AuthoritySettings.model_validate({"directory_url": url})
     assert said in caught.value.errors()[0]["msg"]
 
 
-def test_urls_hold_no_passwords() -> None:
+def test_urls_contain_no_passwords() -> None:
     for url in ("https://me:S3cr3t@ca.example/", "http://S3cr3t@ca.example/"):
         with pytest.raises(ValidationError) as caught:
             AuthoritySettings.model_validate({"directory_url": url})
@@ -244,7 +244,7 @@ def test_contacts_are_bare_mail_addresses() -> None:
         ),
     ],
 )
-def test_challenges_are_one_or_several(written: object, meant: tuple[ChallengeKind, ...]) -> None:
+def test_challenges_are_a_type_or_a_list(written: object, meant: tuple[ChallengeKind, ...]) -> None:
     gateway = GatewaySettings.model_validate({"hostname": "a.example", "challenge": written})
     assert gateway.challenge == meant
 
@@ -265,7 +265,7 @@ def test_other_challenges_are_refused(written: object, said: str) -> None:
     assert said in caught.value.errors()[0]["msg"]
 
 
-def test_words_that_are_refused_for_a_reason_say_it() -> None:
+def test_refused_words_are_explained() -> None:
     with pytest.raises(ValidationError, match="no public CA issues for it"):
         KeySettings.model_validate({"type": "Ed25519"})
     with pytest.raises(ValidationError, match="its hash is broken"):
@@ -303,19 +303,19 @@ def test_alternative_names_and_copies_become_values_of_the_model() -> None:
         ({"ST": "x" * 129}, "is longer than 128 characters"),
     ],
 )
-def test_subjects_keep_to_what_a_request_can_hold(subject: dict[str, str], said: str) -> None:
+def test_subjects_are_limited_to_valid_csrs(subject: dict[str, str], said: str) -> None:
     with pytest.raises(ValidationError) as caught:
         GatewaySettings.model_validate({"hostname": "a.example", "subject": subject})
     assert said in caught.value.errors()[0]["msg"]
 
 
-def test_what_was_read_can_be_written(design: Configuration) -> None:
+def test_settings_round_trip(design: Configuration) -> None:
     written = design.model_dump(mode="json", by_alias=True)
     assert Configuration.model_validate(written) == design
     assert os.fspath(design.state_directory) == written["state_directory"]
 
 
-def test_zones_and_keys_of_dns_01_need_not_be_called_like_hosts() -> None:
+def test_zones_and_keys_of_dns_01_need_not_be_host_names() -> None:
     tsig = {"name": "GW_1/update", "secret_file": "/x"}
     settings = Dns01Settings.model_validate(
         {"provider": "rfc2136", "zone": "_acme-challenge.vpn.example.com", "tsig": tsig}
@@ -328,5 +328,5 @@ def test_zones_and_keys_of_dns_01_need_not_be_called_like_hosts() -> None:
 @pytest.mark.parametrize(
     ("written", "kept"), [("RFC2136", "rfc2136"), ("Exec", "exec"), ("Route53", "Route53")]
 )
-def test_own_providers_of_dns_01_are_written_in_any_case(written: str, kept: str) -> None:
+def test_built_in_providers_of_dns_01_are_case_insensitive(written: str, kept: str) -> None:
     assert Dns01Settings.model_validate({"provider": written}).provider == kept

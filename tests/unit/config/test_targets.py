@@ -34,7 +34,7 @@ def only(gateway: dict[str, object], **more: object) -> Target:
     return target
 
 
-def test_a_gateway_with_nothing_said_takes_the_defaults() -> None:
+def test_a_minimal_gateway_has_the_defaults() -> None:
     assert only({"hostname": "G.example.com"}) == Target(
         name="g",
         identifiers=(Identifier(IdentifierType.DNS, "g.example.com"),),
@@ -43,7 +43,7 @@ def test_a_gateway_with_nothing_said_takes_the_defaults() -> None:
     )
 
 
-def test_everything_said_arrives() -> None:
+def test_every_setting_reaches_the_target() -> None:
     target = only(
         {
             "hostname": "bücher.example",
@@ -158,7 +158,7 @@ ALL_KINDS = {"tls-alpn-01": {}, "dns-01": {"provider": "exec", "command": ["x"]}
         (["g.example", "::1"], {"dns-persist-01": {}}, ("http-01", "dns-persist-01")),
     ],
 )
-def test_auto_is_every_kind_that_is_set_up_and_fits_a_name(
+def test_auto_is_every_configured_type_that_can_validate_a_name(
     names: list[str], set_up: dict[str, object], kinds: tuple[str, ...]
 ) -> None:
     gateway: dict[str, object] = {"hostname": names[0], "alternative_names": names[1:]}

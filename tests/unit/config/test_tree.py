@@ -32,7 +32,7 @@ def test_every_scalar_stays_text() -> None:
     }
 
 
-def test_lines_are_those_of_keys_and_items() -> None:
+def test_keys_and_items_have_their_lines() -> None:
     root, _ = build("a:\n  b:\n    - x\n    - y\n")
     assert root is not None
     assert isinstance(root.value, dict)
@@ -45,7 +45,7 @@ def test_lines_are_those_of_keys_and_items() -> None:
     assert [item.line for item in items] == [3, 4]
 
 
-def test_aliases_stand_for_what_they_name() -> None:
+def test_aliases_refer_to_their_anchors() -> None:
     root, _ = build("a: &x [1, 2]\nb:\n  *x\n")
     assert root is not None
     assert isinstance(root.value, dict)
@@ -53,7 +53,7 @@ def test_aliases_stand_for_what_they_name() -> None:
     assert root.value["b"].line == 3
 
 
-def test_merged_mappings_give_what_is_not_written() -> None:
+def test_merge_keys_fill_in_missing_keys() -> None:
     written = "x: &x {a: 1, b: 1}\ny: &y {b: 2, c: 2}\nz: {<<: [*x, *y], a: 0}\nw:\n  <<: *x\n"
     result = plain(written)
     assert isinstance(result, dict)
@@ -77,7 +77,7 @@ def test_merged_mappings_give_what_is_not_written() -> None:
         ("a: {<<: [{b: 1}, 2]}\n", 1, "<< takes a mapping"),
     ],
 )
-def test_what_a_file_must_not_do_is_told(written: str, line: int, said: str) -> None:
+def test_forbidden_yaml_is_reported(written: str, line: int, said: str) -> None:
     (found,) = problems(written)
     assert found[0] == line
     assert said in found[1]
@@ -94,7 +94,7 @@ def test_an_empty_file_has_no_root() -> None:
     assert build("# nothing\n") == (None, [])
 
 
-def test_aliases_cannot_grow_beyond_measure() -> None:
+def test_alias_expansion_is_limited() -> None:
     lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
     lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 10)]
     with pytest.raises(LimitError, match="more than 50000 values") as caught:
@@ -116,7 +116,7 @@ def test_nesting_has_a_limit(written: str) -> None:
 
 
 @given(st.text(alphabet="ab:-[]{}&*<'\"#!|>? \n\t", max_size=60))
-def test_any_text_is_a_tree_or_an_error_of_yaml(written: str) -> None:
+def test_any_text_is_a_tree_or_a_yaml_error(written: str) -> None:
     try:
         root, found = build(written)
     except (yaml.YAMLError, LimitError):

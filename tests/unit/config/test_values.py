@@ -31,7 +31,7 @@ from gatecert.config.values import (
         (timedelta(seconds=7), timedelta(seconds=7)),
     ],
 )
-def test_durations_are_read(written: object, meant: timedelta) -> None:
+def test_durations_are_parsed(written: object, meant: timedelta) -> None:
     assert duration(written) == meant
 
 
@@ -63,7 +63,7 @@ def test_other_durations_are_refused(written: object, said: str) -> None:
 
 
 @given(st.timedeltas(timedelta(milliseconds=1), timedelta(days=3650)))
-def test_a_duration_survives_being_written(value: timedelta) -> None:
+def test_durations_round_trip(value: timedelta) -> None:
     whole = value - timedelta(microseconds=value.microseconds % 1000)
     if whole:
         assert duration(duration_text(whole)) == whole
@@ -78,7 +78,7 @@ def test_a_duration_survives_being_written(value: timedelta) -> None:
         (timedelta(days=10), "10d"),
     ],
 )
-def test_durations_are_written_briefly(value: timedelta, written: str) -> None:
+def test_durations_are_formatted_briefly(value: timedelta, written: str) -> None:
     assert duration_text(value) == written
 
 
@@ -86,12 +86,12 @@ def test_durations_are_written_briefly(value: timedelta, written: str) -> None:
     ("written", "meant"),
     [("true", True), ("Yes", True), ("on", True), ("false", False), ("NO", False), (True, True)],
 )
-def test_switches_are_read(written: object, meant: bool) -> None:  # noqa: FBT001 - the expected value
+def test_booleans_are_parsed(written: object, meant: bool) -> None:  # noqa: FBT001 - the expected value
     assert switch(written) is meant
 
 
 @pytest.mark.parametrize("written", ["maybe", "1", 1, None, [], {}])
-def test_other_switches_are_refused(written: object) -> None:
+def test_other_booleans_are_refused(written: object) -> None:
     with pytest.raises(BadValueError, match="is neither true nor false"):
         switch(written)
 
@@ -99,7 +99,7 @@ def test_other_switches_are_refused(written: object) -> None:
 @pytest.mark.parametrize(
     ("written", "meant"), [("0.33", 0.33), (".5", 0.5), ("1/3", 1 / 3), ("33%", 0.33), (0.25, 0.25)]
 )
-def test_fractions_are_read(written: object, meant: float) -> None:
+def test_fractions_are_parsed(written: object, meant: float) -> None:
     assert fraction(written) == pytest.approx(meant)
 
 
@@ -120,12 +120,12 @@ def test_at_least_two_versions_are_kept() -> None:
 
 
 @pytest.mark.parametrize("written", ["many", "-1", "2.5", True, None, ""])
-def test_versions_are_counted_in_whole_numbers(written: object) -> None:
+def test_versions_are_whole_numbers(written: object) -> None:
     with pytest.raises(BadValueError, match="is not a whole number"):
         kept_versions(written)
 
 
-def test_text_is_one_line_that_says_something() -> None:
+def test_text_is_one_line_and_not_empty() -> None:
     assert text("  ab ") == "ab"
     assert text(12) == "12"
     for written, said in [
@@ -141,7 +141,7 @@ def test_text_is_one_line_that_says_something() -> None:
             text(written)
 
 
-def test_values_are_shown_on_one_short_line() -> None:
+def test_values_are_quoted_on_one_short_line() -> None:
     assert quoted("a\nb\x1b") == '"a b"'
     assert len(quoted("x" * 1000)) < 90
     assert quoted(()) == "a list"

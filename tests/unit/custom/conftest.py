@@ -1,4 +1,4 @@
-"""An administrator with an authority of their own, and a gateway that takes what they bring."""
+"""An administrator with a private CA, and a gateway in custom mode."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The whole import: nothing changes unless everything is right, and then it is served."""
+"""Tests of the whole import: nothing changes unless every check passes."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def bring(office: Office, certificate: bytes, chain: bytes | None = None) -> Out
 
 
 def snapshot(directory: Path) -> dict[str, object]:
-    """Everything on the disk but locks."""
+    """Return every file on the disk but locks."""
     return {
         str(path.relative_to(directory)): path.readlink()
         if path.is_symlink()
@@ -46,7 +46,7 @@ def snapshot(directory: Path) -> dict[str, object]:
     }
 
 
-def test_a_certificate_is_imported_and_its_request_used_up(office: Office) -> None:
+def test_a_certificate_is_imported_and_its_csr_removed(office: Office) -> None:
     office.pipeline.prepare(office.target)
     early = office.request().pending
     office.now += timedelta(seconds=1)
@@ -63,7 +63,7 @@ def test_a_certificate_is_imported_and_its_request_used_up(office: Office) -> No
     assert any("does not trust the root" in line for line in office.told)
 
 
-def test_the_same_again_changes_nothing(office: Office) -> None:
+def test_a_repeated_import_changes_nothing(office: Office) -> None:
     certificate = office.sign(office.csr())
     bring(office, certificate)
     before = snapshot(office.directory)
@@ -73,7 +73,7 @@ def test_the_same_again_changes_nothing(office: Office) -> None:
     assert snapshot(office.directory) == before
 
 
-def test_an_older_one_again_says_which_took_its_place(office: Office) -> None:
+def test_a_repeated_older_import_names_its_successor(office: Office) -> None:
     first = office.sign(office.csr())
     bring(office, first)
     second = office.sign(office.csr(renew=True))
@@ -83,7 +83,7 @@ def test_an_older_one_again_says_which_took_its_place(office: Office) -> None:
     assert office.live.public_bytes(Encoding.PEM) == second
 
 
-def test_what_the_gateway_does_not_take_is_rolled_back_and_can_be_brought_again(
+def test_a_refused_certificate_is_rolled_back_and_can_be_imported_again(
     office: Office, tmp_path: Path
 ) -> None:
     good = office.sign(office.csr())
@@ -106,7 +106,7 @@ def test_what_the_gateway_does_not_take_is_rolled_back_and_can_be_brought_again(
     assert office.live.public_bytes(Encoding.PEM) == second
 
 
-def test_an_older_one_comes_back_where_the_gateway_has_refused_the_newer(
+def test_an_older_certificate_is_deployed_if_the_gateway_refuses_the_newer(
     office: Office, tmp_path: Path
 ) -> None:
     good = office.sign(office.csr())
@@ -126,7 +126,7 @@ def test_an_older_one_comes_back_where_the_gateway_has_refused_the_newer(
     assert bring(office, good).kind is OutcomeKind.IDLE
 
 
-def test_an_import_waits_for_nobody_without_being_told_to(office: Office) -> None:
+def test_an_import_does_not_wait_unless_asked(office: Office) -> None:
     certificate = office.sign(office.csr())
     with (
         office.store.lock_gateway("hq", "a test", wait=0),
@@ -135,7 +135,7 @@ def test_an_import_waits_for_nobody_without_being_told_to(office: Office) -> Non
         bring(office, certificate)
 
 
-def test_a_state_that_cannot_be_written_changes_nothing(
+def test_an_unwritable_state_changes_nothing(
     office: Office, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     certificate = office.sign(office.csr())
@@ -150,20 +150,20 @@ def test_a_state_that_cannot_be_written_changes_nothing(
     assert snapshot(office.directory) == before
 
 
-def test_a_gateway_without_its_certificate_says_what_it_waits_for(office: Office) -> None:
+def test_a_gateway_without_a_certificate_reports_what_it_waits_for(office: Office) -> None:
     office.pipeline.prepare(office.target)
     office.pipeline.attend(office.target)
     outcome = office.pipeline.attend(office.target)
     assert "gatecert csr hq, have the CSR signed, then gatecert import hq" in outcome.detail
 
 
-def test_a_region_that_is_never_enrolled_takes_imports(office: Office) -> None:
+def test_an_excluded_region_accepts_imports(office: Office) -> None:
     office.target = replace(office.target, region="cn")
     assert bring(office, office.sign(office.csr())).kind is OutcomeKind.IMPORTED
     assert office.pipeline.attend(office.target).kind is OutcomeKind.IDLE
 
 
-def test_each_warning_of_the_end_is_given_once(
+def test_each_expiry_warning_is_given_once(
     office: Office, caplog: pytest.LogCaptureFixture
 ) -> None:
     bring(office, office.sign(office.csr(), days=40))
@@ -185,7 +185,7 @@ def test_each_warning_of_the_end_is_given_once(
 
 @pytest.fixture(scope="module")
 def material(tmp_path_factory: pytest.TempPathFactory) -> tuple[Office, list[bytes]]:
-    """A gateway with a live certificate and a pending request, and pieces of uploads."""
+    """Provide a gateway with a live certificate, a pending CSR, and parts of uploads."""
     office = Office(tmp_path_factory.mktemp("import") / "state")
     bring(office, office.sign(office.csr()))
     csr = office.csr()
@@ -230,7 +230,7 @@ UPLOAD = st.lists(
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(certificate=UPLOAD, chain=UPLOAD, noise=st.binary(max_size=60))
-def test_no_input_whatever_changes_live_unless_it_is_valid(
+def test_only_valid_input_changes_live(
     material: tuple[Office, list[bytes]],
     certificate: list[tuple[int, tuple[int, int] | None]],
     chain: list[tuple[int, tuple[int, int] | None]],

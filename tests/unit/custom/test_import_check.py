@@ -1,4 +1,4 @@
-"""What an administrator hands in is found by its key, and refused with the reason that helps."""
+"""Tests of import checks: certificates are found by key, errors name the best reason."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_files_may_be_swapped_or_one(office: Office) -> None:
     assert swapped.issued == together.issued
 
 
-def test_a_foreign_key_is_answered_with_the_pending_requests(office: Office) -> None:
+def test_an_unknown_key_lists_the_pending_csrs(office: Office) -> None:
     foreign = office.pki.issue(HOST, office.middle, names=(HOST,))
     error = refusal(office, foreign.pem)
     assert "no CSR is pending" in error.message
@@ -68,7 +68,7 @@ def test_a_foreign_key_is_answered_with_the_pending_requests(office: Office) -> 
     assert "made 2026-11-23 08:15:00 UTC" in error.message
 
 
-def test_issuers_alone_are_no_certificate(office: Office) -> None:
+def test_issuers_alone_are_refused(office: Office) -> None:
     office.request()
     assert "'CN=Company Issuing'" in refusal(office, office.chain).message
 
@@ -86,7 +86,7 @@ def test_a_private_key_in_either_file_is_refused(office: Office) -> None:
     assert "private key" in refusal(office, certificate, office.chain + secret).message
 
 
-def test_an_automatic_gateway_takes_no_imports(office: Office) -> None:
+def test_an_automatic_gateway_refuses_imports(office: Office) -> None:
     certificate = office.sign(office.csr())
     office.target = replace(office.target, mode=Mode.AUTOMATIC)
     with pytest.raises(WrongUsageError, match="certificates cannot be imported"):
@@ -100,7 +100,7 @@ def imported(office: Office, certificate: bytes) -> None:
         office.store.remove_request("hq", each.id)
 
 
-def test_the_same_certificate_again_is_known(office: Office) -> None:
+def test_a_repeated_certificate_is_recognised(office: Office) -> None:
     certificate = office.sign(office.csr())
     imported(office, certificate)
     version = office.check_import(certificate).version
@@ -108,7 +108,7 @@ def test_the_same_certificate_again_is_known(office: Office) -> None:
     assert version.certificate == certificate
 
 
-def test_a_certificate_issued_anew_for_a_key_in_use_is_taken(office: Office) -> None:
+def test_a_certificate_reissued_for_a_key_in_use_is_accepted(office: Office) -> None:
     csr = office.csr()
     imported(office, office.sign(csr))
     again = office.check_import(office.sign(csr, days=700))
@@ -117,7 +117,7 @@ def test_a_certificate_issued_anew_for_a_key_in_use_is_taken(office: Office) -> 
     assert again.issued.private_key == office.store.private_key(version)
 
 
-def test_the_certificate_before_among_the_issuers_is_left_out(office: Office) -> None:
+def test_the_previous_certificate_in_the_chain_file_is_left_out(office: Office) -> None:
     csr = office.csr()
     old, new = office.sign(csr), office.sign(csr, days=700)
     imported(office, old)
@@ -129,7 +129,7 @@ def test_the_certificate_before_among_the_issuers_is_left_out(office: Office) ->
     assert any("not served" in note for note in accepted.issued.notes)
 
 
-def test_two_certificates_for_a_key_are_told_apart(office: Office) -> None:
+def test_two_certificates_for_a_key_are_distinguished(office: Office) -> None:
     csr = office.csr()
     both = [office.sign(csr), office.sign(csr, days=700)]
     for certificate, chain in ((b"".join(both), None), (office.chain, b"".join(both))):
@@ -141,7 +141,7 @@ def test_two_certificates_for_a_key_are_told_apart(office: Office) -> None:
             assert f"{issued.not_valid_after_utc:%Y-%m-%d}" in error.message
 
 
-def test_the_same_certificate_with_another_chain_is_taken(office: Office) -> None:
+def test_the_same_certificate_with_another_chain_is_accepted(office: Office) -> None:
     certificate = office.sign(office.csr())
     imported(office, certificate)
     crossed = office.pki.authority("Company Root", office.pki.root("Old Root"))
@@ -150,7 +150,7 @@ def test_the_same_certificate_with_another_chain_is_taken(office: Office) -> Non
     assert more.issued.chain == office.middle.pem + crossed.pem
 
 
-def test_the_key_of_a_bootstrap_certificate_is_no_request(office: Office) -> None:
+def test_the_key_of_a_bootstrap_certificate_is_not_a_csr(office: Office) -> None:
     office.pipeline.prepare(office.target)
     key = office.live.public_key()
     assert isinstance(key, EllipticCurvePublicKey)
@@ -163,14 +163,14 @@ def test_the_key_of_a_bootstrap_certificate_is_no_request(office: Office) -> Non
 
 @pytest.fixture
 def spare(tmp_path: Path, office: Office) -> Office:
-    """The other host: its own state, the same authority."""
+    """Return the other host: its own state, the same CA."""
     office.target = replace(PAIR)
     other = Office(tmp_path / "spare", target=replace(PAIR), pki=office.pki)
     other.root, other.middle = office.root, office.middle
     return other
 
 
-def test_each_member_takes_its_own(office: Office, spare: Office) -> None:
+def test_each_member_imports_its_own_certificate(office: Office, spare: Office) -> None:
     for host, member in ((office, "primary"), (spare, "spare")):
         accepted = host.check_import(host.sign(host.csr(member=member)))
         names = [str(name) for name in accepted.summary.identifiers]
@@ -178,7 +178,7 @@ def test_each_member_takes_its_own(office: Office, spare: Office) -> None:
 
 
 @pytest.mark.parametrize("configured", ["", "primary"])
-def test_the_other_members_certificate_is_named_as_that(
+def test_another_members_certificate_is_identified(
     office: Office, spare: Office, configured: str
 ) -> None:
     office.target = replace(office.target, member=configured)
@@ -198,12 +198,12 @@ def test_a_member_whose_name_is_too_long_for_a_common_name(office: Office) -> No
     assert names == [HOST, long.common_name, SPARE.common_name]
 
 
-def test_a_member_without_a_request_is_told_as_much(office: Office, spare: Office) -> None:
+def test_a_member_without_a_csr_is_refused_with_that_reason(office: Office, spare: Office) -> None:
     error = refusal(office, spare.sign(spare.csr(member="spare")))
     assert "this host is a host without a CSR of that member" in error.message
 
 
-def test_a_certificate_signed_with_the_other_members_name_is_named_as_that(
+def test_a_certificate_with_another_members_name_is_identified(
     office: Office,
 ) -> None:
     office.target = PAIR
@@ -217,13 +217,13 @@ def test_a_missing_shared_name_is_refused(office: Office) -> None:
     assert f"is not for {HOST}" in refusal(office, wrong).message
 
 
-def test_a_request_of_no_member_leaves_it_open_which_host_this_is(office: Office) -> None:
+def test_a_csr_without_a_member_does_not_set_the_member(office: Office) -> None:
     certificate = office.sign(office.csr())
     office.target = PAIR
     assert office.check_import(certificate).summary.identifiers == office.target.identifiers
 
 
-def test_another_key_than_that_of_the_imported_certificate_is_refused(office: Office) -> None:
+def test_a_certificate_for_another_key_is_refused(office: Office) -> None:
     imported(office, office.sign(office.csr()))
     foreign = office.pki.issue(HOST, office.middle, names=(HOST,))
     assert "no CSR is pending" in refusal(office, foreign.pem).message

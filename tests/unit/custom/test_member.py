@@ -1,4 +1,4 @@
-"""Which host of a pair this is, and what it may do."""
+"""Tests of the members of a pair."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def test_a_single_host_has_its_hostname_as_common_name() -> None:
     require_member(SINGLE)
 
 
-def test_a_member_has_a_name_of_its_own_beside_the_shared_one() -> None:
+def test_a_member_has_its_own_and_the_shared_name() -> None:
     spare = select_member(PAIR, "spare")
     assert common_name(spare) == SPARE.common_name
     assert [str(name) for name in spare.identifiers] == [HOST, SPARE.common_name]
@@ -51,12 +51,12 @@ def test_a_single_host_has_no_members() -> None:
         select_member(SINGLE, "spare")
 
 
-def test_a_pair_has_to_know_which_host_it_is() -> None:
+def test_a_pair_needs_to_know_its_member() -> None:
     with pytest.raises(WrongUsageError, match="--member primary or --member spare"):
         require_member(PAIR)
 
 
-def test_a_certificate_is_told_by_its_names() -> None:
+def test_a_member_is_recognised_by_the_certificates_names() -> None:
     pki = Pki()
     primary = pki.issue(PRIMARY.common_name, names=(HOST,)).certificate
     both = pki.issue("x", names=(HOST, PRIMARY.common_name, SPARE.common_name)).certificate

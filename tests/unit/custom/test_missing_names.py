@@ -1,4 +1,4 @@
-"""Names that were configured after the import."""
+"""Tests of names configured after the import."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ LIVE = CertificateSummary(
 
 
 @pytest.mark.parametrize("names", [(HOST,), (HOST, "remote.company.com"), (HOST, "*.company.com")])
-def test_names_that_are_there_or_below_a_wildcard_are_covered(names: tuple[str, ...]) -> None:
+def test_present_names_and_names_below_a_wildcard_are_covered(names: tuple[str, ...]) -> None:
     assert missing_names_warning(replace(SINGLE, identifiers=dns(*names)), LIVE) == ("", "")
 
 
 @pytest.mark.parametrize(
     "missing", [*dns("a.remote.company.com", "company.com"), Identifier(IdentifierType.IP, "::1")]
 )
-def test_a_name_that_is_not_is_said_with_the_way_to_another(missing: Identifier) -> None:
+def test_a_missing_name_is_reported_with_its_fix(missing: Identifier) -> None:
     what, fix = missing_names_warning(replace(SINGLE, identifiers=(*dns(HOST), missing)), LIVE)
     assert f"does not cover {missing.value}" in what
     assert fix.startswith("gatecert csr hq")
@@ -54,14 +54,14 @@ def test_a_name_that_is_not_is_said_with_the_way_to_another(missing: Identifier)
         (LIVE, Mode.AUTOMATIC),
     ],
 )
-def test_what_is_replaced_by_itself_is_none_of_it(
+def test_automatic_and_bootstrap_certificates_are_not_warned_about(
     live: CertificateSummary | None, mode: Mode
 ) -> None:
     other = replace(SINGLE, identifiers=dns("other.example"), mode=mode)
     assert missing_names_warning(other, live) == ("", "")
 
 
-def test_it_is_logged_when_the_configuration_is_read(
+def test_a_missing_name_is_logged_when_the_configuration_is_read(
     office: Office, caplog: pytest.LogCaptureFixture
 ) -> None:
     certificate = office.sign(office.csr())

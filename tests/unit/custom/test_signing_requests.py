@@ -1,4 +1,4 @@
-"""Requests: made once, printed as often as wanted, never orphaned."""
+"""Tests of CSRs: created once, printed repeatedly, never orphaned."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def names(csr: x509.CertificateSigningRequest) -> list[str]:
     return found.get_values_for_type(x509.DNSName)
 
 
-def test_a_request_asks_for_a_server_certificate(office: Office) -> None:
+def test_a_csr_requests_a_server_certificate(office: Office) -> None:
     csr = office.csr()
     assert csr.is_signature_valid
     assert csr.subject.rfc4514_string() == f"CN={HOST},O=Company,C=US"
@@ -38,7 +38,7 @@ def test_a_request_asks_for_a_server_certificate(office: Office) -> None:
     assert list(extended) == [ExtendedKeyUsageOID.SERVER_AUTH]
 
 
-def test_the_pending_request_is_shown_again(office: Office) -> None:
+def test_the_pending_csr_is_returned_again(office: Office) -> None:
     first = office.request()
     again = office.request()
     assert (first.is_new, again.is_new) == (True, False)
@@ -47,7 +47,7 @@ def test_the_pending_request_is_shown_again(office: Office) -> None:
     assert "key SHA-256" in str(first.pending)
 
 
-def test_renewal_makes_another_and_keeps_the_first(office: Office) -> None:
+def test_renewal_creates_another_and_keeps_the_first(office: Office) -> None:
     first = office.request()
     office.now += timedelta(hours=1)
     second = office.request(renew=True)
@@ -66,7 +66,7 @@ def test_renewal_makes_another_and_keeps_the_first(office: Office) -> None:
         {"key": KeyPolicy(KeyType.ECDSA_P384)},
     ],
 )
-def test_a_request_that_no_longer_fits_is_followed_by_another(
+def test_an_outdated_csr_is_followed_by_a_new_one(
     office: Office, changed: dict[str, object]
 ) -> None:
     first = office.request()
@@ -82,7 +82,7 @@ def _changed(target: Target, changed: dict[str, object]) -> Target:
     return replace(target, **changed)  # type: ignore[arg-type] # names of fields
 
 
-def test_the_key_is_of_the_configured_type(office: Office) -> None:
+def test_the_key_has_the_configured_type(office: Office) -> None:
     office.target = replace(office.target, key=KeyPolicy(KeyType.RSA_3072))
     csr = office.csr()
     public_key = csr.public_key()
@@ -92,7 +92,7 @@ def test_the_key_is_of_the_configured_type(office: Office) -> None:
     assert not office.request().is_new
 
 
-def test_each_member_has_a_request_of_its_own(office: Office) -> None:
+def test_each_member_has_its_own_csr(office: Office) -> None:
     office.target = PAIR
     with pytest.raises(WrongUsageError, match="this host's member is not set"):
         office.request()
@@ -102,13 +102,13 @@ def test_each_member_has_a_request_of_its_own(office: Office) -> None:
     assert names(csr) == [HOST, SPARE.common_name]
 
 
-def test_an_automatic_gateway_needs_no_request(office: Office) -> None:
+def test_an_automatic_gateway_needs_no_csr(office: Office) -> None:
     office.target = replace(office.target, mode=Mode.AUTOMATIC)
     with pytest.raises(WrongUsageError, match="set mode: custom"):
         office.request()
 
 
-def test_keys_of_orders_and_garbage_are_no_requests(office: Office) -> None:
+def test_order_keys_and_garbage_are_not_csrs(office: Office) -> None:
     made = office.request().pending.request
     office.store.add_request("hq", replace(made, id="order-1"))
     garbage = b"-----BEGIN PRIVATE KEY-----\nMIIB\n-----END PRIVATE KEY-----\n"
@@ -116,7 +116,7 @@ def test_keys_of_orders_and_garbage_are_no_requests(office: Office) -> None:
     assert [each.request.id for each in pending_requests(office.store, "hq")] == [made.id]
 
 
-def test_a_key_that_got_its_certificate_before_a_crash_is_not_offered_again(
+def test_a_key_certified_before_a_crash_is_not_reused(
     office: Office,
 ) -> None:
     first = office.request()
@@ -128,7 +128,7 @@ def test_a_key_that_got_its_certificate_before_a_crash_is_not_offered_again(
     assert pending_requests(office.store, "hq") == (second.pending,)
 
 
-def test_a_version_that_cannot_be_read_uses_up_nothing(office: Office) -> None:
+def test_an_unreadable_version_removes_no_csr(office: Office) -> None:
     first = office.request()
     issued = office.check_import(office.sign(office.csr())).issued
     torn = issued.certificate.replace(b"M", b"A", 3)
