@@ -49,9 +49,7 @@ _FIXES = {
     "unsupportedIdentifier": "this CA does not issue for such names; add another one below"
     " authorities",
 }
-_OTHER_RESPONDER = (
-    "check what else answers for the name: another host, a proxy, an old AAAA record"
-)
+_OTHER_RESPONDER = "check what else answers for the name: another host, a proxy, an old AAAA record"
 
 
 def problem_error(  # noqa: PLR0913 - all that the error depends on

@@ -90,8 +90,7 @@ def _refuse_worse(current: Pass, checked: CheckedImport) -> None:
     """
     target, now = current.target, current.now()
     best, issued = current.wanted, checked.issued
-    roots = current.context.tools.roots(target)
-    trust = trust_of(issued.certificate, issued.chain, roots, now=now)
+    trust = trust_of(issued.certificate, issued.chain, current.roots, now=now)
     accepted = current.occasion.accept_untrusted and not trust.trusted
     ranked = rank(
         checked.summary,

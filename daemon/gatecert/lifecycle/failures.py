@@ -45,14 +45,14 @@ def failure(current: Pass, error: GatecertError) -> Outcome:
     """Count a failed attempt and set the instant of the next one."""
     failed = current.outcome(OutcomeKind.FAILED, error.message, code=error.code, fix=error.fix)
     if isinstance(error, StorageError):
-        current.context.states.hold_back(current.target.name)
+        current.hold_back()
         return failed
     state, now, not_after = current.last_known, current.now(), _expiry(current)
     not_before = _not_before(error, now, not_after)
     at = next_attempt(
         state.failures + 1,
         now=now,
-        random=current.context.random,
+        random=current.random,
         not_after=not_after,
         retry_after=_or_next_authority(current, state, not_before) if not_before else None,
     )
@@ -90,7 +90,7 @@ def postponed(current: Pass, error: RateLimitBudgetError) -> Outcome:
     now, at = current.now(), _or_next_authority(current, current.state, error.until)
     if at != error.until:
         end = _expiry(current)
-        soon = next_attempt(1, now=now, random=current.context.random, not_after=end)
+        soon = next_attempt(1, now=now, random=current.random, not_after=end)
         at = min(error.until, max(effective_retry_after(at, now, end), soon))
     current.update(failed_at=now, next_attempt=at)
     return current.outcome(OutcomeKind.WAITING, error.message, code=error.code, fix=error.fix)
@@ -107,7 +107,7 @@ def _not_before(error: GatecertError, now: datetime, not_after: datetime | None)
 
 def _or_next_authority(current: Pass, state: GatewayState, until: datetime) -> datetime:
     """Return the instant that an authority asked for, or an earlier one if another may be asked."""
-    names = [name for name in current.target.authorities if name in current.context.authorities]
+    names = current.authorities
     if len(names) <= 1:
         return until
     try:

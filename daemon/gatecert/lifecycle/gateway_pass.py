@@ -27,6 +27,8 @@ from gatecert.schedule.due import Situation, certificate_in_use, next_due, next_
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from cryptography.x509 import Certificate
+
     from gatecert.deploy.inventory import Inventory, StoredCertificate
     from gatecert.model import CertificateSummary, Due, IssuedChain, Stage
     from gatecert.store.protocol import Store
@@ -123,9 +125,20 @@ class Pass:
         return self.context.tools.store
 
     @property
-    def is_cancelled(self) -> bool:
-        """Whether gatecert is stopping."""
-        return self.context.tools.cancelled.is_set()
+    def random(self) -> random.Random:
+        """Source of jitter."""
+        return self.context.random
+
+    @property
+    def authorities(self) -> list[str]:
+        """Names of the authorities that the gateway may use and that are configured, in order."""
+        known = self.context.authorities
+        return [name for name in self.target.authorities if name in known]
+
+    @property
+    def roots(self) -> tuple[Certificate, ...]:
+        """The roots that are trusted for the gateway."""
+        return self.context.tools.roots(self.target)
 
     # ------------------------------------------------------------------ state
 
@@ -168,6 +181,15 @@ class Pass:
     def retry_save(self) -> None:
         """Save what a pass before could not save."""
         self.context.states.retry(self.target.name)
+
+    def hold_back(self) -> None:
+        """Try nothing for a while, since no result could be stored."""
+        self.context.states.hold_back(self.target.name)
+
+    @property
+    def held_back_until(self) -> datetime | None:
+        """The instant before which nothing is tried; None if there is none."""
+        return self.context.states.held_back_until(self.target.name)
 
     # ------------------------------------------------------------------ certificates
 
@@ -292,7 +314,7 @@ class Pass:
         """Complete an outcome with what comes next, and save it unless nothing was done."""
         try:
             wake, due = self.next_wake()
-            until = self.context.states.held_back_until(self.target.name)
+            until = self.held_back_until
             wake = wake if until is None else max(wake, until)
             outcome = replace(
                 outcome,

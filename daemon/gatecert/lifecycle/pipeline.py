@@ -213,7 +213,7 @@ class Pipeline:
     def _pass(self, current: Pass) -> Outcome:
         if current.occasion.look_now:
             self.states.held_back.pop(current.target.name, None)
-        if self.states.held_back_until(current.target.name) is not None:
+        if current.held_back_until is not None:
             return current.outcome(OutcomeKind.IDLE, "the state cannot be written for now")
         current.retry_save()
         self._settle_order(current)

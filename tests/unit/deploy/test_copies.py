@@ -126,7 +126,7 @@ def test_a_file_of_somebody_else_is_written_again(
     [
         ("nobody-of-that-name", None, "no user 'nobody-of-that-name'"),
         (None, "no-such-group", "no group 'no-such-group'"),
-        ("4123456789", None, "user 4123456789 has no entry"),
+        ("4123456789", None, "user 4123456789 does not exist"),
     ],
 )
 def test_unknown_users_and_groups(
@@ -219,7 +219,7 @@ def test_pkcs12_is_written_once_for_a_password(
     ("content", "reason"),
     [
         (None, "cannot be read: no such file"),
-        (b"\n", "holds no password"),
+        (b"\n", "must hold a password"),
         (b"x" * 1025, "must hold a password of 1 to 1024 bytes"),
     ],
 )
