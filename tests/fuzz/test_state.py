@@ -1,4 +1,4 @@
-"""Whatever stands in a state file: a pass comes to its end, and leaves a usable pair behind."""
+"""With any contents of a state file, a pass ends and leaves a usable key and certificate."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ STATE: Final = GatewayState(
     renewal=RenewalInfo("a.b", START + DAY, START + DAY, "https://ca.test", 2),
     obstruction=OrderBlocker("caa-forbids", START, START + DAY),
     outcome=Outcome(
-        VPN, START, OutcomeKind.FAILED, "it failed", "acme", "mend it", "enrol: x", START, START
+        VPN, START, OutcomeKind.FAILED, "it failed", "acme", "fix it", "enrol: x", START, START
     ),
     expiry_notice=ExpiryNotice("ab", 7),
     challenge_failures=(ChallengeFailure("vpn.example.com", "http-01", START, "refused"),),
@@ -125,7 +125,7 @@ def document(record: GatewayState | Deployment) -> Make[bytes]:
 
 
 def scene_files(scene: Scene) -> dict[str, Make[bytes]]:
-    """What each file below the state directory may hold."""
+    """Return possible contents of each file below the state directory."""
     gateway = f"gateways/{VPN}"
     found: dict[str, Make[bytes]] = {
         f"{gateway}/state.json": document(STATE),
@@ -140,7 +140,7 @@ def scene_files(scene: Scene) -> dict[str, Make[bytes]]:
 
 
 def changes(source: Source) -> dict[str, bytes]:
-    """Some files, and what they hold."""
+    """Return some files with their contents."""
     return {name: FILES[name](source) for name in source.some(sorted(FILES), 3)}
 
 
@@ -170,7 +170,7 @@ def test_a_pass_over_any_state(changed: dict[str, bytes], look: bool) -> None:  
 
 @cache
 def built(kind: Any) -> Make[Any]:  # noqa: ANN401 - a type, or what stands for several
-    """Values of a type that stands in a record, from one end of its range to the other."""
+    """Return values of a type in a record, over its whole range."""
     if kind in SIMPLE:
         return SIMPLE[kind]
     if isinstance(kind, type) and issubclass(kind, Enum):
@@ -185,8 +185,8 @@ def built(kind: Any) -> Make[Any]:  # noqa: ANN401 - a type, or what stands for 
 
 
 @promised(built(GatewayState), built(Deployment), examples=80, share=2)
-def test_what_is_due_by_any_state(state: GatewayState, deployment: Deployment) -> None:
-    """Whatever is remembered, it can be told, and a failure be counted and written again."""
+def test_the_next_action_for_any_state(state: GatewayState, deployment: Deployment) -> None:
+    """Check that any state can be shown, and updated after a failure."""
     files = {"state.json": encode(state), "deployment.json": encode(deployment)}
     SCENE.restore({f"gateways/{VPN}/{name}": data for name, data in files.items()})
     pipeline = SCENE.pipeline()
@@ -229,7 +229,7 @@ LIMITS: Final = Limits(FEW, FEW, FEW, FEW, FEW)
 
 @promised(built(RateLimitUsage), examples=100, share=10)
 def test_rate_limit_usage(usage: RateLimitUsage) -> None:
-    """Whatever was asked of an authority, one more order is allowed or has to wait."""
+    """Check that with any rate limit usage an order is allowed or has to wait."""
     SCENE.restore()
     store = FileStore(SCENE.state)
     budget = Budget(store, "https://ca.test/dir", LIMITS, "acme", "acme", lambda: START)
@@ -256,7 +256,7 @@ RECORD: Final = {
 KEY_PEM: Final = next(data for name, data in SCENE.original.items() if name.endswith("privkey.pem"))
 
 
-KEPT: Final[dict[str, Make[bytes]]] = {
+STORED_FILES: Final[dict[str, Make[bytes]]] = {
     "accounts/played/key.pem": one_of_octets(KEY_PEM),
     "accounts/played/account.json": encoded(altered(ACCOUNT)),
     "records/0123.json": encoded(altered(RECORD)),
@@ -266,17 +266,17 @@ KEPT: Final[dict[str, Make[bytes]]] = {
         altered({"schema": 1, "created": "2026-11-23T12:00:00Z"})
     ),
     f"gateways/{VPN}/requests/order-1/request.pem": binary(100),
-    f"gateways/{VPN}/lock": one_of(binary(60), spoilt(just(b"123 looking after it\n"))),
+    f"gateways/{VPN}/lock": one_of(binary(60), spoilt(just(b"123 renew\n"))),
 }
 
 
-def kept(source: Source) -> dict[str, bytes]:
-    """All of them, each with something in it."""
-    return {name: make(source) for name, make in KEPT.items()}
+def stored_files(source: Source) -> dict[str, bytes]:
+    """Return all stored files with contents."""
+    return {name: make(source) for name, make in STORED_FILES.items()}
 
 
-@promised(kept, examples=100, share=4)
-def test_everything_else_that_is_kept(files: dict[str, bytes]) -> None:
+@promised(stored_files, examples=100, share=4)
+def test_all_other_stored_files(files: dict[str, bytes]) -> None:
     SCENE.restore(files)
     store = FileStore(SCENE.state)
     with no_traceback(), refused_properly():
@@ -293,7 +293,7 @@ def test_everything_else_that_is_kept(files: dict[str, bytes]) -> None:
         assert store.account("played") is not None
 
 
-def test_the_scene_is_left_in_peace_as_it_is(tmp_path: Path) -> None:
+def test_the_unchanged_scene_works(tmp_path: Path) -> None:
     scene = Scene(tmp_path)
     scene.restore()
     with no_traceback():

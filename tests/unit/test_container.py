@@ -1,4 +1,4 @@
-"""Where this runs, and that nobody in a container is told to use what only a host has."""
+"""Detection of containers, and fixes without host-only commands in containers."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ ONLY_ON_A_HOST = re.compile(
     r"systemctl|journalctl|timedatectl|\bsudo\b|ReadWritePaths|AmbientCapabilities|LimitNOFILE"
     r"|SupplementaryGroups|gatecert-reload@|gatecert-http\.socket"
 )
-# Examples in the reference of the configuration, which is the same everywhere.
+# Examples in the configuration reference, which is the same everywhere.
 EXAMPLES = {"config/paths.py", "config/key_reference.py"}
 
 
@@ -38,7 +38,7 @@ EXAMPLES = {"config/paths.py", "config/key_reference.py"}
         (("run/systemd/system/",), {}, False),
     ],
 )
-def test_a_container_is_known_by_its_marks_unless_systemd_is_booted(
+def test_a_container_is_detected_unless_systemd_runs(
     files: tuple[str, ...],
     environment: dict[str, str],
     expected: bool,  # noqa: FBT001 - a parameter of the test
@@ -52,7 +52,7 @@ def test_a_container_is_known_by_its_marks_unless_systemd_is_booted(
     assert is_container(tmp_path, environment) is expected
 
 
-def test_fixes_speak_of_where_they_are_read(
+def test_fixes_fit_the_host_or_the_container(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     read_only = OSError(30, "Read-only file system")
@@ -90,7 +90,7 @@ def test_fixes_speak_of_where_they_are_read(
     [path for path in SOURCES.rglob("*.py") if str(path.relative_to(SOURCES)) not in EXAMPLES],
     ids=lambda path: str(path.relative_to(SOURCES)),
 )
-def test_what_only_a_host_has_is_named_with_words_for_a_container_beside(path: Path) -> None:
+def test_host_only_commands_have_a_text_for_containers(path: Path) -> None:
     tree = ast.parse(path.read_text("utf-8"))
     covered = {id(node) for part in documented(tree) for node in ast.walk(part)}
 
@@ -105,7 +105,7 @@ def test_what_only_a_host_has_is_named_with_words_for_a_container_beside(path: P
 
 
 def documented(tree: ast.Module) -> list[ast.AST]:
-    """Documentation strings, and calls that give words for both."""
+    """Return docstrings, and calls that give texts for both."""
     found: list[ast.AST] = []
     for node in ast.walk(tree):
         match node:

@@ -1,4 +1,4 @@
-"""The scripts of container/, by themselves; tests/container runs them in containers."""
+"""The scripts of container/; tests/container runs them in containers."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def directory(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def told(directory: Path, tmp_path: Path) -> Iterator[Callable[[], list[str]]]:
-    """What the watched server has written, once it runs."""
+    """Return the output of the watched server, once it runs."""
     log = tmp_path / "log"
     log.touch()
     command = ["sh", str(SCRIPTS / "watch"), str(directory), "HUP", "sh", "-c", COUNTS, str(log)]
@@ -64,7 +64,7 @@ def told(directory: Path, tmp_path: Path) -> Iterator[Callable[[], list[str]]]:
         process.wait(SECONDS)
 
 
-def test_a_server_is_told_of_a_certificate_and_of_its_users_authorities(
+def test_a_server_is_reloaded_for_certificates_and_client_cas(
     directory: Path, told: Callable[[], list[str]]
 ) -> None:
     replace_link(directory / "live", "versions/2")
@@ -105,10 +105,10 @@ def test_a_process_with_a_long_name_is_found(tmp_path: Path) -> None:
         (("SIGHUP", "nginx"), "there is no signal SIGHUP: HUP, USR1, USR2 … without SIG"),
     ],
 )
-def test_wrong_usage_is_one_line(arguments: tuple[str, ...], why: str) -> None:
+def test_wrong_usage_prints_one_line(arguments: tuple[str, ...], why: str) -> None:
     assert send_signal(*arguments) == (2, f"send-signal: {why}\n")
 
 
-def test_nobody_of_that_name() -> None:
+def test_a_missing_process() -> None:
     code, why = send_signal("HUP", "no-such-process-runs-here")
     assert (code, why.startswith("no process is called no-such-process-runs-here")) == (1, True)

@@ -6,7 +6,7 @@ import time
 from gatecert.deadline import Deadline
 
 
-def test_time_left_shrinks_to_nothing_and_never_below() -> None:
+def test_the_remaining_time_is_never_negative() -> None:
     deadline = Deadline.after(0.01)
 
     assert 0 < deadline.remaining <= 0.01
@@ -24,14 +24,14 @@ def test_within_is_the_shorter_of_the_two() -> None:
     assert 9 < deadline.within(20) <= 10
 
 
-def test_a_step_may_end_sooner_but_not_later_than_the_whole() -> None:
+def test_a_step_never_exceeds_the_whole_deadline() -> None:
     whole = Deadline.after(10)
 
     assert whole.sooner(1).remaining <= 1
     assert whole.sooner(60).at == whole.at
 
 
-def test_cancelling_leaves_no_time_to_the_whole_nor_to_its_steps() -> None:
+def test_a_cancellation_leaves_no_time() -> None:
     cancelled = threading.Event()
     deadline = Deadline.after(60, cancelled)
     step = deadline.sooner(30)
@@ -44,7 +44,7 @@ def test_cancelling_leaves_no_time_to_the_whole_nor_to_its_steps() -> None:
     assert step.passed
 
 
-def test_cancelling_ends_a_wait_at_once() -> None:
+def test_a_cancellation_ends_a_wait_at_once() -> None:
     cancelled = threading.Event()
     deadline = Deadline.after(60, cancelled)
     started = time.monotonic()
@@ -55,6 +55,6 @@ def test_cancelling_ends_a_wait_at_once() -> None:
     assert time.monotonic() - started < 5
 
 
-def test_only_the_instant_counts_in_comparisons_and_in_the_repr() -> None:
+def test_only_the_instant_is_compared_and_shown() -> None:
     assert Deadline(1.0, threading.Event()) == Deadline(1.0)
     assert repr(Deadline(1.0, threading.Event())) == "Deadline(at=1.0)"

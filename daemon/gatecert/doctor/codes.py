@@ -18,7 +18,6 @@ OK, NOTE, WARNING, FAILURE = Severity.OK, Severity.NOTE, Severity.WARNING, Sever
 SOON = timedelta(minutes=1)  # an operator may be fixing it right now
 DAILY = timedelta(days=1)  # others have to change it
 
-_SET_CLOCK = "set the clock and keep it synchronised by NTP (timedatectl set-ntp true)"
 _SET_CLOCK_OF_HOST = "set the clock of the container's host and keep it synchronised by NTP"
 
 # --------------------------------------------------------------------- this machine
@@ -97,14 +96,14 @@ CLOCK_OFF = Code(
     "clock-off",
     WARNING,
     "this machine's clock is wrong, so renewals are too early or too late",
-    _SET_CLOCK,
+    "set the clock and keep it synchronised by NTP (timedatectl set-ntp true)",
     fix_in_container=_SET_CLOCK_OF_HOST,
 )
 CLOCK_WRONG = Code(
     "clock-wrong",
     FAILURE,
     "by this machine's clock, a certificate issued now would not be valid, so none is ordered",
-    _SET_CLOCK,
+    "set the clock and keep it synchronised by NTP (timedatectl set-ntp true)",
     fix_in_container=_SET_CLOCK_OF_HOST,
     recheck_after=SOON,
 )

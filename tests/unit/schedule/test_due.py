@@ -86,21 +86,21 @@ def renewal(at: datetime | None, *, certificate_id: str = "akiid.serial") -> Gat
     return GatewayState(renewal=info)
 
 
-def test_nothing_at_all_asks_for_a_bootstrap_certificate_at_once() -> None:
+def test_without_a_certificate_a_self_signed_one_is_due_at_once() -> None:
     due = next_due(situation(None, deployment=None), NOW)
     assert (due.action, due.at) == (Action.BOOTSTRAP, NOW)
 
 
-def test_a_bootstrap_certificate_is_enrolled_away_at_once() -> None:
+def test_a_self_signed_certificate_is_replaced_by_enrolment_at_once() -> None:
     assert next_due(situation(BOOTSTRAP), NOW).action is Action.ENROL
 
 
-def test_a_bootstrap_certificate_near_its_end_is_made_anew_first() -> None:
+def test_a_self_signed_certificate_near_its_end_is_renewed_first() -> None:
     old = certificate(is_bootstrap=True, age=21 * DAY, lifetime=30 * DAY)
     assert next_due(situation(old), NOW).action is Action.BOOTSTRAP
 
 
-def test_a_bootstrap_certificate_for_other_names_is_made_anew() -> None:
+def test_a_self_signed_certificate_for_other_names_is_replaced() -> None:
     other = certificate(is_bootstrap=True, names=(Identifier(IdentifierType.DNS, "old.example"),))
     due = next_due(situation(other), NOW)
     assert (due.action, due.reason) == (
@@ -109,7 +109,7 @@ def test_a_bootstrap_certificate_for_other_names_is_made_anew() -> None:
     )
 
 
-def test_an_expired_certificate_of_an_authority_is_never_replaced_by_a_bootstrap() -> None:
+def test_an_expired_certificate_of_a_ca_is_never_replaced_by_a_self_signed_one() -> None:
     expired = certificate(age=100 * DAY)
     assert next_due(situation(expired), NOW).action is Action.ENROL
 
@@ -149,7 +149,7 @@ def test_the_reason_names_the_fraction_that_was_used(
     assert renewal_instant(situation(fresh, target=target))[1] == reason
 
 
-def test_renewal_information_decides_when_there_is_some() -> None:
+def test_the_renewal_window_decides_if_there_is_one() -> None:
     at, why = renewal_instant(situation(certificate(), state=renewal(NOW + 3 * DAY)))
     assert at == NOW + 3 * DAY
     assert "ARI" in why
@@ -161,7 +161,7 @@ def test_a_window_in_the_past_means_now() -> None:
     assert due.at <= NOW
 
 
-def test_renewal_information_cannot_let_a_certificate_lapse() -> None:
+def test_a_late_renewal_window_cannot_let_a_certificate_expire() -> None:
     fresh = certificate()
     at, _ = renewal_instant(situation(fresh, state=renewal(fresh.not_after + DAY)))
     assert at < fresh.not_after - 7 * DAY
@@ -176,9 +176,7 @@ def test_renewal_information_cannot_let_a_certificate_lapse() -> None:
     ],
     ids=["of another certificate", "no answer", "switched off"],
 )
-def test_renewal_information_that_does_not_count(
-    state: GatewayState, policy: RenewalPolicy
-) -> None:
+def test_renewal_information_that_is_ignored(state: GatewayState, policy: RenewalPolicy) -> None:
     fresh = certificate()
     target = replace(TARGET, renewal=policy)
     at, _ = renewal_instant(situation(fresh, state=state, target=target))
@@ -196,13 +194,13 @@ def test_changed_names_are_enrolled_at_once() -> None:
     assert (due.action, due.at) == (Action.ENROL, NOW)
 
 
-def test_a_failure_holds_the_next_attempt_back() -> None:
+def test_a_failure_delays_the_next_attempt() -> None:
     state = GatewayState(failures=1, failed_at=NOW - MINUTE, next_attempt=NOW + MINUTE)
     due = next_due(situation(BOOTSTRAP, state=state), NOW)
     assert (due.action, due.at) == (Action.ENROL, NOW + MINUTE)
 
 
-def test_a_failure_in_the_future_is_forgotten_after_the_clock_was_set_back() -> None:
+def test_a_failure_in_the_future_is_ignored_after_the_clock_was_set_back() -> None:
     state = GatewayState(failures=1, failed_at=NOW + 900 * DAY, next_attempt=NOW + 901 * DAY)
     due = next_due(situation(BOOTSTRAP, state=state), NOW)
     assert (due.action, due.at) == (Action.ENROL, NOW)
@@ -222,13 +220,13 @@ def looked(at: datetime, kind: ResolutionKind) -> GatewayState:
     ],
     ids=["waits for its name", "name is right", "clock was set back"],
 )
-def test_a_name_that_points_elsewhere_is_looked_at_again_later(
+def test_a_name_that_points_elsewhere_delays_the_order(
     state: GatewayState, expected: datetime
 ) -> None:
     assert next_due(situation(BOOTSTRAP, state=state), NOW).at == expected
 
 
-def test_what_is_not_proven_is_deployed_again() -> None:
+def test_an_unproven_certificate_is_deployed_again() -> None:
     unproven = Deployment("1", failures=1, next_attempt=NOW + MINUTE)
     due = next_due(situation(certificate(), deployment=unproven), NOW)
     assert (due.action, due.at) == (Action.DEPLOY, NOW + MINUTE)
@@ -245,7 +243,7 @@ def test_enrolment_goes_before_a_deployment_of_something_worse() -> None:
     assert due.action is Action.ENROL
 
 
-def test_a_certificate_that_was_rolled_back_is_deployed_and_not_ordered_again() -> None:
+def test_a_rolled_back_certificate_is_deployed_again_without_an_order() -> None:
     rolled_back = situation(BOOTSTRAP, newest=certificate(), deployment=Deployment("2"))
     assert certificate_in_use(rolled_back) == certificate()
     assert next_due(rolled_back, NOW).action is Action.DEPLOY
@@ -275,7 +273,7 @@ def test_attempts_come_at_the_published_delays_with_jitter(failures: int, seed: 
     seed=st.integers(),
     life=st.timedeltas(timedelta(seconds=1), 90 * DAY),
 )
-def test_no_gap_is_longer_than_a_24th_of_the_remaining_life(
+def test_no_delay_exceeds_a_24th_of_the_remaining_lifetime(
     failures: int, seed: int, life: timedelta
 ) -> None:
     at = next_attempt(failures, now=NOW, random=Random(seed), not_after=NOW + life)
@@ -288,7 +286,7 @@ def test_no_gap_is_longer_than_a_24th_of_the_remaining_life(
     seed=st.integers(),
     past=st.timedeltas(timedelta(0), 90 * DAY),
 )
-def test_once_a_certificate_has_ended_gaps_grow_from_an_hour_to_a_day(
+def test_after_expiry_delays_grow_from_an_hour_to_a_day(
     failures: int, seed: int, past: timedelta
 ) -> None:
     at = next_attempt(failures, now=NOW, random=Random(seed), not_after=NOW - past)
@@ -296,7 +294,7 @@ def test_once_a_certificate_has_ended_gaps_grow_from_an_hour_to_a_day(
 
 
 @pytest.mark.parametrize("wait", [HOUR, 10 * DAY, 28 * DAY])
-def test_what_the_authority_asks_for_is_not_undercut_while_the_certificate_lasts(
+def test_retry_after_is_honoured_while_the_certificate_is_valid(
     wait: timedelta,
 ) -> None:
     at = next_attempt(
@@ -309,9 +307,7 @@ def test_what_the_authority_asks_for_is_not_undercut_while_the_certificate_lasts
     left=st.timedeltas(timedelta(seconds=20), 90 * DAY),
     wait=st.timedeltas(timedelta(seconds=1), 1000 * DAY),
 )
-def test_what_the_authority_asks_for_is_not_heeded_past_the_end(
-    left: timedelta, wait: timedelta
-) -> None:
+def test_retry_after_is_not_honoured_beyond_the_end(left: timedelta, wait: timedelta) -> None:
     now, end, asked_for = NOW, NOW + left, NOW + wait
     tries = 0
     while (at := effective_retry_after(asked_for, now, end)) < end and now < asked_for:
@@ -321,12 +317,12 @@ def test_what_the_authority_asks_for_is_not_heeded_past_the_end(
 
 
 @pytest.mark.parametrize("end", [None, NOW, NOW - DAY])
-def test_without_a_certificate_to_lose_one_try_a_day_is_made(end: datetime | None) -> None:
+def test_without_a_valid_certificate_there_is_an_attempt_a_day(end: datetime | None) -> None:
     assert effective_retry_after(NOW + 300 * DAY, NOW, end) == NOW + DAY
     assert effective_retry_after(NOW + 3 * HOUR, NOW, end) == NOW + 3 * HOUR
 
 
-def test_it_is_urgent_where_no_certificate_can_be_gone_on_with() -> None:
+def test_it_is_urgent_without_a_usable_certificate() -> None:
     good = certificate()
     assert is_urgent(situation(BOOTSTRAP), NOW)
     assert not is_urgent(situation(good), NOW)
@@ -351,11 +347,11 @@ def watched(deployment: Deployment | None, target: Target = WATCHED) -> Situatio
     return situation(certificate(), target=target, deployment=deployment)
 
 
-def test_what_is_proven_is_looked_for_again_and_again() -> None:
+def test_a_proven_certificate_is_checked_at_the_watch_interval() -> None:
     assert next_watch(watched(Deployment("1", confirmed=NOW - MINUTE)), NOW) == NOW - MINUTE + HOUR
 
 
-def test_a_silent_gateway_is_asked_no_more_often() -> None:
+def test_a_silent_gateway_is_checked_at_the_same_interval() -> None:
     silence = ListenerOutage(NOW - DAY, NOW - MINUTE, (), "nothing listens there")
     deployment = Deployment("1", confirmed=NOW - 2 * DAY, silence=silence)
     assert next_watch(watched(deployment), NOW) == NOW - MINUTE + HOUR
@@ -368,7 +364,9 @@ def test_a_silent_gateway_is_asked_no_more_often() -> None:
         Deployment("1", confirmed=NOW, silence=ListenerOutage(NOW, NOW + MINUTE, (), "")),
     ],
 )
-def test_a_look_under_a_clock_that_was_set_back_counts_for_nothing(deployment: Deployment) -> None:
+def test_a_check_in_the_future_is_ignored_after_the_clock_was_set_back(
+    deployment: Deployment,
+) -> None:
     assert next_watch(watched(deployment), NOW) == NOW
 
 
@@ -380,11 +378,11 @@ def test_a_look_under_a_clock_that_was_set_back_counts_for_nothing(deployment: D
         watched(CONFIRMED, replace(TARGET, install=InstallPlan())),
     ],
 )
-def test_nothing_is_watched_that_was_not_proven(unproven: Situation) -> None:
+def test_an_unproven_certificate_is_not_watched(unproven: Situation) -> None:
     assert next_watch(unproven, NOW) is None
 
 
-def test_the_watch_is_no_action_that_others_wait_for() -> None:
+def test_the_watch_delays_no_other_action() -> None:
     overdue = watched(Deployment("1", confirmed=NOW - DAY))
     assert next_due(overdue, NOW).action is Action.ENROL
 
@@ -392,13 +390,13 @@ def test_the_watch_is_no_action_that_others_wait_for() -> None:
 # --------------------------------------------------------------------------- obstacles
 
 
-def test_what_is_in_the_way_is_looked_at_again_after_a_while() -> None:
+def test_an_obstruction_is_checked_again_after_its_delay() -> None:
     blocked = GatewayState(obstruction=OrderBlocker("caa-forbids", NOW - HOUR, NOW + HOUR))
     due = next_due(situation(BOOTSTRAP, state=blocked), NOW)
     assert (due.action, due.at) == (Action.ENROL, NOW + HOUR)
 
 
-def test_what_was_in_the_way_under_a_clock_that_was_set_back_counts_for_nothing() -> None:
+def test_an_obstruction_in_the_future_is_ignored_after_the_clock_was_set_back() -> None:
     blocked = GatewayState(obstruction=OrderBlocker("clock-wrong", NOW + DAY, NOW + 2 * DAY))
     assert next_due(situation(BOOTSTRAP, state=blocked), NOW).at == NOW
 
@@ -415,7 +413,7 @@ def test_what_was_in_the_way_under_a_clock_that_was_set_back_counts_for_nothing(
         (-48 * DAY, DAY),
     ],
 )
-def test_it_is_looked_at_more_often_the_closer_the_end_is(
+def test_an_obstruction_is_checked_more_often_near_the_end(
     left: timedelta | None, expected: timedelta
 ) -> None:
     not_after = None if left is None else NOW + left

@@ -1,4 +1,4 @@
-"""Warnings of an end that only a person can put off, without a clock."""
+"""Warnings before the end of an imported certificate, without a clock."""
 
 from __future__ import annotations
 
@@ -55,12 +55,12 @@ def left(days: float) -> CertificateSummary:
     ("days", "threshold"),
     [(30, 30), (29.9, 30), (14.1, 30), (14, 14), (7, 7), (3, 3), (1, 1), (0.1, 1), (0, 0), (-9, 0)],
 )
-def test_a_threshold_that_has_passed_is_warned_of(days: float, threshold: int) -> None:
+def test_a_passed_threshold_gives_a_warning(days: float, threshold: int) -> None:
     assert due_expiry_warning(TARGET, NOTHING, left(days), NOW) == ExpiryNotice("f", threshold)
     assert expiry_warning(TARGET, left(days), NOW)[0]
 
 
-def test_nothing_is_said_before_the_first_threshold() -> None:
+def test_there_is_no_warning_before_the_first_threshold() -> None:
     assert due_expiry_warning(TARGET, NOTHING, left(30.01), NOW) is None
     assert expiry_warning(TARGET, left(30.01), NOW) == ("", "")
 
@@ -73,7 +73,7 @@ def test_nothing_is_said_before_the_first_threshold() -> None:
         (replace(left(1), is_bootstrap=True), Mode.CUSTOM),
     ],
 )
-def test_nobody_is_warned_of_what_renews_itself(
+def test_there_is_no_warning_for_automatic_renewal(
     live: CertificateSummary | None, mode: Mode
 ) -> None:
     target = replace(TARGET, mode=mode)
@@ -100,14 +100,14 @@ def test_a_warning_is_given_once_and_for_each_certificate() -> None:
         (-1, "ended on 2026-11-22 12:00:00 UTC: clients refuse the gateway"),
     ],
 )
-def test_a_warning_says_when_and_what_to_do(days: float, words: str) -> None:
+def test_a_warning_names_the_end_and_the_fix(days: float, words: str) -> None:
     what, fix = expiry_warning(TARGET, left(days), NOW)
     assert words in what
     assert fix.startswith("gatecert csr hq --renew")
 
 
 @given(st.floats(0, 60))
-def test_every_threshold_comes_in_turn(days: float) -> None:
+def test_every_threshold_follows_in_order(days: float) -> None:
     live, now, state = left(days), NOW, NOTHING
     seen = []
     while True:
@@ -124,7 +124,7 @@ def test_every_threshold_comes_in_turn(days: float) -> None:
     assert seen == list(THRESHOLDS[-len(seen) :])
 
 
-def test_the_next_warning_is_when_the_gateway_is_looked_at_again() -> None:
+def test_the_next_warning_is_the_next_due_time() -> None:
     deployment = Deployment("1", confirmed=NOW)
     due = next_due(Situation(TARGET, NOTHING, left(20), deployment), NOW)
     assert (due.action, due.at) == (Action.NONE, NOW + 6 * DAY)

@@ -44,7 +44,7 @@ def failed(error: GatecertError, times: int = 1, name: str = "first") -> Trouble
     return troubles
 
 
-def test_authorities_are_asked_in_the_order_of_the_configuration() -> None:
+def test_cas_are_tried_in_the_order_of_the_configuration() -> None:
     assert authorities_to_try(NAMES, (), NOW) == NAMES
 
 
@@ -59,7 +59,7 @@ def test_authorities_are_asked_in_the_order_of_the_configuration() -> None:
         AuthorityError("no such profile"),
     ],
 )
-def test_a_refusal_for_good_is_not_repeated_for_a_day(error: GatecertError) -> None:
+def test_a_permanent_refusal_skips_the_ca_for_a_day(error: GatecertError) -> None:
     troubles = failed(error)
     assert authorities_to_try(NAMES, troubles, NOW + 23 * HOUR) == ("second", "third")
     assert authorities_to_try(NAMES, troubles, NOW + DAY) == NAMES
@@ -73,7 +73,7 @@ def test_a_refusal_for_good_is_not_repeated_for_a_day(error: GatecertError) -> N
         ChallengeFailedError("connection", "refused"),
     ],
 )
-def test_what_may_pass_is_tried_twice(error: GatecertError) -> None:
+def test_a_temporary_failure_is_tried_twice(error: GatecertError) -> None:
     assert authorities_to_try(NAMES, failed(error), NOW) == NAMES
     twice = failed(error, 2)
     assert authorities_to_try(NAMES, twice, NOW + 59 * MINUTE) == ("second", "third")
@@ -93,7 +93,7 @@ def urgently(error: GatecertError, *, name: str = "first", before: Troubles = ()
         ACMEError("serverInternal", "oops"),
     ],
 )
-def test_where_it_is_urgent_the_next_is_asked_after_the_first_failure(
+def test_if_urgent_the_next_ca_is_tried_after_the_first_failure(
     error: GatecertError,
 ) -> None:
     troubles = urgently(error)
@@ -103,14 +103,14 @@ def test_where_it_is_urgent_the_next_is_asked_after_the_first_failure(
     assert next_available(NAMES[:1], troubles, NOW, urgent=True) == NOW
 
 
-def test_a_failed_validation_is_tried_twice_even_so() -> None:
+def test_a_failed_validation_is_tried_twice_even_if_urgent() -> None:
     assert (
         authorities_to_try(NAMES, urgently(ChallengeFailedError("dns", "no")), NOW, urgent=True)
         == NAMES
     )
 
 
-def test_who_asked_for_the_time_is_not_hurried_but_for_once_a_day() -> None:
+def test_retry_after_is_shortened_to_a_day_if_urgent() -> None:
     later = RateLimitedError("rateLimited", "slow down", retry_after=NOW + 50 * HOUR)
     troubles = urgently(later)
     assert next_available(NAMES[:1], troubles, NOW, urgent=True) == NOW + DAY
@@ -120,18 +120,18 @@ def test_who_asked_for_the_time_is_not_hurried_but_for_once_a_day() -> None:
     assert authorities_to_try(asked, troubles, NOW + DAY, urgent=True) == ("first", "second")
 
 
-def test_of_those_that_were_left_one_that_asked_for_the_time_is_asked_last() -> None:
+def test_a_skipped_ca_with_retry_after_is_tried_last() -> None:
     troubles = failed(RateLimitedError("rateLimited", "x", retry_after=NOW + 3 * HOUR))
     for _ in range(6):
         troubles = after_failure(troubles, "second", AuthorityUnreachableError("x"), NOW)
     assert authorities_to_try(NAMES[:2], troubles, NOW) == ("second",)
 
 
-def test_a_certificate_that_is_not_sound_is_not_tried_again_soon() -> None:
+def test_an_invalid_certificate_is_a_permanent_failure() -> None:
     assert skipped_until("first", failed(CertificateError("broken")), NOW) == NOW + DAY
 
 
-def test_absences_grow_to_a_day() -> None:
+def test_skips_grow_to_a_day() -> None:
     absences = [
         skipped_until("first", failed(AuthorityUnreachableError("no answer"), times), NOW)
         for times in (2, 3, 4, 7, 50)
@@ -143,11 +143,11 @@ def test_absences_grow_to_a_day() -> None:
     "error",
     [AddressInUseError("port 80"), StorageError("disk full"), InterruptedOrderError("leaving")],
 )
-def test_the_gateways_own_trouble_moves_nothing(error: GatecertError) -> None:
+def test_a_local_problem_skips_no_ca(error: GatecertError) -> None:
     assert failed(error, 5) == ()
 
 
-def test_who_asks_us_to_come_later_is_left_until_then() -> None:
+def test_retry_after_skips_the_ca_until_then() -> None:
     later = RateLimitedError("rateLimited", "slow down", retry_after=NOW + 5 * HOUR)
     assert skipped_until("first", failed(later), NOW) == NOW + 5 * HOUR
     assert skipped_until("first", failed(RateLimitedError("rateLimited", "x")), NOW) == NOW + HOUR
@@ -161,27 +161,25 @@ def test_who_asks_us_to_come_later_is_left_until_then() -> None:
     ],
 )
 @pytest.mark.parametrize("times", [1, 2, 3])
-def test_whatever_else_it_says_it_is_not_asked_before_the_time_it_has_named(
-    error: GatecertError, times: int
-) -> None:
+def test_retry_after_counts_for_every_error(error: GatecertError, times: int) -> None:
     assert skipped_until("first", failed(error, times), NOW) == NOW + 30 * HOUR
 
 
-def test_the_first_to_come_back_is_waited_for_where_all_were_left() -> None:
+def test_if_all_are_skipped_the_first_available_time_counts() -> None:
     soon = failed(RateLimitBudgetError("x", until=NOW + HOUR))
     late = failed(RateLimitBudgetError("x", until=NOW + DAY), name="second")
     assert next_available(NAMES[:2], (*soon, *late), NOW) == NOW + HOUR
     assert next_available(NAMES, (*soon, *late), NOW) == NOW
 
 
-def test_a_spent_budget_is_no_failure_but_the_next_is_asked() -> None:
+def test_a_used_up_rate_limit_is_no_failure_but_skips_the_ca() -> None:
     spent = RateLimitBudgetError("enough", until=NOW + 2 * HOUR)
     (trouble,) = failed(spent, 3)
     assert trouble.failures == 0
     assert authorities_to_try(NAMES, (trouble,), NOW + HOUR) == ("second", "third")
 
 
-def test_a_failed_validation_is_remembered_through_a_wait() -> None:
+def test_a_failed_validation_is_remembered_during_a_skip() -> None:
     troubles = failed(ChallengeFailedError("connection", "refused"))
     (trouble,) = after_failure(troubles, "first", RateLimitBudgetError("x", until=NOW + HOUR), NOW)
     assert trouble.validation_failed
@@ -189,7 +187,7 @@ def test_a_failed_validation_is_remembered_through_a_wait() -> None:
     assert not trouble.validation_failed
 
 
-def test_where_all_were_left_the_first_to_come_back_is_asked() -> None:
+def test_if_all_are_skipped_the_first_available_ca_is_tried() -> None:
     troubles: Troubles = ()
     for name in NAMES:
         troubles = after_failure(troubles, name, ACMEError("caa", "no"), NOW)
@@ -198,10 +196,10 @@ def test_where_all_were_left_the_first_to_come_back_is_asked() -> None:
     assert authorities_to_try(("first",), troubles, NOW) == ("first",)
 
 
-def test_success_is_a_new_beginning_for_that_authority_alone() -> None:
+def test_success_clears_the_failures_of_that_ca_only() -> None:
     troubles = (*failed(ACMEError("caa", "no")), *failed(ACMEError("caa", "no"), name="second"))
     assert authorities_to_try(NAMES, after_success(troubles, "first"), NOW) == ("first", "third")
 
 
-def test_a_clock_that_was_set_back_makes_all_of_it_count_for_nothing() -> None:
+def test_failures_in_the_future_are_ignored_after_the_clock_was_set_back() -> None:
     assert authorities_to_try(NAMES, failed(ACMEError("caa", "no")), NOW - MINUTE) == NAMES

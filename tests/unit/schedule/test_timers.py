@@ -29,7 +29,7 @@ def eventually(condition: Callable[[], bool]) -> bool:
 
 
 class Passes:
-    """Counts the passes over each gateway and answers when to come again."""
+    """A fake pass that counts its calls and returns when to run again."""
 
     def __init__(self, again_in: timedelta | None = None) -> None:
         self.count: Counter[str] = Counter()
@@ -65,7 +65,7 @@ def test_every_gateway_is_due_at_once(running: Timers, passes: Passes) -> None:
     assert eventually(lambda: passes.count == {"a": 1, "b": 1})
 
 
-def test_a_pass_says_when_it_wants_to_run_again(running: Timers, passes: Passes) -> None:
+def test_a_pass_returns_its_next_time(running: Timers, passes: Passes) -> None:
     passes.again_in = timedelta(0)
     running.start(["a"])
     assert eventually(lambda: passes.count["a"] >= 3)
@@ -80,7 +80,7 @@ def test_no_timer_is_longer_than_a_minute(
     assert eventually(lambda: passes.count["a"] >= 2)
 
 
-def test_a_pass_that_names_no_instant_is_run_again_all_the_same(
+def test_a_pass_without_a_next_time_runs_again(
     running: Timers, passes: Passes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(timers, "LONGEST_TIMER", timedelta(milliseconds=1))
@@ -88,7 +88,7 @@ def test_a_pass_that_names_no_instant_is_run_again_all_the_same(
     assert eventually(lambda: passes.count["a"] >= 2)
 
 
-def test_a_slow_gateway_holds_up_no_other(running: Timers, passes: Passes) -> None:
+def test_a_slow_gateway_delays_no_other(running: Timers, passes: Passes) -> None:
     passes.slow = "slow"
     passes.gate.clear()
     running.start(["slow", "quick"])
@@ -114,7 +114,7 @@ def test_a_pass_that_is_due_again_at_once_is_never_dropped(running: Timers, pass
     assert eventually(lambda: passes.count["a"] >= 50)
 
 
-def test_stop_in_the_middle_of_everything_is_quiet(recwarn: pytest.WarningsRecorder) -> None:
+def test_stopping_during_a_pass_logs_nothing(recwarn: pytest.WarningsRecorder) -> None:
     for _ in range(20):
         busy = Passes(timedelta(0))
         made = Timers(busy)
@@ -125,14 +125,14 @@ def test_stop_in_the_middle_of_everything_is_quiet(recwarn: pytest.WarningsRecor
     assert not recwarn.list
 
 
-def test_replaced_gateways_are_looked_after_no_more(running: Timers, passes: Passes) -> None:
+def test_removed_gateways_get_no_more_passes(running: Timers, passes: Passes) -> None:
     running.start(["old", "kept"])
     assert eventually(lambda: passes.count == {"old": 1, "kept": 1})
     running.replace(["kept", "new"])
     assert eventually(lambda: passes.count == {"old": 1, "kept": 2, "new": 1})
 
 
-def test_stop_waits_for_what_is_running(passes: Passes) -> None:
+def test_stop_waits_for_running_passes(passes: Passes) -> None:
     made = Timers(passes)
     passes.slow = "a"
     passes.gate.clear()
@@ -143,7 +143,7 @@ def test_stop_waits_for_what_is_running(passes: Passes) -> None:
     assert eventually(lambda: made.stop(0.0))
 
 
-def test_the_heartbeat_shows_that_the_scheduler_turns(
+def test_the_heartbeat_shows_that_the_scheduler_runs(
     running: Timers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(timers, "HEARTBEAT", 0.02)
@@ -153,7 +153,7 @@ def test_the_heartbeat_shows_that_the_scheduler_turns(
     assert eventually(lambda: running.seconds_since_heartbeat < before)
 
 
-def test_it_beats_again_and_again(running: Timers, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_heartbeat_repeats(running: Timers, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(timers, "HEARTBEAT", 0.02)
     running.start([])
     for _ in range(3):
@@ -166,7 +166,7 @@ def test_it_beats_again_and_again(running: Timers, monkeypatch: pytest.MonkeyPat
 
 
 class Clock:
-    """The wall clock and the monotonic clock, set apart by a jump."""
+    """Fake clocks that differ after a jump of the wall clock."""
 
     def __init__(self) -> None:
         self.jump = 0.0
@@ -182,7 +182,7 @@ class Clock:
 
 
 @pytest.mark.parametrize("jump", [-400 * 86_400.0, 400 * 86_400.0, 3.0])
-def test_a_clock_jump_makes_everything_due(
+def test_after_a_clock_jump_every_gateway_is_due(
     passes: Passes, monkeypatch: pytest.MonkeyPatch, jump: float
 ) -> None:
     clock = Clock()

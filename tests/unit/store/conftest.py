@@ -1,4 +1,4 @@
-"""What tests of the store share: PEM that looks right, and processes that die at every step."""
+"""Fixtures of the store tests: PEM texts, and processes that are killed at every step."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def store(tmp_path: Path) -> FileStore:
 
 @pytest.fixture
 def steps(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, Path]]:
-    """The steps that were taken, in order."""
+    """Return the executed steps, in order."""
     taken: list[tuple[str, Path]] = []
 
     def note(name: str, path: Path) -> None:
@@ -83,7 +83,7 @@ def steps(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, Path]]:
 
 @pytest.fixture
 def fail(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, int], None]:
-    """``fail(step, errno)``: from now on the system refuses that step."""
+    """Return ``fail(step, errno)``, which makes that step fail from then on."""
 
     def arrange(step: str, number: int) -> None:
         def refuse(name: str, path: Path) -> None:
@@ -96,12 +96,12 @@ def fail(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, int], None]:
 
 
 def _dies_at(number: int, work: Callable[[], object]) -> bool:
-    """Run ``work`` in a child that dies, as with kill -9, just before its n-th step."""
+    """Run ``work`` in a child that is killed just before its n-th step."""
     with warnings.catch_warnings():
         # The child only makes system calls, so threads of the parent do not matter.
         warnings.simplefilter("ignore", DeprecationWarning)
         child = os.fork()
-    if child == 0:  # pragma: no cover - leaves without telling
+    if child == 0:  # pragma: no cover - the child process exits
         steps = count()
 
         def die(_name: str, _path: Path) -> None:
@@ -121,7 +121,7 @@ def _dies_at(number: int, work: Callable[[], object]) -> bool:
 
 @pytest.fixture
 def crash_everywhere() -> Crash:
-    """``crash_everywhere(work, check)``: check after a death at each step; how many there were."""
+    """Return ``crash_everywhere(work, check)``: kill at each step, check, return the step count."""
 
     def crash(work: Callable[[], object], check: Callable[[], None]) -> int:
         for number in count():

@@ -31,11 +31,11 @@ def directory(store: FileStore) -> Path:
     return store.directory / "accounts" / "letsencrypt"
 
 
-def test_unknown_is_none(store: FileStore) -> None:
+def test_an_unknown_account_is_none(store: FileStore) -> None:
     assert store.account("letsencrypt") is None
 
 
-def test_comes_back(store: FileStore, account: Account) -> None:
+def test_an_account_is_read_as_it_was_written(store: FileStore, account: Account) -> None:
     store.save_account("letsencrypt", account)
     assert store.account("letsencrypt") == account
     assert store.account("other") is None
@@ -48,7 +48,7 @@ def test_the_key_is_neither_in_the_record_nor_in_a_repr(store: FileStore, accoun
     assert "ONE" not in repr(store.account("letsencrypt"))
 
 
-def test_a_key_that_has_not_changed_is_not_written_again(
+def test_an_unchanged_key_is_not_rewritten(
     store: FileStore, account: Account, steps: list[tuple[str, Path]]
 ) -> None:
     store.save_account("letsencrypt", account)
@@ -65,7 +65,7 @@ def test_a_damaged_record_leaves_the_key(store: FileStore, account: Account, dam
     assert len(list(directory(store).glob("account.json.damaged-*"))) == 1
 
 
-def test_a_record_of_another_key_leaves_the_key(
+def test_a_record_for_another_key_leaves_only_the_key(
     store: FileStore, account: Account, make_pem: Make, caplog: pytest.LogCaptureFixture
 ) -> None:
     store.save_account("letsencrypt", account)
@@ -76,21 +76,23 @@ def test_a_record_of_another_key_leaves_the_key(
 
 
 @pytest.mark.parametrize("damage", [b"", b"\0\0\0"])
-def test_a_lost_key_is_no_account(store: FileStore, account: Account, damage: bytes) -> None:
+def test_without_a_key_there_is_no_account(
+    store: FileStore, account: Account, damage: bytes
+) -> None:
     store.save_account("letsencrypt", account)
     (directory(store) / "key.pem").write_bytes(damage)
     assert store.account("letsencrypt") is None
     assert len(list(directory(store).glob("key.pem.damaged-*"))) == 1
 
 
-def test_a_directory_for_a_key_is_no_account(store: FileStore) -> None:
+def test_a_directory_in_place_of_the_key_is_no_account(store: FileStore) -> None:
     (directory(store) / "key.pem").mkdir(parents=True)
     (directory(store) / "key.pem" / "x").touch()
     (directory(store) / "account.json").write_text("{}")
     assert store.account("letsencrypt") is None
 
 
-def test_dying_while_the_key_is_changed_never_mixes_two_accounts(
+def test_a_crash_during_a_key_change_never_mixes_two_accounts(
     store: FileStore, account: Account, make_pem: Make, crash_everywhere: Crash
 ) -> None:
     new = Account(make_pem("PRIVATE KEY", "TWO"), "https://ca/acct/2", "https://ca/dir")
@@ -110,7 +112,7 @@ def test_dying_while_the_key_is_changed_never_mixes_two_accounts(
     assert {path.name for path in directory(store).iterdir()} == {"key.pem", "account.json"}
 
 
-def test_unwritable(store: FileStore, account: Account, fail: Fail) -> None:
+def test_a_failed_write_is_a_storage_error(store: FileStore, account: Account, fail: Fail) -> None:
     fail("write", errno.ENOSPC)
     with pytest.raises(StorageError, match="disk full"):
         store.save_account("letsencrypt", account)
@@ -120,7 +122,7 @@ def test_unwritable(store: FileStore, account: Account, fail: Fail) -> None:
 # --------------------------------------------------------------------- another key
 
 
-def test_a_key_that_is_to_take_its_place_waits_beside_it(
+def test_the_next_key_is_stored_beside_the_current_one(
     store: FileStore, account: Account, make_pem: Make
 ) -> None:
     key = make_pem("PRIVATE KEY", "TWO")
@@ -136,7 +138,7 @@ def test_a_key_that_is_to_take_its_place_waits_beside_it(
     assert store.account("letsencrypt") == account
 
 
-def test_an_account_that_was_given_up_is_out_of_the_way_but_for_its_key(
+def test_a_retired_account_leaves_only_its_key(
     store: FileStore, account: Account, make_pem: Make
 ) -> None:
     store.retire_account("letsencrypt")

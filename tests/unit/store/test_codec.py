@@ -94,24 +94,24 @@ class Sample:
 
 @settings(max_examples=60, deadline=None)
 @given(states)
-def test_a_state_comes_back_as_it_was(state: GatewayState) -> None:
+def test_a_state_is_decoded_as_it_was_encoded(state: GatewayState) -> None:
     assert decode(GatewayState, encode(state)) == state
 
 
 @settings(max_examples=40, deadline=None)
 @given(st.timedeltas())
-def test_durations_lose_nothing(duration: timedelta) -> None:
+def test_durations_keep_their_precision(duration: timedelta) -> None:
     assert decode(Sample, encode(Sample(lasts=duration))).lasts == duration
 
 
 @settings(max_examples=150, deadline=None)
 @given(st.binary(max_size=60) | st.text(max_size=60).map(str.encode))
-def test_garbage_is_only_ever_damaged(garbage: bytes) -> None:
+def test_garbage_is_reported_as_damage(garbage: bytes) -> None:
     with pytest.raises(DamagedRecordError):
         decode(GatewayState, garbage)
 
 
-def test_what_stands_in_the_file() -> None:
+def test_the_file_format() -> None:
     east = timezone(timedelta(hours=8))
     sample = Sample(datetime(2026, 11, 23, 16, 15, tzinfo=east), timedelta(seconds=30), Path("/a"))
     assert json.loads(encode(sample)) == {
@@ -123,7 +123,7 @@ def test_what_stands_in_the_file() -> None:
     }
 
 
-def test_instants_come_back_in_utc() -> None:
+def test_instants_are_decoded_in_utc() -> None:
     when = decode(Sample, b'{"schema": 1, "when": "2026-11-23T16:15:00+08:00"}').when
     assert when == datetime(2026, 11, 23, 8, 15, tzinfo=UTC)
     assert when.tzinfo is UTC
@@ -153,13 +153,13 @@ def test_unknown_fields_are_ignored() -> None:
         ('{"schema": 1, "resolution": [' + "[" * 5000, "recursion|EOF"),
     ],
 )
-def test_each_kind_of_damage_is_said_on_one_line(data: str, why: str) -> None:
+def test_each_damage_is_described_on_one_line(data: str, why: str) -> None:
     with pytest.raises(DamagedRecordError, match=why) as caught:
         decode(GatewayState, data.encode())
     assert "\n" not in str(caught.value)
 
 
-def test_text_that_is_no_text_does_not_hinder_writing() -> None:
+def test_invalid_unicode_is_replaced() -> None:
     state = GatewayState(
         outcome=Outcome("g", datetime(2026, 1, 1, tzinfo=UTC), OutcomeKind.FAILED, "a\udc80b")
     )
@@ -168,6 +168,6 @@ def test_text_that_is_no_text_does_not_hinder_writing() -> None:
     assert outcome.detail == "a?b"
 
 
-def test_what_has_no_place_in_a_record_is_a_mistake_in_the_program() -> None:
+def test_bytes_cannot_be_encoded() -> None:
     with pytest.raises(TypeError, match="bytes has no place"):
         encode(Sample(anything=b"secret"))

@@ -1,4 +1,4 @@
-"""Revocation lists are kept by URL, and what is not whole counts as none."""
+"""CRLs are stored by URL; a damaged one counts as missing."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def files(store: FileStore) -> list[Path]:
     return sorted((store.directory / "revocation-lists").iterdir())
 
 
-def test_a_list_comes_back_by_its_url(store: FileStore) -> None:
+def test_a_crl_is_found_by_its_url(store: FileStore) -> None:
     assert store.revocation_list(URL) is None
     store.save_revocation_list(URL, LIST)
     assert store.revocation_list(URL) == LIST
@@ -32,7 +32,7 @@ def test_a_list_comes_back_by_its_url(store: FileStore) -> None:
     assert len(files(store)) == 2
 
 
-def test_another_list_takes_its_place(store: FileStore) -> None:
+def test_a_newer_crl_replaces_the_old_one(store: FileStore) -> None:
     store.save_revocation_list(URL, LIST)
     newer = StoredList(b"\x30\x01", NOW + timedelta(hours=1))
     store.save_revocation_list(URL, newer)
@@ -40,7 +40,7 @@ def test_another_list_takes_its_place(store: FileStore) -> None:
     assert len(files(store)) == 2
 
 
-def test_a_list_that_is_still_current_is_not_written_again(store: FileStore) -> None:
+def test_an_unchanged_crl_is_not_rewritten(store: FileStore) -> None:
     store.save_revocation_list(URL, LIST)
     before = [path.stat().st_ino for path in files(store) if path.suffix == ".crl"]
     store.save_revocation_list(URL, StoredList(LIST.data, NOW + timedelta(hours=1)))
@@ -50,7 +50,7 @@ def test_a_list_that_is_still_current_is_not_written_again(store: FileStore) -> 
     assert kept.fetched == NOW + timedelta(hours=1)
 
 
-def test_what_is_torn_or_lost_counts_as_none(store: FileStore) -> None:
+def test_a_damaged_or_missing_file_counts_as_no_crl(store: FileStore) -> None:
     store.save_revocation_list(URL, LIST)
     (crl,) = (path for path in files(store) if path.suffix == ".crl")
     crl.write_bytes(b"\x30")
@@ -63,7 +63,7 @@ def test_what_is_torn_or_lost_counts_as_none(store: FileStore) -> None:
     assert store.revocation_list(URL) is None
 
 
-def test_what_nobody_asks_for_goes(store: FileStore) -> None:
+def test_unused_crls_are_removed(store: FileStore) -> None:
     store.save_revocation_list(URL, LIST)
     later = StoredList(b"\x30\x01", NOW + RETENTION + timedelta(seconds=1))
     store.save_revocation_list("http://ca.example/2.crl", later)
@@ -71,7 +71,7 @@ def test_what_nobody_asks_for_goes(store: FileStore) -> None:
     assert len(files(store)) == 2
 
 
-def test_leftovers_of_a_crash_are_swept(store: FileStore) -> None:
+def test_temporary_files_of_a_crash_are_removed(store: FileStore) -> None:
     store.save_revocation_list(URL, LIST)
     with store.hold_state_directory():
         assert store.revocation_list(URL) == LIST

@@ -1,4 +1,4 @@
-"""Published TXT records are remembered before, and forgotten after, whoever dies in between."""
+"""TXT records are stored before publication and removed after withdrawal, across crashes."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def present() -> datetime:
     return datetime.now(UTC)
 
 
-def test_remembers_a_record_until_it_is_removed(tmp_path: Path, present: datetime) -> None:
+def test_a_record_is_stored_until_it_is_removed(tmp_path: Path, present: datetime) -> None:
     store = FileStore(tmp_path)
 
     published = store.add_record(RECORD, now=present)
@@ -48,7 +48,7 @@ def test_remembers_a_record_until_it_is_removed(tmp_path: Path, present: datetim
     assert store.records() == ()
 
 
-def test_keeps_the_same_record_apart_for_each_who_publishes_it(
+def test_each_publication_of_a_record_is_stored_separately(
     tmp_path: Path, present: datetime
 ) -> None:
     store = FileStore(tmp_path)
@@ -61,11 +61,11 @@ def test_keeps_the_same_record_apart_for_each_who_publishes_it(
     assert store.records() == (second,)
 
 
-def test_knows_nothing_before_anything_was_published(tmp_path: Path) -> None:
+def test_there_are_no_records_before_the_first_publication(tmp_path: Path) -> None:
     assert FileStore(tmp_path / "missing").records() == ()
 
 
-def test_a_record_whose_process_died_is_abandoned(tmp_path: Path) -> None:
+def test_a_record_of_a_dead_process_is_abandoned(tmp_path: Path) -> None:
     died = subprocess.run([sys.executable, "-c", PUBLISH_AND_DIE, str(tmp_path)], check=False)
 
     (published,) = FileStore(tmp_path).records()
@@ -75,7 +75,7 @@ def test_a_record_whose_process_died_is_abandoned(tmp_path: Path) -> None:
     assert published.abandoned
 
 
-def test_a_record_that_was_given_up_is_abandoned(tmp_path: Path, present: datetime) -> None:
+def test_a_released_record_is_abandoned(tmp_path: Path, present: datetime) -> None:
     store = FileStore(tmp_path)
     published = store.add_record(RECORD, now=present)
 
@@ -87,7 +87,7 @@ def test_a_record_that_was_given_up_is_abandoned(tmp_path: Path, present: dateti
 
 
 @pytest.mark.parametrize("days", [2, -2])
-def test_a_record_of_another_day_is_abandoned_whoever_has_the_process_number_now(
+def test_a_record_older_than_a_day_is_abandoned(
     tmp_path: Path, present: datetime, days: int
 ) -> None:
     store = FileStore(tmp_path)
@@ -96,7 +96,7 @@ def test_a_record_of_another_day_is_abandoned_whoever_has_the_process_number_now
     assert store.records()[0].abandoned
 
 
-def test_only_the_owner_may_read_what_was_published(tmp_path: Path, present: datetime) -> None:
+def test_only_the_owner_can_read_records(tmp_path: Path, present: datetime) -> None:
     FileStore(tmp_path).add_record(RECORD, now=present)
 
     (path,) = (tmp_path / "records").iterdir()
@@ -105,9 +105,7 @@ def test_only_the_owner_may_read_what_was_published(tmp_path: Path, present: dat
     assert path.parent.stat().st_mode & 0o777 == 0o700
 
 
-def test_a_damaged_file_is_set_aside_and_the_others_still_count(
-    tmp_path: Path, present: datetime
-) -> None:
+def test_a_damaged_file_does_not_affect_the_others(tmp_path: Path, present: datetime) -> None:
     store = FileStore(tmp_path)
     published = store.add_record(RECORD, now=present)
     (tmp_path / "records" / "0123456789abcdef.json").write_bytes(b"\x00garbage")
@@ -116,7 +114,7 @@ def test_a_damaged_file_is_set_aside_and_the_others_still_count(
     assert [path.name for path in (tmp_path / "records").glob("*.damaged-*")]
 
 
-def test_holding_the_state_clears_what_a_crash_left_half_written(
+def test_holding_the_state_directory_removes_temporary_files(
     tmp_path: Path, present: datetime
 ) -> None:
     store = FileStore(tmp_path)

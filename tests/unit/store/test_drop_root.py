@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 NOBODY = 65534
 NAMELESS = 54_321
 
-# Root in a child becomes the owner and tells what it may still do.
+# Root in a child process switches to the owner and reports its capabilities.
 CHILD = """
 import json, os, socket, sys
 from pathlib import Path
@@ -80,7 +80,7 @@ def run(directory: Path, keep: str) -> dict[str, object]:
     return told
 
 
-def test_who_is_not_root_stays_as_he_is() -> None:
+def test_other_users_are_unchanged() -> None:
     assert owner_to_switch_to(NOBODY, NOBODY, effective_user=NAMELESS) is None
 
 
@@ -90,7 +90,7 @@ def test_a_directory_that_does_not_exist_changes_nothing(tmp_path: Path) -> None
     assert os.getresuid() == before
 
 
-def test_an_own_directory_changes_nothing(tmp_path: Path) -> None:
+def test_a_directory_of_root_changes_nothing(tmp_path: Path) -> None:
     before = os.getresuid()
     assert drop_root_privileges(tmp_path, keep_bind=True) is None
     assert os.getresuid() == before
@@ -107,24 +107,24 @@ def test_an_own_directory_changes_nothing(tmp_path: Path) -> None:
         (NOBODY, 0, Owner(NOBODY, pwd.getpwuid(NOBODY).pw_gid, pwd.getpwuid(NOBODY).pw_name)),
     ],
 )
-def test_whom_root_becomes(user: int, group: int, expected: Owner | None) -> None:
+def test_the_owner_that_root_switches_to(user: int, group: int, expected: Owner | None) -> None:
     assert owner_to_switch_to(user, group, effective_user=0) == expected
 
 
-def test_how_an_owner_is_called() -> None:
+def test_the_name_of_an_owner() -> None:
     assert str(Owner(7, 8, "gatecert")) == "gatecert"
     assert str(Owner(7, 8, "")) == "7"
     assert Owner(7, 8, "gatecert").for_sudo == "gatecert"
 
 
-def test_a_refused_call_is_an_error() -> None:
+def test_a_failed_call_is_an_error() -> None:
     library = ctypes.CDLL(None, use_errno=True)
     with pytest.raises(OSError, match="prctl") as caught:
         drop_root._call(library, "prctl", -1)  # noqa: SLF001 - the seam to the C library
     assert caught.value.errno == errno.EINVAL
 
 
-def test_says_whom_it_became(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_returns_the_new_user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     became: list[tuple[Owner, bool]] = []
 
     def note(somebody: Owner, *, keep_bind: bool, library: Library) -> None:
@@ -138,7 +138,7 @@ def test_says_whom_it_became(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert became == [(expected, True)]
 
 
-def test_what_the_system_refuses_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_refused_switch_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(_owner: Owner, *, keep_bind: bool, library: Library) -> None:
         raise PermissionError(errno.EPERM, f"refused, {keep_bind}, {library}")
 
@@ -153,7 +153,7 @@ def test_what_the_system_refuses_is_said(tmp_path: Path, monkeypatch: pytest.Mon
 
 
 class FakeLibrary:
-    """A C library that only notes what it is asked for.
+    """A C library that records the calls.
 
     Args:
         permitted: The capabilities that root has here.
@@ -188,7 +188,7 @@ class FakeLibrary:
 
 @pytest.fixture
 def calls(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """What the system was asked for, instead of doing it to the process that runs the tests."""
+    """Record the system calls instead of changing the test process."""
     asked: list[str] = []
 
     def noting(name: str) -> Callable[..., None]:
@@ -216,7 +216,7 @@ def test_groups_before_the_user_and_capabilities_last(calls: list[str]) -> None:
 
 
 @pytest.mark.parametrize(("keep_bind", "permitted"), [(False, ROOTS), (True, ROOTS & ~BIND)])
-def test_nothing_is_kept_that_is_not_needed_or_not_there(
+def test_unneeded_or_missing_capabilities_are_not_kept(
     *, calls: list[str], keep_bind: bool, permitted: int
 ) -> None:
     switch_user(Owner(7, 8, ""), keep_bind=keep_bind, library=FakeLibrary(calls, permitted))
@@ -225,7 +225,7 @@ def test_nothing_is_kept_that_is_not_needed_or_not_there(
 
 @pytest.mark.parametrize("user", [NOBODY, NAMELESS])
 @pytest.mark.parametrize("keep", ["bind", "nothing"])
-def test_becomes_the_owner_for_good(tmp_path: Path, user: int, keep: str) -> None:
+def test_the_switch_is_permanent(tmp_path: Path, user: int, keep: str) -> None:
     directory = tmp_path / "state"
     directory.mkdir()
     if os.geteuid() != 0:

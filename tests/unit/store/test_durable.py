@@ -20,7 +20,7 @@ OWN_GROUP = str(os.getegid())
 
 @pytest.fixture(params=[0o000, 0o077, 0o777], ids=oct)
 def umask(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[None]:
-    assert tmp_path.is_dir()  # made before, or only root could enter it
+    assert tmp_path.is_dir()  # create it first, or only root could enter it
     before = os.umask(request.param)
     yield
     os.umask(before)
@@ -30,7 +30,7 @@ def mode_of(path: Path) -> int:
     return stat.S_IMODE(path.lstat().st_mode)
 
 
-def test_not_being_able_to_look_is_no_answer(tmp_path: Path) -> None:
+def test_an_inaccessible_directory_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     (tmp_path / "loop").symlink_to("loop")
     looked = [durable.is_directory(path) for path in (tmp_path, tmp_path / "no", tmp_path / "file")]
@@ -47,7 +47,7 @@ def names(directory: Path) -> set[str]:
 class TestWriteFile:
     @pytest.mark.parametrize("mode", [0o600, 0o640, 0o644])
     @pytest.mark.usefixtures("umask")
-    def test_has_its_final_mode_whatever_the_umask(self, tmp_path: Path, mode: int) -> None:
+    def test_the_umask_does_not_affect_the_mode(self, tmp_path: Path, mode: int) -> None:
         path = tmp_path / "key.pem"
         durable.write_file(path, b"secret", mode=mode, group=OWN_GROUP, owner=str(os.geteuid()))
         assert mode_of(path) == mode
@@ -77,7 +77,7 @@ class TestWriteFile:
         durable.write_file(tmp_path / "file", b"x", mode=0o600, sync=False)
         assert "sync" not in {name for name, _ in steps}
 
-    def test_a_key_is_private_until_its_group_is_right(
+    def test_a_key_is_private_until_its_group_is_set(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         seen: list[int] = []
@@ -124,7 +124,7 @@ class TestWriteFile:
     @pytest.mark.parametrize(
         "step", ["create", "change the mode of", "write", "sync", "close", "replace"]
     )
-    def test_each_refusal_leaves_the_old_and_one_clear_line(
+    def test_a_failed_step_leaves_the_old_file_and_one_line(
         self, tmp_path: Path, fail: Fail, step: str, number: int, words: str
     ) -> None:
         path = tmp_path / "file"
@@ -156,7 +156,7 @@ class TestWriteFile:
             durable.write_file(tmp_path / "gone" / "file", b"x", mode=0o600)
         assert caught.value.fix == f"create {tmp_path / 'gone'}"
 
-    def test_a_directory_in_its_place_stays(self, tmp_path: Path) -> None:
+    def test_a_directory_of_that_name_is_kept(self, tmp_path: Path) -> None:
         (tmp_path / "file").mkdir()
         with pytest.raises(StorageError):
             durable.write_file(tmp_path / "file", b"x", mode=0o600)
@@ -169,7 +169,7 @@ class TestWriteFile:
             durable.write_file(tmp_path / "file", b"x", mode=0o640, owner="no-such-user")
         assert names(tmp_path) == set()
 
-    def test_dying_at_any_step_leaves_old_or_new(
+    def test_a_crash_at_any_step_leaves_old_or_new(
         self, tmp_path: Path, crash_everywhere: Crash
     ) -> None:
         path = tmp_path / "file"
@@ -185,7 +185,7 @@ class TestWriteFile:
         assert steps == 7
         assert seen == {b"old", b"new"}
 
-    def test_many_threads_leave_one_whole_file(self, tmp_path: Path) -> None:
+    def test_concurrent_threads_leave_a_complete_file(self, tmp_path: Path) -> None:
         path = tmp_path / "file"
         contents = [str(number).encode() * 5000 for number in range(8)]
 
@@ -211,7 +211,7 @@ class TestRemoveFile:
     def test_missing_is_no_error(self, tmp_path: Path) -> None:
         durable.remove_file(tmp_path / "file")
 
-    def test_refused(self, tmp_path: Path, fail: Fail) -> None:
+    def test_a_failed_removal_is_a_storage_error(self, tmp_path: Path, fail: Fail) -> None:
         (tmp_path / "file").touch()
         fail("remove", errno.EROFS)
         with pytest.raises(StorageError, match=r"cannot remove .*read-only"):
@@ -226,7 +226,7 @@ class TestReplaceLink:
         assert link.readlink() == Path("versions/2")
         assert names(tmp_path) == {"live"}
 
-    def test_dying_at_any_step_leaves_old_or_new(
+    def test_a_crash_at_any_step_leaves_old_or_new(
         self, tmp_path: Path, crash_everywhere: Crash
     ) -> None:
         link = tmp_path / "live"
@@ -241,7 +241,7 @@ class TestReplaceLink:
         assert crash_everywhere(lambda: durable.replace_link(link, "new"), check) == 3
         assert seen == {"old", "new"}
 
-    def test_refused_leaves_the_old(self, tmp_path: Path, fail: Fail) -> None:
+    def test_a_failed_swap_leaves_the_old(self, tmp_path: Path, fail: Fail) -> None:
         link = tmp_path / "live"
         link.symlink_to("old")
         fail("replace", errno.ENOSPC)
@@ -254,24 +254,24 @@ class TestReplaceLink:
 class TestDirectories:
     @pytest.mark.parametrize("mode", [0o700, 0o750])
     @pytest.mark.usefixtures("umask")
-    def test_has_its_final_mode_whatever_the_umask(self, tmp_path: Path, mode: int) -> None:
+    def test_the_umask_does_not_affect_the_mode(self, tmp_path: Path, mode: int) -> None:
         durable.make_directory(tmp_path / "a" / "b", mode=mode, group=OWN_GROUP)
         assert mode_of(tmp_path / "a") == mode
         assert mode_of(tmp_path / "a" / "b") == mode
 
-    def test_each_is_durable_in_the_one_above_it(
+    def test_each_directory_is_synced_in_its_parent(
         self, tmp_path: Path, steps: list[tuple[str, Path]]
     ) -> None:
         durable.make_directory(tmp_path / "a" / "b", mode=0o700)
         synced = [path for name, path in steps if name == "sync"]
         assert synced == [tmp_path, tmp_path / "a"]
 
-    def test_an_existing_one_is_left_as_it_is(self, tmp_path: Path) -> None:
+    def test_an_existing_directory_is_unchanged(self, tmp_path: Path) -> None:
         (tmp_path / "a").mkdir(0o711)
         durable.make_directory(tmp_path / "a", mode=0o700)
         assert mode_of(tmp_path / "a") == 0o711
 
-    def test_one_that_another_thread_makes_meanwhile_is_no_error(
+    def test_a_directory_created_by_another_thread_is_no_error(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         def be_quicker(name: str, path: Path) -> None:
@@ -282,12 +282,12 @@ class TestDirectories:
         durable.make_directory(tmp_path / "a", mode=0o700)
         assert (tmp_path / "a").is_dir()
 
-    def test_a_file_in_its_place_is_named(self, tmp_path: Path) -> None:
+    def test_a_file_of_that_name_is_reported(self, tmp_path: Path) -> None:
         (tmp_path / "a").write_bytes(b"")
         with pytest.raises(StorageError, match=f"cannot create {tmp_path / 'a'}"):
             durable.make_directory(tmp_path / "a", mode=0o700)
 
-    def test_a_whole_directory_appears_at_once(
+    def test_a_complete_directory_appears_at_once(
         self, tmp_path: Path, crash_everywhere: Crash
     ) -> None:
         final = tmp_path / "version"
@@ -327,7 +327,7 @@ class TestDirectories:
         assert before[2].startswith(".tmp-")
         assert done[renamed + 1 :] == [("sync", tmp_path.name)]
 
-    def test_a_directory_of_that_name_is_not_touched(self, tmp_path: Path) -> None:
+    def test_an_existing_directory_is_kept(self, tmp_path: Path) -> None:
         (tmp_path / "v").mkdir()
         (tmp_path / "v" / "mine").touch()
         with pytest.raises(StorageError, match="cannot rename"):
@@ -342,7 +342,7 @@ class TestDirectories:
             durable.write_directory(tmp_path / "v", {"a": b"1"}, file_mode=0o600, mode=0o700)
         assert names(tmp_path) == set()
 
-    def test_a_file_system_that_cannot_sync_directories_will_do(
+    def test_a_file_system_without_directory_sync_is_accepted(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         def refuse(descriptor: int) -> None:
@@ -353,7 +353,7 @@ class TestDirectories:
         durable.write_file(tmp_path / "file", b"x", mode=0o600)
         assert (tmp_path / "file").read_bytes() == b"x"
 
-    def test_a_file_that_cannot_be_synced_will_not_do(
+    def test_a_file_that_cannot_be_synced_is_an_error(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         def refuse(_descriptor: int) -> None:
@@ -378,7 +378,7 @@ class TestRemoveTree:
     def test_missing_is_no_error(self, tmp_path: Path) -> None:
         durable.remove_tree(tmp_path / "gone")
 
-    def test_dying_at_any_step_leaves_all_or_nothing(
+    def test_a_crash_at_any_step_leaves_all_or_nothing(
         self, tmp_path: Path, crash_everywhere: Crash
     ) -> None:
         tree = tmp_path / "v"
@@ -397,12 +397,12 @@ class TestRemoveTree:
 
 
 class TestSweep:
-    def test_spares_what_is_being_made(self, tmp_path: Path) -> None:
+    def test_files_of_running_processes_are_kept(self, tmp_path: Path) -> None:
         under_way = durable.make_temporary_directory(tmp_path / "v", mode=0o700)
         durable.sweep(tmp_path)
         assert under_way.is_dir()
 
-    def test_takes_links_but_not_what_they_lead_to(self, tmp_path: Path) -> None:
+    def test_links_are_removed_but_not_their_targets(self, tmp_path: Path) -> None:
         (tmp_path / "precious").mkdir()
         (tmp_path / f".tmp-{os.getpid()}-00000000-1").symlink_to("precious")
         durable.sweep(tmp_path)
@@ -411,7 +411,7 @@ class TestSweep:
     def test_a_missing_directory_is_no_error(self, tmp_path: Path) -> None:
         durable.sweep(tmp_path / "gone")
 
-    def test_what_cannot_be_removed_is_logged(
+    def test_a_failed_removal_is_logged(
         self, tmp_path: Path, fail: Fail, caplog: pytest.LogCaptureFixture
     ) -> None:
         (tmp_path / f".tmp-{os.getpid()}-00000000-1").touch()
@@ -420,22 +420,22 @@ class TestSweep:
         assert "read-only file system" in caplog.text
 
 
-class TestAdmitGroup:
-    def test_its_own_group_gets_in(self, tmp_path: Path) -> None:
+class TestGrantGroupAccess:
+    def test_the_group_of_the_directory_gets_access(self, tmp_path: Path) -> None:
         directory = tmp_path / "d"
         directory.mkdir(0o700)
         for _ in range(2):
             durable.grant_group_access(directory, OWN_GROUP, give=True)
             assert mode_of(directory) == 0o750
 
-    def test_where_nothing_may_be_given_everybody_may_pass(self, tmp_path: Path) -> None:
+    def test_without_a_group_change_everybody_can_traverse(self, tmp_path: Path) -> None:
         directory = tmp_path / "d"
         directory.mkdir(0o700)
         durable.grant_group_access(directory, str(os.getegid() + 1), give=False)
         assert mode_of(directory) == 0o701
         assert directory.stat().st_gid == os.getegid()
 
-    def test_nothing_is_taken_from_another_group(self, tmp_path: Path) -> None:
+    def test_another_group_keeps_its_access(self, tmp_path: Path) -> None:
         directory = tmp_path / "d"
         directory.mkdir()
         directory.chmod(0o750)
@@ -443,7 +443,7 @@ class TestAdmitGroup:
         assert mode_of(directory) == 0o751
         assert directory.stat().st_gid == os.getegid()
 
-    def test_a_closed_directory_is_given(
+    def test_a_private_directory_changes_its_group(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         given: list[tuple[int, int]] = []
@@ -456,7 +456,7 @@ class TestAdmitGroup:
 
 
 class TestSandbox:
-    """A service's system call filter may refuse chown(2) altogether."""
+    """The system call filter of a unit may refuse every chown(2)."""
 
     @pytest.fixture(autouse=True)
     def filter(self, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -466,13 +466,13 @@ class TestSandbox:
         monkeypatch.setattr(os, "chown", refuse)
         monkeypatch.setattr(os, "fchown", refuse)
 
-    def test_what_has_its_group_already_needs_no_leave(self, tmp_path: Path) -> None:
+    def test_an_unchanged_group_needs_no_permission(self, tmp_path: Path) -> None:
         durable.write_file(tmp_path / "key.pem", b"x", mode=0o640, group=OWN_GROUP)
         durable.make_directory(tmp_path / "d", mode=0o750, group=OWN_GROUP)
         assert mode_of(tmp_path / "key.pem") == 0o640
         assert mode_of(tmp_path / "d") == 0o750
 
-    def test_another_group_is_refused_and_nothing_is_left(self, tmp_path: Path) -> None:
+    def test_a_refused_group_leaves_no_file(self, tmp_path: Path) -> None:
         with pytest.raises(StorageError) as caught:
             durable.write_file(tmp_path / "key.pem", b"x", mode=0o640, group=str(os.getegid() + 1))
         assert "SystemCallFilter=@chown" in caught.value.fix

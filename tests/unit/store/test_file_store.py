@@ -38,7 +38,7 @@ def test_is_a_store(store: FileStore, state: GatewayState) -> None:
     assert kept.gateway_directory("boston") == store.directory / "gateways" / "boston"
 
 
-def test_every_method_is_called_as_the_protocol_says() -> None:
+def test_every_signature_matches_the_protocol() -> None:
     methods = dict(inspect.getmembers(Store, inspect.isfunction))
     names = [name for name in methods if not name.startswith("_")]
     assert len(names) > 15
@@ -78,7 +78,7 @@ def test_a_damaged_state_is_read_as_new(
     assert [path.read_bytes() for path in directory.glob("state.json.damaged-*")] == [damage]
 
 
-def test_dying_while_remembering_leaves_old_or_new(
+def test_a_crash_while_saving_leaves_old_or_new(
     store: FileStore, state: GatewayState, crash_everywhere: Crash
 ) -> None:
     new = GatewayState(failures=4)
@@ -95,7 +95,7 @@ def test_dying_while_remembering_leaves_old_or_new(
 
 
 @pytest.mark.parametrize("name", ["", "..", "../x", "a/b", ".hidden"])
-def test_names_that_lead_elsewhere(store: FileStore, name: str) -> None:
+def test_unsafe_names_are_refused(store: FileStore, name: str) -> None:
     for use in (store.state, store.versions, store.requests, store.account):
         with pytest.raises(ValueError, match="cannot be the name"):
             use(name)
@@ -108,7 +108,7 @@ def test_names_that_lead_elsewhere(store: FileStore, name: str) -> None:
 
 
 class TestCheckWritable:
-    def test_leaves_nothing(self, store: FileStore) -> None:
+    def test_no_file_remains(self, store: FileStore) -> None:
         store.check_writable()
         assert list(store.directory.iterdir()) == []
 
@@ -122,7 +122,7 @@ class TestCheckWritable:
             ("look at", errno.EACCES, "not writable by user"),
         ],
     )
-    def test_says_what_is_wrong(
+    def test_a_failed_step_is_reported(
         self, store: FileStore, fail: Fail, step: str, number: int, words: str
     ) -> None:
         store.directory.mkdir()
@@ -130,7 +130,7 @@ class TestCheckWritable:
         with pytest.raises(StorageError, match=f"{re.escape(str(store.directory))}.*{words}"):
             store.check_writable()
 
-    def test_a_file_where_it_ought_to_be(self, store: FileStore) -> None:
+    def test_a_file_in_place_of_the_directory(self, store: FileStore) -> None:
         store.directory.touch()
         with pytest.raises(StorageError, match="cannot create"):
             store.check_writable()
@@ -142,7 +142,7 @@ class TestCheckWritable:
             ({"f_favail": 63}, "only 63 more files"),
         ],
     )
-    def test_too_little_room(
+    def test_too_little_free_space(
         self,
         store: FileStore,
         monkeypatch: pytest.MonkeyPatch,
@@ -153,13 +153,15 @@ class TestCheckWritable:
         with pytest.raises(StorageError, match=f"disk full: {words}"):
             store.check_writable()
 
-    def test_a_file_system_that_does_not_count_files(
+    def test_a_file_system_without_an_inode_count(
         self, store: FileStore, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(os, "statvfs", lambda _path: statvfs(f_files=0, f_favail=0))
         store.check_writable()
 
-    def test_a_disk_that_lies(self, store: FileStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_a_disk_that_returns_other_data(
+        self, store: FileStore, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         written = bytes(reversed(file_store.PROBE_DATA))
 
         def write(path: Path, _data: bytes, *, mode: int) -> None:
@@ -178,7 +180,7 @@ def statvfs(
     return os.statvfs_result((4096, 4096, 10**6, 10**6, f_bavail, f_files, 10**6, f_favail, 0, 255))
 
 
-def test_a_daemon_clears_what_a_crash_left(
+def test_a_daemon_removes_the_temporary_files_of_a_crash(
     store: FileStore, make_issued: Callable[..., IssuedChain], now: datetime
 ) -> None:
     version = store.add_version("boston", make_issued(), now=now)

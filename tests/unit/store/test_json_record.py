@@ -33,12 +33,14 @@ def test_missing_is_none(path: Path) -> None:
     assert aside(path) == []
 
 
-def test_comes_back(path: Path) -> None:
+def test_a_record_is_read_as_it_was_written(path: Path) -> None:
     json_record.write_record(path, GatewayState(failures=2))
     assert json_record.read_record(path, GatewayState) == GatewayState(failures=2)
 
 
-def test_a_damaged_file_is_set_aside_and_said(path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_damaged_file_is_set_aside_and_logged(
+    path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     path.write_bytes(b"\xff\xfegarbage")
     assert json_record.read_record(path, GatewayState) is None
     (kept,) = aside(path)
@@ -59,7 +61,7 @@ def test_garbage_never_raises(path: Path, garbage: bytes) -> None:
     assert len(aside(path)) <= json_record.DAMAGED_KEPT
 
 
-def test_only_the_latest_few_are_kept(path: Path) -> None:
+def test_only_the_latest_damaged_files_are_kept(path: Path) -> None:
     (path.parent / "state.json.damaged-20200101T000000.000000Z").mkdir()
     (path.parent / "state.json.damaged-20200102T000000.000000Z").touch()
     for number in range(json_record.DAMAGED_KEPT):
@@ -79,7 +81,7 @@ def test_old_damaged_files_that_cannot_be_removed_are_no_error(
     assert "stays behind" in caplog.text
 
 
-def test_a_directory_in_its_place(path: Path) -> None:
+def test_a_directory_of_that_name_is_set_aside(path: Path) -> None:
     path.mkdir()
     assert json_record.read_record(path, GatewayState) is None
     json_record.write_record(path, GatewayState(failures=1))
@@ -98,20 +100,22 @@ def test_a_named_pipe_does_not_block(path: Path) -> None:
     assert json_record.read_record(path, GatewayState) is None
 
 
-def test_a_link_that_leads_to_itself(path: Path) -> None:
+def test_a_link_to_itself(path: Path) -> None:
     path.symlink_to(path.name)
     assert json_record.read_record(path, GatewayState) is None
     assert len(aside(path)) == 1
 
 
-def test_an_absurdly_large_file(path: Path) -> None:
+def test_an_oversized_file(path: Path) -> None:
     with path.open("wb") as file:
         file.truncate(json_record.LARGEST + 1)
     assert json_record.read_record(path, GatewayState) is None
     assert len(aside(path)) == 1
 
 
-def test_cannot_be_set_aside(path: Path, fail: Fail, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_damaged_file_that_cannot_be_set_aside(
+    path: Path, fail: Fail, caplog: pytest.LogCaptureFixture
+) -> None:
     path.write_bytes(b"garbage")
     fail("set aside", errno.EROFS)
     assert json_record.read_record(path, GatewayState) is None
@@ -120,7 +124,7 @@ def test_cannot_be_set_aside(path: Path, fail: Fail, caplog: pytest.LogCaptureFi
 
 
 @pytest.mark.parametrize("number", [errno.EACCES, errno.EIO])
-def test_what_cannot_be_read_is_not_damaged(path: Path, fail: Fail, number: int) -> None:
+def test_an_unreadable_file_is_not_damaged(path: Path, fail: Fail, number: int) -> None:
     json_record.write_record(path, GatewayState(failures=2))
     fail("read", number)
     with pytest.raises(StorageError, match=f"cannot read {path}"):
@@ -128,9 +132,7 @@ def test_what_cannot_be_read_is_not_damaged(path: Path, fail: Fail, number: int)
     assert aside(path) == []
 
 
-def test_other_trouble_with_opening_is_told_too(
-    path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_other_errors_of_open_are_reported(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object) -> int:
         raise OSError(errno.EMFILE, "too many")
 

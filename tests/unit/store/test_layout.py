@@ -33,7 +33,7 @@ def test_safe_names(name: str) -> None:
         "\udc80",
     ],
 )
-def test_names_that_lead_elsewhere(name: str) -> None:
+def test_unsafe_names(name: str) -> None:
     layout = Layout(Path("/s"))
     assert not is_safe_name(name)
     for make in (layout.gateway, layout.account, layout.versions, layout.requests):
@@ -41,7 +41,7 @@ def test_names_that_lead_elsewhere(name: str) -> None:
             make(name)
 
 
-def test_a_group_reaches_the_versions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_group_can_read_the_versions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     given: list[Path] = []
     monkeypatch.setattr(os, "chown", lambda path, _user, _group: given.append(path))
     layout = Layout(tmp_path / "state")
@@ -53,7 +53,7 @@ def test_a_group_reaches_the_versions(tmp_path: Path, monkeypatch: pytest.Monkey
     assert stat.S_IMODE(layout.state.stat().st_mode) == 0o701
 
 
-def test_everything_else_is_closed(tmp_path: Path) -> None:
+def test_everything_else_is_private(tmp_path: Path) -> None:
     layout = Layout(tmp_path / "state")
     for directory in (layout.challenges, layout.account("le"), layout.requests("boston")):
         layout.make(directory)

@@ -37,7 +37,7 @@ with store.hold_state_directory(), store.lock_gateway("boston", "import a certif
 
 @pytest.fixture
 def other(store: FileStore) -> Iterator[subprocess.Popen[bytes]]:
-    """Another process that holds the state directory and the lock of boston."""
+    """Return another process that holds the state directory and the lock of boston."""
     with subprocess.Popen(
         [sys.executable, "-c", HOLDER, str(store.directory)],
         stdin=subprocess.PIPE,
@@ -50,16 +50,16 @@ def other(store: FileStore) -> Iterator[subprocess.Popen[bytes]]:
 
 
 class TestDaemonLock:
-    def test_nobody_holds_a_new_state_directory(self, store: FileStore) -> None:
+    def test_a_new_state_directory_has_no_daemon(self, store: FileStore) -> None:
         assert store.daemon_pid() is None
         assert not store.directory.exists()
 
-    def test_its_holder_is_known(self, store: FileStore) -> None:
+    def test_the_process_id_of_the_daemon_is_known(self, store: FileStore) -> None:
         with store.hold_state_directory():
             assert store.daemon_pid() == os.getpid()
         assert store.daemon_pid() is None
 
-    def test_the_second_daemon_is_told_who_the_first_is(
+    def test_a_second_daemon_names_the_first(
         self, store: FileStore, other: subprocess.Popen[bytes]
     ) -> None:
         assert store.daemon_pid() == other.pid
@@ -79,7 +79,7 @@ class TestDaemonLock:
         with store.hold_state_directory(), store.lock_gateway("boston", "renew", wait=0):
             assert store.daemon_pid() == os.getpid()
 
-    def test_one_that_only_looks_is_not_taken_for_a_daemon(self, store: FileStore) -> None:
+    def test_a_query_is_not_mistaken_for_a_daemon(self, store: FileStore) -> None:
         with store.hold_state_directory():
             pass
         descriptor = os.open(store.directory / "lock", os.O_RDONLY)
@@ -91,7 +91,7 @@ class TestDaemonLock:
         timer.join()
 
     @pytest.mark.parametrize("note", [b"", b"\xff\xfe", b"nonsense", b"0 daemon", b"-1"])
-    def test_a_holder_whose_note_is_unreadable(
+    def test_a_holder_with_an_unreadable_lock_file(
         self, store: FileStore, note: bytes, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(lock, "HOLDER_WRITE_GRACE", 0.01)
@@ -105,14 +105,14 @@ class TestDaemonLock:
             ):
                 pass
 
-    def test_a_shorter_note_replaces_a_longer_one(self, store: FileStore) -> None:
+    def test_a_shorter_line_replaces_a_longer_one(self, store: FileStore) -> None:
         with store.hold_state_directory():
             pass
         (store.directory / "lock").write_bytes(b"1 " + b"x" * 500)
         with store.hold_state_directory():
             assert (store.directory / "lock").read_text() == f"{os.getpid()} daemon\n"
 
-    def test_a_directory_in_its_place(self, store: FileStore) -> None:
+    def test_a_directory_in_place_of_the_lock(self, store: FileStore) -> None:
         (store.directory / "lock").mkdir(parents=True)
         with pytest.raises(StorageError, match="cannot lock"), store.hold_state_directory():
             pass
@@ -141,11 +141,11 @@ class TestDaemonLock:
 
 
 class TestGatewayLock:
-    def test_gateways_do_not_hinder_each_other(self, store: FileStore) -> None:
+    def test_gateways_have_separate_locks(self, store: FileStore) -> None:
         with store.lock_gateway("a", "renew", wait=0), store.lock_gateway("b", "renew", wait=0):
             pass
 
-    def test_who_waited_in_vain_is_told_for_what(
+    def test_a_timeout_names_the_holder_and_its_purpose(
         self, store: FileStore, other: subprocess.Popen[bytes], caplog: pytest.LogCaptureFixture
     ) -> None:
         caplog.set_level("INFO")
@@ -158,7 +158,7 @@ class TestGatewayLock:
         assert f"gateway boston is being changed by {holder}" in caught.value.message
         assert holder in caplog.text
 
-    def test_waits_until_the_other_is_done(self, store: FileStore) -> None:
+    def test_waits_for_the_holder(self, store: FileStore) -> None:
         with ExitStack() as stack:
             stack.enter_context(store.lock_gateway("boston", "first", wait=0))
             timer = threading.Timer(0.05, stack.close)
@@ -188,7 +188,7 @@ class TestGatewayLock:
             thread.join()
         assert most == 1
 
-    def test_a_reload_command_does_not_keep_it(self, store: FileStore) -> None:
+    def test_a_reload_command_does_not_keep_the_lock(self, store: FileStore) -> None:
         with store.lock_gateway("boston", "deploy", wait=0):
             lingering = subprocess.Popen(["sleep", "30"], close_fds=False)
         with lingering:
@@ -196,20 +196,20 @@ class TestGatewayLock:
                 assert lingering.poll() is None
             lingering.kill()
 
-    def test_an_error_inside_releases_it(self, store: FileStore) -> None:
+    def test_an_error_releases_the_lock(self, store: FileStore) -> None:
         with pytest.raises(KeyError), store.lock_gateway("boston", "renew", wait=0):
             raise KeyError
         with store.lock_gateway("boston", "renew", wait=0):
             pass
 
-    def test_a_full_disk_does_not_hinder_it(self, store: FileStore, fail: Fail) -> None:
+    def test_a_full_disk_does_not_prevent_the_lock(self, store: FileStore, fail: Fail) -> None:
         with store.lock_gateway("boston", "renew", wait=0):
             pass
         fail("write", errno.ENOSPC)
         with store.lock_gateway("boston", "bring back", wait=0):
             pass
 
-    def test_clears_what_a_crash_left(self, store: FileStore) -> None:
+    def test_temporary_files_of_a_crash_are_removed(self, store: FileStore) -> None:
         leftover = f".tmp-{os.getpid()}-00000000-1"
         gateway = store.gateway_directory("boston")
         places: list[Path] = [gateway, gateway / "versions", gateway / "requests"]

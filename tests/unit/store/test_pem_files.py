@@ -45,5 +45,5 @@ def test_requests(label: str, make_pem: Make) -> None:
     assert not pem_files.has_request(make_pem("CERTIFICATE"))
 
 
-def test_joined_with_one_newline_each() -> None:
+def test_joined_texts_end_with_one_newline() -> None:
     assert pem_files.joined(b"a", b"", b"\nb\n\n", b" \n") == b"a\nb\n"

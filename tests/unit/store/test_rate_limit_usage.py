@@ -37,7 +37,9 @@ def adding(counted: CountedRequest) -> Callable[[RateLimitUsage], RateLimitUsage
     return lambda before: RateLimitUsage((*before.expenses, counted))
 
 
-def test_the_usage_is_read_again(store: FileStore, counted: CountedRequest, tmp_path: Path) -> None:
+def test_the_usage_is_read_as_it_was_written(
+    store: FileStore, counted: CountedRequest, tmp_path: Path
+) -> None:
     assert store.rate_limit_usage(URL) == RateLimitUsage()
     store.update_rate_limit_usage(URL, adding(counted))
     assert FileStore(tmp_path / "state").rate_limit_usage(URL) == RateLimitUsage((counted,))
@@ -54,7 +56,7 @@ def test_each_directory_has_a_file_that_only_its_owner_reads(
     assert all(file.name.rpartition("-")[0] in {"acme.example.com", "__1"} for file in files)
 
 
-def test_what_a_change_raises_leaves_all_as_it_was(
+def test_a_change_that_raises_leaves_the_usage_unchanged(
     store: FileStore, counted: CountedRequest
 ) -> None:
     store.update_rate_limit_usage(URL, adding(counted))
@@ -67,12 +69,12 @@ def test_what_a_change_raises_leaves_all_as_it_was(
     assert store.rate_limit_usage(URL) == RateLimitUsage((counted,))
 
 
-def test_nothing_is_written_where_nothing_changes(store: FileStore) -> None:
+def test_an_unchanged_usage_is_not_rewritten(store: FileStore) -> None:
     store.update_rate_limit_usage(URL, lambda before: before)
     assert list((store.directory / "spending").glob("*.json")) == []
 
 
-def test_a_record_of_more_requests_than_other_records_can_hold_is_kept(
+def test_a_usage_larger_than_other_records_is_kept(
     store: FileStore, counted: CountedRequest
 ) -> None:
     names = tuple(f"vpn{number}.example.com" for number in range(100))
@@ -97,7 +99,7 @@ def test_threads_and_processes_take_turns(store: FileStore, counted: CountedRequ
     assert len(store.rate_limit_usage(URL).expenses) == 20
 
 
-def test_threads_queue_rather_than_look_again_and_again(
+def test_threads_queue_instead_of_polling(
     store: FileStore, counted: CountedRequest, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
@@ -112,10 +114,10 @@ def test_threads_queue_rather_than_look_again_and_again(
     for thread in threads:
         thread.join()
     assert len(store.rate_limit_usage(URL).expenses) == len(threads)
-    assert "waiting" not in caplog.text  # for a lock file, which knows no turns
+    assert "waiting" not in caplog.text  # a lock file is not fair
 
 
-def test_a_lock_that_is_never_given_back_is_said(
+def test_a_lock_timeout_is_reported(
     store: FileStore, counted: CountedRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(rate_limit_usage, "LONGEST_WAIT", 0.01)
@@ -128,7 +130,7 @@ def test_a_lock_that_is_never_given_back_is_said(
         store.update_rate_limit_usage(URL, adding(counted))
 
 
-def test_damage_is_set_aside(store: FileStore, counted: CountedRequest) -> None:
+def test_a_damaged_file_is_set_aside(store: FileStore, counted: CountedRequest) -> None:
     store.update_rate_limit_usage(URL, adding(counted))
     (path,) = (store.directory / "spending").glob("*.json")
     path.write_bytes(b"{")
@@ -136,7 +138,7 @@ def test_damage_is_set_aside(store: FileStore, counted: CountedRequest) -> None:
     assert len(list(path.parent.glob("*.damaged-*"))) == 1
 
 
-def test_what_crashes_left_is_removed_when_a_daemon_begins(
+def test_a_daemon_removes_the_temporary_files_of_a_crash(
     store: FileStore, counted: CountedRequest
 ) -> None:
     store.update_rate_limit_usage(URL, adding(counted))

@@ -17,7 +17,9 @@ Request = Callable[..., KeyRequest]
 Crash = Callable[[Callable[[], object], Callable[[], None]], int]
 
 
-def test_comes_back_newest_first(store: FileStore, make_request: Request, now: datetime) -> None:
+def test_requests_are_returned_newest_first(
+    store: FileStore, make_request: Request, now: datetime
+) -> None:
     older = replace(make_request("a"), created=now - timedelta(days=1))
     newer, same_age = make_request("b"), make_request("c")
     for request in (newer, older, same_age):
@@ -26,7 +28,7 @@ def test_comes_back_newest_first(store: FileStore, make_request: Request, now: d
     assert store.requests("hq") == ()
 
 
-def test_the_same_one_twice_is_no_error(store: FileStore, make_request: Request) -> None:
+def test_a_repeated_request_is_no_error(store: FileStore, make_request: Request) -> None:
     store.add_request("boston", make_request())
     store.add_request("boston", make_request())
     assert store.requests("boston") == (make_request(),)
@@ -39,7 +41,7 @@ def test_a_key_is_never_overwritten(store: FileStore, make_request: Request) -> 
     assert store.requests("boston") == (make_request(),)
 
 
-def test_forgotten(store: FileStore, make_request: Request) -> None:
+def test_a_removed_request_is_gone(store: FileStore, make_request: Request) -> None:
     store.add_request("boston", make_request())
     store.remove_request("boston", "r1")
     store.remove_request("boston", "r1")
@@ -49,14 +51,14 @@ def test_forgotten(store: FileStore, make_request: Request) -> None:
 
 
 @pytest.mark.parametrize("request_id", ["", "..", "a/b"])
-def test_ill_formed_ids(store: FileStore, make_request: Request, request_id: str) -> None:
+def test_malformed_ids(store: FileStore, make_request: Request, request_id: str) -> None:
     with pytest.raises(ValueError, match="cannot be the name"):
         store.add_request("boston", make_request(request_id))
 
 
 @pytest.mark.parametrize("name", ["privkey.pem", "request.pem"])
 @pytest.mark.parametrize("damage", ["missing", "empty", "directory"])
-def test_a_damaged_one_is_left_out_and_said_once(
+def test_a_damaged_request_is_skipped_and_logged_once(
     store: FileStore,
     make_request: Request,
     caplog: pytest.LogCaptureFixture,
@@ -77,7 +79,7 @@ def test_a_damaged_one_is_left_out_and_said_once(
         store.add_request("boston", make_request())
 
 
-def test_a_lost_record_leaves_the_key(store: FileStore, make_request: Request) -> None:
+def test_a_missing_record_leaves_the_key(store: FileStore, make_request: Request) -> None:
     store.add_request("boston", make_request())
     directory = store.gateway_directory("boston") / "requests" / "r1"
     (directory / "meta.json").unlink()
@@ -86,7 +88,7 @@ def test_a_lost_record_leaves_the_key(store: FileStore, make_request: Request) -
     assert request.created.timestamp() == pytest.approx(directory.stat().st_mtime)
 
 
-def test_dying_at_any_step_leaves_a_whole_request_or_none(
+def test_a_crash_at_any_step_leaves_a_complete_request_or_none(
     store: FileStore, make_request: Request, crash_everywhere: Crash
 ) -> None:
     seen: set[tuple[KeyRequest, ...]] = set()

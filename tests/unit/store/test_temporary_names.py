@@ -9,13 +9,13 @@ from gatecert.store import temporary_names
 
 
 def dead_pid() -> int:
-    """A process id that was ours and is free again."""
+    """Return the process id of an ended process."""
     pid = os.posix_spawn("/bin/true", ["true"], {})
     os.waitpid(pid, 0)
     return pid
 
 
-def test_names_are_in_the_same_directory_and_never_the_same() -> None:
+def test_names_are_unique_in_the_same_directory() -> None:
     path = Path("/state/key.pem")
     names = [temporary_names.temporary_beside(path), temporary_names.temporary_beside(path)]
     names += [temporary_names.trash_beside(path)]
@@ -25,19 +25,21 @@ def test_names_are_in_the_same_directory_and_never_the_same() -> None:
 
 
 @pytest.mark.parametrize("kind", ["tmp", "trash"])
-def test_of_a_dead_process(kind: str) -> None:
+def test_a_name_of_a_dead_process_is_a_leftover(kind: str) -> None:
     assert temporary_names.is_leftover(f".{kind}-{dead_pid()}-0123abcd-4")
 
 
-def test_of_an_earlier_life_with_the_same_process_id() -> None:
+def test_a_name_of_an_earlier_run_with_the_same_process_id_is_a_leftover() -> None:
     assert temporary_names.is_leftover(f".tmp-{os.getpid()}-00000000-4")
 
 
-def test_of_a_living_process() -> None:
+def test_a_name_of_a_running_process_is_no_leftover() -> None:
     assert not temporary_names.is_leftover(f".tmp-{os.getppid()}-0123abcd-4")
 
 
-def test_of_a_living_process_that_is_not_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_name_of_a_running_process_of_another_user_is_no_leftover(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     def refuse(_pid: int, _signal: int) -> None:
         raise PermissionError
 
@@ -50,11 +52,11 @@ def test_an_impossible_process_id() -> None:
 
 
 @pytest.mark.parametrize("name", ["state.json", ".tmp", ".tmp-x-0123abcd-1", ".tmpfile", "lock"])
-def test_other_files_are_nobodys_leftovers(name: str) -> None:
+def test_other_files_are_no_leftovers(name: str) -> None:
     assert not temporary_names.is_leftover(name)
 
 
-def test_what_was_given_up_is_a_leftover_until_it_is_gone() -> None:
+def test_an_abandoned_file_is_a_leftover_until_it_is_removed() -> None:
     path = temporary_names.temporary_beside(Path("/state/key.pem"))
     temporary_names.mark_abandoned(path)
     temporary_names.mark_abandoned(path)

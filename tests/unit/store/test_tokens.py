@@ -23,12 +23,12 @@ ILL_FORMED = ["", ".", "..", "../lock", "/etc/passwd", "a/b", "a\0b", "a b", "a=
 
 
 @pytest.mark.parametrize("length", [1, 200])
-def test_what_an_authority_may_send_can_be_kept(store: FileStore, length: int) -> None:
+def test_every_valid_token_can_be_stored(store: FileStore, length: int) -> None:
     store.put_token("x" * length, "x.y")
     assert store.token("x" * length) == "x.y"
 
 
-def test_comes_back_until_forgotten(store: FileStore) -> None:
+def test_a_token_is_stored_until_it_is_removed(store: FileStore) -> None:
     assert store.token(TOKEN) is None
     store.put_token(TOKEN, f"{TOKEN}.thumbprint")
     assert store.token(TOKEN) == f"{TOKEN}.thumbprint"
@@ -40,7 +40,7 @@ def test_comes_back_until_forgotten(store: FileStore) -> None:
 
 
 @pytest.mark.parametrize("token", ILL_FORMED)
-def test_ill_formed_tokens_write_nothing(store: FileStore, token: str) -> None:
+def test_malformed_tokens_write_nothing(store: FileStore, token: str) -> None:
     with pytest.raises(ValueError, match="not base64url"):
         store.put_token(token, "x.y")
     assert store.token(token) is None
@@ -55,19 +55,19 @@ def test_a_damaged_token_is_unknown(store: FileStore, content: bytes) -> None:
     assert store.token(TOKEN) is None
 
 
-def test_a_directory_in_its_place_is_unknown(store: FileStore) -> None:
+def test_a_directory_in_place_of_a_token_is_unknown(store: FileStore) -> None:
     (store.directory / "challenges" / TOKEN).mkdir(parents=True)
     assert store.token(TOKEN) is None
 
 
-def test_unwritable(store: FileStore, fail: Fail) -> None:
+def test_a_failed_write_is_a_storage_error(store: FileStore, fail: Fail) -> None:
     fail("write", errno.ENOSPC)
     with pytest.raises(StorageError, match="disk full"):
         store.put_token(TOKEN, "x.y")
 
 
 def abandon(store: FileStore, token: str) -> None:
-    """Let a token be one of a process that is gone."""
+    """Change the process of a token to an ended one."""
     path = store.directory / "challenges" / token
     path.write_text("x.y\n999999999-0123abcd\n")
 
@@ -77,7 +77,7 @@ def grow_old(store: FileStore, token: str) -> None:
     os.utime(store.directory / "challenges" / token, (then, then))
 
 
-def test_tokens_of_processes_that_are_gone_are_abandoned(store: FileStore) -> None:
+def test_tokens_of_ended_processes_are_abandoned(store: FileStore) -> None:
     assert store.abandoned_tokens() == ()
     for token in ("mine", "gone", "old", "damaged"):
         store.put_token(token, "x.y")
@@ -90,7 +90,7 @@ def test_tokens_of_processes_that_are_gone_are_abandoned(store: FileStore) -> No
     assert store.token("gone") == "x.y"
 
 
-def test_a_token_that_vanishes_meanwhile_is_not_abandoned(
+def test_a_token_removed_meanwhile_is_not_abandoned(
     store: FileStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store.put_token("gone", "x.y")
@@ -99,7 +99,7 @@ def test_a_token_that_vanishes_meanwhile_is_not_abandoned(
     assert store.abandoned_tokens() == ()
 
 
-def test_the_daemon_forgets_what_was_half_written(store: FileStore) -> None:
+def test_a_daemon_removes_the_temporary_files_of_a_crash(store: FileStore) -> None:
     store.put_token("new", "x.y")
     leftover = store.directory / "challenges" / ".tmp-999999999-0123abcd-1"
     leftover.write_text("half")

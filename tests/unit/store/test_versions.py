@@ -24,7 +24,9 @@ Fail = Callable[[str, int], None]
 Crash = Callable[[Callable[[], object], Callable[[], None]], int]
 
 
-def test_comes_back(store: FileStore, make_issued: Issued, make_pem: Make, now: datetime) -> None:
+def test_a_version_is_read_as_it_was_written(
+    store: FileStore, make_issued: Issued, make_pem: Make, now: datetime
+) -> None:
     chain = make_pem("CERTIFICATE", "ISSUER")
     issued = make_issued(chain=chain, root=make_pem("CERTIFICATE", "ROOT"))
     version = store.add_version("boston", issued, now=now)
@@ -72,7 +74,7 @@ def test_an_unknown_key_group_writes_nothing(
     assert store.versions("boston") == ()
 
 
-def test_newest_first_also_when_the_clock_goes_back(
+def test_versions_are_newest_first_even_if_the_clock_was_set_back(
     store: FileStore, make_issued: Issued, now: datetime
 ) -> None:
     first = store.add_version("boston", make_issued("ONE"), now=now)
@@ -82,7 +84,7 @@ def test_newest_first_also_when_the_clock_goes_back(
     assert sorted(each.id for each in (third, second, first)) == [first.id, second.id, third.id]
 
 
-def test_the_number_grows_from_the_highest_there_is(
+def test_the_number_follows_the_highest_one(
     store: FileStore, make_issued: Issued, now: datetime
 ) -> None:
     parent = store.gateway_directory("boston") / "versions"
@@ -97,7 +99,7 @@ def test_the_number_grows_from_the_highest_there_is(
 
 @pytest.mark.parametrize("name", ["privkey", "cert", "chain", "fullchain"])
 @pytest.mark.parametrize("damage", [None, b"\0\0", b"-----BEGIN CERTIFICATE-----\nMI", "directory"])
-def test_a_damaged_version_is_left_out_and_said_once(
+def test_a_damaged_version_is_skipped_and_logged_once(
     store: FileStore,
     make_issued: Issued,
     now: datetime,
@@ -129,7 +131,7 @@ def test_only_a_chain_may_be_empty(
     assert store.versions("boston") == ()
 
 
-def test_files_that_disagree(
+def test_a_version_with_inconsistent_files_is_skipped(
     store: FileStore, make_issued: Issued, make_pem: Make, now: datetime
 ) -> None:
     version = store.add_version("boston", make_issued(), now=now)
@@ -140,7 +142,7 @@ def test_files_that_disagree(
     assert store.versions("boston") == ()
 
 
-def test_a_lost_record_leaves_a_version(
+def test_a_missing_record_leaves_the_version(
     store: FileStore, make_issued: Issued, now: datetime
 ) -> None:
     version = store.add_version("boston", make_issued(), now=now)
@@ -151,20 +153,22 @@ def test_a_lost_record_leaves_a_version(
     assert len(list(version.directory.glob("meta.json.damaged-*"))) == 1
 
 
-def test_a_file_where_the_versions_ought_to_be(store: FileStore) -> None:
+def test_a_file_in_place_of_the_versions(store: FileStore) -> None:
     store.gateway_directory("boston").mkdir(parents=True)
     (store.gateway_directory("boston") / "versions").touch()
     assert store.versions("boston") == ()
 
 
-def test_a_lost_private_key_is_named(store: FileStore, make_issued: Issued, now: datetime) -> None:
+def test_a_missing_private_key_is_reported(
+    store: FileStore, make_issued: Issued, now: datetime
+) -> None:
     version = store.add_version("boston", make_issued(), now=now)
     (version.directory / "privkey.pem").unlink()
     with pytest.raises(StorageError, match=f"version {version.id} .* has no usable private key"):
         store.private_key(version)
 
 
-def test_removed_for_good(store: FileStore, make_issued: Issued, now: datetime) -> None:
+def test_a_removed_version_is_gone(store: FileStore, make_issued: Issued, now: datetime) -> None:
     version = store.add_version("boston", make_issued(), now=now)
     store.remove_version(version)
     store.remove_version(version)
@@ -184,7 +188,7 @@ def test_nothing_else_is_removed(
 
 
 @pytest.mark.parametrize("step", ["create", "write", "sync", "rename"])
-def test_disk_full_leaves_what_there_was(
+def test_a_full_disk_leaves_the_existing_versions(
     store: FileStore, make_issued: Issued, now: datetime, fail: Fail, step: str
 ) -> None:
     old = store.add_version("boston", make_issued("OLD"), now=now)
@@ -195,7 +199,7 @@ def test_disk_full_leaves_what_there_was(
     assert [path.name for path in old.directory.parent.iterdir()] == [old.id]
 
 
-def test_dying_at_any_step_leaves_whole_versions_only(
+def test_a_crash_at_any_step_leaves_complete_versions(
     store: FileStore,
     make_issued: Issued,
     now: datetime,

@@ -1,4 +1,4 @@
-"""A small authority and TLS listeners on loopback that behave, or do not."""
+"""A small CA, and correct and faulty TLS listeners on loopback."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def server(tmp_path: Path) -> TLSServer:
 
 @pytest.fixture
 def listen() -> Iterator[Callable[..., Endpoint]]:
-    """Start listeners that end with the test."""
+    """Return a function that starts listeners, which end with the test."""
     with ExitStack() as stack:
 
         def start(handle: Handler, host: str = "127.0.0.1") -> Endpoint:

@@ -1,4 +1,4 @@
-"""Of whom a listener wants user certificates: judged, and heard in real handshakes."""
+"""The client CAs that a listener requests, compared and read from real handshakes."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def judged(*asked: str, nothing: bool = False) -> Probe:
     "asked",
     [("CN=one", "CN=two"), ("CN=two", "CN=branch", "CN=one"), ("CN=one",) * 2 + ("CN=two",)],
 )
-def test_who_asks_for_exactly_these(asked: tuple[str, ...]) -> None:
+def test_a_request_for_exactly_these_cas_matches(asked: tuple[str, ...]) -> None:
     answer = judged(*asked)
 
     assert answer.matches
@@ -64,20 +64,20 @@ def test_who_asks_for_exactly_these(asked: tuple[str, ...]) -> None:
         ),
     ],
 )
-def test_who_asks_for_others(asked: tuple[str, ...], words: str) -> None:
+def test_a_request_for_other_cas_is_described(asked: tuple[str, ...], words: str) -> None:
     answer = judged(*asked)
 
     assert not answer.matches
     assert answer.detail == f"127.0.0.1:443 {words}"
 
 
-def test_who_asks_for_none() -> None:
+def test_no_certificate_request_is_described() -> None:
     assert judged(nothing=True).detail == (
         "127.0.0.1:443 requests no client certificate in its TLS handshake"
     )
 
 
-def test_who_does_not_answer() -> None:
+def test_a_failed_handshake_is_described() -> None:
     answer = expect_client_cas(ROOTS)(
         ProbeFailure(HERE, FailureKind.REFUSED, "refuses connections")
     )
@@ -97,7 +97,7 @@ def test_many_names_are_cut() -> None:
 def serves(
     issued: Issued, *authorities: Issued, version: int, wanted: bool = True
 ) -> Callable[[socket.socket, int, Event], None]:
-    """A listener that wants certificates of these authorities, and goes on without."""
+    """Return a listener that requests certificates of these CAs but does not require one."""
     context = SSL.Context(SSL.TLS_SERVER_METHOD)
     context.set_max_proto_version(version)
     context.use_certificate(issued.certificate)
@@ -122,7 +122,7 @@ def serves(
 
 @pytest.mark.enable_socket
 @pytest.mark.parametrize("version", [SSL.TLS1_2_VERSION, SSL.TLS1_3_VERSION])
-def test_the_authorities_are_heard(
+def test_the_requested_cas_are_read_from_the_handshake(
     authority: Authority, listen: Callable[..., Endpoint], version: int
 ) -> None:
     leaf = authority.leaf()
@@ -145,7 +145,7 @@ def test_the_authorities_are_heard(
 
 @pytest.mark.enable_socket
 @pytest.mark.parametrize("version", [SSL.TLS1_2_VERSION, SSL.TLS1_3_VERSION])
-def test_asking_for_any_is_told_from_asking_for_none(
+def test_a_request_for_any_ca_differs_from_no_request(
     authority: Authority, listen: Callable[..., Endpoint], version: int
 ) -> None:
     for wanted, asked in ((True, ()), (False, None)):

@@ -39,7 +39,7 @@ def failed(answer: ServedChain | ProbeFailure) -> ProbeFailure:
 
 
 def says(text: bytes, *, again_after: float | None = None) -> Callable[..., None]:
-    """A listener that says the same whatever it hears, once or for ever."""
+    """Return a handler that always sends the same, once or repeatedly."""
 
     def handle(stream: socket.socket, _: int, stopping: Event) -> None:
         stream.sendall(text)
@@ -59,7 +59,7 @@ def silent(_: socket.socket, __: int, stopping: Event) -> None:
 
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1", "localhost"])
-def test_leaf_and_chain_are_seen(
+def test_the_leaf_and_the_chain_are_returned(
     authority: Authority,
     server: TLSServer,
     listen: Callable[..., Endpoint],
@@ -86,7 +86,7 @@ def test_leaf_and_chain_are_seen(
     assert server.asked == [NAME]
 
 
-def test_a_root_at_the_end_is_recognised(
+def test_a_root_at_the_end_is_detected(
     authority: Authority, server: TLSServer, listen: Callable[..., Endpoint]
 ) -> None:
     leaf = authority.leaf()
@@ -96,7 +96,7 @@ def test_a_root_at_the_end_is_recognised(
     assert answer.chain_fingerprints == (authority.middle.fingerprint, authority.root.fingerprint)
 
 
-def test_a_weak_self_signed_key_is_seen_too(
+def test_a_weak_self_signed_key_is_accepted(
     authority: Authority, server: TLSServer, listen: Callable[..., Endpoint]
 ) -> None:
     weak = rsa.generate_private_key(public_exponent=65537, key_size=1024)  # noqa: S505 - on purpose
@@ -133,7 +133,7 @@ def test_the_server_name(
         (ssl.TLSVersion.TLSv1_3, "PEER_DID_NOT_RETURN_A_CERTIFICATE"),
     ],
 )
-def test_a_server_that_demands_a_certificate_is_no_obstacle(
+def test_a_server_that_requires_a_client_certificate_can_be_probed(
     authority: Authority,
     server: TLSServer,
     listen: Callable[..., Endpoint],
@@ -149,7 +149,7 @@ def test_a_server_that_demands_a_certificate_is_no_obstacle(
     assert server.ended == [ending]
 
 
-def test_the_session_ends_properly_and_at_once(
+def test_the_session_is_closed_cleanly_at_once(
     authority: Authority, server: TLSServer, listen: Callable[..., Endpoint]
 ) -> None:
     endpoint = listen(server.handler(server.context(authority.leaf())))
@@ -178,7 +178,7 @@ def test_an_unreachable_address() -> None:
     assert answer.detail.startswith("cannot be reached (")
 
 
-def test_a_silent_server_takes_no_longer_than_allowed(listen: Callable[..., Endpoint]) -> None:
+def test_a_silent_server_ends_at_the_deadline(listen: Callable[..., Endpoint]) -> None:
     started = time.monotonic()
     answer = failed(probe(listen(silent), NAME, timeout=SHORT))
     assert time.monotonic() - started < SHORT + 0.5
@@ -186,7 +186,7 @@ def test_a_silent_server_takes_no_longer_than_allowed(listen: Callable[..., Endp
     assert answer.detail == ("accepts connections but did not finish a TLS handshake within 0.15 s")
 
 
-def test_a_dripping_server_takes_no_longer_than_allowed(listen: Callable[..., Endpoint]) -> None:
+def test_a_slow_server_ends_at_the_deadline(listen: Callable[..., Endpoint]) -> None:
     record_of_16_kib = b"\x16\x03\x03\x40\x00"
     drip = says(record_of_16_kib[:1], again_after=0.01)
     tardy = says(record_of_16_kib, again_after=0.01)
@@ -197,7 +197,7 @@ def test_a_dripping_server_takes_no_longer_than_allowed(listen: Callable[..., En
         assert answer.kind in {FailureKind.TIMEOUT, FailureKind.NOT_TLS}
 
 
-def test_no_time_at_all_is_a_timeout() -> None:
+def test_no_time_left_is_a_timeout() -> None:
     answer = failed(probe(Endpoint("127.0.0.1", 9), NAME, timeout=0.0))
     assert answer.kind is FailureKind.TIMEOUT
 
@@ -208,8 +208,8 @@ def test_a_server_that_speaks_http(listen: Callable[..., Endpoint]) -> None:
     assert answer.detail == "answers 'HTTP/1.1 400 Bad Request' instead of TLS"
 
 
-def test_a_server_that_talks_without_end(listen: Callable[..., Endpoint]) -> None:
-    """Empty handshake records are no progress; OpenSSL or our cap ends it, never the memory."""
+def test_a_server_that_never_stops_sending(listen: Callable[..., Endpoint]) -> None:
+    """Check that OpenSSL or the size limit ends a stream of empty handshake records."""
 
     def handle(stream: socket.socket, _: int, stopping: Event) -> None:
         while not stopping.is_set():
@@ -264,7 +264,7 @@ def test_an_alert_to_a_handshake_without_a_name(listen: Callable[..., Endpoint])
     assert answer.detail.startswith("refuses the TLS handshake (")
 
 
-def test_a_server_that_says_goodbye_instead(listen: Callable[..., Endpoint]) -> None:
+def test_a_server_that_sends_close_notify_instead(listen: Callable[..., Endpoint]) -> None:
     alert = says(b"\x15\x03\x03\x00\x02\x01\x00")  # warning, close_notify
     answer = failed(probe(listen(alert), "192.0.2.1", timeout=PATIENT))
     assert answer.kind is FailureKind.HANDSHAKE
@@ -274,7 +274,7 @@ def test_a_server_that_says_goodbye_instead(listen: Callable[..., Endpoint]) -> 
 def test_a_server_without_the_key_of_its_certificate(
     authority: Authority, server: TLSServer, listen: Callable[..., Endpoint]
 ) -> None:
-    """The certificate comes before the signature that proves it; only both together count."""
+    """Check that a certificate counts only with the signature that proves it."""
     context = server.context(authority.leaf())
     context.maximum_version = ssl.TLSVersion.TLSv1_2
 
@@ -294,7 +294,7 @@ def test_a_server_without_the_key_of_its_certificate(
     assert answer.detail.startswith("failed the TLS handshake (")
 
 
-def test_a_certificate_that_nobody_can_read(
+def test_an_unreadable_certificate(
     authority: Authority, server: TLSServer, listen: Callable[..., Endpoint]
 ) -> None:
     context = server.context(
@@ -311,7 +311,7 @@ def test_a_connection_without_certificates() -> None:
         _read(Endpoint("127.0.0.1", 443), tls)
 
 
-def test_a_server_that_floods_us_after_the_handshake(
+def test_a_server_that_floods_after_the_handshake(
     authority: Authority, server: TLSServer, listen: Callable[..., Endpoint]
 ) -> None:
     leaf = authority.leaf()
@@ -328,7 +328,7 @@ def test_a_server_that_floods_us_after_the_handshake(
     assert answer.fingerprint == leaf.fingerprint
 
 
-def test_a_server_that_only_speaks_what_is_forbidden(listen: Callable[..., Endpoint]) -> None:
+def test_a_server_with_only_obsolete_protocol_versions(listen: Callable[..., Endpoint]) -> None:
     server_hello_of_tls_1_0 = (
         bytes.fromhex("160301002a020000260301") + bytes(32) + b"\x00\xc0\x13\x00"
     )
@@ -345,7 +345,7 @@ def test_a_host_without_address() -> None:
     assert answer.detail.startswith("cannot be reached: the lookup of nowhere.invalid failed (")
 
 
-def test_a_host_that_is_no_name() -> None:
+def test_a_host_with_an_invalid_name() -> None:
     answer = failed(probe(Endpoint(f"{'a' * 64}.example", 443), NAME, timeout=PATIENT))
     assert answer.kind is FailureKind.NAME
 

@@ -1,4 +1,4 @@
-"""STARTTLS and the PROXY protocol, each with a listener that speaks its side for real."""
+"""STARTTLS and the PROXY protocol, each with a listener for its server side."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ FEATURES = (
     b"<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/></stream:features>"
 )
 LDAP_ANSWER = b"\x30\x0c\x02\x01\x01\x78\x07\x0a\x01\x00\x04\x00\x04\x00"
-# What the server says first, and what it answers to each thing that it hears.
+# The first message of the server, and its answer to each message.
 SPEECHES: dict[str, tuple[bytes, list[tuple[bytes, bytes]]]] = {
     "smtp": (
         b"220-mail.example.com\r\n220 ready\r\n",
@@ -58,7 +58,7 @@ def speaks(
     speech: tuple[bytes, list[tuple[bytes, bytes]]],
     then: Callable[[socket.socket, int, Event], None],
 ) -> Callable[[socket.socket, int, Event], None]:
-    """Says its part, a byte at a time, and then something else happens."""
+    """Send the server side of a dialogue byte by byte, then run the next handler."""
 
     def handle(stream: socket.socket, number: int, stopping: Event) -> None:
         greeting, answers = speech
@@ -73,7 +73,7 @@ def speaks(
     return handle
 
 
-def test_every_protocol_has_its_dialogue() -> None:
+def test_every_protocol_has_a_dialogue() -> None:
     assert set(SPEECHES) == set(REFUSALS) == set(DIALOGUES)
 
 
@@ -97,7 +97,7 @@ def test_a_server_that_refuses_starttls(protocol: str, listen: Callable[..., End
     assert f"STARTTLS of {protocol}" in answer.detail
 
 
-def test_a_server_that_talks_without_end(listen: Callable[..., Endpoint]) -> None:
+def test_a_server_that_never_stops_sending(listen: Callable[..., Endpoint]) -> None:
     def talks(stream: socket.socket, _: int, __: Event) -> None:
         stream.sendall(b"220-more\r\n" * LARGEST_RESPONSE)
 
@@ -106,7 +106,7 @@ def test_a_server_that_talks_without_end(listen: Callable[..., Endpoint]) -> Non
     assert "sends too much data" in answer.detail
 
 
-def test_a_server_that_says_nothing_costs_no_more_than_the_time(
+def test_a_silent_server_ends_at_the_deadline(
     listen: Callable[..., Endpoint],
 ) -> None:
     def silent(_: socket.socket, __: int, stopping: Event) -> None:
@@ -122,7 +122,7 @@ def test_a_server_that_says_nothing_costs_no_more_than_the_time(
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
 @pytest.mark.parametrize("version", [1, 2])
-def test_the_proxy_protocol_says_whose_connection_it_is(
+def test_the_proxy_header_has_the_addresses_of_the_connection(
     version: int,
     host: str,
     authority: Authority,
@@ -175,7 +175,7 @@ def test_the_proxy_protocol_says_whose_connection_it_is(
         (b"<?xml version='1.0'?><stream:stream xmlns:stream='http://x'>", "starttls: xmpp"),
     ],
 )
-def test_a_greeting_tells_what_to_set(
+def test_a_greeting_suggests_the_protocol(
     greeting: bytes, hint: str, listen: Callable[..., Endpoint]
 ) -> None:
     def greets(stream: socket.socket, _: int, __: Event) -> None:
@@ -187,7 +187,7 @@ def test_a_greeting_tells_what_to_set(
     assert hint in answer.detail
 
 
-def test_who_hangs_up_may_expect_the_proxy_protocol(listen: Callable[..., Endpoint]) -> None:
+def test_a_closed_connection_suggests_the_proxy_protocol(listen: Callable[..., Endpoint]) -> None:
     def hangs_up(stream: socket.socket, _: int, __: Event) -> None:
         stream.recv(4096)
 
@@ -200,7 +200,7 @@ def test_who_hangs_up_may_expect_the_proxy_protocol(listen: Callable[..., Endpoi
     assert "proxy_protocol" not in proxied.detail
 
 
-def test_another_name_may_be_asked_for(
+def test_another_server_name_can_be_sent(
     authority: Authority, server: TLSServer, listen: Callable[..., Endpoint]
 ) -> None:
     endpoint = listen(server.handler(server.context(authority.leaf())))
@@ -208,10 +208,10 @@ def test_another_name_may_be_asked_for(
     assert server.asked == ["other.example.com"]
 
 
-def test_lengths_of_ldap_may_be_long(
+def test_ldap_lengths_may_use_the_long_form(
     authority: Authority, server: TLSServer, listen: Callable[..., Endpoint]
 ) -> None:
-    """Active Directory writes every length in the long form of BER, with four bytes."""
+    """Accept the long form of BER lengths, which Active Directory uses with four bytes."""
     answer = bytes.fromhex("308400000010020101788400000007 0a0100 0400 0400")
     leaf = authority.leaf()
     speech = (b"", [(b"\x30\x1d", answer)])
@@ -222,7 +222,7 @@ def test_lengths_of_ldap_may_be_long(
 
 @pytest.mark.parametrize("protocol", ["smtp", "imap", "pop3", "ftp"])
 def test_a_server_that_does_not_greet(protocol: str, listen: Callable[..., Endpoint]) -> None:
-    """One that begins with TLS, or waits for the PROXY protocol, says nothing by itself."""
+    """Check a server that begins with TLS, or waits for the PROXY protocol, and sends nothing."""
 
     def waits(stream: socket.socket, _: int, __: Event) -> None:
         stream.recv(4096)
@@ -258,7 +258,7 @@ def test_a_server_that_expects_no_proxy_protocol(
     assert "remove proxy_protocol from" in proxied.detail
 
 
-def test_after_starttls_the_proxy_protocol_is_out_of_the_question(
+def test_after_starttls_the_proxy_protocol_is_not_suggested(
     listen: Callable[..., Endpoint],
 ) -> None:
     endpoint = listen(speaks(SPEECHES["smtp"], lambda stream, *_: stream.recv(4096)))

@@ -53,7 +53,7 @@ def served_chain(
 
 @pytest.fixture
 def summary(authority: Authority) -> CertificateSummary:
-    """Of a certificate with two intermediates."""
+    """Return the summary of a certificate with two intermediates."""
     leaf = authority.leaf().summary()
     return type(leaf)(
         subject="CN=gate",
@@ -157,7 +157,7 @@ LEAF, FIRST, SECOND, ROOT, STRANGER = "aa" * 32, "bb" * 32, "cc" * 32, "dd" * 32
         ),
     ],
 )
-def test_the_comparison(
+def test_the_comparison_with_the_installed_certificate(
     summary: CertificateSummary,
     answer: ServedChain | ProbeFailure,
     matches: bool,  # noqa: FBT001 - a parameter of the table
@@ -168,7 +168,7 @@ def test_the_comparison(
     assert probe.fingerprint == getattr(answer, "fingerprint", "")
 
 
-def test_nobody_to_ask_is_served_without_probes(summary: CertificateSummary) -> None:
+def test_without_listeners_the_verdict_is_served(summary: CertificateSummary) -> None:
     verdict = ask([], summary)
     assert verdict.served
     assert verdict.probes == ()
@@ -178,7 +178,7 @@ def test_nobody_to_ask_is_served_without_probes(summary: CertificateSummary) -> 
 
 
 @pytest.mark.enable_socket
-def test_the_right_certificate_at_once(
+def test_the_installed_certificate_matches_at_once(
     authority: Authority, server: TLSServer, listen: Callable[..., Endpoint]
 ) -> None:
     leaf = authority.leaf()
@@ -189,7 +189,7 @@ def test_the_right_certificate_at_once(
 
 
 @pytest.mark.enable_socket
-def test_a_self_signed_bootstrap_matches(
+def test_a_self_signed_certificate_matches(
     authority: Authority, server: TLSServer, listen: Callable[..., Endpoint]
 ) -> None:
     bootstrap = authority.self_signed()
@@ -198,7 +198,7 @@ def test_a_self_signed_bootstrap_matches(
 
 
 @pytest.mark.enable_socket
-def test_the_root_behind_the_chain_is_tolerated(
+def test_a_root_at_the_end_of_the_chain_matches(
     authority: Authority, server: TLSServer, listen: Callable[..., Endpoint]
 ) -> None:
     leaf = authority.leaf()
@@ -209,7 +209,7 @@ def test_the_root_behind_the_chain_is_tolerated(
 
 
 @pytest.mark.enable_socket
-def test_a_certificate_that_is_swapped_while_we_wait(
+def test_a_certificate_replaced_during_the_wait_matches(
     authority: Authority, server: TLSServer, listen: Callable[..., Endpoint]
 ) -> None:
     old, new = authority.leaf(), authority.leaf()
@@ -236,7 +236,7 @@ def test_a_listener_that_is_closed_for_a_moment(
 
 
 @pytest.mark.enable_socket
-def test_the_old_certificate_to_the_end(
+def test_an_old_certificate_until_the_deadline_does_not_match(
     authority: Authority, server: TLSServer, listen: Callable[..., Endpoint]
 ) -> None:
     old, new = authority.leaf("old.example"), authority.leaf()
@@ -252,7 +252,7 @@ def test_the_old_certificate_to_the_end(
 
 
 @pytest.mark.enable_socket
-def test_a_listener_is_left_in_peace_between_two_looks(
+def test_handshakes_with_a_listener_are_spaced(
     authority: Authority, server: TLSServer, listen: Callable[..., Endpoint]
 ) -> None:
     endpoint = listen(server.handler(server.context(authority.leaf("old.example"))))
@@ -261,7 +261,7 @@ def test_a_listener_is_left_in_peace_between_two_looks(
 
 
 @pytest.mark.enable_socket
-def test_the_last_telling_answer_is_kept(
+def test_the_last_conclusive_answer_is_kept(
     authority: Authority, server: TLSServer, listen: Callable[..., Endpoint]
 ) -> None:
     old, new = authority.leaf("old.example"), authority.leaf()
@@ -278,7 +278,7 @@ def test_the_last_telling_answer_is_kept(
 
 
 @pytest.mark.enable_socket
-def test_without_time_each_is_asked_once_unless_it_matches(
+def test_with_a_zero_timeout_there_is_a_single_attempt(
     authority: Authority, server: TLSServer, listen: Callable[..., Endpoint]
 ) -> None:
     old, new = authority.leaf(), authority.leaf()
@@ -289,7 +289,7 @@ def test_without_time_each_is_asked_once_unless_it_matches(
 
 
 @pytest.mark.enable_socket
-def test_a_silent_listener_holds_up_neither_us_nor_the_others(
+def test_a_silent_listener_delays_no_other(
     authority: Authority, server: TLSServer, listen: Callable[..., Endpoint]
 ) -> None:
     def silent(_: socket.socket, __: int, stopping: Event) -> None:
@@ -307,7 +307,7 @@ def test_a_silent_listener_holds_up_neither_us_nor_the_others(
 
 
 @pytest.mark.enable_socket
-def test_looking_tells_whatever_is_there(
+def test_probe_listeners_returns_every_answer(
     authority: Authority, server: TLSServer, listen: Callable[..., Endpoint]
 ) -> None:
     leaf = authority.leaf()
@@ -333,7 +333,7 @@ def both_of(first: Issued, second: Issued) -> CertificateSummary:
 
 
 @pytest.mark.enable_socket
-def test_a_client_of_each_kind_sees_its_own_certificate(
+def test_each_key_type_gets_its_own_certificate(
     authority: Authority, server: TLSServer, listen: Callable[..., Endpoint]
 ) -> None:
     first = authority.leaf()
@@ -357,7 +357,7 @@ def test_a_client_of_each_kind_sees_its_own_certificate(
 
 
 @pytest.mark.enable_socket
-def test_a_server_that_has_one_of_the_two_is_not_enough(
+def test_a_server_with_one_of_two_certificates_does_not_match(
     authority: Authority, server: TLSServer, listen: Callable[..., Endpoint]
 ) -> None:
     first = authority.leaf()
@@ -371,7 +371,7 @@ def test_a_server_that_has_one_of_the_two_is_not_enough(
     assert not is_silent(answer)
 
 
-def test_of_a_pair_the_certificate_is_meant_that_the_client_takes(authority: Authority) -> None:
+def test_of_a_pair_the_certificate_of_the_accepted_key_type_counts(authority: Authority) -> None:
     first, second = authority.leaf(), authority.leaf("other")
     pair = both_of(first, second)
     assert pair.of("ecdsa") is pair
@@ -400,7 +400,7 @@ def test_a_listener_that_serves_two_certificates_is_mixed(
 
 
 @pytest.mark.enable_socket
-def test_an_old_worker_that_answers_once_more_makes_nothing_mixed(
+def test_a_late_answer_of_an_old_worker_is_not_mixed(
     authority: Authority, server: TLSServer, listen: Callable[..., Endpoint]
 ) -> None:
     old, new = server.context(authority.leaf()), authority.leaf()
@@ -411,7 +411,7 @@ def test_an_old_worker_that_answers_once_more_makes_nothing_mixed(
 
 
 @pytest.mark.enable_socket
-def test_a_look_tells_of_each_certificate_once(
+def test_probe_listeners_returns_each_certificate_once(
     authority: Authority, server: TLSServer, listen: Callable[..., Endpoint]
 ) -> None:
     one, two = authority.leaf(), authority.leaf()
@@ -425,7 +425,7 @@ def test_a_look_tells_of_each_certificate_once(
 
 
 @pytest.mark.enable_socket
-def test_every_address_of_a_host_has_to_serve_it(
+def test_every_address_of_a_host_must_match(
     authority: Authority,
     server: TLSServer,
     listen: Callable[..., Endpoint],
@@ -454,7 +454,7 @@ def test_every_address_of_a_host_has_to_serve_it(
 
 
 @pytest.mark.enable_socket
-def test_another_port_of_localhost_does_not_stand_in_for_one_that_is_closed(
+def test_another_port_of_localhost_does_not_replace_a_closed_one(
     authority: Authority, server: TLSServer, listen: Callable[..., Endpoint]
 ) -> None:
     leaf = authority.leaf()
@@ -474,7 +474,7 @@ def test_another_port_of_localhost_does_not_stand_in_for_one_that_is_closed(
 
 
 @pytest.mark.enable_socket
-def test_confirmations_share_the_time_of_one_handshake(
+def test_confirmations_share_the_time_limit_of_one_handshake(
     authority: Authority, server: TLSServer, listen: Callable[..., Endpoint]
 ) -> None:
     leaf = authority.leaf()
@@ -494,7 +494,7 @@ def test_confirmations_share_the_time_of_one_handshake(
 
 
 @pytest.mark.enable_socket
-def test_who_is_leaving_confirms_nothing(
+def test_there_are_no_confirmations_while_stopping(
     authority: Authority, server: TLSServer, listen: Callable[..., Endpoint]
 ) -> None:
     leaf = authority.leaf()
@@ -513,7 +513,7 @@ def test_who_is_leaving_confirms_nothing(
 
 
 @pytest.mark.enable_socket
-def test_a_second_server_that_fails_handshakes_is_seen(
+def test_a_second_server_that_fails_handshakes_is_mixed(
     authority: Authority, server: TLSServer, listen: Callable[..., Endpoint]
 ) -> None:
     leaf = authority.leaf()
@@ -535,7 +535,7 @@ def test_a_second_server_that_fails_handshakes_is_seen(
 
 
 @pytest.mark.enable_socket
-def test_a_server_that_limits_connections_is_not_taken_for_two(
+def test_a_server_that_limits_connections_is_not_mixed(
     authority: Authority, server: TLSServer, listen: Callable[..., Endpoint]
 ) -> None:
     leaf = authority.leaf()

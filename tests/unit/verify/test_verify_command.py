@@ -29,7 +29,7 @@ def shell(lines: str, *arguments: str | Path) -> ProofCommand:
     return ProofCommand(argv, {"PATH": "/usr/bin:/bin", "GATECERT_GATEWAY": "boston"}, FINGERPRINT)
 
 
-def test_exit_status_0_says_yes() -> None:
+def test_exit_status_0_is_a_match() -> None:
     result = run_once(shell("echo never mind"), AT_ONCE)
     assert result.matches
     assert result.endpoint is None
@@ -45,7 +45,7 @@ def test_exit_status_0_says_yes() -> None:
         ("kill -KILL $$", "(killed by SIGKILL)"),
     ],
 )
-def test_anything_else_says_no(lines: str, reason: str) -> None:
+def test_any_other_ending_is_no_match(lines: str, reason: str) -> None:
     result = run_once(shell(lines), AT_ONCE)
     assert not result.matches
     assert result.fingerprint == ""
@@ -60,13 +60,13 @@ def test_anything_else_says_no(lines: str, reason: str) -> None:
         ("bin/sh", "was not found in /usr/local/sbin:"),
     ],
 )
-def test_a_command_that_is_not_there(name: str, reason: str) -> None:
+def test_a_missing_command(name: str, reason: str) -> None:
     result = run_once(ProofCommand((name,), {}, FINGERPRINT), AT_ONCE)
     assert not result.matches
     assert f"verify_command {name} {reason}" in result.detail
 
 
-def test_it_is_told_which_certificate_and_nothing_of_ours(
+def test_the_environment_has_the_fingerprint_and_nothing_of_gatecert(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CREDENTIALS_DIRECTORY", "/run/credentials/gatecert.service")
@@ -78,14 +78,14 @@ def test_it_is_told_which_certificate_and_nothing_of_ours(
     assert environment == {"LANG": "C.UTF-8", "GATECERT_FINGERPRINT": FINGERPRINT}
 
 
-def test_one_that_hangs_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_command_that_hangs_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "RUN_TIMEOUT", 0.1)
     result = run_once(shell("echo thinking; exec sleep 60"), AT_ONCE)
     assert not result.matches
     assert result.detail == "verify_command sh did not finish within 0.1 s: thinking"
 
 
-def test_leaving_does_not_wait_for_it() -> None:
+def test_stopping_does_not_wait_for_the_command() -> None:
     leaving = Event()
     leaving.set()
     begin = time.monotonic()
@@ -93,7 +93,7 @@ def test_leaving_does_not_wait_for_it() -> None:
     assert time.monotonic() - begin < 2.0
 
 
-def test_it_is_asked_until_it_says_yes(tmp_path: Path) -> None:
+def test_the_command_runs_until_it_succeeds(tmp_path: Path) -> None:
     lines = (
         '[ -e "$1/second" ] && exit 0; [ -e "$1/first" ] && : >"$1/second"; : >"$1/first"; false'
     )
@@ -101,7 +101,7 @@ def test_it_is_asked_until_it_says_yes(tmp_path: Path) -> None:
     assert result.matches
 
 
-def test_it_is_asked_once_when_there_is_no_time(tmp_path: Path) -> None:
+def test_the_command_runs_once_without_time(tmp_path: Path) -> None:
     counter = tmp_path / "counter"
     result = wait_until_proven(shell('echo >>"$1"; false', counter), AT_ONCE)
     assert not result.matches
@@ -116,14 +116,14 @@ def test_the_last_answer_counts_when_the_time_is_up(tmp_path: Path) -> None:
     assert len(counter.read_text()) >= 2
 
 
-def test_it_pauses_between_two_runs(tmp_path: Path) -> None:
+def test_there_is_a_pause_between_two_runs(tmp_path: Path) -> None:
     counter = tmp_path / "counter"
     wait_until_proven(shell('echo >>"$1"; false', counter), Deadline.after(0.6))
     assert len(counter.read_text()) <= 4
 
 
 @pytest.mark.parametrize(("status", "served"), [(0, True), (1, False)])
-def test_a_verdict_may_hang_on_a_command_alone(
+def test_a_command_alone_can_decide_the_verdict(
     authority: Authority, status: int, *, served: bool
 ) -> None:
     verdict = prove(

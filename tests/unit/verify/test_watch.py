@@ -1,4 +1,4 @@
-"""A gateway that is down is told apart from one that serves something else."""
+"""A gateway that is down is distinguished from one that serves another certificate."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def failure(kind: FailureKind, endpoint: Endpoint = TWO) -> ProbeFailure:
     return ProbeFailure(endpoint, kind, f"shows {kind}")
 
 
-def test_all_is_as_it_should_be() -> None:
+def test_all_listeners_match() -> None:
     assert compare([RIGHT], SUMMARY) == WatchResult(WatchState.SERVED)
     assert compare([], SUMMARY) == WatchResult(WatchState.SERVED)
 
@@ -37,7 +37,7 @@ def test_all_is_as_it_should_be() -> None:
         FailureKind.RESET,
     ],
 )
-def test_nobody_there(kind: FailureKind) -> None:
+def test_no_answer_is_silence(kind: FailureKind) -> None:
     assert is_silent(failure(kind))
     sight = compare([RIGHT, failure(kind)], SUMMARY)
     assert sight == WatchResult(
@@ -46,12 +46,12 @@ def test_nobody_there(kind: FailureKind) -> None:
 
 
 @pytest.mark.parametrize("kind", [FailureKind.NOT_TLS, FailureKind.HANDSHAKE])
-def test_somebody_is_there_who_cannot_serve_it(kind: FailureKind) -> None:
+def test_a_failed_handshake_is_drift(kind: FailureKind) -> None:
     assert not is_silent(failure(kind))
     assert compare([failure(kind)], SUMMARY).state is WatchState.DRIFTED
 
 
-def test_one_listener_that_drifted_outweighs_one_that_is_silent() -> None:
+def test_drift_outweighs_silence() -> None:
     sight = compare([failure(FailureKind.REFUSED, ONE), OTHER], SUMMARY)
     assert sight.state is WatchState.DRIFTED
     assert "127.0.0.1:443 shows refused; 127.0.0.1:8443 still serves" in sight.detail
@@ -63,7 +63,7 @@ def test_a_missing_intermediate_is_drift() -> None:
     assert not is_silent(bare)
 
 
-def test_a_command_that_denies_it_is_drift_unless_silence_explains_it() -> None:
+def test_a_failed_command_is_drift_unless_a_silent_listener_explains_it() -> None:
     yes = Probe(None, "aa", matches=True, detail="says so")
     no = Probe(None, "", matches=False, detail="verify_command x says no")
     assert compare([RIGHT], SUMMARY, yes) == WatchResult(WatchState.SERVED)
