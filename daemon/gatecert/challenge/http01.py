@@ -150,8 +150,6 @@ class Http01Solver:
             return serves_token(endpoint, challenge.token, challenge.key_authorization)
 
         listeners = listen(self._settings.listen, is_ours)
-        addresses = ", ".join(str(endpoint) for endpoint in self._settings.listen)
-        logger.debug("listening for http-01 addresses=%s", addresses)
         return http_responder(listeners, self._tokens.token, self._fetched)
 
     def _fetched(self, token: str) -> None:

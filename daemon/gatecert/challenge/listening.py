@@ -87,6 +87,7 @@ def listen(
             f"no address to listen on for {kind} ({'; '.join(missing) or 'none configured'})",
             fix=f"correct challenges.{kind}.listen",
         )
+    logger.debug("listening for %s addresses=%s", kind, ", ".join(map(str, endpoints)))
     return listeners
 
 

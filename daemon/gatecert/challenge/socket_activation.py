@@ -17,6 +17,7 @@ import socket
 from typing import TYPE_CHECKING, Final
 
 from gatecert.challenge.http_responder import http_responder
+from gatecert.model import Endpoint
 
 if TYPE_CHECKING:
     import threading
@@ -70,7 +71,7 @@ class SocketActivatedResponder:
     def __init__(self, listeners: Sequence[socket.socket], tokens: TokenStore) -> None:
         self._expected: dict[str, threading.Event] = {}
         self._responder = http_responder(list(listeners), tokens.token, self._fetched)
-        addresses = ", ".join(_address(listener) for listener in listeners)
+        addresses = ", ".join(str(Endpoint(*each.getsockname()[:2])) for each in listeners)
         logger.info("answering http-01 on sockets of systemd addresses=%s", addresses)
 
     def expect(self, token: str, fetched: threading.Event) -> None:
@@ -102,8 +103,3 @@ def _listener(descriptor: int) -> socket.socket | None:
         return candidate
     candidate.detach()
     return None
-
-
-def _address(listener: socket.socket) -> str:
-    host, port = listener.getsockname()[:2]
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

@@ -157,8 +157,6 @@ class TlsAlpn01Solver:
             return serves_challenge(endpoint, challenge)
 
         listeners = listen(self._settings.listen, is_ours, kind="tls-alpn-01")
-        addresses = ", ".join(str(endpoint) for endpoint in self._settings.listen)
-        logger.debug("listening for tls-alpn-01 addresses=%s", addresses)
         return tls_responder(listeners, self._find, self._fetched)
 
     def _find(self, name: str) -> ValidationCertificate | None:

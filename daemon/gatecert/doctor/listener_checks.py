@@ -39,7 +39,7 @@ def open_listeners(
     targets: Iterable[Target],
     *,
     unprivileged: int | None = None,
-    occupant: Callable[[int], str | None] | None = None,
+    find_process: Callable[[int], str | None] | None = None,
 ) -> tuple[OpenListener, ...]:
     """Return the configured listeners whose ports any user can bind.
 
@@ -47,18 +47,18 @@ def open_listeners(
         challenges: The listeners of gatecert.
         targets: The gateways that are enrolled.
         unprivileged: The first port that any user can bind. Default: the kernel's.
-        occupant: Returns the process that listens on a port, or None. Default: looks it up.
+        find_process: Returns the process that listens on a port, or None. Default: looks it up.
     """
     kinds = {kind for target in targets for kind in target.challenges}
     start = _unprivileged() if unprivileged is None else unprivileged
-    look = occupant or listening.listening_process
+    find_process = find_process or listening.listening_process
     found: list[OpenListener] = []
     for kind, listeners in _listeners(challenges):
         open_ones = [each for each in listeners if start <= each.port != PORTS[kind]]
         if kind not in kinds or not open_ones:
             continue
         ours = any(each.port == PORTS[kind] for each in listeners)
-        forwarder = None if ours else look(PORTS[kind])
+        forwarder = None if ours else find_process(PORTS[kind])
         found += [OpenListener(kind, each, forwarder) for each in open_ones]
     return tuple(found)
 

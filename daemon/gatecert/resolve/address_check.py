@@ -20,13 +20,6 @@ if TYPE_CHECKING:
 
 MAX_ADDRESSES_SHOWN = 4
 
-_KINDS = {
-    LookupStatus.NO_ADDRESS: ResolutionKind.NO_ADDRESS,
-    LookupStatus.NO_SUCH_NAME: ResolutionKind.NO_SUCH_NAME,
-    LookupStatus.SERVER_FAILURE: ResolutionKind.SERVER_FAILURE,
-    LookupStatus.TIMEOUT: ResolutionKind.TIMEOUT,
-}
-
 
 def check_name(lookup: LookupResult, addresses: GatewayAddresses) -> NameResolution:
     """Compare the result of looking up a name with the gateway's addresses.
@@ -37,7 +30,7 @@ def check_name(lookup: LookupResult, addresses: GatewayAddresses) -> NameResolut
     if wrong:
         kind, detail = ResolutionKind.ELSEWHERE, _describe_wrong(lookup, wrong, addresses)
     elif lookup.status is not LookupStatus.ADDRESSES:
-        kind, detail = _KINDS[lookup.status], _describe_failure(lookup, addresses)
+        kind, detail = ResolutionKind(lookup.status.value), _describe_failure(lookup, addresses)
     elif all(addresses.owns(each) for each in lookup.addresses):
         kind = ResolutionKind.HERE
         detail = f"{lookup.name} resolves to {_listed(lookup.addresses)}, this gateway"

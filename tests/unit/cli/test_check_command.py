@@ -105,14 +105,14 @@ def test_missing_program_fails_with_its_line(run: Run) -> None:
     assert "gateways.vpn.install.reload[0]: there is no program /no/such/program" in errors
 
 
-@pytest.mark.parametrize("occupant", ["nginx (pid 7)", None])
+@pytest.mark.parametrize("process", ["nginx (pid 7)", None])
 def test_unprivileged_port_fails_if_a_program_forwards_to_it(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
-    occupant: str | None,
+    process: str | None,
 ) -> None:
-    monkeypatch.setattr(listening, "listening_process", lambda _: occupant)
+    monkeypatch.setattr(listening, "listening_process", lambda _: process)
     configuration = tmp_path / "config.yaml"
     written = {
         "state_directory": str(tmp_path / "state"),
@@ -125,7 +125,7 @@ def test_unprivileged_port_fails_if_a_program_forwards_to_it(
     with pytest.raises(SystemExit) as ended:
         cli.run()
     told = capsys.readouterr()
-    if occupant is None:
+    if process is None:
         assert not ended.value.code
         assert "note: challenges.http-01.listen 127.0.0.1:60089" in told.out
     else:

@@ -36,7 +36,7 @@ def nobody(_port: int) -> str | None:
 
 
 def found(challenges: ChallengeSettings, *, start: int = 1024) -> tuple[OpenListener, ...]:
-    return open_listeners(challenges, [BOTH], unprivileged=start, occupant=somebody)
+    return open_listeners(challenges, [BOTH], unprivileged=start, find_process=somebody)
 
 
 @pytest.mark.parametrize(
@@ -77,7 +77,7 @@ def test_tls_alpn_01_is_checked_on_port_443() -> None:
 
 def test_open_port_without_forwarder_is_a_note() -> None:
     (listener,) = open_listeners(
-        settings("127.0.0.1:5002"), [TARGET], unprivileged=1024, occupant=nobody
+        settings("127.0.0.1:5002"), [TARGET], unprivileged=1024, find_process=nobody
     )
     finding = listener_finding(listener)
     assert (finding.code, finding.fails) == ("listener-unprivileged", False)
@@ -91,22 +91,22 @@ def test_gatecert_itself_is_no_forwarder() -> None:
 def test_unused_challenges_are_ignored() -> None:
     by_record = replace(TARGET, challenges=("dns-01",))
     challenges = settings("127.0.0.1:8089", tls="127.0.0.1:10443")
-    assert open_listeners(challenges, [by_record], unprivileged=1024, occupant=nobody) == ()
+    assert open_listeners(challenges, [by_record], unprivileged=1024, find_process=nobody) == ()
     assert len(found(challenges)) == 2
 
 
 def test_first_unprivileged_port_comes_from_the_kernel() -> None:
-    assert open_listeners(settings("127.0.0.1:60000"), [TARGET], occupant=nobody) != ()
+    assert open_listeners(settings("127.0.0.1:60000"), [TARGET], find_process=nobody) != ()
 
 
-@pytest.mark.parametrize(("occupant", "lines"), [(somebody, 1), (nobody, 0)])
+@pytest.mark.parametrize(("find_process", "lines"), [(somebody, 1), (nobody, 0)])
 def test_exposed_listener_is_logged(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
-    occupant: Callable[[int], str | None],
+    find_process: Callable[[int], str | None],
     lines: int,
 ) -> None:
-    monkeypatch.setattr(listening, "listening_process", occupant)
+    monkeypatch.setattr(listening, "listening_process", find_process)
     warn(settings("127.0.0.1:60089"), [TARGET])
     assert len(caplog.messages) == lines
     assert all("such as 127.0.0.1:888" in message for message in caplog.messages)
