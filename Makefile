@@ -14,13 +14,16 @@ harness := PYTHONPATH=tests/integration
 # What docs/prose checks so far.
 written := $(filter-out docs/decisions/% docs/gateways/%,$(pages)) demo/*.py docs/prose docs/refresh
 
-.PHONY: help demo test faults survive years fuzz test-gateways test-container test-systemd as-root deb lint fix docs bench setup ci-setup lock clean
+.PHONY: help demo unit test faults survive years fuzz test-gateways test-container test-systemd as-root deb lint fix docs bench setup ci-setup lock clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1|\2/p' Makefile | column -t -s '|'
 
 demo: setup ## Enrol and renew with a test CA, a real gateway and a real client
 	@$(harness) $(bin)/python -m demo
+
+unit: .venv/.complete ## Run the unit tests, without servers and networks, in about a minute
+	@$(bin)/pytest tests/unit --numprocesses=logical --maxprocesses=4
 
 test: setup .cache/authorities/.complete ## Run every test, with coverage by branch
 	@tests/integration/debian-testing caddy 2.8 .cache/caddy caddy >/dev/null

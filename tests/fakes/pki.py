@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, TypedDict, Unpack
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from tests.fakes.clock import DAY, NOW
+from tests.fakes.keys import rsa_key
 
 from gatecert.certificate import key
 from gatecert.certificate.pem import parse
@@ -108,7 +109,7 @@ class Pki:
             elif kind == "curve":
                 self.keys[name] = ec.generate_private_key(ec.SECP256K1())
             else:
-                self.keys[name] = rsa.generate_private_key(65537, int(kind))
+                self.keys[name] = rsa_key(int(kind), name)
         return self.keys[name]
 
     def root(self, name: str = "Root", **options: Unpack[Options]) -> Issued:

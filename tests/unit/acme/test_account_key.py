@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from tests.fakes.acme_server import DIRECTORY_URL, answer, problem
 from tests.fakes.acme_stores import Accounts
+from tests.fakes.clock import Timeless
 
 from gatecert.acme.account_key import KeyChange, new_account_key
 from gatecert.acme.client import Client
@@ -38,8 +39,9 @@ def change(accounts: Accounts, client: Client) -> KeyChange:
 
 
 def test_the_new_key_signs_from_then_on_and_the_old_one_is_worthless(
-    change: KeyChange, accounts: Accounts, account: Account, client: Client, deadline: Deadline
+    change: KeyChange, accounts: Accounts, account: Account, client: Client
 ) -> None:
+    deadline = Timeless(60.0)
     changed = change.change(account, deadline)
 
     assert changed.private_key != account.private_key

@@ -16,6 +16,7 @@ from josepy.b64 import b64decode, b64encode
 from tests.fakes.acme_server import BASE, DIRECTORY_URL, FakeAuthority, answer, problem
 from tests.fakes.acme_stores import Journal
 from tests.fakes.clock import NOW
+from tests.fakes.keys import rsa_key
 from tests.fakes.pki import dns
 
 from gatecert.acme import session as module
@@ -161,7 +162,7 @@ def test_an_account_without_a_url(
     [
         (ec.generate_private_key(ec.SECP384R1()), "ES384"),
         (ec.generate_private_key(ec.SECP521R1()), "ES512"),
-        (rsa.generate_private_key(65537, 2048), "RS256"),
+        (rsa_key(), "RS256"),
     ],
 )
 def test_keys_of_other_clients_sign_as_they_can(

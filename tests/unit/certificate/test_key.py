@@ -7,6 +7,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.fakes.keys import rsa_key
 
 from gatecert.certificate import key
 from gatecert.errors import CertificateError
@@ -100,4 +101,4 @@ def test_the_type_of_a_key_is_known(key_type: KeyType) -> None:
 
 def test_other_keys_have_no_type() -> None:
     assert key.kind(ec.generate_private_key(ec.SECP521R1())) is None
-    assert key.kind(rsa.generate_private_key(65537, 2056)) is None
+    assert key.kind(rsa_key(2056)) is None

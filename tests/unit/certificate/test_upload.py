@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, pkcs7, pkcs12
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.fakes.clock import DAY, NOW
+from tests.fakes.keys import rsa_key
 from tests.fakes.pki import NAME, Good, dns
 
 from gatecert.certificate import formats, key
@@ -154,7 +155,7 @@ WRONG: dict[str, tuple[Callable[[Good], bytes], str, str]] = {
     "public key, DER": (lambda good: public_key(good, Encoding.DER), "binary", "in PEM"),
     "RSA public key, DER": (
         lambda _: (
-            rsa.generate_private_key(65537, 2048)
+            rsa_key()
             .public_key()
             .public_bytes(Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
         ),
@@ -269,7 +270,7 @@ def test_text_around_certificates_is_skipped(good: Good) -> None:
 
 def private_keys() -> dict[str, bytes]:
     pair = ec.generate_private_key(ec.SECP256R1())
-    modulus = rsa.generate_private_key(65537, 2048)
+    modulus = rsa_key()
     plain, password = serialization.NoEncryption(), serialization.BestAvailableEncryption(b"x")
     private = serialization.PrivateFormat
     return {

@@ -59,9 +59,9 @@ def test_no_order_follows_another_as_long_as_they_bring_nothing_better(world: Do
     world.attend()
     world.issue_from_elsewhere()
     world.later(61 * DAY)
-    for _ in range(10 * 24):
+    for _ in range(10 * 8):
         world.attend()
-        world.later(HOUR)
+        world.later(3 * HOUR)
     assert world.authority.orders == 1 + 10
 
 

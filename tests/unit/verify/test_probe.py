@@ -6,8 +6,8 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric import rsa
 from OpenSSL import SSL
+from tests.fakes.keys import rsa_key
 
 from gatecert.model import Endpoint, FailureKind
 from gatecert.verify import connect
@@ -99,7 +99,7 @@ def test_a_root_at_the_end_is_detected(
 def test_a_weak_self_signed_key_is_accepted(
     authority: Authority, server: TLSServer, listen: Callable[..., Endpoint]
 ) -> None:
-    weak = rsa.generate_private_key(public_exponent=65537, key_size=1024)  # noqa: S505 - on purpose
+    weak = rsa_key(1024)
     leaf = authority.leaf(key=weak)
     handler = server.handler(server.context(leaf, weak_key=True))
     assert served(probe(listen(handler), NAME, timeout=PATIENT)).fingerprint == leaf.fingerprint

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric import rsa
+from tests.fakes.keys import rsa_key
 
 from gatecert.model import Endpoint, FailureKind
 from gatecert.verify.served_chain import ProbeFailure, ServedChain
@@ -337,7 +337,7 @@ def test_each_key_type_gets_its_own_certificate(
     authority: Authority, server: TLSServer, listen: Callable[..., Endpoint]
 ) -> None:
     first = authority.leaf()
-    second = authority.leaf(key=rsa.generate_private_key(65537, 2048))
+    second = authority.leaf(key=rsa_key())
     context = server.context(first)
     server.context(second)
     context.load_cert_chain(next(server.directory.glob(f"{second.fingerprint[:16]}-*.pem")))
@@ -361,7 +361,7 @@ def test_a_server_with_one_of_two_certificates_does_not_match(
     authority: Authority, server: TLSServer, listen: Callable[..., Endpoint]
 ) -> None:
     first = authority.leaf()
-    second = authority.leaf(key=rsa.generate_private_key(65537, 2048))
+    second = authority.leaf(key=rsa_key())
     endpoint = listen(server.handler(server.context(first)))
     verdict = ask([endpoint], both_of(first, second), SHORT, SHORT)
     assert [each.matches for each in verdict.probes] == [True, False]
