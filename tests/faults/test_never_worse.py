@@ -187,7 +187,7 @@ def test_row_50_an_authority_that_issues_something_worse(scene: Scene, surprise:
     scene.rules.clear()
     if surprise == "minutes":
         scene.rules.add("certificate", Body(forger.for_minutes))
-        refused(gatecert.run("enroll", "--force"), "sooner than the one in use")
+        refused(gatecert.run("enroll", "--force"), "before the one in use")
     else:
         refused(gatecert.run("enroll", "--force"), "--accept-untrusted")
     assert gatecert.certificate(VPN) == good

@@ -1,7 +1,7 @@
 """Syntax of addresses and endpoints.
 
 IPv6 addresses are in brackets where a port follows (RFC 3986 section 3.2.2). The hosts and ports
-allowed depend on the key, hence several annotated types over one parser.
+allowed depend on the key, so several annotated types share one parser.
 """
 
 from __future__ import annotations

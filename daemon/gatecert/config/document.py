@@ -95,7 +95,7 @@ def _refusal(path: Path, what: str, line: int | None = None) -> ConfigurationErr
 def _text(path: Path) -> str:
     """Return the text of a regular file of at most 1 MiB that others cannot write."""
     try:
-        mode = path.stat().st_mode  # checked first: opening a FIFO could block for ever
+        mode = path.stat().st_mode  # checked first: opening a FIFO could block without limit
         if stat.S_ISDIR(mode):
             raise _refusal(path, "is a directory; name the file in it")
         if not stat.S_ISREG(mode):

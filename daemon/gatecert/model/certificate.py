@@ -53,7 +53,7 @@ class CertificateSummary:
         """The key algorithms to request, one handshake each; one empty entry unless a pair."""
         return ("",) if self.second is None else (self.key_algorithm, self.second.key_algorithm)
 
-    def of(self, algorithm: str, fingerprint: str = "") -> CertificateSummary:
+    def served_to(self, algorithm: str, fingerprint: str = "") -> CertificateSummary:
         """Return the certificate of a pair that a client with this algorithm gets.
 
         Args:

@@ -1,4 +1,4 @@
-"""When: the next action, and the CA's renewal information (RFC 9773)."""
+"""Due: the next action, and the CA's renewal information (RFC 9773)."""
 
 from __future__ import annotations
 

@@ -54,7 +54,7 @@ class Limits:
 
 
 class RequestKind(StrEnum):
-    """What counts against an authority's limits."""
+    """The kinds of requests that count against rate limits."""
 
     ACCOUNT = "account"
     ORDER = "order"
@@ -65,15 +65,14 @@ class RequestKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class CountedRequest:
-    """Something that was asked of an authority, or is about to be.
+    """A request to a CA that counts against its rate limits.
 
     Attributes:
-        at: When; where the clock had been set back, the latest instant known until then.
-        noticed: What the clock said when ``at`` was found to lie in the future; None where it was
-            not.
-        id: What it was for, so that it counts once however often it is tried again; may be empty.
+        at: When; if the clock was set back, the latest instant known before.
+        noticed: The clock's time when ``at`` was found to be in the future; None if it was not.
+        id: The order or attempt, so that retries count once; may be empty.
         account: URL of the account.
-        names: The names that it was about.
+        names: The names in the request.
     """
 
     kind: RequestKind
@@ -86,6 +85,6 @@ class CountedRequest:
 
 @dataclass(frozen=True, slots=True)
 class RateLimitUsage:
-    """All that was asked of one authority lately, oldest first."""
+    """The recent counted requests to one CA, oldest first."""
 
     expenses: tuple[CountedRequest, ...] = ()

@@ -1,4 +1,4 @@
-"""What: from a key to an issued chain (RFC 8555), and the state that survives a crash."""
+"""Orders (RFC 8555): from a key to an issued chain, and the state that survives a crash."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where: the addresses that the names of a gateway resolve to."""
+"""Resolution: the addresses that the names of a gateway resolve to."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which: the configuration of one gateway, checked and complete."""
+"""Target: the configuration of one gateway, checked and complete."""
 
 from __future__ import annotations
 
@@ -120,7 +120,7 @@ class FileCopy:
 
 @dataclass(frozen=True, slots=True)
 class InstallPlan:
-    """How a certificate is deployed and verified.
+    """The deployment and verification of a certificate.
 
     Attributes:
         reload: The reload command as argv; empty if the server notices changes by itself.
@@ -158,7 +158,7 @@ class InstallPlan:
 
 @dataclass(frozen=True, slots=True)
 class RenewalPolicy:
-    """When a certificate is renewed if the CA provides no renewal information.
+    """The renewal of a certificate.
 
     Attributes:
         renewal_info: Whether to use ARI (RFC 9773).

@@ -230,7 +230,7 @@ def compare_served_chain(answer: ServedChain | ProbeFailure, summary: Certificat
     if isinstance(answer, ProbeFailure):
         detail = f"{place} {answer.detail}"
         return Probe(endpoint, "", matches=False, detail=detail, failure=answer.kind)
-    summary = summary.of(answer.algorithm, answer.fingerprint)
+    summary = summary.served_to(answer.algorithm, answer.fingerprint)
     mismatch = _mismatch(answer, summary)
     if mismatch:
         return Probe(endpoint, answer.fingerprint, matches=False, detail=f"{place} {mismatch}")

@@ -374,12 +374,12 @@ def test_a_server_with_one_of_two_certificates_does_not_match(
 def test_of_a_pair_the_certificate_of_the_accepted_key_type_counts(authority: Authority) -> None:
     first, second = authority.leaf(), authority.leaf("other")
     pair = both_of(first, second)
-    assert pair.of("ecdsa") is pair
-    assert pair.of("rsa") is pair.second
-    assert pair.of("", second.fingerprint) is pair.second
-    assert pair.of("", "neither") is pair
+    assert pair.served_to("ecdsa") is pair
+    assert pair.served_to("rsa") is pair.second
+    assert pair.served_to("", second.fingerprint) is pair.second
+    assert pair.served_to("", "neither") is pair
     alone = first.summary()
-    assert alone.of("rsa") is alone
+    assert alone.served_to("rsa") is alone
     assert alone.algorithms == ("",)
 
 
