@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from cryptography import x509
 
 if TYPE_CHECKING:
-    from cryptography.x509 import Certificate, CertificateSigningRequest
+    from cryptography.x509 import Certificate
 
 Extension = TypeVar("Extension", bound=x509.ExtensionType)
 
 
-def extension(
-    certificate: Certificate | CertificateSigningRequest, kind: type[Extension]
-) -> Extension | None:
+class _WithExtensions(Protocol):
+    """A certificate, CSR, CRL or CRL entry."""
+
+    @property
+    def extensions(self) -> x509.Extensions:
+        """The extensions."""
+        ...
+
+
+def extension(holder: _WithExtensions, kind: type[Extension]) -> Extension | None:
     """Return the value of an extension, None where it is absent."""
     try:
-        return certificate.extensions.get_extension_for_class(kind).value
+        return holder.extensions.get_extension_for_class(kind).value
     except x509.ExtensionNotFound:
         return None
 

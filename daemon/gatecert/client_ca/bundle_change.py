@@ -15,6 +15,7 @@ from cryptography.x509 import Certificate
 from cryptography.x509.oid import NameOID
 
 from gatecert.certificate.certificate_names import label, name_text
+from gatecert.certificate.extensions import extension
 from gatecert.certificate.rules import unsupported_key
 from gatecert.client_ca.bundle import Bundle, fingerprint, is_placeholder, named
 from gatecert.client_ca.client_ca_rules import check_authority, is_root
@@ -157,7 +158,7 @@ def _notes(
     if known:
         yield f"already there: {named(known)}"
     for each in added:
-        if is_root(each) and not _has_usage(each):
+        if is_root(each) and extension(each, x509.KeyUsage) is None:
             yield f"{label(each)} has no key usage; some servers want keyCertSign said"
         if kind := unsupported_key(each):
             yield (
@@ -169,14 +170,6 @@ def _notes(
                 f"there is another authority by the name {label(each)}: a handshake shows names"
                 " only, so it cannot tell the two apart"
             )
-
-
-def _has_usage(certificate: Certificate) -> bool:
-    try:
-        certificate.extensions.get_extension_for_class(x509.KeyUsage)
-    except x509.ExtensionNotFound:
-        return False
-    return True
 
 
 # --------------------------------------------------------------------------- which is meant

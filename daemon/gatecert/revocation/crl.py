@@ -24,7 +24,7 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.x509 import CertificateRevocationList, ReasonFlags
 
 from gatecert.certificate.certificate_names import name_text
-from gatecert.certificate.extensions import is_ca
+from gatecert.certificate.extensions import extension, is_ca
 from gatecert.certificate.pem import UNREADABLE, serial_number
 from gatecert.errors import CertificateError
 from gatecert.model import RevocationReason
@@ -102,10 +102,7 @@ class VerifiedCrl:
 
 def distribution_points(certificate: Certificate) -> tuple[DistributionPoint, ...]:
     """Return the distribution points of a certificate with http:// URLs."""
-    try:
-        points = certificate.extensions.get_extension_for_class(x509.CRLDistributionPoints).value
-    except x509.ExtensionNotFound:
-        return ()
+    points = extension(certificate, x509.CRLDistributionPoints) or ()
     return tuple(_usable_points(points, certificate.issuer))
 
 
@@ -114,11 +111,8 @@ def delta_distribution_points(
 ) -> tuple[DistributionPoint, ...]:
     """Return the distribution points of delta CRLs for a complete CRL (5.2.6)."""
     found: list[DistributionPoint] = []
-    for extensions in (base.crl.extensions, certificate.extensions):
-        try:
-            points = extensions.get_extension_for_class(x509.FreshestCRL).value
-        except x509.ExtensionNotFound:
-            continue
+    for holder in (base.crl, certificate):
+        points = extension(holder, x509.FreshestCRL) or ()
         found += _usable_points(points, certificate.issuer)
     return tuple(found)
 
@@ -273,18 +267,12 @@ def check_scope(
 
 def scope(crl: CertificateRevocationList) -> x509.IssuingDistributionPoint | None:
     """Return the scope of a CRL; None if it covers all certificates of its issuer."""
-    try:
-        return crl.extensions.get_extension_for_class(x509.IssuingDistributionPoint).value
-    except x509.ExtensionNotFound:
-        return None
+    return extension(crl, x509.IssuingDistributionPoint)
 
 
 def point_names(certificate: Certificate) -> frozenset[x509.GeneralName]:
     """Return the names in all distribution points of a certificate, with any URL scheme."""
-    try:
-        points = certificate.extensions.get_extension_for_class(x509.CRLDistributionPoints).value
-    except x509.ExtensionNotFound:
-        return frozenset()
+    points = extension(certificate, x509.CRLDistributionPoints) or ()
     return frozenset().union(
         *(
             _names(point.full_name, point.relative_name, certificate.issuer)
@@ -312,19 +300,15 @@ def _reasons(
 
 def may_sign_crls(issuer: Certificate) -> bool:
     """Check whether the key usage, if any, allows an issuer to sign CRLs (cRLSign)."""
-    try:
-        return issuer.extensions.get_extension_for_class(x509.KeyUsage).value.crl_sign
-    except x509.ExtensionNotFound:
-        return True
+    usage = extension(issuer, x509.KeyUsage)
+    return usage is None or usage.crl_sign
 
 
 def _number(
     crl: CertificateRevocationList, kind: type[x509.CRLNumber | x509.DeltaCRLIndicator]
 ) -> int | None:
-    try:
-        return crl.extensions.get_extension_for_class(kind).value.crl_number
-    except x509.ExtensionNotFound:
-        return None
+    number = extension(crl, kind)
+    return number.crl_number if number is not None else None
 
 
 # --------------------------------------------------------------------- entries
@@ -370,6 +354,7 @@ def find_revocation(
 def reason(entry: x509.RevokedCertificate) -> ReasonFlags:
     """Return the reason code (5.3.1), unspecified if not given."""
     try:
-        return entry.extensions.get_extension_for_class(x509.CRLReason).value.reason
-    except (x509.ExtensionNotFound, *UNREADABLE):
-        return ReasonFlags.unspecified
+        found = extension(entry, x509.CRLReason)
+    except UNREADABLE:
+        found = None
+    return found.reason if found is not None else ReasonFlags.unspecified
