@@ -13,7 +13,7 @@ from gatecert.errors import (
     ReloadError,
 )
 from gatecert.model import Identifier, IdentifierType
-from gatecert.schedule.failover import current_trouble
+from gatecert.schedule.failover import recorded_failure
 from gatecert.time_format import instant
 from gatecert.verify.served_chain import ProbeFailure
 from gatecert.verify.verdict import compare_served_chain
@@ -178,7 +178,7 @@ def _authorities_left(facts: GatewayFacts) -> Iterator[Finding]:
     state, authorities = facts.situation.state, facts.target.authorities
     for left in state.deferred_authorities(authorities, facts.now):
         seen = f"{left.name}, until {instant(left.until)}: {left.reason}"
-        trouble = current_trouble(left.name, state.troubles, facts.now)
+        trouble = recorded_failure(left.name, state.troubles, facts.now)
         fix = trouble.fix if trouble is not None else ""
         yield codes.AUTHORITY_LEFT.found(seen, gateway=facts.name, fix=fix)
 

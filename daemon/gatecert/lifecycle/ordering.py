@@ -49,7 +49,7 @@ from gatecert.schedule.failover import (
     after_failure,
     after_success,
     authorities_to_try,
-    current_trouble,
+    recorded_failure,
     skipped_until,
 )
 
@@ -204,7 +204,7 @@ class Ordering:
         obstacle = self._obstacle_to_new_order(current, authority)
         if obstacle is not None:
             return obstacle
-        trouble = current_trouble(authority.name, current.state.troubles, current.now())
+        trouble = recorded_failure(authority.name, current.state.troubles, current.now())
         if trouble is not None and trouble.validation_failed and journal.pending() is None:
             self._try_staging(current, authority)
         current.tell(Stage.ORDER, f"ordering from {authority.name}")

@@ -60,7 +60,7 @@ REFUSALS = {
 
 def authorities_to_try(
     names: Sequence[str],
-    troubles: Sequence[AuthorityFailure],
+    recorded: Sequence[AuthorityFailure],
     now: datetime,
     *,
     urgent: bool = False,
@@ -69,14 +69,14 @@ def authorities_to_try(
 
     Args:
         names: The configured CAs, in order; at least one.
-        troubles: Their recorded failures.
+        recorded: Their recorded failures.
         now: Aware UTC.
         urgent: True without a certificate to go on with.
     """
-    available = {name: _available_at(name, troubles, now, urgent=urgent) for name in names}
+    available = {name: _available_at(name, recorded, now, urgent=urgent) for name in names}
     usable = [name for name in names if available[name] <= now]
     failing = [
-        name for name in names if name not in usable and _fails_temporarily(name, troubles, now)
+        name for name in names if name not in usable and _fails_temporarily(name, recorded, now)
     ]
     failing.sort(key=lambda name: available[name])
     if urgent and (usable or failing):
@@ -85,18 +85,18 @@ def authorities_to_try(
 
 
 def skipped_until(
-    name: str, troubles: Sequence[AuthorityFailure], now: datetime
+    name: str, recorded: Sequence[AuthorityFailure], now: datetime
 ) -> datetime | None:
     """Return until when a CA is skipped; None if it is not."""
-    trouble = current_trouble(name, troubles, now)
-    if trouble is None or trouble.left_until is None or trouble.left_until <= now:
+    record = recorded_failure(name, recorded, now)
+    if record is None or record.left_until is None or record.left_until <= now:
         return None
-    return trouble.left_until
+    return record.left_until
 
 
 def next_available(
     names: Sequence[str],
-    troubles: Sequence[AuthorityFailure],
+    recorded: Sequence[AuthorityFailure],
     now: datetime,
     *,
     urgent: bool = False,
@@ -105,25 +105,25 @@ def next_available(
 
     Args:
         names: The configured CAs; at least one.
-        troubles: Their recorded failures.
+        recorded: Their recorded failures.
         now: Aware UTC.
         urgent: True without a certificate to go on with; then a CA with temporary failures is
             available at any time.
     """
-    if urgent and any(_fails_temporarily(name, troubles, now) for name in names):
+    if urgent and any(_fails_temporarily(name, recorded, now) for name in names):
         return now
-    return min(_available_at(name, troubles, now, urgent=urgent) for name in names)
+    return min(_available_at(name, recorded, now, urgent=urgent) for name in names)
 
 
-def current_trouble(
-    name: str, troubles: Sequence[AuthorityFailure], now: datetime
+def recorded_failure(
+    name: str, recorded: Sequence[AuthorityFailure], now: datetime
 ) -> AuthorityFailure | None:
     """Return the recorded failures of a CA; None if the clock was set back since."""
-    return next((each for each in troubles if each.name == name and each.at <= now), None)
+    return next((each for each in recorded if each.name == name and each.at <= now), None)
 
 
 def after_failure(
-    troubles: Sequence[AuthorityFailure],
+    recorded: Sequence[AuthorityFailure],
     name: str,
     error: GatecertError,
     now: datetime,
@@ -133,20 +133,20 @@ def after_failure(
     """Return the recorded failures after another one.
 
     Args:
-        troubles: The recorded failures so far.
+        recorded: The recorded failures so far.
         name: The CA that failed.
         error: Its failure.
         now: Aware UTC.
         urgent: True without a certificate to go on with.
     """
     if not _is_caused_by_authority(error):
-        return tuple(troubles)
-    before = current_trouble(name, troubles, now)
+        return tuple(recorded)
+    before = recorded_failure(name, recorded, now)
     waits = isinstance(error, RateLimitBudgetError)
     failures = (before.failures if before is not None else 0) + (0 if waits else 1)
     calm = not urgent or isinstance(error, ChallengeFailedError)
     allowed = FAILURES_BEFORE_SKIP if calm else 1
-    trouble = AuthorityFailure(
+    record = AuthorityFailure(
         name=name,
         at=now,
         failures=failures,
@@ -158,12 +158,12 @@ def after_failure(
         if waits
         else isinstance(error, ChallengeFailedError),
     )
-    return (*after_success(troubles, name), trouble)
+    return (*after_success(recorded, name), record)
 
 
-def after_success(troubles: Sequence[AuthorityFailure], name: str) -> tuple[AuthorityFailure, ...]:
+def after_success(recorded: Sequence[AuthorityFailure], name: str) -> tuple[AuthorityFailure, ...]:
     """Return the recorded failures without those of a CA that has issued."""
-    return tuple(each for each in troubles if each.name != name)
+    return tuple(each for each in recorded if each.name != name)
 
 
 def _is_caused_by_authority(error: GatecertError) -> bool:
@@ -172,20 +172,20 @@ def _is_caused_by_authority(error: GatecertError) -> bool:
 
 
 def _available_at(
-    name: str, troubles: Sequence[AuthorityFailure], now: datetime, *, urgent: bool
+    name: str, recorded: Sequence[AuthorityFailure], now: datetime, *, urgent: bool
 ) -> datetime:
     """Return when a CA is available; ``now`` if it is."""
-    until = skipped_until(name, troubles, now)
-    trouble = current_trouble(name, troubles, now)
-    if until is None or trouble is None:
+    until = skipped_until(name, recorded, now)
+    record = recorded_failure(name, recorded, now)
+    if until is None or record is None:
         return now
-    return max(now, min(until, trouble.at + LONGEST_SKIP)) if urgent else until
+    return max(now, min(until, record.at + LONGEST_SKIP)) if urgent else until
 
 
-def _fails_temporarily(name: str, troubles: Sequence[AuthorityFailure], now: datetime) -> bool:
+def _fails_temporarily(name: str, recorded: Sequence[AuthorityFailure], now: datetime) -> bool:
     """Tell whether a CA is skipped because of temporary failures."""
-    trouble = current_trouble(name, troubles, now)
-    return trouble is not None and trouble.fails
+    record = recorded_failure(name, recorded, now)
+    return record is not None and record.fails
 
 
 def _skip_until(error: GatecertError, beyond: int, now: datetime) -> datetime | None:

@@ -62,7 +62,9 @@ class AccountFiles(StateFiles):
         if record is None:
             return Account(private_key)
         if record.key_sha256 != _digest(private_key):
-            logger.warning("account is of another key authority=%s read=key-only", authority)
+            logger.warning(
+                "account.json belongs to another key authority=%s read=key-only", authority
+            )
             return Account(private_key)
         return Account(private_key, record.url, record.directory_url, record.contact)
 
