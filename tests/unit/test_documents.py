@@ -42,9 +42,18 @@ def test_links_between_documents_lead_somewhere(name: str) -> None:
             assert (path.parent / link).exists(), f"{path.relative_to(ROOT)} links to {link}"
 
 
-def test_links_in_the_readme_lead_somewhere() -> None:
-    for link in re.findall(r"\]\((?!https?:)([^)#]+)", (ROOT / "README.md").read_text("utf-8")):
+@pytest.mark.parametrize("name", ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md"])
+def test_links_at_the_top_lead_somewhere(name: str) -> None:
+    for link in re.findall(r"\]\((?!https?:)([^)#]+)", (ROOT / name).read_text("utf-8")):
         assert (ROOT / link).exists(), link
+
+
+@pytest.mark.parametrize("name", ["ARCHITECTURE.md", "CONTRIBUTING.md"])
+def test_modules_that_the_guides_name_exist(name: str) -> None:
+    modules = re.findall(r"`((?:[a-z_0-9]+/)+[a-z_0-9]+\.py)`", (ROOT / name).read_text("utf-8"))
+    assert modules
+    roots = (ROOT, ROOT / "daemon" / "gatecert")
+    assert [each for each in modules if not any((root / each).exists() for root in roots)] == []
 
 
 def test_every_field_and_state_of_the_status_is_described() -> None:
