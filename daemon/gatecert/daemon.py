@@ -69,8 +69,8 @@ class Daemon:
         tokens = FileStore(configuration.state_directory)
         self._responder = SocketActivatedResponder(listeners, tokens) if listeners else None
         self._progress = ProgressLog()
-        self._application = build(configuration, self._progress, self._cancelled, self._responder)
-        self._timers = Timers(self._attend)
+        self.application = build(configuration, self._progress, self._cancelled, self._responder)
+        self._timers = Timers(self.attend)
         self._cleanup = CleanupThread()
         self._outcomes: dict[str, Outcome] = {}
         self._reporting = threading.Lock()
@@ -84,21 +84,22 @@ class Daemon:
             DaemonRunningError: Another daemon holds the state directory.
             StorageError: The state directory cannot be used.
         """
-        with self._application.store.hold_state_directory():
+        with self.application.store.hold_state_directory():
             with _SignalPipe() as signals:
-                self._prepare()
+                self.prepare()
                 self._service_manager.ready()
-                logger.info("ready gateways=%d", len(self._application.targets))
-                self._timers.start(self._application.targets)
-                self._cleanup.run_if_due(self._application.solvers)
+                logger.info("ready gateways=%d", len(self.application.targets))
+                self._timers.start(self.application.targets)
+                self._cleanup.run_if_due(self.application.solvers)
                 self._wait(signals)
             self._stop()
 
-    def _prepare(self) -> None:
-        self._application.warn_of_listeners()
-        for target in self._application.targets.values():
+    def prepare(self) -> None:
+        """Prepare every gateway; one that another process is changing waits for its next pass."""
+        self.application.warn_of_listeners()
+        for target in self.application.targets.values():
             try:
-                self._prepare_gateway(self._application, target)
+                self._prepare_gateway(self.application, target)
             except LockTimeoutError as error:
                 self._unprepared.add(target.name)
                 logger.info("prepared later gateway=%s %s", target.name, error.message)
@@ -127,35 +128,36 @@ class Daemon:
             for number in signals.wait(interval):
                 match number:
                     case signal.SIGHUP:
-                        self._reload()
+                        self.reload()
                     case signal.SIGUSR1:
                         logger.info("starting a pass over every gateway")
-                        self._look_now.update(self._application.targets)
+                        self._look_now.update(self.application.targets)
                         self._timers.wake()
                     case _:
                         logger.info("stopping signal=%s", signal.Signals(number).name)
                         return
             self._timers.check_clock()
-            self._cleanup.run_if_due(self._application.solvers)
+            self._cleanup.run_if_due(self.application.solvers)
             if self._timers.seconds_since_heartbeat < HEARTBEAT_TIMEOUT:
                 self._service_manager.alive()
 
-    def _reload(self) -> None:
+    def reload(self) -> None:
+        """Read the configuration again; a faulty one is reported and changes nothing."""
         self._service_manager.reloading()
         try:
             configuration = self._load()
-            if configuration.state_directory != self._application.configuration.state_directory:
+            if configuration.state_directory != self.application.configuration.state_directory:
                 logger.error(
                     "a reload cannot change state_directory, the old configuration stays in force: "
                     "restart gatecert"
                 )
                 return
             application = build(configuration, self._progress, self._cancelled, self._responder)
-            application.pipeline.states.inherit(self._application.pipeline.states)
-            self._application = application
-            self._prepare()
-            self._timers.replace(self._application.targets)
-            logger.info("configuration reloaded gateways=%d", len(self._application.targets))
+            application.pipeline.states.inherit(self.application.pipeline.states)
+            self.application = application
+            self.prepare()
+            self._timers.replace(self.application.targets)
+            logger.info("configuration reloaded gateways=%d", len(self.application.targets))
         except ConfigurationError as error:
             for problem in error.problems:
                 logger.error("%s", problem)  # noqa: TRY400
@@ -163,8 +165,9 @@ class Daemon:
         finally:
             self._service_manager.ready()
 
-    def _attend(self, name: str) -> datetime | None:
-        application = self._application
+    def attend(self, name: str) -> datetime | None:
+        """Run a pass over a gateway; return when to run again, None for on an event."""
+        application = self.application
         target = application.targets.get(name)
         if target is None:
             return None
@@ -181,7 +184,7 @@ class Daemon:
             logger.error("gateway=%s pass failed: %s", name, error)  # noqa: TRY400
             return None
         finally:
-            if application is not self._application:  # a reload changed what is wanted
+            if application is not self.application:  # a reload changed what is wanted
                 self._unprepared.add(name)
         self._report(outcome)
         return outcome.wake_at
@@ -194,7 +197,7 @@ class Daemon:
             known = [
                 one
                 for name, one in sorted(self._outcomes.items())
-                if name in self._application.targets
+                if name in self.application.targets
             ]
         news = before is None or (before.kind, before.detail) != (outcome.kind, outcome.detail)
         level = logging.INFO if news and outcome.kind is not OutcomeKind.IDLE else logging.DEBUG

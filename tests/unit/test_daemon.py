@@ -47,19 +47,19 @@ def test_what_somebody_else_was_changing_is_prepared_by_its_next_pass(
         lambda: written(f"{{copy_to: [{{path: {copy}, contents: cert}}]}}"),
         ServiceManager(),
     )
-    daemon._prepare()  # noqa: SLF001 - without signals and timers
-    daemon._attend("hq")  # noqa: SLF001
+    daemon.prepare()
+    daemon.attend("hq")
     store = FileStore(tmp_path / "state")
 
     with store.lock_gateway("hq", "importing a certificate", wait=0):
-        daemon._reload()  # noqa: SLF001
-        daemon._attend("hq")  # noqa: SLF001
+        daemon.reload()
+        daemon.attend("hq")
     assert not copy.exists()
 
-    daemon._attend("hq")  # noqa: SLF001
+    daemon.attend("hq")
     assert copy.exists()
     changed = copy.stat().st_ctime_ns
-    daemon._attend("hq")  # noqa: SLF001
+    daemon.attend("hq")
     assert copy.stat().st_ctime_ns == changed
 
 
@@ -72,23 +72,23 @@ def test_a_pass_under_the_configuration_before_is_no_preparation(
         lambda: written(f"{{copy_to: [{{path: {copy}, contents: cert}}]}}"),
         ServiceManager(),
     )
-    daemon._prepare()  # noqa: SLF001
-    daemon._attend("hq")  # noqa: SLF001
-    before = daemon._application.pipeline  # noqa: SLF001
+    daemon.prepare()
+    daemon.attend("hq")
+    before = daemon.application.pipeline
     attend = before.attend
 
     def reloaded_meanwhile(*arguments: object) -> object:
-        daemon._reload()  # noqa: SLF001
+        daemon.reload()
         copy.unlink()  # as a renewal leaves it out that knows nothing of it
         return attend(*arguments)  # type: ignore[arg-type] # as it was called
 
     monkeypatch.setattr(
         type(before), "attend", lambda _, *arguments: reloaded_meanwhile(*arguments)
     )
-    daemon._attend("hq")  # noqa: SLF001
+    daemon.attend("hq")
     monkeypatch.undo()
     assert not copy.exists()
-    daemon._attend("hq")  # noqa: SLF001
+    daemon.attend("hq")
     assert copy.exists()
 
 

@@ -1,7 +1,7 @@
-"""A pass over one gateway: store, certificates and commands are real; authority and DNS played.
+"""Passes over one gateway with real stores, certificates and commands.
 
-The authority signs whatever it is asked to with a root of its own; the resolver says what it is
-told to say. What listeners serve is proven in tests/integration.
+The authority signs whatever it is asked to with its own root; the resolver answers as told. The
+certificates that listeners serve are proven in tests/integration.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.fakes.custom_office import Office
 from tests.fakes.world import Disk, World
 
 from gatecert.store import durable
@@ -28,3 +29,8 @@ def disk() -> Iterator[Disk]:
     before, durable.on_step = durable.on_step, Disk()
     yield durable.on_step
     durable.on_step = before
+
+
+@pytest.fixture
+def office(tmp_path: Path) -> Office:
+    return Office(tmp_path / "state")
