@@ -22,7 +22,7 @@ from gatecert.lifecycle.pipeline import Pipeline
 from gatecert.lifecycle.revoke import Revoker
 from gatecert.model import Mode, Progress, Target
 from gatecert.process import restore_sigchld
-from gatecert.resolve.dns import Resolver
+from gatecert.resolve.resolver import Resolver
 from gatecert.revocation.crl_lookup import CrlLookup
 from gatecert.store.file_store import FileStore
 from gatecert.store.protocol import Store

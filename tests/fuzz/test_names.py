@@ -33,7 +33,7 @@ from gatecert.challenge.dns01.nameservers import Nameserver
 from gatecert.challenge.dns01.propagation import query_txt as ask_text
 from gatecert.challenge.dns01.zones import Zones
 from gatecert.deadline import Deadline
-from gatecert.resolve import query
+from gatecert.resolve import stub_resolver
 from gatecert.resolve.caa import (
     CaaAnswer,
     CaaRequest,
@@ -170,11 +170,11 @@ class Played(dns.nameserver.Nameserver):
         return response
 
 
-def stub(said: tuple[Reply, ...]) -> query.StubResolver:
+def stub(said: tuple[Reply, ...]) -> stub_resolver.StubResolver:
     resolver = dns.resolver.Resolver(configure=False)
     played = Played(said)
     resolver.nameservers = [played]
-    return query.StubResolver(resolver, str(played))
+    return stub_resolver.StubResolver(resolver, str(played))
 
 
 values = one_of(

@@ -36,7 +36,7 @@ from math import ceil
 from typing import TYPE_CHECKING
 
 from gatecert.model import CountedRequest, Limits, RateLimit, RateLimitUsage, RequestKind
-from gatecert.resolve.suffixes import registrable_domain
+from gatecert.resolve.public_suffixes import registrable_domain
 from gatecert.time_format import instant
 
 if TYPE_CHECKING:

@@ -68,7 +68,7 @@ class CaaPolicy:
 
 
 class CaaResolver(Protocol):
-    """Looks up CAA records; implemented by ``resolve.dns.Resolver``."""
+    """Looks up CAA records; implemented by ``resolve.resolver.Resolver``."""
 
     def look_up_caa(self, names: Sequence[str]) -> tuple[CaaPolicy, ...]:
         """Look up the CAA records relevant to names, in their order; never raises."""

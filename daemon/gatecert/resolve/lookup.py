@@ -1,6 +1,6 @@
 """Results of address look-ups, combined from the answers for both address families.
 
-Values and pure functions only; ``resolve.dns`` asks nameservers, ``resolve.preflight`` compares.
+Values and pure functions only: ``resolve.resolver`` sends queries, ``resolve.preflight`` compares.
 
 The two families may differ:
 
@@ -86,7 +86,7 @@ class LookupResult:
 
 
 class AddressResolver(Protocol):
-    """Looks up names; implemented by ``resolve.dns.Resolver``."""
+    """Looks up names; implemented by ``resolve.resolver.Resolver``."""
 
     def look_up(self, names: Sequence[str]) -> tuple[LookupResult, ...]:
         """Look up the addresses of names, in their order; never raises."""

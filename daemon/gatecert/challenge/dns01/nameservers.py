@@ -12,9 +12,9 @@ import dns.resolver
 
 from gatecert.errors import ChallengeError, ResolutionError, clean
 from gatecert.model import Endpoint
-from gatecert.resolve import query
-from gatecert.resolve.dns import RESOLV_CONF, Resolver
-from gatecert.resolve.query import DNS_PORT, display_name
+from gatecert.resolve import stub_resolver
+from gatecert.resolve.resolver import RESOLV_CONF, Resolver
+from gatecert.resolve.stub_resolver import DNS_PORT, display_name
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -176,11 +176,11 @@ class NameserverLookup:
     def _seconds(self) -> float:
         return self._timeout.total_seconds()
 
-    def _stub(self) -> query.StubResolver:
+    def _stub(self) -> stub_resolver.StubResolver:
         try:
             if self._configured:
-                return query.configured_stub(self._configured, self._seconds)
-            return query.system_stub(self._resolv_conf, self._seconds)
+                return stub_resolver.configured_stub(self._configured, self._seconds)
+            return stub_resolver.system_stub(self._resolv_conf, self._seconds)
         except ResolutionError as error:
             raise ChallengeError(error.message, fix=error.fix) from error
 

@@ -38,9 +38,9 @@ import dns.rdatatype
 from gatecert.challenge.dns01.nameservers import Nameserver, NameserverLookup
 from gatecert.deadline import Deadline
 from gatecert.errors import ChallengeError, RecordRefusedError, clean
-from gatecert.resolve import query
-from gatecert.resolve.dns import RESOLV_CONF
-from gatecert.resolve.query import MAX_ALIASES, display_name
+from gatecert.resolve import stub_resolver
+from gatecert.resolve.resolver import RESOLV_CONF
+from gatecert.resolve.stub_resolver import MAX_ALIASES, display_name
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -230,7 +230,7 @@ class Zones:
                 response, _ = dns.query.udp_with_fallback(
                     question,
                     host,
-                    timeout=deadline.within(query.ATTEMPT_SECONDS),
+                    timeout=deadline.within(stub_resolver.ATTEMPT_SECONDS),
                     port=port,
                     ignore_unexpected=True,
                 )

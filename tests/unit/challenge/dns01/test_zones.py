@@ -11,7 +11,7 @@ from gatecert.challenge.dns01.nameservers import Nameserver
 from gatecert.challenge.dns01.zones import RecordLocation, Zones
 from gatecert.errors import ChallengeError, RecordRefusedError
 from gatecert.model import Endpoint
-from gatecert.resolve import query
+from gatecert.resolve import stub_resolver
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -248,7 +248,7 @@ def test_the_resolver_is_queried_if_no_nameserver_is_reachable(
 def test_a_silent_or_broken_nameserver_is_skipped(
     nameserver: StartNameserver, make_zones: type[Answers], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(query, "ATTEMPT_SECONDS", 0.05)
+    monkeypatch.setattr(stub_resolver, "ATTEMPT_SECONDS", 0.05)
     resolver = nameserver(make_zones(["example.com"], HOST))
     silent = nameserver(lambda _wire, _transport: None)
     rubbish = nameserver(lambda _wire, _transport: b"rubbish")

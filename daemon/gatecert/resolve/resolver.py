@@ -5,8 +5,8 @@ the total for all of them: a query without an answer by then has timed out, what
 the C library or the wall clock does. Nothing is cached; resolv.conf(5) is read again when it
 changes.
 
-``resolve.query`` sends queries and reads answers; ``resolve.lookup`` combines the answers of both
-address families.
+``resolve.stub_resolver`` sends queries and reads answers; ``resolve.lookup`` combines the answers
+of both address families.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from gatecert.deadline import Deadline
 from gatecert.errors import ResolutionError
 from gatecert.resolve.caa import CaaAnswer, CaaPolicy, domains_to_query, relevant_policy
 from gatecert.resolve.gateway_addresses import is_internal
-from gatecert.resolve.hosts import matching_lines
+from gatecert.resolve.hosts_file import matching_lines
 from gatecert.resolve.lookup import Family, FamilyAnswer, LookupResult, LookupStatus, combine
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from datetime import timedelta
 
     from gatecert.model import Endpoint
-    from gatecert.resolve.query import StubResolver
+    from gatecert.resolve.stub_resolver import StubResolver
 
 logger = logging.getLogger(__name__)
 
@@ -150,13 +150,13 @@ class Resolver:
 
     def _stub(self) -> StubResolver:
         # dnspython takes 60 ms to import, and the bootstrap certificate comes first.
-        from gatecert.resolve import query  # noqa: PLC0415 - saves start-up time
+        from gatecert.resolve import stub_resolver  # noqa: PLC0415 - saves start-up time
 
         if self._nameservers:
-            return query.configured_stub(self._nameservers, self._seconds)
+            return stub_resolver.configured_stub(self._nameservers, self._seconds)
         state = _file_state(self._resolv_conf)
         if self._system is None or self._system[0] != state:
-            self._system = (state, query.system_stub(self._resolv_conf, self._seconds))
+            self._system = (state, stub_resolver.system_stub(self._resolv_conf, self._seconds))
             logger.debug("nameservers=%s file=%s", self._system[1].nameservers, self._resolv_conf)
         return self._system[1]
 

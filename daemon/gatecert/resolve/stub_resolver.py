@@ -1,6 +1,6 @@
 """DNS queries through dnspython; the only module of ``resolve`` that imports it.
 
-Importing this module takes about 60 ms, so ``resolve.dns`` imports it at the first look-up.
+Importing this module takes about 60 ms, so ``resolve.resolver`` imports it at the first look-up.
 
 - Names are absolute: the search list of resolv.conf(5) is never applied.
 - dnspython asks the nameservers in turn, over UDP and then over TCP if the answer was truncated

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gatecert.resolve.suffixes import is_public_suffix, registrable_domain
+from gatecert.resolve.public_suffixes import is_public_suffix, registrable_domain
 
 
 @pytest.mark.parametrize(

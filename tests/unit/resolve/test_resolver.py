@@ -14,8 +14,8 @@ import pytest
 
 from gatecert.model import Endpoint
 from gatecert.resolve.caa import CaaPolicy, Property
-from gatecert.resolve.dns import Resolver
 from gatecert.resolve.lookup import LookupResult, LookupStatus
+from gatecert.resolve.resolver import Resolver
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -139,7 +139,7 @@ def test_nothing_is_cached(nameserver: StartNameserver, monkeypatch: pytest.Monk
 def test_resolv_conf_is_read_again_when_it_changes(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level(logging.DEBUG, "gatecert.resolve.dns")
+    caplog.set_level(logging.DEBUG, "gatecert.resolve.resolver")
     resolv_conf = tmp_path / "resolv.conf"
     resolver = Resolver([], timedelta(seconds=0.02), resolv_conf=resolv_conf)
 

@@ -13,7 +13,7 @@ from gatecert.deadline import Deadline
 from gatecert.errors import ResolutionError
 from gatecert.model import Endpoint
 from gatecert.resolve.lookup import Family, FamilyAnswer, LookupStatus
-from gatecert.resolve.query import configured_stub, system_stub
+from gatecert.resolve.stub_resolver import configured_stub, system_stub
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

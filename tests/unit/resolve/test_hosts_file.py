@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from gatecert.resolve.hosts import matching_lines
+from gatecert.resolve.hosts_file import matching_lines
 
 if TYPE_CHECKING:
     from pathlib import Path
