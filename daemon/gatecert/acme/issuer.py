@@ -75,7 +75,7 @@ class Issuer:
         solvers: By challenge type.
         client: The CA's client; None creates one at first use, so that a daemon starts without
             loading the ACME libraries.
-        order_seconds: The default time limit of an order.
+        order_seconds: The time limit of an order.
     """
 
     def __init__(
@@ -130,7 +130,6 @@ class Issuer:
         replaces: str = "",
         lifetime: timedelta | None = None,
         cancelled: threading.Event | None = None,
-        seconds: float | None = None,
     ) -> IssuedChain:
         """Obtain a certificate for a target.
 
@@ -144,7 +143,6 @@ class Issuer:
             replaces: CertID of the certificate to renew; empty if none.
             lifetime: Total lifetime of the certificate to renew, if there is one.
             cancelled: Set when gatecert is stopping.
-            seconds: The time limit; None means the constructor's.
 
         Raises:
             RateLimitBudgetError: The order would exceed a rate limit; says until when.
@@ -155,7 +153,7 @@ class Issuer:
             AuthorityError: Any other error of the CA.
             StorageError: Something could not be stored.
         """
-        deadline = Deadline.after(self._order_seconds if seconds is None else seconds, cancelled)
+        deadline = Deadline.after(self._order_seconds, cancelled)
         from gatecert.acme.enrolment import Enrolment  # noqa: PLC0415 - see the class
 
         client, registrar = self._connect()

@@ -17,9 +17,9 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Protocol
 from urllib.parse import urlsplit
 
-from cryptography.exceptions import InvalidSignature
 from cryptography.x509 import Certificate
 
+from gatecert.certificate.rules import is_signed_by
 from gatecert.deadline import Deadline
 from gatecert.errors import (
     AuthorityUnreachableError,
@@ -136,7 +136,7 @@ class CrlLookup:
             return None
         if not can_be_listed(certificate):
             return RevocationReport(problem="its serial number is negative, so no CRL can list it")
-        issuer = _issuer(certificate, issuers)
+        issuer = next((each for each in issuers if is_signed_by(certificate, each)), None)
         if issuer is None:
             return RevocationReport(problem="the issuer's certificate is missing")
         deadline = Deadline.after(LOOKUP_SECONDS, cancelled)
@@ -291,17 +291,6 @@ class _Lookup:
                 if delta_applies(base, delta) and not delta.has_ended(self.lists.now()):
                     return delta
         return None
-
-
-def _issuer(certificate: Certificate, among: Sequence[Certificate]) -> Certificate | None:
-    for each in among:
-        if each.subject == certificate.issuer:
-            try:
-                certificate.verify_directly_issued_by(each)
-            except (ValueError, TypeError, InvalidSignature):
-                continue
-            return each
-    return None
 
 
 def _named(url: str, error: GatecertError) -> GatecertError:

@@ -38,7 +38,7 @@ def registrar(settings: AuthoritySettings, accounts: Accounts, client: Client) -
     return AccountRegistrar(settings, accounts, client)
 
 
-def test_an_account_is_made_once(
+def test_an_account_is_created_once(
     registrar: AccountRegistrar, accounts: Accounts, authority: FakeAuthority, deadline: Deadline
 ) -> None:
     account = registrar.ensure_account(deadline, UNLIMITED)
@@ -50,7 +50,7 @@ def test_an_account_is_made_once(
     assert len(authority.sent("new-account")) == 1
 
 
-def test_the_key_is_kept_before_the_authority_hears_of_it(
+def test_the_key_is_stored_before_it_is_sent(
     registrar: AccountRegistrar, accounts: Accounts, authority: FakeAuthority, deadline: Deadline
 ) -> None:
     authority.queued["new-account"].append(problem("serverInternal", status=500))
@@ -63,7 +63,7 @@ def test_the_key_is_kept_before_the_authority_hears_of_it(
     assert registrar.ensure_account(deadline, UNLIMITED).private_key == kept.private_key
 
 
-def test_nothing_is_made_if_the_key_cannot_be_kept(
+def test_no_account_is_created_if_the_key_cannot_be_stored(
     registrar: AccountRegistrar,
     accounts: Accounts,
     authority: FakeAuthority,
@@ -81,7 +81,7 @@ def test_nothing_is_made_if_the_key_cannot_be_kept(
     assert authority.requests == []
 
 
-def test_a_quicker_process_wins_with_its_key(
+def test_the_key_of_a_faster_process_is_used(
     registrar: AccountRegistrar,
     accounts: Accounts,
     account_key: bytes,
@@ -111,7 +111,7 @@ def test_a_lost_account_is_found_by_its_key(
     assert authority.sent("new-account")[-1].payload == {"onlyReturnExisting": True}
 
 
-def test_a_lost_account_needs_no_terms(
+def test_finding_a_lost_account_needs_no_terms(
     settings: AuthoritySettings,
     accounts: Accounts,
     client: Client,
@@ -124,7 +124,7 @@ def test_a_lost_account_needs_no_terms(
     assert AccountRegistrar(stern, accounts, client).ensure_account(deadline, UNLIMITED) == account
 
 
-def test_another_directory_gets_an_account_of_its_own(
+def test_each_directory_has_its_own_account(
     registrar: AccountRegistrar, accounts: Accounts, account_key: bytes, deadline: Deadline
 ) -> None:
     accounts.kept["acme"] = Account(account_key, "https://other/1", "https://other/directory")
@@ -136,7 +136,7 @@ def test_another_directory_gets_an_account_of_its_own(
     assert account.private_key == account_key
 
 
-def test_an_account_that_the_authority_forgot_is_made_again_with_its_key(
+def test_an_account_unknown_to_the_ca_is_created_again_with_its_key(
     registrar: AccountRegistrar, accounts: Accounts, authority: FakeAuthority, deadline: Deadline
 ) -> None:
     before = registrar.ensure_account(deadline, UNLIMITED)
@@ -151,7 +151,7 @@ def test_an_account_that_the_authority_forgot_is_made_again_with_its_key(
     assert accounts.kept["acme"] == after
 
 
-def test_an_account_that_was_forgotten_by_mistake_is_good_again(
+def test_an_account_marked_unknown_by_mistake_is_used_again(
     registrar: AccountRegistrar, authority: FakeAuthority, deadline: Deadline
 ) -> None:
     account = registrar.ensure_account(deadline, UNLIMITED)
@@ -162,7 +162,7 @@ def test_an_account_that_was_forgotten_by_mistake_is_good_again(
     assert len(authority.sent("new-account")) == 2
 
 
-def test_terms_must_be_agreed_to(
+def test_terms_of_service_must_be_agreed_to(
     settings: AuthoritySettings, accounts: Accounts, client: Client, deadline: Deadline
 ) -> None:
     stern = settings.model_copy(update={"terms_of_service_agreed": False})
@@ -174,7 +174,7 @@ def test_terms_must_be_agreed_to(
     assert "authorities.acme.terms_of_service_agreed: true" in caught.value.fix
 
 
-def test_an_authority_without_terms_has_none_to_agree_to(
+def test_a_ca_without_terms_needs_no_agreement(
     settings: AuthoritySettings,
     accounts: Accounts,
     client: Client,
@@ -187,7 +187,7 @@ def test_an_authority_without_terms_has_none_to_agree_to(
     assert AccountRegistrar(stern, accounts, client).ensure_account(deadline, UNLIMITED).url
 
 
-def test_threads_make_one_account(
+def test_threads_create_one_account(
     registrar: AccountRegistrar, authority: FakeAuthority, deadline: Deadline
 ) -> None:
     threads = [
@@ -250,7 +250,7 @@ REFUSED_ALGORITHM = "this CA takes RSA keys only"
     ("algorithms", "taken"),
     [(["RS256"], KeyType.RSA_2048), (["ES384", "RS256"], KeyType.ECDSA_P384)],
 )
-def test_an_account_key_that_is_refused_is_replaced_by_one_that_the_authority_takes(
+def test_a_refused_account_key_is_replaced_by_an_accepted_type(
     registrar: AccountRegistrar,
     accounts: Accounts,
     authority: FakeAuthority,
@@ -271,7 +271,7 @@ def test_an_account_key_that_is_refused_is_replaced_by_one_that_the_authority_ta
 
 
 @pytest.mark.parametrize("algorithms", [[], ["HS256"], ["ES256"]])
-def test_an_authority_that_names_no_other_algorithm_is_not_asked_again(
+def test_no_other_key_is_tried_if_the_ca_names_no_algorithm(
     registrar: AccountRegistrar, authority: FakeAuthority, deadline: Deadline, algorithms: list[str]
 ) -> None:
     refusal = {
@@ -286,7 +286,7 @@ def test_an_authority_that_names_no_other_algorithm_is_not_asked_again(
     assert len(authority.sent("new-account")) == 1
 
 
-def test_the_configured_type_of_account_key_is_made(
+def test_the_account_key_has_the_configured_type(
     settings: AuthoritySettings, accounts: Accounts, client: Client, deadline: Deadline
 ) -> None:
     rsa = settings.model_copy(update={"account_key": KeyType.RSA_2048})
@@ -297,7 +297,7 @@ def test_the_configured_type_of_account_key_is_made(
     assert changed.url == account.url
 
 
-def test_a_contact_that_is_refused_is_left_out(
+def test_a_refused_contact_is_omitted(
     settings: AuthoritySettings,
     accounts: Accounts,
     client: Client,
@@ -315,7 +315,7 @@ def test_a_contact_that_is_refused_is_left_out(
     assert "example.com is forbidden" in caplog.text
 
 
-def test_an_authority_that_wants_another_contact_says_why_it_refused_the_first(
+def test_the_first_refusal_of_a_contact_is_reported(
     settings: AuthoritySettings,
     accounts: Accounts,
     client: Client,
@@ -332,7 +332,7 @@ def test_an_authority_that_wants_another_contact_says_why_it_refused_the_first(
         registrar.ensure_account(deadline, UNLIMITED)
 
 
-def test_a_contact_that_cannot_be_updated_blocks_nothing(
+def test_a_failed_contact_update_does_not_block_orders(
     settings: AuthoritySettings,
     accounts: Accounts,
     client: Client,
@@ -347,7 +347,7 @@ def test_a_contact_that_cannot_be_updated_blocks_nothing(
     assert updated.contact == ("mailto:new@corp.test",)
 
 
-def test_an_account_that_cannot_be_found_is_made_with_its_key(
+def test_a_ca_without_account_lookup_gets_a_new_account_request(
     registrar: AccountRegistrar, accounts: Accounts, authority: FakeAuthority, deadline: Deadline
 ) -> None:
     account = registrar.ensure_account(deadline, UNLIMITED)
@@ -356,7 +356,7 @@ def test_an_account_that_cannot_be_found_is_made_with_its_key(
     assert registrar.ensure_account(deadline, UNLIMITED).url == account.url
 
 
-def test_a_relative_account_url_is_mended(
+def test_a_relative_account_url_is_resolved(
     registrar: AccountRegistrar, accounts: Accounts, deadline: Deadline
 ) -> None:
     account = registrar.ensure_account(deadline, UNLIMITED)
@@ -365,7 +365,7 @@ def test_a_relative_account_url_is_mended(
     assert accounts.kept["acme"].url == account.url
 
 
-def test_an_authority_that_wants_a_binding(
+def test_a_required_binding_is_missing(
     registrar: AccountRegistrar, authority: FakeAuthority, deadline: Deadline
 ) -> None:
     authority.meta["externalAccountRequired"] = True
@@ -390,7 +390,7 @@ def test_a_binding_is_sent(
     assert set(payload["externalAccountBinding"]) == {"protected", "payload", "signature"}
 
 
-def test_plain_base64_is_as_good(
+def test_plain_base64_is_accepted(
     settings: AuthoritySettings,
     accounts: Accounts,
     client: Client,
@@ -402,7 +402,7 @@ def test_plain_base64_is_as_good(
     assert bound(settings, accounts, client, hmac_file).ensure_account(deadline, UNLIMITED).url
 
 
-def test_a_binding_that_is_refused_can_be_corrected(
+def test_a_refused_binding_names_its_settings(
     settings: AuthoritySettings,
     accounts: Accounts,
     client: Client,
@@ -420,7 +420,7 @@ def test_a_binding_that_is_refused_can_be_corrected(
     assert registrar.ensure_account(deadline, UNLIMITED).url
 
 
-def test_a_server_error_may_come_of_the_binding(
+def test_a_server_error_may_concern_the_binding(
     settings: AuthoritySettings,
     accounts: Accounts,
     client: Client,
@@ -428,7 +428,7 @@ def test_a_server_error_may_come_of_the_binding(
     deadline: Deadline,
     hmac_file: Path,
 ) -> None:
-    """step-ca answers HTTP 500 to a key that it does not know."""
+    """step-ca returns HTTP 500 for an unknown EAB key."""
     for registrar, about in (
         (bound(settings, accounts, client, hmac_file), True),
         (AccountRegistrar(settings, accounts, client), False),
@@ -439,7 +439,7 @@ def test_a_server_error_may_come_of_the_binding(
         assert ("compare key_id, hmac_key_file" in caught.value.fix) is about
 
 
-def test_other_trouble_is_not_put_down_to_the_binding(
+def test_other_errors_are_not_attributed_to_the_binding(
     settings: AuthoritySettings,
     accounts: Accounts,
     client: Client,
@@ -454,7 +454,7 @@ def test_other_trouble_is_not_put_down_to_the_binding(
 
 
 @pytest.mark.parametrize("secret", ["", "###top secret###", "abcde", "top\0secret", "gehe\u00efm"])
-def test_a_secret_that_is_none_is_not_told(
+def test_a_malformed_secret_is_not_printed(
     settings: AuthoritySettings,
     accounts: Accounts,
     client: Client,

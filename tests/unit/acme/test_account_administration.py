@@ -1,4 +1,4 @@
-"""An account is looked at, given another key, and given up."""
+"""Show an account, change its key, deactivate it."""
 
 from __future__ import annotations
 
@@ -44,14 +44,14 @@ def administration(
 # --------------------------------------------------------------------- show
 
 
-def test_no_account_is_shown_as_none_and_nobody_is_asked(
+def test_a_missing_account_is_reported_without_a_request(
     administration: AccountAdministration, authority: FakeAuthority, deadline: Deadline
 ) -> None:
     assert administration.status(deadline) == AccountStatus(NAME, DIRECTORY_URL)
     assert authority.requests == []
 
 
-def test_an_account_is_shown_as_the_authority_sees_it(
+def test_the_account_is_reported_as_the_ca_has_it(
     administration: AccountAdministration,
     accounts: Accounts,
     account: Account,
@@ -70,7 +70,7 @@ def test_an_account_is_shown_as_the_authority_sees_it(
     assert administration.status(deadline).contact == ("mailto:old@example.com",)
 
 
-def test_a_key_without_its_account_finds_it(
+def test_an_account_is_found_by_its_key(
     administration: AccountAdministration, accounts: Accounts, account: Account, deadline: Deadline
 ) -> None:
     accounts.save_account(NAME, Account(account.private_key))
@@ -83,7 +83,7 @@ def test_a_key_without_its_account_finds_it(
     )
 
 
-def test_a_change_that_was_cut_off_is_shown(
+def test_an_interrupted_key_change_is_reported(
     administration: AccountAdministration, accounts: Accounts, account: Account, deadline: Deadline
 ) -> None:
     accounts.save_account(NAME, account)
@@ -91,7 +91,7 @@ def test_a_change_that_was_cut_off_is_shown(
     assert administration.status(deadline).key_change_pending
 
 
-def test_what_keeps_the_authority_from_answering_is_shown(
+def test_the_reason_for_an_unknown_status_is_reported(
     administration: AccountAdministration,
     accounts: Accounts,
     account: Account,
@@ -107,7 +107,7 @@ def test_what_keeps_the_authority_from_answering_is_shown(
 # --------------------------------------------------------------------- rollover
 
 
-def test_another_key_is_given_to_the_account(
+def test_the_account_key_is_changed(
     administration: AccountAdministration, accounts: Accounts, account: Account, deadline: Deadline
 ) -> None:
     accounts.save_account(NAME, account)
@@ -117,7 +117,7 @@ def test_another_key_is_given_to_the_account(
     assert accounts.kept[NAME] == changed != account
 
 
-def test_a_change_that_had_gone_through_is_finished_and_no_second_one_made(
+def test_a_change_that_succeeded_at_the_ca_is_completed_only(
     administration: AccountAdministration,
     accounts: Accounts,
     account: Account,
@@ -135,7 +135,7 @@ def test_a_change_that_had_gone_through_is_finished_and_no_second_one_made(
     assert len(authority.sent("key-change")) == 1
 
 
-def test_a_change_that_had_not_gone_through_is_made_with_the_same_key(
+def test_a_change_that_failed_at_the_ca_is_repeated_with_the_same_key(
     administration: AccountAdministration, accounts: Accounts, account: Account, deadline: Deadline
 ) -> None:
     accounts.save_account(NAME, account)
@@ -146,7 +146,7 @@ def test_a_change_that_had_not_gone_through_is_made_with_the_same_key(
     assert changed.private_key == key
 
 
-def test_where_there_is_no_account_no_key_is_changed(
+def test_no_key_is_changed_without_an_account(
     administration: AccountAdministration, authority: FakeAuthority, deadline: Deadline
 ) -> None:
     with pytest.raises(WrongUsageError, match="there is no account"):
@@ -159,7 +159,7 @@ def test_where_there_is_no_account_no_key_is_changed(
 # --------------------------------------------------------------------- deactivate
 
 
-def test_an_account_that_is_given_up_is_worthless_and_out_of_the_way(
+def test_a_deactivated_account_is_retired(
     administration: AccountAdministration,
     accounts: Accounts,
     account: Account,
@@ -173,7 +173,7 @@ def test_an_account_that_is_given_up_is_worthless_and_out_of_the_way(
         client.fetch_account(account, deadline)
 
 
-def test_after_a_crash_the_same_command_comes_to_the_same_end(
+def test_deactivation_can_be_repeated_after_a_crash(
     administration: AccountAdministration,
     accounts: Accounts,
     account: Account,
@@ -187,7 +187,7 @@ def test_after_a_crash_the_same_command_comes_to_the_same_end(
     assert accounts.retired == [NAME]
 
 
-def test_an_account_that_the_authority_has_forgotten_is_put_out_of_the_way(
+def test_an_account_unknown_to_the_ca_is_retired(
     administration: AccountAdministration,
     accounts: Accounts,
     account: Account,
@@ -200,7 +200,7 @@ def test_an_account_that_the_authority_has_forgotten_is_put_out_of_the_way(
     assert accounts.retired == [NAME]
 
 
-def test_an_account_stays_where_the_authority_refuses(
+def test_the_account_stays_if_the_ca_refuses(
     administration: AccountAdministration,
     accounts: Accounts,
     account: Account,
@@ -215,7 +215,7 @@ def test_an_account_stays_where_the_authority_refuses(
     assert accounts.retired == []
 
 
-def test_an_account_stays_where_the_authority_ignores_that_it_is_given_up(
+def test_the_account_stays_if_the_ca_ignores_the_deactivation(
     administration: AccountAdministration,
     accounts: Accounts,
     account: Account,

@@ -1,4 +1,4 @@
-"""The account's key is changed, and after a crash at any step the account is still ours."""
+"""Change the account key; a crash at any step loses no account."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def change(accounts: Accounts, client: Client) -> KeyChange:
     return KeyChange(NAME, accounts, client)
 
 
-def test_the_new_key_signs_from_then_on_and_the_old_one_is_worthless(
+def test_only_the_new_key_signs_after_a_change(
     change: KeyChange, accounts: Accounts, account: Account, client: Client
 ) -> None:
     deadline = Timeless(60.0)
@@ -55,7 +55,7 @@ def test_the_new_key_signs_from_then_on_and_the_old_one_is_worthless(
         client.find_account(account.private_key, deadline)
 
 
-def test_the_new_key_is_kept_before_it_is_sent(
+def test_the_new_key_is_stored_before_it_is_sent(
     change: KeyChange,
     accounts: Accounts,
     account: Account,
@@ -81,7 +81,7 @@ def test_a_key_that_cannot_be_read_back_is_not_sent(
     assert authority.sent("key-change") == []
 
 
-def test_a_crash_before_the_request_leaves_the_old_key_and_the_new_one_for_the_next_attempt(
+def test_a_crash_before_the_request_keeps_both_keys(
     change: KeyChange, accounts: Accounts, account: Account, deadline: Deadline
 ) -> None:
     key = new_account_key()
@@ -91,7 +91,7 @@ def test_a_crash_before_the_request_leaves_the_old_key_and_the_new_one_for_the_n
     assert change.change(account, deadline).private_key == key
 
 
-def test_a_crash_after_the_request_is_found_out(
+def test_a_crash_after_the_request_is_completed(
     change: KeyChange, accounts: Accounts, account: Account, client: Client, deadline: Deadline
 ) -> None:
     accounts.trouble["save_account"] = Crash()
@@ -107,7 +107,7 @@ def test_a_crash_after_the_request_is_found_out(
     assert client.fetch_account(completed, deadline).status == "valid"
 
 
-def test_a_crash_before_the_tidying_leaves_nothing_to_ask(
+def test_a_crash_before_the_clean_up_needs_no_request(
     change: KeyChange,
     accounts: Accounts,
     account: Account,
@@ -121,7 +121,7 @@ def test_a_crash_before_the_tidying_leaves_nothing_to_ask(
     assert len(authority.requests) == asked
 
 
-def test_an_answer_that_was_lost_is_found_out(
+def test_a_lost_response_is_completed(
     change: KeyChange,
     accounts: Accounts,
     account: Account,
@@ -137,7 +137,7 @@ def test_an_answer_that_was_lost_is_found_out(
     assert accounts.kept[NAME] == changed != account
 
 
-def test_a_key_that_another_account_has_is_not_taken_over(
+def test_a_key_of_another_account_is_not_adopted(
     change: KeyChange, accounts: Accounts, account: Account, client: Client, deadline: Deadline
 ) -> None:
     key = new_account_key()
@@ -150,7 +150,7 @@ def test_a_key_that_another_account_has_is_not_taken_over(
     assert accounts.kept[NAME] == account
 
 
-def test_a_conflict_that_means_it_has_gone_through_is_success(
+def test_a_conflict_after_a_successful_change_is_success(
     change: KeyChange,
     accounts: Accounts,
     account: Account,
@@ -166,7 +166,7 @@ def test_a_conflict_that_means_it_has_gone_through_is_success(
     assert accounts.kept[NAME].private_key == key
 
 
-def test_another_refusal_changes_nothing(
+def test_another_refusal_is_reported(
     change: KeyChange,
     accounts: Accounts,
     account: Account,
@@ -179,7 +179,7 @@ def test_another_refusal_changes_nothing(
     assert accounts.kept[NAME] == account
 
 
-def test_an_authority_that_changes_no_keys_says_so(
+def test_a_ca_without_key_change(
     account: Account, authority: FakeAuthority, deadline: Deadline
 ) -> None:
     urls = {name: f"https://ca.test/{name}" for name in ("newNonce", "newAccount", "newOrder")}

@@ -81,7 +81,7 @@ def order(client: Client, account: Account, timeless: Timeless) -> Order:
 # --------------------------------------------------------------------------- validation
 
 
-def test_all_names_are_validated_at_once_and_cleaned_up(
+def test_all_names_are_validated_in_parallel_and_cleaned_up(
     validation: Authorizations, solver: FakeSolver, order: Order, told: list[str]
 ) -> None:
     assert validation.run(order).status == "ready"
@@ -92,7 +92,7 @@ def test_all_names_are_validated_at_once_and_cleaned_up(
     assert told == ["proving control of vpn.example.com, www.example.com by http-01"]
 
 
-def test_a_challenge_without_a_token_carries_what_its_record_is_bound_to(
+def test_a_dns_persist_01_challenge_has_the_account_and_the_issuer_names(
     polling: PollingPolicy,
     solver: FakeSolver,
     target: Target,
@@ -115,7 +115,7 @@ def test_a_challenge_without_a_token_carries_what_its_record_is_bound_to(
     assert not challenge.wildcard
 
 
-def test_responses_are_in_place_before_the_authority_is_told(
+def test_responses_are_in_place_before_validation_is_requested(
     validation: Authorizations,
     solver: FakeSolver,
     order: Order,
@@ -144,7 +144,7 @@ def test_solvers_get_plain_text(
     assert expected not in repr(challenge)
 
 
-def test_the_first_look_comes_once_every_response_was_fetched(
+def test_the_first_poll_follows_the_fetch_of_every_response(
     validation: Authorizations, order: Order, timeless: Timeless, authority: FakeAuthority
 ) -> None:
     validation.run(order)
@@ -153,7 +153,7 @@ def test_the_first_look_comes_once_every_response_was_fetched(
     assert len(authority.sent("order")) == 1
 
 
-def test_later_looks_come_after_ever_longer_pauses(
+def test_later_polls_have_growing_pauses(
     validation: Authorizations, order: Order, timeless: Timeless, authority: FakeAuthority
 ) -> None:
     authority.looks = 12
@@ -165,7 +165,7 @@ def test_later_looks_come_after_ever_longer_pauses(
     assert timeless.waits == [SETTLE_SECONDS, *(min(each, MAX_PAUSE) for each in pauses)]
 
 
-def test_without_a_visit_it_looks_after_the_first_pause(
+def test_without_a_fetch_the_first_poll_follows_the_first_pause(
     client: Client, account: Account, target: Target, order: Order
 ) -> None:
     # Real time: a solver that cannot tell lets the pause go by itself.
@@ -181,7 +181,7 @@ def test_without_a_visit_it_looks_after_the_first_pause(
     assert time.monotonic() - started >= FIRST_PAUSE
 
 
-def test_a_retry_after_is_waited_for(
+def test_retry_after_is_observed(
     validation: Authorizations, order: Order, timeless: Timeless, authority: FakeAuthority
 ) -> None:
     authority.challenge_headers = {"Retry-After": "11"}
@@ -198,7 +198,7 @@ def test_a_retry_after_is_waited_for(
 
 
 @pytest.mark.parametrize("retry_after", ["0", "Mon, 23 Nov 2026 08:00:00 GMT"])
-def test_a_retry_after_that_is_no_wait_does_not_shorten_the_pauses(
+def test_a_short_retry_after_does_not_shorten_the_pauses(
     validation: Authorizations,
     order: Order,
     timeless: Timeless,
@@ -214,7 +214,7 @@ def test_a_retry_after_that_is_no_wait_does_not_shorten_the_pauses(
     assert timeless.waits == [FIRST_PAUSE * 1.5**n for n in range(4)]
 
 
-def test_names_that_are_proven_need_no_challenge(
+def test_valid_names_need_no_challenge(
     validation: Authorizations,
     solver: FakeSolver,
     client: Client,
@@ -230,7 +230,7 @@ def test_names_that_are_proven_need_no_challenge(
     assert [str(each.identifier) for each in solver.challenges] == ["vpn.example.com"]
 
 
-def test_an_order_whose_names_are_all_proven_by_now(
+def test_an_order_whose_names_are_all_valid(
     validation: Authorizations,
     solver: FakeSolver,
     order: Order,
@@ -245,7 +245,7 @@ def test_an_order_whose_names_are_all_proven_by_now(
     assert told == []
 
 
-def test_a_challenge_that_was_answered_before_is_not_answered_again(
+def test_validation_is_not_requested_twice(
     validation: Authorizations, solver: FakeSolver, order: Order, authority: FakeAuthority
 ) -> None:
     for each in authority.orders.values():
@@ -257,7 +257,7 @@ def test_a_challenge_that_was_answered_before_is_not_answered_again(
     assert [each.path.split("/")[3] for each in authority.sent("challenge")] == ["www.example.com"]
 
 
-def test_the_first_configured_kind_that_is_offered_is_taken(
+def test_the_first_configured_type_that_is_offered_is_used(
     polling: PollingPolicy, solver: FakeSolver, target: Target, order: Order
 ) -> None:
     other = FakeSolver()
@@ -273,10 +273,10 @@ def test_the_first_configured_kind_that_is_offered_is_taken(
 @pytest.mark.parametrize(
     ("kind", "counted"), [("http-01", NOW), ("dns-01", NOW + timedelta(minutes=30))]
 )
-def test_a_validation_counts_from_when_the_authority_is_told(
+def test_a_validation_counts_from_its_request(
     polling: PollingPolicy, target: Target, order: Order, kind: str, counted: datetime
 ) -> None:
-    """Records take their time to be seen, which is no time that the authority knows of."""
+    """Propagation takes time, which does not count at the CA."""
     clock = [NOW]
 
     class Slow(FakeSolver):
@@ -295,7 +295,7 @@ def test_a_validation_counts_from_when_the_authority_is_told(
     assert [(each.names, each.at) for each in requests] == [((name,), counted) for name in NAMES]
 
 
-def test_a_kind_that_is_not_offered_is_named(
+def test_a_type_that_is_not_offered_is_named(
     polling: PollingPolicy, target: Target, order: Order, told: list[str]
 ) -> None:
     wanted = replace(target, challenges=("tls-alpn-01", "http-01"))
@@ -308,7 +308,7 @@ def test_a_kind_that_is_not_offered_is_named(
     assert "does not offer tls-alpn-01)" in line
 
 
-def test_each_name_is_proven_as_was_chosen_for_it(
+def test_each_name_uses_its_own_challenge_type(
     polling: PollingPolicy, target: Target, order: Order, told: list[str]
 ) -> None:
     http, dns = FakeSolver(), FakeSolver()
@@ -327,7 +327,7 @@ def test_each_name_is_proven_as_was_chosen_for_it(
     ]
 
 
-def test_what_was_passed_over_and_what_was_refused_are_both_remembered(
+def test_skipped_and_failed_challenges_are_both_recorded(
     polling: PollingPolicy, target: Target, order: Order, authority: FakeAuthority
 ) -> None:
     class Taken(FakeSolver):
@@ -349,7 +349,7 @@ def test_what_was_passed_over_and_what_was_refused_are_both_remembered(
     assert ("vpn.example.com", "dns-01") not in failed
 
 
-def test_no_kind_in_common(
+def test_no_challenge_type_in_common(
     polling: PollingPolicy, solver: FakeSolver, target: Target, order: Order
 ) -> None:
     wanted = replace(target, challenges=("tls-alpn-01", "dns-01"))
@@ -361,7 +361,7 @@ def test_no_kind_in_common(
 
 
 @pytest.mark.parametrize("token", ["../../../etc/passwd", "a/b", "", "ä"])
-def test_a_bad_token_is_refused_before_anything_is_done(
+def test_an_unsafe_token_is_refused_before_it_is_used(
     validation: Authorizations,
     solver: FakeSolver,
     order: Order,
@@ -377,7 +377,7 @@ def test_a_bad_token_is_refused_before_anything_is_done(
     assert authority.sent("challenge") == []
 
 
-def test_a_refused_name_is_told_with_the_authoritys_words(
+def test_a_failed_name_is_reported_with_the_ca_s_text(
     validation: Authorizations, solver: FakeSolver, order: Order, authority: FakeAuthority
 ) -> None:
     authority.refused["www.example.com"] = {
@@ -392,7 +392,7 @@ def test_a_refused_name_is_told_with_the_authoritys_words(
     assert solver.events[-2:] == ["clean up www.example.com", "clean up vpn.example.com"]
 
 
-def test_a_challenge_that_is_left_pending_with_an_error_is_refused(
+def test_a_challenge_left_pending_with_an_error_is_a_failure(
     validation: Authorizations,
     order: Order,
     authority: FakeAuthority,
@@ -409,7 +409,7 @@ def test_a_challenge_that_is_left_pending_with_an_error_is_refused(
     assert timeless.waited < 10
 
 
-def test_a_challenge_that_stays_processing_with_an_error_is_refused(
+def test_a_challenge_that_stays_processing_with_an_error_is_a_failure(
     validation: Authorizations, order: Order, authority: FakeAuthority, timeless: Timeless
 ) -> None:
     error = {"type": "urn:ietf:params:acme:error:connection", "detail": "nobody there"}
@@ -420,7 +420,7 @@ def test_a_challenge_that_stays_processing_with_an_error_is_refused(
     assert timeless.waited < 10
 
 
-def test_a_challenge_that_the_authority_goes_on_with_is_waited_for(
+def test_a_challenge_that_the_ca_retries_is_waited_for(
     validation: Authorizations, order: Order, authority: FakeAuthority
 ) -> None:
     error = {"type": "urn:ietf:params:acme:error:connection", "detail": "nobody there yet"}
@@ -431,7 +431,7 @@ def test_a_challenge_that_the_authority_goes_on_with_is_waited_for(
 
 
 @pytest.mark.parametrize("retry_after", ["", "4"])
-def test_an_authorization_that_is_invalid_while_its_order_stays_pending_is_a_failure(
+def test_an_invalid_authorization_of_a_pending_order_is_a_failure(
     validation: Authorizations,
     order: Order,
     authority: FakeAuthority,
@@ -446,7 +446,7 @@ def test_an_authorization_that_is_invalid_while_its_order_stays_pending_is_a_fai
     assert timeless.waited < 10
 
 
-def test_a_challenge_that_may_not_be_answered_is_a_failure(
+def test_a_refused_validation_request_is_a_failure(
     validation: Authorizations, order: Order, authority: FakeAuthority, solver: FakeSolver
 ) -> None:
     authority.queued["challenge"].append(problem("malformed", "validation failed"))
@@ -479,7 +479,7 @@ def test_two_authorizations_for_one_name_are_refused(
     assert solver.events == []
 
 
-def test_more_authorizations_than_names_are_not_even_looked_at(
+def test_more_authorizations_than_names_are_not_fetched(
     validation: Authorizations, order: Order, authority: FakeAuthority, solver: FakeSolver
 ) -> None:
     many = replace(order, authorizations=tuple(f"{BASE}/authz/1/{n}" for n in range(20_000)))
@@ -489,14 +489,14 @@ def test_more_authorizations_than_names_are_not_even_looked_at(
     assert solver.events == []
 
 
-def test_a_pending_order_without_authorizations_is_of_no_use(
+def test_a_pending_order_without_authorizations_is_unusable(
     validation: Authorizations, order: Order
 ) -> None:
     with pytest.raises(AuthorityUnreachableError, match="lists no authorization"):
         validation.run(replace(order, authorizations=()))
 
 
-def test_an_authorization_that_is_dead_already_costs_no_challenge(
+def test_an_invalid_authorization_is_reported_without_a_challenge(
     validation: Authorizations, solver: FakeSolver, order: Order, authority: FakeAuthority
 ) -> None:
     authority.refused["vpn.example.com"] = {"detail": "no"}
@@ -509,7 +509,7 @@ def test_an_authorization_that_is_dead_already_costs_no_challenge(
     assert solver.events == []
 
 
-def test_an_order_that_is_invalid_for_another_reason_is_left_to_the_caller(
+def test_an_order_invalid_for_another_reason_is_returned(
     validation: Authorizations, order: Order, authority: FakeAuthority
 ) -> None:
     body = {"status": "invalid", "authorizations": [], "finalize": f"{BASE}/finalize/1"}
@@ -518,7 +518,7 @@ def test_an_order_that_is_invalid_for_another_reason_is_left_to_the_caller(
     assert validation.run(order).status == "invalid"
 
 
-def test_what_was_presented_is_cleaned_up_when_the_next_cannot_be(
+def test_presented_responses_are_removed_if_the_next_cannot_be_presented(
     validation: Authorizations, solver: FakeSolver, order: Order, authority: FakeAuthority
 ) -> None:
     solver.failure = ChallengeError("port 80 is taken")
@@ -530,7 +530,7 @@ def test_what_was_presented_is_cleaned_up_when_the_next_cannot_be(
     assert authority.sent("challenge") == []
 
 
-def test_stopping_ends_a_validation_at_once_and_cleans_up(
+def test_stopping_interrupts_validation_and_cleans_up(
     client: Client, account: Account, target: Target, order: Order
 ) -> None:
     cancelled = threading.Event()
@@ -562,7 +562,7 @@ def answered(order: Order, authority: FakeAuthority) -> Order:
     return order
 
 
-def test_an_order_that_is_done_is_not_looked_at(
+def test_a_finished_order_is_not_polled(
     polling: PollingPolicy, order: Order, authority: FakeAuthority
 ) -> None:
     assert polling.poll_until(order, lambda _: True) is order
@@ -577,7 +577,7 @@ def test_an_order_that_is_done_is_not_looked_at(
         problem("rateLimited", status=429),
     ],
 )
-def test_trouble_that_passes_is_sat_out(
+def test_temporary_errors_are_retried(
     polling: PollingPolicy,
     answered: Order,
     authority: FakeAuthority,
@@ -590,7 +590,7 @@ def test_trouble_that_passes_is_sat_out(
     assert timeless.waits == [0.25, 0.5, 1.0, 2.0, 4.0]
 
 
-def test_trouble_that_stays_is_raised(
+def test_permanent_errors_are_raised(
     polling: PollingPolicy, answered: Order, authority: FakeAuthority
 ) -> None:
     trouble = AuthorityUnreachableError("connection reset")
@@ -600,7 +600,7 @@ def test_trouble_that_stays_is_raised(
         polling.poll_until(answered, is_ready)
 
 
-def test_a_short_limit_is_waited_for(
+def test_a_short_rate_limit_is_waited_for(
     polling: PollingPolicy, answered: Order, authority: FakeAuthority, timeless: Timeless
 ) -> None:
     authority.queued["order"].append(problem("rateLimited", status=503, Retry_After="17"))
@@ -610,7 +610,7 @@ def test_a_short_limit_is_waited_for(
     assert timeless.waits == [0.25, 17.0]
 
 
-def test_a_limit_longer_than_the_order_may_take_is_raised_with_its_end(
+def test_a_rate_limit_beyond_the_deadline_is_raised_with_its_end(
     polling: PollingPolicy, answered: Order, authority: FakeAuthority
 ) -> None:
     authority.queued["order"].append(problem("rateLimited", status=429, Retry_After="9000"))
@@ -621,7 +621,7 @@ def test_a_limit_longer_than_the_order_may_take_is_raised_with_its_end(
     assert caught.value.retry_after == NOW + timedelta(seconds=9000)
 
 
-def test_an_order_that_needs_more_time_than_there_is(
+def test_an_order_that_exceeds_the_deadline(
     polling: PollingPolicy, answered: Order, timeless: Timeless
 ) -> None:
     with pytest.raises(DeadlineExceededError, match="next attempt resumes the order"):

@@ -1,4 +1,4 @@
-"""Tests for what we allow ourselves at one authority, by its clock."""
+"""Tests of the rate-limit budget, which uses the CA's clock."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ NAMES = ("vpn.example.com",)
 
 
 class Spendings:
-    """Keeps what was asked for, in memory."""
+    """Stores the usage in memory."""
 
     def __init__(self) -> None:
         self.spent = RateLimitUsage()
@@ -40,7 +40,7 @@ class Spendings:
 
 @dataclass
 class Clocks:
-    """The authority's clock, and this machine's, which is ahead of it."""
+    """The CA's clock, and this machine's, which is ahead of it."""
 
     time: datetime = NOW
     ahead: timedelta | None = timedelta(0)
@@ -59,7 +59,7 @@ class Clocks:
 
 
 @pytest.mark.parametrize("jump", [20 * HOUR, -20 * HOUR, 2 * MINUTE, 1000 * DAY])
-def test_setting_the_clock_frees_nothing_and_costs_nothing(jump: timedelta) -> None:
+def test_setting_the_clock_changes_no_limit(jump: timedelta) -> None:
     clocks = Clocks()
     clocks.budget().validations("order/1", "a", NAMES)
     clocks.time += MINUTE
@@ -71,7 +71,7 @@ def test_setting_the_clock_frees_nothing_and_costs_nothing(jump: timedelta) -> N
     clocks.budget().validations("order/2", "a", NAMES)
 
 
-def test_what_is_left_is_told_by_this_machine_s_clock() -> None:
+def test_remaining_allowances_are_given_in_local_time() -> None:
     clocks = Clocks(ahead=DAY)
     clocks.budget().validations("order/1", "a", NAMES)
     (left,) = clocks.budget().remaining_allowances("a", NAMES)
@@ -81,13 +81,13 @@ def test_what_is_left_is_told_by_this_machine_s_clock() -> None:
     assert (left.count, left.until) == (1, None)
 
 
-def test_where_no_time_is_known_this_machine_s_counts() -> None:
+def test_without_the_ca_s_time_the_local_clock_counts() -> None:
     clocks = Clocks(ahead=None)
     clocks.budget().validations("order/1", "a", NAMES)
     assert [request.at for request in clocks.store.spent.expenses] == [NOW]
 
 
-def test_a_sixth_duplicate_in_the_week_is_refused_however_many_others_there_were() -> None:
+def test_a_sixth_duplicate_in_a_week_is_refused_after_many_other_requests() -> None:
     clocks = Clocks()
     limits = Limits(certificates=RateLimit(50, 7 * DAY), duplicates=RateLimit(5, 7 * DAY))
     for number in range(5):

@@ -51,7 +51,7 @@ def private_pem(key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey) -> bytes:
 # --------------------------------------------------------------------------- directory
 
 
-def test_the_directory_is_fetched_once_in_a_while(
+def test_the_directory_is_cached(
     client: Client,
     authority: FakeAuthority,
     deadline: Deadline,
@@ -65,7 +65,7 @@ def test_the_directory_is_fetched_once_in_a_while(
     assert len(authority.sent("directory")) == 2
 
 
-def test_after_a_sleep_or_a_set_clock_the_directory_is_fetched_again(
+def test_the_directory_is_fetched_again_after_suspend_or_a_set_clock(
     authority: FakeAuthority, deadline: Deadline
 ) -> None:
     clock = [NOW]
@@ -80,7 +80,7 @@ def test_after_a_sleep_or_a_set_clock_the_directory_is_fetched_again(
     assert len(authority.sent("directory")) == 3
 
 
-def test_a_directory_that_is_a_web_page(
+def test_a_web_page_instead_of_a_directory(
     client: Client, authority: FakeAuthority, deadline: Deadline
 ) -> None:
     authority.queued["directory"].append(answer(200, b"<html>welcome"))
@@ -100,7 +100,7 @@ def test_a_directory_that_is_a_web_page(
         (answer(200, b"<html>welcome"), "not ACME"),
     ],
 )
-def test_a_wrong_directory_url_is_said_to_be_wrong(
+def test_a_wrong_directory_url_is_reported(
     client: Client, authority: FakeAuthority, deadline: Deadline, wrong: Response, seen: str
 ) -> None:
     authority.queued["directory"].append(wrong)
@@ -110,7 +110,7 @@ def test_a_wrong_directory_url_is_said_to_be_wrong(
     assert caught.value.fix.startswith("correct authorities.acme.directory_url; ")
 
 
-def test_the_directory_of_a_public_authority_is_suggested(deadline: Deadline) -> None:
+def test_the_directory_of_a_public_ca_is_suggested(deadline: Deadline) -> None:
     def send(*_: object, **__: object) -> Response:
         return answer(404, b"")
 
@@ -128,7 +128,7 @@ def test_the_directory_of_a_public_authority_is_suggested(deadline: Deadline) ->
 # --------------------------------------------------------------------------- accounts
 
 
-def test_an_account_is_made_once_for_a_key(
+def test_a_key_has_one_account(
     client: Client, authority: FakeAuthority, account_key: bytes, deadline: Deadline
 ) -> None:
     contact = ("mailto:ops@example.com",)
@@ -165,7 +165,7 @@ def test_an_account_without_a_url(
         (rsa_key(), "RS256"),
     ],
 )
-def test_keys_of_other_clients_sign_as_they_can(
+def test_each_key_type_signs_with_its_algorithm(
     client: Client,
     authority: FakeAuthority,
     deadline: Deadline,
@@ -186,7 +186,7 @@ def test_a_damaged_account_key(client: Client, deadline: Deadline) -> None:
     assert "AAAA" not in str(caught.value)
 
 
-def test_a_key_of_a_kind_that_acme_does_not_know(client: Client, deadline: Deadline) -> None:
+def test_an_unsupported_account_key(client: Client, deadline: Deadline) -> None:
     key = ed448.Ed448PrivateKey.generate().private_bytes(
         serialization.Encoding.PEM,
         serialization.PrivateFormat.PKCS8,
@@ -209,7 +209,7 @@ def test_an_external_account_binding_is_signed_for_the_account_key(
     assert json.loads(b64decode(sent["payload"])) == authority.sent("new-account")[0].header["jwk"]
 
 
-def test_contact_addresses_are_changed_as_the_account(
+def test_contact_addresses_are_updated(
     client: Client, authority: FakeAuthority, account: Account, deadline: Deadline
 ) -> None:
     client.update_contact(account, ("mailto:new@example.com",), deadline)
@@ -219,7 +219,7 @@ def test_contact_addresses_are_changed_as_the_account(
     assert request.header["kid"] == account.url
 
 
-def test_no_contact_at_all_is_said_too(
+def test_contact_addresses_are_removed(
     client: Client, authority: FakeAuthority, account: Account, deadline: Deadline
 ) -> None:
     client.update_contact(account, (), deadline)
@@ -244,7 +244,7 @@ def test_a_rejected_nonce_is_replaced_by_the_one_in_the_error(
     assert len(set(nonces)) == len(nonces)
 
 
-def test_an_authority_that_likes_no_nonce_is_given_up(
+def test_a_ca_that_rejects_every_nonce(
     client: Client, authority: FakeAuthority, account: Account, deadline: Deadline
 ) -> None:
     authority.rejected_nonces = 1000
@@ -256,7 +256,7 @@ def test_an_authority_that_likes_no_nonce_is_given_up(
 
 
 @pytest.mark.parametrize("nonce", ["", "not base64!", "YQ==", "ab"])
-def test_a_nonce_that_is_none(
+def test_a_missing_or_malformed_nonce(
     client: Client,
     authority: FakeAuthority,
     account_key: bytes,
@@ -291,7 +291,7 @@ def test_threads_share_connections_and_nonces(
 # --------------------------------------------------------------------------- orders
 
 
-def test_an_order_says_profile_and_what_it_replaces(
+def test_an_order_has_profile_and_replaces(
     client: Client, authority: FakeAuthority, account: Account, deadline: Deadline
 ) -> None:
     names = (*NAMES, Identifier(IdentifierType.IP, "2001:db8::1"))
@@ -309,7 +309,7 @@ def test_an_order_says_profile_and_what_it_replaces(
     assert order.url.startswith(f"{BASE}/order/")
 
 
-def test_an_order_says_nothing_that_was_not_asked_for(
+def test_an_order_omits_unset_fields(
     client: Client, authority: FakeAuthority, account: Account, deadline: Deadline
 ) -> None:
     client.new_order(account, NAMES, deadline)
@@ -319,7 +319,7 @@ def test_an_order_says_nothing_that_was_not_asked_for(
     }
 
 
-def test_looking_at_an_order_is_a_signed_request_without_a_body(
+def test_an_order_is_fetched_by_post_as_get(
     client: Client, authority: FakeAuthority, account: Account, deadline: Deadline
 ) -> None:
     url = client.new_order(account, NAMES, deadline).url
@@ -384,7 +384,7 @@ def test_alternate_chains_are_found(
     assert download.alternates == (f"{BASE}/certificate/9/1",)
 
 
-def test_errors_come_through(
+def test_errors_are_raised(
     client: Client, authority: FakeAuthority, account: Account, deadline: Deadline
 ) -> None:
     authority.queued["new-order"].append(problem("rateLimited", status=429, Retry_After="60"))
@@ -396,7 +396,7 @@ def test_errors_come_through(
 # --------------------------------------------------------------------------- ARI
 
 
-def test_renewal_information_is_asked_for_without_a_signature(
+def test_renewal_info_is_requested_without_a_signature(
     client: Client, authority: FakeAuthority, deadline: Deadline
 ) -> None:
     window = client.suggested_window("aYhba4dGQEHhs3uEe6CuLN4ByNQ.AIdlQyE", deadline)
@@ -410,7 +410,7 @@ def test_renewal_information_is_asked_for_without_a_signature(
     )
 
 
-def test_an_authority_without_renewal_information(
+def test_a_ca_without_renewal_info(
     client: Client, authority: FakeAuthority, deadline: Deadline
 ) -> None:
     authority.renewal_info = False
@@ -421,7 +421,7 @@ def test_an_authority_without_renewal_information(
 # --------------------------------------------------------------------------- logging
 
 
-def test_the_libraries_do_not_tell_what_is_sent(
+def test_the_libraries_do_not_log_requests(
     client: Client, account_key: bytes, deadline: Deadline, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
@@ -435,6 +435,6 @@ def test_the_libraries_do_not_tell_what_is_sent(
     assert "ops@example.com" not in caplog.text
 
 
-def test_a_client_makes_its_own_transport_and_clock() -> None:
+def test_a_client_has_a_default_transport_and_clock() -> None:
     assert Client("acme", DIRECTORY_URL).label == "CA acme (ca.test)"
     assert NOW.tzinfo is not None

@@ -122,7 +122,7 @@ def test_from_a_target_to_a_checked_chain(
     ]
 
 
-def test_the_order_stays_in_the_journal_for_the_caller_to_forget(
+def test_the_caller_deletes_the_order_from_the_journal(
     enrolment: Enrolment, journal: Journal, target: Target
 ) -> None:
     issued = enrolment.run("")
@@ -142,7 +142,7 @@ def test_the_certificate_key_is_not_the_account_key(enrolment: Enrolment, accoun
     assert enrolment.run("").private_key != account.private_key
 
 
-def test_the_key_is_kept_before_the_order_and_the_order_before_anything_else(
+def test_key_and_order_are_stored_before_they_are_used(
     enrolment: Enrolment,
     journal: Journal,
     authority: FakeAuthority,
@@ -161,7 +161,7 @@ def test_the_key_is_kept_before_the_order_and_the_order_before_anything_else(
     assert journal.order is not None
 
 
-def test_names_that_are_all_proven_lead_straight_to_finalisation(
+def test_an_order_with_valid_names_is_finalized_at_once(
     enrolment: Enrolment, solver: FakeSolver, authority: FakeAuthority
 ) -> None:
     authority.proven = {"vpn.example.com", "www.example.com"}
@@ -175,13 +175,13 @@ def test_names_that_are_all_proven_lead_straight_to_finalisation(
 # --------------------------------------------------------------------------- finalisation
 
 
-def test_one_look_right_after_finalisation(enrolment: Enrolment, timeless: Timeless) -> None:
+def test_one_poll_right_after_finalize(enrolment: Enrolment, timeless: Timeless) -> None:
     enrolment.run("")
 
     assert timeless.waits == [SETTLE_SECONDS, FIRST_POLL_SECONDS]
 
 
-def test_further_looks_wait_as_long_as_they_are_told(
+def test_later_polls_observe_retry_after(
     enrolment: Enrolment, timeless: Timeless, authority: FakeAuthority
 ) -> None:
     authority.slow_looks = 2
@@ -194,7 +194,7 @@ def test_further_looks_wait_as_long_as_they_are_told(
     assert timeless.waits == [FIRST_POLL_SECONDS, 9.0, 0.375, 0.5625]
 
 
-def test_an_order_that_turns_out_not_to_be_ready_is_looked_at_again(
+def test_an_order_that_is_not_ready_is_polled_again(
     enrolment: Enrolment, authority: FakeAuthority, timeless: Timeless
 ) -> None:
     authority.queued["finalize"].append(problem("orderNotReady", status=403))
@@ -207,7 +207,7 @@ def test_an_order_that_turns_out_not_to_be_ready_is_looked_at_again(
 @pytest.mark.parametrize(
     ("headers", "rests"), [({}, [1.0, 1.5, 2.25]), ({"Retry-After": "2"}, [2.0, 2.0, 2.25])]
 )
-def test_an_order_that_stays_ready_is_finalised_again_after_ever_longer_rests(
+def test_an_order_that_stays_ready_is_finalized_again_after_growing_pauses(
     enrolment: Enrolment,
     authority: FakeAuthority,
     timeless: Timeless,
@@ -224,7 +224,7 @@ def test_an_order_that_stays_ready_is_finalised_again_after_ever_longer_rests(
     assert timeless.waits == [*rests, FIRST_POLL_SECONDS]
 
 
-def test_an_order_that_goes_back_to_ready_is_given_a_rest(
+def test_an_order_that_returns_to_ready_is_finalized_after_a_pause(
     enrolment: Enrolment, authority: FakeAuthority, timeless: Timeless
 ) -> None:
     authority.proven = set(BOTH)
@@ -238,7 +238,7 @@ def test_an_order_that_goes_back_to_ready_is_given_a_rest(
     assert timeless.waits == [FIRST_POLL_SECONDS, 60.0, FIRST_POLL_SECONDS]
 
 
-def test_an_authority_that_issues_at_once_is_not_asked_again(
+def test_an_order_valid_after_finalize_is_not_polled(
     enrolment: Enrolment, authority: FakeAuthority, timeless: Timeless
 ) -> None:
     authority.proven = {"vpn.example.com", "www.example.com"}
@@ -251,7 +251,7 @@ def test_an_authority_that_issues_at_once_is_not_asked_again(
 
 
 @pytest.mark.parametrize("left_out", ["certificate", "finalize", "authorizations"])
-def test_what_a_finalisation_is_answered_without_is_looked_for(
+def test_fields_missing_after_finalize_are_polled_for(
     enrolment: Enrolment, authority: FakeAuthority, left_out: str
 ) -> None:
     authority.at_once = True
@@ -261,7 +261,7 @@ def test_what_a_finalisation_is_answered_without_is_looked_for(
 
 
 @pytest.mark.parametrize("kind", ["badCSR", "badPublicKey"])
-def test_a_key_that_is_forbidden_is_told_apart(
+def test_a_forbidden_key_has_its_own_error(
     enrolment: Enrolment, authority: FakeAuthority, journal: Journal, kind: str
 ) -> None:
     refusal = problem(kind, "invalid public key in CSR: public key is forbidden")
@@ -282,7 +282,7 @@ def test_an_order_for_other_names_is_refused(
     assert not authority.sent("authz")
 
 
-def test_a_relative_order_url_is_resolved_before_it_is_kept(
+def test_a_relative_order_url_is_resolved_before_it_is_stored(
     enrolment: Enrolment, authority: FakeAuthority, journal: Journal
 ) -> None:
     authority.relative = True
@@ -292,7 +292,7 @@ def test_a_relative_order_url_is_resolved_before_it_is_kept(
 
 
 @pytest.mark.parametrize("status", [404, 500])
-def test_an_alternate_chain_that_cannot_be_fetched_is_passed_over(
+def test_an_alternate_chain_that_cannot_be_downloaded_is_skipped(
     enrolment: Enrolment, authority: FakeAuthority, root: RootAuthority, status: int
 ) -> None:
     authority.first_root = root
@@ -302,7 +302,7 @@ def test_an_alternate_chain_that_cannot_be_fetched_is_passed_over(
 
 
 @pytest.mark.parametrize("kind", ["badCSR", "caa"])
-def test_a_refused_finalisation_is_told(
+def test_a_refused_finalize_is_reported(
     enrolment: Enrolment, authority: FakeAuthority, kind: str
 ) -> None:
     authority.queued["finalize"].append(problem(kind, "not like this", status=403))
@@ -315,14 +315,14 @@ def test_a_refused_finalisation_is_told(
 
 
 def interrupt(enrolment: Enrolment, authority: FakeAuthority, stage: str) -> None:
-    """Run into trouble at a stage, as a kill would leave things behind."""
+    """Fail at a stage and leave everything as a kill would."""
     authority.queued[stage].append(AuthorityUnreachableError("gone"))
     with pytest.raises(AuthorityUnreachableError, match="gone"):
         enrolment.run("")
 
 
 @pytest.mark.parametrize("stage", ["authz", "challenge", "finalize", "certificate"])
-def test_an_interrupted_order_is_taken_up_with_its_key(
+def test_an_interrupted_order_is_resumed_with_its_key(
     enrolment: Enrolment, authority: FakeAuthority, journal: Journal, told: Told, stage: str
 ) -> None:
     interrupt(enrolment, authority, stage)
@@ -336,7 +336,7 @@ def test_an_interrupted_order_is_taken_up_with_its_key(
     assert "resuming the order of 2026-11-23 08:15:00 UTC" in told.messages
 
 
-def test_an_order_that_was_processing_is_taken_up(
+def test_a_processing_order_is_resumed(
     enrolment: Enrolment, authority: FakeAuthority, journal: Journal
 ) -> None:
     interrupt(enrolment, authority, "certificate")
@@ -359,7 +359,7 @@ def test_an_order_that_was_processing_is_taken_up(
         answer(200, {**ORDER, "status": "expired"}),
     ],
 )
-def test_an_order_that_is_of_no_more_use_is_replaced(
+def test_an_unusable_order_is_replaced(
     enrolment: Enrolment, authority: FakeAuthority, journal: Journal, found: Response
 ) -> None:
     interrupt(enrolment, authority, "authz")
@@ -373,7 +373,7 @@ def test_an_order_that_is_of_no_more_use_is_replaced(
     assert issued.order_url != first.url
 
 
-def test_a_limit_while_looking_at_the_order_does_not_cost_it(
+def test_a_rate_limit_while_fetching_an_order_keeps_it(
     enrolment: Enrolment, authority: FakeAuthority, journal: Journal
 ) -> None:
     interrupt(enrolment, authority, "authz")
@@ -393,7 +393,7 @@ def test_a_limit_while_looking_at_the_order_does_not_cost_it(
         {"identifiers": dns("old.example.com")},
     ],
 )
-def test_an_order_that_no_longer_fits_is_replaced(
+def test_an_order_for_other_names_or_another_ca_is_replaced(
     enrolment: Enrolment,
     authority: FakeAuthority,
     journal: Journal,
@@ -409,7 +409,7 @@ def test_an_order_that_no_longer_fits_is_replaced(
     assert len(authority.sent("new-order")) == 2
 
 
-def test_the_order_of_the_names_does_not_matter(
+def test_names_in_another_sequence_resume_the_order(
     enrolment: Enrolment, authority: FakeAuthority, journal: Journal
 ) -> None:
     interrupt(enrolment, authority, "authz")
@@ -443,7 +443,7 @@ def after(enrolment: Enrolment, age: timedelta) -> Enrolment:
         answer(200, {**ORDER, "status": "processing"}),
     ],
 )
-def test_an_order_that_came_to_no_end_within_its_time_is_replaced(
+def test_an_order_that_is_too_old_is_replaced(
     enrolment: Enrolment,
     authority: FakeAuthority,
     journal: Journal,
@@ -461,7 +461,7 @@ def test_an_order_that_came_to_no_end_within_its_time_is_replaced(
 
 @pytest.mark.parametrize("age", ON_TIME)
 @pytest.mark.parametrize("found", [answer(500, b"oops"), UNREACHABLE])
-def test_until_then_it_is_kept(
+def test_an_order_that_is_not_too_old_is_kept(
     enrolment: Enrolment,
     authority: FakeAuthority,
     journal: Journal,
@@ -478,7 +478,7 @@ def test_until_then_it_is_kept(
 
 
 @pytest.mark.parametrize("age", LATE)
-def test_a_certificate_that_was_issued_is_never_too_late(
+def test_an_issued_certificate_is_never_too_old(
     enrolment: Enrolment, authority: FakeAuthority, age: timedelta
 ) -> None:
     interrupt(enrolment, authority, "certificate")
@@ -489,7 +489,7 @@ def test_a_certificate_that_was_issued_is_never_too_late(
 
 
 @pytest.mark.parametrize("status", [404, 410])
-def test_an_order_whose_certificate_is_gone_is_forgotten_at_once(
+def test_an_order_whose_certificate_is_gone_is_dropped_at_once(
     enrolment: Enrolment, authority: FakeAuthority, journal: Journal, status: int
 ) -> None:
     authority.queued["certificate"].append(answer(status, b""))
@@ -501,7 +501,7 @@ def test_an_order_whose_certificate_is_gone_is_forgotten_at_once(
 
 
 @pytest.mark.parametrize(("ages", "kept"), [(ON_TIME, True), (LATE, False)])
-def test_an_order_whose_certificate_cannot_be_fetched_is_forgotten_in_the_end(
+def test_an_order_whose_certificate_cannot_be_downloaded_is_dropped_when_too_old(
     enrolment: Enrolment,
     authority: FakeAuthority,
     journal: Journal,
@@ -516,7 +516,7 @@ def test_an_order_whose_certificate_cannot_be_fetched_is_forgotten_in_the_end(
         assert (journal.order is not None) == kept
 
 
-def test_leaving_gatecert_costs_no_order(
+def test_stopping_keeps_the_order(
     enrolment: Enrolment, authority: FakeAuthority, journal: Journal
 ) -> None:
     interrupt(enrolment, authority, "certificate")
@@ -528,7 +528,7 @@ def test_leaving_gatecert_costs_no_order(
         assert journal.order is not None
 
 
-def test_a_limit_is_waited_for_before_a_late_order_is_replaced(
+def test_a_rate_limit_is_raised_before_an_old_order_is_replaced(
     enrolment: Enrolment, authority: FakeAuthority, journal: Journal
 ) -> None:
     interrupt(enrolment, authority, "authz")
@@ -544,7 +544,7 @@ def test_a_limit_is_waited_for_before_a_late_order_is_replaced(
 # --------------------------------------------------------------------------- ordering
 
 
-def test_the_key_of_an_order_that_was_refused_is_forgotten(
+def test_the_key_of_a_refused_order_is_deleted(
     enrolment: Enrolment, authority: FakeAuthority, journal: Journal
 ) -> None:
     authority.queued["new-order"].append(problem("rejectedIdentifier", status=403))
@@ -559,14 +559,16 @@ def ordered(authority: FakeAuthority) -> list[dict[str, object]]:
     return [request.payload or {} for request in authority.sent("new-order")]
 
 
-def test_a_renewal_says_what_it_replaces(enrolment: Enrolment, authority: FakeAuthority) -> None:
+def test_a_renewal_names_the_replaced_certificate(
+    enrolment: Enrolment, authority: FakeAuthority
+) -> None:
     enrolment.run("aa.bb")
 
     assert [each.get("replaces") for each in ordered(authority)] == ["aa.bb"]
 
 
 @pytest.mark.usefixtures("fresh_directory")
-def test_nothing_is_replaced_where_nobody_knows_what_that_means(
+def test_replaces_is_omitted_without_renewal_info(
     enrolment: Enrolment, authority: FakeAuthority
 ) -> None:
     authority.renewal_info = False
@@ -586,7 +588,7 @@ def test_nothing_is_replaced_where_nobody_knows_what_that_means(
         problem("serverInternal", status=500),
     ],
 )
-def test_an_order_that_may_not_replace_is_placed_again_without(
+def test_an_order_with_refused_replaces_is_placed_again_without(
     enrolment: Enrolment, authority: FakeAuthority, refusal: Response
 ) -> None:
     authority.queued["new-order"].append(refusal)
@@ -596,7 +598,7 @@ def test_an_order_that_may_not_replace_is_placed_again_without(
     assert [each.get("replaces") for each in ordered(authority)] == ["aa.bb", None]
 
 
-def test_a_limit_is_no_reason_to_order_again(
+def test_a_rate_limit_is_no_reason_to_order_again(
     enrolment: Enrolment, authority: FakeAuthority
 ) -> None:
     authority.queued["new-order"].append(problem("rateLimited", status=429))
@@ -607,7 +609,7 @@ def test_a_limit_is_no_reason_to_order_again(
     assert len(ordered(authority)) == 1
 
 
-def test_a_malformed_order_that_replaces_nothing_is_told(
+def test_a_malformed_order_without_replaces_is_reported(
     enrolment: Enrolment, authority: FakeAuthority
 ) -> None:
     authority.queued["new-order"].append(problem("malformed"))
@@ -622,7 +624,7 @@ def with_settings(enrolment: Enrolment, **change: object) -> Enrolment:
     return replace(enrolment, settings=enrolment.settings.model_copy(update=change))
 
 
-def test_a_profile_is_asked_for(enrolment: Enrolment, authority: FakeAuthority) -> None:
+def test_a_profile_is_requested(enrolment: Enrolment, authority: FakeAuthority) -> None:
     with_settings(enrolment, profile=ProfileChoice("short")).run("")
 
     assert ordered(authority)[0]["profile"] == "short"
@@ -636,7 +638,7 @@ def test_a_profile_is_asked_for(enrolment: Enrolment, authority: FakeAuthority) 
         ({}, "remove authorities.acme.profile"),
     ],
 )
-def test_a_profile_that_nobody_offers(
+def test_a_required_profile_that_is_missing(
     enrolment: Enrolment, authority: FakeAuthority, offered: dict[str, str], fix: str
 ) -> None:
     authority.meta["profiles"] = offered
@@ -649,7 +651,7 @@ def test_a_profile_that_nobody_offers(
 
 
 @pytest.mark.usefixtures("fresh_directory")
-def test_a_profile_that_is_only_preferred(
+def test_a_preferred_profile_that_is_missing(
     enrolment: Enrolment, authority: FakeAuthority, told: Told
 ) -> None:
     preferring = with_settings(enrolment, profile=ProfileChoice("short", required=False))
@@ -681,7 +683,7 @@ HOUR = timedelta(hours=1)
 BOTH = ("vpn.example.com", "www.example.com")
 
 
-def test_what_is_asked_for_is_counted(enrolment: Enrolment) -> None:
+def test_requests_are_counted(enrolment: Enrolment) -> None:
     store = Accounts()
     with_limits(enrolment, store).run("")
     assert counted_by(store) == [("order", ()), ("certificate", BOTH)]
@@ -699,7 +701,7 @@ def test_failed_validations_stay_counted(enrolment: Enrolment, authority: FakeAu
     ]
 
 
-def test_what_would_exceed_a_limit_is_not_sent(
+def test_a_request_beyond_a_limit_is_not_sent(
     enrolment: Enrolment, authority: FakeAuthority
 ) -> None:
     limited = with_limits(enrolment, Accounts(), duplicates=RateLimit(1, HOUR))
@@ -712,7 +714,7 @@ def test_what_would_exceed_a_limit_is_not_sent(
     assert len(authority.requests) == sent
 
 
-def test_a_validation_that_might_be_one_too_many_is_not_tried(
+def test_a_validation_that_might_exceed_a_limit_is_not_tried(
     enrolment: Enrolment, authority: FakeAuthority, journal: Journal, solver: FakeSolver
 ) -> None:
     store = Accounts()
@@ -732,9 +734,7 @@ def test_a_validation_that_might_be_one_too_many_is_not_tried(
     assert solver.events[-1].startswith("clean up")
 
 
-def test_orders_that_replace_a_certificate_have_only_our_own_limit(
-    enrolment: Enrolment, journal: Journal
-) -> None:
+def test_replacements_have_only_our_own_limit(enrolment: Enrolment, journal: Journal) -> None:
     store = Accounts()
     limited = with_limits(enrolment, store, orders=RateLimit(1, HOUR))
     for certificate in ("a.b", "c.d", "e.f"):
@@ -745,7 +745,7 @@ def test_orders_that_replace_a_certificate_have_only_our_own_limit(
     assert [kind for kind, _ in counted_by(store)] == ["replacement"] * 3
 
 
-def test_an_authority_that_wants_every_certificate_replaced_does_not_get_its_way(
+def test_a_ca_that_wants_every_certificate_replaced_is_limited(
     enrolment: Enrolment, authority: FakeAuthority, journal: Journal
 ) -> None:
     limited = with_limits(enrolment, Accounts(), replacements=RateLimit(2, HOUR))
@@ -760,7 +760,7 @@ def test_an_authority_that_wants_every_certificate_replaced_does_not_get_its_way
 
 
 @pytest.mark.usefixtures("fresh_directory")
-def test_they_are_counted_where_the_authority_does_not_take_it(
+def test_replacements_count_as_orders_if_the_ca_refuses_replaces(
     enrolment: Enrolment, authority: FakeAuthority, journal: Journal
 ) -> None:
     store = Accounts()
@@ -777,7 +777,7 @@ def test_they_are_counted_where_the_authority_does_not_take_it(
 # --------------------------------------------------------------------------- failing
 
 
-def test_an_order_that_failed_is_forgotten(
+def test_a_failed_order_is_dropped(
     enrolment: Enrolment, authority: FakeAuthority, journal: Journal, solver: FakeSolver
 ) -> None:
     authority.refused["vpn.example.com"] = {"detail": "nobody there"}
@@ -789,7 +789,7 @@ def test_an_order_that_failed_is_forgotten(
     assert solver.events[-1].startswith("clean up")
 
 
-def test_an_order_that_can_be_taken_up_is_kept(
+def test_an_order_that_can_be_resumed_is_kept(
     enrolment: Enrolment, journal: Journal, solver: FakeSolver
 ) -> None:
     solver.failure = ChallengeError("port 80 is taken")
@@ -800,7 +800,7 @@ def test_an_order_that_can_be_taken_up_is_kept(
     assert journal.order is not None
 
 
-def test_a_deadline_does_not_cost_the_order(
+def test_a_passed_deadline_keeps_the_order(
     enrolment: Enrolment, authority: FakeAuthority, journal: Journal
 ) -> None:
     authority.looks = 1000
@@ -811,7 +811,7 @@ def test_a_deadline_does_not_cost_the_order(
     assert journal.order is not None
 
 
-def test_an_invalid_order_is_told_with_its_reason(
+def test_an_invalid_order_is_reported_with_its_reason(
     enrolment: Enrolment, authority: FakeAuthority, journal: Journal
 ) -> None:
     error = {"type": "urn:ietf:params:acme:error:caa", "detail": "CAA forbids it"}
@@ -826,7 +826,7 @@ def test_an_invalid_order_is_told_with_its_reason(
 
 
 @pytest.mark.parametrize("status", ["invalid", "dreaming\x1b"])
-def test_an_order_that_is_lost_without_a_reason(
+def test_an_invalid_order_without_a_reason(
     enrolment: Enrolment, authority: FakeAuthority, journal: Journal, status: str
 ) -> None:
     authority.queued["order"].append(answer(200, {**ORDER, "authorizations": [], "status": status}))
@@ -855,7 +855,7 @@ def test_a_certificate_for_another_key_is_never_returned(
 
 
 @pytest.mark.parametrize("body", [b"", b"<html>", b"-----BEGIN CERTIFICATE-----\nAA\n"])
-def test_what_is_no_certificate_is_never_returned(
+def test_invalid_pem_is_never_returned(
     enrolment: Enrolment, authority: FakeAuthority, journal: Journal, body: bytes
 ) -> None:
     authority.issue = lambda _: body
@@ -873,13 +873,13 @@ def roots_file(root: RootAuthority, tmp_path: Path) -> Path:
     return path
 
 
-def test_a_chain_that_ends_in_an_expected_root(
+def test_a_chain_that_ends_in_a_trusted_root(
     enrolment: Enrolment, roots_file: Path, root: RootAuthority
 ) -> None:
     assert with_settings(enrolment, trusted_roots=roots_file).run("").root == root.pem
 
 
-def test_an_alternate_chain_that_ends_in_an_expected_root(
+def test_an_alternate_chain_that_ends_in_a_trusted_root(
     enrolment: Enrolment, authority: FakeAuthority, roots_file: Path, root: RootAuthority
 ) -> None:
     authority.first_root = RootAuthority()
@@ -891,7 +891,7 @@ def test_an_alternate_chain_that_ends_in_an_expected_root(
 
 
 @pytest.mark.parametrize("preferred", ["other", "expected", "unheard of"])
-def test_the_chain_with_the_preferred_root_is_taken(
+def test_the_chain_with_the_preferred_root_is_selected(
     enrolment: Enrolment, authority: FakeAuthority, root: RootAuthority, preferred: str
 ) -> None:
     other = authority.first_root = RootAuthority("Other Root")
@@ -907,7 +907,7 @@ def test_the_chain_with_the_preferred_root_is_taken(
     )
 
 
-def test_a_sound_chain_under_another_root_is_refused_but_its_order_kept(
+def test_a_sound_chain_under_an_untrusted_root_is_refused_but_its_order_kept(
     enrolment: Enrolment,
     authority: FakeAuthority,
     journal: Journal,
@@ -926,7 +926,7 @@ def test_a_sound_chain_under_another_root_is_refused_but_its_order_kept(
     assert len(authority.sent("new-order")) == 1
 
 
-def test_an_order_whose_chain_is_refused_for_half_a_day_is_given_up(
+def test_an_order_whose_chain_is_refused_for_half_a_day_is_dropped(
     enrolment: Enrolment, authority: FakeAuthority, journal: Journal, roots_file: Path
 ) -> None:
     roots_file.write_bytes(RootAuthority().pem)
@@ -940,7 +940,7 @@ def test_an_order_whose_chain_is_refused_for_half_a_day_is_given_up(
         assert (journal.order is not None) is kept
 
 
-def test_an_unsound_chain_is_refused_with_its_order_whatever_the_root(
+def test_an_unsound_chain_is_refused_with_its_order_for_any_root(
     enrolment: Enrolment, authority: FakeAuthority, journal: Journal, roots_file: Path
 ) -> None:
     authority.issue = lambda _: b"nonsense"
@@ -952,7 +952,7 @@ def test_an_unsound_chain_is_refused_with_its_order_whatever_the_root(
 
 
 @pytest.mark.parametrize("content", [None, b"no PEM at all"])
-def test_roots_that_cannot_be_read(
+def test_unreadable_roots(
     enrolment: Enrolment, journal: Journal, tmp_path: Path, content: bytes | None
 ) -> None:
     path = tmp_path / "roots.pem"
@@ -966,7 +966,7 @@ def test_roots_that_cannot_be_read(
     assert journal.order is None  # what would be refused is not ordered
 
 
-def test_roots_that_have_ended_are_told_before_anything_is_ordered(
+def test_expired_roots_are_reported_before_an_order(
     enrolment: Enrolment, authority: FakeAuthority, roots_file: Path
 ) -> None:
     roots_file.write_bytes(RootAuthority().pem)

@@ -55,7 +55,7 @@ def test_a_certificate_is_obtained(
     assert accounts.kept["acme"].url
 
 
-def test_an_account_that_the_authority_forgot_costs_the_order_but_not_the_key(
+def test_an_account_unknown_to_the_ca_loses_the_order_but_not_the_key(
     issuer: Issuer,
     target: Target,
     journal: Journal,
@@ -77,7 +77,7 @@ def test_an_account_that_the_authority_forgot_costs_the_order_but_not_the_key(
     assert journal.forgotten == 1
 
 
-def test_an_account_that_is_forgotten_again_and_again_is_told(
+def test_an_account_that_stays_unknown_is_reported(
     issuer: Issuer, target: Target, journal: Journal, authority: FakeAuthority
 ) -> None:
     authority.queued["new-order"].extend([problem("accountDoesNotExist")] * 2)
@@ -86,7 +86,7 @@ def test_an_account_that_is_forgotten_again_and_again_is_told(
         issuer.obtain(target, journal, progress=Told(), now=lambda: NOW)
 
 
-def test_gateways_enrol_at_the_same_time_with_one_account(
+def test_gateways_enrol_in_parallel_with_one_account(
     issuer: Issuer, authority: FakeAuthority
 ) -> None:
     names = [f"gateway-{number}.example.com" for number in range(6)]
@@ -107,7 +107,7 @@ def test_gateways_enrol_at_the_same_time_with_one_account(
     assert len(authority.sent("new-account")) == 1
 
 
-def test_stopping_leaves_the_order_to_be_taken_up(
+def test_stopping_leaves_the_order_to_be_resumed(
     settings: AuthoritySettings,
     accounts: Accounts,
     client: Client,
@@ -129,14 +129,14 @@ def test_stopping_leaves_the_order_to_be_taken_up(
     assert issued.order_url == journal.order.url
 
 
-def test_renewal_information_needs_no_account(issuer: Issuer, accounts: Accounts) -> None:
+def test_renewal_info_needs_no_account(issuer: Issuer, accounts: Accounts) -> None:
     info = issuer.renewal_info(SUMMARY, now=lambda: NOW)
 
     assert info.renew_at is not None
     assert accounts.kept == {}
 
 
-def test_an_issuer_makes_its_client_when_it_is_first_needed(
+def test_an_issuer_creates_its_client_at_first_use(
     settings: AuthoritySettings, accounts: Accounts, target: Target, journal: Journal
 ) -> None:
     stern = settings.model_copy(update={"ca_bundle": None, "directory_url": "http://ca.test/"})
@@ -151,7 +151,7 @@ def test_an_issuer_makes_its_client_when_it_is_first_needed(
 # --------------------------------------------------------------------------- staging
 
 
-def test_a_staging_directory_has_its_own_account_and_limits(
+def test_the_staging_environment_has_its_own_account_and_limits(
     settings: AuthoritySettings, accounts: Accounts, client: Client, tmp_path: Path
 ) -> None:
     url = "https://staging.test/directory"
@@ -173,7 +173,7 @@ def test_a_staging_directory_has_its_own_account_and_limits(
     assert staging.staging is None
 
 
-def test_lets_encrypts_is_known_and_others_have_none(
+def test_the_staging_environment_of_lets_encrypt_is_known(
     settings: AuthoritySettings, accounts: Accounts
 ) -> None:
     assert Issuer(settings, accounts, {}).staging is None
@@ -186,7 +186,7 @@ def test_lets_encrypts_is_known_and_others_have_none(
 # --------------------------------------------------------------------------- the report
 
 
-def test_a_survey_spends_nothing(issuer: Issuer, authority: FakeAuthority) -> None:
+def test_a_directory_check_creates_nothing(issuer: Issuer, authority: FakeAuthority) -> None:
     authority.meta["caaIdentities"] = ["ca.test", 7]
     report = issuer.check_directory()
     assert (report.name, report.identities, report.account_url) == ("acme", ("ca.test",), "")
@@ -195,7 +195,7 @@ def test_a_survey_spends_nothing(issuer: Issuer, authority: FakeAuthority) -> No
     assert [request.path for request in authority.requests] == ["/directory"]
 
 
-def test_a_survey_tells_the_account(
+def test_a_directory_check_reports_the_account(
     issuer: Issuer, target: Target, journal: Journal, accounts: Accounts
 ) -> None:
     issuer.obtain(target, journal, progress=Told(), now=lambda: NOW)
@@ -204,7 +204,7 @@ def test_a_survey_tells_the_account(
     assert issuer.check_directory().account_url == ""
 
 
-def test_what_is_left_is_told_without_asking_anybody(
+def test_remaining_limits_are_reported_without_a_request(
     issuer: Issuer, target: Target, journal: Journal, authority: FakeAuthority
 ) -> None:
     names = [each.value for each in target.identifiers]
@@ -221,7 +221,7 @@ def test_what_is_left_is_told_without_asking_anybody(
     assert fresh["failed"] == after["failed"]
 
 
-def test_the_account_is_made_once_for_who_asks_only_for_its_url(
+def test_asking_for_the_account_url_creates_one_account(
     issuer: Issuer, authority: FakeAuthority
 ) -> None:
     url = issuer.account_url(lambda: NOW)
@@ -229,7 +229,7 @@ def test_the_account_is_made_once_for_who_asks_only_for_its_url(
     assert authority.orders == {}
 
 
-def test_a_survey_tells_that_an_account_has_to_be_bound(
+def test_a_directory_check_reports_a_missing_binding(
     issuer: Issuer, authority: FakeAuthority
 ) -> None:
     authority.meta["externalAccountRequired"] = True
@@ -247,7 +247,7 @@ def test_a_survey_tells_that_an_account_has_to_be_bound(
         (ProfileChoice("tiny"), True),
     ],
 )
-def test_a_survey_tells_whether_the_profile_is_to_be_had(
+def test_a_directory_check_reports_a_missing_profile(
     settings: AuthoritySettings,
     accounts: Accounts,
     client: Client,
@@ -263,7 +263,7 @@ def test_a_survey_tells_whether_the_profile_is_to_be_had(
         assert report.profile_refusal.fix == "set authorities.acme.profile to one of short"
 
 
-def test_a_survey_tells_that_the_terms_are_not_agreed_to(
+def test_a_directory_check_reports_missing_agreement_to_terms(
     settings: AuthoritySettings, accounts: Accounts, client: Client
 ) -> None:
     unwilling = settings.model_copy(update={"terms_of_service_agreed": False})
@@ -285,7 +285,7 @@ def test_a_survey_tells_that_the_terms_are_not_agreed_to(
         ({}, None),
     ],
 )
-def test_a_survey_compares_the_clocks(
+def test_a_directory_check_compares_the_clocks(
     issuer: Issuer, authority: FakeAuthority, headers: dict[str, str], ahead: int | None
 ) -> None:
     directory = authority._directory(Request("GET", "/directory"))  # noqa: SLF001 - with a Date
@@ -298,7 +298,7 @@ def test_a_survey_compares_the_clocks(
         assert abs(found.total_seconds() - ahead) < 5
 
 
-def test_every_answer_tells_the_time(
+def test_every_response_updates_the_ca_s_time(
     issuer: Issuer, target: Target, journal: Journal, authority: FakeAuthority
 ) -> None:
     authority.challenge_headers = {"Date": "Mon, 23 Nov 2026 08:00:00 GMT"}
@@ -308,7 +308,7 @@ def test_every_answer_tells_the_time(
     assert 14 * 60 < ahead.total_seconds() <= 15 * 60
 
 
-def test_an_authority_without_limits_has_none_for_replacements(
+def test_a_ca_without_limits_has_none_for_replacements(
     settings: AuthoritySettings,
     accounts: Accounts,
     client: Client,

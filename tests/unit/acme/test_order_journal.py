@@ -1,4 +1,4 @@
-"""What the key request of an order is made of."""
+"""Tests of an order's key request."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ LONG = f"{'a' * 60}.example.com"
         (("vpn.example.com",), False, []),
     ],
 )
-def test_the_first_name_that_fits_is_the_common_name(
+def test_the_first_fitting_name_is_the_common_name(
     target: Target, names: tuple[str, ...], *, wanted: bool, found: list[str]
 ) -> None:
     target = replace(target, identifiers=dns(*names))

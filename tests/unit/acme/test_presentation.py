@@ -14,7 +14,7 @@ from gatecert.model import Identifier, IdentifierType
 
 @dataclass
 class FakeSolver:
-    """Refuses to present or to become visible, if told so; writes down what is asked of it."""
+    """Records its calls; optionally fails to present or to become visible."""
 
     refuses: ChallengeError | None = None
     stays_unseen: ChallengeError | None = None
@@ -39,7 +39,7 @@ class FakeSolver:
 
 
 def challenges(name: str, reason: str = "", **solvers: Solver) -> NameChallenges:
-    """A name with one way for each solver, by kind (``http_01=…``)."""
+    """Make a name with one challenge per solver, by type (``http_01=…``)."""
     identifier = Identifier(IdentifierType.DNS, name)
     attempts = deque(
         ChallengeAttempt(
@@ -67,7 +67,7 @@ def kinds(attempts: list[ChallengeAttempt]) -> list[str]:
     return [attempt.challenge.type for attempt in attempts]
 
 
-def test_each_name_is_proven_by_its_first_way(presentation: Presentation, told: list[str]) -> None:
+def test_each_name_uses_its_first_challenge(presentation: Presentation, told: list[str]) -> None:
     http, dns = FakeSolver(), FakeSolver()
     with presentation:
         attempts = presentation.present_all(
@@ -93,7 +93,7 @@ def test_each_name_is_proven_by_its_first_way(presentation: Presentation, told: 
     ]
 
 
-def test_what_cannot_be_presented_is_passed_over(
+def test_a_challenge_that_cannot_be_presented_is_skipped(
     presentation: Presentation, told: list[str], caplog: pytest.LogCaptureFixture
 ) -> None:
     taken = FakeSolver(AddressInUseError("port 80 is taken"))
@@ -112,7 +112,7 @@ def test_what_cannot_be_presented_is_passed_over(
     assert "next=tls-alpn-01" in caplog.text
 
 
-def test_what_stays_unseen_is_passed_over_and_taken_away(presentation: Presentation) -> None:
+def test_an_invisible_response_is_skipped_and_removed(presentation: Presentation) -> None:
     dns = FakeSolver(stays_unseen=ChallengeError("not visible"))
     http = FakeSolver()
     with presentation:
@@ -122,7 +122,7 @@ def test_what_stays_unseen_is_passed_over_and_taken_away(presentation: Presentat
     assert http.calls == ["present a.example", "wait a.example", "clean up a.example"]
 
 
-def test_one_way_that_fails_is_the_error_itself(presentation: Presentation) -> None:
+def test_a_single_failure_is_the_error_itself(presentation: Presentation) -> None:
     taken = AddressInUseError("port 80 is taken", fix="stop it")
     other = FakeSolver()
     names = [
@@ -136,7 +136,7 @@ def test_one_way_that_fails_is_the_error_itself(presentation: Presentation) -> N
     assert other.calls == ["present a.example", "clean up a.example"]
 
 
-def test_when_all_ways_fail_each_is_named(presentation: Presentation) -> None:
+def test_several_failures_are_all_named(presentation: Presentation) -> None:
     taken = FakeSolver(AddressInUseError("port 80 is taken", fix="stop it"))
     refused = FakeSolver(ChallengeError("zone refused"))
     with presentation, pytest.raises(ChallengeError) as caught:

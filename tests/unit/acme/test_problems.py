@@ -34,7 +34,7 @@ def error_of(document: ProblemDocument, terms_of_service: str = "") -> ACMEError
         ("unheardOf", ACMEError),
     ],
 )
-def test_each_type_has_its_error(kind: str, expected: type[ACMEError]) -> None:
+def test_each_problem_type_has_its_error(kind: str, expected: type[ACMEError]) -> None:
     error = error_of(ProblemDocument(kind, "so it is"))
 
     assert type(error) is expected
@@ -42,7 +42,7 @@ def test_each_type_has_its_error(kind: str, expected: type[ACMEError]) -> None:
     assert str(error).startswith(f"{LABEL} returned an error: {kind}: so it is")
 
 
-def test_when_to_try_again_is_kept() -> None:
+def test_retry_after_is_kept() -> None:
     error = problem_error(
         ProblemDocument("rateLimited", "wait"), name="acme", authority=LABEL, retry_after=NOW
     )
@@ -65,7 +65,7 @@ def test_the_page_of_a_paused_name_is_kept_whole() -> None:
         "issuance is paused, and nobody says where to go",
     ],
 )
-def test_a_limit_that_passes_by_itself_is_no_pause(detail: str) -> None:
+def test_a_temporary_rate_limit_is_no_pause(detail: str) -> None:
     assert type(error_of(ProblemDocument("rateLimited", detail))) is RateLimitedError
 
 
@@ -81,11 +81,11 @@ def test_a_limit_that_passes_by_itself_is_no_pause(detail: str) -> None:
         (ProblemDocument("userActionRequired", "x"), "", "see the CA's web site"),
     ],
 )
-def test_where_a_person_has_to_go(document: ProblemDocument, terms: str, fix: str) -> None:
+def test_the_page_for_a_person(document: ProblemDocument, terms: str, fix: str) -> None:
     assert error_of(document, terms).fix == fix
 
 
-def test_control_characters_of_the_authority_go_nowhere() -> None:
+def test_control_characters_are_removed() -> None:
     error = error_of(
         ProblemDocument(
             "malformed",
@@ -101,7 +101,7 @@ def test_a_fix_names_the_configuration() -> None:
     assert fix == "set authorities.acme.external_account"
 
 
-def test_every_name_that_failed_is_named() -> None:
+def test_every_failed_name_is_named() -> None:
     def failed(name: str, *, wildcard: bool = False, why: str = "") -> Authorization:
         problem = ProblemDocument("connection", why) if why else None
         offers = (

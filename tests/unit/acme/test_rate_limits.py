@@ -38,7 +38,7 @@ def repeated(request: CountedRequest, times: int, every: timedelta = MINUTE) -> 
     return usage(*(replace(request, at=NOW - number * every) for number in range(times)))
 
 
-def test_nothing_waits_at_first() -> None:
+def test_nothing_waits_without_usage() -> None:
     everything = [replace(CERTIFICATE, kind=kind) for kind in RequestKind]
     assert required_wait(RateLimitUsage(), everything, USUAL, NOW) is None
 
@@ -53,7 +53,7 @@ def test_nothing_waits_at_first() -> None:
         (RequestKind.VALIDATION, 5, HOUR),
     ],
 )
-def test_the_usual_limits_are_those_of_lets_encrypt(
+def test_the_default_limits_are_lets_encrypt_s(
     kind: RequestKind, count: int, period: timedelta
 ) -> None:
     request = replace(VALIDATION, kind=kind)
@@ -67,7 +67,7 @@ def test_the_usual_limits_are_those_of_lets_encrypt(
     assert required_wait(full, [request], Limits(), NOW) is None
 
 
-def test_whoever_spent_too_much_waits_until_there_is_room_again() -> None:
+def test_usage_beyond_a_limit_waits_until_enough_has_expired() -> None:
     lowered = replace(USUAL, failed_validations=RateLimit(2, HOUR))
     wait = required_wait(repeated(VALIDATION, 5, MINUTE), [VALIDATION], lowered, NOW)
     assert wait is not None
@@ -76,19 +76,19 @@ def test_whoever_spent_too_much_waits_until_there_is_room_again() -> None:
 
 
 @pytest.mark.parametrize("other", [{"account": "b"}, {"names": ("www.example.com",)}])
-def test_other_names_and_accounts_have_limits_of_their_own(other: dict[str, object]) -> None:
+def test_names_and_accounts_are_limited_separately(other: dict[str, object]) -> None:
     different = replace(VALIDATION, **other)  # type: ignore[arg-type] # names of fields
     assert required_wait(repeated(VALIDATION, 5), [different], USUAL, NOW) is None
 
 
-def test_the_longest_wait_of_all_counts() -> None:
+def test_the_longest_wait_counts() -> None:
     past = usage(*repeated(VALIDATION, 5).expenses, *repeated(CERTIFICATE, 5).expenses)
     wait = required_wait(past, [VALIDATION, CERTIFICATE], USUAL, NOW)
     assert wait is not None
     assert wait.until == NOW - 4 * MINUTE + WEEK + IN_TRANSIT
 
 
-def test_certificates_are_counted_for_the_registered_domain() -> None:
+def test_certificates_are_counted_per_registered_domain() -> None:
     names = [f"{number}.ddns.example.org" for number in range(50)]
     past = usage(*(replace(CERTIFICATE, names=(name,)) for name in names))
     wanted = replace(CERTIFICATE, names=("*.new.example.org", "vpn.example.com"))
@@ -113,7 +113,7 @@ def test_registered_domains(name: str, domain: str) -> None:
     assert registered_domain(name) == domain
 
 
-def test_what_is_tried_again_counts_once_from_the_last_time_on() -> None:
+def test_a_retry_counts_once_from_the_last_time_on() -> None:
     request = replace(VALIDATION, id="order/1 vpn.example.com")
     again = replace(request, at=NOW + HOUR)
     past = record_requests(RateLimitUsage(), [request, CERTIFICATE], USUAL, NOW)
@@ -124,7 +124,7 @@ def test_what_is_tried_again_counts_once_from_the_last_time_on() -> None:
     assert required_wait(full, [request], USUAL, NOW) is None
 
 
-def test_validations_that_went_well_are_taken_back() -> None:
+def test_successful_validations_are_removed() -> None:
     mine = replace(VALIDATION, id="order/1 vpn.example.com")
     other = replace(VALIDATION, id="order/11 vpn.example.com")
     certificate = replace(CERTIFICATE, id="order/1")
@@ -132,7 +132,7 @@ def test_validations_that_went_well_are_taken_back() -> None:
     assert rest.expenses == (other, certificate)
 
 
-def test_a_clock_that_was_set_back_frees_nothing_and_blocks_nothing_for_ever() -> None:
+def test_a_clock_set_back_frees_nothing_and_blocks_nothing_forever() -> None:
     past = repeated(VALIDATION, 5)
     earlier = NOW - 1000 * DAY
     wait = required_wait(past, [VALIDATION], USUAL, earlier)
@@ -144,7 +144,7 @@ def test_a_clock_that_was_set_back_frees_nothing_and_blocks_nothing_for_ever() -
     assert with_future_noticed(kept, earlier + MINUTE) == kept
 
 
-def test_nor_does_setting_it_right_again() -> None:
+def test_a_corrected_clock_frees_nothing() -> None:
     earlier = NOW - 1000 * DAY
     kept = with_future_noticed(repeated(VALIDATION, 5), earlier)
     assert required_wait(kept, [VALIDATION], USUAL, NOW + MINUTE) is not None
@@ -157,7 +157,7 @@ def test_nor_does_setting_it_right_again() -> None:
     assert required_wait(meanwhile, [VALIDATION], USUAL, NOW + MINUTE) is not None
 
 
-def test_a_clock_that_is_set_back_further_counts_anew() -> None:
+def test_a_clock_set_back_further_counts_anew() -> None:
     first, second = NOW - 10 * DAY, NOW - 20 * DAY
     kept = with_future_noticed(with_future_noticed(repeated(VALIDATION, 5), first), second)
     wait = required_wait(kept, [VALIDATION], USUAL, second)
@@ -165,12 +165,12 @@ def test_a_clock_that_is_set_back_further_counts_anew() -> None:
     assert wait.until == second + HOUR + IN_TRANSIT
 
 
-def test_a_clock_that_ran_ahead_for_a_while_frees_nothing() -> None:
+def test_a_clock_that_ran_ahead_frees_nothing() -> None:
     ahead = record_requests(repeated(CERTIFICATE, 5), [VALIDATION], USUAL, NOW + 1000 * DAY)
     assert required_wait(ahead, [CERTIFICATE], USUAL, NOW) is not None
 
 
-def test_what_no_limit_counts_any_more_is_forgotten_where_newer_entries_abound() -> None:
+def test_expired_requests_are_dropped_beyond_the_newest() -> None:
     past = RateLimitUsage()
     for number in range(MIN_KEPT_REQUESTS + 10):
         past = record_requests(
@@ -181,7 +181,7 @@ def test_what_no_limit_counts_any_more_is_forgotten_where_newer_entries_abound()
 
 
 @pytest.mark.parametrize("later", [timedelta(0), 6 * DAY])
-def test_nothing_that_a_limit_still_counts_is_forgotten(later: timedelta) -> None:
+def test_requests_that_a_limit_counts_are_kept(later: timedelta) -> None:
     past = repeated(CERTIFICATE, 5, SECOND)
     now = NOW + later
     others = [
@@ -196,7 +196,7 @@ def test_nothing_that_a_limit_still_counts_is_forgotten(later: timedelta) -> Non
     assert len(past.expenses) == 5 + 2 * MIN_KEPT_REQUESTS
 
 
-def test_each_kind_is_remembered_for_as_long_as_its_longest_limit_counts() -> None:
+def test_each_kind_is_kept_for_its_longest_period() -> None:
     limits = replace(USUAL, orders=RateLimit(5, 30 * DAY), new_accounts=None)
     past = RateLimitUsage()
     for kind in RequestKind:
@@ -211,17 +211,17 @@ def test_each_kind_is_remembered_for_as_long_as_its_longest_limit_counts() -> No
     ("lifetime", "count"),
     [(None, 5), (timedelta(0), 5), (90 * DAY, 5), (6 * DAY, 5), (DAY, 28), (MINUTE, 40_320)],
 )
-def test_no_certificate_lapses_by_its_limit(lifetime: timedelta | None, count: int) -> None:
+def test_no_certificate_expires_because_of_a_limit(lifetime: timedelta | None, count: int) -> None:
     allowance = for_lifetime(USUAL.duplicates, lifetime)
     assert allowance == RateLimit(count, WEEK)
 
 
-def test_what_is_off_stays_off() -> None:
+def test_a_disabled_limit_stays_disabled() -> None:
     assert for_lifetime(None, DAY) is None
 
 
-def test_in_no_period_is_there_ever_more_than_allowed() -> None:
-    """Somebody who asks at random instants, whose clock is honest, for a simulated day."""
+def test_no_period_ever_exceeds_a_limit() -> None:
+    """Send requests at random times, with a right clock, for a simulated day."""
     chance = random.Random(7)
     past, now, granted = RateLimitUsage(), NOW, []
     while now < NOW + DAY:
@@ -235,7 +235,7 @@ def test_in_no_period_is_there_ever_more_than_allowed() -> None:
     assert all(first < later for first, later in pairwise(granted))
 
 
-def test_what_is_left_of_each_limit() -> None:
+def test_the_remaining_allowance_of_each_limit() -> None:
     orders = CountedRequest(RequestKind.ORDER, NOW, account="a")
     past = RateLimitUsage((*repeated(VALIDATION, 5).expenses, replace(orders, at=NOW - HOUR)))
     found = remaining_allowances(past, [orders, CERTIFICATE, VALIDATION], USUAL, NOW)

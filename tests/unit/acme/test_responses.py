@@ -37,7 +37,7 @@ def test_a_problem_document_is_raised() -> None:
     ("status", "retry_after", "seconds"),
     [(429, "30", 30), (503, "Mon, 23 Nov 2026 08:15:40 GMT", 40), (429, "", None)],
 )
-def test_being_asked_to_wait(status: int, retry_after: str, seconds: int | None) -> None:
+def test_a_rate_limit_with_retry_after(status: int, retry_after: str, seconds: int | None) -> None:
     with pytest.raises(RateLimitedError) as caught:
         READER.checked(answer(status, b"<html>busy", {"Retry-After": retry_after}))
 
@@ -46,7 +46,7 @@ def test_being_asked_to_wait(status: int, retry_after: str, seconds: int | None)
     assert caught.value.problem_type == "rateLimited"
 
 
-def test_the_reason_for_waiting_is_kept() -> None:
+def test_the_detail_of_a_rate_limit_is_kept() -> None:
     with pytest.raises(RateLimitedError, match="Service busy"):
         READER.checked(problem("serverInternal", "Service busy", 503, Retry_After="3"))
 
@@ -59,20 +59,20 @@ def test_the_reason_for_waiting_is_kept() -> None:
         (b"", "HTTP 502"),
     ],
 )
-def test_the_authoritys_own_trouble_passes(body: object, shown: str) -> None:
+def test_a_server_error_is_temporary(body: object, shown: str) -> None:
     with pytest.raises(AuthorityUnreachableError, match=shown) as caught:
         READER.checked(answer(502, body))
 
     assert caught.value.retryable
 
 
-def test_an_error_that_is_no_problem_document() -> None:
+def test_an_error_without_a_problem_document() -> None:
     with pytest.raises(AuthorityUnreachableError, match="HTTP 400, an error without"):
         READER.checked(answer(400, b"<html>\x00nope"))
 
 
 @pytest.mark.parametrize("status", [404, 410])
-def test_nothing_found_and_nothing_said(status: int) -> None:
+def test_not_found_without_a_problem_document(status: int) -> None:
     with pytest.raises(ACMEError) as caught:
         READER.checked(answer(status, b""))
 
@@ -97,7 +97,7 @@ def test_broken_json_is_unusable(body: bytes) -> None:
         READER.read(answer(200, body), reader)
 
 
-def test_the_beginning_of_an_unusable_answer_is_shown_clean() -> None:
+def test_the_start_of_an_unusable_response_is_shown_cleaned() -> None:
     error = READER.unusable(answer(200, b"<html>\r\n\x1b[31m" + b"x" * 1000), "no")
     assert "it begins with '<html> [31m" in str(error)
     assert len(str(error)) < 200
@@ -112,7 +112,7 @@ def test_links_of_one_relation_in_order() -> None:
     assert found == ["https://ca.test/c/1", "https://ca.test/c/2"]
 
 
-def test_a_link_that_makes_no_sense_is_left_out() -> None:
+def test_a_malformed_link_is_ignored() -> None:
     headers = {"Link": '<//[>;rel="alternate", </c/2>;rel="alternate"'}
 
     assert links(answer(200, headers=headers), "alternate") == ["https://ca.test/c/2"]

@@ -1,4 +1,4 @@
-"""A certificate is revoked by the account that ordered it, or by its own key."""
+"""Revoke a certificate with the account key or its own key."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def code(authority: FakeAuthority) -> int | None:
     return reason
 
 
-def test_the_account_asks_as_a_rule_and_no_reason_is_given_without_one(
+def test_the_account_signs_by_default_without_a_reason(
     client: Client,
     account: Account,
     authority: FakeAuthority,
@@ -65,7 +65,7 @@ def test_the_account_asks_as_a_rule_and_no_reason_is_given_without_one(
 
 
 @pytest.mark.parametrize("reason", sorted(set(REASON_CODES) - {RevocationReason.UNSPECIFIED}))
-def test_reasons_are_given_by_their_codes(
+def test_reasons_are_sent_as_codes(
     reason: RevocationReason,
     client: Client,
     account: Account,
@@ -79,7 +79,7 @@ def test_reasons_are_given_by_their_codes(
 
 
 @pytest.mark.parametrize("kind", [KeyType.ECDSA_P256, KeyType.ECDSA_P384, KeyType.RSA_2048])
-def test_a_key_that_has_leaked_asks_itself(
+def test_a_compromised_key_signs_its_revocation(
     kind: KeyType,
     client: Client,
     account: Account,
@@ -93,7 +93,7 @@ def test_a_key_that_has_leaked_asks_itself(
     assert code(authority) == 1
 
 
-def test_the_certificates_key_asks_where_the_account_is_gone(
+def test_the_certificate_key_signs_if_the_account_is_gone(
     client: Client,
     account: Account,
     authority: FakeAuthority,
@@ -108,7 +108,7 @@ def test_the_certificates_key_asks_where_the_account_is_gone(
     assert revoke(client, account, revocation(root), deadline) == RevocationResult(CERTIFICATE)
 
 
-def test_the_account_asks_where_the_key_is_refused(
+def test_the_account_signs_if_the_key_is_refused(
     client: Client,
     account: Account,
     authority: FakeAuthority,
@@ -120,7 +120,7 @@ def test_the_account_asks_where_the_key_is_refused(
     assert revoke(client, account, wanted, deadline) == RevocationResult(ACCOUNT)
 
 
-def test_whose_key_is_said_no_other_is_tried(
+def test_a_requested_signer_is_the_only_one(
     client: Client,
     account: Account,
     authority: FakeAuthority,
@@ -135,7 +135,7 @@ def test_whose_key_is_said_no_other_is_tried(
     assert revoke(client, account, revocation(root, by=CERTIFICATE), deadline).by is CERTIFICATE
 
 
-def test_what_was_revoked_before_is_as_good(
+def test_already_revoked_is_success(
     client: Client, account: Account, root: RootAuthority, deadline: Deadline
 ) -> None:
     wanted = revocation(root)
@@ -143,7 +143,7 @@ def test_what_was_revoked_before_is_as_good(
     assert revoke(client, account, wanted, deadline) == RevocationResult(ACCOUNT, before=True)
 
 
-def test_another_refusal_is_the_answer(
+def test_another_refusal_is_raised(
     client: Client,
     account: Account,
     authority: FakeAuthority,
@@ -156,7 +156,7 @@ def test_another_refusal_is_the_answer(
     assert len(authority.sent("revoke-cert")) == 1
 
 
-def test_where_both_are_refused_the_first_refusal_is_told(
+def test_the_first_of_two_refusals_is_raised(
     client: Client,
     account: Account,
     authority: FakeAuthority,
@@ -169,7 +169,7 @@ def test_where_both_are_refused_the_first_refusal_is_told(
         revoke(client, account, revocation(root), deadline)
 
 
-def test_an_authority_that_cannot_be_reached_is_not_asked_again(
+def test_an_unreachable_ca_is_not_asked_again(
     client: Client,
     account: Account,
     authority: FakeAuthority,
@@ -185,7 +185,7 @@ def test_an_authority_that_cannot_be_reached_is_not_asked_again(
 # --------------------------------------------------------------------- from the pipeline's side
 
 
-def test_no_account_is_made_in_order_to_revoke(
+def test_no_account_is_created_for_a_revocation(
     settings: AuthoritySettings, client: Client, authority: FakeAuthority, root: RootAuthority
 ) -> None:
     issuer = Issuer(settings, Accounts(), {}, client=client)
@@ -193,7 +193,7 @@ def test_no_account_is_made_in_order_to_revoke(
     assert authority.sent("new-account") == []
 
 
-def test_the_account_of_a_key_is_found_in_order_to_revoke(
+def test_the_account_of_a_key_is_found_for_a_revocation(
     settings: AuthoritySettings,
     client: Client,
     authority: FakeAuthority,

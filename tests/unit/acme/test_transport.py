@@ -41,12 +41,12 @@ pytestmark = pytest.mark.enable_socket
 
 @pytest.fixture(scope="module")
 def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Key and self-signed certificate of the server, which is also the client's root."""
+    """Make the server's key and self-signed certificate, which is also the client's root."""
     return make_bundle(tmp_path_factory.mktemp("tls"), begin=timedelta(hours=-1))
 
 
 def make_bundle(directory: Path, *, begin: timedelta) -> Path:
-    """Key and certificate in one file; valid for two hours from ``begin`` from now."""
+    """Write key and certificate to one file; valid for two hours from ``begin`` after now."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "an authority's web server")])
     now = datetime.now(UTC)
@@ -77,7 +77,7 @@ def make_bundle(directory: Path, *, begin: timedelta) -> Path:
 
 
 class Server:
-    """A TLS server whose answers are written byte by byte by the test."""
+    """A TLS server whose responses the test writes byte by byte."""
 
     def __init__(self, bundle: Path) -> None:
         self.script: Script = lambda channel, _: channel.sendall(OK)
@@ -135,7 +135,7 @@ def deadline() -> Deadline:
 
 
 def drip(piece: bytes) -> Script:
-    """Send a piece again and again, so that no two bytes are ever far apart."""
+    """Send a piece repeatedly, with short pauses."""
 
     def script(channel: socket.socket, _: bytes) -> None:
         with suppress(OSError):
@@ -149,7 +149,7 @@ def drip(piece: bytes) -> Script:
 # --------------------------------------------------------------------------- plain traffic
 
 
-def test_an_answer_is_read_in_full(
+def test_a_response_is_read_in_full(
     transport: AcmeTransport, server: Server, deadline: Deadline
 ) -> None:
     server.script = lambda channel, _: channel.sendall(
@@ -162,7 +162,7 @@ def test_an_answer_is_read_in_full(
     assert answer.headers["replay-nonce"] == "abc"
 
 
-def test_what_a_request_says_and_what_it_does_not(
+def test_the_headers_of_a_request(
     transport: AcmeTransport, server: Server, deadline: Deadline
 ) -> None:
     transport.send("POST", server.url, deadline=deadline, body=b"{}")
@@ -177,7 +177,9 @@ def test_what_a_request_says_and_what_it_does_not(
     assert body == b"{}"
 
 
-def test_connections_are_kept(transport: AcmeTransport, server: Server, deadline: Deadline) -> None:
+def test_connections_are_reused(
+    transport: AcmeTransport, server: Server, deadline: Deadline
+) -> None:
     for _ in range(3):
         transport.send("GET", server.url, deadline=deadline)
     transport.send("POST", server.url, deadline=deadline, body=b"{}")
@@ -185,7 +187,7 @@ def test_connections_are_kept(transport: AcmeTransport, server: Server, deadline
     assert server.connections == 1
 
 
-def test_a_connection_that_idled_for_long_is_not_used_again(
+def test_an_idle_connection_is_not_reused(
     transport: AcmeTransport,
     server: Server,
     deadline: Deadline,
@@ -198,9 +200,7 @@ def test_a_connection_that_idled_for_long_is_not_used_again(
     assert server.connections == 2
 
 
-def test_no_cookie_is_ever_sent_back(
-    transport: AcmeTransport, server: Server, deadline: Deadline
-) -> None:
+def test_no_cookie_is_sent(transport: AcmeTransport, server: Server, deadline: Deadline) -> None:
     server.script = lambda channel, _: channel.sendall(
         b"HTTP/1.1 200 OK\r\nSet-Cookie: a=b\r\nContent-Length: 0\r\n\r\n"
     )
@@ -210,7 +210,7 @@ def test_no_cookie_is_ever_sent_back(
     assert b"Cookie" not in server.requests[1]
 
 
-def test_netrc_and_the_environments_trust_are_left_alone(
+def test_netrc_and_trust_of_the_environment_are_ignored(
     transport: AcmeTransport,
     server: Server,
     deadline: Deadline,
@@ -227,7 +227,7 @@ def test_netrc_and_the_environments_trust_are_left_alone(
     assert b"Authorization" not in server.requests[0]
 
 
-def test_threads_may_use_it_at_the_same_time(
+def test_threads_share_a_transport(
     transport: AcmeTransport, server: Server, deadline: Deadline
 ) -> None:
     bodies: list[bytes] = []
@@ -265,14 +265,14 @@ def test_threads_may_use_it_at_the_same_time(
         "",
     ],
 )
-def test_only_https_urls_with_a_host_are_used(
+def test_only_https_urls_with_a_host_are_fetched(
     transport: AcmeTransport, deadline: Deadline, url: str
 ) -> None:
     with pytest.raises(InsecureURLError, match=r"CA acme: .* is not an https:// URL"):
         transport.send("GET", url, deadline=deadline)
 
 
-def test_https_in_any_case_is_https() -> None:
+def test_the_scheme_is_case_insensitive() -> None:
     assert fetcher.is_fetchable("HTTPS://ca.test/", "https")
 
 
@@ -305,7 +305,7 @@ def test_a_redirect_to_http_is_refused(
 
 
 @pytest.mark.parametrize("location", [b"//[", b"https://[::1", b"\x80", b"https://\xff.test/"])
-def test_a_redirect_that_makes_no_sense(
+def test_a_malformed_redirect(
     transport: AcmeTransport, server: Server, deadline: Deadline, location: bytes
 ) -> None:
     head = b"HTTP/1.1 302 Found\r\nContent-Length: 0\r\nLocation: %b\r\n\r\n" % location
@@ -315,7 +315,7 @@ def test_a_redirect_that_makes_no_sense(
         transport.send("GET", server.url, deadline=deadline)
 
 
-def test_a_signed_request_is_never_sent_elsewhere(
+def test_a_redirect_of_a_signed_request_is_not_followed(
     transport: AcmeTransport, server: Server, deadline: Deadline
 ) -> None:
     server.script = redirect("/elsewhere")
@@ -326,9 +326,7 @@ def test_a_signed_request_is_never_sent_elsewhere(
     assert len(server.requests) == 1
 
 
-def test_redirects_in_a_circle(
-    transport: AcmeTransport, server: Server, deadline: Deadline
-) -> None:
+def test_a_redirect_loop(transport: AcmeTransport, server: Server, deadline: Deadline) -> None:
     server.script = redirect("/directory")
 
     with pytest.raises(AuthorityUnreachableError, match="too many redirects"):
@@ -338,7 +336,7 @@ def test_redirects_in_a_circle(
 # --------------------------------------------------------------------------- trust
 
 
-def test_a_certificate_that_is_not_trusted(server: Server, deadline: Deadline) -> None:
+def test_an_untrusted_certificate(server: Server, deadline: Deadline) -> None:
     with pytest.raises(AuthorityUnreachableError, match="not trusted: self-signed") as caught:
         AcmeTransport("acme").send("GET", server.url, deadline=deadline)
 
@@ -350,7 +348,7 @@ def test_a_certificate_that_is_not_trusted(server: Server, deadline: Deadline) -
     ("begin", "reason"),
     [(timedelta(hours=1), "certificate is not yet valid"), (timedelta(hours=-3), "has expired")],
 )
-def test_a_certificate_of_another_time_points_at_the_clock(
+def test_an_expired_certificate_suggests_a_wrong_clock(
     tmp_path: Path, deadline: Deadline, begin: timedelta, reason: str
 ) -> None:
     bundle = make_bundle(tmp_path, begin=begin)
@@ -371,9 +369,7 @@ def test_a_certificate_for_another_name(
 
 
 @pytest.mark.parametrize("content", [None, b"", b"no PEM"])
-def test_a_bundle_that_cannot_be_read(
-    tmp_path: Path, deadline: Deadline, content: bytes | None
-) -> None:
+def test_an_unreadable_bundle(tmp_path: Path, deadline: Deadline, content: bytes | None) -> None:
     path = tmp_path / "ca.pem"
     if content is not None:
         path.write_bytes(content)
@@ -384,7 +380,7 @@ def test_a_bundle_that_cannot_be_read(
     assert "authorities.acme.ca_bundle" in caught.value.fix
 
 
-def test_a_proxy_does_not_change_what_is_trusted() -> None:
+def test_a_proxy_does_not_change_the_trust() -> None:
     context = ssl.create_default_context()
     connections = adapter.DeadlineAdapter(context)
 
@@ -402,7 +398,7 @@ def test_a_proxy_does_not_change_what_is_trusted() -> None:
         ("gopher://user:hunter2@127.0.0.1:1", "127.0.0.1:1", "unsupported scheme gopher"),
     ],
 )
-def test_a_dead_proxy_is_called_one(
+def test_an_unreachable_proxy_is_named(
     proxy: str,
     shown: str,
     why: str,
@@ -421,7 +417,7 @@ def test_a_dead_proxy_is_called_one(
     assert "add ca.example to NO_PROXY" in caught.value.fix
 
 
-def test_a_proxy_that_wants_a_password(
+def test_a_proxy_that_requires_authentication(
     transport: AcmeTransport, deadline: Deadline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with closing(socket.create_server(("127.0.0.1", 0))) as listener:
@@ -440,7 +436,7 @@ def test_a_proxy_that_wants_a_password(
         thread.join()
 
 
-def test_a_proxy_that_says_nothing(
+def test_a_silent_proxy(
     transport: AcmeTransport, deadline: Deadline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(fetcher, "CONNECT_SECONDS", 0.1)
@@ -461,7 +457,7 @@ def test_a_socks_proxy_needs_an_extra(
     assert "install gatecert[socks]" in caught.value.fix
 
 
-def test_no_proxy_is_heeded(
+def test_no_proxy_is_observed(
     transport: AcmeTransport,
     server: Server,
     deadline: Deadline,
@@ -473,7 +469,7 @@ def test_no_proxy_is_heeded(
 
 
 def make_loose_chain(directory: Path) -> tuple[Path, Path]:
-    """A server's pair and its root, as some private authorities make them.
+    """Make a server's certificate and its root as some private CAs do.
 
     The root's basicConstraints are not critical, and there are no key identifiers.
     """
@@ -511,7 +507,7 @@ def make_loose_chain(directory: Path) -> tuple[Path, Path]:
     return pair, trusted
 
 
-def test_a_given_root_is_judged_as_openssl_does_by_default(
+def test_a_ca_bundle_is_verified_as_openssl_does_by_default(
     tmp_path: Path, deadline: Deadline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     usual = ssl.create_default_context
@@ -528,7 +524,7 @@ def test_a_given_root_is_judged_as_openssl_does_by_default(
     assert answer.status == 200
 
 
-def test_a_machine_without_a_store_of_roots_has_some_all_the_same(
+def test_a_machine_without_trust_store_uses_certifi(
     tmp_path: Path, server: Server, deadline: Deadline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     paths = ssl.get_default_verify_paths()._replace(cafile="", capath=str(tmp_path))
@@ -553,7 +549,7 @@ def test_a_machine_without_a_store_of_roots_has_some_all_the_same(
         pytest.param(drip(b"a: b\r\n"), id="headers without a status"),
     ],
 )
-def test_the_deadline_holds_before_the_body(
+def test_the_deadline_covers_status_and_headers(
     transport: AcmeTransport, server: Server, script: Script
 ) -> None:
     server.script = script
@@ -565,7 +561,7 @@ def test_the_deadline_holds_before_the_body(
     assert time.monotonic() - started < 1
 
 
-def test_the_deadline_holds_while_headers_drip(transport: AcmeTransport, server: Server) -> None:
+def test_the_deadline_covers_slow_headers(transport: AcmeTransport, server: Server) -> None:
     def script(channel: socket.socket, request: bytes) -> None:
         channel.sendall(b"HTTP/1.1 200 OK\r\nX: ")
         drip(b"a")(channel, request)
@@ -576,7 +572,7 @@ def test_the_deadline_holds_while_headers_drip(transport: AcmeTransport, server:
 
 
 @pytest.mark.parametrize("framing", ["Content-Length: 100000", "Connection: close"])
-def test_the_deadline_holds_while_the_body_drips(
+def test_the_deadline_covers_a_slow_body(
     transport: AcmeTransport, server: Server, framing: str
 ) -> None:
     def script(channel: socket.socket, request: bytes) -> None:
@@ -591,7 +587,7 @@ def test_the_deadline_holds_while_the_body_drips(
     assert time.monotonic() - started < 1
 
 
-def test_a_request_has_a_deadline_of_its_own(bundle: Path, server: Server) -> None:
+def test_a_request_has_its_own_time_limit(bundle: Path, server: Server) -> None:
     transport = AcmeTransport("acme", bundle, request_seconds=0.1)
     server.script = lambda *_: time.sleep(2)
 
@@ -630,7 +626,7 @@ def test_stopping_interrupts_a_request(
 @pytest.mark.parametrize(
     "framing", [f"Content-Length: {1 << 30}", "Transfer-Encoding: chunked", "Connection: close"]
 )
-def test_a_gigabyte_is_cut_off(
+def test_a_large_body_is_cut_off(
     transport: AcmeTransport, server: Server, deadline: Deadline, framing: str
 ) -> None:
     sent = 0
@@ -673,7 +669,7 @@ def test_the_body_of_a_redirect_is_not_read(
     assert sent < 32 * MAX_BODY_BYTES
 
 
-def test_a_url_that_cannot_be_sent_anywhere(
+def test_an_unencodable_url(
     transport: AcmeTransport, deadline: Deadline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("no_proxy", "192.0.2.0/24")  # makes the library look at the host
@@ -681,7 +677,7 @@ def test_a_url_that_cannot_be_sent_anywhere(
         transport.send("GET", "https://\ud800.test/", deadline=deadline)
 
 
-def test_the_largest_body_there_may_be(
+def test_a_body_of_maximum_size(
     transport: AcmeTransport, server: Server, deadline: Deadline
 ) -> None:
     server.script = lambda channel, _: channel.sendall(
@@ -700,9 +696,7 @@ def test_a_body_is_not_decompressed(
     assert transport.send("GET", server.url, deadline=deadline).body == b"\x1f\x8b\x08\x00"
 
 
-def test_a_body_that_ends_too_soon(
-    transport: AcmeTransport, server: Server, deadline: Deadline
-) -> None:
+def test_a_truncated_body(transport: AcmeTransport, server: Server, deadline: Deadline) -> None:
     def script(channel: socket.socket, _: bytes) -> None:
         channel.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nshort")
         channel.shutdown(socket.SHUT_RDWR)
@@ -715,7 +709,7 @@ def test_a_body_that_ends_too_soon(
 # --------------------------------------------------------------------------- no answer
 
 
-def test_nobody_listens(transport: AcmeTransport, deadline: Deadline) -> None:
+def test_connection_refused(transport: AcmeTransport, deadline: Deadline) -> None:
     with socket.create_server(("127.0.0.1", 0)) as closed:
         port = closed.getsockname()[1]
 
@@ -727,7 +721,7 @@ def test_nobody_listens(transport: AcmeTransport, deadline: Deadline) -> None:
     )
 
 
-def test_a_name_that_does_not_exist(
+def test_a_name_that_does_not_resolve(
     transport: AcmeTransport, deadline: Deadline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def unknown(*_: object, **__: object) -> None:
@@ -739,7 +733,7 @@ def test_a_name_that_does_not_exist(
 
 
 @pytest.mark.parametrize("garbage", [b"\x00\xff\r\n\r\n", b"SSH-2.0-OpenSSH\r\n\r\n"])
-def test_a_server_that_speaks_no_http(
+def test_a_server_without_http(
     transport: AcmeTransport, server: Server, deadline: Deadline, garbage: bytes
 ) -> None:
     server.script = lambda channel, _: channel.sendall(garbage)
@@ -748,6 +742,6 @@ def test_a_server_that_speaks_no_http(
         transport.send("GET", server.url, deadline=deadline)
 
 
-def test_how_messages_name_an_authority() -> None:
+def test_the_label_of_a_ca() -> None:
     assert label("acme", "https://ca.test:14000/dir") == "CA acme (ca.test:14000)"
     assert label("acme", "nonsense") == "CA acme (no host)"

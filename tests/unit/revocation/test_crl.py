@@ -1,4 +1,4 @@
-"""Which lists count, and what they say of a certificate."""
+"""Tests of CRL verification and look-up."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def accepted(
 # --------------------------------------------------------------------- where
 
 
-def test_lists_are_found_where_the_certificate_says(root: Issued) -> None:
+def test_distribution_points_of_a_certificate(root: Issued) -> None:
     other = "HTTP://b.example/x"
     certificate = leaf(root, point("ldap://ca.example/x", URL, other))
     (place,) = distribution_points(certificate)
@@ -61,7 +61,7 @@ def test_lists_are_found_where_the_certificate_says(root: Issued) -> None:
     assert {ReasonFlags.key_compromise, ReasonFlags.certificate_hold} <= ALL_REASONS
 
 
-def test_places_that_cannot_be_used_are_none(root: Issued) -> None:
+def test_unusable_distribution_points_are_ignored(root: Issued) -> None:
     assert distribution_points(leaf(root)) == ()
     assert (
         distribution_points(leaf(root, point("https://ca.example/x"), point(URL, issuer="Else")))
@@ -69,7 +69,7 @@ def test_places_that_cannot_be_used_are_none(root: Issued) -> None:
     )
 
 
-def test_delta_lists_are_found_where_the_list_or_the_certificate_says(root: Issued) -> None:
+def test_distribution_points_of_delta_crls(root: Issued) -> None:
     freshest = x509.FreshestCRL([point("http://ca.example/delta")])
     certificate = leaf(root, point(URL))
     plain = accepted(root, certificate, crl(root))
@@ -86,30 +86,30 @@ def test_delta_lists_are_found_where_the_list_or_the_certificate_says(root: Issu
 @pytest.mark.parametrize(
     "url", ["http://ca.\x01xample/1.crl", "http://ca.example/a b", "http://", "http://[ca"]
 )
-def test_what_is_no_url_is_no_place(root: Issued, url: str) -> None:
+def test_malformed_urls_are_ignored(root: Issued, url: str) -> None:
     assert distribution_points(leaf(root, point(url))) == ()
 
 
-def test_lists_are_read_from_der_and_pem(root: Issued) -> None:
+def test_crls_are_parsed_from_der_and_pem(root: Issued) -> None:
     made = crl(root)
     assert parse_crl(made.public_bytes(Encoding.DER)) == made
     assert parse_crl(b"\n" + made.public_bytes(Encoding.PEM)) == made
 
 
 @pytest.mark.parametrize("data", [b"", b"<html>", b"-----BEGIN X509 CRL-----\n", b"0\x03abc"])
-def test_what_is_no_list(data: bytes) -> None:
+def test_no_crl(data: bytes) -> None:
     with pytest.raises(CertificateError, match="the data is not a CRL"):
         parse_crl(data)
 
 
-def test_a_list_that_says_something_twice_is_none(root: Issued) -> None:
+def test_a_crl_with_a_duplicate_extension_is_refused(root: Issued) -> None:
     name = x509.IssuerAlternativeName([x509.DNSName("ca.example")])
     data = crl(root, extensions=[(name, False)]).public_bytes(Encoding.DER)
     with pytest.raises(CertificateError, match="the data is not a CRL"):
         parse_crl(data.replace(ISSUER_ALTERNATIVE_NAME, CRL_NUMBER))
 
 
-def test_reasons_that_contradict_each_other_are_none(root: Issued) -> None:
+def test_contradicting_reason_codes_count_as_unspecified(root: Issued) -> None:
     certificate = leaf(root)
     made = crl(root, [(certificate, ReasonFlags.key_compromise)], invalid=NOW)
     data = made.public_bytes(Encoding.DER).replace(INVALIDITY_DATE, CRL_REASON)
@@ -117,7 +117,7 @@ def test_reasons_that_contradict_each_other_are_none(root: Issued) -> None:
     assert reason(entry) is ReasonFlags.unspecified
 
 
-def test_a_list_of_the_issuer_counts_for_every_reason(root: Issued) -> None:
+def test_a_complete_crl_covers_every_reason(root: Issued) -> None:
     certificate = leaf(root, point(URL))
     found = accepted(root, certificate, crl(root))
     assert (found.number, found.base, found.reasons) == (7, None, ALL_REASONS)
@@ -141,14 +141,14 @@ UNKNOWN = x509.UnrecognizedExtension(x509.ObjectIdentifier("1.2.3.4"), b"\x05\x0
         ({"part": {"full_name": [uri("http://ca.example/2.crl")]}}, "another part"),
     ],
 )
-def test_a_list_that_does_not_count_says_why(
+def test_an_invalid_crl_is_refused_with_a_reason(
     root: Issued, changes: dict[str, Any], why: str
 ) -> None:
     with pytest.raises(CertificateError, match=why):
         accepted(root, leaf(root, point(URL)), crl(root, **changes))
 
 
-def test_a_list_that_somebody_else_has_signed_does_not_count(root: Issued) -> None:
+def test_a_crl_with_another_signature_is_refused(root: Issued) -> None:
     certificate = leaf(root, point(URL))
     forger = Pki().root()
     with pytest.raises(CertificateError, match="not signed by the key of 'CN=Root'"):
@@ -158,7 +158,7 @@ def test_a_list_that_somebody_else_has_signed_does_not_count(root: Issued) -> No
         accepted(root, certificate, crl(rsa_forger))
 
 
-def test_an_issuer_may_be_forbidden_to_sign_lists() -> None:
+def test_an_issuer_without_crl_sign_is_refused() -> None:
     usage = key_usage(digital_signature=True)
     root = Pki().root(usage=usage)
     with pytest.raises(CertificateError, match="not signed"):
@@ -167,14 +167,14 @@ def test_an_issuer_may_be_forbidden_to_sign_lists() -> None:
     assert accepted(root, leaf(root, point(URL)), crl(root)).number == 7
 
 
-def test_a_part_counts_that_the_certificate_names(root: Issued) -> None:
+def test_a_partition_named_by_the_certificate_is_valid(root: Issued) -> None:
     certificate = leaf(root, point("http://b.example/", URL))
     part = {"full_name": [uri()], "only_contains_user_certs": True}
     assert accepted(root, certificate, crl(root, part=part)).reasons == ALL_REASONS
     assert accepted(root, certificate, crl(root, extensions=[(UNKNOWN, False)])).number == 7
 
 
-def test_a_part_may_be_named_relative_to_the_issuer(root: Issued) -> None:
+def test_a_partition_may_be_named_relative_to_the_issuer(root: Issued) -> None:
     relative = x509.RelativeDistinguishedName([x509.NameAttribute(NameOID.COMMON_NAME, "1")])
     whole = x509.Name([*root.certificate.subject.rdns, relative])
     place = DistributionPoint((URL,), frozenset({x509.DirectoryName(whole)}))
@@ -186,7 +186,7 @@ def test_a_part_may_be_named_relative_to_the_issuer(root: Issued) -> None:
         accepted(root, certificate, found)
 
 
-def test_reasons_of_list_and_place_are_those_of_both(root: Issued) -> None:
+def test_the_reasons_of_crl_and_distribution_point_are_intersected(root: Issued) -> None:
     leaked, superseded = ReasonFlags.key_compromise, ReasonFlags.superseded
     certificate = leaf(root, point(URL, reasons=frozenset({leaked, superseded})))
     assert accepted(root, certificate, crl(root)).reasons == {leaked, superseded}
@@ -197,7 +197,7 @@ def test_reasons_of_list_and_place_are_those_of_both(root: Issued) -> None:
 # --------------------------------------------------------------------- what it says
 
 
-def test_who_is_not_in_the_list_is_not_revoked(root: Issued) -> None:
+def test_an_unlisted_certificate_is_not_revoked(root: Issued) -> None:
     certificate, other = leaf(root, point(URL)), leaf(root)
     assert (
         find_revocation(certificate, accepted(root, certificate, crl(root, [(other, None)])))
@@ -206,7 +206,7 @@ def test_who_is_not_in_the_list_is_not_revoked(root: Issued) -> None:
 
 
 @pytest.mark.parametrize("reason", [None, *sorted(ALL_REASONS, key=lambda reason: reason.name)])
-def test_who_is_in_the_list_is_revoked_for_the_reason_given(
+def test_a_listed_certificate_is_revoked_with_its_reason(
     root: Issued, reason: ReasonFlags | None
 ) -> None:
     certificate = leaf(root, point(URL))
@@ -215,7 +215,7 @@ def test_who_is_in_the_list_is_revoked_for_the_reason_given(
     assert find_revocation(certificate, found) == RevokedEntry(NOW - 2 * DAY, expected)
 
 
-def test_a_delta_list_adds_and_takes_away(root: Issued) -> None:
+def test_a_delta_crl_adds_and_removes_entries(root: Issued) -> None:
     certificate = leaf(root, point(URL))
 
     def listed(reason: ReasonFlags | None, **changes: Any) -> VerifiedCrl:  # noqa: ANN401 - see crl
@@ -257,7 +257,7 @@ FOR_ONE_REASON = {"only_some_reasons": frozenset({ReasonFlags.superseded})}
         ),
     ],
 )
-def test_a_delta_list_that_does_not_fit(
+def test_a_delta_crl_that_does_not_apply(
     root: Issued, base: dict[str, Any], delta: dict[str, Any]
 ) -> None:
     certificate = leaf(root, point(URL))

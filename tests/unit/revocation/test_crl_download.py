@@ -1,4 +1,4 @@
-"""Lists are downloaded from a real server on loopback that may be slow, cut off or too big."""
+"""Download CRLs from a real server on loopback that may be slow, truncating or too large."""
 
 from __future__ import annotations
 
@@ -140,7 +140,7 @@ def deadline() -> Deadline:
     return Deadline.after(5)
 
 
-def test_a_list_comes_with_what_it_is_called(base: str, deadline: Deadline) -> None:
+def test_a_crl_is_downloaded_with_its_validators(base: str, deadline: Deadline) -> None:
     assert download(f"{base}/good", deadline) == CrlDownload(LIST, '"1"', MODIFIED)
     headers = Handler.asked[0][1]
     assert headers["User-Agent"].startswith("gatecert/")
@@ -148,7 +148,7 @@ def test_a_list_comes_with_what_it_is_called(base: str, deadline: Deadline) -> N
     assert "If-None-Match" not in headers
 
 
-def test_a_list_that_is_known_is_not_sent_again(base: str, deadline: Deadline) -> None:
+def test_an_unchanged_crl_is_not_sent_again(base: str, deadline: Deadline) -> None:
     known = download(f"{base}/good", deadline, etag='"1"', last_modified=MODIFIED)
     assert known == CrlDownload(None, '"1"', MODIFIED)
     assert download(f"{base}/dated", deadline, last_modified=MODIFIED).data is None
@@ -163,7 +163,7 @@ def test_a_validator_that_no_request_can_carry_is_dropped(base: str, deadline: D
     assert Handler.asked[-1][1]["If-None-Match"] == '"1" folded'
 
 
-def test_a_list_that_is_not_known_has_to_be_sent(base: str, deadline: Deadline) -> None:
+def test_an_unexpected_304_is_an_error(base: str, deadline: Deadline) -> None:
     with pytest.raises(AuthorityUnreachableError, match="HTTP 304"):
         download(f"{base}/unasked", deadline)
 
@@ -176,7 +176,7 @@ def test_redirects_are_followed_over_http_only(base: str, deadline: Deadline) ->
             download(f"{base}/{path}", deadline)
 
 
-def test_a_proxy_is_used_where_the_environment_says_so(
+def test_the_proxy_of_the_environment_is_used(
     base: str, deadline: Deadline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("http_proxy", base)
@@ -192,23 +192,21 @@ def test_a_proxy_is_used_where_the_environment_says_so(
         ("garbage", "hello"),
     ],
 )
-def test_what_cannot_be_had_says_why(base: str, path: str, why: str, deadline: Deadline) -> None:
+def test_a_failed_download_has_a_reason(base: str, path: str, why: str, deadline: Deadline) -> None:
     with pytest.raises(AuthorityUnreachableError, match=why) as caught:
         download(f"{base}/{path}", deadline)
     assert f"{base}/{path}" in caught.value.message
     assert "renewal.revocation_lists" in caught.value.fix
 
 
-def test_a_list_that_its_host_does_not_have_is_no_matter_of_the_network(
-    base: str, deadline: Deadline
-) -> None:
+def test_a_missing_crl_is_no_network_problem(base: str, deadline: Deadline) -> None:
     with pytest.raises(AuthorityUnreachableError) as caught:
         download(f"{base}/missing", deadline)
     assert "the CA has to publish the CRL" in caught.value.fix
     assert "port 80" not in caught.value.fix
 
 
-def test_a_list_has_a_largest_size(
+def test_a_crl_has_a_maximum_size(
     base: str, deadline: Deadline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(crl_download, "MAX_CRL_BYTES", 4999)
@@ -235,7 +233,7 @@ def test_stopping_interrupts_a_download(base: str) -> None:
     assert time.monotonic() - begun < 1.0
 
 
-def test_nobody_there_and_no_url(deadline: Deadline) -> None:
+def test_a_refused_connection_and_malformed_urls(deadline: Deadline) -> None:
     with serving() as url:
         closed = url
     for bad in (closed, "http://", "http://[", "ftp://ca.example/x"):

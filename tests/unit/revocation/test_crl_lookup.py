@@ -1,4 +1,4 @@
-"""Lists are fetched, kept, asked again, and believed only as far as they go."""
+"""Tests of downloading, caching and verifying CRLs."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ HOUR = timedelta(hours=1)
 
 @dataclass
 class Kept:
-    """A ListStore in memory, on a disk that may fail."""
+    """A CRL store in memory that may fail."""
 
     lists: dict[str, StoredList] = field(default_factory=dict)
     full: bool = False
@@ -51,7 +51,7 @@ class Kept:
 
 @dataclass
 class Hosts:
-    """Hosts of lists; every list has its number for an entity tag."""
+    """Hosts of CRLs; each CRL's number is its entity tag."""
 
     lists: dict[str, bytes] = field(default_factory=dict)
     asked: list[tuple[str, str]] = field(default_factory=list)
@@ -72,7 +72,7 @@ class Hosts:
 
 
 class World:
-    """One issuer, one certificate, its lists, and a clock."""
+    """One issuer, one certificate, its CRLs, and a clock."""
 
     def __init__(self) -> None:
         self.root = Pki().root()
@@ -101,17 +101,17 @@ def world() -> World:
     return World()
 
 
-def test_who_names_no_list_is_not_asked_about(world: World) -> None:
+def test_a_certificate_without_crls_is_not_looked_up(world: World) -> None:
     assert world.lists.look_up(leaf(world.root), [world.root.certificate]) is None
     assert world.hosts.asked == []
 
 
-def test_a_good_list_tells_that_nothing_was_revoked(world: World) -> None:
+def test_a_valid_crl_without_the_certificate(world: World) -> None:
     world.hosts.publish(crl(world.root))
     assert world.look_up() == RevocationReport(source=URL, ends=NOW + DAY)
 
 
-def test_a_good_list_tells_that_it_was_revoked_when_and_why(world: World) -> None:
+def test_a_valid_crl_with_the_certificate(world: World) -> None:
     world.hosts.publish(crl(world.root, [(world.certificate, ReasonFlags.key_compromise)]))
     report = world.look_up()
     assert report.entry is not None
@@ -122,7 +122,7 @@ def test_a_good_list_tells_that_it_was_revoked_when_and_why(world: World) -> Non
     assert (report.source, report.problem) == (URL, "")
 
 
-def test_a_list_is_kept_and_only_asked_whether_it_has_changed(world: World) -> None:
+def test_a_crl_is_cached_and_requested_conditionally(world: World) -> None:
     world.hosts.publish(crl(world.root))
     first = world.look_up()
     world.time += HOUR
@@ -133,7 +133,7 @@ def test_a_list_is_kept_and_only_asked_whether_it_has_changed(world: World) -> N
     assert world.look_up().entry is not None
 
 
-def test_while_the_host_is_down_the_kept_list_counts_until_its_end(world: World) -> None:
+def test_a_cached_crl_counts_until_it_expires_while_the_host_is_down(world: World) -> None:
     world.hosts.publish(crl(world.root))
     world.look_up()
     world.hosts.down = True
@@ -146,19 +146,19 @@ def test_while_the_host_is_down_the_kept_list_counts_until_its_end(world: World)
     assert "cannot be had" in report.problem
 
 
-def test_an_ended_list_still_tells_who_was_revoked(world: World) -> None:
+def test_an_expired_crl_still_lists_revoked_certificates(world: World) -> None:
     world.hosts.publish(crl(world.root, [(world.certificate, None)], ends=-HOUR))
     assert world.look_up().entry is not None
 
 
-def test_an_ended_list_does_not_tell_who_was_not(world: World) -> None:
+def test_an_expired_crl_proves_no_certificate_unrevoked(world: World) -> None:
     world.hosts.publish(crl(world.root, ends=-HOUR))
     report = world.look_up()
     assert "expired" in report.problem
     assert "its host has no newer one" in report.problem
 
 
-def test_a_host_that_is_down_is_asked_once_for_all_gateways(world: World) -> None:
+def test_an_unreachable_host_is_asked_once_for_all_gateways(world: World) -> None:
     world.hosts.down = True
     assert "cannot be had" in world.look_up().problem
     assert "cannot be had" in world.look_up(leaf(world.root, point(OTHER))).problem
@@ -169,7 +169,7 @@ def test_a_host_that_is_down_is_asked_once_for_all_gateways(world: World) -> Non
     assert world.look_up().problem == ""
 
 
-def test_a_gatecert_that_is_leaving_blames_no_host(world: World) -> None:
+def test_stopping_marks_no_host_unreachable(world: World) -> None:
     cancelled = threading.Event()
     cancelled.set()
     report = world.lists.look_up(world.certificate, [world.root.certificate], cancelled)
@@ -178,7 +178,7 @@ def test_a_gatecert_that_is_leaving_blames_no_host(world: World) -> None:
     assert world.lists.unreachable == {}
 
 
-def test_a_forged_list_neither_counts_nor_takes_a_good_ones_place(world: World) -> None:
+def test_a_forged_crl_is_refused_and_not_cached(world: World) -> None:
     world.hosts.publish(crl(world.root))
     good = world.look_up()
     forged = crl(Pki().root(), begins=-HOUR)
@@ -191,31 +191,31 @@ def test_a_forged_list_neither_counts_nor_takes_a_good_ones_place(world: World) 
     assert world.kept.lists == {}
 
 
-def test_an_older_list_never_takes_the_place_of_a_newer_one(world: World) -> None:
+def test_an_older_crl_never_replaces_a_newer_one(world: World) -> None:
     world.hosts.publish(crl(world.root, [(world.certificate, None)]))
     assert world.look_up().entry is not None
     world.hosts.publish(crl(world.root, begins=-2 * DAY))
     assert world.look_up().entry is not None
 
 
-def test_what_is_no_list_is_said(world: World) -> None:
+def test_invalid_data_is_reported(world: World) -> None:
     world.hosts.lists[URL] = b"<html>"
     assert world.look_up().problem == f"{URL}: the data is not a CRL"
 
 
-def test_of_a_negative_serial_number_no_list_can_tell(world: World) -> None:
+def test_a_negative_serial_number_cannot_be_listed(world: World) -> None:
     certificate = negated(leaf(world.root, point(URL), serial=SERIAL))
     assert "negative" in world.look_up(certificate).problem
     assert world.hosts.asked == []
 
 
-def test_without_the_issuer_nothing_can_be_believed(world: World) -> None:
+def test_a_missing_issuer_is_reported(world: World) -> None:
     report = world.lists.look_up(world.certificate, [Pki().root().certificate])
     assert report == RevocationReport(problem="the issuer's certificate is missing")
     assert world.hosts.asked == []
 
 
-def test_a_disk_that_fails_does_not_keep_from_looking(
+def test_a_failing_disk_does_not_prevent_a_look_up(
     world: World, caplog: pytest.LogCaptureFixture
 ) -> None:
     world.hosts.publish(crl(world.root))
@@ -230,13 +230,13 @@ def test_a_disk_that_fails_does_not_keep_from_looking(
 # --------------------------------------------------------------------- several lists
 
 
-def test_the_next_address_will_do(world: World) -> None:
+def test_the_next_url_is_tried(world: World) -> None:
     certificate = leaf(world.root, point("http://down.example/1", URL))
     world.hosts.publish(crl(world.root, part={"full_name": [uri(URL)]}))
     assert world.look_up(certificate) == RevocationReport(source=URL, ends=NOW + DAY)
 
 
-def test_lists_for_some_reasons_tell_together(world: World) -> None:
+def test_crls_for_some_reasons_count_together(world: World) -> None:
     leaked = frozenset({ReasonFlags.key_compromise, ReasonFlags.ca_compromise})
     certificate = leaf(world.root, point(URL), point(OTHER))
     one = {"full_name": [uri(URL)], "only_some_reasons": leaked}
@@ -251,13 +251,13 @@ def test_lists_for_some_reasons_tell_together(world: World) -> None:
     assert world.look_up(certificate).entry is not None
 
 
-def test_lists_that_leave_reasons_out_tell_nothing(world: World) -> None:
+def test_crls_that_leave_reasons_out_prove_nothing(world: World) -> None:
     leaked = frozenset({ReasonFlags.key_compromise})
     world.hosts.publish(crl(world.root, part={"only_some_reasons": leaked}))
     assert world.look_up().problem == "the CRLs do not cover every revocation reason"
 
 
-def test_a_list_whose_reasons_are_covered_is_not_fetched(world: World) -> None:
+def test_a_crl_for_covered_reasons_is_not_downloaded(world: World) -> None:
     certificate = leaf(world.root, point(URL), point(OTHER))
     world.hosts.publish(crl(world.root))
     assert world.look_up(certificate).problem == ""
@@ -271,7 +271,7 @@ def with_delta() -> list[tuple[x509.ExtensionType, bool]]:
     return [(x509.FreshestCRL([point(DELTA)]), False)]
 
 
-def test_a_delta_list_tells_what_is_new(world: World) -> None:
+def test_a_delta_crl_lists_new_revocations(world: World) -> None:
     world.hosts.publish(crl(world.root, extensions=with_delta()))
     assert world.look_up().entry is None
     world.forget_failures()
@@ -283,7 +283,7 @@ def test_a_delta_list_tells_what_is_new(world: World) -> None:
 
 
 @pytest.mark.parametrize("changes", [{"base": 6, "number": 7}, {"base": 7, "ends": -HOUR}])
-def test_a_delta_list_that_does_not_fit_is_left_out(
+def test_a_delta_crl_that_does_not_apply_is_ignored(
     world: World, changes: dict[str, object]
 ) -> None:
     world.hosts.publish(crl(world.root, extensions=with_delta()))
@@ -293,6 +293,6 @@ def test_a_delta_list_that_does_not_fit_is_left_out(
     assert (report.entry, report.problem) == (None, "")
 
 
-def test_a_delta_list_alone_tells_nothing(world: World) -> None:
+def test_a_delta_crl_alone_proves_nothing(world: World) -> None:
     world.hosts.publish(crl(world.root, number=8, base=7))
     assert "it is only a delta CRL" in world.look_up().problem
