@@ -11,7 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from gatecert.acme.issuer import ORDER_SECONDS, Issuer
-from gatecert.certificate.trust import expected_roots
+from gatecert.certificate.trust import load_trusted_roots
 from gatecert.challenge.solver import Solver
 from gatecert.challenge.solvers import build_solvers, longest_propagation
 from gatecert.config.schema import Configuration
@@ -111,6 +111,6 @@ def build(
 def _roots(configuration: Configuration, target: Target) -> tuple[Certificate, ...]:
     """Return the roots trusted for a gateway: this host's and those of its authorities."""
     settings = (configuration.authorities.get(name) for name in target.authorities)
-    return expected_roots(
+    return load_trusted_roots(
         each.trusted_roots for each in settings if each is not None and each.trusted_roots
     )

@@ -21,7 +21,7 @@ from tests.fuzz.promise import check_line
 
 from gatecert.certificate import key
 from gatecert.certificate.bootstrap import bootstrap
-from gatecert.certificate.chain import summarize
+from gatecert.certificate.summary import summarize
 from gatecert.lifecycle.pipeline import Pipeline
 from gatecert.model import Endpoint, Identifier, IdentifierType, Target
 from gatecert.store.file_store import FileStore

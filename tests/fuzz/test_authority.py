@@ -59,8 +59,9 @@ from gatecert.acme.resources import (
 from gatecert.acme.responses import ResponseReader, links
 from gatecert.acme.transport import MAX_BODY_BYTES, AcmeTransport
 from gatecert.certificate import key
-from gatecert.certificate.chain import check_issued, summarize
+from gatecert.certificate.chain import check_issued
 from gatecert.certificate.request import build_request
+from gatecert.certificate.summary import summarize
 from gatecert.config.schema.authority import AuthoritySettings
 from gatecert.deadline import Deadline
 from gatecert.errors import (

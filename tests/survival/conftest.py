@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 from tests.survival.scene import Scene
 
-from gatecert.certificate.trust import system_roots
+from gatecert.certificate.trust import load_trusted_roots
 from gatecert.deadline import Deadline
 from gatecert.store import durable
 
@@ -89,7 +89,7 @@ def directory() -> Iterator[Path]:
 
 @pytest.fixture
 def scene(directory: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Scene]:
-    system_roots()  # once, and not in every process
+    load_trusted_roots()  # once, and not in every process
     monkeypatch.setattr(Deadline, "wait", lambda *_: None)  # a played authority is done at once
     before = durable.on_step
     yield Scene(directory / "run")

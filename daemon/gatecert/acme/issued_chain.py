@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Final
 from gatecert.acme.client import Client
 from gatecert.acme.protocol import OrderJournal
 from gatecert.acme.responses import GONE
-from gatecert.certificate.chain import check_issued, choose_chain, is_preferred, load_roots
-from gatecert.certificate.trust import system_roots
+from gatecert.certificate.chain import check_issued, choose_chain, is_preferred
+from gatecert.certificate.pem import load_roots
+from gatecert.certificate.trust import load_trusted_roots
 from gatecert.certificate.trust_anchor import can_anchor
 from gatecert.config.schema.authority import AuthoritySettings
 from gatecert.deadline import Deadline
@@ -156,7 +157,7 @@ class ChainDownload:
             self.target.identifiers,
             now=self.now(),
             trusted_roots=roots,
-            system_roots=system_roots() if roots is None else (),
+            system_roots=load_trusted_roots() if roots is None else (),
         )
 
     def _alternates(self, download: Download) -> Iterator[bytes]:

@@ -20,9 +20,9 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from gatecert.certificate.certificate_names import label, name_text, short_name
 from gatecert.certificate.certification_path import Path, PathFinder
 from gatecert.certificate.leaf import check_leaf, find_leaf
-from gatecert.certificate.pem import load_roots, split_pem
+from gatecert.certificate.pem import split_pem
 from gatecert.certificate.rules import ValidationTime
-from gatecert.certificate.summary import certificate_id, demands_stapling, summarize
+from gatecert.certificate.summary import demands_stapling
 from gatecert.errors import CertificateError, clean
 
 if TYPE_CHECKING:
@@ -33,19 +33,6 @@ if TYPE_CHECKING:
 
     from gatecert.model import Identifier
 
-__all__ = [
-    "CheckedChain",
-    "certificate_id",
-    "check_issued",
-    "choose_chain",
-    "is_preferred",
-    "left_out_note",
-    "load_roots",
-    "pem_of",
-    "split_pem",
-    "staple_note",
-    "summarize",
-]
 
 CLOCK_SKEW = timedelta(minutes=5)
 

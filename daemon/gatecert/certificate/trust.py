@@ -32,16 +32,10 @@ _HASHED_NAME = re.compile(r"[0-9a-f]{8}\.[0-9]+")  # the names that OpenSSL read
 _Stamp = tuple[int, int, int]
 
 
-def system_roots() -> tuple[Certificate, ...]:
-    """Return every readable certificate of the machine's trust store, without repetition.
+def load_trusted_roots(files: Iterable[Path] = ()) -> tuple[Certificate, ...]:
+    """Return the roots that this machine trusts, and those of further files, each once.
 
     A missing or unreadable trust store counts as empty.
-    """
-    return expected_roots()
-
-
-def expected_roots(files: Iterable[Path] = ()) -> tuple[Certificate, ...]:
-    """Return the roots that this machine trusts and those of further files.
 
     Args:
         files: PEM files such as ``trusted_roots``; an unreadable one counts as empty.

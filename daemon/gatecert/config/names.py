@@ -224,7 +224,6 @@ def _country(value: object, wanted: str) -> str:
     return "gb" if written == "uk" else written
 
 
-HostName = Annotated[str, PlainValidator(host_name), text_schema("DNS name")]
 ZoneName = Annotated[str, PlainValidator(zone_name), text_schema("DNS name")]
 KeyName = Annotated[str, PlainValidator(key_name), text_schema("DNS name")]
 GatewayHostName = Annotated[str, PlainValidator(gateway_host_name), text_schema("DNS name")]

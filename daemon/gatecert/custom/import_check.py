@@ -15,9 +15,9 @@ from cryptography import x509
 
 from gatecert.certificate import key
 from gatecert.certificate.certificate_names import label
-from gatecert.certificate.chain import summarize
 from gatecert.certificate.extensions import is_ca
 from gatecert.certificate.imported import check_imported
+from gatecert.certificate.summary import summarize
 from gatecert.custom.member import member_of_request, other_member
 from gatecert.custom.signing_requests import pending_requests
 from gatecert.errors import CertificateError, WrongUsageError

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 from cryptography.x509 import Certificate
 
 from gatecert import container
-from gatecert.certificate.trust import expected_roots
+from gatecert.certificate.trust import load_trusted_roots
 from gatecert.deploy.live import LiveDirectory
 from gatecert.deploy.reload import reload
 from gatecert.deploy.reload_request import request_reload
@@ -81,7 +81,7 @@ class DeployTools:
     progress: Progress
     now: Callable[[], datetime]
     cancelled: threading.Event = field(default_factory=threading.Event)
-    roots: Callable[[Target], tuple[Certificate, ...]] = lambda _: expected_roots()
+    roots: Callable[[Target], tuple[Certificate, ...]] = lambda _: load_trusted_roots()
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,8 +10,9 @@ import logging
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from gatecert.certificate import chain, key
+from gatecert.certificate import key
 from gatecert.certificate.comparison import UNKNOWN, CertificateRank, Trust, rank
+from gatecert.certificate.summary import summarize
 from gatecert.certificate.trust import trust_of
 from gatecert.errors import GatecertError
 from gatecert.model import CertificateSummary, GatewayState, Target, Version
@@ -166,10 +167,10 @@ def _usable(
 ) -> Iterator[StoredCertificate]:
     for version in versions:
         try:
-            summary = chain.summarize(version.certificate, version.chain)
+            summary = summarize(version.certificate, version.chain)
             fits = _fits(store.private_key(version), summary)
             if pair and version.second_certificate:
-                second = chain.summarize(version.second_certificate, version.second_chain)
+                second = summarize(version.second_certificate, version.second_chain)
                 fits = fits and _fits(store.private_key(version, second=True), second)
                 summary = replace(summary, second=second)
         except GatecertError as error:

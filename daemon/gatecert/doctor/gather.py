@@ -21,7 +21,7 @@ from cryptography.x509 import Certificate
 from gatecert.acme.directory_check import DirectoryReport, DirectorySource, RateLimitedAuthority
 from gatecert.acme.order_journal import PREFIX
 from gatecert.certificate.pem import find_readable
-from gatecert.certificate.trust import system_roots
+from gatecert.certificate.trust import load_trusted_roots
 from gatecert.challenge.solver import RecordTester, SelfTest, SelfTestingSolver, Solver
 from gatecert.client_ca import bundle_warnings
 from gatecert.client_ca.bundle_files import BundleFiles
@@ -79,7 +79,7 @@ class FactSources:
     solvers: Mapping[str, Solver]
     resolver: DnsResolver
     now: Callable[[], datetime]
-    roots: Callable[[], Sequence[Certificate]] = system_roots
+    roots: Callable[[], Sequence[Certificate]] = load_trusted_roots
     ask_command: Callable[[Target, StoredCertificate], Probe | None] = lambda _, __: None
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from gatecert.certificate.comparison import rank, rejection_of
-from gatecert.certificate.trust import system_roots, trust_of
+from gatecert.certificate.trust import load_trusted_roots, trust_of
 from gatecert.custom.import_check import CheckedImport, check_import
 from gatecert.custom.signing_requests import remove_used_requests
 from gatecert.deploy.inventory import StoredCertificate
@@ -41,7 +41,7 @@ class CertificateImport:
             current.target,
             uploads,
             now=current.now(),
-            system_roots=system_roots(),
+            system_roots=load_trusted_roots(),
         )
         if checked.version is None:
             return self._import(current, checked)

@@ -28,7 +28,7 @@ from cryptography.x509 import Certificate
 from gatecert.acme.protocol import Authority
 from gatecert.certificate.bootstrap import bootstrap
 from gatecert.certificate.comparison import rejection_of
-from gatecert.certificate.trust import expected_roots
+from gatecert.certificate.trust import load_trusted_roots
 from gatecert.deploy.certificate_deployer import CertificateDeployer
 from gatecert.deploy.deployer import DeployTools
 from gatecert.deploy.inventory import StoredCertificate
@@ -105,7 +105,7 @@ class Pipeline:
     random: random.Random = field(default_factory=random.SystemRandom)
     obstacles: Callable[[Target, str, StoredCertificate | None], Finding | None] = no_preconditions
     lists: RevocationLookup | None = None
-    roots: Callable[[Target], tuple[Certificate, ...]] = lambda _: expected_roots()
+    roots: Callable[[Target], tuple[Certificate, ...]] = lambda _: load_trusted_roots()
     new_deployer: Callable[[DeployTools, Target, GatewayState], CertificateDeployer] = (
         CertificateDeployer
     )

@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from gatecert.certificate.pem import find_readable
-from gatecert.certificate.trust import system_roots
+from gatecert.certificate.trust import load_trusted_roots
 from gatecert.model import Mode, RevocationReason, RevocationState
 from gatecert.revocation.check_schedule import (
     first_check,
@@ -237,4 +237,4 @@ def _issuers(stored: StoredCertificate) -> Sequence[Certificate]:
     for name in ("root.pem", "second-root.pem"):
         with suppress(OSError):  # not every CA sends it
             texts.append((version.directory / name).read_bytes())
-    return (*find_readable(texts), *system_roots())
+    return (*find_readable(texts), *load_trusted_roots())
