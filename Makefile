@@ -1,5 +1,5 @@
-# Everything starts from nothing: Python 3.11 or newer, git, make and the machine's own package
-# sources. What a target needs is set up on the way, once.
+# Needs Python 3.11 or newer, git, make and the machine's package sources. Each target sets up what it
+# needs, once.
 
 PYTHON ?= python3
 export PYTHON
@@ -12,11 +12,11 @@ harness := PYTHONPATH=tests/integration
 
 .DEFAULT_GOAL := help
 # What docs/prose checks so far.
-written := $(filter-out docs/decisions/% docs/gateways/%,$(pages)) demo/*.py docs/prose docs/refresh
+written := $(filter-out docs/decisions/%,$(pages)) docs/prose docs/refresh demo/*.py bench/*.py pebble/run packaging/build packaging/gatecert $(wildcard packaging/debian/* systemd/* container/*) Makefile .ci/run
 
 .PHONY: help demo unit test faults survive years fuzz test-gateways test-container test-systemd as-root deb lint fix docs bench setup ci-setup lock clean
 
-help: ## Show this list
+help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1|\2/p' Makefile | column -t -s '|'
 
 demo: setup ## Enrol and renew with a test CA, a real gateway and a real client
@@ -27,40 +27,40 @@ unit: .venv/.complete ## Run the unit tests, without servers and networks, in ab
 
 test: setup .cache/authorities/.complete ## Run every test, with coverage by branch
 	@tests/integration/debian-testing caddy 2.8 .cache/caddy caddy >/dev/null
-	@$(bin)/pytest --numprocesses=logical --maxprocesses=4 $(patience) --cov --cov-report=term $(if $(mapped),--ignore=$(networks))
-	@$(if $(mapped),$(mapped) $(bin)/pytest $(patience) $(networks))
+	@$(bin)/pytest --numprocesses=logical --maxprocesses=4 $(repeat) --cov --cov-report=term $(if $(mapped),--ignore=$(networks))
+	@$(if $(mapped),$(mapped) $(bin)/pytest $(repeat) $(networks))
 
-faults: setup .cache/peer/.complete ## Play every fault, also to certbot and lego; write docs/faults.md
+faults: setup .cache/peer/.complete ## Inject every fault, also into certbot and lego; write docs/faults.md
 	@tests/integration/debian-testing lego 4.20 .cache/lego lego >/dev/null
 	@$(harness) $(bin)/python -m tests.faults $(if $(CI),--output .cache/faults.md)
 
-survive: .venv/.complete ## Kill it at every step, refuse it every step, and let it live for years
+survive: .venv/.complete ## Kill it and let it fail at every step, and simulate years
 	@$(bin)/pytest tests/survival --numprocesses=logical --maxprocesses=4 $(if $(CI),--every-point,--thorough)
 
-years: .venv/.complete ## Simulate 10,000 years; YEARS=, LIVES=, SEED= for others
+years: .venv/.complete ## Simulate 10,000 years; or YEARS=, LIVES=, SEED=
 	@$(bin)/python -m tests.survival.years $(if $(LIVES),--lives $(LIVES),--years $(or $(YEARS),10000)) \
 		$(if $(SEED),--seed $(SEED))
 
-fuzz: .venv/.complete .cache/atheris/.complete ## Try a million inputs that are wrong, for an hour or two
+fuzz: .venv/.complete .cache/atheris/.complete ## Try a million malformed inputs, for an hour or two
 	@PYTHONPATH=.cache/atheris $(bin)/python -m tests.fuzz.long $(FUZZ)
 
-test-gateways: setup ## Run the snippets of docs/gateways with the real servers
+test-gateways: setup ## Test the pages of docs/gateways with real servers
 	@tests/integration/prerequisites gateways
 	@tests/integration/debian-testing caddy 2.8 .cache/caddy caddy >/dev/null
 	@tests/gateways/run
 
-test-systemd: as-root setup deb ## Boot Debian with the package in it: from installing to trusted (as root)
+test-systemd: as-root setup deb ## Boot Debian with the package, from installation to trusted (as root)
 	@tests/systemd/prerequisites
 	@tests/integration/prerequisites gateways
 	@tests/systemd/run
 
 as-root:
-	@[ "$$(id -u)" -eq 0 ] || { echo 'this boots machines and has to run as root: sudo make' $(MAKECMDGOALS) >&2; exit 1; }
+	@[ "$$(id -u)" -eq 0 ] || { echo 'this target boots machines, so run it as root: sudo make' $(MAKECMDGOALS) >&2; exit 1; }
 
 deb: .venv/.complete ## Build the Debian package in dist/
 	@packaging/build
 
-test-container: setup ## Run gatecert beside nginx in containers, as container/ has it (as root)
+test-container: setup ## Run the files of container/ with nginx (as root)
 	@tests/integration/prerequisites container
 	@tests/container/run
 
@@ -73,17 +73,17 @@ lint: .venv/.complete ## Check style, types, imports and language
 	@$(bin)/proselint --config .proselintrc.json check $(pages)
 	@$(bin)/python docs/prose $(written)
 
-fix: .venv/.complete ## Repair what can be repaired without thinking
+fix: .venv/.complete ## Format, and fix what ruff can fix
 	@$(bin)/ruff check --fix $(sources)
 	@$(bin)/ruff format $(sources)
 
-docs: .venv/.complete ## Write again what is generated from the code
+docs: .venv/.complete ## Update the text that is generated from the code
 	@$(bin)/python docs/refresh
 
-bench: setup .cache/peer/.complete ## Measure, side by side with certbot
+bench: setup .cache/peer/.complete ## Measure gatecert and certbot side by side
 	@$(harness) $(bin)/python -m bench
 
-setup: .venv/.complete ## Set everything up, and do nothing more
+setup: .venv/.complete ## Set up the environment and the servers
 	@tests/integration/prerequisites
 	@pebble/fetch >/dev/null
 
@@ -100,13 +100,13 @@ lock: .cache/uv/.complete ## Pin the newest versions that pyproject.toml allows
 	@$(call compile,--group authorities,tests/integration/requirements.lock)
 	@$(call compile,--group fuzz,tests/fuzz/requirements.lock)
 
-clean: ## Remove what the other targets made
+clean: ## Remove what the other targets created
 	rm -rf .venv .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage* dist
 
-# What a server did not do in the time it had is waited for once more, and shown; nothing else is tried twice.
-patience = --reruns=1 --only-rerun=WaitedTooLongError -r R
+# A test that waited too long for a server is repeated once and shown; no other failure is repeated.
+repeat = --reruns=1 --only-rerun=WaitedTooLongError -r R
 
-# Only root can make networks; anybody else is root in a user namespace, for these tests alone.
+# Only root can create networks; other users run these tests as root of a user namespace.
 networks = tests/integration/test_private_authorities.py
 mapped = $(if $(filter-out 0,$(shell id -u)),unshare --map-root-user --map-auto --net --)
 

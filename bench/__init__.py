@@ -1,1 +1,1 @@
-"""What gatecert costs in time, memory and processor, side by side with certbot in one run."""
+"""Measurements of time, memory and processor, side by side with certbot in one run."""

@@ -1,7 +1,6 @@
-"""``make bench``: measure, print a table, and write ``.cache/bench.json``.
+"""Run ``make bench``: measure, print a table, and write ``.cache/bench.json``.
 
-A figure that misses its target is printed as such; only a measurement that could not be made is an
-error.
+A figure that misses its target is marked; only a measurement that cannot be made is an error.
 """
 
 from __future__ import annotations
@@ -28,14 +27,14 @@ RESULTS = PROJECT / ".cache" / "bench.json"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Measure everything, one thing after the other."""
+    """Take all measurements, one after the other."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     parser = argparse.ArgumentParser(prog="make bench", description="Measure gatecert and certbot.")
-    parser.add_argument("--runs", type=int, default=5, help="how often each thing is timed")
+    parser.add_argument("--runs", type=int, default=5, help="number of samples for each figure")
     parser.add_argument(
-        "--window", type=float, default=60.0, help="seconds for which an idle daemon is watched"
+        "--window", type=float, default=60.0, help="seconds to observe an idle daemon"
     )
-    parser.add_argument("--output", type=Path, default=RESULTS, help="where the JSON goes")
+    parser.add_argument("--output", type=Path, default=RESULTS, help="file for the JSON")
     options = parser.parse_args(arguments)
 
     console = Console(highlight=False)
@@ -57,7 +56,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def measure(  # noqa: PLR0913 - what is measured with, and how long
+def measure(  # noqa: PLR0913 - servers and options
     directory: Path,
     pebble: Pebble,
     names: ChallengeTestServer,
@@ -66,10 +65,10 @@ def measure(  # noqa: PLR0913 - what is measured with, and how long
     runs: int,
     window: float,
 ) -> Report:
-    """All figures."""
+    """Return all figures."""
     report = Report(peers={"certbot": peer.certbot_version()})
 
-    console.print(f"from nothing to trusted and served, {runs} times")
+    console.print(f"from an empty directory to trusted and served, {runs} times")
     starts = [
         gateways.from_nothing(directory / f"start{run}", pebble, names, f"start{run}.example.com")
         for run in range(runs)
@@ -88,7 +87,7 @@ def measure(  # noqa: PLR0913 - what is measured with, and how long
         )
     )
 
-    console.print(f"certbot at the same authority, {runs} times")
+    console.print(f"certbot with the same CA, {runs} times")
     hostnames = [f"certbot{run}.example.com" for run in range(runs + 1)]
     certbot = report.add(
         Figure(
@@ -98,7 +97,7 @@ def measure(  # noqa: PLR0913 - what is measured with, and how long
         )
     )
     report.add(
-        Figure("quicker than certbot", "times", [certbot.value / warm.value], 15, at_least=True)
+        Figure("faster than certbot", "times", [certbot.value / warm.value], 15, at_least=True)
     )
 
     console.print(f"an idle daemon, {window:g} s")

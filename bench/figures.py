@@ -22,14 +22,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One thing that was measured.
+    """One measured figure.
 
     Attributes:
-        name: What, in words.
+        name: Shown in the table.
         unit: Of the samples and the target.
-        samples: Every measurement, in the order of measuring.
-        target: What it should be; None where it is measured for comparison only.
-        at_least: Whether more is better.
+        samples: All measurements, in their order.
+        target: The required value; None for a comparison only.
+        at_least: True if more is better.
     """
 
     name: str
@@ -45,7 +45,7 @@ class Figure:
 
     @property
     def met(self) -> bool | None:
-        """Whether the target is met; None without one."""
+        """True if the target is met; None without a target."""
         if self.target is None:
             return None
         return self.value >= self.target if self.at_least else self.value <= self.target
@@ -59,7 +59,7 @@ class Report:
     peers: dict[str, str] = field(default_factory=dict)
 
     def add(self, figure: Figure) -> Figure:
-        """Keep a figure."""
+        """Add a figure and return it."""
         self.figures.append(figure)
         return figure
 

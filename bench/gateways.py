@@ -1,4 +1,4 @@
-"""Measures gatecert: from nothing, warm, and idle."""
+"""Measurements of gatecert: first enrolment, enrolment in a running daemon, and idle."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def from_nothing(
     gatecert = Gatecert(directory)
     files = gatecert.files("gateway")
     gateway = Ocserv(directory, **files)
-    # The gateway starts once it has a certificate: the first reload may have to wait for it.
+    # The gateway starts when it has a certificate: the first reload may have to wait for it.
     reload = f'until kill -HUP "$(cat {gateway.pid_file})" 2>/dev/null; do sleep 0.01; done'
     gatecert.use(pebble, names).add_gateway(
         "gateway",
@@ -69,11 +69,11 @@ def from_nothing(
 def warm(
     directory: Path, pebble: Pebble, names: ChallengeTestServer, hostnames: list[str]
 ) -> list[float]:
-    """Enrol one gateway after the other in a daemon that runs already, without any reload.
+    """Enrol one gateway after the other in a running daemon, without any reload.
 
     Returns:
-        Seconds that each pass took by the daemon's own clock: looking the name up, ordering,
-        validation, finalisation, checking the chain, and writing everything durably.
+        Seconds of each pass by the daemon's own clock: name look-up, order, validation, finalize,
+        check of the chain, and durable writes.
     """
     gatecert = Gatecert(directory).use(pebble, names)
     with ExitStack() as servers:
@@ -86,7 +86,7 @@ def warm(
                 servers.enter_context(gatecert)
             gatecert.wait_logged("enrolled gateway=", times=number + 1)
         taken = dict(ENROLLED.findall(gatecert.process.output))
-        # The first one makes the account as well.
+        # The first one creates the account as well.
         return [float(taken[f"gateway{number}"]) for number in range(1, len(hostnames))]
 
 
@@ -98,14 +98,14 @@ def idle(
     *,
     window: float,
 ) -> tuple[float, float]:
-    """Watch a daemon that has nothing to do.
+    """Observe an idle daemon.
 
     Returns:
         Resident memory in MB, and the share of one processor in percent over the window.
     """
     names.point(hostname, "127.0.0.1")
     gatecert = Gatecert(directory).use(pebble, names).add_gateway("gateway", hostname)
-    gatecert.configuration["resolver"]["interval"] = "30s"  # as in the field
+    gatecert.configuration["resolver"]["interval"] = "30s"  # the default
     with gatecert:
         gatecert.wait_enrolled("gateway")
         time.sleep(SETTLED)

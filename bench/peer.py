@@ -1,4 +1,4 @@
-"""Measures certbot, the peer, at the same authority in the same run."""
+"""Measurements of certbot with the same CA in the same run."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ TIMEOUT = 120.0  # seconds
 
 
 def certbot_version() -> str:
-    """Which certbot this is."""
+    """Return the version of certbot."""
     finished = subprocess.run(
         [CERTBOT, "--version"], text=True, check=True, capture_output=True, timeout=TIMEOUT
     )
@@ -33,8 +33,8 @@ def certbot(
     """Issue one certificate after the other with certbot's own web server.
 
     Returns:
-        Seconds from the start of each process to its end; the first run, which makes the account,
-        is left out.
+        Seconds from start to end of each process, without the first run, which creates the
+        account.
     """
     seconds: list[float] = []
     for hostname in hostnames:

@@ -78,10 +78,10 @@ def test_the_gateway_is_told_by_a_signal(
     command = ("python3", "/opt/gatecert/bin/send-signal", "HUP")
     nobody = pair.sidecar.execute(*command, "ocserv")
     assert nobody.exit_code == 1
-    assert nobody.errors.startswith("no process is called ocserv: do the containers share")
+    assert nobody.errors.startswith("no process named ocserv: check that the gateway runs")
     other = podman.ask("exec", "--user=10002:10002", pair.sidecar.name, *command, "nginx")
     assert other.exit_code == 1
-    assert "(nginx) belongs to user 10001, and this is user 10002" in other.errors
+    assert "(nginx) belongs to user 10001, not to user 10002" in other.errors
 
 
 def test_a_gateway_that_waits_for_its_first_certificate_can_be_ended(compose: Compose) -> None:

@@ -102,12 +102,12 @@ def test_a_unit_to_reload_that_does_not_exist(enrolled: Site) -> None:
     for unit, explanation in (
         (
             "ocsrv.service",
-            "there is no unit ocsrv.service: correct Environment=UNIT=",
+            "unit ocsrv.service not found: correct Environment=UNIT=",
         ),
-        ("", "no unit is named: systemctl edit this service"),
+        ("", "no unit named: run systemctl edit for this service"),
         ("gatecert.service", "gatecert.service is gatecert itself"),
         ("dbus.socket", "dbus.socket cannot be reloaded"),
-        ("--now", "--now is no name of a unit"),
+        ("--now", "--now is not a unit name"),
     ):
         machine.drop_in(RELOAD, f"[Service]\nEnvironment=UNIT={unit}\n")
         machine.must("systemctl", "daemon-reload")

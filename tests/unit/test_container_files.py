@@ -100,9 +100,9 @@ def test_a_process_with_a_long_name_is_found(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "why"),
     [
-        ((), "give a signal and the name of a process: send-signal HUP nginx"),
-        (("HUP",), "give a signal and the name of a process: send-signal HUP nginx"),
-        (("SIGHUP", "nginx"), "there is no signal SIGHUP: HUP, USR1, USR2 … without SIG"),
+        ((), "name a signal and a process: send-signal HUP nginx"),
+        (("HUP",), "name a signal and a process: send-signal HUP nginx"),
+        (("SIGHUP", "nginx"), "unknown signal SIGHUP: use HUP, USR1, USR2 …, without SIG"),
     ],
 )
 def test_wrong_usage_prints_one_line(arguments: tuple[str, ...], why: str) -> None:
@@ -111,4 +111,4 @@ def test_wrong_usage_prints_one_line(arguments: tuple[str, ...], why: str) -> No
 
 def test_a_missing_process() -> None:
     code, why = send_signal("HUP", "no-such-process-runs-here")
-    assert (code, why.startswith("no process is called no-such-process-runs-here")) == (1, True)
+    assert (code, why.startswith("no process named no-such-process-runs-here")) == (1, True)
