@@ -80,15 +80,9 @@ class LastError:
 
 
 @dataclass(frozen=True, slots=True)
-class ClientAuthority:
-    """A client CA; for the fields see `ClientCA`."""
+class ClientAuthority(ClientCA):
+    """A client CA, with the whole days until it expires."""
 
-    subject: str
-    issuer: str
-    fingerprint: str
-    not_before: datetime
-    not_after: datetime
-    is_root: bool
     days_left: int
 
 
