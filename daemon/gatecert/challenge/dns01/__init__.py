@@ -7,6 +7,6 @@
   ``persist_solver`` checks that it is there.
 
 ``record`` and ``persist_record`` are pure. ``zones``, ``nameservers`` and ``propagation`` send DNS
-queries. The providers are ``rfc2136`` (dynamic updates), ``exec_provider`` (a command) and
-``lexicon`` (the library dns-lexicon); ``provider`` is their interface.
+queries. The providers are ``rfc2136_provider`` (dynamic updates), ``exec_provider`` (a command) and
+``lexicon_provider`` (the library dns-lexicon); ``provider`` is their interface.
 """

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 from gatecert.challenge.dns01.dns01_solver import Dns01Solver
 from gatecert.challenge.dns01.exec_provider import ExecProvider
-from gatecert.challenge.dns01.lexicon import LexiconDnsProvider
+from gatecert.challenge.dns01.lexicon_provider import LexiconDnsProvider
 from gatecert.challenge.dns01.persist_solver import DnsPersist01Solver, PersistRecordChecker
-from gatecert.challenge.dns01.rfc2136 import Rfc2136Provider
+from gatecert.challenge.dns01.rfc2136_provider import Rfc2136Provider
 from gatecert.challenge.dns01.zones import Zones
 from gatecert.config.schema.challenge import Propagation
 

@@ -57,7 +57,11 @@ def test_dns_01_and_dns_account_01_share_a_solver(journal: Journal) -> None:
 
 @pytest.mark.parametrize(
     ("name", "module"),
-    [("rfc2136", "rfc2136"), ("exec", "exec_provider"), ("cloudflare", "lexicon")],
+    [
+        ("rfc2136", "rfc2136_provider"),
+        ("exec", "exec_provider"),
+        ("cloudflare", "lexicon_provider"),
+    ],
 )
 def test_each_provider_is_built_by_its_name(name: str, module: str) -> None:
     made = build_provider(

@@ -8,7 +8,7 @@ features do not suit a daemon:
 - Its configuration may come from the environment and the working directory. Here it comes only from
   ``options`` and from the files named in ``credentials``.
 - A provider whose customers have domains below its own (DuckDNS) has one zone for all of them, and
-  expects the customer's domain instead: see ``_with_providers_zone``.
+  expects the customer's domain instead: see ``with_providers_zone``.
 - Most providers wait for their service without a timeout. Each change therefore runs in its own
   thread, which is abandoned after a timeout.
 
@@ -86,7 +86,7 @@ class LexiconDnsProvider:
         kind = _provider_class(self._name)
         self._check_credentials(kind)
         if self._settings.zone is None:
-            record = _with_providers_zone(record)
+            record = with_providers_zone(record)
         secrets = {
             option: read_secret(path, f"{HERE}.credentials.{option}")
             for option, path in self._settings.credentials.items()
@@ -156,7 +156,7 @@ class LexiconDnsProvider:
                 f"{name} cannot be reached to change {zone}: {words}",
                 fix="check that its service is up and reachable from this host",
             )
-        options = ", ".join(sorted(_options(kind))) or "none"
+        options = ", ".join(sorted(option_names(kind))) or "none"
         return ChallengeError(
             f"{name} failed to change {record.name} in {zone}: {words}",
             fix=f"check that {self._keys} are complete; {name} has these options: {options}",
@@ -168,7 +168,7 @@ class LexiconDnsProvider:
         Raises:
             ProviderNotContactedError: It does not know one; names those that it knows.
         """
-        known = sorted(_options(kind))
+        known = sorted(option_names(kind))
         for option in self._settings.credentials:
             if known and option not in known:
                 hint = nearest(option, known)
@@ -230,7 +230,7 @@ def _not_asked(error: ChallengeError) -> ChallengeError:
     return ProviderNotContactedError(error.message, fix=error.fix)
 
 
-def _with_providers_zone(record: TextRecord) -> TextRecord:
+def with_providers_zone(record: TextRecord) -> TextRecord:
     """Replace the zone of a record by the one that the provider expects.
 
     If a public suffix is one zone with all domains below it (``duckdns.org``), that is the
@@ -241,7 +241,7 @@ def _with_providers_zone(record: TextRecord) -> TextRecord:
     return replace(record, zone=registrable_domain(record.name))
 
 
-def _options(kind: type[LexiconProvider]) -> set[str]:
+def option_names(kind: type[LexiconProvider]) -> set[str]:
     """Return the names of a provider's options; empty if it does not list them."""
     parser = argparse.ArgumentParser(add_help=False, exit_on_error=False)
     kind.configure_parser(parser)

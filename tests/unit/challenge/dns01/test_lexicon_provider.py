@@ -16,8 +16,11 @@ import requests
 from lexicon._private import discovery
 from lexicon._private.providers import duckdns, powerdns
 
-from gatecert.challenge.dns01 import lexicon
-from gatecert.challenge.dns01.lexicon import LexiconDnsProvider
+from gatecert.challenge.dns01.lexicon_provider import (
+    LexiconDnsProvider,
+    option_names,
+    with_providers_zone,
+)
 from gatecert.config.schema import Dns01Settings
 from gatecert.errors import ChallengeError, ProviderNotContactedError, RecordRefusedError
 from gatecert.model import TextRecord
@@ -285,7 +288,7 @@ def test_every_provider_of_the_library_lists_its_options() -> None:
     known = discovery.find_providers()
 
     assert len(known) > 80
-    assert lexicon._options(powerdns.Provider) >= {"auth_token", "pdns_server"}  # noqa: SLF001
+    assert option_names(powerdns.Provider) >= {"auth_token", "pdns_server"}
 
 
 def test_unlisted_options_are_empty() -> None:
@@ -294,7 +297,7 @@ def test_unlisted_options_are_empty() -> None:
         def configure_parser(parser: Any) -> None:  # noqa: ANN401 - as in the library
             parser.add_argument("--token", required=True)
 
-    assert lexicon._options(Demanding) == set()  # noqa: SLF001
+    assert option_names(Demanding) == set()
 
 
 # --------------------------------------------------------------------------- zones and credentials
@@ -335,7 +338,7 @@ def test_the_zone_of_a_public_suffix_is_the_customers_domain(
 
 
 def test_the_zone_of_a_domain_is_unchanged() -> None:
-    assert lexicon._with_providers_zone(ONE) == ONE  # noqa: SLF001
+    assert with_providers_zone(ONE) == ONE
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ import dns.update
 import pytest
 
 from gatecert.challenge.dns01.nameservers import Nameserver
-from gatecert.challenge.dns01.rfc2136 import Rfc2136Provider
+from gatecert.challenge.dns01.rfc2136_provider import Rfc2136Provider
 from gatecert.config.schema import Dns01Settings
 from gatecert.errors import ChallengeError, ProviderNotContactedError, RecordRefusedError
 from gatecert.model import Endpoint, TextRecord
