@@ -1,4 +1,4 @@
-"""What commands share: their arguments, reading the configuration, finding a gateway by name."""
+"""Shared parts of commands: arguments, reading the configuration, finding a gateway by name."""
 
 from __future__ import annotations
 

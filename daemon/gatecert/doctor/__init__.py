@@ -1,1 +1,1 @@
-"""What is wrong with a gateway, in the order in which it has to be put right."""
+"""Diagnosis of gateways: facts, checks and findings."""

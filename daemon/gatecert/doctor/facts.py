@@ -161,5 +161,5 @@ class GatewayFacts:
 
     @property
     def enrols(self) -> bool:
-        """Whether the gateway is enrolled automatically."""
+        """True if the gateway is enrolled automatically."""
         return self.target.mode is Mode.AUTOMATIC and not self.situation.excluded_region

@@ -42,7 +42,7 @@ class Finding:
 
     @property
     def fails(self) -> bool:
-        """Whether the finding is a failure."""
+        """True if the finding is a failure."""
         return self.severity is Severity.FAILURE
 
 

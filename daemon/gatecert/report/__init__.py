@@ -1,1 +1,1 @@
-"""Reported: status, logs, progress, and what the service manager is told."""
+"""Output for operators and programs: status, logs, progress, notifications to systemd."""

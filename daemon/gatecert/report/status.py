@@ -318,8 +318,9 @@ def client_authentication_status(  # noqa: PLR0913 - each is another fact
         proven: Whether there are listeners that can be checked.
         now: Current time.
     """
-    confirmed = deployment.confirmed if deployment is not None and proven else None
-    error = deployment.error if deployment is not None else ""
+    silence = deployment.silence if deployment is not None else None
+    error = silence.detail if silence is not None else deployment.error if deployment else ""
+    confirmed = deployment.confirmed if deployment and proven and silence is None else None
     return ClientAuthenticationStatus(
         bundle=bundle,
         authorities=tuple(

@@ -71,9 +71,10 @@ ISSUED = CertificateSummary(
 BOOTSTRAP = replace(ISSUED, is_bootstrap=True, certificate_id="")
 DUE = Due(Action.ENROL, NOW + 30 * DAY, "renewal due at one third of its lifetime")
 CONFIRMED = Deployment(VERSION.id, confirmed=NOW - DAY)
+OUTAGE = ListenerOutage(NOW - DAY, NOW, ("127.0.0.1:443",), "127.0.0.1:443 refuses connections")
 SILENT = replace(
     CONFIRMED,
-    silence=ListenerOutage(NOW - DAY, NOW, ("127.0.0.1:443",), "127.0.0.1:443 refuses connections"),
+    silence=OUTAGE,
 )
 REVOKED = RevocationState(
     ISSUED.fingerprint,
@@ -308,6 +309,8 @@ def test_client_authentication_in_json() -> None:
         (Deployment("a"), True, None),
         (Deployment("a", confirmed=NOW), False, None),
         (Deployment("a", error="nothing listens"), True, False),
+        (Deployment("a", silence=OUTAGE), True, False),
+        (Deployment("a", confirmed=NOW, silence=OUTAGE), True, False),
     ],
 )
 def test_proof_of_the_requested_client_cas(
