@@ -155,7 +155,7 @@ def test_authorities_come_and_go_beside_the_daemon(vpn: Vpn) -> None:
     added = vpn.client_ca("add", BOSTON, both)
 
     assert added.exit_code == 0, added.errors
-    assert "every listener asks for certificates of exactly these" in added.output
+    assert "every listener requests certificates of exactly these" in added.output
     assert set(asked_for(vpn.ocserv.address)) == {"CN=one", "CN=two"}
     listed = vpn.client_ca("list", BOSTON, "--json").json()
     assert [each["subject"] for each in listed["authorities"]] == ["CN=one", "CN=two"]
@@ -191,7 +191,7 @@ def test_what_is_no_authority_changes_nothing(vpn: Vpn) -> None:
         "stands twice": 2 * new.root.read_bytes(),
         "empty": b"",
         "page": b"<!doctype html><html>Please log in</html>",
-        "cut short": new.root.read_bytes()[:-30],
+        "truncated": new.root.read_bytes()[:-30],
     }
 
     for number, (words, contents) in enumerate(files.items()):

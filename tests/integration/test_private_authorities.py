@@ -273,7 +273,7 @@ def test_what_is_revoked_is_on_the_list_of_the_authority_and_replaced(
 
     assert result.exit_code == 0, result.errors
     # It does not know revocation by the key of the certificate, which is tried first for a leak.
-    assert f"is revoked ({reason}), by the key of the account" in result.output
+    assert f"is revoked ({reason}), signed with the key of the account" in result.output
     assert authority.revoked() == {first.serial_number}
     assert live(prepared) != first
     assert (live(prepared).public_key() == first.public_key()) == (reason == "superseded")

@@ -74,7 +74,7 @@ def test_beside_the_daemon_the_account_revokes_and_clients_see_the_next_certific
     result = gatecert.run("revoke", BOSTON, "--reason", "superseded")
 
     assert result.exit_code == 0, result.errors
-    assert "is revoked (superseded), by the key of the account" in result.output
+    assert "is revoked (superseded), signed with the key of the account" in result.output
     assert pebble.certificate_status(first.serial_number) == "Revoked"
     second = live(gatecert)
     assert second != first
@@ -94,7 +94,7 @@ def test_a_key_that_has_leaked_revokes_itself_and_is_never_used_again(
     assert public_key(first) == public_key(earlier)
     result = enrolled.run("revoke", BOSTON, "--reason", "keycompromise")
     assert result.exit_code == 0, result.errors
-    assert "is revoked (keyCompromise), by the key of the certificate" in result.output
+    assert "is revoked (keyCompromise), signed with the key of the certificate" in result.output
     for certificate in (first, earlier):
         assert pebble.certificate_status(certificate.serial_number) == "Revoked"
     assert public_key(live(enrolled)) != public_key(first)
@@ -107,7 +107,7 @@ def test_a_lost_account_does_not_keep_a_certificate_from_being_revoked(
     shutil.rmtree(enrolled.state_directory / "accounts")
     result = enrolled.run("revoke", BOSTON)
     assert result.exit_code == 0, result.errors
-    assert "is revoked (unspecified), by the key of the certificate" in result.output
+    assert "is revoked (unspecified), signed with the key of the certificate" in result.output
     assert pebble.certificate_status(first.serial_number) == "Revoked"
     assert public_key(live(enrolled)) != public_key(first)
 

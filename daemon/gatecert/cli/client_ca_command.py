@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
 SCHEMA = 1
 WHY_NO_KEY = (
-    "the key of a client CA can issue certificates for any client: keep it off gateways, and replace"
-    " the CA if its key was shared"
+    "the key of a client CA can issue certificates for any client: keep it off gateways, and"
+    " replace the CA if its key was shared"
 )
 USERS_KEY = "a client's private key belongs on the client only"
 
