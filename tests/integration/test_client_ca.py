@@ -390,6 +390,6 @@ def test_the_end_of_an_authority_is_warned_of(vpn: Vpn, days: int) -> None:
 
     assert added.exit_code == 0, added.errors
     assert "has no key usage" in added.output
-    vpn.gatecert.wait_logged("'CN=short' of user certificates ends in")
+    vpn.gatecert.wait_logged("client CA 'CN=short' expires in")
     (warning,) = vpn.gatecert.status(BOSTON)["client_authentication"]["warnings"]
     assert "gatecert client-ca add boston FILE" in warning

@@ -15,7 +15,6 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
 from gatecert.certificate.certificate_names import name_text
-from gatecert.client_ca import bundle_expiry
 from gatecert.client_ca.bundle import fingerprint
 from gatecert.client_ca.crl_files import (
     in_force,
@@ -37,8 +36,10 @@ if TYPE_CHECKING:
     from gatecert.client_ca.bundle import Bundle
     from gatecert.client_ca.crl_files import RevocationList
     from gatecert.client_ca.lockout import KnownUser
-    from gatecert.model import Target
+    from gatecert.model import ClientCA, Target
 
+THRESHOLDS: Final = (90, 30, 14, 7, 3, 1, 0)  # days before a client CA expires
+DAY: Final = timedelta(days=1)
 A_MOMENT: Final = timedelta(seconds=1)
 USERS_SOON: Final = timedelta(days=30)
 SHARE_OF_LIFE: Final = 5  # a list is renewed long before a fifth of its life is left
@@ -139,21 +140,38 @@ def _authorities(
     *,
     now: datetime,
 ) -> Iterator[BundleWarning]:
-    """Authorities that end, and the users whose own certificates would last."""
-    for ending in bundle_expiry.endings(bundle.authorities(), now=now):
-        end = ending.authority.not_after
+    """Return a warning for each client CA that has expired or expires soon.
+
+    Every certificate that it issued expires with it, and a successor has to reach every user.
+    Hence the first warning comes three months before.
+    """
+    for authority in bundle.authorities():
+        end = authority.not_after
+        passed = [days for days in THRESHOLDS if end - days * DAY <= now]
+        if not passed:
+            continue
         out = locked_out_at(
             users, bundle, max(end + A_MOMENT, now), lists, now=min(end - A_MOMENT, now)
         )
-        whom = f", and locks out {spoken(out)}" if out else ""
-        fix = bundle_expiry.FIX.format(gateway=gateway)
+        whom = f"; it locks out {spoken(out)}" if out else ""
         yield BundleWarning(
             WarningKind.AUTHORITY,
-            ending.authority.fingerprint,
-            ending.days,
-            f"{ending.words}{whom}",
-            fix,
+            authority.fingerprint,
+            passed[-1],
+            f"{_expiry(authority, now=now)}{whom}",
+            "issue the users certificates of another client CA, and add that CA:"
+            f" gatecert client-ca add {gateway} FILE",
         )
+
+
+def _expiry(authority: ClientCA, *, now: datetime) -> str:
+    """Say when a client CA expires, or that it has expired."""
+    name, end = f"the client CA '{authority.subject}'", instant(authority.not_after)
+    if authority.not_after <= now:
+        return f"{name} expired on {end}: none of its client certificates is accepted"
+    days = (authority.not_after - now) // DAY
+    left = "less than a day" if days == 0 else f"{days} day{'' if days == 1 else 's'}"
+    return f"{name} expires in {left}, on {end}"
 
 
 def _lists(

@@ -18,7 +18,6 @@ from cryptography.x509 import CertificateRevocationList, ReasonFlags
 
 from gatecert.certificate.certificate_names import name_text
 from gatecert.certificate.chain import CLOCK_SKEW
-from gatecert.client_ca.reading import read_regular
 from gatecert.errors import CertificateError, StorageError, clean
 from gatecert.revocation.crl import (
     can_be_listed,
@@ -33,7 +32,8 @@ from gatecert.revocation.crl import (
     reason,
     scope,
 )
-from gatecert.store import durable
+from gatecert.store.codec import DamagedRecordError
+from gatecert.store.json_record import read_file
 from gatecert.time_format import instant
 
 if TYPE_CHECKING:
@@ -90,12 +90,12 @@ def read_lists(paths: Iterable[Path]) -> tuple[RevocationList, ...]:
 
 def _read(path: Path) -> bytes:
     try:
-        with durable.step("read", path):
-            return read_regular(path, largest=LARGEST_LIST)
-    except ValueError as error:
-        raise StorageError(
-            f"cannot read {clean(str(path), 300)}: {error}", fix="name a regular file"
-        ) from error
+        data = read_file(path, largest=LARGEST_LIST)
+    except DamagedRecordError as error:
+        raise StorageError(f"cannot read {clean(str(path), 300)}: {error}") from error
+    if data is None:
+        raise StorageError(f"cannot read {clean(str(path), 300)}: it does not exist")
+    return data
 
 
 def _lists(path: Path, data: bytes) -> Iterator[CertificateRevocationList]:

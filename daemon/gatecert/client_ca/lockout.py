@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, Final
 from cryptography.x509 import Certificate
 
 from gatecert.certificate.pem import LARGEST_CHAIN, find_readable, parse
-from gatecert.client_ca.reading import read_regular
 from gatecert.client_ca.user_check import check_user, find_user
 from gatecert.errors import CertificateError, StorageError
 from gatecert.store import durable
+from gatecert.store.codec import DamagedRecordError
+from gatecert.store.json_record import read_file
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Sequence
     from datetime import datetime
     from pathlib import Path
 
@@ -141,17 +142,15 @@ def _may_enter(judgement: UserCheckResult) -> bool:
 
 
 def _certificates(path: Path) -> tuple[Certificate, ...]:
-    return tuple(_read(path))
-
-
-def _read(path: Path) -> Iterator[Certificate]:
-    """The certificates in one file; none where it cannot be read."""
+    """Return the certificates of one file; none if it cannot be read."""
     try:
-        data = read_regular(path, largest=LARGEST_CHAIN)
-    except (OSError, ValueError):
-        return
-    found = find_readable([data])
-    yield from found
+        data = read_file(path, largest=LARGEST_CHAIN)
+    except (DamagedRecordError, StorageError):
+        return ()
+    if data is None:
+        return ()
+    found = tuple(find_readable([data]))
     if not found:
         with suppress(CertificateError):
-            yield parse(data)
+            return (parse(data),)
+    return found

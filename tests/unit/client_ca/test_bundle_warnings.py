@@ -9,8 +9,8 @@ from tests.fakes.clock import DAY, NOW
 from tests.fakes.pki import key_usage
 from tests.fakes.users_office import Office, bundle, part, write_crl
 
-from gatecert.client_ca.bundle_expiry import THRESHOLDS
 from gatecert.client_ca.bundle_warnings import (
+    THRESHOLDS,
     BundleWarning,
     WarningKind,
     concerns,
@@ -67,13 +67,37 @@ def test_the_end_of_an_authority_names_whom_it_locks_out_before_and_after(office
     )
     (before, _) = found(bundle(root, other), users)
     assert (before.kind, before.days) == (WarningKind.AUTHORITY, 30)
-    assert "and locks out 1 known user certificate (alice.pem)" in before.words
+    assert "; it locks out 1 known user certificate (alice.pem)" in before.words
     assert "gatecert client-ca add boston FILE" in before.fix
 
     after = found(bundle(root, other), users, now=NOW + 25 * DAY)[0]
     assert (after.kind, after.days, after.key) == (WarningKind.AUTHORITY, 0, before.key)
-    assert "is accepted any more, and locks out 1 known user certificate (alice.pem)" in after.words
+    assert "is accepted; it locks out 1 known user certificate (alice.pem)" in after.words
     assert "locks out" not in found(bundle(root, other))[0].words
+
+
+@pytest.mark.parametrize(
+    ("days", "threshold", "words"),
+    [
+        (90, 90, "expires in 90 days, on 2027-02-21 08:15:00 UTC"),
+        (30.5, 90, "expires in 30 days"),
+        (1.5, 3, "expires in 1 day,"),
+        (0.5, 1, "expires in less than a day"),
+        (0, 0, "expired on 2026-11-23 08:15:00 UTC: none of its client certificates is accepted"),
+        (-5, 0, "expired on"),
+    ],
+)
+def test_warning_says_when_a_client_ca_expires(
+    office: Office, days: float, threshold: int, words: str
+) -> None:
+    root = office.root(begin=NOW - 9 * DAY, end=NOW + days * DAY)
+    later = office.root("later", end=NOW + 91 * DAY)
+
+    (warning,) = found(bundle(root, later))
+
+    assert warning.days == threshold
+    assert warning.words.startswith("the client CA 'CN=Users' ")
+    assert words in warning.words
 
 
 def test_each_warning_is_given_once(office: Office) -> None:

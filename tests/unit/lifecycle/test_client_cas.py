@@ -648,14 +648,14 @@ def test_the_end_of_an_authority_is_warned_of_once(
         started.tend()
         started.tend()
         (record,) = caplog.records
-        assert "'CN=ends' of user certificates ends in 30 days" in record.getMessage()
+        assert "client CA 'CN=ends' expires in 30 days" in record.getMessage()
         assert "locks out 1 known user certificate (alice.pem)" in record.getMessage()
         caplog.clear()
         started.clock = NOW + 31 * DAY
         started.tend()
         (record,) = caplog.records
         assert record.levelno == logging.ERROR
-        assert "ended on 2026-12-23" in record.getMessage()
+        assert "expired on 2026-12-23" in record.getMessage()
 
 
 def test_users_are_looked_at_now_and_then(started: Scene, caplog: pytest.LogCaptureFixture) -> None:
