@@ -370,7 +370,7 @@ def test_known_users_are_not_locked_out_by_accident(vpn: Vpn) -> None:
 
     refused = vpn.client_ca("remove", BOSTON, ours.subject)
     assert refused.exit_code == 1
-    assert "1 known user certificate (alice.pem) would be locked out" in refused.errors
+    assert "removing 'CN=ours' locks out 1 known user certificate (alice.pem)" in refused.errors
     assert asked_for(vpn.ocserv.address) == ["CN=ours"]
 
     forced = vpn.client_ca("remove", BOSTON, ours.subject, "--force")

@@ -320,7 +320,7 @@ def _deployment_due(situation: Situation, now: datetime) -> Due | None:
     at = deployment.next_attempt or now
     if at > now + DEPLOYMENT_DELAYS[-1]:
         at = now
-    return Due(Action.DEPLOY, at, "no listener has proven that it serves the installed certificate")
+    return Due(Action.DEPLOY, at, "the installed certificate is not yet verified on every listener")
 
 
 def _enrolment_due(situation: Situation, now: datetime) -> Due | None:
