@@ -28,8 +28,8 @@ from gatecert.certificate import key
 from gatecert.certificate.upload import Upload
 from gatecert.client_ca import bundle_change
 from gatecert.client_ca.bundle import Bundle, from_pem
-from gatecert.client_ca.crl_files import read_lists
-from gatecert.client_ca.lockout import locked_out, read_known_users, spoken
+from gatecert.client_ca.crl_files import read_crls
+from gatecert.client_ca.lockout import count_and_names, locked_out, read_known_users
 from gatecert.client_ca.user_check import check_user
 from gatecert.custom.import_check import check_import
 
@@ -154,7 +154,7 @@ def test_a_revocation_list_and_a_user(revoked: bytes, user: bytes) -> None:
     path = DIRECTORY / "users.crl"
     path.write_bytes(revoked)
     with refused_properly():
-        lists_read = read_lists([path])
+        lists_read = read_crls([path])
         certificates = Upload("the user's file", "alice.pem", user).certificates()
         judgement = check_user(certificates, BUNDLE, lists_read, now=NOW)
         for line in (*judgement.reasons, *judgement.notes):
@@ -171,7 +171,7 @@ def test_a_folder_of_users(contents: tuple[bytes, ...]) -> None:
     assert len(known.users) + len(known.unreadable) == 3
     with refused_properly():
         gone = locked_out(known.users, BUNDLE, Bundle((OTHER.certificate,)), now=NOW)
-        check_line(spoken(gone))
+        check_line(count_and_names(gone))
 
 
 def test_what_is_right_is_accepted() -> None:

@@ -42,7 +42,7 @@ PLACEHOLDER_NAME: Final = x509.Name(
         x509.NameAttribute(NameOID.COMMON_NAME, "no authority of user certificates yet"),
     ]
 )
-NOBODY: Final = "none"
+PLACEHOLDER_ID: Final = "none"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +81,7 @@ class Bundle:
     def id(self) -> str:
         """What tells one bundle from another, whatever order it stands in."""
         if not self.certificates:
-            return NOBODY
+            return PLACEHOLDER_ID
         prints = sorted(fingerprint(each) for each in self.certificates)
         return hashlib.sha256("".join(prints).encode()).hexdigest()[:16]
 
@@ -90,11 +90,11 @@ class Bundle:
         certificates = self.certificates or (placeholder(now=now),)
         return b"".join(each.public_bytes(Encoding.PEM) for each in certificates)
 
-    def authorities(self) -> tuple[ClientCA, ...]:
+    def client_cas(self) -> tuple[ClientCA, ...]:
         """What an operator is told of each."""
         return tuple(describe(each) for each in self.certificates)
 
-    def above(self, certificate: Certificate) -> tuple[Certificate, ...]:
+    def issuers_of(self, certificate: Certificate) -> tuple[Certificate, ...]:
         """The certificates of this bundle that signed another."""
         return tuple(
             each
@@ -163,6 +163,6 @@ def describe(certificate: Certificate) -> ClientCA:
     )
 
 
-def named(certificates: Iterable[Certificate]) -> str:
+def quoted_subjects(certificates: Iterable[Certificate]) -> str:
     """Certificates by their subjects, on one line."""
     return ", ".join(f"'{name_text(each.subject)}'" for each in certificates)

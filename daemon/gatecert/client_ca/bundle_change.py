@@ -17,16 +17,16 @@ from cryptography.x509.oid import NameOID
 from gatecert.certificate.certificate_names import label, name_text
 from gatecert.certificate.extensions import extension
 from gatecert.certificate.rules import unsupported_key
-from gatecert.client_ca.bundle import Bundle, fingerprint, is_placeholder, named
-from gatecert.client_ca.client_ca_rules import check_authority, is_root
-from gatecert.client_ca.crl_files import without_list
+from gatecert.client_ca.bundle import Bundle, fingerprint, is_placeholder, quoted_subjects
+from gatecert.client_ca.client_ca_rules import check_client_ca, is_root
+from gatecert.client_ca.crl_files import missing_crl
 from gatecert.errors import CertificateError, WrongUsageError, clean
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
     from datetime import datetime
 
-    from gatecert.client_ca.crl_files import RevocationList
+    from gatecert.client_ca.crl_files import CrlFile
 
 
 SHORTEST_FINGERPRINT: Final = 8  # hexadecimal digits that are taken for one
@@ -52,13 +52,14 @@ class Change:
     notes: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        return f"added {named(self.added)}" if self.added else f"removed {named(self.removed)}"
+        verb = "added" if self.added else "removed"
+        return f"{verb} {quoted_subjects(self.added or self.removed)}"
 
 
 def add(
     bundle: Bundle,
     uploaded: Sequence[Certificate],
-    lists: Collection[RevocationList] = (),
+    lists: Collection[CrlFile] = (),
     *,
     now: datetime,
 ) -> Change:
@@ -78,7 +79,7 @@ def add(
     if not added:
         are = "is already an authority" if len(uploaded) == 1 else "are already authorities"
         raise CertificateError(
-            f"{named(uploaded)} {are} of this gateway's users",
+            f"{quoted_subjects(uploaded)} {are} of this gateway's users",
             fix="gatecert client-ca list shows all of them; give a certificate that is new",
         )
     for each in added:
@@ -87,11 +88,11 @@ def add(
                 f"{label(each)} is gatecert's own placeholder, from which nobody has a certificate",
                 fix="give the authority that signs the users' certificates",
             )
-        check_authority(each, now=now)
+        check_client_ca(each, now=now)
     changed = Bundle((*bundle.certificates, *added))
     _check_roots(changed, added)
     notes = [*_notes(bundle, uploaded, added)]
-    notes += (found for each in added if (found := without_list(each, lists, now=now)))
+    notes += (found for each in added if (found := missing_crl(each, lists, now=now)))
     return Change(changed, added=added, notes=tuple(notes))
 
 
@@ -111,7 +112,7 @@ def remove(bundle: Bundle, selector: str) -> Change:
     orphans = tuple(each for each in left.certificates if each not in kept.certificates)
     notes = []
     if orphans:
-        notes.append(f"removed with it, as no root is left for them: {named(orphans)}")
+        notes.append(f"removed with it, as no root is left for them: {quoted_subjects(orphans)}")
     if not kept.certificates:
         notes.append("no authority is left: nobody can log in with a certificate any more")
     return Change(kept, removed=(chosen, *orphans), notes=tuple(notes))
@@ -147,7 +148,7 @@ def _leads_to_root(bundle: Bundle, certificate: Certificate) -> bool:
         if is_root(current):
             return True
         reached.add(current)
-        waiting += [each for each in bundle.above(current) if each not in reached]
+        waiting += [each for each in bundle.issuers_of(current) if each not in reached]
     return False
 
 
@@ -156,7 +157,7 @@ def _notes(
 ) -> Iterator[str]:
     known = [each for each in uploaded if each not in added]
     if known:
-        yield f"already there: {named(known)}"
+        yield f"already there: {quoted_subjects(known)}"
     for each in added:
         if is_root(each) and extension(each, x509.KeyUsage) is None:
             yield f"{label(each)} has no key usage; some servers want keyCertSign said"

@@ -17,14 +17,19 @@ from typing import TYPE_CHECKING, Final
 from gatecert.certificate.certificate_names import name_text
 from gatecert.client_ca.bundle import fingerprint
 from gatecert.client_ca.crl_files import (
-    in_force,
-    is_about_users,
-    read_lists,
+    covers_clients,
+    current_crls,
+    missing_crl,
+    read_crls,
     signed_by,
-    unusable,
-    without_list,
+    unusable_reason,
 )
-from gatecert.client_ca.lockout import KnownUsers, locked_out_at, read_known_users, spoken
+from gatecert.client_ca.lockout import (
+    KnownUsers,
+    count_and_names,
+    locked_out_by_expiry,
+    read_known_users,
+)
 from gatecert.errors import GatecertError
 from gatecert.model import ClientAuthentication, ExpiryNotice
 from gatecert.time_format import instant
@@ -34,7 +39,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from gatecert.client_ca.bundle import Bundle
-    from gatecert.client_ca.crl_files import RevocationList
+    from gatecert.client_ca.crl_files import CrlFile
     from gatecert.client_ca.lockout import KnownUser
     from gatecert.model import ClientCA, Target
 
@@ -49,9 +54,9 @@ NEVER: Final = 1_000_000  # days; more than any threshold
 class WarningKind(StrEnum):
     """What it is about."""
 
-    AUTHORITY = "authority"
-    LIST = "list"
-    LIST_UNUSABLE = "list-unusable"
+    CLIENT_CA = "client-ca"
+    CRL = "crl"
+    CRL_UNUSABLE = "crl-unusable"
     USERS = "users"
     USERS_UNREADABLE = "users-unreadable"
 
@@ -77,27 +82,27 @@ class BundleWarning:
         return f"{self.words}; {self.fix}"
 
 
-def look(target: Target, bundle: Bundle, *, now: datetime) -> tuple[BundleWarning, ...]:
+def read_warnings(target: Target, bundle: Bundle, *, now: datetime) -> tuple[BundleWarning, ...]:
     """Read what is known of a gateway's users, and say what somebody has to see to."""
     settings = target.client_authentication or ClientAuthentication()
     known: KnownUsers | GatecertError
-    lists: tuple[RevocationList, ...] | GatecertError
+    lists: tuple[CrlFile, ...] | GatecertError
     try:
         known = read_known_users(settings.known_users)
     except GatecertError as error:
         known = error
     try:
-        lists = read_lists(settings.crl_files)
+        lists = read_crls(settings.crl_files)
     except GatecertError as error:
         lists = error
-    return concerns(target.name, bundle, known, lists, now=now)
+    return warnings_of(target.name, bundle, known, lists, now=now)
 
 
-def concerns(
+def warnings_of(
     gateway: str,
     bundle: Bundle,
     known: KnownUsers | GatecertError,
-    lists: tuple[RevocationList, ...] | GatecertError,
+    lists: tuple[CrlFile, ...] | GatecertError,
     *,
     now: datetime,
 ) -> tuple[BundleWarning, ...]:
@@ -119,7 +124,7 @@ def concerns(
     )
 
 
-def unsaid(
+def unreported(
     found: Iterable[BundleWarning], notices: Sequence[ExpiryNotice]
 ) -> tuple[BundleWarning, ...]:
     """Those of which nothing has been said since their last threshold."""
@@ -127,7 +132,7 @@ def unsaid(
     return tuple(each for each in found if each.days < said.get(each.key, NEVER))
 
 
-def noticed(found: Iterable[BundleWarning]) -> tuple[ExpiryNotice, ...]:
+def expiry_notices(found: Iterable[BundleWarning]) -> tuple[ExpiryNotice, ...]:
     """What to remember once all of them have been said."""
     return tuple(ExpiryNotice(each.key, each.days) for each in found)
 
@@ -136,7 +141,7 @@ def _authorities(
     gateway: str,
     bundle: Bundle,
     users: Sequence[KnownUser],
-    lists: Sequence[RevocationList],
+    lists: Sequence[CrlFile],
     *,
     now: datetime,
 ) -> Iterator[BundleWarning]:
@@ -145,17 +150,17 @@ def _authorities(
     Every certificate that it issued expires with it, and a successor has to reach every user.
     Hence the first warning comes three months before.
     """
-    for authority in bundle.authorities():
+    for authority in bundle.client_cas():
         end = authority.not_after
         passed = [days for days in THRESHOLDS if end - days * DAY <= now]
         if not passed:
             continue
-        out = locked_out_at(
+        out = locked_out_by_expiry(
             users, bundle, max(end + A_MOMENT, now), lists, now=min(end - A_MOMENT, now)
         )
-        whom = f"; it locks out {spoken(out)}" if out else ""
+        whom = f"; it locks out {count_and_names(out)}" if out else ""
         yield BundleWarning(
-            WarningKind.AUTHORITY,
+            WarningKind.CLIENT_CA,
             authority.fingerprint,
             passed[-1],
             f"{_expiry(authority, now=now)}{whom}",
@@ -175,12 +180,12 @@ def _expiry(authority: ClientCA, *, now: datetime) -> str:
 
 
 def _lists(
-    bundle: Bundle, lists: tuple[RevocationList, ...] | GatecertError, *, now: datetime
+    bundle: Bundle, lists: tuple[CrlFile, ...] | GatecertError, *, now: datetime
 ) -> Iterator[BundleWarning]:
     """Lists that end, and those that are of no use."""
     if isinstance(lists, GatecertError):
         yield BundleWarning(
-            WarningKind.LIST_UNUSABLE,
+            WarningKind.CRL_UNUSABLE,
             "revocation lists",
             0,
             lists.message,
@@ -190,7 +195,7 @@ def _lists(
     used = [
         (issuer, each)
         for issuer in bundle.certificates
-        for each in in_force(issuer, lists, now=now)
+        for each in current_crls(issuer, lists, now=now)
     ]
     for issuer, each in used:
         end = each.crl.next_update_utc
@@ -207,14 +212,14 @@ def _lists(
         )
         fix = "have the authority make a new one: openssl ca -gencrl -out FILE"
         yield BundleWarning(
-            WarningKind.LIST, f"{each.path} {instant(end)}", 0 if ended else 1, words, fix
+            WarningKind.CRL, f"{each.path} {instant(end)}", 0 if ended else 1, words, fix
         )
     if bundle.certificates:
         yield from _unusable_lists(bundle, lists, now=now)
     for issuer in bundle.certificates:
-        if words := without_list(issuer, lists, now=now):
+        if words := missing_crl(issuer, lists, now=now):
             yield BundleWarning(
-                WarningKind.LIST_UNUSABLE,
+                WarningKind.CRL_UNUSABLE,
                 f"no list {fingerprint(issuer)}",
                 0,
                 words,
@@ -224,7 +229,7 @@ def _lists(
 
 
 def _unusable_lists(
-    bundle: Bundle, lists: Sequence[RevocationList], *, now: datetime
+    bundle: Bundle, lists: Sequence[CrlFile], *, now: datetime
 ) -> Iterator[BundleWarning]:
     """Lists by which no user can be revoked."""
     signed = {
@@ -233,15 +238,15 @@ def _unusable_lists(
     without_users = {
         issuer.subject
         for issuer in bundle.certificates
-        if not any(issuer in bundle.above(each) for each in bundle.intermediates)
-        and not any(is_about_users(each) for each in in_force(issuer, lists, now=now))
+        if not any(issuer in bundle.issuers_of(each) for each in bundle.intermediates)
+        and not any(covers_clients(each) for each in current_crls(issuer, lists, now=now))
     }
     for each in lists:
         who = name_text(each.crl.issuer)
         key = f"{each.path} {who}"
         if each.crl.issuer not in signed:
             yield BundleWarning(
-                WarningKind.LIST_UNUSABLE,
+                WarningKind.CRL_UNUSABLE,
                 key,
                 0,
                 f"{each.path}: the revocation list of '{who}' is signed by"
@@ -249,12 +254,12 @@ def _unusable_lists(
                 "give the list of an authority that gatecert client-ca list shows",
             )
             continue
-        why = unusable(each, now=now)
-        if not why and not is_about_users(each) and each.crl.issuer in without_users:
+        why = unusable_reason(each, now=now)
+        if not why and not covers_clients(each) and each.crl.issuer in without_users:
             why = "the list is about certificates of authorities only"
         if why:
             yield BundleWarning(
-                WarningKind.LIST_UNUSABLE,
+                WarningKind.CRL_UNUSABLE,
                 key,
                 0,
                 f"{each.path}: the revocation list of '{who}' is not used, so no user is revoked by"
@@ -273,10 +278,10 @@ def _users(known: KnownUsers | GatecertError, *, now: datetime) -> Iterator[Bund
     soon = tuple(user for user in known.users if now < user.not_after <= now + USERS_SOON)
     fix = "give them new ones; take out of known_users who is to get in no more"
     if ended:
-        words = f"ended, so that their users are locked out: {spoken(ended)}"
+        words = f"ended, so that their users are locked out: {count_and_names(ended)}"
         yield BundleWarning(WarningKind.USERS, f"ended {_digest(ended)}", 0, words, fix)
     if soon:
-        words = f"about to end within {USERS_SOON.days} days: {spoken(soon)}"
+        words = f"about to end within {USERS_SOON.days} days: {count_and_names(soon)}"
         yield BundleWarning(
             WarningKind.USERS, f"ending {_digest(soon)}", USERS_SOON.days, words, fix
         )

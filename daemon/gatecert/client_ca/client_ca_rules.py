@@ -38,7 +38,7 @@ def is_root(certificate: Certificate) -> bool:
     return certificate.subject == certificate.issuer
 
 
-def check_authority(certificate: Certificate, *, now: datetime) -> None:
+def check_client_ca(certificate: Certificate, *, now: datetime) -> None:
     """Hold a certificate that is handed in to every rule.
 
     Raises:

@@ -47,7 +47,7 @@ _BLOCK: Final = re.compile(rb"-----BEGIN X509 CRL-----.*?-----END X509 CRL-----"
 
 
 @dataclass(frozen=True, slots=True)
-class RevocationList:
+class CrlFile:
     """One list, and the file that it stands in."""
 
     path: Path
@@ -55,7 +55,7 @@ class RevocationList:
 
 
 @dataclass(frozen=True, slots=True)
-class CrlState:
+class CrlResult:
     """What the lists say about one certificate.
 
     Attributes:
@@ -67,14 +67,14 @@ class CrlState:
     notes: tuple[str, ...] = ()
 
 
-def read_lists(paths: Iterable[Path]) -> tuple[RevocationList, ...]:
+def read_crls(paths: Iterable[Path]) -> tuple[CrlFile, ...]:
     """All lists in all files.
 
     Raises:
         StorageError: A file cannot be read.
         CertificateError: It is no revocation list.
     """
-    found: list[RevocationList] = []
+    found: list[CrlFile] = []
     for path in paths:
         try:
             data = _read(path)
@@ -84,7 +84,7 @@ def read_lists(paths: Iterable[Path]) -> tuple[RevocationList, ...]:
                 fix="have the authority's list written there, or correct"
                 " client_authentication.crl_files",
             ) from error
-        found += [RevocationList(path, crl) for crl in _lists(path, data)]
+        found += [CrlFile(path, crl) for crl in _lists(path, data)]
     return tuple(found)
 
 
@@ -110,13 +110,13 @@ def _lists(path: Path, data: bytes) -> Iterator[CertificateRevocationList]:
         ) from error
 
 
-def standing(
+def revocation_result(
     certificate: Certificate,
     issuer: Certificate,
-    lists: Collection[RevocationList],
+    lists: Collection[CrlFile],
     *,
     now: datetime,
-) -> CrlState:
+) -> CrlResult:
     """What the lists say about a certificate.
 
     Args:
@@ -133,9 +133,9 @@ def standing(
             " its users is revoked; with ssl_crl nginx refuses every one of them, ocserv does not"
             " look"
         )
-        return CrlState(notes=tuple(notes))
+        return CrlResult(notes=tuple(notes))
     if not may_sign_crls(issuer):
-        notes.append(without_list(issuer, lists, now=now))
+        notes.append(missing_crl(issuer, lists, now=now))
     newest = _newest(fitting)
     for each in newest:
         end = each.crl.next_update_utc
@@ -146,34 +146,34 @@ def standing(
             )
     if not can_be_listed(certificate):
         notes.append("its serial number is negative, so that no list can name it")
-        return CrlState(notes=tuple(notes))
+        return CrlResult(notes=tuple(notes))
     for each in newest:
         entry = crl_entry(each.crl, certificate)
         if entry is not None:
             revoked = instant(entry.revocation_date_utc)
             problem = f"was revoked on {revoked}{_why(entry)}, as {each.path} says"
-            return CrlState(problem, tuple(notes))
-    return CrlState(notes=tuple(notes))
+            return CrlResult(problem, tuple(notes))
+    return CrlResult(notes=tuple(notes))
 
 
 def _fitting(
-    certificate: Certificate, issuer: Certificate, lists: Iterable[RevocationList], *, now: datetime
-) -> tuple[list[RevocationList], list[str]]:
+    certificate: Certificate, issuer: Certificate, lists: Iterable[CrlFile], *, now: datetime
+) -> tuple[list[CrlFile], list[str]]:
     """The lists that tell about a certificate, and notes why others do not."""
-    fitting: list[RevocationList] = []
+    fitting: list[CrlFile] = []
     notes: list[str] = []
     who = name_text(issuer.subject)
     for each in (each for each in lists if each.crl.issuer == issuer.subject):
         if not is_signed_by(each.crl, issuer):
             notes.append(f"{each.path}: the list was not signed by the key of '{who}': not used")
-        elif problem := unusable(each, now=now) or _out_of_scope(each, certificate):
+        elif problem := unusable_reason(each, now=now) or _out_of_scope(each, certificate):
             notes.append(f"{each.path}: {problem}: not used")
         else:
             fitting.append(each)
     return fitting, notes
 
 
-def signed_by(issuer: Certificate, lists: Iterable[RevocationList]) -> tuple[RevocationList, ...]:
+def signed_by(issuer: Certificate, lists: Iterable[CrlFile]) -> tuple[CrlFile, ...]:
     """The lists that an authority has signed, whatever they are about."""
     return tuple(
         each
@@ -182,15 +182,15 @@ def signed_by(issuer: Certificate, lists: Iterable[RevocationList]) -> tuple[Rev
     )
 
 
-def in_force(
-    issuer: Certificate, lists: Iterable[RevocationList], *, now: datetime
-) -> tuple[RevocationList, ...]:
+def current_crls(
+    issuer: Certificate, lists: Iterable[CrlFile], *, now: datetime
+) -> tuple[CrlFile, ...]:
     """The newest list of each scope that an authority has signed and that can be used."""
     signed = signed_by(issuer, lists)
-    return _newest(each for each in signed if not unusable(each, now=now))
+    return _newest(each for each in signed if not unusable_reason(each, now=now))
 
 
-def without_list(issuer: Certificate, lists: Collection[RevocationList], *, now: datetime) -> str:
+def missing_crl(issuer: Certificate, lists: Collection[CrlFile], *, now: datetime) -> str:
     """Whom an authority locks out because it has no list that counts; empty if it has, or none do.
 
     Args:
@@ -206,7 +206,7 @@ def without_list(issuer: Certificate, lists: Collection[RevocationList], *, now:
             f"nginx refuses every user of '{who}', which may not sign revocation lists (its key"
             " usage lacks cRLSign); ocserv does not look"
         )
-    if not in_force(issuer, lists, now=now):
+    if not current_crls(issuer, lists, now=now):
         return (
             f"nginx refuses every user of '{who}' while it has no revocation list; ocserv does not"
             " look"
@@ -214,7 +214,7 @@ def without_list(issuer: Certificate, lists: Collection[RevocationList], *, now:
     return ""
 
 
-def unusable(found: RevocationList, *, now: datetime) -> str:
+def unusable_reason(found: CrlFile, *, now: datetime) -> str:
     """Why a list tells nothing about any certificate; empty if it does."""
     try:
         check_crl(found.crl, now=now, clock_skew=CLOCK_SKEW)
@@ -225,13 +225,13 @@ def unusable(found: RevocationList, *, now: datetime) -> str:
     return ""
 
 
-def is_about_users(found: RevocationList) -> bool:
+def covers_clients(found: CrlFile) -> bool:
     """Whether users may stand in a list; there are some for authorities only."""
     part = scope(found.crl)
     return part is None or not part.only_contains_ca_certs
 
 
-def _out_of_scope(found: RevocationList, certificate: Certificate) -> str:
+def _out_of_scope(found: CrlFile, certificate: Certificate) -> str:
     """Why a list is not about this certificate; empty if it is."""
     try:
         check_scope(found.crl, certificate, point_names(certificate))
@@ -240,9 +240,9 @@ def _out_of_scope(found: RevocationList, certificate: Certificate) -> str:
     return ""
 
 
-def _newest(lists: Iterable[RevocationList]) -> tuple[RevocationList, ...]:
+def _newest(lists: Iterable[CrlFile]) -> tuple[CrlFile, ...]:
     """The newest list of each scope: an older one says nothing any more."""
-    newest: dict[IssuingDistributionPoint | None, RevocationList] = {}
+    newest: dict[IssuingDistributionPoint | None, CrlFile] = {}
     for each in sorted(lists, key=lambda each: each.crl.last_update_utc):
         newest[scope(each.crl)] = each
     return tuple(newest.values())

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from gatecert.client_ca.bundle import Bundle
-    from gatecert.client_ca.crl_files import RevocationList
+    from gatecert.client_ca.crl_files import CrlFile
     from gatecert.client_ca.user_check import UserCheckResult
 
 ENDINGS: Final = (".pem", ".crt", ".cer")
@@ -98,7 +98,7 @@ def locked_out(
     users: Iterable[KnownUser],
     before: Bundle,
     after: Bundle,
-    lists: Sequence[RevocationList] = (),
+    lists: Sequence[CrlFile] = (),
     *,
     now: datetime,
 ) -> tuple[KnownUser, ...]:
@@ -111,11 +111,11 @@ def locked_out(
     )
 
 
-def locked_out_at(
+def locked_out_by_expiry(
     users: Iterable[KnownUser],
     bundle: Bundle,
     at: datetime,
-    lists: Sequence[RevocationList] = (),
+    lists: Sequence[CrlFile] = (),
     *,
     now: datetime,
 ) -> tuple[KnownUser, ...]:
@@ -129,7 +129,7 @@ def locked_out_at(
     )
 
 
-def spoken(users: Sequence[KnownUser]) -> str:
+def count_and_names(users: Sequence[KnownUser]) -> str:
     """How many, and who."""
     names = ", ".join(map(str, users[:NAMES_SHOWN]))
     more = f" and {len(users) - NAMES_SHOWN} more" if len(users) > NAMES_SHOWN else ""

@@ -33,8 +33,8 @@ from gatecert.certificate.rules import (
     unsupported_algorithm,
 )
 from gatecert.client_ca import client_ca_rules
-from gatecert.client_ca.bundle import named
-from gatecert.client_ca.crl_files import standing
+from gatecert.client_ca.bundle import quoted_subjects
+from gatecert.client_ca.crl_files import revocation_result
 from gatecert.errors import CertificateError
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from gatecert.client_ca.bundle import Bundle
-    from gatecert.client_ca.crl_files import RevocationList
+    from gatecert.client_ca.crl_files import CrlFile
 
 _ISSUERS = LENIENT.require_present(x509.BasicConstraints, Criticality.AGNOSTIC, None)
 _USERS = LENIENT
@@ -80,7 +80,7 @@ class UserCheckResult:
 def check_user(
     certificates: Sequence[Certificate],
     bundle: Bundle,
-    lists: Sequence[RevocationList] = (),
+    lists: Sequence[CrlFile] = (),
     *,
     now: datetime,
 ) -> UserCheckResult:
@@ -105,7 +105,7 @@ def check_user(
         )
     notes: list[str] = []
     for certificate, issuer in itertools.pairwise(path):
-        found = standing(certificate, issuer, lists, now=now)
+        found = revocation_result(certificate, issuer, lists, now=now)
         notes += found.notes if lists else ()
         if found.problem:
             whose = "" if certificate == user else f"cannot be trusted: {label(certificate)} "
@@ -208,7 +208,7 @@ def _no_issuer(
         )
     if client_ca_rules.is_root(current):
         return "is self-signed: no authority vouches for it"
-    known = named(bundle.roots) or "none yet"
+    known = quoted_subjects(bundle.roots) or "none yet"
     return (
         f"is of an unknown authority: {whose} '{issuer}'{key} is not among the gateway's"
         f" authorities ({known})"
@@ -232,7 +232,7 @@ def _at_root(
     """What is in the way although every issuer from the user up to a root is good."""
     user, root = way[0], way[-1]
     if root not in bundle.roots:
-        known = named(bundle.roots) or "none yet"
+        known = quoted_subjects(bundle.roots) or "none yet"
         yield (
             f"is of an unknown authority: its root {label(root)} is not among the gateway's"
             f" authorities ({known})"

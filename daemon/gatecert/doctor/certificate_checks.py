@@ -149,7 +149,7 @@ def client_ca(facts: GatewayFacts) -> Iterator[Finding]:
         fix = f"gatecert client-ca add {facts.name} FILE"
         yield codes.CLIENT_CA_MISSING.found(seen, gateway=facts.name, fix=fix)
     with_warnings = {each.key for each in facts.client_ca_warnings}
-    for authority in bundle.authorities():
+    for authority in bundle.client_cas():
         if authority.fingerprint not in with_warnings:
             seen = f"'{authority.subject}' expires {instant(authority.not_after)}"
             yield codes.CLIENT_CA_OK.found(seen, gateway=facts.name)

@@ -495,11 +495,11 @@ KNOWN_USERS_UNREADABLE = Code(
 
 # By kind, and whether the end has come.
 BY_CLIENT_CA_WARNING = {
-    (WarningKind.AUTHORITY, False): CLIENT_CA_ENDS_SOON,
-    (WarningKind.AUTHORITY, True): CLIENT_CA_EXPIRED,
-    (WarningKind.LIST, False): CLIENT_CRL_ENDS_SOON,
-    (WarningKind.LIST, True): CLIENT_CRL_ENDED,
-    (WarningKind.LIST_UNUSABLE, True): CLIENT_CRL_UNUSABLE,
+    (WarningKind.CLIENT_CA, False): CLIENT_CA_ENDS_SOON,
+    (WarningKind.CLIENT_CA, True): CLIENT_CA_EXPIRED,
+    (WarningKind.CRL, False): CLIENT_CRL_ENDS_SOON,
+    (WarningKind.CRL, True): CLIENT_CRL_ENDED,
+    (WarningKind.CRL_UNUSABLE, True): CLIENT_CRL_UNUSABLE,
     (WarningKind.USERS, False): KNOWN_USERS_END,
     (WarningKind.USERS, True): KNOWN_USERS_ENDED,
     (WarningKind.USERS_UNREADABLE, True): KNOWN_USERS_UNREADABLE,

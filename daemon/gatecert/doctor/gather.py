@@ -194,7 +194,7 @@ def gather_gateway_facts(
         client_ca=bundle,
         client_ca_warnings=()
         if isinstance(bundle, StateError)
-        else bundle_warnings.look(target, bundle, now=sources.now()),
+        else bundle_warnings.read_warnings(target, bundle, now=sources.now()),
     )
 
 

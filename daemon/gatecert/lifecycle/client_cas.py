@@ -12,9 +12,9 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from gatecert.client_ca import bundle_change, bundle_warnings
-from gatecert.client_ca.bundle import named
-from gatecert.client_ca.crl_files import read_lists
-from gatecert.client_ca.lockout import locked_out, read_known_users, spoken
+from gatecert.client_ca.bundle import quoted_subjects
+from gatecert.client_ca.crl_files import read_crls
+from gatecert.client_ca.lockout import count_and_names, locked_out, read_known_users
 from gatecert.client_ca.user_check import UserCheckResult, check_user
 from gatecert.errors import GatecertError, LockoutError
 from gatecert.lifecycle.gateway_pass import Weight
@@ -75,7 +75,7 @@ class ClientCAs:
 
         def added(bundle: Bundle) -> bundle_change.Change:
             try:
-                lists = read_lists(_settings(current.target).crl_files)
+                lists = read_crls(_settings(current.target).crl_files)
             except GatecertError as error:  # an unreadable CRL does not forbid another CA
                 found = bundle_change.add(bundle, uploaded, now=current.now())
                 return replace(found, notes=(*found.notes, error.message))
@@ -112,7 +112,7 @@ class ClientCAs:
             StorageError: The bundle or a CRL file cannot be read.
         """
         bundle = current.client_cas.files.read()
-        lists = read_lists(_settings(current.target).crl_files)
+        lists = read_crls(_settings(current.target).crl_files)
         return check_user(upload.certificates(), bundle, lists, now=current.now())
 
     def overview(self, current: Pass) -> Overview | None:
@@ -125,10 +125,10 @@ class ClientCAs:
         if not deployer.is_needed:
             return None
         bundle = deployer.files.read()
-        found = bundle_warnings.look(current.target, bundle, now=current.now())
+        found = bundle_warnings.read_warnings(current.target, bundle, now=current.now())
         return Overview(
             path=str(deployer.files.path),
-            authorities=bundle.authorities(),
+            authorities=bundle.client_cas(),
             deployment=deployer.record.value,
             warnings=tuple(map(str, found)),
         )
@@ -161,11 +161,11 @@ class ClientCAs:
         if last is not None and of == bundle.id and last <= now < last + LOOK_AGAIN:
             return
         self.warned[name] = now, bundle.id
-        found = bundle_warnings.look(current.target, bundle, now=now)
-        for each in bundle_warnings.unsaid(found, current.state.authority_notices):
+        found = bundle_warnings.read_warnings(current.target, bundle, now=now)
+        for each in bundle_warnings.unreported(found, current.state.authority_notices):
             level = logging.WARNING if each.days else logging.ERROR
             logger.log(level, "users gateway=%s %s", name, each)
-        current.update(authority_notices=bundle_warnings.noticed(found))
+        current.update(authority_notices=bundle_warnings.expiry_notices(found))
 
 
 def _change(current: Pass, purpose: str, make: Callable[[Bundle], bundle_change.Change]) -> Outcome:
@@ -186,7 +186,7 @@ def _check_lockout(
     settings = _settings(current.target)
     try:
         known = read_known_users(settings.known_users)
-        lists = read_lists(settings.crl_files)
+        lists = read_crls(settings.crl_files)
     except GatecertError as error:
         if not force:
             raise
@@ -197,11 +197,12 @@ def _check_lockout(
         notes.append(f"no certificate can be read in {', '.join(known.unreadable)}")
     if out and not force:
         raise LockoutError(
-            f"removing {named(found.removed)} locks out {spoken(out)}; nothing was changed",
+            f"removing {quoted_subjects(found.removed)} locks out {count_and_names(out)};"
+            " nothing was changed",
             fix="issue them certificates of another client CA first, or use --force",
         )
     if out:
-        notes.append(f"locked out: {spoken(out)}")
+        notes.append(f"locked out: {count_and_names(out)}")
     return replace(found, notes=tuple(notes))
 
 

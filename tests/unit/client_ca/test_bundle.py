@@ -32,15 +32,15 @@ def test_roots_and_intermediates_are_told_apart(office: Office) -> None:
     assert both.intermediates == (middle.certificate,)
     assert both.root_names == {"CN=Users"}
     assert both.intermediate_names == {"CN=Branch"}
-    assert both.above(middle.certificate) == (root.certificate,)
-    assert both.above(root.certificate) == (root.certificate,)
+    assert both.issuers_of(middle.certificate) == (root.certificate,)
+    assert both.issuers_of(root.certificate) == (root.certificate,)
 
 
 def test_what_an_operator_is_told(office: Office) -> None:
     root = office.root(end=NOW + 9 * DAY)
     middle = office.intermediate(root)
 
-    first, second = bundle(root, middle).authorities()
+    first, second = bundle(root, middle).client_cas()
 
     assert (first.subject, first.issuer, first.is_root) == ("CN=Users", "CN=Users", True)
     assert first.not_after == NOW + 9 * DAY

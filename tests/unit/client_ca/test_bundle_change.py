@@ -12,7 +12,7 @@ from tests.fakes.users_office import SERVER_ONLY, bundle
 from gatecert.client_ca import bundle as bundles
 from gatecert.client_ca.bundle import Bundle, fingerprint
 from gatecert.client_ca.bundle_change import Change, add, remove
-from gatecert.client_ca.crl_files import RevocationList
+from gatecert.client_ca.crl_files import CrlFile
 from gatecert.errors import CertificateError, WrongUsageError
 
 if TYPE_CHECKING:
@@ -152,10 +152,10 @@ def test_an_authority_without_a_list_is_said_where_others_have_one(
     office: Office, tmp_path: Path
 ) -> None:
     old, new = office.root("old"), office.root("new")
-    lists = [RevocationList(tmp_path, office.crl(old))]
+    lists = [CrlFile(tmp_path, office.crl(old))]
     (note,) = add(bundle(old), [new.certificate], lists, now=NOW).notes
     assert note.startswith("nginx refuses every user of 'CN=new' while it has no revocation list")
-    lists.append(RevocationList(tmp_path, office.crl(new)))
+    lists.append(CrlFile(tmp_path, office.crl(new)))
     assert not add(bundle(old), [new.certificate], lists, now=NOW).notes
 
 

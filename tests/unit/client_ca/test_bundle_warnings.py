@@ -13,12 +13,12 @@ from gatecert.client_ca.bundle_warnings import (
     THRESHOLDS,
     BundleWarning,
     WarningKind,
-    concerns,
-    look,
-    noticed,
-    unsaid,
+    expiry_notices,
+    read_warnings,
+    unreported,
+    warnings_of,
 )
-from gatecert.client_ca.crl_files import RevocationList, read_lists
+from gatecert.client_ca.crl_files import CrlFile, read_crls
 from gatecert.client_ca.lockout import KnownUser, KnownUsers
 from gatecert.errors import StorageError
 from gatecert.model import ClientAuthentication, ExpiryNotice, Identifier, IdentifierType, Target
@@ -43,10 +43,10 @@ def known(**users: Issued) -> KnownUsers:
 def found(
     authorities: Bundle,
     users: KnownUsers | StorageError = NOBODY,
-    lists: tuple[RevocationList, ...] | StorageError = (),
+    lists: tuple[CrlFile, ...] | StorageError = (),
     now: datetime = NOW,
 ) -> tuple[BundleWarning, ...]:
-    return concerns("boston", authorities, users, lists, now=now)
+    return warnings_of("boston", authorities, users, lists, now=now)
 
 
 def test_nothing_is_to_be_seen_to(office: Office) -> None:
@@ -66,12 +66,12 @@ def test_the_end_of_an_authority_names_whom_it_locks_out_before_and_after(office
         carol=office.user(root, "carol", end=NOW + 10 * DAY),
     )
     (before, _) = found(bundle(root, other), users)
-    assert (before.kind, before.days) == (WarningKind.AUTHORITY, 30)
+    assert (before.kind, before.days) == (WarningKind.CLIENT_CA, 30)
     assert "; it locks out 1 known user certificate (alice.pem)" in before.words
     assert "gatecert client-ca add boston FILE" in before.fix
 
     after = found(bundle(root, other), users, now=NOW + 25 * DAY)[0]
-    assert (after.kind, after.days, after.key) == (WarningKind.AUTHORITY, 0, before.key)
+    assert (after.kind, after.days, after.key) == (WarningKind.CLIENT_CA, 0, before.key)
     assert "is accepted; it locks out 1 known user certificate (alice.pem)" in after.words
     assert "locks out" not in found(bundle(root, other))[0].words
 
@@ -106,15 +106,15 @@ def test_each_warning_is_given_once(office: Office) -> None:
     said = []
     for day in range(100):
         everything = found(authorities, now=NOW + day * DAY)
-        said += [concern.days for concern in unsaid(everything, notices)]
-        notices = noticed(everything)
+        said += [concern.days for concern in unreported(everything, notices)]
+        notices = expiry_notices(everything)
     assert tuple(said) == THRESHOLDS
 
 
 def test_authorities_are_warned_of_apart(office: Office) -> None:
     one, two = office.root("one", end=NOW + 10 * DAY), office.root("two", end=NOW + 2 * DAY)
     everything = found(bundle(one, two))
-    (news,) = unsaid(everything, (ExpiryNotice(everything[0].key, 14),))
+    (news,) = unreported(everything, (ExpiryNotice(everything[0].key, 14),))
     assert "CN=two" in news.words
 
 
@@ -130,11 +130,11 @@ def test_a_list_is_renewed_in_time(
 ) -> None:
     root = office.root()
     old, new = office.crl(root, made=NOW - 30 * DAY, end=NOW - 9 * DAY), office.crl(root)
-    lists = read_lists([write_crl(tmp_path / "users.crl", old, new)])
+    lists = read_crls([write_crl(tmp_path / "users.crl", old, new)])
     everything = found(bundle(root), lists=lists, now=now)
     assert [each.days for each in everything] == ([] if days is None else [days])
     for each in everything:
-        assert each.kind is WarningKind.LIST
+        assert each.kind is WarningKind.CRL
         assert f"users.crl: the revocation list of 'CN=Users' {verb}" in each.words
         assert "nginx refuses every user" in each.words
 
@@ -143,18 +143,18 @@ def test_a_list_of_nobody_revokes_nobody(office: Office, tmp_path: Path) -> None
     root, stranger = office.root(), office.root("Stranger")
     forged = office.crl(stranger, signer=root)
     path = write_crl(tmp_path / "users.crl", forged, office.crl(root))
-    (concern,) = found(bundle(root), lists=read_lists([path]))
-    assert concern.kind is WarningKind.LIST_UNUSABLE
+    (concern,) = found(bundle(root), lists=read_crls([path]))
+    assert concern.kind is WarningKind.CRL_UNUSABLE
     assert "'CN=Stranger' is signed by none of" in concern.words
-    assert found(bundle(), lists=read_lists([path])) == ()  # nobody gets in: nobody to revoke
+    assert found(bundle(), lists=read_crls([path])) == ()  # nobody gets in: nobody to revoke
 
 
 def test_a_list_that_cannot_be_used_is_said(office: Office, tmp_path: Path) -> None:
     root = office.root()
     early = office.crl(root, made=NOW + DAY, end=NOW + 9 * DAY)
-    lists = read_lists([write_crl(tmp_path / "users.crl", office.crl(root), early)])
+    lists = read_crls([write_crl(tmp_path / "users.crl", office.crl(root), early)])
     (concern,) = found(bundle(root), lists=lists)
-    assert concern.kind is WarningKind.LIST_UNUSABLE
+    assert concern.kind is WarningKind.CRL_UNUSABLE
     assert "of 'CN=Users' is not used" in concern.words
     assert "begins in the future" in concern.words
 
@@ -164,14 +164,14 @@ def test_a_list_for_authorities_alone_is_said_where_there_are_none(
 ) -> None:
     root = office.root()
     upper = office.crl(root, extensions=[part(authorities=True)])
-    lists = read_lists([write_crl(tmp_path / "users.crl", upper)])
+    lists = read_crls([write_crl(tmp_path / "users.crl", upper)])
     (concern,) = found(bundle(root), lists=lists)
-    assert concern.kind is WarningKind.LIST_UNUSABLE
+    assert concern.kind is WarningKind.CRL_UNUSABLE
     assert "about certificates of authorities only" in concern.words
     middle = office.intermediate(root)
-    lists += read_lists([write_crl(tmp_path / "middle.crl", office.crl(middle))])
+    lists += read_crls([write_crl(tmp_path / "middle.crl", office.crl(middle))])
     assert found(bundle(root, middle), lists=lists) == ()
-    both = read_lists([write_crl(tmp_path / "both.crl", upper, office.crl(root))])
+    both = read_crls([write_crl(tmp_path / "both.crl", upper, office.crl(root))])
     assert found(bundle(root), lists=both) == ()
 
 
@@ -180,9 +180,9 @@ def test_an_authority_without_a_list_is_said_where_others_have_one(
 ) -> None:
     old, new = office.root("old"), office.root("new")
     mute = office.root("mute", usage=key_usage(key_cert_sign=True, crl_sign=False))
-    lists = read_lists([write_crl(tmp_path / "users.crl", office.crl(old), office.crl(mute))])
+    lists = read_crls([write_crl(tmp_path / "users.crl", office.crl(old), office.crl(mute))])
     without, unsigned = found(bundle(old, new, mute), lists=lists)
-    assert without.kind is unsigned.kind is WarningKind.LIST_UNUSABLE
+    assert without.kind is unsigned.kind is WarningKind.CRL_UNUSABLE
     assert "every user of 'CN=new' while it has no revocation list" in without.words
     assert "'CN=mute', which may not sign revocation lists" in unsigned.words
     assert found(bundle(old, new, mute)) == ()
@@ -203,9 +203,9 @@ def test_users_whose_own_certificates_end(office: Office) -> None:
     assert (ended.kind, ended.days) == (WarningKind.USERS, 0)
     assert ended.words.endswith("locked out: 1 known user certificate (alice.pem)")
     assert soon.words.endswith("30 days: 2 known user certificates (bob.pem, dave.pem)")
-    assert unsaid((ended, soon), noticed((ended, soon))) == ()
+    assert unreported((ended, soon), expiry_notices((ended, soon))) == ()
     later = found(bundle(root), users, now=NOW + 2 * DAY)
-    (news,) = unsaid(later, noticed((ended, soon)))
+    (news,) = unreported(later, expiry_notices((ended, soon)))
     assert "carol.pem" in news.words
 
 
@@ -214,7 +214,7 @@ def test_what_cannot_be_read_is_said(office: Office, tmp_path: Path) -> None:
     no_list, no_folder = found(
         bundle(root), StorageError("no folder", fix="make it"), StorageError("no list")
     )
-    assert (no_list.kind, str(no_list)) == (WarningKind.LIST_UNUSABLE, "no list; see to the file")
+    assert (no_list.kind, str(no_list)) == (WarningKind.CRL_UNUSABLE, "no list; see to the file")
     assert (no_folder.kind, str(no_folder)) == (WarningKind.USERS_UNREADABLE, "no folder; make it")
     (garbage,) = found(bundle(root), KnownUsers(unreadable=("noise.pem",)))
     assert "noise.pem" in str(garbage)
@@ -227,5 +227,5 @@ def test_what_cannot_be_read_is_said(office: Office, tmp_path: Path) -> None:
             crl_files=(tmp_path / "none.crl",), known_users=tmp_path / "none"
         ),
     )
-    kinds = [each.kind for each in look(target, bundle(root), now=NOW)]
-    assert kinds == [WarningKind.LIST_UNUSABLE, WarningKind.USERS_UNREADABLE]
+    kinds = [each.kind for each in read_warnings(target, bundle(root), now=NOW)]
+    assert kinds == [WarningKind.CRL_UNUSABLE, WarningKind.USERS_UNREADABLE]

@@ -11,7 +11,7 @@ from tests.fakes.clock import DAY, NOW
 from tests.fakes.pki import SERIAL, Issued, key_usage, negated
 from tests.fakes.users_office import part, write_crl
 
-from gatecert.client_ca.crl_files import CrlState, RevocationList, read_lists, standing
+from gatecert.client_ca.crl_files import CrlFile, CrlResult, read_crls, revocation_result
 from gatecert.errors import CertificateError, StorageError
 
 if TYPE_CHECKING:
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 
 def stands(
     user: Issued, issuer: Issued, path: Path, *lists: x509.CertificateRevocationList
-) -> CrlState:
-    found = [RevocationList(path, each) for each in lists]
-    return standing(user.certificate, issuer.certificate, found, now=NOW)
+) -> CrlResult:
+    found = [CrlFile(path, each) for each in lists]
+    return revocation_result(user.certificate, issuer.certificate, found, now=NOW)
 
 
 def test_lists_are_read_from_pem_and_der(office: Office, tmp_path: Path) -> None:
@@ -34,7 +34,7 @@ def test_lists_are_read_from_pem_and_der(office: Office, tmp_path: Path) -> None
     binary = tmp_path / "binary.crl"
     binary.write_bytes(office.crl(one).public_bytes(Encoding.DER))
 
-    found = read_lists([both, binary])
+    found = read_crls([both, binary])
 
     assert [each.path for each in found] == [both, both, binary]
     assert [each.crl.issuer.rfc4514_string() for each in found] == ["CN=one", "CN=two", "CN=one"]
@@ -42,14 +42,14 @@ def test_lists_are_read_from_pem_and_der(office: Office, tmp_path: Path) -> None
 
 def test_a_list_that_is_missing(tmp_path: Path) -> None:
     with pytest.raises(StorageError, match="nobody can tell who is revoked") as caught:
-        read_lists([tmp_path / "none.crl"])
+        read_crls([tmp_path / "none.crl"])
     assert "client_authentication.crl_files" in caught.value.fix
 
 
 def test_a_pipe_in_the_place_of_a_list_does_not_block(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "users.crl")
     with pytest.raises(StorageError, match="not a file, so nobody can tell who is revoked"):
-        read_lists([tmp_path / "users.crl"])
+        read_crls([tmp_path / "users.crl"])
 
 
 @pytest.mark.parametrize(
@@ -60,7 +60,7 @@ def test_what_is_no_list(tmp_path: Path, contents: bytes) -> None:
     path = tmp_path / "users.crl"
     path.write_bytes(contents)
     with pytest.raises(CertificateError, match="is no revocation list") as caught:
-        read_lists([path])
+        read_crls([path])
     assert "openssl ca -gencrl" in caught.value.fix
 
 

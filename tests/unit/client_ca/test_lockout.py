@@ -8,14 +8,14 @@ from tests.fakes.clock import DAY, NOW
 from tests.fakes.users_office import bundle
 
 from gatecert.certificate.pem import LARGEST_CHAIN
-from gatecert.client_ca.crl_files import RevocationList
+from gatecert.client_ca.crl_files import CrlFile
 from gatecert.client_ca.lockout import (
     KnownUser,
     KnownUsers,
+    count_and_names,
     locked_out,
-    locked_out_at,
+    locked_out_by_expiry,
     read_known_users,
-    spoken,
 )
 from gatecert.errors import StorageError
 
@@ -83,7 +83,7 @@ def test_who_is_locked_out_by_a_change(office: Office, tmp_path: Path) -> None:
         known(name, user)
         for name, user in (("a", alice), ("b", bob), ("c", revoked), ("d", stranger))
     ]
-    lists = [RevocationList(tmp_path, office.crl(one, revoked))]
+    lists = [CrlFile(tmp_path, office.crl(one, revoked))]
 
     out = locked_out(users, bundle(one, two), bundle(two), lists, now=NOW)
 
@@ -99,9 +99,9 @@ def test_who_cannot_be_judged_counts_as_locked_out(office: Office) -> None:
     out = locked_out(users, bundle(edwards, other), bundle(other), now=NOW)
 
     assert [user.name for user in out] == ["eve"]
-    assert spoken(out) == "1 known user certificate (eve, which cannot be judged here)"
+    assert count_and_names(out) == "1 known user certificate (eve, which cannot be judged here)"
     assert not locked_out(users, bundle(edwards, other), bundle(edwards), now=NOW)
-    at_end = locked_out_at(users, bundle(edwards), NOW + 10 * DAY, now=NOW)
+    at_end = locked_out_by_expiry(users, bundle(edwards), NOW + 10 * DAY, now=NOW)
     assert [user.name for user in at_end] == ["eve"]
 
 
@@ -110,16 +110,16 @@ def test_who_is_locked_out_by_time(office: Office) -> None:
     long, short = office.user(root, "long"), office.user(root, "short", end=NOW + 20 * DAY)
     users = [known("long", long), known("short", short)]
 
-    out = locked_out_at(users, bundle(root), NOW + 31 * DAY, now=NOW)
+    out = locked_out_by_expiry(users, bundle(root), NOW + 31 * DAY, now=NOW)
 
     assert [user.name for user in out] == ["long"]
-    assert not locked_out_at(users, bundle(root), NOW + 29 * DAY, now=NOW)
+    assert not locked_out_by_expiry(users, bundle(root), NOW + 29 * DAY, now=NOW)
 
 
 def test_users_are_counted_and_the_first_named(office: Office) -> None:
     alice = office.user(office.root())
 
-    assert spoken([known("alice.pem", alice)]) == "1 known user certificate (alice.pem)"
-    assert spoken([known(f"{number}", alice) for number in range(12)]) == (
+    assert count_and_names([known("alice.pem", alice)]) == "1 known user certificate (alice.pem)"
+    assert count_and_names([known(f"{number}", alice) for number in range(12)]) == (
         "12 known user certificates (0, 1, 2, 3, 4, 5, 6, 7, 8, 9 and 2 more)"
     )

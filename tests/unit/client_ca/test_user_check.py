@@ -9,7 +9,7 @@ from tests.fakes.pki import POLICIES, Issued, key_usage
 from tests.fakes.users_office import SERVER_ONLY, bundle
 
 from gatecert.client_ca.bundle import Bundle
-from gatecert.client_ca.crl_files import RevocationList
+from gatecert.client_ca.crl_files import CrlFile
 from gatecert.client_ca.user_check import UserCheckResult, check_user, find_user
 
 if TYPE_CHECKING:
@@ -275,8 +275,8 @@ def test_the_user_is_found_wherever_it_stands(office: Office) -> None:
 # --------------------------------------------------------------------------- revoked
 
 
-def revocations(path: Path, *lists: x509.CertificateRevocationList) -> list[RevocationList]:
-    return [RevocationList(path, each) for each in lists]
+def revocations(path: Path, *lists: x509.CertificateRevocationList) -> list[CrlFile]:
+    return [CrlFile(path, each) for each in lists]
 
 
 def test_a_revoked_certificate(office: Office, tmp_path: Path) -> None:

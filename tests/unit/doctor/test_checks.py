@@ -166,7 +166,7 @@ def demanding(**changes: object) -> GatewayFacts:
 
 
 def worried(kind: WarningKind, days: int) -> GatewayFacts:
-    key = USERS.authorities()[0].fingerprint
+    key = USERS.client_cas()[0].fingerprint
     return demanding(client_ca_warnings=(BundleWarning(kind, key, days, "so it is", "do it"),))
 
 
@@ -405,13 +405,13 @@ PROVOKED: list[tuple[Code, MachineFacts | GatewayFacts, str]] = [
     (codes.CLIENT_CA_OK, demanding(), "'CN=Users' expires"),
     (codes.CLIENT_CA_MISSING, demanding(client_ca=Bundle()), "no client CA"),
     (codes.CLIENT_CA_UNREADABLE, case(client_ca=StorageError("damaged")), "damaged"),
-    (codes.CLIENT_CA_EXPIRED, worried(WarningKind.AUTHORITY, 0), "so it is"),
-    (codes.CLIENT_CA_ENDS_SOON, worried(WarningKind.AUTHORITY, 7), "so it is"),
+    (codes.CLIENT_CA_EXPIRED, worried(WarningKind.CLIENT_CA, 0), "so it is"),
+    (codes.CLIENT_CA_ENDS_SOON, worried(WarningKind.CLIENT_CA, 7), "so it is"),
     (codes.CLIENT_CA_ASKED, demanding(), "requests client certificates of 'CN=Users'"),
     (codes.CLIENT_CA_NOT_ASKED, demanding(by_name=(SERVED,)), "requests no client certificate"),
-    (codes.CLIENT_CRL_ENDED, worried(WarningKind.LIST, 0), "so it is"),
-    (codes.CLIENT_CRL_ENDS_SOON, worried(WarningKind.LIST, 1), "so it is"),
-    (codes.CLIENT_CRL_UNUSABLE, worried(WarningKind.LIST_UNUSABLE, 0), "so it is"),
+    (codes.CLIENT_CRL_ENDED, worried(WarningKind.CRL, 0), "so it is"),
+    (codes.CLIENT_CRL_ENDS_SOON, worried(WarningKind.CRL, 1), "so it is"),
+    (codes.CLIENT_CRL_UNUSABLE, worried(WarningKind.CRL_UNUSABLE, 0), "so it is"),
     (codes.KNOWN_USERS_ENDED, worried(WarningKind.USERS, 0), "so it is"),
     (codes.KNOWN_USERS_END, worried(WarningKind.USERS, 30), "so it is"),
     (codes.KNOWN_USERS_UNREADABLE, worried(WarningKind.USERS_UNREADABLE, 0), "so it is"),
@@ -639,7 +639,7 @@ def test_caa_fix_names_the_record_to_publish() -> None:
 
 
 def test_client_ca_warning_replaces_the_ok_finding() -> None:
-    names = [code for code, _ in found(worried(WarningKind.AUTHORITY, 7))]
+    names = [code for code, _ in found(worried(WarningKind.CLIENT_CA, 7))]
     assert "client-ca-ok" not in names
     assert names.count("client-ca-ends-soon") == 1
 
