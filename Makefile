@@ -12,7 +12,7 @@ harness := PYTHONPATH=tests/integration
 
 .DEFAULT_GOAL := help
 # What docs/prose checks so far.
-written := $(filter-out docs/decisions/%,$(pages)) docs/prose docs/refresh demo/*.py bench/*.py pebble/run packaging/build packaging/gatecert $(wildcard packaging/debian/* systemd/* container/*) Makefile .ci/run
+written := $(filter-out docs/decisions/%,$(pages)) docs/prose docs/refresh demo/*.py bench/*.py pebble/run packaging/build packaging/gatecert $(wildcard packaging/debian/* systemd/* container/*) Makefile .ci/run $(wildcard tests/integration/*.py tests/integration/harness/*.py tests/integration/harness/machine/*.py tests/gateways/*.py tests/systemd/*.py tests/container/*.py)
 
 .PHONY: help demo unit test faults survive years fuzz test-gateways test-container test-systemd as-root deb lint fix docs bench setup ci-setup lock clean
 

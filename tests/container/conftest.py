@@ -1,4 +1,4 @@
-"""Where the files of container/ are carried out as they stand, and the story that they tell."""
+"""Fixtures that run the files of container/ as written."""
 
 from __future__ import annotations
 
@@ -31,26 +31,26 @@ PORT = 8443
 
 
 class Tell(Protocol):
-    """Prints a figure."""
+    """A function that prints a figure."""
 
     def __call__(self, line: str) -> None: ...
 
 
 @dataclass
 class Outside:
-    """The world that containers live in: names, an authority, and what users trust."""
+    """The environment of the containers: names, a CA, and its root."""
 
     names: ChallengeTestServer
     pebble: Pebble
 
     @property
     def mounted(self) -> str:
-        """What a container has to see of it, as an option of podman."""
+        """The podman options that give a container access to it."""
         directory = self.pebble.root.parent
         return f"--volume={directory}:{directory}:ro"
 
     def adapt(self, configuration: dict[str, Any]) -> dict[str, Any]:
-        """The same configuration with this world's authority, resolver and address."""
+        """Return the configuration with this environment's CA, resolver and address."""
         configuration["authorities"] = {
             "pebble": {
                 "directory_url": self.pebble.directory_url,
@@ -65,7 +65,7 @@ class Outside:
         return configuration
 
     def served(self, *, trusted: bool = False) -> bytes | None:
-        """The leaf that the gateway serves, DER; None while it serves none (that is trusted)."""
+        """Return the leaf that the gateway serves, DER; None if there is none (that is trusted)."""
         root = self.pebble.root if trusted else None
         try:
             return served_certificate("127.0.0.1", PORT, HOSTNAME, trusted=root)
@@ -82,7 +82,7 @@ class Pair:
     gateway: Container
 
     def trust(self) -> float:
-        """Let the name point here, and wait until the certificate is served; in seconds."""
+        """Point the name here and wait until the certificate is served; return the seconds."""
         begin = time.monotonic()
         self.outside.names.point(HOSTNAME, "127.0.0.1")
         self.sidecar.wait_for(
@@ -93,11 +93,11 @@ class Pair:
         return seconds
 
     def wait_settled(self) -> None:
-        """Wait until gatecert has proven what is served."""
+        """Wait until gatecert has verified the served certificate."""
         self.sidecar.wait_for(lambda: self.sidecar.is_trusted(BOSTON), "gatecert to be content")
 
     def renew(self) -> tuple[float, RequestLoop]:
-        """Renew while users send requests: seconds until proven, and what users saw."""
+        """Renew while users send requests; return the seconds until verified, and their results."""
         before = self.sidecar.certificate(BOSTON)
         root = self.outside.pebble.root
         with RequestLoop("127.0.0.1", PORT, HOSTNAME, interval=0.01, trusted=root) as requests:
@@ -115,7 +115,7 @@ class Pair:
 
 @pytest.fixture(autouse=True, scope="session")
 def machine() -> None:
-    """A loopback device of our own."""
+    """Bring up the loopback device of this network namespace."""
     if "GATECERT_PRIVATE_MACHINE" not in os.environ:
         pytest.exit("these tests need a network of their own: use tests/container/run", 2)
     run("ip", "link", "set", "lo", "up")
@@ -129,7 +129,7 @@ def servers() -> Iterator[ExitStack]:
 
 @pytest.fixture
 def outside(servers: ExitStack, tmp_path: Path) -> Outside:
-    """Names point nowhere yet; port 80 of the name is 8080 here, as it is published."""
+    """Start an environment without addresses; port 80 of the name is 8080 here, as published."""
     names = servers.enter_context(ChallengeTestServer(tmp_path / "names"))
     pebble = servers.enter_context(
         Pebble(
@@ -149,7 +149,7 @@ def podman(servers: ExitStack) -> Podman:
 
 @pytest.fixture
 def compose(podman: Podman, outside: Outside, tmp_path: Path) -> Compose:
-    """container/compose.yaml, with a copy of the files that it mounts."""
+    """Return container/compose.yaml, with copies of the files that it mounts."""
     directory = tmp_path / "project"
     shutil.copytree(FILES, directory)
     settings = directory / "compose-gatecert.yaml"
@@ -161,7 +161,7 @@ def compose(podman: Podman, outside: Outside, tmp_path: Path) -> Compose:
 
 @pytest.fixture
 def pod(podman: Podman, outside: Outside, tmp_path: Path) -> Pod:
-    """container/pod.yaml."""
+    """Return container/pod.yaml."""
     documents = list(yaml.safe_load_all((FILES / "pod.yaml").read_text("utf-8")))
     by_kind = {document["kind"]: document for document in documents}
     settings = dict(by_kind["ConfigMap"]["data"])
@@ -172,11 +172,11 @@ def pod(podman: Podman, outside: Outside, tmp_path: Path) -> Pod:
 
 @pytest.fixture
 def tell(request: pytest.FixtureRequest) -> Tell:
-    """Prints a figure, whether or not output is captured."""
+    """Print a figure, also if output is captured."""
     capture = request.config.pluginmanager.getplugin("capturemanager")
 
     def tell(line: str) -> None:
         with capture.global_and_fixture_disabled():
-            print(f"\n    {line}", end="", flush=True)  # noqa: T201 - figures are to be seen
+            print(f"\n    {line}", end="", flush=True)  # noqa: T201 - figures are always shown
 
     return tell

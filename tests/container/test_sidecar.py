@@ -18,7 +18,7 @@ TERMINATED = 143  # 128 and SIGTERM
 
 
 def begin_compose(compose: Compose, podman: Podman, outside: Outside) -> Pair:
-    """Both services, in the order that the file asks for."""
+    """Start both services in the order of the file."""
     sidecar = compose.sidecar("gatecert").start()
     assert compose.waits_for_health_of("gateway") == ["gatecert"]
     sidecar.wait_for(lambda: sidecar.is_healthy, "gatecert to be healthy")
@@ -29,7 +29,7 @@ def begin_compose(compose: Compose, podman: Podman, outside: Outside) -> Pair:
 
 
 def begin_pod(pod: Pod, outside: Outside) -> Pair:
-    """Both containers, in the order of a node."""
+    """Start both containers in the order of a node."""
     pod.share_processes()
     sidecar = pod.sidecar().start()
     probe = pod.startup_probe()

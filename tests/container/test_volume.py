@@ -1,4 +1,4 @@
-"""Volumes that were mounted wrongly, or in part: what is wrong is said, and what to do."""
+"""Volumes that are mounted wrongly or in part: the error says what is wrong and what to do."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ COPY = "/etc/gateway/boston.pem"
 
 @pytest.fixture
 def configuration(outside: Outside, tmp_path: Path) -> Path:
-    """The compose file's, for a gateway that is not there."""
+    """Return the compose file's gatecert, without its gateway."""
     settings = outside.adapt(yaml.safe_load((FILES / "compose-gatecert.yaml").read_text("utf-8")))
     settings["gateways"][BOSTON]["install"] = {"copy_to": [{"path": COPY, "contents": "combined"}]}
     path = tmp_path / "config.yaml"
@@ -60,7 +60,7 @@ def test_a_copy_that_is_mounted_as_a_file(
 def test_a_gateway_that_mounts_one_file_is_found_out(
     podman: Podman, outside: Outside, configuration: Path, tmp_path: Path
 ) -> None:
-    """Its file never changes; only a handshake can tell."""
+    """Mount a single file, which never changes; only a handshake shows that."""
     settings = yaml.safe_load(configuration.read_text("utf-8"))
     settings["gateways"][BOSTON]["install"] = {
         "verify": ["127.0.0.1:8443"],
@@ -106,7 +106,7 @@ def test_a_volume_that_belongs_to_somebody_else(
 def test_a_volume_whose_content_belongs_to_somebody_else(
     podman: Podman, outside: Outside, configuration: Path, tmp_path: Path
 ) -> None:
-    """As after a run as root: the directory was given back, what lies in it was not."""
+    """Give the directory back to its user, but not the files in it, as after a run as root."""
     (tmp_path / "state").mkdir()
     (tmp_path / "state" / "gateways").mkdir(mode=0o700)
     (tmp_path / "state").chmod(0o777)

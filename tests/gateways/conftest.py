@@ -1,4 +1,4 @@
-"""Where the snippets of docs/gateways run as they stand, and the story that each has to tell."""
+"""Fixtures that run the snippets of docs/gateways as written."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ INSIDE = "203.0.113.1"  # a host behind the gateway
 
 
 class Tell(Protocol):
-    """Prints a figure."""
+    """A function that prints a figure."""
 
     def __call__(self, line: str) -> None: ...
 
 
 @dataclass
-class Story:
-    """bootstrap served → trusted served → renewed, with the snippets of one page.
+class Scenario:
+    """The snippets of one page: bootstrap certificate served, trusted certificate served, renewed.
 
     Attributes:
         page: The folder of the page's snippets.
@@ -55,11 +55,11 @@ class Story:
 
     @property
     def root(self) -> Path:
-        """What users trust."""
+        """The root that users trust."""
         return self.pebble.root
 
     def bring(self, name: str, destination: str, *, mode: int = 0o644) -> Path:
-        """Put a file of the page where the page says."""
+        """Install a file of the page where the page says."""
         path = Path(destination)
         path.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(self.page / name, path)
@@ -67,12 +67,12 @@ class Story:
         return path
 
     def bootstrap(self) -> None:
-        """Start gatecert; there is a certificate that nobody trusts."""
+        """Start gatecert and wait for the bootstrap certificate."""
         self.gatecert.start()
         self.gatecert.wait_bootstrapped(BOSTON)
 
     def trust(self) -> None:
-        """Let the name point here, and wait until the certificate is trusted and served."""
+        """Point the name here and wait until the certificate is trusted and served."""
         self.names.point(HOSTNAME, "127.0.0.1")
         self.gatecert.wait_for(
             lambda: self.gatecert.state(BOSTON) == "trusted",
@@ -81,7 +81,7 @@ class Story:
         )
 
     def renew(self) -> float:
-        """Renew, and tell how many seconds that took; it ends when the new one is proven."""
+        """Renew, and return the seconds until the new certificate is verified."""
         before = self.gatecert.certificate(BOSTON)
         begin = time.monotonic()
         result = self.gatecert.run("enroll", "--force", BOSTON)
@@ -93,7 +93,7 @@ class Story:
 
 
 def settings(page: str) -> dict[str, Any]:
-    """What a page says where gatecert runs as root and without systemd."""
+    """Return a page's settings for gatecert as root without systemd."""
     files = [PAGES / page / name for name in ("gatecert.yaml", "by-hand.yaml")]
     snippet, *rest = (yaml.safe_load(file.read_text("utf-8")) for file in files if file.exists())
     for more in rest:
@@ -103,14 +103,14 @@ def settings(page: str) -> dict[str, Any]:
 
 
 class Open(Protocol):
-    """Opens a page of docs/gateways."""
+    """A function that opens a page of docs/gateways."""
 
-    def __call__(self, page: str, *, common_name: bool = False) -> Story: ...
+    def __call__(self, page: str, *, common_name: bool = False) -> Scenario: ...
 
 
 @pytest.fixture(autouse=True)
 def machine(tmp_path: Path) -> Iterator[None]:
-    """Directories of the system that may be changed at will, and a loopback device."""
+    """Make the system's directories writable for the test, and bring up the loopback device."""
     if "GATECERT_PRIVATE_MACHINE" not in os.environ:
         pytest.exit("these tests change the machine they run on: use tests/gateways/run", 2)
     changes = tmp_path / "changes"
@@ -131,15 +131,15 @@ def machine(tmp_path: Path) -> Iterator[None]:
 
 
 @pytest.fixture
-def servers(machine: None) -> Iterator[ExitStack]:  # noqa: ARG001 - they run on it
-    """Enter a server here and it is gone when the test is over, however it ends."""
+def servers(machine: None) -> Iterator[ExitStack]:  # noqa: ARG001 - servers run on it
+    """Stop the servers that are entered here when the test ends."""
     with ExitStack() as running:
         yield running
 
 
 @pytest.fixture
 def open_page(servers: ExitStack, tmp_path: Path) -> Open:
-    def open_page(page: str, *, common_name: bool = False) -> Story:
+    def open_page(page: str, *, common_name: bool = False) -> Scenario:
         names = servers.enter_context(ChallengeTestServer(tmp_path / "names"))
         pebble = servers.enter_context(
             Pebble(
@@ -157,13 +157,13 @@ def open_page(servers: ExitStack, tmp_path: Path) -> Open:
         for name, keys in snippet["gateways"].items():
             gatecert.add_gateway(name, **keys)
         servers.push(gatecert.__exit__)
-        return Story(gatecert, names, pebble, PAGES / page, servers)
+        return Scenario(gatecert, names, pebble, PAGES / page, servers)
 
     return open_page
 
 
 class Serves(Protocol):
-    """Whether there is TLS at port 443."""
+    """A function that returns True if there is TLS at port 443."""
 
     def __call__(self) -> bool: ...
 
@@ -181,7 +181,7 @@ def serves() -> Serves:
 
 @pytest.fixture
 def neighbour(servers: ExitStack, tmp_path: Path) -> Neighbour:
-    """The host that users come from; behind the gateway there is a network with one host."""
+    """The users' host; the network behind the gateway has one host."""
     run("ip", "address", "add", f"{INSIDE}/32", "dev", "lo")
     servers.callback(run, "ip", "address", "delete", f"{INSIDE}/32", "dev", "lo")
     return servers.enter_context(Neighbour(tmp_path / "neighbour"))
@@ -189,11 +189,11 @@ def neighbour(servers: ExitStack, tmp_path: Path) -> Neighbour:
 
 @pytest.fixture
 def tell(request: pytest.FixtureRequest) -> Tell:
-    """Prints a figure, whether or not output is captured."""
+    """Print a figure, also if output is captured."""
     capture = request.config.pluginmanager.getplugin("capturemanager")
 
     def tell(line: str) -> None:
         with capture.global_and_fixture_disabled():
-            print(f"\n    {line}", end="", flush=True)  # noqa: T201 - figures are to be seen
+            print(f"\n    {line}", end="", flush=True)  # noqa: T201 - figures are always shown
 
     return tell

@@ -22,7 +22,7 @@ HOSTNAME = "boston-njndubu.dynamic-m.com"
 
 
 class Visitor(http.client.HTTPSConnection):
-    """A browser that keeps its connection."""
+    """A browser with a persistent connection."""
 
     def __init__(self, root: Path) -> None:
         self._context = ssl.create_default_context(cafile=root)
@@ -38,26 +38,26 @@ class Visitor(http.client.HTTPSConnection):
 
 
 def test_haproxy(open_page: Open, serves: Serves, tell: Tell, tmp_path: Path) -> None:
-    story = open_page("haproxy")
-    configuration = story.bring("haproxy.cfg", "/etc/haproxy/haproxy.cfg")
-    story.bring("haproxy-commit", "/usr/local/lib/gatecert/haproxy-commit", mode=0o755)
+    scenario = open_page("haproxy")
+    configuration = scenario.bring("haproxy.cfg", "/etc/haproxy/haproxy.cfg")
+    scenario.bring("haproxy-commit", "/usr/local/lib/gatecert/haproxy-commit", mode=0o755)
     for directory in ("/run/haproxy", "/etc/haproxy/certs"):
         Path(directory).mkdir(exist_ok=True)
-    story.bootstrap()
+    scenario.bootstrap()
     haproxy = BackgroundProcess(
         [program("haproxy"), "-W", "-db", "-f", str(configuration)], log=tmp_path / "haproxy.log"
     )
-    story.servers.enter_context(haproxy)
+    scenario.servers.enter_context(haproxy)
     wait_until(serves, "HAProxy at port 443", explain=haproxy.tail)
     with pytest.raises(ssl.SSLCertVerificationError):
-        served_certificate("127.0.0.1", 443, HOSTNAME, trusted=story.root)
+        served_certificate("127.0.0.1", 443, HOSTNAME, trusted=scenario.root)
 
-    story.trust()
-    loop = HandshakeLoop("127.0.0.1", 443, HOSTNAME, interval=0.01, trusted=story.root)
-    with closing(Visitor(story.root)) as visitor, loop:
+    scenario.trust()
+    loop = HandshakeLoop("127.0.0.1", 443, HOSTNAME, interval=0.01, trusted=scenario.root)
+    with closing(Visitor(scenario.root)) as visitor, loop:
         assert visitor.get() == b"boston"
         own_port = visitor.sock.getsockname()[1]
-        seconds = story.renew()
+        seconds = scenario.renew()
         loop.wait_for_leaves(2)
         assert visitor.get() == b"boston"
         assert visitor.sock.getsockname()[1] == own_port

@@ -21,7 +21,7 @@ HOSTNAME = "boston-njndubu.dynamic-m.com"
 
 
 def half_a_request(root: Path) -> ssl.SSLSocket:
-    """A request that a user is in the middle of."""
+    """Send the first half of a request."""
     context = ssl.create_default_context(cafile=root)
     connection = context.wrap_socket(
         socket.create_connection(("127.0.0.1", 443), 5.0), server_hostname=HOSTNAME
@@ -31,19 +31,19 @@ def half_a_request(root: Path) -> ssl.SSLSocket:
 
 
 def test_nginx(open_page: Open, serves: Serves, tell: Tell, tmp_path: Path) -> None:
-    story = open_page("nginx")
-    story.bring("boston.conf", "/etc/nginx/conf.d/boston.conf")
-    story.bootstrap()
+    scenario = open_page("nginx")
+    scenario.bring("boston.conf", "/etc/nginx/conf.d/boston.conf")
+    scenario.bootstrap()
     nginx = BackgroundProcess([program("nginx"), "-g", "daemon off;"], log=tmp_path / "nginx.log")
-    story.servers.enter_context(nginx)
+    scenario.servers.enter_context(nginx)
     wait_until(serves, "nginx at port 443", explain=nginx.tail)
     with pytest.raises(ssl.SSLCertVerificationError):
-        served_certificate("127.0.0.1", 443, HOSTNAME, trusted=story.root)
+        served_certificate("127.0.0.1", 443, HOSTNAME, trusted=scenario.root)
 
-    story.trust()
-    loop = HandshakeLoop("127.0.0.1", 443, HOSTNAME, interval=0.01, trusted=story.root)
-    with loop, half_a_request(story.root) as request:
-        seconds = story.renew()
+    scenario.trust()
+    loop = HandshakeLoop("127.0.0.1", 443, HOSTNAME, interval=0.01, trusted=scenario.root)
+    with loop, half_a_request(scenario.root) as request:
+        seconds = scenario.renew()
         loop.wait_for_leaves(2)
         request.sendall(f"Host: {HOSTNAME}\r\nConnection: close\r\n\r\n".encode())
         answer = request.recv(4096)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 HOSTNAME = "boston-njndubu.dynamic-m.com"
 INSIDE = "203.0.113.1"
 LOG_IN = ("--authenticate", "--passwd-on-stdin")
-# All that a client's own script would set here.
+# What a client's script would set here.
 CONFIGURE = (
     'ip address add "$INTERNAL_IP4_ADDRESS" dev "$TUNDEV"; ip link set "$TUNDEV" up; '
     f'ip route replace {INSIDE} dev "$TUNDEV"'
@@ -39,8 +39,8 @@ def openconnect(root: Path, *more: str) -> list[str]:
 def test_ocserv(
     open_page: Open, serves: Serves, neighbour: Neighbour, tell: Tell, tmp_path: Path
 ) -> None:
-    story = open_page("ocserv")
-    configuration = story.bring("ocserv.conf", "/etc/ocserv/ocserv.conf")
+    scenario = open_page("ocserv")
+    configuration = scenario.bring("ocserv.conf", "/etc/ocserv/ocserv.conf")
     subprocess.run(
         [program("ocpasswd"), "-c", "/etc/ocserv/passwd", "alice"],
         input="secret\nsecret\n",
@@ -48,23 +48,23 @@ def test_ocserv(
         check=True,
         capture_output=True,
     )
-    story.bootstrap()
+    scenario.bootstrap()
     ocserv = BackgroundProcess(
         [program("ocserv"), "--foreground", "--config", str(configuration)],
         log=tmp_path / "ocserv.log",
     )
-    story.servers.enter_context(ocserv)
+    scenario.servers.enter_context(ocserv)
     wait_until(serves, "ocserv at port 443", explain=ocserv.tail)
-    refused = neighbour.run(*openconnect(story.root, *LOG_IN), check=False, text="secret\n")
+    refused = neighbour.run(*openconnect(scenario.root, *LOG_IN), check=False, text="secret\n")
     assert "signer not found" in refused
 
-    story.trust()
-    printed = neighbour.run(*openconnect(story.root, *LOG_IN), text="secret\n")
+    scenario.trust()
+    printed = neighbour.run(*openconnect(scenario.root, *LOG_IN), text="secret\n")
     cookie = found[1] if (found := re.search(r"^COOKIE='(.+)'$", printed, re.MULTILINE)) else ""
     tunnel = neighbour.background(
-        *openconnect(story.root, f"--cookie={cookie}", f"--script=sh -c '{CONFIGURE}'")
+        *openconnect(scenario.root, f"--cookie={cookie}", f"--script=sh -c '{CONFIGURE}'")
     )
-    story.servers.enter_context(tunnel)
+    scenario.servers.enter_context(tunnel)
     wait_until(
         lambda: INSIDE in neighbour.run("ip", "route"),
         "a tunnel",
@@ -73,14 +73,14 @@ def test_ocserv(
     )
     with (
         neighbour.ping(INSIDE) as ping,
-        HandshakeLoop("127.0.0.1", 443, HOSTNAME, interval=0.02, trusted=story.root) as loop,
+        HandshakeLoop("127.0.0.1", 443, HOSTNAME, interval=0.02, trusted=scenario.root) as loop,
     ):
         ping.wait_answered()
-        seconds = story.renew()
+        seconds = scenario.renew()
         loop.wait_for_leaves(2)
         ping.wait_answered()
         delivery = ping.stop()
-    again = neighbour.run(*openconnect(story.root, *LOG_IN), text="secret\n")
+    again = neighbour.run(*openconnect(scenario.root, *LOG_IN), text="secret\n")
 
     assert re.search(r"^COOKIE=", again, re.MULTILINE)
     assert loop.failures == []

@@ -32,28 +32,28 @@ def client(root: Path, user: User) -> list[str]:
 
 
 def test_openvpn(open_page: Open, neighbour: Neighbour, tell: Tell, tmp_path: Path) -> None:
-    story = open_page("openvpn", common_name=True)
-    configuration = story.bring("boston.conf", "/etc/openvpn/server/boston.conf")
-    story.bring("verify-openvpn", "/usr/local/lib/gatecert/verify-openvpn", mode=0o755)
+    scenario = open_page("openvpn", common_name=True)
+    configuration = scenario.bring("boston.conf", "/etc/openvpn/server/boston.conf")
+    scenario.bring("verify-openvpn", "/usr/local/lib/gatecert/verify-openvpn", mode=0o755)
     user = make_user(tmp_path / "user", "alice")
     shutil.copy(user.authority, "/etc/openvpn/users-ca.pem")
     Path("/run/openvpn").mkdir(exist_ok=True)
-    story.bootstrap()
+    scenario.bootstrap()
     server = BackgroundProcess(
         [program("openvpn"), "--config", str(configuration)], log=tmp_path / "openvpn.log"
     )
-    story.servers.enter_context(server)
+    scenario.servers.enter_context(server)
     wait_until(lambda: READY in server.output, "OpenVPN", explain=server.tail)
-    with neighbour.background(*client(story.root, user)) as refused:
+    with neighbour.background(*client(scenario.root, user)) as refused:
         wait_until(lambda: "VERIFY ERROR" in refused.output, "a refusal", explain=refused.tail)
 
-    story.trust()
-    tunnel = neighbour.background(*client(story.root, user))
+    scenario.trust()
+    tunnel = neighbour.background(*client(scenario.root, user))
     with tunnel:
         wait_until(lambda: READY in tunnel.output, "a tunnel", explain=tunnel.tail)
         with neighbour.ping(INSIDE) as ping:
             ping.wait_answered()
-            seconds = story.renew()
+            seconds = scenario.renew()
             wait_until(
                 lambda: tunnel.output.count(READY) == 2, "the client again", explain=tunnel.tail
             )

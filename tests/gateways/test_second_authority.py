@@ -1,6 +1,6 @@
-"""An authority that validates at the ports that the protocol names, which a machine of its own has.
+"""A CA that validates at the standard ports, which are free in a separate network namespace.
 
-Pebble looks for responses where a test tells it to; Caddy's authority goes to ports 80 and 443.
+Pebble validates at configurable ports; Caddy's CA uses ports 80 and 443.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def test_it_validates_where_the_protocol_says(
     names = servers.enter_context(ChallengeTestServer(tmp_path / "names"))
     names.point(HOSTNAME, "127.0.0.1")
     with Path("/etc/hosts").open("a", encoding="utf-8") as hosts:
-        hosts.write(f"127.0.0.1 {HOSTNAME}\n")  # its validations ask the system
+        hosts.write(f"127.0.0.1 {HOSTNAME}\n")  # it validates with the system's resolver
     caddy = servers.enter_context(Caddy(tmp_path / "caddy", dns_server=names.address))
     gatecert = Gatecert(tmp_path / "gatecert")
     gatecert.configuration |= {

@@ -1,6 +1,6 @@
 """docs/gateways/strongswan.md
 
-ESP is done by strongSwan itself (kernel-libipsec), for a kernel that lacks it runs the test too.
+strongSwan does ESP in user space (kernel-libipsec), so the test also runs on a kernel without it.
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ class Client:
         self.swanctl("--load-all")
 
     def connect(self) -> str:
-        """What came of it, in strongSwan's words."""
+        """The result in strongSwan's words."""
         return self.swanctl("--initiate", "--child", "net", "--timeout", "10", check=False)
 
     def disconnect(self) -> None:
@@ -111,35 +111,35 @@ class Client:
 
 
 def test_strongswan(open_page: Open, neighbour: Neighbour, tell: Tell, tmp_path: Path) -> None:
-    story = open_page("strongswan")
-    story.bring("boston.conf", "/etc/swanctl/conf.d/boston.conf")
-    story.bring("verify-strongswan", "/usr/local/lib/gatecert/verify-strongswan", mode=0o755)
+    scenario = open_page("strongswan")
+    scenario.bring("boston.conf", "/etc/swanctl/conf.d/boston.conf")
+    scenario.bring("verify-strongswan", "/usr/local/lib/gatecert/verify-strongswan", mode=0o755)
     user = make_user(tmp_path / "user", "alice")
     shutil.copy(user.authority, "/etc/swanctl/x509ca/users.pem")
     socket = Path("/run/charon.vici")
     Path("/etc/strongswan.conf").write_text(DAEMON.format(socket=socket), "utf-8")
-    story.bootstrap()
+    scenario.bootstrap()
     server = BackgroundProcess([program("charon-systemd")], log=tmp_path / "charon.log")
-    story.servers.enter_context(server)
+    scenario.servers.enter_context(server)
     wait_until(socket.exists, "strongSwan", explain=server.tail)
     subprocess.run([program("swanctl"), "--load-all"], check=True, capture_output=True)
-    client = Client(neighbour, tmp_path / "client", user, story.root)
-    story.servers.push(client.process.__exit__)
+    client = Client(neighbour, tmp_path / "client", user, scenario.root)
+    scenario.servers.push(client.process.__exit__)
     client.start()
     assert "no trusted" in client.connect()
 
-    story.trust()
+    scenario.trust()
     assert "initiate completed successfully" in client.connect()
     with neighbour.ping(INSIDE) as ping:
         ping.wait_answered()
-        seconds = story.renew()
+        seconds = scenario.renew()
         ping.wait_answered()
         delivery = ping.stop()
     client.disconnect()
     before = len(server.output)
     assert "initiate completed successfully" in client.connect()
 
-    live = story.gatecert.certificate("boston")
+    live = scenario.gatecert.certificate("boston")
     assert live is not None
     assert f"{live.serial_number:x}" in served_serials(client.swanctl)
     assert "sending end entity cert" in server.output[before:]
@@ -148,7 +148,7 @@ def test_strongswan(open_page: Open, neighbour: Neighbour, tell: Tell, tmp_path:
 
 
 def served_serials(swanctl: Callable[..., str]) -> list[str]:
-    """The serial numbers of the certificates that the gateway has sent to a client."""
+    """Return the serial numbers of the certificates that the gateway has sent to a client."""
     listed = swanctl("--list-certs", "--type", "x509")
     return [
         line.split(":", 1)[1].strip().replace(":", "").lstrip("0")

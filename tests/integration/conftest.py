@@ -1,4 +1,4 @@
-"""What every integration test starts from: names, an authority, and a command to try on them."""
+"""Fixtures of the integration tests: names, a CA, and the gatecert command."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ HOSTNAME = "boston-njndubu.dynamic-m.com"
 
 
 class StartPebble(Protocol):
-    """Starts an authority that behaves as asked."""
+    """A function that starts a CA with options."""
 
     def __call__(self, options: PebbleOptions | None = None) -> Pebble: ...
 
 
 @pytest.fixture
 def servers() -> Iterator[ExitStack]:
-    """Enter a server here and it is gone when the test is over, however it ends."""
+    """Stop the servers that are entered here when the test ends."""
     with ExitStack() as running:
         yield running
 
 
 @pytest.fixture
 def names(servers: ExitStack, tmp_path: Path) -> ChallengeTestServer:
-    """The DNS; every name is unknown until a test points it somewhere."""
+    """The DNS server; names are unknown until a test points them somewhere."""
     return servers.enter_context(ChallengeTestServer(tmp_path / "names"))
 
 
@@ -51,18 +51,18 @@ def start_pebble(servers: ExitStack, names: ChallengeTestServer, tmp_path: Path)
 
 @pytest.fixture
 def pebble(start_pebble: StartPebble) -> Pebble:
-    """An authority as it comes: some nonces refused, some authorizations reused."""
+    """A CA with default options: some nonces refused, some authorizations reused."""
     return start_pebble()
 
 
 @pytest.fixture
 def gatecert(
-    servers: ExitStack,  # noqa: ARG001 - only so that they end later
+    servers: ExitStack,  # noqa: ARG001 - they must end later
     tmp_path: Path,
 ) -> Iterator[Gatecert]:
-    """A configuration without authority and gateways; a daemon started from it is ended.
+    """A configuration without CA and gateways; a daemon started from it is stopped.
 
-    It is ended before any of the servers, or its last look-up would wait for a resolver in vain.
+    It stops before the servers, or its last look-up would wait for a stopped resolver.
     """
     command = Gatecert(tmp_path / "gatecert")
     yield command
@@ -76,7 +76,7 @@ def hostname() -> str:
 
 @pytest.fixture
 def gateway(servers: ExitStack, gatecert: Gatecert, tmp_path: Path) -> Ocserv:
-    """An ocserv that reads the live files of the gateway ``boston``; not started yet."""
+    """An ocserv with the live files of the gateway ``boston``, not started yet."""
     server = Ocserv(tmp_path / "ocserv", **gatecert.files(BOSTON))
     servers.push(server.__exit__)
     return server

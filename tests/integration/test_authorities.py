@@ -1,4 +1,4 @@
-"""Authorities as they are: strict, forgetful, down; several of them, and what they offer."""
+"""CAs that are strict, have lost their state or are down; several CAs; profiles and chains."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ BOSTON = "boston"
 def beside(
     servers: ExitStack, names: ChallengeTestServer, tmp_path: Path
 ) -> Callable[[Pebble], Pebble]:
-    """Starts another authority, which validates at the same port and shows the same to clients."""
+    """A function that starts another CA, which validates at the same port."""
 
     def start(first: Pebble) -> Pebble:
         (tmp_path / "second").mkdir()
@@ -46,8 +46,8 @@ def beside(
     return start
 
 
-def settings(pebble: Pebble, **more: Any) -> dict[str, Any]:  # noqa: ANN401 - whatever the key wants
-    """A further authority of the configuration."""
+def settings(pebble: Pebble, **more: Any) -> dict[str, Any]:  # noqa: ANN401 - any value
+    """Return the configuration of a further CA."""
     return {
         "directory_url": pebble.directory_url,
         "terms_of_service_agreed": True,
@@ -57,7 +57,7 @@ def settings(pebble: Pebble, **more: Any) -> dict[str, Any]:  # noqa: ANN401 - w
 
 
 def issued_by(gatecert: Gatecert, root: Path) -> bool:
-    """Whether what is live was issued below a root of Pebble's, whose names carry a number."""
+    """Return True if the live certificate ends in this root of Pebble, by its number."""
     chain = (gatecert.live(BOSTON) / "chain.pem").read_bytes()
     return x509.load_pem_x509_certificates(chain)[-1].issuer == _subject(root.read_bytes())
 
@@ -90,7 +90,7 @@ def test_a_name_that_one_authority_blocks_comes_from_the_next_at_once(
     assert issued_by(gatecert, second.root)
     assert (first.orders(), second.orders()) == (0, 1)
 
-    # It is left for a while, which outlives the process; an operator may ask it all the same.
+    # The CA is paused for a while, also across restarts; an operator may still ask it.
     (left,) = gatecert.status(BOSTON)["authorities_left"]
     assert left["name"] == "pebble"
     assert "rejectedIdentifier" in left["reason"]
@@ -107,7 +107,7 @@ def test_when_the_first_dies_in_the_middle_of_an_order_the_second_takes_over(
     hostname: str,
     beside: Callable[[Pebble], Pebble],
 ) -> None:
-    # So short a life that a renewal comes soon, and attempts after failures sooner still.
+    # So short a lifetime that renewals, and attempts after failures, come soon.
     first = start_pebble(
         PebbleOptions(
             profiles={"short": 16}, retry_after=2, slowest_validation=4, reused_authorizations=0
@@ -134,7 +134,7 @@ def test_when_the_first_dies_in_the_middle_of_an_order_the_second_takes_over(
     gatecert.wait_logged("second is asked instead")
 
 
-# --------------------------------------------------------------------- trying without harm
+# --------------------------------------------------------------------- dry runs
 
 
 def test_a_dry_run_goes_all_the_way_and_installs_nothing(
@@ -207,7 +207,7 @@ def test_an_account_is_bound_to_one_that_the_authority_knows(
     bound(secret)
     right = gatecert.run("enroll", "--force")
     assert right.exit_code == 0, right.errors
-    # The key may work once only, so it is not needed again, even if the account's file is lost.
+    # An EAB key may work only once, so it is not needed again, even if the account's file is lost.
     (gatecert.state_directory / "accounts" / "pebble" / "account.json").unlink()
     key_file.unlink()
     del gatecert.configuration["authorities"]["pebble"]["external_account"]
@@ -262,7 +262,7 @@ def test_of_several_chains_the_one_with_the_preferred_root_is_taken(
     assert chain[-1].issuer == wanted
 
 
-# --------------------------------------------------------------------- its moods
+# --------------------------------------------------------------------- failures
 
 
 @pytest.mark.parametrize("reused", [0, 100])
@@ -345,7 +345,7 @@ def test_a_state_from_a_backup_renews_what_was_renewed_already(
 
     result = gatecert.run("enroll", "--force")
 
-    # The authority will not have the same certificate replaced twice, so it is asked once more.
+    # The CA refuses to replace the same certificate twice, so the order is repeated.
     assert result.exit_code == 0, result.errors
     assert pebble.orders() == 3
     assert pebble.requests().count("POST /order-plz") == 4

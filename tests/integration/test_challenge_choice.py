@@ -1,4 +1,4 @@
-"""Which challenge is taken when the first one does not work, and what is said about it."""
+"""The choice of another challenge if the first one fails, and its messages."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ BOSTON = "boston"
 def prepared(
     gatecert: Gatecert, pebble: Pebble, names: ChallengeTestServer, hostname: str
 ) -> Gatecert:
-    """A gateway that may use either kind that listens."""
+    """Add a gateway that may use http-01 and tls-alpn-01."""
     names.point(hostname, "127.0.0.1")
     gatecert.use(pebble, names).add_gateway(BOSTON, hostname)
     gatecert.configuration["challenges"]["tls-alpn-01"] = {
@@ -32,7 +32,7 @@ def prepared(
 
 
 def lead_astray(gatecert: Gatecert) -> None:
-    """Let gatecert answer http-01 where the authority does not look."""
+    """Let gatecert answer http-01 at a port that the CA does not use."""
     listen = [f"127.0.0.1:{free_port()}"]
     gatecert.configuration["challenges"]["http-01"] = {"listen": listen}
 
@@ -74,7 +74,7 @@ def test_after_a_failed_validation_another_kind_has_its_turn_even_after_a_restar
         {"name": hostname, "kind": "http-01", "reason": ""}
     ]
 
-    # Success brings the first kind back, which is right by now.
+    # After a success the first kind is used again; it works by now.
     prepared.configuration["challenges"]["http-01"] = right
     prepared.write()
     third = prepared.run("enroll", "--force")

@@ -1,4 +1,4 @@
-"""Certificates of users: real ocserv and nginx, real openconnect, authorities made of OpenSSL."""
+"""Client certificates with real ocserv, nginx and openconnect, and client CAs made with OpenSSL."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ PLACEHOLDER = "CN=no authority of user certificates yet,O=gatecert placeholder"
 
 
 def recipe(bundle: Path) -> str:
-    """The lines that the page gives for ocserv."""
+    """Return the page's lines for ocserv."""
     lines = re.findall(r"```ocserv\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL)[0]
     assert IN_THE_PAGE in lines
     return str(lines).replace(IN_THE_PAGE, str(bundle))
@@ -39,7 +39,7 @@ def recipe(bundle: Path) -> str:
 
 @dataclass(frozen=True)
 class Vpn:
-    """A gateway that demands a certificate and a password, and gatecert beside it."""
+    """A gateway that requires a certificate and a password, with gatecert."""
 
     gatecert: Gatecert
     ocserv: Ocserv
@@ -57,7 +57,7 @@ class Vpn:
         return UsersAuthority(self.directory / name, name)
 
     def log_in(self, user: UserCertificate | None) -> Authentication:
-        root = self.gatecert.live(BOSTON) / "cert.pem"  # the bootstrap certificate is its own root
+        root = self.gatecert.live(BOSTON) / "cert.pem"  # the bootstrap certificate is self-signed
         options = user.options if user is not None else ()
         return authenticate(self.ocserv, self.hostname, root, *options)
 
@@ -73,7 +73,7 @@ def start(
     directory: Path,
     more: str = "",
 ) -> Vpn:
-    """The daemon first: the server does not start without a bundle."""
+    """Start the daemon first: the server does not start without a bundle."""
     ocserv = Ocserv(
         directory / "ocserv",
         **gatecert.files(BOSTON),
@@ -98,7 +98,7 @@ def vpn(servers: ExitStack, gatecert: Gatecert, hostname: str, tmp_path: Path) -
     return start(servers, gatecert, hostname, tmp_path)
 
 
-# --------------------------------------------------------------------- who gets in
+# --------------------------------------------------------------------- log-ins
 
 
 def test_certificate_and_password_get_in_and_nothing_less_is_asked_for_a_password(
@@ -258,7 +258,7 @@ def test_a_server_that_does_not_follow_gets_its_authorities_back(
 def test_a_server_that_comes_to_ask_for_others_is_noticed_and_put_right(
     servers: ExitStack, gatecert: Gatecert, hostname: str, tmp_path: Path
 ) -> None:
-    # nginx reads the bundle only when it is told to; ocserv does so for each connection.
+    # nginx reads the bundle only on a reload; ocserv reads it for each connection.
     nginx = Nginx(
         tmp_path / "nginx",
         **gatecert.files(BOSTON),
@@ -280,7 +280,7 @@ def test_a_server_that_comes_to_ask_for_others_is_noticed_and_put_right(
     bundle(gatecert).write_bytes(theirs.root.read_bytes())
     nginx.reload()
     gatecert.wait_for(lambda: asked_for(nginx.address) == ["CN=theirs"], "another authority")
-    bundle(gatecert).write_bytes(before)  # and nobody tells the server
+    bundle(gatecert).write_bytes(before)  # and the server is not reloaded
 
     gatecert.wait_logged("and requests those of 'CN=theirs'")
     gatecert.wait_for(lambda: asked_for(nginx.address) == ["CN=ours"], "ours again")
@@ -319,7 +319,7 @@ def test_a_server_that_demands_no_certificates_is_told_so(
     assert "requests no client certificate" in asked["seen"]
 
 
-# --------------------------------------------------------------------- who would get in
+# --------------------------------------------------------------------- client-ca check
 
 
 def test_a_revoked_user_is_refused_by_the_check_and_by_the_server(
@@ -353,7 +353,7 @@ def test_a_revoked_user_is_refused_by_the_check_and_by_the_server(
     assert "the revocation list of 'CN=ours' ended on" in " ".join(warnings)
     found = vpn.gatecert.run("doctor", BOSTON, "--json").json()["findings"]
     assert "client-crl-ended" in {each["code"] for each in found}
-    vpn.gatecert.reload()  # else it would be looked at within the hour
+    vpn.gatecert.reload()  # otherwise it would be checked within the hour
     vpn.gatecert.wait_logged("the revocation list of 'CN=ours' ended on")
 
 

@@ -1,4 +1,4 @@
-"""docs/client-certificates.md does what it says: its commands are run as they stand there."""
+"""The commands of docs/client-certificates.md, run as written."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_the_page_leads_from_no_authority_to_its_successor_and_to_a_revocation(
     servers.push(ocserv.__exit__)
     gateway = yaml.safe_load(blocks("yaml")[0])["gateways"][BOSTON]
     gateway["install"] = {"reload": ocserv.reload_command, "verify": [ocserv.address]}
-    # Enrolment is not what this page is about.
+    # The page does not cover enrolment.
     gatecert.configuration["gateways"][BOSTON] = {**gateway, "mode": "custom"}
     gatecert.write()
     gatecert.run("enroll")

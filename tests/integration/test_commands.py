@@ -1,4 +1,4 @@
-"""What an operator sees of the commands, with right and with wrong input, beside real servers."""
+"""The output of commands with valid and invalid input, with real servers."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ BOSTON = "boston"
 def ready(
     gatecert: Gatecert, pebble: Pebble, names: ChallengeTestServer, hostname: str
 ) -> Gatecert:
-    """A gateway whose name points here, configured and never enrolled."""
+    """A configured gateway whose name points here, not enrolled."""
     names.point(hostname, "127.0.0.1")
     return gatecert.use(pebble, names).add_gateway(BOSTON, hostname).write()
 

@@ -1,4 +1,4 @@
-"""The files that some servers insist on, as other programs see them."""
+"""Copies for servers, as other programs read them."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ KINDS = {
     "cert-der": "cert.der",
     "pkcs12": "boston.p12",
 }
-# Only root can give files to somebody else; anybody else keeps them.
+# Only root can change the owner of files.
 ROOT = os.geteuid() == 0
 OWNER = "daemon" if ROOT else pwd.getpwuid(os.geteuid()).pw_name
 GROUP = "daemon" if ROOT else grp.getgrgid(os.getegid()).gr_name
@@ -57,14 +57,14 @@ def public_key(certificate: x509.Certificate) -> bytes:
 
 
 def in_pkcs12(directory: Path, *what: str) -> bytes:
-    """A part of the PKCS #12 file, as openssl reads it."""
+    """Return a part of the PKCS #12 file as openssl reads it."""
     password = f"file:{directory / 'password'}"
     source = ("-in", directory / "boston.p12", "-passin", password)
     return openssl("pkcs12", *source, "-nodes", *what)
 
 
 def check(directory: Path, live: x509.Certificate | None) -> None:
-    """Every file holds what it should, to those who read such files."""
+    """Check the content of every copy with the programs that read it."""
     assert live is not None
     pem = live.public_bytes(Encoding.PEM)
     chain = (directory / "chain.pem").read_bytes()
@@ -89,7 +89,7 @@ def check(directory: Path, live: x509.Certificate | None) -> None:
 
 
 class Reader(threading.Thread):
-    """A server that reads key and certificate of one file again and again."""
+    """A server that reads key and certificate from one file repeatedly."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(daemon=True)

@@ -1,4 +1,4 @@
-"""Certificates that an administrator brings, signed by an authority made of the OpenSSL command."""
+"""Imported certificates, signed by a CA made with OpenSSL."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def private_keys(gatecert: Gatecert) -> set[bytes]:
     return {path.read_bytes() for path in gatecert.state_directory.rglob("privkey.pem")}
 
 
-# --------------------------------------------------------------------- the whole way
+# --------------------------------------------------------------------- complete imports
 
 
 def test_from_csr_to_trusted(
@@ -68,7 +68,7 @@ def test_from_csr_to_trusted(
         install={"reload": gateway.reload_command, "verify": [gateway.address]},
     )
     gatecert.write()
-    # Not by the daemon: ocserv dies of a reload that arrives while it starts.
+    # Not by the daemon: a reload would end an ocserv that is still starting.
     gatecert.run("enroll", BOSTON)
     gateway.start()
     gatecert.start()
@@ -155,7 +155,7 @@ def test_a_certificate_that_the_gateway_refuses_is_rolled_back(
     assert live == x509.load_pem_x509_certificate(first.read_bytes())
 
 
-# --------------------------------------------------------------------- what is handed in by mistake
+# --------------------------------------------------------------------- wrong files
 
 
 def _write(path: Path, contents: bytes) -> Path:
@@ -272,7 +272,7 @@ HOPELESS: dict[str, tuple[Callable[[Path, HandmadeAuthority], bytes], str]] = {
 
 @pytest.fixture
 def pending(gatecert: Gatecert, authority: HandmadeAuthority) -> Path:
-    """The good certificate for a request that waits, on a gateway that serves something else."""
+    """Return a good certificate for a pending request, on a gateway that serves another one."""
     gatecert.add_gateway(HQ, SHARED, mode="custom").write()
     first = authority.sign(csr(gatecert, HQ), "first")
     assert bring(gatecert, HQ, first, authority.chain).exit_code == 0
@@ -288,7 +288,7 @@ def snapshot(gatecert: Gatecert) -> dict[Path, bytes | None]:
 
 
 def refused(gatecert: Gatecert, certificate: Path, chain: Path, what: str) -> str:
-    """The one line by which an import is refused, with nothing changed."""
+    """Return the line that refuses an import, and check that nothing has changed."""
     before = snapshot(gatecert)
     result = bring(gatecert, HQ, certificate, chain)
     assert (result.exit_code, result.output) == (1, "")
@@ -318,7 +318,7 @@ def test_every_mistake_is_named_and_the_remedy_works(
             *("import", HQ, "--certificate", str(tmp_path / "NEW.pem")),
             *("--chain", str(authority.root)),
         )
-        # All there is to complain of is that the intermediate is still missing.
+        # The only error is the missing intermediate.
         assert f"{FAILED}: the certificate of 'CN=Company Issuing'" in result.errors
     assert bring(gatecert, HQ, tmp_path / "NEW.pem", authority.chain).exit_code == 0
 
@@ -346,7 +346,7 @@ def test_a_chain_has_to_reach_its_root(
     namesake = HandmadeAuthority(tmp_path / "namesake")
     errors = refused(gatecert, pending, namesake.chain, FAILED)
     assert "has another key" in errors
-    # The other way round, doubled and with strangers in between, it is good.
+    # Reversed, duplicated and with unrelated certificates in between, it is accepted.
     stranger = HandmadeAuthority(tmp_path / "stranger", "Stranger")
     mixed = _write(
         tmp_path / "mixed.pem",

@@ -1,4 +1,4 @@
-"""docs/custom-certificates.md does what it says: its commands are run as they stand there."""
+"""The commands of docs/custom-certificates.md, run as written."""
 
 from __future__ import annotations
 

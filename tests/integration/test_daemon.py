@@ -1,4 +1,4 @@
-"""The daemon as a process: its signals, its lock, and the commands beside it."""
+"""The daemon as a process: signals, lock, and commands beside it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Records at a real BIND: published, seen at every nameserver, withdrawn; and every refusal."""
+"""Records in a real BIND: published, visible at every nameserver, removed; and all refusals."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def challenge(name: str = "vpn.example.com", token: str = "token") -> Challenge:
 
 
 def settings(directory: Path, server: str, key: TsigKey, **more: object) -> dict[str, Any]:
-    """The configuration below ``challenges.dns-01``."""
+    """Return the configuration below ``challenges.dns-01``."""
     secret_file = key.write_secret(directory / f"{key.name}.secret")
     tsig = {"name": key.name, "algorithm": key.algorithm, "secret_file": str(secret_file)}
     return {
@@ -183,7 +183,7 @@ def test_no_alias_is_followed_where_that_is_said(
 def test_a_resolver_answers_where_no_nameserver_can_be_asked(
     servers: ExitStack, named: Named, tmp_path: Path, key: TsigKey
 ) -> None:
-    # BIND answers for a forwarded zone only who asks with recursion.
+    # BIND answers for a forwarded zone only recursive queries.
     resolver = servers.enter_context(
         Named(tmp_path / "resolver", zones=[Zone("example.com", forwarder=named.address)])
     )

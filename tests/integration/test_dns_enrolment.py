@@ -1,4 +1,4 @@
-"""Enrolment over DNS from config.yaml alone, at Pebble, with a real BIND that gatecert changes."""
+"""Enrolment with challenges over DNS, with Pebble and a real BIND that gatecert updates."""
 
 from __future__ import annotations
 
@@ -148,7 +148,7 @@ def test_an_alias_leads_the_record_into_another_zone(
         Zone("challenges.example.net"),
     ]
     named = servers.enter_context(Named(tmp_path / "named", zones=zones, keys=[key]))
-    # A nameserver follows no alias into another zone, even if it has both: a resolver does.
+    # A nameserver follows no alias into another zone, even if it serves both; a resolver does.
     resolver = servers.enter_context(
         Named(
             tmp_path / "resolver",
@@ -163,7 +163,7 @@ def test_an_alias_leads_the_record_into_another_zone(
     result = gatecert.run("enroll", BOSTON)
 
     assert result.exit_code == 0, result.errors + result.output
-    # Looked up too early, the resolver would keep in mind that the record does not exist.
+    # After a query that is too early, the resolver would cache that the record does not exist.
     assert set(resolver.questions(NAME)) == {"TXT"}
     assert named.texts("vpn.challenges.example.net") == []
 
@@ -277,7 +277,7 @@ def test_a_record_left_by_a_killed_daemon_is_withdrawn_at_the_next_start(
     gatecert.process.kill()
     left = named.texts(NAME)
 
-    # The order goes on at the next start and wants the same record, now seen everywhere.
+    # The next start resumes the order with the same record, which is now visible everywhere.
     dns_01["authoritative"] = [named.address]
     gatecert.start()
     gatecert.wait_enrolled(BOSTON)

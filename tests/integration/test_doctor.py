@@ -1,4 +1,4 @@
-"""``gatecert doctor`` at real servers: each thing that can go wrong is made to, and found."""
+"""``gatecert doctor`` with real servers: every problem is provoked and found."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ Findings = dict[str, dict[str, Any]]
 
 
 def diagnose(gatecert: Gatecert, *names: str) -> Findings:
-    """Everything that is said, by its code; exit code and summary fit what was found."""
+    """Return all findings by code, and check exit code and summary."""
     result = gatecert.run("doctor", *names, "--json")
     document = result.json()
     failed = [each for each in document["findings"] if each["severity"] == "failure"]
@@ -62,7 +62,7 @@ def failures(found: Findings) -> set[str]:
 
 
 def assert_same_code(gatecert: Gatecert, pebble: Pebble, code: str) -> str:
-    """``enroll`` says what the doctor says, and neither orders nor counts an attempt."""
+    """Check that ``enroll`` reports the doctor's finding, orders nothing and counts no attempt."""
     finding = diagnose(gatecert)[code]
     assert finding["severity"] == "failure"
     assert finding["holds_enrolment"]
@@ -76,7 +76,7 @@ def assert_same_code(gatecert: Gatecert, pebble: Pebble, code: str) -> str:
     return str(finding["seen"])
 
 
-# --------------------------------------------------------------------- what is well
+# --------------------------------------------------------------------- no problems
 
 
 def test_a_gateway_that_is_well_and_the_root_to_push(
@@ -93,7 +93,7 @@ def test_a_gateway_that_is_well_and_the_root_to_push(
         hostname,
         install={"reload": gateway.reload_command, "verify": [gateway.address]},
     )
-    gatecert.write().run("enroll")  # proven later: the server needs files to start
+    gatecert.write().run("enroll")  # verified later: the server needs the files to start
     gateway.start()
     gatecert.start()
     gatecert.wait_for(lambda: gatecert.state(BOSTON) == "trusted", "trust", seconds=30)
@@ -242,7 +242,7 @@ def test_a_directory_url_that_leads_elsewhere(
 
 @contextmanager
 def shifted(pebble: Pebble, shift: timedelta) -> Iterator[str]:
-    """Pebble's directory at another address, where the clock shows another time."""
+    """Serve Pebble's directory at another address, with another time in the Date header."""
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def date_time_string(self, timestamp: float | None = None) -> str:
@@ -258,7 +258,7 @@ def shifted(pebble: Pebble, shift: timedelta) -> Iterator[str]:
             self.end_headers()
             self.wfile.write(body)
 
-        def log_message(self, format: str, *arguments: object) -> None: ...  # noqa: A002 - as there
+        def log_message(self, format: str, *arguments: object) -> None: ...  # noqa: A002 - the base class's name
 
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     certificate = pebble.https_certificate
@@ -487,7 +487,7 @@ def test_an_order_that_is_under_way(
     assert "request-pending" not in found
 
 
-# --------------------------------------------------------------------- what is served
+# --------------------------------------------------------------------- served certificates
 
 
 def test_what_clients_see(
@@ -537,7 +537,7 @@ def test_what_clients_see(
 
 @contextmanager
 def by_name_only(directory: Path, hostname: str, other: tuple[Path, Path]) -> Iterator[int]:
-    """A server that shows its certificate to who sends its name, and another one to the rest."""
+    """A server that serves its certificate only with its server name, and another one otherwise."""
     default, named = (
         ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER),
         ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER),

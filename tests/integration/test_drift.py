@@ -1,4 +1,4 @@
-"""A gateway that stops serving its certificate: noticed, put right, or told of."""
+"""A gateway that stops serving its certificate: detected, and reloaded or reported."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def trusted(gatecert: Gatecert) -> bool:
 
 
 def reload(gateway: Ocserv, also: str = "true") -> list[str]:
-    """A reload command that succeeds whether or not the gateway runs."""
+    """Return a reload command that succeeds even if the gateway does not run."""
     return ["/bin/sh", "-c", f'{also}; kill -HUP "$(cat {gateway.pid_file})" || true']
 
 

@@ -1,4 +1,4 @@
-"""From an untrusted gateway to a trusted one, and everything that must not happen on the way."""
+"""From an untrusted gateway to a trusted one, and what must not happen meanwhile."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from harness.pebble import Pebble
 
 BOSTON = "boston"
-UNTOUCHED = ["GET /dir"]  # the harness itself waits for the directory
+UNTOUCHED = ["GET /dir"]  # the harness waits for the directory
 
 
 def test_an_untrusted_gateway_becomes_a_trusted_one(
@@ -168,7 +168,7 @@ def test_many_gateways_share_one_responder(
     assert all(gatecert.is_enrolled(name) for name in wanted)
     assert pebble.certificates() == len(wanted)
     accounts = [request for request in pebble.requests() if request == "POST /sign-me-up"]
-    assert 1 <= len(accounts) <= 3  # one, and what refused nonces repeat
+    assert 1 <= len(accounts) <= 3  # one, and repetitions after refused nonces
 
 
 def test_a_chain_that_ends_in_another_root_never_becomes_live(

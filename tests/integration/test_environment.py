@@ -1,4 +1,4 @@
-"""tests/integration/environment on a Debian that keeps pip apart: nothing upgrades its Python."""
+"""tests/integration/environment on a Debian without ensurepip: it upgrades no Python."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ import sys
 from pathlib import Path
 
 ENVIRONMENT = Path(__file__).with_name("environment")
-# As Debian's python3 without python3-venv.
+# Like Debian's python3 without python3-venv.
 PYTHON = """\
 #!/bin/sh
 case "$*" in *"import ensurepip"*) exit 1 ;; esac
 exec "{python}" "$@"
 """
-# Writes down what it is asked for, and brings what python3-pip-whl has.
+# Records its arguments, and installs the content of python3-pip-whl.
 APT_GET = """\
 #!/bin/sh
 echo "$*" >>"{log}"
@@ -24,7 +24,7 @@ AS_ROOT = '#!/bin/sh\nexec "$@"\n'
 
 
 def pip_wheel() -> Path:
-    """The wheel of pip that this Python, or its Debian, brings."""
+    """Return the wheel of pip of this Python or its Debian."""
     bundled = Path(os.__file__).parent / "ensurepip" / "_bundled"
     found = [
         *bundled.glob("pip-*.whl"),

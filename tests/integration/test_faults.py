@@ -1,4 +1,4 @@
-"""What goes wrong in the field, at a real authority and a real gateway."""
+"""Faults with a real CA and a real gateway."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def test_killed_after_finalisation_it_resumes_the_same_order(
     names: ChallengeTestServer,
     hostname: str,
 ) -> None:
-    # Retry-After holds the client back after finalisation, which is when it is killed.
+    # Retry-After makes the client wait after finalize, when it is killed.
     pebble = start_pebble(PebbleOptions(retry_after=3))
     names.point(hostname, "127.0.0.1")
     gatecert.use(pebble, names).add_gateway(BOSTON, hostname).start()

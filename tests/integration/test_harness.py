@@ -150,7 +150,7 @@ def test_no_process_outlives_its_test(tmp_path: Path) -> None:
     with BackgroundProcess(
         [program("sh"), "-c", "trap '' TERM; sleep 600 & wait"],
         log=tmp_path / "log",
-        patience=0.2,
+        grace=0.2,
     ) as stubborn:
         child = wait_until(
             lambda: psutil.Process(stubborn.pid).children(), "the program to have a child"

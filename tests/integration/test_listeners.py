@@ -1,6 +1,6 @@
-"""Listeners that want something before TLS, or another name: `install.verify` as a mapping.
+"""Listeners that need something before TLS, or another name: `install.verify` as a mapping.
 
-nginx and HAProxy play them, nginx's mail proxy the servers with STARTTLS.
+nginx and HAProxy are the listeners; nginx's mail proxy provides STARTTLS.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ def accepts(port: int) -> bool:
 def enrolled(
     gatecert: Gatecert, pebble: Pebble, names: ChallengeTestServer, hostname: str
 ) -> Gatecert:
-    """A certificate that nothing serves yet."""
+    """A certificate that no server serves yet."""
     names.point(hostname, "127.0.0.1")
     gatecert.use(pebble, names).add_gateway(BOSTON, hostname).write()
     assert gatecert.run("enroll").exit_code == 0
@@ -79,7 +79,7 @@ def enrolled(
 
 
 def verified(gatecert: Gatecert, *entries: Mapping[str, str | int] | str) -> CommandResult:
-    """Prove it at these listeners, as they would be written."""
+    """Verify it at these listeners, written as in the configuration."""
     install = {"verify": list(entries), "verify_timeout": "1s"}
     gatecert.configuration["gateways"][BOSTON]["install"] = install
     gatecert.write()

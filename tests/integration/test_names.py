@@ -1,4 +1,4 @@
-"""Every kind of name that an authority issues for, each proven in a way that suits it."""
+"""Every kind of name that a CA issues for, each validated by a suitable challenge."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ HERE = ["127.0.0.1", "::1"]
 
 
 def issued_for(gatecert: Gatecert) -> set[str]:
-    """The names in the live certificate of the gateway."""
+    """Return the names in the gateway's live certificate."""
     certificate = gatecert.certificate(BOSTON)
     assert certificate is not None
     names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
@@ -38,7 +38,7 @@ def listen_on(port: int) -> dict[str, list[str]]:
 
 
 def enrol(gatecert: Gatecert, **gateway: Any) -> str:  # noqa: ANN401 - any keys
-    """Enrol the gateway; what was said on the way."""
+    """Enrol the gateway and return the output."""
     gatecert.add_gateway(BOSTON, **gateway, addresses=HERE).write()
     result = gatecert.run("enroll")
     assert result.exit_code == 0, result.errors

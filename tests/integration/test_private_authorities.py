@@ -1,4 +1,4 @@
-"""Private authorities of two other makes, each test in a network of its own."""
+"""Two other private CAs, each test in its own network."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def network(tmp_path: Path) -> Iterator[PrivateNetwork]:
 
 @pytest.fixture
 def servers(network: PrivateNetwork, servers: ExitStack) -> ExitStack:  # noqa: ARG001
-    """Ended before the network is left."""
+    """Stop the servers before the network namespace ends."""
     return servers
 
 
@@ -172,7 +172,7 @@ def test_names_and_a_wildcard_by_dns_01(
     assert named.texts(f"_acme-challenge.{HOSTNAME}") == []
 
 
-# By tls-alpn-01 Serles wants the name in in-addr.arpa in the certificate; RFC 8738 the address.
+# For tls-alpn-01 Serles needs the in-addr.arpa name in the certificate; RFC 8738 the address.
 @pytest.mark.parametrize(
     ("authority", "kind"),
     [(Acme2certifier, "http-01"), (Acme2certifier, "tls-alpn-01"), (Serles, "http-01")],
@@ -245,7 +245,7 @@ def test_a_validation_that_fails_is_given_up_at_once_and_the_next_order_succeeds
     prepared.configuration["challenges"]["http-01"] = {"listen": ["127.0.0.1:81"]}
     prepared.add_gateway(BOSTON, HOSTNAME, challenge="http-01").write()
 
-    result = prepared.run("enroll")  # a command has a minute here, an order five
+    result = prepared.run("enroll")  # commands have a minute here, orders five
     assert (result.exit_code, HOSTNAME in result.errors) == (1, True), result.errors
     assert not prepared.is_enrolled(BOSTON)
 
@@ -272,7 +272,7 @@ def test_what_is_revoked_is_on_the_list_of_the_authority_and_replaced(
     result = prepared.run("revoke", BOSTON, "--reason", reason)
 
     assert result.exit_code == 0, result.errors
-    # It does not know revocation by the key of the certificate, which is tried first for a leak.
+    # It does not support revocation with the certificate's key, which is tried first for a leak.
     assert f"is revoked ({reason}), signed with the key of the account" in result.output
     assert authority.revoked() == {first.serial_number}
     assert live(prepared) != first

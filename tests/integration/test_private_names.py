@@ -1,4 +1,4 @@
-"""Names of private networks: a private CA issues for them, and a public one is never asked."""
+"""Names of private networks: only private CAs are asked."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The client profile: ocserv hands it out, and openconnect finds the gateway by its alias."""
+"""The client profile: ocserv sends it, and openconnect finds the gateway by its alias."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def test_the_members_of_a_pair_are_backup_servers(gatecert: Gatecert) -> None:
     printed = gatecert.run("profile", "hq")
 
     assert printed.exit_code == 0, printed.errors
-    entry = ET.fromstring(printed.output).find("a:ServerList/a:HostEntry", NAMES)  # noqa: S314 - ours
+    entry = ET.fromstring(printed.output).find("a:ServerList/a:HostEntry", NAMES)  # noqa: S314 - own file
     assert entry is not None
     assert entry.findtext("a:HostName", None, NAMES) == "hq"
     assert entry.findtext("a:HostAddress", None, NAMES) == "vpn.company.com"
@@ -86,7 +86,7 @@ def test_what_cannot_be_written(gatecert: Gatecert, hostname: str, tmp_path: Pat
 
 
 def _handed_out(ocserv: Ocserv, cookie: str) -> bytes:
-    """The profile as AnyConnect fetches it after it has logged in."""
+    """Fetch the profile as AnyConnect does after a log-in."""
     connection = HTTPSConnection(
         "127.0.0.1",
         ocserv.port,

@@ -1,4 +1,4 @@
-"""Renewals that nobody asks for, seen from the clients' side."""
+"""Automatic renewals, as clients see them."""
 
 from __future__ import annotations
 
@@ -42,8 +42,8 @@ def test_three_renewals_of_one_minute_go_unnoticed(
     gatecert.add_gateway(
         BOSTON,
         hostname,
-        # ocserv keeps the key in another process than the certificate and reloads them one after
-        # the other; only with the same key can no handshake in flight ever fail.
+        # ocserv keeps key and certificate in two processes and reloads them one after
+        # the other; only with the same key does no handshake fail.
         key={"reuse": True},
         install={"reload": gateway.reload_command, "verify": [gateway.address]},
     )
@@ -76,7 +76,7 @@ def test_three_renewals_of_one_minute_go_unnoticed(
     for loop in (boston, paris):
         assert loop.failures == []
         assert loop.rate >= 10
-    # Nothing was ordered without need: one certificate each, and one for each renewal.
+    # There were no needless orders: one certificate each, and one for each renewal.
     assert pebble.certificates() <= 2 * (1 + RENEWALS) + 2
 
 
@@ -100,7 +100,7 @@ def test_a_renewal_window_in_the_past_renews_at_once_and_once(
     gatecert.wait_for(lambda: gatecert.certificate(BOSTON) != first, "a renewal")
     gatecert.look_again()
     gatecert.wait_logged("starting a pass over every gateway", times=2)
-    time.sleep(2)  # as long as another order would have taken several times over
+    time.sleep(2)  # several times the duration of an order
 
     assert pebble.orders() == 2
     assert "is a replacement of" in pebble.process.output

@@ -1,4 +1,4 @@
-"""Certificates are revoked at a real authority and replaced; accounts get other keys."""
+"""Certificates are revoked by a real CA and replaced; account keys are changed."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ BOSTON = "boston"
 def enrolled(
     gatecert: Gatecert, pebble: Pebble, names: ChallengeTestServer, hostname: str
 ) -> Gatecert:
-    """A gateway with a certificate whose key is kept at renewals, and no daemon."""
+    """A gateway with `key.reuse`, without a daemon."""
     names.point(hostname, "127.0.0.1")
     gatecert.use(pebble, names).add_gateway(BOSTON, hostname, key={"reuse": True}).write()
     result = gatecert.run("enroll")
@@ -144,7 +144,7 @@ def test_in_a_region_that_is_never_enrolled_nothing_is_ordered_in_its_place(
     assert pebble.orders() == 1
 
 
-# --------------------------------------------------------------------- noticed
+# --------------------------------------------------------------------- CRLs
 
 
 @pytest.fixture
@@ -161,7 +161,7 @@ def brought(
     lists: ListServer,
     tmp_path: Path,
 ) -> tuple[HandmadeAuthority, Path]:
-    """A gateway with a certificate that names its authority's lists, which Pebble's do not."""
+    """A gateway with a certificate that names a CRL, unlike Pebble's."""
     authority = HandmadeAuthority(tmp_path / "authority", lists_at=lists.url)
     lists.publish(authority.revocation_list())
     names.point(hostname, "127.0.0.1")

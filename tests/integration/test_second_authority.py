@@ -1,4 +1,4 @@
-"""An authority that is not Pebble: Caddy's, with names that a real BIND lets gatecert prove."""
+"""A CA other than Pebble: Caddy's, with dns-01 and a real BIND."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ HOSTNAME = "vpn.example.com"
 
 @pytest.fixture
 def named(servers: ExitStack, tmp_path: Path, gatecert: Gatecert) -> Named:
-    """The names, and gatecert set up to change them."""
+    """The DNS server, with gatecert configured to update it."""
     key = TsigKey()
     zone = Zone("example.com", records=("vpn IN A 127.0.0.1",))
     named = servers.enter_context(Named(tmp_path / "named", zones=[zone], keys=[key]))
@@ -53,7 +53,7 @@ def caddy(servers: ExitStack, tmp_path: Path, named: Named, gatecert: Gatecert) 
 
 
 def use(gatecert: Gatecert, caddy: Caddy) -> None:
-    """Enrol with it."""
+    """Enrol with this CA."""
     gatecert.configuration["authorities"]["caddy"] = {
         "directory_url": caddy.directory_url,
         "contact": ["ops@example.com"],
@@ -80,7 +80,7 @@ def test_it_issues_renews_and_remembers_the_account(
     accounts = gatecert.state_directory / "accounts" / "caddy" / "account.json"
     account = accounts.read_text("utf-8")
 
-    # The file is lost, the key is not: the account is found again, not made again.
+    # Only the file is lost, not the key: the account is found again, not created again.
     accounts.unlink()
     second = gatecert.run("enroll", "--force")
     assert second.exit_code == 0, second.errors
@@ -98,7 +98,7 @@ def test_it_issues_renews_and_remembers_the_account(
 def test_what_it_cannot_validate_is_told_in_its_words(
     gatecert: Gatecert, named: Named, servers: ExitStack, tmp_path: Path
 ) -> None:
-    # gatecert changes one nameserver, the authority asks another.
+    # gatecert updates one nameserver, the CA queries another.
     other = servers.enter_context(Named(tmp_path / "other", zones=[Zone("example.com")]))
     use(gatecert, servers.enter_context(Caddy(tmp_path / "caddy", dns_server=other.address)))
 
@@ -120,7 +120,7 @@ def test_it_takes_over_from_a_pebble_that_is_gone_for_good(
             "directory_url": pebble.directory_url,
             "terms_of_service_agreed": True,
             "ca_bundle": str(pebble.https_certificate),
-            # A profile that it does not have is a refusal for good.
+            # A missing profile is a permanent refusal.
             "profile": "unheard-of",
         },
         **gatecert.configuration["authorities"],

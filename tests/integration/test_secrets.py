@@ -1,4 +1,4 @@
-"""Secrets stay where they belong: planted in a real scene, and looked for everywhere else."""
+"""Secrets stay where they belong: the tests plant them and search everything else for them."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ COMMANDS = (
 
 @pytest.fixture
 def echo() -> Iterator[str]:
-    """A DNS provider that refuses everything, and says back all that it was told."""
+    """A DNS provider that refuses everything and repeats the request in its response."""
 
     class Refusing(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -55,7 +55,7 @@ def echo() -> Iterator[str]:
             self.wfile.write(told)
 
         def log_message(self, *_: object) -> None:
-            """Say nothing."""
+            """Log nothing."""
 
     server = HTTPServer(("127.0.0.1", 0), Refusing)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
@@ -66,7 +66,7 @@ def echo() -> Iterator[str]:
 
 
 class Scene:
-    """Every kind of secret there is, each in the file that is meant for it."""
+    """Every kind of secret, each in its own file."""
 
     def __init__(self, servers: ExitStack, gatecert: Gatecert, directory: Path) -> None:
         self.gatecert = gatecert
@@ -101,7 +101,7 @@ class Scene:
         self._configure()
 
     def keep(self, name: str, text: str) -> str:
-        """Write a secret where only its owner may read it."""
+        """Write a secret to a file with mode 0600."""
         path = self.vault / name
         path.touch(0o600)
         path.write_text(f"{text}\n", "ascii")
@@ -139,18 +139,18 @@ class Scene:
         ).write()
 
     def run(self, *arguments: str) -> CommandResult:
-        """A command, and all that it tells."""
+        """Run a command and return all its output."""
         self.told.append(self.gatecert.run(*arguments))
         return self.told[-1]
 
     def fail(self, *, plainly: bool = False) -> None:
-        """Order in vain; with a traceback, unless it is to be said plainly."""
+        """Place an order that fails; with a traceback, unless ``plain``."""
         command = ("enroll", BOSTON, "--force")
         result = self.run(*command) if plainly else self.run("--debug", *command)
         assert result.exit_code == 1, result
 
     def try_errors(self, echo: str) -> None:
-        """Everything that goes wrong with a secret, or while one is at hand."""
+        """Provoke every failure that involves a secret."""
         settings = self.gatecert.configuration["challenges"]
         self.keep("tsig", base64.b64encode(b"not the secret of this key").decode())
         self.fail()
@@ -179,7 +179,7 @@ class Scene:
         self.fail()
 
     def damage_files(self) -> None:
-        """State that cannot be read, and an account that has to be made again with a wrong key."""
+        """Break the state, and create the account again with a wrong key."""
         for path in self.gatecert.state_directory.glob("gateways/*/state.json"):
             path.write_text('{"schema": 1, "failures": "many"}', "ascii")
         assert self.run("--debug", "status").exit_code == 0
@@ -193,7 +193,7 @@ class Scene:
         self.keep("hmac", self.hmac)
 
     def belongs(self, path: Path) -> bool:
-        """Whether a file is made for a secret."""
+        """Return True if a file may hold a secret."""
         state = self.gatecert.state_directory
         if path.is_relative_to(state):
             return path.name == "privkey.pem" or path.parent.parent == state / "accounts"
@@ -244,7 +244,7 @@ def test_no_secret_leaves_its_place(
 
 @pytest.mark.parametrize("secret", [bytes(range(7, 256, 8)), b"p/a+s s\xc3\xa9word-of-some-length"])
 def test_a_secret_that_leaks_would_be_found(secret: bytes, tmp_path: Path) -> None:
-    """The test above is worth something only if it can fail."""
+    """Prove that the test above can fail."""
     canaries = Canaries()
     canaries.plant("planted", secret)
     for way, form in forms(secret).items():

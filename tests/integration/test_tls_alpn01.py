@@ -1,4 +1,4 @@
-"""tls-alpn-01 by the real authority: alone on the port, and behind gateways that own it."""
+"""tls-alpn-01 with a real CA: alone on the port, and behind gateways on the port."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def test_it_answers_behind_a_gateway_that_owns_the_port(
     )
     prepared.start()
     prepared.wait_bootstrapped(BOSTON)
-    # Until the gateway is there the deployment cannot be proven, so it comes second.
+    # Without the gateway the deployment cannot be verified, so it comes second.
     servers.enter_context(server)
     servers.enter_context(
         Recipe(

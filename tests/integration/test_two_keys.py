@@ -1,4 +1,4 @@
-"""A certificate for each of two kinds of key, at real servers that serve both."""
+"""A certificate for each of two kinds of key, with real servers that serve both."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ TWO = {"type": "ecdsa-p256", "second": "rsa-2048"}
 
 
 def served(address: str, name: str, algorithm: str, root: Path) -> bytes:
-    """The certificate that OpenSSL's client verifies when it takes one kind of key only; PEM."""
+    """Return the certificate that OpenSSL's client gets if it accepts one kind of key only; PEM."""
     finished = subprocess.run(
         [
             *(program("openssl"), "s_client", "-connect", address, "-servername", name),
@@ -48,7 +48,7 @@ def served(address: str, name: str, algorithm: str, root: Path) -> bytes:
 
 
 def pair(gatecert: Gatecert, address: str, hostname: str, root: Path) -> tuple[bytes, bytes]:
-    """Both certificates as they are served; they are those that are installed."""
+    """Return both served certificates, and check that they are the installed ones."""
     found = tuple(served(address, hostname, algorithm, root) for algorithm in ("ecdsa", "rsa"))
     live = gatecert.live(BOSTON)
     assert found == tuple((live / f"{it}cert.pem").read_bytes() for it in ("", "second-"))
@@ -105,7 +105,7 @@ def test_nginx_serves_both_and_both_are_renewed_together(
     second = pair(gatecert, nginx.address, hostname, pebble.root)
     assert not set(first) & set(second)
     keys = {path.read_bytes() for path in gatecert.state_directory.rglob("*privkey.pem")}
-    assert len(keys) == 6  # bootstrap's, the first and the second, each with two
+    assert len(keys) == 6  # bootstrap, first and second, each with two
 
     gatecert.configuration["gateways"][BOSTON]["install"]["reload"] = ["/bin/true"]
     gatecert.write()
@@ -175,4 +175,4 @@ def test_ocserv_serves_both_or_is_told_that_it_does_not(
     gatecert.configuration["gateways"][BOSTON]["key"] = {"type": "ecdsa-p256"}
     gatecert.reload()
     gatecert.wait_for(lambda: gatecert.state(BOSTON) == "trusted", "trust", seconds=30)
-    assert pebble.orders() == 2  # nothing is ordered anew for one key less
+    assert pebble.orders() == 2  # no order for a removed key

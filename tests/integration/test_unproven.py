@@ -1,4 +1,4 @@
-"""A certificate that no handshake can prove yet, because nothing listens."""
+"""A certificate that no handshake can verify yet, because nothing listens."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ HOSTNAME = "vpn.example.com"
 def prepared(
     gatecert: Gatecert, pebble: Pebble, names: ChallengeTestServer, reload: list[str]
 ) -> int:
-    """A gateway whose server is not running; the port that it is going to listen at."""
+    """Add a gateway whose server does not run; return the server's port."""
     port = free_port()
     names.point(HOSTNAME, "127.0.0.1")
     install = {"verify": [f"127.0.0.1:{port}"], "reload": reload}

@@ -1,4 +1,4 @@
-"""http-01 with a real nginx on port 80: by files that it serves, and by passing requests on."""
+"""http-01 with a real nginx on port 80: with files that it serves, and as a proxy."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def behind_files(
 
 
 def use(gatecert: Gatecert, pebble: Pebble, names: ChallengeTestServer, hostname: str) -> None:
-    """As ``Gatecert.use``, but leave the challenges as they are."""
+    """Do what ``Gatecert.use`` does, without changing the challenges."""
     challenges = gatecert.configuration["challenges"]
     gatecert.use(pebble, names).add_gateway(BOSTON, hostname)
     gatecert.configuration["challenges"] = challenges
@@ -99,7 +99,7 @@ def test_what_a_killed_gatecert_left_is_removed(
     def published() -> list[Path]:
         return [path for path in directory.glob("*") if not path.name.startswith(".")]
 
-    # The authority waits for an answer that nobody gives, which is when gatecert is killed.
+    # gatecert is killed while the CA waits for a response.
     with socket.create_server(("127.0.0.1", port)):
         behind_files.start()
         wait_until(published, "a file in the webroot", seconds=20)

@@ -1,4 +1,4 @@
-"""What the tests with a booted machine start from."""
+"""Fixtures of the tests with a booted machine."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ INSTALL = ("apt-get", "install", "--yes", "--quiet", PACKAGE)
 
 @dataclass(frozen=True, slots=True)
 class Installed:
-    """A root file system with the package in it.
+    """A root file system with the package installed.
 
     Attributes:
-        layers: The uppermost first.
-        result: What the one command said.
-        seconds: How long it took.
+        layers: From the uppermost.
+        result: Result of the command.
+        seconds: Its duration.
     """
 
     suite: str
@@ -68,7 +68,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 class Figures:
-    """What was measured, for the end of the run."""
+    """Measurements, printed at the end of the run."""
 
     def __init__(self) -> None:
         self.lines: list[str] = []
@@ -82,7 +82,7 @@ FIGURES = Figures()
 
 @pytest.fixture(scope="session")
 def figures() -> Figures:
-    """Add a figure here and it is printed when the run is over."""
+    """Figures that are printed at the end of the run."""
     return FIGURES
 
 
@@ -95,7 +95,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 @pytest.fixture(scope="session")
 def package() -> Path:
-    """What `make deb` has built."""
+    """The package from `make deb`."""
     (found,) = (PROJECT / "dist").glob(f"gatecert_{gatecert.__version__}_*.deb")
     return found
 
@@ -104,7 +104,7 @@ def package() -> Path:
 def installed(
     request: pytest.FixtureRequest, package: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Installed:
-    """A Debian on which the package was installed while it ran, by one command."""
+    """A running Debian on which one command has installed the package."""
     suite = str(request.param)
     made = subprocess.run(
         [PROJECT / "tests/systemd/root", suite], check=True, capture_output=True, text=True
@@ -122,20 +122,20 @@ def installed(
 
 @pytest.fixture
 def servers() -> Iterator[ExitStack]:
-    """Enter a server here and it is gone when the test is over, however it ends."""
+    """Stop the servers that are entered here when the test ends."""
     with ExitStack() as running:
         yield running
 
 
 @pytest.fixture
 def machine(installed: Installed, servers: ExitStack, tmp_path: Path) -> Machine:
-    """A machine with the package installed; switched off."""
+    """A machine with the package installed, powered off."""
     return servers.enter_context(Machine(installed.layers, tmp_path / "machine"))
 
 
 @pytest.fixture
 def site(machine: Machine, servers: ExitStack, tmp_path: Path) -> Site:
-    """The machine, set up by its operator; still off, and its name points nowhere."""
+    """The machine, configured but still off; its name points nowhere."""
     names = servers.enter_context(ChallengeTestServer(tmp_path / "names"))
     pebble = servers.enter_context(
         Pebble(
@@ -152,7 +152,7 @@ def site(machine: Machine, servers: ExitStack, tmp_path: Path) -> Site:
 
 @pytest.fixture
 def enrolled(site: Site) -> Site:
-    """The machine, running, with a trusted certificate served."""
+    """The running machine, with a trusted certificate in service."""
     site.names.point(HOSTNAME, "127.0.0.1")
     site.machine.boot()
     site.wait_trusted()

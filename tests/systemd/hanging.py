@@ -1,7 +1,7 @@
 """The gatecert command with a scheduler that can be made to hang, as a test's ExecStart.
 
-Nothing of this is in the package. The scheduler's thread stops for ever, once, as soon as it finds
-/run/hang/now; it takes that away first, so that the next process is well.
+The package does not contain this. The scheduler's thread blocks as soon as it finds
+/run/hang/now; it deletes that first, so that the next process runs normally.
 """
 
 import sys
@@ -15,7 +15,7 @@ from apscheduler.schedulers.background import BackgroundScheduler
 from gatecert import daemon
 from gatecert.__main__ import main
 
-# The scheduler's own turn is what has to hang, and it has no public name.
+# The scheduler's own loop must hang, and it has no public name.
 turn = BackgroundScheduler._process_jobs  # noqa: SLF001 - see above
 
 
@@ -28,5 +28,5 @@ def turn_or_hang(scheduler: BackgroundScheduler) -> float:
 
 
 BackgroundScheduler._process_jobs = turn_or_hang  # noqa: SLF001 - see above
-daemon.HEARTBEAT_TIMEOUT = 8.0  # seconds, of 30: the test has less patience than an operator
+daemon.HEARTBEAT_TIMEOUT = 8.0  # seconds, instead of 30: shortens the test
 main()

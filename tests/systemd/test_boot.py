@@ -1,4 +1,4 @@
-"""From installing to trusted, and over everything that happens to a service in its life."""
+"""From installation to trusted, and everything that happens to a service."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 SERVICE = "gatecert.service"
 READY, TRUSTED = 1.0, 3.0  # seconds from `systemctl start`
-# Like ocserv: started for systemd as soon as it runs, but a signal would end it then.
+# Like ocserv: systemd considers it started at once, but a signal would end it then.
 LATE = """\
 [Service]
 ExecStart=/usr/bin/python3 -u /srv/late.py
@@ -191,7 +191,7 @@ def test_a_server_that_is_only_starting_is_not_ended_by_its_reload(enrolled: Sit
 
 
 def test_a_clock_that_is_wrong_at_boot_costs_no_order(site: Site) -> None:
-    """As on hosts without a battery: years behind, until NTP has its first answer."""
+    """Set the clock years back, as on hosts without a battery, until NTP answers."""
     machine = site.machine
     machine.write("/etc/gatecert/clock", "-7y\n")
     (library,) = (machine.root / "usr/lib").glob("*/faketime/libfaketimeMT.so.1")
@@ -222,7 +222,7 @@ def test_a_clock_that_is_wrong_at_boot_costs_no_order(site: Site) -> None:
 
 
 def others() -> float:
-    """How many times longer than on a machine of its own something takes just now."""
+    """Return how many times slower this machine is at the moment because of other work."""
     wall, own = time.monotonic(), time.process_time()
     while time.process_time() - own < 0.2:
         pass
@@ -230,7 +230,7 @@ def others() -> float:
 
 
 def test_how_long_an_operator_waits(site: Site, installed: Installed, figures: Figures) -> None:
-    """With an empty state. What others on this machine take away is counted out of the limits."""
+    """Start with an empty state; the limits allow for other work on this machine."""
     machine = site.machine
     machine.must_offline("systemctl", "disable", SERVICE, "ocserv.service")
     site.names.point(HOSTNAME, "127.0.0.1")

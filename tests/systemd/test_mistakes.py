@@ -1,4 +1,4 @@
-"""What an operator can get wrong with the units, and what is said about it."""
+"""Mistakes of operators with the units, and the messages about them."""
 
 from __future__ import annotations
 

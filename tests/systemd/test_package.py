@@ -31,7 +31,7 @@ OLDER, NEWER = "0.0.1", "99.0.0"
 
 @pytest.fixture(scope="session")
 def newer_package(package: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The package again, as a later version whose modules are not the same."""
+    """Build a later version of the package, with different modules."""
     directory = tmp_path_factory.mktemp("newer")
     tree, built = directory / "tree", directory / "gatecert-newer.deb"
     subprocess.run(["dpkg-deb", "--raw-extract", package, tree], check=True)
@@ -51,13 +51,13 @@ def newer_package(package: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
 
 
 def install(machine: Machine, package: Path) -> str:
-    """Install a package that is outside, as an operator does."""
+    """Install a package from the host, as an operator does."""
     shutil.copy(package, machine.root / "root/gatecert-newer.deb")
     return machine.must("apt-get", "install", "--yes", "/root/gatecert-newer.deb")
 
 
 class Handshakes(threading.Thread):
-    """One handshake after the other with the gateway, for as long as the block lasts."""
+    """Make handshakes with the gateway during the block."""
 
     def __init__(self, site: Site) -> None:
         super().__init__()
@@ -101,7 +101,7 @@ def test_one_command_installs_and_nothing_happens_without_a_configuration(
 @pytest.mark.on_one_debian
 def test_the_build_says_how_far_it_is(installed: Installed, tmp_path: Path) -> None:
     assert installed.result.exit_code == 0
-    packs_nothing = tmp_path / "dpkg-deb"  # which takes the longest
+    packs_nothing = tmp_path / "dpkg-deb"  # takes the longest
     packs_nothing.write_text("#!/bin/sh\n")
     packs_nothing.chmod(0o755)
 

@@ -1,6 +1,6 @@
-"""docs/gateways as written: each page's configuration and commands, with the package.
+"""The configuration and commands of each page of docs/gateways, with the package.
 
-strongSwan does ESP by itself here (kernel-libipsec), for a kernel that lacks it runs the test too.
+strongSwan does ESP in user space (kernel-libipsec), so the test also runs on a kernel without it.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ PAGES = "/usr/share/doc/gatecert/docs/gateways"
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 SERVICE = "gatecert.service"
 INSIDE = "203.0.113.1"  # a host behind the gateway
-# What a page has set up, for the next one to start without it.
+# Removes the set-up of a page.
 CLEAN_UP = """\
 systemctl disable --quiet gatecert-reload@boston.path {units} 2>/dev/null
 systemctl stop gatecert gatecert-reload@boston.path {units}
@@ -49,7 +49,7 @@ systemctl reset-failed
 
 @dataclass
 class Visit:
-    """One page on the machine, with who lives around it."""
+    """A page on the machine, with its user and servers."""
 
     site: Site
     user: User
@@ -57,28 +57,28 @@ class Visit:
     directory: Path
 
     def neighbour(self) -> Neighbour:
-        """The host that users come from; behind the gateway there is a network with one host."""
+        """The users' host; the network behind the gateway has one host."""
         run("ip", "address", "add", f"{INSIDE}/32", "dev", "lo")
         self.servers.callback(run, "ip", "address", "delete", f"{INSIDE}/32", "dev", "lo")
         return self.servers.enter_context(Neighbour(self.directory / "neighbour"))
 
 
 class Logs(Protocol):
-    """Whether a user gets in now."""
+    """A function that returns True if a user can connect."""
 
     def __call__(self) -> bool: ...
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A page, and what the test adds to it.
+    """A page, and the test's additions.
 
     Attributes:
-        units: The servers, which are stopped at the end.
-        before: What Debian, or the operator, has done before: shell.
-        answers: What the operator types when the commands ask.
-        common_name: Whether the certificate has to have one.
-        files: Where the users' authority lies.
+        units: The servers' units, stopped at the end.
+        before: Shell commands of Debian or the operator before.
+        answers: Standard input of the commands.
+        common_name: True if the certificate must have one.
+        files: Files for the client CA.
     """
 
     name: str
@@ -89,7 +89,7 @@ class Page:
     files: tuple[str, ...] = ()
 
     def users(self, visit: Visit) -> Logs:
-        """The users of this gateway."""
+        """Return a function that connects as a user of this gateway."""
         return {"openvpn": _openvpn, "strongswan": _strongswan, "ocserv": _anyconnect}.get(
             self.name, _browser
         )(visit)
@@ -162,7 +162,7 @@ def _strongswan(visit: Visit) -> Logs:
 
 @pytest.fixture(scope="module")
 def shared(installed: Installed, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
-    """One machine for all pages, which may have tunnels."""
+    """One machine for all pages; it may create tunnels."""
     directory = tmp_path_factory.mktemp("pages") / "machine"
     with Machine(installed.layers, directory, "--capability=CAP_NET_ADMIN") as machine:
         socket = "unix:///run/charon.vici"

@@ -1,4 +1,4 @@
-"""Who may do what: the sandbox, the daemon's account, and root beside it."""
+"""Privileges: the sandbox, the daemon's account, and commands of root."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SERVICE = "gatecert.service"
 RELOAD = f"gatecert-reload@{BOSTON}.service"
 AS_DAEMON = ("setpriv", "--reuid=gatecert", "--regid=gatecert", "--init-groups")
 SOCKET_DROP_IN = ("/etc/systemd/system/gatecert.service.d", "/usr/share/gatecert/http-socket.conf")
-# A unit that would show that the daemon's account can choose what root does.
+# A unit that must never run: the daemon's account cannot choose what root does.
 WITNESS = """\
 [Service]
 ExecStart=/bin/sh -c 'touch /srv/started; exec sleep infinity'
@@ -40,12 +40,12 @@ UNITS_OF_ROOT = (
 
 
 def as_daemon(machine: Machine, *argv: str) -> Finished:
-    """Do something with all the rights of the daemon's account, without its sandbox."""
+    """Run a command with the rights of the daemon's account, without its sandbox."""
     return machine.run(*AS_DAEMON, *argv)
 
 
 def exposure(machine: Machine) -> float:
-    """How exposed `systemd-analyze security` finds the service as it stands on disk."""
+    """Return the exposure of the installed service from `systemd-analyze security`."""
     unit = "/usr/lib/systemd/system/gatecert.service"
     listed = machine.run("systemd-analyze", "security", "--offline=true", "--no-pager", unit)
     (summary,) = [line for line in listed.output.splitlines() if "Overall exposure" in line]
@@ -119,7 +119,7 @@ def test_the_daemons_account_cannot_choose_what_root_runs(enrolled: Site) -> Non
         f"mkdir -p {EVIL}; echo witness.service >{EVIL}/reload-wanted; touch $WISH",
     ):
         wish_and_wait(machine, wish)
-    # The whole directory becomes a link to what is root's.
+    # The whole directory becomes a link to a file of root.
     as_daemon(machine, "sh", "-c", f"mv {GATEWAY} {GATEWAY}.away && ln -s /srv/precious {GATEWAY}")
     machine.must("touch", "/srv/precious/reload-wanted")
     machine.wait_for(
@@ -138,7 +138,7 @@ def test_the_daemons_account_cannot_choose_what_root_runs(enrolled: Site) -> Non
 
 
 def wish_and_wait(machine: Machine, command: str) -> None:
-    """Make a wish as the daemon's account, in whatever form, and wait until it is taken."""
+    """Request a reload as the daemon's account, in any form, and wait until it is taken."""
     wish = f"{GATEWAY}/reload-wanted"
     made = as_daemon(machine, "sh", "-c", f"WISH={wish}; {command}")
     assert made.exit_code == 0, made.errors
@@ -150,7 +150,7 @@ def wish_and_wait(machine: Machine, command: str) -> None:
 
 def test_root_becomes_the_owner_before_it_writes(enrolled: Site) -> None:
     machine = enrolled.machine
-    # A root who cannot give anything away: what is the daemon's afterwards has been so all along.
+    # Root without CAP_CHOWN: files that belong to the daemon afterwards always did.
     root = ("setpriv", "--bounding-set=-chown,-fowner,-dac_override")
 
     for command in (

@@ -1,6 +1,6 @@
-"""Caddy as an ACME authority: a second implementation, which shares nothing with Pebble.
+"""Caddy as an ACME CA: a second implementation, independent of Pebble.
 
-It validates at the ports that the protocol names, so what it is asked for here goes over DNS.
+It validates at the standard ports, so the tests use challenges over DNS.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ BINARY = PROJECT / ".cache" / "caddy" / "caddy"
 
 
 class Caddy(Server):
-    """One authority on loopback, with a root and an intermediate of its own.
+    """A CA on loopback, with its own root and intermediate.
 
     Args:
-        directory: Takes everything that it writes.
+        directory: For everything that it writes.
         dns_server: ``host:port`` of the resolver that validations use.
 
     Attributes:
-        https_certificate: What clients have to trust to speak to it.
+        https_certificate: The certificate that clients must trust for its HTTPS.
         root: The root that issued chains end in.
     """
 
@@ -54,7 +54,7 @@ class Caddy(Server):
 
     @property
     def directory_url(self) -> str:
-        """The ACME directory."""
+        """The URL of the ACME directory."""
         return f"https://127.0.0.1:{self.port}/acme/local/directory"
 
     def start(self) -> Self:
@@ -87,7 +87,7 @@ class Caddy(Server):
             "admin": {"disabled": True, "config": {"persist": False}},
             "storage": {"module": "file_system", "root": str(self._directory / "data")},
             "apps": {
-                # Or it would add its root to those that this machine trusts.
+                # Otherwise it would add its root to the machine's trust store.
                 "pki": {"certificate_authorities": {"local": {"install_trust": False}}},
                 "http": {"servers": {"acme": server}},
                 "tls": {"certificates": {"load_files": [shown]}},

@@ -1,4 +1,4 @@
-"""Secrets that are recognised wherever they turn up, in whatever way they were written there."""
+"""Secrets that are found wherever they appear, in every encoding."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
-SHORTEST: Final = 8  # octets of a form that is looked for; fewer turn up by chance
+SHORTEST: Final = 8  # octets; shorter matches could be chance
 LOOK_SECONDS: Final = 0.02
 
 
 def forms(secret: bytes) -> dict[str, bytes]:
-    """The ways in which a secret may be written."""
+    """Return the encodings of a secret."""
     found = {
         "raw": secret,
         "hexadecimal": secret.hex().encode(),
@@ -35,7 +35,7 @@ def forms(secret: bytes) -> dict[str, bytes]:
         "a URL": quote(secret, safe="").encode(),
         "JSON": json.dumps(secret.decode("latin-1"))[1:-1].encode(),
     }
-    for offset in range(3):  # within something longer, base64 may begin at any of three places
+    for offset in range(3):  # within longer data, base64 has three alignments
         padded = b"\0" * offset + secret
         whole = padded[: len(padded) // 3 * 3]
         begin = -(-offset * 8 // 6)
@@ -46,24 +46,24 @@ def forms(secret: bytes) -> dict[str, bytes]:
 
 @dataclass
 class Canaries:
-    """Secrets by their names, and where each of them was seen."""
+    """Secrets by name, and where each was seen."""
 
     secrets: dict[str, bytes] = field(default_factory=dict, repr=False)
 
     def plant(self, name: str, secret: bytes) -> None:
-        """Look for one more."""
+        """Add a secret."""
         self.secrets[name] = secret
 
     def plant_key(self, path: Path) -> None:
-        """Look for a private key in PEM: for its number, which every way of writing it contains."""
+        """Add a private key in PEM by its number, which every encoding contains."""
         key = load_pem_private_key(path.read_bytes(), None)
         assert isinstance(key, ec.EllipticCurvePrivateKey)
         size = key.curve.key_size // 8
         self.plant(str(path), key.private_numbers().private_value.to_bytes(size, "big"))
 
     def found_in(self, data: bytes) -> list[str]:
-        """Which of them stand in some octets, and how."""
-        joined = bytes(each for each in data if each not in b" \t\r\n")  # as PEM is broken
+        """Find the secrets in some octets, with their encodings."""
+        joined = bytes(each for each in data if each not in b" \t\r\n")  # without line breaks
         unescaped = joined.replace(b"\\n", b"")
         return [
             f"{name} as {way}"
@@ -73,7 +73,7 @@ class Canaries:
         ]
 
     def found_below(self, directory: Path, belongs: Callable[[Path], bool]) -> list[str]:
-        """Which of them stand in files below a directory, but for those where they belong."""
+        """Find the secrets in the files of a directory, except where they belong."""
         return [
             f"{path}: {what}"
             for path in sorted(directory.rglob("*"))
@@ -83,10 +83,10 @@ class Canaries:
 
 
 class ProcessWatch:
-    """Looks at every process of this machine, again and again: its arguments and environment.
+    """An observer of the arguments and environment of every process of this machine.
 
     Args:
-        ours: Whether a process is to be looked at, by its arguments.
+        ours: Selects the processes to observe, by their arguments.
     """
 
     def __init__(self, ours: Callable[[bytes], bool]) -> None:
@@ -110,7 +110,7 @@ class ProcessWatch:
 
     @property
     def everything(self) -> bytes:
-        """All arguments and environments."""
+        """Return all arguments and environments."""
         return b"\n".join(
             arguments + b"\n" + environment
             for arguments, environments in self.seen.items()
@@ -130,11 +130,11 @@ def _processes() -> Iterator[tuple[bytes, bytes]]:
             continue
         try:
             yield (entry / "cmdline").read_bytes(), (entry / "environ").read_bytes()
-        except OSError:  # gone meanwhile
+        except OSError:  # the process has ended
             continue
 
 
 def variables(environment: bytes) -> Mapping[str, str]:
-    """An environment as the kernel shows it."""
+    """Return the environment of a process."""
     pairs = (each.partition("=") for each in environment.decode().split("\0") if each)
     return {name: value for name, _, value in pairs}

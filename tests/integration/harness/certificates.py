@@ -1,4 +1,4 @@
-"""Certificates for the servers themselves, made when they are needed."""
+"""Certificates for the servers, made on demand."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ def write_self_signed(
     """Write a self-signed server certificate and its key, both PEM.
 
     Args:
-        certificate: Where the certificate goes; clients can trust this file directly.
-        private_key: Where the key goes, mode 0600.
-        names: DNS names or IP addresses; the first is the subject's common name too.
-        days: How long it is valid.
+        certificate: File for the certificate; clients can trust it directly.
+        private_key: File for the key, mode 0600.
+        names: DNS names or IP addresses; the first is also the common name.
+        days: Its validity.
     """
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, names[0])])

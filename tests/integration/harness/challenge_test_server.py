@@ -1,6 +1,6 @@
-"""pebble-challtestsrv: the DNS of the tests, steered over HTTP.
+"""pebble-challtestsrv: the DNS server of the tests, controlled over HTTP.
 
-It plays the dynamic-DNS provider: a name does not exist until a test points it somewhere.
+It stands for the dynamic-DNS provider: a name does not exist until a test points it somewhere.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 
 
 class ChallengeTestServer(Server):
-    """One DNS server on loopback, over UDP and TCP.
+    """A DNS server on loopback, over UDP and TCP.
 
     Args:
-        directory: Takes its log.
+        directory: For its log.
         dns_port: A free one unless given.
         management_port: A free one unless given.
     """
@@ -48,13 +48,13 @@ class ChallengeTestServer(Server):
         )
 
     def start(self) -> Self:
-        """Start it and wait until it can be steered."""
+        """Start it and wait until it takes requests."""
         self.process.start()
         self.when_ready(self._is_ready, "pebble-challtestsrv")
         return self
 
     def point(self, name: str, *addresses: str) -> None:
-        """Let a name resolve to exactly these addresses; to none when there are none."""
+        """Let a name resolve to exactly these addresses, or to none."""
         self._post("clear-a", host=name)
         self._post("clear-aaaa", host=name)
         ipv6 = [address for address in addresses if ":" in address]
@@ -65,11 +65,11 @@ class ChallengeTestServer(Server):
             self._post("add-aaaa", host=name, addresses=ipv6)
 
     def set_alias(self, name: str, target: str) -> None:
-        """Let a name be a CNAME."""
+        """Make a name a CNAME."""
         self._post("set-cname", host=name, target=target)
 
     def clear_alias(self, name: str) -> None:
-        """Let a name be no CNAME any more."""
+        """Remove the CNAME of a name."""
         self._post("clear-cname", host=name)
 
     def fail(self, name: str) -> None:
@@ -77,11 +77,11 @@ class ChallengeTestServer(Server):
         self._post("set-servfail", host=name)
 
     def stop_failing(self, name: str) -> None:
-        """Answer properly for a name again."""
+        """Stop answering SERVFAIL for a name."""
         self._post("clear-servfail", host=name)
 
     def restrict(self, name: str, *authorities: str) -> None:
-        """Publish CAA records that let only these authorities issue."""
+        """Publish CAA records that allow only these CAs to issue."""
         policies = [{"tag": "issue", "value": authority} for authority in authorities]
         self._post("add-caa", host=name, policies=policies)
 
@@ -98,10 +98,10 @@ class ChallengeTestServer(Server):
         self._post("clear-txt", host=name)
 
     def questions(self, name: str) -> int:
-        """How often a name was asked for."""
+        """Count the queries for a name."""
         response = requests.post(
             f"http://{self._management}/dns-request-history",
-            json={"host": name.removesuffix(".")},  # the one call that wants no final dot
+            json={"host": name.removesuffix(".")},  # the only call without a final dot
             timeout=HTTP_TIMEOUT,
         )
         response.raise_for_status()

@@ -1,7 +1,7 @@
-"""container/compose.yaml, carried out by podman: each key of it counts, unknown ones are errors.
+"""container/compose.yaml, run by podman: every key is honoured, unknown keys are errors.
 
-What an orchestrator's own network would do is left out: services share the machine's, where each
-service's name leads to 127.0.0.1, and published ports are the inner ones.
+There is no network of an orchestrator: services share the machine's, where each
+service's name resolves to 127.0.0.1, and published ports equal the inner ones.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class Compose:
     Args:
         podman: Runs them.
         document: The file.
-        directory: What relative paths in it start from.
+        directory: Base of relative paths.
         more: Further options of podman for every service.
     """
 
@@ -40,20 +40,20 @@ class Compose:
         self._more = [*hosts, *more]
 
     def sidecar(self, name: str) -> Sidecar:
-        """The service that is gatecert."""
+        """The gatecert service."""
         return Sidecar(self._podman, name, *self._parts(name))
 
     def service(self, name: str) -> Container:
-        """Any other."""
+        """Another service."""
         return Container(self._podman, name, *self._parts(name))
 
     def waits_for_health_of(self, name: str) -> list[str]:
-        """The services that have to be healthy before this one is started."""
+        """Return the services that must be healthy before this one starts."""
         needed: dict[str, dict[str, str]] = self._services[name].get("depends_on", {})
         return [other for other, how in needed.items() if how == {"condition": "service_healthy"}]
 
     def published(self, name: str) -> list[tuple[int, int]]:
-        """Ports as the world and as the container sees them."""
+        """Return the published and the inner ports."""
         pairs = [pair.split(":") for pair in self._services[name].get("ports", [])]
         return [(int(outer), int(inner)) for outer, inner in pairs]
 
@@ -76,7 +76,7 @@ class Compose:
                 case "volumes", list():
                     yield from (f"--volume={self._mounted(one)}" for one in value)
                 case "restart", "unless-stopped":
-                    pass  # tests end and start containers themselves
+                    pass  # tests stop and start containers themselves
                 case _ if key not in CARRIED_OUT_ELSEWHERE:
                     raise AssertionError(f"{key}: {value} is not carried out")
 

@@ -1,4 +1,4 @@
-"""Containers of podman, with the images that tests/container/images has made."""
+"""Podman containers, with the images from tests/container/images."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from typing import Self
 
 CACHE = Path(__file__).resolve().parents[3] / ".cache" / "container"
-# What stands in the files of container/, and what tests/container/images made of it.
+# Images in the files of container/, and their replacements from tests/container/images.
 IMAGES = {
     "gatecert": "localhost/gatecert",
     "docker.io/nginxinc/nginx-unprivileged": "localhost/nginx",
@@ -28,13 +28,13 @@ IMAGES = {
 COMMAND_TIMEOUT = 60.0  # seconds
 COMMAND = ("gatecert",)
 LIMITS = ("--ulimit", "nofile=1024:1024", "--ulimit", "nproc=1024:1024")
-# Without systemd nobody runs health checks by a timer; the tests run them.
+# Without systemd no timer runs health checks; the tests run them.
 HERE = ("--network", "host", "--health-interval", "disable", *LIMITS)
 
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """How a command ended."""
+    """Result of a command."""
 
     exit_code: int
     output: str
@@ -42,9 +42,9 @@ class Ended:
 
 
 class Podman:
-    """One store of images, containers and volumes, apart from the machine's own.
+    """A store of images, containers and volumes, separate from the machine's own.
 
-    Whatever runs in it when this is left is removed, volumes too.
+    At its end it removes all containers and volumes.
     """
 
     def __init__(self) -> None:
@@ -56,7 +56,7 @@ class Podman:
         ]
 
     def ask(self, *arguments: str, seconds: float = COMMAND_TIMEOUT) -> Ended:
-        """Run podman to its end; its exit code is the caller's to judge."""
+        """Run podman to its end; the caller checks the exit code."""
         finished = subprocess.run(
             [*self._command, *arguments],
             stdin=subprocess.DEVNULL,
@@ -68,7 +68,7 @@ class Podman:
         return Ended(finished.returncode, finished.stdout, finished.stderr)
 
     def must(self, *arguments: str) -> str:
-        """Run podman; it must succeed. What it printed."""
+        """Run podman, which must succeed, and return its output."""
         ended = self.ask(*arguments)
         if ended.exit_code != 0:
             raise AssertionError(f"podman {' '.join(arguments)} failed: {ended.errors.strip()}")
@@ -79,7 +79,7 @@ class Podman:
         return self.ask("run", "--rm", *HERE, *arguments)
 
     def volume(self, name: str) -> Path:
-        """Where a volume lies on this machine."""
+        """Return the directory of a volume on this machine."""
         return Path(self.must("volume", "inspect", "--format", "{{.Mountpoint}}", name))
 
     def clear(self) -> None:
@@ -102,11 +102,11 @@ class Podman:
 
 @dataclass
 class Container:
-    """One container; started by ``start``, and for all later starts the same.
+    """A container, created by ``start`` with the same options each time.
 
     Attributes:
         options: podman's, between ``run`` and the image.
-        command: What runs instead of the image's own.
+        command: Replaces the image's own command.
     """
 
     podman: Podman
@@ -124,17 +124,17 @@ class Container:
         return self
 
     def remove(self) -> None:
-        """Stop it as orchestrators do, by SIGTERM, and remove it."""
+        """Stop it with SIGTERM, as orchestrators do, and remove it."""
         self.stop()
         self.podman.must("rm", self.name)
 
     def stop(self) -> int:
-        """Ask it to end (SIGTERM); its exit code, which tells whether it was killed at last."""
+        """Send SIGTERM and return the exit code, which shows whether it was killed."""
         self.podman.must("stop", "--time", "10", self.name)
         return int(self.podman.must("inspect", "--format", "{{.State.ExitCode}}", self.name))
 
     def wait(self) -> int:
-        """Wait until it ends by itself; its exit code."""
+        """Wait until it ends by itself and return its exit code."""
         return int(self.podman.must("wait", self.name))
 
     def execute(self, *command: str) -> Ended:
@@ -143,19 +143,19 @@ class Container:
 
     @property
     def log(self) -> str:
-        """What it has printed since it was created."""
+        """Its output since it was created."""
         ended = self.podman.ask("logs", self.name)
         return ended.output + ended.errors
 
     @property
     def runs(self) -> bool:
-        """Whether it runs."""
+        """True while it runs."""
         ended = self.podman.ask("inspect", "--format", "{{.State.Running}}", self.name)
         return ended.output.strip() == "true"
 
     @property
     def is_healthy(self) -> bool:
-        """What the image's own health check says."""
+        """Run the image's health check and return its result."""
         return self.podman.ask("healthcheck", "run", self.name).exit_code == 0
 
     def wait_for(
@@ -166,12 +166,12 @@ class Container:
         seconds: float = 30.0,
         interval: float = 0.2,
     ) -> None:
-        """Wait until something is true, with the log as explanation.
+        """Wait until a condition holds; show the log if it does not.
 
         Args:
             attempt: Must not block for long.
-            what: What is waited for, in words.
-            seconds: How long at most.
+            what: The condition in words.
+            seconds: The timeout.
             interval: Seconds between two attempts.
         """
         wait_until(
@@ -188,7 +188,7 @@ class Sidecar(Container):
     """gatecert in its container.
 
     Attributes:
-        state: Its volume, on this machine; set once it is known.
+        state: Its volume on this machine, set at the start.
     """
 
     state: Path = Path("/nowhere")
@@ -198,16 +198,16 @@ class Sidecar(Container):
         return self.execute(*COMMAND, *arguments)
 
     def status(self, gateway: str) -> dict[str, Any]:
-        """What ``status --json`` says about one gateway."""
+        """Return a gateway's object from ``status --json``."""
         (found,) = json.loads(self.command_line("status", gateway, "--json").output)["gateways"]
         return dict(found)
 
     def is_trusted(self, gateway: str) -> bool:
-        """Whether its certificate is an authority's, and proven to be served."""
+        """Return True if the certificate comes from a CA and is verified."""
         return bool(self.status(gateway)["state"] == "trusted")
 
     def certificate(self, gateway: str) -> x509.Certificate | None:
-        """The live certificate; None while there is none."""
+        """Return the live certificate, or None."""
         try:
             pem = (self.state / "gateways" / gateway / "live" / "cert.pem").read_bytes()
         except FileNotFoundError:

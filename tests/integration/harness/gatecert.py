@@ -1,4 +1,4 @@
-"""The real gatecert command, as a daemon and beside one."""
+"""The real gatecert command, as a daemon and beside a daemon."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ COMMAND_TIMEOUT = 60.0  # seconds
 
 @dataclass(frozen=True, slots=True)
 class CommandResult:
-    """How a command ended."""
+    """Result of a command."""
 
     exit_code: int
     output: str
     errors: str
 
-    def json(self) -> Any:  # noqa: ANN401 - whatever the command documents
-        """Standard output as JSON."""
+    def json(self) -> Any:  # noqa: ANN401 - any JSON
+        """Parse standard output as JSON."""
         return json.loads(self.output)
 
 
@@ -50,10 +50,10 @@ class LiveFiles(TypedDict):
 
 
 class Gatecert(Server):
-    """One configuration with its state directory, and the commands that use them.
+    """A configuration with its state directory, and the commands that use them.
 
     Args:
-        directory: Takes ``config.yaml``, ``state/`` and the daemon's log.
+        directory: For ``config.yaml``, ``state/`` and the daemon's log.
         state_directory: Instead of ``state/``.
         environment: Added to every command's.
 
@@ -85,12 +85,12 @@ class Gatecert(Server):
     # ------------------------------------------------------------------ configuration
 
     def use(self, pebble: Pebble, names: ChallengeTestServer | Named, **authority: Any) -> Self:  # noqa: ANN401
-        """Enrol with this authority, and look names up where it does.
+        """Enrol with this CA, and use its resolver.
 
         Args:
-            pebble: Validates http-01 at a port of its own, on which gatecert will listen.
+            pebble: Validates http-01 at a port on which gatecert listens.
             names: The resolver.
-            authority: Further keys of the authority.
+            authority: Further configuration keys of the CA.
         """
         self.configuration["authorities"]["pebble"] = {
             "directory_url": pebble.directory_url,
@@ -107,7 +107,7 @@ class Gatecert(Server):
         return self
 
     def add_gateway(self, name: str, hostname: str, **keys: Any) -> Self:  # noqa: ANN401
-        """Add a gateway that lives at 127.0.0.1."""
+        """Add a gateway with the address 127.0.0.1."""
         self.configuration["gateways"][name] = {
             "hostname": hostname,
             "addresses": ["127.0.0.1"],
@@ -124,7 +124,7 @@ class Gatecert(Server):
     # ------------------------------------------------------------------ commands
 
     def run(self, *arguments: str, seconds: float = COMMAND_TIMEOUT) -> CommandResult:
-        """Run a command to its end; its exit code is the caller's to judge."""
+        """Run a command to its end; the caller checks the exit code."""
         finished = subprocess.run(
             [*self.command, *arguments],
             env={**os.environ, **self._environment},
@@ -137,7 +137,7 @@ class Gatecert(Server):
         return CommandResult(finished.returncode, finished.stdout, finished.stderr)
 
     def status(self, name: str) -> dict[str, Any]:
-        """What ``status --json`` says about one gateway."""
+        """Return a gateway's object from ``status --json``."""
         result = self.run("status", name, "--json")
         if not result.output:
             raise AssertionError(f"status {name} --json said nothing: {result.errors}")
@@ -145,12 +145,12 @@ class Gatecert(Server):
         return next(gateway for gateway in gateways if gateway["name"] == name)
 
     def last_error(self, name: str) -> str | None:
-        """The code of what went wrong last, or None when nothing did."""
+        """Return the code of the last problem, or None."""
         error = self.status(name)["last_error"]
         return error["code"] if error else None
 
     def state(self, name: str) -> str:
-        """The state of a gateway in one word."""
+        """Return the state of a gateway, one word."""
         return str(self.status(name)["state"])
 
     # ------------------------------------------------------------------ the daemon
@@ -162,7 +162,7 @@ class Gatecert(Server):
         return self
 
     def look_again(self) -> None:
-        """Make the daemon look at everything now (SIGUSR1)."""
+        """Make the daemon check everything now (SIGUSR1)."""
         self.process.signal(signal.SIGUSR1)
 
     def reload(self) -> None:
@@ -170,19 +170,19 @@ class Gatecert(Server):
         self.write()
         self.process.signal(signal.SIGHUP)
 
-    # ------------------------------------------------------------------ what is on disk
+    # ------------------------------------------------------------------ files
 
     def live(self, name: str) -> Path:
-        """The directory that servers read from."""
+        """Return the directory that servers read."""
         return self.state_directory / "gateways" / name / "live"
 
     def files(self, name: str) -> LiveFiles:
-        """What a server of that gateway is told to read."""
+        """Return the files that a server of that gateway reads."""
         live = self.live(name)
         return LiveFiles(fullchain=live / "fullchain.pem", private_key=live / "privkey.pem")
 
     def certificate(self, name: str) -> x509.Certificate | None:
-        """The live certificate; None while there is none."""
+        """Return the live certificate, or None."""
         try:
             pem = (self.live(name) / "cert.pem").read_bytes()
         except FileNotFoundError:
@@ -190,15 +190,15 @@ class Gatecert(Server):
         return x509.load_pem_x509_certificate(pem)
 
     def is_enrolled(self, name: str) -> bool:
-        """Whether the live certificate is an authority's."""
+        """Return True if the live certificate comes from a CA."""
         certificate = self.certificate(name)
         return certificate is not None and certificate.issuer != certificate.subject
 
     def wait_for(self, attempt: Callable[[], object], what: str, *, seconds: float = 15.0) -> None:
-        """Wait until something is true, with the daemon's log as explanation.
+        """Wait until a condition holds; show the daemon's log if it does not.
 
         Raises:
-            AssertionError: It did not come true, or the daemon ended.
+            AssertionError: It did not hold in time, or the daemon ended.
         """
 
         def watched() -> bool:
@@ -209,15 +209,15 @@ class Gatecert(Server):
         wait_until(watched, what, seconds=seconds, explain=self.process.tail)
 
     def wait_bootstrapped(self, name: str, *, seconds: float = 10.0) -> None:
-        """Wait until there is a certificate at all."""
+        """Wait until there is any certificate."""
         self.wait_for(lambda: self.certificate(name), f"a certificate of {name}", seconds=seconds)
 
     def wait_enrolled(self, name: str, *, seconds: float = 15.0) -> None:
-        """Wait until an authority's certificate is live."""
+        """Wait until a certificate from a CA is live."""
         self.wait_for(lambda: self.is_enrolled(name), f"{name} to be enrolled", seconds=seconds)
 
     def wait_logged(self, text: str, *, seconds: float = 15.0, times: int = 1) -> None:
-        """Wait until the daemon has logged something that often."""
+        """Wait until the daemon has logged a text that often."""
         self.wait_for(
             lambda: self.process.output.count(text) >= times,
             f"the daemon to log {text!r} {times} times",
@@ -226,13 +226,13 @@ class Gatecert(Server):
 
     @property
     def command(self) -> list[str]:
-        """The command with its configuration."""
+        """Return the command with its configuration."""
         executable = Path(sys.executable).with_name("gatecert")
         if not executable.is_file():
             raise RuntimeError(f"{executable} is missing: run `make setup`")
         return [str(executable), "-c", str(self.configuration_file)]
 
 
-# What a terminal would change, and what a service manager would: neither belongs to a test.
-# "container": errors speak as on a host, wherever the tests run.
+# Variables of terminals and service managers do not belong in a test.
+# "container": errors advise as on a host, wherever the tests run.
 PLAIN: Mapping[str, str] = {"NO_COLOR": "1", "TERM": "dumb", "COLUMNS": "200", "container": ""}

@@ -1,4 +1,4 @@
-"""TLS handshakes, as any client would make them."""
+"""TLS handshakes, as clients make them."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ HANDSHAKE_TIMEOUT = 5.0  # seconds
 
 
 def served_certificate(host: str, port: int, name: str, *, trusted: Path | None = None) -> bytes:
-    """The leaf that a server presents, DER.
+    """Return the leaf that a server presents, DER.
 
-    The server proves possession of the key in every handshake, so a key and a certificate that do
-    not belong together are a failure here, trusted or not.
+    Every handshake proves possession of the key, so a key and a certificate that do
+    not match fail here, trusted or not.
 
     Args:
         host: Address to connect to.
@@ -36,7 +36,7 @@ def served_certificate(host: str, port: int, name: str, *, trusted: Path | None 
 
     Raises:
         ssl.SSLError: The handshake failed, or the certificate is not trusted.
-        OSError: There is no connection.
+        OSError: The connection failed.
     """
     context = ssl.create_default_context(cafile=trusted)
     if trusted is None:
@@ -53,7 +53,7 @@ def served_certificate(host: str, port: int, name: str, *, trusted: Path | None 
 
 
 def issuer(certificate: bytes) -> str:
-    """The issuer's name of a certificate (DER), RFC 4514."""
+    """Return the issuer's name of a certificate (DER), RFC 4514."""
     return x509.load_der_x509_certificate(certificate).issuer.rfc4514_string()
 
 
@@ -64,7 +64,7 @@ class Handshake:
     Attributes:
         at: On ``time.monotonic()``.
         fingerprint: SHA-256 of the served leaf, empty after a failure.
-        error: Why it failed, empty after success.
+        error: The reason of a failure, empty after success.
     """
 
     at: float
@@ -74,7 +74,7 @@ class Handshake:
 
 @dataclass
 class HandshakeLoop:
-    """Handshakes one after the other in the background, and keeps what each one saw.
+    """Handshakes in the background, one after the other, and their results.
 
     Attributes:
         interval: Seconds from the start of one handshake to the start of the next.
@@ -92,12 +92,12 @@ class HandshakeLoop:
 
     @property
     def failures(self) -> list[Handshake]:
-        """Those that failed."""
+        """The failed handshakes."""
         return [each for each in self.handshakes if each.error]
 
     @property
     def fingerprints(self) -> list[str]:
-        """The leaves that were served, in order, each as often as the server changed to it."""
+        """The served leaves in order, one entry for each change."""
         seen: list[str] = []
         for each in self.handshakes:
             if each.fingerprint and each.fingerprint not in seen[-1:]:
@@ -106,13 +106,13 @@ class HandshakeLoop:
 
     @property
     def rate(self) -> float:
-        """Handshakes a second."""
+        """The number of handshakes a second."""
         if len(self.handshakes) < 2:
             return 0.0
         return (len(self.handshakes) - 1) / (self.handshakes[-1].at - self.handshakes[0].at)
 
     def wait_for_leaves(self, count: int, *, seconds: float = 10.0) -> None:
-        """Wait until the server has changed its leaf so often that it served ``count`` of them."""
+        """Wait until the server has served ``count`` leaves."""
         wait_until(
             lambda: len(self.fingerprints) >= count,
             f"{count} certificates one after the other at {self.host}:{self.port}",

@@ -1,4 +1,4 @@
-"""The host of an authority's revocation lists: plain http, with entity tags, up or down."""
+"""An HTTP server for CRLs, with entity tags, up or down."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class ListServer:
-    """Serves one list at ``url`` while it is entered.
+    """A server of one CRL at ``url``, as a context manager.
 
     Attributes:
         answers: Status codes of all answers so far.
@@ -28,15 +28,15 @@ class ListServer:
 
     @property
     def url(self) -> str:
-        """Where the list is."""
+        """The URL of the CRL."""
         return f"http://127.0.0.1:{self._port}/issuing.crl"
 
     def publish(self, made: bytes) -> None:
-        """Serve another list from now on."""
+        """Serve another CRL from now on."""
         self._list = made
 
     def start(self) -> None:
-        """Serve."""
+        """Start serving."""
         host = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -52,7 +52,7 @@ class ListServer:
                 self.wfile.write(b"" if current else body)
 
             def log_message(self, *_: object) -> None:
-                """Say nothing."""
+                """Log nothing."""
 
         self._server = ThreadingHTTPServer(("127.0.0.1", self._port), Handler)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,))

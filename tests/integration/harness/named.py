@@ -1,4 +1,4 @@
-"""BIND's named: zones that take signed dynamic updates, secondaries that lag behind, resolvers."""
+"""BIND's named: zones with signed dynamic updates, delayed secondaries, resolvers."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class TsigKey:
     secret: str = field(default_factory=lambda: base64.b64encode(secrets.token_bytes(32)).decode())
 
     def write_secret(self, path: Path) -> Path:
-        """Write the secret where nobody else can read it."""
+        """Write the secret to a file with mode 0600."""
         path.touch(0o600)
         path.write_text(f"{self.secret}\n", "ascii")
         return path
@@ -74,13 +74,13 @@ class TsigKey:
 
 @dataclass(frozen=True, slots=True)
 class Zone:
-    """A zone that a server has.
+    """A zone of a server.
 
     Attributes:
         records: Further lines of its zone file.
         keys: Names of the keys that may change its TXT records.
         primary: ``host:port`` of its primary; None where this server is the primary.
-        forwarder: ``host:port`` of who is asked for its names; makes the server a resolver.
+        forwarder: ``host:port`` of the server to forward queries to; makes this one a resolver.
         refresh: Seconds between looks at the primary.
     """
 

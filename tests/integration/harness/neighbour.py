@@ -25,7 +25,7 @@ COMMAND_TIMEOUT = 30.0  # seconds
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """What became of the packets that a client sent through its tunnel.
+    """Results of the packets that a client sent through its tunnel.
 
     Attributes:
         longest_gap: Seconds between two answers.

@@ -73,7 +73,7 @@ class Nginx(Server):
             ),
             "utf-8",
         )
-        # -e: the compiled-in error log belongs to root, and is opened before the configuration.
+        # -e: nginx opens the compiled-in error log, which belongs to root, first.
         self.process = BackgroundProcess(
             [program("nginx"), "-e", "stderr", "-c", str(self._configuration)],
             log=directory / "nginx.log",
@@ -86,7 +86,7 @@ class Nginx(Server):
 
     @property
     def reload_command(self) -> list[str]:
-        """Makes it read its certificate again without losing a connection (SIGHUP)."""
+        """The command that reloads the certificate without losing a connection (SIGHUP)."""
         return ["/bin/sh", "-c", f'kill -HUP "$(cat {self.pid_file})"']
 
     def start(self) -> Self:
@@ -96,7 +96,7 @@ class Nginx(Server):
         return self
 
     def reload(self) -> None:
-        """Do what ``reload_command`` does."""
+        """Run ``reload_command``."""
         self.process.signal(signal.SIGHUP)
 
     def _is_ready(self) -> bool:

@@ -1,8 +1,8 @@
 """ocserv, the open server of the AnyConnect protocol, as the gateway.
 
 It serves on loopback with a user and a password, and reads its certificate from the files that
-gatecert keeps in ``live``. A client can authenticate, which is all that trust needs; no tunnel
-device is ever made, so it runs inside containers too.
+gatecert keeps in ``live``. A client can authenticate, which is enough to test trust. It creates no
+tunnel device, so it runs in containers too.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
-PASSWORDS = "/etc/ocserv/ocpasswd"  # where a configuration has them
+PASSWORDS = "/etc/ocserv/ocpasswd"  # usual places
 PASSWORD_ONLY = f'auth = "plain[passwd={PASSWORDS}]"'
 
 CONFIGURATION = """\
@@ -54,21 +54,21 @@ ipv4-netmask = 255.255.255.0
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """What a user of the gateway types in."""
+    """Credentials of a user."""
 
     user: str = "alice"
     password: str = field(default_factory=lambda: secrets.token_urlsafe(12), repr=False)
 
 
 class Ocserv(Server):
-    """One gateway on loopback.
+    """A gateway on loopback.
 
     Args:
         directory: Takes its log.
-        fullchain: The certificate and its chain, PEM; has to exist when it starts.
+        fullchain: The certificate and its chain, PEM; must exist at the start.
         private_key: Its key, PEM.
         port: A free one unless given.
-        authentication: Lines of its configuration: how users authenticate, and what they get.
+        authentication: Lines of its configuration for authentication.
     """
 
     def __init__(
@@ -86,7 +86,7 @@ class Ocserv(Server):
         self._authentication = authentication
         self._fullchain = fullchain
         self._private_key = private_key
-        # Sockets below it: their paths may have some hundred characters at most.
+        # For sockets: their paths are limited to about a hundred characters.
         self._runtime = Path(tempfile.mkdtemp(prefix="ocserv-"))
         self._configuration = self._runtime / "ocserv.conf"
         self._ready = self._runtime / "ready"
@@ -108,15 +108,15 @@ class Ocserv(Server):
 
     @property
     def pid_file(self) -> Path:
-        """Holds the process id while it runs."""
+        """The file with its process ID."""
         return self._runtime / "pid"
 
     @property
     def reload_command(self) -> list[str]:
-        """Makes it read its certificate again without dropping a session (SIGHUP).
+        """The command that reloads the certificate without dropping a session (SIGHUP).
 
-        It fails until the server is ready: a signal would end one that is only starting, since it
-        writes its process id before it handles signals.
+        It fails until the server is ready: a signal would end a starting server, because it
+        writes its process ID before it handles signals.
         """
         return ["/bin/sh", "-c", f'test -e {self._ready} && kill -HUP "$(cat {self.pid_file})"']
 
@@ -130,11 +130,11 @@ class Ocserv(Server):
         return self
 
     def reload(self) -> None:
-        """Do what ``reload_command`` does."""
+        """Run ``reload_command``."""
         self.process.signal(signal.SIGHUP)
 
     def stop(self) -> None:
-        """End it."""
+        """Stop it."""
         self.process.stop()
 
     def __exit__(
@@ -176,10 +176,10 @@ class Ocserv(Server):
 
 
 def _as_root() -> list[str]:
-    """What lets an ordinary user run a server that refuses to be run by anyone but root.
+    """Return a prefix that lets an ordinary user run a server that insists on root.
 
-    In a user namespace of its own it takes itself for root, and has no right outside it. The
-    user's subordinate ids (subuid(5)) are mapped too, because it insists on setgroups(2).
+    In its own user namespace the server is root, without rights outside. The
+    user's subordinate IDs (subuid(5)) are mapped too, because it calls setgroups(2).
     """
     if os.geteuid() == 0:
         return []

@@ -17,7 +17,7 @@ TIMEOUT = 20.0  # seconds
 
 
 class Door(Protocol):
-    """Where a user knocks."""
+    """The address of a gateway."""
 
     @property
     def port(self) -> int: ...
@@ -27,12 +27,12 @@ class Door(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Authentication:
-    """What the client made of the gateway.
+    """Result of a log-in.
 
     Attributes:
-        exit_code: 0 when the user would be connected now.
-        cookie: The session's cookie, empty where the client gave up before.
-        output: Everything it printed but the cookie.
+        exit_code: 0 if the user would be connected.
+        cookie: The session's cookie, empty if the client stopped before.
+        output: Its output without the cookie.
     """
 
     exit_code: int
@@ -41,17 +41,17 @@ class Authentication:
 
     @property
     def trusted(self) -> bool:
-        """Whether it accepted the certificate and logged in."""
+        """True if it accepted the certificate and logged in."""
         return self.exit_code == 0 and bool(self.cookie)
 
     @property
     def asked_for_password(self) -> bool:
-        """Whether the gateway let it come as far as the password."""
+        """True if the gateway asked for the password."""
         return "enter your password" in self.output
 
     @property
     def refusal(self) -> str:
-        """Why it did not accept the certificate, in its own words; empty otherwise."""
+        """The client's reason for refusing the certificate; empty otherwise."""
         for line in self.output.splitlines():
             _, found, reason = line.partition("Reason: ")
             if found:
@@ -62,14 +62,14 @@ class Authentication:
 def authenticate(
     gateway: Door, name: str, root: Path, *options: str, server: str = ""
 ) -> Authentication:
-    """Log in at a gateway as a user would, trusting one root only.
+    """Log in at a gateway as a user who trusts one root only.
 
     Args:
-        gateway: Where to connect; the name is resolved to it without any DNS.
+        gateway: The gateway to connect to, without a DNS query for the name.
         name: The host name that the user types.
         root: PEM; the system's own roots are not trusted.
         options: Further ones: the user's certificate, a profile.
-        server: What the user types instead of the URL.
+        server: Used instead of the URL.
     """
     finished = subprocess.run(
         [

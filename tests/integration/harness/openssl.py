@@ -1,4 +1,4 @@
-"""A certificate authority run by hand, with nothing but the OpenSSL command line."""
+"""A CA made with the OpenSSL command line."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def openssl(*arguments: str | Path, given: bytes = b"") -> bytes:
     """Run OpenSSL and return what it prints.
 
     Raises:
-        RuntimeError: It failed; the message has its words.
+        RuntimeError: It failed; the message has its output.
     """
     finished = subprocess.run(
         [program("openssl"), *map(str, arguments)],
@@ -78,12 +78,12 @@ def openssl(*arguments: str | Path, given: bytes = b"") -> bytes:
 
 
 class HandmadeAuthority:
-    """A root, and an issuing authority below it that signs requests with ``openssl ca``.
+    """A root, and an intermediate that signs requests with ``openssl ca``.
 
     Args:
-        directory: Takes its keys, certificates and database.
-        name: Stands in front of their common names.
-        lists_at: URL of the revocation list that its certificates name; none when left out.
+        directory: For its keys, certificates and database.
+        name: Prefix of their common names.
+        lists_at: URL of the CRL in its certificates; none by default.
 
     Attributes:
         root: The self-signed root, PEM.
@@ -112,11 +112,11 @@ class HandmadeAuthority:
         self.chain.write_bytes(self.issuing.read_bytes() + self.root.read_bytes())
 
     def key(self, name: str) -> Path:
-        """The private key of ``root`` or ``issuing``, PEM."""
+        """Return the private key of ``root`` or ``issuing``, PEM."""
         return self._directory / f"{name}.key"
 
     def sign(self, csr: str, name: str, *, days: int = 365) -> Path:
-        """Sign a request; the certificate follows a description of it, as usual with OpenSSL."""
+        """Sign a request; a description precedes the certificate, as usual with OpenSSL."""
         request, certificate = (self._directory / f"{name}.{kind}" for kind in ("csr", "pem"))
         request.write_text(csr, "ascii")
         openssl(
@@ -126,14 +126,14 @@ class HandmadeAuthority:
         return certificate
 
     def revoke(self, certificate: Path, reason: str) -> None:
-        """Revoke a certificate; the next revocation list says so."""
+        """Revoke a certificate in the next CRL."""
         openssl(
             *("ca", "-config", self._configuration, "-revoke", certificate),
             *("-crl_reason", reason),
         )
 
     def revocation_list(self) -> bytes:
-        """The list of what is revoked by now (DER), for the address that its certificates name."""
+        """Return the current CRL (DER)."""
         pem = openssl("ca", "-config", self._configuration, "-gencrl")
         return openssl("crl", "-outform", "DER", given=pem)
 

@@ -1,7 +1,7 @@
-"""Pebble, the small ACME authority made for tests.
+"""Pebble, the ACME CA for tests.
 
-Its root, its accounts and its orders live in memory only: every start is a new authority. Its log
-is the record of what clients asked for, which is how a test knows that nothing was asked.
+Its root, accounts and orders are in memory only: every start is a new CA. Its log
+records all requests, so a test can check that there were none.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ REQUEST = re.compile(r"(GET|HEAD|POST) (\S+) -> calling handler")
 
 
 def binary(name: str) -> str:
-    """The path of one of Pebble's programs.
+    """Return the path of one of Pebble's programs.
 
     Raises:
         RuntimeError: It was not fetched; the message says what to run.
@@ -48,10 +48,10 @@ def binary(name: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class PebbleOptions:
-    """How the authority behaves.
+    """Options of the CA.
 
     Attributes:
-        profiles: Validity in seconds by profile name. Where an order names none, Pebble picks one
+        profiles: Validity in seconds by profile name. If an order names none, Pebble picks one
             at random, so there is one only unless a test asks for more.
         slowest_validation: Upper bound of a random sleep before each validation, whole seconds;
             None switches the sleep off.
@@ -80,7 +80,7 @@ class PebbleOptions:
 
     @property
     def environment(self) -> dict[str, str]:
-        """Pebble's switches."""
+        """Return Pebble's environment variables."""
         sleep = (
             {"PEBBLE_VA_NOSLEEP": "1"}
             if self.slowest_validation is None
@@ -96,7 +96,7 @@ class PebbleOptions:
 
 @dataclass(frozen=True, slots=True)
 class PebblePorts:
-    """Where Pebble listens, and where it looks for challenge responses."""
+    """The ports on which Pebble listens, and to which it connects for validation."""
 
     acme: int = field(default_factory=free_port)
     management: int = field(default_factory=free_port)
@@ -105,16 +105,16 @@ class PebblePorts:
 
 
 class Pebble(Server):
-    """One authority on loopback.
+    """A CA on loopback.
 
     Args:
-        directory: Takes its configuration, its HTTPS certificate, its root and its log.
+        directory: For its configuration, HTTPS certificate, root and log.
         dns_server: ``host:port`` of the resolver that validations use.
-        options: How it behaves.
+        options: Its options.
         ports: Free ones unless given.
 
     Attributes:
-        https_certificate: What clients have to trust to speak to it.
+        https_certificate: The certificate that clients must trust for its HTTPS.
         root: The root that issued chains end in; another one after every start.
     """
 
@@ -148,12 +148,12 @@ class Pebble(Server):
 
     @property
     def base_url(self) -> str:
-        """Where it is."""
+        """Its address."""
         return f"https://127.0.0.1:{self.ports.acme}"
 
     @property
     def directory_url(self) -> str:
-        """The ACME directory."""
+        """The URL of the ACME directory."""
         return f"{self.base_url}/dir"
 
     def start(self) -> Self:
@@ -170,18 +170,18 @@ class Pebble(Server):
         return self
 
     def stop(self) -> None:
-        """End it; everything it knew is forgotten."""
+        """Stop it; its state is lost."""
         self.process.kill()
 
     def restart(self) -> None:
-        """Become a new authority at the same address: no account, no order, another root."""
+        """Become a new CA at the same address: no account, no order, another root."""
         self.stop()
         self.start()
 
     def set_renewal_window(
         self, certificate: str, start: datetime, end: datetime, *, explanation_url: str = ""
     ) -> None:
-        """Override what the authority suggests for a certificate (RFC 9773).
+        """Override the renewal information of a certificate (RFC 9773).
 
         Args:
             certificate: The leaf, PEM.
@@ -203,11 +203,11 @@ class Pebble(Server):
         response.raise_for_status()
 
     def root_certificate(self, number: int) -> bytes:
-        """The root of one of its chains (PEM), the alternates counted from 1."""
+        """Return the root of one of its chains (PEM); alternates count from 1."""
         return self._fetch(self._management_url(f"roots/{number}"))
 
     def certificate_status(self, serial_number: int) -> str:
-        """``Valid`` or ``RevocationResult``."""
+        """Return ``Valid`` or the revocation status."""
         response = requests.get(
             self._management_url(f"cert-status-by-serial/{serial_number:x}"),
             verify=str(self.https_certificate),
@@ -217,17 +217,17 @@ class Pebble(Server):
         return str(response.json()["Status"])
 
     def requests(self) -> list[str]:
-        """Every ACME request so far, over all starts, as ``METHOD /path``."""
+        """Return every ACME request so far, over all starts, as ``METHOD /path``."""
         management = ("/roots/", "/cert-status-by-serial/", "/set-renewal-info/")
         found = [(match[1], match[2]) for match in REQUEST.finditer(self.process.output)]
         return [f"{method} {path}" for method, path in found if not path.startswith(management)]
 
     def orders(self) -> int:
-        """How many orders were placed, over all starts; refused requests do not count."""
+        """Count the orders over all starts, without refused requests."""
         return len(ORDER_PLACED.findall(self.process.output))
 
     def certificates(self) -> int:
-        """How many certificates were issued, over all starts."""
+        """Count the issued certificates over all starts."""
         return len(CERTIFICATE_ISSUED.findall(self.process.output))
 
     def _management_url(self, path: str) -> str:

@@ -1,6 +1,6 @@
-"""container/pod.yaml, carried out by podman as a node would: an unknown key is an error.
+"""container/pod.yaml, run by podman as a node would: an unknown key is an error.
 
-The node's part is done here: the volume belongs to the pod's group (``fsGroup``), a ConfigMap is a
+This module acts as the node: the volume belongs to the pod's group (``fsGroup``), a ConfigMap is a
 directory of files, and a process of the pod's own holds the process namespace that its containers
 share. Ports of the node are the containers' own.
 """
@@ -40,7 +40,7 @@ class Pod:
         podman: Runs them.
         specification: The pod's ``spec``.
         settings: The ConfigMap's ``data``.
-        directory: Takes the pod's volumes.
+        directory: For the pod's volumes.
         more: Further options of podman for every container.
     """
 
@@ -65,7 +65,7 @@ class Pod:
 
     @property
     def state(self) -> Path:
-        """The volume that is claimed."""
+        """The claimed volume."""
         (found,) = (
             self._volumes[volume["name"]]
             for volume in self._pod["volumes"]
@@ -74,23 +74,23 @@ class Pod:
         return Path(found)
 
     def sidecar(self) -> Sidecar:
-        """The one that is started first and goes on running."""
+        """The container that starts first and keeps running."""
         (container,) = self._pod["initContainers"]
         assert container["restartPolicy"] == "Always"
         return Sidecar(self._podman, *self._parts(container), state=self.state)
 
     def gateway(self) -> Container:
-        """The one that is started once the sidecar has started up."""
+        """The container that starts after the sidecar."""
         (container,) = self._pod["containers"]
         return Container(self._podman, *self._parts(container))
 
     def startup_probe(self) -> Sequence[str]:
-        """What tells that the sidecar has started up."""
+        """The command of the startup probe."""
         (container,) = self._pod["initContainers"]
         return list(container["startupProbe"]["exec"]["command"])
 
     def share_processes(self) -> None:
-        """Hold the namespace that all of them share."""
+        """Start the process that keeps the shared namespace."""
         assert self._pod["shareProcessNamespace"] is True
         argv = json.dumps(["python3", "-c", PAUSE])
         Container(self._podman, "pause", "localhost/base", [f"--entrypoint={argv}"]).start()

@@ -1,8 +1,8 @@
 """Free loopback ports.
 
-They are taken from below the range that the kernel hands to outgoing connections, so that no
-client's connection can sit on a port between the moment it is found and the moment it is used. Of
-several processes that test side by side (pytest-xdist) each has ports of its own.
+They are below the kernel's range for outgoing connections, so that no
+client's connection can take a port between its choice and its use. Of
+several test processes (pytest-xdist) each has its own ports.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _handed_out: set[int] = set()
 
 
 def free_port(host: str = "127.0.0.1") -> int:
-    """A port that is free for TCP and UDP and that this process has not handed out before."""
+    """Return a port that is free for TCP and UDP and that this process has not returned before."""
     for _ in range(ATTEMPTS):
         port = random.randrange(FIRST + THIS_PROCESS, LAST, PROCESSES)
         if port not in _handed_out and _is_free(host, port):

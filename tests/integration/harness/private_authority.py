@@ -1,7 +1,7 @@
-"""ACME authorities of other makes, as companies run them for their own networks.
+"""Other ACME CAs, as companies run them for their own networks.
 
-They are web applications in a virtual environment of their own. They validate at the ports that the
-protocols name, so each runs in a private network.
+They are web applications in their own virtual environment. They validate at the
+standard ports, so each runs in a private network.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ ENVIRONMENT = PROJECT / ".cache" / "authorities"
 
 
 class PrivateAuthority(Server):
-    """One authority on loopback, which signs with a key of an authority made by hand.
+    """A CA on loopback that signs with the key of a handmade CA.
 
     Args:
-        directory: Takes everything that it writes.
-        network: Where it runs; somebody has to answer for names at port 53 there.
+        directory: For everything that it writes.
+        network: Its network, with a DNS server at port 53.
 
     Attributes:
-        https_certificate: What clients have to trust to speak to it.
+        https_certificate: The certificate that clients must trust for its HTTPS.
         root: The root that issued chains end in.
     """
 
@@ -68,7 +68,7 @@ class PrivateAuthority(Server):
     @property
     @abstractmethod
     def environment(self) -> dict[str, str]:
-        """Variables that tell the application where its configuration is."""
+        """The environment variables that name its configuration."""
 
     @abstractmethod
     def configure(self) -> None:
@@ -76,11 +76,11 @@ class PrivateAuthority(Server):
 
     @property
     def directory_url(self) -> str:
-        """The ACME directory."""
+        """The URL of the ACME directory."""
         return f"https://127.0.0.1:{self.port}/directory"
 
     def start(self) -> Self:
-        """Start it and wait until it answers; it still has what it had when it was stopped."""
+        """Start it and wait until it answers; it keeps its state across starts."""
         if not self.https_certificate.exists():
             write_self_signed(self.https_certificate, self._private_key, ["127.0.0.1"], days=3650)
             self.configure()
@@ -89,7 +89,7 @@ class PrivateAuthority(Server):
         return self
 
     def answers(self, path: str) -> list[int]:
-        """The statuses of its answers to a path, in order."""
+        """Return the HTTP statuses of its responses to a path, in order."""
         found = re.finditer(
             rf"^POST {re.escape(path)} -> (\d+)$", self.process.output, re.MULTILINE
         )
@@ -116,11 +116,11 @@ class Acme2certifier(PrivateAuthority):
 
     @property
     def environment(self) -> dict[str, str]:
-        """Where its configuration is."""
+        """The environment variables that name its configuration."""
         return {"ACME_SRV_CONFIGFILE": str(self.directory / "acme_srv.cfg")}
 
     def configure(self) -> None:
-        """Let it sign for 30 days, and write down what it revoked."""
+        """Configure 30 days of validity and a CRL."""
         (self.directory / "certificates").mkdir(exist_ok=True)
         text = ACME2CERTIFIER.format(
             directory=self.directory,
@@ -131,21 +131,21 @@ class Acme2certifier(PrivateAuthority):
         (self.directory / "acme_srv.cfg").write_text(text, "utf-8")
 
     def suggest_renewal_at_once(self) -> None:
-        """Let it suggest (RFC 9773) the moment of its issuance for renewing any certificate.
+        """Let it suggest (RFC 9773) the time of issuance for renewing any certificate.
 
-        It has to be stopped.
+        It must be stopped.
         """
         with (self.directory / "acme_srv.cfg").open("a", encoding="utf-8") as configuration:
             configuration.write(RENEWAL_AT_ONCE)
 
     def revoked(self) -> set[int]:
-        """The serial numbers on its revocation list."""
+        """Return the serial numbers on its CRL."""
         listed = x509.load_pem_x509_crl((self.directory / "revoked.pem").read_bytes())
         return {entry.serial_number for entry in listed}
 
 
 class Serles(PrivateAuthority):
-    """Serles with a signer of the tests' own, since its backend for OpenSSL drops all extensions.
+    """Serles with a signer of the tests, because its OpenSSL backend drops all extensions.
 
     A challenge that fails is answered 400 and stays ``processing``. Revocation and another account
     key are refused, and a deactivation is answered with a valid account.
@@ -156,7 +156,7 @@ class Serles(PrivateAuthority):
 
     @property
     def environment(self) -> dict[str, str]:
-        """Where its configuration is, and the signer."""
+        """The environment variables that name its configuration and the signer."""
         return {
             "CONFIG": str(self.directory / "config.ini"),
             "PYTHONPATH": str(PROJECT / "tests" / "integration"),

@@ -1,4 +1,4 @@
-"""A program that runs beside the test and is gone afterwards, whatever happens."""
+"""A program that runs beside the test and always ends with it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ ENDS_WITH_PARENT = ("--pdeathsig", "KILL")  # prctl(2), PR_SET_PDEATHSIG
 
 
 def program(name: str) -> str:
-    """The absolute path of an installed program.
+    """Return the absolute path of an installed program.
 
     Raises:
         RuntimeError: It is not installed; the message says what to run.
@@ -33,15 +33,15 @@ def program(name: str) -> str:
 
 
 class BackgroundProcess:
-    """One program in a process group of its own, its output in a file.
+    """A program in its own process group, with its output in a file.
 
-    The kernel ends it when this process dies, even by SIGKILL.
+    The kernel ends it when this process ends, even by SIGKILL.
 
     Args:
         argv: What to run; the first element is an absolute path.
-        log: Takes standard output and standard error; appended to on every start.
+        log: For standard output and standard error; appended on every start.
         environment: Added to this process's own.
-        patience: Seconds that it has for ending by itself, once it is left.
+        grace: Seconds for ending by itself at the end of the context.
     """
 
     def __init__(
@@ -50,28 +50,28 @@ class BackgroundProcess:
         *,
         log: Path,
         environment: Mapping[str, str] | None = None,
-        patience: float = 5.0,
+        grace: float = 5.0,
     ) -> None:
         self.argv = tuple(argv)
         self.log = log
         self._environment = {**os.environ, **(environment or {})}
-        self._patience = patience
+        self._grace = grace
         self._process: subprocess.Popen[bytes] | None = None
         self.started_at = 0.0
 
     @property
     def pid(self) -> int:
-        """Process id of the running program."""
+        """Process ID of the running program."""
         return self._running.pid
 
     @property
     def alive(self) -> bool:
-        """Whether it runs."""
+        """True while it runs."""
         return self._process is not None and self._process.poll() is None
 
     @property
     def output(self) -> str:
-        """Everything it has printed so far, over all starts."""
+        """Its output so far, over all starts."""
         return self.log.read_text("utf-8", "replace") if self.log.exists() else ""
 
     def start(self) -> Self:
@@ -95,11 +95,11 @@ class BackgroundProcess:
         self._running.send_signal(number)
 
     def kill(self) -> None:
-        """End it without any warning, its children too."""
+        """Kill it and its children."""
         self._end_group()
 
     def wait(self, seconds: float) -> int:
-        """Wait until it ends by itself; its exit status, negative for a signal.
+        """Wait until it ends by itself; return its exit status, negative for a signal.
 
         Raises:
             AssertionError: It still runs after ``seconds``.
@@ -112,7 +112,7 @@ class BackgroundProcess:
             ) from error
 
     def stop(self, seconds: float = 10.0) -> int:
-        """Ask it to end (SIGTERM) and wait; whatever is left of its group is killed."""
+        """Send SIGTERM and wait; then kill the rest of its group."""
         process = self._running
         process.terminate()
         try:
@@ -125,7 +125,7 @@ class BackgroundProcess:
             self._end_group()
 
     def tail(self, lines: int = 40) -> str:
-        """The last lines it printed, for an error message."""
+        """Return its last lines, for an error message."""
         return "\n".join(self.output.splitlines()[-lines:])
 
     def __enter__(self) -> Self:
@@ -140,7 +140,7 @@ class BackgroundProcess:
         if self.alive:
             self._running.terminate()
             with suppress(subprocess.TimeoutExpired):
-                self._running.wait(self._patience)
+                self._running.wait(self._grace)
         if self._process is not None:
             self._end_group()
 

@@ -1,7 +1,7 @@
 """Servers run with the very configuration files of docs/challenges, on other ports.
 
-A recipe is for a machine of its own: it listens on every address, on ports that only root may have.
-So each address in it is replaced, word for word, and one that a test does not know is an error.
+A recipe is for a whole machine: it listens on every address, on privileged ports.
+The tests replace each address in it; an unknown address is an error.
 """
 
 from __future__ import annotations
@@ -47,15 +47,15 @@ http {{
 
 
 def adapted(name: str, places: Mapping[str, str]) -> str:
-    """A recipe with its addresses and directories replaced.
+    """Return a recipe with its addresses and directories replaced.
 
     Args:
         name: File name in docs/challenges.
-        places: What to put for each address or directory that occurs; where an address is
-            listened on for IPv6 as well, an empty text leaves that line out.
+        places: The replacement of each address or directory; if an address is
+            also listened on for IPv6, an empty text removes that line.
 
     Raises:
-        AssertionError: The recipe has other addresses than the test knows.
+        AssertionError: The recipe has an unknown address.
     """
     lines = []
     met: set[str] = set()
@@ -76,12 +76,12 @@ def adapted(name: str, places: Mapping[str, str]) -> str:
 
 
 class Recipe(Server):
-    """One server with one recipe.
+    """A server with a recipe.
 
     Args:
-        directory: Takes the configuration, the log and temporary files.
-        name: File name in docs/challenges; tells which server it is for.
-        port: Where it will listen.
+        directory: For the configuration, the log and temporary files.
+        name: File name in docs/challenges, which names the server.
+        port: Its port.
         places: As for ``adapted``.
     """
 
@@ -96,7 +96,7 @@ class Recipe(Server):
         else:
             configuration = directory / "nginx.conf"
             configuration.write_text(_nginx(directory, recipe), "utf-8")
-            # -e: the compiled-in error log belongs to root, and is opened before anything else.
+            # -e: nginx opens the compiled-in error log, which belongs to root, first.
             argv = [program("nginx"), "-e", "stderr", "-c", str(configuration)]
         self.process = BackgroundProcess(argv, log=directory / "server.log")
 
@@ -106,7 +106,7 @@ class Recipe(Server):
         return f"127.0.0.1:{self.port}"
 
     def start(self) -> Self:
-        """Start it and wait until it takes connections."""
+        """Start it and wait until it accepts connections."""
         self.process.start()
         self.when_ready(self._is_ready, f"{self._name} at {self.address}")
         return self
@@ -120,7 +120,7 @@ class Recipe(Server):
 
 
 def _nginx(directory: Path, recipe: Path) -> str:
-    """The whole configuration around a recipe."""
+    """Return the whole configuration around a recipe."""
     modules, body = "", f"include {recipe};"
     if "stream {" not in recipe.read_text("utf-8"):
         body = NGINX_HTTP.format(directory=directory, recipe=recipe)
@@ -128,6 +128,6 @@ def _nginx(directory: Path, recipe: Path) -> str:
         modules = f"load_module {STREAM_MODULE};"
     else:
         raise RuntimeError(f"{STREAM_MODULE} is missing: run `make setup`")
-    # Started by root, its workers would be somebody who may not look into a test's directory.
+    # Started by root, its workers would not have access to the test's directory.
     user = "user root;" if os.geteuid() == 0 else ""
     return NGINX.format(modules=modules, user=user, directory=directory, body=body)

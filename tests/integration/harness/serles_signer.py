@@ -1,4 +1,4 @@
-"""What Serles signs with; it runs in the environment of that authority."""
+"""The signer of Serles; it runs in that CA's virtual environment."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Signer:
         subjectAltNames: list[str],  # noqa: ARG002, N803
         email: str,  # noqa: ARG002
     ) -> tuple[str, str | None]:
-        """The signed certificate with its chain (PEM), and what went wrong if there is none."""
+        """Return the signed certificate with its chain (PEM), and an error message."""
         signed = subprocess.run(
             [
                 *("openssl", "ca", "-batch", "-notext", "-days", "30"),

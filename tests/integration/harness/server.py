@@ -1,4 +1,4 @@
-"""A server that runs beside the test: ready once it is entered, gone once it is left."""
+"""A server that runs beside the test, as a context manager."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Value = TypeVar("Value")
 
 
 class Server(ABC):
-    """What all servers have in common.
+    """Base class of all servers.
 
     Attributes:
         process: The program; it runs from ``start`` on.
@@ -30,15 +30,15 @@ class Server(ABC):
         """Start it, and wait until it is ready."""
 
     def when_ready(self, attempt: Callable[[], Value | None], what: str) -> Value:
-        """Call ``attempt`` until it returns something true, and return that.
+        """Call ``attempt`` until it returns a true value, and return that.
 
         Args:
             attempt: As for :func:`wait_until`.
-            what: Who is waited for, and where.
+            what: The server and its address, for the error.
 
         Raises:
-            RuntimeError: It has ended meanwhile.
-            WaitedTooLongError: It never was ready.
+            RuntimeError: It has ended.
+            WaitedTooLongError: It was not ready in time.
         """
 
         def attempt_while_alive() -> Value | None:

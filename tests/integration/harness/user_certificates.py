@@ -1,4 +1,4 @@
-"""Users of a gateway with certificates of an authority that is made of the OpenSSL command."""
+"""Users of a gateway with certificates of a client CA made with OpenSSL."""
 
 from __future__ import annotations
 
@@ -43,22 +43,22 @@ KEY = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-noenc")
 
 @dataclass(frozen=True, slots=True)
 class UserCertificate:
-    """What lies on a user's device, PEM."""
+    """A user's certificate and key, PEM."""
 
     certificate: Path
     key: Path
 
     @property
     def options(self) -> tuple[str, ...]:
-        """As openconnect takes it."""
+        """The options of openconnect."""
         return f"--certificate={self.certificate}", f"--sslkey={self.key}"
 
 
 class UsersAuthority:
-    """A root that signs users' certificates.
+    """A root that signs client certificates.
 
     Args:
-        directory: Takes its key, its certificate and its database.
+        directory: For its key, certificate and database.
         name: Its common name.
 
     Attributes:
@@ -85,12 +85,12 @@ class UsersAuthority:
         )
 
     def issue(self, user: str, *, days: int = 30, file: str = "") -> UserCertificate:
-        """A certificate for a user, which began two days ago.
+        """Issue a certificate for a user, valid since two days ago.
 
         Args:
-            user: Name that the user logs in with.
-            days: How long it is valid from now on; negative for one that has ended.
-            file: What the file is called, if not as the user.
+            user: The user name.
+            days: Remaining validity; negative for an expired certificate.
+            file: The file name, by default the user name.
         """
         made = UserCertificate(
             self._directory / f"{file or user}.pem", self._directory / f"{file or user}.key"
@@ -118,7 +118,7 @@ class UsersAuthority:
         return made
 
     def revoke(self, *users: UserCertificate, days: int = 7) -> Path:
-        """Revoke certificates; the revocation list, PEM, valid for so many days from now."""
+        """Revoke certificates and return the CRL, PEM, valid for so many days from now."""
         crl = self._directory / "users.crl"
         for user in users:
             openssl("ca", "-config", self._configuration, "-revoke", user.certificate)
@@ -137,12 +137,12 @@ class UsersAuthority:
 
 
 def asked_for(address: str) -> list[str]:
-    """The authorities of which a server wants certificates, as OpenSSL's client shows them."""
+    """Return the client CAs that a server asks for, as OpenSSL's client shows them."""
     finished = subprocess.run(
         [program("openssl"), "s_client", "-connect", address, "-nameopt", "RFC2253"],
         input="Q\n",
         text=True,
-        check=False,  # having no certificate is a failure for the client, and none for us
+        check=False,  # without a certificate the client fails, which is expected
         capture_output=True,
         timeout=TIMEOUT,
     )

@@ -1,4 +1,4 @@
-"""The private authority of the users, and a user's certificate."""
+"""A client CA, and a user's certificate."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ LIFETIME = timedelta(days=1)
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """Files of a user, all PEM.
+    """Files of a user, PEM.
 
     Attributes:
-        authority: Who vouches for the user.
+        authority: The certificate of the client CA.
     """
 
     authority: Path
@@ -28,7 +28,7 @@ class User:
 
 
 def make_user(directory: Path, name: str) -> User:
-    """Make an authority and the certificate of one user."""
+    """Make a client CA and the certificate of one user."""
     directory.mkdir(parents=True, exist_ok=True)
     authority_key, user_key = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
     authority_name = _name("Users of the gateway")

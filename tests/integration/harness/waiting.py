@@ -1,4 +1,4 @@
-"""Waiting for something to come true, and never for longer than said."""
+"""Waiting for a condition, with a timeout."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Value = TypeVar("Value")
 
 
 class WaitedTooLongError(AssertionError):
-    """Something did not come true in time."""
+    """A condition did not hold in time."""
 
 
 def wait_until(
@@ -23,17 +23,17 @@ def wait_until(
     interval: float = 0.02,
     explain: Callable[[], str] = str,
 ) -> Value:
-    """Call ``attempt`` until it returns something true, and return that.
+    """Call ``attempt`` until it returns a true value, and return that.
 
     Args:
         attempt: Must not block; exceptions pass through.
-        what: What is waited for, in words, for the error.
-        seconds: How long at most.
+        what: The condition in words, for the error.
+        seconds: The timeout.
         interval: Seconds between two attempts.
-        explain: Called for the error only: what is known about why it did not happen.
+        explain: Called for the error only, to explain it.
 
     Raises:
-        WaitedTooLongError: It did not happen.
+        WaitedTooLongError: The timeout has passed.
     """
     deadline = time.monotonic() + seconds
     while True:

@@ -1,4 +1,4 @@
-"""One machine: a root file system, booted by systemd-nspawn."""
+"""A machine: a root file system, booted by systemd-nspawn."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ REBOOT_ASKED_FOR = 133  # systemd-nspawn --keep-unit
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """How a command inside ended."""
+    """Result of a command in the machine."""
 
     exit_code: int
     output: str
@@ -39,12 +39,12 @@ class Finished:
 
 
 class Machine:
-    """A Debian on a layer of its own, so that the root below stays as it was.
+    """A Debian on a layer of its own, so that the root file system below does not change.
 
     Args:
         layers: Root file systems to start from, the uppermost first.
-        directory: Takes what the machine changes, and its console.
-        options: systemd-nspawn's.
+        directory: For the machine's changes and its console.
+        options: Options of systemd-nspawn.
     """
 
     def __init__(self, layers: Sequence[Path], directory: Path, *options: str) -> None:
@@ -52,7 +52,7 @@ class Machine:
         self._directory = directory
         self.root = directory / "root"
         self.changes = directory / "changes"
-        # systemd 257 wants to be told that the host's old control groups are meant.
+        # systemd 257 must be told to use the host's legacy control groups.
         self.console = BackgroundProcess(
             [
                 *(program("systemd-nspawn"), "--quiet", "--register=no", "--keep-unit"),
@@ -67,7 +67,7 @@ class Machine:
     # ------------------------------------------------------------------ power
 
     def lay(self) -> Self:
-        """Lay the layer over the root file system; the machine is still off."""
+        """Mount the layer over the root file system; the machine is still off."""
         for name in ("root", "changes", "work"):
             (self._directory / name).mkdir(parents=True, exist_ok=True)
         lower = ":".join(str(layer) for layer in self._layers)
@@ -80,13 +80,13 @@ class Machine:
         return self
 
     def boot(self) -> Self:
-        """Switch it on, and wait until systemd takes commands."""
+        """Boot it, and wait until systemd takes commands."""
         self.console.start()
         wait_until(self._is_up, "systemd to take commands", seconds=BOOT_PATIENCE, interval=0.05)
         return self
 
     def power_off(self) -> None:
-        """Switch it off, as an operator does."""
+        """Power it off, as an operator does."""
         if self.console.alive:
             self.run("systemctl", "poweroff")
             self.console.wait(BOOT_PATIENCE)
@@ -114,12 +114,12 @@ class Machine:
     # ------------------------------------------------------------------ inside
 
     def run(self, *argv: str, seconds: float = COMMAND_PATIENCE, text: str = "") -> Finished:
-        """Run a command as the machine's root; its exit code is the caller's to judge.
+        """Run a command as the machine's root; the caller checks the exit code.
 
         Args:
             argv: The command.
-            seconds: How long it may take.
-            text: What it reads from standard input.
+            seconds: The timeout.
+            text: Its standard input.
         """
         finished = subprocess.run(
             [
@@ -137,7 +137,7 @@ class Machine:
         return Finished(finished.returncode, finished.stdout, finished.stderr)
 
     def must(self, *argv: str, seconds: float = COMMAND_PATIENCE, text: str = "") -> str:
-        """Run a command that has to succeed, and return what it printed."""
+        """Run a command that must succeed, and return its output."""
         finished = self.run(*argv, seconds=seconds, text=text)
         if finished.exit_code != 0:
             raise AssertionError(
@@ -147,7 +147,7 @@ class Machine:
         return finished.output
 
     def must_offline(self, *argv: str) -> None:
-        """Run a command that has to succeed while the machine is off."""
+        """Run a command that must succeed while the machine is off."""
         subprocess.run(
             [program("chroot"), str(self.root), *argv],
             env=PLAIN,
@@ -157,14 +157,14 @@ class Machine:
         )
 
     def write(self, path: str, text: str, *, mode: int = 0o644) -> None:
-        """Write a file inside."""
+        """Write a file in the machine."""
         file = self.root / path.lstrip("/")
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text, "utf-8")
         file.chmod(mode)
 
     def write_running(self, path: str, text: str) -> None:
-        """Write a file where only the running machine has a file system, such as /run."""
+        """Write a file in a file system of the running machine, such as /run."""
         self.must("sh", "-c", 'printf %s "$2" >"$1"', "sh", path, text)
 
     def drop_in(self, unit: str, text: str, *, name: str = "test.conf") -> None:
@@ -182,12 +182,12 @@ class Machine:
         )
 
     def shown(self, unit: str, name: str) -> str:
-        """A property of a unit."""
+        """Return a property of a unit."""
         value = self.must("systemctl", "show", f"--property={name}", "--value", "--", unit)
         return value.strip()
 
     def moment(self, unit: str, name: str = "ActiveEnterTimestampMonotonic") -> float:
-        """When something happened to a unit, in seconds of the monotonic clock."""
+        """Return a timestamp of a unit, in seconds of the monotonic clock."""
         return int(self.shown(unit, name)) / 1e6
 
     def wait_active(self, unit: str, *, seconds: float = 40.0) -> None:
@@ -197,7 +197,7 @@ class Machine:
         )
 
     def wait_idle(self) -> None:
-        """Wait until systemd has nothing to start or stop: the boot, for example, is over."""
+        """Wait until systemd has no pending jobs, for example after the boot."""
         self.wait_for(
             lambda: not self.must("systemctl", "list-jobs", "--no-legend"), "no job", seconds=60
         )
@@ -205,33 +205,33 @@ class Machine:
     def wait_for(
         self, attempt: Callable[[], Value | None], what: str, *, seconds: float = 40.0
     ) -> Value:
-        """Wait for something, with the journal as explanation."""
+        """Wait for a condition; show the journal if it does not hold."""
         return wait_until(attempt, what, seconds=seconds, interval=0.05, explain=self.journal_tail)
 
     # ------------------------------------------------------------------ journal
 
     def journal(self, *match: str) -> list[dict[str, Any]]:
-        """The entries of this boot that match, as `journalctl -o json` tells them."""
+        """Return the matching entries of this boot from `journalctl -o json`."""
         lines = self.must("journalctl", "--boot", "--output=json", "--quiet", *match).splitlines()
         return [json.loads(line) for line in lines]
 
     def said(self, unit: str, text: str) -> bool:
-        """Whether a unit has logged a text since the machine was booted."""
+        """Return True if a unit has logged a text since the boot."""
         return any(text in str(entry.get("MESSAGE")) for entry in self.journal("--unit", unit))
 
     def journal_tail(self) -> str:
-        """What gatecert and the gateway have logged last, for an error message."""
+        """Return the last log lines of gatecert and the gateway."""
         shown = self.run(
             *("journalctl", "--boot", "--no-pager", "--lines=60", "--output=short-monotonic"),
             *(f"--unit={unit}" for unit in SHOWN),
         )
         return shown.output or self.console.tail()
 
-    # ------------------------------------------------------------------ below
+    # ------------------------------------------------------------------ host
 
     @property
     def _leader(self) -> int:
-        """Process id of the machine's process 1, as the host sees it."""
+        """The host's process ID of the machine's process 1."""
         children = Path(f"/proc/{self.console.pid}/task/{self.console.pid}/children")
         return int(children.read_text("ascii").split()[0])
 

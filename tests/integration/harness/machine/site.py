@@ -1,4 +1,4 @@
-"""What an operator sets up on the machine: a configuration, ocserv as a unit, who reloads it."""
+"""An operator's set-up of the machine: a configuration, ocserv as a unit, and its reload unit."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ device = vpns
 ipv4-network = 192.0.2.0
 ipv4-netmask = 255.255.255.0
 """
-# The network takes as long as the test wants.
+# The test decides when the network is up.
 SLOW_NETWORK = """\
 [Unit]
 DefaultDependencies=no
@@ -58,7 +58,7 @@ WantedBy=network-online.target
 
 @dataclass
 class Site:
-    """The machine's gateway, with the authority and the names outside.
+    """The machine's gateway, with the CA and the names outside.
 
     Attributes:
         configuration: As ``configure`` writes it.
@@ -94,14 +94,14 @@ class Site:
 
     @property
     def gateway(self) -> dict[str, Any]:
-        """The gateway's part of the configuration."""
+        """Return the gateway's part of the configuration."""
         settings: dict[str, Any] = self.configuration["gateways"][BOSTON]
         return settings
 
     # ------------------------------------------------------------------ setting up
 
     def configure(self) -> None:
-        """Write the configuration as root does: the daemon reads it, and cannot change it."""
+        """Write the configuration as root: the daemon can read but not change it."""
         text = yaml.safe_dump(self.configuration, sort_keys=False)
         self.machine.write(CONFIGURATION, text)
         for name, source in (
@@ -111,7 +111,7 @@ class Site:
             self.machine.write(f"/etc/gatecert/{name}", source.read_text("ascii"))
 
     def set_up(self) -> None:
-        """Everything that an operator does before the first boot."""
+        """Do what an operator does before the first boot."""
         self.configure()
         self.machine.write("/etc/ocserv/ocserv.conf", OCSERV)
         passwords = self.machine.root / "etc/ocserv/passwords"
@@ -130,23 +130,23 @@ class Site:
         self.machine.enable("ocserv.service", f"gatecert-reload@{BOSTON}.path")
 
     def delay_network(self) -> None:
-        """Let the network be there only when the test says so."""
+        """Delay the network until the test brings it up."""
         self.machine.write("/etc/systemd/system/slow-network.service", SLOW_NETWORK)
         self.machine.enable("slow-network.service")
 
     def bring_network(self) -> None:
-        """The network is there."""
+        """Bring the network up."""
         self.machine.write_running("/run/network-is-there", "")
 
-    # ------------------------------------------------------------------ looking
+    # ------------------------------------------------------------------ observation
 
     def live(self) -> x509.Certificate | None:
-        """The certificate in ``live``; None while there is none."""
+        """Return the certificate in ``live``, or None."""
         found = self.machine.run("cat", f"{LIVE}/cert.pem")
         return x509.load_pem_x509_certificate(found.output.encode()) if found.output else None
 
     def served(self, *, trusted: bool = False) -> bytes | None:
-        """The leaf that ocserv serves, DER; None while it serves none (that is trusted)."""
+        """Return the leaf that ocserv serves, DER; None if there is none (that is trusted)."""
         root = self.pebble.root if trusted else None
         try:
             return served_certificate("127.0.0.1", self.port, HOSTNAME, trusted=root)
@@ -154,25 +154,25 @@ class Site:
             return None
 
     def log_in(self) -> Authentication:
-        """Log in as a user who trusts the authority."""
+        """Log in as a user who trusts the CA."""
         return authenticate(self, HOSTNAME, self.pebble.root)
 
     def wait_trusted(self, *, seconds: float = 60.0) -> None:
-        """Wait until the gateway serves a certificate of the authority."""
+        """Wait until the gateway serves a certificate of the CA."""
         self.machine.wait_for(
             lambda: self.served(trusted=True), "a trusted certificate at ocserv", seconds=seconds
         )
 
     def status(self) -> dict[str, Any]:
-        """What `gatecert status --json` says about the gateway."""
+        """Return the gateway's object from `gatecert status --json`."""
         shown = self.machine.must("gatecert", "status", BOSTON, "--json")
         (gateway,) = json.loads(shown)["gateways"]
         return dict(gateway)
 
     def is_settled(self) -> bool:
-        """Whether the daemon has looked after the gateway, and its certificate is proven."""
+        """Return True if the daemon has completed a pass and the certificate is verified."""
         name, _, words = self.machine.shown("gatecert.service", "StatusText").partition(": ")
-        # The state is written before the pass is over, of which the text is the last word.
+        # The state is written before the end of the pass; the text comes last.
         unproven = ("bootstrapped", "waiting")
         return (
             name == BOSTON
@@ -181,11 +181,11 @@ class Site:
         )
 
     def wait_settled(self) -> None:
-        """Wait until the daemon has looked after the gateway, and its certificate is proven."""
+        """Wait until the daemon has completed a pass and the certificate is verified."""
         self.machine.wait_for(self.is_settled, "the daemon to have settled")
 
     def wait_reloaded(self) -> None:
-        """Wait until no reload of the gateway is under way."""
+        """Wait until no reload of the gateway is in progress."""
         unit = f"gatecert-reload@{BOSTON}.service"
         self.machine.wait_for(
             lambda: self.machine.shown(unit, "ActiveState") in {"inactive", "failed"},
