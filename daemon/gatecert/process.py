@@ -45,7 +45,10 @@ _ESCAPES: Final = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|[\]PX^_][^\x07\x1b]*(?
 class Run:
     """A running command, in its own process group."""
 
-    def __init__(self, process: subprocess.Popen[bytes], output: IO[bytes]) -> None:
+    def __init__(
+        self, process: subprocess.Popen[bytes], output: IO[bytes], grace: float = GRACE
+    ) -> None:
+        self._grace = grace
         self._process = process
         self._output = output
         self._kept = b""
@@ -97,11 +100,11 @@ class Run:
         cannot be reused before.
         """
         self._signal(signal.SIGTERM)
-        grace = Deadline.after(GRACE)
+        grace = Deadline.after(self._grace)
         while not grace.passed and not self._has_ended():
             self._read(grace.within(POLL_INTERVAL))
         self._signal(signal.SIGKILL)
-        last = Deadline.after(GRACE)
+        last = Deadline.after(self._grace)
         while self._process.poll() is None and not last.passed:
             self._read(last.within(POLL_INTERVAL))
         if self.status is None:  # stuck in the kernel, or another user
@@ -163,8 +166,15 @@ def restore_sigchld() -> None:
 
 
 @contextmanager
-def started(argv: Sequence[str], environment: Mapping[str, str]) -> Iterator[Run]:
+def started(
+    argv: Sequence[str], environment: Mapping[str, str], *, grace: float = GRACE
+) -> Iterator[Run]:
     """Start a command in ``/`` with only this environment; it ends with the context.
+
+    Args:
+        argv: The command.
+        environment: Its environment.
+        grace: Seconds between the signals that end it.
 
     Raises:
         OSError: It cannot be started.
@@ -180,7 +190,7 @@ def started(argv: Sequence[str], environment: Mapping[str, str]) -> Iterator[Run
         env=environment,
         start_new_session=True,
     )
-    run = Run(process, cast("IO[bytes]", process.stdout))
+    run = Run(process, cast("IO[bytes]", process.stdout), grace)
     try:
         yield run
     finally:

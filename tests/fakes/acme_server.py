@@ -192,6 +192,10 @@ class FakeAuthority:
 
     # ------------------------------------------------------------------ resources
 
+    def directory(self) -> Response:
+        """Return the answer to a request for the directory."""
+        return self._directory(Request("GET", "/directory"))
+
     def _directory(self, _: Request) -> Response:
         paths = {
             "newNonce": "new-nonce",

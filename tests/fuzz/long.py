@@ -121,9 +121,9 @@ def run(names: Sequence[str], inputs: int, seconds: float) -> list[Result]:
     return results
 
 
-def run_one(name: str, count: int, seconds: float) -> Result:
+def run_one(name: str, count: int, seconds: float, found: Path = FOUND) -> Result:
     """Run one property in a process of its own, and watch how much memory that takes."""
-    place = FOUND / name.replace(":", "-")
+    place = found / name.replace(":", "-")
     place.mkdir(exist_ok=True)
     counted = place / "count"
     counted.unlink(missing_ok=True)

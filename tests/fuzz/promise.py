@@ -78,7 +78,7 @@ class Property(Protocol):
         """Let hypothesis draw the inputs."""
         ...
 
-    def try_input(self, data: bytes) -> None:
+    def try_input(self, data: bytes, seconds: float = MOST_SECONDS) -> None:
         """Try one input, given as octets."""
         ...
 
@@ -95,9 +95,9 @@ def promised(
     """
 
     def decorate(function: Callable[..., None]) -> Property:
-        def try_input(data: bytes) -> None:
+        def try_input(data: bytes, seconds: float = MOST_SECONDS) -> None:
             source = Source(data)
-            with in_time():
+            with in_time(seconds):
                 arguments = [maker(source) for maker in makers]
                 with _shown(function, arguments):
                     function(*arguments)
@@ -138,7 +138,7 @@ def _shown(function: Callable[..., None], arguments: Sequence[object]) -> Iterat
 
 
 @contextmanager
-def in_time() -> Iterator[None]:
+def in_time(seconds: float = MOST_SECONDS) -> Iterator[None]:
     """Interrupt what computes for too long, and what waits for far too long.
 
     Raises:
@@ -146,15 +146,15 @@ def in_time() -> Iterator[None]:
     """
 
     def end(_number: int, _frame: FrameType | None) -> None:
-        raise Hang(f"an input took more than {MOST_SECONDS:g} s, or {LONGEST_WAIT:g} s of waiting")
+        raise Hang(f"an input took more than {seconds:g} s, or {LONGEST_WAIT:g} s of waiting")
 
     limits = (
-        (signal.SIGPROF, signal.ITIMER_PROF, MOST_SECONDS),
+        (signal.SIGPROF, signal.ITIMER_PROF, seconds),
         (signal.SIGALRM, signal.ITIMER_REAL, LONGEST_WAIT),
     )
     before = [signal.signal(number, end) for number, _, _ in limits]
-    for _, timer, seconds in limits:
-        signal.setitimer(timer, seconds)
+    for _, timer, limit in limits:
+        signal.setitimer(timer, limit)
     try:
         yield
     finally:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.fuzz import long, promise
+from tests.fuzz import long
 from tests.fuzz.promise import Hang, check_line, counter, promised, refused_properly
 from tests.fuzz.source import Source, binary, just
 
@@ -39,10 +39,9 @@ def test_a_bug_is_found_by_hypothesis_and_shown_with_its_input() -> None:
     assert any("breaks of [b" in note for note in found.value.__notes__)
 
 
-def test_a_hang_is_interrupted(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(promise, "MOST_SECONDS", 0.05)
+def test_a_hang_is_interrupted() -> None:
     with pytest.raises(Hang):
-        hangs.try_input(b"")
+        hangs.try_input(b"", seconds=0.05)
 
 
 def test_what_keeps_its_promise_is_counted() -> None:
@@ -68,10 +67,9 @@ def test_octets_that_have_ended_decide_for_the_plainest() -> None:
 
 @pytest.mark.parametrize(("name", "failed"), [("breaks", True), ("keeps", False)])
 def test_the_long_run_tells_which_promise_was_broken(
-    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, failed: bool
+    name: str, tmp_path: Path, *, failed: bool
 ) -> None:
-    monkeypatch.setattr(long, "FOUND", tmp_path)
-    result = long.run_one(f"promise:{name}", 3000, 60.0)
+    result = long.run_one(f"promise:{name}", 3000, 60.0, tmp_path)
 
     assert result.failed is failed
     if failed:

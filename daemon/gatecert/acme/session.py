@@ -53,9 +53,10 @@ class AcmeSession:
         ca_bundle: PEM file with the trust anchors for its HTTPS; None means the system's.
         transport: Sends requests.
         now: The wall clock, aware UTC.
+        directory_seconds: The lifetime of a cached directory.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - each sets something else
         self,
         name: str,
         directory_url: str,
@@ -63,7 +64,9 @@ class AcmeSession:
         ca_bundle: Path | None = None,
         transport: Sender | None = None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        directory_seconds: float = DIRECTORY_SECONDS,
     ) -> None:
+        self._directory_seconds = directory_seconds
         self.name = name
         self.directory_url = directory_url
         self._transport = transport or AcmeTransport(name, ca_bundle)
@@ -99,7 +102,7 @@ class AcmeSession:
             directory, then, at = self._directory
             age = time.monotonic() - then
             drift = (self._now() - at).total_seconds() - age
-            if age < DIRECTORY_SECONDS and abs(drift) < CLOCK_DRIFT_SECONDS:
+            if age < self._directory_seconds and abs(drift) < CLOCK_DRIFT_SECONDS:
                 return directory
         directory = self._read_directory(deadline)
         self._directory = (directory, time.monotonic(), self._now())

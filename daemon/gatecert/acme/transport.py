@@ -62,6 +62,7 @@ class AcmeTransport:
         ca_bundle: PEM file with the trust anchors for its HTTPS; None means the system's.
         adapter: Sends requests in place of the network.
         request_seconds: The time a whole request may take.
+        fetcher: Fetches in place of one with the usual limits.
     """
 
     def __init__(
@@ -71,10 +72,11 @@ class AcmeTransport:
         *,
         adapter: BaseAdapter | None = None,
         request_seconds: float = REQUEST_SECONDS,
+        fetcher: HttpFetcher | None = None,
     ) -> None:
         self._name = name
         self._request_seconds = request_seconds
-        self._fetcher = HttpFetcher(
+        self._fetcher = fetcher or HttpFetcher(
             "https", max_bytes=MAX_BODY_BYTES, ca_bundle=ca_bundle, adapter=adapter
         )
 

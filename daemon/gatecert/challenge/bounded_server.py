@@ -40,6 +40,24 @@ BACKLOG = 128
 ACCEPT_PAUSE_SECONDS = 0.05  # while the process lacks file descriptors or memory
 
 
+@dataclass(frozen=True, slots=True)
+class ServerLimits:
+    """Limits of a server.
+
+    Attributes:
+        connection_seconds: The lifetime of a connection.
+        drain_seconds: The time for connections that are open when the server stops.
+        connections: The number of connections at the same time.
+    """
+
+    connection_seconds: float = CONNECTION_SECONDS
+    drain_seconds: float = DRAIN_SECONDS
+    connections: int = MAX_CONNECTIONS
+
+
+LIMITS = ServerLimits()
+
+
 class ConnectionHandler(Protocol):
     """The protocol side of one connection."""
 
@@ -88,6 +106,7 @@ class BoundedServer:
         listeners: Listening sockets; the server takes ownership.
         make_handler: Creates the handler of a connection from a client address.
         kind: The challenge type, for the log.
+        limits: Its limits.
     """
 
     def __init__(
@@ -95,7 +114,9 @@ class BoundedServer:
         listeners: list[socket.socket],
         make_handler: Callable[[str], ConnectionHandler],
         kind: str,
+        limits: ServerLimits = LIMITS,
     ) -> None:
+        self._limits = limits
         self._listeners = listeners
         self._make_handler = make_handler
         self._kind = kind
@@ -112,7 +133,7 @@ class BoundedServer:
         self._thread.start()
 
     def stop(self) -> None:
-        """Close the listeners; open connections are served for up to ``DRAIN_SECONDS``."""
+        """Close the listeners; open connections are served for up to ``limits.drain_seconds``."""
         with self._stopping:
             if self._wakeup_write >= 0:
                 os.close(self._wakeup_write)
@@ -161,7 +182,7 @@ class BoundedServer:
             self._accept(listener)
             self._selector.unregister(listener)
         self._close_listeners()
-        end = time.monotonic() + DRAIN_SECONDS
+        end = time.monotonic() + self._limits.drain_seconds
         while self._connections and (remaining := end - time.monotonic()) > 0:
             self._turn(remaining)
 
@@ -182,7 +203,7 @@ class BoundedServer:
                 return
             channel.settimeout(0)
             peer = str(address[0])
-            ends = time.monotonic() + CONNECTION_SECONDS
+            ends = time.monotonic() + self._limits.connection_seconds
             connection = _Connection(channel, peer, network_of(peer), ends)
             self._make_room(connection.network)
             self._connections[connection] = None
@@ -190,7 +211,7 @@ class BoundedServer:
 
     def _make_room(self, network: bytes) -> None:
         """If the server is full, close the oldest connection of the network that has the most."""
-        if len(self._connections) < MAX_CONNECTIONS:
+        if len(self._connections) < self._limits.connections:
             return
         counts = self._counts()
         counts[network] += 1

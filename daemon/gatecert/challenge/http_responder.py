@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from gatecert.challenge.bounded_server import BoundedServer
+from gatecert.challenge.bounded_server import LIMITS, BoundedServer, ServerLimits
 
 if TYPE_CHECKING:
     import socket
@@ -102,7 +103,10 @@ class HttpHandler:
 
 
 def http_responder(
-    listeners: list[socket.socket], lookup: TokenLookup, fetched: Callable[[str], None]
+    listeners: list[socket.socket],
+    lookup: TokenLookup,
+    fetched: Callable[[str], None],
+    limits: ServerLimits = LIMITS,
 ) -> BoundedServer:
     """Serve http-01 responses on listening sockets until the server is stopped.
 
@@ -110,5 +114,7 @@ def http_responder(
         listeners: Listening sockets; the server takes ownership.
         lookup: Returns the key authorization of a token; None for any other text.
         fetched: Called with a token once its response was sent; must be quick.
+        limits: Limits of the server.
     """
-    return BoundedServer(listeners, lambda peer: HttpHandler(lookup, fetched, peer), "http-01")
+    make_handler = partial(HttpHandler, lookup, fetched)
+    return BoundedServer(listeners, make_handler, "http-01", limits)

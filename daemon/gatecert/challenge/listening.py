@@ -91,9 +91,11 @@ def listen(
     return listeners
 
 
-def serves_token(endpoint: Endpoint, token: str, key_authorization: str) -> bool:
+def serves_token(
+    endpoint: Endpoint, token: str, key_authorization: str, *, timeout: float = PROBE_SECONDS
+) -> bool:
     """Check if the listener at an endpoint serves the response for a token."""
-    connection = http.client.HTTPConnection(*connect_address(endpoint), timeout=PROBE_SECONDS)
+    connection = http.client.HTTPConnection(*connect_address(endpoint), timeout=timeout)
     try:
         connection.request("GET", PREFIX + token)
         return connection.getresponse().read(1024) == key_authorization.encode("ascii")

@@ -65,7 +65,7 @@ def doctor(
         raise typer.Exit(WRONG_USAGE) from error
     with _opened(export_root) as descriptor:
         application = open_application(configuration)
-        machine, gateways = _gather(
+        machine, gateways = gather_facts(
             application, Path(given.config), select_targets(application, names)
         )
         if descriptor is not None:
@@ -77,7 +77,7 @@ def doctor(
         raise typer.Exit(FAILED)
 
 
-def _gather(
+def gather_facts(
     application: Application, configuration: Path, targets: Sequence[Target]
 ) -> tuple[MachineFacts, tuple[GatewayFacts, ...]]:
     """Gather facts about the machine, then about all gateways in parallel."""

@@ -86,7 +86,7 @@ def _command(where: Location, command: Sequence[str]) -> Iterator[Finding]:
         return
     program = executable(command[0])
     if program is None:
-        near = difflib.get_close_matches(command[0], _programs(), 1, ALIKE)
+        near = difflib.get_close_matches(command[0], programs(), 1, ALIKE)
         hint = f"did you mean {near[0]}?" if near else f"install it, or write its path ({PATH})"
         yield Finding((*where, 0), f"there is no program {command[0]!r} on PATH; {hint}")
     elif _is_missing(Path(program)):
@@ -138,11 +138,11 @@ def _is_missing(path: Path) -> bool:
     return False
 
 
-def _programs() -> set[str]:
-    """Return the names of all programs on ``PATH``."""
+def programs(path: str = PATH) -> set[str]:
+    """Return the names of all programs in the directories of a search path."""
     return {
         entry.name
-        for directory in map(Path, PATH.split(":"))
+        for directory in map(Path, path.split(":"))
         if directory.is_dir()
         for entry in directory.iterdir()
     }

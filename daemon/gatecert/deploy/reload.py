@@ -44,6 +44,7 @@ def reload(  # noqa: PLR0913 - each is a variable of the command's environment
     live: Path,
     version: str,
     cancelled: Event | None = None,
+    grace: float = process.GRACE,
 ) -> float:
     """Run the reload command of a gateway, if it has one; thread-safe.
 
@@ -54,6 +55,7 @@ def reload(  # noqa: PLR0913 - each is a variable of the command's environment
         live: Path of the ``live`` link.
         version: Id of the version that ``live`` leads to.
         cancelled: Set when gatecert stops; the command is then killed.
+        grace: Seconds between the signals that end a command that is too slow.
 
     Returns:
         How long the command took, in seconds.
@@ -68,7 +70,9 @@ def reload(  # noqa: PLR0913 - each is a variable of the command's environment
     timeout = plan.reload_timeout.total_seconds()
     argv = (_executable(plan.reload[0], command), *plan.reload[1:])
     try:
-        with process.started(argv, environment(gateway, hostname, live, version)) as run:
+        with process.started(
+            argv, environment(gateway, hostname, live, version), grace=grace
+        ) as run:
             in_time = run.wait(Deadline.after(timeout, cancelled))
     except (OSError, ValueError) as error:
         reason = clean(getattr(error, "strerror", None) or str(error))

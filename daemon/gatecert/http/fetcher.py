@@ -130,16 +130,22 @@ class HttpFetcher:
         max_bytes: Largest body.
         ca_bundle: PEM file with the trust anchors for HTTPS; None means the system's.
         adapter: Sends requests in place of the network.
+        connect_seconds: The time to connect to one address.
+        idle_seconds: Connections that were idle for longer are not used again.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - each limits something else
         self,
         scheme: str,
         *,
         max_bytes: int,
         ca_bundle: Path | None = None,
         adapter: BaseAdapter | None = None,
+        connect_seconds: float = CONNECT_SECONDS,
+        idle_seconds: float = IDLE_SECONDS,
     ) -> None:
+        self._connect_seconds = connect_seconds
+        self._idle_seconds = idle_seconds
         self._scheme = scheme
         self._max_bytes = max_bytes
         self._ca_bundle = ca_bundle
@@ -196,7 +202,7 @@ class HttpFetcher:
             raise FetchError(FailureKind.FORBIDDEN_URL, url, reason)
         token = current_deadline.set(deadline)
         try:
-            if time.monotonic() - self._last_use > IDLE_SECONDS:
+            if time.monotonic() - self._last_use > self._idle_seconds:
                 self.close()
             if deadline.passed:
                 raise TimeoutError
@@ -221,7 +227,7 @@ class HttpFetcher:
         headers: Mapping[str, str],
         body: bytes | None,
     ) -> Response:
-        connect = max(deadline.within(CONNECT_SECONDS), 0.001)  # zero would mean non-blocking
+        connect = max(deadline.within(self._connect_seconds), 0.001)  # zero would mean non-blocking
         response = self._session.request(
             method,
             url,

@@ -50,7 +50,12 @@ class CrlDownload:
 
 
 def download(
-    url: str, deadline: Deadline, *, etag: str = "", last_modified: str = ""
+    url: str,
+    deadline: Deadline,
+    *,
+    etag: str = "",
+    last_modified: str = "",
+    max_bytes: int = MAX_CRL_BYTES,
 ) -> CrlDownload:
     """Download a CRL.
 
@@ -59,13 +64,14 @@ def download(
         deadline: When to give up.
         etag: Entity tag of the known CRL.
         last_modified: Its Last-Modified date, for hosts without entity tags.
+        max_bytes: The size of the largest CRL.
 
     Raises:
         AuthorityUnreachableError: It cannot be downloaded.
     """
     headers = {"If-None-Match": etag} if etag else {}
     headers |= {"If-Modified-Since": last_modified} if last_modified else {}
-    with closing(HttpFetcher("http", max_bytes=MAX_CRL_BYTES)) as fetcher:
+    with closing(HttpFetcher("http", max_bytes=max_bytes)) as fetcher:
         try:
             response = fetcher.fetch("GET", url, deadline=deadline, headers=headers)
         except FetchError as error:

@@ -38,10 +38,20 @@ class Timers:
     Args:
         run_pass: Runs a pass over the named gateway and returns when to run again (None: on an
             event). Must not raise.
+        longest_timer: The longest time between two passes over a gateway.
+        heartbeat: Seconds between two heartbeats.
     """
 
-    def __init__(self, run_pass: RunPass) -> None:
+    def __init__(
+        self,
+        run_pass: RunPass,
+        *,
+        longest_timer: timedelta = LONGEST_TIMER,
+        heartbeat: float = HEARTBEAT,
+    ) -> None:
         self._run_pass = run_pass
+        self._longest_timer = longest_timer
+        self._heartbeat_seconds = heartbeat
         self._names: frozenset[str] = frozenset()
         self._running: set[str] = set()
         self._again: set[str] = set()
@@ -130,7 +140,7 @@ class Timers:
                 return
             self._scheduler.add_job(
                 self._heartbeat,
-                DateTrigger(datetime.now(UTC) + timedelta(seconds=HEARTBEAT)),
+                DateTrigger(datetime.now(UTC) + timedelta(seconds=self._heartbeat_seconds)),
                 executor="heartbeat",
                 id=HEARTBEAT_ID,
                 replace_existing=True,
@@ -166,6 +176,6 @@ class Timers:
                 again = name in self._again
                 self._again.discard(name)
             now = datetime.now(UTC)
-            latest = now + LONGEST_TIMER
+            latest = now + self._longest_timer
             at = now if again else max(now + SHORTEST_TIMER, min(wanted or latest, latest))
             self._schedule(name, at)

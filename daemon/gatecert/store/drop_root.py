@@ -150,7 +150,7 @@ def switch_user(owner: Owner, *, keep_bind: bool, library: Library) -> None:
     bind = 1 << CAP_NET_BIND_SERVICE if keep_bind else 0
     kept = _permitted(library) & bind
     if kept:
-        _call(library, "prctl", PR_SET_KEEPCAPS, *map(ctypes.c_ulong, (1, 0, 0, 0)))
+        call_library(library, "prctl", PR_SET_KEEPCAPS, *map(ctypes.c_ulong, (1, 0, 0, 0)))
     if owner.name:
         os.initgroups(owner.name, owner.group)
     else:
@@ -158,15 +158,15 @@ def switch_user(owner: Owner, *, keep_bind: bool, library: Library) -> None:
     os.setresgid(owner.group, owner.group, owner.group)
     os.setresuid(owner.user, owner.user, owner.user)
     if kept:
-        _call(library, "prctl", PR_SET_KEEPCAPS, *map(ctypes.c_ulong, (0, 0, 0, 0)))
+        call_library(library, "prctl", PR_SET_KEEPCAPS, *map(ctypes.c_ulong, (0, 0, 0, 0)))
     sets = (_Capabilities * 2)(_Capabilities(kept, kept, 0), _Capabilities(0, 0, 0))
-    _call(library, "capset", ctypes.byref(_header()), sets)
+    call_library(library, "capset", ctypes.byref(_header()), sets)
 
 
 def _permitted(library: Library) -> int:
     """Return the lower 32 permitted capabilities of this thread."""
     sets = (_Capabilities * 2)()
-    _call(library, "capget", ctypes.byref(_header()), sets)
+    call_library(library, "capget", ctypes.byref(_header()), sets)
     return int(sets[0].permitted)
 
 
@@ -174,7 +174,12 @@ def _header() -> _Header:
     return _Header(CAPABILITY_VERSION_3, 0)
 
 
-def _call(library: Library, name: str, *arguments: object) -> None:
+def call_library(library: Library, name: str, *arguments: object) -> None:
+    """Call a function of the C library.
+
+    Raises:
+        OSError: It failed.
+    """
     if library[name](*arguments) != 0:
         number = ctypes.get_errno()
         raise OSError(number, f"{name}: {os.strerror(number)}")

@@ -51,8 +51,13 @@ class _LockHolder:
 
 
 @contextmanager
-def hold_state_directory(path: Path, state: Path) -> Iterator[None]:
+def hold_state_directory(path: Path, state: Path, *, grace: float = PROBE_GRACE) -> Iterator[None]:
     """Hold a state directory as its only daemon.
+
+    Args:
+        path: The lock file.
+        state: The state directory, for messages.
+        grace: Seconds to wait for another holder, which may be a probe.
 
     Raises:
         DaemonRunningError: Another daemon holds it.
@@ -60,7 +65,7 @@ def hold_state_directory(path: Path, state: Path) -> Iterator[None]:
     """
     descriptor = _open(path)
     try:
-        if not _taken_within(descriptor, path, PROBE_GRACE):
+        if not _taken_within(descriptor, path, grace):
             other = _read_holder(descriptor)
             raise DaemonRunningError(
                 f"{other} already uses {state}, so this one does not start",
@@ -72,14 +77,19 @@ def hold_state_directory(path: Path, state: Path) -> Iterator[None]:
         _release(descriptor)
 
 
-def daemon_pid(path: Path) -> int | None:
-    """Return the process id of the daemon that holds a lock file; None if there is none."""
+def daemon_pid(path: Path, *, grace: float = HOLDER_WRITE_GRACE) -> int | None:
+    """Return the process id of the daemon that holds a lock file; None if there is none.
+
+    Args:
+        path: The lock file.
+        grace: Seconds to wait for the holder to write its process id.
+    """
     with durable.step("read", path):
         try:
             descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         except FileNotFoundError:
             return None
-    deadline = Deadline.after(HOLDER_WRITE_GRACE)
+    deadline = Deadline.after(grace)
     try:
         while True:
             with durable.step("lock", path):

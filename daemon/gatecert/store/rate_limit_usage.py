@@ -33,7 +33,13 @@ _UNSAFE = re.compile(r"[^a-z0-9.-]")
 
 
 class RateLimitUsageFiles(StateFiles):
-    """The counts of requests to each CA; see ``RateLimitUsageStore``."""
+    """The counts of requests to each CA; see ``RateLimitUsageStore``.
+
+    Attributes:
+        usage_wait: Seconds to wait for others that change the counts.
+    """
+
+    usage_wait = LONGEST_WAIT
 
     def __init__(self, state_directory: Path) -> None:
         super().__init__(state_directory)
@@ -52,7 +58,7 @@ class RateLimitUsageFiles(StateFiles):
         self._layout.make(path.parent)
         what = f"the rate limit usage at {urlsplit(directory_url).netloc}"
         file = path.with_suffix(".lock")
-        with self._thread_turn(), lock.hold_lock_file(file, what, "counting", wait=LONGEST_WAIT):
+        with self._thread_turn(), lock.hold_lock_file(file, what, "counting", wait=self.usage_wait):
             before = self.rate_limit_usage(directory_url)
             after = change(before)
             if after != before:
@@ -61,7 +67,7 @@ class RateLimitUsageFiles(StateFiles):
     @contextmanager
     def _thread_turn(self) -> Iterator[None]:
         """Queue the threads of this process: a lock file is not fair and may starve one of many."""
-        queued = self._usage_lock.acquire(timeout=LONGEST_WAIT)
+        queued = self._usage_lock.acquire(timeout=self.usage_wait)
         try:
             yield
         finally:

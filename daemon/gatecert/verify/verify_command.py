@@ -64,7 +64,7 @@ def wait_until_proven(command: ProofCommand, deadline: Deadline) -> Probe:
     return result
 
 
-def run_once(command: ProofCommand, deadline: Deadline) -> Probe:
+def run_once(command: ProofCommand, deadline: Deadline, *, timeout: float = RUN_TIMEOUT) -> Probe:
     """Run the command once; ``deadline`` ends it early only when gatecert is stopping."""
     program = process.executable(command.argv[0])
     if program is None:
@@ -72,12 +72,12 @@ def run_once(command: ProofCommand, deadline: Deadline) -> Probe:
     environment = {**command.environment, FINGERPRINT_VARIABLE: command.fingerprint}
     try:
         with process.started((program, *command.argv[1:]), environment) as run:
-            in_time = run.wait(Deadline.after(RUN_TIMEOUT, deadline.cancelled))
+            in_time = run.wait(Deadline.after(timeout, deadline.cancelled))
     except (OSError, ValueError) as error:
         reason = clean(getattr(error, "strerror", None) or str(error))
         return _not_served(command, f"cannot be run: {reason}")
     if not in_time:
-        return _not_served(command, f"did not finish within {RUN_TIMEOUT:g} s", run.output_tail)
+        return _not_served(command, f"did not finish within {timeout:g} s", run.output_tail)
     if run.status != 0:
         return _not_served(
             command, f"reports that it is not served ({run.ending})", run.output_tail

@@ -12,7 +12,6 @@ from tests.fakes.clock import NOW
 from tests.fakes.pki import dns
 from tests.fakes.root_authority import RootAuthority
 
-from gatecert.acme import session
 from gatecert.acme.client import Client
 from gatecert.config.schema.authority import AuthoritySettings
 from gatecert.deadline import Deadline
@@ -36,14 +35,20 @@ def authority(root: RootAuthority) -> FakeAuthority:
 
 
 @pytest.fixture
-def client(authority: FakeAuthority) -> Client:
-    return Client("acme", DIRECTORY_URL, transport=authority, now=lambda: NOW)
+def directory_seconds() -> float:
+    """How long the client keeps the directory; a parameter of tests that change it meanwhile."""
+    return 3600.0
 
 
 @pytest.fixture
-def fresh_directory(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let a client ask for the directory each time."""
-    monkeypatch.setattr(session, "DIRECTORY_SECONDS", 0.0)
+def client(authority: FakeAuthority, directory_seconds: float) -> Client:
+    return Client(
+        "acme",
+        DIRECTORY_URL,
+        transport=authority,
+        now=lambda: NOW,
+        directory_seconds=directory_seconds,
+    )
 
 
 @pytest.fixture

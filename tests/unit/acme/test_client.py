@@ -19,7 +19,6 @@ from tests.fakes.clock import NOW
 from tests.fakes.keys import rsa_key
 from tests.fakes.pki import dns
 
-from gatecert.acme import session as module
 from gatecert.acme.client import Client
 from gatecert.acme.resources import READY
 from gatecert.acme.session import MAX_NONCE_RETRIES
@@ -52,17 +51,15 @@ def private_pem(key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey) -> bytes:
 
 
 def test_the_directory_is_cached(
-    client: Client,
-    authority: FakeAuthority,
-    deadline: Deadline,
-    monkeypatch: pytest.MonkeyPatch,
+    client: Client, authority: FakeAuthority, deadline: Deadline
 ) -> None:
     assert client.directory(deadline) is client.directory(deadline)
     assert len(authority.sent("directory")) == 1
 
-    monkeypatch.setattr(module, "DIRECTORY_SECONDS", 0.0)
-    client.directory(deadline)
-    assert len(authority.sent("directory")) == 2
+    forgetful = Client("acme", DIRECTORY_URL, transport=authority, directory_seconds=0.0)
+    forgetful.directory(deadline)
+    forgetful.directory(deadline)
+    assert len(authority.sent("directory")) == 3
 
 
 def test_the_directory_is_fetched_again_after_suspend_or_a_set_clock(

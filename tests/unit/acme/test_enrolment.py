@@ -567,7 +567,7 @@ def test_a_renewal_names_the_replaced_certificate(
     assert [each.get("replaces") for each in ordered(authority)] == ["aa.bb"]
 
 
-@pytest.mark.usefixtures("fresh_directory")
+@pytest.mark.parametrize("directory_seconds", [0.0])
 def test_replaces_is_omitted_without_renewal_info(
     enrolment: Enrolment, authority: FakeAuthority
 ) -> None:
@@ -630,7 +630,7 @@ def test_a_profile_is_requested(enrolment: Enrolment, authority: FakeAuthority) 
     assert ordered(authority)[0]["profile"] == "short"
 
 
-@pytest.mark.usefixtures("fresh_directory")
+@pytest.mark.parametrize("directory_seconds", [0.0])
 @pytest.mark.parametrize(
     ("offered", "fix"),
     [
@@ -650,7 +650,7 @@ def test_a_required_profile_that_is_missing(
     assert ordered(authority) == []
 
 
-@pytest.mark.usefixtures("fresh_directory")
+@pytest.mark.parametrize("directory_seconds", [0.0])
 def test_a_preferred_profile_that_is_missing(
     enrolment: Enrolment, authority: FakeAuthority, told: Told
 ) -> None:
@@ -759,7 +759,7 @@ def test_a_ca_that_wants_every_certificate_replaced_is_limited(
     assert journal.order is None
 
 
-@pytest.mark.usefixtures("fresh_directory")
+@pytest.mark.parametrize("directory_seconds", [0.0])
 def test_replacements_count_as_orders_if_the_ca_refuses_replaces(
     enrolment: Enrolment, authority: FakeAuthority, journal: Journal
 ) -> None:

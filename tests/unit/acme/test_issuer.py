@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.fakes.acme_server import BASE, FakeAuthority, Request, problem
+from tests.fakes.acme_server import BASE, FakeAuthority, problem
 from tests.fakes.acme_stores import Accounts, Journal, Told
 from tests.fakes.clock import NOW
 from tests.fakes.pki import dns
@@ -288,7 +288,7 @@ def test_a_directory_check_reports_missing_agreement_to_terms(
 def test_a_directory_check_compares_the_clocks(
     issuer: Issuer, authority: FakeAuthority, headers: dict[str, str], ahead: int | None
 ) -> None:
-    directory = authority._directory(Request("GET", "/directory"))  # noqa: SLF001 - with a Date
+    directory = authority.directory()
     authority.queued["directory"].append(replace(directory, headers=headers))
     found = issuer.check_directory().clock_ahead
     if ahead is None:

@@ -27,6 +27,7 @@ from gatecert.errors import (
     InterruptedOrderError,
 )
 from gatecert.http import adapter, fetcher
+from gatecert.http.fetcher import HttpFetcher
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -187,14 +188,10 @@ def test_connections_are_reused(
     assert server.connections == 1
 
 
-def test_an_idle_connection_is_not_reused(
-    transport: AcmeTransport,
-    server: Server,
-    deadline: Deadline,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_an_idle_connection_is_not_reused(bundle: Path, server: Server, deadline: Deadline) -> None:
+    impatient = HttpFetcher("https", max_bytes=1 << 20, ca_bundle=bundle, idle_seconds=0.0)
+    transport = AcmeTransport("acme", fetcher=impatient)
     transport.send("GET", server.url, deadline=deadline)
-    monkeypatch.setattr(fetcher, "IDLE_SECONDS", 0.0)
     transport.send("GET", server.url, deadline=deadline)
 
     assert server.connections == 2
@@ -436,10 +433,9 @@ def test_a_proxy_that_requires_authentication(
         thread.join()
 
 
-def test_a_silent_proxy(
-    transport: AcmeTransport, deadline: Deadline, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(fetcher, "CONNECT_SECONDS", 0.1)
+def test_a_silent_proxy(deadline: Deadline, monkeypatch: pytest.MonkeyPatch) -> None:
+    impatient = HttpFetcher("https", max_bytes=1 << 20, connect_seconds=0.1)
+    transport = AcmeTransport("acme", fetcher=impatient)
     with closing(socket.create_server(("127.0.0.1", 0))) as listener:
         monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{listener.getsockname()[1]}")
         with pytest.raises(AuthorityUnreachableError, match=r"through the proxy 127[.0-9:]+: "):
@@ -558,7 +554,7 @@ def test_the_deadline_covers_status_and_headers(
     with pytest.raises((DeadlineExceededError, AuthorityUnreachableError)):
         transport.send("GET", server.url, deadline=Deadline.after(0.15))
 
-    assert time.monotonic() - started < 1
+    assert time.monotonic() - started < 1.5
 
 
 def test_the_deadline_covers_slow_headers(transport: AcmeTransport, server: Server) -> None:
@@ -584,7 +580,7 @@ def test_the_deadline_covers_a_slow_body(
     with pytest.raises(DeadlineExceededError):
         transport.send("GET", server.url, deadline=Deadline.after(0.15))
 
-    assert time.monotonic() - started < 1
+    assert time.monotonic() - started < 1.5
 
 
 def test_a_request_has_its_own_time_limit(bundle: Path, server: Server) -> None:
@@ -602,10 +598,7 @@ def test_no_request_is_made_after_the_deadline(transport: AcmeTransport, server:
     assert server.connections == 0
 
 
-def test_stopping_interrupts_a_request(
-    transport: AcmeTransport, server: Server, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(adapter, "SLICE_SECONDS", 0.02)
+def test_stopping_interrupts_a_request(transport: AcmeTransport, server: Server) -> None:
     cancelled = threading.Event()
 
     def script(*_: object) -> None:
@@ -617,7 +610,7 @@ def test_stopping_interrupts_a_request(
     with pytest.raises(InterruptedOrderError):
         transport.send("GET", server.url, deadline=Deadline.after(10, cancelled))
 
-    assert time.monotonic() - started < 1
+    assert time.monotonic() - started < 1.5
 
 
 # --------------------------------------------------------------------------- bodies

@@ -12,7 +12,6 @@ import pytest
 from tests.fakes.loopback import LOOPBACK, fetch, free_port
 from tests.fakes.token_store import Tokens
 
-from gatecert.challenge import listening
 from gatecert.challenge.http01 import Http01Solver
 from gatecert.challenge.http_responder import PREFIX
 from gatecert.challenge.solver import Challenge, LeftoverCleaner, SelfTestingSolver
@@ -153,9 +152,8 @@ def test_a_gatecert_with_another_state_directory_does_not_share_the_port(
 
 @pytest.mark.enable_socket
 def test_a_port_in_use_leaves_no_token(
-    solver: Http01Solver, endpoint: Endpoint, tokens: Tokens, monkeypatch: pytest.MonkeyPatch
+    solver: Http01Solver, endpoint: Endpoint, tokens: Tokens
 ) -> None:
-    monkeypatch.setattr(listening, "PROBE_SECONDS", 0.02)
     with socket.create_server((endpoint.host, endpoint.port)), pytest.raises(AddressInUseError):
         solver.present(challenge())
 

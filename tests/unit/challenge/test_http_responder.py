@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.fakes.loopback import LOOPBACK, exchange, fetch
 
-from gatecert.challenge import bounded_server as module
+from gatecert.challenge.bounded_server import ServerLimits, network_of
 from gatecert.challenge.http_responder import MAX_REQUEST, PREFIX, http_responder, respond
 from gatecert.errors import StorageError
 from gatecert.model import Endpoint
@@ -120,13 +120,13 @@ def test_any_request_gets_a_response(head: bytes) -> None:
 class Running:
     """A responder on its own port."""
 
-    def __init__(self) -> None:
+    def __init__(self, limits: ServerLimits) -> None:
         self.fetched: list[str] = []
         self.listener = socket.create_server((LOOPBACK, 0))
         self.endpoint = Endpoint(LOOPBACK, self.listener.getsockname()[1])
         self.failure: Exception | None = None
         self.text = TEXT
-        self.responder = http_responder([self.listener], self.lookup, self.fetched.append)
+        self.responder = http_responder([self.listener], self.lookup, self.fetched.append, limits)
 
     def lookup(self, token: str) -> str | None:
         if self.failure is not None:
@@ -139,8 +139,14 @@ class Running:
 
 
 @pytest.fixture
-def running() -> Iterator[Running]:
-    it = Running()
+def limits() -> ServerLimits:
+    """Limits of ``running``, to be overridden by parameters."""
+    return ServerLimits()
+
+
+@pytest.fixture
+def running(limits: ServerLimits) -> Iterator[Running]:
+    it = Running(limits)
     yield it
     it.responder.stop()
 
@@ -191,10 +197,8 @@ def test_a_request_that_is_too_long_is_refused(running: Running) -> None:
 
 
 @pytest.mark.enable_socket
-def test_idle_and_slow_connections_are_closed(
-    running: Running, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(module, "CONNECTION_SECONDS", 0.05)
+@pytest.mark.parametrize("limits", [ServerLimits(connection_seconds=0.05)])
+def test_idle_and_slow_connections_are_closed(running: Running) -> None:
     with running.connect() as silent, running.connect() as slow:
         slow.sendall(b"GET /")
         assert is_closed(silent)
@@ -213,10 +217,8 @@ def test_aborted_connections_do_not_stop_the_server(running: Running) -> None:
 
 
 @pytest.mark.enable_socket
-def test_idle_connections_do_not_block_the_authority(
-    running: Running, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(module, "MAX_CONNECTIONS", 3)
+@pytest.mark.parametrize("limits", [ServerLimits(connections=3)])
+def test_idle_connections_do_not_block_the_authority(running: Running) -> None:
     with contextlib.ExitStack() as crowd:
         idlers = [crowd.enter_context(running.connect()) for _ in range(5)]
 
@@ -225,10 +227,8 @@ def test_idle_connections_do_not_block_the_authority(
 
 
 @pytest.mark.enable_socket
-def test_a_flood_from_one_address_displaces_only_itself(
-    running: Running, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(module, "MAX_CONNECTIONS", 3)
+@pytest.mark.parametrize("limits", [ServerLimits(connections=3)])
+def test_a_flood_from_one_address_displaces_only_itself(running: Running) -> None:
     with contextlib.ExitStack() as flood, running.connect() as slow:
         flooding = [flood.enter_context(running.connect("127.0.0.2")) for _ in range(10)]
         flooding[-1].sendall(b"GET /")
@@ -252,7 +252,7 @@ def test_a_flood_from_one_address_displaces_only_itself(
     ],
 )
 def test_addresses_of_one_subscriber_count_as_one_network(one: str, other: str, same: bool) -> None:  # noqa: FBT001 - a parameter
-    assert (module.network_of(one) == module.network_of(other)) is same
+    assert (network_of(one) == network_of(other)) is same
 
 
 @pytest.mark.enable_socket
@@ -317,10 +317,8 @@ def test_open_connections_are_served_after_stop(running: Running) -> None:
 
 
 @pytest.mark.enable_socket
-def test_stop_does_not_wait_for_idle_connections(
-    running: Running, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(module, "DRAIN_SECONDS", 0.05)
+@pytest.mark.parametrize("limits", [ServerLimits(drain_seconds=0.05)])
+def test_stop_does_not_wait_for_idle_connections(running: Running) -> None:
     with running.connect() as idler:
         running.responder.stop()
         assert is_closed(idler)

@@ -11,7 +11,6 @@ import psutil
 import pytest
 from tests.fakes.loopback import LOOPBACK, free_port
 
-from gatecert.challenge import listening as module
 from gatecert.challenge.http_responder import PREFIX, http_responder
 from gatecert.challenge.listening import (
     PortHolder,
@@ -285,7 +284,7 @@ def test_a_wildcard_address_is_probed_on_loopback() -> None:
 
 
 def test_another_protocol_or_silence_does_not_serve_the_token(
-    endpoint: Endpoint, stranger: socket.socket, monkeypatch: pytest.MonkeyPatch
+    endpoint: Endpoint, stranger: socket.socket
 ) -> None:
     def greet() -> None:
         channel, _ = stranger.accept()
@@ -297,6 +296,5 @@ def test_another_protocol_or_silence_does_not_serve_the_token(
     assert not serves_token(endpoint, "abc", "abc.def")
     thread.join()
 
-    monkeypatch.setattr(module, "PROBE_SECONDS", 0.05)
-    assert not serves_token(endpoint, "abc", "abc.def")
+    assert not serves_token(endpoint, "abc", "abc.def", timeout=0.05)
     assert PREFIX.startswith("/")

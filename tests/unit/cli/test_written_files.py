@@ -29,7 +29,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:
     configuration.write_text(yaml.dump(written), "utf-8")
 
     monkeypatch.setattr(logging, "basicConfig", lambda **_: None)  # pytest's handlers stay
-    monkeypatch.setattr("gatecert.cli.doctor_command._gather", lambda *_: (None, ()))
+    monkeypatch.setattr("gatecert.cli.doctor_command.gather_facts", lambda *_: (None, ()))
     monkeypatch.setattr("gatecert.cli.doctor_command.run_checks", lambda *_: ())
 
     def command(*arguments: str) -> int:

@@ -2,14 +2,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gatecert.config.existence import findings, problems
+from gatecert.config.existence import findings, problems, programs
 from gatecert.config.schema import Configuration
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
-
-    import pytest
 
 
 def of(
@@ -30,14 +28,18 @@ def of(
     ]
 
 
-def test_a_misspelt_command_gets_a_suggestion(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "systemctl").touch(mode=0o755)
-    monkeypatch.setattr("gatecert.config.existence.PATH", str(tmp_path))
-    ((key, what),) = of({"install": {"reload": ["sytemctl", "reload", "ocserv"]}})
+def test_a_misspelt_command_gets_a_suggestion() -> None:
+    ((key, what),) = of({"install": {"reload": ["chmodd", "0640", "file"]}})
     assert key == "install.reload.0"
-    assert what == "there is no program 'sytemctl' on PATH; did you mean systemctl?"
+    assert what.startswith("there is no program 'chmodd' on PATH; did you mean chmod?")
+
+
+def test_programs_are_searched_in_every_directory(tmp_path: Path) -> None:
+    (tmp_path / "one").mkdir()
+    for path in (tmp_path / "one" / "systemctl", tmp_path / "nginx"):
+        path.touch(mode=0o755)
+    found = programs(f"{tmp_path / 'one'}:{tmp_path}:{tmp_path / 'missing'}")
+    assert {"systemctl", "nginx"} <= found
 
 
 def test_commands_exist_and_are_executable(tmp_path: Path) -> None:

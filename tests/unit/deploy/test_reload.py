@@ -54,7 +54,7 @@ class Result:
     output: str
 
 
-def run(*argv: str | Path, timeout: float = 10.0) -> Result:
+def run(*argv: str | Path, timeout: float = 10.0, grace: float = 2.0) -> Result:
     """Run a reload command; its output is what the log shows at the level DEBUG."""
     plan = InstallPlan(
         reload=tuple(str(part) for part in argv), reload_timeout=timedelta(seconds=timeout)
@@ -68,7 +68,12 @@ def run(*argv: str | Path, timeout: float = 10.0) -> Result:
     logger.addHandler(handler)
     try:
         seconds = reload(
-            plan, gateway="boston", hostname="boston.example.com", live=LIVE, version=VERSION
+            plan,
+            gateway="boston",
+            hostname="boston.example.com",
+            live=LIVE,
+            version=VERSION,
+            grace=grace,
         )
     finally:
         logger.removeHandler(handler)
@@ -77,9 +82,9 @@ def run(*argv: str | Path, timeout: float = 10.0) -> Result:
     return Result(seconds, str(args[-1]))
 
 
-def refused(*argv: str | Path, timeout: float = 10.0) -> ReloadError:
+def refused(*argv: str | Path, timeout: float = 10.0, grace: float = 2.0) -> ReloadError:
     with pytest.raises(ReloadError) as caught:
-        run(*argv, timeout=timeout)
+        run(*argv, timeout=timeout, grace=grace)
     assert caught.value.code == "reload-failed"
     assert caught.value.retryable
     assert caught.value.fix
@@ -295,14 +300,13 @@ def test_a_command_that_hangs(script: Callable[[str], Path], tmp_path: Path) -> 
 
 
 def test_a_group_that_ignores_sigterm_gets_sigkill(
-    script: Callable[[str], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    script: Callable[[str], Path], tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(process, "GRACE", 0.15)
     pids = tmp_path / "pids"
     path = script(
         f"trap '' TERM; sleep 60 & echo $$ $! > {pids}; exec >&- 2>&-; sleep 60; sleep 60"
     )
-    error = refused(path, timeout=0.1)
+    error = refused(path, timeout=0.1, grace=0.15)
     assert "was killed" in error.message
     assert eventually(lambda: all(is_gone(int(pid)) for pid in pids.read_text().split()))
 
@@ -336,8 +340,7 @@ def test_a_command_of_another_user_cannot_be_killed(
         raise PermissionError(1, "Operation not permitted")
 
     monkeypatch.setattr(os, "killpg", not_permitted)
-    monkeypatch.setattr(process, "GRACE", 0.05)
-    error = refused(script("exec sleep 60"), timeout=0.05)
+    error = refused(script("exec sleep 60"), timeout=0.05, grace=0.05)
     assert "did not end within 0.05 s and could not be killed" in error.message
     (group,) = {group for group, _ in sent}
     assert [int(number) for _, number in sent[:2]] == [15, 9]

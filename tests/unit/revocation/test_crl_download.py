@@ -12,7 +12,6 @@ import pytest
 
 from gatecert.deadline import Deadline
 from gatecert.errors import AuthorityUnreachableError
-from gatecert.revocation import crl_download
 from gatecert.revocation.crl_download import CrlDownload, download
 
 if TYPE_CHECKING:
@@ -206,14 +205,10 @@ def test_a_missing_crl_is_no_network_problem(base: str, deadline: Deadline) -> N
     assert "port 80" not in caught.value.fix
 
 
-def test_a_crl_has_a_maximum_size(
-    base: str, deadline: Deadline, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(crl_download, "MAX_CRL_BYTES", 4999)
+def test_a_crl_has_a_maximum_size(base: str, deadline: Deadline) -> None:
     with pytest.raises(AuthorityUnreachableError, match="more than"):
-        download(f"{base}/big", deadline)
-    monkeypatch.setattr(crl_download, "MAX_CRL_BYTES", 5000)
-    assert len(download(f"{base}/big", deadline).data or b"") == 5000
+        download(f"{base}/big", deadline, max_bytes=4999)
+    assert len(download(f"{base}/big", deadline, max_bytes=5000).data or b"") == 5000
 
 
 @pytest.mark.parametrize("path", ["drip", "slow_headers"])

@@ -6,7 +6,7 @@ import threading
 import time
 from collections import Counter
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -48,13 +48,19 @@ class Passes:
 
 
 @pytest.fixture
+def options() -> dict[str, Any]:
+    """Arguments of ``running``, to be overridden by parameters."""
+    return {}
+
+
+@pytest.fixture
 def passes() -> Passes:
     return Passes()
 
 
 @pytest.fixture
-def running(passes: Passes) -> Iterator[Timers]:
-    made = Timers(passes)
+def running(passes: Passes, options: dict[str, Any]) -> Iterator[Timers]:
+    made = Timers(passes, **options)
     yield made
     passes.gate.set()
     made.stop(PATIENCE)
@@ -71,19 +77,15 @@ def test_a_pass_returns_its_next_time(running: Timers, passes: Passes) -> None:
     assert eventually(lambda: passes.count["a"] >= 3)
 
 
-def test_no_timer_is_longer_than_a_minute(
-    running: Timers, passes: Passes, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(timers, "LONGEST_TIMER", timedelta(milliseconds=1))
+@pytest.mark.parametrize("options", [{"longest_timer": timedelta(milliseconds=1)}])
+def test_no_timer_is_longer_than_a_minute(running: Timers, passes: Passes) -> None:
     passes.again_in = timedelta(days=300)
     running.start(["a"])
     assert eventually(lambda: passes.count["a"] >= 2)
 
 
-def test_a_pass_without_a_next_time_runs_again(
-    running: Timers, passes: Passes, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(timers, "LONGEST_TIMER", timedelta(milliseconds=1))
+@pytest.mark.parametrize("options", [{"longest_timer": timedelta(milliseconds=1)}])
+def test_a_pass_without_a_next_time_runs_again(running: Timers, passes: Passes) -> None:
     running.start(["a"])
     assert eventually(lambda: passes.count["a"] >= 2)
 
@@ -143,18 +145,16 @@ def test_stop_waits_for_running_passes(passes: Passes) -> None:
     assert eventually(lambda: made.stop(0.0))
 
 
-def test_the_heartbeat_shows_that_the_scheduler_runs(
-    running: Timers, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(timers, "HEARTBEAT", 0.02)
+@pytest.mark.parametrize("options", [{"heartbeat": 0.02}])
+def test_the_heartbeat_shows_that_the_scheduler_runs(running: Timers) -> None:
     time.sleep(0.05)
     before = running.seconds_since_heartbeat
     running.start([])
     assert eventually(lambda: running.seconds_since_heartbeat < before)
 
 
-def test_the_heartbeat_repeats(running: Timers, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(timers, "HEARTBEAT", 0.02)
+@pytest.mark.parametrize("options", [{"heartbeat": 0.02}])
+def test_the_heartbeat_repeats(running: Timers) -> None:
     running.start([])
     for _ in range(3):
         instant = time.monotonic()

@@ -120,7 +120,7 @@ def test_the_name_of_an_owner() -> None:
 def test_a_failed_call_is_an_error() -> None:
     library = ctypes.CDLL(None, use_errno=True)
     with pytest.raises(OSError, match="prctl") as caught:
-        drop_root._call(library, "prctl", -1)  # noqa: SLF001 - the seam to the C library
+        drop_root.call_library(library, "prctl", -1)
     assert caught.value.errno == errno.EINVAL
 
 

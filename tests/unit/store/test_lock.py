@@ -91,17 +91,14 @@ class TestDaemonLock:
         timer.join()
 
     @pytest.mark.parametrize("note", [b"", b"\xff\xfe", b"nonsense", b"0 daemon", b"-1"])
-    def test_a_holder_with_an_unreadable_lock_file(
-        self, store: FileStore, note: bytes, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.setattr(lock, "HOLDER_WRITE_GRACE", 0.01)
-        monkeypatch.setattr(lock, "PROBE_GRACE", 0.01)
+    def test_a_holder_with_an_unreadable_lock_file(self, store: FileStore, note: bytes) -> None:
+        path = store.directory / "lock"
         with store.hold_state_directory():
-            (store.directory / "lock").write_bytes(note)
-            assert store.daemon_pid() is None
+            path.write_bytes(note)
+            assert lock.daemon_pid(path, grace=0.01) is None
             with (
                 pytest.raises(DaemonRunningError, match="another gatecert already uses"),
-                store.hold_state_directory(),
+                lock.hold_state_directory(path, store.directory, grace=0.01),
             ):
                 pass
 

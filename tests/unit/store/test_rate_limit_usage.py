@@ -10,7 +10,7 @@ import pytest
 
 from gatecert.errors import LockTimeoutError, StorageError
 from gatecert.model import CountedRequest, RateLimitUsage, RequestKind
-from gatecert.store import json_record, lock, rate_limit_usage
+from gatecert.store import json_record, lock
 from gatecert.store.file_store import FileStore
 
 if TYPE_CHECKING:
@@ -117,10 +117,8 @@ def test_threads_queue_instead_of_polling(
     assert "waiting" not in caplog.text  # a lock file is not fair
 
 
-def test_a_lock_timeout_is_reported(
-    store: FileStore, counted: CountedRequest, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(rate_limit_usage, "LONGEST_WAIT", 0.01)
+def test_a_lock_timeout_is_reported(store: FileStore, counted: CountedRequest) -> None:
+    store.usage_wait = 0.01
     store.update_rate_limit_usage(URL, adding(counted))
     (path,) = (store.directory / "spending").glob("*.lock")
     with (

@@ -3,6 +3,7 @@ from __future__ import annotations
 import socket
 import ssl
 import time
+from threading import Event
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,14 +11,12 @@ from OpenSSL import SSL
 from tests.fakes.keys import rsa_key
 
 from gatecert.model import Endpoint, FailureKind
-from gatecert.verify import connect
 from gatecert.verify.connect import ProbeError
 from gatecert.verify.probe import _read, probe
 from gatecert.verify.served_chain import ProbeFailure, ServedChain
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from threading import Event
 
     from tests.fakes.listeners import Authority, TLSServer
 
@@ -351,10 +350,17 @@ def test_a_host_with_an_invalid_name() -> None:
 
 
 def test_a_resolver_that_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connect, "_look_up", lambda *_: None)
+    over = Event()
+
+    def stuck(*_: object, **__: object) -> list[object]:
+        over.wait(10)
+        return []
+
+    monkeypatch.setattr(socket, "getaddrinfo", stuck)
     started = time.monotonic()
     answer = failed(probe(Endpoint("slow.example", 443), NAME, timeout=SHORT))
     assert time.monotonic() - started < SHORT + 0.5
+    over.set()
     assert answer.detail == (
         "cannot be reached: the lookup of slow.example failed (no answer from the resolver)"
     )

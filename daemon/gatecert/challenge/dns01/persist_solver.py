@@ -39,6 +39,7 @@ class PersistRecordChecker:
         zones: Finds the nameservers that have to answer with them.
         now: The wall clock, aware UTC.
         query: Queries one nameserver.
+        wait_seconds: The time for the propagation of one record.
     """
 
     def __init__(
@@ -47,7 +48,9 @@ class PersistRecordChecker:
         now: Callable[[], datetime],
         *,
         query: TxtQuery = propagation.query_txt,
+        wait_seconds: float = WAIT_SECONDS,
     ) -> None:
+        self.wait_seconds = wait_seconds
         self._zones = zones
         self._now = now
         self._query = query
@@ -97,7 +100,7 @@ class PersistRecordChecker:
         """
         problems, lines, answered = [], [], True
         for each in expected:
-            result = self.poll(each, deadline.sooner(WAIT_SECONDS), once=once)
+            result = self.poll(each, deadline.sooner(self.wait_seconds), once=once)
             answered = answered and result.answered
             if result.lagging:
                 answers = "; ".join(
@@ -158,7 +161,9 @@ class DnsPersist01Solver:
                 fix=f"gatecert dns-record {test.gateway} registers one and prints the record",
             )
         expected = persist_record.expected_records(test.names, test.issuers, test.account_url)
-        self._records.check(expected, Deadline.after(WAIT_SECONDS * len(expected)), once=True)
+        self._records.check(
+            expected, Deadline.after(self._records.wait_seconds * len(expected)), once=True
+        )
         return ()
 
 

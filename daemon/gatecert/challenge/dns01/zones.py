@@ -90,7 +90,9 @@ class Zones:
         recursive: bool = False,
         follow_aliases: bool = True,
         resolv_conf: Path = RESOLV_CONF,
+        attempt_seconds: float = stub_resolver.ATTEMPT_SECONDS,
     ) -> None:
+        self._attempt_seconds = attempt_seconds
         self._lookups = NameserverLookup(
             nameservers,
             timeout,
@@ -230,7 +232,7 @@ class Zones:
                 response, _ = dns.query.udp_with_fallback(
                     question,
                     host,
-                    timeout=deadline.within(stub_resolver.ATTEMPT_SECONDS),
+                    timeout=deadline.within(self._attempt_seconds),
                     port=port,
                     ignore_unexpected=True,
                 )

@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 
 import pytest
 
-from gatecert.challenge.dns01 import persist_solver
 from gatecert.challenge.dns01.nameservers import Nameserver
 from gatecert.challenge.dns01.persist_solver import DnsPersist01Solver, PersistRecordChecker
 from gatecert.challenge.dns01.propagation import NameserverAnswer
@@ -63,9 +62,10 @@ def zones() -> Zones:
 
 
 @pytest.fixture
-def solver(monkeypatch: pytest.MonkeyPatch, zones: Zones, server: Server) -> DnsPersist01Solver:
-    monkeypatch.setattr(persist_solver, "WAIT_SECONDS", 0.02)
-    return DnsPersist01Solver(PersistRecordChecker(zones, lambda: NOW, query=server))
+def solver(zones: Zones, server: Server) -> DnsPersist01Solver:
+    return DnsPersist01Solver(
+        PersistRecordChecker(zones, lambda: NOW, query=server, wait_seconds=0.02)
+    )
 
 
 def challenge(
@@ -186,14 +186,15 @@ def test_the_self_test_needs_an_account(
     assert "contains no issuer domain name" in problem
 
 
-def test_every_missing_record_is_shown(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_missing_record_is_shown(server: Server) -> None:
     class Names(Zones):
         def locate(self, name: str) -> RecordLocation:
             assert name.startswith("_validation-persist.")
             return RecordLocation("_validation-persist.vpn.example.com", "example.com")
 
-    monkeypatch.setattr(persist_solver, "WAIT_SECONDS", 0.02)
-    solver = DnsPersist01Solver(PersistRecordChecker(Names(), lambda: NOW, query=server))
+    solver = DnsPersist01Solver(
+        PersistRecordChecker(Names(), lambda: NOW, query=server, wait_seconds=0.02)
+    )
     with pytest.raises(
         RecordNotVisibleError, match=r"validate a\.example.*validate b\.example"
     ) as caught:

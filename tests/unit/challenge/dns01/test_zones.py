@@ -11,7 +11,6 @@ from gatecert.challenge.dns01.nameservers import Nameserver
 from gatecert.challenge.dns01.zones import RecordLocation, Zones
 from gatecert.errors import ChallengeError, RecordRefusedError
 from gatecert.model import Endpoint
-from gatecert.resolve import stub_resolver
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -246,15 +245,16 @@ def test_the_resolver_is_queried_if_no_nameserver_is_reachable(
 
 
 def test_a_silent_or_broken_nameserver_is_skipped(
-    nameserver: StartNameserver, make_zones: type[Answers], monkeypatch: pytest.MonkeyPatch
+    nameserver: StartNameserver, make_zones: type[Answers]
 ) -> None:
-    monkeypatch.setattr(stub_resolver, "ATTEMPT_SECONDS", 0.05)
     resolver = nameserver(make_zones(["example.com"], HOST))
     silent = nameserver(lambda _wire, _transport: None)
     rubbish = nameserver(lambda _wire, _transport: b"rubbish")
     good = make_zones(["example.com"], HOST)
 
-    place = zones(resolver, silent, rubbish, nameserver(good)).locate(NAME)
+    servers = (silent, rubbish, nameserver(good))
+    finder = Zones([resolver], LONG, authoritative=servers, attempt_seconds=0.05)
+    place = finder.locate(NAME)
 
     assert place == RecordLocation(NAME, "example.com")
     assert good.asked
