@@ -134,8 +134,8 @@ class AccountRegistrar:
             # A key that never had an account may be replaced.
             if error.problem_type != "badSignatureAlgorithm" or (stored and stored.url):
                 raise
-            kept = self._accounts.account(self._settings.name)
-            refused = kind(load(kept.private_key)) if kept else None
+            stored_now = self._accounts.account(self._settings.name)
+            refused = kind(load(stored_now.private_key)) if stored_now else None
             key_type = accepted_key_type(error.algorithms, refused or self._settings.account_key)
             if key_type is None:
                 raise
@@ -180,8 +180,8 @@ class AccountRegistrar:
         """Return a durable key; another process that stored one first wins."""
         key = new_account_key(self._settings.account_key)
         self._accounts.save_account(self._settings.name, Account(key))
-        kept = self._accounts.account(self._settings.name)
-        return kept.private_key if kept is not None else key
+        stored_now = self._accounts.account(self._settings.name)
+        return stored_now.private_key if stored_now is not None else key
 
     def _create(
         self, key: bytes, contact: Sequence[str], deadline: Deadline, budget: Budget

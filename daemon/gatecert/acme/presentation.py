@@ -1,7 +1,7 @@
 """Present a response for each name of an order, by the first challenge type that works.
 
 A type that cannot be presented here (its port is taken, a nameserver refuses the update) is skipped
-in favour of the next one: the authority has not been notified yet, so that costs nothing. All
+in favour of the next one: the CA has not been notified yet, so that costs nothing. All
 responses are presented before any is waited for, since DNS records take time to propagate.
 """
 
@@ -31,7 +31,7 @@ class ChallengeAttempt:
     """A challenge and its solver.
 
     Attributes:
-        notified: An interrupted attempt has already told the authority to validate.
+        notified: An interrupted attempt has already asked the CA to validate.
     """
 
     challenge: Challenge
@@ -98,7 +98,7 @@ class Presentation:
         self._presented.close()
 
     def present_all(self, names: Sequence[NameChallenges]) -> list[ChallengeAttempt]:
-        """Present a response for each name and wait until the authority can see it.
+        """Present a response for each name and wait until the CA can see it.
 
         Raises:
             ChallengeError: No challenge of some name can be presented.

@@ -31,7 +31,7 @@ MAX_URL = 4096
 _URL = re.compile(r"https://[^\s\"'<>\\]+")
 _PAUSED = re.compile(r"\bpaused\b|unpause|temporarily prevented", re.IGNORECASE)
 
-# ``{name}`` is the authority's name in the configuration.
+# ``{name}`` is the CA's name in the configuration.
 _FIXES = {
     "badSignatureAlgorithm": "set authorities.{name}.account_key to a type that the CA accepts:"
     " rsa-2048, for example",

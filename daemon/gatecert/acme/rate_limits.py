@@ -59,7 +59,7 @@ class Wait:
 
 @dataclass(frozen=True, slots=True)
 class RemainingAllowance:
-    """What is left of one limit.
+    """The remaining allowance of one limit.
 
     Attributes:
         what: The requests that the limit counts.

@@ -78,7 +78,7 @@ class AcmeSession:
 
     @property
     def clock_ahead(self) -> timedelta | None:
-        """How far the local clock is ahead of the CA's; None before the CA's time is known.
+        """The local clock's lead over the CA's; None before the CA's time is known.
 
         It stays right if the local clock is set later.
         """

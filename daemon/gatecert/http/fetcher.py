@@ -69,7 +69,7 @@ _PROXY_ERRORS = (  # with a proxy, every connection is made to the proxy
 
 
 class FailureKind(Enum):
-    """Why a fetch failed."""
+    """The reason of a failed fetch."""
 
     FORBIDDEN_URL = auto()
     REDIRECT = auto()

@@ -36,7 +36,7 @@ def authority(root: RootAuthority) -> FakeAuthority:
 
 @pytest.fixture
 def directory_seconds() -> float:
-    """How long the client keeps the directory; a parameter of tests that change it meanwhile."""
+    """The lifetime of a cached directory; a parameter of tests that change it meanwhile."""
     return 3600.0
 
 

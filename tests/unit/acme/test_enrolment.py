@@ -97,7 +97,7 @@ def public_key(certificate: bytes) -> object:
     return x509.load_pem_x509_certificate(certificate).public_key()
 
 
-# --------------------------------------------------------------------------- the whole story
+# --------------------------------------------------------------------------- all steps
 
 
 def test_from_a_target_to_a_checked_chain(
