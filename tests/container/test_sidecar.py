@@ -39,7 +39,7 @@ def begin_pod(pod: Pod, outside: Outside) -> Pair:
     return Pair(outside, sidecar, gateway)
 
 
-def test_the_gateway_watches_the_directory(
+def test_a_gateway_that_watches_the_directory_reloads(
     compose: Compose, podman: Podman, outside: Outside, tell: Tell
 ) -> None:
     begin = time.monotonic()
@@ -59,7 +59,7 @@ def test_the_gateway_watches_the_directory(
     tell(f"compose: SIGTERM ends the daemon in {time.monotonic() - begin:.1f} s")
 
 
-def test_the_gateway_is_told_by_a_signal(
+def test_a_gateway_reloads_on_a_signal(
     pod: Pod, podman: Podman, outside: Outside, tell: Tell
 ) -> None:
     begin = time.monotonic()
@@ -84,13 +84,13 @@ def test_the_gateway_is_told_by_a_signal(
     assert "(nginx) belongs to user 10001, not to user 10002" in other.errors
 
 
-def test_a_gateway_that_waits_for_its_first_certificate_can_be_ended(compose: Compose) -> None:
+def test_sigterm_stops_a_gateway_that_waits_for_its_first_certificate(compose: Compose) -> None:
     gateway = compose.service("gateway").start()
     assert gateway.runs
     assert gateway.stop() == TERMINATED
 
 
-def test_created_again_with_the_same_volume_nothing_is_ordered(
+def test_a_re_created_container_with_the_same_volume_orders_nothing(
     compose: Compose, podman: Podman, outside: Outside, tell: Tell
 ) -> None:
     pair = begin_compose(compose, podman, outside)
@@ -112,7 +112,7 @@ def test_created_again_with_the_same_volume_nothing_is_ordered(
     assert HOSTNAME in pair.sidecar.command_line("status").output
 
 
-def test_what_to_do_is_what_can_be_done_in_a_container(compose: Compose, podman: Podman) -> None:
+def test_fixes_fit_a_container(compose: Compose, podman: Podman) -> None:
     sidecar = compose.sidecar("gatecert")
 
     examined = podman.last(*sidecar.options, sidecar.image, "doctor")

@@ -43,7 +43,7 @@ def sidecar(podman: Podman, outside: Outside, configuration: Path, *volumes: str
     return Sidecar(podman, "gatecert", IMAGE, options)
 
 
-def test_a_copy_that_is_mounted_as_a_file(
+def test_a_copy_mounted_as_a_file_is_reported(
     podman: Podman, outside: Outside, configuration: Path, tmp_path: Path
 ) -> None:
     folder = tmp_path / "gateway"
@@ -57,7 +57,7 @@ def test_a_copy_that_is_mounted_as_a_file(
     assert "mount /etc/gateway instead: a mounted file cannot be replaced" in mounted.log
 
 
-def test_a_gateway_that_mounts_one_file_is_found_out(
+def test_a_gateway_that_mounts_a_single_file_is_detected(
     podman: Podman, outside: Outside, configuration: Path, tmp_path: Path
 ) -> None:
     """Mount a single file, which never changes; only a handshake shows that."""
@@ -93,7 +93,7 @@ def test_a_gateway_that_mounts_one_file_is_found_out(
     assert outside.served(trusted=True) is None
 
 
-def test_a_volume_that_belongs_to_somebody_else(
+def test_a_volume_of_another_user_is_reported(
     podman: Podman, outside: Outside, configuration: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "state").mkdir(mode=0o755)
@@ -103,7 +103,7 @@ def test_a_volume_that_belongs_to_somebody_else(
     assert f"let user 10001 own {STATE}, which belongs to user root" in line
 
 
-def test_a_volume_whose_content_belongs_to_somebody_else(
+def test_files_of_another_user_in_the_volume_are_reported(
     podman: Podman, outside: Outside, configuration: Path, tmp_path: Path
 ) -> None:
     """Give the directory back to its user, but not the files in it, as after a run as root."""
@@ -115,7 +115,7 @@ def test_a_volume_whose_content_belongs_to_somebody_else(
     mounted.wait_for(lambda: said in mounted.log, "gatecert to complain")
 
 
-def test_with_an_empty_volume_and_a_remembered_account_it_stays_inside_the_limits(
+def test_with_an_empty_volume_and_a_kept_account_rate_limits_hold(
     podman: Podman, outside: Outside, configuration: Path, tell: Tell
 ) -> None:
     settings = yaml.safe_load(configuration.read_text("utf-8"))

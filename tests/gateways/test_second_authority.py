@@ -22,7 +22,7 @@ HOSTNAME = "boston-njndubu.dynamic-m.com"
 
 
 @pytest.mark.parametrize(("kind", "port"), [("http-01", 80), ("tls-alpn-01", 443)])
-def test_it_validates_where_the_protocol_says(
+def test_validation_at_the_standard_ports(
     servers: ExitStack, tmp_path: Path, kind: str, port: int
 ) -> None:
     names = servers.enter_context(ChallengeTestServer(tmp_path / "names"))

@@ -69,7 +69,7 @@ def _subject(root: bytes) -> x509.Name:
 # --------------------------------------------------------------------- several authorities
 
 
-def test_a_name_that_one_authority_blocks_comes_from_the_next_at_once(
+def test_a_name_blocked_by_one_ca_is_ordered_from_the_next_at_once(
     gatecert: Gatecert,
     start_pebble: StartPebble,
     names: ChallengeTestServer,
@@ -100,7 +100,7 @@ def test_a_name_that_one_authority_blocks_comes_from_the_next_at_once(
     assert sum(line == "POST /order-plz" for line in first.requests()) >= 2
 
 
-def test_when_the_first_dies_in_the_middle_of_an_order_the_second_takes_over(
+def test_the_second_ca_takes_over_if_the_first_fails_during_an_order(
     gatecert: Gatecert,
     start_pebble: StartPebble,
     names: ChallengeTestServer,
@@ -137,7 +137,7 @@ def test_when_the_first_dies_in_the_middle_of_an_order_the_second_takes_over(
 # --------------------------------------------------------------------- dry runs
 
 
-def test_a_dry_run_goes_all_the_way_and_installs_nothing(
+def test_a_dry_run_runs_every_step_and_installs_nothing(
     gatecert: Gatecert,
     pebble: Pebble,
     names: ChallengeTestServer,
@@ -170,7 +170,7 @@ def test_a_dry_run_goes_all_the_way_and_installs_nothing(
 
 
 @pytest.mark.parametrize("algorithm", ["HS256", "HS384", "HS512"])
-def test_an_account_is_bound_to_one_that_the_authority_knows(
+def test_external_account_binding(
     gatecert: Gatecert,
     start_pebble: StartPebble,
     names: ChallengeTestServer,
@@ -219,7 +219,7 @@ def test_an_account_is_bound_to_one_that_the_authority_knows(
 # --------------------------------------------------------------------- profiles and chains
 
 
-def test_a_profile_that_the_authority_does_not_have_is_named_before_anything_is_sent(
+def test_a_missing_profile_is_reported_before_any_request(
     gatecert: Gatecert, start_pebble: StartPebble, names: ChallengeTestServer, hostname: str
 ) -> None:
     pebble = start_pebble(PebbleOptions(profiles={"classic": 3600, "shortlived": 600}))
@@ -243,7 +243,7 @@ def test_a_profile_that_the_authority_does_not_have_is_named_before_anything_is_
         assert abs(lifetime.total_seconds() - seconds) <= 1
 
 
-def test_of_several_chains_the_one_with_the_preferred_root_is_taken(
+def test_the_chain_with_the_preferred_root_is_used(
     gatecert: Gatecert, start_pebble: StartPebble, names: ChallengeTestServer, hostname: str
 ) -> None:
     pebble = start_pebble(PebbleOptions(alternate_roots=2, chain_length=3))
@@ -266,7 +266,7 @@ def test_of_several_chains_the_one_with_the_preferred_root_is_taken(
 
 
 @pytest.mark.parametrize("reused", [0, 100])
-def test_authorizations_are_used_again_or_not(
+def test_authorizations_are_reused_if_the_ca_allows_it(
     gatecert: Gatecert,
     start_pebble: StartPebble,
     names: ChallengeTestServer,
@@ -286,7 +286,7 @@ def test_authorizations_are_used_again_or_not(
 # --------------------------------------------------------------------- keys
 
 
-def test_a_key_that_is_kept_is_rotated_when_asked_for(
+def test_rotate_key_replaces_a_reused_key(
     gatecert: Gatecert, pebble: Pebble, names: ChallengeTestServer, hostname: str
 ) -> None:
     names.point(hostname, "127.0.0.1")
@@ -305,7 +305,7 @@ def test_a_key_that_is_kept_is_rotated_when_asked_for(
 @pytest.mark.parametrize(
     ("kind", "size"), [("ecdsa-p384", 384), ("rsa-2048", 2048), ("rsa-3072", 3072)]
 )
-def test_keys_of_every_kind_are_certified(
+def test_every_kind_of_key_is_certified(
     gatecert: Gatecert,
     pebble: Pebble,
     names: ChallengeTestServer,
@@ -327,7 +327,7 @@ def test_keys_of_every_kind_are_certified(
 # --------------------------------------------------------------------- renewals
 
 
-def test_a_state_from_a_backup_renews_what_was_renewed_already(
+def test_state_restored_from_a_backup_renews_again(
     gatecert: Gatecert,
     start_pebble: StartPebble,
     names: ChallengeTestServer,

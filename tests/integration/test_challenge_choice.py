@@ -37,7 +37,7 @@ def lead_astray(gatecert: Gatecert) -> None:
     gatecert.configuration["challenges"]["http-01"] = {"listen": listen}
 
 
-def test_a_port_that_is_taken_costs_nothing(
+def test_an_occupied_port_costs_no_failed_validation(
     prepared: Gatecert, pebble: Pebble, hostname: str
 ) -> None:
     prepared.write()
@@ -52,7 +52,7 @@ def test_a_port_that_is_taken_costs_nothing(
     assert pebble.certificates() == 1
 
 
-def test_after_a_failed_validation_another_kind_has_its_turn_even_after_a_restart(
+def test_a_failed_validation_leads_to_another_challenge_also_after_a_restart(
     prepared: Gatecert, pebble: Pebble, hostname: str
 ) -> None:
     right = prepared.configuration["challenges"]["http-01"]
@@ -82,7 +82,7 @@ def test_after_a_failed_validation_another_kind_has_its_turn_even_after_a_restar
     assert pebble.certificates() == 2
 
 
-def test_a_daemon_that_is_killed_goes_on_with_the_next_kind(
+def test_a_killed_daemon_continues_with_the_next_challenge(
     prepared: Gatecert, pebble: Pebble
 ) -> None:
     lead_astray(prepared)
@@ -97,7 +97,9 @@ def test_a_daemon_that_is_killed_goes_on_with_the_next_kind(
     assert pebble.certificates() == 1
 
 
-def test_a_list_is_tried_in_its_order(prepared: Gatecert, pebble: Pebble, hostname: str) -> None:
+def test_listed_challenges_are_tried_in_order(
+    prepared: Gatecert, pebble: Pebble, hostname: str
+) -> None:
     prepared.configuration["gateways"][BOSTON]["challenge"] = ["tls-alpn-01", "http-01"]
     prepared.write()
 
@@ -108,7 +110,7 @@ def test_a_list_is_tried_in_its_order(prepared: Gatecert, pebble: Pebble, hostna
     wait_until(pebble.certificates, "the certificate to be issued")
 
 
-def test_when_nothing_can_be_presented_each_reason_is_told_and_nothing_ordered(
+def test_without_a_usable_challenge_each_reason_is_reported_and_nothing_is_ordered(
     prepared: Gatecert, pebble: Pebble
 ) -> None:
     prepared.write()

@@ -101,7 +101,7 @@ def vpn(servers: ExitStack, gatecert: Gatecert, hostname: str, tmp_path: Path) -
 # --------------------------------------------------------------------- log-ins
 
 
-def test_certificate_and_password_get_in_and_nothing_less_is_asked_for_a_password(
+def test_certificate_and_password_are_both_required(
     vpn: Vpn,
 ) -> None:
     ours, theirs = vpn.authority("ours"), vpn.authority("theirs")
@@ -130,7 +130,7 @@ def test_certificate_and_password_get_in_and_nothing_less_is_asked_for_a_passwor
     assert not other.trusted
 
 
-def test_a_compatible_gateway_asks_nobody_without_a_certificate_for_a_password(
+def test_with_cisco_client_compat_no_password_is_asked_for_without_a_certificate(
     servers: ExitStack, gatecert: Gatecert, hostname: str, tmp_path: Path
 ) -> None:
     vpn = start(servers, gatecert, hostname, tmp_path, "\ncisco-client-compat = true")
@@ -147,7 +147,7 @@ def test_a_compatible_gateway_asks_nobody_without_a_certificate_for_a_password(
 # --------------------------------------------------------------------- changes
 
 
-def test_authorities_come_and_go_beside_the_daemon(vpn: Vpn) -> None:
+def test_client_cas_are_added_and_removed_beside_the_daemon(vpn: Vpn) -> None:
     one, two = vpn.authority("one"), vpn.authority("two")
     both = vpn.directory / "both.pem"
     both.write_bytes(b"two authorities\n" + one.root.read_bytes() + two.root.read_bytes())
@@ -179,7 +179,7 @@ def test_authorities_come_and_go_beside_the_daemon(vpn: Vpn) -> None:
     assert "none: no client is accepted" in vpn.gatecert.run("status").output
 
 
-def test_what_is_no_authority_changes_nothing(vpn: Vpn) -> None:
+def test_a_file_without_a_client_ca_changes_nothing(vpn: Vpn) -> None:
     ours = vpn.authority("ours")
     assert vpn.client_ca("add", BOSTON, ours.root).exit_code == 0
     before = vpn.bundle.read_bytes()
@@ -209,7 +209,7 @@ def test_what_is_no_authority_changes_nothing(vpn: Vpn) -> None:
     assert not any(b"PRIVATE KEY" in each for each in kept)
 
 
-def test_a_server_that_does_not_follow_gets_its_authorities_back(
+def test_a_server_that_does_not_reload_causes_a_roll_back(
     servers: ExitStack, gatecert: Gatecert, hostname: str, tmp_path: Path
 ) -> None:
     nginx = Nginx(
@@ -255,7 +255,7 @@ def test_a_server_that_does_not_follow_gets_its_authorities_back(
     assert set(asked_for(nginx.address)) == {"CN=one", "CN=two"}
 
 
-def test_a_server_that_comes_to_ask_for_others_is_noticed_and_put_right(
+def test_a_server_that_asks_for_other_client_cas_is_detected_and_reloaded(
     servers: ExitStack, gatecert: Gatecert, hostname: str, tmp_path: Path
 ) -> None:
     # nginx reads the bundle only on a reload; ocserv reads it for each connection.
@@ -291,7 +291,7 @@ def test_a_server_that_comes_to_ask_for_others_is_noticed_and_put_right(
     assert {"client-ca-ok", "client-ca-asked"} <= codes
 
 
-def test_a_server_that_demands_no_certificates_is_told_so(
+def test_a_server_that_requires_no_certificates_is_reported(
     gatecert: Gatecert, gateway: Ocserv, hostname: str, tmp_path: Path
 ) -> None:
     gatecert.add_gateway(
@@ -379,7 +379,7 @@ def test_known_users_are_not_locked_out_by_accident(vpn: Vpn) -> None:
 
 
 @pytest.mark.parametrize("days", [0, 20])
-def test_the_end_of_an_authority_is_warned_of(vpn: Vpn, days: int) -> None:
+def test_warning_before_a_client_ca_expires(vpn: Vpn, days: int) -> None:
     short = vpn.directory / "short.pem"
     openssl(
         *("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-noenc"),

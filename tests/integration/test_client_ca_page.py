@@ -29,7 +29,7 @@ def blocks(language: str) -> list[str]:
     return re.findall(rf"```{language}\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL)
 
 
-def test_the_page_leads_from_no_authority_to_its_successor_and_to_a_revocation(
+def test_the_page_from_the_first_client_ca_to_its_successor_and_a_revocation(
     servers: ExitStack, gatecert: Gatecert, tmp_path: Path
 ) -> None:
     ocserv = Ocserv(
@@ -84,7 +84,7 @@ def test_the_page_leads_from_no_authority_to_its_successor_and_to_a_revocation(
     assert "was revoked on" in revoked.output
 
 
-def test_the_revocation_list_of_the_page_has_its_key(gatecert: Gatecert, tmp_path: Path) -> None:
+def test_the_crl_key_of_the_page_is_valid(gatecert: Gatecert, tmp_path: Path) -> None:
     gateway = yaml.safe_load(blocks("yaml")[0])["gateways"][BOSTON]
     gateway.update(yaml.safe_load(blocks("yaml")[1]), mode="custom")
     gateway["client_authentication"]["crl_files"] = [str(tmp_path / "users.crl")]

@@ -27,7 +27,7 @@ def ready(
     return gatecert.use(pebble, names).add_gateway(BOSTON, hostname).write()
 
 
-def test_enroll_tells_each_stage_and_then_has_nothing_to_do(ready: Gatecert) -> None:
+def test_enroll_shows_each_stage_and_then_has_nothing_to_do(ready: Gatecert) -> None:
     first = ready.run("enroll")
     assert first.exit_code == 0, first.errors
     stages = [line.split(": ")[1] for line in first.output.splitlines()]
@@ -48,7 +48,7 @@ def test_force_orders_again(ready: Gatecert, pebble: Pebble) -> None:
     assert pebble.orders() == 2
 
 
-def test_status_is_the_same_for_people_and_for_programs(ready: Gatecert) -> None:
+def test_status_agrees_with_its_json(ready: Gatecert) -> None:
     ready.run("enroll")
     people = ready.run("status")
     assert people.exit_code == 0
@@ -65,7 +65,7 @@ def test_unknown_gateways_are_wrong_usage(ready: Gatecert) -> None:
     assert len(result.errors.splitlines()) == 1
 
 
-def test_terms_that_were_not_agreed_to_are_named(ready: Gatecert) -> None:
+def test_terms_without_agreement_are_reported(ready: Gatecert) -> None:
     ready.configuration["authorities"]["pebble"]["terms_of_service_agreed"] = False
     ready.write()
     checked = ready.run("check")
@@ -77,7 +77,7 @@ def test_terms_that_were_not_agreed_to_are_named(ready: Gatecert) -> None:
     assert ready.state(BOSTON) == "failing"
 
 
-def test_a_port_that_is_taken_is_named_with_its_holder(ready: Gatecert, pebble: Pebble) -> None:
+def test_an_occupied_port_is_reported_with_its_process(ready: Gatecert, pebble: Pebble) -> None:
     with socket.create_server(("127.0.0.1", pebble.ports.http01)):
         result = ready.run("enroll")
     assert result.exit_code == 1
@@ -87,7 +87,7 @@ def test_a_port_that_is_taken_is_named_with_its_holder(ready: Gatecert, pebble: 
     assert ready.run("enroll", "--force").exit_code == 0
 
 
-def test_an_authority_that_is_not_there_is_one_line(ready: Gatecert, pebble: Pebble) -> None:
+def test_an_unreachable_ca_is_one_line(ready: Gatecert, pebble: Pebble) -> None:
     pebble.process.stop()
     result = ready.run("enroll")
     assert result.exit_code == 1
@@ -98,7 +98,7 @@ def test_an_authority_that_is_not_there_is_one_line(ready: Gatecert, pebble: Peb
 
 
 @pytest.mark.parametrize("damage", [b"", b"\x00\xff garbage", b'{"schema": 1, "failures": []}'])
-def test_damaged_state_is_set_aside_and_costs_nothing(
+def test_damaged_state_is_set_aside_and_costs_no_order(
     ready: Gatecert, pebble: Pebble, damage: bytes
 ) -> None:
     assert ready.run("enroll").exit_code == 0

@@ -102,7 +102,7 @@ class Reader(threading.Thread):
             self.seen.add(self.path.read_bytes())
 
 
-def test_every_form_is_what_other_programs_expect(
+def test_other_programs_read_every_format(
     gatecert: Gatecert, pebble: Pebble, names: ChallengeTestServer, hostname: str, tmp_path: Path
 ) -> None:
     (tmp_path / "password").touch(0o600)

@@ -93,7 +93,7 @@ def test_from_csr_to_trusted(
     assert authority.root.read_bytes() not in (live / "fullchain.pem").read_bytes()
 
 
-def test_a_renewal_by_hand_goes_unnoticed_and_is_called_for_in_time(
+def test_an_imported_renewal_drops_no_connection_and_is_announced_in_time(
     servers: ExitStack, gatecert: Gatecert, authority: HandmadeAuthority, tmp_path: Path
 ) -> None:
     web = Nginx(tmp_path / "nginx", **gatecert.files(HQ))
@@ -299,7 +299,7 @@ def refused(gatecert: Gatecert, certificate: Path, chain: Path, what: str) -> st
     return result.errors
 
 
-def test_every_mistake_is_named_and_the_remedy_works(
+def test_every_mistake_is_named_and_its_fix_works(
     gatecert: Gatecert, authority: HandmadeAuthority, pending: Path, tmp_path: Path
 ) -> None:
     for number, (make, what) in enumerate(MISTAKES.values()):
@@ -323,7 +323,7 @@ def test_every_mistake_is_named_and_the_remedy_works(
     assert bring(gatecert, HQ, tmp_path / "NEW.pem", authority.chain).exit_code == 0
 
 
-def test_what_cannot_be_taken_is_refused_with_its_reason(
+def test_unusable_certificates_are_refused_with_the_reason(
     gatecert: Gatecert, authority: HandmadeAuthority, pending: Path, tmp_path: Path
 ) -> None:
     for number, (make, what) in enumerate(HOPELESS.values()):
@@ -335,7 +335,7 @@ def test_what_cannot_be_taken_is_refused_with_its_reason(
     assert secret.encode() not in kept
 
 
-def test_a_chain_has_to_reach_its_root(
+def test_a_chain_must_reach_its_root(
     gatecert: Gatecert, authority: HandmadeAuthority, pending: Path, tmp_path: Path
 ) -> None:
     key_identifier = x509.load_pem_x509_certificate(authority.root.read_bytes())
@@ -361,7 +361,9 @@ def test_a_chain_has_to_reach_its_root(
     assert "imported before" in bring(gatecert, HQ, pending, mixed).output
 
 
-def test_wrong_usage_is_told_from_wrong_certificates(gatecert: Gatecert, tmp_path: Path) -> None:
+def test_wrong_usage_and_wrong_certificates_have_different_exit_codes(
+    gatecert: Gatecert, tmp_path: Path
+) -> None:
     gatecert.add_gateway(HQ, SHARED, mode="custom").write()
     missing = str(tmp_path / "missing.pem")
     for arguments in (
@@ -434,7 +436,7 @@ def test_one_configuration_serves_both_hosts_of_a_pair(
     assert sorted(names) == ["primaryvpn.company.com", SHARED]
 
 
-def test_an_automatic_pair_is_advised_to_bring_its_own(gatecert: Gatecert) -> None:
+def test_custom_mode_is_recommended_for_an_automatic_pair(gatecert: Gatecert) -> None:
     gatecert.configuration["authorities"]["a"] = {
         "directory_url": "https://authority.example/directory",
         "terms_of_service_agreed": True,

@@ -28,7 +28,7 @@ def blocks(language: str) -> list[str]:
     return re.findall(rf"```{language}\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL)
 
 
-def test_the_page_leads_from_csr_to_trusted_and_through_a_renewal(
+def test_the_page_from_csr_to_trusted_and_through_a_renewal(
     servers: ExitStack, gatecert: Gatecert, tmp_path: Path
 ) -> None:
     web = Nginx(tmp_path / "nginx", **gatecert.files(HQ))
@@ -67,7 +67,7 @@ def test_the_page_leads_from_csr_to_trusted_and_through_a_renewal(
 
 
 @pytest.mark.parametrize("member", ["primary", "spare", None])
-def test_the_pair_of_the_page_is_good(gatecert: Gatecert, member: str | None) -> None:
+def test_the_pair_of_the_page_is_valid(gatecert: Gatecert, member: str | None) -> None:
     gateway = yaml.safe_load(blocks("yaml")[1])["gateways"][HQ]
     gatecert.configuration["gateways"][HQ] = {**gateway, "member": member}
     gatecert.write()

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 BOSTON = "boston"
 
 
-def test_it_leaves_when_told_to(
+def test_sigterm_stops_the_daemon(
     gatecert: Gatecert, pebble: Pebble, names: ChallengeTestServer, hostname: str
 ) -> None:
     names.point(hostname, "127.0.0.1")
@@ -28,7 +28,7 @@ def test_it_leaves_when_told_to(
     assert time.monotonic() - started < 10
 
 
-def test_a_second_daemon_on_the_same_state_leaves_with_3(
+def test_a_second_daemon_on_the_same_state_exits_with_3(
     gatecert: Gatecert, pebble: Pebble, names: ChallengeTestServer, hostname: str
 ) -> None:
     gatecert.use(pebble, names).add_gateway(BOSTON, hostname).start()
@@ -42,7 +42,7 @@ def test_a_second_daemon_on_the_same_state_leaves_with_3(
     assert gatecert.process.alive
 
 
-def test_it_is_healthy_while_it_runs_and_has_something_to_serve(
+def test_healthy_while_the_daemon_runs_and_a_certificate_is_valid(
     gatecert: Gatecert, pebble: Pebble, names: ChallengeTestServer, hostname: str
 ) -> None:
     gatecert.use(pebble, names).add_gateway(BOSTON, hostname).write()
@@ -88,7 +88,7 @@ def test_a_bad_configuration_leaves_the_old_one_in_force(
     assert "gateways" in gatecert.process.output.split("gatways", 1)[1]
 
 
-def test_a_gateway_that_is_added_later_is_looked_after(
+def test_a_gateway_added_later_is_enrolled(
     gatecert: Gatecert, pebble: Pebble, names: ChallengeTestServer, hostname: str
 ) -> None:
     names.point(hostname, "127.0.0.1")

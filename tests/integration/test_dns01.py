@@ -80,7 +80,9 @@ def named(servers: ExitStack, tmp_path: Path, key: TsigKey) -> Named:
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
-def test_a_record_comes_and_goes(servers: ExitStack, tmp_path: Path, algorithm: str) -> None:
+def test_a_record_is_published_and_removed(
+    servers: ExitStack, tmp_path: Path, algorithm: str
+) -> None:
     key = TsigKey(algorithm=algorithm)
     named = servers.enter_context(
         Named(tmp_path / "named", zones=[Zone("example.com")], keys=[key])
@@ -106,7 +108,7 @@ def test_updates_go_over_ipv6(named: Named, tmp_path: Path, key: TsigKey) -> Non
     assert len(named.texts(NAME)) == 1
 
 
-def test_values_stand_side_by_side_and_each_goes_alone(
+def test_several_values_at_one_name_are_removed_one_by_one(
     named: Named, tmp_path: Path, key: TsigKey
 ) -> None:
     answers = solver(tmp_path, named, settings(tmp_path, named.address, key))
@@ -125,7 +127,7 @@ def test_values_stand_side_by_side_and_each_goes_alone(
     assert named.texts(both) == []
 
 
-def test_an_alias_is_followed_into_the_zone_that_may_be_changed(
+def test_an_alias_is_followed_into_another_zone(
     servers: ExitStack, tmp_path: Path, key: TsigKey
 ) -> None:
     zones = [
@@ -163,7 +165,7 @@ def test_a_wildcard_is_no_delegation(servers: ExitStack, tmp_path: Path, key: Ts
     assert named.texts(NAME) == []
 
 
-def test_no_alias_is_followed_where_that_is_said(
+def test_follow_aliases_false_follows_no_alias(
     servers: ExitStack, tmp_path: Path, key: TsigKey
 ) -> None:
     zone = Zone("example.com", records=("_acme-challenge.vpn IN CNAME edge.example.net.",))
@@ -180,7 +182,7 @@ def test_no_alias_is_followed_where_that_is_said(
     assert told.read_text("ascii").split() == [NAME, NAME]
 
 
-def test_a_resolver_answers_where_no_nameserver_can_be_asked(
+def test_recursive_propagation_without_access_to_nameservers(
     servers: ExitStack, named: Named, tmp_path: Path, key: TsigKey
 ) -> None:
     # BIND answers for a forwarded zone only recursive queries.
@@ -199,7 +201,7 @@ def test_a_resolver_answers_where_no_nameserver_can_be_asked(
     assert named.texts(NAME) == []
 
 
-def test_nameservers_without_a_usable_answer_are_warned_of_beside_one_that_is_right(
+def test_nameservers_without_a_usable_answer_are_warnings_if_another_has_the_record(
     servers: ExitStack,
     named: Named,
     tmp_path: Path,
@@ -228,7 +230,7 @@ def secondary(servers: ExitStack, directory: Path, primary: Named, refresh: int)
     return servers.enter_context(Named(directory / "secondary", zones=[zone]))
 
 
-def test_a_secondary_that_lags_is_waited_for(
+def test_gatecert_waits_for_a_delayed_secondary(
     servers: ExitStack, named: Named, tmp_path: Path, key: TsigKey
 ) -> None:
     behind = secondary(servers, tmp_path, named, refresh=1)
@@ -242,7 +244,7 @@ def test_a_secondary_that_lags_is_waited_for(
     assert behind.texts(NAME) == named.texts(NAME) != []
 
 
-def test_a_secondary_that_never_follows_is_named(
+def test_a_secondary_that_never_updates_is_named(
     servers: ExitStack, named: Named, tmp_path: Path, key: TsigKey
 ) -> None:
     behind = secondary(servers, tmp_path, named, refresh=3600)
@@ -268,7 +270,7 @@ def test_a_secondary_that_never_follows_is_named(
         (TsigKey(name="powerless"), "REFUSED", "update-policy { grant powerless"),
     ],
 )
-def test_a_key_that_will_not_do_is_one_clear_line(
+def test_a_wrong_key_is_one_clear_line(
     servers: ExitStack, tmp_path: Path, wrong: TsigKey, said: str, setting: str
 ) -> None:
     known = [TsigKey(), *([wrong] if wrong.name == "powerless" else [])]
@@ -288,7 +290,7 @@ def test_a_key_that_will_not_do_is_one_clear_line(
     assert journal(tmp_path) == []
 
 
-def test_a_zone_that_the_server_does_not_have_is_one_clear_line(
+def test_a_missing_zone_is_one_clear_line(
     servers: ExitStack, named: Named, tmp_path: Path, key: TsigKey
 ) -> None:
     elsewhere = servers.enter_context(
@@ -302,7 +304,7 @@ def test_a_zone_that_the_server_does_not_have_is_one_clear_line(
     assert "challenges.dns-01.server" in it.value.fix
 
 
-def test_a_server_that_is_not_there_is_one_clear_line_and_nothing_is_left(
+def test_an_unreachable_server_is_one_clear_line_and_leaves_no_record(
     named: Named, tmp_path: Path, key: TsigKey
 ) -> None:
     absent = solver(tmp_path, named, settings(tmp_path, f"127.0.0.1:{free_port()}", key))
@@ -314,7 +316,7 @@ def test_a_server_that_is_not_there_is_one_clear_line_and_nothing_is_left(
     assert journal(tmp_path) == []
 
 
-def test_after_an_update_without_an_answer_the_record_is_withdrawn_later(
+def test_after_an_update_without_an_answer_the_record_is_removed_later(
     named: Named, tmp_path: Path, key: TsigKey
 ) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
@@ -361,7 +363,7 @@ os._exit(9)
 """
 
 
-def test_what_a_crash_leaves_is_withdrawn_and_what_others_work_with_stays(
+def test_records_of_a_crash_are_removed_and_those_in_use_stay(
     named: Named, tmp_path: Path, key: TsigKey
 ) -> None:
     dns_01 = settings(tmp_path, named.address, key)

@@ -139,7 +139,7 @@ def test_a_command_of_the_operator_enrols(
     assert named.texts(NAME) == []
 
 
-def test_an_alias_leads_the_record_into_another_zone(
+def test_the_record_is_published_at_the_target_of_an_alias(
     gatecert: Gatecert, servers: ExitStack, tmp_path: Path, key: TsigKey
 ) -> None:
     alias = f"{NAME}. IN CNAME vpn.challenges.example.net."
@@ -236,7 +236,7 @@ def test_dns_persist_01_says_what_to_publish_and_where_it_is_missing(
     assert named.texts(f"_validation-persist.{HOSTNAME}") == [value]
 
 
-def test_records_that_nobody_needs_are_not_printed(
+def test_records_are_printed_only_if_needed(
     gatecert: Gatecert, authority: Pebble, named: Named
 ) -> None:
     gatecert.use(authority, named)
@@ -258,7 +258,7 @@ def publish(named: Named, key: TsigKey, name: str, value: str) -> None:
     assert dns.query.tcp(update, "127.0.0.1", port=named.port, timeout=5).rcode() == 0
 
 
-def test_a_record_left_by_a_killed_daemon_is_withdrawn_at_the_next_start(
+def test_a_record_left_by_a_killed_daemon_is_removed_at_the_next_start(
     gatecert: Gatecert,
     servers: ExitStack,
     authority: Pebble,
@@ -286,7 +286,7 @@ def test_a_record_left_by_a_killed_daemon_is_withdrawn_at_the_next_start(
     wait_until(lambda: not named.texts(NAME), "the record to go", explain=gatecert.process.tail)
 
 
-def test_a_key_that_the_nameserver_does_not_know_is_one_clear_line(
+def test_an_unknown_key_is_one_clear_line(
     gatecert: Gatecert, authority: Pebble, named: Named, tmp_path: Path
 ) -> None:
     stranger = TsigKey()

@@ -79,7 +79,7 @@ def assert_same_code(gatecert: Gatecert, pebble: Pebble, code: str) -> str:
 # --------------------------------------------------------------------- no problems
 
 
-def test_a_gateway_that_is_well_and_the_root_to_push(
+def test_a_healthy_gateway_and_the_exported_root(
     gatecert: Gatecert,
     pebble: Pebble,
     names: ChallengeTestServer,
@@ -132,7 +132,7 @@ def test_a_gateway_that_is_well_and_the_root_to_push(
 # --------------------------------------------------------------------- the machine
 
 
-def test_a_configuration_that_cannot_be_used(gatecert: Gatecert) -> None:
+def test_an_invalid_configuration(gatecert: Gatecert) -> None:
     gatecert.configuration["gatways"] = {}
     result = gatecert.write().run("doctor", "--json")
     assert result.exit_code == 2
@@ -144,7 +144,7 @@ def test_a_configuration_that_cannot_be_used(gatecert: Gatecert) -> None:
     assert gatecert.run("doctor", "nobody", "--json").exit_code == 2
 
 
-def test_files_that_are_open_to_others(
+def test_files_with_unsafe_permissions(
     gatecert: Gatecert, pebble: Pebble, names: ChallengeTestServer, hostname: str
 ) -> None:
     names.point(hostname, "127.0.0.1")
@@ -165,7 +165,7 @@ def test_files_that_are_open_to_others(
     assert ("files-foreign" in found) == (os.geteuid() == 0)
 
 
-def test_a_disk_that_is_full(
+def test_a_full_disk(
     gatecert: Gatecert, pebble: Pebble, names: ChallengeTestServer, hostname: str
 ) -> None:
     names.point(hostname, "127.0.0.1")
@@ -196,7 +196,7 @@ def test_a_disk_that_is_full(
     assert pebble.orders() == 0
 
 
-def test_an_authority_that_is_gone(
+def test_an_unreachable_ca(
     gatecert: Gatecert, pebble: Pebble, names: ChallengeTestServer, hostname: str
 ) -> None:
     names.point(hostname, "127.0.0.1")
@@ -210,7 +210,7 @@ def test_an_authority_that_is_gone(
     assert gatecert.status(BOSTON)["last_error"]["code"] == "authority-unreachable"
 
 
-def test_what_an_authority_refuses_is_a_failure_in_its_words(
+def test_a_refusal_is_reported_in_the_words_of_the_ca(
     gatecert: Gatecert, start_pebble: StartPebble, names: ChallengeTestServer, hostname: str
 ) -> None:
     pebble = start_pebble(PebbleOptions(blocked=[hostname.partition(".")[2]]))
@@ -227,7 +227,7 @@ def test_what_an_authority_refuses_is_a_failure_in_its_words(
     assert "0 failures" not in result.output
 
 
-def test_a_directory_url_that_leads_elsewhere(
+def test_a_directory_url_without_a_directory(
     gatecert: Gatecert, pebble: Pebble, names: ChallengeTestServer, hostname: str
 ) -> None:
     names.point(hostname, "127.0.0.1")
@@ -275,7 +275,7 @@ def shifted(pebble: Pebble, shift: timedelta) -> Iterator[str]:
         thread.join()
 
 
-def test_a_clock_that_is_wrong(
+def test_a_wrong_clock(
     gatecert: Gatecert, pebble: Pebble, names: ChallengeTestServer, hostname: str
 ) -> None:
     names.point(hostname, "127.0.0.1")
@@ -288,7 +288,7 @@ def test_a_clock_that_is_wrong(
         assert "2 hours behind" in assert_same_code(gatecert.write(), pebble, "clock-wrong")
 
 
-def test_terms_that_are_not_agreed_to(
+def test_terms_without_agreement(
     gatecert: Gatecert, pebble: Pebble, names: ChallengeTestServer, hostname: str
 ) -> None:
     names.point(hostname, "127.0.0.1")
@@ -301,7 +301,7 @@ def test_terms_that_are_not_agreed_to(
 # --------------------------------------------------------------------- names
 
 
-def test_names_that_do_not_lead_here(
+def test_names_that_do_not_point_here(
     gatecert: Gatecert, pebble: Pebble, names: ChallengeTestServer, hostname: str
 ) -> None:
     gatecert.use(pebble, names).add_gateway(BOSTON, hostname).write()
@@ -322,7 +322,7 @@ def test_names_that_do_not_lead_here(
     assert pebble.orders() == 0
 
 
-def test_caa_records_that_forbid_the_authority(
+def test_caa_records_that_forbid_the_ca(
     gatecert: Gatecert, pebble: Pebble, names: ChallengeTestServer, hostname: str
 ) -> None:
     domain = hostname.partition(".")[2]
@@ -349,7 +349,7 @@ def test_caa_records_that_forbid_the_authority(
     assert "caa-unknown" in diagnose(gatecert)
 
 
-def test_regions_pairs_and_gateways_that_bring_their_own(
+def test_regions_pairs_and_custom_gateways(
     gatecert: Gatecert, pebble: Pebble, names: ChallengeTestServer, hostname: str
 ) -> None:
     gatecert.use(pebble, names)
@@ -379,7 +379,7 @@ def test_regions_pairs_and_gateways_that_bring_their_own(
     assert "gatecert csr pair" in diagnose(gatecert, "pair")["use-custom-mode"]["seen"]
 
 
-def test_authorities_of_users(gatecert: Gatecert, names: ChallengeTestServer) -> None:
+def test_client_cas(gatecert: Gatecert, names: ChallengeTestServer) -> None:
     gatecert.configuration["resolver"] = {"nameservers": [names.address]}
     gatecert.add_gateway("hq", "vpn.company.com", mode="custom", client_authentication={}).write()
     bundle = gatecert.state_directory / "gateways" / "hq" / "client-ca" / "bundle.pem"
@@ -412,7 +412,7 @@ def test_authorities_of_users(gatecert: Gatecert, names: ChallengeTestServer) ->
 # --------------------------------------------------------------------- challenges
 
 
-def test_a_port_that_somebody_else_holds(
+def test_an_occupied_port(
     gatecert: Gatecert, pebble: Pebble, names: ChallengeTestServer, hostname: str
 ) -> None:
     names.point(hostname, "127.0.0.1")
@@ -458,7 +458,7 @@ def test_a_bootstrap_certificate_that_stays(
     assert "[name-no-address]" in found["bootstrap-still"]["seen"]
 
 
-def test_a_certificate_that_ends_or_lacks_a_name(
+def test_a_certificate_that_expires_or_lacks_a_name(
     gatecert: Gatecert, start_pebble: StartPebble, names: ChallengeTestServer, hostname: str
 ) -> None:
     pebble = start_pebble(PebbleOptions(profiles={"default": 8}))
@@ -474,7 +474,7 @@ def test_a_certificate_that_ends_or_lacks_a_name(
     assert "certificate-expired" in failures(diagnose(gatecert))
 
 
-def test_an_order_that_is_under_way(
+def test_an_order_in_progress(
     gatecert: Gatecert, start_pebble: StartPebble, names: ChallengeTestServer, hostname: str
 ) -> None:
     pebble = start_pebble(PebbleOptions(retry_after=3))
@@ -490,7 +490,7 @@ def test_an_order_that_is_under_way(
 # --------------------------------------------------------------------- served certificates
 
 
-def test_what_clients_see(
+def test_served_certificates(
     gatecert: Gatecert,
     pebble: Pebble,
     names: ChallengeTestServer,
@@ -569,7 +569,7 @@ def by_name_only(directory: Path, hostname: str, other: tuple[Path, Path]) -> It
         thread.join()
 
 
-def test_what_clients_see_that_connect_by_address(
+def test_served_certificates_without_a_server_name(
     gatecert: Gatecert, pebble: Pebble, names: ChallengeTestServer, hostname: str, tmp_path: Path
 ) -> None:
     names.point(hostname, "127.0.0.1")
@@ -584,7 +584,7 @@ def test_what_clients_see_that_connect_by_address(
     assert "default.example" in found["address-shows-other"]["seen"]
 
 
-def test_a_root_that_is_not_known_cannot_be_exported(
+def test_an_unknown_root_cannot_be_exported(
     gatecert: Gatecert, pebble: Pebble, names: ChallengeTestServer, hostname: str, tmp_path: Path
 ) -> None:
     names.point(hostname, "127.0.0.1")

@@ -36,7 +36,7 @@ def start_both(gatecert: Gatecert, gateway: Ocserv) -> None:
     gateway.start()
 
 
-def test_a_copy_that_came_back_from_a_backup_is_noticed_and_put_right(
+def test_a_copy_restored_from_a_backup_is_detected_and_replaced(
     gatecert: Gatecert,
     pebble: Pebble,
     names: ChallengeTestServer,
@@ -81,7 +81,7 @@ def test_a_copy_that_came_back_from_a_backup_is_noticed_and_put_right(
     assert pebble.orders() == 1
 
 
-def test_where_a_reload_does_not_help_there_is_an_alarm_and_no_order(
+def test_if_a_reload_does_not_help_there_is_an_alarm_and_no_order(
     gatecert: Gatecert,
     pebble: Pebble,
     names: ChallengeTestServer,
@@ -118,7 +118,7 @@ def test_where_a_reload_does_not_help_there_is_an_alarm_and_no_order(
     assert pebble.orders() == 1
 
 
-def test_a_gateway_that_is_down_is_told_of_once_and_not_reloaded(
+def test_a_gateway_that_is_down_is_reported_once_and_not_reloaded(
     gatecert: Gatecert,
     pebble: Pebble,
     names: ChallengeTestServer,

@@ -75,7 +75,7 @@ def test_a_name_that_does_not_point_here_costs_no_order(
     ("trouble", "word"),
     [("unknown", "no A or AAAA record"), ("failing", "SERVFAIL"), ("elsewhere", "203.0.113.66")],
 )
-def test_names_that_cannot_be_used_are_told_apart(
+def test_unusable_names_are_distinguished(
     gatecert: Gatecert,
     pebble: Pebble,
     names: ChallengeTestServer,
@@ -116,7 +116,7 @@ def test_an_excluded_region_never_reaches_the_authority(
     assert pebble.requests() == UNTOUCHED
 
 
-def test_half_of_all_nonces_refused_is_survived(
+def test_enrolment_succeeds_with_half_of_the_nonces_refused(
     gatecert: Gatecert,
     start_pebble: StartPebble,
     names: ChallengeTestServer,
@@ -133,7 +133,7 @@ def test_half_of_all_nonces_refused_is_survived(
     assert pebble.orders() == 1
 
 
-def test_the_authority_is_asked_as_slowly_as_it_wishes(
+def test_polling_follows_retry_after(
     gatecert: Gatecert,
     start_pebble: StartPebble,
     names: ChallengeTestServer,
@@ -185,7 +185,7 @@ def test_a_chain_that_ends_in_another_root_never_becomes_live(
     assert gatecert.certificate(BOSTON) is not None
 
 
-def test_an_authority_whose_own_certificate_is_not_trusted_is_not_spoken_to(
+def test_a_ca_with_an_untrusted_https_certificate_gets_no_request(
     gatecert: Gatecert, pebble: Pebble, names: ChallengeTestServer, hostname: str
 ) -> None:
     names.point(hostname, "127.0.0.1")

@@ -33,7 +33,7 @@ def pip_wheel() -> Path:
     return found[0]
 
 
-def test_pip_comes_without_another_version_of_python(tmp_path: Path) -> None:
+def test_installing_pip_upgrades_no_python(tmp_path: Path) -> None:
     programs, wheels = tmp_path / "bin", tmp_path / "wheels"
     log, lock = tmp_path / "apt.log", tmp_path / "requirements.lock"
     for directory in (programs, wheels):

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 BOSTON = "boston"
 
 
-def test_killed_after_finalisation_it_resumes_the_same_order(
+def test_an_order_is_resumed_after_a_kill_at_finalize(
     gatecert: Gatecert,
     start_pebble: StartPebble,
     names: ChallengeTestServer,
@@ -45,7 +45,7 @@ def test_killed_after_finalisation_it_resumes_the_same_order(
     assert pebble.certificates() == 1
 
 
-def test_a_reload_that_lies_is_told_and_costs_no_second_order(
+def test_a_reload_without_effect_is_reported_and_costs_no_second_order(
     gatecert: Gatecert,
     pebble: Pebble,
     names: ChallengeTestServer,
@@ -87,7 +87,7 @@ def test_a_reload_that_lies_is_told_and_costs_no_second_order(
     assert pebble.orders() == 1
 
 
-def test_one_listener_that_is_never_reloaded_costs_the_other_nothing(
+def test_a_listener_that_is_never_reloaded_does_not_affect_the_other(
     servers: ExitStack,
     gatecert: Gatecert,
     pebble: Pebble,
@@ -123,7 +123,7 @@ def test_one_listener_that_is_never_reloaded_costs_the_other_nothing(
     assert never_reloaded.address in gatecert.status(BOSTON)["last_error"]["message"]
 
 
-def test_an_authority_that_forgot_everything_is_enrolled_with_again(
+def test_enrolment_with_a_ca_that_has_lost_its_state(
     gatecert: Gatecert, pebble: Pebble, names: ChallengeTestServer, hostname: str
 ) -> None:
     names.point(hostname, "127.0.0.1")

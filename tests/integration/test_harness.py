@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from harness.pebble import Pebble
 
 
-def test_openconnect_refuses_what_it_cannot_trust_and_logs_in_where_it_can(
+def test_openconnect_refuses_untrusted_certificates_and_logs_in_with_trusted_ones(
     servers: ExitStack, pebble: Pebble, tmp_path: Path, hostname: str
 ) -> None:
     certificate, private_key = tmp_path / "cert.pem", tmp_path / "privkey.pem"
@@ -116,7 +116,7 @@ def test_pebble_is_another_authority_after_a_restart(pebble: Pebble) -> None:
     assert pebble.orders() == 0
 
 
-def test_pebble_behaves_as_asked(start_pebble: StartPebble) -> None:
+def test_options_of_pebble(start_pebble: StartPebble) -> None:
     pebble = start_pebble(
         PebbleOptions(profiles={"minute": 60}, rejected_nonces=50, reused_authorizations=0)
     )
@@ -164,6 +164,6 @@ def test_no_process_outlives_its_test(tmp_path: Path) -> None:
     )
 
 
-def test_a_program_that_is_missing_is_an_error_that_says_what_to_do() -> None:
+def test_a_missing_program_is_an_error_with_a_fix() -> None:
     with pytest.raises(RuntimeError, match="no-such-server is not installed: run `make setup`"):
         program("no-such-server")

@@ -106,7 +106,7 @@ def test_one_order_with_another_challenge_for_each_kind_of_name(
     assert named.texts("_acme-challenge.example.com") == []
 
 
-def test_a_name_that_does_not_point_here_is_proven_by_a_record(
+def test_a_name_that_does_not_point_here_is_validated_by_a_record(
     gatecert: Gatecert, servers: ExitStack, tmp_path: Path
 ) -> None:
     key = TsigKey()
@@ -153,7 +153,7 @@ def test_a_name_that_does_not_point_here_is_proven_by_a_record(
         ),
     ],
 )
-def test_names_that_cannot_be_proven_are_told_at_once(
+def test_names_that_cannot_be_validated_are_reported_at_once(
     gatecert: Gatecert,
     pebble: Pebble,
     names: ChallengeTestServer,

@@ -132,7 +132,7 @@ def account(gatecert: Gatecert) -> dict[str, Any]:
 # --------------------------------------------------------------------- the network
 
 
-def test_a_network_reaches_nothing_outside_and_looks_names_up_in_itself(tmp_path: Path) -> None:
+def test_a_network_is_isolated_and_has_its_own_dns(tmp_path: Path) -> None:
     with PrivateNetwork(tmp_path / "outer"), socket.create_server(("127.0.0.1", 80)) as server:
         with PrivateNetwork(tmp_path / "inner") as inner:
             with pytest.raises(ConnectionRefusedError):
@@ -198,7 +198,7 @@ def test_a_private_address(prepared: Gatecert, names: ChallengeTestServer, kind:
 # --------------------------------------------------------------------- renewal and recovery
 
 
-def test_a_renewal_survives_an_authority_that_is_down_for_a_while(
+def test_a_renewal_succeeds_after_an_outage_of_the_ca(
     prepared: Gatecert, authority: PrivateAuthority
 ) -> None:
     prepared.add_gateway(BOSTON, HOSTNAME, alternative_names=MORE).write()
@@ -222,7 +222,7 @@ def test_a_renewal_survives_an_authority_that_is_down_for_a_while(
 
 
 @pytest.mark.parametrize("authority", [Acme2certifier], indirect=True)
-def test_a_certificate_is_renewed_when_the_authority_says_so(
+def test_a_certificate_is_renewed_by_renewal_information(
     prepared: Gatecert, authority: Acme2certifier
 ) -> None:
     authority.process.stop()
@@ -262,7 +262,7 @@ def test_a_validation_that_fails_is_given_up_at_once_and_the_next_order_succeeds
 
 @pytest.mark.parametrize("authority", [Acme2certifier], indirect=True)
 @pytest.mark.parametrize("reason", ["superseded", "keyCompromise"])
-def test_what_is_revoked_is_on_the_list_of_the_authority_and_replaced(
+def test_a_revoked_certificate_is_on_the_crl_and_replaced(
     prepared: Gatecert, authority: Acme2certifier, reason: str
 ) -> None:
     prepared.add_gateway(BOSTON, HOSTNAME, key={"reuse": True}).write()
@@ -283,9 +283,7 @@ def test_what_is_revoked_is_on_the_list_of_the_authority_and_replaced(
 
 
 @pytest.mark.parametrize("authority", [Acme2certifier], indirect=True)
-def test_the_account_gets_another_key_and_is_given_up(
-    prepared: Gatecert, authority: Acme2certifier
-) -> None:
+def test_account_rollover_and_deactivation(prepared: Gatecert, authority: Acme2certifier) -> None:
     prepared.add_gateway(BOSTON, HOSTNAME).write()
     assert prepared.run("enroll").exit_code == 0
     before = account(prepared)
@@ -306,7 +304,7 @@ def test_the_account_gets_another_key_and_is_given_up(
 
 
 @pytest.mark.parametrize("authority", [Serles], indirect=True)
-def test_what_the_authority_cannot_do_is_said_and_changes_nothing(
+def test_unsupported_operations_are_reported_and_change_nothing(
     prepared: Gatecert, authority: Serles
 ) -> None:
     prepared.add_gateway(BOSTON, HOSTNAME).write()

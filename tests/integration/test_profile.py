@@ -21,7 +21,7 @@ ALIAS = "R&D <Boston> 北"
 NAMES = {"a": "http://schemas.xmlsoap.org/encoding/"}
 
 
-def test_an_alias_leads_to_the_gateway(
+def test_an_alias_resolves_to_the_gateway(
     servers: ExitStack, gatecert: Gatecert, hostname: str, tmp_path: Path
 ) -> None:
     written = tmp_path / "boston.xml"
@@ -72,7 +72,9 @@ def test_the_members_of_a_pair_are_backup_servers(gatecert: Gatecert) -> None:
     assert [each.text for each in backups] == list(members.values())
 
 
-def test_what_cannot_be_written(gatecert: Gatecert, hostname: str, tmp_path: Path) -> None:
+def test_a_profile_that_cannot_be_written(
+    gatecert: Gatecert, hostname: str, tmp_path: Path
+) -> None:
     gatecert.add_gateway(BOSTON, hostname, mode="custom").write()
 
     unknown = gatecert.run("profile", "bostn")

@@ -27,7 +27,7 @@ PARIS = "paris"
 RENEWALS = 3
 
 
-def test_three_renewals_of_one_minute_go_unnoticed(
+def test_three_renewals_in_a_minute_drop_no_connection(
     servers: ExitStack,
     gatecert: Gatecert,
     start_pebble: StartPebble,

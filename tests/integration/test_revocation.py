@@ -52,7 +52,7 @@ def public_key(certificate: x509.Certificate) -> bytes:
 # --------------------------------------------------------------------- revoke
 
 
-def test_beside_the_daemon_the_account_revokes_and_clients_see_the_next_certificate(
+def test_the_account_revokes_and_clients_get_the_next_certificate(
     gatecert: Gatecert,
     pebble: Pebble,
     names: ChallengeTestServer,
@@ -85,7 +85,7 @@ def test_beside_the_daemon_the_account_revokes_and_clients_see_the_next_certific
     assert pebble.orders() == 2
 
 
-def test_a_key_that_has_leaked_revokes_itself_and_is_never_used_again(
+def test_a_compromised_key_signs_its_revocation_and_is_never_reused(
     enrolled: Gatecert, pebble: Pebble
 ) -> None:
     earlier = live(enrolled)
@@ -100,9 +100,7 @@ def test_a_key_that_has_leaked_revokes_itself_and_is_never_used_again(
     assert public_key(live(enrolled)) != public_key(first)
 
 
-def test_a_lost_account_does_not_keep_a_certificate_from_being_revoked(
-    enrolled: Gatecert, pebble: Pebble
-) -> None:
+def test_a_certificate_is_revoked_without_its_account(enrolled: Gatecert, pebble: Pebble) -> None:
     first = live(enrolled)
     shutil.rmtree(enrolled.state_directory / "accounts")
     result = enrolled.run("revoke", BOSTON)
@@ -112,7 +110,7 @@ def test_a_lost_account_does_not_keep_a_certificate_from_being_revoked(
     assert public_key(live(enrolled)) != public_key(first)
 
 
-def test_what_is_revoked_stays_served_while_it_cannot_be_replaced(
+def test_a_revoked_certificate_is_served_until_it_is_replaced(
     enrolled: Gatecert, pebble: Pebble, names: ChallengeTestServer, hostname: str
 ) -> None:
     first = live(enrolled)
@@ -130,7 +128,7 @@ def test_what_is_revoked_stays_served_while_it_cannot_be_replaced(
     assert public_key(live(enrolled)) != public_key(first)
 
 
-def test_in_a_region_that_is_never_enrolled_nothing_is_ordered_in_its_place(
+def test_a_revoked_certificate_in_an_excluded_region_is_not_replaced(
     enrolled: Gatecert, pebble: Pebble
 ) -> None:
     first = live(enrolled)
@@ -177,7 +175,7 @@ def brought(
     return authority, certificate
 
 
-def test_what_its_authority_has_revoked_is_noticed_and_replaced_with_another_key(
+def test_a_revocation_by_the_ca_is_detected_and_the_key_replaced(
     gatecert: Gatecert,
     pebble: Pebble,
     lists: ListServer,
@@ -207,7 +205,7 @@ def test_what_its_authority_has_revoked_is_noticed_and_replaced_with_another_key
     assert lists.answers[0] == lists.answers[-1] == 200
 
 
-def test_a_host_that_is_down_is_said_and_what_was_revoked_before_a_person_replaces_it(
+def test_an_unreachable_crl_host_is_reported_and_a_revocation_known_before_is_kept(
     gatecert: Gatecert,
     pebble: Pebble,
     lists: ListServer,
@@ -238,9 +236,7 @@ def test_a_host_that_is_down_is_said_and_what_was_revoked_before_a_person_replac
 # --------------------------------------------------------------------- accounts
 
 
-def test_the_account_gets_another_key_beside_the_daemon_which_goes_on_with_it(
-    enrolled: Gatecert, pebble: Pebble
-) -> None:
+def test_the_daemon_continues_with_a_new_account_key(enrolled: Gatecert, pebble: Pebble) -> None:
     key_file = enrolled.state_directory / "accounts" / "pebble" / "key.pem"
     before = enrolled.run("account", "show", "--json").json()["accounts"][0]
     old_key = key_file.read_bytes()
@@ -264,7 +260,7 @@ def test_the_account_gets_another_key_beside_the_daemon_which_goes_on_with_it(
     assert "none yet" in shown.output, shown.output
 
 
-def test_an_account_is_given_up_only_when_confirmed_and_then_another_one_is_made(
+def test_an_account_is_deactivated_only_after_confirmation_and_then_created_anew(
     enrolled: Gatecert,
 ) -> None:
     asked = enrolled.run("account", "deactivate")

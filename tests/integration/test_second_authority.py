@@ -70,7 +70,7 @@ def names_in(gatecert: Gatecert) -> set[str]:
     return set(extension.value.get_values_for_type(x509.DNSName))
 
 
-def test_it_issues_renews_and_remembers_the_account(
+def test_enrolment_renewal_and_the_same_account(
     gatecert: Gatecert, caddy: Caddy, named: Named
 ) -> None:
     first = gatecert.run("enroll")
@@ -95,7 +95,7 @@ def test_it_issues_renews_and_remembers_the_account(
     assert "panic" not in caddy.process.output
 
 
-def test_what_it_cannot_validate_is_told_in_its_words(
+def test_a_failed_validation_is_reported_in_the_words_of_the_ca(
     gatecert: Gatecert, named: Named, servers: ExitStack, tmp_path: Path
 ) -> None:
     # gatecert updates one nameserver, the CA queries another.
@@ -111,7 +111,7 @@ def test_what_it_cannot_validate_is_told_in_its_words(
     assert named.texts(f"_acme-challenge.{HOSTNAME}") == []
 
 
-def test_it_takes_over_from_a_pebble_that_is_gone_for_good(
+def test_caddy_takes_over_from_a_stopped_pebble(
     gatecert: Gatecert, caddy: Caddy, named: Named, servers: ExitStack, tmp_path: Path
 ) -> None:
     pebble = servers.enter_context(Pebble(tmp_path / "pebble", dns_server=named.address))

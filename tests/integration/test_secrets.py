@@ -201,9 +201,7 @@ class Scene:
         return any(path.is_relative_to(other) for other in others)
 
 
-def test_no_secret_leaves_its_place(
-    servers: ExitStack, gatecert: Gatecert, tmp_path: Path, echo: str
-) -> None:
+def test_no_secret_leaks(servers: ExitStack, gatecert: Gatecert, tmp_path: Path, echo: str) -> None:
     scene = Scene(servers, gatecert, tmp_path)
     temporary = tmp_path / "temporary"
     temporary.mkdir()
@@ -243,7 +241,7 @@ def test_no_secret_leaves_its_place(
 
 
 @pytest.mark.parametrize("secret", [bytes(range(7, 256, 8)), b"p/a+s s\xc3\xa9word-of-some-length"])
-def test_a_secret_that_leaks_would_be_found(secret: bytes, tmp_path: Path) -> None:
+def test_a_leaked_secret_is_found(secret: bytes, tmp_path: Path) -> None:
     """Prove that the test above can fail."""
     canaries = Canaries()
     canaries.plant("planted", secret)

@@ -45,7 +45,7 @@ def nobody_listens(port: int) -> bool:
     return False
 
 
-def test_it_answers_on_its_own_port(prepared: Gatecert, pebble: Pebble) -> None:
+def test_tls_alpn_01_on_its_own_port(prepared: Gatecert, pebble: Pebble) -> None:
     use_tls_alpn(prepared, pebble.ports.tls_alpn01)
     prepared.write()
 
@@ -76,7 +76,7 @@ def test_a_command_validates_beside_a_daemon_that_does(
 
 
 @pytest.mark.parametrize("recipe", ["haproxy-tls-alpn-01.cfg", "nginx-tls-alpn-01.conf"])
-def test_it_answers_behind_a_gateway_that_owns_the_port(
+def test_tls_alpn_01_behind_a_gateway_on_the_port(
     prepared: Gatecert,
     pebble: Pebble,
     servers: ExitStack,
@@ -119,7 +119,7 @@ def test_it_answers_behind_a_gateway_that_owns_the_port(
     assert served == live.public_bytes(serialization.Encoding.DER)
 
 
-def test_a_gateway_on_the_port_is_told_from_a_failed_validation(
+def test_a_gateway_on_the_port_is_distinguished_from_a_failed_validation(
     prepared: Gatecert, pebble: Pebble
 ) -> None:
     use_tls_alpn(prepared, pebble.ports.tls_alpn01)

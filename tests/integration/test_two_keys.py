@@ -136,7 +136,7 @@ def served_by_anybody(address: str, algorithm: str) -> bool:
 
 
 @pytest.mark.parametrize("both", [True, False])
-def test_ocserv_serves_both_or_is_told_that_it_does_not(
+def test_ocserv_serves_both_or_the_missing_one_is_reported(
     servers: ExitStack,
     gatecert: Gatecert,
     pebble: Pebble,

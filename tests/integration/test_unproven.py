@@ -31,7 +31,7 @@ def prepared(
     return port
 
 
-def test_enrol_before_the_server_is_started(
+def test_enrolment_before_the_server_starts(
     gatecert: Gatecert, pebble: Pebble, names: ChallengeTestServer, tmp_path: Path
 ) -> None:
     port = prepared(gatecert, pebble, names, ["/bin/sh", "-c", "echo not running; exit 1"])
@@ -55,7 +55,7 @@ def test_enrol_before_the_server_is_started(
     assert pebble.orders() == 1
 
 
-def test_the_daemon_proves_it_as_soon_as_something_listens(
+def test_the_daemon_verifies_as_soon_as_something_listens(
     gatecert: Gatecert, pebble: Pebble, names: ChallengeTestServer, tmp_path: Path
 ) -> None:
     port = prepared(gatecert, pebble, names, [])

@@ -82,7 +82,7 @@ def test_nginx_serves_the_files_that_gatecert_writes(
     assert elsewhere.headers["Location"] == f"https://{hostname}/"
 
 
-def test_what_a_killed_gatecert_left_is_removed(
+def test_files_of_a_killed_gatecert_are_removed(
     behind_files: Gatecert,
     start_pebble: StartPebble,
     names: ChallengeTestServer,
@@ -138,7 +138,7 @@ def test_a_link_in_the_webroot_is_not_followed(
     assert list(elsewhere.iterdir()) == []
 
 
-def test_nginx_passes_on_what_the_authority_asks_for(
+def test_nginx_forwards_the_requests_of_the_ca(
     gatecert: Gatecert,
     pebble: Pebble,
     names: ChallengeTestServer,

@@ -66,7 +66,7 @@ def test_bootstrap_before_the_network_then_enrolled_and_reloaded(site: Site) -> 
     assert machine.must("systemctl", "--failed", "--plain", "--no-legend") == ""
 
 
-def test_servers_read_the_key_through_their_group_and_nobody_else_does(enrolled: Site) -> None:
+def test_only_the_server_group_can_read_the_key(enrolled: Site) -> None:
     key = f"{LIVE}/privkey.pem"
     as_nobody = ("setpriv", "--reuid=nobody", "--regid=nogroup")
 
@@ -78,7 +78,7 @@ def test_servers_read_the_key_through_their_group_and_nobody_else_does(enrolled:
     assert "Permission denied" in stranger.errors
 
 
-def test_killed_it_is_back_and_orders_nothing(enrolled: Site) -> None:
+def test_a_killed_daemon_restarts_and_orders_nothing(enrolled: Site) -> None:
     machine = enrolled.machine
     before = machine.shown(SERVICE, "MainPID")
 
@@ -95,7 +95,7 @@ def test_killed_it_is_back_and_orders_nothing(enrolled: Site) -> None:
 
 
 @pytest.mark.on_one_debian
-def test_a_scheduler_that_hangs_is_ended_by_the_watchdog(enrolled: Site) -> None:
+def test_the_watchdog_ends_a_daemon_whose_scheduler_hangs(enrolled: Site) -> None:
     machine = enrolled.machine
     hook = Path(__file__).with_name("hanging.py").read_text("utf-8")
     machine.write_running("/var/lib/hanging.py", hook)
@@ -132,7 +132,7 @@ def test_after_a_reboot_the_same_certificate_is_served_and_nothing_is_ordered(
     assert enrolled.log_in().trusted
 
 
-def test_a_reload_with_a_bad_file_fails_and_the_old_one_stays(enrolled: Site) -> None:
+def test_a_reload_with_an_invalid_file_fails_and_the_old_one_stays(enrolled: Site) -> None:
     machine = enrolled.machine
     process = machine.shown(SERVICE, "MainPID")
     good = dict(enrolled.configuration)
@@ -158,7 +158,7 @@ def test_a_reload_with_a_bad_file_fails_and_the_old_one_stays(enrolled: Site) ->
     assert enrolled.pebble.orders() == 1
 
 
-def test_the_journal_has_fields_to_look_for(enrolled: Site) -> None:
+def test_journal_entries_have_fields(enrolled: Site) -> None:
     entries = enrolled.machine.journal(f"GATECERT_GATEWAY={BOSTON}")
 
     told = [entry for entry in entries if entry.get("GATECERT_OUTCOME") == "enrolled"]
@@ -171,7 +171,7 @@ def test_the_journal_has_fields_to_look_for(enrolled: Site) -> None:
     assert entry["CODE_FILE"].endswith("gatecert/daemon.py")
 
 
-def test_a_server_that_is_only_starting_is_not_ended_by_its_reload(enrolled: Site) -> None:
+def test_a_reload_does_not_end_a_starting_server(enrolled: Site) -> None:
     machine = enrolled.machine
     machine.write("/srv/late.py", LATE_SERVER)
     machine.write("/etc/systemd/system/late.service", LATE)
@@ -190,7 +190,7 @@ def test_a_server_that_is_only_starting_is_not_ended_by_its_reload(enrolled: Sit
     assert machine.shown("late.service", "ActiveState") == "active"
 
 
-def test_a_clock_that_is_wrong_at_boot_costs_no_order(site: Site) -> None:
+def test_a_wrong_clock_at_boot_costs_no_order(site: Site) -> None:
     """Set the clock years back, as on hosts without a battery, until NTP answers."""
     machine = site.machine
     machine.write("/etc/gatecert/clock", "-7y\n")
@@ -229,7 +229,9 @@ def others() -> float:
     return max(1.0, (time.monotonic() - wall) / (time.process_time() - own))
 
 
-def test_how_long_an_operator_waits(site: Site, installed: Installed, figures: Figures) -> None:
+def test_durations_of_start_and_enrolment(
+    site: Site, installed: Installed, figures: Figures
+) -> None:
     """Start with an empty state; the limits allow for other work on this machine."""
     machine = site.machine
     machine.must_offline("systemctl", "disable", SERVICE, "ocserv.service")

@@ -18,7 +18,7 @@ SERVICE = "gatecert.service"
 RELOAD = f"gatecert-reload@{BOSTON}.service"
 
 
-def test_a_group_that_is_missing_is_named(site: Site) -> None:
+def test_a_missing_group_is_named(site: Site) -> None:
     site.gateway["install"]["key_group"] = "tls-servers"
     site.configure()
     site.names.point(HOSTNAME, "127.0.0.1")
@@ -33,7 +33,7 @@ def test_a_group_that_is_missing_is_named(site: Site) -> None:
     assert site.pebble.orders() == 0
 
 
-def test_a_path_that_the_sandbox_closes_is_said_with_the_directive_that_opens_it(
+def test_a_read_only_path_is_reported_with_the_directive_that_opens_it(
     enrolled: Site,
 ) -> None:
     machine = enrolled.machine
@@ -59,7 +59,7 @@ def test_a_path_that_the_sandbox_closes_is_said_with_the_directive_that_opens_it
     assert enrolled.pebble.orders() == 1
 
 
-def test_no_capability_and_no_socket_either(site: Site) -> None:
+def test_without_the_capability_and_the_socket(site: Site) -> None:
     machine = site.machine
     machine.drop_in(SERVICE, "[Service]\nAmbientCapabilities=\nCapabilityBoundingSet=\n")
     site.names.point(HOSTNAME, "127.0.0.1")
@@ -76,7 +76,7 @@ def test_no_capability_and_no_socket_either(site: Site) -> None:
     assert site.served()
 
 
-def test_state_that_belongs_to_somebody_else(enrolled: Site) -> None:
+def test_state_of_another_user(enrolled: Site) -> None:
     machine = enrolled.machine
     machine.must("systemctl", "stop", SERVICE)
     machine.must("chown", "-R", "root:root", GATEWAY)
@@ -95,7 +95,7 @@ def test_state_that_belongs_to_somebody_else(enrolled: Site) -> None:
     assert enrolled.pebble.orders() == 1
 
 
-def test_a_unit_to_reload_that_does_not_exist(enrolled: Site) -> None:
+def test_wrong_names_of_the_unit_to_reload(enrolled: Site) -> None:
     machine = enrolled.machine
     enrolled.wait_reloaded()
 

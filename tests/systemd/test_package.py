@@ -99,7 +99,7 @@ def test_one_command_installs_and_nothing_happens_without_a_configuration(
 
 
 @pytest.mark.on_one_debian
-def test_the_build_says_how_far_it_is(installed: Installed, tmp_path: Path) -> None:
+def test_the_build_shows_progress(installed: Installed, tmp_path: Path) -> None:
     assert installed.result.exit_code == 0
     packs_nothing = tmp_path / "dpkg-deb"  # takes the longest
     packs_nothing.write_text("#!/bin/sh\n")
@@ -124,7 +124,7 @@ def test_the_build_says_how_far_it_is(installed: Installed, tmp_path: Path) -> N
     ]
 
 
-def test_every_page_is_there_and_finds_the_others(machine: Machine) -> None:
+def test_every_page_is_installed_and_its_links_work(machine: Machine) -> None:
     machine.boot()
 
     told = machine.shown(SERVICE, "Documentation")
@@ -138,7 +138,7 @@ def test_every_page_is_there_and_finds_the_others(machine: Machine) -> None:
             machine.must("ls", *(str(PurePosixPath(page).parent / link) for link in links))
 
 
-def test_directories_that_were_lost_come_back_at_boot(machine: Machine) -> None:
+def test_deleted_directories_are_created_at_boot(machine: Machine) -> None:
     machine.boot()
     machine.must("rm", "-rf", "/etc/gatecert", "/var/lib/gatecert")
 
@@ -172,9 +172,7 @@ def test_an_upgrade_orders_nothing_and_loses_no_handshake(
     assert enrolled.pebble.orders() == 1
 
 
-def test_removed_it_leaves_the_state_and_purged_it_leaves_nothing(
-    enrolled: Site, newer_package: Path
-) -> None:
+def test_remove_keeps_the_state_and_purge_deletes_it(enrolled: Site, newer_package: Path) -> None:
     machine = enrolled.machine
     before = enrolled.served(trusted=True)
 

@@ -191,7 +191,7 @@ def visit(shared: Machine, page: Page, servers: ExitStack, tmp_path: Path) -> It
     shared.run("sh", "-c", CLEAN_UP.format(units=page.units))
 
 
-def test_every_page_is_played() -> None:
+def test_every_page_is_tested() -> None:
     pages = {path.stem for path in (PROJECT / "docs/gateways").glob("*.md")} - {"README"}
     assert {page.name for page in PLAYED} == pages
 

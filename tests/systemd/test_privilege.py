@@ -67,7 +67,7 @@ def test_the_service_is_sandboxed(
     assert score <= limit
 
 
-def test_what_the_daemon_runs_as_can_do_nothing_else(enrolled: Site) -> None:
+def test_the_daemons_account_has_no_other_rights(enrolled: Site) -> None:
     process = enrolled.machine.shown(SERVICE, "MainPID")
     told = dict(
         line.split(":\t", 1)
@@ -171,7 +171,7 @@ def test_root_becomes_the_owner_before_it_writes(enrolled: Site) -> None:
     enrolled.wait_settled()
 
 
-def test_root_who_is_first_leaves_nothing_that_the_daemon_cannot_use(site: Site) -> None:
+def test_files_of_a_first_command_of_root_belong_to_the_daemon(site: Site) -> None:
     machine = site.machine
     machine.must_offline("systemctl", "disable", SERVICE)
     machine.drop_in("ocserv.service", "[Service]\nRestart=always\nRestartSec=200ms\n")
@@ -188,7 +188,7 @@ def test_root_who_is_first_leaves_nothing_that_the_daemon_cannot_use(site: Site)
     assert machine.must("find", "/var/lib/gatecert", "!", "-user", "gatecert") == ""
 
 
-def test_secrets_come_as_credentials_that_only_root_can_read_on_disk(enrolled: Site) -> None:
+def test_secrets_as_systemd_credentials(enrolled: Site) -> None:
     machine = enrolled.machine
     machine.write("/etc/gatecert/p12-password", "correct horse\n", mode=0o600)
     machine.drop_in(
@@ -235,7 +235,7 @@ print(json.dumps(names.value.get_values_for_type(x509.DNSName)[0]))
 """
 
 
-def test_port_80_without_any_capability(site: Site) -> None:
+def test_port_80_without_capabilities(site: Site) -> None:
     machine = site.machine
     directory, drop_in = SOCKET_DROP_IN
     machine.must_offline("install", "-D", "-m", "0644", drop_in, f"{directory}/http-socket.conf")
