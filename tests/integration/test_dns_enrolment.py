@@ -201,7 +201,7 @@ def test_dns_persist_01_says_what_to_publish_and_where_it_is_missing(
     printed = gatecert.run("dns-record", BOSTON)
     assert printed.exit_code == 0, printed.errors
     comment, line = printed.output.splitlines()
-    assert comment.startswith("; boston: for authority pebble")
+    assert comment.startswith("; boston: for CA pebble")
     name, _, value = line.partition(" IN TXT ")
     value = value.strip('"')
     assert name == f"_validation-persist.{HOSTNAME}."

@@ -133,7 +133,7 @@ def test_a_name_that_does_not_point_here_is_validated_by_a_record(
     [
         (
             {"hostname": HOSTNAME, "alternative_names": ["*.example.com"]},
-            "the wildcard *.example.com needs dns-01",
+            "the wildcard *.example.com requires dns-01",
         ),
         (
             {"hostname": HOSTNAME, "alternative_names": ["127.0.0.256"]},
@@ -141,7 +141,7 @@ def test_a_name_that_does_not_point_here_is_validated_by_a_record(
         ),
         (
             {"hostname": "127.0.0.1"},
-            "is an IP address; write a DNS name here here",
+            "is an IP address; write a DNS name here",
         ),
         (
             {"hostname": HOSTNAME, "alternative_names": ["exa_mple..com"]},
