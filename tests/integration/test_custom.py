@@ -186,7 +186,7 @@ MISTAKES: dict[str, tuple[Callable[[Path, HandmadeAuthority], bytes], str]] = {
         lambda good, _: openssl("crl2pkcs7", "-nocrl", "-certfile", good).replace(
             b"PKCS7", b"CERTIFICATE"
         ),
-        "is PKCS #7 under the label of a certificate",
+        "is PKCS #7 labelled CERTIFICATE",
     ),
     "CMS": (
         lambda good, _: openssl("crl2pkcs7", "-nocrl", "-certfile", good).replace(b"PKCS7", b"CMS"),
@@ -200,7 +200,7 @@ MISTAKES: dict[str, tuple[Callable[[Path, HandmadeAuthority], bytes], str]] = {
     ),
     "trusted form": (
         lambda good, _: openssl("x509", "-in", good, "-trustout", "-addtrust", "serverAuth"),
-        "is a certificate under another label",
+        "is a certificate with a PEM label other than CERTIFICATE",
     ),
     "base64 alone": (
         lambda good, _: openssl("base64", given=openssl("x509", "-in", good, "-outform", "DER")),
