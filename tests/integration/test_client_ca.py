@@ -375,7 +375,7 @@ def test_known_users_are_not_locked_out_by_accident(vpn: Vpn) -> None:
 
     forced = vpn.client_ca("remove", BOSTON, ours.subject, "--force")
     assert forced.exit_code == 0, forced.errors
-    assert "locked out by this: 1 known user certificate (alice.pem)" in forced.output
+    assert "locked out: 1 known user certificate (alice.pem)" in forced.output
 
 
 @pytest.mark.parametrize("days", [0, 20])

@@ -454,18 +454,20 @@ class Deployer(ABC, Generic[Content]):
         if isinstance(error, ReloadError):
             what += f" ({error.message})"
         since = known.since if known is not None and known.since <= now else now
+        detail = (
+            f"{self.describe(content)} is installed, not proven: {what}; the proof follows as soon"
+            " as a listener accepts connections"
+        )
+        waiting = self.waiting_error(detail)
         self.record.save(
             replace(
                 deployment,
                 next_attempt=next_listener_check(since, now=now),
                 silence=ListenerOutage(since, now, listeners, what),
+                error=deployment.error if waiting is None else waiting.message,
             )
         )
-        detail = (
-            f"{self.describe(content)} is installed, not proven: {what}; the proof follows as soon"
-            " as a listener accepts connections"
-        )
-        return DeploymentResult(detail, self.waiting_error(detail), waits=known is not None)
+        return DeploymentResult(detail, waiting, waits=known is not None)
 
     def _reload_fix(self) -> str:
         if self.target.install.reload:
