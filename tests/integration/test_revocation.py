@@ -136,7 +136,7 @@ def test_a_revoked_certificate_in_an_excluded_region_is_not_replaced(
     enrolled.write()
     result = enrolled.run("revoke", BOSTON, "--reason", "cessationOfOperation")
     assert result.exit_code == 0
-    assert "is not replaced, since region cn is never enrolled" in result.errors
+    assert "does not replace the revoked certificate: region cn is excluded" in result.errors
     assert pebble.certificate_status(first.serial_number) == "Revoked"
     assert live(enrolled) == first
     assert pebble.orders() == 1
