@@ -58,7 +58,7 @@ def problem(kind: str, detail: str = "because", status: int = 400, **headers: st
 
 @dataclass
 class Request:
-    """What the authority was sent."""
+    """A request to the CA."""
 
     method: str
     path: str
@@ -171,7 +171,7 @@ class FakeAuthority:
         return response
 
     def _refusal_of_account(self, request: Request) -> Response | None:
-        """Why a request is none of an account that is known and good."""
+        """Return why a request does not come from a known valid account."""
         url = request.header.get("kid")
         key = next((key for key, each in self.accounts.items() if each == url), None)
         if key is None:

@@ -92,7 +92,7 @@ class Office:
         names: Sequence[str] = (),
         public_key: CertificateIssuerPublicKeyTypes | None = None,
     ) -> bytes:
-        """What the authority makes of a request, PEM; with other names or another key if wanted."""
+        """Issue a certificate for a request, PEM, optionally with other names or another key."""
         by = self.middle
         builder = (
             x509.CertificateBuilder()

@@ -109,7 +109,7 @@ class Authority:
 
 
 class Handler(Protocol):
-    """What a listener does with one connection."""
+    """A listener's handler of one connection."""
 
     def __call__(self, stream: socket.socket, number: int, stopping: Event, /) -> None: ...
 

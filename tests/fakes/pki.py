@@ -43,7 +43,7 @@ def dns(*names: str) -> tuple[Identifier, ...]:
 
 
 class Options(TypedDict, total=False):
-    """What can be made different about a certificate; see ``Pki.issue``."""
+    """Options of a certificate; see ``Pki.issue``."""
 
     key_name: str
     key_kind: str
@@ -248,7 +248,7 @@ def der(tag: int, contents: bytes) -> bytes:
 
 
 def negated(certificate: x509.Certificate) -> x509.Certificate:
-    """The same with a negative serial number, which the library reads but does not write."""
+    """Return it with a negative serial number, which the library reads but does not write."""
     positive = der(0x02, certificate.serial_number.to_bytes(4, "big"))
     negative = positive.replace(b"\x7f", b"\x8f", 1)
     return parse(certificate.public_bytes(Encoding.DER).replace(positive, negative, 1))

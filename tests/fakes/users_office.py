@@ -88,7 +88,7 @@ def extended(*oids: x509.ObjectIdentifier) -> tuple[x509.ExtendedKeyUsage, bool]
 def part(
     *names: str, users: bool = False, authorities: bool = False, indirect: bool = False
 ) -> tuple[x509.IssuingDistributionPoint, bool]:
-    """What a list says it is about."""
+    """The scope of a CRL."""
     full_name = [x509.UniformResourceIdentifier(each) for each in names] or None
     return (
         x509.IssuingDistributionPoint(

@@ -41,7 +41,7 @@ HOSTNAME = "vpn.example.com"
 
 
 class Obstacle:
-    """Stands in the way as long as it has a code."""
+    """An obstacle to orders while it has a code."""
 
     def __init__(self, code: Code) -> None:
         self.code: Code | None = code

@@ -16,7 +16,7 @@ SOA = "ns1. hostmaster. 1 3600 600 86400 1"
 
 @dataclass
 class Zones:
-    """What a nameserver knows; a handler for ``nameserver``.
+    """The records of a nameserver; a handler for ``nameserver``.
 
     Attributes:
         zones: Names of its zones; others are refused.

@@ -42,7 +42,7 @@ class Forger:
 
     @property
     def kinds(self) -> dict[str, Callable[[bytes], bytes]]:
-        """What can be wrong with a certificate, each a change of the authority's answer."""
+        """Defects of a certificate, each a change of the CA's response."""
         now = datetime.now(UTC)
         return {
             "wrong key": lambda body: self._again(body, key=self._stranger.public_key()),
@@ -57,11 +57,11 @@ class Forger:
         }
 
     def honest(self, body: bytes) -> bytes:
-        """The same certificate, only signed by this authority."""
+        """Sign the same certificate with this CA."""
         return self._again(body)
 
     def for_minutes(self, body: bytes) -> bytes:
-        """The same, but it ends in ten minutes."""
+        """Return the same certificate, valid for ten minutes."""
         return self._again(body, until=datetime.now(UTC) + timedelta(minutes=10))
 
     def _again(

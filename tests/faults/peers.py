@@ -29,12 +29,12 @@ if TYPE_CHECKING:
 
 CERTBOT = PROJECT / ".cache" / "peer" / "bin" / "certbot"
 LEGO = PROJECT / ".cache" / "lego" / "lego"
-PATIENCE = 60.0  # seconds
+TIMEOUT = 60.0  # seconds
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """How a peer's command ended.
+    """Result of a peer's command.
 
     Attributes:
         exit_code: Negative for a signal; None where it had to be killed because it did not end.
@@ -61,11 +61,11 @@ class Peer(Protocol):
     directory: Path
 
     def command(self, *more: str, server: str = "", webroot: Path | None = None) -> Sequence[str]:
-        """What issues the first certificate."""
+        """Return the command that issues the first certificate."""
         ...
 
     def renewal(self, *more: str, force: bool = False) -> Sequence[str]:
-        """What a timer runs, or an administrator who wants a new certificate now."""
+        """Return the command of a timer, or of an administrator who forces a renewal."""
         ...
 
     @property
@@ -211,16 +211,16 @@ def run(
     peer: Peer,
     argv: Sequence[str],
     *,
-    patience: float = PATIENCE,
+    timeout: float = TIMEOUT,
     most_megabytes: float = 2000.0,
     environment: Mapping[str, str] | None = None,
 ) -> Run:
-    """Run a peer's command to its end, or to the end of our patience."""
+    """Run a peer's command to its end or its timeout."""
     peer.directory.mkdir(parents=True, exist_ok=True)
     return watched(
         argv,
         peer.directory.with_suffix(".log"),
-        patience=patience,
+        timeout=timeout,
         most_megabytes=most_megabytes,
         environment={**peer.environment, **(environment or {})},
     )
@@ -230,7 +230,7 @@ def watched(
     argv: Sequence[str],
     log: Path,
     *,
-    patience: float = PATIENCE,
+    timeout: float = TIMEOUT,
     most_megabytes: float = 2000.0,
     environment: Mapping[str, str] | None = None,
 ) -> Run:
@@ -240,7 +240,7 @@ def watched(
     while process.poll() is None:
         with suppress(psutil.Error):
             peak = max(peak, psutil.Process(process.pid).memory_info().rss / 1e6)
-        if time.monotonic() - started > patience or peak > most_megabytes:
+        if time.monotonic() - started > timeout or peak > most_megabytes:
             ended_by_itself = False
             break
         time.sleep(0.02)

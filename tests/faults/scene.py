@@ -1,4 +1,4 @@
-"""What a row is played on: names, an authority, the proxy before it, and gatecert behind it."""
+"""The environment of a row: names, a CA, the proxy in front of it, and gatecert."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class Scene:
 
     @property
     def rules(self) -> Rules:
-        """What goes wrong."""
+        """Return the last failure."""
         return self.proxy.rules
 
     def gatecert(
@@ -106,7 +106,7 @@ class Scene:
 
 
 def false_clock(offset: str) -> dict[str, str]:
-    """What lets a program see a wall clock that is off; timers go on as they are.
+    """Return the environment that gives a program a wrong wall clock; timers are unaffected.
 
     Args:
         offset: As libfaketime wants it written: ``+3y``, ``-10d``, ``+990s``; or ``@FILE``, a file

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 PORTS = (8089, 888)
 SIOCSIFFLAGS, UP = 0x8914, 0x1  # netdevice(7)
-# Whoever may not bind ports below 1024 is a local user, as far as this row goes.
+# A local user is a process that may not bind ports below 1024.
 AS_USER = ("setpriv", "--inh-caps=-net_bind_service", "--bounding-set=-net_bind_service")
 
 
@@ -48,7 +48,7 @@ def bring_loopback_up() -> None:
 
 
 def play(directory: Path, port: int) -> dict[str, Any]:
-    """What ``check`` says, and who obtains a certificate, where that port is forwarded to."""
+    """Return the output of ``check``, and obtain a certificate as another user of that port."""
     with ExitStack() as servers:
         names = servers.enter_context(ChallengeTestServer(directory / "names"))
         pebble = servers.enter_context(

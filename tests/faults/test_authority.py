@@ -69,7 +69,7 @@ def test_peer_row_01(peer_name: str, play: Play) -> None:
     failed = 0
     for number in range(STORMS):
         peer = peers.PEERS[peer_name](scene, directory=scene.directory / f"{peer_name}{number}")
-        failed += not peers.run(peer, peer.command(), patience=180).succeeded
+        failed += not peers.run(peer, peer.command(), timeout=180).succeeded
     assert not failed, f"gives up {failed} of {STORMS} times at 50 %"
 
 
@@ -105,7 +105,7 @@ def test_row_02_retry_after(scene: Scene, as_date: bool) -> None:  # noqa: FBT00
 def test_peer_row_02(peer: Peer, scene: Scene) -> None:
     scene.rules.add("new-order", Answer(429, "rateLimited", "slow down", retry_after=900))
     for _ in range(2):  # where it waits by itself, it is killed and started again
-        assert not peers.run(peer, peer.command(), patience=15).succeeded
+        assert not peers.run(peer, peer.command(), timeout=15).succeeded
     asked = [entry.at for entry in scene.rules.journal("new-order")]
     assert len(asked) < 2, f"started again, it asks after {asked[1] - asked[0]:.0f} s of 900"
 
@@ -140,7 +140,7 @@ def test_peer_row_03(peer: Peer, scene: Scene) -> None:
     for name, fault in BROKEN.items():
         scene.rules.clear()
         scene.rules.add("new-order", fault)
-        result = peers.run(peer, peer.renewal(force=True), patience=120)
+        result = peers.run(peer, peer.renewal(force=True), timeout=120)
         assert result.exit_code is not None, f"still tries after 120 s: {name}"
         assert result.exit_code != 0, f"claims success: {name}"
         assert "panic:" not in result.output, f"panics: {name}"
@@ -166,7 +166,7 @@ def test_row_04_an_authority_that_says_nothing_or_drips(scene: Scene, fault: Fau
 @pytest.mark.parametrize("fault", [Silence(), Drip(1.0)], ids=["silence", "drip"])
 def test_peer_row_04(peer: Peer, scene: Scene, fault: Fault) -> None:
     scene.rules.add("directory", fault)
-    result = peers.run(peer, peer.command(), patience=90)
+    result = peers.run(peer, peer.command(), timeout=90)
     assert result.exit_code is not None, f"{type(fault).__name__}: still waiting after 90 s"
     assert not result.succeeded
 

@@ -185,7 +185,7 @@ def small_disk(directory: Path) -> Iterator[Callable[[str], None]]:
 
 @contextmanager
 def read_only(directory: Path) -> Iterator[None]:
-    """Nothing can be written there from one moment to the next, whoever has files open below it."""
+    """Make a directory read-only at once, even with files open for writing below it."""
 
     def run(name: str, *arguments: str | Path) -> None:
         subprocess.run([program(name), *arguments], check=True, timeout=20)
@@ -380,7 +380,7 @@ def test_peer_row_26(peer: Peer, scene: Scene) -> None:
     log = scene.directory / "first.log"
     first = peers.start(peer.command(), log, environment=peer.environment)
     wait_until(lambda: scene.rules.asked("new-order"), "the first one to order", seconds=30)
-    second = peers.run(peer, peer.command(), patience=30)
+    second = peers.run(peer, peer.command(), timeout=30)
     assert not second.succeeded, "two work on one directory at once"
     assert scene.rules.asked("new-order") == 1, "both order"
     first.send_signal(signal.SIGKILL)

@@ -34,7 +34,7 @@ def script(path: Path, body: str) -> str:
 
 
 def children() -> int:
-    """How many of the hanging command's children are alive."""
+    """Count the living children of the hanging command."""
     found = 0
     for process in psutil.process_iter():
         with suppress(psutil.Error):
@@ -85,7 +85,7 @@ def test_row_18_reload_command(scene: Scene, how: str) -> None:
 def test_peer_row_18(peer: Peer, scene: Scene, how: str) -> None:
     log = scene.directory / "hook.log"
     reload = script(scene.directory / "reload", f"echo run >> {log}\n{RELOADS[how]}")
-    result = peers.run(peer, peer.command(*peer.hook(reload)), patience=135)
+    result = peers.run(peer, peer.command(*peer.hook(reload)), timeout=135)
     assert result.exit_code is not None, "waits for a hook for more than 135 s"
     peers.run(peer, peer.renewal(*peer.hook(reload)))
     assert log.read_text().count("run") > 1, "a hook that failed is never run again"

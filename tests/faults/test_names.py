@@ -119,7 +119,7 @@ def test_row_16_caa_forbids(scene: Scene) -> None:
 def test_peer_row_16(peer: Peer, scene: Scene) -> None:
     # Pebble does not look at CAA records, so the proxy answers what Boulder would.
     scene.rules.add("finalize", ANSWERS["caa"])
-    result = peers.run(peer, peer.command(), patience=120)
+    result = peers.run(peer, peer.command(), timeout=120)
     assert result.exit_code is not None, "still tries after 120 s"
     assert not result.succeeded
     assert "CAA" in result.output, "does not say so"

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def window_in_the_past(scene: Scene, certificate: x509.Certificate | None) -> None:
-    """What an authority says of a certificate that it has revoked, or is about to."""
+    """Return the renewal information of a certificate that is or will be revoked."""
     assert certificate is not None
     now = datetime.now(UTC)
     scene.pebble.set_renewal_window(
@@ -115,7 +115,7 @@ def test_peer_row_22(peer: Peer, scene: Scene) -> None:
     for kind, fault in NONSENSE.items():
         scene.rules.clear()
         scene.rules.add("renewal-info", fault)
-        result = peers.run(peer, peer.renewal(), patience=90)
+        result = peers.run(peer, peer.renewal(), timeout=90)
         assert result.exit_code is not None, f"{kind}: does not end"
         assert result.exit_code == 0, f"{kind}: fails"
         assert peers.leaf(peer) == first, f"{kind}: renews"

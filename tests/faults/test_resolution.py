@@ -18,7 +18,7 @@ RIGHT: dict[tuple[str, str], Answer] = {(NAME, "A"): ["127.0.0.1"]}
 
 
 def nameserver(scene: Scene, zone: dict[tuple[str, str], Answer]) -> tuple[Nameserver, Gatecert]:
-    """What gatecert asks; the authority asks another one, which has no trouble."""
+    """The nameserver that gatecert uses; the CA uses another one, which works."""
     server = scene.servers.enter_context(Nameserver({**RIGHT, **zone}))
     gatecert = scene.gatecert()
     gatecert.configuration["resolver"] |= {"nameservers": [server.address], "timeout": "1s"}

@@ -19,7 +19,7 @@ DOCUMENTED: Final = frozenset({0, 1, 2, 3})
 
 @dataclass(frozen=True)
 class Ended:
-    """How a command ended."""
+    """Result of a command."""
 
     code: int
     output: str

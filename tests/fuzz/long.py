@@ -56,7 +56,7 @@ SLICE: Final = 0.2  # seconds between two looks at a process
 
 @dataclass(frozen=True)
 class Result:
-    """How one property fared.
+    """Result of one property.
 
     Attributes:
         grown: Bytes of memory between the first inputs and the last.
@@ -185,7 +185,7 @@ def line(result: Result) -> str:
 
 
 def tabulate(results: Sequence[Result]) -> str:
-    """What is written down."""
+    """Return the report."""
     total = sum(result.inputs for result in results)
     seconds = sum(result.seconds for result in results)
     broken = sum(result.failed for result in results)
@@ -205,7 +205,7 @@ def tabulate(results: Sequence[Result]) -> str:
 
 
 def has_atheris() -> bool:
-    """Whether there is an Atheris for this Python."""
+    """Return True if Atheris is available for this Python."""
     return importlib.util.find_spec("atheris") is not None
 
 

@@ -1,4 +1,4 @@
-"""What inputs are made of: documents that are nearly right, and texts and octets that are not.
+"""Material for inputs: nearly valid documents, and malformed texts and octets.
 
 Random octets are refused at the first look by everything that reads. So most inputs begin as the
 real thing and have a few of their parts changed: taken away, doubled, given another type, or one

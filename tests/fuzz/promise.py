@@ -1,4 +1,4 @@
-"""What holds for every input from outside, however wrong it is, and the count of those tried.
+"""The properties that hold for every input from outside, and the count of inputs tried.
 
 - No traceback: nothing but a `GatecertError` comes out, its message clean and of sane length.
 - No hang: an input is dealt with in a time that does not depend on it.
@@ -45,7 +45,7 @@ class Hang(BaseException):
 
 
 class Counter:
-    """How many inputs were tried; kept where it survives the end of this process."""
+    """The number of inputs tried, stored so that it survives the process."""
 
     def __init__(self) -> None:
         self.number = 0

@@ -143,7 +143,7 @@ class Scene:
         (self.state / "gateways" / VPN / "live").symlink_to(f"versions/{versions[-1].name}")
 
     def check_live(self) -> None:
-        """What servers read is a certificate with its key."""
+        """Check that servers read a certificate with its key."""
         live = self.state / "gateways" / VPN / "live"
         private_key = key.load((live / "privkey.pem").read_bytes())
         fullchain = (live / "fullchain.pem").read_bytes()
@@ -157,7 +157,7 @@ def _silence(gateway: str, stage: Stage, message: str) -> None:
 
 
 class Listener:
-    """Sends what it is told to whoever connects, and hangs up."""
+    """A listener that sends fixed data to every client and closes the connection."""
 
     def __init__(self) -> None:
         self.says = b""

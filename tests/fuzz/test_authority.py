@@ -201,7 +201,7 @@ HEADERS: Final[dict[str, Make[str]]] = {
 
 
 def as_header(text: str) -> str:
-    """What is left of a text on the way through HTTP: one line of ISO 8859-1."""
+    """Return a text as HTTP transports it: one line of ISO 8859-1."""
     return text.encode("latin-1", "replace").decode("latin-1").replace("\r", "").replace("\n", "")
 
 
@@ -280,7 +280,7 @@ def twists(source: Source) -> tuple[Twist, ...]:
 
 @dataclass
 class Connection(BaseAdapter):
-    """What takes the place of the network below ``requests``."""
+    """A replacement of the network below ``requests``."""
 
     authority: FakeAuthority
     twists: deque[Twist]

@@ -89,14 +89,14 @@ CONTENTS: Final[dict[int, tuple[bytes, ...]]] = {
 
 @cache
 def contents(kind: int) -> Make[bytes]:
-    """What stands in a record of a type."""
+    """Return the content of a record of a type."""
     right = just(*CONTENTS.get(kind, (b"\0\1\0",)))
     return one_of(right, right, right, spoilt(right))
 
 
 @dataclass(frozen=True)
 class Reply:
-    """What a nameserver says to whatever it is asked.
+    """Return a nameserver's response to any query.
 
     Attributes:
         spoil: Octets to change, as pairs of position and value; positions behind the question.

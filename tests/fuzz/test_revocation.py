@@ -141,7 +141,7 @@ BODIES: Final = (
 
 
 def responses(source: Source) -> bytes:
-    """What a host may send."""
+    """Return a response of a CRL's host."""
     version = source.choice(("HTTP/1.1", "HTTP/1.1", "HTTP/1.0", "HTTP/2", "ICY", ""))
     headers = source.some(HEADERS, 4) * source.choice((1, 1, 1, 60))
     head = "\r\n".join((f"{version} {source.choice(STATUS)}", *headers, "", ""))

@@ -49,7 +49,7 @@ def message(kind: int, content: bytes) -> bytes:
 
 
 def flight(certificates: list[bytes], asked: bytes = b"") -> bytes:
-    """What a TLS 1.2 server sends first, its certificates in clear."""
+    """Return the first flight of a TLS 1.2 server, with its certificates in clear."""
     hello = VERSION + b"\7" * 32 + b"\0" + b"\xc0\x2b" + b"\0" + b"\0\0"
     listed = b"".join(len(each).to_bytes(3, "big") + each for each in certificates)
     found = message(2, hello) + message(11, len(listed).to_bytes(3, "big") + listed)
@@ -59,7 +59,7 @@ def flight(certificates: list[bytes], asked: bytes = b"") -> bytes:
 
 
 def recorded() -> tuple[bytes, ...]:
-    """What a real server sent, once with TLS 1.2 and once with 1.3."""
+    """Recorded data of a real server, with TLS 1.2 and 1.3."""
     flights = []
     for version in (SSL.TLS1_2_VERSION, SSL.TLS1_3_VERSION):
         context = SSL.Context(SSL.TLS_SERVER_METHOD)
@@ -181,7 +181,7 @@ def _tidy() -> Iterator[None]:
 
 
 def outputs(source: Source) -> bytes:
-    """What a command may print: escapes, octets, and much of both."""
+    """Return possible output of a command: escapes and octets, and much of both."""
     piece = one_of(
         just(b"\x1b[2J", b"\x1b]0;title\x07", b"\x1bP", b"\r\n", b"\0", b"\xff", b"\x9b31m"),
         just(b"a" * 5000),

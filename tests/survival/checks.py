@@ -1,4 +1,4 @@
-"""What has to hold at every instant, and how everything comes right again."""
+"""Invariants that hold at every instant, and the check of recovery."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ MAY_BE_EMPTY = {"lock", "chain.pem", "bundle.pem"}
 
 
 def served(scene: Scene) -> str | None:
-    """Where ``live`` leads; None if there is none. Proves that it is one whole pair."""
+    """Return the target of ``live`` or None, and check that it is one whole pair."""
     live = scene.gateway / "live"
     if not live.is_symlink():
         assert not live.exists()
@@ -90,7 +90,7 @@ def come_right(scene: Scene, house: House, operation: Operation) -> list[Outcome
 
 
 def is_right(scene: Scene, house: House) -> bool:
-    """Whether the newest certificate that can be had is in place, and nothing is left to do."""
+    """Check that the newest certificate is in place and nothing is left to do."""
     current = house.pipeline.open(scene.target)
     inventory, deployment = current.inventory, current.deployer.deployment
     if inventory.live is None or deployment is None or deployment.confirmed is None:
@@ -124,6 +124,6 @@ def _everything(scene: Scene) -> list[Path]:
 
 
 def where(error: BaseException) -> str:
-    """What went wrong and at which lines."""
+    """Return the failures and their lines."""
     lines = [f"{frame.name}:{frame.lineno}" for frame in traceback.extract_tb(error.__traceback__)]
     return f"{' '.join(lines[-4:])} {error}"[:400]

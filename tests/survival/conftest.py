@@ -58,7 +58,7 @@ def tally(request: pytest.FixtureRequest) -> Iterator[list[str]]:
 
 @dataclass(frozen=True)
 class Pace:
-    """Whether there is time for everything.
+    """True if every point is tried.
 
     Attributes:
         every_point: No point is left out, at least.

@@ -1,4 +1,4 @@
-"""What is interrupted: each way in which a gateway's certificate changes, and its beginning."""
+"""The interrupted operations: each way to change a gateway's certificate, with its set-up."""
 
 from __future__ import annotations
 

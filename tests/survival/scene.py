@@ -190,7 +190,7 @@ class Scene:
         return self.state / "gateways" / VPN
 
     def house(self, transport: Sender | None = None) -> House:
-        """What a process has when it starts."""
+        """The parts of a process at its start."""
         store = FileStore(self.state)
         settings = Http01Settings(listen=(), webroot=self.directory / "webroot")
         solver = PromptSolver(settings, store)

@@ -65,7 +65,7 @@ class Watcher:
             self.stray.append(f"{event} {described} after the step {self.step}")
 
     def reach(self, name: str, path: Path) -> None:
-        """What every step calls."""
+        """The calls of every step."""
         self.step = (name, path)
 
     def _changes(self, event: str, arguments: tuple[object, ...]) -> bool:
@@ -76,7 +76,7 @@ class Watcher:
 
 
 def _is_about(path: str, step: str) -> bool:
-    """The same, or inside: a directory is removed with what is in it."""
+    """Compare paths: removing a directory also removes its content."""
     return path == step or path.startswith(f"{step}/")
 
 

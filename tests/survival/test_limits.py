@@ -53,7 +53,7 @@ class Time:
             self.scene.clock.time += LIFE
 
     def count(self, kind: str) -> int:
-        """How many requests of a kind there were."""
+        """Count the requests of a kind."""
         return sum(each == kind for each, _ in self.seen)
 
     def _forget_pauses(self) -> None:

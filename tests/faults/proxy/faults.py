@@ -1,4 +1,4 @@
-"""How the proxy misbehaves. Each fault takes an exchange and ends it in its own wrong way.
+"""Faults of the proxy. Each takes an exchange and ends it in its own wrong way.
 
 Some never ask the authority (``Answer``, ``Redirect``, ``Endless``, ``Silence``); the others ask it
 and spoil what it says. Texts and types of problems are those of Boulder, where it has them.
@@ -29,7 +29,7 @@ UNKNOWN_CHALLENGE = {
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """What the authority has answered, or is made to have answered."""
+    """A response of the CA, or a forged one."""
 
     status: int
     headers: Mapping[str, str]

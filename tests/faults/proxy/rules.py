@@ -35,7 +35,7 @@ ANY = "any"
 
 
 def endpoint(path: str) -> str:
-    """What a path is for, in the words of the RFC; the path itself where that is not known."""
+    """Return the purpose of a path in the RFC's terms; the path itself if unknown."""
     found = [prefix for prefix in ENDPOINTS if path.startswith(prefix)]
     return ENDPOINTS[max(found, key=len)] if found else path
 
@@ -47,8 +47,8 @@ class Rule:
     Attributes:
         where: An endpoint of ``ENDPOINTS``, or ``any``.
         times: How many requests it strikes before it is spent; None for all.
-        after: How many matching requests it lets through first.
-        seconds: For how long it holds, from the first matching request on; None for ever.
+        after: Number of matching requests to let through first.
+        seconds: Its duration from the first matching request; None for no limit.
     """
 
     where: str
@@ -60,7 +60,7 @@ class Rule:
     first_seen: float | None = None
 
     def strikes(self, where: str) -> bool:
-        """Whether it is for this request; counts it."""
+        """Return True if the rule is for this request, and count the request."""
         if self.where not in {ANY, where}:
             return False
         now = time.monotonic()
@@ -139,12 +139,12 @@ class Rules:
             return [entry for entry in self._journal if where in {None, entry.where}]
 
     def asked(self, where: str) -> int:
-        """How often an endpoint was asked."""
+        """Return the number of requests to an endpoint."""
         return len(self.journal(where))
 
 
 def payload_of(body: bytes) -> Any:  # noqa: ANN401 - any JSON
-    """What a flattened JWS (RFC 7515 section 7.2.2) carries, unverified; None if it is none."""
+    """Return the unverified payload of a flattened JWS (RFC 7515 section 7.2.2), or None."""
     try:
         encoded = json.loads(body)["payload"]
         return json.loads(base64.urlsafe_b64decode(encoded + "=" * (-len(encoded) % 4)) or "null")

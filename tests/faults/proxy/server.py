@@ -63,12 +63,12 @@ class FaultProxy:
 
     @property
     def base(self) -> str:
-        """Where it is."""
+        """Its URL."""
         return f"https://127.0.0.1:{self.port}"
 
     @property
     def insecure_base(self) -> str:
-        """Where it answers without TLS, as no authority should."""
+        """Its URL without TLS, which no CA should have."""
         return f"http://127.0.0.1:{self.insecure_port}"
 
     @property
@@ -89,7 +89,7 @@ class FaultProxy:
         return self
 
     def stop(self) -> None:
-        """End it; whoever is still connected is hung up on."""
+        """Stop it and close all connections."""
         if self._thread.is_alive():
             self._loop.call_soon_threadsafe(self._stop.set)
             self._thread.join(10)
@@ -108,7 +108,7 @@ class FaultProxy:
     def _run(self) -> None:
         try:
             self._loop.run_until_complete(self._serve())
-        except BaseException as error:  # noqa: BLE001 - it is for whoever waits in start()
+        except BaseException as error:  # noqa: BLE001 - start() raises it
             self._failure = error
         finally:
             self._ready.set()

@@ -35,7 +35,7 @@ MOST_SHOWN = 5
 
 @dataclass
 class Sum:
-    """What came of many lives.
+    """Results of many simulated lives.
 
     Attributes:
         memory: Of the biggest process, in MiB, after its first lives and after its last.
@@ -73,7 +73,7 @@ class Sum:
 
     @property
     def years(self) -> float:
-        """How long all of them lived."""
+        """The duration of all lives together."""
         return self.lives * (SPAN / YEAR)
 
     def lines(self, elapsed: float) -> Iterator[str]:

@@ -118,13 +118,13 @@ class Limit:
     most: int = 0
 
     def is_spent(self, now: datetime) -> bool:
-        """Whether one more would exceed it now."""
+        """Return True if one more request would exceed the limit now."""
         while self.instants and self.instants[0] <= now - self.period:
             self.instants.popleft()
         return len(self.instants) >= self.count
 
     def note(self, now: datetime) -> str:
-        """What is exceeded by one more now; empty if nothing is."""
+        """Return the limit that one more request exceeds, or an empty string."""
         self.is_spent(now)
         self.instants.append(now)
         self.most = max(self.most, len(self.instants))
@@ -249,7 +249,7 @@ class Authority:
 
     @property
     def is_exhausted(self) -> bool:
-        """Whether none can be had, since too many were issued that nobody can use."""
+        """Return True if no certificate is available after too many unusable ones."""
         now = self.world.time
         recently = self.wasted_at is not None and now < self.wasted_at + self.duplicates.period
         return recently and self.duplicates.is_spent(now)
@@ -275,7 +275,7 @@ class Authority:
         return self._account
 
     def new_order(self, names: Sequence[Identifier], replaces: str) -> Placed:
-        """As Boulder: whoever has an open order for the same names is given that."""
+        """Place an order; like Boulder, return an open order for the same names."""
         now = self.world.time
         for order in self._open.values():
             order.conclude()
@@ -385,7 +385,7 @@ class Authority:
             self.count(self.duplicates)
 
     def window(self, start: datetime, end: datetime, *, revoked: bool) -> Mapping[str, Any]:
-        """What to say of a certificate's renewal."""
+        """Return the renewal information of a certificate."""
         world = self.world
         lifetime = end - start
         begin = end - lifetime / 3
@@ -414,7 +414,7 @@ class PlayedClient(Client):
     def send(
         self, method: str, url: str, *, deadline: Deadline, body: bytes | None = None
     ) -> Response:
-        """What is not signed: the directory, and renewal information."""
+        """Serve unsigned requests: the directory and renewal information."""
         assert (method, body) == ("GET", None)
         leave = self._reach(deadline)
         authority = self._authority

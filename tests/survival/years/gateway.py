@@ -71,7 +71,7 @@ class MemoryStore:
         return len(encode(self._state))
 
     def count(self) -> int:
-        """How many files are kept, a counted request counting as one."""
+        """Count the stored files; each counted request is one."""
         requests = sum(len(each.expenses) for each in self._spent.values())
         some = (self._versions, self._requests, self._tokens, self._accounts, self._lists)
         return requests + sum(len(each) for each in some)

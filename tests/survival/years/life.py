@@ -110,7 +110,7 @@ class Solver:
 
 @dataclass
 class Record:
-    """What came of a life.
+    """Result of a life.
 
     Attributes:
         faults: What should not have been, each with its instant.
@@ -189,7 +189,7 @@ class Life:
 
     @property
     def expects_any_root(self) -> bool:
-        """Whether chains may end anywhere, so that only the comparison keeps a worse one out."""
+        """True if any root is accepted, so that only the comparison rejects a worse certificate."""
         return self._roots is None
 
     def _latest_renewal(self, lifetime: timedelta) -> float:

@@ -21,7 +21,7 @@ CLOCK_IS_RIGHT = timedelta(minutes=5)  # as far as an authority's certificates m
 
 
 class Trouble(StrEnum):
-    """What may go wrong, each for a while."""
+    """Troubles that occur for a while."""
 
     AUTHORITY = "authority out of reach"
     FLAKY = "authority fails now and then"
@@ -63,7 +63,7 @@ TROUBLES: dict[Trouble, tuple[float, timedelta, timedelta]] = {
 
 
 class Happening(StrEnum):
-    """What happens at an instant."""
+    """An event at an instant."""
 
     KILLED = "daemon killed, in the middle of a request if there is one"
     RESTARTED = "daemon restarted"
@@ -134,7 +134,7 @@ def _length(chance: random.Random, shortest: timedelta, longest: timedelta) -> t
 
 @dataclass
 class World:
-    """What time it is, truly and by the machine's clocks, and what is wrong.
+    """The true time, the machine's clocks, and the current troubles.
 
     Attributes:
         time: The true time.
@@ -191,7 +191,7 @@ class World:
         self.sound_since = None if self.wrong else self.time
 
     def is_wrong(self, *troubles: Trouble) -> bool:
-        """Whether any of these is the case."""
+        """Return True if any of these troubles is active."""
         return any(trouble in self.wrong for trouble in troubles)
 
     def _apply(self, change: Change) -> None:
@@ -208,13 +208,13 @@ class World:
         self.disturb()
 
     def happened(self) -> Iterator[Change]:
-        """What has happened since this was asked last."""
+        """Return the events since the last call."""
         events, self.events = self.events, []
         yield from events
 
 
 class WorldsEvent(threading.Event):
-    """Never set; to wait for it takes the world's time."""
+    """An event that is never set; waiting for it advances the simulated time."""
 
     def __init__(self, world: World) -> None:
         super().__init__()

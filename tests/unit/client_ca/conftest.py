@@ -1,4 +1,4 @@
-"""Authorities of users, made as administrators make them, or with any fault that is wanted."""
+"""Client CAs, made as administrators make them, or with any fault that is wanted."""
 
 from __future__ import annotations
 

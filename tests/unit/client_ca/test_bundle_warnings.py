@@ -1,4 +1,4 @@
-"""Whom an end locks out, of whatever it is the end, and each thing said once."""
+"""The users whom an expiry locks out; each warning is given once."""
 
 from __future__ import annotations
 

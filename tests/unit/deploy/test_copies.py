@@ -33,7 +33,7 @@ def someone_else() -> pwd.struct_passwd:
 
 @pytest.fixture
 def chowned(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
-    """Who files were given to; giving them away for good takes root."""
+    """Record the new owners of files; changing the owner takes root."""
     seen: list[tuple[int, int]] = []
 
     def note(_: int, user: int, group: int) -> None:

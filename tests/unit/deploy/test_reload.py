@@ -93,7 +93,7 @@ def refused(*argv: str | Path, timeout: float = 10.0, grace: float = 2.0) -> Rel
 
 
 def is_gone(pid: int) -> bool:
-    """Whether a process has ended; where nobody reaps orphans it stays a zombie."""
+    """Return True if a process has ended; without a reaper of orphans it stays a zombie."""
     try:
         state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
     except OSError:

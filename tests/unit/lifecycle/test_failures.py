@@ -1,4 +1,4 @@
-"""What fails is remembered, said and tried again in its time; what is served stays."""
+"""Failures are recorded, reported and retried in time; the served certificate stays."""
 
 from __future__ import annotations
 

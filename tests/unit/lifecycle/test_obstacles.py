@@ -1,4 +1,4 @@
-"""What an order is certain to fail of holds it back, and costs no attempt."""
+"""An order that is certain to fail is not placed and costs no attempt."""
 
 from __future__ import annotations
 

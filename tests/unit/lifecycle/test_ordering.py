@@ -1,4 +1,4 @@
-"""Which authority a gateway's certificate comes from; the store is real, the authorities played."""
+"""The choice of a gateway's CA, with a real store and fake CAs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What follows when a certificate is revoked: by whom, seen where, replaced how."""
+"""Revoked certificates: by whom, how it is detected, how they are replaced."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""How long an authority's wish to be asked later is heeded.
+"""How long a CA's Retry-After is honoured.
 
-It is its own: whoever else may be asked is asked before. And it lets no certificate lapse.
+It applies to that CA only: others are asked first. And it lets no certificate expire.
 """
 
 from __future__ import annotations
