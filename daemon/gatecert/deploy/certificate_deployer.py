@@ -97,7 +97,7 @@ class CertificateDeployer(Deployer[StoredCertificate]):
 
     @property
     def deployment(self) -> Deployment | None:
-        """How far the wanted version has come; None if no version is wanted."""
+        """The deployment of the wanted version; None if no version is wanted."""
         wanted = self.wanted
         if wanted is None:
             return None
@@ -141,7 +141,7 @@ class CertificateDeployer(Deployer[StoredCertificate]):
 
     @property
     def is_provable(self) -> bool:
-        """Whether a listener or a command can tell."""
+        """True if a listener or a command can verify the certificate."""
         return self.target.install.is_provable
 
     @property

@@ -68,7 +68,7 @@ Content = TypeVar("Content")
 
 @dataclass(frozen=True, slots=True)
 class DeployTools:
-    """What all deployments of this process share.
+    """The tools of all deployments of this process.
 
     Attributes:
         progress: Called at each step.
@@ -86,13 +86,13 @@ class DeployTools:
 
 @dataclass(frozen=True, slots=True)
 class DeploymentResult:
-    """How a deployment ended.
+    """The result of a deployment.
 
     Attributes:
         detail: One line for the operator.
         error: Why the new content is not served; None if it is, or if nothing listens yet.
-        rolled_back: Whether the previous content was put back.
-        waits: Whether nothing listens, as a pass before has already reported.
+        rolled_back: True if the previous content was put back.
+        waits: True if nothing listens, which an earlier pass has reported.
     """
 
     detail: str
@@ -134,12 +134,12 @@ class Deployer(ABC, Generic[Content]):
     @property
     @abstractmethod
     def is_provable(self) -> bool:
-        """Whether anything can tell that the content is served."""
+        """True if a listener or a command can verify the content."""
 
     @property
     @abstractmethod
     def proofs(self) -> tuple[str, ...]:
-        """What a proof asks, as the record keeps it."""
+        """The listeners and the command of the verification, as recorded."""
 
     @abstractmethod
     def describe(self, content: Content) -> str:
@@ -197,7 +197,7 @@ class Deployer(ABC, Generic[Content]):
             content: What the server refused.
             previous: What was put back.
             error: Why it was put back.
-            failure: Why the previous content is not proven either; None if it is.
+            failure: Why the listener still fails the check; None if it passes.
         """
 
     def may_go_back(self, content: Content) -> bool:
@@ -378,7 +378,7 @@ class Deployer(ABC, Generic[Content]):
 
     @property
     def _mixed(self) -> bool:
-        """Whether a listener still served two certificates after the last reload."""
+        """True if a listener still served two certificates after the last reload."""
         return self.record.value is not None and self.record.value.mixed
 
     def _confirm_without_copies(

@@ -53,7 +53,7 @@ class Overview:
 
 @dataclass(frozen=True, slots=True)
 class ClientCAs:
-    """Looks after the client CAs of gateways.
+    """Management of the client CAs of gateways.
 
     Attributes:
         warned: When warnings were last computed, and for which bundle, by gateway.

@@ -1,8 +1,8 @@
-"""What a failed attempt to enrol leads to: how long the next one waits, and why.
+"""The consequences of a failed attempt to enrol: how long the next one waits, and why.
 
-A disk that cannot be written is no failed attempt: the pass is repeated soon, and enrolment goes on
-where it was. An obstacle that a check finds before an order is no failed attempt either. Of several
-authorities, none is waited for while another may be asked.
+A disk that cannot be written is not a failed attempt: the pass is repeated soon, and enrolment
+continues where it was. Neither is an obstacle that a check finds before an order. With several
+authorities, the pass waits for none while another may be asked.
 """
 
 from __future__ import annotations

@@ -38,7 +38,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Occasion:
-    """What called for a pass.
+    """The occasion of a pass.
 
     Attributes:
         force: Order a new certificate whether or not one is due.
@@ -59,7 +59,7 @@ ROUTINE = Occasion()
 
 
 class Weight(IntEnum):
-    """How much an outcome matters: of all in a pass, the heaviest and then the last is reported."""
+    """The weight of an outcome: a pass reports its heaviest outcome, and the last of equals."""
 
     CLIENT_CA = 1
     WATCH = 2
@@ -69,7 +69,7 @@ class Weight(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class PassContext:
-    """What all passes of this process share.
+    """The context of all passes of this process.
 
     Attributes:
         tools: For deployments; also the store, the clock and the progress of everything else.
@@ -121,7 +121,7 @@ class Pass:
 
     @property
     def store(self) -> Store:
-        """Where versions, requests and accounts are."""
+        """The store of versions, requests and accounts."""
         return self.context.tools.store
 
     @property

@@ -5,8 +5,8 @@ saved. The next pass orders a replacement, as ``schedule.due`` decides. Until th
 proven to be served, the revoked certificate stays in place: clients that do not check revocation
 still connect, and the others fare no worse than without a certificate.
 
-Both certificates of a pair are revoked, since both are replaced. A compromised key makes every
-certificate for it worthless, so earlier ones that are still valid are revoked as well.
+Both certificates of a pair are revoked, since both are replaced. A compromised key compromises
+every certificate for it, so earlier ones that are still valid are revoked as well.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""How long a CA's Retry-After is honoured.
+"""The Retry-After of a CA, and how long it is honoured.
 
 It applies to that CA only: others are asked first. And it lets no certificate expire.
 """
