@@ -106,7 +106,7 @@ def remove(
     ] = False,
     wait: Wait = 60.0,
 ) -> None:
-    """Remove a client CA and prove that the server no longer asks for it."""
+    """Remove a client CA and prove that the server stops asking for it."""
     lines = ProgressLines()
     application = open_application(read_configuration(context), lines)
     target = select_targets(application, [name])[0]
