@@ -111,5 +111,5 @@ def test_pkcs12_without_a_key_will_not_do() -> None:
 
 
 @pytest.mark.parametrize("data", [b"", b"0\x82", b"-----BEGIN CERTIFICATE-----\n"])
-def test_what_is_no_pkcs12_will_not_do(data: bytes) -> None:
+def test_invalid_pkcs12_contents_are_refused(data: bytes) -> None:
     assert not holds(data, FileContents.PKCS12, VERSION, KEY, PASSWORD)

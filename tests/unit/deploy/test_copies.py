@@ -56,7 +56,7 @@ def test_a_copy_has_its_content_and_mode_whatever_the_umask(tmp_path: Path) -> N
     assert list(tmp_path.iterdir()) == [copy.path]
 
 
-def test_what_is_right_is_left_alone(tmp_path: Path) -> None:
+def test_correct_copies_are_unchanged(tmp_path: Path) -> None:
     copy = FileCopy(tmp_path / "server.pem", FULLCHAIN)
     write_copies([copy], VERSION, KEY)
     before = copy.path.stat()
@@ -88,7 +88,7 @@ def _a_pipe(path: Path) -> None:
 
 
 @pytest.mark.parametrize("change", [_other_content, _shorter, _other_mode, _a_link, _a_pipe])
-def test_what_differs_is_written_again(tmp_path: Path, change: Callable[[Path], None]) -> None:
+def test_a_copy_that_differs_is_rewritten(tmp_path: Path, change: Callable[[Path], None]) -> None:
     copy = FileCopy(tmp_path / "server.pem", FULLCHAIN)
     write_copies([copy], VERSION, KEY)
     change(copy.path)
@@ -143,7 +143,7 @@ def test_unknown_users_and_groups(
 
 
 @pytest.mark.parametrize("number", [1, 13, 28, 30])  # EPERM, EACCES, ENOSPC, EROFS
-def test_what_the_system_refuses(
+def test_refusals_of_the_system_are_errors(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
     copy = FileCopy(tmp_path / "a.pem", FULLCHAIN)

@@ -21,14 +21,14 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def test_the_gateway_is_reloaded_with_what_it_needs_to_know(world: World) -> None:
+def test_the_reload_command_gets_its_environment(world: World) -> None:
     log = world.directory / "log"
     world.plan(reload=world.script(f'echo "$GATECERT_GATEWAY $GATECERT_HOSTNAME" >> {log}'))
     assert world.attend().kind is OutcomeKind.ENROLLED
     assert log.read_text() == f"vpn {HOSTNAME}\n"
 
 
-def test_a_command_may_prove_what_no_handshake_can(world: World, tmp_path: Path) -> None:
+def test_a_command_proves_services_without_tls_listener(world: World, tmp_path: Path) -> None:
     served = tmp_path / "served"
     live = world.store.gateway_directory("vpn") / "live" / "cert.pem"
     fingerprint = f"openssl x509 -in {live} -noout -fingerprint -sha256 | tr -d :"
@@ -133,7 +133,7 @@ def test_deployments_that_go_on_failing_are_tried_less_and_less(world: World) ->
     assert world.authority.orders == 1
 
 
-def test_who_has_repaired_the_reload_need_not_wait(world: World) -> None:
+def test_an_operator_who_repaired_the_reload_need_not_wait(world: World) -> None:
     tries = world.directory / "tries"
     world.plan(reload=world.script(f"echo $GATECERT_VERSION >>{tries}; exit 1"))
     for _ in range(4):
@@ -173,7 +173,7 @@ def test_a_certificate_that_has_ended_is_never_put_back(world: World) -> None:
     assert world.live != first
 
 
-def test_what_failed_of_another_version_does_not_hold_back_the_one_that_is_wanted(
+def test_failures_of_another_version_do_not_delay_the_wanted_one(
     world: World,
 ) -> None:
     world.attend()
@@ -196,7 +196,7 @@ def test_a_crash_between_swap_and_reload_is_made_good(world: World) -> None:
     assert world.attend().kind is OutcomeKind.IDLE
 
 
-def test_what_is_not_taken_is_rolled_back_even_after_a_crash_in_between(world: World) -> None:
+def test_a_rejected_version_is_rolled_back_even_after_a_crash(world: World) -> None:
     world.attend()
     first = world.live
     world.plan(reload=takes_only(world, world.store.versions("vpn")[0].id))
@@ -211,7 +211,7 @@ def test_what_is_not_taken_is_rolled_back_even_after_a_crash_in_between(world: W
     assert world.live != first
 
 
-def test_what_was_served_is_served_again_though_that_cannot_be_written_down(
+def test_the_roll_back_succeeds_even_if_its_record_cannot_be_written(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world.attend()
@@ -279,7 +279,7 @@ def test_a_copy_asked_for_later_that_cannot_be_written_is_a_failure_and_costs_no
     assert world.authority.orders == 1
 
 
-def test_leaving_in_the_middle_of_a_reload_leaves_the_deployment_to_the_next_pass(
+def test_a_stop_during_a_reload_leaves_the_deployment_to_the_next_pass(
     world: World,
 ) -> None:
     started = world.directory / "started"
@@ -316,7 +316,7 @@ def test_notes_of_the_authority_reach_the_log(
     assert "a note" in caplog.text
 
 
-def test_nothing_is_begun_when_leaving(world: World) -> None:
+def test_no_deployment_starts_while_stopping(world: World) -> None:
     world.pipeline.prepare(world.target)
     world.cancelled.set()
     assert world.attend().kind is OutcomeKind.IDLE
@@ -366,7 +366,7 @@ def test_a_copy_that_cannot_be_written_keeps_no_certificate_from_being_served(
     assert world.authority.orders == 2
 
 
-def test_what_is_not_taken_is_rolled_back_though_copies_cannot_be_written(world: World) -> None:
+def test_a_rejected_version_is_rolled_back_even_if_copies_cannot_be_written(world: World) -> None:
     world.attend()
     first = world.live
     (version,) = world.store.versions("vpn")[:1]

@@ -56,7 +56,7 @@ ENDED, ENDED_BEFORE = held("2", left=-DAY), held("1", left=-2 * DAY)
         "none at all",
     ],
 )
-def test_what_ought_to_be_served(
+def test_the_wanted_version_is_the_best_usable_one(
     versions: tuple[StoredCertificate, ...],
     live: StoredCertificate | None,
     wanted: StoredCertificate | None,

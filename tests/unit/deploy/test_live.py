@@ -55,7 +55,7 @@ def test_swapping(store: FileStore, live: LiveDirectory) -> None:
     assert live.path.readlink() == Path("versions") / second.id
 
 
-def test_what_is_put_back_is_newer_than_any_look_at_what_it_replaces(
+def test_a_restored_version_is_newer_than_what_it_replaces(
     store: FileStore, live: LiveDirectory
 ) -> None:
     first, second = add(store, "AAAA"), add(store, "BBBB")

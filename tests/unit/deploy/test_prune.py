@@ -56,7 +56,7 @@ def versions(tmp_path: Path, *origins: Origin | None) -> list[Version]:
         ([AUTHORITY] * 3, 2, "long gone", ("gone, too",), "2"),
     ],
 )
-def test_what_goes(
+def test_old_versions_are_pruned(
     tmp_path: Path,
     origins: list[Origin | None],
     keep: int,
@@ -75,7 +75,7 @@ def test_what_goes(
     live=st.integers(0, 12),
     needed=st.sets(st.integers(0, 12).map(str), max_size=3),
 )
-def test_what_must_stay_stays(
+def test_required_versions_are_kept(
     tmp_path_factory: pytest.TempPathFactory,
     origins: list[Origin | None],
     keep: int,

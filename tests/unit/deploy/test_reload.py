@@ -126,9 +126,7 @@ def test_a_command_on_the_path() -> None:
     assert run("echo", "$PATH").output == "$PATH"
 
 
-def test_the_environment_is_what_is_documented(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_environment_is_as_documented(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NOTIFY_SOCKET", "/run/systemd/notify")
     monkeypatch.setenv("CREDENTIALS_DIRECTORY", "/run/credentials/gatecert.service")
     monkeypatch.setenv("SECRET", "of the operator")
@@ -186,7 +184,7 @@ def test_output_is_cleaned(script: Callable[[str], Path]) -> None:
     assert run(script(lines)).output == "red bell � tab end"
 
 
-def test_a_flood_is_cut_and_blocks_nobody(script: Callable[[str], Path]) -> None:
+def test_excessive_output_is_cut_and_blocks_nothing(script: Callable[[str], Path]) -> None:
     result = run(script("yes flood | head -c 99999996; echo the end"))
     assert result.output.endswith("flood flood the end")
     assert len(result.output) <= process.LONGEST_OUTPUT
@@ -235,7 +233,7 @@ def test_a_command_that_fails(script: Callable[[str], Path]) -> None:
     assert error.output == "cannot reload: bad certificate"
 
 
-def test_the_end_of_a_long_output_is_what_is_told(script: Callable[[str], Path]) -> None:
+def test_the_end_of_a_long_output_is_reported(script: Callable[[str], Path]) -> None:
     error = refused(script("yes progress | head -n 200; echo the real reason; exit 1"))
     assert error.output.startswith("…")
     assert error.output.endswith("the real reason")
@@ -273,7 +271,7 @@ def test_a_script_that_cannot_be_run(
     assert error.message.endswith(f"cannot be run: {reason}")
 
 
-def test_what_is_no_program(tmp_path: Path) -> None:
+def test_files_that_are_no_programs_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "garbage"
     path.write_bytes(b"\x00garbage")
     path.chmod(0o755)
@@ -311,7 +309,7 @@ def test_a_group_that_ignores_sigterm_gets_sigkill(
     assert eventually(lambda: all(is_gone(int(pid)) for pid in pids.read_text().split()))
 
 
-def test_a_leader_that_obeys_leaves_nobody_behind(
+def test_no_descendant_survives_a_terminated_command(
     script: Callable[[str], Path], tmp_path: Path
 ) -> None:
     pids = tmp_path / "pids"
@@ -348,7 +346,7 @@ def test_a_command_of_another_user_cannot_be_killed(
     assert eventually(lambda: not Path(f"/proc/{group}").exists())  # no zombie stays behind
 
 
-def test_leaving_in_the_middle_kills_the_command(
+def test_a_stop_kills_the_command(
     script: Callable[[str], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pids = tmp_path / "pids"

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def test_a_wish_is_a_file_that_nobody_else_can_read(tmp_path: Path) -> None:
+def test_a_reload_request_is_a_private_file(tmp_path: Path) -> None:
     request_reload(tmp_path, "20261123T081500Z-1")
 
     wish = tmp_path / FILE_NAME
@@ -22,7 +22,7 @@ def test_a_wish_is_a_file_that_nobody_else_can_read(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [wish]
 
 
-def test_a_wish_that_nobody_has_taken_is_made_again(tmp_path: Path) -> None:
+def test_a_pending_reload_request_is_renewed(tmp_path: Path) -> None:
     request_reload(tmp_path, "first")
     request_reload(tmp_path, "second")
 
@@ -40,7 +40,7 @@ def test_a_link_in_its_place_is_replaced_and_never_followed(tmp_path: Path) -> N
     assert not (tmp_path / FILE_NAME).is_symlink()
 
 
-def test_a_wish_that_cannot_be_written_is_a_failed_reload(tmp_path: Path) -> None:
+def test_a_reload_request_that_cannot_be_written_is_a_failed_reload(tmp_path: Path) -> None:
     with pytest.raises(ReloadError) as caught:
         request_reload(tmp_path / "missing", "version")
 

@@ -65,7 +65,7 @@ def test_no_order_follows_another_as_long_as_they_bring_nothing_better(world: Do
     assert world.authority.orders == 1 + 10
 
 
-def test_what_was_not_taken_is_taken_when_the_better_one_ends(world: Doubtful) -> None:
+def test_a_rejected_certificate_is_deployed_when_the_better_one_expires(world: Doubtful) -> None:
     world.attend()
     trusted = world.live
     world.issue_from_elsewhere()
@@ -79,7 +79,7 @@ def test_what_was_not_taken_is_taken_when_the_better_one_ends(world: Doubtful) -
     assert not world.serves_bootstrap
 
 
-def test_who_means_it_accepts_it_without_another_order(world: Doubtful) -> None:
+def test_accepting_an_untrusted_certificate_needs_no_second_order(world: Doubtful) -> None:
     world.attend()
     trusted = world.live
     world.issue_from_elsewhere()
@@ -152,7 +152,7 @@ def test_a_flood_of_renewals_is_slowed_down(world: Doubtful) -> None:
     assert world.authority.orders <= 4
 
 
-def test_a_revoked_certificate_gives_way_to_an_older_one_that_is_not(world: Doubtful) -> None:
+def test_an_older_certificate_replaces_a_revoked_one(world: Doubtful) -> None:
     world.attend()
     older = world.live
     world.later(20 * DAY)
@@ -174,7 +174,9 @@ def test_a_revoked_certificate_gives_way_to_an_older_one_that_is_not(world: Doub
     assert world.authority.orders == 3
 
 
-def test_a_deployment_is_hurried_by_the_end_of_what_was_put_back(world: Doubtful) -> None:
+def test_the_expiry_of_the_restored_certificate_brings_the_deployment_forward(
+    world: Doubtful,
+) -> None:
     world.attend()
     (first,) = world.store.versions("vpn")[:1]
     world.plan(reload=world.script(f"[ $GATECERT_VERSION = {first.id} ]"))

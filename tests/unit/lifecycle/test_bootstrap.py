@@ -24,7 +24,7 @@ def test_there_is_something_to_serve_before_anything_else(world: World) -> None:
     assert (world.names.asked, world.authority.orders) == (0, 0)
 
 
-def test_what_is_there_is_left_alone(world: World) -> None:
+def test_an_existing_certificate_is_unchanged(world: World) -> None:
     world.pipeline.prepare(world.target)
     first = world.live
     assert world.pipeline.prepare(world.target) is None
@@ -34,7 +34,7 @@ def test_what_is_there_is_left_alone(world: World) -> None:
 @pytest.mark.parametrize(
     "change", [{"region": "cn"}, {"mode": Mode.CUSTOM}], ids=["excluded", "custom"]
 )
-def test_what_nobody_enrols_keeps_its_bootstrap_certificate_until_it_nears_its_end(
+def test_a_gateway_without_enrolment_keeps_its_bootstrap_certificate_until_near_expiry(
     world: World, change: dict[str, object]
 ) -> None:
     world.target = replace(world.target, **change)  # type: ignore[arg-type] # names of fields

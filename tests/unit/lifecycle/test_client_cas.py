@@ -235,7 +235,7 @@ def test_an_authority_is_added_and_proven(started: Scene) -> None:
     assert started.store.state(GATEWAY).outcome == outcome
 
 
-def test_what_is_not_right_changes_nothing(started: Scene) -> None:
+def test_invalid_uploads_change_nothing(started: Scene) -> None:
     root = started.office.root()
     started.add(root)
     before = started.files.path.read_bytes(), started.deployment
@@ -276,7 +276,7 @@ def test_a_server_that_does_not_follow_gets_its_authorities_back(started: Scene,
         assert started.deployment.error
 
 
-def test_what_was_put_back_without_proof_is_proven_later(started: Scene) -> None:
+def test_a_bundle_restored_without_proof_is_proven_later(started: Scene) -> None:
     one = started.office.root("one")
     first = started.add(one)
     assert first.kind is OutcomeKind.DEPLOYED, (first, started.server.errors)
@@ -292,7 +292,7 @@ def test_what_was_put_back_without_proof_is_proven_later(started: Scene) -> None
     assert started.deployment == Deployment(bundle(one).id, confirmed=started.clock)
 
 
-def test_a_server_that_demands_nothing_admits_nobody(scene: Scene) -> None:
+def test_a_listener_without_certificate_request_fails_the_proof(scene: Scene) -> None:
     scene.break_reload()
 
     outcome = scene.add(scene.office.root())
@@ -351,7 +351,7 @@ def test_without_listeners_nothing_is_proven_and_that_is_said(scene: Scene) -> N
     assert "not proven: install.verify names no listener" in outcome.detail
 
 
-def test_namesakes_cannot_be_told_apart_and_that_is_said(started: Scene) -> None:
+def test_client_cas_with_the_same_name_are_reported_as_indistinguishable(started: Scene) -> None:
     started.add(started.office.root())
 
     outcome = started.add(started.office.root("Users", key_name="the next key"))
@@ -447,7 +447,7 @@ def test_a_crash_at_any_step_leaves_the_old_or_the_new(
     assert outcomes == {bundle(one).id, bundle(one, two).id}
 
 
-def test_leaving_in_the_middle_is_taken_up_again(started: Scene) -> None:
+def test_a_change_interrupted_by_a_stop_is_resumed(started: Scene) -> None:
     one, two = started.office.root("one"), started.office.root("two")
     started.add(one)
     target = started.target
@@ -543,7 +543,7 @@ def test_after_the_last_the_placeholder_is_asked_for(started: Scene) -> None:
     )
 
 
-def test_known_users_are_not_locked_out_unless_forced(started: Scene) -> None:
+def test_a_removal_that_locks_out_known_users_needs_force(started: Scene) -> None:
     one, two = started.office.root("one"), started.office.root("two")
     started.add(one, two)
     started.knows("alice", started.office.user(one))
@@ -563,7 +563,9 @@ def test_known_users_are_not_locked_out_unless_forced(started: Scene) -> None:
     assert "check: note: no certificate can be read in broken.pem" in started.told
 
 
-def test_what_cannot_be_read_stops_a_removal_unless_forced(started: Scene, tmp_path: Path) -> None:
+def test_unreadable_known_users_stop_a_removal_unless_forced(
+    started: Scene, tmp_path: Path
+) -> None:
     started.add(started.office.root())
     started.target = replace(
         started.target,
@@ -576,7 +578,7 @@ def test_what_cannot_be_read_stops_a_removal_unless_forced(started: Scene, tmp_p
     assert any("nobody can tell which users" in line for line in started.told)
 
 
-def test_nobody_is_meant(started: Scene) -> None:
+def test_a_selector_without_match_is_a_usage_error(started: Scene) -> None:
     with pytest.raises(WrongUsageError):
         started.remove("CN=nobody")
 
@@ -584,7 +586,7 @@ def test_nobody_is_meant(started: Scene) -> None:
 # --------------------------------------------------------------------------- judged
 
 
-def test_a_user_is_judged_by_the_bundle_in_force(started: Scene, tmp_path: Path) -> None:
+def test_a_user_is_checked_against_the_current_bundle(started: Scene, tmp_path: Path) -> None:
     root = started.office.root()
     alice, bob = started.office.user(root), started.office.user(root, "bob")
     started.add(root)
@@ -604,7 +606,7 @@ def test_a_user_is_judged_by_the_bundle_in_force(started: Scene, tmp_path: Path)
 # --------------------------------------------------------------------------- watched
 
 
-def test_a_gateway_that_demands_nothing_is_left_alone(scene: Scene) -> None:
+def test_a_gateway_without_client_authentication_is_unchanged(scene: Scene) -> None:
     scene.target = replace(scene.target, client_authentication=None)
 
     assert scene.tend() is None
@@ -675,7 +677,7 @@ def test_users_are_looked_at_now_and_then(started: Scene, caplog: pytest.LogCapt
     assert "carol.pem" in caplog.text
 
 
-def test_what_is_asked_for_is_watched_and_put_right(
+def test_drift_of_the_requested_client_cas_is_corrected(
     started: Scene, caplog: pytest.LogCaptureFixture
 ) -> None:
     started.add(started.office.root())
@@ -715,7 +717,7 @@ def test_a_server_that_is_silent_has_not_drifted(started: Scene) -> None:
     assert started.deployment.confirmed == confirmed
 
 
-def test_what_there_is_to_say(started: Scene, tmp_path: Path) -> None:
+def test_the_overview_lists_client_cas_and_warnings(started: Scene, tmp_path: Path) -> None:
     root, soon = started.office.root(), started.office.root("soon", end=NOW + 7 * DAY)
     started.add(root, soon)
 

@@ -151,7 +151,7 @@ def test_it_is_looked_at_as_often_as_asked_for(world: World) -> None:
     assert world.reloaded == 0
 
 
-def test_an_operator_who_asks_need_not_wait(world: World) -> None:
+def test_force_ignores_the_waiting_time(world: World) -> None:
     world.attend(timedelta(minutes=1), look_now=True)
     assert world.deployment.confirmed == START + timedelta(minutes=1)
 
@@ -192,7 +192,7 @@ def test_an_alarm_where_it_does_not_help(world: World) -> None:
     assert world.deployment.confirmed == world.time
 
 
-def test_a_gateway_that_is_down_is_told_of_once(
+def test_a_gateway_that_is_down_is_reported_once(
     world: World, caplog: pytest.LogCaptureFixture
 ) -> None:
     world.listener.close()
@@ -208,7 +208,7 @@ def test_a_gateway_that_is_down_is_told_of_once(
     assert world.reloaded == 0
 
 
-def test_a_gateway_that_answers_again_is_told_of(
+def test_a_gateway_that_answers_again_is_reported(
     world: World, caplog: pytest.LogCaptureFixture
 ) -> None:
     endpoint = world.listener.endpoint
@@ -221,7 +221,7 @@ def test_a_gateway_that_answers_again_is_told_of(
     assert (world.deployment.silence, world.deployment.confirmed) == (None, world.time)
 
 
-def test_another_listener_that_goes_silent_is_told_of_too(
+def test_a_second_silent_listener_is_reported_as_well(
     world: World, caplog: pytest.LogCaptureFixture
 ) -> None:
     other = Listener(world.live)
@@ -234,7 +234,7 @@ def test_another_listener_that_goes_silent_is_told_of_too(
     assert caplog.text.count("silent gateway=vpn") == 2
 
 
-def test_a_listener_that_is_configured_later_is_not_taken_for_proven(world: World) -> None:
+def test_a_listener_added_later_is_not_assumed_to_be_proven(world: World) -> None:
     nobody = Endpoint("127.0.0.1", 1)
     world.target = _at(world.target, nobody)
     deployment = world.current.deployer.deployment
@@ -319,7 +319,9 @@ def _share(world: World, second: Path | None) -> Turns:
     return turns
 
 
-def test_a_mixed_gateway_is_reloaded_once_and_never_said_to_be_proven(world: World) -> None:
+def test_a_gateway_with_mixed_certificates_is_reloaded_once_and_never_reported_as_proven(
+    world: World,
+) -> None:
     turns = _share(world, world.elsewhere)
     outcome = world.attend(WATCH)
     assert (outcome.kind, outcome.code) == (OutcomeKind.FAILED, "mixed")

@@ -94,7 +94,9 @@ def test_where_there_is_no_staging_directory_it_is_asked_for(world: World) -> No
     assert world.authority.orders == 0
 
 
-def test_a_failure_is_told_and_counts_for_nothing(world: World, staging: PlayedAuthority) -> None:
+def test_a_failed_dry_run_is_reported_and_not_counted(
+    world: World, staging: PlayedAuthority
+) -> None:
     staging.trouble = ChallengeFailedError("connection", "refused", fix="open port 80")
     outcome = try_out(world)
     assert (outcome.kind, outcome.code) == (OutcomeKind.FAILED, "challenge-failed")
@@ -113,7 +115,7 @@ def test_a_failure_is_told_and_counts_for_nothing(world: World, staging: PlayedA
         ),
     ],
 )
-def test_what_is_to_be_changed_is_a_setting_that_exists(
+def test_the_fix_names_an_existing_setting(
     world: World, staging: PlayedAuthority, told: str, meant: str
 ) -> None:
     staging.trouble = AuthorityError("no", fix=f"correct {told}")
@@ -127,7 +129,7 @@ def test_limits_hold_there_as_well(world: World, staging: PlayedAuthority) -> No
     assert "enough; nothing was installed" in outcome.detail
 
 
-def test_what_is_in_the_way_is_found_first(world: World, staging: PlayedAuthority) -> None:
+def test_obstacles_are_checked_first(world: World, staging: PlayedAuthority) -> None:
     world.pipeline = replace(
         world.pipeline, obstacles=lambda *_: codes.CAA_FORBIDS.found("CAA says no")
     )

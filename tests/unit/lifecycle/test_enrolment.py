@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from tests.fakes.world import World
 
 
-def test_a_gateway_is_enrolled_and_left_alone_until_it_is_due(world: World) -> None:
+def test_an_enrolled_gateway_is_unchanged_until_renewal_is_due(world: World) -> None:
     outcome = world.attend()
     assert (outcome.kind, outcome.failed) == (OutcomeKind.ENROLLED, False)
     assert not world.serves_bootstrap

@@ -78,7 +78,7 @@ def test_success_clears_the_failures(world: World) -> None:
     assert world.store.state("vpn").failures == 0
 
 
-def test_what_failed_comes_last_at_the_next_attempt_until_something_is_issued(
+def test_a_failed_authority_is_tried_last_until_one_issues(
     world: World,
 ) -> None:
     world.target = replace(world.target, challenges=("http-01", "tls-alpn-01"))
@@ -137,7 +137,7 @@ def test_a_rate_limit_is_waited_for(world: World) -> None:
     assert world.attend().next_at == until
 
 
-def test_a_failed_renewal_leaves_what_is_served(world: World) -> None:
+def test_a_failed_renewal_keeps_the_served_certificate(world: World) -> None:
     world.attend()
     first = world.live
     world.later(61 * DAY)
@@ -191,7 +191,7 @@ def unreadable(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
     return lambda: monkeypatch.setattr(durable, "on_step", refuse)
 
 
-def test_state_that_cannot_be_read_is_not_taken_for_none(
+def test_unreadable_state_is_not_treated_as_missing(
     world: World, unreadable: Callable[[], None]
 ) -> None:
     world.authority.trouble = InterruptedOrderError("leaving")
@@ -255,7 +255,7 @@ def test_a_key_that_a_crash_left_without_its_order_goes(world: World) -> None:
     ],
     ids=["custom", "excluded"],
 )
-def test_what_is_not_looked_at_any_more_wakes_nobody(
+def test_a_revocation_check_that_ended_schedules_no_pass(
     world: World, change: dict[str, object]
 ) -> None:
     world.attend()
@@ -282,7 +282,7 @@ def test_nothing_is_ordered_while_the_state_cannot_be_written(world: World, disk
     assert world.store.state("vpn").failures == 0
 
 
-def test_what_could_not_be_written_outlives_another_configuration(world: World, disk: Disk) -> None:
+def test_unwritten_state_survives_a_reload_of_the_configuration(world: World, disk: Disk) -> None:
     world.pipeline.prepare(world.target)
     world.authority.trouble = AuthorityUnreachableError("no answer")
     world.authority.during_order = lambda: setattr(disk, "full", True)
@@ -298,9 +298,7 @@ def test_what_could_not_be_written_outlives_another_configuration(world: World, 
     assert world.store.state("vpn").failures >= 1
 
 
-def test_what_could_not_be_written_gives_way_to_what_a_command_has_written_since(
-    world: World, disk: Disk
-) -> None:
+def test_unwritten_state_yields_to_a_later_write_by_a_command(world: World, disk: Disk) -> None:
     world.attend()
     world.later(DAY)
     disk.full = True
@@ -323,7 +321,7 @@ def test_what_could_not_be_written_gives_way_to_what_a_command_has_written_since
     assert world.store.requests("vpn")
 
 
-def test_who_has_made_room_need_not_wait(world: World, disk: Disk) -> None:
+def test_an_operator_who_frees_disk_space_need_not_wait(world: World, disk: Disk) -> None:
     disk.full = True
     assert world.attend().code == "state-unwritable"
     assert world.attend(look_now=True).code == "state-unwritable"

@@ -10,7 +10,7 @@ from gatecert.errors import InterruptedOrderError
 from gatecert.model import OutcomeKind
 
 
-def test_what_an_order_is_certain_to_fail_of_holds_it_back_and_costs_no_attempt(
+def test_a_certain_failure_delays_the_order_and_costs_no_attempt(
     world: World,
 ) -> None:
     obstacle = world.obstruct(Obstacle(codes.ADDRESS_IN_USE))
@@ -55,7 +55,7 @@ def test_a_finding_that_is_no_obstacle_holds_nothing_back(world: World) -> None:
     assert world.attend().kind is OutcomeKind.ENROLLED
 
 
-def test_an_order_that_is_under_way_is_taken_up_whatever_is_in_the_way(world: World) -> None:
+def test_a_pending_order_is_resumed_despite_obstacles(world: World) -> None:
     world.authority.trouble = InterruptedOrderError("leaving")
     world.attend()
     world.authority.trouble = None

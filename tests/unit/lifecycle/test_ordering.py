@@ -135,7 +135,9 @@ def test_only_its_own_certificate_is_said_to_be_replaced(
     assert second.lifetimes[1] == 90 * DAY
 
 
-def test_where_all_refuse_the_last_refusal_is_told(world: World, second: PlayedAuthority) -> None:
+def test_if_all_authorities_refuse_the_last_refusal_is_reported(
+    world: World, second: PlayedAuthority
+) -> None:
     world.authority.trouble = REFUSED
     second.trouble = ACMEError("caa", "forbidden")
     outcome = world.attend()
@@ -144,7 +146,7 @@ def test_where_all_refuse_the_last_refusal_is_told(world: World, second: PlayedA
     assert (world.authority.orders, second.orders) == (1, 1)
 
 
-def test_leaving_gatecert_is_no_reason_to_leave_an_authority(
+def test_stopping_gatecert_does_not_skip_an_authority(
     world: World, second: PlayedAuthority
 ) -> None:
     world.authority.trouble = InterruptedOrderError("leaving")
@@ -161,7 +163,7 @@ def test_force_begins_with_the_first_again(world: World) -> None:
     assert world.store.versions("vpn")[0].authority == "played"
 
 
-def test_force_gives_the_order_that_is_under_way_up(world: World) -> None:
+def test_force_abandons_the_pending_order(world: World) -> None:
     world.authority.trouble = UNREACHABLE
     world.attend()
     pending = world.store.state("vpn").order
@@ -186,7 +188,7 @@ def world_with(world: World, second: PlayedAuthority, found: dict[str, Finding])
 
 
 @pytest.mark.parametrize("code", [codes.CAA_FORBIDS, codes.TERMS_NOT_AGREED])
-def test_what_stands_in_the_way_at_one_authority_is_no_matter_at_the_next(
+def test_an_obstacle_at_one_authority_does_not_affect_the_next(
     world: World, second: PlayedAuthority, code: Code
 ) -> None:
     world_with(world, second, {"played": code.found("not here")})
@@ -195,7 +197,7 @@ def test_what_stands_in_the_way_at_one_authority_is_no_matter_at_the_next(
     assert "vpn order not here; trying second instead" in world.told
 
 
-def test_what_stands_in_the_way_at_the_next_does_not_put_off_the_first(
+def test_an_obstacle_at_the_next_authority_does_not_delay_the_first(
     world: World, second: PlayedAuthority
 ) -> None:
     world_with(world, second, {"second": codes.CAA_FORBIDS.found("not there")})
@@ -210,7 +212,7 @@ def test_what_stands_in_the_way_at_the_next_does_not_put_off_the_first(
     assert second.orders == 0
 
 
-def test_what_stands_in_the_way_everywhere_is_told(world: World, second: PlayedAuthority) -> None:
+def test_an_obstacle_at_every_authority_is_reported(world: World, second: PlayedAuthority) -> None:
     taken = codes.ADDRESS_IN_USE.found("port 80 is taken")
     world_with(world, second, dict.fromkeys(("played", "second"), taken))
     outcome = world.attend()
@@ -280,7 +282,7 @@ def test_after_a_failed_validation_it_is_tried_at_the_staging_directory_first(
     assert world.store.versions("vpn")[0].authority == "played"
 
 
-def test_a_staging_directory_that_is_of_no_use_holds_nothing_up(
+def test_an_unusable_staging_directory_does_not_delay_production(
     world: World, staging: PlayedAuthority
 ) -> None:
     world.authority.trouble = NOT_VALIDATED

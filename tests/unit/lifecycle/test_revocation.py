@@ -137,7 +137,7 @@ def test_the_first_look_comes_within_the_hour_and_then_every_few_hours(town: Tow
     assert town.lists.asked == 2
 
 
-def test_a_gateway_is_woken_for_the_look(town: Town) -> None:
+def test_a_pass_is_scheduled_for_the_revocation_check(town: Town) -> None:
     outcome = town.attend()
     town.store.save_state("vpn", replace(town.store.state("vpn"), next_look=None, resolution=None))
     wake, _ = town.current.next_wake()
@@ -145,7 +145,7 @@ def test_a_gateway_is_woken_for_the_look(town: Town) -> None:
     assert wake <= town.known.next_look
 
 
-def test_what_was_revoked_is_replaced_in_the_same_pass(
+def test_a_revoked_certificate_is_replaced_in_the_same_pass(
     town: Town, caplog: pytest.LogCaptureFixture
 ) -> None:
     town.revoked(SUPERSEDED)
@@ -166,7 +166,7 @@ def test_a_key_that_has_leaked_is_not_used_again_although_it_should_be_kept(town
     assert not town.same_key
 
 
-def test_an_order_that_is_under_way_with_the_leaked_key_is_given_up(town: Town) -> None:
+def test_a_pending_order_with_the_compromised_key_is_abandoned(town: Town) -> None:
     town.authority.trouble = AuthorityUnreachableError("cut off")
     town.attend(force=True)
     assert town.store.state("vpn").order is not None
@@ -191,7 +191,7 @@ def test_before_a_kept_key_is_ordered_for_again_in_haste_the_lists_are_asked(tow
     assert town.authority.orders == 2
 
 
-def test_no_list_is_asked_in_haste_where_the_key_is_new_anyway(town: Town) -> None:
+def test_a_new_key_needs_no_early_revocation_check(town: Town) -> None:
     town.target = replace(town.target, key=KeyPolicy())
     town.authority.renew_at = town.clock() - MINUTE
     town.lists.report = None
@@ -231,7 +231,7 @@ def test_a_replacement_that_fails_leaves_the_revoked_certificate_in_place(town: 
     assert asked == 1
 
 
-def test_what_is_only_held_is_looked_at_again(town: Town) -> None:
+def test_a_certificate_on_hold_is_checked_again(town: Town) -> None:
     town.target = replace(town.target, mode=Mode.CUSTOM)
     town.revoked(RevocationReason.CERTIFICATE_HOLD)
     town.attend(look_now=True)
@@ -278,7 +278,7 @@ def test_where_nothing_is_to_be_looked_up_nothing_is(town: Town, why: str) -> No
 # --------------------------------------------------------------------- asked for
 
 
-def test_what_is_revoked_by_request_is_replaced_by_the_next_pass(town: Town) -> None:
+def test_a_certificate_revoked_on_request_is_replaced_by_the_next_pass(town: Town) -> None:
     said = town.revoke()
     assert said.startswith("the certificate of version 000002-")
     assert said.endswith("is revoked (superseded), signed with the key of the account")
@@ -349,7 +349,7 @@ def test_revoking_twice_is_no_harm(town: Town) -> None:
     assert "was revoked before" in town.revoke()
 
 
-def test_what_held_orders_back_does_not_hold_this_one(town: Town) -> None:
+def test_earlier_backoff_does_not_delay_the_replacement(town: Town) -> None:
     town.authority.trouble = AuthorityUnreachableError("nobody there")
     town.attend(force=True)
     town.authority.trouble = None
@@ -447,7 +447,7 @@ def test_a_pair_is_replaced_when_either_was_revoked(pair: Town) -> None:
     assert _key(second(pair)) != _key(other)
 
 
-def test_of_a_pair_nothing_is_known_where_it_is_not_of_both(pair: Town) -> None:
+def test_the_status_of_a_pair_needs_both_certificates(pair: Town) -> None:
     asked = pair.lists.asked
     pair.lists.only = second(pair)
     pair.lists.report = RevocationReport(problem="nobody there")

@@ -112,7 +112,7 @@ def test_a_key_that_is_to_stay_stays_only_where_its_type_is_still_wanted(world: 
     assert isinstance(served.curve, ec.SECP384R1)
 
 
-def test_what_was_ordered_is_taken_up_when_the_second_fails(world: World) -> None:
+def test_the_first_order_of_a_pair_is_resumed_when_the_second_fails(world: World) -> None:
     def interrupt() -> None:
         gone = world.authority.orders == 2
         world.authority.trouble = AuthorityUnreachableError("no answer") if gone else None

@@ -50,9 +50,7 @@ def test_a_renewal_does_not_wait_for_an_answer(world: World, ending: LookupStatu
 
 
 @pytest.mark.parametrize("ending", [LookupStatus.NO_ADDRESS, LookupStatus.NO_SUCH_NAME])
-def test_a_renewal_waits_where_it_is_known_that_there_is_no_address(
-    world: World, ending: LookupStatus
-) -> None:
+def test_a_renewal_waits_while_a_name_has_no_address(world: World, ending: LookupStatus) -> None:
     world.attend()
     world.names.ending = ending
     world.later(60 * DAY)
