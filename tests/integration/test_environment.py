@@ -69,7 +69,7 @@ def test_installing_pip_upgrades_no_python(tmp_path: Path) -> None:
     assert "upgrade" not in asked_for
     assert made.stderr.splitlines() == [
         "installing python3-pip-whl",
-        f"venv: installing what {lock} names",
+        f"venv: installing the packages of {lock}",
     ]
     with_pip = [str(tmp_path / "venv/bin/python"), "-m", "pip", "--version"]
     assert subprocess.run(with_pip, check=True, capture_output=True).stdout.startswith(b"pip ")
