@@ -1,4 +1,4 @@
-"""Whatever an authority answers: bodies, headers and states, at every step of an enrolment.
+"""Any response of an authority: bodies, headers and states at every step of an enrolment.
 
 The client and its HTTPS transport are real down to the connection, which a played authority takes
 the place of: so URLs, redirects and bodies are dealt with as they are in the field.

@@ -1,4 +1,4 @@
-"""Whatever is written in a configuration: loaded, or refused with every problem and its line."""
+"""Any configuration is loaded, or refused with every problem and its line."""
 
 from __future__ import annotations
 

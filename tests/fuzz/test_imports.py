@@ -1,4 +1,4 @@
-"""Whatever is handed in: certificates, chains, keys, PKCS #7, PKCS #12, pages, lists, users."""
+"""Any upload: certificates, keys, PKCS #7, PKCS #12, HTML pages, CRLs, client certificates."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whatever a nameserver answers, down to the octets: addresses, aliases, CAA, TXT, referrals.
+"""Any response of a nameserver: addresses, aliases, CAA, TXT, referrals, malformed messages.
 
 Answers are made for the question and then spoilt, for a resolver drops what does not belong to it.
 They reach dnspython as they would from a socket, or over a real one where ours is beside the point.

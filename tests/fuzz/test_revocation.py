@@ -1,4 +1,4 @@
-"""Whatever authorities write about their revocation lists, and the hosts of these send.
+"""Any CRL distribution point and any response of a CRL host.
 
 What is wrong is signed properly, so that it is read to its end; what is not signed comes as well.
 """

@@ -1,4 +1,4 @@
-"""Whatever a listener sends: to the verifier that asks what it serves, and what hooks print."""
+"""Any data from a listener, and any output of a hook."""
 
 from __future__ import annotations
 

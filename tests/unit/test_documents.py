@@ -17,7 +17,7 @@ from gatecert.report.status import Condition, GatewayStatus
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def test_what_is_generated_is_current() -> None:
+def test_generated_pages_are_current() -> None:
     command = [sys.executable, str(ROOT / "docs" / "refresh"), "--check"]
     checked = subprocess.run(command, capture_output=True, text=True, check=False)
     assert checked.returncode == 0, checked.stderr

@@ -1,4 +1,4 @@
-"""When the proxy misbehaves: which requests a fault is for, how often, and what was asked."""
+"""The rules of the proxy: which requests get a fault, how often, and the requests so far."""
 
 from __future__ import annotations
 

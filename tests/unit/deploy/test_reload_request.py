@@ -1,4 +1,4 @@
-"""Wishing for a reload."""
+"""Reload requests for systemd."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Nothing worse takes the place of something better, however it comes."""
+"""A worse certificate never replaces a better one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Something to serve comes first, and never in place of something better."""
+"""The self-signed certificate comes first and never replaces a better one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""When a certificate is ordered, and when it is not."""
+"""Orders and the conditions that delay them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The choice of a gateway's CA, with a real store and fake CAs."""
+"""The choice of the authority; the store is real, the authorities are fakes."""
 
 from __future__ import annotations
 

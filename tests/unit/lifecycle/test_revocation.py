@@ -1,4 +1,4 @@
-"""Revoked certificates: by whom, how it is detected, how they are replaced."""
+"""Revoked certificates: detection, replacement and revocation on request."""
 
 from __future__ import annotations
 
