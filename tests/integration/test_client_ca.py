@@ -163,7 +163,7 @@ def test_client_cas_are_added_and_removed_beside_the_daemon(vpn: Vpn) -> None:
     assert "CN=two" in vpn.client_ca("list", BOSTON).output
     again = vpn.client_ca("add", BOSTON, one.root)
     assert again.exit_code == 1
-    assert "is already an authority" in again.errors
+    assert "is already a client CA" in again.errors
 
     fingerprint = openssl("x509", "-in", one.root, "-noout", "-fingerprint", "-sha256").decode()
     removed = vpn.client_ca("remove", BOSTON, fingerprint)
@@ -187,8 +187,8 @@ def test_a_file_without_a_client_ca_changes_nothing(vpn: Vpn) -> None:
     files: dict[str, bytes] = {
         "contains a private key": new.root.read_bytes() + new.key.read_bytes(),
         "a certificate in binary (DER)": openssl("x509", "-in", new.root, "-outform", "DER"),
-        "no authority's certificate": new.issue(ALICE).certificate.read_bytes(),
-        "stands twice": 2 * new.root.read_bytes(),
+        "not a CA certificate": new.issue(ALICE).certificate.read_bytes(),
+        "twice": 2 * new.root.read_bytes(),
         "empty": b"",
         "page": b"<!doctype html><html>Please log in</html>",
         "truncated": new.root.read_bytes()[:-30],
@@ -350,11 +350,11 @@ def test_a_revoked_user_is_refused_by_the_check_and_by_the_server(
     ended = ours.revoke(days=-1)
     assert crl == ended
     warnings = vpn.gatecert.status(BOSTON)["client_authentication"]["warnings"]
-    assert "the revocation list of 'CN=ours' ended on" in " ".join(warnings)
+    assert "the CRL of 'CN=ours' expired on" in " ".join(warnings)
     found = vpn.gatecert.run("doctor", BOSTON, "--json").json()["findings"]
     assert "client-crl-ended" in {each["code"] for each in found}
     vpn.gatecert.reload()  # otherwise it would be checked within the hour
-    vpn.gatecert.wait_logged("the revocation list of 'CN=ours' ended on")
+    vpn.gatecert.wait_logged("the CRL of 'CN=ours' expired on")
 
 
 def test_known_users_are_not_locked_out_by_accident(vpn: Vpn) -> None:
@@ -370,12 +370,12 @@ def test_known_users_are_not_locked_out_by_accident(vpn: Vpn) -> None:
 
     refused = vpn.client_ca("remove", BOSTON, ours.subject)
     assert refused.exit_code == 1
-    assert "removing 'CN=ours' locks out 1 known user certificate (alice.pem)" in refused.errors
+    assert "removing 'CN=ours' locks out 1 known client certificate (alice.pem)" in refused.errors
     assert asked_for(vpn.ocserv.address) == ["CN=ours"]
 
     forced = vpn.client_ca("remove", BOSTON, ours.subject, "--force")
     assert forced.exit_code == 0, forced.errors
-    assert "locked out: 1 known user certificate (alice.pem)" in forced.output
+    assert "locked out: 1 known client certificate (alice.pem)" in forced.output
 
 
 @pytest.mark.parametrize("days", [0, 20])

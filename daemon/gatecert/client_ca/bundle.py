@@ -1,14 +1,13 @@
-"""The authorities whose user certificates a gateway accepts. Pure.
+"""The client CAs of a gateway: the CAs whose client certificates it accepts. Pure.
 
-A bundle is what the server reads as one file: roots, and intermediates beside their root. Servers
-do not all look alike at it (GnuTLS trusts every certificate in it, OpenSSL only what leads to a
-root), so each certificate has to hold by every reading (``client_ca.client_ca_rules``).
+The server reads a bundle as one file: roots, and intermediates with their root. GnuTLS trusts every
+certificate in the file, OpenSSL only those that lead to a root, so each certificate must pass the
+checks of both (``client_ca.client_ca_rules``).
 
-Without an authority the file holds a placeholder: a root whose private key was thrown away as soon
-as it was made, so that nobody can have a certificate from it. A server can thus be set up, and
-demands certificates, before there is an authority, and goes on demanding them after the last is
-gone: an empty list would invite a certificate of any authority (RFC 8446 section 4.2.4), and
-without the file ocserv does not start.
+Without a client CA, the file holds a placeholder: a root whose private key is deleted when it is
+made, so that it can issue no certificate. The server can be set up before there is a client CA,
+and still requires certificates after the last CA is removed. An empty list would ask for
+certificates of any CA (RFC 8446 section 4.2.4), and ocserv does not start without the file.
 """
 
 from __future__ import annotations
@@ -36,7 +35,7 @@ if TYPE_CHECKING:
 
 
 NO_END: Final = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)  # RFC 5280 section 4.1.2.5
-PLACEHOLDER_NAME: Final = x509.Name(
+PLACEHOLDER_NAME: Final = x509.Name(  # identifies placeholders on disk: do not change
     [
         x509.NameAttribute(NameOID.ORGANIZATION_NAME, "gatecert placeholder"),
         x509.NameAttribute(NameOID.COMMON_NAME, "no authority of user certificates yet"),
@@ -47,55 +46,55 @@ PLACEHOLDER_ID: Final = "none"
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
-    """The authorities of a gateway's users.
+    """The client CAs of a gateway.
 
     Attributes:
-        certificates: Roots and intermediates in the order they were added, without repetition; the
-            placeholder is not among them.
+        certificates: Roots and intermediates in the order they were added, without duplicates and
+            without the placeholder.
     """
 
     certificates: tuple[Certificate, ...] = ()
 
     @property
     def roots(self) -> tuple[Certificate, ...]:
-        """Those that vouch for themselves."""
+        """The roots."""
         return tuple(each for each in self.certificates if is_root(each))
 
     @property
     def intermediates(self) -> tuple[Certificate, ...]:
-        """Those that a root vouches for."""
+        """The intermediates."""
         return tuple(each for each in self.certificates if not is_root(each))
 
     @property
     def root_names(self) -> frozenset[str]:
-        """The names that a server has to ask for, RFC 4514 text."""
+        """The names that a server must send, as RFC 4514 text."""
         names = frozenset(each.subject.rfc4514_string() for each in self.roots)
         return names or frozenset({PLACEHOLDER_NAME.rfc4514_string()})
 
     @property
     def intermediate_names(self) -> frozenset[str]:
-        """The names that a server may ask for besides."""
+        """The names that a server may send as well."""
         return frozenset(each.subject.rfc4514_string() for each in self.intermediates)
 
     @property
     def id(self) -> str:
-        """What tells one bundle from another, whatever order it stands in."""
+        """An identifier that does not depend on the order of the certificates."""
         if not self.certificates:
             return PLACEHOLDER_ID
-        prints = sorted(fingerprint(each) for each in self.certificates)
-        return hashlib.sha256("".join(prints).encode()).hexdigest()[:16]
+        fingerprints = sorted(fingerprint(each) for each in self.certificates)
+        return hashlib.sha256("".join(fingerprints).encode()).hexdigest()[:16]
 
     def to_pem(self, *, now: datetime) -> bytes:
-        """What the server reads; never empty."""
+        """Return the file for the server; it is never empty."""
         certificates = self.certificates or (placeholder(now=now),)
         return b"".join(each.public_bytes(Encoding.PEM) for each in certificates)
 
     def client_cas(self) -> tuple[ClientCA, ...]:
-        """What an operator is told of each."""
+        """Return a description of each certificate."""
         return tuple(describe(each) for each in self.certificates)
 
     def issuers_of(self, certificate: Certificate) -> tuple[Certificate, ...]:
-        """The certificates of this bundle that signed another."""
+        """Return the certificates of this bundle that signed a certificate."""
         return tuple(
             each
             for each in self.certificates
@@ -105,16 +104,16 @@ class Bundle:
 
 
 def from_pem(pem: bytes) -> Bundle:
-    """Read what a server reads.
+    """Read a bundle from the server's file.
 
     Raises:
-        CertificateError: There is no certificate, or something else.
+        CertificateError: The file holds no certificate, or anything else.
     """
     return Bundle(tuple(each for each in load_roots(pem) if not is_placeholder(each)))
 
 
 def placeholder(*, now: datetime) -> Certificate:
-    """A root from which nobody can have a certificate: its key is forgotten right here."""
+    """Return a root that can issue no certificate: its private key is not kept."""
     private_key = ec.generate_private_key(ec.SECP256R1())
     usage = x509.KeyUsage(
         digital_signature=False,
@@ -142,17 +141,17 @@ def placeholder(*, now: datetime) -> Certificate:
 
 
 def is_placeholder(certificate: Certificate) -> bool:
-    """Whether a certificate stands for no authority at all."""
+    """Check if a certificate is a placeholder."""
     return certificate.subject == certificate.issuer == PLACEHOLDER_NAME
 
 
 def fingerprint(certificate: Certificate) -> str:
-    """SHA-256 of the DER, lower-case hexadecimal."""
+    """Return the SHA-256 fingerprint, lower-case hexadecimal."""
     return certificate.fingerprint(hashes.SHA256()).hex()
 
 
 def describe(certificate: Certificate) -> ClientCA:
-    """What an operator is told of an authority."""
+    """Return the description of a client CA for the operator."""
     return ClientCA(
         subject=name_text(certificate.subject),
         issuer=name_text(certificate.issuer),
@@ -164,5 +163,5 @@ def describe(certificate: Certificate) -> ClientCA:
 
 
 def quoted_subjects(certificates: Iterable[Certificate]) -> str:
-    """Certificates by their subjects, on one line."""
+    """Return the subjects of certificates on one line."""
     return ", ".join(f"'{name_text(each.subject)}'" for each in certificates)

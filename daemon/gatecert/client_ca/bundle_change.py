@@ -1,7 +1,7 @@
-"""Adding authorities to a bundle and taking them out. Pure: what is given stays as it is.
+"""Adding client CAs to a bundle, and removing them. Pure: bundles are not modified.
 
-What is added has to be right as a whole, or nothing of it is taken. What is taken out takes along
-the intermediates that lead to no root without it.
+If one certificate of a file is wrong, none is added. Removing a CA also removes the intermediates
+that lead to no root without it.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from gatecert.client_ca.crl_files import CrlFile
 
 
-SHORTEST_FINGERPRINT: Final = 8  # hexadecimal digits that are taken for one
+SHORTEST_FINGERPRINT: Final = 8  # hexadecimal digits; shorter selectors are names
 _FINGERPRINT: Final = re.compile(r"[0-9a-f]+")
 _FROM_OPENSSL: Final = re.compile(
     r"^(sha-?256\s+fingerprint=|sha-?256:|subject=)\s*", re.IGNORECASE
@@ -38,12 +38,13 @@ _FROM_OPENSSL: Final = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A bundle that is to take the place of another.
+    """A new bundle, and how it differs from the previous one.
 
     Attributes:
-        added: What is new in it.
-        removed: What is no longer in it.
-        notes: Things worth telling the operator, one line each.
+        bundle: The new bundle.
+        added: Certificates that the previous bundle lacks.
+        removed: Certificates of the previous bundle that the new one lacks.
+        notes: Notes for the operator, one line each.
     """
 
     bundle: Bundle
@@ -63,30 +64,30 @@ def add(
     *,
     now: datetime,
 ) -> Change:
-    """Take over authorities that are handed in.
+    """Add client CAs.
 
     Args:
-        bundle: What there is.
+        bundle: The bundle in place.
         uploaded: The certificates of one file, at least one.
-        lists: Revocation lists; decide only on a note.
+        lists: CRLs; they affect only the notes.
         now: Aware UTC.
 
     Raises:
-        CertificateError: One of them is none, or not right; nothing is to be changed.
+        CertificateError: A certificate is not a valid client CA; nothing must change.
     """
     _check_repetition(uploaded)
     added = tuple(each for each in uploaded if each not in bundle.certificates)
     if not added:
-        are = "is already an authority" if len(uploaded) == 1 else "are already authorities"
+        are = "is already a client CA" if len(uploaded) == 1 else "are already client CAs"
         raise CertificateError(
-            f"{quoted_subjects(uploaded)} {are} of this gateway's users",
-            fix="gatecert client-ca list shows all of them; give a certificate that is new",
+            f"{quoted_subjects(uploaded)} {are} of this gateway; nothing was changed",
+            fix="name a file with a new CA; gatecert client-ca list shows the present ones",
         )
     for each in added:
         if is_placeholder(each):
             raise CertificateError(
-                f"{label(each)} is gatecert's own placeholder, from which nobody has a certificate",
-                fix="give the authority that signs the users' certificates",
+                f"{label(each)} is gatecert's own placeholder, which issues no certificates",
+                fix="name the file of the CA that signs your client certificates",
             )
         check_client_ca(each, now=now)
     changed = Bundle((*bundle.certificates, *added))
@@ -97,14 +98,14 @@ def add(
 
 
 def remove(bundle: Bundle, selector: str) -> Change:
-    """Take out an authority, and the intermediates that lead to no root without it.
+    """Remove a client CA, and the intermediates that lead to no root without it.
 
     Args:
-        bundle: What there is.
-        selector: A fingerprint (SHA-256, or enough of its beginning) or a subject.
+        bundle: The bundle in place.
+        selector: A SHA-256 fingerprint or its first digits (at least eight), or a subject.
 
     Raises:
-        WrongUsageError: None or several are meant.
+        WrongUsageError: The selector matches no CA, or several.
     """
     chosen = _chosen(bundle, selector)
     left = Bundle(tuple(each for each in bundle.certificates if each != chosen))
@@ -112,36 +113,36 @@ def remove(bundle: Bundle, selector: str) -> Change:
     orphans = tuple(each for each in left.certificates if each not in kept.certificates)
     notes = []
     if orphans:
-        notes.append(f"removed with it, as no root is left for them: {quoted_subjects(orphans)}")
+        notes.append(f"also removed, because their root is gone: {quoted_subjects(orphans)}")
     if not kept.certificates:
-        notes.append("no authority is left: nobody can log in with a certificate any more")
+        notes.append("no client CA is left: the gateway accepts no client certificate")
     return Change(kept, removed=(chosen, *orphans), notes=tuple(notes))
 
 
 def _check_repetition(uploaded: Sequence[Certificate]) -> None:
-    """Refuse a file in which a certificate stands twice."""
+    """Refuse a file that holds a certificate twice."""
     for number, each in enumerate(uploaded):
         if each in uploaded[:number]:
             raise CertificateError(
-                f"{label(each)} stands twice in the file: nothing of it is taken",
-                fix="leave each certificate in it once, and see that none is missing",
+                f"the file holds {label(each)} twice; nothing was changed",
+                fix="remove the duplicate, and check that it did not replace another certificate",
             )
 
 
 def _check_roots(bundle: Bundle, added: Sequence[Certificate]) -> None:
-    """Refuse an intermediate whose root is not there."""
+    """Refuse an intermediate whose root is missing."""
     for each in added:
         if not _leads_to_root(bundle, each):
             raise CertificateError(
-                f"{label(each)} is not self-signed, and the root above it is missing: the"
-                f" certificate of '{name_text(each.issuer)}' is neither in the file nor among the"
-                " gateway's authorities",
-                fix="put the root into the same file, or give the root alone",
+                f"{label(each)} is an intermediate, and its root is missing: the certificate of"
+                f" '{name_text(each.issuer)}' is neither in the file nor a client CA of the"
+                " gateway",
+                fix="add the root to the file, or name a file with the root alone",
             )
 
 
 def _leads_to_root(bundle: Bundle, certificate: Certificate) -> bool:
-    """Whether the certificates of a bundle lead from one of them to a root."""
+    """Check if the certificates of a bundle form a chain from one of them to a root."""
     reached, waiting = set[x509.Certificate](), [certificate]
     while waiting:
         current = waiting.pop()
@@ -155,29 +156,29 @@ def _leads_to_root(bundle: Bundle, certificate: Certificate) -> bool:
 def _notes(
     bundle: Bundle, uploaded: Sequence[Certificate], added: Sequence[Certificate]
 ) -> Iterator[str]:
-    known = [each for each in uploaded if each not in added]
-    if known:
-        yield f"already there: {quoted_subjects(known)}"
+    present = [each for each in uploaded if each not in added]
+    if present:
+        yield f"already present: {quoted_subjects(present)}"
     for each in added:
         if is_root(each) and extension(each, x509.KeyUsage) is None:
-            yield f"{label(each)} has no key usage; some servers want keyCertSign said"
+            yield f"{label(each)} has no key usage; some servers require keyCertSign"
         if kind := unsupported_key(each):
             yield (
-                f"{label(each)} has {kind}: gatecert cannot judge certificates below it, so check"
-                " accepts none of them, whatever the server does"
+                f"{label(each)} has {kind}: gatecert cannot check certificates that it issued;"
+                " gatecert client-ca check refuses them, although the server may accept them"
             )
         if any(other.subject == each.subject for other in bundle.certificates):
             yield (
-                f"there is another authority by the name {label(each)}: a handshake shows names"
-                " only, so it cannot tell the two apart"
+                f"another client CA has the name {label(each)}: a handshake shows only names, so"
+                " gatecert cannot distinguish the two"
             )
 
 
-# --------------------------------------------------------------------------- which is meant
+# --------------------------------------------------------------------------- selectors
 
 
 def _chosen(bundle: Bundle, selector: str) -> Certificate:
-    """The one authority that is meant."""
+    """Return the client CA that a selector matches."""
     wanted = _FROM_OPENSSL.sub("", selector.strip())
     digits = wanted.replace(":", "").lower()
     found: list[Certificate] = []
@@ -188,23 +189,23 @@ def _chosen(bundle: Bundle, selector: str) -> Certificate:
     if len(found) == 1:
         return found[0]
     shown = clean(selector, 200)
-    every = "; ".join(
+    present = "; ".join(
         f"{name_text(each.subject)}, SHA-256 {fingerprint(each)}"
         for each in found or bundle.certificates
     )
     if found:
         raise WrongUsageError(
-            f"several authorities of this gateway's users are called {shown!r}: {every}",
-            fix="name the fingerprint",
+            f"several client CAs of this gateway match {shown!r}: {present}",
+            fix="select one by its fingerprint",
         )
     raise WrongUsageError(
-        f"no authority of this gateway's users is called {shown!r}: there is {every or 'none'}",
-        fix="name a subject or a SHA-256 fingerprint as gatecert client-ca list shows it",
+        f"no client CA of this gateway matches {shown!r}; its client CAs: {present or 'none'}",
+        fix="give a subject or a SHA-256 fingerprint from gatecert client-ca list",
     )
 
 
 def _spellings(certificate: Certificate) -> Iterator[str]:
-    """The ways in which a subject is written: RFC 4514, OpenSSL old and new, its common name."""
+    """Yield a subject as RFC 4514, as old and new OpenSSL write it, and its common name."""
     name = certificate.subject
     parts = [part.rfc4514_string() for part in name.rdns]
     yield _plain(",".join(parts))
@@ -215,5 +216,5 @@ def _spellings(certificate: Certificate) -> Iterator[str]:
 
 
 def _plain(text: str) -> str:
-    """A name without what people and programs write differently: case, and space around , and =."""
+    """Normalize a name: ignore case, and spaces around commas and equals signs."""
     return re.sub(r"\s*([,=])\s*", r"\1", " ".join(text.split())).casefold()

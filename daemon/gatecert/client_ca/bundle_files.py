@@ -1,9 +1,9 @@
-"""The bundle on the disk: ``client-ca/{bundle.pem,previous.pem,deployment.json}``.
+"""The bundle on disk: ``client-ca/{bundle.pem,previous.pem,deployment.json}``.
 
-The server reads ``bundle.pem``, through this one path for ever, so the file is replaced with one
-rename and never taken away. ``previous.pem`` is what it held before a change; it is there only
-while the change is not proven, and is what a failed one goes back to, also after a crash. It is put
-back as a new file: a server that compares times of modification would not read an old one again.
+The server always reads ``bundle.pem``, so the file is replaced with one rename and never removed.
+``previous.pem`` holds the previous bundle until a change is proven; a failed change is rolled back
+to it, also after a crash. A roll back writes a new file, because a server that compares
+modification times would not read an old one again.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class BundleFiles:
 
     Args:
         gateway_directory: ``STATE/gateways/<name>``, absolute.
-        key_group: Group that the server runs as, if it may read what gatecert keeps.
+        key_group: Group of the server, if it may read the files.
     """
 
     def __init__(self, gateway_directory: Path, key_group: str | None = None) -> None:
@@ -51,31 +51,31 @@ class BundleFiles:
 
     @property
     def path(self) -> Path:
-        """What the server is told to read."""
+        """The file that the server reads."""
         return self._directory / "bundle.pem"
 
     @property
     def deployment_path(self) -> Path:
-        """The record of the bundle's deployment."""
+        """The file with the record of the deployment."""
         return self._directory / "deployment.json"
 
     def exists(self) -> bool:
-        """Whether there is something to read."""
+        """Check if there is a bundle."""
         return self.path.is_file()
 
     def read(self) -> Bundle:
-        """The authorities in force; none where there is no file.
+        """Return the bundle in place; an empty one if there is no file.
 
         Raises:
-            StorageError: The file is there, but cannot be read or understood.
+            StorageError: The file exists, but cannot be read or is damaged.
         """
         return self._read(self.path) or bundles.Bundle()
 
     def write(self, bundle: Bundle, *, now: datetime) -> None:
-        """Put a bundle where the server reads it, with one rename.
+        """Replace the bundle with one rename.
 
         Raises:
-            StorageError: It cannot be written; what was there is untouched.
+            StorageError: It cannot be written; the previous file is unchanged.
         """
         self.make_directory()
         mode = PRIVATE_FILE if self._group is None else GROUP_FILE
@@ -83,24 +83,24 @@ class BundleFiles:
         _date_ahead(self.path)
 
     def previous(self) -> Bundle | None:
-        """What to go back to; None where no change is under way.
+        """Return the bundle to roll back to; None if no change is in progress.
 
         Raises:
-            StorageError: It is there, but cannot be read or understood.
+            StorageError: The file exists, but cannot be read or is damaged.
         """
         return self._read(self._previous)
 
     def keep_previous(self, bundle: Bundle, *, now: datetime) -> None:
-        """Remember what to go back to."""
+        """Write the bundle to roll back to."""
         self.make_directory()
         durable.write_file(self._previous, bundle.to_pem(now=now), mode=PRIVATE_FILE)
 
     def forget_previous(self) -> None:
-        """The change is over, one way or the other."""
+        """Remove the previous bundle when a change is completed or rolled back."""
         durable.remove_file(self._previous)
 
     def make_directory(self) -> None:
-        """Make the directory of the files, and remove what a crash left in it."""
+        """Make the directory, and remove temporary files that a crash left in it."""
         mode = PRIVATE_DIRECTORY if self._group is None else GROUP_DIRECTORY
         durable.make_directory(self._directory, mode=mode, group=self._group)
         durable.sweep(self._directory)
@@ -114,21 +114,21 @@ class BundleFiles:
             data = read_file(path)
             return None if data is None else bundles.from_pem(data)
         except (DamagedRecordError, CertificateError) as error:
-            why = error.message if isinstance(error, CertificateError) else str(error)
+            reason = error.message if isinstance(error, CertificateError) else str(error)
             raise StorageError(
-                f"{path} does not hold the authorities of user certificates any more: {why}",
-                fix="put it right, or remove it and add the authorities again with gatecert"
+                f"{path} is damaged, so the client CAs cannot be read: {reason}",
+                fix="restore the file, or remove it and add the client CAs again with gatecert"
                 " client-ca add",
             ) from error
 
 
 def _date_ahead(path: Path) -> None:
-    """Give a file a modification time in the next whole second.
+    """Set a file's modification time to the next whole second.
 
-    ocserv compares whole seconds, and may have read the file before in this very one.
+    ocserv compares whole seconds, and may have read the previous file in the current one.
     """
     next_second = math.floor(time.time()) + 1
     try:
         os.utime(path, (next_second, next_second))
-    except OSError as error:  # a server that does not compare times will read it all the same
+    except OSError as error:  # matters only to servers that compare times
         logger.debug("modification time kept path=%s %s", path, error)

@@ -1,9 +1,8 @@
-"""What somebody has to see to, so that users who should get in do.
+"""Warnings about client CAs, their CRLs and known client certificates.
 
-Three things end, each in its own time: an authority, and with it all certificates it has issued; a
-revocation list, after which servers differ (ocserv goes on using it, nginx refuses every user); and
-a user's own certificate. Whom that locks out is said as far as users are known. What cannot be read
-is a concern as well, because then nobody can tell.
+A client CA expires together with all certificates that it issued. With an expired CRL, ocserv
+continues as before, and nginx refuses every client. Client certificates expire as well. A warning
+names the known users who are locked out. A file that cannot be read causes a warning too.
 """
 
 from __future__ import annotations
@@ -47,12 +46,12 @@ THRESHOLDS: Final = (90, 30, 14, 7, 3, 1, 0)  # days before a client CA expires
 DAY: Final = timedelta(days=1)
 A_MOMENT: Final = timedelta(seconds=1)
 USERS_SOON: Final = timedelta(days=30)
-SHARE_OF_LIFE: Final = 5  # a list is renewed long before a fifth of its life is left
+SHARE_OF_LIFE: Final = 5  # a CRL is normally renewed before a fifth of its lifetime is left
 NEVER: Final = 1_000_000  # days; more than any threshold
 
 
 class WarningKind(StrEnum):
-    """What it is about."""
+    """The subject of a warning."""
 
     CLIENT_CA = "client-ca"
     CRL = "crl"
@@ -63,12 +62,13 @@ class WarningKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class BundleWarning:
-    """Something that somebody has to see to.
+    """A warning for the operator.
 
     Attributes:
-        key: What tells it from others of its kind: a fingerprint, where there is one.
-        days: How near its end is, in days; 0 once it has come, or where it is no matter of time.
-        words: What is wrong, and whom that locks out.
+        kind: The subject.
+        key: An identifier within the kind: a fingerprint, if there is one.
+        days: Days before expiry; 0 if it has expired, or if the warning does not depend on time.
+        words: What is wrong, and whom it locks out.
         fix: What to do.
     """
 
@@ -83,7 +83,7 @@ class BundleWarning:
 
 
 def read_warnings(target: Target, bundle: Bundle, *, now: datetime) -> tuple[BundleWarning, ...]:
-    """Read what is known of a gateway's users, and say what somebody has to see to."""
+    """Read the CRLs and known users of a gateway, and return the warnings."""
     settings = target.client_authentication or ClientAuthentication()
     known: KnownUsers | GatecertError
     lists: tuple[CrlFile, ...] | GatecertError
@@ -106,20 +106,20 @@ def warnings_of(
     *,
     now: datetime,
 ) -> tuple[BundleWarning, ...]:
-    """What somebody has to see to. Pure.
+    """Return the warnings. Pure.
 
     Args:
-        gateway: The gateway's name, for what to do.
-        bundle: The authorities in force.
-        known: The users that are known, or why they are not.
-        lists: The revocation lists, or why there are none.
+        gateway: The gateway's name, for the fix.
+        bundle: The client CAs in place.
+        known: The known users, or why they cannot be read.
+        lists: The CRLs, or why they cannot be read.
         now: Aware UTC.
     """
     users = known.users if isinstance(known, KnownUsers) else ()
     readable = lists if isinstance(lists, tuple) else ()
     return (
-        *_authorities(gateway, bundle, users, readable, now=now),
-        *_lists(bundle, lists, now=now),
+        *_client_cas(gateway, bundle, users, readable, now=now),
+        *_crls(bundle, lists, now=now),
         *_users(known, now=now),
     )
 
@@ -127,17 +127,17 @@ def warnings_of(
 def unreported(
     found: Iterable[BundleWarning], notices: Sequence[ExpiryNotice]
 ) -> tuple[BundleWarning, ...]:
-    """Those of which nothing has been said since their last threshold."""
-    said = {notice.fingerprint: notice.days for notice in notices}
-    return tuple(each for each in found if each.days < said.get(each.key, NEVER))
+    """Return the warnings that were not reported since their last threshold."""
+    reported = {notice.fingerprint: notice.days for notice in notices}
+    return tuple(each for each in found if each.days < reported.get(each.key, NEVER))
 
 
 def expiry_notices(found: Iterable[BundleWarning]) -> tuple[ExpiryNotice, ...]:
-    """What to remember once all of them have been said."""
+    """Return what to store once all warnings are reported."""
     return tuple(ExpiryNotice(each.key, each.days) for each in found)
 
 
-def _authorities(
+def _client_cas(
     gateway: str,
     bundle: Bundle,
     users: Sequence[KnownUser],
@@ -179,17 +179,17 @@ def _expiry(authority: ClientCA, *, now: datetime) -> str:
     return f"{name} expires in {left}, on {end}"
 
 
-def _lists(
+def _crls(
     bundle: Bundle, lists: tuple[CrlFile, ...] | GatecertError, *, now: datetime
 ) -> Iterator[BundleWarning]:
-    """Lists that end, and those that are of no use."""
+    """Return warnings for CRLs that expire, are unusable or are missing."""
     if isinstance(lists, GatecertError):
         yield BundleWarning(
             WarningKind.CRL_UNUSABLE,
             "revocation lists",
             0,
             lists.message,
-            lists.fix or "see to the file",
+            lists.fix or "correct the file",
         )
         return
     used = [
@@ -206,16 +206,16 @@ def _lists(
             continue
         ended = end <= now
         words = (
-            f"{each.path}: the revocation list of '{name_text(issuer.subject)}'"
-            f" {'ended' if ended else 'ends'} on {instant(end)}:"
-            " with an ended one ocserv goes on as before, and nginx refuses every user"
+            f"{each.path}: the CRL of '{name_text(issuer.subject)}'"
+            f" {'expired' if ended else 'expires'} on {instant(end)}:"
+            " with an expired CRL, ocserv continues as before and nginx refuses every client"
         )
-        fix = "have the authority make a new one: openssl ca -gencrl -out FILE"
+        fix = "issue a new CRL: openssl ca -gencrl -out FILE"
         yield BundleWarning(
             WarningKind.CRL, f"{each.path} {instant(end)}", 0 if ended else 1, words, fix
         )
     if bundle.certificates:
-        yield from _unusable_lists(bundle, lists, now=now)
+        yield from _unusable_crls(bundle, lists, now=now)
     for issuer in bundle.certificates:
         if words := missing_crl(issuer, lists, now=now):
             yield BundleWarning(
@@ -223,15 +223,15 @@ def _lists(
                 f"no list {fingerprint(issuer)}",
                 0,
                 words,
-                "have the authority make one (openssl ca -gencrl -out FILE), and give it to the"
-                " server and in client_authentication.crl_files",
+                "issue a CRL (openssl ca -gencrl -out FILE), and configure it in the server and in"
+                " client_authentication.crl_files",
             )
 
 
-def _unusable_lists(
+def _unusable_crls(
     bundle: Bundle, lists: Sequence[CrlFile], *, now: datetime
 ) -> Iterator[BundleWarning]:
-    """Lists by which no user can be revoked."""
+    """Return warnings for CRLs that can revoke no client certificate."""
     signed = {
         each.crl.issuer for issuer in bundle.certificates for each in signed_by(issuer, lists)
     }
@@ -242,58 +242,56 @@ def _unusable_lists(
         and not any(covers_clients(each) for each in current_crls(issuer, lists, now=now))
     }
     for each in lists:
-        who = name_text(each.crl.issuer)
-        key = f"{each.path} {who}"
+        name = name_text(each.crl.issuer)
+        key = f"{each.path} {name}"
         if each.crl.issuer not in signed:
             yield BundleWarning(
                 WarningKind.CRL_UNUSABLE,
                 key,
                 0,
-                f"{each.path}: the revocation list of '{who}' is signed by"
-                " none of the gateway's authorities of users, so nobody is revoked by it",
-                "give the list of an authority that gatecert client-ca list shows",
+                f"{each.path}: no client CA of the gateway signed the CRL of '{name}', so it"
+                " revokes no client certificate",
+                "use the CRL of a CA that gatecert client-ca list shows",
             )
             continue
         why = unusable_reason(each, now=now)
         if not why and not covers_clients(each) and each.crl.issuer in without_users:
-            why = "the list is about certificates of authorities only"
+            why = "it covers only CA certificates"
         if why:
             yield BundleWarning(
                 WarningKind.CRL_UNUSABLE,
                 key,
                 0,
-                f"{each.path}: the revocation list of '{who}' is not used, so no user is revoked by"
-                f" it: {why}",
-                "have the authority make a complete list: openssl ca -gencrl -out FILE",
+                f"{each.path}: the CRL of '{name}' is not used, so it revokes no client"
+                f" certificate: {why}",
+                "issue a complete CRL: openssl ca -gencrl -out FILE",
             )
 
 
 def _users(known: KnownUsers | GatecertError, *, now: datetime) -> Iterator[BundleWarning]:
-    """Users whose own certificates end, and files that tell nothing."""
+    """Return warnings for known users whose certificates expire or cannot be read."""
     if isinstance(known, GatecertError):
-        fix = known.fix or "see to the directory"
+        fix = known.fix or "correct the directory"
         yield BundleWarning(WarningKind.USERS_UNREADABLE, "known users", 0, known.message, fix)
         return
     ended = tuple(user for user in known.users if user.not_after <= now)
     soon = tuple(user for user in known.users if now < user.not_after <= now + USERS_SOON)
-    fix = "give them new ones; take out of known_users who is to get in no more"
+    fix = "issue new certificates; remove users without access from known_users"
     if ended:
-        words = f"ended, so that their users are locked out: {count_and_names(ended)}"
+        words = f"expired, so their users are locked out: {count_and_names(ended)}"
         yield BundleWarning(WarningKind.USERS, f"ended {_digest(ended)}", 0, words, fix)
     if soon:
-        words = f"about to end within {USERS_SOON.days} days: {count_and_names(soon)}"
+        words = f"expiring within {USERS_SOON.days} days: {count_and_names(soon)}"
         yield BundleWarning(
             WarningKind.USERS, f"ending {_digest(soon)}", USERS_SOON.days, words, fix
         )
     if known.unreadable:
         names = ", ".join(known.unreadable)
-        words = f"no certificate can be read in {names}, so nobody can tell whether it is accepted"
-        fix = (
-            "put certificates into known_users, regular files of PEM or DER, or take the files away"
-        )
+        words = f"no readable certificate in {names}, so gatecert cannot tell if it is accepted"
+        fix = "put certificates (PEM or DER) into these files of known_users, or remove the files"
         yield BundleWarning(WarningKind.USERS_UNREADABLE, f"unreadable {names}", 0, words, fix)
 
 
 def _digest(users: Iterable[KnownUser]) -> str:
-    """What tells one group of users from another."""
+    """Return an identifier of a group of users."""
     return hashlib.sha256("\n".join(user.name for user in users).encode()).hexdigest()[:16]

@@ -4,8 +4,9 @@ The file that the server reads always exists, with or without a CA in it (``clie
 because a server that is configured to request client certificates does not start without it.
 
 A change is recorded first, and the previous bundle is kept until the change is proven or rolled
-back, so that the next pass completes what a crash interrupted. Unlike a certificate, a bundle that
-is not proven is always rolled back: who may connect must not depend on a server that ignores it.
+back, so that the next pass completes what a crash interrupted. If a
+listener answers but does not request the new client CAs, or the reload fails, the bundle is rolled
+back. If nothing listens, it stays in place until a listener accepts connections and proves it.
 """
 
 from __future__ import annotations
@@ -86,7 +87,7 @@ class ClientCADeployer(Deployer[Bundle]):
         return self.deploy(bundle)
 
     def settle(self) -> DeploymentResult | None:
-        """Complete an unproven change, or look whether a proven one is still in force.
+        """Complete an unproven change, or check that a proven one is still in force.
 
         Returns:
             How it ended; None if nothing was due.
@@ -107,21 +108,21 @@ class ClientCADeployer(Deployer[Bundle]):
         return self.deploy(bundle)
 
     def _watch(self, confirmed: datetime) -> DeploymentResult | None:
-        """Look now and then whether the listeners still request the client CAs; reload if not.
+        """Check at intervals that the listeners still request the client CAs; reload if not.
 
-        A silent listener requests nothing; the watch over the server certificate reports it
+        A listener that does not answer is reported by the watch over the server certificate
         (``verify.watch``).
         """
         now, plan = self.tools.now(), self.target.install
         if not plan.verify or confirmed <= now < confirmed + plan.watch:
             return None
         bundle = self.files.read()
-        judge = _requests(bundle)
+        compare = _requests(bundle)
         answers = probe_listeners(plan.verify, self.target.hostname)
-        audible = [answer for answer in answers if not is_silent(answer)]
-        wrong = [probe.detail for probe in map(judge, audible) if not probe.matches]
+        answering = [answer for answer in answers if not is_silent(answer)]
+        wrong = [probe.detail for probe in map(compare, answering) if not probe.matches]
         if not wrong:
-            if len(audible) == len(answers):
+            if len(answering) == len(answers):
                 self.record.save(Deployment(bundle.id, confirmed=now))
             return None
         drift = "; ".join(wrong)

@@ -1,10 +1,10 @@
-"""Revocation lists (CRLs, RFC 5280 section 5) of the authorities of users.
+"""CRLs of client CAs (RFC 5280 section 5).
 
-Servers do not agree on a list that has ended: ocserv (GnuTLS) goes on using it, nginx (OpenSSL)
-refuses every user. So an old list still tells who is revoked, and its end is said.
+With an expired CRL, ocserv (GnuTLS) continues as before, and nginx (OpenSSL) refuses every client.
+So an expired CRL still revokes certificates, and gatecert warns that it has expired.
 
-A list counts only for the certificates that it is about (``revocation.crl``). Delta
-lists are not applied, as neither server does that.
+A CRL applies only to the certificates in its scope (``revocation.crl``). Delta CRLs are not
+applied, because neither server applies them.
 """
 
 from __future__ import annotations
@@ -42,13 +42,13 @@ if TYPE_CHECKING:
 
     from cryptography.x509 import Certificate, IssuingDistributionPoint, RevokedCertificate
 
-LARGEST_LIST: Final = 64 << 20  # bytes; a list of a million users has about half of it
+LARGEST_LIST: Final = 64 << 20  # bytes; a CRL with a million entries has about half
 _BLOCK: Final = re.compile(rb"-----BEGIN X509 CRL-----.*?-----END X509 CRL-----", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
 class CrlFile:
-    """One list, and the file that it stands in."""
+    """A CRL, and the file that holds it."""
 
     path: Path
     crl: CertificateRevocationList
@@ -56,11 +56,11 @@ class CrlFile:
 
 @dataclass(frozen=True, slots=True)
 class CrlResult:
-    """What the lists say about one certificate.
+    """The result of looking up a certificate in CRLs.
 
     Attributes:
-        problem: Why it is refused, empty when it is not.
-        notes: What is to be said of the lists.
+        problem: Why it is refused; empty if it is not revoked.
+        notes: Notes about the CRLs, one line each.
     """
 
     problem: str = ""
@@ -68,11 +68,11 @@ class CrlResult:
 
 
 def read_crls(paths: Iterable[Path]) -> tuple[CrlFile, ...]:
-    """All lists in all files.
+    """Read all CRLs of all files.
 
     Raises:
         StorageError: A file cannot be read.
-        CertificateError: It is no revocation list.
+        CertificateError: A file holds no CRL.
     """
     found: list[CrlFile] = []
     for path in paths:
@@ -80,11 +80,10 @@ def read_crls(paths: Iterable[Path]) -> tuple[CrlFile, ...]:
             data = _read(path)
         except StorageError as error:
             raise StorageError(
-                f"{error.message}, so nobody can tell who is revoked",
-                fix="have the authority's list written there, or correct"
-                " client_authentication.crl_files",
+                f"{error.message}, so gatecert cannot tell which client certificates are revoked",
+                fix="write the CA's CRL there, or correct client_authentication.crl_files",
             ) from error
-        found += [CrlFile(path, crl) for crl in _lists(path, data)]
+        found += [CrlFile(path, crl) for crl in _crls(path, data)]
     return tuple(found)
 
 
@@ -98,15 +97,15 @@ def _read(path: Path) -> bytes:
     return data
 
 
-def _lists(path: Path, data: bytes) -> Iterator[CertificateRevocationList]:
-    """The lists in one file, PEM or DER."""
+def _crls(path: Path, data: bytes) -> Iterator[CertificateRevocationList]:
+    """Yield the CRLs of one file, PEM or DER."""
     try:
         for block in _BLOCK.findall(data) or [data]:
             yield parse_crl(block)
     except CertificateError as error:
         raise CertificateError(
-            f"{path} is no revocation list (CRL), so nobody can tell who is revoked",
-            fix="have the authority make it anew, in PEM: openssl ca -gencrl -out FILE",
+            f"{path} holds no CRL, so gatecert cannot tell which client certificates are revoked",
+            fix="issue the CRL again, in PEM: openssl ca -gencrl -out FILE",
         ) from error
 
 
@@ -117,64 +116,64 @@ def revocation_result(
     *,
     now: datetime,
 ) -> CrlResult:
-    """What the lists say about a certificate.
+    """Look a certificate up in the CRLs of its issuer.
 
     Args:
-        certificate: The user's, or an intermediate on the way.
-        issuer: Who signed it, and has to have signed the list.
-        lists: All there are.
+        certificate: A client certificate or an intermediate.
+        issuer: Its issuer, which must have signed the CRLs.
+        lists: All CRLs.
         now: Aware UTC.
     """
-    who = name_text(issuer.subject)
-    fitting, notes = _fitting(certificate, issuer, lists, now=now)
-    if not fitting:
+    name = name_text(issuer.subject)
+    applicable, notes = _applicable(certificate, issuer, lists, now=now)
+    if not applicable:
         notes.append(
-            f"no revocation list of '{who}' is given that counts here, so it is not known who of"
-            " its users is revoked; with ssl_crl nginx refuses every one of them, ocserv does not"
-            " look"
+            f"crl_files has no usable CRL of '{name}', so gatecert cannot tell whether the"
+            " certificate is revoked; with ssl_crl, nginx refuses every client of this CA; ocserv"
+            " does not check"
         )
         return CrlResult(notes=tuple(notes))
     if not may_sign_crls(issuer):
         notes.append(missing_crl(issuer, lists, now=now))
-    newest = _newest(fitting)
+    newest = _newest(applicable)
     for each in newest:
         end = each.crl.next_update_utc
         if end is not None and end < now:
             notes.append(
-                f"{each.path}: the list of '{who}' ended on {instant(end)}: ocserv goes on"
-                " using it, nginx refuses every user; have the authority make a new one"
+                f"{each.path}: the CRL of '{name}' expired on {instant(end)}: ocserv continues as"
+                " before, nginx refuses every client; issue a new CRL"
             )
     if not can_be_listed(certificate):
-        notes.append("its serial number is negative, so that no list can name it")
+        notes.append("its serial number is negative, so no CRL can list it")
         return CrlResult(notes=tuple(notes))
     for each in newest:
         entry = crl_entry(each.crl, certificate)
         if entry is not None:
             revoked = instant(entry.revocation_date_utc)
-            problem = f"was revoked on {revoked}{_why(entry)}, as {each.path} says"
+            problem = f"was revoked on {revoked}{_reason(entry)}, according to {each.path}"
             return CrlResult(problem, tuple(notes))
     return CrlResult(notes=tuple(notes))
 
 
-def _fitting(
+def _applicable(
     certificate: Certificate, issuer: Certificate, lists: Iterable[CrlFile], *, now: datetime
 ) -> tuple[list[CrlFile], list[str]]:
-    """The lists that tell about a certificate, and notes why others do not."""
-    fitting: list[CrlFile] = []
+    """Return the CRLs that apply to a certificate, and notes on why others do not."""
+    applicable: list[CrlFile] = []
     notes: list[str] = []
-    who = name_text(issuer.subject)
+    name = name_text(issuer.subject)
     for each in (each for each in lists if each.crl.issuer == issuer.subject):
         if not is_signed_by(each.crl, issuer):
-            notes.append(f"{each.path}: the list was not signed by the key of '{who}': not used")
+            notes.append(f"{each.path}: the key of '{name}' did not sign this CRL: not used")
         elif problem := unusable_reason(each, now=now) or _out_of_scope(each, certificate):
             notes.append(f"{each.path}: {problem}: not used")
         else:
-            fitting.append(each)
-    return fitting, notes
+            applicable.append(each)
+    return applicable, notes
 
 
 def signed_by(issuer: Certificate, lists: Iterable[CrlFile]) -> tuple[CrlFile, ...]:
-    """The lists that an authority has signed, whatever they are about."""
+    """Return the CRLs that a CA signed, of any scope."""
     return tuple(
         each
         for each in lists
@@ -185,54 +184,54 @@ def signed_by(issuer: Certificate, lists: Iterable[CrlFile]) -> tuple[CrlFile, .
 def current_crls(
     issuer: Certificate, lists: Iterable[CrlFile], *, now: datetime
 ) -> tuple[CrlFile, ...]:
-    """The newest list of each scope that an authority has signed and that can be used."""
+    """Return the newest usable CRL of each scope that a CA signed."""
     signed = signed_by(issuer, lists)
     return _newest(each for each in signed if not unusable_reason(each, now=now))
 
 
 def missing_crl(issuer: Certificate, lists: Collection[CrlFile], *, now: datetime) -> str:
-    """Whom an authority locks out because it has no list that counts; empty if it has, or none do.
+    """Say what a client CA without a usable CRL causes; empty if it has one.
 
     Args:
-        issuer: An authority of users.
-        lists: All there are; without any the server is taken not to look for revocation either.
+        issuer: A client CA.
+        lists: All CRLs; if there are none, the server is assumed not to check revocation.
         now: Aware UTC.
     """
     if not lists:
         return ""
-    who = name_text(issuer.subject)
+    name = name_text(issuer.subject)
     if not may_sign_crls(issuer):
         return (
-            f"nginx refuses every user of '{who}', which may not sign revocation lists (its key"
-            " usage lacks cRLSign); ocserv does not look"
+            f"nginx refuses every client of '{name}', which may not sign CRLs (its key usage lacks"
+            " cRLSign); ocserv does not check"
         )
     if not current_crls(issuer, lists, now=now):
         return (
-            f"nginx refuses every user of '{who}' while it has no revocation list; ocserv does not"
-            " look"
+            f"nginx refuses every client of '{name}' while this CA has no CRL; ocserv does not"
+            " check"
         )
     return ""
 
 
 def unusable_reason(found: CrlFile, *, now: datetime) -> str:
-    """Why a list tells nothing about any certificate; empty if it does."""
+    """Say why a CRL applies to no certificate; empty if it is usable."""
     try:
         check_crl(found.crl, now=now, clock_skew=CLOCK_SKEW)
     except CertificateError as error:
         return error.message
     if is_delta(found.crl):
-        return "the list only says what has changed since another (a delta list)"
+        return "this is a delta CRL, which servers do not apply"
     return ""
 
 
 def covers_clients(found: CrlFile) -> bool:
-    """Whether users may stand in a list; there are some for authorities only."""
+    """Check if a CRL can list client certificates; some cover only CA certificates."""
     part = scope(found.crl)
     return part is None or not part.only_contains_ca_certs
 
 
 def _out_of_scope(found: CrlFile, certificate: Certificate) -> str:
-    """Why a list is not about this certificate; empty if it is."""
+    """Say why a certificate is outside the scope of a CRL; empty if it is inside."""
     try:
         check_scope(found.crl, certificate, point_names(certificate))
     except CertificateError as error:
@@ -241,13 +240,13 @@ def _out_of_scope(found: CrlFile, certificate: Certificate) -> str:
 
 
 def _newest(lists: Iterable[CrlFile]) -> tuple[CrlFile, ...]:
-    """The newest list of each scope: an older one says nothing any more."""
+    """Return the newest CRL of each scope; it replaces older ones."""
     newest: dict[IssuingDistributionPoint | None, CrlFile] = {}
     for each in sorted(lists, key=lambda each: each.crl.last_update_utc):
         newest[scope(each.crl)] = each
     return tuple(newest.values())
 
 
-def _why(entry: RevokedCertificate) -> str:
+def _reason(entry: RevokedCertificate) -> str:
     found = reason(entry)
     return "" if found is ReasonFlags.unspecified else f" ({clean(found.value, 40)})"

@@ -1,7 +1,7 @@
-"""The certificates of users that are kept in a folder, to see whom a change locks out.
+"""Known client certificates, and which of them a change or an expiry locks out.
 
-One file a user, ``*.pem``, ``*.crt`` or ``*.cer``, PEM or DER, his own certificate first. Other
-files are passed over, and so is a private key beside a certificate.
+The directory has one file for each user, ``*.pem``, ``*.crt`` or ``*.cer``, PEM or DER, with the
+client certificate first. Other files, and private keys in the same file, are ignored.
 """
 
 from __future__ import annotations
@@ -28,18 +28,18 @@ if TYPE_CHECKING:
     from gatecert.client_ca.crl_files import CrlFile
     from gatecert.client_ca.user_check import UserCheckResult
 
-ENDINGS: Final = (".pem", ".crt", ".cer")
+SUFFIXES: Final = (".pem", ".crt", ".cer")
 NAMES_SHOWN: Final = 10
 
 
 @dataclass(frozen=True, slots=True)
 class KnownUser:
-    """One file of the folder.
+    """A file of the directory.
 
     Attributes:
-        name: The file's.
-        certificates: The user's own, and whatever stands with it.
-        undecided: Whether this program cannot tell if it is accepted.
+        name: The name of the file.
+        certificates: The client certificate and its intermediates.
+        undecided: Whether gatecert cannot check the certificate.
     """
 
     name: str
@@ -47,20 +47,21 @@ class KnownUser:
     undecided: bool = False
 
     def __str__(self) -> str:
-        return f"{self.name}, which cannot be judged here" if self.undecided else self.name
+        return f"{self.name}, which gatecert cannot check" if self.undecided else self.name
 
     @property
     def not_after(self) -> datetime:
-        """When the user's own certificate ends."""
+        """The expiry of the client certificate."""
         return find_user(self.certificates).not_valid_after_utc
 
 
 @dataclass(frozen=True, slots=True)
 class KnownUsers:
-    """What is in the folder.
+    """The contents of the directory.
 
     Attributes:
-        unreadable: Names of files in which no certificate can be read.
+        users: Files with certificates.
+        unreadable: Names of files without a readable certificate.
     """
 
     users: tuple[KnownUser, ...] = ()
@@ -68,19 +69,19 @@ class KnownUsers:
 
 
 def read_known_users(directory: Path | None) -> KnownUsers:
-    """Read the folder; without one nobody is known.
+    """Read the directory; without one, no users are known.
 
     Raises:
-        StorageError: It cannot be read.
+        StorageError: The directory cannot be read.
     """
     if directory is None:
         return KnownUsers()
     try:
         with durable.step("read", directory):
-            paths = sorted(path for path in directory.iterdir() if path.suffix.lower() in ENDINGS)
+            paths = sorted(path for path in directory.iterdir() if path.suffix.lower() in SUFFIXES)
     except StorageError as error:
         raise StorageError(
-            f"{error.message}, so nobody can tell which users a change would lock out",
+            f"{error.message}, so gatecert cannot tell which users a change would lock out",
             fix=f"{error.fix}; or correct client_authentication.known_users",
         ) from error
     users: list[KnownUser] = []
@@ -102,12 +103,15 @@ def locked_out(
     *,
     now: datetime,
 ) -> tuple[KnownUser, ...]:
-    """Those who are accepted by one bundle and not by another; in doubt they are."""
+    """Return the users whom one bundle accepts and another does not.
+
+    A certificate that gatecert cannot check counts as accepted.
+    """
     return tuple(
         replace(user, undecided=old.undecided)
         for user in users
-        if _may_enter(old := check_user(user.certificates, before, lists, now=now))
-        and not _may_enter(check_user(user.certificates, after, lists, now=now))
+        if _may_be_accepted(old := check_user(user.certificates, before, lists, now=now))
+        and not _may_be_accepted(check_user(user.certificates, after, lists, now=now))
     )
 
 
@@ -119,26 +123,29 @@ def locked_out_by_expiry(
     *,
     now: datetime,
 ) -> tuple[KnownUser, ...]:
-    """Those who are accepted now and not at a later time, though their own certificates last."""
+    """Return the users who are accepted now and not at a later time.
+
+    Users whose own certificates have expired by then are left out.
+    """
     return tuple(
         replace(user, undecided=old.undecided)
         for user in users
         if user.not_after > at
-        and _may_enter(old := check_user(user.certificates, bundle, lists, now=now))
-        and not _may_enter(check_user(user.certificates, bundle, lists, now=at))
+        and _may_be_accepted(old := check_user(user.certificates, bundle, lists, now=now))
+        and not _may_be_accepted(check_user(user.certificates, bundle, lists, now=at))
     )
 
 
 def count_and_names(users: Sequence[KnownUser]) -> str:
-    """How many, and who."""
+    """Return the number of users and the first names."""
     names = ", ".join(map(str, users[:NAMES_SHOWN]))
     more = f" and {len(users) - NAMES_SHOWN} more" if len(users) > NAMES_SHOWN else ""
     one = len(users) == 1
-    return f"{len(users)} known user {'certificate' if one else 'certificates'} ({names}{more})"
+    return f"{len(users)} known client {'certificate' if one else 'certificates'} ({names}{more})"
 
 
-def _may_enter(judgement: UserCheckResult) -> bool:
-    return judgement.accepted or judgement.undecided
+def _may_be_accepted(result: UserCheckResult) -> bool:
+    return result.accepted or result.undecided
 
 
 def _certificates(path: Path) -> tuple[Certificate, ...]:

@@ -1,11 +1,10 @@
-"""Whether a user certificate is accepted, and if not, why. Pure.
+"""The check of a client certificate, with every reason against it. Pure.
 
-``cryptography``'s validator for clients decides on the path: signatures, dates, basicConstraints,
-path length, name constraints, unknown critical extensions. It looks for a path and says little when
-there is none, so the way upwards is then walked again, for the words. Usages, and everything about
-the user's own certificate, are judged here; so are revocation lists, which the validator does not
-know. All reasons are given, not only the first: a certificate that has ended may be another
-authority's as well.
+``cryptography``'s client verifier builds and checks the chain: signatures, dates, basicConstraints,
+path length, name constraints, unknown critical extensions. It says little if it finds none, so this
+module then follows the issuers again to explain why. It also checks what the verifier does not: key
+usages, the client certificate itself, and CRLs. All reasons are given, not only the first: an
+expired certificate may also be from another CA.
 """
 
 from __future__ import annotations
@@ -46,19 +45,19 @@ if TYPE_CHECKING:
 
 _ISSUERS = LENIENT.require_present(x509.BasicConstraints, Criticality.AGNOSTIC, None)
 _USERS = LENIENT
-_CANNOT_TELL = "cannot be judged here: "
-_MOST_STEPS = 16  # no honest chain is longer
+_CANNOT_TELL = "cannot be checked by gatecert: "
+_MAX_ISSUERS = 16  # no valid chain is longer
 
 
 @dataclass(frozen=True, slots=True)
 class UserCheckResult:
-    """What becomes of a user certificate.
+    """The result of checking a client certificate.
 
     Attributes:
-        user: The certificate that was judged.
-        reasons: Why it is refused, each as it follows "the certificate"; none if it is accepted.
-        notes: Things worth telling the operator, one line each.
-        path: From the certificate to its root, where there is a path.
+        user: The certificate.
+        reasons: Why it is refused, each to follow "the certificate"; none if it is accepted.
+        notes: Notes for the operator, one line each.
+        path: The chain from the certificate to its root, if there is one.
     """
 
     user: Certificate
@@ -68,12 +67,12 @@ class UserCheckResult:
 
     @property
     def accepted(self) -> bool:
-        """Whether the gateway would take it."""
+        """Whether the gateway accepts the certificate."""
         return not self.reasons
 
     @property
     def undecided(self) -> bool:
-        """Whether nothing speaks against it but that this program cannot judge it."""
+        """Whether the only reasons are that gatecert cannot check the certificate."""
         return bool(self.reasons) and all(each.startswith(_CANNOT_TELL) for each in self.reasons)
 
 
@@ -84,12 +83,12 @@ def check_user(
     *,
     now: datetime,
 ) -> UserCheckResult:
-    """Judge a user certificate as a gateway does.
+    """Check a client certificate as a gateway does.
 
     Args:
-        certificates: The user's, and whatever the client sends along; at least one.
-        bundle: The authorities in force.
-        lists: Revocation lists.
+        certificates: The client certificate and what the client sends with it; at least one.
+        bundle: The client CAs in place.
+        lists: The CRLs.
         now: Aware UTC.
     """
     user = find_user(certificates)
@@ -114,7 +113,7 @@ def check_user(
 
 
 def find_user(certificates: Sequence[Certificate]) -> Certificate:
-    """The certificate that issued none of the others."""
+    """Return the certificate that issued none of the others."""
     for each in certificates:
         if not any(each.subject == other.issuer and other != each for other in certificates):
             return each
@@ -122,13 +121,13 @@ def find_user(certificates: Sequence[Certificate]) -> Certificate:
 
 
 def _own_problems(user: Certificate) -> Iterator[str]:
-    """What is wrong with the certificate itself."""
+    """Yield what is wrong with the client certificate itself."""
     if is_ca(user):
-        yield "is an authority's (CA:TRUE), not a user's"
+        yield "is a CA certificate (CA:TRUE), not a client certificate"
     if not client_ca_rules.is_for_clients(user):
         yield (
-            "is not for TLS clients: its extended key usage lacks clientAuth (ocserv does not look"
-            " at that, OpenSSL does)"
+            "is not for TLS clients: its extended key usage lacks clientAuth (ocserv does not check"
+            " this, OpenSSL does)"
         )
     if not client_ca_rules.can_sign_handshakes(user):
         yield "cannot be used in a TLS handshake: its key usage lacks digitalSignature"
@@ -142,9 +141,9 @@ def _own_problems(user: Certificate) -> Iterator[str]:
 def _path(
     user: Certificate, sent: Sequence[Certificate], bundle: Bundle, *, now: datetime
 ) -> tuple[Certificate, ...]:
-    """The way from the certificate to a root of the bundle; empty where none holds.
+    """Return the chain from the certificate to a root of the bundle; empty if there is none.
 
-    The certificate's own dates are judged apart, so that more than they can be said of it.
+    The certificate's own dates are checked separately, so that other reasons are found as well.
     """
     if not bundle.roots:
         return ()
@@ -158,16 +157,16 @@ def _path(
     return tuple(path)
 
 
-# --------------------------------------------------------------------------- why there is no path
+# --------------------------------------------------------------------------- reasons
 
 
 def _explain(
     user: Certificate, sent: Sequence[Certificate], bundle: Bundle, *, now: datetime
 ) -> Iterator[str]:
-    """Walk upwards as far as it goes, and say what is in the way there."""
+    """Follow the issuers of a certificate, and yield why they form no chain to a root."""
     current, below = user, 0
-    way = [user]
-    for _ in range(_MOST_STEPS):
+    chain = [user]
+    for _ in range(_MAX_ISSUERS):
         candidates = [
             each
             for each in (*bundle.certificates, *sent)
@@ -186,85 +185,83 @@ def _explain(
             )
             return
         if client_ca_rules.is_root(issuer):
-            yield from _at_root((*way, issuer), sent, bundle, now=now)
+            yield from _at_root((*chain, issuer), sent, bundle, now=now)
             return
-        way.append(issuer)
+        chain.append(issuer)
         current, below = issuer, below + 1
-    yield f"has more than {_MOST_STEPS} issuers above it"
+    yield f"has more than {_MAX_ISSUERS} issuers above it"
 
 
 def _no_issuer(
     user: Certificate, current: Certificate, candidates: Sequence[Certificate], bundle: Bundle
 ) -> str:
-    """Why the way ends at a certificate that is no root."""
+    """Say why the issuer of a certificate is not found."""
     issuer = name_text(current.issuer)
     whose = "its issuer" if current == user else f"the issuer of {label(current)},"
     identifier = authority_key_identifier(current)
     key = f" (key identifier {identifier})" if identifier else ""
     if candidates:
         return (
-            f"was not signed by the authority '{issuer}' that this gateway knows: {whose} has the"
-            f" same name, but another key{key}"
+            f"was not signed by the gateway's client CA '{issuer}': {whose} has the same name, but"
+            f" another key{key}"
         )
     if client_ca_rules.is_root(current):
-        return "is self-signed: no authority vouches for it"
-    known = quoted_subjects(bundle.roots) or "none yet"
+        return "is self-signed: no client CA issued it"
+    roots = quoted_subjects(bundle.roots) or "none yet"
     return (
-        f"is of an unknown authority: {whose} '{issuer}'{key} is not among the gateway's"
-        f" authorities ({known})"
+        f"is from an unknown CA: {whose} '{issuer}'{key} is not among the gateway's client CAs"
+        f" ({roots})"
     )
 
 
 def _issuer_problems(issuer: Certificate, below: int, *, now: datetime) -> Iterator[str]:
-    """Why an issuer on the way does not vouch for anybody."""
+    """Yield why an issuer cannot be part of a chain."""
     if not is_ca(issuer):
-        yield "is no authority's certificate (basicConstraints lack CA:TRUE)"
+        yield "is not a CA certificate (basicConstraints lack CA:TRUE)"
     yield from client_ca_rules.usage_problems(issuer)
     yield from client_ca_rules.date_problems(issuer, now=now)
     allowed = client_ca_rules.path_length(issuer)
     if allowed is not None and below > allowed:
-        yield f"allows {allowed} intermediates below it, but there are {below}: too long a path"
+        yield f"allows {allowed} intermediates below it, but there are {below}"
 
 
 def _at_root(
-    way: Sequence[Certificate], sent: Sequence[Certificate], bundle: Bundle, *, now: datetime
+    chain: Sequence[Certificate], sent: Sequence[Certificate], bundle: Bundle, *, now: datetime
 ) -> Iterator[str]:
-    """What is in the way although every issuer from the user up to a root is good."""
-    user, root = way[0], way[-1]
+    """Yield why a chain is refused although each of its issuers is valid."""
+    user, root = chain[0], chain[-1]
     if root not in bundle.roots:
-        known = quoted_subjects(bundle.roots) or "none yet"
+        roots = quoted_subjects(bundle.roots) or "none yet"
         yield (
-            f"is of an unknown authority: its root {label(root)} is not among the gateway's"
-            f" authorities ({known})"
+            f"is from an unknown CA: its root {label(root)} is not among the gateway's client CAs"
+            f" ({roots})"
         )
         return
-    if kind := unsupported_algorithm(way):
-        yield f"{_CANNOT_TELL}{kind}, which servers may take all the same"
-    elif not any(
-        client_ca_rules.date_problems(user, now=now)
-    ):  # else that is why, and it is said already
-        yield f"does not hold under {label(root)}: {_verdict(user, sent, bundle, now=now)}"
+    if kind := unsupported_algorithm(chain):
+        yield f"{_CANNOT_TELL}{kind}, which servers may accept"
+    elif not any(client_ca_rules.date_problems(user, now=now)):  # these are given already
+        yield f"has no valid chain to {label(root)}: {_verdict(user, sent, bundle, now=now)}"
 
 
 def _verdict(
     user: Certificate, sent: Sequence[Certificate], bundle: Bundle, *, now: datetime
 ) -> str:
-    """The validator's own words."""
+    """Return the verifier's error message."""
     try:
         _verify(user, sent, bundle, at=now)
     except (VerificationError, ValueError) as error:
         return verdict(error)
-    return "one of the issuers on the way may not issue for TLS clients"
+    return "an issuer in the chain may not issue for TLS clients"
 
 
 def _verify(
     user: Certificate, sent: Sequence[Certificate], bundle: Bundle, *, at: datetime
 ) -> list[Certificate]:
-    """Let the validator look for a path.
+    """Build a chain with the verifier.
 
     Raises:
-        VerificationError: It finds none.
-        ValueError: It cannot judge at that time.
+        VerificationError: There is none.
+        ValueError: The verifier does not support the time.
     """
     verifier = (
         PolicyBuilder()

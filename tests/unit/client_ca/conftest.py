@@ -1,4 +1,4 @@
-"""Client CAs, made as administrators make them, or with any fault that is wanted."""
+"""Client CAs for the tests, valid or with a chosen fault."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from tests.fakes.users_office import Office
 
 
-def test_a_bundle_is_read_as_it_was_written(office: Office) -> None:
+def test_bundle_survives_a_round_trip(office: Office) -> None:
     root = office.root()
     both = bundle(root, office.intermediate(root))
 
@@ -23,7 +23,7 @@ def test_a_bundle_is_read_as_it_was_written(office: Office) -> None:
     assert both.to_pem(now=NOW).count(b"BEGIN CERTIFICATE") == 2
 
 
-def test_roots_and_intermediates_are_told_apart(office: Office) -> None:
+def test_bundle_separates_roots_and_intermediates(office: Office) -> None:
     root = office.root()
     middle = office.intermediate(root)
     both = bundle(middle, root)
@@ -36,7 +36,7 @@ def test_roots_and_intermediates_are_told_apart(office: Office) -> None:
     assert both.issuers_of(root.certificate) == (root.certificate,)
 
 
-def test_what_an_operator_is_told(office: Office) -> None:
+def test_bundle_describes_its_cas(office: Office) -> None:
     root = office.root(end=NOW + 9 * DAY)
     middle = office.intermediate(root)
 
@@ -48,14 +48,14 @@ def test_what_an_operator_is_told(office: Office) -> None:
     assert (second.subject, second.issuer, second.is_root) == ("CN=Branch", "CN=Users", False)
 
 
-def test_a_bundle_is_the_same_in_any_order(office: Office) -> None:
+def test_bundle_id_does_not_depend_on_order(office: Office) -> None:
     one, two = office.root("one"), office.root("two")
 
     assert bundle(one, two).id == bundle(two, one).id
     assert bundle(one, two).id != bundle(one).id != Bundle().id == "none"
 
 
-def test_without_an_authority_there_is_one_from_which_nobody_can_have_a_certificate() -> None:
+def test_bundle_without_a_ca_holds_a_placeholder() -> None:
     written = Bundle().to_pem(now=NOW)
     again = Bundle().to_pem(now=NOW)
 
@@ -64,13 +64,13 @@ def test_without_an_authority_there_is_one_from_which_nobody_can_have_a_certific
     assert certificate.subject == PLACEHOLDER_NAME
     assert certificate.not_valid_after_utc == NO_END
     assert certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
-    assert written != again  # the key is never kept, so it cannot be the same
+    assert written != again  # each placeholder has a new key
     assert bundles.from_pem(written) == Bundle()
     assert Bundle().root_names == {PLACEHOLDER_NAME.rfc4514_string()}
     assert Bundle().intermediate_names == frozenset()
 
 
-def test_only_the_placeholder_is_taken_for_it(office: Office) -> None:
+def test_only_a_placeholder_is_a_placeholder(office: Office) -> None:
     namesake = office.user(office.root(), subject=PLACEHOLDER_NAME)
 
     assert bundles.is_placeholder(bundles.placeholder(now=NOW))
@@ -79,6 +79,6 @@ def test_only_the_placeholder_is_taken_for_it(office: Office) -> None:
 
 
 @pytest.mark.parametrize("garbage", [b"", b"nothing", b"-----BEGIN CERTIFICATE-----\nMIIB"])
-def test_what_is_no_bundle_is_refused(garbage: bytes) -> None:
+def test_invalid_bundle_is_refused(garbage: bytes) -> None:
     with pytest.raises(CertificateError):
         bundles.from_pem(garbage)

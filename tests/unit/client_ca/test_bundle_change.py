@@ -35,7 +35,7 @@ def refused(before: Bundle, *issued: Issued) -> CertificateError:
 # --------------------------------------------------------------------------- adding
 
 
-def test_a_root_is_added(office: Office) -> None:
+def test_root_is_added(office: Office) -> None:
     one, two = office.root("one"), office.root("two")
 
     change = added(bundle(one), two)
@@ -46,7 +46,7 @@ def test_a_root_is_added(office: Office) -> None:
     assert str(change) == "added 'CN=two'"
 
 
-def test_intermediates_come_beside_their_root(office: Office) -> None:
+def test_intermediates_are_added_with_their_root(office: Office) -> None:
     root = office.root()
     upper = office.intermediate(root, "Upper")
     lower = office.intermediate(upper, "Lower")
@@ -54,49 +54,51 @@ def test_intermediates_come_beside_their_root(office: Office) -> None:
     assert added(Bundle(), lower, upper, root).bundle == bundle(lower, upper, root)
     later = added(bundle(root), root, upper)
     assert later.bundle == bundle(root, upper)
-    assert later.notes == ("already there: 'CN=Users'",)
+    assert later.notes == ("already present: 'CN=Users'",)
 
 
-def test_an_intermediate_without_its_root_is_refused(office: Office) -> None:
+def test_intermediate_without_its_root_is_refused(office: Office) -> None:
     root = office.root()
     upper = office.intermediate(root, "Upper")
     lower = office.intermediate(upper, "Lower")
 
     alone = refused(bundle(office.root("other")), upper)
-    assert "not self-signed" in alone.message
-    assert "'CN=Users' is neither in the file nor among" in alone.message
+    assert "is an intermediate, and its root is missing" in alone.message
+    assert "'CN=Users' is neither in the file nor a client CA" in alone.message
     assert "'CN=Upper'" in refused(Bundle(), root, lower).message
 
 
-def test_an_intermediate_of_a_namesake_of_the_root_is_refused(office: Office) -> None:
+def test_intermediate_of_a_root_with_the_same_name_but_another_key_is_refused(
+    office: Office,
+) -> None:
     namesake = office.root("Users", key_name="another key")
 
     assert (
-        "root above it is missing"
+        "its root is missing"
         in refused(bundle(office.root()), office.intermediate(namesake)).message
     )
 
 
-def test_what_is_there_already_is_refused(office: Office) -> None:
+def test_present_client_ca_is_refused(office: Office) -> None:
     root = office.root()
     middle = office.intermediate(root)
 
-    assert "is already an authority" in refused(bundle(root), root).message
-    assert "are already authorities" in refused(bundle(root, middle), root, middle).message
+    assert "is already a client CA" in refused(bundle(root), root).message
+    assert "are already client CAs" in refused(bundle(root, middle), root, middle).message
 
 
-def test_a_certificate_that_stands_twice_in_the_file_is_refused(office: Office) -> None:
+def test_duplicate_certificate_in_the_file_is_refused(office: Office) -> None:
     root = office.root()
 
-    assert "stands twice in the file" in refused(Bundle(), root, root).message
+    assert "the file holds 'CN=Users' twice" in refused(Bundle(), root, root).message
 
 
-def test_the_placeholder_is_no_authority() -> None:
+def test_placeholder_is_refused() -> None:
     with pytest.raises(CertificateError, match="placeholder"):
         add(Bundle(), [bundles.placeholder(now=NOW)], now=NOW)
 
 
-def test_a_root_that_is_not_right_is_refused(office: Office) -> None:
+def test_invalid_root_is_refused(office: Office) -> None:
     forged = office.user(
         office.root("somebody else"),
         "forged",
@@ -109,7 +111,7 @@ def test_a_root_that_is_not_right_is_refused(office: Office) -> None:
         "its own key did not sign it": forged,
         "keyCertSign": office.root("usage", usage=key_usage(digital_signature=True)),
         "clientAuth": office.root("servers", extensions=[SERVER_ONLY]),
-        "ended on 2026-11-22": office.root("old", begin=NOW - 9 * DAY, end=NOW - DAY),
+        "expired on 2026-11-22": office.root("old", begin=NOW - 9 * DAY, end=NOW - DAY),
         "is not valid before 2026-11-24": office.root("early", begin=NOW + DAY),
         "RSA key of 1024 bits": office.root("short", key_kind="1024"),
         "secp256k1": office.root("curve", key_kind="curve"),
@@ -118,13 +120,13 @@ def test_a_root_that_is_not_right_is_refused(office: Office) -> None:
         assert words in refused(bundle(office.root("there")), issued).message
 
 
-def test_nothing_is_taken_of_a_file_with_one_bad_certificate(office: Office) -> None:
+def test_file_with_one_invalid_certificate_adds_nothing(office: Office) -> None:
     good = office.root("good")
 
     assert "lack CA:TRUE" in refused(Bundle(), good, office.user(good)).message
 
 
-def test_an_intermediate_that_can_be_forged_is_refused(office: Office) -> None:
+def test_intermediate_with_a_weak_signature_is_refused(office: Office) -> None:
     root = office.root()
 
     weak = refused(bundle(root), office.intermediate(root, "weak", sha1=True))
@@ -133,28 +135,28 @@ def test_an_intermediate_that_can_be_forged_is_refused(office: Office) -> None:
     assert added(Bundle(), office.root("old style", sha1=True)).added
 
 
-def test_what_is_unusual_is_said(office: Office) -> None:
+def test_unusual_client_ca_causes_a_note(office: Office) -> None:
     silent = office.root("silent", without_usage=True)
     assert added(Bundle(), silent).notes == (
-        "'CN=silent' has no key usage; some servers want keyCertSign said",
+        "'CN=silent' has no key usage; some servers require keyCertSign",
     )
     again = office.root("Users", key_name="the next key")
     (note,) = added(bundle(office.root()), again).notes
-    assert "another authority by the name 'CN=Users'" in note
+    assert "another client CA has the name 'CN=Users'" in note
 
 
-def test_an_authority_whose_key_cannot_be_judged_is_said(office: Office) -> None:
+def test_client_ca_with_an_unsupported_key_causes_a_note(office: Office) -> None:
     (note,) = added(Bundle(), office.root("Edwards", key_kind="ed25519")).notes
-    assert "'CN=Edwards' has an Ed25519 key: gatecert cannot judge" in note
+    assert "'CN=Edwards' has an Ed25519 key: gatecert cannot check" in note
 
 
-def test_an_authority_without_a_list_is_said_where_others_have_one(
+def test_client_ca_without_a_crl_causes_a_note_if_others_have_one(
     office: Office, tmp_path: Path
 ) -> None:
     old, new = office.root("old"), office.root("new")
     lists = [CrlFile(tmp_path, office.crl(old))]
     (note,) = add(bundle(old), [new.certificate], lists, now=NOW).notes
-    assert note.startswith("nginx refuses every user of 'CN=new' while it has no revocation list")
+    assert note.startswith("nginx refuses every client of 'CN=new' while this CA has no CRL")
     lists.append(CrlFile(tmp_path, office.crl(new)))
     assert not add(bundle(old), [new.certificate], lists, now=NOW).notes
 
@@ -162,7 +164,7 @@ def test_an_authority_without_a_list_is_said_where_others_have_one(
 # --------------------------------------------------------------------------- removing
 
 
-def test_the_last_authority_can_be_removed(office: Office) -> None:
+def test_last_client_ca_can_be_removed(office: Office) -> None:
     root = office.root()
 
     change = remove(bundle(root), "Users")
@@ -170,10 +172,10 @@ def test_the_last_authority_can_be_removed(office: Office) -> None:
     assert change.bundle == Bundle()
     assert change.removed == (root.certificate,)
     assert str(change) == "removed 'CN=Users'"
-    assert change.notes == ("no authority is left: nobody can log in with a certificate any more",)
+    assert change.notes == ("no client CA is left: the gateway accepts no client certificate",)
 
 
-def test_intermediates_leave_with_their_root(office: Office) -> None:
+def test_intermediates_are_removed_with_their_root(office: Office) -> None:
     root, other = office.root(), office.root("other")
     upper = office.intermediate(root, "Upper")
     lower = office.intermediate(upper, "Lower")
@@ -186,7 +188,7 @@ def test_intermediates_leave_with_their_root(office: Office) -> None:
     assert remove(bundle(root, upper, other), "Upper").bundle == bundle(root, other)
 
 
-def test_circles_of_intermediates_have_no_end_and_are_left(office: Office) -> None:
+def test_intermediates_that_issued_each_other_are_removed_with_the_root(office: Office) -> None:
     root = office.root()
     one = office.intermediate(root, "one")
     two = office.intermediate(one, "two")
@@ -195,7 +197,7 @@ def test_circles_of_intermediates_have_no_end_and_are_left(office: Office) -> No
     assert remove(bundle(root, two, back), "Users").bundle == Bundle()
 
 
-def test_many_ways_to_name_an_authority() -> None:
+def test_selector_may_be_a_subject_or_a_fingerprint() -> None:
     subject = x509.Name(
         [
             x509.NameAttribute(NameOID.COUNTRY_NAME, "US"),
@@ -221,18 +223,18 @@ def test_many_ways_to_name_an_authority() -> None:
 
 
 @pytest.mark.parametrize("selector", ["", "nobody", "deadbeef", "CN=", "abc"])
-def test_an_authority_that_is_not_there(office: Office, selector: str) -> None:
-    with pytest.raises(WrongUsageError, match="no authority") as caught:
+def test_selector_that_matches_no_client_ca_is_refused(office: Office, selector: str) -> None:
+    with pytest.raises(WrongUsageError, match="no client CA of this gateway matches") as caught:
         remove(bundle(office.root()), selector)
     assert "CN=Users" in caught.value.message
 
 
-def test_there_is_none_to_remove() -> None:
-    with pytest.raises(WrongUsageError, match="there is none"):
+def test_nothing_can_be_removed_from_an_empty_bundle() -> None:
+    with pytest.raises(WrongUsageError, match="its client CAs: none"):
         remove(Bundle(), "Users")
 
 
-def test_namesakes_are_told_apart_by_fingerprint(office: Office) -> None:
+def test_client_cas_with_the_same_name_are_selected_by_fingerprint(office: Office) -> None:
     one, two = office.root(), office.root("Users", key_name="the next key")
 
     with pytest.raises(WrongUsageError, match="several") as caught:
@@ -241,7 +243,7 @@ def test_namesakes_are_told_apart_by_fingerprint(office: Office) -> None:
     assert remove(bundle(one, two), fingerprint(two.certificate)).bundle == bundle(one)
 
 
-def test_a_name_of_hexadecimal_digits_is_a_name_too() -> None:
+def test_selector_of_hexadecimal_digits_may_be_a_name() -> None:
     root = Pki().root("deadbeef")
 
     assert remove(bundle(root), "deadbeef").bundle == Bundle()

@@ -23,7 +23,7 @@ def mode(path: Path) -> int:
     return path.stat().st_mode & 0o777
 
 
-def test_a_bundle_is_written_where_servers_read_it(office: Office, tmp_path: Path) -> None:
+def test_bundle_is_written_to_the_path_of_the_server(office: Office, tmp_path: Path) -> None:
     files = BundleFiles(tmp_path)
     assert not files.exists()
     assert files.read() == Bundle()
@@ -37,7 +37,7 @@ def test_a_bundle_is_written_where_servers_read_it(office: Office, tmp_path: Pat
     assert (mode(files.path), mode(files.path.parent)) == (0o600, 0o700)
 
 
-def test_the_servers_group_may_read_it(tmp_path: Path) -> None:
+def test_key_group_may_read_the_bundle(tmp_path: Path) -> None:
     files = BundleFiles(tmp_path, str(os.getegid()))
 
     files.write(Bundle(), now=NOW)
@@ -46,7 +46,7 @@ def test_the_servers_group_may_read_it(tmp_path: Path) -> None:
     assert files.path.stat().st_gid == os.getegid()
 
 
-def test_a_bundle_is_always_newer_than_the_last_look(office: Office, tmp_path: Path) -> None:
+def test_modification_time_is_in_the_next_second(office: Office, tmp_path: Path) -> None:
     files = BundleFiles(tmp_path)
 
     files.write(bundle(office.root()), now=NOW)
@@ -54,7 +54,7 @@ def test_a_bundle_is_always_newer_than_the_last_look(office: Office, tmp_path: P
     assert files.path.stat().st_mtime > int(time.time())
 
 
-def test_what_to_go_back_to(office: Office, tmp_path: Path) -> None:
+def test_previous_bundle_is_kept_and_forgotten(office: Office, tmp_path: Path) -> None:
     files = BundleFiles(tmp_path)
     before = bundle(office.root())
     assert files.previous() is None
@@ -70,17 +70,19 @@ def test_what_to_go_back_to(office: Office, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("damage", [b"", b"garbage", b"-----BEGIN CERTIFICATE-----\nMIIB\n"])
-def test_a_damaged_bundle_is_told(tmp_path: Path, damage: bytes) -> None:
+def test_damaged_bundle_is_an_error(tmp_path: Path, damage: bytes) -> None:
     files = BundleFiles(tmp_path)
     files.write(Bundle(), now=NOW)
     files.path.write_bytes(damage)
 
-    with pytest.raises(StorageError, match="does not hold the authorities") as caught:
+    with pytest.raises(
+        StorageError, match="is damaged, so the client CAs cannot be read"
+    ) as caught:
         files.read()
     assert "gatecert client-ca add" in caught.value.fix
 
 
-def test_something_else_in_the_place_of_the_bundle(tmp_path: Path) -> None:
+def test_directory_in_place_of_the_bundle_is_an_error(tmp_path: Path) -> None:
     files = BundleFiles(tmp_path)
     files.path.mkdir(parents=True)
 
@@ -89,7 +91,7 @@ def test_something_else_in_the_place_of_the_bundle(tmp_path: Path) -> None:
         files.read()
 
 
-def test_a_full_disk_leaves_the_bundle_as_it_was(
+def test_full_disk_leaves_the_bundle_unchanged(
     office: Office, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     files = BundleFiles(tmp_path)
@@ -108,7 +110,7 @@ def test_a_full_disk_leaves_the_bundle_as_it_was(
     assert [path.name for path in files.path.parent.iterdir()] == ["bundle.pem"]
 
 
-def test_a_time_that_cannot_be_set_is_no_obstacle(
+def test_bundle_is_written_even_if_its_time_cannot_be_set(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(*_: object) -> None:

@@ -1,4 +1,4 @@
-"""The users whom an expiry locks out; each warning is given once."""
+"""Warnings name whom an expiry locks out, and are reported once."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from gatecert.client_ca.bundle import Bundle
 
-NOBODY = KnownUsers()
+NO_USERS = KnownUsers()
 
 
 def known(**users: Issued) -> KnownUsers:
@@ -42,22 +42,22 @@ def known(**users: Issued) -> KnownUsers:
 
 def found(
     authorities: Bundle,
-    users: KnownUsers | StorageError = NOBODY,
+    users: KnownUsers | StorageError = NO_USERS,
     lists: tuple[CrlFile, ...] | StorageError = (),
     now: datetime = NOW,
 ) -> tuple[BundleWarning, ...]:
     return warnings_of("boston", authorities, users, lists, now=now)
 
 
-def test_nothing_is_to_be_seen_to(office: Office) -> None:
+def test_valid_certificates_cause_no_warning(office: Office) -> None:
     root = office.root(end=NOW + 365 * DAY)
     assert found(bundle(root), known(alice=office.user(root, end=NOW + 31 * DAY))) == ()
 
 
-# --------------------------------------------------------------------------- authorities
+# --------------------------------------------------------------------------- client CAs
 
 
-def test_the_end_of_an_authority_names_whom_it_locks_out_before_and_after(office: Office) -> None:
+def test_expiry_of_a_client_ca_names_whom_it_locks_out(office: Office) -> None:
     root = office.root("ends", end=NOW + 20 * DAY)
     other = office.root("stays", end=NOW + 365 * DAY)
     users = known(
@@ -67,12 +67,12 @@ def test_the_end_of_an_authority_names_whom_it_locks_out_before_and_after(office
     )
     (before, _) = found(bundle(root, other), users)
     assert (before.kind, before.days) == (WarningKind.CLIENT_CA, 30)
-    assert "; it locks out 1 known user certificate (alice.pem)" in before.words
+    assert "; it locks out 1 known client certificate (alice.pem)" in before.words
     assert "gatecert client-ca add boston FILE" in before.fix
 
     after = found(bundle(root, other), users, now=NOW + 25 * DAY)[0]
     assert (after.kind, after.days, after.key) == (WarningKind.CLIENT_CA, 0, before.key)
-    assert "is accepted; it locks out 1 known user certificate (alice.pem)" in after.words
+    assert "is accepted; it locks out 1 known client certificate (alice.pem)" in after.words
     assert "locks out" not in found(bundle(root, other))[0].words
 
 
@@ -100,32 +100,32 @@ def test_warning_says_when_a_client_ca_expires(
     assert words in warning.words
 
 
-def test_each_warning_is_given_once(office: Office) -> None:
+def test_each_warning_is_reported_once(office: Office) -> None:
     authorities = bundle(office.root("ends", end=NOW + 95 * DAY), office.root("later"))
     notices: tuple[ExpiryNotice, ...] = ()
     said = []
     for day in range(100):
         everything = found(authorities, now=NOW + day * DAY)
-        said += [concern.days for concern in unreported(everything, notices)]
+        said += [warning.days for warning in unreported(everything, notices)]
         notices = expiry_notices(everything)
     assert tuple(said) == THRESHOLDS
 
 
-def test_authorities_are_warned_of_apart(office: Office) -> None:
+def test_each_client_ca_has_its_own_warning(office: Office) -> None:
     one, two = office.root("one", end=NOW + 10 * DAY), office.root("two", end=NOW + 2 * DAY)
     everything = found(bundle(one, two))
     (news,) = unreported(everything, (ExpiryNotice(everything[0].key, 14),))
     assert "CN=two" in news.words
 
 
-# --------------------------------------------------------------------------- revocation lists
+# --------------------------------------------------------------------------- CRLs
 
 
 @pytest.mark.parametrize(
     ("now", "days", "verb"),
-    [(NOW, None, ""), (NOW + 6 * DAY, 1, "ends on"), (NOW + 7 * DAY, 0, "ended on")],
+    [(NOW, None, ""), (NOW + 6 * DAY, 1, "expires on"), (NOW + 7 * DAY, 0, "expired on")],
 )
-def test_a_list_is_renewed_in_time(
+def test_crl_that_expires_or_has_expired_causes_a_warning(
     office: Office, tmp_path: Path, now: datetime, days: int | None, verb: str
 ) -> None:
     root = office.root()
@@ -135,39 +135,39 @@ def test_a_list_is_renewed_in_time(
     assert [each.days for each in everything] == ([] if days is None else [days])
     for each in everything:
         assert each.kind is WarningKind.CRL
-        assert f"users.crl: the revocation list of 'CN=Users' {verb}" in each.words
-        assert "nginx refuses every user" in each.words
+        assert f"users.crl: the CRL of 'CN=Users' {verb}" in each.words
+        assert "nginx refuses every client" in each.words
 
 
-def test_a_list_of_nobody_revokes_nobody(office: Office, tmp_path: Path) -> None:
+def test_crl_of_an_unknown_ca_causes_a_warning(office: Office, tmp_path: Path) -> None:
     root, stranger = office.root(), office.root("Stranger")
     forged = office.crl(stranger, signer=root)
     path = write_crl(tmp_path / "users.crl", forged, office.crl(root))
-    (concern,) = found(bundle(root), lists=read_crls([path]))
-    assert concern.kind is WarningKind.CRL_UNUSABLE
-    assert "'CN=Stranger' is signed by none of" in concern.words
-    assert found(bundle(), lists=read_crls([path])) == ()  # nobody gets in: nobody to revoke
+    (warning,) = found(bundle(root), lists=read_crls([path]))
+    assert warning.kind is WarningKind.CRL_UNUSABLE
+    assert "no client CA of the gateway signed the CRL of 'CN=Stranger'" in warning.words
+    assert found(bundle(), lists=read_crls([path])) == ()  # no client is accepted
 
 
-def test_a_list_that_cannot_be_used_is_said(office: Office, tmp_path: Path) -> None:
+def test_unusable_crl_causes_a_warning(office: Office, tmp_path: Path) -> None:
     root = office.root()
     early = office.crl(root, made=NOW + DAY, end=NOW + 9 * DAY)
     lists = read_crls([write_crl(tmp_path / "users.crl", office.crl(root), early)])
-    (concern,) = found(bundle(root), lists=lists)
-    assert concern.kind is WarningKind.CRL_UNUSABLE
-    assert "of 'CN=Users' is not used" in concern.words
-    assert "begins in the future" in concern.words
+    (warning,) = found(bundle(root), lists=lists)
+    assert warning.kind is WarningKind.CRL_UNUSABLE
+    assert "of 'CN=Users' is not used" in warning.words
+    assert "begins in the future" in warning.words
 
 
-def test_a_list_for_authorities_alone_is_said_where_there_are_none(
+def test_crl_for_ca_certificates_alone_causes_a_warning_without_intermediates(
     office: Office, tmp_path: Path
 ) -> None:
     root = office.root()
     upper = office.crl(root, extensions=[part(authorities=True)])
     lists = read_crls([write_crl(tmp_path / "users.crl", upper)])
-    (concern,) = found(bundle(root), lists=lists)
-    assert concern.kind is WarningKind.CRL_UNUSABLE
-    assert "about certificates of authorities only" in concern.words
+    (warning,) = found(bundle(root), lists=lists)
+    assert warning.kind is WarningKind.CRL_UNUSABLE
+    assert "it covers only CA certificates" in warning.words
     middle = office.intermediate(root)
     lists += read_crls([write_crl(tmp_path / "middle.crl", office.crl(middle))])
     assert found(bundle(root, middle), lists=lists) == ()
@@ -175,7 +175,7 @@ def test_a_list_for_authorities_alone_is_said_where_there_are_none(
     assert found(bundle(root), lists=both) == ()
 
 
-def test_an_authority_without_a_list_is_said_where_others_have_one(
+def test_client_ca_without_a_crl_causes_a_warning_if_others_have_one(
     office: Office, tmp_path: Path
 ) -> None:
     old, new = office.root("old"), office.root("new")
@@ -183,15 +183,15 @@ def test_an_authority_without_a_list_is_said_where_others_have_one(
     lists = read_crls([write_crl(tmp_path / "users.crl", office.crl(old), office.crl(mute))])
     without, unsigned = found(bundle(old, new, mute), lists=lists)
     assert without.kind is unsigned.kind is WarningKind.CRL_UNUSABLE
-    assert "every user of 'CN=new' while it has no revocation list" in without.words
-    assert "'CN=mute', which may not sign revocation lists" in unsigned.words
+    assert "every client of 'CN=new' while this CA has no CRL" in without.words
+    assert "'CN=mute', which may not sign CRLs" in unsigned.words
     assert found(bundle(old, new, mute)) == ()
 
 
 # --------------------------------------------------------------------------- users
 
 
-def test_users_whose_own_certificates_end(office: Office) -> None:
+def test_expiry_of_known_client_certificates_causes_warnings(office: Office) -> None:
     root = office.root(end=NOW + 3000 * DAY)
     users = known(
         alice=office.user(root, "alice", end=NOW - DAY),
@@ -201,20 +201,20 @@ def test_users_whose_own_certificates_end(office: Office) -> None:
     )
     ended, soon = found(bundle(root), users)
     assert (ended.kind, ended.days) == (WarningKind.USERS, 0)
-    assert ended.words.endswith("locked out: 1 known user certificate (alice.pem)")
-    assert soon.words.endswith("30 days: 2 known user certificates (bob.pem, dave.pem)")
+    assert ended.words.endswith("locked out: 1 known client certificate (alice.pem)")
+    assert soon.words.endswith("30 days: 2 known client certificates (bob.pem, dave.pem)")
     assert unreported((ended, soon), expiry_notices((ended, soon))) == ()
     later = found(bundle(root), users, now=NOW + 2 * DAY)
     (news,) = unreported(later, expiry_notices((ended, soon)))
     assert "carol.pem" in news.words
 
 
-def test_what_cannot_be_read_is_said(office: Office, tmp_path: Path) -> None:
+def test_unreadable_files_cause_warnings(office: Office, tmp_path: Path) -> None:
     root = office.root(end=NOW + 365 * DAY)
     no_list, no_folder = found(
         bundle(root), StorageError("no folder", fix="make it"), StorageError("no list")
     )
-    assert (no_list.kind, str(no_list)) == (WarningKind.CRL_UNUSABLE, "no list; see to the file")
+    assert (no_list.kind, str(no_list)) == (WarningKind.CRL_UNUSABLE, "no list; correct the file")
     assert (no_folder.kind, str(no_folder)) == (WarningKind.USERS_UNREADABLE, "no folder; make it")
     (garbage,) = found(bundle(root), KnownUsers(unreadable=("noise.pem",)))
     assert "noise.pem" in str(garbage)

@@ -21,14 +21,14 @@ if TYPE_CHECKING:
     from tests.fakes.users_office import Office
 
 
-def stands(
+def looked_up(
     user: Issued, issuer: Issued, path: Path, *lists: x509.CertificateRevocationList
 ) -> CrlResult:
     found = [CrlFile(path, each) for each in lists]
     return revocation_result(user.certificate, issuer.certificate, found, now=NOW)
 
 
-def test_lists_are_read_from_pem_and_der(office: Office, tmp_path: Path) -> None:
+def test_crls_are_read_from_pem_and_der(office: Office, tmp_path: Path) -> None:
     one, two = office.root("one"), office.root("two")
     both = write_crl(tmp_path / "both.crl", office.crl(one), office.crl(two))
     binary = tmp_path / "binary.crl"
@@ -40,15 +40,17 @@ def test_lists_are_read_from_pem_and_der(office: Office, tmp_path: Path) -> None
     assert [each.crl.issuer.rfc4514_string() for each in found] == ["CN=one", "CN=two", "CN=one"]
 
 
-def test_a_list_that_is_missing(tmp_path: Path) -> None:
-    with pytest.raises(StorageError, match="nobody can tell who is revoked") as caught:
+def test_missing_file_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(
+        StorageError, match="cannot tell which client certificates are revoked"
+    ) as caught:
         read_crls([tmp_path / "none.crl"])
     assert "client_authentication.crl_files" in caught.value.fix
 
 
-def test_a_pipe_in_the_place_of_a_list_does_not_block(tmp_path: Path) -> None:
+def test_pipe_in_place_of_a_crl_does_not_block(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "users.crl")
-    with pytest.raises(StorageError, match="not a file, so nobody can tell who is revoked"):
+    with pytest.raises(StorageError, match="not a file, so gatecert cannot tell which"):
         read_crls([tmp_path / "users.crl"])
 
 
@@ -56,75 +58,75 @@ def test_a_pipe_in_the_place_of_a_list_does_not_block(tmp_path: Path) -> None:
     "contents",
     [b"", b"nothing", b"-----BEGIN X509 CRL-----\nMIIB\n-----END X509 CRL-----\n", b"\x30\x03abc"],
 )
-def test_what_is_no_list(tmp_path: Path, contents: bytes) -> None:
+def test_file_without_a_crl_is_an_error(tmp_path: Path, contents: bytes) -> None:
     path = tmp_path / "users.crl"
     path.write_bytes(contents)
-    with pytest.raises(CertificateError, match="is no revocation list") as caught:
+    with pytest.raises(CertificateError, match="holds no CRL") as caught:
         read_crls([path])
     assert "openssl ca -gencrl" in caught.value.fix
 
 
-def test_a_revocation_is_told_with_its_reason(office: Office, tmp_path: Path) -> None:
+def test_revocation_is_given_with_its_reason(office: Office, tmp_path: Path) -> None:
     root = office.root()
     alice = office.user(root)
     reason = x509.ReasonFlags.key_compromise
 
     assert (
-        "UTC (keyCompromise), as"
-        in stands(alice, root, tmp_path, office.crl(root, alice, reason=reason)).problem
+        "UTC (keyCompromise), according to"
+        in looked_up(alice, root, tmp_path, office.crl(root, alice, reason=reason)).problem
     )
-    assert not stands(alice, root, tmp_path, office.crl(root)).problem
+    assert not looked_up(alice, root, tmp_path, office.crl(root)).problem
 
 
-def test_a_serial_number_that_no_list_can_name_is_said(office: Office, tmp_path: Path) -> None:
+def test_negative_serial_number_causes_a_note(office: Office, tmp_path: Path) -> None:
     root = office.root()
     alice = office.user(root, serial=SERIAL)
-    nobody = replace(alice, certificate=negated(alice.certificate))
-    found = stands(nobody, root, tmp_path, office.crl(root))
+    negative = replace(alice, certificate=negated(alice.certificate))
+    found = looked_up(negative, root, tmp_path, office.crl(root))
     assert not found.problem
     assert "negative" in found.notes[-1]
 
 
-def test_the_newest_list_counts(office: Office, tmp_path: Path) -> None:
+def test_newest_crl_applies(office: Office, tmp_path: Path) -> None:
     root = office.root()
     alice = office.user(root)
     old = office.crl(root, alice, made=NOW - 3 * DAY)
 
-    assert not stands(alice, root, tmp_path, old, office.crl(root)).problem
-    assert stands(alice, root, tmp_path, old).problem
+    assert not looked_up(alice, root, tmp_path, old, office.crl(root)).problem
+    assert looked_up(alice, root, tmp_path, old).problem
 
 
-def test_a_list_that_has_ended_still_counts_and_is_said(office: Office, tmp_path: Path) -> None:
+def test_expired_crl_still_applies_and_causes_a_note(office: Office, tmp_path: Path) -> None:
     root = office.root()
     alice = office.user(root)
 
-    found = stands(
+    found = looked_up(
         alice, root, tmp_path, office.crl(root, alice, made=NOW - 9 * DAY, end=NOW - DAY)
     )
 
     assert found.problem
-    assert "ended on 2026-11-22 08:15:00 UTC" in found.notes[0]
-    assert "nginx refuses every user" in found.notes[0]
+    assert "expired on 2026-11-22 08:15:00 UTC" in found.notes[0]
+    assert "nginx refuses every client" in found.notes[0]
 
 
-def test_a_list_that_somebody_else_signed_does_not_count(office: Office, tmp_path: Path) -> None:
+def test_crl_with_another_signer_does_not_apply(office: Office, tmp_path: Path) -> None:
     root = office.root()
     alice = office.user(root)
     forged = office.crl(root, alice, signer=office.root("other"))
 
-    found = stands(alice, root, tmp_path, forged)
+    found = looked_up(alice, root, tmp_path, forged)
 
     assert not found.problem
-    assert "was not signed by the key of 'CN=Users'" in found.notes[0]
-    assert "no revocation list of 'CN=Users'" in found.notes[1]
+    assert "the key of 'CN=Users' did not sign this CRL" in found.notes[0]
+    assert "no usable CRL of 'CN=Users'" in found.notes[1]
 
 
-def test_a_list_signed_with_another_kind_of_key(office: Office, tmp_path: Path) -> None:
+def test_crl_signed_with_another_type_of_key_does_not_apply(office: Office, tmp_path: Path) -> None:
     root = office.root()
     alice = office.user(root)
     forged = office.crl(root, alice, signer=office.root("rsa", key_kind="2048"))
 
-    assert not stands(alice, root, tmp_path, forged).problem
+    assert not looked_up(alice, root, tmp_path, forged).problem
 
 
 UNKNOWN = x509.UnrecognizedExtension(x509.ObjectIdentifier("1.2.3.4"), b"\x05\x00")
@@ -136,12 +138,12 @@ UNKNOWN = x509.UnrecognizedExtension(x509.ObjectIdentifier("1.2.3.4"), b"\x05\x0
         (part(authorities=True), NOW, "for other kinds of certificates"),
         (part("http://ca.example/2.crl"), NOW, "another partition of the issuer's CRLs"),
         (part(indirect=True), NOW, "other issuers' certificates"),
-        ((x509.DeltaCRLIndicator(1), True), NOW, "a delta list"),
+        ((x509.DeltaCRLIndicator(1), True), NOW, "this is a delta CRL"),
         ((UNKNOWN, True), NOW, "unknown critical extensions: 1.2.3.4"),
         ((x509.CRLNumber(9), False), NOW + DAY, "begins in the future"),
     ],
 )
-def test_a_newer_list_that_does_not_apply_hides_no_revocation(
+def test_newer_crl_that_does_not_apply_hides_no_revocation(
     office: Office,
     tmp_path: Path,
     extension: tuple[x509.ExtensionType, bool],
@@ -152,15 +154,15 @@ def test_a_newer_list_that_does_not_apply_hides_no_revocation(
     alice = office.user(root)
     newer = office.crl(root, made=made, end=made + 7 * DAY, extensions=[extension])
 
-    found = stands(alice, root, tmp_path, office.crl(root, alice), newer)
+    found = looked_up(alice, root, tmp_path, office.crl(root, alice), newer)
 
     assert found.problem
     assert why in found.notes[0]
     assert found.notes[0].endswith(": not used")
-    assert "that counts here" in stands(alice, root, tmp_path, newer).notes[1]
+    assert "no usable CRL of" in looked_up(alice, root, tmp_path, newer).notes[1]
 
 
-def test_lists_of_several_scopes_count_together(office: Office, tmp_path: Path) -> None:
+def test_crls_of_several_scopes_apply_together(office: Office, tmp_path: Path) -> None:
     root = office.root()
     url = x509.UniformResourceIdentifier("http://ca.example/1.crl")
     points = x509.CRLDistributionPoints([x509.DistributionPoint([url], None, None, None)])
@@ -170,15 +172,15 @@ def test_lists_of_several_scopes_count_together(office: Office, tmp_path: Path) 
     authorities = office.crl(root, middle, made=NOW, extensions=[part(authorities=True)])
     users = office.crl(root, made=NOW, extensions=[part(users=True)])
 
-    assert stands(alice, root, tmp_path, mine, users, authorities).problem
-    assert stands(middle, root, tmp_path, mine, users, authorities).problem
+    assert looked_up(alice, root, tmp_path, mine, users, authorities).problem
+    assert looked_up(middle, root, tmp_path, mine, users, authorities).problem
 
 
-def test_an_authority_that_may_sign_no_lists_is_said(office: Office, tmp_path: Path) -> None:
+def test_client_ca_that_may_sign_no_crls_causes_a_note(office: Office, tmp_path: Path) -> None:
     root = office.root(usage=key_usage(key_cert_sign=True, crl_sign=False))
     alice = office.user(root)
 
-    found = stands(alice, root, tmp_path, office.crl(root, alice))
+    found = looked_up(alice, root, tmp_path, office.crl(root, alice))
 
     assert found.problem
     assert "lacks cRLSign" in found.notes[0]

@@ -30,11 +30,11 @@ def known(name: str, *issued: Issued) -> KnownUser:
     return KnownUser(name, tuple(each.certificate for each in issued))
 
 
-def test_without_a_folder_nobody_is_known() -> None:
+def test_without_a_directory_no_users_are_known() -> None:
     assert read_known_users(None) == KnownUsers()
 
 
-def test_certificates_are_read_in_any_form(office: Office, tmp_path: Path) -> None:
+def test_certificates_are_read_from_pem_and_der(office: Office, tmp_path: Path) -> None:
     root = office.root()
     middle = office.intermediate(root)
     alice, bob, carol = (office.user(middle, name) for name in ("alice", "bob", "carol"))
@@ -55,7 +55,7 @@ def test_certificates_are_read_in_any_form(office: Office, tmp_path: Path) -> No
     assert found.unreadable == ("broken.pem", "folder.pem")
 
 
-def test_only_regular_files_of_sensible_size_are_read(office: Office, tmp_path: Path) -> None:
+def test_pipes_and_large_files_are_not_read(office: Office, tmp_path: Path) -> None:
     alice = office.user(office.root())
     os.mkfifo(tmp_path / "pipe.pem")
     (tmp_path / "large.pem").write_bytes(alice.pem + b"\n" * LARGEST_CHAIN)
@@ -68,13 +68,13 @@ def test_only_regular_files_of_sensible_size_are_read(office: Office, tmp_path: 
     assert found.unreadable == ("large.pem", "pipe.pem")
 
 
-def test_a_folder_that_is_missing(tmp_path: Path) -> None:
+def test_missing_directory_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(StorageError, match="which users a change would lock out") as caught:
         read_known_users(tmp_path / "nowhere")
     assert "client_authentication.known_users" in caught.value.fix
 
 
-def test_who_is_locked_out_by_a_change(office: Office, tmp_path: Path) -> None:
+def test_change_locks_out_users_of_a_removed_ca(office: Office, tmp_path: Path) -> None:
     one, two = office.root("one"), office.root("two")
     alice, bob = office.user(one, "alice"), office.user(two, "bob")
     revoked = office.user(one, "carol")
@@ -91,7 +91,7 @@ def test_who_is_locked_out_by_a_change(office: Office, tmp_path: Path) -> None:
     assert not locked_out(users, bundle(one), bundle(one, two), now=NOW)
 
 
-def test_who_cannot_be_judged_counts_as_locked_out(office: Office) -> None:
+def test_certificate_that_cannot_be_checked_counts_as_locked_out(office: Office) -> None:
     edwards = office.root("Edwards", key_kind="ed25519", end=NOW + 9 * DAY)
     other, bad = office.root("other"), office.user(edwards, "bad", server=True)
     users = [known("eve", office.user(edwards, "eve")), known("bad", bad)]
@@ -99,13 +99,13 @@ def test_who_cannot_be_judged_counts_as_locked_out(office: Office) -> None:
     out = locked_out(users, bundle(edwards, other), bundle(other), now=NOW)
 
     assert [user.name for user in out] == ["eve"]
-    assert count_and_names(out) == "1 known user certificate (eve, which cannot be judged here)"
+    assert count_and_names(out) == "1 known client certificate (eve, which gatecert cannot check)"
     assert not locked_out(users, bundle(edwards, other), bundle(edwards), now=NOW)
     at_end = locked_out_by_expiry(users, bundle(edwards), NOW + 10 * DAY, now=NOW)
     assert [user.name for user in at_end] == ["eve"]
 
 
-def test_who_is_locked_out_by_time(office: Office) -> None:
+def test_expiry_of_a_client_ca_locks_out_its_users(office: Office) -> None:
     root = office.root("ends", end=NOW + 30 * DAY)
     long, short = office.user(root, "long"), office.user(root, "short", end=NOW + 20 * DAY)
     users = [known("long", long), known("short", short)]
@@ -116,10 +116,10 @@ def test_who_is_locked_out_by_time(office: Office) -> None:
     assert not locked_out_by_expiry(users, bundle(root), NOW + 29 * DAY, now=NOW)
 
 
-def test_users_are_counted_and_the_first_named(office: Office) -> None:
+def test_users_are_counted_and_the_first_ten_named(office: Office) -> None:
     alice = office.user(office.root())
 
-    assert count_and_names([known("alice.pem", alice)]) == "1 known user certificate (alice.pem)"
+    assert count_and_names([known("alice.pem", alice)]) == "1 known client certificate (alice.pem)"
     assert count_and_names([known(f"{number}", alice) for number in range(12)]) == (
-        "12 known user certificates (0, 1, 2, 3, 4, 5, 6, 7, 8, 9 and 2 more)"
+        "12 known client certificates (0, 1, 2, 3, 4, 5, 6, 7, 8, 9 and 2 more)"
     )

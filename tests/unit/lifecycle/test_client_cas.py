@@ -357,7 +357,7 @@ def test_client_cas_with_the_same_name_are_reported_as_indistinguishable(started
     outcome = started.add(started.office.root("Users", key_name="the next key"))
 
     assert "the CAs have the same names as before" in outcome.detail
-    assert any("cannot tell the two apart" in line for line in started.told)
+    assert any("cannot distinguish the two" in line for line in started.told)
 
 
 def test_a_successor_without_a_revocation_list_is_said(started: Scene, tmp_path: Path) -> None:
@@ -369,11 +369,11 @@ def test_a_successor_without_a_revocation_list_is_said(started: Scene, tmp_path:
     )
 
     assert started.add(new).kind is OutcomeKind.DEPLOYED
-    assert any("every user of 'CN=new' while it has no" in line for line in started.told)
+    assert any("every client of 'CN=new' while this CA has no CRL" in line for line in started.told)
 
     crl.unlink()
     assert started.add(started.office.root("newer")).kind is OutcomeKind.DEPLOYED
-    assert any("nobody can tell who is revoked" in line for line in started.told)
+    assert any("cannot tell which client certificates are revoked" in line for line in started.told)
 
 
 def test_a_full_disk_changes_nothing(started: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -538,7 +538,7 @@ def test_after_the_last_the_placeholder_is_asked_for(started: Scene) -> None:
 
     assert outcome.kind is OutcomeKind.DEPLOYED
     assert started.files.read() == Bundle()
-    assert "check: note: no authority is left: nobody can log in with a certificate any more" in (
+    assert "check: note: no client CA is left: the gateway accepts no client certificate" in (
         started.told
     )
 
@@ -552,14 +552,14 @@ def test_a_removal_that_locks_out_known_users_needs_force(started: Scene) -> Non
 
     with pytest.raises(LockoutError) as caught:
         started.remove("one")
-    assert "removing 'CN=one' locks out 1 known user certificate (alice.pem)" in (
+    assert "removing 'CN=one' locks out 1 known client certificate (alice.pem)" in (
         caught.value.message
     )
     assert "--force" in caught.value.fix
     assert started.files.read() == bundle(one, two)
 
     assert started.remove("one", force=True).kind is OutcomeKind.DEPLOYED
-    assert "check: note: locked out: 1 known user certificate (alice.pem)" in started.told
+    assert "check: note: locked out: 1 known client certificate (alice.pem)" in started.told
     assert "check: note: no certificate can be read in broken.pem" in started.told
 
 
@@ -575,7 +575,7 @@ def test_unreadable_known_users_stop_a_removal_unless_forced(
     with pytest.raises(StorageError, match="lock out"):
         started.remove("Users")
     assert started.remove("Users", force=True).kind is OutcomeKind.DEPLOYED
-    assert any("nobody can tell which users" in line for line in started.told)
+    assert any("cannot tell which users" in line for line in started.told)
 
 
 def test_a_selector_without_match_is_a_usage_error(started: Scene) -> None:
@@ -637,7 +637,7 @@ def test_a_damaged_bundle_is_an_outcome(started: Scene) -> None:
     assert outcome is not None
     assert outcome.failed
     assert outcome.code == "state-unwritable"
-    assert "does not hold the authorities" in outcome.detail
+    assert "is damaged, so the client CAs cannot be read" in outcome.detail
 
 
 def test_the_end_of_an_authority_is_warned_of_once(
@@ -651,7 +651,7 @@ def test_the_end_of_an_authority_is_warned_of_once(
         started.tend()
         (record,) = caplog.records
         assert "client CA 'CN=ends' expires in 30 days" in record.getMessage()
-        assert "locks out 1 known user certificate (alice.pem)" in record.getMessage()
+        assert "locks out 1 known client certificate (alice.pem)" in record.getMessage()
         caplog.clear()
         started.clock = NOW + 31 * DAY
         started.tend()
@@ -736,4 +736,4 @@ def test_the_overview_lists_client_cas_and_warnings(started: Scene, tmp_path: Pa
     )
     overview = ClientCAs().overview(started.current)
     assert overview is not None
-    assert "nobody can tell which users" in overview.warnings[1]
+    assert "cannot tell which users" in overview.warnings[1]
