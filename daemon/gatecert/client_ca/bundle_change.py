@@ -60,7 +60,7 @@ class Change:
 def add(
     bundle: Bundle,
     uploaded: Sequence[Certificate],
-    lists: Collection[CrlFile] = (),
+    crls: Collection[CrlFile] = (),
     *,
     now: datetime,
 ) -> Change:
@@ -69,7 +69,7 @@ def add(
     Args:
         bundle: The bundle in place.
         uploaded: The certificates of one file, at least one.
-        lists: CRLs; they affect only the notes.
+        crls: CRLs; they affect only the notes.
         now: Aware UTC.
 
     Raises:
@@ -93,7 +93,7 @@ def add(
     changed = Bundle((*bundle.certificates, *added))
     _check_roots(changed, added)
     notes = [*_notes(bundle, uploaded, added)]
-    notes += (found for each in added if (found := missing_crl(each, lists, now=now)))
+    notes += (found for each in added if (found := missing_crl(each, crls, now=now)))
     return Change(changed, added=added, notes=tuple(notes))
 
 

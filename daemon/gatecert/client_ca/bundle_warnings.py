@@ -86,23 +86,23 @@ def read_warnings(target: Target, bundle: Bundle, *, now: datetime) -> tuple[Bun
     """Read the CRLs and known users of a gateway, and return the warnings."""
     settings = target.client_authentication or ClientAuthentication()
     known: KnownUsers | GatecertError
-    lists: tuple[CrlFile, ...] | GatecertError
+    crls: tuple[CrlFile, ...] | GatecertError
     try:
         known = read_known_users(settings.known_users)
     except GatecertError as error:
         known = error
     try:
-        lists = read_crls(settings.crl_files)
+        crls = read_crls(settings.crl_files)
     except GatecertError as error:
-        lists = error
-    return warnings_of(target.name, bundle, known, lists, now=now)
+        crls = error
+    return warnings_of(target.name, bundle, known, crls, now=now)
 
 
 def warnings_of(
     gateway: str,
     bundle: Bundle,
     known: KnownUsers | GatecertError,
-    lists: tuple[CrlFile, ...] | GatecertError,
+    crls: tuple[CrlFile, ...] | GatecertError,
     *,
     now: datetime,
 ) -> tuple[BundleWarning, ...]:
@@ -112,14 +112,14 @@ def warnings_of(
         gateway: The gateway's name, for the fix.
         bundle: The client CAs in place.
         known: The known users, or why they cannot be read.
-        lists: The CRLs, or why they cannot be read.
+        crls: The CRLs, or why they cannot be read.
         now: Aware UTC.
     """
     users = known.users if isinstance(known, KnownUsers) else ()
-    readable = lists if isinstance(lists, tuple) else ()
+    readable = crls if isinstance(crls, tuple) else ()
     return (
         *_client_cas(gateway, bundle, users, readable, now=now),
-        *_crls(bundle, lists, now=now),
+        *_crls(bundle, crls, now=now),
         *_users(known, now=now),
     )
 
@@ -141,61 +141,61 @@ def _client_cas(
     gateway: str,
     bundle: Bundle,
     users: Sequence[KnownUser],
-    lists: Sequence[CrlFile],
+    crls: Sequence[CrlFile],
     *,
     now: datetime,
 ) -> Iterator[BundleWarning]:
     """Return a warning for each client CA that has expired or expires soon.
 
     Every certificate that it issued expires with it, and a successor has to reach every user.
-    Hence the first warning comes three months before.
+    The first warning therefore comes three months before.
     """
-    for authority in bundle.client_cas():
-        end = authority.not_after
+    for client_ca in bundle.client_cas():
+        end = client_ca.not_after
         passed = [days for days in THRESHOLDS if end - days * DAY <= now]
         if not passed:
             continue
         out = locked_out_by_expiry(
-            users, bundle, max(end + A_MOMENT, now), lists, now=min(end - A_MOMENT, now)
+            users, bundle, max(end + A_MOMENT, now), crls, now=min(end - A_MOMENT, now)
         )
         whom = f"; it locks out {count_and_names(out)}" if out else ""
         yield BundleWarning(
             WarningKind.CLIENT_CA,
-            authority.fingerprint,
+            client_ca.fingerprint,
             passed[-1],
-            f"{_expiry(authority, now=now)}{whom}",
+            f"{_expiry(client_ca, now=now)}{whom}",
             "issue the users certificates of another client CA, and add that CA:"
             f" gatecert client-ca add {gateway} FILE",
         )
 
 
-def _expiry(authority: ClientCA, *, now: datetime) -> str:
+def _expiry(client_ca: ClientCA, *, now: datetime) -> str:
     """Say when a client CA expires, or that it has expired."""
-    name, end = f"the client CA '{authority.subject}'", instant(authority.not_after)
-    if authority.not_after <= now:
+    name, end = f"the client CA '{client_ca.subject}'", instant(client_ca.not_after)
+    if client_ca.not_after <= now:
         return f"{name} expired on {end}: none of its client certificates is accepted"
-    days = (authority.not_after - now) // DAY
+    days = (client_ca.not_after - now) // DAY
     left = "less than a day" if days == 0 else f"{days} day{'' if days == 1 else 's'}"
     return f"{name} expires in {left}, on {end}"
 
 
 def _crls(
-    bundle: Bundle, lists: tuple[CrlFile, ...] | GatecertError, *, now: datetime
+    bundle: Bundle, crls: tuple[CrlFile, ...] | GatecertError, *, now: datetime
 ) -> Iterator[BundleWarning]:
     """Return warnings for CRLs that expire, are unusable or are missing."""
-    if isinstance(lists, GatecertError):
+    if isinstance(crls, GatecertError):
         yield BundleWarning(
             WarningKind.CRL_UNUSABLE,
             "revocation lists",
             0,
-            lists.message,
-            lists.fix or "correct the file",
+            crls.message,
+            crls.fix or "correct the file",
         )
         return
     used = [
         (issuer, each)
         for issuer in bundle.certificates
-        for each in current_crls(issuer, lists, now=now)
+        for each in current_crls(issuer, crls, now=now)
     ]
     for issuer, each in used:
         end = each.crl.next_update_utc
@@ -215,9 +215,9 @@ def _crls(
             WarningKind.CRL, f"{each.path} {instant(end)}", 0 if ended else 1, words, fix
         )
     if bundle.certificates:
-        yield from _unusable_crls(bundle, lists, now=now)
+        yield from _unusable_crls(bundle, crls, now=now)
     for issuer in bundle.certificates:
-        if words := missing_crl(issuer, lists, now=now):
+        if words := missing_crl(issuer, crls, now=now):
             yield BundleWarning(
                 WarningKind.CRL_UNUSABLE,
                 f"no list {fingerprint(issuer)}",
@@ -229,19 +229,17 @@ def _crls(
 
 
 def _unusable_crls(
-    bundle: Bundle, lists: Sequence[CrlFile], *, now: datetime
+    bundle: Bundle, crls: Sequence[CrlFile], *, now: datetime
 ) -> Iterator[BundleWarning]:
     """Return warnings for CRLs that can revoke no client certificate."""
-    signed = {
-        each.crl.issuer for issuer in bundle.certificates for each in signed_by(issuer, lists)
-    }
+    signed = {each.crl.issuer for issuer in bundle.certificates for each in signed_by(issuer, crls)}
     without_users = {
         issuer.subject
         for issuer in bundle.certificates
         if not any(issuer in bundle.issuers_of(each) for each in bundle.intermediates)
-        and not any(covers_clients(each) for each in current_crls(issuer, lists, now=now))
+        and not any(covers_clients(each) for each in current_crls(issuer, crls, now=now))
     }
-    for each in lists:
+    for each in crls:
         name = name_text(each.crl.issuer)
         key = f"{each.path} {name}"
         if each.crl.issuer not in signed:

@@ -61,7 +61,7 @@ class ClientCADeployer(Deployer[Bundle]):
 
     @property
     def is_needed(self) -> bool:
-        """Whether the gateway requests client certificates, or did."""
+        """True if the gateway requests client certificates, or did."""
         return self.target.client_authentication is not None or self.files.exists()
 
     def ensure(self) -> None:
@@ -137,7 +137,7 @@ class ClientCADeployer(Deployer[Bundle]):
 
     @property
     def is_provable(self) -> bool:
-        """Whether a listener can tell."""
+        """True if a listener can prove a bundle."""
         return bool(self.target.install.verify)
 
     @property
@@ -197,7 +197,7 @@ class ClientCADeployer(Deployer[Bundle]):
     def keep_or_revert(
         self, content: Bundle, previous: Bundle, error: DeploymentError, failure: str | None
     ) -> DeploymentResult:
-        """Keep the previous bundle; if it is not proven either, its proof is repeated."""
+        """Keep the previous bundle; its proof is repeated if it fails."""
         del content
         self.files.forget_previous()
         if failure is None:
@@ -222,7 +222,7 @@ class ClientCADeployer(Deployer[Bundle]):
         return DeploymentResult(detail)
 
     def waiting_error(self, detail: str) -> GatecertError:
-        """Return an error: nobody can tell yet whether the server accepts the change."""
+        """Return an error: the change is not proven until a listener answers."""
         return NotServedError(
             detail, fix=f"start the server; it reads {self.files.path}, and the proof is repeated"
         )

@@ -112,7 +112,7 @@ def _crls(path: Path, data: bytes) -> Iterator[CertificateRevocationList]:
 def revocation_result(
     certificate: Certificate,
     issuer: Certificate,
-    lists: Collection[CrlFile],
+    crls: Collection[CrlFile],
     *,
     now: datetime,
 ) -> CrlResult:
@@ -121,11 +121,11 @@ def revocation_result(
     Args:
         certificate: A client certificate or an intermediate.
         issuer: Its issuer, which must have signed the CRLs.
-        lists: All CRLs.
+        crls: All CRLs.
         now: Aware UTC.
     """
     name = name_text(issuer.subject)
-    applicable, notes = _applicable(certificate, issuer, lists, now=now)
+    applicable, notes = _applicable(certificate, issuer, crls, now=now)
     if not applicable:
         notes.append(
             f"crl_files has no usable CRL of '{name}', so gatecert cannot tell whether the"
@@ -134,7 +134,7 @@ def revocation_result(
         )
         return CrlResult(notes=tuple(notes))
     if not may_sign_crls(issuer):
-        notes.append(missing_crl(issuer, lists, now=now))
+        notes.append(missing_crl(issuer, crls, now=now))
     newest = _newest(applicable)
     for each in newest:
         end = each.crl.next_update_utc
@@ -156,13 +156,13 @@ def revocation_result(
 
 
 def _applicable(
-    certificate: Certificate, issuer: Certificate, lists: Iterable[CrlFile], *, now: datetime
+    certificate: Certificate, issuer: Certificate, crls: Iterable[CrlFile], *, now: datetime
 ) -> tuple[list[CrlFile], list[str]]:
     """Return the CRLs that apply to a certificate, and notes on why others do not."""
     applicable: list[CrlFile] = []
     notes: list[str] = []
     name = name_text(issuer.subject)
-    for each in (each for each in lists if each.crl.issuer == issuer.subject):
+    for each in (each for each in crls if each.crl.issuer == issuer.subject):
         if not is_signed_by(each.crl, issuer):
             notes.append(f"{each.path}: the key of '{name}' did not sign this CRL: not used")
         elif problem := unusable_reason(each, now=now) or _out_of_scope(each, certificate):
@@ -172,32 +172,32 @@ def _applicable(
     return applicable, notes
 
 
-def signed_by(issuer: Certificate, lists: Iterable[CrlFile]) -> tuple[CrlFile, ...]:
+def signed_by(issuer: Certificate, crls: Iterable[CrlFile]) -> tuple[CrlFile, ...]:
     """Return the CRLs that a CA signed, of any scope."""
     return tuple(
         each
-        for each in lists
+        for each in crls
         if each.crl.issuer == issuer.subject and is_signed_by(each.crl, issuer)
     )
 
 
 def current_crls(
-    issuer: Certificate, lists: Iterable[CrlFile], *, now: datetime
+    issuer: Certificate, crls: Iterable[CrlFile], *, now: datetime
 ) -> tuple[CrlFile, ...]:
     """Return the newest usable CRL of each scope that a CA signed."""
-    signed = signed_by(issuer, lists)
+    signed = signed_by(issuer, crls)
     return _newest(each for each in signed if not unusable_reason(each, now=now))
 
 
-def missing_crl(issuer: Certificate, lists: Collection[CrlFile], *, now: datetime) -> str:
+def missing_crl(issuer: Certificate, crls: Collection[CrlFile], *, now: datetime) -> str:
     """Say what a client CA without a usable CRL causes; empty if it has one.
 
     Args:
         issuer: A client CA.
-        lists: All CRLs; if there are none, the server is assumed not to check revocation.
+        crls: All CRLs; if there are none, the server is assumed not to check revocation.
         now: Aware UTC.
     """
-    if not lists:
+    if not crls:
         return ""
     name = name_text(issuer.subject)
     if not may_sign_crls(issuer):
@@ -205,7 +205,7 @@ def missing_crl(issuer: Certificate, lists: Collection[CrlFile], *, now: datetim
             f"nginx refuses every client of '{name}', which may not sign CRLs (its key usage lacks"
             " cRLSign); ocserv does not check"
         )
-    if not current_crls(issuer, lists, now=now):
+    if not current_crls(issuer, crls, now=now):
         return (
             f"nginx refuses every client of '{name}' while this CA has no CRL; ocserv does not"
             " check"
@@ -239,10 +239,10 @@ def _out_of_scope(found: CrlFile, certificate: Certificate) -> str:
     return ""
 
 
-def _newest(lists: Iterable[CrlFile]) -> tuple[CrlFile, ...]:
+def _newest(crls: Iterable[CrlFile]) -> tuple[CrlFile, ...]:
     """Return the newest CRL of each scope; it replaces older ones."""
     newest: dict[IssuingDistributionPoint | None, CrlFile] = {}
-    for each in sorted(lists, key=lambda each: each.crl.last_update_utc):
+    for each in sorted(crls, key=lambda each: each.crl.last_update_utc):
         newest[scope(each.crl)] = each
     return tuple(newest.values())
 

@@ -99,7 +99,7 @@ def locked_out(
     users: Iterable[KnownUser],
     before: Bundle,
     after: Bundle,
-    lists: Sequence[CrlFile] = (),
+    crls: Sequence[CrlFile] = (),
     *,
     now: datetime,
 ) -> tuple[KnownUser, ...]:
@@ -110,8 +110,8 @@ def locked_out(
     return tuple(
         replace(user, undecided=old.undecided)
         for user in users
-        if _may_be_accepted(old := check_user(user.certificates, before, lists, now=now))
-        and not _may_be_accepted(check_user(user.certificates, after, lists, now=now))
+        if _may_be_accepted(old := check_user(user.certificates, before, crls, now=now))
+        and not _may_be_accepted(check_user(user.certificates, after, crls, now=now))
     )
 
 
@@ -119,7 +119,7 @@ def locked_out_by_expiry(
     users: Iterable[KnownUser],
     bundle: Bundle,
     at: datetime,
-    lists: Sequence[CrlFile] = (),
+    crls: Sequence[CrlFile] = (),
     *,
     now: datetime,
 ) -> tuple[KnownUser, ...]:
@@ -131,8 +131,8 @@ def locked_out_by_expiry(
         replace(user, undecided=old.undecided)
         for user in users
         if user.not_after > at
-        and _may_be_accepted(old := check_user(user.certificates, bundle, lists, now=now))
-        and not _may_be_accepted(check_user(user.certificates, bundle, lists, now=at))
+        and _may_be_accepted(old := check_user(user.certificates, bundle, crls, now=now))
+        and not _may_be_accepted(check_user(user.certificates, bundle, crls, now=at))
     )
 
 

@@ -67,19 +67,19 @@ class UserCheckResult:
 
     @property
     def accepted(self) -> bool:
-        """Whether the gateway accepts the certificate."""
+        """True if the gateway accepts the certificate."""
         return not self.reasons
 
     @property
     def undecided(self) -> bool:
-        """Whether the only reasons are that gatecert cannot check the certificate."""
+        """True if the only reasons are that gatecert cannot check the certificate."""
         return bool(self.reasons) and all(each.startswith(_CANNOT_TELL) for each in self.reasons)
 
 
 def check_user(
     certificates: Sequence[Certificate],
     bundle: Bundle,
-    lists: Sequence[CrlFile] = (),
+    crls: Sequence[CrlFile] = (),
     *,
     now: datetime,
 ) -> UserCheckResult:
@@ -88,7 +88,7 @@ def check_user(
     Args:
         certificates: The client certificate and what the client sends with it; at least one.
         bundle: The client CAs in place.
-        lists: The CRLs.
+        crls: The CRLs.
         now: Aware UTC.
     """
     user = find_user(certificates)
@@ -104,8 +104,8 @@ def check_user(
         )
     notes: list[str] = []
     for certificate, issuer in itertools.pairwise(path):
-        found = revocation_result(certificate, issuer, lists, now=now)
-        notes += found.notes if lists else ()
+        found = revocation_result(certificate, issuer, crls, now=now)
+        notes += found.notes if crls else ()
         if found.problem:
             whose = "" if certificate == user else f"cannot be trusted: {label(certificate)} "
             reasons.append(f"{whose}{found.problem}")

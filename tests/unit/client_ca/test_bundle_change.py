@@ -154,11 +154,11 @@ def test_client_ca_without_a_crl_causes_a_note_if_others_have_one(
     office: Office, tmp_path: Path
 ) -> None:
     old, new = office.root("old"), office.root("new")
-    lists = [CrlFile(tmp_path, office.crl(old))]
-    (note,) = add(bundle(old), [new.certificate], lists, now=NOW).notes
+    crls = [CrlFile(tmp_path, office.crl(old))]
+    (note,) = add(bundle(old), [new.certificate], crls, now=NOW).notes
     assert note.startswith("nginx refuses every client of 'CN=new' while this CA has no CRL")
-    lists.append(CrlFile(tmp_path, office.crl(new)))
-    assert not add(bundle(old), [new.certificate], lists, now=NOW).notes
+    crls.append(CrlFile(tmp_path, office.crl(new)))
+    assert not add(bundle(old), [new.certificate], crls, now=NOW).notes
 
 
 # --------------------------------------------------------------------------- removing

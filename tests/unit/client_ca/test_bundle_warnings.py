@@ -41,12 +41,12 @@ def known(**users: Issued) -> KnownUsers:
 
 
 def found(
-    authorities: Bundle,
+    client_cas: Bundle,
     users: KnownUsers | StorageError = NO_USERS,
-    lists: tuple[CrlFile, ...] | StorageError = (),
+    crls: tuple[CrlFile, ...] | StorageError = (),
     now: datetime = NOW,
 ) -> tuple[BundleWarning, ...]:
-    return warnings_of("boston", authorities, users, lists, now=now)
+    return warnings_of("boston", client_cas, users, crls, now=now)
 
 
 def test_valid_certificates_cause_no_warning(office: Office) -> None:
@@ -101,14 +101,14 @@ def test_warning_says_when_a_client_ca_expires(
 
 
 def test_each_warning_is_reported_once(office: Office) -> None:
-    authorities = bundle(office.root("ends", end=NOW + 95 * DAY), office.root("later"))
+    client_cas = bundle(office.root("ends", end=NOW + 95 * DAY), office.root("later"))
     notices: tuple[ExpiryNotice, ...] = ()
-    said = []
+    reported = []
     for day in range(100):
-        everything = found(authorities, now=NOW + day * DAY)
-        said += [warning.days for warning in unreported(everything, notices)]
+        everything = found(client_cas, now=NOW + day * DAY)
+        reported += [warning.days for warning in unreported(everything, notices)]
         notices = expiry_notices(everything)
-    assert tuple(said) == THRESHOLDS
+    assert tuple(reported) == THRESHOLDS
 
 
 def test_each_client_ca_has_its_own_warning(office: Office) -> None:
@@ -130,8 +130,8 @@ def test_crl_that_expires_or_has_expired_causes_a_warning(
 ) -> None:
     root = office.root()
     old, new = office.crl(root, made=NOW - 30 * DAY, end=NOW - 9 * DAY), office.crl(root)
-    lists = read_crls([write_crl(tmp_path / "users.crl", old, new)])
-    everything = found(bundle(root), lists=lists, now=now)
+    crls = read_crls([write_crl(tmp_path / "users.crl", old, new)])
+    everything = found(bundle(root), crls=crls, now=now)
     assert [each.days for each in everything] == ([] if days is None else [days])
     for each in everything:
         assert each.kind is WarningKind.CRL
@@ -143,17 +143,17 @@ def test_crl_of_an_unknown_ca_causes_a_warning(office: Office, tmp_path: Path) -
     root, stranger = office.root(), office.root("Stranger")
     forged = office.crl(stranger, signer=root)
     path = write_crl(tmp_path / "users.crl", forged, office.crl(root))
-    (warning,) = found(bundle(root), lists=read_crls([path]))
+    (warning,) = found(bundle(root), crls=read_crls([path]))
     assert warning.kind is WarningKind.CRL_UNUSABLE
     assert "no client CA of the gateway signed the CRL of 'CN=Stranger'" in warning.words
-    assert found(bundle(), lists=read_crls([path])) == ()  # no client is accepted
+    assert found(bundle(), crls=read_crls([path])) == ()  # no client is accepted
 
 
 def test_unusable_crl_causes_a_warning(office: Office, tmp_path: Path) -> None:
     root = office.root()
     early = office.crl(root, made=NOW + DAY, end=NOW + 9 * DAY)
-    lists = read_crls([write_crl(tmp_path / "users.crl", office.crl(root), early)])
-    (warning,) = found(bundle(root), lists=lists)
+    crls = read_crls([write_crl(tmp_path / "users.crl", office.crl(root), early)])
+    (warning,) = found(bundle(root), crls=crls)
     assert warning.kind is WarningKind.CRL_UNUSABLE
     assert "of 'CN=Users' is not used" in warning.words
     assert "begins in the future" in warning.words
@@ -164,15 +164,15 @@ def test_crl_for_ca_certificates_alone_causes_a_warning_without_intermediates(
 ) -> None:
     root = office.root()
     upper = office.crl(root, extensions=[part(authorities=True)])
-    lists = read_crls([write_crl(tmp_path / "users.crl", upper)])
-    (warning,) = found(bundle(root), lists=lists)
+    crls = read_crls([write_crl(tmp_path / "users.crl", upper)])
+    (warning,) = found(bundle(root), crls=crls)
     assert warning.kind is WarningKind.CRL_UNUSABLE
     assert "it covers only CA certificates" in warning.words
     middle = office.intermediate(root)
-    lists += read_crls([write_crl(tmp_path / "middle.crl", office.crl(middle))])
-    assert found(bundle(root, middle), lists=lists) == ()
+    crls += read_crls([write_crl(tmp_path / "middle.crl", office.crl(middle))])
+    assert found(bundle(root, middle), crls=crls) == ()
     both = read_crls([write_crl(tmp_path / "both.crl", upper, office.crl(root))])
-    assert found(bundle(root), lists=both) == ()
+    assert found(bundle(root), crls=both) == ()
 
 
 def test_client_ca_without_a_crl_causes_a_warning_if_others_have_one(
@@ -180,8 +180,8 @@ def test_client_ca_without_a_crl_causes_a_warning_if_others_have_one(
 ) -> None:
     old, new = office.root("old"), office.root("new")
     mute = office.root("mute", usage=key_usage(key_cert_sign=True, crl_sign=False))
-    lists = read_crls([write_crl(tmp_path / "users.crl", office.crl(old), office.crl(mute))])
-    without, unsigned = found(bundle(old, new, mute), lists=lists)
+    crls = read_crls([write_crl(tmp_path / "users.crl", office.crl(old), office.crl(mute))])
+    without, unsigned = found(bundle(old, new, mute), crls=crls)
     assert without.kind is unsigned.kind is WarningKind.CRL_UNUSABLE
     assert "every client of 'CN=new' while this CA has no CRL" in without.words
     assert "'CN=mute', which may not sign CRLs" in unsigned.words

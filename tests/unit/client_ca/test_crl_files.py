@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
 
 def looked_up(
-    user: Issued, issuer: Issued, path: Path, *lists: x509.CertificateRevocationList
+    user: Issued, issuer: Issued, path: Path, *crls: x509.CertificateRevocationList
 ) -> CrlResult:
-    found = [CrlFile(path, each) for each in lists]
+    found = [CrlFile(path, each) for each in crls]
     return revocation_result(user.certificate, issuer.certificate, found, now=NOW)
 
 

@@ -83,9 +83,9 @@ def test_change_locks_out_users_of_a_removed_ca(office: Office, tmp_path: Path) 
         known(name, user)
         for name, user in (("a", alice), ("b", bob), ("c", revoked), ("d", stranger))
     ]
-    lists = [CrlFile(tmp_path, office.crl(one, revoked))]
+    crls = [CrlFile(tmp_path, office.crl(one, revoked))]
 
-    out = locked_out(users, bundle(one, two), bundle(two), lists, now=NOW)
+    out = locked_out(users, bundle(one, two), bundle(two), crls, now=NOW)
 
     assert [user.name for user in out] == ["a"]
     assert not locked_out(users, bundle(one), bundle(one, two), now=NOW)

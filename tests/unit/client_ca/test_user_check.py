@@ -18,12 +18,12 @@ if TYPE_CHECKING:
     from tests.fakes.users_office import Office
 
 
-def checked(authorities: Bundle, *sent: Issued) -> UserCheckResult:
-    return check_user([each.certificate for each in sent], authorities, now=NOW)
+def checked(client_cas: Bundle, *sent: Issued) -> UserCheckResult:
+    return check_user([each.certificate for each in sent], client_cas, now=NOW)
 
 
-def only_reason(authorities: Bundle, *sent: Issued) -> str:
-    (reason,) = checked(authorities, *sent).reasons
+def only_reason(client_cas: Bundle, *sent: Issued) -> str:
+    (reason,) = checked(client_cas, *sent).reasons
     return reason
 
 
@@ -277,30 +277,30 @@ def test_client_certificate_is_found_in_any_order(office: Office) -> None:
 # --------------------------------------------------------------------------- revoked
 
 
-def revocations(path: Path, *lists: x509.CertificateRevocationList) -> list[CrlFile]:
-    return [CrlFile(path, each) for each in lists]
+def revocations(path: Path, *crls: x509.CertificateRevocationList) -> list[CrlFile]:
+    return [CrlFile(path, each) for each in crls]
 
 
 def test_revoked_certificate_is_refused(office: Office, tmp_path: Path) -> None:
     root = office.root()
     alice, bob = office.user(root), office.user(root, "bob")
-    lists = revocations(tmp_path / "crl", office.crl(root, alice))
+    crls = revocations(tmp_path / "crl", office.crl(root, alice))
 
-    result = check_user([alice.certificate], bundle(root), lists, now=NOW)
+    result = check_user([alice.certificate], bundle(root), crls, now=NOW)
 
     assert result.reasons == (
         f"was revoked on 2026-11-22 08:15:00 UTC, according to {tmp_path / 'crl'}",
     )
-    assert check_user([bob.certificate], bundle(root), lists, now=NOW).accepted
+    assert check_user([bob.certificate], bundle(root), crls, now=NOW).accepted
 
 
 def test_revoked_intermediate_is_refused(office: Office, tmp_path: Path) -> None:
     root = office.root()
     middle = office.intermediate(root)
-    lists = revocations(tmp_path, office.crl(root, middle), office.crl(middle))
+    crls = revocations(tmp_path, office.crl(root, middle), office.crl(middle))
 
     (reason,) = check_user(
-        [office.user(middle).certificate], bundle(root, middle), lists, now=NOW
+        [office.user(middle).certificate], bundle(root, middle), crls, now=NOW
     ).reasons
 
     assert reason.startswith("cannot be trusted: 'CN=Branch' was revoked on")
@@ -308,9 +308,9 @@ def test_revoked_intermediate_is_refused(office: Office, tmp_path: Path) -> None
 
 def test_issuer_without_a_crl_causes_a_note(office: Office, tmp_path: Path) -> None:
     root, other = office.root(), office.root("other")
-    lists = revocations(tmp_path, office.crl(other))
+    crls = revocations(tmp_path, office.crl(other))
 
-    (note,) = check_user([office.user(root).certificate], bundle(root), lists, now=NOW).notes
+    (note,) = check_user([office.user(root).certificate], bundle(root), crls, now=NOW).notes
 
     assert "no usable CRL of 'CN=Users'" in note
 
