@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 from tests.fakes.clock import DAY, NOW
-from tests.fakes.pki import Pki, dns
+from tests.fakes.pki import Pki, dns, unsigned
 from tests.fakes.resolver import NoNames
 
 from gatecert.certificate.upload import Upload
@@ -94,14 +94,12 @@ class Office:
     ) -> bytes:
         """Issue a certificate for a request, PEM, optionally with other names or another key."""
         by = self.middle
-        builder = (
-            x509.CertificateBuilder()
-            .subject_name(_common_name(names[0]) if names else csr.subject)
-            .issuer_name(by.certificate.subject)
-            .public_key(public_key or csr.public_key())
-            .serial_number(x509.random_serial_number())
-            .not_valid_before(self.now - DAY)
-            .not_valid_after(self.now + days * DAY)
+        builder = unsigned(
+            _common_name(names[0]) if names else csr.subject,
+            by.certificate.subject,
+            public_key or csr.public_key(),
+            begin=self.now - DAY,
+            end=self.now + days * DAY,
         )
         for extension in csr.extensions:
             value = extension.value

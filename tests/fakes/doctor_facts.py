@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.x509.oid import NameOID
 from tests.fakes.clock import DAY, HOUR, MINUTE, START
+from tests.fakes.pki import unsigned
 
 from gatecert.acme.directory_check import DirectoryReport
 from gatecert.deploy.inventory import StoredCertificate
@@ -112,14 +113,13 @@ def certificate(
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     return (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, issuer or name)]))
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(ends - 3650 * DAY)
-        .not_valid_after(ends)
-        .sign(key, SHA256())
+        unsigned(
+            subject,
+            x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, issuer or name)]),
+            key.public_key(),
+            begin=ends - 3650 * DAY,
+            end=ends,
+        ).sign(key, SHA256())
     ), key
 
 

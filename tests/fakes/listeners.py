@@ -21,6 +21,7 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
 )
 from cryptography.x509.oid import NameOID
+from tests.fakes.pki import unsigned
 
 from gatecert.model import CertificateSummary, Endpoint
 
@@ -80,13 +81,13 @@ def issue(
     key = key or ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, subject)])
     certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(issuer.certificate.subject if issuer else name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(NOT_BEFORE)
-        .not_valid_after(NOT_AFTER)
+        unsigned(
+            name,
+            issuer.certificate.subject if issuer else name,
+            key.public_key(),
+            begin=NOT_BEFORE,
+            end=NOT_AFTER,
+        )
         .add_extension(x509.SubjectAlternativeName([x509.DNSName(NAME)]), critical=False)
         .sign(issuer.key if issuer else key, SHA256())
     )

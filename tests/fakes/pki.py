@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
+    from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
+
 
 NAME = "vpn.example.com"
 
@@ -94,6 +96,25 @@ class Issued:
         return key.to_pem(self.private_key)
 
 
+def unsigned(
+    subject: x509.Name,
+    issuer: x509.Name,
+    public_key: CertificatePublicKeyTypes,
+    *,
+    begin: datetime,
+    end: datetime,
+    serial: int | None = None,
+) -> x509.CertificateBuilder:
+    """Return a certificate to sign, with a random serial number unless one is given."""
+    return (
+        x509.CertificateBuilder(subject_name=subject, issuer_name=issuer)
+        .public_key(public_key)
+        .serial_number(serial or x509.random_serial_number())
+        .not_valid_before(begin)
+        .not_valid_after(end)
+    )
+
+
 @dataclass(frozen=True)
 class Pki:
     """Makes certificates; keys are made once and handed out again by name."""
@@ -154,14 +175,8 @@ class Pki:
         if issuer_name is None:
             issuer_name = issuer.certificate.subject if issuer else subject
         signer = issuer.private_key if issuer else private_key
-        builder = (
-            x509.CertificateBuilder()
-            .subject_name(subject)
-            .issuer_name(issuer_name)
-            .public_key(private_key.public_key())
-            .serial_number(serial or x509.random_serial_number())
-            .not_valid_before(begin)
-            .not_valid_after(end)
+        builder = unsigned(
+            subject, issuer_name, private_key.public_key(), begin=begin, end=end, serial=serial
         )
         if ca is not None:
             builder = builder.add_extension(x509.BasicConstraints(ca, path_length), critical=True)

@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 from tests.fakes.clock import DAY, HOUR, START, Clock
+from tests.fakes.pki import unsigned
 
 from gatecert.errors import ACMEError, GatecertError
 from gatecert.model import (
@@ -128,13 +129,14 @@ class PlayedAuthority:
         )
         subject = x509.SubjectKeyIdentifier.from_public_key(self.key.public_key())
         return (
-            x509.CertificateBuilder()
-            .subject_name(name)
-            .issuer_name(name)
-            .public_key(self.key.public_key())
-            .serial_number(1)
-            .not_valid_before(START - DAY)
-            .not_valid_after(START + 4000 * DAY)
+            unsigned(
+                name,
+                name,
+                self.key.public_key(),
+                begin=START - DAY,
+                end=START + 4000 * DAY,
+                serial=1,
+            )
             .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
             .add_extension(x509.KeyUsage(key_cert_sign=True, crl_sign=True, **usage), critical=True)
             .add_extension(subject, critical=False)
@@ -146,19 +148,15 @@ class PlayedAuthority:
         csr = x509.load_pem_x509_csr(csr_pem)
         names = csr.extensions.get_extension_for_class(x509.SubjectAlternativeName)
         identifier = x509.AuthorityKeyIdentifier.from_issuer_public_key(self.key.public_key())
-        builder = x509.CertificateBuilder()
+        issuer = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, self.issuer)])
+        begin, end = self.clock(), self.clock() + self.lifetime
+        builder = unsigned(x509.Name([]), issuer, csr.public_key(), begin=begin, end=end)
         if self.lists_at:
             place = x509.UniformResourceIdentifier(self.lists_at)
             point = x509.DistributionPoint([place], None, None, None)
             builder = builder.add_extension(x509.CRLDistributionPoints([point]), critical=False)
         return (
-            builder.subject_name(x509.Name([]))
-            .issuer_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, self.issuer)]))
-            .public_key(csr.public_key())
-            .serial_number(x509.random_serial_number())
-            .not_valid_before(self.clock())
-            .not_valid_after(self.clock() + self.lifetime)
-            .add_extension(names.value, critical=True)
+            builder.add_extension(names.value, critical=True)
             .add_extension(identifier, critical=False)
             .sign(self.key, hashes.SHA256())
             .public_bytes(Encoding.PEM)

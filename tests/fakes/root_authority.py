@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from tests.fakes.clock import NOW
+from tests.fakes.pki import unsigned
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
@@ -58,16 +59,9 @@ class RootAuthority:
     def _builder(
         self, subject: x509.Name, public_key: CertificatePublicKeyTypes, lifetime: timedelta
     ) -> x509.CertificateBuilder:
-        return (
-            x509.CertificateBuilder()
-            .subject_name(subject)
-            .issuer_name(self.name)
-            .public_key(public_key)
-            .serial_number(x509.random_serial_number())
-            .not_valid_before(NOW - timedelta(hours=1))
-            .not_valid_after(NOW + lifetime)
-            .add_extension(x509.SubjectKeyIdentifier.from_public_key(public_key), critical=False)
-        )
+        return unsigned(
+            subject, self.name, public_key, begin=NOW - timedelta(hours=1), end=NOW + lifetime
+        ).add_extension(x509.SubjectKeyIdentifier.from_public_key(public_key), critical=False)
 
 
 def _usage(*, ca: bool) -> x509.KeyUsage:

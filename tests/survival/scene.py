@@ -25,7 +25,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding
 from tests.fakes.acme_server import BASE, DIRECTORY_URL, FakeAuthority, Request, answer
 from tests.fakes.clock import NOW, Clock
-from tests.fakes.pki import dns
+from tests.fakes.pki import dns, unsigned
 from tests.fakes.resolver import HERE, Names
 from tests.fakes.root_authority import RootAuthority
 
@@ -103,14 +103,12 @@ class Authority(FakeAuthority):
 
     def _sign(self, csr_der: bytes) -> bytes:
         csr = x509.load_der_x509_csr(csr_der)
-        builder = (
-            x509.CertificateBuilder()
-            .subject_name(x509.Name([]))
-            .issuer_name(self.root.name)
-            .public_key(csr.public_key())
-            .serial_number(x509.random_serial_number())
-            .not_valid_before(self.clock() - timedelta(hours=1))
-            .not_valid_after(self.clock() - timedelta(hours=1) + LIFETIME)
+        builder = unsigned(
+            x509.Name([]),
+            self.root.name,
+            csr.public_key(),
+            begin=self.clock() - timedelta(hours=1),
+            end=self.clock() - timedelta(hours=1) + LIFETIME,
         )
         issuer = x509.AuthorityKeyIdentifier.from_issuer_public_key(self.root.key.public_key())
         for extension in csr.extensions:

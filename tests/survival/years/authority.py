@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections import deque
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
+from tests.fakes.pki import unsigned
 from tests.survival.years.world import DAY, HOUR, Killed, Trouble, World
 
 from gatecert.acme.client import Client
@@ -89,13 +90,14 @@ def root_pem(*, unknown: bool = False) -> bytes:
     )
     subject = x509.SubjectKeyIdentifier.from_public_key(key.public_key())
     return (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(datetime(2000, 1, 1))  # noqa: DTZ001 - UTC by convention of X.509
-        .not_valid_after(datetime(2100, 1, 1))  # noqa: DTZ001 - as above
+        unsigned(
+            name,
+            name,
+            key.public_key(),
+            begin=datetime(2000, 1, 1, tzinfo=UTC),
+            end=datetime(2100, 1, 1, tzinfo=UTC),
+            serial=1,
+        )
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
         .add_extension(key_usage, critical=True)
         .add_extension(subject, critical=False)
@@ -365,13 +367,14 @@ class Authority:
         self.issued += 1
         serial = (1 << 80) + self.issued
         order.certificate = (
-            x509.CertificateBuilder()
-            .subject_name(x509.Name([]))
-            .issuer_name(_OTHER_ISSUER if unknown else _ISSUER)
-            .public_key(csr.public_key())
-            .serial_number(serial)
-            .not_valid_before(begin)
-            .not_valid_after(end)
+            unsigned(
+                x509.Name([]),
+                _OTHER_ISSUER if unknown else _ISSUER,
+                csr.public_key(),
+                begin=begin,
+                end=end,
+                serial=serial,
+            )
             .add_extension(names.value, critical=True)
             .add_extension(_IDENTIFIER, critical=False)
             .sign(_OTHER_KEY if unknown else _KEY, hashes.SHA256())

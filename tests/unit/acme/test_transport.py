@@ -15,6 +15,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+from tests.fakes.pki import unsigned
 
 from gatecert import __version__
 from gatecert.acme.transport import MAX_BODY_BYTES, AcmeTransport, label
@@ -52,13 +53,9 @@ def make_bundle(directory: Path, *, begin: timedelta) -> Path:
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "an authority's web server")])
     now = datetime.now(UTC)
     certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now + begin)
-        .not_valid_after(now + begin + timedelta(hours=2))
+        unsigned(
+            name, name, key.public_key(), begin=now + begin, end=now + begin + timedelta(hours=2)
+        )
         .add_extension(
             x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False
         )
@@ -475,13 +472,13 @@ def make_loose_chain(directory: Path) -> tuple[Path, Path]:
 
     def sign(name: str, of: ec.EllipticCurvePrivateKey, extension: x509.ExtensionType) -> bytes:
         return (
-            x509.CertificateBuilder()
-            .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)]))
-            .issuer_name(root)
-            .public_key(of.public_key())
-            .serial_number(x509.random_serial_number())
-            .not_valid_before(now - timedelta(hours=1))
-            .not_valid_after(now + timedelta(hours=1))
+            unsigned(
+                x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)]),
+                root,
+                of.public_key(),
+                begin=now - timedelta(hours=1),
+                end=now + timedelta(hours=1),
+            )
             .add_extension(extension, critical=False)
             .sign(root_key, hashes.SHA256())
             .public_bytes(serialization.Encoding.PEM)

@@ -11,6 +11,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+from tests.fakes.pki import unsigned
 
 from gatecert.certificate.chain import check_issued
 from gatecert.certificate.trust_anchor import can_anchor
@@ -47,16 +48,9 @@ def private(key: Key) -> bytes:
 def authority(
     name: str, key: Key, by: str, signer: Key, constraint: str = "", *, excluded: bool = False
 ) -> x509.Certificate:
-    builder = (
-        x509.CertificateBuilder()
-        .subject_name(called(name))
-        .issuer_name(called(by))
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(NOW - DAY)
-        .not_valid_after(NOW + 900 * DAY)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=False)
-    )
+    builder = unsigned(
+        called(name), called(by), key.public_key(), begin=NOW - DAY, end=NOW + 900 * DAY
+    ).add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=False)
     if constraint:
         names = [x509.DNSName(constraint)]
         constraints = x509.NameConstraints(None if excluded else names, names if excluded else None)
@@ -66,13 +60,14 @@ def authority(
 
 def leaf(signer: Key, by: str, host: str = "gw.corp.lan") -> x509.Certificate:
     return (
-        x509.CertificateBuilder()
-        .subject_name(called(host))
-        .issuer_name(called(by))
-        .public_key(LEAF.public_key())
-        .serial_number(7)
-        .not_valid_before(NOW - DAY)
-        .not_valid_after(NOW + 90 * DAY)
+        unsigned(
+            called(host),
+            called(by),
+            LEAF.public_key(),
+            begin=NOW - DAY,
+            end=NOW + 90 * DAY,
+            serial=7,
+        )
         .add_extension(x509.SubjectAlternativeName([x509.DNSName(host)]), critical=False)
         .sign(signer, hashes.SHA256())
     )

@@ -9,6 +9,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.fakes.pki import unsigned
 
 from gatecert.challenge.acme_identifier import (
     ACME_IDENTIFIER,
@@ -66,16 +67,14 @@ def test_the_certificate_matches_only_its_own_challenge() -> None:
 
 def test_another_certificate_matches_no_challenge() -> None:
     answer = made()
-    plain = (
-        x509.CertificateBuilder()
-        .subject_name(answer.certificate.subject)
-        .issuer_name(answer.certificate.subject)
-        .public_key(answer.private_key.public_key())
-        .serial_number(1)
-        .not_valid_before(NOW)
-        .not_valid_after(answer.certificate.not_valid_after_utc)
-        .sign(answer.private_key, hashes.SHA256())
-    )
+    plain = unsigned(
+        answer.certificate.subject,
+        answer.certificate.subject,
+        answer.private_key.public_key(),
+        begin=NOW,
+        end=answer.certificate.not_valid_after_utc,
+        serial=1,
+    ).sign(answer.private_key, hashes.SHA256())
     assert not matches_key_authorization(plain, KEY_AUTHORIZATION)
 
 

@@ -10,6 +10,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.x509.oid import NameOID
 from tests.fakes.doctor_facts import NOW
+from tests.fakes.pki import unsigned
 
 from gatecert.doctor.roots import find_root
 
@@ -23,14 +24,12 @@ def name(text: str) -> x509.Name:
 def sign(
     subject: str, issuer: str, key: Key, signer: Key, *, identified: bool = True
 ) -> x509.Certificate:
-    builder = (
-        x509.CertificateBuilder()
-        .subject_name(name(subject))
-        .issuer_name(name(issuer))
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(NOW - timedelta(days=1))
-        .not_valid_after(NOW + timedelta(days=1))
+    builder = unsigned(
+        name(subject),
+        name(issuer),
+        key.public_key(),
+        begin=NOW - timedelta(days=1),
+        end=NOW + timedelta(days=1),
     )
     if identified:
         builder = builder.add_extension(

@@ -8,6 +8,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.x509.oid import NameOID
+from tests.fakes.pki import unsigned
 
 from gatecert.model import Endpoint
 from gatecert.verify.served_chain import describe
@@ -18,14 +19,13 @@ NOW = datetime(2026, 11, 23, tzinfo=UTC)
 def certificate(*names: x509.GeneralName, subject: str = "") -> x509.Certificate:
     key = ec.generate_private_key(ec.SECP256R1())
     attributes = [x509.NameAttribute(NameOID.COMMON_NAME, subject)] if subject else []
-    builder = (
-        x509.CertificateBuilder()
-        .subject_name(x509.Name(attributes))
-        .issuer_name(x509.Name([]))
-        .public_key(key.public_key())
-        .serial_number(7)
-        .not_valid_before(NOW)
-        .not_valid_after(NOW + timedelta(days=90))
+    builder = unsigned(
+        x509.Name(attributes),
+        x509.Name([]),
+        key.public_key(),
+        begin=NOW,
+        end=NOW + timedelta(days=90),
+        serial=7,
     )
     if names:
         builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=not subject)
