@@ -34,6 +34,7 @@ from gatecert.acme import session
 from gatecert.acme.rate_limits import MIN_KEPT_REQUESTS
 from gatecert.doctor.preconditions import Preconditions
 from gatecert.errors import ChallengeError, StorageError
+from gatecert.lifecycle import pipeline
 from gatecert.lifecycle.gateway_pass import Occasion
 from gatecert.lifecycle.pipeline import Pipeline
 from gatecert.model import Identifier, IdentifierType, OutcomeKind, Target
@@ -139,8 +140,8 @@ class Record:
 
 
 def rule(clock: object) -> None:
-    """Let everything that runs out of time read another clock than this machine's."""
-    for module in (deadline, session):
+    """Let deadlines, and the duration of a pass, read another clock than this machine's."""
+    for module in (deadline, session, pipeline):
         vars(module)["time"] = clock
 
 
