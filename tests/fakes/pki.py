@@ -122,6 +122,7 @@ class Pki:
     keys: dict[str, key.PrivateKey] = field(default_factory=dict)
 
     def key(self, name: str, kind: str = "ec") -> key.PrivateKey:
+        name = f"{name} ({kind})"  # tests that share this may want other kinds by one name
         if name not in self.keys:
             if kind == "ec":
                 self.keys[name] = ec.generate_private_key(ec.SECP256R1())

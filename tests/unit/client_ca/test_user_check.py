@@ -316,7 +316,7 @@ def test_issuer_without_a_crl_causes_a_note(office: Office, tmp_path: Path) -> N
 
 
 def test_certificate_of_a_p384_ca_is_accepted(office: Office) -> None:
-    office.pki.keys["p384"] = ec.generate_private_key(ec.SECP384R1())
+    office.pki.keys["p384 (ec)"] = ec.generate_private_key(ec.SECP384R1())
     root = office.root("large", key_name="p384")
 
     assert checked(bundle(root), office.user(root)).accepted
