@@ -86,7 +86,7 @@ def test_a_name_blocked_by_one_ca_is_ordered_from_the_next_at_once(
     result = gatecert.run("enroll")
 
     assert result.exit_code == 0, result.errors
-    assert "second is asked instead" in result.output
+    assert "trying second instead" in result.output
     assert issued_by(gatecert, second.root)
     assert (first.orders(), second.orders()) == (0, 1)
 
@@ -131,7 +131,7 @@ def test_the_second_ca_takes_over_if_the_first_fails_during_an_order(
     )
 
     assert (first.certificates(), second.orders(), second.certificates()) == (1, 1, 1)
-    gatecert.wait_logged("second is asked instead")
+    gatecert.wait_logged("trying second instead")
 
 
 # --------------------------------------------------------------------- dry runs
