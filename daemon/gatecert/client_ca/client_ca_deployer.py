@@ -4,9 +4,9 @@ The file that the server reads always exists, with or without a CA in it (``clie
 because a server that is configured to request client certificates does not start without it.
 
 A change is recorded first, and the previous bundle is kept until the change is proven or rolled
-back, so that the next pass completes what a crash interrupted. If a
-listener answers but does not request the new client CAs, or the reload fails, the bundle is rolled
-back. If nothing listens, it stays in place until a listener accepts connections and proves it.
+back, so that the next pass completes what a crash interrupted. If a listener answers but does not
+request the new client CAs, or the reload fails, the bundle is rolled back. If nothing listens, it
+stays in place until a listener accepts connections and proves it.
 """
 
 from __future__ import annotations
