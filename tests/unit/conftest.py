@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 import os
+from typing import TYPE_CHECKING
 
 import pytest
 from pytest_socket import disable_socket
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 pytest.register_assert_rewrite("tests.fakes")
 os.environ["container"] = ""  # noqa: SIM112 - its name; errors speak as on a host, wherever this is
@@ -15,3 +20,15 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     """Forbid sockets unless the test is marked ``enable_socket``."""
     if item.get_closest_marker("enable_socket") is None:
         disable_socket(allow_unix_socket=True)
+
+
+@pytest.fixture(autouse=True)
+def logs_as_before() -> Iterator[None]:
+    """Remove the log handlers and the level that a command under test has set."""
+    root = logging.getLogger()
+    level = root.level
+    yield
+    root.setLevel(level)
+    for handler in root.handlers[:]:
+        if type(handler).__module__.partition(".")[0] != "_pytest":
+            root.removeHandler(handler)

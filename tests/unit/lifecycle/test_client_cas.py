@@ -204,8 +204,9 @@ def pki() -> Pki:
 def scene(tmp_path: Path, pki: Pki) -> Iterator[Scene]:
     server = Server(tmp_path)
     server.start()
-    yield Scene(tmp_path, server, Office(pki))
-    server.stop()
+    scene = Scene(tmp_path, server, Office(pki))
+    yield scene
+    scene.server.stop()  # which may have taken the place of the first one
 
 
 @pytest.fixture
