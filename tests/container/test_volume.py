@@ -88,7 +88,7 @@ def test_a_gateway_that_mounts_a_single_file_is_detected(
     gateway.wait_for(outside.served, "the gateway to serve")
 
     outside.names.point(HOSTNAME, "127.0.0.1")
-    said = "a file mounted by itself never changes"
+    said = "a single mounted file never changes"
     mounted.wait_for(lambda: said in mounted.log, "gatecert to find out")
     assert outside.served(trusted=True) is None
 

@@ -479,7 +479,7 @@ class Deployer(ABC, Generic[Content]):
                 container="let the gateway's container watch its volume, or set install.reload "
                 "to send the server a signal (docs/container.md)",
             )
-        return f"{fix}; mount the directory into a container, not a single file"
+        return f"{fix}; in a container, mount the directory: a single mounted file never changes"
 
     def _tell(self, stage: Stage, message: str) -> None:
         self.tools.progress(self.target.name, stage, message)
