@@ -119,7 +119,7 @@ def test_the_build_shows_progress(installed: Installed, tmp_path: Path) -> None:
     told = built.stderr.splitlines()
     assert all(line.startswith("packaging/build: ") for line in told)
     assert told[-2:] == [
-        f"packaging/build: copying gatecert {OLDER} and what it imports",
+        f"packaging/build: copying gatecert {OLDER} and its dependencies",
         f"packaging/build: packing {package}",
     ]
 
