@@ -25,7 +25,7 @@ demo: setup ## Enrol and renew with a test CA, a real gateway and a real client
 	@$(harness) $(bin)/python -m demo
 
 unit: .venv/.complete ## Run the unit tests, without servers and networks, in about a minute
-	@PYTHONDONTWRITEBYTECODE= $(bin)/pytest tests/unit --numprocesses=logical --maxprocesses=4  # pytest caches what it compiles
+	@$(quick) $(bin)/pytest tests/unit --numprocesses=4 --dist=worksteal --override-ini=tmp_path_retention_policy=failed
 
 test: setup .cache/authorities/.complete ## Run every test, with coverage by branch
 	@tests/integration/debian-testing caddy 2.8 .cache/caddy caddy >/dev/null
