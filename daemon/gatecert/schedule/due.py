@@ -310,7 +310,7 @@ def _bootstrap_due(situation: Situation, now: datetime) -> Due | None:
     if not situation.target.key.is_satisfied_by(live):
         return Due(Action.BOOTSTRAP, now, "the self-signed certificate has other key types")
     at = live.not_after - live.lifetime * BOOTSTRAP_REMAINING
-    return Due(Action.BOOTSTRAP, at, "the self-signed certificate ends soon")
+    return Due(Action.BOOTSTRAP, at, "self-signed certificate due at one third of its lifetime")
 
 
 def _deployment_due(situation: Situation, now: datetime) -> Due | None:
