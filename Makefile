@@ -112,6 +112,9 @@ repeat = --reruns=1 --only-rerun=WaitedTooLongError -r R
 networks = tests/integration/test_private_authorities.py
 mapped = $(if $(filter-out 0,$(shell id -u)),unshare --map-root-user --map-auto --net --)
 
+# pytest caches what it compiles, and the files of unit tests need no disk.
+quick = PYTHONDONTWRITEBYTECODE= $(if $(wildcard /dev/shm/.),PYTEST_DEBUG_TEMPROOT=/dev/shm)
+
 .venv/.complete: requirements.lock pyproject.toml tests/integration/environment
 	@tests/integration/environment .venv requirements.lock --with-project
 	@touch $@
