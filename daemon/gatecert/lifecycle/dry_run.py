@@ -75,7 +75,7 @@ class DryRun:
 
     def _try_authorities(self, current: Pass) -> Outcome:
         issued, untried = [], []
-        for authority in self.ordering.known(current.target):
+        for authority in self.ordering.known(current):
             obstacle = self.ordering.obstacle(current, authority)
             if obstacle is not None:
                 found = obstacle.finding

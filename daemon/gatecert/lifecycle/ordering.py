@@ -109,7 +109,7 @@ class Ordering:
             GatecertError: No certificate was issued; from the last authority that was asked.
         """
         force = current.occasion.force
-        known = [authority.name for authority in self.known(current.target)]
+        known = [authority.name for authority in self.known(current)]
         if force:
             self.forget(current)
             current.update(troubles=())
@@ -141,16 +141,16 @@ class Ordering:
             current.tell(Stage.ORDER, f"{reason}; trying {following} instead")
         raise AssertionError("a loop over at least one authority returns or raises")
 
-    def known(self, target: Target) -> list[Authority]:
+    def known(self, current: Pass) -> list[Authority]:
         """Return the authorities that a gateway may use, in order.
 
         Raises:
             AuthorityError: None is configured.
         """
-        found = [self.authorities[name] for name in target.authorities if name in self.authorities]
+        found = [self.authorities[name] for name in current.authorities]
         if not found:
             raise AuthorityError(
-                f"gateway {target.name} has no CA to enrol with",
+                f"gateway {current.target.name} has no CA to enrol with",
                 fix="configure one below authorities",
             )
         return found

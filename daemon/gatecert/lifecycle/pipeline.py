@@ -165,7 +165,7 @@ class Pipeline:
         """
         started, current = time.monotonic(), self.open(target, occasion)
         try:
-            with self.store.lock_gateway(target.name, "looking after it", wait=occasion.wait):
+            with self.store.lock_gateway(target.name, "running a pass", wait=occasion.wait):
                 outcome = self._guarded(current, self._pass)
                 outcome = replace(outcome, seconds=round(time.monotonic() - started, 3))
                 return current.finish(outcome)
