@@ -47,7 +47,8 @@ from gatecert.model import (
 )
 from gatecert.report.status import StatusFacts, as_json, gateway_status
 from gatecert.schedule.due import next_due
-from gatecert.store.codec import DamagedRecordError, decode, encode
+from gatecert.store.codec import decode, encode
+from gatecert.store.damaged_files import DamagedRecordError
 from gatecert.store.file_store import FileStore
 
 if TYPE_CHECKING:

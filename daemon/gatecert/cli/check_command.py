@@ -13,13 +13,14 @@ from gatecert import container
 from gatecert.certificate.trust import read_roots
 from gatecert.certificate.trust_anchor import can_anchor
 from gatecert.cli.application import open_application
-from gatecert.cli.context import options, read_configuration
+from gatecert.cli.context import read_configuration
 from gatecert.cli.dns_record_command import (
     DNS_PERSIST_01,
     persistent_record_errors,
     uses_persistent_records,
 )
 from gatecert.cli.exit_codes import FAILED, WRONG_USAGE
+from gatecert.cli.options import options
 from gatecert.config.advice import advice
 from gatecert.config.existence import problems
 from gatecert.config.targets import targets

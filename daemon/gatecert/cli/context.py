@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
-from gatecert.cli.options import Options
+from gatecert.cli.options import options
 from gatecert.config.load import load
 from gatecert.report import logs
 
@@ -36,14 +36,6 @@ MemberName = Annotated[
     str,
     typer.Option("--member", metavar="M", help="Member of the pair, unless configured."),
 ]
-
-
-def options(context: typer.Context) -> Options:
-    """Return the options in front of the command."""
-    found = context.find_object(Options)
-    if found is None:
-        raise TypeError("the command runs outside the gatecert application")
-    return found
 
 
 def read_configuration(context: typer.Context, level: int = logging.WARNING) -> Configuration:

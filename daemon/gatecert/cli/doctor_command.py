@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gatecert.cli.application import open_application, select_targets
-from gatecert.cli.context import Names, options, read_configuration
+from gatecert.cli.context import Names, read_configuration
 from gatecert.cli.exit_codes import FAILED, WRONG_USAGE
+from gatecert.cli.options import options
 from gatecert.config.existence import problems
 from gatecert.doctor import codes, report
 from gatecert.doctor.checks import Result, run_checks

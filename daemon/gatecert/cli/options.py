@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import typer
+
 DEFAULT_CONFIGURATION = "/etc/gatecert/config.yaml"
 
 
@@ -13,3 +15,11 @@ class Options:
 
     config: str
     debug: bool
+
+
+def options(context: typer.Context) -> Options:
+    """Return the options in front of the command."""
+    found = context.find_object(Options)
+    if found is None:
+        raise TypeError("the command runs outside the gatecert application")
+    return found

@@ -10,7 +10,8 @@ from pathlib import Path
 import typer
 
 from gatecert.challenge.socket_activation import inherited_sockets
-from gatecert.cli.context import options, read_configuration
+from gatecert.cli.context import read_configuration
+from gatecert.cli.options import options
 from gatecert.config.load import load
 from gatecert.daemon import Daemon
 from gatecert.report.service_manager import ServiceManager

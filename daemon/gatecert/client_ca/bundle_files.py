@@ -17,8 +17,7 @@ from typing import TYPE_CHECKING, Final
 from gatecert.client_ca import bundle as bundles
 from gatecert.errors import CertificateError, StorageError
 from gatecert.store import durable
-from gatecert.store.codec import DamagedRecordError
-from gatecert.store.json_record import read_file
+from gatecert.store.damaged_files import DamagedRecordError, read_file
 from gatecert.store.layout import (
     GROUP_DIRECTORY,
     GROUP_FILE,

@@ -32,8 +32,7 @@ from gatecert.revocation.crl import (
     reason,
     scope,
 )
-from gatecert.store.codec import DamagedRecordError
-from gatecert.store.json_record import read_file
+from gatecert.store.damaged_files import DamagedRecordError, read_file
 from gatecert.time_format import instant
 
 if TYPE_CHECKING:

@@ -16,8 +16,7 @@ from gatecert.certificate.pem import LARGEST_CHAIN, find_readable, parse
 from gatecert.client_ca.user_check import check_user, find_user
 from gatecert.errors import CertificateError, StorageError
 from gatecert.store import durable
-from gatecert.store.codec import DamagedRecordError
-from gatecert.store.json_record import read_file
+from gatecert.store.damaged_files import DamagedRecordError, read_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 from gatecert.deploy.copies import write_copies
 from gatecert.store import durable
-from gatecert.store.json_record import quarantine
+from gatecert.store.damaged_files import quarantine
 
 if TYPE_CHECKING:
     from pathlib import Path

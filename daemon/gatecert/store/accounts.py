@@ -18,8 +18,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gatecert.model import Account
-from gatecert.store import durable, json_record, pem_files
-from gatecert.store.codec import DamagedRecordError
+from gatecert.store import damaged_files, durable, json_record, pem_files
+from gatecert.store.damaged_files import DamagedRecordError
 from gatecert.store.layout import PRIVATE_FILE, StateFiles
 
 if TYPE_CHECKING:
@@ -112,12 +112,12 @@ class AccountFiles(StateFiles):
 
 def _read_key(path: Path) -> bytes | None:
     try:
-        data = json_record.read_file(path)
+        data = damaged_files.read_file(path)
     except DamagedRecordError as error:
-        json_record.quarantine(path, str(error))
+        damaged_files.quarantine(path, str(error))
         return None
     if data is not None and not pem_files.has_private_key(data):
-        json_record.quarantine(path, "it holds no private key")
+        damaged_files.quarantine(path, "it holds no private key")
         return None
     return data
 

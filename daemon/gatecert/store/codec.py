@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, TypeVar, cast
 from pydantic import TypeAdapter, ValidationError
 
 from gatecert.errors import clean
+from gatecert.store.damaged_files import DamagedRecordError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,10 +28,6 @@ if TYPE_CHECKING:
 
 SCHEMA = 1
 LARGEST_COUNT = 10**9
-
-
-class DamagedRecordError(ValueError):
-    """Stored data that is not a record of the expected kind; the message is one line."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING
 
 from gatecert.errors import StorageError
 from gatecert.model import KeyRequest
-from gatecert.store import durable, json_record, pem_files
-from gatecert.store.codec import DamagedRecordError, encode
+from gatecert.store import damaged_files, durable, json_record, pem_files
+from gatecert.store.codec import encode
+from gatecert.store.damaged_files import DamagedRecordError
 from gatecert.store.layout import (
     PRIVATE_DIRECTORY,
     PRIVATE_FILE,
@@ -81,8 +82,8 @@ class RequestFiles(StateFiles):
 
     def _read_request(self, directory: Path) -> KeyRequest | None:
         try:
-            private_key = json_record.read_file(directory / "privkey.pem") or b""
-            csr = json_record.read_file(directory / "request.pem") or b""
+            private_key = damaged_files.read_file(directory / "privkey.pem") or b""
+            csr = damaged_files.read_file(directory / "request.pem") or b""
             intact = pem_files.has_private_key(private_key) and pem_files.has_request(csr)
             reason = "truncated or empty"
         except DamagedRecordError as error:

@@ -14,8 +14,8 @@ from __future__ import annotations
 import re
 import time
 
-from gatecert.store import durable, json_record
-from gatecert.store.codec import DamagedRecordError
+from gatecert.store import damaged_files, durable
+from gatecert.store.damaged_files import DamagedRecordError
 from gatecert.store.layout import PRIVATE_FILE, StateFiles
 from gatecert.store.temporary_names import is_abandoned, process_mark
 
@@ -69,7 +69,7 @@ class TokenFiles(StateFiles):
         if not TOKEN.fullmatch(token):
             return "", ""
         try:
-            data = json_record.read_file(self._layout.challenges / token) or b""
+            data = damaged_files.read_file(self._layout.challenges / token) or b""
             key_authorization, _, mark = data.decode("ascii").partition("\n")
         except (DamagedRecordError, UnicodeDecodeError):
             return "", ""

@@ -22,8 +22,9 @@ from typing import TYPE_CHECKING
 
 from gatecert.errors import StorageError
 from gatecert.model import Origin, Version
-from gatecert.store import durable, json_record, pem_files
-from gatecert.store.codec import DamagedRecordError, encode
+from gatecert.store import damaged_files, durable, json_record, pem_files
+from gatecert.store.codec import encode
+from gatecert.store.damaged_files import DamagedRecordError
 from gatecert.store.layout import (
     GROUP_DIRECTORY,
     GROUP_FILE,
@@ -182,7 +183,7 @@ def _read_pem(directory: Path, prefix: str = "") -> tuple[bytes, bytes]:
 
 
 def _pem_file(directory: Path, name: str, prefix: str = "") -> bytes:
-    data = json_record.read_file(directory / f"{prefix}{name}.pem")
+    data = damaged_files.read_file(directory / f"{prefix}{name}.pem")
     if data is None:
         raise DamagedRecordError(f"{prefix}{name}.pem is missing")
     match name:

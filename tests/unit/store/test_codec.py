@@ -21,7 +21,8 @@ from gatecert.model import (
     Resolution,
     ResolutionKind,
 )
-from gatecert.store.codec import DamagedRecordError, decode, encode
+from gatecert.store.codec import decode, encode
+from gatecert.store.damaged_files import DamagedRecordError
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 instants = st.datetimes(

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from gatecert.errors import StorageError
 from gatecert.model import GatewayState
-from gatecert.store import json_record
+from gatecert.store import damaged_files, json_record
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -58,13 +58,13 @@ def test_a_damaged_file_is_set_aside_and_logged(
 def test_garbage_never_raises(path: Path, garbage: bytes) -> None:
     path.write_bytes(garbage)
     assert json_record.read_record(path, GatewayState) is None
-    assert len(aside(path)) <= json_record.DAMAGED_KEPT
+    assert len(aside(path)) <= damaged_files.DAMAGED_KEPT
 
 
 def test_only_the_latest_damaged_files_are_kept(path: Path) -> None:
     (path.parent / "state.json.damaged-20200101T000000.000000Z").mkdir()
     (path.parent / "state.json.damaged-20200102T000000.000000Z").touch()
-    for number in range(json_record.DAMAGED_KEPT):
+    for number in range(damaged_files.DAMAGED_KEPT):
         path.write_text(str(number))
         assert json_record.read_record(path, GatewayState) is None
     assert [kept.read_text() for kept in aside(path)] == ["0", "1", "2"]
@@ -108,7 +108,7 @@ def test_a_link_to_itself(path: Path) -> None:
 
 def test_an_oversized_file(path: Path) -> None:
     with path.open("wb") as file:
-        file.truncate(json_record.LARGEST + 1)
+        file.truncate(damaged_files.LARGEST + 1)
     assert json_record.read_record(path, GatewayState) is None
     assert len(aside(path)) == 1
 
@@ -138,4 +138,4 @@ def test_other_errors_of_open_are_reported(path: Path, monkeypatch: pytest.Monke
 
     monkeypatch.setattr(os, "open", refuse)
     with pytest.raises(StorageError, match="too many open files"):
-        json_record.read_file(path)
+        damaged_files.read_file(path)

@@ -10,7 +10,7 @@ import pytest
 
 from gatecert.errors import LockTimeoutError, StorageError
 from gatecert.model import CountedRequest, RateLimitUsage, RequestKind
-from gatecert.store import json_record, lock
+from gatecert.store import damaged_files, lock
 from gatecert.store.file_store import FileStore
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ def test_a_usage_larger_than_other_records_is_kept(
     many = [replace(counted, id=f"order/{number}", names=names) for number in range(2000)]
     store.update_rate_limit_usage(URL, lambda before: RateLimitUsage((*before.expenses, *many)))
     (path,) = (store.directory / "spending").glob("*.json")
-    assert path.stat().st_size > json_record.LARGEST
+    assert path.stat().st_size > damaged_files.LARGEST
     assert len(store.rate_limit_usage(URL).expenses) == len(many)
 
 

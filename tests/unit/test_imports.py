@@ -1,0 +1,62 @@
+"""Imports of modules: a process that only waits keeps no library in memory that it does not use.
+
+Each module is imported in a process of its own, since other tests have imported everything.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+SHOW_IMPORTS = """
+import importlib, sys
+importlib.import_module(sys.argv[1])
+print(*{name.partition(".")[0] for name in sys.modules})
+"""
+
+# The parts that the resident process of ``gatecert run`` is made of
+RESIDENT = (
+    "gatecert.challenge.http_responder",
+    "gatecert.challenge.socket_activation",
+    "gatecert.cli",
+    "gatecert.cli.exit_codes",
+    "gatecert.cli.lazy_group",
+    "gatecert.cli.options",
+    "gatecert.container",
+    "gatecert.errors",
+    "gatecert.model",
+    "gatecert.report.logs",
+    "gatecert.report.service_manager",
+    "gatecert.store.drop_root",
+    "gatecert.store.durable",
+    "gatecert.store.layout",
+    "gatecert.store.lock",
+    "gatecert.store.tokens",
+    "gatecert.time_format",
+)
+LARGE = {
+    "acme",
+    "asyncio",
+    "cryptography",
+    "dns",
+    "josepy",
+    "pydantic",
+    "requests",
+    "ssl",
+    "urllib3",
+    "yaml",
+}
+
+
+def imported_by(module: str) -> set[str]:
+    shown = subprocess.run(
+        [sys.executable, "-c", SHOW_IMPORTS, module], capture_output=True, text=True, check=True
+    )
+    return set(shown.stdout.split())
+
+
+@pytest.mark.parametrize("module", RESIDENT)
+def test_resident_part_imports_no_large_library(module: str) -> None:
+    assert not imported_by(module) & LARGE
