@@ -8,7 +8,7 @@ import threading
 from typing import TYPE_CHECKING
 
 from gatecert.app import build
-from gatecert.cli.context import find
+from gatecert.cli.context import matching
 from gatecert.store import storage_errors
 from gatecert.store.drop_root import drop_root_privileges
 
@@ -37,15 +37,12 @@ def open_application(configuration: Configuration, progress: Progress = no_progr
 
 
 def select_targets(application: Application, names: Sequence[str] | None) -> tuple[Target, ...]:
-    """Return the gateways of these names, or all gateways if there are no names.
+    """Return the gateways of these names and shell patterns, or all gateways if there are none.
 
     Raises:
-        typer.BadParameter: There is no gateway of that name.
+        typer.BadParameter: There is no gateway of that name, or none that matches.
     """
-    return tuple(
-        find("gateway", application.targets, name)
-        for name in (names or sorted(application.targets))
-    )
+    return matching("gateway", application.targets, names or ())
 
 
 def notify_daemon(application: Application) -> None:

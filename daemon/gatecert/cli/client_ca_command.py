@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gatecert.certificate.certificate_names import label, name_text
-from gatecert.cli.application import notify_daemon, open_application, select_targets
-from gatecert.cli.context import Name, Wait, read_configuration
+from gatecert.cli.application import notify_daemon, open_application
+from gatecert.cli.context import Name, Wait, find, read_configuration
 from gatecert.cli.exit_codes import FAILED
 from gatecert.cli.import_command import read_upload
 from gatecert.cli.progress_lines import ProgressLines
@@ -66,7 +66,7 @@ def add(
     upload = replace(read_upload("the CA file", file), key_advice=WHY_NO_KEY)
     lines = ProgressLines()
     application = open_application(configuration, lines)
-    target = select_targets(application, [name])[0]
+    target = find("gateway", application.targets, name)
     current = application.pipeline.open(target, Occasion(wait=wait))
     outcome = application.pipeline.client_cas.add(current, upload)
     lines.finish(outcome)
@@ -109,7 +109,7 @@ def remove(
     """Remove a client CA and prove that the server stops asking for it."""
     lines = ProgressLines()
     application = open_application(read_configuration(context), lines)
-    target = select_targets(application, [name])[0]
+    target = find("gateway", application.targets, name)
     current = application.pipeline.open(target, Occasion(wait=wait))
     outcome = application.pipeline.client_cas.remove(current, authority, force=force)
     lines.finish(outcome)
@@ -131,7 +131,7 @@ def check(
     configuration = read_configuration(context)
     upload = replace(read_upload("the certificate file", file), key_advice=USERS_KEY)
     application = open_application(configuration)
-    target = select_targets(application, [name])[0]
+    target = find("gateway", application.targets, name)
     result = application.pipeline.client_cas.check_user(application.pipeline.open(target), upload)
     if as_json:
         typer.echo(as_document(_fields(name, result)))
@@ -143,7 +143,7 @@ def check(
 
 def _status(context: typer.Context, name: str) -> ClientAuthenticationStatus:
     application = open_application(read_configuration(context))
-    target = select_targets(application, [name])[0]
+    target = find("gateway", application.targets, name)
     found = client_authentication_status(application, target, datetime.now(UTC))
     if found is not None:
         return found

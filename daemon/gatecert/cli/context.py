@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import difflib
 import logging
+from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TypeVar
+from typing import TYPE_CHECKING, Annotated, Final, TypeVar
 
 import typer
 
@@ -14,16 +15,21 @@ from gatecert.config.load import load
 from gatecert.report import logs
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from gatecert.config.schema import Configuration
 
 Item = TypeVar("Item")
 
+PATTERN: Final = frozenset("*?[")  # no name of a gateway contains them
+MOST_LISTED: Final = 20
+
 Name = Annotated[str, typer.Argument(metavar="NAME", help="Gateway name.")]
 Names = Annotated[
     list[str] | None,
-    typer.Argument(metavar="NAME", help="Gateway names; all gateways if omitted."),
+    typer.Argument(
+        metavar="NAME", help="Gateway names or patterns ('edge-*'); all gateways if omitted."
+    ),
 ]
 Wait = Annotated[
     float,
@@ -63,7 +69,38 @@ def find(kind: str, configured: Mapping[str, Item], name: str) -> Item:
         return configured[name]
     near = difflib.get_close_matches(name, configured, n=1)
     hint = f", did you mean {near[0]!r}" if near else ""
-    names = ", ".join(sorted(configured)) or "none"
+    names = _listed(sorted(configured))
     if not name:
         raise typer.BadParameter(f"name the {kind} (configured: {names})")
     raise typer.BadParameter(f"no {kind} is called {name!r}{hint} (configured: {names})")
+
+
+def matching(kind: str, configured: Mapping[str, Item], names: Sequence[str]) -> tuple[Item, ...]:
+    """Return everything that names or shell patterns select, each once, in the order of the names.
+
+    Args:
+        kind: What is selected, for messages.
+        configured: What there is, by name.
+        names: Names, or patterns as in fnmatch(3), case-sensitive. No name means everything.
+
+    Raises:
+        typer.BadParameter: A name or a pattern selects nothing.
+    """
+    known = sorted(configured)
+    found: dict[str, Item] = {}
+    for name in names or known:
+        if PATTERN.isdisjoint(name):
+            found[name] = find(kind, configured, name)
+            continue
+        selected = {each: configured[each] for each in known if fnmatchcase(each, name)}
+        if not selected:
+            raise typer.BadParameter(f"no {kind} matches {name!r} (configured: {_listed(known)})")
+        found |= selected
+    return tuple(found.values())
+
+
+def _listed(names: Sequence[str]) -> str:
+    """Return names as a list, of a bearable length."""
+    more = len(names) - MOST_LISTED
+    shown = ", ".join(names[:MOST_LISTED]) or "none"
+    return f"{shown} and {more} more" if more > 0 else shown

@@ -9,8 +9,8 @@ from typing import Annotated
 import typer
 
 from gatecert.acme.revocation_request import REASON_CODES, Signature
-from gatecert.cli.application import notify_daemon, open_application, select_targets
-from gatecert.cli.context import Name, Wait, read_configuration
+from gatecert.cli.application import notify_daemon, open_application
+from gatecert.cli.context import Name, Wait, find, read_configuration
 from gatecert.cli.enroll_command import with_earlier_failure
 from gatecert.cli.exit_codes import FAILED
 from gatecert.cli.output import write_line
@@ -52,7 +52,7 @@ def revoke(
     why, key = _reason(reason), _signature(by)
     lines = ProgressLines()
     application = open_application(read_configuration(context), lines)
-    target = select_targets(application, [name])[0]
+    target = find("gateway", application.targets, name)
     current = application.pipeline.open(target, Occasion(wait=wait))
     lines.write(f"{name}: {application.revoker.revoke(current, why, key)}")
     stays = not_replaced(target, current.excluded_region)

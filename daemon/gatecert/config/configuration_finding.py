@@ -26,10 +26,27 @@ class Finding:
     what: str
     depends: tuple[Location, ...] = ()
 
-    def concerns(self, others: Iterable[Location]) -> bool:
-        """Check whether it depends on one of these keys, or on a key inside or around one."""
-        mine = (self.location, *self.depends)
-        return any(own[: len(other)] == other[: len(own)] for other in others for own in mine)
+    def concerns(self, wrong: WrongKeys) -> bool:
+        """Check whether it depends on a wrong key, or on a key inside or around one."""
+        return any(wrong.touch(each) for each in (self.location, *self.depends))
+
+
+class WrongKeys:
+    """Keys that are wrong, for errors that would only follow from them."""
+
+    def __init__(self) -> None:
+        self._keys: set[Location] = set()
+        self._around: set[Location] = set()
+
+    def add(self, location: Location) -> None:
+        """Add a key."""
+        self._keys.add(location)
+        self._around.update(location[:length] for length in range(len(location) + 1))
+
+    def touch(self, location: Location) -> bool:
+        """Check whether a key is wrong, or inside or around one that is."""
+        inside = (location[:length] in self._keys for length in range(len(location) + 1))
+        return location in self._around or any(inside)
 
 
 def nearest(written: str, known: Iterable[str], otherwise: str = "") -> str:

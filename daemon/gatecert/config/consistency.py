@@ -185,7 +185,8 @@ def _duplicates(configuration: Configuration) -> Iterator[Finding]:
                 f"host once, with further listeners in its install.verify"
             )
             yield Finding((*here, "hostname"), what, (first,))
-        seen = said | seen
+        for each, where in said.items():
+            seen.setdefault(each, where)
 
 
 def _copies(gateway: GatewaySettings) -> Iterator[Finding]:

@@ -17,7 +17,7 @@ from gatecert.errors import ConfigurationError, Problem, clean
 if TYPE_CHECKING:
     from gatecert.config.configuration_finding import Location
 
-LARGEST_FILE: Final = 1 << 20  # bytes
+LARGEST_FILE: Final = 64 << 20  # bytes; more is an accident
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +93,7 @@ def _refusal(path: Path, what: str, line: int | None = None) -> ConfigurationErr
 
 
 def _text(path: Path) -> str:
-    """Return the text of a regular file of at most 1 MiB that others cannot write."""
+    """Return the text of a regular file of at most 64 MiB that others cannot write."""
     try:
         mode = path.stat().st_mode  # checked first: opening a FIFO could block without limit
         if stat.S_ISDIR(mode):
@@ -121,7 +121,7 @@ def _text(path: Path) -> str:
     if mode & stat.S_IWOTH:
         raise _refusal(path, "is world-writable, and it names commands; run chmod o-w on it")
     if len(content) > LARGEST_FILE:
-        raise _refusal(path, "is larger than 1 MiB; this is not a gatecert configuration")
+        raise _refusal(path, "is larger than 64 MiB; this is not a gatecert configuration")
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from pydantic import ValidationError
 
 from gatecert.config import consistency, files
+from gatecert.config.configuration_finding import WrongKeys
 from gatecert.config.document import read
 from gatecert.config.schema import Configuration
 from gatecert.errors import ConfigurationError
@@ -55,10 +56,10 @@ def load(path: Path, *, check_files: bool = True) -> Configuration:
 
 def _validate(
     written: dict[str, Plain], directory: Path
-) -> tuple[Configuration | None, list[Finding], list[Location]]:
+) -> tuple[Configuration | None, list[Finding], WrongKeys]:
     """Return the configuration without invalid keys, if any is left; the errors; their keys."""
     found: list[Finding] = []
-    wrong: list[Location] = []
+    wrong = WrongKeys()
     while True:  # each round removes keys
         try:
             configuration = Configuration.model_validate(
@@ -75,7 +76,8 @@ def _validate(
                 finding.location[:-1] if finding.location in missing else finding.location
                 for finding in new
             ]
-            wrong.extend(finding.location for finding in new)
+            for finding in new:
+                wrong.add(finding.location)
             left = {} if () in invalid else _without(written, invalid)
             if not left or left == written:
                 return None, found, wrong

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 Plain: TypeAlias = "str | list[Plain] | dict[str, Plain] | None"
 
-MOST_NODES: Final = 50_000
+MOST_NODES: Final = 1_000_000
 DEEPEST: Final = 32
 EMPTY: Final = frozenset({"", "~", "null", "Null", "NULL"})  # YAML 1.1, type null
 MERGE: Final = "<<"

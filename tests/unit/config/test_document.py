@@ -42,13 +42,18 @@ def written(tmp_path: Path, content: bytes) -> Path:
         (b"a: 'open\n", "cannot be read as YAML: found unexpected end of stream"),
         (b"a: @x\n", "quote text that starts with a special character"),
         (b"[" * 1000, ":1: cannot be read: nested deeper than 32 levels"),
-        (b"a: " + b"x" * (1 << 20), ": is larger than 1 MiB"),
     ],
 )
 def test_other_yaml_documents_are_refused_in_one_line(
     tmp_path: Path, content: bytes, said: str
 ) -> None:
     assert said in complaint(written(tmp_path, content))
+
+
+def test_a_file_that_is_far_too_large_is_refused_unread(tmp_path: Path) -> None:
+    path = written(tmp_path, b"a: 1\n")
+    os.truncate(path, 1 << 40)
+    assert complaint(path) == ": is larger than 64 MiB; this is not a gatecert configuration"
 
 
 def test_syntax_errors_do_not_repeat_the_line(tmp_path: Path) -> None:
