@@ -2,7 +2,9 @@
 
 - The renewal time is a uniform random instant in the suggested window; one in the past means now
   (4.2). After Retry-After, the window is fetched and the instant picked again.
-- Retry-After is limited to between one minute and one day; the default is six hours (4.3.2).
+- Retry-After is limited to between one minute and one day; the default is six hours (4.3.2). The
+  next fetch comes up to a tenth later, but no later than a day, so that a CA whose answers end
+  together is not asked by every gateway at once.
 - A window that does not end after its start is invalid (4.2).
 - Temporary errors (no connection, 5xx, a rate limit) are retried with growing pauses, and the
   instant picked before stays. After several of them, as after any other error, the next attempt is
@@ -46,6 +48,7 @@ logger = logging.getLogger(__name__)
 MIN_WAIT = timedelta(minutes=1)
 MAX_WAIT = timedelta(days=1)
 DEFAULT_WAIT = timedelta(hours=6)
+SPREAD = 0.1
 MAX_TEMPORARY_FAILURES = 6  # pauses of 1, 2, 4 … 32 minutes, then as after a permanent error
 
 _uniform = SystemRandom().random
@@ -70,7 +73,7 @@ def choose(
     explanation = clean(window.explanation_url, 1000)
     info = RenewalInfo(
         certificate_id,
-        next_fetch=now + _pause(window.retry_after),
+        next_fetch=now + _spread(_pause(window.retry_after), random),
         explanation_url=explanation if explanation.startswith("https://") else "",
     )
     if window.end <= window.start:
@@ -80,17 +83,18 @@ def choose(
             window.start.isoformat(),
             window.end.isoformat(),
         )
-        return replace(info, next_fetch=now + DEFAULT_WAIT)
+        return replace(info, next_fetch=now + _spread(DEFAULT_WAIT, random))
     return replace(info, renew_at=window.start + (window.end - window.start) * random())
 
 
-def after_failure(
+def after_failure(  # noqa: PLR0913 - as for fetch
     certificate_id: str,
     previous: RenewalInfo | None,
     *,
     now: datetime,
     temporary: bool,
     retry_after: datetime | None = None,
+    random: Callable[[], float] = _uniform,
 ) -> RenewalInfo:
     """Return the renewal information after a failed fetch.
 
@@ -100,6 +104,7 @@ def after_failure(
         now: The wall clock, aware UTC.
         temporary: Whether the same request may succeed soon.
         retry_after: The Retry-After of the response.
+        random: Uniform in [0, 1).
     """
     known = previous
     if known is None or known.certificate_id != certificate_id:
@@ -109,8 +114,9 @@ def after_failure(
         pause = MIN_WAIT * 2 ** (failures - 1)
         if retry_after is not None:
             pause = _pause((retry_after - now).total_seconds())
-        return replace(known, next_fetch=now + pause, failures=failures)
-    return RenewalInfo(certificate_id, next_fetch=now + DEFAULT_WAIT, failures=failures)
+    else:
+        known, pause = RenewalInfo(certificate_id, next_fetch=now), DEFAULT_WAIT
+    return replace(known, next_fetch=now + _spread(pause, random), failures=failures)
 
 
 def fetch(  # noqa: PLR0913 - everything that the result depends on is passed in
@@ -139,9 +145,10 @@ def fetch(  # noqa: PLR0913 - everything that the result depends on is passed in
             now=now(),
             temporary=isinstance(error, kinds),
             retry_after=error.retry_after if isinstance(error, ACMEError) else None,
+            random=random,
         )
     if window is None:
-        return RenewalInfo(certificate_id, next_fetch=now() + DEFAULT_WAIT)
+        return RenewalInfo(certificate_id, next_fetch=now() + _spread(DEFAULT_WAIT, random))
     return choose(certificate_id, window, now=now(), random=random)
 
 
@@ -149,3 +156,8 @@ def _pause(retry_after: float | None) -> timedelta:
     if retry_after is None:
         return DEFAULT_WAIT
     return min(max(timedelta(seconds=retry_after), MIN_WAIT), MAX_WAIT)
+
+
+def _spread(pause: timedelta, random: Callable[[], float]) -> timedelta:
+    """Return a pause that is at least as long, and at most a tenth longer."""
+    return min(pause * (1 + SPREAD * random()), MAX_WAIT)

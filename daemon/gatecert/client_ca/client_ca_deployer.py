@@ -21,7 +21,8 @@ from gatecert.client_ca.bundle_files import BundleFiles
 from gatecert.deploy.deployer import Deployer, DeploymentResult, DeployTools
 from gatecert.deploy.deployment_record import DeploymentRecord
 from gatecert.errors import DeploymentError, GatecertError, NotServedError
-from gatecert.model import Deployment, Target
+from gatecert.model import Deployment, ListenerOutage, Target
+from gatecert.schedule.spread import next_instant
 from gatecert.verify.client_ca_request import expect_client_cas
 from gatecert.verify.verdict import probe_listeners, prove_with
 from gatecert.verify.watch import is_silent
@@ -95,35 +96,48 @@ class ClientCADeployer(Deployer[Bundle]):
         Raises:
             StorageError: A file cannot be read or written.
         """
-        known = self.record.value
-        if known is None:
+        known, at = self.record.value, self.next_attempt()
+        if known is None or at is None or self.tools.now() < at:
             return None
         if known.confirmed is not None:
-            return self._watch(known.confirmed)
-        if known.next_attempt is not None and self.tools.now() < known.next_attempt:
-            return None
+            return self._watch(known)
         bundle = self.files.read()
         if known.version != bundle.id:
             self.files.forget_previous()  # the change had not begun
         return self.deploy(bundle)
 
-    def _watch(self, confirmed: datetime) -> DeploymentResult | None:
-        """Check at intervals that the listeners still request the client CAs; reload if not.
+    def next_attempt(self) -> datetime | None:
+        """Return when a change is completed, or a proven one checked again; None if neither is.
+
+        Raises:
+            StorageError: The record cannot be read.
+        """
+        known, now, plan = self.record.value, self.tools.now(), self.target.install
+        if known is None:
+            return None
+        if known.confirmed is None:
+            return known.next_attempt or now
+        if not plan.verify:
+            return None
+        last = known.confirmed if known.silence is None else max(known.confirmed, known.silence.at)
+        return now if last > now else next_instant(self.target.name, last, plan.watch)
+
+    def _watch(self, known: Deployment) -> DeploymentResult | None:
+        """Check that the listeners still request the client CAs; reload if not.
 
         A listener that does not answer is reported by the watch over the server certificate
         (``verify.watch``).
         """
         now, plan = self.tools.now(), self.target.install
-        if not plan.verify or confirmed <= now < confirmed + plan.watch:
-            return None
         bundle = self.files.read()
         compare = _requests(bundle)
         answers = probe_listeners(plan.verify, self.target.hostname)
         answering = [answer for answer in answers if not is_silent(answer)]
         wrong = [probe.detail for probe in map(compare, answering) if not probe.matches]
         if not wrong:
-            if len(answering) == len(answers):
-                self.record.save(Deployment(bundle.id, confirmed=now))
+            silent = [answer for answer in answers if is_silent(answer)]
+            confirmed = Deployment(bundle.id, confirmed=now)
+            self.record.save(_silent(known, silent, now=now) if silent else confirmed)
             return None
         drift = "; ".join(wrong)
         logger.warning("drift gateway=%s %s", self.target.name, drift)
@@ -230,6 +244,15 @@ class ClientCADeployer(Deployer[Bundle]):
 
 def _requests(bundle: Bundle) -> Comparison:
     return expect_client_cas(bundle.root_names, bundle.intermediate_names)
+
+
+def _silent(
+    known: Deployment, silent: Sequence[ServedChain | ProbeFailure], *, now: datetime
+) -> Deployment:
+    since = known.silence.since if known.silence is not None else now
+    listeners = tuple(str(answer.endpoint) for answer in silent)
+    detail = f"nothing answers at {', '.join(listeners)}"
+    return replace(known, silence=ListenerOutage(since, now, listeners, detail))
 
 
 def _names(bundle: Bundle) -> tuple[frozenset[str], frozenset[str]]:

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from gatecert.certificate import key
-from gatecert.certificate.comparison import UNKNOWN, CertificateRank, Trust, rank
+from gatecert.certificate.comparison import ENOUGH_TIME, UNKNOWN, CertificateRank, Trust, rank
 from gatecert.certificate.summary import summarize
 from gatecert.certificate.trust import trust_of
 from gatecert.errors import GatecertError
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from gatecert.store.protocol import Store
 
 logger = logging.getLogger(__name__)
+
+A_MOMENT = timedelta(microseconds=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +87,14 @@ class Inventory:
             key=lambda each: (each.rank(self.target, now), each.summary.not_after),
             default=None,
         )
+
+    def next_change(self, now: datetime) -> datetime | None:
+        """Return when time alone makes another version wanted; None if not within a day."""
+        ends = [each.summary.not_after for each in self.stored if not each.summary.is_bootstrap]
+        instants = {at + A_MOMENT for end in ends for at in (end - ENOUGH_TIME, end)}
+        soon = sorted(at for at in instants if now < at <= now + ENOUGH_TIME)
+        wanted = self.wanted(now) if soon else None
+        return next((at for at in soon if self.wanted(at) != wanted), None)
 
     def _valid(self, now: datetime) -> list[StoredCertificate]:
         return [

@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import time
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from gatecert.client_ca import bundle_change, bundle_warnings
@@ -18,7 +18,9 @@ from gatecert.client_ca.lockout import count_and_names, locked_out, read_known_u
 from gatecert.client_ca.user_check import UserCheckResult, check_user
 from gatecert.errors import GatecertError, LockoutError
 from gatecert.lifecycle.gateway_pass import Weight
+from gatecert.lifecycle.wake import CLIENT_CA_LOOK
 from gatecert.model import ClientAuthentication, ClientCA, Deployment, Outcome, OutcomeKind, Stage
+from gatecert.schedule.spread import next_instant
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,8 +32,6 @@ if TYPE_CHECKING:
     from gatecert.model import Target
 
 logger = logging.getLogger(__name__)
-
-LOOK_AGAIN = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +145,7 @@ class ClientCAs:
             result = deployer.settle()
             self._warn(current)
         except GatecertError as error:
+            current.client_cas_failed = True
             current.add(
                 Weight.CLIENT_CA,
                 current.outcome(OutcomeKind.FAILED, error.message, code=error.code, fix=error.fix),
@@ -158,7 +159,8 @@ class ClientCAs:
         now, name = current.now(), current.target.name
         bundle = current.client_cas.files.read()
         last, of = self.warned.get(name, (None, ""))
-        if last is not None and of == bundle.id and last <= now < last + LOOK_AGAIN:
+        again = next_instant(name, last, CLIENT_CA_LOOK) if last is not None else now
+        if last is not None and of == bundle.id and last <= now < again:
             return
         self.warned[name] = now, bundle.id
         found = bundle_warnings.read_warnings(current.target, bundle, now=now)

@@ -10,6 +10,7 @@ import logging
 import random
 from collections.abc import Callable, Container
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from enum import IntEnum
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -19,10 +20,10 @@ from gatecert.deploy.certificate_deployer import CertificateDeployer
 from gatecert.deploy.deployer import DeployTools
 from gatecert.errors import StorageError
 from gatecert.lifecycle.state_cache import STORAGE_PAUSE, StateCache
+from gatecert.lifecycle.wake import next_wake
 from gatecert.model import GatewayState, Mode, Origin, Outcome, OutcomeKind, Target
 from gatecert.resolve.region import excluded_region
-from gatecert.revocation.check_schedule import is_final, revocation_state_of
-from gatecert.schedule.due import Situation, certificate_in_use, next_due, next_watch
+from gatecert.schedule.due import Situation, certificate_in_use
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -56,6 +57,7 @@ class Occasion:
 
 
 ROUTINE = Occasion()
+UNFINISHED_PAUSE = timedelta(minutes=1)
 
 
 class Weight(IntEnum):
@@ -102,6 +104,8 @@ class Pass:
 
     Attributes:
         outcomes: How each stage ended, in order.
+        is_unfinished: Whether an error ended the pass before its last stage.
+        client_cas_failed: Whether the client CAs could not be looked after.
     """
 
     def __init__(self, context: PassContext, target: Target, occasion: Occasion) -> None:
@@ -109,6 +113,8 @@ class Pass:
         self.target = target
         self.occasion = occasion
         self.outcomes: list[tuple[Weight, Outcome]] = []
+        self.is_unfinished = False
+        self.client_cas_failed = False
         self._state: GatewayState | None = None
 
     def now(self) -> datetime:
@@ -231,6 +237,16 @@ class Pass:
         except StorageError:
             return GatewayState()
 
+    def has_renewal_info(self, stored: StoredCertificate) -> bool:
+        """Tell whether a CA is asked when to renew this version (RFC 9773)."""
+        return (
+            self.target.mode is Mode.AUTOMATIC
+            and self.target.renewal.renewal_info
+            and bool(stored.summary.certificate_id)
+            and stored.version.authority in self.context.authorities
+            and not self.excluded_region
+        )
+
     def keep(self, issued: IssuedChain) -> StoredCertificate:
         """Write a new version durably and read it back.
 
@@ -280,18 +296,13 @@ class Pass:
 
     def next_wake(self) -> tuple[datetime, Due]:
         """Return when the next pass has to begin, and what is due next."""
-        situation, now = self.situation, self.now()
-        due, watch = next_due(situation, now), next_watch(situation, now)
-        in_use = certificate_in_use(situation)
-        instants = [due.at, *([watch] if watch is not None else [])]
-        if situation.state.next_look is not None:
-            instants.append(situation.state.next_look)
-        if situation.state.renewal is not None and in_use is not None:
-            instants.append(situation.state.renewal.next_fetch)
-        revocation = revocation_state_of(situation.state, in_use)
-        if revocation is not None and revocation.next_look > now and not is_final(revocation):
-            instants.append(revocation.next_look)
-        return min(instants), due
+        wake, due = next_wake(self)
+        until = self.held_back_until
+        if until is not None:
+            return until, due
+        if self.is_unfinished:
+            return self.now() + UNFINISHED_PAUSE, due
+        return wake, due
 
     # ------------------------------------------------------------------ outcomes
 
@@ -314,8 +325,6 @@ class Pass:
         """Complete an outcome with what comes next, and save it unless nothing was done."""
         try:
             wake, due = self.next_wake()
-            until = self.held_back_until
-            wake = wake if until is None else max(wake, until)
             outcome = replace(
                 outcome,
                 next_action=f"{due.action}: {due.reason}",
@@ -324,6 +333,9 @@ class Pass:
             )
             if outcome.kind is not OutcomeKind.IDLE:
                 self.update(outcome=outcome)
+            if self.context.states.is_unsaved(self.target.name):
+                again = min(wake, self.now() + STORAGE_PAUSE)
+                outcome = replace(outcome, wake_at=again)
         except StorageError as error:
             logger.error("state not read gateway=%s error=%s", self.target.name, error)  # noqa: TRY400
             again = self.now() + STORAGE_PAUSE

@@ -14,24 +14,27 @@ from typing import TYPE_CHECKING
 
 from gatecert.acme.protocol import Authority
 from gatecert.custom.missing_names import missing_names_warning
+from gatecert.lifecycle.wake import renewal_info_due
 from gatecert.model import Deployment, ListenerOutage, Mode, Resolution, Stage
 from gatecert.resolve.gateway_addresses import own_addresses
 from gatecert.resolve.lookup import AddressResolver
-from gatecert.resolve.preflight import describe_change, newly_points_here, next_lookup, preflight
+from gatecert.resolve.preflight import (
+    describe_change,
+    newly_points_here,
+    pause_between_lookups,
+    preflight,
+    unchanged_since,
+)
 from gatecert.schedule.due import next_watch
 from gatecert.schedule.expiry_warnings import due_expiry_warning, expiry_warning
+from gatecert.schedule.spread import next_instant
 from gatecert.verify.verdict import probe_listeners
 from gatecert.verify.watch import WatchResult, WatchState, compare
 
 if TYPE_CHECKING:
-    from gatecert.deploy.inventory import StoredCertificate
     from gatecert.lifecycle.gateway_pass import Pass
-    from gatecert.model import RenewalInfo
 
 logger = logging.getLogger(__name__)
-
-INTERVAL_FACTOR = 10  # between lookups of a name that points here, compared with one that does not
-LONGEST_FETCH = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +57,8 @@ class Observer:
         current.tell(Stage.RESOLVE, f"looking up {target.display_name}")
         addresses = own_addresses(target.addresses)
         resolution = preflight(target, self.resolver, addresses, now=current.now())
+        since = unchanged_since(before.resolution, resolution)
+        resolution = replace(resolution, unchanged_since=since)
         change = describe_change(before.resolution, resolution)
         if change:
             logger.info("names changed gateway=%s %s", target.name, change)
@@ -61,9 +66,12 @@ class Observer:
             before.resolution is None or before.resolution.warning != resolution.warning
         ):
             logger.warning("name gateway=%s %s", target.name, resolution.warning)
-        interval = self.look_interval * (INTERVAL_FACTOR if resolution.points_here else 1)
-        look_at = next_lookup(resolution, interval, now=current.now())
-        state = replace(before, resolution=resolution, next_look=look_at)
+        pause = pause_between_lookups(resolution, self.look_interval)
+        if resolution.points_here:
+            look_at = next_instant(target.name, resolution.at, pause)
+        else:
+            look_at = resolution.at + pause
+        state = replace(before, resolution=resolution, next_look=max(look_at, current.now()))
         if before.challenge_failures and newly_points_here(before.resolution, resolution):
             logger.info("name points here now, retrying at once gateway=%s", target.name)
             state = replace(state, next_attempt=None)
@@ -87,11 +95,11 @@ class Observer:
 
     def refresh_renewal_info(self, current: Pass) -> None:
         """Fetch renewal information if it is time to (RFC 9773 section 4.3)."""
-        stored, known = current.wanted, current.state.renewal
-        if stored is None or not self._has_renewal_info(current, stored):
-            current.update(renewal=None)  # or its next fetch would still wake the daemon
+        stored, known, due = current.wanted, current.state.renewal, renewal_info_due(current)
+        if stored is None or due is None:
+            current.update(renewal=None)
             return
-        if not current.occasion.look_now and _is_fresh(current, known, stored):
+        if not current.occasion.look_now and due > current.now():
             return
         renewal = self.authorities[stored.version.authority].renewal_info(
             stored.summary, previous=known, now=current.now, cancelled=self.cancelled
@@ -151,24 +159,6 @@ class Observer:
         )
         if what:
             logger.warning("names gateway=%s %s fix=%s", current.target.name, what, fix)
-
-    def _has_renewal_info(self, current: Pass, stored: StoredCertificate) -> bool:
-        return (
-            current.target.mode is Mode.AUTOMATIC
-            and current.target.renewal.renewal_info
-            and bool(stored.summary.certificate_id)
-            and stored.version.authority in self.authorities
-            and not current.excluded_region
-        )
-
-
-def _is_fresh(current: Pass, known: RenewalInfo | None, stored: StoredCertificate) -> bool:
-    now = current.now()
-    return (
-        known is not None
-        and known.certificate_id == stored.summary.certificate_id
-        and now < known.next_fetch <= now + LONGEST_FETCH
-    )
 
 
 def _after_look(current: Pass, before: Deployment, result: WatchResult) -> Deployment:

@@ -211,6 +211,7 @@ class Pipeline:
             return current.finish(outcome)
 
     def _pass(self, current: Pass) -> Outcome:
+        current.is_unfinished = True
         if current.occasion.look_now:
             self.states.held_back.pop(current.target.name, None)
         if current.held_back_until is not None:
@@ -228,6 +229,7 @@ class Pipeline:
         self.client_cas.tend(current)
         if self._revocation.look(current):
             self._do_what_is_due(current)
+        current.is_unfinished = False
         return self._report(current)
 
     def _report(self, current: Pass) -> Outcome:
@@ -436,7 +438,7 @@ def _nothing_due(current: Pass) -> Outcome:
             f" gatecert import {target.name}"
         )
         return current.outcome(OutcomeKind.IDLE, detail)
-    _, due = current.next_wake()
+    due = next_due(current.situation, current.now())
     detail = f"nothing is due until {instant(due.at)} ({due.action}: {due.reason})"
     return current.outcome(OutcomeKind.IDLE, detail)
 

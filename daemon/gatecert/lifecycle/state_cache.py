@@ -72,6 +72,10 @@ class StateCache:
         else:
             self.unsaved.pop(gateway, None)
 
+    def is_unsaved(self, gateway: str) -> bool:
+        """Tell whether the state is in this process only, and has yet to be saved."""
+        return gateway in self.unsaved
+
     def retry(self, gateway: str) -> None:
         """Save what could not be saved before."""
         self._give_way(gateway)

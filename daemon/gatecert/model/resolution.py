@@ -63,11 +63,14 @@ class Resolution:
 
     Attributes:
         expected: The gateway's own addresses, canonical text; empty behind NAT.
+        unchanged_since: When a look-up first had this result, with every name pointing here and no
+            failure; None otherwise.
     """
 
     at: datetime
     names: tuple[NameResolution, ...]
     expected: tuple[str, ...] = ()
+    unchanged_since: datetime | None = None
 
     @property
     def points_here(self) -> bool:

@@ -17,8 +17,10 @@ connection times out, so one stale AAAA record is enough to fail.
 
 While a name does not point here, the next look-up comes after the interval, or earlier when the
 answer may have changed: at the end of its TTL (RFC 2308 for negative answers). Once every name
-points here, only the interval applies; a dynamic-DNS name with a TTL of one second would otherwise
-be looked up 86,400 times a day without need.
+points here, look-ups are ten times as rare, whatever the TTL; a dynamic-DNS name with a TTL of one
+second would otherwise be looked up 86,400 times a day without need. As long as nothing changes and
+nothing fails, they become rarer still, up to one an hour: an order looks every name up anyway, so
+these look-ups only warn of a change that will break the next renewal.
 """
 
 from __future__ import annotations
@@ -41,6 +43,8 @@ if TYPE_CHECKING:
     from gatecert.resolve.lookup import AddressResolver
 
 MIN_WAIT = timedelta(seconds=1)
+POINTS_HERE_FACTOR = 10  # between look-ups of names that point here, and of one that does not
+LONGEST_PAUSE = timedelta(hours=1)  # unless the interval asks for longer ones
 MAX_CHANGE_TEXT = 1000  # characters
 
 
@@ -67,18 +71,32 @@ def requires_addresses(target: Target) -> bool:
     return not any(challenge.startswith("dns-") for challenge in target.challenges)
 
 
-def next_lookup(resolution: Resolution, interval: timedelta, *, now: datetime) -> datetime:
-    """Return the instant of the next look-up, at ``now`` or at most ``interval`` later.
+def pause_between_lookups(resolution: Resolution, interval: timedelta) -> timedelta:
+    """Return the longest time until the next look-up.
 
     Args:
         resolution: The result of the last look-up.
         interval: ``resolver.interval``.
-        now: If the last look-up is later than this (the clock was set back), it counts as now.
     """
-    wait = interval
-    if not resolution.points_here and resolution.time_to_live is not None:
-        wait = min(interval, resolution.time_to_live)
-    return max(now, min(now, resolution.at) + max(MIN_WAIT, wait))
+    if not resolution.points_here:
+        time_to_live = resolution.time_to_live
+        return max(MIN_WAIT, interval if time_to_live is None else min(interval, time_to_live))
+    shortest = max(MIN_WAIT, interval * POINTS_HERE_FACTOR)
+    unchanged = resolution.at - (resolution.unchanged_since or resolution.at)
+    pause = shortest
+    while pause < LONGEST_PAUSE and 2 * pause <= unchanged:
+        pause *= 2
+    return max(shortest, min(pause, LONGEST_PAUSE))
+
+
+def unchanged_since(before: Resolution | None, after: Resolution) -> datetime | None:
+    """Return since when look-ups have had this result; None unless it is wholly satisfactory."""
+    if after.warning or not all(name.kind.is_here for name in after.names):
+        return None
+    since = before.unchanged_since if before is not None else None
+    if before is None or since is None or since > after.at or _facts(before) != _facts(after):
+        return after.at
+    return since
 
 
 def describe_change(before: Resolution | None, after: Resolution) -> str:
@@ -134,6 +152,12 @@ def _found(name: NameResolution) -> str:
     if name.kind is ResolutionKind.NO_SUCH_NAME:
         return "no such name"
     return _listed(sorted(name.answers)) if name.answers else "no address"
+
+
+def _facts(resolution: Resolution) -> tuple[object, ...]:
+    """Return what counts as a change."""
+    names = {name.name: (name.kind, frozenset(name.answers)) for name in resolution.names}
+    return names, frozenset(resolution.expected)
 
 
 def _listed(addresses: Sequence[str]) -> str:

@@ -2,6 +2,7 @@
 
 - The CRLs are checked every four to six hours, at a random moment, so that gateways do not all come
   at once; the first time within an hour after the certificate was installed.
+- If the CRL ends sooner, it is checked after its end, again at a random moment.
 - A failed check is repeated after about an hour, then two, four … but never later than usual.
 - A revoked certificate is not checked again, unless it is only on hold (certificateHold).
 - An instant stored under a clock that has since been set back does not count.
@@ -74,7 +75,8 @@ def next_check(
         jitter = 1 + random.uniform(-RETRY_JITTER, RETRY_JITTER)
         interval = min(interval, RETRY * jitter * 2 ** min(failures - 1, 10))
     elif ends is not None and ends > now:
-        interval = min(interval, max(ends - now, RETRY))
+        jitter = 1 + random.uniform(0, RETRY_JITTER)
+        interval = min(interval, max(ends - now, RETRY) * jitter)
     return now + interval
 
 

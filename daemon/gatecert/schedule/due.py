@@ -26,7 +26,8 @@ The rules, in the order in which they apply:
 - An obstruction that makes an order certain to fail is not a failure; it is checked again after its
   own delay.
 - A certificate that is installed but not proven is deployed again, without an order.
-- A proven certificate is checked again at the interval ``install.watch``.
+- A proven certificate is checked again at the interval ``install.watch``, at the instants of the
+  gateway (``spread``).
 - Instants stored under a clock that has since been set back are ignored.
 """
 
@@ -47,6 +48,7 @@ from gatecert.model import (
 )
 from gatecert.revocation.check_schedule import revoked_state_of
 from gatecert.schedule.expiry_warnings import next_expiry_warning
+from gatecert.schedule.spread import next_instant
 
 if TYPE_CHECKING:
     from random import Random
@@ -166,7 +168,7 @@ def next_watch(situation: Situation, now: datetime) -> datetime | None:
         return None
     silence = deployment.silence
     last = deployment.confirmed if silence is None else max(silence.at, deployment.confirmed)
-    return now if last > now else last + plan.watch
+    return now if last > now else next_instant(situation.target.name, last, plan.watch)
 
 
 def certificate_in_use(situation: Situation) -> CertificateSummary | None:

@@ -41,12 +41,10 @@ class MemoryStore:
 
     Attributes:
         full: Whether nothing can be written.
-        saves: How often the state was to be written.
     """
 
     def __init__(self) -> None:
         self.full = False
-        self.saves = 0
         self._state = GatewayState()
         self._versions: tuple[Version, ...] = ()
         self._keys: dict[str, bytes] = {}
@@ -83,7 +81,6 @@ class MemoryStore:
         return self._state
 
     def save_state(self, _gateway: str, state: GatewayState) -> None:
-        self.saves += 1
         self.check_writable()
         self._state = state
 

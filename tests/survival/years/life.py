@@ -41,7 +41,7 @@ from gatecert.model import Identifier, IdentifierType, OutcomeKind, Target
 from gatecert.resolve.caa import CaaPolicy
 from gatecert.resolve.lookup import LookupResult, LookupStatus
 from gatecert.schedule.due import SHORT_LIFETIME
-from gatecert.schedule.timers import HEARTBEAT, LONGEST_TIMER, SHORTEST_TIMER
+from gatecert.schedule.timers import HEARTBEAT, SHORTEST_TIMER
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -297,7 +297,6 @@ class Life:
     def _attend(self, occasion: Occasion = ROUTINE) -> None:
         record, world = self.record, self.world
         record.passes += 1
-        saves = self.store.saves
         try:
             outcome = self._pipeline.attend(self.target, occasion)
         except Killed:
@@ -311,10 +310,6 @@ class Life:
             self._fault(outcome.detail)
         assert outcome.wake_at is not None
         wake = outcome.wake_at - world.offset
-        if self.store.saves != saves:
-            # The daemon looks again within a minute, always. That is left out only where a pass
-            # has changed nothing: until the instant it named, the next ones would not either.
-            wake = min(wake, world.time + LONGEST_TIMER)
         self._wake = max(world.time + SHORTEST_TIMER, wake)
         self._judge_pace()
         self._judge_live()

@@ -41,6 +41,11 @@ SUMMARY = CertificateSummary(
 )
 
 
+def exactly() -> float:
+    """Draw no delay."""
+    return 0.0
+
+
 def window(
     start: datetime = START, end: datetime = END, retry_after: float | None = 3600.0, url: str = ""
 ) -> SuggestedWindow:
@@ -54,7 +59,9 @@ def window(
 def test_an_instant_in_the_window_is_picked_uniformly(draw: float, hours: int) -> None:
     info = choose(ID, window(), now=NOW, random=lambda: draw)
 
-    assert info == RenewalInfo(ID, next_fetch=NOW + HOUR, renew_at=START + hours * HOUR)
+    assert info == RenewalInfo(
+        ID, next_fetch=NOW + HOUR * (1 + draw / 10), renew_at=START + hours * HOUR
+    )
 
 
 @given(st.integers(1, 10**7))
@@ -77,7 +84,7 @@ def test_a_window_in_the_past_means_now() -> None:
 def test_a_window_that_ends_before_it_starts_is_invalid(
     end: datetime, caplog: pytest.LogCaptureFixture
 ) -> None:
-    info = choose(ID, window(end=end, retry_after=60.0), now=NOW)
+    info = choose(ID, window(end=end, retry_after=60.0), now=NOW, random=exactly)
 
     assert info.renew_at is None
     assert info.next_fetch == NOW + 6 * HOUR
@@ -98,7 +105,17 @@ def test_a_window_that_ends_before_it_starts_is_invalid(
 def test_retry_after_is_limited_to_between_a_minute_and_a_day(
     retry_after: float | None, pause: timedelta
 ) -> None:
-    assert choose(ID, window(retry_after=retry_after), now=NOW).next_fetch == NOW + pause
+    info = choose(ID, window(retry_after=retry_after), now=NOW, random=exactly)
+    assert info.next_fetch == NOW + pause
+
+
+@given(retry_after=st.none() | st.floats(0, 1e6), draw=st.floats(0, 1, exclude_max=True))
+def test_fetches_are_spread_after_retry_after_but_no_later_than_a_day(
+    retry_after: float | None, draw: float
+) -> None:
+    earliest = choose(ID, window(retry_after=retry_after), now=NOW, random=exactly).next_fetch
+    at = choose(ID, window(retry_after=retry_after), now=NOW, random=lambda: draw).next_fetch
+    assert earliest <= at <= min(NOW + (earliest - NOW) * 1.1, NOW + 24 * HOUR)
 
 
 @pytest.mark.parametrize(
@@ -121,31 +138,32 @@ def test_temporary_failures_are_retried_with_growing_pauses_and_keep_the_renewal
     info: RenewalInfo | None = KNOWN
     pauses = []
     for _ in range(6):
-        info = after_failure(ID, info, now=NOW, temporary=True)
+        info = after_failure(ID, info, now=NOW, temporary=True, random=exactly)
         pauses.append((info.next_fetch - NOW) / MINUTE)
         assert info.renew_at == KNOWN.renew_at
 
     assert pauses == [1, 2, 4, 8, 16, 32]
-    last = after_failure(ID, info, now=NOW, temporary=True)
+    last = after_failure(ID, info, now=NOW, temporary=True, random=exactly)
     assert last == RenewalInfo(ID, next_fetch=NOW + 6 * HOUR, failures=7)
 
 
 def test_a_permanent_failure_drops_the_renewal_time() -> None:
-    info = after_failure(ID, KNOWN, now=NOW, temporary=False)
+    info = after_failure(ID, KNOWN, now=NOW, temporary=False, random=exactly)
 
     assert info == RenewalInfo(ID, next_fetch=NOW + 6 * HOUR, failures=1)
 
 
 def test_information_about_another_certificate_is_dropped() -> None:
     other = replace(KNOWN, certificate_id="other.id", failures=4)
-    info = after_failure(ID, other, now=NOW, temporary=True)
+    info = after_failure(ID, other, now=NOW, temporary=True, random=exactly)
 
     assert info == RenewalInfo(ID, next_fetch=NOW + MINUTE, failures=1)
 
 
 @pytest.mark.parametrize(("hours", "pause"), [(2, 2 * HOUR), (-1, MINUTE), (48, 24 * HOUR)])
 def test_retry_after_of_an_error_is_observed(hours: int, pause: timedelta) -> None:
-    info = after_failure(ID, None, now=NOW, temporary=True, retry_after=NOW + hours * HOUR)
+    again = NOW + hours * HOUR
+    info = after_failure(ID, None, now=NOW, temporary=True, retry_after=again, random=exactly)
 
     assert info.next_fetch == NOW + pause
 
@@ -154,7 +172,8 @@ def test_retry_after_of_an_error_is_observed(hours: int, pause: timedelta) -> No
 
 
 def ask(client: Client, previous: RenewalInfo | None = None) -> RenewalInfo:
-    return fetch(client, SUMMARY, previous, deadline=Deadline.after(10), now=lambda: NOW)
+    deadline = Deadline.after(10)
+    return fetch(client, SUMMARY, previous, deadline=deadline, now=lambda: NOW, random=exactly)
 
 
 def test_a_window_is_fetched(client: Client) -> None:

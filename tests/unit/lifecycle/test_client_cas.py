@@ -43,6 +43,7 @@ from gatecert.model import (
     Stage,
     Target,
 )
+from gatecert.schedule.spread import next_instant
 from gatecert.store import durable
 from gatecert.store.file_store import FileStore
 
@@ -666,8 +667,9 @@ def test_users_are_looked_at_now_and_then(started: Scene, caplog: pytest.LogCapt
     started.tend(client_cas)
     started.knows("bob", started.office.user(started.office.root(), end=NOW + DAY))
     said = []
-    for minutes in (0, 59, 60):
-        started.clock = NOW + timedelta(minutes=minutes)
+    again = next_instant(GATEWAY, NOW, timedelta(hours=1))
+    for at in (NOW, again - timedelta(seconds=1), again):
+        started.clock = at
         caplog.clear()
         started.tend(client_cas)
         said.append("bob.pem" in caplog.text)
@@ -682,11 +684,12 @@ def test_drift_of_the_requested_client_cas_is_corrected(
     started: Scene, caplog: pytest.LogCaptureFixture
 ) -> None:
     started.add(started.office.root())
-    started.clock += timedelta(minutes=4)
+    again = next_instant(GATEWAY, NOW, timedelta(minutes=5))
+    started.clock = again - timedelta(seconds=1)
     shaken = started.server.handshakes
     assert started.tend() is None
     assert started.server.handshakes == shaken
-    started.clock += timedelta(minutes=1)
+    started.clock = again
     assert started.tend() is None
     assert started.deployment.confirmed == started.clock
 
@@ -716,6 +719,11 @@ def test_a_server_that_is_silent_has_not_drifted(started: Scene) -> None:
     started.clock += timedelta(minutes=5)
     assert started.tend() is None
     assert started.deployment.confirmed == confirmed
+    assert started.deployment.silence is not None
+    assert started.deployment.silence.at == started.clock
+    again = started.current.client_cas.next_attempt()
+    assert again is not None
+    assert started.clock < again <= started.clock + timedelta(minutes=5)
 
 
 def test_the_overview_lists_client_cas_and_warnings(started: Scene, tmp_path: Path) -> None:

@@ -24,6 +24,7 @@ from gatecert.model import (
     OutcomeKind,
     Target,
 )
+from gatecert.schedule.spread import next_instant
 from gatecert.store.file_store import FileStore
 
 if TYPE_CHECKING:
@@ -144,10 +145,11 @@ def world(tmp_path: Path) -> Iterator[World]:
 def test_it_is_looked_at_as_often_as_asked_for(world: World) -> None:
     assert world.deployment.confirmed == START
     outcome = world.attend(timedelta(minutes=1))
-    assert (outcome.kind, outcome.wake_at) == (OutcomeKind.IDLE, START + WATCH)
+    assert (outcome.kind, outcome.wake_at) == (OutcomeKind.IDLE, next_instant("vpn", START, WATCH))
     assert world.deployment.confirmed == START
-    assert world.attend(timedelta(minutes=4)).kind is OutcomeKind.IDLE
-    assert world.deployment.confirmed == START + WATCH
+    assert outcome.wake_at is not None
+    assert world.attend(outcome.wake_at - START - timedelta(minutes=1)).kind is OutcomeKind.IDLE
+    assert world.deployment.confirmed == outcome.wake_at
     assert world.reloaded == 0
 
 

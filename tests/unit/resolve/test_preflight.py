@@ -21,9 +21,10 @@ from gatecert.resolve.lookup import LookupResult, LookupStatus
 from gatecert.resolve.preflight import (
     describe_change,
     newly_points_here,
-    next_lookup,
+    pause_between_lookups,
     preflight,
     requires_addresses,
+    unchanged_since,
 )
 
 if TYPE_CHECKING:
@@ -157,7 +158,7 @@ def lookup_result(
 
 
 @pytest.mark.parametrize(
-    ("kind", "time_to_live", "wait"),
+    ("kind", "time_to_live", "pause"),
     [
         (ResolutionKind.ELSEWHERE, None, INTERVAL),
         (ResolutionKind.ELSEWHERE, timedelta(hours=1), INTERVAL),
@@ -165,42 +166,87 @@ def lookup_result(
         (ResolutionKind.NO_SUCH_NAME, 7 * SECOND, 7 * SECOND),
         (ResolutionKind.ELSEWHERE, timedelta(0), SECOND),
         (ResolutionKind.TIMEOUT, None, INTERVAL),
-        (ResolutionKind.HERE, 7 * SECOND, INTERVAL),
-        (ResolutionKind.BEHIND_NAT, 7 * SECOND, INTERVAL),
+        (ResolutionKind.HERE, 7 * SECOND, 10 * INTERVAL),
+        (ResolutionKind.BEHIND_NAT, 7 * SECOND, 10 * INTERVAL),
     ],
 )
-def test_the_time_of_the_next_lookup(
-    kind: ResolutionKind, time_to_live: timedelta | None, wait: timedelta
+def test_the_pause_between_lookups(
+    kind: ResolutionKind, time_to_live: timedelta | None, pause: timedelta
 ) -> None:
     resolution = lookup_result(kind, time_to_live=time_to_live)
-    assert next_lookup(resolution, INTERVAL, now=NOW) == NOW + wait
-    assert next_lookup(resolution, INTERVAL, now=NOW + SECOND / 2) == NOW + wait
+    assert pause_between_lookups(resolution, INTERVAL) == pause
 
 
-def test_an_overdue_lookup_is_due_now() -> None:
-    now = NOW + timedelta(days=1)
-    assert next_lookup(lookup_result(), INTERVAL, now=now) == now
-
-
-def test_a_lookup_in_the_future_counts_as_now() -> None:
-    resolution = lookup_result(at=NOW + timedelta(days=1))
-    assert next_lookup(resolution, INTERVAL, now=NOW) == NOW + INTERVAL
-
-
-@given(
-    kind=st.sampled_from(ResolutionKind),
-    time_to_live=st.none() | durations,
-    interval=durations,
-    passed=st.timedeltas(-timedelta(days=2), timedelta(days=2)),
+@pytest.mark.parametrize(
+    ("interval", "unchanged", "pause"),
+    [
+        (30, 0, 5),
+        (30, 9, 5),
+        (30, 10, 10),
+        (30, 39, 20),
+        (30, 40, 40),
+        (30, 79, 40),
+        (30, 80, 60),
+        (30, 3000, 60),
+        (3, 3000, 60),
+        (720, 3000, 120),
+    ],
 )
-def test_the_next_lookup_is_within_the_interval(
-    kind: ResolutionKind, time_to_live: timedelta | None, interval: timedelta, passed: timedelta
+def test_the_pause_grows_to_an_hour_while_nothing_changes(
+    interval: int, unchanged: int, pause: int
 ) -> None:
-    now = NOW + passed
-    at = next_lookup(lookup_result(kind, time_to_live=time_to_live), interval, now=now)
-    assert now <= at <= now + max(SECOND, interval)
-    if passed <= timedelta(0):
-        assert at >= now + SECOND
+    since = NOW - timedelta(minutes=unchanged)
+    resolution = replace(lookup_result(ResolutionKind.HERE), unchanged_since=since)
+    found = pause_between_lookups(resolution, interval * SECOND)
+    assert found == timedelta(minutes=pause)
+
+
+@given(kind=st.sampled_from(ResolutionKind), time_to_live=st.none() | durations, interval=durations)
+def test_a_name_that_does_not_point_here_is_looked_up_within_the_interval(
+    kind: ResolutionKind, time_to_live: timedelta | None, interval: timedelta
+) -> None:
+    resolution = lookup_result(kind, time_to_live=time_to_live)
+    pause = pause_between_lookups(resolution, interval)
+    longest = interval if not kind.is_here else 10 * interval
+    assert SECOND <= pause <= max(SECOND, longest)
+
+
+def test_a_result_counts_as_unchanged_since_it_was_first_seen() -> None:
+    first = lookup_result(ResolutionKind.HERE, "203.0.113.7")
+    assert unchanged_since(None, first) == NOW
+    since = NOW - timedelta(days=1)
+    before = replace(first, at=since, unchanged_since=since)
+    assert unchanged_since(before, first) == since
+
+
+@pytest.mark.parametrize(
+    "after",
+    [
+        lookup_result(ResolutionKind.HERE, "203.0.113.8"),
+        lookup_result(ResolutionKind.BEHIND_NAT, "203.0.113.7"),
+        replace(lookup_result(ResolutionKind.HERE, "203.0.113.7"), expected=("203.0.113.8",)),
+        lookup_result(ResolutionKind.HERE, "203.0.113.7", at=NOW - timedelta(days=2)),
+    ],
+)
+def test_a_change_or_a_clock_set_back_starts_again(after: Resolution) -> None:
+    since = NOW - timedelta(days=1)
+    before = lookup_result(ResolutionKind.HERE, "203.0.113.7", at=since)
+    assert unchanged_since(replace(before, unchanged_since=since), after) == after.at
+
+
+@pytest.mark.parametrize("kind", [kind for kind in ResolutionKind if not kind.is_here])
+def test_a_failure_never_counts_as_unchanged(kind: ResolutionKind) -> None:
+    bad = lookup_result(kind)
+    assert unchanged_since(replace(bad, unchanged_since=NOW), bad) is None
+    (name,) = bad.names
+    not_required = replace(bad, names=(replace(name, required=False),))
+    assert unchanged_since(None, not_required) is None
+
+
+def test_a_family_that_cannot_be_looked_up_is_no_steady_result() -> None:
+    here = lookup_result(ResolutionKind.HERE, "203.0.113.7")
+    half = replace(here, names=(replace(here.names[0], warning="AAAA: timeout"),))
+    assert unchanged_since(here, half) is None
 
 
 # --------------------------------------------------------------------------- changes

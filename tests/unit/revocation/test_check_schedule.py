@@ -91,8 +91,8 @@ def test_a_crl_that_expires_sooner_is_checked_sooner() -> None:
     def wait(ends: timedelta) -> timedelta:
         return next_check(NOW, Random(1), ends=NOW + ends) - NOW
 
-    assert wait(2 * HOUR) == 2 * HOUR
-    assert wait(MINUTE) == HOUR
+    assert 2 * HOUR <= wait(2 * HOUR) <= 2.4 * HOUR
+    assert HOUR <= wait(MINUTE) <= 1.2 * HOUR
     assert wait(-MINUTE) >= MIN_INTERVAL
     assert wait(DAY) >= MIN_INTERVAL
 

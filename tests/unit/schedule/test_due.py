@@ -44,6 +44,7 @@ from gatecert.schedule.due import (
     next_watch,
     renewal_instant,
 )
+from gatecert.schedule.spread import next_instant
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
@@ -348,13 +349,15 @@ def watched(deployment: Deployment | None, target: Target = WATCHED) -> Situatio
 
 
 def test_a_proven_certificate_is_checked_at_the_watch_interval() -> None:
-    assert next_watch(watched(Deployment("1", confirmed=NOW - MINUTE)), NOW) == NOW - MINUTE + HOUR
+    confirmed = NOW - MINUTE
+    at = next_watch(watched(Deployment("1", confirmed=confirmed)), NOW)
+    assert at == next_instant(WATCHED.name, confirmed, HOUR)
 
 
 def test_a_silent_gateway_is_checked_at_the_same_interval() -> None:
     silence = ListenerOutage(NOW - DAY, NOW - MINUTE, (), "nothing listens there")
     deployment = Deployment("1", confirmed=NOW - 2 * DAY, silence=silence)
-    assert next_watch(watched(deployment), NOW) == NOW - MINUTE + HOUR
+    assert next_watch(watched(deployment), NOW) == next_instant(WATCHED.name, NOW - MINUTE, HOUR)
 
 
 @pytest.mark.parametrize(

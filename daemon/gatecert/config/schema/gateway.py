@@ -194,7 +194,8 @@ class InstallSettings(Settings):
     )
     watch: Duration = Field(
         default=timedelta(minutes=5),
-        description="How often to check that they still serve it.",
+        description="How often to check that they still serve it, each gateway at its own "
+        "moment of that interval.",
     )
     copy_to: tuple[CopySettings, ...] = Field(
         default=(), description="Further files that a server requires."
