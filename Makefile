@@ -82,8 +82,9 @@ fix: .venv/.complete ## Format, and fix what ruff can fix
 docs: .venv/.complete ## Update the text that is generated from the code
 	@$(bin)/python docs/refresh
 
-bench: setup .cache/peer/.complete ## Measure gatecert and certbot side by side
-	@$(harness) $(bin)/python -m bench
+bench: setup .cache/peer/.complete ## Measure gatecert, Caddy and certbot side by side; or BENCH='--only idle'
+	@tests/integration/debian-testing caddy 2.8 .cache/caddy caddy >/dev/null
+	@$(harness) $(bin)/python -m bench $(BENCH)
 
 setup: .venv/.complete ## Set up the environment and the servers
 	@tests/integration/prerequisites

@@ -1,6 +1,6 @@
 """Run ``make bench``: measure, print a table, and write ``.cache/bench.json``.
 
-A figure that misses its target is marked; only a measurement that cannot be made is an error.
+A figure that misses its target, or cannot be measured, is shown; it is no error.
 """
 
 from __future__ import annotations
@@ -9,104 +9,115 @@ import argparse
 import signal
 import sys
 import tempfile
-from contextlib import ExitStack
+import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from bench import gateways, peer
+from bench import commands, enrolments, idle, starts
+from bench.caddy_client import caddy_version
+from bench.certbot_client import certbot_version
 from bench.figures import Figure, Report
-from harness.challenge_test_server import ChallengeTestServer
-from harness.pebble import PROJECT, Pebble, PebbleOptions
+from bench.page import PAGE, write_page
+from bench.scene import Sizes, opened
+from harness.pebble import BINARIES, PROJECT
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from bench.scene import Scene
 
 RESULTS = PROJECT / ".cache" / "bench.json"
+
+FAMILIES: Mapping[str, Callable[[Scene], Iterator[Figure]]] = {
+    "idle": idle.one_gateway,
+    "listeners": idle.watched_gateways,
+    "fleet": idle.large_fleet,
+    "burst": enrolments.burst,
+    "twenty": starts.twenty,
+    "warm": starts.warm,
+    "start": starts.from_nothing,
+    "status": commands.status,
+    "growth": enrolments.growth,
+}
+LARGEST = 5000
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Take all measurements, one after the other."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    parser = argparse.ArgumentParser(prog="make bench", description="Measure gatecert and certbot.")
-    parser.add_argument("--runs", type=int, default=5, help="number of samples for each figure")
-    parser.add_argument(
-        "--window", type=float, default=60.0, help="seconds to observe an idle daemon"
-    )
-    parser.add_argument("--output", type=Path, default=RESULTS, help="file for the JSON")
-    options = parser.parse_args(arguments)
-
-    console = Console(highlight=False)
-    with tempfile.TemporaryDirectory(prefix="gatecert-bench-") as directory, ExitStack() as servers:
-        workshop = Path(directory)
-        names = servers.enter_context(ChallengeTestServer(workshop))
-        pebble = servers.enter_context(
-            Pebble(
-                workshop,
-                dns_server=names.address,
-                options=PebbleOptions(rejected_nonces=0, reused_authorizations=0),
-            )
-        )
-        report = measure(workshop, pebble, names, console, runs=options.runs, window=options.window)
+    options = parser().parse_args(arguments)
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else 160)
+    versions = {
+        "Caddy": caddy_version(),
+        "certbot": certbot_version(),
+        "Pebble": (BINARIES / "version").read_text("utf-8").strip(),
+    }
+    report = Report(versions=versions)
+    with tempfile.TemporaryDirectory(prefix="gatecert-bench-") as directory:
+        for name in options.only or FAMILIES:
+            started = time.monotonic()
+            console.print(f"{name}:")
+            report.figures += measured(name, Path(directory) / name, console, sizes(options))
+            console.print(f"  {time.monotonic() - started:.0f} s")
     report.write(options.output)
     console.print()
     report.show(console)
     console.print(f"\nevery sample: {options.output}")
+    if options.write_page:
+        write_page(report)
+        console.print(f"written to {PAGE}")
     return 0
 
 
-def measure(  # noqa: PLR0913 - servers and options
-    directory: Path,
-    pebble: Pebble,
-    names: ChallengeTestServer,
-    console: Console,
-    *,
-    runs: int,
-    window: float,
-) -> Report:
-    """Return all figures."""
-    report = Report(peers={"certbot": peer.certbot_version()})
-
-    console.print(f"from an empty directory to trusted and served, {runs} times")
-    starts = [
-        gateways.from_nothing(directory / f"start{run}", pebble, names, f"start{run}.example.com")
-        for run in range(runs)
-    ]
-    report.add(Figure("start to bootstrap in live", "s", [start[0] for start in starts], 0.5))
-    report.add(Figure("start to trusted and served", "s", [start[1] for start in starts], 2.0))
-
-    console.print(f"enrolment in the warm daemon, {2 * runs} times")
-    hostnames = [f"warm{run}.example.com" for run in range(2 * runs + 1)]
-    warm = report.add(
-        Figure(
-            "warm enrolment, without reload",
-            "s",
-            gateways.warm(directory / "warm", pebble, names, hostnames),
-            0.15,
-        )
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of the options."""
+    made = argparse.ArgumentParser(
+        prog="make bench", description="Measure gatecert, Caddy and certbot."
     )
+    made.add_argument("--runs", type=int, default=5, help="number of samples of quick figures")
+    made.add_argument(
+        "--window", type=float, default=60.0, help="seconds to observe an idle daemon"
+    )
+    made.add_argument("--output", type=Path, default=RESULTS, help="file for the JSON")
+    made.add_argument(
+        "--only", action="append", choices=FAMILIES, help="measure this alone; may be repeated"
+    )
+    made.add_argument(
+        "--thorough", action="store_true", help=f"also enrol {LARGEST} gateways at once"
+    )
+    made.add_argument("--small", action="store_true", help="try the measurements with small fleets")
+    made.add_argument(
+        "--write-page", action="store_true", help="write the table to docs/performance.md"
+    )
+    return made
 
-    console.print(f"certbot with the same CA, {runs} times")
-    hostnames = [f"certbot{run}.example.com" for run in range(runs + 1)]
-    certbot = report.add(
-        Figure(
-            "certbot certonly --standalone",
-            "s",
-            peer.certbot(directory / "certbot", pebble, names, hostnames),
-        )
-    )
-    report.add(
-        Figure("faster than certbot", "times", [certbot.value / warm.value], 15, at_least=True)
-    )
 
-    console.print(f"an idle daemon, {window:g} s")
-    memory, processor = gateways.idle(
-        directory / "idle", pebble, names, "idle.example.com", window=window
-    )
-    report.add(Figure("idle resident memory", "MB", [memory], 60))
-    report.add(Figure("idle processor time", "%", [processor], 0.1))
-    return report
+def sizes(options: argparse.Namespace) -> Sizes:
+    """Return how much to measure."""
+    if options.small:
+        return Sizes(options.runs, options.window, 20, 200, 20, (10, 50))
+    standard = Sizes(options.runs, options.window)
+    if options.thorough:
+        return replace(standard, growth=(*standard.growth, LARGEST))
+    return standard
+
+
+def measured(name: str, directory: Path, console: Console, wanted: Sizes) -> list[Figure]:
+    """Measure a family; if that fails, its last figure says why."""
+    found: list[Figure] = []
+    try:
+        with opened(directory, console, wanted) as scene:
+            for figure in FAMILIES[name](scene):
+                found.append(figure)
+                console.print("  " + ", ".join(filter(None, figure.cells())), markup=False)
+    except (AssertionError, OSError, RuntimeError, ValueError) as error:
+        problem = next(iter(str(error).splitlines()), type(error).__name__)
+        console.print(f"  {error}", markup=False, soft_wrap=True)
+        found.append(Figure(name, "", (), problem=problem))
+    return found
 
 
 if __name__ == "__main__":

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import platform
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version
 from statistics import median
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import psutil
 from rich.table import Table
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
+COLUMNS = ("figure", "before", "wanted", "gatecert", "met", "Caddy", "certbot")
+
 
 @dataclass(frozen=True, slots=True)
 class Figure:
@@ -26,29 +28,64 @@ class Figure:
 
     Attributes:
         name: Shown in the table.
-        unit: Of the samples and the target.
-        samples: All measurements, in their order.
-        target: The required value; None for a comparison only.
+        unit: Of all numbers.
+        samples: All measurements of gatecert, in their order; empty if it could not be measured.
+        before: The value before gatecert had workers; None if it was not measured then.
+        wanted: The required value; None for a comparison only.
         at_least: True if more is better.
+        peers: Measurements of ``Caddy`` and ``certbot`` in the same run.
+        problem: Why there is no measurement, one line; empty otherwise.
     """
 
     name: str
     unit: str
     samples: Sequence[float]
-    target: float | None = None
+    before: float | None = None
+    wanted: float | None = None
     at_least: bool = False
+    peers: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    problem: str = ""
 
     @property
     def value(self) -> float:
-        """The median."""
+        """The median.
+
+        Raises:
+            StatisticsError: There are no samples.
+        """
         return median(self.samples)
 
     @property
     def met(self) -> bool | None:
-        """True if the target is met; None without a target."""
-        if self.target is None:
+        """True if the target is met; None without a target or without samples."""
+        if self.wanted is None or not self.samples:
             return None
-        return self.value >= self.target if self.at_least else self.value <= self.target
+        return self.value >= self.wanted if self.at_least else self.value <= self.wanted
+
+    def cells(self) -> Iterator[str]:
+        """Return the cells of a row, one for each of ``COLUMNS``."""
+        sign = "≥" if self.at_least else "≤"
+        yield f"{self.name}, {self.unit}" if self.unit else self.name
+        yield "" if self.before is None else f"{self.before:g}"
+        yield "" if self.wanted is None else f"{sign} {self.wanted:g}"
+        yield summary(self.samples) or "—"
+        yield {True: "yes", False: "NO", None: ""}[self.met]
+        for peer in COLUMNS[5:]:
+            yield summary(self.peers.get(peer, ()))
+
+    def as_json(self) -> dict[str, Any]:
+        """Return everything that is known, every sample included."""
+        return {
+            "name": self.name,
+            "unit": self.unit,
+            "before": self.before,
+            "wanted": self.wanted,
+            "at_least": self.at_least,
+            "met": self.met,
+            "problem": self.problem,
+            **statistics(self.samples),
+            "peers": {name: statistics(samples) for name, samples in self.peers.items()},
+        }
 
 
 @dataclass(slots=True)
@@ -56,17 +93,12 @@ class Report:
     """All figures of a run."""
 
     figures: list[Figure] = field(default_factory=list)
-    peers: dict[str, str] = field(default_factory=dict)
-
-    def add(self, figure: Figure) -> Figure:
-        """Add a figure and return it."""
-        self.figures.append(figure)
-        return figure
+    versions: dict[str, str] = field(default_factory=dict)
 
     def write(self, path: Path) -> None:
-        """Write everything as JSON, every sample included."""
+        """Write everything as JSON."""
         document = {
-            "version": 1,
+            "version": 2,
             "at": datetime.now(UTC).isoformat(timespec="seconds"),
             "machine": {
                 "processors": psutil.cpu_count(),
@@ -74,35 +106,49 @@ class Report:
                 "system": platform.platform(),
                 "python": platform.python_version(),
             },
-            "versions": {"gatecert": version("gatecert"), **self.peers},
-            "figures": [
-                {
-                    **asdict(figure),
-                    "samples": [round(sample, 4) for sample in figure.samples],
-                    "median": round(figure.value, 4),
-                    "met": figure.met,
-                }
-                for figure in self.figures
-            ],
+            "versions": {"gatecert": version("gatecert"), **self.versions},
+            "figures": [figure.as_json() for figure in self.figures],
         }
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(document, indent=2) + "\n", "utf-8")
+        path.write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n", "utf-8")
 
     def show(self, console: Console) -> None:
         """Print everything as a table."""
         table = Table(box=None, pad_edge=False)
-        table.add_column("figure")
-        for column in ("median", "worst", "runs", "target", "met"):
-            table.add_column(column, justify="right")
+        for column in COLUMNS:
+            table.add_column(column, justify="left" if column == "figure" else "right")
         for figure in self.figures:
-            worst = min(figure.samples) if figure.at_least else max(figure.samples)
-            sign = "≥" if figure.at_least else "≤"
-            table.add_row(
-                figure.name,
-                f"{figure.value:.3g} {figure.unit}",
-                f"{worst:.3g} {figure.unit}",
-                str(len(figure.samples)),
-                "" if figure.target is None else f"{sign} {figure.target:g} {figure.unit}",
-                {True: "yes", False: "NO", None: ""}[figure.met],
-            )
+            table.add_row(*figure.cells())
         console.print(table)
+        for figure in self.figures:
+            if figure.problem:
+                console.print(f"{figure.name}: not measured: {figure.problem}", markup=False)
+
+
+def statistics(samples: Sequence[float]) -> dict[str, Any]:
+    """Return the samples with their median and extremes; without these if there are none."""
+    if not samples:
+        return {"samples": []}
+    return {
+        "samples": [round(sample, 4) for sample in samples],
+        "minimum": round(min(samples), 4),
+        "median": round(median(samples), 4),
+        "maximum": round(max(samples), 4),
+    }
+
+
+def summary(samples: Sequence[float]) -> str:
+    """Return the median and, of several samples, the extremes; empty if there are none."""
+    if not samples:
+        return ""
+    middle = number(median(samples))
+    if len(samples) == 1:
+        return middle
+    return f"{middle} ({number(min(samples))} to {number(max(samples))})"
+
+
+def number(value: float) -> str:
+    """Return a number with three significant digits, never in exponents."""
+    if abs(value) >= 100:  # noqa: PLR2004 - from here on all digits before the point are significant
+        return f"{value:.0f}"
+    return f"{float(f'{value:.3g}'):g}"

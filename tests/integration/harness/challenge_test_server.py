@@ -64,6 +64,15 @@ class ChallengeTestServer(Server):
         if ipv6:
             self._post("add-aaaa", host=name, addresses=ipv6)
 
+    def answer_everything(self, address: str) -> None:
+        """Let every name resolve to this IPv4 address unless it is pointed elsewhere."""
+        response = requests.post(
+            f"http://{self._management}/set-default-ipv4",
+            json={"ip": address},
+            timeout=HTTP_TIMEOUT,
+        )
+        response.raise_for_status()
+
     def set_alias(self, name: str, target: str) -> None:
         """Make a name a CNAME."""
         self._post("set-cname", host=name, target=target)
