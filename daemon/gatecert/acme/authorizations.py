@@ -32,7 +32,7 @@ from gatecert.acme.budget import Budget
 from gatecert.acme.client import Client
 from gatecert.acme.presentation import ChallengeAttempt, NameChallenges, Presentation
 from gatecert.acme.problems import validation_error
-from gatecert.acme.resources import INVALID, PENDING, VALID, ProblemDocument
+from gatecert.acme.resources import INVALID, PENDING, PROCESSING, VALID, ProblemDocument
 from gatecert.acme.transport import stopping_error
 from gatecert.challenge.solver import Challenge, Solver
 from gatecert.deadline import Deadline
@@ -61,7 +61,6 @@ logger = logging.getLogger(__name__)
 FIRST_PAUSE = 0.25
 MAX_PAUSE = 5.0
 PAUSE_GROWTH = 1.5
-SETTLE_SECONDS = 0.02  # from the CA's fetch of a response to its verdict
 SLICE_SECONDS = 0.25  # how soon a stopping gatecert is noticed
 MAX_FAILED_POLLS = 4
 AUTHORIZATIONS_SECONDS = 3.0  # between fetches of the authorizations; twice with Retry-After
@@ -83,6 +82,7 @@ class PollingPolicy:
         order: Order,
         done: Callable[[Order], bool],
         pause: Callable[[float], None] | None = None,
+        first: float = FIRST_PAUSE,
     ) -> Order:
         """Poll an order until it is done.
 
@@ -90,11 +90,12 @@ class PollingPolicy:
             order: The order as last seen; its Retry-After counts if it is longer than our pause.
             done: Tells when to stop.
             pause: Waits when there is no Retry-After; may return early.
+            first: The first pause in seconds; it grows.
 
         Raises:
             DeadlineExceededError: It was not done in time; it can be resumed.
         """
-        pauses = growing_pauses()
+        pauses = growing_pauses(first)
         while not done(order):
             shortest = next(pauses)
             if order.retry_after is not None:
@@ -110,6 +111,12 @@ class PollingPolicy:
         """Poll an order once, after a pause."""
         self.wait(seconds)
         return self._poll(url)
+
+    def poll_once_issued(self, url: str) -> Order:
+        """Poll an order once, after the pause in which this CA usually issues a certificate."""
+        order = self.poll_after(self.client.issuance.seconds, url)
+        self.client.issuance.learn(enough=order.status != PROCESSING)
+        return order
 
     def wait(self, seconds: float) -> None:
         """Wait.
@@ -140,12 +147,28 @@ class PollingPolicy:
                 if failed > MAX_FAILED_POLLS or pause >= self.deadline.remaining:
                     raise
                 logger.info("polling the order failed, next try in %.1f s: %s", pause, error)
-            self.wait(pause)
+            if not self.client.pause.remaining:  # the next request waits for its end
+                self.wait(pause)
 
     def _pause_after(self, error: AuthorityError, failed: int) -> float:
         if isinstance(error, RateLimitedError) and error.retry_after is not None:
             return max(0.0, (error.retry_after - self.now()).total_seconds())
         return FIRST_PAUSE * 2.0**failed
+
+
+@dataclass(slots=True)
+class _Fetches:
+    """The CA's fetches of the responses.
+
+    Attributes:
+        missing: The challenges whose response it has not fetched.
+        just_completed: Whether it has fetched the last one since the last poll.
+        polls: The number of polls that found no verdict after that.
+    """
+
+    missing: deque[ChallengeAttempt]
+    just_completed: bool = False
+    polls: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,12 +198,12 @@ class Authorizations:
             if any(attempt.challenge.type.startswith("dns-") for attempt in attempts):
                 # Propagation takes time; the CA counts from the request to validate.
                 self.budget.validations(order.url, polling.account.url, names)
-            unfetched = deque(attempts)
+            fetches = _Fetches(deque(attempts))
             wait = self._notify(order, attempts, presentation.failures)
             order = polling.poll_until(
                 replace(order, retry_after=wait),
-                self._concluded(),
-                lambda seconds: self._watch(unfetched, seconds),
+                self._concluded(fetches),
+                lambda seconds: self._watch(fetches, seconds),
             )
         if order.status in {INVALID, PENDING}:
             self._raise_if_failed(order, presentation.failures)
@@ -300,7 +323,7 @@ class Authorizations:
                 self._raise_if_failed(order, failures, error=error)
         return max((wait for wait in waits if wait is not None), default=None)
 
-    def _concluded(self) -> Callable[[Order], bool]:
+    def _concluded(self, fetches: _Fetches) -> Callable[[Order], bool]:
         """Return a check for an order that is no longer pending, or of which a name has failed."""
         deadline = self.polling.deadline
         last_fetch = deadline.remaining
@@ -308,6 +331,9 @@ class Authorizations:
 
         def concluded(order: Order) -> bool:
             nonlocal last_fetch, stuck_before
+            if fetches.just_completed:
+                self.polling.client.verdict.learn(enough=order.status != PENDING)
+                fetches.just_completed = False
             if order.status != PENDING:
                 return True
             pause = AUTHORIZATIONS_SECONDS * (2 if order.retry_after and not stuck_before else 1)
@@ -326,17 +352,21 @@ class Authorizations:
 
         return concluded
 
-    def _watch(self, unfetched: deque[ChallengeAttempt], seconds: float) -> None:
-        """Wait; return early once the CA has fetched all responses."""
-        if not unfetched:
-            self.polling.wait(seconds)
+    def _watch(self, fetches: _Fetches, seconds: float) -> None:
+        """Wait; return early once the CA has fetched all responses and had time to decide."""
+        verdict = self.polling.client.verdict
+        if not fetches.missing:
+            # It is no longer fetches that decide: soon, then later and later.
+            fetches.polls += 1
+            self.polling.wait(min(seconds, verdict.seconds * 2.0**fetches.polls))
             return
         pause = self.polling.deadline.sooner(seconds)
-        while unfetched and not pause.passed:
-            attempt = unfetched[0]
+        while fetches.missing and not pause.passed:
+            attempt = fetches.missing[0]
             if attempt.solver.wait_for_request(attempt.challenge, pause.within(SLICE_SECONDS)):
-                unfetched.popleft()
-        self.polling.wait(0.0 if unfetched else SETTLE_SECONDS)
+                fetches.missing.popleft()
+        fetches.just_completed = not fetches.missing
+        self.polling.wait(0.0 if fetches.missing else verdict.seconds)
 
     def _raise_if_failed(
         self, order: Order, before: Sequence[FailedAttempt], *, error: ACMEError | None = None

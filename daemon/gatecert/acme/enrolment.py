@@ -11,8 +11,8 @@
   however its validation ended (``authorizations.py``).
 - *Within the rate limits.* Requests that the CA counts are counted here first (``budget.py``), and
   not sent if they would exceed a limit. Orders with ``replaces`` are exempt (RFC 9773).
-- *Prompt and polite.* Retry-After is observed. After finalize, the order is polled once right away,
-  since most CAs have the certificate by then; from then on, Retry-After applies.
+- *Prompt and polite.* Retry-After is observed. After finalize, the order is polled once as soon as
+  this CA usually has the certificate (``learned_pause.py``); from then on, Retry-After applies.
 - *Nothing is trusted.* A chain is returned only after its key, names, dates and signatures have
   been checked (``issued_chain.py``).
 """
@@ -26,7 +26,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from gatecert.acme.authorizations import Authorizations, PollingPolicy, growing_pauses
+from gatecert.acme.authorizations import FIRST_PAUSE, Authorizations, PollingPolicy, growing_pauses
 from gatecert.acme.budget import Budget
 from gatecert.acme.client import Client
 from gatecert.acme.directory_check import profile_refusal
@@ -67,7 +67,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-FIRST_POLL_SECONDS = 0.04  # from finalize to the first poll
 READY_POLL_SECONDS = 1.0  # from finalize to polling an order that is still ready
 
 # Boulder's errors for a key that was revoked for keyCompromise, or that is weak.
@@ -104,7 +103,7 @@ class Enrolment:
             match order.status:
                 case "valid":  # but this response has no certificate URL
                     order = self._polling.poll_until(
-                        self._polling.poll_after(FIRST_POLL_SECONDS, order.url),
+                        self._polling.poll_once_issued(order.url),
                         lambda it: bool(it.certificate) or it.status != VALID,
                     )
                 case "pending":
@@ -113,7 +112,11 @@ class Enrolment:
                     self._count_certificate(order)
                     order = self._finalize(order, request)
                 case "processing":
-                    order = self._polling.poll_until(order, lambda it: it.status != PROCESSING)
+                    order = self._polling.poll_until(
+                        order,
+                        lambda it: it.status != PROCESSING,
+                        first=min(self.client.issuance.seconds, FIRST_PAUSE),
+                    )
                 case _:
                     raise self._failed(order)
         return self._fetch(order, request)
@@ -290,7 +293,7 @@ class Enrolment:
         while order.status == READY:
             order = self._send_csr(order, request)
             if order.status == PROCESSING:
-                order = self._polling.poll_after(FIRST_POLL_SECONDS, order.url)
+                order = self._polling.poll_once_issued(order.url)
             if order.status == READY:
                 pause = max(order.retry_after or 0.0, next(pauses))
                 order = self._polling.poll_after(pause, order.url)

@@ -1,5 +1,7 @@
 """An issuer: one CA as the pipeline uses it, for certificates and renewal information.
 
+Orders beyond ``most_orders`` wait for their turn, and their time starts with it.
+
 If the CA no longer knows the account (a test CA that was restarted, for example), it is created
 again with the same key. Its orders are lost too, so the pending one is dropped and the enrolment
 starts again, once.
@@ -21,6 +23,7 @@ from gatecert.acme.directory_check import (
     profile_refusal,
     terms_refusal,
 )
+from gatecert.acme.load_limit import OrderTurns
 from gatecert.acme.rate_limits import REPLACEMENTS, for_lifetime
 from gatecert.acme.renewal_info import fetch
 from gatecert.config.schema.rate_limit_settings import LimitSettings
@@ -93,6 +96,7 @@ class Issuer:
         self._client = client
         self._order_seconds = order_seconds
         self._registrar: AccountRegistrar | None = None
+        self._turns = OrderTurns(settings.most_orders)
         self._lock = threading.Lock()
 
     @property
@@ -131,7 +135,7 @@ class Issuer:
         lifetime: timedelta | None = None,
         cancelled: threading.Event | None = None,
     ) -> IssuedChain:
-        """Obtain a certificate for a target.
+        """Obtain a certificate for a target, once it is this order's turn.
 
         The order stays in the journal; the caller deletes it once the chain is on the disk.
 
@@ -153,38 +157,39 @@ class Issuer:
             AuthorityError: Any other error of the CA.
             StorageError: Something could not be stored.
         """
-        deadline = Deadline.after(self._order_seconds, cancelled)
-        from gatecert.acme.enrolment import Enrolment  # noqa: PLC0415 - see the class
+        with self._turns.turn(cancelled):
+            deadline = Deadline.after(self._order_seconds, cancelled)
+            from gatecert.acme.enrolment import Enrolment  # noqa: PLC0415 - see the class
 
-        client, registrar = self._connect()
-        budget = self._budget(client, now, lifetime)
+            client, registrar = self._connect()
+            budget = self._budget(client, now, lifetime)
 
-        def enrol(account: Account) -> IssuedChain:
-            return Enrolment(
-                settings=self.settings,
-                client=client,
-                budget=budget,
-                account=account,
-                solvers=self.solvers,
-                target=target,
-                journal=journal,
-                progress=progress,
-                deadline=deadline,
-                now=now,
-            ).run(replaces)
+            def enrol(account: Account) -> IssuedChain:
+                return Enrolment(
+                    settings=self.settings,
+                    client=client,
+                    budget=budget,
+                    account=account,
+                    solvers=self.solvers,
+                    target=target,
+                    journal=journal,
+                    progress=progress,
+                    deadline=deadline,
+                    now=now,
+                ).run(replaces)
 
-        account = registrar.ensure_account(deadline, budget)
-        try:
-            return enrol(account)
-        except AccountMissingError:
-            logger.warning(
-                "account unknown to the CA, creating it again authority=%s url=%s",
-                self.settings.name,
-                account.url,
-            )
-        registrar.mark_unknown(account)
-        journal.forget()
-        return enrol(registrar.ensure_account(deadline, budget))
+            account = registrar.ensure_account(deadline, budget)
+            try:
+                return enrol(account)
+            except AccountMissingError:
+                logger.warning(
+                    "account unknown to the CA, creating it again authority=%s url=%s",
+                    self.settings.name,
+                    account.url,
+                )
+            registrar.mark_unknown(account)
+            journal.forget()
+            return enrol(registrar.ensure_account(deadline, budget))
 
     def renewal_info(
         self,
@@ -311,6 +316,7 @@ class Issuer:
                     self.settings.name,
                     self.settings.directory_url,
                     ca_bundle=self.settings.ca_bundle,
+                    most_orders=self.settings.most_orders,
                 )
             if self._registrar is None:
                 self._registrar = AccountRegistrar(self.settings, self._store, self._client)

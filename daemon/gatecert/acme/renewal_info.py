@@ -29,6 +29,7 @@ from gatecert.errors import (
     AuthorityUnreachableError,
     DeadlineExceededError,
     InterruptedOrderError,
+    RateLimitBudgetError,
     RateLimitedError,
     clean,
 )
@@ -138,7 +139,12 @@ def fetch(  # noqa: PLR0913 - everything that the result depends on is passed in
         return previous or RenewalInfo(certificate_id, next_fetch=now())
     except AuthorityError as error:
         logger.warning("no renewal information certificate=%s %s", certificate_id, error)
-        kinds = (AuthorityUnreachableError, DeadlineExceededError, RateLimitedError)
+        kinds = (
+            AuthorityUnreachableError,
+            DeadlineExceededError,
+            RateLimitBudgetError,
+            RateLimitedError,
+        )
         return after_failure(
             certificate_id,
             previous,

@@ -1,7 +1,8 @@
 """Values and errors from a CA's HTTP responses.
 
 - A problem document becomes the error for its type (RFC 8555 section 6.7).
-- 429, and 503 with Retry-After, become a rate limit; all requests to the CA wait until then.
+- 429, and 503 with Retry-After, become a rate limit. All requests to the CA wait until then,
+  unless it is a long wait after 429: that is about a name or the account, and others may go on.
 - Other 5xx, HTML, truncated JSON and the like are temporary errors of the CA.
 """
 
@@ -30,6 +31,9 @@ GONE = {404, 410}
 TOO_MANY_REQUESTS = 429
 INTERNAL_SERVER_ERROR = 500
 SERVICE_UNAVAILABLE = 503
+
+# Seconds; CAs limit names and accounts over hours and days, and the load over minutes at most.
+LONGEST_SHARED_429 = 600.0
 
 Value = TypeVar("Value")
 
@@ -72,6 +76,17 @@ class ResponseReader:
     def retry_after(self, response: Response) -> float | None:
         """Return the response's Retry-After in seconds; None if not given."""
         return retry_after_seconds(response.headers, self.now())
+
+    def asked_pause(self, response: Response) -> float | None:
+        """Return the seconds that everybody has to wait after a response; None if nobody has."""
+        seconds = self.retry_after(response)
+        if seconds is None:
+            return None
+        if response.status == SERVICE_UNAVAILABLE:
+            return seconds
+        if response.status == TOO_MANY_REQUESTS and seconds <= LONGEST_SHARED_429:
+            return seconds
+        return None
 
     def unusable(self, response: Response, why: str) -> AuthorityUnreachableError:
         """Make the error for an unusable response."""

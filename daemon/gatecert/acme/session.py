@@ -3,13 +3,14 @@
 - A rejected nonce is replaced by the one in the error (section 6.5), so that requests succeed even
   with a CA that rejects half of the nonces.
 - Every response's Date tells how far the local clock is ahead of the CA's.
+- When the CA asks one order to wait, the requests of all wait (``load_limit``).
 
-A session is safe to use from several threads: connections and nonces are pooled, nothing else
-changes.
+A session is safe to use from several threads, which share its connections and nonces.
 """
 
 from __future__ import annotations
 
+import logging
 import re
 import time
 from collections import deque
@@ -17,13 +18,22 @@ from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
+from gatecert.acme.learned_pause import LearnedPause
+from gatecert.acme.load_limit import MOST_ORDERS, SharedPause
 from gatecert.acme.resources import Directory
 from gatecert.acme.responses import GONE, ResponseReader
 from gatecert.acme.signature import Signer, is_nonce, load_key
 from gatecert.acme.transport import AcmeTransport, label
 from gatecert.config.well_known import directory_at_host
-from gatecert.errors import ACMEError, AuthorityError, AuthorityUnreachableError, clean
+from gatecert.errors import (
+    ACMEError,
+    AuthorityError,
+    AuthorityUnreachableError,
+    RateLimitBudgetError,
+    clean,
+)
 from gatecert.http.headers import server_time
+from gatecert.time_format import instant
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,10 +44,14 @@ if TYPE_CHECKING:
     from gatecert.http.fetcher import Response
     from gatecert.model import Account
 
+logger = logging.getLogger(__name__)
+
 DIRECTORY_SECONDS = 3600.0  # lifetime of a cached directory
 CLOCK_DRIFT_SECONDS = 60.0  # between wall and monotonic clock: the clock was set, or suspend
 MAX_NONCE_RETRIES = 20  # at a rejection rate of one half, one request in two million fails
 MAX_NONCES = 32
+VERDICT_SECONDS, LONGEST_VERDICT_SECONDS = 0.004, 0.25
+ISSUANCE_SECONDS, LONGEST_ISSUANCE_SECONDS = 0.01, 1.0
 
 # Seconds, last first: after a key change, Boulder's front ends use the old key for a while.
 KEY_CHANGE_PAUSES = (8.0, 4.0, 2.0, 1.0)
@@ -54,6 +68,12 @@ class AcmeSession:
         transport: Sends requests.
         now: The wall clock, aware UTC.
         directory_seconds: The lifetime of a cached directory.
+        most_orders: The number of orders at the same time, each of which uses one connection.
+
+    Attributes:
+        pause: A pause that the CA has asked for.
+        verdict: The pause from the fetch of all responses to the CA's verdict.
+        issuance: The pause from the request for a certificate to its issuance.
     """
 
     def __init__(  # noqa: PLR0913 - each sets something else
@@ -65,13 +85,17 @@ class AcmeSession:
         transport: Sender | None = None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         directory_seconds: float = DIRECTORY_SECONDS,
+        most_orders: int = MOST_ORDERS,
     ) -> None:
         self._directory_seconds = directory_seconds
         self.name = name
         self.directory_url = directory_url
-        self._transport = transport or AcmeTransport(name, ca_bundle)
+        self._transport = transport or AcmeTransport(name, ca_bundle, connections=most_orders)
         self.reader = ResponseReader(name, now)
-        self._nonces: deque[str] = deque(maxlen=MAX_NONCES)
+        self.pause = SharedPause()
+        self.verdict = LearnedPause(VERDICT_SECONDS, LONGEST_VERDICT_SECONDS)
+        self.issuance = LearnedPause(ISSUANCE_SECONDS, LONGEST_ISSUANCE_SECONDS)
+        self._nonces: deque[str] = deque(maxlen=max(MAX_NONCES, most_orders))
         self._directory: tuple[Directory, float, datetime] | None = None
         self._now = now
         self._server_time: tuple[datetime, float] | None = None
@@ -142,9 +166,7 @@ class AcmeSession:
 
     def get(self, url: str, deadline: Deadline) -> Response:
         """Send an unsigned GET request."""
-        response = self._transport.send("GET", url, deadline=deadline)
-        self._note_time(response)
-        return self.reader.checked(response)
+        return self.reader.checked(self._send("GET", url, deadline))
 
     def post(self, account: Account, url: str, payload: bytes, deadline: Deadline) -> Response:
         """Send a request signed by an account; an empty payload is a POST-as-GET (section 6.3)."""
@@ -171,22 +193,42 @@ class AcmeSession:
         self, url: str, payload: bytes, signer: Signer, deadline: Deadline
     ) -> Response:
         body = signer.sign(payload, self._nonce(deadline), url)
-        response = self._transport.send("POST", url, deadline=deadline, body=body)
+        response = self._send("POST", url, deadline, body)
         self._keep_nonce(response)
-        self._note_time(response)
         return self.reader.checked(response)
 
-    def _note_time(self, response: Response) -> None:
+    def _send(
+        self, method: str, url: str, deadline: Deadline, body: bytes | None = None
+    ) -> Response:
+        """Send a request after the shared pause, and note what its response says to all.
+
+        Raises:
+            RateLimitBudgetError: The pause ends after the deadline; nothing was sent.
+        """
+        if not self.pause.wait(deadline):
+            until = self._now() + timedelta(seconds=self.pause.remaining)
+            raise RateLimitBudgetError(
+                f"{self.label} asks everybody to wait; nothing was sent; gatecert continues at "
+                f"{instant(until)}",
+                until=until,
+                fix="no action needed",
+            )
+        response = self._transport.send(method, url, deadline=deadline, body=body)
         date = server_time(response.headers)
         if date is not None:
             self._server_time = (date, time.monotonic())
+        seconds = self.reader.asked_pause(response)
+        if seconds is not None:
+            logger.info("authority asks to wait authority=%s seconds=%.0f", self.name, seconds)
+            self.pause.extend(seconds)
+        return response
 
     def _nonce(self, deadline: Deadline) -> str:
         """Return the newest pooled nonce, or fetch one (section 7.2)."""
         with suppress(IndexError):
             return self._nonces.pop()
         url = self.directory(deadline).new_nonce
-        response = self._transport.send("HEAD", url, deadline=deadline)
+        response = self._send("HEAD", url, deadline)
         self.reader.checked(response)
         self._keep_nonce(response)
         try:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from acme import jws
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -71,6 +72,7 @@ def is_nonce(text: str) -> bool:
         return False
 
 
+@lru_cache(maxsize=16)  # every request of an order needs the account's
 def load_key(private_key: bytes) -> JWK:
     """Load a key; ``JWK.load`` takes anything that it cannot read for an HMAC secret."""
     try:

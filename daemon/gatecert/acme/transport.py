@@ -18,6 +18,7 @@ from gatecert.errors import (
     InterruptedOrderError,
     clean,
 )
+from gatecert.http.adapter import CONNECTIONS
 from gatecert.http.fetcher import FailureKind, FetchError, HttpFetcher, Response
 
 if TYPE_CHECKING:
@@ -62,22 +63,28 @@ class AcmeTransport:
         ca_bundle: PEM file with the trust anchors for its HTTPS; None means the system's.
         adapter: Sends requests in place of the network.
         request_seconds: The time a whole request may take.
+        connections: The number of connections that are kept alive.
         fetcher: Fetches in place of one with the usual limits.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - each sets something else
         self,
         name: str,
         ca_bundle: Path | None = None,
         *,
         adapter: BaseAdapter | None = None,
         request_seconds: float = REQUEST_SECONDS,
+        connections: int = CONNECTIONS,
         fetcher: HttpFetcher | None = None,
     ) -> None:
         self._name = name
         self._request_seconds = request_seconds
         self._fetcher = fetcher or HttpFetcher(
-            "https", max_bytes=MAX_BODY_BYTES, ca_bundle=ca_bundle, adapter=adapter
+            "https",
+            max_bytes=MAX_BODY_BYTES,
+            ca_bundle=ca_bundle,
+            adapter=adapter,
+            connections=connections,
         )
 
     def send(

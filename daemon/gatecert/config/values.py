@@ -105,6 +105,16 @@ def kept_versions(value: object) -> int:
     return number
 
 
+def orders_at_once(value: object) -> int:
+    """Parse the number of orders at the same time at one CA."""
+    number = whole_number(value)
+    if not 1 <= number <= 1000:  # noqa: PLR2004 - see the message
+        raise BadValueError(
+            f"{quoted(value)} orders cannot be in progress at once; write 1 to 1000"
+        )
+    return number
+
+
 Switch = Annotated[
     bool, PlainValidator(switch), WithJsonSchema({"type": "boolean", "title": "true or false"})
 ]
@@ -120,6 +130,11 @@ Fraction = Annotated[
             ],
         }
     ),
+]
+OrdersAtOnce = Annotated[
+    int,
+    PlainValidator(orders_at_once),
+    WithJsonSchema({"type": "integer", "title": "number", "minimum": 1, "maximum": 1000}),
 ]
 KeptVersions = Annotated[
     int,

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from gatecert.deadline import Deadline
 
+CONNECTIONS = 10  # to one host that are kept alive
 SLICE_SECONDS = 0.5  # how soon a stopping gatecert is noticed
 
 current_deadline: ContextVar[Deadline] = ContextVar("deadline")
@@ -72,11 +73,16 @@ _POOLS = {"http": _DeadlinePool, "https": HTTPSConnectionPool}
 
 
 class DeadlineAdapter(HTTPAdapter):
-    """Connections that trust what one TLS context trusts, and whose reads observe deadlines."""
+    """Connections that trust what one TLS context trusts, and whose reads observe deadlines.
 
-    def __init__(self, context: ssl.SSLContext | None) -> None:
+    Args:
+        context: The TLS context; None for plain HTTP.
+        connections: The number of connections to one host that are kept alive.
+    """
+
+    def __init__(self, context: ssl.SSLContext | None, connections: int = CONNECTIONS) -> None:
         self._context = context
-        super().__init__()
+        super().__init__(pool_maxsize=connections)
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - as in requests
         """Set up direct connections."""

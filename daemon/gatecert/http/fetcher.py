@@ -15,12 +15,12 @@ from __future__ import annotations
 
 import logging
 import ssl
+import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum, auto
-from functools import cached_property, partial
-from http.cookiejar import DefaultCookiePolicy
+from functools import partial
 from typing import TYPE_CHECKING
 from urllib.parse import urljoin, urlsplit
 
@@ -38,7 +38,13 @@ from urllib3.exceptions import (
 
 from gatecert import __version__
 from gatecert.errors import clean
-from gatecert.http.adapter import DeadlineAdapter, RootsError, current_deadline, tls_context
+from gatecert.http.adapter import (
+    CONNECTIONS,
+    DeadlineAdapter,
+    RootsError,
+    current_deadline,
+    tls_context,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -53,6 +59,7 @@ logger = logging.getLogger(__name__)
 USER_AGENT = f"gatecert/{__version__}"
 CONNECT_SECONDS = 5.0  # per address; also for the TLS handshake
 IDLE_SECONDS = 30.0  # servers commonly close idle connections after a minute
+MAX_HOSTS = 1000  # of which the proxies are remembered
 MAX_REDIRECTS = 5
 REDIRECTS = {301, 302, 303, 307, 308}
 
@@ -115,13 +122,6 @@ class Response:
     url: str
 
 
-class _Session(requests.Session):
-    """Ignores redirects: the library would read their bodies whole, whatever their size."""
-
-    def get_redirect_target(self, resp: requests.Response) -> None:
-        """Return nothing; `HttpFetcher.fetch` follows redirects."""
-
-
 class HttpFetcher:
     """Fetches over one scheme; safe to use from several threads.
 
@@ -130,6 +130,7 @@ class HttpFetcher:
         max_bytes: Largest body.
         ca_bundle: PEM file with the trust anchors for HTTPS; None means the system's.
         adapter: Sends requests in place of the network.
+        connections: The number of connections to one host that are kept alive.
         connect_seconds: The time to connect to one address.
         idle_seconds: Connections that were idle for longer are not used again.
     """
@@ -141,6 +142,7 @@ class HttpFetcher:
         max_bytes: int,
         ca_bundle: Path | None = None,
         adapter: BaseAdapter | None = None,
+        connections: int = CONNECTIONS,
         connect_seconds: float = CONNECT_SECONDS,
         idle_seconds: float = IDLE_SECONDS,
     ) -> None:
@@ -150,19 +152,18 @@ class HttpFetcher:
         self._max_bytes = max_bytes
         self._ca_bundle = ca_bundle
         self._adapter = adapter
+        self._connections = connections
+        self._lock = threading.Lock()
+        self._proxies: dict[str, dict[str, str]] = {}
         self._last_use = time.monotonic()
 
-    @cached_property
-    def _session(self) -> requests.Session:
-        session = _Session()
-        session.trust_env = False
-        session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=()))
-        session.headers.clear()
-        session.headers.update({"User-Agent": USER_AGENT, "Accept-Encoding": "identity"})
-        session.adapters.clear()
-        context = tls_context(self._ca_bundle) if self._scheme == "https" else None
-        session.mount(f"{self._scheme}://", self._adapter or DeadlineAdapter(context))
-        return session
+    def _connected(self) -> BaseAdapter:
+        """Return what sends requests; threads that begin together share its connections."""
+        with self._lock:
+            if self._adapter is None:
+                context = tls_context(self._ca_bundle) if self._scheme == "https" else None
+                self._adapter = DeadlineAdapter(context, self._connections)
+            return self._adapter
 
     def fetch(
         self,
@@ -191,8 +192,7 @@ class HttpFetcher:
 
     def close(self) -> None:
         """Close idle connections."""
-        for adapter in self._session.adapters.values():
-            adapter.close()
+        self._connected().close()
 
     def _within(
         self, deadline: Deadline, url: str, request: Callable[[str, Deadline], Response]
@@ -228,15 +228,12 @@ class HttpFetcher:
         body: bytes | None,
     ) -> Response:
         connect = max(deadline.within(self._connect_seconds), 0.001)  # zero would mean non-blocking
-        response = self._session.request(
-            method,
-            url,
-            data=body,
-            headers=headers,
-            allow_redirects=False,
+        # The adapter alone: a session would merge settings and keep cookies for each request.
+        response = self._connected().send(
+            _request(method, url, headers, body),
             stream=True,
             timeout=(connect, max(deadline.remaining, 0.001)),
-            proxies=get_environ_proxies(url),
+            proxies=self._proxies_for(url),
         )
         content = b""
         try:
@@ -248,6 +245,16 @@ class HttpFetcher:
         logger.debug("request method=%s url=%s status=%d", method, url, response.status_code)
         return Response(response.status_code, CaseInsensitiveDict(response.headers), content, url)
 
+    def _proxies_for(self, url: str) -> dict[str, str]:
+        """Return the proxies for a URL; the environment is read once for each host."""
+        host = urlsplit(url).netloc
+        found = self._proxies.get(host)
+        if found is None:
+            if len(self._proxies) >= MAX_HOSTS:
+                self._proxies.clear()
+            found = self._proxies[host] = get_environ_proxies(url)
+        return found
+
     def _read(self, response: requests.Response, url: str, deadline: Deadline) -> bytes:
         content = bytearray()
         while piece := response.raw.read1(1 << 16, decode_content=False):
@@ -258,6 +265,17 @@ class HttpFetcher:
             if deadline.passed:
                 raise TimeoutError
         return bytes(content)
+
+
+def _request(
+    method: str, url: str, headers: Mapping[str, str], body: bytes | None
+) -> requests.PreparedRequest:
+    prepared = requests.PreparedRequest()
+    prepared.prepare_method(method)
+    prepared.prepare_url(url, None)
+    prepared.prepare_headers({"User-Agent": USER_AGENT, "Accept-Encoding": "identity", **headers})
+    prepared.prepare_body(body, None)
+    return prepared
 
 
 def is_fetchable(url: str, scheme: str) -> bool:

@@ -17,10 +17,10 @@ from gatecert.acme.authorizations import (
     FIRST_PAUSE,
     MAX_FAILED_POLLS,
     MAX_PAUSE,
-    SETTLE_SECONDS,
     Authorizations,
     PollingPolicy,
 )
+from gatecert.acme.session import VERDICT_SECONDS
 from gatecert.deadline import Deadline
 from gatecert.errors import (
     AuthorityError,
@@ -149,20 +149,41 @@ def test_the_first_poll_follows_the_fetch_of_every_response(
 ) -> None:
     validation.run(order)
 
-    assert timeless.waits == [SETTLE_SECONDS]
+    assert timeless.waits == [VERDICT_SECONDS]
     assert len(authority.sent("order")) == 1
 
 
 def test_later_polls_have_growing_pauses(
     validation: Authorizations, order: Order, timeless: Timeless, authority: FakeAuthority
 ) -> None:
-    authority.looks = 12
     next(iter(authority.orders.values()))["looks"] = 12
 
     validation.run(order)
 
-    pauses = [FIRST_PAUSE * 1.5**n for n in range(1, 13)]
-    assert timeless.waits == [SETTLE_SECONDS, *(min(each, MAX_PAUSE) for each in pauses)]
+    pauses = [VERDICT_SECONDS * 2**n for n in range(2, 14)]
+    assert timeless.waits == [VERDICT_SECONDS, *(min(each, MAX_PAUSE) for each in pauses)]
+
+
+def test_the_time_to_a_verdict_is_learned(
+    validation: Authorizations, order: Order, authority: FakeAuthority
+) -> None:
+    next(iter(authority.orders.values()))["looks"] = 1
+
+    validation.run(order)
+
+    assert validation.polling.client.verdict.seconds == VERDICT_SECONDS * 2
+
+
+def test_pauses_after_the_fetches_never_exceed_those_without(
+    validation: Authorizations, order: Order, timeless: Timeless, authority: FakeAuthority
+) -> None:
+    for _ in range(10):
+        validation.polling.client.verdict.learn(enough=False)
+    next(iter(authority.orders.values()))["looks"] = 3
+
+    validation.run(order)
+
+    assert timeless.waits == [0.25, *(FIRST_PAUSE * 1.5**n for n in range(1, 4))]
 
 
 def test_without_a_fetch_the_first_poll_follows_the_first_pause(
@@ -607,7 +628,7 @@ def test_a_short_rate_limit_is_waited_for(
 
     polling.poll_until(answered, is_ready)
 
-    assert timeless.waits == [0.25, 17.0]
+    assert timeless.waits == [0.25, pytest.approx(17.0, abs=1.0)]
 
 
 def test_a_rate_limit_beyond_the_deadline_is_raised_with_its_end(

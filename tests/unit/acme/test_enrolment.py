@@ -14,10 +14,10 @@ from tests.fakes.pki import dns
 from tests.fakes.root_authority import RootAuthority
 from tests.fakes.solvers import FakeSolver
 
-from gatecert.acme.authorizations import SETTLE_SECONDS
-from gatecert.acme.enrolment import FIRST_POLL_SECONDS, Enrolment
+from gatecert.acme.enrolment import Enrolment
 from gatecert.acme.issued_chain import MAX_ORDER_AGE
 from gatecert.acme.rate_limits import IN_TRANSIT
+from gatecert.acme.session import ISSUANCE_SECONDS, VERDICT_SECONDS
 from gatecert.config.schema.authority import ProfileChoice
 from gatecert.errors import (
     ACMEError,
@@ -178,7 +178,7 @@ def test_an_order_with_valid_names_is_finalized_at_once(
 def test_one_poll_right_after_finalize(enrolment: Enrolment, timeless: Timeless) -> None:
     enrolment.run("")
 
-    assert timeless.waits == [SETTLE_SECONDS, FIRST_POLL_SECONDS]
+    assert timeless.waits == [VERDICT_SECONDS, ISSUANCE_SECONDS]
 
 
 def test_later_polls_observe_retry_after(
@@ -191,7 +191,18 @@ def test_later_polls_observe_retry_after(
 
     enrolment.run("")
 
-    assert timeless.waits == [FIRST_POLL_SECONDS, 9.0, 0.375, 0.5625]
+    first = 2 * ISSUANCE_SECONDS  # the poll before it came too soon
+    assert timeless.waits == [ISSUANCE_SECONDS, 9.0, first * 1.5, first * 1.5**2]
+
+
+def test_the_time_to_a_certificate_is_learned(
+    enrolment: Enrolment, authority: FakeAuthority
+) -> None:
+    authority.slow_looks = 1
+
+    enrolment.run("")
+
+    assert enrolment.client.issuance.seconds == 2 * ISSUANCE_SECONDS
 
 
 def test_an_order_that_is_not_ready_is_polled_again(
@@ -221,7 +232,7 @@ def test_an_order_that_stays_ready_is_finalized_again_after_growing_pauses(
     enrolment.run("")
 
     assert len(authority.sent("finalize")) == len(rests) + 1
-    assert timeless.waits == [*rests, FIRST_POLL_SECONDS]
+    assert timeless.waits == [*rests, ISSUANCE_SECONDS]
 
 
 def test_an_order_that_returns_to_ready_is_finalized_after_a_pause(
@@ -235,7 +246,7 @@ def test_an_order_that_returns_to_ready_is_finalized_after_a_pause(
 
     enrolment.run("")
 
-    assert timeless.waits == [FIRST_POLL_SECONDS, 60.0, FIRST_POLL_SECONDS]
+    assert timeless.waits == [ISSUANCE_SECONDS, 60.0, ISSUANCE_SECONDS]
 
 
 def test_an_order_valid_after_finalize_is_not_polled(

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import threading
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -15,12 +17,14 @@ from tests.unit.acme.test_renewal_info import SUMMARY
 from gatecert.acme.issuer import STAGING_LIMITS, Issuer
 from gatecert.config.schema.authority import ExternalAccountSettings, ProfileChoice
 from gatecert.config.well_known import LETS_ENCRYPT_STAGING, PUBLIC_CAS
+from gatecert.deadline import Deadline
 from gatecert.errors import (
     AccountMissingError,
     AuthorityError,
     ExternalAccountRequiredError,
     InterruptedOrderError,
     RateLimitBudgetError,
+    RateLimitedError,
 )
 from gatecert.model import Account, Target
 
@@ -28,6 +32,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from gatecert.acme.client import Client
+    from gatecert.challenge.solver import Challenge
     from gatecert.config.schema.authority import AuthoritySettings
 
 
@@ -44,6 +49,38 @@ def issuer(settings: AuthoritySettings, accounts: Accounts, client: Client) -> I
 @pytest.fixture
 def journal(target: Target) -> Journal:
     return Journal(target)
+
+
+class CountingSolver(FakeSolver):
+    """Counts the orders that present a response at the same time.
+
+    Args:
+        together: Where as many orders meet as may be in progress.
+    """
+
+    def __init__(self, together: threading.Barrier) -> None:
+        super().__init__()
+        self.most = 0
+        self.entered = threading.Event()
+        self._now = 0
+        self._together = together
+        self._lock = threading.Lock()
+
+    def present(self, challenge: Challenge) -> None:
+        with self._lock:
+            self._now += 1
+            self.most = max(self.most, self._now)
+        super().present(challenge)
+        self.entered.set()
+        self._together.wait(10)
+
+    def wait(self, challenge: Challenge, deadline: Deadline) -> None:
+        """Return at once, even when gatecert is stopping."""
+
+    def clean_up(self, challenge: Challenge) -> None:
+        with self._lock:
+            self._now -= 1
+        super().clean_up(challenge)
 
 
 def test_a_certificate_is_obtained(
@@ -105,6 +142,101 @@ def test_gateways_enrol_in_parallel_with_one_account(
 
     assert len(urls) == len(names)
     assert len(authority.sent("new-account")) == 1
+
+
+def test_orders_in_progress_never_exceed_most_orders(
+    settings: AuthoritySettings, accounts: Accounts, client: Client
+) -> None:
+    solver = CountingSolver(threading.Barrier(2))
+    few = settings.model_copy(update={"most_orders": 2})
+    issuer = Issuer(few, accounts, {"http-01": solver}, client=client)
+
+    def enrol(name: str) -> None:
+        target = Target("boston", dns(name), name)
+        issuer.obtain(target, Journal(target), progress=Told(), now=lambda: NOW)
+
+    with ThreadPoolExecutor(6) as pool:
+        list(pool.map(enrol, [f"gateway-{number}.example.com" for number in range(6)]))
+
+    assert solver.most == 2
+
+
+def test_an_order_that_waits_for_its_turn_stops_with_gatecert(
+    settings: AuthoritySettings, accounts: Accounts, client: Client, authority: FakeAuthority
+) -> None:
+    inside, cancelled = threading.Barrier(2), threading.Event()
+    solver = CountingSolver(inside)
+    one = settings.model_copy(update={"most_orders": 1})
+    issuer = Issuer(one, accounts, {"http-01": solver}, client=client)
+
+    def enrol(name: str) -> None:
+        target = Target("boston", dns(name), name)
+        issuer.obtain(
+            target, Journal(target), progress=Told(), now=lambda: NOW, cancelled=cancelled
+        )
+
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(enrol, "one.example.com")
+        assert solver.entered.wait(10)
+        second = pool.submit(enrol, "two.example.com")
+        cancelled.set()
+        assert isinstance(second.exception(10), InterruptedOrderError)
+        inside.wait(10)
+        assert isinstance(first.exception(10), InterruptedOrderError)
+
+    assert len(authority.sent("new-order")) == 1
+
+
+def test_an_enrolment_takes_few_requests(issuer: Issuer, authority: FakeAuthority) -> None:
+    names = [f"gateway-{number}.example.com" for number in range(4)]
+    for name in names:
+        target = Target("boston", dns(name), name)
+        issuer.obtain(target, Journal(target), progress=Told(), now=lambda: NOW)
+
+    counts = Counter(each.path.split("/")[1] for each in authority.requests)
+
+    # Once for all: the directory, the first nonce, and the look-up of the account.
+    assert counts.pop("directory") == counts.pop("new-nonce") == 1
+    assert counts.pop("new-account") == 1
+    # For each: one authorization, one challenge, and one poll before and one after finalize.
+    assert counts == {
+        "new-order": 4, "authz": 4, "challenge": 4, "order": 8, "finalize": 4, "certificate": 4
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(("status", "retry_after"), [(503, "400"), (503, "7000"), (429, "400")])
+def test_a_pause_for_one_order_is_one_for_all(
+    issuer: Issuer,
+    target: Target,
+    authority: FakeAuthority,
+    client: Client,
+    status: int,
+    retry_after: str,
+) -> None:
+    client.directory(Deadline.after(10))
+    authority.queued["new-nonce"].append(
+        problem("rateLimited", status=status, Retry_After=retry_after)
+    )
+    with pytest.raises(RateLimitedError):
+        issuer.obtain(target, Journal(target), progress=Told(), now=lambda: NOW)
+    sent = len(authority.requests)
+
+    with pytest.raises(RateLimitBudgetError, match="nothing was sent") as caught:
+        issuer.obtain(target, Journal(target), progress=Told(), now=lambda: NOW)
+
+    assert len(authority.requests) == sent
+    left = (caught.value.until - NOW).total_seconds()
+    assert left == pytest.approx(float(retry_after), abs=10.0)
+
+
+def test_a_long_limit_of_one_name_stops_no_other_order(
+    issuer: Issuer, target: Target, authority: FakeAuthority
+) -> None:
+    authority.queued["new-order"].append(problem("rateLimited", status=429, Retry_After="7000"))
+    with pytest.raises(RateLimitedError):
+        issuer.obtain(target, Journal(target), progress=Told(), now=lambda: NOW)
+
+    assert issuer.obtain(target, Journal(target), progress=Told(), now=lambda: NOW).certificate
 
 
 def test_stopping_leaves_the_order_to_be_resumed(

@@ -5,6 +5,7 @@ import ssl
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
@@ -236,6 +237,31 @@ def test_threads_share_a_transport(
         thread.join()
 
     assert bodies == [b"hi"] * 8
+
+
+def test_no_more_connections_are_made_than_threads_ask_at_once(
+    bundle: Path, server: Server, deadline: Deadline
+) -> None:
+    transport = AcmeTransport("acme", bundle, connections=15)
+
+    def ask(_: int) -> bytes:
+        return transport.send("GET", server.url, deadline=deadline).body
+
+    with ThreadPoolExecutor(15) as pool:
+        assert list(pool.map(ask, range(150))) == [b"hi"] * 150
+    assert server.connections <= 15
+
+
+def test_the_environment_is_read_once_for_each_host(
+    transport: AcmeTransport,
+    server: Server,
+    deadline: Deadline,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    transport.send("GET", server.url, deadline=deadline)
+    monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
+
+    assert transport.send("GET", server.url, deadline=deadline).body == b"hi"
 
 
 # --------------------------------------------------------------------------- https only

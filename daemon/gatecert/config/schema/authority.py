@@ -13,7 +13,16 @@ from gatecert.config.names import host_name
 from gatecert.config.paths import AnyFile, SecretFile
 from gatecert.config.schema.base import Settings, choice
 from gatecert.config.schema.rate_limit_settings import OFF, LimitSettings
-from gatecert.config.values import FALSE, BadValueError, Switch, Text, quoted, text, text_schema
+from gatecert.config.values import (
+    FALSE,
+    BadValueError,
+    OrdersAtOnce,
+    Switch,
+    Text,
+    quoted,
+    text,
+    text_schema,
+)
 from gatecert.config.well_known import DISCONTINUED, PUBLIC_CAS
 from gatecert.model import KeyType
 
@@ -209,6 +218,11 @@ class AuthoritySettings(Settings):
         default=False,
         description="Whether CSRs contain the first DNS name of at most 64 bytes as common name, "
         "for CAs that refuse an empty subject.",
+    )
+    most_orders: OrdersAtOnce = Field(
+        default=20,
+        description="Orders in progress at the same time, by one process; further ones wait for "
+        "their turn. If the CA answers 429 or 503 with Retry-After, all of them pause.",
     )
     limits: LimitSettings = Field(
         default=LimitSettings(), description="Rate limits of the CA; `off` for none."
