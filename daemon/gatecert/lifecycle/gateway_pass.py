@@ -19,11 +19,11 @@ from gatecert.client_ca.client_ca_deployer import ClientCADeployer
 from gatecert.deploy.certificate_deployer import CertificateDeployer
 from gatecert.deploy.deployer import DeployTools
 from gatecert.errors import StorageError
+from gatecert.lifecycle import wake
 from gatecert.lifecycle.state_cache import STORAGE_PAUSE, StateCache
-from gatecert.lifecycle.wake import next_wake
 from gatecert.model import GatewayState, Mode, Origin, Outcome, OutcomeKind, Target
 from gatecert.resolve.region import excluded_region
-from gatecert.schedule.due import Situation, certificate_in_use
+from gatecert.schedule.due import Situation, certificate_in_use, next_due
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -237,16 +237,6 @@ class Pass:
         except StorageError:
             return GatewayState()
 
-    def has_renewal_info(self, stored: StoredCertificate) -> bool:
-        """Tell whether a CA is asked when to renew this version (RFC 9773)."""
-        return (
-            self.target.mode is Mode.AUTOMATIC
-            and self.target.renewal.renewal_info
-            and bool(stored.summary.certificate_id)
-            and stored.version.authority in self.context.authorities
-            and not self.excluded_region
-        )
-
     def keep(self, issued: IssuedChain) -> StoredCertificate:
         """Write a new version durably and read it back.
 
@@ -296,13 +286,38 @@ class Pass:
 
     def next_wake(self) -> tuple[datetime, Due]:
         """Return when the next pass has to begin, and what is due next."""
-        wake, due = next_wake(self)
-        until = self.held_back_until
+        situation, now = self.situation, self.now()
+        due, until = next_due(situation, now), self.held_back_until
         if until is not None:
             return until, due
         if self.is_unfinished:
-            return self.now() + UNFINISHED_PAUSE, due
-        return wake, due
+            return now + UNFINISHED_PAUSE, due
+        instants = [due.at, *wake.looks(situation, self.inventory, now)]
+        if self.renewal_info_due is not None:
+            instants.append(self.renewal_info_due)
+        if self.client_cas_failed:
+            instants.append(now + wake.CLIENT_CA_RETRY)
+        else:
+            instants += wake.client_cas(self.client_cas, now)
+        return min(instants), due
+
+    @property
+    def renewal_info_due(self) -> datetime | None:
+        """When to fetch renewal information (RFC 9773); None if there is none to fetch."""
+        stored = self.wanted
+        if stored is None or not self._has_renewal_info(stored):
+            return None
+        return wake.renewal_info(self.state, stored.summary, self.now())
+
+    def _has_renewal_info(self, stored: StoredCertificate) -> bool:
+        """Tell whether a CA is asked when to renew this version (RFC 9773)."""
+        return (
+            self.target.mode is Mode.AUTOMATIC
+            and self.target.renewal.renewal_info
+            and bool(stored.summary.certificate_id)
+            and stored.version.authority in self.context.authorities
+            and not self.excluded_region
+        )
 
     # ------------------------------------------------------------------ outcomes
 
@@ -324,17 +339,17 @@ class Pass:
     def finish(self, outcome: Outcome) -> Outcome:
         """Complete an outcome with what comes next, and save it unless nothing was done."""
         try:
-            wake, due = self.next_wake()
+            at, due = self.next_wake()
             outcome = replace(
                 outcome,
                 next_action=f"{due.action}: {due.reason}",
-                next_at=max(wake, due.at),
-                wake_at=wake,
+                next_at=max(at, due.at),
+                wake_at=at,
             )
             if outcome.kind is not OutcomeKind.IDLE:
                 self.update(outcome=outcome)
             if self.context.states.is_unsaved(self.target.name):
-                again = min(wake, self.now() + STORAGE_PAUSE)
+                again = min(at, self.now() + STORAGE_PAUSE)
                 outcome = replace(outcome, wake_at=again)
         except StorageError as error:
             logger.error("state not read gateway=%s error=%s", self.target.name, error)  # noqa: TRY400

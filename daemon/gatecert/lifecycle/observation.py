@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 
 from gatecert.acme.protocol import Authority
 from gatecert.custom.missing_names import missing_names_warning
-from gatecert.lifecycle.wake import renewal_info_due
 from gatecert.model import Deployment, ListenerOutage, Mode, Resolution, Stage
 from gatecert.resolve.gateway_addresses import own_addresses
 from gatecert.resolve.lookup import AddressResolver
@@ -95,7 +94,7 @@ class Observer:
 
     def refresh_renewal_info(self, current: Pass) -> None:
         """Fetch renewal information if it is time to (RFC 9773 section 4.3)."""
-        stored, known, due = current.wanted, current.state.renewal, renewal_info_due(current)
+        stored, known, due = current.wanted, current.state.renewal, current.renewal_info_due
         if stored is None or due is None:
             current.update(renewal=None)
             return

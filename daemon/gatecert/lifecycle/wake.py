@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from gatecert.errors import StorageError
 from gatecert.revocation.check_schedule import is_final, revocation_state_of
-from gatecert.schedule.due import next_due, next_watch
+from gatecert.schedule.due import next_watch
 from gatecert.schedule.expiry_warnings import due_expiry_warning
 from gatecert.schedule.spread import next_instant
 
@@ -23,8 +23,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import datetime
 
-    from gatecert.lifecycle.gateway_pass import Pass
-    from gatecert.model import Due
+    from gatecert.client_ca.client_ca_deployer import ClientCADeployer
+    from gatecert.deploy.inventory import Inventory
+    from gatecert.model import CertificateSummary, GatewayState
+    from gatecert.schedule.due import Situation
 
 RARELY = timedelta(days=1)
 CLIENT_CA_LOOK = timedelta(hours=1)  # at what ends or is missing
@@ -32,59 +34,46 @@ CLIENT_CA_RETRY = timedelta(minutes=1)  # after an error
 LONGEST_FETCH = timedelta(days=1)
 
 
-def next_wake(current: Pass) -> tuple[datetime, Due]:
-    """Return when the next pass has to begin, and what is due next.
+def looks(situation: Situation, inventory: Inventory, now: datetime) -> Iterator[datetime]:
+    """Yield when the gateway, its names and its certificates are looked at again.
 
-    Raises:
-        StorageError: The state or the record of the deployment cannot be read.
+    Args:
+        situation: What the pass knows at its end.
+        inventory: The versions of the gateway.
+        now: Aware UTC.
     """
-    due = next_due(current.situation, current.now())
-    return min(due.at, *_looks(current)), due
+    state, target = situation.state, situation.target
+    yield next_instant(target.name, now, RARELY)
+    for at in (
+        next_watch(situation, now),
+        state.next_look if state.resolution is not None else None,
+        inventory.next_change(now),
+    ):
+        if at is not None:
+            yield at
+    if due_expiry_warning(target, state, situation.live, now) is not None:
+        yield now
+    wanted = inventory.wanted(now)
+    revocation = revocation_state_of(state, wanted.summary if wanted is not None else None)
+    if revocation is not None and revocation.next_look > now and not is_final(revocation):
+        yield revocation.next_look
 
 
-def renewal_info_due(current: Pass) -> datetime | None:
-    """Return when to fetch renewal information; None if the gateway has none."""
-    stored, known, now = current.wanted, current.state.renewal, current.now()
-    if stored is None or not current.has_renewal_info(stored):
-        return None
-    if known is None or known.certificate_id != stored.summary.certificate_id:
+def renewal_info(state: GatewayState, certificate: CertificateSummary, now: datetime) -> datetime:
+    """Return when to ask the CA when to renew the certificate."""
+    known = state.renewal
+    if known is None or known.certificate_id != certificate.certificate_id:
         return now
     return now if known.next_fetch > now + LONGEST_FETCH else known.next_fetch
 
 
-def _looks(current: Pass) -> Iterator[datetime]:
-    """Yield when the gateway, or something that it depends on, is looked at again."""
-    situation, now = current.situation, current.now()
-    name, state = current.target.name, current.state
-    yield next_instant(name, now, RARELY)
-    for at in (
-        next_watch(situation, now),
-        renewal_info_due(current),
-        state.next_look if state.resolution is not None else None,
-        current.inventory.next_change(now),
-    ):
-        if at is not None:
-            yield at
-    if due_expiry_warning(current.target, state, situation.live, now) is not None:
-        yield now
-    stored = current.wanted
-    revocation = revocation_state_of(state, stored.summary if stored is not None else None)
-    if revocation is not None and revocation.next_look > now and not is_final(revocation):
-        yield revocation.next_look
-    yield from _client_cas(current)
-
-
-def _client_cas(current: Pass) -> Iterator[datetime]:
+def client_cas(deployer: ClientCADeployer, now: datetime) -> Iterator[datetime]:
     """Yield when the client CAs are looked at again."""
-    now = current.now()
-    if current.client_cas_failed:
-        yield now + CLIENT_CA_RETRY
+    if not deployer.is_needed:
         return
-    if not current.client_cas.is_needed:
-        return
-    yield next_instant(current.target.name, now, CLIENT_CA_LOOK)
+    yield next_instant(deployer.target.name, now, CLIENT_CA_LOOK)
     try:
-        at = current.client_cas.next_attempt()
+        at = deployer.next_attempt()
     except StorageError:
         at = now + CLIENT_CA_RETRY
     if at is not None:
