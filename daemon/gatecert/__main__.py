@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from gatecert.importing import quick_imports
+
 
 def main() -> None:
     """Run the command line and exit."""
-    from gatecert.cli import run  # noqa: PLC0415 - importing this module must cost nothing
-
+    with quick_imports():
+        from gatecert.cli import run  # noqa: PLC0415 - importing this module must cost nothing
     run()
 
 

@@ -1,69 +1,202 @@
-"""The composition root: builds every part from a configuration."""
+"""The composition root: builds every part from a configuration.
+
+A part is built, and its modules are imported, when it is first used: a command that only reads
+needs neither ACME nor DNS, and bootstrap certificates are in place before their libraries load.
+Apart from large libraries, only this module imports late; all others import what they name.
+"""
+# ruff: noqa: PLC0415 - see above
 
 from __future__ import annotations
 
-import logging
 import random
-from collections.abc import Mapping
-from dataclasses import dataclass
+import threading
 from datetime import UTC, datetime
-from functools import partial
-from typing import TYPE_CHECKING
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Self, TypeVar, overload
 
-from gatecert.acme.issuer import ORDER_SECONDS, Issuer
-from gatecert.certificate.trust import load_trusted_roots
-from gatecert.challenge.solver import Solver
-from gatecert.challenge.solvers import build_solvers, longest_propagation
-from gatecert.config.schema import Configuration
 from gatecert.config.targets import targets
-from gatecert.doctor import listener_checks
-from gatecert.doctor.preconditions import Preconditions
-from gatecert.lifecycle.pipeline import Pipeline
-from gatecert.lifecycle.revoke import Revoker
-from gatecert.model import Mode, Progress, Target
+from gatecert.deploy.deployer import DeployTools
+from gatecert.lifecycle.gateway_pass import ROUTINE, PassContext
+from gatecert.lifecycle.state_cache import StateCache
 from gatecert.process import restore_sigchld
-from gatecert.resolve.resolver import Resolver
-from gatecert.revocation.crl_lookup import CrlLookup
 from gatecert.store.file_store import FileStore
-from gatecert.store.protocol import Store
 
 if TYPE_CHECKING:
-    import threading
+    from collections.abc import Mapping
 
     from cryptography.x509 import Certificate
 
+    from gatecert.acme.issuer import Issuer
     from gatecert.challenge.socket_activation import SocketActivatedResponder
+    from gatecert.challenge.solver import Solver
+    from gatecert.config.schema import Configuration
+    from gatecert.deploy.inventory import StoredCertificate
+    from gatecert.doctor.finding import Finding
+    from gatecert.doctor.preconditions import Preconditions
+    from gatecert.lifecycle.client_cas import ClientCAs
+    from gatecert.lifecycle.gateway_pass import Occasion, Pass
+    from gatecert.lifecycle.pipeline import Pipeline
+    from gatecert.lifecycle.revoke import Revoker
+    from gatecert.model import Progress, Target
+    from gatecert.resolve.resolver import Resolver
+
+Value = TypeVar("Value", covariant=True)  # noqa: PLC0105 - as that of cached_property
+
+_building = threading.RLock()
 
 
-logger = logging.getLogger(__name__)
+class part(cached_property[Value]):  # noqa: N801 - used like a property
+    """A part that is built at its first use, once, whichever thread uses it first."""
+
+    @overload
+    def __get__(self, instance: None, owner: type[Any] | None = None) -> Self: ...
+    @overload
+    def __get__(self, instance: object, owner: type[Any] | None = None) -> Value: ...
+    def __get__(self, instance: object, owner: type[Any] | None = None) -> Any:
+        with _building:
+            return super().__get__(instance, owner)
 
 
-@dataclass(frozen=True, slots=True)
 class Application:
-    """A configuration and every part that is built from it."""
+    """A configuration and every part that is built from it.
 
-    configuration: Configuration
-    targets: Mapping[str, Target]
-    store: Store
-    pipeline: Pipeline
-    solvers: Mapping[str, Solver]
-    authorities: Mapping[str, Issuer]
-    resolver: Resolver
-    revoker: Revoker
+    Args:
+        configuration: The configuration.
+        progress: Receives progress messages.
+        cancelled: Set when gatecert is stopping.
+        responder: Answers http-01 on sockets from systemd; None opens listeners.
+
+    Attributes:
+        targets: By gateway name.
+    """
+
+    def __init__(
+        self,
+        configuration: Configuration,
+        progress: Progress,
+        cancelled: threading.Event,
+        responder: SocketActivatedResponder | None = None,
+    ) -> None:
+        self.configuration = configuration
+        self.targets: Mapping[str, Target] = {each.name: each for each in targets(configuration)}
+        self.store = FileStore(configuration.state_directory)
+        self._progress = progress
+        self._cancelled = cancelled
+        self._responder = responder
+
+    def open(self, target: Target, occasion: Occasion = ROUTINE) -> Pass:
+        """Open a pass over a gateway without the pipeline, to read what is known of it."""
+        return self._passes.open(target, occasion)
+
+    def roots(self, target: Target) -> tuple[Certificate, ...]:
+        """Return the roots trusted for a gateway: this host's and those of its authorities."""
+        from gatecert.certificate.trust import load_trusted_roots
+
+        settings = (self.configuration.authorities.get(name) for name in target.authorities)
+        return load_trusted_roots(
+            each.trusted_roots for each in settings if each is not None and each.trusted_roots
+        )
 
     def warn_of_listeners(self) -> None:
         """Log listeners at which another user of this host could answer challenges."""
+        from gatecert.doctor import listener_checks
+        from gatecert.model import Mode
+
         enrolled = [
             target
             for target in self.targets.values()
-            if target.mode is Mode.AUTOMATIC and not self.pipeline.open(target).excluded_region
+            if target.mode is Mode.AUTOMATIC and not self.open(target).excluded_region
         ]
         listener_checks.warn(self.configuration.challenges, enrolled)
 
+    @part
+    def pipeline(self) -> Pipeline:
+        """Runs passes over gateways."""
+        from gatecert.lifecycle.pipeline import Pipeline
+        from gatecert.revocation.crl_lookup import CrlLookup
 
-def utc_now() -> datetime:
-    """Read the wall clock; everything else gets the time passed in."""
-    return datetime.now(UTC)
+        return Pipeline(
+            store=self.store,
+            resolver=self.resolver,
+            authorities=self.authorities,
+            progress=self._progress,
+            now=utc_now,
+            look_interval=self.configuration.resolver.interval,
+            excluded_regions=self.configuration.excluded_regions,
+            cancelled=self._cancelled,
+            random=random.SystemRandom(),
+            obstacles=self._find_obstacle,
+            lists=CrlLookup(self.store, utc_now),
+            roots=self.roots,
+        )
+
+    @part
+    def client_cas(self) -> ClientCAs:
+        """Changes and checks the CAs of client certificates."""
+        from gatecert.lifecycle.client_cas import ClientCAs
+
+        return ClientCAs()
+
+    @part
+    def revoker(self) -> Revoker:
+        """Revokes certificates."""
+        from gatecert.lifecycle.revoke import Revoker
+
+        return Revoker(self.authorities, self._cancelled)
+
+    @part
+    def authorities(self) -> Mapping[str, Issuer]:
+        """The CAs, by their name in the configuration."""
+        from gatecert.acme.issuer import ORDER_SECONDS, Issuer
+        from gatecert.challenge.solvers import longest_propagation
+
+        order_seconds = ORDER_SECONDS + longest_propagation(self.configuration.challenges)
+        return {
+            name: Issuer(settings, self.store, self.solvers, order_seconds=order_seconds)
+            for name, settings in self.configuration.authorities.items()
+        }
+
+    @part
+    def solvers(self) -> Mapping[str, Solver]:
+        """The solvers, by challenge type."""
+        from gatecert.challenge.solvers import build_solvers
+
+        return build_solvers(
+            self.configuration.challenges,
+            self.configuration.resolver,
+            self.store,
+            self._responder,
+            utc_now,
+        )
+
+    @part
+    def resolver(self) -> Resolver:
+        """Looks names up."""
+        from gatecert.resolve.resolver import Resolver
+
+        settings = self.configuration.resolver
+        return Resolver(settings.nameservers, settings.timeout)
+
+    @part
+    def _passes(self) -> PassContext:
+        tools = DeployTools(self.store, self._progress, utc_now, self._cancelled, self.roots)
+        return PassContext(
+            tools,
+            StateCache(self.store, utc_now),
+            self.configuration.excluded_regions,
+            authorities=self.configuration.authorities,
+        )
+
+    @part
+    def _preconditions(self) -> Preconditions:
+        from gatecert.doctor.preconditions import Preconditions
+
+        return Preconditions(self.authorities, self.solvers, self.resolver, self._cancelled)
+
+    def _find_obstacle(
+        self, target: Target, authority: str, live: StoredCertificate | None
+    ) -> Finding | None:
+        return self._preconditions.find(target, authority, live)
 
 
 def build(
@@ -72,45 +205,14 @@ def build(
     cancelled: threading.Event,
     responder: SocketActivatedResponder | None = None,
 ) -> Application:
-    """Build every part from a configuration, without network or disk access.
+    """Build an application, without network or disk access.
 
     Call it from the main thread.
     """
     restore_sigchld()
-    store = FileStore(configuration.state_directory)
-    resolver = Resolver(configuration.resolver.nameservers, configuration.resolver.timeout)
-    solvers = build_solvers(
-        configuration.challenges, configuration.resolver, store, responder, utc_now
-    )
-    order_seconds = ORDER_SECONDS + longest_propagation(configuration.challenges)
-    authorities = {
-        name: Issuer(settings, store, solvers, order_seconds=order_seconds)
-        for name, settings in configuration.authorities.items()
-    }
-    pipeline = Pipeline(
-        store=store,
-        resolver=resolver,
-        authorities=authorities,
-        progress=progress,
-        now=utc_now,
-        look_interval=configuration.resolver.interval,
-        excluded_regions=configuration.excluded_regions,
-        cancelled=cancelled,
-        random=random.SystemRandom(),
-        obstacles=Preconditions(authorities, solvers, resolver, cancelled).find,
-        lists=CrlLookup(store, utc_now),
-        roots=partial(_roots, configuration),
-    )
-    every = {target.name: target for target in targets(configuration)}
-    revoker = Revoker(authorities, cancelled)
-    return Application(
-        configuration, every, store, pipeline, solvers, authorities, resolver, revoker
-    )
+    return Application(configuration, progress, cancelled, responder)
 
 
-def _roots(configuration: Configuration, target: Target) -> tuple[Certificate, ...]:
-    """Return the roots trusted for a gateway: this host's and those of its authorities."""
-    settings = (configuration.authorities.get(name) for name in target.authorities)
-    return load_trusted_roots(
-        each.trusted_roots for each in settings if each is not None and each.trusted_roots
-    )
+def utc_now() -> datetime:
+    """Read the wall clock; everything else gets the time passed in."""
+    return datetime.now(UTC)

@@ -67,8 +67,8 @@ def add(
     lines = ProgressLines()
     application = open_application(configuration, lines)
     target = find("gateway", application.targets, name)
-    current = application.pipeline.open(target, Occasion(wait=wait))
-    outcome = application.pipeline.client_cas.add(current, upload)
+    current = application.open(target, Occasion(wait=wait))
+    outcome = application.client_cas.add(current, upload)
     lines.finish(outcome)
     notify_daemon(application)
     _exit_if_failed(outcome)
@@ -110,8 +110,8 @@ def remove(
     lines = ProgressLines()
     application = open_application(read_configuration(context), lines)
     target = find("gateway", application.targets, name)
-    current = application.pipeline.open(target, Occasion(wait=wait))
-    outcome = application.pipeline.client_cas.remove(current, authority, force=force)
+    current = application.open(target, Occasion(wait=wait))
+    outcome = application.client_cas.remove(current, authority, force=force)
     lines.finish(outcome)
     notify_daemon(application)
     _exit_if_failed(outcome)
@@ -132,7 +132,7 @@ def check(
     upload = replace(read_upload("the certificate file", file), key_advice=USERS_KEY)
     application = open_application(configuration)
     target = find("gateway", application.targets, name)
-    result = application.pipeline.client_cas.check_user(application.pipeline.open(target), upload)
+    result = application.client_cas.check_user(application.open(target), upload)
     if as_json:
         typer.echo(as_document(_fields(name, result)))
     else:
@@ -147,7 +147,7 @@ def _status(context: typer.Context, name: str) -> ClientAuthenticationStatus:
     found = client_authentication_status(application, target, datetime.now(UTC))
     if found is not None:
         return found
-    path = application.pipeline.open(target).client_cas.files.path
+    path = application.open(target).client_cas.files.path
     return ClientAuthenticationStatus(
         str(path), (), asked=None, asked_at=None, error="", warnings=()
     )

@@ -91,7 +91,7 @@ def uses_persistent_records(application: Application, target: Target) -> bool:
     return (
         DNS_PERSIST_01 in target.challenges
         and target.mode is Mode.AUTOMATIC
-        and not application.pipeline.open(target).excluded_region
+        and not application.open(target).excluded_region
     )
 
 
@@ -126,7 +126,7 @@ def _no_record_error(application: Application, target: Target) -> WrongUsageErro
             f"gateway {target.name} is never enrolled, so it needs no record: its mode is custom",
             fix=f"leave it out, or set {gateway}.mode to automatic",
         )
-    region = application.pipeline.open(target).excluded_region
+    region = application.open(target).excluded_region
     if region:
         return WrongUsageError(
             f"gateway {target.name} is never enrolled, so it needs no record: it is in region "

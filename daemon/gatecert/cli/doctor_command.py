@@ -82,7 +82,7 @@ def gather_facts(
     application: Application, configuration: Path, targets: Sequence[Target]
 ) -> tuple[MachineFacts, tuple[GatewayFacts, ...]]:
     """Gather facts about the machine, then about all gateways in parallel."""
-    passes = {target.name: application.pipeline.open(target) for target in targets}
+    passes = {target.name: application.open(target) for target in targets}
     enrolling = [target for target in targets if not passes[target.name].excluded_region]
     sources = FactSources(
         store=application.store,

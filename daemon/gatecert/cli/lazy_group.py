@@ -13,6 +13,8 @@ import typer
 from typer.core import TyperGroup
 from typer.main import get_command
 
+from gatecert.importing import quick_imports
+
 if TYPE_CHECKING:
     from typer._click.core import Command, Context
 
@@ -97,7 +99,9 @@ def register(app: typer.Typer) -> None:
 def imported(name: str) -> Command:
     """Import the module of a command, and build the command."""
     lazy = COMMANDS[name]
-    found = getattr(import_module(f"gatecert.cli.{lazy.module}"), lazy.attribute)
+    with quick_imports():
+        module = import_module(f"gatecert.cli.{lazy.module}")
+    found = getattr(module, lazy.attribute)
     if isinstance(found, typer.Typer):
         return get_command(found)
     alone = typer.Typer(add_completion=False, rich_markup_mode=None)

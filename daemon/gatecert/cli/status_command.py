@@ -69,7 +69,7 @@ def status(
 
 def gateway_status(application: Application, target: Target, now: datetime) -> GatewayStatus:
     """Return the status of a gateway."""
-    current = application.pipeline.open(target)
+    current = application.open(target)
     situation, live = current.situation, current.live
     region = situation.excluded_region
     facts = report.StatusFacts(
@@ -120,9 +120,11 @@ def client_authentication_status(
     application: Application, target: Target, now: datetime
 ) -> ClientAuthenticationStatus | None:
     """Return the status of client authentication; None where it is not configured."""
-    current = application.pipeline.open(target)
+    current = application.open(target)
+    if not current.client_cas.is_needed:
+        return None
     try:
-        found = application.pipeline.client_cas.overview(current)
+        found = application.client_cas.overview(current)
     except GatecertError as error:
         path = current.client_cas.files.path
         return report.ClientAuthenticationStatus(

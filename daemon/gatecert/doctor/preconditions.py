@@ -82,8 +82,3 @@ def backdating(authority: str, in_use: StoredCertificate | None) -> timedelta:
     if in_use is None or in_use.version.created is None or in_use.version.authority != authority:
         return timedelta(0)
     return max(timedelta(0), in_use.version.created - in_use.summary.not_before)
-
-
-def no_preconditions(*_: object) -> Finding | None:
-    """Return None, so that a pipeline places every order."""
-    return None

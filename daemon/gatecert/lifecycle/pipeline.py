@@ -34,7 +34,6 @@ from gatecert.deploy.deployer import DeployTools
 from gatecert.deploy.inventory import StoredCertificate
 from gatecert.doctor.codes import BY_RESOLUTION
 from gatecert.doctor.finding import Finding
-from gatecert.doctor.preconditions import no_preconditions
 from gatecert.errors import (
     DeploymentError,
     GatecertError,
@@ -103,7 +102,7 @@ class Pipeline:
     excluded_regions: tuple[str, ...] = ("cn",)
     cancelled: threading.Event = field(default_factory=threading.Event)
     random: random.Random = field(default_factory=random.SystemRandom)
-    obstacles: Callable[[Target, str, StoredCertificate | None], Finding | None] = no_preconditions
+    obstacles: Callable[[Target, str, StoredCertificate | None], Finding | None] = lambda *_: None
     lists: RevocationLookup | None = None
     roots: Callable[[Target], tuple[Certificate, ...]] = lambda _: load_trusted_roots()
     new_deployer: Callable[[DeployTools, Target, GatewayState], CertificateDeployer] = (

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gatecert.errors import AuthorityUnreachableError, clean
-from gatecert.http.fetcher import FetchError, HttpFetcher
 
 if TYPE_CHECKING:
     from gatecert.deadline import Deadline
@@ -69,6 +68,9 @@ def download(
     Raises:
         AuthorityUnreachableError: It cannot be downloaded.
     """
+    # The library takes as long to import as everything that reads CRLs.
+    from gatecert.http.fetcher import FetchError, HttpFetcher  # noqa: PLC0415
+
     headers = {"If-None-Match": etag} if etag else {}
     headers |= {"If-Modified-Since": last_modified} if last_modified else {}
     with closing(HttpFetcher("http", max_bytes=max_bytes)) as fetcher:

@@ -11,7 +11,7 @@ from tests.fakes.clock import DAY, HOUR, MINUTE
 from tests.fakes.doctor_facts import HOSTNAME, LIVE, SURVEY, TARGET
 
 from gatecert.acme.directory_check import DirectoryReport
-from gatecert.doctor.preconditions import Preconditions, backdating, no_preconditions
+from gatecert.doctor.preconditions import Preconditions, backdating
 from gatecert.errors import (
     AddressInUseError,
     AuthorityUnreachableError,
@@ -84,7 +84,6 @@ def code(finding: Finding | None) -> str:
 def test_no_finding_without_problems(world: World) -> None:
     assert world.obstacle() is None
     assert world.asked == ["caa", "rehearsal"]
-    assert no_preconditions(TARGET, "acme", None) is None
 
 
 def test_clock_behind_holds_orders_back(world: World) -> None:
