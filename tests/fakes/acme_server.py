@@ -17,7 +17,7 @@ from josepy.b64 import b64decode, b64encode
 from josepy.jwk import JWK
 from requests.structures import CaseInsensitiveDict
 
-from gatecert.acme.transport import stopping_error
+from gatecert.acme.protocol import stopping_error
 from gatecert.http.fetcher import Response
 
 if TYPE_CHECKING:

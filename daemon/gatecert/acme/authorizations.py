@@ -32,8 +32,8 @@ from gatecert.acme.budget import Budget
 from gatecert.acme.client import Client
 from gatecert.acme.presentation import ChallengeAttempt, NameChallenges, Presentation
 from gatecert.acme.problems import validation_error
+from gatecert.acme.protocol import stopping_error
 from gatecert.acme.resources import INVALID, PENDING, PROCESSING, VALID, ProblemDocument
-from gatecert.acme.transport import stopping_error
 from gatecert.challenge.solver import Challenge, Solver
 from gatecert.deadline import Deadline
 from gatecert.errors import (

@@ -13,7 +13,7 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
-from gatecert.acme.transport import stopping_error
+from gatecert.acme.protocol import stopping_error
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
+from gatecert.errors import InterruptedOrderError
+
 if TYPE_CHECKING:
     import threading
     from collections.abc import Callable
@@ -18,6 +20,11 @@ if TYPE_CHECKING:
         RenewalInfo,
         Target,
     )
+
+
+def stopping_error() -> InterruptedOrderError:
+    """Make the error raised by every operation that a stopping gatecert interrupts."""
+    return InterruptedOrderError("gatecert is stopping; the order resumes at the next start")
 
 
 class OrderJournal(Protocol):

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Protocol
 from urllib.parse import urlsplit
 
 from gatecert import container
+from gatecert.acme.protocol import stopping_error
 from gatecert.errors import (
     AuthorityError,
     AuthorityUnreachableError,
     DeadlineExceededError,
     InsecureURLError,
-    InterruptedOrderError,
     clean,
 )
 from gatecert.http.adapter import CONNECTIONS
@@ -140,11 +140,6 @@ class AcmeTransport:
 def label(name: str, url: str) -> str:
     """Name a CA in messages: its name in the configuration, and its host."""
     return f"CA {name} ({clean(urlsplit(url).netloc, 255) or 'no host'})"
-
-
-def stopping_error() -> InterruptedOrderError:
-    """Make the error raised by every operation that a stopping gatecert interrupts."""
-    return InterruptedOrderError("gatecert is stopping; the order resumes at the next start")
 
 
 def _set_clock() -> str:
