@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from tests.fakes.acme_server import DIRECTORY_URL
 from tests.fakes.clock import NOW
@@ -16,16 +17,46 @@ from gatecert.model import (
     KeyRequest,
     Limits,
     PendingOrder,
-    RateLimitUsage,
     Stage,
     Target,
 )
+from gatecert.store.usage_index import UsageIndex
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
+
+    from gatecert.model import CountedRequest, UsageChange
+
+Result = TypeVar("Result")
 
 
-class Accounts:
+class Usage:
+    """A RateLimitUsageStore in memory."""
+
+    def __init__(self) -> None:
+        self._usage: defaultdict[str, UsageIndex] = defaultdict(UsageIndex)
+
+    def rate_limit_usage(self, directory_url: str, read: Callable[[UsageIndex], Result]) -> Result:
+        return read(self._usage[directory_url])
+
+    def update_rate_limit_usage(
+        self,
+        directory_url: str,
+        change: Callable[[UsageIndex], UsageChange | None],
+        needed: Callable[[UsageIndex], Sequence[CountedRequest]],
+    ) -> None:
+        index = self._usage[directory_url]
+        made = change(index)
+        if made is not None:
+            index.apply(made)
+            assert set(needed(index)) <= set(index.requests)
+
+    def counted(self, directory_url: str = DIRECTORY_URL) -> tuple[CountedRequest, ...]:
+        """Return the counted requests to one CA."""
+        return self._usage[directory_url].requests
+
+
+class Accounts(Usage):
     """An IssuerStore in memory.
 
     Attributes:
@@ -34,11 +65,11 @@ class Accounts:
     """
 
     def __init__(self) -> None:
+        super().__init__()
         self.trouble: dict[str, BaseException] = {}
         self.forgets = False
         self.kept: dict[str, Account] = {}
         self.history: list[Account] = []
-        self.spent: dict[str, RateLimitUsage] = {}
         self.next_keys: dict[str, bytes] = {}
         self.retired: list[str] = []
 
@@ -49,14 +80,6 @@ class Accounts:
         self._meet_trouble("save_account")
         self.kept[authority] = account
         self.history.append(account)
-
-    def rate_limit_usage(self, directory_url: str) -> RateLimitUsage:
-        return self.spent.get(directory_url, RateLimitUsage())
-
-    def update_rate_limit_usage(
-        self, directory_url: str, change: Callable[[RateLimitUsage], RateLimitUsage]
-    ) -> None:
-        self.spent[directory_url] = change(self.rate_limit_usage(directory_url))
 
     def _meet_trouble(self, name: str) -> None:
         if name in self.trouble:

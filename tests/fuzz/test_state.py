@@ -39,11 +39,11 @@ from gatecert.model import (
     OutcomeKind,
     PendingOrder,
     RateLimit,
-    RateLimitUsage,
     RenewalInfo,
     Resolution,
     ResolutionKind,
     TextRecord,
+    UsageChange,
 )
 from gatecert.report.status import StatusFacts, as_json, gateway_status
 from gatecert.schedule.due import next_due
@@ -52,8 +52,11 @@ from gatecert.store.damaged_files import DamagedRecordError
 from gatecert.store.file_store import FileStore
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
+
+    from gatecert.model import CountedRequest
+    from gatecert.store.usage_index import UsageIndex
 
 DAY: Final = timedelta(days=1)
 FIRST: Final = datetime(1, 1, 1, tzinfo=UTC)
@@ -228,14 +231,23 @@ FEW: Final = RateLimit(2, timedelta(hours=3))
 LIMITS: Final = Limits(FEW, FEW, FEW, FEW, FEW)
 
 
-@promised(built(RateLimitUsage), examples=100, share=10)
-def test_rate_limit_usage(usage: RateLimitUsage) -> None:
+def constant(change: UsageChange) -> Callable[[UsageIndex], UsageChange]:
+    return lambda _: change
+
+
+def everything(usage: UsageIndex) -> tuple[CountedRequest, ...]:
+    return usage.requests
+
+
+@promised(lists(built(UsageChange), 4), examples=100, share=10)
+def test_rate_limit_usage(changes: list[UsageChange]) -> None:
     """Check that with any rate limit usage an order is allowed or has to wait."""
     SCENE.restore()
     store = FileStore(SCENE.state)
     budget = Budget(store, "https://ca.test/dir", LIMITS, "acme", "acme", lambda: START)
     with no_traceback(), refused_properly():
-        store.update_rate_limit_usage("https://ca.test/dir", lambda _: usage)
+        for change in changes:
+            store.update_rate_limit_usage("https://ca.test/dir", constant(change), everything)
         budget.account()
         budget.order("https://ca.test/account/1", ("vpn.example.com", "*.example.com"))
         budget.certificate("https://ca.test/order/1", ("vpn.example.com",))

@@ -18,10 +18,10 @@ from gatecert.acme.rate_limits import (
     remaining_allowances,
     required_wait,
     with_future_noticed,
-    without_validations,
+    without_stale,
 )
 from gatecert.errors import RateLimitBudgetError
-from gatecert.model import CountedRequest, Limits, RateLimitUsage, RequestKind
+from gatecert.model import CountedRequest, Limits, RequestKind
 from gatecert.store.protocol import RateLimitUsageStore
 from gatecert.time_format import instant
 
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from gatecert.acme.rate_limits import RemainingAllowance, Wait
+    from gatecert.model import UsageChange
+    from gatecert.store.usage_index import UsageIndex
 
 logger = logging.getLogger(__name__)
 
@@ -104,8 +106,9 @@ class Budget:
             CountedRequest(RequestKind.CERTIFICATE, now, names=tuple(names)),
             *self._validations("", account, names),
         ]
-        allowances = remaining_allowances(
-            self.store.rate_limit_usage(self.directory_url), wanted, self.limits, now
+        allowances = self.store.rate_limit_usage(
+            self.directory_url,
+            lambda usage: remaining_allowances(usage, wanted, self.limits, now),
         )
         return tuple(
             each if each.until is None else replace(each, until=self._to_local(each.until))
@@ -153,15 +156,18 @@ class Budget:
         now = self._ca_time()
         waits: list[Wait] = []
 
-        def change(before: RateLimitUsage) -> RateLimitUsage:
-            wait = required_wait(before, [*wanted, *later], self.limits, now)
-            if wait is not None:
-                waits.append(wait)
-                return with_future_noticed(before, now)
-            after = record_requests(before, wanted, self.limits, now)
-            return without_validations(after, validated) if validated else after
+        def change(usage: UsageIndex) -> UsageChange | None:
+            wait = required_wait(usage, [*wanted, *later], self.limits, now)
+            if wait is None:
+                return record_requests(usage, wanted, now, validated=validated)
+            waits.append(wait)
+            return with_future_noticed(usage, now)
 
-        self.store.update_rate_limit_usage(self.directory_url, change)
+        self.store.update_rate_limit_usage(
+            self.directory_url,
+            change,
+            lambda usage: without_stale(usage.requests, self.limits, now),
+        )
         if waits:
             raise self._error(waits[0])
 

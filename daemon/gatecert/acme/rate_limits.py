@@ -15,8 +15,10 @@ validations per name and account in an hour.
   counts from the moment that is noticed, and by its own time again once the clock is right; new
   requests count as of the latest known time.
 - *Nothing that a limit still counts is forgotten*, whatever the number of requests. Older requests
-  are dropped only beyond the newest `MIN_KEPT_REQUESTS`, so a clock that ran ahead for a while does
-  not free anything once it is right again.
+  may be dropped only beyond the newest `MIN_KEPT_REQUESTS`, so a clock that ran ahead for a while
+  does not free anything once it is right again.
+- *A limit is a key.* What it counts together is a group of requests, which ``store.usage_index``
+  finds without looking at the others.
 - *No certificate expires because of a limit.* Certificates that live one day need more than five a
   week: unless the operator set a limit, a certificate may be renewed twice as often as its lifetime
   requires.
@@ -28,15 +30,16 @@ validations per name and account in an hour.
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Callable
+from collections.abc import Hashable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from functools import cache, partial
+from functools import cache
 from math import ceil
 from typing import TYPE_CHECKING
 
-from gatecert.model import CountedRequest, Limits, RateLimit, RateLimitUsage, RequestKind
+from gatecert.model import CountedRequest, Limits, RateLimit, RequestKind, UsageChange
 from gatecert.resolve.public_suffixes import registrable_domain
+from gatecert.store.usage_index import Grouping, UsageIndex, with_mark
 from gatecert.time_format import instant
 
 if TYPE_CHECKING:
@@ -81,11 +84,18 @@ class RemainingAllowance:
 
 @dataclass(frozen=True, slots=True)
 class _Rule:
-    """A limit applied to one request."""
+    """A limit applied to one request.
+
+    Attributes:
+        grouping: What the limit counts together.
+        group: The group of the request.
+    """
 
     allowance: RateLimit
     what: str
-    counts: Callable[[CountedRequest], bool]
+    kind: RequestKind
+    grouping: Grouping
+    group: Hashable
 
 
 def for_lifetime(allowance: RateLimit | None, lifetime: timedelta | None) -> RateLimit | None:
@@ -97,7 +107,7 @@ def for_lifetime(allowance: RateLimit | None, lifetime: timedelta | None) -> Rat
 
 
 def required_wait(
-    usage: RateLimitUsage, wanted: Sequence[CountedRequest], limits: Limits, now: datetime
+    usage: UsageIndex, wanted: Sequence[CountedRequest], limits: Limits, now: datetime
 ) -> Wait | None:
     """Return how long requests have to wait; None if they may be sent now.
 
@@ -107,19 +117,18 @@ def required_wait(
         limits: The CA's limits.
         now: Aware UTC.
     """
-    past = with_future_noticed(usage, now).expenses
     waits = [
         wait
         for request in wanted
-        if not _is_counted(past, request)
-        for rule in _rules(request, limits, past)
-        if (wait := _wait(past, rule, now)) is not None
+        if usage.find(request) is None
+        for rule in _rules(request, limits, usage)
+        if (wait := _wait(rule, _counted(usage, rule, now))) is not None
     ]
     return max(waits, key=lambda wait: wait.until, default=None)
 
 
 def remaining_allowances(
-    usage: RateLimitUsage, wanted: Sequence[CountedRequest], limits: Limits, now: datetime
+    usage: UsageIndex, wanted: Sequence[CountedRequest], limits: Limits, now: datetime
 ) -> tuple[RemainingAllowance, ...]:
     """Return what is left of each limit that applies.
 
@@ -129,11 +138,11 @@ def remaining_allowances(
         limits: The CA's limits.
         now: Aware UTC.
     """
-    past = with_future_noticed(usage, now).expenses
     found = []
-    for rule in (rule for request in wanted for rule in _rules(request, limits, past)):
-        wait = _wait(past, rule, now)
-        count = max(0, rule.allowance.count - len(_counted(past, rule, now)))
+    for rule in (rule for request in wanted for rule in _rules(request, limits, usage)):
+        counted = _counted(usage, rule, now)
+        wait = _wait(rule, counted)
+        count = rule.allowance.count - len(counted)
         found.append(
             RemainingAllowance(rule.what, count, rule.allowance, wait.until if wait else None)
         )
@@ -141,40 +150,45 @@ def remaining_allowances(
 
 
 def record_requests(
-    usage: RateLimitUsage, wanted: Sequence[CountedRequest], limits: Limits, now: datetime
-) -> RateLimitUsage:
-    """Add requests, and drop those that no limit counts any more.
+    usage: UsageIndex, wanted: Sequence[CountedRequest], now: datetime, *, validated: str = ""
+) -> UsageChange | None:
+    """Return the change that counts requests; None if nothing changes.
 
     Args:
         usage: The past requests.
         wanted: The requests about to be sent.
+        now: Aware UTC.
+        validated: URL of an order, none of whose validations has failed; they count no longer.
+    """
+    latest = usage.latest
+    if latest is not None and latest > now:
+        wanted = [replace(each, at=latest, noticed=now) for each in wanted]
+    if not wanted and not validated:
+        return with_future_noticed(usage, now)
+    return UsageChange(now, tuple(wanted), validated)
+
+
+def with_future_noticed(usage: UsageIndex, now: datetime) -> UsageChange | None:
+    """Return the change that marks requests in the future; None if all marks are right."""
+    return UsageChange(now) if usage.needs_review(now) else None
+
+
+def without_stale(
+    requests: Sequence[CountedRequest], limits: Limits, now: datetime
+) -> tuple[CountedRequest, ...]:
+    """Return the requests that a limit still counts, and the newest.
+
+    Args:
+        requests: The past requests, oldest first.
         limits: The CA's limits.
         now: Aware UTC.
     """
-    past = with_future_noticed(usage, now).expenses
-    latest = max((request.at for request in past), default=now)
-    behind = latest > now
-    again = {(request.kind, request.id) for request in wanted if request.id}
-    others = (request for request in past if (request.kind, request.id) not in again)
-    new = (replace(each, at=latest, noticed=now) if behind else each for each in wanted)
-    return RateLimitUsage(_without_stale((*others, *new), limits, now))
-
-
-def without_validations(usage: RateLimitUsage, order_url: str) -> RateLimitUsage:
-    """Remove the validations of an order, none of which has failed."""
-    return RateLimitUsage(
-        tuple(
-            request
-            for request in usage.expenses
-            if request.kind is not RequestKind.VALIDATION
-            or not request.id.startswith(f"{order_url} ")
-        )
+    old, newest = requests[:-MIN_KEPT_REQUESTS], requests[-MIN_KEPT_REQUESTS:]
+    begins = {kind: now - _longest_period(kind, limits) - IN_TRANSIT for kind in RequestKind}
+    return (
+        *(request for request in old if _counts_from(request, now) > begins[request.kind]),
+        *newest,
     )
-
-
-def with_future_noticed(usage: RateLimitUsage, now: datetime) -> RateLimitUsage:
-    """Mark requests that seem to be in the future with the current time."""
-    return RateLimitUsage(tuple(_with_future_noticed(request, now) for request in usage.expenses))
 
 
 @cache
@@ -193,18 +207,6 @@ def registered_domain(name: str) -> str:
     return str(ipaddress.ip_network((address, _SITE_BITS), strict=False))
 
 
-def _without_stale(
-    requests: tuple[CountedRequest, ...], limits: Limits, now: datetime
-) -> tuple[CountedRequest, ...]:
-    """Keep the requests that a limit still counts, and the newest."""
-    old, newest = requests[:-MIN_KEPT_REQUESTS], requests[-MIN_KEPT_REQUESTS:]
-    begins = {kind: now - _longest_period(kind, limits) - IN_TRANSIT for kind in RequestKind}
-    return (
-        *(request for request in old if _counts_from(request, now) > begins[request.kind]),
-        *newest,
-    )
-
-
 def _longest_period(kind: RequestKind, limits: Limits) -> timedelta:
     """Return how long a request of this kind counts; zero if no limit counts it."""
     allowances = {
@@ -217,93 +219,80 @@ def _longest_period(kind: RequestKind, limits: Limits) -> timedelta:
     return max((each.period for each in allowances if each), default=timedelta(0))
 
 
-def _with_future_noticed(request: CountedRequest, now: datetime) -> CountedRequest:
-    if request.at <= now:
-        return request if request.noticed is None else replace(request, noticed=None)
-    known = request.noticed
-    return request if known is not None and known <= now else replace(request, noticed=now)
-
-
 def _counts_from(request: CountedRequest, now: datetime) -> datetime:
     """Return the instant from which a request counts."""
-    return request.at if request.at <= now else request.noticed or now
+    return request.at if request.at <= now else with_mark(request, now).noticed or now
 
 
-def _is_counted(past: Sequence[CountedRequest], wanted: CountedRequest) -> bool:
-    return bool(wanted.id) and any(
-        request.kind is wanted.kind and request.id == wanted.id for request in past
+def _wait(rule: _Rule, counted: Sequence[datetime]) -> Wait | None:
+    allowance = rule.allowance
+    if len(counted) < allowance.count:
+        return None
+    return Wait(counted[0] + allowance.period + IN_TRANSIT, f"{rule.what}: {allowance}")
+
+
+def _counted(usage: UsageIndex, rule: _Rule, now: datetime) -> list[datetime]:
+    """Return the times of the requests that count now, oldest first, and no more than allowed."""
+    return usage.instants(
+        rule.kind,
+        rule.grouping,
+        rule.group,
+        since=now - (rule.allowance.period + IN_TRANSIT),
+        now=now,
+        count=rule.allowance.count,
     )
 
 
-def _wait(past: Sequence[CountedRequest], rule: _Rule, now: datetime) -> Wait | None:
-    allowance = rule.allowance
-    period = allowance.period + IN_TRANSIT
-    instants = _counted(past, rule, now)
-    if len(instants) < allowance.count:
-        return None
-    return Wait(instants[-allowance.count] + period, f"{rule.what}: {allowance}")
-
-
-def _counted(past: Sequence[CountedRequest], rule: _Rule, now: datetime) -> list[datetime]:
-    """Return the times of the requests that count now, oldest first."""
-    begin = now - (rule.allowance.period + IN_TRANSIT)
-    instants = (_counts_from(request, now) for request in past if rule.counts(request))
-    return sorted(instant for instant in instants if instant > begin)
-
-
-def _rules(
-    wanted: CountedRequest, limits: Limits, past: Sequence[CountedRequest]
-) -> Iterator[_Rule]:
+def _rules(wanted: CountedRequest, limits: Limits, usage: UsageIndex) -> Iterator[_Rule]:
     """Yield the limits that apply to a request."""
+    names = ", ".join(wanted.names)
     match wanted.kind:
         case RequestKind.ACCOUNT:
-            yield from _rule(limits.new_accounts, "new accounts", wanted, lambda _: True)
+            yield from _rule(limits.new_accounts, "new accounts", wanted, _all_together)
         case RequestKind.ORDER:
-            yield from _rule(
-                limits.orders, "orders", wanted, lambda past: past.account == wanted.account
-            )
+            yield from _rule(limits.orders, "orders", wanted, _by_account)
         case RequestKind.VALIDATION:
-            yield from _rule(
-                limits.failed_validations,
-                f"failed validations of {', '.join(wanted.names)}",
-                wanted,
-                lambda past: past.account == wanted.account and past.names == wanted.names,
-            )
+            what = f"failed validations of {names}"
+            yield from _rule(limits.failed_validations, what, wanted, _by_account_and_names)
         case RequestKind.REPLACEMENT:
-            yield from _rule(
-                limits.replacements,
-                f"replacements of the certificate for {', '.join(wanted.names)}",
-                wanted,
-                lambda past: set(past.names) == set(wanted.names),
-            )
+            what = f"replacements of the certificate for {names}"
+            yield from _rule(limits.replacements, what, wanted, _by_names)
         case RequestKind.CERTIFICATE:
-            yield from _rule(
-                limits.duplicates,
-                f"certificates for {', '.join(wanted.names)}",
-                wanted,
-                lambda past: set(past.names) == set(wanted.names),
-            )
+            yield from _rule(limits.duplicates, f"certificates for {names}", wanted, _by_names)
             # The Public Suffix List is slow to load, so only when the limit can matter.
-            issued = sum(request.kind is RequestKind.CERTIFICATE for request in past)
+            issued = usage.count(RequestKind.CERTIFICATE)
             if limits.certificates is not None and issued >= limits.certificates.count:
-                yield from _domain_rules(wanted, limits.certificates)
-
-
-def _domain_rules(wanted: CountedRequest, allowance: RateLimit) -> Iterator[_Rule]:
-    for domain in sorted({registered_domain(name) for name in wanted.names}):
-        what = f"certificates below {domain}"
-        yield from _rule(allowance, what, wanted, partial(_is_below, domain))
-
-
-def _is_below(domain: str, past: CountedRequest) -> bool:
-    return any(registered_domain(name) == domain for name in past.names)
+                for domain in sorted(_by_registered_domain(wanted)):
+                    what = f"certificates below {domain}"
+                    yield _Rule(
+                        limits.certificates, what, wanted.kind, _by_registered_domain, domain
+                    )
 
 
 def _rule(
-    allowance: RateLimit | None,
-    what: str,
-    wanted: CountedRequest,
-    counts: Callable[[CountedRequest], bool],
+    allowance: RateLimit | None, what: str, wanted: CountedRequest, grouping: Grouping
 ) -> Iterator[_Rule]:
+    """Yield the limit on each group of a request."""
     if allowance is not None:
-        yield _Rule(allowance, what, lambda past: past.kind is wanted.kind and counts(past))
+        for group in grouping(wanted):
+            yield _Rule(allowance, what, wanted.kind, grouping, group)
+
+
+def _all_together(_: CountedRequest) -> tuple[Hashable]:
+    return (None,)
+
+
+def _by_account(request: CountedRequest) -> tuple[str]:
+    return (request.account,)
+
+
+def _by_account_and_names(request: CountedRequest) -> tuple[Hashable]:
+    return ((request.account, request.names),)
+
+
+def _by_names(request: CountedRequest) -> tuple[frozenset[str]]:
+    return (frozenset(request.names),)
+
+
+def _by_registered_domain(request: CountedRequest) -> frozenset[str]:
+    return frozenset(registered_domain(name) for name in request.names)

@@ -22,7 +22,7 @@ from gatecert.model.installation import (
     Verdict,
     Version,
 )
-from gatecert.model.limits import CountedRequest, Limits, RateLimit, RateLimitUsage, RequestKind
+from gatecert.model.limits import CountedRequest, Limits, RateLimit, RequestKind, UsageChange
 from gatecert.model.order import (
     Account,
     IssuedChain,
@@ -100,7 +100,6 @@ __all__ = [
     "Progress",
     "PublishedRecord",
     "RateLimit",
-    "RateLimitUsage",
     "RenewalInfo",
     "RenewalPolicy",
     "RequestKind",
@@ -112,6 +111,7 @@ __all__ = [
     "StoredList",
     "Target",
     "TextRecord",
+    "UsageChange",
     "Verdict",
     "Version",
     "repr_of_listener",

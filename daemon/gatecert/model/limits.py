@@ -84,7 +84,15 @@ class CountedRequest:
 
 
 @dataclass(frozen=True, slots=True)
-class RateLimitUsage:
-    """The recent counted requests to one CA, oldest first."""
+class UsageChange:
+    """Changes of the counted requests to one CA that are made at once.
 
-    expenses: tuple[CountedRequest, ...] = ()
+    Attributes:
+        clock: The clock's time, with which requests in the future are marked; None marks none.
+        counted: Requests to count; one with the id of an earlier request replaces it.
+        validated: URL of an order whose validations no longer count; may be empty.
+    """
+
+    clock: datetime | None = None
+    counted: tuple[CountedRequest, ...] = ()
+    validated: str = ""

@@ -11,6 +11,7 @@ import errno
 import logging
 import os
 import stat
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,7 @@ from gatecert.errors import StorageError
 from gatecert.store import durable
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 logger = logging.getLogger(__name__)
@@ -44,25 +46,41 @@ def read_file(path: Path, *, largest: int = LARGEST) -> bytes | None:
         DamagedRecordError: It is not a regular file, or too large.
         StorageError: It exists but cannot be read.
     """
-    with durable.step("read", path):
-        try:
-            # A named pipe must not block.
-            descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-        except FileNotFoundError:
+    with durable.step("read", path), open_file(path) as descriptor:
+        if descriptor is None:
             return None
-        except OSError as error:
-            if error.errno in _SOMETHING_ELSE:
-                raise DamagedRecordError(os.strerror(error.errno)) from error
-            raise
-        try:
-            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                raise DamagedRecordError("it is not a file")
-            data = _read_all(descriptor, largest)
-        finally:
-            os.close(descriptor)
+        data = read_all(descriptor, largest)
     if len(data) > largest:
         raise DamagedRecordError(f"it has more than {largest} bytes")
     return data
+
+
+@contextmanager
+def open_file(path: Path) -> Iterator[int | None]:
+    """Open a file for reading; None if it is missing.
+
+    Raises:
+        DamagedRecordError: It is not a regular file.
+        OSError: It exists but cannot be opened.
+    """
+    descriptor = _open(path)
+    if descriptor is None:
+        yield None
+        return
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise DamagedRecordError("it is not a file")
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def read_all(descriptor: int, largest: int) -> bytes:
+    """Read everything that follows, or a little more than the accepted size."""
+    data = bytearray()
+    while len(data) <= largest and (part := os.read(descriptor, LARGEST)):
+        data += part
+    return bytes(data)
 
 
 def quarantine(path: Path, reason: str) -> None:
@@ -87,9 +105,13 @@ def quarantine(path: Path, reason: str) -> None:
             logger.warning("an old damaged file stays behind: %s", error)
 
 
-def _read_all(descriptor: int, largest: int) -> bytes:
-    """Read everything, or a little more than the accepted size."""
-    data = bytearray()
-    while len(data) <= largest and (part := os.read(descriptor, LARGEST)):
-        data += part
-    return bytes(data)
+def _open(path: Path) -> int | None:
+    try:
+        # A named pipe must not block.
+        return os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        if error.errno in _SOMETHING_ELSE:
+            raise DamagedRecordError(os.strerror(error.errno)) from error
+        raise

@@ -8,7 +8,8 @@ rename(2), fsync(2) and the behaviour of file systems on power loss:
 - The directory is fsynced after the rename, because the rename itself may be lost before.
 - A file is created with 0600, and its mode is extended after owner and group are set, so that a key
   is never readable for anybody else.
-- A symbolic link at the target is replaced, never followed.
+- A symbolic link at the target is replaced, never followed, unless something is appended.
+- Appended data is fsynced. A crash may leave a part of it, which the next append cuts off.
 - Temporary files (``.tmp-…``, ``.trash-…``) name their process; ``sweep`` removes those of ended
   processes.
 
@@ -101,6 +102,34 @@ def write_file(  # noqa: PLR0913 - a file has a mode, an owner and a group
         raise
     if sync:
         sync_directory(path.parent)
+
+
+def append_file(path: Path, data: bytes, *, end: int) -> None:
+    """Append to an existing file durably.
+
+    Args:
+        path: The file.
+        data: The data to append.
+        end: The size of the file in bytes; more than that is the leftover of a crash.
+
+    Raises:
+        StorageError: It failed; the file is cut to its former size if that is possible.
+    """
+    with step("append to", path):
+        descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
+    try:
+        if os.fstat(descriptor).st_size > end:
+            _cut(descriptor, end, path)
+        try:
+            _write_all(descriptor, data, path)
+            with step("sync", path):
+                os.fdatasync(descriptor)
+        except BaseException:
+            with suppress(StorageError):
+                _cut(descriptor, end, path)
+            raise
+    finally:
+        os.close(descriptor)
 
 
 def create_file(  # noqa: PLR0913 - a file has a mode, an owner and a group
@@ -341,6 +370,11 @@ def _discard(path: Path) -> None:
         logger.warning("a temporary file stays behind: %s", error)
     else:
         unmark_abandoned(path)
+
+
+def _cut(descriptor: int, end: int, path: Path) -> None:
+    with step("cut", path):
+        os.ftruncate(descriptor, end)
 
 
 def _write_all(descriptor: int, data: bytes, path: Path) -> None:

@@ -6,7 +6,7 @@
       lock                                          0600
       accounts/<authority>/{key.pem,account.json}   0700, files 0600
       challenges/<token>                            0700, files 0600
-      spending/<authority's host>-<digest>.json     0700, files 0600
+      spending/<authority's host>-<digest>.jsonl    0700, files 0600
       records/<id>.json                             0700, files 0600
       revocation-lists/<digest>.{crl,json}          0700, files 0600
       gateways/                                     0700

@@ -9,25 +9,29 @@ a mixture, even if the process is killed.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from contextlib import AbstractContextManager
     from datetime import datetime
     from pathlib import Path
 
     from gatecert.model import (
         Account,
+        CountedRequest,
         GatewayState,
         IssuedChain,
         KeyRequest,
         PublishedRecord,
-        RateLimitUsage,
         StoredList,
         TextRecord,
+        UsageChange,
         Version,
     )
+    from gatecert.store.usage_index import UsageIndex
+
+Result = TypeVar("Result")
 
 
 class TokenStore(Protocol):
@@ -121,18 +125,26 @@ class AccountStore(Protocol):
 class RateLimitUsageStore(Protocol):
     """Requests counted towards each CA's rate limits, shared by all processes."""
 
-    def rate_limit_usage(self, directory_url: str) -> RateLimitUsage:
-        """Return the requests counted for an ACME directory."""
+    def rate_limit_usage(self, directory_url: str, read: Callable[[UsageIndex], Result]) -> Result:
+        """Return what ``read`` returns for the requests counted for an ACME directory.
+
+        Raises:
+            StorageError: They cannot be read.
+        """
         ...
 
     def update_rate_limit_usage(
-        self, directory_url: str, change: Callable[[RateLimitUsage], RateLimitUsage]
+        self,
+        directory_url: str,
+        change: Callable[[UsageIndex], UsageChange | None],
+        needed: Callable[[UsageIndex], Sequence[CountedRequest]],
     ) -> None:
-        """Change the stored value under a lock; durable on return.
+        """Make a change under a lock; durable on return.
 
         Args:
             directory_url: The CA's directory.
-            change: Returns the new value for the old one; if it raises, nothing changes.
+            change: Returns the change; None for none. If it raises, nothing changes.
+            needed: Returns the requests that must be kept, in their order; called now and then.
 
         Raises:
             LockTimeoutError: Another process held the lock for too long.

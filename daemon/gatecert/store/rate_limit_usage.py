@@ -1,35 +1,59 @@
-"""Requests counted towards rate limits: ``spending/<host>-<digest of the directory URL>.json``.
+"""Requests counted towards rate limits: ``spending/<host>-<digest of the directory URL>.jsonl``.
 
 A CA counts requests by account and address. The file therefore belongs to a directory URL: renaming
 a CA in the configuration, or configuring it twice, does not reset the count. Daemon and commands
 change the file under its own lock, which they hold for some milliseconds.
 
-An installation with thousands of gateways counts more requests than other records hold. The size
-limit is higher here, because a file that is set aside would reset the count.
+Each change is a line that is appended. A process keeps the requests in memory and reads only the
+lines that others have appended, so a change costs the same whatever the number of requests. Once
+most lines are no longer needed, the file is rewritten with the requests that are.
+
+A file of an earlier gatecert (``….json``, rewritten whole) is taken over: its requests are durable
+in the new file before it is removed. Where a crash left both, each request counts once.
 """
 
 from __future__ import annotations
 
 import hashlib
+import logging
+import os
 import re
 import threading
+from collections import Counter
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlsplit
 
-from gatecert.model import RateLimitUsage
-from gatecert.store import lock
-from gatecert.store.json_record import read_record, write_record
-from gatecert.store.layout import PRIVATE_FILE, StateFiles
+from gatecert.errors import LockTimeoutError, StorageError
+from gatecert.model import CountedRequest, UsageChange
+from gatecert.store import durable, lock
+from gatecert.store.appended_records import AppendedRecords
+from gatecert.store.damaged_files import DamagedRecordError, quarantine
+from gatecert.store.json_record import read_record
+from gatecert.store.layout import StateFiles
+from gatecert.store.usage_index import UsageIndex
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
+logger = logging.getLogger(__name__)
+
+Result = TypeVar("Result")
+
 LONGEST_WAIT = 10.0  # seconds
-LARGEST = 256 << 20  # bytes; an entry has some three hundred
+LARGEST = 256 << 20  # bytes; a line has some three hundred, and setting aside resets the count
+FEWEST_NEEDLESS = 500  # lines, before the file is rewritten
 
 _UNSAFE = re.compile(r"[^a-z0-9.-]")
+
+
+@dataclass(frozen=True, slots=True)
+class _EarlierUsage:
+    """The contents of the file of an earlier gatecert."""
+
+    expenses: tuple[CountedRequest, ...] = ()
 
 
 class RateLimitUsageFiles(StateFiles):
@@ -43,38 +67,145 @@ class RateLimitUsageFiles(StateFiles):
 
     def __init__(self, state_directory: Path) -> None:
         super().__init__(state_directory)
-        self._usage_lock = threading.Lock()
+        self._usage_files: dict[str, _UsageFile] = {}
 
-    def rate_limit_usage(self, directory_url: str) -> RateLimitUsage:
-        """Return the requests so far; a damaged file is logged, set aside and read as empty."""
-        path = self._usage_path(directory_url)
-        return read_record(path, RateLimitUsage, largest=LARGEST) or RateLimitUsage()
+    def rate_limit_usage(self, directory_url: str, read: Callable[[UsageIndex], Result]) -> Result:
+        """Return what ``read`` returns; a damaged file is logged and read as empty."""
+        file = self._usage_file(directory_url)
+        with file.thread_turn(self.usage_wait):
+            if file.is_earlier_left():
+                with file.process_turn(self.usage_wait):
+                    file.take_over()
+            file.refresh()
+            return read(file.index)
 
     def update_rate_limit_usage(
-        self, directory_url: str, change: Callable[[RateLimitUsage], RateLimitUsage]
+        self,
+        directory_url: str,
+        change: Callable[[UsageIndex], UsageChange | None],
+        needed: Callable[[UsageIndex], Sequence[CountedRequest]],
     ) -> None:
-        """Change the stored value under its lock."""
-        path = self._usage_path(directory_url)
-        self._layout.make(path.parent)
-        what = f"the rate limit usage at {urlsplit(directory_url).netloc}"
-        file = path.with_suffix(".lock")
-        with self._thread_turn(), lock.hold_lock_file(file, what, "counting", wait=self.usage_wait):
-            before = self.rate_limit_usage(directory_url)
-            after = change(before)
-            if after != before:
-                write_record(path, after, mode=PRIVATE_FILE, indent=None)
+        """Append a change under the lock; a damaged file is logged and set aside before."""
+        file = self._usage_file(directory_url)
+        self._layout.make(self._layout.rate_limit_usage)
+        with file.thread_turn(self.usage_wait), file.process_turn(self.usage_wait):
+            if file.is_earlier_left():
+                file.take_over()
+            file.refresh(set_aside=True)
+            made = change(file.index)
+            if made is not None:
+                file.append(made, needed)
+
+    def _usage_file(self, directory_url: str) -> _UsageFile:
+        host = _UNSAFE.sub("_", (urlsplit(directory_url).hostname or "").lower())[:100]
+        digest = hashlib.sha256(directory_url.encode()).hexdigest()[:12]
+        path = self._layout.rate_limit_usage / f"{host}-{digest}.jsonl"
+        file = _UsageFile(path, f"the rate limit usage at {urlsplit(directory_url).netloc}")
+        return self._usage_files.setdefault(directory_url, file)
+
+
+class _UsageFile:
+    """The requests to one CA, in memory and on the disk."""
+
+    def __init__(self, path: Path, what: str) -> None:
+        self.index = UsageIndex()
+        self._what = what
+        self._records = AppendedRecords(path, UsageChange, largest=LARGEST)
+        self._path = path
+        self._earlier = path.with_suffix(".json")
+        self._turn = threading.Lock()
+        self._look_at = FEWEST_NEEDLESS  # lines, at which to look for needless ones
 
     @contextmanager
-    def _thread_turn(self) -> Iterator[None]:
+    def thread_turn(self, wait: float) -> Iterator[None]:
         """Queue the threads of this process: a lock file is not fair and may starve one of many."""
-        queued = self._usage_lock.acquire(timeout=self.usage_wait)
+        if not self._turn.acquire(timeout=wait):
+            raise LockTimeoutError(
+                f"{self._what} is being changed by this process: counting gave up after {wait:g} s",
+                fix="try again when it has finished",
+            )
         try:
             yield
         finally:
-            if queued:
-                self._usage_lock.release()
+            self._turn.release()
 
-    def _usage_path(self, directory_url: str) -> Path:
-        host = _UNSAFE.sub("_", (urlsplit(directory_url).hostname or "").lower())[:100]
-        digest = hashlib.sha256(directory_url.encode()).hexdigest()[:12]
-        return self._layout.rate_limit_usage / f"{host}-{digest}.json"
+    @contextmanager
+    def process_turn(self, wait: float) -> Iterator[None]:
+        """Hold the lock that all processes take before they write."""
+        file = self._path.with_suffix(".lock")
+        with lock.hold_lock_file(file, self._what, "counting", wait=wait):
+            yield
+
+    def refresh(self, *, set_aside: bool = False) -> None:
+        """Read what others have written.
+
+        Args:
+            set_aside: Whether to rename a damaged file, which only a writer may do.
+        """
+        try:
+            whole, changes = self._records.read()
+        except DamagedRecordError as error:
+            if set_aside:
+                quarantine(self._path, str(error))
+            else:
+                logger.warning("damaged path=%s why=%r read=as-new", self._path, str(error))
+            self._records.forget()
+            whole, changes = True, []
+        if whole:
+            self.index, self._look_at = UsageIndex(), FEWEST_NEEDLESS
+        for change in changes:
+            self.index.apply(change)
+
+    def append(
+        self, change: UsageChange, needed: Callable[[UsageIndex], Sequence[CountedRequest]]
+    ) -> None:
+        """Write a change; the index has it after the next refresh, as in other processes."""
+        self._records.append([change])
+        if self._records.lines + 1 >= self._look_at:
+            try:
+                self._prune(needed)
+            except StorageError as error:
+                logger.warning("%s takes more space than needed: %s", self._what, error)
+
+    def _prune(self, needed: Callable[[UsageIndex], Sequence[CountedRequest]]) -> None:
+        """Rewrite the file if most of its lines are needless."""
+        self.refresh()
+        kept, lines = needed(self.index), self._records.lines
+        self._look_at = max(2 * len(kept), lines) + FEWEST_NEEDLESS
+        if lines >= 2 * len(kept) + FEWEST_NEEDLESS:
+            self._records.rewrite(_lines(kept) or [UsageChange()])
+
+    def is_earlier_left(self) -> bool:
+        """Tell whether there is a file of an earlier gatecert."""
+        with durable.step("look at", self._earlier):
+            return os.path.lexists(self._earlier)
+
+    def take_over(self) -> None:
+        """Add the requests of the earlier file that are missing here, and remove that file."""
+        earlier = read_record(self._earlier, _EarlierUsage, largest=LARGEST)
+        if earlier is None:  # set aside, or another process was faster
+            return
+        self.refresh(set_aside=True)
+        missing = list(_missing(earlier.expenses, self.index))
+        if missing:
+            self._records.append(_lines(missing))
+        durable.remove_file(self._earlier)
+
+
+def _lines(requests: Sequence[CountedRequest]) -> list[UsageChange]:
+    """Return a change for each request, so that a damaged line costs one."""
+    return [UsageChange(counted=(request,)) for request in requests]
+
+
+def _missing(requests: Sequence[CountedRequest], index: UsageIndex) -> Iterator[CountedRequest]:
+    """Yield the requests that are not counted yet, or not as late."""
+    known = Counter(replace(request, noticed=None) for request in index.requests)
+    for request in requests:
+        same = index.find(request)
+        unmarked = replace(request, noticed=None)
+        if same is not None and same.at >= request.at:
+            continue
+        if known[unmarked] > 0:
+            known[unmarked] -= 1
+            continue
+        yield request

@@ -2,29 +2,33 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from tests.survival.years.authority import root_pem
 
+from gatecert.acme.rate_limits import MIN_KEPT_REQUESTS
 from gatecert.certificate.pem import load_roots
 from gatecert.deploy.certificate_deployer import CertificateDeployer
 from gatecert.deploy.deployment_record import DeploymentRecord
 from gatecert.deploy.inventory import Inventory, StoredCertificate, take_inventory
 from gatecert.deploy.live import LiveDirectory
 from gatecert.errors import NotServedError, ReloadError, StorageError
-from gatecert.model import Deployment, GatewayState, RateLimitUsage, Version
+from gatecert.model import Deployment, GatewayState, UsageChange, Version
 from gatecert.store.codec import encode
+from gatecert.store.usage_index import UsageIndex
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from datetime import datetime, timedelta
 
     from gatecert.deploy.deployer import DeployTools
     from gatecert.model import (
         Account,
+        CountedRequest,
         InstallPlan,
         IssuedChain,
         KeyRequest,
@@ -32,6 +36,9 @@ if TYPE_CHECKING:
         Target,
     )
 
+Result = TypeVar("Result")
+
+PRUNED_AT_ONCE = 100  # requests
 NOWHERE = Path("/nonexistent")
 ROOTS = load_roots(root_pem())
 
@@ -50,7 +57,7 @@ class MemoryStore:
         self._keys: dict[str, bytes] = {}
         self._requests: dict[str, KeyRequest] = {}
         self._accounts: dict[str, Account] = {}
-        self._spent: dict[str, RateLimitUsage] = {}
+        self._usage: defaultdict[str, UsageIndex] = defaultdict(UsageIndex)
         self._tokens: dict[str, str] = {}
         self._next_keys: dict[str, bytes] = {}
         self._lists: dict[str, StoredList] = {}
@@ -70,7 +77,7 @@ class MemoryStore:
 
     def count(self) -> int:
         """Count the stored files; each counted request is one."""
-        requests = sum(len(each.expenses) for each in self._spent.values())
+        requests = sum(len(each) for each in self._usage.values())
         some = (self._versions, self._requests, self._tokens, self._accounts, self._lists)
         return requests + sum(len(each) for each in some)
 
@@ -157,14 +164,23 @@ class MemoryStore:
         self.check_writable()
         self._lists[url] = fresh
 
-    def rate_limit_usage(self, directory_url: str) -> RateLimitUsage:
-        return self._spent.get(directory_url, RateLimitUsage())
+    def rate_limit_usage(self, directory_url: str, read: Callable[[UsageIndex], Result]) -> Result:
+        return read(self._usage[directory_url])
 
     def update_rate_limit_usage(
-        self, directory_url: str, change: Callable[[RateLimitUsage], RateLimitUsage]
+        self,
+        directory_url: str,
+        change: Callable[[UsageIndex], UsageChange | None],
+        needed: Callable[[UsageIndex], Sequence[CountedRequest]],
     ) -> None:
         self.check_writable()
-        self._spent[directory_url] = change(self.rate_limit_usage(directory_url))
+        index = self._usage[directory_url]
+        made = change(index)
+        if made is not None:
+            index.apply(made)
+            if len(index) > MIN_KEPT_REQUESTS + PRUNED_AT_ONCE:
+                kept = UsageChange(counted=tuple(needed(index)))
+                self._usage[directory_url] = UsageIndex([kept])
 
     def put_token(self, token: str, key_authorization: str) -> None:
         self._tokens[token] = key_authorization

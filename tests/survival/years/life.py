@@ -12,7 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from tests.survival.years.authority import NAME, Authority, PlayedIssuer
-from tests.survival.years.gateway import Gateway, MemoryStore, PlayedDeployer
+from tests.survival.years.gateway import PRUNED_AT_ONCE, Gateway, MemoryStore, PlayedDeployer
 from tests.survival.years.world import (
     BEGIN,
     CLOCK_IS_RIGHT,
@@ -56,7 +56,7 @@ LIFETIMES = (90 * DAY, 45 * DAY, timedelta(hours=160))
 SLACK = HOUR  # for what is under way
 MOST_PASSES_A_MINUTE = 150
 LARGEST_STATE = 20_000  # bytes
-MOST_KEPT = MIN_KEPT_REQUESTS + 10
+MOST_KEPT = MIN_KEPT_REQUESTS + PRUNED_AT_ONCE + 10
 
 
 @dataclass(frozen=True, slots=True)

@@ -312,7 +312,7 @@ def test_a_validation_counts_from_its_request(
 
     Authorizations(polling, {kind: Slow()}, wanted, lambda _: None, budget).run(order)
 
-    requests = store.rate_limit_usage(budget.directory_url).expenses
+    requests = store.counted(budget.directory_url)
     assert [(each.names, each.at) for each in requests] == [((name,), counted) for name in NAMES]
 
 

@@ -4,38 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
 
 import pytest
 from tests.fakes.acme_server import DIRECTORY_URL
+from tests.fakes.acme_stores import Usage
 from tests.fakes.clock import NOW
 
 from gatecert.acme.budget import Budget
 from gatecert.acme.rate_limits import IN_TRANSIT
 from gatecert.errors import RateLimitBudgetError
-from gatecert.model import Limits, RateLimit, RateLimitUsage
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from gatecert.model import Limits, RateLimit
 
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 NAMES = ("vpn.example.com",)
-
-
-class Spendings:
-    """Stores the usage in memory."""
-
-    def __init__(self) -> None:
-        self.spent = RateLimitUsage()
-
-    def rate_limit_usage(self, directory_url: str) -> RateLimitUsage:
-        assert directory_url == DIRECTORY_URL
-        return self.spent
-
-    def update_rate_limit_usage(
-        self, directory_url: str, change: Callable[[RateLimitUsage], RateLimitUsage]
-    ) -> None:
-        self.spent = change(self.rate_limit_usage(directory_url))
 
 
 @dataclass
@@ -44,7 +25,7 @@ class Clocks:
 
     time: datetime = NOW
     ahead: timedelta | None = timedelta(0)
-    store: Spendings = field(default_factory=Spendings)
+    store: Usage = field(default_factory=Usage)
 
     def budget(self) -> Budget:
         return Budget(
@@ -84,7 +65,7 @@ def test_remaining_allowances_are_given_in_local_time() -> None:
 def test_without_the_ca_s_time_the_local_clock_counts() -> None:
     clocks = Clocks(ahead=None)
     clocks.budget().validations("order/1", "a", NAMES)
-    assert [request.at for request in clocks.store.spent.expenses] == [NOW]
+    assert [request.at for request in clocks.store.counted()] == [NOW]
 
 
 def test_a_sixth_duplicate_in_a_week_is_refused_after_many_other_requests() -> None:

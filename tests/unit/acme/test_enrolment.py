@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
-from tests.fakes.acme_server import BASE, DIRECTORY_URL, FakeAuthority, answer, problem
+from tests.fakes.acme_server import BASE, FakeAuthority, answer, problem
 from tests.fakes.acme_stores import UNLIMITED, Accounts, Journal, Told
 from tests.fakes.clock import NOW, Timeless
 from tests.fakes.pki import dns
@@ -679,9 +679,7 @@ def test_a_preferred_profile_that_is_missing(
 
 
 def counted_by(store: Accounts) -> list[tuple[str, tuple[str, ...]]]:
-    return [
-        (each.kind.value, each.names) for each in store.rate_limit_usage(DIRECTORY_URL).expenses
-    ]
+    return [(each.kind.value, each.names) for each in store.counted()]
 
 
 def with_limits(enrolment: Enrolment, store: Accounts, **limits: RateLimit) -> Enrolment:
