@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -13,7 +13,7 @@ from gatecert import container
 from gatecert.certificate.trust import read_roots
 from gatecert.certificate.trust_anchor import can_anchor
 from gatecert.cli.application import open_application
-from gatecert.cli.context import read_configuration
+from gatecert.cli.context import find, read_document
 from gatecert.cli.dns_record_command import (
     DNS_PERSIST_01,
     persistent_record_errors,
@@ -22,7 +22,9 @@ from gatecert.cli.dns_record_command import (
 from gatecert.cli.exit_codes import FAILED, WRONG_USAGE
 from gatecert.cli.options import options
 from gatecert.config.advice import advice
+from gatecert.config.effective_settings import effective_settings
 from gatecert.config.existence import problems
+from gatecert.config.load import validate
 from gatecert.config.targets import targets
 from gatecert.doctor.listener_checks import listener_finding, open_listeners
 from gatecert.errors import ResolutionError
@@ -34,12 +36,26 @@ from gatecert.resolve.shared_hostname import custom_mode_advice
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from gatecert.config.schema import Configuration
+    from gatecert.config.document import Document
+    from gatecert.config.schema import Configuration, GatewaySettings
     from gatecert.doctor.finding import Finding
     from gatecert.model import Target
 
+WIDEST: Final = 60  # columns of a setting; the origins of longer ones are not aligned
 
-def check(context: typer.Context) -> None:
+
+def check(
+    context: typer.Context,
+    *,
+    explain: Annotated[
+        str,
+        typer.Option(
+            "--explain",
+            metavar="NAME",
+            help="Show every setting of this gateway and where it comes from, and nothing else.",
+        ),
+    ] = "",
+) -> None:
     """Validate the configuration and show what it does.
 
     Checks that the commands, directories, files, users and groups in it exist, that no other user
@@ -47,7 +63,11 @@ def check(context: typer.Context) -> None:
     dns-persist-01.
     """
     given = options(context)
-    configuration = read_configuration(context)
+    document = read_document(context)
+    configuration = validate(document)
+    if explain:
+        _explain(document, find("gateway", configuration.gateways, explain))
+        return
     found = targets(configuration)
     listeners = _open_listeners(configuration, found)
     found_problems = [str(problem) for problem in problems(Path(given.config), configuration)]
@@ -65,6 +85,8 @@ def check(context: typer.Context) -> None:
         raise typer.Exit(WRONG_USAGE)
     count = "1 gateway" if len(found) == 1 else f"{len(found)} gateways"
     typer.echo(f"{given.config}: good, {count}")
+    for note in document.notes:
+        typer.echo(f"  note: {note}")
     for listener in listeners:
         typer.echo(f"  note: {listener.seen}: {listener.meaning}")
     for target in found:
@@ -72,6 +94,16 @@ def check(context: typer.Context) -> None:
         for note in _advice(configuration, target):
             typer.echo(f"    note: {note}")
     _check_records(configuration, found)
+
+
+def _explain(document: Document, gateway: GatewaySettings) -> None:
+    """Show the settings of a gateway."""
+    settings = list(effective_settings(document, gateway))
+    lines = [f"{setting.key}: {setting.value}" for setting in settings]
+    width = min(max(map(len, lines)), WIDEST)
+    typer.echo(gateway.name)
+    for line, setting in zip(lines, settings, strict=True):
+        typer.echo(f"  {line:<{width}}  {setting.origin}")
 
 
 def _open_listeners(configuration: Configuration, found: tuple[Target, ...]) -> list[Finding]:

@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING, Annotated, Final, TypeVar
 import typer
 
 from gatecert.cli.options import options
-from gatecert.config.load import load
+from gatecert.config.include import read
+from gatecert.config.load import validate
 from gatecert.report import logs
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from gatecert.config.document import Document
     from gatecert.config.schema import Configuration
 
 Item = TypeVar("Item")
@@ -44,6 +46,21 @@ MemberName = Annotated[
 ]
 
 
+def read_document(context: typer.Context, level: int = logging.WARNING) -> Document:
+    """Configure the logs, and read the files of the configuration without checking them.
+
+    Args:
+        context: The context of the command.
+        level: What standard error gets at least; ``--debug`` logs everything.
+
+    Raises:
+        ConfigurationError: A file cannot be used at all.
+    """
+    given = options(context)
+    logs.configure(logging.DEBUG if given.debug else level)
+    return read(Path(given.config))
+
+
 def read_configuration(context: typer.Context, level: int = logging.WARNING) -> Configuration:
     """Configure the logs, and read the configuration.
 
@@ -54,9 +71,7 @@ def read_configuration(context: typer.Context, level: int = logging.WARNING) -> 
     Raises:
         ConfigurationError: It cannot be used.
     """
-    given = options(context)
-    logs.configure(logging.DEBUG if given.debug else level)
-    return load(Path(given.config))
+    return validate(read_document(context, level))
 
 
 def find(kind: str, configured: Mapping[str, Item], name: str) -> Item:

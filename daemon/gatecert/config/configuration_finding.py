@@ -44,7 +44,16 @@ class WrongKeys:
         self._around.update(location[:length] for length in range(len(location) + 1))
 
     def touch(self, location: Location) -> bool:
-        """Check whether a key is wrong, or inside or around one that is."""
+        """Check whether a key is wrong, or inside or around one that is.
+
+        A key of a gateway may come from ``defaults``, and is wrong if it is wrong there.
+        """
+        if location[:1] == ("gateways",) and len(location) > 2:  # noqa: PLR2004 - below a name
+            shared: Location = ("defaults", *location[2:])
+            return self._touch(location) or self._touch(shared)
+        return self._touch(location)
+
+    def _touch(self, location: Location) -> bool:
         inside = (location[:length] in self._keys for length in range(len(location) + 1))
         return location in self._around or any(inside)
 

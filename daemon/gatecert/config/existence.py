@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from gatecert.config.configuration_finding import Finding, nearest
-from gatecert.config.document import read
+from gatecert.config.include import read
 from gatecert.process import PATH, executable
 
 if TYPE_CHECKING:
@@ -44,8 +44,7 @@ def problems(path: Path, configuration: Configuration) -> tuple[Problem, ...]:
     found = list(findings(configuration))
     if not found:
         return ()
-    document = read(path)
-    return tuple(document.problem(each.location, each.what) for each in found)
+    return tuple(read(path).all_problems(found))
 
 
 def findings(configuration: Configuration) -> Iterator[Finding]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from gatecert.config.configuration_finding import Finding, nearest
 from gatecert.config.keys import fields_of, group_at, keys
+from gatecert.config.values import A_LIST
 
 if TYPE_CHECKING:
     from pydantic import ValidationError
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 _SHAPES = {
     "model_type": "must contain keys and values, indented below it",
     "dict_type": "must contain names with settings, indented below it",
-    "tuple_type": "must be a list; write it in brackets [ ] or as lines that start with -",
+    "tuple_type": A_LIST,
 }
 _OTHERWISE = "has an invalid value"
 
@@ -59,6 +60,11 @@ def _meaning(location: Location) -> str:
     return f": {field.description}".rstrip(".") if field and field.description else ""
 
 
+def _is_known(location: Location) -> bool:
+    group = group_at(location[:-1])
+    return group is not None and str(location[-1]) in fields_of(group)
+
+
 def _unknown(location: Location) -> str:
     """Describe an unknown key: the nearest known one, or the group it belongs to."""
     name = str(location[-1])
@@ -66,6 +72,8 @@ def _unknown(location: Location) -> str:
         return _REFUSED[name.lower()]
     group = group_at(location[:-1])
     known = fields_of(group) if group is not None else {}
+    if location[0] == "defaults" and _is_known(("gateways", "NAME", *location[1:])):
+        return "differs between gateways, so it cannot be shared; write it below each gateway"
     places = [".".join(key.path[:-1]) or "the top level" for key in keys() if key.name == name]
     otherwise = f"known keys: {', '.join(known)}" if known else "no key has this name"
     if places:

@@ -9,7 +9,7 @@ import json
 import sys
 
 from gatecert.config.keys import defaults, keys
-from gatecert.config.schema import Configuration, Settings
+from gatecert.config.schema import Configuration, Settings, SharedGatewaySettings
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
@@ -18,7 +18,8 @@ def json_schema() -> dict[str, object]:
     """Return the schema, with defaults as operators write them."""
     document = Configuration.model_json_schema(by_alias=True)
     definitions = document["$defs"]
-    groups = {key.group.__name__: key.group for key in keys() if key.group is not None}
+    written = (*keys(), *keys(SharedGatewaySettings))
+    groups = {key.group.__name__: key.group for key in written if key.group is not None}
     for name, group in groups.items():
         _tidy(definitions[name], group)
     _tidy(document, Configuration)

@@ -12,7 +12,12 @@ from typing import TYPE_CHECKING, Annotated, get_args, get_origin
 from pydantic import WithJsonSchema
 
 from gatecert.config.keys import defaults, fields_of, keys, settings_in, step_into
-from gatecert.config.schema import Configuration, Settings
+from gatecert.config.schema import (
+    Configuration,
+    GatewaySettings,
+    Settings,
+    SharedGatewaySettings,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -41,11 +46,47 @@ Syntax of values:
   gatecert stores A-labels and shows both.
 - **Addresses with ports** are `127.0.0.1:443`, with IPv6 in brackets: `"[::1]:443"`.
 - **Commands** are lists of arguments, `[systemctl, reload, ocserv]`. No shell is involved.
-- **Relative paths** start at the directory of the configuration file.
+- **Relative paths** start at the directory of the file in which they stand.
 - **Secrets** are not part of the configuration. It names a file that others cannot read, or
   `credential:NAME` for a systemd credential (`LoadCredential=NAME:…`).
 - **Names** of authorities, gateways and members are free to choose; they become directory names.
-- Anchors, aliases and merge keys work. A key without a value counts as not written.
+- Anchors, aliases and merge keys work within a file. A key without a value counts as not written.
+
+## Several files
+
+`include` names further files, or shell patterns of files:
+
+    include: [authorities.yaml, conf.d/*.yaml]
+
+They hold more of the same: every key may be in any file, `include` as well, and it makes no
+difference where in a file `include` stands. Mappings of several files are merged. A single value or
+a list may be in one file only, and so may each gateway and each authority; errors name both places.
+The order of authorities is that of the files: a file first, then what it includes, with the matches
+of a pattern sorted by name. Each file is read once, even if several entries or symbolic links name
+it. A file that does not exist is an error; a pattern that matches nothing is not, but
+`gatecert check` shows a note. Names that start with a dot match only patterns that do.
+
+A reload (`SIGHUP`) reads all files again, as the user that the daemon runs as, who must be able to
+read them. Neither they nor the directory of a pattern may be world-writable.
+
+## What gateways share
+
+`defaults` has the settings of every gateway that does not set them itself:
+
+    defaults:
+      key: {type: rsa-2048}
+      install: {reload: [systemctl, reload, haproxy], key_group: haproxy}
+    gateways:
+      boston: {hostname: boston.example.com}
+      london:
+        hostname: london.example.com
+        install: {key_group: null, watch: 1m}
+
+Mappings are merged: london has the reload command of `defaults` and a `watch` of its own. Lists and
+single values replace those of `defaults`. `null` removes the value of `defaults`, so london has no
+`key_group`; a key without anything after it counts as not written. An error in `defaults` is
+reported once, at its line there. `gatecert check --explain london` shows every setting of the
+gateway, and the file and line that it comes from.
 """
 
 
@@ -67,8 +108,19 @@ def _section(path: str, group: type[Settings]) -> Iterator[str]:
     yield ""
     yield (group.__doc__ or "").partition("\n")[0].replace("``", "`")
     yield ""
-    yield from _table(_rows(group))
+    if group is SharedGatewaySettings:
+        yield from _shared()
+    else:
+        yield from _table(_rows(group))
     yield ""
+
+
+def _shared() -> Iterator[str]:
+    """Yield which keys of the gateways can be shared."""
+    shared = {key.path for key in keys(SharedGatewaySettings)}
+    single = (key.path for key in keys(GatewaySettings) if key.path not in shared)
+    names = [f"`{'.'.join(path)}`" for path in single if path[:-1] in {(), *shared}]
+    yield f"The keys of `gateways.NAME`, except {', '.join(names[:-1])} and {names[-1]}."
 
 
 def _rows(group: type[Settings]) -> Iterator[tuple[str, str, str, str]]:

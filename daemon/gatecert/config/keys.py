@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final, get_args, get_origin
 
 from pydantic.fields import FieldInfo
 
-from gatecert.config.schema import Configuration, Settings
+from gatecert.config.schema import Configuration, Settings, SharedGatewaySettings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,11 +39,14 @@ class Key:
 
 
 def keys(group: type[Settings] = Configuration, path: tuple[str, ...] = ()) -> Iterator[Key]:
-    """Yield all keys below a group of settings, in the order of the schema."""
+    """Yield all keys below a group of settings, in the order of the schema.
+
+    Those below ``defaults`` are left out: they are those of the gateways.
+    """
     for name, field in fields_of(group).items():
         key = Key((*path, name), field, settings_in(field.annotation))
         yield key
-        if key.group is not None:
+        if key.group is not None and key.group is not SharedGatewaySettings:
             yield from keys(key.group, (*key.path, *step_into(field.annotation)))
 
 

@@ -13,8 +13,9 @@ from pydantic import ValidationError
 
 from gatecert.config import consistency, files
 from gatecert.config.configuration_finding import WrongKeys
-from gatecert.config.document import read
+from gatecert.config.include import read
 from gatecert.config.schema import Configuration
+from gatecert.config.shared_settings import DEFAULTS, with_defaults
 from gatecert.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -22,49 +23,70 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from gatecert.config.configuration_finding import Finding, Location
+    from gatecert.config.document import Document
     from gatecert.config.tree import Plain
 
 logger = logging.getLogger(__name__)
 
 
 def load(path: Path, *, check_files: bool = True) -> Configuration:
-    """Read and check a configuration file.
+    """Read and check a configuration file, and what it includes.
 
     Args:
-        path: The file; relative paths in it start at its directory.
+        path: The file.
         check_files: Whether to check the files that it names.
 
     Raises:
         ConfigurationError: It has errors; contains all of them, in the order of their lines.
     """
-    document = read(path)
-    directory = path.absolute().parent
-    configuration, found, wrong = _validate(document.plain(), directory)
+    return validate(read(path), check_files=check_files)
+
+
+def validate(document: Document, *, check_files: bool = True) -> Configuration:
+    """Check a configuration that has been read.
+
+    Args:
+        document: The configuration as written.
+        check_files: Whether to check the files that it names.
+
+    Raises:
+        ConfigurationError: It has errors; contains all of them, in the order of their lines.
+    """
+    wrong = WrongKeys()
+    written = document.plain()
+    found: list[Finding] = []
+    if DEFAULTS in written:  # first, so that an error in them is not one of every gateway
+        alone, found = _validate({DEFAULTS: written[DEFAULTS], "gateways": {}}, wrong)[1:]
+        written[DEFAULTS] = alone.get(DEFAULTS)
+        written |= with_defaults(document, written[DEFAULTS])
+    configuration, _, more = _validate(written, wrong)
+    found += more
     if configuration is not None:
         more = list(consistency.findings(configuration))
         if check_files:
             more.extend(files.findings(configuration))
         found.extend(finding for finding in more if not finding.concerns(wrong))
-    problems = [*document.problems]
-    problems += [document.problem(finding.location, finding.what) for finding in found]
+    problems = [*document.problems, *document.all_problems(found)]
     if problems or configuration is None:
-        problems.sort(key=lambda problem: int(problem.where.rpartition(":")[2]))
-        raise ConfigurationError(list(dict.fromkeys(problems)))
-    logger.debug("configuration loaded file=%s gateways=%d", path, len(configuration.gateways))
+        raise ConfigurationError(document.in_order(problems))
+    number = len(configuration.gateways)
+    logger.debug("configuration loaded file=%s gateways=%d", document.path, number)
     return configuration
 
 
 def _validate(
-    written: dict[str, Plain], directory: Path
-) -> tuple[Configuration | None, list[Finding], WrongKeys]:
-    """Return the configuration without invalid keys, if any is left; the errors; their keys."""
+    written: dict[str, Plain], wrong: WrongKeys
+) -> tuple[Configuration | None, dict[str, Plain], list[Finding]]:
+    """Return the configuration without invalid keys, if any is left; what is left; the errors.
+
+    Args:
+        written: The keys and values.
+        wrong: The keys that are known to be wrong; more are added.
+    """
     found: list[Finding] = []
-    wrong = WrongKeys()
     while True:  # each round removes keys
         try:
-            configuration = Configuration.model_validate(
-                written, context={"directory": directory}, by_alias=True, by_name=False
-            )
+            configuration = Configuration.model_validate(written, by_alias=True, by_name=False)
         except ValidationError as error:
             from gatecert.config import explain  # noqa: PLC0415 - needed for errors only
 
@@ -80,10 +102,10 @@ def _validate(
                 wrong.add(finding.location)
             left = {} if () in invalid else _without(written, invalid)
             if not left or left == written:
-                return None, found, wrong
+                return None, {}, found
             written = left
         else:
-            return configuration, found, wrong
+            return configuration, written, found
 
 
 def _without(written: dict[str, Plain], locations: Iterable[Location]) -> dict[str, Plain]:

@@ -11,9 +11,10 @@ import re
 from pathlib import Path
 from typing import Annotated, Final
 
-from pydantic import PlainSerializer, PlainValidator, ValidationInfo, WithJsonSchema
+from pydantic import PlainSerializer, PlainValidator, WithJsonSchema
 
 from gatecert.config.values import AsText, BadValueError, quoted, text, text_schema
+from gatecert.config.written import Written
 from gatecert.errors import clean
 
 CREDENTIAL: Final = "credential:"
@@ -21,16 +22,23 @@ FULL_PATH: Final = "write the path in full"
 SERVICE_CREDENTIALS: Final = "/run/credentials/gatecert.service"
 
 
-def file_path(value: object, information: ValidationInfo) -> Path:
-    """Parse a path; relative ones start at the directory of the configuration file."""
+def file_path(value: object) -> Path:
+    """Parse a path; relative ones start at the directory of the file in which they stand."""
     path = value if isinstance(value, Path) else Path(text(value))
     if str(path).startswith("~"):
         raise BadValueError(f"{quoted(value)}: ~ is not expanded; {FULL_PATH}")
-    directory = (information.context or {}).get("directory")
-    return Path(directory, path) if directory is not None else path
+    return Path(value.directory, path) if isinstance(value, Written) else path
 
 
-def secret_file(value: object, information: ValidationInfo) -> Path:
+def file_pattern(value: object) -> str:
+    """Parse the path of a file to include, or a shell pattern of such paths."""
+    written = text(value)
+    if written.startswith("~"):
+        raise BadValueError(f"{quoted(value)}: ~ is not expanded; {FULL_PATH}")
+    return written
+
+
+def secret_file(value: object) -> Path:
     """Parse the path of a secret file, or ``credential:NAME`` for a systemd credential.
 
     Commands beside the service have no ``$CREDENTIALS_DIRECTORY``, so they use the service's
@@ -43,7 +51,7 @@ def secret_file(value: object, information: ValidationInfo) -> Path:
     if str(value).strip().startswith("~"):
         raise BadValueError(f"starts with ~, which is not expanded; {FULL_PATH}")
     if not str(value).startswith(CREDENTIAL):
-        return file_path(value, information)
+        return file_path(value)
     name = str(value).removeprefix(CREDENTIAL)
     if not re.fullmatch(r"(?!\.)[A-Za-z0-9._-]{1,255}", name):
         raise BadValueError(
@@ -67,7 +75,7 @@ def command(value: object) -> tuple[str, ...]:
         )
     if any("\0" in word for word in value) or (value and not value[0].strip()):
         raise BadValueError("contains an empty program name or a NUL character")
-    return tuple(value)
+    return tuple(str(word) for word in value)
 
 
 def permissions(value: object) -> int:
@@ -93,6 +101,7 @@ def octal(bits: int) -> str:
 
 
 AnyFile = Annotated[Path, PlainValidator(file_path), AsText, text_schema("path")]
+FilePattern = Annotated[str, PlainValidator(file_pattern), text_schema("path or pattern")]
 SecretFile = Annotated[
     Path,
     PlainValidator(secret_file),

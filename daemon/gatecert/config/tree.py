@@ -9,15 +9,17 @@ The tree is built from events and not by PyYAML's composer, which recurses witho
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 import yaml
 
+from gatecert.config.written import Written
 from gatecert.errors import clean
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
+    from pathlib import Path
 
 Plain: TypeAlias = "str | list[Plain] | dict[str, Plain] | None"
 
@@ -47,10 +49,11 @@ class Node:
 
     Attributes:
         value: Text or None, nodes by position, or nodes by key.
-        line: Counted from 1.
+        line: Counted from 1, over all files of the configuration.
         key_lines: The lines of the keys of a mapping.
         size: Number of nodes in it, itself included, with aliases expanded.
         height: Number of levels below it, with aliases expanded.
+        is_null: Whether ``null`` or ``~`` is written, and not just no value.
     """
 
     value: str | list[Node] | dict[str, Node] | None
@@ -58,6 +61,7 @@ class Node:
     key_lines: dict[str, int] = field(default_factory=dict)
     size: int = 1
     height: int = 0
+    is_null: bool = False
 
     def plain(self) -> Plain:
         """Return the value without its lines."""
@@ -70,17 +74,24 @@ class Node:
                 return scalar
 
 
-def build(written: str) -> tuple[Node | None, list[tuple[int, str]]]:
+def build(
+    written: str, directory: Path, lines_before: int = 0
+) -> tuple[Node | None, list[tuple[int, str]]]:
     """Parse YAML.
 
+    Args:
+        written: The text of a file.
+        directory: Where relative paths in it start.
+        lines_before: Added to the lines of the nodes, so that they tell the file as well.
+
     Returns:
-        The root, None where the file is empty; and the errors, each with its line.
+        The root, None where the file is empty; and the errors, each with its line in this file.
 
     Raises:
         yaml.YAMLError: It is not valid YAML.
         LimitError: It is nested too deeply or has too many values.
     """
-    builder = _Builder(yaml.parse(written, Loader=_Loader))
+    builder = _Builder(yaml.parse(written, Loader=_Loader), directory, lines_before)
     return builder.document(), builder.problems
 
 
@@ -99,9 +110,11 @@ def _collection(
 class _Builder:
     """Builds the tree from PyYAML's events and records what a configuration must not contain."""
 
-    def __init__(self, events: Iterator[yaml.Event]) -> None:
+    def __init__(self, events: Iterator[yaml.Event], directory: Path, lines_before: int) -> None:
         self.problems: list[tuple[int, str]] = []
         self._events = events
+        self._directory = directory
+        self._lines_before = lines_before
         self._anchors: dict[str, Node] = {}
 
     def document(self) -> Node | None:
@@ -114,6 +127,10 @@ class _Builder:
                     break
                 root = self._node(next(self._events), 0)
         return root
+
+    def _line(self, event: yaml.Event) -> int:
+        """Return the line of an event over all files."""
+        return _line(event) + self._lines_before
 
     def _complain(self, event: yaml.Event, what: str) -> None:
         self.problems.append((_line(event), what))
@@ -138,11 +155,13 @@ class _Builder:
             raise _refusal(event, f"nested deeper than {DEEPEST} levels")
         match event:
             case yaml.ScalarEvent(value=value, style=style):
-                return Node(None if not style and value in EMPTY else value, _line(event))
+                if not style and value in EMPTY:
+                    return Node(None, self._line(event), is_null=bool(value))
+                return Node(Written(value, self._directory), self._line(event))
             case yaml.SequenceStartEvent():
-                return self._sequence(_line(event), depth)
+                return self._sequence(self._line(event), depth)
             case yaml.MappingStartEvent():
-                return self._mapping(_line(event), depth)
+                return self._mapping(self._line(event), depth)
         return self._alias(event)
 
     def _alias(self, event: yaml.Event) -> Node:
@@ -151,9 +170,9 @@ class _Builder:
         target = self._anchors.get(name)
         if target is None:
             named = clean(name, _LONGEST_NAME)
-            self._complain(event, f"the alias *{named} has no anchor before it")
-            return Node(None, _line(event))
-        return Node(target.value, _line(event), target.key_lines, target.size, target.height)
+            self._complain(event, f"the alias *{named} has no anchor before it in this file")
+            return Node(None, self._line(event))
+        return replace(target, line=self._line(event))
 
     def _sequence(self, line: int, depth: int) -> Node:
         items = []
@@ -173,10 +192,12 @@ class _Builder:
             elif key.value == MERGE:
                 merged.extend(self._sources(event, value))
             elif key.value in entries:
-                name, first = clean(key.value, _LONGEST_NAME), key_lines[key.value]
+                name = clean(key.value, _LONGEST_NAME)
+                first = key_lines[key.value] - self._lines_before
                 self._complain(event, f"the key {name} is already written in line {first}")
             else:
-                entries[key.value], key_lines[key.value] = value, key.line
+                name = str(key.value)
+                entries[name], key_lines[name] = value, key.line
         for source in merged:
             for name, node in source.items():
                 if name not in entries:
@@ -193,7 +214,7 @@ class _Builder:
 
 
 def _line(event: yaml.Event) -> int:
-    """Return the line of an event, counted from 1."""
+    """Return the line of an event in its file, counted from 1."""
     return event.start_mark.line + 1 if event.start_mark else 1
 
 

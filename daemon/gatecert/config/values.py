@@ -16,6 +16,7 @@ from pydantic import PlainSerializer, PlainValidator, WithJsonSchema
 from gatecert.errors import clean
 
 MAX_QUOTED: Final = 80
+A_LIST: Final = "must be a list; write it in brackets [ ] or as lines that start with -"
 AsText: Final = PlainSerializer(str, return_type=str)
 
 

@@ -22,6 +22,7 @@ NOWHERE = "https://127.0.0.1:9/directory"
 CHINESE = {"hostname": "vpn.example.cn"}
 OWN = {"hostname": "vpn.example.com", "mode": "custom"}
 USUAL = {"hostname": "vpn.example.com"}
+BUILT_IN = ["built-in", "default"]
 BY_RECORD = {"challenge": "dns-persist-01"}
 
 
@@ -142,3 +143,33 @@ def test_trusted_roots_that_are_no_cas_fail(run: Run, tmp_path: Path) -> None:
     code, _, errors = run({"g": OWN}, "check", trusted_roots=str(roots))
     assert code == 2
     assert "authorities.le.trusted_roots: no chain can end in" in errors
+
+
+def test_explain_shows_the_settings_of_one_gateway(run: Run) -> None:
+    code, output, errors = run({"vpn": OWN, "other": CHINESE}, "check", "--explain", "vpn")
+
+    assert (code, errors) == (0, "")
+    first, *settings = output.splitlines()
+    assert first == "vpn"
+    assert any(line.split() == ["key.type:", "ecdsa-p256", *BUILT_IN] for line in settings)
+    hostname = next(line for line in settings if "vpn.example.com" in line)
+    assert hostname.startswith("  hostname: vpn.example.com  ")
+    assert hostname.rpartition(":")[0].endswith(".yaml")
+
+
+def test_explain_of_an_unknown_gateway_is_wrong_usage(run: Run) -> None:
+    code, output, errors = run({"vpn": OWN}, "check", "--explain", "v*")
+    assert (code, output) == (2, "")
+    assert "no gateway is called 'v*'" in errors
+
+
+def test_check_notes_a_pattern_that_matches_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_text(yaml.dump({"include": ["conf.d/*.yaml"], "gateways": {"vpn": OWN}}), "utf-8")
+    monkeypatch.setattr(sys, "argv", ["gatecert", "-c", str(path), "check"])
+    with pytest.raises(SystemExit):
+        cli.run()
+    note = f"  note: {path}:6: include[0]: no file matches conf.d/*.yaml"
+    assert note in capsys.readouterr().out.splitlines()

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from gatecert.config.document import key_path, read
+from gatecert.config.document import key_path
+from gatecert.config.include import read
 from gatecert.errors import ConfigurationError
 
 

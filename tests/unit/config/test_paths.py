@@ -7,15 +7,16 @@ from pydantic import TypeAdapter, ValidationError
 
 from gatecert.config.paths import AnyFile, SecretFile, command, permissions
 from gatecert.config.values import BadValueError
+from gatecert.config.written import Written
 
-CONTEXT = {"directory": Path("/etc/gatecert")}
+HERE = Path("/etc/gatecert")
 FILE: TypeAdapter[Path] = TypeAdapter(AnyFile)
 SECRET: TypeAdapter[Path] = TypeAdapter(SecretFile)
 
 
-def test_relative_paths_start_at_the_configuration() -> None:
-    assert FILE.validate_python("ca.pem", context=CONTEXT) == Path("/etc/gatecert/ca.pem")
-    assert FILE.validate_python("/ca.pem", context=CONTEXT) == Path("/ca.pem")
+def test_relative_paths_start_at_the_file_in_which_they_stand() -> None:
+    assert FILE.validate_python(Written("ca.pem", HERE)) == HERE / "ca.pem"
+    assert FILE.validate_python(Written("/ca.pem", HERE)) == Path("/ca.pem")
     assert FILE.validate_python("ca.pem") == Path("ca.pem")
     assert FILE.validate_python(Path("ca.pem")) == Path("ca.pem")
     with pytest.raises(ValidationError, match="is empty"):
@@ -25,9 +26,9 @@ def test_relative_paths_start_at_the_configuration() -> None:
 @pytest.mark.parametrize("written", ["~/state", "~root/state", " ~/state"])
 def test_a_tilde_is_refused(written: str) -> None:
     with pytest.raises(ValidationError, match=r"~ is not expanded; write the path in full"):
-        FILE.validate_python(written, context=CONTEXT)
+        FILE.validate_python(written)
     with pytest.raises(ValidationError) as caught:
-        SECRET.validate_python(written, context=CONTEXT)
+        SECRET.validate_python(written)
     (error,) = caught.value.errors()
     assert "starts with ~, which is not expanded; write the path in full" in error["msg"]
     assert "state" not in error["msg"]
@@ -53,7 +54,7 @@ def test_credential_names_are_restricted(name: str) -> None:
 
 
 def test_secret_files_are_paths() -> None:
-    assert SECRET.validate_python("hmac", context=CONTEXT) == Path("/etc/gatecert/hmac")
+    assert SECRET.validate_python(Written("hmac", HERE)) == HERE / "hmac"
 
 
 @pytest.mark.parametrize("written", ["", None, 5, ["S3cr3t"], "-----BEGIN\nS3cr3t", "S3cr3t\0"])

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import yaml
 from hypothesis import given
@@ -7,16 +9,18 @@ from hypothesis import strategies as st
 
 from gatecert.config.tree import LimitError, Node, Plain, build
 
+HERE = Path("/etc/gatecert")
+
 
 def plain(written: str) -> Plain:
-    root, problems = build(written)
+    root, problems = build(written, HERE)
     assert problems == []
     assert root is not None
     return root.plain()
 
 
 def problems(written: str) -> list[tuple[int, str]]:
-    return build(written)[1]
+    return build(written, HERE)[1]
 
 
 def test_every_scalar_stays_text() -> None:
@@ -33,7 +37,7 @@ def test_every_scalar_stays_text() -> None:
 
 
 def test_keys_and_items_have_their_lines() -> None:
-    root, _ = build("a:\n  b:\n    - x\n    - y\n")
+    root, _ = build("a:\n  b:\n    - x\n    - y\n", HERE)
     assert root is not None
     assert isinstance(root.value, dict)
     assert root.key_lines == {"a": 1}
@@ -46,7 +50,7 @@ def test_keys_and_items_have_their_lines() -> None:
 
 
 def test_aliases_refer_to_their_anchors() -> None:
-    root, _ = build("a: &x [1, 2]\nb:\n  *x\n")
+    root, _ = build("a: &x [1, 2]\nb:\n  *x\n", HERE)
     assert root is not None
     assert isinstance(root.value, dict)
     assert root.value["b"].plain() == ["1", "2"]
@@ -84,21 +88,21 @@ def test_forbidden_yaml_is_reported(written: str, line: int, said: str) -> None:
 
 
 def test_a_repeated_key_keeps_its_first_value() -> None:
-    root, _ = build("a: 1\na: 2\n")
+    root, _ = build("a: 1\na: 2\n", HERE)
     assert root is not None
     assert root.plain() == {"a": "1"}
 
 
 def test_an_empty_file_has_no_root() -> None:
-    assert build("") == (None, [])
-    assert build("# nothing\n") == (None, [])
+    assert build("", HERE) == (None, [])
+    assert build("# nothing\n", HERE) == (None, [])
 
 
 def test_alias_expansion_is_limited() -> None:
     lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
     lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 10)]
     with pytest.raises(LimitError, match="more than 1000000 values") as caught:
-        build("\n".join(lines))
+        build("\n".join(lines), HERE)
     assert caught.value.line == 6
 
 
@@ -112,13 +116,13 @@ def test_alias_expansion_is_limited() -> None:
 )
 def test_nesting_has_a_limit(written: str) -> None:
     with pytest.raises(LimitError, match="nested deeper than 32 levels"):
-        build(written)
+        build(written, HERE)
 
 
 @given(st.text(alphabet="ab:-[]{}&*<'\"#!|>? \n\t", max_size=60))
 def test_any_text_is_a_tree_or_a_yaml_error(written: str) -> None:
     try:
-        root, found = build(written)
+        root, found = build(written, HERE)
     except (yaml.YAMLError, LimitError):
         return
     assert root is None or isinstance(root, Node)

@@ -26,15 +26,15 @@ from gatecert.config.schema.challenge import (
 from gatecert.config.schema.configuration import Configuration
 from gatecert.config.schema.gateway import (
     ClientAuthenticationSettings,
-    CopySettings,
     GatewaySettings,
-    InstallSettings,
     KeySettings,
     MemberSettings,
     ProfileSettings,
     RenewalSettings,
+    SharedGatewaySettings,
     SubjectSettings,
 )
+from gatecert.config.schema.install_settings import CopySettings, InstallSettings
 from gatecert.config.schema.rate_limit_settings import LimitSettings
 
 __all__ = [
@@ -60,6 +60,7 @@ __all__ = [
     "RenewalSettings",
     "ResolverSettings",
     "Settings",
+    "SharedGatewaySettings",
     "SubjectSettings",
     "TlsAlpn01Settings",
     "TsigAlgorithm",

@@ -9,11 +9,11 @@ from typing import Annotated, Final
 from pydantic import BeforeValidator, Field
 
 from gatecert.config.names import Country, SafeName
-from gatecert.config.paths import AnyFile
+from gatecert.config.paths import AnyFile, FilePattern
 from gatecert.config.schema.authority import AuthoritySettings
 from gatecert.config.schema.base import Settings
 from gatecert.config.schema.challenge import ChallengeSettings, ResolverSettings
-from gatecert.config.schema.gateway import GatewaySettings
+from gatecert.config.schema.gateway import GatewaySettings, SharedGatewaySettings
 
 DEFAULT_STATE_DIRECTORY: Final = "/var/lib/gatecert"
 
@@ -58,6 +58,14 @@ class Configuration(Settings):
         default=ChallengeSettings(),
         description="Challenge types and their settings.",
     )
+    defaults: SharedGatewaySettings = Field(
+        default=SharedGatewaySettings(),
+        description="Settings of every gateway that does not set them itself.",
+    )
     gateways: Annotated[dict[SafeName, GatewaySettings], BeforeValidator(_with_names)] = Field(
         description="Gateways by a name of your choice."
+    )
+    include: tuple[FilePattern, ...] = Field(
+        default=(),
+        description="More of the same: files, or shell patterns such as conf.d/*.yaml.",
     )

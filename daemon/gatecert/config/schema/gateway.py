@@ -2,41 +2,31 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import Annotated, ClassVar
 
 from pydantic import Field, PlainSerializer, PlainValidator, WithJsonSchema
 
-from gatecert.config.addresses import Address, Port, TlsServer
+from gatecert.config.addresses import Address, Port
 from gatecert.config.names import AnyName, GatewayHostName, Region, SafeName
-from gatecert.config.paths import AnyFile, Command, Permissions, SecretFile
+from gatecert.config.paths import AnyFile
 from gatecert.config.schema.base import Settings, choice, one_of
 from gatecert.config.schema.challenge import ChallengeKind
+from gatecert.config.schema.install_settings import InstallSettings, SharedInstallSettings
 from gatecert.config.values import (
     BadValueError,
-    Duration,
     Fraction,
-    KeptVersions,
     Switch,
     Text,
     quoted,
     text,
     text_schema,
 )
-from gatecert.model import FileContents, KeyType, Mode
+from gatecert.model import KeyType, Mode
 
 _CHALLENGE_KINDS = [member.value for member in ChallengeKind]
 REFUSED_KEYS = {
     "ed25519": "no public CA issues for it; write ecdsa-p256",
     "rsa-1024": "the key is too short; write rsa-2048, or better ecdsa-p256",
-}
-REFUSED_CONTENTS = {
-    "pfx": "write pkcs12, which is the same",
-    "p12": "write pkcs12, which is the same",
-    "pem": "write its contents: fullchain, privkey, or combined for both in one file",
-    "der": "write its contents: cert-der or privkey-der",
-    "key": "write privkey",
-    "jks": "write pkcs12, which Java reads as well",
 }
 
 
@@ -146,69 +136,6 @@ class KeySettings(Settings):
     )
 
 
-class CopySettings(Settings):
-    """A file that a server requires, in addition to the live directory."""
-
-    path: AnyFile = Field(description="Path of the file.")
-    contents: Annotated[FileContents, *choice(FileContents, REFUSED_CONTENTS)] = Field(
-        description="privkey, cert, chain, fullchain, or combined (fullchain and then privkey), in "
-        "PEM; privkey-der or cert-der; pkcs12 (privkey, cert and chain)."
-    )
-    owner: Text | None = Field(
-        default=None, description="Owner of the file. Default: the user that gatecert runs as."
-    )
-    group: Text | None = Field(
-        default=None, description="Group of the file. Default: the owner's group."
-    )
-    mode: Permissions = Field(default=0o600, description="Permission bits, in octal.")
-    password_file: SecretFile | None = Field(
-        default=None,
-        description="File with the password of a pkcs12 file, or `credential:NAME`.",
-    )
-
-
-class InstallSettings(Settings):
-    """Deployment of a certificate."""
-
-    reload: Command = Field(
-        default=(),
-        description="Command that makes the server reload its files, as a list of arguments; run "
-        "without a shell. Default: none, the server notices changes by itself.",
-    )
-    reload_timeout: Duration = Field(
-        default=timedelta(seconds=30), description="Timeout of the command; it is then killed."
-    )
-    verify: tuple[TlsServer, ...] = Field(
-        default=(),
-        description="Every listener that must serve the certificate; default port 443. Every "
-        "address of a host is checked. {address: host:port, starttls: smtp, proxy_protocol: 2, "
-        "server_name: name} sets options. Default: no check.",
-    )
-    verify_command: Command = Field(
-        default=(),
-        description="Command with exit status 0 if the certificate is served, for servers without "
-        "plain TLS. It is repeated and watched like the listeners. Default: none.",
-    )
-    verify_timeout: Duration = Field(
-        default=timedelta(seconds=15), description="How long they may take to serve it."
-    )
-    watch: Duration = Field(
-        default=timedelta(minutes=5),
-        description="How often to check that they still serve it, each gateway at its own "
-        "moment of that interval.",
-    )
-    copy_to: tuple[CopySettings, ...] = Field(
-        default=(), description="Further files that a server requires."
-    )
-    key_group: Text | None = Field(
-        default=None,
-        description="Group that may read the private key (mode 0640). Default: none.",
-    )
-    keep_versions: KeptVersions = Field(
-        default=5, description="Number of versions kept on disk, the live one included."
-    )
-
-
 class RenewalSettings(Settings):
     """Renewal of a certificate."""
 
@@ -244,17 +171,22 @@ class ClientAuthenticationSettings(Settings):
     )
 
 
-class ProfileSettings(Settings):
+class SharedProfileSettings(Settings):
+    """The entry in VPN client profiles, as far as gateways may share it."""
+
+    port: Port = Field(default=443, description="The port that clients connect to.")
+
+
+class ProfileSettings(SharedProfileSettings):
     """The gateway's entry in VPN client profiles (`gatecert profile`)."""
 
     display_name: Text | None = Field(
         default=None, description="Name shown to users. Default: the gateway's name here."
     )
-    port: Port = Field(default=443, description="The port that clients connect to.")
 
 
-class GatewaySettings(Settings):
-    """A gateway.
+class GatewayNames(Settings):
+    """The names of a gateway.
 
     ``name`` is its key in ``gateways``; it is not written again.
     """
@@ -266,6 +198,11 @@ class GatewaySettings(Settings):
     alternative_names: tuple[AnyName, ...] = Field(
         default=(), description="Further DNS names or IP addresses in the certificate."
     )
+
+
+class SharedGatewaySettings(Settings):
+    """What all gateways share unless they say otherwise."""
+
     mode: Annotated[Mode, *choice(Mode)] = Field(
         default=Mode.AUTOMATIC,
         description="automatic (enrolled and renewed) or custom (you import the certificate).",
@@ -293,20 +230,31 @@ class GatewaySettings(Settings):
         default=SubjectSettings(),
         description="Subject attributes of CSRs: O, OU, L, ST and C (mode custom).",
     )
-    install: InstallSettings = Field(
-        default=InstallSettings(), description="Deployment of the certificate."
+    install: SharedInstallSettings = Field(
+        default=SharedInstallSettings(), description="Deployment of the certificate."
     )
     renewal: RenewalSettings = Field(
         default=RenewalSettings(), description="Renewal of the certificate."
-    )
-    members: dict[SafeName, MemberSettings] = Field(
-        default_factory=dict, description="Hosts of a pair that shares the hostname."
     )
     member: SafeName | None = Field(default=None, description="The member that this host is.")
     client_authentication: ClientAuthenticationSettings | None = Field(
         default=None,
         description="Client-certificate authentication; write {} to enable it without further "
         "settings. Default: disabled.",
+    )
+    profile: SharedProfileSettings = Field(
+        default=SharedProfileSettings(), description="Entry in VPN client profiles."
+    )
+
+
+class GatewaySettings(SharedGatewaySettings, GatewayNames):
+    """A gateway."""
+
+    install: InstallSettings = Field(
+        default=InstallSettings(), description="Deployment of the certificate."
+    )
+    members: dict[SafeName, MemberSettings] = Field(
+        default_factory=dict, description="Hosts of a pair that shares the hostname."
     )
     profile: ProfileSettings = Field(
         default=ProfileSettings(), description="Entry in VPN client profiles."
