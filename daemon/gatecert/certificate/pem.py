@@ -14,6 +14,7 @@ import binascii
 import re
 import warnings
 from contextlib import contextmanager, suppress
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from cryptography import x509
@@ -87,6 +88,7 @@ def find_readable(texts: Iterable[bytes]) -> tuple[x509.Certificate, ...]:
     return tuple(found)
 
 
+@lru_cache(maxsize=512)  # gateways share intermediates and roots
 def parse(der: bytes) -> x509.Certificate:
     """Parse one certificate from DER and decode every part that is read later.
 

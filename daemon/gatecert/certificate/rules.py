@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
@@ -131,6 +132,7 @@ def check_key(certificate: Certificate, what: str) -> None:
         )
 
 
+@lru_cache(maxsize=1024)  # gateways share intermediates and roots
 def is_signed_by(
     certificate: Certificate, issuer: Certificate, *, allow_forgeable: bool = False
 ) -> bool:

@@ -1,4 +1,4 @@
-"""Summary of an installed certificate, created anew on every pass.
+"""Summary of an installed certificate.
 
 Pure, and quick: it verifies only the signature of a bootstrap certificate. The ARI identifier is
 that of RFC 9773 section 4.1: the keyIdentifier of authorityKeyIdentifier, a dot, and the contents
@@ -9,6 +9,7 @@ without padding.
 from __future__ import annotations
 
 from base64 import urlsafe_b64encode
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from cryptography import x509
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from cryptography.x509 import Certificate
 
 
+@lru_cache(maxsize=1024)  # a certificate is summarized again in every pass
 def summarize(certificate_pem: bytes, chain_pem: bytes = b"") -> CertificateSummary:
     """Summarize a certificate and its intermediates, without validating them.
 

@@ -67,8 +67,8 @@ class Http01Solver:
             ChallengeError: The port cannot be opened, or the file cannot be written.
             StorageError: The response cannot be stored.
         """
+        self._tokens.put_token(challenge.token, challenge.key_authorization)
         with self._lock:
-            self._tokens.put_token(challenge.token, challenge.key_authorization)
             try:
                 self._publish(challenge)
             except BaseException:
@@ -120,6 +120,9 @@ class Http01Solver:
             ChallengeError: The port cannot be opened, or the file cannot be written.
             StorageError: The response cannot be stored.
         """
+        with self._lock:
+            if self._responder is not None and not names:
+                return ()  # it answers other challenges now
         token = secrets.token_urlsafe(32)
         identifier = Identifier(IdentifierType.DNS, "self-test.invalid")
         challenge = Challenge("http-01", identifier, token, f"{token}.try")

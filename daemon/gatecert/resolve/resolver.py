@@ -2,8 +2,8 @@
 
 All record types of all names are queried at once, each in a thread of its own, and the timeout is
 the total for all of them: a query without an answer by then has timed out, whatever the nameserver,
-the C library or the wall clock does. Nothing is cached; resolv.conf(5) is read again when it
-changes.
+the C library or the wall clock does. Threads are used again. No answer is cached; resolv.conf(5) is
+read again when it changes.
 
 ``resolve.stub_resolver`` sends queries and reads answers; ``resolve.lookup`` combines the answers
 of both address families.
@@ -13,10 +13,10 @@ from __future__ import annotations
 
 import logging
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from gatecert.deadline import Deadline
 from gatecert.errors import ResolutionError
@@ -26,7 +26,7 @@ from gatecert.resolve.hosts_file import matching_lines
 from gatecert.resolve.lookup import Family, FamilyAnswer, LookupResult, LookupStatus, combine
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Collection, Sequence
     from datetime import timedelta
 
     from gatecert.model import Endpoint
@@ -36,7 +36,7 @@ logger = logging.getLogger(__name__)
 
 RESOLV_CONF = Path("/etc/resolv.conf")
 HOSTS = Path("/etc/hosts")
-MAX_PARALLEL_QUERIES = 16
+MAX_PARALLEL_QUERIES = 256  # of all gateways; a nameserver that does not answer blocks none
 NAMESERVERS_UNKNOWN = "the addresses of the nameservers were not found in time"
 
 _FileState = tuple[int, int, int] | None
@@ -65,45 +65,42 @@ class Resolver:
         self._resolv_conf = resolv_conf
         self._hosts = hosts
         self._system: tuple[_FileState, StubResolver] | None = None
+        self._configured: StubResolver | None = None
+        self._pool = ThreadPoolExecutor(MAX_PARALLEL_QUERIES, thread_name_prefix="dns")
 
     def look_up(self, names: Sequence[str]) -> tuple[LookupResult, ...]:
         """Look up the addresses of names (A-labels), in their order; never raises."""
         if not names:
             return ()
         deadline = Deadline.after(self._seconds)
-        with _pool(len(names) * len(Family), "dns") as pool:
-            return self._look_up(names, pool, deadline)
+        return self._look_up(names, deadline)
 
     def look_up_caa(self, names: Sequence[str]) -> tuple[CaaPolicy, ...]:
         """Look up the CAA records relevant to names, in their order; never raises."""
         domains = dict.fromkeys(domain for name in names for domain in domains_to_query(name))
         if not domains:
             return ()
-        deadline = Deadline.after(self._seconds)
-        with _pool(len(domains), "caa") as pool:
-            answers = self._query_caa(tuple(domains), pool, deadline)
+        answers = self._query_caa(tuple(domains), Deadline.after(self._seconds))
         return tuple(relevant_policy(name, answers) for name in names)
 
-    def _query_caa(
-        self, domains: Sequence[str], pool: ThreadPoolExecutor, deadline: Deadline
-    ) -> dict[str, CaaAnswer]:
+    def _query_caa(self, domains: Sequence[str], deadline: Deadline) -> dict[str, CaaAnswer]:
         try:
-            stub = pool.submit(self._stub).result(timeout=deadline.remaining)
+            stub = self._stub(deadline)
         except (ResolutionError, TimeoutError) as error:
             return dict.fromkeys(domains, CaaAnswer(failure=str(error) or NAMESERVERS_UNKNOWN))
-        queries = {domain: pool.submit(stub.query_caa, domain, deadline) for domain in domains}
-        wait(queries.values(), timeout=deadline.remaining)
+        queries = {
+            domain: self._pool.submit(stub.query_caa, domain, deadline) for domain in domains
+        }
+        _wait(queries.values(), deadline)
         timeout = CaaAnswer(failure=self._no_answer(stub))
         return {
-            domain: future.result() if future.done() else timeout
+            domain: future.result() if future.done() and not future.cancelled() else timeout
             for domain, future in queries.items()
         }
 
-    def _look_up(
-        self, names: Sequence[str], pool: ThreadPoolExecutor, deadline: Deadline
-    ) -> tuple[LookupResult, ...]:
+    def _look_up(self, names: Sequence[str], deadline: Deadline) -> tuple[LookupResult, ...]:
         try:
-            stub = pool.submit(self._stub).result(timeout=deadline.remaining)
+            stub = self._stub(deadline)
         except ResolutionError as error:
             return tuple(
                 LookupResult(name, LookupStatus.SERVER_FAILURE, detail=str(error)) for name in names
@@ -115,14 +112,12 @@ class Resolver:
             )
         queries = {
             name: [
-                (each, pool.submit(stub.query_addresses, name, each, deadline)) for each in Family
+                (each, self._pool.submit(stub.query_addresses, name, each, deadline))
+                for each in Family
             ]
             for name in names
         }
-        wait(
-            [future for pending in queries.values() for _, future in pending],
-            timeout=deadline.remaining,
-        )
+        _wait([future for pending in queries.values() for _, future in pending], deadline)
         timeout = self._no_answer(stub)
         results = tuple(
             self._with_source(
@@ -148,12 +143,24 @@ class Resolver:
     def _no_answer(self, stub: StubResolver) -> str:
         return f"no answer from {stub.nameservers} in {self._seconds:g} s"
 
-    def _stub(self) -> StubResolver:
+    def _stub(self, deadline: Deadline) -> StubResolver:
+        """Return what sends the queries.
+
+        Raises:
+            ResolutionError: No nameserver has an address.
+            TimeoutError: Their addresses were not found in time.
+        """
         # dnspython takes 60 ms to import, and the bootstrap certificate comes first.
         from gatecert.resolve import stub_resolver  # noqa: PLC0415 - saves start-up time
 
+        if self._configured is not None:
+            return self._configured
         if self._nameservers:
-            return stub_resolver.configured_stub(self._nameservers, self._seconds)
+            build = partial(stub_resolver.configured_stub, self._nameservers, self._seconds)
+            if not all(stub_resolver.is_address(each.host) for each in self._nameservers):
+                return self._pool.submit(build).result(timeout=deadline.remaining)
+            self._configured = build()
+            return self._configured
         state = _file_state(self._resolv_conf)
         if self._system is None or self._system[0] != state:
             self._system = (state, stub_resolver.system_stub(self._resolv_conf, self._seconds))
@@ -161,18 +168,15 @@ class Resolver:
         return self._system[1]
 
 
-@contextmanager
-def _pool(queries: int, name: str) -> Iterator[ThreadPoolExecutor]:
-    """Provide a thread pool; queries that still run at its end stop soon after the deadline."""
-    pool = ThreadPoolExecutor(min(queries, MAX_PARALLEL_QUERIES), thread_name_prefix=name)
-    try:
-        yield pool
-    finally:
-        pool.shutdown(wait=False, cancel_futures=True)
+def _wait(queries: Collection[Future[Any]], deadline: Deadline) -> None:
+    """Wait for queries; those that still run after the deadline end soon, others never begin."""
+    _, late = wait(queries, timeout=deadline.remaining)
+    for each in late:
+        each.cancel()
 
 
 def _answer(family: Family, future: Future[FamilyAnswer], timeout: str) -> FamilyAnswer:
-    if future.done():
+    if future.done() and not future.cancelled():
         return future.result()
     return FamilyAnswer(family, LookupStatus.TIMEOUT, detail=timeout)
 

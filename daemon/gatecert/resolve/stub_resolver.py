@@ -150,7 +150,7 @@ def system_stub(resolv_conf: Path, seconds: float) -> StubResolver:
         ResolutionError: The file lists nameservers, but none by address.
     """
     listed, options = _read(resolv_conf)
-    usable = [each for each in listed if dns.inet.is_address(each)]
+    usable = [each for each in listed if is_address(each)]
     if listed and not usable:
         raise ResolutionError(
             f"{resolv_conf} lists no nameserver by address ({clean(', '.join(listed))}), "
@@ -189,8 +189,13 @@ def _stub(
     return StubResolver(resolver, ", ".join(str(each) for each in endpoints))
 
 
+def is_address(host: str) -> bool:
+    """Check for an IP address, which needs no look-up."""
+    return dns.inet.is_address(host)
+
+
 def _addresses_of(nameserver: Endpoint) -> list[str]:
-    if dns.inet.is_address(nameserver.host):
+    if is_address(nameserver.host):
         return [nameserver.host]
     try:
         found = socket.getaddrinfo(nameserver.host, nameserver.port, type=socket.SOCK_DGRAM)

@@ -20,7 +20,7 @@ from gatecert.errors import clean
 from gatecert.store.damaged_files import DamagedRecordError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Hashable
 
     from _typeshed import DataclassInstance
 
@@ -81,21 +81,34 @@ def _replaced(value: object, convert: Callable[[object], object]) -> object:
     if value is None or isinstance(value, str):
         return value
     if isinstance(value, tuple):
-        return tuple(_replaced(part, convert) for part in value)
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        changes: dict[str, object] = {}
-        for field in dataclasses.fields(value):
-            before = getattr(value, field.name)
-            after = _replaced(before, convert)
-            if after is not before:
-                changes[field.name] = after
-        return dataclasses.replace(value, **changes) if changes else value
-    return convert(value)
+        parts = [_replaced(part, convert) for part in value]
+        same = all(after is before for after, before in zip(parts, value, strict=True))
+        return value if same else tuple(parts)
+    names = _field_names(cast("Hashable", type(value)))
+    if names is None:
+        return convert(value)
+    changes: dict[str, object] = {}
+    for name in names:
+        before = getattr(value, name)
+        if before is None or isinstance(before, str):  # most are
+            continue
+        after = _replaced(before, convert)
+        if after is not before:
+            changes[name] = after
+    return dataclasses.replace(cast("DataclassInstance", value), **changes) if changes else value
+
+
+@cache
+def _field_names(kind: Hashable) -> tuple[str, ...] | None:
+    """Return the names of a record's fields; None for another type."""
+    if not dataclasses.is_dataclass(kind):
+        return None
+    return tuple(field.name for field in dataclasses.fields(kind))
 
 
 def _encodable(value: object) -> object:
     if isinstance(value, datetime):
-        return value.astimezone(UTC)
+        return value if value.tzinfo is UTC else value.astimezone(UTC)
     if isinstance(value, bytes):
         raise TypeError("bytes has no place in a record")
     return value

@@ -8,6 +8,7 @@ gateway require its lock (``lock_gateway``); reading requires none, because file
 from __future__ import annotations
 
 import os
+import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 MINIMUM_SPACE = 1024 * 1024  # bytes; a renewal writes some 20 kB, plus copies and logs
+TRIAL_SECONDS = 1.0
 MINIMUM_INODES = 64  # a version has seven
 PROBE_DATA = b"gatecert can write here\n" * 1366  # 32 KiB: small writes can pass a full quota
 
@@ -43,6 +45,10 @@ class FileStore(
     RequestFiles,
 ):
     """All persistent state, below a state directory; see ``store.protocol.Store``."""
+
+    def __init__(self, state_directory: Path) -> None:
+        super().__init__(state_directory)
+        self._trial_again_at = 0.0  # on ``time.monotonic()``
 
     def gateway_directory(self, gateway: str) -> Path:
         """Return ``STATE/gateways/<name>``, which may not exist yet."""
@@ -59,13 +65,20 @@ class FileStore(
         json_record.write_record(self._layout.gateway_state(gateway), state)
 
     def check_writable(self) -> None:
-        """Write, fsync and read back a file, and check the free space.
+        """Check the free space, and write, fsync and read back a file.
+
+        For a moment, a file that was written for one gateway tells it for all.
 
         Raises:
             StorageError: That fails, or too little space is left for a renewal.
         """
         self._layout.make(self.directory)
         self._check_free_space()
+        if time.monotonic() >= self._trial_again_at:
+            self._write_trial()
+            self._trial_again_at = time.monotonic() + TRIAL_SECONDS
+
+    def _write_trial(self) -> None:
         path = temporary_beside(self.directory / "trial")
         try:
             durable.write_file(path, PROBE_DATA, mode=PRIVATE_FILE)

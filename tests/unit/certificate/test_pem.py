@@ -22,6 +22,10 @@ def test_the_order_of_the_text_is_kept(good: Good) -> None:
     assert split_pem(good.leaf.pem * 2) == [good.leaf.certificate] * 2
 
 
+def test_a_certificate_is_parsed_once(good: Good) -> None:
+    assert split_pem(good.fullchain)[1] is split_pem(good.intermediate.pem)[0]
+
+
 @pytest.mark.parametrize(
     "change",
     [

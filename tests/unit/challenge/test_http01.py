@@ -349,6 +349,19 @@ def test_a_self_test_does_not_disturb_a_validation(
 
 
 @pytest.mark.enable_socket
+def test_a_self_test_writes_nothing_while_the_responder_answers(
+    solver: Http01Solver, tokens: Tokens, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    solver.present(challenge())
+    written: list[str] = []
+    monkeypatch.setattr(tokens, "put_token", lambda token, _: written.append(token))
+
+    assert solver.self_test() == ()
+    assert written == []
+    solver.clean_up(challenge())
+
+
+@pytest.mark.enable_socket
 def test_a_self_test_skips_addresses_that_this_host_lacks(
     endpoint: Endpoint, tokens: Tokens
 ) -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import logging
 import socket
+import threading
 import time
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -82,6 +83,16 @@ def test_each_name_has_its_own_result(nameserver: StartNameserver) -> None:
         ),
         LookupResult("none.example", LookupStatus.NO_SUCH_NAME, nameservers=asked),
     )
+
+
+def test_look_ups_one_after_the_other_share_threads(nameserver: StartNameserver) -> None:
+    resolver, before = Resolver([nameserver(zone)], TIMEOUT), set(threading.enumerate())
+
+    for _ in range(5):
+        resolver.look_up(["both.example"])
+        resolver.look_up_caa(["example"])
+
+    assert len(set(threading.enumerate()) - before) <= 2  # one for each address family
 
 
 def test_no_names_give_no_results() -> None:

@@ -112,6 +112,21 @@ class TestCheckWritable:
         store.check_writable()
         assert list(store.directory.iterdir()) == []
 
+    def test_one_trial_serves_many_gateways(
+        self, store: FileStore, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        store.check_writable()
+        created: list[Path] = []
+
+        def note(name: str, path: Path) -> None:
+            if name == "create":
+                created.append(path)
+
+        monkeypatch.setattr(durable, "on_step", note)
+        for _ in range(20):
+            store.check_writable()
+        assert created == []
+
     @pytest.mark.parametrize(
         ("step", "number", "words"),
         [
