@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import fields, replace
 from datetime import UTC, datetime, timedelta
@@ -23,6 +24,7 @@ from gatecert.lifecycle.gateway_pass import Occasion
 from gatecert.model import (
     Account,
     ChallengeFailure,
+    CountedRequest,
     Deployment,
     Endpoint,
     ExpiryNotice,
@@ -40,6 +42,7 @@ from gatecert.model import (
     PendingOrder,
     RateLimit,
     RenewalInfo,
+    RequestKind,
     Resolution,
     ResolutionKind,
     TextRecord,
@@ -55,7 +58,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from gatecert.model import CountedRequest
     from gatecert.store.usage_index import UsageIndex
 
 DAY: Final = timedelta(days=1)
@@ -269,7 +271,15 @@ RECORD: Final = {
 KEY_PEM: Final = next(data for name, data in SCENE.original.items() if name.endswith("privkey.pem"))
 
 
+USAGE_LINE: Final = encode(
+    UsageChange(START, (CountedRequest(RequestKind.ORDER, START, "1", "a", ("b.example",)),)),
+    indent=None,
+)
+USAGE_URL: Final = "https://ca.test/dir"
+USAGE_FILE: Final = f"spending/ca.test-{hashlib.sha256(USAGE_URL.encode()).hexdigest()[:12]}.jsonl"
+
 STORED_FILES: Final[dict[str, Make[bytes]]] = {
+    USAGE_FILE: one_of(binary(80), spoilt(just(3 * USAGE_LINE))),
     "accounts/played/key.pem": one_of_octets(KEY_PEM),
     "accounts/played/account.json": encoded(altered(ACCOUNT)),
     "records/0123.json": encoded(altered(RECORD)),
@@ -297,6 +307,9 @@ def test_all_other_stored_files(files: dict[str, bytes]) -> None:
         assert account is None or isinstance(account, Account)
         for published in store.records():
             assert isinstance(published.record, TextRecord)
+        assert store.rate_limit_usage(USAGE_URL, len) <= 3
+        Budget(store, USAGE_URL, LIMITS, "acme", "acme", lambda: START).account()
+        assert store.rate_limit_usage(USAGE_URL, len) >= 1
         store.abandoned_tokens()
         store.token("token")
         for request in store.requests(VPN):

@@ -2,7 +2,8 @@
 
 Writers hold a lock of their own choice; readers need none.
 
-- The file appears with its first lines by a rename. Later lines are appended and synced.
+- The file appears with its first lines by a rename. Later lines are appended and synced. A process
+  syncs the directory before its first line: the one that renamed the file may have crashed.
 - A last line without an end is the leftover of a crash. It is not a record: its writer did not
   continue. The next writer cuts it off.
 - A damaged line is logged and skipped. A file without any intact line is damaged as a whole.
@@ -56,10 +57,12 @@ class AppendedRecords(Generic[Record]):
         self._inode: tuple[int, int] | None = None
         self._end = 0
         self._last = b""
+        self._linked: tuple[int, int] | None = None  # the inode whose name is durable
 
     def forget(self) -> None:
         """Read the whole file next time; appending before that writes a new file."""
         self.lines, self._inode, self._end, self._last = 0, None, 0, b""
+        self._linked = None
 
     def read(self) -> tuple[bool, list[Record]]:
         """Read the records that were appended since the last call.
@@ -103,8 +106,11 @@ class AppendedRecords(Generic[Record]):
         data = b"".join(encode(record, indent=None) for record in records)
         if self._inode is None:
             durable.write_file(self.path, data, mode=PRIVATE_FILE)
-        else:
-            durable.append_file(self.path, data, end=self._end)
+            return
+        if self._inode != self._linked:
+            durable.sync_directory(self.path.parent)
+            self._linked = self._inode
+        durable.append_file(self.path, data, end=self._end)
 
     def rewrite(self, records: Iterable[Record]) -> None:
         """Write a new file in place of the old one.

@@ -201,6 +201,54 @@ class TestWriteFile:
         assert names(tmp_path) == {"file"}
 
 
+class TestAppendFile:
+    def test_data_is_written_once_and_synced(
+        self, tmp_path: Path, steps: list[tuple[str, Path]]
+    ) -> None:
+        path = tmp_path / "file"
+        path.write_bytes(b"old\n")
+        durable.append_file(path, b"new\n", end=4)
+        assert path.read_bytes() == b"old\nnew\n"
+        assert steps == [("append to", path), ("write", path), ("sync", path)]
+
+    def test_the_leftover_of_a_crash_is_cut_off(self, tmp_path: Path) -> None:
+        path = tmp_path / "file"
+        path.write_bytes(b"old\nlonger than what comes")
+        durable.append_file(path, b"new\n", end=4)
+        assert path.read_bytes() == b"old\nnew\n"
+
+    @pytest.mark.parametrize("step", ["append to", "write", "sync"])
+    def test_a_failed_step_appends_nothing(self, tmp_path: Path, fail: Fail, step: str) -> None:
+        path = tmp_path / "file"
+        path.write_bytes(b"old\n")
+        fail(step, errno.ENOSPC)
+        with pytest.raises(StorageError, match=r"cannot .*file"):
+            durable.append_file(path, b"new\n", end=4)
+        assert path.read_bytes() == b"old\n"
+
+    def test_a_short_write_is_cut_off(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        path = tmp_path / "file"
+        path.write_bytes(b"old\n")
+        really, room = os.write, [2]
+
+        def write(descriptor: int, data: memoryview) -> int:
+            if not room:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            return really(descriptor, data[: room.pop()])
+
+        monkeypatch.setattr(os, "write", write)
+        with pytest.raises(StorageError, match="disk full"):
+            durable.append_file(path, b"new\n", end=4)
+        assert path.read_bytes() == b"old\n"
+
+    def test_a_missing_file_is_an_error(self, tmp_path: Path) -> None:
+        with pytest.raises(StorageError, match="append to"):
+            durable.append_file(tmp_path / "file", b"new\n", end=0)
+        assert names(tmp_path) == set()
+
+
 class TestRemoveFile:
     def test_removes_and_syncs(self, tmp_path: Path, steps: list[tuple[str, Path]]) -> None:
         (tmp_path / "file").touch()
