@@ -13,6 +13,7 @@ from gatecert.config.include_entry import IncludeError, entries
 from gatecert.config.merged_files import merge_files
 from gatecert.config.source_file import read_file, refusal
 from gatecert.errors import ConfigurationError, Problem
+from gatecert.garbage_collection import without_garbage_collection
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,6 +27,7 @@ LONGEST_CHAIN: Final = 8  # files that include one another
 Identity = tuple[int, int]  # device and inode
 
 
+@without_garbage_collection()
 def read(path: Path, *, most_files: int = MOST_FILES) -> Document:
     """Read a configuration file, and what it includes.
 

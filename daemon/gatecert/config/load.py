@@ -17,6 +17,7 @@ from gatecert.config.include import read
 from gatecert.config.schema import Configuration
 from gatecert.config.shared_settings import DEFAULTS, with_defaults
 from gatecert.errors import ConfigurationError
+from gatecert.garbage_collection import without_garbage_collection
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -42,6 +43,7 @@ def load(path: Path, *, check_files: bool = True) -> Configuration:
     return validate(read(path), check_files=check_files)
 
 
+@without_garbage_collection()
 def validate(document: Document, *, check_files: bool = True) -> Configuration:
     """Check a configuration that has been read.
 
