@@ -11,6 +11,7 @@ import difflib
 import grp
 import os
 import pwd
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeVar
 
@@ -49,26 +50,27 @@ def problems(path: Path, configuration: Configuration) -> tuple[Problem, ...]:
 
 def findings(configuration: Configuration) -> Iterator[Finding]:
     """Yield everything that is named and does not exist."""
+    host = _Host()
     http_01, dns_01 = configuration.challenges.http_01, configuration.challenges.dns_01
     if http_01.webroot is not None:
         where = ("challenges", "http-01", "webroot")
         yield from _directory(where, http_01.webroot, "create it, or set the web server's")
     if dns_01 is not None:
-        yield from _command(("challenges", "dns-01", "command"), dns_01.command)
+        yield from host.command(("challenges", "dns-01", "command"), dns_01.command)
     for name, gateway in configuration.gateways.items():
-        yield from _of_gateway(("gateways", name), gateway)
+        yield from _of_gateway(host, ("gateways", name), gateway)
 
 
-def _of_gateway(where: Location, gateway: GatewaySettings) -> Iterator[Finding]:
+def _of_gateway(host: _Host, where: Location, gateway: GatewaySettings) -> Iterator[Finding]:
     install = gateway.install
-    yield from _command((*where, "install", "reload"), install.reload)
-    yield from _command((*where, "install", "verify_command"), install.verify_command)
-    yield from _group((*where, "install", "key_group"), install.key_group)
+    yield from host.command((*where, "install", "reload"), install.reload)
+    yield from host.command((*where, "install", "verify_command"), install.verify_command)
+    yield from host.group((*where, "install", "key_group"), install.key_group)
     for index, copy in enumerate(install.copy_to):
         here = (*where, "install", "copy_to", index)
         yield from _directory((*here, "path"), copy.path.parent, "create it; gatecert does not")
-        yield from _user((*here, "owner"), copy.owner)
-        yield from _group((*here, "group"), copy.group)
+        yield from host.user((*here, "owner"), copy.owner)
+        yield from host.group((*here, "group"), copy.group)
     users = gateway.client_authentication
     if users is not None:
         here = (*where, "client_authentication")
@@ -80,20 +82,44 @@ def _of_gateway(where: Location, gateway: GatewaySettings) -> Iterator[Finding]:
             yield from _directory((*here, "known_users"), users.known_users, fix)
 
 
-def _command(where: Location, command: Sequence[str]) -> Iterator[Finding]:
-    if not command:
-        return
-    program = executable(command[0])
+class _Host:
+    """The programs, users and groups of this host; each is looked up once for all gateways."""
+
+    def __init__(self) -> None:
+        self._command_complaint = cache(_command_complaint)
+        self._user_complaint = cache(_user_complaint)
+        self._group_complaint = cache(_group_complaint)
+
+    def command(self, where: Location, command: Sequence[str]) -> Iterator[Finding]:
+        """Check that a program exists."""
+        if command and (what := self._command_complaint(command[0])):
+            yield Finding((*where, 0), what)
+
+    def user(self, where: Location, name: str | None) -> Iterator[Finding]:
+        """Check that a user exists."""
+        if name is not None and (what := self._user_complaint(name)):
+            yield Finding(where, what)
+
+    def group(self, where: Location, name: str | None) -> Iterator[Finding]:
+        """Check that a group exists."""
+        if name is not None and (what := self._group_complaint(name)):
+            yield Finding(where, what)
+
+
+def _command_complaint(command: str) -> str:
+    """Return why a program cannot be run; empty if it can."""
+    program = executable(command)
     if program is None:
-        near = difflib.get_close_matches(command[0], programs(), 1, ALIKE)
+        near = difflib.get_close_matches(command, programs(), 1, ALIKE)
         hint = f"did you mean {near[0]}?" if near else f"install it, or write its path ({PATH})"
-        yield Finding((*where, 0), f"there is no program {command[0]!r} on PATH; {hint}")
-    elif _is_missing(Path(program)):
+        return f"there is no program {command!r} on PATH; {hint}"
+    if _is_missing(Path(program)):
         elsewhere = executable(Path(program).name)
         hint = f"did you mean {elsewhere}?" if elsewhere else "install it, or correct its name"
-        yield Finding((*where, 0), f"there is no program {program}; {hint}")
-    elif Path(program).is_dir() or not os.access(program, os.X_OK):
-        yield Finding((*where, 0), f"{program} cannot be executed; run chmod +x on it")
+        return f"there is no program {program}; {hint}"
+    if Path(program).is_dir() or not os.access(program, os.X_OK):
+        return f"{program} cannot be executed; run chmod +x on it"
+    return ""
 
 
 def _directory(where: Location, path: Path, fix: str) -> Iterator[Finding]:
@@ -103,16 +129,18 @@ def _directory(where: Location, path: Path, fix: str) -> Iterator[Finding]:
         yield Finding(where, f"{path} is not a directory")
 
 
-def _user(where: Location, name: str | None) -> Iterator[Finding]:
-    if name is not None and not _is_known(name, pwd.getpwnam):
-        hint = nearest(name, [user.pw_name for user in pwd.getpwall()], "create it")
-        yield Finding(where, f"there is no user {name!r} on this host; {hint}")
+def _user_complaint(name: str) -> str:
+    if _is_known(name, pwd.getpwnam):
+        return ""
+    hint = nearest(name, [user.pw_name for user in pwd.getpwall()], "create it")
+    return f"there is no user {name!r} on this host; {hint}"
 
 
-def _group(where: Location, name: str | None) -> Iterator[Finding]:
-    if name is not None and not _is_known(name, grp.getgrnam):
-        hint = nearest(name, [group.gr_name for group in grp.getgrall()], "create it")
-        yield Finding(where, f"there is no group {name!r} on this host; {hint}")
+def _group_complaint(name: str) -> str:
+    if _is_known(name, grp.getgrnam):
+        return ""
+    hint = nearest(name, [group.gr_name for group in grp.getgrall()], "create it")
+    return f"there is no group {name!r} on this host; {hint}"
 
 
 def _is_known(name: str, look_up: Callable[[str], Entry]) -> bool:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 from gatecert.config.names import display_form, private_reason
 from gatecert.config.schema import ChallengeKind
 from gatecert.config.well_known import is_public_ca
+from gatecert.garbage_collection import without_garbage_collection
 from gatecert.model import (
     ClientAuthentication,
     ClientProfile,
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 Policy = TypeVar("Policy", KeyPolicy, RenewalPolicy, FileCopy, ClientAuthentication, ClientProfile)
 
 
+@without_garbage_collection()
 def targets(configuration: Configuration) -> tuple[Target, ...]:
     """Return the gateways, in the order of the file."""
     return tuple(target(gateway, configuration) for gateway in configuration.gateways.values())
@@ -57,7 +59,7 @@ def target(gateway: GatewaySettings, configuration: Configuration) -> Target:
         authorities=authorities(gateway, configuration) if automatic else (),
         challenges=challenges(gateway, configuration.challenges),
         key=_policy(KeyPolicy, gateway.key),
-        install=InstallPlan(**(dict(gateway.install) | {"copy_to": copies})),
+        install=InstallPlan(**(vars(gateway.install) | {"copy_to": copies})),
         renewal=_policy(RenewalPolicy, gateway.renewal),
         subject=tuple(gateway.subject.attributes().items()),
         members=tuple(
@@ -71,7 +73,7 @@ def target(gateway: GatewaySettings, configuration: Configuration) -> Target:
 
 def _policy(kind: type[Policy], settings: Settings) -> Policy:
     """Return a group of settings as the policy with the same fields."""
-    return kind(**dict(settings))
+    return kind(**vars(settings))
 
 
 def requested_authorities(

@@ -2,12 +2,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from gatecert.config import existence
 from gatecert.config.existence import findings, problems, programs
 from gatecert.config.schema import Configuration
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
+
+    import pytest
 
 
 def of(
@@ -123,3 +126,19 @@ def test_each_is_reported_with_its_line(tmp_path: Path) -> None:
     assert str(problem).startswith(
         f"{file}:5: gateways.vpn.install.key_group: there is no group 'nobody-here' on this host"
     )
+
+
+def test_each_program_is_looked_for_once(
+    configuration: Callable[[str], Configuration], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    def look_up(program: str) -> str:
+        asked.append(program)
+        return "/bin/sh"
+
+    monkeypatch.setattr(existence, "executable", look_up)
+    gateways = ", ".join(f"g{number}: {{hostname: g{number}.cn}}" for number in range(5))
+    loaded = configuration(f"defaults: {{install: {{reload: [sh]}}}}\ngateways: {{{gateways}}}\n")
+    assert list(findings(loaded)) == []
+    assert asked == ["sh"]
