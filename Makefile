@@ -84,7 +84,7 @@ docs: .venv/.complete ## Update the text that is generated from the code
 
 bench: setup .cache/peer/.complete ## Measure gatecert, Caddy and certbot side by side; or BENCH='--only idle'
 	@tests/integration/debian-testing caddy 2.8 .cache/caddy caddy >/dev/null
-	@$(harness) $(bin)/python -m bench $(BENCH)
+	@PYTHONDONTWRITEBYTECODE= $(harness) $(bin)/python -m bench $(BENCH)  # packages are compiled
 
 setup: .venv/.complete ## Set up the environment and the servers
 	@tests/integration/prerequisites

@@ -14,7 +14,6 @@
 from __future__ import annotations
 
 import errno
-import http.client
 import logging
 import socket
 from contextlib import ExitStack
@@ -95,6 +94,8 @@ def serves_token(
     endpoint: Endpoint, token: str, key_authorization: str, *, timeout: float = PROBE_SECONDS
 ) -> bool:
     """Check if the listener at an endpoint serves the response for a token."""
+    import http.client  # noqa: PLC0415 - only for a self-test
+
     connection = http.client.HTTPConnection(*connect_address(endpoint), timeout=timeout)
     try:
         connection.request("GET", PREFIX + token)

@@ -29,7 +29,6 @@ from gatecert.deadline import Deadline
 from gatecert.model import FailureKind, Probe, Verdict
 from gatecert.time_format import day
 from gatecert.verify.connect import ProbeError, addresses
-from gatecert.verify.probe import probe
 from gatecert.verify.served_chain import SILENT, ProbeFailure, ServedChain
 from gatecert.verify.verify_command import ProofCommand, wait_until_proven
 
@@ -166,7 +165,7 @@ def _probe_listener(
     endpoint: Endpoint, *, server_name: str, timeout: float, algorithm: str
 ) -> list[ServedChain | ProbeFailure]:
     """Make a few handshakes with a listener; return each certificate or kind of failure once."""
-    handshake = partial(probe, endpoint, server_name, algorithm=algorithm)
+    handshake = _handshake(endpoint, server_name, algorithm)
     first = handshake(timeout=timeout)
     if _answer_key(first) in SILENT:
         return [first]
@@ -179,6 +178,15 @@ def _probe_listener(
         if _answer_key(answer) not in SILENT:
             found.setdefault(_answer_key(answer), answer)
     return list(found.values())
+
+
+def _handshake(
+    endpoint: Endpoint, server_name: str, algorithm: str
+) -> Callable[..., ServedChain | ProbeFailure]:
+    """Return what makes a handshake with a listener."""
+    from gatecert.verify.probe import probe  # noqa: PLC0415 - with pyOpenSSL, for handshakes only
+
+    return partial(probe, endpoint, server_name, algorithm=algorithm)
 
 
 def _answer_key(answer: ServedChain | ProbeFailure) -> str:
@@ -254,7 +262,7 @@ def _wait_until_matching(  # noqa: PLR0913 - independent parameters of the proof
     confirmations: int,
 ) -> Probe:
     """Check a listener until it matches or the time is up; return its last conclusive answer."""
-    handshake = partial(probe, endpoint, server_name, algorithm=algorithm)
+    handshake = _handshake(endpoint, server_name, algorithm)
     confirmed = partial(
         _confirmed, compare, handshake, confirmations=confirmations, cancelled=deadline.cancelled
     )

@@ -25,17 +25,29 @@ DAEMON = {"apscheduler", "asyncio"}
 CERTIFICATES = {"OpenSSL", "cryptography", "ssl"}
 CONFIGURATION = {"pydantic", "yaml"}
 
+HANDSHAKES = {"OpenSSL", "psutil"}
+
 UNUSED = {
     "--help": NETWORK | DAEMON | CERTIFICATES | CONFIGURATION,
     "--version": NETWORK | DAEMON | CERTIFICATES | CONFIGURATION,
     "profile boston": NETWORK | DAEMON | CERTIFICATES,
     "csr manual": NETWORK | DAEMON | {"OpenSSL", "ssl"},
-    "status": NETWORK | DAEMON,
-    "status --json": NETWORK | DAEMON,
-    "check": NETWORK | DAEMON,
-    "client-ca list boston": NETWORK | DAEMON,
-    "enroll manual": NETWORK | DAEMON,
+    "status": NETWORK | DAEMON | HANDSHAKES,
+    "status --json": NETWORK | DAEMON | HANDSHAKES,
+    "check": NETWORK | DAEMON | {"OpenSSL"},
+    "client-ca list boston": NETWORK | DAEMON | HANDSHAKES,
+    "enroll manual": NETWORK | DAEMON | {"OpenSSL"},
 }
+
+PREPARE = """
+import sys, threading
+from pathlib import Path
+from gatecert.app import build
+from gatecert.config.load import load
+application = build(load(Path(sys.argv[1])), lambda *_: None, threading.Event())
+print(application.pipeline.prepare(application.targets["boston"]).kind)
+print("MODULES", *{name.partition(".")[0] for name in sys.modules})
+"""
 
 
 @pytest.fixture(scope="module")
@@ -67,6 +79,20 @@ def run(configuration: Path, command: str) -> tuple[int, set[str]]:
     mark, *modules = finished.stdout.splitlines()[-1].split()
     assert mark == "MODULES"
     return finished.returncode, set(modules)
+
+
+def test_bootstrap_certificate_is_in_place_before_large_libraries_are_imported(
+    configuration: Path,
+) -> None:
+    finished = subprocess.run(
+        [sys.executable, "-c", PREPARE, str(configuration)],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    *outcome, last = finished.stdout.splitlines()
+    assert outcome == ["bootstrapped"]
+    assert not set(last.split()) & (NETWORK | DAEMON | HANDSHAKES)
 
 
 @pytest.mark.parametrize("command", UNUSED)
