@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import pytest
@@ -35,7 +34,7 @@ def test_nothing_is_due_for_a_gateway(daemon: Gatecert) -> None:
     fleet.add_gateway("listening", "listening.example.com", listener="127.0.0.1:4433")
     daemon.write()
     application = build(load(daemon.configuration_file), lambda *_: None, threading.Event())
-    now = datetime.now(UTC)
+    now = fleet.now
     for name, target in application.targets.items():
         current = application.pipeline.open(target)
         due = next_due(current.situation, now)
