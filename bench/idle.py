@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from bench.caddy_client import CaddyClient
 from bench.figures import Figure
-from bench.fleet import ADDRESS, Fleet
+from bench.fleet import ADDRESS, WATCH_INTERVAL, Fleet
 from bench.listeners import Listeners, ports
 from bench.process_tree import ProcessTree, SwitchCounter
 
@@ -43,8 +43,18 @@ def one_gateway(scene: Scene) -> Iterator[Figure]:
         ours, theirs = memory_of(daemon.tree), memory_of(caddy.tree)
         yield Figure("idle memory, 1 gateway: RSS", "MB", ours[0], 70, 30, peers={CADDY: theirs[0]})
         yield Figure("idle memory, 1 gateway: PSS", "MB", ours[1], 60, 20, peers={CADDY: theirs[1]})
-        scene.say(f"  observing both for {scene.sizes.window:g} s")
-        mine, other = observe(scene.sizes.window, daemon.tree, caddy.tree)
+        listening = ports(1)[0]
+        watching = scene.daemon("watching")
+        hostname, listener = "watching.example.com", f"{ADDRESS}:{listening}"
+        Fleet(watching).add_gateway("gateway", hostname, listener=listener)
+        served = {listening: watching.live("gateway")}
+        servers.enter_context(Listeners(scene.directory / "listener", served))
+        servers.enter_context(watching)
+        watching.wait_ready(READY)
+        watching.tree.settle(SETTLE)
+        window = scene.sizes.window
+        scene.say(f"  observing both, and a daemon with a listener, for {window:g} s")
+        mine, other, with_listener = observe(window, daemon.tree, caddy.tree, watching.tree)
         yield Figure(
             "wake-ups a minute, idle, 1 gateway",
             "switches",
@@ -59,6 +69,10 @@ def one_gateway(scene: Scene) -> Iterator[Figure]:
             [mine.processor],
             peers={CADDY: [other.processor]},
         )
+    if window >= WATCH_INTERVAL.total_seconds():  # less would see a look by chance only
+        what = "1 gateway with a listener"
+        yield Figure(f"wake-ups a minute, idle, {what}", "switches", [with_listener.switches])
+        yield Figure(f"idle processor, {what}", "% of a core", [with_listener.processor])
 
 
 def watched_gateways(scene: Scene) -> Iterator[Figure]:
