@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from gatecert.challenge.socket_activation import SocketActivatedResponder
     from gatecert.challenge.solver import Solver
     from gatecert.config.schema import Configuration
-    from gatecert.deploy.inventory import StoredCertificate
+    from gatecert.deploy.parsed_versions import StoredCertificate
     from gatecert.doctor.finding import Finding
     from gatecert.doctor.preconditions import Preconditions
     from gatecert.lifecycle.client_cas import ClientCAs

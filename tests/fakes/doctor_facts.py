@@ -14,7 +14,7 @@ from tests.fakes.clock import DAY, HOUR, MINUTE, START
 from tests.fakes.pki import unsigned
 
 from gatecert.acme.directory_check import DirectoryReport
-from gatecert.deploy.inventory import StoredCertificate
+from gatecert.deploy.parsed_versions import StoredCertificate
 from gatecert.doctor.facts import ChallengeSelfTest, GatewayFacts, MachineFacts, Root
 from gatecert.model import (
     CertificateSummary,

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from datetime import timedelta
     from pathlib import Path
 
-    from gatecert.deploy.inventory import StoredCertificate
+    from gatecert.deploy.parsed_versions import StoredCertificate
     from gatecert.doctor.finding import Code, Finding
     from gatecert.model import Outcome
 

@@ -18,6 +18,7 @@ from gatecert.client_ca import bundle as bundles
 from gatecert.errors import CertificateError, StorageError
 from gatecert.store import durable
 from gatecert.store.damaged_files import DamagedRecordError, read_file
+from gatecert.store.kept_files import KeptFiles
 from gatecert.store.layout import (
     GROUP_DIRECTORY,
     GROUP_FILE,
@@ -42,9 +43,16 @@ class BundleFiles:
     Args:
         gateway_directory: ``STATE/gateways/<name>``, absolute.
         key_group: Group of the server, if it may read the files.
+        kept: The bundles that this process has read.
     """
 
-    def __init__(self, gateway_directory: Path, key_group: str | None = None) -> None:
+    def __init__(
+        self,
+        gateway_directory: Path,
+        key_group: str | None = None,
+        kept: KeptFiles[Bundle] | None = None,
+    ) -> None:
+        self._kept = kept or KeptFiles()
         self._directory = gateway_directory / DIRECTORY
         self._group = key_group
 
@@ -68,7 +76,7 @@ class BundleFiles:
         Raises:
             StorageError: The file exists, but cannot be read or is damaged.
         """
-        return self._read(self.path) or bundles.Bundle()
+        return self._kept.get(self.path, lambda: self._read(self.path)) or bundles.Bundle()
 
     def write(self, bundle: Bundle, *, now: datetime) -> None:
         """Replace the bundle with one rename.

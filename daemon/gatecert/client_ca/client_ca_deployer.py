@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from gatecert.model import Verdict
+    from gatecert.store.kept_files import KeptFiles
     from gatecert.verify.served_chain import ProbeFailure, ServedChain
     from gatecert.verify.verdict import Comparison
 
@@ -48,15 +49,20 @@ class ClientCADeployer(Deployer[Bundle]):
     Args:
         tools: What all deployments share.
         target: The gateway.
+        bundles: The bundles that this process has read.
 
     Attributes:
         files: The bundle's files.
     """
 
-    def __init__(self, tools: DeployTools, target: Target) -> None:
+    def __init__(
+        self, tools: DeployTools, target: Target, bundles: KeptFiles[Bundle] | None = None
+    ) -> None:
         directory = tools.store.gateway_directory(target.name)
-        self.files = BundleFiles(directory, target.install.key_group)
-        record = DeploymentRecord(self.files.deployment_path, self.files.make_directory)
+        self.files = BundleFiles(directory, target.install.key_group, bundles)
+        record = DeploymentRecord(
+            self.files.deployment_path, self.files.make_directory, tools.records
+        )
         super().__init__(tools, target, record)
         self.file = f"{self.files.path} (ca-cert of ocserv, ssl_client_certificate of nginx)"
 

@@ -27,7 +27,8 @@ from typing import TYPE_CHECKING
 from gatecert.deadline import Deadline
 from gatecert.deploy.deployer import Deployer, DeploymentResult, DeployTools
 from gatecert.deploy.deployment_record import DeploymentRecord
-from gatecert.deploy.inventory import Inventory, StoredCertificate, take_inventory
+from gatecert.deploy.inventory import Inventory, take_inventory
+from gatecert.deploy.parsed_versions import StoredCertificate
 from gatecert.deploy.prune import prune
 from gatecert.deploy.reload import environment
 from gatecert.errors import CopyError, GatecertError, ReloadError
@@ -75,7 +76,8 @@ class CertificateDeployer(Deployer[StoredCertificate]):
         live: LiveDirectory | None = None,
     ) -> None:
         path = tools.store.gateway_directory(target.name) / "deployment.json"
-        super().__init__(tools, target, record or DeploymentRecord(path), live)
+        kept = record or DeploymentRecord(path, kept=tools.records)
+        super().__init__(tools, target, kept, live)
         self.inventory = self.take_inventory(state)
 
     def take_inventory(self, state: GatewayState) -> Inventory:
@@ -87,6 +89,7 @@ class CertificateDeployer(Deployer[StoredCertificate]):
             state=state,
             roots=self.tools.roots(self.target),
             now=self.tools.now(),
+            parsed=self.tools.parsed,
         )
         return self.inventory
 

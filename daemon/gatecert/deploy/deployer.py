@@ -25,6 +25,7 @@ from cryptography.x509 import Certificate
 from gatecert import container
 from gatecert.certificate.trust import load_trusted_roots
 from gatecert.deploy.live import LiveDirectory
+from gatecert.deploy.parsed_versions import ParsedVersions
 from gatecert.deploy.reload import reload
 from gatecert.deploy.reload_request import request_reload
 from gatecert.errors import (
@@ -45,6 +46,7 @@ from gatecert.model import (
     repr_of_listener,
 )
 from gatecert.schedule.due import next_deployment, next_listener_check
+from gatecert.store.kept_files import KeptFiles
 from gatecert.store.protocol import Store
 from gatecert.verify.served_chain import ServedChain
 from gatecert.verify.verdict import probe_listeners
@@ -75,6 +77,8 @@ class DeployTools:
         now: Reads the clock.
         cancelled: Set when gatecert stops: a deployment is then left as it is for the next pass.
         roots: Returns the roots that are trusted for a gateway.
+        parsed: What was parsed of versions, for as long as the process lives.
+        records: The records of deployments, likewise.
     """
 
     store: Store
@@ -82,6 +86,8 @@ class DeployTools:
     now: Callable[[], datetime]
     cancelled: threading.Event = field(default_factory=threading.Event)
     roots: Callable[[Target], tuple[Certificate, ...]] = lambda _: load_trusted_roots()
+    parsed: ParsedVersions = field(default_factory=ParsedVersions)
+    records: KeptFiles[Deployment] = field(default_factory=KeptFiles)
 
 
 @dataclass(frozen=True, slots=True)

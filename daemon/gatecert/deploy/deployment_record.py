@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from gatecert.model import Deployment
 from gatecert.store.json_record import read_record, write_record
+from gatecert.store.kept_files import KeptFiles
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,11 +19,18 @@ class DeploymentRecord:
     Args:
         path: The file.
         make_directory: Makes the directory of the file where it may be missing.
+        kept: The records that this process has read.
     """
 
-    def __init__(self, path: Path, make_directory: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        make_directory: Callable[[], None] = lambda: None,
+        kept: KeptFiles[Deployment] | None = None,
+    ) -> None:
         self._path = path
         self._make_directory = make_directory
+        self._files = kept or KeptFiles()
         self._value: Deployment | None = None
         self._is_read = False
 
@@ -34,7 +42,7 @@ class DeploymentRecord:
             StorageError: The file exists but cannot be read.
         """
         if not self._is_read:
-            self._value = read_record(self._path, Deployment)
+            self._value = self._files.get(self._path, lambda: read_record(self._path, Deployment))
             self._is_read = True
         return self._value
 

@@ -1,56 +1,28 @@
 """The inventory of a gateway's versions: the certificates decide, not the state files.
 
-A version counts only if its certificate can be read and matches its key. So a damaged or lost
+Only versions that can be served count (``deploy.parsed_versions``). So a damaged or lost
 ``state.json``, ``meta.json`` or ``live`` never makes gatecert discard a good certificate.
 """
 
 from __future__ import annotations
 
-import logging
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from gatecert.certificate import key
-from gatecert.certificate.comparison import ENOUGH_TIME, UNKNOWN, CertificateRank, Trust, rank
-from gatecert.certificate.summary import summarize
-from gatecert.certificate.trust import trust_of
-from gatecert.errors import GatecertError
-from gatecert.model import CertificateSummary, GatewayState, Target, Version
+from gatecert.certificate.comparison import ENOUGH_TIME
+from gatecert.deploy.parsed_versions import ParsedVersions, StoredCertificate
+from gatecert.model import GatewayState, Target, Version
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
     from datetime import datetime
 
     from cryptography.x509 import Certificate
 
     from gatecert.store.protocol import Store
 
-logger = logging.getLogger(__name__)
-
 A_MOMENT = timedelta(microseconds=1)
-
-
-@dataclass(frozen=True, slots=True)
-class StoredCertificate:
-    """A version that can be served, with a summary of its certificate.
-
-    Attributes:
-        trust: The root that its chain ends in.
-        accepted: Whether the operator accepted that root although it is not trusted.
-        revoked: Whether the CA is known to have revoked it.
-    """
-
-    version: Version
-    summary: CertificateSummary
-    trust: Trust = field(default=UNKNOWN, compare=False)
-    accepted: bool = field(default=False, compare=False)
-    revoked: bool = field(default=False, compare=False)
-
-    def rank(self, target: Target, now: datetime) -> CertificateRank:
-        """Rank the version against others of the gateway."""
-        trust = replace(self.trust, trusted=self.trust.trusted or self.accepted)
-        return rank(self.summary, trust, revoked=self.revoked, target=target, now=now)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +102,7 @@ def take_inventory(  # noqa: PLR0913 - everything that decides how good a versio
     state: GatewayState,
     roots: tuple[Certificate, ...],
     now: datetime,
+    parsed: ParsedVersions | None = None,
 ) -> Inventory:
     """Read every version of a gateway.
 
@@ -140,21 +113,12 @@ def take_inventory(  # noqa: PLR0913 - everything that decides how good a versio
         state: The gateway's state: revocation, and untrusted roots that were accepted.
         roots: The trusted roots.
         now: Aware UTC.
+        parsed: What was parsed before; None parses everything.
     """
     versions = store.versions(target.name)
-    usable = _usable(store, versions, pair=target.key.second is not None)
-    trusted = (_with_trust(each, roots, now) for each in usable)
-    inventory = Inventory(tuple(trusted), None, target, versions).with_state(state)
+    usable = (parsed or ParsedVersions()).usable(store, target, versions, roots, now)
+    inventory = Inventory(usable, None, target, versions).with_state(state)
     return replace(inventory, live=inventory.find(live or ""))
-
-
-def _with_trust(
-    stored: StoredCertificate, roots: tuple[Certificate, ...], now: datetime
-) -> StoredCertificate:
-    if stored.summary.is_bootstrap:
-        return stored
-    trust = trust_of(stored.version.certificate, stored.version.chain, roots, now=now)
-    return replace(stored, trust=trust)
 
 
 def _is_revoked(
@@ -171,27 +135,3 @@ def _is_revoked(
         and each.summary.key_fingerprint == stored.summary.key_fingerprint
         for each in every
     )
-
-
-def _usable(
-    store: Store, versions: Iterable[Version], *, pair: bool
-) -> Iterator[StoredCertificate]:
-    for version in versions:
-        try:
-            summary = summarize(version.certificate, version.chain)
-            fits = _fits(store.private_key(version), summary)
-            if pair and version.second_certificate:
-                second = summarize(version.second_certificate, version.second_chain)
-                fits = fits and _fits(store.private_key(version, second=True), second)
-                summary = replace(summary, second=second)
-        except GatecertError as error:
-            logger.warning("version cannot be used path=%s error=%s", version.directory, error)
-            continue
-        if fits:
-            yield StoredCertificate(version, summary)
-        else:
-            logger.warning("key and certificate do not match path=%s", version.directory)
-
-
-def _fits(private_key: bytes, summary: CertificateSummary) -> bool:
-    return key.fingerprint(key.load(private_key).public_key()) == summary.key_fingerprint

@@ -16,7 +16,7 @@ from gatecert.acme.directory_check import DirectoryReport
 from gatecert.acme.rate_limits import RemainingAllowance
 from gatecert.client_ca.bundle import Bundle
 from gatecert.client_ca.bundle_warnings import BundleWarning
-from gatecert.deploy.inventory import StoredCertificate
+from gatecert.deploy.parsed_versions import StoredCertificate
 from gatecert.errors import AuthorityError, GatecertError, Problem, ResolutionError, StateError
 from gatecert.model import Endpoint, KeyRequest, Mode, Probe, Resolution, Target
 from gatecert.resolve.caa import CaaPolicy

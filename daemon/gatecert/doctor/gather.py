@@ -25,7 +25,7 @@ from gatecert.certificate.trust import load_trusted_roots
 from gatecert.challenge.solver import RecordTester, SelfTest, SelfTestingSolver, Solver
 from gatecert.client_ca import bundle_warnings
 from gatecert.client_ca.bundle_files import BundleFiles
-from gatecert.deploy.inventory import StoredCertificate
+from gatecert.deploy.parsed_versions import StoredCertificate
 from gatecert.doctor.exposure import exposures
 from gatecert.doctor.facts import ChallengeSelfTest, GatewayFacts, MachineFacts, Root
 from gatecert.doctor.roots import find_root

@@ -22,7 +22,7 @@ from gatecert.doctor.machine_checks import clock_finding, profile_finding, terms
 from gatecert.resolve.caa import CaaResolver
 
 if TYPE_CHECKING:
-    from gatecert.deploy.inventory import StoredCertificate
+    from gatecert.deploy.parsed_versions import StoredCertificate
     from gatecert.doctor.finding import Finding
     from gatecert.model import Target
 

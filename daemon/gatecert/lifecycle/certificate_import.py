@@ -14,7 +14,7 @@ from gatecert.certificate.comparison import rank, rejection_of
 from gatecert.certificate.trust import load_trusted_roots, trust_of
 from gatecert.custom.import_check import CheckedImport, check_import
 from gatecert.custom.signing_requests import remove_used_requests
-from gatecert.deploy.inventory import StoredCertificate
+from gatecert.deploy.parsed_versions import StoredCertificate
 from gatecert.lifecycle.gateway_pass import Pass
 from gatecert.model import Outcome, OutcomeKind, Stage
 from gatecert.time_format import day

@@ -15,6 +15,7 @@ from enum import IntEnum
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from gatecert.client_ca.bundle import Bundle
 from gatecert.client_ca.client_ca_deployer import ClientCADeployer
 from gatecert.deploy.certificate_deployer import CertificateDeployer
 from gatecert.deploy.deployer import DeployTools
@@ -24,13 +25,15 @@ from gatecert.lifecycle.state_cache import STORAGE_PAUSE, StateCache
 from gatecert.model import GatewayState, Mode, Origin, Outcome, OutcomeKind, Target
 from gatecert.resolve.region import excluded_region
 from gatecert.schedule.due import Situation, certificate_in_use, next_due
+from gatecert.store.kept_files import KeptFiles
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from cryptography.x509 import Certificate
 
-    from gatecert.deploy.inventory import Inventory, StoredCertificate
+    from gatecert.deploy.inventory import Inventory
+    from gatecert.deploy.parsed_versions import StoredCertificate
     from gatecert.model import CertificateSummary, Due, IssuedChain, Stage
     from gatecert.store.protocol import Store
 
@@ -78,6 +81,7 @@ class PassContext:
         states: The state of every gateway.
         authorities: Names of the configured authorities.
         new_deployer: Makes the deployer of one pass.
+        bundles: The bundles of client CAs that this process has read.
     """
 
     tools: DeployTools
@@ -88,6 +92,7 @@ class PassContext:
     new_deployer: Callable[[DeployTools, Target, GatewayState], CertificateDeployer] = (
         CertificateDeployer
     )
+    bundles: KeptFiles[Bundle] = field(default_factory=KeptFiles)
 
     def open(self, target: Target, occasion: Occasion = ROUTINE) -> Pass:
         """Begin a pass; nothing is read yet."""
@@ -207,7 +212,7 @@ class Pass:
     @cached_property
     def client_cas(self) -> ClientCADeployer:
         """Deploys bundles of client CAs."""
-        return ClientCADeployer(self.context.tools, self.target)
+        return ClientCADeployer(self.context.tools, self.target, self.context.bundles)
 
     @property
     def inventory(self) -> Inventory:

@@ -25,7 +25,7 @@ from gatecert.acme.order_journal import DryRunJournal, StoreJournal
 from gatecert.acme.protocol import Authority
 from gatecert.certificate import key
 from gatecert.challenge.challenge_order import choose_challenges
-from gatecert.deploy.inventory import StoredCertificate
+from gatecert.deploy.parsed_versions import StoredCertificate
 from gatecert.doctor.codes import (
     BINDING_MISSING,
     CAA_FORBIDS,

@@ -31,7 +31,7 @@ from gatecert.certificate.comparison import rejection_of
 from gatecert.certificate.trust import load_trusted_roots
 from gatecert.deploy.certificate_deployer import CertificateDeployer
 from gatecert.deploy.deployer import DeployTools
-from gatecert.deploy.inventory import StoredCertificate
+from gatecert.deploy.parsed_versions import StoredCertificate
 from gatecert.doctor.codes import BY_RESOLUTION
 from gatecert.doctor.finding import Finding
 from gatecert.errors import (

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from cryptography.x509 import Certificate
 
-    from gatecert.deploy.inventory import StoredCertificate
+    from gatecert.deploy.parsed_versions import StoredCertificate
     from gatecert.lifecycle.gateway_pass import Pass
     from gatecert.model import GatewayState, Target
     from gatecert.revocation.crl_lookup import RevocationReport

@@ -26,7 +26,7 @@ from gatecert.model import RevocationReason, RevocationState
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from gatecert.deploy.inventory import StoredCertificate
+    from gatecert.deploy.parsed_versions import StoredCertificate
     from gatecert.lifecycle.gateway_pass import Pass
 
 logger = logging.getLogger(__name__)

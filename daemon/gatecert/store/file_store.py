@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import time
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING
 
 from gatecert.errors import StorageError
@@ -18,6 +19,7 @@ from gatecert.store import durable, json_record, lock
 from gatecert.store.accounts import AccountFiles
 from gatecert.store.crl_cache import CrlFiles
 from gatecert.store.dns_records import TextRecordFiles
+from gatecert.store.kept_files import KeptFiles
 from gatecert.store.layout import PRIVATE_FILE
 from gatecert.store.rate_limit_usage import RateLimitUsageFiles
 from gatecert.store.request_files import RequestFiles
@@ -49,6 +51,7 @@ class FileStore(
     def __init__(self, state_directory: Path) -> None:
         super().__init__(state_directory)
         self._trial_again_at = 0.0  # on ``time.monotonic()``
+        self._states: KeptFiles[GatewayState] = KeptFiles()
 
     def gateway_directory(self, gateway: str) -> Path:
         """Return ``STATE/gateways/<name>``, which may not exist yet."""
@@ -57,7 +60,8 @@ class FileStore(
     def state(self, gateway: str) -> GatewayState:
         """Return the gateway's state; a damaged file is logged, set aside and read as new."""
         path = self._layout.gateway_state(gateway)
-        return json_record.read_record(path, GatewayState) or GatewayState()
+        read = partial(json_record.read_record, path, GatewayState)
+        return self._states.get(path, read) or GatewayState()
 
     def save_state(self, gateway: str, state: GatewayState) -> None:
         """Write the gateway's state."""

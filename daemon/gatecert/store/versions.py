@@ -18,6 +18,7 @@ import logging
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING
 
 from gatecert.errors import StorageError
@@ -25,6 +26,7 @@ from gatecert.model import Origin, Version
 from gatecert.store import damaged_files, durable, json_record, pem_files
 from gatecert.store.codec import encode
 from gatecert.store.damaged_files import DamagedRecordError
+from gatecert.store.kept_files import KeptFiles
 from gatecert.store.layout import (
     GROUP_DIRECTORY,
     GROUP_FILE,
@@ -41,6 +43,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 SECOND = "second-"
+_PEM_FILES = ("privkey.pem", "cert.pem", "chain.pem", "fullchain.pem")
+FILES = (*_PEM_FILES, *(f"{SECOND}{name}" for name in _PEM_FILES), "meta.json")
 
 _ID = re.compile(r"(?P<number>[0-9]{6,})-[0-9]{8}T[0-9]{6}Z")
 
@@ -58,6 +62,10 @@ class _VersionRecord:
 
 class VersionFiles(StateFiles):
     """The store of certificates with their keys."""
+
+    def __init__(self, state_directory: Path) -> None:
+        super().__init__(state_directory)
+        self._versions: dict[str, KeptFiles[Version]] = {}
 
     def add_version(
         self, gateway: str, issued: IssuedChain, *, now: datetime, key_group: str | None = None
@@ -98,10 +106,15 @@ class VersionFiles(StateFiles):
         )
 
     def versions(self, gateway: str) -> tuple[Version, ...]:
-        """Return the intact versions, newest first."""
+        """Return the intact versions, newest first.
+
+        A version whose files are unchanged, key included, is the same object as before.
+        """
         parent = self._layout.versions(gateway)
         ids = sorted(_names(parent), key=_number, reverse=True)
-        found = (self._read_version(parent / version_id) for version_id in ids)
+        kept, directories = self._kept_of(gateway), [parent / version_id for version_id in ids]
+        kept.keep_only(directories)
+        found = (kept.get(each, partial(self._read_version, each), FILES) for each in directories)
         return tuple(version for version in found if version is not None)
 
     def private_key(self, version: Version, *, second: bool = False) -> bytes:
@@ -120,6 +133,9 @@ class VersionFiles(StateFiles):
         if version.directory.parent.parent.parent != self._layout.gateways:
             raise ValueError(f"{version.directory} is not a version of this state directory")
         durable.remove_tree(version.directory)
+
+    def _kept_of(self, gateway: str) -> KeptFiles[Version]:
+        return self._versions.setdefault(gateway, KeptFiles())
 
     def _read_version(self, directory: Path) -> Version | None:
         try:

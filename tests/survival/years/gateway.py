@@ -14,8 +14,9 @@ from gatecert.acme.rate_limits import MIN_KEPT_REQUESTS
 from gatecert.certificate.pem import load_roots
 from gatecert.deploy.certificate_deployer import CertificateDeployer
 from gatecert.deploy.deployment_record import DeploymentRecord
-from gatecert.deploy.inventory import Inventory, StoredCertificate, take_inventory
+from gatecert.deploy.inventory import Inventory, take_inventory
 from gatecert.deploy.live import LiveDirectory
+from gatecert.deploy.parsed_versions import StoredCertificate
 from gatecert.errors import NotServedError, ReloadError, StorageError
 from gatecert.model import Deployment, GatewayState, UsageChange, Version
 from gatecert.store.codec import encode

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from tests.survival.conftest import Pace
 
-    from gatecert.deploy.inventory import StoredCertificate
+    from gatecert.deploy.parsed_versions import StoredCertificate
     from gatecert.model import Outcome, Target
 
 FIRST = 20_261_123

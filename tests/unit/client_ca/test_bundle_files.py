@@ -12,6 +12,7 @@ from gatecert.client_ca.bundle import Bundle
 from gatecert.client_ca.bundle_files import BundleFiles
 from gatecert.errors import StorageError
 from gatecert.store import durable
+from gatecert.store.kept_files import KeptFiles
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -121,3 +122,15 @@ def test_bundle_is_written_even_if_its_time_cannot_be_set(
     files.write(Bundle(), now=NOW)
 
     assert files.read() == Bundle()
+
+
+def test_a_bundle_that_is_unchanged_is_parsed_once_in_a_process(
+    office: Office, tmp_path: Path
+) -> None:
+    kept: KeptFiles[Bundle] = KeptFiles()
+    BundleFiles(tmp_path).write(bundle(office.root()), now=NOW)
+    first = BundleFiles(tmp_path, None, kept).read()
+    assert BundleFiles(tmp_path, None, kept).read() is first
+    other = bundle(office.root("other"))
+    BundleFiles(tmp_path).write(other, now=NOW)
+    assert BundleFiles(tmp_path, None, kept).read() == other

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from gatecert.deploy.inventory import Inventory, StoredCertificate
+from gatecert.deploy.inventory import Inventory
+from gatecert.deploy.parsed_versions import StoredCertificate
 from gatecert.model import CertificateSummary, Identifier, IdentifierType, Target, Version
 
 NOW = datetime(2026, 11, 23, 8, 15, tzinfo=UTC)

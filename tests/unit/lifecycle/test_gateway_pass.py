@@ -7,18 +7,18 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.fakes.clock import DAY, START
+from tests.fakes.pki import dns
+from tests.fakes.world import HOSTNAME, World
 
-from gatecert.model import OutcomeKind
+from gatecert.certificate.bootstrap import bootstrap
+from gatecert.model import GatewayState, OutcomeKind
 from gatecert.store.file_store import FileStore
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.fakes.world import World
-
-    from gatecert.model import GatewayState, IssuedChain, Version
-
-DAY = timedelta(days=1)
+    from gatecert.model import IssuedChain, Version
 
 
 class CountingStore(FileStore):
@@ -67,7 +67,46 @@ def test_an_idle_pass_reads_the_state_and_the_inventory_once(
     assert world.attend().kind is OutcomeKind.IDLE
     assert counts["state read"] == 1
     assert counts["inventory"] == 1
-    assert counts["key read"] == len(world.current.inventory.versions)
+    assert counts["key read"] == 0
+
+
+def test_an_idle_pass_parses_nothing_that_an_earlier_one_parsed(
+    world: World, counts: Counter[str]
+) -> None:
+    before = world.current
+    assert world.attend().kind is OutcomeKind.IDLE
+    after = world.current
+    assert counts["key read"] == 0
+    assert after.state is before.state
+    assert after.deployer.record.value is before.deployer.record.value
+    assert len(before.inventory.stored) > 1
+    for one, other in zip(before.inventory.stored, after.inventory.stored, strict=True):
+        assert one.version is other.version
+        assert one.summary is other.summary
+        assert one.trust is other.trust
+
+
+def test_a_pass_reads_again_what_another_process_wrote(world: World, counts: Counter[str]) -> None:
+    FileStore(world.store.directory).save_state("vpn", GatewayState(failures=3))
+    assert world.current.state.failures == 3
+    world.later(61 * DAY)
+    beside = World(world.directory)
+    beside.clock.time = world.clock.time
+    assert beside.attend().kind is OutcomeKind.RENEWED
+    assert world.attend().kind is OutcomeKind.IDLE
+    assert world.current.live == beside.current.live
+    assert counts["version written"] == 0
+
+
+def test_a_key_that_changes_below_a_certificate_is_noticed(
+    world: World, counts: Counter[str]
+) -> None:
+    live = world.current.live
+    assert live is not None
+    directory = live.version.directory
+    (directory / "privkey.pem").write_bytes(bootstrap(dns(HOSTNAME), now=START).private_key)
+    assert live not in world.current.inventory.stored
+    assert counts["key read"] == 1
 
 
 def test_a_renewal_reads_nothing_again_but_what_it_wrote(

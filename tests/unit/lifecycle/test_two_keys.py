@@ -18,7 +18,7 @@ from gatecert.model import KeyPolicy, KeyType, OutcomeKind
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from gatecert.deploy.inventory import StoredCertificate
+    from gatecert.deploy.parsed_versions import StoredCertificate
 
 PAIR = KeyPolicy(KeyType.ECDSA_P256, second=KeyType.RSA_2048)
 
