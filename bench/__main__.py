@@ -55,14 +55,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "certbot": certbot_version(),
         "Pebble": (BINARIES / "version").read_text("utf-8").strip(),
     }
-    report = Report(versions=versions)
+    report = Report({name: [] for name in FAMILIES}, versions)
+    if options.only:
+        report.read(options.output)
     with tempfile.TemporaryDirectory(prefix="gatecert-bench-") as directory:
         for name in options.only or FAMILIES:
             started = time.monotonic()
             console.print(f"{name}:")
-            report.figures += measured(name, Path(directory) / name, console, sizes(options))
+            found = measured(name, Path(directory) / name, console, sizes(options))
+            report.groups[name] = found
             console.print(f"  {time.monotonic() - started:.0f} s")
-    report.write(options.output)
+            report.write(options.output)
     console.print()
     report.show(console)
     console.print(f"\nevery sample: {options.output}")
@@ -83,7 +86,10 @@ def parser() -> argparse.ArgumentParser:
     )
     made.add_argument("--output", type=Path, default=RESULTS, help="file for the JSON")
     made.add_argument(
-        "--only", action="append", choices=FAMILIES, help="measure this alone; may be repeated"
+        "--only",
+        action="append",
+        choices=FAMILIES,
+        help="measure this again, and keep the other figures of the output; may be repeated",
     )
     made.add_argument(
         "--thorough", action="store_true", help=f"also enrol {LARGEST} gateways at once"

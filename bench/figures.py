@@ -73,6 +73,13 @@ class Figure:
         for peer in COLUMNS[5:]:
             yield summary(self.peers.get(peer, ()))
 
+    @classmethod
+    def from_json(cls, known: Mapping[str, Any]) -> Figure:
+        """Return the figure that ``as_json`` described."""
+        peers = {name: each["samples"] for name, each in known["peers"].items()}
+        names = ("name", "unit", "samples", "before", "wanted", "at_least", "problem")
+        return cls(**{name: known[name] for name in names}, peers=peers)
+
     def as_json(self) -> dict[str, Any]:
         """Return everything that is known, every sample included."""
         return {
@@ -90,10 +97,22 @@ class Figure:
 
 @dataclass(slots=True)
 class Report:
-    """All figures of a run."""
+    """All figures of a run, by the group that was measured together."""
 
-    figures: list[Figure] = field(default_factory=list)
+    groups: dict[str, list[Figure]] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def figures(self) -> list[Figure]:
+        """The figures of all groups."""
+        return [figure for group in self.groups.values() for figure in group]
+
+    def read(self, path: Path) -> None:
+        """Take the figures of an earlier run, if its file exists."""
+        if path.exists():
+            known = json.loads(path.read_text("utf-8"))["groups"]
+            for name, figures in known.items():
+                self.groups[name] = [Figure.from_json(figure) for figure in figures]
 
     def write(self, path: Path) -> None:
         """Write everything as JSON."""
@@ -107,7 +126,10 @@ class Report:
                 "python": platform.python_version(),
             },
             "versions": {"gatecert": version("gatecert"), **self.versions},
-            "figures": [figure.as_json() for figure in self.figures],
+            "groups": {
+                name: [figure.as_json() for figure in figures]
+                for name, figures in self.groups.items()
+            },
         }
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n", "utf-8")

@@ -65,14 +65,24 @@ def test_a_unit_may_be_missing() -> None:
     assert next(Figure("context switches", "", [2.0]).cells()) == "context switches"
 
 
-def test_the_file_has_every_figure_and_program(tmp_path: Path) -> None:
-    figures = [
-        Figure("time", "s", [2.0], wanted=1.2, peers={"Caddy": [12.4]}),
-        Figure("memory", "MB", [], problem="the daemon ended"),
-    ]
-    Report(figures, {"Caddy": "2.11"}).write(tmp_path / "new" / "bench.json")
-    written = json.loads((tmp_path / "new" / "bench.json").read_text("utf-8"))
+def test_a_file_keeps_every_figure(tmp_path: Path) -> None:
+    file = tmp_path / "new" / "bench.json"
+    figures = {
+        "start": [Figure("time", "s", [2.0, 3.0], 2.8, 1.2, peers={"Caddy": [12.4]})],
+        "idle": [Figure("memory", "MB", [], problem="the daemon ended")],
+    }
+    Report(figures, {"Caddy": "2.11"}).write(file)
+    again = Report({"start": [], "fleet": []})
+    again.read(file)
+    assert again.groups == {**figures, "fleet": []}
+    written = json.loads(file.read_text("utf-8"))
+    (time,), (memory,) = written["groups"]["start"], written["groups"]["idle"]
     assert written["versions"]["Caddy"] == "2.11"
-    time, memory = written["figures"]
-    assert (time["median"], time["met"], time["peers"]["Caddy"]["median"]) == (2.0, False, 12.4)
+    assert (time["median"], time["met"], time["peers"]["Caddy"]["median"]) == (2.5, False, 12.4)
     assert (memory["samples"], memory["met"], memory["problem"]) == ([], None, "the daemon ended")
+
+
+def test_there_may_be_no_earlier_file(tmp_path: Path) -> None:
+    report = Report({"start": []})
+    report.read(tmp_path / "bench.json")
+    assert report.groups == {"start": []}

@@ -11,7 +11,7 @@ from bench.page import BEGIN, END, PAGE, markdown, write_page
 if TYPE_CHECKING:
     from pathlib import Path
 
-REPORT = Report([Figure("time", "s", [2.0], 2.8, 1.2, peers={"Caddy": [12.4]})])
+REPORT = Report({"start": [Figure("time", "s", [2.0], 2.8, 1.2, peers={"Caddy": [12.4]})]})
 
 
 def test_only_the_table_changes(tmp_path: Path) -> None:
@@ -40,6 +40,6 @@ def test_the_page_has_a_place() -> None:
 
 
 def test_a_missing_figure_says_why() -> None:
-    lines = markdown(Report([Figure("memory", "MB", [], problem="the daemon ended")]))
+    lines = markdown(Report({"idle": [Figure("memory", "MB", [], problem="the daemon ended")]}))
     assert lines[-1] == "- memory: not measured: the daemon ended"
     assert "| memory, MB |  |  | — |  |  |  |" in lines
