@@ -97,6 +97,9 @@ class RateLimitUsageFiles(StateFiles):
                 file.append(made, needed)
 
     def _usage_file(self, directory_url: str) -> _UsageFile:
+        known = self._usage_files.get(directory_url)
+        if known is not None:
+            return known
         host = _UNSAFE.sub("_", (urlsplit(directory_url).hostname or "").lower())[:100]
         digest = hashlib.sha256(directory_url.encode()).hexdigest()[:12]
         path = self._layout.rate_limit_usage / f"{host}-{digest}.jsonl"
