@@ -40,6 +40,7 @@ def one_gateway(scene: Scene) -> Iterator[Figure]:
         scene.say("  waiting until both are idle")
         daemon.tree.settle(SETTLE)
         caddy.tree.settle(SETTLE)
+        scene.say(f"  processes of gatecert: {len(daemon.tree.pids())}")
         ours, theirs = memory_of(daemon.tree), memory_of(caddy.tree)
         yield Figure("idle memory, 1 gateway: RSS", "MB", ours[0], 70, 30, peers={CADDY: theirs[0]})
         yield Figure("idle memory, 1 gateway: PSS", "MB", ours[1], 60, 20, peers={CADDY: theirs[1]})
