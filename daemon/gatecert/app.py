@@ -14,10 +14,12 @@ from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self, TypeVar, overload
 
+from gatecert import __version__
 from gatecert.config.targets import targets
 from gatecert.deploy.deployer import DeployTools
 from gatecert.lifecycle.gateway_pass import ROUTINE, PassContext
 from gatecert.lifecycle.state_cache import StateCache
+from gatecert.lifecycle.stored_stamp import stored_stamp
 from gatecert.process import restore_sigchld
 from gatecert.store.file_store import FileStore
 
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
     from cryptography.x509 import Certificate
 
     from gatecert.acme.issuer import Issuer
-    from gatecert.challenge.socket_activation import SocketActivatedResponder
+    from gatecert.challenge.socket_activation import FetchNotices
     from gatecert.challenge.solver import Solver
     from gatecert.config.schema import Configuration
     from gatecert.deploy.parsed_versions import StoredCertificate
@@ -75,7 +77,7 @@ class Application:
         configuration: Configuration,
         progress: Progress,
         cancelled: threading.Event,
-        responder: SocketActivatedResponder | None = None,
+        responder: FetchNotices | None = None,
     ) -> None:
         self.configuration = configuration
         self.targets: Mapping[str, Target] = {each.name: each for each in targets(configuration)}
@@ -96,6 +98,12 @@ class Application:
         return load_trusted_roots(
             each.trusted_roots for each in settings if each is not None and each.trusted_roots
         )
+
+    def stamp(self, name: str) -> str:
+        """Return a stamp of what stands on the disk for a gateway (``stored_stamp``)."""
+        settings = self.configuration.gateways[name].model_dump_json()
+        directory = self.store.gateway_directory(name)
+        return stored_stamp(directory, self.targets[name], self._shared_settings + settings)
 
     def warn_of_listeners(self) -> None:
         """Log listeners at which another user of this host could answer challenges."""
@@ -178,6 +186,10 @@ class Application:
         return Resolver(settings.nameservers, settings.timeout)
 
     @part
+    def _shared_settings(self) -> str:
+        return __version__ + self.configuration.model_dump_json(exclude={"gateways"})
+
+    @part
     def _passes(self) -> PassContext:
         tools = DeployTools(self.store, self._progress, utc_now, self._cancelled, self.roots)
         return PassContext(
@@ -203,7 +215,7 @@ def build(
     configuration: Configuration,
     progress: Progress,
     cancelled: threading.Event,
-    responder: SocketActivatedResponder | None = None,
+    responder: FetchNotices | None = None,
 ) -> Application:
     """Build an application, without network or disk access.
 

@@ -1,7 +1,10 @@
-"""The resident process: signals, the service manager's protocol and the timetable.
+"""The resident core process: signals, the service manager's protocol, the timetable, workers.
 
-The main thread waits for signals on a wakeup descriptor; each pass over a gateway runs in one of
-the scheduler's threads.
+The core waits in one place for whatever comes first: a signal, a message of a worker, the instant
+at which a gateway is due, a change of the wall clock, or a command that has changed a gateway. It
+does no work itself: a worker process does (``worker``), which is started when something is due and
+leaves when nothing is. So the core stays small: it imports no library for cryptography, HTTP, DNS
+or validation, and parses nothing that a CA, a server or the configuration file says.
 
 - SIGHUP reads the configuration again; a faulty one is reported and the old one stays in force.
 - SIGTERM and SIGINT end the process within ten seconds; an order in progress is kept and resumed.
@@ -12,222 +15,480 @@ from __future__ import annotations
 
 import logging
 import os
-import select
+import selectors
 import signal
-import threading
-from datetime import timedelta
-from typing import TYPE_CHECKING, Self
+import time
+from contextlib import ExitStack
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, Self
 
-from gatecert.app import build, utc_now
-from gatecert.challenge.cleanup_thread import CleanupThread
-from gatecert.challenge.socket_activation import SocketActivatedResponder
-from gatecert.errors import ConfigurationError, GatecertError, LockTimeoutError
-from gatecert.lifecycle.gateway_pass import Occasion
-from gatecert.model import Outcome, OutcomeKind
-from gatecert.report.progress import ProgressLog
-from gatecert.schedule.timers import HEARTBEAT, Timers
-from gatecert.store.file_store import FileStore
+from gatecert.errors import ConfigurationError, Problem, StateError, WorkerLostError
+from gatecert.schedule.timetable import Timetable
+from gatecert.store.drop_root import drop_root_privileges
+from gatecert.store.layout import Layout
+from gatecert.store.state_directory import (
+    hold_state_directory,
+    read_schedule,
+    take_changes,
+    write_schedule,
+)
+from gatecert.supervision.gateways import Gateways
+from gatecert.supervision.messages import (
+    Configured,
+    Done,
+    Expect,
+    Failed,
+    Fetched,
+    Forget,
+    Invalid,
+    Load,
+    Message,
+    Open,
+    Opened,
+    Record,
+    Step,
+    Work,
+)
+from gatecert.supervision.worker_log import WorkerLog
+from gatecert.supervision.worker_process import WorkerProcess
+from gatecert.supervision.workers import Worker, Workers
+from gatecert.system_calls import DirectoryWatch, WallClockTimer
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Callable, Sequence
-    from datetime import datetime
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from typing import Any
 
-    from gatecert.app import Application
-    from gatecert.config.schema import Configuration
-    from gatecert.model import Target
     from gatecert.report.service_manager import ServiceManager
 
 logger = logging.getLogger(__name__)
 
-HEARTBEAT_TIMEOUT = 6 * HEARTBEAT
-STOP_SECONDS = 8.0
-BUSY_PAUSE = timedelta(seconds=1)
-SIGNALS = (signal.SIGHUP, signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
+STOP_SECONDS: Final = 9.0
+WATCHDOG_SHARE: Final = 3  # notifications within the service manager's limit
+BUSY_PAUSE: Final = timedelta(seconds=5)  # until a gateway is tried that a command is changing
+UNKNOWN_PAUSE: Final = timedelta(seconds=60)  # after a pass that could not tell when to run again
+SHORTEST_PAUSE: Final = timedelta(milliseconds=200)
+LATEST: Final = 250_000_000_000.0  # seconds since the epoch; a datetime ends soon after
+POLLED: Final = 60.0  # seconds between looks for changes without inotify
+LONGEST_WAIT: Final = 366 * 86400.0  # seconds; the timer is always set, to notice a set clock
+SCHEDULE_PAUSE: Final = 60.0  # seconds between two writes of the schedule while workers work
+CLOCK_TOLERANCE: Final = 2.0  # seconds
+SIGNALS: Final = (signal.SIGHUP, signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
 
 
 class Daemon:
-    """Runs passes over every gateway until it is stopped.
+    """Has passes run over every gateway until it is stopped.
 
     Args:
-        configuration: The configuration to start with.
-        load: Reads the configuration again.
+        path: The configuration file.
         service_manager: Is notified of readiness, reloads and status.
         listeners: Sockets for http-01 that the service manager opened.
+        debug: Whether workers log everything.
     """
 
     def __init__(
         self,
-        configuration: Configuration,
-        load: Callable[[], Configuration],
+        path: Path,
         service_manager: ServiceManager,
         listeners: Sequence[socket.socket] = (),
+        *,
+        debug: bool = False,
     ) -> None:
-        self._load = load
+        self._path = path
         self._service_manager = service_manager
-        self._cancelled = threading.Event()
-        tokens = FileStore(configuration.state_directory)
-        self._responder = SocketActivatedResponder(listeners, tokens) if listeners else None
-        self._progress = ProgressLog()
-        self.application = build(configuration, self._progress, self._cancelled, self._responder)
-        self._timers = Timers(self.attend)
-        self._cleanup = CleanupThread()
-        self._outcomes: dict[str, Outcome] = {}
-        self._reporting = threading.Lock()
-        self._look_now: set[str] = set()
+        self._listeners = listeners
+        self._debug = debug
+        self._log = WorkerLog()
+        self._gateways = Gateways(service_manager)
+        self._timetable = Timetable()
+        self._workers = Workers(self._start_worker, self)
+        self._selector = selectors.DefaultSelector()
+        self._resources = ExitStack()
+        self._clock = WallClockTimer()
+        self._clock_offset = _clock_offset()
+        self._changes: DirectoryWatch | None = None
+        self._directory: Path | None = None
+        self._snapshot = -1
+        self._loading: tuple[Worker, int] | None = None
+        self._load_again = False
+        self._opening: Worker | None = None
+        self._preparing: set[str] = set()
         self._unprepared: set[str] = set()
+        self._ready = False
+        self._stopping = False
+        self._expected: dict[str, Worker] = {}
+        self._schedule_changed = False
+        self._schedule_written = float("-inf")
 
     def run(self) -> None:
         """Run until SIGTERM or SIGINT.
 
         Raises:
+            ConfigurationError: The configuration is not valid.
             DaemonRunningError: Another daemon holds the state directory.
-            StorageError: The state directory cannot be used.
+            StateError: The state directory cannot be used, or no worker can work.
         """
-        with self.application.store.hold_state_directory():
-            with _SignalPipe() as signals:
-                self.prepare()
-                self._service_manager.ready()
-                logger.info("ready gateways=%d", len(self.application.targets))
-                self._timers.start(self.application.targets)
-                self._cleanup.run_if_due(self.application.solvers)
-                self._wait(signals)
-            self._stop()
-
-    def prepare(self) -> None:
-        """Prepare every gateway; one that another process is changing waits for its next pass."""
-        self.application.warn_of_listeners()
-        for target in self.application.targets.values():
+        with self._resources, _SignalPipe() as signals:
+            self._watch(signals, partial(self._take_signals, signals))
+            self._watch(self._clock, self._clock_fired)
             try:
-                self._prepare_gateway(self.application, target)
-            except LockTimeoutError as error:
-                self._unprepared.add(target.name)
-                logger.info("prepared later gateway=%s %s", target.name, error.message)
+                self._begin_loading()
+                while not self._stopping:
+                    self._wait()
+                self._stop()
+            finally:
+                self._workers.kill()
 
-    def _prepare_gateway(self, application: Application, target: Target) -> None:
-        """Prepare a gateway; log why it cannot be prepared.
+    # ------------------------------------------------------------------ the event loop
 
-        Raises:
-            LockTimeoutError: Another process is changing it.
-        """
-        try:
-            outcome = application.pipeline.prepare(target)
-        except LockTimeoutError:
-            raise
-        except GatecertError as error:
-            logger.error("gateway=%s cannot be prepared: %s", target.name, error)  # noqa: TRY400
-        else:
-            if outcome is not None:
-                self._report(outcome)
-        self._unprepared.discard(target.name)
-
-    def _wait(self, signals: _SignalPipe) -> None:
+    def _wait(self, longest: float | None = None) -> None:
+        """Wait until something happens, or for some seconds, and handle it."""
+        now, instant = time.time(), self._timetable.next_instant()
+        self._clock.set(min(instant or now + LONGEST_WAIT, now + LONGEST_WAIT))
+        for worker in self._workers.all:
+            events = selectors.EVENT_READ | worker.process.has_unsent * selectors.EVENT_WRITE
+            self._selector.modify(worker.process, events, partial(self._serve, worker))
         watchdog = self._service_manager.watchdog
-        interval = min(HEARTBEAT, watchdog / 3) if watchdog else HEARTBEAT
-        while True:
-            for number in signals.wait(interval):
-                match number:
-                    case signal.SIGHUP:
-                        self.reload()
-                    case signal.SIGUSR1:
-                        logger.info("starting a pass over every gateway")
-                        self._look_now.update(self.application.targets)
-                        self._timers.wake()
-                    case _:
-                        logger.info("stopping signal=%s", signal.Signals(number).name)
-                        return
-            self._timers.check_clock()
-            self._cleanup.run_if_due(self.application.solvers)
-            if self._timers.seconds_since_heartbeat < HEARTBEAT_TIMEOUT:
-                self._service_manager.alive()
+        pauses = [
+            longest,
+            self._workers.seconds(),
+            watchdog / WATCHDOG_SHARE if watchdog else None,
+            POLLED if self._directory is not None and self._changes is None else None,
+        ]
+        seconds = min((each for each in pauses if each is not None), default=None)
+        for key, _ in self._selector.select(seconds):
+            key.data()
+        if watchdog:
+            self._service_manager.alive()
+        if self._changes is None:
+            self._take_changes()
+        if not self._stopping:
+            for name in self._timetable.due():
+                self._give(name)
+        self._workers.check()
+        self._write_schedule()
 
-    def reload(self) -> None:
-        """Read the configuration again; a faulty one is reported and changes nothing."""
-        self._service_manager.reloading()
-        try:
-            configuration = self._load()
-            if configuration.state_directory != self.application.configuration.state_directory:
-                logger.error(
-                    "a reload cannot change state_directory, the old configuration stays in force: "
-                    "restart gatecert"
-                )
-                return
-            application = build(configuration, self._progress, self._cancelled, self._responder)
-            application.pipeline.states.inherit(self.application.pipeline.states)
-            self.application = application
-            self.prepare()
-            self._timers.replace(self.application.targets)
-            logger.info("configuration reloaded gateways=%d", len(self.application.targets))
-        except ConfigurationError as error:
-            for problem in error.problems:
-                logger.error("%s", problem)  # noqa: TRY400
-            logger.error("configuration is invalid, the old one stays in force")  # noqa: TRY400
-        finally:
-            self._service_manager.ready()
+    def _watch(self, source: Any, handle: Callable[[], None]) -> None:  # noqa: ANN401 - has fileno()
+        self._selector.register(source, selectors.EVENT_READ, handle)
 
-    def attend(self, name: str) -> datetime | None:
-        """Run a pass over a gateway; return when to run again, None for on an event."""
-        application = self.application
-        target = application.targets.get(name)
-        if target is None:
-            return None
-        occasion = Occasion(look_now=name in self._look_now)
-        self._look_now.discard(name)
-        try:
-            if name in self._unprepared:
-                self._prepare_gateway(application, target)
-            outcome = application.pipeline.attend(target, occasion)
-        except LockTimeoutError as error:
-            logger.debug("busy gateway=%s %s", name, error)
-            return utc_now() + BUSY_PAUSE
-        except GatecertError as error:
-            logger.error("gateway=%s pass failed: %s", name, error)  # noqa: TRY400
-            return None
-        finally:
-            if application is not self.application:  # a reload changed what is wanted
-                self._unprepared.add(name)
-        self._report(outcome)
-        return outcome.wake_at
+    def _serve(self, worker: Worker) -> None:
+        """Exchange messages with a worker, unless an event before this one has ended it."""
+        if worker in self._workers.all:
+            worker.process.flush()
+            self._workers.readable(worker)
 
-    def _report(self, outcome: Outcome) -> None:
-        """Log an outcome: a failure always, anything else when it changes."""
-        with self._reporting:
-            before = self._outcomes.get(outcome.gateway)
-            self._outcomes[outcome.gateway] = outcome
-            known = [
-                one
-                for name, one in sorted(self._outcomes.items())
-                if name in self.application.targets
-            ]
-        news = before is None or (before.kind, before.detail) != (outcome.kind, outcome.detail)
-        level = logging.INFO if news and outcome.kind is not OutcomeKind.IDLE else logging.DEBUG
-        logger.log(
-            logging.ERROR if outcome.failed else level,
-            "%s gateway=%s %s%s seconds=%.3f next=%s",
-            outcome.kind,
-            outcome.gateway,
-            outcome.detail,
-            f" fix={outcome.fix}" if outcome.fix else "",
-            outcome.seconds,
-            outcome.next_at.isoformat(timespec="seconds") if outcome.next_at else "on an event",
-            extra={"fields": {"outcome": outcome.kind, "code": outcome.code, "fix": outcome.fix}},
-        )
-        self._service_manager.status(
-            "; ".join(f"{one.gateway}: {one.kind}, {one.detail}" for one in known)
-        )
+    def _take_signals(self, signals: _SignalPipe) -> None:
+        for number in signals.read():
+            match number:
+                case signal.SIGHUP:
+                    self._reload()
+                case signal.SIGUSR1:
+                    logger.info("starting a pass over every gateway")
+                    for name in sorted(self._gateways.names):
+                        self._give(name, look_now=True)
+                case _:
+                    logger.info("stopping signal=%s", signal.Signals(number).name)
+                    self._stopping = True
+
+    def _clock_fired(self) -> None:
+        """Run a pass over every gateway if the wall clock was set.
+
+        Timers wait for its instants, which mean something else now. A suspend sets nothing: what
+        has become due meanwhile is due.
+        """
+        if not self._clock.clock_was_set():
+            return
+        offset = _clock_offset()
+        jump, self._clock_offset = offset - self._clock_offset, offset
+        if abs(jump) > CLOCK_TOLERANCE:
+            logger.warning("clock jumped, checking every gateway seconds=%.0f", jump)
+            for name in sorted(self._gateways.names):
+                self._give(name)
+
+    def _take_changes(self) -> None:
+        """Run a pass over the gateways that commands have changed."""
+        if self._changes is not None:
+            self._changes.acknowledge()
+        if self._directory is not None:
+            for name in take_changes(self._directory):
+                self._give(name)
 
     def _stop(self) -> None:
+        """Have the workers leave, and kill those that do not."""
         self._service_manager.stopping()
-        self._cancelled.set()
-        if not self._timers.stop(STOP_SECONDS):
+        end = time.monotonic() + STOP_SECONDS
+        self._workers.interrupt()
+        while self._workers.all and time.monotonic() < end:
+            self._wait(end - time.monotonic())
+        unfinished = self._workers.interrupted | self._workers.in_hand
+        self._workers.kill()
+        self._write_schedule(last=True)
+        if unfinished:
             logger.warning("stopped during a pass; the next start resumes it")
-            logging.shutdown()
-            os._exit(0)
-        logger.info("stopped")
+        else:
+            logger.info("stopped")
+
+    # ------------------------------------------------------------------ the configuration
+
+    def _begin_loading(self) -> None:
+        """Start a worker that reads the configuration file.
+
+        Raises:
+            OSError: It cannot be started.
+        """
+        flags = os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING
+        snapshot = os.memfd_create("gatecert-configuration", flags)
+        worker = self._workers.begin_loading(WorkerProcess(snapshot, debug=self._debug))
+        self._loading = (worker, snapshot)
+        worker.process.send(Load(str(self._path)))
+
+    def _reload(self) -> None:
+        """Read the configuration again, or once more after it has been read."""
+        if not self._ready or self._loading is not None or self._opening or self._preparing:
+            self._load_again = True
+            return
+        self._service_manager.reloading()
+        try:
+            self._begin_loading()
+        except OSError as error:
+            self._refuse([f"no worker can be started: {error}"])
+
+    def _refuse(self, problems: Iterable[str]) -> None:
+        """Report why the old configuration stays in force."""
+        if self._loading is not None:
+            (worker, snapshot), self._loading = self._loading, None
+            os.close(snapshot)
+            if worker in self._workers.all:
+                self._workers.discard(worker)
+        for problem in problems:
+            logger.error("%s", problem)
+        logger.error("configuration is invalid, the old one stays in force")
+        self._end_reload()
+
+    def _configured(self, worker: Worker, found: Configured) -> None:
+        """Work with a configuration that a worker has read.
+
+        Raises:
+            DaemonRunningError: Another daemon holds the state directory.
+            StateError: The state directory cannot be used.
+        """
+        if self._loading is None or worker is not self._loading[0]:
+            return
+        directory = Path(found.state_directory)
+        if self._directory is None:
+            self._hold(directory)
+        elif directory != self._directory:
+            self._refuse(["a reload cannot change state_directory: restart gatecert"])
+            return
+        if self._snapshot != -1:
+            os.close(self._snapshot)
+        self._opening, self._snapshot = self._loading
+        self._loading = None
+        self._workers.adopt(worker, found)
+        self._gateways.keep(found.gateways)
+        self._timetable.keep(found.gateways)
+        listening = self._workers.listening = bool(self._listeners)
+        worker.process.send(Open(self._workers.unsaved, listening=listening, changed=True))
+
+    def _hold(self, directory: Path) -> None:
+        """Hold the state directory, as its owner, and learn of what commands change in it."""
+        drop_root_privileges(directory, keep_bind=True, for_children=True)
+        self._resources.enter_context(hold_state_directory(directory))
+        self._directory = directory
+        try:
+            self._changes = DirectoryWatch(Layout(directory.absolute()).changed)
+        except OSError as error:
+            logger.warning("commands beside the daemon are noticed within a minute only: %s", error)
+        else:
+            self._watch(self._changes, self._take_changes)
+        take_changes(directory)
+        if self._listeners:
+            self._answer_challenges(directory)
+
+    def _answer_challenges(self, directory: Path) -> None:
+        """Answer http-01 on inherited sockets, in threads of this process."""
+        from gatecert.challenge.socket_activation import (  # noqa: PLC0415 - seldom needed
+            SocketActivatedResponder,
+        )
+        from gatecert.store.tokens import TokenFiles  # noqa: PLC0415
+
+        read, write = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        tokens = TokenFiles(directory).token
+        responder = SocketActivatedResponder(self._listeners, tokens, partial(_pass_on, write))
+        self._resources.callback(responder.stop)
+        self._selector.register(read, selectors.EVENT_READ, partial(self._fetched, read))
+
+    def _fetched(self, descriptor: int) -> None:
+        """Tell the worker that waits for it that a response was fetched."""
+        for token in os.read(descriptor, 65536).decode().split():
+            worker = self._expected.get(token)
+            if worker is not None:
+                worker.process.send(Fetched(token))
+
+    def _opened(self, stamps: Mapping[str, str]) -> None:
+        """Prepare the gateways that are not known to be in order, and run a pass over each.
+
+        Args:
+            stamps: By gateway, what stands on the disk; missing if that is unknown.
+        """
+        self._opening = None
+        known = self._schedule()
+        if not self._ready and self._directory is not None:
+            known = read_schedule(self._directory)
+        in_hand = self._workers.in_hand
+        for name in sorted(self._gateways.names):
+            at, stamp = known.get(name, (0.0, ""))
+            if stamp and stamp == stamps.get(name) and 0 < at < LATEST:
+                self._gateways.stamps[name] = stamp
+                self._timetable.schedule(name, datetime.fromtimestamp(at, UTC))
+            elif name in in_hand:  # a pass under the configuration before
+                self._unprepared.add(name)
+            else:
+                self._preparing.add(name)
+        for name in sorted(self._preparing):
+            self._workers.give(Work(name, prepare=True, attend=False))
+        self._ready_if_prepared()
+
+    def _ready_if_prepared(self) -> None:
+        if not self._preparing:
+            event = "configuration reloaded" if self._ready else "ready"
+            logger.info("%s gateways=%d", event, len(self._gateways.names))
+            self._end_reload()
+
+    def _end_reload(self) -> None:
+        self._ready = True
+        self._service_manager.ready()
+        if self._load_again:
+            self._load_again = False
+            self._reload()
+
+    # ------------------------------------------------------------------ workers
+
+    def _start_worker(self) -> WorkerProcess:
+        return WorkerProcess(self._snapshot, debug=self._debug)
+
+    def started(self, worker: Worker) -> None:
+        """Listen to a new worker."""
+        logger.debug("worker started pid=%d", worker.process.pid)
+        self._watch(worker.process, partial(self._serve, worker))
+
+    def received(self, worker: Worker, message: Message) -> None:
+        """Handle a message of a worker.
+
+        Raises:
+            ConfigurationError: The first configuration is not valid.
+            StateError: The first worker cannot work.
+        """
+        match message:
+            case Record():
+                self._log.record(message)
+            case Step():
+                self._log.step(message)
+            case Done() if message.gateway in self._gateways.names:
+                self._done(worker, message)
+            case Expect(token=token):
+                self._expected[token] = worker
+            case Forget(token=token):
+                self._expected.pop(token, None)
+            case _:
+                self._received_configuration(worker, message)
+
+    def _received_configuration(self, worker: Worker, message: Message) -> None:
+        match message:
+            case Configured():
+                self._configured(worker, message)
+            case Opened(stamps=stamps) if worker is self._opening:
+                self._opened(stamps)
+            case Invalid(problems=problems):
+                found = [Problem(*(*each, "", "", "")[:3]) for each in problems]
+                if not self._ready:
+                    raise ConfigurationError(found)
+                self._refuse(map(str, found))
+            case Failed(message=words, fix=fix):
+                if not self._ready:
+                    raise StateError(words, fix=fix)
+                self._refuse([words])
+
+    def gone(self, worker: Worker, reason: str) -> None:
+        """Forget a worker.
+
+        Raises:
+            StateError: It was the first one, and nothing works without it.
+        """
+        logger.debug("worker ended pid=%d", worker.process.pid)
+        self._selector.unregister(worker.process)
+        self._expected = {token: each for token, each in self._expected.items() if each != worker}
+        if not reason:
+            return
+        lost = f"the process that reads the configuration was lost: {reason}"
+        if worker is self._opening or (self._loading is not None and worker is self._loading[0]):
+            if not self._ready:
+                raise StateError(lost, fix="see the lines above, and start gatecert again")
+            if worker is self._opening:
+                self._opened({})
+            else:
+                self._refuse([lost])
+
+    def _give(self, name: str, *, look_now: bool = False) -> None:
+        """Have a pass run over a gateway."""
+        if name in self._gateways.names:
+            prepare = name in self._unprepared
+            self._unprepared.discard(name)
+            self._workers.give(Work(name, look_now=look_now, prepare=prepare))
+
+    def _done(self, worker: Worker, done: Done) -> None:
+        """Report how work on a gateway has ended, and schedule what comes next."""
+        name, now = done.gateway, datetime.now(UTC)
+        if done.outcome:
+            self._gateways.report(done)
+        is_old = not self._workers.takes_work(worker)  # under the configuration before
+        if done.busy or is_old or done.code == WorkerLostError.code:
+            self._unprepared.add(name)
+        at = now + UNKNOWN_PAUSE
+        if is_old:
+            at = now
+        elif done.busy:
+            at = now + BUSY_PAUSE
+        elif 0 < done.wake_at < LATEST:
+            at = max(datetime.fromtimestamp(done.wake_at, UTC), now + SHORTEST_PAUSE)
+        if name in self._preparing:
+            self._preparing.discard(name)
+            if name in self._unprepared:
+                logger.info("prepared later gateway=%s", name)
+            self._timetable.schedule(name, now)
+            self._ready_if_prepared()
+        else:
+            self._timetable.schedule(name, at)
+        self._schedule_changed = True
+
+    # ------------------------------------------------------------------ the schedule
+
+    def _schedule(self) -> dict[str, tuple[float, str]]:
+        """Return when each gateway that is in order is due, and what stands on the disk for it."""
+        return {
+            name: (at, stamp)
+            for name, stamp in self._gateways.stamps.items()
+            if (at := self._timetable.instant(name)) is not None
+        }
+
+    def _write_schedule(self, *, last: bool = False) -> None:
+        """Write the schedule when the workers have left, and now and then while they work."""
+        if self._directory is None or not self._schedule_changed:
+            return
+        if (
+            not last
+            and self._workers.all
+            and time.monotonic() < self._schedule_written + SCHEDULE_PAUSE
+        ):
+            return
+        write_schedule(self._directory, self._schedule())
+        self._schedule_changed, self._schedule_written = False, time.monotonic()
 
 
 class _SignalPipe:
-    """Signals as numbers from a pipe, so that no handler interrupts the main thread."""
+    """Signals as numbers from a pipe, so that no handler interrupts the core."""
 
     def __enter__(self) -> Self:
         self._read, self._write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
@@ -242,11 +503,30 @@ class _SignalPipe:
         os.close(self._read)
         os.close(self._write)
 
-    def wait(self, seconds: float) -> list[int]:
-        """Return the signals that arrive within that time."""
-        ready, _, _ = select.select([self._read], [], [], seconds)
-        return list(os.read(self._read, 4096)) if ready else []
+    def fileno(self) -> int:
+        """Return the descriptor, which is readable once there is a signal."""
+        return self._read
+
+    def read(self) -> list[int]:
+        """Return the signals that have arrived."""
+        try:
+            return list(os.read(self._read, 4096))
+        except BlockingIOError:
+            return []
 
 
 def _ignore(number: int, frame: object) -> None:
     """Do nothing: Python writes to the wakeup descriptor only for signals with a handler."""
+
+
+def _pass_on(descriptor: int, token: str) -> None:
+    """Write a token for the core to read; a full pipe loses only a hint."""
+    try:
+        os.write(descriptor, f"{token}\n".encode())
+    except BlockingIOError:
+        logger.debug("too many fetched responses at once")
+
+
+def _clock_offset() -> float:
+    """Return the difference of wall clock and time since boot, suspends included, in seconds."""
+    return time.time() - time.clock_gettime(time.CLOCK_BOOTTIME)

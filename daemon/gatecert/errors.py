@@ -9,6 +9,7 @@
     │   ├── DaemonRunningError        another gatecert holds it (exit 3)
     │   ├── LockTimeoutError          another gatecert is changing this gateway (exit 3)
     │   └── StorageError              unwritable, read-only or full
+    ├── WorkerLostError               the process that worked on the gateway was lost
     ├── ResolutionError               no usable answer from the resolver
     ├── CertificateError              an invalid key, request, certificate or chain
     │   └── InferiorCertificateError  a valid certificate worse than the one in use
@@ -104,6 +105,13 @@ class Problem:
         return (
             f"{self.where}: {self.key}: {self.what}" if self.key else f"{self.where}: {self.what}"
         )
+
+
+class WorkerLostError(GatecertError):
+    """The process that worked on a gateway crashed, hung or grew too large."""
+
+    code = "worker-lost"
+    retryable = True
 
 
 class ConfigurationError(GatecertError):

@@ -1,4 +1,4 @@
-"""The daemon between two configurations; its signals and timers are seen in tests/integration."""
+"""What the daemon inherits from whoever starts it; the rest is seen in tests/integration."""
 
 from __future__ import annotations
 
@@ -10,10 +10,7 @@ import pytest
 
 from gatecert.app import build
 from gatecert.config.load import load
-from gatecert.daemon import Daemon
 from gatecert.model import OutcomeKind
-from gatecert.report.service_manager import ServiceManager
-from gatecert.store.file_store import FileStore
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,60 +33,6 @@ def written(tmp_path: Path) -> Callable[[str], Configuration]:
         return load(path)
 
     return loaded
-
-
-def test_what_somebody_else_was_changing_is_prepared_by_its_next_pass(
-    tmp_path: Path, written: Callable[[str], Configuration]
-) -> None:
-    copy = tmp_path / "cert.pem"
-    daemon = Daemon(
-        written("{}"),
-        lambda: written(f"{{copy_to: [{{path: {copy}, contents: cert}}]}}"),
-        ServiceManager(),
-    )
-    daemon.prepare()
-    daemon.attend("hq")
-    store = FileStore(tmp_path / "state")
-
-    with store.lock_gateway("hq", "importing a certificate", wait=0):
-        daemon.reload()
-        daemon.attend("hq")
-    assert not copy.exists()
-
-    daemon.attend("hq")
-    assert copy.exists()
-    changed = copy.stat().st_ctime_ns
-    daemon.attend("hq")
-    assert copy.stat().st_ctime_ns == changed
-
-
-def test_a_pass_under_the_configuration_before_is_no_preparation(
-    tmp_path: Path, written: Callable[[str], Configuration], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    copy = tmp_path / "cert.pem"
-    daemon = Daemon(
-        written("{}"),
-        lambda: written(f"{{copy_to: [{{path: {copy}, contents: cert}}]}}"),
-        ServiceManager(),
-    )
-    daemon.prepare()
-    daemon.attend("hq")
-    before = daemon.application.pipeline
-    attend = before.attend
-
-    def reloaded_meanwhile(*arguments: object) -> object:
-        daemon.reload()
-        copy.unlink()  # as a renewal leaves it out that knows nothing of it
-        return attend(*arguments)  # type: ignore[arg-type] # as it was called
-
-    monkeypatch.setattr(
-        type(before), "attend", lambda _, *arguments: reloaded_meanwhile(*arguments)
-    )
-    daemon.attend("hq")
-    monkeypatch.undo()
-    assert not copy.exists()
-    daemon.attend("hq")
-    assert copy.exists()
 
 
 def test_a_command_that_fails_has_failed_though_whoever_started_us_ignores_children(

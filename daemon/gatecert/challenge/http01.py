@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from gatecert.challenge.bounded_server import BoundedServer
-    from gatecert.challenge.socket_activation import SocketActivatedResponder
+    from gatecert.challenge.socket_activation import FetchNotices
     from gatecert.config.schema.challenge import Http01Settings
     from gatecert.deadline import Deadline
     from gatecert.store.protocol import TokenStore
@@ -49,7 +49,7 @@ class Http01Solver:
         self,
         settings: Http01Settings,
         tokens: TokenStore,
-        activated: SocketActivatedResponder | None = None,
+        activated: FetchNotices | None = None,
     ) -> None:
         self._settings = settings
         self._tokens = tokens

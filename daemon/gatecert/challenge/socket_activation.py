@@ -14,16 +14,14 @@ from __future__ import annotations
 import logging
 import os
 import socket
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 from gatecert.challenge.http_responder import http_responder
 from gatecert.model import Endpoint
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import MutableMapping, Sequence
-
-    from gatecert.store.protocol import TokenStore
+    from collections.abc import Callable, MutableMapping, Sequence
 
 logger = logging.getLogger(__name__)
 
@@ -60,36 +58,40 @@ def inherited_sockets(
     return found
 
 
+class FetchNotices(Protocol):
+    """Whatever answers http-01 on inherited sockets, as seen by a solver."""
+
+    def expect(self, token: str, fetched: threading.Event) -> None:
+        """Set ``fetched`` once the response for a token is fetched."""
+        ...
+
+    def forget(self, token: str) -> None:
+        """Stop expecting a token; an unknown one is not an error."""
+        ...
+
+
 class SocketActivatedResponder:
     """Answers http-01 on inherited sockets until the process ends.
 
     Args:
         listeners: Listening sockets.
-        tokens: Contains the responses.
+        tokens: Returns the response for a token; None for any other text.
+        fetched: Is told which response was fetched.
     """
 
-    def __init__(self, listeners: Sequence[socket.socket], tokens: TokenStore) -> None:
-        self._expected: dict[str, threading.Event] = {}
-        self._responder = http_responder(list(listeners), tokens.token, self._fetched)
+    def __init__(
+        self,
+        listeners: Sequence[socket.socket],
+        tokens: Callable[[str], str | None],
+        fetched: Callable[[str], None],
+    ) -> None:
+        self._responder = http_responder(list(listeners), tokens, fetched)
         addresses = ", ".join(str(Endpoint(*each.getsockname()[:2])) for each in listeners)
         logger.info("answering http-01 on sockets of systemd addresses=%s", addresses)
-
-    def expect(self, token: str, fetched: threading.Event) -> None:
-        """Set ``fetched`` once the response for a token is fetched."""
-        self._expected[token] = fetched
-
-    def forget(self, token: str) -> None:
-        """Stop expecting a token; an unknown one is not an error."""
-        self._expected.pop(token, None)
 
     def stop(self) -> None:
         """Stop answering; systemd keeps the port open."""
         self._responder.stop()
-
-    def _fetched(self, token: str) -> None:
-        fetched = self._expected.get(token)
-        if fetched is not None:
-            fetched.set()
 
 
 def _listener(descriptor: int) -> socket.socket | None:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
-    from gatecert.challenge.socket_activation import SocketActivatedResponder
+    from gatecert.challenge.socket_activation import FetchNotices
     from gatecert.challenge.solver import Solver
     from gatecert.config.schema.challenge import (
         ChallengeSettings,
@@ -41,7 +41,7 @@ def build_solvers(
     settings: ChallengeSettings,
     resolver: ResolverSettings,
     store: ChallengeStore,
-    activated: SocketActivatedResponder | None,
+    activated: FetchNotices | None,
     now: Callable[[], datetime],
 ) -> dict[str, Solver]:
     """Build a solver for each configured challenge type, without using network or disk.

@@ -11,9 +11,10 @@ from gatecert.app import build
 from gatecert.cli.context import matching
 from gatecert.store import storage_errors
 from gatecert.store.drop_root import drop_root_privileges
+from gatecert.store.state_directory import announce_change
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from gatecert.app import Application
     from gatecert.config.schema import Configuration
@@ -45,8 +46,12 @@ def select_targets(application: Application, names: Sequence[str] | None) -> tup
     return matching("gateway", application.targets, names or ())
 
 
-def notify_daemon(application: Application) -> None:
-    """Make a running daemon check every gateway now."""
+def notify_daemon(application: Application, gateways: Iterable[str] | None = None) -> None:
+    """Make a running daemon look at the gateways that this command has changed, or at all."""
+    if gateways is not None:
+        for name in gateways:
+            announce_change(application.configuration.state_directory, name)
+        return
     process = application.store.daemon_pid()
     if process is not None:
         os.kill(process, signal.SIGUSR1)

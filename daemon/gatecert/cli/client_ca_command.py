@@ -70,7 +70,7 @@ def add(
     current = application.open(target, Occasion(wait=wait))
     outcome = application.client_cas.add(current, upload)
     lines.finish(outcome)
-    notify_daemon(application)
+    notify_daemon(application, [name])
     _exit_if_failed(outcome)
 
 
@@ -113,7 +113,7 @@ def remove(
     current = application.open(target, Occasion(wait=wait))
     outcome = application.client_cas.remove(current, authority, force=force)
     lines.finish(outcome)
-    notify_daemon(application)
+    notify_daemon(application, [name])
     _exit_if_failed(outcome)
 
 

@@ -91,7 +91,7 @@ def enroll(  # noqa: PLR0913 - the options of the command
     for outcome in outcomes:
         lines.finish(outcome)
     if not dry_run:
-        notify_daemon(application)
+        notify_daemon(application, [target.name for target in targets])
     if not all(outcome.settled for outcome in outcomes):
         raise typer.Exit(FAILED)
 

@@ -63,7 +63,7 @@ def import_certificate(  # noqa: PLR0913 - a command has this many options
         target, uploads, wait=wait, accept_untrusted=accept_untrusted
     )
     lines.finish(outcome)
-    notify_daemon(application)
+    notify_daemon(application, [name])
     if outcome.failed or outcome.code:
         raise typer.Exit(FAILED)
 

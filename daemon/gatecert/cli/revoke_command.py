@@ -58,12 +58,12 @@ def revoke(
     stays = not_replaced(target, current.excluded_region)
     if stays:
         write_line(sys.stderr, f"gatecert: {name}: {stays}")
-        notify_daemon(application)
+        notify_daemon(application, [name])
         return
     outcome = application.pipeline.attend(target, Occasion(look_now=True, wait=wait))
     outcome = with_earlier_failure(application, target, outcome)
     lines.finish(outcome)
-    notify_daemon(application)
+    notify_daemon(application, [name])
     if not outcome.settled:
         raise typer.Exit(FAILED)
 

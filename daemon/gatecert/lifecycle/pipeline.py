@@ -40,6 +40,7 @@ from gatecert.errors import (
     InterruptedOrderError,
     RateLimitBudgetError,
     StorageError,
+    WorkerLostError,
 )
 from gatecert.lifecycle.certificate_import import CertificateImport
 from gatecert.lifecycle.client_cas import ClientCAs
@@ -170,6 +171,25 @@ class Pipeline:
                 return current.finish(outcome)
         except StorageError as error:
             return current.finish(failure(current, error))
+
+    def count_loss(self, target: Target, reason: str) -> Outcome:
+        """Count a failure for a gateway during whose pass the process was lost.
+
+        Returns:
+            The outcome, with the instant of the next attempt.
+
+        Raises:
+            LockTimeoutError: Another process is changing this gateway.
+        """
+        current = self.open(target)
+        error = WorkerLostError(
+            f"the process that worked on this gateway was lost: {reason}",
+            fix="no action needed; if it is lost again, report it with the lines of the log",
+        )
+        with self.store.lock_gateway(target.name, "counting a failure", wait=0):
+            outcome = current.finish(failure(current, error))
+            paused = current.last_known.next_attempt or outcome.wake_at
+            return replace(outcome, wake_at=paused)
 
     def dry_run(self, target: Target, *, wait: float) -> Outcome:
         """Try to enrol at staging directories (``dry_run.py``); change nothing.

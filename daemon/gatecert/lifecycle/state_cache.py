@@ -9,12 +9,13 @@ empty one: nothing is done and nothing is written until it can be read.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from gatecert.errors import StorageError
 from gatecert.model import GatewayState
+from gatecert.store.codec import decode, encode
 from gatecert.store.protocol import Store
 
 logger = logging.getLogger(__name__)
@@ -91,11 +92,19 @@ class StateCache:
         until, now = self.held_back.get(gateway), self.now()
         return until if until is not None and now < until <= now + STORAGE_PAUSE else None
 
-    def inherit(self, before: StateCache) -> None:
-        """Continue with what could not be saved under the previous configuration."""
-        self.known |= before.known
-        self.unsaved |= before.unsaved
-        self.held_back |= before.held_back
+    def unsaved_states(self) -> dict[str, list[str]]:
+        """Return what could not be saved, for another process: the state, and the one on disk."""
+        return {
+            gateway: [encode(self.known[gateway]).decode(), encode(before).decode()]
+            for gateway, before in self.unsaved.items()
+        }
+
+    def take_over(self, unsaved: Mapping[str, Sequence[str]]) -> None:
+        """Continue with what another process could not save, unless it is known better here."""
+        for gateway, (state, before) in unsaved.items():
+            if gateway not in self.known:
+                self.known[gateway] = decode(GatewayState, state.encode())
+                self.unsaved[gateway] = decode(GatewayState, before.encode())
 
     def _give_way(self, gateway: str) -> None:
         """Discard unsaved state if a command has written the file since."""

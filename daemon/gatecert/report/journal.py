@@ -79,8 +79,14 @@ def fields(record: logging.LogRecord) -> dict[str, object]:
         value = next(arguments, None)
         if conversion["key"]:
             found[conversion["key"]] = value
-    found.update(getattr(record, "fields", {}))
+    found.update(extra_fields(record))
     return {key: value for key, value in found.items() if value not in {None, ""}}
+
+
+def extra_fields(record: logging.LogRecord) -> dict[str, object]:
+    """Return the fields of ``extra={"fields": …}``."""
+    found: dict[str, object] = getattr(record, "fields", {})
+    return found
 
 
 def _encoded(name: str, value: str) -> bytes:

@@ -47,6 +47,8 @@ class OneLine(logging.Formatter):
         text = " ".join(record.getMessage().splitlines())
         if record.exc_info:
             text += "\n" + self.formatException(record.exc_info)
+        elif record.exc_text:  # of another process
+            text += "\n" + record.exc_text
         return text
 
 
@@ -91,6 +93,11 @@ def configure(level: int, stream: TextIO | None = None) -> None:
         handler.setFormatter(OneLine())
     else:
         handler.setFormatter(TimedLines(colours=has_colours(stream)))
+    send_to(handler, level)
+
+
+def send_to(handler: logging.Handler, level: int) -> None:
+    """Send the logs of this process to a handler."""
     logging.basicConfig(level=level, handlers=[handler], force=True)
     for name in VERBOSE_LIBRARIES:
         logging.getLogger(name).setLevel(logging.WARNING)

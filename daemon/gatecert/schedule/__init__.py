@@ -1,1 +1,1 @@
-"""Timing: pure decisions in ``due`` and ``spread``, timers in ``timers``."""
+"""Timing: pure decisions in ``due`` and ``spread``, instants in ``timetable``."""

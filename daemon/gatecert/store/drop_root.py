@@ -35,6 +35,8 @@ logger = logging.getLogger(__name__)
 
 CAP_NET_BIND_SERVICE = 10  # linux/capability.h
 PR_SET_KEEPCAPS = 8  # linux/prctl.h
+PR_CAP_AMBIENT = 47  # linux/prctl.h
+PR_CAP_AMBIENT_RAISE = 2
 CAPABILITY_VERSION_3 = 0x20080522  # two sets of 32 bits each
 
 
@@ -79,12 +81,15 @@ class _Capabilities(ctypes.Structure):
     )
 
 
-def drop_root_privileges(directory: Path, *, keep_bind: bool) -> Owner | None:
+def drop_root_privileges(
+    directory: Path, *, keep_bind: bool, for_children: bool = False
+) -> Owner | None:
     """Switch from root to the owner of the state directory.
 
     Args:
         directory: The state directory. If it does not exist yet, nothing changes.
         keep_bind: Keep the capability to listen on ports below 1024.
+        for_children: Whether programs that this process runs have it too.
 
     Returns:
         The new user of this process; None if nothing changed.
@@ -100,7 +105,8 @@ def drop_root_privileges(directory: Path, *, keep_bind: bool) -> Owner | None:
     if owner is None:
         return None
     try:
-        switch_user(owner, keep_bind=keep_bind, library=ctypes.CDLL(None, use_errno=True))
+        library = ctypes.CDLL(None, use_errno=True)
+        switch_user(owner, keep_bind=keep_bind, for_children=for_children, library=library)
     except OSError as error:
         raise StateError(
             f"cannot switch to user {owner}, the owner of {directory}: {error.strerror or error}",
@@ -141,7 +147,9 @@ def _group(user: int, directory_group: int) -> int:
         return user
 
 
-def switch_user(owner: Owner, *, keep_bind: bool, library: Library) -> None:
+def switch_user(
+    owner: Owner, *, keep_bind: bool, library: Library, for_children: bool = False
+) -> None:
     """Switch to a user permanently: groups first, because only root may set them.
 
     Raises:
@@ -159,8 +167,12 @@ def switch_user(owner: Owner, *, keep_bind: bool, library: Library) -> None:
     os.setresuid(owner.user, owner.user, owner.user)
     if kept:
         call_library(library, "prctl", PR_SET_KEEPCAPS, *map(ctypes.c_ulong, (0, 0, 0, 0)))
-    sets = (_Capabilities * 2)(_Capabilities(kept, kept, 0), _Capabilities(0, 0, 0))
+    inherited = kept if for_children else 0
+    sets = (_Capabilities * 2)(_Capabilities(kept, kept, inherited), _Capabilities(0, 0, 0))
     call_library(library, "capset", ctypes.byref(_header()), sets)
+    if inherited:
+        ambient = (PR_CAP_AMBIENT_RAISE, CAP_NET_BIND_SERVICE, 0, 0)
+        call_library(library, "prctl", PR_CAP_AMBIENT, *map(ctypes.c_ulong, ambient))
 
 
 def _permitted(library: Library) -> int:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import time
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -23,6 +23,7 @@ from gatecert.store.kept_files import KeptFiles
 from gatecert.store.layout import PRIVATE_FILE
 from gatecert.store.rate_limit_usage import RateLimitUsageFiles
 from gatecert.store.request_files import RequestFiles
+from gatecert.store.state_directory import hold_state_directory, sweep_shared
 from gatecert.store.temporary_names import mark_abandoned, temporary_beside
 from gatecert.store.tokens import TokenFiles
 from gatecert.store.versions import VersionFiles
@@ -98,15 +99,9 @@ class FileStore(
                 fix="the disk may be failing: see the kernel's log (dmesg)",
             )
 
-    @contextmanager
-    def hold_state_directory(self) -> Iterator[None]:
+    def hold_state_directory(self) -> AbstractContextManager[None]:
         """Hold the state directory as its only daemon, after removing temporary files."""
-        self._layout.make(self.directory)
-        with lock.hold_state_directory(self._layout.lock, self.directory):
-            durable.sweep(self._layout.records)
-            durable.sweep(self._layout.revocation_lists)
-            self._sweep_shared()
-            yield
+        return hold_state_directory(self.directory)
 
     def daemon_pid(self) -> int | None:
         """Return the process id of the running daemon; None if there is none."""
@@ -119,17 +114,11 @@ class FileStore(
         self._layout.make(directory)
         path = self._layout.gateway_lock(gateway)
         with lock.hold_gateway_lock(path, gateway, purpose, wait=wait):
-            self._sweep_shared()
+            sweep_shared(self._layout)
             durable.sweep(directory)
             durable.sweep(self._layout.versions(gateway))
             durable.sweep(self._layout.requests(gateway))
             yield
-
-    def _sweep_shared(self) -> None:
-        """Remove temporary files of ended processes from the directories of all gateways."""
-        durable.sweep(self.directory)
-        durable.sweep(self._layout.challenges)
-        durable.sweep(self._layout.rate_limit_usage)
 
     def _check_free_space(self) -> None:
         with durable.step("look at", self.directory):

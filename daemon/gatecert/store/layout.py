@@ -78,6 +78,16 @@ class Layout:
         return self.state / "lock"
 
     @property
+    def changed(self) -> Path:
+        """The names of gateways that commands have changed beside the daemon."""
+        return self.state / "changed"
+
+    @property
+    def schedule(self) -> Path:
+        """When each gateway that is in order is due next."""
+        return self.state / "schedule.json"
+
+    @property
     def challenges(self) -> Path:
         """Key authorizations by token."""
         return self.state / "challenges"

@@ -1,4 +1,4 @@
-"""One daemon's life: the real pipeline, woken as the daemon's timers would wake it."""
+"""One daemon's life: the real pipeline, woken as the daemon's timetable would wake it."""
 
 from __future__ import annotations
 
@@ -32,6 +32,7 @@ from tests.survival.years.world import (
 from gatecert import deadline
 from gatecert.acme import session
 from gatecert.acme.rate_limits import MIN_KEPT_REQUESTS
+from gatecert.daemon import SHORTEST_PAUSE
 from gatecert.doctor.preconditions import Preconditions
 from gatecert.errors import ChallengeError, StorageError
 from gatecert.lifecycle import pipeline
@@ -41,7 +42,6 @@ from gatecert.model import Identifier, IdentifierType, OutcomeKind, Target
 from gatecert.resolve.caa import CaaPolicy
 from gatecert.resolve.lookup import LookupResult, LookupStatus
 from gatecert.schedule.due import SHORT_LIFETIME
-from gatecert.schedule.timers import HEARTBEAT, SHORTEST_TIMER
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -236,11 +236,9 @@ class Life:
             self._meet(change)
         if self._wake is None:
             return
-        if self.world.offset != offset or any(c.what is Trouble.ASLEEP for c in happened):
-            # The main loop looks at the clocks every few seconds.
-            self.world.sleep(HEARTBEAT)
-            self._attend()
-        elif self.world.time >= self._wake:
+        if (
+            self.world.offset != offset or self.world.time >= self._wake
+        ):  # the kernel tells the daemon that the clock was set
             self._attend()
 
     def _meet(self, change: Change) -> None:
@@ -300,7 +298,7 @@ class Life:
         try:
             outcome = self._pipeline.attend(self.target, occasion)
         except Killed:
-            world.take(5 * SHORTEST_TIMER)
+            world.take(5 * SHORTEST_PAUSE)
             world.disturb()
             self._wake = world.time  # the service manager starts it again
             self._start()
@@ -310,7 +308,7 @@ class Life:
             self._fault(outcome.detail)
         assert outcome.wake_at is not None
         wake = outcome.wake_at - world.offset
-        self._wake = max(world.time + SHORTEST_TIMER, wake)
+        self._wake = max(world.time + SHORTEST_PAUSE, wake)
         self._judge_pace()
         self._judge_live()
 

@@ -20,6 +20,7 @@ from gatecert.deadline import Deadline
 from gatecert.model import Endpoint, Identifier, IdentifierType
 
 if TYPE_CHECKING:
+    import threading
     from collections.abc import Iterator
 
 pytestmark = pytest.mark.enable_socket
@@ -59,11 +60,33 @@ def listener(resources: ExitStack) -> socket.socket:
     return resources.enter_context(socket.create_server(("127.0.0.1", 0)))
 
 
+class Notices:
+    """Passes on which responses were fetched, as core and worker do."""
+
+    def __init__(self) -> None:
+        self.expected: dict[str, threading.Event] = {}
+
+    def expect(self, token: str, fetched: threading.Event) -> None:
+        self.expected[token] = fetched
+
+    def forget(self, token: str) -> None:
+        self.expected.pop(token, None)
+
+    def fetched(self, token: str) -> None:
+        if token in self.expected:
+            self.expected[token].set()
+
+
+@pytest.fixture
+def notices() -> Notices:
+    return Notices()
+
+
 @pytest.fixture
 def activated(
-    resources: ExitStack, listener: socket.socket, tokens: Tokens
+    resources: ExitStack, listener: socket.socket, tokens: Tokens, notices: Notices
 ) -> SocketActivatedResponder:
-    responder = SocketActivatedResponder([listener], tokens)
+    responder = SocketActivatedResponder([listener], tokens.token, notices.fetched)
     resources.callback(responder.stop)
     return responder
 
@@ -162,9 +185,10 @@ def test_sockets_of_another_name_or_type_are_ignored_with_a_warning(
 
 
 def test_requests_are_answered_before_and_after_a_validation(
-    activated: SocketActivatedResponder, tokens: Tokens, endpoint: Endpoint
+    activated: SocketActivatedResponder, notices: Notices, tokens: Tokens, endpoint: Endpoint
 ) -> None:
-    solver = Http01Solver(Http01Settings(), tokens, activated)
+    assert activated is not None
+    solver = Http01Solver(Http01Settings(), tokens, notices)
 
     before = fetch(endpoint, CHALLENGE.token)
     solver.present(CHALLENGE)
@@ -207,7 +231,7 @@ def test_a_port_that_cannot_be_shared_is_left_to_the_daemon(
 def test_a_stopped_responder_leaves_the_port_open(
     resources: ExitStack, listener: socket.socket, tokens: Tokens, endpoint: Endpoint
 ) -> None:
-    SocketActivatedResponder([listener.dup()], tokens).stop()
+    SocketActivatedResponder([listener.dup()], tokens.token, print).stop()
 
     visitor = resources.enter_context(socket.create_connection((endpoint.host, endpoint.port), 5))
 
@@ -221,6 +245,6 @@ def test_addresses_are_logged_in_configuration_syntax(
     port = ipv6.getsockname()[1]
 
     with caplog.at_level(logging.INFO):
-        SocketActivatedResponder([ipv6], tokens).stop()
+        SocketActivatedResponder([ipv6], tokens.token, print).stop()
 
     assert f"addresses=[::1]:{port}" in caplog.text

@@ -288,7 +288,7 @@ def test_unwritten_state_survives_a_reload_of_the_configuration(world: World, di
     world.authority.during_order = lambda: setattr(disk, "full", True)
     world.attend()
     after = world.new_pipeline()
-    after.states.inherit(world.pipeline.states)
+    after.states.take_over(world.pipeline.states.unsaved_states())
     assert world.store.state("vpn").failures == 0
     assert after.states.load("vpn").failures == 1
     disk.full = False

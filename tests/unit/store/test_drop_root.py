@@ -127,8 +127,9 @@ def test_a_failed_call_is_an_error() -> None:
 def test_returns_the_new_user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     became: list[tuple[Owner, bool]] = []
 
-    def note(somebody: Owner, *, keep_bind: bool, library: Library) -> None:
+    def note(somebody: Owner, *, keep_bind: bool, for_children: bool, library: Library) -> None:
         assert library["getpid"]() == os.getpid()
+        assert not for_children
         became.append((somebody, keep_bind))
 
     expected = Owner(NAMELESS, 12, "")
@@ -139,8 +140,8 @@ def test_returns_the_new_user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_a_refused_switch_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(_owner: Owner, *, keep_bind: bool, library: Library) -> None:
-        raise PermissionError(errno.EPERM, f"refused, {keep_bind}, {library}")
+    def refuse(_owner: Owner, *, keep_bind: bool, for_children: bool, library: Library) -> None:
+        raise PermissionError(errno.EPERM, f"refused, {keep_bind}, {for_children}, {library}")
 
     def somebody(_user: int, _group: int, *, effective_user: int) -> Owner:
         return Owner(NAMELESS, effective_user, "")

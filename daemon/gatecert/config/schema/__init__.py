@@ -36,6 +36,7 @@ from gatecert.config.schema.gateway import (
 )
 from gatecert.config.schema.install_settings import CopySettings, InstallSettings
 from gatecert.config.schema.rate_limit_settings import LimitSettings
+from gatecert.config.schema.worker import WorkerSettings
 
 __all__ = [
     "AuthoritySettings",
@@ -65,4 +66,5 @@ __all__ = [
     "TlsAlpn01Settings",
     "TsigAlgorithm",
     "TsigSettings",
+    "WorkerSettings",
 ]

@@ -14,6 +14,7 @@ from gatecert.config.schema.authority import AuthoritySettings
 from gatecert.config.schema.base import Settings
 from gatecert.config.schema.challenge import ChallengeSettings, ResolverSettings
 from gatecert.config.schema.gateway import GatewaySettings, SharedGatewaySettings
+from gatecert.config.schema.worker import WorkerSettings
 
 DEFAULT_STATE_DIRECTORY: Final = "/var/lib/gatecert"
 
@@ -57,6 +58,10 @@ class Configuration(Settings):
     challenges: ChallengeSettings = Field(
         default=ChallengeSettings(),
         description="Challenge types and their settings.",
+    )
+    worker: WorkerSettings = Field(
+        default=WorkerSettings(),
+        description="The process that the daemon starts when work is due.",
     )
     defaults: SharedGatewaySettings = Field(
         default=SharedGatewaySettings(),

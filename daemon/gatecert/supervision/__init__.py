@@ -1,0 +1,1 @@
+"""The core's side of worker processes: messages, processes, and what they are given to do."""

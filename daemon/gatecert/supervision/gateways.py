@@ -1,0 +1,102 @@
+"""What the core knows of each gateway: how its last pass ended, and the stamp of its files."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from typing import TYPE_CHECKING, Final
+
+from gatecert.model import OutcomeKind
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from gatecert.report.service_manager import ServiceManager
+    from gatecert.supervision.messages import Done
+
+logger = logging.getLogger(__name__)
+
+FAILED: Final = {OutcomeKind.FAILED, OutcomeKind.ROLLED_BACK}
+IN_ORDER: Final = {
+    OutcomeKind.IDLE,
+    OutcomeKind.DEPLOYED,
+    OutcomeKind.ENROLLED,
+    OutcomeKind.RENEWED,
+    OutcomeKind.IMPORTED,
+    OutcomeKind.SKIPPED,
+}
+
+
+class Gateways:
+    """The gateways of the configuration in force.
+
+    Args:
+        service_manager: Is told how they are, in one line.
+
+    Attributes:
+        names: Their names.
+        stamps: What stood on the disk for each after its last pass, if it is in order.
+    """
+
+    def __init__(self, service_manager: ServiceManager) -> None:
+        self._service_manager = service_manager
+        self.names: frozenset[str] = frozenset()
+        self.stamps: dict[str, str] = {}
+        self._kinds: dict[str, OutcomeKind] = {}
+        self._numbers: Counter[OutcomeKind] = Counter()
+        self._reported: dict[str, int] = {}
+
+    def keep(self, names: Iterable[str]) -> None:
+        """Know these gateways, and forget every other."""
+        self.names = frozenset(names)
+        for name in self._kinds.keys() - self.names:
+            self._numbers[self._kinds.pop(name)] -= 1
+            self._reported.pop(name, None)
+        for name in self.stamps.keys() - self.names:
+            del self.stamps[name]
+
+    def report(self, done: Done) -> None:
+        """Log how a pass has ended: a failure always, anything else when it changes.
+
+        Raises:
+            ValueError: The kind of outcome is unknown.
+        """
+        name, kind = done.gateway, OutcomeKind(done.outcome)
+        news = hash((kind, done.detail))
+        level = logging.DEBUG
+        if kind in FAILED:
+            level = logging.ERROR
+        elif kind is not OutcomeKind.IDLE and self._reported.get(name) != news:
+            level = logging.INFO
+        self._reported[name] = news
+        logger.log(
+            level,
+            "%s gateway=%s %s%s seconds=%.3f next=%s",
+            kind,
+            name,
+            done.detail,
+            f" fix={done.fix}" if done.fix else "",
+            done.seconds,
+            done.next_at or "on an event",
+            extra={"fields": {"outcome": kind, "code": done.code, "fix": done.fix}},
+        )
+        before = self._kinds.get(name)
+        if before is not None:
+            self._numbers[before] -= 1
+        self._kinds[name] = kind
+        self._numbers[kind] += 1
+        if kind in IN_ORDER and done.stamp:
+            self.stamps[name] = done.stamp
+        else:
+            self.stamps.pop(name, None)
+        self._service_manager.status(self._status(done))
+
+    def _status(self, last: Done) -> str:
+        """Return one line for the service manager; its length does not grow with the gateways."""
+        if len(self.names) == 1:
+            return f"{last.gateway}: {last.outcome}, {last.detail}"
+        numbers = ", ".join(
+            f"{self._numbers[kind]} {kind}" for kind in OutcomeKind if self._numbers[kind] > 0
+        )
+        words = f"{len(self.names)} gateways: {numbers}"
+        return f"{words}; {last.gateway}: {last.detail}" if last.outcome in FAILED else words

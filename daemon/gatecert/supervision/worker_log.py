@@ -1,0 +1,47 @@
+"""What workers report while they work: log records and progress, written by the core."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from gatecert.model import Stage
+from gatecert.report.progress import ProgressLog
+
+if TYPE_CHECKING:
+    from gatecert.supervision.messages import Record, Step
+
+
+class WorkerLog:
+    """Writes what workers report as if it came from this process."""
+
+    def __init__(self) -> None:
+        self._progress = ProgressLog()
+
+    def record(self, record: Record) -> None:
+        """Log a record."""
+        log = logging.getLogger(record.name)
+        if not log.isEnabledFor(record.levelno):
+            return
+        attributes = {
+            "name": record.name,
+            "levelno": record.levelno,
+            "levelname": logging.getLevelName(record.levelno),
+            "msg": record.msg,
+            "args": tuple(record.args),
+            "pathname": record.pathname,
+            "lineno": record.lineno,
+            "funcName": record.funcName,
+            "created": record.created,
+            "exc_text": record.exc_text,
+            "fields": record.fields,
+        }
+        log.handle(logging.makeLogRecord(attributes))
+
+    def step(self, step: Step) -> None:
+        """Log a step of a pass.
+
+        Raises:
+            ValueError: The stage is unknown.
+        """
+        self._progress(step.gateway, Stage(step.stage), step.text)

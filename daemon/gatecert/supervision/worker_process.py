@@ -1,0 +1,144 @@
+"""A worker process as the core sees it: started, spoken to, measured, killed.
+
+A worker is a new interpreter (spawned, never forked), so it shares no memory, locks or descriptors
+with the core. It inherits two descriptors: its end of the connection, and the snapshot of the
+configuration in force.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import gatecert
+from gatecert.supervision.messages import LineReader, Message, MessageError, decode, encode
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+CHUNK: Final = 1 << 18  # bytes read at once
+START: Final = (
+    "import sys; sys.path.insert(0, sys.argv[1]); from gatecert.worker.main import main; main()"
+)
+PATH: Final = str(Path(gatecert.__file__).parent.parent)
+
+
+class WorkerProcess:
+    """A running worker.
+
+    Args:
+        snapshot: Descriptor of the configuration in force, or of an empty file for a new one.
+        debug: Whether it sends records of every level.
+
+    Raises:
+        OSError: It cannot be started.
+    """
+
+    def __init__(self, snapshot: int, *, debug: bool = False) -> None:
+        ours, theirs = socket.socketpair()
+        with theirs:
+            command = [*_interpreter(), "-c", START, PATH, str(theirs.fileno()), str(snapshot)]
+            try:
+                self._process = subprocess.Popen(  # noqa: S603 - this program itself
+                    command + ["--debug"] * debug,
+                    stdin=subprocess.DEVNULL,
+                    pass_fds=(theirs.fileno(), snapshot),
+                    process_group=0,  # Control-C is for the core, which ends its workers
+                )
+            except OSError:
+                ours.close()
+                raise
+        ours.setblocking(False)  # noqa: FBT003 - positional only
+        self._socket = ours
+        self._reader = LineReader()
+        self._unsent = bytearray()
+
+    @property
+    def pid(self) -> int:
+        """The process id."""
+        return self._process.pid
+
+    def fileno(self) -> int:
+        """Return the descriptor of the connection."""
+        return self._socket.fileno()
+
+    @property
+    def has_unsent(self) -> bool:
+        """Whether messages wait until the connection takes more."""
+        return bool(self._unsent)
+
+    def send(self, message: Message) -> None:
+        """Send a message, now or as soon as the connection takes it."""
+        self._unsent += encode(message)
+        self.flush()
+
+    def flush(self) -> None:
+        """Send what the connection takes; a broken connection shows when it is read."""
+        with suppress(BlockingIOError, BrokenPipeError, ConnectionResetError):
+            while self._unsent:
+                sent = self._socket.send(self._unsent)
+                del self._unsent[:sent]
+
+    def receive(self) -> tuple[Sequence[Message], bool]:
+        """Return the messages that have arrived, and whether the worker has closed the connection.
+
+        Raises:
+            MessageError: It sent something that is no message, or half of one.
+        """
+        try:
+            data = self._socket.recv(CHUNK)
+        except BlockingIOError:
+            return (), False
+        except ConnectionResetError:
+            data = b""
+        if not data and self._reader.incomplete:
+            raise MessageError("half a message")
+        messages = [decode(line) for line in self._reader.feed(data)]
+        return messages, not data
+
+    def memory(self) -> int:
+        """Return the resident memory, in bytes; 0 if it has ended."""
+        try:
+            pages = Path(f"/proc/{self.pid}/statm").read_text(encoding="ascii").split()[1]
+        except (OSError, IndexError):
+            return 0
+        return int(pages) * os.sysconf("SC_PAGE_SIZE")
+
+    def show_where_it_hangs(self) -> None:
+        """Make it write where each thread is to standard error, and end."""
+        self._process.send_signal(signal.SIGABRT)
+
+    def end(self) -> str:
+        """Kill it unless it has ended, and release everything.
+
+        Returns:
+            How it ended, in words.
+        """
+        self._socket.close()
+        self._process.kill()
+        status = self._process.wait()
+        if status >= 0:
+            return f"it ended with exit code {status}"
+        with suppress(ValueError):
+            return f"it was ended by {signal.Signals(-status).name}"
+        return f"it was ended by signal {-status}"
+
+
+def _interpreter() -> list[str]:
+    """Return the command of this interpreter, with the options that affect imports."""
+    options = [
+        option
+        for option, given in (
+            ("-I", sys.flags.isolated),
+            ("-S", sys.flags.no_site),
+            ("-P", not sys.flags.isolated),
+        )
+        if given
+    ]
+    return [sys.executable, *options]

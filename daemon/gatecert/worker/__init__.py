@@ -1,0 +1,1 @@
+"""The worker process: runs passes for the core, which starts and ends it."""
