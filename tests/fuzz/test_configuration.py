@@ -15,6 +15,7 @@ from tests.fuzz.source import binary, just, lists, mapped, one_of
 
 from gatecert.config import addresses, names, paths, values
 from gatecert.config.advice import advice
+from gatecert.config.include import read
 from gatecert.config.load import load
 from gatecert.config.targets import targets
 from gatecert.config.values import BadValueError
@@ -25,6 +26,14 @@ if TYPE_CHECKING:
 
 FULL: Final[dict[str, Any]] = {
     "state_directory": "state",
+    "include": ["config.d/*.yaml", "secret.d/none*"],
+    "defaults": {
+        "key": {"type": "ecdsa-p384"},
+        "authorities": ["private"],
+        "install": {"reload": ["/bin/true"], "verify_timeout": "15s", "key_group": "root"},
+        "renewal": {"remaining": "33%"},
+        "profile": {"port": 8443},
+    },
     "excluded_regions": ["cn"],
     "authorities": {
         "letsencrypt": {
@@ -96,7 +105,9 @@ FULL: Final[dict[str, Any]] = {
         },
     },
 }
+KEYS: Final = tuple(key for key in FULL if key != "include")
 WORDS: Final = (
+    b"include: [config.d/*]\n", b"defaults: {key: null}\n",
     b"&a", b"*a", b"<<: *a", b"!!python/object/apply:os.system [id]", b"!!binary", b"- ", b": ",
     b"{", b"[", b"}", b"? ", b"|\n", b">-\n", b"%YAML 1.1\n", b"---\n", b"...", b"\t", b"\x00",
     b"\xff\xfe", b"\xed\xa0\x80", b"\x85", b"\xe2\x80\xa8", b"'", b'"\\x00"', b"0o17", b"1e999",
@@ -107,6 +118,8 @@ FILE: Final = Path(DIRECTORY.name) / "config.yaml"
 (Path(DIRECTORY.name) / "secret").write_text("c2VjcmV0LXNlY3JldC1zZWNyZXQ\n", "ascii")
 (Path(DIRECTORY.name) / "secret").chmod(0o600)
 (Path(DIRECTORY.name) / "users").mkdir()
+INCLUDED: Final = Path(DIRECTORY.name) / "config.d" / "more.yaml"
+INCLUDED.parent.mkdir()
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -128,8 +141,9 @@ octets = one_of(
 )
 
 
-def check_load(written: bytes) -> None:
+def check_load(written: bytes, included: bytes = b"") -> None:
     FILE.write_bytes(written)
+    INCLUDED.write_bytes(included)
     with refused_properly():
         configuration = load(FILE, check_files=False)
         for target in targets(configuration):
@@ -141,6 +155,21 @@ def check_load(written: bytes) -> None:
 @promised(documents, share=3)
 def test_a_configuration_with_wrong_values(written: bytes) -> None:
     check_load(written)
+
+
+@promised(documents, octets, share=2)
+def test_an_included_file_of_any_octets(written: bytes, included: bytes) -> None:
+    check_load(written, included)
+
+
+@promised(documents, lists(just(*KEYS), 4), share=2)
+def test_what_two_files_say_names_both(written: bytes, keys: list[str]) -> None:
+    FILE.write_bytes(written)
+    INCLUDED.write_bytes(as_yaml({key: FULL[key] for key in keys}))
+    with refused_properly():
+        for problem in read(FILE).problems:
+            if problem.where.startswith(str(INCLUDED)):
+                assert f"is already written in {FILE}:" in problem.what
 
 
 @promised(octets, share=4)

@@ -48,6 +48,7 @@ def findings(configuration: Configuration) -> Iterator[Finding]:
     yield from _dns_01(configuration.challenges.dns_01)
     yield from _propagation(configuration.challenges)
     yield from _duplicates(configuration)
+    yield from _no_authorities(configuration)
     for gateway in configuration.gateways.values():
         yield from _second_key(gateway)
         yield from _copies(gateway)
@@ -236,19 +237,27 @@ def _subject(gateway: GatewaySettings) -> Iterator[Finding]:
 
 
 def _authorities(gateway: GatewaySettings, configuration: Configuration) -> Iterator[Finding]:
-    """Check that the authorities named exist, and that an automatic gateway has one."""
+    """Check that the authorities named exist."""
     here: Location = ("gateways", gateway.name)
     for index, name in enumerate(gateway.authorities):
         if name not in configuration.authorities:
             hint = nearest(name, configuration.authorities, "add it there")
             what = f"{name} is not one of the authorities; {hint}"
             yield Finding((*here, "authorities", index), what, (("authorities", name),))
-    automatic = gateway.mode is Mode.AUTOMATIC
-    if automatic and not configuration.authorities and not _excluded(gateway, configuration):
-        what = f"must have an entry, because gateway {gateway.name} has mode automatic"
-        keys = ("mode", "region", "hostname", "alternative_names", "authorities")
-        depends = tuple((*here, key) for key in keys)
-        yield Finding(("authorities",), what, (*depends, ("excluded_regions",)))
+
+
+def _no_authorities(configuration: Configuration) -> Iterator[Finding]:
+    """Check that there is an authority if a gateway needs one; name the first that does."""
+    if configuration.authorities:
+        return
+    for gateway in configuration.gateways.values():
+        if gateway.mode is Mode.AUTOMATIC and not _excluded(gateway, configuration):
+            what = f"must have an entry, because gateway {gateway.name} has mode automatic"
+            here: Location = ("gateways", gateway.name)
+            keys = ("mode", "region", "hostname", "alternative_names", "authorities")
+            depends = tuple((*here, key) for key in keys)
+            yield Finding(("authorities",), what, (*depends, ("excluded_regions",)))
+            return
 
 
 def _excluded(gateway: GatewaySettings, configuration: Configuration) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from gatecert.config.source_file import SourceFile
 from gatecert.config.tree import Node
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
     from gatecert.config.configuration_finding import Finding, Location
     from gatecert.config.tree import Plain
+
+BELOW_A_NAME: Final = 2  # steps to a gateway, from the top
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,11 +63,12 @@ class Document:
         """
         own = self._walk(location)
         complete = own.depth == len(location) and own.has_value
-        if location[:1] == ("gateways",) and not complete:
-            shared: Location = ("defaults", *location[2:])
+        is_shared = location[:1] == ("gateways",) and len(location) > BELOW_A_NAME
+        if is_shared and not complete:
+            shared: Location = ("defaults", *location[BELOW_A_NAME:])
             other = self._walk(shared)
             ended = other.depth == len(shared) and other.has_value
-            if ended or other.depth + 1 > max(own.depth, 2):  # a gateway is one step deeper
+            if ended or other.depth + 1 > max(own.depth, BELOW_A_NAME):  # one step deeper
                 return shared, other.line, ended
         return location, own.line, complete
 

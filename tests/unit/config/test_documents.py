@@ -39,7 +39,10 @@ def test_the_json_schema_uses_the_operators_syntax() -> None:
     assert definitions["ResolverSettings"]["properties"]["interval"]["default"] == "30s"
     assert definitions["CopySettings"]["properties"]["mode"]["default"] == "0600"
     assert gateway["challenge"]["default"] == "auto"
-    assert schema["required"] == ["gateways"]
+    assert "required" not in schema
+    assert definitions["GatewaySettings"]["required"] == ["hostname"]
+    assert "required" not in definitions["SharedGatewaySettings"]
+    assert "copy_to" not in definitions["SharedInstallSettings"]["properties"]
     assert schema["properties"]["gateways"]["additionalProperties"] is False
     assert "default" not in schema["properties"]["state_directory"]
     groups = [schema, *definitions.values()]

@@ -107,6 +107,25 @@ def test_an_error_in_the_defaults_is_reported_once(complaints: Callable[[str], l
     ]
 
 
+@pytest.mark.parametrize(
+    ("gateways", "told"),
+    [
+        ("", "1: gateways: is missing"),
+        ("gateways: {}\n", "2: gateways: has no gateway"),
+        ("gateways: [a]\n", "2: gateways: must contain names"),
+        ("gateways: {a: }\n", "2: gateways.a: must contain keys and values"),
+        ("gateways: {a: {}}\n", "2: gateways.a.hostname: is missing"),
+        ("gateways: {a: {hostname: }}\n", "2: gateways.a.hostname: is missing"),
+        ("gateways: {a: {hostname: x.cn, install: 5}}\n", "2: gateways.a.install: must contain"),
+    ],
+)
+def test_what_gateways_lack_is_no_error_of_the_defaults(
+    complaints: Callable[[str], list[str]], gateways: str, told: str
+) -> None:
+    (found,) = complaints("defaults: {install: {watch: 1m}}\n" + gateways)
+    assert found.startswith(told)
+
+
 def test_what_does_not_fit_the_rest_is_reported_at_the_defaults(
     complaints: Callable[[str], list[str]],
 ) -> None:
