@@ -43,7 +43,6 @@ from gatecert.supervision.messages import (
     Fetched,
     Forget,
     Invalid,
-    Load,
     Message,
     Open,
     Opened,
@@ -52,7 +51,7 @@ from gatecert.supervision.messages import (
     Work,
 )
 from gatecert.supervision.worker_log import WorkerLog
-from gatecert.supervision.worker_process import WorkerProcess
+from gatecert.supervision.worker_process import WorkerProcess, load_configuration
 from gatecert.supervision.workers import Worker, Workers
 from gatecert.system_calls import DirectoryWatch, WallClockTimer
 
@@ -83,6 +82,7 @@ class Daemon:
 
     Args:
         path: The configuration file.
+        first: The worker that reads the configuration already, and its snapshot.
         service_manager: Is notified of readiness, reloads and status.
         listeners: Sockets for http-01 that the service manager opened.
         debug: Whether workers log everything.
@@ -91,12 +91,14 @@ class Daemon:
     def __init__(
         self,
         path: Path,
+        first: tuple[WorkerProcess, int],
         service_manager: ServiceManager,
         listeners: Sequence[socket.socket] = (),
         *,
         debug: bool = False,
     ) -> None:
         self._path = path
+        self._first = first
         self._service_manager = service_manager
         self._listeners = listeners
         self._debug = debug
@@ -134,7 +136,7 @@ class Daemon:
             self._watch(signals, partial(self._take_signals, signals))
             self._watch(self._clock, self._clock_fired)
             try:
-                self._begin_loading()
+                self._begin_loading(*self._first)
                 while not self._stopping:
                     self._wait()
                 self._stop()
@@ -232,17 +234,9 @@ class Daemon:
 
     # ------------------------------------------------------------------ the configuration
 
-    def _begin_loading(self) -> None:
-        """Start a worker that reads the configuration file.
-
-        Raises:
-            OSError: It cannot be started.
-        """
-        flags = os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING
-        snapshot = os.memfd_create("gatecert-configuration", flags)
-        worker = self._workers.begin_loading(WorkerProcess(snapshot, debug=self._debug))
-        self._loading = (worker, snapshot)
-        worker.process.send(Load(str(self._path)))
+    def _begin_loading(self, process: WorkerProcess, snapshot: int) -> None:
+        """Wait for a worker that reads the configuration file."""
+        self._loading = (self._workers.begin_loading(process), snapshot)
 
     def _reload(self) -> None:
         """Read the configuration again, or once more after it has been read."""
@@ -251,7 +245,7 @@ class Daemon:
             return
         self._service_manager.reloading()
         try:
-            self._begin_loading()
+            self._begin_loading(*load_configuration(self._path, debug=self._debug))
         except OSError as error:
             self._refuse([f"no worker can be started: {error}"])
 

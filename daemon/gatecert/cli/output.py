@@ -30,6 +30,11 @@ def write_line(stream: TextIO, line: str) -> None:
         silence(stream)
 
 
+def write_error(line: str) -> None:
+    """Write a line to standard error, with the program's name in front."""
+    write_line(sys.stderr, f"gatecert: {line}")
+
+
 def silence(stream: TextIO) -> None:
     """Redirect the rest of ``stream`` to /dev/null."""
     try:

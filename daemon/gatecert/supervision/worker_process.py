@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import gatecert
-from gatecert.supervision.messages import LineReader, Message, MessageError, decode, encode
+from gatecert.supervision.messages import LineReader, Load, Message, MessageError, decode, encode
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -128,6 +128,26 @@ class WorkerProcess:
         with suppress(ValueError):
             return f"it was ended by {signal.Signals(-status).name}"
         return f"it was ended by signal {-status}"
+
+
+def load_configuration(path: Path, *, debug: bool) -> tuple[WorkerProcess, int]:
+    """Start a worker that reads a configuration file.
+
+    Returns:
+        The worker, and the descriptor of the snapshot that it writes.
+
+    Raises:
+        OSError: It cannot be started.
+    """
+    flags = os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING
+    snapshot = os.memfd_create("gatecert-configuration", flags)
+    try:
+        worker = WorkerProcess(snapshot, debug=debug)
+    except OSError:
+        os.close(snapshot)
+        raise
+    worker.send(Load(str(path)))
+    return worker, snapshot
 
 
 def _interpreter() -> list[str]:

@@ -10,6 +10,8 @@ import signal
 import sys
 from typing import TYPE_CHECKING
 
+from gatecert.importing import quick_imports
+
 if TYPE_CHECKING:
     from types import FrameType
 
@@ -26,7 +28,8 @@ def main() -> None:
         # A handler, since children would inherit SIG_IGN.
         signal.signal(number, _ignore)
     _, _, connection, snapshot, *options = sys.argv
-    from gatecert.worker.work import run  # noqa: PLC0415 - signals first: imports take long
+    with quick_imports():
+        from gatecert.worker.work import run  # noqa: PLC0415 - signals first: imports take long
 
     run(int(connection), int(snapshot), debug="--debug" in options)
 
