@@ -98,7 +98,7 @@ class Enrolment:
     def run(self, replaces: str) -> IssuedChain:
         """Obtain a checked chain; see `Issuer.obtain`."""
         self._chain.check_roots()  # do not order what would be refused later
-        order, request = self._resume() or self._place(replaces)
+        order, request, replaces = self._resume() or self._place(replaces)
         while order.status != VALID or not order.certificate:
             match order.status:
                 case "valid":  # but this response has no certificate URL
@@ -109,7 +109,7 @@ class Enrolment:
                 case "pending":
                     order = self._validate(order)
                 case "ready":
-                    self._count_certificate(order)
+                    self._count_certificate(order, replaces)
                     order = self._finalize(order, request)
                 case "processing":
                     order = self._polling.poll_until(
@@ -123,8 +123,12 @@ class Enrolment:
 
     # ------------------------------------------------------------------ the order
 
-    def _resume(self) -> tuple[Order, KeyRequest] | None:
-        """Return the pending order if it can still yield the certificate in time."""
+    def _resume(self) -> tuple[Order, KeyRequest, str] | None:
+        """Return the pending order if it can still yield the certificate in time.
+
+        Returns:
+            The order, its key request, and the CertID that it replaces.
+        """
         stored = self.journal.pending()
         if stored is None:
             return None
@@ -150,7 +154,7 @@ class Enrolment:
         else:
             if order.status in ({VALID} if too_old else {PENDING, READY, PROCESSING, VALID}):
                 self._tell(f"resuming the order of {instant(pending.created)}")
-                return order, request
+                return order, request, pending.replaces
             logger.info("pending order gateway=%s status=%s", self.target.name, order.status)
         self.journal.forget()
         return None
@@ -162,7 +166,8 @@ class Enrolment:
             and set(pending.identifiers) == set(self.target.identifiers)
         )
 
-    def _place(self, replaces: str) -> tuple[Order, KeyRequest]:
+    def _place(self, replaces: str) -> tuple[Order, KeyRequest, str]:
+        """Place an order; return the same as `_resume`."""
         profile = self._profile()
         if not self.client.directory(self.deadline).renewal_info:
             replaces = ""
@@ -185,7 +190,7 @@ class Enrolment:
         )
         logger.info("order placed gateway=%s url=%s", self.target.name, order.url)
         self._tell(f"order placed with {self.client.label}")
-        return order, request
+        return order, request, replaces
 
     def _new_order(self, profile: str, replaces: str) -> tuple[Order, str]:
         """Place an order; return it with the CertID that the CA accepted as replaced."""
@@ -278,10 +283,9 @@ class Enrolment:
             self.journal.forget()
             raise
 
-    def _count_certificate(self, order: Order) -> None:
+    def _count_certificate(self, order: Order, replaces: str) -> None:
         """Count the certificate that is about to be issued."""
-        pending = self.journal.pending()
-        if pending is not None and pending[0].replaces:
+        if replaces:
             self.budget.replacement(order.url, self._names)
         else:
             self.budget.certificate(order.url, self._names)

@@ -1,4 +1,4 @@
-"""JWS signatures of ACME requests, on the ``acme`` library (RFC 8555 section 6.2).
+"""JWS signatures of ACME requests, on ``josepy`` (RFC 8555 section 6.2).
 
 The account's key signs, and the account URL identifies it (``kid``). Without an account, the key
 itself is in the header (``jwk``): for newAccount, a revocation by the certificate's own key, and
@@ -11,7 +11,6 @@ import json
 from dataclasses import dataclass, field
 from functools import lru_cache
 
-from acme import jws
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
@@ -31,23 +30,27 @@ class Signer:
 
     def sign(self, payload: bytes, nonce: str, url: str) -> bytes:
         """Sign a payload for one URL and one nonce."""
-        return self._sign(payload, b64decode(nonce), url)
+        return self._sign(payload, {"nonce": nonce, "url": url})
 
     def sign_inner(self, payload: bytes, url: str) -> bytes:
         """Sign the inner JWS of a key change, which has no nonce (section 7.3.5)."""
-        return self._sign(payload, None, url)
+        return self._sign(payload, {"url": url})
 
-    def _sign(self, payload: bytes, nonce: bytes | None, url: str) -> bytes:
-        signed = jws.JWS.sign(
-            payload,
-            key=self.key,
-            alg=_algorithm(self.key),
-            nonce=nonce,
-            url=url,
-            kid=self.account_url,
-        )
-        text: str = signed.json_dumps()
-        return text.encode("ascii")
+    def _sign(self, payload: bytes, header: dict[str, object]) -> bytes:
+        """Make a flattened JWS (RFC 7515 section 7.2.2).
+
+        The library's classes would encode and check each part several times.
+        """
+        algorithm = _algorithm(self.key)
+        if self.account_url is not None:
+            header["kid"] = self.account_url
+        else:
+            header["jwk"] = self.key.public_key().to_json()
+        protected = b64encode(json.dumps({"alg": algorithm.name, **header}).encode("ascii"))
+        text = b64encode(payload)
+        signature = algorithm.sign(self.key.key, protected + b"." + text)
+        parts = {"protected": protected, "payload": text, "signature": b64encode(signature)}
+        return json.dumps({name: part.decode("ascii") for name, part in parts.items()}).encode()
 
 
 def key_change(account_url: str, old_key: bytes, new_key: bytes, url: str) -> bytes:

@@ -15,6 +15,7 @@ from functools import cache
 from typing import TYPE_CHECKING, TypeVar, cast
 
 from pydantic import TypeAdapter, ValidationError
+from pydantic_core import PydanticSerializationError, to_json
 
 from gatecert.errors import clean
 from gatecert.store.damaged_files import DamagedRecordError
@@ -49,8 +50,12 @@ def encode(record: DataclassInstance, *, indent: int | None = 2) -> bytes:
     """
     encodable = cast("DataclassInstance", _replaced(record, _encodable))
     fields = _adapter(type(record)).dump_python(encodable, mode="json")
-    text = json.dumps({"schema": SCHEMA, **fields}, indent=indent, ensure_ascii=False)
-    return f"{text}\n".encode(errors="replace")
+    value = {"schema": SCHEMA, **fields}
+    try:
+        return to_json(value, indent=indent) + b"\n"
+    except (PydanticSerializationError, UnicodeEncodeError):  # half of a surrogate pair
+        text = json.dumps(value, indent=indent, ensure_ascii=False)
+        return f"{text}\n".encode(errors="replace")
 
 
 def decode(kind: type[Record], data: bytes) -> Record:
