@@ -335,12 +335,13 @@ class Daemon:
         for name in sorted(self._gateways.names):
             at, stamp = known.get(name, (0.0, ""))
             if stamp and stamp == stamps.get(name) and 0 < at < LATEST:
-                self._gateways.stamps[name] = stamp
+                self._gateways.take_over(name, stamp)
                 self._timetable.schedule(name, datetime.fromtimestamp(at, UTC))
             elif name in in_hand:  # a pass under the configuration before
                 self._unprepared.add(name)
             else:
                 self._preparing.add(name)
+        self._gateways.announce()
         for name in sorted(self._preparing):
             self._workers.give(Work(name, prepare=True, attend=False))
         self._ready_if_prepared()

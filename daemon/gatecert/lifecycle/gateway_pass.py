@@ -19,7 +19,7 @@ from gatecert.client_ca.bundle import Bundle
 from gatecert.client_ca.client_ca_deployer import ClientCADeployer
 from gatecert.deploy.certificate_deployer import CertificateDeployer
 from gatecert.deploy.deployer import DeployTools
-from gatecert.errors import StorageError
+from gatecert.errors import StorageError, WorkerLostError
 from gatecert.lifecycle import wake
 from gatecert.lifecycle.state_cache import STORAGE_PAUSE, StateCache
 from gatecert.model import GatewayState, Mode, Origin, Outcome, OutcomeKind, Target
@@ -353,6 +353,9 @@ class Pass:
             )
             if outcome.kind is not OutcomeKind.IDLE:
                 self.update(outcome=outcome)
+            elif self.state.outcome and self.state.outcome.code == WorkerLostError.code:
+                # Nothing was due, so the loss of the process has had no consequence.
+                self.update(outcome=outcome, failures=0, failed_at=None, next_attempt=None)
             if self.context.states.is_unsaved(self.target.name):
                 again = min(at, self.now() + STORAGE_PAUSE)
                 outcome = replace(outcome, wake_at=again)

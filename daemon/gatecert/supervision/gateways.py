@@ -55,6 +55,21 @@ class Gateways:
         for name in self.stamps.keys() - self.names:
             del self.stamps[name]
 
+    def take_over(self, name: str, stamp: str) -> None:
+        """Know that a gateway is as its last pass, before a restart or a reload, has left it."""
+        self.stamps[name] = stamp
+        if name not in self._kinds:
+            self._kinds[name] = OutcomeKind.IDLE
+            self._numbers[OutcomeKind.IDLE] += 1
+
+    def announce(self) -> None:
+        """Tell the service manager how the gateways are, before any pass has ended."""
+        if len(self.names) == 1 and self.stamps:
+            (name,) = self.names
+            self._service_manager.status(f"{name}: {self._kinds[name]}, in order")
+        elif self._kinds:
+            self._service_manager.status(self._count())
+
     def report(self, done: Done) -> None:
         """Log how a pass has ended: a failure always, anything else when it changes.
 
@@ -95,8 +110,10 @@ class Gateways:
         """Return one line for the service manager; its length does not grow with the gateways."""
         if len(self.names) == 1:
             return f"{last.gateway}: {last.outcome}, {last.detail}"
-        numbers = ", ".join(
-            f"{self._numbers[kind]} {kind}" for kind in OutcomeKind if self._numbers[kind] > 0
-        )
-        words = f"{len(self.names)} gateways: {numbers}"
+        words = self._count()
         return f"{words}; {last.gateway}: {last.detail}" if last.outcome in FAILED else words
+
+    def _count(self) -> str:
+        numbers = ((self._numbers[kind], kind) for kind in OutcomeKind)
+        found = ", ".join(f"{number} {kind}" for number, kind in numbers if number)
+        return f"{len(self.names)} gateways: {found}"

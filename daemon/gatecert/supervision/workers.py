@@ -16,6 +16,7 @@ from __future__ import annotations
 import logging
 import time
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from typing import TYPE_CHECKING, Final, Protocol
 
 from gatecert.supervision.messages import (
@@ -340,15 +341,13 @@ class Workers:
             process.send(Open(self.unsaved, listening=self.listening))
         if not worker.opened or worker.leaving:
             return
-        busy = {name for other in self._others for name in other.in_hand}
-        for name in list(self._waiting):
-            if len(worker.in_hand) >= MOST_IN_HAND:
-                break
-            if name not in worker.in_hand and name not in busy:
-                work = self._waiting.pop(name)
-                worker.in_hand[name] = work
-                worker.deadlines[name] = now + self._limits.longest_pass
-                worker.process.send(work)
+        busy = {name for other in self._others for name in other.in_hand} | worker.in_hand.keys()
+        free = MOST_IN_HAND - len(worker.in_hand)
+        for name in list(islice((each for each in self._waiting if each not in busy), free)):
+            work = self._waiting.pop(name)
+            worker.in_hand[name] = work
+            worker.deadlines[name] = now + self._limits.longest_pass
+            worker.process.send(work)
 
     def _check(self, worker: Worker, now: float) -> None:
         if now < self._deadline(worker):

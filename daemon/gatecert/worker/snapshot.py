@@ -13,6 +13,8 @@ import os
 import pickle
 from typing import TYPE_CHECKING
 
+from gatecert.garbage_collection import without_garbage_collection
+
 if TYPE_CHECKING:
     from gatecert.config.schema import Configuration
 
@@ -33,5 +35,6 @@ def read(descriptor: int) -> Configuration:
     size, data = os.fstat(descriptor).st_size, bytearray()
     while len(data) < size:
         data += os.pread(descriptor, size - len(data), len(data))
-    configuration: Configuration = pickle.loads(data)  # noqa: S301 - see the module
+    with without_garbage_collection():
+        configuration: Configuration = pickle.loads(data)  # noqa: S301 - see the module
     return configuration
