@@ -426,6 +426,11 @@ class Daemon:
             else:
                 self._refuse([lost])
 
+    def is_work_near(self, seconds: float) -> bool:
+        """Return whether a gateway is due within some seconds."""
+        instant = self._timetable.next_instant()
+        return instant is not None and instant <= time.time() + seconds
+
     def _give(self, name: str, *, look_now: bool = False) -> None:
         """Have a pass run over a gateway."""
         if name in self._gateways.names:

@@ -125,6 +125,10 @@ class Events(Protocol):
         """A worker is about to be released; a reason if it was lost."""
         ...
 
+    def is_work_near(self, seconds: float) -> bool:
+        """Return whether a gateway is due within some seconds."""
+        ...
+
 
 class Workers:
     """Starts workers, hands them gateways, and replaces those that are lost.
@@ -365,6 +369,8 @@ class Workers:
             size = worker.process.memory()
             if size > self._limits.memory:
                 self._lose(worker, f"it needs {size >> 20} MiB (worker.memory)")
+        elif self._events.is_work_near(self._limits.idle):
+            worker.since = now  # it would be started again right after
         else:
             self._ask_to_leave(worker)
 
