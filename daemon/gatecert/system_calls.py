@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes
 import errno
 import os
+import time
 from functools import cache
 from typing import TYPE_CHECKING, Final
 
@@ -45,34 +46,45 @@ class WallClockTimer:
 
     def __init__(self) -> None:
         self._descriptor = _call("timerfd_create", CLOCK_REALTIME, TFD_FLAGS)
+        self._was_set = False
 
     def fileno(self) -> int:
         """Return the descriptor; it is readable once the timer has fired or was cancelled."""
         return self._descriptor
 
     def set(self, instant: float) -> None:
-        """Fire at an instant (seconds since the epoch) instead of any earlier setting."""
+        """Fire at an instant (seconds since the epoch) instead of any earlier setting.
+
+        If the clock was set meanwhile, it fires at once: the kernel says so here, and not again
+        when the timer is read.
+        """
+        try:
+            self._set_once(time.time() if self._was_set else instant)
+        except OSError as error:
+            if error.errno != errno.ECANCELED:
+                raise
+            self._was_set = True
+            self.set(instant)
+
+    def _set_once(self, instant: float) -> None:
         nanoseconds = max(1, round(instant * _NANOSECONDS))  # zero would disarm it
         value = _Timespec(*divmod(nanoseconds, _NANOSECONDS))
         flags = TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET
         timer = _TimerSpec(_Timespec(0, 0), value)
-        try:
-            _call("timerfd_settime", self._descriptor, flags, ctypes.byref(timer), None)
-        except OSError as error:
-            if error.errno != errno.ECANCELED:  # it was cancelled before, and is set all the same
-                raise
+        _call("timerfd_settime", self._descriptor, flags, ctypes.byref(timer), None)
 
     def clock_was_set(self) -> bool:
         """Return whether the clock was set since the timer was; also acknowledge that it fired."""
         try:
             os.read(self._descriptor, _EXPIRATIONS)
         except BlockingIOError:
-            return False
+            pass
         except OSError as error:
-            if error.errno == errno.ECANCELED:
-                return True
-            raise
-        return False
+            if error.errno != errno.ECANCELED:
+                raise
+            self._was_set = True
+        was_set, self._was_set = self._was_set, False
+        return was_set
 
     def close(self) -> None:
         """Release the descriptor."""

@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from tests.faults.proxy.server import FaultProxy
 
 from harness.challenge_test_server import ChallengeTestServer
+from harness.false_clock import false_clock
 from harness.gatecert import CommandResult, Gatecert
 from harness.nginx import Nginx
 from harness.pebble import Pebble, PebbleOptions
@@ -103,24 +104,6 @@ class Scene:
         gatecert.write()
         self.servers.push(server.__exit__)
         return server
-
-
-def false_clock(offset: str) -> dict[str, str]:
-    """Return the environment that gives a program a wrong wall clock; timers are unaffected.
-
-    Args:
-        offset: As libfaketime wants it written: ``+3y``, ``-10d``, ``+990s``; or ``@FILE``, a file
-            that holds it and may change.
-    """
-    libraries = sorted(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"))
-    if not libraries:
-        raise RuntimeError("libfaketime is not installed: run `make setup`")
-    how = (
-        {"FAKETIME_TIMESTAMP_FILE": offset[1:], "FAKETIME_NO_CACHE": "1"}
-        if offset.startswith("@")
-        else {"FAKETIME": offset}
-    )
-    return {"LD_PRELOAD": str(libraries[0]), "FAKETIME_DONT_FAKE_MONOTONIC": "1", **how}
 
 
 def issued(result: CommandResult) -> None:

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 import pytest
 from tests.faults import peers
 from tests.faults.proxy.faults import Answer
-from tests.faults.scene import HOSTNAME, VPN, Scene, false_clock, issued
+from tests.faults.scene import HOSTNAME, VPN, Scene, issued
 
 from harness.challenge_test_server import ChallengeTestServer
+from harness.false_clock import false_clock
 from harness.handshake import served_certificate
 from harness.pebble import PebbleOptions
 
@@ -62,6 +63,7 @@ def test_row_13_a_clock_that_jumps(play: Play) -> None:
     first = gatecert.certificate(VPN)
     gatecert.configuration["authorities"]["pebble"]["profile"] = "long"
     gatecert.reload()
+    gatecert.wait_logged("configuration reloaded")
 
     # Only this clock jumps: the authority has another date, so nothing is ordered.
     offset.write_text("+21d")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from datetime import UTC, datetime
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from harness import false_clock
 from harness.machine.site import BOSTON, CONFIGURATION, GATEWAY, HOSTNAME, LIVE
 
 if TYPE_CHECKING:
@@ -195,13 +197,16 @@ def test_a_wrong_clock_at_boot_costs_no_order(site: Site) -> None:
     machine = site.machine
     machine.write("/etc/gatecert/clock", "-7y\n")
     (library,) = (machine.root / "usr/lib").glob("*/faketime/libfaketimeMT.so.1")
-    machine.drop_in(
-        SERVICE,
-        "[Service]\n"
-        f"Environment=LD_PRELOAD=/{library.relative_to(machine.root)}\n"
-        "Environment=FAKETIME_TIMESTAMP_FILE=/etc/gatecert/clock FAKETIME_NO_CACHE=1\n"
-        "Environment=FAKETIME_DONT_FAKE_MONOTONIC=1 FAKETIME_DISABLE_SHM=1\n",
-    )
+    set_clock = "/usr/lib/set_clock.so"
+    shutil.copy(false_clock.set_clock(), machine.root / set_clock.lstrip("/"))
+    variables = {
+        **false_clock.environment(
+            f"/{library.relative_to(machine.root)}", set_clock, "@/etc/gatecert/clock"
+        ),
+        "FAKETIME_DISABLE_SHM": "1",
+    }
+    lines = "".join(f'Environment="{name}={value}"\n' for name, value in variables.items())
+    machine.drop_in(SERVICE, f"[Service]\n{lines}")
     site.names.point(HOSTNAME, "127.0.0.1")
 
     machine.boot()
