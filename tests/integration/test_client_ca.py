@@ -353,7 +353,7 @@ def test_a_revoked_user_is_refused_by_the_check_and_by_the_server(
     assert "the CRL of 'CN=ours' expired on" in " ".join(warnings)
     found = vpn.gatecert.run("doctor", BOSTON, "--json").json()["findings"]
     assert "client-crl-ended" in {each["code"] for each in found}
-    vpn.gatecert.reload()  # otherwise it would be checked within the hour
+    vpn.gatecert.look_again()  # otherwise it would be checked within the hour
     vpn.gatecert.wait_logged("the CRL of 'CN=ours' expired on")
 
 

@@ -81,7 +81,7 @@ def test_the_account_revokes_and_clients_get_the_next_certificate(
     assert public_key(second) == public_key(first)
     assert pebble.certificate_status(second.serial_number) == "Valid"
     assert gatecert.state(BOSTON) == "trusted"
-    gatecert.wait_logged("starting a pass over every gateway")
+    gatecert.wait_logged("renewal information", times=2)  # for the new certificate as well
     assert pebble.orders() == 2
 
 

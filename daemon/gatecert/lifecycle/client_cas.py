@@ -160,7 +160,8 @@ class ClientCAs:
         bundle = current.client_cas.files.read()
         last, of = self.warned.get(name, (None, ""))
         again = next_instant(name, last, CLIENT_CA_LOOK) if last is not None else now
-        if last is not None and of == bundle.id and last <= now < again:
+        known = last is not None and of == bundle.id and last <= now < again
+        if known and not current.occasion.look_now:
             return
         self.warned[name] = now, bundle.id
         found = bundle_warnings.read_warnings(current.target, bundle, now=now)

@@ -46,7 +46,7 @@ class Occasion:
 
     Attributes:
         force: Order a new certificate whether or not one is due.
-        look_now: Look up names, renewal information and CRLs at once.
+        look_now: Look up names, renewal information, CRLs, client CAs and their users at once.
         deploy_now: Retry a failed deployment at once.
         accept_untrusted: Accept a root that is not trusted, even in place of a trusted one.
         wait: Seconds to wait for another process that is changing the gateway.

@@ -31,7 +31,7 @@ from gatecert.client_ca.bundle_files import BundleFiles
 from gatecert.deploy.deployer import DeployTools
 from gatecert.errors import CertificateError, LockoutError, StorageError, WrongUsageError
 from gatecert.lifecycle.client_cas import ClientCAs
-from gatecert.lifecycle.gateway_pass import Pass, PassContext
+from gatecert.lifecycle.gateway_pass import ROUTINE, Occasion, Pass, PassContext
 from gatecert.lifecycle.state_cache import StateCache
 from gatecert.model import (
     ClientAuthentication,
@@ -165,8 +165,11 @@ class Scene:
     def remove(self, selector: str, *, force: bool = False) -> Outcome:
         return ClientCAs().remove(self.current, selector, force=force)
 
-    def tend(self, client_cas: ClientCAs | None = None) -> Outcome | None:
+    def tend(
+        self, client_cas: ClientCAs | None = None, occasion: Occasion = ROUTINE
+    ) -> Outcome | None:
         current = self.current
+        current.occasion = occasion
         (client_cas or ClientCAs()).tend(current)
         return current.heaviest
 
@@ -678,6 +681,9 @@ def test_users_are_looked_at_now_and_then(started: Scene, caplog: pytest.LogCapt
     started.add(started.office.root())  # by a command beside the daemon
     started.tend(client_cas)
     assert "carol.pem" in caplog.text
+    started.knows("dave", started.office.user(started.office.root(), "dave", end=NOW + DAY))
+    started.tend(client_cas, Occasion(look_now=True))
+    assert "dave.pem" in caplog.text
 
 
 def test_drift_of_the_requested_client_cas_is_corrected(
