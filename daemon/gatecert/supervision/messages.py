@@ -1,15 +1,19 @@
 """Messages between core and worker: one JSON object per line, over a stream socket.
 
 Each message is a frozen dataclass of plain values; ``kind`` on the line is its class's name. A line
-that is not such an object, has unknown or missing fields, or a value of another type is a
-`MessageError`: its sender is broken (docs/decisions/0016-core-and-worker.md).
+that is not such an object, has unknown or missing fields, a value of another type, an infinite
+number or an unknown kind of outcome is a `MessageError`: its sender is broken
+(docs/decisions/0016-core-and-worker.md).
 """
 
 from __future__ import annotations
 
 import json
+import sys
 from dataclasses import MISSING, dataclass, field, fields
 from typing import Any, Final
+
+from gatecert.model import OutcomeKind, Stage
 
 LONGEST_LINE: Final = 64 << 20  # bytes; a hundred thousand gateways need some ten megabytes
 
@@ -228,7 +232,7 @@ TO_CORE: Final = (Configured, Invalid, Failed, Opened, Done, Step, Record, Expec
 _TYPES: Final[dict[str, tuple[type, ...]]] = {
     "str": (str,),
     "int": (int,),
-    "float": (int, float),
+    "float": (float,),
     "bool": (bool,),
 }
 _KINDS: Final[dict[str, type[Message]]] = {each.__name__: each for each in (*TO_WORKER, *TO_CORE)}
@@ -242,6 +246,10 @@ _REQUIRED: Final = {
 }
 _FIELDS: Final = {
     kind: {each.name: str(each.type) for each in fields(kind)} for kind in _KINDS.values()
+}
+_ALLOWED: Final[dict[tuple[type[Message], str], set[str]]] = {
+    (Done, "outcome"): {"", *OutcomeKind},
+    (Step, "stage"): {*Stage},
 }
 
 
@@ -271,7 +279,8 @@ def decode(line: bytes) -> Message:
     if not _REQUIRED[kind] <= content.keys() <= known.keys():
         raise MessageError(f"a message {kind.__name__} with other fields")
     for name, value in content.items():
-        if not _is(value, known[name]):
+        allowed = _ALLOWED.get((kind, name))
+        if not _is(value, known[name]) or (allowed is not None and value not in allowed):
             raise MessageError(f"a message {kind.__name__} with a wrong value of {name}")
     return kind(**content)
 
@@ -288,6 +297,8 @@ def _is(value: object, kind: str) -> bool:
         return isinstance(value, dict) and all(_is(each, inner) for each in value.values())
     if isinstance(value, bool):
         return kind == "bool"
+    if kind == "float" and isinstance(value, int | float):
+        return abs(value) <= sys.float_info.max  # which NaN is not either
     return isinstance(value, _TYPES[kind])
 
 
@@ -317,5 +328,5 @@ class LineReader:
 
     @property
     def incomplete(self) -> bool:
-        """Whether a line has begun and not ended."""
+        """True while a line has begun and not ended."""
         return self._length > 0

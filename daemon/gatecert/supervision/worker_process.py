@@ -20,7 +20,7 @@ import gatecert
 from gatecert.supervision.messages import LineReader, Load, Message, MessageError, decode, encode
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator
 
 CHUNK: Final = 1 << 18  # bytes read at once
 START: Final = (
@@ -70,7 +70,7 @@ class WorkerProcess:
 
     @property
     def has_unsent(self) -> bool:
-        """Whether messages wait until the connection takes more."""
+        """True while messages wait until the connection takes more."""
         return bool(self._unsent)
 
     def send(self, message: Message) -> None:
@@ -85,22 +85,25 @@ class WorkerProcess:
                 sent = self._socket.send(self._unsent)
                 del self._unsent[:sent]
 
-    def receive(self) -> tuple[Sequence[Message], bool]:
-        """Return the messages that have arrived, and whether the worker has closed the connection.
+    def receive(self) -> Iterator[Message]:
+        """Yield the messages that have arrived.
 
         Raises:
             MessageError: It sent something that is no message, or half of one.
+            EOFError: It has closed the connection.
         """
         try:
             data = self._socket.recv(CHUNK)
         except BlockingIOError:
-            return (), False
+            return
         except ConnectionResetError:
             data = b""
-        if not data and self._reader.incomplete:
-            raise MessageError("half a message")
-        messages = [decode(line) for line in self._reader.feed(data)]
-        return messages, not data
+        if not data:
+            if self._reader.incomplete:
+                raise MessageError("half a message")
+            raise EOFError
+        for line in self._reader.feed(data):
+            yield decode(line)
 
     def memory(self) -> int:
         """Return the resident memory, in bytes; 0 if it has ended."""

@@ -34,7 +34,7 @@ from gatecert.supervision.messages import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator
 
 logger = logging.getLogger(__name__)
 
@@ -57,7 +57,7 @@ class Process(Protocol):
 
     @property
     def has_unsent(self) -> bool:
-        """Whether messages wait until the connection takes more."""
+        """True while messages wait until the connection takes more."""
         ...
 
     def fileno(self) -> int:
@@ -72,8 +72,8 @@ class Process(Protocol):
         """Send a message."""
         ...
 
-    def receive(self) -> tuple[Sequence[Message], bool]:
-        """Return what has arrived, and whether the connection is closed; raise MessageError."""
+    def receive(self) -> Iterator[Message]:
+        """Yield what has arrived; raise MessageError, or EOFError if the connection is closed."""
         ...
 
     def memory(self) -> int:
@@ -111,7 +111,7 @@ class Worker:
 
 
 class Events(Protocol):
-    """What the owner of workers is told."""
+    """The owner of workers, which is told of them."""
 
     def started(self, worker: Worker) -> None:
         """A worker has been started."""
@@ -190,7 +190,7 @@ class Workers:
 
     @property
     def is_idle(self) -> bool:
-        """Whether there is nothing to do."""
+        """True while there is nothing to do."""
         return not self._waiting and not self.in_hand
 
     @property
@@ -220,21 +220,23 @@ class Workers:
     def discard(self, worker: Worker) -> None:
         """End a worker of which nothing more is expected."""
         self._remove(worker)
-        self._events.gone(worker, "")
-        worker.process.end()
+        try:
+            self._events.gone(worker, "")
+        finally:
+            worker.process.end()
 
     # ------------------------------------------------------------------ events
 
     def readable(self, worker: Worker) -> None:
         """Handle what a worker has sent."""
         try:
-            messages, closed = worker.process.receive()
+            for message in worker.process.receive():
+                self._handle(worker, message)
+                if worker not in self.all:  # its owner has discarded it
+                    break
         except MessageError as error:
             self._lose(worker, f"it sent {error}")
-            return
-        for message in messages:
-            self._handle(worker, message)
-        if closed:
+        except EOFError:
             self._ended(worker)
         self._dispatch()
 
@@ -282,7 +284,7 @@ class Workers:
         self._events.received(worker, message)
 
     def _left(self, worker: Worker, unsaved: dict[str, list[str]]) -> None:
-        if worker.leaving:
+        if self._stopping:
             self.interrupted |= worker.in_hand.keys()
             worker.in_hand.clear()
             worker.deadlines.clear()
@@ -302,8 +304,10 @@ class Workers:
     def _lose(self, worker: Worker, reason: str) -> None:
         """Replace a worker, and hand its gateways to the next one as failures."""
         self._remove(worker)
-        self._events.gone(worker, reason or worker.reason or "it has ended")
-        ended = worker.process.end()
+        try:
+            self._events.gone(worker, reason or worker.reason or "it has ended")
+        finally:  # without the first worker, the core ends
+            ended = worker.process.end()
         reason = reason or worker.reason or ended
         self._start_after = self._now() + min(FIRST_PAUSE * 2**self._losses, LONGEST_PAUSE)
         self._losses = min(self._losses + 1, 20)
