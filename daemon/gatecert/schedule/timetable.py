@@ -2,7 +2,7 @@
 
 A gateway has one job, for one instant of the wall clock. The owner's event loop waits for the
 earliest one and calls `Timetable.due`; the scheduler has no thread, no interval and no beat of its
-own. When the clock is set, the instants stay what they are: only whoever waits has to look again.
+own. When the clock is set, the instants stay what they are: only the owner has to look again.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What the core knows of each gateway: how its last pass ended, and the stamp of its files."""
+"""The gateways as the core knows them: how the last pass ended, and the stamp of the files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What workers report while they work: log records and progress, written by the core."""
+"""Log records and progress of workers, written by the core."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class WorkerLog:
-    """Writes what workers report as if it came from this process."""
+    """Writes records and progress of workers as if they came from this process."""
 
     def __init__(self) -> None:
         self._progress = ProgressLog()

@@ -116,7 +116,7 @@ class GatewayWorker:
 
     @property
     def application(self) -> Application:
-        """What was built from the configuration.
+        """The parts that were built from the configuration.
 
         Raises:
             RuntimeError: Nothing was yet.
@@ -163,9 +163,10 @@ class GatewayWorker:
         self.application.pipeline.states.take_over(message.unsaved)
         stamps = {}
         if message.changed:
-            self.application.warn_of_listeners()
             stamps = {name: self.application.stamp(name) for name in self.application.targets}
         self._core.send(Opened(stamps))
+        if message.changed:
+            self.application.warn_of_listeners()
 
     # ------------------------------------------------------------------ work
 
