@@ -23,7 +23,7 @@ from gatecert.supervision.worker_process import WorkerProcess, load_configuratio
 from gatecert.supervision.workers import Worker, Workers
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator
     from pathlib import Path
 
     import pytest
@@ -60,13 +60,12 @@ class CutProcess:
             os.kill(self.pid, signal.SIGKILL)
         self.process.send(message)
 
-    def receive(self) -> tuple[Sequence[Message], bool]:
-        messages, closed = self.process.receive()
-        for number, message in enumerate(messages):
+    def receive(self) -> Iterator[Message]:
+        for message in self.process.receive():
             if self._cut(message):
                 os.kill(self.pid, signal.SIGKILL)
-                return messages[:number], True
-        return messages, closed
+                raise EOFError
+            yield message
 
     def memory(self) -> int:
         return self.process.memory()
