@@ -103,6 +103,7 @@ class Played:
     Attributes:
         refused: Why no process can be started, if none can.
         reasons: Why each worker went; empty if it was not lost.
+        work_in: Seconds until a gateway is due.
     """
 
     seconds: Seconds = field(default_factory=Seconds)
@@ -112,6 +113,7 @@ class Played:
     received_messages: list[Message] = field(default_factory=list)
     reasons: list[str] = field(default_factory=list)
     present: list[Worker] = field(default_factory=list)
+    work_in: float = float("inf")
 
     def __post_init__(self) -> None:
         self.workers = Workers(self.start, self, self.seconds)
@@ -139,6 +141,9 @@ class Played:
     def gone(self, worker: Worker, reason: str) -> None:
         self.present.remove(worker)
         self.reasons.append(reason)
+
+    def is_work_near(self, seconds: float) -> bool:
+        return self.work_in <= seconds
 
     # what the test does
 

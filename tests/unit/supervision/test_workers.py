@@ -92,6 +92,19 @@ def test_an_idle_worker_is_asked_to_leave(played: Played) -> None:
     assert played.workers.seconds() is None
 
 
+def test_an_idle_worker_stays_if_there_is_work_soon(played: Played) -> None:
+    process = played.working("hq")
+    played.finish(process, "hq")
+    played.work_in = LIMITS.idle
+    for _ in range(3):
+        played.wait_for_workers()
+    assert not process.farewells
+    assert played.workers.seconds() == LIMITS.idle
+    played.work_in = LIMITS.idle + 1
+    played.wait_for_workers()
+    assert process.farewells == [Leave()]
+
+
 def test_work_while_a_worker_leaves_is_for_the_next_one(played: Played) -> None:
     process = played.working("hq")
     played.finish(process, "hq")
