@@ -1,7 +1,7 @@
 """A stamp of what stands on the disk for a gateway, to see after a restart whether it is the same.
 
 It covers the settings, gatecert's version, and each file that gatecert keeps for the gateway by its
-identity (inode, size, time of change), without reading any.
+identity (mode, owner, inode, size, time of change), without reading any.
 """
 
 from __future__ import annotations
@@ -48,4 +48,5 @@ def _identity(path: Path) -> str:
         status = os.lstat(path)
     except OSError:
         return "missing"
-    return f"{status.st_mode} {status.st_ino} {status.st_size} {status.st_mtime_ns}"
+    owner = f"{status.st_uid} {status.st_gid}"
+    return f"{status.st_mode} {owner} {status.st_ino} {status.st_size} {status.st_mtime_ns}"

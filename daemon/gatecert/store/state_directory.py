@@ -16,6 +16,7 @@ import json
 import logging
 import os
 import signal
+import sys
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Final
 
@@ -83,10 +84,12 @@ def take_changes(directory: Path) -> list[str]:
         names = os.listdir(changed)  # noqa: PTH208 - names only
     except OSError:
         return []
+    taken = []
     for name in names:
-        with suppress(OSError):
+        with suppress(OSError):  # whatever stays would be a change at every call
             (changed / name).unlink()
-    return [name for name in names if is_safe_name(name)]
+            taken.append(name)
+    return [name for name in taken if is_safe_name(name)]
 
 
 def write_schedule(directory: Path, entries: Mapping[str, tuple[float, str]]) -> None:
@@ -116,6 +119,8 @@ def read_schedule(directory: Path) -> dict[str, tuple[float, str]]:
     found = {}
     for name, entry in gateways.items() if isinstance(gateways, dict) else ():
         match entry:
-            case [int() | float() as at, str() as stamp]:
+            case [int() | float() as at, str() as stamp] if (
+                not isinstance(at, bool) and abs(at) <= sys.float_info.max  # which NaN is not
+            ):
                 found[name] = (float(at), stamp)
     return found
