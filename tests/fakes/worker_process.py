@@ -135,9 +135,6 @@ class Played:
         assert worker in self.present
         self.received_messages.append(message)
 
-    def is_work_near(self, _seconds: float) -> bool:
-        return False
-
     def gone(self, worker: Worker, reason: str) -> None:
         self.present.remove(worker)
         self.reasons.append(reason)
