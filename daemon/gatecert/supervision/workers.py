@@ -372,7 +372,7 @@ class Workers:
             worker.measured = now
             size = worker.process.memory()
             if size > self._limits.memory:
-                self._lose(worker, f"it needs {size >> 20} MiB (worker.memory)")
+                self._lose(worker, f"it needs {size >> 20} MiB (worker.memory_limit)")
         elif self._events.is_work_near(self._limits.idle):
             worker.since = now  # it would be started again right after
         else:

@@ -165,6 +165,22 @@ class Gatecert(Server):
         """Make the daemon check everything now (SIGUSR1)."""
         self.process.signal(signal.SIGUSR1)
 
+    def workers(self) -> list[int]:
+        """Return the process ids of the daemon's workers, without those that have ended."""
+        found = []
+        for path in Path("/proc").glob("[0-9]*/stat"):
+            try:
+                state, parent = path.read_text("ascii", "replace").rpartition(")")[2].split()[:2]
+            except (FileNotFoundError, ProcessLookupError):
+                continue
+            if int(parent) == self.process.pid and state != "Z":
+                found.append(int(path.parent.name))
+        return found
+
+    def wait_no_workers(self, *, seconds: float = 15.0) -> None:
+        """Wait until every worker has left."""
+        self.wait_for(lambda: not self.workers(), "the workers to leave", seconds=seconds)
+
     def reload(self) -> None:
         """Write the configuration and make the daemon read it (SIGHUP)."""
         self.write()

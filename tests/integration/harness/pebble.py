@@ -30,6 +30,7 @@ CONFIGURATION = PROJECT / "pebble" / "config.json"
 
 HTTP_TIMEOUT = 5.0  # seconds
 ORDER_PLACED = re.compile(r'Added order "')
+VALIDATED = re.compile(r"authz \S+ set VALID")
 CERTIFICATE_ISSUED = re.compile(r"Issued certificate serial (\w+)")
 REQUEST = re.compile(r"(GET|HEAD|POST) (\S+) -> calling handler")
 
@@ -225,6 +226,10 @@ class Pebble(Server):
     def orders(self) -> int:
         """Count the orders over all starts, without refused requests."""
         return len(ORDER_PLACED.findall(self.process.output))
+
+    def validations(self) -> int:
+        """Count the successful validations over all starts."""
+        return len(VALIDATED.findall(self.process.output))
 
     def certificates(self) -> int:
         """Count the issued certificates over all starts."""

@@ -74,6 +74,10 @@ class BackgroundProcess:
         """Its output so far, over all starts."""
         return self.log.read_text("utf-8", "replace") if self.log.exists() else ""
 
+    def add_environment(self, environment: Mapping[str, str]) -> None:
+        """Change its environment from the next start on."""
+        self._environment |= environment
+
     def start(self) -> Self:
         """Start it; it must not be running."""
         if self.alive:
