@@ -97,4 +97,8 @@ class RecordSender(logging.Handler):
 
 def _plain(value: object) -> Any:  # noqa: ANN401 - what JSON has
     """Return a value that JSON has and that is formatted as the given one."""
-    return value if type(value) in _PLAIN else str(value)
+    if isinstance(value, bool) or type(value) in _PLAIN:
+        return value
+    if isinstance(value, int):  # an enumeration, for %d and %s
+        return int(value)
+    return float(value) if isinstance(value, float) else str(value)
