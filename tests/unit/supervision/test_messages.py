@@ -235,3 +235,8 @@ def test_a_line_of_every_gateway_fits() -> None:
 def test_a_record_carries_what_logging_needs() -> None:
     record = Record("gatecert", 20, "a=%s", ["x"], "file", 1, "function", 0.5, "", {"a": None})
     assert decode(encode(record)) == record
+
+
+def test_text_that_is_no_unicode_arrives() -> None:
+    """File names have such parts."""
+    assert decode(encode(Step("hq", "order", "\udcff"))) == Step("hq", "order", "\udcff")

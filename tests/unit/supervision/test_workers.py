@@ -340,7 +340,7 @@ def test_a_busy_worker_that_needs_too_much_memory_is_killed(played: Played) -> N
     assert played.workers.seconds() == MEMORY_INTERVAL
     played.wait_for_workers()
     assert (process.aborted, process.ended) == (0, 1)
-    reason = "it needs 1024 MiB (worker.memory)"
+    reason = "it needs 1024 MiB (worker.memory_limit)"
     assert played.next_worker().works == [Work("hq", lost=reason)]
 
 

@@ -1,0 +1,183 @@
+"""Timers of the wall clock and watches of directories, as the kernel offers them."""
+
+from __future__ import annotations
+
+import errno
+import os
+import select
+import subprocess
+import sys
+import time
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+import pytest
+
+from gatecert.system_calls import DirectoryWatch, WallClockTimer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+ENOUGH = 30.0  # seconds for what happens at once
+FUTURE = 4_000_000_000.0  # seconds since the epoch
+
+
+def is_readable(source: WallClockTimer | DirectoryWatch, seconds: float = 0.0) -> bool:
+    return bool(select.select([source], [], [], seconds)[0])
+
+
+def open_descriptors() -> list[str]:
+    return os.listdir("/proc/self/fd")  # noqa: PTH208 - names only
+
+
+# ---------------------------------------------------------------------- timers
+
+
+@pytest.fixture
+def timer() -> Iterator[WallClockTimer]:
+    with closing(WallClockTimer()) as timer:
+        yield timer
+
+
+def test_a_new_timer_does_not_fire(timer: WallClockTimer) -> None:
+    assert not is_readable(timer)
+    assert not timer.clock_was_set()
+
+
+@pytest.mark.parametrize("instant", [-1.0, 0.0, 1e-12, 1.0, 1_700_000_000.25])
+def test_a_timer_for_the_past_fires_at_once(timer: WallClockTimer, instant: float) -> None:
+    timer.set(instant)
+    assert is_readable(timer, ENOUGH)
+    assert not timer.clock_was_set()
+    assert not is_readable(timer)
+
+
+def test_a_timer_fires_at_its_instant_and_not_before(timer: WallClockTimer) -> None:
+    at = time.time() + 0.05
+    timer.set(at)
+    assert is_readable(timer, ENOUGH)
+    assert time.time() >= at
+
+
+def test_a_timer_for_the_future_waits(timer: WallClockTimer) -> None:
+    timer.set(FUTURE)
+    assert not is_readable(timer)
+    assert not timer.clock_was_set()
+
+
+def test_a_later_setting_counts(timer: WallClockTimer) -> None:
+    timer.set(1.0)
+    timer.set(FUTURE)
+    assert not is_readable(timer)
+    timer.set(1.0)
+    assert is_readable(timer, ENOUGH)
+
+
+def test_a_timer_that_has_fired_can_be_set_again(timer: WallClockTimer) -> None:
+    for _ in range(3):
+        timer.set(1.0)
+        assert is_readable(timer, ENOUGH)
+        timer.clock_was_set()
+
+
+def test_a_timer_is_not_inherited_and_is_released() -> None:
+    before = open_descriptors()
+    timer = WallClockTimer()
+    assert not os.get_inheritable(timer.fileno())
+    timer.close()
+    assert open_descriptors() == before
+
+
+# ---------------------------------------------------------------------- directories
+
+
+@pytest.fixture
+def watch(tmp_path: Path) -> Iterator[DirectoryWatch]:
+    with closing(DirectoryWatch(tmp_path)) as watch:
+        yield watch
+
+
+def test_a_watch_tells_of_a_new_file_once(watch: DirectoryWatch, tmp_path: Path) -> None:
+    assert not is_readable(watch)
+    (tmp_path / "hq").touch()
+    assert is_readable(watch, ENOUGH)
+    watch.acknowledge()
+    assert not is_readable(watch)
+
+
+def test_a_watch_tells_of_a_file_that_is_moved_there(
+    watch: DirectoryWatch, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    other = tmp_path_factory.mktemp("other") / "hq"
+    other.touch()
+    other.rename(tmp_path / "hq")
+    assert is_readable(watch, ENOUGH)
+
+
+def test_a_watch_tells_nothing_of_a_file_that_is_removed(
+    watch: DirectoryWatch, tmp_path: Path
+) -> None:
+    (tmp_path / "hq").touch()
+    watch.acknowledge()
+    (tmp_path / "hq").unlink()
+    assert not is_readable(watch)
+
+
+def test_any_number_of_events_is_acknowledged_at_once(
+    watch: DirectoryWatch, tmp_path: Path
+) -> None:
+    for number in range(1200):
+        (tmp_path / f"a long name of a gateway {number}").touch()
+    watch.acknowledge()
+    assert not is_readable(watch)
+
+
+def test_nothing_to_acknowledge_is_no_error(watch: DirectoryWatch) -> None:
+    watch.acknowledge()
+    assert not is_readable(watch)
+
+
+def test_names_that_are_no_text_can_be_watched(tmp_path: Path) -> None:
+    directory = tmp_path / os.fsdecode(b"\xff")
+    directory.mkdir()
+    with closing(DirectoryWatch(directory)) as watch:
+        (directory / "hq").touch()
+        assert is_readable(watch, ENOUGH)
+
+
+def test_only_a_directory_can_be_watched(tmp_path: Path) -> None:
+    before = open_descriptors()
+    (tmp_path / "file").touch()
+    with pytest.raises(FileNotFoundError):
+        DirectoryWatch(tmp_path / "missing")
+    with pytest.raises(NotADirectoryError):
+        DirectoryWatch(tmp_path / "file")
+    assert open_descriptors() == before
+
+
+TOO_MANY = """
+import resource, sys
+from pathlib import Path
+from gatecert.system_calls import DirectoryWatch, WallClockTimer
+
+for kind, arguments in ((WallClockTimer, ()), (DirectoryWatch, (Path("/"),))):
+    kind(*arguments).close()
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (3, most))
+    try:
+        kind(*arguments)
+    except OSError as error:
+        print(error.errno, error.filename)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+"""
+
+
+def test_a_limit_is_an_error_that_names_the_call() -> None:
+    shown = subprocess.run(
+        [sys.executable, "-c", TOO_MANY], capture_output=True, text=True, check=True
+    )
+    assert shown.stdout.splitlines() == [
+        f"{errno.EMFILE} timerfd_create",
+        f"{errno.EMFILE} inotify_init1",
+    ]
