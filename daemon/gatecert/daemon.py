@@ -27,13 +27,12 @@ from typing import TYPE_CHECKING, Final, Self
 from gatecert.errors import ConfigurationError, Problem, StateError, WorkerLostError
 from gatecert.schedule.timetable import Timetable
 from gatecert.store.drop_root import drop_root_privileges
-from gatecert.store.layout import Layout
 from gatecert.store.state_directory import (
     hold_state_directory,
     read_schedule,
-    take_changes,
     write_schedule,
 )
+from gatecert.supervision.changes import Changes
 from gatecert.supervision.gateways import Gateways
 from gatecert.supervision.messages import (
     Configured,
@@ -53,7 +52,7 @@ from gatecert.supervision.messages import (
 from gatecert.supervision.worker_log import WorkerLog
 from gatecert.supervision.worker_process import WorkerProcess, load_configuration
 from gatecert.supervision.workers import Worker, Workers
-from gatecert.system_calls import DirectoryWatch, WallClockTimer
+from gatecert.system_calls import WallClockTimer
 
 if TYPE_CHECKING:
     import socket
@@ -70,7 +69,6 @@ BUSY_PAUSE: Final = timedelta(seconds=5)  # until a gateway is tried that a comm
 UNKNOWN_PAUSE: Final = timedelta(seconds=60)  # after a pass that could not tell when to run again
 SHORTEST_PAUSE: Final = timedelta(milliseconds=200)
 LATEST: Final = 250_000_000_000.0  # seconds since the epoch; a datetime ends soon after
-POLLED: Final = 60.0  # seconds between looks for changes without inotify
 LONGEST_WAIT: Final = 366 * 86400.0  # seconds; the timer is always set, to notice a set clock
 SCHEDULE_PAUSE: Final = 60.0  # seconds between two writes of the schedule while workers work
 CLOCK_TOLERANCE: Final = 2.0  # seconds
@@ -110,7 +108,7 @@ class Daemon:
         self._resources = ExitStack()
         self._clock = WallClockTimer()
         self._clock_offset = _clock_offset()
-        self._changes: DirectoryWatch | None = None
+        self._changes: Changes | None = None
         self._directory: Path | None = None
         self._snapshot = -1
         self._loading: tuple[Worker, int] | None = None
@@ -157,14 +155,14 @@ class Daemon:
             longest,
             self._workers.seconds(),
             watchdog / WATCHDOG_SHARE if watchdog else None,
-            POLLED if self._directory is not None and self._changes is None else None,
+            self._changes.seconds if self._changes is not None else None,
         ]
         seconds = min((each for each in pauses if each is not None), default=None)
         for key, _ in self._selector.select(seconds):
             key.data()
         if watchdog:
             self._service_manager.alive()
-        if self._changes is None:
+        if self._changes is not None and self._changes.seconds is not None:
             self._take_changes()
         if not self._stopping:
             for name in self._timetable.due():
@@ -210,11 +208,10 @@ class Daemon:
                 self._give(name)
 
     def _take_changes(self) -> None:
-        """Run a pass over the gateways that commands have changed."""
+        """Run a pass over the gateways that other processes have changed."""
         if self._changes is not None:
-            self._changes.acknowledge()
-        if self._directory is not None:
-            for name in take_changes(self._directory):
+            for name in self._changes.changed(self._workers.in_hand):
+                self._unprepared.add(name)  # whatever was changed, something has to be served
                 self._give(name)
 
     def _stop(self) -> None:
@@ -283,6 +280,8 @@ class Daemon:
         self._workers.adopt(worker, found)
         self._gateways.keep(found.gateways)
         self._timetable.keep(found.gateways)
+        if self._changes is not None:
+            self._changes.keep(found.gateways)
         listening = self._workers.listening = bool(self._listeners)
         worker.process.send(Open(self._workers.unsaved, listening=listening, changed=True))
 
@@ -291,13 +290,10 @@ class Daemon:
         drop_root_privileges(directory, keep_bind=True, for_children=True)
         self._resources.enter_context(hold_state_directory(directory))
         self._directory = directory
-        try:
-            self._changes = DirectoryWatch(Layout(directory.absolute()).changed)
-        except OSError as error:
-            logger.warning("commands beside the daemon are noticed within a minute only: %s", error)
-        else:
-            self._watch(self._changes, self._take_changes)
-        take_changes(directory)
+        self._changes = Changes(directory)
+        self._resources.callback(self._changes.close)
+        if self._changes.watch is not None:
+            self._watch(self._changes.watch, self._take_changes)
         if self._listeners:
             self._answer_challenges(directory)
 
@@ -336,6 +332,7 @@ class Daemon:
             at, stamp = known.get(name, (0.0, ""))
             if stamp and stamp == stamps.get(name) and 0 < at < LATEST:
                 self._gateways.take_over(name, stamp)
+                self._follow(name)
                 self._timetable.schedule(name, datetime.fromtimestamp(at, UTC))
             elif name in in_hand:  # a pass under the configuration before
                 self._unprepared.add(name)
@@ -441,6 +438,7 @@ class Daemon:
     def _done(self, worker: Worker, done: Done) -> None:
         """Report how work on a gateway has ended, and schedule what comes next."""
         name, now = done.gateway, datetime.now(UTC)
+        self._follow(name)
         if done.outcome:
             self._gateways.report(done)
         is_old = not self._workers.takes_work(worker)  # under the configuration before
@@ -462,6 +460,14 @@ class Daemon:
         else:
             self._timetable.schedule(name, at)
         self._schedule_changed = True
+
+    def _follow(self, name: str) -> None:
+        """Have the kernel tell what other processes change in a gateway's directory from now on."""
+        if self._changes is not None:
+            self._changes.follow(name)
+            for changed in self._changes.changed({name, *self._workers.in_hand}):
+                self._unprepared.add(changed)
+                self._give(changed)
 
     # ------------------------------------------------------------------ the schedule
 

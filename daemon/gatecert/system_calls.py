@@ -9,7 +9,9 @@ from __future__ import annotations
 import ctypes
 import errno
 import os
+import struct
 import time
+from contextlib import suppress
 from functools import cache
 from typing import TYPE_CHECKING, Final
 
@@ -21,10 +23,14 @@ TFD_FLAGS: Final = os.O_NONBLOCK | os.O_CLOEXEC
 TFD_TIMER_ABSTIME: Final = 1
 TFD_TIMER_CANCEL_ON_SET: Final = 2
 IN_FLAGS: Final = os.O_NONBLOCK | os.O_CLOEXEC
-IN_CREATE: Final = 0x100
+IN_MOVED_FROM: Final = 0x40
 IN_MOVED_TO: Final = 0x80
+IN_CREATE: Final = 0x100
+IN_DELETE: Final = 0x200
+IN_IGNORED: Final = 0x8000
 IN_ONLYDIR: Final = 0x01000000
 
+_EVENT: Final = struct.Struct("iIII")  # struct inotify_event, without the name
 _EXPIRATIONS = 8  # bytes that a timer gives
 _NANOSECONDS: Final = 1_000_000_000
 
@@ -92,36 +98,57 @@ class WallClockTimer:
 
 
 class DirectoryWatch:
-    """Notices new files in a directory.
+    """Notices changes in directories.
 
     Raises:
-        OSError: A limit of inotify is reached, or the directory does not exist.
+        OSError: A limit of inotify is reached.
     """
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self) -> None:
         self._descriptor = _call("inotify_init1", IN_FLAGS)
-        try:
-            mask = IN_CREATE | IN_MOVED_TO | IN_ONLYDIR
-            _call("inotify_add_watch", self._descriptor, os.fsencode(directory), mask)
-        except OSError:
-            os.close(self._descriptor)
-            raise
 
     def fileno(self) -> int:
-        """Return the descriptor; it is readable once there is a new file."""
+        """Return the descriptor; it is readable once there are events."""
         return self._descriptor
 
-    def acknowledge(self) -> None:
-        """Discard the events so far."""
-        try:
-            while os.read(self._descriptor, 65536):
-                pass
-        except BlockingIOError:
-            pass
+    def add(self, directory: Path, mask: int) -> int:
+        """Watch a directory; return the number of the watch.
+
+        Raises:
+            OSError: A limit of inotify is reached, or the directory does not exist.
+        """
+        path = os.fsencode(directory)
+        return _call("inotify_add_watch", self._descriptor, path, mask | IN_ONLYDIR)
+
+    def remove(self, number: int) -> None:
+        """End a watch; one that has ended is no error."""
+        with suppress(OSError):
+            _call("inotify_rm_watch", self._descriptor, number)
+
+    def events(self) -> list[tuple[int, str]]:
+        """Return the number of the watch and the file name of each event since the last call.
+
+        An empty name says that the directory is gone.
+        """
+        found = []
+        while data := self._read():
+            while data:
+                number, mask, _, length = _EVENT.unpack_from(data)
+                name = data[_EVENT.size : _EVENT.size + length].rstrip(b"\0")
+                data = data[_EVENT.size + length :]
+                if name or mask & IN_IGNORED:
+                    found.append((number, os.fsdecode(name)))
+        return found
 
     def close(self) -> None:
         """Release the descriptor."""
         os.close(self._descriptor)
+
+    def _read(self) -> bytes:
+        try:
+            return os.read(self._descriptor, 65536)
+        except BlockingIOError:
+            return b""
 
 
 @cache
