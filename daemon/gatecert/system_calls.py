@@ -1,4 +1,4 @@
-"""System calls of Linux that Python 3.11 does not offer: timerfd_create(2) and inotify(7).
+"""System calls of Linux that Python 3.11 does not offer: timerfd_create(2), inotify(7), prctl(2).
 
 ``os.timerfd_create`` exists from Python 3.13; ``ctypes`` calls the same function of the C library
 (glibc and musl) before.
@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes
 import errno
 import os
+import signal
 import struct
 import time
 from contextlib import suppress
@@ -29,6 +30,8 @@ IN_CREATE: Final = 0x100
 IN_DELETE: Final = 0x200
 IN_IGNORED: Final = 0x8000
 IN_ONLYDIR: Final = 0x01000000
+
+PR_SET_PDEATHSIG: Final = 1  # linux/prctl.h
 
 _EVENT: Final = struct.Struct("iIII")  # struct inotify_event, without the name
 _EXPIRATIONS = 8  # bytes that a timer gives
@@ -149,6 +152,14 @@ class DirectoryWatch:
             return os.read(self._descriptor, 65536)
         except BlockingIOError:
             return b""
+
+
+def end_with_parent() -> None:
+    """Have the kernel kill this process when its parent ends (PR_SET_PDEATHSIG in prctl(2)).
+
+    A change of the user cancels it.
+    """
+    _call("prctl", PR_SET_PDEATHSIG, *map(ctypes.c_ulong, (signal.SIGKILL, 0, 0, 0)))
 
 
 @cache

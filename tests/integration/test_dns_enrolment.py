@@ -273,6 +273,7 @@ def test_a_record_left_by_a_killed_daemon_is_removed_at_the_next_start(
     gatecert.use(authority, named)
     gatecert.configuration["challenges"]["dns-01"] = dns_01
     gatecert.add_gateway(BOSTON, HOSTNAME, challenge="dns-01").start()
+    gatecert.wait_logged("proving control")  # a trial record was there before
     wait_until(lambda: named.texts(NAME), "a record", explain=gatecert.process.tail)
     gatecert.process.kill()
     left = named.texts(NAME)

@@ -112,7 +112,12 @@ def test_files_of_a_killed_gatecert_are_removed(
 
     behind_files.start()
 
-    wait_until(lambda: left not in published(), "the file to be removed", seconds=10)
+    wait_until(
+        lambda: left not in published(),
+        "the file to be removed",
+        seconds=10,
+        explain=behind_files.process.tail,
+    )
 
 
 def test_a_link_in_the_webroot_is_not_followed(

@@ -29,19 +29,25 @@ class CleanupThread:
 
     def __init__(self, pause: float = PAUSE) -> None:
         self._pause = pause
+        self._starting = threading.Lock()
         self._thread: threading.Thread | None = None
         self._ended = float("-inf")
 
     def run_if_due(self, solvers: Mapping[str, Solver]) -> None:
         """Start a run if one is due and none is running; return at once."""
-        running = self._thread is not None and self._thread.is_alive()
-        if running or time.monotonic() < self._ended + self._pause:
-            return
-        # A daemon thread: a provider that hangs must not keep gatecert from exiting.
-        self._thread = threading.Thread(
-            target=self._run, args=(dict(solvers),), name="cleanup", daemon=True
-        )
-        self._thread.start()
+        if time.monotonic() >= self._ended + self._pause:
+            self.run(solvers)
+
+    def run(self, solvers: Mapping[str, Solver]) -> None:
+        """Start a run unless one is running; return at once."""
+        with self._starting:
+            if self._thread is not None and self._thread.is_alive():
+                return
+            # A daemon thread: a provider that hangs must not keep gatecert from exiting.
+            self._thread = threading.Thread(
+                target=self._run, args=(dict(solvers),), name="cleanup", daemon=True
+            )
+            self._thread.start()
 
     def wait(self) -> None:
         """Wait for the end of the current run."""

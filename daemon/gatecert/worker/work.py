@@ -40,6 +40,7 @@ from gatecert.supervision.messages import (
     Retain,
     Work,
 )
+from gatecert.system_calls import end_with_parent
 from gatecert.worker import snapshot
 from gatecert.worker.connection import Connection, RecordSender
 
@@ -60,6 +61,7 @@ def run(connection: int, descriptor: int, *, debug: bool) -> None:
     _, most = resource.getrlimit(resource.RLIMIT_CORE)
     with suppress(OSError):  # a sandbox; then the service manager has set it
         resource.setrlimit(resource.RLIMIT_CORE, (0, most))  # core files would hold private keys
+    end_with_parent()
     core = Connection(socket.socket(fileno=connection))
     logs.send_to(RecordSender(core), logging.DEBUG if debug else logging.INFO)
     storage_errors.runs_as_daemon = True
@@ -152,6 +154,7 @@ class GatewayWorker:
             raise RuntimeError("nothing was loaded")
         try:
             drop_root_privileges(configuration.state_directory, keep_bind=True)
+            end_with_parent()
         except GatecertError as error:
             self._core.send(Failed(error.message, error.fix))
             return
@@ -179,7 +182,10 @@ class GatewayWorker:
         self._core.send(done)
         with self._idle:
             self._running -= 1
+            idle = not self._running
             self._idle.notify_all()
+        if idle:  # an order that was resumed has used what a crash had left behind
+            self._cleanup.run(self.application.solvers)
 
     def _done(self, work: Work) -> Done:
         target = self.application.targets.get(work.gateway)

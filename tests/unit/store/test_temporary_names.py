@@ -29,6 +29,15 @@ def test_a_name_of_a_dead_process_is_a_leftover(kind: str) -> None:
     assert temporary_names.is_leftover(f".{kind}-{dead_pid()}-0123abcd-4")
 
 
+def test_a_name_of_a_process_that_nobody_waits_for_is_a_leftover() -> None:
+    pid = os.posix_spawn("/bin/true", ["true"], {})
+    os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)  # ended, and still in the process table
+    try:
+        assert temporary_names.is_leftover(f".tmp-{pid}-0123abcd-4")
+    finally:
+        os.waitpid(pid, 0)
+
+
 def test_a_name_of_an_earlier_run_with_the_same_process_id_is_a_leftover() -> None:
     assert temporary_names.is_leftover(f".tmp-{os.getpid()}-00000000-4")
 
