@@ -156,7 +156,7 @@ class Workers:
         self.unsaved: dict[str, list[str]] = {}
         self.interrupted: set[str] = set()
         self.listening = False
-        self._limits = Configured("", [], longest_pass=1800.0, idle=30.0, memory=1 << 30)
+        self._limits = Configured("", [], longest_pass=3600.0, idle=30.0, memory=1 << 30)
         self._waiting: dict[str, Work] = {}
         self._current: Worker | None = None
         self._others: list[Worker] = []

@@ -21,7 +21,7 @@ class WorkerSettings(Settings):
         description="How long the process stays when nothing is due.",
     )
     longest_pass: Duration = Field(
-        default=timedelta(minutes=30),
+        default=timedelta(hours=1),
         description="A process that works longer than this on one gateway hangs: the daemon ends "
         "it, and starts another.",
     )
