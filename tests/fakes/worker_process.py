@@ -20,7 +20,7 @@ from gatecert.supervision.workers import Worker, Workers
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-LIMITS = Configured("/state", ["hq"], longest_pass=1800.0, idle=30.0, memory=1 << 30)
+LIMITS = Configured("/state", ["hq"], longest_pass=3600.0, idle=30.0, memory=1 << 30)
 
 
 @dataclass

@@ -201,7 +201,7 @@ class GatewayNames(Settings):
 
 
 class SharedGatewaySettings(Settings):
-    """What all gateways share unless they say otherwise."""
+    """The settings that all gateways share unless they say otherwise."""
 
     mode: Annotated[Mode, *choice(Mode)] = Field(
         default=Mode.AUTOMATIC,
