@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from gatecert.system_calls import DirectoryWatch, WallClockTimer
+from gatecert.system_calls import IN_CREATE, IN_DELETE, IN_MOVED_TO, DirectoryWatch, WallClockTimer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -93,67 +93,81 @@ def test_a_timer_is_not_inherited_and_is_released() -> None:
 
 
 @pytest.fixture
-def watch(tmp_path: Path) -> Iterator[DirectoryWatch]:
-    with closing(DirectoryWatch(tmp_path)) as watch:
+def watch() -> Iterator[DirectoryWatch]:
+    with closing(DirectoryWatch()) as watch:
         yield watch
 
 
 def test_a_watch_tells_of_a_new_file_once(watch: DirectoryWatch, tmp_path: Path) -> None:
+    number = watch.add(tmp_path, IN_CREATE)
     assert not is_readable(watch)
     (tmp_path / "hq").touch()
     assert is_readable(watch, ENOUGH)
-    watch.acknowledge()
+    assert watch.events() == [(number, "hq")]
     assert not is_readable(watch)
+    assert watch.events() == []
 
 
-def test_a_watch_tells_of_a_file_that_is_moved_there(
+def test_a_watch_tells_of_files_that_are_moved_and_removed(
     watch: DirectoryWatch, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
+    number = watch.add(tmp_path, IN_MOVED_TO | IN_DELETE)
     other = tmp_path_factory.mktemp("other") / "hq"
     other.touch()
     other.rename(tmp_path / "hq")
-    assert is_readable(watch, ENOUGH)
+    (tmp_path / "hq").unlink()
+    assert watch.events() == [(number, "hq"), (number, "hq")]
 
 
-def test_a_watch_tells_nothing_of_a_file_that_is_removed(
+def test_a_watch_tells_nothing_that_was_not_asked_for(
     watch: DirectoryWatch, tmp_path: Path
 ) -> None:
     (tmp_path / "hq").touch()
-    watch.acknowledge()
+    watch.add(tmp_path, IN_CREATE)
     (tmp_path / "hq").unlink()
     assert not is_readable(watch)
 
 
-def test_any_number_of_events_is_acknowledged_at_once(
-    watch: DirectoryWatch, tmp_path: Path
-) -> None:
-    for number in range(1200):
-        (tmp_path / f"a long name of a gateway {number}").touch()
-    watch.acknowledge()
+def test_directories_are_told_apart(watch: DirectoryWatch, tmp_path: Path) -> None:
+    numbers = {}
+    for name in ("a", os.fsdecode(b"\xff")):
+        (tmp_path / name).mkdir()
+        numbers[name] = watch.add(tmp_path / name, IN_CREATE)
+        (tmp_path / name / f"in {name}").touch()
+    assert watch.events() == [(number, f"in {name}") for name, number in numbers.items()]
+
+
+def test_any_number_of_events_is_read_at_once(watch: DirectoryWatch, tmp_path: Path) -> None:
+    watch.add(tmp_path, IN_CREATE)
+    names = [f"a long name of a gateway {number}" for number in range(1200)]
+    for name in names:
+        (tmp_path / name).touch()
+    assert [name for _, name in watch.events()] == names
     assert not is_readable(watch)
 
 
-def test_nothing_to_acknowledge_is_no_error(watch: DirectoryWatch) -> None:
-    watch.acknowledge()
-    assert not is_readable(watch)
-
-
-def test_names_that_are_no_text_can_be_watched(tmp_path: Path) -> None:
-    directory = tmp_path / os.fsdecode(b"\xff")
+def test_a_directory_that_is_removed_ends_its_watch(watch: DirectoryWatch, tmp_path: Path) -> None:
+    directory = tmp_path / "gone"
     directory.mkdir()
-    with closing(DirectoryWatch(directory)) as watch:
-        (directory / "hq").touch()
-        assert is_readable(watch, ENOUGH)
+    number = watch.add(directory, IN_CREATE)
+    directory.rmdir()
+    assert watch.events() == [(number, "")]
+    watch.remove(number)
 
 
-def test_only_a_directory_can_be_watched(tmp_path: Path) -> None:
-    before = open_descriptors()
+def test_a_watch_that_has_ended_tells_nothing(watch: DirectoryWatch, tmp_path: Path) -> None:
+    watch.remove(watch.add(tmp_path, IN_CREATE))
+    watch.events()
+    (tmp_path / "hq").touch()
+    assert watch.events() == []
+
+
+def test_only_a_directory_can_be_watched(watch: DirectoryWatch, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(FileNotFoundError):
-        DirectoryWatch(tmp_path / "missing")
+        watch.add(tmp_path / "missing", IN_CREATE)
     with pytest.raises(NotADirectoryError):
-        DirectoryWatch(tmp_path / "file")
-    assert open_descriptors() == before
+        watch.add(tmp_path / "file", IN_CREATE)
 
 
 TOO_MANY = """
@@ -161,7 +175,7 @@ import resource, sys
 from pathlib import Path
 from gatecert.system_calls import DirectoryWatch, WallClockTimer
 
-for kind, arguments in ((WallClockTimer, ()), (DirectoryWatch, (Path("/"),))):
+for kind, arguments in ((WallClockTimer, ()), (DirectoryWatch, ())):
     kind(*arguments).close()
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (3, most))
