@@ -38,7 +38,7 @@ if "gatecert.worker" in " ".join(sys.orig_argv):
 
 @pytest.fixture
 def proxy(servers: ExitStack, tmp_path: Path, pebble: Pebble) -> FaultProxy:
-    """What gatecert takes for the CA."""
+    """The CA as gatecert sees it."""
     return servers.enter_context(
         FaultProxy(
             tmp_path / "proxy",
