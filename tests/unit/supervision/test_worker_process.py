@@ -26,6 +26,7 @@ from gatecert.supervision.messages import (
     Opened,
     Record,
     Resume,
+    Retain,
     Work,
 )
 from gatecert.supervision.worker_process import WorkerProcess, load_configuration
@@ -109,6 +110,13 @@ def test_workers_read_the_configuration_once_and_work(config: Path, released: Ex
     second.send(Work("removed"))
     done = [next(messages), next(messages)]
     assert {each.gateway for each in done if isinstance(each, Done)} == {"hq", "removed"}
+    second.send(Retain({}))
+    second.send(Work("hq", lost="it was ended by SIGSEGV"))
+    lost = next(messages)
+    assert isinstance(lost, Done)
+    assert (lost.outcome, lost.code) == ("failed", "worker-lost")
+    assert "it was ended by SIGSEGV" in lost.detail
+    assert lost.wake_at > 0
     second.send(Leave(now=True))
     assert list(messages) == [Left({})]
 
