@@ -158,10 +158,15 @@ ROWS: Mapping[int, tuple[str, str]] = {
         "a local user can bind the responder's port",
         "`check` fails and names the fix",
     ),
+    55: (
+        "the worker process dies or hangs in the middle of an order",
+        "replaced; only its gateways count a failure; the same order is resumed",
+    ),
 }
 
 # Rows that need something that the peers lack.
 NO_DAEMON = "not a daemon"
+NO_WORKER = "has no worker process; row 27 ends it in the middle of an order"
 NO_PROOF = "does not check what is served"
 NO_CHECK = "has no command to check a configuration"
 ONE_AUTHORITY = "uses one CA at a time"
@@ -183,4 +188,5 @@ NOT_FOR_PEERS: Mapping[int, Mapping[str, str]] = {
     },
     51: {"certbot": ONE_AUTHORITY, "lego": ONE_AUTHORITY},
     54: {"certbot": NO_CHECK, "lego": NO_CHECK},
+    55: {"certbot": NO_WORKER, "lego": NO_WORKER},
 }

@@ -1,16 +1,18 @@
-"""Rows 27 and 28: signals."""
+"""Rows 27, 28 and 55: signals, and the loss of the worker process."""
 
 from __future__ import annotations
 
+import os
 import signal
 import socket
 import time
 from contextlib import closing
 from typing import TYPE_CHECKING
 
+import pytest
 from tests.faults import peers
 from tests.faults.proxy.faults import SlowValidation
-from tests.faults.scene import HOSTNAME, VPN, Scene
+from tests.faults.scene import HOSTNAME, VPN, Scene, issued
 
 from harness.waiting import wait_until
 
@@ -80,3 +82,39 @@ def test_row_28_a_bad_configuration_on_reload(scene: Scene) -> None:
     assert "hostnam" in gatecert.process.output
     scene.names.point(HOSTNAME, "127.0.0.1")
     gatecert.wait_enrolled(VPN)
+
+
+# ---------------------------------------------------------------------- 55
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV, signal.SIGSTOP])
+def test_row_55_a_worker_lost_in_the_middle_of_an_order(
+    scene: Scene, number: signal.Signals
+) -> None:
+    clock = scene.directory / "clock"
+    clock.write_text("+0s", "utf-8")
+    gatecert = scene.gatecert(clock=f"@{clock}")
+    gatecert.use_debug()
+    gatecert.configuration["worker"] = {"longest_pass": "10s"}
+    gatecert.configuration["resolver"]["interval"] = "1h"
+    other = "paris.example.com"
+    scene.names.point(other, "127.0.0.1")
+    gatecert.add_gateway("paris", other).write()
+    issued(gatecert.run("enroll", "paris"))
+    validate_very_slowly(scene)
+    gatecert.start()
+    # Not before: without a responder the authority would find the order invalid.
+    gatecert.wait_for(lambda: scene.pebble.validations() == 2, "the validation")
+    gatecert.wait_logged("idle gateway=paris")
+    (worker,) = gatecert.workers()
+    os.kill(worker, number)
+    gatecert.wait_logged("worker lost", seconds=30)
+    scene.rules.clear()
+    gatecert.wait_logged(f"failed gateway={VPN}")
+    assert gatecert.last_error(VPN) == "worker-lost"
+    assert gatecert.last_error("paris") is None
+
+    clock.write_text("+2m", "utf-8")  # past the pause after a failure
+    gatecert.wait_enrolled(VPN)
+    assert worker not in gatecert.workers()
+    assert (scene.pebble.orders(), scene.pebble.certificates()) == (2, 2)

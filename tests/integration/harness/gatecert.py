@@ -161,6 +161,10 @@ class Gatecert(Server):
         self.process.start()
         return self
 
+    def use_debug(self) -> None:
+        """Have the daemon log everything from the next start on."""
+        self.process.argv = (*self.command, "--debug", "run")
+
     def look_again(self) -> None:
         """Make the daemon check everything now (SIGUSR1)."""
         self.process.signal(signal.SIGUSR1)

@@ -11,7 +11,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Self
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
     from pathlib import Path
     from types import TracebackType
 
@@ -42,6 +42,9 @@ class BackgroundProcess:
         log: For standard output and standard error; appended on every start.
         environment: Added to this process's own.
         grace: Seconds for ending by itself at the end of the context.
+
+    Attributes:
+        inherited: Descriptors that it gets from the next start on, under the same numbers.
     """
 
     def __init__(
@@ -58,6 +61,7 @@ class BackgroundProcess:
         self._grace = grace
         self._process: subprocess.Popen[bytes] | None = None
         self.started_at = 0.0
+        self.inherited: Collection[int] = ()
 
     @property
     def pid(self) -> int:
@@ -91,6 +95,7 @@ class BackgroundProcess:
                 stderr=log,
                 env=self._environment,
                 start_new_session=True,
+                pass_fds=self.inherited,
             )
         return self
 
