@@ -22,7 +22,7 @@ from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Final
 
 from gatecert.errors import ConfigurationError, Problem, StateError, WorkerLostError
 from gatecert.schedule.timetable import Timetable
@@ -39,7 +39,6 @@ from gatecert.supervision.messages import (
     Done,
     Expect,
     Failed,
-    Fetched,
     Forget,
     Invalid,
     Message,
@@ -49,6 +48,7 @@ from gatecert.supervision.messages import (
     Step,
     Work,
 )
+from gatecert.supervision.signal_pipe import SignalPipe
 from gatecert.supervision.worker_log import WorkerLog
 from gatecert.supervision.worker_process import WorkerProcess, load_configuration
 from gatecert.supervision.workers import Worker, Workers
@@ -60,6 +60,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from gatecert.report.service_manager import ServiceManager
+    from gatecert.supervision.challenge_answers import ChallengeAnswers
 
 logger = logging.getLogger(__name__)
 
@@ -118,7 +119,7 @@ class Daemon:
         self._unprepared: set[str] = set()
         self._ready = False
         self._stopping = False
-        self._expected: dict[str, Worker] = {}
+        self._answers: ChallengeAnswers | None = None
         self._schedule_changed = False
         self._schedule_written = float("-inf")
 
@@ -130,7 +131,7 @@ class Daemon:
             DaemonRunningError: Another daemon holds the state directory.
             StateError: The state directory cannot be used, or no worker can work.
         """
-        with self._resources, _SignalPipe() as signals:
+        with self._resources, SignalPipe(SIGNALS) as signals:
             self._watch(signals, partial(self._take_signals, signals))
             self._watch(self._clock, self._clock_fired)
             try:
@@ -179,7 +180,7 @@ class Daemon:
             worker.process.flush()
             self._workers.readable(worker)
 
-    def _take_signals(self, signals: _SignalPipe) -> None:
+    def _take_signals(self, signals: SignalPipe) -> None:
         for number in signals.read():
             match number:
                 case signal.SIGHUP:
@@ -298,24 +299,14 @@ class Daemon:
             self._answer_challenges(directory)
 
     def _answer_challenges(self, directory: Path) -> None:
-        """Answer http-01 on inherited sockets, in threads of this process."""
-        from gatecert.challenge.socket_activation import (  # noqa: PLC0415 - seldom needed
-            SocketActivatedResponder,
+        """Answer http-01 on inherited sockets."""
+        from gatecert.supervision.challenge_answers import (  # noqa: PLC0415 - seldom needed
+            ChallengeAnswers,
         )
-        from gatecert.store.tokens import TokenFiles  # noqa: PLC0415
 
-        read, write = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
-        tokens = TokenFiles(directory).token
-        responder = SocketActivatedResponder(self._listeners, tokens, partial(_pass_on, write))
-        self._resources.callback(responder.stop)
-        self._selector.register(read, selectors.EVENT_READ, partial(self._fetched, read))
-
-    def _fetched(self, descriptor: int) -> None:
-        """Tell the worker that waits for it that a response was fetched."""
-        for token in os.read(descriptor, 65536).decode().split():
-            worker = self._expected.get(token)
-            if worker is not None:
-                worker.process.send(Fetched(token))
+        self._answers = ChallengeAnswers(self._listeners, directory)
+        self._resources.callback(self._answers.close)
+        self._watch(self._answers, self._answers.tell)
 
     def _opened(self, stamps: Mapping[str, str]) -> None:
         """Prepare the gateways that are not known to be in order, and run a pass over each.
@@ -380,10 +371,10 @@ class Daemon:
                 self._log.step(message)
             case Done() if message.gateway in self._gateways.names:
                 self._done(worker, message)
-            case Expect(token=token):
-                self._expected[token] = worker
-            case Forget(token=token):
-                self._expected.pop(token, None)
+            case Expect(token=token) if self._answers is not None:
+                self._answers.expect(token, worker)
+            case Forget(token=token) if self._answers is not None:
+                self._answers.forget(token)
             case _:
                 self._received_configuration(worker, message)
 
@@ -411,7 +402,8 @@ class Daemon:
         """
         logger.debug("worker ended pid=%d", worker.process.pid)
         self._selector.unregister(worker.process)
-        self._expected = {token: each for token, each in self._expected.items() if each != worker}
+        if self._answers is not None:
+            self._answers.release(worker)
         if not reason:
             return
         lost = f"the process that reads the configuration was lost: {reason}"
@@ -491,46 +483,6 @@ class Daemon:
             return
         write_schedule(self._directory, self._schedule())
         self._schedule_changed, self._schedule_written = False, time.monotonic()
-
-
-class _SignalPipe:
-    """Signals as numbers from a pipe, so that no handler interrupts the core."""
-
-    def __enter__(self) -> Self:
-        self._read, self._write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
-        self._descriptor_before = signal.set_wakeup_fd(self._write)
-        self._before = {number: signal.signal(number, _ignore) for number in SIGNALS}
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
-        signal.set_wakeup_fd(self._descriptor_before)
-        os.close(self._read)
-        os.close(self._write)
-
-    def fileno(self) -> int:
-        """Return the descriptor, which is readable once there is a signal."""
-        return self._read
-
-    def read(self) -> list[int]:
-        """Return the signals that have arrived."""
-        try:
-            return list(os.read(self._read, 4096))
-        except BlockingIOError:
-            return []
-
-
-def _ignore(number: int, frame: object) -> None:
-    """Do nothing: Python writes to the wakeup descriptor only for signals with a handler."""
-
-
-def _pass_on(descriptor: int, token: str) -> None:
-    """Write a token for the core to read; a full pipe loses only a hint."""
-    try:
-        os.write(descriptor, f"{token}\n".encode())
-    except BlockingIOError:
-        logger.debug("too many fetched responses at once")
 
 
 def _clock_offset() -> float:
