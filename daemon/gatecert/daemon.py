@@ -238,10 +238,11 @@ class Daemon:
 
     def _reload(self) -> None:
         """Read the configuration again, or once more after it has been read."""
-        if not self._ready or self._loading is not None or self._opening or self._preparing:
+        if self._loading is not None or self._opening is not None:
             self._load_again = True
             return
-        self._service_manager.reloading()
+        if self._ready:
+            self._service_manager.reloading()
         try:
             self._begin_loading(*load_configuration(self._path, debug=self._debug))
         except OSError as error:
@@ -315,6 +316,7 @@ class Daemon:
             stamps: By gateway, what stands on the disk; missing if that is unknown.
         """
         self._opening = None
+        self._preparing.clear()
         known = self._schedule()
         if not self._ready and self._directory is not None:
             known = read_schedule(self._directory)
@@ -338,11 +340,12 @@ class Daemon:
         if not self._preparing:
             event = "configuration reloaded" if self._ready else "ready"
             logger.info("%s gateways=%d", event, len(self._gateways.names))
+            self._ready = True
             self._end_reload()
 
     def _end_reload(self) -> None:
-        self._ready = True
-        self._service_manager.ready()
+        if self._ready:
+            self._service_manager.ready()
         if self._load_again:
             self._load_again = False
             self._reload()
@@ -386,13 +389,16 @@ class Daemon:
                 self._opened(stamps)
             case Invalid(problems=problems):
                 found = [Problem(*(*each, "", "", "")[:3]) for each in problems]
-                if not self._ready:
+                if self._snapshot == -1:
                     raise ConfigurationError(found)
                 self._refuse(map(str, found))
             case Failed(message=words, fix=fix):
-                if not self._ready:
+                if self._snapshot == -1:
                     raise StateError(words, fix=fix)
-                self._refuse([words])
+                if self._loading is not None and worker is self._loading[0]:
+                    self._refuse([words])
+                else:
+                    self._workers.reject(worker, f"{words} ({fix})" if fix else words)
 
     def gone(self, worker: Worker, reason: str) -> None:
         """Forget a worker.
@@ -406,14 +412,13 @@ class Daemon:
             self._answers.release(worker)
         if not reason:
             return
-        lost = f"the process that reads the configuration was lost: {reason}"
-        if worker is self._opening or (self._loading is not None and worker is self._loading[0]):
-            if not self._ready:
+        if worker is self._opening:
+            self._opened({})
+        elif self._loading is not None and worker is self._loading[0]:
+            lost = f"the process that reads the configuration was lost: {reason}"
+            if self._snapshot == -1:
                 raise StateError(lost, fix="see the lines above, and start gatecert again")
-            if worker is self._opening:
-                self._opened({})
-            else:
-                self._refuse([lost])
+            self._refuse([lost])
 
     def is_work_near(self, seconds: float) -> bool:
         """Return whether a gateway is due within some seconds."""
@@ -443,15 +448,16 @@ class Daemon:
             at = now + BUSY_PAUSE
         elif 0 < done.wake_at < LATEST:
             at = max(datetime.fromtimestamp(done.wake_at, UTC), now + SHORTEST_PAUSE)
-        if name in self._preparing:
-            self._preparing.discard(name)
-            if name in self._unprepared:
-                logger.info("prepared later gateway=%s", name)
-            self._timetable.schedule(name, now)
-            self._ready_if_prepared()
-        else:
-            self._timetable.schedule(name, at)
+        preparing = name in self._preparing
+        if preparing and name in self._unprepared:
+            logger.info("prepared later gateway=%s", name)
+        elif preparing:
+            at = now
+        self._timetable.schedule(name, at)
         self._schedule_changed = True
+        if preparing:
+            self._preparing.discard(name)
+            self._ready_if_prepared()
 
     def _follow(self, name: str) -> None:
         """Have the kernel tell what other processes change in a gateway's directory from now on."""

@@ -28,6 +28,7 @@ IN_MOVED_FROM: Final = 0x40
 IN_MOVED_TO: Final = 0x80
 IN_CREATE: Final = 0x100
 IN_DELETE: Final = 0x200
+IN_Q_OVERFLOW: Final = 0x4000
 IN_IGNORED: Final = 0x8000
 IN_ONLYDIR: Final = 0x01000000
 
@@ -131,7 +132,7 @@ class DirectoryWatch:
     def events(self) -> list[tuple[int, str]]:
         """Return the number of the watch and the file name of each event since the last call.
 
-        An empty name says that the directory is gone.
+        An empty name says that the directory is gone; the number -1 that events were lost.
         """
         found = []
         while data := self._read():
@@ -139,7 +140,7 @@ class DirectoryWatch:
                 number, mask, _, length = _EVENT.unpack_from(data)
                 name = data[_EVENT.size : _EVENT.size + length].rstrip(b"\0")
                 data = data[_EVENT.size + length :]
-                if name or mask & IN_IGNORED:
+                if name or mask & (IN_IGNORED | IN_Q_OVERFLOW):
                     found.append((number, os.fsdecode(name)))
         return found
 

@@ -187,3 +187,17 @@ def test_a_worker_that_is_lost_at_once_is_started_ever_later(
         spoilt.wait_logged("clock jumped")
         spoilt.look_again()
     spoilt.wait_enrolled(PARIS, seconds=60)
+
+
+def test_a_reload_helps_although_no_worker_has_prepared_anything_yet(
+    spoilt: Gatecert, tmp_path: Path
+) -> None:
+    (tmp_path / "start" / "large").touch()
+    spoilt.start().wait_logged("MiB (worker.memory_limit)", times=2)
+    assert "ready gateways=1" not in spoilt.process.output
+
+    spoilt.configuration["worker"] = {"idle": "1s", "memory_limit": 512}
+    spoilt.reload()
+
+    spoilt.wait_logged("ready gateways=1", seconds=40)
+    assert spoilt.process.alive

@@ -32,6 +32,7 @@ logger = logging.getLogger(__name__)
 POLLED: Final = 60.0  # seconds
 NEW: Final = IN_CREATE | IN_MOVED_TO
 ANY: Final = NEW | IN_DELETE | IN_MOVED_FROM
+LOST: Final = -1  # number of the watch: the queue of events was full
 WITHOUT_CONSEQUENCES: Final = {"lock", "reload-wanted"}
 
 
@@ -99,8 +100,11 @@ class Changes:
         Args:
             busy: Gateways that a worker works on; what changes in their directories is its doing.
         """
-        found, busy = set(), set(busy)
+        found: set[str] = set()
+        busy = set(busy)
         for number, name in self.watch.events() if self.watch is not None else ():
+            if number == LOST:
+                found |= self._watched - busy
             gateway = self._gateways.get(number)
             if gateway is None:
                 continue

@@ -225,6 +225,10 @@ class Workers:
         finally:
             worker.process.end()
 
+    def reject(self, worker: Worker, reason: str) -> None:
+        """Replace a worker that cannot work."""
+        self._lose(worker, reason)
+
     # ------------------------------------------------------------------ events
 
     def readable(self, worker: Worker) -> None:
@@ -274,11 +278,13 @@ class Workers:
             case Opened():
                 worker.opened, worker.since = True, self._now()
             case Done(gateway=gateway):
-                if worker.in_hand.pop(gateway, None) is None:
+                work = worker.in_hand.pop(gateway, None)
+                if work is None:
                     return
                 del worker.deadlines[gateway]
                 worker.since = self._now()
-                self._losses = 0
+                if not work.lost:  # a loss that is counted is no success
+                    self._losses = 0
             case Left(unsaved=unsaved):
                 self._left(worker, unsaved)
         self._events.received(worker, message)

@@ -52,6 +52,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 MOST_THREADS: Final = 64
+BROKEN: Final = 1  # exit code
 STOP_SECONDS: Final = 7.0  # for passes that are interrupted
 
 
@@ -65,7 +66,11 @@ def run(connection: int, descriptor: int, *, debug: bool) -> None:
     core = Connection(socket.socket(fileno=connection))
     logs.send_to(RecordSender(core), logging.DEBUG if debug else logging.INFO)
     storage_errors.runs_as_daemon = True
-    GatewayWorker(core, descriptor).serve()
+    try:
+        GatewayWorker(core, descriptor).serve()
+    except Exception:
+        logger.exception("the worker cannot go on")
+        os._exit(BROKEN)  # without waiting for passes in progress, which resume from the disk
 
 
 class GatewayWorker:

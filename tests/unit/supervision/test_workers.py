@@ -368,9 +368,24 @@ def test_opening_does_not_shorten_the_pause_and_finished_work_does(played: Playe
         played.lose()
         assert played.workers.seconds() == pause
         played.next_worker()
-    played.finish(played.process, "hq")
-    played.lose()
+    played.finish(played.process, "hq")  # the loss is counted, which is no success
     played.give("hq")
+    played.lose()
+    assert played.workers.seconds() == 8.0
+    played.next_worker()
+    played.finish(played.process, "hq")
+    played.give("hq")
+    played.finish(played.process, "hq")
+    played.give("hq")
+    played.lose()
+    assert played.workers.seconds() == 1.0
+
+
+def test_a_worker_that_cannot_work_is_replaced(played: Played) -> None:
+    played.working("hq")
+    (worker,) = played.workers.all
+    played.workers.reject(worker, "the user cannot be changed")
+    assert worker not in played.workers.all
     assert played.workers.seconds() == 1.0
 
 
