@@ -31,7 +31,7 @@ logger = logging.getLogger(__name__)
 
 POLLED: Final = 60.0  # seconds
 NEW: Final = IN_CREATE | IN_MOVED_TO
-ANY: Final = NEW | IN_DELETE | IN_MOVED_FROM
+REPLACED: Final = IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO  # new temporary files wake nobody
 LOST: Final = -1  # number of the watch: the queue of events was full
 WITHOUT_CONSEQUENCES: Final = {"lock", "reload-wanted"}
 
@@ -78,7 +78,7 @@ class Changes:
         if self.watch is None or self._full or gateway in self._watched:
             return
         try:
-            number = self.watch.add(self._layout.gateway(gateway), ANY)
+            number = self.watch.add(self._layout.gateway(gateway), REPLACED)
         except FileNotFoundError:
             return
         except OSError as error:

@@ -30,6 +30,13 @@ def changes(state: Path) -> Iterator[Changes]:
         yield changes
 
 
+def replace(path: Path) -> None:
+    """Put a new file in place of another, as every program does that writes atomically."""
+    new = path.parent.parent / "new"
+    new.touch()
+    new.rename(path)
+
+
 def test_what_a_command_announces_is_told_once(state: Path, changes: Changes) -> None:
     (Layout(state).changed / "hq").touch()
     assert changes.changed() == {"hq"}
@@ -38,7 +45,7 @@ def test_what_a_command_announces_is_told_once(state: Path, changes: Changes) ->
 
 def test_what_changes_by_hand_is_told(state: Path, changes: Changes) -> None:
     live = state / "gateways" / "boston" / "live"
-    live.symlink_to("versions/1")
+    replace(live)
     assert changes.changed() == {"boston"}
     live.unlink()
     assert changes.changed() == {"boston"}
@@ -46,13 +53,13 @@ def test_what_changes_by_hand_is_told(state: Path, changes: Changes) -> None:
 
 @pytest.mark.parametrize("name", ["lock", "reload-wanted", ".tmp-1-01234567-1"])
 def test_files_without_consequences_are_not_told(state: Path, changes: Changes, name: str) -> None:
-    (state / "gateways" / "boston" / name).touch()
+    replace(state / "gateways" / "boston" / name)
     assert changes.changed() == set()
 
 
 def test_what_a_worker_writes_during_its_pass_is_no_news(state: Path, changes: Changes) -> None:
-    (state / "gateways" / "boston" / "state.json").touch()
-    (state / "gateways" / "hq" / "state.json").touch()
+    replace(state / "gateways" / "boston" / "state.json")
+    replace(state / "gateways" / "hq" / "state.json")
     assert changes.changed({"boston"}) == {"hq"}
     assert changes.changed() == set()
 
@@ -63,7 +70,7 @@ def test_a_directory_that_is_made_again_is_followed_again(state: Path, changes: 
     assert changes.changed() == {"hq"}
     directory.mkdir()
     changes.follow("hq")
-    (directory / "live").touch()
+    replace(directory / "live")
     assert changes.changed() == {"hq"}
 
 
@@ -71,7 +78,7 @@ def test_a_gateway_that_is_not_configured_any_more_is_not_followed(
     state: Path, changes: Changes
 ) -> None:
     changes.keep(["hq"])
-    (state / "gateways" / "boston" / "live").touch()
+    replace(state / "gateways" / "boston" / "live")
     assert changes.changed() == set()
 
 
@@ -79,7 +86,7 @@ def test_a_gateway_without_a_directory_is_followed_later(state: Path, changes: C
     changes.follow("new")
     (state / "gateways" / "new").mkdir()
     changes.follow("new")
-    (state / "gateways" / "new" / "live").touch()
+    replace(state / "gateways" / "new" / "live")
     assert changes.changed() == {"new"}
 
 
@@ -112,5 +119,5 @@ def test_at_the_limit_the_rest_is_not_followed(
         (state / "gateways" / name).mkdir()
         changes.follow(name)
     assert caplog.text.count("No space left on device") == 1
-    (state / "gateways" / "hq" / "live").touch()
+    replace(state / "gateways" / "hq" / "live")
     assert changes.changed() == {"hq"}
