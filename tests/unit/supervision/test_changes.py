@@ -32,7 +32,7 @@ def changes(state: Path) -> Iterator[Changes]:
 
 def replace(path: Path) -> None:
     """Put a new file in place of another, as every program does that writes atomically."""
-    new = path.parent.parent / "new"
+    new = path.parent.parent / "replacement"
     new.touch()
     new.rename(path)
 
