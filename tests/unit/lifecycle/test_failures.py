@@ -344,3 +344,29 @@ def test_somebody_else_at_work_is_not_disturbed(world: World) -> None:
         pytest.raises(LockTimeoutError, match="importing a certificate"),
     ):
         world.attend()
+
+
+def test_a_lost_worker_is_a_failure_that_is_waited_out(world: World) -> None:
+    world.attend()
+    lost = world.pipeline.count_loss(world.target, "it was ended by SIGSEGV")
+    assert (lost.kind, lost.code) == (OutcomeKind.FAILED, "worker-lost")
+    assert "SIGSEGV" in lost.detail
+    state = world.store.state("vpn")
+    assert state.failures == 1
+    assert lost.wake_at is not None
+    assert lost.wake_at == state.next_attempt
+    assert lost.wake_at - world.clock() >= 0.8 * MINUTE
+    again = world.pipeline.count_loss(world.target, "it was ended by SIGSEGV")
+    assert again.wake_at is not None
+    assert again.wake_at - world.clock() >= 8 * MINUTE
+
+
+def test_a_lost_worker_is_forgotten_by_a_pass_with_nothing_to_do(world: World) -> None:
+    world.attend()
+    world.pipeline.count_loss(world.target, "it hangs")
+    world.later(2 * MINUTE)
+    assert world.attend().kind is OutcomeKind.IDLE
+    state = world.store.state("vpn")
+    assert state.outcome is not None
+    assert (state.outcome.kind, state.failures, state.next_attempt) == (OutcomeKind.IDLE, 0, None)
+    assert world.authority.orders == 1
