@@ -50,7 +50,7 @@ from gatecert.supervision.messages import (
 )
 from gatecert.supervision.signal_pipe import SignalPipe
 from gatecert.supervision.worker_log import WorkerLog
-from gatecert.supervision.worker_process import WorkerProcess, load_configuration
+from gatecert.supervision.worker_process import WorkerProcess, load_configuration, start_worker
 from gatecert.supervision.workers import Worker, Workers
 from gatecert.system_calls import WallClockTimer
 
@@ -353,7 +353,7 @@ class Daemon:
     # ------------------------------------------------------------------ workers
 
     def _start_worker(self) -> WorkerProcess:
-        return WorkerProcess(self._snapshot, debug=self._debug)
+        return start_worker(self._snapshot, debug=self._debug)
 
     def started(self, worker: Worker) -> None:
         """Listen to a new worker."""

@@ -19,7 +19,7 @@ from gatecert.supervision.messages import (
     Opened,
     Work,
 )
-from gatecert.supervision.worker_process import WorkerProcess, load_configuration
+from gatecert.supervision.worker_process import WorkerProcess, load_configuration, start_worker
 from gatecert.supervision.workers import Worker, Workers
 
 if TYPE_CHECKING:
@@ -148,7 +148,7 @@ class Core:
             os.close(snapshot)
 
     def _start(self) -> CutProcess:
-        return CutProcess(WorkerProcess(self._snapshot), self)
+        return CutProcess(start_worker(self._snapshot), self)
 
     def _serve(self) -> None:
         workers = {worker.process.fileno(): worker for worker in self._workers.all}

@@ -9,53 +9,30 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
-import subprocess
-import sys
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-import gatecert
 from gatecert.supervision.messages import LineReader, Load, Message, MessageError, decode, encode
+from gatecert.supervision.spawn import new_snapshot, spawn
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from gatecert.supervision.spawn import Spawned
+
 CHUNK: Final = 1 << 18  # bytes read at once
-START: Final = (
-    "import sys; sys.path.insert(0, sys.argv[1]); from gatecert.worker.main import main; main()"
-)
-PATH: Final = str(Path(gatecert.__file__).parent.parent)
 
 
 class WorkerProcess:
     """A running worker.
 
     Args:
-        snapshot: Descriptor of the configuration in force, or of an empty file for a new one.
-        debug: Whether it sends records of every level.
-
-    Raises:
-        OSError: It cannot be started.
+        spawned: Its process.
     """
 
-    def __init__(self, snapshot: int, *, debug: bool = False) -> None:
-        ours, theirs = socket.socketpair()
-        with theirs:
-            command = [*_interpreter(), "-c", START, PATH, str(theirs.fileno()), str(snapshot)]
-            try:
-                self._process = subprocess.Popen(  # noqa: S603 - this program itself
-                    command + ["--debug"] * debug,
-                    stdin=subprocess.DEVNULL,
-                    pass_fds=(theirs.fileno(), snapshot),
-                    process_group=0,  # Control-C is for the core, which ends its workers
-                )
-            except OSError:
-                ours.close()
-                raise
-        ours.setblocking(False)  # noqa: FBT003 - positional only
-        self._socket = ours
+    def __init__(self, spawned: Spawned) -> None:
+        self._process, self._socket = spawned
         self._reader = LineReader()
         self._unsent = bytearray()
 
@@ -133,6 +110,15 @@ class WorkerProcess:
         return f"it was ended by signal {-status}"
 
 
+def start_worker(snapshot: int, *, debug: bool = False) -> WorkerProcess:
+    """Start a worker; see `spawn`.
+
+    Raises:
+        OSError: It cannot be started.
+    """
+    return WorkerProcess(spawn(snapshot, debug=debug))
+
+
 def load_configuration(path: Path, *, debug: bool) -> tuple[WorkerProcess, int]:
     """Start a worker that reads a configuration file.
 
@@ -142,26 +128,11 @@ def load_configuration(path: Path, *, debug: bool) -> tuple[WorkerProcess, int]:
     Raises:
         OSError: It cannot be started.
     """
-    flags = os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING
-    snapshot = os.memfd_create("gatecert-configuration", flags)
+    snapshot = new_snapshot()
     try:
-        worker = WorkerProcess(snapshot, debug=debug)
+        worker = start_worker(snapshot, debug=debug)
     except OSError:
         os.close(snapshot)
         raise
     worker.send(Load(str(path)))
     return worker, snapshot
-
-
-def _interpreter() -> list[str]:
-    """Return the command of this interpreter, with the options that affect imports."""
-    options = [
-        option
-        for option, given in (
-            ("-I", sys.flags.isolated),
-            ("-S", sys.flags.no_site),
-            ("-P", not sys.flags.isolated),
-        )
-        if given
-    ]
-    return [sys.executable, *options]

@@ -29,7 +29,7 @@ from gatecert.supervision.messages import (
     Retain,
     Work,
 )
-from gatecert.supervision.worker_process import WorkerProcess, load_configuration
+from gatecert.supervision.worker_process import WorkerProcess, load_configuration, start_worker
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -100,7 +100,7 @@ def test_workers_read_the_configuration_once_and_work(config: Path, released: Ex
     assert first.memory() == 0
 
     config.write_text("not a configuration", "utf-8")
-    second = WorkerProcess(snapshot)
+    second = start_worker(snapshot)
     released.callback(second.end)
     messages = received(second)
     second.send(Resume())
@@ -223,7 +223,7 @@ def other(
         monkeypatch.setattr(sys, "executable", str(path))
         snapshot = os.memfd_create("test")
         released.callback(os.close, snapshot)
-        process = WorkerProcess(snapshot)
+        process = start_worker(snapshot)
         released.callback(process.end)
         return process
 
