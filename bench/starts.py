@@ -33,18 +33,23 @@ def from_nothing(scene: Scene) -> Iterator[Figure]:
 
 
 def warm(scene: Scene) -> Iterator[Figure]:
-    """Enrol one gateway after the other in a running daemon, without any reload."""
+    """Enrol one gateway after the other while a worker runs, without any reload.
+
+    Each is enrolled when its name comes to point here.
+    """
     runs = 2 * scene.sizes.runs
     scene.say(f"  enrolling one after the other, {runs} times, and with certbot")
     with ExitStack() as servers:
         daemon = scene.daemon("warm")
-        for number in range(runs + 1):
-            daemon.add_gateway(f"gateway{number}", f"warm{number}.example.com")
-            if number:
-                daemon.reload()
-            else:
-                servers.enter_context(daemon)
-            daemon.wait_all_enrolled(number + 1, TIMEOUT)
+        daemon.configuration["resolver"]["interval"] = "1s"
+        hostnames = [f"warm{number}.example.com" for number in range(runs + 1)]
+        for number, hostname in enumerate(hostnames):
+            daemon.add_gateway(f"gateway{number}", hostname)
+            scene.names.point(hostname, "192.0.2.1")
+        servers.enter_context(daemon)
+        for number, hostname in enumerate(hostnames, start=1):
+            scene.names.point(hostname, "127.0.0.1")
+            daemon.wait_all_enrolled(number, TIMEOUT)
         taken = daemon.enrolled()
     certbot = Certbot(scene.directory / "certbot", scene.pebble)
     alone = [certbot.certonly(f"certbot{run}.example.com") for run in range(scene.sizes.runs + 1)]
