@@ -17,7 +17,6 @@ import socket
 from typing import TYPE_CHECKING, Final, Protocol
 
 from gatecert.challenge.http_responder import http_responder
-from gatecert.model import Endpoint
 
 if TYPE_CHECKING:
     import threading
@@ -85,6 +84,8 @@ class SocketActivatedResponder:
         tokens: Callable[[str], str | None],
         fetched: Callable[[str], None],
     ) -> None:
+        from gatecert.model import Endpoint  # noqa: PLC0415 - seldom needed, and large
+
         self._responder = http_responder(list(listeners), tokens, fetched)
         addresses = ", ".join(str(Endpoint(*each.getsockname()[:2])) for each in listeners)
         logger.info("answering http-01 on sockets of systemd addresses=%s", addresses)

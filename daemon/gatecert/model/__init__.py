@@ -31,7 +31,7 @@ from gatecert.model.order import (
     PublishedRecord,
     TextRecord,
 )
-from gatecert.model.outcome import Outcome, OutcomeKind, Progress, Stage
+from gatecert.model.outcome import Outcome, Progress
 from gatecert.model.resolution import NameResolution, Resolution, ResolutionKind
 from gatecert.model.revocation import RevocationReason, RevocationState, StoredList
 from gatecert.model.state import (
@@ -58,6 +58,7 @@ from gatecert.model.target import (
     Target,
     repr_of_listener,
 )
+from gatecert.outcome_kinds import OutcomeKind, Stage
 
 __all__ = [
     "Account",

@@ -4,23 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
 from typing import Protocol
 
-
-class OutcomeKind(StrEnum):
-    """The kind of outcome of a pass."""
-
-    IDLE = "idle"
-    BOOTSTRAPPED = "bootstrapped"
-    WAITING = "waiting"
-    ENROLLED = "enrolled"
-    RENEWED = "renewed"
-    IMPORTED = "imported"
-    DEPLOYED = "deployed"
-    SKIPPED = "skipped"
-    ROLLED_BACK = "rolled-back"
-    FAILED = "failed"
+from gatecert.outcome_kinds import OutcomeKind, Stage
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,16 +43,6 @@ class Outcome:
     def settled(self) -> bool:
         """True if nothing is left for an operator to do."""
         return not self.failed and (not self.code or self.kind is OutcomeKind.DEPLOYED)
-
-
-class Stage(StrEnum):
-    """The stages shown to an operator."""
-
-    RESOLVE = "resolve"
-    CHECK = "check"
-    ORDER = "order"
-    INSTALL = "install"
-    VERIFY = "verify"
 
 
 class Progress(Protocol):

@@ -6,7 +6,7 @@ import logging
 from collections import deque
 from typing import TYPE_CHECKING
 
-from gatecert.model import Stage
+from gatecert.outcome_kinds import Stage
 
 if TYPE_CHECKING:
     from collections.abc import MutableMapping

@@ -6,7 +6,7 @@ import logging
 from collections import Counter
 from typing import TYPE_CHECKING, Final
 
-from gatecert.model import OutcomeKind
+from gatecert.outcome_kinds import OutcomeKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

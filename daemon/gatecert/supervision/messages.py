@@ -13,7 +13,7 @@ import sys
 from dataclasses import MISSING, dataclass, field, fields
 from typing import Any, Final
 
-from gatecert.model import OutcomeKind, Stage
+from gatecert.outcome_kinds import OutcomeKind, Stage
 
 LONGEST_LINE: Final = 64 << 20  # bytes; a hundred thousand gateways need some ten megabytes
 

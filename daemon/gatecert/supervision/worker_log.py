@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from gatecert.model import Stage
+from gatecert.outcome_kinds import Stage
 from gatecert.report.progress import ProgressLog
 
 if TYPE_CHECKING:
