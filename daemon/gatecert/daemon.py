@@ -248,7 +248,7 @@ class Daemon:
         except OSError as error:
             self._refuse([f"no worker can be started: {error}"])
 
-    def _refuse(self, problems: Iterable[str]) -> None:
+    def _refuse(self, problems: Iterable[str], what: str = "configuration not reloaded") -> None:
         """Report why the old configuration stays in force."""
         if self._loading is not None:
             (worker, snapshot), self._loading = self._loading, None
@@ -257,7 +257,7 @@ class Daemon:
                 self._workers.discard(worker)
         for problem in problems:
             logger.error("%s", problem)
-        logger.error("configuration is invalid, the old one stays in force")
+        logger.error("%s, the old one stays in force", what)
         self._end_reload()
 
     def _configured(self, worker: Worker, found: Configured) -> None:
@@ -279,6 +279,7 @@ class Daemon:
             os.close(self._snapshot)
         self._opening, self._snapshot = self._loading
         self._loading = None
+        self._workers.keep(found.gateways)
         self._workers.adopt(worker, found)
         self._gateways.keep(found.gateways)
         self._timetable.keep(found.gateways)
@@ -391,7 +392,7 @@ class Daemon:
                 found = [Problem(*(*each, "", "", "")[:3]) for each in problems]
                 if self._snapshot == -1:
                     raise ConfigurationError(found)
-                self._refuse(map(str, found))
+                self._refuse(map(str, found), "configuration is invalid")
             case Failed(message=words, fix=fix):
                 if self._snapshot == -1:
                     raise StateError(words, fix=fix)

@@ -6,6 +6,7 @@ The daemon's core needs these alone of all values; ``gatecert.model`` has the re
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Final
 
 
 class OutcomeKind(StrEnum):
@@ -21,6 +22,9 @@ class OutcomeKind(StrEnum):
     SKIPPED = "skipped"
     ROLLED_BACK = "rolled-back"
     FAILED = "failed"
+
+
+FAILURES: Final = frozenset({OutcomeKind.FAILED, OutcomeKind.ROLLED_BACK})
 
 
 class Stage(StrEnum):

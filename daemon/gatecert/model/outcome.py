@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from gatecert.outcome_kinds import OutcomeKind, Stage
+from gatecert.outcome_kinds import FAILURES, OutcomeKind, Stage
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class Outcome:
     @property
     def failed(self) -> bool:
         """True if the pass failed or was rolled back."""
-        return self.kind in {OutcomeKind.FAILED, OutcomeKind.ROLLED_BACK}
+        return self.kind in FAILURES
 
     @property
     def settled(self) -> bool:

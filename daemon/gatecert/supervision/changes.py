@@ -60,7 +60,11 @@ class Changes:
             if self.watch is not None:
                 self.watch.close()
             self.watch = None
-            logger.warning("commands beside the daemon are noticed within a minute only: %s", error)
+            logger.warning(
+                "commands beside the daemon are noticed within a minute only: inotify: %s (raise "
+                "fs.inotify.max_user_instances)",
+                error,
+            )
         take_changes(directory)
 
     @property
@@ -83,7 +87,11 @@ class Changes:
             return
         except OSError as error:
             self._full = True
-            logger.warning("changes by hand are noticed at the next pass only: %s", error)
+            logger.warning(
+                "changes by hand are noticed at the next pass only: inotify: %s (raise "
+                "fs.inotify.max_user_watches)",
+                error,
+            )
             return
         self._gateways[number] = gateway
         self._watched.add(gateway)

@@ -6,7 +6,7 @@ import logging
 from collections import Counter
 from typing import TYPE_CHECKING, Final
 
-from gatecert.outcome_kinds import OutcomeKind
+from gatecert.outcome_kinds import FAILURES, OutcomeKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-FAILED: Final = {OutcomeKind.FAILED, OutcomeKind.ROLLED_BACK}
 IN_ORDER: Final = {
     OutcomeKind.IDLE,
     OutcomeKind.DEPLOYED,
@@ -71,15 +70,11 @@ class Gateways:
             self._service_manager.status(self._count())
 
     def report(self, done: Done) -> None:
-        """Log how a pass has ended: a failure always, anything else when it changes.
-
-        Raises:
-            ValueError: The kind of outcome is unknown.
-        """
+        """Log how a pass has ended: a failure always, anything else when it changes."""
         name, kind = done.gateway, OutcomeKind(done.outcome)
         news = hash((kind, done.detail))
         level = logging.DEBUG
-        if kind in FAILED:
+        if kind in FAILURES:
             level = logging.ERROR
         elif kind is not OutcomeKind.IDLE and self._reported.get(name) != news:
             level = logging.INFO
@@ -111,7 +106,7 @@ class Gateways:
         if len(self.names) == 1:
             return f"{last.gateway}: {last.outcome}, {last.detail}"
         words = self._count()
-        return f"{words}; {last.gateway}: {last.detail}" if last.outcome in FAILED else words
+        return f"{words}; {last.gateway}: {last.detail}" if last.outcome in FAILURES else words
 
     def _count(self) -> str:
         numbers = ((self._numbers[kind], kind) for kind in OutcomeKind)

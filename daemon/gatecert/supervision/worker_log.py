@@ -39,9 +39,5 @@ class WorkerLog:
         log.handle(logging.makeLogRecord(attributes))
 
     def step(self, step: Step) -> None:
-        """Log a step of a pass.
-
-        Raises:
-            ValueError: The stage is unknown.
-        """
+        """Log a step of a pass."""
         self._progress(step.gateway, Stage(step.stage), step.text)

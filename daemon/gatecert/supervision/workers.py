@@ -310,13 +310,12 @@ class Workers:
     def _lose(self, worker: Worker, reason: str) -> None:
         """Replace a worker, and hand its gateways to the next one as failures."""
         self._remove(worker)
+        self._delay_start()
         try:
             self._events.gone(worker, reason or worker.reason or "it has ended")
         finally:  # without the first worker, the core ends
             ended = worker.process.end()
         reason = reason or worker.reason or ended
-        self._start_after = self._now() + min(FIRST_PAUSE * 2**self._losses, LONGEST_PAUSE)
-        self._losses = min(self._losses + 1, 20)
         logger.error(
             "worker lost pid=%d gateways=%s: %s",
             worker.process.pid,
@@ -327,6 +326,12 @@ class Workers:
             waiting = self._waiting.get(work.gateway)
             lost = replace(work, lost=work.lost or reason)
             self._waiting[work.gateway] = lost if waiting is None else _both(lost, waiting)
+
+    def _delay_start(self) -> None:
+        """Delay the next start, each time twice as long."""
+        pause = min(FIRST_PAUSE * 2**self._losses, LONGEST_PAUSE)
+        self._start_after = self._now() + pause
+        self._losses += pause < LONGEST_PAUSE
 
     def _remove(self, worker: Worker) -> None:
         if worker is self._current:
@@ -345,8 +350,7 @@ class Workers:
             try:
                 process = self._start()
             except OSError as error:
-                self._start_after = now + min(FIRST_PAUSE * 2**self._losses, LONGEST_PAUSE)
-                self._losses = min(self._losses + 1, 20)
+                self._delay_start()
                 logger.error("no worker can be started error=%s", error)  # noqa: TRY400
                 return
             worker = self._current = Worker(process, now)

@@ -40,6 +40,7 @@ from gatecert.supervision.messages import (
     Retain,
     Work,
 )
+from gatecert.supervision.workers import MOST_IN_HAND
 from gatecert.system_calls import end_with_parent
 from gatecert.worker import snapshot
 from gatecert.worker.connection import Connection, RecordSender
@@ -51,7 +52,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-MOST_THREADS: Final = 64
 BROKEN: Final = 1  # exit code
 STOP_SECONDS: Final = 7.0  # for passes that are interrupted
 
@@ -85,7 +85,7 @@ class GatewayWorker:
         self._core = core
         self._descriptor = descriptor
         self._cancelled = threading.Event()
-        self._threads = ThreadPoolExecutor(MOST_THREADS, thread_name_prefix="pass")
+        self._threads = ThreadPoolExecutor(MOST_IN_HAND, thread_name_prefix="pass")
         self._running = 0
         self._idle = threading.Condition()
         self._cleanup = CleanupThread()
