@@ -56,20 +56,21 @@ class ProcessTree:
     proc: Path = PROC
 
     def pids(self) -> list[int]:
-        """Return the process ids, the root first; empty once the root has ended."""
-        found, waiting = [], [self.root]
-        while waiting:
-            pid = waiting.pop(0)
-            try:
-                children = [
-                    child
-                    for task in (self.proc / str(pid) / "task").iterdir()
-                    for child in (task / "children").read_text("ascii").split()
-                ]
-            except (FileNotFoundError, ProcessLookupError):
-                continue
-            found.append(pid)
-            waiting += map(int, children)
+        """Return the process ids, the root first; empty once the root has ended.
+
+        Each process names its parent. The kernel's lists of children leave some out while others
+        end (proc_pid_task_children in proc(5)).
+        """
+        parents = {}
+        for path in self.proc.glob("[0-9]*/stat"):
+            fields = _stat(path)
+            if fields:
+                parents[int(path.parent.name)] = int(fields[1])
+        if self.root not in parents:
+            return []
+        found = [self.root]
+        for pid in found:
+            found += [child for child, parent in parents.items() if parent == pid]
         return found
 
     def memory(self) -> Memory:
@@ -91,11 +92,7 @@ class ProcessTree:
         """Read the processor time of all processes, and of those that they have waited for."""
         ticks = 0
         for pid in self.pids():
-            try:
-                text = (self.proc / str(pid) / "stat").read_text("utf-8", "replace")
-            except (FileNotFoundError, ProcessLookupError):
-                continue
-            fields = text.rpartition(")")[2].split()
+            fields = _stat(self.proc / str(pid) / "stat")
             ticks += sum(map(int, fields[11:15]))  # utime, stime, cutime, cstime: proc(5)
         return ticks / TICKS_PER_SECOND
 
@@ -166,6 +163,14 @@ class SwitchCounter:
     def _run(self) -> None:
         while not self._ended.wait(SAMPLE_INTERVAL):
             self.sample()
+
+
+def _stat(path: Path) -> list[str]:
+    """Return the fields of /proc/PID/stat behind the name, state first; none if it has ended."""
+    try:
+        return path.read_text("utf-8", "replace").rpartition(")")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return []
 
 
 def _kilobytes(text: str, name: str) -> float:

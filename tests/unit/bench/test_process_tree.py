@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from typing import TYPE_CHECKING
 
 import pytest
@@ -18,7 +19,7 @@ def process(
     proc: Path,
     pid: int,
     *,
-    children: str = "",
+    parent: int = 1,
     ticks: tuple[int, int, int, int] = (0, 0, 0, 0),
     kilobytes: tuple[int, int] = (0, 0),
     switches: tuple[int, ...] = (0,),
@@ -29,11 +30,11 @@ def process(
     for number, count in enumerate(switches):
         task = directory / "task" / str(pid + number)
         task.mkdir(parents=True, exist_ok=True)
-        (task / "children").write_text(children if number == 0 else "")
         (task / "status").write_text(
             f"Name:\tgatecert\nvoluntary_ctxt_switches:\t{count}\nnonvoluntary_ctxt_switches:\t1\n"
         )
-    (directory / "stat").write_text(f"{pid} (a) b) S 1 1 1 0 -1 0 0 0 0 0 {used} 20 0 1 0 0\n")
+    fields = f"S {parent} 1 1 0 -1 0 0 0 0 0 {used} 20 0 1 0 0"
+    (directory / "stat").write_text(f"{pid} (a) b) {fields}\n")
     rss, pss = kilobytes
     (directory / "smaps_rollup").write_text(
         f"0-1 ---p 0 00:00 0 [rollup]\nRss: {rss} kB\nPss: {pss} kB\nPss_Anon: 9 kB\n"
@@ -41,10 +42,10 @@ def process(
 
 
 def test_everything_counts_with_all_descendants(tmp_path: Path) -> None:
-    process(tmp_path, 10, children="20 30 ", ticks=(1, 2, 3, 4), kilobytes=(1000, 500))
-    process(tmp_path, 20, children="40 ", ticks=(10, 0, 0, 0), kilobytes=(2000, 600))
-    process(tmp_path, 30, ticks=(0, 20, 0, 0))
-    process(tmp_path, 40, ticks=(0, 0, 0, 30), kilobytes=(4000, 700))
+    process(tmp_path, 10, ticks=(1, 2, 3, 4), kilobytes=(1000, 500))
+    process(tmp_path, 20, parent=10, ticks=(10, 0, 0, 0), kilobytes=(2000, 600))
+    process(tmp_path, 30, parent=10, ticks=(0, 20, 0, 0))
+    process(tmp_path, 40, parent=20, ticks=(0, 0, 0, 30), kilobytes=(4000, 700))
     process(tmp_path, 50, ticks=(99, 99, 99, 99), kilobytes=(9000, 9000))
     tree = ProcessTree(10, tmp_path)
     assert sorted(tree.pids()) == [10, 20, 30, 40]
@@ -56,7 +57,9 @@ def test_everything_counts_with_all_descendants(tmp_path: Path) -> None:
 
 
 def test_a_process_that_has_just_ended_counts_nothing(tmp_path: Path) -> None:
-    process(tmp_path, 10, children="20 ", ticks=(1, 0, 0, 0))
+    process(tmp_path, 10, ticks=(1, 0, 0, 0))
+    process(tmp_path, 20, parent=10)
+    (tmp_path / "20" / "stat").unlink()
     tree = ProcessTree(10, tmp_path)
     assert tree.pids() == [10]
     assert tree.processor_seconds() == pytest.approx(1 / TICKS)
@@ -67,10 +70,11 @@ def test_switches_count_from_the_start_also_of_threads_that_come_and_go(tmp_path
     process(tmp_path, 10, switches=(100, 50))
     counter = SwitchCounter(ProcessTree(10, tmp_path))
     assert counter.count == 0
-    process(tmp_path, 10, children="20 ", switches=(103, 50))
-    process(tmp_path, 20, switches=(7,))
+    process(tmp_path, 10, switches=(103, 50))
+    process(tmp_path, 20, parent=10, switches=(7,))
     counter.sample()
     assert counter.count == 3 + (7 + 1)
-    process(tmp_path, 10, switches=(105, 50))  # 20 has ended
+    process(tmp_path, 10, switches=(105, 50))
+    shutil.rmtree(tmp_path / "20")
     counter.sample()
     assert counter.count == 5 + (7 + 1)
