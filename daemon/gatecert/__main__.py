@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gatecert.importing import quick_imports
+from gatecert.garbage_collection import quick_imports
 
 
 def main() -> None:

@@ -13,7 +13,7 @@ import typer
 from typer.core import TyperGroup
 from typer.main import get_command
 
-from gatecert.importing import quick_imports
+from gatecert.garbage_collection import quick_imports
 
 if TYPE_CHECKING:
     from typer._click.core import Command, Context

@@ -10,7 +10,7 @@ import signal
 import sys
 from typing import TYPE_CHECKING
 
-from gatecert.importing import quick_imports
+from gatecert.garbage_collection import quick_imports
 
 if TYPE_CHECKING:
     from types import FrameType
