@@ -381,6 +381,26 @@ def test_opening_does_not_shorten_the_pause_and_finished_work_does(played: Playe
     assert played.workers.seconds() == 1.0
 
 
+def test_an_owner_that_gives_work_when_a_worker_is_lost_does_not_shorten_the_pause() -> None:
+    class Eager(Played):
+        def gone(self, worker: Worker, reason: str) -> None:
+            super().gone(worker, reason)
+            self.give("paris")
+
+    played = Eager()
+    played.working("hq")
+    played.lose()
+    assert len(played.processes) == 1
+    assert played.workers.seconds() == 1.0
+
+
+def test_work_on_gateways_that_are_not_configured_any_more_is_forgotten(played: Played) -> None:
+    played.give("hq", "paris")
+    played.workers.keep(["hq"])
+    played.arrive(Opened({}))
+    assert played.workers.in_hand == {"hq"}
+
+
 def test_a_worker_that_cannot_work_is_replaced(played: Played) -> None:
     played.working("hq")
     (worker,) = played.workers.all
