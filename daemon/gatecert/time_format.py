@@ -14,6 +14,9 @@ UNITS = (
     ("minute", timedelta(minutes=1)),
     ("second", timedelta(seconds=1)),
 )
+MINUTE, HOUR, DAY = 60, 3_600, 86_400  # seconds
+MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+SKEW = timedelta(minutes=2)  # between a time stored by one process and the clock of another
 
 
 def instant(moment: datetime) -> str:
@@ -36,3 +39,50 @@ def duration(length: timedelta) -> str:
 def time_left(end: datetime, now: datetime) -> str:
     """Return ``2 minutes left``, or ``ended 15 seconds ago``."""
     return f"{duration(end - now)} left" if end > now else f"ended {duration(now - end)} ago"
+
+
+def short_duration(length: timedelta) -> str:
+    """Return a length of time in few characters: ``59 d``, ``3 h``, ``12 min``, ``40 s``.
+
+    Days are whole days, from two on; what is shorter is rounded.
+    """
+    seconds = max(0.0, length.total_seconds())
+    if seconds < MINUTE - 0.5:
+        return f"{round(seconds)} s"
+    if round(seconds / MINUTE) < MINUTE:
+        return f"{round(seconds / MINUTE)} min"
+    if seconds < 2 * DAY:
+        return f"{round(seconds / HOUR)} h"
+    return f"{int(seconds // DAY)} d"
+
+
+def calendar_day(moment: datetime, now: datetime) -> str:
+    """Return ``27 Jan``, the day in UTC, with the year if it is more than 11 months from now."""
+    moment = moment.astimezone(UTC)
+    year = f" {moment.year}" if abs(moment - now) > timedelta(days=335) else ""
+    return f"{moment.day} {MONTHS[moment.month - 1]}{year}"
+
+
+def ahead(moment: datetime, now: datetime) -> str:
+    """Return when something will be: ``in 59 d, 27 Jan``, ``in 3 h``, or ``now`` if it is past."""
+    left = moment - now
+    if left <= timedelta(0):
+        return "now"
+    if left < timedelta(days=2):
+        return f"in {short_duration(left)}"
+    return f"in {short_duration(left)}, {calendar_day(moment, now)}"
+
+
+def ago(moment: datetime, now: datetime) -> str:
+    """Return when something was: ``3 h ago``, ``59 d ago, 30 Sep``; never a negative age.
+
+    A moment later than ``now`` means that the clock was set back: only its own time is known.
+    """
+    age = now - moment
+    if age < -SKEW:
+        return f"at {instant(moment)}, later than this machine's clock"
+    if age < timedelta(seconds=1):
+        return "just now"
+    if age < timedelta(days=2):
+        return f"{short_duration(age)} ago"
+    return f"{short_duration(age)} ago, {calendar_day(moment, now)}"

@@ -1,0 +1,146 @@
+from __future__ import annotations
+
+import fcntl
+import io
+import os
+import pty
+import struct
+import termios
+from typing import TYPE_CHECKING
+
+import pytest
+
+from gatecert.report.terminal import Style, Terminal, cells, pad
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import TextIO
+
+NARROW = Terminal(width=24)
+PLAIN_ASCII = Terminal(width=24, has_unicode=False)
+COLOURED = Terminal(width=24, colours=True)
+
+
+def pipe(encoding: str = "utf-8") -> TextIO:
+    return io.TextIOWrapper(io.BytesIO(), encoding=encoding)
+
+
+@pytest.fixture
+def screen() -> Iterator[TextIO]:
+    """A pseudo-terminal of 97 columns."""
+    leader, follower = pty.openpty()
+    fcntl.ioctl(follower, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 97, 0, 0))
+    with os.fdopen(follower, "w", encoding="utf-8") as stream:
+        yield stream
+    os.close(leader)
+
+
+def test_a_terminal_has_its_own_width(screen: TextIO) -> None:
+    found = Terminal.of(screen, {"TERM": "xterm"})
+    assert found.width == 97
+    assert found.is_live
+    assert found.has_unicode
+
+
+def test_lines_are_no_wider_than_people_read_and_never_too_narrow(screen: TextIO) -> None:
+    assert Terminal.of(screen, {"COLUMNS": "300"}).width == 120
+    assert Terminal.of(screen, {"COLUMNS": "3"}).width == 20
+
+
+def test_a_dumb_terminal_is_not_written_over(screen: TextIO) -> None:
+    assert not Terminal.of(screen, {"TERM": "dumb"}).is_live
+    assert not Terminal.of(screen, {}).is_live
+
+
+def test_a_pipe_gets_whole_lines_unless_columns_are_given() -> None:
+    assert Terminal.of(pipe(), {}) == Terminal(width=None)
+    assert Terminal.of(pipe(), {"COLUMNS": "80"}) == Terminal(width=80)
+    assert Terminal.of(pipe(), {"COLUMNS": "many"}) == Terminal(width=None)
+
+
+@pytest.mark.parametrize(
+    ("environment", "encoding", "has_unicode"),
+    [
+        ({}, "utf-8", True),
+        ({"LANG": "de_DE.UTF-8"}, "utf-8", True),
+        ({"LC_ALL": "C"}, "utf-8", False),
+        ({"LC_ALL": "C.UTF-8", "LANG": "C"}, "utf-8", True),
+        ({"LANG": "C", "LC_CTYPE": "C.UTF-8"}, "utf-8", False),
+        ({"LANG": "C", "LC_CTYPE": "en_GB.UTF-8"}, "utf-8", True),
+        ({"LANG": "POSIX"}, "utf-8", False),
+        ({}, "iso8859-15", False),
+        ({}, "ascii", False),
+        ({"TERM": "linux"}, "utf-8", False),
+    ],
+)
+def test_symbols_need_utf_8(
+    environment: dict[str, str],
+    encoding: str,
+    has_unicode: bool,  # noqa: FBT001
+) -> None:
+    assert Terminal.of(pipe(encoding), environment).has_unicode is has_unicode
+
+
+def test_lines_break_between_words_and_align_with_the_text() -> None:
+    lines = NARROW.wrap("the CA refused the order of vpn.example.com today", first="  → ")
+    assert lines == [
+        "  → the CA refused the",
+        "    order of",
+        "    vpn.example.com",
+        "    today",
+    ]
+
+
+def test_the_beginning_of_other_lines_can_be_given() -> None:
+    assert NARROW.wrap("one two three four five six", first="error: ", rest="> ") == [
+        "error: one two three",
+        "> four five six",
+    ]
+
+
+def test_a_word_longer_than_a_line_is_kept_whole() -> None:
+    url = "https://ca.example/unpause?jwt=abcdef"
+    assert NARROW.wrap(f"see {url} now", first="- ") == ["- see", f"  {url}", "  now"]
+    assert NARROW.wrap(url, first="- ") == [f"- {url}"]
+
+
+def test_a_wide_label_does_not_squeeze_the_text() -> None:
+    assert NARROW.wrap("one two three", first="a label too wide ")[1:] == ["  three"]
+
+
+def test_without_a_width_nothing_is_wrapped_or_cut() -> None:
+    text = "word " * 100
+    assert Terminal().wrap(text) == [text.strip()]
+    assert Terminal().cut(text) == text.strip()
+
+
+def test_an_empty_text_is_one_line() -> None:
+    assert NARROW.wrap("", first="label ") == ["label"]
+
+
+def test_styles_take_no_columns_and_need_colours() -> None:
+    word = COLOURED.styled("refused", Style.BOLD, Style.RED)
+    assert word == "\x1b[1;31mrefused\x1b[0m"
+    assert cells(word) == 7
+    assert NARROW.styled("refused", Style.RED) == "refused"
+    assert COLOURED.styled("refused", None) == "refused"
+    assert COLOURED.wrap(f"the order was {word} yes") == [f"the order was {word}", "yes"]
+
+
+def test_symbols_become_ascii() -> None:
+    assert PLAIN_ASCII.plain("✓ a · b → c…") == "+ a - b -> c..."
+    assert PLAIN_ASCII.wrap("✗ no", first="→ ") == ["-> x no"]
+    assert PLAIN_ASCII.spinner(5) == "/"
+    assert NARROW.spinner(10) == NARROW.spinner(0)
+
+
+def test_a_text_is_cut_between_words() -> None:
+    assert NARROW.cut("serves its certificate, proven") == "serves its certificate,…"
+    assert PLAIN_ASCII.cut("serves its certificate, proven") == "serves its..."
+    assert NARROW.cut("two\nlines") == "two lines"
+
+
+def test_wide_characters_take_two_columns() -> None:
+    assert cells("北京") == 4
+    assert pad("北京", 6) == "北京  "
+    assert not Terminal(width=3).fits("北京")
