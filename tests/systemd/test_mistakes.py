@@ -10,6 +10,7 @@ import pytest
 from harness.machine.site import BOSTON, GATEWAY, HOSTNAME
 
 if TYPE_CHECKING:
+    from harness.machine.booted import Machine
     from harness.machine.site import Site
 
 pytestmark = pytest.mark.on_one_debian
@@ -117,3 +118,25 @@ def test_wrong_names_of_the_unit_to_reload(enrolled: Site) -> None:
         assert asked.exit_code != 0
         machine.wait_for(partial(machine.said, RELOAD, explanation), explanation)
     assert enrolled.served(trusted=True)
+
+
+def test_a_wrong_name_keeps_no_other_unit_from_being_reloaded(enrolled: Site) -> None:
+    machine = enrolled.machine
+    enrolled.wait_reloaded()
+    before = reloads(machine)
+    machine.drop_in(RELOAD, '[Service]\nEnvironment="UNIT=ocsrv.service ocserv.service"\n')
+    machine.must("systemctl", "daemon-reload")
+
+    asked = machine.run("systemctl", "start", RELOAD)
+
+    assert asked.exit_code != 0
+    machine.wait_for(
+        partial(machine.said, RELOAD, "unit ocsrv.service not found"), "an explanation"
+    )
+    machine.wait_for(lambda: reloads(machine) == before + 1, "ocserv to be reloaded")
+
+
+def reloads(machine: Machine) -> int:
+    """Return how often systemd has reloaded ocserv since the boot."""
+    entries = machine.journal("--unit", "ocserv.service")
+    return sum(str(entry.get("MESSAGE")).startswith("Reloaded ") for entry in entries)
