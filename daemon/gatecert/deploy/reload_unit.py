@@ -1,0 +1,298 @@
+"""The systemd units that reload a gateway's server, and what they lack.
+
+``gatecert-reload@NAME.path`` sees the request of `deploy.reload_request`;
+``gatecert-reload@NAME.service`` reloads the unit that root names in its ``Environment=UNIT=``. A
+drop-in may replace its command; then it needs no such name.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+from gatecert.deploy import unit_properties
+from gatecert.deploy.reload_request import FILE_NAME
+from gatecert.errors import clean
+from gatecert.time_format import instant
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+Properties: TypeAlias = Mapping[str, str]
+Show: TypeAlias = Callable[[Sequence[str], Sequence[str]], list[Properties]]
+
+OF_THE_PATH: Final = ("LoadState", "UnitFileState", "ActiveState", "Result", "Paths")
+OF_THE_SERVICE: Final = (
+    *("Environment", "EnvironmentFiles", "ExecStart"),
+    *("ExecMainStatus", "InactiveEnterTimestamp"),
+)
+OF_THE_SERVER: Final = ("LoadState", "ActiveState", "CanReload")
+UNIT_NAME: Final = re.compile(r"(?!-)[A-Za-z0-9:_.\\@-]{1,255}")
+SERVER: Final = "NAME.service"
+ENABLED: Final = {"enabled", "enabled-runtime"}
+STAMP: Final = "%a %Y-%m-%d %H:%M:%S %Z"
+
+
+@dataclass(frozen=True, slots=True)
+class ServerUnit:
+    """The unit that is reloaded.
+
+    Attributes:
+        name: As written in ``UNIT=``.
+        load_state: ``loaded``, ``not-found``, ``masked`` …; empty if the name is not valid.
+        can_reload: Whether it has an ``ExecReload=``, or reloads by notification.
+    """
+
+    name: str
+    load_state: str = ""
+    active_state: str = ""
+    can_reload: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ReloadUnit:
+    """The state of ``gatecert-reload@NAME.path`` and of its service.
+
+    Attributes:
+        gateway: The gateway's name.
+        load_state: Of the path unit: ``loaded``, ``not-found``, ``masked`` …
+        enabled: Whether the path unit starts at boot.
+        active_state: Of the path unit: ``active``, ``inactive``, ``failed`` …
+        watched: The paths that the path unit watches.
+        server: The unit that is reloaded; None without ``UNIT=``.
+        needs_server: Whether the command takes the unit's name from ``UNIT=``, which is not
+            in a file either.
+        result: How the last run of the service ended: ``success``, ``exit-code`` …
+        exit_status: Of the last run.
+        ended: When it ended; None if it has not run since the start of the machine.
+    """
+
+    gateway: str
+    load_state: str = "not-found"
+    enabled: bool = False
+    active_state: str = "inactive"
+    watched: tuple[str, ...] = ()
+    server: ServerUnit | None = None
+    needs_server: bool = True
+    result: str = "success"
+    exit_status: int = 0
+    ended: datetime | None = None
+
+    @property
+    def path_unit(self) -> str:
+        """The name of the path unit."""
+        return f"gatecert-reload@{self.gateway}.path"
+
+    @property
+    def service(self) -> str:
+        """The name of the service."""
+        return f"gatecert-reload@{self.gateway}.service"
+
+    @property
+    def is_wanted(self) -> bool:
+        """True if somebody has begun to set it up."""
+        return self.enabled or self.active_state != "inactive" or self.server is not None
+
+    @property
+    def last_run(self) -> str:
+        """The last run in words; empty if there was none."""
+        if self.ended is None:
+            return ""
+        if self.result == "success":
+            return f"last run succeeded, {instant(self.ended)}"
+        how = f"exit status {self.exit_status}" if self.result == "exit-code" else self.result
+        return f"last run failed ({clean(how)}), {instant(self.ended)}"
+
+
+class Lack(StrEnum):
+    """Kinds of reasons why a reload unit does not reload the server."""
+
+    NOT_SET_UP = "not set up"
+    INCOMPLETE = "incomplete"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class ReloadProblem:
+    """A reason why a reload unit does not reload the server.
+
+    Attributes:
+        what: What is wrong.
+        fix: What to do; follows ``what`` after a colon.
+    """
+
+    lack: Lack
+    what: str
+    fix: str
+
+    def __str__(self) -> str:
+        return f"{self.what}: {self.fix}"
+
+
+# --------------------------------------------------------------------- reading
+
+
+def read_reload_units(
+    gateways: Sequence[str], *, show: Show = unit_properties.show
+) -> dict[str, ReloadUnit]:
+    """Read the reload units of gateways.
+
+    Args:
+        gateways: The gateways' names.
+        show: Returns properties of units.
+
+    Returns:
+        An entry for each gateway; empty if systemd does not run or cannot be asked.
+    """
+    names = [
+        f"gatecert-reload@{gateway}.{kind}" for gateway in gateways for kind in ("path", "service")
+    ]
+    shown = show(names, tuple(dict.fromkeys(OF_THE_PATH + OF_THE_SERVICE)))
+    if len(shown) != len(names):
+        return {}
+    units = [
+        parsed(gateway, path, service)
+        for gateway, path, service in zip(gateways, shown[::2], shown[1::2], strict=True)
+    ]
+    servers = sorted(
+        {
+            unit.server.name
+            for unit in units
+            if unit.server and UNIT_NAME.fullmatch(unit.server.name)
+        }
+    )
+    found = dict(zip(servers, show(servers, OF_THE_SERVER), strict=False))
+    return {unit.gateway: _with_server(unit, found) for unit in units}
+
+
+def read_reload_unit(gateway: str) -> ReloadUnit | None:
+    """Read the reload unit of one gateway; return None if systemd cannot be asked."""
+    return read_reload_units([gateway]).get(gateway)
+
+
+def parsed(gateway: str, path: Properties, service: Properties) -> ReloadUnit:
+    """Return a reload unit from the properties of its two units; its server is not looked up."""
+    server = _variable(service.get("Environment", ""), "UNIT")
+    from_elsewhere = bool(service.get("EnvironmentFiles")) or "${UNIT}" not in service.get(
+        "ExecStart", "${UNIT}"
+    )
+    status = service.get("ExecMainStatus", "")
+    return ReloadUnit(
+        gateway,
+        path.get("LoadState", ""),
+        path.get("UnitFileState", "") in ENABLED,
+        path.get("ActiveState", ""),
+        tuple(line.rpartition(" (")[0] or line for line in path.get("Paths", "").splitlines()),
+        ServerUnit(server) if server else None,
+        not from_elsewhere,
+        service.get("Result", ""),
+        int(status) if status.isdecimal() else 0,
+        _moment(service.get("InactiveEnterTimestamp", "")),
+    )
+
+
+def _with_server(unit: ReloadUnit, found: Mapping[str, Properties]) -> ReloadUnit:
+    if unit.server is None or unit.server.name not in found:
+        return unit
+    shown = found[unit.server.name]
+    server = ServerUnit(
+        unit.server.name,
+        shown.get("LoadState", ""),
+        shown.get("ActiveState", ""),
+        shown.get("CanReload") == "yes",
+    )
+    return replace(unit, server=server)
+
+
+def _variable(environment: str, name: str) -> str:
+    """Return a variable of ``Environment``, which systemctl quotes as a shell does."""
+    try:
+        words = shlex.split(environment)
+    except ValueError:
+        words = environment.split()
+    values = [word.partition("=")[2] for word in words if word.startswith(f"{name}=")]
+    return clean(values[-1], 255) if values else ""
+
+
+def _moment(shown: str) -> datetime | None:
+    """Parse a time such as ``Sun 2026-11-29 10:49:11 UTC``; return None for ``n/a``."""
+    try:
+        return datetime.strptime(shown, STAMP).replace(tzinfo=UTC)
+    except ValueError:
+        return None
+
+
+# --------------------------------------------------------------------- judging
+
+
+def reload_problem(unit: ReloadUnit, gateway_directory: Path) -> ReloadProblem | None:
+    """Return why a unit does not reload the server; None if nothing is known to prevent it.
+
+    Args:
+        unit: The unit.
+        gateway_directory: ``STATE/gateways/<name>``.
+    """
+    missing = list(_missing(unit, gateway_directory))
+    if missing:
+        what = ", and ".join(each for each, _ in missing)
+        fix = "; then ".join(fix for _, fix in reversed(missing))
+        return ReloadProblem(Lack.INCOMPLETE if unit.is_wanted else Lack.NOT_SET_UP, what, fix)
+    if unit.ended is not None and unit.result not in {"", "success"}:
+        what = f"{unit.service}: {unit.last_run}"
+        return ReloadProblem(Lack.FAILED, what, f"see journalctl -u {unit.service}")
+    return None
+
+
+def _missing(unit: ReloadUnit, gateway_directory: Path) -> Iterator[tuple[str, str]]:
+    """Yield what is not set up and how to do so; what comes last is to be done first."""
+    path_unit = unit.path_unit
+    if unit.load_state == "not-found":
+        fix = "install gatecert's units (docs/systemd.md), or set install.reload"
+        yield f"{path_unit} does not exist", fix
+        return
+    if unit.load_state != "loaded":
+        fix = f"systemctl unmask {path_unit}" if unit.load_state == "masked" else ""
+        yield f"{path_unit} is {clean(unit.load_state)}", fix or f"see systemctl status {path_unit}"
+        return
+    if not unit.enabled:
+        yield f"{path_unit} is not enabled", f"systemctl enable --now {path_unit}"
+    elif unit.active_state == "failed":
+        yield f"{path_unit} has failed", f"systemctl restart {path_unit}"
+    elif unit.active_state == "inactive":
+        yield f"{path_unit} is not started", f"systemctl start {path_unit}"
+    request = gateway_directory / FILE_NAME
+    if unit.watched and not any(_is_same(each, request) for each in unit.watched):
+        fix = "set state_directory to /var/lib/gatecert, or set install.reload"
+        yield f"{path_unit} watches {clean(unit.watched[0])}, but gatecert writes {request}", fix
+    yield from _server_missing(unit)
+
+
+def _server_missing(unit: ReloadUnit) -> Iterator[tuple[str, str]]:
+    """Yield what is wrong with the name of the unit to reload, as ``reload-unit`` checks it."""
+    server, edit = unit.server, f"systemctl edit {unit.service}"
+    if server is None:
+        if unit.needs_server:
+            yield f"UNIT= is not set in {unit.service}", f"{edit} ({_lines(SERVER)})"
+    elif not UNIT_NAME.fullmatch(server.name) or server.name.startswith("gatecert"):
+        yield f"UNIT={server.name} is not the name of a server's unit", f"{edit} ({_lines(SERVER)})"
+    elif server.load_state == "not-found":
+        yield f"there is no unit {server.name}", f"{edit}, and correct Environment=UNIT="
+    elif server.load_state == "masked":
+        yield f"{server.name} is masked", f"systemctl unmask {server.name}"
+    elif server.load_state == "loaded" and not server.can_reload:
+        fix = f"systemctl edit {server.name}, and add ExecReload= below [Service]"
+        yield f"{server.name} cannot be reloaded: it has no ExecReload=", fix
+
+
+def _lines(server: str) -> str:
+    return f"two lines: [Service] and Environment=UNIT={server}"
+
+
+def _is_same(watched: str, request: Path) -> bool:
+    return os.path.realpath(watched) == os.path.realpath(request)

@@ -1,0 +1,100 @@
+"""Properties of systemd units, read with ``systemctl show``.
+
+Any user may read them. Where systemd does not run (another init, a container), or cannot be asked,
+nothing is known, which is not an error.
+"""
+
+from __future__ import annotations
+
+import logging
+import subprocess
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from gatecert import process
+from gatecert.errors import clean
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+logger = logging.getLogger(__name__)
+
+BOOTED: Final = Path("/run/systemd/system")  # exists if systemd is the init (sd_booted(3))
+TIMEOUT: Final = 10.0  # seconds for one call
+MOST_AT_ONCE: Final = 500  # units of one call, so that the arguments always fit
+
+
+def show(
+    units: Sequence[str],
+    properties: Sequence[str],
+    *,
+    booted: Path = BOOTED,
+    run: Callable[[Sequence[str]], str] | None = None,
+) -> list[Mapping[str, str]]:
+    """Return properties of units, in the order of the units.
+
+    Times are in UTC.
+
+    Args:
+        units: Valid names of units; systemd need not know them.
+        properties: Names of properties; for a unit without one, it is missing or empty.
+        booted: The directory that exists if systemd runs.
+        run: Returns the output of a command, empty if it fails; the default runs it.
+
+    Returns:
+        An entry for each unit; an empty list if systemd cannot be asked.
+    """
+    if not units or not booted.is_dir():
+        return []
+    found: list[Mapping[str, str]] = []
+    rest = iter(units)
+    while some := list(islice(rest, MOST_AT_ONCE)):
+        argv = ["systemctl", "show", f"--property=Id,{','.join(properties)}", "--", *some]
+        blocks = parse((run or output_of)(argv))
+        if len(blocks) != len(some):
+            return []
+        found += blocks
+    return found
+
+
+def parse(output: str) -> list[Mapping[str, str]]:
+    """Parse the output of ``systemctl show``: blocks of ``NAME=VALUE`` between empty lines.
+
+    A property that is written several times, such as ``ExecStart``, has one line for each value.
+    """
+    return [_properties(block) for block in output.split("\n\n") if block.strip()]
+
+
+def _properties(block: str) -> Mapping[str, str]:
+    values: dict[str, list[str]] = {}
+    for line in block.splitlines():
+        name, separator, value = line.partition("=")
+        if separator:
+            values.setdefault(name, []).append(value)
+    return {name: "\n".join(lines) for name, lines in values.items()}
+
+
+def output_of(argv: Sequence[str]) -> str:
+    """Return the standard output of a command; empty if it fails or takes too long."""
+    program = process.executable(argv[0])
+    if program is None:
+        return ""
+    environment = process.environment() | {"LC_ALL": "C", "TZ": "UTC"}
+    try:
+        done = subprocess.run(  # noqa: S603 - argv, no shell
+            [program, *argv[1:]],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=TIMEOUT,
+            cwd="/",
+            env=environment,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        logger.debug("systemctl cannot be asked error=%s", error)
+        return ""
+    if done.returncode != 0:
+        logger.debug("systemctl failed error=%s", clean(done.stderr.decode(errors="replace")))
+        return ""
+    return done.stdout.decode(errors="replace")
