@@ -1,8 +1,8 @@
 """The systemd units that reload a gateway's server, and what they lack.
 
 ``gatecert-reload@NAME.path`` sees the request of `deploy.reload_request`;
-``gatecert-reload@NAME.service`` reloads the unit that root names in its ``Environment=UNIT=``. A
-drop-in may replace its command; then it needs no such name.
+``gatecert-reload@NAME.service`` reloads the units that root names in its ``Environment=UNIT=``,
+separated by spaces. A drop-in may replace its command; then it needs no names.
 """
 
 from __future__ import annotations
@@ -65,9 +65,8 @@ class ReloadUnit:
         enabled: Whether the path unit starts at boot.
         active_state: Of the path unit: ``active``, ``inactive``, ``failed`` …
         watched: The paths that the path unit watches.
-        server: The unit that is reloaded; None without ``UNIT=``.
-        needs_server: Whether the command takes the unit's name from ``UNIT=``, which is not
-            in a file either.
+        servers: The units that are reloaded; empty without ``UNIT=``.
+        needs_server: Whether the command takes the names from ``UNIT=``, which is not in a file.
         result: How the last run of the service ended: ``success``, ``exit-code`` …
         exit_status: Of the last run.
         ended: When it ended; None if it has not run since the start of the machine.
@@ -78,7 +77,7 @@ class ReloadUnit:
     enabled: bool = False
     active_state: str = "inactive"
     watched: tuple[str, ...] = ()
-    server: ServerUnit | None = None
+    servers: tuple[ServerUnit, ...] = ()
     needs_server: bool = True
     result: str = "success"
     exit_status: int = 0
@@ -97,7 +96,7 @@ class ReloadUnit:
     @property
     def is_wanted(self) -> bool:
         """True if somebody has begun to set it up."""
-        return self.enabled or self.active_state != "inactive" or self.server is not None
+        return self.enabled or self.active_state != "inactive" or bool(self.servers)
 
     @property
     def last_run(self) -> str:
@@ -160,15 +159,15 @@ def read_reload_units(
         parsed(gateway, path, service)
         for gateway, path, service in zip(gateways, shown[::2], shown[1::2], strict=True)
     ]
-    servers = sorted(
-        {
-            unit.server.name
-            for unit in units
-            if unit.server and UNIT_NAME.fullmatch(unit.server.name)
-        }
-    )
+    named = {server.name for unit in units for server in unit.servers}
+    servers = sorted(name for name in named if UNIT_NAME.fullmatch(name))
     found = dict(zip(servers, show(servers, OF_THE_SERVER), strict=False))
-    return {unit.gateway: _with_server(unit, found) for unit in units}
+    return {
+        unit.gateway: replace(
+            unit, servers=tuple(_server(each.name, found.get(each.name)) for each in unit.servers)
+        )
+        for unit in units
+    }
 
 
 def read_reload_unit(gateway: str) -> ReloadUnit | None:
@@ -177,11 +176,10 @@ def read_reload_unit(gateway: str) -> ReloadUnit | None:
 
 
 def parsed(gateway: str, path: Properties, service: Properties) -> ReloadUnit:
-    """Return a reload unit from the properties of its two units; its server is not looked up."""
-    server = _variable(service.get("Environment", ""), "UNIT")
-    from_elsewhere = bool(service.get("EnvironmentFiles")) or "${UNIT}" not in service.get(
-        "ExecStart", "${UNIT}"
-    )
+    """Return a reload unit from the properties of its two units; its servers are not looked up."""
+    servers = _variable(service.get("Environment", ""), "UNIT").split()
+    command = service.get("ExecStart", "")
+    is_named = bool(re.search(r"\$\{?UNIT\b", command)) or not command
     status = service.get("ExecMainStatus", "")
     return ReloadUnit(
         gateway,
@@ -189,25 +187,23 @@ def parsed(gateway: str, path: Properties, service: Properties) -> ReloadUnit:
         path.get("UnitFileState", "") in ENABLED,
         path.get("ActiveState", ""),
         tuple(line.rpartition(" (")[0] or line for line in path.get("Paths", "").splitlines()),
-        ServerUnit(server) if server else None,
-        not from_elsewhere,
+        tuple(map(ServerUnit, servers)),
+        is_named and not service.get("EnvironmentFiles"),
         service.get("Result", ""),
         int(status) if status.isdecimal() else 0,
         _moment(service.get("InactiveEnterTimestamp", "")),
     )
 
 
-def _with_server(unit: ReloadUnit, found: Mapping[str, Properties]) -> ReloadUnit:
-    if unit.server is None or unit.server.name not in found:
-        return unit
-    shown = found[unit.server.name]
-    server = ServerUnit(
-        unit.server.name,
+def _server(name: str, shown: Properties | None) -> ServerUnit:
+    if shown is None:
+        return ServerUnit(name)
+    return ServerUnit(
+        name,
         shown.get("LoadState", ""),
         shown.get("ActiveState", ""),
         shown.get("CanReload") == "yes",
     )
-    return replace(unit, server=server)
 
 
 def _variable(environment: str, name: str) -> str:
@@ -270,19 +266,21 @@ def _missing(unit: ReloadUnit, gateway_directory: Path) -> Iterator[tuple[str, s
     if unit.watched and not any(_is_same(each, request) for each in unit.watched):
         fix = "set state_directory to /var/lib/gatecert, or set install.reload"
         yield f"{path_unit} watches {clean(unit.watched[0])}, but gatecert writes {request}", fix
-    yield from _server_missing(unit)
+    if unit.needs_server and not unit.servers:
+        fix = f"systemctl edit {unit.service} ({_lines(SERVER)})"
+        yield f"UNIT= is not set in {unit.service}", fix
+    for server in unit.servers:
+        yield from _server_problem(server, unit.service)
 
 
-def _server_missing(unit: ReloadUnit) -> Iterator[tuple[str, str]]:
-    """Yield what is wrong with the name of the unit to reload, as ``reload-unit`` checks it."""
-    server, edit = unit.server, f"systemctl edit {unit.service}"
-    if server is None:
-        if unit.needs_server:
-            yield f"UNIT= is not set in {unit.service}", f"{edit} ({_lines(SERVER)})"
-    elif not UNIT_NAME.fullmatch(server.name) or server.name.startswith("gatecert"):
-        yield f"UNIT={server.name} is not the name of a server's unit", f"{edit} ({_lines(SERVER)})"
+def _server_problem(server: ServerUnit, service: str) -> Iterator[tuple[str, str]]:
+    """Yield what is wrong with a unit to reload, as ``systemd/reload-unit`` checks it."""
+    if not UNIT_NAME.fullmatch(server.name) or server.name.startswith("gatecert"):
+        what = f"UNIT={server.name} is not the name of a server's unit"
+        yield what, f"systemctl edit {service} ({_lines(SERVER)})"
     elif server.load_state == "not-found":
-        yield f"there is no unit {server.name}", f"{edit}, and correct Environment=UNIT="
+        fix = f"systemctl edit {service}, and correct Environment=UNIT="
+        yield f"there is no unit {server.name}", fix
     elif server.load_state == "masked":
         yield f"{server.name} is masked", f"systemctl unmask {server.name}"
     elif server.load_state == "loaded" and not server.can_reload:

@@ -1,4 +1,4 @@
-"""The systemd units that reload a gateway's server, as systemd 252 shows them."""
+"""The systemd units that reload a gateway's server, as systemd shows them."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ InactiveEnterTimestamp=
 SERVICE = """\
 Result=exit-code
 ExecMainStatus=1
-ExecStart={ path=/usr/lib/gatecert/reload-unit ; argv[]=/usr/lib/gatecert/reload-unit ${UNIT} ; \
+ExecStart={ path=/usr/lib/gatecert/reload-unit ; argv[]=/usr/lib/gatecert/reload-unit $UNIT ; \
 ignore_errors=no ; start_time=[n/a] ; stop_time=[n/a] ; pid=0 ; code=(null) ; status=0/0 }
 Environment="A=x UNIT=y" UNIT=ocserv.service "B=it's"
 Id=gatecert-reload@boston.service
@@ -51,7 +51,7 @@ GOOD = ReloadUnit(
     enabled=True,
     active_state="active",
     watched=("/var/lib/gatecert/gateways/boston/reload-wanted",),
-    server=ServerUnit("ocserv.service", "loaded", "active", can_reload=True),
+    servers=(ServerUnit("ocserv.service", "loaded", "active", can_reload=True),),
 )
 NEW = ReloadUnit("boston", "loaded", watched=GOOD.watched)
 
@@ -86,7 +86,7 @@ def test_all_gateways_are_read_in_two_calls() -> None:
     boston = units["boston"]
     assert boston == replace(
         GOOD,
-        server=ServerUnit("ocserv.service", "loaded", "inactive", can_reload=True),
+        servers=(ServerUnit("ocserv.service", "loaded", "inactive", can_reload=True),),
         result="exit-code",
         exit_status=1,
         ended=ENDED,
@@ -111,7 +111,7 @@ def test_a_unit_that_has_not_run() -> None:
 @pytest.mark.parametrize(
     ("before", "after"),
     [
-        ("/usr/lib/gatecert/reload-unit ${UNIT}", "/usr/local/sbin/reload-boston"),
+        ("/usr/lib/gatecert/reload-unit $UNIT", "/usr/local/sbin/reload-boston"),
         ("ExecMainStatus=1", "EnvironmentFiles=/etc/default/boston (ignore_errors=no)"),
     ],
     ids=["its own command", "variables in a file"],
@@ -120,28 +120,39 @@ def test_no_name_is_missed_where_none_is_needed(before: str, after: str) -> None
     service = SERVICE.replace(before, after).replace(" UNIT=ocserv.service", "")
     unit = replace(read(PATH_UNIT, service), ended=None)
 
-    assert unit.server is None
+    assert unit.servers == ()
     assert reload_problem(unit, GATEWAY) is None
 
 
 def test_a_value_that_no_shell_would_write_is_read_nevertheless() -> None:
     service = SERVICE.replace('"B=it\'s"', '"')
 
-    assert read(PATH_UNIT, service, OCSERV).server == ServerUnit(
-        "ocserv.service", "loaded", "inactive", can_reload=True
+    assert read(PATH_UNIT, service, OCSERV).servers == (
+        ServerUnit("ocserv.service", "loaded", "inactive", can_reload=True),
     )
 
 
 def test_names_that_are_no_units_are_not_looked_up() -> None:
     unit = read(PATH_UNIT, SERVICE.replace("UNIT=ocserv.service", "UNIT=--now"))
 
-    assert unit.server == ServerUnit("--now")
+    assert unit.servers == (ServerUnit("--now"),)
+
+
+def test_several_units_may_be_named() -> None:
+    service = SERVICE.replace("UNIT=ocserv.service", '"UNIT=ocserv.service missing.service"')
+
+    unit = read(PATH_UNIT, service, OCSERV)
+
+    assert [each.name for each in unit.servers] == ["ocserv.service", "missing.service"]
+    problem = reload_problem(unit, GATEWAY)
+    assert problem is not None
+    assert problem.what == "there is no unit missing.service"
 
 
 def test_a_complete_unit_has_no_problem() -> None:
     assert reload_problem(GOOD, GATEWAY) is None
     assert reload_problem(replace(GOOD, result="success", ended=ENDED), GATEWAY) is None
-    assert reload_problem(replace(GOOD, server=ServerUnit("ocserv.service")), GATEWAY) is None
+    assert reload_problem(replace(GOOD, servers=(ServerUnit("ocserv.service"),)), GATEWAY) is None
 
 
 def test_the_steps_of_what_is_missing_are_in_the_order_in_which_they_work() -> None:
@@ -158,7 +169,7 @@ def test_the_steps_of_what_is_missing_are_in_the_order_in_which_they_work() -> N
 
 
 def server(name: str, load_state: str = "loaded", *, can_reload: bool = False) -> ReloadUnit:
-    return replace(GOOD, server=ServerUnit(name, load_state, "active", can_reload=can_reload))
+    return replace(GOOD, servers=(ServerUnit(name, load_state, "active", can_reload),))
 
 
 @pytest.mark.parametrize(
@@ -169,7 +180,7 @@ def server(name: str, load_state: str = "loaded", *, can_reload: bool = False) -
         (replace(GOOD, active_state="failed"), "path has failed", "systemctl restart"),
         (replace(GOOD, load_state="masked"), "path is masked", "systemctl unmask"),
         (replace(GOOD, load_state="bad-setting"), "path is bad-setting", "systemctl status"),
-        (replace(GOOD, server=None), "UNIT= is not set", "Environment=UNIT=NAME.service"),
+        (replace(GOOD, servers=()), "UNIT= is not set", "Environment=UNIT=NAME.service"),
         (server("ocsrv", "not-found"), "there is no unit ocsrv", "correct Environment=UNIT="),
         (server("ocserv", "masked"), "ocserv is masked", "systemctl unmask ocserv"),
         (server("dbus.socket"), "dbus.socket cannot be reloaded", "add ExecReload="),
