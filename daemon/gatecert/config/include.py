@@ -25,6 +25,7 @@ MOST_FILES: Final = 20_000
 LONGEST_CHAIN: Final = 8  # files that include one another
 
 Identity = tuple[int, int]  # device and inode
+NOT_YET: Final = (-1, -1)  # of a file that does not exist
 
 
 @without_garbage_collection()
@@ -34,11 +35,19 @@ def read(path: Path, *, most_files: int = MOST_FILES) -> Document:
     Raises:
         ConfigurationError: A file cannot be read, or is not a single YAML mapping.
     """
-    main = read_file(path)
+    return complete(read_file(path), most_files)
+
+
+def complete(main: SourceFile, most_files: int = MOST_FILES) -> Document:
+    """Read what a file includes. The file itself may be one that has not been written yet.
+
+    Raises:
+        ConfigurationError: A file cannot be read, or is not a single YAML mapping.
+    """
     if main.root is None:
-        raise refusal(path, "is empty; start from config.example.yaml")
+        raise refusal(main.path, "is empty; start from config.example.yaml")
     reader = _Reader(most_files)
-    reader.add(main, _identity(path))
+    reader.add(main, _identity(main.path) if main.path.exists() else NOT_YET)
     if reader.refused:
         raise ConfigurationError(list(dict.fromkeys(reader.refused)))
     root, contradictions = merge_files(reader.files, main.root)

@@ -49,7 +49,11 @@ def read_file(path: Path, lines_before: int = 0) -> SourceFile:
     Raises:
         ConfigurationError: It cannot be read, or is not a single YAML mapping.
     """
-    written = _text(path)
+    return parse(path, text(path, contents(path)), lines_before)
+
+
+def parse(path: Path, written: str, lines_before: int = 0) -> SourceFile:
+    """Parse the text of a file; see ``read_file`` for the arguments and errors."""
     try:
         root, complaints = build(written, path.absolute().parent, lines_before)
     except LimitError as error:
@@ -73,8 +77,12 @@ def refusal(path: Path, what: str, line: int | None = None) -> ConfigurationErro
     return ConfigurationError([Problem(f"{path}:{line}" if line else str(path), "", what)])
 
 
-def _text(path: Path) -> str:
-    """Return the text of a regular file of at most 64 MiB that others cannot write."""
+def contents(path: Path) -> bytes:
+    """Return the contents of a regular file of at most 64 MiB that others cannot write.
+
+    Raises:
+        ConfigurationError: It cannot be read, or is no such file.
+    """
     try:
         mode = path.stat().st_mode  # checked first: opening a FIFO could block without limit
         if stat.S_ISDIR(mode):
@@ -103,6 +111,15 @@ def _text(path: Path) -> str:
         raise refusal(path, "is world-writable, and it names commands; run chmod o-w on it")
     if len(content) > LARGEST_FILE:
         raise refusal(path, "is larger than 64 MiB; this is not a gatecert configuration")
+    return content
+
+
+def text(path: Path, content: bytes) -> str:
+    """Decode the contents of a file, without a byte order mark.
+
+    Raises:
+        ConfigurationError: It is not UTF-8.
+    """
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
