@@ -1,0 +1,28 @@
+"""The manual pages are correct, and man shows them."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+PAGES = sorted((Path(__file__).resolve().parents[2] / "docs/man").iterdir())
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_mandoc_finds_nothing_to_complain_about(page: Path) -> None:
+    checked = subprocess.run(
+        ["mandoc", "-Tlint", "-Wall", page], capture_output=True, text=True, check=False
+    )
+    assert (checked.returncode, checked.stdout, checked.stderr) == (0, "", "")
+
+
+def test_a_reader_sees_commands_keys_and_codes() -> None:
+    config, command = (
+        subprocess.run(["mandoc", "-Thtml", page], capture_output=True, text=True, check=True)
+        for page in PAGES
+    )
+    assert "<b>hostname</b> (DNS name" in config.stdout
+    for part in (">EXIT STATUS</a>", ">client-ca add</a>", "--config", "<b>SIGHUP</b>"):
+        assert part in command.stdout
