@@ -27,5 +27,5 @@ def test_mandoc_finds_nothing_to_complain_about(page: Path) -> None:
 def test_a_reader_sees_commands_keys_and_codes() -> None:
     config, command = (" ".join(shown.split()) for shown in map(html, PAGES))
     assert "<b>hostname</b> (DNS name, required)" in config
-    for part in (">EXIT STATUS</a>", ">client-ca add</a>", "--config", "<b>SIGHUP</b>"):
+    for part in (">EXIT STATUS</a>", ">client-ca add</h2>", "--config", "<b>SIGHUP</b>"):
         assert part in command
