@@ -30,6 +30,7 @@ FAILURES: Final = frozenset({OutcomeKind.FAILED, OutcomeKind.ROLLED_BACK})
 class Stage(StrEnum):
     """The stages shown to an operator."""
 
+    LOCK = "lock"
     RESOLVE = "resolve"
     CHECK = "check"
     ORDER = "order"

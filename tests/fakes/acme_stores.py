@@ -16,6 +16,7 @@ from gatecert.model import (
     Account,
     KeyRequest,
     Limits,
+    Message,
     PendingOrder,
     Stage,
     Target,
@@ -135,10 +136,15 @@ class Told:
     """A Progress that keeps what it was told."""
 
     messages: list[str] = field(default_factory=list)
+    waits: list[str] = field(default_factory=list)
 
-    def __call__(self, gateway: str, stage: Stage, message: str) -> None:
+    def __call__(self, gateway: str, stage: Stage, message: Message) -> None:
         assert (gateway, stage) == ("boston", Stage.ORDER)
-        self.messages.append(message)
+        if isinstance(message, str):
+            self.messages.append(message)
+        else:
+            assert message.seconds is None or 0 < message.seconds <= 300
+            self.waits.append(message.reason)
 
 
 UNLIMITED = Budget(Accounts(), DIRECTORY_URL, Limits(), "acme", "acme", lambda: NOW)

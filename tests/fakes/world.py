@@ -22,6 +22,7 @@ from gatecert.model import (
     IdentifierType,
     InstallPlan,
     IssuedChain,
+    Message,
     Origin,
     Stage,
     Target,
@@ -64,6 +65,7 @@ class World:
         self.authority = PlayedAuthority(self.clock)
         self.store = FileStore(directory / "state")
         self.told: list[str] = []
+        self.waits: list[str] = []
         self.cancelled = threading.Event()
         self.target = Target(
             name="vpn",
@@ -139,8 +141,10 @@ class World:
     def serves_bootstrap(self) -> bool:
         return self.live.issuer == self.live.subject
 
-    def _tell(self, gateway: str, stage: Stage, message: str) -> None:
-        self.told.append(f"{gateway} {stage} {message}")
+    def _tell(self, gateway: str, stage: Stage, message: Message) -> None:
+        (self.told if isinstance(message, str) else self.waits).append(
+            f"{gateway} {stage} {message}"
+        )
 
 
 class Disk:

@@ -30,7 +30,12 @@ from typing import TYPE_CHECKING
 
 from gatecert.acme.budget import Budget
 from gatecert.acme.client import Client
-from gatecert.acme.presentation import ChallengeAttempt, NameChallenges, Presentation
+from gatecert.acme.presentation import (
+    MAX_NAMES_LENGTH,
+    ChallengeAttempt,
+    NameChallenges,
+    Presentation,
+)
 from gatecert.acme.problems import validation_error
 from gatecert.acme.protocol import stopping_error
 from gatecert.acme.resources import INVALID, PENDING, PROCESSING, VALID, ProblemDocument
@@ -47,7 +52,7 @@ from gatecert.errors import (
     UserActionRequiredError,
     clean,
 )
-from gatecert.model import Account, Target
+from gatecert.model import Account, Message, Target, Wait
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -76,6 +81,7 @@ class PollingPolicy:
     account: Account
     deadline: Deadline
     now: Callable[[], datetime]
+    tell: Callable[[Message], None]
 
     def poll_until(
         self,
@@ -147,6 +153,8 @@ class PollingPolicy:
                 if failed > MAX_FAILED_POLLS or pause >= self.deadline.remaining:
                     raise
                 logger.info("polling the order failed, next try in %.1f s: %s", pause, error)
+                if isinstance(error, RateLimitedError):
+                    self.tell(Wait(f"{self.client.label}, which asks for a pause", pause))
             if not self.client.pause.remaining:  # the next request waits for its end
                 self.wait(pause)
 
@@ -178,7 +186,7 @@ class Authorizations:
     polling: PollingPolicy
     solvers: Mapping[str, Solver]
     target: Target
-    tell: Callable[[str], None]
+    tell: Callable[[Message], None]
     budget: Budget
 
     def run(self, order: Order) -> Order:
@@ -200,6 +208,10 @@ class Authorizations:
                 self.budget.validations(order.url, polling.account.url, names)
             fetches = _Fetches(deque(attempts))
             wait = self._notify(order, attempts, presentation.failures)
+            if names:
+                listed = clean(", ".join(names), MAX_NAMES_LENGTH)
+                label = polling.client.label
+                self.tell(Wait(f"{label} to validate {listed}", polling.deadline.remaining))
             order = polling.poll_until(
                 replace(order, retry_after=wait),
                 self._concluded(fetches),

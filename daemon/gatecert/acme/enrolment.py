@@ -54,11 +54,13 @@ from gatecert.model import (
     Account,
     IssuedChain,
     KeyRequest,
+    Message,
     Origin,
     PendingOrder,
     Progress,
     Stage,
     Target,
+    Wait,
 )
 from gatecert.time_format import instant
 
@@ -112,6 +114,7 @@ class Enrolment:
                     self._count_certificate(order, replaces)
                     order = self._finalize(order, request)
                 case "processing":
+                    self._tell(self._issuance())
                     order = self._polling.poll_until(
                         order,
                         lambda it: it.status != PROCESSING,
@@ -271,7 +274,7 @@ class Enrolment:
 
     @property
     def _polling(self) -> PollingPolicy:
-        return PollingPolicy(self.client, self.account, self.deadline, self.now)
+        return PollingPolicy(self.client, self.account, self.deadline, self.now, self._tell)
 
     def _validate(self, order: Order) -> Order:
         validation = Authorizations(
@@ -293,6 +296,7 @@ class Enrolment:
     def _finalize(self, order: Order, request: KeyRequest) -> Order:
         """Send the CSR, again while the order stays ready; return the order."""
         self._tell("names validated, requesting the certificate")
+        self._tell(self._issuance())
         pauses = growing_pauses(READY_POLL_SECONDS)
         while order.status == READY:
             order = self._send_csr(order, request)
@@ -335,7 +339,11 @@ class Enrolment:
             notes=checked.notes,
         )
 
-    def _tell(self, message: str) -> None:
+    def _issuance(self) -> Wait:
+        """Return the wait for the certificate."""
+        return Wait(f"{self.client.label} to issue the certificate", self.deadline.remaining)
+
+    def _tell(self, message: Message) -> None:
         self.progress(self.target.name, Stage.ORDER, message)
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 import logging
 import threading
 from datetime import timedelta
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 from gatecert.acme.account import AccountRegistrar
@@ -30,7 +30,7 @@ from gatecert.config.schema.rate_limit_settings import LimitSettings
 from gatecert.config.well_known import by_directory
 from gatecert.deadline import Deadline
 from gatecert.errors import AccountMissingError
-from gatecert.model import Limits, RateLimit
+from gatecert.model import Limits, RateLimit, Stage, Wait
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -157,8 +157,12 @@ class Issuer:
             AuthorityError: Any other error of the CA.
             StorageError: Something could not be stored.
         """
-        with self._turns.turn(cancelled):
+        ca = self.settings.name
+        tell = partial(progress, target.name, Stage.ORDER)
+        queued = partial(tell, Wait(f"other orders at {ca} to finish"))
+        with self._turns.turn(cancelled, queued):
             deadline = Deadline.after(self._order_seconds, cancelled)
+            tell(Wait(f"an answer of {ca}", deadline.remaining))
             from gatecert.acme.enrolment import Enrolment  # noqa: PLC0415 - see the class
 
             client, registrar = self._connect()

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 from gatecert.acme.protocol import stopping_error
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from gatecert.deadline import Deadline
 
@@ -36,30 +36,36 @@ class OrderTurns:
         self._first_in_line = threading.Lock()
 
     @contextmanager
-    def turn(self, cancelled: threading.Event | None = None) -> Iterator[None]:
+    def turn(
+        self, cancelled: threading.Event | None = None, queued: Callable[[], None] = lambda: None
+    ) -> Iterator[None]:
         """Wait for a turn, however long, and hold it.
 
         Args:
             cancelled: Set when gatecert is stopping; the same for all orders of a process.
+            queued: Called if this order has to wait.
 
         Raises:
             InterruptedOrderError: ``cancelled`` was set.
         """
+        if self._first_in_line.locked():
+            queued()
         with self._first_in_line:
-            self._wait(cancelled)
+            self._wait(cancelled, queued)
         try:
             yield
         finally:
             self._free.release()
 
-    def _wait(self, cancelled: threading.Event | None) -> None:
-        if cancelled is None:
-            self._free.acquire()
+    def _wait(self, cancelled: threading.Event | None, queued: Callable[[], None]) -> None:
+        if cancelled is not None and cancelled.is_set():
+            raise stopping_error()
+        if self._free.acquire(blocking=False):
             return
-        while not cancelled.is_set():
-            if self._free.acquire(timeout=SLICE_SECONDS):
-                return
-        raise stopping_error()
+        queued()
+        while not self._free.acquire(timeout=SLICE_SECONDS if cancelled is not None else None):
+            if cancelled is not None and cancelled.is_set():
+                raise stopping_error()
 
 
 class SharedPause:

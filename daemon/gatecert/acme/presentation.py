@@ -13,13 +13,15 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self
 
-from gatecert.challenge.solver import Challenge, Solver
+from gatecert.challenge.solver import Challenge, SlowSolver, Solver
 from gatecert.errors import ChallengeError, FailedAttempt, clean
+from gatecert.model import Wait
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from gatecert.deadline import Deadline
+    from gatecert.model import Message
 
 logger = logging.getLogger(__name__)
 
@@ -85,7 +87,7 @@ class Presentation:
         tell: Receives progress messages for the operator.
     """
 
-    def __init__(self, deadline: Deadline, tell: Callable[[str], None]) -> None:
+    def __init__(self, deadline: Deadline, tell: Callable[[Message], None]) -> None:
         self._deadline = deadline
         self._tell = tell
         self._presented = ExitStack()
@@ -127,6 +129,8 @@ class Presentation:
     def _wait(self, name: NameChallenges, attempt: ChallengeAttempt) -> ChallengeAttempt:
         while True:
             try:
+                if isinstance(attempt.solver, SlowSolver):
+                    self._tell_visibility(attempt.solver, attempt.challenge)
                 attempt.solver.wait(attempt.challenge, self._deadline)
             except ChallengeError as error:
                 self._skip(name, attempt, error)
@@ -134,6 +138,12 @@ class Presentation:
                 self._announce([name], [attempt])
             else:
                 return attempt
+
+    def _tell_visibility(self, solver: SlowSolver, challenge: Challenge) -> None:
+        seconds = solver.seconds_until_visible()
+        if seconds is not None:
+            reason = f"all nameservers to answer with the record for {challenge.identifier}"
+            self._tell(Wait(reason, self._deadline.within(seconds)))
 
     def _skip(self, name: NameChallenges, attempt: ChallengeAttempt, error: ChallengeError) -> None:
         name.record_failure(attempt, error)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING
 
-from gatecert.challenge.solver import LeftoverCleaner, RecordTester
+from gatecert.challenge.solver import LeftoverCleaner, RecordTester, SlowSolver
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -50,6 +50,11 @@ class LazySolver:
         """Remove the response; never raises."""
         if self._solver is not None:
             self._solver.clean_up(challenge)
+
+    def seconds_until_visible(self) -> float | None:
+        """Return how long ``wait`` takes at most; None if a response is visible at once."""
+        solver = self._built()
+        return solver.seconds_until_visible() if isinstance(solver, SlowSolver) else None
 
     def test_records(self, test: SelfTest) -> tuple[str, ...]:
         """Answer as for a request of the authority, if the solver supports it."""

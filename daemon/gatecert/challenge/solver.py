@@ -131,6 +131,15 @@ class RecordTester(Protocol):
 
 
 @runtime_checkable
+class SlowSolver(Protocol):
+    """A solver whose responses take time to become visible."""
+
+    def seconds_until_visible(self) -> float | None:
+        """Return how long ``wait`` takes at most; None if a response is visible at once."""
+        ...
+
+
+@runtime_checkable
 class LeftoverCleaner(Protocol):
     """A solver whose responses can outlive the process."""
 

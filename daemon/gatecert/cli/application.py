@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
     from gatecert.app import Application
     from gatecert.config.schema import Configuration
-    from gatecert.model import Progress, Stage, Target
+    from gatecert.model import Message, Progress, Stage, Target
 
 
-def no_progress(gateway: str, stage: Stage, message: str) -> None:
+def no_progress(gateway: str, stage: Stage, message: Message) -> None:
     """Report nothing: the command changes no gateway."""
 
 

@@ -13,7 +13,7 @@ from gatecert.time_format import instant
 if TYPE_CHECKING:
     from typing import TextIO
 
-    from gatecert.model import Outcome, Stage
+    from gatecert.model import Message, Outcome, Stage
 
 BOLD, GREEN, RED, PLAIN = "\x1b[1m", "\x1b[32m", "\x1b[31m", "\x1b[0m"
 
@@ -27,8 +27,10 @@ class ProgressLines:
     def __init__(self) -> None:
         self._lock = threading.Lock()
 
-    def __call__(self, gateway: str, stage: Stage, message: str) -> None:
-        """Print a step."""
+    def __call__(self, gateway: str, stage: Stage, message: Message) -> None:
+        """Print a step; a wait leaves no line."""
+        if not isinstance(message, str):
+            return
         name = f"{BOLD}{gateway}{PLAIN}" if has_colours(sys.stdout) else gateway
         self.write(f"{name}: {stage}: {message}")
 

@@ -35,14 +35,17 @@ from gatecert.errors import (
     MixedCertificatesError,
     NotServedError,
     ReloadError,
+    clean,
 )
 from gatecert.model import (
     Deployment,
     ListenerOutage,
+    Message,
     Progress,
     Stage,
     Target,
     Verdict,
+    Wait,
     repr_of_listener,
 )
 from gatecert.schedule.due import next_deployment, next_listener_check
@@ -304,6 +307,9 @@ class Deployer(ABC, Generic[Content]):
         plan, version = self.target.install, self.live.current() or ""
         if plan.reload:
             self._tell(Stage.INSTALL, "reloading the gateway")
+            self._tell(
+                Stage.INSTALL, Wait("the reload command", plan.reload_timeout.total_seconds())
+            )
             seconds = reload(
                 plan,
                 gateway=self.target.name,
@@ -315,7 +321,11 @@ class Deployer(ABC, Generic[Content]):
             logger.info("reloaded gateway=%s seconds=%.3f", self.target.name, seconds)
         else:
             request_reload(self.directory, version)
-        verdict = self.prove(content, min(timeout, plan.verify_timeout))
+        timeout = min(timeout, plan.verify_timeout)
+        if self.is_provable:
+            listeners = clean(", ".join(map(str, plan.verify)) or "the verify command", 200)
+            self._tell(Stage.VERIFY, Wait(f"{listeners} to serve it", timeout.total_seconds()))
+        verdict = self.prove(content, timeout)
         if not verdict.probes:
             return False
         if verdict.mixed:
@@ -487,5 +497,5 @@ class Deployer(ABC, Generic[Content]):
             )
         return f"{fix}; in a container, mount the directory: a single mounted file never changes"
 
-    def _tell(self, stage: Stage, message: str) -> None:
+    def _tell(self, stage: Stage, message: Message) -> None:
         self.tools.progress(self.target.name, stage, message)

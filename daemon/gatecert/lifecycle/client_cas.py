@@ -172,8 +172,8 @@ class ClientCAs:
 
 
 def _change(current: Pass, purpose: str, make: Callable[[Bundle], bundle_change.Change]) -> Outcome:
-    started, name = time.monotonic(), current.target.name
-    with current.store.lock_gateway(name, purpose, wait=current.occasion.wait):
+    started = time.monotonic()
+    with current.lock(purpose):
         wanted = make(current.client_cas.files.read())
         for note in wanted.notes:
             current.tell(Stage.CHECK, f"note: {note}")

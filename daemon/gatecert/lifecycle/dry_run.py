@@ -46,8 +46,8 @@ class DryRun:
         Raises:
             LockTimeoutError: Another process is changing this gateway.
         """
-        started, name = time.monotonic(), current.target.name
-        with current.store.lock_gateway(name, "a dry run", wait=current.occasion.wait):
+        started = time.monotonic()
+        with current.lock("a dry run"):
             try:
                 outcome = self._try(current)
             except (RateLimitBudgetError, InterruptedOrderError) as error:

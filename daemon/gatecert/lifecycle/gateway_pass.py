@@ -12,7 +12,7 @@ from collections.abc import Callable, Container
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from enum import IntEnum
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 from gatecert.client_ca.bundle import Bundle
@@ -22,19 +22,20 @@ from gatecert.deploy.deployer import DeployTools
 from gatecert.errors import StorageError, WorkerLostError
 from gatecert.lifecycle import wake
 from gatecert.lifecycle.state_cache import STORAGE_PAUSE, StateCache
-from gatecert.model import GatewayState, Mode, Origin, Outcome, OutcomeKind, Target
+from gatecert.model import GatewayState, Mode, Origin, Outcome, OutcomeKind, Stage, Target
 from gatecert.resolve.region import excluded_region
 from gatecert.schedule.due import Situation, certificate_in_use, next_due
 from gatecert.store.kept_files import KeptFiles
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
     from datetime import datetime
 
     from cryptography.x509 import Certificate
 
     from gatecert.deploy.inventory import Inventory
     from gatecert.deploy.parsed_versions import StoredCertificate
-    from gatecert.model import CertificateSummary, Due, IssuedChain, Stage
+    from gatecert.model import CertificateSummary, Due, IssuedChain, Message
     from gatecert.store.protocol import Store
 
 logger = logging.getLogger(__name__)
@@ -126,9 +127,20 @@ class Pass:
         """Read the clock; orders and deployments take minutes."""
         return self.context.tools.now()
 
-    def tell(self, stage: Stage, message: str) -> None:
+    def tell(self, stage: Stage, message: Message) -> None:
         """Report progress, one line."""
         self.context.tools.progress(self.target.name, stage, message)
+
+    def lock(self, purpose: str) -> AbstractContextManager[None]:
+        """Hold the gateway's lock while changing it; wait as long as the occasion allows.
+
+        Raises:
+            LockTimeoutError: The other holder took longer.
+        """
+        tell = partial(self.tell, Stage.LOCK)
+        return self.store.lock_gateway(
+            self.target.name, purpose, wait=self.occasion.wait, tell=tell
+        )
 
     @property
     def store(self) -> Store:

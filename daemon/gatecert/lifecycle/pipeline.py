@@ -165,7 +165,7 @@ class Pipeline:
         """
         started, current = time.monotonic(), self.open(target, occasion)
         try:
-            with self.store.lock_gateway(target.name, "running a pass", wait=occasion.wait):
+            with current.lock("running a pass"):
                 outcome = self._guarded(current, self._pass)
                 outcome = replace(outcome, seconds=round(time.monotonic() - started, 3))
                 return current.finish(outcome)
@@ -224,7 +224,7 @@ class Pipeline:
         started = time.monotonic()
         occasion = Occasion(accept_untrusted=accept_untrusted, wait=wait)
         current = self.open(target, occasion)
-        with self.store.lock_gateway(target.name, "importing a certificate", wait=wait):
+        with current.lock("importing a certificate"):
             outcome = CertificateImport(self._deploy).run(current, uploads)
             outcome = replace(outcome, seconds=round(time.monotonic() - started, 3))
             return current.finish(outcome)

@@ -73,15 +73,14 @@ class Revoker:
             AuthorityError: The authority refuses, or cannot be reached.
             LockTimeoutError: Another process is changing this gateway.
         """
-        name, wait = current.target.name, current.occasion.wait
-        with current.store.lock_gateway(name, "revoking its certificate", wait=wait):
+        with current.lock("revoking its certificate"):
             authority, stored = self._revocable(current)
             revocation, *second = _revocations(current, stored, reason, by)
             done = self.authorities[authority].revoke(revocation, self.cancelled)
             new_key = _record(current, stored, reason, done)
             logger.info(
                 "certificate revoked gateway=%s reason=%s by=%s version=%s",
-                name,
+                current.target.name,
                 reason,
                 done.by,
                 stored.version.id,

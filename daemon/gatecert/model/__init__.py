@@ -31,7 +31,7 @@ from gatecert.model.order import (
     PublishedRecord,
     TextRecord,
 )
-from gatecert.model.outcome import Outcome, Progress
+from gatecert.model.outcome import Message, Outcome, Progress, Wait
 from gatecert.model.resolution import NameResolution, Resolution, ResolutionKind
 from gatecert.model.revocation import RevocationReason, RevocationState, StoredList
 from gatecert.model.state import (
@@ -90,6 +90,7 @@ __all__ = [
     "Limits",
     "ListenerOutage",
     "Member",
+    "Message",
     "Mode",
     "NameResolution",
     "OrderBlocker",
@@ -115,5 +116,6 @@ __all__ = [
     "UsageChange",
     "Verdict",
     "Version",
+    "Wait",
     "repr_of_listener",
 ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 from gatecert.outcome_kinds import FAILURES, OutcomeKind, Stage
 
@@ -45,9 +45,33 @@ class Outcome:
         return not self.failed and (not self.code or self.kind is OutcomeKind.DEPLOYED)
 
 
-class Progress(Protocol):
-    """A callback for the progress of a pass, one line for the operator each."""
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """What a pass waits for from now on, until its next message.
 
-    def __call__(self, gateway: str, stage: Stage, message: str) -> None:
+    Attributes:
+        reason: Completes "waiting for …".
+        seconds: The longest time from now; None if there is no limit.
+    """
+
+    reason: str
+    seconds: float | None = None
+
+    def __str__(self) -> str:
+        """Return the wait in words."""
+        limit = f", at most {self.seconds:.0f} s" if self.seconds is not None else ""
+        return f"waiting for {self.reason}{limit}"
+
+
+Message: TypeAlias = str | Wait
+
+
+class Progress(Protocol):
+    """A callback for the progress of a pass, one line for the operator each.
+
+    Waits are for whoever watches a command: logs and files do without them.
+    """
+
+    def __call__(self, gateway: str, stage: Stage, message: Message) -> None:
         """Report that ``gateway`` is in ``stage``."""
         ...

@@ -29,8 +29,10 @@ from gatecert.store.tokens import TokenFiles
 from gatecert.store.versions import VersionFiles
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
+
+    from gatecert.model import Wait
 
 MINIMUM_SPACE = 1024 * 1024  # bytes; a renewal writes some 20 kB, plus copies and logs
 TRIAL_SECONDS = 1.0
@@ -108,12 +110,19 @@ class FileStore(
         return lock.daemon_pid(self._layout.lock)
 
     @contextmanager
-    def lock_gateway(self, gateway: str, purpose: str, *, wait: float) -> Iterator[None]:
+    def lock_gateway(
+        self,
+        gateway: str,
+        purpose: str,
+        *,
+        wait: float,
+        tell: Callable[[Wait], None] | None = None,
+    ) -> Iterator[None]:
         """Hold a gateway's lock while changing it, after removing its temporary files."""
         directory = self._layout.gateway(gateway)
         self._layout.make(directory)
         path = self._layout.gateway_lock(gateway)
-        with lock.hold_gateway_lock(path, gateway, purpose, wait=wait):
+        with lock.hold_gateway_lock(path, gateway, purpose, wait=wait, tell=tell):
             sweep_shared(self._layout)
             durable.sweep(directory)
             durable.sweep(self._layout.versions(gateway))

@@ -20,10 +20,11 @@ from typing import TYPE_CHECKING
 
 from gatecert.deadline import Deadline
 from gatecert.errors import DaemonRunningError, LockTimeoutError, StorageError, clean
+from gatecert.model import Wait
 from gatecert.store import durable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 logger = logging.getLogger(__name__)
@@ -105,7 +106,14 @@ def daemon_pid(path: Path, *, grace: float = HOLDER_WRITE_GRACE) -> int | None:
 
 
 @contextmanager
-def hold_gateway_lock(path: Path, gateway: str, purpose: str, *, wait: float) -> Iterator[None]:
+def hold_gateway_lock(
+    path: Path,
+    gateway: str,
+    purpose: str,
+    *,
+    wait: float,
+    tell: Callable[[Wait], None] | None = None,
+) -> Iterator[None]:
     """Hold a gateway's lock while changing it.
 
     Args:
@@ -113,17 +121,25 @@ def hold_gateway_lock(path: Path, gateway: str, purpose: str, *, wait: float) ->
         gateway: The gateway's name, for messages.
         purpose: The change, shown to processes that wait.
         wait: Seconds to wait for another holder.
+        tell: Called with the other holder before waiting for it.
 
     Raises:
         LockTimeoutError: The other holder took longer.
         StorageError: The lock file cannot be opened.
     """
-    with hold_lock_file(path, f"gateway {gateway}", purpose, wait=wait):
+    with hold_lock_file(path, f"gateway {gateway}", purpose, wait=wait, tell=tell):
         yield
 
 
 @contextmanager
-def hold_lock_file(path: Path, what: str, purpose: str, *, wait: float) -> Iterator[None]:
+def hold_lock_file(
+    path: Path,
+    what: str,
+    purpose: str,
+    *,
+    wait: float,
+    tell: Callable[[Wait], None] | None = None,
+) -> Iterator[None]:
     """Hold a lock file while changing what it protects.
 
     Args:
@@ -131,6 +147,7 @@ def hold_lock_file(path: Path, what: str, purpose: str, *, wait: float) -> Itera
         what: A name for what it protects.
         purpose: The change, shown to processes that wait.
         wait: Seconds to wait for another holder.
+        tell: Called with the other holder before waiting for it.
 
     Raises:
         LockTimeoutError: The other holder took longer.
@@ -141,6 +158,8 @@ def hold_lock_file(path: Path, what: str, purpose: str, *, wait: float) -> Itera
         if not _taken_within(descriptor, path, 0.0):
             other = _read_holder(descriptor)
             logger.info("waiting for=%r purpose=%r behind=%r", what, purpose, str(other))
+            if tell is not None and wait > 0:
+                tell(Wait(f"{other} to finish", wait))
             if not _taken_within(descriptor, path, wait):
                 raise LockTimeoutError(
                     f"{what} is being changed by {_read_holder(descriptor)}:"

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         TextRecord,
         UsageChange,
         Version,
+        Wait,
     )
     from gatecert.store.usage_index import UsageIndex
 
@@ -222,7 +223,12 @@ class Store(TokenStore, IssuerStore, ListStore, Protocol):
         ...
 
     def lock_gateway(
-        self, gateway: str, purpose: str, *, wait: float
+        self,
+        gateway: str,
+        purpose: str,
+        *,
+        wait: float,
+        tell: Callable[[Wait], None] | None = None,
     ) -> AbstractContextManager[None]:
         """Hold a gateway's lock while changing it.
 
@@ -230,6 +236,7 @@ class Store(TokenStore, IssuerStore, ListStore, Protocol):
             gateway: Its name.
             purpose: The change, shown to processes that wait.
             wait: Seconds to wait for another holder.
+            tell: Called with the other holder before waiting for it.
 
         Raises:
             LockTimeoutError: The other holder took longer; names its purpose.

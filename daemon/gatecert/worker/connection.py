@@ -18,7 +18,10 @@ if TYPE_CHECKING:
     import socket
     from collections.abc import Iterator
 
+    from gatecert.model import Message as StepMessage
     from gatecert.model import Stage
+
+logger = logging.getLogger(__name__)
 
 CHUNK: Final = 1 << 16  # bytes read at once
 CORE_ENDED: Final = 1  # exit code
@@ -58,9 +61,12 @@ class Connection:
             for line in self._reader.feed(data):
                 yield decode(line)
 
-    def progress(self, gateway: str, stage: Stage, message: str) -> None:
-        """Report progress of a pass."""
-        self.send(Step(gateway, stage, message))
+    def progress(self, gateway: str, stage: Stage, message: StepMessage) -> None:
+        """Report progress of a pass; what it waits for is only logged, at DEBUG."""
+        if isinstance(message, str):
+            self.send(Step(gateway, stage, message))
+        else:
+            logger.debug("%s gateway=%s %s", stage, gateway, message)
 
 
 class RecordSender(logging.Handler):

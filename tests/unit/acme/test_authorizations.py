@@ -32,7 +32,7 @@ from gatecert.errors import (
     InterruptedOrderError,
     RateLimitedError,
 )
-from gatecert.model import ChallengeChoice, Limits, RateLimit
+from gatecert.model import ChallengeChoice, Limits, Message, RateLimit
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -46,6 +46,15 @@ if TYPE_CHECKING:
 NAMES = ("vpn.example.com", "www.example.com")
 
 
+def ignore(message: Message) -> None:
+    """Tell nobody."""
+
+
+def lines(told: list[Message]) -> list[str]:
+    """Leave out the waits."""
+    return [each for each in told if isinstance(each, str)]
+
+
 @pytest.fixture
 def timeless() -> Timeless:
     return Timeless(300.0)
@@ -53,7 +62,7 @@ def timeless() -> Timeless:
 
 @pytest.fixture
 def polling(client: Client, account: Account, timeless: Timeless) -> PollingPolicy:
-    return PollingPolicy(client, account, timeless, lambda: NOW)
+    return PollingPolicy(client, account, timeless, lambda: NOW, ignore)
 
 
 @pytest.fixture
@@ -62,13 +71,13 @@ def solver() -> FakeSolver:
 
 
 @pytest.fixture
-def told() -> list[str]:
+def told() -> list[Message]:
     return []
 
 
 @pytest.fixture
 def validation(
-    polling: PollingPolicy, solver: FakeSolver, target: Target, told: list[str]
+    polling: PollingPolicy, solver: FakeSolver, target: Target, told: list[Message]
 ) -> Authorizations:
     return Authorizations(polling, {"http-01": solver}, target, told.append, UNLIMITED)
 
@@ -82,14 +91,14 @@ def order(client: Client, account: Account, timeless: Timeless) -> Order:
 
 
 def test_all_names_are_validated_in_parallel_and_cleaned_up(
-    validation: Authorizations, solver: FakeSolver, order: Order, told: list[str]
+    validation: Authorizations, solver: FakeSolver, order: Order, told: list[Message]
 ) -> None:
     assert validation.run(order).status == "ready"
 
     verbs = [event.rsplit(" ", 1)[0] for event in solver.events]
     assert verbs == ["present"] * 2 + ["wait"] * 2 + ["seen"] * 2 + ["clean up"] * 2
     assert {str(each.identifier) for each in solver.challenges} == set(NAMES)
-    assert told == ["proving control of vpn.example.com, www.example.com by http-01"]
+    assert lines(told) == ["proving control of vpn.example.com, www.example.com by http-01"]
 
 
 def test_a_dns_persist_01_challenge_has_the_account_and_the_issuer_names(
@@ -99,7 +108,7 @@ def test_a_dns_persist_01_challenge_has_the_account_and_the_issuer_names(
     account: Account,
     authority: FakeAuthority,
     order: Order,
-    told: list[str],
+    told: list[Message],
 ) -> None:
     authority.offers = {"dns-persist-01": {"token": "", "issuer-domain-names": ["ca.example"]}}
     persistent = replace(target, challenges=("dns-persist-01",))
@@ -190,7 +199,7 @@ def test_without_a_fetch_the_first_poll_follows_the_first_pause(
     client: Client, account: Account, target: Target, order: Order
 ) -> None:
     # Real time: a solver that cannot tell lets the pause go by itself.
-    polling = PollingPolicy(client, account, Deadline.after(10), lambda: NOW)
+    polling = PollingPolicy(client, account, Deadline.after(10), lambda: NOW, ignore)
     blind = FakeSolver(fetched=False)
     started = time.monotonic()
 
@@ -256,7 +265,7 @@ def test_an_order_whose_names_are_all_valid(
     solver: FakeSolver,
     order: Order,
     authority: FakeAuthority,
-    told: list[str],
+    told: list[Message],
 ) -> None:
     for each in authority.orders.values():
         each.update(valid=set(NAMES), answered=set(NAMES))
@@ -317,20 +326,20 @@ def test_a_validation_counts_from_its_request(
 
 
 def test_a_type_that_is_not_offered_is_named(
-    polling: PollingPolicy, target: Target, order: Order, told: list[str]
+    polling: PollingPolicy, target: Target, order: Order, told: list[Message]
 ) -> None:
     wanted = replace(target, challenges=("tls-alpn-01", "http-01"))
     solvers = {"http-01": FakeSolver(), "tls-alpn-01": FakeSolver()}
 
     Authorizations(polling, solvers, wanted, told.append, UNLIMITED).run(order)
 
-    (line,) = told
+    (line,) = lines(told)
     assert "by http-01 (" in line
     assert "does not offer tls-alpn-01)" in line
 
 
 def test_each_name_uses_its_own_challenge_type(
-    polling: PollingPolicy, target: Target, order: Order, told: list[str]
+    polling: PollingPolicy, target: Target, order: Order, told: list[Message]
 ) -> None:
     http, dns = FakeSolver(), FakeSolver()
     chosen = ChallengeChoice("www.example.com", ("dns-01", "http-01"), "http-01 failed before")
@@ -342,7 +351,7 @@ def test_each_name_uses_its_own_challenge_type(
 
     assert [each.identifier.value for each in dns.challenges] == ["www.example.com"]
     assert [each.identifier.value for each in http.challenges] == ["vpn.example.com"]
-    assert told == [
+    assert lines(told) == [
         "proving control of vpn.example.com by http-01",
         "proving control of www.example.com by dns-01 (http-01 failed before)",
     ]
@@ -555,7 +564,9 @@ def test_stopping_interrupts_validation_and_cleans_up(
     client: Client, account: Account, target: Target, order: Order
 ) -> None:
     cancelled = threading.Event()
-    polling = PollingPolicy(client, account, Timeless(300.0, cancelled), lambda: NOW)
+    polling = PollingPolicy(
+        client, account, Timeless(300.0, cancelled), lambda: NOW, lambda _: None
+    )
 
     class Stopping(FakeSolver):
         def wait_for_request(self, challenge: Challenge, seconds: float) -> bool:
@@ -654,7 +665,9 @@ def test_an_order_that_exceeds_the_deadline(
 def test_stopping_ends_the_polling(client: Client, account: Account) -> None:
     cancelled = threading.Event()
     cancelled.set()
-    polling = PollingPolicy(client, account, Timeless(300.0, cancelled), lambda: NOW)
+    polling = PollingPolicy(
+        client, account, Timeless(300.0, cancelled), lambda: NOW, lambda _: None
+    )
 
     with pytest.raises(InterruptedOrderError):
         polling.wait(0.0)

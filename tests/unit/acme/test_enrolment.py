@@ -120,6 +120,10 @@ def test_from_a_target_to_a_checked_chain(
         "names validated, requesting the certificate",
         "certificate issued by CA acme (ca.test)",
     ]
+    assert told.waits == [
+        "CA acme (ca.test) to validate vpn.example.com, www.example.com",
+        "CA acme (ca.test) to issue the certificate",
+    ]
 
 
 def test_the_caller_deletes_the_order_from_the_journal(

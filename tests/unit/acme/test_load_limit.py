@@ -64,6 +64,23 @@ def test_stopping_ends_the_wait_of_every_order() -> None:
         assert list(orders) == ["interrupted"] * 4
 
 
+def test_an_order_that_has_to_wait_says_so() -> None:
+    turns, cancelled = OrderTurns(1), threading.Event()
+    said = []
+
+    def queued() -> None:
+        said.append("queued")
+        cancelled.set()
+
+    with (
+        turns.turn(queued=lambda: said.append("first")),
+        pytest.raises(InterruptedOrderError),
+        turns.turn(cancelled, queued),
+    ):
+        pass
+    assert said == ["queued"]
+
+
 # --------------------------------------------------------------------------- the shared pause
 
 

@@ -9,7 +9,7 @@ from gatecert.acme.presentation import ChallengeAttempt, NameChallenges, Present
 from gatecert.challenge.solver import Challenge, Solver
 from gatecert.deadline import Deadline
 from gatecert.errors import AddressInUseError, ChallengeError, FailedAttempt
-from gatecert.model import Identifier, IdentifierType
+from gatecert.model import Identifier, IdentifierType, Message, Wait
 
 
 @dataclass
@@ -53,13 +53,18 @@ def challenges(name: str, reason: str = "", **solvers: Solver) -> NameChallenges
     return NameChallenges(name, attempts, reason)
 
 
+class SlowFakeSolver(FakeSolver):
+    def seconds_until_visible(self) -> float:
+        return 2.0
+
+
 @pytest.fixture
-def told() -> list[str]:
+def told() -> list[Message]:
     return []
 
 
 @pytest.fixture
-def presentation(told: list[str]) -> Presentation:
+def presentation(told: list[Message]) -> Presentation:
     return Presentation(Deadline.after(5), told.append)
 
 
@@ -67,7 +72,9 @@ def kinds(attempts: list[ChallengeAttempt]) -> list[str]:
     return [attempt.challenge.type for attempt in attempts]
 
 
-def test_each_name_uses_its_first_challenge(presentation: Presentation, told: list[str]) -> None:
+def test_each_name_uses_its_first_challenge(
+    presentation: Presentation, told: list[Message]
+) -> None:
     http, dns = FakeSolver(), FakeSolver()
     with presentation:
         attempts = presentation.present_all(
@@ -93,8 +100,16 @@ def test_each_name_uses_its_first_challenge(presentation: Presentation, told: li
     ]
 
 
+def test_a_slow_challenge_says_how_long_it_waits_at_most(
+    presentation: Presentation, told: list[Message]
+) -> None:
+    with presentation:
+        presentation.present_all([challenges("a.example", dns_01=SlowFakeSolver())])
+    assert told[1:] == [Wait("all nameservers to answer with the record for a.example", 2.0)]
+
+
 def test_a_challenge_that_cannot_be_presented_is_skipped(
-    presentation: Presentation, told: list[str], caplog: pytest.LogCaptureFixture
+    presentation: Presentation, told: list[Message], caplog: pytest.LogCaptureFixture
 ) -> None:
     taken = FakeSolver(AddressInUseError("port 80 is taken"))
     free = FakeSolver()
@@ -105,7 +120,7 @@ def test_a_challenge_that_cannot_be_presented_is_skipped(
     assert kinds(attempts) == ["tls-alpn-01"]
     assert taken.calls == ["present a.example"]
     assert free.calls == ["present a.example", "wait a.example", "clean up a.example"]
-    (line,) = told
+    (line,) = map(str, told)
     assert line.startswith("proving control of a.example by tls-alpn-01 (")
     assert line.endswith("(http-01 cannot be presented: port 80 is taken)")
     assert presentation.failures == [FailedAttempt("a.example", "http-01", "port 80 is taken")]

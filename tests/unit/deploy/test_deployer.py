@@ -38,6 +38,7 @@ def test_a_command_proves_services_without_tls_listener(world: World, tmp_path: 
     failed = world.attend()
     assert failed.kind is OutcomeKind.FAILED
     assert failed.code == "not-served"
+    assert world.waits[-1] == "vpn verify waiting for the verify command to serve it, at most 0 s"
     assert not world.serves_bootstrap
     assert "verify_command sh reports that it is not served (exit status 1)" in failed.detail
 

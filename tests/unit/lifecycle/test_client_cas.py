@@ -38,6 +38,7 @@ from gatecert.model import (
     Deployment,
     Endpoint,
     InstallPlan,
+    Message,
     Outcome,
     OutcomeKind,
     Stage,
@@ -154,9 +155,10 @@ class Scene:
     def now(self) -> datetime:
         return self.clock
 
-    def tell(self, gateway: str, stage: Stage, message: str) -> None:
+    def tell(self, gateway: str, stage: Stage, message: Message) -> None:
         assert gateway == GATEWAY
-        self.told.append(f"{stage}: {message}")
+        if isinstance(message, str):
+            self.told.append(f"{stage}: {message}")
 
     def add(self, *issued: Issued) -> Outcome:
         upload = Upload("the file", "ca.pem", b"".join(each.pem for each in issued))

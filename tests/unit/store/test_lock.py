@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from gatecert.errors import DaemonRunningError, LockTimeoutError, StorageError
+from gatecert.model import Wait
 from gatecert.store import lock
 from gatecert.store.file_store import FileStore
 
@@ -161,8 +162,11 @@ class TestGatewayLock:
             timer = threading.Timer(0.05, stack.close)
             timer.start()
             before = time.monotonic()
-            with store.lock_gateway("boston", "second", wait=5):
+            waits: list[Wait] = []
+            with store.lock_gateway("boston", "second", wait=5, tell=waits.append):
                 assert time.monotonic() - before < 1
+                holder = f"gatecert with process id {os.getpid()} (first)"
+                assert waits == [Wait(f"{holder} to finish", 5)]
                 note = (store.gateway_directory("boston") / "lock").read_text()
                 assert note == f"{os.getpid()} second\n"
             timer.join()

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from gatecert.model import OutcomeKind, Stage
+from gatecert.model import OutcomeKind, Stage, Wait
 from gatecert.supervision.messages import (
     Fetched,
     Leave,
@@ -80,6 +80,12 @@ def test_what_is_no_message_is_refused(core: PlayedCore) -> None:
     core.socket.sendall(b"garbage\n")
     with pytest.raises(MessageError):
         next(core.connection.messages())
+
+
+def test_waits_stay_in_the_worker(core: PlayedCore) -> None:
+    core.connection.progress("boston", Stage.ORDER, Wait("the CA", 5))
+    core.connection.progress("boston", Stage.ORDER, "ordered")
+    assert core.received(1) == [Step("boston", "order", "ordered")]
 
 
 def test_messages_of_threads_do_not_mix(core: PlayedCore) -> None:

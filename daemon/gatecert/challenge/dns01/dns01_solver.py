@@ -126,6 +126,10 @@ class Dns01Solver:
         if warning:
             logger.warning("%s", warning)
 
+    def seconds_until_visible(self) -> float:
+        """Return how long ``wait`` takes at most."""
+        return self._settings.propagation_timeout.total_seconds()
+
     def _wait_for_propagation(self, challenge: Challenge, deadline: Deadline) -> str:
         """Wait for the record's propagation; return a warning if nameservers were ignored."""
         published = self._presented.get(challenge)

@@ -137,6 +137,10 @@ class DnsPersist01Solver:
         """
         self._records.check([_expected(challenge)], deadline)
 
+    def seconds_until_visible(self) -> float:
+        """Return how long ``wait`` takes at most."""
+        return self._records.wait_seconds
+
     def wait_for_request(self, challenge: Challenge, seconds: float) -> bool:
         """Wait and return False: the authority's queries cannot be noticed."""
         del challenge
