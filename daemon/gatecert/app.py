@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar, overload
 from gatecert import __version__
 from gatecert.config.targets import targets
 from gatecert.deploy.deployer import DeployTools
+from gatecert.deploy.reload_unit import read_reload_unit
 from gatecert.lifecycle.gateway_pass import ROUTINE, PassContext
 from gatecert.lifecycle.state_cache import StateCache
 from gatecert.lifecycle.stored_stamp import stored_stamp
@@ -136,6 +137,7 @@ class Application:
             obstacles=self._find_obstacle,
             lists=CrlLookup(self.store, utc_now),
             roots=self.roots,
+            reload_unit=read_reload_unit,
         )
 
     @part
@@ -191,7 +193,14 @@ class Application:
 
     @part
     def _passes(self) -> PassContext:
-        tools = DeployTools(self.store, self._progress, utc_now, self._cancelled, self.roots)
+        tools = DeployTools(
+            self.store,
+            self._progress,
+            utc_now,
+            self._cancelled,
+            self.roots,
+            reload_unit=read_reload_unit,
+        )
         return PassContext(
             tools,
             StateCache(self.store, utc_now),

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from gatecert import container
 from gatecert.certificate.trust import read_roots
 from gatecert.certificate.trust_anchor import can_anchor
 from gatecert.cli.application import open_application
@@ -26,18 +25,22 @@ from gatecert.config.effective_settings import effective_settings
 from gatecert.config.existence import problems
 from gatecert.config.load import validate
 from gatecert.config.targets import targets
+from gatecert.deploy.reload_unit import read_reload_units
 from gatecert.doctor.listener_checks import listener_finding, open_listeners
+from gatecert.doctor.reload_checks import reload_notes
 from gatecert.errors import ResolutionError
 from gatecert.model import Mode
 from gatecert.resolve.gateway_addresses import own_addresses
 from gatecert.resolve.region import excluded_region, exclusion_reason
 from gatecert.resolve.shared_hostname import custom_mode_advice
+from gatecert.store.layout import Layout
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from gatecert.config.document import Document
     from gatecert.config.schema import Configuration, GatewaySettings
+    from gatecert.deploy.reload_unit import ReloadUnit
     from gatecert.doctor.finding import Finding
     from gatecert.model import Target
 
@@ -89,9 +92,10 @@ def check(
         typer.echo(f"  note: {note}")
     for listener in listeners:
         typer.echo(f"  note: {listener.seen}: {listener.meaning}")
+    reload_units = read_reload_units([target.name for target in found if not target.install.reload])
     for target in found:
         typer.echo(f"  {target.name}: {_plan(configuration, target)}")
-        for note in _advice(configuration, target):
+        for note in _advice(configuration, target, reload_units.get(target.name)):
             typer.echo(f"    note: {note}")
     _check_records(configuration, found)
 
@@ -177,7 +181,9 @@ def _plan(configuration: Configuration, target: Target) -> str:
     return f"{target.display_name}, enrolled with {authorities} by {', '.join(target.challenges)}"
 
 
-def _advice(configuration: Configuration, target: Target) -> Iterator[str]:
+def _advice(
+    configuration: Configuration, target: Target, reload_unit: ReloadUnit | None
+) -> Iterator[str]:
     if target.mode is Mode.AUTOMATIC:
         yield from advice(target, configuration)
     if target.members and (reason := _pair_advice(target)):
@@ -185,11 +191,8 @@ def _advice(configuration: Configuration, target: Target) -> Iterator[str]:
     if not target.install.is_provable:
         yield "install.verify is empty, so gatecert cannot prove that the certificate is served"
     if not target.install.reload:
-        yield "install.reload is empty, so " + container.fix_for(
-            host=f"enable gatecert-reload@{target.name}.path, unless the gateway detects new "
-            "certificates itself (docs/systemd.md)",
-            container="the gateway's container must watch its volume (docs/container.md)",
-        )
+        directory = Layout(configuration.state_directory.absolute()).gateway(target.name)
+        yield from reload_notes(target.name, reload_unit, directory)
 
 
 def _pair_advice(target: Target) -> str:

@@ -21,6 +21,7 @@ from gatecert.cli.context import Names, read_configuration
 from gatecert.cli.exit_codes import FAILED, WRONG_USAGE
 from gatecert.cli.options import options
 from gatecert.config.existence import problems
+from gatecert.deploy.reload_unit import read_reload_units
 from gatecert.doctor import codes, report
 from gatecert.doctor.checks import Result, run_checks
 from gatecert.doctor.gather import FactSources, gather_gateway_facts, gather_machine_facts
@@ -92,6 +93,9 @@ def gather_facts(
         resolver=application.resolver,
         now=partial(datetime.now, UTC),
         ask_command=lambda target, stored: passes[target.name].deployer.ask_command(stored),
+        reload_units=read_reload_units(
+            [target.name for target in targets if not target.install.reload]
+        ),
     )
     machine = replace(
         gather_machine_facts(sources, configuration, application.targets.values(), enrolling),

@@ -28,6 +28,7 @@ from gatecert.deploy.live import LiveDirectory
 from gatecert.deploy.parsed_versions import ParsedVersions
 from gatecert.deploy.reload import reload
 from gatecert.deploy.reload_request import request_reload
+from gatecert.deploy.reload_unit import ReloadUnit, fix_of_reload
 from gatecert.errors import (
     CopyError,
     DeploymentError,
@@ -82,6 +83,8 @@ class DeployTools:
         roots: Returns the roots that are trusted for a gateway.
         parsed: What was parsed of versions, for as long as the process lives.
         records: The records of deployments, likewise.
+        reload_unit: Returns the systemd unit that reloads a gateway's server; None if systemd does
+            not run here.
     """
 
     store: Store
@@ -91,6 +94,7 @@ class DeployTools:
     roots: Callable[[Target], tuple[Certificate, ...]] = lambda _: load_trusted_roots()
     parsed: ParsedVersions = field(default_factory=ParsedVersions)
     records: KeptFiles[Deployment] = field(default_factory=KeptFiles)
+    reload_unit: Callable[[str], ReloadUnit | None] = lambda _: None
 
 
 @dataclass(frozen=True, slots=True)
@@ -331,7 +335,7 @@ class Deployer(ABC, Generic[Content]):
         if verdict.mixed:
             raise MixedCertificatesError(verdict.detail, fix=STOP_OTHER_SERVER)
         if not verdict.served:
-            raise NotServedError(verdict.detail, fix=self._reload_fix())
+            raise NotServedError(verdict.detail, fix=self._reload_fix(verdict))
         self._tell(Stage.VERIFY, verdict.detail)
         return True
 
@@ -485,9 +489,11 @@ class Deployer(ABC, Generic[Content]):
         )
         return DeploymentResult(detail, waiting, waits=known is not None)
 
-    def _reload_fix(self) -> str:
+    def _reload_fix(self, verdict: Verdict) -> str:
         if self.target.install.reload:
             fix = f"make install.reload cause the gateway to read {self.file} again"
+        elif verdict.shows_another and (unit := self.tools.reload_unit(self.target.name)):
+            return fix_of_reload(unit, self.directory, self.file)
         else:
             fix = container.fix_for(
                 host="set install.reload, or let systemd reload it: see "

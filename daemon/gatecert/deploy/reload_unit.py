@@ -245,6 +245,24 @@ def reload_problem(unit: ReloadUnit, gateway_directory: Path) -> ReloadProblem |
     return None
 
 
+def fix_of_reload(unit: ReloadUnit, gateway_directory: Path, file: str) -> str:
+    """Return what to do if the server does not serve what a reload should make it read.
+
+    Args:
+        unit: The reload unit.
+        gateway_directory: ``STATE/gateways/<name>``.
+        file: What the server has to read again.
+    """
+    problem = reload_problem(unit, gateway_directory)
+    if problem is not None:
+        return f"the reload unit {problem}"
+    servers = " and ".join(server.name for server in unit.servers) or "the server"
+    return (
+        f"{unit.service} reloads {servers}, which does not make it read {file} again: check the "
+        f"paths in its configuration, and journalctl -u {unit.service}"
+    )
+
+
 def _missing(unit: ReloadUnit, gateway_directory: Path) -> Iterator[tuple[str, str]]:
     """Yield what is not set up and how to do so; what comes last is to be done first."""
     path_unit = unit.path_unit

@@ -14,6 +14,7 @@ from gatecert.doctor import (
     codes,
     enrolment_checks,
     machine_checks,
+    reload_checks,
     service_checks,
 )
 from gatecert.doctor.facts import GatewayFacts, MachineFacts
@@ -237,6 +238,17 @@ ORDER: tuple[MachineCheck | GatewayCheck, ...] = (
         ),
     ),
     GatewayCheck(
+        "reload",
+        "Does install.reload or systemd reload the server?",
+        reload_checks.reload,
+        (
+            codes.RELOAD_UNIT_OK,
+            codes.RELOAD_UNIT_INCOMPLETE,
+            codes.RELOAD_UNIT_FAILED,
+            codes.RELOAD_MISSING,
+        ),
+    ),
+    GatewayCheck(
         "deployment",
         "Did the last reload succeed?",
         service_checks.deployment,
@@ -244,7 +256,6 @@ ORDER: tuple[MachineCheck | GatewayCheck, ...] = (
             codes.DEPLOYMENT_OK,
             codes.DEPLOYMENT_PENDING,
             codes.DEPLOYMENT_FAILED,
-            codes.RELOAD_MISSING,
         ),
     ),
     GatewayCheck(

@@ -523,6 +523,19 @@ RELOAD_MISSING = Code(
     NOTE,
     "systemd or the server itself must detect new certificates",
 )
+RELOAD_UNIT_OK = Code("reload-unit-ok", OK, "systemd reloads the server after a renewal")
+RELOAD_UNIT_INCOMPLETE = Code(
+    "reload-unit-incomplete",
+    FAILURE,
+    "systemd does not reload the server, which keeps its certificate after a renewal",
+    "systemctl status gatecert-reload@NAME.path gatecert-reload@NAME.service",
+)
+RELOAD_UNIT_FAILED = Code(
+    "reload-unit-failed",
+    WARNING,
+    "the last reload by systemd failed; the server may keep its certificate after a renewal",
+    "journalctl -u gatecert-reload@NAME.service",
+)
 ATTEMPTS_OK = Code("attempts-ok", OK, "no attempt to enrol has failed since the last success")
 LIMITS_OK = Code("limits-ok", OK, "the CA's rate limits are not used up")
 LAST_ATTEMPT_FAILED = Code(

@@ -17,6 +17,7 @@ from gatecert.acme.rate_limits import RemainingAllowance
 from gatecert.client_ca.bundle import Bundle
 from gatecert.client_ca.bundle_warnings import BundleWarning
 from gatecert.deploy.parsed_versions import StoredCertificate
+from gatecert.deploy.reload_unit import ReloadProblem, ReloadUnit
 from gatecert.errors import AuthorityError, GatecertError, Problem, ResolutionError, StateError
 from gatecert.model import Endpoint, KeyRequest, Mode, Probe, Resolution, Target
 from gatecert.resolve.caa import CaaPolicy
@@ -132,6 +133,9 @@ class GatewayFacts:
         by_address: What they served to a client that sends no name.
         by_command: The answer of ``install.verify_command``; None if there is none.
         root: None for a bootstrap certificate, and without a certificate.
+        reload_unit: The systemd unit that reloads the server; None if ``install.reload`` does, or
+            if systemd does not run here.
+        reload_problem: Why that unit does not reload the server; None if nothing is known.
         client_ca: The client CAs; an error if they cannot be read.
         client_ca_warnings: What locks out clients, now or soon.
     """
@@ -151,6 +155,8 @@ class GatewayFacts:
     by_address: tuple[ServedChain | ProbeFailure, ...] = ()
     by_command: Probe | None = None
     root: Root | None = None
+    reload_unit: ReloadUnit | None = None
+    reload_problem: ReloadProblem | None = None
     client_ca: Bundle | StateError = field(default_factory=Bundle)
     client_ca_warnings: tuple[BundleWarning, ...] = ()
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import shutil
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -26,6 +26,7 @@ from gatecert.challenge.solver import RecordTester, SelfTest, SelfTestingSolver,
 from gatecert.client_ca import bundle_warnings
 from gatecert.client_ca.bundle_files import BundleFiles
 from gatecert.deploy.parsed_versions import StoredCertificate
+from gatecert.deploy.reload_unit import ReloadUnit, reload_problem
 from gatecert.doctor.exposure import exposures
 from gatecert.doctor.facts import ChallengeSelfTest, GatewayFacts, MachineFacts, Root
 from gatecert.doctor.roots import find_root
@@ -71,6 +72,8 @@ class FactSources:
         solvers: By challenge type.
         roots: Returns the roots that this machine trusts.
         ask_command: Runs a gateway's ``install.verify_command`` once; None if there is none.
+        reload_units: The systemd units that reload servers, by the gateway's name; without those
+            that ``install.reload`` replaces, and empty if systemd does not run here.
     """
 
     store: Store
@@ -81,6 +84,7 @@ class FactSources:
     now: Callable[[], datetime]
     roots: Callable[[], Sequence[Certificate]] = load_trusted_roots
     ask_command: Callable[[Target, StoredCertificate], Probe | None] = lambda _, __: None
+    reload_units: Mapping[str, ReloadUnit] = field(default_factory=dict)
 
 
 # --------------------------------------------------------------------- the machine
@@ -169,7 +173,8 @@ def gather_gateway_facts(
     )
     listeners = target.install.verify
     algorithms = live.summary.algorithms if live is not None else ("",)
-    bundle = _client_ca(sources.store.gateway_directory(target.name))
+    directory = sources.store.gateway_directory(target.name)
+    bundle, reload_unit = _client_ca(directory), sources.reload_units.get(target.name)
     return GatewayFacts(
         now=sources.now(),
         target=target,
@@ -191,6 +196,8 @@ def gather_gateway_facts(
         ),
         by_command=sources.ask_command(target, live) if live is not None else None,
         root=_root(live, sources.roots) if live is not None else None,
+        reload_unit=reload_unit,
+        reload_problem=reload_problem(reload_unit, directory) if reload_unit is not None else None,
         client_ca=bundle,
         client_ca_warnings=()
         if isinstance(bundle, StateError)

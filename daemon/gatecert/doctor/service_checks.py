@@ -117,8 +117,6 @@ def trust(facts: GatewayFacts) -> Iterator[Finding]:
 def deployment(facts: GatewayFacts) -> Iterator[Finding]:
     """Report the last deployment."""
     found = facts.situation.deployment
-    if not facts.target.install.reload:
-        yield codes.RELOAD_MISSING.found("install.reload is empty", gateway=facts.name)
     if found is None:
         return
     if found.confirmed is not None:
@@ -127,7 +125,8 @@ def deployment(facts: GatewayFacts) -> Iterator[Finding]:
     elif found.error:
         again = f"; next attempt {instant(found.next_attempt)}" if found.next_attempt else ""
         seen = f"{found.failures} failed, last: {found.error}{again}"
-        yield codes.DEPLOYMENT_FAILED.found(seen, gateway=facts.name)
+        unit = f"the reload unit {facts.reload_problem}" if facts.reload_problem else ""
+        yield codes.DEPLOYMENT_FAILED.found(seen, gateway=facts.name, fix=unit)
     else:
         yield codes.DEPLOYMENT_PENDING.found(f"version {found.version}", gateway=facts.name)
 

@@ -32,6 +32,7 @@ from gatecert.certificate.trust import load_trusted_roots
 from gatecert.deploy.certificate_deployer import CertificateDeployer
 from gatecert.deploy.deployer import DeployTools
 from gatecert.deploy.parsed_versions import StoredCertificate
+from gatecert.deploy.reload_unit import ReloadUnit
 from gatecert.doctor.codes import BY_RESOLUTION
 from gatecert.doctor.finding import Finding
 from gatecert.errors import (
@@ -90,6 +91,7 @@ class Pipeline:
         obstacles: Finds what makes an order certain to fail.
         lists: Looks certificates up in CRLs; None looks nowhere.
         roots: Returns the roots that are trusted for a gateway.
+        reload_unit: Returns the systemd unit that reloads a gateway's server, as in `DeployTools`.
         new_deployer: Makes the certificate deployer of a pass.
         states: The state of every gateway.
     """
@@ -106,6 +108,7 @@ class Pipeline:
     obstacles: Callable[[Target, str, StoredCertificate | None], Finding | None] = lambda *_: None
     lists: RevocationLookup | None = None
     roots: Callable[[Target], tuple[Certificate, ...]] = lambda _: load_trusted_roots()
+    reload_unit: Callable[[str], ReloadUnit | None] = lambda _: None
     new_deployer: Callable[[DeployTools, Target, GatewayState], CertificateDeployer] = (
         CertificateDeployer
     )
@@ -121,7 +124,14 @@ class Pipeline:
         self.client_cas = ClientCAs()
         self.ordering = Ordering(self.authorities, self.progress, self.cancelled, self.obstacles)
         self._context = PassContext(
-            DeployTools(self.store, self.progress, self.now, self.cancelled, self.roots),
+            DeployTools(
+                self.store,
+                self.progress,
+                self.now,
+                self.cancelled,
+                self.roots,
+                reload_unit=self.reload_unit,
+            ),
             self.states,
             self.excluded_regions,
             self.random,

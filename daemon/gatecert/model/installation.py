@@ -135,6 +135,11 @@ class Verdict:
         return any(probe.mixed for probe in self.probes)
 
     @property
+    def shows_another(self) -> bool:
+        """True if a listener serves another certificate, which a reload may change."""
+        return any(probe.fingerprint and not probe.matches for probe in self.probes)
+
+    @property
     def detail(self) -> str:
         """One line: the mismatches, or else the served certificates."""
         wrong = [probe.detail for probe in self.probes if not probe.matches]

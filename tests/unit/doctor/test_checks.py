@@ -32,6 +32,7 @@ from gatecert.certificate import key
 from gatecert.certificate.request import build_request
 from gatecert.client_ca.bundle import Bundle
 from gatecert.client_ca.bundle_warnings import BundleWarning, WarningKind
+from gatecert.deploy.reload_unit import ReloadUnit, ServerUnit, reload_problem
 from gatecert.doctor import codes
 from gatecert.doctor.checks import ORDER, GatewayCheck, MachineCheck, run_checks
 from gatecert.doctor.facts import (
@@ -91,6 +92,15 @@ if TYPE_CHECKING:
 CUSTOM = replace(TARGET, mode=Mode.CUSTOM, authorities=())
 PAIR = replace(TARGET, members=(Member("one", "one.example"), Member("two", "two.example")))
 UNPLANNED = replace(TARGET, install=InstallPlan())
+RELOAD_UNIT = ReloadUnit(
+    "vpn",
+    "loaded",
+    enabled=True,
+    active_state="active",
+    servers=(ServerUnit("ocserv.service", "loaded", "active", can_reload=True),),
+    ended=NOW,
+)
+NOT_SET_UP = ReloadUnit("vpn", "loaded")
 ADDRESSED = replace(
     SUMMARY, identifiers=(*SUMMARY.identifiers, Identifier(IdentifierType.IP, "127.0.0.1"))
 )
@@ -104,6 +114,11 @@ REQUEST = KeyRequest(
     b"",
     build_request(key.generate(KeyType.ECDSA_P256), TARGET.identifiers, common_name=HOSTNAME),
 )
+
+
+def reloaded_by(unit: ReloadUnit) -> GatewayFacts:
+    problem = reload_problem(unit, STATE / "gateways" / "vpn")
+    return case(target=UNPLANNED, reload_unit=unit, reload_problem=problem)
 
 
 def resolved(kind: ResolutionKind, *, required: bool = True) -> GatewayFacts:
@@ -428,6 +443,18 @@ PROVOKED: list[tuple[Code, MachineFacts | GatewayFacts, str]] = [
         "1 failed, last: hung",
     ),
     (codes.RELOAD_MISSING, case(target=UNPLANNED), "empty"),
+    (codes.RELOAD_MISSING, reloaded_by(NOT_SET_UP), "path is not enabled, and UNIT= is not set"),
+    (
+        codes.RELOAD_UNIT_OK,
+        reloaded_by(RELOAD_UNIT),
+        "gatecert-reload@vpn.path ocserv.service; last run succeeded, 2026-11-23 12:00:00 UTC",
+    ),
+    (codes.RELOAD_UNIT_INCOMPLETE, reloaded_by(replace(RELOAD_UNIT, servers=())), "UNIT= is not"),
+    (
+        codes.RELOAD_UNIT_FAILED,
+        reloaded_by(replace(RELOAD_UNIT, result="timeout")),
+        "last run failed (timeout), 2026-11-23 12:00:00 UTC",
+    ),
     (codes.ATTEMPTS_OK, case(), "no failed attempt"),
     (codes.ATTEMPTS_FAILED, stated(failures=1), "1 failed attempt"),
     (
@@ -519,6 +546,22 @@ def test_each_problem_has_its_code(
 def test_every_code_is_covered() -> None:
     every = {code.name for check in ORDER for code in check.codes}
     assert {code.name for code, _, _ in PROVOKED} | UNCHECKED == every
+
+
+def test_what_the_reload_unit_lacks_is_the_fix_of_a_failed_deployment() -> None:
+    failed = situation(deployment=Deployment("3", failures=1, error="it serves another one"))
+    facts = replace(reloaded_by(NOT_SET_UP), situation=failed)
+
+    fixes = {
+        each.finding.code: each.finding.fix
+        for each in run_checks(machine(), (facts,))
+        if each.finding.gateway
+    }
+
+    assert fixes["deployment-failed"].startswith(
+        "the reload unit gatecert-reload@vpn.path is not enabled, and UNIT= is not set in"
+    )
+    assert "systemctl enable --now gatecert-reload@vpn.path" in fixes["reload-missing"]
 
 
 def test_check_finds_only_its_declared_codes() -> None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from gatecert.certificate.bootstrap import bootstrap
+from gatecert.deploy.reload_unit import ReloadUnit
 from gatecert.lifecycle.gateway_pass import Occasion, Pass
 from gatecert.lifecycle.pipeline import Pipeline
 from gatecert.model import (
@@ -192,6 +193,33 @@ def test_an_alarm_where_it_does_not_help(world: World) -> None:
     world.listener.directory = world.live
     assert world.attend(timedelta(seconds=10)).kind is OutcomeKind.DEPLOYED
     assert world.deployment.confirmed == world.time
+
+
+def test_an_alarm_names_what_the_reload_unit_lacks(world: World) -> None:
+    unit = ReloadUnit("vpn", "loaded")
+    world.target = replace(world.target, install=replace(world.target.install, reload=()))
+    world.pipeline = replace(world.pipeline, reload_unit=lambda _: unit)
+    world.listener.directory = world.elsewhere
+
+    outcome = world.attend(WATCH)
+
+    assert outcome.code == "not-served"
+    assert outcome.fix.startswith(
+        "the reload unit gatecert-reload@vpn.path is not enabled, and UNIT= is not set in "
+    )
+    assert outcome.fix.endswith("systemctl enable --now gatecert-reload@vpn.path")
+
+
+def test_an_alarm_suspects_the_server_where_the_reload_unit_is_complete(world: World) -> None:
+    unit = ReloadUnit("vpn", "loaded", enabled=True, active_state="active", needs_server=False)
+    world.target = replace(world.target, install=replace(world.target.install, reload=()))
+    world.pipeline = replace(world.pipeline, reload_unit=lambda _: unit)
+    world.listener.directory = world.elsewhere
+
+    assert world.attend(WATCH).fix == (
+        "gatecert-reload@vpn.service reloads the server, which does not make it read live/ again:"
+        " check the paths in its configuration, and journalctl -u gatecert-reload@vpn.service"
+    )
 
 
 def test_a_gateway_that_is_down_is_reported_once(
