@@ -1,9 +1,10 @@
-"""Fixtures that run the snippets of docs/gateways as written."""
+"""Fixtures that follow the pages of docs/gateways as written, as root without systemd."""
 
 from __future__ import annotations
 
 import os
-import shutil
+import re
+import subprocess
 import time
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -18,6 +19,7 @@ from harness.gatecert import Gatecert
 from harness.handshake import served_certificate
 from harness.neighbour import Neighbour, run
 from harness.pebble import Pebble, PebbleOptions, PebblePorts
+from harness.process import SEARCH_PATH
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,8 +29,8 @@ PAGES = PROJECT / "docs" / "gateways"
 BOSTON = "boston"
 HOSTNAME = "boston-njndubu.dynamic-m.com"
 STATE = Path("/var/lib/gatecert")
-PROGRAMS = Path("/usr/local/lib/gatecert")
-CHANGED = ("/etc", "/var/lib", "/var/log", "/var/www", "/run", "/usr/local")
+CHANGED = ("/etc", "/var/lib", "/var/log", "/var/spool", "/var/www", "/run", "/usr/local")
+BY_HAND = "As root, without systemd"
 INSIDE = "203.0.113.1"  # a host behind the gateway
 
 
@@ -40,16 +42,16 @@ class Tell(Protocol):
 
 @dataclass
 class Scenario:
-    """The snippets of one page: bootstrap certificate served, trusted certificate served, renewed.
+    """One page, followed as root without systemd: bootstrap, enrolment, renewal.
 
     Attributes:
-        page: The folder of the page's snippets.
+        page: Its name.
     """
 
     gatecert: Gatecert
     names: ChallengeTestServer
     pebble: Pebble
-    page: Path
+    page: str
     servers: ExitStack
     renewals: list[float] = field(default_factory=list)
 
@@ -58,18 +60,21 @@ class Scenario:
         """The root that users trust."""
         return self.pebble.root
 
-    def bring(self, name: str, destination: str, *, mode: int = 0o644) -> Path:
-        """Install a file of the page where the page says."""
-        path = Path(destination)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(self.page / name, path)
-        path.chmod(mode)
-        return path
-
     def bootstrap(self) -> None:
-        """Start gatecert and wait for the bootstrap certificate."""
+        """Follow the page until gatecert has written the bootstrap certificate."""
+        *before, _ = commands(self.page, BY_HAND)
+        for block in before:
+            self._follow(block)
         self.gatecert.start()
         self.gatecert.wait_bootstrapped(BOSTON)
+
+    def configure_server(self, *, answers: str = "") -> None:
+        """Follow the rest of the page, which configures the server and checks that.
+
+        Args:
+            answers: Standard input of the commands.
+        """
+        self._follow(commands(self.page, BY_HAND)[-1], answers)
 
     def trust(self) -> None:
         """Point the name here and wait until the certificate is trusted and served."""
@@ -91,15 +96,41 @@ class Scenario:
         assert self.gatecert.state(BOSTON) == "trusted"
         return seconds
 
+    @staticmethod
+    def _follow(block: str, answers: str = "") -> None:
+        """Run a block of commands, in the source."""
+        finished = subprocess.run(
+            ["sh", "-ec", block],
+            cwd=PROJECT,
+            env=dict(os.environ) | {"PATH": SEARCH_PATH},
+            input=answers,
+            text=True,
+            check=False,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            timeout=60,
+        )
+        assert finished.returncode == 0, f"{block}\n{finished.stdout}"
+
+
+def blocks(page: str, heading: str, language: str) -> list[str]:
+    """Return the blocks of a language below a heading of a page."""
+    text = (PAGES / f"{page}.md").read_text("utf-8")
+    section = text.partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
+    found = re.findall(rf"^```{language}\n(.*?)^```$", section, re.MULTILINE | re.DOTALL)
+    assert found, f"{page}.md has no {language} below {heading!r}"
+    return found
+
+
+def commands(page: str, heading: str) -> list[str]:
+    """Return the commands below a heading of a page."""
+    return blocks(page, heading, "sh")
+
 
 def settings(page: str) -> dict[str, Any]:
     """Return a page's settings for gatecert as root without systemd."""
-    files = [PAGES / page / name for name in ("gatecert.yaml", "by-hand.yaml")]
-    snippet, *rest = (yaml.safe_load(file.read_text("utf-8")) for file in files if file.exists())
-    for more in rest:
-        for name, keys in more["gateways"].items():
-            snippet["gateways"][name]["install"] |= keys["install"]
-    return dict(snippet)
+    (shown,) = blocks(page, BY_HAND, "yaml")
+    return dict(yaml.safe_load(shown))
 
 
 class Open(Protocol):
@@ -157,7 +188,7 @@ def open_page(servers: ExitStack, tmp_path: Path) -> Open:
         for name, keys in snippet["gateways"].items():
             gatecert.add_gateway(name, **keys)
         servers.push(gatecert.__exit__)
-        return Scenario(gatecert, names, pebble, PAGES / page, servers)
+        return Scenario(gatecert, names, pebble, page, servers)
 
     return open_page
 

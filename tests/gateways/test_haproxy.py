@@ -6,7 +6,6 @@ import http.client
 import socket
 import ssl
 from contextlib import closing
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,6 +15,8 @@ from harness.process import BackgroundProcess, program
 from harness.waiting import wait_until
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.gateways.conftest import Open, Serves, Tell
 
 HOSTNAME = "boston-njndubu.dynamic-m.com"
@@ -39,13 +40,11 @@ class Visitor(http.client.HTTPSConnection):
 
 def test_haproxy(open_page: Open, serves: Serves, tell: Tell, tmp_path: Path) -> None:
     scenario = open_page("haproxy")
-    configuration = scenario.bring("haproxy.cfg", "/etc/haproxy/haproxy.cfg")
-    scenario.bring("haproxy-commit", "/usr/local/lib/gatecert/haproxy-commit", mode=0o755)
-    for directory in ("/run/haproxy", "/etc/haproxy/certs"):
-        Path(directory).mkdir(exist_ok=True)
     scenario.bootstrap()
+    scenario.configure_server()
     haproxy = BackgroundProcess(
-        [program("haproxy"), "-W", "-db", "-f", str(configuration)], log=tmp_path / "haproxy.log"
+        [program("haproxy"), "-W", "-db", "-f", "/etc/haproxy/haproxy.cfg"],
+        log=tmp_path / "haproxy.log",
     )
     scenario.servers.enter_context(haproxy)
     wait_until(serves, "HAProxy at port 443", explain=haproxy.tail)

@@ -32,8 +32,8 @@ def half_a_request(root: Path) -> ssl.SSLSocket:
 
 def test_nginx(open_page: Open, serves: Serves, tell: Tell, tmp_path: Path) -> None:
     scenario = open_page("nginx")
-    scenario.bring("boston.conf", "/etc/nginx/conf.d/boston.conf")
     scenario.bootstrap()
+    scenario.configure_server()
     nginx = BackgroundProcess([program("nginx"), "-g", "daemon off;"], log=tmp_path / "nginx.log")
     scenario.servers.enter_context(nginx)
     wait_until(serves, "nginx at port 443", explain=nginx.tail)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import subprocess
 from typing import TYPE_CHECKING
 
 from harness.handshake import HandshakeLoop
@@ -40,17 +39,10 @@ def test_ocserv(
     open_page: Open, serves: Serves, neighbour: Neighbour, tell: Tell, tmp_path: Path
 ) -> None:
     scenario = open_page("ocserv")
-    configuration = scenario.bring("ocserv.conf", "/etc/ocserv/ocserv.conf")
-    subprocess.run(
-        [program("ocpasswd"), "-c", "/etc/ocserv/passwd", "alice"],
-        input="secret\nsecret\n",
-        text=True,
-        check=True,
-        capture_output=True,
-    )
     scenario.bootstrap()
+    scenario.configure_server(answers="secret\nsecret\n")
     ocserv = BackgroundProcess(
-        [program("ocserv"), "--foreground", "--config", str(configuration)],
+        [program("ocserv"), "--foreground", "--config", "/etc/ocserv/ocserv.conf"],
         log=tmp_path / "ocserv.log",
     )
     scenario.servers.enter_context(ocserv)

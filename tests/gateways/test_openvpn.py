@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.neighbour import GATEWAY_ADDRESS
@@ -12,6 +11,8 @@ from harness.users import make_user
 from harness.waiting import wait_until
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.gateways.conftest import Open, Tell
 
     from harness.neighbour import Neighbour
@@ -33,14 +34,13 @@ def client(root: Path, user: User) -> list[str]:
 
 def test_openvpn(open_page: Open, neighbour: Neighbour, tell: Tell, tmp_path: Path) -> None:
     scenario = open_page("openvpn", common_name=True)
-    configuration = scenario.bring("boston.conf", "/etc/openvpn/server/boston.conf")
-    scenario.bring("verify-openvpn", "/usr/local/lib/gatecert/verify-openvpn", mode=0o755)
     user = make_user(tmp_path / "user", "alice")
     shutil.copy(user.authority, "/etc/openvpn/users-ca.pem")
-    Path("/run/openvpn").mkdir(exist_ok=True)
     scenario.bootstrap()
+    scenario.configure_server()
     server = BackgroundProcess(
-        [program("openvpn"), "--config", str(configuration)], log=tmp_path / "openvpn.log"
+        [program("openvpn"), "--config", "/etc/openvpn/server/boston.conf"],
+        log=tmp_path / "openvpn.log",
     )
     scenario.servers.enter_context(server)
     wait_until(lambda: READY in server.output, "OpenVPN", explain=server.tail)

@@ -112,13 +112,12 @@ class Client:
 
 def test_strongswan(open_page: Open, neighbour: Neighbour, tell: Tell, tmp_path: Path) -> None:
     scenario = open_page("strongswan")
-    scenario.bring("boston.conf", "/etc/swanctl/conf.d/boston.conf")
-    scenario.bring("verify-strongswan", "/usr/local/lib/gatecert/verify-strongswan", mode=0o755)
     user = make_user(tmp_path / "user", "alice")
     shutil.copy(user.authority, "/etc/swanctl/x509ca/users.pem")
     socket = Path("/run/charon.vici")
     Path("/etc/strongswan.conf").write_text(DAEMON.format(socket=socket), "utf-8")
     scenario.bootstrap()
+    scenario.configure_server()
     server = BackgroundProcess([program("charon-systemd")], log=tmp_path / "charon.log")
     scenario.servers.enter_context(server)
     wait_until(socket.exists, "strongSwan", explain=server.tail)

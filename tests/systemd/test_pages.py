@@ -9,6 +9,7 @@ import re
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from ssl import SSLCertVerificationError
 from typing import TYPE_CHECKING, Protocol
 
 import pytest
@@ -21,6 +22,7 @@ from tests.gateways.test_strongswan import Client as StrongSwanClient
 from harness.challenge_test_server import ChallengeTestServer
 from harness.machine.booted import Machine
 from harness.machine.site import BOSTON, HOSTNAME, Site
+from harness.mail import PORTS, begin_tls, connect
 from harness.neighbour import Neighbour, run
 from harness.pebble import Pebble, PebbleOptions, PebblePorts
 from harness.users import User, make_user
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
     from .conftest import Installed
 
 PAGES = "/usr/share/doc/gatecert/docs/gateways"
+PACKAGED = re.compile(r"^## Packaged service\n(.*?)^## ", re.MULTILINE | re.DOTALL)
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 SERVICE = "gatecert.service"
 INSIDE = "203.0.113.1"  # a host behind the gateway
@@ -90,13 +93,22 @@ class Page:
 
     def users(self, visit: Visit) -> Logs:
         """Return a function that connects as a user of this gateway."""
-        return {"openvpn": _openvpn, "strongswan": _strongswan, "ocserv": _anyconnect}.get(
-            self.name, _browser
-        )(visit)
+        return {
+            "openvpn": _openvpn,
+            "strongswan": _strongswan,
+            "ocserv": _anyconnect,
+            "mail": _mail,
+        }.get(self.name, _browser)(visit)
 
 
 PLAYED = (
     Page("nginx", "nginx.service", before="systemctl enable --quiet --now nginx"),
+    Page("apache", "apache2.service", before="systemctl enable --quiet --now apache2"),
+    Page(
+        "mail",
+        "postfix.service dovecot.service dovecot.socket",
+        before="systemctl enable --quiet --now postfix dovecot",
+    ),
     Page("haproxy", "haproxy.service", before="systemctl enable --quiet haproxy"),
     Page(
         "ocserv",
@@ -121,6 +133,19 @@ PLAYED = (
 
 def _browser(visit: Visit) -> Logs:
     return lambda: visit.site.served(trusted=True) is not None
+
+
+def _mail(visit: Visit) -> Logs:
+    return lambda: all(_is_trusted(port, visit.site.pebble.root) for port in PORTS)
+
+
+def _is_trusted(port: int, root: Path) -> bool:
+    with connect(port) as connection:
+        try:
+            begin_tls(connection, port, HOSTNAME, root).close()
+        except SSLCertVerificationError:
+            return False
+    return True
 
 
 def _anyconnect(visit: Visit) -> Logs:
@@ -200,7 +225,8 @@ def test_every_page_is_tested() -> None:
 def test_the_page_as_written(page: Page, visit: Visit) -> None:
     site, machine = visit.site, visit.site.machine
     machine.must("sh", "-ec", page.before)
-    blocks = BLOCK.findall(machine.must("cat", f"{PAGES}/{page.name}.md"))
+    (packaged,) = PACKAGED.findall(machine.must("cat", f"{PAGES}/{page.name}.md"))
+    blocks = BLOCK.findall(packaged)
     settings = yaml.safe_load(next(text for language, text in blocks if language == "yaml"))
     settings["gateways"][BOSTON]["addresses"] = ["127.0.0.1"]
     site.configuration.update(settings)

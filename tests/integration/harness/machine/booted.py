@@ -24,7 +24,7 @@ COMMAND_PATIENCE = 120.0  # seconds
 PLAIN = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8", "HOME": "/root"}
 SHOWN = (
     *("gatecert*", "ocserv.service", "nginx.service", "haproxy.service", "openvpn-server@*"),
-    *("strongswan*", "slow-network.service"),
+    *("strongswan*", "apache2.service", "postfix*", "dovecot.service", "slow-network.service"),
 )
 REBOOT_ASKED_FOR = 133  # systemd-nspawn --keep-unit
 
