@@ -5,7 +5,7 @@ PYTHON ?= python3
 export PYTHON
 
 bin := .venv/bin
-sources := daemon tests demo bench pebble/run docs/refresh docs/prose docs/gateways/haproxy/haproxy-commit container/send-signal
+sources := daemon tests demo bench docs pebble/run docs/refresh docs/prose docs/gateways/haproxy/haproxy-commit container/send-signal
 pages := pebble/README.md $(wildcard *.md docs/*.md docs/*/*.md)
 prose := $(pages) docs/words.txt Makefile .ci container packaging pebble systemd daemon demo bench tests
 harness := PYTHONPATH=tests/integration
@@ -14,9 +14,9 @@ harness := PYTHONPATH=tests/integration
 # What docs/prose reads. Its own test quotes the words that it must find.
 written := $(pages) docs/prose docs/refresh pebble/run packaging/build packaging/gatecert \
 	$(wildcard packaging/debian/* systemd/* container/*) Makefile .ci/run \
-	$(filter-out tests/unit/test_prose.py,$(shell find daemon demo bench tests -name '*.py'))
+	$(filter-out tests/unit/test_prose.py,$(shell find daemon demo bench docs tests -name '*.py'))
 
-.PHONY: help demo unit test faults survive years fuzz test-gateways test-container test-systemd as-root deb lint fix docs bench setup ci-setup lock clean
+.PHONY: help demo unit test faults survive years fuzz test-gateways test-container test-systemd test-site as-root deb lint fix docs docs-site bench setup ci-setup lock clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1|\2/p' Makefile | column -t -s '|'
@@ -82,6 +82,15 @@ fix: .venv/.complete ## Format, and fix what ruff can fix
 docs: .venv/.complete ## Update the text that is generated from the code
 	@$(bin)/python docs/refresh
 
+docs-site: .cache/site/.complete ## Build the documentation as a site with search, in dist/site
+	@rm -rf dist/site
+	@.cache/site/bin/sphinx-build -q -E -W --keep-going -c docs/site -d .cache/site-pages . dist/site
+	@printf 'dist/site/index.html\n'
+
+test-site: .venv/.complete docs-site ## Read the site in a real browser; screenshots in dist/site-screenshots
+	@tests/integration/prerequisites site
+	@$(bin)/pytest tests/site
+
 bench: setup .cache/peer/.complete ## Measure gatecert, Caddy and certbot side by side; or BENCH='--only idle'
 	@tests/integration/debian-testing caddy 2.8 .cache/caddy caddy >/dev/null
 	@PYTHONDONTWRITEBYTECODE= $(harness) $(bin)/python -m bench $(BENCH)  # packages are compiled
@@ -90,8 +99,8 @@ setup: .venv/.complete ## Set up the environment and the servers
 	@tests/integration/prerequisites
 	@pebble/fetch >/dev/null
 
-ci-setup: setup .cache/peer/.complete .cache/authorities/.complete ## Set up for all targets, so that they can run side by side
-	@tests/integration/prerequisites gateways container
+ci-setup: setup .cache/peer/.complete .cache/authorities/.complete .cache/site/.complete ## Set up for all targets, so that they can run side by side
+	@tests/integration/prerequisites gateways container site
 	@tests/systemd/prerequisites
 	@tests/integration/debian-testing caddy 2.8 .cache/caddy caddy >/dev/null
 	@tests/integration/debian-testing lego 4.20 .cache/lego lego >/dev/null
@@ -102,6 +111,7 @@ lock: .cache/uv/.complete ## Pin the newest versions that pyproject.toml allows
 	@$(call compile,--group bench,bench/requirements.lock)
 	@$(call compile,--group authorities,tests/integration/requirements.lock)
 	@$(call compile,--group fuzz,tests/fuzz/requirements.lock)
+	@$(call compile,--group docs,docs/site/requirements.lock)
 
 clean: ## Remove what the other targets created
 	rm -rf .venv .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage* dist
@@ -126,6 +136,10 @@ quick = PYTHONDONTWRITEBYTECODE= $(if $(wildcard /dev/shm/.),PYTEST_DEBUG_TEMPRO
 
 .cache/authorities/.complete: tests/integration/requirements.lock tests/integration/environment
 	@tests/integration/environment .cache/authorities tests/integration/requirements.lock
+	@touch $@
+
+.cache/site/.complete: docs/site/requirements.lock tests/integration/environment
+	@tests/integration/environment .cache/site docs/site/requirements.lock
 	@touch $@
 
 .cache/atheris/.complete: tests/fuzz/requirements.lock .venv/.complete

@@ -23,10 +23,9 @@ def test_generated_pages_are_current() -> None:
     assert checked.returncode == 0, checked.stderr
 
 
-def test_the_configuration_in_the_readme_is_good(tmp_path: Path) -> None:
-    (example,) = re.findall(
-        r"```yaml\n(.*?)```", (ROOT / "README.md").read_text("utf-8"), re.DOTALL
-    )
+def test_the_configuration_of_the_first_gateway_is_good(tmp_path: Path) -> None:
+    page = ROOT / "docs" / "first-gateway.md"
+    (example,) = re.findall(r"```yaml\n(.*?)```", page.read_text("utf-8"), re.DOTALL)
     lines = [line.removeprefix("   ") for line in example.splitlines()]
     path = tmp_path / "config.yaml"
     path.write_text("\n".join(lines), "utf-8")
@@ -46,6 +45,20 @@ def test_links_between_documents_lead_somewhere(name: str) -> None:
 def test_links_at_the_top_lead_somewhere(name: str) -> None:
     for link in re.findall(r"\]\((?!https?:)([^)#]+)", (ROOT / name).read_text("utf-8")):
         assert (ROOT / link).exists(), link
+
+
+def test_the_readme_fits_two_screens() -> None:
+    assert len((ROOT / "README.md").read_text("utf-8").splitlines()) <= 100
+
+
+def test_the_index_names_every_page_once() -> None:
+    index = ROOT / "docs" / "README.md"
+    named = re.findall(r"^- \[[^\]]*\]\(([^)#]+\.md)\)", index.read_text("utf-8"), re.MULTILINE)
+    pages = [path for path in ROOT.glob("docs/**/*.md") if path.parent.name != "decisions"]
+    outside = [ROOT / f"{name}.md" for name in ("CHANGELOG", "CONTRIBUTING", "ARCHITECTURE")]
+    wanted = {index.parent / "decisions/README.md", ROOT / "pebble/README.md", *pages, *outside}
+    assert len(named) == len(set(named))
+    assert {(index.parent / name).resolve() for name in named} == wanted - {index}
 
 
 @pytest.mark.parametrize("name", ["ARCHITECTURE.md", "CONTRIBUTING.md"])

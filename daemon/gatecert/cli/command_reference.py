@@ -39,8 +39,8 @@ change what it does, and work beside the running daemon: they wait for a gateway
 changed, and tell the daemon what they have changed.
 
 A command started as root runs as the owner of the state directory as soon as it writes there. An
-error is one line on standard error: what happened, where, and what to do. Without a terminal there
-are no colours and no moving lines. Several gateways may be named by shell patterns (`'edge-*'`).
+error is one line on standard error: what happened, where, and what to do. Without a terminal the
+output is plain text. Several gateways may be named by shell patterns (`'edge-*'`).
 """
 
 CONCLUSION = """\
@@ -59,7 +59,7 @@ CONCLUSION = """\
 | `STATE_DIRECTORY` | The state directory, unless `state_directory` names one. systemd sets it. |
 | `CREDENTIALS_DIRECTORY` | Where systemd puts what the configuration calls `credential:NAME`. |
 | `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY`, `NO_PROXY` | Proxies for requests to CAs. |
-| `NO_COLOR`, `TERM=dumb` | No colours and no moving lines, even on a terminal. |
+| `NO_COLOR`, `TERM=dumb` | Plain text, even on a terminal. |
 | `COLUMNS` | Width of help texts, instead of the terminal's. |
 | `LISTEN_FDS`, `LISTEN_FDNAMES`, `NOTIFY_SOCKET`, `WATCHDOG_USEC` | Sockets, readiness and \
 watchdog of systemd (sd_listen_fds(3), sd_notify(3)). |
