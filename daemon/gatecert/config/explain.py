@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from gatecert.config.configuration_finding import Finding, nearest
 from gatecert.config.keys import fields_of, group_at, keys
 from gatecert.config.values import A_LIST
+from gatecert.config.yaml_syntax import missing_space
 
 if TYPE_CHECKING:
     from pydantic import ValidationError
@@ -36,7 +37,7 @@ _REFUSED = dict.fromkeys(("must_staple", "ocsp_must_staple", "must-staple"), _ST
 
 def findings(error: ValidationError) -> list[Finding]:
     """Return each error with its location and text."""
-    return [_finding(details) for details in error.errors(include_url=False, include_input=False)]
+    return [_finding(details) for details in error.errors(include_url=False)]
 
 
 def _finding(details: ErrorDetails) -> Finding:
@@ -50,7 +51,9 @@ def _finding(details: ErrorDetails) -> Finding:
             return Finding(location, f"is missing{_meaning(location)}")
         case "extra_forbidden":
             return Finding(location, _unknown(location))
-    return Finding(location, _SHAPES.get(details["type"], _OTHERWISE))
+    shape = _SHAPES.get(details["type"], _OTHERWISE)
+    written = details["input"]
+    return Finding(location, missing_space(written if isinstance(written, str) else "") or shape)
 
 
 def _meaning(location: Location) -> str:

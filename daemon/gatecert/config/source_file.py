@@ -11,8 +11,9 @@ from typing import Final
 import yaml
 
 from gatecert import container
+from gatecert.config import yaml_syntax
 from gatecert.config.tree import LimitError, Node, build
-from gatecert.errors import ConfigurationError, Problem, clean
+from gatecert.errors import ConfigurationError, Problem
 
 LARGEST_FILE: Final = 64 << 20  # bytes; more is an accident
 
@@ -59,12 +60,15 @@ def parse(path: Path, written: str, lines_before: int = 0) -> SourceFile:
     except LimitError as error:
         raise refusal(path, f"cannot be read: {error}", error.line) from error
     except yaml.MarkedYAMLError as error:
-        raise refusal(path, _syntax(error), _line(error)) from error
+        line, what = yaml_syntax.explain(error, written)
+        raise refusal(path, f"cannot be read as YAML: {what}", line) from error
     except yaml.reader.ReaderError as error:
         line = written[: written.find(chr(error.character))].count("\n") + 1
         what = f"is not a text file: it contains the control character U+{error.character:04X}"
         raise refusal(path, what, line) from error
     if root is not None and not isinstance(root.value, dict | None):
+        if isinstance(root.value, str) and (what := yaml_syntax.missing_space(root.value)):
+            raise refusal(path, what, root.line - lines_before)
         kind = "a list" if isinstance(root.value, list) else "plain text"
         raise refusal(path, f"holds {kind}; write keys and values, as in config.example.yaml")
     problems = tuple(Problem(f"{path}:{line}", "", what) for line, what in complaints)
@@ -125,21 +129,3 @@ def text(path: Path, content: bytes) -> str:
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         raise refusal(path, "is not UTF-8 text; save it as UTF-8", line) from error
-
-
-def _line(error: yaml.MarkedYAMLError) -> int | None:
-    """Return the line of a PyYAML error."""
-    mark = error.problem_mark or error.context_mark
-    return mark.line + 1 if mark else None
-
-
-def _syntax(error: yaml.MarkedYAMLError) -> str:
-    """Describe a syntax error without the line itself, which may hold a secret."""
-    problem = error.problem or "not YAML"
-    if "tab character" in problem or "'\\t'" in problem:
-        problem += "; indent with spaces, never tabs"
-    elif "cannot start any token" in problem:
-        problem += "; quote text that starts with a special character"
-    elif "mapping values are not allowed" in problem:
-        problem += "; quote text that contains ': ', and check the indentation"
-    return f"cannot be read as YAML: {clean(problem)}"

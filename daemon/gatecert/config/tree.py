@@ -145,7 +145,11 @@ class _Builder:
         if isinstance(event, yaml.ScalarEvent | yaml.CollectionStartEvent):
             if event.tag not in {None, "!"}:
                 tag = clean(str(event.tag), _LONGEST_NAME)
-                self._complain(event, f"the tag {tag} is not allowed; write the plain value")
+                self._complain(
+                    event,
+                    f"the tag {tag} is not allowed; write the plain value, or put text that starts "
+                    "with ! in quotes",
+                )
             if event.anchor is not None:
                 self._anchors[event.anchor] = node
         return node
@@ -170,7 +174,11 @@ class _Builder:
         target = self._anchors.get(name)
         if target is None:
             named = clean(name, _LONGEST_NAME)
-            self._complain(event, f"the alias *{named} has no anchor before it in this file")
+            self._complain(
+                event,
+                f"the alias *{named} has no anchor before it in this file; put text that "
+                "starts with * in quotes",
+            )
             return Node(None, self._line(event))
         return replace(target, line=self._line(event))
 
@@ -188,7 +196,8 @@ class _Builder:
             key = self._node(event, depth + 1)
             value = self._node(next(self._events), depth + 1)
             if not isinstance(key.value, str):
-                self._complain(event, "a key must be plain text")
+                hint = "; put text that starts with { in quotes" if key.value is not None else ""
+                self._complain(event, f"a key must be plain text{hint}")
             elif key.value == MERGE:
                 merged.extend(self._sources(event, value))
             elif key.value in entries:

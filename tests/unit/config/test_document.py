@@ -39,9 +39,9 @@ def written(tmp_path: Path, content: bytes) -> Path:
         (b"a: 1\nb: \x00\n", ":2: is not a text file: it contains the control character U+0000"),
         (b"a: 1\n\tb: 2\n", ":2: cannot be read as YAML: "),
         (b"a: 1\n\tb: 2\n", "; indent with spaces, never tabs"),
-        (b"a: b: c\n", ":1: cannot be read as YAML: mapping values are not allowed"),
-        (b"a: 'open\n", "cannot be read as YAML: found unexpected end of stream"),
-        (b"a: @x\n", "quote text that starts with a special character"),
+        (b"a: b: c\n", ":1: cannot be read as YAML: the value contains a colon"),
+        (b"a: 'open\n", ":1: cannot be read as YAML: the quote that opens here"),
+        (b"a: @x\n", "text that starts with @ must be in quotes"),
         (b"[" * 1000, ":1: cannot be read: nested deeper than 32 levels"),
     ],
 )
