@@ -26,6 +26,10 @@ if TYPE_CHECKING:
 
 SERVICE = "gatecert.service"
 DOCUMENTATION = "/usr/share/doc/gatecert"
+MANUAL_PAGES = (
+    "/usr/share/man/man1/gatecert.1.gz",
+    "/usr/share/man/man5/gatecert-config.5.gz",
+)
 OLDER, NEWER = "0.0.1", "99.0.0"
 
 
@@ -124,11 +128,29 @@ def test_the_build_shows_progress(installed: Installed, tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.on_one_debian
+def test_lintian_finds_nothing_to_complain_about(installed: Installed, package: Path) -> None:
+    assert installed.result.exit_code == 0
+
+    checked = subprocess.run(
+        ["lintian", "--allow-root", "--fail-on", "error,warning", package],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=600,
+    )
+
+    assert (checked.returncode, checked.stdout) == (0, "")
+
+
 def test_every_page_is_installed_and_its_links_work(machine: Machine) -> None:
     machine.boot()
 
-    told = machine.shown(SERVICE, "Documentation")
-    machine.must("test", "-s", told.removeprefix("file://"))
+    told = machine.shown(SERVICE, "Documentation").split()
+    assert told[0] == "man:gatecert(1)"
+    machine.must("test", "-s", told[1].removeprefix("file://"))
+    for file in MANUAL_PAGES:
+        machine.must("test", "-s", file)
     assert machine.must("head", "--lines=2", f"{DOCUMENTATION}/config.example.yaml")
     pages = machine.must("find", DOCUMENTATION, "-name", "*.md").split()
     assert f"{DOCUMENTATION}/docs/gateways/ocserv.md" in pages
