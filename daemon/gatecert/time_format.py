@@ -16,6 +16,7 @@ UNITS = (
 )
 MINUTE, HOUR, DAY = 60, 3_600, 86_400  # seconds
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+NEAR = timedelta(days=2)  # counted in hours until then, and without a date
 SKEW = timedelta(minutes=2)  # between a time stored by one process and the clock of another
 
 
@@ -30,7 +31,11 @@ def day(moment: datetime) -> str:
 
 
 def duration(length: timedelta) -> str:
-    """Return a length of time in its largest unit: ``2 minutes``, ``1 day``, ``15 seconds``."""
+    """Return a length of time in its largest unit: ``2 minutes``, ``1 day``, ``15 seconds``.
+
+    A negative one, which only a clock that was set back can cause, counts as none.
+    """
+    length = max(length, timedelta(0))
     name, unit = next((each for each in UNITS if length >= each[1]), UNITS[-1])
     count = length // unit
     return f"{count} {name}{'' if count == 1 else 's'}"
@@ -51,7 +56,7 @@ def short_duration(length: timedelta) -> str:
         return f"{round(seconds)} s"
     if round(seconds / MINUTE) < MINUTE:
         return f"{round(seconds / MINUTE)} min"
-    if seconds < 2 * DAY:
+    if seconds < NEAR.total_seconds():
         return f"{round(seconds / HOUR)} h"
     return f"{int(seconds // DAY)} d"
 
@@ -63,17 +68,21 @@ def calendar_day(moment: datetime, now: datetime) -> str:
     return f"{moment.day} {MONTHS[moment.month - 1]}{year}"
 
 
-def ahead(moment: datetime, now: datetime) -> str:
-    """Return when something will be: ``in 59 d, 27 Jan``, ``in 3 h``, or ``now`` if it is past."""
+def ahead(moment: datetime, now: datetime, *, exact: bool = False) -> str:
+    """Return when something will be: ``in 59 d, 27 Jan``, ``in 3 h``, or ``now`` if it is past.
+
+    Args:
+        moment: The time, aware.
+        now: The current time.
+        exact: Add the instant, not only the day of what is further away.
+    """
     left = moment - now
     if left <= timedelta(0):
         return "now"
-    if left < timedelta(days=2):
-        return f"in {short_duration(left)}"
-    return f"in {short_duration(left)}, {calendar_day(moment, now)}"
+    return f"in {short_duration(left)}{_date(moment, now, left, exact=exact)}"
 
 
-def ago(moment: datetime, now: datetime) -> str:
+def ago(moment: datetime, now: datetime, *, exact: bool = False) -> str:
     """Return when something was: ``3 h ago``, ``59 d ago, 30 Sep``; never a negative age.
 
     A moment later than ``now`` means that the clock was set back: only its own time is known.
@@ -81,8 +90,11 @@ def ago(moment: datetime, now: datetime) -> str:
     age = now - moment
     if age < -SKEW:
         return f"at {instant(moment)}, later than this machine's clock"
-    if age < timedelta(seconds=1):
-        return "just now"
-    if age < timedelta(days=2):
-        return f"{short_duration(age)} ago"
-    return f"{short_duration(age)} ago, {calendar_day(moment, now)}"
+    words = "just now" if age < timedelta(seconds=1) else f"{short_duration(age)} ago"
+    return f"{words}{_date(moment, now, age, exact=exact)}"
+
+
+def _date(moment: datetime, now: datetime, distance: timedelta, *, exact: bool) -> str:
+    if exact:
+        return f", {instant(moment)}"
+    return f", {calendar_day(moment, now)}" if distance >= NEAR else ""

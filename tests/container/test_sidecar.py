@@ -109,7 +109,7 @@ def test_a_re_created_container_with_the_same_volume_orders_nothing(
     assert not [one for one in outside.pebble.requests()[len(asked) :] if one.startswith("POST")]
     assert pair.sidecar.certificate(BOSTON) == certificate
     assert outside.served(trusted=True) is not None
-    assert HOSTNAME in pair.sidecar.command_line("status").output
+    assert HOSTNAME in pair.sidecar.command_line("status", BOSTON).output
 
 
 def test_fixes_fit_a_container(compose: Compose, podman: Podman) -> None:

@@ -48,7 +48,8 @@ from gatecert.model import (
     TextRecord,
     UsageChange,
 )
-from gatecert.report.status import StatusFacts, as_json, gateway_status
+from gatecert.report.gateway_status import as_json
+from gatecert.report.status import StatusFacts, gateway_status
 from gatecert.schedule.due import next_due
 from gatecert.store.codec import decode, encode
 from gatecert.store.damaged_files import DamagedRecordError

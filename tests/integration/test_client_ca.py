@@ -176,7 +176,7 @@ def test_client_cas_are_added_and_removed_beside_the_daemon(vpn: Vpn) -> None:
     assert status["authorities"] == []
     assert status["asked"] is True
     assert vpn.gatecert.process.alive
-    assert "none: no client is accepted" in vpn.gatecert.run("status").output
+    assert "none: no client is accepted" in vpn.gatecert.run("status", BOSTON).output
 
 
 def test_a_file_without_a_client_ca_changes_nothing(vpn: Vpn) -> None:

@@ -50,12 +50,16 @@ def test_force_orders_again(ready: Gatecert, pebble: Pebble) -> None:
 
 def test_status_agrees_with_its_json(ready: Gatecert) -> None:
     ready.run("enroll")
-    people = ready.run("status")
+    people = ready.run("status", BOSTON)
     assert people.exit_code == 0
     programs = ready.status(BOSTON)
     for value in (programs["state"], programs["issuer"], programs["hostname"]):
         assert value in people.output
-    assert f"{programs['days_left']} days left" in people.output
+    assert f"in {programs['days_left']} d" in people.output
+    row = ready.run("status").output.splitlines()[-1]
+    assert BOSTON in row
+    assert programs["state"] in row
+    assert "renews in" in row
 
 
 def test_unknown_gateways_are_wrong_usage(ready: Gatecert) -> None:

@@ -95,7 +95,7 @@ def test_nginx_serves_both_and_both_are_renewed_together(
     assert pebble.orders() == 2
     status = gatecert.status(BOSTON)
     assert (status["served"], status["second"]["algorithm"]) == (True, "rsa")
-    assert "RSA, " in gatecert.run("status").output
+    assert "RSA, " in gatecert.run("status", BOSTON).output
     findings = gatecert.run("doctor", "--json").json()["findings"]
     seen = " ".join(each["seen"] for each in findings if each["code"] == "served-ok")
     assert f"{nginx.address} (ECDSA) serves the installed" in seen

@@ -12,7 +12,7 @@ import pytest
 
 from gatecert.config.load import load
 from gatecert.config.targets import targets
-from gatecert.report.status import Condition, GatewayStatus
+from gatecert.report.gateway_status import Condition, GatewayStatus
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -18,7 +18,7 @@ from gatecert.cli.context import Wait, find, read_configuration
 from gatecert.cli.exit_codes import FAILED
 from gatecert.deadline import Deadline
 from gatecert.errors import WrongUsageError
-from gatecert.report.status import as_document
+from gatecert.report.gateway_status import as_document
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -15,10 +15,10 @@ from gatecert.cli.context import Name, Wait, find, read_configuration
 from gatecert.cli.exit_codes import FAILED
 from gatecert.cli.import_command import read_upload
 from gatecert.cli.progress_lines import ProgressLines
-from gatecert.cli.status_command import client_authentication_status
+from gatecert.cli.stored_status import client_authentication_status
 from gatecert.client_ca.bundle import fingerprint
 from gatecert.lifecycle.gateway_pass import Occasion
-from gatecert.report.status import ClientAuthenticationStatus, as_document
+from gatecert.report.gateway_status import ClientAuthenticationStatus, as_document
 from gatecert.time_format import day, time_left
 
 if TYPE_CHECKING:
@@ -144,10 +144,11 @@ def check(
 def _status(context: typer.Context, name: str) -> ClientAuthenticationStatus:
     application = open_application(read_configuration(context))
     target = find("gateway", application.targets, name)
-    found = client_authentication_status(application, target, datetime.now(UTC))
+    current = application.open(target)
+    found = client_authentication_status(application, current, datetime.now(UTC))
     if found is not None:
         return found
-    path = application.open(target).client_cas.files.path
+    path = current.client_cas.files.path
     return ClientAuthenticationStatus(
         str(path), (), asked=None, asked_at=None, error="", warnings=()
     )

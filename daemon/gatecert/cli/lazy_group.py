@@ -36,7 +36,7 @@ COMMANDS = {
     ),
     "status": LazyCommand(
         "status_command",
-        "status",
+        "app",
         "Show what each gateway serves and what happens next.",
     ),
     "check": LazyCommand(

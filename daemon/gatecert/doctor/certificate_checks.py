@@ -15,7 +15,7 @@ from gatecert.errors import StateError
 from gatecert.model import Mode
 from gatecert.revocation.check_schedule import revocation_state_of
 from gatecert.schedule.due import LATEST_RENEWAL, certificate_in_use
-from gatecert.time_format import duration, instant
+from gatecert.time_format import ago, instant
 from gatecert.verify.client_ca_request import expect_client_cas
 from gatecert.verify.watch import is_silent
 
@@ -100,9 +100,9 @@ def bootstrap(facts: GatewayFacts) -> Iterator[Finding]:
         seen = "the bootstrap certificate is installed"
         yield codes.BOOTSTRAP_UNTIL_IMPORT.found(seen, gateway=facts.name)
         return
-    age = facts.now - (live.version.created or live.summary.not_before)
-    made = f"bootstrap certificate made {duration(age)} ago"
-    if age < BOOTSTRAP_TIME:
+    created = live.version.created or live.summary.not_before
+    made = f"bootstrap certificate made {ago(created, facts.now)}"
+    if facts.now - created < BOOTSTRAP_TIME:
         yield codes.BOOTSTRAP_YOUNG.found(made, gateway=facts.name)
         return
     yield codes.BOOTSTRAP_STILL.found(f"{made}; {_reason_for_bootstrap(facts)}", gateway=facts.name)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from gatecert.doctor.finding import Severity
-from gatecert.report.status import as_document
+from gatecert.report.gateway_status import as_document
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

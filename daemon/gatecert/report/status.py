@@ -1,21 +1,14 @@
-"""The status of each gateway, for ``gatecert status`` and its ``--json`` (docs/status.md).
-
-``schema`` changes only if a field is removed or changes its meaning; new fields may be added.
-"""
+"""Derive the status of a gateway from what is stored about it. Pure."""
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, dataclass
-from datetime import datetime
-from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from gatecert.challenge.challenge_order import choose_challenges
 from gatecert.model import (
     CertificateSummary,
     ClientCA,
-    DeferredAuthority,
     Deployment,
     Due,
     GatewayState,
@@ -25,187 +18,24 @@ from gatecert.model import (
     Target,
     Version,
 )
+from gatecert.report.gateway_status import (
+    SENTENCES,
+    ClientAuthenticationStatus,
+    ClientAuthority,
+    Condition,
+    GatewayStatus,
+    LastError,
+    PlannedChallenge,
+    RevocationStatus,
+    SecondCertificate,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
+    from datetime import datetime
 
 
-SCHEMA = 1
 DAY = 86_400
-
-
-class Condition(StrEnum):
-    """The state of a gateway."""
-
-    TRUSTED = "trusted"
-    PRIVATE_ROOT = "private-root"
-    UNPROVEN = "unproven"
-    NOT_SERVED = "not-served"
-    MIXED = "mixed"
-    SILENT = "silent"
-    EXPIRED = "expired"
-    REVOKED = "revoked"
-    BOOTSTRAP = "bootstrap"
-    WAITING = "waiting"
-    FAILING = "failing"
-    SKIPPED = "skipped"
-    EMPTY = "empty"
-
-
-SENTENCES = {
-    Condition.TRUSTED: "serves its certificate, proven by a TLS handshake",
-    Condition.PRIVATE_ROOT: "serves its certificate from a private CA: clients need its root",
-    Condition.UNPROVEN: "certificate installed, not yet proven by a TLS handshake",
-    Condition.NOT_SERVED: "does not serve the installed certificate",
-    Condition.MIXED: "serves the installed certificate to some clients, another one to others",
-    Condition.SILENT: "certificate installed, but no listener answers",
-    Condition.EXPIRED: "certificate expired",
-    Condition.REVOKED: "certificate revoked",
-    Condition.BOOTSTRAP: "self-signed bootstrap certificate installed",
-    Condition.WAITING: "bootstrap certificate installed until the hostname points here",
-    Condition.FAILING: "bootstrap certificate installed; enrolment fails",
-    Condition.SKIPPED: "never enrolled because of its region",
-    Condition.EMPTY: "no certificate yet",
-}
-
-
-@dataclass(frozen=True, slots=True)
-class LastError:
-    """The error of the last pass that did something."""
-
-    code: str
-    message: str
-    fix: str
-    at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class ClientAuthority(ClientCA):
-    """A client CA, with the whole days until it expires."""
-
-    days_left: int
-
-
-@dataclass(frozen=True, slots=True)
-class ClientAuthenticationStatus:
-    """The status of client authentication at a gateway.
-
-    Attributes:
-        bundle: The file that the server reads.
-        asked: True if a handshake proved that every listener asks for certificates of exactly
-            these client CAs, False if the proof failed, None if unknown.
-        asked_at: Time of that handshake.
-        error: Why the proof failed.
-        warnings: What locks out clients, now or soon, and the fix.
-    """
-
-    bundle: str
-    authorities: tuple[ClientAuthority, ...]
-    asked: bool | None
-    asked_at: datetime | None
-    error: str
-    warnings: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class RevocationStatus:
-    """The revocation status of the live certificate.
-
-    Attributes:
-        revoked: True or False according to the CRLs; None if they could not be read.
-        revoked_at: Time of the revocation.
-        reason: Reason (RFC 5280); empty if not revoked.
-        source: URL of the CRL, or who requested the revocation.
-        checked_at: Time of the last CRL that was read.
-        problem: Why the last check failed; empty if it succeeded.
-    """
-
-    revoked: bool | None
-    revoked_at: datetime | None
-    reason: str
-    source: str
-    checked_at: datetime | None
-    problem: str
-
-
-@dataclass(frozen=True, slots=True)
-class PlannedChallenge:
-    """The challenge for a name at the next order.
-
-    Attributes:
-        kind: ``http-01`` …; empty if no configured challenge can validate the name.
-        reason: Why it is not the first configured challenge; empty if it is.
-    """
-
-    name: str
-    kind: str
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class SecondCertificate:
-    """The certificate for the second key type, served beside the first."""
-
-    algorithm: str
-    issuer: str
-    fingerprint: str
-    not_before: datetime
-    not_after: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class GatewayStatus:
-    """The status of a gateway.
-
-    Attributes:
-        state: See `Condition`.
-        words: The state as a sentence.
-        names: Names in the live certificate.
-        issuer: Its issuer (RFC 4514 text).
-        served: True if a handshake proved the live certificate at every listener, False if a
-            listener served another one or did not answer, None if unknown.
-        served_at: Time of the last proof or failure.
-        served_detail: Why it is not served; empty if unknown.
-        days_left: Whole days until ``not_after``; negative once it has expired.
-        next_action: ``enrol``, ``deploy``, ``bootstrap`` or ``none``, and why.
-        warning: What only an operator can fix: an imported certificate that expires or lacks a
-            configured name, or a name that could not be resolved completely; empty if nothing.
-        warning_fix: The fix.
-        client_authentication: None if not configured.
-        challenges: The challenge for each name; empty if gatecert does not enrol the gateway.
-        revocation: None before the first check of the CRLs.
-        authorities_left: Authorities that are skipped for a while.
-        second: The live certificate for the second key type; None if there is none.
-    """
-
-    name: str
-    hostname: str
-    mode: Mode
-    state: Condition
-    words: str
-    detail: str
-    names: tuple[str, ...]
-    issuer: str
-    authority: str
-    version: str
-    fingerprint: str
-    not_before: datetime | None
-    not_after: datetime | None
-    days_left: int | None
-    served: bool | None
-    served_at: datetime | None
-    served_detail: str
-    next_action: str
-    next_at: datetime | None
-    failures: int
-    last_error: LastError | None
-    warning: str = ""
-    warning_fix: str = ""
-    client_authentication: ClientAuthenticationStatus | None = None
-    challenges: tuple[PlannedChallenge, ...] = ()
-    revocation: RevocationStatus | None = None
-    authorities_left: tuple[DeferredAuthority, ...] = ()
-    second: SecondCertificate | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -356,35 +186,6 @@ def _challenges(facts: StatusFacts) -> Iterator[PlannedChallenge]:
         return
     for choice in choose_challenges(facts.target, facts.state):
         yield PlannedChallenge(choice.name, next(iter(choice.kinds), ""), choice.reason)
-
-
-def as_json(statuses: Sequence[GatewayStatus], *, now: datetime, daemon: int | None) -> str:
-    """Return the status of all gateways as JSON.
-
-    Args:
-        statuses: One for each gateway.
-        now: The time that they show.
-        daemon: Process id of the daemon, if it runs.
-    """
-    return as_document(
-        {
-            "schema": SCHEMA,
-            "time": now,
-            "daemon": {"running": daemon is not None, "pid": daemon},
-            "gateways": [asdict(status) for status in statuses],
-        }
-    )
-
-
-def as_document(document: Mapping[str, object]) -> str:
-    """Return a document as JSON, with times in UTC."""
-    return json.dumps(document, indent=2, ensure_ascii=False, default=_text)
-
-
-def _text(value: object) -> str:
-    if isinstance(value, datetime):
-        return value.isoformat(timespec="seconds").replace("+00:00", "Z")
-    raise TypeError(f"no JSON for {type(value)}")
 
 
 def _last_error(facts: StatusFacts) -> LastError | None:

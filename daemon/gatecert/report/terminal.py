@@ -1,4 +1,4 @@
-"""What an output stream can show: width, colours and symbols; and text fitted to it.
+"""Detect what an output stream can show (width, colours, symbols), and fit text to it.
 
 Code writes symbols in Unicode; `Terminal.wrap` and `Terminal.plain` replace them by ASCII where the
 terminal cannot show them. Everything is written without colours and without moving the cursor to a
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 WIDEST: Final = 120  # columns; longer lines are hard to read
 NARROWEST: Final = 20
+USUAL: Final = 80  # of a terminal that does not know its size, such as a serial line
 ASCII: Final = str.maketrans({"✓": "+", "✗": "x", "·": "-", "→": "->", "…": "...", "—": "-"})
 SPINNER: Final = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 ASCII_SPINNER: Final = "|/-\\"
@@ -44,7 +45,7 @@ def has_colours(stream: TextIO) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Terminal:
-    """What a stream can show.
+    """The abilities of a stream.
 
     Attributes:
         width: Columns; None if lines are not wrapped, because programs such as grep read them.
@@ -111,16 +112,12 @@ class Terminal:
         """Return whether a text fits on one line."""
         return self.width is None or cells(self.plain(text)) <= self.width
 
-    def cut(self, text: str) -> str:
-        """Return a text without styles on one line, cut between words, with … where it was cut."""
-        whole = self.plain(" ".join(text.split()))
-        if self.fits(whole):
-            return whole
+    def with_ellipsis(self, line: str) -> str:
+        """Return a line with … at its end, in place of as many words as that needs."""
         mark = self.plain("…")
-        words = whole.split(" ")
-        while len(words) > 1 and not self.fits(" ".join(words) + mark):
-            words.pop()
-        return " ".join(words) + mark
+        while not self.fits(line + mark) and " " in line.strip():
+            line = line[: line.rindex(" ")].rstrip()
+        return line + mark
 
 
 def cells(text: str) -> int:
@@ -139,15 +136,17 @@ def pad(text: str, width: int) -> str:
 
 
 def _width(stream: TextIO, environment: Mapping[str, str]) -> int | None:
-    """Return the columns: of COLUMNS, which watch(1) and shells set, or of the terminal itself."""
+    """Return the columns of a terminal, or COLUMNS; None for a pipe or a file."""
+    if not stream.isatty():
+        return None
     columns = environment.get("COLUMNS", "")
     width = int(columns) if columns.isdecimal() else 0
-    if not width and stream.isatty():
+    if not width:
         try:
-            width = os.get_terminal_size(stream.fileno()).columns or 80
+            width = os.get_terminal_size(stream.fileno()).columns
         except (OSError, ValueError):
-            width = 80
-    return max(NARROWEST, min(width, WIDEST)) if width else None
+            width = 0
+    return max(NARROWEST, min(width or USUAL, WIDEST))
 
 
 def _has_unicode(stream: TextIO, environment: Mapping[str, str]) -> bool:

@@ -366,8 +366,8 @@ PROVOKED: list[tuple[Code, MachineFacts | GatewayFacts, str]] = [
         case(live=replace(LIVE, summary=replace(SUMMARY, identifiers=()))),
         "vpn.example.com not in",
     ),
-    (codes.BOOTSTRAP_YOUNG, bootstrapped(9 * MINUTE), "9 minutes ago"),
-    (codes.BOOTSTRAP_YOUNG, bootstrapped(MINUTE), "1 minute ago"),
+    (codes.BOOTSTRAP_YOUNG, bootstrapped(9 * MINUTE), "9 min ago"),
+    (codes.BOOTSTRAP_YOUNG, bootstrapped(MINUTE), "1 min ago"),
     (codes.BOOTSTRAP_STILL, bootstrapped(11 * MINUTE), "no attempt to enrol yet"),
     (
         codes.BOOTSTRAP_STILL,

@@ -36,12 +36,14 @@ from gatecert.model import (
     Target,
     Version,
 )
-from gatecert.report.status import (
+from gatecert.report.gateway_status import (
     ClientAuthenticationStatus,
     Condition,
     RevocationStatus,
-    StatusFacts,
     as_json,
+)
+from gatecert.report.status import (
+    StatusFacts,
     client_authentication_status,
     gateway_status,
 )

@@ -52,10 +52,14 @@ def test_a_dumb_terminal_is_not_written_over(screen: TextIO) -> None:
     assert not Terminal.of(screen, {}).is_live
 
 
-def test_a_pipe_gets_whole_lines_unless_columns_are_given() -> None:
+def test_a_pipe_gets_whole_lines() -> None:
     assert Terminal.of(pipe(), {}) == Terminal(width=None)
-    assert Terminal.of(pipe(), {"COLUMNS": "80"}) == Terminal(width=80)
-    assert Terminal.of(pipe(), {"COLUMNS": "many"}) == Terminal(width=None)
+    assert Terminal.of(pipe(), {"COLUMNS": "80"}) == Terminal(width=None)
+
+
+def test_a_terminal_of_unknown_size_has_the_usual_one(screen: TextIO) -> None:
+    fcntl.ioctl(screen.fileno(), termios.TIOCSWINSZ, struct.pack("HHHH", 0, 0, 0, 0))
+    assert Terminal.of(screen, {"COLUMNS": "many"}).width == 80
 
 
 @pytest.mark.parametrize(
@@ -108,10 +112,9 @@ def test_a_wide_label_does_not_squeeze_the_text() -> None:
     assert NARROW.wrap("one two three", first="a label too wide ")[1:] == ["  three"]
 
 
-def test_without_a_width_nothing_is_wrapped_or_cut() -> None:
+def test_without_a_width_nothing_is_wrapped() -> None:
     text = "word " * 100
     assert Terminal().wrap(text) == [text.strip()]
-    assert Terminal().cut(text) == text.strip()
 
 
 def test_an_empty_text_is_one_line() -> None:
@@ -134,10 +137,13 @@ def test_symbols_become_ascii() -> None:
     assert NARROW.spinner(10) == NARROW.spinner(0)
 
 
-def test_a_text_is_cut_between_words() -> None:
-    assert NARROW.cut("serves its certificate, proven") == "serves its certificate,…"
-    assert PLAIN_ASCII.cut("serves its certificate, proven") == "serves its..."
-    assert NARROW.cut("two\nlines") == "two lines"
+def test_an_ellipsis_takes_the_place_of_words() -> None:
+    assert NARROW.with_ellipsis("serves its certificate,") == "serves its certificate,…"
+    assert NARROW.with_ellipsis("serves its certificate, x") == "serves its certificate,…"
+    assert PLAIN_ASCII.with_ellipsis("serves its certificate,") == "serves its..."
+    assert Terminal(width=20).with_ellipsis("https://ca.example/unpause") == (
+        "https://ca.example/unpause…"
+    )
 
 
 def test_wide_characters_take_two_columns() -> None:
