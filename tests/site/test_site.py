@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from .browser import Browser
 
 WINDOWS = {"desktop": (1280, 900), "phone": (390, 844)}
+WIDTHS = (320, 390, 768, 1024, 1216, 1280, 1312, 1320, 1366, 1472, 1920)
 NO_PAGES = {"genindex.html", "index.html", "search.html"}
 PAGES = sorted(
     str(page.relative_to(SITE)) for page in SITE.rglob("*.html") if page.name not in NO_PAGES
@@ -76,6 +77,17 @@ def test_the_search_needs_no_web_server(program: Browser) -> None:
 
     program.wait(f"[...{FOUND}].some(each => each.innerText == 'HAProxy')")
     program.open("about:blank")  # ends the look into each page, which a browser refuses for files
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_a_page_with_code_and_tables_fits_every_window(
+    browser: Browser, address: str, width: int
+) -> None:
+    browser.resize(width, 800)
+
+    browser.open(address + "docs/gateways/README.html")
+
+    assert browser.evaluate(WIDEST) <= width
 
 
 @pytest.mark.parametrize("page", PAGES)
