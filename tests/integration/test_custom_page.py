@@ -9,7 +9,6 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import pytest
 import yaml
 
 from harness.nginx import Nginx
@@ -64,12 +63,3 @@ def test_the_page_from_csr_to_trusted_and_through_a_renewal(
     assert "hq  private-root" in printed
     assert "Verify return code: 0 (ok)" in printed
     assert printed.count("hq: imported: the certificate of vpn.company.com is served") == 2
-
-
-@pytest.mark.parametrize("member", ["primary", "spare", None])
-def test_the_pair_of_the_page_is_valid(gatecert: Gatecert, member: str | None) -> None:
-    gateway = yaml.safe_load(blocks("yaml")[1])["gateways"][HQ]
-    gatecert.configuration["gateways"][HQ] = {**gateway, "member": member}
-    gatecert.write()
-    result = gatecert.run("check")
-    assert result.exit_code == 0, result.errors

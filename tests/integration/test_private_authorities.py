@@ -1,18 +1,23 @@
-"""Two other private CAs, each test in its own network."""
+"""Two other private CAs, each test in its own network, and docs/private-authority.md."""
 
 from __future__ import annotations
 
+import re
 import socket
 import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import yaml
 from cryptography import x509
 
+from harness.certificates import write_self_signed
 from harness.challenge_test_server import ChallengeTestServer
+from harness.handshake import served_certificate
 from harness.named import Named, TsigKey, Zone
 from harness.network import PrivateNetwork
+from harness.nginx import Nginx
 from harness.private_authority import Acme2certifier, PrivateAuthority, Serles
 
 if TYPE_CHECKING:
@@ -23,6 +28,8 @@ if TYPE_CHECKING:
 
 BOSTON = "boston"
 HOSTNAME = "vpn.example.com"
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "private-authority.md"
+HMAC_KEY = "bWFjLWtleS1vZi10aGUtdGVzdHMtd2l0aC0zMi1ieXRlcw"
 PRIVATE_ADDRESS = "10.20.30.40"
 MORE = ["www.example.com", "mail.example.com"]
 
@@ -353,3 +360,89 @@ def test_private_names_by_dns_01(
 
     assert result.exit_code == 0, result.errors
     assert names_in(gatecert) == {"vpn.corp.lan", *more}
+
+
+# --------------------------------------------------------------------- docs/private-authority.md
+
+
+def configuration_of(heading: str) -> str:
+    """Return the configuration below a heading of the page."""
+    section = PAGE.read_text("utf-8").partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
+    (shown,) = re.findall(r"```yaml\n(.*?)```", section, re.DOTALL)
+    return str(shown)
+
+
+@pytest.mark.parametrize("heading", ["step-ca", "FreeIPA", "AD CS behind acme2certifier", "Serles"])
+def test_the_configurations_of_the_page_are_valid(
+    gatecert: Gatecert, tmp_path: Path, heading: str
+) -> None:
+    text = configuration_of(heading)
+    directory = tmp_path / "files"
+    directory.mkdir()
+    for path in set(re.findall(r"/etc/[\w./-]+\.(?:pem|crt|key)", text)):
+        file = directory / Path(path).name
+        if file.suffix == ".key":
+            write_secret(file, HMAC_KEY)
+        else:
+            write_self_signed(file, tmp_path / "unused.pem", ["ca.corp.internal"], days=30)
+        text = text.replace(path, str(file))
+    gatecert.configuration |= yaml.safe_load(text)
+    gatecert.write()
+
+    result = gatecert.run("check")
+
+    assert result.exit_code == 0, result.errors + result.output
+
+
+@pytest.mark.parametrize(
+    ("authority", "heading"),
+    [(Acme2certifier, "AD CS behind acme2certifier"), (Serles, "Serles")],
+    indirect=["authority"],
+)
+def test_the_configuration_of_the_page_ends_in_a_proven_certificate(
+    gatecert: Gatecert,
+    servers: ExitStack,
+    authority: PrivateAuthority,
+    names: ChallengeTestServer,
+    tmp_path: Path,
+    heading: str,
+) -> None:
+    """Replace only what names the machines of this test."""
+    shown = yaml.safe_load(configuration_of(heading))
+    ((_, ca),) = shown["authorities"].items()
+    ca |= {
+        "directory_url": authority.directory_url,
+        "ca_bundle": str(authority.https_certificate),
+        "trusted_roots": str(authority.root),
+    }
+    if "external_account" in ca:
+        assert isinstance(authority, Acme2certifier)
+        authority.process.stop()
+        authority.require_binding(ca["external_account"]["key_id"], HMAC_KEY)
+        authority.start()
+        assert authority.requires_binding
+        ca["external_account"]["hmac_key_file"] = str(write_secret(tmp_path / "eab.key", HMAC_KEY))
+    gateway = shown["gateways"]["hq"]
+    web = Nginx(tmp_path / "web", port=443, **gatecert.files("hq"))
+    gateway["install"]["reload"] = web.reload_command
+    gateway["addresses"] = ["127.0.0.1"]
+    names.point(gateway["hostname"], "127.0.0.1")
+    gatecert.configuration |= shown
+    gatecert.configuration["resolver"] = {"nameservers": [names.address], "interval": "1s"}
+    gatecert.start()
+    gatecert.wait_bootstrapped("hq")
+    servers.enter_context(web)
+
+    gatecert.wait_for(lambda: gatecert.state("hq") == "trusted", "a proof", seconds=30.0)
+
+    served = served_certificate("127.0.0.1", 443, gateway["hostname"], trusted=authority.root)
+    subject = x509.load_der_x509_certificate(served).subject.rfc4514_string()
+    common_name = f"CN={gateway['hostname']}"
+    assert (common_name in subject) == ca.get("subject_common_name", False)
+
+
+def write_secret(path: Path, text: str) -> Path:
+    """Write a file that only this user may read."""
+    path.touch(mode=0o600)
+    path.write_text(text, "ascii")
+    return path

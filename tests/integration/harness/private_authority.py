@@ -6,6 +6,7 @@ standard ports, so each runs in a private network.
 
 from __future__ import annotations
 
+import json
 import re
 from abc import abstractmethod
 from typing import TYPE_CHECKING
@@ -138,6 +139,26 @@ class Acme2certifier(PrivateAuthority):
         with (self.directory / "acme_srv.cfg").open("a", encoding="utf-8") as configuration:
             configuration.write(RENEWAL_AT_ONCE)
 
+    def require_binding(self, key_id: str, hmac_key: str) -> None:
+        """Let it require external account binding; it must be stopped.
+
+        Args:
+            key_id: The key identifier.
+            hmac_key: The key, base64url.
+        """
+        keys = self.directory / "binding.json"
+        keys.write_text(json.dumps({key_id: hmac_key}), "utf-8")
+        with (self.directory / "acme_srv.cfg").open("a", encoding="utf-8") as configuration:
+            configuration.write(BINDING.format(keys=keys))
+
+    @property
+    def requires_binding(self) -> bool:
+        """Return True if its directory says that accounts need external account binding."""
+        directory = requests.get(
+            self.directory_url, verify=str(self.https_certificate), timeout=HTTP_TIMEOUT
+        ).json()
+        return bool(directory["meta"].get("externalAccountRequired"))
+
     def revoked(self) -> set[int]:
         """Return the serial numbers on its CRL."""
         listed = x509.load_pem_x509_crl((self.directory / "revoked.pem").read_bytes())
@@ -186,6 +207,12 @@ dbfile: {directory}/database
 
 [DEFAULT]
 dns_server_list: ["127.0.0.1"]
+"""
+
+BINDING = """
+[EABhandler]
+eab_handler_module: acme2certifier.eabhandlers.json_handler
+key_file: {keys}
 """
 
 RENEWAL_AT_ONCE = """
