@@ -18,7 +18,7 @@ from josepy.b64 import b64decode, b64encode
 from josepy.jwa import ES256, ES384, ES512, RS256, JWASignature
 from josepy.jwk import JWK, JWKEC, JWKRSA
 
-from gatecert.errors import AuthorityError
+from gatecert.errors import AuthorityError, clean
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +90,30 @@ def load_key(private_key: bytes) -> JWK:
         return JWKRSA(key=key)
     raise AuthorityError(
         "the account key is neither ECDSA nor RSA", fix="restore accounts/<authority>/key.pem"
+    )
+
+
+def pem_of_jwk(text: str, name: str) -> bytes:
+    """Convert an account key from JWK (RFC 7517) to PEM, PKCS #8.
+
+    Args:
+        text: The private key in JSON.
+        name: The file, for messages, which never repeat its content.
+
+    Raises:
+        AuthorityError: It is no private key with which requests can be signed.
+    """
+    try:
+        key = JWK.from_json(json.loads(text)).key
+    except Exception:  # noqa: BLE001 - josepy's errors have no common base and show the key
+        raise AuthorityError(f"{clean(name)} is no usable account key (JWK)") from None
+    key = getattr(key, "_wrapped", key)  # of josepy
+    if not isinstance(key, ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey):
+        raise AuthorityError(f"{clean(name)} is no private RSA or ECDSA key")
+    return key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
     )
 
 

@@ -31,6 +31,9 @@ COMMANDS = {
     "run": LazyCommand(
         "run_command", "run", "Run the daemon: keep every gateway's certificate valid."
     ),
+    "adopt": LazyCommand(
+        "adopt_command", "adopt", "Take over the certificates of certbot, acme.sh, lego or Caddy."
+    ),
     "enroll": LazyCommand(
         "enroll_command", "enroll", "Do what is due now: bootstrap, enrol, renew, deploy."
     ),

@@ -25,12 +25,14 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from gatecert.deadline import Deadline
+from gatecert.deploy.adopted_files import read_adopted_files
 from gatecert.deploy.deployer import Deployer, DeploymentResult, DeployTools
 from gatecert.deploy.deployment_record import DeploymentRecord
 from gatecert.deploy.inventory import Inventory, take_inventory
 from gatecert.deploy.parsed_versions import StoredCertificate
 from gatecert.deploy.prune import prune
 from gatecert.deploy.reload import environment
+from gatecert.deploy.server_files import first_words
 from gatecert.errors import CopyError, GatecertError, ReloadError
 from gatecert.model import Deployment, FailureKind, Target, repr_of_listener
 from gatecert.verify.served_chain import ProbeFailure, ServedChain
@@ -252,6 +254,12 @@ class CertificateDeployer(Deployer[StoredCertificate]):
             f"the previous certificate fails the check as well, so the new one stays: {failure}"
         )
         return DeploymentResult(f"{error.message}; {ending}", error)
+
+    def reads_elsewhere(self) -> str:
+        """Name the lines of servers' configurations that name files of another ACME client."""
+        adopted = read_adopted_files(self.directory)
+        references = adopted.references(self.live.path) if adopted is not None else ()
+        return f"{first_words(references)}; then reload it" if references else ""
 
     def clean_up(self, content: StoredCertificate) -> None:
         """Delete versions that are not needed; never the best one, however old it is."""

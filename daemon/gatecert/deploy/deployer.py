@@ -228,6 +228,10 @@ class Deployer(ABC, Generic[Content]):
         del detail
         return None
 
+    def reads_elsewhere(self) -> str:
+        """Say which configuration makes the server read other files; empty if none is known."""
+        return ""
+
     def clean_up(self, content: Content) -> None:
         """Delete what is no longer needed once the content stays in place."""
         del content
@@ -335,7 +339,7 @@ class Deployer(ABC, Generic[Content]):
         if verdict.mixed:
             raise MixedCertificatesError(verdict.detail, fix=STOP_OTHER_SERVER)
         if not verdict.served:
-            raise NotServedError(verdict.detail, fix=self._reload_fix(verdict))
+            raise NotServedError(verdict.detail, fix=self.reads_elsewhere() or self._reload_fix(verdict))
         self._tell(Stage.VERIFY, verdict.detail)
         return True
 

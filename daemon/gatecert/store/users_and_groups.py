@@ -24,6 +24,14 @@ def user_name(number: int) -> str:
         return str(number)
 
 
+def group_name(number: int) -> str:
+    """Return the name of a group, or its number if it has no name."""
+    try:
+        return grp.getgrgid(number).gr_name
+    except KeyError:
+        return str(number)
+
+
 def user_number(owner: str | None) -> int:
     """Return the number of a user given by name or number; ``UNCHANGED`` for None.
 

@@ -1,0 +1,147 @@
+"""``gatecert adopt``: take over the certificates of certbot, acme.sh, lego or Caddy.
+
+The files are read as the user of the command, usually root; the state directory is written as its
+owner, and the configuration as root again.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from gatecert.adoption.carry_out import carry_out, write_secrets
+from gatecert.adoption.clients import read_client
+from gatecert.adoption.existing import read_existing
+from gatecert.adoption.gateway_plan import Host
+from gatecert.adoption.host_facts import acting_as, owner_of
+from gatecert.adoption.listening_sockets import listening_sockets
+from gatecert.adoption.plan import make_plan
+from gatecert.adoption.served_by import candidates, find_listeners
+from gatecert.app import build, utc_now
+from gatecert.certificate.trust import load_trusted_roots
+from gatecert.cli.adopt_report import AdoptReport
+from gatecert.cli.application import no_progress
+from gatecert.cli.context import Wait  # noqa: TC001 - Typer reads it
+from gatecert.cli.exit_codes import FAILED
+from gatecert.cli.options import options
+from gatecert.config.addresses import endpoint
+from gatecert.config.extension import extend
+from gatecert.config.values import BadValueError
+from gatecert.report import logs
+from gatecert.store.state_directory import announce_change
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from gatecert.adoption.plan import Plan
+    from gatecert.app import Application
+    from gatecert.model import Endpoint
+    from gatecert.store.drop_root import Owner
+
+
+def adopt(  # noqa: PLR0913 - a command has this many options
+    context: typer.Context,
+    directory: Annotated[
+        Path,
+        typer.Argument(
+            metavar="DIRECTORY",
+            help="The other client's directory, such as /etc/letsencrypt or ~/.acme.sh.",
+        ),
+    ],
+    *,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show what would be done; change nothing.")
+    ] = False,
+    directory_url: Annotated[
+        str,
+        typer.Option(
+            "--directory-url",
+            metavar="URL",
+            help="ACME directory of the CA, where the client does not record it (lego).",
+        ),
+    ] = "",
+    verify: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--verify",
+            metavar="HOST:PORT",
+            help="A listener that may serve the certificates, beside those found on this host.",
+        ),
+    ] = None,
+    wait: Wait = 60.0,
+) -> None:
+    """Take over the certificates of certbot, acme.sh, lego or Caddy.
+
+    Accounts, certificates, keys and settings are adopted. Nothing is ordered, and no file of the
+    other client is changed.
+    """
+    given = options(context)
+    logs.configure(logging.DEBUG if given.debug else logging.WARNING)
+    more = [_listener(each) for each in verify or ()]
+    existing = read_existing(Path(given.config))
+    state = read_client(directory.expanduser().absolute())
+    owner = owner_of(existing.state_directory)
+    host = Host(runs_as_root=owner is None and os.geteuid() == 0)
+    plan = make_plan(
+        state,
+        existing,
+        now=utc_now(),
+        roots=load_trusted_roots(),
+        host=host,
+        directory_url=directory_url,
+    )
+    plan = plan.with_listeners(_find_listeners(plan, more))
+    report = AdoptReport(plan, existing.state_directory, runs_as_root=host.runs_as_root)
+    if dry_run:
+        preview = (
+            extend(existing.path, plan.additions, check_files=False) if plan.gateways else None
+        )
+        report.show_plan(preview.added if preview is not None else "")
+    elif plan.gateways:
+        write_secrets(plan, owner)
+        extension = extend(existing.path, plan.additions)
+        application = build(extension.configuration, no_progress, threading.Event())
+        results = carry_out(plan, application, extension, owner=owner, wait=wait)
+        report.show_results(results, daemon_told=_tell_daemon(application, plan, owner))
+    else:
+        report.show_nothing()
+    if plan.refused:
+        raise typer.Exit(FAILED)
+
+
+def _listener(value: str) -> Endpoint:
+    try:
+        return endpoint(value, port=443)
+    except BadValueError as error:
+        raise typer.BadParameter(f"--verify {error}") from error
+
+
+def _find_listeners(plan: Plan, more: Sequence[Endpoint]) -> dict[str, tuple[Endpoint, ...]]:
+    """Ask the listeners of this host which of the certificates they serve."""
+    names = {each.adoptable.fingerprint: each.adoptable.hostname for each in plan.gateways}
+    if not names:
+        return {}
+    if sys.stderr.isatty():
+        typer.echo("looking for the listeners that serve the certificates …", err=True)
+    return find_listeners(names, candidates(listening_sockets(), more))
+
+
+def _tell_daemon(application: Application, plan: Plan, owner: Owner | None) -> bool:
+    """Make a running daemon read the configuration again; return whether one runs."""
+    process = application.store.daemon_pid()
+    if process is None:
+        return False
+    if any(each.is_new for each in plan.gateways):
+        os.kill(process, signal.SIGHUP)
+        return True
+    with acting_as(owner):
+        for each in plan.gateways:
+            announce_change(application.configuration.state_directory, each.name)
+    return True
