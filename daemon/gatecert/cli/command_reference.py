@@ -88,6 +88,7 @@ Programs that gatecert starts inherit nothing of its environment.
     gatecert status --json | jq -r '.gateways[].name'
 """
 
+BAR = r"\|"  # in a cell, also within code
 WITHOUT_BRACES = str.maketrans("", "", "{}")  # around arguments that must be given
 PAGE = re.compile(r"\bdocs/([a-z-]+\.md)\b")
 ESCAPED = re.compile(r"([\\`*_\[\]<>])")
@@ -154,7 +155,7 @@ def _exit_codes() -> Iterator[str]:
 
 def _table(rows: Iterable[tuple[str, str]]) -> Iterator[str]:
     for number, row in enumerate(rows):
-        yield f"| {' | '.join(cell.replace('|', '&#124;') for cell in row)} |"
+        yield f"| {' | '.join(cell.replace('|', BAR) for cell in row)} |"
         if number == 0:
             yield "|---|---|"
 

@@ -22,6 +22,7 @@ from gatecert.config.schema import (
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+BAR = r"\|"  # in a cell, also within code
 INTRODUCTION = """\
 # Configuration
 
@@ -161,7 +162,7 @@ def _kind(annotation: object, metadata: Iterable[object] = ()) -> str:
 
 def _table(rows: Iterable[tuple[str, ...]]) -> Iterator[str]:
     for number, row in enumerate(rows):
-        yield f"| {' | '.join(cell.replace('|', '&#124;') for cell in row)} |"
+        yield f"| {' | '.join(cell.replace('|', BAR) for cell in row)} |"
         if number == 0:
             yield "|---" * len(row) + "|"
 

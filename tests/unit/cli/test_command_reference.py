@@ -10,7 +10,7 @@ from typer.main import get_command
 
 from gatecert.cli import exit_codes
 from gatecert.cli.command_line import app
-from gatecert.cli.command_reference import text
+from gatecert.cli.command_reference import BAR, text
 from gatecert.cli.lazy_group import COMMANDS, imported
 
 PAGE = text()
@@ -47,4 +47,4 @@ def test_every_exit_code_is_described() -> None:
     codes = {value for value in vars(exit_codes).values() if isinstance(value, int)}
     assert codes | {0} == set(exit_codes.MEANINGS)
     for code, meaning in exit_codes.MEANINGS.items():
-        assert f"| `{code}` | {meaning.replace('|', '&#124;')} |" in PAGE
+        assert f"| `{code}` | {meaning.replace('|', BAR)} |" in PAGE
