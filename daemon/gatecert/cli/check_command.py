@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from gatecert.certificate.trust import read_roots
-from gatecert.certificate.trust_anchor import can_anchor
 from gatecert.cli.application import open_application
 from gatecert.cli.context import find, read_document
 from gatecert.cli.dns_record_command import (
@@ -21,11 +18,12 @@ from gatecert.cli.dns_record_command import (
 from gatecert.cli.exit_codes import FAILED, WRONG_USAGE
 from gatecert.cli.options import options
 from gatecert.config.advice import advice
+from gatecert.config.configuration_finding import Finding as KeyFinding
 from gatecert.config.effective_settings import effective_settings
-from gatecert.config.existence import problems
 from gatecert.config.load import validate
 from gatecert.config.targets import targets
 from gatecert.deploy.reload_unit import read_reload_units
+from gatecert.doctor.configuration_problems import configuration_problems
 from gatecert.doctor.listener_checks import listener_finding, open_listeners
 from gatecert.doctor.reload_checks import reload_notes
 from gatecert.errors import ResolutionError
@@ -61,9 +59,9 @@ def check(
 ) -> None:
     """Validate the configuration and show what it does.
 
-    Checks that the commands, directories, files, users and groups in it exist, that no other user
-    of this machine can answer challenges, and that every nameserver has the records for
-    dns-persist-01.
+    Checks that the commands, directories, files, users and groups in it exist, that its settings
+    can work, that no other user of this machine can answer challenges, and that every nameserver
+    has the records for dns-persist-01.
     """
     given = options(context)
     document = read_document(context)
@@ -73,14 +71,13 @@ def check(
         return
     found = targets(configuration)
     listeners = _open_listeners(configuration, found)
-    found_problems = [str(problem) for problem in problems(Path(given.config), configuration)]
+    known = configuration_problems(document, configuration, datetime.now(UTC))
+    terms = document.all_problems(_terms_not_agreed(configuration, found))
+    found_problems = list(map(str, document.in_order((*known.missing, *known.unworkable, *terms))))
     found_problems += [
-        f"{given.config}: {problem}"
-        for problem in (
-            *_terms_not_agreed(configuration, found),
-            *_unusable_roots(configuration),
-            *(f"{each.seen}: {each.meaning}; {each.fix}" for each in listeners if each.fails),
-        )
+        f"{given.config}: {each.seen}: {each.meaning}; {each.fix}"
+        for each in listeners
+        if each.fails
     ]
     for problem in found_problems:
         typer.echo(f"gatecert: {problem}", err=True)
@@ -143,32 +140,19 @@ def _check_records(configuration: Configuration, found: tuple[Target, ...]) -> N
         raise typer.Exit(FAILED)
 
 
-def _terms_not_agreed(configuration: Configuration, found: tuple[Target, ...]) -> Iterator[str]:
+def _terms_not_agreed(
+    configuration: Configuration, found: tuple[Target, ...]
+) -> Iterator[KeyFinding]:
     """Find authorities of enrolled gateways whose terms of service are not agreed to."""
     enrolled = _enrolled(configuration, found)
     used = {name for target in enrolled for name in target.authorities}
     for name in sorted(used):
         if not configuration.authorities[name].terms_of_service_agreed:
-            yield (
-                f"authorities.{name}.terms_of_service_agreed: is not set, so no account can be "
-                "registered; read the CA's terms of service and set it to true"
+            what = (
+                "is not set, so no account can be registered; read the CA's terms of service and "
+                "set it to true"
             )
-
-
-def _unusable_roots(configuration: Configuration) -> Iterator[str]:
-    """Find trusted roots that would make every certificate fail: expired ones, or no CAs."""
-    for name, authority in configuration.authorities.items():
-        if authority.trusted_roots is None:
-            continue
-        if not any(
-            can_anchor(root, datetime.now(UTC))
-            for root in read_roots([authority.trusted_roots], None)
-        ):
-            yield (
-                f"authorities.{name}.trusted_roots: no chain can end in the certificates of "
-                f"{authority.trusted_roots}: all have expired or are not CA certificates; put "
-                "the CA's current root there"
-            )
+            yield KeyFinding(("authorities", name, "terms_of_service_agreed"), what)
 
 
 def _plan(configuration: Configuration, target: Target) -> str:

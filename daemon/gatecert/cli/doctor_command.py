@@ -20,10 +20,11 @@ from gatecert.cli.application import open_application, select_targets
 from gatecert.cli.context import Names, read_configuration
 from gatecert.cli.exit_codes import FAILED, WRONG_USAGE
 from gatecert.cli.options import options
-from gatecert.config.existence import problems
+from gatecert.config.include import read
 from gatecert.deploy.reload_unit import read_reload_units
 from gatecert.doctor import codes, report
 from gatecert.doctor.checks import Result, run_checks
+from gatecert.doctor.configuration_problems import configuration_problems
 from gatecert.doctor.gather import FactSources, gather_gateway_facts, gather_machine_facts
 from gatecert.doctor.listener_checks import open_listeners
 from gatecert.errors import ConfigurationError, GatecertError
@@ -97,9 +98,11 @@ def gather_facts(
             [target.name for target in targets if not target.install.reload]
         ),
     )
+    known = configuration_problems(read(configuration), application.configuration, sources.now())
     machine = replace(
         gather_machine_facts(sources, configuration, application.targets.values(), enrolling),
-        missing=problems(configuration, application.configuration),
+        missing=known.missing,
+        unworkable=known.unworkable,
         open_listeners=open_listeners(application.configuration.challenges, enrolling),
     )
 

@@ -23,10 +23,6 @@ if TYPE_CHECKING:
     from gatecert.model import Target
 
 LETS_ENCRYPT: Final = "letsencrypt.org"
-EXAMPLES: Final = {"example.com", "example.net", "example.org"}
-RESERVED: Final = {"example", "invalid", "localhost", "test"}
-"""Reserved names (RFC 2606); CAs refuse them in contact addresses."""
-
 ADDRESS_PROFILE: Final = "shortlived"
 """The only profile of Let's Encrypt for IP addresses."""
 
@@ -35,7 +31,6 @@ def advice(target: Target, configuration: Configuration) -> Iterator[str]:
     """Yield the warnings for a gateway that is enrolled, one line each."""
     yield from _addresses(target, configuration)
     yield from _bindings(target, configuration)
-    yield from _contacts(target, configuration)
     yield from _public_authorities(target, configuration)
     yield from _taken_ports(target, configuration)
 
@@ -67,21 +62,6 @@ def _bindings(target: Target, configuration: Configuration) -> Iterator[str]:
                 f"{name} requires external account binding (EAB); unless an account exists, get a"
                 f" key from the CA and set authorities.{name}.external_account"
             )
-
-
-def _contacts(target: Target, configuration: Configuration) -> Iterator[str]:
-    """Warn about contact addresses in domains that are reserved for examples."""
-    for name in target.authorities:
-        authority = configuration.authorities[name]
-        if by_directory(authority.directory_url) is None:
-            continue
-        for address in authority.contact:
-            domain = address.rpartition("@")[2].lower()
-            if domain in EXAMPLES or domain.rpartition(".")[2] in RESERVED:
-                yield (
-                    f"{name} refuses contact addresses in reserved domains, such as {address}; "
-                    f"correct authorities.{name}.contact"
-                )
 
 
 def _public_authorities(target: Target, configuration: Configuration) -> Iterator[str]:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from gatecert.config.configuration_finding import Finding, nearest
-from gatecert.config.include import read
+from gatecert.config.paths import as_one_string
 from gatecert.process import PATH, executable
 
 if TYPE_CHECKING:
@@ -25,27 +25,10 @@ if TYPE_CHECKING:
     from gatecert.config.configuration_finding import Location
     from gatecert.config.schema import Configuration
     from gatecert.config.schema.gateway import GatewaySettings
-    from gatecert.errors import Problem
 
     Entry = TypeVar("Entry")
 
 ALIKE: Final = 0.8  # similarity of a suggested program name, of 1
-
-
-def problems(path: Path, configuration: Configuration) -> tuple[Problem, ...]:
-    """Return everything that is named and does not exist, with its line.
-
-    Args:
-        path: The file that the configuration was read from.
-        configuration: The configuration.
-
-    Raises:
-        ConfigurationError: The file can no longer be read.
-    """
-    found = list(findings(configuration))
-    if not found:
-        return ()
-    return tuple(read(path).all_problems(found))
 
 
 def findings(configuration: Configuration) -> Iterator[Finding]:
@@ -93,7 +76,7 @@ class _Host:
     def command(self, where: Location, command: Sequence[str]) -> Iterator[Finding]:
         """Check that a program exists."""
         if command and (what := self._command_complaint(command[0])):
-            yield Finding((*where, 0), what)
+            yield Finding((*where, 0), as_one_string(command) or what)
 
     def user(self, where: Location, name: str | None) -> Iterator[Finding]:
         """Check that a user exists."""

@@ -6,10 +6,12 @@ Secrets are not part of the configuration: it names a file, or a systemd credent
 
 from __future__ import annotations
 
+import json
 import os
 import re
+import shlex
 from pathlib import Path
-from typing import Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 from pydantic import PlainSerializer, PlainValidator, WithJsonSchema
 
@@ -17,6 +19,11 @@ from gatecert.config.values import AsText, BadValueError, quoted, text, text_sch
 from gatecert.config.written import Written
 from gatecert.errors import clean
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_OF_A_SHELL: Final = re.compile(r"[|&;<>$`]")
+_PLAIN_WORD: Final = re.compile(r"[A-Za-z0-9_/.][A-Za-z0-9_/.@:+-]*[A-Za-z0-9_/.]|-?[A-Za-z]+")
 CREDENTIAL: Final = "credential:"
 FULL_PATH: Final = "write the path in full"
 SERVICE_CREDENTIALS: Final = "/run/credentials/gatecert.service"
@@ -63,19 +70,44 @@ def secret_file(value: object) -> Path:
 def command(value: object) -> tuple[str, ...]:
     """Parse a command as a list of arguments, run without a shell."""
     if isinstance(value, str):
-        words = ", ".join(value.split())
-        raise BadValueError(
-            f"is a string, but commands run without a shell; write a list: [{clean(words)}]"
-        )
+        raise BadValueError(f"is a string, but commands run without a shell; {_as_list(value)}")
     if not isinstance(value, list | tuple) or not all(isinstance(word, str) for word in value):
         raise BadValueError("is not a list of arguments, such as [systemctl, reload, ocserv]")
     if value and ("/" in value[0] and not value[0].startswith("/")):
         raise BadValueError(
-            f"{quoted(value[0])} is a relative path; write the absolute path or a name on PATH"
+            as_one_string(value)
+            or f"{quoted(value[0])} is a relative path; write the absolute path or a name on PATH"
         )
     if any("\0" in word for word in value) or (value and not value[0].strip()):
         raise BadValueError("contains an empty program name or a NUL character")
     return tuple(str(word) for word in value)
+
+
+def as_one_string(command: Sequence[str]) -> str:
+    """Return how to write a command whose arguments are in the string of its program.
+
+    Args:
+        command: A command whose program does not exist.
+
+    Returns:
+        Empty if its program is one word.
+    """
+    if len(command[0].split()) < 2:  # noqa: PLR2004 - a program and an argument
+        return ""
+    what = "the program and its arguments are one string, but commands run without a shell"
+    return f"{what}; {_as_list(command[0], command[1:])}"
+
+
+def _as_list(line: str, more: Sequence[str] = ()) -> str:
+    """Return what to write instead of the line of a shell."""
+    if _OF_A_SHELL.search(line):
+        return "put it into a script with #!/bin/sh, and write a list with its path"
+    try:
+        words = shlex.split(line)
+    except ValueError:
+        words = line.split()
+    written = (word if _PLAIN_WORD.fullmatch(word) else json.dumps(word) for word in words)
+    return f"write a list: [{clean(', '.join((*written, *more)))}]"
 
 
 def permissions(value: object) -> int:

@@ -60,7 +60,12 @@ ORDER: tuple[MachineCheck | GatewayCheck, ...] = (
         "configuration",
         "Can the configuration be used?",
         machine_checks.configuration,
-        (codes.CONFIGURATION_OK, codes.CONFIGURATION, codes.NAMED_MISSING),
+        (
+            codes.CONFIGURATION_OK,
+            codes.CONFIGURATION,
+            codes.NAMED_MISSING,
+            codes.UNWORKABLE,
+        ),
     ),
     MachineCheck(
         "files",

@@ -35,6 +35,12 @@ NAMED_MISSING = Code(
     "something that the configuration names does not exist, so what needs it fails",
     "create it, or correct its name",
 )
+UNWORKABLE = Code(
+    "configuration-unworkable",
+    FAILURE,
+    "the configuration is valid, but cannot work with this setting",
+    "correct it as the message says; gatecert check tells when all is good",
+)
 CONFIGURATION_EXPOSED = Code(
     "configuration-exposed",
     FAILURE,

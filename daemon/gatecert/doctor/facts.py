@@ -68,6 +68,7 @@ class MachineFacts:
         free: Free bytes for the state directory; None if unknown.
         directory_reports: The directory of each authority in use, by the authority's name.
         missing: Things that the configuration names and that do not exist, with their lines.
+        unworkable: Settings that cannot work, with their lines.
         open_listeners: Listeners where another user could answer challenges.
     """
 
@@ -81,6 +82,7 @@ class MachineFacts:
     exposures: tuple[Exposure, ...] = ()
     directory_reports: Mapping[str, DirectoryReport | AuthorityError] = field(default_factory=dict)
     missing: tuple[Problem, ...] = ()
+    unworkable: tuple[Problem, ...] = ()
     open_listeners: tuple[OpenListener, ...] = ()
 
 

@@ -30,11 +30,13 @@ MIBIBYTE = 1 << 20
 
 
 def configuration(machine: MachineFacts) -> Iterator[Finding]:
-    """Check that everything named in the configuration exists."""
+    """Check that everything named in the configuration exists and that its settings can work."""
     count = "1 gateway" if machine.gateways == 1 else f"{machine.gateways} gateways"
     for problem in machine.missing:
         yield codes.NAMED_MISSING.found(str(problem))
-    if machine.missing:
+    for problem in machine.unworkable:
+        yield codes.UNWORKABLE.found(str(problem))
+    if machine.missing or machine.unworkable:
         return
     yield codes.CONFIGURATION_OK.found(f"{machine.configuration}: {count}")
 

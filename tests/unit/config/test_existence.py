@@ -2,15 +2,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
+
 from gatecert.config import existence
-from gatecert.config.existence import findings, problems, programs
+from gatecert.config.existence import findings, programs
 from gatecert.config.schema import Configuration
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
-
-    import pytest
 
 
 def of(
@@ -111,21 +111,30 @@ def test_client_authentication_files_exist(tmp_path: Path) -> None:
     assert of({"client_authentication": users}) == []
 
 
-def test_each_is_reported_with_its_line(tmp_path: Path) -> None:
-    file = tmp_path / "config.yaml"
-    file.write_text(
-        "gateways:\n  vpn:\n    hostname: vpn.example.com\n    install:\n"
-        "      key_group: nobody-here\n"
-    )
-    configuration = Configuration.model_validate(
-        {"gateways": {"vpn": {"hostname": "vpn.example.com", "mode": "custom",
-                              "install": {"key_group": "nobody-here"}}}},
-        by_alias=True, by_name=False,
-    )  # fmt: skip
-    (problem,) = problems(file, configuration)
-    assert str(problem).startswith(
-        f"{file}:5: gateways.vpn.install.key_group: there is no group 'nobody-here' on this host"
-    )
+@pytest.mark.parametrize(
+    ("written", "wanted"),
+    [
+        (["systemctl reload ocserv"], "[systemctl, reload, ocserv]"),
+        (["/usr/bin/systemctl reload", "ocserv"], "[/usr/bin/systemctl, reload, ocserv]"),
+        (["kill -HUP 17 'a b'"], '[kill, -HUP, 17, "a b"]'),
+        (["kill it's"], '[kill, "it\'s"]'),
+        (["systemctl reload ocserv && echo x"], "with #!/bin/sh, and write a list with its path"),
+    ],
+)
+def test_a_command_in_one_string_is_written_as_a_list(written: list[str], wanted: str) -> None:
+    found = of({"install": {"reload": written, "verify_command": written}})
+
+    assert [key for key, _ in found] == ["install.reload.0", "install.verify_command.0"]
+    for _, what in found:
+        assert what.startswith("the program and its arguments are one string, but commands run")
+        assert wanted in what
+
+
+def test_a_program_may_have_a_space_in_its_name(tmp_path: Path) -> None:
+    script = tmp_path / "reload it"
+    script.touch(mode=0o755)
+
+    assert of({"install": {"reload": [str(script)]}}) == []
 
 
 def test_each_program_is_looked_for_once(

@@ -75,6 +75,11 @@ def test_commands_are_lists() -> None:
     ("written", "said"),
     [
         ("systemctl reload x", "run without a shell; write a list: [systemctl, reload, x]"),
+        ("systemctl reload x && true", "put it into a script with #!/bin/sh, and write a list"),
+        (
+            ["touch /run/done"],
+            "are one string, but commands run without a shell; write a list: [touch",
+        ),
         ({"run": "x"}, "is not a list of arguments"),
         (None, "is not a list of arguments"),
         (["a", ["b"]], "is not a list of arguments"),

@@ -205,6 +205,7 @@ PROVOKED: list[tuple[Code, MachineFacts | GatewayFacts, str]] = [
         "another process listens on",
     ),
     (codes.LISTENER_UNPRIVILEGED, machine(open_listeners=(forwarded(None),)), "127.0.0.1:8089"),
+    (codes.UNWORKABLE, machine(unworkable=(NO_PROGRAM,)), "there is no program"),
     (codes.CONFIGURATION_EXPOSED, exposed(CONFIGURATION), "config.yaml has mode"),
     (codes.FILES_OK, machine(), str(STATE)),
     (codes.KEY_EXPOSED, exposed(STATE / "accounts" / "acme" / "key.pem"), "key.pem has mode"),

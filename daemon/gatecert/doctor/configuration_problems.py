@@ -1,0 +1,71 @@
+"""All that `gatecert check` and `gatecert doctor` find in a valid configuration.
+
+The daemon starts with such a configuration: what does not depend on these settings works.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from gatecert.certificate.trust import read_roots
+from gatecert.certificate.trust_anchor import can_anchor
+from gatecert.config import existence, feasibility
+from gatecert.config.configuration_finding import Finding
+from gatecert.errors import Problem
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from datetime import datetime
+
+    from gatecert.config.document import Document
+    from gatecert.config.schema import Configuration
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigurationProblems:
+    """The problems of a valid configuration, each in the order of its lines.
+
+    Attributes:
+        missing: Things that are named and do not exist.
+        unworkable: Settings that cannot work.
+    """
+
+    missing: tuple[Problem, ...] = ()
+    unworkable: tuple[Problem, ...] = ()
+
+
+def configuration_problems(
+    document: Document, configuration: Configuration, now: datetime
+) -> ConfigurationProblems:
+    """Return everything that cannot work as it is configured.
+
+    Args:
+        document: The configuration as written.
+        configuration: The same, valid.
+        now: The time.
+    """
+    missing = document.all_problems(existence.findings(configuration))
+    unworkable = document.all_problems(
+        [
+            *feasibility.findings(configuration, document.plain()),
+            *_unusable_roots(configuration, now),
+        ]
+    )
+    return ConfigurationProblems(
+        tuple(document.in_order(missing)), tuple(document.in_order(unworkable))
+    )
+
+
+def _unusable_roots(configuration: Configuration, now: datetime) -> Iterator[Finding]:
+    """Find trusted roots that would make every certificate fail: expired ones, or no CAs."""
+    for name, authority in configuration.authorities.items():
+        if authority.trusted_roots is None:
+            continue
+        roots = read_roots([authority.trusted_roots], None)
+        if not any(can_anchor(root, now) for root in roots):
+            what = (
+                f"no chain can end in the certificates of {authority.trusted_roots}: all have "
+                "expired or are not CA certificates; put the CA's current root there"
+            )
+            yield Finding(("authorities", name, "trusted_roots"), what)

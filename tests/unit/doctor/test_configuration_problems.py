@@ -1,0 +1,55 @@
+"""What check and doctor find in a valid configuration."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tests.fakes.clock import DAY, START
+
+from gatecert.certificate.bootstrap import bootstrap
+from gatecert.config.include import read
+from gatecert.config.load import validate
+from gatecert.doctor.configuration_problems import ConfigurationProblems, configuration_problems
+from gatecert.model import Identifier, IdentifierType
+
+if TYPE_CHECKING:
+    from datetime import datetime
+    from pathlib import Path
+
+NAME = Identifier(IdentifierType.DNS, "vpn.company.com")
+
+
+def problems(file: Path, written: str, now: datetime = START) -> ConfigurationProblems:
+    file.write_text(written, "utf-8")
+    document = read(file)
+    return configuration_problems(document, validate(document), now)
+
+
+def test_each_problem_has_its_line(tmp_path: Path) -> None:
+    file = tmp_path / "config.yaml"
+    written = (
+        "authorities:\n  letsencrypt:\n    contact: [ops@example.com]\n"
+        "gateways:\n  vpn:\n    hostname: vpn.company.com\n    region: UK\n"
+        "    install:\n      key_group: nobody-here\n      reload: [no-such-program-at-all]\n"
+    )
+
+    found = problems(file, written)
+
+    assert [str(each).partition(": ")[0] for each in found.missing] == [f"{file}:9", f"{file}:10"]
+    assert [str(each)[len(str(file)) :][:33] for each in found.unworkable] == [
+        ":3: authorities.letsencrypt.conta",
+        ":7: gateways.vpn.region: UK is no",
+    ]
+
+
+def test_roots_that_have_expired_end_no_chain(tmp_path: Path) -> None:
+    roots = tmp_path / "roots.pem"
+    roots.write_bytes(bootstrap((NAME,), now=START - DAY).certificate)
+    written = (
+        "authorities:\n  ca:\n    directory_url: https://ca.internal/directory\n"
+        f"    trusted_roots: {roots}\ngateways:\n  vpn: {{hostname: vpn.company.com}}\n"
+    )
+
+    (problem,) = problems(tmp_path / "config.yaml", written).unworkable
+
+    assert ".yaml:4: authorities.ca.trusted_roots: no chain can end in the" in str(problem)
