@@ -36,8 +36,10 @@ Editors complete and validate the file with [config.schema.json](config.schema.j
 
 `gatecert check` reports every error in the file at once, each as
 `file:line: key: what is wrong, what would be right`. It also fails if the file names commands,
-directories, files, users or groups that do not exist, or if another user of the machine could
-answer challenges ([challenges.md](challenges.md)); neither prevents the daemon from starting.
+directories, files, users or groups that do not exist, if a setting cannot work (an example as
+contact address or a private address at a public CA, a region that is no country, too many names, an
+option that the DNS provider does not have), or if another user of the machine could answer
+challenges ([challenges.md](challenges.md)). None of these prevents the daemon from starting.
 
 Syntax of values:
 

@@ -1,4 +1,4 @@
-"""What check and doctor find in a valid configuration."""
+"""Problems that check and doctor find in a valid configuration."""
 
 from __future__ import annotations
 
