@@ -140,3 +140,41 @@ def reloads(machine: Machine) -> int:
     """Return how often systemd has reloaded ocserv since the boot."""
     entries = machine.journal("--unit", "ocserv.service")
     return sum(str(entry.get("MESSAGE")).startswith("Reloaded ") for entry in entries)
+
+
+def test_a_reload_unit_that_is_missing_is_named_once_the_old_certificate_is_served(
+    enrolled: Site,
+) -> None:
+    machine, path = enrolled.machine, RELOAD.replace(".service", ".path")
+    enrolled.wait_reloaded()
+    as_user = ("setpriv", "--reuid=gatecert", "--regid=gatecert", "--clear-groups", "gatecert")
+    assert "reload" not in machine.must(*as_user, "check")
+    assert "reload-unit-ok" in machine.run(*as_user, "doctor", BOSTON, "--json").output
+    before = enrolled.served(trusted=True)
+
+    machine.must("systemctl", "disable", "--now", path)
+    (machine.root / f"etc/systemd/system/{RELOAD}.d/test.conf").unlink()
+    machine.must("systemctl", "daemon-reload")
+    missing = f"{path} is not enabled, and UNIT= is not set in {RELOAD}"
+    assert f"note: install.reload is empty, and {missing}" in machine.must("gatecert", "check")
+
+    enrolled.gateway["install"]["verify_timeout"] = "2s"
+    enrolled.configure()
+    machine.must("systemctl", "reload", SERVICE)
+    renewed = machine.run("gatecert", "enroll", "--force", BOSTON)
+
+    assert renewed.exit_code == 1
+    fix = f"the reload unit {missing}: systemctl edit {RELOAD}"
+    assert fix in " ".join(renewed.errors.split())
+    assert enrolled.served(trusted=True) == before
+    machine.wait_for(partial(machine.said, SERVICE, fix), "the daemon to say it as well")
+    found = machine.run("gatecert", "doctor", BOSTON, "--json").output
+    assert "deployment-failed" in found
+    assert fix in found
+
+    machine.drop_in(RELOAD, "[Service]\nEnvironment=UNIT=ocserv.service\n")
+    machine.must("systemctl", "daemon-reload")
+    machine.must("systemctl", "enable", "--now", path)
+    machine.wait_for(
+        lambda: enrolled.served(trusted=True) not in {None, before}, "the new certificate"
+    )
