@@ -12,6 +12,7 @@ from gatecert.certificate.trust import read_roots
 from gatecert.certificate.trust_anchor import can_anchor
 from gatecert.config import existence, feasibility
 from gatecert.config.configuration_finding import Finding
+from gatecert.doctor import reload_commands
 from gatecert.errors import Problem
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ def configuration_problems(
     unworkable = document.all_problems(
         [
             *feasibility.findings(configuration, document.plain()),
+            *reload_commands.findings(configuration),
             *_unusable_roots(configuration, now),
         ]
     )
