@@ -1,4 +1,4 @@
-"""What a configuration file says already, as far as an adoption depends on it."""
+"""The entries of a configuration file on which an adoption depends."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What was found in another client's directory, the same for every client.
+"""The contents of another client's directory, the same for every client.
 
 Readers return what the files say, without judging it: whether a certificate can be adopted is
 decided in ``translation``.
@@ -63,7 +63,7 @@ class FoundProvider:
 
 @dataclass(frozen=True, slots=True)
 class FoundChallenge:
-    """How the client validates a certificate's names.
+    """The client's validation of a certificate's names.
 
     Attributes:
         method: How the client calls it, such as ``dns_cf``; empty if it is not recorded.

@@ -24,7 +24,7 @@ OWNER_READS: Final = 0o400
 
 @dataclass(frozen=True, slots=True)
 class Host:
-    """What depends on the host.
+    """The facts that depend on the host.
 
     Attributes:
         runs_as_root: Whether the daemon may reload servers and write files of other users.

@@ -1,4 +1,4 @@
-"""Who the daemon runs as, and the temporary change to that user for what it must own.
+"""The user of the daemon, and the temporary change to that user for what it must own.
 
 A command of root writes the state directory as its owner, and then the configuration as root again.
 No other program runs meanwhile, and no thread starts.

@@ -39,7 +39,7 @@ class Pair:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What is to be done.
+    """The adoption of one client's certificates.
 
     Attributes:
         gateways: The certificates to adopt, with their gateways.
@@ -57,7 +57,7 @@ class Plan:
 
     @property
     def additions(self) -> Additions:
-        """What is added to the configuration."""
+        """The entries that are added to the configuration."""
         new = {each.name: each.settings for each in self.gateways if each.is_new}
         if not new:
             return Additions({})

@@ -1,4 +1,4 @@
-"""Which listeners of this host serve a certificate, by handshakes with those that may.
+"""Search for the listeners that serve a certificate, by handshakes with those that may.
 
 Only ports that are usual for TLS are asked, because a handshake can disturb a server that does not
 speak TLS.

@@ -1,4 +1,4 @@
-"""What ``gatecert adopt`` prints: each certificate, and what is left to do."""
+"""The output of ``gatecert adopt``: each certificate, and what is left to do."""
 
 from __future__ import annotations
 

@@ -339,7 +339,8 @@ class Deployer(ABC, Generic[Content]):
         if verdict.mixed:
             raise MixedCertificatesError(verdict.detail, fix=STOP_OTHER_SERVER)
         if not verdict.served:
-            raise NotServedError(verdict.detail, fix=self.reads_elsewhere() or self._reload_fix(verdict))
+            fix = self.reads_elsewhere() or self._reload_fix(verdict)
+            raise NotServedError(verdict.detail, fix=fix)
         self._tell(Stage.VERIFY, verdict.detail)
         return True
 

@@ -78,7 +78,7 @@ class Reference:
 
     @property
     def change(self) -> str:
-        """What to do, one line."""
+        """The change to make, one line."""
         what = f"change {self.directive} to" if self.directive else "name instead"
         return f"in {clean(str(self.path))}:{self.line}, {what} {self.instead}"
 
