@@ -1,4 +1,4 @@
-"""Whether a certificate that was found can be adopted, and under which names. Pure.
+"""The check whether a certificate that was found can be adopted, and its names. Pure.
 
 A certificate is adopted if gatecert would accept it from the CA: it belongs to its key, is valid
 now, and its chain is sound. Its names become those of the gateway, so that no order is due.
@@ -73,7 +73,7 @@ class Adoptable:
 
     @property
     def differing_names(self) -> str:
-        """How the certificate's names differ from those of its settings; empty if they do not."""
+        """The names that differ from those of its settings, in words; empty if none do."""
         wanted = {name.lower().rstrip(".") for name in self.found.names}
         there = {each.value for each in self.identifiers}
         if not wanted or wanted == there:

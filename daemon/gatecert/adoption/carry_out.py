@@ -39,7 +39,7 @@ logger = logging.getLogger(__name__)
 
 
 class Result(StrEnum):
-    """What became of a certificate or an account."""
+    """The result for a certificate or an account."""
 
     ADOPTED = "adopted"
     THERE = "already there"
@@ -48,7 +48,7 @@ class Result(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class GatewayResult:
-    """What became of a certificate.
+    """The result for a certificate.
 
     Attributes:
         detail: One line.
@@ -63,7 +63,7 @@ class GatewayResult:
 
 @dataclass(frozen=True, slots=True)
 class AccountResult:
-    """What became of an account."""
+    """The result for an account."""
 
     planned: PlannedAccount
     result: Result
@@ -71,7 +71,7 @@ class AccountResult:
 
 @dataclass(frozen=True, slots=True)
 class Results:
-    """What became of everything."""
+    """The results of an adoption."""
 
     accounts: tuple[AccountResult, ...]
     gateways: tuple[GatewayResult, ...]

@@ -31,7 +31,7 @@ OWN_PROVIDER: Final = "rfc2136"
 
 @dataclass(frozen=True, slots=True)
 class ChallengePlan:
-    """How names will be validated.
+    """The validation of the names.
 
     Attributes:
         entries: New challenge types, as written in the configuration.
