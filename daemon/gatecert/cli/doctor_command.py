@@ -25,10 +25,11 @@ from gatecert.deploy.reload_unit import read_reload_units
 from gatecert.doctor import codes, report
 from gatecert.doctor.checks import Result, run_checks
 from gatecert.doctor.configuration_problems import configuration_problems
+from gatecert.doctor.diagnosis_text import diagnosis_text
 from gatecert.doctor.gather import FactSources, gather_gateway_facts, gather_machine_facts
 from gatecert.doctor.listener_checks import open_listeners
 from gatecert.errors import ConfigurationError, GatecertError
-from gatecert.report.terminal import has_colours
+from gatecert.report.terminal import Terminal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -39,9 +40,6 @@ if TYPE_CHECKING:
 
 MOST_AT_ONCE = 16
 
-MARKS = {"ok": "✓", "note": "·", "warning": "!", "failure": "✗"}
-COLOURS = {"ok": "green", "note": None, "warning": "yellow", "failure": "red"}
-
 
 def doctor(
     context: typer.Context,
@@ -49,6 +47,9 @@ def doctor(
     *,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print JSON; see docs/doctor.md.")
+    ] = False,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Show the checks that passed, too.")
     ] = False,
     export_root: Annotated[
         Path | None,
@@ -64,7 +65,7 @@ def doctor(
     try:
         configuration = read_configuration(context, logging.ERROR)
     except ConfigurationError as error:
-        _print(_configuration_results(error), (), as_json=as_json)
+        _print(_configuration_results(error), (), as_json=as_json, everything=everything)
         raise typer.Exit(WRONG_USAGE) from error
     with _opened(export_root) as descriptor:
         application = open_application(configuration)
@@ -75,7 +76,7 @@ def doctor(
             _export(descriptor, report.roots_pem(gateways))
 
     results = run_checks(machine, gateways)
-    _print(results, gateways, as_json=as_json)
+    _print(results, gateways, as_json=as_json, everything=everything)
     if any(result.finding.severity == "failure" for result in results):
         raise typer.Exit(FAILED)
 
@@ -165,40 +166,15 @@ def _export(descriptor: int, pem: bytes) -> None:
 # --------------------------------------------------------------------- output
 
 
-def _print(results: Sequence[Result], gateways: Sequence[GatewayFacts], *, as_json: bool) -> None:
-
+def _print(
+    results: Sequence[Result],
+    gateways: Sequence[GatewayFacts],
+    *,
+    as_json: bool,
+    everything: bool,
+) -> None:
     if as_json:
         typer.echo(report.as_json(results, gateways, now=datetime.now(UTC)))
         return
-
-    colours = has_colours(sys.stdout)
-    shown: str | None = None
-    for result in results:
-        gateway = result.finding.gateway
-        if gateway != shown:
-            if shown is not None:
-                typer.echo()
-            typer.echo(typer.style(gateway or "this machine", bold=True), color=colours)
-            shown = gateway
-        for line in _lines(result):
-            typer.echo(line, color=colours)
-    typer.echo(f"\n{_summary(results)}")
-
-
-def _summary(results: Sequence[Result]) -> str:
-    severities = [str(result.finding.severity) for result in results]
-    counted = [(word, severities.count(word)) for word in ("failure", "warning")]
-    return ", ".join(f"{count} {word}{'' if count == 1 else 's'}" for word, count in counted)
-
-
-def _lines(result: Result) -> Iterator[str]:
-    finding = result.finding
-    colour = COLOURS[finding.severity]
-    mark = typer.style(MARKS[finding.severity], fg=colour)
-    yield f"  {mark} {result.check:<13} {finding.seen}"
-    if finding.severity == "ok":
-        return
-    indent = " " * 18
-    yield f"{indent}{typer.style(f'[{finding.code}]', fg=colour)} {finding.meaning}"
-    if finding.fix:
-        yield f"{indent}fix: {finding.fix}"
+    lines = diagnosis_text(results, Terminal.of(sys.stdout), everything=everything)
+    typer.echo("\n".join(lines), color=True)

@@ -115,6 +115,8 @@ def _reason_for_bootstrap(facts: GatewayFacts) -> str:
     outcome = facts.situation.state.outcome
     if outcome is None:
         return "no attempt to enrol yet"
+    if facts.situation.state.failures and outcome.failed:
+        return "the last attempt failed, as shown below"
     code = f" [{outcome.code}]" if outcome.code else ""
     return f"last pass, {instant(outcome.at)}: {outcome.detail}{code}"
 

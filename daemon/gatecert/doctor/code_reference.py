@@ -18,10 +18,12 @@ INTRODUCTION = """\
 
 <!-- Made by `python -m gatecert.doctor.code_reference`; change the code, not this file. -->
 
-If a user sees an untrusted certificate, run `gatecert doctor`. It checks every possible cause, in
-the order in which to fix them. For each finding it shows the observation, its meaning and the fix.
+If a user sees an untrusted certificate, run `gatecert doctor`. It checks every possible cause, and
+shows what is not well, in the order in which to fix it: the observation with its code, its meaning,
+and the fix. `--all` shows what it has found well, and notes that only inform, too.
 
     gatecert doctor                             # every gateway
+    gatecert doctor --all                       # and what is well
     gatecert doctor boston --json               # one gateway, as JSON
     gatecert doctor boston --export-root root.pem   # and write the root that its clients must trust
 
@@ -29,6 +31,10 @@ You can run it while the daemon runs. It changes nothing: it writes a test file 
 directory and removes it, and presents a test response to the challenge and removes it. It exits
 with 1 if there is a failure, with 0 if there are only warnings and notes, and with 2 if the
 configuration cannot be used.
+
+If the last attempt to obtain a certificate failed, that is a failure, in the CA's own words
+(`last-attempt-failed`), until an attempt succeeds. Rate limits are a warning only where they delay
+the next order.
 
 `--export-root` writes the root of the served chain. Distribute it to clients that do not trust it.
 For several gateways it writes each root once.

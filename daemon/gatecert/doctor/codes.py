@@ -342,7 +342,7 @@ BOOTSTRAP_STILL = Code(
     "bootstrap-still",
     FAILURE,
     "clients see an untrusted certificate although a trusted one is overdue",
-    "fix the first failure shown for this gateway",
+    "fix the first other failure of this gateway",
 )
 BOOTSTRAP_UNTIL_IMPORT = Code(
     "bootstrap-until-import",
@@ -543,7 +543,7 @@ RELOAD_UNIT_FAILED = Code(
     "journalctl -u gatecert-reload@NAME.service",
 )
 ATTEMPTS_OK = Code("attempts-ok", OK, "no attempt to enrol has failed since the last success")
-LIMITS_OK = Code("limits-ok", OK, "the CA's rate limits are not used up")
+LIMITS_OK = Code("limits-ok", OK, "the CA's rate limits do not delay the next order")
 LAST_ATTEMPT_FAILED = Code(
     "last-attempt-failed",
     FAILURE,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from gatecert.doctor import codes
@@ -12,7 +13,8 @@ from gatecert.errors import (
     NotServedError,
     ReloadError,
 )
-from gatecert.model import Identifier, IdentifierType
+from gatecert.model import Action, Identifier, IdentifierType
+from gatecert.schedule.due import next_due
 from gatecert.schedule.failover import recorded_failure
 from gatecert.time_format import instant
 from gatecert.verify.served_chain import ProbeFailure
@@ -21,6 +23,7 @@ from gatecert.verify.watch import is_mixed, is_silent
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from datetime import datetime
 
     from gatecert.acme.rate_limits import RemainingAllowance
     from gatecert.doctor.facts import GatewayFacts
@@ -142,7 +145,7 @@ def attempts(facts: GatewayFacts) -> Iterator[Finding]:
     yield from _authorities_left(facts)
     outcome, again = state.outcome, state.next_attempt
     waits_for_limits = outcome is not None and outcome.code == codes.BUDGET_SPENT.name
-    if outcome and waits_for_limits and again and again > facts.now and not _is_spent(facts):
+    if outcome and waits_for_limits and again and again > facts.now and not _limits_bind(facts):
         yield codes.BUDGET_SPENT.found(outcome.detail, gateway=facts.name)
     yield from _limits(facts)
     if not state.failures:
@@ -183,17 +186,29 @@ def _authorities_left(facts: GatewayFacts) -> Iterator[Finding]:
 
 
 def _limits(facts: GatewayFacts) -> Iterator[Finding]:
-    """Report what is left of each authority's rate limits, the lowest first."""
+    """Report each authority's rate limits: those that delay the next order, or the lowest."""
     by_authority: dict[str, list[RemainingAllowance]] = {}
     for authority, left in facts.limits:
         by_authority.setdefault(authority, []).append(left)
     for authority, lefts in by_authority.items():
-        spent = [left for left in lefts if left.until is not None]
-        shown = sorted(spent or lefts, key=lambda left: left.count)[:LIMITS_SHOWN]
-        code = codes.BUDGET_SPENT if spent else codes.LIMITS_OK
+        binding = [left for left in lefts if _binds(left, facts)]
+        shown = sorted(binding or lefts, key=lambda left: left.count)[:LIMITS_SHOWN]
+        code = codes.BUDGET_SPENT if binding else codes.LIMITS_OK
         seen = f"{authority}: {'; '.join(map(str, shown))}"
         yield code.found(seen, gateway=facts.name)
 
 
-def _is_spent(facts: GatewayFacts) -> bool:
-    return any(left.until is not None for _, left in facts.limits)
+def _limits_bind(facts: GatewayFacts) -> bool:
+    return any(_binds(left, facts) for _, left in facts.limits)
+
+
+def _binds(left: RemainingAllowance, facts: GatewayFacts) -> bool:
+    """Return whether a limit delays the next order."""
+    return left.until is not None and left.until > _next_order(facts)
+
+
+def _next_order(facts: GatewayFacts) -> datetime:
+    """Return when the next order is due, whatever failed attempts and limits have delayed it to."""
+    undelayed = replace(facts.situation.state, next_attempt=None)
+    due = next_due(replace(facts.situation, state=undelayed), facts.now)
+    return due.at if due.action is Action.ENROL else facts.now

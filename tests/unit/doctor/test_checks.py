@@ -369,6 +369,7 @@ PROVOKED: list[tuple[Code, MachineFacts | GatewayFacts, str]] = [
     ),
     (codes.BOOTSTRAP_YOUNG, bootstrapped(9 * MINUTE), "9 min ago"),
     (codes.BOOTSTRAP_YOUNG, bootstrapped(MINUTE), "1 min ago"),
+    (codes.BOOTSTRAP_YOUNG, bootstrapped(-HOUR), "later than this machine's clock"),
     (codes.BOOTSTRAP_STILL, bootstrapped(11 * MINUTE), "no attempt to enrol yet"),
     (
         codes.BOOTSTRAP_STILL,
@@ -508,13 +509,27 @@ PROVOKED: list[tuple[Code, MachineFacts | GatewayFacts, str]] = [
     ),
     (
         codes.BUDGET_SPENT,
-        case(
+        bootstrapped(
+            HOUR,
             limits=(
-                ("acme", RemainingAllowance("orders", 0, HOURLY, NOW)),
+                ("acme", RemainingAllowance("orders", 0, HOURLY, NOW + HOUR)),
                 ("acme", RemainingAllowance("o", 2, HOURLY)),
-            )
+            ),
         ),
-        "acme: no more orders until 2026-11-23 12:00:00 UTC",
+        "acme: no more orders until 2026-11-23 13:00:00 UTC",
+    ),
+    (
+        codes.LIMITS_OK,  # allowed again before the renewal
+        case(limits=(("acme", RemainingAllowance("orders", 0, HOURLY, NOW + DAY)),)),
+        "acme: no more orders until 2026-11-24 12:00:00 UTC",
+    ),
+    (
+        codes.BUDGET_SPENT,
+        replace(
+            stated(next_attempt=NOW + 60 * DAY),
+            limits=(("acme", RemainingAllowance("orders", 0, HOURLY, NOW + 60 * DAY)),),
+        ),
+        "acme: no more orders until 2027-01-22 12:00:00 UTC",
     ),
     (
         codes.ORDER_PENDING,
