@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import threading
@@ -146,7 +147,7 @@ def test_lintian_finds_nothing_to_complain_about(installed: Installed, package: 
 def test_every_page_is_installed_and_its_links_work(machine: Machine) -> None:
     machine.boot()
 
-    told = machine.shown(SERVICE, "Documentation").split()
+    told = shlex.split(machine.shown(SERVICE, "Documentation"))
     assert told[0] == "man:gatecert(1)"
     machine.must("test", "-s", told[1].removeprefix("file://"))
     for file in MANUAL_PAGES:
