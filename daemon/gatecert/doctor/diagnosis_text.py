@@ -10,9 +10,10 @@ from gatecert.doctor.report import count
 from gatecert.report.terminal import Style
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Collection, Iterator, Sequence
 
     from gatecert.doctor.checks import Result
+    from gatecert.doctor.finding import Finding
     from gatecert.report.terminal import Terminal
 
 MARKS: Final = {
@@ -46,7 +47,8 @@ def diagnosis_text(
         terminal: Where the lines are shown.
         everything: Show what is well, too.
     """
-    shown = [each for each in results if everything or _is_shown(each)]
+    failing = {each.finding.gateway for each in results if each.finding.fails}
+    shown = [each for each in results if everything or _is_shown(each.finding, failing)]
     width = max((len(each.check) for each in shown), default=0)
     lines: list[str] = []
     heading: str | None = None
@@ -56,13 +58,14 @@ def diagnosis_text(
             lines += [""] * bool(lines)
             lines.append(terminal.styled(heading or "this machine", Style.BOLD))
         lines += _finding(each, width, terminal)
-    return [*lines, *([""] * bool(lines)), *_summary(results, len(results) - len(shown), terminal)]
+    hidden = [each for each in results if not everything and not _is_shown(each.finding, failing)]
+    return [*lines, *([""] * bool(lines)), *_summary(results, hidden, terminal)]
 
 
-def _is_shown(result: Result) -> bool:
-    finding = result.finding
+def _is_shown(finding: Finding, failing: Collection[str]) -> bool:
+    """Return whether a finding is a problem, or explains what no failure of its gateway does."""
     is_problem = finding.severity in {Severity.WARNING, Severity.FAILURE}
-    return is_problem or finding.code in EXPLANATIONS
+    return is_problem or (finding.code in EXPLANATIONS and finding.gateway not in failing)
 
 
 def _finding(result: Result, width: int, terminal: Terminal) -> Iterator[str]:
@@ -84,14 +87,16 @@ def _finding(result: Result, width: int, terminal: Terminal) -> Iterator[str]:
         yield from terminal.wrap(finding.fix, first=f"{indent}→ ")
 
 
-def _summary(results: Sequence[Result], hidden: int, terminal: Terminal) -> Iterator[str]:
+def _summary(
+    results: Sequence[Result], hidden: Sequence[Result], terminal: Terminal
+) -> Iterator[str]:
     found = count(results)
     counted = ((found[each], str(each)) for each in (Severity.FAILURE, Severity.WARNING))
     yield ", ".join(f"{number} {word}{'' if number == 1 else 's'}" for number, word in counted)
     if not hidden:
         return
-    notes = sum(each.finding.severity is Severity.NOTE and not _is_shown(each) for each in results)
-    other = "other " if hidden < len(results) else ""
+    notes = count(hidden)[Severity.NOTE]
+    other = "other " if len(hidden) < len(results) else ""
     noted = f", {notes} with a note" if notes else ""
-    checks = "check" if hidden == 1 else "checks"
-    yield from terminal.wrap(f"{hidden} {other}{checks} passed{noted} (--all shows them)")
+    checks = "check" if len(hidden) == 1 else "checks"
+    yield from terminal.wrap(f"{len(hidden)} {other}{checks} passed{noted} (--all shows them)")

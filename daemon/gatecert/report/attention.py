@@ -47,7 +47,7 @@ FAILED = {
     Condition.REVOKED,
     Condition.SILENT,
 }
-SELF_SIGNED = {Condition.BOOTSTRAP, Condition.WAITING, Condition.FAILING}
+SELF_SIGNED = {Condition.BOOTSTRAP, Condition.WAITING, Condition.FAILING, Condition.SKIPPED}
 PROVEN = {Condition.TRUSTED, Condition.PRIVATE_ROOT}
 
 

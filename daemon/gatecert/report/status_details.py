@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gatecert.report.attention import advice, attempts, level, step_words
+from gatecert.report.attention import SELF_SIGNED, advice, attempts, level, step_words
 from gatecert.report.status_list import SYMBOLS, daemon_advice, daemon_words
 from gatecert.report.terminal import Style
 from gatecert.time_format import ago, ahead, instant
@@ -38,7 +38,8 @@ def status_details(
     symbol, style = SYMBOLS[how]
     name, state = terminal.styled(one.name, Style.BOLD), terminal.styled(one.state, style)
     mark = terminal.styled(terminal.plain(symbol), style)
-    lines = terminal.wrap(f"{name}  {state}: {one.words}", first=f"{mark} ")
+    words = one.words.removeprefix(f"{one.state} ")  # "skipped (region cn)"
+    lines = terminal.wrap(f"{name} {state}: {words}", first=f"{mark} ")
     to_do = advice(one)
     if to_do:
         lines += terminal.wrap(to_do, first="  → ")
@@ -58,7 +59,8 @@ def _rows(one: GatewayStatus, now: datetime) -> Iterator[Row]:
     yield "hostname", one.hostname
     yield from _problem(one, now)
     yield from _certificate(one, now)
-    yield "served", _served(one, now)
+    if one.state not in SELF_SIGNED:
+        yield "served", _served(one, now)
     if not one.failures:
         yield "next", _next(one, now)
     if one.last_error is None:
