@@ -41,6 +41,7 @@ class DirectoryReport:
         refusal: Why no account can be created; None if one can.
         profile: The configured profile; empty if none.
         profile_refusal: Why the profile is unavailable; None if it is available or optional.
+        terms_of_service: The URL of the CA's terms of service; empty if it has none.
     """
 
     name: str
@@ -51,6 +52,7 @@ class DirectoryReport:
     refusal: TermsNotAgreedError | ExternalAccountRequiredError | None = None
     profile: str = ""
     profile_refusal: ProfileMissingError | None = None
+    terms_of_service: str = ""
 
 
 class DirectorySource(Protocol):

@@ -29,7 +29,7 @@ from gatecert.acme.renewal_info import fetch
 from gatecert.config.schema.rate_limit_settings import LimitSettings
 from gatecert.config.well_known import by_directory
 from gatecert.deadline import Deadline
-from gatecert.errors import AccountMissingError
+from gatecert.errors import LONGEST_EXTERNAL_TEXT, AccountMissingError, clean
 from gatecert.model import Limits, RateLimit, Stage, Wait
 
 if TYPE_CHECKING:
@@ -288,6 +288,7 @@ class Issuer:
             refusal=(terms_refusal(*about) or binding_refusal(*about)) if account is None else None,
             profile=self.settings.profile.name if self.settings.profile is not None else "",
             profile_refusal=profile_refusal(*about),
+            terms_of_service=clean(directory.terms_of_service, LONGEST_EXTERNAL_TEXT),
         )
 
     def _budget(

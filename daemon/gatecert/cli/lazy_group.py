@@ -28,6 +28,9 @@ class LazyCommand(NamedTuple):
 
 
 COMMANDS = {
+    "init": LazyCommand(
+        "init_command", "init", "Set up a gateway: find the server, enrol, apply, prove."
+    ),
     "run": LazyCommand(
         "run_command", "run", "Run the daemon: keep every gateway's certificate valid."
     ),

@@ -1,0 +1,1 @@
+"""The first set-up of a gateway: what runs on this host, and what has to change for gatecert."""
