@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from gatecert.challenge.socket_activation import FetchNotices
     from gatecert.challenge.solver import Solver
     from gatecert.config.schema import Configuration
+    from gatecert.ddns.record_keeper import RecordKeeper
     from gatecert.deploy.parsed_versions import StoredCertificate
     from gatecert.doctor.finding import Finding
     from gatecert.doctor.preconditions import Preconditions
@@ -86,6 +87,7 @@ class Application:
         self._progress = progress
         self._cancelled = cancelled
         self._responder = responder
+        self._keepers: dict[str, RecordKeeper] = {}
 
     def open(self, target: Target, occasion: Occasion = ROUTINE) -> Pass:
         """Open a pass over a gateway without the pipeline, to read what is known of it."""
@@ -138,7 +140,19 @@ class Application:
             lists=CrlLookup(self.store, utc_now),
             roots=self.roots,
             reload_unit=read_reload_unit,
+            keeper=self._keeper,
         )
+
+    def _keeper(self, target: Target) -> RecordKeeper:
+        """Return what keeps the records of a gateway; built once."""
+        from gatecert.ddns.assembly import build_keeper
+
+        with _building:
+            if target.name not in self._keepers:
+                gateway = self.configuration.gateways[target.name]
+                built = build_keeper(gateway, self.configuration, self.resolver)
+                self._keepers[target.name] = built
+            return self._keepers[target.name]
 
     @part
     def client_cas(self) -> ClientCAs:

@@ -18,6 +18,11 @@
     │   ├── ProviderNotContactedError nothing was sent to a DNS provider or nameserver
     │   ├── RecordRefusedError        a DNS provider or nameserver refuses to change the zone
     │   └── RecordNotVisibleError     a nameserver does not serve the record
+    ├── DdnsError                     the address records could not be kept (dynamic DNS)
+    │   ├── NoPublicAddressError      no address of the gateway may be published
+    │   ├── DdnsUnreachableError      the service does not answer, or has a problem of its own
+    │   ├── DdnsRefusedError          the service refuses, and will until something changes
+    │   └── DdnsBlockedError          the service has blocked the name because of too many updates
     ├── AuthorityError                the CA, or the connection to it
     │   ├── AuthorityUnreachableError network, TLS or an answer that is not ACME
     │   │   └── AuthorityServerError  the CA reported a server error
@@ -234,6 +239,49 @@ class RecordNotVisibleError(ChallengeError):
     """A nameserver of the zone does not serve the record that the CA will query."""
 
     code = "record-not-visible"
+
+
+class DdnsError(GatecertError):
+    """The address records of a gateway could not be kept."""
+
+    code = "ddns"
+    retryable = True
+
+
+class NoPublicAddressError(DdnsError):
+    """No address of the gateway was found that may be published."""
+
+    code = "ddns-no-address"
+
+
+class DdnsUnreachableError(DdnsError):
+    """A dynamic-DNS service does not answer, or says that it has a problem.
+
+    Args:
+        message: As in `GatecertError`.
+        fix: As in `GatecertError`.
+        pause: Seconds that the service asks to wait; None if it does not say.
+    """
+
+    code = "ddns-unreachable"
+
+    def __init__(self, message: str, *, fix: str = "", pause: float | None = None) -> None:
+        super().__init__(message, fix=fix)
+        self.pause = pause
+
+
+class DdnsRefusedError(DdnsError):
+    """A dynamic-DNS service refuses the update, and will until something is corrected."""
+
+    code = "ddns-refused"
+    retryable = False
+
+
+class DdnsBlockedError(DdnsError):
+    """A dynamic-DNS service has blocked the name because of too many or needless updates."""
+
+    code = "ddns-blocked"
+    retryable = False
 
 
 class AuthorityError(GatecertError):

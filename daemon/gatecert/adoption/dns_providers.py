@@ -10,7 +10,7 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from gatecert.adoption.found import FoundChallenge, FoundProvider
-from gatecert.config.schema.challenge import BROKEN, TsigAlgorithm
+from gatecert.config.schema.dns_provider import BROKEN, TsigAlgorithm
 from gatecert.errors import clean
 
 if TYPE_CHECKING:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
+from gatecert.config import ddns_consistency
 from gatecert.config.addresses import overlap
 from gatecert.config.configuration_finding import Finding, nearest
 from gatecert.config.names import private_reason
@@ -55,6 +56,7 @@ def findings(configuration: Configuration) -> Iterator[Finding]:
         yield from _members(gateway)
         yield from _subject(gateway)
         yield from _authorities(gateway, configuration)
+        yield from ddns_consistency.findings(gateway, configuration)
         if gateway.mode is Mode.AUTOMATIC:
             yield from _public(gateway, configuration)
             yield from _challenges(gateway, configuration)

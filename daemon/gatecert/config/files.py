@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from gatecert.config.configuration_finding import Location
-    from gatecert.config.schema import Configuration
+    from gatecert.config.schema import Configuration, DdnsSettings
 
 LARGEST_SECRET: Final = 64 << 10  # bytes
 LARGEST_BUNDLE: Final = 8 << 20  # bytes
@@ -59,10 +59,21 @@ def _secrets(configuration: Configuration) -> Iterator[tuple[Location, Path]]:
         for option, path in dns_01.credentials.items():
             yield ("challenges", "dns-01", "credentials", option), path
     for name, gateway in configuration.gateways.items():
+        if gateway.ddns is not None:
+            yield from _ddns_secrets(("gateways", name, "ddns"), gateway.ddns)
         for index, copy in enumerate(gateway.install.copy_to):
             if copy.password_file is not None:
                 place = ("gateways", name, "install", "copy_to", index, "password_file")
                 yield place, copy.password_file
+
+
+def _ddns_secrets(here: Location, ddns: DdnsSettings) -> Iterator[tuple[Location, Path]]:
+    if ddns.tsig is not None:
+        yield (*here, "tsig", "secret_file"), ddns.tsig.secret_file
+    if ddns.password_file is not None:
+        yield (*here, "password_file"), ddns.password_file
+    for option, path in ddns.credentials.items():
+        yield (*here, "credentials", option), path
 
 
 def _bundles(configuration: Configuration) -> Iterator[tuple[Location, Path]]:
@@ -71,6 +82,9 @@ def _bundles(configuration: Configuration) -> Iterator[tuple[Location, Path]]:
             yield ("authorities", name, "ca_bundle"), authority.ca_bundle
         if authority.trusted_roots is not None:
             yield ("authorities", name, "trusted_roots"), authority.trusted_roots
+    for name, gateway in configuration.gateways.items():
+        if gateway.ddns is not None and gateway.ddns.ca_bundle is not None:
+            yield ("gateways", name, "ddns", "ca_bundle"), gateway.ddns.ca_bundle
 
 
 def _secret_complaint(path: Path) -> str:

@@ -68,6 +68,7 @@ def target(gateway: GatewaySettings, configuration: Configuration) -> Target:
         member=gateway.member or "",
         client_authentication=_policy(ClientAuthentication, users) if users is not None else None,
         profile=_policy(ClientProfile, gateway.profile),
+        keeps_records=gateway.ddns is not None,
     )
 
 

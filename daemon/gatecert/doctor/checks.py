@@ -127,6 +127,20 @@ ORDER: tuple[MachineCheck | GatewayCheck, ...] = (
         (codes.REGION_OK, codes.REGION_EXCLUDED),
     ),
     GatewayCheck(
+        "ddns",
+        "Does gatecert keep the records of the hostname (dynamic DNS)?",
+        enrolment_checks.dynamic_dns,
+        (
+            codes.DDNS_OK,
+            codes.DDNS_PENDING,
+            codes.DDNS_NO_ADDRESS,
+            codes.DDNS_UNREACHABLE,
+            codes.DDNS_REFUSED,
+            codes.DDNS_BLOCKED,
+            codes.DDNS,
+        ),
+    ),
+    GatewayCheck(
         "names",
         "Do the names resolve to this gateway?",
         enrolment_checks.names,

@@ -232,6 +232,52 @@ BY_RESOLUTION = {
     ResolutionKind.TIMEOUT: RESOLVER_TIMEOUT,
 }
 
+# --------------------------------------------------------------------- dynamic DNS
+
+DDNS_OK = Code("ddns-ok", OK, "gatecert keeps the records of the hostname")
+DDNS_PENDING = Code(
+    "ddns-pending",
+    NOTE,
+    "gatecert has not published the gateway's addresses yet",
+    "start the daemon, or run gatecert enroll for this gateway",
+)
+DDNS_NO_ADDRESS = Code(
+    "ddns-no-address",
+    FAILURE,
+    "gatecert does not know the address to publish, so the records stay as they are",
+    "connect the interface, or name another source below ddns",
+)
+DDNS_UNREACHABLE = Code(
+    "ddns-unreachable",
+    FAILURE,
+    "the dynamic-DNS service cannot be updated for now; gatecert tries again",
+    "check this machine's network",
+)
+DDNS_REFUSED = Code(
+    "ddns-refused",
+    FAILURE,
+    "the dynamic-DNS service refuses the update; gatecert waits a day, or until the settings or"
+    " secret files of ddns change",
+    "correct the settings below ddns, then run gatecert enroll for this gateway",
+)
+DDNS_BLOCKED = Code(
+    "ddns-blocked",
+    FAILURE,
+    "the dynamic-DNS service has blocked the hostname; gatecert waits a week, or until the settings"
+    " or secret files of ddns change",
+    "have it unblocked there, then run gatecert enroll for this gateway",
+)
+DDNS = Code(
+    "ddns",
+    FAILURE,
+    "dynamic DNS failed, so the records stay as they are",
+    "report the error with the lines of the log",
+)
+OF_DDNS = {
+    code.name: code
+    for code in (DDNS_NO_ADDRESS, DDNS_UNREACHABLE, DDNS_REFUSED, DDNS_BLOCKED, DDNS)
+}
+
 # --------------------------------------------------------------------- challenges
 
 CHALLENGE_OK = Code("challenge-ok", OK, "gatecert can answer the CA's challenge")

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 from gatecert.acme.directory_check import DirectoryReport
 from gatecert.doctor import codes
 from gatecert.errors import AddressInUseError, RecordNotVisibleError, ResolutionError, StateError
-from gatecert.model import ResolutionKind
+from gatecert.model import DdnsState, ResolutionKind
 from gatecert.resolve.caa import CaaRequest, issuance_refusal
 from gatecert.resolve.region import exclusion_reason
 from gatecert.resolve.shared_hostname import custom_mode_advice
+from gatecert.time_format import instant
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -33,6 +34,24 @@ def region(facts: GatewayFacts) -> Iterator[Finding]:
     elif facts.enrols:
         origin = facts.target.region or "derived from the hostname"
         yield codes.REGION_OK.found(f"enrolment allowed (region {origin})", gateway=facts.name)
+
+
+def dynamic_dns(facts: GatewayFacts) -> Iterator[Finding]:
+    """Report whether gatecert keeps the address records, if it is to."""
+    if not facts.target.keeps_records:
+        return
+    state = facts.situation.state.ddns or DdnsState()
+    problem, name = state.problem, facts.name
+    if problem is not None:
+        code = codes.OF_DDNS.get(problem.code, codes.DDNS)
+        seen = f"since {instant(problem.since)}: {problem.detail}"
+        yield code.found(seen, gateway=name, fix=problem.fix)
+    elif state.published_at is None:
+        yield codes.DDNS_PENDING.found("nothing was published yet", gateway=name)
+    else:
+        records = ", ".join(map(str, state.published))
+        seen = f"{facts.target.hostname} {records}, {instant(state.published_at)}"
+        yield codes.DDNS_OK.found(seen, gateway=name)
 
 
 def names(facts: GatewayFacts) -> Iterator[Finding]:

@@ -3,7 +3,8 @@
 ACME requests (``acme.transport``) and CRL downloads (``revocation.crl_download``) use this module.
 
 - Every URL has the one scheme that the fetcher was made for, redirects included. Only GET and HEAD
-  follow redirects, five at most, and a redirect's body is not read.
+  follow redirects, five at most or as many as the fetcher allows, and a redirect's body is not
+  read. The log does not show the query of a URL, which may contain a password.
 - One deadline covers a whole request (``adapter``).
 - A body has a maximum size and is not decompressed.
 - The environment names proxies (HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, NO_PROXY) and nothing else: no
@@ -133,6 +134,7 @@ class HttpFetcher:
         connections: The number of connections to one host that are kept alive.
         connect_seconds: The time to connect to one address.
         idle_seconds: Connections that were idle for longer are not used again.
+        redirects: How many redirects are followed; none where a request contains a password.
     """
 
     def __init__(  # noqa: PLR0913 - each limits something else
@@ -145,7 +147,9 @@ class HttpFetcher:
         connections: int = CONNECTIONS,
         connect_seconds: float = CONNECT_SECONDS,
         idle_seconds: float = IDLE_SECONDS,
+        redirects: int = MAX_REDIRECTS,
     ) -> None:
+        self._redirects = redirects
         self._connect_seconds = connect_seconds
         self._idle_seconds = idle_seconds
         self._scheme = scheme
@@ -180,7 +184,7 @@ class HttpFetcher:
             FetchError: There is no usable response.
         """
         request = partial(self._exchange, method, headers=headers or {}, body=body)
-        for _ in range(MAX_REDIRECTS + 1):
+        for _ in range(self._redirects + 1):
             response = self._within(deadline, url, request)
             location = response.headers.get("Location", "")
             if response.status not in REDIRECTS or not location:
@@ -188,7 +192,8 @@ class HttpFetcher:
             if method not in {"GET", "HEAD"}:
                 raise FetchError(FailureKind.REDIRECT, url, f"it redirects a {method}")
             url = resolve_url(url, location) or location
-        raise FetchError(FailureKind.REDIRECT, url, "too many redirects")
+        reason = "too many redirects" if self._redirects else "it redirects"
+        raise FetchError(FailureKind.REDIRECT, url, reason)
 
     def close(self) -> None:
         """Close idle connections."""
@@ -242,7 +247,8 @@ class HttpFetcher:
                 response.raw.release_conn()
         finally:
             response.close()  # hangs up unless the connection was released
-        logger.debug("request method=%s url=%s status=%d", method, url, response.status_code)
+        shown = url.partition("?")[0]
+        logger.debug("request method=%s url=%s status=%d", method, shown, response.status_code)
         return Response(response.status_code, CaseInsensitiveDict(response.headers), content, url)
 
     def _proxies_for(self, url: str) -> dict[str, str]:

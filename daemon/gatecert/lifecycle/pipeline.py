@@ -50,6 +50,7 @@ from gatecert.lifecycle.failures import failure, obstructed, postponed
 from gatecert.lifecycle.gateway_pass import ROUTINE, Occasion, Pass, PassContext, Weight
 from gatecert.lifecycle.observation import Observer
 from gatecert.lifecycle.ordering import Obstacle, Ordering
+from gatecert.lifecycle.record_keeping import Keeper, RecordKeeping
 from gatecert.lifecycle.revocation_watch import RevocationWatch
 from gatecert.lifecycle.state_cache import StateCache
 from gatecert.model import (
@@ -74,7 +75,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from gatecert.certificate.upload import Upload
-    from gatecert.model import Deployment
+    from gatecert.model import Deployment, Resolution
     from gatecert.schedule.due import Situation
 
 logger = logging.getLogger(__name__)
@@ -93,6 +94,7 @@ class Pipeline:
         roots: Returns the roots that are trusted for a gateway.
         reload_unit: Returns the systemd unit that reloads a gateway's server, as in `DeployTools`.
         new_deployer: Makes the certificate deployer of a pass.
+        keeper: Returns what keeps the address records of a gateway with dynamic DNS.
         states: The state of every gateway.
     """
 
@@ -112,6 +114,7 @@ class Pipeline:
     new_deployer: Callable[[DeployTools, Target, GatewayState], CertificateDeployer] = (
         CertificateDeployer
     )
+    keeper: Callable[[Target], Keeper] | None = None
     states: StateCache = field(init=False)
     client_cas: ClientCAs = field(init=False)
     ordering: Ordering = field(init=False)
@@ -248,6 +251,8 @@ class Pipeline:
         current.retry_save()
         self._settle_order(current)
         self._accept_untrusted(current)
+        if self.keeper is not None:
+            RecordKeeping(self.keeper).tend(current)
         self._observer.refresh_renewal_info(current)
         self._revocation.look_before_reuse(current)
         self._do_what_is_due(current)
@@ -355,10 +360,7 @@ class Pipeline:
         self.store.check_writable()
         resolution = self._observer.resolve(current)
         if not resolution.allows_order(renewing=is_renewal(situation)):
-            code = BY_RESOLUTION[resolution.kind]
-            return current.outcome(
-                OutcomeKind.WAITING, resolution.detail, code=code.name, fix=code.fix
-            )
+            return _waiting(current, resolution)
         before = current.in_use
         issued = self.ordering.obtain(current)
         if isinstance(issued, Obstacle):
@@ -446,6 +448,16 @@ class Pipeline:
             code=result.error.code,
             fix=result.error.fix,
         )
+
+
+def _waiting(current: Pass, resolution: Resolution) -> Outcome:
+    """Wait until the names point here; say why dynamic DNS does not make them."""
+    code = BY_RESOLUTION[resolution.kind]
+    problem = current.state.ddns.problem if current.state.ddns is not None else None
+    if problem is None:
+        return current.outcome(OutcomeKind.WAITING, resolution.detail, code=code.name, fix=code.fix)
+    detail = f"{problem.detail}; {resolution.detail}"
+    return current.outcome(OutcomeKind.WAITING, detail, code=problem.code, fix=problem.fix)
 
 
 def _due(current: Pass, situation: Situation, done: set[Action]) -> Due:

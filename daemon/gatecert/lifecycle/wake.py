@@ -44,6 +44,8 @@ def looks(situation: Situation, inventory: Inventory, now: datetime) -> Iterator
     """
     state, target = situation.state, situation.target
     yield next_instant(target.name, now, RARELY)
+    if target.keeps_records:
+        yield state.ddns.next_look or now if state.ddns is not None else now
     for at in (
         next_watch(situation, now),
         state.next_look if state.resolution is not None else None,

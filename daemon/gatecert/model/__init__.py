@@ -13,6 +13,7 @@ The rest of gatecert imports all of them from here.
 
 from gatecert.model.certificate import CertificateSummary, ClientCA, Origin
 from gatecert.model.due_action import Action, Due, RenewalInfo
+from gatecert.model.dynamic_dns import AddressRecords, DdnsProblem, DdnsState, RecordKind
 from gatecert.model.identifier import Identifier, IdentifierType
 from gatecert.model.installation import (
     Deployment,
@@ -63,6 +64,7 @@ from gatecert.outcome_kinds import OutcomeKind, Stage
 __all__ = [
     "Account",
     "Action",
+    "AddressRecords",
     "AuthorityFailure",
     "CertificateSummary",
     "ChallengeChoice",
@@ -71,6 +73,8 @@ __all__ = [
     "ClientCA",
     "ClientProfile",
     "CountedRequest",
+    "DdnsProblem",
+    "DdnsState",
     "DeferredAuthority",
     "Deployment",
     "Due",
@@ -102,6 +106,7 @@ __all__ = [
     "Progress",
     "PublishedRecord",
     "RateLimit",
+    "RecordKind",
     "RenewalInfo",
     "RenewalPolicy",
     "RequestKind",

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from gatecert.model.due_action import RenewalInfo
+from gatecert.model.dynamic_dns import DdnsState
 from gatecert.model.order import PendingOrder
 from gatecert.model.outcome import Outcome
 from gatecert.model.resolution import Resolution
@@ -125,6 +126,7 @@ class GatewayState:
         troubles: The failures of each authority.
         revocation: The revocation state of the certificate.
         accepted_roots: Names of untrusted roots (RFC 4514 text) that the operator has accepted.
+        ddns: The address records that gatecert keeps; None if it keeps none.
     """
 
     failures: int = 0
@@ -143,6 +145,7 @@ class GatewayState:
     revocation: RevocationState | None = None
     second_order: PendingOrder | None = None
     accepted_roots: tuple[str, ...] = ()
+    ddns: DdnsState | None = None
 
     def revocation_of(self, certificate: CertificateSummary) -> RevocationState | None:
         """Return the known revocation state of this certificate; None without any."""

@@ -243,6 +243,7 @@ class Target:
         members: The hosts of a pair that shares the hostname; empty for a single host.
         member: This host's member name, empty where the configuration does not say.
         client_authentication: None if no client certificates are required.
+        keeps_records: Whether gatecert keeps the address records of the hostname (dynamic DNS).
     """
 
     name: str
@@ -262,6 +263,7 @@ class Target:
     member: str = ""
     client_authentication: ClientAuthentication | None = None
     profile: ClientProfile = ClientProfile()
+    keeps_records: bool = False
 
     @property
     def hostname(self) -> str:

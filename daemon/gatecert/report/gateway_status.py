@@ -139,6 +139,29 @@ class SecondCertificate:
 
 
 @dataclass(frozen=True, slots=True)
+class DdnsStatus:
+    """The status of the address records that gatecert keeps.
+
+    Attributes:
+        addresses: The addresses that the provider accepted last; empty before the first update.
+        published_at: When it did.
+        next_at: When gatecert looks at the gateway's addresses again.
+        code: What is wrong, a code of the doctor; empty if nothing.
+        error: The problem in words.
+        fix: The fix.
+        error_since: When the problem was first met.
+    """
+
+    addresses: tuple[str, ...]
+    published_at: datetime | None
+    next_at: datetime | None
+    code: str
+    error: str
+    fix: str
+    error_since: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
 class GatewayStatus:
     """The status of a gateway.
 
@@ -161,6 +184,7 @@ class GatewayStatus:
         revocation: None before the first check of the CRLs.
         authorities_left: Authorities that are skipped for a while.
         second: The live certificate for the second key type; None if there is none.
+        ddns: The address records that gatecert keeps; None if it keeps none.
     """
 
     name: str
@@ -191,6 +215,7 @@ class GatewayStatus:
     revocation: RevocationStatus | None = None
     authorities_left: tuple[DeferredAuthority, ...] = ()
     second: SecondCertificate | None = None
+    ddns: DdnsStatus | None = None
 
 
 def as_json(statuses: Sequence[GatewayStatus], *, now: datetime, daemon: int | None) -> str:

@@ -9,6 +9,7 @@ from gatecert.challenge.challenge_order import choose_challenges
 from gatecert.model import (
     CertificateSummary,
     ClientCA,
+    DdnsState,
     Deployment,
     Due,
     GatewayState,
@@ -18,11 +19,13 @@ from gatecert.model import (
     Target,
     Version,
 )
+from gatecert.report.attention import NO_ACTION
 from gatecert.report.gateway_status import (
     SENTENCES,
     ClientAuthenticationStatus,
     ClientAuthority,
     Condition,
+    DdnsStatus,
     GatewayStatus,
     LastError,
     PlannedChallenge,
@@ -104,12 +107,34 @@ def gateway_status(facts: StatusFacts, now: datetime) -> GatewayStatus:
         revocation=_revocation(facts),
         authorities_left=facts.state.deferred_authorities(facts.target.authorities, now),
         second=_second(summary.second if summary is not None else None),
+        ddns=_ddns(facts),
+    )
+
+
+def _ddns(facts: StatusFacts) -> DdnsStatus | None:
+    if not facts.target.keeps_records:
+        return None
+    state = facts.state.ddns or DdnsState()
+    problem = state.problem
+    return DdnsStatus(
+        addresses=state.addresses,
+        published_at=state.published_at,
+        next_at=state.next_look,
+        code=problem.code if problem is not None else "",
+        error=problem.detail if problem is not None else "",
+        fix=problem.fix if problem is not None else "",
+        error_since=problem.since if problem is not None else None,
     )
 
 
 def _warning(facts: StatusFacts) -> tuple[str, str]:
+    if facts.warning[0]:
+        return facts.warning
+    ddns = _ddns(facts)
+    if ddns is not None and ddns.error and not ddns.fix.startswith(NO_ACTION):
+        return f"dynamic DNS: {ddns.error}", ddns.fix
     resolution = facts.state.resolution
-    if facts.warning[0] or resolution is None or not resolution.warning:
+    if resolution is None or not resolution.warning:
         return facts.warning
     return (
         resolution.warning,

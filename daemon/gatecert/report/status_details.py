@@ -61,6 +61,9 @@ def _rows(one: GatewayStatus, now: datetime) -> Iterator[Row]:
     yield from _certificate(one, now)
     if one.state not in SELF_SIGNED:
         yield "served", _served(one, now)
+    if one.ddns is not None and one.ddns.published_at is not None:
+        published = ago(one.ddns.published_at, now, exact=True)
+        yield "address", f"{', '.join(one.ddns.addresses)}, published {published}"
     if not one.failures:
         yield "next", _next(one, now)
     if one.last_error is None:

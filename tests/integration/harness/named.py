@@ -78,7 +78,8 @@ class Zone:
 
     Attributes:
         records: Further lines of its zone file.
-        keys: Names of the keys that may change its TXT records.
+        keys: Names of the keys that may change its records.
+        types: The types of the records that they may change.
         primary: ``host:port`` of its primary; None where this server is the primary.
         forwarder: ``host:port`` of the server to forward queries to; makes this one a resolver.
         refresh: Seconds between looks at the primary.
@@ -90,6 +91,7 @@ class Zone:
     primary: str | None = None
     forwarder: str | None = None
     refresh: int = 3600
+    types: tuple[str, ...] = ("TXT",)
 
     def configuration(self) -> str:
         """As it stands in named.conf."""
@@ -106,7 +108,7 @@ class Zone:
                 f"primaries {{ {host} port {port}; }}; min-refresh-time {self.refresh}; "
                 f"max-refresh-time {self.refresh}; allow-notify {{ none; }}; }};\n"
             )
-        grants = " ".join(f"grant {key} zonesub TXT;" for key in self.keys)
+        grants = " ".join(f"grant {key} zonesub {' '.join(self.types)};" for key in self.keys)
         policy = f"update-policy {{ {grants} }};" if grants else "allow-update { none; };"
         return f'zone "{self.name}" {{ type primary; file "{self.name}.zone"; {policy} }};\n'
 
@@ -162,14 +164,28 @@ class Named(Server):
 
     def texts(self, name: str) -> list[str]:
         """The TXT records of a name, sorted."""
-        answer = self._ask(name, "TXT")
+        return self.records(name, "TXT")
+
+    def records(self, name: str, kind: str) -> list[str]:
+        """The records of one type at a name, sorted; of TXT records the text."""
+        answer = self._ask(name, kind)
         found = (
-            b"".join(record.strings).decode()
+            b"".join(record.strings).decode() if kind == "TXT" else record.to_text()
             for records in answer.answer
-            if records.rdtype == dns.rdatatype.TXT
+            if records.rdtype == dns.rdatatype.from_text(kind)
             for record in records
         )
         return sorted(found)
+
+    @property
+    def customer_zones(self) -> list[str]:
+        """The zones that keys may change, in order."""
+        return [zone.name for zone in self._zones if zone.keys]
+
+    def zone_of(self, name: str) -> str:
+        """The closest of the zones above a name."""
+        names = [zone.name for zone in self._zones if f".{name}".endswith(f".{zone.name}")]
+        return max(names, key=len)
 
     def questions(self, name: str) -> list[str]:
         """The record types that a name was asked for, in order, this harness included."""

@@ -40,9 +40,14 @@ class PrivateNetwork:
     Args:
         directory: Takes the files that ``resolving`` shows to programs.
         addresses: Added to those of the loopback interface.
+        forwarded: Addresses whose packets arrive here although no interface has them, as behind a
+            router.
     """
 
-    def __init__(self, directory: Path, *, addresses: Sequence[str] = ()) -> None:
+    def __init__(
+        self, directory: Path, *, addresses: Sequence[str] = (), forwarded: Sequence[str] = ()
+    ) -> None:
+        self._forwarded = tuple(forwarded)
         self._directory = directory
         self._addresses = tuple(addresses)
         self._outside: int | None = None
@@ -65,6 +70,8 @@ class PrivateNetwork:
             _ip("link", "set", "lo", "up")
             for address in self._addresses:
                 _ip("address", "add", address, "dev", "lo")
+            for address in self._forwarded:
+                _ip("route", "add", "local", address, "dev", "lo")
         except BaseException:
             self.__exit__(None, None, None)
             raise

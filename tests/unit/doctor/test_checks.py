@@ -60,8 +60,11 @@ from gatecert.errors import (
     TermsNotAgreedError,
 )
 from gatecert.model import (
+    AddressRecords,
     AuthorityFailure,
     ClientAuthentication,
+    DdnsProblem,
+    DdnsState,
     Deployment,
     Endpoint,
     FailureKind,
@@ -78,6 +81,7 @@ from gatecert.model import (
     PendingOrder,
     Probe,
     RateLimit,
+    RecordKind,
     Resolution,
     ResolutionKind,
     RevocationReason,
@@ -106,6 +110,7 @@ ADDRESSED = replace(
 )
 FAILED = Outcome("vpn", NOW, OutcomeKind.FAILED, "the authority said no", code="acme")
 NO_PROGRAM = Problem("config.yaml:7", "gateways.vpn.install.reload[0]", "there is no program")
+PUBLISHED = (AddressRecords(RecordKind.A, ("192.0.2.7",)),)
 HOURLY = RateLimit(300, 3 * HOUR)
 USERS = Bundle((certificate("Users")[0],))
 REQUEST = KeyRequest(
@@ -162,6 +167,15 @@ def shown(kind: FailureKind) -> GatewayFacts:
 
 def stated(**fields: object) -> GatewayFacts:
     return case(situation=situation(state=GatewayState(**fields)))  # type: ignore[arg-type] # names of fields
+
+
+def kept(state: DdnsState) -> GatewayFacts:
+    """Return a gateway with dynamic DNS."""
+    return replace(stated(ddns=state), target=replace(TARGET, keeps_records=True))
+
+
+def kept_with(code: str) -> GatewayFacts:
+    return kept(DdnsState(problem=DdnsProblem(code, "so it is", "do it", NOW)))
 
 
 def troubled(*troubles: AuthorityFailure) -> GatewayFacts:
@@ -267,6 +281,13 @@ PROVOKED: list[tuple[Code, MachineFacts | GatewayFacts, str]] = [
     ),
     (codes.REGION_OK, case(), "enrolment allowed (region derived from the hostname)"),
     (codes.REGION_EXCLUDED, case(situation=situation(excluded_region="cn")), "region cn"),
+    (codes.DDNS_OK, kept(DdnsState(published=PUBLISHED, published_at=NOW)), "A 192.0.2.7"),
+    (codes.DDNS_PENDING, kept(DdnsState()), "nothing was published"),
+    (codes.DDNS_NO_ADDRESS, kept_with("ddns-no-address"), "so it is"),
+    (codes.DDNS_UNREACHABLE, kept_with("ddns-unreachable"), "so it is"),
+    (codes.DDNS_REFUSED, kept_with("ddns-refused"), "so it is"),
+    (codes.DDNS_BLOCKED, kept_with("ddns-blocked"), "so it is"),
+    (codes.DDNS, kept_with("ddns"), "so it is"),
     (codes.NAMES_OK, case(), "it is here"),
     (codes.BEHIND_NAT, resolved(ResolutionKind.BEHIND_NAT), "behind-nat"),
     (

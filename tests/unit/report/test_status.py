@@ -11,10 +11,13 @@ import pytest
 
 from gatecert.model import (
     Action,
+    AddressRecords,
     AuthorityFailure,
     CertificateSummary,
     ChallengeFailure,
     ClientCA,
+    DdnsProblem,
+    DdnsState,
     Deployment,
     Due,
     Endpoint,
@@ -29,6 +32,7 @@ from gatecert.model import (
     Origin,
     Outcome,
     OutcomeKind,
+    RecordKind,
     Resolution,
     ResolutionKind,
     RevocationReason,
@@ -147,6 +151,24 @@ def test_a_trusted_gateway_is_described_in_full() -> None:
         NOW + 30 * DAY,
     )
     assert found.last_error is None
+
+
+def test_the_records_that_are_kept() -> None:
+    facts = known(ISSUED, target=replace(TARGET, keeps_records=True))
+    before = gateway_status(facts, NOW).ddns
+    assert before is not None
+    assert (before.addresses, before.published_at, before.code) == ((), None, "")
+    state = DdnsState(
+        published=(AddressRecords(RecordKind.A, ("192.0.2.7",)),),
+        published_at=NOW - DAY,
+        problem=DdnsProblem("ddns-refused", "wrong password", "correct it", NOW),
+    )
+    refused = replace(facts, state=GatewayState(ddns=state))
+    shown = gateway_status(refused, NOW).ddns
+    assert shown is not None
+    assert shown.addresses == ("192.0.2.7",)
+    assert (shown.code, shown.error, shown.fix) == ("ddns-refused", "wrong password", "correct it")
+    assert gateway_status(replace(refused, target=TARGET), NOW).ddns is None
 
 
 def test_served_is_unknown_without_listeners() -> None:

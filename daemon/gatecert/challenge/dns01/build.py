@@ -9,20 +9,23 @@ from typing import TYPE_CHECKING
 
 from gatecert.challenge.dns01.dns01_solver import Dns01Solver
 from gatecert.challenge.dns01.exec_provider import ExecProvider
-from gatecert.challenge.dns01.lexicon_provider import LexiconDnsProvider
+from gatecert.challenge.dns01.lexicon_provider import DUCKDNS, LexiconDnsProvider
 from gatecert.challenge.dns01.persist_solver import DnsPersist01Solver, PersistRecordChecker
 from gatecert.challenge.dns01.rfc2136_provider import Rfc2136Provider
 from gatecert.challenge.dns01.zones import Zones
 from gatecert.config.schema.challenge import Propagation
+
+DUCKDNS_ZONE = "duckdns.org"
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
     from gatecert.challenge.dns01.provider import Provider
-    from gatecert.config.schema.challenge import (
+    from gatecert.config.schema import (
         Dns01Settings,
         DnsPersist01Settings,
+        DnsProviderSettings,
         ResolverSettings,
     )
     from gatecert.store.protocol import RecordJournal
@@ -38,7 +41,7 @@ def build_dns01_solver(
     zones = Zones(
         resolver.nameservers,
         resolver.timeout,
-        zone=settings.zone,
+        zone=known_zone(settings),
         authoritative=settings.authoritative,
         recursive=settings.propagation is Propagation.RECURSIVE,
         follow_aliases=settings.follow_aliases,
@@ -57,6 +60,14 @@ def build_persist_solver(
         recursive=settings.propagation is Propagation.RECURSIVE,
     )
     return DnsPersist01Solver(PersistRecordChecker(zones, now))
+
+
+def known_zone(settings: DnsProviderSettings) -> str | None:
+    """Return the zone that need not be looked up; None if it has to be.
+
+    DuckDNS is one zone for all its customers, whose nameservers do not answer every SOA query.
+    """
+    return DUCKDNS_ZONE if settings.provider.lower() == DUCKDNS else settings.zone
 
 
 def build_provider(settings: Dns01Settings, zones: Zones) -> Provider:

@@ -8,7 +8,8 @@ features do not suit a daemon:
 - Its configuration may come from the environment and the working directory. Here it comes only from
   ``options`` and from the files named in ``credentials``.
 - A provider whose customers have domains below its own (DuckDNS) has one zone for all of them, and
-  expects the customer's domain instead: see ``with_providers_zone``.
+  expects the customer's domain instead: see ``with_providers_zone``. For DuckDNS this holds even if
+  ``zone`` says ``duckdns.org``, of which the library would make an empty domain.
 - Most providers wait for their service without a timeout. Each change therefore runs in its own
   thread, which is abandoned after a timeout.
 
@@ -21,10 +22,11 @@ from __future__ import annotations
 import argparse
 import base64
 import contextlib
+import ipaddress
 import threading
 from concurrent.futures import Future
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 from urllib.parse import quote, quote_plus
 
 import requests
@@ -40,14 +42,43 @@ if TYPE_CHECKING:
     from lexicon.config import ConfigResolver
     from lexicon.interfaces import Provider as LexiconProvider
 
-    from gatecert.config.schema.challenge import Dns01Settings
-    from gatecert.model import TextRecord
+    from gatecert.challenge.dns01.zones import RecordLocation
+    from gatecert.config.schema import DnsProviderSettings
+    from gatecert.model import AddressRecords, TextRecord
+
+    Place = TypeVar("Place", bound=TextRecord | RecordLocation)
 
 SECONDS: Final = 60.0  # for all requests of a change
-HERE: Final = "challenges.dns-01"
+DNS_01: Final = "challenges.dns-01"
+DUCKDNS: Final = "duckdns"
 AUTO_PROVIDER: Final = "auto"  # the library's provider that guesses the actual one
 UNAUTHORIZED: Final = {401, 403}
 CLIENT_ERRORS: Final = range(400, 500)
+
+
+class RecordEditor(Protocol):
+    """What changes the records of a zone; implemented by the library's providers."""
+
+    @property
+    def domain(self) -> str:
+        """The zone."""
+        ...
+
+    def list_records(self, rtype: str, name: str) -> list[dict[str, Any]]:
+        """Return records; ``name`` may be relative to the zone."""
+        ...
+
+    def create_record(self, rtype: str, name: str, content: str) -> bool:
+        """Add a record."""
+        ...
+
+    def update_record(self, identifier: str, rtype: str, name: str, content: str) -> bool:
+        """Change a record."""
+        ...
+
+    def delete_record(self, identifier: str, rtype: str, name: str, content: str) -> bool:
+        """Remove a record."""
+        ...
 
 
 class _ProviderError(Exception):
@@ -59,10 +90,14 @@ class LexiconDnsProvider:
 
     Args:
         settings: The provider's name, options and credential files.
+        here: The place of the settings in the configuration, for messages.
         seconds: Time for one change.
     """
 
-    def __init__(self, settings: Dns01Settings, *, seconds: float = SECONDS) -> None:
+    def __init__(
+        self, settings: DnsProviderSettings, *, here: str = DNS_01, seconds: float = SECONDS
+    ) -> None:
+        self._here = here
         self._settings = settings
         self._name = settings.provider.lower()
         self._seconds = seconds
@@ -82,13 +117,19 @@ class LexiconDnsProvider:
             ),
         )
 
-    def _change(self, record: TextRecord, change: Callable[[LexiconProvider], bool]) -> None:
-        kind = _provider_class(self._name)
+    def replace(self, place: RecordLocation, records: AddressRecords) -> None:
+        """Replace all records of one type; see ``provider.AddressProvider``."""
+        self._change(place, lambda provider: replace_records(provider, place.name, records))
+
+    def _change(
+        self, record: TextRecord | RecordLocation, change: Callable[[LexiconProvider], bool]
+    ) -> None:
+        kind = _provider_class(self._name, self._here, self._settings.own_providers)
         self._check_credentials(kind)
-        if self._settings.zone is None:
+        if self._settings.zone is None or self._name == DUCKDNS:
             record = with_providers_zone(record)
         secrets = {
-            option: read_secret(path, f"{HERE}.credentials.{option}")
+            option: read_secret(path, f"{self._here}.credentials.{option}")
             for option, path in self._settings.credentials.items()
         }
 
@@ -115,7 +156,7 @@ class LexiconDnsProvider:
         if not done:
             raise RecordRefusedError(
                 f"{self._name} did not change {record.name} in the zone {record.zone}",
-                fix=f"check {HERE}.zone, and that the zone can be changed",
+                fix=f"check {self._here}.zone, and that the zone can be changed",
             )
 
     def _configuration(self, zone: str, secrets: dict[str, str]) -> ConfigResolver:
@@ -132,7 +173,11 @@ class LexiconDnsProvider:
         )
 
     def _explained(
-        self, error: Exception, words: str, record: TextRecord, kind: type[LexiconProvider]
+        self,
+        error: Exception,
+        words: str,
+        record: TextRecord | RecordLocation,
+        kind: type[LexiconProvider],
     ) -> ChallengeError:
         """Translate a provider's exception into an error for the operator."""
         from lexicon.exceptions import AuthenticationError  # noqa: PLC0415 - an optional extra
@@ -143,13 +188,13 @@ class LexiconDnsProvider:
         if isinstance(error, AuthenticationError) or status in UNAUTHORIZED:
             return RecordRefusedError(
                 f"{name} does not accept the credentials, or they are not for {zone}: {words}",
-                fix=f"correct {self._keys}, or {HERE}.zone",
+                fix=f"correct {self._keys}, or {self._here}.zone",
             )
         if status in CLIENT_ERRORS:
             return RecordRefusedError(
                 f"{name} refuses to change {record.name} in {zone}: {words}",
-                fix=f"check {self._keys} and {HERE}.zone, and that {HERE}.ttl is not below the "
-                "provider's minimum",
+                fix=f"check {self._keys} and {self._here}.zone, and that {self._here}.ttl is not "
+                "below the provider's minimum",
             )
         if isinstance(error, requests.RequestException | OSError):
             return ChallengeError(
@@ -172,19 +217,20 @@ class LexiconDnsProvider:
         for option in self._settings.credentials:
             if known and option not in known:
                 hint = nearest(option, known)
+                key = f"{self._here}.credentials.{clean(option, 80)}"
                 raise ProviderNotContactedError(
-                    f"{HERE}.credentials.{clean(option, 80)}: {self._name} has no such credential",
+                    f"{key}: {self._name} has no such credential",
                     fix=f"{hint} {self._name} has: {', '.join(known)}".lstrip(),
                 )
 
     @property
     def _keys(self) -> str:
         """The configuration keys of the credentials, for messages."""
-        names = [f"{HERE}.credentials.{option}" for option in self._settings.credentials]
-        return " and ".join(names) or f"{HERE}.credentials"
+        names = [f"{self._here}.credentials.{option}" for option in self._settings.credentials]
+        return " and ".join(names) or f"{self._here}.credentials"
 
 
-def _provider_class(name: str) -> type[LexiconProvider]:
+def _provider_class(name: str, here: str, own: tuple[str, ...]) -> type[LexiconProvider]:
     """Return the class of a provider.
 
     Raises:
@@ -198,13 +244,13 @@ def _provider_class(name: str) -> type[LexiconProvider]:
     except ImportError as error:
         raise ProviderNotContactedError(
             f"the DNS provider {clean(name, 80)} needs dns-lexicon, which is not installed",
-            fix=f"install gatecert[dns], or set {HERE}.provider to rfc2136 or exec",
+            fix=f"install gatecert[dns], or set {here}.provider to {' or '.join(own)}",
         ) from error
     known = find_providers()
     if name not in known or name == AUTO_PROVIDER:
-        everyone = ("rfc2136", "exec", *(each for each in known if each != AUTO_PROVIDER))
+        everyone = (*own, *(each for each in known if each != AUTO_PROVIDER))
         raise ProviderNotContactedError(
-            f"{HERE}.provider: there is no DNS provider {clean(name, 80)}",
+            f"{here}.provider: there is no DNS provider {clean(name, 80)}",
             fix=nearest(name, everyone, f"one of {', '.join(everyone)}"),
         )
     try:
@@ -230,7 +276,7 @@ def _not_asked(error: ChallengeError) -> ChallengeError:
     return ProviderNotContactedError(error.message, fix=error.fix)
 
 
-def with_providers_zone(record: TextRecord) -> TextRecord:
+def with_providers_zone(record: Place) -> Place:
     """Replace the zone of a record by the one that the provider expects.
 
     If a public suffix is one zone with all domains below it (``duckdns.org``), that is the
@@ -239,6 +285,43 @@ def with_providers_zone(record: TextRecord) -> TextRecord:
     if not is_public_suffix(record.zone):
         return record
     return replace(record, zone=registrable_domain(record.name))
+
+
+def replace_records(provider: RecordEditor, name: str, records: AddressRecords) -> bool:
+    """Change as few records as possible, and none at another name."""
+    kind, wanted = str(records.kind), set(records.addresses)
+    found = [
+        each
+        for each in provider.list_records(kind, name)
+        if each["type"] == kind and full_name(each["name"], provider.domain) == name
+    ]
+    stale = [each for each in found if _canonical(each["content"]) not in wanted]
+    missing = sorted(wanted - {_canonical(each["content"]) for each in found})
+    done = [
+        provider.update_record(old["id"], kind, name, new)
+        for old, new in zip(stale, missing, strict=False)
+    ]
+    done += [
+        provider.delete_record(old["id"], kind, name, old["content"])
+        for old in stale[len(missing) :]
+    ]
+    done += [provider.create_record(kind, name, new) for new in missing[len(stale) :]]
+    return all(done)
+
+
+def full_name(name: str, domain: str) -> str:
+    """Return the name of a listed record, which some providers return relative to the zone."""
+    written = name.lower().rstrip(".").removeprefix("@.")
+    if written in {"", "@"}:
+        return domain
+    is_full = written == domain or written.endswith(f".{domain}")
+    return written if is_full else f"{written}.{domain}"
+
+
+def _canonical(address: str) -> str:
+    with contextlib.suppress(ValueError):
+        return str(ipaddress.ip_address(address))
+    return address
 
 
 def option_names(kind: type[LexiconProvider]) -> set[str]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from gatecert.model import TextRecord
+    from gatecert.challenge.dns01.zones import RecordLocation
+    from gatecert.model import AddressRecords, TextRecord
 
 
 class Provider(Protocol):
@@ -30,5 +31,18 @@ class Provider(Protocol):
         Raises:
             RecordRefusedError: The change was refused.
             ChallengeError: There was no answer.
+        """
+        ...
+
+
+class AddressProvider(Protocol):
+    """Changes address records (dynamic DNS); safe to use from several threads."""
+
+    def replace(self, place: RecordLocation, records: AddressRecords) -> None:
+        """Make these the only records of their type at a name; repeating that is no error.
+
+        Raises:
+            RecordRefusedError: The change was refused.
+            ChallengeError: There was no answer; the records may have changed.
         """
         ...

@@ -1,8 +1,9 @@
 """Dynamic updates (RFC 2136), signed with a shared key (TSIG, RFC 8945), over TCP.
 
-An update adds or deletes exactly one TXT record. RRsets are never replaced, so values of other
-orders, hosts and clients remain. In the protocol it is not an error to add an existing record or to
-delete a missing one, so every update may be repeated.
+An update of a challenge adds or deletes exactly one TXT record. Its RRset is never replaced, so
+values of other orders, hosts and clients remain. Address records are replaced as a whole (dynamic
+DNS). In the protocol it is not an error to add an existing record or to delete a missing one, so
+every update may be repeated.
 
 The server is the primary. If its name has several addresses and one does not answer, the next is
 tried.
@@ -30,11 +31,12 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from gatecert.challenge.dns01.nameservers import Nameserver
-    from gatecert.config.schema.challenge import Dns01Settings, TsigSettings
-    from gatecert.model import Endpoint, TextRecord
+    from gatecert.challenge.dns01.zones import RecordLocation
+    from gatecert.config.schema import DnsProviderSettings, TsigSettings
+    from gatecert.model import AddressRecords, Endpoint, TextRecord
 
 SECONDS: Final = 10.0  # for one update at one address
-HERE: Final = "challenges.dns-01"
+DNS_01: Final = "challenges.dns-01"
 
 # The update was not sent.
 _NOT_CONNECTED: Final = {
@@ -60,36 +62,62 @@ class Rfc2136Provider:
     Args:
         settings: The server, the key and the time to live.
         zones: Finds the server's address if it is given by name.
+        here: The place of the settings in the configuration, for messages.
         seconds: Time for one update at one address.
     """
 
     def __init__(
-        self, settings: Dns01Settings, zones: AddressFinder, *, seconds: float = SECONDS
+        self,
+        settings: DnsProviderSettings,
+        zones: AddressFinder,
+        *,
+        here: str = DNS_01,
+        seconds: float = SECONDS,
     ) -> None:
+        self._here = here
         self._settings = settings
         self._zones = zones
         self._seconds = seconds
 
     def publish(self, record: TextRecord) -> None:
         """Add a record."""
-        update = self._update(record)
-        time_to_live = int(self._settings.ttl.total_seconds())
-        update.add(_name(record.name), time_to_live, dns.rdatatype.TXT, f'"{record.value}"')
+        update = self._update(record.zone)
+        update.add(_name(record.name), self._time_to_live, dns.rdatatype.TXT, f'"{record.value}"')
         self._send(update, record)
 
     def withdraw(self, record: TextRecord) -> None:
         """Delete a record, and no other at its name."""
-        update = self._update(record)
+        update = self._update(record.zone)
         update.delete(_name(record.name), dns.rdatatype.TXT, f'"{record.value}"')
         self._send(update, record)
 
-    def _update(self, record: TextRecord) -> dns.update.UpdateMessage:
-        update = dns.update.UpdateMessage(_name(record.zone))
+    def replace(self, place: RecordLocation, records: AddressRecords) -> None:
+        """Replace all records of one type; see ``provider.AddressProvider``."""
+        update = self._update(place.zone)
+        name, kind = _name(place.name), dns.rdatatype.from_text(records.kind)
+        if records.addresses:
+            update.replace(name, self._time_to_live, kind, *records.addresses)
+        else:
+            update.delete(name, kind)
+        self._send(update, place, kind=records.kind)
+
+    @property
+    def _time_to_live(self) -> int:
+        return int(self._settings.ttl.total_seconds())
+
+    def _update(self, zone: str) -> dns.update.UpdateMessage:
+        update = dns.update.UpdateMessage(_name(zone))
         if self._settings.tsig is not None:
-            update.use_tsig(_key(self._settings.tsig))
+            update.use_tsig(_key(self._settings.tsig, f"{self._here}.tsig.secret_file"))
         return update
 
-    def _send(self, update: dns.update.UpdateMessage, record: TextRecord) -> None:
+    def _send(
+        self,
+        update: dns.update.UpdateMessage,
+        record: TextRecord | RecordLocation,
+        *,
+        kind: str = "TXT",
+    ) -> None:
         """Send an update to the first address that answers.
 
         Raises:
@@ -114,12 +142,13 @@ class Rfc2136Provider:
             except dns.exception.DNSException as error:
                 raise self._untrusted(error, str(server)) from error
             if answer.rcode() != dns.rcode.NOERROR:
-                raise self._refused(answer.rcode(), str(server), record)
+                raise self._refused(answer.rcode(), str(server), record, kind)
             return
-        kind = ChallengeError if sent else ProviderNotContactedError
-        raise kind(
+        error_type = ChallengeError if sent else ProviderNotContactedError
+        raise error_type(
             f"the zone {record.zone} cannot be updated: {', '.join(silent)}",
-            fix=f"{HERE}.server must be the zone's primary nameserver, and reachable over TCP",
+            fix=f"{self._here}.server must be the zone's primary nameserver, and reachable over "
+            "TCP",
         ) from cause
 
     def _servers(self) -> tuple[Nameserver, ...]:
@@ -134,13 +163,14 @@ class Rfc2136Provider:
             case dns.tsig.PeerBadKey():
                 return RecordRefusedError(
                     f"{server} does not know {key} (BADKEY)",
-                    fix=f"{HERE}.tsig.name and {HERE}.tsig.algorithm must be those of a key in the "
-                    "nameserver's configuration",
+                    fix=f"{self._here}.tsig.name and {self._here}.tsig.algorithm must be those of "
+                    "a key in the nameserver's configuration",
                 )
             case dns.tsig.PeerBadSignature() | dns.tsig.PeerBadTruncation():
                 return RecordRefusedError(
                     f"{server} has another secret for {key} (BADSIG)",
-                    fix=f"{HERE}.tsig.secret_file must hold the secret that the nameserver has",
+                    fix=f"{self._here}.tsig.secret_file must hold the secret that the nameserver "
+                    "has",
                 )
             case dns.tsig.PeerBadTime():
                 return RecordRefusedError(
@@ -151,10 +181,13 @@ class Rfc2136Provider:
                 return ChallengeError(
                     f"the answer of {server} to the update is not signed with {key}, so it cannot "
                     f"be trusted: {clean(str(error))}",
-                    fix=f"{HERE}.server must be the nameserver that knows the key of {HERE}.tsig",
+                    fix=f"{self._here}.server must be the nameserver that knows the key of "
+                    f"{self._here}.tsig",
                 )
 
-    def _refused(self, code: dns.rcode.Rcode, server: str, record: TextRecord) -> ChallengeError:
+    def _refused(
+        self, code: dns.rcode.Rcode, server: str, record: TextRecord | RecordLocation, kind: str
+    ) -> ChallengeError:
         """Describe an answer other than NOERROR (RFC 2136 section 2.2)."""
         zone = f"the zone {record.zone}"
         match code:
@@ -162,20 +195,21 @@ class Rfc2136Provider:
                 tsig = self._settings.tsig
                 return RecordRefusedError(
                     f"{server} refuses to change {record.name} in {zone} (REFUSED)",
-                    fix=f"allow the key {tsig.name} to change TXT records there, in BIND with "
-                    f"update-policy {{ grant {tsig.name} subdomain {record.name}. TXT; }}"
+                    fix=f"allow the key {tsig.name} to change {kind} records there, in BIND with "
+                    f"update-policy {{ grant {tsig.name} subdomain {record.name}. {kind}; }}"
                     if tsig
-                    else f"configure a key in {HERE}.tsig that may change TXT records there",
+                    else f"configure a key in {self._here}.tsig that may change {kind} records "
+                    "there",
                 )
             case dns.rcode.NOTAUTH | dns.rcode.NOTZONE:
                 return RecordRefusedError(
                     f"{server} is not the primary nameserver of {zone} ({dns.rcode.to_text(code)})",
-                    fix=f"correct {HERE}.server, or {HERE}.zone",
+                    fix=f"correct {self._here}.server, or {self._here}.zone",
                 )
             case dns.rcode.NOTIMP | dns.rcode.FORMERR:
                 return RecordRefusedError(
                     f"{server} does not support dynamic updates ({dns.rcode.to_text(code)})",
-                    fix=f"correct {HERE}.server, or use another {HERE}.provider",
+                    fix=f"correct {self._here}.server, or use another {self._here}.provider",
                 )
             case _:
                 return ChallengeError(
@@ -184,13 +218,12 @@ class Rfc2136Provider:
                 )
 
 
-def _key(tsig: TsigSettings) -> dns.tsig.Key:
+def _key(tsig: TsigSettings, where: str) -> dns.tsig.Key:
     """Return the key; its secret is read each time.
 
     Raises:
         ChallengeError: The secret cannot be read, or is malformed.
     """
-    where = f"{HERE}.tsig.secret_file"
     secret = read_secret(tsig.secret_file, where)
     try:
         decoded = binascii.a2b_base64(secret, strict_mode=True)

@@ -20,10 +20,18 @@ from gatecert.config.schema.challenge import (
     Propagation,
     ResolverSettings,
     TlsAlpn01Settings,
+)
+from gatecert.config.schema.configuration import Configuration
+from gatecert.config.schema.ddns import (
+    AddressSourceSettings,
+    DdnsSettings,
+    DnsSourceSettings,
+)
+from gatecert.config.schema.dns_provider import (
+    DnsProviderSettings,
     TsigAlgorithm,
     TsigSettings,
 )
-from gatecert.config.schema.configuration import Configuration
 from gatecert.config.schema.gateway import (
     ClientAuthenticationSettings,
     GatewaySettings,
@@ -39,14 +47,18 @@ from gatecert.config.schema.rate_limit_settings import LimitSettings
 from gatecert.config.schema.worker import WorkerSettings
 
 __all__ = [
+    "AddressSourceSettings",
     "AuthoritySettings",
     "ChallengeKind",
     "ChallengeSettings",
     "ClientAuthenticationSettings",
     "Configuration",
     "CopySettings",
+    "DdnsSettings",
     "Dns01Settings",
     "DnsPersist01Settings",
+    "DnsProviderSettings",
+    "DnsSourceSettings",
     "ExternalAccountSettings",
     "GatewaySettings",
     "Http01Settings",

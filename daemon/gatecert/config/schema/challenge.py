@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from datetime import timedelta
 from enum import StrEnum
-from typing import Annotated
+from functools import partial
+from typing import Annotated, ClassVar
 
 from pydantic import Field, PlainValidator
 
 from gatecert.config.addresses import DnsServer, Listener, Nameserver
-from gatecert.config.names import KeyName, ZoneName
-from gatecert.config.paths import AnyFile, Command, SecretFile
+from gatecert.config.paths import AnyFile, Command
 from gatecert.config.schema.base import Settings, choice
-from gatecert.config.values import Duration, Switch, Text, text, text_schema
+from gatecert.config.schema.dns_provider import MINUTE, DnsProviderSettings, provider_name
+from gatecert.config.values import Duration, Switch, text_schema
 from gatecert.model import Endpoint
-
-MINUTE = timedelta(minutes=1)
 
 
 class ChallengeKind(StrEnum):
@@ -47,20 +46,6 @@ class Propagation(StrEnum):
 
     AUTHORITATIVE = "authoritative"
     RECURSIVE = "recursive"
-
-
-class TsigAlgorithm(StrEnum):
-    """Secure TSIG algorithms (RFC 8945 section 6)."""
-
-    HMAC_SHA256 = "hmac-sha256"
-    HMAC_SHA384 = "hmac-sha384"
-    HMAC_SHA512 = "hmac-sha512"
-
-
-BROKEN = dict.fromkeys(
-    ("hmac-md5", "hmac-md5.sig-alg.reg.int", "hmac-sha1"),
-    "its hash is broken; create a new key, for example hmac-sha256",
-)
 
 
 class ResolverSettings(Settings):
@@ -110,20 +95,6 @@ class TlsAlpn01Settings(Settings):
     )
 
 
-class TsigSettings(Settings):
-    """The key that signs dynamic updates (RFC 8945)."""
-
-    name: KeyName = Field(description="Name of the key, as configured on the nameserver.")
-    algorithm: Annotated[TsigAlgorithm, *choice(TsigAlgorithm, BROKEN)] = Field(
-        default=TsigAlgorithm.HMAC_SHA256,
-        description="HMAC algorithm: hmac-sha256, hmac-sha384 or hmac-sha512.",
-    )
-    secret_file: SecretFile = Field(
-        description="File with the key's secret (base64), or credential:NAME."
-    )
-
-
-OWN_PROVIDERS = ("rfc2136", "exec")
 AUTHORITATIVE = (
     "Nameservers that must return the record, instead of those of the zone; default port 53. For "
     "zones that look different from here than from the CA. Default: every nameserver of the zone."
@@ -135,29 +106,21 @@ PROPAGATION = (
 )
 
 
-def provider_name(value: object) -> str:
-    """Parse a DNS provider: gatecert's own in any case, those of Lexicon as written."""
-    written = text(value)
-    return written.lower() if written.lower() in OWN_PROVIDERS else written
+OWN_PROVIDERS = ("rfc2136", "exec")
 
 
-class Dns01Settings(Settings):
+class Dns01Settings(DnsProviderSettings):
     """dns-01: the CA looks up a TXT record (RFC 8555 section 8.4).
 
     The same settings apply to dns-account-01, whose record name depends on the account.
     """
 
-    provider: Annotated[str, PlainValidator(provider_name), text_schema("text")] = Field(
+    own_providers: ClassVar[tuple[str, ...]] = OWN_PROVIDERS
+
+    provider: Annotated[
+        str, PlainValidator(partial(provider_name, own=OWN_PROVIDERS)), text_schema("text")
+    ] = Field(
         description="rfc2136 (dynamic updates), exec (a command), or a dns-lexicon provider's name."
-    )
-    server: DnsServer | None = Field(
-        default=None, description="rfc2136: primary nameserver; default port 53."
-    )
-    tsig: TsigSettings | None = Field(
-        default=None, description="rfc2136: key that signs the updates."
-    )
-    zone: ZoneName | None = Field(
-        default=None, description="Zone of the records. Default: found by its SOA record."
     )
     command: Command = Field(
         default=(),
@@ -166,20 +129,11 @@ class Dns01Settings(Settings):
     command_timeout: Duration = Field(
         default=MINUTE, description="exec: after this the command is killed."
     )
-    options: dict[Text, Text] = Field(
-        default_factory=dict, description="Lexicon: the provider's options that are not secret."
-    )
-    credentials: dict[Text, SecretFile] = Field(
-        default_factory=dict,
-        description="Lexicon: the provider's secret options, each with a file that contains it, or "
-        "credential:NAME.",
-    )
     follow_aliases: Switch = Field(
         default=True,
         description="Whether to follow an alias (CNAME) at _acme-challenge; aliases synthesised "
         "from a wildcard are never followed.",
     )
-    ttl: Duration = Field(default=MINUTE, description="Time to live of the TXT record.")
     propagation: Annotated[Propagation, *choice(Propagation)] = Field(
         default=Propagation.AUTHORITATIVE, description=PROPAGATION
     )

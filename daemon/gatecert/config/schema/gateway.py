@@ -11,6 +11,7 @@ from gatecert.config.names import AnyName, GatewayHostName, Region, SafeName
 from gatecert.config.paths import AnyFile
 from gatecert.config.schema.base import Settings, choice, one_of
 from gatecert.config.schema.challenge import ChallengeKind
+from gatecert.config.schema.ddns import DdnsSettings
 from gatecert.config.schema.install_settings import InstallSettings, SharedInstallSettings
 from gatecert.config.values import (
     BadValueError,
@@ -244,6 +245,11 @@ class SharedGatewaySettings(Settings):
     )
     profile: SharedProfileSettings = Field(
         default=SharedProfileSettings(), description="Entry in VPN client profiles."
+    )
+    ddns: DdnsSettings | None = Field(
+        default=None,
+        description="Dynamic DNS: keeps the A and AAAA records of the hostname at the gateway's "
+        "addresses. Default: disabled.",
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import io
 import json
 import threading
 import time
@@ -18,12 +19,14 @@ from lexicon._private.providers import duckdns, powerdns
 
 from gatecert.challenge.dns01.lexicon_provider import (
     LexiconDnsProvider,
+    full_name,
     option_names,
+    replace_records,
     with_providers_zone,
 )
 from gatecert.config.schema import Dns01Settings
 from gatecert.errors import ChallengeError, ProviderNotContactedError, RecordRefusedError
-from gatecert.model import TextRecord
+from gatecert.model import AddressRecords, RecordKind, TextRecord
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -335,6 +338,108 @@ def test_the_zone_of_a_public_suffix_is_the_customers_domain(
     provider.publish(TextRecord("_acme-challenge.vpn.myhome.duckdns.org", "x", configured or zone))
 
     assert domains == [asked]
+
+
+class Zone:
+    """A provider of dns-lexicon with these records; relative names and other types included."""
+
+    domain = "example.com"
+
+    def __init__(self, *records: tuple[str, str, str]) -> None:
+        self.records = {str(number): record for number, record in enumerate(records)}
+        self.calls: list[str] = []
+
+    def list_records(self, rtype: str, name: str) -> list[dict[str, Any]]:
+        assert (rtype, name) == ("A", "vpn.example.com")
+        return [
+            {"id": key, "name": record[0], "type": record[1], "content": record[2]}
+            for key, record in self.records.items()
+        ]
+
+    def update_record(self, identifier: str, rtype: str, name: str, content: str) -> bool:
+        self.calls.append(f"update {identifier} {rtype} {name} {content}")
+        return True
+
+    def delete_record(self, identifier: str, rtype: str, name: str, content: str) -> bool:
+        self.calls.append(f"delete {identifier} {rtype} {name} {content}")
+        return True
+
+    def create_record(self, rtype: str, name: str, content: str) -> bool:
+        self.calls.append(f"create {rtype} {name} {content}")
+        return True
+
+
+VPN = "vpn.example.com"
+
+
+@pytest.mark.parametrize(
+    ("before", "wanted", "calls"),
+    [
+        ([], ["192.0.2.7"], [f"create A {VPN} 192.0.2.7"]),
+        ([(VPN, "A", "192.0.2.7")], ["192.0.2.7"], []),
+        ([("vpn", "A", "192.0.2.9")], ["192.0.2.7"], [f"update 0 A {VPN} 192.0.2.7"]),
+        ([("VPN.example.com.", "A", "192.0.2.9")], [], [f"delete 0 A {VPN} 192.0.2.9"]),
+        (
+            [(VPN, "A", "192.0.2.9"), (VPN, "A", "192.0.2.7"), (VPN, "A", "192.0.2.8")],
+            ["192.0.2.7"],
+            [f"delete 0 A {VPN} 192.0.2.9", f"delete 2 A {VPN} 192.0.2.8"],
+        ),
+        (
+            [
+                ("other.example.com", "A", "192.0.2.9"),
+                (VPN, "TXT", "text"),
+                ("@", "A", "192.0.2.9"),
+            ],
+            ["192.0.2.7"],
+            [f"create A {VPN} 192.0.2.7"],
+        ),
+    ],
+)
+def test_as_few_records_as_possible_are_changed(
+    before: list[tuple[str, str, str]], wanted: list[str], calls: list[str]
+) -> None:
+    zone = Zone(*before)
+    assert replace_records(zone, VPN, AddressRecords(RecordKind.A, tuple(wanted)))
+    assert zone.calls == calls
+
+
+@pytest.mark.parametrize(
+    ("name", "domain", "full"),
+    [
+        ("@.boston.dedyn.io", "boston.dedyn.io", "boston.dedyn.io"),
+        ("", "example.com", "example.com"),
+        ("vpn", "example.com", VPN),
+        ("myexample.com", "example.com", "myexample.com.example.com"),
+    ],
+)
+def test_names_of_listed_records(name: str, domain: str, full: str) -> None:
+    assert full_name(name, domain) == full
+
+
+@pytest.mark.enable_socket
+def test_duckdns_gets_the_domain_even_if_the_zone_is_configured(
+    monkeypatch: pytest.MonkeyPatch, token_file: Path
+) -> None:
+    asked: list[dict[str, Any]] = []
+
+    def request(_method: str, _url: str, params: dict[str, Any]) -> requests.Response:
+        asked.append(params)
+        response = requests.Response()
+        response.status_code = 200
+        response.raw = io.BytesIO(b"OK")
+        return response
+
+    monkeypatch.setattr(requests, "request", request)
+    settings = Dns01Settings.model_validate(
+        {
+            "provider": "duckdns",
+            "zone": "duckdns.org",
+            "credentials": {"auth_token": str(token_file)},
+        }
+    )
+    name = "_acme-challenge.boston.duckdns.org"
+    LexiconDnsProvider(settings).publish(TextRecord(name, "value", "duckdns.org"))
+    assert [(each["domains"], each["txt"]) for each in asked] == [("boston", "value")]
 
 
 def test_the_zone_of_a_domain_is_unchanged() -> None:

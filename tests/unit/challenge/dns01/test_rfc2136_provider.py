@@ -17,9 +17,10 @@ import pytest
 
 from gatecert.challenge.dns01.nameservers import Nameserver
 from gatecert.challenge.dns01.rfc2136_provider import Rfc2136Provider
+from gatecert.challenge.dns01.zones import RecordLocation
 from gatecert.config.schema import Dns01Settings
 from gatecert.errors import ChallengeError, ProviderNotContactedError, RecordRefusedError
-from gatecert.model import Endpoint, TextRecord
+from gatecert.model import AddressRecords, Endpoint, RecordKind, TextRecord
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -287,3 +288,57 @@ def test_a_malformed_secret_is_an_error(secret_file: Path, content: str) -> None
     assert "challenges.dns-01.tsig.secret_file" in caught.value.message
     assert content not in str(caught.value)
     assert caught.value.__cause__ is None
+
+
+PLACE = RecordLocation("vpn.example.com", "example.com")
+
+
+@pytest.mark.enable_socket
+@pytest.mark.parametrize(
+    ("records", "sent"),
+    [
+        (
+            AddressRecords(RecordKind.A, ("192.0.2.7", "192.0.2.8")),
+            [
+                "vpn.example.com. ANY A",
+                "vpn.example.com. 90 IN A 192.0.2.7",
+                "vpn.example.com. 90 IN A 192.0.2.8",
+            ],
+        ),
+        (AddressRecords(RecordKind.AAAA, ()), ["vpn.example.com. ANY AAAA"]),
+    ],
+)
+def test_address_records_are_replaced_as_a_whole(
+    nameserver: StartNameserver, secret_file: Path, records: AddressRecords, sent: list[str]
+) -> None:
+    updates: Updates = []
+    server = nameserver(primary(updates))
+
+    provider(settings(secret_file), server).replace(PLACE, records)
+
+    (update,) = updates
+    assert [change.to_text().strip() for change in update.update] == sent
+
+
+@pytest.mark.enable_socket
+def test_a_refused_address_record_names_its_type_and_the_place_of_the_settings(
+    nameserver: StartNameserver, secret_file: Path
+) -> None:
+    server = nameserver(primary(code=dns.rcode.REFUSED))
+    changes = Rfc2136Provider(settings(secret_file), At(server), here="gateways.boston.ddns")
+
+    with pytest.raises(RecordRefusedError, match="refuses to change") as caught:
+        changes.replace(PLACE, AddressRecords(RecordKind.AAAA, ("2001:db8::7",)))
+
+    assert "AAAA; }" in caught.value.fix
+
+
+@pytest.mark.enable_socket
+def test_errors_name_the_place_of_the_settings(
+    nameserver: StartNameserver, secret_file: Path
+) -> None:
+    server = nameserver(primary(code=dns.rcode.NOTAUTH))
+    changes = Rfc2136Provider(settings(secret_file), At(server), here="gateways.boston.ddns")
+    with pytest.raises(RecordRefusedError) as caught:
+        changes.replace(PLACE, AddressRecords(RecordKind.A, ("192.0.2.7",)))
+    assert "gateways.boston.ddns.server" in caught.value.fix
