@@ -98,6 +98,11 @@ def test_a_healthy_gateway_and_the_exported_root(
     gatecert.start()
     gatecert.wait_for(lambda: gatecert.state(BOSTON) == "trusted", "trust", seconds=30)
 
+    checked = gatecert.run("status", "--check=trusted")
+    assert (checked.exit_code, checked.errors) == (0, "")
+    assert checked.output.startswith("1 of 1 gateways trusted and served, the first certificate")
+    assert gatecert.run("status").output.startswith("1 gateway, which is well")
+
     exported = tmp_path / "root.pem"
     told = gatecert.run("doctor", BOSTON, "--export-root", str(exported))
     found = diagnose(gatecert)

@@ -55,7 +55,8 @@ def level(one: GatewayStatus) -> Level:
     """Return how much a gateway needs a person."""
     if one.state in FAILED:
         return Level.FAILED
-    if error_to_fix(one) is not None or one.warning or client_problem(one):
+    fails = error_to_fix(one) is not None or (one.failures and one.last_error is None)
+    if fails or one.warning or client_problem(one):
         return Level.WARNING
     return Level.GOOD if one.state in PROVEN else Level.NEUTRAL
 

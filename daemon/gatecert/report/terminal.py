@@ -25,6 +25,7 @@ ASCII: Final = str.maketrans({"✓": "+", "✗": "x", "·": "-", "→": "->", "�
 SPINNER: Final = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 ASCII_SPINNER: Final = "|/-\\"
 
+_ONE_COLUMN: Final = dict.fromkeys(ASCII, "?")
 _SGR: Final = re.compile("\x1b\\[[0-9;]*m")
 
 
@@ -123,9 +124,9 @@ class Terminal:
 def cells(text: str) -> int:
     """Return how many columns a text takes: styles none, wide characters (CJK) two."""
     text = _SGR.sub("", text) if "\x1b" in text else text
-    if text.isascii():
+    if text.isascii() or text.translate(_ONE_COLUMN).isascii():
         return len(text)
-    from rich.cells import cell_len  # noqa: PLC0415 - the daemon never needs it
+    from rich.cells import cell_len  # noqa: PLC0415 - only names in other scripts need it
 
     return cell_len(text)
 

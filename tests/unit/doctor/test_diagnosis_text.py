@@ -1,4 +1,4 @@
-"""What people see of a diagnosis, at several widths."""
+"""The text for people of a diagnosis, at several widths."""
 
 from __future__ import annotations
 

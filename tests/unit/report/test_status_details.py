@@ -1,4 +1,4 @@
-"""What people see of one gateway, at several widths."""
+"""The text for people about one gateway, at several widths."""
 
 from __future__ import annotations
 

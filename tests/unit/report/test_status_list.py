@@ -1,4 +1,4 @@
-"""What people see of many gateways, at several widths."""
+"""The text for people about many gateways, at several widths."""
 
 from __future__ import annotations
 
