@@ -20,7 +20,7 @@ from gatecert.custom.import_check import CheckedImport, check_import
 from gatecert.custom.member import select_member
 from gatecert.custom.signing_requests import NewRequest, request
 from gatecert.lifecycle.pipeline import Pipeline
-from gatecert.model import Member, Mode, Stage, Target
+from gatecert.model import Member, Message, Mode, Stage, Target
 from gatecert.store.file_store import FileStore
 
 if TYPE_CHECKING:
@@ -135,7 +135,7 @@ class Office:
         path = self.store.gateway_directory(self.target.name) / "live" / "cert.pem"
         return x509.load_pem_x509_certificate(path.read_bytes())
 
-    def _tell(self, gateway: str, stage: Stage, message: str) -> None:
+    def _tell(self, gateway: str, stage: Stage, message: Message) -> None:
         self.told.append(f"{gateway} {stage} {message}")
 
 

@@ -154,7 +154,7 @@ class PollingPolicy:
                     raise
                 logger.info("polling the order failed, next try in %.1f s: %s", pause, error)
                 if isinstance(error, RateLimitedError):
-                    self.tell(Wait(f"{self.client.label}, which asks for a pause", pause))
+                    self.tell(Wait(f"{self.client.name}, which asks for a pause", pause))
             if not self.client.pause.remaining:  # the next request waits for its end
                 self.wait(pause)
 
@@ -210,8 +210,8 @@ class Authorizations:
             wait = self._notify(order, attempts, presentation.failures)
             if names:
                 listed = clean(", ".join(names), MAX_NAMES_LENGTH)
-                label = polling.client.label
-                self.tell(Wait(f"{label} to validate {listed}", polling.deadline.remaining))
+                ca = polling.client.name
+                self.tell(Wait(f"{ca} to validate {listed}", polling.deadline.remaining))
             order = polling.poll_until(
                 replace(order, retry_after=wait),
                 self._concluded(fetches),

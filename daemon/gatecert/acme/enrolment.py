@@ -341,7 +341,7 @@ class Enrolment:
 
     def _issuance(self) -> Wait:
         """Return the wait for the certificate."""
-        return Wait(f"{self.client.label} to issue the certificate", self.deadline.remaining)
+        return Wait(f"{self.client.name} to issue the certificate", self.deadline.remaining)
 
     def _tell(self, message: Message) -> None:
         self.progress(self.target.name, Stage.ORDER, message)

@@ -12,7 +12,7 @@ import traceback
 
 from gatecert import container
 from gatecert.cli import output
-from gatecert.cli.exit_codes import FAILED, HELD, UNREAD, WRONG_USAGE
+from gatecert.cli.exit_codes import FAILED, HELD, INTERRUPTED, UNREAD, WRONG_USAGE
 from gatecert.cli.options import daemon_options
 from gatecert.errors import (
     ConfigurationError,
@@ -32,6 +32,8 @@ def run() -> None:
     except SystemExit:  # click raises it for a closed pipe; nothing else does
         output.silence(sys.stdout)
         sys.exit(UNREAD)
+    except KeyboardInterrupt:  # before Typer runs, or after
+        sys.exit(INTERRUPTED)
     except Exception as error:  # noqa: BLE001 - every error is one line
         if "--debug" in sys.argv:
             traceback.print_exc()

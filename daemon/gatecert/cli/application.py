@@ -25,8 +25,17 @@ def no_progress(gateway: str, stage: Stage, message: Message) -> None:
     """Report nothing: the command changes no gateway."""
 
 
-def open_application(configuration: Configuration, progress: Progress = no_progress) -> Application:
+def open_application(
+    configuration: Configuration,
+    progress: Progress = no_progress,
+    cancelled: threading.Event | None = None,
+) -> Application:
     """Build everything for a command, as the owner of the state directory.
+
+    Args:
+        configuration: The configuration.
+        progress: Receives progress messages.
+        cancelled: Set to stop what the command does.
 
     Raises:
         StorageError: The state directory cannot be used.
@@ -34,7 +43,7 @@ def open_application(configuration: Configuration, progress: Progress = no_progr
     storage_errors.runs_as_daemon |= bool(
         drop_root_privileges(configuration.state_directory, keep_bind=True)
     )
-    return build(configuration, progress, threading.Event())
+    return build(configuration, progress, cancelled or threading.Event())
 
 
 def select_targets(application: Application, names: Sequence[str] | None) -> tuple[Target, ...]:

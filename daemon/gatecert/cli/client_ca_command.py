@@ -12,9 +12,10 @@ import typer
 from gatecert.certificate.certificate_names import label, name_text
 from gatecert.cli.application import notify_daemon, open_application
 from gatecert.cli.context import Name, Wait, find, read_configuration
+from gatecert.cli.display import open_display
 from gatecert.cli.exit_codes import FAILED
 from gatecert.cli.import_command import read_upload
-from gatecert.cli.progress_lines import ProgressLines
+from gatecert.cli.options import options
 from gatecert.cli.stored_status import client_authentication_status
 from gatecert.client_ca.bundle import fingerprint
 from gatecert.lifecycle.gateway_pass import Occasion
@@ -64,12 +65,12 @@ def add(
     """
     configuration = read_configuration(context)
     upload = replace(read_upload("the CA file", file), key_advice=WHY_NO_KEY)
-    lines = ProgressLines()
-    application = open_application(configuration, lines)
-    target = find("gateway", application.targets, name)
-    current = application.open(target, Occasion(wait=wait))
-    outcome = application.client_cas.add(current, upload)
-    lines.finish(outcome)
+    with open_display(options(context)) as display:
+        application = open_application(configuration, display)
+        target = find("gateway", application.targets, name)
+        current = application.open(target, Occasion(wait=wait))
+        outcome = application.client_cas.add(current, upload)
+        display.finish(outcome)
     notify_daemon(application, [name])
     _exit_if_failed(outcome)
 
@@ -107,12 +108,13 @@ def remove(
     wait: Wait = 60.0,
 ) -> None:
     """Remove a client CA and prove that the server stops asking for it."""
-    lines = ProgressLines()
-    application = open_application(read_configuration(context), lines)
-    target = find("gateway", application.targets, name)
-    current = application.open(target, Occasion(wait=wait))
-    outcome = application.client_cas.remove(current, authority, force=force)
-    lines.finish(outcome)
+    configuration = read_configuration(context)
+    with open_display(options(context)) as display:
+        application = open_application(configuration, display)
+        target = find("gateway", application.targets, name)
+        current = application.open(target, Occasion(wait=wait))
+        outcome = application.client_cas.remove(current, authority, force=force)
+        display.finish(outcome)
     notify_daemon(application, [name])
     _exit_if_failed(outcome)
 

@@ -36,12 +36,18 @@ def _version(wanted: bool) -> None:  # noqa: FBT001 - Typer calls it with the op
 
 
 @app.callback()
-def main(
+def main(  # noqa: PLR0913 - the options in front of the command
     context: typer.Context,
     config: Annotated[
         str, typer.Option("-c", "--config", metavar="FILE", help="Configuration file.")
     ] = DEFAULT_CONFIGURATION,
     *,
+    quiet: Annotated[
+        bool, typer.Option("-q", "--quiet", help="Show errors and results, no progress.")
+    ] = False,
+    verbose: Annotated[
+        bool, typer.Option("-v", "--verbose", help="Log what is done, on standard error.")
+    ] = False,
     debug: Annotated[
         bool, typer.Option("--debug", help="Log everything; show tracebacks.")
     ] = False,
@@ -50,7 +56,7 @@ def main(
     ] = False,
 ) -> None:
     """Keep the options in front of the command."""
-    context.obj = Options(config, debug=debug)
+    context.obj = Options(config, debug=debug, quiet=quiet, verbose=verbose)
 
 
 def invoke() -> int:
@@ -76,5 +82,6 @@ def _print_usage(usage: typer.BadParameter) -> None:
     if message.startswith("Usage:"):  # no command was given: the help text itself
         sys.stderr.write(f"{message}\n")
         return
-    hint = f"; see '{usage.ctx.command_path} --help'" if usage.ctx else ""
+    end = " See" if message.endswith("?") else "; see"
+    hint = f"{end} '{usage.ctx.command_path} --help'" if usage.ctx else ""
     output.write_error(f"{message.rstrip('.')}{hint}")

@@ -28,8 +28,8 @@ INTRODUCTION = """\
 
 ## Synopsis
 
-    gatecert [-c FILE] [--debug] COMMAND [OPTIONS] [ARGUMENTS]
-    gatecert COMMAND --help
+    gatecert [-c FILE] [-q | -v] [--debug] COMMAND [OPTIONS] [ARGUMENTS]
+    gatecert help [COMMAND]
 
 ## Description
 
@@ -41,6 +41,10 @@ changed, and tell the daemon what they have changed.
 A command started as root runs as the owner of the state directory as soon as it writes there. An
 error is one line on standard error: what happened, where, and what to do. Without a terminal the
 output is plain text. Several gateways may be named by shell patterns (`'edge-*'`).
+
+The options `-c`, `-q`, `-v` and `--debug` may also follow the command. `-v` adds log records of
+level INFO; `-q` leaves out progress, and all of the log but errors; `gatecert run -q` still logs
+warnings.
 """
 
 CONCLUSION = """\

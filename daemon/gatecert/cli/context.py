@@ -51,13 +51,13 @@ def read_document(context: typer.Context, level: int = logging.WARNING) -> Docum
 
     Args:
         context: The context of the command.
-        level: What standard error gets at least; ``--debug`` logs everything.
+        level: What standard error gets at least, unless an option says otherwise.
 
     Raises:
         ConfigurationError: A file cannot be used at all.
     """
     given = options(context)
-    logs.configure(logging.DEBUG if given.debug else level)
+    logs.configure(given.level(level))
     return read(Path(given.config))
 
 
@@ -66,7 +66,7 @@ def read_configuration(context: typer.Context, level: int = logging.WARNING) -> 
 
     Args:
         context: The context of the command.
-        level: What standard error gets at least; ``--debug`` logs everything.
+        level: What standard error gets at least, unless an option says otherwise.
 
     Raises:
         ConfigurationError: It cannot be used.

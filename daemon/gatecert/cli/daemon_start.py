@@ -51,7 +51,7 @@ def _run_core(options: Options, spawned: Spawned, snapshot: int) -> None:
     path = Path(options.config)
     first = WorkerProcess(spawned)
     first.send(Load(str(path)))
-    logs.configure(logging.DEBUG if options.debug else logging.INFO)
+    logs.configure(options.level(logging.INFO))
     faulthandler.enable()  # the watchdog stops a core that hangs with SIGABRT: show where it hung
 
     from gatecert.challenge.socket_activation import inherited_sockets

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
+import os
+import sys
+import threading
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Annotated
@@ -10,19 +12,26 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gatecert.cli.application import notify_daemon, open_application, select_targets
+from gatecert.cli.closing import closing_of, interrupted
 from gatecert.cli.context import Names, read_configuration
-from gatecert.cli.exit_codes import FAILED
-from gatecert.cli.progress_lines import ProgressLines
+from gatecert.cli.display import open_display
+from gatecert.cli.exit_codes import FAILED, HELD, INTERRUPTED
+from gatecert.cli.options import options
+from gatecert.cli.passes import run_passes
+from gatecert.errors import LockTimeoutError
 from gatecert.lifecycle.gateway_pass import Occasion
 from gatecert.model import Mode, OutcomeKind
 from gatecert.revocation.check_schedule import revoked_state_of
 from gatecert.schedule.due import certificate_in_use
 
 if TYPE_CHECKING:
-    from gatecert.app import Application
-    from gatecert.model import Outcome, Target
+    from collections.abc import Sequence
 
-MOST_AT_ONCE = 16
+    from gatecert.app import Application
+    from gatecert.cli.closing import Closing
+    from gatecert.cli.display import Display
+    from gatecert.cli.passes import PassesRun
+    from gatecert.model import Outcome, Target
 
 
 def enroll(  # noqa: PLR0913 - the options of the command
@@ -60,18 +69,15 @@ def enroll(  # noqa: PLR0913 - the options of the command
             help="How long to wait for one that is being changed.",
         ),
     ] = 60.0,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print an event a line as JSON; see docs/enroll.md.")
+    ] = False,
 ) -> None:
     """Do what is due now: bootstrap, enrol, renew, deploy. Shows each step."""
     if dry_run and (force or rotate_key or accept_untrusted):
         raise typer.BadParameter(
             "--dry-run changes nothing; it cannot be combined with the other options"
         )
-    lines = ProgressLines()
-    application = open_application(read_configuration(context), lines)
-    targets = select_targets(application, names)
-    application.warn_of_listeners()
-    if rotate_key:
-        targets = tuple(replace(one, key=replace(one.key, reuse=False)) for one in targets)
     occasion = Occasion(
         force=force or rotate_key,
         look_now=True,
@@ -79,21 +85,95 @@ def enroll(  # noqa: PLR0913 - the options of the command
         accept_untrusted=accept_untrusted,
         wait=wait,
     )
-    attend = (
-        partial(application.pipeline.dry_run, wait=wait)
-        if dry_run
-        else partial(application.pipeline.attend, occasion=occasion)
-    )
-    with ThreadPoolExecutor(MOST_AT_ONCE) as pool:
-        outcomes = list(pool.map(attend, targets))
-    if not dry_run:
-        outcomes = list(map(partial(with_earlier_failure, application), targets, outcomes))
-    for outcome in outcomes:
-        lines.finish(outcome)
+    configuration = read_configuration(context)
+    cancelled = threading.Event()
+    with open_display(options(context), as_json=as_json) as display:
+        application = open_application(configuration, display, cancelled)
+        targets = select_targets(application, names)
+        application.warn_of_listeners()
+        if rotate_key:
+            targets = tuple(replace(one, key=replace(one.key, reuse=False)) for one in targets)
+        code = enrol(application, targets, display, cancelled, occasion=occasion, dry_run=dry_run)
+    if code:
+        raise typer.Exit(code)
+
+
+def enrol(  # noqa: PLR0913 - what the passes depend on
+    application: Application,
+    targets: Sequence[Target],
+    display: Display,
+    cancelled: threading.Event,
+    *,
+    occasion: Occasion,
+    dry_run: bool = False,
+) -> int:
+    """Run a pass over each gateway, tell the daemon, and show what to do next.
+
+    Args:
+        application: Was opened with ``display`` and ``cancelled``.
+        targets: The gateways.
+        display: Shows progress, outcomes and the last line.
+        cancelled: Set by Ctrl-C.
+        occasion: Of the passes.
+        dry_run: Only order at staging directories.
+
+    Returns:
+        The exit code.
+    """
+    attend = partial(_attend, application, occasion=occasion, dry_run=dry_run)
+    ran = run_passes(application, targets, attend, display, cancelled)
     if not dry_run:
         notify_daemon(application, [target.name for target in targets])
-    if not all(outcome.settled for outcome in outcomes):
-        raise typer.Exit(FAILED)
+    code = _exit_code(ran)
+    display.close(_closing(application, targets, ran, code, dry_run=dry_run))
+    if ran.still_running:  # threads that do not stop would keep the process
+        display.__exit__(None, None, None)
+        sys.stdout.flush()
+        os._exit(code)
+    return code
+
+
+def _attend(
+    application: Application, target: Target, *, occasion: Occasion, dry_run: bool
+) -> Outcome:
+    if dry_run:
+        return application.pipeline.dry_run(target, wait=occasion.wait)
+    outcome = application.pipeline.attend(target, occasion)
+    return with_earlier_failure(application, target, outcome)
+
+
+def _exit_code(ran: PassesRun) -> int:
+    if ran.interrupted:
+        return INTERRUPTED
+    if any(isinstance(error, LockTimeoutError) for error in ran.errors.values()):
+        return HELD
+    return FAILED if ran.errors or not all(each.settled for each in ran.outcomes) else 0
+
+
+def _closing(
+    application: Application,
+    targets: Sequence[Target],
+    ran: PassesRun,
+    code: int,
+    *,
+    dry_run: bool,
+) -> Closing:
+    if ran.interrupted:
+        return interrupted(ran.unfinished, exit_code=code)
+    custom = [each for each in targets if each.mode is Mode.CUSTOM]
+    return closing_of(
+        ran.outcomes,
+        refused=list(ran.errors),
+        without_import=[each.name for each in custom if _waits_for_import(application, each)],
+        daemon_runs=application.store.daemon_pid() is not None,
+        dry_run=dry_run,
+        exit_code=code,
+    )
+
+
+def _waits_for_import(application: Application, target: Target) -> bool:
+    live = application.open(target).live
+    return live is None or live.summary.is_bootstrap
 
 
 def with_earlier_failure(application: Application, target: Target, outcome: Outcome) -> Outcome:

@@ -12,8 +12,9 @@ from gatecert.certificate.pem import LARGEST_CHAIN
 from gatecert.certificate.upload import Upload
 from gatecert.cli.application import notify_daemon, open_application
 from gatecert.cli.context import MemberName, Name, Wait, find, read_configuration
+from gatecert.cli.display import open_display
 from gatecert.cli.exit_codes import FAILED
-from gatecert.cli.progress_lines import ProgressLines
+from gatecert.cli.options import options
 from gatecert.custom.member import select_member
 from gatecert.errors import clean
 
@@ -56,13 +57,13 @@ def import_certificate(  # noqa: PLR0913 - a command has this many options
     """
     configuration = read_configuration(context)
     uploads = _uploads(certificate, chain)
-    lines = ProgressLines()
-    application = open_application(configuration, lines)
-    target = select_member(find("gateway", application.targets, name), member)
-    outcome = application.pipeline.import_certificate(
-        target, uploads, wait=wait, accept_untrusted=accept_untrusted
-    )
-    lines.finish(outcome)
+    with open_display(options(context)) as display:
+        application = open_application(configuration, display)
+        target = select_member(find("gateway", application.targets, name), member)
+        outcome = application.pipeline.import_certificate(
+            target, uploads, wait=wait, accept_untrusted=accept_untrusted
+        )
+        display.finish(outcome)
     notify_daemon(application, [name])
     if outcome.failed or outcome.code:
         raise typer.Exit(FAILED)

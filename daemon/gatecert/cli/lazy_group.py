@@ -13,10 +13,16 @@ import typer
 from typer.core import TyperGroup
 from typer.main import get_command
 
+from gatecert.cli.global_options import accept_global_options
+from gatecert.cli.other_words import advice
+from gatecert.errors import WrongUsageError
 from gatecert.garbage_collection import quick_imports
 
 if TYPE_CHECKING:
     from typer._click.core import Command, Context
+
+
+HELP = "help"
 
 
 class LazyCommand(NamedTuple):
@@ -91,9 +97,37 @@ class LazyGroup(TyperGroup):
     def resolve_command(
         self, ctx: Context, args: list[str]
     ) -> tuple[str | None, Command | None, list[str]]:
-        """Return the chosen command in place of its placeholder."""
+        """Return the chosen command in place of its placeholder.
+
+        ``help COMMAND`` is ``COMMAND --help``.
+
+        Raises:
+            WrongUsageError: Another client has this command.
+        """
+        if args[0] == HELP and not ctx.resilient_parsing:
+            if len(args) == 1:
+                typer.echo(ctx.get_help())
+                raise typer.Exit
+            return self.resolve_command(ctx, [*args[1:], "--help"])
+        self._refuse_other_words(ctx, args)
         name, placeholder, rest = super().resolve_command(ctx, args)
-        return name, placeholder and imported(placeholder.name or ""), rest
+        if placeholder is None:  # completion of an unknown command
+            return name, None, rest
+        return name, accept_global_options(imported(placeholder.name or ""), self), rest
+
+    def parse_args(self, ctx: Context, args: list[str]) -> list[str]:
+        """Parse the options in front of the command.
+
+        Raises:
+            WrongUsageError: acme.sh has this option.
+        """
+        self._refuse_other_words(ctx, [each for each in args if each.startswith("--")])
+        return super().parse_args(ctx, args)
+
+    def _refuse_other_words(self, ctx: Context, args: list[str]) -> None:
+        error = advice(args[0]) if args and args[0] not in COMMANDS else ""
+        if error and not ctx.resilient_parsing:
+            raise WrongUsageError(error)
 
 
 def register(app: typer.Typer) -> None:

@@ -23,8 +23,13 @@ def prepare() -> None:
 
 def write_line(stream: TextIO, line: str) -> None:
     """Write a line; if that fails, drop it and everything after it."""
+    write_text(stream, f"{line}\n")
+
+
+def write_text(stream: TextIO, text: str) -> None:
+    """Write text; if that fails, drop it and everything after it."""
     try:
-        stream.write(f"{line}\n")
+        stream.write(text)
         stream.flush()
     except (OSError, ValueError):  # the pipe is closed, the disk is full
         silence(stream)

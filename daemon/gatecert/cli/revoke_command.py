@@ -11,10 +11,11 @@ import typer
 from gatecert.acme.revocation_request import REASON_CODES, Signature
 from gatecert.cli.application import notify_daemon, open_application
 from gatecert.cli.context import Name, Wait, find, read_configuration
+from gatecert.cli.display import open_display
 from gatecert.cli.enroll_command import with_earlier_failure
 from gatecert.cli.exit_codes import FAILED
+from gatecert.cli.options import options
 from gatecert.cli.output import write_line
-from gatecert.cli.progress_lines import ProgressLines
 from gatecert.lifecycle.gateway_pass import Occasion
 from gatecert.lifecycle.revocation_watch import not_replaced
 from gatecert.model import RevocationReason
@@ -50,19 +51,20 @@ def revoke(
     gets a new key if the old one was compromised (keyCompromise) or signed the revocation request.
     """
     why, key = _reason(reason), _signature(by)
-    lines = ProgressLines()
-    application = open_application(read_configuration(context), lines)
-    target = find("gateway", application.targets, name)
-    current = application.pipeline.open(target, Occasion(wait=wait))
-    lines.write(f"{name}: {application.revoker.revoke(current, why, key)}")
-    stays = not_replaced(target, current.excluded_region)
-    if stays:
-        write_line(sys.stderr, f"gatecert: {name}: {stays}")
-        notify_daemon(application, [name])
-        return
-    outcome = application.pipeline.attend(target, Occasion(look_now=True, wait=wait))
-    outcome = with_earlier_failure(application, target, outcome)
-    lines.finish(outcome)
+    configuration = read_configuration(context)
+    with open_display(options(context)) as display:
+        application = open_application(configuration, display)
+        target = find("gateway", application.targets, name)
+        current = application.pipeline.open(target, Occasion(wait=wait))
+        display.write(f"{name}: {application.revoker.revoke(current, why, key)}")
+        stays = not_replaced(target, current.excluded_region)
+        if stays:
+            write_line(sys.stderr, f"gatecert: {name}: {stays}")
+            notify_daemon(application, [name])
+            return
+        outcome = application.pipeline.attend(target, Occasion(look_now=True, wait=wait))
+        outcome = with_earlier_failure(application, target, outcome)
+        display.finish(outcome)
     notify_daemon(application, [name])
     if not outcome.settled:
         raise typer.Exit(FAILED)

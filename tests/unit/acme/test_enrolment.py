@@ -121,8 +121,8 @@ def test_from_a_target_to_a_checked_chain(
         "certificate issued by CA acme (ca.test)",
     ]
     assert told.waits == [
-        "CA acme (ca.test) to validate vpn.example.com, www.example.com",
-        "CA acme (ca.test) to issue the certificate",
+        "acme to validate vpn.example.com, www.example.com",
+        "acme to issue the certificate",
     ]
 
 

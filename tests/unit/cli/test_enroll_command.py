@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from io import StringIO
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from gatecert.cli.enroll_command import with_earlier_failure
-from gatecert.cli.progress_lines import ProgressLines
 from gatecert.model import (
     CertificateSummary,
     GatewayState,
@@ -21,7 +19,6 @@ from gatecert.model import (
     Outcome,
     OutcomeKind,
     RevocationState,
-    Stage,
     Target,
 )
 from gatecert.schedule.due import Situation
@@ -103,33 +100,3 @@ def test_idle_outcome_stays_without_failures_or_enrolment() -> None:
     custom = replace(TARGET, mode=Mode.CUSTOM)
     assert judged(BOOTSTRAP, FAILING, target=custom) == IDLE
     assert judged(BOOTSTRAP, GatewayState()) == IDLE
-
-
-class Terminal(StringIO):
-    def isatty(self) -> bool:
-        return True
-
-
-@pytest.mark.parametrize(
-    ("name", "value", "colours"),
-    [("TERM", "xterm", True), ("TERM", "dumb", False), ("NO_COLOR", "1", False)],
-)
-def test_marks_need_a_terminal_and_colours_respect_no_color(
-    name: str,
-    value: str,
-    colours: bool,  # noqa: FBT001 - a parameter of the test
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.delenv("NO_COLOR", raising=False)
-    monkeypatch.setenv("TERM", "xterm")
-    monkeypatch.setenv(name, value)
-    told, errors = Terminal(), StringIO()
-    monkeypatch.setattr("sys.stdout", told)
-    monkeypatch.setattr("sys.stderr", errors)
-    lines = ProgressLines()
-    lines("vpn", Stage.CHECK, "good")
-    lines.finish(SERVED)
-    lines.finish(REFUSED)
-    assert ("\x1b" in told.getvalue()) is colours
-    assert "✓ " in told.getvalue()
-    assert errors.getvalue().startswith("vpn: failed: refused")

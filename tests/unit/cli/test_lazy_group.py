@@ -57,4 +57,4 @@ def test_unknown_command_suggests_the_nearest() -> None:
         [sys.executable, "-m", "gatecert", "statsu"], capture_output=True, text=True, check=False
     )
     assert finished.returncode == 2
-    assert "No such command 'statsu'. Did you mean 'status'?" in finished.stderr
+    assert "No such command 'statsu'. Did you mean 'status'? See" in finished.stderr
