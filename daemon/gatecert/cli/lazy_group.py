@@ -121,7 +121,7 @@ class LazyGroup(TyperGroup):
         Raises:
             WrongUsageError: acme.sh has this option.
         """
-        self._refuse_other_words(ctx, [each for each in args if each.startswith("--")])
+        self._refuse_other_words(ctx, args)
         return super().parse_args(ctx, args)
 
     def _refuse_other_words(self, ctx: Context, args: list[str]) -> None:

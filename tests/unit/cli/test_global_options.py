@@ -124,6 +124,13 @@ def test_options_of_acme_sh_lead_to_a_command(
     )
 
 
+def test_options_of_acme_sh_may_be_options_of_a_command(
+    configuration: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run_command(monkeypatch, "-c", configuration, "csr", "hq", "--renew") == 0
+    assert "BEGIN CERTIFICATE REQUEST" in capsys.readouterr().out
+
+
 def test_no_command_of_another_client_hides_one_of_gatecert() -> None:
     assert COMMANDS.keys().isdisjoint(LEADS_TO)
     assert advice("nonsense") == ""
