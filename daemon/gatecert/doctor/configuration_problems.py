@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from gatecert.certificate.trust import read_roots
 from gatecert.certificate.trust_anchor import can_anchor
+from gatecert.challenge.dns01 import lexicon_catalogue
 from gatecert.config import existence, feasibility
 from gatecert.config.configuration_finding import Finding
 from gatecert.doctor import reload_commands
@@ -50,6 +51,7 @@ def configuration_problems(
     unworkable = document.all_problems(
         [
             *feasibility.findings(configuration, document.plain()),
+            *_dns_providers(configuration),
             *reload_commands.findings(configuration),
             *_unusable_roots(configuration, now),
         ]
@@ -57,6 +59,16 @@ def configuration_problems(
     return ConfigurationProblems(
         tuple(document.in_order(missing)), tuple(document.in_order(unworkable))
     )
+
+
+def _dns_providers(configuration: Configuration) -> Iterator[Finding]:
+    """Find DNS providers that do not exist, and options that they do not have."""
+    dns_01 = configuration.challenges.dns_01
+    if dns_01 is not None:
+        yield from lexicon_catalogue.findings(("challenges", "dns-01"), dns_01)
+    for name, gateway in configuration.gateways.items():
+        if gateway.ddns is not None:
+            yield from lexicon_catalogue.findings(("gateways", name, "ddns"), gateway.ddns)
 
 
 def _unusable_roots(configuration: Configuration, now: datetime) -> Iterator[Finding]:

@@ -53,3 +53,20 @@ def test_roots_that_have_expired_end_no_chain(tmp_path: Path) -> None:
     (problem,) = problems(tmp_path / "config.yaml", written).unworkable
 
     assert ".yaml:4: authorities.ca.trusted_roots: no chain can end in the" in str(problem)
+
+
+def test_providers_of_challenges_and_of_dynamic_dns_are_checked(tmp_path: Path) -> None:
+    token = tmp_path / "token"
+    token.write_text("secret", "ascii")
+    token.chmod(0o600)
+    written = (
+        f"challenges: {{dns-01: {{provider: cloudfare, credentials: {{auth_token: {token}}}}}}}\n"
+        "gateways:\n  vpn:\n    hostname: vpn.company.com\n    mode: custom\n"
+        f"    ddns: {{provider: hetzner, credentials: {{token: {token}}}}}\n"
+    )
+
+    found = [str(each) for each in problems(tmp_path / "config.yaml", written).unworkable]
+
+    assert len(found) == 2
+    assert ":1: challenges.dns-01.provider: there is no DNS provider cloudfare; did you" in found[0]
+    assert ":6: gateways.vpn.ddns.credentials.token: hetzner has no such option; did" in found[1]

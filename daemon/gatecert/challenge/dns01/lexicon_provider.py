@@ -19,7 +19,6 @@ on, with every secret masked; the same applies to the cause, for tracebacks.
 
 from __future__ import annotations
 
-import argparse
 import base64
 import contextlib
 import ipaddress
@@ -31,6 +30,11 @@ from urllib.parse import quote, quote_plus
 
 import requests
 
+from gatecert.challenge.dns01.lexicon_catalogue import (
+    accepted_options,
+    option_names,
+    provider_class,
+)
 from gatecert.challenge.dns01.secret import read_secret
 from gatecert.config.configuration_finding import nearest
 from gatecert.errors import ChallengeError, ProviderNotContactedError, RecordRefusedError, clean
@@ -51,7 +55,6 @@ if TYPE_CHECKING:
 SECONDS: Final = 60.0  # for all requests of a change
 DNS_01: Final = "challenges.dns-01"
 DUCKDNS: Final = "duckdns"
-AUTO_PROVIDER: Final = "auto"  # the library's provider that guesses the actual one
 UNAUTHORIZED: Final = {401, 403}
 CLIENT_ERRORS: Final = range(400, 500)
 
@@ -124,7 +127,7 @@ class LexiconDnsProvider:
     def _change(
         self, record: TextRecord | RecordLocation, change: Callable[[LexiconProvider], bool]
     ) -> None:
-        kind = _provider_class(self._name, self._here, self._settings.own_providers)
+        kind = provider_class(self._name, self._here, self._settings.own_providers)
         self._check_credentials(kind)
         if self._settings.zone is None or self._name == DUCKDNS:
             record = with_providers_zone(record)
@@ -213,9 +216,9 @@ class LexiconDnsProvider:
         Raises:
             ProviderNotContactedError: It does not know one; names those that it knows.
         """
-        known = sorted(option_names(kind))
+        known, accepted = sorted(option_names(kind)), accepted_options(kind)
         for option in self._settings.credentials:
-            if known and option not in known:
+            if accepted and option not in accepted:
                 hint = nearest(option, known)
                 key = f"{self._here}.credentials.{clean(option, 80)}"
                 raise ProviderNotContactedError(
@@ -228,45 +231,6 @@ class LexiconDnsProvider:
         """The configuration keys of the credentials, for messages."""
         names = [f"{self._here}.credentials.{option}" for option in self._settings.credentials]
         return " and ".join(names) or f"{self._here}.credentials"
-
-
-def _provider_class(name: str, here: str, own: tuple[str, ...]) -> type[LexiconProvider]:
-    """Return the class of a provider.
-
-    Raises:
-        ProviderNotContactedError: There is none of that name, or what it needs is not installed.
-    """
-    try:
-        from lexicon._private.discovery import (  # noqa: PLC0415 - an optional extra
-            find_providers,
-            load_provider_module,
-        )
-    except ImportError as error:
-        raise ProviderNotContactedError(
-            f"the DNS provider {clean(name, 80)} needs dns-lexicon, which is not installed",
-            fix=f"install gatecert[dns], or set {here}.provider to {' or '.join(own)}",
-        ) from error
-    known = find_providers()
-    if name not in known or name == AUTO_PROVIDER:
-        everyone = (*own, *(each for each in known if each != AUTO_PROVIDER))
-        raise ProviderNotContactedError(
-            f"{here}.provider: there is no DNS provider {clean(name, 80)}",
-            fix=nearest(name, everyone, f"one of {', '.join(everyone)}"),
-        )
-    try:
-        kind: type[LexiconProvider] = load_provider_module(name).Provider
-    except ImportError as error:
-        raise _needs_more(name) from error
-    if not known[name]:
-        raise _needs_more(name)
-    return kind
-
-
-def _needs_more(name: str) -> ProviderNotContactedError:
-    return ProviderNotContactedError(
-        f"the DNS provider {name} needs further packages, which are not installed",
-        fix=f"install dns-lexicon[{name}] where gatecert is installed",
-    )
 
 
 def _not_asked(error: ChallengeError) -> ChallengeError:
@@ -322,15 +286,6 @@ def _canonical(address: str) -> str:
     with contextlib.suppress(ValueError):
         return str(ipaddress.ip_address(address))
     return address
-
-
-def option_names(kind: type[LexiconProvider]) -> set[str]:
-    """Return the names of a provider's options; empty if it does not list them."""
-    parser = argparse.ArgumentParser(add_help=False, exit_on_error=False)
-    kind.configure_parser(parser)
-    with contextlib.suppress(argparse.ArgumentError, SystemExit):
-        return set(vars(parser.parse_known_args([])[0]))
-    return set()
 
 
 def _within(seconds: float, work: Callable[[], bool]) -> bool:

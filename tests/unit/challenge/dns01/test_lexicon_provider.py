@@ -17,10 +17,10 @@ import requests
 from lexicon._private import discovery
 from lexicon._private.providers import duckdns, powerdns
 
+from gatecert.challenge.dns01.lexicon_catalogue import option_names
 from gatecert.challenge.dns01.lexicon_provider import (
     LexiconDnsProvider,
     full_name,
-    option_names,
     replace_records,
     with_providers_zone,
 )
