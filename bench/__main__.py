@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from bench import commands, enrolments, idle, starts
+from bench import adoption, commands, enrolments, idle, starts
 from bench.caddy_client import caddy_version
 from bench.certbot_client import certbot_version
 from bench.figures import Figure, Report
@@ -41,6 +41,7 @@ FAMILIES: Mapping[str, Callable[[Scene], Iterator[Figure]]] = {
     "start": starts.from_nothing,
     "status": commands.status,
     "growth": enrolments.growth,
+    "adopt": adoption.adopt,
 }
 LARGEST = 5000
 

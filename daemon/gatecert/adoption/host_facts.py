@@ -1,7 +1,7 @@
 """The user of the daemon, and the temporary change to that user for what it must own.
 
 A command of root writes the state directory as its owner, and then the configuration as root again.
-No other program runs meanwhile, and no thread starts.
+No other program runs meanwhile; all threads change together (credentials(7), NPTL).
 """
 
 from __future__ import annotations
