@@ -205,7 +205,10 @@ def _parsed(text: str, path: Path) -> dict[str, dict[str, str]]:
             continue
         key, equals, value = stripped.partition("=")
         if not equals or "\0" in line:
-            raise UnreadableError(f"{clean(str(path))}:{number} is damaged: no `key = value`")
+            raise UnreadableError(
+                f"{clean(str(path))}:{number} is damaged: no `key = value`",
+                fix="restore the file, or remove it if the certificate is not needed",
+            )
         current[key.strip()] = _unquoted(value.strip())
     return sections
 

@@ -133,15 +133,21 @@ def _other_http_01(
 ) -> str:
     """Return a note where http-01 is set up in another way than the client's."""
     own = _settings(challenge)
-    if challenge.kind != HTTP_01 or challenge.lack or own == chosen:
+    is_fixed = bool(existing.gateways) or HTTP_01 in existing.challenges
+    used = existing.http_01 if is_fixed else chosen
+    if challenge.kind != HTTP_01 or challenge.lack or own == used:
         return ""
-    how = f"the webroot {clean(str(challenge.webroot))}" if challenge.webroot else ""
-    how = how or (f"port {challenge.listen[0].rpartition(':')[2]}" if challenge.listen else "")
-    if existing.gateways or HTTP_01 in existing.challenges:
-        now = f"challenges.http-01 in {existing.path}"
-    else:
-        now = ", ".join(f"{key} {value}" for key, value in chosen.items())
-    return f"it was validated with {how or 'a listener on port 80'}; gatecert uses {now}"
+    where = f", as {existing.path} says" if is_fixed else ""
+    return f"it was validated with {_in_words(own)}; gatecert uses {_in_words(used)}{where}"
+
+
+def _in_words(settings: Mapping[str, object]) -> str:
+    """Return settings of http-01 in words."""
+    if "webroot" in settings:
+        return f"the webroot {clean(str(settings['webroot']))}"
+    listen = settings.get("listen")
+    places = " and ".join(map(str, listen)) if isinstance(listen, list) else "port 80"
+    return f"a listener at {clean(places)}"
 
 
 # --------------------------------------------------------------------------- dns-01

@@ -29,6 +29,7 @@ class Existing:
         custom: The gateways with ``mode: custom``.
         challenges: The challenge types with settings.
         dns_provider: The provider of dns-01; empty without.
+        http_01: The settings of http-01; empty for the defaults.
     """
 
     path: Path
@@ -38,6 +39,7 @@ class Existing:
     custom: frozenset[str] = frozenset()
     challenges: frozenset[str] = frozenset()
     dns_provider: str = ""
+    http_01: Mapping[str, object] = field(default_factory=dict)
 
     def gateway_of(self, hostname: str) -> str:
         """Return the gateway with a hostname; empty if there is none."""
@@ -67,6 +69,7 @@ def read_existing(path: Path) -> Existing:
         ),
         frozenset(name for name, value in challenges.items() if value is not None),
         str(dns_01.get("provider", "")),
+        _entry(challenges, "http-01"),
     )
 
 
