@@ -26,6 +26,7 @@ from gatecert.adoption.plan import Plan, make_plan
 from gatecert.app import Application, build, utc_now
 from gatecert.config.extension import extend
 from gatecert.deploy.adopted_files import read_adopted_files
+from gatecert.errors import StorageError
 from gatecert.model import Account, Action
 from gatecert.store import durable
 
@@ -180,7 +181,7 @@ def test_a_failed_write_leaves_the_configuration_unwritten(
 
     with monkeypatch.context() as patched:
         patched.setattr(durable, "on_step", fail)
-        with pytest.raises(Exception, match="No space left"):
+        with pytest.raises(StorageError, match="disk full"):
             scene.adopt()
     assert not scene.configuration.exists()
 
