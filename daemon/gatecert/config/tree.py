@@ -203,7 +203,9 @@ class _Builder:
             elif key.value in entries:
                 name = clean(key.value, _LONGEST_NAME)
                 first = key_lines[key.value] - self._lines_before
-                self._complain(event, f"the key {name} is already written in line {first}")
+                self._complain(
+                    event, f"the key {name} is already written in line {first}; leave one out"
+                )
             else:
                 name = str(key.value)
                 entries[name], key_lines[name] = value, key.line

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 BOOTED: Final = Path("/run/systemd/system")  # exists if systemd is the init (sd_booted(3))
-TIMEOUT: Final = 10.0  # seconds for one call
+TIMEOUT: Final = 20.0  # seconds for one call
 MOST_AT_ONCE: Final = 500  # units of one call, so that the arguments always fit
 
 
@@ -37,22 +37,25 @@ def show(
     Times are in UTC.
 
     Args:
-        units: Valid names of units; systemd need not know them.
+        units: Valid names of units, whether systemd knows them or not; or one pattern, which stands
+            for all matching units that are in memory.
         properties: Names of properties; for a unit without one, it is missing or empty.
         booted: The directory that exists if systemd runs.
         run: Returns the output of a command, empty if it fails; the default runs it.
 
     Returns:
-        An entry for each unit; an empty list if systemd cannot be asked.
+        An entry for each unit, with its name as ``Id``; an empty list if systemd cannot be asked.
     """
     if not units or not booted.is_dir():
         return []
     found: list[Mapping[str, str]] = []
     rest = iter(units)
     while some := list(islice(rest, MOST_AT_ONCE)):
-        argv = ["systemctl", "show", f"--property=Id,{','.join(properties)}", "--", *some]
+        is_pattern = "*" in some[0]
+        every = ["--all"] if is_pattern else []  # inactive units as well
+        argv = ["systemctl", "show", *every, f"--property=Id,{','.join(properties)}", "--", *some]
         blocks = parse((run or output_of)(argv))
-        if len(blocks) != len(some):
+        if len(blocks) != len(some) and not is_pattern:
             return []
         found += blocks
     return found

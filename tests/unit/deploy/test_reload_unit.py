@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from gatecert.deploy.reload_unit import (
+    FEW,
     Lack,
     ReloadUnit,
     ServerUnit,
@@ -62,9 +63,13 @@ class Systemd:
     def __init__(self, *blocks: str) -> None:
         self._blocks = {each["Id"]: each for each in parse("\n".join(blocks))}
         self.calls = 0
+        self.asked: list[str] = []
 
     def __call__(self, units: Sequence[str], properties: Sequence[str]) -> list[Mapping[str, str]]:
         self.calls += bool(units)
+        self.asked += units
+        if list(units) == ["gatecert-reload@*"]:
+            return list(self._blocks.values())
         missing = {"LoadState": "not-found", "ActiveState": "inactive", "CanReload": "no"}
         return [
             {name: self._blocks.get(unit, missing).get(name, "") for name in properties}
@@ -93,6 +98,29 @@ def test_all_gateways_are_read_in_two_calls() -> None:
     )
     assert boston.last_run == "last run failed (exit status 1), 2026-11-29 10:52:49 UTC"
     assert units["paris"].load_state == "not-found"
+
+
+def test_of_many_gateways_only_units_in_memory_are_read() -> None:
+    systemd = Systemd(PATH_UNIT, SERVICE, OCSERV)
+    others = [f"other{number}" for number in range(100)]
+
+    units = read_reload_units([*others, "boston"], show=systemd)
+
+    assert list(units) == [*others, "boston"]
+    assert units["boston"] == read(PATH_UNIT, SERVICE, OCSERV)
+    assert len(systemd.asked) == 1 + 2 * FEW + 1
+    problem = reload_problem(units["other99"], GATEWAY.parent / "other99")
+    assert problem is not None
+    assert str(problem) == (
+        "gatecert-reload@other99.path is not enabled:"
+        " systemctl enable --now gatecert-reload@other99.path"
+    )
+
+
+def test_of_many_gateways_nothing_is_known_without_systemd() -> None:
+    gateways = [f"other{number}" for number in range(100)]
+
+    assert read_reload_units(gateways, show=lambda _, __: []) == {}
 
 
 def test_without_systemd_nothing_is_known() -> None:

@@ -48,6 +48,12 @@ def test_one_call_asks_for_all_units(tmp_path: Path) -> None:
     ]
 
 
+def test_a_pattern_stands_for_any_number_of_units(tmp_path: Path) -> None:
+    found = show(["a@*"], ["Id"], booted=tmp_path, run=lambda _: "Id=a@1\n\nId=a@2\n")
+
+    assert [each["Id"] for each in found] == ["a@1", "a@2"]
+
+
 def test_very_many_units_are_asked_for_in_several_calls(tmp_path: Path) -> None:
     run, units = SystemctlShow(), [f"unit{number}.service" for number in range(MOST_AT_ONCE + 1)]
 
