@@ -92,7 +92,7 @@ def test_yaml_problems_are_reported_with_the_rest(
     found = complaints("resolver: {interval: 5}\nresolver: {}\ngateways: {}\n")
     assert found == [
         '1: resolver.interval: "5" has no unit; write 5s for seconds (or m, h, d)',
-        "2: the key resolver is already written in line 1",
+        "2: the key resolver is already written in line 1; leave one out",
         "3: gateways: has no gateway; write at least one",
     ]
 

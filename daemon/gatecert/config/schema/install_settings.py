@@ -50,8 +50,8 @@ class SharedInstallSettings(Settings):
     reload: Command = Field(
         default=(),
         description="Command that makes the server reload its files, as a list of arguments; run "
-        "without a shell. Default: none; systemd reloads the server (docs/systemd.md), or the server "
-        "notices changes by itself.",
+        "without a shell. Default: none; systemd reloads the server (docs/systemd.md), or the "
+        "server notices changes by itself.",
     )
     reload_timeout: Duration = Field(
         default=timedelta(seconds=30), description="Timeout of the command; it is then killed."
