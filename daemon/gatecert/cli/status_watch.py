@@ -7,6 +7,7 @@ dumb terminal, it is printed again only if something has changed.
 
 from __future__ import annotations
 
+import os
 import shutil
 import signal
 import sys
@@ -28,8 +29,8 @@ if TYPE_CHECKING:
 INTERVAL: Final = 1.0  # seconds
 SHARE: Final = 9  # parts of the time spent waiting, to each part spent reading many gateways
 
-ENTER: Final = "\x1b[?1049h\x1b[?25l"  # the alternate screen, without a cursor
-LEAVE: Final = "\x1b[?25h\x1b[?1049l"
+ENTER: Final = b"\x1b[?1049h\x1b[?25l"  # the alternate screen, without a cursor
+LEAVE: Final = b"\x1b[?25h\x1b[?1049l"
 TOP: Final = "\x1b[H"
 END_OF_LINE: Final = "\x1b[K"  # erases the rest of the line
 END_OF_SCREEN: Final = "\x1b[J"
@@ -68,21 +69,20 @@ def watch_status(
         lines: Returns the status as lines for a terminal.
     """
     stream = sys.stdout
-    shown: list[str] = []
     with _until_a_signal():
         if not Terminal.of(stream).is_live:
             _print_changes(stream, read, lines)
-        stream.write(ENTER)
+        shown: list[str] = []
         try:
-            while True:
-                began = time.monotonic()
-                terminal = Terminal.of(stream)
-                shown = _fitting(lines(read(), terminal), terminal)
-                stream.write(_picture(shown))
-                stream.flush()
-                _pause(began)
+            with _alternate_screen(stream):
+                while True:
+                    began = time.monotonic()
+                    terminal = Terminal.of(stream)
+                    shown = _fitting(lines(read(), terminal), terminal)
+                    stream.write(_picture(shown))
+                    stream.flush()
+                    _pause(began)
         finally:
-            stream.write(LEAVE)
             stream.write("".join(f"{line}\n" for line in shown))
             stream.flush()
 
@@ -120,6 +120,28 @@ def _picture(lines: list[str]) -> str:
 def _pause(began: float) -> None:
     """Wait before the next reading, longer if one takes long."""
     time.sleep(max(INTERVAL, SHARE * (time.monotonic() - began)))
+
+
+@contextmanager
+def _alternate_screen(stream: TextIO) -> Iterator[None]:
+    """Use the alternate screen, except while SIGTSTP (Ctrl-Z) has suspended this process."""
+    descriptor = stream.fileno()
+
+    def suspend(_number: int, _frame: FrameType | None) -> None:
+        os.write(descriptor, LEAVE)  # the stream may be in the middle of a write
+        signal.signal(signal.SIGTSTP, signal.SIG_DFL)
+        os.kill(os.getpid(), signal.SIGTSTP)
+        signal.signal(signal.SIGTSTP, suspend)
+        os.write(descriptor, ENTER)
+
+    before = signal.signal(signal.SIGTSTP, suspend)
+    os.write(descriptor, ENTER)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTSTP, before)
+        stream.flush()
+        os.write(descriptor, LEAVE)
 
 
 @contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pty
+import select
 import signal
 import subprocess
 import sys
@@ -13,8 +14,10 @@ import pytest
 import yaml
 
 from gatecert import cli
+from gatecert.cli.status_watch import ENTER, LEAVE
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 
@@ -126,23 +129,51 @@ def test_a_pipe_gets_the_status_again_when_it_has_changed(configuration: Path, r
     assert "\x1b" not in output
 
 
-@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])
-def test_a_terminal_is_left_as_it_was(
-    configuration: Path, monkeypatch: pytest.MonkeyPatch, ending: signal.Signals
-) -> None:
+def read_until(terminal: int, wanted: bytes) -> bytes:
+    shown = b""
+    while wanted not in shown:
+        shown += os.read(terminal, 65536)
+    return shown
+
+
+@pytest.fixture
+def on_a_terminal(
+    configuration: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[tuple[subprocess.Popen[str], int]]:
+    """``--watch`` on a pseudo-terminal, which has shown the status once."""
     monkeypatch.setenv("TERM", "xterm")
     leader, follower = pty.openpty()
     watching = watch(configuration, stdout=follower, stderr=follower, stdin=follower)
     os.close(follower)
-    shown = b""
-    while b"\x1b[J" not in shown:
-        shown += os.read(leader, 65536)
-    watching.send_signal(ending)
-    while b"\x1b[?1049l" not in shown or not shown.endswith(b"\n"):
-        shown += os.read(leader, 65536)
-    assert watching.wait(30) == 0
+    assert read_until(leader, b"\x1b[J").startswith(ENTER + b"\x1b[H")
+    yield watching, leader
+    watching.kill()
+    watching.wait()
     os.close(leader)
-    before, last = shown.split(b"\x1b[?25h\x1b[?1049l")
-    assert before.startswith(b"\x1b[?1049h\x1b[?25l\x1b[H")
-    assert b"3 of 3 need you" in last
+
+
+@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])
+def test_a_terminal_is_left_as_it_was(
+    on_a_terminal: tuple[subprocess.Popen[str], int], ending: signal.Signals
+) -> None:
+    watching, terminal = on_a_terminal
+    watching.send_signal(ending)
+    shown = read_until(terminal, LEAVE)
+    assert watching.wait(30) == 0
+    while not shown.endswith(b"gatecert enroll trusted\r\n"):
+        shown += os.read(terminal, 65536)
+    assert b"3 of 3 need you" in shown.split(LEAVE)[1]
     assert b"Traceback" not in shown
+
+
+def test_a_suspended_watch_leaves_the_screen_until_it_goes_on(
+    on_a_terminal: tuple[subprocess.Popen[str], int],
+) -> None:
+    watching, terminal = on_a_terminal
+    watching.send_signal(signal.SIGTSTP)
+    shown = read_until(terminal, LEAVE)
+    while ENTER not in shown:
+        watching.send_signal(signal.SIGCONT)
+        if select.select([terminal], [], [], 0.1)[0]:
+            shown += os.read(terminal, 65536)
+    assert b"\x1b[J" in read_until(terminal, b"\x1b[J")
