@@ -189,7 +189,7 @@ def _entry_notes(url: str, name: str, users: Sequence[Adoptable], state: FoundSt
     if not is_public_ca(url) and not _bundle(state, url):
         notes.append(
             f"if a private CA issued the HTTPS certificate of {clean(url)}, set"
-            f" authorities.{name}.ca_bundle"
+            f" authorities.{name}.ca_bundle, or use --ca-bundle"
         )
     profiles = _profiles(users)
     if len(profiles) > 1:

@@ -11,6 +11,7 @@ import os
 import signal
 import sys
 import threading
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -67,6 +68,16 @@ def adopt(  # noqa: PLR0913 - a command has this many options
             help="ACME directory of the CA, where the client does not record it (lego).",
         ),
     ] = "",
+    ca_bundle: Annotated[
+        Path | None,
+        typer.Option(
+            "--ca-bundle",
+            metavar="FILE",
+            exists=True,
+            dir_okay=False,
+            help="PEM file with the trusted roots for HTTPS connections to a private CA.",
+        ),
+    ] = None,
     verify: Annotated[
         list[str] | None,
         typer.Option(
@@ -87,6 +98,8 @@ def adopt(  # noqa: PLR0913 - a command has this many options
     more = [_listener(each) for each in verify or ()]
     existing = read_existing(Path(given.config))
     state = read_client(directory.expanduser().absolute())
+    if ca_bundle is not None:
+        state = replace(state, ca_bundle=ca_bundle.absolute())
     owner = owner_of(existing.state_directory)
     host = Host(runs_as_root=owner is None and os.geteuid() == 0)
     plan = make_plan(
