@@ -20,6 +20,7 @@ from harness.neighbour import run
 from harness.pebble import Pebble, PebbleOptions, PebblePorts
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from contextlib import ExitStack
     from pathlib import Path
 
@@ -163,3 +164,172 @@ def test_two_commands_and_three_answers_from_a_clean_debian(
     machine.wait_active("gatecert.service")
     assert machine.must("systemctl", "--failed", "--plain", "--no-legend") == ""
     assert operator.pebble.orders() == 2
+
+
+def apache(operator: Operator) -> None:
+    operator.machine.enable("apache2.service")
+
+
+def mail(operator: Operator) -> None:
+    operator.machine.enable("postfix.service", "dovecot.service")
+
+
+@pytest.mark.parametrize(("set_up", "port"), [(apache, 443), (mail, 993)], ids=["apache", "mail"])
+def test_without_questions(
+    set_up: Callable[[Operator], None], port: int, operator: Operator
+) -> None:
+    set_up(operator)
+    machine = operator.machine.boot()
+    machine.wait_idle()
+
+    shown = operator.init("--hostname", HOSTNAME)
+
+    assert shown.exit_code == 0, shown.output + shown.errors
+    assert operator.serves(port)
+    machine.must("gatecert", "check")
+
+    again = operator.init("--hostname", HOSTNAME)
+
+    assert again.exit_code == 0, again.output + again.errors
+    assert "has this gateway already" in again.output
+    assert operator.pebble.orders() == 1
+
+
+def test_a_second_gateway_is_added_and_the_first_one_stays(operator: Operator) -> None:
+    nginx(operator)
+    other = "second.widgets.dynamic-m.com"
+    operator.names.point(other, PUBLIC)
+    machine = operator.machine.boot()
+    machine.wait_idle()
+    assert operator.init("--hostname", HOSTNAME).exit_code == 0
+    machine.must("sh", "-c", f"echo '# mine' >>{CONFIGURATION}")
+    before = machine.must("cat", CONFIGURATION)
+
+    second = machine.run("gatecert", "init", "--yes", "--hostname", other)
+
+    assert second.exit_code == 0, second.output + second.errors
+    after = machine.must("cat", CONFIGURATION)
+    rest = iter(after.splitlines())
+    assert all(line in rest for line in before.splitlines()), "every line, in its order"
+    assert operator.serves()
+    assert served_certificate(PUBLIC, 443, other, trusted=operator.pebble.root)
+    assert machine.must("stat", "-c", "%U:%G %a", CONFIGURATION).strip() == "root:gatecert 640"
+    machine.must("gatecert", "check")
+
+
+def test_a_dry_run_changes_nothing(operator: Operator) -> None:
+    nginx(operator)
+    machine = operator.machine.boot()
+    machine.wait_idle()
+    staging = ("--authority", "letsencrypt", "--staging", "--hostname", HOSTNAME)
+
+    shown = machine.run(
+        *("gatecert", "init", "--yes", "--agree-terms", "--contact", CONTACT, *staging)
+    )
+
+    assert shown.exit_code == 1, "that CA cannot be reached from here"
+    assert "nothing was installed" in shown.errors
+    assert machine.run("test", "-e", CONFIGURATION).exit_code == 1
+    assert machine.run("test", "-e", "/etc/nginx/conf.d/gate.conf").exit_code == 1
+    assert operator.pebble.orders() == 0
+
+
+def test_a_name_that_points_elsewhere_gets_a_bootstrap_certificate_and_the_service_goes_on(
+    operator: Operator,
+) -> None:
+    nginx(operator)
+    operator.names.point(HOSTNAME, "9.9.9.9")
+    machine = operator.machine.boot()
+    machine.wait_idle()
+
+    shown = operator.init("--hostname", HOSTNAME)
+
+    assert shown.exit_code == 1
+    assert "goes on trying by itself" in " ".join(shown.output.split())
+    assert served_certificate(PUBLIC, 443, HOSTNAME)
+    assert not operator.serves()
+
+    operator.names.point(HOSTNAME, PUBLIC)
+    machine.must("systemctl", "kill", "--signal=USR1", "gatecert.service")
+    machine.wait_for(operator.serves, "the service to enrol")
+
+
+def test_a_server_that_is_trusted_keeps_its_certificate_until_there_is_a_better_one(
+    operator: Operator,
+) -> None:
+    nginx(operator)
+    machine = operator.machine.boot()
+    machine.wait_idle()
+    assert operator.init("--hostname", HOSTNAME).exit_code == 0
+    # As another client would leave it: trusted by this machine, and not known to gatecert.
+    machine.must("mkdir", "/etc/old")
+    machine.must("sh", "-c", f"cp {LIVE}/*.pem /etc/old && cp /root/root.pem /etc/ssl/cert.pem")
+    machine.must("sed", "-i", f"s#{LIVE}#/etc/old#", "/etc/nginx/conf.d/gate.conf")
+    machine.must("sh", "-c", "cat /root/root.pem >>/etc/ssl/certs/ca-certificates.crt")
+    machine.must("systemctl", "stop", "gatecert")
+    machine.must("rm", "-rf", "/var/lib/gatecert/gateways", CONFIGURATION)
+    machine.must("systemctl", "reload", "nginx")
+    operator.names.point(HOSTNAME, "9.9.9.9")
+
+    shown = operator.init("--hostname", HOSTNAME)
+
+    assert shown.exit_code == 1
+    assert "serves a trusted certificate now and keeps it" in " ".join(shown.output.split())
+    assert operator.serves()
+
+    operator.names.point(HOSTNAME, PUBLIC)
+    again = operator.init("--hostname", HOSTNAME)
+
+    assert again.exit_code == 0, again.output + again.errors
+    assert LIVE in machine.must("cat", "/etc/nginx/conf.d/gate.conf")
+
+
+def test_a_server_that_refuses_the_change_keeps_its_files(operator: Operator) -> None:
+    nginx(operator)
+    machine = operator.machine
+    # A test that always fails, with files that are right.
+    machine.write("/usr/local/sbin/nginx", "#!/bin/sh\necho no: $1 >&2; exit 1\n", mode=0o755)
+    machine.boot()
+    machine.wait_idle()
+
+    shown = operator.init("--hostname", HOSTNAME)
+
+    assert shown.exit_code == 1
+    assert "nginx -t refuses the changed files: no: -t" in shown.errors
+    assert machine.run("test", "-e", "/etc/nginx/conf.d/gate.conf").exit_code == 1
+    assert machine.must("systemctl", "is-active", "nginx").strip() == "active"
+
+
+def test_wrong_usage(operator: Operator) -> None:
+    machine = operator.machine.boot()
+    machine.wait_idle()
+
+    nothing = operator.init("--hostname", HOSTNAME)
+    assert nothing.exit_code == 2
+    assert "--server is missing" in nothing.errors
+
+    silent = machine.run("gatecert", "init")
+    assert silent.exit_code == 2
+    assert "there is no terminal" in silent.errors
+
+    machine.must("systemctl", "start", "nginx")
+    for options, what in (
+        ((), "--hostname is missing"),
+        (("--hostname", HOSTNAME), "--contact is missing"),
+        (("--hostname", HOSTNAME, "--contact", CONTACT), "--agree-terms is missing"),
+        (("--hostname", "no_name"), "--hostname: "),
+        (("--hostname", HOSTNAME, "--server", "iis"), "--server iis"),
+        (("--hostname", HOSTNAME, "--challenge", "dns-01"), "challenges.dns-01"),
+    ):
+        shown = machine.run("gatecert", "init", "--yes", *options)
+        assert shown.exit_code == 2, (options, shown.errors)
+        assert what in shown.errors
+        assert shown.errors.count("\n") == 1
+
+    user = machine.run(
+        *("setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups"),
+        *("gatecert", "init", "--yes", "--hostname", HOSTNAME),
+    )
+    assert user.exit_code == 2
+    assert "run it with sudo" in user.errors
+    assert machine.run("test", "-e", CONFIGURATION).exit_code == 1

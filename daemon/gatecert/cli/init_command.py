@@ -6,7 +6,7 @@ import logging
 import sys
 import threading
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -21,6 +21,8 @@ from gatecert.report import logs
 
 if TYPE_CHECKING:
     from gatecert.cli.init_plan import SetUp
+
+CERTBOT: Final = "/etc/letsencrypt/renewal/*.conf"
 
 
 def init(  # noqa: PLR0913 - each answer is an option
@@ -138,12 +140,7 @@ def init(  # noqa: PLR0913 - each answer is an option
         dialog.line("Nothing is changed.")
         raise typer.Exit(INTERRUPTED)
     if not FirstSetUp(set_up, dialog, may_apply=apply).carry_out():
-        dialog.note(
-            f"not proven yet; see gatecert doctor {set_up.name}, and then gatecert enroll "
-            f"{set_up.name}"
-        )
         raise typer.Exit(FAILED)
-    dialog.note(f"look at it at any time: gatecert status {set_up.name}")
 
 
 def _terms(set_up: SetUp, answers: Answers, dialog: Dialog) -> str:
@@ -155,17 +152,18 @@ def _terms(set_up: SetUp, answers: Answers, dialog: Dialog) -> str:
     """
     if not set_up.authority.needs_terms:
         return ""
-    if answers.agree_terms and not dialog.asks:
+    if not dialog.asks:
+        if not answers.agree_terms:
+            raise WrongUsageError(
+                "--agree-terms is missing: do you agree to the terms of service of "
+                f"{set_up.authority.name}?"
+            )
         return ""
     from gatecert.app import build  # noqa: PLC0415 - not needed with all answers as options
     from gatecert.cli.application import no_progress  # noqa: PLC0415 - as above
 
     application = build(set_up.for_dry_run, no_progress, threading.Event())
     report = application.authorities[set_up.authority.name].check_directory()
-    if not dialog.asks and report.terms_of_service:
-        raise WrongUsageError(
-            f"--agree-terms is missing: do you agree to {report.terms_of_service}?"
-        )
     return "" if answers.agree_terms else report.terms_of_service
 
 
@@ -177,6 +175,11 @@ def _show(set_up: SetUp, answers: Answers, dialog: Dialog) -> None:
     dialog.fact("name", _name_check(set_up))
     dialog.fact("addresses", ", ".join(host.addresses.expected) or "private ones only")
     dialog.fact("challenge", f"{set_up.challenge.kind}: {set_up.challenge.reason}")
+    if set_up.wanted.find(CERTBOT):
+        dialog.note(
+            "certbot has certificates on this host: gatecert adopt /etc/letsencrypt takes them "
+            "over without an order"
+        )
     if set_up.extension is None:
         dialog.heading(f"{set_up.path} has this gateway already ({set_up.name})")
     else:

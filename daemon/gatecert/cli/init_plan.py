@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from gatecert.config.extension import Extension, extend
-from gatecert.config.include import read
-from gatecert.config.load import validate
+from gatecert.config.extension import Extension, extend, read_unfinished
 from gatecert.config.names import gateway_host_name, safe_name
 from gatecert.config.schema import Configuration
 from gatecert.config.schema.authority import mail_address
@@ -21,7 +20,13 @@ from gatecert.setup.certificate_files import covers
 from gatecert.setup.challenge_choice import ChallengeChoice, choose_challenge
 from gatecert.setup.detection import FoundServer
 from gatecert.setup.host import HTTP, Host
-from gatecert.setup.host_reader import find_files, read_host, read_output, read_text
+from gatecert.setup.host_reader import (
+    PACKAGED_CONFIGURATION,
+    find_files,
+    read_host,
+    read_output,
+    read_text,
+)
 from gatecert.setup.proposal import AuthorityChoice, additions, choose_authority, gateway_name
 from gatecert.setup.server_plan import ServerPlan, Wanted
 from gatecert.setup.webroot_probe import is_served
@@ -104,10 +109,10 @@ def plan_set_up(path: Path, answers: Answers, dialog: Dialog) -> SetUp:
         ConfigurationError: The configuration has errors, or would have.
         WrongUsageError: An answer is missing or cannot be right.
     """
-    written = _written(path)
+    _check_privileges(path)
+    written = read_unfinished(path)
     state = written.state_directory if written is not None else default_state_directory()
     host = read_host(path, state)
-    _check_privileges(path, host)
     found = _server(host, answers, dialog)
     wanted = Wanted("", "", state, host, read_text, find_files, read_output, lambda _: False)
     hostname = _hostname(answers, found, wanted, dialog)
@@ -185,34 +190,13 @@ def _hidden_files(authority: AuthorityChoice, path: Path) -> dict[str, tuple[Pat
     }
 
 
-def _written(path: Path) -> Configuration | None:
-    """Return the configuration so far; None if there is none.
-
-    Raises:
-        ConfigurationError: It has errors.
-    """
-    text = read_text(path)
-    if not path.exists() or (text is not None and not _has_entries(text)):
-        return None
-    document = read(path)
-    return validate(document) if "gateways" in document.plain() else None
-
-
-def _has_entries(text: str) -> bool:
-    """Tell whether a file has more than comments."""
-    lines = (line.strip() for line in text.splitlines())
-    return any(line and not line.startswith("#") and line != "---" for line in lines)
-
-
-def _check_privileges(path: Path, host: Host) -> None:
+def _check_privileges(path: Path) -> None:
     """Check early that what needs root can be done.
 
     Raises:
         WrongUsageError: It cannot.
     """
-    if host.is_root:
-        return
-    if host.is_packaged:
+    if os.geteuid() != 0 and path.absolute() == PACKAGED_CONFIGURATION:
         raise WrongUsageError(
             f"gatecert init writes {path} and sets up services, which needs root: run it with sudo"
         )

@@ -7,6 +7,7 @@ step can be repeated: after an interruption, the command goes on when it is run 
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -63,6 +64,8 @@ class FirstSetUp:
         enrolled = init_enrolment.attend(
             init_enrolment.without_server(configuration, self.set_up.name), self.set_up.name
         )
+        if enrolled.settled and not enrolled.has_certificate:
+            self.dialog.note(enrolled.detail)
         applied = self._apply(enrolled)
         if self.set_up.reloads_by_systemd:
             self.units.enable_reload(self.set_up.plan.units)
@@ -75,7 +78,26 @@ class FirstSetUp:
             service = self.set_up.host.units[SERVICE]
             self.units.start(is_active=service.is_active)
             self.dialog.step(f"{SERVICE} runs, also after a restart of this host")
+        self._tell_future(enrolled, is_applied=applied is not None, is_proven=proven)
         return proven
+
+    def _tell_future(self, enrolled: Enrolled, *, is_applied: bool, is_proven: bool) -> None:
+        """Say in a line or two what happens from now on, and what the operator has to do."""
+        name, server = self.set_up.name, self.set_up.found.server.title
+        if is_proven:
+            self.dialog.note(f"look at it at any time: gatecert status {name}")
+        elif not enrolled.has_certificate and self.set_up.host.is_packaged:
+            self.dialog.note(
+                f"no certificate of a CA yet; {SERVICE} goes on trying by itself, and {server} "
+                f"gets it then. What is in the way: gatecert doctor {name}"
+            )
+        elif not enrolled.has_certificate:
+            self.dialog.note(f"no certificate of a CA yet: see gatecert doctor {name}")
+        elif is_applied:
+            self.dialog.note(f"{server} does not serve it yet: see gatecert doctor {name}")
+        if not self.set_up.host.is_packaged:
+            command = f"gatecert -c {self.set_up.path} run"
+            self.dialog.note(f"nothing renews it yet: let your init system run {command}")
 
     # ------------------------------------------------------------------ before the enrolment
 
@@ -136,7 +158,7 @@ class FirstSetUp:
             GatecertError: The server refuses it; its files are as they were.
         """
         plan = self.set_up.found.server.plan(self.set_up.wanted)
-        if plan.by_hand or not self.may_apply:
+        if plan.by_hand or not self.may_apply or not self._may_write(plan):
             self._show_lines(plan)
             return None
         if not enrolled.trusted and self._serves_trusted():
@@ -158,6 +180,11 @@ class FirstSetUp:
     def _tell_backups(self, change: ServerChange) -> None:
         for backup in change.backups:
             self.dialog.note(f"the file as it was: {backup}")
+
+    def _may_write(self, plan: ServerPlan) -> bool:
+        """Tell whether this user may change the server's files."""
+        paths = [*(edit.path for edit in plan.edits), *plan.touched]
+        return all(os.access(path if path.exists() else path.parent, os.W_OK) for path in paths)
 
     def _show_lines(self, plan: ServerPlan) -> None:
         if plan.by_hand:
@@ -190,15 +217,20 @@ class FirstSetUp:
     def _reload(self, plan: ServerPlan, *, restart: bool) -> str:
         """Reload, restart or start the server; return why that failed, empty if it did not."""
         host = self.set_up.host
-        for unit in plan.units if host.has_systemd else ():
-            state = host.units.get(unit)
-            if state is None:
-                continue
+        units = [unit for unit in plan.units if unit in host.units]
+        for unit in units:
+            state = host.units[unit]
             verb = "reload" if state.is_active and state.can_reload and not restart else "restart"
             ended = self.run(("systemctl", verb, unit))
             if not ended.succeeded:
                 return f"systemctl {verb} {unit}: {ended.output}"
-        if not host.has_systemd and plan.reload:
+        if units:
+            return ""
+        if restart:
+            self.dialog.note(
+                f"restart {self.set_up.found.server.title} now: a reload is not enough"
+            )
+        elif plan.reload:
             ended = self.run(plan.reload)
             return "" if ended.succeeded else f"{' '.join(plan.reload)}: {ended.output}"
         return ""

@@ -97,7 +97,7 @@ def extend(path: Path, additions: Additions, *, check_files: bool = True) -> Ext
         ConfigurationError: The file cannot be read; a gateway exists already; an authority or
             challenge exists and differs; or the result has errors.
     """
-    before = contents(path) if path.exists() or path.is_symlink() else None
+    before = contents(path) if _exists(path) else None
     old = text(path, before or b"")
     document = _document(path, old)
     missing = _missing(document, additions)
@@ -108,6 +108,35 @@ def extend(path: Path, additions: Additions, *, check_files: bool = True) -> Ext
     mark = codecs.BOM_UTF8 if (before or b"").startswith(codecs.BOM_UTF8) else b""
     added = as_text({section: entries for section, entries in missing.items() if entries})
     return Extension(path, before, mark + new.encode(), added, configuration)
+
+
+def read_unfinished(path: Path) -> Configuration | None:
+    """Return the configuration so far, which may have no gateway yet; None if there is none.
+
+    Raises:
+        ConfigurationError: It has errors.
+    """
+    if not _exists(path):
+        return None
+    document = _document(path, text(path, contents(path)))
+    if document is None:
+        return None
+    if _entries(document.plain(), "gateways"):
+        return validate(document)
+    # A configuration without a gateway is an error, but not of whoever adds the first one.
+    first = Additions({"first": {"hostname": "first.invalid", "mode": "custom"}})
+    return extend(path, first).configuration.model_copy(update={"gateways": {}})
+
+
+def _exists(path: Path) -> bool:
+    """Tell whether there is a file or link; if that is unknown, reading it will say why."""
+    try:
+        path.lstat()
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True
+    return True
 
 
 def _document(path: Path, written: str) -> Document | None:

@@ -20,7 +20,7 @@ MOST_FILES: Final = 500
 _TOKEN: Final = re.compile(
     r"\s+|(?P<comment>#[^\n]*)|(?P<mark>[;{}])"
     r"|\"(?P<double>(?:\\.|[^\"\\])*)\"|'(?P<single>(?:\\.|[^'\\])*)'"
-    r"|(?P<word>(?:\\.|\$\{[^}]*\}|[^\s;{}\\])+)",
+    r"|(?P<word>(?![\"'])(?:\\.|\$\{[^}]*\}|[^\s;{}\\])+)",
     re.DOTALL,
 )
 

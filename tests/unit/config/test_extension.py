@@ -8,7 +8,7 @@ from typing import Final
 import pytest
 import yaml
 
-from gatecert.config.extension import Additions, extend
+from gatecert.config.extension import Additions, extend, read_unfinished
 from gatecert.config.load import load
 from gatecert.errors import ConfigurationError
 
@@ -111,24 +111,24 @@ def test_a_gateway_is_added_behind_the_others_and_their_comments(path: Path) -> 
         "gateways:\n    a:\n        hostname: a.widgets.test\nauthorities:\n    letsencrypt: {}\n",
         "gateways:\n  a: {hostname: a.widgets.test}\nauthorities:\n  letsencrypt: {}",
         (
-            "gateways:\n  a:\n    hostname: |-\n      a.widgets.test\n\n  # a comment\nauthorities:\n"
-            "  letsencrypt: {}\n"
+            "gateways:\n  a:\n    hostname: |-\n      a.widgets.test\n\n  # a comment\n"
+            "authorities:\n  letsencrypt: {}\n"
         ),
         (
             "  gateways:\n    a:\n      hostname: a.widgets.test\n      alternative_names:\n"
             "      - b.widgets.test\n  authorities: {letsencrypt: {}}\n"
         ),
         (
-            "gateways:\n\n  a:\n    hostname: a.widgets.test\n\n  b:\n    hostname: b.widgets.test\n"
-            "\n\nauthorities: {letsencrypt: {}}\n...\n"
+            "gateways:\n\n  a:\n    hostname: a.widgets.test\n\n  b:\n"
+            "    hostname: b.widgets.test\n\n\nauthorities: {letsencrypt: {}}\n...\n"
         ),
         (
-            "gateways:\n  a: &a {hostname: a.widgets.test}\n  b: {<<: *a, hostname: b.widgets.test}\n"
-            "authorities: {letsencrypt: {}}\n"
+            "gateways:\n  a: &a {hostname: a.widgets.test}\n"
+            "  b: {<<: *a, hostname: b.widgets.test}\nauthorities: {letsencrypt: {}}\n"
         ),
         (
-            "# über 🚪\nauthorities:\n  letsencrypt: {contact: []} # 🚪\ngateways:\n  a: {hostname: "
-            '"a.widgets.test"} # 🚪\n'
+            "# über 🚪\nauthorities:\n  letsencrypt: {contact: []} # 🚪\ngateways:\n"
+            '  a: {hostname: "a.widgets.test"} # 🚪\n'
         ),
     ],
 )
@@ -248,3 +248,27 @@ def test_the_example_of_the_package_can_be_extended(path: Path) -> None:
     text = extended(path, written, Additions(NEW.gateways))
 
     assert len(added_lines(written, text)) == 5
+
+
+@pytest.mark.parametrize("written", ["resolver: {interval: 1s}\n", "gateways: {}\n", WRITTEN])
+def test_a_configuration_without_gateways_can_be_read(path: Path, written: str) -> None:
+    path.write_text(written)
+
+    found = read_unfinished(path)
+
+    assert found is not None
+    assert list(found.gateways) == (["boston"] if written == WRITTEN else [])
+    assert path.read_text() == written
+
+
+def test_no_configuration_at_all(path: Path) -> None:
+    assert read_unfinished(path) is None
+    path.write_text("# nothing yet\n")
+    assert read_unfinished(path) is None
+
+
+def test_a_link_that_leads_nowhere_is_an_error(path: Path) -> None:
+    path.symlink_to("missing.yaml")
+
+    with pytest.raises(ConfigurationError, match="does not exist"):
+        extend(path, NEW)
