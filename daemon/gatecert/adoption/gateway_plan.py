@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import stat
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -23,8 +23,8 @@ OWNER_READS: Final = 0o400
 
 
 @dataclass(frozen=True, slots=True)
-class Host:
-    """The facts that depend on the host.
+class Rights:
+    """The rights of the daemon on this host.
 
     Attributes:
         runs_as_root: Whether the daemon may reload servers and write files of other users.
@@ -46,7 +46,8 @@ class PlannedGateway:
         authority: The CA's name in the configuration.
         is_new: Whether the gateway is not configured yet.
         settings: Its settings, as written.
-        unit: The systemd unit that has to be reloaded by gatecert-reload@NAME.path; empty if none.
+        unit: The systemd units that gatecert-reload@NAME.path has to reload, separated by spaces;
+            empty if none.
         files: Files that servers may read, and the file of ``live`` that takes their place.
         notes: What the operator should know.
     """
@@ -90,7 +91,7 @@ def plan_gateway(  # noqa: PLR0913 - what a gateway consists of
     challenge: str,
     names_authority: bool,
     notes: tuple[str, ...],
-    host: Host,
+    rights: Rights,
 ) -> PlannedGateway:
     """Plan a new gateway.
 
@@ -102,7 +103,7 @@ def plan_gateway(  # noqa: PLR0913 - what a gateway consists of
         challenge: Its challenge type; empty for any.
         names_authority: Whether there are several CAs, so that it must name its own.
         notes: What is known about it already.
-        host: What depends on the host.
+        rights: What the daemon may do.
     """
     settings: dict[str, object] = {"hostname": adoptable.hostname}
     if adoptable.other_names:
@@ -113,8 +114,8 @@ def plan_gateway(  # noqa: PLR0913 - what a gateway consists of
         settings["authorities"] = [authority]
     if key := _key(adoptable, second):
         settings["key"] = key
-    reload, unit, hook_notes = _reload(adoptable, host)
-    copies, files, copy_notes = _copies(adoptable, host)
+    reload, unit, hook_notes = _reload(adoptable, rights)
+    copies, files, copy_notes = _copies(adoptable, rights)
     install: dict[str, object] = {}
     if reload:
         install["reload"] = list(reload)
@@ -135,18 +136,34 @@ def plan_gateway(  # noqa: PLR0913 - what a gateway consists of
     )
 
 
-def with_listeners(planned: PlannedGateway, listeners: tuple[Endpoint, ...]) -> PlannedGateway:
-    """Add the listeners that serve the certificate."""
+def with_listeners(
+    planned: PlannedGateway, listeners: Sequence[Endpoint], units: Sequence[str], rights: Rights
+) -> PlannedGateway:
+    """Add the listeners that serve the certificate, and a reload of their servers.
+
+    Args:
+        planned: The gateway; one that is configured already stays as it is.
+        listeners: The listeners.
+        units: The systemd units of the servers that listen there.
+        rights: What the daemon may do.
+    """
     if not (planned.is_new and listeners):
         return planned
-    install = planned.settings.get("install", {})
-    written: list[object] = [
+    written = planned.settings.get("install", {})
+    install = dict(written) if isinstance(written, Mapping) else {}
+    has_reload = "reload" in install or bool(planned.unit)
+    systemctl = rights.find("systemctl") if units and not has_reload else None
+    if systemctl is not None and rights.runs_as_root:
+        install["reload"] = [systemctl, "reload", *units]
+    install["verify"] = [
         {"address": str(each), "starttls": each.starttls} if each.starttls else str(each)
         for each in listeners
     ]
-    old = dict(install) if isinstance(install, Mapping) else {}
-    settings = {**planned.settings, "install": {**old, "verify": written}}
-    return replace(planned, settings=settings)
+    settings = {**planned.settings, "install": install}
+    unit = planned.unit
+    if units and not has_reload and not rights.runs_as_root:
+        unit = " ".join(units)
+    return replace(planned, settings=settings, unit=unit)
 
 
 def _key(adoptable: Adoptable, second: Adoptable | None) -> dict[str, object]:
@@ -172,20 +189,20 @@ def _key_notes(adoptable: Adoptable) -> list[str]:
     ]
 
 
-def _reload(adoptable: Adoptable, host: Host) -> tuple[tuple[str, ...], str, list[str]]:
+def _reload(adoptable: Adoptable, rights: Rights) -> tuple[tuple[str, ...], str, list[str]]:
     """Return the reload command, the unit to reload instead, and notes on the other hooks."""
     chosen: tuple[str, ...] = ()
     unit, notes = "", []
     for hook in adoptable.found.hooks:
         arguments = (
-            () if hook.key.lower().endswith(BEFORE) else as_arguments(hook.command, host.find)
+            () if hook.key.lower().endswith(BEFORE) else as_arguments(hook.command, rights.find)
         )
         if not arguments or chosen:
             if not (arguments and arguments == chosen):
                 notes.append(f"not translated: {clean(hook.key)}: {clean(hook.command)}")
             continue
         chosen = arguments
-    if not chosen or host.runs_as_root:
+    if not chosen or rights.runs_as_root:
         return chosen, "", notes
     unit = unit_of(chosen)
     if not unit:
@@ -195,7 +212,7 @@ def _reload(adoptable: Adoptable, host: Host) -> tuple[tuple[str, ...], str, lis
 
 
 def _copies(
-    adoptable: Adoptable, host: Host
+    adoptable: Adoptable, rights: Rights
 ) -> tuple[list[dict[str, object]], dict[Path, str], list[str]]:
     """Return the copies to keep up to date, the files that servers may read, and notes."""
     found = adoptable.found
@@ -208,7 +225,7 @@ def _copies(
         except OSError:
             notes.append(f"{clean(str(path))}, where it was installed, does not exist: left out")
             continue
-        if not host.runs_as_root:
+        if not rights.runs_as_root:
             files[path] = f"{contents}.pem"
             continue
         copies.append(

@@ -7,21 +7,22 @@ be done, or that cannot be adopted, are in it with the reason.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gatecert.adoption.adoptable import Adoptable, gateway_name, judge
 from gatecert.adoption.authority_plan import AuthorityPlan, plan_authorities
-from gatecert.adoption.challenge_plan import ChallengePlan, plan_challenges
+from gatecert.adoption.challenge_plan import HTTP_01, ChallengePlan, plan_challenges
 from gatecert.adoption.existing import Existing
 from gatecert.adoption.found import FoundState, Refusal
-from gatecert.adoption.gateway_plan import Host, PlannedGateway, plan_gateway, with_listeners
+from gatecert.adoption.gateway_plan import PlannedGateway, Rights, plan_gateway, with_listeners
 from gatecert.config.extension import Additions
 from gatecert.config.schema.authority import directory_url as parse_url
 from gatecert.config.values import BadValueError
 from gatecert.errors import WrongUsageError, clean
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from datetime import datetime
 
     from cryptography.x509 import Certificate
@@ -67,15 +68,30 @@ class Plan:
         }
         return Additions(new, authorities, self.challenges.entries)
 
-    def with_listeners(self, found: Mapping[str, tuple[Endpoint, ...]]) -> Plan:
-        """Return the plan with the listeners that serve each certificate, by its fingerprint."""
-        return replace(
-            self,
-            gateways=tuple(
-                with_listeners(each, found.get(each.adoptable.fingerprint, ()))
-                for each in self.gateways
-            ),
-        )
+    @property
+    def webroot(self) -> Path | None:
+        """The webroot that is new in the configuration; None if there is none."""
+        settings = self.challenges.entries.get(HTTP_01, {})
+        return Path(str(settings["webroot"])) if "webroot" in settings else None
+
+    def with_listeners(
+        self,
+        found: Mapping[str, Sequence[Endpoint]],
+        units: Callable[[Sequence[Endpoint]], Sequence[str]],
+        rights: Rights,
+    ) -> Plan:
+        """Return the plan with the listeners that serve each certificate.
+
+        Args:
+            found: The listeners by the fingerprint of the certificate.
+            units: Returns the systemd units of the servers at listeners.
+            rights: What the daemon may do.
+        """
+        gateways = []
+        for each in self.gateways:
+            listeners = found.get(each.adoptable.fingerprint, ())
+            gateways.append(with_listeners(each, listeners, units(listeners), rights))
+        return replace(self, gateways=tuple(gateways))
 
 
 def make_plan(  # noqa: PLR0913 - pure: every input is a parameter
@@ -84,7 +100,7 @@ def make_plan(  # noqa: PLR0913 - pure: every input is a parameter
     *,
     now: datetime,
     roots: Sequence[Certificate],
-    host: Host,
+    rights: Rights,
     directory_url: str = "",
 ) -> Plan:
     """Plan the adoption of a client's certificates.
@@ -94,7 +110,7 @@ def make_plan(  # noqa: PLR0913 - pure: every input is a parameter
         existing: What is configured already.
         now: Aware UTC.
         roots: The roots that this machine trusts.
-        host: What depends on the host.
+        rights: What the daemon may do.
         directory_url: The directory of the CA where the client does not record it.
 
     Raises:
@@ -117,7 +133,7 @@ def make_plan(  # noqa: PLR0913 - pure: every input is a parameter
     authorities = plan_authorities(state, [each.first for each in (*known, *new)], existing)
     gateways = [
         *_known_gateways(known, authorities, existing),
-        *_new_gateways(new, authorities, challenges, existing, host),
+        *_new_gateways(new, authorities, challenges, existing, rights),
     ]
     order = {each.name: number for number, each in enumerate(state.certificates)}
     gateways.sort(key=lambda each: order[each.adoptable.found.name])
@@ -241,7 +257,7 @@ def _new_gateways(
     authorities: AuthorityPlan,
     challenges: ChallengePlan,
     existing: Existing,
-    host: Host,
+    rights: Rights,
 ) -> list[PlannedGateway]:
     """Plan the certificates whose gateways are new."""
     taken = {*existing.gateways}
@@ -258,7 +274,7 @@ def _new_gateways(
             challenge=challenges.kinds.get(each.first.found.name, ""),
             names_authority=several,
             notes=challenges.notes.get(each.first.found.name, ()),
-            host=host,
+            rights=rights,
         )
         gateways.append(planned)
     return gateways

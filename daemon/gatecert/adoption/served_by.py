@@ -8,14 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from gatecert.model import Endpoint
+from gatecert.setup.known_servers import SERVERS
 from gatecert.verify.served_chain import ProbeFailure, ServedChain
 
 if TYPE_CHECKING:
-    from gatecert.adoption.listening_sockets import ListeningSocket
+    from gatecert.setup.host import Host
 
 Ask: TypeAlias = Callable[[Endpoint, str], ServedChain | ProbeFailure]
 
@@ -35,21 +37,44 @@ ONE_HANDSHAKE: Final = timedelta(seconds=2)
 MOST_AT_ONCE: Final = 16
 
 
-def candidates(
-    sockets: Sequence[ListeningSocket], more: Sequence[Endpoint] = ()
-) -> tuple[Endpoint, ...]:
-    """Return the listeners to ask.
+def candidates(host: Host, more: Sequence[Endpoint] = ()) -> tuple[Endpoint, ...]:
+    """Return the listeners to ask, the likeliest first.
 
     Args:
-        sockets: The listening sockets of this host.
+        host: The host, with its listening sockets.
         more: Listeners that the operator names.
     """
-    usual = [
-        Endpoint(each.address, each.port, starttls=STARTTLS_PORTS.get(each.port, ""))
-        for each in sockets
-        if each.port in TLS_PORTS or each.port in STARTTLS_PORTS
-    ]
-    return tuple(dict.fromkeys([*more, *usual]))
+    usual = {
+        Endpoint(_reachable(each.address), each.port, starttls=STARTTLS_PORTS.get(each.port, ""))
+        for each in host.listeners
+        if not each.is_udp and (each.port in TLS_PORTS or each.port in STARTTLS_PORTS)
+    }
+    # Usually one server listens on every address.
+    shadowed = {replace(each, host="::1") for each in usual if each.host == "127.0.0.1"}
+    ordered = sorted(usual - shadowed, key=lambda each: (each.host, each.port))
+    return tuple(dict.fromkeys([*more, *ordered]))
+
+
+def units_at(host: Host, listeners: Sequence[Endpoint]) -> tuple[str, ...]:
+    """Return the systemd units of the known servers that listen there.
+
+    Args:
+        host: The host, with the processes of its listening sockets.
+        listeners: The listeners.
+    """
+    processes = [name for each in listeners for name in host.holders(each.port)]
+    servers = [each for each in SERVERS.values() if any(map(each.runs_as, processes))]
+    units = [name for server in servers for name in server.units]
+    return tuple(
+        name
+        for name in units
+        if (state := host.units.get(name)) is not None and state.is_active and state.can_reload
+    )
+
+
+def _reachable(address: str) -> str:
+    """Return the address to connect to from this host."""
+    return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(address, address)  # noqa: S104 - of others
 
 
 def find_listeners(

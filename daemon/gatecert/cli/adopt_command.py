@@ -12,6 +12,7 @@ import signal
 import sys
 import threading
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -20,11 +21,11 @@ import typer
 from gatecert.adoption.carry_out import carry_out, write_secrets
 from gatecert.adoption.clients import read_client
 from gatecert.adoption.existing import read_existing
-from gatecert.adoption.gateway_plan import Host
+from gatecert.adoption.gateway_plan import Rights
 from gatecert.adoption.host_facts import acting_as, owner_of
-from gatecert.adoption.listening_sockets import listening_sockets
+from gatecert.adoption.own_units import set_up
 from gatecert.adoption.plan import make_plan
-from gatecert.adoption.served_by import candidates, find_listeners
+from gatecert.adoption.served_by import candidates, find_listeners, units_at
 from gatecert.app import build, utc_now
 from gatecert.certificate.trust import load_trusted_roots
 from gatecert.cli.adopt_report import AdoptReport
@@ -36,6 +37,7 @@ from gatecert.config.addresses import endpoint
 from gatecert.config.extension import extend
 from gatecert.config.values import BadValueError
 from gatecert.report import logs
+from gatecert.setup.host_reader import read_host
 from gatecert.store.state_directory import announce_change
 
 if TYPE_CHECKING:
@@ -44,6 +46,7 @@ if TYPE_CHECKING:
     from gatecert.adoption.plan import Plan
     from gatecert.app import Application
     from gatecert.model import Endpoint
+    from gatecert.setup.host import Host
     from gatecert.store.drop_root import Owner
 
 
@@ -101,17 +104,18 @@ def adopt(  # noqa: PLR0913 - a command has this many options
     if ca_bundle is not None:
         state = replace(state, ca_bundle=ca_bundle.absolute())
     owner = owner_of(existing.state_directory)
-    host = Host(runs_as_root=owner is None and os.geteuid() == 0)
+    host = read_host(existing.path, existing.state_directory)
+    rights = Rights(runs_as_root=owner is None and os.geteuid() == 0)
     plan = make_plan(
         state,
         existing,
         now=utc_now(),
         roots=load_trusted_roots(),
-        host=host,
+        rights=rights,
         directory_url=directory_url,
     )
-    plan = plan.with_listeners(_find_listeners(plan, more))
-    report = AdoptReport(plan, existing.state_directory, runs_as_root=host.runs_as_root)
+    plan = plan.with_listeners(_find_listeners(plan, host, more), partial(units_at, host), rights)
+    report = AdoptReport(plan, existing.state_directory, host, rights)
     if dry_run:
         preview = (
             extend(existing.path, plan.additions, check_files=False) if plan.gateways else None
@@ -122,10 +126,12 @@ def adopt(  # noqa: PLR0913 - a command has this many options
         extension = extend(existing.path, plan.additions)
         application = build(extension.configuration, no_progress, threading.Event())
         results = carry_out(plan, application, extension, owner=owner, wait=wait)
+        wanted = {each.name: each.unit for each in plan.gateways if each.is_new and each.unit}
+        report.units = set_up(wanted, plan.webroot, host)
         report.show_results(results, daemon_told=_tell_daemon(application, plan, owner))
     else:
         report.show_nothing()
-    if plan.refused:
+    if plan.refused or report.units.problem:
         raise typer.Exit(FAILED)
 
 
@@ -136,14 +142,16 @@ def _listener(value: str) -> Endpoint:
         raise typer.BadParameter(f"--verify {error}") from error
 
 
-def _find_listeners(plan: Plan, more: Sequence[Endpoint]) -> dict[str, tuple[Endpoint, ...]]:
+def _find_listeners(
+    plan: Plan, host: Host, more: Sequence[Endpoint]
+) -> dict[str, tuple[Endpoint, ...]]:
     """Ask the listeners of this host which of the certificates they serve."""
     names = {each.adoptable.fingerprint: each.adoptable.hostname for each in plan.gateways}
     if not names:
         return {}
     if sys.stderr.isatty():
         typer.echo("looking for the listeners that serve the certificates …", err=True)
-    return find_listeners(names, candidates(listening_sockets(), more))
+    return find_listeners(names, candidates(host, more))
 
 
 def _tell_daemon(application: Application, plan: Plan, owner: Owner | None) -> bool:

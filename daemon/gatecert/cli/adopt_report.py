@@ -4,28 +4,35 @@ from __future__ import annotations
 
 import shlex
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from gatecert.adoption.carry_out import Result
+from gatecert.adoption.gateway_plan import Rights
+from gatecert.adoption.own_units import UnitsResult
 from gatecert.adoption.plan import Plan
-from gatecert.cli.output import write_line
+from gatecert.challenge.webroot import DIRECTORY
+from gatecert.cli.output import write_error, write_line
 from gatecert.deploy.server_files import find_references
 from gatecert.errors import clean
 from gatecert.report.terminal import Style, Terminal
+from gatecert.setup.host import Host
+from gatecert.setup.host_reader import SERVICE
+from gatecert.setup.service_units import UNITS
 from gatecert.store.layout import Layout
 from gatecert.time_format import day
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Sequence
 
     from gatecert.adoption.carry_out import AccountResult, GatewayResult, Results
     from gatecert.adoption.gateway_plan import PlannedGateway
     from gatecert.deploy.server_files import Reference
 
 INDENT: Final = "    "
-UNITS: Final = {
+UNIT_OF: Final = {
     "nginx": "nginx.service",
     "Apache": "apache2.service",
     "HAProxy": "haproxy.service",
@@ -47,13 +54,17 @@ class AdoptReport:
     Attributes:
         plan: What was planned.
         state_directory: Where the certificates are now.
-        runs_as_root: Whether the daemon may reload servers itself.
+        host: The host.
+        rights: What the daemon may do.
+        units: What was set up of gatecert's own units.
         etc: Where the configurations of servers are.
     """
 
     plan: Plan
     state_directory: Path
-    runs_as_root: bool
+    host: Host
+    rights: Rights
+    units: UnitsResult = field(default_factory=UnitsResult)
     etc: Path = Path("/etc")
     _terminal: Terminal = field(default_factory=lambda: Terminal.of(sys.stdout))
 
@@ -71,6 +82,9 @@ class AdoptReport:
         if added:
             self._write("", f"Would be added to {self.plan.existing.path}:", "")
             self._write(*(f"{INDENT}{line}".rstrip() for line in added.splitlines()))
+        if self.host.is_packaged and self.host.is_root:
+            planned = frozenset(each.name for each in self.plan.gateways if each.unit)
+            self.units = UnitsResult(planned, webroot=self.plan.webroot is not None)
         self._show_to_do(self.plan.gateways, daemon_told=True)
         self._write("", "Nothing was changed.")
 
@@ -88,6 +102,13 @@ class AdoptReport:
         if added:
             path = self.plan.existing.path
             self._paragraph(f"{path} has {_count(added, 'new gateway')}.")
+        if self.units.webroot:
+            self._paragraph(f"gatecert may write below {self.plan.webroot} ({UNITS}/{SERVICE}.d).")
+        if self.units.reloaded:
+            count = _count(len(self.units.reloaded), "gateway")
+            self._paragraph(f"systemd reloads the servers of {count} (gatecert-reload@NAME.path).")
+        if self.units.problem:
+            write_error(f"gatecert's units are not set up, see below: {self.units.problem}")
         client = self.plan.state.client
         self._paragraph(f"Nothing was ordered, and no file of {client} was changed.")
         self._show_to_do(
@@ -118,8 +139,9 @@ class AdoptReport:
         second = planned.second
         if second is not None:
             self._more(f"with the {second.algorithm.upper()} certificate of the same names")
-        for note in planned.notes:
-            self._more(note)
+        for note in (_reload_words(planned), *planned.notes):
+            if note:
+                self._more(note)
 
     def _show_result(self, each: GatewayResult) -> None:
         planned = each.planned
@@ -185,6 +207,10 @@ class AdoptReport:
             lines = [each.change for _, each in found]
             steps.append((f"Let {servers} read gatecert's files, and reload:", lines))
         steps += self._reload_steps(gateways, found)
+        webroot = self.plan.webroot
+        if webroot is not None and not self.rights.runs_as_root and not self.units.webroot:
+            directory = webroot / DIRECTORY
+            steps.append((f"Let gatecert write to {directory}:", _webroot_commands(directory)))
         if not daemon_told:
             steps.append(
                 ("Start gatecert, which renews from now on:", ["systemctl enable --now gatecert"])
@@ -223,25 +249,24 @@ class AdoptReport:
         found: Sequence[tuple[PlannedGateway, Reference]],
     ) -> list[tuple[str, list[str]]]:
         """Return how the servers are reloaded after a renewal, where gatecert does not do it."""
-        servers = {planned.name: UNITS.get(reference.server, "") for planned, reference in found}
+        servers = {planned.name: UNIT_OF.get(reference.server, "") for planned, reference in found}
         by_unit: dict[str, list[str]] = {}
         unknown: list[str] = []
         for each in gateways:
-            if not each.is_new or _reloads(each.settings):
+            if not each.is_new or _reload_command(each) or each.name in self.units.reloaded:
                 continue
             unit = each.unit or servers.get(each.name, "")
             (by_unit.setdefault(unit, []) if unit else unknown).append(each.name)
         steps = []
         for unit, names in by_unit.items():
-            if self.runs_as_root:
+            if self.rights.runs_as_root:
                 lines = [
                     f"gateways.{name}.install.reload: [systemctl, reload, {unit}]" for name in names
                 ]
                 steps.append((f"Have {unit} reloaded after a renewal:", lines))
             else:
-                steps.append(
-                    (f"Have systemd reload {unit} after a renewal:", _commands(unit, names))
-                )
+                head = f"Have systemd reload {unit} after a renewal:"
+                steps.append((head, _reload_commands(unit, names)))
         if unknown:
             steps.append(
                 (
@@ -271,22 +296,43 @@ class AdoptReport:
             write_line(sys.stdout, line)
 
 
-def _commands(unit: str, names: Sequence[str]) -> list[str]:
+def _reload_commands(unit: str, names: Sequence[str]) -> list[str]:
     """Return shell commands that set up the reload units of gateways."""
     words = " ".join(map(shlex.quote, names))
-    folder = "/etc/systemd/system/gatecert-reload@$name.service.d"
+    folder = f"{UNITS}/gatecert-reload@$name.service.d"
     return [
         f"for name in {words}; do",
         f"  mkdir -p {folder}",
-        f"  printf '[Service]\\nEnvironment=UNIT={unit}\\n' >{folder}/unit.conf",
+        f"  printf '[Service]\\nEnvironment=\"UNIT={unit}\"\\n' >{folder}/unit.conf",
         "  systemctl enable --now gatecert-reload@$name.path",
         "done; systemctl daemon-reload",
     ]
 
 
-def _reloads(settings: Mapping[str, object]) -> bool:
-    install = settings.get("install")
-    return isinstance(install, dict) and "reload" in install
+def _webroot_commands(directory: Path) -> list[str]:
+    """Return shell commands that let the packaged service write to a directory."""
+    place, folder = shlex.quote(str(directory)), f"{UNITS}/{SERVICE}.d"
+    return [
+        f"install -d -o gatecert -g gatecert -m 755 {place}",
+        f"mkdir -p {folder}",
+        f"printf '[Service]\\nReadWritePaths=%s\\n' {place} >{folder}/webroot.conf",
+        "systemctl daemon-reload",
+    ]
+
+
+def _reload_command(planned: PlannedGateway) -> str:
+    """Return the reload command of a new gateway; empty if it has none."""
+    install = planned.settings.get("install")
+    command = install.get("reload") if isinstance(install, Mapping) else None
+    return " ".join(map(str, command)) if command else ""
+
+
+def _reload_words(planned: PlannedGateway) -> str:
+    """Return what happens after a renewal; empty if it is not known."""
+    if planned.unit:
+        return f"after a renewal, systemd reloads {planned.unit}"
+    command = _reload_command(planned)
+    return f"after a renewal, gatecert runs {command}" if command else ""
 
 
 def _ends(planned: PlannedGateway) -> str:

@@ -21,7 +21,7 @@ from gatecert.adoption.acme_sh import read_state
 from gatecert.adoption.carry_out import Result, Results, carry_out, write_secrets
 from gatecert.adoption.existing import read_existing
 from gatecert.adoption.found import FoundChallenge, FoundProvider
-from gatecert.adoption.gateway_plan import Host
+from gatecert.adoption.gateway_plan import Rights
 from gatecert.adoption.plan import Plan, make_plan
 from gatecert.app import Application, build, utc_now
 from gatecert.config.extension import extend
@@ -61,7 +61,7 @@ class Scene:
             existing,
             now=utc_now(),
             roots=(),
-            host=Host(runs_as_root=True),
+            rights=Rights(runs_as_root=True),
         )
 
     def adopt(self) -> tuple[Results, Application]:

@@ -18,7 +18,7 @@ from gatecert.adoption.found import (
     FoundProvider,
     FoundState,
 )
-from gatecert.adoption.gateway_plan import Host
+from gatecert.adoption.gateway_plan import Rights
 from gatecert.adoption.plan import make_plan
 from gatecert.errors import WrongUsageError
 from gatecert.model import Endpoint
@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 MAIL = "mail.example.com"
 CONFIGURATION = Path("/etc/gatecert/config.yaml")
 NOTHING = Existing(CONFIGURATION, Path("/state"))
-ROOT = Host(runs_as_root=True, find=lambda name: f"/usr/bin/{name}")
-USER = Host(runs_as_root=False, find=ROOT.find)
+ROOT = Rights(runs_as_root=True, find=lambda name: f"/usr/bin/{name}")
+USER = Rights(runs_as_root=False, find=ROOT.find)
 CLOUDFLARE = FoundProvider("cloudflare", {"zone_id": "z"}, {"auth_token": "s3cr3t"})
 
 
@@ -47,12 +47,12 @@ def plan(
     *certificates: FoundCertificate,
     accounts: tuple[FoundAccount, ...] = (),
     existing: Existing = NOTHING,
-    host: Host = ROOT,
+    rights: Rights = ROOT,
     directory_url: str = "",
     client: str = "certbot",
 ) -> Plan:
     state = FoundState(client, FOUND, accounts, certificates)
-    return make_plan(state, existing, now=NOW, roots=(), host=host, directory_url=directory_url)
+    return make_plan(state, existing, now=NOW, roots=(), rights=rights, directory_url=directory_url)
 
 
 def with_challenge(found: FoundCertificate, challenge: FoundChallenge) -> FoundCertificate:
@@ -365,7 +365,7 @@ def test_a_hook_becomes_reload_if_gatecert_runs_as_root(office: Office) -> None:
         "not translated: pre_hook: systemctl stop nginx",
         "not translated: renew_hook: /root/script.sh",
     )
-    (other,) = plan(found, host=USER).gateways
+    (other,) = plan(found, rights=USER).gateways
     assert "install" not in other.settings
     assert other.unit == "nginx.service"
 
@@ -373,7 +373,7 @@ def test_a_hook_becomes_reload_if_gatecert_runs_as_root(office: Office) -> None:
 def test_a_command_without_a_unit_needs_root(office: Office) -> None:
     found = replace(office.found(SHOP), hooks=(FoundHook("renew_hook", "nginx -s reload"),))
 
-    (gateway,) = plan(found, host=USER).gateways
+    (gateway,) = plan(found, rights=USER).gateways
 
     assert gateway.unit == ""
     assert "does not run as root: /usr/bin/nginx -s reload" in gateway.notes[0]
@@ -396,7 +396,7 @@ def test_installed_files_become_copies_with_their_owner_and_mode(
     assert (copy["path"], copy["contents"], copy["mode"]) == (str(path), "privkey", "0640")
     assert copy["owner"] == path.owner()
     assert "missing, where it was installed, does not exist" in gateway.notes[0]
-    (other,) = plan(found, host=USER).gateways
+    (other,) = plan(found, rights=USER).gateways
     assert other.files[path] == "privkey.pem"
 
 
@@ -405,8 +405,16 @@ def test_listeners_are_entered_with_their_protocol(office: Office) -> None:
     print_ = made.gateways[0].adoptable.fingerprint
     listeners = (Endpoint("127.0.0.1", 443), Endpoint("127.0.0.1", 25, starttls="smtp"))
 
-    found = made.with_listeners({print_: listeners}).additions.gateways[SHOP]
+    def units(found: object) -> tuple[str, ...]:
+        return ("nginx.service",) if found else ()
 
-    assert found["install"] == {
-        "verify": ["127.0.0.1:443", {"address": "127.0.0.1:25", "starttls": "smtp"}]
+    entered = made.with_listeners({print_: listeners}, units, ROOT)
+
+    assert entered.additions.gateways[SHOP]["install"] == {
+        "reload": ["/usr/bin/systemctl", "reload", "nginx.service"],
+        "verify": ["127.0.0.1:443", {"address": "127.0.0.1:25", "starttls": "smtp"}],
     }
+    (gateway,) = made.with_listeners({print_: listeners}, units, USER).gateways
+    assert gateway.unit == "nginx.service"
+    assert "reload" not in str(gateway.settings)
+    assert made.with_listeners({}, units, ROOT).additions == made.additions

@@ -17,6 +17,7 @@ from tests.fakes.clock import DAY
 
 from gatecert import cli
 from gatecert.app import utc_now
+from gatecert.setup.host import Host
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -36,7 +37,7 @@ class Run(Protocol):
 @pytest.fixture
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
     monkeypatch.setenv("STATE_DIRECTORY", str(tmp_path / "state"))
-    monkeypatch.setattr("gatecert.cli.adopt_command.listening_sockets", tuple)
+    monkeypatch.setattr("gatecert.cli.adopt_command.read_host", lambda *_: Host())
 
     def command(*arguments: str) -> tuple[int, str, str]:
         configuration = str(tmp_path / "config.yaml")
