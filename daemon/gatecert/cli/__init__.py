@@ -7,13 +7,14 @@ Errors go to standard error, one line each.
 
 from __future__ import annotations
 
+import os
 import sys
 import traceback
 
 from gatecert import container
 from gatecert.cli import output
 from gatecert.cli.exit_codes import FAILED, HELD, INTERRUPTED, UNREAD, WRONG_USAGE
-from gatecert.cli.options import daemon_options
+from gatecert.cli.options import COMPLETION_VARIABLE, daemon_options
 from gatecert.errors import (
     ConfigurationError,
     DaemonRunningError,
@@ -42,7 +43,14 @@ def run() -> None:
 
 
 def _run() -> int:
-    """Start the daemon without Typer, which stays in memory, or run any other command."""
+    """Complete a command line, start the daemon without Typer, or run any other command."""
+    shell = os.environ.get(COMPLETION_VARIABLE)
+    if shell:
+        from gatecert.cli.command_line import app  # noqa: PLC0415 - see below
+        from gatecert.cli.completion import complete  # noqa: PLC0415 - for completion only
+
+        complete(app, sys.argv[1:], shell)
+        return 0
     options = daemon_options(sys.argv[1:])
     if options is not None:
         from gatecert.cli.daemon_start import run_daemon  # noqa: PLC0415 - one or the other

@@ -88,6 +88,9 @@ COMMANDS = {
         "app",
         "Show, roll over or deactivate ACME accounts.",
     ),
+    "completion": LazyCommand(
+        "completion_command", "completion", "Print the completion script of a shell."
+    ),
 }
 
 
@@ -113,7 +116,12 @@ class LazyGroup(TyperGroup):
         name, placeholder, rest = super().resolve_command(ctx, args)
         if placeholder is None:  # completion of an unknown command
             return name, None, rest
-        return name, accept_global_options(imported(placeholder.name or ""), self), rest
+        command = accept_global_options(imported(placeholder.name or ""), self)
+        if ctx.resilient_parsing:
+            from gatecert.cli.completion import offer_values  # noqa: PLC0415 - then only
+
+            offer_values(command)
+        return name, command, rest
 
     def parse_args(self, ctx: Context, args: list[str]) -> list[str]:
         """Parse the options in front of the command.

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     import typer
 
 DEFAULT_CONFIGURATION = "/etc/gatecert/config.yaml"
+COMPLETION_VARIABLE = "_GATECERT_COMPLETE"
 FLAGS = {
     "--debug": "debug",
     "-q": "quiet",
