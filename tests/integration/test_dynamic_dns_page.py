@@ -35,17 +35,6 @@ CUSTOMERS = {
 }
 
 
-class ResolvingGatecert(Gatecert):
-    """The command, with resolv.conf(5) naming the test's nameserver."""
-
-    network: PrivateNetwork
-
-    @property
-    def command(self) -> list[str]:
-        """Return the command with its configuration."""
-        return self.network.resolving(*super().command)
-
-
 @pytest.fixture
 def network(tmp_path: Path) -> Iterator[PrivateNetwork]:
     made = PrivateNetwork(
@@ -82,9 +71,8 @@ class Site:
                 ports=PebblePorts(tls_alpn01=844),
             )
         )
-        ResolvingGatecert.network = network
-        self.gatecert = ResolvingGatecert(
-            directory / "gatecert", environment=self.services.environment
+        self.gatecert = Gatecert(
+            directory / "gatecert", environment=self.services.environment, network=network
         )
         self.configuration: dict[str, Any] = yaml.safe_load(
             (PAGES / f"{provider}.yaml").read_text("utf-8")

@@ -109,6 +109,7 @@ class DnsServices:
         named: Serves the zones.
         key: May change them.
         seen: The address of the gateway as the services see it.
+        customer: The zone at Cloudflare; the first one unless given.
 
     Attributes:
         certificate: What clients have to trust.
@@ -118,12 +119,15 @@ class DnsServices:
         hosts: The hosts of the dyndns2 services, with their user names.
     """
 
-    def __init__(self, directory: Path, named: Named, key: TsigKey, *, seen: str) -> None:
+    def __init__(
+        self, directory: Path, named: Named, key: TsigKey, *, seen: str, customer: str = ""
+    ) -> None:
         directory.mkdir(parents=True, exist_ok=True)
         self.certificate = directory / "services.pem"
         self._private_key = directory / "services.key"
         write_self_signed(self.certificate, self._private_key, HOSTS)
         self._named = named
+        self._customer = customer or named.customer_zones[0]
         self._keyring = dns.tsigkeyring.from_text({key.name: (key.algorithm, key.secret)})
         self._lock = threading.Lock()
         self.seen = seen
@@ -241,9 +245,8 @@ class DnsServices:
                 403,
             )
         path = request.path.removeprefix("/client/v4/zones")
-        zone = self._named.customer_zones[0]
         if not path:
-            return _of_cloudflare([{"id": "z1", "name": zone}])
+            return _of_cloudflare([{"id": "z1", "name": self._customer}])
         record_id = path.removeprefix("/z1/dns_records").strip("/")
         old = bytes.fromhex(record_id).decode().split(" ", 2) if record_id else []
         if request.method in {"PUT", "DELETE"}:
@@ -299,7 +302,8 @@ class DnsServices:
 
     # ------------------------------------------------------------------ the server
 
-    def __enter__(self) -> Self:
+    def start(self) -> None:
+        """Answer from now on."""
         services = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -337,6 +341,15 @@ class DnsServices:
         )
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,))
         self._thread.start()
+
+    def stop(self) -> None:
+        """Refuse connections from now on."""
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
+
+    def __enter__(self) -> Self:
+        self.start()
         return self
 
     def __exit__(
@@ -345,9 +358,8 @@ class DnsServices:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
+        if self._thread.is_alive():
+            self.stop()
 
 
 def _of_cloudflare(result: object) -> Answer:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from harness.challenge_test_server import ChallengeTestServer
     from harness.named import Named
+    from harness.network import PrivateNetwork
     from harness.pebble import Pebble
 
 COMMAND_TIMEOUT = 60.0  # seconds
@@ -56,6 +57,7 @@ class Gatecert(Server):
         directory: For ``config.yaml``, ``state/`` and the daemon's log.
         state_directory: Instead of ``state/``.
         environment: Added to every command's.
+        network: The network whose nameserver every command asks; None for the machine's.
 
     Attributes:
         configuration: As it will be written by ``write``; change it as needed.
@@ -68,7 +70,9 @@ class Gatecert(Server):
         *,
         state_directory: Path | None = None,
         environment: Mapping[str, str] | None = None,
+        network: PrivateNetwork | None = None,
     ) -> None:
+        self._network = network
         directory.mkdir(parents=True, exist_ok=True)
         self._environment = {**PLAIN, **(environment or {})}
         self.configuration_file = directory / "config.yaml"
@@ -250,7 +254,8 @@ class Gatecert(Server):
         executable = Path(sys.executable).with_name("gatecert")
         if not executable.is_file():
             raise RuntimeError(f"{executable} is missing: run `make setup`")
-        return [str(executable), "-c", str(self.configuration_file)]
+        command = [str(executable), "-c", str(self.configuration_file)]
+        return command if self._network is None else self._network.resolving(*command)
 
 
 # Variables of terminals and service managers do not belong in a test.
