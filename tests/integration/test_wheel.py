@@ -1,4 +1,4 @@
-"""The wheel brings what belongs beside a command: manual pages."""
+"""The wheel brings what belongs beside a command: manual pages and completions."""
 
 from __future__ import annotations
 
@@ -13,10 +13,13 @@ PROJECT = Path(__file__).resolve().parents[2]
 SHARED = {
     "man/man1/gatecert.1",
     "man/man5/gatecert-config.5",
+    "bash-completion/completions/gatecert",
+    "zsh/site-functions/_gatecert",
+    "fish/vendor_completions.d/gatecert.fish",
 }
 
 
-def test_manual_pages_are_in_the_wheel(tmp_path: Path) -> None:
+def test_manual_pages_and_completions_are_in_the_wheel(tmp_path: Path) -> None:
     built = [sys.executable, "-m", "hatchling", "build", "--target", "wheel"]
     subprocess.run([*built, "--directory", tmp_path], cwd=PROJECT, check=True, capture_output=True)
 

@@ -27,9 +27,12 @@ if TYPE_CHECKING:
 
 SERVICE = "gatecert.service"
 DOCUMENTATION = "/usr/share/doc/gatecert"
-MANUAL_PAGES = (
+FOR_SHELLS_AND_READERS = (
     "/usr/share/man/man1/gatecert.1.gz",
     "/usr/share/man/man5/gatecert-config.5.gz",
+    "/usr/share/bash-completion/completions/gatecert",
+    "/usr/share/zsh/vendor-completions/_gatecert",
+    "/usr/share/fish/vendor_completions.d/gatecert.fish",
 )
 OLDER, NEWER = "0.0.1", "99.0.0"
 
@@ -150,7 +153,7 @@ def test_every_page_is_installed_and_its_links_work(machine: Machine) -> None:
     told = shlex.split(machine.shown(SERVICE, "Documentation"))
     assert told[0] == "man:gatecert(1)"
     machine.must("test", "-s", told[1].removeprefix("file://"))
-    for file in MANUAL_PAGES:
+    for file in FOR_SHELLS_AND_READERS:
         machine.must("test", "-s", file)
     assert machine.must("head", "--lines=2", f"{DOCUMENTATION}/config.example.yaml")
     pages = machine.must("find", DOCUMENTATION, "-name", "*.md").split()
