@@ -7,8 +7,12 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 SHOW_IMPORTS = """
 import importlib, sys
@@ -60,3 +64,27 @@ def imported_by(module: str) -> set[str]:
 @pytest.mark.parametrize("module", RESIDENT)
 def test_resident_part_imports_no_large_library(module: str) -> None:
     assert not imported_by(module) & LARGE
+
+
+WITHOUT_DDNS = """
+import sys, threading
+from gatecert.app import build
+from gatecert.config.schema import Configuration
+configuration = Configuration.model_validate(
+    {"state_directory": sys.argv[1], "gateways": {"a": {"hostname": "a.example", "mode": "custom"}}}
+)
+application = build(configuration, lambda *_: None, threading.Event())
+(target,) = application.targets.values()
+application.pipeline.attend(target)
+print(*{name for name in sys.modules if name.startswith("gatecert.ddns")})
+"""
+
+
+def test_without_dynamic_dns_nothing_of_it_is_imported(tmp_path: Path) -> None:
+    shown = subprocess.run(
+        [sys.executable, "-c", WITHOUT_DDNS, str(tmp_path / "state")],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert shown.stdout.split() == []

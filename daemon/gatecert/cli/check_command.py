@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Final
+from urllib.parse import urlsplit
 
 import typer
 
@@ -21,13 +22,14 @@ from gatecert.config.advice import advice
 from gatecert.config.configuration_finding import Finding as KeyFinding
 from gatecert.config.effective_settings import effective_settings
 from gatecert.config.load import validate
+from gatecert.config.schema.ddns import AS_DNS_01
 from gatecert.config.targets import targets
 from gatecert.deploy.reload_unit import read_reload_units
 from gatecert.doctor.configuration_problems import configuration_problems
 from gatecert.doctor.listener_checks import listener_finding, open_listeners
 from gatecert.doctor.reload_checks import reload_notes
 from gatecert.errors import ResolutionError
-from gatecert.model import Mode
+from gatecert.model import Mode, RecordKind
 from gatecert.resolve.gateway_addresses import own_addresses
 from gatecert.resolve.region import excluded_region, exclusion_reason
 from gatecert.resolve.shared_hostname import custom_mode_advice
@@ -91,7 +93,8 @@ def check(
         typer.echo(f"  note: {listener.seen}: {listener.meaning}")
     reload_units = read_reload_units([target.name for target in found if not target.install.reload])
     for target in found:
-        typer.echo(f"  {target.name}: {_plan(configuration, target)}")
+        publisher = _publisher(configuration, target.name)
+        typer.echo(f"  {target.name}: {_plan(configuration, target)}{publisher}")
         for note in _advice(configuration, target, reload_units.get(target.name)):
             typer.echo(f"    note: {note}")
     _check_records(configuration, found)
@@ -162,7 +165,31 @@ def _plan(configuration: Configuration, target: Target) -> str:
     if region:
         return f"{target.display_name}, {exclusion_reason(region, target)}"
     authorities = ", then ".join(target.authorities)
-    return f"{target.display_name}, enrolled with {authorities} by {', '.join(target.challenges)}"
+    by = ", ".join(target.challenges)
+    return f"{target.display_name}, enrolled with {authorities} by {by}"
+
+
+def _publisher(configuration: Configuration, name: str) -> str:
+    """Return who publishes the addresses of a gateway, to be appended; empty for nobody."""
+    ddns = configuration.gateways[name].ddns
+    if ddns is None:
+        return ""
+    dns_01 = configuration.challenges.dns_01
+    provider = dns_01.provider if ddns.provider == AS_DNS_01 and dns_01 else ddns.provider
+    service = ddns.service or (urlsplit(ddns.url).hostname if ddns.url else "")
+    return f"; its address is published by {service or provider} (ddns)"
+
+
+def _address_advice(configuration: Configuration, target: Target) -> Iterator[str]:
+    """Warn of a host that does not know the address that it is to publish."""
+    ddns = configuration.gateways[target.name].ddns
+    if ddns is None or ddns.source is not None or target.addresses:
+        return
+    if RecordKind.A in ddns.records and own_addresses(()).behind_nat:
+        yield (
+            "this host has only private IPv4 addresses, so ddns publishes none; set"
+            f" gateways.{target.name}.ddns.source, for example {{resolver: opendns}}"
+        )
 
 
 def _advice(
@@ -170,6 +197,7 @@ def _advice(
 ) -> Iterator[str]:
     if target.mode is Mode.AUTOMATIC:
         yield from advice(target, configuration)
+    yield from _address_advice(configuration, target)
     if target.members and (reason := _pair_advice(target)):
         yield reason
     if not target.install.is_provable:

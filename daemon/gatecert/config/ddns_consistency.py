@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from gatecert.config.configuration_finding import Finding, nearest
 from gatecert.config.names import private_reason
 from gatecert.config.schema.ddns import AS_DNS_01, DUCKDNS, DYNDNS2, RFC2136
-from gatecert.config.update_services import UPDATE_SERVICES
+from gatecert.config.update_services import UPDATE_SERVICES, UpdateServiceName
 from gatecert.model import Identifier, IdentifierType
 
 if TYPE_CHECKING:
@@ -42,6 +42,8 @@ def findings(gateway: GatewaySettings, configuration: Configuration) -> Iterator
     unused = [key for key in type(settings).model_fields if key in keys - mine]
     unused = [key for key in unused if key in settings.model_fields_set]
     hint = "" if settings.provider in OF_PROVIDER else nearest(settings.provider, OF_PROVIDER)
+    if settings.provider.lower() in set(UpdateServiceName):
+        hint = f"write provider: {DYNDNS2} and service: {settings.provider.lower()}"
     if unused and hint:
         yield Finding(provider, f"{settings.provider} does not use {unused[0]}; {hint}")
         return

@@ -10,14 +10,14 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Protocol
 from urllib.parse import urlsplit
 
 from gatecert.ddns.update_request import Fetcher, send
 from gatecert.errors import DdnsUnreachableError, ResolutionError
 from gatecert.model import Endpoint, RecordKind
-from gatecert.resolve.gateway_addresses import select_addresses
+from gatecert.resolve.gateway_addresses import is_public, select_addresses
 from gatecert.resolve.lookup import AddressResolver, sort_addresses
 
 SEPARATORS: Final = re.compile(r"[^0-9A-Fa-f:.]+")
@@ -90,6 +90,34 @@ class InterfaceSource:
 
 
 @dataclass(frozen=True, slots=True)
+class LastingSource:
+    """The addresses of another source, without temporary IPv6 addresses of this host.
+
+    Connections to the outside come from a temporary address (RFC 8981), which changes every day.
+    No router translates IPv6, so the lasting address of the interface is as good.
+
+    Attributes:
+        source: Sees the address of a connection.
+        own: Returns all addresses of this host.
+        lasting: Returns those that last.
+    """
+
+    source: AddressSource
+    own: Callable[[], Sequence[str]]
+    lasting: Callable[[], Sequence[str]]
+
+    def find(self) -> FoundAddresses:
+        """Return the addresses."""
+        found = self.source.find()
+        seen = [each for each in found.addresses if RecordKind.of(each) is RecordKind.AAAA]
+        lasting = [each for each in self.lasting() if ":" in each and is_public(each)]
+        if not lasting or not set(seen) & set(self.own()) - set(lasting):
+            return found
+        others = [each for each in found.addresses if each not in seen]
+        return replace(found, addresses=sort_addresses([*others, *lasting]))
+
+
+@dataclass(frozen=True, slots=True)
 class DnsSource:
     """The addresses that a nameserver sees.
 
@@ -109,7 +137,8 @@ class DnsSource:
         (lookup,) = self.resolver.look_up([self.server.host])
         servers = lookup.addresses or _as_address(self.server.host)
         if not servers:
-            reason = f"the nameserver {self.server.host} was not found: {lookup.detail}"
+            why = lookup.detail or lookup.status.value.replace("-", " ")
+            reason = f"the nameserver {self.server.host} was not found ({why})"
             return FoundAddresses((), frozenset(self.kinds), reason, FIX)
         found: list[str] = []
         unknown: list[RecordKind] = []

@@ -26,6 +26,7 @@ from gatecert.ddns.address_source import (
     DnsSource,
     HttpsSource,
     InterfaceSource,
+    LastingSource,
 )
 from gatecert.ddns.duckdns_updater import DuckdnsUpdater
 from gatecert.ddns.dyndns2_updater import Dyndns2Updater
@@ -35,6 +36,7 @@ from gatecert.ddns.update_request import LARGEST_ANSWER
 from gatecert.ddns.zone_updater import ZoneUpdater
 from gatecert.http.fetcher import HttpFetcher
 from gatecert.model import Endpoint
+from gatecert.resolve.gateway_addresses import interface_addresses
 from gatecert.resolve.seen_address import seen_address
 
 if TYPE_CHECKING:
@@ -152,18 +154,24 @@ def _source(
     if source is None:
         return ConfiguredSource(addresses) if addresses else InterfaceSource(stable_addresses)
     if source.https is not None:
-        return HttpsSource(fetcher, source.https)
+        return _lasting(HttpsSource(fetcher, source.https))
     dns = source.dns or (PUBLIC_RESOLVERS[source.resolver] if source.resolver else None)
     if dns is None:
         return InterfaceSource(stable_addresses, source.interface or "")
     is_text = dns.type is AnswerType.TXT
     name = dns.name
-    return DnsSource(
-        resolver,
-        lambda server, kind: seen_address(name, server, kind, text=is_text),
-        dns.server,
-        settings.records,
+    return _lasting(
+        DnsSource(
+            resolver,
+            lambda server, kind: seen_address(name, server, kind, text=is_text),
+            dns.server,
+            settings.records,
+        )
     )
+
+
+def _lasting(source: AddressSource) -> AddressSource:
+    return LastingSource(source, interface_addresses, stable_addresses)
 
 
 def _secret_files(*settings: DnsProviderSettings) -> Iterable[Path]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -17,7 +16,7 @@ class RecordKind(StrEnum):
     @classmethod
     def of(cls, address: str) -> RecordKind:
         """Return the record type of an address."""
-        return cls.A if ipaddress.ip_address(address).version == 4 else cls.AAAA  # noqa: PLR2004 - IPv4
+        return cls.AAAA if ":" in address else cls.A
 
 
 @dataclass(frozen=True, slots=True)

@@ -157,6 +157,23 @@ def test_explain_shows_the_settings_of_one_gateway(run: Run) -> None:
     assert hostname.rpartition(":")[0].endswith(".yaml")
 
 
+def test_check_says_who_publishes_the_address(run: Run, tmp_path: Path) -> None:
+    secret = tmp_path / "secret"
+    secret.touch(0o600)
+    secret.write_text("secret", "ascii")
+    ddns = {"provider": "dyndns2", "password_file": str(secret), "source": {"resolver": "google"}}
+    kept = {**OWN, "ddns": {**ddns, "service": "he"}}
+    other = {
+        "hostname": "www.example.com",
+        "mode": "custom",
+        "ddns": {**ddns, "url": "https://ddns.example.net/update?"},
+    }
+    code, output, errors = run({"vpn": kept, "other": other}, "check")
+    assert (code, errors) == (0, "")
+    assert "imported by you; its address is published by he (ddns)" in output
+    assert "its address is published by ddns.example.net (ddns)" in output
+
+
 def test_explain_of_an_unknown_gateway_is_wrong_usage(run: Run) -> None:
     code, output, errors = run({"vpn": OWN}, "check", "--explain", "v*")
     assert (code, output) == (2, "")

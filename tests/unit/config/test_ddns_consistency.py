@@ -36,6 +36,8 @@ DYNDNS2 = "provider: dyndns2, service: noip, password_file: SECRET"
         ("provider: rfc2136", "ddns.server: is required for provider rfc2136"),
         ("provider: rfc2136, server: ns1, service: noip", "ddns.service: is not used by provider"),
         ("provider: rfc2163, server: ns1", "rfc2163 does not use server; did you mean rfc2136?"),
+        ("provider: noip, password_file: SECRET", "write provider: dyndns2 and service: noip"),
+        ("provider: desec, password_file: SECRET", "write provider: dyndns2 and service: desec"),
         ("provider: cloudflare, password_file: SECRET", "ddns.password_file: is not used by"),
         ("provider: cloudflare, options: {auth_token: x}", "auth_token: is a secret"),
         ("provider: dyndns2, password_file: SECRET", "ddns.service: is required for provider"),

@@ -8,6 +8,7 @@ from gatecert.ddns.address_source import (
     DnsSource,
     HttpsSource,
     InterfaceSource,
+    LastingSource,
     first_address,
 )
 from gatecert.errors import ResolutionError
@@ -17,6 +18,7 @@ from gatecert.resolve.lookup import LookupStatus
 
 A, AAAA = RecordKind.A, RecordKind.AAAA
 PUBLIC, PUBLIC6 = "100.200.30.40", "2a00:1450::7"
+TEMPORARY = "2a00:1450::abcd"
 
 
 def interfaces(*addresses: str, name: str = "") -> InterfaceSource:
@@ -93,6 +95,24 @@ def test_an_unknown_nameserver_is_named() -> None:
     found = dns(Answers(), PublicDns(status=LookupStatus.NO_SUCH_NAME)).find()
     assert found.addresses == ()
     assert "resolver.example was not found" in found.reason
+
+
+@pytest.mark.parametrize(
+    ("seen", "own", "lasting", "found"),
+    [
+        ((PUBLIC, TEMPORARY), (TEMPORARY, PUBLIC6), (PUBLIC6, "fe80::1"), (PUBLIC, PUBLIC6)),
+        ((PUBLIC, PUBLIC6), (TEMPORARY, PUBLIC6), (PUBLIC6,), (PUBLIC, PUBLIC6)),
+        ((PUBLIC, TEMPORARY), (TEMPORARY,), (), (PUBLIC, TEMPORARY)),
+        ((PUBLIC, "2a00::99"), (TEMPORARY, PUBLIC6), (PUBLIC6,), (PUBLIC, "2a00::99")),
+        ((PUBLIC,), (TEMPORARY, PUBLIC6), (PUBLIC6,), (PUBLIC,)),
+    ],
+    ids=["temporary", "lasting", "no other", "of a proxy", "no IPv6"],
+)
+def test_a_temporary_address_gives_way_to_a_lasting_one(
+    seen: tuple[str, ...], own: tuple[str, ...], lasting: tuple[str, ...], found: tuple[str, ...]
+) -> None:
+    source = LastingSource(ConfiguredSource(seen), lambda: own, lambda: lasting)
+    assert source.find().addresses == found
 
 
 def test_web_services_tell_one_family_each() -> None:

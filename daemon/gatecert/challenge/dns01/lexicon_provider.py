@@ -22,6 +22,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import ipaddress
+import logging
 import threading
 from concurrent.futures import Future
 from dataclasses import replace
@@ -51,6 +52,9 @@ if TYPE_CHECKING:
     from gatecert.model import AddressRecords, TextRecord
 
     Place = TypeVar("Place", bound=TextRecord | RecordLocation)
+
+# It warns at each change of what a service does not support, such as the TTL at DuckDNS.
+logging.getLogger("lexicon").setLevel(logging.ERROR)
 
 SECONDS: Final = 60.0  # for all requests of a change
 DNS_01: Final = "challenges.dns-01"
