@@ -104,8 +104,16 @@ def read_state(directory: Path) -> FoundState:
 def _settings_files(directory: Path) -> Iterator[Path]:
     for each in subdirectories(directory):
         path = each / f"{each.name.removesuffix(ECC)}.conf"
-        if path.is_file():
+        if path.is_file() and _is_domain(path):
             yield path
+
+
+def _is_domain(path: Path) -> bool:
+    """Tell whether a file is one of acme.sh's, and not of a server with such a name."""
+    try:
+        return b"Le_Domain" in read(path)
+    except UnreadableError:
+        return False
 
 
 def _assignments(path: Path) -> dict[str, str]:

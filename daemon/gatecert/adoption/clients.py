@@ -56,11 +56,30 @@ def read_client(directory: Path) -> FoundState:
         ) from error
     except OSError as error:
         raise WrongUsageError(f"{shown} cannot be read: {error.strerror}") from error
-    for path in dict.fromkeys(directory / below for below in BELOW):
-        for client in CLIENTS:
-            if client.recognises(path):
-                return client.read_state(path)
-    raise _unknown(directory, shown)
+    state = _read(directory)
+    if state is None:
+        raise _unknown(directory, shown)
+    return state
+
+
+def _read(directory: Path) -> FoundState | None:
+    """Return the state in a directory; None if it is that of no client that can be read.
+
+    Raises:
+        WrongUsageError: A directory cannot be read.
+    """
+    try:
+        for path in dict.fromkeys(directory / below for below in BELOW):
+            for client in CLIENTS:
+                if client.recognises(path):
+                    return client.read_state(path)
+    except OSError as error:  # a file that cannot be read is refused alone
+        fix = "run the command as root" if isinstance(error, PermissionError) else ""
+        raise WrongUsageError(
+            f"{clean(str(error.filename))} cannot be read: {(error.strerror or '').lower()}",
+            fix=fix,
+        ) from error
+    return None
 
 
 def _unknown(directory: Path, shown: str) -> WrongUsageError:

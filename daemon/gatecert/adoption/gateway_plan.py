@@ -63,6 +63,11 @@ class PlannedGateway:
     notes: tuple[str, ...] = ()
 
     @property
+    def uses_http_01(self) -> bool:
+        """True if its names may be validated by http-01."""
+        return self.settings.get("challenge") in {None, "http-01"}
+
+    @property
     def issued(self) -> IssuedChain:
         """The certificate as the store keeps it."""
         first = self._chain(self.adoptable)

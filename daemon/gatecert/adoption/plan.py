@@ -19,7 +19,10 @@ from gatecert.adoption.gateway_plan import PlannedGateway, Rights, plan_gateway,
 from gatecert.config.extension import Additions
 from gatecert.config.schema.authority import directory_url as parse_url
 from gatecert.config.values import BadValueError
+from gatecert.config.well_known import by_directory
 from gatecert.errors import WrongUsageError, clean
+from gatecert.setup.challenge_choice import SOCKET_UNIT
+from gatecert.setup.host import HTTP
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -28,6 +31,7 @@ if TYPE_CHECKING:
     from cryptography.x509 import Certificate
 
     from gatecert.model import Endpoint
+    from gatecert.setup.host import Host
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +71,31 @@ class Plan:
             name: entry for name, entry in self.authorities.entries.items() if name in used
         }
         return Additions(new, authorities, self.challenges.entries)
+
+    @property
+    def can_rehearse(self) -> bool:
+        """True if every CA is known to have a staging directory."""
+        found = [by_directory(url) for url in self.authorities.names]
+        return bool(found) and all(ca is not None and ca.staging_directory_url for ca in found)
+
+    def port_note(self, host: Host) -> str:
+        """Say that gatecert cannot listen where http-01 is validated; empty if it can.
+
+        Args:
+            host: The host, with its listening sockets.
+        """
+        settings = self.challenges.entries.get(HTTP_01, {})
+        needed = [each for each in self.gateways if each.is_new and each.uses_http_01]
+        if settings or self.existing.http_01 or not needed:
+            return ""
+        holders = [name for name in host.holders(HTTP) if name != SOCKET_UNIT]
+        if not holders:
+            return ""
+        return (
+            f"port {HTTP} is used by {', '.join(holders)}, so gatecert cannot answer http-01 there:"
+            " set challenges.http-01.webroot to a directory that it serves, or let it forward the"
+            " requests (docs/challenges.md)"
+        )
 
     @property
     def webroot(self) -> Path | None:

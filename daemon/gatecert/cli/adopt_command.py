@@ -36,6 +36,7 @@ from gatecert.cli.options import options
 from gatecert.config.addresses import endpoint
 from gatecert.config.extension import extend
 from gatecert.config.values import BadValueError
+from gatecert.errors import WrongUsageError
 from gatecert.report import logs
 from gatecert.setup.host_reader import read_host
 from gatecert.store.state_directory import announce_change
@@ -56,6 +57,7 @@ def adopt(  # noqa: PLR0913 - a command has this many options
         Path,
         typer.Argument(
             metavar="DIRECTORY",
+            readable=False,  # the message below says what to do
             help="The other client's directory, such as /etc/letsencrypt or ~/.acme.sh.",
         ),
     ],
@@ -122,13 +124,14 @@ def adopt(  # noqa: PLR0913 - a command has this many options
         )
         report.show_plan(preview.added if preview is not None else "")
     elif plan.gateways:
+        _require_writable(existing.path)
         write_secrets(plan, owner)
         extension = extend(existing.path, plan.additions)
         application = build(extension.configuration, no_progress, threading.Event())
         results = carry_out(plan, application, extension, owner=owner, wait=wait)
         wanted = {each.name: each.unit for each in plan.gateways if each.is_new and each.unit}
         report.units = set_up(wanted, plan.webroot, host)
-        report.show_results(results, daemon_told=_tell_daemon(application, plan, owner))
+        report.show_results(results, left=_tell_daemon(application, plan, owner))
     else:
         report.show_nothing()
     if plan.refused or report.units.problem:
@@ -154,15 +157,35 @@ def _find_listeners(
     return find_listeners(names, candidates(host, more))
 
 
-def _tell_daemon(application: Application, plan: Plan, owner: Owner | None) -> bool:
-    """Make a running daemon read the configuration again; return whether one runs."""
+def _tell_daemon(application: Application, plan: Plan, owner: Owner | None) -> str:
+    """Make a running daemon read the configuration again.
+
+    Returns:
+        The command that is left to the operator; empty if there is none.
+    """
     process = application.store.daemon_pid()
     if process is None:
-        return False
+        return "systemctl enable --now gatecert"
     if any(each.is_new for each in plan.gateways):
-        os.kill(process, signal.SIGHUP)
-        return True
+        try:
+            os.kill(process, signal.SIGHUP)
+        except OSError:  # of another user, or of another container
+            return "systemctl reload gatecert"
+        return ""
     with acting_as(owner):
         for each in plan.gateways:
             announce_change(application.configuration.state_directory, each.name)
-    return True
+    return ""
+
+
+def _require_writable(path: Path) -> None:
+    """Refuse to begin if the configuration could not be written at the end.
+
+    Raises:
+        WrongUsageError: This user may not write it.
+    """
+    place = path.resolve()
+    while not place.exists():
+        place = place.parent
+    if not os.access(place, os.W_OK):
+        raise WrongUsageError(f"{path} cannot be written", fix="run the command as root")

@@ -85,11 +85,16 @@ class AdoptReport:
         if self.host.is_packaged and self.host.is_root:
             planned = frozenset(each.name for each in self.plan.gateways if each.unit)
             self.units = UnitsResult(planned, webroot=self.plan.webroot is not None)
-        self._show_to_do(self.plan.gateways, daemon_told=True)
+        self._show_to_do(self.plan.gateways)
         self._write("", "Nothing was changed.")
 
-    def show_results(self, results: Results, *, daemon_told: bool) -> None:
-        """Print what was done, and what is left to do."""
+    def show_results(self, results: Results, *, left: str) -> None:
+        """Print what was done, and what is left to do.
+
+        Args:
+            results: What was done.
+            left: The command that makes the daemon work with it; empty if it does.
+        """
         self._show_head()
         for each in results.gateways:
             self._show_result(each)
@@ -113,7 +118,7 @@ class AdoptReport:
         self._paragraph(f"Nothing was ordered, and no file of {client} was changed.")
         self._show_to_do(
             [each.planned for each in results.gateways if each.result is not Result.KEPT],
-            daemon_told=daemon_told,
+            left,
         )
 
     def show_nothing(self) -> None:
@@ -188,7 +193,7 @@ class AdoptReport:
 
     def _show_notes(self) -> None:
         secrets = (*self.plan.authorities.secrets, *self.plan.challenges.secrets)
-        notes = list(self.plan.notes)
+        notes = list(filter(None, [*self.plan.notes, self.plan.port_note(self.host)]))
         if secrets:
             paths = ", ".join(str(each.path) for each in secrets)
             notes.append(f"credentials are copied to {paths} (mode 0600)")
@@ -199,7 +204,7 @@ class AdoptReport:
 
     # ------------------------------------------------------------------ what is left to do
 
-    def _show_to_do(self, gateways: Sequence[PlannedGateway], *, daemon_told: bool) -> None:
+    def _show_to_do(self, gateways: Sequence[PlannedGateway], left: str = "") -> None:
         state, found = self.plan.state, self._references(gateways)
         steps: list[tuple[str, list[str]]] = []
         if found:
@@ -211,10 +216,8 @@ class AdoptReport:
         if webroot is not None and not self.rights.runs_as_root and not self.units.webroot:
             directory = webroot / DIRECTORY
             steps.append((f"Let gatecert write to {directory}:", _webroot_commands(directory)))
-        if not daemon_told:
-            steps.append(
-                ("Start gatecert, which renews from now on:", ["systemctl enable --now gatecert"])
-            )
+        if left:
+            steps.append(("Make gatecert renew them from now on:", [left]))
         off = f"Switch {state.client} off, so that it does not renew too:"
         steps.append((off, [*state.switch_off]))
         self._write("", self._terminal.styled("To do", Style.BOLD))
@@ -224,6 +227,9 @@ class AdoptReport:
                 self._write(f"{INDENT} {line}")
         for sentence in state.or_else:
             self._paragraph(sentence, first="   ")
+        if self.plan.can_rehearse:
+            self._paragraph("See that renewals will work:", first=f"{len(steps) + 1}. ")
+            self._write(f"{INDENT} gatecert enroll --dry-run")
         self._write("")
         self._paragraph(
             f"To go back: {'; '.join(state.go_back)}; let the servers read the old files, and"

@@ -60,3 +60,10 @@ def test_a_file_and_a_missing_directory_are_refused(tmp_path: Path) -> None:
         read_client(tmp_path / "file")
     with pytest.raises(WrongUsageError, match="does not exist"):
         read_client(tmp_path / "missing")
+
+
+def test_a_directory_of_other_settings_is_not_taken_for_acme_sh(tmp_path: Path) -> None:
+    write(tmp_path / "nginx" / "nginx.conf", "user www-data;\n")
+
+    with pytest.raises(WrongUsageError, match="is not the directory of a known ACME client"):
+        read_client(tmp_path)

@@ -22,6 +22,8 @@ from gatecert.adoption.gateway_plan import Rights
 from gatecert.adoption.plan import make_plan
 from gatecert.errors import WrongUsageError
 from gatecert.model import Endpoint
+from gatecert.setup.host import Host as SetUpHost
+from gatecert.setup.host import Listener
 
 if TYPE_CHECKING:
     from tests.fakes.client_directories import Office
@@ -418,3 +420,19 @@ def test_listeners_are_entered_with_their_protocol(office: Office) -> None:
     assert gateway.unit == "nginx.service"
     assert "reload" not in str(gateway.settings)
     assert made.with_listeners({}, units, ROOT).additions == made.additions
+
+
+def test_a_port_80_that_is_taken_is_said(office: Office) -> None:
+    host = SetUpHost(listeners=(Listener("192.0.2.1", 80, "nginx"),))
+    webroot = FoundChallenge("webroot", "http-01", webroot=Path("/srv"))
+
+    assert "port 80 is used by nginx" in plan(office.found(SHOP)).port_note(host)
+    assert plan(office.found(SHOP)).port_note(SetUpHost()) == ""
+    assert plan(with_challenge(office.found(SHOP), webroot)).port_note(host) == ""
+
+
+def test_a_renewal_can_be_tried_where_the_ca_has_a_staging_directory(office: Office) -> None:
+    other = replace(office.found(MAIL), directory_url="https://ca.internal/directory")
+
+    assert plan(office.found(SHOP)).can_rehearse
+    assert not plan(office.found(SHOP), other).can_rehearse
