@@ -4,25 +4,23 @@ from __future__ import annotations
 
 from typing import Final
 
+from gatecert import container
+
 _ENROL = "use gatecert enroll"
 _RENEW = "use gatecert enroll; gatecert run renews by itself"
 _STATUS = "use gatecert status"
 _CHECK = "use gatecert check"
-_RUN = "use gatecert run, or: systemctl enable --now gatecert"
 _ACCOUNT = "gatecert enroll registers the account by itself; gatecert account show shows it"
 _DEPLOY = (
     "use gatecert enroll, which also installs, reloads and verifies: set gateways.NAME.install"
 )
-_RELOAD = (
-    "systemctl reload gatecert reads the configuration again; gatecert enroll reloads a gateway"
-)
-_STOP = "systemctl stop gatecert stops the daemon"
 _REMOVE = "remove the gateway from the configuration; gatecert revoke revokes its certificate"
 _DNS = "see docs/dns.md for providers; gatecert dns-record prints records for dns-persist-01"
 _UPGRADE = "upgrade the package, or: pip install --upgrade gatecert"
 _MOVE = "use gatecert adopt"
 _INIT = "use gatecert init"
-_LOGS = "journalctl -u gatecert shows the log of the daemon; gatecert doctor explains failures"
+# Of the daemon: see _of_the_daemon.
+_RUN, _STOP, _RESTART, _RELOAD, _LOGS = "run", "stop", "restart", "reload", "logs"
 
 # By client: certbot, acme.sh, lego, Caddy and step; then words that people try.
 LEADS_TO: Final = {
@@ -61,7 +59,7 @@ LEADS_TO: Final = {
     "dnshelp": _DNS,
     "start": _RUN,
     "stop": _STOP,
-    "restart": "use systemctl restart gatecert",
+    "restart": _RESTART,
     "reload": _RELOAD,
     "validate": _CHECK,
     "adapt": _CHECK,
@@ -97,7 +95,37 @@ LEADS_TO: Final = {
 }
 
 
+def _of_the_daemon() -> dict[str, str]:
+    return {
+        _RUN: container.fix_for(
+            host="use gatecert run, or: systemctl enable --now gatecert",
+            container="use gatecert run, which the container does when it starts",
+        ),
+        _STOP: container.fix_for(
+            host="systemctl stop gatecert stops the daemon",
+            container="stop the container",
+        ),
+        _RESTART: container.fix_for(
+            host="use systemctl restart gatecert",
+            container="restart the container",
+        ),
+        _RELOAD: container.fix_for(
+            host="systemctl reload gatecert reads the configuration again; gatecert enroll reloads "
+            "a gateway",
+            container="SIGHUP makes the daemon read the configuration again; gatecert enroll "
+            "reloads a gateway",
+        ),
+        _LOGS: container.fix_for(
+            host="journalctl -u gatecert shows the log of the daemon; gatecert doctor explains "
+            "failures",
+            container="the output of the container is the log of the daemon; gatecert doctor "
+            "explains failures",
+        ),
+    }
+
+
 def advice(word: str) -> str:
     """Return the error for a command that another client has; empty for any other word."""
-    leads_to = LEADS_TO.get(word)
+    leads_to = LEADS_TO.get(word, "")
+    leads_to = _of_the_daemon().get(leads_to, leads_to)
     return f"gatecert has no command {word!r}: {leads_to}" if leads_to else ""

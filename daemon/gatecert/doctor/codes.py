@@ -580,13 +580,13 @@ RELOAD_UNIT_INCOMPLETE = Code(
     "reload-unit-incomplete",
     FAILURE,
     "systemd does not reload the server, which keeps its certificate after a renewal",
-    "systemctl status gatecert-reload@NAME.path gatecert-reload@NAME.service",
+    "complete the reload unit of systemd (docs/systemd.md)",
 )
 RELOAD_UNIT_FAILED = Code(
     "reload-unit-failed",
     WARNING,
     "the last reload by systemd failed; the server may keep its certificate after a renewal",
-    "journalctl -u gatecert-reload@NAME.service",
+    "see the journal of the reload unit",
 )
 ATTEMPTS_OK = Code("attempts-ok", OK, "no attempt to enrol has failed since the last success")
 LIMITS_OK = Code("limits-ok", OK, "the CA's rate limits do not delay the next order")
