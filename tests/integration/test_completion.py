@@ -3,26 +3,22 @@
 from __future__ import annotations
 
 import os
-import pty
 import shutil
-import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import pyte
 import pytest
 
 from gatecert.cli.completion_scripts import FILES
+from harness.terminal import FORGET_LINE, TAB, TerminalProgram
 from harness.waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 SCRIPTS = Path(__file__).parents[2] / "packaging/completions"
-COLUMNS, ROWS = 120, 40
 PROMPT = "ready> "
-TAB, FORGET_LINE = "\t", "\x15"
 
 # How each shell is started so that it finds the script as it finds an installed one.
 INSTALLED = {
@@ -54,43 +50,6 @@ COMPLETED = {
 }
 
 
-class Shell:
-    """An interactive shell on a terminal."""
-
-    def __init__(self, argv: list[str], directory: Path, environment: dict[str, str]) -> None:
-        self._screen = pyte.Screen(COLUMNS, ROWS)
-        self._stream = pyte.ByteStream(self._screen)
-        self._pid, self._terminal = pty.fork()
-        if self._pid == 0:
-            os.chdir(directory)
-            os.execvpe(argv[0], argv, environment)  # noqa: S606 - a shell of the test
-        os.set_blocking(self._terminal, False)
-        vars(self._screen)["write_process_input"] = self._answer
-
-    def _answer(self, text: str) -> None:
-        """Answer a question of the shell about its terminal."""
-        os.write(self._terminal, text.encode())
-
-    def type(self, keys: str) -> None:
-        """Press keys."""
-        os.write(self._terminal, keys.encode())
-
-    def shows(self, text: str) -> bool:
-        """Return whether the screen shows a text."""
-        try:
-            while data := os.read(self._terminal, 65536):
-                self._stream.feed(data)
-        except OSError:  # nothing to read now, or it has ended
-            pass
-        return any(text in line for line in self._screen.display)
-
-    def close(self) -> None:
-        """End the shell."""
-        os.kill(self._pid, signal.SIGKILL)
-        os.waitpid(self._pid, 0)
-        os.close(self._terminal)
-
-
 @pytest.fixture
 def configuration(tmp_path: Path) -> Path:
     path = tmp_path / "config.yaml"
@@ -106,7 +65,7 @@ def configuration(tmp_path: Path) -> Path:
 
 
 @pytest.fixture(params=list(START))
-def shell(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Shell]:
+def shell(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[TerminalProgram]:
     name: str = request.param
     command = tmp_path / "bin" / "gatecert"
     command.parent.mkdir()
@@ -122,33 +81,31 @@ def shell(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Shell]:
         "HOME": str(tmp_path),
         "ZDOTDIR": str(tmp_path),
         "XDG_DATA_DIRS": f"{tmp_path}/data:/usr/share",
-        "TERM": "xterm",
         "LC_ALL": "C.UTF-8",
     }
     environment["PATH"] = f"{command.parent}:{environment['PATH']}"
-    running = Shell(START[name], tmp_path, environment)
-    try:
-        wait_until(lambda: running.shows(PROMPT), f"{name} is ready", seconds=20)
+    with TerminalProgram(START[name], tmp_path, environment) as running:
+        running.wait_for(PROMPT.rstrip())
         yield running
-    finally:
-        running.close()
 
 
 @pytest.mark.usefixtures("configuration")
-def test_words_are_completed(shell: Shell) -> None:
+def test_words_are_completed(shell: TerminalProgram) -> None:
     for typed, completed in COMPLETED.items():
         shell.type(f"gatecert {typed}")
-        wait_until(lambda: shell.shows(f"gatecert {typed}"), f"{typed!r} is typed")  # noqa: B023
+        shell.wait_for(f"gatecert {typed}")
         shell.type(TAB)
-        wait_until(lambda: shell.shows(f"gatecert {completed}"), f"{completed!r}", seconds=20)  # noqa: B023
+        shell.wait_for(f"gatecert {completed}")
         shell.type(FORGET_LINE)
         wait_until(lambda: not shell.shows(completed), "the line is empty")  # noqa: B023
 
 
-def test_a_broken_configuration_disturbs_nobody(shell: Shell, configuration: Path) -> None:
+def test_a_broken_configuration_disturbs_nobody(
+    shell: TerminalProgram, configuration: Path
+) -> None:
     configuration.write_text("gateways: [", "utf-8")
     shell.type(f"gatecert -c config.yaml status bo{TAB}")
     shell.type(f"{FORGET_LINE}gatecert enr{TAB}")
-    wait_until(lambda: shell.shows("gatecert enroll"), "the next line is completed", seconds=20)
+    shell.wait_for("gatecert enroll")
     assert not shell.shows("gatecert: ")
     assert not shell.shows("Traceback")

@@ -85,8 +85,21 @@ def check(
         typer.echo(f"gatecert: {problem}", err=True)
     if found_problems:
         raise typer.Exit(WRONG_USAGE)
+    if not given.quiet:
+        _show(given.config, document, configuration, found, listeners)
+    _check_records(configuration, found)
+
+
+def _show(
+    path: str,
+    document: Document,
+    configuration: Configuration,
+    found: tuple[Target, ...],
+    listeners: list[Finding],
+) -> None:
+    """Show what a good configuration does."""
     count = "1 gateway" if len(found) == 1 else f"{len(found)} gateways"
-    typer.echo(f"{given.config}: good, {count}")
+    typer.echo(f"{path}: good, {count}")
     for note in document.notes:
         typer.echo(f"  note: {note}")
     for listener in listeners:
@@ -97,7 +110,6 @@ def check(
         typer.echo(f"  {target.name}: {_plan(configuration, target)}{publisher}")
         for note in _advice(configuration, target, reload_units.get(target.name)):
             typer.echo(f"    note: {note}")
-    _check_records(configuration, found)
 
 
 def _explain(document: Document, gateway: GatewaySettings) -> None:

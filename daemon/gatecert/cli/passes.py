@@ -159,6 +159,7 @@ def state_of(application: Application, target: Target) -> str:
     try:
         current = application.open(target)
         live, order = current.live, current.state.order
+        deployment = current.situation.deployment
     except GatecertError as error:
         return f"its state cannot be read: {error}"
     if live is None:
@@ -167,4 +168,8 @@ def state_of(application: Application, target: Target) -> str:
         what = "keeps its bootstrap certificate"
     else:
         what = f"keeps its certificate, which ends {day(live.summary.not_after)}"
-    return f"{what}; its order is kept" if order is not None else what
+    if order is not None:
+        return f"{what}; its order is kept"
+    if deployment is not None and deployment.confirmed is None:
+        return f"{what}; its deployment is not finished"
+    return what

@@ -14,7 +14,7 @@ import pytest
 from gatecert.cli.passes import run_passes, state_of
 from gatecert.cli.progress_lines import ProgressLines
 from gatecert.errors import LockTimeoutError, StorageError
-from gatecert.model import Identifier, IdentifierType, Outcome, OutcomeKind, Target
+from gatecert.model import Deployment, Identifier, IdentifierType, Outcome, OutcomeKind, Target
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 NAME = Identifier(IdentifierType.DNS, "vpn.example.com")
@@ -38,12 +38,17 @@ class PlayedApplication:
 
     live: Any = field(default_factory=lambda: live(bootstrap=False))
     order: Any = None
+    deployment: Any = None
     broken: bool = False
 
     def open(self, target: Target) -> Any:  # noqa: ANN401 - a Pass, as far as it is used
         if self.broken:
             raise StorageError(f"{target.name} cannot be read")
-        return SimpleNamespace(live=self.live, state=SimpleNamespace(order=self.order))
+        return SimpleNamespace(
+            live=self.live,
+            state=SimpleNamespace(order=self.order),
+            situation=SimpleNamespace(deployment=self.deployment),
+        )
 
 
 @pytest.fixture
@@ -125,6 +130,14 @@ def test_a_pass_that_does_not_stop_is_left(
         (
             PlayedApplication(live=live(bootstrap=True), order="pending"),
             "keeps its bootstrap certificate; its order is kept",
+        ),
+        (
+            PlayedApplication(deployment=Deployment("v1", confirmed=NOW)),
+            "keeps its certificate, which ends 2026-11-23",
+        ),
+        (
+            PlayedApplication(deployment=Deployment("v1")),
+            "keeps its certificate, which ends 2026-11-23; its deployment is not finished",
         ),
         (
             PlayedApplication(broken=True),
