@@ -47,6 +47,8 @@ def manual_page(markdown: str, heading: Heading, date: dt.date) -> str:
     lines = [
         '.\\" Made by `make docs` from a page of docs/; change that.',
         f'.TH {name.upper()} {heading.section} {date} "gatecert {heading.version}"',
+        ".nh",  # no hyphenation, and no wider spaces: many words are to be copied
+        ".ad l",
         ".SH NAME",
         f"{_literal(name)} \\- {heading.summary}",
         *_blocks(tokens),

@@ -18,8 +18,9 @@ def body(markdown: str) -> list[str]:
 
 def test_a_page_says_its_name_its_version_and_its_date() -> None:
     page = manual_page("# Title", HEADING, dt.date(2026, 11, 29)).splitlines()
-    assert page[1:4] == [
+    assert page[1:6] == [
         '.TH GATECERT 1 2026-11-29 "gatecert 1.2.3"',
+        *(".nh", ".ad l"),
         ".SH NAME",
         r"gatecert \- keep a certificate",
     ]
