@@ -59,13 +59,18 @@ class Display(Protocol):
         ...
 
 
-def open_display(options: Options, *, as_json: bool = False) -> Display:
-    """Return the display for standard output."""
+def open_display(options: Options | None = None, *, as_json: bool = False) -> Display:
+    """Return the display for standard output.
+
+    Args:
+        options: The options in front of the command, if they may change the display.
+        as_json: Whether programs read it.
+    """
     if as_json:
         from gatecert.cli.progress_json import ProgressJson  # noqa: PLC0415 - seldom needed
 
         return ProgressJson()
-    if options.quiet:
+    if options is not None and options.quiet:
         return QuietLines()
     terminal = Terminal.of(sys.stdout)
     if terminal.is_live:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from gatecert.cli.application import open_application
 from gatecert.cli.child_process import in_child
-from gatecert.cli.progress_lines import ProgressLines
+from gatecert.cli.display import open_display
 from gatecert.lifecycle.gateway_pass import Occasion
 from gatecert.outcome_kinds import OutcomeKind
 
@@ -68,14 +68,14 @@ def dry_run(configuration: Configuration, name: str) -> Enrolled:
 
 
 def _attend(configuration: Configuration, name: str) -> dict[str, Any]:
-    lines = ProgressLines()
-    application = open_application(configuration, lines)
-    target = application.targets[name]
-    occasion = Occasion(look_now=True, deploy_now=True, wait=WAIT)
-    outcome = application.pipeline.attend(target, occasion)
-    live = application.pipeline.open(target).live
-    if not outcome.settled:
-        lines.finish(outcome)
+    with open_display() as display:
+        application = open_application(configuration, display)
+        target = application.targets[name]
+        occasion = Occasion(look_now=True, deploy_now=True, wait=WAIT)
+        outcome = application.pipeline.attend(target, occasion)
+        live = application.pipeline.open(target).live
+        if not outcome.settled:
+            display.finish(outcome)
     has_certificate = live is not None and not live.summary.is_bootstrap
     return _result(
         outcome,
@@ -85,10 +85,10 @@ def _attend(configuration: Configuration, name: str) -> dict[str, Any]:
 
 
 def _dry_run(configuration: Configuration, name: str) -> dict[str, Any]:
-    lines = ProgressLines()
-    application = open_application(configuration, lines)
-    outcome = application.pipeline.dry_run(application.targets[name], wait=WAIT)
-    lines.finish(outcome)
+    with open_display() as display:
+        application = open_application(configuration, display)
+        outcome = application.pipeline.dry_run(application.targets[name], wait=WAIT)
+        display.finish(outcome)
     return _result(outcome, has_certificate=False, trusted=False)
 
 

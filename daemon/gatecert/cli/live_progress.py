@@ -71,12 +71,15 @@ class LiveProgress:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Erase the live lines."""
+        """Erase the live lines, except for the last step of the only gateway."""
         self._ended.set()
         self._thread.join()
         with self._lock:
+            left = list(self._activities.values())
             self._activities.clear()
             self.draw()
+            for each in left:
+                self._keep(each, self._clock() - each.stage_since)
         for handler, stream in self._log_streams:
             handler.setStream(stream)
 

@@ -70,7 +70,7 @@ class TerminalProgram:
 
     @property
     def lines(self) -> list[str]:
-        """What the terminal has shown so far, with what has left it at its top."""
+        """Lines shown so far, including those that have left the terminal at its top."""
         try:
             while data := os.read(self._terminal, 65536):
                 self._stream.feed(data)

@@ -127,6 +127,13 @@ def test_a_single_gateway_shows_its_stages_with_their_times(screen: Screen, cloc
     ]
 
 
+def test_without_an_outcome_the_last_step_stays(screen: Screen, clock: Clock) -> None:
+    with live(screen, clock) as display:
+        display("boston", Stage.VERIFY, "127.0.0.1:443 serves it")
+        clock.now += 1.5
+    assert screen.lines == ["  verify   127.0.0.1:443 serves it (1.5 s)"]
+
+
 def test_several_gateways_have_a_line_each_and_outcomes_stay_above(
     screen: Screen, clock: Clock
 ) -> None:
@@ -168,10 +175,10 @@ def test_log_records_stay_above_the_live_lines(screen: Screen, clock: Clock) -> 
         logging.getLogger("gatecert").warning("later")
     finally:
         logging.basicConfig(handlers=[], force=True)
-    assert [line.partition("WARNING ")[2] for line in screen.lines] == [
-        "something gateway=boston",
-        "later",
-    ]
+    first, step, last = screen.lines
+    assert first.endswith("WARNING something gateway=boston")
+    assert step == "  order    ordering (0.0 s)"
+    assert last.endswith("WARNING later")
 
 
 def test_failures_are_plain_where_standard_error_is_no_terminal(
