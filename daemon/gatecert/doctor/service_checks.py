@@ -17,7 +17,7 @@ from gatecert.model import Action, Identifier, IdentifierType
 from gatecert.schedule.due import next_due
 from gatecert.schedule.failover import recorded_failure
 from gatecert.time_format import instant
-from gatecert.verify.served_chain import ProbeFailure
+from gatecert.verify.served_chain import ProbeFailure, ServedChain
 from gatecert.verify.verdict import compare_served_chain
 from gatecert.verify.watch import is_mixed, is_silent
 
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from gatecert.doctor.facts import GatewayFacts
     from gatecert.doctor.finding import Finding
     from gatecert.model import CertificateSummary
-    from gatecert.verify.served_chain import ServedChain
 
 
 LIMITS_SHOWN = 4
@@ -128,10 +127,19 @@ def deployment(facts: GatewayFacts) -> Iterator[Finding]:
     elif found.error:
         again = f"; next attempt {instant(found.next_attempt)}" if found.next_attempt else ""
         seen = f"{found.failures} failed, last: {found.error}{again}"
-        unit = f"the reload unit {facts.reload_problem}" if facts.reload_problem else ""
+        suspect = facts.reload_problem is not None and _shows_another(facts)
+        unit = f"the reload unit {facts.reload_problem}" if suspect else ""
         yield codes.DEPLOYMENT_FAILED.found(seen, gateway=facts.name, fix=unit)
     else:
         yield codes.DEPLOYMENT_PENDING.found(f"version {found.version}", gateway=facts.name)
+
+
+def _shows_another(facts: GatewayFacts) -> bool:
+    """Tell whether a listener serves another certificate, which a reload may change."""
+    live = facts.live.summary.fingerprint if facts.live is not None else ""
+    return any(
+        isinstance(answer, ServedChain) and answer.fingerprint != live for answer in facts.by_name
+    )
 
 
 def attempts(facts: GatewayFacts) -> Iterator[Finding]:

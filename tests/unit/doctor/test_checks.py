@@ -588,17 +588,17 @@ def test_every_code_is_covered() -> None:
 def test_what_the_reload_unit_lacks_is_the_fix_of_a_failed_deployment() -> None:
     failed = situation(deployment=Deployment("3", failures=1, error="it serves another one"))
     facts = replace(reloaded_by(NOT_SET_UP), situation=failed)
+    other = replace(facts, by_name=(replace(SERVED, fingerprint="ee"),))
+    lack = "the reload unit gatecert-reload@vpn.path is not enabled, and UNIT= is not set in"
 
-    fixes = {
-        each.finding.code: each.finding.fix
-        for each in run_checks(machine(), (facts,))
-        if each.finding.gateway
-    }
+    assert fixes_of(other)["deployment-failed"].startswith(lack)
+    assert fixes_of(facts)["deployment-failed"] == codes.DEPLOYMENT_FAILED.fix
+    assert "systemctl enable --now gatecert-reload@vpn.path" in fixes_of(facts)["reload-missing"]
 
-    assert fixes["deployment-failed"].startswith(
-        "the reload unit gatecert-reload@vpn.path is not enabled, and UNIT= is not set in"
-    )
-    assert "systemctl enable --now gatecert-reload@vpn.path" in fixes["reload-missing"]
+
+def fixes_of(facts: GatewayFacts) -> dict[str, str]:
+    results = [each.finding for each in run_checks(machine(), (facts,))]
+    return {each.code: each.fix for each in results if each.gateway}
 
 
 def test_check_finds_only_its_declared_codes() -> None:
