@@ -39,6 +39,18 @@ server {{
     return 204;
 }}
 """
+ON_PORT_80: Final = f"""server {{
+    listen 80;
+    server_name {HOSTNAME};
+    root /var/www/html;
+}}
+"""
+WEBROOT: Final = f"""authenticator = webroot
+webroot_path = /var/www/html,
+[[webroot_map]]
+{HOSTNAME} = /var/www/html
+"""
+DROP_IN: Final = "/etc/systemd/system/gatecert.service.d/init-adopted.conf"
 
 
 @dataclass
@@ -83,7 +95,13 @@ def shop(installed: Installed, servers: ExitStack, tmp_path: Path) -> Shop:
     return Shop(machine, pebble)
 
 
-def test_an_operator_moves_from_certbot_as_the_command_says(shop: Shop) -> None:
+@pytest.mark.parametrize("method", ["standalone", "webroot"])
+def test_an_operator_moves_from_certbot_as_the_command_says(shop: Shop, method: str) -> None:
+    if method == "webroot":
+        settings = shop.machine.root / f"etc/letsencrypt/renewal/{HOSTNAME}.conf"
+        written = settings.read_text("utf-8")
+        settings.write_text(written.replace("authenticator = standalone\n", "") + WEBROOT, "utf-8")
+        shop.machine.write("/etc/nginx/sites-enabled/port-80", ON_PORT_80)
     machine = shop.machine.boot()
     machine.wait_idle()
     before, orders = shop.served(), shop.pebble.orders()
@@ -107,6 +125,9 @@ def test_an_operator_moves_from_certbot_as_the_command_says(shop: Shop) -> None:
     changed = machine.must("sh", "-c", "find /etc/letsencrypt -type f -exec sha256sum {} +")
     assert changed == theirs
     machine.must("gatecert", "check")
+    if method == "webroot":
+        assert "Let the web server answer" not in adopted.output
+        assert "/.well-known/acme-challenge" in machine.must("cat", DROP_IN)
 
     # The operator forgets the first step: the next renewal names the line.
     renewed = machine.run("gatecert", "enroll", "--force", HOSTNAME)

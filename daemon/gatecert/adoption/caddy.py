@@ -29,7 +29,7 @@ NAME: Final = "Caddy"
 INTERNAL: Final = "local"  # the CA inside Caddy
 OR_ELSE: Final = (
     (
-        "In the Caddyfile, name gatecert's files: tls FULLCHAIN PRIVKEY (docs/gateways/caddy.md)."
+        "In the Caddyfile, name gatecert's files: tls FULLCHAIN PRIVKEY."
         " Caddy then obtains no certificate for the name."
     ),
 )
@@ -68,7 +68,7 @@ def read_state(directory: Path) -> FoundState:
         notes=(
             (
                 "Caddy answers challenges itself on ports 80 and 443; gatecert uses http-01 unless"
-                " challenges is configured: docs/gateways/caddy.md says how both share port 80"
+                " challenges is configured: docs/challenges.md says how a proxy forwards them"
             ),
         ),
     )

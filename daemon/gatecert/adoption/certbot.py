@@ -263,7 +263,7 @@ def _challenge(
             webroot=Path("/var/www/html"),
             note=f"certbot answered http-01 inside {server}; gatecert writes files instead: serve"
             " /var/www/html/.well-known/acme-challenge/ for every name on port 80"
-            f" (docs/gateways/{'nginx' if method == 'nginx' else 'apache'}.md)",
+            f" (docs/challenges/{method}-http-01-webroot.conf)",
         )
     if method.startswith("dns-"):
         return _dns(method, settings)

@@ -26,6 +26,7 @@ from gatecert.adoption.host_facts import acting_as, owner_of
 from gatecert.adoption.own_units import set_up
 from gatecert.adoption.plan import make_plan
 from gatecert.adoption.served_by import candidates, find_listeners, units_at
+from gatecert.adoption.webroot_check import unserved_names
 from gatecert.app import build, utc_now
 from gatecert.certificate.trust import load_trusted_roots
 from gatecert.cli.adopt_report import AdoptReport
@@ -131,6 +132,7 @@ def adopt(  # noqa: PLR0913 - a command has this many options
         results = carry_out(plan, application, extension, owner=owner, wait=wait)
         wanted = {each.name: each.unit for each in plan.gateways if each.is_new and each.unit}
         report.units = set_up(wanted, plan.webroot, host)
+        report.unserved = unserved_names(plan)
         report.show_results(results, left=_tell_daemon(application, plan, owner))
     else:
         report.show_nothing()

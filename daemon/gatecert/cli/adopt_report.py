@@ -57,6 +57,7 @@ class AdoptReport:
         host: The host.
         rights: What the daemon may do.
         units: What was set up of gatecert's own units.
+        unserved: The hostnames for which port 80 does not serve the webroot.
         etc: Where the configurations of servers are.
     """
 
@@ -65,6 +66,7 @@ class AdoptReport:
     host: Host
     rights: Rights
     units: UnitsResult = field(default_factory=UnitsResult)
+    unserved: tuple[str, ...] = ()
     etc: Path = Path("/etc")
     _terminal: Terminal = field(default_factory=lambda: Terminal.of(sys.stdout))
 
@@ -213,6 +215,13 @@ class AdoptReport:
             steps.append((f"Let {servers} read gatecert's files, and reload:", lines))
         steps += self._reload_steps(gateways, found)
         webroot = self.plan.webroot
+        if webroot is not None and self.unserved:
+            head = (
+                f"Let the web server answer for {_listed(self.unserved)} on port 80, or their next"
+                f" renewal fails: http://NAME/{DIRECTORY}/ must lead to {webroot / DIRECTORY}/"
+                " (docs/challenges.md)."
+            )
+            steps.append((head, []))
         if webroot is not None and not self.rights.runs_as_root and not self.units.webroot:
             directory = webroot / DIRECTORY
             steps.append((f"Let gatecert write to {directory}:", _webroot_commands(directory)))
