@@ -27,7 +27,7 @@ demo: setup ## Enrol and renew with a test CA, a real gateway and a real client
 unit: .venv/.complete ## Run the unit tests, without servers and networks, in about a minute
 	@$(quick) $(bin)/pytest tests/unit --numprocesses=4 --dist=worksteal --override-ini=tmp_path_retention_policy=failed
 
-test: setup .cache/authorities/.complete other-clients ## Run every test, with coverage by branch
+test: setup private-authorities other-clients ## Run every test, with coverage by branch
 	@$(bin)/pytest --numprocesses=logical --maxprocesses=4 $(repeat) --cov --cov-report=term $(if $(mapped),--ignore=$(networks))
 	@$(if $(mapped),$(mapped) $(bin)/pytest $(repeat) $(networks))
 
@@ -103,7 +103,10 @@ other-clients: .cache/peer/.complete
 	@tests/integration/debian-testing lego 4.20 .cache/lego lego >/dev/null
 	@tests/integration/debian-testing acme.sh 3.0 .cache/acme.sh share/acme.sh/acme.sh >/dev/null
 
-ci-setup: setup other-clients .cache/authorities/.complete .cache/site/.complete ## Set up for all targets, so that they can run side by side
+private-authorities: .cache/authorities/.complete
+	@tests/integration/step-ca/build >/dev/null
+
+ci-setup: setup other-clients private-authorities .cache/site/.complete ## Set up for all targets, so that they can run side by side
 	@tests/integration/prerequisites gateways container site
 	@tests/systemd/prerequisites
 

@@ -1,4 +1,4 @@
-"""Two other private CAs, each test in its own network, and docs/private-authority.md."""
+"""Other private CAs, each test in its own network, and docs/private-authority.md."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from harness.handshake import served_certificate
 from harness.named import Named, TsigKey, Zone
 from harness.network import PrivateNetwork
 from harness.nginx import Nginx
-from harness.private_authority import Acme2certifier, PrivateAuthority, Serles
+from harness.private_authority import Acme2certifier, PrivateAuthority, Serles, StepCa
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -51,7 +51,7 @@ def names(servers: ExitStack, tmp_path: Path) -> ChallengeTestServer:
     return servers.enter_context(ChallengeTestServer(tmp_path / "names", dns_port=53))
 
 
-@pytest.fixture(params=[Acme2certifier, Serles])
+@pytest.fixture(params=[Acme2certifier, Serles, StepCa])
 def authority(
     request: pytest.FixtureRequest,
     servers: ExitStack,
@@ -182,7 +182,13 @@ def test_names_and_a_wildcard_by_dns_01(
 # For tls-alpn-01 Serles needs the in-addr.arpa name in the certificate; RFC 8738 the address.
 @pytest.mark.parametrize(
     ("authority", "kind"),
-    [(Acme2certifier, "http-01"), (Acme2certifier, "tls-alpn-01"), (Serles, "http-01")],
+    [
+        (Acme2certifier, "http-01"),
+        (Acme2certifier, "tls-alpn-01"),
+        (Serles, "http-01"),
+        (StepCa, "http-01"),
+        (StepCa, "tls-alpn-01"),
+    ],
     indirect=["authority"],
 )
 def test_a_private_address(prepared: Gatecert, names: ChallengeTestServer, kind: str) -> None:
@@ -333,6 +339,28 @@ def test_unsupported_operations_are_reported_and_change_nothing(
     assert authority.answers(authority.new_account).count(201) == 1
 
 
+@pytest.mark.parametrize("authority", [StepCa], indirect=True)
+def test_step_ca_revokes_and_deactivates_but_keeps_the_key(
+    prepared: Gatecert, authority: StepCa
+) -> None:
+    prepared.add_gateway(BOSTON, HOSTNAME).write()
+    assert prepared.run("enroll").exit_code == 0
+    first, before = live(prepared), account(prepared)
+
+    result = prepared.run("account", "rollover")
+    assert (result.exit_code, "501" in result.errors) == (1, True), result.errors
+    assert account(prepared)["key_fingerprint"] == before["key_fingerprint"]
+
+    result = prepared.run("revoke", BOSTON)
+    assert result.exit_code == 0, result.errors
+    assert live(prepared) != first
+
+    result = prepared.run("account", "deactivate", "--yes")
+    assert result.exit_code == 0, result.errors
+    assert prepared.run("enroll", "--force").exit_code == 0
+    assert authority.answers(authority.new_account).count(201) == 2
+
+
 # --------------------------------------------------------------------- private names
 
 
@@ -396,7 +424,7 @@ def test_the_configurations_of_the_page_are_valid(
 
 @pytest.mark.parametrize(
     ("authority", "heading"),
-    [(Acme2certifier, "AD CS behind acme2certifier"), (Serles, "Serles")],
+    [(StepCa, "step-ca"), (Acme2certifier, "AD CS behind acme2certifier"), (Serles, "Serles")],
     indirect=["authority"],
 )
 def test_the_configuration_of_the_page_ends_in_a_proven_certificate(

@@ -22,7 +22,7 @@ from gatecert.certificate.rules import ValidationTime
 from gatecert.errors import CertificateError, clean
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from cryptography.x509 import Certificate
 
@@ -88,8 +88,7 @@ def _trust_of(certificate: bytes, chain: bytes, roots: _Roots, today: date) -> T
     leaf = split_pem(certificate)[0]
     others = split_pem(chain) if chain.strip() else []
     last = others[-1] if others else leaf
-    midnight = datetime(today.year, today.month, today.day, tzinfo=UTC)
-    within = min(max(midnight, leaf.not_valid_before_utc), leaf.not_valid_after_utc)
+    within = _valid_instant(leaf, others, roots.certificates, today)
     names = identifiers_of(leaf)
     if not names:
         return Trust(root=name_text(last.issuer), chain_complete=False)
@@ -101,6 +100,24 @@ def _trust_of(certificate: bytes, chain: bytes, roots: _Roots, today: date) -> T
     except CertificateError:  # the issuer of a certificate without intermediates is a root
         return Trust(root=name_text(last.issuer), chain_complete=not others)
     return Trust(path.trusted, name_text(path.certificates[-1].issuer))
+
+
+def _valid_instant(
+    leaf: Certificate, others: Sequence[Certificate], roots: Iterable[Certificate], today: date
+) -> datetime:
+    """Return an instant of a day at which a whole chain is valid, if there is one.
+
+    A CA that is a minute old issues certificates that begin before its own: CAs backdate them.
+    """
+    midnight = datetime(today.year, today.month, today.day, tzinfo=UTC)
+    tomorrow = midnight + timedelta(days=1)
+    issuers = {leaf.issuer, *(each.issuer for each in others)}
+    begins = [leaf.not_valid_before_utc]
+    for each in (*others, *roots):
+        begin = each.not_valid_before_utc
+        if midnight < begin < tomorrow and each.subject in issuers:
+            begins.append(begin)
+    return min(max(midnight, *begins), leaf.not_valid_after_utc)
 
 
 @lru_cache(maxsize=16)

@@ -1,7 +1,7 @@
 """Other ACME CAs, as companies run them for their own networks.
 
-They are web applications in their own virtual environment. They validate at the
-standard ports, so each runs in a private network.
+acme2certifier and Serles are web applications in their own virtual environment; step-ca is built
+from Debian's packages. They validate at the standard ports, so each runs in a private network.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from harness.network import PrivateNetwork
 
 ENVIRONMENT = PROJECT / ".cache" / "authorities"
+STEP_CA = PROJECT / ".cache" / "step-ca" / "step-ca"
 
 
 class PrivateAuthority(Server):
@@ -42,10 +43,14 @@ class PrivateAuthority(Server):
         root: The root that issued chains end in.
     """
 
-    application: str
-    """What gunicorn serves: ``module:callable``."""
+    name: str
+    """For messages."""
     new_account: str
     """The path that accounts are made at."""
+    path = "/directory"
+    """The path of the ACME directory."""
+    request = r"^POST {path} -> (\d+)$"
+    """A request in its log; the group is the HTTP status."""
 
     def __init__(self, directory: Path, network: PrivateNetwork) -> None:
         directory.mkdir(parents=True, exist_ok=True)
@@ -56,43 +61,42 @@ class PrivateAuthority(Server):
         self.https_certificate = directory / "certificate.pem"
         self._private_key = directory / "privkey.pem"
         self.process = BackgroundProcess(
-            network.resolving(
-                *(_gunicorn(), "--bind", f"127.0.0.1:{self.port}", "--no-control-socket"),
-                *("--certfile", str(self.https_certificate), "--keyfile", str(self._private_key)),
-                *("--access-logfile", "-", "--access-logformat", "%(m)s %(U)s -> %(s)s"),
-                self.application,
-            ),
-            log=directory / "gunicorn.log",
+            network.resolving(*self.command),
+            log=directory / "authority.log",
             environment=self.environment,
         )
 
     @property
     @abstractmethod
+    def command(self) -> list[str]:
+        """The command that serves it."""
+
+    @property
     def environment(self) -> dict[str, str]:
         """The environment variables that name its configuration."""
+        return {}
 
     @abstractmethod
     def configure(self) -> None:
-        """Write the application's configuration."""
+        """Write its configuration, and its HTTPS certificate if it has one."""
 
     @property
     def directory_url(self) -> str:
         """The URL of the ACME directory."""
-        return f"https://127.0.0.1:{self.port}/directory"
+        return f"https://127.0.0.1:{self.port}{self.path}"
 
     def start(self) -> Self:
         """Start it and wait until it answers; it keeps its state across starts."""
-        if not self.https_certificate.exists():
-            write_self_signed(self.https_certificate, self._private_key, ["127.0.0.1"], days=3650)
+        if not self.process.started_at:
             self.configure()
         self.process.start()
-        self.when_ready(self._is_ready, f"{self.application} at {self.directory_url}")
+        self.when_ready(self._is_ready, f"{self.name} at {self.directory_url}")
         return self
 
     def answers(self, path: str) -> list[int]:
         """Return the HTTP statuses of its responses to a path, in order."""
         found = re.finditer(
-            rf"^POST {re.escape(path)} -> (\d+)$", self.process.output, re.MULTILINE
+            self.request.format(path=re.escape(path)), self.process.output, re.MULTILINE
         )
         return [int(each[1]) for each in found]
 
@@ -106,12 +110,34 @@ class PrivateAuthority(Server):
         return answer.ok
 
 
-class Acme2certifier(PrivateAuthority):
+class WebApplication(PrivateAuthority):
+    """A CA that gunicorn serves."""
+
+    application: str
+    """``module:callable``."""
+
+    @property
+    def command(self) -> list[str]:
+        """The command that serves it."""
+        return [
+            *(_gunicorn(), "--bind", f"127.0.0.1:{self.port}", "--no-control-socket"),
+            *("--certfile", str(self.https_certificate), "--keyfile", str(self._private_key)),
+            *("--access-logfile", "-", "--access-logformat", "%(m)s %(U)s -> %(s)s"),
+            self.application,
+        ]
+
+    def configure(self) -> None:
+        """Make the certificate of its HTTPS."""
+        write_self_signed(self.https_certificate, self._private_key, ["127.0.0.1"], days=3650)
+
+
+class Acme2certifier(WebApplication):
     """acme2certifier with its handler for OpenSSL; others of its handlers pass requests to AD CS.
 
     A failed authorization is invalid at once while its order stays pending.
     """
 
+    name = "acme2certifier"
     application = "acme2certifier.share.acme2certifier_wsgi:application"
     new_account = "/acme/newaccount"
 
@@ -122,6 +148,7 @@ class Acme2certifier(PrivateAuthority):
 
     def configure(self) -> None:
         """Configure 30 days of validity and a CRL."""
+        super().configure()
         (self.directory / "certificates").mkdir(exist_ok=True)
         text = ACME2CERTIFIER.format(
             directory=self.directory,
@@ -165,13 +192,14 @@ class Acme2certifier(PrivateAuthority):
         return {entry.serial_number for entry in listed}
 
 
-class Serles(PrivateAuthority):
+class Serles(WebApplication):
     """Serles with a signer of the tests, because its OpenSSL backend drops all extensions.
 
     A challenge that fails is answered 400 and stays ``processing``. Revocation and another account
     key are refused, and a deactivation is answered with a valid account.
     """
 
+    name = "Serles"
     application = "serles:create_app()"
     new_account = "/newAccount"
 
@@ -185,10 +213,42 @@ class Serles(PrivateAuthority):
 
     def configure(self) -> None:
         """Let it issue for wildcards and addresses too."""
+        super().configure()
         text = SERLES.format(
             directory=self.directory, signer=self.signer.issuing.with_name("openssl.cnf")
         )
         (self.directory / "config.ini").write_text(text, "utf-8")
+
+
+class StepCa(PrivateAuthority):
+    """step-ca with one provisioner for ACME; it issues the certificate of its own HTTPS."""
+
+    name = "step-ca"
+    path = "/acme/acme/directory"
+    new_account = "/acme/acme/new-account"
+    request = r"\bmethod=POST\b.* path={path}\b.* status=(\d+)\b"
+
+    @property
+    def command(self) -> list[str]:
+        """The command that serves it."""
+        if not STEP_CA.is_file():
+            raise RuntimeError(f"{STEP_CA} is missing: run `tests/integration/step-ca/build`")
+        return [str(STEP_CA), str(self.directory / "ca.json")]
+
+    def configure(self) -> None:
+        """Write ca.json, as ``step ca init --acme`` does."""
+        self.https_certificate = self.root
+        settings = {
+            "root": str(self.root),
+            "crt": str(self.signer.issuing),
+            "key": str(self.signer.key("issuing")),
+            "address": f"127.0.0.1:{self.port}",
+            "dnsNames": ["127.0.0.1"],
+            "logger": {"format": "text"},
+            "db": {"type": "bbolt", "dataSource": str(self.directory / "database")},
+            "authority": {"provisioners": [{"type": "ACME", "name": "acme"}]},
+        }
+        (self.directory / "ca.json").write_text(json.dumps(settings), "utf-8")
 
 
 ACME2CERTIFIER = """\

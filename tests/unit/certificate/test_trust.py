@@ -3,7 +3,10 @@ from __future__ import annotations
 import logging
 import os
 import ssl
+from datetime import timedelta
 from typing import TYPE_CHECKING
+
+from tests.fakes.clock import DAY, NOW
 
 from gatecert.certificate import trust
 
@@ -12,6 +15,8 @@ if TYPE_CHECKING:
 
     import pytest
     from tests.fakes.pki import Good, Pki
+
+SECOND = timedelta(seconds=1)
 
 
 def test_bundle_and_directory_are_read_without_repetition(
@@ -67,3 +72,24 @@ def test_the_locations_are_those_of_openssl(
     monkeypatch.setenv(names.openssl_cafile_env, os.fspath(tmp_path / "missing"))
     monkeypatch.setenv(names.openssl_capath_env, os.fspath(tmp_path / "missing"))
     assert trust.load_trusted_roots() == ()
+
+
+def test_a_certificate_may_begin_before_the_ca_that_issued_it(pki: Pki) -> None:
+    """step-ca backdates by a minute; its own certificates may be younger."""
+    root = pki.root(begin=NOW - 5 * SECOND)
+    intermediate = pki.authority("Issuing", root, begin=NOW - 2 * SECOND)
+    leaf = pki.issue(issuer=intermediate, begin=NOW - 60 * SECOND)
+
+    found = trust.trust_of(leaf.pem, intermediate.pem, (root.certificate,), now=NOW)
+
+    assert found.trusted
+
+
+def test_a_chain_that_begins_tomorrow_is_not_trusted_today(pki: Pki) -> None:
+    root = pki.root()
+    intermediate = pki.authority("Issuing", root, begin=NOW + DAY)
+    leaf = pki.issue(issuer=intermediate)
+
+    found = trust.trust_of(leaf.pem, intermediate.pem, (root.certificate,), now=NOW)
+
+    assert not found.trusted
