@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Final
@@ -30,6 +31,7 @@ from gatecert.doctor.listener_checks import listener_finding, open_listeners
 from gatecert.doctor.reload_checks import reload_notes
 from gatecert.errors import ResolutionError
 from gatecert.model import Mode, RecordKind
+from gatecert.report.terminal import Terminal
 from gatecert.resolve.gateway_addresses import own_addresses
 from gatecert.resolve.region import excluded_region, exclusion_reason
 from gatecert.resolve.shared_hostname import custom_mode_advice
@@ -100,16 +102,22 @@ def _show(
     """Show what a good configuration does."""
     count = "1 gateway" if len(found) == 1 else f"{len(found)} gateways"
     typer.echo(f"{path}: good, {count}")
+    terminal = Terminal.of(sys.stdout)
     for note in document.notes:
-        typer.echo(f"  note: {note}")
+        _say(terminal, note, "  note: ")
     for listener in listeners:
-        typer.echo(f"  note: {listener.seen}: {listener.meaning}")
+        _say(terminal, f"{listener.seen}: {listener.meaning}", "  note: ")
     reload_units = read_reload_units([target.name for target in found if not target.install.reload])
     for target in found:
         publisher = _publisher(configuration, target.name)
-        typer.echo(f"  {target.name}: {_plan(configuration, target)}{publisher}")
+        _say(terminal, _plan(configuration, target) + publisher, f"  {target.name}: ", "    ")
         for note in _advice(configuration, target, reload_units.get(target.name)):
-            typer.echo(f"    note: {note}")
+            _say(terminal, note, "    note: ")
+
+
+def _say(terminal: Terminal, text: str, first: str, rest: str | None = None) -> None:
+    for line in terminal.wrap(text, first=first, rest=rest):
+        typer.echo(line)
 
 
 def _explain(document: Document, gateway: GatewaySettings) -> None:
