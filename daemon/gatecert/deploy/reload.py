@@ -18,10 +18,12 @@ of its own. It inherits no descriptor and nothing of gatecert's environment (no 
 from __future__ import annotations
 
 import logging
+import os
+import re
 import time
 from typing import TYPE_CHECKING, Final
 
-from gatecert import process
+from gatecert import container, process
 from gatecert.deadline import Deadline
 from gatecert.errors import ReloadError, clean
 
@@ -33,6 +35,12 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+# systemctl without a rule of polkit, sudo in the sandbox or without a password, kill, nginx -s
+_MAY_NOT: Final = re.compile(
+    r"access denied|authentication (?:is )?required|no new privileges|password is required"
+    r"|terminal is required|not permitted|permission denied",
+    re.IGNORECASE,
+)
 LONGEST_NAME: Final = 200  # characters of a command shown
 
 
@@ -93,7 +101,7 @@ def reload(  # noqa: PLR0913 - each is a variable of the command's environment
     if not in_time:
         raise _too_slow(run, command, timeout)
     if run.status != 0:
-        raise _failed(run, command)
+        raise _failed(run, command, gateway)
     return seconds
 
 
@@ -133,10 +141,18 @@ def _too_slow(run: process.Run, command: str, timeout: float) -> ReloadError:
     )
 
 
-def _failed(run: process.Run, command: str) -> ReloadError:
+def _failed(run: process.Run, command: str, gateway: str) -> ReloadError:
+    fix = "run the command by hand as the user that gatecert runs as"
+    if os.geteuid() != 0 and _MAY_NOT.search(run.output):
+        fix = container.fix_for(
+            host="this user may not run it: leave install.reload out, and let systemd reload the "
+            f"server by gatecert-reload@{gateway}.path (docs/systemd.md)",
+            container="this user may not run it: let the gateway's container watch its volume "
+            "(docs/container.md)",
+        )
     return ReloadError(
         f"the reload command {command} failed ({run.ending})",
         output=run.output_tail,
-        fix="run the command by hand as the user that gatecert runs as",
+        fix=fix,
         ran=True,
     )

@@ -233,6 +233,32 @@ def test_a_command_that_fails(script: Callable[[str], Path]) -> None:
     assert error.output == "cannot reload: bad certificate"
 
 
+@pytest.mark.parametrize(
+    "output",
+    [
+        "Failed to reload ocserv.service: Access denied",
+        "Failed to reload ocserv.service: Interactive authentication required.",
+        'sudo: The "no new privileges" flag is set, which prevents sudo from running as root.',
+        "sudo: a terminal is required to read the password",
+        "nginx: [alert] kill(7, 1) failed (1: Operation not permitted)",
+    ],
+)
+@pytest.mark.parametrize(("user", "fixes"), [(65534, True), (0, False)])
+def test_a_command_that_this_user_may_not_run(
+    script: Callable[[str], Path],
+    monkeypatch: pytest.MonkeyPatch,
+    output: str,
+    user: int,
+    *,
+    fixes: bool,
+) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: user)
+
+    error = refused(script(f"echo '{output}' >&2; exit 1"))
+
+    assert ("let systemd reload the server by gatecert-reload@boston.path" in error.fix) is fixes
+
+
 def test_the_end_of_a_long_output_is_reported(script: Callable[[str], Path]) -> None:
     error = refused(script("yes progress | head -n 200; echo the real reason; exit 1"))
     assert error.output.startswith("…")
