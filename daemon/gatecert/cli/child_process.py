@@ -13,7 +13,7 @@ import traceback
 from typing import TYPE_CHECKING, Any
 
 from gatecert.cli import output
-from gatecert.errors import GatecertError, clean
+from gatecert.errors import GatecertError, LockTimeoutError, clean
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,6 +37,7 @@ def in_child(work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
 
     Raises:
         ChildError: It raised an error, or the process was lost.
+        LockTimeoutError: It raised this.
     """
     sys.stdout.flush()
     sys.stderr.flush()
@@ -60,7 +61,8 @@ def in_child(work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
             fix="run gatecert init again, and it goes on from here",
         ) from error
     if "error" in result:
-        raise ChildError(result["error"], fix=result["fix"])
+        kind = LockTimeoutError if result["is_held"] else ChildError
+        raise kind(result["error"], fix=result["fix"])
     return result
 
 
@@ -70,11 +72,12 @@ def _run(work: Callable[[], dict[str, Any]], writable: int) -> None:
         try:
             result = work()
         except GatecertError as error:
-            result = {"error": error.message, "fix": error.fix}
+            is_held = isinstance(error, LockTimeoutError)
+            result = {"error": error.message, "fix": error.fix, "is_held": is_held}
         except Exception as error:  # noqa: BLE001 - every error is one line
             if "--debug" in sys.argv:
                 traceback.print_exc()
-            result = {"error": f"unexpected {clean(repr(error))}", "fix": ""}
+            result = {"error": f"unexpected {clean(repr(error))}", "fix": "", "is_held": False}
         with os.fdopen(writable, "wb") as pipe:
             pipe.write(json.dumps(result).encode())
         for stream in (sys.stdout, sys.stderr):

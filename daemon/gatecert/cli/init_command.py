@@ -21,6 +21,7 @@ from gatecert.report import logs
 
 if TYPE_CHECKING:
     from gatecert.cli.init_plan import SetUp
+    from gatecert.cli.options import Options
 
 CERTBOT: Final = "/etc/letsencrypt/renewal/*.conf"
 
@@ -107,8 +108,8 @@ def init(  # noqa: PLR0913 - each answer is an option
     stays as it is; to go on after an interruption, run the command again.
     """
     given = options(context)
-    logs.configure(logging.DEBUG if given.debug else logging.WARNING)
-    dialog = Dialog(asks=not yes)
+    logs.configure(given.level(logging.WARNING))
+    dialog = Dialog(asks=not yes, quiet=given.quiet and yes)
     if not yes and not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise WrongUsageError(
             "gatecert init asks questions, and there is no terminal: answer by options with --yes "
@@ -134,12 +135,17 @@ def init(  # noqa: PLR0913 - each answer is an option
     terms = _terms(set_up, answers, dialog)
     _show(set_up, answers, dialog)
     if staging:
-        _try(set_up, dialog)
+        _try(given, set_up, dialog)
         return
     if not _agrees(set_up, answers, dialog, terms):
         dialog.line("Nothing is changed.")
         raise typer.Exit(INTERRUPTED)
-    if not FirstSetUp(set_up, dialog, may_apply=apply).carry_out():
+    try:
+        proven = FirstSetUp(given, set_up, dialog, may_apply=apply).carry_out()
+    except KeyboardInterrupt as error:
+        dialog.note("interrupted: run the same command again, and it goes on from here")
+        raise typer.Exit(INTERRUPTED) from error
+    if not proven:
         raise typer.Exit(FAILED)
 
 
@@ -193,7 +199,8 @@ def _show(set_up: SetUp, answers: Answers, dialog: Dialog) -> None:
             dialog.fact("file", where)
             dialog.verbatim(lines)
         return
-    for edit in set_up.plan.edits:
+    first = (set_up.challenge.edit,) if set_up.challenge.edit is not None else ()
+    for edit in (*first, *set_up.plan.edits):
         dialog.heading(f"{edit.path}: {'new lines' if edit.before is not None else 'new file'}")
         dialog.verbatim(edit.changed_lines())
     if set_up.plan.commands:
@@ -226,14 +233,14 @@ def _agrees(set_up: SetUp, answers: Answers, dialog: Dialog, terms: str) -> bool
     return dialog.confirm(does.capitalize())
 
 
-def _try(set_up: SetUp, dialog: Dialog) -> None:
+def _try(given: Options, set_up: SetUp, dialog: Dialog) -> None:
     """Order from the staging directory, and say what would happen.
 
     Raises:
         typer.Exit: The order failed.
     """
     dialog.heading("Dry run")
-    done = init_enrolment.dry_run(set_up.for_dry_run, set_up.name)
+    done = init_enrolment.dry_run(given, set_up.for_dry_run, set_up.name)
     if not done.settled:
         raise typer.Exit(FAILED)
     dialog.note(

@@ -24,10 +24,12 @@ class Dialog:
 
     Args:
         asks: Whether questions may be asked.
+        quiet: Whether to show nothing but what the operator has to do.
     """
 
-    def __init__(self, *, asks: bool) -> None:
+    def __init__(self, *, asks: bool, quiet: bool = False) -> None:
         self.asks = asks
+        self._quiet = quiet
         self._terminal = Terminal.of(sys.stdout)
 
     # ------------------------------------------------------------------ questions
@@ -95,6 +97,10 @@ class Dialog:
 
     def line(self, text: str = "") -> None:
         """Print a line."""
+        if not self._quiet:
+            self._write(text)
+
+    def _write(self, text: str) -> None:
         write_line(sys.stdout, self._terminal.plain(text))
 
     def heading(self, text: str) -> None:
@@ -121,4 +127,4 @@ class Dialog:
     def note(self, text: str) -> None:
         """Print something that the operator should know or do."""
         for line in self._terminal.wrap(text, first=self._terminal.plain("→ "), rest="  "):
-            self.line(line)
+            self._write(line)

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import threading
+from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from gatecert.cli.application import open_application
 from gatecert.cli.child_process import in_child
 from gatecert.cli.display import open_display
+from gatecert.cli.passes import run_passes
 from gatecert.lifecycle.gateway_pass import Occasion
 from gatecert.outcome_kinds import OutcomeKind
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from gatecert.app import Application
+    from gatecert.cli.options import Options
     from gatecert.config.schema import Configuration
-    from gatecert.model import Outcome
+    from gatecert.model import Outcome, Target
 
 WAIT: Final = 60.0  # seconds for the gateway's lock, as enroll
 
@@ -39,7 +46,7 @@ class Enrolled:
     next_at: datetime | None
 
 
-def without_server(configuration: Configuration, name: str) -> Configuration:
+def _without_server(configuration: Configuration, name: str) -> Configuration:
     """Return the configuration without what concerns the server: it does not read our files yet."""
     gateway = configuration.gateways[name]
     install = gateway.install.model_copy(
@@ -49,67 +56,84 @@ def without_server(configuration: Configuration, name: str) -> Configuration:
     return configuration.model_copy(update={"gateways": {**configuration.gateways, name: changed}})
 
 
-def attend(configuration: Configuration, name: str) -> Enrolled:
+def attend(given: Options, configuration: Configuration, name: str) -> Enrolled:
     """Run a pass over a gateway: make a bootstrap certificate, enrol, install and prove.
+
+    Args:
+        given: The options in front of the command.
+        configuration: The configuration.
+        name: The gateway.
 
     Raises:
         ChildError: The pass could not run.
+        LockTimeoutError: Another process is changing this gateway.
     """
-    return _parsed(in_child(lambda: _attend(configuration, name)))
+    return _parsed(in_child(lambda: _run(given, configuration, name, _pass)))
 
 
-def dry_run(configuration: Configuration, name: str) -> Enrolled:
-    """Order from the CA's staging directory; install nothing.
-
-    Raises:
-        ChildError: The dry run could not run.
-    """
-    return _parsed(in_child(lambda: _dry_run(configuration, name)))
+def enrol_alone(given: Options, configuration: Configuration, name: str) -> Enrolled:
+    """Run a pass that leaves the server alone, which does not read our files yet. As ``attend``."""
+    alone = _without_server(configuration, name)
+    return _parsed(in_child(lambda: _run(given, alone, name, _pass_alone)))
 
 
-def _attend(configuration: Configuration, name: str) -> dict[str, Any]:
-    with open_display() as display:
-        application = open_application(configuration, display)
+def dry_run(given: Options, configuration: Configuration, name: str) -> Enrolled:
+    """Order from the CA's staging directory; install nothing. As ``attend``."""
+    return _parsed(in_child(lambda: _run(given, configuration, name, _dry_run)))
+
+
+def _pass(application: Application, target: Target) -> Outcome:
+    occasion = Occasion(look_now=True, deploy_now=True, wait=WAIT)
+    return application.pipeline.attend(target, occasion)
+
+
+def _pass_alone(application: Application, target: Target) -> Outcome:
+    outcome = _pass(application, target)
+    if not outcome.settled or outcome.kind is OutcomeKind.SKIPPED:
+        return outcome
+    # That nothing is proven, and when to renew, would be confusing here.
+    detail = f"there is a certificate for {target.display_name}"
+    return replace(outcome, detail=detail, next_action="", next_at=None)
+
+
+def _dry_run(application: Application, target: Target) -> Outcome:
+    return application.pipeline.dry_run(target, wait=WAIT)
+
+
+def _run(
+    given: Options,
+    configuration: Configuration,
+    name: str,
+    attend: Callable[[Application, Target], Outcome],
+) -> dict[str, Any]:
+    """Run a pass in this process, and show its progress as ``enroll`` does."""
+    cancelled = threading.Event()
+    with open_display(given) as display:
+        application = open_application(configuration, display, cancelled)
         target = application.targets[name]
-        occasion = Occasion(look_now=True, deploy_now=True, wait=WAIT)
-        outcome = application.pipeline.attend(target, occasion)
-        live = application.pipeline.open(target).live
-        if not outcome.settled:
-            display.finish(outcome)
+        passes = run_passes(application, [target], partial(attend, application), display, cancelled)
+    for error in passes.errors.values():
+        raise error
+    if not passes.outcomes:
+        return {"interrupted": True}
+    outcome, live = passes.outcomes[0], application.open(target).live
     has_certificate = live is not None and not live.summary.is_bootstrap
-    return _result(
-        outcome,
-        has_certificate=has_certificate,
-        trusted=live is not None and has_certificate and live.trust.trusted,
-    )
-
-
-def _dry_run(configuration: Configuration, name: str) -> dict[str, Any]:
-    with open_display() as display:
-        application = open_application(configuration, display)
-        outcome = application.pipeline.dry_run(application.targets[name], wait=WAIT)
-        display.finish(outcome)
-    return _result(outcome, has_certificate=False, trusted=False)
-
-
-def _result(outcome: Outcome, *, has_certificate: bool, trusted: bool) -> dict[str, Any]:
     return {
-        "settled": outcome.settled,
+        "settled": outcome.settled and not passes.interrupted,
         "kind": outcome.kind.value,
         "detail": outcome.detail,
         "has_certificate": has_certificate,
-        "trusted": trusted,
+        "trusted": live is not None and has_certificate and live.trust.trusted,
         "next_at": outcome.next_at.isoformat() if outcome.next_at is not None else "",
     }
 
 
 def _parsed(result: dict[str, Any]) -> Enrolled:
-    next_at = datetime.fromisoformat(result["next_at"]) if result["next_at"] else None
+    if "interrupted" in result:
+        raise KeyboardInterrupt
+    next_at = result.pop("next_at")
     return Enrolled(
-        result["settled"],
-        OutcomeKind(result["kind"]),
-        result["detail"],
-        result["has_certificate"],
-        result["trusted"],
-        next_at,
+        kind=OutcomeKind(result.pop("kind")),
+        next_at=datetime.fromisoformat(next_at) if next_at else None,
+        **result,
     )

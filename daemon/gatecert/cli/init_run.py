@@ -8,13 +8,16 @@ step can be repeated: after an interruption, the command goes on when it is run 
 from __future__ import annotations
 
 import os
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from gatecert.cli import init_enrolment
 from gatecert.cli.init_dialog import Dialog
 from gatecert.cli.init_plan import SetUp
+from gatecert.cli.options import Options
+from gatecert.deadline import Deadline
 from gatecert.errors import DeploymentError
 from gatecert.setup.certificate_files import accepts, serves_trusted
 from gatecert.setup.challenge_choice import FORWARDED_PATH
@@ -29,17 +32,21 @@ if TYPE_CHECKING:
     from gatecert.cli.init_enrolment import Enrolled
     from gatecert.setup.server_plan import ServerPlan
 
+RELOADED_SECONDS: Final = 10.0  # for a server that reloads in the background
+
 
 @dataclass(slots=True)
 class FirstSetUp:
     """Carries a set-up out.
 
     Attributes:
+        given: The options in front of the command.
         set_up: What to do.
         may_apply: Whether to change the server's own files.
         backed_up: Files of which this command has made a backup.
     """
 
+    given: Options
     set_up: SetUp
     dialog: Dialog
     may_apply: bool = True
@@ -61,9 +68,7 @@ class FirstSetUp:
         self._forward_challenges()
         self.dialog.heading("Certificate")
         configuration = self.set_up.configuration
-        enrolled = init_enrolment.attend(
-            init_enrolment.without_server(configuration, self.set_up.name), self.set_up.name
-        )
+        enrolled = init_enrolment.enrol_alone(self.given, configuration, self.set_up.name)
         if enrolled.settled and not enrolled.has_certificate:
             self.dialog.note(enrolled.detail)
         applied = self._apply(enrolled)
@@ -137,7 +142,7 @@ class FirstSetUp:
         change.make([edit], tests=plan.tests)
         self._tell(plan, change, restart=False)
         hostname = self.set_up.wanted.hostname
-        if not is_forwarded(hostname):
+        if not self._is_forwarded(hostname):
             change.take_back()
             self._reload(plan, restart=False)
             raise DeploymentError(
@@ -148,6 +153,13 @@ class FirstSetUp:
         self.backed_up.add(edit.path)
         self.dialog.step(f"{server.title} forwards validations to gatecert ({edit.path})")
         self._tell_backups(change)
+
+    def _is_forwarded(self, hostname: str) -> bool:
+        """Wait until validations are forwarded; a server may reload in the background."""
+        deadline = Deadline.after(RELOADED_SECONDS)
+        while not (found := is_forwarded(hostname)) and not deadline.passed:
+            time.sleep(deadline.within(0.2))
+        return found
 
     # ------------------------------------------------------------------ the server
 
@@ -240,13 +252,10 @@ class FirstSetUp:
     def _prove(self, change: ServerChange) -> bool:
         """Make a handshake with every listener; take the change back if the server is gone."""
         plan, had = self.set_up.plan, self._listening_before
-        enrolled = init_enrolment.attend(self.set_up.configuration, self.set_up.name)
+        enrolled = init_enrolment.attend(self.given, self.set_up.configuration, self.set_up.name)
         if enrolled.settled and enrolled.has_certificate:
-            self.dialog.step(
-                f"proven: {self.set_up.found.server.title} serves the certificate of "
-                f"{self.set_up.wanted.hostname}"
-                + ("" if enrolled.trusted else ", which this machine does not trust")
-            )
+            if not enrolled.trusted:
+                self.dialog.note("this machine does not trust the CA; clients need its root")
             if enrolled.next_at is not None:
                 self.dialog.step(f"gatecert renews it by itself, next on {day(enrolled.next_at)}")
             return True
