@@ -6,6 +6,8 @@ address, a public one: the test's own network namespace leads nowhere.
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import time
 from dataclasses import dataclass
@@ -282,6 +284,88 @@ def test_a_server_that_is_trusted_keeps_its_certificate_until_there_is_a_better_
 
     assert again.exit_code == 0, again.output + again.errors
     assert LIVE in machine.must("cat", "/etc/nginx/conf.d/gate.conf")
+
+
+PROXY: Final = f"""\
+server {{ listen 80 default_server; server_name {HOSTNAME}; return 301 https://$host$request_uri; }}
+server {{
+    listen 443 ssl;
+    server_name {HOSTNAME};
+    ssl_certificate /etc/ssl/old.crt;
+    ssl_certificate_key /etc/ssl/old.pem;
+    location / {{ return 200 "application"; }}
+}}
+"""
+
+
+def test_a_proxy_with_a_redirect_forwards_validations(operator: Operator) -> None:
+    nginx(operator)
+    machine = operator.machine
+    machine.must_offline("sh", "-c", SNAKE_OIL)
+    machine.write("/etc/nginx/sites-available/default", PROXY)
+    machine.boot()
+    machine.wait_idle()
+
+    shown = operator.init("--hostname", HOSTNAME)
+
+    assert shown.exit_code == 0, shown.output + shown.errors
+    assert operator.serves()
+    assert "nginx forwards validations to gatecert" in " ".join(shown.output.split())
+    backups = machine.must("sh", "-c", "ls -A /etc/nginx/sites-available").split()
+    assert sorted(backups) == ["default", "default.before-gatecert"]
+    assert machine.must("cat", "/etc/nginx/sites-available/default.before-gatecert") == PROXY
+
+
+def test_an_interruption_leaves_nothing_half_done_and_the_command_goes_on(
+    operator: Operator,
+) -> None:
+    nginx(operator)
+    machine = operator.machine.boot()
+    machine.wait_idle()
+    os.kill(operator.pebble.process.pid, signal.SIGSTOP)
+    started = ("timeout", "--signal=INT", "8", "gatecert", "init", "--yes", "--agree-terms")
+    ca = ("--directory-url", operator.pebble.directory_url, "--ca-bundle", "/root/authority.pem")
+
+    stopped = machine.run(*started, "--contact", CONTACT, "--hostname", HOSTNAME, *ca)
+
+    os.kill(operator.pebble.process.pid, signal.SIGCONT)
+    assert stopped.exit_code == 124, stopped.output + stopped.errors
+    assert "run the same command again" in " ".join(stopped.output.split())
+    machine.must("gatecert", "check")
+    machine.must("nginx", "-t")
+    assert machine.run("test", "-e", "/etc/nginx/conf.d/gate.conf").exit_code == 1
+
+    again = machine.run("gatecert", "init", "--yes", "--hostname", HOSTNAME)
+
+    assert again.exit_code == 0, again.output + again.errors
+    assert operator.serves()
+
+
+def test_two_servers_on_port_443_are_a_question(operator: Operator) -> None:
+    ocserv(operator)
+    machine = operator.machine
+    nginx(operator)
+    machine.must_offline("sh", "-c", SNAKE_OIL)
+    tls = "server { listen 127.0.0.1:443 ssl; ssl_certificate /etc/ssl/old.crt; "
+    tls += "ssl_certificate_key /etc/ssl/old.pem; }\n"
+    machine.write("/etc/nginx/conf.d/tls.conf", tls)
+    text = (machine.root / "etc/ocserv/ocserv.conf").read_text("utf-8")
+    pair = "server-cert = /etc/ssl/old.crt\nserver-key = /etc/ssl/old.pem\n"
+    pair += f"listen-host = {PUBLIC}\n"
+    machine.write("/etc/ocserv/ocserv.conf", pair + text)
+    machine.boot()
+    machine.wait_idle()
+
+    refused = operator.init("--hostname", HOSTNAME)
+
+    assert refused.exit_code == 2
+    assert "--server is missing" in refused.errors
+    assert "ocserv, nginx" in refused.errors
+
+    shown = operator.init("--hostname", HOSTNAME, "--server", "ocserv")
+
+    assert shown.exit_code == 0, shown.output + shown.errors
+    assert operator.serves()
 
 
 def test_a_server_that_refuses_the_change_keeps_its_files(operator: Operator) -> None:

@@ -20,13 +20,12 @@ from gatecert.cli.options import Options
 from gatecert.deadline import Deadline
 from gatecert.errors import DeploymentError
 from gatecert.setup.certificate_files import accepts, serves_trusted
-from gatecert.setup.challenge_choice import FORWARDED_PATH
 from gatecert.setup.host_reader import SERVICE
 from gatecert.setup.server_change import Run, ServerChange, run_command
+from gatecert.setup.server_plan import CHALLENGES
 from gatecert.setup.service_units import ServiceUnits
 from gatecert.setup.webroot_probe import is_forwarded
 from gatecert.store import operator_files
-from gatecert.time_format import day
 
 if TYPE_CHECKING:
     from gatecert.cli.init_enrolment import Enrolled
@@ -82,7 +81,7 @@ class FirstSetUp:
         if self.set_up.host.is_packaged:
             service = self.set_up.host.units[SERVICE]
             self.units.start(is_active=service.is_active)
-            self.dialog.step(f"{SERVICE} runs, also after a restart of this host")
+            self.dialog.step(f"{SERVICE} runs and renews by itself, also after a restart")
         self._tell_future(enrolled, is_applied=applied is not None, is_proven=proven)
         return proven
 
@@ -146,7 +145,7 @@ class FirstSetUp:
             change.take_back()
             self._reload(plan, restart=False)
             raise DeploymentError(
-                f"{server.title} does not forward requests for http://{hostname}{FORWARDED_PATH} "
+                f"{server.title} does not forward requests for http://{hostname}{CHALLENGES} "
                 "to gatecert, although it accepts the rule; its files are as they were",
                 fix="let it forward them (docs/challenges.md), or use another challenge",
             )
@@ -256,8 +255,6 @@ class FirstSetUp:
         if enrolled.settled and enrolled.has_certificate:
             if not enrolled.trusted:
                 self.dialog.note("this machine does not trust the CA; clients need its root")
-            if enrolled.next_at is not None:
-                self.dialog.step(f"gatecert renews it by itself, next on {day(enrolled.next_at)}")
             return True
         if had and change.backups and not any(accepts(*each) for each in had):
             change.take_back()

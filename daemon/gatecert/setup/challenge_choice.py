@@ -14,15 +14,14 @@ from typing import TYPE_CHECKING, Final
 
 from gatecert.config.schema.challenge import ChallengeKind, Http01Settings
 from gatecert.errors import WrongUsageError
-from gatecert.setup.haproxy_settings import FORWARDED
 from gatecert.setup.host import HTTP
 from gatecert.setup.known_servers import SERVERS, KnownServer
-from gatecert.setup.server_plan import Edit
+from gatecert.setup.server_plan import CHALLENGES, FORWARDED, Edit, Wanted
 
 if TYPE_CHECKING:
     from gatecert.config.schema import Configuration
     from gatecert.config.schema.challenge import ChallengeSettings
-    from gatecert.setup.server_plan import Wanted
+
 
 HTTP_01: Final = ChallengeKind.HTTP_01.value
 DEFAULT_WEBROOT: Final = "/var/www/html"
@@ -90,11 +89,8 @@ def choose_challenge(
     raise WrongUsageError(
         f"port {HTTP} is used by {', '.join(holders)}, which serves no directory for "
         f"{wanted.hostname} that gatecert could find: name the directory with --webroot, let it "
-        f"forward {FORWARDED_PATH} to gatecert, or use dns-01 (docs/challenges.md)"
+        f"forward {CHALLENGES} to gatecert, or use dns-01 (docs/challenges.md)"
     )
-
-
-FORWARDED_PATH: Final = "/.well-known/acme-challenge/"
 
 
 def _asked_for(kind: str, challenges: ChallengeSettings | None) -> ChallengeChoice:

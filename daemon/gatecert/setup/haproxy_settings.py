@@ -12,16 +12,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from gatecert.setup.server_plan import NO_EDITS, Edit, ServerPlan, Wanted
+from gatecert.setup.server_plan import CHALLENGES, FORWARDED, NO_EDITS, Edit, ServerPlan, Wanted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 FILE: Final = Path("/etc/haproxy/haproxy.cfg")
 COPIES: Final = Path("/etc/haproxy/gatecert")
-FORWARDED: Final = "127.0.0.1:888"  # docs/challenges.md: a port that only root can bind
 BACKEND: Final = "gatecert-http-01"
-CHALLENGES: Final = "/.well-known/acme-challenge/"
 _SECTION: Final = re.compile(
     r"^(global|defaults|frontend|listen|backend|peers|resolvers|userlist|cache|program|mailers"
     r"|http-errors|ring|log-forward|fcgi-app|crt-store|traces)\b\s*(\S*)"

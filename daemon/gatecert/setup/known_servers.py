@@ -75,6 +75,7 @@ _ALL: Final = (
         nginx_settings.plan,
         nginx_settings.names,
         nginx_settings.webroots,
+        nginx_settings.forwarding,
     ),
     KnownServer(
         "haproxy",

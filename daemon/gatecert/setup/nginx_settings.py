@@ -14,7 +14,14 @@ from typing import TYPE_CHECKING, Final
 
 from gatecert.setup.host import HTTP, HTTPS
 from gatecert.setup.nginx_syntax import Directive, NginxSyntaxError, parse_files
-from gatecert.setup.server_plan import NO_EDITS, Edit, ServerPlan, Wanted
+from gatecert.setup.server_plan import (
+    CHALLENGES,
+    FORWARDED,
+    NO_EDITS,
+    Edit,
+    ServerPlan,
+    Wanted,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -89,6 +96,36 @@ def webroots(wanted: Wanted) -> list[str]:
         return []
     blocks.sort(key=lambda block: wanted.hostname not in _names(block))
     return [root for block in blocks if (root := block.value("root"))]
+
+
+def forwarding(wanted: Wanted) -> Edit | None:
+    """Return the change that forwards http-01 validations to gatecert; None if it is not safe.
+
+    It belongs into the block that answers on port 80. If that block redirects everything, a CA
+    follows it, so it belongs into the block with TLS.
+    """
+    try:
+        blocks = _servers(parse_files(FILE, wanted.read, wanted.find))
+    except NginxSyntaxError:
+        return None
+    named = [each for each in blocks if wanted.hostname in _names(each)]
+    plain = [each for each in blocks if any(one.port == HTTP for one in _listens(each))]
+    default = [
+        each for each in plain if any("default_server" in one.values for one in each.find("listen"))
+    ]
+    answering = [*(each for each in plain if each in named), *default, *plain][:1]
+    if answering and answering[0].find(*REDIRECTS):
+        answering = [each for each in named if any(one.is_tls for one in _listens(each))]
+    if len(answering) != 1 or answering[0].find(*REDIRECTS):
+        return None
+    block = answering[0]
+    text = wanted.read(block.path) or ""
+    if any(each.values[-1:] == [CHALLENGES] for each in block.find("location")):
+        return Edit(block.path, text, text)
+    indent = "    " + _indentation(text, block.start)
+    location = f"location ^~ {CHALLENGES} {{ proxy_pass http://{FORWARDED}; }}"
+    changed = f"{text[: block.inner]}\n{indent}{location}{text[block.inner :]}"
+    return Edit(block.path, text, changed)
 
 
 def _servers(root: Directive) -> list[Directive]:

@@ -23,6 +23,10 @@ Output: TypeAlias = Callable[[Sequence[str]], str]
 """Returns the output of a command that only reads; empty if it fails."""
 
 
+FORWARDED: Final = "127.0.0.1:888"  # docs/challenges.md: a port that only root can bind
+CHALLENGES: Final = "/.well-known/acme-challenge/"
+
+
 @dataclass(frozen=True, slots=True)
 class Wanted:
     """The certificate that a server shall serve, and the means to read its configuration.

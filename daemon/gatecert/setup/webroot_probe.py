@@ -6,14 +6,15 @@ import http.client
 import secrets
 import socket
 import ssl
-from contextlib import closing
+import threading
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urljoin, urlsplit
 
 from gatecert.challenge.webroot import DIRECTORY, publish, withdraw
 from gatecert.errors import ChallengeError
-from gatecert.setup.haproxy_settings import FORWARDED
 from gatecert.setup.host import HTTP, HTTPS
+from gatecert.setup.server_plan import FORWARDED
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -38,13 +39,7 @@ def is_served(webroot: Path, hostname: str, *, address: str = "127.0.0.1") -> bo
     except ChallengeError:
         return False
     try:
-        url = f"http://{hostname}/{DIRECTORY}/{token}"
-        for _ in range(MOST_REDIRECTS):
-            answer = _fetch(url, hostname, address)
-            if answer is None or isinstance(answer, bytes):
-                return answer == content.encode()
-            url = urljoin(url, answer)
-        return False
+        return _follow(token, hostname, address) == content.encode()
     finally:
         withdraw(webroot, token)
 
@@ -57,23 +52,42 @@ def is_forwarded(hostname: str, *, address: str = "127.0.0.1") -> bool:
         address: The address to connect to.
     """
     host, _, port = FORWARDED.rpartition(":")
-    content = secrets.token_urlsafe(24).encode()
+    token, content = secrets.token_urlsafe(24), secrets.token_urlsafe(24).encode()
     try:
-        with (
-            socket.create_server((host, int(port))) as listener,
-            closing(http.client.HTTPConnection(address, HTTP, timeout=TIMEOUT)) as connection,
-        ):
-            listener.settimeout(TIMEOUT)
-            connection.request("GET", f"/{DIRECTORY}/gatecert", headers={"Host": hostname})
-            forwarded, _ = listener.accept()
-            with forwarded:
-                forwarded.settimeout(TIMEOUT)
-                forwarded.recv(4096)
-                head = f"HTTP/1.1 200 OK\r\nContent-Length: {len(content)}\r\nConnection: close"
-                forwarded.sendall(f"{head}\r\n\r\n".encode() + content)
-                return connection.getresponse().read(1024) == content
-    except (OSError, http.client.HTTPException):
+        listener = socket.create_server((host, int(port)))
+    except OSError:
         return False
+    with listener:
+        listener.settimeout(TIMEOUT)
+        answering = threading.Thread(target=_answer_once, args=(listener, content), daemon=True)
+        answering.start()
+        found = _follow(token, hostname, address)
+        with suppress(OSError):
+            listener.shutdown(socket.SHUT_RDWR)  # wakes the thread if nobody has come
+        answering.join()
+    return found == content
+
+
+def _answer_once(listener: socket.socket, content: bytes) -> None:
+    """Answer one request."""
+    with suppress(OSError):
+        forwarded, _ = listener.accept()
+        with forwarded:
+            forwarded.settimeout(TIMEOUT)
+            forwarded.recv(4096)
+            head = f"HTTP/1.1 200 OK\r\nContent-Length: {len(content)}\r\nConnection: close"
+            forwarded.sendall(f"{head}\r\n\r\n".encode() + content)
+
+
+def _follow(token: str, hostname: str, address: str) -> bytes | None:
+    """Fetch a response as a CA does; return it, or None if there is none."""
+    url = f"http://{hostname}/{DIRECTORY}/{token}"
+    for _ in range(MOST_REDIRECTS):
+        answer = _fetch(url, hostname, address)
+        if answer is None or isinstance(answer, bytes):
+            return answer
+        url = urljoin(url, answer)
+    return None
 
 
 def _fetch(url: str, hostname: str, address: str) -> bytes | str | None:

@@ -50,8 +50,11 @@ def test_a_directory_that_is_served(tmp_path: Path) -> None:
 
 
 def test_one_that_is_not_served_is_no_choice(tmp_path: Path) -> None:
-    with pytest.raises(WrongUsageError, match=r"port 80 is used by nginx.*--webroot"):
-        choose_challenge(site(tmp_path).wanted(), None, served())
+    found = choose_challenge(site(tmp_path).wanted(), None, served())
+
+    assert found.settings == {"http-01": {"listen": ["127.0.0.1:888"]}}
+    with pytest.raises(WrongUsageError, match=r"port 80 is used by java.*--webroot"):
+        choose_challenge(ServerFiles(host=host(("java", 80))).wanted(), None, served())
 
 
 def test_the_directory_that_the_operator_names(tmp_path: Path) -> None:
@@ -86,10 +89,10 @@ def test_what_is_written_stays(
 
 
 def test_dns_01_if_it_is_configured_and_nothing_else_can_work(
-    configuration: Callable[[str], Configuration], tmp_path: Path
+    configuration: Callable[[str], Configuration],
 ) -> None:
     written = configuration(DNS)
-    wanted = site(tmp_path).wanted()
+    wanted = ServerFiles(host=host(("java", 80))).wanted()
 
     assert choose_challenge(wanted, written, served()).kind == "dns-01"
     assert choose_challenge(wanted, written, served(), kind="dns-01").kind == "dns-01"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from tests.fakes.server_files import HOSTNAME, LIVE, ServerFiles
 
-from gatecert.setup.nginx_settings import names, plan, webroots
+from gatecert.setup.nginx_settings import forwarding, names, plan, webroots
 
 MAIN = """\
 user www-data;
@@ -129,3 +129,27 @@ def test_names_and_webroots() -> None:
     assert names(server.wanted("")) == ["www.widgets.test", HOSTNAME]
     assert webroots(server.wanted()) == ["/var/www/html"]
     assert names(ServerFiles({}).wanted()) == []
+
+
+LOCATION = "location ^~ /.well-known/acme-challenge/ { proxy_pass http://127.0.0.1:888; }"
+
+
+def test_http_01_is_forwarded_by_the_block_that_answers_on_port_80() -> None:
+    edit = forwarding(files().wanted())
+
+    assert edit is not None
+    assert edit.after == DEFAULT.replace("server {", f"server {{\n    {LOCATION}", 1)
+    again = forwarding(files(edit.after).wanted())
+    assert again is not None
+    assert again.after == again.before
+
+
+def test_behind_a_redirect_it_is_forwarded_by_the_block_with_tls() -> None:
+    redirect = f"server {{ listen 80; server_name {HOSTNAME}; return 301 https://$host$uri; }}\n"
+
+    edit = forwarding(files(redirect + NAMED).wanted())
+
+    assert edit is not None
+    assert edit.after == redirect + NAMED.replace("server {", f"server {{\n    {LOCATION}", 1)
+    assert forwarding(files(redirect).wanted()) is None
+    assert forwarding(files("server {").wanted()) is None
