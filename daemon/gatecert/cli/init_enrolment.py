@@ -114,12 +114,12 @@ def _run(
         passes = run_passes(application, [target], partial(attend, application), display, cancelled)
     for error in passes.errors.values():
         raise error
-    if not passes.outcomes:
+    if passes.interrupted or not passes.outcomes:
         return {"interrupted": True}
     outcome, live = passes.outcomes[0], application.open(target).live
     has_certificate = live is not None and not live.summary.is_bootstrap
     return {
-        "settled": outcome.settled and not passes.interrupted,
+        "settled": outcome.settled,
         "kind": outcome.kind.value,
         "detail": outcome.detail,
         "has_certificate": has_certificate,
