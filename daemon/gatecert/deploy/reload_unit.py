@@ -34,7 +34,8 @@ OF_THE_SERVICE: Final = (
 )
 OF_THE_SERVER: Final = ("LoadState", "ActiveState", "CanReload")
 FEW: Final = 16  # units that are read even if systemd has to read their files
-UNIT_NAME: Final = re.compile(r"(?!-)[A-Za-z0-9:_.\\@-]{1,255}")
+# One that systemctl refuses would leave all others unread: no templates, such as ocserv@.service.
+UNIT_NAME: Final = re.compile(r"(?!.*@(?:\.|$))[A-Za-z0-9_:][A-Za-z0-9:_.\\@-]{0,246}")
 SERVER: Final = "NAME.service"
 ENABLED: Final = {"enabled", "enabled-runtime"}
 STAMP: Final = "%a %Y-%m-%d %H:%M:%S %Z"

@@ -160,10 +160,11 @@ def test_a_value_that_no_shell_would_write_is_read_nevertheless() -> None:
     )
 
 
-def test_names_that_are_no_units_are_not_looked_up() -> None:
-    unit = read(PATH_UNIT, SERVICE.replace("UNIT=ocserv.service", "UNIT=--now"))
+@pytest.mark.parametrize("name", ["--now", "ocserv@.service", "ocserv@", "a/b", ".", "@x"])
+def test_names_that_are_no_units_are_not_looked_up(name: str) -> None:
+    unit = read(PATH_UNIT, SERVICE.replace("UNIT=ocserv.service", f"UNIT={name}"))
 
-    assert unit.servers == (ServerUnit("--now"),)
+    assert unit.servers == (ServerUnit(name),)
 
 
 def test_several_units_may_be_named() -> None:
@@ -213,6 +214,7 @@ def server(name: str, load_state: str = "loaded", *, can_reload: bool = False) -
         (server("ocserv", "masked"), "ocserv is masked", "systemctl unmask ocserv"),
         (server("dbus.socket"), "dbus.socket cannot be reloaded", "add ExecReload="),
         (server("gatecert.service", can_reload=True), "not the name of a server's", "edit"),
+        (server("ocserv@.service", ""), "UNIT=ocserv@.service is not the name", "edit"),
         (server("--now", ""), "UNIT=--now is not the name", "Environment=UNIT=NAME.service"),
         (
             replace(GOOD, watched=("/srv/reload-wanted",)),
