@@ -102,6 +102,16 @@ FULL: Final[dict[str, Any]] = {
             "subject": {"O": "Example Company", "C": "US"},
             "client_authentication": {"crl_files": [], "known_users": "users"},
             "profile": {"display_name": "Example Company, Boston", "port": 443},
+            "ddns": {
+                "provider": "dyndns2",
+                "service": "noip",
+                "username": "ops@example.com",
+                "password_file": "secret",
+                "source": {"dns": {"name": "me.example.com", "server": "ns1", "type": "TXT"}},
+                "records": ["A", "AAAA"],
+                "remove_stale": False,
+                "interval": "5m",
+            },
         },
     },
 }
