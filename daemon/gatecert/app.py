@@ -11,7 +11,7 @@ from __future__ import annotations
 import random
 import threading
 from datetime import UTC, datetime
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, Self, TypeVar, overload
 
 from gatecert import __version__
@@ -146,11 +146,14 @@ class Application:
     def _keeper(self, target: Target) -> RecordKeeper:
         """Return what keeps the records of a gateway; built once."""
         from gatecert.ddns.assembly import build_keeper
+        from gatecert.schedule.spread import next_instant
 
         with _building:
             if target.name not in self._keepers:
                 gateway = self.configuration.gateways[target.name]
-                built = build_keeper(gateway, self.configuration, self.resolver)
+                # At the same instants as the gateway's listeners, so that the worker starts once.
+                after = partial(next_instant, target.name)
+                built = build_keeper(gateway, self.configuration, self.resolver, after)
                 self._keepers[target.name] = built
             return self._keepers[target.name]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from functools import partial
+from operator import add
 from typing import TYPE_CHECKING, Final
 
 from gatecert.challenge.dns01.build import known_zone
@@ -40,7 +41,8 @@ from gatecert.resolve.gateway_addresses import interface_addresses
 from gatecert.resolve.seen_address import seen_address
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
+    from datetime import datetime, timedelta
     from pathlib import Path
 
     from gatecert.config.schema import (
@@ -65,9 +67,18 @@ PUBLIC_RESOLVERS: Final = {
 
 
 def build_keeper(
-    gateway: GatewaySettings, configuration: Configuration, resolver: Resolver
+    gateway: GatewaySettings,
+    configuration: Configuration,
+    resolver: Resolver,
+    after: Callable[[datetime, timedelta], datetime] = add,
 ) -> RecordKeeper:
     """Build what keeps the records of a gateway, without network or disk access.
+
+    Args:
+        gateway: The gateway.
+        configuration: The provider of dns-01, and the nameservers that find zones.
+        resolver: Looks names up.
+        after: Returns the instant of the next look, about one interval after another instant.
 
     Raises:
         ValueError: The gateway has no dynamic DNS.
@@ -108,6 +119,7 @@ def build_keeper(
             f"{gateway.hostname} {settings.model_dump_json()} {provider.model_dump_json()}",
             tuple(_secret_files(settings, provider)),
         ),
+        after=after,
     )
 
 

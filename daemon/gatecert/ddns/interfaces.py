@@ -1,7 +1,7 @@
 """The addresses of this host's interfaces that last: without temporary IPv6 addresses.
 
 Temporary addresses (RFC 8981), deprecated ones and those whose uniqueness is not yet confirmed are
-marked in ``/proc/net/if_inet6``; a system without that file shows all addresses.
+marked in ``if_inet6`` below /proc; a system without that file shows all addresses.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Final
 from gatecert.errors import ResolutionError
 from gatecert.resolve.gateway_addresses import interface_addresses
 
-IF_INET6: Final = Path("/proc/net/if_inet6")
+IF_INET6: Final = Path("/proc/self/net/if_inet6")  # /proc/net is hidden from services
 # <linux/if_addr.h>
 TEMPORARY: Final = 0x01
 DEPRECATED: Final = 0x20

@@ -17,6 +17,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from operator import add
 from typing import TYPE_CHECKING, Final
 
 from gatecert.ddns.address_source import AddressSource, FoundAddresses
@@ -74,8 +75,9 @@ class RecordKeeper:
 
     Attributes:
         hostname: The name (A-labels).
-        stamp: Returns a text that changes with the settings and the secret files.
         resolver: Shows which records the name has.
+        stamp: Returns a text that changes with the settings and the secret files.
+        after: Returns an instant about one interval after another.
     """
 
     hostname: str
@@ -84,6 +86,7 @@ class RecordKeeper:
     updater: Updater
     resolver: AddressResolver
     stamp: Callable[[], str]
+    after: Callable[[datetime, timedelta], datetime] = add
 
     def keep(self, before: DdnsState | None, *, now: datetime, asked: bool) -> DdnsState:
         """Publish the gateway's addresses if that is due; never raise an expected error.
@@ -102,7 +105,7 @@ class RecordKeeper:
             return state
         if _is_held_back(state, now, asked=asked):
             return replace(state, looked_at=now, next_look=self._next_look(state, now))
-        state = replace(state, looked_at=now, next_look=now + self.policy.interval)
+        state = replace(state, looked_at=now, next_look=self.after(now, self.policy.interval))
         try:
             found = self.source.find()
             change = self._wanted(found)
@@ -219,7 +222,7 @@ class RecordKeeper:
 
     def _next_look(self, state: DdnsState, now: datetime) -> datetime:
         """Return when to look again; a change of a secret file is noticed at the interval."""
-        at = now + self.policy.interval
+        at = self.after(now, self.policy.interval)
         return min(at, state.retry_at) if state.retry_at and state.retry_at > now else at
 
 
