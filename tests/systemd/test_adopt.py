@@ -19,6 +19,8 @@ from harness.neighbour import run
 from harness.other_clients import Certbot
 from harness.pebble import Pebble, PebbleOptions, PebblePorts
 
+from .conftest import PROJECT
+
 if TYPE_CHECKING:
     from contextlib import ExitStack
     from pathlib import Path
@@ -95,6 +97,17 @@ def shop(installed: Installed, servers: ExitStack, tmp_path: Path) -> Shop:
     return Shop(machine, pebble)
 
 
+def _commands_of_the_page() -> list[str]:
+    """Return the commands of docs/moving.md, for a private CA."""
+    page = (PROJECT / "docs" / "moving.md").read_text("utf-8")
+    block = page.partition("```sh\n")[2].partition("```")[0]
+    option = "--ca-bundle /etc/gatecert/authority.pem"
+    return [
+        line.partition("#")[0].replace("adopt /etc/letsencrypt", f"adopt /etc/letsencrypt {option}")
+        for line in block.splitlines()
+    ]
+
+
 @pytest.mark.parametrize("method", ["standalone", "webroot"])
 def test_an_operator_moves_from_certbot_as_the_command_says(shop: Shop, method: str) -> None:
     if method == "webroot":
@@ -107,12 +120,11 @@ def test_an_operator_moves_from_certbot_as_the_command_says(shop: Shop, method: 
     before, orders = shop.served(), shop.pebble.orders()
     theirs = machine.must("sh", "-c", "find /etc/letsencrypt -type f -exec sha256sum {} +")
 
+    rehearsal, adoption, start = _commands_of_the_page()
+    assert machine.run("sh", "-c", rehearsal).exit_code == 0
     with HandshakeLoop(PUBLIC, 443, HOSTNAME, interval=0.02) as loop:
-        adopted = machine.run(
-            *("gatecert", "adopt", "/etc/letsencrypt"),
-            *("--ca-bundle", "/etc/gatecert/authority.pem"),
-        )
-        machine.must("systemctl", "enable", "--quiet", "--now", "gatecert")
+        adopted = machine.run("sh", "-c", adoption)
+        machine.must("sh", "-c", start)
         machine.wait_active("gatecert.service")
 
     assert adopted.exit_code == 0, adopted.output + adopted.errors
@@ -138,8 +150,9 @@ def test_an_operator_moves_from_certbot_as_the_command_says(shop: Shop, method: 
     assert shop.served() == before
     assert shop.pebble.orders() == orders + 1
 
-    machine.must("sed", "-i", f"s#{OLD}#{LIVE}#", SITE)
-    machine.must("systemctl", "reload", "nginx")
+    first = adopted.output.partition("1. Let nginx read")[2].partition("\n2. ")[0]
+    commands = [line for line in first.splitlines() if line.startswith("     ")]
+    machine.must("sh", "-ec", "\n".join(commands))
     machine.wait_for(lambda: shop.served() != before, "nginx to serve the new certificate")
     second = shop.served()
 

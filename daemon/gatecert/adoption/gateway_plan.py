@@ -63,6 +63,13 @@ class PlannedGateway:
     notes: tuple[str, ...] = ()
 
     @property
+    def reload_command(self) -> tuple[str, ...]:
+        """The reload command of a new gateway; empty if it has none."""
+        install = self.settings.get("install")
+        command = install.get("reload") if isinstance(install, Mapping) else None
+        return tuple(command or ())
+
+    @property
     def uses_http_01(self) -> bool:
         """True if its names may be validated by http-01."""
         return self.settings.get("challenge") in {None, "http-01"}

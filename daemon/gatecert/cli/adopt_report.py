@@ -2,49 +2,31 @@
 
 from __future__ import annotations
 
-import shlex
 import sys
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from gatecert.adoption.carry_out import Result
 from gatecert.adoption.gateway_plan import Rights
+from gatecert.adoption.next_steps import Situation, next_steps
 from gatecert.adoption.own_units import UnitsResult
 from gatecert.adoption.plan import Plan
-from gatecert.challenge.webroot import DIRECTORY
 from gatecert.cli.output import write_error, write_line
-from gatecert.deploy.server_files import find_references
 from gatecert.errors import clean
 from gatecert.report.terminal import Style, Terminal
 from gatecert.setup.host import Host
 from gatecert.setup.host_reader import SERVICE
 from gatecert.setup.service_units import UNITS
-from gatecert.store.layout import Layout
 from gatecert.time_format import day
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from gatecert.adoption.carry_out import AccountResult, GatewayResult, Results
     from gatecert.adoption.gateway_plan import PlannedGateway
-    from gatecert.deploy.server_files import Reference
 
 INDENT: Final = "    "
-UNIT_OF: Final = {
-    "nginx": "nginx.service",
-    "Apache": "apache2.service",
-    "HAProxy": "haproxy.service",
-    "Postfix": "postfix.service",
-    "Dovecot": "dovecot.service",
-    "ocserv": "ocserv.service",
-    "Exim": "exim4.service",
-    "lighttpd": "lighttpd.service",
-    "Prosody": "prosody.service",
-}
-"""The unit of a server, where no hook names it."""
-MOST_LISTED: Final = 8
 
 
 @dataclass(slots=True)
@@ -204,95 +186,31 @@ class AdoptReport:
         for note in notes:
             self._line("·", note)
 
-    # ------------------------------------------------------------------ what is left to do
-
     def _show_to_do(self, gateways: Sequence[PlannedGateway], left: str = "") -> None:
-        state, found = self.plan.state, self._references(gateways)
-        steps: list[tuple[str, list[str]]] = []
-        if found:
-            servers = " and ".join(dict.fromkeys(each.server for _, each in found))
-            lines = [each.change for _, each in found]
-            steps.append((f"Let {servers} read gatecert's files, and reload:", lines))
-        steps += self._reload_steps(gateways, found)
-        webroot = self.plan.webroot
-        if webroot is not None and self.unserved:
-            head = (
-                f"Let the web server answer for {_listed(self.unserved)} on port 80, or their next"
-                f" renewal fails: http://NAME/{DIRECTORY}/ must lead to {webroot / DIRECTORY}/"
-                " (docs/challenges.md)."
-            )
-            steps.append((head, []))
-        if webroot is not None and not self.rights.runs_as_root and not self.units.webroot:
-            directory = webroot / DIRECTORY
-            steps.append((f"Let gatecert write to {directory}:", _webroot_commands(directory)))
-        if left:
-            steps.append(("Make gatecert renew them from now on:", [left]))
-        off = f"Switch {state.client} off, so that it does not renew too:"
-        steps.append((off, [*state.switch_off]))
+        situation = Situation(
+            self.plan,
+            gateways,
+            self.state_directory,
+            self.rights,
+            self.units,
+            self.unserved,
+            left,
+            self.etc,
+        )
         self._write("", self._terminal.styled("To do", Style.BOLD))
-        for number, (head, lines) in enumerate(steps, 1):
-            self._paragraph(head, first=f"{number}. ")
-            for line in lines:
-                self._write(f"{INDENT} {line}")
-        for sentence in state.or_else:
-            self._paragraph(sentence, first="   ")
-        if self.plan.can_rehearse:
-            self._paragraph("See that renewals will work:", first=f"{len(steps) + 1}. ")
-            self._write(f"{INDENT} gatecert enroll --dry-run")
+        for number, step in enumerate(next_steps(situation), 1):
+            self._paragraph(step.head, first=f"{number}. ")
+            for detail in step.details:
+                self._paragraph(detail, first="   ")
+            for command in step.commands:
+                self._write(f"     {command}")
+        state = self.plan.state
         self._write("")
         self._paragraph(
             f"To go back: {'; '.join(state.go_back)}; let the servers read the old files, and"
             f" remove the gateways from {self.plan.existing.path}. {state.client}'s files are as"
             " they were."
         )
-
-    def _references(
-        self, gateways: Iterable[PlannedGateway]
-    ) -> list[tuple[PlannedGateway, Reference]]:
-        layout = Layout(self.state_directory.absolute())
-        instead: dict[Path, Path] = {}
-        owners: dict[Path, PlannedGateway] = {}
-        for each in gateways:
-            for path, name in each.files.items():
-                instead[path] = layout.gateway(each.name) / "live" / name
-                owners[path] = each
-        return [(owners[each.named], each) for each in find_references(instead, self.etc)]
-
-    def _reload_steps(
-        self,
-        gateways: Sequence[PlannedGateway],
-        found: Sequence[tuple[PlannedGateway, Reference]],
-    ) -> list[tuple[str, list[str]]]:
-        """Return how the servers are reloaded after a renewal, where gatecert does not do it."""
-        servers = {planned.name: UNIT_OF.get(reference.server, "") for planned, reference in found}
-        by_unit: dict[str, list[str]] = {}
-        unknown: list[str] = []
-        for each in gateways:
-            if not each.is_new or _reload_command(each) or each.name in self.units.reloaded:
-                continue
-            unit = each.unit or servers.get(each.name, "")
-            (by_unit.setdefault(unit, []) if unit else unknown).append(each.name)
-        steps = []
-        for unit, names in by_unit.items():
-            if self.rights.runs_as_root:
-                lines = [
-                    f"gateways.{name}.install.reload: [systemctl, reload, {unit}]" for name in names
-                ]
-                steps.append((f"Have {unit} reloaded after a renewal:", lines))
-            else:
-                head = f"Have systemd reload {unit} after a renewal:"
-                steps.append((head, _reload_commands(unit, names)))
-        if unknown:
-            steps.append(
-                (
-                    (
-                        f"Say how the servers of {_listed(unknown)} are reloaded: install.reload or"
-                        " a reload unit (docs/systemd.md), unless they notice changes themselves."
-                    ),
-                    [],
-                )
-            )
-        return steps
 
     # ------------------------------------------------------------------ lines
 
@@ -311,53 +229,16 @@ class AdoptReport:
             write_line(sys.stdout, line)
 
 
-def _reload_commands(unit: str, names: Sequence[str]) -> list[str]:
-    """Return shell commands that set up the reload units of gateways."""
-    words = " ".join(map(shlex.quote, names))
-    folder = f"{UNITS}/gatecert-reload@$name.service.d"
-    return [
-        f"for name in {words}; do",
-        f"  mkdir -p {folder}",
-        f"  printf '[Service]\\nEnvironment=\"UNIT={unit}\"\\n' >{folder}/unit.conf",
-        "  systemctl enable --now gatecert-reload@$name.path",
-        "done; systemctl daemon-reload",
-    ]
-
-
-def _webroot_commands(directory: Path) -> list[str]:
-    """Return shell commands that let the packaged service write to a directory."""
-    place, folder = shlex.quote(str(directory)), f"{UNITS}/{SERVICE}.d"
-    return [
-        f"install -d -o gatecert -g gatecert -m 755 {place}",
-        f"mkdir -p {folder}",
-        f"printf '[Service]\\nReadWritePaths=%s\\n' {place} >{folder}/webroot.conf",
-        "systemctl daemon-reload",
-    ]
-
-
-def _reload_command(planned: PlannedGateway) -> str:
-    """Return the reload command of a new gateway; empty if it has none."""
-    install = planned.settings.get("install")
-    command = install.get("reload") if isinstance(install, Mapping) else None
-    return " ".join(map(str, command)) if command else ""
-
-
 def _reload_words(planned: PlannedGateway) -> str:
     """Return what happens after a renewal; empty if it is not known."""
     if planned.unit:
         return f"after a renewal, systemd reloads {planned.unit}"
-    command = _reload_command(planned)
+    command = " ".join(planned.reload_command)
     return f"after a renewal, gatecert runs {command}" if command else ""
 
 
 def _ends(planned: PlannedGateway) -> str:
     return f"until {day(planned.adoptable.not_after)}"
-
-
-def _listed(names: Sequence[str]) -> str:
-    more = len(names) - MOST_LISTED
-    shown = ", ".join(names[:MOST_LISTED])
-    return f"{shown} and {more} more" if more > 0 else shown
 
 
 def _count(number: int, noun: str) -> str:
