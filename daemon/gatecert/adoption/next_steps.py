@@ -135,7 +135,9 @@ def _substitution(found: Sequence[_Found], etc: Path) -> tuple[str, ...]:
     files = dict.fromkeys(each.reference.path.resolve() for each in found)
     expressions = [shlex.quote(f"s#{_pattern(old)}/#{new}/#g") for old, new in sorted(pairs)]
     script = " ".join(f"-e {each}" for each in expressions)
-    tops = dict.fromkeys(etc / path.relative_to(etc).parts[0] for path in files)
+    tops = dict.fromkeys(
+        etc / path.relative_to(etc).parts[0] if path.is_relative_to(etc) else path for path in files
+    )
     return (
         *(f"cp -a {shlex.quote(str(top))} /root/{top.name}.before-gatecert" for top in tops),
         f"sed -i {script} {' '.join(shlex.quote(str(path)) for path in files)}",

@@ -70,6 +70,17 @@ def test_the_commands_change_the_lines_that_are_named(office: Office, tmp_path: 
     )
 
 
+def test_a_file_outside_etc_is_copied_alone(office: Office, tmp_path: Path) -> None:
+    write(tmp_path / "srv" / "shop.conf", f"ssl_certificate {OLD}/fullchain.pem;\n")
+    (tmp_path / "etc" / "nginx").mkdir(parents=True)
+    (tmp_path / "etc" / "nginx" / "shop.conf").symlink_to("../../srv/shop.conf")
+
+    copy, change, _ = next_steps(situation(office, tmp_path / "etc"))[0].commands
+
+    assert copy == f"cp -a {tmp_path}/srv/shop.conf /root/shop.conf.before-gatecert"
+    assert change.endswith(f" {tmp_path}/srv/shop.conf")
+
+
 def test_many_lines_are_counted(office: Office, tmp_path: Path) -> None:
     write(tmp_path / "nginx" / "a", f"ssl_certificate {OLD}/fullchain.pem;\n" * 12)
 
