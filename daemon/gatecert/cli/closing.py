@@ -41,6 +41,7 @@ def closing_of(  # noqa: PLR0913 - what the line depends on
     outcomes: Sequence[Outcome],
     *,
     refused: Sequence[str] = (),
+    locked: Sequence[str] = (),
     without_import: Sequence[str] = (),
     daemon_runs: bool,
     dry_run: bool = False,
@@ -51,6 +52,7 @@ def closing_of(  # noqa: PLR0913 - what the line depends on
     Args:
         outcomes: The outcomes of the passes.
         refused: Gateways whose pass could not be run.
+        locked: Gateways that another process was changing all the time.
         without_import: Gateways that wait for an administrator's certificate.
         daemon_runs: Whether a daemon manages the gateways.
         dry_run: Whether nothing was to be changed.
@@ -58,19 +60,21 @@ def closing_of(  # noqa: PLR0913 - what the line depends on
     """
     failed = [*(each.gateway for each in outcomes if each.failed), *refused]
     waiting = [each.gateway for each in outcomes if not each.settled and not each.failed]
-    total = len(outcomes) + len(refused)
+    total = len(outcomes) + len(refused) + len(locked)
     if failed:
         summary = f"{failed[0]} failed." if total == 1 else f"{len(failed)} of {total} failed."
-        names = " ".join(failed) if len(failed) <= MOST_NAMED else ""
-        step = f"{f'gatecert doctor {names}'.rstrip()} says what is wrong and how to mend it"
+        step = f"{_command('doctor', failed)} says what is wrong and how to mend it"
+        return Closing(summary, step, is_good=False, exit_code=exit_code)
+    if locked:
+        summary = _are(locked, "is locked", "are locked")
+        step = f"when the other gatecert has finished: {_command('enroll', locked)}"
         return Closing(summary, step, is_good=False, exit_code=exit_code)
     if waiting:
         summary = _are(waiting, "waits", "wait")
-        names = " ".join(waiting) if len(waiting) <= MOST_NAMED else ""
         step = (
             "the running daemon continues by itself; nothing else is to be done"
             if daemon_runs and not dry_run
-            else f"do what is said above, then {f'gatecert enroll {names}'.rstrip()}"
+            else f"do what is said above, then {_command('enroll', waiting)}"
             f"{' --dry-run' if dry_run else ''}"
         )
         return Closing(summary, step, is_good=False, exit_code=exit_code)
@@ -84,10 +88,9 @@ def closing_of(  # noqa: PLR0913 - what the line depends on
 
 def interrupted(unfinished: Sequence[str], *, exit_code: int) -> Closing:
     """Return the closing line after Ctrl-C."""
-    names = " ".join(unfinished) if len(unfinished) <= MOST_NAMED else ""
     return Closing(
         "Interrupted; every file is whole.",
-        f"{f'gatecert enroll {names}'.rstrip()} continues where this stopped",
+        f"{_command('enroll', unfinished)} continues where this stopped",
         is_good=False,
         exit_code=exit_code,
     )
@@ -110,8 +113,9 @@ def _good_step(
     dry_run: bool,
 ) -> str:
     if dry_run:
-        names = " ".join(each.gateway for each in outcomes) if len(outcomes) <= MOST_NAMED else ""
-        return f"{f'gatecert enroll {names}'.rstrip()} orders the real certificate"
+        return (
+            f"{_command('enroll', [each.gateway for each in outcomes])} orders the real certificate"
+        )
     if without_import:
         return f"gatecert csr {without_import[0]} prints the CSR to have signed"
     if daemon_runs:
@@ -121,6 +125,11 @@ def _good_step(
         " (or gatecert run)",
         container="start the container with gatecert run, which renews by itself",
     )
+
+
+def _command(name: str, gateways: Sequence[str]) -> str:
+    """Return a command for these gateways, or for all if they are many."""
+    return " ".join(("gatecert", name, *(gateways if len(gateways) <= MOST_NAMED else ())))
 
 
 def _are(names: Sequence[str], one: str, several: str) -> str:

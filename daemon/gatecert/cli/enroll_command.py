@@ -160,10 +160,12 @@ def _closing(
 ) -> Closing:
     if ran.interrupted:
         return interrupted(ran.unfinished, exit_code=code)
+    locked = [name for name, error in ran.errors.items() if isinstance(error, LockTimeoutError)]
     custom = [each for each in targets if each.mode is Mode.CUSTOM]
     return closing_of(
         ran.outcomes,
-        refused=list(ran.errors),
+        refused=[name for name in ran.errors if name not in locked],
+        locked=locked,
         without_import=[each.name for each in custom if _waits_for_import(application, each)],
         daemon_runs=application.store.daemon_pid() is not None,
         dry_run=dry_run,

@@ -16,7 +16,7 @@ import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
-from gatecert.cli.output import write_error, write_line, write_text
+from gatecert.cli.output import write_line, write_text
 from gatecert.cli.progress_frame import Activity, Count, frame, said_lines
 from gatecert.cli.progress_lines import mark_of, outcome_line
 from gatecert.model import OutcomeKind
@@ -117,7 +117,7 @@ class LiveProgress:
         """Show why a gateway's pass was not run."""
         with self._lock:
             self._end(gateway)
-            self.above(lambda: write_error(str(error)))
+            self.above(lambda: _print_wrapped(f"gatecert: {error}", sys.stderr))
 
     def interrupt(self, gateway: str, state: str) -> None:
         """Show what an interrupted pass left in place."""

@@ -138,6 +138,9 @@ def _add(  # noqa: PLR0913 - a pass, and where it is shown
     try:
         outcome = ended.result()
     except GatecertError as error:
+        if stopped:
+            _leave(application, target, result, display)
+            return
         result.errors[target.name] = error
         display.refuse(target.name, error)
         return

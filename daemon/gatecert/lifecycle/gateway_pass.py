@@ -137,9 +137,12 @@ class Pass:
         Raises:
             LockTimeoutError: The other holder took longer.
         """
-        tell = partial(self.tell, Stage.LOCK)
         return self.store.lock_gateway(
-            self.target.name, purpose, wait=self.occasion.wait, tell=tell
+            self.target.name,
+            purpose,
+            wait=self.occasion.wait,
+            tell=partial(self.tell, Stage.LOCK),
+            cancelled=self.context.tools.cancelled,
         )
 
     @property

@@ -31,6 +31,7 @@ from gatecert.store.versions import VersionFiles
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
+    from threading import Event
 
     from gatecert.model import Wait
 
@@ -117,12 +118,15 @@ class FileStore(
         *,
         wait: float,
         tell: Callable[[Wait], None] | None = None,
+        cancelled: Event | None = None,
     ) -> Iterator[None]:
         """Hold a gateway's lock while changing it, after removing its temporary files."""
         directory = self._layout.gateway(gateway)
         self._layout.make(directory)
         path = self._layout.gateway_lock(gateway)
-        with lock.hold_gateway_lock(path, gateway, purpose, wait=wait, tell=tell):
+        with lock.hold_lock_file(
+            path, f"gateway {gateway}", purpose, wait=wait, tell=tell, cancelled=cancelled
+        ):
             sweep_shared(self._layout)
             durable.sweep(directory)
             durable.sweep(self._layout.versions(gateway))

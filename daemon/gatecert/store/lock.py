@@ -26,6 +26,7 @@ from gatecert.store import durable
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
+    from threading import Event
 
 logger = logging.getLogger(__name__)
 
@@ -106,39 +107,14 @@ def daemon_pid(path: Path, *, grace: float = HOLDER_WRITE_GRACE) -> int | None:
 
 
 @contextmanager
-def hold_gateway_lock(
-    path: Path,
-    gateway: str,
-    purpose: str,
-    *,
-    wait: float,
-    tell: Callable[[Wait], None] | None = None,
-) -> Iterator[None]:
-    """Hold a gateway's lock while changing it.
-
-    Args:
-        path: The lock file.
-        gateway: The gateway's name, for messages.
-        purpose: The change, shown to processes that wait.
-        wait: Seconds to wait for another holder.
-        tell: Called with the other holder before waiting for it.
-
-    Raises:
-        LockTimeoutError: The other holder took longer.
-        StorageError: The lock file cannot be opened.
-    """
-    with hold_lock_file(path, f"gateway {gateway}", purpose, wait=wait, tell=tell):
-        yield
-
-
-@contextmanager
-def hold_lock_file(
+def hold_lock_file(  # noqa: PLR0913 - what is locked, and for how long others are waited for
     path: Path,
     what: str,
     purpose: str,
     *,
     wait: float,
     tell: Callable[[Wait], None] | None = None,
+    cancelled: Event | None = None,
 ) -> Iterator[None]:
     """Hold a lock file while changing what it protects.
 
@@ -148,6 +124,7 @@ def hold_lock_file(
         purpose: The change, shown to processes that wait.
         wait: Seconds to wait for another holder.
         tell: Called with the other holder before waiting for it.
+        cancelled: Ends the wait when set: gatecert is stopping.
 
     Raises:
         LockTimeoutError: The other holder took longer.
@@ -160,7 +137,7 @@ def hold_lock_file(
             logger.info("waiting for=%r purpose=%r behind=%r", what, purpose, str(other))
             if tell is not None and wait > 0:
                 tell(Wait(f"{other} to finish", wait))
-            if not _taken_within(descriptor, path, wait):
+            if not _taken_within(descriptor, path, wait, cancelled):
                 raise LockTimeoutError(
                     f"{what} is being changed by {_read_holder(descriptor)}:"
                     f" {purpose} gave up after {wait:g} s",
@@ -188,16 +165,18 @@ def _try(descriptor: int, kind: int) -> bool:
     return True
 
 
-def _taken_within(descriptor: int, path: Path, seconds: float) -> bool:
+def _taken_within(
+    descriptor: int, path: Path, seconds: float, cancelled: Event | None = None
+) -> bool:
     """Acquire the lock, retrying with growing pauses until the time is up."""
-    deadline, pause = Deadline.after(seconds), FIRST_PAUSE
+    deadline, pause = Deadline.after(seconds, cancelled), FIRST_PAUSE
     while True:
         with durable.step("lock", path):
             if _try(descriptor, fcntl.LOCK_EX):
                 return True
         if deadline.passed:
             return False
-        time.sleep(deadline.within(pause))
+        deadline.wait(pause)
         pause = min(2 * pause, LONGEST_PAUSE)
 
 

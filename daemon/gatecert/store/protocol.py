@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from datetime import datetime
     from pathlib import Path
+    from threading import Event
 
     from gatecert.model import (
         Account,
@@ -229,6 +230,7 @@ class Store(TokenStore, IssuerStore, ListStore, Protocol):
         *,
         wait: float,
         tell: Callable[[Wait], None] | None = None,
+        cancelled: Event | None = None,
     ) -> AbstractContextManager[None]:
         """Hold a gateway's lock while changing it.
 
@@ -237,6 +239,7 @@ class Store(TokenStore, IssuerStore, ListStore, Protocol):
             purpose: The change, shown to processes that wait.
             wait: Seconds to wait for another holder.
             tell: Called with the other holder before waiting for it.
+            cancelled: Ends the wait when set: gatecert is stopping.
 
         Raises:
             LockTimeoutError: The other holder took longer; names its purpose.

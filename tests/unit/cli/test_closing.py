@@ -57,6 +57,11 @@ BROKEN = Outcome("hq", NOW, OutcomeKind.FAILED, "refused", code="acme")
             "9 of 9 failed. → gatecert doctor says what is wrong and how to mend it",
         ),
         (
+            [GOOD, LOST],
+            {"locked": ["edge"], "daemon_runs": True},
+            "edge is locked. → when the other gatecert has finished: gatecert enroll edge",
+        ),
+        (
             [LOST, GOOD],
             {"daemon_runs": True},
             "lost waits. → the running daemon continues by itself; nothing else is to be done",

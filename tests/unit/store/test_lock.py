@@ -171,6 +171,17 @@ class TestGatewayLock:
                 assert note == f"{os.getpid()} second\n"
             timer.join()
 
+    def test_stopping_ends_the_wait(self, store: FileStore) -> None:
+        cancelled = threading.Event()
+        with (
+            store.lock_gateway("boston", "first", wait=0),
+            pytest.raises(LockTimeoutError),
+            store.lock_gateway(
+                "boston", "second", wait=60, tell=lambda _: cancelled.set(), cancelled=cancelled
+            ),
+        ):
+            pass
+
     def test_threads_exclude_each_other(self, store: FileStore) -> None:
         inside, most = 0, 0
 
