@@ -61,6 +61,9 @@ def closing_of(  # noqa: PLR0913 - what the line depends on
     failed = [*(each.gateway for each in outcomes if each.failed), *refused]
     waiting = [each.gateway for each in outcomes if not each.settled and not each.failed]
     total = len(outcomes) + len(refused) + len(locked)
+    if not total:
+        step = "gatecert init sets one up"
+        return Closing("No gateway is configured.", step, is_good=True, exit_code=exit_code)
     if failed:
         summary = f"{failed[0]} failed." if total == 1 else f"{len(failed)} of {total} failed."
         step = f"{_command('doctor', failed)} says what is wrong and how to mend it"
@@ -71,12 +74,10 @@ def closing_of(  # noqa: PLR0913 - what the line depends on
         return Closing(summary, step, is_good=False, exit_code=exit_code)
     if waiting:
         summary = _are(waiting, "waits", "wait")
-        step = (
-            "the running daemon continues by itself; nothing else is to be done"
-            if daemon_runs and not dry_run
-            else f"do what is said above, then {_command('enroll', waiting)}"
-            f"{' --dry-run' if dry_run else ''}"
-        )
+        again = f"{_command('enroll', waiting)}{' --dry-run' if dry_run else ''}"
+        step = f"do what is said above, then {again}"
+        if daemon_runs and not dry_run:
+            step = "do what is said above; the running daemon then continues by itself"
         return Closing(summary, step, is_good=False, exit_code=exit_code)
     return Closing(
         _summary(outcomes, dry_run=dry_run),

@@ -111,9 +111,10 @@ def run_passes(  # noqa: PLR0913 - what the passes depend on
                 _add(application, passes[each], each, result, display, stopped=interrupts.count > 0)
             if interrupts.count and left is None:
                 left = Deadline.after(grace)
-    result.interrupted, result.still_running = left is not None, bool(pending)
+    result.still_running = bool(pending)
     for each in (each for each in passes if each in pending):
         _leave(application, passes[each], result, display)
+    result.interrupted = bool(result.unfinished)
     pool.shutdown(wait=not pending, cancel_futures=True)
     return result
 

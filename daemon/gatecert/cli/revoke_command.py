@@ -57,16 +57,15 @@ def revoke(
         target = find("gateway", application.targets, name)
         current = application.pipeline.open(target, Occasion(wait=wait))
         display.write(f"{name}: {application.revoker.revoke(current, why, key)}")
-        stays = not_replaced(target, current.excluded_region)
-        if stays:
-            write_line(sys.stderr, f"gatecert: {name}: {stays}")
-            notify_daemon(application, [name])
-            return
-        outcome = application.pipeline.attend(target, Occasion(look_now=True, wait=wait))
-        outcome = with_earlier_failure(application, target, outcome)
-        display.finish(outcome)
+        stays, outcome = not_replaced(target, current.excluded_region), None
+        if not stays:
+            attended = application.pipeline.attend(target, Occasion(look_now=True, wait=wait))
+            outcome = with_earlier_failure(application, target, attended)
+            display.finish(outcome)
+    if stays:
+        write_line(sys.stderr, f"gatecert: {name}: {stays}")
     notify_daemon(application, [name])
-    if not outcome.settled:
+    if outcome is not None and not outcome.settled:
         raise typer.Exit(FAILED)
 
 

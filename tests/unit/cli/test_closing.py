@@ -56,6 +56,7 @@ BROKEN = Outcome("hq", NOW, OutcomeKind.FAILED, "refused", code="acme")
             {},
             "9 of 9 failed. → gatecert doctor says what is wrong and how to mend it",
         ),
+        ([], {}, "No gateway is configured. → gatecert init sets one up"),
         (
             [GOOD, LOST],
             {"locked": ["edge"], "daemon_runs": True},
@@ -64,7 +65,7 @@ BROKEN = Outcome("hq", NOW, OutcomeKind.FAILED, "refused", code="acme")
         (
             [LOST, GOOD],
             {"daemon_runs": True},
-            "lost waits. → the running daemon continues by itself; nothing else is to be done",
+            "lost waits. → do what is said above; the running daemon then continues by itself",
         ),
         (
             [LOST, replace(LOST, gateway="edge")],
