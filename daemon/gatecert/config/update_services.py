@@ -5,7 +5,8 @@ Services disagree about a second address:
 
 - ``TOGETHER``: both addresses in ``myip``, separated by a comma.
 - ``APART``: one request for each address.
-- ``NAMED``: ``myip`` and ``myipv6``.
+- ``NAMED``: ``myip`` and ``myipv6``, each an address, or ``no`` to leave the record alone; without
+  one of them the service takes the address of the connection (Dynu, "IP Update Protocol").
 - ``DESEC``: ``myipv4`` and ``myipv6``; a family that is not named is removed, so it is given,
   ``preserve``, or empty, which removes it (desec.readthedocs.io, "IP Update API").
 """

@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from gatecert.ddns.updater import RecordChange
     from gatecert.http.fetcher import Response
 
-PRESERVE: Final = "preserve"
+PRESERVE: Final = "preserve"  # of deSEC
+KEEP: Final = "no"  # of Dynu
 
 
 class Dyndns2Updater:
@@ -57,6 +58,7 @@ class Dyndns2Updater:
         self._fetcher = fetcher
         self._url = known.url if known is not None else url or ""
         self._parameters = known.parameters if known else AddressParameters.TOGETHER
+        self._is_known = known is not None
         self._service = urlsplit(self._url).hostname or self._url
         self._username = username
         self._password_file = password_file
@@ -88,8 +90,11 @@ class Dyndns2Updater:
 
     def _by_status(self, response: Response, name: str) -> DdnsError:
         answer = f"HTTP status {response.status}"
+        told = {"service": self._service, "name": name, "here": self._here}
+        if self._is_known and response.status in {HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND}:
+            return refusal("nohost", answer, **told)  # of deSEC
         if response.status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
-            return refusal("badauth", answer, service=self._service, name=name, here=self._here)
+            return refusal("badauth", answer, **told)
         return DdnsRefusedError(
             f"{self._service} answers an update of {name} with {answer}",
             fix=f"check {self._here}.service or {self._here}.url",
@@ -109,7 +114,7 @@ def request_parameters(
             yield from ({"myip": address} for address in first)
         case AddressParameters.NAMED:
             named = {"myip": ipv4, "myipv6": ipv6}
-            yield {key: addresses[0] for key, addresses in named.items() if addresses}
+            yield {key: addresses[0] if addresses else KEEP for key, addresses in named.items()}
         case AddressParameters.DESEC:
             yield {"myipv4": _of_desec(ipv4), "myipv6": _of_desec(ipv6)}
 

@@ -133,7 +133,7 @@ def refusal(code: str, answer: str, *, service: str, name: str, here: str) -> Dd
         )
     error = DdnsBlockedError if code in BLOCKS else DdnsRefusedError
     return error(
-        f"{service} {known.meaning.format(name=name)} ({code})", fix=known.fix.format(here=here)
+        f"{service} {known.meaning.format(name=name)} ({answer})", fix=known.fix.format(here=here)
     )
 
 

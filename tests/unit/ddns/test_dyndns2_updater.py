@@ -73,7 +73,7 @@ def test_the_url_of_another_service_keeps_its_parameters() -> None:
         (AddressParameters.TOGETHER, BOTH, [{"myip": "192.0.2.7,2001:db8::7"}]),
         (AddressParameters.APART, BOTH, [{"myip": "192.0.2.7"}, {"myip": "2001:db8::7"}]),
         (AddressParameters.NAMED, BOTH, [{"myip": "192.0.2.7", "myipv6": "2001:db8::7"}]),
-        (AddressParameters.NAMED, ONE, [{"myip": "192.0.2.7"}]),
+        (AddressParameters.NAMED, ONE, [{"myip": "192.0.2.7", "myipv6": "no"}]),
         (AddressParameters.DESEC, BOTH, [{"myipv4": "192.0.2.7", "myipv6": "2001:db8::7"}]),
         (AddressParameters.DESEC, ONE, [{"myipv4": "192.0.2.7", "myipv6": "preserve"}]),
         (
@@ -99,16 +99,25 @@ def test_every_service_has_an_https_url() -> None:
     assert all(is_fetchable(each.url, "https") for each in UPDATE_SERVICES.values())
 
 
-@pytest.mark.parametrize("answer", [(401, "badauth"), (401, ""), (403, "<html>"), "badauth"])
+@pytest.mark.parametrize("answer", [(401, "badauth"), (401, ""), "badauth"])
 def test_a_wrong_password_is_a_refusal(answer: str | tuple[int, str]) -> None:
     with pytest.raises(DdnsRefusedError, match="does not accept the user name or the password"):
         updater(Service(answer)).update(ONE)
 
 
-@pytest.mark.parametrize("status", [400, 404])
-def test_another_status_is_a_refusal(status: int) -> None:
-    with pytest.raises(DdnsRefusedError, match=f"HTTP status {status}"):
+@pytest.mark.parametrize("status", [403, 404])
+def test_a_known_service_may_say_by_its_status_that_there_is_no_host(status: int) -> None:
+    with pytest.raises(DdnsRefusedError, match=rf"has no host .* \(HTTP status {status}\)"):
         updater(Service((status, "<html>"))).update(ONE)
+
+
+@pytest.mark.parametrize(
+    ("status", "told"),
+    [(400, "with HTTP status 400"), (403, "does not accept the user"), (404, "with HTTP status 4")],
+)
+def test_another_status_is_a_refusal(status: int, told: str) -> None:
+    with pytest.raises(DdnsRefusedError, match=told):
+        updater(Service((status, "<html>")), None, url="https://x.example/").update(ONE)
 
 
 @pytest.mark.parametrize("status", [429, 500, 502, 503])
