@@ -197,6 +197,7 @@ def test_without_questions(
     assert operator.pebble.orders() == 1
 
 
+@pytest.mark.on_one_debian
 def test_a_second_gateway_is_added_and_the_first_one_stays(operator: Operator) -> None:
     nginx(operator)
     other = "second.widgets.dynamic-m.com"
@@ -219,6 +220,7 @@ def test_a_second_gateway_is_added_and_the_first_one_stays(operator: Operator) -
     machine.must("gatecert", "check")
 
 
+@pytest.mark.on_one_debian
 def test_a_dry_run_changes_nothing(operator: Operator) -> None:
     nginx(operator)
     machine = operator.machine.boot()
@@ -236,6 +238,7 @@ def test_a_dry_run_changes_nothing(operator: Operator) -> None:
     assert operator.pebble.orders() == 0
 
 
+@pytest.mark.on_one_debian
 def test_a_name_that_points_elsewhere_gets_a_bootstrap_certificate_and_the_service_goes_on(
     operator: Operator,
 ) -> None:
@@ -256,6 +259,7 @@ def test_a_name_that_points_elsewhere_gets_a_bootstrap_certificate_and_the_servi
     machine.wait_for(operator.serves, "the service to enrol")
 
 
+@pytest.mark.on_one_debian
 def test_a_server_that_is_trusted_keeps_its_certificate_until_there_is_a_better_one(
     operator: Operator,
 ) -> None:
@@ -298,6 +302,7 @@ server {{
 """
 
 
+@pytest.mark.on_one_debian
 def test_a_proxy_with_a_redirect_forwards_validations(operator: Operator) -> None:
     nginx(operator)
     machine = operator.machine
@@ -332,6 +337,7 @@ sys.exit(command.wait())
 """
 
 
+@pytest.mark.on_one_debian
 def test_an_interruption_leaves_nothing_half_done_and_the_command_goes_on(
     operator: Operator,
 ) -> None:
@@ -359,6 +365,7 @@ def test_an_interruption_leaves_nothing_half_done_and_the_command_goes_on(
     assert operator.serves()
 
 
+@pytest.mark.on_one_debian
 def test_two_servers_on_port_443_are_a_question(operator: Operator) -> None:
     ocserv(operator)
     machine = operator.machine
@@ -389,6 +396,7 @@ def test_two_servers_on_port_443_are_a_question(operator: Operator) -> None:
     assert operator.serves()
 
 
+@pytest.mark.on_one_debian
 def test_a_server_that_refuses_the_change_keeps_its_files(operator: Operator) -> None:
     nginx(operator)
     machine = operator.machine
@@ -405,6 +413,7 @@ def test_a_server_that_refuses_the_change_keeps_its_files(operator: Operator) ->
     assert machine.must("systemctl", "is-active", "nginx").strip() == "active"
 
 
+@pytest.mark.on_one_debian
 def test_wrong_usage(operator: Operator) -> None:
     machine = operator.machine.boot()
     machine.wait_idle()

@@ -178,7 +178,7 @@ def _show(set_up: SetUp, answers: Answers, dialog: Dialog) -> None:
     host = set_up.host
     dialog.heading("This host")
     dialog.fact("server", str(set_up.found))
-    dialog.fact("name", _name_check(set_up))
+    dialog.fact("name", init_enrolment.name_check(set_up.for_dry_run, set_up.name))
     dialog.fact("addresses", ", ".join(host.addresses.expected) or "private ones only")
     dialog.fact("challenge", f"{set_up.challenge.kind}: {set_up.challenge.reason}")
     if set_up.wanted.find(CERTBOT):
@@ -203,24 +203,12 @@ def _show(set_up: SetUp, answers: Answers, dialog: Dialog) -> None:
     for edit in (*first, *set_up.plan.edits):
         dialog.heading(f"{edit.path}: {'new lines' if edit.before is not None else 'new file'}")
         dialog.verbatim(edit.changed_lines())
+    if set_up.plan.needs_restart and set_up.found.is_running and not set_up.plan.is_complete:
+        dialog.line()
+        dialog.note(f"{set_up.found.server.title} restarts once for this, which ends connections")
     if set_up.plan.commands:
         dialog.heading("Commands")
         dialog.verbatim(" ".join(command) for command, _ in set_up.plan.commands)
-
-
-def _name_check(set_up: SetUp) -> str:
-    """Return whether the hostname points here, in words."""
-    from gatecert.app import build, utc_now  # noqa: PLC0415 - dnspython is large
-    from gatecert.cli.application import no_progress  # noqa: PLC0415 - as above
-    from gatecert.resolve.gateway_addresses import own_addresses  # noqa: PLC0415 - as above
-    from gatecert.resolve.preflight import preflight  # noqa: PLC0415 - as above
-
-    application = build(set_up.configuration, no_progress, threading.Event())
-    target = application.targets[set_up.name]
-    resolution = preflight(
-        target, application.resolver, own_addresses(target.addresses), now=utc_now()
-    )
-    return resolution.detail
 
 
 def _agrees(set_up: SetUp, answers: Answers, dialog: Dialog, terms: str) -> bool:

@@ -8,12 +8,15 @@ from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-from gatecert.cli.application import open_application
+from gatecert.app import build, utc_now
+from gatecert.cli.application import no_progress, open_application
 from gatecert.cli.child_process import in_child
 from gatecert.cli.display import open_display
 from gatecert.cli.passes import run_passes
 from gatecert.lifecycle.gateway_pass import Occasion
 from gatecert.outcome_kinds import OutcomeKind
+from gatecert.resolve.gateway_addresses import own_addresses
+from gatecert.resolve.preflight import preflight
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -80,6 +83,24 @@ def enrol_alone(given: Options, configuration: Configuration, name: str) -> Enro
 def dry_run(given: Options, configuration: Configuration, name: str) -> Enrolled:
     """Order from the CA's staging directory; install nothing. As ``attend``."""
     return _parsed(in_child(lambda: _run(given, configuration, name, _dry_run)))
+
+
+def name_check(configuration: Configuration, name: str) -> str:
+    """Return whether the hostname of a gateway points here, in words.
+
+    Raises:
+        ChildError: This host's addresses cannot be read.
+    """
+    found: str = in_child(lambda: {"detail": _look_up(configuration, name)})["detail"]
+    return found
+
+
+def _look_up(configuration: Configuration, name: str) -> str:
+    """Look up a name, with threads that a fork must not see."""
+    application = build(configuration, no_progress, threading.Event())
+    target = application.targets[name]
+    addresses = own_addresses(target.addresses)
+    return preflight(target, application.resolver, addresses, now=utc_now()).detail
 
 
 def _pass(application: Application, target: Target) -> Outcome:

@@ -11,7 +11,7 @@ import os
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 from gatecert.cli import init_enrolment
 from gatecert.cli.init_dialog import Dialog
@@ -29,9 +29,22 @@ from gatecert.store import operator_files
 
 if TYPE_CHECKING:
     from gatecert.cli.init_enrolment import Enrolled
+    from gatecert.config.schema import Configuration
     from gatecert.setup.server_plan import ServerPlan
 
 RELOADED_SECONDS: Final = 10.0  # for a server that reloads in the background
+
+
+class Enrolments(Protocol):
+    """Passes over a gateway; the module ``init_enrolment``."""
+
+    def enrol_alone(self, given: Options, configuration: Configuration, name: str) -> Enrolled:
+        """Enrol, and leave the server alone."""
+        ...
+
+    def attend(self, given: Options, configuration: Configuration, name: str) -> Enrolled:
+        """Install, and prove."""
+        ...
 
 
 @dataclass(slots=True)
@@ -42,6 +55,8 @@ class FirstSetUp:
         given: The options in front of the command.
         set_up: What to do.
         may_apply: Whether to change the server's own files.
+        run: Runs a command.
+        enrolments: Enrols.
         backed_up: Files of which this command has made a backup.
     """
 
@@ -50,8 +65,9 @@ class FirstSetUp:
     dialog: Dialog
     may_apply: bool = True
     run: Run = run_command
-    units: ServiceUnits = field(init=False)
+    enrolments: Enrolments = init_enrolment
     backed_up: set[Path] = field(default_factory=set)
+    units: ServiceUnits = field(init=False)
 
     def __post_init__(self) -> None:
         self.units = ServiceUnits(self.set_up.name, self.set_up.host.user, run=self.run)
@@ -67,7 +83,7 @@ class FirstSetUp:
         self._forward_challenges()
         self.dialog.heading("Certificate")
         configuration = self.set_up.configuration
-        enrolled = init_enrolment.enrol_alone(self.given, configuration, self.set_up.name)
+        enrolled = self.enrolments.enrol_alone(self.given, configuration, self.set_up.name)
         if enrolled.settled and not enrolled.has_certificate:
             self.dialog.note(enrolled.detail)
         applied = self._apply(enrolled)
@@ -93,7 +109,7 @@ class FirstSetUp:
         elif not enrolled.has_certificate and self.set_up.host.is_packaged:
             self.dialog.note(
                 f"no certificate of a CA yet; {SERVICE} goes on trying by itself, and {server} "
-                f"gets it then. What is in the way: gatecert doctor {name}"
+                f"gets it then. To see why: gatecert doctor {name}"
             )
         elif not enrolled.has_certificate:
             self.dialog.note(f"no certificate of a CA yet: see gatecert doctor {name}")
@@ -251,7 +267,7 @@ class FirstSetUp:
     def _prove(self, change: ServerChange) -> bool:
         """Make a handshake with every listener; take the change back if the server is gone."""
         plan, had = self.set_up.plan, self._listening_before
-        enrolled = init_enrolment.attend(self.given, self.set_up.configuration, self.set_up.name)
+        enrolled = self.enrolments.attend(self.given, self.set_up.configuration, self.set_up.name)
         if enrolled.settled and enrolled.has_certificate:
             if not enrolled.trusted:
                 self.dialog.note("this machine does not trust the CA; clients need its root")

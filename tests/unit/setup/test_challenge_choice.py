@@ -1,4 +1,4 @@
-"""Which challenge can work here."""
+"""The choice of a challenge."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which server is the gateway."""
+"""The choice of the server that is the gateway."""
 
 from __future__ import annotations
 

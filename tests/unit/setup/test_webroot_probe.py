@@ -1,4 +1,4 @@
-"""What needs no port 80; the booted tests do the rest (tests/systemd/test_init.py)."""
+"""The probe without port 80; the booted tests do the rest (tests/systemd/test_init.py)."""
 
 from __future__ import annotations
 
