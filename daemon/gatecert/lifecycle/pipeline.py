@@ -456,7 +456,8 @@ def _waiting(current: Pass, resolution: Resolution) -> Outcome:
     problem = current.state.ddns.problem if current.state.ddns is not None else None
     if problem is None:
         return current.outcome(OutcomeKind.WAITING, resolution.detail, code=code.name, fix=code.fix)
-    detail = f"{problem.detail}; {resolution.detail}"
+    # Without the advice of the look-up, which is about another dynamic-DNS client.
+    detail = f"{problem.detail}; {resolution.detail.partition(';')[0]}"
     return current.outcome(OutcomeKind.WAITING, detail, code=problem.code, fix=problem.fix)
 
 

@@ -130,8 +130,9 @@ def _ddns(facts: StatusFacts) -> DdnsStatus | None:
 def _warning(facts: StatusFacts) -> tuple[str, str]:
     if facts.warning[0]:
         return facts.warning
-    ddns = _ddns(facts)
-    if ddns is not None and ddns.error and not ddns.fix.startswith(NO_ACTION):
+    ddns, outcome = _ddns(facts), facts.state.outcome
+    is_told = ddns is not None and outcome is not None and outcome.code == ddns.code
+    if ddns is not None and ddns.error and not is_told and not ddns.fix.startswith(NO_ACTION):
         return f"dynamic DNS: {ddns.error}", ddns.fix
     resolution = facts.state.resolution
     if resolution is None or not resolution.warning:

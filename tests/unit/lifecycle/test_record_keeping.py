@@ -120,6 +120,7 @@ def test_a_name_that_does_not_point_here_says_why_dynamic_dns_does_not_help(
     assert outcome.kind is OutcomeKind.WAITING
     assert (outcome.code, outcome.fix) == ("ddns-refused", "do it")
     assert outcome.detail.startswith("the password is wrong; vpn.example.com A 198.51.100.9")
+    assert "correct or remove it in DNS" not in outcome.detail
 
 
 def test_an_unexpected_error_stops_nothing(

@@ -171,6 +171,21 @@ def test_the_records_that_are_kept() -> None:
     assert gateway_status(replace(refused, target=TARGET), NOW).ddns is None
 
 
+def test_a_problem_of_dynamic_dns_is_told_once() -> None:
+    problem = DdnsProblem("ddns-refused", "wrong password", "correct it", NOW)
+    passing = replace(problem, fix="no action needed; it passes")
+    target = replace(TARGET, keeps_records=True)
+
+    def warning(problem: DdnsProblem, outcome: Outcome | None = None) -> tuple[str, str]:
+        state = GatewayState(ddns=DdnsState(problem=problem), outcome=outcome)
+        found = gateway_status(known(ISSUED, target=target, state=state), NOW)
+        return found.warning, found.warning_fix
+
+    assert warning(problem) == ("dynamic DNS: wrong password", "correct it")
+    assert warning(passing) == ("", "")
+    assert warning(problem, replace(WAITING, code="ddns-refused")) == ("", "")
+
+
 def test_served_is_unknown_without_listeners() -> None:
     found = gateway_status(known(ISSUED, target=replace(TARGET, install=InstallPlan())), NOW)
     assert found.served is None
