@@ -29,6 +29,9 @@ EXAMPLES: Final = {"example.com", "example.net", "example.org"}
 RESERVED: Final = {"example", "invalid", "localhost", "test"}
 """Reserved names (RFC 2606); CAs refuse them in contact addresses."""
 
+NO_COUNTRY: Final = "XX"
+"""Stands in certificates for a country without a code; ISO 3166 leaves it for private use."""
+
 MOST_NAMES: Final = 100
 MOST_NAMES_BY_PROFILE: Final = {"tlsserver": 25, "shortlived": 25}
 """Names in a certificate of Let's Encrypt (https://letsencrypt.org/docs/profiles/)."""
@@ -51,6 +54,10 @@ def findings(configuration: Configuration, written: Mapping[str, Plain]) -> Iter
     for name, authority in configuration.authorities.items():
         if name in used and is_public_ca(authority.directory_url):
             yield from _contacts(name, authority)
+    for gateway in configuration.gateways.values():
+        country = gateway.subject.country
+        if country not in {None, NO_COUNTRY} and (what := country_complaint(str(country))):
+            yield Finding(("gateways", gateway.name, "subject", "C"), what)
     for gateway in enrolled:
         names = requested_authorities(gateway, configuration)
         public = {

@@ -77,6 +77,13 @@ def test_excluded_regions_and_shared_ones_are_countries_too(file: Path) -> None:
     assert places == [("excluded_regions", 1), ("defaults", "region")]
 
 
+@pytest.mark.parametrize(("code", "fits"), [("GB", True), ("XX", True), ("UK", False)])
+def test_the_country_of_a_subject_is_a_country(file: Path, code: str, *, fits: bool) -> None:
+    what = "3: gateways.vpn.subject.C: UK is not a country code of ISO 3166; write GB"
+
+    assert found(file, f", mode: custom, subject: {{C: {code}}}") == ([] if fits else [what])
+
+
 # --------------------------------------------------------------------- contacts
 
 

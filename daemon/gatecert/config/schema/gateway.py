@@ -210,7 +210,7 @@ class SharedGatewaySettings(Settings):
     )
     region: Region | None = Field(
         default=None,
-        description="Region of the gateway: global, or a two-letter country code such as cn; "
+        description="Region of the gateway: global, or a country code (ISO 3166) such as cn; "
         "gateways in excluded regions are never enrolled. Default: derived from the hostname.",
     )
     addresses: tuple[Address, ...] = Field(
