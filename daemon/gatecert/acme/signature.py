@@ -104,7 +104,7 @@ def pem_of_jwk(text: str, name: str) -> bytes:
         AuthorityError: It is no private key with which requests can be signed.
     """
     try:
-        key = JWK.from_json(json.loads(text)).key
+        key = getattr(JWK.from_json(json.loads(text)), "key", None)
     except Exception:  # noqa: BLE001 - josepy's errors have no common base and show the key
         raise AuthorityError(f"{clean(name)} is no usable account key (JWK)") from None
     key = getattr(key, "_wrapped", key)  # of josepy
