@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from functools import partial
+from functools import cache, partial
 from operator import add
 from typing import TYPE_CHECKING, Final
 
@@ -96,9 +96,7 @@ def build_keeper(
                 update={"provider": DUCKDNS, "credentials": dns_01.credentials}
             )
     is_service = settings.provider in {DYNDNS2, DUCKDNS}
-    fetcher = HttpFetcher(
-        "https", max_bytes=LARGEST_ANSWER, ca_bundle=settings.ca_bundle, redirects=0
-    )
+    fetcher = _fetcher(settings.ca_bundle)
     return RecordKeeper(
         hostname=gateway.hostname,
         policy=RecordPolicy(
@@ -121,6 +119,12 @@ def build_keeper(
         ),
         after=after,
     )
+
+
+@cache
+def _fetcher(ca_bundle: Path | None) -> HttpFetcher:
+    """Return the fetcher of all gateways with these roots, which take a megabyte."""
+    return HttpFetcher("https", max_bytes=LARGEST_ANSWER, ca_bundle=ca_bundle, redirects=0)
 
 
 def _service(settings: DdnsSettings, fetcher: HttpFetcher, here: str) -> Updater:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from gatecert.challenge.dns01.build import build_provider
+from gatecert.challenge.dns01.build import build_provider, known_zone
 from gatecert.challenge.dns01.zones import Zones
 from gatecert.challenge.solver import Challenge, LeftoverCleaner
 from gatecert.challenge.solvers import dns_solvers
@@ -47,6 +47,19 @@ def test_there_is_a_solver_for_each_configured_type(
     found = dns_solvers(settings(**challenges), ResolverSettings(), journal, lambda: NOW)
 
     assert found.keys() == kinds
+
+
+@pytest.mark.parametrize(
+    ("written", "zone"),
+    [
+        ({"provider": "duckdns"}, "duckdns.org"),
+        ({"provider": "DuckDNS", "zone": "boston.duckdns.org"}, "duckdns.org"),
+        ({"provider": "desec"}, None),
+        ({"provider": "rfc2136", "zone": "example.com"}, "example.com"),
+    ],
+)
+def test_the_zone_of_duckdns_is_known(written: dict[str, object], zone: str | None) -> None:
+    assert known_zone(Dns01Settings.model_validate(written)) == zone
 
 
 def test_dns_01_and_dns_account_01_share_a_solver(journal: Journal) -> None:
