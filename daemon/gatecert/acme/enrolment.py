@@ -69,6 +69,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+SHORTEST_PAUSE_TOLD = 1.0  # seconds
 READY_POLL_SECONDS = 1.0  # from finalize to polling an order that is still ready
 
 # Boulder's errors for a key that was revoked for keyCompromise, or that is weak.
@@ -100,8 +101,10 @@ class Enrolment:
     def run(self, replaces: str) -> IssuedChain:
         """Obtain a checked chain; see `Issuer.obtain`."""
         self._chain.check_roots()  # do not order what would be refused later
+        self._tell_pause()
         order, request, replaces = self._resume() or self._place(replaces)
         while order.status != VALID or not order.certificate:
+            self._tell_pause()
             match order.status:
                 case "valid":  # but this response has no certificate URL
                     order = self._polling.poll_until(
@@ -338,6 +341,12 @@ class Enrolment:
             order_url=order.url,
             notes=checked.notes,
         )
+
+    def _tell_pause(self) -> None:
+        """Say that the next request waits because the CA asked for a pause."""
+        seconds = self.client.pause.remaining
+        if seconds >= SHORTEST_PAUSE_TOLD:
+            self._tell(Wait(f"{self.client.name}, which asks for a pause", seconds))
 
     def _issuance(self) -> Wait:
         """Return the wait for the certificate."""

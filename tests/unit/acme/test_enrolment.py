@@ -126,6 +126,12 @@ def test_from_a_target_to_a_checked_chain(
     ]
 
 
+def test_a_pause_of_the_ca_is_told(enrolment: Enrolment, told: Told) -> None:
+    enrolment.client.pause.extend(1.5)
+    replace(enrolment, deadline=Timeless(300.0)).run("")
+    assert told.waits[0] == "acme, which asks for a pause"
+
+
 def test_the_caller_deletes_the_order_from_the_journal(
     enrolment: Enrolment, journal: Journal, target: Target
 ) -> None:
