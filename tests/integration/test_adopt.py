@@ -7,12 +7,15 @@ import shutil
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import yaml
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from harness.handshake import HandshakeLoop, served_certificate
+from harness.named import Named, TsigKey, Zone
 from harness.nginx import Nginx
 from harness.other_clients import AcmeSh, CaddyServer, Certbot, Lego
+from harness.pebble import Pebble, PebbleOptions
 
 if TYPE_CHECKING:
     from contextlib import ExitStack
@@ -21,7 +24,6 @@ if TYPE_CHECKING:
     from harness.challenge_test_server import ChallengeTestServer
     from harness.gatecert import CommandResult, Gatecert
     from harness.other_clients import OtherClient
-    from harness.pebble import Pebble
 
 SHOP = "shop.example.com"
 MAIL = "mail.example.com"
@@ -176,6 +178,50 @@ def test_a_dry_run_changes_nothing(
     assert "Nothing was changed" in result.output
     assert gatecert.configuration_file.read_bytes() == configuration
     assert not gatecert.state_directory.exists()
+
+
+def test_the_credentials_of_a_dns_plug_in_are_adopted_and_renew(
+    gatecert: Gatecert, servers: ExitStack, tmp_path: Path
+) -> None:
+    key = TsigKey()
+    zone = Zone("example.com", records=("shop 1 IN A 127.0.0.1",))
+    named = servers.enter_context(Named(tmp_path / "named", zones=[zone], keys=[key]))
+    options = PebbleOptions(reused_authorizations=0)
+    pebble = servers.enter_context(
+        Pebble(tmp_path / "pebble", dns_server=named.address, options=options)
+    )
+    client = Certbot(tmp_path / "client", pebble)
+    client.issue(SHOP)
+    credentials = tmp_path / "rfc2136.ini"
+    host, _, port = named.address.rpartition(":")
+    credentials.write_text(
+        f"dns_rfc2136_server = {host}\ndns_rfc2136_port = {port}\ndns_rfc2136_name = {key.name}.\n"
+        f"dns_rfc2136_secret = {key.secret}\ndns_rfc2136_algorithm = {key.algorithm.upper()}\n",
+        "ascii",
+    )
+    settings = client.home / "renewal" / f"{SHOP}.conf"
+    plug_in = f"authenticator = dns-rfc2136\ndns_rfc2136_credentials = {credentials}"
+    text = settings.read_text("utf-8").replace("authenticator = standalone", plug_in)
+    settings.write_text(text, "utf-8")
+    gatecert.use(pebble, named)
+    del gatecert.configuration["challenges"]
+    gatecert.configuration["defaults"] = {"addresses": ["127.0.0.1"]}
+    gatecert.write()
+
+    result = adopt(gatecert, client)
+
+    assert result.exit_code == 0, result.errors
+    assert key.secret not in gatecert.configuration_file.read_text("utf-8") + result.output
+    secret = gatecert.configuration_file.parent / "rfc2136-tsig"
+    assert secret.stat().st_mode & 0o777 == 0o600
+    gatecert.configuration = yaml.safe_load(gatecert.configuration_file.read_text("utf-8"))
+    assert gatecert.configuration["gateways"][SHOP]["challenge"] == "dns-01"
+    dns_01 = gatecert.configuration["challenges"]["dns-01"]
+    dns_01["authoritative"] = [named.address]  # whose port is not 53
+    gatecert.write()
+    renewed = gatecert.run("enroll", "--force")
+    assert renewed.exit_code == 0, renewed.errors
+    assert named.texts(f"_acme-challenge.{SHOP}") == []
 
 
 def test_certificates_that_cannot_be_adopted_are_named_and_the_others_adopted(
