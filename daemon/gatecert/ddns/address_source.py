@@ -109,9 +109,11 @@ class LastingSource:
     def find(self) -> FoundAddresses:
         """Return the addresses."""
         found = self.source.find()
-        seen = [each for each in found.addresses if RecordKind.of(each) is RecordKind.AAAA]
+        seen = {each for each in found.addresses if RecordKind.of(each) is RecordKind.AAAA}
+        if not seen:
+            return found
         lasting = [each for each in self.lasting() if ":" in each and is_public(each)]
-        if not lasting or not set(seen) & set(self.own()) - set(lasting):
+        if not lasting or not seen & set(self.own()) - set(lasting):
             return found
         others = [each for each in found.addresses if each not in seen]
         return replace(found, addresses=sort_addresses([*others, *lasting]))
