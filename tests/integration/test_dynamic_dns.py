@@ -266,7 +266,7 @@ def test_what_a_service_refuses_is_not_repeated_and_stops_no_certificate(
     assert words in found["error"]
     assert found["error"].isprintable()
     services.set(HOSTNAME, "A", [FIRST])
-    gateway.wait_enrolled(BOSTON)  # the name points here, whoever published it
+    gateway.wait_enrolled(BOSTON)  # the name points here, by another client
 
     assert len(services.asked(NO_IP)) == 1
     assert services.asked(MY_ADDRESS) == []  # the password goes nowhere else

@@ -30,7 +30,7 @@ class UpdateServiceName(StrEnum):
 
 
 class AddressParameters(StrEnum):
-    """How a service takes two addresses."""
+    """The ways in which services take two addresses."""
 
     TOGETHER = "together"
     APART = "apart"

@@ -7,7 +7,7 @@
 - The published records are looked up once an hour. If somebody else has changed them, they are
   published again; after an answer that nothing changed, that is not repeated for a day.
 - A service that does not answer is tried again after 1, 5, 15 and then every 60 minutes; one that
-  asks for a pause gets it, whoever asks for an update.
+  asks for a pause gets it, even if an operator asks for an update.
 - A refusal or a block is not tried again until the settings or a secret file change, an operator
   asks (``gatecert enroll``), or a day or a week has passed.
 """

@@ -33,7 +33,7 @@ LONGEST_ANSWER: Final = 100
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """What a code means.
+    """The meaning of a code.
 
     Attributes:
         meaning: Follows the name of the service; ``{name}`` is the hostname.
