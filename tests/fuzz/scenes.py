@@ -29,7 +29,7 @@ from gatecert.store.file_store import FileStore
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from gatecert.model import Outcome, Stage
+    from gatecert.model import Message, Outcome, Stage
 
 MEMORY: Final = Path("/dev/shm")  # noqa: S108 - a file system, in which a directory of our own is made
 VPN: Final = "vpn"
@@ -152,7 +152,7 @@ class Scene:
         assert fullchain.startswith((live / "cert.pem").read_bytes())
 
 
-def _silence(gateway: str, stage: Stage, message: str) -> None:
+def _silence(gateway: str, stage: Stage, message: Message) -> None:
     """Nobody looks on."""
 
 

@@ -25,6 +25,7 @@ from gatecert.store.usage_index import UsageIndex
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from datetime import datetime, timedelta
+    from threading import Event
 
     from gatecert.deploy.deployer import DeployTools
     from gatecert.model import (
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
         KeyRequest,
         StoredList,
         Target,
+        Wait,
     )
 
 Result = TypeVar("Result")
@@ -203,9 +205,18 @@ class MemoryStore:
         return None
 
     @contextmanager
-    def lock_gateway(self, _gateway: str, purpose: str, *, wait: float) -> Iterator[None]:
+    def lock_gateway(
+        self,
+        _gateway: str,
+        purpose: str,
+        *,
+        wait: float,
+        tell: Callable[[Wait], None] | None = None,
+        cancelled: Event | None = None,
+    ) -> Iterator[None]:
         assert purpose
         assert wait >= 0
+        del tell, cancelled  # a gateway in memory is never locked by another
         self.check_writable()
         yield
 
