@@ -46,11 +46,13 @@ class Step:
         head: What to do, one sentence.
         details: Further sentences.
         commands: Shell commands that do it.
+        otherwise: Other ways to do it, one sentence each.
     """
 
     head: str
     details: tuple[str, ...] = ()
     commands: tuple[str, ...] = ()
+    otherwise: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,8 +235,8 @@ def _last_steps(situation: Situation) -> Iterator[Step]:
         yield Step("Make gatecert renew them from now on:", commands=(situation.left,))
     yield Step(
         f"Switch {state.client} off, so that it does not renew too:",
-        state.or_else,
-        state.switch_off,
+        commands=state.switch_off,
+        otherwise=state.or_else,
     )
     if situation.plan.can_rehearse:
         yield Step("See that renewals will work:", commands=("gatecert enroll --dry-run",))

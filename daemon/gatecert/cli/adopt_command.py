@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 import os
 import signal
-import sys
 import threading
 from dataclasses import replace
 from functools import partial
@@ -100,7 +99,7 @@ def adopt(  # noqa: PLR0913 - a command has this many options
     other client is changed.
     """
     given = options(context)
-    logs.configure(logging.DEBUG if given.debug else logging.WARNING)
+    logs.configure(given.level(logging.WARNING))
     more = [_listener(each) for each in verify or ()]
     existing = read_existing(Path(given.config))
     state = read_client(directory.expanduser().absolute())
@@ -152,10 +151,6 @@ def _find_listeners(
 ) -> dict[str, tuple[Endpoint, ...]]:
     """Ask the listeners of this host which of the certificates they serve."""
     names = {each.adoptable.fingerprint: each.adoptable.hostname for each in plan.gateways}
-    if not names:
-        return {}
-    if sys.stderr.isatty():
-        typer.echo("looking for the listeners that serve the certificates …", err=True)
     return find_listeners(names, candidates(host, more))
 
 

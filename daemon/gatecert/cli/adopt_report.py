@@ -204,6 +204,8 @@ class AdoptReport:
                 self._paragraph(detail, first="   ")
             for command in step.commands:
                 self._write(f"     {command}")
+            for sentence in step.otherwise:
+                self._paragraph(sentence, first="   ")
         state = self.plan.state
         self._write("")
         self._paragraph(

@@ -114,7 +114,7 @@ def test_the_last_steps(office: Office, tmp_path: Path) -> None:
         "See that renewals will work:",
     ]
     assert steps[3].commands == ("disable it",)
-    assert steps[3].details == ("Or so.",)
+    assert steps[3].otherwise == ("Or so.",)
 
 
 def test_a_webroot_that_is_not_served_is_said(office: Office, tmp_path: Path) -> None:
