@@ -192,6 +192,8 @@ def _show(set_up: SetUp, answers: Answers, dialog: Dialog) -> None:
         dialog.heading(f"{set_up.path}: new lines")
         dialog.verbatim(set_up.extension.added.splitlines())
     if set_up.plan.by_hand or not answers.may_apply:
+        if not dialog.asks:  # they follow at the end
+            return
         dialog.heading(f"{set_up.found.server.title}: to be done by you")
         if set_up.plan.by_hand:
             dialog.fact("reason", set_up.plan.by_hand)

@@ -124,6 +124,11 @@ class Dialog:
         for line in self._terminal.wrap(text, first=f"{mark} ", rest="  "):
             self.line(line)
 
+    def hint(self, text: str) -> None:
+        """Print something that may help, unless only problems are wanted."""
+        if not self._quiet:
+            self.note(text)
+
     def note(self, text: str) -> None:
         """Print something that the operator should know or do."""
         for line in self._terminal.wrap(text, first=self._terminal.plain("→ "), rest="  "):

@@ -245,7 +245,7 @@ def _contact(answers: Answers, dialog: Dialog) -> str:
     def parse(value: object) -> str:
         address = mail_address(str(value).strip())
         if address.rpartition("@")[2].lower() in RESERVED:
-            raise BadValueError("is in a domain for examples, which CAs refuse; write your own")
+            raise BadValueError(f"{address} is in a domain for examples; CAs refuse that")
         return address
 
     if answers.contact:

@@ -19,6 +19,7 @@ from gatecert.cli.init_plan import SetUp
 from gatecert.cli.options import Options
 from gatecert.deadline import Deadline
 from gatecert.errors import DeploymentError
+from gatecert.outcome_kinds import OutcomeKind
 from gatecert.setup.certificate_files import accepts, serves_trusted
 from gatecert.setup.host_reader import SERVICE
 from gatecert.setup.server_change import Run, ServerChange, run_command
@@ -84,8 +85,6 @@ class FirstSetUp:
         self.dialog.heading("Certificate")
         configuration = self.set_up.configuration
         enrolled = self.enrolments.enrol_alone(self.given, configuration, self.set_up.name)
-        if enrolled.settled and not enrolled.has_certificate:
-            self.dialog.note(enrolled.detail)
         applied = self._apply(enrolled)
         if self.set_up.reloads_by_systemd:
             self.units.enable_reload(self.set_up.plan.units)
@@ -105,7 +104,7 @@ class FirstSetUp:
         """Say in a line or two what happens from now on, and what the operator has to do."""
         name, server = self.set_up.name, self.set_up.found.server.title
         if is_proven:
-            self.dialog.note(f"look at it at any time: gatecert status {name}")
+            self.dialog.hint(f"look at it at any time: gatecert status {name}")
         elif not enrolled.has_certificate and self.set_up.host.is_packaged:
             self.dialog.note(
                 f"no certificate of a CA yet; {SERVICE} goes on trying by itself, and {server} "
@@ -268,8 +267,8 @@ class FirstSetUp:
         """Make a handshake with every listener; take the change back if the server is gone."""
         plan, had = self.set_up.plan, self._listening_before
         enrolled = self.enrolments.attend(self.given, self.set_up.configuration, self.set_up.name)
-        if enrolled.settled and enrolled.has_certificate:
-            if not enrolled.trusted:
+        if enrolled.settled and (enrolled.has_certificate or _is_excluded(enrolled)):
+            if enrolled.has_certificate and not enrolled.trusted:
                 self.dialog.note("this machine does not trust the CA; clients need its root")
             return True
         if had and change.backups and not any(accepts(*each) for each in had):
@@ -300,3 +299,8 @@ class FirstSetUp:
         """Return address and port of every listener to verify."""
         verify = self.set_up.configuration.gateways[self.set_up.name].install.verify
         return [(each.host, each.port) for each in verify]
+
+
+def _is_excluded(enrolled: Enrolled) -> bool:
+    """Tell whether the gateway is in a region that is never enrolled."""
+    return enrolled.kind is OutcomeKind.SKIPPED

@@ -124,6 +124,7 @@ def forwarding(wanted: Wanted) -> Edit | None:
         return Edit(block.path, text, text)
     indent = "    " + _indentation(text, block.start)
     location = f"location ^~ {CHALLENGES} {{ proxy_pass http://{FORWARDED}; }}"
+    location += _break(text, block.inner, indent)
     changed = f"{text[: block.inner]}\n{indent}{location}{text[block.inner :]}"
     return Edit(block.path, text, changed)
 
@@ -171,7 +172,7 @@ def _into_block(wanted: Wanted, block: Directive, *, is_tls: bool) -> tuple[str,
     if missing:
         indent = "    " + _indentation(text, block.start)
         inserted = "".join(f"\n{indent}{line}" for line in missing)
-        changes.append((block.inner, block.inner, inserted))
+        changes.append((block.inner, block.inner, inserted + _break(text, block.inner, indent)))
     changed = text
     for start, end, new in sorted(changes, reverse=True):
         if text[start:end].split() != new.split() or start == end:
@@ -248,6 +249,12 @@ def _is_proxy(location: Directive) -> bool:
     return location.values[-1:] == ["/"] and bool(
         location.find("proxy_pass", "fastcgi_pass", "uwsgi_pass", *REDIRECTS)
     )
+
+
+def _break(text: str, position: int, indent: str) -> str:
+    """Return a line break if more follows on the same line."""
+    rest = text[position:].partition("\n")[0]
+    return f"\n{indent.removesuffix(' ')}" if rest.strip() else ""
 
 
 def _indentation(text: str, position: int) -> str:

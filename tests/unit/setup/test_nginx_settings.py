@@ -153,3 +153,14 @@ def test_behind_a_redirect_it_is_forwarded_by_the_block_with_tls() -> None:
     assert edit.after == redirect + NAMED.replace("server {", f"server {{\n    {LOCATION}", 1)
     assert forwarding(files(redirect).wanted()) is None
     assert forwarding(files("server {").wanted()) is None
+
+
+def test_what_follows_on_the_same_line_is_moved_to_the_next() -> None:
+    (edit,) = plan(files(f"server {{ listen 80; server_name {HOSTNAME}; }}\n").wanted()).edits
+
+    assert edit.after == (
+        "server {\n    listen 443 ssl;\n"
+        f"    ssl_certificate {LIVE}/fullchain.pem;\n"
+        f"    ssl_certificate_key {LIVE}/privkey.pem;\n"
+        f"    listen 80; server_name {HOSTNAME}; }}\n"
+    )
