@@ -19,11 +19,13 @@ from gatecert.adoption.authority_plan import PlannedAccount
 from gatecert.adoption.gateway_plan import PlannedGateway
 from gatecert.adoption.host_facts import acting_as
 from gatecert.certificate.comparison import rank
+from gatecert.certificate.pem import find_readable
 from gatecert.certificate.summary import summarize
 from gatecert.certificate.trust import trust_of
 from gatecert.deploy.adopted_files import AdoptedFile, AdoptedFiles, save_adopted_files
 from gatecert.errors import CopyError
-from gatecert.model import OutcomeKind
+from gatecert.model import OutcomeKind, RevocationState
+from gatecert.revocation.crl import distribution_points
 from gatecert.store import operator_files
 
 if TYPE_CHECKING:
@@ -153,6 +155,7 @@ def _adopt(
             return GatewayResult(planned, Result.KEPT, "a better certificate is in use")
         detail, served = _place(current, stored)
         _save_files(current, planned, client)
+        _look_for_revocation(current, stored)
         words = f"adopted from {client}, {'proven' if served else 'not proven'}"
         current.finish(replace(current.outcome(OutcomeKind.IMPORTED, words)))
         return GatewayResult(planned, Result.ADOPTED, detail, served)
@@ -198,6 +201,14 @@ def _place(current: Pass, stored: StoredCertificate) -> tuple[str, bool | None]:
     if verdict.served:
         deployer.confirm(stored, proven=True)
     return verdict.detail, verdict.served
+
+
+def _look_for_revocation(current: Pass, stored: StoredCertificate) -> None:
+    """Have the next pass look into the CRLs: other than a new one, it may be revoked already."""
+    (leaf,) = find_readable([stored.version.certificate])
+    if distribution_points(leaf):
+        fingerprint = stored.summary.fingerprint
+        current.update(revocation=RevocationState(fingerprint, current.now()))
 
 
 def _save_files(current: Pass, planned: PlannedGateway, client: str) -> None:

@@ -73,8 +73,14 @@ def test_names_that_were_not_issued_are_not_added(office: Office) -> None:
     assert "lacks new.example.com" in judged.differing_names
 
 
+def test_a_key_of_another_size_is_used_as_it_is(office: Office) -> None:
+    judged = adoptable(office.found("large.example.com", key_kind="2560"))
+
+    assert (judged.key_type, judged.algorithm) == (None, "rsa")
+
+
 @pytest.mark.parametrize("kind", ["curve", "1024"])
-def test_a_key_that_gatecert_does_not_make_is_judged_by_its_use(office: Office, kind: str) -> None:
+def test_a_key_that_clients_refuse_is_refused(office: Office, kind: str) -> None:
     judged = judge(office.found(SHOP, key_kind=kind), "certbot", now=NOW, roots=())
 
     assert isinstance(judged, Refusal)

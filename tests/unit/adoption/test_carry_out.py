@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
+from cryptography import x509
 from tests.fakes.client_directories import (
     ACCOUNT_URL,
     LETS_ENCRYPT,
@@ -48,9 +49,13 @@ class Scene:
         acme_sh_account(self.client, office.issue("account"))
         self.issue(SHOP)
 
-    def issue(self, name: str, *, days: int = 90) -> None:
+    def issue(self, name: str, *, days: int = 90, crl: str = "") -> None:
         now = utc_now()
-        leaf = self.office.issue(name, begin=now - DAY, end=now + days * DAY)
+        points = x509.CRLDistributionPoints(
+            [x509.DistributionPoint([x509.UniformResourceIdentifier(crl)], None, None, None)]
+        )
+        extensions = [(points, False)] if crl else []
+        leaf = self.office.issue(name, begin=now - DAY, end=now + days * DAY, extensions=extensions)
         chain = self.office.fullchain(leaf)
         acme_sh_certificate(self.client, name, leaf, chain, settings="Le_Webroot='no'")
 
@@ -114,6 +119,19 @@ def test_nothing_is_due_afterwards_but_a_renewal_in_time(scene: Scene) -> None:
     assert due.action is Action.ENROL
     assert due.at > utc_now() + 30 * DAY
     assert at <= due.at
+
+
+def test_the_next_pass_looks_whether_it_is_revoked(scene: Scene) -> None:
+    scene.issue(SHOP, crl="http://crl.example.com/1.crl")
+
+    _, application = scene.adopt()
+
+    current = application.open(application.targets[SHOP])
+    revocation = current.state.revocation
+    assert revocation is not None
+    assert revocation.next_look <= utc_now()
+    at, _ = current.next_wake()
+    assert at <= utc_now()
 
 
 def test_a_second_time_changes_nothing(scene: Scene) -> None:

@@ -436,3 +436,10 @@ def test_a_renewal_can_be_tried_where_the_ca_has_a_staging_directory(office: Off
 
     assert plan(office.found(SHOP)).can_rehearse
     assert not plan(office.found(SHOP), other).can_rehearse
+
+
+def test_a_key_that_gatecert_does_not_make_is_said(office: Office) -> None:
+    (gateway,) = plan(office.found("large.example.com", key_kind="2560")).gateways
+
+    assert "key" not in gateway.settings
+    assert "its RSA key has a size that gatecert does not make" in gateway.notes[0]
