@@ -26,7 +26,7 @@ FIX: Final = "check this machine's network; gatecert tries again"
 
 @dataclass(frozen=True, slots=True)
 class FoundAddresses:
-    """What a source found.
+    """The addresses that a source found.
 
     Attributes:
         addresses: Canonical text, public or not, IPv4 first.

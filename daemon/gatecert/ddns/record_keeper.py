@@ -50,7 +50,7 @@ CHECK_AFTER_NO_CHANGE: Final = timedelta(days=1)
 
 @dataclass(frozen=True, slots=True)
 class RecordPolicy:
-    """Which records are kept.
+    """The rules of which records are kept.
 
     Attributes:
         kinds: The record types.

@@ -51,7 +51,7 @@ def test_one_interface_has_all_its_addresses() -> None:
 
 
 class Answers:
-    """What a nameserver answers, by record type."""
+    """The answers of a nameserver, by record type."""
 
     def __init__(self, **answers: str | Exception | None) -> None:
         self.answers = answers

@@ -1,4 +1,4 @@
-"""What keeps the records, for each provider, source and place of the credentials."""
+"""The keeper of the records for each provider, source and place of the credentials."""
 
 from __future__ import annotations
 
