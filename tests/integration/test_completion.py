@@ -45,7 +45,7 @@ COMPLETED = {
     "status -c config.yaml bo": "status -c config.yaml boston",
     "-c config.yaml account show let": "-c config.yaml account show letsencrypt",
     "revoke boston --reason keyC": "revoke boston --reason keyCompromise",
-    "status --check=tru": "status --check=trusted",
+    "status --check=t": "status --check=trusted",
     "-c conf": "-c config.yaml",
 }
 

@@ -93,10 +93,8 @@ Programs that gatecert starts inherit nothing of its environment.
 """
 
 BAR = r"\|"  # in a cell, also within code
-WITHOUT_BRACES = str.maketrans("", "", "{}")  # around arguments that must be given
 PAGE = re.compile(r"\bdocs/([a-z-]+\.md)\b")
 ESCAPED = re.compile(r"([\\`*_\[\]<>])")
-TYPE_OF_ARGUMENT = re.compile(r" <[\w\[\], |.]+>$")
 
 
 def text() -> str:
@@ -128,7 +126,7 @@ def _command(command: Command, name: str, parent: Context) -> Iterator[str]:
     path = context.command_path.removeprefix("gatecert ")
     rows = list(_parameters(command, context))
     pieces = command.collect_usage_pieces(context)[0 if len(rows) > 1 else 1 :]
-    usage = " ".join([context.command_path, *pieces]).translate(WITHOUT_BRACES)
+    usage = " ".join([context.command_path, *pieces])
     yield from [f"### {path}", "", f"`{usage}`", ""]
     for paragraph in re.split(r"\n\s*\n", (command.help or "").replace("\b", "").strip()):
         yield from [_escaped(" ".join(paragraph.split())), ""]
@@ -147,7 +145,7 @@ def _parameters(command: Command, context: Context) -> Iterator[tuple[str, str]]
         record = parameter.get_help_record(context)
         if record is not None and parameter.name != "help":
             name, meaning = record
-            yield f"`{TYPE_OF_ARGUMENT.sub('', name)}`", _escaped(meaning.replace("  [", " ["))
+            yield f"`{name}`", _escaped(meaning.replace("  [", " ["))
 
 
 def _exit_codes() -> Iterator[str]:

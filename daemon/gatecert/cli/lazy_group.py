@@ -15,6 +15,7 @@ from typer.main import get_command
 
 from gatecert.cli.global_options import accept_global_options
 from gatecert.cli.other_words import advice
+from gatecert.cli.plain_help import name_arguments_plainly
 from gatecert.errors import WrongUsageError
 from gatecert.garbage_collection import quick_imports
 
@@ -151,10 +152,10 @@ def imported(name: str) -> Command:
         module = import_module(f"gatecert.cli.{lazy.module}")
     found = getattr(module, lazy.attribute)
     if isinstance(found, typer.Typer):
-        return get_command(found)
+        return name_arguments_plainly(get_command(found))
     alone = typer.Typer(add_completion=False, rich_markup_mode=None)
     alone.command(name)(found)
-    return get_command(alone)
+    return name_arguments_plainly(get_command(alone))
 
 
 def _placeholder() -> None:

@@ -58,3 +58,14 @@ def test_unknown_command_suggests_the_nearest() -> None:
     )
     assert finished.returncode == 2
     assert "No such command 'statsu'. Did you mean 'status'? See" in finished.stderr
+
+
+def test_help_names_arguments_without_types_and_braces() -> None:
+    finished = subprocess.run(
+        [sys.executable, "-m", "gatecert", "client-ca", "add", "--help"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "client-ca add [OPTIONS] NAME FILE\n" in finished.stdout
+    assert "  NAME  Gateway name." in finished.stdout
