@@ -324,7 +324,7 @@ def test_a_proxy_with_a_redirect_forwards_validations(operator: Operator) -> Non
 ROOT: Final = "/root/root.pem"
 # Runs a command, and sends it SIGINT when it orders, as Ctrl-C does.
 STOPPED: Final = """\
-import signal, subprocess, sys
+import os, signal, subprocess, sys
 command = subprocess.Popen(
     sys.argv[1:], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
     start_new_session=True,
@@ -332,7 +332,7 @@ command = subprocess.Popen(
 for line in command.stdout:
     print(line, end="")
     if "looking up" in line:
-        subprocess.run(["kill", "-INT", f"-{command.pid}"])
+        os.killpg(command.pid, signal.SIGINT)
 sys.exit(command.wait())
 """
 
