@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from contextlib import ExitStack
     from pathlib import Path
 
+    from conftest import StartPebble
     from harness.challenge_test_server import ChallengeTestServer
     from harness.gatecert import CommandResult, Gatecert
     from harness.other_clients import OtherClient
@@ -29,6 +30,12 @@ SHOP = "shop.example.com"
 MAIL = "mail.example.com"
 CLIENTS = [Certbot, AcmeSh, Lego, CaddyServer]
 NEW_ACCOUNT = "POST /sign-me-up"
+
+
+@pytest.fixture
+def pebble(start_pebble: StartPebble) -> Pebble:
+    """A CA that refuses no good nonce, because certbot repeats a request only once."""
+    return start_pebble(PebbleOptions(rejected_nonces=0))
 
 
 def contents(directory: Path) -> dict[str, tuple[str, int]]:
@@ -186,7 +193,7 @@ def test_the_credentials_of_a_dns_plug_in_are_adopted_and_renew(
     key = TsigKey()
     zone = Zone("example.com", records=("shop 1 IN A 127.0.0.1",))
     named = servers.enter_context(Named(tmp_path / "named", zones=[zone], keys=[key]))
-    options = PebbleOptions(reused_authorizations=0)
+    options = PebbleOptions(reused_authorizations=0, rejected_nonces=0)
     pebble = servers.enter_context(
         Pebble(tmp_path / "pebble", dns_server=named.address, options=options)
     )
