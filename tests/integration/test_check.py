@@ -1,4 +1,4 @@
-"""What `gatecert check` refuses, and what the daemon does with it."""
+"""Tests of what `gatecert check` refuses, and what the daemon does with it."""
 
 from __future__ import annotations
 

@@ -60,6 +60,6 @@ def test_the_page_from_csr_to_trusted_and_through_a_renewal(
         printed += finished.stdout
 
     assert "DNS:vpn.company.com, DNS:remote.company.com" in printed
-    assert "hq  private-root" in printed
+    assert "hq private-root: serves its certificate" in printed
     assert "Verify return code: 0 (ok)" in printed
     assert printed.count("hq: imported: the certificate of vpn.company.com is served") == 2

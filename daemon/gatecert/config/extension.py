@@ -123,7 +123,7 @@ def read_unfinished(path: Path) -> Configuration | None:
         return None
     if _entries(document.plain(), "gateways"):
         return validate(document)
-    # A configuration without a gateway is an error, but not of whoever adds the first one.
+    # A configuration without a gateway is an error elsewhere, but not before the first is added.
     first = Additions({"first": {"hostname": "first.invalid", "mode": "custom"}})
     return extend(path, first).configuration.model_copy(update={"gateways": {}})
 

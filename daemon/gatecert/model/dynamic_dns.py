@@ -36,7 +36,7 @@ class AddressRecords:
 
 @dataclass(frozen=True, slots=True)
 class DdnsProblem:
-    """Why the records could not be kept.
+    """The reason why the records could not be kept.
 
     Attributes:
         code: Stable, for programs; one of the doctor's.
@@ -51,7 +51,7 @@ class DdnsProblem:
 
 @dataclass(frozen=True, slots=True)
 class DdnsState:
-    """What is known of the records of a gateway; part of its ``state.json``.
+    """The known state of a gateway's records; part of its ``state.json``.
 
     Attributes:
         stamp: Identifies the settings and secret files that this is about.
@@ -61,7 +61,8 @@ class DdnsState:
         next_look: No look before this instant.
         next_check: No look-up of the published records before this instant.
         failures: Failed updates since the last success.
-        not_before: No update before this instant, whoever asks for one, unless the settings change.
+        not_before: No update before this instant unless the settings change; an operator's request
+            does not shorten it.
         retry_at: No update before this instant unless the settings change or an operator
             asks for one.
         problem: Why the last look failed; None if it succeeded.

@@ -47,7 +47,7 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """What a pass waits for from now on, until its next message.
+    """The wait of a pass from now on, until its next message.
 
     Attributes:
         reason: Completes "waiting for …".
@@ -69,7 +69,7 @@ Message: TypeAlias = str | Wait
 class Progress(Protocol):
     """A callback for the progress of a pass, one line for the operator each.
 
-    Waits are for whoever watches a command: logs and files do without them.
+    Waits are shown on a terminal only, not written to logs and files.
     """
 
     def __call__(self, gateway: str, stage: Stage, message: Message) -> None:

@@ -1,4 +1,4 @@
-"""Which certificates can be adopted, and under which names."""
+"""Tests of which certificates can be adopted, and under which names."""
 
 from __future__ import annotations
 

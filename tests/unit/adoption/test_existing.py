@@ -1,4 +1,4 @@
-"""What a configuration says already."""
+"""Tests of what a configuration contains already."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which listeners serve a certificate."""
+"""Tests of which listeners serve a certificate."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether an adopted webroot is served for each gateway."""
+"""Tests of whether an adopted webroot is served for each gateway."""
 
 from __future__ import annotations
 

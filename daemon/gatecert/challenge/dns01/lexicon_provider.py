@@ -64,7 +64,7 @@ CLIENT_ERRORS: Final = range(400, 500)
 
 
 class RecordEditor(Protocol):
-    """What changes the records of a zone; implemented by the library's providers."""
+    """A client that changes the records of a zone; implemented by the library's providers."""
 
     @property
     def domain(self) -> str:

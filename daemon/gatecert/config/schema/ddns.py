@@ -131,7 +131,7 @@ class DnsSourceSettings(Settings):
 
 
 class AddressSourceSettings(Settings):
-    """Where the addresses of the gateway come from; exactly one of the keys."""
+    """The source of the gateway's addresses; exactly one of the keys."""
 
     interface: Text | None = Field(
         default=None, description="The addresses of this network interface."

@@ -45,7 +45,7 @@ class TsigSettings(Settings):
 
 
 class DnsProviderSettings(Settings):
-    """What changes a zone, and with which credentials.
+    """The provider that changes a zone, and its credentials.
 
     ``own_providers`` are gatecert's own; every other name is a provider of dns-lexicon.
     """
