@@ -225,3 +225,21 @@ def test_secrets_are_written_for_the_daemon_alone(scene: Scene) -> None:
     before = path.stat().st_mtime_ns
     write_secrets(scene.plan(state), None)
     assert path.stat().st_mtime_ns == before
+
+
+def test_two_keys_for_the_same_names_become_one_version(scene: Scene) -> None:
+    now = utc_now()
+    rsa = scene.office.issue(SHOP, key_kind="2048", begin=now - DAY, end=now + 90 * DAY)
+    chain = scene.office.fullchain(rsa)
+    acme_sh_certificate(scene.client, SHOP, rsa, chain, settings="Le_Webroot='no'", ecc=False)
+
+    results, application = scene.adopt()
+
+    (gateway,) = results.gateways
+    assert gateway.result is Result.ADOPTED
+    live = scene.state / "gateways" / SHOP / "live"
+    assert (live / "second-privkey.pem").is_file()
+    _, due = application.open(application.targets[SHOP]).next_wake()
+    assert due.at > now + 30 * DAY
+    again, _ = scene.adopt()
+    assert [each.result for each in again.gateways] == [Result.THERE]
