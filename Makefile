@@ -50,7 +50,7 @@ test-gateways: setup ## Test the pages of docs/gateways with real servers
 	@tests/integration/debian-testing caddy 2.8 .cache/caddy caddy >/dev/null
 	@tests/gateways/run
 
-test-systemd: as-root setup deb ## Boot Debian with the package, from installation to trusted (as root)
+test-systemd: as-root setup deb other-clients ## Boot Debian with the package, from installation to trusted (as root)
 	@tests/systemd/prerequisites
 	@tests/integration/prerequisites gateways
 	@tests/systemd/run
