@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final
 
 from gatecert.adoption.authority_plan import PlannedAccount
 from gatecert.adoption.gateway_plan import PlannedGateway
-from gatecert.adoption.host_facts import acting_as
+from gatecert.adoption.state_owner import acting_as
 from gatecert.certificate.comparison import rank
 from gatecert.certificate.pem import find_readable
 from gatecert.certificate.summary import summarize

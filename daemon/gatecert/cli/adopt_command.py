@@ -21,10 +21,10 @@ from gatecert.adoption.carry_out import carry_out, write_secrets
 from gatecert.adoption.clients import read_client
 from gatecert.adoption.existing import read_existing
 from gatecert.adoption.gateway_plan import Rights
-from gatecert.adoption.host_facts import acting_as, owner_of
 from gatecert.adoption.own_units import set_up
 from gatecert.adoption.plan import make_plan
 from gatecert.adoption.served_by import candidates, find_listeners, units_at
+from gatecert.adoption.state_owner import acting_as, owner_of
 from gatecert.adoption.webroot_check import unserved_names
 from gatecert.app import build, utc_now
 from gatecert.certificate.trust import load_trusted_roots

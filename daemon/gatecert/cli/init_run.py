@@ -200,7 +200,13 @@ class FirstSetUp:
             for path in dict.fromkeys([*(edit.path for edit in plan.edits), *plan.touched]):
                 self.dialog.step(f"{path} names gatecert's certificate")
             self._tell_backups(change)
-        self._tell(plan, change, restart=plan.needs_restart and not plan.is_complete)
+        if self.set_up.found.is_running or any(
+            unit in self.set_up.host.units for unit in plan.units
+        ):
+            self._tell(plan, change, restart=plan.needs_restart and not plan.is_complete)
+        else:
+            title = self.set_up.found.server.title
+            self.dialog.note(f"{title} does not run: start it, and it reads the certificate")
         return change
 
     def _tell_backups(self, change: ServerChange) -> None:

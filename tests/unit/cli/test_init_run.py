@@ -51,6 +51,7 @@ class Scene:
         alone: The end of the enrolment.
         proof: The end of the proof.
         failing: A command that fails.
+        is_running: Whether the server runs.
         events: What happened, in order.
     """
 
@@ -59,6 +60,7 @@ class Scene:
     proof: Enrolled = PROVEN
     failing: str = ""
     by_hand: str = ""
+    is_running: bool = True
     events: list[str] = field(default_factory=list)
 
     @property
@@ -108,7 +110,7 @@ class Scene:
         set_up = SetUp(
             self.configuration,
             wanted.host,
-            FoundServer(server, (), is_running=True),
+            FoundServer(server, (), is_running=self.is_running),
             wanted,
             self.plan(wanted),
             ChallengeChoice("http-01", ""),
@@ -158,6 +160,20 @@ def test_a_server_that_refuses_keeps_its_files(scene: Scene, failing: str) -> No
 
     assert scene.server.read_text() == "old\n"
     assert sorted(each.name for each in scene.directory.iterdir()) == ["etc", "server.conf"]
+
+
+def test_a_server_that_does_not_run_is_not_reloaded(
+    scene: Scene, capsys: pytest.CaptureFixture[str]
+) -> None:
+    scene.is_running = False
+    scene.failing = "server reload"
+    scene.proof = WAITING
+
+    assert not scene.carry_out()
+
+    assert "server reload" not in scene.events
+    assert scene.server.read_text() == "new\n"
+    assert "does not run: start it" in capsys.readouterr().out
 
 
 def test_lines_for_the_operator(scene: Scene, capsys: pytest.CaptureFixture[str]) -> None:
