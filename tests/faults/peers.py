@@ -7,7 +7,6 @@ first, and ``renew`` is what the timer runs.
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import time
 from contextlib import suppress
@@ -19,7 +18,7 @@ from cryptography import x509
 from tests.faults.scene import HOSTNAME
 
 from harness.pebble import PROJECT
-from harness.process import ENDS_WITH_PARENT, program
+from harness.process import ENDS_WITH_PARENT, end_group, program
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -245,7 +244,7 @@ def watched(
             break
         time.sleep(0.02)
     seconds = time.monotonic() - started
-    kill(process)
+    end_group(process)
     output = log.read_text("utf-8", "replace")
     return Run(process.returncode if ended_by_itself else None, output, seconds, peak)
 
@@ -263,13 +262,6 @@ def start(
             env={**os.environ, **(environment or {})},
             start_new_session=True,
         )
-
-
-def kill(process: subprocess.Popen[bytes]) -> None:
-    """SIGKILL to it and all its children."""
-    with suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait(5)
 
 
 def issue(peer: Peer, *more: str) -> Run:

@@ -17,7 +17,7 @@ from tests.faults.proxy.faults import Delay
 from tests.faults.scene import VPN, Scene, assert_pair, issued, refused
 
 from harness.pebble import PebbleOptions
-from harness.process import ENDS_WITH_PARENT, program
+from harness.process import ENDS_WITH_PARENT, end_group, program
 from harness.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ def test_row_09_killed_at_any_time(scene: Scene) -> None:
     for number in range(4):
         process = peers.start([*gatecert.command, "enroll", "--force"], scene.directory / "log")
         time.sleep(0.4 + number * 0.07)
-        peers.kill(process)
+        end_group(process)
         assert_pair(files["fullchain"], files["private_key"])
 
 
@@ -160,7 +160,7 @@ def test_peer_row_10(peer: Peer, scene: Scene) -> None:
     log = scene.directory / "peer.log"
     process = peers.start(peer.command(), log, environment=peer.environment)
     wait_until(scene.pebble.certificates, "a certificate to be issued", seconds=30)
-    peers.kill(process)
+    end_group(process)
     assert peers.run(peer, peer.command()).succeeded, "does not recover"
     assert scene.pebble.orders() == 1, "orders a second certificate"
 
@@ -384,5 +384,5 @@ def test_peer_row_26(peer: Peer, scene: Scene) -> None:
     assert not second.succeeded, "two work on one directory at once"
     assert scene.rules.asked("new-order") == 1, "both order"
     first.send_signal(signal.SIGKILL)
-    peers.kill(first)
+    end_group(first)
     assert peers.run(peer, peer.command()).succeeded, "a lock is left behind"

@@ -14,6 +14,7 @@ from tests.faults import peers
 from tests.faults.proxy.faults import SlowValidation
 from tests.faults.scene import HOSTNAME, VPN, Scene, issued
 
+from harness.process import end_group
 from harness.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ def test_peer_row_27(peer: Peer, scene: Scene) -> None:
         process.send_signal(signal.SIGTERM)
         wait_until(lambda: process.poll() is not None, "leaves within 10 s", seconds=10)
     finally:
-        peers.kill(process)
+        end_group(process)
     scene.rules.clear()
     assert peers.run(peer, peer.command()).succeeded, "does not recover"
     assert scene.pebble.orders() == 1, "orders anew instead of going on"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import ssl
+import subprocess
 import time
 from typing import TYPE_CHECKING
 
@@ -17,7 +18,7 @@ from harness.nginx import Nginx
 from harness.ocserv import Ocserv
 from harness.openconnect import authenticate
 from harness.pebble import PebbleOptions
-from harness.process import BackgroundProcess, program
+from harness.process import BackgroundProcess, end_group, program
 from harness.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -27,6 +28,18 @@ if TYPE_CHECKING:
     from conftest import StartPebble
     from harness.challenge_test_server import ChallengeTestServer
     from harness.pebble import Pebble
+
+
+def test_a_process_id_that_another_program_has_got_is_not_killed() -> None:
+    ended = subprocess.Popen([program("true")])
+    ended.wait()
+    with subprocess.Popen([program("sleep"), "60"], start_new_session=True) as other:
+        ended.pid = other.pid  # as the kernel reuses numbers
+
+        end_group(ended)
+
+        assert other.poll() is None
+        other.kill()
 
 
 def test_openconnect_refuses_untrusted_certificates_and_logs_in_with_trusted_ones(

@@ -10,6 +10,8 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Self
 
+import psutil
+
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
     from pathlib import Path
@@ -30,6 +32,18 @@ def program(name: str) -> str:
     if found is None:
         raise RuntimeError(f"{name} is not installed: run `make setup`")
     return found
+
+
+def end_group(process: subprocess.Popen[bytes]) -> None:
+    """Kill a program and its children: the process group of which it is the leader.
+
+    The system does not reuse the number of a group with members. If a process has the number of
+    one that has been waited for, it is another program, and so is its group.
+    """
+    if process.returncode is None or not psutil.pid_exists(process.pid):
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+    process.wait(5.0)
 
 
 class BackgroundProcess:
@@ -105,7 +119,7 @@ class BackgroundProcess:
 
     def kill(self) -> None:
         """Kill it and its children."""
-        self._end_group()
+        end_group(self._running)
 
     def wait(self, seconds: float) -> int:
         """Wait until it ends by itself; return its exit status, negative for a signal.
@@ -131,7 +145,7 @@ class BackgroundProcess:
                 f"{self.argv[0]} did not end within {seconds:g} s of SIGTERM\n{self.tail()}"
             ) from error
         finally:
-            self._end_group()
+            end_group(self._running)
 
     def tail(self, lines: int = 40) -> str:
         """Return its last lines, for an error message."""
@@ -151,15 +165,10 @@ class BackgroundProcess:
             with suppress(subprocess.TimeoutExpired):
                 self._running.wait(self._grace)
         if self._process is not None:
-            self._end_group()
+            end_group(self._running)
 
     @property
     def _running(self) -> subprocess.Popen[bytes]:
         if self._process is None:
             raise RuntimeError(f"{self.argv[0]} was never started")
         return self._process
-
-    def _end_group(self) -> None:
-        with suppress(ProcessLookupError):
-            os.killpg(self._running.pid, signal.SIGKILL)
-        self._running.wait(5.0)
