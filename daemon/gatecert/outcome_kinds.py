@@ -1,10 +1,11 @@
-"""The kinds of outcomes and the stages of a pass.
+"""The kinds of outcomes, the stages of a pass, and its waits.
 
 The daemon's core needs these alone of all values; ``gatecert.model`` has the rest, and these too.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
@@ -36,3 +37,21 @@ class Stage(StrEnum):
     ORDER = "order"
     INSTALL = "install"
     VERIFY = "verify"
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """The wait of a pass from now on, until its next message.
+
+    Attributes:
+        reason: Completes "waiting for …".
+        seconds: The longest time from now; None if there is no limit.
+    """
+
+    reason: str
+    seconds: float | None = None
+
+    def __str__(self) -> str:
+        """Return the wait in words."""
+        limit = f", at most {self.seconds:.0f} s" if self.seconds is not None else ""
+        return f"waiting for {self.reason}{limit}"

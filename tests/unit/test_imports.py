@@ -61,6 +61,19 @@ def imported_by(module: str) -> set[str]:
     return set(shown.stdout.split())
 
 
+def test_core_has_no_values_of_passes() -> None:
+    """They are 1 MB, and the core needs kinds of outcomes, stages and waits only."""
+    shown = subprocess.run(
+        [sys.executable, "-c", "import gatecert.daemon, sys; print(*sys.modules)"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    modules = shown.stdout.split()
+    assert "gatecert.store.lock" in modules
+    assert "gatecert.model" not in modules
+
+
 @pytest.mark.parametrize("module", RESIDENT)
 def test_resident_part_imports_no_large_library(module: str) -> None:
     assert not imported_by(module) & LARGE

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol, TypeAlias
 
-from gatecert.outcome_kinds import FAILURES, OutcomeKind, Stage
+from gatecert.outcome_kinds import FAILURES, OutcomeKind, Stage, Wait
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,24 +43,6 @@ class Outcome:
     def settled(self) -> bool:
         """True if nothing is left for an operator to do."""
         return not self.failed and (not self.code or self.kind is OutcomeKind.DEPLOYED)
-
-
-@dataclass(frozen=True, slots=True)
-class Wait:
-    """The wait of a pass from now on, until its next message.
-
-    Attributes:
-        reason: Completes "waiting for …".
-        seconds: The longest time from now; None if there is no limit.
-    """
-
-    reason: str
-    seconds: float | None = None
-
-    def __str__(self) -> str:
-        """Return the wait in words."""
-        limit = f", at most {self.seconds:.0f} s" if self.seconds is not None else ""
-        return f"waiting for {self.reason}{limit}"
 
 
 Message: TypeAlias = str | Wait

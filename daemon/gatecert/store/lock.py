@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 
 from gatecert.deadline import Deadline
 from gatecert.errors import DaemonRunningError, LockTimeoutError, StorageError, clean
-from gatecert.model import Wait
+from gatecert.outcome_kinds import Wait
 from gatecert.store import durable
 
 if TYPE_CHECKING:
