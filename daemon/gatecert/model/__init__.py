@@ -32,7 +32,7 @@ from gatecert.model.order import (
     PublishedRecord,
     TextRecord,
 )
-from gatecert.model.outcome import Message, Outcome, Progress, Wait
+from gatecert.model.outcome import Message, Outcome, Progress
 from gatecert.model.resolution import NameResolution, Resolution, ResolutionKind
 from gatecert.model.revocation import RevocationReason, RevocationState, StoredList
 from gatecert.model.state import (
@@ -59,7 +59,7 @@ from gatecert.model.target import (
     Target,
     repr_of_listener,
 )
-from gatecert.outcome_kinds import OutcomeKind, Stage
+from gatecert.outcome_kinds import OutcomeKind, Stage, Wait
 
 __all__ = [
     "Account",
