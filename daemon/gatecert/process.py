@@ -14,6 +14,7 @@ descriptor. ``environment`` returns the environment of every command; callers ad
 
 from __future__ import annotations
 
+import logging
 import os
 import pwd
 import re
@@ -32,10 +33,13 @@ from gatecert.errors import LONGEST_EXTERNAL_TEXT, clean
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+logger = logging.getLogger(__name__)
+
 PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 LONGEST_OUTPUT: Final = 4096  # bytes
 READ_SIZE: Final = 64 * 1024  # bytes; what a pipe holds
 POLL_INTERVAL: Final = 0.05  # seconds, while descendants keep the output of a command open
+LONGEST_READ: Final = 20.0  # seconds for a command that only reads
 GRACE: Final = 2.0  # seconds between SIGTERM and SIGKILL, and between SIGKILL and giving up
 
 # ECMA-48 control sequences, and the strings (window titles …) that end in BEL or ST
@@ -202,3 +206,33 @@ def _signal_name(number: int) -> str:
         return signal.Signals(number).name
     except ValueError:  # a real-time signal
         return f"signal {number}"
+
+
+def output_of(argv: Sequence[str]) -> str:
+    """Return the standard output of a command that only reads, in English and in UTC.
+
+    Returns:
+        The whole output; empty if the command is missing, fails or takes too long.
+    """
+    program = executable(argv[0])
+    if program is None:
+        return ""
+    variables = environment() | {"LC_ALL": "C", "TZ": "UTC"}
+    try:
+        done = subprocess.run(  # noqa: S603 - argv, no shell
+            [program, *argv[1:]],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=LONGEST_READ,
+            cwd="/",
+            env=variables,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        logger.debug("command failed program=%s error=%s", program, error)
+        return ""
+    if done.returncode != 0:
+        said = clean(done.stderr.decode(errors="replace"))
+        logger.debug("command failed program=%s error=%s", program, said)
+        return ""
+    return done.stdout.decode(errors="replace")

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from gatecert import process
 from gatecert.config.extension import Extension, extend, read_unfinished
 from gatecert.config.names import gateway_host_name, safe_name
 from gatecert.config.schema import Configuration
@@ -24,7 +25,6 @@ from gatecert.setup.host_reader import (
     PACKAGED_CONFIGURATION,
     find_files,
     read_host,
-    read_output,
     read_text,
 )
 from gatecert.setup.proposal import AuthorityChoice, additions, choose_authority, gateway_name
@@ -114,7 +114,7 @@ def plan_set_up(path: Path, answers: Answers, dialog: Dialog) -> SetUp:
     state = written.state_directory if written is not None else default_state_directory()
     host = read_host(path, state)
     found = _server(host, answers, dialog)
-    wanted = Wanted("", "", state, host, read_text, find_files, read_output, lambda _: False)
+    wanted = Wanted("", "", state, host, read_text, find_files, process.output_of, lambda _: False)
     hostname = _hostname(answers, found, wanted, dialog)
     existing = _existing(written, hostname)
     name = _name(answers, hostname, written, existing)

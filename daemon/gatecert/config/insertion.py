@@ -89,7 +89,7 @@ def _with_entries(written: str, section: str, entries: Mapping[str, object]) -> 
         end = _after_comments(written, root.end, root.column, at_least=root.column)
         return _appended(written, end, as_text({section: entries}, root.column))
     if known.is_flow:
-        return _add_toas_line(written, known, entries)
+        return _behind_last(written, known, entries)
     if known.is_mapping:
         column = known.column
     else:  # an empty section, or null: the keys come below it
@@ -105,13 +105,13 @@ def _in_braces(written: str, root: _Value, section: str, entries: Mapping[str, o
     """Add entries to a section of a file that is one flow mapping."""
     known = root.entries.get(section)
     if known is None:
-        return _add_toas_line(written, root, {section: entries})
+        return _behind_last(written, root, {section: entries})
     if known.is_flow:
-        return _add_toas_line(written, known, entries)
+        return _behind_last(written, known, entries)
     return f"{written[: known.start]} {as_line(entries)}{written[known.end :]}"
 
 
-def _add_toas_line(written: str, mapping: _Value, entries: Mapping[str, object]) -> str:
+def _behind_last(written: str, mapping: _Value, entries: Mapping[str, object]) -> str:
     """Add entries behind the last one of a flow mapping."""
     inner = as_line(entries)[1:-1]
     if mapping.entries:

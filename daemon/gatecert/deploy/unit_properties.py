@@ -6,22 +6,16 @@ nothing is known, which is not an error.
 
 from __future__ import annotations
 
-import logging
-import subprocess
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from gatecert import process
-from gatecert.errors import clean
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-logger = logging.getLogger(__name__)
-
 BOOTED: Final = Path("/run/systemd/system")  # exists if systemd is the init (sd_booted(3))
-TIMEOUT: Final = 20.0  # seconds for one call
 MOST_AT_ONCE: Final = 500  # units of one call, so that the arguments always fit
 
 
@@ -54,7 +48,7 @@ def show(
         is_pattern = "*" in some[0]
         every = ["--all"] if is_pattern else []  # inactive units as well
         argv = ["systemctl", "show", *every, f"--property=Id,{','.join(properties)}", "--", *some]
-        blocks = parse((run or output_of)(argv))
+        blocks = parse((run or process.output_of)(argv))
         if len(blocks) != len(some) and not is_pattern:
             return []
         found += blocks
@@ -76,28 +70,3 @@ def _properties(block: str) -> Mapping[str, str]:
         if separator:
             values.setdefault(name, []).append(value)
     return {name: "\n".join(lines) for name, lines in values.items()}
-
-
-def output_of(argv: Sequence[str]) -> str:
-    """Return the standard output of a command; empty if it fails or takes too long."""
-    program = process.executable(argv[0])
-    if program is None:
-        return ""
-    environment = process.environment() | {"LC_ALL": "C", "TZ": "UTC"}
-    try:
-        done = subprocess.run(  # noqa: S603 - argv, no shell
-            [program, *argv[1:]],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=TIMEOUT,
-            cwd="/",
-            env=environment,
-            check=False,
-        )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        logger.debug("systemctl cannot be asked error=%s", error)
-        return ""
-    if done.returncode != 0:
-        logger.debug("systemctl failed error=%s", clean(done.stderr.decode(errors="replace")))
-        return ""
-    return done.stdout.decode(errors="replace")

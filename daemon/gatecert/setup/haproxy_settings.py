@@ -25,9 +25,6 @@ _SECTION: Final = re.compile(
     r"|http-errors|ring|log-forward|fcgi-app|crt-store|traces)\b\s*(\S*)"
 )
 _BIND: Final = re.compile(r"^(\s+bind\s+)(\S+)(.*)$")
-_NAMED: Final = re.compile(
-    r"(?:hdr\(host\)|req\.ssl_sni|ssl_fc_sni)\s+(?:-i\s+)?([\w-]+(?:\.[\w-]+)+)"
-)
 _CRT: Final = re.compile(r"(\s)(crt)(\s+)(\S+)")
 
 

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Final
 
 from gatecert import process
 from gatecert.config.schema.configuration import DEFAULT_STATE_DIRECTORY
-from gatecert.deadline import Deadline
 from gatecert.deploy import unit_properties
 from gatecert.errors import ResolutionError, clean
 from gatecert.resolve.gateway_addresses import GatewayAddresses, own_addresses
@@ -25,7 +24,6 @@ if TYPE_CHECKING:
 SERVICE: Final = "gatecert.service"
 PACKAGED_CONFIGURATION: Final = Path("/etc/gatecert/config.yaml")
 LARGEST_FILE: Final = 4 << 20  # bytes
-READ_TIMEOUT: Final = 10.0  # seconds for a command that only reads
 PROPERTIES: Final = ("LoadState", "ActiveState", "UnitFileState", "CanReload")
 _NAME: Final = re.compile(r"[a-z0-9-]+(\.[a-z0-9-]+)+")
 _LOCAL: Final = re.compile(r"\.(localdomain|local|lan|home|internal)$|^localhost")
@@ -78,19 +76,6 @@ def find_files(pattern: str) -> Sequence[Path]:
         return sorted(each for each in Path("/").glob(pattern.lstrip("/")) if each.is_file())
     except (OSError, ValueError, IndexError):
         return []
-
-
-def read_output(argv: Sequence[str]) -> str:
-    """Return the output of a command that only reads; empty if it fails."""
-    program = process.executable(argv[0])
-    if program is None:
-        return ""
-    try:
-        with process.started([program, *argv[1:]], process.environment()) as run:
-            ended = run.wait(Deadline.after(READ_TIMEOUT))
-            return run.output if ended and run.status == 0 else ""
-    except OSError:
-        return ""
 
 
 def _units(names: Sequence[str]) -> dict[str, UnitState]:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING
 
-from gatecert.deploy.unit_properties import MOST_AT_ONCE, output_of, parse, show
+from gatecert.deploy.unit_properties import MOST_AT_ONCE, parse, show
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -73,16 +72,3 @@ def test_nothing_is_known_if_systemd_cannot_be_asked(tmp_path: Path) -> None:
     run = SystemctlShow(answers=False)
 
     assert show(["a.service"], ["LoadState"], booted=tmp_path, run=run) == []
-
-
-def test_only_the_output_of_a_command_that_succeeds_counts() -> None:
-    assert output_of([sys.executable, "-c", "print('shown')"]) == "shown\n"
-    assert not output_of([sys.executable, "-c", "print('half'); raise SystemExit(1)"])
-    assert not output_of(["gatecert-has-no-such-program"])
-    assert not output_of(["/gatecert-has-no-such-program"])
-
-
-def test_times_are_shown_in_utc_and_messages_in_english() -> None:
-    program = "import os; print(os.environ['TZ'], os.environ['LC_ALL'], sorted(os.environ))"
-
-    assert output_of([sys.executable, "-c", program]).startswith("UTC C ")
