@@ -38,7 +38,8 @@ def test_a_process_id_that_another_program_has_got_is_not_killed() -> None:
 
         end_group(ended)
 
-        assert other.poll() is None
+        with pytest.raises(subprocess.TimeoutExpired):
+            other.wait(0.5)
         other.kill()
 
 
