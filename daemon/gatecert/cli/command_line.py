@@ -78,7 +78,7 @@ def invoke() -> int:
 
 
 def _print_usage(usage: typer.BadParameter) -> None:
-    message = usage.format_message()
+    message = usage.format_message().replace(": Value error, ", ": ")  # pydantic's, by Typer
     if message.startswith("Usage:"):  # no command was given: the help text itself
         sys.stderr.write(f"{message}\n")
         return

@@ -89,7 +89,7 @@ def test_check_of_trust(run: Run) -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--check=healthy"], "'healthy' is not one of 'serving', 'trusted'"),
+        (["--check=healthy"], "'--check': 'healthy' is not one of 'serving', 'trusted'"),
         (["--watch", "--json"], "--watch and --json cannot be used together"),
         (["--watch", "--check"], "--watch and --check cannot be used together"),
         (["--json", "--check=trusted"], "--json and --check cannot be used together"),
