@@ -16,7 +16,7 @@ written := $(pages) docs/prose docs/refresh pebble/run packaging/build packaging
 	$(wildcard packaging/debian/* systemd/* container/*) Makefile .ci/run \
 	$(filter-out tests/unit/test_prose.py,$(shell find daemon demo bench docs tests -name '*.py'))
 
-.PHONY: help demo unit test faults survive years fuzz test-gateways test-container test-systemd test-site as-root deb lint fix docs docs-site bench setup ci-setup lock clean
+.PHONY: help demo unit test faults survive years fuzz test-gateways test-container test-systemd test-site security as-root deb lint fix docs docs-site bench setup ci-setup lock clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1|\2/p' Makefile | column -t -s '|'
@@ -64,6 +64,11 @@ deb: .venv/.complete ## Build the Debian package in dist/
 test-container: setup ## Run the files of container/ with nginx (as root)
 	@tests/integration/prerequisites container
 	@tests/container/run
+
+security: as-root setup deb ## Try every attack, as a user, on a booted machine and from a container (as root)
+	@tests/systemd/prerequisites
+	@tests/integration/prerequisites gateways container
+	@tests/security/run
 
 lint: .venv/.complete ## Check style, types, imports and language
 	@$(bin)/ruff check $(sources)
