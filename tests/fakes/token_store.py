@@ -10,14 +10,20 @@ class Tokens:
         self.kept: dict[str, str] = {}
         self.abandoned: set[str] = set()
 
-    def put_token(self, token: str, key_authorization: str) -> None:
-        self.kept[token] = key_authorization
+    def put_token(self, kind: str, token: str, key_authorization: str) -> None:
+        self.kept[_name(kind, token)] = key_authorization
 
-    def token(self, token: str) -> str | None:
-        return self.kept.get(token)
+    def token(self, kind: str, token: str) -> str | None:
+        return self.kept.get(_name(kind, token))
 
-    def remove_token(self, token: str) -> None:
-        self.kept.pop(token, None)
+    def remove_token(self, kind: str, token: str) -> None:
+        self.kept.pop(_name(kind, token), None)
 
-    def abandoned_tokens(self) -> tuple[str, ...]:
-        return tuple(self.abandoned & self.kept.keys())
+    def abandoned_tokens(self, kind: str) -> tuple[str, ...]:
+        beginning = _name(kind, "")
+        found = (each for each in self.abandoned & self.kept.keys() if each.startswith(beginning))
+        return tuple(each.removeprefix(beginning) for each in found)
+
+
+def _name(kind: str, token: str) -> str:
+    return token if kind == "http-01" else f"{kind}.{token}"

@@ -311,8 +311,8 @@ def test_all_other_stored_files(files: dict[str, bytes]) -> None:
         assert store.rate_limit_usage(USAGE_URL, len) <= 3
         Budget(store, USAGE_URL, LIMITS, "acme", "acme", lambda: START).account()
         assert store.rate_limit_usage(USAGE_URL, len) >= 1
-        store.abandoned_tokens()
-        store.token("token")
+        store.abandoned_tokens("http-01")
+        store.token("http-01", "token")
         for request in store.requests(VPN):
             assert isinstance(request, KeyRequest)
         with store.lock_gateway(VPN, "a test", wait=0):

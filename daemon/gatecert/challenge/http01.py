@@ -13,6 +13,7 @@ from __future__ import annotations
 import logging
 import secrets
 import threading
+from functools import partial
 from typing import TYPE_CHECKING
 
 from gatecert.challenge import webroot
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+KIND = "http-01"
 HTTP_PORT = 80
 
 
@@ -67,7 +69,7 @@ class Http01Solver:
             ChallengeError: The port cannot be opened, or the file cannot be written.
             StorageError: The response cannot be stored.
         """
-        self._tokens.put_token(challenge.token, challenge.key_authorization)
+        self._tokens.put_token(KIND, challenge.token, challenge.key_authorization)
         with self._lock:
             try:
                 self._publish(challenge)
@@ -106,7 +108,7 @@ class Http01Solver:
     def remove_leftovers(self) -> None:
         """Remove responses left by crashed processes and by earlier disk errors."""
         try:
-            for token in {*self._leftovers, *self._tokens.abandoned_tokens()}:
+            for token in {*self._leftovers, *self._tokens.abandoned_tokens(KIND)}:
                 if self._remove(token):
                     logger.info("removed a leftover response token=%s", token)
         except StateError as error:
@@ -125,7 +127,7 @@ class Http01Solver:
                 return ()  # it answers other challenges now
         token = secrets.token_urlsafe(32)
         identifier = Identifier(IdentifierType.DNS, "self-test.invalid")
-        challenge = Challenge("http-01", identifier, token, f"{token}.try")
+        challenge = Challenge(KIND, identifier, token, f"{token}.try")
         self.present(challenge)
         try:
             return tuple(
@@ -153,7 +155,7 @@ class Http01Solver:
             return serves_token(endpoint, challenge.token, challenge.key_authorization)
 
         listeners = listen(self._settings.listen, is_ours)
-        return http_responder(listeners, self._tokens.token, self._fetched)
+        return http_responder(listeners, partial(self._tokens.token, KIND), self._fetched)
 
     def _fetched(self, token: str) -> None:
         fetched = self._presented.get(token)
@@ -169,7 +171,7 @@ class Http01Solver:
         gone = root is None or webroot.withdraw(root, token)
         try:
             if gone:
-                self._tokens.remove_token(token)
+                self._tokens.remove_token(KIND, token)
         except StateError as error:
             logger.warning("cannot remove a token token=%s %s", token, error)
             gone = False

@@ -46,6 +46,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+KIND = "tls-alpn-01"
+
 
 @dataclass(frozen=True, slots=True)
 class _Presented:
@@ -87,7 +89,7 @@ class TlsAlpn01Solver:
         with self._lock:
             self._refuse_second(name, challenge)
             answer = _make_answer(challenge)
-            self._tokens.put_token(token_key(name), challenge.key_authorization)
+            self._tokens.put_token(KIND, token_key(name), challenge.key_authorization)
             self._presented[name] = _Presented(challenge.token, answer)
             try:
                 if self._responder is None:
@@ -120,6 +122,14 @@ class TlsAlpn01Solver:
             responder, self._responder = self._responder, None
             responder.stop()
 
+    def remove_leftovers(self) -> None:
+        """Remove responses left by crashed processes."""
+        try:
+            for token in self._tokens.abandoned_tokens(KIND):
+                self._tokens.remove_token(KIND, token)
+        except StateError as error:
+            logger.warning("cannot remove the responses of crashed processes: %s", error)
+
     def self_test(self, names: Sequence[str] = ()) -> tuple[str, ...]:
         """Present a test response for an invalid name and fetch it from the listeners.
 
@@ -130,7 +140,7 @@ class TlsAlpn01Solver:
         """
         token = secrets.token_hex(16)
         identifier = Identifier(IdentifierType.DNS, f"{token}.invalid")
-        challenge = Challenge("tls-alpn-01", identifier, token, f"{token}.try")
+        challenge = Challenge(KIND, identifier, token, f"{token}.try")
         self.present(challenge)
         try:
             return tuple(
@@ -156,7 +166,7 @@ class TlsAlpn01Solver:
         def is_ours(endpoint: Endpoint) -> bool:
             return serves_challenge(endpoint, challenge)
 
-        listeners = listen(self._settings.listen, is_ours, kind="tls-alpn-01")
+        listeners = listen(self._settings.listen, is_ours, kind=KIND)
         return tls_responder(listeners, self._find, self._fetched)
 
     def _find(self, name: str) -> ValidationCertificate | None:
@@ -164,7 +174,7 @@ class TlsAlpn01Solver:
         presented = self._presented.get(name)
         if presented is not None:
             return presented.answer
-        key_authorization = self._tokens.token(token_key(name))
+        key_authorization = self._tokens.token(KIND, token_key(name))
         if key_authorization is None:
             return None
         return make_validation_certificate(
@@ -179,7 +189,7 @@ class TlsAlpn01Solver:
     def _forget(self, name: str) -> None:
         del self._presented[name]
         try:
-            self._tokens.remove_token(token_key(name))
+            self._tokens.remove_token(KIND, token_key(name))
         except StateError as error:
             logger.warning("cannot remove a token name=%s %s", name, error)
 
@@ -189,7 +199,7 @@ def token_key(name: str) -> str:
 
     It is a hash, because names can be longer than tokens and contain other characters.
     """
-    return f"tls-alpn-01_{urlsafe_b64encode(sha256(name.encode()).digest()).decode().rstrip('=')}"
+    return urlsafe_b64encode(sha256(name.encode()).digest()).decode().rstrip("=")
 
 
 def serves_challenge(endpoint: Endpoint, challenge: Challenge) -> bool:

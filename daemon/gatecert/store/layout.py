@@ -5,7 +5,7 @@
     STATE/                                          0700
       lock                                          0600
       accounts/<authority>/{key.pem,account.json}   0700, files 0600
-      challenges/<token>                            0700, files 0600
+      challenges/<token>                            0700, files 0600; for tls-alpn-01 TYPE.<token>
       spending/<authority's host>-<digest>.jsonl    0700, files 0600
       records/<id>.json                             0700, files 0600
       revocation-lists/<digest>.{crl,json}          0700, files 0600

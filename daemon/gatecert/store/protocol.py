@@ -37,9 +37,12 @@ Result = TypeVar("Result")
 
 
 class TokenStore(Protocol):
-    """Challenge tokens that every responder of the state directory answers."""
+    """Challenge tokens that every responder of the state directory answers.
 
-    def put_token(self, token: str, key_authorization: str) -> None:
+    ``kind`` is the challenge type: a responder finds the tokens of its own type only.
+    """
+
+    def put_token(self, kind: str, token: str, key_authorization: str) -> None:
         """Store the key authorization of a token.
 
         Raises:
@@ -47,15 +50,15 @@ class TokenStore(Protocol):
         """
         ...
 
-    def token(self, token: str) -> str | None:
+    def token(self, kind: str, token: str) -> str | None:
         """Return the key authorization of a token; None for unknown or malformed tokens."""
         ...
 
-    def remove_token(self, token: str) -> None:
+    def remove_token(self, kind: str, token: str) -> None:
         """Remove a token; unknown ones are no error."""
         ...
 
-    def abandoned_tokens(self) -> tuple[str, ...]:
+    def abandoned_tokens(self, kind: str) -> tuple[str, ...]:
         """Return the tokens of processes that have ended, whose responses can be cleaned up."""
         ...
 

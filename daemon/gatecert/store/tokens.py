@@ -1,4 +1,7 @@
-"""Challenge tokens and their key authorizations (RFC 8555 section 8.1): ``challenges/<token>``.
+"""Challenge tokens and their key authorizations (RFC 8555 section 8.1).
+
+Those of http-01 are ``challenges/<token>``, those of another type ``challenges/<type>.<token>``. No
+token contains a dot, so a responder that looks for one type never finds a response of another.
 
 The CA chooses the token, and it becomes a file name, so its alphabet is checked first (base64url,
 RFC 8555 section 8.3; CVE-2026-40611). Files appear complete but are not fsynced: after a power
@@ -13,64 +16,79 @@ from __future__ import annotations
 
 import re
 import time
+from typing import TYPE_CHECKING
 
 from gatecert.store import damaged_files, durable
 from gatecert.store.damaged_files import DamagedRecordError
 from gatecert.store.layout import PRIVATE_FILE, StateFiles
 from gatecert.store.temporary_names import is_abandoned, process_mark
 
+if TYPE_CHECKING:
+    from pathlib import Path
+
 ABANDONED_AFTER = 86_400.0  # seconds; longer than any validation
 
 TOKEN = re.compile(r"[A-Za-z0-9_-]{1,200}", re.ASCII)  # short enough for a file name
+EARLIER = "tls-alpn-01_"  # began the names of tls-alpn-01 before they had a dot
 
 
 class TokenFiles(StateFiles):
     """The tokens that every responder of the state directory answers; see ``TokenStore``."""
 
-    def put_token(self, token: str, key_authorization: str) -> None:
+    def put_token(self, kind: str, token: str, key_authorization: str) -> None:
         """Store the key authorization of a token."""
         if not TOKEN.fullmatch(token):
             raise ValueError("the CA sent a token that is not base64url")
         data = f"{key_authorization}\n{process_mark()}\n".encode("ascii")
         self._layout.make(self._layout.challenges)
-        path = self._layout.challenges / token
-        durable.write_file(path, data, mode=PRIVATE_FILE, sync=False)
+        durable.write_file(self._token_path(kind, token), data, mode=PRIVATE_FILE, sync=False)
 
-    def token(self, token: str) -> str | None:
+    def token(self, kind: str, token: str) -> str | None:
         """Return the key authorization of a token; None for unknown or malformed tokens."""
-        return self._read_token(token)[0] or None
+        if not TOKEN.fullmatch(token) or token.startswith(EARLIER):
+            return None
+        return self._read_token(self._token_path(kind, token))[0] or None
 
-    def remove_token(self, token: str) -> None:
+    def remove_token(self, kind: str, token: str) -> None:
         """Remove a token; unknown ones are no error."""
         if TOKEN.fullmatch(token):
-            durable.remove_file(self._layout.challenges / token, sync=False)
+            durable.remove_file(self._token_path(kind, token), sync=False)
 
-    def abandoned_tokens(self) -> tuple[str, ...]:
+    def abandoned_tokens(self, kind: str) -> tuple[str, ...]:
         """Return the tokens of processes that have ended, in no order."""
         directory = self._layout.challenges
         if not directory.is_dir():
             return ()
+        beginning = _file_name(kind, "")
         with durable.step("read", directory):
-            names = [path.name for path in directory.iterdir()]
+            found = [path for path in directory.iterdir() if path.name.startswith(beginning)]
+        tokens = {path.name.removeprefix(beginning): path for path in found}
         return tuple(
-            name for name in names if TOKEN.fullmatch(name) and self._is_abandoned_token(name)
+            token
+            for token, path in tokens.items()
+            if TOKEN.fullmatch(token) and self._is_abandoned_token(path)
         )
 
-    def _is_abandoned_token(self, token: str) -> bool:
+    def _token_path(self, kind: str, token: str) -> Path:
+        return self._layout.challenges / _file_name(kind, token)
+
+    def _is_abandoned_token(self, path: Path) -> bool:
         try:
-            written = (self._layout.challenges / token).lstat().st_mtime
+            written = path.lstat().st_mtime
         except FileNotFoundError:
             return False
         old = abs(time.time() - written) > ABANDONED_AFTER
-        return old or is_abandoned(self._read_token(token)[1])
+        return old or is_abandoned(self._read_token(path)[1])
 
-    def _read_token(self, token: str) -> tuple[str, str]:
+    def _read_token(self, path: Path) -> tuple[str, str]:
         """Return key authorization and process mark; empty if missing or damaged."""
-        if not TOKEN.fullmatch(token):
-            return "", ""
         try:
-            data = damaged_files.read_file(self._layout.challenges / token) or b""
+            data = damaged_files.read_file(path) or b""
             key_authorization, _, mark = data.decode("ascii").partition("\n")
         except (DamagedRecordError, UnicodeDecodeError):
             return "", ""
         return key_authorization, mark.rstrip("\n")
+
+
+def _file_name(kind: str, token: str) -> str:
+    return token if kind == "http-01" else f"{kind}.{token}"

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import logging
 import os
+from functools import partial
 from typing import TYPE_CHECKING
 
-from gatecert.challenge.socket_activation import SocketActivatedResponder
+from gatecert.challenge.socket_activation import NAME, SocketActivatedResponder
 from gatecert.store.tokens import TokenFiles
 from gatecert.supervision.messages import Fetched
 
@@ -34,8 +35,8 @@ class ChallengeAnswers:
     def __init__(self, listeners: Sequence[socket.socket], directory: Path) -> None:
         self._expected: dict[str, Worker] = {}
         self._read, self._write = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
-        tokens = TokenFiles(directory)
-        self._responder = SocketActivatedResponder(listeners, tokens.token, self._note)
+        tokens = partial(TokenFiles(directory).token, NAME)
+        self._responder = SocketActivatedResponder(listeners, tokens, self._note)
 
     def fileno(self) -> int:
         """Return a descriptor, which is readable once a response was fetched."""

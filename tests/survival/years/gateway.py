@@ -61,7 +61,7 @@ class MemoryStore:
         self._requests: dict[str, KeyRequest] = {}
         self._accounts: dict[str, Account] = {}
         self._usage: defaultdict[str, UsageIndex] = defaultdict(UsageIndex)
-        self._tokens: dict[str, str] = {}
+        self._tokens: dict[tuple[str, str], str] = {}
         self._next_keys: dict[str, bytes] = {}
         self._lists: dict[str, StoredList] = {}
         self._number = 0
@@ -185,16 +185,16 @@ class MemoryStore:
                 kept = UsageChange(counted=tuple(needed(index)))
                 self._usage[directory_url] = UsageIndex([kept])
 
-    def put_token(self, token: str, key_authorization: str) -> None:
-        self._tokens[token] = key_authorization
+    def put_token(self, kind: str, token: str, key_authorization: str) -> None:
+        self._tokens[kind, token] = key_authorization
 
-    def token(self, token: str) -> str | None:
-        return self._tokens.get(token)
+    def token(self, kind: str, token: str) -> str | None:
+        return self._tokens.get((kind, token))
 
-    def remove_token(self, token: str) -> None:
-        self._tokens.pop(token, None)
+    def remove_token(self, kind: str, token: str) -> None:
+        self._tokens.pop((kind, token), None)
 
-    def abandoned_tokens(self) -> tuple[str, ...]:
+    def abandoned_tokens(self, _: str) -> tuple[str, ...]:
         return ()
 
     @contextmanager

@@ -170,7 +170,7 @@ def test_a_token_that_cannot_be_removed_is_only_logged(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    def stuck(_: str) -> None:
+    def stuck(*_: str) -> None:
         raise StorageError("read-only file system")
 
     monkeypatch.setattr(tokens, "remove_token", stuck)
@@ -260,7 +260,7 @@ def test_the_next_challenge_removes_them_too(
 def test_removing_a_file_is_retried(
     webroot_solver: Http01Solver, tokens: Tokens, tmp_path: Path
 ) -> None:
-    tokens.put_token("gone", "gone.key")
+    tokens.put_token("http-01", "gone", "gone.key")
     tokens.abandoned.add("gone")
     (tmp_path / ".well-known/acme-challenge/gone").mkdir(parents=True)
 
@@ -275,7 +275,7 @@ def test_unreadable_tokens_are_logged(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    def broken() -> NoReturn:
+    def broken(_: str) -> NoReturn:
         raise StorageError("disk broken")
 
     monkeypatch.setattr(tokens, "abandoned_tokens", broken)
@@ -298,16 +298,16 @@ def test_a_file_that_cannot_be_removed_keeps_its_token(
     monkeypatch.setattr(durable, "on_step", refuse)
     webroot_solver.clean_up(challenge("one"))
     assert (tmp_path / ".well-known/acme-challenge/one").exists()
-    assert tokens.token("one") is not None
+    assert tokens.token("http-01", "one") is not None
     monkeypatch.undo()
     webroot_solver.remove_leftovers()
     assert not (tmp_path / ".well-known/acme-challenge/one").exists()
-    assert tokens.token("one") is None
+    assert tokens.token("http-01", "one") is None
 
 
 def test_abandoned_tokens_are_removed_without_a_webroot(tokens: Tokens) -> None:
     solver = Http01Solver(Http01Settings(), tokens)
-    tokens.put_token("gone", "gone.key")
+    tokens.put_token("http-01", "gone", "gone.key")
     tokens.abandoned.add("gone")
     solver.remove_leftovers()
     assert tokens.kept == {}
@@ -354,7 +354,7 @@ def test_a_self_test_writes_nothing_while_the_responder_answers(
 ) -> None:
     solver.present(challenge())
     written: list[str] = []
-    monkeypatch.setattr(tokens, "put_token", lambda token, _: written.append(token))
+    monkeypatch.setattr(tokens, "put_token", lambda _, token, __: written.append(token))
 
     assert solver.self_test() == ()
     assert written == []
@@ -371,8 +371,8 @@ def test_a_self_test_skips_addresses_that_this_host_lacks(
 
 
 class ForgetfulTokens(Tokens):
-    def put_token(self, token: str, key_authorization: str) -> None:
-        super().put_token(token, f"not {key_authorization}")
+    def put_token(self, kind: str, token: str, key_authorization: str) -> None:
+        super().put_token(kind, token, f"not {key_authorization}")
 
 
 @pytest.mark.enable_socket

@@ -7,6 +7,7 @@ import logging
 import os
 import socket
 from contextlib import ExitStack
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
@@ -23,29 +24,12 @@ if TYPE_CHECKING:
     import threading
     from collections.abc import Iterator
 
+    from tests.fakes.token_store import Tokens
+
 pytestmark = pytest.mark.enable_socket
 
 FIRST = 200  # above the descriptors of pytest
 CHALLENGE = Challenge("http-01", Identifier(IdentifierType.DNS, "a.example"), "token", "token.key")
-
-
-class Tokens:
-    """Tokens in memory."""
-
-    def __init__(self) -> None:
-        self.kept: dict[str, str] = {}
-
-    def put_token(self, token: str, key_authorization: str) -> None:
-        self.kept[token] = key_authorization
-
-    def token(self, token: str) -> str | None:
-        return self.kept.get(token)
-
-    def remove_token(self, token: str) -> None:
-        self.kept.pop(token, None)
-
-    def abandoned_tokens(self) -> tuple[str, ...]:
-        return ()
 
 
 @pytest.fixture
@@ -86,14 +70,11 @@ def notices() -> Notices:
 def activated(
     resources: ExitStack, listener: socket.socket, tokens: Tokens, notices: Notices
 ) -> SocketActivatedResponder:
-    responder = SocketActivatedResponder([listener], tokens.token, notices.fetched)
+    responder = SocketActivatedResponder(
+        [listener], partial(tokens.token, "http-01"), notices.fetched
+    )
     resources.callback(responder.stop)
     return responder
-
-
-@pytest.fixture
-def tokens() -> Tokens:
-    return Tokens()
 
 
 @pytest.fixture
@@ -220,7 +201,7 @@ def test_the_daemon_answers_for_a_command(
 def test_a_port_that_cannot_be_shared_is_left_to_the_daemon(
     activated: SocketActivatedResponder, tokens: Tokens, endpoint: Endpoint
 ) -> None:
-    tokens.put_token("mine", "mine.key")
+    tokens.put_token("http-01", "mine", "mine.key")
 
     found = listen([endpoint], lambda where: serves_token(where, "mine", "mine.key"))
 
@@ -231,7 +212,7 @@ def test_a_port_that_cannot_be_shared_is_left_to_the_daemon(
 def test_a_stopped_responder_leaves_the_port_open(
     resources: ExitStack, listener: socket.socket, tokens: Tokens, endpoint: Endpoint
 ) -> None:
-    SocketActivatedResponder([listener.dup()], tokens.token, print).stop()
+    SocketActivatedResponder([listener.dup()], partial(tokens.token, "http-01"), print).stop()
 
     visitor = resources.enter_context(socket.create_connection((endpoint.host, endpoint.port), 5))
 
@@ -245,6 +226,6 @@ def test_addresses_are_logged_in_configuration_syntax(
     port = ipv6.getsockname()[1]
 
     with caplog.at_level(logging.INFO):
-        SocketActivatedResponder([ipv6], tokens.token, print).stop()
+        SocketActivatedResponder([ipv6], partial(tokens.token, "http-01"), print).stop()
 
     assert f"addresses=[::1]:{port}" in caplog.text

@@ -13,7 +13,7 @@ from tests.fakes.token_store import Tokens
 
 from gatecert.challenge import tls_alpn01
 from gatecert.challenge.acme_identifier import matches_key_authorization, server_name
-from gatecert.challenge.solver import Challenge, SelfTestingSolver, Solver
+from gatecert.challenge.solver import Challenge, LeftoverCleaner, SelfTestingSolver, Solver
 from gatecert.challenge.tls_alpn01 import TlsAlpn01Solver, serves_challenge, token_key
 from gatecert.config.schema.challenge import TlsAlpn01Settings
 from gatecert.deadline import Deadline
@@ -202,8 +202,13 @@ def test_a_name_that_a_certificate_cannot_contain_is_refused(
 
 
 class BrokenTokens(Tokens):
-    def remove_token(self, token: str) -> None:
-        raise StorageError(f"disk broken at {token}")
+    def __init__(self, kept: Tokens | None = None) -> None:
+        super().__init__()
+        if kept is not None:
+            self.kept, self.abandoned = kept.kept, kept.abandoned
+
+    def remove_token(self, kind: str, token: str) -> None:
+        raise StorageError(f"disk broken at {kind} {token}")
 
 
 def test_a_token_that_cannot_be_removed_is_only_logged(
@@ -216,8 +221,22 @@ def test_a_token_that_cannot_be_removed_is_only_logged(
     assert not is_listening(endpoint)
 
 
+def test_responses_of_crashed_processes_are_removed(
+    solver: TlsAlpn01Solver, tokens: Tokens, caplog: pytest.LogCaptureFixture
+) -> None:
+    for kind in ("http-01", "tls-alpn-01"):
+        tokens.put_token(kind, "gone", "x.y")
+    tokens.abandoned |= tokens.kept.keys()
+    assert isinstance(solver, LeftoverCleaner)
+    solver.remove_leftovers()
+    assert tokens.kept == {"gone": "x.y"}
+    tokens.put_token("tls-alpn-01", "gone", "x.y")
+    new_solver(Endpoint("127.0.0.1", 1), BrokenTokens(tokens)).remove_leftovers()
+    assert "disk broken" in caplog.text
+
+
 def test_token_keys_have_a_fixed_length() -> None:
-    assert len(token_key("a." * 120)) == len(token_key("a")) == 55
+    assert len(token_key("a." * 120)) == len(token_key("a")) == 43
     assert token_key("a") != token_key("b")
 
 

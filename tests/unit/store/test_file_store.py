@@ -63,7 +63,7 @@ def test_reading_writes_nothing(store: FileStore) -> None:
     assert store.versions("boston") == ()
     assert store.requests("boston") == ()
     assert store.account("letsencrypt") is None
-    assert store.token("token") is None
+    assert store.token("http-01", "token") is None
     assert not store.directory.exists()
 
 
