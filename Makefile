@@ -5,7 +5,7 @@ PYTHON ?= python3
 export PYTHON
 
 bin := .venv/bin
-sources := daemon tests demo bench docs pebble/run docs/refresh docs/prose docs/gateways/haproxy/haproxy-commit container/send-signal
+sources := daemon tests demo bench docs pebble/run docs/refresh docs/prose docs/gateways/haproxy/haproxy-commit
 pages := pebble/README.md $(wildcard *.md docs/*.md docs/*/*.md)
 prose := $(pages) docs/words.txt Makefile .ci container packaging pebble systemd daemon demo bench tests
 harness := PYTHONPATH=tests/integration

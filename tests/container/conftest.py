@@ -170,6 +170,35 @@ def pod(podman: Podman, outside: Outside, tmp_path: Path) -> Pod:
     return Pod(podman, by_kind["Pod"]["spec"], settings, tmp_path / "pod", outside.mounted)
 
 
+def begin_compose(compose: Compose, podman: Podman, outside: Outside) -> Pair:
+    """Start both services in the order of the file."""
+    sidecar = compose.sidecar("gatecert").start()
+    assert compose.waits_for_health_of("gateway") == ["gatecert"]
+    sidecar.wait_for(lambda: sidecar.is_healthy, "gatecert to be healthy")
+    sidecar.state = podman.volume("gatecert")
+    gateway = compose.service("gateway").start()
+    gateway.wait_for(outside.served, "the gateway to serve", interval=0.02)
+    return Pair(outside, sidecar, gateway)
+
+
+def begin_pod(pod: Pod, outside: Outside) -> Pair:
+    """Start both containers in the order of a node."""
+    sidecar = pod.sidecar().start()
+    probe = pod.startup_probe()
+    sidecar.wait_for(lambda: sidecar.execute(*probe).exit_code == 0, "gatecert to start up")
+    gateway = pod.gateway().start()
+    gateway.wait_for(outside.served, "the gateway to serve", interval=0.02)
+    return Pair(outside, sidecar, gateway)
+
+
+@pytest.fixture(params=["compose", "pod"])
+def pair(request: pytest.FixtureRequest, podman: Podman, outside: Outside) -> Pair:
+    """Start what one file of container/ describes."""
+    if request.param == "pod":
+        return begin_pod(request.getfixturevalue("pod"), outside)
+    return begin_compose(request.getfixturevalue("compose"), podman, outside)
+
+
 @pytest.fixture
 def tell(request: pytest.FixtureRequest) -> Tell:
     """Print a figure, also if output is captured."""

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import shutil
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+import yaml
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 SCRIPTS = Path(__file__).parents[2] / "container"
-LONG_NAME = "gateway-with-a-long-name"
 COUNTS = 'trap "echo told >>$0" HUP; echo started >>$0; while :; do sleep 0.05; done'
 SECONDS = 10
 
@@ -74,41 +72,9 @@ def test_a_server_is_reloaded_for_certificates_and_client_cas(
     wait_for(lambda: told() == ["started", "told", "told"])
 
 
-def send_signal(*arguments: str) -> tuple[int, str]:
-    command = [sys.executable, str(SCRIPTS / "send-signal"), *arguments]
-    ended = subprocess.run(command, capture_output=True, text=True, check=False, timeout=SECONDS)
-    return ended.returncode, ended.stderr
+def test_the_pod_runs_the_same_script() -> None:
+    """A ConfigMap cannot refer to a file."""
+    documents = yaml.safe_load_all((SCRIPTS / "pod.yaml").read_text("utf-8"))
+    (settings,) = (one["data"] for one in documents if one["kind"] == "ConfigMap")
 
-
-def test_a_process_with_a_long_name_is_found(tmp_path: Path) -> None:
-    sleep = shutil.which("sleep")
-    assert sleep is not None
-    program = tmp_path / LONG_NAME
-    shutil.copy(sleep, program)
-    process = subprocess.Popen([str(program), "60"])
-    try:
-        wait_for(
-            lambda: Path(f"/proc/{process.pid}/comm").read_text("utf-8") == "gateway-with-a-\n"
-        )
-        assert send_signal("TERM", LONG_NAME) == (0, "")
-        assert process.wait(SECONDS) == -signal.SIGTERM
-    finally:
-        process.kill()
-        process.wait()
-
-
-@pytest.mark.parametrize(
-    ("arguments", "why"),
-    [
-        ((), "name a signal and a process: send-signal HUP nginx"),
-        (("HUP",), "name a signal and a process: send-signal HUP nginx"),
-        (("SIGHUP", "nginx"), "unknown signal SIGHUP: use HUP, USR1, USR2 …, without SIG"),
-    ],
-)
-def test_wrong_usage_prints_one_line(arguments: tuple[str, ...], why: str) -> None:
-    assert send_signal(*arguments) == (2, f"send-signal: {why}\n")
-
-
-def test_a_missing_process() -> None:
-    code, why = send_signal("HUP", "no-such-process-runs-here")
-    assert (code, why.startswith("no process named no-such-process-runs-here")) == (1, True)
+    assert settings["watch"] == (SCRIPTS / "watch").read_text("utf-8")

@@ -73,6 +73,8 @@ class Compose:
                 case (("cap_drop" | "security_opt" | "tmpfs"), list()):
                     option = key.replace("_", "-")
                     yield from (f"--{option}={one}" for one in value)
+                case "ulimits", dict():
+                    yield from (f"--ulimit={name}={most}:{most}" for name, most in value.items())
                 case "volumes", list():
                     yield from (f"--volume={self._mounted(one)}" for one in value)
                 case "restart", "unless-stopped":
@@ -80,8 +82,21 @@ class Compose:
                 case _ if key not in CARRIED_OUT_ELSEWHERE:
                     raise AssertionError(f"{key}: {value} is not carried out")
 
-    def _mounted(self, volume: str) -> str:
-        source, rest = volume.split(":", 1)
+    def _mounted(self, volume: str | Mapping[str, Any]) -> str:
+        match volume:
+            case {
+                "type": "volume",
+                "source": name,
+                "target": target,
+                "read_only": True,
+                "volume": {"subpath": within, **no_more_of_it},
+                **no_more,
+            } if not no_more and not no_more_of_it:  # as of Docker, it must exist
+                return f"{(self._podman.volume(name) / within).resolve(strict=True)}:{target}:ro"
+            case str():
+                source, rest = volume.split(":", 1)
+            case _:
+                raise AssertionError(f"{volume} is not carried out")
         if source in self._volumes:
             return volume
         path = (self._directory / source).resolve(strict=True)

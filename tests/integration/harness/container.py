@@ -23,7 +23,7 @@ CACHE = Path(__file__).resolve().parents[3] / ".cache" / "container"
 # Images in the files of container/, and their replacements from tests/container/images.
 IMAGES = {
     "gatecert": "localhost/gatecert",
-    "docker.io/nginxinc/nginx-unprivileged": "localhost/nginx",
+    "docker.io/nginxinc/nginx-unprivileged:1.30-alpine": "localhost/nginx",
 }
 COMMAND_TIMEOUT = 60.0  # seconds
 COMMAND = ("gatecert",)

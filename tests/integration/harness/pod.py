@@ -1,8 +1,8 @@
 """container/pod.yaml, run by podman as a node would: an unknown key is an error.
 
-This module acts as the node: the volume belongs to the pod's group (``fsGroup``), a ConfigMap is a
-directory of files, and a process of the pod's own holds the process namespace that its containers
-share. Ports of the node are the containers' own.
+This module acts as the node: the volume's top directory belongs to the pod's group (``fsGroup``),
+and what is in it keeps its permissions (``fsGroupChangePolicy: OnRootMismatch``). A ConfigMap is a
+directory of files. Ports of the node are the containers' own.
 """
 
 from __future__ import annotations
@@ -25,12 +25,16 @@ LOCKED = {
     "capabilities": {"drop": ["ALL"]},
 }
 CARRIED_OUT_ELSEWHERE = {"name", "image", "command", "ports", "restartPolicy", "startupProbe"}
-PAUSE = (
-    "import signal;"
-    "signal.signal(signal.SIGCHLD, signal.SIG_IGN);"
-    "signal.signal(signal.SIGTERM, lambda *_: exit());"
-    "signal.pause()"
-)
+OF_THE_POD = {
+    "automountServiceAccountToken": False,
+    "terminationGracePeriodSeconds": 15,
+}
+SECURITY_OF_THE_POD = {
+    "runAsNonRoot": True,
+    "fsGroupChangePolicy": "OnRootMismatch",
+    "seccompProfile": {"type": "RuntimeDefault"},
+}
+PARTS = {"securityContext", "initContainers", "containers", "volumes"}
 
 
 class Pod:
@@ -55,9 +59,10 @@ class Pod:
         self._podman = podman
         self._pod = specification
         self._more = more
-        security = specification["securityContext"]
-        self._user = f"{security['runAsUser']}:{security['runAsGroup']}"
-        self._group = int(security["fsGroup"])
+        security = dict(specification["securityContext"])
+        self._group, self._members = security.pop("runAsGroup"), int(security.pop("fsGroup"))
+        assert security == SECURITY_OF_THE_POD
+        assert specification == {name: specification[name] for name in PARTS} | OF_THE_POD
         self._volumes = {
             volume["name"]: self._provide(volume, settings, directory)
             for volume in specification["volumes"]
@@ -89,12 +94,6 @@ class Pod:
         (container,) = self._pod["initContainers"]
         return list(container["startupProbe"]["exec"]["command"])
 
-    def share_processes(self) -> None:
-        """Start the process that keeps the shared namespace."""
-        assert self._pod["shareProcessNamespace"] is True
-        argv = json.dumps(["python3", "-c", PAUSE])
-        Container(self._podman, "pause", "localhost/base", [f"--entrypoint={argv}"]).start()
-
     def _provide(
         self, volume: Mapping[str, Any], settings: Mapping[str, str], directory: Path
     ) -> str:
@@ -106,23 +105,23 @@ class Pod:
             for name, content in settings.items():
                 (path / name).write_text(content, "utf-8")
         else:
-            os.chown(path, 0, self._group)
+            os.chown(path, 0, self._members)
             path.chmod(0o2775)
         return str(path)
 
     def _parts(self, container: Mapping[str, Any]) -> tuple[str, str, list[str], list[str]]:
-        options = [*self._options(container), "--pid=container:pause", *self._more]
+        options = [*self._options(container), *self._more]
         if "command" in container:
             options.append(f"--entrypoint={json.dumps(container['command'])}")
         return container["name"], IMAGES[container["image"]], options, []
 
     def _options(self, container: Mapping[str, Any]) -> Iterator[str]:
-        yield f"--user={self._user}"
-        yield f"--group-add={self._group}"
+        yield f"--group-add={self._members}"
         for key, value in container.items():
             match key, value:
-                case "securityContext", dict():
-                    assert value == LOCKED
+                case "securityContext", {"runAsUser": user, **locked}:
+                    assert locked == LOCKED
+                    yield f"--user={user}:{self._group}"
                     yield "--security-opt=no-new-privileges"
                     yield "--read-only"
                     yield "--read-only-tmpfs=false"

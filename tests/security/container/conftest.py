@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from tests.container.conftest import Outside, Pair, compose, machine, outside, pod, podman, servers
+from tests.container.conftest import compose, machine, outside, pair, pod, podman, servers
 
-__all__ = ["Outside", "Pair", "compose", "machine", "outside", "pod", "podman", "servers"]
+__all__ = ["compose", "machine", "outside", "pair", "pod", "podman", "servers"]

@@ -1,0 +1,201 @@
+"""A gateway's container that an attacker has taken over, in each file of container/.
+
+It sees its own gateway's directory and nothing else of gatecert. The attacker is the user whom the
+file names, or root without capabilities, the most that a program in such a container can become.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import pytest
+from tests.container.conftest import BOSTON, Outside
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.container.conftest import Pair
+
+    from harness.container import Podman
+
+DENVER: Final = "denver"
+ITS_OWN_USER: Final = ()
+ROOT_WITHOUT_CAPABILITIES: Final = ("--user=0:10001",)
+ATTACKERS: Final = (ITS_OWN_USER, ROOT_WITHOUT_CAPABILITIES)
+# The largest file of the state directory is a fraction of that.
+DIGESTS: Final = """
+import glob, hashlib, json, os
+
+found = {}
+for top in ("/", *glob.glob("/proc/[0-9]*/root/var/lib/gatecert"), *glob.glob("/proc/[0-9]*/cwd/")):
+    for directory, within, files in os.walk(top):
+        if directory == "/":
+            within[:] = set(within) - {"proc", "sys"}
+        for name in files:
+            path = os.path.join(directory, name)
+            try:
+                if os.path.isfile(path) and os.path.getsize(path) < 100_000:
+                    found[hashlib.sha256(open(path, "rb").read()).hexdigest()] = path
+            except OSError:
+                pass
+print(json.dumps(found))
+"""
+SEIZE: Final = """
+import ctypes, json, os, signal, sys
+
+ATTACH, DETACH = 16, 17
+wanted = sys.argv[1]
+libc = ctypes.CDLL(None)
+
+
+def attach(process):
+    if libc.ptrace(ATTACH, process, 0, 0):
+        raise PermissionError
+    os.waitpid(process, 0)
+    libc.ptrace(DETACH, process, 0, 0)
+
+
+attempts = {
+    "environ": lambda process: open(f"/proc/{process}/environ", "rb").read(),
+    "mem": lambda process: open(f"/proc/{process}/mem", "rb"),
+    "root": lambda process: os.listdir(f"/proc/{process}/root/"),
+    "cwd": lambda process: os.readlink(f"/proc/{process}/cwd"),
+    "ptrace": attach,
+    "signal": lambda process: os.kill(process, 0),
+}
+seen, done = 0, set()
+for process in filter(str.isdigit, os.listdir("/proc")):
+    try:
+        command = open(f"/proc/{process}/cmdline").read()
+    except OSError:
+        continue
+    if command.replace("\\0", " ") == wanted:
+        seen += 1
+        for name, attempt in attempts.items():
+            try:
+                attempt(int(process))
+                done.add(name)
+            except OSError:
+                pass
+capabilities = [line for line in open("/proc/self/status") if line.startswith("CapEff")]
+print(json.dumps([seen, sorted(done), int(capabilities[0].split()[1], 16)]))
+"""
+CHANGE: Final = """
+import ctypes, fcntl, json, os, sys
+
+directory = sys.argv[1]
+libc = ctypes.CDLL(None)
+
+
+def remount():
+    if libc.mount(None, directory.encode(), None, 0x20 | 0x1000, None):
+        raise PermissionError
+
+
+def unmount():
+    if libc.umount2(directory.encode(), 2):
+        raise PermissionError
+
+
+def lock(name):
+    fcntl.flock(os.open(f"{directory}/{name}", os.O_RDONLY), fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def live_elsewhere():
+    os.symlink("versions/attacker", f"{directory}/new")
+    os.rename(f"{directory}/new", f"{directory}/live")
+
+
+attempts = {
+    "a new file": lambda: open(f"{directory}/new", "w"),
+    "live elsewhere": live_elsewhere,
+    "no live": lambda: os.unlink(f"{directory}/live"),
+    "another certificate": lambda: open(f"{directory}/live/fullchain.pem", "r+"),
+    "another mode": lambda: os.chmod(f"{directory}/live/privkey.pem", 0o666),
+    "another time": lambda: os.utime(f"{directory}/live/fullchain.pem"),
+    "the gateway's lock": lambda: lock("lock"),
+    "the gateway's state": lambda: open(f"{directory}/state.json"),
+    "a writable mount": remount,
+    "no mount": unmount,
+    "another user": lambda: os.setuid(10001),
+}
+done = []
+for name, attempt in attempts.items():
+    try:
+        attempt()
+        done.append(name)
+    except OSError:
+        pass
+print(json.dumps(done))
+"""
+
+
+class WithDenver(Outside):
+    """A second gateway, whose key the same group may read."""
+
+    def adapt(self, configuration: dict[str, Any]) -> dict[str, Any]:
+        adapted = super().adapt(configuration)
+        adapted["gateways"][DENVER] = {
+            "hostname": "denver-njndubu.dynamic-m.com",
+            "addresses": ["127.0.0.1"],
+            "install": {"key_group": "10001"},
+        }
+        return adapted
+
+
+@pytest.fixture
+def outside(outside: Outside) -> Outside:
+    return WithDenver(outside.names, outside.pebble)
+
+
+def attack(podman: Podman, pair: Pair, script: str, *argv: str) -> Iterator[Any]:
+    """Run a script in the gateway's container as each attacker, and yield what it prints, JSON."""
+    for user in ATTACKERS:
+        command = ("exec", *user, pair.gateway.name, "python3", "-c", script, *argv)
+        yield json.loads(podman.must(*command))
+
+
+def digests(*files: Path) -> dict[str, str]:
+    """Return the paths of files that are not empty, by the digests of their contents."""
+    contents = ((file, file.read_bytes()) for file in files if file.is_file())
+    return {hashlib.sha256(data).hexdigest(): str(file) for file, data in contents if data}
+
+
+@pytest.mark.attack("a gateway's container reads the account key, or another gateway's key")
+def test_a_gateway_reads_only_its_own_certificates(pair: Pair, podman: Podman) -> None:
+    pair.trust()
+    state = pair.sidecar.state
+    own = state / "gateways" / BOSTON
+    served = {*own.glob("versions/*/*")}
+    secret = digests(*(path for path in state.rglob("*") if path not in served))
+    kinds = {path.split("/")[-1] for path in secret.values()}
+    assert {"key.pem", "account.json", "privkey.pem", "state.json", "lock"} < kinds
+
+    for found in attack(podman, pair, DIGESTS):
+        assert digests(*served).keys() <= found.keys()
+        assert {secret[digest]: found[digest] for digest in secret.keys() & found.keys()} == {}
+
+
+@pytest.mark.attack("a gateway's container reads gatecert's memory or environment, or signals it")
+def test_a_gateway_sees_no_process_of_gatecert(pair: Pair, podman: Podman) -> None:
+    main = podman.must("inspect", "--format", "{{.State.Pid}}", pair.sidecar.name)
+    command = Path(f"/proc/{main}/cmdline").read_text("utf-8").replace("\0", " ")
+    assert command.endswith("gatecert run ")
+
+    for seen, done, capabilities in attack(podman, pair, SEIZE, command):
+        assert (seen, done, capabilities) == (0, [], 0)
+
+
+@pytest.mark.attack("a gateway's container replaces its certificate, or blocks its renewal")
+def test_a_gateway_changes_nothing(pair: Pair, podman: Podman) -> None:
+    pair.trust()
+    directory = pair.sidecar.state / "gateways" / BOSTON
+    before = (directory / "live").readlink(), sorted(directory.iterdir())
+
+    for done in attack(podman, pair, CHANGE, f"/var/lib/gatecert/gateways/{BOSTON}"):
+        assert done == []
+    assert ((directory / "live").readlink(), sorted(directory.iterdir())) == before
+    pair.renew()
