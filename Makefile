@@ -5,18 +5,18 @@ PYTHON ?= python3
 export PYTHON
 
 bin := .venv/bin
-sources := daemon tests demo bench docs pebble/run docs/refresh docs/prose docs/gateways/haproxy/haproxy-commit
+sources := daemon tests demo bench docs packaging/audit pebble/run docs/refresh docs/prose docs/gateways/haproxy/haproxy-commit
 pages := pebble/README.md $(wildcard *.md docs/*.md docs/*/*.md)
 prose := $(pages) docs/words.txt Makefile .ci container packaging pebble systemd daemon demo bench tests
 harness := PYTHONPATH=tests/integration
 
 .DEFAULT_GOAL := help
 # What docs/prose reads. Its own test quotes the words that it must find.
-written := $(pages) docs/prose docs/refresh pebble/run packaging/build packaging/gatecert \
+written := $(pages) docs/prose docs/refresh pebble/run packaging/audit packaging/build packaging/gatecert \
 	$(wildcard packaging/debian/* systemd/* container/*) Makefile .ci/run \
 	$(filter-out tests/unit/test_prose.py,$(shell find daemon demo bench docs tests -name '*.py'))
 
-.PHONY: help demo unit test faults survive years fuzz test-gateways test-container test-systemd test-site security as-root deb lint fix docs docs-site bench setup ci-setup lock clean
+.PHONY: help demo unit test faults survive years fuzz test-gateways test-container test-systemd test-site security as-root deb audit lint fix docs docs-site bench setup ci-setup lock clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1|\2/p' Makefile | column -t -s '|'
@@ -61,11 +61,14 @@ as-root:
 deb: .venv/.complete ## Build the Debian package in dist/
 	@packaging/build
 
+audit: .cache/supply/.complete ## Look up the pinned packages in a file: VULNERABILITIES=all.zip
+	@.cache/supply/bin/python packaging/audit "$(VULNERABILITIES)"
+
 test-container: setup ## Run the files of container/ with nginx (as root)
 	@tests/integration/prerequisites container
 	@tests/container/run
 
-security: as-root setup deb ## Try every attack, as a user, on a booted machine and from a container (as root)
+security: as-root setup deb .cache/supply/.complete ## Try every attack, as a user, on a booted machine and from a container (as root)
 	@tests/systemd/prerequisites
 	@tests/integration/prerequisites gateways container
 	@tests/security/run
@@ -111,13 +114,14 @@ other-clients: .cache/peer/.complete
 private-authorities: .cache/authorities/.complete
 	@tests/integration/step-ca/build >/dev/null
 
-ci-setup: setup other-clients private-authorities .cache/site/.complete ## Set up for all targets, so that they can run side by side
+ci-setup: setup other-clients private-authorities .cache/site/.complete .cache/supply/.complete ## Set up for all targets, so that they can run side by side
 	@tests/integration/prerequisites gateways container site
 	@tests/systemd/prerequisites
 
-lock: .cache/uv/.complete ## Pin the newest versions that pyproject.toml allows
+lock: .cache/supply/.complete ## Pin the newest versions that pyproject.toml allows
 	@$(call compile,--extra dns --group dev --group build pyproject.toml,requirements.lock)
-	@$(call compile,--extra dns pyproject.toml,packaging/requirements.lock)
+	@$(call compile,--extra dns --fork-strategy fewest pyproject.toml,packaging/requirements.lock)
+	@$(call compile,--group supply,packaging/supply.lock)
 	@$(call compile,--group bench,bench/requirements.lock)
 	@$(call compile,--group authorities,tests/integration/requirements.lock)
 	@$(call compile,--group fuzz,tests/fuzz/requirements.lock)
@@ -157,10 +161,9 @@ quick = PYTHONDONTWRITEBYTECODE= $(if $(wildcard /dev/shm/.),PYTEST_DEBUG_TEMPRO
 		--upgrade --target .cache/atheris --requirement $<
 	@touch $@
 
-.cache/uv/.complete:
-	@$(PYTHON) -m venv .cache/uv
-	@.cache/uv/bin/python -m pip --quiet --quiet install uv
+.cache/supply/.complete: packaging/supply.lock tests/integration/environment
+	@tests/integration/environment .cache/supply packaging/supply.lock
 	@touch $@
 
-compile = UV_CUSTOM_COMPILE_COMMAND='make lock' .cache/uv/bin/uv pip compile --quiet --upgrade \
+compile = UV_CUSTOM_COMPILE_COMMAND='make lock' .cache/supply/bin/uv pip compile --quiet --upgrade \
 	--universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links $(1) -o $(2)

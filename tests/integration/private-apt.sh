@@ -22,6 +22,11 @@ private_apt_get() {
         -o "Dir::State::status=$apt_directory/status"
         -o "Dir::Cache=$apt_directory/cache"
         -o "Acquire::Languages=none"
+        # Whatever the machine allows for its own sources: only what Debian signed.
+        -o "Acquire::AllowInsecureRepositories=false"
+        -o "Acquire::AllowWeakRepositories=false"
+        -o "Acquire::AllowDowngradeToInsecureRepositories=false"
+        -o "APT::Get::AllowUnauthenticated=false"
         -o "Acquire::Retries=3"
         -o "APT::Sandbox::User=" # the private directory may be unreadable for _apt
     )
@@ -33,12 +38,11 @@ private_apt_get() {
 
 write_sources() {
     local uri=$1 keyring=/usr/share/keyrings/debian-archive-keyring.gpg
+    [[ -r $keyring ]] || fail "Debian's keys not found: install debian-archive-keyring"
     mkdir -p "$apt_directory"/{sources,state/lists/partial,cache/archives/partial,packages,unpacked}
     : >"$apt_directory/status"
-    {
-        printf 'Types: deb\nURIs: %s\nSuites: %s\nComponents: main\nTargets: Packages\n' "$uri" "$suite"
-        if [[ -r $keyring ]]; then printf 'Signed-By: %s\n' "$keyring"; fi
-    } >"$apt_directory/sources/$suite.sources"
+    printf 'Types: deb\nURIs: %s\nSuites: %s\nComponents: main\nTargets: Packages\nSigned-By: %s\n' \
+        "$uri" "$suite" "$keyring" >"$apt_directory/sources/$suite.sources"
 }
 
 # Prepare the private directory and fetch the suite's lists.
