@@ -16,7 +16,7 @@ from gatecert.errors import GatecertError
 from gatecert.setup.host_reader import SERVICE
 from gatecert.setup.server_change import run_command
 from gatecert.setup.service_units import DIRECTORY_MODE, MODE, UNITS, ServiceUnits
-from gatecert.store import durable, operator_files
+from gatecert.store import operator_files
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -112,8 +112,9 @@ def _enable_reloads(
         path = units / f"gatecert-reload@{gateway}.service.d" / "unit.conf"
         before = operator_files.read(path)
         text = f'[Service]\nEnvironment="UNIT={servers}"\n'
-        durable.make_directory(path.parent, mode=DIRECTORY_MODE)
-        operator_files.replace(path, before, text.encode(), mode=MODE)
+        operator_files.replace(
+            path, before, text.encode(), mode=MODE, directory_mode=DIRECTORY_MODE
+        )
     paths = [f"gatecert-reload@{gateway}.path" for gateway in sorted(wanted)]
     for command in (["daemon-reload"], ["enable", "--now", *paths]):
         ended = run(("systemctl", "--quiet", *command))

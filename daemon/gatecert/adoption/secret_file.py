@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import stat
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gatecert.store import durable, operator_files
+from gatecert.store import durable
+from gatecert.store.directory_walk import place
+from gatecert.store.operator_files import NEW_DIRECTORY_MODE
 
 if TYPE_CHECKING:
     from gatecert.store.drop_root import Owner
@@ -33,12 +36,16 @@ class Secret:
             StorageError: It cannot be written.
         """
         data = f"{self.value}\n".encode()
-        if operator_files.read(self.path) == data:
-            return
-        durable.make_directory(self.path.parent, mode=operator_files.NEW_DIRECTORY_MODE)
-        if owner is None:
-            durable.write_file(self.path, data, mode=0o600)
-        else:
+        with place(self.path, make=NEW_DIRECTORY_MODE) as found:
+            status = found.status()
+            is_file = status is not None and stat.S_ISREG(status.st_mode)
+            if is_file and found.read() == data:
+                return
             durable.write_file(
-                self.path, data, mode=0o600, owner=str(owner.user), group=str(owner.group)
+                found.path,
+                data,
+                mode=0o600,
+                owner=None if owner is None else str(owner.user),
+                group=None if owner is None else str(owner.group),
+                directory=found.directory,
             )

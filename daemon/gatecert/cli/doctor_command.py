@@ -7,7 +7,7 @@ import os
 import stat
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
@@ -28,8 +28,10 @@ from gatecert.doctor.configuration_problems import configuration_problems
 from gatecert.doctor.diagnosis_text import diagnosis_text
 from gatecert.doctor.gather import FactSources, gather_gateway_facts, gather_machine_facts
 from gatecert.doctor.listener_checks import open_listeners
-from gatecert.errors import ConfigurationError, GatecertError
+from gatecert.errors import ConfigurationError, GatecertError, StorageError
 from gatecert.report.terminal import Terminal
+from gatecert.store.operator_files import open_output
+from gatecert.store.storage_errors import reason
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
     from gatecert.model import Target
 
 MOST_AT_ONCE = 16
+READABLE = 0o644  # a root is for everybody
 
 
 def doctor(
@@ -130,26 +133,21 @@ def _configuration_results(error: ConfigurationError) -> tuple[Result, ...]:
 def _opened(path: Path | None) -> Iterator[int | None]:
     """Open a file for writing as the user who runs the command, before root is dropped.
 
-    Remove a new file again if nothing was written to it, where the owner of the state may.
-
     Raises:
         GatecertError: The file cannot be opened.
     """
     if path is None:
         yield None
         return
-    is_new = not path.exists()
-    try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o644)
-    except OSError as error:
-        raise GatecertError(f"{path}: cannot be written: {error.strerror}") from error
-    try:
+    with ExitStack() as opened:
+        try:
+            output = open_output(path.absolute(), mode=READABLE)
+            descriptor = opened.enter_context(output)
+        except StorageError as error:
+            raise GatecertError(
+                f"{path}: cannot be written: {reason(error)}", fix=error.fix
+            ) from error
         yield descriptor
-    finally:
-        if is_new and not os.fstat(descriptor).st_size:
-            with suppress(OSError):
-                path.unlink()
-        os.close(descriptor)
 
 
 def _export(descriptor: int, pem: bytes) -> None:

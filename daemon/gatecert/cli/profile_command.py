@@ -10,8 +10,7 @@ import typer
 from gatecert.cli.context import Name, find, read_configuration
 from gatecert.config.targets import targets
 from gatecert.report.anyconnect_profile import profile as document
-from gatecert.store.durable import write_file
-from gatecert.store.storage_errors import storage_error
+from gatecert.store.operator_files import write_output
 
 READABLE = 0o644  # a profile is for everybody
 
@@ -34,20 +33,4 @@ def profile(
     if not output:
         typer.echo(written, nl=False)
         return
-    _write(Path(output).absolute(), written)
-
-
-def _write(path: Path, document: bytes) -> None:
-    """Replace the file (the target of a symbolic link); write to a device or a pipe.
-
-    Raises:
-        StorageError: It cannot be written.
-    """
-    try:
-        if not path.exists() or path.is_file():
-            write_file(path.resolve(), document, mode=READABLE)
-            return
-        with path.open("wb", buffering=0) as file:
-            file.write(document)
-    except OSError as error:
-        raise storage_error(error, "write", path) from error
+    write_output(Path(output).absolute(), written, mode=READABLE)

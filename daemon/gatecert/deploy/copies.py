@@ -2,7 +2,8 @@
 
 One rename replaces each file, so that it is never seen half written; a link in its place is
 replaced, not followed. A file that is already correct (content, mode, owner, group) is not written,
-so that its modification time tells when the certificate changed.
+so that its modification time tells when the certificate changed. The directory may belong to
+another user than gatecert's: see ``store.directory_walk``.
 
 Key and certificate in separate files cannot change in the same instant: a server that reads them
 without a reload may see them mismatched for a moment. ``combined`` and ``live`` avoid that.
@@ -19,7 +20,7 @@ from typing import TYPE_CHECKING, Final
 from gatecert import container
 from gatecert.deploy.contents import contents, holds
 from gatecert.errors import CopyError, StorageError
-from gatecert.store import durable
+from gatecert.store import directory_walk, durable
 from gatecert.store.users_and_groups import UNCHANGED, group_number, user_number
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from gatecert.model import FileCopy, Version
+    from gatecert.store.directory_walk import Place
 
 logger = logging.getLogger(__name__)
 
@@ -37,8 +39,8 @@ LARGEST_PASSWORD: Final = 1 << 10  # bytes
 def write_copies(copies: Sequence[FileCopy], version: Version, private_key: bytes) -> bool:
     """Write every copy that is out of date.
 
-    All of them are tried even if one fails. Temporary files that a crash left beside them, possibly
-    with a key, are removed.
+    All of them are tried even if one fails. What a crash left of one, possibly with a key, is
+    removed. No other process writes them meanwhile: the gateway is locked.
 
     Returns:
         Whether any was written.
@@ -48,8 +50,6 @@ def write_copies(copies: Sequence[FileCopy], version: Version, private_key: byte
     """
     failures: list[StorageError] = []
     written = False
-    for directory in {copy.path.parent for copy in copies}:
-        durable.sweep(directory)
     for copy in copies:
         try:
             written |= _write(copy, version, private_key)
@@ -73,11 +73,20 @@ def _write(copy: FileCopy, version: Version, private_key: bytes) -> bool:
     group = group_number(copy.group)
     group = _group_of(user) if group == UNCHANGED else group
     parts = (copy.contents, version, private_key, _password(copy.password_file))
-    found = _read(copy.path, (copy.mode, user, group))
-    if found is not None and holds(found, *parts):
-        return False
-    data = contents(*parts)
-    durable.write_file(copy.path, data, mode=copy.mode, owner=str(user), group=str(group))
+    with directory_walk.place(copy.path) as place:
+        durable.remove_leftover(place.path, place.directory)
+        found = _read(place, (copy.mode, user, group))
+        if found is not None and holds(found, *parts):
+            return False
+        durable.write_file(
+            place.path,
+            contents(*parts),
+            mode=copy.mode,
+            owner=str(user),
+            group=str(group),
+            directory=place.directory,
+            alone=True,
+        )
     logger.info("copied path=%s contents=%s", copy.path, copy.contents)
     return True
 
@@ -122,11 +131,11 @@ def _password(path: Path | None) -> bytes:
     return password
 
 
-def _read(path: Path, wanted: tuple[int, int, int]) -> bytes | None:
+def _read(place: Place, wanted: tuple[int, int, int]) -> bytes | None:
     """Return the content of a file; None unless it has this mode, user and group."""
+    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC  # a pipe must not block
     try:
-        # A named pipe in its place must not block.
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        descriptor = os.open(place.path.name, flags, dir_fd=place.directory)
     except OSError:
         return None
     with os.fdopen(descriptor, "rb") as file:

@@ -5,6 +5,7 @@ The daemon starts with such a configuration: what does not depend on these setti
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ from gatecert.config import existence, feasibility
 from gatecert.config.configuration_finding import Finding
 from gatecert.doctor import reload_commands
 from gatecert.errors import Problem
+from gatecert.store.directory_walk import refusal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -54,6 +56,7 @@ def configuration_problems(
             *_dns_providers(configuration),
             *reload_commands.findings(configuration),
             *_unusable_roots(configuration, now),
+            *_refused_directories(configuration),
         ]
     )
     return ConfigurationProblems(
@@ -83,3 +86,20 @@ def _unusable_roots(configuration: Configuration, now: datetime) -> Iterator[Fin
                 "expired or are not CA certificates; put the CA's current root there"
             )
             yield Finding(("authorities", name, "trusted_roots"), what)
+
+
+def _refused_directories(configuration: Configuration) -> Iterator[Finding]:
+    """Find directories that gatecert refuses to write to, as the owner of its state."""
+    state = configuration.state_directory
+    try:
+        user = state.stat().st_uid
+    except OSError:  # not made yet
+        user = os.geteuid()
+    webroot = configuration.challenges.http_01.webroot
+    if webroot is not None and (error := refusal(webroot, user=user, shared=True)):
+        yield Finding(("challenges", "http-01", "webroot"), f"{error.message}; {error.fix}")
+    for name, gateway in configuration.gateways.items():
+        for index, copy in enumerate(gateway.install.copy_to):
+            if error := refusal(copy.path.parent, user=user):
+                where = ("gateways", name, "install", "copy_to", index, "path")
+                yield Finding(where, f"{error.message}; {error.fix}")

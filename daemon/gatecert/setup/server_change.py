@@ -16,7 +16,6 @@ from gatecert import process
 from gatecert.deadline import Deadline
 from gatecert.errors import DeploymentError, GatecertError
 from gatecert.store import operator_files
-from gatecert.store.durable import remove_file
 
 if TYPE_CHECKING:
     from gatecert.setup.server_plan import Edit
@@ -123,7 +122,7 @@ class ServerChange:
         for path, before in reversed(self._before):
             try:
                 if before is None:
-                    remove_file(path)
+                    operator_files.remove(path)
                 else:
                     operator_files.replace(path, operator_files.read(path), before)
             except GatecertError as error:
@@ -131,7 +130,7 @@ class ServerChange:
                 kept += [each for each in self.backups if each.parent == path.parent]
         for backup in self.backups:
             if backup not in kept:
-                remove_file(backup)
+                operator_files.remove(backup)
         self.backups, self._before, self._undo = kept, [], []
 
     def _replace(self, edit: Edit) -> None:

@@ -6,7 +6,6 @@ written there already stays.
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -15,8 +14,8 @@ from gatecert.deploy.reload_unit import ReloadUnit, read_reload_unit
 from gatecert.errors import DeploymentError
 from gatecert.setup.host_reader import SERVICE
 from gatecert.setup.server_change import Run, run_command
-from gatecert.store import durable, operator_files
-from gatecert.store.users_and_groups import group_number, user_number
+from gatecert.store import operator_files
+from gatecert.store.directory_walk import make_directory
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -48,7 +47,7 @@ class ServiceUnits:
         read_reload: Callable[[str], ReloadUnit | None] = read_reload_unit,
     ) -> None:
         self._gateway = gateway
-        self._user = user
+        self._owner = user or None
         self._units = units
         self._run = run
         self._read_reload = read_reload
@@ -68,19 +67,6 @@ class ServiceUnits:
             self.has_changed_service = True
             self._systemctl("daemon-reload")
 
-    def make_directory(self, directory: Path, mode: int) -> None:
-        """Create a directory for gatecert's user; an existing one becomes its own.
-
-        Raises:
-            StorageError: It cannot be created.
-        """
-        durable.make_directory(directory.parent, mode=DIRECTORY_MODE)
-        durable.make_directory(directory, mode=mode)
-        if self._user:
-            with durable.step("change the owner of", directory):
-                user, group = user_number(self._user), group_number(self._user)
-                os.chown(directory, user, group, follow_symlinks=False)
-
     def webroot_directory(self, webroot: Path) -> Path:
         """Create the directory of http-01 responses below a webroot, and return it.
 
@@ -88,7 +74,9 @@ class ServiceUnits:
             StorageError: It cannot be created.
         """
         directory = webroot / DIRECTORY
-        self.make_directory(directory, DIRECTORY_MODE)
+        make_directory(
+            directory, mode=DIRECTORY_MODE, above=DIRECTORY_MODE, owner=self._owner, shared=True
+        )
         return directory
 
     def copies_directory(self, directory: Path) -> Path:
@@ -97,7 +85,7 @@ class ServiceUnits:
         Raises:
             StorageError: It cannot be created.
         """
-        self.make_directory(directory, COPIES_MODE)
+        make_directory(directory, mode=COPIES_MODE, above=DIRECTORY_MODE, owner=self._owner)
         return directory
 
     def enable_reload(self, units: Sequence[str]) -> None:
@@ -137,8 +125,9 @@ class ServiceUnits:
         before = operator_files.read(path)
         if before == text.encode():
             return False
-        durable.make_directory(path.parent, mode=DIRECTORY_MODE)
-        operator_files.replace(path, before, text.encode(), mode=MODE)
+        operator_files.replace(
+            path, before, text.encode(), mode=MODE, directory_mode=DIRECTORY_MODE
+        )
         return True
 
     def _systemctl(self, *arguments: str) -> None:

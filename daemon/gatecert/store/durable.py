@@ -1,7 +1,8 @@
 """Crash-safe writing: a crash at any instruction leaves the old or the new contents.
 
-All files of gatecert are written by this module, those of ``deploy`` too. The rules, from
-rename(2), fsync(2) and the behaviour of file systems on power loss:
+All files of gatecert are written by this module, those outside the state directory by a descriptor
+of their directory (``directory_walk``). The rules, from rename(2), fsync(2) and the behaviour of
+file systems on power loss:
 
 - New contents go to a temporary name in the same directory (``O_EXCL``). The file gets its owner
   and its final mode regardless of the umask, is written and fsynced, and is then renamed.
@@ -11,7 +12,7 @@ rename(2), fsync(2) and the behaviour of file systems on power loss:
 - A symbolic link at the target is replaced, never followed, unless something is appended.
 - Appended data is fsynced. A crash may leave a part of it, which the next append cuts off.
 - Temporary files (``.tmp-…``, ``.trash-…``) name their process; ``sweep`` removes those of ended
-  processes.
+  processes. It is for the state directory only: elsewhere, such a name may be anybody's.
 
 Every system call runs inside a named step. Tests set ``on_step``, which is called with name and
 path before each step. An OSError that it raises counts as the failure of that step; a test that
@@ -32,6 +33,7 @@ from gatecert.errors import StorageError
 from gatecert.store.storage_errors import storage_error
 from gatecert.store.temporary_names import (
     is_leftover,
+    leftover_beside,
     mark_abandoned,
     temporary_beside,
     trash_beside,
@@ -78,6 +80,8 @@ def write_file(  # noqa: PLR0913 - a file has a mode, an owner and a group
     owner: str | None = None,
     group: str | None = None,
     sync: bool = True,
+    directory: int | None = None,
+    alone: bool = False,
 ) -> None:
     """Write a file atomically and durably.
 
@@ -88,20 +92,31 @@ def write_file(  # noqa: PLR0913 - a file has a mode, an owner and a group
         owner: User name or number; None for the default.
         group: Group name or number; None for the default.
         sync: False if the file need not survive a power failure; it still appears complete.
+        directory: Descriptor of the file's directory; None to find it by its path.
+        alone: No other process writes this file now, so what an earlier one left is removed.
 
     Raises:
         StorageError: It could not be written; the previous file is unchanged.
     """
-    temporary = temporary_beside(path)
+    temporary = leftover_beside(path) if alone else temporary_beside(path)
+    if alone:
+        _discard(temporary, directory)
     try:
-        create_file(temporary, data, mode=mode, owner=owner, group=group, sync=sync)
+        create_file(
+            temporary, data, mode=mode, owner=owner, group=group, sync=sync, directory=directory
+        )
         with step("replace", path):
-            temporary.replace(path)
+            os.replace(
+                _name(temporary, directory),
+                _name(path, directory),
+                src_dir_fd=directory,
+                dst_dir_fd=directory,
+            )
     except BaseException:
-        _discard(temporary)
+        _discard(temporary, directory)
         raise
     if sync:
-        sync_directory(path.parent)
+        sync_directory(path.parent, directory)
 
 
 def append_file(path: Path, data: bytes, *, end: int) -> None:
@@ -121,7 +136,7 @@ def append_file(path: Path, data: bytes, *, end: int) -> None:
         if os.fstat(descriptor).st_size > end:
             _cut(descriptor, end, path)
         try:
-            _write_all(descriptor, data, path)
+            write_all(descriptor, data, path)
             with step("sync", path):
                 os.fdatasync(descriptor)
         except BaseException:
@@ -140,12 +155,13 @@ def create_file(  # noqa: PLR0913 - a file has a mode, an owner and a group
     owner: str | None = None,
     group: str | None = None,
     sync: bool = True,
+    directory: int | None = None,
 ) -> None:
     """Create a file under an unused name; see ``write_file`` for the arguments."""
     user, members = user_number(owner), group_number(group)
     with step("create", path):
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-        descriptor = os.open(path, flags, 0o600)
+        descriptor = os.open(_name(path, directory), flags, 0o600, dir_fd=directory)
     try:
         if (user, members) != (UNCHANGED, UNCHANGED):
             with (
@@ -155,7 +171,7 @@ def create_file(  # noqa: PLR0913 - a file has a mode, an owner and a group
                 os.fchown(descriptor, user, members)
         with step("change the mode of", path):
             os.fchmod(descriptor, mode)
-        _write_all(descriptor, data, path)
+        write_all(descriptor, data, path)
         if sync:
             with step("sync", path):
                 os.fsync(descriptor)
@@ -167,15 +183,23 @@ def create_file(  # noqa: PLR0913 - a file has a mode, an owner and a group
         os.close(descriptor)
 
 
-def remove_file(path: Path, *, sync: bool = True) -> None:
-    """Remove a file or link durably; a missing one is no error."""
+def write_all(descriptor: int, data: bytes, path: Path) -> None:
+    """Write data to an open file."""
+    rest = memoryview(data)
+    while rest:
+        with step("write", path):
+            rest = rest[os.write(descriptor, rest) :]
+
+
+def remove_file(path: Path, *, sync: bool = True, directory: int | None = None) -> None:
+    """Remove a file or link durably; a missing one is no error. See ``write_file``."""
     with step("remove", path):
         try:
-            path.unlink()
+            os.unlink(_name(path, directory), dir_fd=directory)
         except FileNotFoundError:
             return
     if sync:
-        sync_directory(path.parent)
+        sync_directory(path.parent, directory)
 
 
 def replace_link(link: Path, destination: str | Path) -> None:
@@ -298,6 +322,16 @@ def remove_tree(directory: Path) -> None:
         _discard(trash)
 
 
+def remove_leftover(path: Path, directory: int) -> None:
+    """Remove what an interrupted ``write_file`` left under the one name that it uses there.
+
+    Args:
+        path: The file that it writes; no other process writes it now.
+        directory: Descriptor of the file's directory.
+    """
+    _discard(leftover_beside(path), directory)
+
+
 def sweep(directory: Path) -> None:
     """Remove the temporary files of ended processes; a failure is only logged."""
     try:
@@ -320,9 +354,9 @@ def subdirectories(directory: Path) -> list[Path]:
             return []
 
 
-def sync_directory(directory: Path) -> None:
-    """Fsync a directory."""
-    _sync(directory, os.O_RDONLY | os.O_DIRECTORY)
+def sync_directory(path: Path, directory: int | None = None) -> None:
+    """Fsync a directory, by a descriptor of it if there is one."""
+    _sync(path, os.O_RDONLY | os.O_DIRECTORY, directory)
 
 
 def grant_group_access(directory: Path, group: str, *, give: bool) -> None:
@@ -357,16 +391,26 @@ def grant_group_access(directory: Path, group: str, *, give: bool) -> None:
 # --------------------------------------------------------------------------- below
 
 
-def _discard(path: Path) -> None:
+def _name(path: Path, directory: int | None) -> str | Path:
+    """Return what a system call relative to a descriptor gets as the path."""
+    return path if directory is None else path.name
+
+
+def _discard(path: Path, directory: int | None = None) -> None:
     """Remove a temporary file, link or directory; if that fails, ``sweep`` tries again."""
     try:
         with step("discard", path):
-            if path.is_dir() and not path.is_symlink():
+            if directory is not None:
+                with suppress(FileNotFoundError):
+                    os.stat(path.name, dir_fd=directory, follow_symlinks=False)  # as below
+                    os.unlink(path.name, dir_fd=directory)
+            elif path.is_dir() and not path.is_symlink():
                 shutil.rmtree(path)
             elif os.path.lexists(path):  # read-only file systems reject even this
                 path.unlink(missing_ok=True)
     except StorageError as error:
-        mark_abandoned(path)
+        if directory is None:
+            mark_abandoned(path)
         logger.warning("a temporary file stays behind: %s", error)
     else:
         unmark_abandoned(path)
@@ -375,13 +419,6 @@ def _discard(path: Path) -> None:
 def _cut(descriptor: int, end: int, path: Path) -> None:
     with step("cut", path):
         os.ftruncate(descriptor, end)
-
-
-def _write_all(descriptor: int, data: bytes, path: Path) -> None:
-    rest = memoryview(data)
-    while rest:
-        with step("write", path):
-            rest = rest[os.write(descriptor, rest) :]
 
 
 @contextmanager
@@ -403,9 +440,10 @@ def _own_directory(path: Path, mode: int, members: int) -> None:
         path.chmod(mode)
 
 
-def _sync(path: Path, flags: int) -> None:
+def _sync(path: Path, flags: int, directory: int | None = None) -> None:
     with step("sync", path):
-        descriptor = os.open(path, flags | os.O_CLOEXEC)
+        name = path if directory is None else "."
+        descriptor = os.open(name, flags | os.O_CLOEXEC, dir_fd=directory)
         try:
             os.fsync(descriptor)
         except OSError as error:

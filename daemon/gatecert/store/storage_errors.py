@@ -68,6 +68,7 @@ def storage_error(error: OSError, doing: str, path: Path) -> StorageError:
             "a file is in the place of a directory",
             "set the path of a directory; for a container's volume, mount a directory",
         ),
+        errno.ENXIO: ("no process reads from the pipe", "start the reader first"),
         errno.ENOENT: ("it does not exist", f"create {folder}"),
         errno.EMFILE: (
             "too many open files",
@@ -80,6 +81,13 @@ def storage_error(error: OSError, doing: str, path: Path) -> StorageError:
     words = os.strerror(error.errno) if error.errno else clean(str(error)) or "it failed"
     what, fix = meanings.get(error.errno or 0, (words, f"check {shown}"))
     return StorageError(f"cannot {doing} {shown}: {what}", fix=fix)
+
+
+def reason(error: StorageError) -> str:
+    """Return the system's text for an error, where its path is known; otherwise its message."""
+    cause = error.__cause__
+    text = cause.strerror if isinstance(cause, OSError) else None
+    return text or error.message
 
 
 def _remedy(user: str, path: Path) -> str:

@@ -4,10 +4,14 @@
 ended, they are leftovers of a crash. PIDs are reused (in a container the daemon is always process
 1), so a name also contains a random id of the run. If a running process fails to remove a file, for
 example on a read-only disk, it marks the file as abandoned, and that is a leftover too.
+
+Outside the state directory nothing is searched for leftovers, since a file of such a name may be
+anybody's. A file that only one process writes at a time has one temporary name, made from its own.
 """
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import os
 import re
@@ -31,6 +35,11 @@ def temporary_beside(path: Path) -> Path:
 def trash_beside(path: Path) -> Path:
     """Return an unused name in the same directory for what was ``path``."""
     return path.with_name(_private_name("trash"))
+
+
+def leftover_beside(path: Path) -> Path:
+    """Return the temporary name of a file that one process writes at a time."""
+    return path.with_name(f".tmp-{hashlib.sha256(os.fsencode(path.name)).hexdigest()[:32]}")
 
 
 def is_leftover(name: str) -> bool:

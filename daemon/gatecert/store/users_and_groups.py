@@ -32,6 +32,16 @@ def group_name(number: int) -> str:
         return str(number)
 
 
+def is_own_group(user: int, group: int) -> bool:
+    """Tell whether a group consists of one user, whose name it has (pam_umask(8), usergroups)."""
+    name = user_name(user)
+    try:
+        entry = grp.getgrgid(group)
+    except KeyError:
+        return group == user
+    return entry.gr_name == name and set(entry.gr_mem) <= {name}
+
+
 def user_number(owner: str | None) -> int:
     """Return the number of a user given by name or number; ``UNCHANGED`` for None.
 

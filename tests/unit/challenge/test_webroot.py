@@ -3,15 +3,13 @@ from __future__ import annotations
 import os
 import stat
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 
 from gatecert.challenge.webroot import DIRECTORY, publish, withdraw
 from gatecert.errors import ChallengeError
-
-if TYPE_CHECKING:
-    from typing import NoReturn
+from gatecert.store import durable
+from gatecert.store.temporary_names import leftover_beside
 
 BAD = pytest.mark.parametrize("token", ["../up", "a/b", "", "a.b", "x" * 256])
 
@@ -56,10 +54,11 @@ def test_a_bad_token_never_removes_a_file(tmp_path: Path, token: str) -> None:
 def test_a_failed_write_leaves_no_partial_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fails(*_: object) -> NoReturn:
-        raise OSError(28, "No space left on device")
+    def fails(name: str, _: Path) -> None:
+        if name == "replace":
+            raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(Path, "replace", fails)
+    monkeypatch.setattr(durable, "on_step", fails)
     with pytest.raises(ChallengeError, match="No space left on device"):
         publish(tmp_path, "abc", "abc.def")
 
@@ -106,7 +105,7 @@ def test_no_symbolic_link_is_followed(
     (root / link).parent.mkdir(parents=True)
     (root / link).symlink_to(elsewhere)
 
-    with pytest.raises(ChallengeError, match="is a symbolic link or not a directory"):
+    with pytest.raises(ChallengeError, match="is a symbolic link that"):
         publish(root, "abc", "abc.def")
     assert not withdraw(root, "abc")
 
@@ -149,11 +148,16 @@ def test_withdraw_without_a_directory_does_nothing(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_partial_files_of_a_crash_are_removed(tmp_path: Path) -> None:
-    (tmp_path / DIRECTORY).mkdir(parents=True)
-    (tmp_path / DIRECTORY / ".tmp-999999999-0123abcd-1").write_text("half")
-    publish(tmp_path, "abc", "abc.def")
-    assert [path.name for path in (tmp_path / DIRECTORY).iterdir()] == ["abc"]
+def test_only_what_a_crash_left_of_the_same_response_is_removed(tmp_path: Path) -> None:
+    directory = tmp_path / DIRECTORY
+    directory.mkdir(parents=True)
+    other = directory / ".tmp-999999999-0123abcd-1"
+    other.write_text("of somebody else")
+    for action in (lambda: publish(tmp_path, "abc", "abc.def"), lambda: withdraw(tmp_path, "abc")):
+        leftover_beside(directory / "abc").write_text("half")
+        action()
+        assert {path.name for path in directory.iterdir()} - {"abc"} == {other.name}
+    assert not (directory / "abc").exists()
 
 
 def test_no_descriptor_is_leaked(tmp_path: Path) -> None:

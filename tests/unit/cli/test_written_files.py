@@ -6,6 +6,8 @@ import logging
 import os
 import stat
 import sys
+from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,8 +17,7 @@ from gatecert import cli
 from gatecert.doctor import report
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
+    from collections.abc import Callable, Iterator
 
 ROOT = b"-----BEGIN CERTIFICATE-----\n"
 
@@ -117,3 +118,69 @@ def test_no_file_remains_without_a_root(
         assert "no root is known, so nothing was written" in capsys.readouterr().err
     assert not file.exists()
     assert kept.exists()
+
+
+def test_output_to_an_inherited_descriptor(run: Callable[..., int], pipe: Path) -> None:
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    writer = os.open(pipe, os.O_WRONLY)
+    try:
+        assert run("profile", "vpn", "--output", f"/dev/fd/{writer}") == 0
+        assert b"vpn.example.com" in os.read(reader, 65536)
+        os.fstat(writer)
+    finally:
+        os.close(writer)
+        os.close(reader)
+
+
+@pytest.mark.parametrize("command", [("profile", "vpn", "--output"), ("doctor", "--export-root")])
+def test_a_pipe_that_nobody_reads_is_an_error(
+    run: Callable[..., int],
+    pipe: Path,
+    command: tuple[str, ...],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert run(*command, str(pipe)) == 1
+    assert "start the reader first" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", [("profile", "vpn", "--output"), ("doctor", "--export-root")])
+@pytest.mark.parametrize("make", [os.mkfifo, Path.touch], ids=["pipe", "file"])
+def test_nothing_is_written_into_what_others_may_have_put_there(
+    run: Callable[..., int],
+    tmp_path: Path,
+    command: tuple[str, ...],
+    make: Callable[[Path], None],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("only root gives a file to another user")
+    monkeypatch.setattr(report, "roots_pem", lambda _: ROOT)
+    directory = tmp_path / "of-others"
+    directory.mkdir()
+    file = directory / "file"
+    make(file)
+    for path in (directory, file):
+        os.chown(path, 60002, 60002)
+    before = file.stat()
+
+    with read_end(file):
+        code = run(*command, str(file))
+
+    if command[0] == "profile" and stat.S_ISREG(before.st_mode):
+        assert (code, file.stat().st_uid) == (0, 0)  # replaced
+        return
+    assert code == 1
+    assert "may have been put there by user 60002" in capsys.readouterr().err
+    assert os.path.samestat(before, file.stat())
+    assert file.stat().st_size == 0
+
+
+@contextmanager
+def read_end(path: Path) -> Iterator[None]:
+    """Keep a file or a pipe open for reading."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        yield
+    finally:
+        os.close(descriptor)

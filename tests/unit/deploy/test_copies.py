@@ -16,6 +16,7 @@ from gatecert.deploy.copies import write_copies
 from gatecert.errors import CopyError
 from gatecert.model import FileContents, FileCopy, Identifier, IdentifierType, Version
 from gatecert.store import durable
+from gatecert.store.temporary_names import leftover_beside
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -253,11 +254,27 @@ def test_it_says_whether_anything_had_to_be_written(tmp_path: Path) -> None:
     assert write_copies(copies, VERSION, KEY)
 
 
-def test_a_key_that_a_crash_left_beside_a_copy_is_removed(tmp_path: Path) -> None:
-    torn = tmp_path / f".tmp-{os.getpid()}-00000000-1"
-    torn.write_bytes(KEY)
-    other = tmp_path / ".tmp-of-somebody-else"
-    other.touch()
-    write_copies([FileCopy(tmp_path / "server.pem", FULLCHAIN)], VERSION, KEY)
-    assert not torn.exists()
-    assert other.exists()
+def test_only_what_a_crash_left_of_a_copy_is_removed(tmp_path: Path) -> None:
+    copy = FileCopy(tmp_path / "server.pem", FULLCHAIN)
+    left = leftover_beside(copy.path)
+    others = [tmp_path / f".tmp-{os.getpid()}-00000000-1", tmp_path / ".tmp-of-somebody-else"]
+    for other in others:
+        other.write_bytes(KEY)
+    for _ in ("written", "unchanged"):
+        left.write_bytes(KEY)
+        write_copies([copy], VERSION, KEY)
+        assert set(tmp_path.iterdir()) == {copy.path, *others}
+
+
+def test_a_copy_in_a_directory_that_others_may_write_to_is_refused(tmp_path: Path) -> None:
+    copies = [FileCopy(tmp_path / name / "server.pem", FULLCHAIN) for name in ("open", "closed")]
+    for copy, mode in zip(copies, (0o777, 0o755), strict=True):
+        copy.path.parent.mkdir()
+        copy.path.parent.chmod(mode)
+    if os.geteuid() != 0:  # it is one of those others
+        write_copies(copies, VERSION, KEY)
+        return
+    with pytest.raises(CopyError, match=f"{tmp_path}/open can be changed by every user") as caught:
+        write_copies(copies, VERSION, KEY)
+    assert caught.value.fix.startswith(f"chmod go-w {tmp_path}/open")
+    assert [copy.path.exists() for copy in copies] == [False, True]

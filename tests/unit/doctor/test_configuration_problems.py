@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 from tests.fakes.clock import DAY, START
@@ -70,3 +71,28 @@ def test_providers_of_challenges_and_of_dynamic_dns_are_checked(tmp_path: Path) 
     assert len(found) == 2
     assert ":1: challenges.dns-01.provider: there is no DNS provider cloudfare; did you" in found[0]
     assert ":6: gateways.vpn.ddns.credentials.token: hetzner has no such option; did" in found[1]
+
+
+def test_directories_that_root_refuses_to_write_to(tmp_path: Path) -> None:
+    for name, mode in (("state", 0o700), ("shared", 0o777), ("own", 0o755)):
+        (tmp_path / name).mkdir()
+        (tmp_path / name).chmod(mode)
+    copies = [f"{{path: {tmp_path / name}/a.pem, contents: cert}}" for name in ("own", "shared")]
+    written = (
+        f"state_directory: {tmp_path / 'state'}\n"
+        f"challenges: {{http-01: {{webroot: {tmp_path / 'shared'}}}}}\n"
+        f"gateways:\n  vpn:\n    hostname: vpn.company.com\n    mode: custom\n"
+        f"    install: {{copy_to: [{', '.join(copies)}]}}\n"
+    )
+
+    found = [str(each) for each in problems(tmp_path / "config.yaml", written).unworkable]
+
+    if os.geteuid() != 0:  # it writes there as one of many users
+        assert found == []
+        return
+    (problem,) = found
+    assert "gateways.vpn.install.copy_to[1].path: " in problem
+    assert "can be changed by every user, who could make gatecert" in problem
+    assert problem.endswith(f"; chmod go-w {tmp_path / 'shared'}")
+    os.chown(tmp_path / "state", 60002, 60002)  # the daemon's user
+    assert problems(tmp_path / "config.yaml", written).unworkable == ()

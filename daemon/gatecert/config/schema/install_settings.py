@@ -26,7 +26,10 @@ REFUSED_CONTENTS = {
 class CopySettings(Settings):
     """A file that a server requires, in addition to the live directory."""
 
-    path: AnyFile = Field(description="Path of the file.")
+    path: AnyFile = Field(
+        description="Path of the file. Its directory exists, and no group may write to it if "
+        "gatecert runs as root (docs/systemd.md)."
+    )
     contents: Annotated[FileContents, *choice(FileContents, REFUSED_CONTENTS)] = Field(
         description="privkey, cert, chain, fullchain, or combined (fullchain and then privkey), in "
         "PEM; privkey-der or cert-der; pkcs12 (privkey, cert and chain)."
