@@ -5,18 +5,18 @@ PYTHON ?= python3
 export PYTHON
 
 bin := .venv/bin
-sources := daemon tests demo bench docs packaging/audit pebble/run docs/refresh docs/prose docs/gateways/haproxy/haproxy-commit
+sources := daemon tests demo bench docs packaging/audit packaging/sbom pebble/run docs/refresh docs/prose docs/gateways/haproxy/haproxy-commit
 pages := pebble/README.md $(wildcard *.md docs/*.md docs/*/*.md)
 prose := $(pages) docs/words.txt Makefile .ci container packaging pebble systemd daemon demo bench tests
 harness := PYTHONPATH=tests/integration
 
 .DEFAULT_GOAL := help
 # What docs/prose reads. Its own test quotes the words that it must find.
-written := $(pages) docs/prose docs/refresh pebble/run packaging/audit packaging/build packaging/gatecert \
+written := $(pages) docs/prose docs/refresh pebble/run packaging/audit packaging/build packaging/gatecert packaging/sbom \
 	$(wildcard packaging/debian/* systemd/* container/*) Makefile .ci/run \
 	$(filter-out tests/unit/test_prose.py,$(shell find daemon demo bench docs tests -name '*.py'))
 
-.PHONY: help demo unit test faults survive years fuzz test-gateways test-container test-systemd test-site security as-root deb audit lint fix docs docs-site bench setup ci-setup lock clean
+.PHONY: help demo unit test faults survive years fuzz test-gateways test-container test-systemd test-site test-package security as-root deb audit sbom lint fix docs docs-site bench setup ci-setup lock clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1|\2/p' Makefile | column -t -s '|'
@@ -61,8 +61,14 @@ as-root:
 deb: .venv/.complete ## Build the Debian package in dist/
 	@packaging/build
 
+test-package: deb .cache/supply/.complete ## Build the package again elsewhere: the same bytes, and a true bill of materials
+	@$(bin)/pytest -p no:cacheprovider tests/packaging
+
 audit: .cache/supply/.complete ## Look up the pinned packages in a file: VULNERABILITIES=all.zip
 	@.cache/supply/bin/python packaging/audit "$(VULNERABILITIES)"
+
+sbom: .cache/supply/.complete ## Update the bill of materials of package and image from the lock file
+	@.cache/supply/bin/python packaging/sbom
 
 test-container: setup ## Run the files of container/ with nginx (as root)
 	@tests/integration/prerequisites container
@@ -126,6 +132,7 @@ lock: .cache/supply/.complete ## Pin the newest versions that pyproject.toml all
 	@$(call compile,--group authorities,tests/integration/requirements.lock)
 	@$(call compile,--group fuzz,tests/fuzz/requirements.lock)
 	@$(call compile,--group docs,docs/site/requirements.lock)
+	@$(MAKE) --no-print-directory sbom
 
 clean: ## Remove what the other targets created
 	rm -rf .venv .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage* dist

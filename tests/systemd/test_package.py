@@ -18,6 +18,7 @@ from harness.machine.site import CONFIGURATION, LIVE
 from .conftest import PROJECT
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from harness.machine.booted import Machine
@@ -106,11 +107,22 @@ def test_one_command_installs_and_nothing_happens_without_a_configuration(
     assert machine.must("find", "/", "-xdev", "-nouser") == ""
 
 
+@pytest.fixture
+def dist() -> Iterator[Path]:
+    """The directory of packages, whose hashes and files are restored."""
+    dist = PROJECT / "dist"
+    hashes = (dist / "SHA256SUMS").read_bytes()
+    yield dist
+    (dist / "SHA256SUMS").write_bytes(hashes)
+    for file in dist.glob(f"gatecert_{OLDER}_*"):
+        file.unlink()
+
+
 @pytest.mark.on_one_debian
-def test_the_build_shows_progress(installed: Installed, tmp_path: Path) -> None:
+def test_the_build_shows_progress(installed: Installed, dist: Path, tmp_path: Path) -> None:
     assert installed.result.exit_code == 0
     packs_nothing = tmp_path / "dpkg-deb"  # takes the longest
-    packs_nothing.write_text("#!/bin/sh\n")
+    packs_nothing.write_text('#!/bin/sh\nfor package; do :; done\n: >"$package"\n')
     packs_nothing.chmod(0o755)
 
     built = subprocess.run(
@@ -126,9 +138,11 @@ def test_the_build_shows_progress(installed: Installed, tmp_path: Path) -> None:
     assert package.startswith(f"dist/gatecert_{OLDER}_")
     told = built.stderr.splitlines()
     assert all(line.startswith("packaging/build: ") for line in told)
-    assert told[-2:] == [
+    hashes = [line.split() for line in (dist / "SHA256SUMS").read_text("utf-8").splitlines()]
+    assert told[-4:] == [
         f"packaging/build: copying gatecert {OLDER} and its dependencies",
         f"packaging/build: packing {package}",
+        *(f"packaging/build: sha256 {found} of dist/{name}" for found, name in hashes),
     ]
 
 

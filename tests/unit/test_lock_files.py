@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 from typing import Final
 
 import pytest
 from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parents[2]
 LOCK_FILES = sorted(
@@ -72,3 +74,23 @@ def test_every_download_of_python_packages_requires_hashes() -> None:
 def test_no_download_is_piped_into_a_shell() -> None:
     piped = [line for path in SCRIPTS for line in commands(path) if PIPED_INTO_A_SHELL.search(line)]
     assert piped == []
+
+
+def test_the_bill_of_materials_is_that_of_the_lock_file() -> None:
+    bill = json.loads((ROOT / "packaging/gatecert.cdx.json").read_text("utf-8"))
+    wanted = {
+        canonicalize_name(requirement.name): (
+            str(requirement.specifier).removeprefix("=="),
+            sorted(hashes),
+        )
+        for requirement, hashes in pinned(ROOT / "packaging/requirements.lock")
+        if requirement.marker is None or requirement.marker.evaluate()
+    }
+    listed = {
+        each["name"]: (
+            each["version"],
+            sorted(one["content"] for one in each["externalReferences"][0]["hashes"]),
+        )
+        for each in bill["components"]
+    }
+    assert listed == wanted, "run `make sbom`"
