@@ -41,7 +41,7 @@ def test_links_between_documents_lead_somewhere(name: str) -> None:
             assert (path.parent / link).exists(), f"{path.relative_to(ROOT)} links to {link}"
 
 
-@pytest.mark.parametrize("name", ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md"])
+@pytest.mark.parametrize("name", ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "SECURITY.md"])
 def test_links_at_the_top_lead_somewhere(name: str) -> None:
     for link in re.findall(r"\]\((?!https?:)([^)#]+)", (ROOT / name).read_text("utf-8")):
         assert (ROOT / link).exists(), link
@@ -55,7 +55,8 @@ def test_the_index_names_every_page_once() -> None:
     index = ROOT / "docs" / "README.md"
     named = re.findall(r"^- \[[^\]]*\]\(([^)#]+\.md)\)", index.read_text("utf-8"), re.MULTILINE)
     pages = [path for path in ROOT.glob("docs/**/*.md") if path.parent.name != "decisions"]
-    outside = [ROOT / f"{name}.md" for name in ("CHANGELOG", "CONTRIBUTING", "ARCHITECTURE")]
+    top = ("CHANGELOG", "CONTRIBUTING", "ARCHITECTURE", "SECURITY")
+    outside = [ROOT / f"{name}.md" for name in top]
     wanted = {index.parent / "decisions/README.md", ROOT / "pebble/README.md", *pages, *outside}
     assert len(named) == len(set(named))
     assert {(index.parent / name).resolve() for name in named} == wanted - {index}
