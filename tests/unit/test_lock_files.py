@@ -76,6 +76,13 @@ def test_no_download_is_piped_into_a_shell() -> None:
     assert piped == []
 
 
+@pytest.mark.parametrize("name", ["container/Containerfile", "pebble/compose.yaml"])
+def test_images_that_are_built_on_or_run_as_tools_have_a_digest(name: str) -> None:
+    images = re.findall(r"\b(?:docker|ghcr|quay)\.io/\S+", "\n".join(commands(ROOT / name)))
+    assert images
+    assert [each for each in images if not re.search(r"@sha256:[0-9a-f]{64}\}?$", each)] == []
+
+
 def test_the_bill_of_materials_is_that_of_the_lock_file() -> None:
     bill = json.loads((ROOT / "packaging/gatecert.cdx.json").read_text("utf-8"))
     wanted = {
