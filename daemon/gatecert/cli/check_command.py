@@ -64,8 +64,8 @@ def check(
     """Validate the configuration and show what it does.
 
     Checks that the commands, directories, files, users and groups in it exist, that its settings
-    can work, that no other user of this machine can answer challenges, and that every nameserver
-    has the records for dns-persist-01.
+    can work, that no server may read secrets, that no other user of this machine can answer
+    challenges, and that every nameserver has the records for dns-persist-01.
     """
     given = options(context)
     document = read_document(context)

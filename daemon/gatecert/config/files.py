@@ -31,7 +31,7 @@ CERTIFICATE: Final = b"-----BEGIN CERTIFICATE-----"
 def findings(configuration: Configuration) -> Iterator[Finding]:
     """Yield the errors of the files that the daemon cannot work without."""
     hidden = _hidden_credentials()
-    for location, path in _secrets(configuration):
+    for location, path in secrets(configuration):
         what = _secret_complaint(path) if path.parent != hidden else ""
         if what:
             yield Finding(location, what)
@@ -47,7 +47,8 @@ def _hidden_credentials() -> Path | None:
     return Path(directory) if directory and not os.access(directory, os.X_OK) else None
 
 
-def _secrets(configuration: Configuration) -> Iterator[tuple[Location, Path]]:
+def secrets(configuration: Configuration) -> Iterator[tuple[Location, Path]]:
+    """Yield every secret file, and the setting that names it."""
     for name, authority in configuration.authorities.items():
         if authority.external_account is not None:
             where = ("authorities", name, "external_account", "hmac_key_file")

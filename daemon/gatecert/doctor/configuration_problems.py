@@ -14,7 +14,7 @@ from gatecert.certificate.trust_anchor import can_anchor
 from gatecert.challenge.dns01 import lexicon_catalogue
 from gatecert.config import existence, feasibility
 from gatecert.config.configuration_finding import Finding
-from gatecert.doctor import reload_commands
+from gatecert.doctor import exposure, reload_commands
 from gatecert.errors import Problem
 from gatecert.store.directory_walk import refusal
 
@@ -53,6 +53,7 @@ def configuration_problems(
     unworkable = document.all_problems(
         [
             *feasibility.findings(configuration, document.plain()),
+            *exposure.shared_secrets(configuration),
             *_dns_providers(configuration),
             *reload_commands.findings(configuration),
             *_unusable_roots(configuration, now),

@@ -2,21 +2,31 @@
 
 Only the owner may read keys, and the group if the gateway has a ``key_group`` (``store.layout``).
 Only the owner may change other files in the state directory, because gatecert trusts them, and the
-configuration, because it names commands to run.
+configuration, because it names commands to run. The group that may read a key must not read
+secrets: a server that is taken over would have the CA's or the DNS provider's credentials.
 """
 
 from __future__ import annotations
 
 import os
 import stat
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
+from gatecert import container
+from gatecert.config.configuration_finding import Finding
+from gatecert.config.document import key_path
+from gatecert.config.files import secrets
 from gatecert.doctor.facts import Exposure
-from gatecert.store.users_and_groups import user_name
+from gatecert.errors import StorageError
+from gatecert.store.users_and_groups import group_number, user_name
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
     from pathlib import Path
+
+    from gatecert.config.configuration_finding import Location
+    from gatecert.config.schema import Configuration
 
 OTHERS: Final = stat.S_IRWXO
 GROUP: Final = stat.S_IRWXG
@@ -35,6 +45,31 @@ def exposures(
         shared: Gateways whose keys a group may read.
     """
     return (*_configuration(configuration), *_below(state_directory, shared))
+
+
+def shared_secrets(configuration: Configuration) -> Iterator[Finding]:
+    """Yield the secret files that a ``key_group`` may read.
+
+    In a container no server sees the daemon's files, whatever their group.
+    """
+    if container.in_container:
+        return
+    servers: dict[int, Location] = {}
+    for name, gateway in configuration.gateways.items():
+        with suppress(StorageError):  # config.existence reports groups that do not exist
+            number = group_number(gateway.install.key_group)
+            servers.setdefault(number, ("gateways", name, "install", "key_group"))
+    for location, path in secrets(configuration):
+        try:
+            status = path.stat()
+        except OSError:  # config.files reports it
+            continue
+        if status.st_mode & stat.S_IRGRP and status.st_gid in servers:
+            yield Finding(
+                location,
+                f"names a file that the group of {key_path(servers[status.st_gid])} may read, and"
+                " so the server; let the daemon's user own it, and run chmod 600 on it",
+            )
 
 
 def _configuration(path: Path) -> Iterator[Exposure]:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+import pytest
 from tests.fakes.clock import DAY, START
 
+from gatecert import container
 from gatecert.certificate.bootstrap import bootstrap
 from gatecert.config.include import read
 from gatecert.config.load import validate
@@ -96,3 +98,42 @@ def test_directories_that_root_refuses_to_write_to(tmp_path: Path) -> None:
     assert problem.endswith(f"; chmod go-w {tmp_path / 'shared'}")
     os.chown(tmp_path / "state", 60002, 60002)  # the daemon's user
     assert problems(tmp_path / "config.yaml", written).unworkable == ()
+
+
+@pytest.mark.parametrize(
+    ("mode", "key_group", "inside", "fails"),
+    [
+        (0o640, "{own}", False, True),
+        (0o600, "{own}", False, False),
+        (0o640, "4294967", False, False),
+        (0o640, "nobody-here", False, False),
+        (0o640, "null", False, False),
+        (0o640, "{own}", True, False),
+    ],
+)
+def test_the_group_of_a_server_may_not_read_secrets(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    mode: int,
+    key_group: str,
+    inside: bool,  # noqa: FBT001 - a parameter of the test
+    fails: bool,  # noqa: FBT001
+) -> None:
+    monkeypatch.setattr(container, "in_container", inside)
+    secret = tmp_path / "eab.key"
+    secret.write_text("c2VjcmV0", "ascii")
+    secret.chmod(mode)
+    group = key_group.format(own=secret.stat().st_gid)
+    written = (
+        "authorities:\n  ca:\n    directory_url: https://ca.internal/directory\n"
+        f"    external_account: {{key_id: k, hmac_key_file: {secret}}}\n"
+        f"gateways:\n  vpn: {{hostname: vpn.company.com, install: {{key_group: {group}}}}}\n"
+    )
+
+    found = [str(each) for each in problems(tmp_path / "config.yaml", written).unworkable]
+
+    place = ".yaml:4: authorities.ca.external_account.hmac_key_file: names a file that the group"
+    assert [place in line and "gateways.vpn.install.key_group" in line for line in found] == (
+        [True] if fails else []
+    )
+    assert not [line for line in found if str(secret) in line]
