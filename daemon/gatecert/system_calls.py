@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes
 import errno
 import os
+import resource
 import signal
 import struct
 import time
@@ -33,6 +34,7 @@ IN_IGNORED: Final = 0x8000
 IN_ONLYDIR: Final = 0x01000000
 
 PR_SET_PDEATHSIG: Final = 1  # linux/prctl.h
+PR_SET_DUMPABLE: Final = 4
 
 _EVENT: Final = struct.Struct("iIII")  # struct inotify_event, without the name
 _EXPIRATIONS = 8  # bytes that a timer gives
@@ -161,6 +163,18 @@ def end_with_parent() -> None:
     A change of the user cancels it.
     """
     _call("prctl", PR_SET_PDEATHSIG, *map(ctypes.c_ulong, (signal.SIGKILL, 0, 0, 0)))
+
+
+def keep_memory_private() -> None:
+    """Close this process's memory to other processes of its user, and write no core file.
+
+    /proc/PID then belongs to root, and ptrace(2) is refused (PR_SET_DUMPABLE in prctl(2)). A change
+    of the user cancels it; so does execve(2), so that commands that gatecert starts are as usual.
+    """
+    _call("prctl", PR_SET_DUMPABLE, *map(ctypes.c_ulong, (0, 0, 0, 0)))
+    _, most = resource.getrlimit(resource.RLIMIT_CORE)
+    with suppress(OSError):  # a sandbox
+        resource.setrlimit(resource.RLIMIT_CORE, (0, most))
 
 
 @cache

@@ -195,3 +195,47 @@ def test_a_limit_is_an_error_that_names_the_call() -> None:
         f"{errno.EMFILE} timerfd_create",
         f"{errno.EMFILE} inotify_init1",
     ]
+
+
+PRIVATE = """
+import ctypes, resource, subprocess, sys
+from gatecert.system_calls import keep_memory_private
+
+PR_GET_DUMPABLE = 3
+
+def show():
+    print(ctypes.CDLL(None).prctl(PR_GET_DUMPABLE), resource.getrlimit(resource.RLIMIT_CORE)[0])
+
+if sys.argv[1:]:
+    show()
+else:
+    keep_memory_private()
+    show()
+    sys.stdout.flush()
+    subprocess.run([sys.executable, "-c", sys.orig_argv[2], "child"])
+"""
+
+
+def test_a_private_process_leaves_no_core_file_and_its_children_are_as_usual() -> None:
+    shown = subprocess.run(
+        [sys.executable, "-c", PRIVATE], capture_output=True, text=True, check=True
+    )
+    assert shown.stdout.splitlines() == ["0 0", "1 0"]
+
+
+ENTRY = """
+PR_GET_DUMPABLE = 3
+import ctypes
+import gatecert.cli
+
+gatecert.cli.run = lambda: print(ctypes.CDLL(None).prctl(PR_GET_DUMPABLE))
+from gatecert.__main__ import main
+main()
+"""
+
+
+def test_every_command_is_private_before_it_reads_anything() -> None:
+    shown = subprocess.run(
+        [sys.executable, "-c", ENTRY], capture_output=True, text=True, check=True
+    )
+    assert shown.stdout == "0\n"

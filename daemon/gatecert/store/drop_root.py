@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Protocol
 from gatecert import container
 from gatecert.errors import StateError
 from gatecert.store.users_and_groups import user_name
+from gatecert.system_calls import keep_memory_private
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -107,6 +108,7 @@ def drop_root_privileges(
     try:
         library = ctypes.CDLL(None, use_errno=True)
         switch_user(owner, keep_bind=keep_bind, for_children=for_children, library=library)
+        keep_memory_private()
     except OSError as error:
         raise StateError(
             f"cannot switch to user {owner}, the owner of {directory}: {error.strerror or error}",

@@ -10,6 +10,7 @@ import os
 import socket
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -29,10 +30,15 @@ KEPT: Final = {
 
 
 class Spawned(NamedTuple):
-    """A process, and the core's end of its connection."""
+    """A process, the core's end of its connection, and the descriptor of its size in memory.
+
+    The descriptor stays readable after the worker has closed /proc/PID to its user
+    (`system_calls.keep_memory_private`); it is -1 without /proc.
+    """
 
     process: subprocess.Popen[bytes]
     connection: socket.socket
+    size: int
 
 
 def new_snapshot() -> int:
@@ -64,8 +70,14 @@ def spawn(snapshot: int, *, debug: bool) -> Spawned:
         except OSError:
             ours.close()
             raise
+    try:
+        size = os.open(f"/proc/{process.pid}/statm", os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        size = -1
+    with suppress(OSError):  # it has ended
+        ours.send(b"\n")  # which the worker waits for
     ours.setblocking(False)  # noqa: FBT003 - positional only
-    return Spawned(process, ours)
+    return Spawned(process, ours, size)
 
 
 def _interpreter() -> list[str]:

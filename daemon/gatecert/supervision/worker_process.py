@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import signal
 from contextlib import suppress
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from gatecert.supervision.messages import LineReader, Load, Message, MessageError, decode, encode
@@ -18,6 +17,7 @@ from gatecert.supervision.spawn import new_snapshot, spawn
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from gatecert.supervision.spawn import Spawned
 
@@ -32,7 +32,7 @@ class WorkerProcess:
     """
 
     def __init__(self, spawned: Spawned) -> None:
-        self._process, self._socket = spawned
+        self._process, self._socket, self._size = spawned
         self._reader = LineReader()
         self._unsent = bytearray()
 
@@ -85,7 +85,7 @@ class WorkerProcess:
     def memory(self) -> int:
         """Return the resident memory, in bytes; 0 if it has ended."""
         try:
-            pages = Path(f"/proc/{self.pid}/statm").read_text(encoding="ascii").split()[1]
+            pages = os.pread(self._size, CHUNK, 0).split()[1]
         except (OSError, IndexError):
             return 0
         return int(pages) * os.sysconf("SC_PAGE_SIZE")
@@ -103,6 +103,9 @@ class WorkerProcess:
         self._socket.close()
         self._process.kill()
         status = self._process.wait()
+        if self._size >= 0:
+            os.close(self._size)
+            self._size = -1
         if status >= 0:
             return f"it ended with exit code {status}"
         with suppress(ValueError):

@@ -6,11 +6,13 @@ of a service, and the core decides what follows. SIGABRT writes where each threa
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from typing import TYPE_CHECKING
 
 from gatecert.garbage_collection import quick_imports
+from gatecert.system_calls import keep_memory_private
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -28,6 +30,8 @@ def main() -> None:
         # A handler, since children would inherit SIG_IGN.
         signal.signal(number, _ignore)
     _, _, connection, snapshot, *options = sys.argv
+    os.read(int(connection), 1)  # `spawn` has opened what it reads of this process
+    keep_memory_private()
     with quick_imports():
         from gatecert.worker.work import run  # noqa: PLC0415 - signals first: imports take long
 

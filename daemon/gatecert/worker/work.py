@@ -5,11 +5,9 @@ from __future__ import annotations
 import faulthandler
 import logging
 import os
-import resource
 import socket
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -59,9 +57,6 @@ STOP_SECONDS: Final = 7.0  # for passes that are interrupted
 def run(connection: int, descriptor: int, *, debug: bool) -> None:
     """Serve the core until it asks to leave."""
     faulthandler.enable()  # SIGABRT shows where a pass hangs
-    _, most = resource.getrlimit(resource.RLIMIT_CORE)
-    with suppress(OSError):  # a sandbox; then the service manager has set it
-        resource.setrlimit(resource.RLIMIT_CORE, (0, most))  # core files would hold private keys
     end_with_parent()
     core = Connection(socket.socket(fileno=connection))
     logs.send_to(RecordSender(core), logging.DEBUG if debug else logging.INFO)
