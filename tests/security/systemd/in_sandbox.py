@@ -44,7 +44,7 @@ def capabilities() -> str:
     return next(line.split()[1] for line in status.splitlines() if line.startswith("CapEff:"))
 
 
-def connects(family: int, address: object) -> bool:
+def connects(family: int, address: tuple[str, int] | str) -> bool:
     """Return whether a connection is possible."""
     try:
         with socket.socket(family) as channel:
