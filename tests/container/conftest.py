@@ -28,6 +28,7 @@ FILES = Path(__file__).resolve().parents[2] / "container"
 BOSTON = "boston"
 HOSTNAME = "boston-njndubu.dynamic-m.com"
 PORT = 8443
+USER = 1000
 
 
 class Tell(Protocol):
@@ -149,12 +150,16 @@ def podman(servers: ExitStack) -> Podman:
 
 @pytest.fixture
 def compose(podman: Podman, outside: Outside, tmp_path: Path) -> Compose:
-    """Return container/compose.yaml, with copies of the files that it mounts."""
+    """Return container/compose.yaml, with copies of the files that it mounts.
+
+    As in any clone, they belong to the user who cloned, neither to root nor to gatecert.
+    """
     directory = tmp_path / "project"
     shutil.copytree(FILES, directory)
     settings = directory / "compose-gatecert.yaml"
     configuration = outside.adapt(yaml.safe_load(settings.read_text("utf-8")))
     settings.write_text(yaml.safe_dump(configuration), "utf-8")
+    os.chown(settings, USER, USER)
     document = yaml.safe_load((directory / "compose.yaml").read_text("utf-8"))
     return Compose(podman, document, directory, outside.mounted)
 

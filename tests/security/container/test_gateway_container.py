@@ -15,11 +15,12 @@ import pytest
 from tests.container.conftest import BOSTON, Outside
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from tests.container.conftest import Pair
 
-    from harness.container import Podman
+    from harness.compose import Compose
+    from harness.container import Container, Sidecar
 
 DENVER: Final = "denver"
 ITS_OWN_USER: Final = ()
@@ -151,11 +152,21 @@ def outside(outside: Outside) -> Outside:
     return WithDenver(outside.names, outside.pebble)
 
 
-def attack(podman: Podman, pair: Pair, script: str, *argv: str) -> Iterator[Any]:
-    """Run a script in the gateway's container as each attacker, and yield what it prints, JSON."""
-    for user in ATTACKERS:
-        command = ("exec", *user, pair.gateway.name, "python3", "-c", script, *argv)
-        yield json.loads(podman.must(*command))
+def attack(
+    container: Container, script: str, *argv: str, users: Sequence[Sequence[str]] = ATTACKERS
+) -> Iterator[Any]:
+    """Run a script in a container as each user, and yield what it prints, JSON."""
+    for user in users:
+        command = ("exec", *user, container.name, "python3", "-c", script, *argv)
+        yield json.loads(container.podman.must(*command))
+
+
+def command_of(sidecar: Sidecar) -> str:
+    """Return gatecert's command, as SEIZE looks for it."""
+    main = sidecar.podman.must("inspect", "--format", "{{.State.Pid}}", sidecar.name)
+    command = Path(f"/proc/{main}/cmdline").read_text("utf-8").replace("\0", " ")
+    assert command.endswith("gatecert run ")
+    return command
 
 
 def digests(*files: Path) -> dict[str, str]:
@@ -165,7 +176,7 @@ def digests(*files: Path) -> dict[str, str]:
 
 
 @pytest.mark.attack("a gateway's container reads the account key, or another gateway's key")
-def test_a_gateway_reads_only_its_own_certificates(pair: Pair, podman: Podman) -> None:
+def test_a_gateway_reads_only_its_own_certificates(pair: Pair) -> None:
     pair.trust()
     state = pair.sidecar.state
     own = state / "gateways" / BOSTON
@@ -174,28 +185,37 @@ def test_a_gateway_reads_only_its_own_certificates(pair: Pair, podman: Podman) -
     kinds = {path.split("/")[-1] for path in secret.values()}
     assert {"key.pem", "account.json", "privkey.pem", "state.json", "lock"} < kinds
 
-    for found in attack(podman, pair, DIGESTS):
+    for found in attack(pair.gateway, DIGESTS):
         assert digests(*served).keys() <= found.keys()
         assert {secret[digest]: found[digest] for digest in secret.keys() & found.keys()} == {}
 
 
 @pytest.mark.attack("a gateway's container reads gatecert's memory or environment, or signals it")
-def test_a_gateway_sees_no_process_of_gatecert(pair: Pair, podman: Podman) -> None:
-    main = podman.must("inspect", "--format", "{{.State.Pid}}", pair.sidecar.name)
-    command = Path(f"/proc/{main}/cmdline").read_text("utf-8").replace("\0", " ")
-    assert command.endswith("gatecert run ")
-
-    for seen, done, capabilities in attack(podman, pair, SEIZE, command):
+def test_a_gateway_sees_no_process_of_gatecert(pair: Pair) -> None:
+    for seen, done, capabilities in attack(pair.gateway, SEIZE, command_of(pair.sidecar)):
         assert (seen, done, capabilities) == (0, [], 0)
 
 
+@pytest.mark.attack("a container that shares gatecert's processes reads its memory or environment")
+def test_shared_processes_show_no_memory(compose: Compose) -> None:
+    """Nothing in container/ shares processes, but an operator may, and even with the same user."""
+    sidecar = compose.sidecar("gatecert").start()
+    sidecar.wait_for(lambda: sidecar.is_healthy, "gatecert to be healthy")
+    users = (("--user=101:10001",), ROOT_WITHOUT_CAPABILITIES, ITS_OWN_USER)
+
+    found = list(attack(sidecar, SEIZE, command_of(sidecar), users=users))
+
+    # A process can signal those of its own user, whatever they do.
+    assert found == [[1, [], 0], [1, [], 0], [1, ["signal"], 0]]
+
+
 @pytest.mark.attack("a gateway's container replaces its certificate, or blocks its renewal")
-def test_a_gateway_changes_nothing(pair: Pair, podman: Podman) -> None:
+def test_a_gateway_changes_nothing(pair: Pair) -> None:
     pair.trust()
     directory = pair.sidecar.state / "gateways" / BOSTON
     before = (directory / "live").readlink(), sorted(directory.iterdir())
 
-    for done in attack(podman, pair, CHANGE, f"/var/lib/gatecert/gateways/{BOSTON}"):
+    for done in attack(pair.gateway, CHANGE, f"/var/lib/gatecert/gateways/{BOSTON}"):
         assert done == []
     assert ((directory / "live").readlink(), sorted(directory.iterdir())) == before
     pair.renew()
