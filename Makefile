@@ -62,6 +62,7 @@ deb: .venv/.complete ## Build the Debian package in dist/
 	@packaging/build
 
 test-package: deb .cache/supply/.complete ## Build the package again elsewhere: the same bytes, and a true bill of materials
+	@tests/integration/prerequisites
 	@$(bin)/pytest -p no:cacheprovider tests/packaging
 
 audit: .cache/supply/.complete ## Look up the pinned packages in a file: VULNERABILITIES=all.zip
