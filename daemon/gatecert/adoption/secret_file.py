@@ -38,8 +38,8 @@ class Secret:
         data = f"{self.value}\n".encode()
         with place(self.path, make=NEW_DIRECTORY_MODE) as found:
             status = found.status()
-            is_file = status is not None and stat.S_ISREG(status.st_mode)
-            if is_file and found.read() == data:
+            known = found.read() if status and stat.S_ISREG(status.st_mode) else None
+            if known is not None and known[0] == data:
                 return
             durable.write_file(
                 found.path,

@@ -61,7 +61,7 @@ def publish(webroot: Path, token: str, key_authorization: str) -> None:
     except StorageError as error:
         raise ChallengeError(
             f"{webroot / DIRECTORY}: the http-01 response cannot be written: {reason(error)}",
-            fix=error.fix
+            fix=f"{error.fix}; or correct challenges.http-01.webroot"
             if isinstance(error, RefusedPathError)
             else "correct challenges.http-01.webroot, or permit gatecert to write there "
             + container.fix_for(

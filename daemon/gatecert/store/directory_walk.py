@@ -66,8 +66,8 @@ class Place(NamedTuple):
         """Return the status of what lies there, a link itself; None if nothing does."""
         return _status(self.path.name, self.directory)
 
-    def read(self) -> bytes | None:
-        """Return the contents of the file; None if there is none.
+    def read(self) -> tuple[bytes, os.stat_result] | None:
+        """Return the contents of the file and the status of the same file; None if there is none.
 
         Raises:
             StorageError: It cannot be read, for example because it is a link.
@@ -82,7 +82,7 @@ class Place(NamedTuple):
                 data = file.read(LARGEST_FILE + 1)
                 if len(data) > LARGEST_FILE:
                     raise OSError(errno.EFBIG, os.strerror(errno.EFBIG))
-                return data
+                return data, os.fstat(descriptor)
 
 
 @contextmanager
@@ -267,7 +267,7 @@ class Walk:
         """Go to the root directory."""
         self.close()
         self._shown, self._changeable_by = Path("/"), ""
-        self._take(os.open("/", os.O_PATH | _DIRECTORY))
+        self._take(os.open("/", os.O_RDONLY | _DIRECTORY))
 
     def _enter(self, name: str) -> None:
         if name != "..":
@@ -280,7 +280,10 @@ class Walk:
                 "from there to the directory above",
                 fix="write the path without '..'",
             )
-        descriptor = os.open(name, os.O_PATH | _DIRECTORY, dir_fd=self._here)
+        try:
+            descriptor = os.open(name, os.O_RDONLY | _DIRECTORY, dir_fd=self._here)
+        except PermissionError:  # no list of it is needed; O_PATH alone would mount no autofs
+            descriptor = os.open(name, os.O_PATH | _DIRECTORY, dir_fd=self._here)
         self.close()
         self._shown = shown
         self._take(descriptor)

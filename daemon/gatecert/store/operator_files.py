@@ -61,14 +61,14 @@ def replace(  # noqa: PLR0913 - what a new file and its directory get
     """
     make = directory_mode if before is None else None
     with place(path, follow_link=True, make=make, group=group) as found:
-        if found.read() != before:
+        known = found.read()
+        if (known and known[0]) != before:
             raise StorageError(
                 f"{path} was changed by somebody else meanwhile, and is left as it is",
                 fix="run the command again",
             )
-        status = found.status()
-        if before is not None and status is not None:
-            mode, owner, group = _rights(status)
+        if known is not None:
+            mode, owner, group = _rights(known[1])
         durable.write_file(
             found.path, data, mode=mode, owner=owner, group=group, directory=found.directory
         )
@@ -92,9 +92,10 @@ def back_up(path: Path) -> Path:
         StorageError: It could not be read or written.
     """
     with place(path, follow_link=True) as found:
-        data, status = found.read(), found.status()
-        if data is None or status is None:
+        known = found.read()
+        if known is None:
             raise storage_error(FileNotFoundError(errno.ENOENT, ""), "read", path)
+        data, status = known
         mode, owner, group = _rights(status)
         backup = _unused(found)
         durable.create_file(

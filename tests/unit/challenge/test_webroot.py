@@ -105,8 +105,9 @@ def test_no_symbolic_link_is_followed(
     (root / link).parent.mkdir(parents=True)
     (root / link).symlink_to(elsewhere)
 
-    with pytest.raises(ChallengeError, match="is a symbolic link that"):
+    with pytest.raises(ChallengeError, match="is a symbolic link that") as caught:
         publish(root, "abc", "abc.def")
+    assert "challenges.http-01.webroot" in caught.value.fix
     assert not withdraw(root, "abc")
 
     files = [path for path in elsewhere.rglob("*") if path.is_file()]

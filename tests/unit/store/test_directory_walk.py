@@ -161,6 +161,11 @@ class TestPlaces:
             reached(tmp_path / "gone" / "file", os.geteuid())
         assert caught.value.fix == f"create {tmp_path / 'gone'}"
 
+    def test_a_directory_that_cannot_be_listed_is_entered(self, real: Path) -> None:
+        (real / "inside").mkdir()
+        real.chmod(0o311)
+        assert reached(real / "inside" / "file", os.geteuid()).name == "file"
+
     def test_missing_directories_are_made_whatever_the_umask(self, tmp_path: Path) -> None:
         before = os.umask(0o777)
         try:
@@ -182,14 +187,16 @@ class TestPlaces:
         with place(real / "file") as found:
             assert (found.status(), found.read()) == (None, None)
             (real / "file").write_bytes(b"data")
-            assert found.read() == b"data"
+            assert found.read() == (b"data", (real / "file").stat())
             (real / "file").unlink()
             (real / "file").symlink_to("/etc/passwd")
             with pytest.raises(StorageError, match="symbolic link"):
                 found.read()
             (real / "file").unlink()
             os.mkfifo(real / "file")
-            assert found.read() == b""
+            known = found.read()
+            assert known is not None
+            assert known[0] == b""
 
     def test_a_file_that_is_far_too_large_is_not_read(self, real: Path) -> None:
         (real / "file").touch()
